@@ -1,0 +1,1 @@
+"""What a company tells leadscore about itself: one YAML file, read into frozen models."""

@@ -1,0 +1,397 @@
+"""One project's YAML as frozen, typed models that forbid unknown keys; loading; and their JSON Schema."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from configs.errors import ConfigError
+
+UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def parse_duration(text: object) -> timedelta:
+    """Read ``30d``, ``12h``, ``90m``, ``5s`` or ``2w``; raise ValueError for anything else."""
+    if isinstance(text, timedelta):
+        return text
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([wdhms])", str(text).strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; write a number and w, d, h, m or s, such as 30d or 12h")
+    return timedelta(**{UNITS[match[2]]: float(match[1])})
+
+
+def duration_label(length: timedelta) -> str:
+    """Return the shortest spelling of a duration that feature names use: ``7d``, ``12h``, ``90m``."""
+    seconds = length.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(duration_label, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?[wdhms]$", "examples": ["30d", "12h"]}),
+]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
+
+
+class Frozen(BaseModel):
+    """Base of every part of the config: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Constant(Frozen):
+    """The same text for every row of a source."""
+
+    constant: str
+
+
+class Rows(Frozen):
+    """Where rows come from: a file, a folder or a glob; or a query on a database."""
+
+    path: str | None = Field(None, description="file, folder or glob, relative to the current directory")
+    format: Literal["csv", "parquet", "jsonl"] | None = Field(None, description="default: by the file's ending")
+    delimiter: str | None = Field(None, description="CSV only; default: found from the file")
+    database: str | None = Field(None, description="sqlite:///file or postgresql://…; keep secrets in ${NAME}")
+    query: str | None = Field(None, description="SQL that returns the rows")
+    missing: tuple[str, ...] = Field((), description="texts that mean “no value”, besides the empty one")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.path is None) == (self.database is None):
+            raise ValueError("give either path, or database with query")
+        if (self.database is None) != (self.query is None):
+            raise ValueError("database and query go together")
+        return self
+
+    @property
+    def label(self) -> str:
+        """Return a name for messages that holds no secret."""
+        return self.path or f"query on {(self.database or '').split(':', 1)[0]}"
+
+
+class AllExcept(Frozen):
+    """Every column of the source but these (and but those mapped otherwise)."""
+
+    all_except: tuple[str, ...] = ()
+
+
+class LeadRows(Rows):
+    """One row an entity."""
+
+    entity_id: str | None = Field(None, description="column; left out, the row's number is the id")
+    created_at: str | None = Field(None, description="column; left out, the data has no times")
+    known_at: str | None = Field(None, description="column: when the row reached the data")
+    account_id: str | None = Field(None, description="column")
+    order: str | None = Field(None, description="without created_at: a column that rises with time, or “rows”")
+    attributes: tuple[str, ...] | AllExcept = Field((), description="columns that describe the entity")
+
+    @model_validator(mode="after")
+    def _order_needs_no_time(self) -> Self:
+        if self.created_at and self.order:
+            raise ValueError("order is for data without times; leave it out where created_at is given")
+        return self
+
+
+class EventRows(Rows):
+    """One row an event."""
+
+    entity_id: str
+    event_time: str = Field(description="column")
+    event_type: str | Constant = Field(description="column, or {constant: text}")
+    known_at: str | None = Field(None, description="column: when the row reached the data")
+    channel: str | Constant | None = None
+    value: str | None = Field(None, description="column with an amount")
+    account_id: str | None = Field(None, description="column; used where there is no leads source")
+    missing_time: Literal["quarantine", "skip"] = Field(
+        "quarantine", description="skip: a row without a time is an event that has not happened"
+    )
+
+
+class Sources(Frozen):
+    """All tables of the company."""
+
+    leads: LeadRows | None = None
+    events: tuple[EventRows, ...] = ()
+    max_quarantine: float = Field(0.02, ge=0, le=1, description="share of bad rows of a source that stops a run")
+    complete_after: Duration = Field(timedelta(0), description="an outcome is surely in the data after this long")
+    max_staleness: Duration = Field(timedelta(days=7), description="as-of may lie this far behind the last row")
+
+    @model_validator(mode="after")
+    def _something_to_read(self) -> Self:
+        if self.leads is None and not self.events:
+            raise ValueError("name a leads source, an events source, or both")
+        return self
+
+
+class Population(Frozen):
+    """Who is eligible at a cutoff: entered before it, not ended, not too old."""
+
+    after: str = Field("created", description="“created”, or the event type whose first occurrence is the entry")
+    until: tuple[str, ...] = Field((), description="event types that end eligibility; the outcome always does")
+    max_age: Duration | None = Field(None, description="longest time since entry")
+
+
+class ColumnOutcome(Frozen):
+    """An outcome that is a plain column without a time."""
+
+    column: str
+    equals: str | int | float | bool
+
+
+class Cutoffs(Frozen):
+    """When a row is computed: on a grid back from the as-of, or once an entity at a delay after its entry."""
+
+    every: Duration | None = Field(None, description="grid step, such as 7d")
+    delay: Duration | None = Field(None, description="once an entity, this long after its entry, such as 1h")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.every is None) == (self.delay is None):
+            raise ValueError("give either every (a grid) or delay (once after entry)")
+        if timedelta(0) in (self.every, self.delay):
+            raise ValueError("must be longer than zero: what happens at the cutoff itself is not yet known")
+        return self
+
+
+class Target(Frozen):
+    """What is predicted, as data: population, outcome, horizon, cutoffs."""
+
+    population: Population = Population()
+    outcome: str | tuple[str, ...] | ColumnOutcome
+    horizon: Duration | None = Field(None, description="how far ahead the label looks")
+    cutoffs: Cutoffs | None = None
+    observed_from: datetime | None = Field(None, description="outcomes before this instant were not recorded")
+    amount: float | str | None = Field(None, description="a constant, or the attribute that holds the amount")
+
+    @field_validator("observed_from", mode="before")
+    @classmethod
+    def _date_is_midnight(cls, value: object) -> object:
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the zone is added on load
+        return value
+
+    @model_validator(mode="after")
+    def _timed_outcome_needs_times(self) -> Self:
+        if isinstance(self.outcome, ColumnOutcome):
+            if self.horizon or self.cutoffs or self.population != Population():
+                raise ValueError("an outcome column has no time: leave out population, horizon and cutoffs")
+        elif self.horizon is None or self.cutoffs is None:
+            raise ValueError("an outcome event needs horizon and cutoffs")
+        return self
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """Return the event types that count as the outcome; none for an outcome column."""
+        if isinstance(self.outcome, ColumnOutcome):
+            return ()
+        return (self.outcome,) if isinstance(self.outcome, str) else self.outcome
+
+
+class Features(Frozen):
+    """What to compute beside what the sources imply."""
+
+    windows: tuple[Duration, ...] = tuple(timedelta(days=n) for n in (1, 7, 30, 90))
+    half_lives: tuple[Duration, ...] = tuple(timedelta(days=n) for n in (3, 14, 60))
+    stages: tuple[str, ...] = Field((), description="event types that are stages, from first to last")
+    exclude: tuple[str, ...] = Field((), description="event types or attributes that no feature may use")
+
+
+class Evaluation(Frozen):
+    """How the out-of-time figures are made."""
+
+    folds: int = Field(3, ge=1, le=20, description="rolling origins")
+    share: float = Field(0.4, gt=0, lt=1, description="latest share of the time span that is tested")
+    embargo: Duration = Field(timedelta(0), description="gap between segments beyond the horizon")
+
+
+class Project(Frozen):
+    """One company or data set."""
+
+    project: Name
+    timezone: str = "UTC"
+    workspace: str = Field(description="where state goes; LEADSCORE_WORKSPACE overrides it")
+    sources: Sources
+    targets: dict[Name, Target] = Field(min_length=1)
+    features: Features = Features()
+    evaluation: Evaluation = Evaluation()
+    capacity: int | None = Field(None, ge=1, description="leads a week that sales can work")
+    _path: str = PrivateAttr("")
+    _hash: str = PrivateAttr("")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is not a time zone name such as Europe/Berlin") from error
+        return value
+
+    @model_validator(mode="after")
+    def _outcomes_fit_sources(self) -> Self:
+        if self.sources.leads is None and any(isinstance(t.outcome, ColumnOutcome) for t in self.targets.values()):
+            raise ValueError("an outcome column needs a leads source")
+        if not self.timed and any(t.outcomes for t in self.targets.values()):
+            raise ValueError("an outcome event needs times: give sources.leads.created_at")
+        return self
+
+    @property
+    def timed(self) -> bool:
+        """Whether the data has times at all."""
+        return self.sources.leads is None or self.sources.leads.created_at is not None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which naive times and dates of this company are read."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def path(self) -> str:
+        """The file this config was read from, for messages."""
+        return self._path
+
+    @property
+    def config_hash(self) -> str:
+        """Hash of the config's meaning: everything but where state goes and where files lie."""
+        return self._hash
+
+    @property
+    def root(self) -> Path:
+        """The workspace directory."""
+        return Path(os.environ.get("LEADSCORE_WORKSPACE") or self.workspace)
+
+    def instant(self, text: str) -> datetime:
+        """Read an ISO date or instant, a naive one in the config's zone; raise ConfigError for anything else."""
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ConfigError(
+                "not an instant", where="--as-of", found=repr(text), mend="write 2025-07-01 or 2025-07-01T06:00:00+02:00"
+            ) from error
+        return self.aware(moment)
+
+    def aware(self, moment: datetime) -> datetime:
+        """Return a moment in UTC; a naive one is read in the config's zone."""
+        return (moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).astimezone(UTC)
+
+    def target(self, name: str) -> Target:
+        """Return a target by name; raise ConfigError with the nearest name for a typo."""
+        if name in self.targets:
+            return self.targets[name]
+        near = difflib.get_close_matches(name, self.targets, 1)
+        raise ConfigError(
+            "no such target",
+            where=f"{self.path}: targets",
+            found=f"{name!r}, the targets are {', '.join(self.targets)}",
+            mend=f"did you mean {near[0]}?" if near else "name one of them",
+        )
+
+
+def load(path: str | Path) -> Project:
+    """Read one project's YAML. ``${NAME}`` becomes the environment variable, ``${workspace}`` the workspace.
+
+    Raises ConfigError, with file and key, for a file that is not there, YAML that does not parse, an unset
+    variable, an unknown key or a value that does not fit.
+    """
+    where = str(path)
+    raw = _parse(_read(Path(path)), where)
+    shape = _hash(raw)
+    environment = {**os.environ, "workspace": os.environ.get("LEADSCORE_WORKSPACE") or str(raw.get("workspace", ""))}
+    try:
+        project = Project.model_validate(_expand(raw, environment, where))
+    except ValidationError as error:
+        raise _explain(error, where) from error
+    project._path, project._hash = where, shape
+    return project
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a project's YAML."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Project.model_json_schema()}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError("no such config file", where=str(path), mend="name a YAML file, see configs/") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("cannot read the config file", where=str(path), found=str(error)) from error
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError("not readable as YAML", where=where, found=" ".join(str(error).split())) from error
+    if not isinstance(raw, dict):
+        raise ConfigError("empty, or not a mapping of keys", where=where, mend="start from configs/demo.yaml")
+    return raw
+
+
+def _hash(raw: dict[str, Any]) -> str:
+    """Hash before variables are filled in: where files lie is no part of it, and no secret can be."""
+    meaning = {key: value for key, value in raw.items() if key != "workspace"}
+    return hashlib.sha256(yaml.safe_dump(meaning, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _expand(value: Any, environment: dict[str, str], where: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _expand(item, environment, where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, environment, where) for item in value]
+    if not isinstance(value, str):
+        return value
+    for name in re.findall(r"\$\{(\w+)\}", value):
+        if not environment.get(name):
+            raise ConfigError("variable is not set", where=where, found=f"${{{name}}}", mend=f"export {name}=…")
+        value = value.replace(f"${{{name}}}", environment[name])
+    return value
+
+
+def _explain(error: ValidationError, where: str) -> ConfigError:
+    """Turn Pydantic's list into one error: the first problem in words, and how many more there are."""
+    problems = error.errors(include_url=False, include_input=False)
+    first = problems[0]
+    key = ".".join(str(part) for part in first["loc"] if not str(part)[:1].isupper())
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    unknown = first["type"] == "extra_forbidden"
+    return ConfigError(
+        "unknown key" if unknown else first["msg"].removeprefix("Value error, "),
+        where=f"{where}: {key}",
+        found=f"{len(problems)} problem{'s' * (len(problems) > 1)}{more}" if more else "",
+        mend=_nearest_key(str(first["loc"][-1])) if unknown else "see `leadscore schema` for every key",
+    )
+
+
+def _nearest_key(key: str) -> str:
+    models = [Project, Sources, LeadRows, EventRows, Target, Population, Cutoffs, Features, Evaluation]
+    known = sorted({name for model in models for name in model.model_fields})
+    near = difflib.get_close_matches(key, known, 1)
+    return f"did you mean {near[0]}?" if near else "remove it; `leadscore schema` lists every key"

@@ -1,0 +1,1 @@
+"""From a company's raw tables to point-in-time features and labels."""

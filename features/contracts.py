@@ -1,0 +1,183 @@
+"""Every table's columns, types, units and meaning, and the time rules they obey.
+
+The time rules, stated once:
+
+1. Every instant is UTC in microseconds. A naive source time is read in the config's time zone. Nothing reads the clock.
+2. ``available_at = max(event_time, known_at)``. Features at a cutoff see an event if and only if
+   ``available_at < cutoff``; a window of length w holds event times in ``[cutoff - w, cutoff)``.
+3. A label is 1 if the outcome happens in ``[cutoff, cutoff + horizon)``; the row is mature if
+   ``cutoff + horizon <= observation_date``. An immature row has no label at all.
+4. Segments are ordered in time: ``max(earlier cutoff) + horizon + embargo <= min(later cutoff)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+INSTANT = pa.timestamp("us", tz="UTC")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+US_PER_DAY = 86_400_000_000
+
+
+def _column(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"meaning": meaning})
+
+
+LEADS = pa.schema(
+    [
+        _column("entity_id", pa.string(), "what is scored; unique in the table"),
+        _column("account_id", pa.string(), "company or household the entity belongs to", nullable=True),
+        _column("created_at", INSTANT, "when the entity came into being"),
+        _column("available_at", INSTANT, "when the row could first be read: max(created_at, known_at)"),
+    ]
+)
+"""One row an entity, ordered by entity_id. Attributes follow as further columns, float64 or string, null if missing."""
+
+EVENTS = pa.schema(
+    [
+        _column("entity_id", pa.string(), "the entity it happened to"),
+        _column("event_time", INSTANT, "when it happened"),
+        _column("available_at", INSTANT, "when it could first be read: max(event_time, known_at)"),
+        _column("event_type", pa.string(), "what happened"),
+        _column("channel", pa.string(), "the way it came, such as email or phone", nullable=True),
+        _column("value", pa.float64(), "an amount carried by the event, in the source's unit", nullable=True),
+    ]
+)
+"""One row an event, ordered by all columns from left to right, no two rows equal."""
+
+SPINE = pa.schema(
+    [
+        _column("entity_id", pa.string(), "the entity to compute"),
+        _column("cutoff", INSTANT, "look back for features and forward for the label from here"),
+    ]
+)
+"""One row an (entity, cutoff), ordered by (cutoff, entity_id)."""
+
+LABELS = pa.schema(
+    [
+        *SPINE,
+        _column("mature", pa.bool_(), "the whole horizon lies before the observation date"),
+        _column("label", pa.int8(), "1 if the outcome happens within the horizon; null if immature", nullable=True),
+    ]
+)
+"""One row a spine row, in the spine's order."""
+
+SCORES = pa.schema(
+    [
+        _column("project", pa.string(), "the project of the config"),
+        _column("target", pa.string(), "the target of the config"),
+        _column("entity_id", pa.string(), "the entity scored"),
+        _column("account_id", pa.string(), "its account", nullable=True),
+        _column("as_of", INSTANT, "the instant the score looks back from"),
+        _column("probability", pa.float64(), "calibrated chance of the outcome within the horizon, 0 to 1"),
+        _column("probability_low", pa.float64(), "lower end of the 90 % interval"),
+        _column("probability_high", pa.float64(), "upper end of the 90 % interval"),
+        _column("score", pa.int64(), "1 to 100, a monotone map of the probability frozen with the model"),
+        _column("grade", pa.string(), "A to D, a monotone map of the probability frozen with the model"),
+        _column("rank", pa.int64(), "1 is the most probable lead of this as-of; ties by entity_id"),
+        _column("percentile", pa.float64(), "share of this as-of's leads that are no more probable, 0 to 100"),
+        _column("expected_value", pa.float64(), "probability times amount, in the amount's unit", nullable=True),
+        _column("reasons", pa.string(), "JSON list of feature, value, contribution (log-odds), sentence"),
+        _column("evidence", pa.string(), "enough, or too little"),
+        _column("previous_score", pa.int64(), "score at the last earlier as-of", nullable=True),
+        _column("trend", pa.int64(), "score minus previous_score, in points", nullable=True),
+        _column("model_version", pa.string(), "version of the registered model"),
+        _column("run_id", pa.string(), "the ledger row that published it"),
+        _column("scored_at", INSTANT, "when the run published it, by the machine's clock"),
+    ]
+)
+"""One row a (project, target, entity_id, as_of), ordered by (target, rank)."""
+
+SCORE_RUNS = pa.schema(
+    [
+        _column("run_id", pa.string(), "identifies one attempt to publish"),
+        _column("project", pa.string(), "the project of the config"),
+        _column("target", pa.string(), "the target of the config"),
+        _column("as_of", INSTANT, "the instant the scores look back from"),
+        _column("status", pa.string(), "started, published, refused or failed"),
+        _column("model_version", pa.string(), "version of the registered model", nullable=True),
+        _column("code_version", pa.string(), "version of leadscore"),
+        _column("config_hash", pa.string(), "hash of the config as read"),
+        _column("data_fingerprint", pa.string(), "hash of the data as read", nullable=True),
+        _column("rows", pa.int64(), "rows published", nullable=True),
+        _column("driver", pa.string(), "direct or prefect"),
+        _column("flow_run_id", pa.string(), "Prefect's id of the flow run", nullable=True),
+        _column("started_at", INSTANT, "by the machine's clock"),
+        _column("finished_at", INSTANT, "by the machine's clock", nullable=True),
+        _column("message", pa.string(), "why it was refused or failed", nullable=True),
+    ]
+)
+"""The run ledger: one row a (run_id, target)."""
+
+
+@dataclass(frozen=True)
+class SourceCount:
+    """What became of one source's rows: ``rows_in == used + skipped + sum(quarantined.values())``.
+
+    ``skipped`` counts rows that the config declares not to be events (yet); ``quarantined`` maps reason to rows.
+    """
+
+    source: str
+    rows_in: int
+    used: int
+    skipped: int = 0
+    quarantined: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A company's normalised tables: ``leads`` as LEADS plus attributes, ``events`` as EVENTS.
+
+    ``timed`` is false where the source has no times: then ``created_at`` only carries the order of the rows, in
+    seconds from 1970, and nothing may be read into it. ``ordered`` is false where even the order means nothing.
+    """
+
+    leads: pa.Table
+    events: pa.Table
+    counts: tuple[SourceCount, ...]
+    fingerprint: str
+    timed: bool = True
+    ordered: bool = True
+
+    def upto(self, as_of: datetime) -> Self:
+        """Return what could be read before ``as_of``: the only cut in time. Counts and fingerprint stay the whole's."""
+        if not self.timed:
+            return self
+        return type(self)(
+            known_before(self.leads, as_of),
+            known_before(self.events, as_of),
+            self.counts,
+            self.fingerprint,
+            self.timed,
+            self.ordered,
+        )
+
+    @property
+    def attributes(self) -> list[str]:
+        """Names of the attribute columns of ``leads``."""
+        return [name for name in self.leads.column_names if name not in LEADS.names]
+
+    def last_known(self) -> datetime | None:
+        """Return the last instant at which any row became known, or None for an empty data set."""
+        ends = [pc.max(t["available_at"]).as_py() for t in (self.leads, self.events) if t.num_rows]
+        return max(ends, default=None)
+
+
+def known_before(table: pa.Table, instant: datetime) -> pa.Table:
+    """Keep the rows of a table with ``available_at < instant`` (time rule 2)."""
+    return table.filter(pc.less(table["available_at"], pa.scalar(instant, INSTANT)))
+
+
+def to_us(instant: datetime) -> int:
+    """Return microseconds since 1970 of an aware instant."""
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(us: int) -> datetime:
+    """Return the UTC instant of microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=int(us))

@@ -1,0 +1,1 @@
+"""The flows, the demo company and the command line that wire the other packages together."""

@@ -1,0 +1,1 @@
+"""From a champion to published scores: checks, table, ledger and export."""
