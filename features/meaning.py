@@ -1,0 +1,24 @@
+"""What a feature means to people: the words and the unit from which a reason's sentence is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """The wording of one feature.
+
+    ``group`` joins the features that tell the same story, such as one count over several windows; only one of them
+    speaks. ``what`` names the feature in words ("page views in the last 7 days"). ``unit`` says how a value is
+    written: ``days`` are days as a float, ``amount`` is in the source's unit. ``present`` is the sentence for a
+    value, with ``{value}`` in its unit (or ``{value:count}`` in a named one) and ``{s}`` for the plural's s; a literal
+    brace is doubled. ``absent`` is the sentence where the value is missing or the count is 0, empty where there is none.
+    """
+
+    group: str
+    what: str
+    unit: Literal["count", "days", "amount", "category", "number"]
+    present: str
+    absent: str = ""
