@@ -1,0 +1,319 @@
+"""How good probabilities are, with intervals that respect that rows of one entity belong together.
+
+Every figure is a function of three arrays: the distinct probabilities, the weight of the rows without the
+outcome and of the rows with it at each. A bootstrap replicate only changes the weights, so that nothing is
+sorted twice, and rows with the same probability are told apart by nothing: the order of the rows changes no
+bit of the result.
+
+Intervals are 90 % percentile intervals of the cluster bootstrap: whole entities are drawn with replacement
+(Field & Welsh 2007, Bootstrapping clustered data, JRSS B 69; Cameron, Gelbach & Miller 2008, Bootstrap-based
+improvements for inference with clustered errors, REStat 90).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import expit, logit
+
+EPSILON = 1e-9
+"""Log loss and logits read probabilities as within [EPSILON, 1 - EPSILON]: a failed certainty costs 20.7."""
+BINS = 10
+LOW, HIGH = 0.05, 0.95
+NO_CAPACITY_SHARE = 0.1
+"""Share of the rows of a cutoff that stands for the capacity where none is given."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value with its 90 % interval, from ``n`` rows; NaN where undefined, such as an AUC of one class."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """Return the four parts; null, which JSON knows, instead of NaN, which it does not."""
+        parts = {"value": self.value, "low": self.low, "high": self.high}
+        return {**{name: float(x) if np.isfinite(x) else None for name, x in parts.items()}, "n": int(self.n)}
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def evaluate(
+    label: Any,
+    probability: Any,
+    entity_id: Any,
+    *,
+    cutoff: Any = None,
+    capacity: int | None = None,
+    seed: int = 0,
+    replicates: int = 200,
+) -> dict[str, Figure]:
+    """Return all figures of n rows; ``label`` is 0 or 1, ``probability`` in [0, 1], all arrays of length n.
+
+    ``capacity`` is the number of rows that can be worked at each distinct ``cutoff`` (any key: give the week
+    where every row has its own instant); without it, the top 10 % of each. Without ``cutoff`` all rows are
+    one. ``n`` of every figure is the number of rows. Figures that one class or one probability leaves
+    undefined are NaN. Raises ValueError for arrays of different length or values out of range.
+    """
+    label, probability = _checked(label, probability)
+    levels = _Levels.of(label, probability)
+    ranking = _Ranking.of(label, probability, cutoff, capacity)
+    start = recalibration(levels.probability, *levels.weights(np.ones(len(label))))
+
+    def figures(weight: np.ndarray) -> dict[str, float]:
+        return {**_level_figures(levels, weight, start), **ranking.figures(weight)}
+
+    replicated = [figures(weight) for weight in entity_weights(entity_id, seed, replicates)]
+    return {
+        name: interval(
+            value, np.array([r[name] for r in replicated]), len(label), biased=name == "calibration_error"
+        )
+        for name, value in figures(np.ones(len(label))).items()
+    }
+
+
+def reliability(
+    label: Any, probability: Any, entity_id: Any, *, seed: int = 0, replicates: int = 200
+) -> list[tuple[float, Figure]]:
+    """Return (mean predicted, observed rate) of each of up to BINS equal-count bins, ascending."""
+    label, probability = _checked(label, probability)
+    distinct, level = np.unique(probability, return_inverse=True)
+    bin_of_row = np.unique(equal_count_bins(level, len(distinct))[level], return_inverse=True)[1]
+    bins = bin_of_row.max(initial=-1) + 1
+
+    def observed(weight: np.ndarray) -> np.ndarray:
+        negative, positive = _split(bin_of_row, label, weight, bins)
+        total = negative + positive
+        return np.divide(positive, total, out=np.full(bins, np.nan), where=total > 0)
+
+    ones = np.ones(len(label))
+    replicated = np.array([observed(weight) for weight in entity_weights(entity_id, seed, replicates)])
+    rows = np.bincount(bin_of_row, minlength=bins)
+    predicted = np.bincount(bin_of_row, probability, minlength=bins) / rows
+    return [
+        (float(predicted[i]), interval(rate, replicated[:, i], int(rows[i])))
+        for i, rate in enumerate(observed(ones))
+    ]
+
+
+def entity_weights(entity_id: Any, seed: int, replicates: int) -> Iterator[np.ndarray]:
+    """Yield for each replicate how often each of the n rows counts: as often as its entity was drawn."""
+    entities, code = np.unique(np.asarray(entity_id), return_inverse=True)
+    generator = np.random.default_rng(seed)
+    for _ in range(replicates):
+        drawn = generator.integers(len(entities), size=len(entities)) if len(entities) else np.empty(0, int)
+        yield np.bincount(drawn, minlength=len(entities))[code].astype(float)
+
+
+def interval(value: float, replicated: np.ndarray, n: int, *, biased: bool = False) -> Figure:
+    """Return the figure with the 90 % interval that its replicates give; undefined replicates are left out.
+
+    ``biased`` is for a distance, which noise only ever enlarges, so that replicates lie above the value: its
+    interval is mirrored at the value (basic bootstrap, Davison & Hinkley 1997, section 5.2), kept above zero
+    and stretched to hold the value.
+    """
+    defined = replicated[np.isfinite(replicated)]
+    if not np.isfinite(value) or not len(defined):
+        return Figure(float(value), np.nan, np.nan, n)
+    low, high = np.quantile(defined, [LOW, HIGH])
+    if biased:
+        low, high = max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)
+    return Figure(float(value), float(low), float(high), n)
+
+
+def log_loss(label: Any, probability: Any) -> np.ndarray:
+    """Return the log loss of each row in nats, probabilities read as within [EPSILON, 1 - EPSILON]."""
+    label, probability = _checked(label, probability)
+    clipped = np.clip(probability, EPSILON, 1 - EPSILON)
+    return -np.where(label == 1, np.log(clipped), np.log1p(-clipped))
+
+
+def paired_log_loss_gain(
+    label: Any, better: Any, worse: Any, entity_id: Any, seed: int = 0, replicates: int = 200
+) -> Figure:
+    """Return mean log loss of ``worse`` minus that of ``better`` on the same rows, in nats a row."""
+    gain = log_loss(label, worse) - log_loss(label, better)
+    if not len(gain):
+        return Figure(np.nan, np.nan, np.nan, 0)
+    drawn = [weight @ gain / weight.sum() for weight in entity_weights(entity_id, seed, replicates)]
+    return interval(float(gain.mean()), np.array(drawn), len(gain))
+
+
+def skill(label: Any, probability: Any, base: Any, oracle: Any) -> float:
+    """Return the share of what can be known that the model knows: 0 as the base rate, 1 as the oracle.
+
+    Measured in log loss, on arrays of length n (``base`` may be one number). NaN where the oracle knows no
+    more than the base rate.
+    """
+    losses = [log_loss(label, p).mean() for p in (base, probability, oracle)]
+    return float((losses[0] - losses[1]) / (losses[0] - losses[2])) if losses[0] > losses[2] else np.nan
+
+
+def recalibration(
+    probability: np.ndarray, negative: np.ndarray, positive: np.ndarray, start: np.ndarray | None = None
+) -> np.ndarray:
+    """Return (intercept at slope 1, joint intercept, slope) of the outcome on the logit of the probability.
+
+    ``negative`` and ``positive`` are weights at each distinct probability. The slope is 1 for honest
+    predictions and below 1 for exaggerated ones; the first intercept is how many logits all are too low on
+    average (Cox 1958, Two further applications of a model for binary regression; Van Calster et al. 2019,
+    Calibration: the Achilles heel of predictive analytics). ``start`` is a solution nearby. NaN where there
+    is no finite solution.
+    """
+    x = logit(np.clip(probability, EPSILON, 1 - EPSILON))
+    start = np.array([0.0, 0.0, 0.0]) if start is None else np.nan_to_num(start)
+    shift = _fit_logistic(x, np.ones((1, len(x))), (negative, positive), start[:1])
+    line = _fit_logistic(np.zeros(len(x)), np.stack([np.ones(len(x)), x]), (negative, positive), start[1:])
+    return np.concatenate([shift, line])
+
+
+def _fit_logistic(
+    offset: np.ndarray, design: np.ndarray, weight: tuple[np.ndarray, np.ndarray], start: np.ndarray
+) -> np.ndarray:
+    """Fit coefficients (k,) on a design (k, levels) by Newton steps that never overshoot.
+
+    The curvature of the logistic loss changes by at most a factor e for each logit moved (Bach 2010,
+    Self-concordant analysis for logistic regression), hence a step that moves no logit by more than r may be
+    taken by the share log(1 + r) / r; a short one, already close, is taken whole. A step below 1e-4 is the
+    last: the next would be about its square.
+    """
+    undefined = np.full(len(start), np.nan)
+    total, coefficients = weight[0] + weight[1], start
+    if not weight[0].sum() or not weight[1].sum():
+        return undefined
+    for _ in range(100):
+        mean = expit(offset + coefficients @ design)
+        curvature = (design * (total * mean * (1 - mean))) @ design.T
+        if np.linalg.cond(curvature) > 1e14:
+            return undefined
+        step = np.linalg.solve(curvature, design @ (weight[1] - total * mean))
+        reach = np.abs(step @ design).max()
+        if reach < 1e-4:
+            return coefficients + step
+        coefficients = coefficients + (step if reach < 0.5 else step * np.log1p(reach) / reach)
+    return undefined
+
+
+@dataclass(frozen=True)
+class _Levels:
+    """The rows by distinct probability, ascending: ``level`` of each row, ``bin`` of each level."""
+
+    probability: np.ndarray
+    level: np.ndarray
+    label: np.ndarray
+    bin: np.ndarray
+
+    @classmethod
+    def of(cls, label: np.ndarray, probability: np.ndarray) -> Self:
+        distinct, level = np.unique(probability, return_inverse=True)
+        return cls(distinct, level, label, equal_count_bins(level, len(distinct)))
+
+    def weights(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weight of negatives and of positives at each level."""
+        return _split(self.level, self.label, weight, len(self.probability))
+
+
+def equal_count_bins(level: np.ndarray, levels: int) -> np.ndarray:
+    """Return for each level which of the BINS bins of equally many rows its middle row falls into."""
+    count = np.bincount(level, minlength=levels)
+    return ((np.cumsum(count) - count / 2) * BINS // max(1, len(level))).astype(int)
+
+
+def _level_figures(levels: _Levels, weight: np.ndarray, start: np.ndarray) -> dict[str, float]:
+    negative, positive = levels.weights(weight)
+    p, total = levels.probability, negative + positive
+    mean = _averaging(total)
+    predicted, rate = mean(total * p), mean(positive)
+    intercept, _, slope = recalibration(p, negative, positive, start)
+    clipped = np.clip(p, EPSILON, 1 - EPSILON)
+    return {
+        "roc_auc": _roc_auc(negative, positive),
+        "average_precision": _average_precision(negative, positive),
+        "log_loss": -mean(positive * np.log(clipped) + negative * np.log1p(-clipped)),
+        "brier": mean(positive * (1 - p) ** 2 + negative * p**2),
+        "calibration_error": mean(np.abs(np.bincount(levels.bin, total * p - positive))),
+        "calibration_slope": float(slope),
+        "calibration_intercept": float(intercept),
+        "mean_predicted": predicted,
+        "outcome_rate": rate,
+        "predicted_to_observed": predicted / rate if rate else np.nan,
+    }
+
+
+def _averaging(total: np.ndarray) -> Callable[[np.ndarray], float]:
+    rows = total.sum()
+    return lambda sums: float(sums.sum() / rows) if rows else np.nan
+
+
+def _roc_auc(negative: np.ndarray, positive: np.ndarray) -> float:
+    """Share of (positive, negative) pairs in the right order, half a pair for a tie (Mann & Whitney 1947)."""
+    pairs = positive.sum() * negative.sum()
+    below = np.cumsum(negative) - negative / 2
+    return float(positive @ below / pairs) if pairs else np.nan
+
+
+def _average_precision(negative: np.ndarray, positive: np.ndarray) -> float:
+    """Mean precision over the positives, from the most probable level down, a level entering as a whole."""
+    found = np.cumsum(positive[::-1])
+    seen = np.cumsum((negative + positive)[::-1])
+    if not len(found) or not found[-1]:
+        return np.nan
+    precision = np.divide(found, seen, out=np.zeros(len(found)), where=seen > 0)
+    return float(positive[::-1] @ precision / found[-1])
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """Rows by cutoff and, within, by probability descending: ``group`` of rows, ``cutoff`` of groups."""
+
+    group: np.ndarray
+    cutoff: np.ndarray
+    label: np.ndarray
+    capacity: int | None
+
+    @classmethod
+    def of(cls, label: np.ndarray, probability: np.ndarray, cutoff: Any, capacity: int | None) -> Self:
+        key = np.zeros(len(label)) if cutoff is None else np.asarray(cutoff)
+        date = np.unique(key, return_inverse=True)[1]
+        distinct, group = np.unique(np.stack([date, -probability]), axis=1, return_inverse=True)
+        return cls(group.ravel(), distinct[0].astype(int), label, capacity)
+
+    def figures(self, weight: np.ndarray) -> dict[str, float]:
+        """Return precision among the rows taken and its ratio to the outcome rate of all.
+
+        Of rows that tie for the last places each is taken in part, as drawing lots would on average.
+        """
+        negative, positive = _split(self.group, self.label, weight, len(self.cutoff))
+        total = negative + positive
+        rows = np.bincount(self.cutoff, total)
+        room = self.capacity if self.capacity is not None else NO_CAPACITY_SHARE * rows[self.cutoff]
+        before = np.cumsum(total) - total - (np.cumsum(rows) - rows)[self.cutoff]
+        taken = np.clip(room - before, 0, total)
+        hits = np.divide(taken * positive, total, out=np.zeros(len(total)), where=total > 0).sum()
+        precision = hits / taken.sum() if taken.sum() else np.nan
+        rate = positive.sum() / total.sum() if positive.sum() else np.nan
+        return {"precision_at_capacity": float(precision), "lift_at_capacity": float(precision / rate)}
+
+
+def _split(
+    group: np.ndarray, label: np.ndarray, weight: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    positive = np.bincount(group, weight * label, minlength=size)
+    return np.bincount(group, weight, minlength=size) - positive, positive
+
+
+def _checked(label: Any, probability: Any) -> tuple[np.ndarray, np.ndarray]:
+    label = np.asarray(label, dtype=float)
+    probability = np.broadcast_to(np.asarray(probability, dtype=float), label.shape)
+    if not np.isin(label, (0, 1)).all():
+        raise ValueError("labels must be 0 or 1")
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ValueError("probabilities must lie in [0, 1] and not be missing")
+    return label, probability
