@@ -30,7 +30,7 @@ def rolling_origin(
 
     ``cutoff`` holds the cutoffs of mature rows, int64 microseconds UTC, in any order. The windows are
     consecutive, half-open and of equal length. The train rows of a window are all rows with
-    ``cutoff + horizon + embargo <=`` the smallest test cutoff, and before it in any case. Windows without test
+    ``cutoff + horizon + embargo <=`` the smallest test cutoff, and before it anyway. Windows without test
     or train rows are dropped; raises DataError if none remains.
 
     Rolling origins: Tashman, "Out-of-sample tests of forecasting accuracy", Int. J. Forecasting 16 (2000).

@@ -1,0 +1,134 @@
+"""From a feature matrix to the numbers a learner reads: which columns, in what order, which categories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import DataError
+
+MAX_CATEGORIES = 255
+TYPES = {"number": pa.float64(), "category": pa.string()}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input of a learner; a category's code is its place in ``categories``."""
+
+    name: str
+    kind: Literal["number", "category"]
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The features of a model in their order, frozen with it."""
+
+    features: tuple[Feature, ...]
+
+    @classmethod
+    def fit(cls, matrix: pa.Table, names: Sequence[str]) -> Self:
+        """Choose among the named columns of a feature matrix (one row an entity and cutoff).
+
+        float64 columns become numbers; string columns categories, the 255 most frequent ones, ties by text.
+        Columns with one value only (missing counts as a value) tell nothing and are left out. Raises
+        DataError for an absent column, another type, or if no column is left.
+        """
+        features = [_feature(name, _column(matrix, name)) for name in names]
+        kept = tuple(feature for feature in features if feature is not None)
+        if not kept:
+            raise DataError(
+                "no feature varies, so there is nothing to learn from",
+                found=f"{len(names)} columns over {matrix.num_rows} rows, each with one value only",
+                mend="add attributes or events, or remove some of features.exclude",
+            )
+        return cls(kept)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features in the learner's order."""
+        return [feature.name for feature in self.features]
+
+    @property
+    def categorical(self) -> list[int]:
+        """Places of the categories among the features."""
+        return [j for j, feature in enumerate(self.features) if feature.kind == "category"]
+
+    def encode(self, matrix: pa.Table) -> np.ndarray:
+        """Return (rows, features) float64: numbers as they are, categories as codes, NaN where missing.
+
+        A category that was not among those chosen at ``fit`` and an infinite number are missing too. Raises
+        DataError for an absent column or one whose type changed.
+        """
+        codes = np.empty((matrix.num_rows, len(self.features)))
+        for j, feature in enumerate(self.features):
+            codes[:, j] = _codes(feature, _column(matrix, feature.name))
+        return codes
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return what ``from_json`` reads: plain lists, texts and dicts."""
+        return [{"name": f.name, "kind": f.kind, "categories": list(f.categories)} for f in self.features]
+
+    @classmethod
+    def from_json(cls, data: list[dict[str, Any]]) -> Self:
+        """Build the encoding that ``to_json`` described."""
+        return cls(tuple(Feature(d["name"], d["kind"], tuple(d["categories"])) for d in data))
+
+
+def _column(matrix: pa.Table, name: str) -> pa.ChunkedArray:
+    if name not in matrix.column_names:
+        raise DataError(
+            "a feature of the model is not in the matrix",
+            where=name,
+            found=f"{matrix.num_columns} columns, none of this name",
+            mend="build the features with the config the model was trained with, or train again",
+        )
+    return matrix[name]
+
+
+def _feature(name: str, column: pa.ChunkedArray) -> Feature | None:
+    if column.type == TYPES["number"]:
+        return Feature(name, "number") if _varies(_finite(column)) else None
+    if column.type != TYPES["category"]:
+        raise _wrong_type(name, column.type, "float64 or string")
+    counts = pc.value_counts(column)
+    if len(counts) < 2:
+        return None
+    ranked = sorted((-count, text) for text, count in _pairs(counts) if text is not None)
+    return Feature(name, "category", tuple(text for _, text in ranked[:MAX_CATEGORIES]))
+
+
+def _pairs(counts: pa.StructArray) -> list[tuple[str | None, int]]:
+    return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+
+
+def _varies(numbers: np.ndarray) -> bool:
+    known = ~np.isnan(numbers)
+    if not known.any():
+        return False
+    return not known.all() or numbers.min() < numbers.max()
+
+
+def _finite(column: pa.ChunkedArray) -> np.ndarray:
+    numbers = column.to_numpy()
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _codes(feature: Feature, column: pa.ChunkedArray) -> np.ndarray:
+    if column.type != TYPES[feature.kind]:
+        raise _wrong_type(feature.name, column.type, str(TYPES[feature.kind]))
+    if feature.kind == "number":
+        return _finite(column)
+    known = pa.array(feature.categories, pa.string())
+    return pc.cast(pc.index_in(column, known), pa.float64()).to_numpy()
+
+
+def _wrong_type(name: str, found: pa.DataType, wanted: str) -> DataError:
+    return DataError(
+        "a feature has the wrong type", where=name, found=str(found), mend=f"it must be {wanted}"
+    )

@@ -1,0 +1,120 @@
+"""Columns become numbers in one frozen way, whatever comes later."""
+
+import collections
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs.errors import DataError
+from models.encoding import MAX_CATEGORIES, Encoding
+
+TEXTS = st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "ё", "🙂", ""])), min_size=1, max_size=30)
+NUMBERS = st.lists(st.one_of(st.none(), st.floats(width=32)), min_size=1, max_size=30)
+
+
+def table(**columns) -> pa.Table:
+    kinds = {str: pa.string(), float: pa.float64()}
+    return pa.table(
+        {
+            name: values
+            if isinstance(values, pa.Array)
+            else pa.array(values, kinds[next((type(v) for v in values if v is not None), float)])
+            for name, values in columns.items()
+        }
+    )
+
+
+def same(left: float, right: float) -> bool:
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
+@given(TEXTS, TEXTS)
+def test_categories_are_coded_by_frequency_then_text(seen, later):
+    learnt = table(c=pa.array(seen, pa.string()), n=[float(i) for i in range(len(seen) - 1)] + [None])
+    counts = collections.Counter(text for text in seen if text is not None)
+    order = sorted(counts, key=lambda text: (-counts[text], text))
+    expected_names = [] if len(set(seen)) < 2 else ["c"]
+    if len(seen) > 1:
+        expected_names.append("n")
+    if not expected_names:
+        with pytest.raises(DataError, match="no feature varies"):
+            Encoding.fit(learnt, ["c", "n"])
+        return
+    encoding = Encoding.fit(learnt, ["c", "n"])
+    assert encoding.names == expected_names
+    if "c" not in expected_names:
+        return
+    codes = Encoding(encoding.features[:1]).encode(pa.table({"c": pa.array(later, pa.string())}))[:, 0]
+    expected = [float(order.index(text)) if text in counts else math.nan for text in later]
+    assert all(same(a, b) for a, b in zip(codes, expected, strict=True))
+
+
+@given(NUMBERS)
+def test_numbers_pass_unchanged_and_what_is_not_finite_is_missing(values):
+    column = pa.array(values, pa.float64())
+    try:
+        encoding = Encoding.fit(pa.table({"x": column}), ["x"])
+    except DataError:
+        known = [v if v is not None and math.isfinite(v) else None for v in values]
+        assert len(set(known)) < 2
+        return
+    codes = encoding.encode(pa.table({"x": column}))[:, 0]
+    expected = [v if v is not None and math.isfinite(v) else math.nan for v in values]
+    assert all(same(a, b) for a, b in zip(codes, expected, strict=True))
+
+
+def test_only_the_most_frequent_categories_are_kept():
+    texts = [f"v{i:03d}" for i in range(300) for _ in range(2 if i >= 100 else 1)]
+    feature = Encoding.fit(table(c=texts), ["c"]).features[0]
+    assert len(feature.categories) == MAX_CATEGORIES
+    assert feature.categories[0] == "v100"
+    assert feature.categories[200:] == tuple(f"v{i:03d}" for i in range(55))
+
+
+def test_constant_and_all_missing_columns_are_left_out_but_sometimes_missing_is_kept():
+    matrix = table(
+        same=[1.0, 1.0, 1.0],
+        none=pa.array([None] * 3, pa.float64()),
+        nothing=pa.array([None] * 3, pa.string()),
+        one=["a", "a", "a"],
+        at_times=[1.0, None, 1.0],
+        told=["a", None, "a"],
+    )
+    encoding = Encoding.fit(matrix, matrix.column_names)
+    assert encoding.names == ["at_times", "told"]
+    assert encoding.categorical == [1]
+
+
+def test_row_order_and_chunks_change_nothing():
+    texts = ["b", "a", None, "c", "a", "b"]
+    whole = table(c=texts)
+    parts = pa.concat_tables([table(c=texts[3:]), table(c=texts[:3])])
+    assert Encoding.fit(whole, ["c"]) == Encoding.fit(parts, ["c"])
+    encoding = Encoding.fit(whole, ["c"])
+    np.testing.assert_array_equal(encoding.encode(parts)[3:], encoding.encode(whole)[:3])
+
+
+def test_json_round_trip_keeps_everything():
+    encoding = Encoding.fit(table(x=[1.0, 2.0], c=["ё", "🙂"]), ["x", "c"])
+    assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
+
+
+def test_a_missing_column_is_named():
+    encoding = Encoding.fit(table(x=[1.0, 2.0]), ["x"])
+    with pytest.raises(DataError, match=r"\[x\]"):
+        encoding.encode(table(y=[1.0]))
+    with pytest.raises(DataError, match=r"\[z\]"):
+        Encoding.fit(table(x=[1.0, 2.0]), ["z"])
+
+
+def test_a_changed_type_is_named():
+    encoding = Encoding.fit(table(x=[1.0, 2.0]), ["x"])
+    with pytest.raises(DataError, match=r"\[x\]: string\n.*double"):
+        encoding.encode(table(x=["1", "2"]))
+    with pytest.raises(DataError, match="int64"):
+        Encoding.fit(pa.table({"x": pa.array([1, 2])}), ["x"])
