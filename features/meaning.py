@@ -10,11 +10,13 @@ from typing import Literal
 class Meaning:
     """The wording of one feature.
 
-    ``group`` joins the features that tell the same story, such as one count over several windows; only one of them
-    speaks. ``what`` names the feature in words ("page views in the last 7 days"). ``unit`` says how a value is
-    written: ``days`` are days as a float, ``amount`` is in the source's unit. ``present`` is the sentence for a
-    value, with ``{value}`` in its unit (or ``{value:count}`` in a named one) and ``{s}`` for the plural's s; a literal
-    brace is doubled. ``absent`` is the sentence where the value is missing or the count is 0, empty where there is none.
+    ``group`` joins the features that tell the same story, such as one count over several windows; only
+    one of them speaks. ``what`` names the feature in words ("page views in the last 7 days"). ``unit`` says
+    how a value is written: ``days`` are days as a float, ``amount`` is in the source's unit.
+
+    ``present`` is the sentence for a value: ``{value}`` is written in the feature's unit, ``{value:count}``
+    in a named one, ``{s}`` is the plural's s, and a literal brace is doubled. ``absent`` is the sentence
+    where the value is missing or the count is 0; empty where there is none.
     """
 
     group: str

@@ -18,8 +18,9 @@ from configs.errors import ConfigError, WorkspaceBusy
 def hold(root: Path) -> Iterator[None]:
     """Hold the workspace ``root`` for the length of the block; create it if need be.
 
-    The lock is the kernel's (``flock(2)`` on ``root/.lock``): it vanishes with the process that holds it, so a killed
-    run never leaves a workspace shut. The file's text, pid and command of the holder, is only for people.
+    The lock is the kernel's (``flock(2)`` on ``root/.lock``): it vanishes with the process that holds it,
+    so a killed run never leaves a workspace shut. The file's text, pid and command of the holder, is only
+    for people.
 
     Raises WorkspaceBusy at once if another run holds it, ConfigError if the workspace cannot be written.
     """

@@ -1,0 +1,61 @@
+"""Hand-made score tables for the tests of this room."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from features.contracts import SCORES
+from serve.store import Run
+
+MONDAY = datetime(2025, 7, 7, 4, 30, 0, 123456, tzinfo=UTC)
+TUESDAY = MONDAY + timedelta(days=1)
+LATER = datetime(2025, 8, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def a_run(run_id="r1", as_of=MONDAY, targets=("close",), project="acme", **more):
+    common = {
+        "code_version": "0.1.0",
+        "config_hash": "c0ffee",
+        "data_fingerprint": "f00d",
+        "started_at": LATER,
+    }
+    return Run(run_id, project, as_of, dict.fromkeys(targets, "7"), **(common | more))
+
+
+def a_reason(contribution, sentence):
+    return {"feature": "f", "value": 1.0, "contribution": contribution, "sentence": sentence}
+
+
+def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
+    """One SCORES row for each target of the run and id, with replaced columns where given."""
+    generator = np.random.default_rng(seed)
+    n = len(ids) * len(run.models)
+    p = np.sort(generator.random(n))[::-1]
+    rank = np.concatenate([np.arange(1, len(ids) + 1)] * len(run.models)) if n else np.array([], dtype=int)
+    values = {
+        "project": [run.project] * n,
+        "target": [target for target in run.models for _ in ids],
+        "entity_id": list(ids) * len(run.models),
+        "account_id": [None if i % 3 == 0 else f"acc{i}" for i in range(n)],
+        "as_of": [run.as_of] * n,
+        "probability": p,
+        "probability_low": p / 2,
+        "probability_high": (1 + p) / 2,
+        "score": (1 + 99 * p).astype(int),
+        "grade": ["A"] * n,
+        "rank": rank,
+        "percentile": p * 100,
+        "expected_value": [None if i % 2 else i * 1000.5 for i in range(n)],
+        "reasons": [json.dumps([a_reason(0.5, "opened a mail"), a_reason(-0.2, "no call")])] * n,
+        "evidence": ["enough"] * n,
+        "previous_score": [None] * n,
+        "trend": [None] * n,
+        "model_version": [version for version in run.models.values() for _ in ids],
+        "run_id": [run.run_id] * n,
+        "scored_at": [LATER] * n,
+    }
+    return pa.table(values | columns, schema=SCORES)

@@ -1,0 +1,341 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.errors import ConfigError, DataError, LeadscoreError
+from features.contracts import INSTANT, SCORE_RUNS, SCORES, from_us
+from serve.store import RUNS_TABLE, SCORES_TABLE, Store
+from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, some_scores
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "scores.db")
+
+
+def publish(store, run, scores=None):
+    store.start(run)
+    store.publish(some_scores(run) if scores is None else scores, run.run_id, LATER)
+
+
+def scored(table):
+    return dict(zip(table["entity_id"].to_pylist(), table["score"].to_pylist(), strict=True))
+
+
+def test_tables_have_the_columns_of_the_contract():
+    assert SCORES_TABLE.c.keys() == SCORES.names
+    assert RUNS_TABLE.c.keys() == SCORE_RUNS.names
+    assert {c.name for c in SCORES_TABLE.primary_key} == {"project", "target", "entity_id", "as_of"}
+    assert [c.name for c in SCORES_TABLE.c if c.nullable] == [f.name for f in SCORES if f.nullable]
+
+
+def test_what_is_published_comes_back_to_the_bit(store):
+    run = a_run(targets=("close", "propensity"))
+    scores = some_scores(
+        run, ids=["é😀", "0012", "Ж"], probability=[1 / 3, 5e-324, 1.0, 0.1 + 0.2, 0.0, 1e-9]
+    )
+    publish(store, run, scores)
+    back = store.scores("acme")
+    assert back.schema == SCORES
+    assert back.equals(scores)
+
+
+YEARS = st.integers(-62_000_000_000_000_000, 250_000_000_000_000_000).map(from_us)
+
+
+@given(st.lists(YEARS, min_size=30, max_size=30, unique=True))
+@settings(max_examples=2, deadline=None)
+def test_instants_come_back_to_the_microsecond_and_in_order(tmp_path_factory, instants):
+    store = Store(tmp_path_factory.mktemp("store") / "scores.db")
+    for instant in instants:
+        store.start(a_run(str(instant), as_of=TUESDAY, started_at=instant))
+    assert store.runs("acme")["started_at"].to_pylist() == sorted(instants)
+
+
+def test_start_is_seen_before_anything_is_published(store):
+    store.start(a_run(targets=("close", "propensity"), flow_run_id="p1", driver="prefect"))
+    runs = store.runs("acme")
+    assert runs.schema == SCORE_RUNS
+    assert runs.to_pylist()[0] == {
+        "run_id": "r1",
+        "project": "acme",
+        "target": "close",
+        "as_of": MONDAY,
+        "status": "started",
+        "model_version": "7",
+        "code_version": "0.1.0",
+        "config_hash": "c0ffee",
+        "data_fingerprint": "f00d",
+        "rows": None,
+        "driver": "prefect",
+        "flow_run_id": "p1",
+        "started_at": LATER,
+        "finished_at": None,
+        "message": None,
+    }
+    assert runs["target"].to_pylist() == ["close", "propensity"]
+    assert store.scores("acme").num_rows == 0
+
+
+def test_the_same_as_of_twice_leaves_one_set_of_rows(store):
+    publish(store, a_run("r1"), some_scores(a_run("r1"), seed=1))
+    second = some_scores(a_run("r2"), ids=["b", "c", "d", "e"], seed=2)
+    publish(store, a_run("r2"), second)
+    assert store.scores("acme").equals(second)
+    assert store.runs("acme")["rows"].to_pylist() == [3, 4]
+    assert store.runs("acme")["status"].to_pylist() == ["published", "published"]
+
+
+def test_publishing_touches_no_other_target_as_of_or_project(store):
+    others = [a_run("o1", TUESDAY), a_run("o2", targets=("propensity",)), a_run("o3", project="zeta")]
+    for run in others:
+        publish(store, run)
+    publish(store, a_run("r1"))
+    publish(store, a_run("r2"), some_scores(a_run("r2"), ids=["z"]))
+    assert store.scores("acme", TUESDAY)["run_id"].to_pylist() == ["o1"] * 3
+    assert store.scores("acme", MONDAY, "propensity")["run_id"].to_pylist() == ["o2"] * 3
+    assert store.scores("zeta")["run_id"].to_pylist() == ["o3"] * 3
+    assert store.scores("acme", MONDAY, "close")["run_id"].to_pylist() == ["r2"]
+
+
+def test_a_target_without_rows_is_published_empty(store):
+    publish(store, a_run("r1", targets=("close", "propensity")))
+    run = a_run("r2", targets=("close", "propensity"))
+    publish(store, run, some_scores(a_run("r2", targets=("close",))))
+    assert set(store.scores("acme")["target"].to_pylist()) == {"close"}
+    assert store.runs("acme").slice(2)["rows"].to_pylist() == [3, 0]
+
+
+def test_current_is_the_latest_published_as_of_of_each_target(store):
+    publish(store, a_run("r2", TUESDAY))
+    publish(store, a_run("r1", MONDAY, targets=("close", "propensity")))
+    store.start(a_run("r3", TUESDAY + timedelta(days=1)))
+    store.finish("r3", "refused", "too few leads", LATER)
+    current = store.scores("acme")
+    assert sorted(set(zip(current["target"].to_pylist(), current["as_of"].to_pylist(), strict=True))) == [
+        ("close", TUESDAY),
+        ("propensity", MONDAY),
+    ]
+    assert store.scores("acme", target="close")["run_id"].to_pylist() == ["r2"] * 3
+
+
+def test_the_view_is_what_scores_returns(store, tmp_path):
+    publish(store, a_run("r1", MONDAY, targets=("close", "propensity")))
+    publish(store, a_run("r2", TUESDAY))
+    with sqlite3.connect(tmp_path / "scores.db") as connection:
+        view = connection.execute(
+            "SELECT target, entity_id, run_id FROM current_scores ORDER BY target, rank"
+        ).fetchall()
+    current = store.scores("acme").select(["target", "entity_id", "run_id"]).to_pylist()
+    assert view == [tuple(row.values()) for row in current]
+
+
+def test_previous_is_strictly_before_and_only_what_was_published(store):
+    for run_id, as_of in (("r1", MONDAY), ("r2", TUESDAY)):
+        run = a_run(run_id, as_of)
+        publish(store, run, some_scores(run, seed=int(run_id[1])))
+    assert store.previous("acme", "close", MONDAY).num_rows == 0
+    monday = store.scores("acme", MONDAY)
+    assert store.previous("acme", "close", TUESDAY).equals(
+        monday.select(["entity_id", "score"]).sort_by("entity_id")
+    )
+    after = TUESDAY + timedelta(microseconds=1)
+    assert scored(store.previous("acme", "close", after)) == scored(store.scores("acme", TUESDAY))
+    assert store.previous("acme", "propensity", after).num_rows == 0
+    assert store.previous("other", "close", after).num_rows == 0
+
+
+def test_history_is_all_nights_of_one_entity(store):
+    publish(store, a_run("r2", TUESDAY))
+    publish(store, a_run("r1", MONDAY, targets=("close", "propensity")))
+    history = store.history("acme", "b")
+    assert list(zip(history["target"].to_pylist(), history["as_of"].to_pylist(), strict=True)) == [
+        ("close", MONDAY),
+        ("close", TUESDAY),
+        ("propensity", MONDAY),
+    ]
+    assert store.history("acme", "nobody").schema == SCORES
+
+
+def test_last_gives_the_run_back(store):
+    assert store.last("acme") is None
+    run = a_run("r1", TUESDAY, targets=("close", "propensity"), flow_run_id="p")
+    publish(store, run)
+    publish(store, a_run("r0", MONDAY))
+    assert store.last("acme") == run
+    assert store.last("acme", MONDAY) == a_run("r0", MONDAY)
+    assert store.last("acme", LATER) is None
+
+
+@pytest.mark.parametrize("status", ["refused", "failed"])
+def test_finish_says_why_nothing_was_published(store, status):
+    store.start(a_run())
+    store.finish("r1", status, "because", LATER)
+    row = store.runs("acme").to_pylist()[0]
+    assert (row["status"], row["message"], row["finished_at"], row["rows"]) == (
+        status,
+        "because",
+        LATER,
+        None,
+    )
+    with pytest.raises(ValueError, match="not a started one"):
+        store.publish(some_scores(a_run()), "r1", LATER)
+
+
+def test_only_a_started_run_can_publish_or_finish(store):
+    with pytest.raises(ValueError, match="not a started one"):
+        store.publish(some_scores(a_run()), "r1", LATER)
+    publish(store, a_run())
+    with pytest.raises(ValueError, match="not a started one"):
+        store.finish("r1", "failed", "late", LATER)
+
+
+@pytest.mark.parametrize(
+    "stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}]
+)
+def test_rows_of_another_run_are_not_published(store, stranger):
+    store.start(a_run())
+    with pytest.raises(ValueError, match="not of the run"):
+        store.publish(some_scores(a_run(**stranger)), "r1", LATER)
+    assert store.scores("acme").num_rows == 0
+    assert store.runs("acme")["status"].to_pylist() == ["started"]
+
+
+def test_two_rows_of_one_key_change_nothing(store):
+    publish(store, a_run("r1"))
+    store.start(a_run("r2"))
+    with pytest.raises(DataError, match="UNIQUE"):
+        store.publish(some_scores(a_run("r2"), ids=["a", "a"]), "r2", LATER)
+    assert store.scores("acme")["run_id"].to_pylist() == ["r1"] * 3
+    assert store.runs("acme")["status"].to_pylist() == ["published", "started"]
+
+
+def test_a_score_that_is_not_a_number_is_refused(store):
+    store.start(a_run())
+    with pytest.raises(DataError, match="probability"):
+        store.publish(some_scores(a_run(), probability=[0.1, float("nan"), 0.3]), "r1", LATER)
+
+
+def test_a_naive_instant_is_refused(store):
+    with pytest.raises(ValueError, match="no time zone"):
+        store.previous("acme", "close", MONDAY.replace(tzinfo=None))
+
+
+WRITER = """
+import sys
+import sqlalchemy as sa
+from pathlib import Path
+from serve.store import Store
+from tests.serve.samples import LATER, a_run, some_scores
+store, mode = Store(Path(sys.argv[1])), sys.argv[2]
+if mode == "stall":
+    @sa.event.listens_for(sa.Engine, "before_cursor_execute")
+    def stall(connection, cursor, statement, parameters, context, executemany):
+        if statement.startswith("INSERT INTO scores "):
+            print("deleted", flush=True)
+            sys.stdin.read()
+for i in range(1 if mode == "stall" else 12):
+    run = a_run(f"w{i}", targets=("close", "propensity"))
+    store.start(run)
+    store.publish(some_scores(run, ids=[f"id{j}" for j in range(100 + i)], seed=i), run.run_id, LATER)
+"""
+
+
+def writer(path, mode):
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), mode],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path.cwd(),
+    )
+
+
+def test_a_run_killed_between_delete_and_insert_leaves_the_old_set(store, tmp_path):
+    publish(store, a_run("r1", targets=("close", "propensity")))
+    before = store.scores("acme")
+    with writer(tmp_path / "scores.db", "stall") as process:
+        assert process.stdout.readline() == "deleted\n"
+        assert store.scores("acme").equals(before)
+        os.kill(process.pid, signal.SIGKILL)
+    assert store.scores("acme").equals(before)
+    assert dict(zip(*(store.runs("acme")[c].to_pylist() for c in ("run_id", "status")), strict=True)) == {
+        "r1": "published",
+        "w0": "started",
+    }
+    publish(store, a_run("r2"))
+
+
+def test_a_reader_sees_the_old_set_or_the_new_one(store, tmp_path):
+    seen = []
+    with writer(tmp_path / "scores.db", "publish") as process:
+        while process.poll() is None:
+            table = store.scores("acme")
+            seen.append((tuple(sorted(set(table["run_id"].to_pylist()))), table.num_rows))
+    assert process.returncode == 0
+    sets = {(), *((f"w{i}",) for i in range(12))}
+    assert {runs for runs, _ in seen} <= sets
+    assert all(n == 2 * (100 + int(runs[0][1:])) for runs, n in seen if runs)
+    assert len(set(seen)) > 3, "the reader met too few publications to prove anything"
+
+
+def test_many_may_open_a_new_database_at_once(tmp_path):
+    failures = []
+
+    def open_it():
+        try:
+            Store(tmp_path / "new" / "scores.db").runs("acme")
+        except LeadscoreError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_table_of_another_version_is_named(tmp_path):
+    Store(tmp_path / "scores.db")
+    with sqlite3.connect(tmp_path / "scores.db") as connection:
+        connection.execute("ALTER TABLE score_runs ADD COLUMN colour TEXT")
+    with pytest.raises(DataError, match=r"score_runs.*1 differing columns, such as colour"):
+        Store(tmp_path / "scores.db")
+
+
+def test_a_file_that_is_no_database_is_one_clear_error(tmp_path):
+    (tmp_path / "scores.db").write_text("not a database at all, but long enough to be read as a header" * 20)
+    with pytest.raises(LeadscoreError, match=r"scores database failed.*not a database"):
+        Store(tmp_path / "scores.db")
+
+
+@pytest.mark.parametrize("url", ["mysql://user:secret@host/db", "oracle://user:secret@host/db"])
+def test_another_kind_of_database_is_a_config_error_without_the_secret(url):
+    with pytest.raises(ConfigError, match="not a database for scores") as caught:
+        Store(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_url_names_the_same_file(store, tmp_path):
+    publish(store, a_run())
+    assert Store(f"sqlite:///{tmp_path}/scores.db").scores("acme").num_rows == 3
+
+
+def test_sorting_by_the_stored_text_is_sorting_by_time(store, tmp_path):
+    moments = [MONDAY, MONDAY.replace(microsecond=0), MONDAY + timedelta(microseconds=1), TUESDAY]
+    for i, moment in enumerate(moments):
+        publish(store, a_run(f"r{i}", moment))
+    with sqlite3.connect(tmp_path / "scores.db") as connection:
+        texts = [row[0] for row in connection.execute("SELECT DISTINCT as_of FROM scores ORDER BY as_of")]
+    assert pa.array(texts).cast(INSTANT).to_pylist() == sorted(moments)
