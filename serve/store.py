@@ -102,9 +102,7 @@ class Store:
 
     def start(self, run: Run) -> None:
         """Write the ledger rows of a run that begins, status started, in a transaction of their own."""
-        common = {name: value for name, value in vars(run).items() if name != "models"} | {
-            "status": "started"
-        }
+        common = {name: value for name, value in vars(run).items() if name != "models"} | {"status": "started"}
         common |= {"as_of": _text(run.as_of), "started_at": _text(run.started_at)}
         rows = [common | {"target": target, "model_version": model} for target, model in run.models.items()]
         with self._begin() as connection:
@@ -131,9 +129,7 @@ class Store:
                 connection.execute(sa.update(RUNS_TABLE).where(*_same_run(night)).values(done))
             _insert(connection, scores)
 
-    def finish(
-        self, run_id: str, status: Literal["refused", "failed"], message: str, finished_at: datetime
-    ) -> None:
+    def finish(self, run_id: str, status: Literal["refused", "failed"], message: str, finished_at: datetime) -> None:
         """End a started run that published nothing; raise ValueError if it is not a started one."""
         done = {"status": status, "message": message, "finished_at": _text(finished_at)}
         with self._begin() as connection:
@@ -150,9 +146,7 @@ class Store:
             runs.as_of < _text(as_of),
         )
         same = (rows.project == project, rows.target == target, rows.as_of == before.scalar_subquery())
-        return self._read(
-            sa.select(rows.entity_id, rows.score).where(*same).order_by(rows.entity_id), PREVIOUS
-        )
+        return self._read(sa.select(rows.entity_id, rows.score).where(*same).order_by(rows.entity_id), PREVIOUS)
 
     def scores(self, project: str, as_of: datetime | None = None, target: str | None = None) -> pa.Table:
         """Return a SCORES table, by target and rank: of one as-of, else of each target's latest published."""
@@ -203,9 +197,7 @@ class Store:
                 "rows that the scores database cannot take", where=self._where, found=_first_line(error)
             ) from error
         except sa.exc.DBAPIError as error:
-            raise LeadscoreError(
-                "the scores database failed", where=self._where, found=_first_line(error)
-            ) from error
+            raise LeadscoreError("the scores database failed", where=self._where, found=_first_line(error)) from error
 
 
 def _url(url_or_path: str | Path) -> sa.URL:
@@ -294,9 +286,10 @@ def _count(scores: pa.Table, nights: list[sa.Row[Any]]) -> dict[str, int]:
 
 
 def _insert(connection: sa.Connection, scores: pa.Table) -> None:
-    """Insert batch by batch as plain tuples, several times faster than a mapping for each row."""
+    """Insert as plain tuples and in the key's order: both take load off, by the row and by the index."""
     statement = str(sa.insert(SCORES_TABLE).compile(connection))
-    for batch in scores.select(SCORES.names).to_batches(max_chunksize=BATCH):
+    ordered = scores.select(SCORES.names).sort_by([("target", "ascending"), ("entity_id", "ascending")])
+    for batch in ordered.to_batches(max_chunksize=BATCH):
         rows = list(zip(*(_storable(column) for column in batch.columns), strict=True))
         if rows:
             connection.exec_driver_sql(statement, rows)
