@@ -176,18 +176,19 @@ class Registry:
         _quieten()
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         with _locked(self.root):
             try:
                 client = MlflowClient(self._uri, self._uri)
                 client.search_registered_models(max_results=1)
                 client.search_experiments(max_results=1)
-            except MlflowException as error:
+            except (MlflowException, SQLAlchemyError) as error:
                 raise ConfigError(
                     "cannot open the model registry",
                     where=self._uri if self._uri.startswith("sqlite") else "MLFLOW_TRACKING_URI",
-                    found=" ".join(error.message.split())[:300],
-                    mend="after an update of MLflow back the file up and run `mlflow db upgrade`",
+                    found=str(error).splitlines()[0][:300],
+                    mend="if MLflow was updated, back the database up and run `mlflow db upgrade`",
                 ) from error
         return client
 
