@@ -292,7 +292,10 @@ class Project(Frozen):
             moment = datetime.fromisoformat(text)
         except ValueError as error:
             raise ConfigError(
-                "not an instant", where="--as-of", found=repr(text), mend="write 2025-07-01 or 2025-07-01T06:00:00+02:00"
+                "not an instant",
+                where="--as-of",
+                found=repr(text),
+                mend="write 2025-07-01 or 2025-07-01T06:00:00+02:00",
             ) from error
         return self.aware(moment)
 
@@ -322,7 +325,10 @@ def load(path: str | Path) -> Project:
     where = str(path)
     raw = _parse(_read(Path(path)), where)
     shape = _hash(raw)
-    environment = {**os.environ, "workspace": os.environ.get("LEADSCORE_WORKSPACE") or str(raw.get("workspace", ""))}
+    environment = {
+        **os.environ,
+        "workspace": os.environ.get("LEADSCORE_WORKSPACE") or str(raw.get("workspace", "")),
+    }
     try:
         project = Project.model_validate(_expand(raw, environment, where))
     except ValidationError as error:

@@ -1,0 +1,62 @@
+"""What happened within the horizon, and which rows are old enough to know."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.schema import ColumnOutcome, Target
+from features.contracts import LABELS, Dataset, to_us
+from features.spine import FOREVER, entity_codes, instants
+
+
+def observation_date(dataset: Dataset, as_of: datetime, complete_after: timedelta) -> datetime:
+    """Return the instant through which outcomes are complete: the last row known before ``as_of``, less the lag."""
+    return min(dataset.upto(as_of).last_known() or as_of, as_of) - complete_after
+
+
+def labels(dataset: Dataset, spine: pa.Table, target: Target, observed: datetime) -> pa.Table:
+    """Return LABELS, one row a spine row in the spine's order.
+
+    The label is 1 if an outcome event has its time in ``[cutoff, cutoff + horizon)``. A row with
+    ``cutoff + horizon > observed`` is immature: its label is null even when an outcome has been seen already,
+    since its failures could not have been. An outcome column is mature as soon as it is filled.
+    """
+    if isinstance(target.outcome, ColumnOutcome):
+        happened, mature = _column_outcome(dataset, spine, target.outcome)
+    else:
+        cutoff = instants(spine["cutoff"])
+        horizon = (target.horizon or timedelta(0)) // timedelta(microseconds=1)
+        happened = _next_outcome(dataset, spine, target.outcomes) < cutoff + horizon
+        mature = cutoff + horizon <= to_us(observed)
+    label = pa.array(happened.astype(np.int8), mask=~mature)
+    return pa.table([spine["entity_id"], spine["cutoff"], pa.array(mature), label], schema=LABELS)
+
+
+def _column_outcome(dataset: Dataset, spine: pa.Table, outcome: ColumnOutcome) -> tuple[np.ndarray, np.ndarray]:
+    values = dataset.leads[outcome.column].take(pa.array(entity_codes(spine["entity_id"], dataset.leads)))
+    wanted = float(outcome.equals) if pa.types.is_floating(values.type) else str(outcome.equals)
+    happened = pc.fill_null(pc.equal(values, pa.scalar(wanted, values.type)), False)
+    return happened.to_numpy(), pc.is_valid(values).to_numpy()
+
+
+def _next_outcome(dataset: Dataset, spine: pa.Table, outcomes: tuple[str, ...]) -> np.ndarray:
+    """Return the time of the first outcome at or after each row's cutoff; FOREVER where there is none."""
+    events = dataset.events.filter(pc.is_in(dataset.events["event_type"], value_set=pa.array(outcomes, pa.string())))
+    entity = np.concatenate(
+        [entity_codes(spine["entity_id"], dataset.leads), entity_codes(events["entity_id"], dataset.leads)]
+    )
+    time = np.concatenate([instants(spine["cutoff"]), instants(events["event_time"])])
+    is_event = np.arange(len(time)) >= spine.num_rows
+    order = np.lexsort((is_event, time, entity))  # at a tie the row comes first, so it sees the event at its cutoff
+    place = np.where(is_event[order], np.arange(len(order)), len(order))
+    following = np.minimum.accumulate(place[::-1])[::-1]  # position of the next event at or after each position
+    found = following < len(order)
+    event = order[np.where(found, following, 0)]
+    found &= entity[event] == entity[order]
+    result = np.empty(len(order), np.int64)
+    result[order] = np.where(found, time[event], FOREVER)
+    return result[: spine.num_rows]

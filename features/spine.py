@@ -1,0 +1,147 @@
+"""Which entities are eligible at which cutoffs: the rows to compute, for training and for scoring alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.schema import ColumnOutcome, Target
+from features.contracts import INSTANT, SPINE, Dataset, to_us
+
+FOREVER = np.iinfo(np.int64).max
+"""Stands for “never” among instants in microseconds."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """When each entity of ``leads`` may be a row of a target; one element an entity, in microseconds since 1970.
+
+    Eligible at cutoff c: ``entry_known < c <= end_known`` and ``c <= last``: what happens at the cutoff itself is
+    not known yet, so an entity whose end becomes known exactly at c is still eligible.
+    """
+
+    entry: np.ndarray
+    entry_known: np.ndarray
+    end_known: np.ndarray
+    last: np.ndarray
+
+
+def instants(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a timestamp column as int64 microseconds since 1970."""
+    return pc.cast(column, pa.int64()).to_numpy()
+
+
+def entity_codes(column: pa.ChunkedArray, leads: pa.Table) -> np.ndarray:
+    """Return each entity's row number in ``leads``, -1 where it is not there."""
+    found = pc.index_in(column, value_set=leads["entity_id"].combine_chunks())
+    return pc.fill_null(found, -1).to_numpy().astype(np.int64)
+
+
+def training_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
+    """Return the SPINE of all cutoffs before ``as_of`` at which an entity was eligible, by what was known then.
+
+    A grid target has cutoffs ``as_of - k * every`` for k = 1, 2, …; a delay target one cutoff an entity. Rows before
+    ``observed_from`` are left out, since their outcomes were not recorded. An outcome column gives one row for
+    each entity whose outcome is filled.
+    """
+    if isinstance(target.outcome, ColumnOutcome):
+        return _column_spine(dataset, target.outcome, filled=True)
+    spans = _spans(dataset, target)
+    if target.cutoffs is not None and target.cutoffs.delay is not None:
+        rows, cutoff = _delayed(spans, target.cutoffs.delay)
+    else:
+        rows, cutoff = _grid(spans, to_us(as_of), _us(target.cutoffs.every)) if target.cutoffs else _none()
+    keep = cutoff < to_us(as_of)
+    if target.observed_from is not None:
+        keep &= cutoff >= to_us(target.observed_from)
+    return _table(dataset.leads, rows[keep], cutoff[keep])
+
+
+def scoring_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
+    """Return the SPINE of the entities to score at ``as_of``.
+
+    A grid target gives every entity eligible at ``as_of``. A delay target gives its open entities whose own cutoff
+    has come and whose horizon still runs, each at its own cutoff, as in training. An outcome column gives the
+    entities whose outcome is still empty.
+    """
+    if isinstance(target.outcome, ColumnOutcome):
+        return _column_spine(dataset, target.outcome, filled=False)
+    spans, now = _spans(dataset, target), to_us(as_of)
+    delay = target.cutoffs.delay if target.cutoffs else None
+    if delay is None:
+        rows = np.flatnonzero((spans.entry_known < now) & (now <= spans.end_known) & (now <= spans.last))
+        return _table(dataset.leads, rows, np.full(len(rows), now))
+    rows, cutoff = _delayed(spans, delay)
+    horizon = _us(target.horizon or timedelta(0))
+    keep = (cutoff <= now) & (now < cutoff + horizon) & (spans.end_known[rows] >= now)
+    return _table(dataset.leads, rows[keep], cutoff[keep])
+
+
+def _us(length: timedelta | None) -> int:
+    return (length or timedelta(0)) // timedelta(microseconds=1)
+
+
+def _none() -> tuple[np.ndarray, np.ndarray]:
+    return np.empty(0, np.int64), np.empty(0, np.int64)
+
+
+def _table(leads: pa.Table, rows: np.ndarray, cutoff: np.ndarray) -> pa.Table:
+    order = np.lexsort((rows, cutoff))  # leads are ordered by entity_id, so this is (cutoff, entity_id)
+    ids = leads["entity_id"].take(pa.array(rows[order])).combine_chunks()
+    return pa.table([ids, pa.array(cutoff[order]).cast(INSTANT)], schema=SPINE)
+
+
+def _column_spine(dataset: Dataset, outcome: ColumnOutcome, *, filled: bool) -> pa.Table:
+    known = pc.is_valid(dataset.leads[outcome.column]).to_numpy()
+    rows = np.flatnonzero(known == filled)
+    return _table(dataset.leads, rows, instants(dataset.leads["available_at"])[rows] + 1)
+
+
+def _spans(dataset: Dataset, target: Target) -> Spans:
+    population = target.population
+    entry, entry_known = instants(dataset.leads["created_at"]), instants(dataset.leads["available_at"])
+    if population.after != "created":
+        entry, known = _first(dataset, (population.after,))
+        entry_known = np.maximum(entry_known, known)  # without its lead row an entity cannot be looked at
+    _, end_known = _first(dataset, (*population.until, *target.outcomes), since=entry)
+    longest = _us(population.max_age)
+    reachable = entry < FOREVER - longest
+    last = np.where(reachable & bool(population.max_age), np.where(reachable, entry, 0) + longest, FOREVER)
+    return Spans(entry, entry_known, end_known, last)
+
+
+def _first(dataset: Dataset, types: tuple[str, ...], since: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for each entity, when the event of these types that became known first happened and became known.
+
+    The first known, not the first to happen: an earlier one that is reported later must not move what was decided.
+    """
+    time, known = np.full(dataset.leads.num_rows, FOREVER), np.full(dataset.leads.num_rows, FOREVER)
+    events = dataset.events.filter(pc.is_in(dataset.events["event_type"], value_set=pa.array(types, pa.string())))
+    code, at = entity_codes(events["entity_id"], dataset.leads), instants(events["event_time"])
+    keep = np.flatnonzero((code >= 0) & (at >= since[code] if since is not None else True))
+    code, at, available = code[keep], at[keep], instants(events["available_at"])[keep]
+    order = np.lexsort((at, available, code))[::-1]  # of several writes to one place the last stays: the first known
+    time[code[order]], known[code[order]] = at[order], available[order]
+    return time, known
+
+
+def _delayed(spans: Spans, delay: timedelta) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.flatnonzero(spans.entry < FOREVER)
+    cutoff = spans.entry[rows] + _us(delay)
+    keep = (spans.entry_known[rows] < cutoff) & (cutoff <= spans.end_known[rows]) & (cutoff <= spans.last[rows])
+    return rows[keep], cutoff[keep]
+
+
+def _grid(spans: Spans, as_of: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Expand each entity to its cutoffs ``as_of - k * step`` in ``(entry_known, min(end_known, last)]``, k >= 1."""
+    end = np.minimum(np.minimum(spans.end_known, spans.last), as_of - step)
+    nearest = -((end - as_of) // step)  # smallest k whose cutoff is <= end
+    farthest = (as_of - np.minimum(spans.entry_known, as_of) - 1) // step  # largest k whose cutoff is > entry_known
+    count = np.maximum(farthest - nearest + 1, 0)
+    rows = np.repeat(np.arange(len(count)), count)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return rows, as_of - (nearest[rows] + within) * step
