@@ -1,0 +1,295 @@
+"""The learners behind one small protocol: LightGBM, logistic regression as the baseline, the base rate.
+
+Input everywhere: ``x`` (rows, features) float64, NaN where missing, categories as codes 0, 1, …; ``y`` (rows,)
+0 or 1, both present. Output is in log-odds. Each model is stored as text that holds no code, and is the same to
+the bit after it was read back, because ``fit`` itself keeps only what is stored.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+from models.stored import read_json, read_text, unreadable, write_json
+
+# Small trees, slow steps and strong smoothing: leads are few, outcomes rare and columns noisy. Histograms by
+# column are each summed by one thread in the order of the rows, so the number of threads cannot change a bit.
+LIGHTGBM = {
+    "objective": "binary",
+    "learning_rate": 0.05,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "cat_smooth": 20.0,
+    "cat_l2": 20.0,
+    "min_data_per_group": 20,
+    "deterministic": True,
+    "force_col_wise": True,
+    "verbosity": -1,
+}
+ROUNDS = 200
+MAX_LEVELS = 30
+"""Frequent categories that the logistic regression tells apart; the others count as one."""
+INVERSE_PENALTY = 0.3
+
+
+class Model(Protocol):
+    """What can be learnt, asked, explained and stored."""
+
+    name: ClassVar[str]
+    file: ClassVar[str]
+
+    @classmethod
+    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> Self:
+        """Learn from rows; ``categorical`` are the columns that hold codes."""
+
+    def margin(self, x: np.ndarray) -> np.ndarray:
+        """Return the log-odds of each row; a row's value does not depend on the rows beside it."""
+
+    def contributions(self, x: np.ndarray) -> np.ndarray:
+        """Return (rows, features + 1) in log-odds that sum to the margin; the last column is the bias."""
+
+    def save(self, directory: Path) -> None:
+        """Write ``file`` into the directory; the same bytes for the same model."""
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what ``save`` wrote; raises DataError if it is not there or not readable."""
+
+
+@dataclass(frozen=True)
+class LightGbm:
+    """Gradient-boosted trees on native categories and missing values, as LightGBM's own text.
+
+    Ke et al., "LightGBM: a highly efficient gradient boosting decision tree", NeurIPS 2017.
+    """
+
+    text: str
+    name: ClassVar[str] = "lightgbm"
+    file: ClassVar[str] = "model.txt"
+
+    @classmethod
+    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> Self:
+        """Learn trees with settings that depend on the number of rows only; nothing is tuned on ``y``."""
+        import lightgbm
+
+        settings = {**LIGHTGBM, **_size(*x.shape), "seed": seed}
+        rows = lightgbm.Dataset(x, y, categorical_feature=categorical, params=settings, free_raw_data=True)
+        booster = lightgbm.train(settings, rows, num_boost_round=ROUNDS)
+        return cls(_trees_only(booster.model_to_string()))
+
+    @functools.cached_property
+    def _booster(self) -> Any:
+        import lightgbm
+
+        return lightgbm.Booster(model_str=self.text)
+
+    def margin(self, x: np.ndarray) -> np.ndarray:
+        """Return the log-odds of each row: the sum over the trees."""
+        if not len(x):
+            return np.zeros(0)
+        return self._booster.predict(x, raw_score=True)
+
+    def contributions(self, x: np.ndarray) -> np.ndarray:
+        """Return exact TreeSHAP values (Lundberg et al., Nature Machine Intelligence 2, 2020), bias last."""
+        if not len(x):
+            return np.zeros((0, x.shape[1] + 1))
+        return self._booster.predict(x, pred_contrib=True)
+
+    def save(self, directory: Path) -> None:
+        """Write ``model.txt``."""
+        (directory / self.file).write_text(self.text, encoding="utf-8", newline="\n")
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read ``model.txt``; raises DataError if it is not there or not a model."""
+        import lightgbm
+
+        model = cls(read_text(directory / cls.file))
+        try:
+            _ = model._booster
+        except lightgbm.basic.LightGBMError as error:
+            raise unreadable(directory / cls.file, error) from error
+        return model
+
+
+def _size(rows: int, features: int) -> dict[str, int]:
+    """Grow the trees with the data: what few rows cannot tell is not asked of them."""
+    return {
+        "num_leaves": int(np.clip(rows // 1000, 7, 31)),
+        "min_data_in_leaf": int(np.clip(rows // 500, 5, 100)),
+    }
+
+
+def _trees_only(text: str) -> str:
+    """Leave out the settings that LightGBM appends: they name threads and say nothing about predictions."""
+    return text[: text.index("\nparameters:")] + "\n"
+
+
+@dataclass(frozen=True)
+class Term:
+    """What one feature of a logistic regression adds to the log-odds, on average 0 where it learnt.
+
+    A number v has the basis ``signed_log((v - center) / scale)``, 0 where missing, and whether it is missing;
+    a category one column per frequent code and whether it is missing. ``weights`` belong to these columns.
+    """
+
+    category: bool
+    center: float
+    scale: float
+    weights: tuple[float, ...]
+    offset: float = 0.0
+
+    @classmethod
+    def plan(cls, column: np.ndarray, category: bool) -> Self:
+        """Choose the basis for a column; the weights are still 0."""
+        known = column[~np.isnan(column)]
+        if category:
+            levels = int(min(known.max(initial=-1) + 1, MAX_LEVELS))
+            return cls(True, 0.0, 1.0, (0.0,) * (levels + 1))
+        center = float(np.median(known)) if known.size else 0.0
+        scale = float(np.abs(known - center).mean()) if known.size else 0.0
+        return cls(False, center, scale or 1.0, (0.0, 0.0))
+
+    def basis(self, column: np.ndarray) -> np.ndarray:
+        """Return (rows, weights) float32, the part of the design matrix that belongs to this feature."""
+        absent = np.isnan(column)
+        if not self.category:
+            return np.column_stack([self._curve(column), absent]).astype(np.float32)
+        codes = np.where(absent, len(self.weights) - 1, column)
+        codes[~absent & (column >= len(self.weights) - 1)] = -1
+        return (codes[:, None] == np.arange(len(self.weights))).astype(np.float32)
+
+    def add(self, column: np.ndarray) -> np.ndarray:
+        """Return the log-odds that each value adds; element by element, so no row depends on another."""
+        absent = np.isnan(column)
+        if not self.category:
+            slope, missing = self.weights
+            return slope * self._curve(column) + np.where(absent, missing, 0.0) - self.offset
+        *levels, missing = self.weights
+        codes = np.where(absent, 0.0, np.minimum(column, len(levels))).astype(np.int64)
+        return np.where(absent, missing, np.array([*levels, 0.0])[codes]) - self.offset
+
+    def _curve(self, column: np.ndarray) -> np.ndarray:
+        """Straight near the centre and logarithmic far from it: counts and amounts have heavy tails."""
+        distance = np.where(np.isnan(column), 0.0, (column - self.center) / self.scale)
+        return np.copysign(np.log1p(np.abs(distance)), distance)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Ridge logistic regression on standardised numbers and one-hot categories, as JSON."""
+
+    bias: float
+    terms: tuple[Term, ...]
+    name: ClassVar[str] = "logistic"
+    file: ClassVar[str] = "logistic.json"
+
+    @classmethod
+    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> Self:
+        """Learn by penalised maximum likelihood; the solution is unique, so the seed plays no part."""
+        plans = [Term.plan(x[:, j], j in categorical) for j in range(x.shape[1])]
+        design = np.column_stack([plan.basis(x[:, j]) for j, plan in enumerate(plans)])
+        intercept, weights = _ridge(design, y, _number_columns(plans))
+        parts = np.split(weights, np.cumsum([len(plan.weights) for plan in plans])[:-1])
+        means = np.split(design.mean(axis=0, dtype=np.float64), np.cumsum([len(p.weights) for p in plans])[:-1])
+        offsets = [float(np.sum(w * m)) for w, m in zip(parts, means, strict=True)]
+        terms = [
+            replace(plan, weights=tuple(w.tolist()), offset=offset)
+            for plan, w, offset in zip(plans, parts, offsets, strict=True)
+        ]
+        return cls(intercept + sum(offsets), tuple(terms))
+
+    def margin(self, x: np.ndarray) -> np.ndarray:
+        """Return the log-odds of each row, added up from left to right."""
+        total = np.full(len(x), self.bias)
+        for j, term in enumerate(self.terms):
+            total += term.add(x[:, j])
+        return total
+
+    def contributions(self, x: np.ndarray) -> np.ndarray:
+        """Return each term's part: the SHAP values of a linear model with independent features, bias last."""
+        added = [term.add(x[:, j]) for j, term in enumerate(self.terms)]
+        return np.column_stack([*added, np.full(len(x), self.bias)])
+
+    def save(self, directory: Path) -> None:
+        """Write ``logistic.json``; Python writes a float so that it reads back to the same bits."""
+        write_json(directory / self.file, {"bias": self.bias, "terms": [asdict(term) for term in self.terms]})
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read ``logistic.json``; raises DataError if it is not there or not a model."""
+        data = read_json(directory / cls.file)
+        try:
+            terms = [Term(**{**term, "weights": tuple(term["weights"])}) for term in data["terms"]]
+            return cls(float(data["bias"]), tuple(terms))
+        except (ValueError, TypeError, KeyError) as error:
+            raise unreadable(directory / cls.file, error) from error
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """The share of outcomes among the rows learnt from, for everyone: what a model must at least beat."""
+
+    bias: float
+    name: ClassVar[str] = "base_rate"
+    file: ClassVar[str] = "base_rate.json"
+
+    @classmethod
+    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> Self:
+        """Learn the log-odds of the share of outcomes; both classes must occur."""
+        return cls(float(np.log(np.sum(y) / np.sum(1 - y))))
+
+    def margin(self, x: np.ndarray) -> np.ndarray:
+        """Return the same log-odds for each row."""
+        return np.full(len(x), self.bias)
+
+    def contributions(self, x: np.ndarray) -> np.ndarray:
+        """Return zeros and the bias."""
+        return np.column_stack([np.zeros(x.shape), self.margin(x)])
+
+    def save(self, directory: Path) -> None:
+        """Write ``base_rate.json``."""
+        write_json(directory / self.file, {"bias": self.bias})
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read ``base_rate.json``; raises DataError if it is not there or not a model."""
+        data = read_json(directory / cls.file)
+        try:
+            return cls(float(data["bias"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise unreadable(directory / cls.file, error) from error
+
+
+LEARNERS: dict[str, type[Model]] = {model.name: model for model in (LightGbm, Logistic, BaseRate)}
+
+
+def _number_columns(plans: list[Term]) -> np.ndarray:
+    """Places of the curves of numbers in the design; all other columns are 0 or 1."""
+    starts = np.cumsum([0, *[len(plan.weights) for plan in plans]])
+    return np.array([s for s, plan in zip(starts, plans, strict=False) if not plan.category], dtype=np.int64)
+
+
+def _ridge(design: np.ndarray, y: np.ndarray, numbers: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return intercept and weights of a ridge logistic regression.
+
+    Numbers are brought to unit spread, so that the penalty treats them alike; indicators are left as they
+    are, so that it holds rare ones back.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    spread = np.ones(design.shape[1])
+    spread[numbers] = design[:, numbers].std(axis=0, dtype=np.float64)
+    spread[spread == 0] = 1.0
+    # More threads would add up in another order: the last bits would depend on the number of cores.
+    with threadpool_limits(1):
+        learnt = LogisticRegression(C=INVERSE_PENALTY, max_iter=500)
+        learnt.fit(design / spread.astype(np.float32), y)
+    return float(learnt.intercept_[0]), learnt.coef_[0].astype(np.float64) / spread

@@ -1,0 +1,159 @@
+"""Each learner: contributions sum to the margin, rows stand alone, storage keeps every bit."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from configs.errors import DataError
+from models.learners import LEARNERS, BaseRate, LightGbm, Logistic
+
+CATEGORICAL = [3]
+
+
+def sample(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers (one with gaps, one heavy-tailed), one constant, one category with gaps."""
+    random = np.random.default_rng(seed)
+    x = np.column_stack(
+        [
+            random.normal(size=rows),
+            np.expm1(random.normal(size=rows) * 3),
+            np.full(rows, 7.0),
+            random.integers(0, 5, rows).astype(float),
+        ]
+    )
+    x[random.random(rows) < 0.2, 0] = np.nan
+    x[random.random(rows) < 0.2, 3] = np.nan
+    odds = np.nan_to_num(x[:, 0]) + (x[:, 3] == 2) - 0.5
+    return x, (random.random(rows) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+
+
+@pytest.fixture(scope="module", params=sorted(LEARNERS))
+def model(request):
+    return LEARNERS[request.param].fit(*sample(1500), CATEGORICAL, seed=1)
+
+
+def test_contributions_sum_to_the_margin(model):
+    x, _ = sample(400, seed=2)
+    parts = model.contributions(x)
+    assert parts.shape == (400, 5)
+    np.testing.assert_allclose(parts.sum(axis=1), model.margin(x), atol=1e-9)
+
+
+def test_a_row_alone_has_the_same_margin_as_among_others(model):
+    x, _ = sample(300, seed=3)
+    together = model.margin(x)
+    alone = np.concatenate([model.margin(x[i : i + 1]) for i in range(len(x))])
+    backwards = model.margin(x[::-1])[::-1]
+    assert together.tobytes() == alone.tobytes() == backwards.tobytes()
+
+
+def test_no_rows_have_no_margins(model):
+    assert model.margin(np.zeros((0, 4))).shape == (0,)
+    assert model.contributions(np.zeros((0, 4))).shape == (0, 5)
+
+
+def test_a_code_never_learnt_and_gaps_everywhere_are_accepted(model):
+    strange = np.array([[np.nan] * 4, [1e300, -1e300, 0.0, 254.0]])
+    assert np.isfinite(model.margin(strange)).all()
+
+
+def test_saved_files_are_text_and_reproducible(model, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        model.save(tmp_path / name)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == [model.file]
+    text = (tmp_path / "a" / model.file).read_bytes()
+    assert text == (tmp_path / "b" / model.file).read_bytes()
+    text.decode("utf-8")
+
+
+def test_another_process_with_another_number_of_threads_gives_the_same_bits(model, tmp_path):
+    x, _ = sample(200, seed=4)
+    model.save(tmp_path)
+    np.save(tmp_path / "x.npy", x)
+    code = (
+        "import sys, pathlib, hashlib, numpy as np; from models.learners import LEARNERS;"
+        "d = pathlib.Path(sys.argv[1]); m = LEARNERS[sys.argv[2]].load(d); x = np.load(d / 'x.npy');"
+        "print(hashlib.sha256(m.margin(x).tobytes() + m.contributions(x).tobytes()).hexdigest())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), model.name],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    here = hashlib.sha256(model.margin(x).tobytes() + model.contributions(x).tobytes()).hexdigest()
+    assert done.stdout.strip() == here
+
+
+@pytest.mark.parametrize("learner", [LightGbm, Logistic])
+def test_fitting_in_another_process_with_one_thread_gives_the_same_file(learner, tmp_path):
+    x, y = sample(5000)
+    learner.fit(x, y, CATEGORICAL, seed=1).save(tmp_path)
+    np.savez(tmp_path / "xy.npz", x=x, y=y)
+    code = (
+        "import sys, pathlib, numpy as np; from models.learners import LEARNERS;"
+        "d = pathlib.Path(sys.argv[1]); xy = np.load(d / 'xy.npz'); (d / 'again').mkdir();"
+        "LEARNERS[sys.argv[2]].fit(xy['x'], xy['y'], [3], 1).save(d / 'again')"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), learner.name],
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert (tmp_path / learner.file).read_bytes() == (tmp_path / "again" / learner.file).read_bytes()
+
+
+@pytest.mark.parametrize("learner", [LightGbm, Logistic])
+def test_it_learns_what_is_there(learner):
+    x, y = sample(4000)
+    later, truth = sample(4000, seed=9)
+    margin = learner.fit(x, y, CATEGORICAL, seed=1).margin(later)
+    odds = np.nan_to_num(later[:, 0]) + (later[:, 3] == 2) - 0.5
+    assert np.corrcoef(margin, odds)[0, 1] > 0.9
+    assert abs(1 / (1 + np.exp(-margin)) - truth).mean() < abs(truth.mean() - truth).mean()
+
+
+@pytest.mark.parametrize("learner", [LightGbm, Logistic])
+def test_a_handful_of_rows_is_enough_to_answer(learner):
+    x, _ = sample(6)
+    model = learner.fit(x, np.array([0, 1, 0, 1, 0, 0]), CATEGORICAL, seed=1)
+    assert np.isfinite(model.margin(x)).all()
+    np.testing.assert_allclose(model.contributions(x).sum(axis=1), model.margin(x), atol=1e-9)
+
+
+def test_logistic_agrees_with_plain_gradient_descent():
+    """An independent oracle: the same penalised likelihood on a hand-made design, solved another way."""
+    random = np.random.default_rng(5)
+    x = np.column_stack([random.normal(size=300), random.integers(0, 2, 300)])
+    y = (random.random(300) < 1 / (1 + np.exp(-x[:, 0] - x[:, 1]))).astype(np.int64)
+    center = np.median(x[:, 0])
+    ratio = (x[:, 0] - center) / np.abs(x[:, 0] - center).mean()
+    curve = np.sign(ratio) * np.log1p(np.abs(ratio))
+    design = np.column_stack([curve / curve.std(), x[:, 1] == 0, x[:, 1] == 1]).astype(float)
+    weights, bias = np.zeros(3), 0.0
+    for _ in range(20_000):
+        pull = 1 / (1 + np.exp(-design @ weights - bias)) - y
+        weights -= 0.004 * (design.T @ pull + weights / 0.3)
+        bias -= 0.004 * pull.sum()
+    model = Logistic.fit(x, y, [1], seed=0)
+    np.testing.assert_allclose(model.margin(x), design @ weights + bias, atol=2e-3)
+
+
+def test_base_rate_is_the_share_of_outcomes():
+    margin = BaseRate.fit(np.zeros((10, 1)), np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0]), [], 0).margin(np.zeros((3, 1)))
+    np.testing.assert_allclose(1 / (1 + np.exp(-margin)), 0.2)
+
+
+@pytest.mark.parametrize("learner", LEARNERS.values())
+@pytest.mark.parametrize("content", [None, "", "{", "not a model", '{"a": 1}', "[]"])
+def test_an_absent_or_damaged_file_is_a_data_error(learner, content, tmp_path):
+    if content is not None:
+        (tmp_path / learner.file).write_text(content)
+    with pytest.raises(DataError, match=learner.file):
+        learner.load(tmp_path)
