@@ -1,0 +1,156 @@
+"""Calibration repairs what it can prove, and intervals hold the truth as often as they say."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.calibration import Affine, Band, fit_calibrator, log_loss, log_odds, probability, wilson
+
+
+def draw(rows: int, slope: float, intercept: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Margins and labels whose true log-odds are ``slope * margin + intercept``."""
+    random = np.random.default_rng(seed)
+    margin = random.normal(-1.5, 1.2, rows)
+    return margin, (random.random(rows) < 1 / (1 + np.exp(-(slope * margin + intercept)))).astype(np.int64)
+
+
+def grid_search(margin: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+    """The posterior mode by brute force."""
+    best, center, width = (1.0, 0.0), (1.0, 0.0), 3.0
+    for _ in range(12):
+        found = []
+        for a in np.linspace(max(center[0] - width, 0.01), center[0] + width, 13):
+            for b in np.linspace(center[1] - width, center[1] + width, 13):
+                odds = a * margin + b
+                cost = np.sum(np.log1p(np.exp(odds)) - label * odds) + ((a - 1) ** 2 + b**2) / 2
+                found.append((cost, a, b))
+        best = min(found)[1:]
+        center, width = best, width / 2.5
+    return best
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (0.5, 0.7), (2.0, -1.0)])
+def test_affine_finds_the_posterior_mode(slope, intercept):
+    margin, label = draw(400, slope, intercept)
+    found = Affine.fit(margin, label)
+    assert (found.slope, found.intercept) == pytest.approx(grid_search(margin, label), abs=1e-3)
+
+
+def test_affine_never_turns_the_order_round():
+    margin, label = draw(3000, -1.0, 0.0)
+    assert 0 < Affine.fit(margin, label).slope < 0.02
+
+
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.integers(0, 1)), min_size=1, max_size=30))
+def test_affine_is_finite_and_positive_for_any_rows(rows):
+    found = Affine.fit(np.array([m for m, _ in rows]), np.array([y for _, y in rows]))
+    assert found.slope > 0
+    assert math.isfinite(found.slope) and math.isfinite(found.intercept)
+
+
+def test_calibrator_repairs_an_overconfident_model():
+    margin, label = draw(20_000, 0.5, 0.4)
+    found = fit_calibrator(margin, label, np.arange(len(margin)))
+    assert found.slope == pytest.approx(0.5, abs=0.05)
+    assert found.intercept == pytest.approx(0.4, abs=0.1)
+    assert found == Affine.fit(margin, label)
+
+
+def test_calibrator_keeps_identity_if_the_later_half_says_no():
+    early, early_label = draw(2000, 1.0, 1.5)
+    late, late_label = draw(2000, 1.0, 0.0, seed=1)
+    margin, label = np.concatenate([early, late]), np.concatenate([early_label, late_label])
+    assert fit_calibrator(margin, label, np.arange(4000)) == Affine()
+
+
+def test_calibrator_looks_at_order_not_at_position():
+    margin, label = draw(4000, 0.6, 0.3)
+    mixed = np.random.default_rng(0).permutation(4000)
+    plain = fit_calibrator(margin, label, np.arange(4000))
+    other = fit_calibrator(margin[mixed], label[mixed], np.arange(4000)[mixed])
+    assert (plain.slope, plain.intercept) == pytest.approx((other.slope, other.intercept), rel=1e-6)
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(49, 500), (500, 49)])
+def test_calibrator_needs_fifty_of_each(positives, negatives):
+    label = np.repeat([1, 0], [positives, negatives])
+    assert fit_calibrator(np.full(len(label), 3.0), label, np.arange(len(label))) == Affine()
+
+
+def test_calibrator_is_identity_where_all_rows_are_of_one_instant():
+    margin, label = draw(2000, 0.3, 2.0)
+    assert fit_calibrator(margin, label, np.zeros(2000)) == Affine()
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20))
+def test_probability_stays_inside_and_comes_back(margins):
+    margin = np.array(margins)
+    chance = probability(margin)
+    assert ((chance > 0) & (chance < 1)).all()
+    near = np.abs(margin) < 20
+    np.testing.assert_allclose(log_odds(chance)[near], margin[near], atol=1e-6)
+
+
+@given(st.lists(st.tuples(st.floats(-25, 25), st.integers(0, 1)), min_size=1, max_size=20))
+def test_log_loss_is_the_textbook_formula(rows):
+    margin, label = np.array([m for m, _ in rows]), np.array([y for _, y in rows])
+    expected = [-math.log(p if y else 1 - p) for p, y in zip(probability(margin), label, strict=True)]
+    np.testing.assert_allclose(log_loss(margin, label), expected, rtol=1e-4, atol=1e-12)
+
+
+def test_wilson_solves_the_score_equation():
+    """Each end is the rate whose own standard error puts the observation 1.645 of them away."""
+    for hits, size in [(0, 10), (3, 10), (50, 400), (10, 10)]:
+        for end in wilson(np.array([hits / size]), np.array([size])):
+            assert (hits / size - end[0]) ** 2 == pytest.approx(
+                1.6448536269514722**2 * end[0] * (1 - end[0]) / size, abs=1e-12
+            )
+
+
+CHANCES = st.lists(
+    st.tuples(st.floats(1e-9, 1 - 1e-9), st.integers(0, 1), st.integers(0, 40)), min_size=1, max_size=200
+)
+
+
+@given(CHANCES, st.lists(st.floats(1e-12, 1 - 1e-12), min_size=2, max_size=20))
+def test_band_encloses_the_probability_and_rises_with_it(rows, asked):
+    chance, label, entity = (np.array(column) for column in zip(*rows, strict=True))
+    band = Band.fit(chance, label, entity)
+    asked = np.sort(np.array(asked))
+    low, high = band.interval(asked)
+    assert ((low > 0) & (low <= asked) & (asked <= high) & (high < 1)).all()
+    assert (np.diff(low) >= -1e-9).all() and (np.diff(high) >= -1e-9).all()
+    assert Band.from_json(json.loads(json.dumps(band.to_json()))) == band
+
+
+def test_band_of_a_calibrated_model_holds_the_true_rate_as_often_as_it_says():
+    held = []
+    for seed in range(40):
+        margin, label = draw(2000, 1.0, 0.0, seed)
+        chance = probability(margin)
+        low, high = Band.fit(chance, label, np.arange(2000)).interval(np.linspace(0.05, 0.6, 12))
+        held.append((low <= np.linspace(0.05, 0.6, 12)) & (np.linspace(0.05, 0.6, 12) <= high))
+    assert np.mean(held) > 0.9
+
+
+def test_band_covers_the_true_rate_of_a_model_that_is_off():
+    inside = []
+    asked = np.linspace(0.08, 0.5, 10)
+    truth = probability(log_odds(asked) + 0.6)
+    for seed in range(40):
+        margin, label = draw(3000, 1.0, 0.6, seed)
+        low, high = Band.fit(probability(margin), label, np.arange(3000)).interval(asked)
+        inside.append((low <= truth) & (truth <= high))
+    assert np.mean(inside) > 0.85
+
+
+def test_rows_of_few_entities_make_a_wide_band():
+    margin, label = draw(2000, 1.0, 0.0)
+    chance = probability(margin)
+    many = Band.fit(chance, label, np.arange(2000)).interval(np.array([0.2]))
+    few = Band.fit(chance, label, np.arange(2000) % 20).interval(np.array([0.2]))
+    assert few[1] - few[0] > 1.5 * (many[1] - many[0])
