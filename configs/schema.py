@@ -21,6 +21,7 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -110,6 +111,9 @@ class LeadRows(Rows):
     account_id: str | None = Field(None, description="column")
     order: str | None = Field(None, description="without created_at: a column that rises with time, or “rows”")
     attributes: tuple[str, ...] | AllExcept = Field((), description="columns that describe the entity")
+    missing_time: Literal["quarantine", "skip"] = Field(
+        "quarantine", description="skip: a row without a created_at is an entity that has not begun"
+    )
 
     @model_validator(mode="after")
     def _order_needs_no_time(self) -> Self:
@@ -244,6 +248,13 @@ class Project(Frozen):
     _path: str = PrivateAttr("")
     _hash: str = PrivateAttr("")
 
+    @field_validator("targets")
+    @classmethod
+    def _in_the_zone(cls, targets: dict[str, Target], info: ValidationInfo) -> dict[str, Target]:
+        """Read a naive ``observed_from`` in the config's zone; ``timezone`` stands before the targets."""
+        zone = ZoneInfo(info.data.get("timezone", "UTC"))
+        return {name: _zoned(target, zone) for name, target in targets.items()}
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -314,6 +325,14 @@ class Project(Frozen):
             found=f"{name!r}, the targets are {', '.join(self.targets)}",
             mend=f"did you mean {near[0]}?" if near else "name one of them",
         )
+
+
+def _zoned(target: Target, zone: ZoneInfo) -> Target:
+    moment = target.observed_from
+    if moment is None:
+        return target
+    moment = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    return target.model_copy(update={"observed_from": moment})
 
 
 def load(path: str | Path) -> Project:

@@ -1,0 +1,213 @@
+"""Text files line by line: CSV with every column as text, each broken line parted from the good ones.
+
+CSV here is RFC 4180 made a little wider: lines end in LF or CRLF, a blank line is no row, and a quote inside
+a field that does not begin with one is a plain character. A quoted field may span lines. A quote that is
+never closed costs its own line only, not the rest of the file, which is why the lines are parted before the
+parser sees them.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from configs.errors import DataError
+
+BLOCK = 1 << 26
+"""Bytes read at a time; also the longest field that may stay open before its quote counts as broken."""
+
+DELIMITERS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One record that could not be read: the line it begins at (from 1) and its text as far as it decodes."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Whole lines of a file without their LF: ``first`` is the number (from 1) of the first, ``last`` ends
+    the file.
+    """
+
+    first: int
+    lines: pa.Array
+    last: bool
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What a record of one CSV file looks like: delimiter and number of fields."""
+
+    delimiter: str
+    width: int
+
+    @property
+    def shape(self) -> str:
+        """The pattern of a whole record, whatever its number of fields."""
+        d = re.escape(self.delimiter)
+        field = rf'(?:"[^"]*(?:""[^"]*)*"|[^"{d}\r\n][^{d}\r\n]*|)'
+        return rf"\A{field}(?:{d}{field})*\r?\z"
+
+    @property
+    def quoted(self) -> str:
+        """The pattern of a quoted field with what stands before it; emptied before delimiters are counted."""
+        d = re.escape(self.delimiter)
+        return rf'(\A|{d})"[^"]*(?:""[^"]*)*"'
+
+    def fits(self, text: bytes) -> bool:
+        """Return whether a text is one record of this file (used where lines had to be joined)."""
+        if b"\0" in text or not decodes(text) or not re.match(self.shape.replace(r"\z", r"\Z").encode(), text):
+            return False
+        return re.sub(self.quoted.encode(), rb"\1", text).count(self.delimiter.encode()) == self.width - 1
+
+
+def line_blocks(path: Path) -> Iterator[Lines]:
+    """Read a file, decompressing by its ending, as blocks of whole lines; a leading UTF-8 BOM is left out."""
+    rest, first, start = b"", 1, True
+    with pa.input_stream(path) as stream:
+        while block := stream.read(BLOCK):
+            data = rest + (block.removeprefix(b"\xef\xbb\xbf") if start else block)
+            cut, start = data.rfind(b"\n") + 1, False
+            rest = data[cut:]
+            if cut:
+                found = Lines(first, split_lines(data[: cut - 1]), False)
+                first += len(found.lines)
+                yield found
+    yield Lines(first, split_lines(rest), True)
+
+
+def split_lines(data: bytes) -> pa.Array:
+    """Return a text's lines without their LF."""
+    return pc.split_pattern(pa.array([data], pa.binary()), pattern=b"\n").flatten()
+
+
+def unreadable(lines: pa.Array) -> np.ndarray:
+    """Return a mask of the lines that hold a NUL byte or are not UTF-8."""
+    bad = _array(pc.match_substring(lines, pattern=b"\0"))
+    try:
+        lines.cast(pa.string())
+    except pa.ArrowInvalid:
+        bad = bad | np.fromiter((not decodes(line.as_py()) for line in lines), bool, len(lines))
+    return bad
+
+
+def blank(lines: pa.Array) -> np.ndarray:
+    """Return a mask of the lines that hold nothing at all."""
+    return _array(pc.is_in(lines, value_set=pa.array([b"", b"\r"], pa.binary())))
+
+
+def read_csv(path: Path, delimiter: str | None) -> Iterator[tuple[list[str], pa.Table, np.ndarray, list[Broken]]]:
+    """Yield blocks of a CSV file: column names, text columns named by position, each row's line, broken
+    records.
+
+    The first line that is not blank holds the names. A file without any line yields one block without
+    columns. Raises DataError for a header that is not UTF-8 text.
+    """
+    grammar, names = Grammar(",", 0), list[str]()
+    rest, first = pa.array([], pa.binary()), 1
+    for block in line_blocks(path):
+        lines = pa.concat_arrays([rest, block.lines])
+        if not names:
+            at = int(np.argmin(blank(lines))) if len(lines) else 0
+            names, grammar = _header(lines[at].as_py(), delimiter, path)
+            lines, first = lines[at + 1 :], first + at + 1
+        table, rows, broken, used = _records(lines, first, grammar, block.last)
+        yield names, table, rows, broken
+        rest, first = lines[used:], first + used
+
+
+def _header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], Grammar]:
+    if not decodes(line) or b"\0" in line or b"\r" in line[:-1]:
+        found = "it is not UTF-8, or holds a NUL byte or a lone carriage return"
+        raise DataError("header not readable", where=str(path), found=found, mend="save the file as UTF-8 CSV")
+    text = line.decode("utf-8").removesuffix("\r")
+    bare = re.sub(r'"[^"]*"', "", text)
+    sign = delimiter or max(DELIMITERS, key=lambda each: (bare.count(each), -DELIMITERS.index(each)))
+    names = next(csv.reader([text], delimiter=sign), [])
+    return names, Grammar(sign, len(names))
+
+
+def _records(
+    lines: pa.Array, first: int, grammar: Grammar, last: bool
+) -> tuple[pa.Table, np.ndarray, list[Broken], int]:
+    """Part lines into rows and broken records; the last figure says how many lines are dealt with."""
+    alone = _whole(lines, grammar) & ~unreadable(lines)
+    starts, keep, used, free = alone.copy(), alone.copy(), len(lines), 0
+    odd = np.flatnonzero(_array(pc.count_substring(lines, pattern=b'"')) % 2)
+    broken = list[Broken]()
+    for i in np.flatnonzero(~alone & ~blank(lines)).tolist():
+        if i < free:
+            continue
+        opened, end = _closing(odd, i)
+        if opened and end is None and not last and lines[i:].nbytes < BLOCK:
+            used = i
+            break
+        if end is not None and grammar.fits(b"\n".join(lines[i : end + 1].to_pylist())):
+            starts[i : end + 1], keep[i : end + 1] = False, True
+            starts[i], free = True, end + 1
+        else:
+            broken.append(Broken(first + i, lines[i].as_py().decode("utf-8", "replace")))
+    starts[used:] = keep[used:] = False
+    return _parse(lines.filter(pa.array(keep)), grammar), first + np.flatnonzero(starts), broken, used
+
+
+def _closing(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
+    """Return whether a line leaves a quote open, and the next line that can close it: both have an odd
+    number.
+    """
+    at = int(np.searchsorted(odd, line))
+    opened = at < len(odd) and bool(odd[at] == line)
+    return opened, int(odd[at + 1]) if opened and at + 1 < len(odd) else None
+
+
+def _whole(lines: pa.Array, grammar: Grammar) -> np.ndarray:
+    """Return a mask of the lines that are one record each. Only lines with quotes need the slower patterns."""
+    sign, returns = grammar.delimiter.encode(), _array(pc.count_substring(lines, pattern=b"\r"))
+    plain = _array(pc.count_substring(lines, pattern=sign)) == grammar.width - 1
+    plain &= (returns == 0) | ((returns == 1) & _array(pc.ends_with(lines, pattern=b"\r")))
+    plain &= ~blank(lines)
+    marked = _array(pc.match_substring(lines, pattern=b'"'))
+    if marked.any():
+        some = lines.filter(pa.array(marked))
+        bare = pc.replace_substring_regex(some, pattern=grammar.quoted, replacement=r"\1")
+        width = _array(pc.count_substring(bare, pattern=sign)) == grammar.width - 1
+        plain[marked] = width & _array(pc.match_substring_regex(some, pattern=grammar.shape))
+    return plain
+
+
+def _parse(lines: pa.Array, grammar: Grammar) -> pa.Table:
+    names = [f"c{i}" for i in range(grammar.width)]
+    if not len(lines):
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    data = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), b"\n")[0].as_buffer()
+    return arrow_csv.read_csv(
+        pa.BufferReader(data),
+        arrow_csv.ReadOptions(column_names=names, block_size=len(data) + 1),
+        arrow_csv.ParseOptions(delimiter=grammar.delimiter, newlines_in_values=True),
+        arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+    )
+
+
+def decodes(text: bytes) -> bool:
+    """Return whether bytes are UTF-8 text."""
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _array(values: pa.Array) -> np.ndarray:
+    return values.to_numpy(zero_copy_only=False)

@@ -1,0 +1,118 @@
+"""Texts as values: instants, numbers, and attributes of the kind their column holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.contracts import INSTANT
+from features.reading import query
+
+WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", "impossible time"
+
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+NOT_FINITE = r"(?i)[+-]?(?:nan|inf|infinity)"
+LEADING_ZERO = r"[+-]?0[0-9].*"
+TIME = (
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?)?)"
+    r" ?(Z|z|UTC|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?)?$"
+)
+"""An ISO date or date and time, with or without a zone."""
+
+PARTED = """
+SELECT nr, text,
+  epoch_us(try_cast(regexp_extract(text, $time, 1) AS TIMESTAMP)) AS wall,
+  regexp_extract(text, $time, 2) AS zone,
+  CASE WHEN length(zone) < 3 OR zone = 'UTC' THEN 0
+       ELSE (CASE WHEN zone[1] = '-' THEN -60 ELSE 60 END)
+            * (60 * zone[2:3]::BIGINT + coalesce(try_cast(ltrim(zone[4:], ':') AS BIGINT), 0)) END AS seconds
+FROM texts
+"""
+
+
+def clean(texts: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
+    """Return texts as written, with null for the blank ones and for those that mean “no value”."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    return pc.if_else(pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string())), None, texts)
+
+
+def instants(texts: pa.ChunkedArray, zone: str) -> tuple[pa.Array, pa.Array]:
+    """Return UTC instants and, where a text is not one, the reason; both null where the text is.
+
+    A time without a zone is read in ``zone``, a date as its first instant there. Of an hour that comes twice
+    when the clock goes back the earlier is meant; a time that the clock jumps over is the first instant after
+    the jump. Digits beyond microseconds are cut off. Possible are the years 1900 to 2199; a bare number is no
+    time.
+    """
+    parted = query(
+        f"""SELECT *, CASE
+              WHEN text IS NULL THEN NULL
+              WHEN regexp_full_match(trim(text), $number) THEN '{WRONG_TYPE}'
+              WHEN wall IS NULL THEN '{UNREADABLE_TIME}'
+              WHEN wall < epoch_us(TIMESTAMP '1900-01-01') OR wall >= epoch_us(TIMESTAMP '2200-01-01')
+              THEN '{IMPOSSIBLE_TIME}' END AS problem
+            FROM ({PARTED}) ORDER BY nr""",  # noqa: S608 - only this file's own texts
+        {"time": TIME, "number": NUMBER},
+        texts=_numbered(pc.utf8_trim_whitespace(texts)),
+    )
+    good = pc.is_null(parted["problem"])
+    wall = pc.if_else(good, parted["wall"], None).cast(pa.timestamp("us"))
+    naive = pc.fill_null(pc.equal(parted["zone"], ""), True)
+    local = pc.assume_timezone(pc.if_else(naive, wall, None), zone, ambiguous="earliest", nonexistent="latest")
+    offset = pc.subtract(wall, pc.multiply(parted["seconds"], 1_000_000).cast(pa.duration("us")))
+    known = pc.if_else(naive, local.cast(pa.int64()), offset.cast(pa.int64()))
+    return known.cast(INSTANT).combine_chunks(), parted["problem"].combine_chunks()
+
+
+def numbers(texts: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+    """Return finite numbers and, where a text is not one, the reason; both null where the text is."""
+    found = query(
+        f"""SELECT *, CASE WHEN text IS NOT NULL AND number IS NULL THEN '{WRONG_TYPE}' END AS problem
+            FROM (SELECT nr, text, {_finite("text")} AS number FROM texts) ORDER BY nr""",  # noqa: S608 - as above
+        {"number": NUMBER},
+        texts=_numbered(texts),
+    )
+    return found["number"].combine_chunks(), found["problem"].combine_chunks()
+
+
+def attribute(texts: pa.ChunkedArray) -> pa.Array:
+    """Return a column as float64 or as text, by what all its texts have in common.
+
+    Numbers without leading zeros are float64 (NaN and infinity among them are null), true and false 1 and 0,
+    dates and times days since 1970 by their own clock or by UTC where they carry a zone; a column without any
+    value is float64, every other one text. The kind does not depend on the order of the rows.
+    """
+    table = _numbered(texts)
+    text = f"""SELECT bool_and((finite IS NOT NULL OR regexp_full_match(trim(text), $not_finite))
+                       AND NOT regexp_full_match(trim(text), $zero)) AS number,
+                 bool_and(lower(trim(text)) IN ('true', 'false')) AS truth,
+                 bool_and(wall IS NOT NULL) AS time, count(text) = 0 AS empty
+               FROM (SELECT *, {_finite("text")} AS finite FROM ({PARTED})) WHERE text IS NOT NULL"""  # noqa: S608
+    patterns: dict[str, object] = {"time": TIME, "number": NUMBER, "not_finite": NOT_FINITE, "zero": LEADING_ZERO}
+    kind = query(text, patterns, texts=table).to_pylist()[0]
+    if kind["empty"]:
+        return pa.nulls(len(texts), pa.float64())
+    readings = [each for each in ("number", "truth", "time") if kind[each]]
+    return _floats(table, readings[0]) if readings else texts.combine_chunks()
+
+
+def _floats(texts: pa.Table, kind: str) -> pa.Array:
+    reading = {
+        "number": _finite("text"),
+        "truth": "CAST(lower(trim(text)) = 'true' AS DOUBLE)",
+        "time": "(wall - seconds * 1000000) / 86400000000.0",
+    }
+    statement = f"SELECT {reading[kind]} AS value FROM ({PARTED}) ORDER BY nr"  # noqa: S608 - only this file's own texts
+    values: dict[str, object] = {"time": TIME, "number": NUMBER} if kind == "number" else {"time": TIME}
+    return query(statement, values, texts=texts)["value"].cast(pa.float64()).combine_chunks()
+
+
+def _finite(column: str) -> str:
+    """SQL for a text's number, null where it is none or too large; adding 0.0 makes one zero of two."""
+    read = f"CASE WHEN regexp_full_match(trim({column}), $number) THEN try_cast({column} AS DOUBLE) END"
+    return f"CASE WHEN isfinite({read}) THEN {read} + 0.0 END"
+
+
+def _numbered(texts: pa.ChunkedArray) -> pa.Table:
+    return pa.table({"nr": pa.array(np.arange(len(texts))), "text": texts})
