@@ -83,29 +83,20 @@ def attribute(texts: pa.ChunkedArray) -> pa.Array:
     dates and times days since 1970 by their own clock or by UTC where they carry a zone; a column without any
     value is float64, every other one text. The kind does not depend on the order of the rows.
     """
-    table = _numbered(texts)
-    text = f"""SELECT bool_and((finite IS NOT NULL OR regexp_full_match(trim(text), $not_finite))
-                       AND NOT regexp_full_match(trim(text), $zero)) AS number,
-                 bool_and(lower(trim(text)) IN ('true', 'false')) AS truth,
-                 bool_and(wall IS NOT NULL) AS time, count(text) = 0 AS empty
-               FROM (SELECT *, {_finite("text")} AS finite FROM ({PARTED})) WHERE text IS NOT NULL"""  # noqa: S608
-    patterns: dict[str, object] = {"time": TIME, "number": NUMBER, "not_finite": NOT_FINITE, "zero": LEADING_ZERO}
-    kind = query(text, patterns, texts=table).to_pylist()[0]
-    if kind["empty"]:
-        return pa.nulls(len(texts), pa.float64())
-    readings = [each for each in ("number", "truth", "time") if kind[each]]
-    return _floats(table, readings[0]) if readings else texts.combine_chunks()
-
-
-def _floats(texts: pa.Table, kind: str) -> pa.Array:
-    reading = {
-        "number": _finite("text"),
-        "truth": "CAST(lower(trim(text)) = 'true' AS DOUBLE)",
-        "time": "(wall - seconds * 1000000) / 86400000000.0",
-    }
-    statement = f"SELECT {reading[kind]} AS value FROM ({PARTED}) ORDER BY nr"  # noqa: S608 - only this file's own texts
-    values: dict[str, object] = {"time": TIME, "number": NUMBER} if kind == "number" else {"time": TIME}
-    return query(statement, values, texts=texts)["value"].cast(pa.float64()).combine_chunks()
+    encoded = texts.combine_chunks().dictionary_encode()
+    read = query(
+        f"""SELECT number, lower(trim(text)) = 'true' AS truth, (wall - seconds * 1000000) / 86400000000.0 AS time,
+              NOT regexp_full_match(trim(text), $zero)
+                AND (number IS NOT NULL OR regexp_full_match(trim(text), $not_finite)) AS is_number,
+              lower(trim(text)) IN ('true', 'false') AS is_truth, wall IS NOT NULL AS is_time
+            FROM (SELECT *, {_finite("text")} AS number FROM ({PARTED})) ORDER BY nr""",  # noqa: S608 - as above
+        {"time": TIME, "number": NUMBER, "not_finite": NOT_FINITE, "zero": LEADING_ZERO},
+        texts=_numbered(encoded.dictionary),
+    )
+    for kind in ("number", "truth", "time"):
+        if pc.all(read[f"is_{kind}"], min_count=0).as_py():
+            return read[kind].cast(pa.float64()).combine_chunks().take(encoded.indices)
+    return texts.combine_chunks()
 
 
 def _finite(column: str) -> str:
