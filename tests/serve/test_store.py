@@ -41,9 +41,7 @@ def test_tables_have_the_columns_of_the_contract():
 
 def test_what_is_published_comes_back_to_the_bit(store):
     run = a_run(targets=("close", "propensity"))
-    scores = some_scores(
-        run, ids=["é😀", "0012", "Ж"], probability=[1 / 3, 5e-324, 1.0, 0.1 + 0.2, 0.0, 1e-9]
-    )
+    scores = some_scores(run, ids=["é😀", "0012", "Ж"], probability=[1 / 3, 5e-324, 1.0, 0.1 + 0.2, 0.0, 1e-9])
     publish(store, run, scores)
     back = store.scores("acme")
     assert back.schema == SCORES
@@ -146,9 +144,7 @@ def test_previous_is_strictly_before_and_only_what_was_published(store):
         publish(store, run, some_scores(run, seed=int(run_id[1])))
     assert store.previous("acme", "close", MONDAY).num_rows == 0
     monday = store.scores("acme", MONDAY)
-    assert store.previous("acme", "close", TUESDAY).equals(
-        monday.select(["entity_id", "score"]).sort_by("entity_id")
-    )
+    assert store.previous("acme", "close", TUESDAY).equals(monday.select(["entity_id", "score"]).sort_by("entity_id"))
     after = TUESDAY + timedelta(microseconds=1)
     assert scored(store.previous("acme", "close", after)) == scored(store.scores("acme", TUESDAY))
     assert store.previous("acme", "propensity", after).num_rows == 0
@@ -200,9 +196,7 @@ def test_only_a_started_run_can_publish_or_finish(store):
         store.finish("r1", "failed", "late", LATER)
 
 
-@pytest.mark.parametrize(
-    "stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}]
-)
+@pytest.mark.parametrize("stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}])
 def test_rows_of_another_run_are_not_published(store, stranger):
     store.start(a_run())
     with pytest.raises(ValueError, match="not of the run"):

@@ -1,0 +1,244 @@
+"""The files a CRM reads: scores and a manifest that always belong together.
+
+Each export is a new directory under ``exports/``, complete and on the disk before the symbolic link
+``exports/current`` is switched to it in one step: a crash at any point leaves the old pair or the new one. A reader
+that opens both files through ``current`` should resolve the link once and read what it names, or compare the
+file's sha256 with the manifest's.
+
+The CSV is RFC 4180 in UTF-8 without a byte-order mark; its lines end in CR LF because that standard says so. Text
+is made safe for spreadsheets: one that starts with ``=``, ``+``, ``-``, ``@`` or a control character (tab and CR
+among them) gets an apostrophe in front, and every control character or line break in it becomes a space, so that
+each line is one record. Fractions have twelve significant digits and no exponent; missing is empty. JSON lines and
+Parquet hold text as it is and numbers in full.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from itertools import chain, count
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from configs.errors import ConfigError, LeadscoreError
+from features.contracts import INSTANT, SCORES
+from serve.store import Run
+
+SCHEMA_VERSION = 1
+KEEP = 7
+BATCH = 50_000
+FOLDER_NAME = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
+UNSAFE = r"[\p{Cc}\p{Zl}\p{Zp}]"
+REASONS = [
+    pa.field(f"{side}_{place}", pa.string(), metadata={"meaning": f"sentence, no. {place} by strength, {words}"})
+    for side, words in (("reason", "that speaks for the outcome"), ("against", "that speaks against it"))
+    for place in (1, 2, 3)
+]
+NOT_EXPORTED = {"reasons", "model_version", "run_id", "scored_at"}
+EXPORT = pa.schema([*(f for f in SCORES if f.name not in NOT_EXPORTED), *REASONS, SCORES.field("model_version")])
+"""One row a score, by target and rank. Without run and time of scoring: the same scores give the same file."""
+
+
+def export(scores: pa.Table, root: Path, run: Run, form: str = "csv") -> Path:
+    """Write one as-of's scores into the workspace ``root`` and make them current; return the file of ``form``.
+
+    ``scores`` is a SCORES table, ``run`` the run that published it. The CSV is always written, so that no other
+    form takes it from the CRM; another form, ``jsonl`` or ``parquet``, stands beside it. The newest KEEP former
+    exports are kept. Call it under the workspace's lock.
+
+    Raises ConfigError for an unknown form, ValueError if a row is of another project or as-of than the run,
+    LeadscoreError if the files cannot be written; the former export then stays current.
+    """
+    if form not in WRITERS:
+        raise ConfigError("no such export format", where="--format", found=form, mend=f"use {', '.join(WRITERS)}")
+    _check(scores, run)
+    folder = root / "exports"
+    try:
+        name = _write_all(folder, scores, run, dict.fromkeys(["csv", form]))
+        _switch(folder, name)
+    except OSError as error:
+        raise LeadscoreError(
+            "cannot write the export",
+            where=str(folder),
+            found=str(error),
+            mend="make room or mend the permissions and run it again; what is current now is whole",
+        ) from error
+    _prune(folder, name)
+    return folder / "current" / f"scores.{form}"
+
+
+def _check(scores: pa.Table, run: Run) -> None:
+    strangers = scores.filter(
+        (pc.field("project") != run.project) | (pc.field("as_of") != pa.scalar(run.as_of, INSTANT))
+    )
+    if strangers.num_rows:
+        raise ValueError(f"{strangers.num_rows} scores are not of project {run.project!r} as of {run.as_of}")
+
+
+def _write_all(folder: Path, scores: pa.Table, run: Run, forms: Mapping[str, None]) -> str:
+    """Write files and manifest into a new directory, see them on the disk, and return the directory's name."""
+    staging = folder / ".staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    table = _flat(scores)
+    for form in forms:
+        _write(staging / f"scores.{form}", partial(WRITERS[form], table))
+    files = {path.name: _fingerprint(path) for path in sorted(staging.iterdir())}
+    manifest = json.dumps(_manifest(scores, run, files), indent=2, sort_keys=True, ensure_ascii=False)
+    _write(staging / "manifest.json", lambda file: file.write(f"{manifest}\n".encode()))
+    _sync(staging)
+    stamp = f"{run.as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{files['scores.csv']['sha256'][:12]}"
+    name = next(n for n in chain([stamp], (f"{stamp}-{i}" for i in count(2))) if not (folder / n).exists())
+    staging.replace(folder / name)
+    _sync(folder)
+    return name
+
+
+def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    with path.open("xb") as file:
+        fill(file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """See a directory's entries on the disk; without it a power cut may lose a file whose content is safe."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _switch(folder: Path, name: str) -> None:
+    """Point ``current`` to a directory in one step: a link is replaced whole or not at all."""
+    link = folder / ".current"
+    link.unlink(missing_ok=True)
+    link.symlink_to(name, target_is_directory=True)
+    link.replace(folder / "current")
+    _sync(folder)
+
+
+def _prune(folder: Path, current: str) -> None:
+    """Remove all but the newest KEEP former exports; what cannot be removed is left for the next time."""
+    former = [path for path in folder.iterdir() if FOLDER_NAME.fullmatch(path.name) and path.name != current]
+    former.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+    for path in former[KEEP:]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+
+
+def _flat(scores: pa.Table) -> pa.Table:
+    """Return an EXPORT table: the scores by target and rank, with the reasons' sentences as columns."""
+    keys = [("target", "ascending"), ("rank", "ascending"), ("entity_id", "ascending")]
+    ordered = scores.sort_by(keys)
+    sentences = [_sentences(text) for text in ordered["reasons"].to_pylist()]
+    columns = {name: ordered[name] for name in EXPORT.names if name in ordered.column_names}
+    for place, field in enumerate(REASONS):
+        columns[field.name] = pa.array([row[place] for row in sentences], pa.string())
+    return pa.table(columns, schema=EXPORT)
+
+
+def _sentences(reasons: str) -> list[str | None]:
+    """Return the first three sentences for and the first three against, None where there are fewer."""
+    found = json.loads(reasons)
+    sides = [
+        [one["sentence"] for one in found if one["contribution"] > 0],
+        [one["sentence"] for one in found if one["contribution"] < 0],
+    ]
+    return [side[place] if place < len(side) else None for side in sides for place in range(3)]
+
+
+def _manifest(scores: pa.Table, run: Run, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Describe an export; sha256 and bytes at the top are those of the CSV."""
+    groups = scores.group_by(["target", "model_version"]).aggregate([([], "count_all")]).to_pylist()
+    rows = dict.fromkeys(run.models, 0) | {group["target"]: group["count_all"] for group in groups}
+    versions = dict(run.models) | {group["target"]: group["model_version"] for group in groups}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "project": run.project,
+        "as_of": _iso(run.as_of),
+        "columns": [
+            {"name": f.name, "type": TYPES[f.type], "meaning": f.metadata[b"meaning"].decode()} for f in EXPORT
+        ],
+        "rows": scores.num_rows,
+        "rows_by_target": rows,
+        "model_versions": versions,
+        "files": files,
+        **files["scores.csv"],
+        "run_id": run.run_id,
+        "scored_at": _iso(pc.max(scores["scored_at"]).as_py()) if scores.num_rows else None,
+        "config_hash": run.config_hash,
+        "data_fingerprint": run.data_fingerprint,
+        "code_version": run.code_version,
+    }
+
+
+def _write_csv(table: pa.Table, file: IO[bytes]) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(table.column_names)
+    for batch in table.to_batches(max_chunksize=BATCH):
+        writer.writerows(zip(*(_cells(column) for column in batch.columns), strict=True))
+    text.detach()
+
+
+def _cells(column: pa.Array) -> list[Any]:
+    if column.type == pa.string():
+        return _safe(column).to_pylist()
+    if column.type == pa.float64():
+        return [None if value is None else _fraction(value) for value in column.to_pylist()]
+    if column.type == INSTANT:
+        return [_iso(value) for value in column.to_pylist()]
+    return column.to_pylist()
+
+
+def _safe(texts: pa.Array) -> pa.Array:
+    """Take a text's power to be a formula or to break a line."""
+    marked = pc.replace_substring_regex(texts, rf"^([=+\-@]|{UNSAFE})", r"'\1", max_replacements=1)
+    return pc.replace_substring_regex(marked, UNSAFE, " ")
+
+
+def _fraction(value: float) -> str:
+    text = f"{value:.12g}"
+    return format(Decimal(text), "f") if "e" in text else text
+
+
+def _iso(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _write_jsonl(table: pa.Table, file: IO[bytes]) -> None:
+    for batch in table.to_batches(max_chunksize=BATCH):
+        for row in batch.to_pylist():
+            row["as_of"] = _iso(row["as_of"])
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+
+def _write_parquet(table: pa.Table, file: IO[bytes]) -> None:
+    pq.write_table(table, file, compression="zstd")
+
+
+TYPES = {pa.string(): "text", pa.float64(): "fraction", pa.int64(): "integer", INSTANT: "instant"}
+WRITERS: Mapping[str, Callable[[pa.Table, IO[bytes]], None]] = {
+    "csv": _write_csv,
+    "jsonl": _write_jsonl,
+    "parquet": _write_parquet,
+}
