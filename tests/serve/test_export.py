@@ -291,13 +291,13 @@ def test_a_death_at_any_line_leaves_a_whole_pair(tmp_path):
     old, new = a_run("old"), a_run("new", TUESDAY)
     export(some_scores(old), tmp_path, old)
     met = []
-    for line in range(200):
+    for line in range(0, 300, 3):
         _, status = os.waitpid(in_a_fork(partial(dying_export, tmp_path, new, line)), 0)
         met.append(complete(tmp_path)["run_id"])
         if os.waitstatus_to_exitcode(status) != 1:
             break
     assert os.waitstatus_to_exitcode(status) == 0
-    assert len(met) > 30
+    assert len(met) > 10
     assert set(met) == {"old", "new"}
     assert met == sorted(met, reverse=True), "once current, the new pair stays"
 
