@@ -1,8 +1,8 @@
 """Runs, versions and aliases in MLflow: the only file that imports it.
 
-MLflow is imported inside functions, because that takes seconds, and used through its client alone, so that no global
-tracking address, active run or autologging leaks into the process. A registered version is complete from its first
-instant: its files are stored before it is created, and their hash is created with it.
+MLflow is imported inside functions, because that takes seconds, and used through its client alone, so that no
+global tracking address, active run or autologging leaks into the process. A registered version is complete
+from its first instant: its files are stored before it is created, and their hash is created with it.
 """
 
 # No postponed annotations here: MLflow reads the type of `predict`'s argument off the function.
@@ -44,9 +44,9 @@ Answer = TypeVar("Answer")
 class Story:
     """All that is kept of one training.
 
-    ``scorer`` is the directory that ``Scorer.save`` wrote, ``plots`` one of pictures. ``metrics`` that are not finite
-    are left out, and so are ``tags`` that are None; tags stand on the run and on the version. ``texts`` maps a file
-    name to its text.
+    ``scorer`` is the directory that ``Scorer.save`` wrote, ``plots`` one of pictures. ``metrics`` that are
+    not finite are left out, and so are ``tags`` that are None; tags stand on the run and on the version.
+    ``texts`` maps a file name to its text.
     """
 
     scorer: Path
@@ -72,8 +72,8 @@ class Version:
 class Registry:
     """The models of one project, kept under ``root``: ``mlflow.db`` and ``artifacts/``.
 
-    The environment variable MLFLOW_TRACKING_URI puts them on a server instead. A target's model is registered as
-    ``{project}.{target}``. Every method raises ConfigError if the registry cannot be opened.
+    The environment variable MLFLOW_TRACKING_URI puts them on a server instead. A target's model is registered
+    as ``{project}.{target}``. Every method raises ConfigError if the registry cannot be opened.
     """
 
     def __init__(self, root: Path, project: str) -> None:
@@ -120,14 +120,13 @@ class Registry:
 
         Raises ConfigError if there is no such version, DataError if its files are missing or changed.
         """
-        chosen = self._chosen(target, version)
-        self.directory(chosen)
-        champion = self.champion(target)
+        chosen, champion = self._chosen(target, version), self.champion(target)
         if champion and champion.number == chosen.number:
             return champion
+        self.directory(chosen)
         before = str(champion.number) if champion else ""
         self._client.set_model_version_tag(self._name(target), str(chosen.number), PREVIOUS, before)
-        return self._crown(target, chosen.number)
+        return self._crown(chosen)
 
     def rollback(self, target: str) -> Version:
         """Make the champion's predecessor the champion again.
@@ -145,14 +144,16 @@ class Registry:
             )
         chosen = self._chosen(target, int(before))
         self.directory(chosen)
-        return self._crown(target, chosen.number)
+        return self._crown(chosen)
 
     def directory(self, version: Version) -> Path:
         """Return a local directory with the version's scorer files, in place where they are local.
 
         Raises DataError if files are missing or are not the ones that were logged.
         """
-        directory = self._local(version) if urlparse(version.artifacts).scheme == "file" else self._download(version)
+        uri = f"{version.artifacts}/artifacts/{SCORER}"
+        local = urlparse(uri).scheme == "file"
+        directory = Path(unquote(urlparse(uri).path)) if local else self._download(version, uri)
         found = fingerprint(directory) if directory.is_dir() else "missing"
         if found != version.tags.get(SHA256):
             raise DataError(
@@ -194,12 +195,13 @@ class Registry:
 
     @cached_property
     def _experiment(self) -> str:
+        client = self._client
         with _locked(self.root):
-            found = self._client.get_experiment_by_name(self.project)
+            found = client.get_experiment_by_name(self.project)
             if found:
-                return found.experiment_id
+                return str(found.experiment_id)
             place = (self.root / "artifacts").as_uri() if self._uri.startswith("sqlite") else None
-            return self._client.create_experiment(self.project, artifact_location=place)
+            return str(client.create_experiment(self.project, artifact_location=place))
 
     @contextmanager
     def _run(self, target: str, story: Story) -> Iterator["Run"]:
@@ -259,18 +261,15 @@ class Registry:
         )
         return str(version.version)
 
-    def _version(self, target: str, alias: str) -> Version | None:
+    def _version(self, target: str, which: str) -> Version | None:
+        """Return the version with this number or alias, or None."""
         client, name = self._client, self._name(target)
-        version = _found(lambda: client.get_model_version_by_alias(name, alias))
+        ask = client.get_model_version if which.isdigit() else client.get_model_version_by_alias
+        version = _found(lambda: ask(name, which))
         return self._read(target, version) if version else None
 
     def _chosen(self, target: str, number: int | None) -> Version:
-        client, name = self._client, self._name(target)
-        if number is None:
-            chosen = self.challenger(target)
-        else:
-            version = _found(lambda: client.get_model_version(name, str(number)))
-            chosen = self._read(target, version) if version else None
+        chosen = self._version(target, CHALLENGER if number is None else str(number))
         if chosen:
             return chosen
         known = ", ".join(str(version.number) for version in self.versions(target)[:10]) or "none"
@@ -281,35 +280,36 @@ class Registry:
             mend="name one of them" if known != "none" else "train first",
         )
 
-    def _crown(self, target: str, number: int) -> Version:
-        self._client.set_registered_model_alias(self._name(target), CHAMPION, str(number))
-        return self._chosen(target, number)
+    def _crown(self, version: Version) -> Version:
+        self._client.set_registered_model_alias(self._name(version.target), CHAMPION, str(version.number))
+        return self._chosen(version.target, version.number)
 
     def _read(self, target: str, version: "ModelVersion") -> Version:
-        client, name = self._client, self._name(target)
+        place = self._client.get_model_version_download_uri(self._name(target), str(version.version))
         return Version(
             target,
             int(version.version),
             str(version.run_id),
             dict(version.tags),
             tuple(sorted(version.aliases)),
-            client.get_model_version_download_uri(name, str(version.version)),
+            place,
         )
 
-    def _local(self, version: Version) -> Path:
-        return Path(unquote(urlparse(version.artifacts).path)) / "artifacts" / SCORER
-
-    def _download(self, version: Version) -> Path:
+    def _download(self, version: Version, uri: str) -> Path:
         """Fetch the scorer once; what is already here is checked by its hash like anything else."""
         place = self.root / "downloads" / self._name(version.target) / version.tags.get(SHA256, "unknown")
-        if not place.is_dir():
-            from mlflow.artifacts import download_artifacts
+        if place.is_dir():
+            return place
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
 
-            uri = f"{version.artifacts}/artifacts/{SCORER}"
-            place.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
             with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
                 fetched = download_artifacts(artifact_uri=uri, dst_path=temporary, tracking_uri=self._uri)
                 Path(fetched).rename(place)
+        except (MlflowException, OSError) as error:
+            raise DataError("the files of a model cannot be fetched", where=uri, found=str(error)) from error
         return place
 
 
@@ -323,22 +323,20 @@ def fingerprint(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def serve() -> None:
-    """Give MLflow the model that a logged code file stands for: a frame of features in, probabilities out."""
+def serve(load: Callable[[Path], Any], predict: Callable[[Any, Any], Any]) -> None:
+    """Give MLflow the model that a logged code file stands for: ``predict(load(scorer directory), frame)``."""
     import pandas as pd
     from mlflow.models import set_model
     from mlflow.pyfunc import PythonModel, PythonModelContext
 
     class ServedScorer(PythonModel):
         def load_context(self, context: PythonModelContext) -> None:
-            from models.scorer import Scorer
-
-            self.scorer = Scorer.load(Path(context.artifacts[SCORER]))
+            self.scorer = load(Path(context.artifacts[SCORER]))
 
         def predict(
             self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
         ) -> Any:
-            return self.scorer.predict(model_input)
+            return predict(self.scorer, model_input)
 
     set_model(ServedScorer())
 
@@ -366,8 +364,9 @@ def _quieten() -> None:
     """Keep MLflow from calling home and from writing its doings on the console; its import reads the environment."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    # It warns of every model without a signature; ours refuses missing values and whole numbers, so we give none.
+    # It warns of a model without a signature; but one would refuse whole numbers and missing values.
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
 
 

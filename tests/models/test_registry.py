@@ -4,14 +4,21 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from configs.errors import ConfigError, DataError
+from features.contracts import INSTANT
+from models.calibration import Affine, Band, probability
+from models.encoding import Encoding
+from models.learners import LEARNERS
 from models.registry import Registry, Story, fingerprint
+from models.scorer import Scale, Scorer
 
 OPEN = "import sys; from pathlib import Path; from models.registry import Registry; "
 OPEN += "Registry(Path(sys.argv[1]), 'race').log_failure('close', 'nothing to learn from')"
@@ -105,25 +112,35 @@ def test_nothing_that_is_logged_is_a_pickle(registry, story):
         assert path.suffix not in (".pkl", ".pickle", ".joblib", ".npy")
 
 
-def test_mlflow_serves_the_scorer_from_its_files(registry, story, monkeypatch):
-    class Scorer:
-        def __init__(self, text):
-            self.text = text
-
-        @classmethod
-        def load(cls, directory):
-            return cls((directory / "model.txt").read_text())
-
-        def predict(self, frame):
-            return [f"{self.text} {value}" for value in frame["a"]]
-
-    fake = ModuleType("models.scorer")
-    fake.Scorer = Scorer
-    monkeypatch.setitem(sys.modules, "models.scorer", fake)
-    version = registry.log("close", story)
+def test_mlflow_serves_the_scorer_from_its_files(registry, story, tmp_path):
+    matrix = pa.table(
+        {
+            "entity_id": [f"lead-{i}" for i in range(200)],
+            "cutoff": pa.array([datetime(2024, 1, 1 + i % 28, tzinfo=UTC) for i in range(200)], INSTANT),
+            "visits": [float(i % 7) for i in range(200)],
+            "origin": [("web", "fair", None)[i % 3] for i in range(200)],
+        }
+    )
+    saved = small_scorer(matrix)
+    saved.save(tmp_path / "scored")
+    version = registry.log("close", replace(story, scorer=tmp_path / "scored"))
     from mlflow.pyfunc import load_model
 
-    assert load_model(version.artifacts).predict(pd.DataFrame({"a": [1, 2]})) == ["tree 1", "tree 2"]
+    # As a JSON request would carry it: whole numbers, and instants as text.
+    frame = pd.DataFrame(matrix.to_pydict()).astype({"visits": int, "cutoff": str})
+    served = load_model(version.artifacts).predict(frame)
+    assert served["probability"].tolist() == saved.predict(matrix)["probability"].to_pylist()
+    assert served["grade"].nunique() > 1
+
+
+def small_scorer(matrix: pa.Table) -> Scorer:
+    encoding = Encoding.fit(matrix, ["visits", "origin"])
+    x = encoding.encode(matrix)
+    y = (x[:, 0] > 3).astype(np.int64) ^ (np.arange(len(x)) % 5 == 0)
+    model = LEARNERS["logistic"].fit(x, y, encoding.categorical, seed=0)
+    chance = probability(model.margin(x))
+    band = Band.fit(chance, y, np.arange(len(x)))
+    return Scorer("close", model, encoding, Affine(1.0, 0.0), band, Scale.fit(chance), {})
 
 
 def test_promotion_and_rollback_follow_the_champions(registry, story):
