@@ -1,10 +1,10 @@
 """The demo company: its calendar, its business clock, and the law by which leads behave.
 
-The law is a Markov-modulated point process. An account is quiet or buying; each of its leads has a hidden intent; what a
-lead does, and what becomes of it, happens at rates that depend on these alone. Rates are per business day: the business
-clock carries the rhythm of hours, weekdays and seasons, so that in its time everything is homogeneous and the exact
-probability of an outcome can be computed. Source of the method: Fischer and Meier-Hellstern, "The Markov-modulated
-Poisson process (MMPP) cookbook", Performance Evaluation 18 (1993).
+The law is a Markov-modulated point process. An account is quiet or buying; each of its leads has a hidden
+intent; what a lead does, and what becomes of it, happens at rates that depend on these alone. Rates are per
+business day: the business clock carries the rhythm of hours, weekdays and seasons, so that in its time
+everything is homogeneous and the exact probability of an outcome can be computed. Source of the method: Fischer
+and Meier-Hellstern, "The Markov-modulated Poisson process (MMPP) cookbook", Performance Evaluation 18 (1993).
 """
 
 from __future__ import annotations
@@ -159,9 +159,7 @@ def entry_row(leads: pa.Table) -> np.ndarray:
     found = leads["source"].to_pylist()
     unknown = [name for name in found if name not in rows]
     if unknown:
-        raise DataError(
-            "a source the law does not know", where="source", found=f"{len(unknown)}, as {unknown[0]!r}"
-        )
+        raise DataError("a source the law does not know", where="source", found=f"{len(unknown)}, as {unknown[0]!r}")
     return np.array([rows[name] for name in found], dtype=np.int64)
 
 
@@ -174,10 +172,8 @@ class Clock:
     def business(self, us: np.ndarray) -> np.ndarray:
         """Return business days since START at instants in microseconds since 1970; DataError outside the clock."""
         hours = (np.asarray(us, dtype=np.int64) - to_us(START)) / US_PER_HOUR
-        if hours.size and not (0 <= hours.min() and hours.max() < len(self.edges)):
-            raise DataError(
-                "an instant the company's clock does not cover", where="simulated company", mend=SPAN
-            )
+        if hours.size and (hours.min() < 0 or hours.max() >= len(self.edges)):
+            raise DataError("an instant the company's clock does not cover", where="simulated company", mend=SPAN)
         return np.interp(hours, np.arange(len(self.edges)), self.edges)
 
     def calendar(self, tau: np.ndarray) -> np.ndarray:

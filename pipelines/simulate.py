@@ -1,31 +1,30 @@
 """A seeded company whose true conversion probabilities are known: data for the demo and for tests.
 
-``simulate`` writes what a real company has: late, duplicated, shuffled and broken rows in three sources. ``block`` gives
-the same rows clean, in the tables of ``features.contracts``. Leads come in blocks of whole accounts, each with a random
-stream of its own, so that any number of leads needs the memory of one block.
+``simulate`` writes what a real company has: late, duplicated, shuffled and broken rows in three sources. ``block``
+gives the same rows clean, in the tables of ``features.contracts``. Leads come in blocks of whole accounts, each
+with a random stream of its own, so that any number of leads needs the memory of one block.
 """
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from numba import njit
 
 from features.contracts import EVENTS, INSTANT, LEADS, US_PER_DAY, to_us
 from pipelines import company
-from pipelines.company import CHANGE, END, LATE, MARKS, OUTCOMES, START, Clock, Law
+from pipelines.company import CHANGE, END, LATE, MARKS, OUTCOMES, Clock, Law
+from pipelines.untidy import Summary, Writer
 
+_inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Called by compiled code only: without doors to Python it compiles sooner."""
 BLOCK_LEADS = 5_000
 GROUP_SIZES = (0.6, 0.25, 0.15)
 """Chances that one, two or three people of an account become leads."""
@@ -33,28 +32,8 @@ NO_ACCOUNT = 0.5
 """Share of the single leads whose account nobody wrote down: about a fifth of all leads."""
 JOIN_WITHIN = 90.0
 """The others of a group come within so many business days of the first."""
-DUPLICATES, BROKEN = 0.01, 0.002
-"""Shares of rows written twice, and of broken rows put between the true ones."""
 BILLED = 0.85
 """Share of the leads with an opportunity that get a billing contact; nobody gets one before."""
-WEB = pa.schema(
-    [
-        ("lead_id", pa.string()),
-        ("occurred_at", INSTANT),
-        ("action", pa.string()),
-        ("channel", pa.string()),
-        ("loaded_at", INSTANT),
-    ]
-)
-CRM = pa.schema(
-    [(name, pa.string()) for name in ("lead", "at", "activity", "channel", "amount", "entered_at")]
-)
-WAYS_TO_BREAK: dict[str, tuple[tuple[str, str | None], ...]] = {
-    "leads.csv": (("lead_id", None), ("created_at", "last Tuesday"), ("created_at", "2024-13-45 00:00:00")),
-    "crm.csv": (("lead", None), ("at", "soon"), ("at", "9999-12-31 00:00:00+00:00"), ("amount", "n/a €")),
-    "web": (("lead_id", None),),
-}
-"""Source: the column that is spoiled, and what stands there then."""
 FIRST_NAMES = (
     "Ada",
     "Björn",
@@ -69,17 +48,6 @@ FIRST_NAMES = (
     "Kofi",
     "Łucja",
 )
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What was written: true leads and events, and the duplicated and broken rows added to them."""
-
-    leads: int
-    events: int
-    late: int
-    duplicates: int
-    broken: int
 
 
 class Block(NamedTuple):
@@ -106,10 +74,10 @@ def simulate(
     The same seed and number of leads give the same bytes. ``progress(done, total)`` is called with numbers of leads
     after each block. Times in leads.csv are naive and mean UTC.
     """
-    with _staged(directory) as stage, _Writer(stage) as writer:
+    with _staged(directory) as stage, Writer(stage) as writer:
         for number, first in enumerate(range(0, leads, BLOCK_LEADS)):
             count = min(BLOCK_LEADS, leads - first)
-            writer.add(block(seed, number, count), np.random.default_rng([seed, number, 1]))
+            writer.add(*block(seed, number, count), np.random.default_rng([seed, number, 1]))
             if progress is not None:
                 progress(first + count, leads)
     return writer.summary
@@ -127,9 +95,7 @@ def block(seed: int, number: int, leads: int, law: Law | None = None) -> Block:
     return Block(_with_personal_columns(rng, table, events), events)
 
 
-def _leads(
-    rng: np.random.Generator, clock: Clock, number: int, count: int
-) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+def _leads(rng: np.random.Generator, clock: Clock, number: int, count: int) -> tuple[pa.Table, np.ndarray, np.ndarray]:
     """Return the leads' table, their arrivals in business days, and the account (0, 1, …) of each, in order."""
     account = np.repeat(np.arange(count), rng.choice([1, 2, 3], count, p=GROUP_SIZES))[:count]
     single = np.bincount(account)[account] == 1
@@ -176,7 +142,16 @@ def play(
 
 
 @njit(cache=True)
-def _play(rng, law, account, arrival, fits, entry, change, end):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _play(
+    rng: np.random.Generator,
+    law: Law,
+    account: np.ndarray,
+    arrival: np.ndarray,
+    fits: np.ndarray,
+    entry: np.ndarray,
+    change: float,
+    end: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Simulate exactly (Gillespie 1977): first each account's own path, then its leads given that path."""
     leads, taus, kinds = [0], [0.0], [0]
     row = 0
@@ -209,8 +184,8 @@ def _play(rng, law, account, arrival, fits, entry, change, end):  # type: ignore
     return np.array(leads)[1:], np.array(taus)[1:], kind, late
 
 
-@njit(cache=True)
-def _account_path(rng, law, start, end):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@_inner
+def _account_path(rng: np.random.Generator, law: Law, start: float, end: float) -> tuple[np.ndarray, int]:
     """Draw the account's state at ``start`` from its stationary law, and the times at which it flips until ``end``."""
     first = 1 if rng.random() < law.z_rate[0] / law.z_rate.sum() else 0
     z, now = first, start
@@ -222,19 +197,33 @@ def _account_path(rng, law, start, end):  # type: ignore[no-untyped-def] # noqa:
     return np.array(switches)[1:], first
 
 
-@njit(cache=True)
-def _pick(rng, rates):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@_inner
+def _pick(rng: np.random.Generator, rates: np.ndarray) -> int:
     """Draw an index in proportion to rates."""
     left = rng.random() * rates.sum()
     for i in range(len(rates)):
         left -= rates[i]
         if left < 0:
             return i
-    return np.argmax(rates)
+    return int(np.argmax(rates))
 
 
-@njit(cache=True)
-def _live(rng, law, switches, z, lead, now, fit, entry, change, end, leads, taus, kinds):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@_inner
+def _live(
+    rng: np.random.Generator,
+    law: Law,
+    switches: np.ndarray,
+    z: int,
+    lead: int,
+    now: float,
+    fit: float,
+    entry: int,
+    change: float,
+    end: float,
+    leads: list[int],
+    taus: list[float],
+    kinds: list[int],
+) -> None:
     """Let one lead live until it is done or the end comes; append what it does."""
     intents, marks = law.x_rate.shape[1], law.mark_rate.shape[3]
     rates = np.empty(intents + marks + 2)
@@ -301,106 +290,10 @@ def _with_personal_columns(rng: np.random.Generator, leads: pa.Table, events: pa
     first = rng.choice(FIRST_NAMES, leads.num_rows)
     ids = leads["entity_id"].to_pylist()
     email = [f"{name.lower()}.{lead.lower()}@example.com" for name, lead in zip(first, ids, strict=True)]
-    dealt = pc.is_in(
-        leads["entity_id"], events.filter(pc.equal(events["event_type"], "opportunity"))["entity_id"]
-    )
+    dealt = pc.is_in(leads["entity_id"], events.filter(pc.equal(events["event_type"], "opportunity"))["entity_id"])
     empty = ~dealt.to_numpy() | (rng.random(leads.num_rows) >= BILLED)
     contact = pa.array([f"{name} (accounts payable)" for name in first], mask=empty)
     return leads.append_column("email", pa.array(email)).append_column("billing_contact", contact)
-
-
-class _Writer:
-    """Writes blocks as a real company's systems would have left them, and counts what it wrote."""
-
-    def __init__(self, stage: Path) -> None:
-        self.stage, self.part, self.summary = stage, 0, Summary(0, 0, 0, 0, 0)
-        (stage / "web").mkdir()
-        self.files: dict[str, pacsv.CSVWriter] = {}
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        for file in self.files.values():
-            file.close()
-
-    def add(self, block: Block, rng: np.random.Generator) -> None:
-        """Write one block, its rows shuffled with duplicated and broken ones between them."""
-        web = block.events.filter(pc.equal(block.events["log"], "web"))
-        crm = block.events.filter(pc.equal(block.events["log"], "crm"))
-        tables = {"leads.csv": _as_leads(block.leads), "web": _as_web(web), "crm.csv": _as_crm(crm)}
-        for name, table in tables.items():
-            broken = _broken(table, rng, WAYS_TO_BREAK[name])
-            twice = table.take(np.flatnonzero(rng.random(table.num_rows) < DUPLICATES))
-            mixed = pa.concat_tables([table, twice, broken])
-            self._write(name, mixed.take(rng.permutation(mixed.num_rows)))
-            self._count(twice.num_rows, broken.num_rows)
-        late = pc.sum(pc.greater(block.events["available_at"], block.events["event_time"])).as_py() or 0
-        self._count(0, 0, block.leads.num_rows, block.events.num_rows, late)
-
-    def _write(self, name: str, table: pa.Table) -> None:
-        if name == "web":
-            pq.write_table(table, self.stage / "web" / f"part-{self.part:05d}.parquet", compression="zstd")
-            self.part += 1
-            return
-        if name not in self.files:
-            self.files[name] = pacsv.CSVWriter(self.stage / name, table.schema)
-        self.files[name].write_table(table)
-
-    def _count(self, duplicates: int, broken: int, leads: int = 0, events: int = 0, late: int = 0) -> None:
-        old = self.summary
-        self.summary = Summary(
-            old.leads + leads,
-            old.events + events,
-            old.late + late,
-            old.duplicates + duplicates,
-            old.broken + broken,
-        )
-
-
-def _text(instants: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Write instants as ISO text with UTC's offset."""
-    return pc.replace_substring(pc.cast(instants, pa.string()), "Z", "+00:00")
-
-
-def _as_leads(leads: pa.Table) -> pa.Table:
-    """Lay out leads as leads.csv has them: naive local times, every column text."""
-    created = pc.cast(leads["created_at"].cast(pa.timestamp("us")), pa.string())
-    columns = {"lead_id": leads["entity_id"], "account_id": leads["account_id"], "created_at": created}
-    rest = {name: pc.cast(leads[name], pa.string()) for name in leads.column_names if name not in LEADS.names}
-    return pa.table({**columns, **rest})
-
-
-def _as_web(events: pa.Table) -> pa.Table:
-    """Lay out events as the web log has them."""
-    columns = [events[name] for name in ("entity_id", "event_time", "event_type", "channel", "available_at")]
-    return pa.Table.from_arrays(columns, schema=WEB)
-
-
-def _as_crm(events: pa.Table) -> pa.Table:
-    """Lay out events as crm.csv has them: ``entered_at`` only where the entry came later."""
-    late = pc.greater(events["available_at"], events["event_time"])
-    entered = pc.if_else(late, _text(events["available_at"]), pa.scalar(None, pa.string()))
-    amount = pc.cast(events["value"], pa.string())
-    columns = [
-        events["entity_id"],
-        _text(events["event_time"]),
-        events["event_type"],
-        events["channel"],
-        amount,
-        entered,
-    ]
-    return pa.Table.from_arrays(columns, schema=CRM)
-
-
-def _broken(table: pa.Table, rng: np.random.Generator, ways: tuple[tuple[str, str | None], ...]) -> pa.Table:
-    """Copy a few rows and spoil each in one of the ways (column, what is written there); the rows stay whole as well."""
-    copies = table.take(rng.integers(0, table.num_rows, math.ceil(table.num_rows * BROKEN)))
-    way = np.arange(copies.num_rows) % len(ways)
-    for i, (name, text) in enumerate(ways):
-        spoiled = pc.if_else(pa.array(way == i), pa.scalar(text, pa.string()), copies[name])
-        copies = copies.set_column(copies.column_names.index(name), name, spoiled)
-    return copies
 
 
 @contextmanager
@@ -415,9 +308,7 @@ def _staged(directory: Path) -> Iterator[Path]:
         parts = sorted((stage / "web").iterdir())
         for file in (*parts, stage / "leads.csv", stage / "crm.csv"):
             file.replace(directory / file.relative_to(stage))
-        for stale in set((directory / "web").glob("part-*.parquet")) - {
-            directory / "web" / p.name for p in parts
-        }:
+        for stale in set((directory / "web").glob("part-*.parquet")) - {directory / "web" / p.name for p in parts}:
             stale.unlink()
     finally:
         shutil.rmtree(stage, ignore_errors=True)
