@@ -14,49 +14,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     PrivateAttr,
     StringConstraints,
     ValidationError,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
+from configs.durations import Duration
 from configs.errors import ConfigError
 
-UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-
-
-def parse_duration(text: object) -> timedelta:
-    """Read ``30d``, ``12h``, ``90m``, ``5s`` or ``2w``; raise ValueError for anything else."""
-    if isinstance(text, timedelta):
-        return text
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([wdhms])", str(text).strip())
-    if not match:
-        raise ValueError(f"{text!r} is not a duration; write a number and w, d, h, m or s, such as 30d or 12h")
-    return timedelta(**{UNITS[match[2]]: float(match[1])})
-
-
-def duration_label(length: timedelta) -> str:
-    """Return the shortest spelling of a duration that feature names use: ``7d``, ``12h``, ``90m``."""
-    seconds = length.total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    PlainSerializer(duration_label, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?[wdhms]$", "examples": ["30d", "12h"]}),
-]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 
 
@@ -246,6 +216,7 @@ class Project(Frozen):
     evaluation: Evaluation = Evaluation()
     capacity: int | None = Field(None, ge=1, description="leads a week that sales can work")
     _path: str = PrivateAttr("")
+    _text: str = PrivateAttr("")
     _hash: str = PrivateAttr("")
 
     @field_validator("targets")
@@ -286,6 +257,11 @@ class Project(Frozen):
     def path(self) -> str:
         """The file this config was read from, for messages."""
         return self._path
+
+    @property
+    def text(self) -> str:
+        """The YAML as written, with variables unfilled and the password of any database address blanked."""
+        return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", self._text)
 
     @property
     def config_hash(self) -> str:
@@ -342,8 +318,8 @@ def load(path: str | Path) -> Project:
     variable, an unknown key or a value that does not fit.
     """
     where = str(path)
-    raw = _parse(_read(Path(path)), where)
-    shape = _hash(raw)
+    text = _read(Path(path))
+    raw = _parse(text, where)
     environment = {
         **os.environ,
         "workspace": os.environ.get("LEADSCORE_WORKSPACE") or str(raw.get("workspace", "")),
@@ -352,7 +328,7 @@ def load(path: str | Path) -> Project:
         project = Project.model_validate(_expand(raw, environment, where))
     except ValidationError as error:
         raise _explain(error, where) from error
-    project._path, project._hash = where, shape
+    project._path, project._text, project._hash = where, text, _hash(raw)
     return project
 
 

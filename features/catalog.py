@@ -12,7 +12,8 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.schema import Project, duration_label, parse_duration
+from configs.durations import duration_label, parse_duration
+from configs.schema import Project
 from features.contracts import Dataset
 from features.meaning import Meaning
 

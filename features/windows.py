@@ -35,10 +35,10 @@ class History:
 class Blocks:
     """What the kernel saw, one row a spine row. Subjects are: any event, then each event type, then each channel.
 
-    ``count`` and ``total`` are (rows, subjects, windows + 1), the last window being all of history; ``age`` and
-    ``first`` (rows, subjects) days since the last and the first event, NaN if none; ``decay`` (rows, subjects,
-    half-lives); ``active_days`` and ``people`` (rows, windows + 1): 24-hour periods back from the cutoff with an event, and
-    distinct members.
+    ``count`` and ``total`` are (rows, subjects, windows + 1), the last window being all of history; ``age``
+    and ``first`` (rows, subjects) days since the last and the first event, NaN if none; ``decay`` (rows,
+    subjects, half-lives); ``active_days`` and ``people`` (rows, windows + 1): 24-hour periods back from the
+    cutoff with an event, and distinct members.
     """
 
     count: np.ndarray

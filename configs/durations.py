@@ -1,0 +1,38 @@
+"""Lengths of time as a person writes them: 30d, 12h, 90m."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def parse_duration(text: object) -> timedelta:
+    """Read ``30d``, ``12h``, ``90m``, ``5s`` or ``2w``; raise ValueError for anything else."""
+    if isinstance(text, timedelta):
+        return text
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([wdhms])", str(text).strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; write a number and w, d, h, m or s, such as 30d or 12h")
+    return timedelta(**{UNITS[match[2]]: float(match[1])})
+
+
+def duration_label(length: timedelta) -> str:
+    """Return the shortest spelling of a duration that feature names use: ``7d``, ``12h``, ``90m``."""
+    seconds = length.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(duration_label, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?[wdhms]$", "examples": ["30d", "12h"]}),
+]

@@ -1,0 +1,131 @@
+"""What a company's data holds, and what each target could learn from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import LeadscoreError
+from configs.schema import Project
+from features.contracts import SourceCount
+from features.labels import labels
+from features.spine import scoring_spine, training_spine
+from pipelines.rows import Snapshot, check_types, snapshot
+
+
+@dataclass(frozen=True)
+class TargetCheck:
+    """One target: its rows before the as-of, how many are mature, how many hold the outcome, who would be scored."""
+
+    name: str
+    rows: int = 0
+    entities: int = 0
+    mature: int = 0
+    positive: int = 0
+    to_score: int = 0
+    problem: str = ""
+
+    @property
+    def base_rate(self) -> float | None:
+        """Share of mature rows with the outcome; None without any."""
+        return self.positive / self.mature if self.mature else None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that ``check`` found; ``warnings`` say what this data cannot promise and what looks wrong."""
+
+    project: str
+    as_of: datetime
+    observed: datetime
+    timed: bool
+    entities: int
+    accounts: int
+    events: int
+    span: tuple[datetime, datetime] | None
+    types: dict[str, int]
+    counts: tuple[SourceCount, ...]
+    quarantine: str
+    targets: tuple[TargetCheck, ...]
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        plain = vars(self) | {"counts": [vars(c) for c in self.counts]}
+        plain["targets"] = {t.name: vars(t) | {"base_rate": t.base_rate} for t in self.targets}
+        return plain
+
+
+def examine(project: Project, as_of: str | None) -> Examination:
+    """Read the data as of an instant and count; raises what reading raises."""
+    now = snapshot(project, as_of)
+    data = now.dataset
+    times = data.events["event_time"] if data.events.num_rows else data.leads["created_at"]
+    edges = pc.min_max(times).as_py()
+    kinds = pc.value_counts(data.events["event_type"]).to_pylist()
+    types = {row["values"]: row["counts"] for row in sorted(kinds, key=lambda row: (-row["counts"], row["values"]))}
+    return Examination(
+        project=project.project,
+        as_of=now.as_of,
+        observed=now.observed,
+        timed=data.timed,
+        entities=data.leads.num_rows,
+        accounts=len(pc.unique(data.leads["account_id"].drop_null())),
+        events=data.events.num_rows,
+        span=(edges["min"], edges["max"]) if data.timed and len(times) else None,
+        types=types,
+        counts=data.counts,
+        quarantine=str(project.root / "quarantine"),
+        targets=tuple(_target(now, name) for name in project.targets),
+        warnings=tuple(_warnings(now, set(types))),
+    )
+
+
+def _target(now: Snapshot, name: str) -> TargetCheck:
+    target = now.target(name)
+    try:
+        check_types(now, name)
+        spine = training_spine(now.dataset, target, now.as_of)
+        found = labels(now.dataset, spine, target, now.observed)
+        waiting = scoring_spine(now.dataset, target, now.as_of).num_rows
+    except LeadscoreError as error:
+        return TargetCheck(name, problem=str(error))
+    mature, positive = (pc.sum(found[column]).as_py() or 0 for column in ("mature", "label"))
+    entities = len(pc.unique(spine["entity_id"]))
+    return TargetCheck(name, spine.num_rows, entities, mature, positive, waiting, _problem(spine, mature, positive))
+
+
+def _problem(spine: pa.Table, mature: int, positive: int) -> str:
+    if not spine.num_rows:
+        return "no entity was ever eligible: check population, cutoffs and observed_from"
+    if not mature:
+        return "no row is mature yet: wait until the horizon has passed, or shorten it"
+    if positive in (0, mature):
+        return f"only one class: {positive:,} of {mature:,} mature rows hold the outcome"
+    return ""
+
+
+def _warnings(now: Snapshot, types: set[str]) -> list[str]:
+    """Say what this data cannot promise, and which names of the config occur nowhere in it."""
+    project, found = now.project, []
+    if not now.dataset.timed:
+        found.append(
+            "the data has no times: no point-in-time features, no maturity, no horizon; the outcome's date is unknown, "
+            "and so is whether an attribute was filled before or after it"
+        )
+        order = "their order stands for time" if now.dataset.ordered else "figures come from random folds by entity"
+        found.append(f"rows are not dated: {order}")
+    named = {"features.stages": project.features.stages}
+    named |= {f"targets.{name}.population.until": t.population.until for name, t in project.targets.items()}
+    for key, wanted in named.items():
+        missing = sorted(set(wanted) - types)
+        if missing:
+            found.append(f"{key}: no event of type {', '.join(missing)}")
+    leads = project.sources.leads
+    if leads and leads.attributes:
+        found.append("attributes show the values of today; one that is filled after the outcome would leak it")
+    return found

@@ -1,0 +1,278 @@
+"""The ``leadscore`` command: thin over the functions. Heavy libraries are imported inside the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from configs.errors import ConfigError, LeadscoreError
+
+app = typer.Typer(
+    help="Lead scoring that is honest in time: train, gate, score, publish and export.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[Path, typer.Argument(help="the company's YAML, such as configs/olist.yaml")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="ISO date or instant; default: after the last row known")]
+TargetName = Annotated[str | None, typer.Option("--target", help="one target; default: all of the config")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object on standard output and nothing else there")]
+Prefect = Annotated[
+    bool | None,
+    typer.Option("--prefect/--direct", help="run as a Prefect flow or not; default: where a Prefect API is configured"),
+]
+Format = Annotated[str, typer.Option("--format", help="csv, jsonl or parquet; csv is always written")]
+
+
+@app.command()
+def demo(
+    leads: Annotated[int, typer.Option(min=100, help="how many leads the company has")] = 20_000,
+    seed: Annotated[int, typer.Option(help="same seed, same company")] = 7,
+    prefect: Annotated[bool, typer.Option("--prefect/--direct", help="run as Prefect flows or not")] = True,
+    as_json: Json = False,
+) -> None:
+    """Make a company with known truth, train on it, score its open leads and write the CRM's file."""
+    from pipelines import demo as made
+    from pipelines import screen
+
+    project = made.company(leads, seed, _note)
+    results = _train(str(project.path), None, list(project.targets), prefect)
+    oracles = made.oracles(project, results, _note)
+    for result in [] if as_json else results:
+        _show(screen.training(project, result), screen.truth(oracles.get(result.target)))
+    _raise_first(results)
+    night = _score(str(project.path), None, "csv", prefect)
+    if as_json:
+        trained = _targets(results)
+        for name, oracle in oracles.items():
+            trained["targets"][name]["oracle"] = oracle
+        _print_json(trained | night.to_json())
+    else:
+        _show(screen.top(night), screen.delivered(night, made.STEPS))
+
+
+@app.command()
+def check(config: Config, as_of: AsOf = None, as_json: Json = False) -> None:
+    """Read the data and say what is there, what was set aside and why, and what each target could learn from."""
+    from pipelines import screen
+    from pipelines.check import examine
+
+    found = examine(_load(config), as_of)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        _show(*screen.examination(found))
+
+
+@app.command()
+def features(
+    config: Config,
+    as_of: AsOf = None,
+    out: Annotated[Path | None, typer.Option(help="a .parquet or .csv file")] = None,
+    target: TargetName = None,
+    list_all: Annotated[bool, typer.Option("--list", help="list every feature with its meaning instead")] = False,
+) -> None:
+    """Write the feature matrix at an instant: of all entities known, or of those that a target would score."""
+    from pipelines import screen
+    from pipelines.matrix import catalog_at, write
+
+    project = _load(config)
+    if list_all:
+        _show(screen.catalog(catalog_at(project, as_of)))
+        return
+    if out is None:
+        raise ConfigError("nowhere to write", where="--out", mend="give --out FILE.parquet, or --list")
+    rows, columns = write(project, as_of, target, out)
+    _note(f"{rows:,} rows with {columns} features in {out}")
+
+
+@app.command()
+def train(
+    config: Config,
+    as_of: AsOf = None,
+    target: TargetName = None,
+    prefect: Prefect = None,
+    as_json: Json = False,
+) -> None:
+    """Train each target's challenger and promote it if it passes the gate (exit 4 if it does not)."""
+    from pipelines import screen
+
+    project = _load(config)
+    names = [target] if target else list(project.targets)
+    for name in names:
+        project.target(name)
+    results = _train(str(config), as_of, names, prefect)
+    if as_json:
+        _print_json(_targets(results))
+    else:
+        for result in results:
+            _show(screen.training(project, result))
+    _raise_first(results)
+
+
+@app.command()
+def promote(
+    config: Config,
+    target: Annotated[str, typer.Option("--target")],
+    version: Annotated[int | None, typer.Option(help="default: the challenger")] = None,
+) -> None:
+    """Make a registered version the champion."""
+    registry, name = _registry(config, target)
+    _note(f"{name}: version {registry.promote(name, version).number} is the champion")
+
+
+@app.command()
+def rollback(config: Config, target: Annotated[str, typer.Option("--target")]) -> None:
+    """Make the champion's predecessor the champion again."""
+    registry, name = _registry(config, target)
+    _note(f"{name}: version {registry.rollback(name).number} is the champion again")
+
+
+@app.command()
+def score(
+    config: Config,
+    as_of: AsOf = None,
+    form: Format = "csv",
+    prefect: Prefect = None,
+    as_json: Json = False,
+) -> None:
+    """Score the open leads with the champions, publish them in the table and write the CRM's file."""
+    from pipelines import screen
+
+    _load(config)
+    night = _score(str(config), as_of, form, prefect)
+    if as_json:
+        _print_json(night.to_json())
+    else:
+        _show(screen.top(night), screen.delivered(night))
+
+
+@app.command()
+def export(config: Config, as_of: AsOf = None, form: Format = "csv") -> None:
+    """Write the CRM's file again from the scores table, of the newest published as-of or of another one."""
+    from pipelines.score import export_again
+
+    path = export_again(_load(config), as_of, form)
+    _note(f"wrote {path}")
+
+
+@app.command()
+def explain(config: Config, entity: str, as_of: AsOf = None, as_json: Json = False) -> None:
+    """Show one entity's published scores: probability, interval, reasons for and against, and its history."""
+    from pipelines import screen
+    from pipelines.explain import published
+
+    found = published(_load(config), entity, as_of)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        _show(*screen.explanation(found))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a company's YAML."""
+    from configs.schema import json_schema
+
+    _print_json(json_schema())
+
+
+def main() -> NoReturn:
+    """Run the command line; every failure is one or two lines and a code that scripts can rely on."""
+    # Telemetry stays off unless the user has turned it on; set before any library that sends some is imported.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    try:
+        app()
+    except LeadscoreError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("stopped; nothing was left half done", 130)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: two lines for a person, the traceback on request
+        if os.environ.get("LEADSCORE_DEBUG"):
+            traceback.print_exc()
+        _fail(f"unexpected: {type(error).__name__}: {error}\n  set LEADSCORE_DEBUG=1 to see where", 1)
+    sys.exit(0)
+
+
+def _load(config: Path) -> Any:
+    from configs.schema import load
+
+    return load(config)
+
+
+def _train(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
+    from pipelines.driver import Driver, api_configured
+
+    if api_configured() if prefect is None else prefect:
+        _note("driver: prefect")
+        from pipelines.flows import run_train
+
+        return run_train(config, as_of, targets)
+    _note("driver: direct")
+    from pipelines.train import train as directly
+
+    return directly(_load(Path(config)), as_of, targets, Driver(note=_note))
+
+
+def _score(config: str, as_of: str | None, form: str, prefect: bool | None) -> Any:
+    from pipelines.driver import Driver, api_configured
+
+    if api_configured() if prefect is None else prefect:
+        _note("driver: prefect")
+        from pipelines.flows import score as flow
+
+        return flow(config, as_of, form)
+    _note("driver: direct")
+    from pipelines.score import score_night
+
+    return score_night(_load(Path(config)), as_of, Driver(note=_note), form)
+
+
+def _raise_first(results: list[Any]) -> None:
+    from pipelines.train import raise_first
+
+    raise_first(results)
+
+
+def _registry(config: Path, target: str) -> tuple[Any, str]:
+    from models.registry import Registry
+
+    project = _load(config)
+    project.target(target)
+    return Registry(project.root, project.project), target
+
+
+def _targets(results: list[Any]) -> dict[str, Any]:
+    return {"targets": {result.target: result.to_json() for result in results}}
+
+
+def _note(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def _show(*parts: Any) -> None:
+    from rich.console import Console
+
+    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    for part in parts:
+        if part is not None:
+            console.print(part)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(code)

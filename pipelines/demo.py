@@ -1,0 +1,67 @@
+"""The demo: a simulated company, and how much of what can be known about it the model knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import configs
+from configs.schema import Project, load
+from models.evaluation import evaluate, skill
+from pipelines.oracle import oracle
+from pipelines.rows import snapshot
+from pipelines.simulate import simulate
+from pipelines.train import Training
+
+CONFIG = Path(configs.__file__).parent / "demo.yaml"
+STEPS = """Next:
+  leadscore check configs/demo.yaml        what is in the data, and what was set aside
+  leadscore explain configs/demo.yaml ID   one lead's score and its reasons
+  leadscore schema                         every key of a company's YAML; start from configs/demo.yaml"""
+
+
+def company(leads: int, seed: int, note: Callable[[str], None]) -> Project:
+    """Write the simulated company's files into the workspace and return its config."""
+    path = os.path.relpath(CONFIG) if CONFIG.is_relative_to(Path.cwd()) else str(CONFIG)
+    project = load(path)
+    note(f"simulating {leads:,} leads in {project.root / 'data'}")
+    summary = simulate(project.root / "data", leads=leads, seed=seed)
+    note(f"simulated {summary.events:,} events")
+    return project
+
+
+def oracles(project: Project, results: list[Training], note: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """Return each trained target's oracle figures on the model's own out-of-time rows.
+
+    ``skill`` is the share of what can be known that the model knows: (log loss of the base rate − of the model) /
+    (log loss of the base rate − of the oracle).
+    """
+    whole = snapshot(project, None).dataset
+    found = {}
+    for result in results:
+        if result.trained is None:
+            continue
+        note(f"{result.target}: asking the oracle")
+        found[result.target] = _against_oracle(project, result, whole)
+    return found
+
+
+def _against_oracle(project: Project, result: Training, dataset: Any) -> dict[str, Any]:
+    rows = result.trained.out_of_time if result.trained else None
+    horizon = project.target(result.target).horizon
+    truth = oracle(dataset, rows, result.target, horizon)
+    label, base = rows["label"].to_numpy(), rows["base_rate"].to_numpy()
+    model = rows["probability"].to_numpy()
+    figures = evaluate(label, truth, rows["entity_id"])
+    return {
+        "roc_auc": figures["roc_auc"].value,
+        "log_loss": figures["log_loss"].value,
+        "skill": skill(label, model, base, truth),
+        "mean": float(np.mean(truth)),
+        "mean_predicted": float(np.mean(model)),
+        "outcome_rate": float(np.mean(label)),
+    }

@@ -1,0 +1,47 @@
+"""One entity's published scores, from the table and never computed again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from configs.errors import ConfigError
+from configs.schema import Project
+from serve.store import Store
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """``now`` holds one SCORES row a target with its reasons read, ``history`` all rows, oldest first."""
+
+    entity: str
+    now: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return vars(self)
+
+
+def published(project: Project, entity: str, as_of: str | None) -> Explanation:
+    """Return what was published of an entity, up to and including an as-of.
+
+    Raises ConfigError for an entity that no score was published of.
+    """
+    rows = Store(project.root / "scores.db").history(project.project, entity).to_pylist()
+    end = project.instant(as_of) if as_of else None
+    history = [_read(row) for row in rows if end is None or row["as_of"] <= end]
+    if not history:
+        raise ConfigError(
+            "no score was published of this entity",
+            where=str(project.root / "scores.db"),
+            found=repr(entity),
+            mend="take an entity_id of the export, or score first",
+        )
+    newest = {row["target"]: row for row in sorted(history, key=lambda row: row["as_of"])}
+    return Explanation(entity, list(newest.values()), sorted(history, key=lambda row: (row["target"], row["as_of"])))
+
+
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"reasons": json.loads(row["reasons"])}

@@ -1,0 +1,66 @@
+"""The wirings as Prefect flows, with a task for each step and a summary artifact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from prefect.states import Failed
+
+from configs.schema import load
+from pipelines.driver import Driver
+from pipelines.score import Night, score_night
+from pipelines.summary import night_markdown, training_markdown
+from pipelines.train import Training
+from pipelines.train import train as train_targets
+
+
+@flow(name="leadscore-train", persist_result=False, validate_parameters=False)
+def train(config: str, as_of: str | None = None, targets: list[str] | None = None) -> list[Training]:
+    """Train the targets of a config; the run fails if one of them has no new champion."""
+    project = load(config)
+    results = train_targets(project, as_of, targets or list(project.targets), _driver())
+    create_markdown_artifact(training_markdown(project, results), key="leadscore-training", description=config)
+    refused = [result.target for result in results if result.error]
+    if refused:  # a failed state that still carries what was found
+        return Failed(message=f"no new champion: {', '.join(refused)}", data=results)  # type: ignore[return-value]
+    return results
+
+
+def run_train(config: str, as_of: str | None, targets: list[str]) -> list[Training]:
+    """Run the training flow here and return what became of each target, refused ones too."""
+    state = train(config, as_of, targets, return_state=True)
+    return state.result(raise_on_failure=not isinstance(state.data, list))
+
+
+@flow(name="leadscore-score", persist_result=False, validate_parameters=False)
+def score(config: str, as_of: str | None = None, form: str = "csv") -> Night:
+    """Score and publish one as-of of a config."""
+    project = load(config)
+    night = score_night(project, as_of, _driver(), form)
+    create_markdown_artifact(night_markdown(project, night), key="leadscore-scores", description=config)
+    return night
+
+
+def _driver() -> Driver:
+    logger = get_run_logger()
+    return Driver("prefect", str(flow_run.id), _as_task, partial(_note, logger))
+
+
+def _note(logger: Any, line: str) -> None:
+    logger.info(line)
+
+
+def _as_task(function: Callable) -> Callable:
+    """Make a task of a step: never cached, since tables are no cache keys, and run where the flow runs."""
+    return task(function, name=function.__name__, cache_policy=NO_CACHE, persist_result=False)

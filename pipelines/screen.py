@@ -1,0 +1,145 @@
+"""What a person sees in the terminal, as tables."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.summary import figure_table, training_rows_text, verdict_text
+
+if TYPE_CHECKING:  # a command pays only for what it runs
+    from configs.schema import Project
+    from features.catalog import Catalog
+    from pipelines.check import Examination, TargetCheck
+    from pipelines.explain import Explanation
+    from pipelines.score import Night
+    from pipelines.train import Training
+
+TOP = 10
+
+
+def training(project: Project, result: Training) -> RenderableType:
+    """Return one target's figures and what became of its challenger."""
+    verdict = escape(verdict_text(result))
+    if not result.metrics:
+        return f"{project.project} · {result.target}: {verdict}"
+    table = _table("out of time, 90 % intervals", "challenger", "LightGBM", "logistic", "base rate")
+    for row in figure_table(result):
+        table.add_row(*row)
+    folds = result.trained.folds if result.trained else []
+    head = f"\n{project.project} · {result.target}: {training_rows_text(result)}"
+    learner = f"learner {result.trained.scorer.learner}, {len(folds)} folds" if result.trained else ""
+    return Group(head, learner, table, verdict)
+
+
+def truth(oracle: dict[str, Any] | None) -> RenderableType | None:
+    """Return how the model compares with what could be known at all."""
+    if oracle is None:
+        return None
+    return (
+        f"the truth: oracle ROC AUC {oracle['roc_auc']:.3f}, log loss {oracle['log_loss']:.4f}; "
+        f"the model knows {oracle['skill']:.0%} of what can be known; mean predicted {oracle['mean_predicted']:.4f}, "
+        f"true {oracle['mean']:.4f}, happened {oracle['outcome_rate']:.4f}"
+    )
+
+
+def top(night: Night) -> RenderableType:
+    """Return the best leads of each target with their strongest reason."""
+    table = _table("target", "rank", "entity", "probability (90 % interval)", "score", "grade", "strongest reason")
+    for target in night.rows:
+        rows = [row for row in night.scores.to_pylist() if row["target"] == target and row["rank"] <= TOP]
+        for row in rows:
+            chance = f"{row['probability']:.3f} ({row['probability_low']:.3f} to {row['probability_high']:.3f})"
+            numbers = (str(row["score"]), row["grade"], _reason(row["reasons"]))
+            table.add_row(target, str(row["rank"]), escape(row["entity_id"]), chance, *numbers)
+    return table
+
+
+def delivered(night: Night, more: str = "") -> RenderableType:
+    """Return where the scores went."""
+    rows = ", ".join(f"{target} {count:,}" for target, count in night.rows.items())
+    text = f"\npublished as of {night.as_of.isoformat()}: {rows} (run {night.run_id})\nexport: {night.export}"
+    return escape(text + (f"\n\n{more}" if more else ""))
+
+
+def catalog(found: Catalog) -> RenderableType:
+    """Return every feature with its meaning."""
+    table = _table("feature", "unit", "what it is", "known")
+    for feature in found.features:
+        meaning = feature.meaning
+        table.add_row(escape(feature.name), meaning.unit, escape(meaning.what), escape(feature.availability))
+    return Group(table, f"{len(found.features)} features")
+
+
+def examination(found: Examination) -> list[RenderableType]:
+    """Return what ``check`` found."""
+    when = f"as of {found.as_of.isoformat()}" if found.timed else "(data without times)"
+    head = [f"{found.project} {when}"]
+    head.append(f"{found.entities:,} entities, {found.accounts:,} accounts, {found.events:,} events")
+    if found.span:
+        head.append(f"from {found.span[0].isoformat()} to {found.span[1].isoformat()}")
+        head.append(f"outcomes complete through {found.observed.isoformat()}")
+    parts: list[RenderableType] = [escape("\n".join(head)), _sources(found)]
+    if found.types:
+        kinds = _table("event type", "events")
+        for name, count in found.types.items():
+            kinds.add_row(escape(name), f"{count:,}")
+        parts.append(kinds)
+    parts.append(_targets(found.targets))
+    parts += [escape(f"problem: target {t.name}: {t.problem}") for t in found.targets if t.problem]
+    return [*parts, *(escape(f"note: {line}") for line in found.warnings)]
+
+
+def explanation(found: Explanation) -> list[RenderableType]:
+    """Return one entity's scores with all reasons, and their history."""
+    parts: list[RenderableType] = []
+    for row in found.now:
+        chance = f"{row['probability']:.3f} ({row['probability_low']:.3f} to {row['probability_high']:.3f})"
+        head = f"{found.entity} · {row['target']} as of {row['as_of'].isoformat()}: probability {chance}"
+        verdict = f"score {row['score']}, grade {row['grade']}, evidence {row['evidence']}"
+        parts.append(escape(f"{head}\n{verdict}, model version {row['model_version']}"))
+        reasons = _table("log-odds", "reason", "feature")
+        for reason in row["reasons"]:
+            reasons.add_row(f"{reason['contribution']:+.2f}", escape(reason["sentence"]), escape(reason["feature"]))
+        parts.append(reasons)
+    history = _table("target", "as of", "probability", "score", "grade", "model version")
+    for row in found.history:
+        when, chance = row["as_of"].isoformat(), f"{row['probability']:.3f}"
+        history.add_row(row["target"], when, chance, str(row["score"]), row["grade"], row["model_version"])
+    return [*parts, history]
+
+
+def _reason(reasons: str) -> str:
+    best = max(json.loads(reasons), key=lambda reason: reason["contribution"], default=None)
+    return escape(best["sentence"]) if best and best["contribution"] > 0 else ""
+
+
+def _sources(found: Examination) -> Table:
+    table = _table("source", "rows in", "used", "not yet", "quarantined", "reasons")
+    for count in found.counts:
+        bad = sum(count.quarantined.values())
+        why = ", ".join(f"{reason} {rows:,}" for reason, rows in count.quarantined.items())
+        numbers = [f"{number:,}" for number in (count.rows_in, count.used, count.skipped, bad)]
+        table.add_row(escape(count.source), *numbers, escape(why))
+    table.caption = f"quarantined rows are in {found.quarantine}" if any(c.quarantined for c in found.counts) else None
+    return table
+
+
+def _targets(targets: tuple[TargetCheck, ...]) -> Table:
+    table = _table("target", "eligible rows", "entities", "mature", "outcomes", "base rate", "to score")
+    for target in targets:
+        rate = f"{target.base_rate:.2%}" if target.base_rate is not None else "–"
+        numbers = (target.rows, target.entities, target.mature, target.positive)
+        table.add_row(target.name, *(f"{number:,}" for number in numbers), rate, f"{target.to_score:,}")
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,149 @@
+"""The wiring of a training: data → rows → challenger → gate → champion, for each target."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from configs.durations import duration_label
+from configs.errors import DataError, GateRefused, LeadscoreError
+from configs.schema import ColumnOutcome, Project
+from features.build import build_features
+from features.catalog import Catalog
+from features.contracts import INSTANT, SPINE
+from models import training
+from models.evaluation import Figure
+from models.gate import Verdict, judge
+from models.registry import Registry, Version
+from models.scorer import Scorer
+from models.training import Settings, Trained
+from pipelines.driver import Driver
+from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
+from pipelines.story import count_rows, figures, story
+from serve.lock import hold
+
+
+@dataclass(frozen=True)
+class Training:
+    """What became of one target: figures, the gate's verdict, and the registered version; or why there is none."""
+
+    target: str
+    rows: dict[str, int]
+    metrics: dict[str, Figure]
+    baselines: dict[str, dict[str, Figure]]
+    verdict: Verdict | None = None
+    version: Version | None = None
+    trained: Trained | None = None
+    error: LeadscoreError | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as plain JSON values."""
+        as_json = {name: figure.to_json() for name, figure in self.metrics.items()}
+        others = {name: {key: f.to_json() for key, f in figures.items()} for name, figures in self.baselines.items()}
+        gate = self.verdict.to_json() if self.verdict else {"passed": False, "tests": []}
+        found = {"rows": self.rows, "metrics": as_json, "baselines": others, "gate": gate}
+        found["version"] = self.version.number if self.version else None
+        return found | ({"error": str(self.error)} if self.error else {})
+
+
+def train(project: Project, as_of: str | None, targets: list[str], driver: Driver) -> list[Training]:
+    """Train the targets and promote each challenger that passes the gate; return one Training a target.
+
+    A target that fails does not keep the others from being trained: its error stands in its Training. Raises what
+    reading the data raises, and WorkspaceBusy.
+    """
+    with hold(project.root):
+        driver.note("reading the sources")
+        now = driver.step(snapshot)(project, as_of)
+        registry = Registry(project.root, project.project)
+        return [_train_target(now, name, registry, driver) for name in targets]
+
+
+def raise_first(results: list[Training]) -> None:
+    """Raise what kept a target from a new champion: broken data before a gate's refusal."""
+    errors = [result.error for result in results if result.error]
+    if errors:
+        raise min(errors, key=lambda error: error.exit_code)
+
+
+def _train_target(now: Snapshot, name: str, registry: Registry, driver: Driver) -> Training:
+    try:
+        driver.note(f"{name}: rows and features")
+        rows = driver.step(training_rows)(now, name)
+        driver.note(f"{name}: training on {rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
+        trained = driver.step(challenge)(now, name, rows)
+        driver.note(f"{name}: judging")
+        return driver.step(conclude)(now, name, rows, trained, registry, driver)
+    except LeadscoreError as error:
+        return Training(name, {}, {}, {}, error=error)
+
+
+def challenge(now: Snapshot, name: str, rows: TrainingRows) -> Trained:
+    """Train the challenger of one target."""
+    target, project = now.target(name), now.project
+    _refuse_immature(now, name, rows)
+    meta = {
+        "catalog": rows.catalog.to_json(),
+        "horizon": duration_label(target.horizon) if target.horizon else None,
+        "trained_as_of": now.as_of.isoformat(),
+        "observation_date": now.observed.isoformat(),
+    }
+    horizon = target.horizon or timedelta(0)
+    settings = Settings(name, horizon, project.evaluation, now.dataset.ordered, meta=meta)
+    return training.train(rows.matrix, rows.labels, settings)
+
+
+def conclude(
+    now: Snapshot, name: str, rows: TrainingRows, trained: Trained, registry: Registry, driver: Driver
+) -> Training:
+    """Judge a challenger, keep its story, and promote it if it passes."""
+    metrics, baselines = figures(trained, now.project.capacity)
+    verdict = judge(trained.out_of_time, _champion_says(now, name, trained, registry))
+    counts = count_rows(rows)
+    with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
+        told = story(Path(folder), now, trained, metrics, verdict, counts)
+        version = registry.log(name, replace(told, tags={**told.tags, **driver.tags}))
+    result = Training(name, counts, metrics, baselines, verdict, version, trained)
+    try:
+        verdict.raise_if_refused(name)
+    except GateRefused as refusal:
+        return replace(result, error=refusal)
+    return replace(result, version=registry.promote(name, version.number))
+
+
+def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
+    if not pc.sum(rows.labels["mature"]).as_py():
+        first = pc.min(rows.labels["cutoff"]).as_py()
+        raise DataError(
+            "no row is mature yet",
+            where=f"target {name}",
+            found=f"0 of {rows.labels.num_rows} rows; the first cutoff is {first.isoformat()}, "
+            f"outcomes are complete through {now.observed.isoformat()}",
+            mend="wait until the horizon has passed, shorten it, or take a later --as-of",
+        )
+
+
+def _champion_says(now: Snapshot, name: str, trained: Trained, registry: Registry) -> np.ndarray | None:
+    """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had seen their label."""
+    version = registry.champion(name)
+    if version is None:
+        return None
+    champion = Scorer.load(registry.directory(version))
+    horizon = now.target(name).horizon
+    probability = np.full(trained.out_of_time.num_rows, np.nan)
+    if horizon is None or isinstance(now.target(name).outcome, ColumnOutcome):
+        return probability
+    seen_through = now.project.instant(champion.meta["observation_date"]) - horizon
+    cutoff = trained.out_of_time["cutoff"].cast(INSTANT)
+    unseen = np.flatnonzero(pc.greater(cutoff, seen_through).to_numpy())
+    if len(unseen):
+        spine = trained.out_of_time.select(SPINE.names).take(unseen)
+        matrix = build_features(now.dataset, spine, Catalog.from_json(champion.meta["catalog"]))
+        probability[unseen] = champion.predict(matrix)["probability"].to_numpy()
+    return probability
