@@ -72,9 +72,7 @@ def evaluate(
 
     replicated = [figures(weight) for weight in entity_weights(entity_id, seed, replicates)]
     return {
-        name: interval(
-            value, np.array([r[name] for r in replicated]), len(label), biased=name == "calibration_error"
-        )
+        name: interval(value, np.array([r[name] for r in replicated]), len(label), biased=name == "calibration_error")
         for name, value in figures(np.ones(len(label))).items()
     }
 
@@ -98,9 +96,21 @@ def reliability(
     rows = np.bincount(bin_of_row, minlength=bins)
     predicted = np.bincount(bin_of_row, probability, minlength=bins) / rows
     return [
-        (float(predicted[i]), interval(rate, replicated[:, i], int(rows[i])))
-        for i, rate in enumerate(observed(ones))
+        (float(predicted[i]), interval(rate, replicated[:, i], int(rows[i]))) for i, rate in enumerate(observed(ones))
     ]
+
+
+def gain(
+    label: Any, probability: Any, *, cutoff: Any = None, capacity: int | None = None
+) -> tuple[list[tuple[float, float]], tuple[float, float]]:
+    """Return the curve of (share of rows worked, share of outcomes among them), and its point at capacity.
+
+    The curve has 101 points, each the most probable rows of every cutoff; ``cutoff`` and ``capacity`` as in
+    ``evaluate``.
+    """
+    label, probability = _checked(label, probability)
+    ranking, ones = _Ranking.of(label, probability, cutoff, capacity), np.ones(len(label))
+    return [ranking.work(ones, share) for share in np.linspace(0, 1, 101)], ranking.work(ones)
 
 
 def entity_weights(entity_id: Any, seed: int, replicates: int) -> Iterator[np.ndarray]:
@@ -286,25 +296,33 @@ class _Ranking:
         return cls(group.ravel(), distinct[0].astype(int), label, capacity)
 
     def figures(self, weight: np.ndarray) -> dict[str, float]:
-        """Return precision among the rows taken and its ratio to the outcome rate of all.
+        """Return precision among the rows worked and its ratio to the outcome rate of all."""
+        worked, found = self.work(weight)
+        lift = found / worked if worked else np.nan
+        rate = weight @ self.label / weight.sum() if weight.any() else np.nan
+        return {"precision_at_capacity": float(lift * rate), "lift_at_capacity": float(lift)}
+
+    def work(self, weight: np.ndarray, share: float | None = None) -> tuple[float, float]:
+        """Return the shares of rows and of outcomes in the top ``share`` of each cutoff, or in the capacity.
 
         Of rows that tie for the last places each is taken in part, as drawing lots would on average.
         """
         negative, positive = _split(self.group, self.label, weight, len(self.cutoff))
         total = negative + positive
         rows = np.bincount(self.cutoff, total)
-        room = self.capacity if self.capacity is not None else NO_CAPACITY_SHARE * rows[self.cutoff]
+        if share is None and self.capacity is not None:
+            room: Any = self.capacity
+        else:
+            room = (NO_CAPACITY_SHARE if share is None else share) * rows[self.cutoff]
         before = np.cumsum(total) - total - (np.cumsum(rows) - rows)[self.cutoff]
         taken = np.clip(room - before, 0, total)
         hits = np.divide(taken * positive, total, out=np.zeros(len(total)), where=total > 0).sum()
-        precision = hits / taken.sum() if taken.sum() else np.nan
-        rate = positive.sum() / total.sum() if positive.sum() else np.nan
-        return {"precision_at_capacity": float(precision), "lift_at_capacity": float(precision / rate)}
+        outcomes = positive.sum()
+        worked = float(taken.sum() / total.sum()) if total.any() else np.nan
+        return worked, float(hits / outcomes) if outcomes else np.nan
 
 
-def _split(
-    group: np.ndarray, label: np.ndarray, weight: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _split(group: np.ndarray, label: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     positive = np.bincount(group, weight * label, minlength=size)
     return np.bincount(group, weight, minlength=size) - positive, positive
 

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from models import evaluation
-from models.evaluation import Figure, evaluate, paired_log_loss_gain, reliability, skill
+from models.evaluation import Figure, evaluate, gain, paired_log_loss_gain, reliability, skill
 
 
 def sample(rows: int, seed: int = 0, ties: int | None = None, entities: int | None = None):
@@ -142,34 +142,28 @@ def test_the_order_of_rows_changes_no_bit(seed, rows, ties):
         capacity=2,
         replicates=5,
     )
-    assert {k: str(v.to_json()) for k, v in straight.items()} == {
-        k: str(v.to_json()) for k, v in mixed.items()
-    }
+    assert {k: str(v.to_json()) for k, v in straight.items()} == {k: str(v.to_json()) for k, v in mixed.items()}
 
 
 def test_intervals_widen_when_rows_of_an_entity_agree():
     label, probability, _ = sample(150)
     once = evaluate(label, probability, np.arange(150), replicates=60)["log_loss"]
-    copied = evaluate(
-        *(np.repeat(column, 10) for column in (label, probability, np.arange(150))), replicates=60
-    )["log_loss"]
-    blind = evaluate(np.repeat(label, 10), np.repeat(probability, 10), np.arange(1500), replicates=60)[
+    copied = evaluate(*(np.repeat(column, 10) for column in (label, probability, np.arange(150))), replicates=60)[
         "log_loss"
     ]
+    blind = evaluate(np.repeat(label, 10), np.repeat(probability, 10), np.arange(1500), replicates=60)["log_loss"]
     assert copied.high - copied.low == pytest.approx(once.high - once.low)
     assert blind.high - blind.low < 0.5 * (copied.high - copied.low)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    def gain(entities: int, seed: int, replicates: int) -> Figure:
+    def drawn(entities: int, seed: int, replicates: int) -> Figure:
         label, probability, _ = sample(entities, seed=seed)
         rows = np.repeat(np.arange(entities), 1 + np.arange(entities) % 3)
-        return paired_log_loss_gain(
-            label[rows], probability[rows], 0.25, rows, seed=seed, replicates=replicates
-        )
+        return paired_log_loss_gain(label[rows], probability[rows], 0.25, rows, seed=seed, replicates=replicates)
 
-    truth = gain(300_000, 99, 1).value
-    covered = sum(figure.low <= truth <= figure.high for figure in (gain(100, n, 100) for n in range(200)))
+    truth = drawn(300_000, 99, 1).value
+    covered = sum(figure.low <= truth <= figure.high for figure in (drawn(100, n, 100) for n in range(200)))
     assert 165 <= covered <= 195
 
 
@@ -243,3 +237,14 @@ def test_reliability_bins_hold_equally_many_rows_and_match_by_hand():
 def test_reliability_of_tied_probabilities_keeps_ties_together():
     bins = reliability([0, 1, 0, 1, 1], [0.2, 0.2, 0.2, 0.7, 0.7], list("abcde"))
     assert [(predicted, observed.n) for predicted, observed in bins] == [(pytest.approx(0.2), 3), (0.7, 2)]
+
+
+def test_gain_is_the_share_of_outcomes_in_the_top_of_each_cutoff():
+    label, probability, _ = sample(200)
+    cutoff = np.arange(200) % 2
+    curve, point = gain(label, probability, cutoff=cutoff, capacity=25)
+    for share, found in curve:
+        top = [np.flatnonzero(cutoff == c)[np.argsort(-probability[cutoff == c])][: round(share * 100)] for c in (0, 1)]
+        assert found == pytest.approx(label[np.concatenate(top)].sum() / label.sum())
+    assert point == pytest.approx(curve[25])
+    assert (curve[0], curve[-1]) == ((0, 0), (1, 1))

@@ -1,0 +1,124 @@
+"""Pictures of a model, drawn the same to the byte for the same input; each function writes one PNG file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.evaluation import BINS, gain, reliability
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+MODEL, CHANCE, MARK = "#1f5fa8", "#8a8a8a", "#c44e1c"
+
+
+def plot_reliability(
+    directory: Path, label: Any, probability: Any, entity_id: Any, *, title: str = "", seed: int = 0
+) -> Path:
+    """Write ``reliability.png``: observed rate against prediction with 90 % intervals, above a histogram.
+
+    All arrays have one element a row, as in ``evaluation.evaluate``.
+    """
+    probability = np.asarray(probability, dtype=float)
+    bins = reliability(label, probability, entity_id, seed=seed)
+    reach = max([1e-3, *(predicted for predicted, _ in bins), *(rate.high for _, rate in bins)]) * 1.05
+    canvas = _canvas(5.5, 6)
+    upper, lower = canvas.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [4, 1]})
+    upper.plot([0, reach], [0, reach], color=CHANCE, linestyle="--", linewidth=1, label="as predicted")
+    _draw_bins(upper, bins)
+    upper.set(ylabel="observed outcome rate", xlim=(0, reach), ylim=(0, reach))
+    upper.set_title(title or "Do predictions come true?", parse_math=False)
+    upper.legend(loc="upper left", frameon=False)
+    lower.hist(probability, bins=np.linspace(0, reach, 41).tolist(), color=MODEL, alpha=0.7)
+    lower.set(xlabel="predicted probability", ylabel="rows")
+    return _write(canvas, directory / "reliability.png")
+
+
+def plot_gain(
+    directory: Path,
+    label: Any,
+    probability: Any,
+    *,
+    cutoff: Any = None,
+    capacity: int | None = None,
+    title: str = "",
+) -> Path:
+    """Write ``gain.png``: share of outcomes found against share of rows worked, and how much at the capacity."""
+    curve, (worked, found) = gain(label, probability, cutoff=cutoff, capacity=capacity)
+    canvas = _canvas(6, 4.5)
+    axes = canvas.subplots()
+    axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", linewidth=1, label="at random")
+    axes.plot(*zip(*curve, strict=True), color=MODEL, linewidth=2, label="most probable first")
+    if np.isfinite(found) and worked > 0:
+        name = "top 10 %" if capacity is None else f"capacity of {capacity}"
+        text = f"{name}: {worked:.0%} of rows hold\n{found:.0%} of outcomes, {found / worked:.1f} times their share"
+        axes.vlines(worked, 0, found, color=MARK, linewidth=1)
+        axes.plot([worked], [found], marker="o", color=MARK, linestyle="", label=text)
+    axes.set(xlabel="share of rows worked", ylabel="share of outcomes found", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set_title(title or "What the best leads hold", parse_math=False)
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.legend(loc="lower right", frameon=False)
+    return _write(canvas, directory / "gain.png")
+
+
+def plot_importance(
+    directory: Path,
+    names: Sequence[str],
+    values: Sequence[float],
+    *,
+    unit: str = "mean absolute contribution (log-odds)",
+    title: str = "",
+    most: int = 20,
+) -> Path:
+    """Write ``importance.png``: the ``most`` important features, the greatest on top; ties by name."""
+    ranked = sorted(zip(names, values, strict=True), key=lambda pair: (-pair[1], pair[0]))[:most]
+    canvas = _canvas(7, 1.4 + 0.26 * max(1, len(ranked)))
+    axes = canvas.subplots()
+    places = list(range(len(ranked)))[::-1]
+    axes.barh(places, [value for _, value in ranked], color=MODEL, height=0.7)
+    axes.set_yticks(places, labels=[_short(name) for name, _ in ranked], parse_math=False)
+    axes.set(xlabel=unit, ylim=(-0.6, max(1, len(ranked)) - 0.4))
+    more = f" ({len(ranked)} of {len(names)} features)" if len(names) > len(ranked) else ""
+    axes.set_title((title or "What the model looks at") + more, parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    return _write(canvas, directory / "importance.png")
+
+
+def _draw_bins(axes: Axes, bins: list[tuple[float, Any]]) -> None:
+    predicted = [at for at, _ in bins]
+    observed = [rate.value for _, rate in bins]
+    low, high = [rate.low for _, rate in bins], [rate.high for _, rate in bins]
+    axes.fill_between(predicted, low, high, color=MODEL, alpha=0.15, linewidth=0)
+    axes.vlines(predicted, low, high, color=MODEL, linewidth=1.2)
+    name = f"seen, 90 % interval, {BINS} bins of equal size"
+    axes.plot(predicted, observed, color=MODEL, marker="o", markersize=4, linewidth=1.2, label=name)
+
+
+def _canvas(width: float, height: float) -> Canvas:
+    """Return an empty picture of so many inches, apart from any global plotting state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(width, height), dpi=144, layout="constrained")
+    FigureCanvasAgg(canvas)
+    return canvas
+
+
+def _write(canvas: Canvas, path: Path) -> Path:
+    for axes in canvas.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e6e6", linewidth=0.7)
+        axes.set_axisbelow(True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.savefig(path, format="png", metadata={"Software": None})
+    return path
+
+
+def _short(name: str, most: int = 45) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -1,0 +1,64 @@
+"""Pictures are drawn, the same each time, from whatever input a training has."""
+
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from models.plots import plot_gain, plot_importance, plot_reliability
+
+
+def rows(count: int = 400):
+    generator = np.random.default_rng(0)
+    probability = 1 / (1 + np.exp(-generator.normal(-2, 1, count)))
+    return (generator.random(count) < probability).astype(int), probability, np.arange(count) // 2
+
+
+def draw_all(directory, count: int = 400):
+    label, probability, entity = rows(count)
+    cutoff = np.arange(count) % 4
+    return [
+        plot_reliability(directory, label, probability, entity),
+        plot_gain(directory, label, probability, cutoff=cutoff, capacity=20),
+        plot_importance(directory, ["any_count_7d", "stage_age"], [0.3, 0.5]),
+    ]
+
+
+def ink(path) -> float:
+    """Share of a picture that is not white."""
+    return float((imread(path)[..., :3].min(axis=2) < 0.99).mean())
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path):
+    first, second = draw_all(tmp_path / "a"), draw_all(tmp_path / "b")
+    assert [path.name for path in first] == ["reliability.png", "gain.png", "importance.png"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert all(0.02 < ink(path) < 0.6 for path in first)
+
+
+def test_no_global_plotting_state_is_touched(tmp_path):
+    before = "matplotlib.pyplot" in sys.modules
+    draw_all(tmp_path)
+    assert ("matplotlib.pyplot" in sys.modules) == before
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_next_to_no_rows_are_drawn_all_the_same(tmp_path, count):
+    assert all(path.is_file() for path in draw_all(tmp_path, count))
+
+
+def test_one_class_has_no_gain_but_a_picture(tmp_path):
+    _, probability, entity = rows()
+    assert plot_gain(tmp_path, np.zeros(400), probability).is_file()
+    assert plot_reliability(tmp_path, np.zeros(400), probability, entity).is_file()
+
+
+def test_names_are_text_whatever_they_hold(tmp_path):
+    names = ["revenue_$_to_$_sum", r"a_\frac{", "отрасль", "x" * 200]
+    assert plot_importance(tmp_path, names, [1, 2, 3, 4], title="$a$_b").is_file()
+
+
+def test_equal_importance_is_ordered_by_name(tmp_path):
+    first = plot_importance(tmp_path / "a", ["a", "b"], [1, 1]).read_bytes()
+    assert first == plot_importance(tmp_path / "b", ["b", "a"], [1, 1]).read_bytes()
