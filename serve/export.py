@@ -69,6 +69,7 @@ def export(scores: pa.Table, root: Path, run: Run, form: str = "csv") -> Path:
     try:
         name = _write_all(folder, scores, run, dict.fromkeys(["csv", form]))
         _switch(folder, name)
+        _prune(folder, name)
     except OSError as error:
         raise LeadscoreError(
             "cannot write the export",
@@ -76,7 +77,6 @@ def export(scores: pa.Table, root: Path, run: Run, form: str = "csv") -> Path:
             found=str(error),
             mend="make room or mend the permissions and run it again; what is current now is whole",
         ) from error
-    _prune(folder, name)
     return folder / "current" / f"scores.{form}"
 
 
