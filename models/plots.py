@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -34,8 +34,10 @@ def plot_reliability(
     upper.set(ylabel="observed outcome rate", xlim=(0, reach), ylim=(0, reach))
     upper.set_title(title or "Do predictions come true?", parse_math=False)
     upper.legend(loc="upper left", frameon=False)
-    lower.hist(probability, bins=np.linspace(0, reach, 41).tolist(), color=MODEL, alpha=0.7)
-    lower.set(xlabel="predicted probability", ylabel="rows")
+    # The few rows beyond the last bin's mean would squeeze all others to the left.
+    above = " (last bar: and above)" if (probability > reach).any() else ""
+    lower.hist(np.minimum(probability, reach), bins=np.linspace(0, reach, 41).tolist(), color=MODEL, alpha=0.7)
+    lower.set(xlabel=f"predicted probability{above}", ylabel="rows")
     return _write(canvas, directory / "reliability.png")
 
 
@@ -55,7 +57,7 @@ def plot_gain(
     axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", linewidth=1, label="at random")
     axes.plot(*zip(*curve, strict=True), color=MODEL, linewidth=2, label="most probable first")
     if np.isfinite(found) and worked > 0:
-        name = "top 10 %" if capacity is None else f"capacity of {capacity}"
+        name = "top 10 %" if capacity is None else f"capacity of {capacity}" + " a cutoff" * (cutoff is not None)
         text = f"{name}: {worked:.0%} of rows hold\n{found:.0%} of outcomes, {found / worked:.1f} times their share"
         axes.vlines(worked, 0, found, color=MARK, linewidth=1)
         axes.plot([worked], [found], marker="o", color=MARK, linestyle="", label=text)
@@ -87,7 +89,7 @@ def plot_importance(
     more = f" ({len(ranked)} of {len(names)} features)" if len(names) > len(ranked) else ""
     axes.set_title((title or "What the model looks at") + more, parse_math=False)
     axes.tick_params(axis="y", length=0)
-    return _write(canvas, directory / "importance.png")
+    return _write(canvas, directory / "importance.png", grid="x")
 
 
 def _draw_bins(axes: Axes, bins: list[tuple[float, Any]]) -> None:
@@ -96,7 +98,7 @@ def _draw_bins(axes: Axes, bins: list[tuple[float, Any]]) -> None:
     low, high = [rate.low for _, rate in bins], [rate.high for _, rate in bins]
     axes.fill_between(predicted, low, high, color=MODEL, alpha=0.15, linewidth=0)
     axes.vlines(predicted, low, high, color=MODEL, linewidth=1.2)
-    name = f"seen, 90 % interval, {BINS} bins of equal size"
+    name = f"observed, 90 % interval, {BINS} bins of equal size"
     axes.plot(predicted, observed, color=MODEL, marker="o", markersize=4, linewidth=1.2, label=name)
 
 
@@ -110,10 +112,10 @@ def _canvas(width: float, height: float) -> Canvas:
     return canvas
 
 
-def _write(canvas: Canvas, path: Path) -> Path:
+def _write(canvas: Canvas, path: Path, grid: Literal["both", "x"] = "both") -> Path:
     for axes in canvas.axes:
+        axes.grid(axis=grid, color="#e6e6e6", linewidth=0.7)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e6e6e6", linewidth=0.7)
         axes.set_axisbelow(True)
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, format="png", metadata={"Software": None})

@@ -35,8 +35,7 @@ SHA256 = "scorer_sha256"
 PREVIOUS = "previous_champion"
 REQUIRED = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 """What a served scorer needs beside leadscore itself; written down, since MLflow's guess costs seconds."""
-BATCH = 100
-"""MLflow takes at most this many parameters in one call."""
+BATCH = 100  # MLflow takes at most this many parameters in one call.
 Answer = TypeVar("Answer")
 
 
