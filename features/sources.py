@@ -114,7 +114,7 @@ def _lead_texts(project: Project, source: LeadRows, raw: RawRows, names: list[st
     columns["account_id"] = _optional(raw, source.account_id, missing)
     columns |= _order(raw, source, columns["entity_id"]) if source.created_at is None else {}
     if source.created_at is not None:
-        columns |= _times(raw, source.created_at, source.known_at, missing, project.timezone)
+        columns |= _times(raw, source.created_at, source.known_at, missing, project.zone)
         columns["sort_number"], columns["sort_text"] = (
             pa.nulls(size, pa.float64()),
             pa.nulls(size, pa.string()),
@@ -235,7 +235,7 @@ def _event_texts(project: Project, source: EventRows, raw: RawRows, i: int) -> p
         "entity_id": _optional(raw, source.entity_id, missing),
         "account_id": _optional(raw, source.account_id, missing),
     }
-    columns |= _times(raw, source.event_time, source.known_at, missing, project.timezone)
+    columns |= _times(raw, source.event_time, source.known_at, missing, project.zone)
     columns |= {
         "event_type": _text(raw, source.event_type, missing),
         "channel": _text(raw, source.channel, missing),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contracts import INSTANT
+from features.contracts import INSTANT, US_PER_DAY, from_us
 from features.reading import query
 
 WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", "impossible time"
@@ -37,13 +40,13 @@ def clean(texts: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
     return pc.if_else(pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string())), None, texts)
 
 
-def instants(texts: pa.ChunkedArray, zone: str) -> tuple[pa.Array, pa.Array]:
+def instants(texts: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Array]:
     """Return UTC instants and, where a text is not one, the reason; both null where the text is.
 
-    A time without a zone is read in ``zone``, a date as its first instant there. Of an hour that comes twice
-    when the clock goes back the earlier is meant; a time that the clock jumps over is the first instant after
-    the jump. Digits beyond microseconds are cut off. Possible are the years 1900 to 2199; a bare number is no
-    time.
+    A time without a zone is read in ``zone``, a date as its first instant there. Of an hour that comes twice when
+    the clock goes back the earlier is meant; a time that the clock jumps over is read with the offset from before
+    the jump, as ``zoneinfo`` does. Digits beyond microseconds are cut off. Possible are the years 1900 to 2199; a
+    bare number is no time.
     """
     parted = query(
         f"""SELECT *, CASE
@@ -56,13 +59,45 @@ def instants(texts: pa.ChunkedArray, zone: str) -> tuple[pa.Array, pa.Array]:
         {"time": TIME, "number": NUMBER},
         texts=_numbered(pc.utf8_trim_whitespace(texts)),
     )
-    good = pc.is_null(parted["problem"])
-    wall = pc.if_else(good, parted["wall"], None).cast(pa.timestamp("us"))
-    naive = pc.fill_null(pc.equal(parted["zone"], ""), True)
-    local = pc.assume_timezone(pc.if_else(naive, wall, None), zone, ambiguous="earliest", nonexistent="latest")
-    offset = pc.subtract(wall, pc.multiply(parted["seconds"], 1_000_000).cast(pa.duration("us")))
-    known = pc.if_else(naive, local.cast(pa.int64()), offset.cast(pa.int64()))
-    return known.cast(INSTANT).combine_chunks(), parted["problem"].combine_chunks()
+    wall = pc.if_else(pc.is_null(parted["problem"]), parted["wall"], None)
+    written = pc.multiply(parted["seconds"], 1_000_000)
+    naive = pc.equal(parted["zone"], "")
+    local = pc.if_else(naive, wall, None)
+    local = pc.fill_null(local, pc.coalesce(pc.min(local), 0)).to_numpy()
+    offset = pc.if_else(naive, pa.array(_offsets(local, zone)), written)
+    return pc.subtract(wall, offset).cast(INSTANT).combine_chunks(), parted["problem"].combine_chunks()
+
+
+def _offsets(wall: np.ndarray, zone: ZoneInfo) -> np.ndarray:
+    """Return the zone's offset from UTC at each naive time, all in microseconds."""
+    if not len(wall):
+        return wall
+    changes, offsets = _clock(zone, int(wall.min()), int(wall.max()))
+    return offsets[np.searchsorted(changes, wall, side="right")]
+
+
+def _clock(zone: ZoneInfo, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the naive times at which a zone's next offset begins to count, and the offsets around them.
+
+    Looked up day by day, and to the second where a day's offset changes: Arrow's own zones end in 2037. Where the
+    clock jumps or goes back, the old offset counts until the later of the two naive times of the change.
+    """
+    days = range(first // US_PER_DAY - 2, last // US_PER_DAY + 3)
+    changes, offsets = list[int](), [_offset(zone, days[0] * US_PER_DAY)]
+    for day in days:
+        new = _offset(zone, day * US_PER_DAY)
+        if new != offsets[-1]:
+            low, high = (day - 1) * 86_400, day * 86_400
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (low, middle) if _offset(zone, middle * 1_000_000) == new else (middle, high)
+            changes.append(high * 1_000_000 + max(new, offsets[-1]))
+            offsets.append(new)
+    return np.array(changes, np.int64), np.array(offsets, np.int64)
+
+
+def _offset(zone: ZoneInfo, us: int) -> int:
+    return (from_us(us).astimezone(zone).utcoffset() or timedelta(0)) // timedelta(microseconds=1)
 
 
 def numbers(texts: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
