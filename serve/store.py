@@ -136,6 +136,12 @@ class Store:
             for night in _started(connection, run_id):
                 connection.execute(sa.update(RUNS_TABLE).where(*_same_run(night)).values(done))
 
+    def abandon(self, finished_at: datetime) -> None:
+        """End as failed every run still called started; only under the workspace's lock are they surely dead."""
+        done = {"status": "failed", "message": "ended without a word", "finished_at": _text(finished_at)}
+        with self._begin() as connection:
+            connection.execute(sa.update(RUNS_TABLE).where(RUNS_TABLE.c.status == "started").values(done))
+
     def previous(self, project: str, target: str, as_of: datetime) -> pa.Table:
         """Return entity_id and score of the latest published as-of before ``as_of``, by entity_id."""
         rows, runs = SCORES_TABLE.c, RUNS_TABLE.c

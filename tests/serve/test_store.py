@@ -238,6 +238,17 @@ def test_only_a_started_run_can_publish_or_finish(store):
         store.finish("r1", "failed", "late", LATER)
 
 
+def test_a_run_that_died_is_called_failed_and_no_other(store):
+    publish(store, a_run("r1"))
+    store.start(a_run("r2", targets=("close", "propensity")))
+    store.abandon(LATER)
+    runs = store.runs("acme").to_pylist()
+    assert [(row["run_id"], row["status"], row["message"], row["finished_at"]) for row in runs] == [
+        ("r1", "published", None, LATER),
+        *[("r2", "failed", "ended without a word", LATER)] * 2,
+    ]
+
+
 @pytest.mark.parametrize("stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}])
 def test_rows_of_another_run_are_not_published(store, stranger):
     store.start(a_run())
