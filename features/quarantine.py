@@ -60,6 +60,8 @@ def settle(source: str, raw: RawRows, reasons: pa.Array, folder: Path | None, li
 def _table(source: str, raw: RawRows, reasons: pa.Array) -> pa.Table:
     bad = pc.and_(pc.is_valid(reasons), pc.fill_null(pc.not_equal(reasons, SKIPPED), False))
     rows = raw.table.append_column("reason", reasons).filter(bad)
+    if not len(rows):
+        return QUARANTINE.empty_table()
     keys = {f"k{i}": name for i, name in enumerate(raw.names)}
     pairs = ", ".join(f"${key}, c{i}" for i, key in enumerate(keys))
     text = f"""SELECT $source AS source, file, "row", reason,

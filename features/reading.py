@@ -244,8 +244,10 @@ def _read_parquet(path: Path) -> RawRows:
 
 
 def _as_text(column: str, kind: str) -> str:
-    """SQL for a value's text: 12.0 of a float column is 12, and its NaN is no value."""
+    """SQL for a value's text: 12.0 of a float column is 12, and its NaN is no value.
+
+    NaN is told by its text, since DuckDB 2.0.0 takes ``isnan`` for false where a file's statistics give a finite
+    minimum and maximum, which leave NaN out.
+    """
     text = f"CAST({column} AS VARCHAR)"
-    if kind not in ("FLOAT", "DOUBLE"):
-        return text
-    return f"CASE WHEN NOT isnan({column}) THEN regexp_replace({text}, '\\.0$', '') END"
+    return f"regexp_replace(nullif({text}, 'nan'), '\\.0$', '')" if kind in ("FLOAT", "DOUBLE") else text

@@ -40,9 +40,9 @@ def read(project: Project, quarantine: Path | None = None) -> Dataset:
     if sources.leads is not None:
         leads, count = _leads(project, sources.leads, quarantine)
         counts.append(count)
-    events, accounts, event_counts = _events(project, leads, quarantine)
+    events, verdicts, event_counts = _events(project, leads, quarantine)
     if leads is None:
-        leads = _entities(events, accounts)
+        leads = _entities(verdicts)
     ordered = project.timed or (sources.leads is not None and sources.leads.order is not None)
     return Dataset(leads, events, (*counts, *event_counts), _fingerprint(leads, events), project.timed, ordered)
 
@@ -202,7 +202,7 @@ def _lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.Table:
 def _events(
     project: Project, leads: pa.Table | None, quarantine: Path | None
 ) -> tuple[pa.Table, pa.Table, list[SourceCount]]:
-    """Read all event sources as one table; also each good row's account, for data without a leads source."""
+    """Read all event sources as one table; also every row with its verdict, for data without a leads source."""
     sources = project.sources.events
     raws = [read_rows(source, _event_columns(source, i)) for i, source in enumerate(sources)]
     texts = [_event_texts(project, source, raw, i) for i, (source, raw) in enumerate(zip(sources, raws, strict=True))]
@@ -211,13 +211,12 @@ def _events(
     verdicts = _sifted(pa.concat_tables(texts), leads)
     counts = []
     for i, raw in enumerate(raws):
-        own = query("SELECT reason FROM verdicts WHERE source = $i ORDER BY nr", {"i": i}, verdicts=verdicts)
+        own = verdicts.select(["nr", "reason"]).filter(pc.equal(verdicts["source"], i)).sort_by("nr")
         reasons = own["reason"].combine_chunks()
         counts.append(settle(f"events_{i + 1}", raw, reasons, quarantine, project.sources.max_quarantine))
     good = "SELECT * FROM verdicts WHERE reason IS NULL ORDER BY entity_id, time, available, event_type"
     kept = query(f"{good}, channel NULLS FIRST, value NULLS FIRST", verdicts=verdicts)
-    accounts = query("SELECT * FROM verdicts WHERE reason IS NULL OR reason = 'duplicate'", verdicts=verdicts)
-    return _event_table(kept), accounts, counts
+    return _event_table(kept), verdicts, counts
 
 
 def _event_columns(source: EventRows, i: int) -> dict[str, str]:
@@ -286,17 +285,18 @@ def _event_table(kept: pa.Table) -> pa.Table:
     ).cast(EVENTS)
 
 
-def _entities(events: pa.Table, rows: pa.Table) -> pa.Table:
+def _entities(verdicts: pa.Table) -> pa.Table:
     """Make one lead of each entity in the log: it is created, and becomes known, with its first event."""
     found = query(
-        """SELECT entity_id, account_id, time, available FROM
+        f"""WITH rows AS (SELECT * FROM verdicts WHERE reason IS NULL OR reason = '{DUPLICATE}')
+           SELECT entity_id, account_id, time, available FROM
              (SELECT entity_id, min(time) AS time, arg_min(available, (time, available)) AS available
               FROM rows GROUP BY entity_id)
            LEFT JOIN
              (SELECT entity_id, arg_min(account_id, (available, account_id)) AS account_id
               FROM rows WHERE account_id IS NOT NULL GROUP BY entity_id) USING (entity_id)
-           ORDER BY entity_id""",
-        rows=rows,
+           ORDER BY entity_id""",  # noqa: S608 - this file's own words
+        verdicts=verdicts,
     )
     columns = {"entity_id": found["entity_id"], "account_id": found["account_id"]}
     columns |= {"created_at": found["time"].cast(INSTANT), "available_at": found["available"].cast(INSTANT)}
