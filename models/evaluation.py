@@ -152,7 +152,7 @@ def paired_log_loss_gain(
     gain = log_loss(label, worse) - log_loss(label, better)
     if not len(gain):
         return Figure(np.nan, np.nan, np.nan, 0)
-    drawn = [weight @ gain / weight.sum() for weight in entity_weights(entity_id, seed, replicates)]
+    drawn = [_dot(weight, gain) / weight.sum() for weight in entity_weights(entity_id, seed, replicates)]
     return interval(float(gain.mean()), np.array(drawn), len(gain))
 
 
@@ -199,12 +199,12 @@ def _fit_logistic(
     if not weight[0].sum() or not weight[1].sum():
         return undefined
     for _ in range(100):
-        mean = expit(offset + coefficients @ design)
-        curvature = (design * (total * mean * (1 - mean))) @ design.T
+        mean = expit(offset + _dot(coefficients, design))
+        curvature = _dot(design * (total * mean * (1 - mean)), design.T)
         if np.linalg.cond(curvature) > 1e14:
             return undefined
-        step = np.linalg.solve(curvature, design @ (weight[1] - total * mean))
-        reach = np.abs(step @ design).max()
+        step = np.linalg.solve(curvature, _dot(design, weight[1] - total * mean))
+        reach = np.abs(_dot(step, design)).max()
         if reach < 1e-4:
             return coefficients + step
         coefficients = coefficients + (step if reach < 0.5 else step * np.log1p(reach) / reach)
@@ -266,7 +266,7 @@ def _roc_auc(negative: np.ndarray, positive: np.ndarray) -> float:
     """Share of (positive, negative) pairs in the right order, half a pair for a tie (Mann & Whitney 1947)."""
     pairs = positive.sum() * negative.sum()
     below = np.cumsum(negative) - negative / 2
-    return float(positive @ below / pairs) if pairs else np.nan
+    return float(_dot(positive, below) / pairs) if pairs else np.nan
 
 
 def _average_precision(negative: np.ndarray, positive: np.ndarray) -> float:
@@ -276,7 +276,7 @@ def _average_precision(negative: np.ndarray, positive: np.ndarray) -> float:
     if not len(found) or not found[-1]:
         return np.nan
     precision = np.divide(found, seen, out=np.zeros(len(found)), where=seen > 0)
-    return float(positive[::-1] @ precision / found[-1])
+    return float(_dot(positive[::-1], precision) / found[-1])
 
 
 @dataclass(frozen=True)
@@ -299,7 +299,7 @@ class _Ranking:
         """Return precision among the rows worked and its ratio to the outcome rate of all."""
         worked, found = self.work(weight)
         lift = found / worked if worked else np.nan
-        rate = weight @ self.label / weight.sum() if weight.any() else np.nan
+        rate = _dot(weight, self.label) / weight.sum() if weight.any() else np.nan
         return {"precision_at_capacity": float(lift * rate), "lift_at_capacity": float(lift)}
 
     def work(self, weight: np.ndarray, share: float | None = None) -> tuple[float, float]:
@@ -320,6 +320,12 @@ class _Ranking:
         outcomes = positive.sum()
         worked = float(taken.sum() / total.sum()) if total.any() else np.nan
         return worked, float(hits / outcomes) if outcomes else np.nan
+
+
+def _dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return ``left @ right`` without BLAS, whose threads fight over busy cores and sum in an order of their own."""
+    indices = {(1, 1): "i,i->", (1, 2): "i,ij->j", (2, 1): "ij,j->i", (2, 2): "ij,jk->ik"}
+    return np.einsum(indices[left.ndim, right.ndim], left, right)
 
 
 def _split(group: np.ndarray, label: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

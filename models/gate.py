@@ -141,16 +141,12 @@ def _enough_data(rows: _Rows, settings: GateSettings) -> GateTest:
 
 def _beats_base_rate(rows: _Rows, settings: GateSettings) -> GateTest:
     gain = rows.gain(rows.base, slice(None), settings)
-    sentence = (
-        f"better than the base rate: log loss lower by {_written(gain, '.1%')}, needs a lower bound above 0 %"
-    )
+    sentence = f"better than the base rate: log loss lower by {_written(gain, '.1%')}, needs a lower bound above 0 %"
     return GateTest("better than the base rate", gain.low > 0, gain, (0.0, np.inf), sentence)
 
 
 def _figure_tests(rows: _Rows, settings: GateSettings) -> Iterator[GateTest]:
-    figures = evaluate(
-        rows.label, rows.challenger, rows.entity, seed=settings.seed, replicates=settings.replicates
-    )
+    figures = evaluate(rows.label, rows.challenger, rows.entity, seed=settings.seed, replicates=settings.replicates)
     auc, ratio, slope = (figures[k] for k in ("roc_auc", "predicted_to_observed", "calibration_slope"))
     sentence = f"ranks: AUC {_written(auc)}, needs a lower bound above 0.50"
     yield GateTest("ranks", auc.low > 0.5, auc, (0.5, np.inf), sentence)
@@ -169,8 +165,7 @@ def _figure_tests(rows: _Rows, settings: GateSettings) -> Iterator[GateTest]:
         slope.low <= high and slope.high >= low,
         slope,
         settings.slope,
-        f"calibrated in spread: slope {_written(slope)}, "
-        f"needs an interval that reaches {low:.2f} to {high:.2f}",
+        f"calibrated in spread: slope {_written(slope)}, needs an interval that reaches {low:.2f} to {high:.2f}",
     )
 
 

@@ -64,9 +64,7 @@ def test_guessing_is_refused_for_its_ranking():
 
 def test_the_base_rate_itself_ranks_nothing():
     rows = table()
-    assert {"better than the base rate", "ranks"} <= set(
-        failed(judge(replaced(rows, rows["base_rate"].to_numpy())))
-    )
+    assert {"better than the base rate", "ranks"} <= set(failed(judge(replaced(rows, rows["base_rate"].to_numpy()))))
 
 
 @pytest.mark.parametrize(
@@ -114,9 +112,7 @@ def test_a_better_champion_stays():
     rows = table(3000)
     champion = np.asarray(rows["probability"])
     challenger = (champion + np.asarray(rows["base_rate"])) / 2
-    assert "not worse than the champion" in failed(
-        judge(replaced(rows, challenger), champion, settings=SETTINGS)
-    )
+    assert "not worse than the champion" in failed(judge(replaced(rows, challenger), champion, settings=SETTINGS))
 
 
 def test_a_champion_of_equal_worth_gives_way():
