@@ -392,7 +392,17 @@ def _explain(error: ValidationError, where: str) -> ConfigError:
 
 
 def _nearest_key(key: str) -> str:
-    models = [Project, Sources, LeadRows, EventRows, Target, Population, Cutoffs, Features, Evaluation]
+    models: list[type[BaseModel]] = [
+        Project,
+        Sources,
+        LeadRows,
+        EventRows,
+        Target,
+        Population,
+        Cutoffs,
+        Features,
+        Evaluation,
+    ]
     known = sorted({name for model in models for name in model.model_fields})
     near = difflib.get_close_matches(key, known, 1)
     return f"did you mean {near[0]}?" if near else "remove it; `leadscore schema` lists every key"

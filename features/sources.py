@@ -8,6 +8,7 @@ import difflib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -128,7 +129,7 @@ def _optional(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.Ch
     return clean(raw.column(name, ""), missing) if name else pa.chunked_array([pa.nulls(len(raw.table), pa.string())])
 
 
-def _times(raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: str) -> dict[str, pa.Array]:
+def _times(raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: ZoneInfo) -> dict[str, pa.Array]:
     """Return when a row happened and when it could be read, in microseconds, with what is wrong about them."""
     happened, problem = instants(clean(raw.column(time, ""), missing), zone)
     reached, known_problem = instants(_optional(raw, known, missing), zone)

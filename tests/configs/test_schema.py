@@ -1,0 +1,180 @@
+"""The config: what it accepts, and what it says about what it does not."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from configs.durations import duration_label, parse_duration
+from configs.errors import ConfigError
+from configs.schema import ColumnOutcome, Project, json_schema, load
+
+SHIPPED = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
+
+GOOD = """
+project: p
+timezone: Europe/Berlin
+workspace: workspace/p
+sources:
+  leads: {path: "${DATA_FOR_TEST}/l.csv", entity_id: id, created_at: born, attributes: [size]}
+  events:
+    - {path: e.csv, entity_id: id, event_time: at, event_type: what}
+targets:
+  close: {outcome: won, horizon: 30d, cutoffs: {every: 7d}, observed_from: 2024-07-01}
+"""
+
+
+def load_text(tmp_path, text, monkeypatch=None):
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    monkeypatch.setenv("DATA_FOR_TEST", "/data")
+    monkeypatch.setenv("LEADSCORE_DATA", "/nowhere")
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+
+
+def test_a_good_config_is_read_as_written(tmp_path):
+    found = load_text(tmp_path, GOOD)
+    assert found.sources.leads.path == "/data/l.csv"
+    assert found.targets["close"].horizon == timedelta(days=30)
+    assert found.targets["close"].outcomes == ("won",)
+    assert found.targets["close"].observed_from == datetime(2024, 6, 30, 22, tzinfo=UTC)
+    assert (found.timed, found.root, found.path) == (True, Path("workspace/p"), str(tmp_path / "c.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            ("attributes: [size]", "atributes: [size]"),
+            ["unknown key", "sources.leads.atributes", "did you mean attributes"],
+        ),
+        (("horizon: 30d", "horizn: 30d"), ["did you mean horizon"]),
+        (("timezone:", "zzz: 1\ntimezone:"), ["unknown key", "zzz", "leadscore schema"]),
+        (("horizon: 30d", "horizon: 30 days"), ["targets.close.horizon", "'30 days'", "30d or 12h"]),
+        (("every: 7d", "every: 0d"), ["targets.close.cutoffs", "longer than zero"]),
+        (("every: 7d", "every: 7d, delay: 1d"), ["either every"]),
+        (("every: 7d", "delay: -1d"), ["is not a duration"]),
+        ((", cutoffs: {every: 7d}", ""), ["needs horizon and cutoffs"]),
+        (("Europe/Berlin", "Europe/Berlni"), ["timezone", "'Europe/Berlni'"]),
+        (("${DATA_FOR_TEST}", "${NOT_SET_FOR_TEST}"), ["variable is not set", "NOT_SET_FOR_TEST", "export"]),
+        (("project: p", "project: a b"), ["project"]),
+        (("path: e.csv", "path: e.csv, database: x, query: y"), ["either path"]),
+        (("path: e.csv", "database: x"), ["database and query go together"]),
+        ((", created_at: born", ""), ["outcome event needs times"]),
+        (("created_at: born", "created_at: born, order: n"), ["order is for data without times"]),
+        (("outcome: won", "outcome: {column: y, equals: 1}"), ["leave out population, horizon and cutoffs"]),
+    ],
+)
+def test_each_mistake_is_named_with_its_file_key_and_mend(tmp_path, change, words):
+    assert change[0] in GOOD
+    with pytest.raises(ConfigError) as caught:
+        load_text(tmp_path, GOOD.replace(*change))
+    for word in ["c.yaml", "mend:", *words]:
+        assert word in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a: [1", "not readable as YAML"), ("", "not a mapping"), ("- 1\n", "not a mapping"), ("a: \0", "not readable")],
+)
+def test_what_is_no_yaml_mapping(tmp_path, text, words):
+    with pytest.raises(ConfigError, match=words):
+        load_text(tmp_path, text)
+
+
+def test_a_file_that_is_not_there_or_not_text(tmp_path):
+    with pytest.raises(ConfigError, match="no such config file"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot read"):
+        load(tmp_path / "x.yaml")
+
+
+def test_the_environment_fills_in_and_moves_the_workspace(tmp_path, monkeypatch):
+    text = GOOD.replace("path: e.csv", 'path: "${workspace}/e.csv"')
+    assert load_text(tmp_path, text).sources.events[0].path == "workspace/p/e.csv"
+    monkeypatch.setenv("LEADSCORE_WORKSPACE", "/elsewhere")
+    found = load_text(tmp_path, text)
+    assert (found.root, found.sources.events[0].path) == (Path("/elsewhere"), "/elsewhere/e.csv")
+
+
+def test_the_hash_is_of_the_meaning_not_of_the_place(tmp_path, monkeypatch):
+    once = load_text(tmp_path, GOOD).config_hash
+    monkeypatch.setenv("DATA_FOR_TEST", "/other")
+    assert load_text(tmp_path, GOOD.replace("workspace/p", "w")).config_hash == once
+    assert load_text(tmp_path, GOOD.replace("30d", "31d")).config_hash != once
+
+
+def test_a_typo_in_a_target_names_the_nearest(tmp_path):
+    found = load_text(tmp_path, GOOD)
+    assert found.target("close") is found.targets["close"]
+    with pytest.raises(ConfigError, match="did you mean close"):
+        found.target("clsoe")
+
+
+def test_an_instant_is_read_in_the_zone(tmp_path):
+    found = load_text(tmp_path, GOOD)
+    assert found.instant("2024-01-01") == datetime(2023, 12, 31, 23, tzinfo=UTC)
+    assert found.instant("2024-01-01T00:00:00Z") == datetime(2024, 1, 1, tzinfo=UTC)
+    with pytest.raises(ConfigError, match="not an instant"):
+        found.instant("soon")
+
+
+def test_a_config_cannot_be_changed(tmp_path):
+    with pytest.raises(ValidationError):
+        load_text(tmp_path, GOOD).capacity = 3
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=4000)))
+def test_a_duration_survives_its_label(length):
+    assert parse_duration(duration_label(length)) == length
+
+
+@given(st.text(max_size=8))
+def test_a_text_is_a_duration_or_an_error_that_shows_it(text):
+    fits = re.fullmatch(r"\s*\d+(\.\d+)?[wdhms]\s*", text)
+    try:
+        assert isinstance(parse_duration(text), timedelta) and fits
+    except ValueError as error:
+        assert not fits and repr(text) in str(error)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_config_loads_and_fits_the_json_schema(path):
+    found = load(path)
+    assert found.project == path.stem
+    # A date in YAML is a text in JSON.
+    raw = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
+    typed = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for name, target in typed["targets"].items():
+        if "observed_from" in target:
+            target["observed_from"] = raw["targets"][name]["observed_from"] + "T00:00:00Z"
+    jsonschema.Draft202012Validator(json_schema()).validate(typed)
+
+
+def test_the_json_schema_refuses_an_unknown_key():
+    with pytest.raises(jsonschema.ValidationError, match="nonsense"):
+        jsonschema.validate(yaml.safe_load(GOOD.replace("project: p", "project: p\nnonsense: 1")), json_schema())
+
+
+def test_data_without_times_say_so():
+    """Sets with a plain outcome column promise no horizon; those with row order only, or none, are told apart."""
+    shipped = {path.stem: load(path) for path in SHIPPED}
+    untimed = {name for name, each in shipped.items() if not each.timed}
+    assert {"xeducation", "ibm_win_loss", "bank_marketing", "online_shoppers"} <= untimed
+    for name in untimed:
+        assert all(isinstance(target.outcome, ColumnOutcome) for target in shipped[name].targets.values())
+    assert {"olist", "bpi2012", "crm_maven"} <= set(shipped) - untimed
+    assert isinstance(shipped["olist"], Project)
