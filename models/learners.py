@@ -34,7 +34,8 @@ LIGHTGBM = {
 ROUNDS = 200
 MAX_LEVELS = 30
 """Frequent categories that the logistic regression tells apart; the others count as one."""
-INVERSE_PENALTY = 0.3
+INVERSE_PENALTY = 1.0
+"""Of the logistic regression: the variance of the normal prior of its weights."""
 
 
 class Model(Protocol):

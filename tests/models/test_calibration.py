@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.calibration import Affine, Band, fit_calibrator, log_loss, log_odds, probability, wilson
@@ -45,6 +45,7 @@ def test_affine_never_turns_the_order_round():
     assert 0 < Affine.fit(margin, label).slope < 0.02
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.integers(0, 1)), min_size=1, max_size=30))
 def test_affine_is_finite_and_positive_for_any_rows(rows):
     found = Affine.fit(np.array([m for m, _ in rows]), np.array([y for _, y in rows]))
@@ -116,6 +117,7 @@ CHANCES = st.lists(
 )
 
 
+@settings(max_examples=50)
 @given(CHANCES, st.lists(st.floats(1e-12, 1 - 1e-12), min_size=2, max_size=20))
 def test_band_encloses_the_probability_and_rises_with_it(rows, asked):
     chance, label, entity = (np.array(column) for column in zip(*rows, strict=True))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
@@ -33,6 +33,7 @@ def same(left: float, right: float) -> bool:
     return left == right or (math.isnan(left) and math.isnan(right))
 
 
+@settings(max_examples=60)
 @given(TEXTS, TEXTS)
 def test_categories_are_coded_by_frequency_then_text(seen, later):
     learnt = table(c=pa.array(seen, pa.string()), n=[float(i) for i in range(len(seen) - 1)] + [None])
@@ -54,6 +55,7 @@ def test_categories_are_coded_by_frequency_then_text(seen, later):
     assert all(same(a, b) for a, b in zip(codes, expected, strict=True))
 
 
+@settings(max_examples=60)
 @given(NUMBERS)
 def test_numbers_pass_unchanged_and_what_is_not_finite_is_missing(values):
     column = pa.array(values, pa.float64())

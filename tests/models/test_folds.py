@@ -4,16 +4,14 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
 from models.folds import by_entity, entity_hash, rolling_origin
 
 DAY = 86_400_000_000
-CUTOFFS = st.lists(st.integers(0, 400), min_size=1, max_size=60).map(
-    lambda days: np.array(days, dtype=np.int64) * DAY
-)
+CUTOFFS = st.lists(st.integers(0, 400), min_size=1, max_size=60).map(lambda days: np.array(days, dtype=np.int64) * DAY)
 SHARES = st.floats(0.05, 0.95)
 
 
@@ -45,12 +43,14 @@ def oracle(cutoff: list[int], gap: int, folds: int, share: float) -> list[tuple[
     return found
 
 
+@settings(max_examples=60)
 @given(CUTOFFS, st.integers(0, 90), st.integers(0, 20), st.integers(1, 6), SHARES)
 def test_rolling_origin_equals_the_definition_row_by_row(cutoff, horizon, embargo, folds, share):
     found = [(f.train.tolist(), f.test.tolist()) for f in origins(cutoff, horizon, embargo, folds, share)]
     assert found == oracle(cutoff.tolist(), (horizon + embargo) * DAY, folds, share)
 
 
+@settings(max_examples=60)
 @given(CUTOFFS, st.integers(0, 90), st.integers(0, 20), st.integers(1, 6), SHARES)
 def test_no_label_window_of_train_reaches_into_test(cutoff, horizon, embargo, folds, share):
     tested: list[int] = []
@@ -62,14 +62,13 @@ def test_no_label_window_of_train_reaches_into_test(cutoff, horizon, embargo, fo
     assert len(tested) == len(set(tested))
 
 
+@settings(max_examples=60)
 @given(CUTOFFS, st.randoms(use_true_random=False), st.integers(1, 4))
 def test_rolling_origin_does_not_depend_on_the_order_of_rows(cutoff, random, folds):
     order = np.array(random.sample(range(cutoff.size), cutoff.size))
     plain = origins(cutoff, 7, 0, folds, 0.5)
     mixed = origins(cutoff[order], 7, 0, folds, 0.5)
-    assert [(set(f.train), set(f.test)) for f in plain] == [
-        (set(order[f.train]), set(order[f.test])) for f in mixed
-    ]
+    assert [(set(f.train), set(f.test)) for f in plain] == [(set(order[f.train]), set(order[f.test])) for f in mixed]
 
 
 def test_an_instant_on_an_edge_belongs_to_the_later_window():
@@ -96,6 +95,7 @@ def test_no_rows_at_all_is_a_data_error():
         rolling_origin(np.array([], dtype=np.int64), days(1), days(0), 3, 0.4)
 
 
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 30), min_size=12, max_size=80),
     st.integers(2, 5),

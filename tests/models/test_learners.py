@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from configs.errors import DataError
+from models import learners
 from models.learners import LEARNERS, BaseRate, LightGbm, Logistic
 
 CATEGORICAL = [3]
@@ -29,6 +30,14 @@ def sample(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     x[random.random(rows) < 0.2, 3] = np.nan
     odds = np.nan_to_num(x[:, 0]) + (x[:, 3] == 2) - 0.5
     return x, (random.random(rows) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_rounds():
+    """Trees enough to learn something, few enough to be quick."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learners, "ROUNDS", 20)
+        yield
 
 
 @pytest.fixture(scope="module", params=sorted(LEARNERS))
@@ -71,42 +80,45 @@ def test_saved_files_are_text_and_reproducible(model, tmp_path):
     text.decode("utf-8")
 
 
-def test_another_process_with_another_number_of_threads_gives_the_same_bits(model, tmp_path):
-    x, _ = sample(200, seed=4)
-    model.save(tmp_path)
-    np.save(tmp_path / "x.npy", x)
-    code = (
-        "import sys, pathlib, hashlib, numpy as np; from models.learners import LEARNERS;"
-        "d = pathlib.Path(sys.argv[1]); m = LEARNERS[sys.argv[2]].load(d); x = np.load(d / 'x.npy');"
-        "print(hashlib.sha256(m.margin(x).tobytes() + m.contributions(x).tobytes()).hexdigest())"
-    )
+ELSEWHERE = """
+import hashlib, pathlib, sys
+import numpy as np
+from models import learners
+from models import learners
+from models.learners import LEARNERS
+
+learners.ROUNDS = 20
+here = pathlib.Path(sys.argv[1])
+data = np.load(here / "data.npz")
+for name, learner in sorted(LEARNERS.items()):
+    read = learner.load(here / name)
+    print(hashlib.sha256(read.margin(data["x"]).tobytes() + read.contributions(data["x"]).tobytes()).hexdigest())
+    (here / name / "again").mkdir()
+    learner.fit(data["x"], data["y"], [3], 1).save(here / name / "again")
+"""
+
+
+def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(learners, "_threads", lambda x: 0)
+    x, y = sample(4000, seed=4)
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    expected = []
+    for name, learner in sorted(LEARNERS.items()):
+        (tmp_path / name).mkdir()
+        model = learner.fit(x, y, CATEGORICAL, seed=1)
+        model.save(tmp_path / name)
+        expected.append(hashlib.sha256(model.margin(x).tobytes() + model.contributions(x).tobytes()).hexdigest())
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), model.name],
+        [sys.executable, "-c", ELSEWHERE, str(tmp_path)],
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    here = hashlib.sha256(model.margin(x).tobytes() + model.contributions(x).tobytes()).hexdigest()
-    assert done.stdout.strip() == here
-
-
-@pytest.mark.parametrize("learner", [LightGbm, Logistic])
-def test_fitting_in_another_process_with_one_thread_gives_the_same_file(learner, tmp_path):
-    x, y = sample(5000)
-    learner.fit(x, y, CATEGORICAL, seed=1).save(tmp_path)
-    np.savez(tmp_path / "xy.npz", x=x, y=y)
-    code = (
-        "import sys, pathlib, numpy as np; from models.learners import LEARNERS;"
-        "d = pathlib.Path(sys.argv[1]); xy = np.load(d / 'xy.npz'); (d / 'again').mkdir();"
-        "LEARNERS[sys.argv[2]].fit(xy['x'], xy['y'], [3], 1).save(d / 'again')"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), learner.name],
-        check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
-    assert (tmp_path / learner.file).read_bytes() == (tmp_path / "again" / learner.file).read_bytes()
+    assert done.stdout.split() == expected
+    for name, learner in LEARNERS.items():
+        first, again = (tmp_path / name / learner.file, tmp_path / name / "again" / learner.file)
+        assert first.read_bytes() == again.read_bytes()
 
 
 @pytest.mark.parametrize("learner", [LightGbm, Logistic])
@@ -137,12 +149,12 @@ def test_logistic_agrees_with_plain_gradient_descent():
     curve = np.sign(ratio) * np.log1p(np.abs(ratio))
     design = np.column_stack([curve / curve.std(), x[:, 1] == 0, x[:, 1] == 1]).astype(float)
     weights, bias = np.zeros(3), 0.0
-    for _ in range(20_000):
+    for _ in range(8_000):
         pull = 1 / (1 + np.exp(-design @ weights - bias)) - y
-        weights -= 0.004 * (design.T @ pull + weights / 0.3)
+        weights -= 0.004 * (design.T @ pull + weights / learners.INVERSE_PENALTY)
         bias -= 0.004 * pull.sum()
     model = Logistic.fit(x, y, [1], seed=0)
-    np.testing.assert_allclose(model.margin(x), design @ weights + bias, atol=2e-3)
+    np.testing.assert_allclose(model.margin(x), design @ weights + bias, atol=3e-3)
 
 
 def test_base_rate_is_the_share_of_outcomes():

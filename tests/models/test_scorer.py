@@ -8,11 +8,12 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
 from features.contracts import INSTANT, SPINE
+from models import learners
 from models.calibration import Affine, Band, log_odds, probability
 from models.encoding import Encoding
 from models.learners import LEARNERS
@@ -47,6 +48,14 @@ def scorer(learner: str) -> Scorer:
 @pytest.fixture(scope="module", params=sorted(LEARNERS))
 def fitted(request):
     return scorer(request.param)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_rounds():
+    """Trees enough to learn something, few enough to be quick."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learners, "ROUNDS", 20)
+        yield
 
 
 def test_predictions_follow_their_contract(fitted):
@@ -165,6 +174,7 @@ def test_scores_and_grades_split_a_smooth_distribution_as_promised():
 CHANCES = st.lists(st.floats(1e-9, 1 - 1e-9), min_size=1, max_size=80)
 
 
+@settings(max_examples=50)
 @given(CHANCES, CHANCES)
 def test_scores_rise_with_the_probability_and_grades_with_the_score(fit_on, asked):
     scale = Scale.fit(np.array(fit_on))

@@ -28,7 +28,7 @@ def few_rounds(monkeypatch):
     monkeypatch.setattr(learners, "ROUNDS", 15)
 
 
-def company(leads: int = 250, weeks: int = 12, seed: int = 0, kind: str = "smooth") -> tuple[pa.Table, pa.Table]:
+def company(leads: int = 200, weeks: int = 12, seed: int = 0, kind: str = "smooth") -> tuple[pa.Table, pa.Table]:
     """Weekly rows of leads with two numbers and a category; the last two weeks are immature."""
     random = np.random.default_rng(seed)
     entity = np.tile([f"lead-{i}" for i in range(leads)], weeks)
@@ -192,11 +192,11 @@ def test_progress_is_told():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: [None] * len(v), "no row is mature.*0 of 3000 rows"),
-        (lambda v: [x and 0 for x in v], "2500 of 3000 rows are mature, 0 of them with the outcome"),
+        (lambda v: [None] * len(v), "no row is mature.*0 of 2400 rows"),
+        (lambda v: [x and 0 for x in v], "2000 of 2400 rows are mature, 0 of them with the outcome"),
         (lambda v: [None if x is None else 1 for x in v], "nearly every row has the outcome"),
         (
-            lambda v: [None if x is None else int(i < 1 or 2400 < i < 2410) for i, x in enumerate(v)],
+            lambda v: [None if x is None else int(i < 1 or 1900 < i < 1910) for i, x in enumerate(v)],
             "too few outcomes before.*10 outcomes in all.*at most 1 row",
         ),
     ],
@@ -217,7 +217,7 @@ def test_tables_of_other_rows_are_refused():
     matrix, labels = company()
     with pytest.raises(DataError, match="not of the same rows"):
         train(matrix.slice(1), labels.slice(0, labels.num_rows - 1), SETTINGS)
-    with pytest.raises(DataError, match="3000 rows of features, 2999"):
+    with pytest.raises(DataError, match="2400 rows of features, 2399"):
         train(matrix, labels.slice(1), SETTINGS)
 
 
