@@ -154,7 +154,7 @@ def _pick(blocks: Blocks, catalog: Catalog, feature: Feature) -> np.ndarray:
         case "first":
             return blocks.first[:, subject].copy()
         case "decay":
-            return blocks.decay[:, subject, catalog.half_lives.index(feature.span)].copy()  # type: ignore[arg-type]
+            return blocks.decay[:, subject, catalog.half_lives.index(feature.span)].copy()
         case "active_days":
             return blocks.active_days[:, window].copy()
         case "people":

@@ -21,6 +21,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+WIDE = 160
+"""Columns of a table that goes into a file or a pipe."""
+
 Config = Annotated[Path, typer.Argument(help="the company's YAML, such as configs/olist.yaml")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="ISO date or instant; default: after the last row known")]
 TargetName = Annotated[str | None, typer.Option("--target", help="one target; default: all of the config")]
@@ -267,7 +270,7 @@ def _print_json(value: Any) -> None:
 def _show(*parts: Any) -> None:
     from rich.console import Console
 
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     for part in parts:
         if part is not None:
             console.print(part)

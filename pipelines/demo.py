@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 import configs
 from configs.schema import Project, load
+from features.contracts import Dataset
 from models.evaluation import evaluate, skill
 from pipelines.oracle import oracle
 from pipelines.rows import snapshot
@@ -43,17 +46,14 @@ def oracles(project: Project, results: list[Training], note: Callable[[str], Non
     whole = snapshot(project, None).dataset
     found = {}
     for result in results:
-        if result.trained is None:
-            continue
-        note(f"{result.target}: asking the oracle")
-        found[result.target] = _against_oracle(project, result, whole)
+        if result.trained is not None:
+            note(f"{result.target}: asking the oracle")
+            found[result.target] = _against_oracle(project, result.target, result.trained.out_of_time, whole)
     return found
 
 
-def _against_oracle(project: Project, result: Training, dataset: Any) -> dict[str, Any]:
-    rows = result.trained.out_of_time if result.trained else None
-    horizon = project.target(result.target).horizon
-    truth = oracle(dataset, rows, result.target, horizon)
+def _against_oracle(project: Project, target: str, rows: pa.Table, dataset: Dataset) -> dict[str, Any]:
+    truth = oracle(dataset, rows, target, project.target(target).horizon or timedelta(0))
     label, base = rows["label"].to_numpy(), rows["base_rate"].to_numpy()
     model = rows["probability"].to_numpy()
     figures = evaluate(label, truth, rows["entity_id"])

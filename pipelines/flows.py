@@ -40,7 +40,7 @@ def train(config: str, as_of: str | None = None, targets: list[str] | None = Non
 def run_train(config: str, as_of: str | None, targets: list[str]) -> list[Training]:
     """Run the training flow here and return what became of each target, refused ones too."""
     state = train(config, as_of, targets, return_state=True)
-    return state.result(raise_on_failure=not isinstance(state.data, list))
+    return state.result(raise_on_failure=not isinstance(state.data, list))  # type: ignore[return-value]
 
 
 @flow(name="leadscore-score", persist_result=False, validate_parameters=False)
@@ -63,4 +63,5 @@ def _note(logger: Any, line: str) -> None:
 
 def _as_task(function: Callable) -> Callable:
     """Make a task of a step: never cached, since tables are no cache keys, and run where the flow runs."""
-    return task(function, name=function.__name__, cache_policy=NO_CACHE, persist_result=False)
+    name = getattr(function, "__name__", "step")
+    return task(function, name=name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[call-overload]

@@ -27,7 +27,7 @@ def training(project: Project, result: Training) -> RenderableType:
     verdict = escape(verdict_text(result))
     if not result.metrics:
         return f"{project.project} · {result.target}: {verdict}"
-    table = _table("out of time, 90 % intervals", "challenger", "LightGBM", "logistic", "base rate")
+    table = _table("out of time (90 % interval)", "challenger", "LightGBM", "logistic", "base rate")
     for row in figure_table(result):
         table.add_row(*row)
     folds = result.trained.folds if result.trained else []
@@ -138,8 +138,9 @@ def _targets(targets: tuple[TargetCheck, ...]) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def _table(first: str, *columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True, overflow="fold")
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.compute as pc
 
+from configs.schema import Target
 from features.catalog import Catalog
 from models.evaluation import Figure, evaluate
 from models.gate import Verdict
-from models.plots import plot_all
+from models.plots import plot_gain, plot_importance, plot_reliability
 from models.registry import Story
 from models.training import Trained
 from pipelines.rows import Snapshot, TrainingRows
 from pipelines.version import code_version
 
+MOST_EXPLAINED = 1_000
+"""Rows from which importance is taken, evenly spread: enough for a picture."""
+
+WEEK = timedelta(days=7)
+Figures = dict[str, Figure]
 LEARNERS = ("lightgbm", "logistic", "base_rate")
 
 
@@ -29,31 +37,44 @@ def count_rows(rows: TrainingRows) -> dict[str, int]:
     return {"rows": total, "mature": mature, "immature": total - mature, "positive": positive}
 
 
-def figures(trained: Trained, capacity: int | None) -> tuple[dict[str, Figure], dict[str, dict[str, Figure]]]:
-    """Return the out-of-time figures of the challenger, and those of each baseline on the same rows."""
+def figures(trained: Trained, target: Target, capacity: int | None) -> tuple[Figures, dict[str, Figures]]:
+    """Return the out-of-time figures of the challenger, and those of each baseline on the same rows.
+
+    ``capacity`` is a week's: it is held against the rows of one cutoff of a grid, in proportion to the grid's step,
+    and against the rows of one week where each entity has its own cutoff.
+    """
     table = trained.out_of_time
     label, entity = table["label"].to_numpy(), table["entity_id"]
-    common = {"cutoff": table["cutoff"].cast("int64").to_numpy(), "capacity": capacity}
-    of = lambda name: evaluate(label, table[name].to_numpy(), entity, **common)  # noqa: E731
-    return of("probability"), {name: of(name) for name in ("lightgbm", "logistic", "base_rate")}
+    cutoff, worked = batches(trained, target, capacity)
+    of = lambda name: evaluate(label, table[name].to_numpy(), entity, cutoff=cutoff, capacity=worked)  # noqa: E731
+    return of("probability"), {name: of(name) for name in LEARNERS}
+
+
+def batches(trained: Trained, target: Target, capacity: int | None) -> tuple[np.ndarray, int | None]:
+    """Return which batch of work each out-of-time row belongs to, and how many leads of a batch can be worked."""
+    cutoff = trained.out_of_time["cutoff"].cast("int64").to_numpy()
+    step = target.cutoffs.every if target.cutoffs else None
+    if step is None:
+        return cutoff // (WEEK // timedelta(microseconds=1)), capacity
+    return cutoff, max(1, round(capacity * (step / WEEK))) if capacity else None
 
 
 def story(
     folder: Path,
     now: Snapshot,
+    rows: TrainingRows,
     trained: Trained,
     metrics: Mapping[str, Figure],
     verdict: Verdict,
-    counts: Mapping[str, int],
 ) -> Story:
     """Write the scorer and the plots into ``folder`` and return them with all that belongs to the training."""
-    trained.scorer.save(folder / "scorer")
-    plot_all(folder / "plots", trained, now.project.capacity)
-    scorer, project = trained.scorer, now.project
+    scorer, project, target = trained.scorer, now.project, now.target(trained.scorer.target)
+    scorer.save(folder / "scorer")
+    _plot(folder / "plots", rows, trained, *batches(trained, target, now.project.capacity))
     fitted = {"learner": scorer.learner, "features": len(scorer.encoding.names), "slope": scorer.calibrator.slope}
     return Story(
         scorer=folder / "scorer",
-        params={**fitted, **counts, **project.evaluation.model_dump(mode="json")},
+        params={**fitted, **count_rows(rows), **project.evaluation.model_dump(mode="json")},
         metrics={name: value for key, figure in metrics.items() for name, value in _flat(key, figure)},
         tags={
             "as_of": now.as_of.isoformat(),
@@ -69,6 +90,19 @@ def story(
         },
         plots=folder / "plots",
     )
+
+
+def _plot(folder: Path, rows: TrainingRows, trained: Trained, batch: np.ndarray, capacity: int | None) -> None:
+    """Draw how well the probabilities hold, how much is gained by order, and what the model goes by."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = trained.out_of_time
+    label, probability = table["label"].to_numpy(), table["probability"].to_numpy()
+    title = trained.scorer.target
+    plot_reliability(folder, label, probability, table["entity_id"], title=title)
+    plot_gain(folder, label, probability, cutoff=batch, capacity=capacity, title=title)
+    step = max(1, rows.matrix.num_rows // MOST_EXPLAINED)
+    weight = np.abs(trained.scorer.explain(rows.matrix.take(np.arange(0, rows.matrix.num_rows, step)))[:, :-1])
+    plot_importance(folder, trained.scorer.encoding.names, weight.mean(axis=0).tolist(), title=title)
 
 
 def _flat(key: str, figure: Figure) -> list[tuple[str, float]]:

@@ -23,10 +23,10 @@ SHOWN = {
 
 
 def figure_text(figure: Figure | None) -> str:
-    """Return a figure with its 90 % interval, such as ``0.812 (0.790 to 0.833)``."""
+    """Return a figure with its 90 % interval, such as ``0.812 (0.790–0.833)``."""
     if figure is None or figure.value != figure.value:
         return "–"
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+    return f"{figure.value:.3f} ({figure.low:.3f}–{figure.high:.3f})"
 
 
 def training_rows_text(result: Training) -> str:

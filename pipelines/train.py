@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -77,14 +78,14 @@ def _train_target(now: Snapshot, name: str, registry: Registry, driver: Driver) 
         driver.note(f"{name}: rows and features")
         rows = driver.step(training_rows)(now, name)
         driver.note(f"{name}: training on {rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
-        trained = driver.step(challenge)(now, name, rows)
+        trained = driver.step(challenge)(now, name, rows, lambda line: driver.note(f"{name}: {line}"))
         driver.note(f"{name}: judging")
         return driver.step(conclude)(now, name, rows, trained, registry, driver)
     except LeadscoreError as error:
         return Training(name, {}, {}, {}, error=error)
 
 
-def challenge(now: Snapshot, name: str, rows: TrainingRows) -> Trained:
+def challenge(now: Snapshot, name: str, rows: TrainingRows, note: Callable[[str], None]) -> Trained:
     """Train the challenger of one target."""
     target, project = now.target(name), now.project
     _refuse_immature(now, name, rows)
@@ -95,7 +96,7 @@ def challenge(now: Snapshot, name: str, rows: TrainingRows) -> Trained:
         "observation_date": now.observed.isoformat(),
     }
     horizon = target.horizon or timedelta(0)
-    settings = Settings(name, horizon, project.evaluation, now.dataset.ordered, meta=meta)
+    settings = Settings(name, horizon, project.evaluation, now.dataset.ordered, meta=meta, progress=note)
     return training.train(rows.matrix, rows.labels, settings)
 
 
@@ -103,11 +104,11 @@ def conclude(
     now: Snapshot, name: str, rows: TrainingRows, trained: Trained, registry: Registry, driver: Driver
 ) -> Training:
     """Judge a challenger, keep its story, and promote it if it passes."""
-    metrics, baselines = figures(trained, now.project.capacity)
+    metrics, baselines = figures(trained, now.target(name), now.project.capacity)
     verdict = judge(trained.out_of_time, _champion_says(now, name, trained, registry))
     counts = count_rows(rows)
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
-        told = story(Path(folder), now, trained, metrics, verdict, counts)
+        told = story(Path(folder), now, rows, trained, metrics, verdict)
         version = registry.log(name, replace(told, tags={**told.tags, **driver.tags}))
     result = Training(name, counts, metrics, baselines, verdict, version, trained)
     try:
