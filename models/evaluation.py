@@ -174,25 +174,26 @@ def recalibration(
     ``negative`` and ``positive`` are weights at each distinct probability. The slope is 1 for honest
     predictions and below 1 for exaggerated ones; the first intercept is how many logits all are too low on
     average (Cox 1958, Two further applications of a model for binary regression; Van Calster et al. 2019,
-    Calibration: the Achilles heel of predictive analytics). ``start`` is a solution nearby. NaN where there
-    is no finite solution.
+    Calibration: the Achilles heel of predictive analytics). ``start`` is a solution nearby, such as the whole sample's for a replicate,
+    which is then solved to 1e-4 logits. NaN where there is no finite solution.
     """
     x = logit(np.clip(probability, EPSILON, 1 - EPSILON))
-    start = np.array([0.0, 0.0, 0.0]) if start is None else np.nan_to_num(start)
-    shift = _fit_logistic(x, np.ones((1, len(x))), (negative, positive), start[:1])
-    line = _fit_logistic(np.zeros(len(x)), np.stack([np.ones(len(x)), x]), (negative, positive), start[1:])
+    last = 1e-5 if start is None else 1e-2
+    start = np.zeros(3) if start is None else np.nan_to_num(start)
+    shift = _fit_logistic(x, np.ones((1, len(x))), (negative, positive), start[:1], last)
+    line = _fit_logistic(np.zeros(len(x)), np.stack([np.ones(len(x)), x]), (negative, positive), start[1:], last)
     return np.concatenate([shift, line])
 
 
 def _fit_logistic(
-    offset: np.ndarray, design: np.ndarray, weight: tuple[np.ndarray, np.ndarray], start: np.ndarray
+    offset: np.ndarray, design: np.ndarray, weight: tuple[np.ndarray, np.ndarray], start: np.ndarray, last: float
 ) -> np.ndarray:
     """Fit coefficients (k,) on a design (k, levels) by Newton steps that never overshoot.
 
     The curvature of the logistic loss changes by at most a factor e for each logit moved (Bach 2010,
     Self-concordant analysis for logistic regression), hence a step that moves no logit by more than r may be
-    taken by the share log(1 + r) / r; a short one, already close, is taken whole. A step below 1e-4 is the
-    last: the next would be about its square.
+    taken by the share log(1 + r) / r; a short one, already close, is taken whole. A step below ``last`` logits
+    is the last, since the next would be about half its square.
     """
     undefined = np.full(len(start), np.nan)
     total, coefficients = weight[0] + weight[1], start
@@ -205,7 +206,7 @@ def _fit_logistic(
             return undefined
         step = np.linalg.solve(curvature, _dot(design, weight[1] - total * mean))
         reach = np.abs(_dot(step, design)).max()
-        if reach < 1e-4:
+        if reach < last:
             return coefficients + step
         coefficients = coefficients + (step if reach < 0.5 else step * np.log1p(reach) / reach)
     return undefined
