@@ -174,8 +174,8 @@ def recalibration(
     ``negative`` and ``positive`` are weights at each distinct probability. The slope is 1 for honest
     predictions and below 1 for exaggerated ones; the first intercept is how many logits all are too low on
     average (Cox 1958, Two further applications of a model for binary regression; Van Calster et al. 2019,
-    Calibration: the Achilles heel of predictive analytics). ``start`` is a solution nearby, such as the whole sample's for a replicate,
-    which is then solved to 1e-4 logits. NaN where there is no finite solution.
+    Calibration: the Achilles heel of predictive analytics). NaN where there is no finite solution. ``start`` is
+    a solution nearby, the whole sample's for a replicate, which then is solved to 1e-4 logits.
     """
     x = logit(np.clip(probability, EPSILON, 1 - EPSILON))
     last = 1e-5 if start is None else 1e-2

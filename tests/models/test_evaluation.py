@@ -67,7 +67,7 @@ def test_weighting_a_row_twice_is_repeating_it():
     weighted = evaluation._level_figures(levels, weight.astype(float), np.zeros(3))
     repeated = values(np.repeat(label, weight), np.repeat(probability, weight), np.repeat(entity, weight))
     for name in set(weighted) - {"calibration_error"}:  # its bins are fixed once, by the whole sample
-        assert weighted[name] == pytest.approx(repeated[name], abs=1e-7)
+        assert weighted[name] == pytest.approx(repeated[name], abs=1e-4 if "calibration" in name else 1e-12)
 
 
 def test_calibration_error_of_ten_equal_bins_by_hand():
