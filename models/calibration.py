@@ -72,9 +72,10 @@ def fit_calibrator(margin: np.ndarray, label: np.ndarray, order: np.ndarray) -> 
     """Return the affine calibrator of out-of-time log-odds, or the identity where it does not prove itself.
 
     ``order`` says which rows are earlier (any sortable numbers, such as the cutoff). A calibrator fitted on the
-    earlier half must improve the log loss of the later half; rows of one instant stay in one half. Then it is
-    fitted again on all rows. Identity also below 50 rows with or without the outcome. The halves are not purged:
-    they only decide between two and no parameters, and no figure is reported from them.
+    earlier half must improve the log loss of the later half by more than one standard error; rows of one
+    instant stay in one half. Then it is fitted again on all rows. Identity also below 50 rows with or without the
+    outcome. The halves are not purged: they only decide between two and no parameters, and no figure is
+    reported from them.
     """
     if min(np.sum(label == 1), np.sum(label == 0)) < FEWEST:
         return Affine()
@@ -82,9 +83,9 @@ def fit_calibrator(margin: np.ndarray, label: np.ndarray, order: np.ndarray) -> 
     if later.all():
         return Affine()
     trial = Affine.fit(margin[~later], label[~later])
-    before = log_loss(margin[later], label[later]).mean()
-    after = log_loss(trial.apply(margin[later]), label[later]).mean()
-    return Affine.fit(margin, label) if after < before else Affine()
+    gain = log_loss(margin[later], label[later]) - log_loss(trial.apply(margin[later]), label[later])
+    proven = gain.mean() > gain.std() / np.sqrt(len(gain))
+    return Affine.fit(margin, label) if proven else Affine()
 
 
 @dataclass(frozen=True)
