@@ -54,23 +54,18 @@ class Grammar:
     width: int
 
     @property
-    def shape(self) -> str:
-        """The pattern of a whole record, whatever its number of fields."""
+    def record(self) -> str:
+        """The pattern of one whole record; RE2 repeats a part 1,000 times at most, so it is written in portions."""
         d = re.escape(self.delimiter)
         field = rf'(?:"[^"]*(?:""[^"]*)*"|[^"{d}\r\n][^{d}\r\n]*|)'
-        return rf"\A{field}(?:{d}{field})*\r?\z"
-
-    @property
-    def quoted(self) -> str:
-        """The pattern of a quoted field with what stands before it; emptied before delimiters are counted."""
-        d = re.escape(self.delimiter)
-        return rf'(\A|{d})"[^"]*(?:""[^"]*)*"'
+        more = self.width - 1
+        portions = [1000] * (more // 1000) + [more % 1000] * (more % 1000 > 0)
+        return rf"\A{field}" + "".join(f"(?:{d}{field}){{{times}}}" for times in portions) + r"\r?\z"
 
     def fits(self, text: bytes) -> bool:
         """Return whether a text is one record of this file (used where lines had to be joined)."""
-        if b"\0" in text or not decodes(text) or not re.match(self.shape.replace(r"\z", r"\Z").encode(), text):
-            return False
-        return re.sub(self.quoted.encode(), rb"\1", text).count(self.delimiter.encode()) == self.width - 1
+        pattern = self.record.replace(r"\z", r"\Z").encode()
+        return b"\0" not in text and decodes(text) and re.match(pattern, text) is not None
 
 
 def line_blocks(path: Path) -> Iterator[Lines]:
@@ -173,7 +168,7 @@ def _closing(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
 
 
 def _whole(lines: pa.Array, grammar: Grammar) -> np.ndarray:
-    """Return a mask of the lines that are one record each. Only lines with quotes need the slower patterns."""
+    """Return a mask of the lines that are one record each. Only lines with quotes need the slower pattern."""
     sign, returns = grammar.delimiter.encode(), _array(pc.count_substring(lines, pattern=b"\r"))
     plain = _array(pc.count_substring(lines, pattern=sign)) == grammar.width - 1
     plain &= (returns == 0) | ((returns == 1) & _array(pc.ends_with(lines, pattern=b"\r")))
@@ -181,9 +176,7 @@ def _whole(lines: pa.Array, grammar: Grammar) -> np.ndarray:
     marked = _array(pc.match_substring(lines, pattern=b'"'))
     if marked.any():
         some = lines.filter(pa.array(marked))
-        bare = pc.replace_substring_regex(some, pattern=grammar.quoted, replacement=r"\1")
-        width = _array(pc.count_substring(bare, pattern=sign)) == grammar.width - 1
-        plain[marked] = width & _array(pc.match_substring_regex(some, pattern=grammar.shape))
+        plain[marked] = _array(pc.match_substring_regex(some, pattern=grammar.record))
     return plain
 
 

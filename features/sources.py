@@ -132,7 +132,9 @@ def _optional(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.Ch
 def _times(raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: ZoneInfo) -> dict[str, pa.Array]:
     """Return when a row happened and when it could be read, in microseconds, with what is wrong about them."""
     happened, problem = instants(clean(raw.column(time, ""), missing), zone)
-    reached, known_problem = instants(_optional(raw, known, missing), zone)
+    reached, known_problem = happened, problem
+    if known is not None:
+        reached, known_problem = instants(clean(raw.column(known, ""), missing), zone)
     moment = happened.cast(pa.int64())
     return {
         "time": moment,
