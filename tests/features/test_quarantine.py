@@ -7,7 +7,7 @@ import pytest
 
 from configs.errors import DataError
 from features.sources import read
-from tests.features.test_sources import EVENT, LEAD, project, write
+from tests.features.company import EVENT, LEAD, project, write
 
 BAD = 'lead,at,what\n1,2024-01-01,won\n,2024-01-01,"a\nb"\n1,2024-01-01,won\n1,"2,3\n2,5,x\n'
 ROWS = [

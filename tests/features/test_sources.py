@@ -1,51 +1,15 @@
-"""Sources as leads and events, against plain Python on the same rows, whatever their format, order and split."""
+"""Sources as leads and events, against plain Python on the same rows, whatever their order and split."""
 
-import csv
-import io
-import json
-import sqlite3
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import adbc_driver_postgresql.dbapi
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyarrow import parquet
 
 from configs.errors import ConfigError, DataError
-from configs.schema import Project
-from features.contracts import EVENTS, INSTANT, LEADS
+from features.contracts import EVENTS, LEADS
 from features.sources import outcome_columns, read
-
-EVENT = {"entity_id": "lead", "event_time": "at", "event_type": "what"}
-FULL_EVENT = {**EVENT, "known_at": "known", "channel": "via", "value": "amount"}
-LEAD = {"entity_id": "id", "created_at": "born"}
-
-
-def project(leads=None, events=(), targets=None, zone="UTC", **sources):
-    timed = targets or {"win": {"outcome": "won", "horizon": "30d", "cutoffs": {"every": "7d"}}}
-    raw = {"leads": leads, "events": list(events), **sources}
-    whole = {"project": "p", "workspace": "w", "timezone": zone, "sources": raw, "targets": timed}
-    return Project.model_validate(whole)
-
-
-def write(path: Path, text: str | bytes) -> str:
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return str(path)
-
-
-def csv_text(rows, names=None, **options):
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names or list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_ALL, **options)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def at(*parts):
-    return datetime(*parts, tzinfo=UTC)
+from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
 
 def tables(dataset):
@@ -195,146 +159,6 @@ def test_any_changed_cell_changes_the_fingerprint(tmp_path):
     assert len(seen) == 8
 
 
-# ---- formats --------------------------------------------------------------------------------------------------------
-
-ROWS = [
-    {"id": 19, "born": at(2024, 1, 1, 12), "acc": "007", "size": 12.0, "rate": 0.1 + 0.2, "ok": True, "name": "Ж"},
-    {
-        "id": 1234567890123456789,
-        "born": at(2024, 1, 2),
-        "acc": None,
-        "size": None,
-        "rate": 1e-7,
-        "ok": False,
-        "name": '🙂"',
-    },
-    {"id": 7, "born": at(2024, 1, 3, 1, 2, 3, 456789), "acc": "x", "size": 3.5, "rate": 1e22, "ok": None, "name": None},
-]
-TYPES = {
-    "id": "bigint",
-    "born": "timestamptz",
-    "acc": "text",
-    "size": "float8",
-    "rate": "float8",
-    "ok": "boolean",
-    "name": "text",
-}
-EXPECTED = [
-    ["1234567890123456789", None, at(2024, 1, 2), at(2024, 1, 2), None, 1e-7, 0.0, '🙂"'],
-    ["19", "007", at(2024, 1, 1, 12), at(2024, 1, 1, 12), 12.0, 0.1 + 0.2, 1.0, "Ж"],
-    ["7", "x", at(2024, 1, 3, 1, 2, 3, 456789), at(2024, 1, 3, 1, 2, 3, 456789), 3.5, 1e22, None, None],
-]
-
-
-def as_text(row):
-    return {key: "" if value is None else value for key, value in row.items()}
-
-
-def write_csv(folder):
-    return {"path": write(folder / "x.csv", csv_text([as_text(row) for row in ROWS]))}
-
-
-def write_semicolons(folder):
-    text = csv_text([as_text(row) for row in ROWS], delimiter=";").replace("\n", "\r\n")
-    return {"path": write(folder / "x.csv", "\ufeff" + text)}
-
-
-def write_parquet(folder):
-    parquet.write_table(pa.Table.from_pylist(ROWS), folder / "x.parquet")
-    return {"path": str(folder / "x.parquet")}
-
-
-def write_folder(folder):
-    for i, row in enumerate(ROWS):
-        (folder / "d").mkdir(exist_ok=True)
-        parquet.write_table(
-            pa.Table.from_pylist([row], pa.Table.from_pylist(ROWS).schema), folder / "d" / f"{i}.parquet"
-        )
-    return {"path": str(folder / "d")}
-
-
-def write_jsonl(folder):
-    lines = [json.dumps(row, default=datetime.isoformat, ensure_ascii=False) for row in ROWS]
-    return {"path": write(folder / "x.jsonl", "\n".join(lines))}
-
-
-def write_sqlite(folder):
-    with sqlite3.connect(folder / "x.db") as connection:
-        connection.execute("CREATE TABLE t (id integer, born text, acc text, size real, rate real, ok text, name text)")
-        # SQLite has no boolean: true is written as a text here, as its own JSON functions do.
-        flags = {True: "true", False: "false", None: None}
-        values = [[*row.values()] for row in ROWS]
-        values = [[v[0], v[1].isoformat(), *v[2:5], flags[v[5]], v[6]] for v in values]
-        connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-    connection.close()
-    return {"database": f"sqlite:///{folder / 'x.db'}", "query": "SELECT * FROM t -- all of it"}
-
-
-def check_rows(source):
-    lead = {**source, **LEAD, "account_id": "acc", "attributes": ["size", "rate", "ok", "name"]}
-    found = read(project(lead))
-    assert [[*row.values()] for row in found.leads.to_pylist()] == EXPECTED
-    return found.fingerprint
-
-
-WRITERS = [write_csv, write_semicolons, write_parquet, write_folder, write_jsonl, write_sqlite]
-
-
-def test_every_format_gives_the_same_rows(tmp_path):
-    prints = set()
-    for i, writer in enumerate(WRITERS):
-        (tmp_path / str(i)).mkdir()
-        prints.add(check_rows(writer(tmp_path / str(i))))
-    assert len(prints) == 1
-
-
-@pytest.mark.server
-def test_postgresql_gives_the_same_rows(tmp_path, postgresql_url):
-    names = ", ".join(f"{name} {kind}" for name, kind in TYPES.items())
-    with adbc_driver_postgresql.dbapi.connect(postgresql_url) as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE TABLE leads_pg ({names})")
-        marks = ", ".join(f"${i + 1}" for i in range(len(TYPES)))
-        schema = pa.Table.from_pylist(ROWS).schema
-        cursor.executemany(f"INSERT INTO leads_pg VALUES ({marks})", pa.Table.from_pylist(ROWS, schema))
-        connection.commit()
-    source = {"database": postgresql_url, "query": "SELECT * FROM leads_pg;"}
-    assert check_rows(source) == check_rows(write_csv(tmp_path))
-    with pytest.raises(DataError, match="did not give the rows") as caught:
-        read(project({**source, "query": "SELECT nope FROM leads_pg", **LEAD}))
-    assert "nope" in str(caught.value)
-
-
-@pytest.mark.server
-def test_no_message_shows_the_password(postgresql_url):
-    query = "SELECT 1 AS id, 's3cret/word' FROM nope"  # the server repeats a wrong query in its message
-    for url in (postgresql_url, postgresql_url.replace("s3cret", "wr0ng")):
-        with pytest.raises(DataError, match=r"nope|authentication") as caught:
-            read(project({"database": url, "query": query, **LEAD}))
-        assert "/word" not in str(caught.value) and "%2Fword" not in str(caught.value)
-        assert caught.value.__cause__ is None
-
-
-def test_ids_are_text_as_written_or_as_a_person_writes_a_number(tmp_path):
-    table = pa.table({"id": pa.array([12.0, 0.5, float("nan")]), "born": pa.array([at(2024, 1, 1)] * 3, INSTANT)})
-    parquet.write_table(table, tmp_path / "x.parquet")
-    found = read(project({"path": str(tmp_path / "x.parquet"), **LEAD}, max_quarantine=1))
-    assert found.leads["entity_id"].to_pylist() == ["0.5", "12"]
-    assert found.counts[0].quarantined == {"no id": 1}
-    path = write(
-        tmp_path / "x.jsonl", '{"id": 12.0, "born": "2024-01-01"}\n{"id": "12.0", "born": "2024-01-01"}\n[1]\n{"id"\n'
-    )
-    found = read(project({"path": path, **LEAD}, max_quarantine=1))
-    assert found.leads["entity_id"].to_pylist() == ["12", "12.0"]
-    assert found.counts[0].quarantined == {"unreadable row": 2}
-
-
-def test_a_date_is_the_start_of_its_day_in_the_zone_of_the_config(tmp_path):
-    dates = pa.table({"id": ["a"], "born": pa.array([datetime(2018, 5, 1).date()])})  # noqa: DTZ001
-    parquet.write_table(dates, tmp_path / "x.parquet")
-    found = read(project({"path": str(tmp_path / "x.parquet"), **LEAD}, zone="America/Sao_Paulo"))
-    assert found.leads["created_at"].to_pylist() == [at(2018, 5, 1, 3)]
-
-
 # ---- the shape of what is read --------------------------------------------------------------------------------------
 
 
@@ -427,60 +251,6 @@ def test_the_outcome_column_comes_along_and_is_named_as_no_feature(tmp_path):
     assert (read(chosen).attributes, outcome_columns(chosen)) == (["a", "y"], {"y"})
     rest = {"path": path, "entity_id": "z", "attributes": {"all_except": ["late"]}}
     assert read(project(rest, targets=COLUMN_TARGET)).attributes == ["a", "y"]
-
-
-# ---- errors ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", ["nowhere.csv", "none/*.csv", "empty"])
-def test_files_that_are_not_there(tmp_path, path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError) as caught:
-        read(project(events=[{"path": str(tmp_path / path), **EVENT}]))
-    assert path in str(caught.value) and caught.value.mend
-
-
-def test_a_missing_column_names_file_key_and_the_nearest(tmp_path):
-    write(tmp_path / "a.csv", "lead,at,what\n")
-    write(tmp_path / "b.csv", "lead,att,what\n")
-    with pytest.raises(DataError, match="did you mean att") as caught:
-        read(project(events=[{"path": str(tmp_path / "*.csv"), **EVENT}]))
-    assert "b.csv" in caught.value.where and "sources.events[0].event_time" in caught.value.where
-
-
-def test_sources_that_cannot_be_read(tmp_path):
-    cases = [
-        ({"path": write(tmp_path / "x.parquet", "no")}, DataError, "x.parquet"),
-        ({"path": write(tmp_path / "x.xls", "no")}, ConfigError, "give format"),
-        ({"database": "sqlite:///nowhere.db", "query": "SELECT 1"}, DataError, "nowhere.db"),
-        ({"database": "oracle://u:hidden@h/x", "query": "SELECT 1"}, ConfigError, "not known"),
-        ({"database": "postgresql://u:hidden@127.0.0.1:1/x", "query": "SELECT 1"}, DataError, "PostgreSQL"),
-        ({"database": "postgresql://u:hidden@127.0.0.1:hidden/x", "query": "SELECT 1"}, DataError, "PostgreSQL"),
-    ]
-    for source, kind, words in cases:
-        with pytest.raises(kind, match=words) as caught:
-            read(project(events=[{**source, **EVENT}]))
-        assert "hidden" not in str(caught.value)
-
-
-def test_sqlite_types_each_value_not_the_column(tmp_path):
-    with sqlite3.connect(tmp_path / "x.db") as connection:
-        connection.execute("CREATE TABLE t (lead, at, what)")
-        rows = [(None, None, None)] * 1500 + [
-            (7, "2024-01-01", b"\x01"),
-            ("007", "2024-01-01", "won"),
-            (0.5, "2024-01-01", 2),
-        ]
-        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
-    connection.close()
-    source = {"database": f"sqlite:///{tmp_path / 'x.db'}", "query": "SELECT * FROM t", **EVENT}
-    found = read(project(events=[source], max_quarantine=1))
-    assert [tuple(row.values())[0::3] for row in found.events.to_pylist()] == [
-        ("0.5", "2"),
-        ("007", "won"),
-        ("7", "01"),
-    ]
-    assert found.counts[0].quarantined == {"no id": 1500}
 
 
 def test_attributes_that_cannot_be(tmp_path):
