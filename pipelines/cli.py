@@ -279,3 +279,7 @@ def _show(*parts: Any) -> None:
 def _fail(message: str, code: int) -> NoReturn:
     typer.echo(message, err=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,282 @@
+"""The command line as a script sees it: exit codes, two-line errors, JSON, and the files that a run leaves."""
+
+import csv
+import hashlib
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from pipelines import cli
+from tests.pipelines import tiny
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run one command in tmp_path; return its exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["leadscore", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return stop.value.code or 0, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return a folder with a small company whose target has a champion."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny.write(folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "train", "company.yaml", "--as-of", tiny.END, "--direct", "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def exports(folder):
+    current = folder / "workspace" / "exports" / "current"
+    return (current / "scores.csv").read_bytes(), json.loads((current / "manifest.json").read_text())
+
+
+def test_training_prints_figures_baselines_and_the_gate(trained):
+    _, printed = trained
+    target = printed["targets"]["buy"]
+    assert set(target["metrics"]["roc_auc"]) == {"value", "low", "high", "n"}
+    assert 0.6 < target["metrics"]["roc_auc"]["value"] < 0.99
+    assert target["metrics"]["log_loss"]["value"] < target["baselines"]["base_rate"]["log_loss"]["value"]
+    assert target["gate"]["passed"] and len(target["gate"]["tests"]) >= 4
+    assert target["rows"]["mature"] + target["rows"]["immature"] == target["rows"]["rows"]
+
+
+def test_scoring_twice_leaves_one_set_of_rows_and_the_same_file(run, trained, monkeypatch):
+    folder, _ = trained
+    monkeypatch.chdir(folder)
+    code, out, _ = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct", "--json")
+    assert code == 0
+    first = json.loads(out)
+    before, manifest = exports(folder)
+    code, out, _ = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct", "--json")
+    second = json.loads(out)
+    after, again = exports(folder)
+    assert code == 0 and first["status"] == second["status"] == "published" and first["run_id"] != second["run_id"]
+    assert before == after and hashlib.sha256(after).hexdigest() == again["sha256"]
+    changing = {"run_id", "scored_at"}
+    assert {k: v for k, v in manifest.items() if k not in changing} == {k: v for k, v in again.items() if k not in changing}
+    with sqlite3.connect(folder / "workspace" / "scores.db") as db:
+        rows, keys = db.execute("select count(*), count(distinct entity_id) from scores").fetchone()
+        statuses = {row[0] for row in db.execute("select status from score_runs")}
+    assert rows == keys == first["rows"] == len(list(csv.DictReader(after.decode().splitlines())))
+    assert statuses == {"published"}
+
+
+def test_an_older_night_never_takes_the_newest_export_from_the_crm(run, trained, monkeypatch):
+    folder, _ = trained
+    assert run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 0
+    newest, _ = exports(folder)
+    assert run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2024-12-20", "--direct")[0] == 0
+    assert exports(folder)[0] == newest
+    assert run_in(run, folder, monkeypatch, "export", "company.yaml", "--as-of", "2024-12-20")[0] == 0
+    assert exports(folder)[1]["as_of"].startswith("2024-12-19T23:00")
+
+
+def run_in(run, folder, monkeypatch, *arguments):
+    monkeypatch.chdir(folder)
+    return run(*arguments)
+
+
+def test_explain_shows_what_was_published(run, trained, monkeypatch):
+    folder, _ = trained
+    run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")
+    row = next(csv.DictReader(exports(folder)[0].decode().splitlines()))
+    code, out, _ = run_in(run, folder, monkeypatch, "explain", "company.yaml", row["entity_id"], "--json")
+    found = json.loads(out)["now"][0]
+    assert code == 0 and f"{found['probability']:.9f}" == f"{float(row['probability']):.9f}"
+    assert any(reason["sentence"] == row["reason_1"] for reason in found["reasons"])
+    code, _, err = run_in(run, folder, monkeypatch, "explain", "company.yaml", "nobody")
+    assert code == 2 and "'nobody'" in err
+
+
+def test_rollback_without_a_predecessor_says_so(run, trained, monkeypatch):
+    folder, _ = trained
+    code, _, err = run_in(run, folder, monkeypatch, "rollback", "company.yaml", "--target", "buy")
+    assert code == 2 and "buy" in err
+
+
+def test_check_counts_add_up(run, tmp_path):
+    tiny.write(tmp_path)
+    code, out, _ = run("check", "company.yaml", "--as-of", tiny.END, "--json")
+    found = json.loads(out)
+    assert code == 0
+    for count in found["counts"]:
+        assert count["rows_in"] == count["used"] + count["skipped"] + sum(count["quarantined"].values())
+    assert found["targets"]["buy"]["base_rate"] == found["targets"]["buy"]["positive"] / found["targets"]["buy"]["mature"]
+    code, out, _ = run("check", "company.yaml", "--as-of", tiny.END)
+    assert code == 0 and "bought" in out and "base rate" in out
+
+
+def test_features_writes_the_matrix_by_the_catalogues_names(run, tmp_path):
+    import pyarrow.parquet as pq
+
+    tiny.write(tmp_path)
+    code, out, _ = run("features", "company.yaml", "--as-of", tiny.END, "--list")
+    assert code == 0 and "visit_count_7d" in out
+    assert run("features", "company.yaml", "--as-of", tiny.END, "--out", "m.parquet")[0] == 0
+    matrix = pq.read_table(tmp_path / "m.parquet")
+    assert matrix.num_rows == 900 and {"visit_count_7d", "stage_now", "country"} <= set(matrix.column_names)
+    assert run("features", "company.yaml", "--out", "m.xls")[0] == 2
+
+
+def edit(tmp_path, change, **options):
+    """Write the small company with a changed config."""
+    path = tiny.write(tmp_path, **options)
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(config)
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+
+
+def put(*keys_and_value):
+    """Return a change that sets a value deep inside the config."""
+    *keys, last, value = keys_and_value
+
+    def change(config):
+        for key in keys:
+            config = config[key]
+        config[last] = value
+
+    return change
+
+
+BAD_CONFIGS = {
+    "missing file": (put("sources", "leads", "path", "gone.csv"), 3, "gone.csv"),
+    "missing column": (put("sources", "leads", "created_at", "creatd"), (2, 3), "created"),
+    "unknown key": (put("targets", "buy", "horizn", "3d"), 2, "horizon"),
+    "bad duration": (put("targets", "buy", "horizon", "3 moons"), 2, "3 moons"),
+    "an outcome that never occurs": (put("targets", "buy", "outcome", "bougt"), 2, "'bought'"),
+    "an entry that never occurs": (put("targets", "buy", "population", "after", "mett"), 2, "'met'"),
+    "bad zone": (put("timezone", "Europe/Berlino"), 2, "Berlino"),
+    "all immature": (put("targets", "buy", "horizon", "5000d"), 3, "0 of"),
+    "unset variable": (put("sources", "leads", "path", "${NO_SUCH_PLACE}/x.csv"), 2, "NO_SUCH_PLACE"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CONFIGS)
+def test_what_is_wrong_is_said_in_two_lines_with_the_mend(run, tmp_path, name):
+    change, codes, words = BAD_CONFIGS[name]
+    edit(tmp_path, change)
+    code, out, err = run("train", "company.yaml", "--as-of", tiny.END, "--direct")
+    assert code in (codes if isinstance(codes, tuple) else (codes,)), err
+    assert words in out + err and "mend: " in out + err
+    assert "Traceback" not in err
+
+
+def test_a_typo_in_a_target_suggests_the_right_one(run, tmp_path):
+    tiny.write(tmp_path)
+    code, _, err = run("train", "company.yaml", "--target", "bye", "--direct")
+    assert code == 2 and "did you mean buy?" in err
+
+
+@pytest.mark.parametrize(
+    ("as_of", "code", "words"),
+    [
+        ("2023-01-01", 3, "the first row became known"),
+        ("2031-01-01", 3, "the data is too old"),
+        ("yesterday", 2, "'yesterday'"),
+    ],
+)
+def test_an_impossible_as_of_is_refused(run, tmp_path, as_of, code, words):
+    tiny.write(tmp_path)
+    found, _, err = run("train", "company.yaml", "--as-of", as_of, "--direct")
+    assert found == code and words in err and err.count("\n") <= 5
+
+
+def test_an_empty_log_a_one_row_file_and_one_class_are_refused_with_numbers(run, tmp_path):
+    tiny.write(tmp_path)
+    lines = (tmp_path / "events.csv").read_text().splitlines()
+    (tmp_path / "events.csv").write_text(lines[0] + "\n")
+    code, _, err = run("train", "company.yaml", "--as-of", tiny.END, "--direct")
+    assert code == 2 and "no event at all" in err
+    only = [line for line in lines if "bought" not in line][:400]
+    first_bought = next(line for line in lines if "bought" in line)
+    (tmp_path / "events.csv").write_text("\n".join([*only, first_bought]) + "\n")
+    code, out, err = run("train", "company.yaml", "--as-of", tiny.END, "--direct")
+    assert code == 3 and re.search(r"\d", out + err)
+    (tmp_path / "leads.csv").write_text("id,created,firm,country,size\nL0001,2024-05-01,F0,DE,1\n")
+    code, out, err = run("check", "company.yaml", "--json")
+    assert code in (0, 3)
+
+
+def test_scoring_without_a_champion_publishes_nothing(run, tmp_path):
+    tiny.write(tmp_path)
+    code, _, err = run("score", "company.yaml", "--as-of", tiny.END, "--direct")
+    assert code == 5 and "leadscore train company.yaml" in err
+    assert not (tmp_path / "workspace" / "exports").exists()
+
+
+def test_a_failed_night_stands_in_the_ledger_and_leaves_the_export(run, trained, monkeypatch):
+    folder, _ = trained
+    run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")
+    before = exports(folder)
+    code, _, _ = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2031-01-01", "--direct")
+    assert code == 3 and exports(folder) == before
+    with sqlite3.connect(folder / "workspace" / "scores.db") as db:
+        status, message = db.execute("select status, message from score_runs where as_of like '2030-12-31%'").fetchone()
+    assert status == "failed" and "too old" in message
+
+
+def test_hostile_text_survives_the_whole_line(run, tmp_path):
+    """Ids that look like numbers, Cyrillic, emoji, formulas and a NUL byte, from file to export."""
+    tiny.write(tmp_path)
+    names = {"L0000": "007", "L0001": "1234567890123456789", "L0002": "Лид №1", "L0003": "😀", "L0004": "=1+1"}
+    for name in ("leads.csv", "events.csv"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        for old, new in names.items():
+            text = text.replace(f"{old},", f"{new},")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with (tmp_path / "leads.csv").open("ab") as file:
+        file.write(b"bad\x00id,2024-12-30,F1,DE,1\n")
+    assert run("train", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 0
+    assert run("score", "company.yaml", "--as-of", "2024-12-25", "--direct")[0] == 0
+    written = {row["entity_id"] for row in csv.DictReader(exports(tmp_path)[0].decode().splitlines())}
+    with sqlite3.connect(tmp_path / "workspace" / "scores.db") as db:
+        stored = {row[0] for row in db.execute("select entity_id from scores")}
+    assert {name.replace("=1+1", "'=1+1") for name in stored} == written
+    assert not any("\x00" in name for name in stored)
+
+
+def test_a_second_run_is_turned_away(run, tmp_path):
+    from serve.lock import hold
+
+    tiny.write(tmp_path)
+    with hold(tmp_path / "workspace"):
+        code, _, err = run("score", "company.yaml", "--as-of", tiny.END, "--direct")
+    assert code == 6 and "pid" in err
+
+
+def test_help_is_light():
+    """No heavy library is imported to print the help."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "pipelines.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    heavy = {"pandas", "numpy", "pyarrow", "mlflow", "prefect", "numba", "sklearn", "lightgbm", "duckdb", "matplotlib"}
+    assert not loaded & heavy
+    assert "score" in done.stdout
+
+
+def test_schema_is_json(run):
+    code, out, _ = run("schema")
+    assert code == 0 and json.loads(out)["title"] == "Project"
