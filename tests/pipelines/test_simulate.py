@@ -1,0 +1,184 @@
+"""The demo company: the same bytes again, the truth in the tables, and everything that makes data real."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.errors import DataError
+from configs.schema import load
+from features.contracts import EVENTS, LEADS, to_us
+from features.sources import read
+from pipelines import company, simulate
+from pipelines.simulate import block
+
+CLOCK = company.demo_clock()
+
+
+@pytest.fixture(scope="module")
+def truth() -> simulate.Block:
+    return block(3, 0, 1500)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, simulate.Summary]:
+    folder = tmp_path_factory.mktemp("company") / "data"
+    return folder, simulate.simulate(folder, 1500, 3)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def text_of(path: Path) -> pa.Table:
+    names = path.read_text(encoding="utf-8").splitlines()[0].replace('"', "").split(",")
+    options = pacsv.ConvertOptions(column_types={name: pa.string() for name in names}, strings_can_be_null=True)
+    return pacsv.read_csv(path, convert_options=options)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, int((company.END - company.START).total_seconds()) * 1_000_000))
+def test_the_clock_and_its_inverse_agree_to_a_microsecond(offset: int) -> None:
+    us = np.array([to_us(company.START) + offset])
+    assert abs(int(CLOCK.calendar(CLOCK.business(us))[0] - us[0])) <= 1
+
+
+def test_the_clock_always_runs_and_by_day_faster_than_by_night() -> None:
+    steps = np.diff(CLOCK.edges)
+    assert steps.min() > 0
+    assert steps[10] > 3 * steps[2]
+    assert steps[10] > 3 * steps[5 * 24 + 10]  # 2024-01-01 is a Monday
+
+
+def test_an_instant_before_the_company_is_an_error() -> None:
+    with pytest.raises(DataError, match="clock"):
+        CLOCK.business(np.array([to_us(company.START) - 1]))
+
+
+def test_same_seed_same_bytes(written: tuple[Path, simulate.Summary], tmp_path: Path) -> None:
+    assert simulate.simulate(tmp_path, 1500, 3) == written[1]
+    assert contents(tmp_path) == contents(written[0])
+    simulate.simulate(tmp_path, 1500, 4)
+    assert contents(tmp_path).keys() == contents(written[0]).keys()
+    assert contents(tmp_path) != contents(written[0])
+
+
+def test_blocks_do_not_depend_on_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "BLOCK_LEADS", 100)
+    seen: list[tuple[int, int]] = []
+    simulate.simulate(tmp_path, 250, 3, lambda done, total: seen.append((done, total)))
+    assert seen == [(100, 250), (200, 250), (250, 250)]
+    second = block(3, 1, 100)
+    part = pq.read_table(tmp_path / "web" / "part-00001.parquet")
+    web = second.events.filter(pc.equal(second.events["log"], "web"))
+    assert set(part["lead_id"].drop_null().to_pylist()) == set(web["entity_id"].to_pylist())
+    simulate.simulate(tmp_path, 80, 3)
+    assert [f.name for f in (tmp_path / "web").iterdir()] == ["part-00000.parquet"]
+    assert not (tmp_path / ".partial").exists()
+
+
+def test_a_failure_leaves_the_old_files(tmp_path: Path) -> None:
+    simulate.simulate(tmp_path, 60, 3)
+    before = contents(tmp_path)
+
+    def fail(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate.simulate(tmp_path, 60, 4, fail)
+    assert contents(tmp_path) == before
+
+
+def test_no_lead_acts_before_it_comes_or_after_it_is_done(truth: simulate.Block) -> None:
+    leads, events = truth.leads.to_pandas(), truth.events.to_pandas()
+    joined = events.merge(leads[["entity_id", "created_at"]], on="entity_id")
+    assert (joined["event_time"] >= joined["created_at"]).all()
+    assert events["available_at"].max() < company.END
+    done = events[events["event_type"].isin(["disqualified", "won", "lost"])].set_index("entity_id")["event_time"]
+    assert done.index.is_unique
+    last = events.groupby("entity_id")["event_time"].max()
+    assert (last.loc[done.index] == done).all()
+    opened = events[events["event_type"] == "opportunity"].set_index("entity_id")["event_time"]
+    assert opened.index.is_unique
+    assert set(events.loc[events["event_type"].isin(["won", "lost"]), "entity_id"]) <= set(opened.index)
+    assert events.duplicated().sum() == 0
+
+
+def test_late_rows_are_known_two_days_later_and_outcomes_at_once(truth: simulate.Block) -> None:
+    events = truth.events.to_pandas()
+    delay = events["available_at"] - events["event_time"]
+    assert set(delay) == {timedelta(0), timedelta(days=2)}
+    share = (delay > timedelta(0)).groupby(events["event_type"]).mean()
+    assert 0.2 < share["call"] < 0.4
+    assert share[["opportunity", "won", "lost", "disqualified", "mql", "proposal", "page_view"]].sum() == 0
+
+
+def test_behaviour_changes_part_way(truth: simulate.Block) -> None:
+    events = truth.events.to_pandas()
+    web = events[events["event_type"].isin(["chat", "form_submit"]) & (events["channel"] != "partner")]
+    after = web["event_time"] >= company.CHANGE
+    share = (web["event_type"] == "chat").groupby(after).mean()
+    assert share[True] > share[False] + 0.1
+
+
+def test_the_planted_column_is_filled_only_after_an_opportunity(truth: simulate.Block) -> None:
+    events = truth.events.to_pandas()
+    opened = set(events.loc[events["event_type"] == "opportunity", "entity_id"])
+    leads = truth.leads.to_pandas().set_index("entity_id")
+    filled = leads["billing_contact"].notna()
+    assert set(filled.index[filled]) <= opened
+    assert 0.75 < filled[list(opened)].mean() < 0.93
+
+
+def test_some_leads_have_no_account_and_some_values_are_missing(truth: simulate.Block) -> None:
+    leads = truth.leads.to_pandas()
+    assert 0.15 < leads["account_id"].isna().mean() < 0.25
+    assert leads["account_id"].value_counts().max() == 3
+    assert 0 < leads["industry"].isna().mean() < 0.1
+    assert (company.fit(truth.leads) > 0).all()
+
+
+def test_what_is_written_counts_up(written: tuple[Path, simulate.Summary], truth: simulate.Block) -> None:
+    folder, summary = written
+    rows = sum(text_of(folder / name).num_rows for name in ("leads.csv", "crm.csv"))
+    rows += pq.read_table(folder / "web").num_rows
+    assert rows == summary.leads + summary.events + summary.duplicates + summary.broken
+    assert (summary.leads, summary.events) == (truth.leads.num_rows, truth.events.num_rows)
+    assert summary.broken > 0
+    assert summary.late > 0
+
+
+def test_every_true_row_is_written_and_nothing_else_but_duplicates_and_broken_rows(
+    written: tuple[Path, simulate.Summary], truth: simulate.Block
+) -> None:
+    crm = text_of(written[0] / "crm.csv")
+    found = Counter(zip(*(crm[name].to_pylist() for name in ("lead", "at", "activity")), strict=True))
+    own = truth.events.filter(pc.equal(truth.events["log"], "crm"))
+    at = [text.replace("Z", "+00:00") for text in pc.cast(own["event_time"], pa.string()).to_pylist()]
+    true = set(zip(own["entity_id"].to_pylist(), at, own["event_type"].to_pylist(), strict=True))
+    assert true <= found.keys()
+    strange = {key for key in found if key not in true}
+    assert all(lead is None or at in ("soon", "9999-12-31 00:00:00+00:00") for lead, at, _ in strange)
+
+
+def test_the_config_reads_the_truth_back(
+    written: tuple[Path, simulate.Summary], truth: simulate.Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
+    (tmp_path / "data").symlink_to(written[0])
+    dataset = read(load(Path(__file__).parents[2] / "configs" / "demo.yaml"))
+    leads = truth.leads.drop_columns(["email", "billing_contact"]).sort_by("entity_id")
+    assert dataset.leads.select(LEADS.names).equals(leads.select(LEADS.names))
+    assert dataset.leads.to_pandas()["employees"].equals(leads.to_pandas()["employees"])
+    assert dataset.events.equals(truth.events.select(EVENTS.names))
+    assert all(count.quarantined for count in dataset.counts)
