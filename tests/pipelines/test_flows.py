@@ -1,0 +1,79 @@
+"""Through Prefect and directly: the same scores to the bit, and traces of the flow where a person looks for them."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from tests.pipelines import tiny
+
+pytestmark = pytest.mark.server
+
+
+def leadscore(folder, *arguments, **environment):
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *arguments, "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory):
+    """Train and score one company twice, directly and through a Prefect server started for it."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    direct, flow = tmp_path_factory.mktemp("direct"), tmp_path_factory.mktemp("flow")
+    for folder in (direct, flow):
+        tiny.write(folder)
+    runs = {"direct": (direct, [leadscore(direct, c, "company.yaml", "--as-of", tiny.END, "--direct") for c in ("train", "score")])}
+    with prefect_test_harness(server_startup_timeout=180):
+        from prefect.settings import PREFECT_API_URL
+
+        api = PREFECT_API_URL.value()
+        found = [leadscore(flow, c, "company.yaml", "--as-of", tiny.END, PREFECT_API_URL=api) for c in ("train", "score")]
+        runs["prefect"] = (flow, found)
+        yield runs, api
+
+
+def test_both_drivers_give_the_same_figures_and_the_same_file(nights):
+    runs, _ = nights
+    (direct, (trained, _)), (flow, (flow_trained, _)) = runs["direct"], runs["prefect"]
+    assert trained == flow_trained
+    files = [(folder / "workspace/exports/current/scores.csv").read_bytes() for folder in (direct, flow)]
+    assert files[0] == files[1]
+
+
+def test_the_ledger_and_mlflow_say_which_flow_it_was(nights):
+    runs, _ = nights
+    for driver, (folder, _) in runs.items():
+        with sqlite3.connect(folder / "workspace/scores.db") as db:
+            found = db.execute("select driver, flow_run_id from score_runs").fetchall()
+        assert [row[0] for row in found] == [driver]
+        assert (found[0][1] is None) == (driver == "direct")
+    from models.registry import Registry
+
+    version = Registry(runs["prefect"][0] / "workspace", "tiny").champion("buy")
+    assert version.tags["driver"] == "prefect" and version.tags["prefect.flow_run_id"]
+
+
+def test_the_server_shows_flows_tasks_and_a_summary(nights):
+    _, api = nights
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        flows = {flow.name for flow in client.read_flows()}
+        tasks = {run.name.rsplit("-", 1)[0] for run in client.read_task_runs()}
+        artifacts = {artifact.key for artifact in client.read_artifacts()}
+    assert {"leadscore-train", "leadscore-score"} <= flows
+    assert {"snapshot", "training_rows", "challenge", "conclude", "score_all", "publish", "deliver"} <= tasks
+    assert {"leadscore-training", "leadscore-scores"} <= artifacts
