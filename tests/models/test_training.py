@@ -128,7 +128,7 @@ def test_final_calibrator_scale_and_band_come_from_the_pooled_predictions():
 
 def test_trees_win_where_effects_cross_and_logistic_where_rows_are_few_and_plain():
     assert train(*company(kind="crossed"), SETTINGS).scorer.learner == "lightgbm"
-    assert train(*company(), SETTINGS).scorer.learner == "logistic"
+    assert train(*company(leads=60), SETTINGS).scorer.learner == "logistic"
 
 
 def test_the_default_stays_if_the_other_is_not_better_beyond_noise():
