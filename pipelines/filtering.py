@@ -12,15 +12,22 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from pipelines.company import INTENTS
+
 _inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """Called by compiled code only: without doors to Python it compiles in a third of the time."""
 TOLERANCE = 1e-13
+X = len(INTENTS)
+"""A constant of four, so that the compiler turns finding a lead's intent in the index of a state into a shift."""
 CHUNK = 8.0
 """Expected jumps of one uniformization: long silences are cut in chunks, so that no weight underflows."""
 
 
 class Rates(NamedTuple):
-    """A law's rates, and sums of them: ``x_out`` (Z, X), ``seen`` (all rows or not late, regime, phase, X)."""
+    """A law's rates, and sums of them: ``x_out`` (Z, X), ``seen`` (all rows or not late, regime, phase, X).
+
+    ``change`` is the business time from which mark rates are those after the change.
+    """
 
     z_rate: np.ndarray
     x_rate: np.ndarray
@@ -29,6 +36,7 @@ class Rates(NamedTuple):
     seen: np.ndarray
     exit_rate: np.ndarray
     entry: np.ndarray
+    change: float
 
 
 class History(NamedTuple):
@@ -59,7 +67,7 @@ class Asked(NamedTuple):
 class Belief(NamedTuple):
     """What is believed of one account.
 
-    ``chance`` of each joint state: index ``z + 2 * (x of slot 0 + X * (x of slot 1 + …))``. ``slots`` holds the
+    ``chance`` of each joint state: index ``z + 2 * (x of slot 0 + 4 * (x of slot 1 + …))``. ``slots`` holds the
     account's leads (0, 1, …) that are neither to come nor done; ``phase`` of each lead is -1 to come, 0 lead,
     1 opportunity, 2 done. ``cursor`` is (number of slots, next lead, next event). ``now`` is (business time,).
     """
@@ -72,7 +80,7 @@ class Belief(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def answer(law: Rates, history: History, asked: Asked, bounds: np.ndarray, change: float, onward: int) -> np.ndarray:
+def answer(law: Rates, history: History, asked: Asked, bounds: np.ndarray, onward: int) -> np.ndarray:
     """Filter account after account; ``bounds`` (3, accounts) is where its leads, events and questions end."""
     found = np.empty(len(asked.lead))
     lead, event, row = 0, 0, 0
@@ -82,9 +90,9 @@ def answer(law: Rates, history: History, asked: Asked, bounds: np.ndarray, chang
         belief, recent = _fresh(law, ends, event), _fresh(law, ends, event)
         while row < last_row:
             cutoff = asked.us[row]
-            _advance(law, history, belief, ends, asked.since_us[row], asked.since_tau[row], cutoff, change, 0)
+            _advance(law, history, belief, ends, asked.since_us[row], asked.since_tau[row], cutoff, 0)
             _copy(belief, recent)
-            _advance(law, history, recent, ends, cutoff, asked.tau[row], cutoff, change, 1)
+            _advance(law, history, recent, ends, cutoff, asked.tau[row], cutoff, 1)
             while row < last_row and asked.us[row] == cutoff:
                 i = asked.lead[row]
                 ahead = _ahead(law, history.fit[i], asked.ahead[row], onward)
@@ -95,10 +103,22 @@ def answer(law: Rates, history: History, asked: Asked, bounds: np.ndarray, chang
 
 
 @_inner
+def _size(slots: int) -> int:
+    """Return the number of joint states with so many leads."""
+    return 2 << (2 * slots)
+
+
+@_inner
+def _intent(state: int, slot: int) -> int:
+    """Return the intent that a joint state gives to the lead in ``slot``: two bits of its index."""
+    return (state >> (1 + 2 * slot)) % X
+
+
+@_inner
 def _fresh(law: Rates, ends: tuple[int, int, int], event: int) -> Belief:
     """Return what is believed before the first lead: the account's stationary law."""
     leads = ends[1] - ends[0]
-    chance, phase = np.zeros(2 * law.x_rate.shape[1] ** leads), np.empty(leads, np.int64)
+    chance, phase = np.zeros(_size(leads)), np.empty(leads, np.int64)
     chance[0] = law.z_rate[1] / (law.z_rate[0] + law.z_rate[1])
     chance[1] = 1 - chance[0]
     for lead in range(leads):
@@ -129,7 +149,6 @@ def _advance(
     stop_us: int,
     stop_tau: float,
     cutoff: int,
-    change: float,
     recent: int,
 ) -> None:
     """Take in all arrivals and events before ``stop_us`` that are known before ``cutoff``; then let time run to it."""
@@ -141,34 +160,33 @@ def _advance(
         if arrival >= stop_us and happened >= stop_us:
             break
         if arrival <= happened:
-            _pass(law, history, belief, first, history.lead_tau[lead], change, recent)
+            _pass(law, history, belief, first, history.lead_tau[lead], recent)
             _arrive(law, belief, lead - first, history.entry[lead])
             belief.cursor[1] += 1
             continue
         if history.event_known[event] < cutoff:
-            _pass(law, history, belief, first, history.event_tau[event], change, recent)
-            regime = 1 if history.event_tau[event] >= change else 0
+            _pass(law, history, belief, first, history.event_tau[event], recent)
+            regime = 1 if history.event_tau[event] >= law.change else 0
             _observe(law, belief, history.event_lead[event] - first, history.event_kind[event], regime)
         belief.cursor[2] += 1
-    _pass(law, history, belief, first, stop_tau, change, recent)
+    _pass(law, history, belief, first, stop_tau, recent)
 
 
 @_inner
-def _pass(law: Rates, history: History, belief: Belief, first: int, until: float, change: float, recent: int) -> None:
+def _pass(law: Rates, history: History, belief: Belief, first: int, until: float, recent: int) -> None:
     """Let time run to ``until`` while nothing is seen, the rates changing on the way where they do."""
     while belief.now[0] < until:
         now = belief.now[0]
-        stop = change if now < change < until else until
-        _wait(law, history.fit, belief, first, stop - now, 1 if now >= change else 0, recent)
+        stop = law.change if now < law.change < until else until
+        _wait(law, history.fit, belief, first, stop - now, 1 if now >= law.change else 0, recent)
         belief.now[0] = stop
 
 
 @_inner
 def _arrive(law: Rates, belief: Belief, lead: int, entry: int) -> None:
     """Give a new lead the next slot: its intent is independent of all else."""
-    intents, slots = law.x_rate.shape[1], belief.cursor[0]
-    size = 2 * intents**slots
-    for x in range(intents - 1, -1, -1):
+    slots, size = belief.cursor[0], _size(belief.cursor[0])
+    for x in range(X - 1, -1, -1):
         for i in range(size):
             belief.chance[x * size + i] = belief.chance[i] * law.entry[entry, x]
     belief.slots[slots] = lead
@@ -188,12 +206,12 @@ def _slot(belief: Belief, lead: int) -> int:
 @_inner
 def _observe(law: Rates, belief: Belief, lead: int, kind: int, regime: int) -> None:
     """Multiply by the event's rate (Bayes); a lead's fit is the same in all states and cancels."""
-    intents, marks, phase, slot = law.x_rate.shape[1], law.mark_rate.shape[3], belief.phase[lead], _slot(belief, lead)
+    marks, phase, slot = law.mark_rate.shape[3], belief.phase[lead], _slot(belief, lead)
     way = kind - marks - 2 * phase
     possible = slot >= 0 and (kind < marks or 0 <= way < 2)
-    stride, size, total = 2 * intents ** max(slot, 0), 2 * intents ** belief.cursor[0], 0.0
+    size, total = _size(belief.cursor[0]), 0.0
     for i in range(size):
-        z, x = i % 2, i // stride % intents
+        z, x = i % 2, _intent(i, max(slot, 0))
         if possible:
             rate = law.mark_rate[regime, phase, x, kind] if kind < marks else law.exit_rate[phase, way, z, x]
             belief.chance[i] *= rate
@@ -203,18 +221,18 @@ def _observe(law: Rates, belief: Belief, lead: int, kind: int, regime: int) -> N
     if possible and kind >= marks:
         belief.phase[lead] = 1 if phase == 0 and way == 0 else 2
         if belief.phase[lead] == 2:
-            _leave(intents, belief, slot)
+            _leave(belief, slot)
 
 
 @_inner
-def _leave(intents: int, belief: Belief, slot: int) -> None:
+def _leave(belief: Belief, slot: int) -> None:
     """Sum a done lead out: it does nothing any more, so its intent no longer matters."""
-    stride, slots = 2 * intents**slot, belief.cursor[0]
-    for high in range(intents ** (slots - slot - 1)):
+    stride, slots = _size(slot), belief.cursor[0]
+    for high in range(X ** (slots - slot - 1)):
         for low in range(stride):
             total = 0.0
-            for x in range(intents):
-                total += belief.chance[(high * intents + x) * stride + low]
+            for x in range(X):
+                total += belief.chance[(high * X + x) * stride + low]
             belief.chance[high * stride + low] = total
     for i in range(slot, slots - 1):
         belief.slots[i] = belief.slots[i + 1]
@@ -224,16 +242,14 @@ def _leave(intents: int, belief: Belief, slot: int) -> None:
 @_inner
 def _wait(law: Rates, fits: np.ndarray, belief: Belief, first: int, days: float, regime: int, recent: int) -> None:
     """Move the chances over ``days`` in which nothing observable happened, and scale them to 1."""
-    intents, slots = law.x_rate.shape[1], belief.cursor[0]
-    size = 2 * intents**slots
+    slots, size = belief.cursor[0], _size(belief.cursor[0])
     seen, leaving = np.zeros(size), np.empty(size)
     least = np.inf
     for i in range(size):
-        z, rest = i % 2, i // 2
+        z = i % 2
         leaving[i] = law.z_rate[z]
         for slot in range(slots):
-            x, rest = rest % intents, rest // intents
-            lead = belief.slots[slot]
+            x, lead = _intent(i, slot), belief.slots[slot]
             phase = belief.phase[lead]
             leaving[i] += law.x_out[z, x]
             seen[i] += law.seen[recent, regime, phase, x] + law.exit_rate[phase, 1, z, x]
@@ -272,17 +288,16 @@ def _uniformize(law: Rates, chance: np.ndarray, slots: int, leaving: np.ndarray,
 @_inner
 def _step(law: Rates, term: np.ndarray, moved: np.ndarray, slots: int, leaving: np.ndarray, top: float) -> float:
     """Write to ``moved`` the chances after one jump of the uniformized chain; return their sum."""
-    intents, share = law.x_rate.shape[1], 0.0
+    share, rate = 0.0, 1 / top
     for i in range(len(term)):
-        z, stride = i % 2, 2
+        z = i % 2
         flow = term[i ^ 1] * law.z_rate[1 - z] - term[i] * leaving[i]
-        for _ in range(slots):
-            x = i // stride % intents
+        for slot in range(slots):
+            x, stride = _intent(i, slot), 2 << (2 * slot)
             start = i - x * stride
-            for y in range(intents):
+            for y in range(X):
                 flow += term[start + y * stride] * law.x_rate[z, y, x]
-            stride *= intents
-        moved[i] = term[i] + flow / top
+        moved[i] = term[i] + flow * rate
         share += moved[i]
     return share
 
@@ -290,7 +305,7 @@ def _step(law: Rates, term: np.ndarray, moved: np.ndarray, slots: int, leaving: 
 @_inner
 def _ahead(law: Rates, fit: float, days: float, onward: int) -> np.ndarray:
     """Return the chance (phase, Z, X) that the outcome happens within ``days``: ``onward`` 0 opportunity, 1 won."""
-    shape = (2, 2, law.x_rate.shape[1])
+    shape = (2, 2, X)
     value, total, before = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     top = law.z_rate.max() + law.x_out.max() + law.exit_rate.max() * (1 + fit)
     chunks = int(np.ceil(top * days / CHUNK))
@@ -338,8 +353,7 @@ def _expected(belief: Belief, lead: int, ahead: np.ndarray) -> float:
     slot = _slot(belief, lead)
     if slot < 0:
         return 0.0
-    intents, phase = ahead.shape[2], belief.phase[lead]
-    stride, mean = 2 * intents**slot, 0.0
-    for i in range(2 * intents ** belief.cursor[0]):
-        mean += belief.chance[i] * ahead[phase, i % 2, i // stride % intents]
+    mean = 0.0
+    for i in range(_size(belief.cursor[0])):
+        mean += belief.chance[i] * ahead[belief.phase[lead], i % 2, _intent(i, slot)]
     return mean

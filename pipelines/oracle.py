@@ -41,19 +41,20 @@ def oracle(dataset: Dataset, spine: pa.Table, target: str, horizon: timedelta, l
     leads = _ordered_leads(dataset.leads)
     history, event_ends = _history(dataset.events, leads, clock)
     asked, order, asked_ends = _asked(spine, leads, clock, horizon)
-    change = float(clock.business(np.array([to_us(CHANGE)]))[0])
     onward = int(OUTCOME_OF_TARGET[target] == "won")
     bounds = np.stack([np.cumsum(np.bincount(leads["group"])), event_ends, asked_ends])
     found = np.empty(len(order))
-    found[order] = answer(_rates(law), history, asked, bounds, change, onward)
+    found[order] = answer(_rates(law, clock), history, asked, bounds, onward)
     if np.isnan(found).any():
         raise DataError("a history that the law holds to be impossible", found=f"{np.isnan(found).sum()} spine rows")
     return found
 
 
-def _rates(law: Law) -> Rates:
+def _rates(law: Law, clock: Clock) -> Rates:
     seen = np.stack([law.mark_rate.sum(axis=3), law.mark_rate @ (1 - law.late)])
-    return Rates(law.z_rate, law.x_rate, law.x_rate.sum(axis=2), law.mark_rate, seen, law.exit_rate, law.entry)
+    change = float(clock.business(np.array([to_us(CHANGE)]))[0])
+    x_out = law.x_rate.sum(axis=2)
+    return Rates(law.z_rate, law.x_rate, x_out, law.mark_rate, seen, law.exit_rate, law.entry, change)
 
 
 def _us(column: pa.ChunkedArray) -> np.ndarray:

@@ -153,35 +153,22 @@ def _play(
     end: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Simulate exactly (Gillespie 1977): first each account's own path, then its leads given that path."""
-    leads, taus, kinds = [0], [0.0], [0]
+    log = ([0], [0.0], [0])
     row = 0
     while row < len(account):
         last = row
         while last < len(account) and account[last] == account[row]:
             last += 1
-        switches, z = _account_path(rng, law, arrival[row:last].min(), end)
+        path = _account_path(rng, law, arrival[row:last].min(), end)
         for lead in range(row, last):
-            _live(
-                rng,
-                law,
-                switches,
-                z,
-                lead,
-                arrival[lead],
-                fits[lead],
-                entry[lead],
-                change,
-                end,
-                leads,
-                taus,
-                kinds,
-            )
+            one = (lead, arrival[lead], fits[lead], entry[lead])
+            _live(rng, law, path, one, (change, end), log)
         row = last
-    kind = np.array(kinds)[1:]
+    kind = np.array(log[2])[1:]
     late = np.zeros(len(kind), np.bool_)
     for i in range(len(kind)):
         late[i] = kind[i] < len(law.late) and rng.random() < law.late[kind[i]]
-    return np.array(leads)[1:], np.array(taus)[1:], kind, late
+    return np.array(log[0])[1:], np.array(log[1])[1:], kind, late
 
 
 @_inner
@@ -212,19 +199,13 @@ def _pick(rng: np.random.Generator, rates: np.ndarray) -> int:
 def _live(
     rng: np.random.Generator,
     law: Law,
-    switches: np.ndarray,
-    z: int,
-    lead: int,
-    now: float,
-    fit: float,
-    entry: int,
-    change: float,
-    end: float,
-    leads: list[int],
-    taus: list[float],
-    kinds: list[int],
+    path: tuple[np.ndarray, int],
+    lead: tuple[int, float, float, int],
+    span: tuple[float, float],
+    log: tuple[list[int], list[float], list[int]],
 ) -> None:
-    """Let one lead live until it is done or the end comes; append what it does."""
+    """Let one lead (row, arrival, fit, entry) live until it is done or the end comes; ``log`` what it does."""
+    (switches, z), (row, now, fit, entry), (change, end) = path, lead, span
     intents, marks = law.x_rate.shape[1], law.mark_rate.shape[3]
     rates = np.empty(intents + marks + 2)
     x, phase, flip = _pick(rng, law.entry[entry]), 0, 0
@@ -232,9 +213,7 @@ def _live(
         while switches[flip] <= now:
             flip, z = flip + 1, 1 - z
         regime = 1 if now >= change else 0
-        bound = min(switches[flip], end)
-        if regime == 0:
-            bound = min(bound, change)
+        bound = min(switches[flip], end if regime == 1 else change)
         rates[:intents] = law.x_rate[z, x]
         rates[intents : intents + marks] = law.mark_rate[regime, phase, x]
         rates[intents + marks] = law.exit_rate[phase, 0, z, x] * fit
@@ -252,9 +231,9 @@ def _live(
             way = kind - marks
             kind += 2 * phase
             phase = 1 if phase == 0 and way == 0 else 2
-        leads.append(lead)
-        taus.append(now)
-        kinds.append(kind)
+        log[0].append(row)
+        log[1].append(now)
+        log[2].append(kind)
 
 
 def _events(rng: np.random.Generator, clock: Clock, leads: pa.Table, done: _Marks) -> pa.Table:
