@@ -23,7 +23,7 @@ from pipelines import company
 from pipelines.company import CHANGE, END, LATE, MARKS, OUTCOMES, Clock, Law
 from pipelines.untidy import Summary, Writer
 
-_inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]  # the stubs lack them
 """Called by compiled code only: without doors to Python it compiles sooner."""
 BLOCK_LEADS = 5_000
 GROUP_SIZES = (0.6, 0.25, 0.15)
