@@ -7,13 +7,15 @@ test rows. The scorer then learns from all mature rows, calibrated on the pooled
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from configs.errors import DataError
 from configs.schema import Evaluation
@@ -100,20 +102,6 @@ class Rows:
     def features(self) -> list[str]:
         """Names of the feature columns."""
         return [name for name in self.matrix.column_names if name not in SPINE.names]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What the procedure makes of some rows: one encoding, and each learner's model and calibrator."""
-
-    encoding: Encoding
-    models: dict[str, Model]
-    calibrators: dict[str, Affine]
-
-    def margins(self, matrix: pa.Table) -> dict[str, np.ndarray]:
-        """Return each learner's raw log-odds."""
-        x = self.encoding.encode(matrix)
-        return {name: model.margin(x) for name, model in self.models.items()}
 
 
 @dataclass(frozen=True)
@@ -204,26 +192,43 @@ def _rarer(label: np.ndarray) -> int:
 
 def _evaluate(rows: Rows, folds: list[Fold], settings: Settings) -> Pooled:
     """Run the whole procedure on each fold's train rows and predict its test rows."""
-    raw: dict[str, list[np.ndarray]] = {}
-    calibrated: dict[str, list[np.ndarray]] = {}
-    for number, fold in enumerate(folds, 1):
-        settings.tell(f"fold {number} of {len(folds)}: {fold.train.size} rows to learn, {fold.test.size} to test")
-        fitted = _procedure(rows.take(fold.train), settings)
-        for name, margin in fitted.margins(rows.matrix.take(fold.test)).items():
-            raw.setdefault(name, []).append(margin)
-            calibrated.setdefault(name, []).append(fitted.calibrators[name].apply(margin))
+    raw, calibrated = [], []
+    for margins, maps in _side_by_side(rows, folds, settings):
+        raw.append(margins)
+        calibrated.append({name: maps.get(name, Affine()).apply(margin) for name, margin in margins.items()})
     return Pooled(
         rows=rows.take(np.concatenate([fold.test for fold in folds])),
         fold=np.repeat(np.arange(1, len(folds) + 1), [fold.test.size for fold in folds]),
-        raw={name: np.concatenate(parts) for name, parts in raw.items()},
-        calibrated={name: np.concatenate(parts) for name, parts in calibrated.items()},
+        raw=_joined(raw),
+        calibrated=_joined(calibrated),
     )
 
 
-def _procedure(rows: Rows, settings: Settings) -> Fitted:
-    calibrators = _calibrators(rows, settings)
-    encoding, models = _learn(rows, (*CANDIDATES, BaseRate), settings)
-    return Fitted(encoding, models, {name: calibrators.get(name, Affine()) for name in models})
+def _side_by_side(
+    rows: Rows, folds: list[Fold], settings: Settings
+) -> Iterator[tuple[dict[str, np.ndarray], dict[str, Affine]]]:
+    """Yield each fold's margins and calibrators, in order; one thread a model, as many models as cores."""
+    # More threads in one product would add up in another order: the last bits would depend on the cores.
+    with threadpool_limits(1):
+        pool = Parallel(n_jobs=-1, prefer="threads", return_as="generator")
+        done = pool(delayed(part)(rows, fold, settings) for fold in folds for part in (_margins, _calibrators))
+        for number, fold in enumerate(folds, 1):
+            margins, calibrators = next(done), next(done)
+            settings.tell(
+                f"fold {number} of {len(folds)}: learnt from {fold.train.size} rows, tested on {fold.test.size}"
+            )
+            yield margins, calibrators
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _margins(rows: Rows, fold: Fold, settings: Settings) -> dict[str, np.ndarray]:
+    """Return each learner's raw log-odds of the fold's test rows."""
+    encoding, models = _learn(rows.take(fold.train), (*CANDIDATES, BaseRate), settings)
+    x = encoding.encode(rows.matrix.take(fold.test))
+    return {name: model.margin(x) for name, model in models.items()}
 
 
 def _learn(rows: Rows, learners: Iterable[type[Model]], settings: Settings) -> tuple[Encoding, dict[str, Model]]:
@@ -233,13 +238,17 @@ def _learn(rows: Rows, learners: Iterable[type[Model]], settings: Settings) -> t
     return encoding, {kind.name: kind.fit(x, rows.label, columns, settings.seed) for kind in learners}
 
 
-def _calibrators(rows: Rows, settings: Settings) -> dict[str, Affine]:
-    """Calibrate each candidate on the latest slice, predicted by a model of the earlier rows; none if too small."""
-    inner = _inner(rows, settings)
-    if inner is None or _rarer(rows.label[inner.train]) < FEWEST or _rarer(rows.label[inner.test]) < FEWEST_EACH:
+def _calibrators(rows: Rows, outer: Fold, settings: Settings) -> dict[str, Affine]:
+    """Calibrate each candidate on the latest slice of the fold's train rows, predicted by a model of the earlier.
+
+    Empty, which means identity, where that slice or what comes before it is too small.
+    """
+    known = rows.take(outer.train)
+    inner = _inner(known, settings)
+    if inner is None or _rarer(known.label[inner.train]) < FEWEST or _rarer(known.label[inner.test]) < FEWEST_EACH:
         return {}
-    encoding, models = _learn(rows.take(inner.train), CANDIDATES, settings)
-    held = rows.take(inner.test)
+    encoding, models = _learn(known.take(inner.train), CANDIDATES, settings)
+    held = known.take(inner.test)
     x = encoding.encode(held.matrix)
     order = _order(held, settings)
     return {name: fit_calibrator(model.margin(x), held.label, order) for name, model in models.items()}

@@ -99,7 +99,7 @@ for name, learner in sorted(LEARNERS.items()):
 
 
 def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path, monkeypatch):
-    monkeypatch.setattr(learners, "_threads", lambda x: 0)
+    monkeypatch.setitem(learners.LIGHTGBM, "num_threads", 2)
     x, y = sample(4000, seed=4)
     np.savez(tmp_path / "data.npz", x=x, y=y)
     expected = []
