@@ -129,6 +129,4 @@ def _codes(feature: Feature, column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _wrong_type(name: str, found: pa.DataType, wanted: str) -> DataError:
-    return DataError(
-        "a feature has the wrong type", where=name, found=str(found), mend=f"it must be {wanted}"
-    )
+    return DataError("a feature has the wrong type", where=name, found=str(found), mend=f"it must be {wanted}")

@@ -23,9 +23,7 @@ class Fold:
     test: np.ndarray
 
 
-def rolling_origin(
-    cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, folds: int, share: float
-) -> list[Fold]:
+def rolling_origin(cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, folds: int, share: float) -> list[Fold]:
     """Cut the latest ``share`` of the time range into ``folds`` test windows, each after all it learns from.
 
     ``cutoff`` holds the cutoffs of mature rows, int64 microseconds UTC, in any order. The windows are

@@ -25,7 +25,7 @@ LIGHTGBM = {
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 20.0,
-    "cat_smooth": 20.0,
+    "cat_smooth": 10.0,
     "cat_l2": 20.0,
     "min_data_per_group": 20,
     "deterministic": True,
@@ -123,7 +123,7 @@ class LightGbm:
 def _size(rows: int, features: int) -> dict[str, float]:
     """Grow the trees with the data: what few rows cannot tell is not asked of them."""
     return {
-        "num_leaves": int(np.clip(8 + rows // 3000, 8, 31)),
+        "num_leaves": int(np.clip(6 + rows // 3000, 6, 31)),
         "min_data_in_leaf": int(np.clip(rows // 500, 5, 100)),
         "feature_fraction": float(np.clip(10 / features, 0.3, 0.8)),
     }
