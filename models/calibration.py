@@ -72,7 +72,7 @@ def fit_calibrator(margin: np.ndarray, label: np.ndarray, order: np.ndarray) -> 
     """Return the affine calibrator of out-of-time log-odds, or the identity where it does not prove itself.
 
     ``order`` says which rows are earlier (any sortable numbers, such as the cutoff). A calibrator fitted on the
-    earlier half must improve the log loss of the later half by more than one standard error; rows of one
+    earlier half must improve the log loss of the later half beyond noise (1.645 standard errors); rows of one
     instant stay in one half. Then it is fitted again on all rows. Identity also below 50 rows with or without the
     outcome. The halves are not purged: they only decide between two and no parameters, and no figure is
     reported from them.
@@ -84,7 +84,7 @@ def fit_calibrator(margin: np.ndarray, label: np.ndarray, order: np.ndarray) -> 
         return Affine()
     trial = Affine.fit(margin[~later], label[~later])
     gain = log_loss(margin[later], label[later]) - log_loss(trial.apply(margin[later]), label[later])
-    proven = gain.mean() > gain.std() / np.sqrt(len(gain))
+    proven = gain.mean() > Z90 * gain.std() / np.sqrt(len(gain))
     return Affine.fit(margin, label) if proven else Affine()
 
 
