@@ -26,6 +26,7 @@ from pydantic import (
 
 from configs.durations import Duration
 from configs.errors import ConfigError
+from configs.yaml_file import fill_variables, read_yaml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 
@@ -318,14 +319,13 @@ def load(path: str | Path) -> Project:
     variable, an unknown key or a value that does not fit.
     """
     where = str(path)
-    text = _read(Path(path))
-    raw = _parse(text, where)
+    text, raw = read_yaml(Path(path))
     environment = {
         **os.environ,
         "workspace": os.environ.get("LEADSCORE_WORKSPACE") or str(raw.get("workspace", "")),
     }
     try:
-        project = Project.model_validate(_expand(raw, environment, where))
+        project = Project.model_validate(fill_variables(raw, environment, where))
     except ValidationError as error:
         raise _explain(error, where) from error
     project._path, project._text, project._hash = where, text, _hash(raw)
@@ -337,43 +337,10 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Project.model_json_schema()}
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError("no such config file", where=str(path), mend="name a YAML file, see configs/") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("cannot read the config file", where=str(path), found=str(error)) from error
-
-
-def _parse(text: str, where: str) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError("not readable as YAML", where=where, found=" ".join(str(error).split())) from error
-    if not isinstance(raw, dict):
-        raise ConfigError("empty, or not a mapping of keys", where=where, mend="start from configs/demo.yaml")
-    return raw
-
-
 def _hash(raw: dict[str, Any]) -> str:
     """Hash before variables are filled in: where files lie is no part of it, and no secret can be."""
     meaning = {key: value for key, value in raw.items() if key != "workspace"}
     return hashlib.sha256(yaml.safe_dump(meaning, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _expand(value: Any, environment: dict[str, str], where: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _expand(item, environment, where) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expand(item, environment, where) for item in value]
-    if not isinstance(value, str):
-        return value
-    for name in re.findall(r"\$\{(\w+)\}", value):
-        if not environment.get(name):
-            raise ConfigError("variable is not set", where=where, found=f"${{{name}}}", mend=f"export {name}=…")
-        value = value.replace(f"${{{name}}}", environment[name])
-    return value
 
 
 def _explain(error: ValidationError, where: str) -> ConfigError:

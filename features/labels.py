@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.errors import ConfigError
 from configs.schema import ColumnOutcome, Target
 from features.contracts import LABELS, Dataset, to_us
 from features.spine import FOREVER, entity_codes, instants
@@ -38,9 +39,23 @@ def labels(dataset: Dataset, spine: pa.Table, target: Target, observed: datetime
 
 def _column_outcome(dataset: Dataset, spine: pa.Table, outcome: ColumnOutcome) -> tuple[np.ndarray, np.ndarray]:
     values = dataset.leads[outcome.column].take(pa.array(entity_codes(spine["entity_id"], dataset.leads)))
-    wanted = float(outcome.equals) if pa.types.is_floating(values.type) else str(outcome.equals)
-    happened = pc.fill_null(pc.equal(values, pa.scalar(wanted, values.type)), False)
+    happened = pc.fill_null(pc.equal(values, _wanted(outcome, values.type)), False)
     return happened.to_numpy(), pc.is_valid(values).to_numpy()
+
+
+def _wanted(outcome: ColumnOutcome, kind: pa.DataType) -> pa.Scalar:
+    """Return the outcome's value in the column's type: true and false are 1 and 0 where the column is a number."""
+    if not pa.types.is_floating(kind):
+        return pa.scalar(str(outcome.equals), kind)
+    try:
+        return pa.scalar(float({"true": 1, "false": 0}.get(str(outcome.equals).lower(), outcome.equals)), kind)
+    except ValueError as error:
+        raise ConfigError(
+            "the outcome is a text and its column holds numbers",
+            where=f"outcome.column: {outcome.column}",
+            found=f"equals: {outcome.equals!r}",
+            mend="give the number that stands for the outcome",
+        ) from error
 
 
 def _next_outcome(dataset: Dataset, spine: pa.Table, outcomes: tuple[str, ...]) -> np.ndarray:

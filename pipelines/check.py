@@ -86,7 +86,7 @@ def examine(project: Project, as_of: str | None) -> Examination:
 
 
 def _target(now: Snapshot, name: str) -> TargetCheck:
-    target = now.target(name)
+    target = now.project.target(name)
     try:
         check_types(now, name)
         spine = training_spine(now.dataset, target, now.as_of)

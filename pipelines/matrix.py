@@ -30,7 +30,7 @@ def write(project: Project, as_of: str | None, target: str | None, out: Path) ->
     if out.suffix not in WRITERS:
         raise ConfigError("no such format", where=f"--out {out}", mend=f"end the name in {' or '.join(WRITERS)}")
     now = snapshot(project, as_of)
-    spine = scoring_spine(now.dataset, now.target(target), now.as_of) if target else _everyone(now)
+    spine = scoring_spine(now.dataset, now.project.target(target), now.as_of) if target else _everyone(now)
     matrix = build_features(now.dataset, spine, _catalog(now))
     part = out.with_name(f".{out.name}.part")
     WRITERS[out.suffix](matrix, part)

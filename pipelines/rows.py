@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError, DataError
-from configs.schema import Project, Target
+from configs.schema import Project
 from features.build import build_features
 from features.catalog import Catalog, catalog_of
 from features.contracts import Dataset
@@ -27,12 +27,6 @@ class Snapshot:
     dataset: Dataset
     as_of: datetime
     observed: datetime
-
-    def target(self, name: str) -> Target:
-        """Return a target of the config with its instants in UTC."""
-        target = self.project.target(name)
-        start = target.observed_from
-        return target.model_copy(update={"observed_from": self.project.aware(start)}) if start else target
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ def training_rows(now: Snapshot, name: str) -> TrainingRows:
 
     Raises ConfigError for an event type that the data does not hold, DataError where no entity was ever eligible.
     """
-    target = now.target(name)
+    target = now.project.target(name)
     check_types(now, name)
     spine = training_spine(now.dataset, target, now.as_of)
     if not spine.num_rows:
@@ -84,7 +78,7 @@ def training_rows(now: Snapshot, name: str) -> TrainingRows:
 
 def check_types(now: Snapshot, name: str) -> None:
     """Raise ConfigError if the outcome or the entry of a target is an event type that never occurs."""
-    target = now.target(name)
+    target = now.project.target(name)
     known = pc.unique(now.dataset.events["event_type"]).to_pylist()
     wanted = {"outcome": set(target.outcomes), "population.after": {target.population.after} - {"created"}}
     for key, types in wanted.items():

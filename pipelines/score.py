@@ -75,7 +75,7 @@ def score_all(now: Snapshot, champions: dict[str, Version], store: Store, run_id
         driver.note(f"{target}: scoring with version {version.number}")
         names = {"project": project.project, "target": target, "model_version": str(version.number)}
         scorer = Scorer.load(registry.directory(version))
-        frame = score(now.dataset, now.target(target), scorer, now.as_of, names)
+        frame = score(now.dataset, now.project.target(target), scorer, now.as_of, names)
         frames[target] = with_history(frame, store.previous(project.project, target, now.as_of))
     check(frames)
     scored_at = clock()

@@ -68,7 +68,7 @@ def story(
     verdict: Verdict,
 ) -> Story:
     """Write the scorer and the plots into ``folder`` and return them with all that belongs to the training."""
-    scorer, project, target = trained.scorer, now.project, now.target(trained.scorer.target)
+    scorer, project, target = trained.scorer, now.project, now.project.target(trained.scorer.target)
     scorer.save(folder / "scorer")
     _plot(folder / "plots", rows, trained, *batches(trained, target, now.project.capacity))
     fitted = {"learner": scorer.learner, "features": len(scorer.encoding.names), "slope": scorer.calibrator.slope}

@@ -87,7 +87,7 @@ def _train_target(now: Snapshot, name: str, registry: Registry, driver: Driver) 
 
 def challenge(now: Snapshot, name: str, rows: TrainingRows, note: Callable[[str], None]) -> Trained:
     """Train the challenger of one target."""
-    target, project = now.target(name), now.project
+    target, project = now.project.target(name), now.project
     _refuse_immature(now, name, rows)
     meta = {
         "catalog": rows.catalog.to_json(),
@@ -104,7 +104,7 @@ def conclude(
     now: Snapshot, name: str, rows: TrainingRows, trained: Trained, registry: Registry, driver: Driver
 ) -> Training:
     """Judge a challenger, keep its story, and promote it if it passes."""
-    metrics, baselines = figures(trained, now.target(name), now.project.capacity)
+    metrics, baselines = figures(trained, now.project.target(name), now.project.capacity)
     verdict = judge(trained.out_of_time, _champion_says(now, name, trained, registry))
     counts = count_rows(rows)
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
@@ -136,9 +136,9 @@ def _champion_says(now: Snapshot, name: str, trained: Trained, registry: Registr
     if version is None:
         return None
     champion = Scorer.load(registry.directory(version))
-    horizon = now.target(name).horizon
+    horizon = now.project.target(name).horizon
     probability = np.full(trained.out_of_time.num_rows, np.nan)
-    if horizon is None or isinstance(now.target(name).outcome, ColumnOutcome):
+    if horizon is None or isinstance(now.project.target(name).outcome, ColumnOutcome):
         return probability
     seen_through = now.project.instant(champion.meta["observation_date"]) - horizon
     cutoff = trained.out_of_time["cutoff"].cast(INSTANT)

@@ -75,7 +75,9 @@ def test_scoring_twice_leaves_one_set_of_rows_and_the_same_file(run, trained, mo
     assert code == 0 and first["status"] == second["status"] == "published" and first["run_id"] != second["run_id"]
     assert before == after and hashlib.sha256(after).hexdigest() == again["sha256"]
     changing = {"run_id", "scored_at"}
-    assert {k: v for k, v in manifest.items() if k not in changing} == {k: v for k, v in again.items() if k not in changing}
+    assert {k: v for k, v in manifest.items() if k not in changing} == {
+        k: v for k, v in again.items() if k not in changing
+    }
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         rows, keys = db.execute("select count(*), count(distinct entity_id) from scores").fetchone()
         statuses = {row[0] for row in db.execute("select status from score_runs")}
@@ -123,7 +125,9 @@ def test_check_counts_add_up(run, tmp_path):
     assert code == 0
     for count in found["counts"]:
         assert count["rows_in"] == count["used"] + count["skipped"] + sum(count["quarantined"].values())
-    assert found["targets"]["buy"]["base_rate"] == found["targets"]["buy"]["positive"] / found["targets"]["buy"]["mature"]
+    assert (
+        found["targets"]["buy"]["base_rate"] == found["targets"]["buy"]["positive"] / found["targets"]["buy"]["mature"]
+    )
     code, out, _ = run("check", "company.yaml", "--as-of", tiny.END)
     assert code == 0 and "bought" in out and "base rate" in out
 
@@ -269,7 +273,10 @@ def test_a_second_run_is_turned_away(run, tmp_path):
 def test_help_is_light():
     """No heavy library is imported to print the help."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "pipelines.cli", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", "-m", "pipelines.cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     heavy = {"pandas", "numpy", "pyarrow", "mlflow", "prefect", "numba", "sklearn", "lightgbm", "duckdb", "matplotlib"}

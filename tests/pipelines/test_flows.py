@@ -35,12 +35,19 @@ def nights(tmp_path_factory):
     direct, flow = tmp_path_factory.mktemp("direct"), tmp_path_factory.mktemp("flow")
     for folder in (direct, flow):
         tiny.write(folder)
-    runs = {"direct": (direct, [leadscore(direct, c, "company.yaml", "--as-of", tiny.END, "--direct") for c in ("train", "score")])}
+    runs = {
+        "direct": (
+            direct,
+            [leadscore(direct, c, "company.yaml", "--as-of", tiny.END, "--direct") for c in ("train", "score")],
+        )
+    }
     with prefect_test_harness(server_startup_timeout=180):
         from prefect.settings import PREFECT_API_URL
 
         api = PREFECT_API_URL.value()
-        found = [leadscore(flow, c, "company.yaml", "--as-of", tiny.END, PREFECT_API_URL=api) for c in ("train", "score")]
+        found = [
+            leadscore(flow, c, "company.yaml", "--as-of", tiny.END, PREFECT_API_URL=api) for c in ("train", "score")
+        ]
         runs["prefect"] = (flow, found)
         yield runs, api
 

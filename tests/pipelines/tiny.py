@@ -45,7 +45,9 @@ def write(folder, leads=900, seed=1, **changes):
     for number in range(leads):
         created = START + timedelta(days=float(rng.uniform(0, 360)))
         keen = rng.random() < 0.3
-        rows.append([f"L{number:04}", created.isoformat(" "), f"F{number // 3}", rng.choice(["DE", "FR"]), rng.integers(1, 99)])
+        rows.append(
+            [f"L{number:04}", created.isoformat(" "), f"F{number // 3}", rng.choice(["DE", "FR"]), rng.integers(1, 99)]
+        )
         events += list(_life(rng, f"L{number:04}", created, keen))
     _csv(folder / "leads.csv", ["id", "created", "firm", "country", "size"], rows)
     _csv(folder / "events.csv", ["lead", "at", "what", "via"], events)
@@ -60,7 +62,12 @@ def _life(rng, lead, created, keen):
         at = created + timedelta(days=float(day))
         if at >= end or day > 120:
             return
-        yield [lead, at.isoformat(" "), str(rng.choice(["visit", "met"], p=[0.8, 0.2])), str(rng.choice(["web", "phone"]))]
+        yield [
+            lead,
+            at.isoformat(" "),
+            str(rng.choice(["visit", "met"], p=[0.8, 0.2])),
+            str(rng.choice(["web", "phone"])),
+        ]
         if rng.random() < (0.12 if keen else 0.01):
             yield [lead, (at + timedelta(hours=1)).isoformat(" "), "bought", "web"]
             return
