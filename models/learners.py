@@ -34,6 +34,8 @@ LIGHTGBM = {
     "verbosity": -1,
 }
 ROUNDS = 200
+WIDE = 100
+"""Columns from which a table counts as wide."""
 MAX_LEVELS = 30
 """Frequent categories that the logistic regression tells apart; the others count as one."""
 INVERSE_PENALTY = 1.0
@@ -125,7 +127,8 @@ def _size(rows: int, features: int) -> dict[str, float]:
     return {
         "num_leaves": int(np.clip(6 + rows // 3000, 6, 31)),
         "min_data_in_leaf": int(np.clip(rows // 500, 5, 100)),
-        "feature_fraction": float(np.clip(10 / features, 0.3, 0.8)),
+        "feature_fraction": float(np.clip(30 / features, 0.15, 0.8)),
+        "max_bin": 255 if features <= WIDE else 63,  # many columns say much the same: coarser is faster and no worse
     }
 
 

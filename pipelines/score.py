@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from configs.errors import ConfigError, LeadscoreError, NotFitToPublish
 from configs.schema import Project
@@ -20,9 +21,9 @@ from models.scorer import Scorer
 from pipelines.driver import Driver, clock
 from pipelines.rows import Snapshot, snapshot
 from pipelines.version import code_version
+from pipelines.workspace import workspace
 from serve.checks import check
 from serve.export import export
-from serve.lock import hold
 from serve.scoring import score, stamped, with_history
 from serve.store import Run, Store
 
@@ -50,7 +51,9 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     the table, but the CRM's file stays the newest. Raises NotFitToPublish where no target has a champion or a check
     refuses, and what reading raises; the ledger then says refused or failed, and nothing is published.
     """
-    with hold(project.root):
+    if not project.timed and as_of is None:
+        raise ConfigError("this data has no times", where="--as-of", mend="say as of when these scores are")
+    with workspace(project):
         store = Store(project.root / "scores.db")
         store.abandon(clock())
         champions = _champions(project)
@@ -63,7 +66,7 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
             driver.note(f"publishing {scores.num_rows:,} rows")
             driver.step(publish)(store, scores, run)
         path = driver.step(deliver)(store, project, run, form)
-        rows = {target: scores.filter(pa.compute.field("target") == target).num_rows for target in champions}
+        rows = {target: scores.filter(pc.field("target") == target).num_rows for target in champions}
         return Night(run.run_id, now.as_of, rows, path, scores)
 
 
@@ -75,6 +78,9 @@ def score_all(now: Snapshot, champions: dict[str, Version], store: Store, run_id
         driver.note(f"{target}: scoring with version {version.number}")
         names = {"project": project.project, "target": target, "model_version": str(version.number)}
         scorer = Scorer.load(registry.directory(version))
+        learnt = project.instant(scorer.meta["trained_as_of"])
+        if learnt > now.as_of:
+            driver.note(f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast")
         frame = score(now.dataset, now.project.target(target), scorer, now.as_of, names)
         frames[target] = with_history(frame, store.previous(project.project, target, now.as_of))
     check(frames)
@@ -98,7 +104,7 @@ def export_again(project: Project, as_of: str | None, form: str) -> Path:
 
     Raises ConfigError where nothing was published.
     """
-    with hold(project.root):
+    with workspace(project):
         store = Store(project.root / "scores.db")
         wanted = project.instant(as_of) if as_of else None
         run = store.last(project.project, wanted)

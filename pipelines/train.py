@@ -27,7 +27,7 @@ from models.training import Settings, Trained
 from pipelines.driver import Driver
 from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
 from pipelines.story import count_rows, figures, story
-from serve.lock import hold
+from pipelines.workspace import workspace
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def train(project: Project, as_of: str | None, targets: list[str], driver: Drive
     A target that fails does not keep the others from being trained: its error stands in its Training. Raises what
     reading the data raises, and WorkspaceBusy.
     """
-    with hold(project.root):
+    with workspace(project):
         driver.note("reading the sources")
         now = driver.step(snapshot)(project, as_of)
         registry = Registry(project.root, project.project)

@@ -270,6 +270,14 @@ def test_a_second_run_is_turned_away(run, tmp_path):
     assert code == 6 and "pid" in err
 
 
+def test_two_projects_cannot_share_a_workspace(run, tmp_path, monkeypatch):
+    tiny.write(tmp_path)
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "workspace" / "project.txt").write_text("other")
+    code, _, err = run("score", "company.yaml", "--as-of", tiny.END, "--direct")
+    assert code == 2 and "'other'" in err
+
+
 def test_help_is_light():
     """No heavy library is imported to print the help."""
     done = subprocess.run(

@@ -1,0 +1,35 @@
+"""The directory that one project's state lives in: one run at a time, and never two projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from configs.errors import ConfigError
+from configs.schema import Project
+from serve.lock import hold
+
+OWNER = "project.txt"
+
+
+@contextmanager
+def workspace(project: Project) -> Iterator[Path]:
+    """Hold a project's workspace and yield its directory.
+
+    Raises WorkspaceBusy while another run holds it, ConfigError if it belongs to another project: one that shares
+    LEADSCORE_WORKSPACE with it would take its export from the CRM.
+    """
+    with hold(project.root):
+        owner = project.root / OWNER
+        if not owner.exists():
+            owner.write_text(project.project, encoding="utf-8")
+        found = owner.read_text(encoding="utf-8")
+        if found != project.project:
+            raise ConfigError(
+                "the workspace belongs to another project",
+                where=str(owner),
+                found=f"{found!r}, not {project.project!r}",
+                mend="give each project a workspace of its own, in its YAML or by LEADSCORE_WORKSPACE",
+            )
+        yield project.root
