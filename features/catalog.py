@@ -173,7 +173,7 @@ class Catalog:
     def _decays(self, subject: str, scope: Scope) -> Iterator[Feature]:
         for half_life in self.half_lives:
             noun = _noun(subject, scope)
-            words = f"recent {noun} (half weight after {spelled(half_life)}): {{value}}"
+            words = f"{{value}} {noun} lately (older ones fade, by half every {spelled(half_life)})"
             meaning = Meaning(f"{scope}.{subject}", f"recent {noun}", "number", words, f"no recent {noun}")
             name = f"{_prefix(scope)}{self.slugs[subject]}_decay_{duration_label(half_life)}"
             yield Feature(name, "decay", meaning, scope, subject, half_life)

@@ -49,32 +49,30 @@ def nights(tmp_path_factory):
             leadscore(flow, c, "company.yaml", "--as-of", tiny.END, PREFECT_API_URL=api) for c in ("train", "score")
         ]
         runs["prefect"] = (flow, found)
-        yield runs, api
+        yield runs
 
 
 def test_both_drivers_give_the_same_figures_and_the_same_file(nights):
-    runs, _ = nights
-    (direct, (trained, _)), (flow, (flow_trained, _)) = runs["direct"], runs["prefect"]
+    (direct, (trained, _)), (flow, (flow_trained, _)) = nights["direct"], nights["prefect"]
     assert trained == flow_trained
     files = [(folder / "workspace/exports/current/scores.csv").read_bytes() for folder in (direct, flow)]
     assert files[0] == files[1]
 
 
 def test_the_ledger_and_mlflow_say_which_flow_it_was(nights):
-    runs, _ = nights
-    for driver, (folder, _) in runs.items():
+    for driver, (folder, _) in nights.items():
         with sqlite3.connect(folder / "workspace/scores.db") as db:
             found = db.execute("select driver, flow_run_id from score_runs").fetchall()
         assert [row[0] for row in found] == [driver]
         assert (found[0][1] is None) == (driver == "direct")
     from models.registry import Registry
 
-    version = Registry(runs["prefect"][0] / "workspace", "tiny").champion("buy")
+    version = Registry(nights["prefect"][0] / "workspace", "tiny").champion("buy")
     assert version.tags["driver"] == "prefect" and version.tags["prefect.flow_run_id"]
 
 
-def test_the_server_shows_flows_tasks_and_a_summary(nights):
-    _, api = nights
+@pytest.mark.usefixtures("nights")
+def test_the_server_shows_flows_tasks_and_a_summary():
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
