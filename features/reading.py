@@ -10,7 +10,6 @@ import difflib
 import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -78,15 +77,9 @@ class RawRows:
         return bad
 
 
-@cache
-def _engine() -> duckdb.DuckDBPyConnection:
-    """Open one engine in memory a process: that takes 40 ms, a session of it nothing. Sessions share no tables."""
-    return duckdb.connect()
-
-
 def query(text: str, values: dict[str, object] | None = None, **tables: pa.Table) -> pa.Table:
     """Run one statement of DuckDB over Arrow tables, in UTC, and return an Arrow table."""
-    with _engine().cursor() as connection:
+    with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name, table in tables.items():
             connection.register(name, table)
