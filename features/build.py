@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +12,11 @@ import pyarrow.compute as pc
 from joblib import Parallel, delayed
 
 from configs.errors import DataError
-from features.catalog import Catalog, Feature
+from features.catalog import Catalog, Feature, Scope
 from features.contracts import EVENTS, US_PER_DAY, Dataset
 from features.journey import stage_now
 from features.spine import entity_codes, instants
-from features.windows import Blocks, History, look_back
+from features.windows import Blocks, History, Question, look_back
 
 ROWS_PER_SHARD = 50_000
 """Rows whose blocks are held at once by one worker: about half a gigabyte at 25 subjects."""
@@ -117,26 +118,49 @@ def _shard(
     cutoff: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Compute one shard's features of history, by name."""
-    columns: dict[str, np.ndarray] = {}
-    for scope, history, group in (("entity", histories[0], entity), ("account", histories[1], account)):
-        wanted = [f for f in catalog.features if f.scope == scope and not f.aggregate.startswith("stage")]
-        if wanted:
-            blocks = look_back(history, group, cutoff, *_shape(catalog))
-            columns |= {feature.name: _pick(blocks, catalog, feature) for feature in wanted}
+    columns = _history_columns(histories[0], "entity", catalog, entity, cutoff)
+    # Many entities of one account share a cutoff: look back from there once.
+    looked, back = _distinct(account, cutoff)
+    shared = _history_columns(histories[1], "account", catalog, account[looked], cutoff[looked])
+    columns |= {name: values[back] for name, values in shared.items()}
     if catalog.stages and catalog.types:
         rank = _codes(pa.chunked_array([pa.array(catalog.types, pa.string())]), catalog.stages)
         columns["stage_now"], columns["stage_age"] = stage_now(histories[0], entity, cutoff, rank)
     return columns
 
 
-def _shape(catalog: Catalog) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
-    in_us = [
-        [int(span.total_seconds() * 1_000_000) for span in spans] for spans in (catalog.windows, catalog.half_lives)
-    ]
-    return (
-        (len(catalog.types), len(catalog.channels)),
-        np.array(in_us[0], np.int64),
-        np.array(in_us[1], np.int64),
+def _distinct(account: np.ndarray, cutoff: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that stand for each different (account, cutoff), and for every row the place of its own."""
+    order = np.lexsort((cutoff, account))
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(account[order]) != 0) | (np.diff(cutoff[order]) != 0)
+    back = np.empty(len(order), np.int64)
+    back[order] = np.cumsum(new) - 1
+    return order[new], back
+
+
+def _history_columns(
+    history: History, scope: Scope, catalog: Catalog, group: np.ndarray, cutoff: np.ndarray
+) -> dict[str, np.ndarray]:
+    wanted = [f for f in catalog.features if f.scope == scope and not f.aggregate.startswith("stage")]
+    if not wanted:
+        return {}
+    blocks = look_back(history, group, cutoff, _question(catalog, wanted))
+    return {feature.name: _pick(blocks, catalog, feature) for feature in wanted}
+
+
+def _question(catalog: Catalog, wanted: list[Feature]) -> Question:
+    """Ask for what the wanted features need and no more."""
+    faded = {catalog.subjects.index(f.subject) for f in wanted if f.aggregate == "decay"}
+    summed = {f.subject for f in wanted if f.aggregate == "total"}
+    in_us = [[span // timedelta(microseconds=1) for span in spans] for spans in (catalog.windows, catalog.half_lives)]
+    return Question(
+        types=len(catalog.types),
+        channels=len(catalog.channels),
+        windows=np.array(in_us[0], np.int64),
+        half_lives=np.array(in_us[1], np.int64),
+        faded=max(faded, default=-1) + 1,
+        valued=np.array([subject in summed for subject in catalog.subjects]),
     )
 
 
@@ -145,23 +169,17 @@ def _pick(blocks: Blocks, catalog: Catalog, feature: Feature) -> np.ndarray:
     subject = catalog.subjects.index(feature.subject)
     window = catalog.windows.index(feature.span) if feature.span in catalog.windows else len(catalog.windows)
     match feature.aggregate:
-        case "count":
-            return blocks.count[:, subject, window].copy()
-        case "total":
-            return blocks.total[:, subject, window].copy()
-        case "age":
-            return blocks.age[:, subject].copy()
-        case "first":
-            return blocks.first[:, subject].copy()
+        case "count" | "total":
+            return getattr(blocks, feature.aggregate)[subject, window]
+        case "age" | "first":
+            return getattr(blocks, feature.aggregate)[subject]
+        case "active_days" | "people":
+            return getattr(blocks, feature.aggregate)[window]
         case "decay":
-            return blocks.decay[:, subject, catalog.half_lives.index(feature.span)].copy()
-        case "active_days":
-            return blocks.active_days[:, window].copy()
-        case "people":
-            return blocks.people[:, window].copy()
-    first = 1 if feature.aggregate == "types" else 1 + len(catalog.types)
-    last = 1 + len(catalog.types) if feature.aggregate == "types" else blocks.count.shape[1]
-    return (blocks.count[:, first:last, window] > 0).sum(axis=1).astype(np.float64)
+            return blocks.decay[subject, [span == feature.span for span in catalog.half_lives].index(True)]
+    types = slice(1, 1 + len(catalog.types))
+    channels = slice(1 + len(catalog.types), None)
+    return (blocks.count[types if feature.aggregate == "types" else channels, window] > 0).sum(axis=0).astype(float)
 
 
 def _assemble(
