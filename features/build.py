@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +14,40 @@ from joblib import Parallel, delayed
 
 from configs.errors import DataError
 from features.catalog import Catalog, Feature, Scope
-from features.contracts import EVENTS, US_PER_DAY, Dataset
+from features.contracts import US_PER_DAY, Dataset
+from features.history import Log, codes, grouped
 from features.journey import stage_now
 from features.spine import entity_codes, instants
-from features.windows import Blocks, History, Question, look_back
+from features.windows import Plan, look_back
 
 ROWS_PER_SHARD = 50_000
-"""Rows whose blocks are held at once by one worker: about half a gigabyte at 25 subjects."""
+"""Rows that one worker takes at a time: enough to keep it busy, few enough to show progress."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The spine's rows in the order of seats: where each one stands in the spine, its seat, account and cutoff."""
+
+    place: np.ndarray
+    seat: np.ndarray
+    account: np.ndarray
+    cutoff: np.ndarray
+
+    def part(self, begin: int, end: int) -> Rows:
+        """Return the rows ``[begin, end)``."""
+        return Rows(*(column[begin:end] for column in (self.place, self.seat, self.account, self.cutoff)))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The features of history: names, and one array (features, spine rows) that the shards fill."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+
+    def at(self, name: str) -> int:
+        """Return the row of ``values`` that holds a feature."""
+        return self.names.index(name)
 
 
 def build_features(
@@ -28,105 +56,78 @@ def build_features(
     catalog: Catalog,
     *,
     shards: int | None = None,
-    workers: int = 1,
+    workers: int = -1,
     progress: Callable[[int, int], None] | None = None,
 ) -> pa.Table:
     """Return the SPINE columns and then the catalogue's features, one row a spine row, in the spine's order.
 
     Numbers are float64 with NaN where there is none, categories strings with null. Features see only rows with
     ``available_at < cutoff``; attributes are as the leads source shows them. Shards are whole accounts, so neither
-    their number nor that of the workers changes a bit. Raises DataError for a spine row without a lead.
+    their number nor that of the workers (threads; -1 is one a core) changes a bit. Raises DataError for a spine row
+    without a lead.
     """
+    entity = _known_entities(dataset, spine)
+    log = Log.of(dataset, catalog)
+    rows = _in_seats(log, entity, instants(spine["cutoff"]))
+    names = tuple(feature.name for feature in catalog.features if feature.scope != "lead")
+    columns = Columns(names, np.empty((len(names), spine.num_rows)))
+    parts = _shards(rows, shards or -(-spine.num_rows // ROWS_PER_SHARD))
+    jobs = (delayed(_fill)(log, rows.part(*part), catalog, columns) for part in parts)
+    run = Parallel(n_jobs=workers if len(parts) > 1 else 1, prefer="threads", return_as="generator")
+    for done, _ in enumerate(run(jobs), 1):
+        if progress:
+            progress(done, len(parts))
+    return _assemble(dataset, spine, catalog, entity, columns)
+
+
+def _known_entities(dataset: Dataset, spine: pa.Table) -> np.ndarray:
     entity = entity_codes(spine["entity_id"], dataset.leads)
     if (entity < 0).any():
-        lost = spine["entity_id"].to_pylist()[int(np.argmin(entity))]
-        raise DataError(
-            "spine rows without a lead",
-            where="entity_id",
-            found=f"{int((entity < 0).sum())}, such as {lost!r}",
-        )
-    account = _account_codes(dataset.leads)
-    events = _Events(dataset, catalog, account)
-    shards = shards or max(1, -(-spine.num_rows // ROWS_PER_SHARD))
-    cutoff, shard = instants(spine["cutoff"]), account[entity] % shards
-    picks = [rows for rows in (np.flatnonzero(shard == number) for number in range(shards)) if len(rows)]
-    jobs = (
-        delayed(_shard)(
-            events.of(account % shards == shard[rows[0]]),
-            catalog,
-            entity[rows],
-            account[entity[rows]],
-            cutoff[rows],
-        )
-        for rows in picks
-    )
-    parts: list[dict[str, np.ndarray]] = []
-    for part in Parallel(n_jobs=workers, prefer="threads", return_as="generator")(jobs):
-        parts.append(part)
-        if progress:
-            progress(len(parts), len(picks))
-    back = np.argsort(np.concatenate(picks), kind="stable") if picks else np.empty(0, np.int64)
-    return _assemble(dataset, spine, catalog, entity, parts, back)
+        lost = spine["entity_id"][int(np.argmin(entity))].as_py()
+        found = f"{int((entity < 0).sum())}, such as {lost!r}"
+        raise DataError("spine rows without a lead", where="entity_id", found=found)
+    return entity
 
 
-def _account_codes(leads: pa.Table) -> np.ndarray:
-    """Return a number for each lead's account; a lead without one is an account of its own."""
-    known = pc.dictionary_encode(leads["account_id"].combine_chunks())
-    code = pc.fill_null(known.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    alone = code < 0
-    code[alone] = len(known.dictionary) + np.arange(alone.sum())
-    return code
+def _in_seats(log: Log, entity: np.ndarray, cutoff: np.ndarray) -> Rows:
+    seat = log.seat[entity]
+    place = grouped(seat, len(log.seat))
+    return Rows(place, seat[place], log.account[seat[place]], cutoff[place])
 
 
-class _Events:
-    """The event log as arrays, ordered by EVENTS' columns, from which shards are cut."""
-
-    def __init__(self, dataset: Dataset, catalog: Catalog, account: np.ndarray) -> None:
-        log = dataset.events.select(EVENTS.names)
-        self.entity = entity_codes(log["entity_id"], dataset.leads)
-        self.account, self.joined = account, instants(dataset.leads["available_at"])
-        self.time, self.available = instants(log["event_time"]), instants(log["available_at"])
-        self.kind = _codes(log["event_type"], catalog.types)
-        self.channel = _codes(log["channel"], catalog.channels)
-        self.value = pc.fill_null(log["value"], np.nan).to_numpy()
-
-    def of(self, wanted: np.ndarray) -> tuple[History, History]:
-        """Return the histories by entity and by account of the wanted entities' events."""
-        rows = np.flatnonzero(wanted[self.entity] & (self.entity >= 0))
-        by_entity = self._history(rows, self.entity[rows])
-        rows = rows[np.lexsort((rows, self.time[rows], self.account[self.entity[rows]]))]
-        by_account = self._history(rows, self.account[self.entity[rows]])
-        # Who belongs to the account is known from the lead row, so its events say nothing before that.
-        joined = np.maximum(by_account.available, self.joined[by_account.member])
-        return by_entity, replace(by_account, available=joined)
-
-    def _history(self, rows: np.ndarray, group: np.ndarray) -> History:
-        columns = (self.entity, self.time, self.available, self.kind, self.channel, self.value)
-        return History(group, *(column[rows] for column in columns))
+def _shards(rows: Rows, wanted: int) -> list[tuple[int, int]]:
+    """Cut the rows into about as many runs as wanted, between accounts."""
+    total = len(rows.account)
+    aims = [total * number // max(wanted, 1) for number in range(max(wanted, 1))]
+    edges = sorted({int(np.searchsorted(rows.account, rows.account[aim])) for aim in aims if aim < total} | {total})
+    return list(pairwise(edges))
 
 
-def _codes(column: pa.ChunkedArray, known: tuple[str, ...]) -> np.ndarray:
-    found = pc.index_in(column, value_set=pa.array(known, pa.string()))
-    return pc.fill_null(found, -1).to_numpy().astype(np.int64)
-
-
-def _shard(
-    histories: tuple[History, History],
-    catalog: Catalog,
-    entity: np.ndarray,
-    account: np.ndarray,
-    cutoff: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Compute one shard's features of history, by name."""
-    columns = _history_columns(histories[0], "entity", catalog, entity, cutoff)
-    # Many entities of one account share a cutoff: look back from there once.
-    looked, back = _distinct(account, cutoff)
-    shared = _history_columns(histories[1], "account", catalog, account[looked], cutoff[looked])
-    columns |= {name: values[back] for name, values in shared.items()}
+def _fill(log: Log, rows: Rows, catalog: Catalog, columns: Columns) -> None:
+    """Compute one shard's features of history."""
+    first = int(np.searchsorted(log.account, rows.account[0], "left"))
+    end = int(np.searchsorted(log.account, rows.account[-1], "right"))
+    own = log.by_entity(first, end)
+    look_back(own, rows.seat, rows.cutoff, _plan(catalog, "entity", columns), columns.values, rows.place)
     if catalog.stages and catalog.types:
-        rank = _codes(pa.chunked_array([pa.array(catalog.types, pa.string())]), catalog.stages)
-        columns["stage_now"], columns["stage_age"] = stage_now(histories[0], entity, cutoff, rank)
-    return columns
+        rank = codes(pa.chunked_array([pa.array(catalog.types, pa.string())]), catalog.stages)
+        stage, age = stage_now(own, rows.seat, rows.cutoff, rank)
+        columns.values[columns.at("stage_now"), rows.place] = stage
+        columns.values[columns.at("stage_age"), rows.place] = age
+    if catalog.accounts:
+        _fill_account(log, first, end, rows, catalog, columns)
+
+
+def _fill_account(log: Log, first: int, end: int, rows: Rows, catalog: Catalog, columns: Columns) -> None:
+    """Look back from each different (account, cutoff) once: many entities of one account share a cutoff."""
+    looked, back = _distinct(rows.account, rows.cutoff)
+    names = tuple(f.name for f in catalog.features if f.scope == "account")
+    shared = Columns(names, np.empty((len(names), len(looked))))
+    plan = _plan(catalog, "account", shared)
+    events = log.by_account(first, end)
+    look_back(events, rows.account[looked], rows.cutoff[looked], plan, shared.values, np.arange(len(looked)))
+    for name, values in zip(names, shared.values, strict=True):
+        columns.values[columns.at(name), rows.place] = values[back]
 
 
 def _distinct(account: np.ndarray, cutoff: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,86 +140,57 @@ def _distinct(account: np.ndarray, cutoff: np.ndarray) -> tuple[np.ndarray, np.n
     return order[new], back
 
 
-def _history_columns(
-    history: History, scope: Scope, catalog: Catalog, group: np.ndarray, cutoff: np.ndarray
-) -> dict[str, np.ndarray]:
-    wanted = [f for f in catalog.features if f.scope == scope and not f.aggregate.startswith("stage")]
-    if not wanted:
-        return {}
-    blocks = look_back(history, group, cutoff, _question(catalog, wanted))
-    return {feature.name: _pick(blocks, catalog, feature) for feature in wanted}
+def _plan(catalog: Catalog, scope: Scope, columns: Columns) -> Plan:
+    """Say which column each feature of a scope goes to."""
+    subjects, spans = len(catalog.subjects), len(catalog.windows) + 1
+    shapes = {"count": (subjects, spans), "total": (subjects, spans), "age": (subjects,), "first": (subjects,)}
+    shapes |= {"decay": (subjects, len(catalog.half_lives))}
+    shapes |= {name: (spans,) for name in ("active_days", "people", "kinds", "ways")}
+    maps = {name: np.full(shape, -1, np.int64) for name, shape in shapes.items()}
+    for feature in catalog.features:
+        if feature.scope == scope and feature.aggregate in maps:
+            maps[feature.aggregate][_index(catalog, feature)] = columns.at(feature.name)
+    windows, half_lives = (_microseconds(spans) for spans in (catalog.windows, catalog.half_lives))
+    return Plan(types=len(catalog.types), windows=windows, half_lives=half_lives, **maps)
 
 
-def _question(catalog: Catalog, wanted: list[Feature]) -> Question:
-    """Ask for what the wanted features need and no more."""
-    faded = {catalog.subjects.index(f.subject) for f in wanted if f.aggregate == "decay"}
-    summed = {f.subject for f in wanted if f.aggregate == "total"}
-    in_us = [[span // timedelta(microseconds=1) for span in spans] for spans in (catalog.windows, catalog.half_lives)]
-    return Question(
-        types=len(catalog.types),
-        channels=len(catalog.channels),
-        windows=np.array(in_us[0], np.int64),
-        half_lives=np.array(in_us[1], np.int64),
-        faded=max(faded, default=-1) + 1,
-        valued=np.array([subject in summed for subject in catalog.subjects]),
-    )
-
-
-def _pick(blocks: Blocks, catalog: Catalog, feature: Feature) -> np.ndarray:
-    """Take one feature's column out of the blocks."""
+def _index(catalog: Catalog, feature: Feature) -> tuple[int, ...]:
+    """Return a feature's place in the plan of its aggregate."""
     subject = catalog.subjects.index(feature.subject)
-    window = catalog.windows.index(feature.span) if feature.span in catalog.windows else len(catalog.windows)
-    match feature.aggregate:
-        case "count" | "total":
-            return getattr(blocks, feature.aggregate)[subject, window]
-        case "age" | "first":
-            return getattr(blocks, feature.aggregate)[subject]
-        case "active_days" | "people":
-            return getattr(blocks, feature.aggregate)[window]
-        case "decay":
-            return blocks.decay[subject, [span == feature.span for span in catalog.half_lives].index(True)]
-    types = slice(1, 1 + len(catalog.types))
-    channels = slice(1 + len(catalog.types), None)
-    return (blocks.count[types if feature.aggregate == "types" else channels, window] > 0).sum(axis=0).astype(float)
+    if feature.aggregate in ("age", "first"):
+        return (subject,)
+    spans = catalog.half_lives if feature.aggregate == "decay" else (*catalog.windows, None)
+    span = [length == feature.span for length in spans].index(True)
+    return (subject, span) if feature.aggregate in ("count", "total", "decay") else (span,)
 
 
-def _assemble(
-    dataset: Dataset,
-    spine: pa.Table,
-    catalog: Catalog,
-    entity: np.ndarray,
-    parts: list[dict[str, np.ndarray]],
-    back: np.ndarray,
-) -> pa.Table:
-    columns = {name: spine[name] for name in ("entity_id", "cutoff")}
+def _microseconds(spans: tuple[timedelta, ...]) -> np.ndarray:
+    return np.array([span // timedelta(microseconds=1) for span in spans], np.int64)
+
+
+def _assemble(dataset: Dataset, spine: pa.Table, catalog: Catalog, entity: np.ndarray, columns: Columns) -> pa.Table:
+    table = {name: spine[name] for name in ("entity_id", "cutoff")}
     for feature in catalog.features:
         if feature.scope == "lead":
-            columns[feature.name] = _lead_column(dataset, feature, entity, spine)
-            continue
-        values = np.concatenate([part[feature.name] for part in parts])[back] if parts else np.empty(0)
-        columns[feature.name] = _stage_names(catalog, values) if feature.aggregate == "stage_now" else pa.array(values)
-    return pa.table(columns)
+            table[feature.name] = _lead_column(dataset, feature, entity, spine)
+        else:
+            values = columns.values[columns.at(feature.name)]
+            table[feature.name] = _stage_names(catalog, values) if feature.category else pa.array(values)
+    return pa.table(table)
 
 
-def _stage_names(catalog: Catalog, codes: np.ndarray) -> pa.Array:
-    return pa.array(catalog.stages, pa.string()).take(pa.array(codes.astype(np.int64), mask=codes < 0))
+def _stage_names(catalog: Catalog, stage: np.ndarray) -> pa.Array:
+    return pa.array(catalog.stages, pa.string()).take(pa.array(stage.astype(np.int64), mask=stage < 0))
 
 
 def _lead_column(dataset: Dataset, feature: Feature, entity: np.ndarray, spine: pa.Table) -> pa.Array:
     if feature.aggregate == "created_age":
         return pa.array((instants(spine["cutoff"]) - instants(dataset.leads["created_at"])[entity]) / US_PER_DAY)
     if feature.subject not in dataset.leads.column_names:
-        raise DataError(
-            "attribute is gone from the leads source",
-            where=feature.subject,
-            mend="restore it, or train again",
-        )
+        mend = "restore the column, or train again"
+        raise DataError("attribute is gone from the leads source", where=feature.subject, mend=mend)
     wanted = pa.string() if feature.category else pa.float64()
     try:
-        return _cast(dataset.leads[feature.subject], wanted).take(pa.array(entity)).combine_chunks()
+        return pc.cast(dataset.leads[feature.subject], wanted).take(pa.array(entity)).combine_chunks()
     except pa.ArrowInvalid as error:
         raise DataError("attribute was a number and is text now", where=feature.subject, found=str(error)) from error
-
-
-def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    return column if column.type == wanted else pc.cast(column, wanted)

@@ -119,8 +119,8 @@ class Catalog:
         for subject in (*(TYPE + name for name in self.valued), *(["any"] if self.valued else [])):
             yield from self._spanned("total", "sum_value", subject, "entity")
         yield self._plain("first", "any", "days")
-        yield from self._spanned("types", "distinct_type", "any", "entity")
-        yield from self._spanned("channels", "distinct_channel", "any", "entity")
+        yield from self._spanned("kinds", "distinct_type", "any", "entity")
+        yield from self._spanned("ways", "distinct_channel", "any", "entity")
         yield from self._spanned("active_days", "days_active", "any", "entity")
 
     def _group(self) -> Iterator[Feature]:
@@ -230,8 +230,8 @@ def _wording(aggregate: str, subject: str, scope: Scope, when: str) -> tuple[str
     what = {
         "count": _noun(subject, scope),
         "total": f"total value of {_noun(subject, scope)}",
-        "types": "different kinds of events",
-        "channels": "different channels",
+        "kinds": "different kinds of events",
+        "ways": "different channels",
         "active_days": "active days",
         "people": "active people of the account",
     }[aggregate]

@@ -34,31 +34,19 @@ class History:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What to look for. Subjects are: any event, then each event type, then each channel.
+class Plan:
+    """Which column each figure goes to, -1 for none.
 
-    ``windows`` (ascending) and ``half_lives`` are int64 microseconds. The first ``faded`` subjects get fading counts,
-    and sums are taken where ``valued`` (one bool a subject) says so.
+    Subjects are: any event, then each of ``types`` event types, then each channel. ``windows`` (ascending) and
+    ``half_lives`` are int64 microseconds; the window after the last is all of history. ``count`` and ``total`` are
+    (subjects, windows + 1), ``age`` and ``first`` (subjects,): days since the last and the first event, NaN if none;
+    ``decay`` (subjects, half-lives); the rest (windows + 1,): ``active_days``, 24-hour periods back from the cutoff
+    with an event, ``people``, distinct members, and ``kinds`` and ``ways``, distinct event types and channels.
     """
 
     types: int
-    channels: int
     windows: np.ndarray
     half_lives: np.ndarray
-    faded: int
-    valued: np.ndarray
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """What the kernel saw; the last axis is the row, so that each feature is contiguous.
-
-    ``count`` and ``total`` are (subjects, windows + 1, rows), the last window being all of history; ``age`` and
-    ``first`` (subjects, rows) days since the last and the first event, NaN if none; ``decay`` (faded subjects,
-    half-lives, rows); ``active_days`` and ``people`` (windows + 1, rows): 24-hour periods back from the cutoff with an
-    event, and distinct members.
-    """
-
     count: np.ndarray
     total: np.ndarray
     age: np.ndarray
@@ -66,51 +54,49 @@ class Blocks:
     decay: np.ndarray
     active_days: np.ndarray
     people: np.ndarray
+    kinds: np.ndarray
+    ways: np.ndarray
 
 
-def look_back(history: History, group: np.ndarray, cutoff: np.ndarray, question: Question) -> Blocks:
-    """Look back from each (group, cutoff), seeing events with ``available < cutoff`` only.
+def look_back(
+    history: History, group: np.ndarray, cutoff: np.ndarray, plan: Plan, out: np.ndarray, place: np.ndarray
+) -> None:
+    """Look back from each (group, cutoff) and write its features into ``out[column, place]`` as ``plan`` says.
 
-    A window w holds event times in ``[cutoff - w, cutoff)``. An event of age a adds ``2 ** (-a / h)`` to the fading
-    count of half-life h. Sums run over History's order from the newest event, window by window.
+    Events are seen if ``available < cutoff``. A window w holds event times in ``[cutoff - w, cutoff)``. An event of age
+    a adds ``2 ** (-a / h)`` to the fading count of half-life h. Sums run over History's order from the newest event,
+    window by window.
     """
-    rows, size, spans = len(group), 1 + question.types + question.channels, len(question.windows) + 1
-    blocks = Blocks(
-        count=np.empty((size, spans, rows)),
-        total=np.empty((size if question.valued.any() else 0, spans, rows)),
-        age=np.empty((size, rows)),
-        first=np.empty((size, rows)),
-        decay=np.empty((question.faded, len(question.half_lives), rows)),
-        active_days=np.empty((spans, rows)),
-        people=np.empty((spans, rows)),
-    )
     _walk(
         (history.time, history.available, history.kind, history.channel, history.member, history.value),
-        (np.searchsorted(history.group, group, "left"), np.searchsorted(history.group, group, "right"), cutoff),
-        (question.types, question.faded, question.half_lives, question.valued),
-        np.append(question.windows, np.iinfo(np.int64).max),
+        (np.searchsorted(history.group, group, "left"), np.searchsorted(history.group, group, "right"), cutoff, place),
+        (plan.types, np.append(plan.windows, np.iinfo(np.int64).max), plan.half_lives),
+        (plan.count, plan.total, plan.age, plan.first, plan.decay),
+        (plan.active_days, plan.people, plan.kinds, plan.ways),
         np.full(int(history.member.max(initial=-1)) + 1, -1),
-        (blocks.count, blocks.total, blocks.age, blocks.first, blocks.decay, blocks.active_days, blocks.people),
+        out,
     )
-    return blocks
 
 
 @nb.njit(cache=True, nogil=True)
-def _walk(events: tuple, rows: tuple, asked: tuple, edges: np.ndarray, seen: np.ndarray, blocks: tuple) -> None:
+def _walk(
+    events: tuple, rows: tuple, asked: tuple, per_subject: tuple, overall: tuple, seen: np.ndarray, out: np.ndarray
+) -> None:
     """Walk each row's events from the newest before the cutoff to the oldest.
 
     An event is put into the narrowest window that reaches it; the windows are nested, so adding up from the narrowest
     gives them all.
     """
     time, available, kind, channel, member, value = events
-    starts, ends, cutoffs = rows
-    types, faded, half_lives, _ = asked
-    size, spans = blocks[0].shape[0], len(edges)
+    starts, ends, cutoffs, places = rows
+    types, edges, half_lives = asked
+    size, spans = per_subject[0].shape[0], len(edges)
+    summed, faded = _any_asked(per_subject[1]), _any_asked(per_subject[4])
     counts, totals = np.zeros((size, spans), np.int64), np.zeros((size, spans))
     last, first = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    gathered = (counts, totals, last, first, np.zeros((faded, len(half_lives))))
+    gathered = (counts, totals, last, first, np.zeros((size, len(half_lives))))
     days, people = np.zeros(spans, np.int64), np.zeros(spans, np.int64)
-    subjects = np.zeros(3, np.int64)
+    subjects, fading = np.zeros(3, np.int64), np.zeros(len(half_lives))
     for row in range(len(cutoffs)):
         cutoff, latest_day, window = cutoffs[row], np.int64(-1), 0
         event = starts[row] + np.searchsorted(time[starts[row] : ends[row]], cutoff) - 1
@@ -119,8 +105,10 @@ def _walk(events: tuple, rows: tuple, asked: tuple, edges: np.ndarray, seen: np.
                 back = cutoff - time[event]
                 while back > edges[window]:
                     window += 1
-                for place in range(_subjects(kind[event], channel[event], types, subjects)):
-                    _gather(subjects[place], window, back, value[event], asked, gathered)
+                for k in range(len(half_lives)):
+                    fading[k] = 2.0 ** (-back / half_lives[k])
+                for index in range(_subjects(kind[event], channel[event], types, subjects)):
+                    _gather(subjects[index], window, back, value[event], fading, summed, faded, gathered)
                 if seen[member[event]] != row:
                     seen[member[event]] = row
                     people[window] += 1
@@ -129,7 +117,18 @@ def _walk(events: tuple, rows: tuple, asked: tuple, edges: np.ndarray, seen: np.
                     latest_day = day
                     days[window] += 1
             event -= 1
-        _write_out(row, gathered, days, people, blocks)
+        _write_overall(counts, types, days, people, overall, out, places[row])
+        _write_subjects(gathered, per_subject, out, places[row])
+
+
+@nb.njit(cache=True, nogil=True)
+def _any_asked(columns: np.ndarray) -> np.ndarray:
+    """Say for each subject whether any of its columns is wanted."""
+    found = np.zeros(columns.shape[0], np.bool_)
+    for subject in range(columns.shape[0]):
+        for index in range(columns.shape[1]):
+            found[subject] |= columns[subject, index] >= 0
+    return found
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -146,42 +145,86 @@ def _subjects(kind: int, channel: int, types: int, subjects: np.ndarray) -> int:
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _gather(subject: int, window: int, back: int, value: float, asked: tuple, gathered: tuple) -> None:
+def _gather(
+    subject: int,
+    window: int,
+    back: int,
+    value: float,
+    fading: np.ndarray,
+    summed: np.ndarray,
+    faded: np.ndarray,
+    gathered: tuple,
+) -> None:
     """Add one event to what was gathered of a subject; ``window`` is the narrowest that reaches it."""
-    _, faded, half_lives, valued = asked
     counts, totals, last, first, decays = gathered
     counts[subject, window] += 1
-    if valued[subject] and not np.isnan(value):
+    if summed[subject] and not np.isnan(value):
         totals[subject, window] += value
     if last[subject] == 0:  # an event lies at least a microsecond back, so 0 means none yet
         last[subject] = back
     first[subject] = back
-    if subject < faded:
-        for k in range(len(half_lives)):
-            decays[subject, k] += 2.0 ** (-back / half_lives[k])
+    if faded[subject]:
+        for k in range(len(fading)):
+            decays[subject, k] += fading[k]
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _write_out(row: int, gathered: tuple, days: np.ndarray, people: np.ndarray, blocks: tuple) -> None:
-    """Add the nested windows up into a row's place in the blocks, and clear what was gathered."""
+def _write_subjects(gathered: tuple, columns: tuple, out: np.ndarray, place: int) -> None:
+    """Write each subject's figures, adding the nested windows up, and clear them for the next row."""
     counts, totals, last, first, decays = gathered
-    count, total, age, earliest, decay, active_days, persons = blocks
+    count, total, age, earliest, decay = columns
     for subject in range(counts.shape[0]):
         number, amount = 0, 0.0
         for window in range(counts.shape[1]):
             number += counts[subject, window]
-            count[subject, window, row] = number
-            if total.shape[0] > 0:
-                amount += totals[subject, window]
-                total[subject, window, row] = amount
-        age[subject, row] = last[subject] / US_PER_DAY if last[subject] else np.nan
-        earliest[subject, row] = first[subject] / US_PER_DAY if last[subject] else np.nan
+            amount += totals[subject, window]
+            _put(out, count[subject, window], place, number)
+            _put(out, total[subject, window], place, amount)
+        _put(out, age[subject], place, last[subject] / US_PER_DAY if last[subject] else np.nan)
+        _put(out, earliest[subject], place, first[subject] / US_PER_DAY if last[subject] else np.nan)
+        for k in range(decays.shape[1]):
+            _put(out, decay[subject, k], place, decays[subject, k])
+    counts[:], totals[:], last[:], first[:], decays[:] = 0, 0.0, 0, 0, 0.0
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _write_overall(
+    counts: np.ndarray,
+    types: int,
+    days: np.ndarray,
+    people: np.ndarray,
+    columns: tuple,
+    out: np.ndarray,
+    place: int,
+) -> None:
+    """Write the figures that are not of one subject, and clear them for the next row."""
+    active_days, persons, kinds, ways = columns
     active, acting = 0, 0
     for window in range(len(days)):
         active += days[window]
         acting += people[window]
-        active_days[window, row], persons[window, row] = active, acting
-    for subject in range(decays.shape[0]):
-        for k in range(decays.shape[1]):
-            decay[subject, k, row] = decays[subject, k]
-    counts[:], totals[:], last[:], first[:], decays[:], days[:], people[:] = 0, 0.0, 0, 0, 0.0, 0, 0
+        _put(out, active_days[window], place, active)
+        _put(out, persons[window], place, acting)
+        if kinds[window] >= 0:
+            out[kinds[window], place] = _distinct(counts, 1, 1 + types, window)
+        if ways[window] >= 0:
+            out[ways[window], place] = _distinct(counts, 1 + types, counts.shape[0], window)
+    days[:], people[:] = 0, 0
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _put(out: np.ndarray, column: int, place: int, figure: float) -> None:
+    if column >= 0:
+        out[column, place] = figure
+
+
+@nb.njit(cache=True, nogil=True)
+def _distinct(counts: np.ndarray, start: int, end: int, widest: int) -> int:
+    """Count the subjects that occurred in a window or a narrower one."""
+    found = 0
+    for subject in range(start, end):
+        for window in range(widest + 1):
+            if counts[subject, window] > 0:
+                found += 1
+                break
+    return found

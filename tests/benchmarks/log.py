@@ -65,5 +65,3 @@ def every(leads, instants):
     ids = names(np.arange(leads))
     cutoff = pa.array(np.repeat(instants, leads)).cast(INSTANT)
     return pa.table({"entity_id": pa.concat_arrays([ids] * len(instants)), "cutoff": cutoff})
-
-

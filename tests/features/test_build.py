@@ -69,13 +69,13 @@ def definition(feature):
         "total": ("sum(value)", 0),
         "age": ("min(back)", "'nan'::double"),
         "first": ("max(back)", "'nan'::double"),
-        "types": ("count(distinct event_type)", 0),
-        "channels": ("count(distinct channel)", 0),
+        "kinds": ("count(distinct event_type)", 0),
+        "ways": ("count(distinct channel)", 0),
         "active_days": (f"count(distinct (back - 1) // {DAY})", 0),
         "people": ("count(distinct member)", 0),
         "decay": (f"sum(power(2, -back / {span}::double))", 0),
     }[feature.aggregate]
-    known = {"types": " and event_type in ('call', 'visit', 'won')"}.get(feature.aggregate, "")
+    known = {"kinds": " and event_type in ('call', 'visit', 'won')"}.get(feature.aggregate, "")
     unit = DAY if feature.aggregate in ("age", "first") else 1
     return f'coalesce({select} filter ({where}{known}) / {unit}::double, {otherwise})::double as "{feature.name}"'
 
