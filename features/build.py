@@ -18,7 +18,7 @@ from features.contracts import US_PER_DAY, Dataset
 from features.history import Log, codes, grouped
 from features.journey import stage_now
 from features.spine import entity_codes, instants
-from features.windows import Plan, look_back
+from features.windows import OVERALL, Plan, look_back, slot
 
 ROWS_PER_SHARD = 50_000
 """Rows that one worker takes at a time: enough to keep it busy, few enough to show progress."""
@@ -34,8 +34,9 @@ class Rows:
     cutoff: np.ndarray
 
     def part(self, begin: int, end: int) -> Rows:
-        """Return the rows ``[begin, end)``."""
-        return Rows(*(column[begin:end] for column in (self.place, self.seat, self.account, self.cutoff)))
+        """Return the rows ``[begin, end)`` in the order of their places, so that each column is written in order."""
+        order = begin + np.argsort(self.place[begin:end], kind="stable")
+        return Rows(self.place[order], self.seat[order], self.account[order], self.cutoff[order])
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ def _shards(rows: Rows, wanted: int) -> list[tuple[int, int]]:
 
 def _fill(log: Log, rows: Rows, catalog: Catalog, columns: Columns) -> None:
     """Compute one shard's features of history."""
-    first = int(np.searchsorted(log.account, rows.account[0], "left"))
-    end = int(np.searchsorted(log.account, rows.account[-1], "right"))
+    first = int(np.searchsorted(log.account, rows.account.min(), "left"))
+    end = int(np.searchsorted(log.account, rows.account.max(), "right"))
     own = log.by_entity(first, end)
     look_back(own, rows.seat, rows.cutoff, _plan(catalog, "entity", columns), columns.values, rows.place)
     if catalog.stages and catalog.types:
@@ -142,26 +143,27 @@ def _distinct(account: np.ndarray, cutoff: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _plan(catalog: Catalog, scope: Scope, columns: Columns) -> Plan:
     """Say which column each feature of a scope goes to."""
-    subjects, spans = len(catalog.subjects), len(catalog.windows) + 1
-    shapes = {"count": (subjects, spans), "total": (subjects, spans), "age": (subjects,), "first": (subjects,)}
-    shapes |= {"decay": (subjects, len(catalog.half_lives))}
-    shapes |= {name: (spans,) for name in ("active_days", "people", "kinds", "ways")}
-    maps = {name: np.full(shape, -1, np.int64) for name, shape in shapes.items()}
+    spans = len(catalog.windows) + 1
+    subject = np.full((len(catalog.subjects), slot("decay", spans, len(catalog.half_lives))), -1, np.int64)
+    overall = np.full((len(OVERALL), spans), -1, np.int64)
     for feature in catalog.features:
-        if feature.scope == scope and feature.aggregate in maps:
-            maps[feature.aggregate][_index(catalog, feature)] = columns.at(feature.name)
+        if feature.scope != scope or feature.category or feature.aggregate == "stage_age":
+            continue
+        index, column = _span(catalog, feature), columns.at(feature.name)
+        if feature.aggregate in OVERALL:
+            overall[OVERALL.index(feature.aggregate), index] = column
+        else:
+            subject[catalog.subjects.index(feature.subject), slot(feature.aggregate, spans, index)] = column
     windows, half_lives = (_microseconds(spans) for spans in (catalog.windows, catalog.half_lives))
-    return Plan(types=len(catalog.types), windows=windows, half_lives=half_lives, **maps)
+    return Plan(len(catalog.types), windows, half_lives, subject, overall)
 
 
-def _index(catalog: Catalog, feature: Feature) -> tuple[int, ...]:
-    """Return a feature's place in the plan of its aggregate."""
-    subject = catalog.subjects.index(feature.subject)
+def _span(catalog: Catalog, feature: Feature) -> int:
+    """Return the place of a feature's window or half-life among the catalogue's; 0 for an age, which has none."""
     if feature.aggregate in ("age", "first"):
-        return (subject,)
+        return 0
     spans = catalog.half_lives if feature.aggregate == "decay" else (*catalog.windows, None)
-    span = [length == feature.span for length in spans].index(True)
-    return (subject, span) if feature.aggregate in ("count", "total", "decay") else (span,)
+    return [length == feature.span for length in spans].index(True)
 
 
 def _microseconds(spans: tuple[timedelta, ...]) -> np.ndarray:

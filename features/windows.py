@@ -38,24 +38,29 @@ class Plan:
     """Which column each figure goes to, -1 for none.
 
     Subjects are: any event, then each of ``types`` event types, then each channel. ``windows`` (ascending) and
-    ``half_lives`` are int64 microseconds; the window after the last is all of history. ``count`` and ``total`` are
-    (subjects, windows + 1), ``age`` and ``first`` (subjects,): days since the last and the first event, NaN if none;
-    ``decay`` (subjects, half-lives); the rest (windows + 1,): ``active_days``, 24-hour periods back from the cutoff
-    with an event, ``people``, distinct members, and ``kinds`` and ``ways``, distinct event types and channels.
+    ``half_lives`` are int64 microseconds; the window after the last is all of history. ``subject`` is (subjects,
+    slots), see ``slot``; ``overall`` is (4, windows + 1): OVERALL in each window.
     """
 
     types: int
     windows: np.ndarray
     half_lives: np.ndarray
-    count: np.ndarray
-    total: np.ndarray
-    age: np.ndarray
-    first: np.ndarray
-    decay: np.ndarray
-    active_days: np.ndarray
-    people: np.ndarray
-    kinds: np.ndarray
-    ways: np.ndarray
+    subject: np.ndarray
+    overall: np.ndarray
+
+
+OVERALL = ("active_days", "people", "kinds", "ways")
+"""24-hour periods back from the cutoff with an event, distinct members, distinct event types, distinct channels."""
+
+
+def slot(aggregate: str, spans: int, index: int = 0) -> int:
+    """Return where a figure of one subject stands among ``2 * spans + 2 + half-lives`` slots.
+
+    ``count`` and ``total`` have one slot a window (``index``), ``age`` and ``first`` one each, in days since the last
+    and the first event, ``decay`` one a half-life (``index``).
+    """
+    begin = {"count": 0, "total": spans, "age": 2 * spans, "first": 2 * spans + 1, "decay": 2 * spans + 2}
+    return begin[aggregate] + index
 
 
 def look_back(
@@ -65,14 +70,19 @@ def look_back(
 
     Events are seen if ``available < cutoff``. A window w holds event times in ``[cutoff - w, cutoff)``. An event of age
     a adds ``2 ** (-a / h)`` to the fading count of half-life h. Sums run over History's order from the newest event,
-    window by window.
+    window by window. Ages are NaN where there is no event.
     """
+    spans = len(plan.windows) + 1
     _walk(
         (history.time, history.available, history.kind, history.channel, history.member, history.value),
         (np.searchsorted(history.group, group, "left"), np.searchsorted(history.group, group, "right"), cutoff, place),
         (plan.types, np.append(plan.windows, np.iinfo(np.int64).max), plan.half_lives),
-        (plan.count, plan.total, plan.age, plan.first, plan.decay),
-        (plan.active_days, plan.people, plan.kinds, plan.ways),
+        (
+            plan.subject[:, spans : 2 * spans].max(axis=1) >= 0,
+            plan.subject[:, 2 * spans + 2 :].max(axis=1, initial=-1) >= 0,
+        ),
+        plan.subject,
+        plan.overall,
         np.full(int(history.member.max(initial=-1)) + 1, -1),
         out,
     )
@@ -80,23 +90,27 @@ def look_back(
 
 @nb.njit(cache=True, nogil=True)
 def _walk(
-    events: tuple, rows: tuple, asked: tuple, per_subject: tuple, overall: tuple, seen: np.ndarray, out: np.ndarray
+    events: tuple,
+    rows: tuple,
+    asked: tuple,
+    wanted: tuple,
+    columns: np.ndarray,
+    overall: np.ndarray,
+    seen: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     """Walk each row's events from the newest before the cutoff to the oldest.
 
     An event is put into the narrowest window that reaches it; the windows are nested, so adding up from the narrowest
-    gives them all.
+    gives them all. What is gathered lies in one array, since each further one would be counted at every event.
     """
     time, available, kind, channel, member, value = events
     starts, ends, cutoffs, places = rows
     types, edges, half_lives = asked
-    size, spans = per_subject[0].shape[0], len(edges)
-    summed, faded = _any_asked(per_subject[1]), _any_asked(per_subject[4])
-    counts, totals = np.zeros((size, spans), np.int64), np.zeros((size, spans))
-    last, first = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    gathered = (counts, totals, last, first, np.zeros((size, len(half_lives))))
-    days, people = np.zeros(spans, np.int64), np.zeros(spans, np.int64)
-    subjects, fading = np.zeros(3, np.int64), np.zeros(len(half_lives))
+    summed, faded = wanted
+    spans = len(edges)
+    state, sums = np.zeros(columns.shape), np.zeros((2, spans))
+    fading = np.zeros(len(half_lives))
     for row in range(len(cutoffs)):
         cutoff, latest_day, window = cutoffs[row], np.int64(-1), 0
         event = starts[row] + np.searchsorted(time[starts[row] : ends[row]], cutoff) - 1
@@ -107,124 +121,82 @@ def _walk(
                     window += 1
                 for k in range(len(half_lives)):
                     fading[k] = 2.0 ** (-back / half_lives[k])
-                for index in range(_subjects(kind[event], channel[event], types, subjects)):
-                    _gather(subjects[index], window, back, value[event], fading, summed, faded, gathered)
-                if seen[member[event]] != row:
-                    seen[member[event]] = row
-                    people[window] += 1
+                for part in range(3):
+                    subject = _subject(part, kind[event], channel[event], types)
+                    if subject >= 0:
+                        _gather(state[subject], window, spans, back)
+                        _add(state[subject], window, spans, value[event], summed[subject], faded[subject], fading)
                 day = (back - 1) // US_PER_DAY  # a window of d days holds exactly the periods 0 .. d - 1
                 if day != latest_day:
                     latest_day = day
-                    days[window] += 1
+                    sums[0, window] += 1
+                if seen[member[event]] != row:
+                    seen[member[event]] = row
+                    sums[1, window] += 1
             event -= 1
-        _write_overall(counts, types, days, people, overall, out, places[row])
-        _write_subjects(gathered, per_subject, out, places[row])
-
-
-@nb.njit(cache=True, nogil=True)
-def _any_asked(columns: np.ndarray) -> np.ndarray:
-    """Say for each subject whether any of its columns is wanted."""
-    found = np.zeros(columns.shape[0], np.bool_)
-    for subject in range(columns.shape[0]):
-        for index in range(columns.shape[1]):
-            found[subject] |= columns[subject, index] >= 0
-    return found
+        _write_subjects(state, columns, spans, out, places[row])
+        _write_overall(state, types, sums, overall, out, places[row])
+        state[:] = 0.0
+        sums[:] = 0.0
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _subjects(kind: int, channel: int, types: int, subjects: np.ndarray) -> int:
-    """Put what an event counts as behind “any” (0) and return how many that are."""
-    found = 1
-    if kind >= 0:
-        subjects[found] = 1 + kind
-        found += 1
-    if channel >= 0:
-        subjects[found] = 1 + types + channel
-        found += 1
-    return found
+def _subject(part: int, kind: int, channel: int, types: int) -> int:
+    """Return what an event counts as, -1 for nothing: part 0 is any event, 1 its type, 2 its channel."""
+    if part == 0:
+        return 0
+    if part == 1:
+        return 1 + kind if kind >= 0 else -1
+    return 1 + types + channel if channel >= 0 else -1
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _gather(
-    subject: int,
-    window: int,
-    back: int,
-    value: float,
-    fading: np.ndarray,
-    summed: np.ndarray,
-    faded: np.ndarray,
-    gathered: tuple,
+def _gather(state: np.ndarray, window: int, spans: int, back: int) -> None:
+    """Count an event of a subject in the narrowest window that reaches it, and note its age in microseconds."""
+    state[window] += 1.0
+    if state[2 * spans] == 0.0:  # an event lies at least a microsecond back, so 0 means none yet
+        state[2 * spans] = back
+    state[2 * spans + 1] = back
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _add(
+    state: np.ndarray, window: int, spans: int, value: float, summed: bool, faded: bool, fading: np.ndarray
 ) -> None:
-    """Add one event to what was gathered of a subject; ``window`` is the narrowest that reaches it."""
-    counts, totals, last, first, decays = gathered
-    counts[subject, window] += 1
-    if summed[subject] and not np.isnan(value):
-        totals[subject, window] += value
-    if last[subject] == 0:  # an event lies at least a microsecond back, so 0 means none yet
-        last[subject] = back
-    first[subject] = back
-    if faded[subject]:
+    """Add an event's value and its faded weight, where they are asked for."""
+    if summed and not np.isnan(value):
+        state[spans + window] += value
+    if faded:
         for k in range(len(fading)):
-            decays[subject, k] += fading[k]
+            state[2 * spans + 2 + k] += fading[k]
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _write_subjects(gathered: tuple, columns: tuple, out: np.ndarray, place: int) -> None:
-    """Write each subject's figures, adding the nested windows up, and clear them for the next row."""
-    counts, totals, last, first, decays = gathered
-    count, total, age, earliest, decay = columns
-    for subject in range(counts.shape[0]):
-        number, amount = 0, 0.0
-        for window in range(counts.shape[1]):
-            number += counts[subject, window]
-            amount += totals[subject, window]
-            _put(out, count[subject, window], place, number)
-            _put(out, total[subject, window], place, amount)
-        _put(out, age[subject], place, last[subject] / US_PER_DAY if last[subject] else np.nan)
-        _put(out, earliest[subject], place, first[subject] / US_PER_DAY if last[subject] else np.nan)
-        for k in range(decays.shape[1]):
-            _put(out, decay[subject, k], place, decays[subject, k])
-    counts[:], totals[:], last[:], first[:], decays[:] = 0, 0.0, 0, 0, 0.0
+def _write_subjects(state: np.ndarray, columns: np.ndarray, spans: int, out: np.ndarray, place: int) -> None:
+    """Add the nested windows up, turn ages into days, and write what is wanted."""
+    for subject in range(columns.shape[0]):
+        for window in range(1, spans):
+            state[subject, window] += state[subject, window - 1]
+            state[subject, spans + window] += state[subject, spans + window - 1]
+        for age in range(2 * spans, 2 * spans + 2):
+            state[subject, age] = state[subject, age] / US_PER_DAY if state[subject, age] > 0 else np.nan
+        for index in range(columns.shape[1]):
+            if columns[subject, index] >= 0:
+                out[columns[subject, index], place] = state[subject, index]
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
 def _write_overall(
-    counts: np.ndarray,
-    types: int,
-    days: np.ndarray,
-    people: np.ndarray,
-    columns: tuple,
-    out: np.ndarray,
-    place: int,
+    state: np.ndarray, types: int, sums: np.ndarray, columns: np.ndarray, out: np.ndarray, place: int
 ) -> None:
-    """Write the figures that are not of one subject, and clear them for the next row."""
-    active_days, persons, kinds, ways = columns
-    active, acting = 0, 0
-    for window in range(len(days)):
-        active += days[window]
-        acting += people[window]
-        _put(out, active_days[window], place, active)
-        _put(out, persons[window], place, acting)
-        if kinds[window] >= 0:
-            out[kinds[window], place] = _distinct(counts, 1, 1 + types, window)
-        if ways[window] >= 0:
-            out[ways[window], place] = _distinct(counts, 1 + types, counts.shape[0], window)
-    days[:], people[:] = 0, 0
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _put(out: np.ndarray, column: int, place: int, figure: float) -> None:
-    if column >= 0:
-        out[column, place] = figure
-
-
-@nb.njit(cache=True, nogil=True)
-def _distinct(counts: np.ndarray, start: int, end: int, widest: int) -> int:
-    """Count the subjects that occurred in a window or a narrower one."""
-    found = 0
-    for subject in range(start, end):
-        for window in range(widest + 1):
-            if counts[subject, window] > 0:
-                found += 1
-                break
-    return found
+    """Write OVERALL; the counts in ``state`` are added up already."""
+    for window in range(sums.shape[1]):
+        for index in range(2):
+            if window:
+                sums[index, window] += sums[index, window - 1]
+            if columns[index, window] >= 0:
+                out[columns[index, window], place] = sums[index, window]
+        if columns[2, window] >= 0:
+            out[columns[2, window], place] = (state[1 : 1 + types, window] > 0).sum()
+        if columns[3, window] >= 0:
+            out[columns[3, window], place] = (state[1 + types :, window] > 0).sum()
