@@ -1,0 +1,111 @@
+"""A frame of scores against plain Python: rank, percentile, expected value, evidence, trend."""
+
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from configs.errors import DataError
+from configs.schema import Cutoffs, Evaluation, Target
+from features.build import build_features
+from features.catalog import Catalog
+from features.contracts import SCORES
+from features.labels import labels
+from features.spine import training_spine
+from models.scorer import Scorer
+from models.training import Settings, train
+from serve.scoring import score, stamped, with_history
+from tests.features.logs import START, of
+
+NAMES = {"project": "p", "target": "t", "model_version": "3"}
+TARGET = Target(outcome="won", horizon="5d", cutoffs=Cutoffs(every="4d"), amount="size")
+CATALOG = Catalog(types=("visit", "won"), attributes=(("size", "number"),), windows=(timedelta(days=7),))
+END = START + timedelta(days=120)
+
+
+@pytest.fixture(scope="module")
+def company():
+    rng = np.random.default_rng(3)
+    leads, events = [], []
+    for number in range(400):
+        at = START + timedelta(days=float(rng.uniform(0, 118)))
+        name = f"L{number:03}"
+        size = None if number % 50 == 0 else float(rng.integers(1, 9))
+        leads.append({"entity_id": name, "account_id": None, "created_at": at, "available_at": at, "size": size})
+        keen = number % 3 == 0
+        for day in np.cumsum(rng.exponential(2 if keen else 20, 12)):
+            when = at + timedelta(days=float(day))
+            kind = "won" if keen and rng.random() < 0.25 else "visit"
+            events.append(
+                {
+                    "entity_id": name,
+                    "event_time": when,
+                    "available_at": when,
+                    "event_type": kind,
+                    "channel": None,
+                    "value": None,
+                }
+            )
+            if kind == "won":
+                break
+    return of(leads, [event for event in events if event["event_time"] < END])
+
+
+@pytest.fixture(scope="module")
+def scorer(company):
+    spine = training_spine(company, TARGET, END)
+    found = labels(company, spine, TARGET, END)
+    settings = Settings("t", TARGET.horizon, Evaluation(folds=1, share=0.4), meta={"catalog": CATALOG.to_json()})
+    return train(build_features(company, spine, CATALOG), found, settings).scorer
+
+
+def test_every_column_follows_from_the_prediction(company, scorer):
+    frame = score(company, TARGET, scorer, END, NAMES)
+    rows = frame.to_pylist()
+    by_hand = sorted(rows, key=lambda row: (-row["probability"], row["entity_id"]))
+    assert [row["entity_id"] for row in rows] == [row["entity_id"] for row in by_hand]
+    assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
+    sizes = dict(zip(company.leads["entity_id"].to_pylist(), company.leads["size"].to_pylist(), strict=True))
+    seen = set(company.events["entity_id"].to_pylist())
+    for row in rows:
+        no_more = sum(other["probability"] <= row["probability"] for other in rows)
+        assert row["percentile"] == pytest.approx(100 * no_more / len(rows))
+        size = sizes[row["entity_id"]]
+        assert row["expected_value"] == (None if size is None else pytest.approx(size * row["probability"]))
+        known = row["entity_id"] in seen or size is not None
+        assert row["evidence"] == ("enough" if known else "too little")
+
+
+def test_a_lead_alone_scores_as_among_others(company, scorer):
+    frame = score(company, TARGET, scorer, END, NAMES)
+    chosen = frame["entity_id"][5].as_py()
+    keep = [name == chosen for name in company.leads["entity_id"].to_pylist()]
+    alone = type(company)(company.leads.filter(pa.array(keep)), company.events, (), "x")
+    fixed = ["entity_id", "probability", "probability_low", "probability_high", "score", "grade", "reasons"]
+    assert (
+        score(alone, TARGET, scorer, END, NAMES).select(fixed).to_pylist()
+        == frame.select(fixed).slice(5, 1).to_pylist()
+    )
+
+
+def test_trend_is_against_the_previous_score(company, scorer):
+    frame = score(company, TARGET, scorer, END, NAMES)
+    known = frame["entity_id"][0].as_py()
+    previous = pa.table({"entity_id": [known], "score": [7]})
+    full = stamped(with_history(frame, previous), "run", END)
+    assert full.schema.equals(SCORES)
+    first, *others = full.to_pylist()
+    assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
+    assert all(row["previous_score"] is None and row["trend"] is None for row in others)
+
+
+def test_an_amount_that_is_no_number_is_an_error(company, scorer):
+    wrong = TARGET.model_copy(update={"amount": "nothing"})
+    with pytest.raises(DataError, match="nothing"):
+        score(company, wrong, scorer, END, NAMES)
+
+
+def test_a_saved_scorer_scores_the_same(company, scorer, tmp_path):
+    scorer.save(tmp_path)
+    assert score(company, TARGET, Scorer.load(tmp_path), END, NAMES).equals(score(company, TARGET, scorer, END, NAMES))
