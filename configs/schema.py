@@ -129,6 +129,9 @@ class Population(Frozen):
 
     after: str = Field("created", description="“created”, or the event type whose first occurrence is the entry")
     until: tuple[str, ...] = Field((), description="event types that end eligibility; the outcome always does")
+    closed_by: tuple[str, ...] = Field(
+        (), description="with cutoffs.delay: event types after which a score is no longer published"
+    )
     max_age: Duration | None = Field(None, description="longest time since entry")
 
 
@@ -345,7 +348,9 @@ def _hash(raw: dict[str, Any]) -> str:
 
 def _explain(error: ValidationError, where: str) -> ConfigError:
     """Turn Pydantic's list into one error: the first problem in words, and how many more there are."""
-    problems = error.errors(include_url=False, include_input=False)
+    problems = sorted(
+        error.errors(include_url=False, include_input=False), key=lambda p: p["type"] != "extra_forbidden"
+    )
     first = problems[0]
     key = ".".join(str(part) for part in first["loc"] if not str(part)[:1].isupper())
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

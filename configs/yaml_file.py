@@ -11,6 +11,17 @@ import yaml
 from configs.errors import ConfigError
 
 
+class _Strict(yaml.SafeLoader):
+    """YAML's safe loader, which would let the second of two equal keys win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.MarkedYAMLError(problem=f"the key {twice[0]!r} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> tuple[str, dict[str, Any]]:
     """Return a file's text and its mapping; raise ConfigError where it is absent, unreadable or no mapping."""
     text = _read(path)
@@ -38,12 +49,20 @@ def _read(path: Path) -> str:
     except FileNotFoundError as error:
         raise ConfigError("no such config file", where=str(path), mend="name a YAML file, see configs/") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("cannot read the config file", where=str(path), found=str(error)) from error
+        raise ConfigError(
+            "cannot read the config file", where=str(path), found=str(error), mend="name a YAML file in UTF-8"
+        ) from error
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=_Strict)  # a SafeLoader too
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        mend = "mend the line; indentation and colons are what goes wrong most"
+        raise ConfigError(
+            "not readable as YAML", where=f"{where}: line {line}", found=str(error.problem), mend=mend
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError("not readable as YAML", where=where, found=" ".join(str(error).split())) from error
     if not isinstance(raw, dict):

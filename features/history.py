@@ -15,6 +15,9 @@ from features.contracts import Dataset
 from features.spine import entity_codes, instants
 from features.windows import History
 
+DIGIT_BITS = 10
+"""Of the counting sort: 1,024 streams at a time."""
+
 
 @dataclass(frozen=True)
 class Log:
@@ -77,19 +80,35 @@ def codes(column: pa.ChunkedArray, known: tuple[str, ...]) -> np.ndarray:
     return pc.fill_null(found, -1).to_numpy().astype(np.int64)
 
 
-@nb.njit(cache=True, nogil=True)
 def grouped(code: np.ndarray, size: int) -> np.ndarray:
-    """Return the order that puts equal codes (0 … size - 1) together, ascending; a stable counting sort."""
-    begin = np.zeros(size + 1, np.int64)
-    for index in range(len(code)):
-        begin[code[index] + 1] += 1
-    for index in range(size):
-        begin[index + 1] += begin[index]
-    order = np.empty(len(code), np.int64)
-    for index in range(len(code)):
-        order[begin[code[index]]] = index
-        begin[code[index]] += 1
-    return order
+    """Return the order that puts equal codes (0 … size - 1) together, ascending, and keeps the order within each.
+
+    A counting sort digit by digit from the lowest: each pass writes to at most 2 ** DIGIT_BITS streams, which the caches can
+    follow, where one pass over all codes would miss them at every row.
+    """
+    key, order = code.astype(np.int32), np.arange(len(code), dtype=np.int32)
+    shift = 0
+    while max(size - 1, 0) >> shift:
+        key, order = _pass(key, order, shift)
+        shift += DIGIT_BITS
+    return order.astype(np.int64)
+
+
+@nb.njit(cache=True, nogil=True)
+def _pass(key: np.ndarray, order: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sort by one digit of the key, keeping the order of equal ones."""
+    begin = np.zeros((1 << DIGIT_BITS) + 1, np.int64)
+    mask = (1 << DIGIT_BITS) - 1
+    for index in range(len(key)):
+        begin[((key[index] >> shift) & mask) + 1] += 1
+    for digit in range(mask + 1):
+        begin[digit + 1] += begin[digit]
+    keys, orders = np.empty_like(key), np.empty_like(order)
+    for index in range(len(key)):
+        digit = (key[index] >> shift) & mask
+        keys[begin[digit]], orders[begin[digit]] = key[index], order[index]
+        begin[digit] += 1
+    return keys, orders
 
 
 def _in_time(order: np.ndarray, group: np.ndarray, time: np.ndarray) -> np.ndarray:

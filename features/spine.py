@@ -65,8 +65,8 @@ def scoring_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table
     """Return the SPINE of the entities to score at ``as_of``.
 
     A grid target gives every entity eligible at ``as_of``. A delay target gives its open entities whose own cutoff
-    has come and whose horizon still runs, each at its own cutoff, as in training. An outcome column gives the
-    entities whose outcome is still empty.
+    has come and whose horizon still runs, each at its own cutoff, as in training; ``closed_by`` closes them too. An
+    outcome column gives the entities whose outcome is still empty.
     """
     if isinstance(target.outcome, ColumnOutcome):
         return _column_spine(dataset, target.outcome, filled=False)
@@ -77,7 +77,8 @@ def scoring_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table
         return _table(dataset.leads, rows, np.full(len(rows), now))
     rows, cutoff = _delayed(spans, delay)
     horizon = _us(target.horizon or timedelta(0))
-    keep = (cutoff <= now) & (now < cutoff + horizon) & (spans.end_known[rows] >= now)
+    closed = np.minimum(spans.end_known, _first(dataset, target.population.closed_by, since=spans.entry)[1])
+    keep = (cutoff <= now) & (now < cutoff + horizon) & (closed[rows] >= now)
     return _table(dataset.leads, rows[keep], cutoff[keep])
 
 

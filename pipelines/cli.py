@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -26,6 +27,7 @@ WIDE = 160
 
 Config = Annotated[Path, typer.Argument(help="the company's YAML, such as configs/olist.yaml")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="ISO date or instant; default: after the last row known")]
+Published = Annotated[str | None, typer.Option("--as-of", help="a published as-of; default: the newest")]
 TargetName = Annotated[str | None, typer.Option("--target", help="one target; default: all of the config")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object on standard output and nothing else there")]
 Prefect = Annotated[
@@ -51,7 +53,7 @@ def demo(
     oracles = made.oracles(project, results, _note)
     for result in [] if as_json else results:
         _show(screen.training(project, result), screen.truth(oracles.get(result.target)))
-    _raise_first(results)
+    _stop_if_refused(results)
     night = _score(str(project.path), None, "csv", prefect)
     if as_json:
         trained = _targets(results)
@@ -73,6 +75,8 @@ def check(config: Config, as_of: AsOf = None, as_json: Json = False) -> None:
         _print_json(found.to_json())
     else:
         _show(*screen.examination(found))
+    if any(target.problem for target in found.targets):
+        raise typer.Exit(3)
 
 
 @app.command()
@@ -80,7 +84,7 @@ def features(
     config: Config,
     as_of: AsOf = None,
     out: Annotated[Path | None, typer.Option(help="a .parquet or .csv file")] = None,
-    target: TargetName = None,
+    target: Annotated[str | None, typer.Option("--target", help="whom it would score; default: all entities")] = None,
     list_all: Annotated[bool, typer.Option("--list", help="list every feature with its meaning instead")] = False,
 ) -> None:
     """Write the feature matrix at an instant: of all entities known, or of those that a target would score."""
@@ -118,7 +122,7 @@ def train(
     else:
         for result in results:
             _show(screen.training(project, result))
-    _raise_first(results)
+    _stop_if_refused(results)
 
 
 @app.command()
@@ -127,9 +131,11 @@ def promote(
     target: Annotated[str, typer.Option("--target")],
     version: Annotated[int | None, typer.Option(help="default: the challenger")] = None,
 ) -> None:
-    """Make a registered version the champion."""
+    """Make a registered version the champion, if the gate passed it."""
+    from pipelines.train import promote as promote_version
+
     registry, name = _registry(config, target)
-    _note(f"{name}: version {registry.promote(name, version).number} is the champion")
+    _note(f"{name}: version {promote_version(registry, name, version).number} is the champion")
 
 
 @app.command()
@@ -159,7 +165,7 @@ def score(
 
 
 @app.command()
-def export(config: Config, as_of: AsOf = None, form: Format = "csv") -> None:
+def export(config: Config, as_of: Published = None, form: Format = "csv") -> None:
     """Write the CRM's file again from the scores table, of the newest published as-of or of another one."""
     from pipelines.score import export_again
 
@@ -168,7 +174,7 @@ def export(config: Config, as_of: AsOf = None, form: Format = "csv") -> None:
 
 
 @app.command()
-def explain(config: Config, entity: str, as_of: AsOf = None, as_json: Json = False) -> None:
+def explain(config: Config, entity: str, as_of: Published = None, as_json: Json = False) -> None:
     """Show one entity's published scores: probability, interval, reasons for and against, and its history."""
     from pipelines import screen
     from pipelines.explain import published
@@ -194,6 +200,7 @@ def main() -> NoReturn:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except LeadscoreError as error:
@@ -201,6 +208,8 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _fail("stopped; nothing was left half done", 130)
     except Exception as error:  # noqa: BLE001 - the last line of defence: two lines for a person, the traceback on request
+        if "interrupted" in str(error).lower():  # Ctrl-C as a library passes it on
+            _fail("stopped; nothing was left half done", 130)
         if os.environ.get("LEADSCORE_DEBUG"):
             traceback.print_exc()
         _fail(f"unexpected: {type(error).__name__}: {error}\n  set LEADSCORE_DEBUG=1 to see where", 1)
@@ -241,10 +250,13 @@ def _score(config: str, as_of: str | None, form: str, prefect: bool | None) -> A
     return score_night(_load(Path(config)), as_of, Driver(note=_note), form)
 
 
-def _raise_first(results: list[Any]) -> None:
-    from pipelines.train import raise_first
-
-    raise_first(results)
+def _stop_if_refused(results: list[Any]) -> None:
+    """Say what kept each target from a new champion, and leave: broken data before a gate's refusal."""
+    errors = [result.error for result in results if result.error]
+    for error in errors:
+        _note(str(error))
+    if errors:
+        raise typer.Exit(min(error.exit_code for error in errors))
 
 
 def _registry(config: Path, target: str) -> tuple[Any, str]:
@@ -278,7 +290,14 @@ def _show(*parts: Any) -> None:
 
 def _fail(message: str, code: int) -> NoReturn:
     typer.echo(message, err=True)
+    if "--json" in sys.argv:
+        _print_json({"error": message, "exit_code": code})
     sys.exit(code)
+
+
+def _terminated(*_: object) -> NoReturn:
+    """Unwind on SIGTERM, so that the ledger says how the run ended."""
+    sys.exit(143)
 
 
 if __name__ == "__main__":

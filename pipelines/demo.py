@@ -38,7 +38,7 @@ def company(leads: int, seed: int, note: Callable[[str], None]) -> Project:
 
 
 def oracles(project: Project, results: list[Training], note: Callable[[str], None]) -> dict[str, dict[str, Any]]:
-    """Return each trained target's oracle figures on the model's own out-of-time rows.
+    """Return each trained target's oracle figures on the model's own out-of-time rows, ranked within folds as its are.
 
     ``skill`` is the share of what can be known that the model knows: (log loss of the base rate − of the model) /
     (log loss of the base rate − of the oracle).
@@ -56,7 +56,7 @@ def _against_oracle(project: Project, target: str, rows: pa.Table, dataset: Data
     truth = oracle(dataset, rows, target, project.target(target).horizon or timedelta(0))
     label, base = rows["label"].to_numpy(), rows["base_rate"].to_numpy()
     model = rows["probability"].to_numpy()
-    figures = evaluate(label, truth, rows["entity_id"])
+    figures = evaluate(label, truth, rows["entity_id"], stratum=rows["fold"])
     return {
         "roc_auc": figures["roc_auc"].value,
         "log_loss": figures["log_loss"].value,

@@ -29,6 +29,8 @@ def write(project: Project, as_of: str | None, target: str | None, out: Path) ->
     """
     if out.suffix not in WRITERS:
         raise ConfigError("no such format", where=f"--out {out}", mend=f"end the name in {' or '.join(WRITERS)}")
+    if not out.parent.is_dir():
+        raise ConfigError("no such folder", where=f"--out {out}", found=str(out.parent), mend="create it first")
     now = snapshot(project, as_of)
     spine = scoring_spine(now.dataset, now.project.target(target), now.as_of) if target else _everyone(now)
     matrix = build_features(now.dataset, spine, _catalog(now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import ConfigError, LeadscoreError, NotFitToPublish
+from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
 from features.contracts import SCORES
 from models.registry import Registry, Version
@@ -23,25 +24,26 @@ from pipelines.rows import Snapshot, snapshot
 from pipelines.version import code_version
 from pipelines.workspace import workspace
 from serve.checks import check
-from serve.export import export
+from serve.export import WRITERS, export
 from serve.scoring import score, stamped, with_history
 from serve.store import Run, Store
 
 
 @dataclass(frozen=True)
 class Night:
-    """One published as-of: its ledger id, rows by target, and the export file."""
+    """One published as-of: its ledger id, rows by target, and the export, which holds the newest as-of."""
 
     run_id: str
     as_of: datetime
     rows: dict[str, int]
     export: Path
+    exported: datetime
     scores: pa.Table
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        total = sum(self.rows.values())
-        return {"run_id": self.run_id, "status": "published", "rows": total, "export": str(self.export)}
+        head = {"run_id": self.run_id, "status": "published", "as_of": self.as_of.isoformat()}
+        return {**head, "rows": sum(self.rows.values()), "targets": self.rows, "export": str(self.export)}
 
 
 def score_night(project: Project, as_of: str | None, driver: Driver, form: str = "csv") -> Night:
@@ -49,25 +51,36 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
 
     The same as-of again replaces its rows by the same rows. An as-of older than the newest published one goes into
     the table, but the CRM's file stays the newest. Raises NotFitToPublish where no target has a champion or a check
-    refuses, and what reading raises; the ledger then says refused or failed, and nothing is published.
+    refuses, and what reading raises; the ledger then says refused or failed, and nothing is published. Without an
+    as-of the data must be read to know it, so an attempt that cannot read them has no ledger row.
     """
-    if not project.timed and as_of is None:
+    if form not in WRITERS:  # known before anything is published
+        raise ConfigError("no such export format", where="--format", found=form, mend=f"use {', '.join(WRITERS)}")
+    moment = project.instant(as_of) if as_of else None
+    if not project.timed and moment is None:
         raise ConfigError("this data has no times", where="--as-of", mend="say as of when these scores are")
     with workspace(project):
         store = Store(project.root / "scores.db")
-        store.abandon(clock())
-        champions = _champions(project)
+        _tidy(store, project, driver)
+        champions = _champions(project, driver)
         driver.note("reading the sources")
-        with _reading(store, project, as_of, champions, driver):
-            now = driver.step(snapshot)(project, as_of)
-        run = _run(project, now.as_of, champions, driver, now.dataset.fingerprint)
+        early = None if moment else driver.step(snapshot)(project, None)
+        run = _run(project, moment or _as_of(early), champions, driver)
         with _attempt(store, run):
+            _require_champion(project, champions)
+            now = early or driver.step(snapshot)(project, as_of)
             scores = driver.step(score_all)(now, champions, store, run.run_id, driver)
             driver.note(f"publishing {scores.num_rows:,} rows")
-            driver.step(publish)(store, scores, run)
-        path = driver.step(deliver)(store, project, run, form)
+            driver.step(publish)(store, scores, run, now.dataset.fingerprint)
+        path, exported = driver.step(deliver)(store, project, form)
         rows = {target: scores.filter(pc.field("target") == target).num_rows for target in champions}
-        return Night(run.run_id, now.as_of, rows, path, scores)
+        return Night(run.run_id, run.as_of, rows, path, exported, scores)
+
+
+def _as_of(now: Snapshot | None) -> datetime:
+    if now is None:
+        raise ValueError("an as-of is given or follows from the data")
+    return now.as_of
 
 
 def score_all(now: Snapshot, champions: dict[str, Version], store: Store, run_id: str, driver: Driver) -> pa.Table:
@@ -88,15 +101,34 @@ def score_all(now: Snapshot, champions: dict[str, Version], store: Store, run_id
     return pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()] or [SCORES.empty_table()])
 
 
-def publish(store: Store, scores: pa.Table, run: Run) -> None:
+def publish(store: Store, scores: pa.Table, run: Run, fingerprint: str) -> None:
     """Put the scores into the table in one transaction."""
-    store.publish(scores, run.run_id, clock())
+    store.publish(scores, run.run_id, clock(), fingerprint)
 
 
-def deliver(store: Store, project: Project, run: Run, form: str) -> Path:
-    """Write the CRM's file from the table, for the newest published as-of."""
-    newest = store.last(project.project) or run
-    return export(store.scores(project.project, newest.as_of), project.root, newest, form)
+def deliver(store: Store, project: Project, form: str) -> tuple[Path, datetime]:
+    """Write the CRM's file from the table, for the newest published as-of; return the file and that as-of."""
+    newest = store.last(project.project)
+    if newest is None:
+        raise ValueError("nothing was published")
+    return export(store.scores(project.project, newest.as_of), project.root, newest, form), newest.as_of
+
+
+def _tidy(store: Store, project: Project, driver: Driver) -> None:
+    """Finish what a killed run left: its ledger rows, and the export of scores that it had published."""
+    store.abandon(clock())
+    newest = store.last(project.project)
+    if newest and _exported_run(project.root) != newest.run_id:
+        driver.note(f"writing the export of {newest.as_of.isoformat()}, which was published and not delivered")
+        deliver(store, project, "csv")
+
+
+def _exported_run(root: Path) -> str | None:
+    try:
+        manifest = json.loads((root / "exports" / "current" / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return manifest.get("run_id")
 
 
 def export_again(project: Project, as_of: str | None, form: str) -> Path:
@@ -118,49 +150,36 @@ def export_again(project: Project, as_of: str | None, form: str) -> Path:
         return export(store.scores(project.project, run.as_of), project.root, run, form)
 
 
-def _champions(project: Project) -> dict[str, Version]:
+def _champions(project: Project, driver: Driver) -> dict[str, Version]:
     registry = Registry(project.root, project.project)
     found = {target: registry.champion(target) for target in project.targets}
-    champions = {target: version for target, version in found.items() if version}
+    for target in (target for target, version in found.items() if version is None):
+        driver.note(f"{target}: no champion, so no scores; train it and look at what the gate says")
+    return {target: version for target, version in found.items() if version}
+
+
+def _require_champion(project: Project, champions: dict[str, Version]) -> None:
     if not champions:
         raise NotFitToPublish(
             "no target has a champion",
             where=f"{project.path}: targets",
-            found=f"0 of {len(found)} ({', '.join(found)})",
+            found=f"0 of {len(project.targets)} ({', '.join(project.targets)})",
             mend=f"run `leadscore train {project.path}` first",
         )
-    return champions
 
 
-def _run(
-    project: Project, as_of: datetime, champions: dict[str, Version], driver: Driver, fingerprint: str | None
-) -> Run:
+def _run(project: Project, as_of: datetime, champions: dict[str, Version], driver: Driver) -> Run:
     return Run(
         run_id=uuid.uuid4().hex,
         project=project.project,
         as_of=as_of,
-        models={target: str(version.number) for target, version in champions.items()},
+        models={target: str(version.number) for target, version in champions.items()} or dict.fromkeys(project.targets),
         code_version=code_version(),
         config_hash=project.config_hash,
         started_at=clock(),
-        data_fingerprint=fingerprint,
         driver=driver.name,
         flow_run_id=driver.flow_run_id,
     )
-
-
-@contextmanager
-def _reading(
-    store: Store, project: Project, as_of: str | None, champions: dict[str, Version], driver: Driver
-) -> Iterator[None]:
-    """Give an attempt that cannot even read its data a ledger row too, where its as-of is known."""
-    try:
-        yield
-    except LeadscoreError:
-        if as_of:
-            with _attempt(store, _run(project, project.instant(as_of), champions, driver, None)):
-                raise
-        raise
 
 
 @contextmanager
@@ -173,5 +192,7 @@ def _attempt(store: Store, run: Run) -> Iterator[None]:
         store.finish(run.run_id, "refused", str(refusal), clock())
         raise
     except BaseException as error:  # whatever ends the attempt, the ledger says so; it goes on unchanged
-        store.finish(run.run_id, "failed", str(error) or type(error).__name__, clock())
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        message = "stopped by a signal" if stopped else str(error) or type(error).__name__
+        store.finish(run.run_id, "failed", message, clock())
         raise

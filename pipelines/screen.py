@@ -24,16 +24,15 @@ TOP = 10
 
 def training(project: Project, result: Training) -> RenderableType:
     """Return one target's figures and what became of its challenger."""
-    verdict = escape(verdict_text(result))
     if not result.metrics:
-        return f"{project.project} · {result.target}: {verdict}"
+        return f"\n{project.project} · {result.target}: not trained"
     table = _table("out of time (90 % interval)", "challenger", "LightGBM", "logistic", "base rate")
     for row in figure_table(result):
         table.add_row(*row)
     folds = result.trained.folds if result.trained else []
     head = f"\n{project.project} · {result.target}: {training_rows_text(result)}"
-    learner = f"learner {result.trained.scorer.learner}, {len(folds)} folds" if result.trained else ""
-    return Group(head, learner, table, verdict)
+    learner = f"learner {result.trained.scorer.learner}, folds: {len(folds)}" if result.trained else ""
+    return Group(head, learner, table, "refused by the gate" if result.error else escape(verdict_text(result)))
 
 
 def truth(oracle: dict[str, Any] | None) -> RenderableType | None:
@@ -63,6 +62,10 @@ def delivered(night: Night, more: str = "") -> RenderableType:
     """Return where the scores went."""
     rows = ", ".join(f"{target} {count:,}" for target, count in night.rows.items())
     text = f"\npublished as of {night.as_of.isoformat()}: {rows} (run {night.run_id})\nexport: {night.export}"
+    if night.exported != night.as_of:
+        text += (
+            f"\n  it stays at {night.exported.isoformat()}, the newest; `leadscore export --as-of` writes an older one"
+        )
     return escape(text + (f"\n\n{more}" if more else ""))
 
 
@@ -125,6 +128,7 @@ def _sources(found: Examination) -> Table:
         why = ", ".join(f"{reason} {rows:,}" for reason, rows in count.quarantined.items())
         numbers = [f"{number:,}" for number in (count.rows_in, count.used, count.skipped, bad)]
         table.add_row(escape(count.source), *numbers, escape(why))
+    table.caption_justify = "left"
     table.caption = f"quarantined rows are in {found.quarantine}" if any(c.quarantined for c in found.counts) else None
     return table
 

@@ -25,6 +25,7 @@ MOST_EXPLAINED = 1_000
 """Rows from which importance is taken, evenly spread: enough for a picture."""
 
 WEEK = timedelta(days=7)
+GATE, PASSED, REFUSED = "gate", "passed", "refused"
 Figures = dict[str, Figure]
 LEARNERS = ("lightgbm", "logistic", "base_rate")
 
@@ -41,12 +42,16 @@ def figures(trained: Trained, target: Target, capacity: int | None) -> tuple[Fig
     """Return the out-of-time figures of the challenger, and those of each baseline on the same rows.
 
     ``capacity`` is a week's: it is held against the rows of one cutoff of a grid, in proportion to the grid's step,
-    and against the rows of one week where each entity has its own cutoff.
+    and against the rows of one week where each entity has its own cutoff. Rows are ranked within their fold.
     """
     table = trained.out_of_time
     label, entity = table["label"].to_numpy(), table["entity_id"]
     cutoff, worked = batches(trained, target, capacity)
-    of = lambda name: evaluate(label, table[name].to_numpy(), entity, cutoff=cutoff, capacity=worked)  # noqa: E731
+
+    def of(name: str) -> Figures:
+        probability = table[name].to_numpy()
+        return evaluate(label, probability, entity, stratum=table["fold"], cutoff=cutoff, capacity=worked)
+
     return of("probability"), {name: of(name) for name in LEARNERS}
 
 
@@ -77,6 +82,7 @@ def story(
         params={**fitted, **count_rows(rows), **project.evaluation.model_dump(mode="json")},
         metrics={name: value for key, figure in metrics.items() for name, value in _flat(key, figure)},
         tags={
+            GATE: PASSED if verdict.passed else REFUSED,
             "as_of": now.as_of.isoformat(),
             "data_fingerprint": now.dataset.fingerprint,
             "config_hash": project.config_hash,

@@ -26,7 +26,7 @@ from models.scorer import Scorer
 from models.training import Settings, Trained
 from pipelines.driver import Driver
 from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
-from pipelines.story import count_rows, figures, story
+from pipelines.story import GATE, REFUSED, count_rows, figures, story
 from pipelines.workspace import workspace
 
 
@@ -64,13 +64,6 @@ def train(project: Project, as_of: str | None, targets: list[str], driver: Drive
         now = driver.step(snapshot)(project, as_of)
         registry = Registry(project.root, project.project)
         return [_train_target(now, name, registry, driver) for name in targets]
-
-
-def raise_first(results: list[Training]) -> None:
-    """Raise what kept a target from a new champion: broken data before a gate's refusal."""
-    errors = [result.error for result in results if result.error]
-    if errors:
-        raise min(errors, key=lambda error: error.exit_code)
 
 
 def _train_target(now: Snapshot, name: str, registry: Registry, driver: Driver) -> Training:
@@ -115,7 +108,22 @@ def conclude(
         verdict.raise_if_refused(name)
     except GateRefused as refusal:
         return replace(result, error=refusal)
-    return replace(result, version=registry.promote(name, version.number))
+    return replace(result, version=promote(registry, name, version.number))
+
+
+def promote(registry: Registry, target: str, number: int | None = None) -> Version:
+    """Make a version (default: the challenger) the champion; raise GateRefused for one that the gate refused."""
+    found = {version.number: version for version in registry.versions(target)}
+    challenger = registry.challenger(target)
+    chosen = found.get(number) if number else challenger
+    if chosen and chosen.tags.get(GATE) == REFUSED:
+        raise GateRefused(
+            "this version did not pass the gate",
+            where=f"target {target}, version {chosen.number}",
+            found="its refusal stands in gate.json of its MLflow run",
+            mend="promote a version that passed, or train again",
+        )
+    return registry.promote(target, number)
 
 
 def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:

@@ -13,10 +13,10 @@ from tests.features.logs import dataset
 from tests.features.test_build import CATALOG, same_bits, spines
 
 
-@given(st.lists(st.integers(0, 9), max_size=60))
-def test_grouped_is_the_stable_order_of_the_codes(codes):
-    code = np.array(codes, np.int64)
-    assert grouped(code, 10).tolist() == np.argsort(code, kind="stable").tolist()
+@given(st.sampled_from([1, 10, 5_000_000]), st.data())
+def test_grouped_is_the_stable_order_of_the_codes(size, draw):
+    code = np.array(draw.draw(st.lists(st.integers(0, size - 1), max_size=60)), np.int64)
+    assert grouped(code, size).tolist() == np.argsort(code, kind="stable").tolist()
 
 
 @settings(max_examples=60, deadline=None)

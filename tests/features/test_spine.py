@@ -11,8 +11,8 @@ from tests.features.logs import START, dataset, event, of
 
 AS_OF = START + timedelta(days=18)
 targets = st.builds(
-    lambda after, until, age, cutoffs, observed: Target(
-        population=Population(after=after, until=until, max_age=age),
+    lambda after, until, closed, age, cutoffs, observed: Target(
+        population=Population(after=after, until=until, closed_by=closed, max_age=age),
         outcome="won",
         horizon="3d",
         cutoffs=cutoffs,
@@ -20,6 +20,7 @@ targets = st.builds(
     ),
     st.sampled_from(["created", "call"]),
     st.sampled_from([(), ("lost",)]),
+    st.sampled_from([(), ("visit",), ("lost", "visit")]),
     st.sampled_from([None, "4d", "30d"]),
     st.sampled_from([Cutoffs(every="1d"), Cutoffs(every="36h"), Cutoffs(delay="6h"), Cutoffs(delay="2d")]),
     st.sampled_from([None, START + timedelta(days=5)]),
@@ -89,7 +90,7 @@ def test_scoring_spine_is_who_is_open_now(data, target):
 
 
 def _still_open(data, target, entity, entry):
-    ends = (*target.population.until, *target.outcomes)
+    ends = (*target.population.until, *target.population.closed_by, *target.outcomes)
     rows = [r for r in data.events.to_pylist() if r["entity_id"] == entity and r["event_type"] in ends]
     return not any(r["available_at"] < AS_OF and r["event_time"] >= entry for r in rows)
 
