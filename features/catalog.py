@@ -174,7 +174,9 @@ class Catalog:
         for half_life in self.half_lives:
             noun = _noun(subject, scope)
             words = f"{{value}} {noun} lately (older ones fade, by half every {spelled(half_life)})"
-            meaning = Meaning(f"{scope}.{subject}", f"recent {noun}", "number", words, f"no recent {noun}")
+            meaning = Meaning(
+                f"{scope}.{subject}", f"recent {noun}", "number", words, f"no recent {noun}", speaks=False
+            )
             name = f"{_prefix(scope)}{self.slugs[subject]}_decay_{duration_label(half_life)}"
             yield Feature(name, "decay", meaning, scope, subject, half_life)
 
@@ -203,10 +205,10 @@ def catalog_of(project: Project, dataset: Dataset, hidden: frozenset[str] | set[
 
 
 def spelled(span: timedelta) -> str:
-    """Return a duration in words: ``7 days``, ``1 day``, ``12 hours``."""
+    """Return a duration in the words that follow “last” or “every”: ``7 days``, ``day``, ``12 hours``."""
     label = duration_label(span)
     unit = {"d": "day", "h": "hour", "m": "minute", "s": "second"}[label[-1]]
-    return f"{label[:-1]} {unit}{'s' * (label[:-1] != '1')}"
+    return unit if label[:-1] == "1" else f"{label[:-1]} {unit}s"
 
 
 def _most_frequent(column: pa.ChunkedArray, out: set[str]) -> tuple[str, ...]:

@@ -73,7 +73,13 @@ SCORES = pa.schema(
         _column("target", pa.string(), "the target of the config"),
         _column("entity_id", pa.string(), "the entity scored"),
         _column("account_id", pa.string(), "its account", nullable=True),
-        _column("as_of", INSTANT, "the instant the score looks back from"),
+        _column("as_of", INSTANT, "the night of the scores"),
+        _column(
+            "cutoff",
+            INSTANT,
+            "the instant the features look back from: the as-of, or the entity's own cutoff where the target scores "
+            "once after entry",
+        ),
         _column("probability", pa.float64(), "calibrated chance of the outcome within the horizon, 0 to 1"),
         _column("probability_low", pa.float64(), "lower end of the 90 % interval"),
         _column("probability_high", pa.float64(), "upper end of the 90 % interval"),
@@ -98,7 +104,7 @@ SCORE_RUNS = pa.schema(
         _column("run_id", pa.string(), "identifies one attempt to publish"),
         _column("project", pa.string(), "the project of the config"),
         _column("target", pa.string(), "the target of the config"),
-        _column("as_of", INSTANT, "the instant the scores look back from"),
+        _column("as_of", INSTANT, "the night of the scores"),
         _column("status", pa.string(), "started, published, refused or failed"),
         _column("model_version", pa.string(), "version of the registered model", nullable=True),
         _column("code_version", pa.string(), "version of leadscore"),

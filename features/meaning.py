@@ -17,6 +17,9 @@ class Meaning:
     ``present`` is the sentence for a value: ``{value}`` is written in the feature's unit, ``{value:count}``
     in a named one, ``{s}`` is the plural's s, and a literal brace is doubled. ``absent`` is the sentence
     where the value is missing or the count is 0; empty where there is none.
+
+    ``speaks`` is false for a feature whose value tells a person nothing: its contribution counts in the group, and
+    another member words it.
     """
 
     group: str
@@ -24,3 +27,4 @@ class Meaning:
     unit: Literal["count", "days", "amount", "category", "number"]
     present: str
     absent: str = ""
+    speaks: bool = True

@@ -50,6 +50,7 @@ REASONS = [
 NOT_EXPORTED = {"reasons", "model_version", "run_id", "scored_at"}
 EXPORT = pa.schema([*(f for f in SCORES if f.name not in NOT_EXPORTED), *REASONS, SCORES.field("model_version")])
 """One row a score, by target and rank. Without run and time of scoring: the same scores give the same file."""
+INSTANTS = [field.name for field in EXPORT if field.type == INSTANT]
 
 
 def export(scores: pa.Table, root: Path, run: Run, form: str = "csv") -> Path:
@@ -228,7 +229,7 @@ def _iso(instant: datetime) -> str:
 def _write_jsonl(table: pa.Table, file: IO[bytes]) -> None:
     for batch in table.to_batches(max_chunksize=BATCH):
         for row in batch.to_pylist():
-            row["as_of"] = _iso(row["as_of"])
+            row |= {name: _iso(row[name]) for name in INSTANTS}
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 

@@ -22,10 +22,11 @@ def reasons(contributions: np.ndarray, matrix: pa.Table, meanings: Mapping[str, 
 
     ``contributions`` has shape (rows, features + 1), in log-odds; the last column is the model's base value and
     no reason. Its features are the columns of ``matrix``, in that order. The features of one group are summed,
-    as additive contributions may be (Lundberg & Lee 2017, https://arxiv.org/abs/1705.07874), and the member that
-    pulls hardest the sum's way speaks for them. A reason has ``feature``, ``value`` (null where missing),
-    ``contribution`` (the group's, in log-odds, six decimals) and ``sentence``. There are at most ``most`` on
-    either side and none below THRESHOLD; ties go to the group whose first column comes first.
+    as additive contributions may be (Lundberg & Lee 2017, https://arxiv.org/abs/1705.07874). Of those that pull
+    the sum's way the hardest speaks for them, one whose meaning does not speak only where no other pulls that way.
+    A reason has ``feature``, ``value`` (null where missing), ``contribution`` (the group's, in log-odds, six
+    decimals) and ``sentence``. There are at most ``most`` on either side and none below THRESHOLD; ties go to the
+    group whose first column comes first.
 
     Raises ValueError if the shapes disagree or a feature has no meaning.
     """
@@ -36,7 +37,8 @@ def reasons(contributions: np.ndarray, matrix: pa.Table, meanings: Mapping[str, 
     total = np.take_along_axis(sums, group, axis=1)
     is_for = np.arange(group.shape[1]) < group.shape[1] // 2
     chosen = np.where(is_for, total, -total) >= THRESHOLD
-    speaker = _speakers(contributions, members, group, np.where(is_for, 1.0, -1.0))
+    speaks = np.array([meanings[name].speaks for name in matrix.column_names])
+    speaker = _speakers(contributions, speaks, members, group, np.where(is_for, 1.0, -1.0))
     said = _said(np.where(chosen, speaker, -1), matrix, meanings)
     return [_as_json(*row) for row in zip(said, total.round(6).tolist(), strict=True)]
 
@@ -79,15 +81,22 @@ def _largest(values: np.ndarray, most: int) -> np.ndarray:
     return np.argsort(-values, axis=1, kind="stable")[:, :most]
 
 
-def _speakers(contributions: np.ndarray, members: list[list[int]], group: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Return, for each (row, slot), the column of the slot's group that pulls hardest to the slot's side."""
+def _speakers(
+    contributions: np.ndarray, speaks: np.ndarray, members: list[list[int]], group: np.ndarray, sides: np.ndarray
+) -> np.ndarray:
+    """Return, for each (row, slot), the column of the slot's group that pulls hardest to the slot's side.
+
+    A column that does not speak (``speaks``, one a feature) is taken only where no other pulls to that side.
+    """
     longest = max(len(columns) for columns in members)
     padded = np.array([columns + columns[:1] * (longest - len(columns)) for columns in members])
     rows = np.arange(len(group))[:, None]
     speaker = np.empty_like(group)
     for slot, side in enumerate(sides):
         candidates = padded[group[:, slot]]
-        hardest = np.argmax(side * contributions[rows, candidates], axis=1)
+        pull = side * contributions[rows, candidates]
+        spoken = np.where(speaks[candidates], pull, -np.inf)
+        hardest = np.argmax(np.where(spoken.max(axis=1, keepdims=True) > 0, spoken, pull), axis=1)
         speaker[:, slot] = candidates[rows[:, 0], hardest]
     return speaker
 

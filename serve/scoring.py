@@ -40,6 +40,8 @@ def score(dataset: Dataset, target: Target, scorer: Scorer, as_of: datetime, nam
     columns |= {name: predicted[name] for name in ("score", "grade")}
     columns["account_id"] = dataset.leads["account_id"].take(lead)
     columns["as_of"] = pa.array([as_of] * spine.num_rows, INSTANT)
+    # Without times a cutoff only carries the order of the rows: it is no instant to tell anyone.
+    columns["cutoff"] = predicted["cutoff"] if dataset.timed else columns["as_of"]
     columns["rank"], columns["percentile"] = _standing(probability, lead.to_numpy())
     columns["expected_value"] = _expected(dataset, target, lead, probability)
     columns["reasons"] = pa.array(reasons(scorer.explain(matrix), used, meanings), pa.string())

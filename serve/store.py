@@ -108,11 +108,14 @@ class Store:
         with self._begin() as connection:
             connection.execute(sa.insert(RUNS_TABLE), rows)
 
-    def publish(self, scores: pa.Table, run_id: str, finished_at: datetime) -> None:
+    def publish(
+        self, scores: pa.Table, run_id: str, finished_at: datetime, data_fingerprint: str | None = None
+    ) -> None:
         """Put a run's scores in place of those of the same targets and as-of, all in one transaction.
 
         ``scores`` is a SCORES table with the rows of all targets of the run; a target of the run without
-        rows is published empty. Raises ValueError if the run is not a started one or a row is not of this
+        rows is published empty. A ``data_fingerprint`` replaces the ledger's: a run may start before its data
+        is read. Raises ValueError if the run is not a started one or a row is not of this
         run, DataError if two rows have one key or a required value is missing; then nothing has changed.
         """
         with self._begin() as connection:
@@ -125,6 +128,7 @@ class Store:
                     "status": "published",
                     "rows": counts[night.target],
                     "finished_at": _text(finished_at),
+                    "data_fingerprint": data_fingerprint or night.data_fingerprint,
                 }
                 connection.execute(sa.update(RUNS_TABLE).where(*_same_run(night)).values(done))
             _insert(connection, scores)

@@ -42,6 +42,7 @@ def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
         "entity_id": list(ids) * len(run.models),
         "account_id": [None if i % 3 == 0 else f"acc{i}" for i in range(n)],
         "as_of": [run.as_of] * n,
+        "cutoff": [run.as_of - timedelta(hours=i) for i in range(n)],
         "probability": p,
         "probability_low": p / 2,
         "probability_high": (1 + p) / 2,

@@ -22,8 +22,8 @@ from serve.export import EXPORT, KEEP, export
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_scores
 
 COLUMNS = [
-    *("project", "target", "entity_id", "account_id", "as_of", "probability", "probability_low"),
-    *("probability_high", "score", "grade", "rank", "percentile", "expected_value", "evidence"),
+    *("project", "target", "entity_id", "account_id", "as_of", "cutoff", "probability"),
+    *("probability_low", "probability_high", "score", "grade", "rank", "percentile", "expected_value", "evidence"),
     *("previous_score", "trend", "reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3"),
     "model_version",
 ]
@@ -66,6 +66,8 @@ def test_columns_rows_and_numbers(tmp_path):
     assert [row["expected_value"] for row in rows] == ["1234567.891", "2000000000000000", "-1.5", ""]
     assert [row["trend"] for row in rows] == ["0", "4", "-3", ""]
     assert {row["as_of"] for row in rows} == {"2025-07-07T04:30:00Z"}
+    # By target and rank these are the sample's rows 2, 3, 1, 0; each was looked at as many hours before the night.
+    assert [row["cutoff"] for row in rows] == [f"2025-07-07T0{4 - i}:30:00Z" for i in (2, 3, 1, 0)]
 
 
 def test_reasons_stand_in_columns(tmp_path):
@@ -142,6 +144,7 @@ def test_other_forms_stand_beside_the_csv(tmp_path):
     assert list(rows[0]) == COLUMNS
     assert [row["entity_id"] for row in rows] == ["=1+1", "a\nb", "c"]
     assert [row["probability"] for row in rows] == hostile["probability"].to_pylist()
+    assert [row["cutoff"] for row in rows] == [f"2025-07-07T0{hour}:30:00.123456Z" for hour in (4, 3, 2)]
     assert set(complete(tmp_path)["files"]) == {"scores.csv", "scores.jsonl"}
     table = pq.read_table(export(hostile, tmp_path, run, "parquet"))
     assert table.schema == EXPORT

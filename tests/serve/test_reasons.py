@@ -55,13 +55,13 @@ def test_a_value_is_worded_by_its_unit(value, meaning, words):
     assert sentence(value, meaning) == words
 
 
-def plain(group):
-    return Meaning(group, group, "number", group + " is {value}", "")
+def plain(group, speaks=True):
+    return Meaning(group, group, "number", group + " is {value}", "", speaks)
 
 
-def worded(contributions, columns, groups=None, most=3):
+def worded(contributions, columns, groups=None, most=3, silent=()):
     """The reasons of one row, its contributions without the base value."""
-    meanings = {name: plain((groups or {}).get(name, name)) for name in columns}
+    meanings = {name: plain((groups or {}).get(name, name), name not in silent) for name in columns}
     matrix = pa.table({name: [value] for name, value in columns.items()})
     found = reasons(np.array([[*contributions, 9.0]]), matrix, meanings, most)
     return json.loads(found[0])
@@ -97,6 +97,22 @@ def test_the_member_that_speaks_pulls_the_way_of_the_sum():
     assert [(one["feature"], one["contribution"]) for one in found] == [("a90", -0.2)]
 
 
+@pytest.mark.parametrize(
+    ("pulls", "silent", "speaker", "total"),
+    [
+        ([0.9, 0.1, 0.2], ["a"], "c", 1.2),  # another words what the strongest adds
+        ([0.9, -0.1, 0.2], ["a", "c"], "a", 1.0),  # who pulls the other way does not speak for the group
+        ([0.9, 0.0, -0.2], ["a"], "a", 0.7),  # nor who does not pull at all
+        ([-0.1, -0.2, -0.9], ["c"], "b", -1.2),
+        ([0.3, -0.2, -0.9], ["b", "c"], "c", -0.8),
+        ([0.4, 0.5, 0.4], ["a", "b", "c"], "b", 1.3),
+    ],
+)
+def test_a_silent_member_counts_and_lets_another_speak(pulls, silent, speaker, total):
+    found = worded(pulls, dict.fromkeys("abc", 1.0), dict.fromkeys("abc", "g"), silent=silent)
+    assert [(one["feature"], one["contribution"]) for one in found] == [(speaker, total)]
+
+
 def test_ties_go_to_the_first_column():
     assert [one["feature"] for one in worded([0.3] * 5, dict.fromkeys("zyxwv", 1.0))] == ["z", "y", "x"]
 
@@ -130,7 +146,18 @@ def test_what_does_not_fit_is_refused(shape, meanings, words):
         reasons(np.zeros(shape), pa.table({"a": [1.0, 2.0]}), meanings)
 
 
-def slow_reasons(row, values, groups, most):
+def slow_speaker(members, silent, sign):
+    """The feature that pulls hardest, of (contribution, feature) those that may speak, else of all; first of equals."""
+    pulling = [member for member in members if sign * member[0] > 0]
+    talking = [member for member in pulling if member[1] not in silent]
+    hardest, speaker = 0, None
+    for contribution, feature in talking or pulling:
+        if abs(contribution) > hardest:
+            hardest, speaker = abs(contribution), feature
+    return speaker
+
+
+def slow_reasons(row, values, groups, silent, most):
     """The rule, written for one row at a time."""
     sums = {}
     for i, group in enumerate(groups):
@@ -140,7 +167,7 @@ def slow_reasons(row, values, groups, most):
     for sign in (1, -1):
         side = sorted((group for group in total if sign * total[group] >= THRESHOLD), key=lambda g: -sign * total[g])
         for group in side[:most]:
-            speaker = max(sums[group], key=lambda member: sign * member[0])[1]
+            speaker = slow_speaker(sums[group], silent, sign)
             found.append((f"f{speaker}", values[speaker], total[group]))
     return found
 
@@ -153,13 +180,15 @@ def test_all_rows_at_once_are_each_row_alone(data):
     eighths = st.integers(-8, 8).map(lambda i: i / 8)
     grid = data.draw(st.lists(st.lists(eighths, min_size=features, max_size=features), min_size=rows, max_size=rows))
     groups = data.draw(st.lists(st.sampled_from("abcd"), min_size=features, max_size=features))
+    silent = data.draw(st.sets(st.integers(0, features - 1)))
     most = data.draw(st.integers(1, 4))
     values = [[float(10 * r + f) for f in range(features)] for r in range(rows)]
     matrix = pa.table({f"f{i}": [row[i] for row in values] for i in range(features)})
     contributions = np.column_stack([np.array(grid), np.full(rows, 5.0)])
-    found = reasons(contributions, matrix, {f"f{i}": plain(g) for i, g in enumerate(groups)}, most)
+    meanings = {f"f{i}": plain(group, i not in silent) for i, group in enumerate(groups)}
+    found = reasons(contributions, matrix, meanings, most)
     for text, row, value in zip(found, grid, values, strict=True):
         got = [(one["feature"], one["value"], one["contribution"]) for one in json.loads(text)]
-        assert got == slow_reasons(row, value, groups, most)
+        assert got == slow_reasons(row, value, groups, silent, most)
         said = [one["sentence"].split(" is ")[0] for one in json.loads(text)]
         assert len(said) == len(set(said)), "two reasons of one group"

@@ -1,5 +1,7 @@
 """A frame of scores against plain Python: rank, percentile, expected value, evidence, trend."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -7,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from configs.errors import DataError
-from configs.schema import Cutoffs, Evaluation, Target
+from configs.schema import ColumnOutcome, Cutoffs, Evaluation, Target
 from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import SCORES
@@ -75,6 +77,31 @@ def test_every_column_follows_from_the_prediction(company, scorer):
         assert row["expected_value"] == (None if size is None else pytest.approx(size * row["probability"]))
         known = row["entity_id"] in seen or size is not None
         assert row["evidence"] == ("enough" if known else "too little")
+
+
+def test_a_grid_target_looks_back_from_the_night(company, scorer):
+    frame = score(company, TARGET, scorer, END, NAMES)
+    assert set(frame["as_of"].to_pylist()) == set(frame["cutoff"].to_pylist()) == {END}
+
+
+def test_a_target_that_scores_once_looks_back_from_each_entitys_own_cutoff(company, scorer):
+    once = TARGET.model_copy(update={"cutoffs": Cutoffs(delay="1h")})
+    frame = score(company, once, scorer, END, NAMES)
+    entry = dict(zip(*(company.leads[name].to_pylist() for name in ("entity_id", "created_at")), strict=True))
+    assert set(frame["as_of"].to_pylist()) == {END}
+    assert len(set(frame["cutoff"].to_pylist())) == frame.num_rows > 1
+    assert all(row["cutoff"] == entry[row["entity_id"]] + timedelta(hours=1) for row in frame.to_pylist())
+    created = [one for text in frame["reasons"].to_pylist() for one in json.loads(text) if "created_" in one["feature"]]
+    assert {one["sentence"] for one in created} <= {"created 1 hour ago"}
+
+
+def test_without_times_scores_look_back_from_the_night(company, scorer):
+    outcome = ColumnOutcome(column="gained", equals="yes")
+    leads = company.leads.append_column("gained", pa.nulls(company.leads.num_rows, pa.string()))
+    untimed = Target(outcome=outcome, amount="size")
+    frame = score(replace(company, leads=leads, timed=False), untimed, scorer, END, NAMES)
+    assert frame.num_rows == leads.num_rows
+    assert set(frame["cutoff"].to_pylist()) == {END}
 
 
 def test_a_lead_alone_scores_as_among_others(company, scorer):

@@ -230,6 +230,21 @@ def test_finish_says_why_nothing_was_published(store, status):
         store.publish(some_scores(a_run()), "r1", LATER)
 
 
+def test_a_run_started_before_its_data_is_read_learns_the_fingerprint_when_it_publishes(store):
+    targets = ("close", "propensity")
+    for run_id, as_of in (("r1", MONDAY), ("r2", TUESDAY)):
+        store.start(a_run(run_id, as_of, targets, data_fingerprint=None))
+    assert store.runs("acme")["data_fingerprint"].to_pylist() == [None] * 4
+    store.publish(some_scores(a_run("r1", targets=targets)), "r1", LATER, "beef")
+    assert store.runs("acme")["data_fingerprint"].to_pylist() == ["beef", "beef", None, None]
+    assert store.last("acme") == a_run("r1", targets=targets, data_fingerprint="beef")
+
+
+def test_publishing_without_a_fingerprint_keeps_the_one_of_the_start(store):
+    publish(store, a_run())
+    assert store.runs("acme")["data_fingerprint"].to_pylist() == ["f00d"]
+
+
 def test_only_a_started_run_can_publish_or_finish(store):
     with pytest.raises(ValueError, match="not a started one"):
         store.publish(some_scores(a_run()), "r1", LATER)
