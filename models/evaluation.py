@@ -1,9 +1,13 @@
 """How good probabilities are, with intervals that respect that rows of one entity belong together.
 
-Every figure is a function of three arrays: the distinct probabilities, the weight of the rows without the
-outcome and of the rows with it at each. A bootstrap replicate only changes the weights, so that nothing is
-sorted twice, and rows with the same probability are told apart by nothing: the order of the rows changes no
-bit of the result.
+Every figure is a function of three arrays: the distinct probabilities of each stratum, the weight of the rows
+without the outcome and of the rows with it at each. A bootstrap replicate only changes the weights, so that
+nothing is sorted twice, and rows with the same probability in the same stratum are told apart by nothing: the
+order of the rows changes no bit of the result.
+
+Ranking compares rows of the same stratum only. Folds have models of their own: where their levels differ, the
+pooled ranking of even a constant measures which fold a row is of, not which row is likelier within it (Forman &
+Scholz 2010, Apples-to-apples in cross-validation studies, SIGKDD Explorations 12).
 
 Intervals are 90 % percentile intervals of the cluster bootstrap: whole entities are drawn with replacement
 (Field & Welsh 2007, Bootstrapping clustered data, JRSS B 69; Cameron, Gelbach & Miller 2008, Bootstrap-based
@@ -50,6 +54,7 @@ def evaluate(
     probability: Any,
     entity_id: Any,
     *,
+    stratum: Any = None,
     cutoff: Any = None,
     capacity: int | None = None,
     seed: int = 0,
@@ -57,15 +62,20 @@ def evaluate(
 ) -> dict[str, Figure]:
     """Return all figures of n rows; ``label`` is 0 or 1, ``probability`` in [0, 1], all arrays of length n.
 
+    ``stratum`` is any key a row, such as its fold; without it all rows are of one. ``roc_auc`` is the share of
+    right pairs among those of the same stratum, so that strata weigh by their pairs, and ``average_precision`` the
+    mean over the positives of the precision within their stratum. Where the probability is one in each stratum,
+    nothing tells a slope from the strata's levels, and ``calibration_slope`` and ``calibration_intercept`` are NaN.
+
     ``capacity`` is the number of rows that can be worked at each distinct ``cutoff`` (any key: give the week
     where every row has its own instant); without it, the top 10 % of each. Without ``cutoff`` all rows are
     one. ``n`` of every figure is the number of rows. Figures that one class or one probability leaves
     undefined are NaN. Raises ValueError for arrays of different length or values out of range.
     """
     label, probability = _checked(label, probability)
-    levels = _Levels.of(label, probability)
+    levels = _Levels.of(label, probability, stratum)
     ranking = _Ranking.of(label, probability, cutoff, capacity)
-    start = recalibration(levels.probability, *levels.weights(np.ones(len(label))))
+    start = levels.recalibration(*levels.weights(np.ones(len(label))))
 
     def figures(weight: np.ndarray) -> dict[str, float]:
         return {**_level_figures(levels, weight, start), **ranking.figures(weight)}
@@ -214,21 +224,39 @@ def _fit_logistic(
 
 @dataclass(frozen=True)
 class _Levels:
-    """The rows by distinct probability, ascending: ``level`` of each row, ``bin`` of each level."""
+    """Rows by stratum and, within, by probability ascending: ``level`` of each row, ``bin`` of each level.
+
+    ``first`` and ``last`` are the first and the last level of each level's stratum.
+    """
 
     probability: np.ndarray
     level: np.ndarray
     label: np.ndarray
     bin: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
 
     @classmethod
-    def of(cls, label: np.ndarray, probability: np.ndarray) -> Self:
-        distinct, level = np.unique(probability, return_inverse=True)
-        return cls(distinct, level, label, equal_count_bins(level, len(distinct)))
+    def of(cls, label: np.ndarray, probability: np.ndarray, stratum: Any = None) -> Self:
+        key = np.zeros(len(label)) if stratum is None else np.asarray(stratum)
+        if key.shape != label.shape:
+            raise ValueError("there must be one stratum a row")
+        distinct, at = np.unique(probability, return_inverse=True)
+        pair = np.unique(key, return_inverse=True)[1] * len(distinct) + at
+        pairs, level = np.unique(pair, return_inverse=True)
+        of_level, at_level = np.divmod(pairs, max(1, len(distinct)))
+        bins = equal_count_bins(at, len(distinct))
+        return cls(distinct[at_level], level, label, bins[at_level], *_ends(of_level))
 
     def weights(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the weight of negatives and of positives at each level."""
         return _split(self.level, self.label, weight, len(self.probability))
+
+    def recalibration(self, negative: np.ndarray, positive: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+        """Return the coefficients of ``recalibration``; NaN where each stratum has one level."""
+        if (self.first == self.last).all():
+            return np.full(3, np.nan)
+        return recalibration(self.probability, negative, positive, start)
 
 
 def equal_count_bins(level: np.ndarray, levels: int) -> np.ndarray:
@@ -242,11 +270,11 @@ def _level_figures(levels: _Levels, weight: np.ndarray, start: np.ndarray) -> di
     p, total = levels.probability, negative + positive
     mean = _averaging(total)
     predicted, rate = mean(total * p), mean(positive)
-    intercept, _, slope = recalibration(p, negative, positive, start)
+    intercept, _, slope = levels.recalibration(negative, positive, start)
     clipped = np.clip(p, EPSILON, 1 - EPSILON)
     return {
-        "roc_auc": _roc_auc(negative, positive),
-        "average_precision": _average_precision(negative, positive),
+        "roc_auc": _roc_auc(negative, positive, levels),
+        "average_precision": _average_precision(negative, positive, levels),
         "log_loss": -mean(positive * np.log(clipped) + negative * np.log1p(-clipped)),
         "brier": mean(positive * (1 - p) ** 2 + negative * p**2),
         "calibration_error": mean(np.abs(np.bincount(levels.bin, total * p - positive))),
@@ -263,29 +291,48 @@ def _averaging(total: np.ndarray) -> Callable[[np.ndarray], float]:
     return lambda sums: float(sums.sum() / rows) if rows else np.nan
 
 
-def _roc_auc(negative: np.ndarray, positive: np.ndarray) -> float:
-    """Share of (positive, negative) pairs in the right order, half a pair for a tie (Mann & Whitney 1947)."""
-    pairs = positive.sum() * negative.sum()
-    below = np.cumsum(negative) - negative / 2
-    return float(_dot(positive, below) / pairs) if pairs else np.nan
+def _roc_auc(negative: np.ndarray, positive: np.ndarray, levels: _Levels) -> float:
+    """Share of a stratum's (positive, negative) pairs in the right order, a tie for half (Mann & Whitney 1947)."""
+    before = _before(negative, levels.first)
+    pairs = _dot(positive, (before + negative)[levels.last])
+    return float(_dot(positive, before + negative / 2) / pairs) if pairs else np.nan
 
 
-def _average_precision(negative: np.ndarray, positive: np.ndarray) -> float:
-    """Mean precision over the positives, from the most probable level down, a level entering as a whole."""
-    found = np.cumsum(positive[::-1])
-    seen = np.cumsum((negative + positive)[::-1])
-    if not len(found) or not found[-1]:
-        return np.nan
+def _average_precision(negative: np.ndarray, positive: np.ndarray, levels: _Levels) -> float:
+    """Mean precision over the positives, each that of its stratum's rows as probable or more."""
+    found, seen = (_from(weight, levels.last) for weight in (positive, negative + positive))
     precision = np.divide(found, seen, out=np.zeros(len(found)), where=seen > 0)
-    return float(_dot(positive[::-1], precision) / found[-1])
+    positives = positive.sum()
+    return float(_dot(positive, precision) / positives) if positives else np.nan
+
+
+def _ends(group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and the last position of each element's group, of groups in ascending order."""
+    return np.searchsorted(group, group), np.searchsorted(group, group, side="right") - 1
+
+
+def _before(weight: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return the weight of the earlier elements of each element's group, which starts at ``first``."""
+    earlier = np.cumsum(weight) - weight
+    return earlier - earlier[first]
+
+
+def _from(weight: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return the weight of each element and of the later ones of its group, which ends at ``last``."""
+    so_far = np.cumsum(weight)
+    return so_far[last] - so_far + weight
 
 
 @dataclass(frozen=True)
 class _Ranking:
-    """Rows by cutoff and, within, by probability descending: ``group`` of rows, ``cutoff`` of groups."""
+    """Rows by cutoff and, within, by probability descending: ``group`` of rows, ``cutoff`` of groups.
+
+    ``first`` is the first group of each group's cutoff.
+    """
 
     group: np.ndarray
     cutoff: np.ndarray
+    first: np.ndarray
     label: np.ndarray
     capacity: int | None
 
@@ -294,7 +341,8 @@ class _Ranking:
         key = np.zeros(len(label)) if cutoff is None else np.asarray(cutoff)
         date = np.unique(key, return_inverse=True)[1]
         distinct, group = np.unique(np.stack([date, -probability]), axis=1, return_inverse=True)
-        return cls(group.ravel(), distinct[0].astype(int), label, capacity)
+        date_of_group = distinct[0].astype(int)
+        return cls(group.ravel(), date_of_group, _ends(date_of_group)[0], label, capacity)
 
     def figures(self, weight: np.ndarray) -> dict[str, float]:
         """Return precision among the rows worked and its ratio to the outcome rate of all."""
@@ -315,8 +363,7 @@ class _Ranking:
             room: Any = self.capacity
         else:
             room = (NO_CAPACITY_SHARE if share is None else share) * rows[self.cutoff]
-        before = np.cumsum(total) - total - (np.cumsum(rows) - rows)[self.cutoff]
-        taken = np.clip(room - before, 0, total)
+        taken = np.clip(room - _before(total, self.first), 0, total)
         hits = np.divide(taken * positive, total, out=np.zeros(len(total)), where=total > 0).sum()
         outcomes = positive.sum()
         worked = float(taken.sum() / total.sum()) if total.any() else np.nan

@@ -94,14 +94,16 @@ def judge(
     """Judge the challenger by its out-of-time rows.
 
     ``out_of_time`` has the columns entity_id, label (0 or 1), probability (the calibrated challenger's) and
-    base_rate (what one would say without a model). ``champion_probability`` is aligned with its rows and NaN
+    base_rate (what one would say without a model); with a column fold, rows are ranked within their fold, whose
+    model is its own, otherwise all together. ``champion_probability`` is aligned with its rows and NaN
     where the champion had already seen the row in training; None where there is no champion.
     """
     settings = settings or GateSettings()
     label, challenger, base, entity = (
         np.asarray(out_of_time[name]) for name in ("label", "probability", "base_rate", "entity_id")
     )
-    rows = _Rows(label, challenger, base, entity)
+    fold = np.asarray(out_of_time["fold"]) if "fold" in out_of_time.column_names else None
+    rows = _Rows(label, challenger, base, entity, fold)
     tests = [_enough_data(rows, settings), _beats_base_rate(rows, settings), *_figure_tests(rows, settings)]
     return Verdict((*tests, _not_worse_than_champion(rows, champion_probability, settings)))
 
@@ -112,6 +114,7 @@ class _Rows:
     challenger: np.ndarray
     base: np.ndarray
     entity: np.ndarray
+    fold: np.ndarray | None
 
     def entities(self, mask: np.ndarray | slice = slice(None)) -> tuple[int, int]:
         """Return how many distinct entities have a positive row and how many a negative one."""
@@ -146,7 +149,8 @@ def _beats_base_rate(rows: _Rows, settings: GateSettings) -> GateTest:
 
 
 def _figure_tests(rows: _Rows, settings: GateSettings) -> Iterator[GateTest]:
-    figures = evaluate(rows.label, rows.challenger, rows.entity, seed=settings.seed, replicates=settings.replicates)
+    drawing = {"seed": settings.seed, "replicates": settings.replicates}
+    figures = evaluate(rows.label, rows.challenger, rows.entity, stratum=rows.fold, **drawing)
     auc, ratio, slope = (figures[k] for k in ("roc_auc", "predicted_to_observed", "calibration_slope"))
     sentence = f"ranks: AUC {_written(auc)}, needs a lower bound above 0.50"
     yield GateTest("ranks", auc.low > 0.5, auc, (0.5, np.inf), sentence)

@@ -60,6 +60,84 @@ def test_intervals_are_those_of_scikit_learn_on_the_same_replicates():
         assert [found[name].low, found[name].high] == pytest.approx(list(expected), abs=1e-12)
 
 
+def ranking_by_pairs(label, probability, stratum, weight):
+    """Return AUC and average precision by comparing each row with each other row of its stratum."""
+    concordant = pairs = precision = positives = 0.0
+    for i in np.flatnonzero(label == 1):
+        found = seen = 0.0
+        for j in np.flatnonzero(stratum == stratum[i]):
+            both = weight[i] * weight[j]
+            if label[j] == 0:
+                pairs += both
+                concordant += both * (0.5 if probability[i] == probability[j] else probability[i] > probability[j])
+            if probability[j] >= probability[i]:
+                seen += weight[j]
+                found += weight[j] * label[j]
+        if weight[i]:
+            precision += weight[i] * found / seen
+            positives += weight[i]
+    return concordant / pairs, precision / positives
+
+
+@pytest.mark.parametrize("ties", [None, 9])
+def test_ranking_within_strata_is_that_of_all_pairs_with_its_interval(ties):
+    label, probability, entity = sample(90, ties=ties)
+    stratum = np.random.default_rng(2).choice(["a", "b", "c"], size=90, p=[0.6, 0.3, 0.1])
+    found = evaluate(label, probability, entity, stratum=stratum, seed=5, replicates=20)
+    point = ranking_by_pairs(label, probability, stratum, np.ones(90))
+    weights = evaluation.entity_weights(entity, 5, 20)
+    drawn = np.array([ranking_by_pairs(label, probability, stratum, weight) for weight in weights])
+    for at, name in enumerate(["roc_auc", "average_precision"]):
+        expected = [point[at], *np.quantile(drawn[:, at], [0.05, 0.95])]
+        assert [found[name].value, found[name].low, found[name].high] == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(0, 2**32), st.integers(30, 120), st.sampled_from([None, 2, 5]))
+@settings(max_examples=20, deadline=None)
+def test_strata_weigh_by_their_pairs_and_by_their_positives(seed, rows, ties):
+    label, probability, entity = sample(rows, seed, ties)
+    stratum = np.arange(rows) % 3
+    label[:6] = [0, 0, 0, 1, 1, 1]
+    found = values(label, probability, entity, stratum=stratum)
+    parts = [(label[stratum == s], probability[stratum == s]) for s in range(3)]
+    positives = [y.sum() for y, _ in parts]
+    pairs = [y.sum() * (1 - y).sum() for y, _ in parts]
+    precision = np.average([average_precision_score(*part) for part in parts], weights=positives)
+    assert found["roc_auc"] == pytest.approx(np.average([roc_auc_score(*part) for part in parts], weights=pairs))
+    assert found["average_precision"] == pytest.approx(precision)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 60), st.sampled_from([None, 2, 5]))
+@settings(max_examples=20, deadline=None)
+def test_one_stratum_is_none(seed, rows, ties):
+    columns = sample(rows, seed, ties)
+    alone, one = (evaluate(*columns, stratum=s, replicates=3) for s in (None, np.full(rows, "fold 1")))
+    assert {k: str(v.to_json()) for k, v in alone.items()} == {k: str(v.to_json()) for k, v in one.items()}
+
+
+@given(st.integers(0, 2**32), st.integers(20, 120), st.integers(1, 4))
+@settings(max_examples=20, deadline=None)
+def test_a_level_for_each_stratum_ranks_as_chance_and_has_no_slope(seed, rows, strata):
+    generator = np.random.default_rng(seed)
+    stratum = generator.integers(strata, size=rows)
+    probability = generator.random(strata)[stratum]
+    label = generator.permutation(np.arange(rows) % 2)
+    stratum[:2], probability[:2], label[:2] = stratum[0], probability[0], [0, 1]
+    found = evaluate(label, probability, np.arange(rows), stratum=stratum, replicates=5)
+    assert found["roc_auc"] == Figure(0.5, 0.5, 0.5, rows)
+    assert np.isnan([found[f"calibration_{name}"].value for name in ("slope", "intercept")]).all()
+    assert np.isfinite(found["log_loss"].value)
+
+
+@pytest.mark.parametrize("ties", [None, 9])
+def test_strata_touch_nothing_but_the_ranking(ties):
+    label, probability, entity = sample(300, ties=ties)
+    plain, stratified = (values(label, probability, entity, stratum=s) for s in (None, np.arange(300) % 4))
+    for name in set(plain) - {"roc_auc", "average_precision"}:
+        assert stratified[name] == pytest.approx(plain[name], rel=1e-9)
+    assert stratified["roc_auc"] != plain["roc_auc"]
+
+
 def test_weighting_a_row_twice_is_repeating_it():
     label, probability, entity = sample(80, ties=20)
     weight = np.random.default_rng(1).integers(0, 4, 80)
@@ -131,13 +209,14 @@ def test_rows_that_tie_for_the_last_place_are_taken_in_part():
 @settings(max_examples=20, deadline=None)
 def test_the_order_of_rows_changes_no_bit(seed, rows, ties):
     label, probability, entity = sample(rows, seed, ties)
-    cutoff = np.random.default_rng(seed).integers(3, size=rows)
+    cutoff, stratum = np.random.default_rng(seed).integers(3, size=(2, rows))
     shuffled = np.random.default_rng(seed + 1).permutation(rows)
-    straight = evaluate(label, probability, entity, cutoff=cutoff, capacity=2, replicates=5)
+    straight = evaluate(label, probability, entity, stratum=stratum, cutoff=cutoff, capacity=2, replicates=5)
     mixed = evaluate(
         label[shuffled],
         probability[shuffled],
         entity[shuffled],
+        stratum=stratum[shuffled],
         cutoff=cutoff[shuffled],
         capacity=2,
         replicates=5,
@@ -183,11 +262,11 @@ def test_one_class_gives_nan_where_undefined(label):
     assert "NaN" not in json.dumps({name: figure.to_json() for name, figure in found.items()})
 
 
-def test_one_probability_has_no_slope_but_ranks_as_chance():
+def test_one_probability_has_no_slope_and_ranks_as_chance():
     found = values(np.array([0, 1, 0, 0]), np.full(4, 0.25), np.arange(4))
     assert found["roc_auc"] == 0.5
     assert np.isnan(found["calibration_slope"])
-    assert found["calibration_intercept"] == pytest.approx(0, abs=1e-9)
+    assert np.isnan(found["calibration_intercept"])
 
 
 def test_certainty_that_fails_costs_a_finite_loss():
