@@ -95,6 +95,53 @@ def test_an_older_night_never_takes_the_newest_export_from_the_crm(run, trained,
     assert exports(folder)[1]["as_of"].startswith("2024-12-19T23:00")
 
 
+def test_a_wrong_format_is_refused_before_anything_is_published(run, trained, monkeypatch):
+    folder, _ = trained
+    with sqlite3.connect(folder / "workspace" / "scores.db") as db:
+        before = db.execute("select count(*) from score_runs").fetchone()
+    code, _, err = run_in(
+        run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--format", "pdf", "--direct"
+    )
+    with sqlite3.connect(folder / "workspace" / "scores.db") as db:
+        assert db.execute("select count(*) from score_runs").fetchone() == before
+    assert code == 2 and "pdf" in err
+
+
+def test_an_export_that_a_killed_run_left_behind_is_written_by_the_next(run, trained, monkeypatch):
+    """Between the commit and the export a run may die: the next one, even one that fails, delivers what was published."""
+    folder, _ = trained
+    assert run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 0
+    published = exports(folder)
+    assert run_in(run, folder, monkeypatch, "export", "company.yaml", "--as-of", "2024-12-20")[0] in (0, 2)
+    manifest = folder / "workspace" / "exports" / "current" / "manifest.json"
+    manifest.write_text(json.dumps({"run_id": "an older night"}))
+    code, _, err = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2031-01-01", "--direct")
+    assert code == 3 and "not delivered" in err
+    assert exports(folder) == published
+
+
+def test_a_version_that_the_gate_refused_cannot_be_promoted(run, tmp_path):
+    """A company whose outcome is chance: the gate refuses, so does promote, and nothing is scored."""
+    tiny.write(tmp_path, signal=False)
+    code, out, err = run("train", "company.yaml", "--as-of", tiny.END, "--direct")
+    assert code == 4 and "refused by the gate" in out and "needs" in err
+    code, _, err = run("promote", "company.yaml", "--target", "buy")
+    assert code == 4 and "did not pass" in err
+    assert run("score", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 5
+
+
+def test_check_fails_where_a_target_cannot_be_trained(run, tmp_path):
+    edit(tmp_path, put("targets", "buy", "horizon", "5000d"))
+    code, out, _ = run("check", "company.yaml", "--as-of", tiny.END)
+    assert code == 3 and "no row is mature" in out
+
+
+def test_a_failure_with_json_is_an_object_too(run, tmp_path):
+    tiny.write(tmp_path)
+    code, out, _ = run("score", "company.yaml", "--as-of", tiny.END, "--direct", "--json")
+    assert code == 5 and json.loads(out)["exit_code"] == 5
+
+
 def run_in(run, folder, monkeypatch, *arguments):
     monkeypatch.chdir(folder)
     return run(*arguments)
@@ -165,6 +212,7 @@ def put(*keys_and_value):
 
 
 BAD_CONFIGS = {
+    "a key of the top level misspelt": (lambda config: config.update(target=config.pop("targets")), 2, "targets"),
     "missing file": (put("sources", "leads", "path", "gone.csv"), 3, "gone.csv"),
     "missing column": (put("sources", "leads", "created_at", "creatd"), (2, 3), "created"),
     "unknown key": (put("targets", "buy", "horizn", "3d"), 2, "horizon"),
@@ -228,6 +276,8 @@ def test_scoring_without_a_champion_publishes_nothing(run, tmp_path):
     code, _, err = run("score", "company.yaml", "--as-of", tiny.END, "--direct")
     assert code == 5 and "leadscore train company.yaml" in err
     assert not (tmp_path / "workspace" / "exports").exists()
+    with sqlite3.connect(tmp_path / "workspace" / "scores.db") as db:
+        assert db.execute("select status, model_version from score_runs").fetchall() == [("refused", None)]
 
 
 def test_a_failed_night_stands_in_the_ledger_and_leaves_the_export(run, trained, monkeypatch):

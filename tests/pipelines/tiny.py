@@ -38,13 +38,16 @@ CONFIG = {
 }
 
 
-def write(folder, leads=900, seed=1, **changes):
-    """Write leads.csv, events.csv and company.yaml into a folder; ``changes`` replace keys of the config."""
+def write(folder, leads=900, seed=1, signal=True, **changes):
+    """Write leads.csv, events.csv and company.yaml into a folder; ``changes`` replace keys of the config.
+
+    Without ``signal`` all leads are alike and buy by chance.
+    """
     rng = np.random.default_rng(seed)
     rows, events = [], []
     for number in range(leads):
         created = START + timedelta(days=float(rng.uniform(0, 360)))
-        keen = rng.random() < 0.3
+        keen = rng.random() < 0.3 if signal else None
         rows.append(
             [f"L{number:04}", created.isoformat(" "), f"F{number // 3}", rng.choice(["DE", "FR"]), rng.integers(1, 99)]
         )
@@ -58,7 +61,8 @@ def write(folder, leads=900, seed=1, **changes):
 
 def _life(rng, lead, created, keen):
     end = datetime.fromisoformat(END)
-    for day in np.cumsum(rng.exponential(4 if keen else 25, 40)):
+    pace, chance = {True: (4, 0.12), False: (25, 0.01), None: (8, 0.05)}[keen]
+    for day in np.cumsum(rng.exponential(pace, 40)):
         at = created + timedelta(days=float(day))
         if at >= end or day > 120:
             return
@@ -68,7 +72,7 @@ def _life(rng, lead, created, keen):
             str(rng.choice(["visit", "met"], p=[0.8, 0.2])),
             str(rng.choice(["web", "phone"])),
         ]
-        if rng.random() < (0.12 if keen else 0.01):
+        if rng.random() < chance:
             yield [lead, (at + timedelta(hours=1)).isoformat(" "), "bought", "web"]
             return
 
