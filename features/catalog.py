@@ -120,7 +120,8 @@ class Catalog:
             yield from self._spanned("total", "sum_value", subject, "entity")
         yield self._plain("first", "any", "days")
         yield from self._spanned("kinds", "distinct_type", "any", "entity")
-        yield from self._spanned("ways", "distinct_channel", "any", "entity")
+        if self.channels:
+            yield from self._spanned("ways", "distinct_channel", "any", "entity")
         yield from self._spanned("active_days", "days_active", "any", "entity")
 
     def _group(self) -> Iterator[Feature]:

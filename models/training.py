@@ -126,7 +126,7 @@ def train(matrix: pa.Table, labels: pa.Table, settings: Settings) -> Trained:
     folds = _folds(rows, settings)
     pooled = _evaluate(rows, folds, settings)
     chosen = _choose(pooled)
-    settings.tell(f"{chosen.name}: learning from all {len(rows.label)} mature rows")
+    settings.tell(f"{chosen.name}: learning from all {len(rows.label):,} mature rows")
     return Trained(_final(rows, pooled, chosen, settings), _table(pooled, chosen.name), _spans(rows, folds))
 
 
@@ -215,7 +215,7 @@ def _side_by_side(
         for number, fold in enumerate(folds, 1):
             margins, calibrators = next(done), next(done)
             settings.tell(
-                f"fold {number} of {len(folds)}: learnt from {fold.train.size} rows, tested on {fold.test.size}"
+                f"fold {number} of {len(folds)}: learnt from {fold.train.size:,} rows, tested on {fold.test.size:,}"
             )
             yield margins, calibrators
 

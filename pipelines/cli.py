@@ -17,9 +17,12 @@ from configs.errors import ConfigError, LeadscoreError
 app = typer.Typer(
     help="Lead scoring that is honest in time: train, gate, score, publish and export.",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    epilog="Exit codes: 0 done; 1 unexpected; 2 wrong usage or config; 3 the data breaks its contract; 4 the gate refused; "
+    "5 scores not fit to publish, nothing was published; 6 another run holds this workspace.",
 )
 
 WIDE = 160
@@ -35,6 +38,18 @@ Prefect = Annotated[
     typer.Option("--prefect/--direct", help="run as a Prefect flow or not; default: where a Prefect API is configured"),
 ]
 Format = Annotated[str, typer.Option("--format", help="csv, jsonl or parquet; csv is always written")]
+
+
+@app.callback()
+def leadscore(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="print the version and stop")] = False,
+) -> None:
+    """Lead scoring that is honest in time: train, gate, score, publish and export."""
+    if version:
+        from pipelines.version import code_version
+
+        typer.echo(code_version())
+        raise typer.Exit
 
 
 @app.command()

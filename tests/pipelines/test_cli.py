@@ -108,7 +108,7 @@ def test_a_wrong_format_is_refused_before_anything_is_published(run, trained, mo
 
 
 def test_an_export_that_a_killed_run_left_behind_is_written_by_the_next(run, trained, monkeypatch):
-    """Between the commit and the export a run may die: the next one, even one that fails, delivers what was published."""
+    """A run may die between commit and export: the next one, even one that fails, delivers what was published."""
     folder, _ = trained
     assert run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 0
     published = exports(folder)
