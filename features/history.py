@@ -83,8 +83,8 @@ def codes(column: pa.ChunkedArray, known: tuple[str, ...]) -> np.ndarray:
 def grouped(code: np.ndarray, size: int) -> np.ndarray:
     """Return the order that puts equal codes (0 … size - 1) together, ascending, and keeps the order within each.
 
-    A counting sort digit by digit from the lowest: each pass writes to at most 2 ** DIGIT_BITS streams, which the caches can
-    follow, where one pass over all codes would miss them at every row.
+    A counting sort digit by digit from the lowest: each pass writes to at most 2 ** DIGIT_BITS streams, which the
+    caches can follow, where one pass over all codes would miss them at every row.
     """
     key, order = code.astype(np.int32), np.arange(len(code), dtype=np.int32)
     shift = 0

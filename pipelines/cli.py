@@ -21,8 +21,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Exit codes: 0 done; 1 unexpected; 2 wrong usage or config; 3 the data breaks its contract; 4 the gate refused; "
-    "5 scores not fit to publish, nothing was published; 6 another run holds this workspace.",
+    epilog="Exit codes: 0 done; 1 unexpected; 2 wrong usage or config; 3 the data breaks its contract; "
+    "4 the gate refused; 5 scores not fit to publish, nothing was published; 6 another run holds this workspace.",
 )
 
 WIDE = 160
