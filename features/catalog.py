@@ -161,12 +161,12 @@ class Catalog:
     def _plain(self, aggregate: str, subject: str, unit: Literal["days"], scope: Scope = "entity") -> Feature:
         edge = "last" if aggregate == "age" else "first"
         name = f"{_prefix(scope)}{self.slugs[subject]}_{'age' if aggregate == 'age' else 'first_age'}"
-        noun = _noun(subject, scope, singular=True)
+        noun = _noun(subject, scope, "")
         meaning = Meaning(
             f"{scope}.{subject}",
             f"time since {edge} {noun}",
             unit,
-            f"{edge} {noun} {{value}} ago",
+            f"{edge} {_template(noun)} {{value}} ago",
             f"no {noun} yet",
         )
         return Feature(name, aggregate, meaning, scope, subject)
@@ -174,7 +174,7 @@ class Catalog:
     def _decays(self, subject: str, scope: Scope) -> Iterator[Feature]:
         for half_life in self.half_lives:
             noun = _noun(subject, scope)
-            words = f"{{value}} {noun} lately (older ones fade, by half every {spelled(half_life)})"
+            words = f"{{value}} {_template(noun)} lately (older ones fade, by half every {spelled(half_life)})"
             meaning = Meaning(
                 f"{scope}.{subject}", f"recent {noun}", "number", words, f"no recent {noun}", speaks=False
             )
@@ -221,11 +221,15 @@ def _prefix(scope: Scope) -> str:
     return "account_" if scope == "account" else ""
 
 
-def _noun(subject: str, scope: Scope, singular: bool = False) -> str:
+def _noun(subject: str, scope: Scope, ending: str = "s") -> str:
     kind, _, name = subject.partition(":")
     noun = {"any": "event", "channel": f"{name} event", "type": f"“{name}” event"}[kind]
-    noun = noun.replace("{", "{{").replace("}", "}}")  # the sentence is a template
-    return noun + "s" * (not singular) + (" of the account" if scope == "account" else "")
+    return noun + ending + (" of the account" if scope == "account" else "")
+
+
+def _template(text: str) -> str:
+    """Return a text with its braces doubled, as part of a sentence that is a template."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _wording(aggregate: str, subject: str, scope: Scope, when: str) -> tuple[str, str, str]:
@@ -238,7 +242,12 @@ def _wording(aggregate: str, subject: str, scope: Scope, when: str) -> tuple[str
         "active_days": "active days",
         "people": "active people of the account",
     }[aggregate]
-    present = f"{what} {when}: {{value}}" if aggregate == "total" else f"{{value}} {what} {when}"
+    one = {
+        "count": _template(_noun(subject, scope, "\0")).replace("\0", "{s}"),
+        "ways": "different channel{s}",
+        "active_days": "active day{s}",
+    }.get(aggregate)
+    present = f"{{value}} {one} {when}" if one else f"{_template(what)} {when}: {{value}}"
     return f"{what} {when}", present, f"no {what} {when}"
 
 
