@@ -60,11 +60,12 @@ class RawRows:
         if name in self.names:
             return self.table[f"c{self.names.index(name)}"]
         near = difflib.get_close_matches(name, self.names, 1, 0.5)
+        other = "name a column of the source" if self.names else "give the source at least a header or one row"
         raise DataError(
             "no such column",
             where=f"{self.label}: {key}",
             found=f"{name!r}; the columns are {', '.join(self.names[:20]) or 'none, the source is empty'}",
-            mend=f"did you mean {near[0]}?" if near else "name a column of the source",
+            mend=f"did you mean {near[0]}?" if near else other,
         )
 
     def unreadable(self) -> pa.ChunkedArray:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import ConfigError
+from configs.errors import ConfigError, DataError
 from configs.schema import AllExcept, ColumnOutcome, Constant, EventRows, LeadRows, Project
 from features.contracts import EVENTS, INSTANT, LEADS, Dataset, SourceCount
 from features.quarantine import DUPLICATE, NO_ID, NO_TYPE, SKIPPED, UNKNOWN_ENTITY, UNREADABLE, settle
@@ -41,6 +41,9 @@ def read(project: Project, quarantine: Path | None = None) -> Dataset:
     if sources.leads is not None:
         leads, count = _leads(project, sources.leads, quarantine)
         counts.append(count)
+        if not leads.num_rows and sources.events:
+            found = f"{count.rows_in} rows in, 0 used"
+            raise DataError("there is no lead, so no event can be anyone's", where=sources.leads.label, found=found)
     events, verdicts, event_counts = _events(project, leads, quarantine)
     if leads is None:
         leads = _entities(verdicts)

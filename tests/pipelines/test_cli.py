@@ -345,3 +345,13 @@ def test_help_is_light():
 def test_schema_is_json(run):
     code, out, _ = run("schema")
     assert code == 0 and json.loads(out)["title"] == "Project"
+
+
+def test_a_leads_file_without_rows_is_named_as_what_is_wrong(run, tmp_path):
+    tiny.write(tmp_path)
+    (tmp_path / "leads.csv").write_text("id,created,firm,country,size\n")
+    code, _, err = run("check", "company.yaml", "--as-of", tiny.END)
+    assert code == 3 and "no lead" in err and "leads.csv" in err
+    (tmp_path / "leads.csv").write_text("")
+    code, _, err = run("check", "company.yaml", "--as-of", tiny.END)
+    assert code == 3 and "at least a header" in err
