@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,10 @@ from features.contracts import SourceCount
 from features.labels import labels
 from features.spine import scoring_spine, training_spine
 from pipelines.rows import Snapshot, check_types, snapshot
+
+NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+NEARLY = 0.1
+"""Share of values that are no numbers up to which a column was probably meant as one."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,23 @@ def _warnings(now: Snapshot, types: set[str]) -> list[str]:
         missing = sorted(set(wanted) - types)
         if missing:
             found.append(f"{key}: no event of type {', '.join(missing)}")
+    found += [line for name in now.dataset.attributes for line in _nearly_numbers(now.dataset.leads[name], name)]
     leads = project.sources.leads
     if leads and leads.attributes:
         found.append("attributes show the values of today; one that is filled after the outcome would leak it")
     return found
+
+
+def _nearly_numbers(column: pa.ChunkedArray, name: str) -> list[str]:
+    """Say that a column is read as categories because of a few values that are not numbers."""
+    if not pa.types.is_string(column.type):
+        return []
+    texts = {row["values"]: row["counts"] for row in pc.value_counts(column.drop_null()).to_pylist()}
+    odd = {text: count for text, count in texts.items() if not NUMBER.fullmatch(text)}
+    bad, total = sum(odd.values()), sum(texts.values())
+    if not 0 < bad <= NEARLY * total:
+        return []
+    return [
+        f"attribute {name} is read as categories: {bad:,} of {total:,} values are no numbers, such as {min(odd)!r}; "
+        f"mend them, or list them under missing"
+    ]

@@ -355,3 +355,13 @@ def test_a_leads_file_without_rows_is_named_as_what_is_wrong(run, tmp_path):
     (tmp_path / "leads.csv").write_text("")
     code, _, err = run("check", "company.yaml", "--as-of", tiny.END)
     assert code == 3 and "at least a header" in err
+
+
+def test_check_says_where_one_text_makes_a_number_a_category(run, tmp_path):
+    tiny.write(tmp_path)
+    text = (tmp_path / "leads.csv").read_text().splitlines()
+    text[5] = text[5].rsplit(",", 1)[0] + ",many"
+    (tmp_path / "leads.csv").write_text("\n".join(text))
+    code, out, _ = run("check", "company.yaml", "--as-of", tiny.END, "--json")
+    assert code == 0
+    assert [w for w in json.loads(out)["warnings"] if "1 of 900 values" in w and "'many'" in w]
