@@ -6,7 +6,7 @@ that a test on one side of an interval errs in about 5 of 100 cases.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,10 @@ from configs.errors import GateRefused
 from models.evaluation import Figure, evaluate, log_loss, paired_log_loss_gain
 
 NOT_MEASURED = Figure(np.nan, np.nan, np.nan, 0)
+
+
+GATE, PASSED, REFUSED = "gate", "passed", "refused"
+"""The tag of a version that says what the gate said."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,17 @@ class Verdict:
                 found="; ".join(failed),
                 mend="the champion, if there is one, stays; look at the report, give more history or events",
             )
+
+
+def require_passed(target: str, number: int, tags: Mapping[str, str]) -> None:
+    """Raise GateRefused for a version whose tags say that the gate refused it."""
+    if tags.get(GATE) == REFUSED:
+        raise GateRefused(
+            "this version did not pass the gate",
+            where=f"target {target}, version {number}",
+            found="its refusal stands in gate.json of its MLflow run",
+            mend="promote a version that passed, or train again",
+        )
 
 
 def judge(

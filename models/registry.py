@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
 from configs.errors import ConfigError, DataError
+from models.gate import require_passed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-SCORER = "scorer"
-SHA256 = "scorer_sha256"
-PREVIOUS = "previous_champion"
+SCORER, SHA256, PREVIOUS = "scorer", "scorer_sha256", "previous_champion"
 REQUIRED = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 """What a served scorer needs beside leadscore itself; written down, since MLflow's guess costs seconds."""
 BATCH = 100  # MLflow takes at most this many parameters in one call.
@@ -117,9 +116,10 @@ class Registry:
     def promote(self, target: str, version: int | None = None) -> Version:
         """Make a version (default: the challenger) the champion; the version remembers whom it followed.
 
-        Raises ConfigError if there is no such version, DataError if its files are missing or changed.
+        Raises ConfigError for no such version, GateRefused for one refused, DataError if files are missing or changed.
         """
         chosen, champion = self._chosen(target, version), self.champion(target)
+        require_passed(target, chosen.number, chosen.tags)
         if champion and champion.number == chosen.number:
             return champion
         self.directory(chosen)

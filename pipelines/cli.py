@@ -147,10 +147,8 @@ def promote(
     version: Annotated[int | None, typer.Option(help="default: the challenger")] = None,
 ) -> None:
     """Make a registered version the champion, if the gate passed it."""
-    from pipelines.train import promote as promote_version
-
     registry, name = _registry(config, target)
-    _note(f"{name}: version {promote_version(registry, name, version).number} is the champion")
+    _note(f"{name}: version {registry.promote(name, version).number} is the champion")
 
 
 @app.command()
@@ -238,31 +236,34 @@ def _load(config: Path) -> Any:
 
 
 def _train(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
-    from pipelines.driver import Driver, api_configured
-
-    if api_configured() if prefect is None else prefect:
-        _note("driver: prefect")
+    if _through_prefect(prefect):
         from pipelines.flows import run_train
 
         return run_train(config, as_of, targets)
-    _note("driver: direct")
+    from pipelines.driver import Driver
     from pipelines.train import train as directly
 
     return directly(_load(Path(config)), as_of, targets, Driver(note=_note))
 
 
 def _score(config: str, as_of: str | None, form: str, prefect: bool | None) -> Any:
-    from pipelines.driver import Driver, api_configured
-
-    if api_configured() if prefect is None else prefect:
-        _note("driver: prefect")
+    if _through_prefect(prefect):
         from pipelines.flows import score as flow
 
         return flow(config, as_of, form)
-    _note("driver: direct")
+    from pipelines.driver import Driver
     from pipelines.score import score_night
 
     return score_night(_load(Path(config)), as_of, Driver(note=_note), form)
+
+
+def _through_prefect(wanted: bool | None) -> bool:
+    """Say which driver runs, and whether it is Prefect: as asked, else where an API is configured."""
+    from pipelines.driver import api_configured
+
+    chosen = api_configured() if wanted is None else wanted
+    _note(f"driver: {'prefect' if chosen else 'direct'}")
+    return chosen
 
 
 def _stop_if_refused(results: list[Any]) -> None:

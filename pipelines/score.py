@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
-from features.contracts import SCORES
 from models.registry import Registry, Version
 from models.scorer import Scorer
 from pipelines.driver import Driver, clock
@@ -62,14 +61,18 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     with workspace(project):
         store = Store(project.root / "scores.db")
         _tidy(store, project, driver)
-        champions = _champions(project, driver)
+        registry = Registry(project.root, project.project)
+        champions = _champions(registry, project, driver)
         driver.note("reading the sources")
-        early = None if moment else driver.step(snapshot)(project, None)
-        run = _run(project, moment or _as_of(early), champions, driver)
+        early = None
+        if moment is None:
+            early = driver.step(snapshot)(project, None)
+            moment = early.as_of
+        run = _run(project, moment, champions, driver)
         with _attempt(store, run):
             _require_champion(project, champions)
             now = early or driver.step(snapshot)(project, as_of)
-            scores = driver.step(score_all)(now, champions, store, run.run_id, driver)
+            scores = driver.step(score_all)(now, champions, registry, store, run.run_id, driver)
             driver.note(f"publishing {scores.num_rows:,} rows")
             driver.step(publish)(store, scores, run, now.dataset.fingerprint)
         path, exported = driver.step(deliver)(store, project, form)
@@ -77,16 +80,11 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
         return Night(run.run_id, run.as_of, rows, path, exported, scores)
 
 
-def _as_of(now: Snapshot | None) -> datetime:
-    if now is None:
-        raise ValueError("an as-of is given or follows from the data")
-    return now.as_of
-
-
-def score_all(now: Snapshot, champions: dict[str, Version], store: Store, run_id: str, driver: Driver) -> pa.Table:
+def score_all(
+    now: Snapshot, champions: dict[str, Version], registry: Registry, store: Store, run_id: str, driver: Driver
+) -> pa.Table:
     """Return the SCORES of all targets of one as-of, checked."""
-    registry, project = Registry(now.project.root, now.project.project), now.project
-    frames = {}
+    project, frames = now.project, {}
     for target, version in champions.items():
         driver.note(f"{target}: scoring with version {version.number}")
         names = {"project": project.project, "target": target, "model_version": str(version.number)}
@@ -98,7 +96,7 @@ def score_all(now: Snapshot, champions: dict[str, Version], store: Store, run_id
         frames[target] = with_history(frame, store.previous(project.project, target, now.as_of))
     check(frames)
     scored_at = clock()
-    return pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()] or [SCORES.empty_table()])
+    return pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()])
 
 
 def publish(store: Store, scores: pa.Table, run: Run, fingerprint: str) -> None:
@@ -150,8 +148,7 @@ def export_again(project: Project, as_of: str | None, form: str) -> Path:
         return export(store.scores(project.project, run.as_of), project.root, run, form)
 
 
-def _champions(project: Project, driver: Driver) -> dict[str, Version]:
-    registry = Registry(project.root, project.project)
+def _champions(registry: Registry, project: Project, driver: Driver) -> dict[str, Version]:
     found = {target: registry.champion(target) for target in project.targets}
     for target in (target for target, version in found.items() if version is None):
         driver.note(f"{target}: no champion, so no scores; train it and look at what the gate says")

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from configs.schema import Target
 from features.catalog import Catalog
 from models.evaluation import Figure, evaluate
-from models.gate import Verdict
+from models.gate import GATE, PASSED, REFUSED, Verdict
 from models.plots import plot_gain, plot_importance, plot_reliability
 from models.registry import Story
 from models.training import Trained
@@ -25,7 +25,6 @@ MOST_EXPLAINED = 1_000
 """Rows from which importance is taken, evenly spread: enough for a picture."""
 
 WEEK = timedelta(days=7)
-GATE, PASSED, REFUSED = "gate", "passed", "refused"
 Figures = dict[str, Figure]
 LEARNERS = ("lightgbm", "logistic", "base_rate")
 
@@ -52,7 +51,8 @@ def figures(trained: Trained, target: Target, capacity: int | None) -> tuple[Fig
         probability = table[name].to_numpy()
         return evaluate(label, probability, entity, stratum=table["fold"], cutoff=cutoff, capacity=worked)
 
-    return of("probability"), {name: of(name) for name in LEARNERS}
+    found = {name: of(name) for name in LEARNERS}
+    return found[trained.scorer.learner], found  # the challenger's rows are those of the learner it chose
 
 
 def batches(trained: Trained, target: Target, capacity: int | None) -> tuple[np.ndarray, int | None]:

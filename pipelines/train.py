@@ -26,7 +26,7 @@ from models.scorer import Scorer
 from models.training import Settings, Trained
 from pipelines.driver import Driver
 from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
-from pipelines.story import GATE, REFUSED, count_rows, figures, story
+from pipelines.story import count_rows, figures, story
 from pipelines.workspace import workspace
 
 
@@ -108,22 +108,7 @@ def conclude(
         verdict.raise_if_refused(name)
     except GateRefused as refusal:
         return replace(result, error=refusal)
-    return replace(result, version=promote(registry, name, version.number))
-
-
-def promote(registry: Registry, target: str, number: int | None = None) -> Version:
-    """Make a version (default: the challenger) the champion; raise GateRefused for one that the gate refused."""
-    found = {version.number: version for version in registry.versions(target)}
-    challenger = registry.challenger(target)
-    chosen = found.get(number) if number else challenger
-    if chosen and chosen.tags.get(GATE) == REFUSED:
-        raise GateRefused(
-            "this version did not pass the gate",
-            where=f"target {target}, version {chosen.number}",
-            found="its refusal stands in gate.json of its MLflow run",
-            mend="promote a version that passed, or train again",
-        )
-    return registry.promote(target, number)
+    return replace(result, version=registry.promote(name, version.number))
 
 
 def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
