@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     StringConstraints,
@@ -26,86 +25,10 @@ from pydantic import (
 
 from configs.durations import Duration
 from configs.errors import ConfigError
+from configs.source_rows import AttributeRows, EventRows, Frozen, LeadRows, claimed_twice
 from configs.yaml_file import fill_variables, read_yaml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
-
-
-class Frozen(BaseModel):
-    """Base of every part of the config: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class Constant(Frozen):
-    """The same text for every row of a source."""
-
-    constant: str
-
-
-class Rows(Frozen):
-    """Where rows come from: a file, a folder or a glob; or a query on a database."""
-
-    path: str | None = Field(None, description="file, folder or glob, relative to the current directory")
-    format: Literal["csv", "parquet", "jsonl"] | None = Field(None, description="default: by the file's ending")
-    delimiter: str | None = Field(None, description="CSV only; default: found from the file")
-    database: str | None = Field(None, description="sqlite:///file or postgresql://…; keep secrets in ${NAME}")
-    query: str | None = Field(None, description="SQL that returns the rows")
-    missing: tuple[str, ...] = Field((), description="texts that mean “no value”, besides the empty one")
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if (self.path is None) == (self.database is None):
-            raise ValueError("give either path, or database with query")
-        if (self.database is None) != (self.query is None):
-            raise ValueError("database and query go together")
-        return self
-
-    @property
-    def label(self) -> str:
-        """Return a name for messages that holds no secret."""
-        return self.path or f"query on {(self.database or '').split(':', 1)[0]}"
-
-
-class AllExcept(Frozen):
-    """Every column of the source but these (and but those mapped otherwise)."""
-
-    all_except: tuple[str, ...] = ()
-
-
-class LeadRows(Rows):
-    """One row an entity."""
-
-    entity_id: str | None = Field(None, description="column; left out, the row's number is the id")
-    created_at: str | None = Field(None, description="column; left out, the data has no times")
-    known_at: str | None = Field(None, description="column: when the row reached the data")
-    account_id: str | None = Field(None, description="column")
-    order: str | None = Field(None, description="without created_at: a column that rises with time, or “rows”")
-    attributes: tuple[str, ...] | AllExcept = Field((), description="columns that describe the entity")
-    missing_time: Literal["quarantine", "skip"] = Field(
-        "quarantine", description="skip: a row without a created_at is an entity that has not begun"
-    )
-
-    @model_validator(mode="after")
-    def _order_needs_no_time(self) -> Self:
-        if self.created_at and self.order:
-            raise ValueError("order is for data without times; leave it out where created_at is given")
-        return self
-
-
-class EventRows(Rows):
-    """One row an event."""
-
-    entity_id: str
-    event_time: str = Field(description="column")
-    event_type: str | Constant = Field(description="column, or {constant: text}")
-    known_at: str | None = Field(None, description="column: when the row reached the data")
-    channel: str | Constant | None = None
-    value: str | None = Field(None, description="column with an amount")
-    account_id: str | None = Field(None, description="column; used where there is no leads source")
-    missing_time: Literal["quarantine", "skip"] = Field(
-        "quarantine", description="skip: a row without a time is an event that has not happened"
-    )
 
 
 class Sources(Frozen):
@@ -113,6 +36,7 @@ class Sources(Frozen):
 
     leads: LeadRows | None = None
     events: tuple[EventRows, ...] = ()
+    attributes: tuple[AttributeRows, ...] = Field((), description="histories of attributes that change")
     max_quarantine: float = Field(0.02, ge=0, le=1, description="share of bad rows of a source that stops a run")
     complete_after: Duration = Field(timedelta(0), description="an outcome is surely in the data after this long")
     max_staleness: Duration = Field(timedelta(days=7), description="as-of may lie this far behind the last row")
@@ -121,6 +45,16 @@ class Sources(Frozen):
     def _something_to_read(self) -> Self:
         if self.leads is None and not self.events:
             raise ValueError("name a leads source, an events source, or both")
+        return self
+
+    @model_validator(mode="after")
+    def _one_home_an_attribute(self) -> Self:
+        listed = self.leads.attributes if self.leads and isinstance(self.leads.attributes, tuple) else ()
+        claims = [("leads.attributes", tuple(dict.fromkeys(listed)))]
+        claims += [(f"attributes[{i}]", source.named) for i, source in enumerate(self.attributes)]
+        if twice := claimed_twice(claims):
+            name, first, second = twice
+            raise ValueError(f"the attribute {name!r} of {second} is named in {first} already: give it one home")
         return self
 
 
@@ -191,6 +125,11 @@ class Target(Frozen):
         return (self.outcome,) if isinstance(self.outcome, str) else self.outcome
 
 
+Family = Literal[
+    "counts", "amounts", "recency", "fading", "rhythm", "breadth", "sequence", "journey", "account", "lead"
+]
+
+
 class Features(Frozen):
     """What to compute beside what the sources imply."""
 
@@ -198,6 +137,11 @@ class Features(Frozen):
     half_lives: tuple[Duration, ...] = tuple(timedelta(days=n) for n in (3, 14, 60))
     stages: tuple[str, ...] = Field((), description="event types that are stages, from first to last")
     exclude: tuple[str, ...] = Field((), description="event types or attributes that no feature may use")
+    outbound: tuple[str, ...] = Field((), description="event types that are touches of ours: e-mails sent, calls made")
+    offline: tuple[str, ...] = Field((), description="channels that are not online: phone, meeting")
+    ends: tuple[str, ...] = Field((), description="event types after which a lead that returns is a recycled one")
+    role: str | None = Field(None, description="the attribute that says what someone is at the account")
+    families: tuple[Family, ...] = Field((), description="feature families to compute; left out, all")
 
 
 class Evaluation(Frozen):
@@ -245,6 +189,8 @@ class Project(Frozen):
             raise ValueError("an outcome column needs a leads source")
         if not self.timed and any(t.outcomes for t in self.targets.values()):
             raise ValueError("an outcome event needs times: give sources.leads.created_at")
+        if not self.timed and self.sources.attributes:
+            raise ValueError("a history of attributes needs times: give sources.leads.created_at")
         return self
 
     @property
@@ -369,6 +315,7 @@ def _nearest_key(key: str) -> str:
         Sources,
         LeadRows,
         EventRows,
+        AttributeRows,
         Target,
         Population,
         Cutoffs,

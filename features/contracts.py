@@ -4,7 +4,8 @@ The time rules, stated once:
 
 1. Every instant is UTC in microseconds. A naive source time is read in the config's time zone. Nothing reads the clock.
 2. ``available_at = max(event_time, known_at)``. Features at a cutoff see an event if and only if
-   ``available_at < cutoff``; a window of length w holds event times in ``[cutoff - w, cutoff)``.
+   ``available_at < cutoff``; a window of length w holds event times in ``[cutoff - w, cutoff)``. The same holds of a
+   value in a history, with ``valid_from`` in place of ``event_time``.
 3. A label is 1 if the outcome happens in ``[cutoff, cutoff + horizon)``; the row is mature if
    ``cutoff + horizon <= observation_date``. An immature row has no label at all.
 4. Segments are ordered in time: ``max(earlier cutoff) + horizon + embargo <= min(later cutoff)``.
@@ -12,7 +13,7 @@ The time rules, stated once:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -49,6 +50,17 @@ EVENTS = pa.schema(
     ]
 )
 """One row an event, ordered by all columns from left to right, no two rows equal."""
+
+VALUES = pa.schema(
+    [
+        _column("entity_id", pa.string(), "the entity that has the attribute"),
+        _column("attribute", pa.string(), "the attribute's name"),
+        _column("valid_from", INSTANT, "since when it has the value"),
+        _column("available_at", INSTANT, "when that could first be read: max(valid_from, known_at)"),
+        _column("value", pa.string(), "the value as written; null where it was cleared", nullable=True),
+    ]
+)
+"""One row a value an attribute took on, ordered by all columns from left to right, null first, no two rows equal."""
 
 SPINE = pa.schema(
     [
@@ -137,7 +149,7 @@ class SourceCount:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A company's normalised tables: ``leads`` as LEADS plus attributes, ``events`` as EVENTS.
+    """A company's normalised tables: ``leads`` as LEADS plus attributes, ``events`` as EVENTS, ``values`` as VALUES.
 
     ``timed`` is false where the source has no times: then ``created_at`` only carries the order of the rows, in
     seconds from 1970, and nothing may be read into it. ``ordered`` is false where even the order means nothing.
@@ -149,19 +161,14 @@ class Dataset:
     fingerprint: str
     timed: bool = True
     ordered: bool = True
+    values: pa.Table = field(default_factory=VALUES.empty_table)
 
     def upto(self, as_of: datetime) -> Self:
         """Return what could be read before ``as_of``: the only cut in time. Counts and fingerprint stay the whole's."""
         if not self.timed:
             return self
-        return type(self)(
-            known_before(self.leads, as_of),
-            known_before(self.events, as_of),
-            self.counts,
-            self.fingerprint,
-            self.timed,
-            self.ordered,
-        )
+        tables = {"leads": self.leads, "events": self.events, "values": self.values}
+        return replace(self, **{name: known_before(table, as_of) for name, table in tables.items()})
 
     @property
     def attributes(self) -> list[str]:
@@ -169,7 +176,10 @@ class Dataset:
         return [name for name in self.leads.column_names if name not in LEADS.names]
 
     def last_known(self) -> datetime | None:
-        """Return the last instant at which any row became known, or None for an empty data set."""
+        """Return the last instant at which a lead or event became known, or None for an empty data set.
+
+        Values do not count: one may be planned for a day to come, and none says how far outcomes are complete.
+        """
         ends = [pc.max(t["available_at"]).as_py() for t in (self.leads, self.events) if t.num_rows]
         return max(ends, default=None)
 

@@ -13,16 +13,24 @@ from pyarrow import csv as arrow_csv
 from configs.errors import DataError
 from features.contracts import SourceCount
 from features.reading import RawRows, query
+from features.values import UNREADABLE_TIME
 
-NO_ID, NO_TYPE, UNREADABLE = "no id", "no event type", "unreadable row"
+NO_ID, NO_TYPE, NO_NAME, UNREADABLE = "no id", "no event type", "no attribute name", "unreadable row"
 DUPLICATE, UNKNOWN_ENTITY, SKIPPED = "duplicate", "unknown entity", "skipped"
+
+FLAWS = f"""WHEN unreadable THEN '{UNREADABLE}'
+WHEN entity_id IS NULL THEN '{NO_ID}'
+WHEN time_missing AND skips THEN '{SKIPPED}'
+WHEN time_problem IS NOT NULL THEN time_problem
+WHEN time_missing THEN '{UNREADABLE_TIME}'"""
+"""SQL, the branches of a CASE: what makes a row of any source unusable, or no row yet."""
 
 QUARANTINE = pa.schema(
     [
         pa.field(
             "source",
             pa.string(),
-            metadata={"meaning": "leads, or events_1, events_2 … in the config's order"},
+            metadata={"meaning": "leads, or events_1 … and attributes_1 … in the config's order"},
         ),
         pa.field("file", pa.string(), metadata={"meaning": "the file, or the kind of database"}),
         pa.field("row", pa.int64(), metadata={"meaning": "line of a text file, else number of the row, from 1"}),

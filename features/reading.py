@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from configs.errors import ConfigError, DataError
-from configs.schema import Rows
+from configs.source_rows import Rows
 from features.database import quoted, read_query
 from features.delimited import Broken, blank, line_blocks, read_csv, unreadable
 

@@ -1,6 +1,4 @@
-"""A company's rows as two tables, leads and events, in one order and one time zone, good rows parted from
-bad.
-"""
+"""A company's rows as tables, leads, events and values, in one order and one time zone, good rows parted from bad."""
 
 from __future__ import annotations
 
@@ -8,47 +6,51 @@ import difflib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError, DataError
-from configs.schema import AllExcept, ColumnOutcome, Constant, EventRows, LeadRows, Project
+from configs.schema import ColumnOutcome, Project
+from configs.source_rows import AllExcept, Constant, EventRows, LeadRows
 from features.contracts import EVENTS, INSTANT, LEADS, Dataset, SourceCount
-from features.quarantine import DUPLICATE, NO_ID, NO_TYPE, SKIPPED, UNKNOWN_ENTITY, UNREADABLE, settle
+from features.quarantine import DUPLICATE, FLAWS, NO_TYPE, UNKNOWN_ENTITY, settle
 from features.reading import RawRows, query, read_rows
-from features.values import UNREADABLE_TIME, attribute, clean, instants, numbers
+from features.value_history import read_values
+from features.values import attribute, clean, cleaned, numbers, times
 
 ROWS = "rows"
 """The word of ``order`` for the place of a row in its source."""
 
 
 def read(project: Project, quarantine: Path | None = None) -> Dataset:
-    """Read all sources of a project as ``leads`` and ``events``.
+    """Read all sources of a project as ``leads``, ``events`` and ``values``.
 
     Bad rows go to ``quarantine/<source>.csv`` (not written where ``quarantine`` is None), where ``<source>``
-    is ``leads`` or ``events_1``, ``events_2`` … in the config's order; duplicates among them, of which the
-    first is used. Without a leads source the entities come from the events. Neither the order of the rows nor
+    is ``leads``, or ``events_1`` … and ``attributes_1`` … in the config's order; duplicates among them, of which
+    the first is used. Without a leads source the entities come from the events. Neither the order of the rows nor
     how they are split into files changes the tables or the fingerprint.
 
     Raises DataError for a source that cannot be read, lacks a column or holds too many bad rows; ConfigError
-    for a database or format that is not known, and for an attribute that cannot be one.
+    for a database or format that is not known, and for an attribute that cannot be one or comes from two sources.
     """
     sources, counts = project.sources, list[SourceCount]()
     leads = None
     if sources.leads is not None:
         leads, count = _leads(project, sources.leads, quarantine)
         counts.append(count)
-        if not leads.num_rows and sources.events:
+        if not leads.num_rows and (sources.events or sources.attributes):
             found = f"{count.rows_in} rows in, 0 used"
             raise DataError("there is no lead, so no event can be anyone's", where=sources.leads.label, found=found)
     events, verdicts, event_counts = _events(project, leads, quarantine)
     if leads is None:
         leads = _entities(verdicts)
+    values, value_counts = read_values(project, leads, quarantine)
     ordered = project.timed or (sources.leads is not None and sources.leads.order is not None)
-    return Dataset(leads, events, (*counts, *event_counts), _fingerprint(leads, events), project.timed, ordered)
+    fingerprint = _fingerprint(leads, events, *([values] if values.num_rows else []))
+    all_counts = (*counts, *event_counts, *value_counts)
+    return Dataset(leads, events, all_counts, fingerprint, project.timed, ordered, values)
 
 
 def outcome_columns(project: Project) -> set[str]:
@@ -112,13 +114,13 @@ def _lead_texts(project: Project, source: LeadRows, raw: RawRows, names: list[st
     size, missing = len(raw.table), source.missing
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable()}
     columns["skips"] = pa.repeat(source.missing_time == "skip", size)
-    columns["entity_id"] = _optional(raw, source.entity_id, missing)
+    columns["entity_id"] = cleaned(raw, source.entity_id, missing)
     if source.entity_id is None:
         columns["entity_id"] = pc.add(raw.table["nr"], 1).cast(pa.string())
-    columns["account_id"] = _optional(raw, source.account_id, missing)
+    columns["account_id"] = cleaned(raw, source.account_id, missing)
     columns |= _order(raw, source, columns["entity_id"]) if source.created_at is None else {}
     if source.created_at is not None:
-        columns |= _times(raw, source.created_at, source.known_at, missing, project.zone)
+        columns |= times(raw, source.created_at, source.known_at, missing, project.zone)
         columns["sort_number"], columns["sort_text"] = (
             pa.nulls(size, pa.float64()),
             pa.nulls(size, pa.string()),
@@ -126,25 +128,6 @@ def _lead_texts(project: Project, source: LeadRows, raw: RawRows, names: list[st
     for i, name in enumerate(names):
         columns[f"a{i}"] = clean(raw.column(name, ""), missing)
     return pa.table(columns)
-
-
-def _optional(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
-    return clean(raw.column(name, ""), missing) if name else pa.chunked_array([pa.nulls(len(raw.table), pa.string())])
-
-
-def _times(raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: ZoneInfo) -> dict[str, pa.Array]:
-    """Return when a row happened and when it could be read, in microseconds, with what is wrong about them."""
-    happened, problem = instants(clean(raw.column(time, ""), missing), zone)
-    reached, known_problem = happened, problem
-    if known is not None:
-        reached, known_problem = instants(clean(raw.column(known, ""), missing), zone)
-    moment = happened.cast(pa.int64())
-    return {
-        "time": moment,
-        "available": pc.if_else(pc.is_valid(moment), pc.max_element_wise(moment, reached.cast(pa.int64())), None),
-        "time_problem": pc.coalesce(problem, known_problem),
-        "time_missing": pc.and_(pc.is_null(happened), pc.is_null(problem)),
-    }
 
 
 def _order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[str, pa.Array]:
@@ -176,12 +159,7 @@ def _judged(leads: pa.Table, attributes: int) -> pa.Table:
                     PARTITION BY entity_id, reason IS NULL
                     ORDER BY available, time, sort_number, sort_text,
                       account_id NULLS FIRST{rest}, nr) AS place
-                  FROM (SELECT *, CASE
-                          WHEN unreadable THEN '{UNREADABLE}'
-                          WHEN entity_id IS NULL THEN '{NO_ID}'
-                          WHEN time_missing AND skips THEN '{SKIPPED}'
-                          WHEN time_problem IS NOT NULL THEN time_problem
-                          WHEN time_missing THEN '{UNREADABLE_TIME}' END AS reason FROM leads))
+                  FROM (SELECT *, CASE {FLAWS} END AS reason FROM leads))
             ORDER BY nr""",  # noqa: S608 - positions and this file's own words
         leads=leads,
     )
@@ -237,22 +215,22 @@ def _event_texts(project: Project, source: EventRows, raw: RawRows, i: int) -> p
     columns = {"source": pa.repeat(pa.scalar(i, pa.int64()), size), "nr": raw.table["nr"]}
     columns |= {"unreadable": raw.unreadable(), "skips": pa.repeat(source.missing_time == "skip", size)}
     columns |= {
-        "entity_id": _optional(raw, source.entity_id, missing),
-        "account_id": _optional(raw, source.account_id, missing),
+        "entity_id": cleaned(raw, source.entity_id, missing),
+        "account_id": cleaned(raw, source.account_id, missing),
     }
-    columns |= _times(raw, source.event_time, source.known_at, missing, project.zone)
+    columns |= times(raw, source.event_time, source.known_at, missing, project.zone)
     columns |= {
         "event_type": _text(raw, source.event_type, missing),
         "channel": _text(raw, source.channel, missing),
     }
-    columns["value"], columns["value_problem"] = numbers(_optional(raw, source.value, missing))
+    columns["value"], columns["value_problem"] = numbers(cleaned(raw, source.value, missing))
     return pa.table(columns)
 
 
 def _text(raw: RawRows, mapped: str | Constant | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
     if isinstance(mapped, Constant):
         return pa.chunked_array([pa.repeat(mapped.constant, len(raw.table))])
-    return _optional(raw, mapped, missing)
+    return cleaned(raw, mapped, missing)
 
 
 def _sifted(events: pa.Table, leads: pa.Table | None) -> pa.Table:
@@ -264,12 +242,7 @@ def _sifted(events: pa.Table, leads: pa.Table | None) -> pa.Table:
             FROM (SELECT *, row_number() OVER (
                     PARTITION BY entity_id, time, available, event_type, channel, value, reason IS NULL
                     ORDER BY source, nr) AS place
-                  FROM (SELECT *, CASE
-                          WHEN unreadable THEN '{UNREADABLE}'
-                          WHEN entity_id IS NULL THEN '{NO_ID}'
-                          WHEN time_missing AND skips THEN '{SKIPPED}'
-                          WHEN time_problem IS NOT NULL THEN time_problem
-                          WHEN time_missing THEN '{UNREADABLE_TIME}'
+                  FROM (SELECT *, CASE {FLAWS}
                           WHEN event_type IS NULL THEN '{NO_TYPE}'
                           WHEN value_problem IS NOT NULL THEN value_problem
                           WHEN {unknown} THEN '{UNKNOWN_ENTITY}' END AS reason FROM events))""",  # noqa: S608

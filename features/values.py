@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT, US_PER_DAY, from_us
-from features.reading import query
+from features.reading import RawRows, query
 
 WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", "impossible time"
 
@@ -38,6 +38,26 @@ def clean(texts: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
     """Return texts as written, with null for the blank ones and for those that mean “no value”."""
     trimmed = pc.utf8_trim_whitespace(texts)
     return pc.if_else(pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string())), None, texts)
+
+
+def cleaned(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
+    """Return the column that a key of the config maps, cleaned; all null where it maps none."""
+    return clean(raw.column(name, ""), missing) if name else pa.chunked_array([pa.nulls(len(raw.table), pa.string())])
+
+
+def times(raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: ZoneInfo) -> dict[str, pa.Array]:
+    """Return when a row happened and when it could be read, in microseconds, with what is wrong about them."""
+    happened, problem = instants(clean(raw.column(time, ""), missing), zone)
+    reached, known_problem = happened, problem
+    if known is not None:
+        reached, known_problem = instants(clean(raw.column(known, ""), missing), zone)
+    moment = happened.cast(pa.int64())
+    return {
+        "time": moment,
+        "available": pc.if_else(pc.is_valid(moment), pc.max_element_wise(moment, reached.cast(pa.int64())), None),
+        "time_problem": pc.coalesce(problem, known_problem),
+        "time_missing": pc.and_(pc.is_null(happened), pc.is_null(problem)),
+    }
 
 
 def instants(texts: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Array]:
