@@ -46,12 +46,11 @@ def values_at(
     own, code = own.filter(pa.array(code >= 0)), code[code >= 0]
     known, text = instants(own["available_at"]), own["value"].combine_chunks()
     order = _newest_last(code, instants(own["valid_from"]), known, text)
-    arrival = _sorted(code[order], known[order])
+    begin = np.searchsorted(code[order], np.arange(leads.num_rows + 1))
+    arrival = _by_arrival(begin, known[order])
     # The farther in the order the newer, and every place of a later entity lies behind: the newest so far is a maximum.
     newest = order[np.maximum.accumulate(arrival)]
-    came = order[arrival]
-    begin = np.searchsorted(code[came], np.arange(leads.num_rows + 1))
-    found = _last_before(begin, known[came], entity, cutoff)
+    found = _last_before(begin, known[order[arrival]], entity, cutoff)
     place = pa.array(newest[found] if len(newest) else found, mask=found < 0)
     return text.take(place) if kind == "category" else _numbers(text, place, attribute)
 
@@ -62,7 +61,7 @@ def _kind(column: pa.Array) -> Kind:
 
 def _newest_last(code: np.ndarray, since: np.ndarray, known: np.ndarray, text: pa.Array) -> np.ndarray:
     """Order values by entity, valid_from, available_at and text, null first; texts are compared where all else ties."""
-    order = _sorted(code, since, known)
+    order = np.arange(len(code)) if _rises(code, since, known) else np.lexsort((known, since, code))
     same = np.zeros(len(order), bool)
     same[1:] = (np.diff(code[order]) == 0) & (np.diff(since[order]) == 0) & (np.diff(known[order]) == 0)
     tied = np.flatnonzero(same | np.append(same, False)[1:])
@@ -72,14 +71,25 @@ def _newest_last(code: np.ndarray, since: np.ndarray, known: np.ndarray, text: p
     return order
 
 
-def _sorted(*keys: np.ndarray) -> np.ndarray:
-    """Return the stable order by several keys, the first of most weight; without a sort where they rise already."""
+def _rises(*keys: np.ndarray) -> bool:
+    """Say whether rows are in the order of several keys, the first of most weight: VALUES are, and need no sort."""
     tied, rises = np.ones(max(len(keys[0]) - 1, 0), bool), True
     for key in keys:
         step = np.diff(key)
         rises &= bool((step[tied] >= 0).all())
         tied &= step == 0
-    return np.arange(len(keys[0])) if rises else np.lexsort(keys[::-1])
+    return rises
+
+
+@nb.njit(cache=True, nogil=True)
+def _by_arrival(begin: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Order each entity's places by when they became known; most entities have nothing late and need no sort."""
+    order = np.arange(len(known))
+    for entity in range(len(begin) - 1):
+        low, high = begin[entity], begin[entity + 1]
+        if (np.diff(known[low:high]) < 0).any():
+            order[low:high] = low + np.argsort(known[low:high], kind="mergesort")
+    return order
 
 
 @nb.njit(cache=True, nogil=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from configs.errors import LeadscoreError
 from configs.schema import Project
+from features.attributes import kinds
 from features.contracts import SourceCount
 from features.labels import labels
 from features.spine import scoring_spine, training_spine
@@ -131,10 +133,24 @@ def _warnings(now: Snapshot, types: set[str]) -> list[str]:
         if missing:
             found.append(f"{key}: no event of type {', '.join(missing)}")
     found += [line for name in now.dataset.attributes for line in _nearly_numbers(now.dataset.leads[name], name)]
+    found += _histories(now)
     leads = project.sources.leads
     if leads and leads.attributes:
-        found.append("attributes show the values of today; one that is filled after the outcome would leak it")
+        found.append(
+            "attributes of the leads source show the values of today; one that is filled after the outcome would leak "
+            "it: give its history in sources.attributes where there is one"
+        )
     return found
+
+
+def _histories(now: Snapshot) -> Iterator[str]:
+    """Say which attributes that the config chooses no history tells of, and which are nearly numbers."""
+    values, found = now.dataset.values, kinds(now.dataset.values)
+    for i, source in enumerate(now.project.sources.attributes):
+        if missing := [name for name in source.only if name not in found]:
+            yield f"sources.attributes[{i}].only: no value of {', '.join(missing)}"
+    for name in (name for name, kind in found.items() if kind == "category"):
+        yield from _nearly_numbers(values["value"].filter(pc.equal(values["attribute"], name)), name)
 
 
 def _nearly_numbers(column: pa.ChunkedArray, name: str) -> list[str]:

@@ -1,0 +1,31 @@
+"""What ``check`` says of histories of attributes: their counts, and what looks odd in them."""
+
+import io
+
+from rich.console import Console
+
+from configs.schema import load
+from pipelines import screen
+from pipelines.check import examine
+from tests.pipelines import tiny
+
+HISTORY = {"path": "h.csv", "entity_id": "id", "valid_from": "at", "attribute": "field", "value": "new"}
+
+
+def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sources = tiny.CONFIG["sources"] | {"attributes": [{**HISTORY, "only": ["staff", "stagee"]}]}
+    config = load(tiny.write(tmp_path, leads=120, sources=sources))
+    rows = [f"L{number:04},2024-06-01,staff,{number}" for number in range(99)]
+    rows += ["L0000,2024-07-01,staff,many", "L0000,2024-07-01,stage,x", "L0000,soon,staff,1"]
+    (tmp_path / "h.csv").write_text("\n".join(["id,at,field,new", *rows]))
+    found = examine(config, tiny.END)
+    count = found.counts[-1]
+    assert (count.source, count.rows_in, count.used, count.skipped) == ("attributes_1", 102, 100, 1)
+    assert count.quarantined == {"unreadable time": 1}
+    warned = "\n".join(found.warnings)
+    assert "sources.attributes[0].only: no value of stagee" in warned
+    assert "attribute staff is read as categories: 1 of 100 values are no numbers, such as 'many'" in warned
+    shown = Console(file=io.StringIO(), width=120)
+    shown.print(*screen.examination(found))
+    assert "attributes_1" in shown.file.getvalue() and "unreadable time 1" in shown.file.getvalue()
