@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := $(VENV)/peers
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test lint bench peers clean
 
 setup: $(READY)
 
@@ -28,8 +29,16 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)
-	$(BIN)/python -m pytest tests/benchmarks -s
+bench: $(READY) peers
+	$(BIN)/python -m pytest tests/benchmarks -rs
+
+# What the benchmarks compare with needs other versions than leadscore, so it lives apart.
+peers: $(PEERS)/.ready
+
+$(PEERS)/.ready: tests/benchmarks/peers.lock
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
 
 clean:
 	rm -rf $(VENV) workspace

@@ -1,46 +1,45 @@
-"""A generated event log: leads with a geometric number of events, Parquet ordered by time."""
+"""A generated event log: leads with a geometric number of events at times of their own, Parquet ordered by time."""
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.contracts import EVENTS, INSTANT, LEADS, Dataset
+from features.contracts import EVENTS, INSTANT, LEADS, US_PER_DAY, Dataset
 
 START = 1_704_067_200_000_000  # 2024-01-01
-SPAN = 548 * 86_400_000_000  # 18 months
+SPAN = 548 * US_PER_DAY  # 18 months
 TYPES = [f"type_{n}" for n in range(8)]
+VALUED = TYPES[:2]
 CHANNELS = [f"channel_{n}" for n in range(6)]
 BATCH = 2_000_000
 
 
 def write(path, events, mean=20, seed=5):
-    """Write ``events`` rows of ``events / mean`` leads, ordered by time; types 0 and 1 carry values."""
+    """Write about ``events`` rows of ``events / mean`` leads and return the number of leads.
+
+    Each lead's events are spread evenly over the 18 months. The log is written batch by batch, each an equal part of
+    the time: every event falls into a batch by a draw of its own, so only the leads' numbers are held in memory.
+    """
     rng = np.random.default_rng(seed)
-    leads = events // mean
-    share = rng.geometric(1 / mean, leads).astype(float)
-    edges = np.cumsum(share) / share.sum()
+    left = rng.geometric(1 / mean, events // mean)
+    ids, batches = names(np.arange(len(left))), -(-events // BATCH)
     with pq.ParquetWriter(path, EVENTS) as writer:
-        for begin in range(0, events, BATCH):
-            size = min(BATCH, events - begin)
-            time = START + np.sort(((begin + rng.random(size) * size) / events * SPAN).astype(np.int64))
-            lead = np.searchsorted(edges, rng.random(size))
-            kind = rng.integers(0, 8, size)
-            value = np.where(kind < 2, np.round(rng.lognormal(3, 1, size), 2), np.nan)
-            writer.write_table(_table(time, lead, kind, rng.integers(0, 6, size), value))
-    return leads
+        for batch in range(batches):
+            taken = rng.binomial(left, 1 / (batches - batch))
+            left -= taken
+            begin, end = (START + SPAN * edge // batches for edge in (batch, batch + 1))
+            lead = rng.permutation(np.repeat(np.arange(len(left), dtype=np.int32), taken))
+            writer.write_table(_table(rng, ids.take(pa.array(lead)), begin, end))
+    return len(left)
 
 
-def _table(time, lead, kind, channel, value):
-    at = pa.array(time).cast(INSTANT)
-    columns = [
-        names(lead),
-        at,
-        at,
-        pa.array(TYPES).take(pa.array(kind)),
-        pa.array(CHANNELS).take(pa.array(channel)),
-        pa.array(value, mask=np.isnan(value)),
-    ]
-    return pa.table(columns, schema=EVENTS)
+def _table(rng, entity, begin, end):
+    size = len(entity)
+    at = pa.array(np.sort(rng.integers(begin, end, size))).cast(INSTANT)
+    kind, channel = rng.integers(0, len(TYPES), size), rng.integers(0, len(CHANNELS), size)
+    value = pa.array(np.round(rng.lognormal(3, 1, size), 2), mask=kind >= len(VALUED))
+    texts = (pa.array(TYPES).take(pa.array(kind)), pa.array(CHANNELS).take(pa.array(channel)))
+    return pa.table([entity, at, at, *texts, value], schema=EVENTS)
 
 
 def names(numbers):
@@ -48,20 +47,24 @@ def names(numbers):
     return pa.array(np.char.add("L", np.char.zfill(numbers.astype("U8"), 8)), pa.string())
 
 
-def dataset(path, leads):
-    """Return the log with one lead row for each lead."""
+def leads_table(leads):
+    """Return one lead row for each lead, as LEADS."""
     start = pa.array(np.full(leads, START)).cast(INSTANT)
-    table = pa.table([names(np.arange(leads)), pa.nulls(leads, pa.string()), start, start], schema=LEADS)
-    return Dataset(table, pq.read_table(path), (), "generated")
+    return pa.table([names(np.arange(leads)), pa.nulls(leads, pa.string()), start, start], schema=LEADS)
+
+
+def dataset(path, leads):
+    """Read the log as the data set of these lead rows."""
+    return Dataset(leads, pq.read_table(path), (), "generated")
 
 
 def cutoffs(count, step_days):
     """Return ``count`` instants, ``step_days`` apart, the last one at the end of the log."""
-    return [START + SPAN - k * step_days * 86_400_000_000 for k in range(count)][::-1]
+    return [START + SPAN - k * step_days * US_PER_DAY for k in range(count)][::-1]
 
 
 def every(leads, instants):
-    """Return a spine of all leads at all instants, ordered by cutoff and entity."""
-    ids = names(np.arange(leads))
-    cutoff = pa.array(np.repeat(instants, leads)).cast(INSTANT)
-    return pa.table({"entity_id": pa.concat_arrays([ids] * len(instants)), "cutoff": cutoff})
+    """Return a spine of all lead rows at all instants, ordered by cutoff and entity."""
+    cutoff = pa.array(np.repeat(instants, len(leads))).cast(INSTANT)
+    ids = leads["entity_id"].chunks * len(instants)
+    return pa.table({"entity_id": pa.concat_arrays(ids), "cutoff": cutoff})

@@ -1,66 +1,111 @@
-"""The feature engine against the floor: DuckDB's scan and group-by of the same file in the same run.
+"""The feature engine against the floor, against other engines, and its whole catalogue against the common set.
 
 LEADSCORE_BENCH_EVENTS sets the size of the log (default one million events).
 """
 
-import os
-import statistics
-import time
-from datetime import timedelta
+from dataclasses import dataclass, replace
 
-import duckdb
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
-from features.build import build_features
-from features.catalog import Catalog
 from tests.benchmarks import log
+from tests.benchmarks.common import NAMES
+from tests.benchmarks.machine import EVENTS, memory, sizes
+from tests.benchmarks.measure import Job, measured
 
-EVENTS = int(os.environ.get("LEADSCORE_BENCH_EVENTS", 1_000_000))
-CATALOG = Catalog(
-    types=tuple(log.TYPES),
-    valued=tuple(log.TYPES[:2]),
-    windows=tuple(timedelta(days=days) for days in (1, 7, 30, 90)),
-)
-"""Of 8 types and any: counts and last ages; sums of the two that carry values; over four windows and all of history."""
+CUTOFFS = {"1 cutoff": (1, 30), "6 monthly cutoffs": (6, 30), "26 weekly cutoffs": (26, 7)}
+COMMON = f"leadscore, {len(NAMES)} common features, s"
+FLOOR = "floor: DuckDB scan and group-by, s"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One number of cutoffs: a column of the table, with what all others are compared with."""
+
+    job: Job
+    events: int
+    floor: dict
+    ours: dict
+    tell: object
 
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
     """Write the log once and return its path and number of leads."""
-    path = tmp_path_factory.mktemp("log") / "events.parquet"
-    return str(path), log.write(path, EVENTS)
+    path = str(tmp_path_factory.mktemp("log") / "events.parquet")
+    return path, log.write(path, EVENTS)
 
 
-FLOOR = """select entity_id, event_type, count(*) n, max(event_time) last, sum(value) total
-    from read_parquet($path) group by all"""
-
-
-def floor(path):
-    """Return the seconds, median of three, and the events that the floor counted."""
-    seconds, counted = [], None
-    for _ in range(3):
-        begin = time.perf_counter()
-        counted = duckdb.connect().sql(FLOOR, params={"path": path}).to_arrow_table()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds), pc.sum(counted["n"]).as_py()
-
-
-@pytest.mark.parametrize(("cutoffs", "step"), [(1, 30), (6, 30), (26, 7)])
-def test_features_against_the_floor(generated, cutoffs, step, capsys):
+@pytest.fixture(scope="module", params=CUTOFFS)
+def case(request, generated, report):
     path, leads = generated
-    build_features(log.dataset(path, leads), log.every(1, log.cutoffs(1, 1)), CATALOG)  # compiled once, not counted
-    base, counted = floor(path)
-    spine = log.every(leads, log.cutoffs(cutoffs, step))
-    begin = time.perf_counter()
-    matrix = build_features(log.dataset(path, leads), spine, CATALOG)
-    spent = time.perf_counter() - begin
-    latest = matrix["any_count_all"].to_numpy()[-leads:].sum()
-    with capsys.disabled():
-        print(
-            f"\n{os.cpu_count()} cores, {EVENTS:,} events, {leads:,} leads, {cutoffs} cutoffs:",
-            f"{matrix.num_rows:,} rows of {matrix.num_columns - 2} features, read and build {spent:.2f} s,",
-            f"floor {base:.2f} s, ratio {spent / base:.1f}",
-        )
-    assert counted == EVENTS
-    assert EVENTS - leads <= latest <= EVENTS  # all but what falls on the last instant itself
+    job = Job("ours:leadscore", path, leads, log.cutoffs(*CUTOFFS[request.param]))
+    events, title = pq.read_metadata(path).num_rows, sizes(path, leads)
+
+    def tell(row, cell):
+        report.add(title, row, request.param, cell)
+
+    floor, ours = measured(replace(job, engine="peers:floor")), measured(job)
+    tell("rows", f"{ours['rows']:,}")
+    tell(FLOOR, f"{floor['seconds']:.2f}")
+    return Case(job, events, floor, ours, tell)
+
+
+def _rows(case):
+    return case.job.leads * len(case.job.instants)
+
+
+def test_the_common_set_against_the_floor(case):
+    case.tell(COMMON, f"{case.ours['seconds']:.2f}")
+    case.tell("leadscore / floor", f"{case.ours['seconds'] / case.floor['seconds']:.1f}")
+    case.tell("leadscore peak memory, GiB", f"{case.ours['peak']:.2f}")
+    assert case.floor["counted"] == case.ours["counted"] == case.events
+    assert (case.ours["rows"], case.ours["columns"]) == (_rows(case), len(NAMES))
+
+
+def test_polars_with_a_group_by_for_each_cutoff(case, needs):
+    _against(case, needs, "polars_per_cutoff", "Polars", "a group-by for each cutoff")
+
+
+def test_duckdb_with_a_range_join(case, needs):
+    if len(case.job.instants) > 6:
+        case.tell("range join, DuckDB, s", "not run")
+        pytest.skip("a range join with 26 cutoffs takes hours on a large log")
+    _against(case, needs, "range_join", "range join", "DuckDB")
+
+
+def _against(case, needs, engine, name, how):
+    job = replace(case.job, engine=f"peers:{engine}")
+    needs(job)
+    theirs = measured(job)
+    case.tell(f"{name}, {how}, s", f"{theirs['seconds']:.2f}")
+    case.tell(f"{name} / leadscore", f"{theirs['seconds'] / case.ours['seconds']:.1f}")
+    case.tell(f"{name} peak memory, GiB", f"{theirs['peak']:.2f}")
+    assert theirs["counted"] == case.events
+    assert (theirs["rows"], theirs["columns"]) == (_rows(case), len(NAMES))
+
+
+def test_featuretools_with_cutoff_times_on_a_sample(case, needs):
+    job = replace(case.job, engine="peers:featuretools")
+    needs(job)
+    theirs = measured(job)
+    each, own = (found["seconds"] / found["rows"] * 1e6 for found in (theirs, case.ours))
+    case.tell("leadscore, µs a row", f"{own:.2f}")
+    case.tell("featuretools, µs a row of a sample", f"{each:,.0f}")
+    case.tell("featuretools / leadscore, a row", f"{each / own:,.0f}")
+    assert theirs["columns"] == len(NAMES)
+    assert 0 < theirs["rows"] <= _rows(case)
+
+
+def test_the_whole_catalogue(case):
+    need = 2 * _rows(case) * 300 * 8 / 2**30
+    if need > memory():
+        case.tell("whole catalogue, s", "not run")
+        pytest.skip(f"needs about {need:.0f} GiB of memory; this machine has {memory():.0f}")
+    whole = measured(replace(case.job, engine="ours:catalogue"))
+    case.tell("whole catalogue, s", f"{whole['seconds']:.2f}")
+    case.tell("whole catalogue, features", f"{whole['columns']}")
+    case.tell("whole catalogue / floor", f"{whole['seconds'] / case.floor['seconds']:.1f}")
+    case.tell("whole catalogue / common set", f"{whole['seconds'] / case.ours['seconds']:.1f}")
+    case.tell("whole catalogue peak memory, GiB", f"{whole['peak']:.2f}")
+    assert (whole["rows"], whole["counted"]) == (_rows(case), case.events)

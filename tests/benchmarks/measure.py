@@ -1,0 +1,114 @@
+"""One measurement in a process of its own, so that neither the time nor the memory of one engine touches another's.
+
+``python -m tests.benchmarks.measure JOB`` takes a Job as JSON and prints one line of JSON.
+"""
+
+import importlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tests.benchmarks import log
+from tests.benchmarks.common import NAMES
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = Path(sys.prefix) / "peers" / "bin" / "python"
+ELSEWHERE = {"polars_per_cutoff", "featuretools"}
+"""Engines of the peers' environment."""
+
+SHORT = 10.0
+"""Seconds under which a measurement is taken three times, and the median is given."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which engine (``module:function``) computes what; ``out`` is a Parquet file for the result."""
+
+    engine: str
+    path: str
+    leads: int
+    instants: list[int]
+    out: str | None = None
+
+    @property
+    def python(self) -> Path:
+        """The interpreter whose environment has the engine."""
+        return PEERS if self.engine.split(":")[1] in ELSEWHERE else Path(sys.executable)
+
+
+def measured(job: Job) -> dict:
+    """Run a job in a new process: ``seconds``, ``rows``, ``columns``, ``counted`` events and ``peak`` memory in GiB."""
+    command = [str(job.python), "-W", "ignore", "-m", "tests.benchmarks.measure", json.dumps(asdict(job))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{job.engine} failed ({done.returncode}):\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _main(job: Job) -> dict:
+    module, function = job.engine.split(":")
+    engine = getattr(importlib.import_module(f"tests.benchmarks.{module}"), function)
+    _warm(engine)
+    run = engine(job.path, job.leads, job.instants)
+    result, spent = _timed(run)
+    peak = _peak()
+    seconds = [spent]
+    while seconds[0] < SHORT and len(seconds) < 3 and not job.out:
+        del result
+        result, spent = _timed(run)
+        seconds.append(spent)
+    table = pa.table(result)
+    if job.out:
+        pq.write_table(_plain(table), job.out)
+    found = {"rows": table.num_rows, "columns": table.num_columns - 2, "counted": _counted(table, job.instants[-1])}
+    return {"seconds": statistics.median(seconds), "peak": peak, **found}
+
+
+def _warm(engine) -> None:
+    """Import and compile what the engine needs, on a log too small to count."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "tiny.parquet")
+        engine(path, log.write(path, 1_000), log.cutoffs(2, 30))()
+
+
+def _timed(run):
+    begin = time.perf_counter()
+    result = run()
+    return result, time.perf_counter() - begin
+
+
+def _peak() -> float:
+    """Return this process's peak memory in GiB.
+
+    ``ru_maxrss`` would also count the process that started this one, as it was before this program was loaded.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 2**20
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Return a result with keys of the same types, whatever library it came from."""
+    keys = {"entity_id": table["entity_id"].cast(pa.string()), "cutoff": table["cutoff"].cast(pa.int64())}
+    return pa.table(keys | {name: table[name].cast(pa.float64()) for name in NAMES})
+
+
+def _counted(table: pa.Table, last: int) -> int:
+    """Return how many events the rows of the last cutoff have seen."""
+    counts = [table[name] for name in table.column_names if name.startswith("type_") and name.endswith("_count_all")]
+    if "cutoff" in table.column_names:
+        here = pc.equal(table["cutoff"].cast(pa.int64()), last)
+        counts = [count.filter(here) for count in counts]
+    return int(sum(pc.sum(count).as_py() for count in counts))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_main(Job(**json.loads(sys.argv[1])))))
