@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from joblib import cpu_count
 
 from tests.benchmarks.measure import PEERS
 
@@ -26,7 +27,7 @@ def sizes(path: str, leads: int) -> str:
     """Return the title of a table: log, machine and versions."""
     events, size = pq.read_metadata(path).num_rows, Path(path).stat().st_size / 2**20
     return (
-        f"{events:,} events of {leads:,} leads ({size:,.0f} MiB of Parquet); {len(os.sched_getaffinity(0))} cores, "
+        f"{events:,} events of {leads:,} leads ({size:,.0f} MiB of Parquet); {cpu_count()} cores, "
         f"{memory():.0f} GiB; Python {platform.python_version()}, {_versions()}"
     )
 

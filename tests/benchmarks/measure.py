@@ -5,6 +5,7 @@
 
 import importlib
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -89,10 +90,12 @@ def _timed(run):
 def _peak() -> float:
     """Return this process's peak memory in GiB.
 
-    ``ru_maxrss`` would also count the process that started this one, as it was before this program was loaded.
+    Where Linux tells it, since ``ru_maxrss`` there also counts the process that started this one.
     """
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30
 
 
 def _plain(table: pa.Table) -> pa.Table:
