@@ -56,20 +56,20 @@ def plain(rows, name, cutoff):
     return max(known)[-1] if known else None
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(histories, questions)
 def test_each_value_is_the_newest_that_was_known(rows, questions):
     assert ask(table(rows), questions) == [plain(rows, *question) for question in questions]
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(histories, questions)
 def test_a_number_is_read_from_the_same_value(rows, questions):
     expected = [plain(rows, *question) for question in questions]
     assert ask(table(rows), questions, "number") == [None if text is None else float(text) for text in expected]
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(histories, questions, st.randoms())
 def test_no_order_of_values_rows_or_leads_changes_anything(rows, questions, chance):
     mixed, leads, asked = rows[:], TABLE.to_pylist(), questions[:]
@@ -80,7 +80,7 @@ def test_no_order_of_values_rows_or_leads_changes_anything(rows, questions, chan
     assert all(ask(table(rows), [each]) == [before[each]] for each in asked)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(histories, histories, moments)
 def test_what_is_not_known_yet_changes_nothing(rows, later, cutoff):
     questions = [(name, cutoff) for name in NAMES]

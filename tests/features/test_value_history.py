@@ -73,21 +73,21 @@ def check(found, outcomes):
     assert found.values.schema.equals(VALUES, check_metadata=True)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(wide_rows)
 def test_a_wide_history_is_what_plain_python_makes_of_it(tmp_path_factory, rows):
     found = read_csv(tmp_path_factory.mktemp("x"), WIDE, rows)
     check(found, [plain_row(row, [(name, row[name]) for name in ("segment", "size")]) for row in rows])
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(long_rows, st.sampled_from([(), ("size",), ("size", "stage")]))
 def test_a_long_history_is_what_plain_python_makes_of_it(tmp_path_factory, rows, only):
     found = read_csv(tmp_path_factory.mktemp("x"), {**LONG, "only": list(only)}, rows)
     check(found, [plain_row(row, [(row["field"], row["new"])], only) for row in rows])
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(long_rows, st.randoms(), st.integers(1, 4))
 def test_neither_order_nor_split_changes_anything(tmp_path_factory, rows, chance, files):
     mixed = rows[:]
@@ -112,6 +112,24 @@ def test_both_shapes_of_one_history_give_the_same_values(tmp_path):
     assert long.fingerprint == wide.fingerprint
     assert [(each.rows_in, each.used) for each in (long.counts[1], wide.counts[1])] == [(4, 4), (2, 2)]
     assert long.values["value"].to_pylist() == ["a", None, "1", "1"]
+
+
+def test_wide_rows_of_one_instant_that_share_a_value_give_it_once(tmp_path):
+    one = {"lead": "7", "at": "2024-01-01", "known": "", "segment": "a", "size": "1"}
+    found = read_csv(tmp_path, WIDE, [one, one | {"size": "2"}, one])
+    assert (found.counts[1].used, found.counts[1].quarantined) == (2, {"duplicate": 1})
+    assert list(zip(*found.values.select(["attribute", "value"]).to_pydict().values(), strict=True)) == [
+        ("segment", "a"),
+        ("size", "1"),
+        ("size", "2"),
+    ]
+
+
+def test_rows_of_attributes_not_chosen_are_no_flaw(tmp_path):
+    found = read_csv(
+        tmp_path, {**LONG, "only": ["size"]}, [row(), row(lead="", field="stage"), row(when="", field="x")]
+    )
+    assert (found.counts[1].used, found.counts[1].skipped, found.counts[1].quarantined) == (1, 2, {})
 
 
 def test_bad_rows_lie_in_quarantine_as_they_were(tmp_path):
