@@ -179,7 +179,8 @@ def test_histories_move_the_fingerprint_but_an_empty_one_does_not(tmp_path):
     for rows in ([], [row()], [row(new="2")], [row(new="")], [row(field="sizes")], [row(when="2024-01-02")]):
         source = {"path": write(tmp_path / "h.csv", csv_text(rows, list(row()))), **LONG}
         seen.append(read(project(lead, attributes=[source])).fingerprint)
-    assert seen[0] == seen[1]
+    # Written down before there were histories: the ledger of a company without any goes on unbroken.
+    assert seen[0] == seen[1] == "f58bdc61c9dc7b2a"
     assert len(set(seen)) == len(seen) - 1
 
 
