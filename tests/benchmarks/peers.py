@@ -62,10 +62,11 @@ def _sql(feature: Common) -> str:
 
 
 def polars_per_cutoff(path: str, leads: int, instants: list[int]) -> Callable:
-    """Polars: for each cutoff one lazy group-by of what lies before it, by the streaming engine.
+    """Polars: for each cutoff a lazy group-by of each type's events before it, joined to all leads and streamed.
 
-    The fastest of what was tried: the streaming against the in-memory engine, one plan for all cutoffs, a group-by of
-    (entity, type) joined or pivoted to columns, filters in place of conditions, texts in place of an enumeration.
+    The fastest of what was tried, which is: the streaming and the in-memory engine, a plan for each cutoff and one for
+    all, one group-by with conditions in place of eight, one of (entity, type) that is then joined or pivoted, and event
+    types as texts.
     """
     import polars as pl
     import polars.selectors as cs
@@ -74,10 +75,12 @@ def polars_per_cutoff(path: str, leads: int, instants: list[int]) -> Callable:
 
     def at(us):
         cutoff = pl.lit(us).cast(pl.Datetime("us", "UTC"))
-        seen = pl.scan_parquet(path).filter(pl.col("event_time") < cutoff)
-        kinds = seen.with_columns(pl.col("event_type").cast(pl.Enum(log.TYPES)))
-        found = kinds.group_by("entity_id").agg(_polars(feature, cutoff) for feature in FEATURES)
-        wide = entities.join(found, on="entity_id", how="left")
+        events = pl.scan_parquet(path).filter(pl.col("event_time") < cutoff)
+        seen, wide = events.with_columns(pl.col("event_type").cast(pl.Enum(log.TYPES))), entities
+        for kind in log.TYPES:
+            wanted = [_polars(feature, cutoff) for feature in FEATURES if feature.kind == kind]
+            found = seen.filter(pl.col("event_type") == kind).group_by("entity_id").agg(wanted)
+            wide = wide.join(found, on="entity_id", how="left")
         return wide.with_columns(cs.contains("_count_", "_sum_").fill_null(0), cutoff=cutoff)
 
     return lambda: pl.concat([at(us).collect(engine="streaming") for us in instants])
@@ -86,15 +89,15 @@ def polars_per_cutoff(path: str, leads: int, instants: list[int]) -> Callable:
 def _polars(feature: Common, cutoff):
     import polars as pl
 
-    seen, days = pl.col("event_type") == feature.kind, DAYS[feature.window] if feature.window else None
-    if days:
-        seen &= pl.col("event_time") >= cutoff - pl.duration(days=days)
+    days = DAYS[feature.window] if feature.window else None
+    seen = pl.col("event_time") >= cutoff - pl.duration(days=days) if days else pl.lit(True)
     if feature.aggregate == "count":
-        return seen.sum().alias(feature.name)
-    if feature.aggregate == "age":
-        age = cutoff - pl.when(seen).then("event_time").max()
-        return (age.dt.total_microseconds() / US_PER_DAY).alias(feature.name)
-    return pl.when(seen).then("value").sum().alias(feature.name)
+        found = seen.sum() if days else pl.len()
+    elif feature.aggregate == "age":
+        found = (cutoff - pl.col("event_time").max()).dt.total_microseconds() / US_PER_DAY
+    else:
+        found = (pl.when(seen).then("value") if days else pl.col("value")).sum()
+    return found.alias(feature.name)
 
 
 def featuretools(path: str, leads: int, instants: list[int]) -> Callable:
