@@ -9,7 +9,6 @@ from tests.benchmarks import log
 from tests.benchmarks.common import DAYS, NAMES
 
 WINDOWS = tuple(timedelta(days=days) for days in DAYS.values() if days)
-COMMON = Catalog(types=tuple(log.TYPES), valued=tuple(log.VALUED), windows=WINDOWS)
 WHOLE = Catalog(
     types=tuple(log.TYPES),
     channels=tuple(log.CHANNELS),
@@ -17,12 +16,12 @@ WHOLE = Catalog(
     windows=WINDOWS,
     half_lives=tuple(timedelta(days=days) for days in (3, 14, 60)),
 )
+COMMON = WHOLE.keeping(NAMES)
 
 
 def leadscore(path: str, leads: int, instants: list[int]) -> Callable:
     """The common set."""
-    run = _prepared(path, leads, instants, COMMON)
-    return lambda: run().select(["entity_id", "cutoff", *NAMES])
+    return _prepared(path, leads, instants, COMMON)
 
 
 def catalogue(path: str, leads: int, instants: list[int]) -> Callable:
