@@ -36,7 +36,7 @@ def values_at(
     ``values`` is VALUES; ``entity`` holds row numbers of ``leads``, ``cutoff`` microseconds since 1970, both int64 and
     of one length, in any order. The value is the one of the newest ``valid_from`` among those with ``available_at <
     cutoff``; of several at one ``valid_from`` the one that became known last, and if that is a tie too, the greatest
-    as text, any before a cleared one. Null where none is known yet or the attribute was cleared.
+    as text, and any rather than a cleared one. Null where none is known yet or the attribute was cleared.
 
     Costs one sort of the attribute's history and a binary search a row, so take all rows in one call. Raises
     DataError where a number is wanted and a value that was then known is none.
