@@ -1,83 +1,160 @@
-"""The event log as arrays in the order in which it is walked, cut into shards of whole accounts."""
+"""The event log as arrays, cut into shards of whole accounts in one pass, each put in order by whoever takes it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Self
 
 import numba as nb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from joblib import Parallel, delayed
 
-from features.catalog import Catalog
-from features.contracts import Dataset
-from features.spine import entity_codes, instants
+from features.ids import Ids
+from features.offer import Offer
+from features.spine import instants
 from features.windows import History
+
+EVENTS_PER_SHARD = 150_000
+"""Few enough that a shard's arrays stay in a core's cache while it is sorted and walked."""
+
+ROWS_PER_SHARD = 50_000
+"""Enough to keep a worker busy, few enough to show progress."""
+
+ROWS_PER_PIECE = 1 << 20
+"""Rows of a table in memory that one worker reads at a time; of a file, its row groups."""
 
 DIGIT_BITS = 10
 """Of the counting sort: 1,024 streams at a time."""
 
+Piece = Callable[[list[str]], pa.Table]
+
+PACKED = {
+    "seat": np.int32,
+    "time": np.int64,
+    "available": np.int64,
+    "kind": np.int8,
+    "channel": np.int8,
+    "value": float,
+}
+"""What is kept of an event, 30 bytes. Codes are -1 for what the offer does not know."""
+
 
 @dataclass(frozen=True)
-class Log:
-    """All events by seat and time. Seats number the leads so that those of one account sit together.
+class Seats:
+    """Numbers the leads so that those of one account sit together, in the order of their ids.
 
-    ``seat`` is one element a lead: its seat. ``account`` and ``joined`` are one element a seat: the number of its
-    account, ascending, and when the lead row became known, in microseconds. ``events`` has the seats as its groups.
+    ``of_lead`` is one element a lead: its seat. ``account`` and ``joined`` are one element a seat: the number of its
+    account, ascending, and when the lead row became known, in microseconds.
     """
 
-    seat: np.ndarray
+    of_lead: np.ndarray
     account: np.ndarray
     joined: np.ndarray
-    events: History
 
     @classmethod
-    def of(cls, dataset: Dataset, catalog: Catalog) -> Self:
-        """Order a data set's events; those of entities without a lead row are left out.
-
-        Costs a counting sort by seat, since a log in EVENTS order or in the order of time needs no comparison.
-        """
-        account = _account_codes(dataset.leads)
+    def of(cls, leads: pa.Table) -> Self:
+        """Seat the leads; one without an account is an account of its own."""
+        account = _account_codes(leads)
         seated = grouped(account, int(account.max(initial=-1)) + 1)
         seat = np.empty_like(seated)
         seat[seated] = np.arange(len(seated))
-        log = dataset.events
-        lead = entity_codes(log["entity_id"], dataset.leads)
-        where = np.where(lead >= 0, seat[lead] if len(seat) else lead, len(seat))
-        order = grouped(where, len(seat) + 1)[: int((lead >= 0).sum())]
-        order = _in_time(order, where, instants(log["event_time"]))
-        columns = [instants(log["event_time"]), instants(log["available_at"])]
-        columns += [codes(log["event_type"], catalog.types), codes(log["channel"], catalog.channels)]
-        columns.append(pc.fill_null(log["value"], np.nan).to_numpy())
-        group = where[order]
-        events = History(group, group, *(column[order] for column in columns))
-        return cls(seat, account[seated], instants(dataset.leads["available_at"])[seated], events)
+        return cls(seat, account[seated], instants(leads["available_at"])[seated])
 
-    def by_entity(self, first: int, end: int) -> History:
-        """Return the events of the seats ``[first, end)``, grouped by seat."""
-        low, high = np.searchsorted(self.events.group, [first, end])
-        group = self.events.group[low:high]
-        rest = (self.events.time, self.events.available, self.events.kind, self.events.channel, self.events.value)
-        return History(group, group - first, *(column[low:high] for column in rest))
 
-    def by_account(self, first: int, end: int) -> History:
-        """Return the events of the seats ``[first, end)``, grouped by account.
+@dataclass(frozen=True)
+class Log:
+    """All events that belong to a lead, shard by shard, and within a shard in the log's own order.
 
-        Who belongs to an account is known from the lead row, so its events say nothing of the account before that.
+    ``seats`` are the first seat of each shard and the end of the last, ``edges`` the same of its events in
+    ``columns``, which are those of PACKED.
+    """
+
+    seats: np.ndarray
+    edges: np.ndarray
+    columns: dict[str, np.ndarray]
+
+    @classmethod
+    def of(
+        cls,
+        events: pa.Table | Path,
+        ids: Ids,
+        seats: Seats,
+        offer: Offer,
+        rows: np.ndarray,
+        shards: int | None = None,
+        workers: int = -1,
+        scratch: Path | None = None,
+    ) -> Self:
+        """Cut a log into shards that weigh about the same; ``rows`` is how many spine rows each seat has.
+
+        ``events`` are as EVENTS, in that order or by time. The log is read twice, first the ids and then the rest, so
+        that no event moves more than once before its shard is sorted. With ``scratch`` the arrays are files there
+        instead of memory.
         """
-        own = self.by_entity(first, end)
-        account = self.account[own.group]
-        order = np.lexsort((own.time, account))
-        available = np.maximum(own.available, self.joined[own.group])
-        rest = (own.member, own.time, available, own.kind, own.channel, own.value)
-        return History(account[order], *(column[order] for column in rest))
+        pieces = _pieces(events)
+        run = Parallel(n_jobs=workers, prefer="threads")
+        seat_of = np.append(seats.of_lead, -1).astype(np.int32)
+        found = run(delayed(_seats_in)(piece, ids, seat_of) for piece in pieces)
+        counts = np.zeros(len(seats.account) + 1, np.int64)
+        for some in found:
+            counts += np.bincount(some + 1, minlength=len(counts))
+        first = _shards(seats.account, counts[1:] / EVENTS_PER_SHARD + rows / ROWS_PER_SHARD, shards)
+        shard = np.append(np.repeat(np.arange(len(first) - 1), np.diff(first)), len(first) - 1).astype(np.int32)
+        sizes = np.array([np.bincount(shard[some], minlength=len(first)) for some in found]).reshape(-1, len(first))
+        edges = np.append(0, np.cumsum(sizes.sum(axis=0)))
+        starts = edges[:-1] + np.cumsum(sizes, axis=0) - sizes
+        columns = {name: _array(edges[-2], kind, scratch, name) for name, kind in PACKED.items()}
+        run(
+            delayed(_pour)(piece, some, shard, start, offer, columns)
+            for piece, some, start in zip(pieces, found, starts, strict=True)
+        )
+        return cls(first, edges[:-1], columns)
+
+    def shard(self, number: int) -> History:
+        """Return a shard's events in order, with seats counted from the shard's first as groups and members."""
+        loose = self.loose(number)
+        first, last = self.seats[number : number + 2]
+        return loose.only(_in_time(grouped(loose.group, int(last - first)), loose.group, loose.time))
+
+    def loose(self, number: int) -> History:
+        """Return the same events in the log's own order."""
+        begin, end = self.edges[number : number + 2]
+        group, *rest = (self.columns[name][begin:end] for name in PACKED)
+        group = group - np.int32(self.seats[number])
+        return History(group, group, *rest)
+
+
+def by_account(own: History, account: np.ndarray, joined: np.ndarray) -> History:
+    """Return a shard's events grouped by account; ``account`` and ``joined`` are one element a member.
+
+    Who belongs to an account is known from the lead row, so its events say nothing of the account before that.
+    """
+    of = account[own.member]
+    order = np.lexsort((own.time, of))
+    available = np.maximum(own.available, joined[own.member])
+    rest = (own.member, own.time, available, own.kind, own.channel, own.value)
+    return History(of[order], *(column[order] for column in rest))
 
 
 def codes(column: pa.ChunkedArray, known: tuple[str, ...]) -> np.ndarray:
-    """Return each text's place among the known ones, -1 where it is none of them."""
-    found = pc.index_in(column, value_set=pa.array(known, pa.string()))
-    return pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    """Return each text's place among the known ones, -1 where it is none of them; int8, since they are few."""
+    if not known:
+        return np.full(len(column), -1, np.int8)
+    found = [_codes(chunk, pa.array(known, pa.string())) for chunk in column.chunks]
+    return np.concatenate([np.empty(0, np.int8), *found])
+
+
+def _codes(chunk: pa.Array, known: pa.Array) -> np.ndarray:
+    encoded = chunk if pa.types.is_dictionary(chunk.type) else pc.dictionary_encode(chunk)
+    place = pc.fill_null(pc.index_in(encoded.dictionary, value_set=known), -1).to_numpy(zero_copy_only=False)
+    table = np.append(place, -1).astype(np.int8)
+    return table[pc.fill_null(encoded.indices, len(place)).to_numpy(zero_copy_only=False)]
 
 
 def grouped(code: np.ndarray, size: int) -> np.ndarray:
@@ -109,6 +186,92 @@ def _pass(key: np.ndarray, order: np.ndarray, shift: int) -> tuple[np.ndarray, n
         keys[begin[digit]], orders[begin[digit]] = key[index], order[index]
         begin[digit] += 1
     return keys, orders
+
+
+def _pieces(events: pa.Table | Path) -> list[Piece]:
+    """Return the log as readers of some of its rows; each is given the columns wanted."""
+    if isinstance(events, Path):
+        groups = pq.ParquetFile(events).metadata.num_row_groups
+        return [partial(_row_group, events, group) for group in range(groups)]
+    return [partial(_slice, events, start) for start in range(0, events.num_rows, ROWS_PER_PIECE)]
+
+
+def _row_group(path: Path, number: int, names: list[str]) -> pa.Table:
+    """Read one row group; a few texts come as codes already."""
+    file = pq.ParquetFile(path, read_dictionary=["event_type", "channel"])
+    return file.read_row_group(number, names, use_threads=False)
+
+
+def _slice(events: pa.Table, start: int, names: list[str]) -> pa.Table:
+    return events.select(names).slice(start, ROWS_PER_PIECE)
+
+
+def _seats_in(piece: Piece, ids: Ids, seat_of: np.ndarray) -> np.ndarray:
+    return seat_of[ids.find(piece(["entity_id"])["entity_id"])]
+
+
+def _shards(account: np.ndarray, weight: np.ndarray, wanted: int | None) -> np.ndarray:
+    """Return the first seats of about as many shards as wanted, cut between accounts, and the end of the last."""
+    total = np.cumsum(weight)
+    number = wanted or int(np.ceil(total[-1])) if len(total) else 1
+    aims = np.searchsorted(total, total[-1] * np.arange(1, number) / number) if number > 1 else np.empty(0, np.int64)
+    return np.unique(np.concatenate([[0], np.searchsorted(account, account[aims]), [len(account)]]))
+
+
+def _array(size: int, kind: type, scratch: Path | None, name: str) -> np.ndarray:
+    if scratch is None or not size:
+        return np.empty(size, kind)
+    return np.memmap(scratch / f"{name}.bin", kind, "w+", shape=(int(size),))
+
+
+def _pour(
+    piece: Piece,
+    seat: np.ndarray,
+    shard: np.ndarray,
+    start: np.ndarray,
+    offer: Offer,
+    columns: dict[str, np.ndarray],
+) -> None:
+    """Write a piece's events to their shards; ``start`` is where the piece's own events of each shard begin."""
+    names = ["event_time", "available_at", "event_type"]
+    names += ["channel"] * bool(offer.channels) + ["value"] * bool(offer.valued)
+    table = piece(names)
+    size = table.num_rows
+    place = np.empty(size, np.int64)
+    _places(seat, shard, start.copy(), place)
+    _write(columns["seat"], place, seat)
+    _write(columns["time"], place, instants(table["event_time"]))
+    _write(columns["available"], place, instants(table["available_at"]))
+    _write(columns["kind"], place, codes(table["event_type"], offer.types))
+    _write(
+        columns["channel"],
+        place,
+        codes(table["channel"], offer.channels) if offer.channels else np.full(size, -1, np.int8),
+    )
+    _write(
+        columns["value"],
+        place,
+        pc.fill_null(table["value"], np.nan).to_numpy() if offer.valued else np.full(size, np.nan),
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def _places(seat: np.ndarray, shard: np.ndarray, start: np.ndarray, place: np.ndarray) -> None:
+    """Number the places to which events go; -1 for those that are nobody's."""
+    for event in range(len(seat)):
+        if seat[event] < 0:
+            place[event] = -1
+        else:
+            where = shard[seat[event]]
+            place[event] = start[where]
+            start[where] += 1
+
+
+@nb.njit(cache=True, nogil=True)
+def _write(column: np.ndarray, place: np.ndarray, values: np.ndarray) -> None:
+    for event in range(len(place)):
+        if place[event] >= 0:
+            column[place[event]] = values[event]
 
 
 def _in_time(order: np.ndarray, group: np.ndarray, time: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Unit = Literal["count", "days", "amount", "category", "number", "change", "share"]
+
 
 @dataclass(frozen=True)
 class Meaning:
@@ -12,7 +14,8 @@ class Meaning:
 
     ``group`` joins the features that tell the same story, such as one count over several windows; only
     one of them speaks. ``what`` names the feature in words ("page views in the last 7 days"). ``unit`` says
-    how a value is written: ``days`` are days as a float, ``amount`` is in the source's unit.
+    how a value is written: ``days`` are days as a float, ``amount`` is in the source's unit,
+    ``change`` is written with its sign, ``share`` in per cent.
 
     ``present`` is the sentence for a value: ``{value}`` is written in the feature's unit, ``{value:count}``
     in a named one, ``{s}`` is the plural's s, and a literal brace is doubled. ``absent`` is the sentence
@@ -24,7 +27,7 @@ class Meaning:
 
     group: str
     what: str
-    unit: Literal["count", "days", "amount", "category", "number"]
+    unit: Unit
     present: str
     absent: str = ""
     speaks: bool = True

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from configs.schema import ColumnOutcome, Target
 from features.contracts import INSTANT, SPINE, Dataset, to_us
+from features.ids import Ids
 
 FOREVER = np.iinfo(np.int64).max
 """Stands for “never” among instants in microseconds."""
@@ -37,8 +38,7 @@ def instants(column: pa.ChunkedArray) -> np.ndarray:
 
 def entity_codes(column: pa.ChunkedArray, leads: pa.Table) -> np.ndarray:
     """Return each entity's row number in ``leads``, -1 where it is not there."""
-    found = pc.index_in(column, value_set=leads["entity_id"].combine_chunks())
-    return pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    return Ids.of(leads["entity_id"]).find(column).astype(np.int64)
 
 
 def training_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:

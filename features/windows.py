@@ -1,19 +1,22 @@
-"""The point-in-time kernel: what one shard's history looks like from each cutoff.
+"""The point-in-time kernel: counts and ages of one shard's history, as each row sees it from its cutoff.
 
 A pure function of its arguments that knows nothing of where it runs. Each row walks its own group's events from the
-newest before the cutoff to the oldest and sums them afresh: no state is carried from row to row, so a late event needs
-no bookkeeping, nothing drifts, and a row alone and a row among millions agree to the bit. The walk is proportional to
-the events behind each row, which for leads is less than the features that come out.
+newest before the cutoff to the oldest and counts them afresh: no state is carried from row to row, so a late event
+needs no bookkeeping, nothing drifts, and a row alone and a row among millions agree to the bit. The walk is
+proportional to the events behind each row, which for leads is less than the features that come out. The other kernels
+walk in the same way.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numba as nb
 import numpy as np
 
 from features.contracts import US_PER_DAY
+from features.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class History:
     """One shard's events, ordered by (group, time) and at ties by all else, one element an event.
 
     ``group`` is the entity or the account whose history is looked at, ``member`` the entity that acted. ``kind`` and
-    ``channel`` are codes, -1 for one the catalogue does not know. Instants are int64 microseconds since 1970.
+    ``channel`` are codes, -1 for one the catalogue does not know. Instants are int64 microseconds since 1970. A
+    ``value`` is NaN where there is none.
     """
 
     group: np.ndarray
@@ -32,171 +36,127 @@ class History:
     channel: np.ndarray
     value: np.ndarray
 
+    def only(self, wanted: np.ndarray) -> Self:
+        """Return the history of the events that are wanted: a mask, or their places in the order wanted."""
+        columns = (self.group, self.member, self.time, self.available, self.kind, self.channel, self.value)
+        return type(self)(*(column[wanted] for column in columns))
+
 
 @dataclass(frozen=True)
-class Plan:
-    """Which column each figure goes to, -1 for none.
+class Looks:
+    """One shard's rows: for each, its group's events before its cutoff, ``[first, end)``, and where it is written.
 
-    Subjects are: any event, then each of ``types`` event types, then each channel. ``windows`` (ascending) and
-    ``half_lives`` are int64 microseconds; the window after the last is all of history. ``subject`` is (subjects,
-    slots), see ``slot``; ``overall`` is (4, windows + 1): OVERALL in each window.
+    Events in that range are seen if they also were ``available`` before the cutoff.
     """
 
-    types: int
-    windows: np.ndarray
-    half_lives: np.ndarray
-    subject: np.ndarray
-    overall: np.ndarray
+    first: np.ndarray
+    end: np.ndarray
+    cutoff: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, history: History, group: np.ndarray, cutoff: np.ndarray, place: np.ndarray) -> Self:
+        """Find the events behind each (group, cutoff)."""
+        last = int(max(history.group.max(initial=-1), group.max(initial=-1)))
+        begins = np.searchsorted(history.group, np.arange(last + 2))
+        first, end = begins[group], np.empty(len(group), np.int64)
+        _ends(history.time, first, begins[group + 1], cutoff, end)
+        return cls(first, end, cutoff, place)
 
 
-OVERALL = ("active_days", "people", "kinds", "ways")
-"""24-hour periods back from the cutoff with an event, distinct members, distinct event types, distinct channels."""
+@nb.njit(cache=True, nogil=True)
+def _ends(time: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray, end: np.ndarray) -> None:
+    """Halve each group's events down to the first that is not before the cutoff."""
+    for row in range(len(cutoff)):
+        low, high = first[row], last[row]
+        while low < high:
+            middle = (low + high) // 2
+            if time[middle] < cutoff[row]:
+                low = middle + 1
+            else:
+                high = middle
+        end[row] = low
 
 
-def slot(aggregate: str, spans: int, index: int = 0) -> int:
-    """Return where a figure of one subject stands among ``2 * spans + 2 + half-lives`` slots.
+AGGREGATES = ("count", "trend", "share", "age", "first")
 
-    ``count`` and ``total`` have one slot a window (``index``), ``age`` and ``first`` one each, in days since the last
-    and the first event, ``decay`` one a half-life (``index``).
+
+def tally(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
+    """Write counts, trends, shares and ages into ``out[column, place]`` as ``plan`` says.
+
+    A window w holds event times in ``[cutoff - w, cutoff)``. Ages are in days, NaN where there is no event.
     """
-    begin = {"count": 0, "total": spans, "age": 2 * spans, "first": 2 * spans + 1, "decay": 2 * spans + 2}
-    return begin[aggregate] + index
-
-
-def look_back(
-    history: History, group: np.ndarray, cutoff: np.ndarray, plan: Plan, out: np.ndarray, place: np.ndarray
-) -> None:
-    """Look back from each (group, cutoff) and write its features into ``out[column, place]`` as ``plan`` says.
-
-    Events are seen if ``available < cutoff``. A window w holds event times in ``[cutoff - w, cutoff)``. An event of age
-    a adds ``2 ** (-a / h)`` to the fading count of half-life h. Sums run over History's order from the newest event,
-    window by window. Ages are NaN where there is no event.
-    """
-    spans = len(plan.windows) + 1
-    _walk(
-        (history.time, history.available, history.kind, history.channel, history.member, history.value),
-        (np.searchsorted(history.group, group, "left"), np.searchsorted(history.group, group, "right"), cutoff, place),
-        (plan.types, np.append(plan.windows, np.iinfo(np.int64).max), plan.half_lives),
-        (
-            plan.subject[:, spans : 2 * spans].max(axis=1) >= 0,
-            plan.subject[:, 2 * spans + 2 :].max(axis=1, initial=-1) >= 0,
-        ),
-        plan.subject,
-        plan.overall,
-        np.full(int(history.member.max(initial=-1)) + 1, -1),
+    _tally(
+        (history.time, history.available, plan.subjects_of(history.kind, history.channel)),
+        (looks.first, looks.end, looks.cutoff, looks.place),
+        plan.edges,
+        np.array([plan.near, plan.far]),
+        tuple(plan.slot(aggregate) for aggregate in AGGREGATES),
+        (plan.figure, plan.column),
+        np.zeros((plan.subjects, plan.slots)),
         out,
     )
 
 
 @nb.njit(cache=True, nogil=True)
-def _walk(
+def _tally(
     events: tuple,
     rows: tuple,
-    asked: tuple,
+    edges: np.ndarray,
+    doubles: np.ndarray,
+    slots: tuple,
     wanted: tuple,
-    columns: np.ndarray,
-    overall: np.ndarray,
-    seen: np.ndarray,
+    state: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Walk each row's events from the newest before the cutoff to the oldest.
+    """Walk each row's events from the newest to the oldest.
 
     An event is put into the narrowest window that reaches it; the windows are nested, so adding up from the narrowest
     gives them all. What is gathered lies in one array, since each further one would be counted at every event.
     """
-    time, available, kind, channel, member, value = events
-    starts, ends, cutoffs, places = rows
-    types, edges, half_lives = asked
-    summed, faded = wanted
-    spans = len(edges)
-    state, sums = np.zeros(columns.shape), np.zeros((2, spans))
-    fading = np.zeros(len(half_lives))
+    time, available, subjects = events
+    firsts, ends, cutoffs, places = rows
+    _, trend, share, age, first = slots
     for row in range(len(cutoffs)):
-        cutoff, latest_day, window = cutoffs[row], np.int64(-1), 0
-        event = starts[row] + np.searchsorted(time[starts[row] : ends[row]], cutoff) - 1
-        while event >= starts[row]:
-            if available[event] < cutoff:
-                back = cutoff - time[event]
-                while back > edges[window]:
-                    window += 1
-                for k in range(len(half_lives)):
-                    fading[k] = 2.0 ** (-back / half_lives[k])
-                for part in range(3):
-                    subject = _subject(part, kind[event], channel[event], types)
-                    if subject >= 0:
-                        _gather(state[subject], window, spans, back)
-                        _add(state[subject], window, spans, value[event], summed[subject], faded[subject], fading)
-                day = (back - 1) // US_PER_DAY  # a window of d days holds exactly the periods 0 .. d - 1
-                if day != latest_day:
-                    latest_day = day
-                    sums[0, window] += 1
-                if seen[member[event]] != row:
-                    seen[member[event]] = row
-                    sums[1, window] += 1
-            event -= 1
-        _write_subjects(state, columns, spans, out, places[row])
-        _write_overall(state, types, sums, overall, out, places[row])
+        cutoff, window = cutoffs[row], 0
         state[:] = 0.0
-        sums[:] = 0.0
+        for event in range(ends[row] - 1, firsts[row] - 1, -1):
+            if available[event] >= cutoff:
+                continue
+            back = cutoff - time[event]
+            while back > edges[window]:
+                window += 1
+            for part in range(subjects.shape[1]):
+                subject = subjects[event, part]
+                if subject >= 0:
+                    state[subject, window] += 1.0
+                    if state[subject, age] == 0.0:  # an event lies at least a microsecond back, so 0 means none yet
+                        state[subject, age] = back
+                    state[subject, first] = back
+        for subject in range(len(state)):
+            _finish(state[subject], state[0], len(edges), doubles, (trend, share, age, first))
+        write(state, wanted, out, places[row])
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _subject(part: int, kind: int, channel: int, types: int) -> int:
-    """Return what an event counts as, -1 for nothing: part 0 is any event, 1 its type, 2 its channel."""
-    if part == 0:
-        return 0
-    if part == 1:
-        return 1 + kind if kind >= 0 else -1
-    return 1 + types + channel if channel >= 0 else -1
+def _finish(state: np.ndarray, overall: np.ndarray, spans: int, doubles: np.ndarray, slots: tuple) -> None:
+    """Add the nested windows up, compare each with the one before and with any event, turn ages into days."""
+    trend, share, age, first = slots
+    for window in range(1, spans):
+        state[window] += state[window - 1]
+    for index in range(doubles.shape[1]):
+        state[trend + index] = 2.0 * state[doubles[0, index]] - state[doubles[1, index]]
+    if share >= 0:
+        for window in range(spans):
+            state[share + window] = state[window] / overall[window] if overall[window] > 0 else np.nan
+    state[age] = state[age] / US_PER_DAY if state[age] > 0 else np.nan
+    state[first] = state[first] / US_PER_DAY if state[first] > 0 else np.nan
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _gather(state: np.ndarray, window: int, spans: int, back: int) -> None:
-    """Count an event of a subject in the narrowest window that reaches it, and note its age in microseconds."""
-    state[window] += 1.0
-    if state[2 * spans] == 0.0:  # an event lies at least a microsecond back, so 0 means none yet
-        state[2 * spans] = back
-    state[2 * spans + 1] = back
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _add(
-    state: np.ndarray, window: int, spans: int, value: float, summed: bool, faded: bool, fading: np.ndarray
-) -> None:
-    """Add an event's value and its faded weight, where they are asked for."""
-    if summed and not np.isnan(value):
-        state[spans + window] += value
-    if faded:
-        for k in range(len(fading)):
-            state[2 * spans + 2 + k] += fading[k]
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _write_subjects(state: np.ndarray, columns: np.ndarray, spans: int, out: np.ndarray, place: int) -> None:
-    """Add the nested windows up, turn ages into days, and write what is wanted."""
-    for subject in range(columns.shape[0]):
-        for window in range(1, spans):
-            state[subject, window] += state[subject, window - 1]
-            state[subject, spans + window] += state[subject, spans + window - 1]
-        for age in range(2 * spans, 2 * spans + 2):
-            state[subject, age] = state[subject, age] / US_PER_DAY if state[subject, age] > 0 else np.nan
-        for index in range(columns.shape[1]):
-            if columns[subject, index] >= 0:
-                out[columns[subject, index], place] = state[subject, index]
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _write_overall(
-    state: np.ndarray, types: int, sums: np.ndarray, columns: np.ndarray, out: np.ndarray, place: int
-) -> None:
-    """Write OVERALL; the counts in ``state`` are added up already."""
-    for window in range(sums.shape[1]):
-        for index in range(2):
-            if window:
-                sums[index, window] += sums[index, window - 1]
-            if columns[index, window] >= 0:
-                out[columns[index, window], place] = sums[index, window]
-        if columns[2, window] >= 0:
-            out[columns[2, window], place] = (state[1 : 1 + types, window] > 0).sum()
-        if columns[3, window] >= 0:
-            out[columns[3, window], place] = (state[1 + types :, window] > 0).sum()
+def write(state: np.ndarray, wanted: tuple, out: np.ndarray, place: int) -> None:
+    """Copy the figures that are wanted of a row's ``state`` (subjects, slots) to their columns."""
+    figure, column = wanted
+    flat = state.reshape(-1)
+    for index in range(len(figure)):
+        out[column[index], place] = flat[figure[index]]

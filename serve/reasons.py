@@ -152,6 +152,14 @@ def _number(value: float) -> str:
     return f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.2g}"
 
 
+def _change(value: float) -> str:
+    return f"{value:+,.0f}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}"
+
+
 def _category(value: float | str) -> str:
     return f"{value:.0f}" if isinstance(value, float) and value == round(value) else str(value)
 
@@ -162,6 +170,8 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
     "amount": _amount,
     "number": _number,
     "category": _category,
+    "change": _change,
+    "share": _share,
 }
 
 

@@ -1,0 +1,65 @@
+"""Columns of numbers and codes as the table of features that models read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import DataError
+from features.attributes import Kind, values_at
+from features.catalog import Catalog
+from features.contracts import US_PER_DAY, Dataset
+from features.feature import Feature
+from features.path import ORIGINS
+from features.sequence import hour_of_week
+from features.spine import instants
+
+
+def lead_columns(dataset: Dataset, spine: pa.Table, catalog: Catalog, entity: np.ndarray) -> dict[str, pa.Array]:
+    """Return the features of the lead row and its value histories, one element a spine row.
+
+    ``entity`` is each row's place in ``leads``. Raises DataError for an attribute that is gone or was a number.
+    """
+    return {f.name: _lead_column(dataset, f, catalog, entity, spine) for f in catalog.features if f.scope == "lead"}
+
+
+def table_of(spine: pa.Table, catalog: Catalog, history: np.ndarray, lead: dict[str, pa.Array]) -> pa.Table:
+    """Return SPINE and then the catalogue's features; ``history`` is (features of history in order, rows)."""
+    table = {name: spine[name] for name in ("entity_id", "cutoff")}
+    levels = {"types": catalog.types, "channels": catalog.channels, "stages": catalog.stages, "origins": ORIGINS}
+    columns = iter(history)
+    for feature in catalog.features:
+        if feature.scope == "lead":
+            table[feature.name] = lead[feature.name]
+        else:
+            values = next(columns)
+            table[feature.name] = _names(levels[feature.levels], values) if feature.category else pa.array(values)
+    return pa.table(table)
+
+
+def _names(levels: tuple[str, ...], code: np.ndarray) -> pa.Array:
+    return pa.array(levels, pa.string()).take(pa.array(code.astype(np.int64), mask=code < 0))
+
+
+def _lead_column(dataset: Dataset, feature: Feature, catalog: Catalog, entity: np.ndarray, spine: pa.Table) -> pa.Array:
+    created, cutoff = instants(dataset.leads["created_at"]), instants(spine["cutoff"])
+    if feature.aggregate == "created_age":
+        return pa.array((cutoff - created[entity]) / US_PER_DAY)
+    if feature.aggregate == "created_hour":
+        return pa.array(hour_of_week(created, catalog.timezone)[entity].astype(float))
+    if feature.aggregate == "dated":
+        kind: Kind = "category" if feature.category else "number"
+        return values_at(dataset.values, feature.subject, kind, entity, cutoff, dataset.leads)
+    return _attribute(dataset, feature, entity)
+
+
+def _attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Array:
+    if feature.subject not in dataset.leads.column_names:
+        mend = "restore the column, or train again"
+        raise DataError("attribute is gone from the leads source", where=feature.subject, mend=mend)
+    wanted = pa.string() if feature.category else pa.float64()
+    try:
+        return pc.cast(dataset.leads[feature.subject], wanted).take(pa.array(entity)).combine_chunks()
+    except pa.ArrowInvalid as error:
+        raise DataError("attribute was a number and is text now", where=feature.subject, found=str(error)) from error

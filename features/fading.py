@@ -1,0 +1,73 @@
+"""The kernel of fading counts and amounts: what happened weighs less the longer ago it is."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from features.plan import Plan
+from features.windows import History, Looks, write
+
+AGGREGATES = ("decay", "decay_total")
+
+SMALLEST = 1100
+"""2 to the power of minus this is 0 as a float."""
+
+
+def fade(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
+    """Write fading counts and fading sums of values into ``out[column, place]`` as ``plan`` says.
+
+    An event of age a weighs ``2 ** (-a / h)`` for the half-life h. With both instants cut into whole half-lives since
+    1970 and a rest, that is a power of two, times a factor of the event, times a factor of the row: the costly powers
+    are taken once an event and once a row instead of once a pair.
+    """
+    whole, factor = _halved(history.time, plan.half_lives)
+    row_whole, row_factor = _halved(looks.cutoff, plan.half_lives)
+    _fade(
+        (history.available, history.value, plan.subjects_of(history.kind, history.channel), whole, factor),
+        (looks.first, looks.end, looks.cutoff, looks.place, row_whole, 1.0 / row_factor),
+        0.5 ** np.arange(SMALLEST + 1.0),
+        plan.slot("decay_total"),
+        (plan.figure, plan.column),
+        np.zeros((plan.subjects, plan.slots)),
+        out,
+    )
+
+
+def _halved(instant: np.ndarray, half_lives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (instants, half-lives) whole half-lives since 1970, and 2 to the power of the rest, in [1, 2)."""
+    whole, rest = np.divmod(instant[:, None], half_lives[None, :])
+    return whole, np.exp2(rest / half_lives)
+
+
+@nb.njit(cache=True, nogil=True)
+def _fade(
+    events: tuple, rows: tuple, halves: np.ndarray, total: int, wanted: tuple, state: np.ndarray, out: np.ndarray
+) -> None:
+    available, value, subjects, whole, factor = events
+    firsts, ends, cutoffs, places, row_whole, row_factor = rows
+    lives = whole.shape[1]
+    weight = np.empty(lives)
+    for row in range(len(cutoffs)):
+        state[:] = 0.0
+        for event in range(ends[row] - 1, firsts[row] - 1, -1):
+            if available[event] >= cutoffs[row]:
+                continue
+            for k in range(lives):
+                weight[k] = factor[event, k] * halves[min(row_whole[row, k] - whole[event, k], SMALLEST)]
+            for part in range(subjects.shape[1]):
+                if subjects[event, part] >= 0:
+                    _add(state[subjects[event, part]], weight, total, value[event])
+        for subject in range(len(state)):
+            for k in range(state.shape[1]):
+                state[subject, k] *= row_factor[row, k % lives]
+        write(state, wanted, out, places[row])
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _add(state: np.ndarray, weight: np.ndarray, total: int, value: float) -> None:
+    for k in range(len(weight)):
+        state[k] += weight[k]
+    if total >= 0 and not np.isnan(value):
+        for k in range(len(weight)):
+            state[total + k] += weight[k] * value

@@ -1,0 +1,89 @@
+"""The kernel of rhythm: on how many days something happened, the pauses between, and silence against them."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from features.contracts import US_PER_DAY
+from features.plan import Plan
+from features.windows import History, Looks, write
+
+AGGREGATES = ("active_days", "gap_mean", "gap_std", "gap_max", "silence")
+
+
+def rhythm(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
+    """Write days with an event and figures of the pauses into ``out[column, place]`` as ``plan`` says.
+
+    Days are 24-hour periods back from the cutoff. A pause lies between two neighbouring events of a subject, in days;
+    with fewer than two events its figures are NaN. The spread follows Welford (1962), which does not cancel. Silence
+    is the time since the last event in usual (mean) pauses, NaN where these are 0.
+    """
+    _rhythm(
+        (history.time, history.available, plan.subjects_of(history.kind, history.channel)),
+        (looks.first, looks.end, looks.cutoff, looks.place),
+        plan.edges,
+        plan.slot("gap_mean"),
+        (plan.figure, plan.column),
+        np.zeros((plan.subjects, plan.slots)),
+        out,
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def _rhythm(
+    events: tuple, rows: tuple, edges: np.ndarray, gaps: int, wanted: tuple, state: np.ndarray, out: np.ndarray
+) -> None:
+    time, available, subjects = events
+    firsts, ends, cutoffs, places = rows
+    seen = np.zeros((len(state), 4), np.int64)  # events, age of the last, age of the latest looked at, its day
+    for row in range(len(cutoffs)):
+        cutoff, window = cutoffs[row], 0
+        state[:] = 0.0
+        seen[:] = 0
+        for event in range(ends[row] - 1, firsts[row] - 1, -1):
+            if available[event] >= cutoff:
+                continue
+            back = cutoff - time[event]
+            while back > edges[window]:
+                window += 1
+            for part in range(subjects.shape[1]):
+                subject = subjects[event, part]
+                if subject >= 0:
+                    _see(state[subject], seen[subject], back, window, gaps)
+        for subject in range(len(state)):
+            _finish(state[subject], seen[subject], len(edges), gaps)
+        write(state, wanted, out, places[row])
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _see(state: np.ndarray, seen: np.ndarray, back: int, window: int, gaps: int) -> None:
+    """Take in an event of a subject, older than those before; ``state`` gathers days, mean, spread and longest."""
+    day = (back - 1) // US_PER_DAY + 1  # a window of d days holds exactly the periods 1 .. d; 0 means none yet
+    if day != seen[3]:
+        seen[3] = day
+        state[window] += 1.0
+    if seen[0]:
+        gap = (back - seen[2]) / US_PER_DAY
+        away = gap - state[gaps]
+        state[gaps] += away / seen[0]
+        state[gaps + 1] += away * (gap - state[gaps])
+        state[gaps + 2] = max(state[gaps + 2], gap)
+    else:
+        seen[1] = back
+    seen[0] += 1
+    seen[2] = back
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _finish(state: np.ndarray, seen: np.ndarray, spans: int, gaps: int) -> None:
+    """Add the nested windows up and turn what was gathered of the pauses into their figures."""
+    for window in range(1, spans):
+        state[window] += state[window - 1]
+    if seen[0] < 2:
+        state[gaps : gaps + 4] = np.nan
+        return
+    mean = (seen[2] - seen[1]) / (seen[0] - 1)
+    state[gaps] = mean / US_PER_DAY
+    state[gaps + 1] = np.sqrt(state[gaps + 1] / (seen[0] - 1))
+    state[gaps + 3] = seen[1] / mean if mean > 0 else np.nan
