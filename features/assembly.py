@@ -21,7 +21,9 @@ def lead_columns(dataset: Dataset, spine: pa.Table, catalog: Catalog, entity: np
 
     ``entity`` is each row's place in ``leads``. Raises DataError for an attribute that is gone or was a number.
     """
-    return {f.name: _lead_column(dataset, f, catalog, entity, spine) for f in catalog.features if f.scope == "lead"}
+    wanted = [feature for feature in catalog.features if feature.scope == "lead"]
+    found = {feature.name: _lead_column(dataset, feature, catalog, entity, spine) for feature in wanted}
+    return {name: pc.fill_null(column, np.nan) if pa.types.is_floating(column.type) else column for name, column in found.items()}
 
 
 def table_of(spine: pa.Table, catalog: Catalog, history: np.ndarray, lead: dict[str, pa.Array]) -> pa.Table:
