@@ -67,7 +67,7 @@ def _main(job: Job) -> dict:
         del result
         result, spent = _timed(run)
         seconds.append(spent)
-    table = pa.table(result)
+    table = pq.read_table(result) if isinstance(result, Path) else pa.table(result)
     if job.out:
         pq.write_table(_plain(table), job.out)
     found = {"rows": table.num_rows, "columns": table.num_columns - 2, "counted": _counted(table, job.instants[-1])}

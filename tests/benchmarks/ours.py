@@ -1,10 +1,16 @@
 """leadscore's own engine, called as a user of the package calls it."""
 
+import tempfile
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import chain
+from pathlib import Path
 
-from features.build import build_features
+import pyarrow.parquet as pq
+
+from features.build import build_features, stream_features
 from features.catalog import Catalog
+from features.contracts import Dataset
 from tests.benchmarks import log
 from tests.benchmarks.common import DAYS, NAMES
 
@@ -30,8 +36,21 @@ def catalogue(path: str, leads: int, instants: list[int]) -> Callable:
 
 
 def growing(path: str, leads: int, instants: list[int]) -> Callable:
-    """The common set by the call that is meant for logs of any size."""
-    return leadscore(path, leads, instants)
+    """The common set by the call that is meant for logs of any size, from file to file."""
+    table = log.leads_table(leads)
+    spine, out = log.every(table, instants), Path(path).with_suffix(".features.parquet")
+
+    def run():
+        dataset = Dataset(table, Path(path), (), "generated")
+        with tempfile.TemporaryDirectory() as scratch:
+            parts = stream_features(dataset, spine, COMMON, scratch=Path(scratch))
+            first = next(parts)
+            with pq.ParquetWriter(out, first.schema) as writer:
+                for part in chain([first], parts):
+                    writer.write_table(part)
+        return out
+
+    return run
 
 
 def _prepared(path: str, leads: int, instants: list[int], catalog: Catalog) -> Callable:

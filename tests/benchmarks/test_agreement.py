@@ -31,9 +31,12 @@ def ours(job):
     return _ordered(job.out)
 
 
-@pytest.mark.parametrize("peer", ["range_join", "polars_per_cutoff", "featuretools"])
-def test_peers_agree_with_the_engine(job, ours, peer, needs):
-    theirs = replace(job, engine=f"peers:{peer}", out=job.out.replace("ours", peer))
+ENGINES = ["ours:growing", "peers:range_join", "peers:polars_per_cutoff", "peers:featuretools"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_all_engines_agree(job, ours, engine, needs):
+    theirs = replace(job, engine=engine, out=f"{job.out}.{engine.split(':')[1]}")
     needs(theirs)
     measured(theirs)
     found = _ordered(theirs.out)

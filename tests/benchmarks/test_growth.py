@@ -12,7 +12,7 @@ from tests.benchmarks import log
 from tests.benchmarks.machine import EVENTS
 from tests.benchmarks.measure import Job, measured
 
-TITLE = "Growth: leadscore, the common features at one cutoff"
+TITLE = "Growth: leadscore, the common features at one cutoff, streamed from file to file"
 
 
 @pytest.mark.skipif(not os.environ.get("LEADSCORE_BENCH_GROWTH"), reason="set LEADSCORE_BENCH_GROWTH=1 to run it")
