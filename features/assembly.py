@@ -23,7 +23,7 @@ def lead_columns(dataset: Dataset, spine: pa.Table, catalog: Catalog, entity: np
     """
     wanted = [feature for feature in catalog.features if feature.scope == "lead"]
     found = {feature.name: _lead_column(dataset, feature, catalog, entity, spine) for feature in wanted}
-    return {name: pc.fill_null(column, np.nan) if pa.types.is_floating(column.type) else column for name, column in found.items()}
+    return {name: _without_null(column) for name, column in found.items()}
 
 
 def table_of(spine: pa.Table, catalog: Catalog, history: np.ndarray, lead: dict[str, pa.Array]) -> pa.Table:
@@ -54,6 +54,10 @@ def _lead_column(dataset: Dataset, feature: Feature, catalog: Catalog, entity: n
         kind: Kind = "category" if feature.category else "number"
         return values_at(dataset.values, feature.subject, kind, entity, cutoff, dataset.leads)
     return _attribute(dataset, feature, entity)
+
+
+def _without_null(column: pa.Array) -> pa.Array:
+    return pc.fill_null(column, np.nan) if pa.types.is_floating(column.type) else column
 
 
 def _attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Array:

@@ -106,7 +106,8 @@ class Log:
             counts += np.bincount(some + 1, minlength=len(counts))
         first = _shards(seats.account, counts[1:] / EVENTS_PER_SHARD + rows / ROWS_PER_SHARD, shards)
         shard = np.append(np.repeat(np.arange(len(first) - 1), np.diff(first)), len(first) - 1).astype(np.int32)
-        sizes = np.array([np.bincount(shard[some], minlength=len(first)) for some in found], np.int64).reshape(-1, len(first))
+        sizes = np.array([np.bincount(shard[some], minlength=len(first)) for some in found], np.int64)
+        sizes = sizes.reshape(-1, len(first))
         edges = np.append(0, np.cumsum(sizes.sum(axis=0)))
         starts = edges[:-1] + np.cumsum(sizes, axis=0) - sizes
         columns = {name: _array(edges[-2], kind, scratch, name) for name, kind in PACKED.items()}

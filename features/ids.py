@@ -64,13 +64,13 @@ def _bytes(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @nb.njit(cache=True, nogil=True)
-def _hash(texts: np.ndarray, begin: int, end: int) -> int:
+def _hash(texts: np.ndarray, begin: int, end: int) -> np.int64:
+    """Return 63 bits."""
     found = np.uint64(0xCBF29CE484222325)
     for at in range(begin, end):
         found = (found ^ np.uint64(texts[at])) * np.uint64(0x100000001B3)
     found = (found ^ (found >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    mixed: int = np.int64((found ^ (found >> np.uint64(33))) >> np.uint64(1))
-    return mixed
+    return np.int64((found ^ (found >> np.uint64(33))) >> np.uint64(1))
 
 
 @nb.njit(cache=True, nogil=True)
@@ -120,7 +120,7 @@ def _find(
 def _same(a: np.ndarray, begin: int, end: int, b: np.ndarray, other: int, other_end: int) -> bool:
     if end - begin != other_end - other:
         return False
-    for at in range(end - begin):
-        if a[begin + at] != b[other + at]:
-            return False
-    return True
+    at = 0
+    while at < end - begin and a[begin + at] == b[other + at]:
+        at += 1
+    return at == end - begin

@@ -22,8 +22,8 @@ class Offer:
     ``valued`` are the event types that carry amounts, ``attributes`` pairs of column name and “number” or “category”,
     ``dated`` the same of those with a value history. ``outbound`` event types are our own touches, ``offline``
     channels are not online, ``ends`` event types close a spell, ``role`` is the attribute that says what someone is at
-    the account, ``roles`` its most frequent values. Hours are those of ``timezone``. Of the features that follow only those in ``only`` are kept, unless
-    that is empty.
+    the account, ``roles`` its most frequent values. Hours are those of ``timezone``. Of the features that follow only
+    those in ``only`` are kept, unless that is empty.
     """
 
     types: tuple[str, ...] = ()

@@ -112,9 +112,7 @@ def _others(
                 if subjects[event, part] >= 0:
                     own[subjects[event, part], window] += 1.0
         for subject in range(len(state)):
-            for span in range(spans - 1, 0, -1):
-                own[subject, span] = counts[look, subject, span] - own[subject, : span + 1].sum()
-            own[subject, 0] = counts[look, subject, 0] - own[subject, 0]
+            _rest(own[subject], counts[look, subject])
             last = newest[look, subject]
             days = last[0] if last[1] != members[row] else last[2]
             state[subject, age] = days / US_PER_DAY if days > 0 else np.nan
@@ -122,3 +120,12 @@ def _others(
                 for span in range(spans):
                     state[subject, people + span] = persons[look, span] - (mine <= span)
         write(state, (figure, column), out, places[row])
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _rest(own: np.ndarray, whole: np.ndarray) -> None:
+    """Add the own events' nested windows up and take them from the account's."""
+    mine = 0.0
+    for span in range(len(own)):
+        mine += own[span]
+        own[span] = whole[span] - mine

@@ -1,16 +1,19 @@
 """The counting sort against numpy's, and the matrix from a log in any order against the canonical one."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.build import build_features
-from features.history import Log, grouped
-from tests.features.logs import dataset
-from tests.features.test_build import CATALOG, same_bits, spines
+from features.history import Log, Seats, grouped
+from features.ids import Ids
+from tests.features.agreement import same_bits
+from tests.features.logs import CATALOG, dataset, spines
 
 
 @given(st.sampled_from([1, 10, 5_000_000]), st.data())
@@ -29,15 +32,32 @@ def test_a_log_in_the_order_of_time_gives_the_same_bits(data, spine):
 
 
 @settings(max_examples=60, deadline=None)
-@given(dataset())
-def test_seats_of_one_account_lie_together_and_events_are_in_time(data):
-    log = Log.of(data, CATALOG)
-    assert sorted(log.seat.tolist()) == list(range(4))
-    assert (np.diff(log.account) >= 0).all()
+@given(dataset(), st.integers(1, 4))
+def test_shards_hold_whole_accounts_and_every_event_once(data, shards):
+    seats = Seats.of(data.leads)
+    assert sorted(seats.of_lead.tolist()) == list(range(4))
     accounts = [row or f"alone {n}" for n, row in enumerate(data.leads["account_id"].to_pylist())]
-    for first in range(4):
-        for second in range(4):
-            together = log.account[log.seat[first]] == log.account[log.seat[second]]
-            assert together == (accounts[first] == accounts[second])
-    order = np.lexsort((log.events.time, log.events.group))
-    assert order.tolist() == list(range(data.events.num_rows))
+    log = Log.of(data.events, Ids.of(data.leads["entity_id"]), seats, CATALOG, np.ones(4), shards)
+    seen = 0
+    for number, (first, end) in enumerate(pairwise(log.seats)):
+        events = log.shard(number)
+        order = np.lexsort((events.time, events.group))
+        assert order.tolist() == list(range(len(order)))
+        assert len(order) == 0 or 0 <= events.group.min() <= events.group.max() < end - first
+        seen += len(order)
+        inside = {name for name, seat in zip(accounts, seats.of_lead, strict=True) if first <= seat < end}
+        assert not inside & {
+            name for name, seat in zip(accounts, seats.of_lead, strict=True) if not first <= seat < end
+        }
+    assert seen == data.events.num_rows
+
+
+@given(
+    st.lists(st.text(max_size=12), unique=True, max_size=40), st.lists(st.none() | st.text(max_size=12), max_size=60)
+)
+def test_ids_are_found_where_arrow_finds_them(known, asked):
+    column = pa.chunked_array([pa.array(known[:1], pa.string()), pa.array(known[1:], pa.string())])
+    asked = pa.chunked_array([pa.array(asked + known, pa.string()).slice(1), pa.array(asked, pa.string())])
+    expected = pc.fill_null(pc.index_in(asked, value_set=column.combine_chunks(), skip_nulls=True), -1).to_pylist()
+    assert Ids.of(column).find(asked).tolist() == expected
+    assert Ids.of(column).find(asked.dictionary_encode()).tolist() == expected
