@@ -19,7 +19,7 @@ from features.contracts import Dataset
 from features.history import Log, Seats, codes, grouped
 from features.ids import Ids
 from features.journey import Visits, stage_events
-from features.shard import Shard, fill, stage_ranks
+from features.shard import Shard, Task, fill, stage_ranks
 from features.spine import instants
 
 Progress = Callable[[int, int], None]
@@ -48,7 +48,7 @@ class Work:
     for none.
     """
 
-    catalog: Catalog
+    task: Task
     lead: dict[str, pa.Array]
     seats: Seats
     roles: np.ndarray
@@ -66,7 +66,7 @@ class Work:
         first, end = self.log.seats[number : number + 2]
         rows = self.rows.part(first, end)
         seats = Seats(self.seats.of_lead, self.seats.account[first:end], self.seats.joined[first:end])
-        return Shard(self.log.shard(number), seats, self.roles[first:end], self.catalog, self.visits), rows
+        return Shard(self.log.shard(number), seats, self.roles[first:end], self.visits), rows
 
 
 def build_features(
@@ -125,7 +125,7 @@ def _work(
     number = np.bincount(rows.seat, minlength=len(seats.account))
     log = Log.of(dataset.events, ids, seats, catalog, number, shards, workers, scratch)
     lead = lead_columns(dataset, spine, catalog, entity)
-    return Work(catalog, lead, seats, _roles(dataset, seats, catalog), log, rows, _past(log, seats, catalog))
+    return Work(Task.of(catalog), lead, seats, _roles(dataset, seats, catalog), log, rows, _past(log, seats, catalog))
 
 
 def _known_entities(ids: Ids, spine: pa.Table) -> np.ndarray:
@@ -168,15 +168,15 @@ def _fill(work: Work, number: int, out: np.ndarray) -> None:
     """Compute a shard's rows into their places, in the order of these so that each column is written in order."""
     shard, rows = work.shard(number)
     order = np.argsort(rows.place, kind="stable")
-    fill(shard, rows.seat[order] - work.log.seats[number], rows.cutoff[order], rows.place[order], out)
+    fill(shard, work.task, rows.seat[order] - work.log.seats[number], rows.cutoff[order], rows.place[order], out)
 
 
 def _table(work: Work, number: int, spine: pa.Table) -> pa.Table:
     shard, rows = work.shard(number)
-    wanted = sum(feature.scope != "lead" for feature in work.catalog.features)
+    wanted = sum(feature.scope != "lead" for feature in work.task.catalog.features)
     out = np.empty((wanted, len(rows.place)))
-    fill(shard, rows.seat - work.log.seats[number], rows.cutoff, np.arange(len(rows.place)), out)
+    fill(shard, work.task, rows.seat - work.log.seats[number], rows.cutoff, np.arange(len(rows.place)), out)
     part = pa.array(rows.place)
     return table_of(
-        spine.take(part), work.catalog, out, {name: column.take(part) for name, column in work.lead.items()}
+        spine.take(part), work.task.catalog, out, {name: column.take(part) for name, column in work.lead.items()}
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -25,31 +27,86 @@ KERNELS = (
 )
 """The kernels that know only events; ``breadth`` knows people too."""
 
+Kernel = Callable[[History, Looks, Plan, np.ndarray], None]
 Wanted = list[tuple[int, Feature]]
+Figures = dict[tuple[str, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Aggregates:
+    """Which kernels have something to compute in a scope, and what."""
+
+    kernels: tuple[tuple[Kernel, Plan], ...]
+    breadth: Plan | None
+
+    @classmethod
+    def of(cls, catalog: Catalog, wanted: Wanted) -> Self:
+        """Plan the features that are wanted, each with its column."""
+        plans = [(kernel, Plan.of(catalog, wanted, aggregates)) for aggregates, kernel in KERNELS]
+        kernels = tuple((kernel, plan) for kernel, plan in plans if plan is not None)
+        return cls(kernels, Plan.of(catalog, wanted, breadth.AGGREGATES))
+
+    def fill(self, events: History, looks: Looks, out: np.ndarray, role: np.ndarray | None = None) -> None:
+        """Write the features into ``out[column, place]``; ``role`` is the code of each member's role."""
+        for kernel, plan in self.kernels:
+            kernel(events, looks, plan, out)
+        if self.breadth is not None:
+            breadth.breadth(events, looks, self.breadth, out, role)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to compute for every shard: which column each feature of history goes to, by scope.
+
+    ``order`` are the features that follow the order of events; ``account`` the columns of the account's features, in
+    the order of its aggregates' own columns.
+    """
+
+    catalog: Catalog
+    entity: Aggregates
+    order: dict[tuple[str, int], int]
+    account: tuple[int, ...]
+    shared: Aggregates
+    others: Plan | None
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> Self:
+        """Plan all features of history of a catalogue."""
+        history = [feature for feature in catalog.features if feature.scope != "lead"]
+        wanted: dict[str, Wanted] = {"entity": [], "account": [], "others": []}
+        for column, feature in enumerate(history):
+            wanted[feature.scope].append((column, feature))
+        shared = [(place, feature) for place, (_, feature) in enumerate(wanted["account"])]
+        return cls(
+            catalog,
+            Aggregates.of(catalog, wanted["entity"]),
+            {(feature.aggregate, feature.index): column for column, feature in wanted["entity"]},
+            tuple(column for column, _ in wanted["account"]),
+            Aggregates.of(catalog, shared),
+            Plan.of(catalog, wanted["others"], others.AGGREGATES),
+        )
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Whole accounts: their events by seat, counted from the shard's first, their seats, and the role of each."""
+    """Whole accounts: their events by seat, counted from the shard's first, their seats, and the role of each.
+
+    ``visits`` are the past visits to stages of all entities, of this shard or not.
+    """
 
     events: History
     seats: Seats
     roles: np.ndarray
-    catalog: Catalog
     visits: Visits | None
 
 
-def fill(shard: Shard, seat: np.ndarray, cutoff: np.ndarray, place: np.ndarray, out: np.ndarray) -> None:
+def fill(shard: Shard, task: Task, seat: np.ndarray, cutoff: np.ndarray, place: np.ndarray, out: np.ndarray) -> None:
     """Write all features of history of the rows (seat, cutoff) into ``out[column, place]``."""
-    history = [feature for feature in shard.catalog.features if feature.scope != "lead"]
-    wanted: dict[str, Wanted] = {"entity": [], "account": [], "others": []}
-    for column, feature in enumerate(history):
-        wanted[feature.scope].append((column, feature))
     looks = Looks.of(shard.events, seat, cutoff, place)
-    _aggregates(shard.events, looks, shard.catalog, wanted["entity"], out)
-    _order(shard, seat, looks, wanted["entity"], out)
-    if wanted["account"] or wanted["others"]:
-        _account(shard, seat, looks, wanted, out)
+    task.entity.fill(shard.events, looks, out)
+    _order(shard, task, seat, looks, out)
+    if task.account or task.others is not None:
+        _account(shard, task, seat, looks, out)
 
 
 def stage_ranks(catalog: Catalog) -> np.ndarray:
@@ -57,59 +114,37 @@ def stage_ranks(catalog: Catalog) -> np.ndarray:
     return np.array([catalog.stages.index(name) if name in catalog.stages else -1 for name in catalog.types], np.int64)
 
 
-def _aggregates(
-    events: History, looks: Looks, catalog: Catalog, wanted: Wanted, out: np.ndarray, role: np.ndarray | None = None
-) -> None:
-    """Run each kernel that has something to compute."""
-    for aggregates, kernel in KERNELS:
-        plan = Plan.of(catalog, wanted, aggregates)
-        if plan is not None:
-            kernel(events, looks, plan, out)
-    plan = Plan.of(catalog, wanted, breadth.AGGREGATES)
-    if plan is not None:
-        breadth.breadth(events, looks, plan, out, role)
-
-
-def _order(shard: Shard, seat: np.ndarray, looks: Looks, wanted: Wanted, out: np.ndarray) -> None:
+def _order(shard: Shard, task: Task, seat: np.ndarray, looks: Looks, out: np.ndarray) -> None:
     """Run the kernels that follow the order of events."""
-    asked = {(feature.aggregate, feature.index): column for column, feature in wanted}
-    if asked.keys() & set(SEQUENCE):
-        _copy(dict(zip(SEQUENCE, sequence(shard.events, looks, shard.catalog), strict=True)), asked, looks, out)
-    stages = len(shard.catalog.stages)
+    found: Figures = {}
+    if task.order.keys() & set(SEQUENCE):
+        found |= zip(SEQUENCE, sequence(shard.events, looks, task.catalog), strict=True)
+    stages = len(task.catalog.stages)
     names = [(name, 0) for name in JOURNEY]
     names += [(name, rank) for name in ("visits", "stage_days") for rank in range(stages)]
-    if asked.keys() & {*names, ("stalled", 0)}:
-        ranks = stage_ranks(shard.catalog)
-        found = dict(zip(names, journey(shard.events, seat, looks, ranks, stages), strict=True))
+    if task.order.keys() & {*names, ("stalled", 0)}:
+        found |= zip(names, journey(shard.events, seat, looks, stage_ranks(task.catalog), stages), strict=True)
         if shard.visits is not None:
             now, age = found["stage_now", 0].astype(np.int64), found["stage_age", 0]
             found["stalled", 0] = shard.visits.shorter(now, age, looks.cutoff)
-        _copy(found, asked, looks, out)
+    for figure in task.order.keys() & found.keys():
+        out[task.order[figure], looks.place] = found[figure]
 
 
-def _copy(
-    found: dict[tuple[str, int], np.ndarray], asked: dict[tuple[str, int], int], looks: Looks, out: np.ndarray
-) -> None:
-    for figure, values in found.items():
-        if figure in asked:
-            out[asked[figure], looks.place] = values
-
-
-def _account(shard: Shard, seat: np.ndarray, looks: Looks, wanted: dict[str, Wanted], out: np.ndarray) -> None:
+def _account(shard: Shard, task: Task, seat: np.ndarray, looks: Looks, out: np.ndarray) -> None:
     """Look back from each different (account, cutoff) once: many entities of one account share a cutoff."""
     account = shard.seats.account - shard.seats.account[0]
     events = by_account(shard.events, account, shard.seats.joined)
     looked, back = _distinct(account[seat], looks.cutoff)
     together = Looks.of(events, account[seat][looked], looks.cutoff[looked], np.arange(len(looked)))
-    shared = np.empty((len(wanted["account"]), len(looked)))
-    own = [(place, feature) for place, (_, feature) in enumerate(wanted["account"])]
-    _aggregates(events, together, shard.catalog, own, shared, shard.roles)
-    for (column, _), values in zip(wanted["account"], shared, strict=True):
+    shared = np.empty((len(task.account), len(looked)))
+    task.shared.fill(events, together, shared, shard.roles)
+    for column, values in zip(task.account, shared, strict=True):
         out[column, looks.place] = values[back]
-    plan = Plan.of(shard.catalog, wanted["others"], others.AGGREGATES)
-    if plan is not None:
+    if task.others is not None:
         who = (seat, shard.seats.joined[seat])
-        others.others(shard.events, looks, who, back, others.together(events, together, plan), plan, out)
+        whole = others.together(events, together, task.others)
+        others.others(shard.events, looks, who, back, whole, task.others, out)
 
 
 def _distinct(account: np.ndarray, cutoff: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
