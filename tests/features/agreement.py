@@ -1,0 +1,65 @@
+"""How closely a matrix must agree: with the oracle, figure by figure, and with another matrix to the bit."""
+
+import math
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tests.features.oracle import expected
+
+RELATIVE = 1e-12
+EXACT = ("least", "most")
+
+
+def disagreements(matrix, data, spine, catalog):
+    """Say where a matrix differs from the oracle: names the feature, the row, what was found and what was wanted."""
+    assert matrix.column_names == ["entity_id", "cutoff", *(feature.name for feature in catalog.features)]
+    assert matrix.select(["entity_id", "cutoff"]).to_pylist() == spine.to_pylist()
+    wanted, sizes = expected(data, spine, catalog), magnitudes(data, spine, catalog)
+    lines = []
+    for feature in catalog.features:
+        name, found = feature.name, matrix[feature.name].to_pylist()
+        slacks = sizes.get(name) or [None] * len(found)
+        for row, (mine, right, size) in enumerate(zip(found, wanted[name], slacks, strict=True)):
+            if not agree(feature.aggregate, mine, right, size):
+                lines.append(f"{name} of row {row}, {spine.slice(row, 1).to_pylist()[0]}: {mine!r}, not {right!r}")
+    return lines
+
+
+def magnitudes(data, spine, catalog):
+    """Give the size of what a figure is made of, where it may be much larger than the figure: what cancels out, and
+    the pauses whose spread is asked for.
+    """
+    place = data.events.column_names.index("value")
+    sizes = data.events.set_column(place, data.events.field(place), pc.abs(data.events["value"]))
+    fading = [each for each in catalog.features if each.aggregate == "decay_total"]
+    spread = [replace(each, aggregate="gap_max") for each in catalog.features if each.aggregate == "gap_std"]
+    return expected(replace(data, events=sizes), spine, catalog, fading) | expected(data, spine, catalog, spread)
+
+
+def agree(aggregate, found, wanted, size=None):
+    """Say whether a figure is right: categories and extremes are equal, sums off by a last digit at most, the rest by
+    1e-12 of its own size, or of the size of what it is made of.
+    """
+    if wanted is None or isinstance(wanted, str) or found is None:
+        return found == wanted
+    if math.isnan(wanted) or math.isnan(found):
+        return math.isnan(wanted) and math.isnan(found)
+    if found == wanted or aggregate in EXACT or math.isinf(wanted):
+        return found == wanted
+    last_digit = math.ulp(wanted)
+    if aggregate == "total":
+        return abs(found - wanted) <= last_digit
+    return abs(found - wanted) <= max(last_digit, RELATIVE * (abs(wanted) if size is None else size))
+
+
+def same_bits(a, b):
+    """Say whether two matrices are equal to the bit, NaN included."""
+    pairs = ((a[n].combine_chunks(), b[n].combine_chunks()) for n in a.column_names)
+    return a.column_names == b.column_names and all(
+        x.to_numpy(zero_copy_only=False).tobytes() == y.to_numpy(zero_copy_only=False).tobytes()
+        if pa.types.is_floating(x.type)
+        else x.equals(y)
+        for x, y in pairs
+    )

@@ -1,0 +1,203 @@
+"""What must not change a bit of the matrix: what is not known yet, the order and the files of the rows, the company of
+other rows, shards, workers, and what else is asked for.
+"""
+
+import csv
+import importlib
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.build import build_features
+from features.sources import read
+from tests.features.agreement import same_bits
+from tests.features.company import FULL_EVENT, LEAD, project
+from tests.features.logs import (
+    ACCOUNTS,
+    CATALOG,
+    ROLES,
+    START,
+    TAME,
+    crowd,
+    crowds,
+    dataset,
+    delays,
+    event,
+    examples,
+    moments,
+    of,
+    spine_of,
+    spines,
+)
+
+
+def known_at(data, cutoff, rows):
+    """Keep the rows whose lead was known, at cutoffs no later than this one."""
+    leads = {row["entity_id"] for row in data.leads.to_pylist() if row["available_at"] < cutoff}
+    return spine_of([(row["entity_id"], row["cutoff"]) for row in rows.to_pylist() if row["entity_id"] in leads])
+
+
+def at_most(rows, cutoff):
+    """Draw the rows' cutoffs forward to one, where they lie behind it."""
+    return spine_of([(row["entity_id"], min(row["cutoff"], cutoff)) for row in rows.to_pylist()])
+
+
+@st.composite
+def unknown_event(draw, cutoff):
+    """Draw an event of any time that is not known at the cutoff."""
+    late = draw(event())
+    return late | {"available_at": max(late["available_at"], cutoff) + draw(delays)}
+
+
+@examples(100)
+@given(dataset(), spines, moments, st.data())
+def test_what_is_not_known_yet_changes_no_bit(data, rows, cutoff, draw):
+    spine = known_at(data, cutoff, at_most(rows, cutoff))
+    log, leads = data.events.to_pylist(), data.leads.to_pylist()
+    known = [row for row in log if row["available_at"] < cutoff]
+    changed = draw.draw(st.lists(unknown_event(cutoff), max_size=12))
+    strangers = draw.draw(st.sampled_from(ACCOUNTS))
+    odd = [
+        row if row["available_at"] < cutoff else row | {"account_id": account, "role": "chief", "size": -1.0}
+        for row, account in zip(leads, strangers, strict=True)
+    ]
+    expected = build_features(data, spine, CATALOG)
+    assert same_bits(build_features(of(leads, known), spine, CATALOG), expected)
+    assert same_bits(build_features(of(odd, known + changed), spine, CATALOG), expected)
+    assert same_bits(build_features(data.upto(cutoff), spine, CATALOG), expected)
+
+
+@examples(30)
+@given(dataset(), spines, st.integers(1, 5), st.integers(1, 2))
+def test_shards_and_workers_change_no_bit(data, spine, shards, workers):
+    expected = build_features(data, spine, CATALOG)
+    assert same_bits(build_features(data, spine, CATALOG, shards=shards, workers=workers), expected)
+
+
+@examples(8)
+@given(crowds, st.integers(2, 9), st.integers(1, 2))
+def test_shards_and_workers_change_no_bit_of_a_crowd(data, shards, workers):
+    names = data.leads["entity_id"].to_pylist()
+    spine = spine_of([(name, at) for name in names for at in pc.unique(data.events["event_time"]).to_pylist()[::40]])
+    expected = build_features(data, spine, CATALOG)
+    assert same_bits(build_features(data, spine, CATALOG, shards=shards, workers=workers), expected)
+
+
+@examples(60)
+@given(dataset(), spines, st.data())
+def test_a_row_alone_equals_the_row_among_others(data, spine, draw):
+    matrix = build_features(data, spine, CATALOG)
+    row = draw.draw(st.integers(0, spine.num_rows - 1))
+    assert same_bits(build_features(data, spine.slice(row, 1), CATALOG), matrix.slice(row, 1))
+
+
+@examples(30)
+@given(dataset(), spines, st.randoms())
+def test_rows_of_a_spine_may_stand_in_any_order_and_twice(data, spine, chance):
+    matrix = build_features(data, spine, CATALOG)
+    places = [chance.randrange(spine.num_rows) for _ in range(spine.num_rows + 3)]
+    assert same_bits(build_features(data, spine.take(places), CATALOG), matrix.take(places))
+
+
+@examples(60)
+@given(dataset(), spines, st.data())
+def test_what_else_is_asked_for_changes_no_bit(data, spine, draw):
+    names = [feature.name for feature in CATALOG.features]
+    some = draw.draw(st.sets(st.sampled_from(names), min_size=1, max_size=20))
+    found = build_features(data, spine, CATALOG.keeping(some))
+    kept = [name for name in names if name in some]
+    assert found.column_names == ["entity_id", "cutoff", *kept]
+    assert same_bits(found, build_features(data, spine, CATALOG).select(["entity_id", "cutoff", *kept]))
+
+
+def test_each_feature_can_be_asked_for_alone():
+    data = crowd(11)
+    spine = spine_of([(name, START + timedelta(days=14)) for name in data.leads["entity_id"].to_pylist()])
+    whole, names = build_features(data, spine, CATALOG), [feature.name for feature in CATALOG.features]
+    alone = {name: build_features(data, spine, CATALOG.keeping([name])) for name in names}
+    columns = ["entity_id", "cutoff"]
+    assert [name for name in names if not same_bits(alone[name], whole.select([*columns, name]))] == []
+
+
+@examples(30)
+@given(dataset(), spines, st.lists(st.integers(0, 25), max_size=4))
+def test_pieces_of_tables_change_no_bit(data, spine, cuts):
+    def pieces(table):
+        edges = [0, *sorted(cut for cut in cuts if cut < table.num_rows), table.num_rows]
+        parts = [table.slice(begin, end - begin) for begin, end in pairwise(edges)]
+        return pa.concat_tables([table.slice(0, 0), *parts])
+
+    expected = build_features(data, spine, CATALOG)
+    cut = replace(data, events=pieces(data.events), leads=pieces(data.leads))
+    assert same_bits(build_features(cut, pieces(spine), CATALOG), expected)
+
+
+tame = event(values=TAME)
+
+
+@st.composite
+def company(draw):
+    """Rows of two sources as a company writes them, and the same in another order, some events twice."""
+    leads = [
+        {"id": name, "born": draw(moments).isoformat(), "account": account or "", "role": draw(st.sampled_from(ROLES))}
+        for name, account in zip("abcd", draw(st.sampled_from(ACCOUNTS)), strict=True)
+    ]
+    log = [
+        {"lead": row["entity_id"], "at": row["event_time"].isoformat(), "known": row["available_at"].isoformat()}
+        | {"what": row["event_type"], "via": row["channel"] or "", "amount": row["value"]}
+        for row in draw(st.lists(tame, min_size=1, max_size=20))
+    ]
+    twice = draw(st.lists(st.sampled_from(log), max_size=3))
+    return leads, log, draw(st.permutations(leads)), draw(st.permutations(log + twice))
+
+
+@examples(10)
+@given(company(), spines, st.integers(1, 4), st.integers(1, 4))
+def test_order_files_and_duplicates_change_no_bit(tmp_path_factory, rows, spine, lead_files, event_files):
+    leads, log, mixed_leads, mixed_log = rows
+    folder = tmp_path_factory.mktemp("company")
+    catalog = replace(CATALOG, attributes=(("role", "category"),))
+    once = source(folder / "once", leads, log, 1, 1)
+    other = source(folder / "other", mixed_leads, mixed_log, lead_files, event_files)
+    assert same_bits(build_features(other, spine, catalog), build_features(once, spine, catalog))
+
+
+def source(folder, leads, log, lead_files, event_files):
+    """Write rows to so many files and read them."""
+    for name, rows, count in (("leads", leads, lead_files), ("events", log, event_files)):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            with (folder / name / f"{number}.csv").open("w") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows[number::count])
+    lead_rows = LEAD | {"path": str(folder / "leads"), "account_id": "account", "attributes": ["role"]}
+    return read(project(lead_rows, [FULL_EVENT | {"path": str(folder / "events")}]))
+
+
+def stream_features():
+    """Find the function that gives the matrix in parts."""
+    return getattr(importlib.import_module("features.build"), "stream_features", None)
+
+
+@pytest.mark.skipif(stream_features() is None, reason="features do not come in parts yet")
+@examples(40)
+@given(st.one_of(dataset(), crowds), st.data())
+def test_the_stream_equals_the_matrix(data, draw):
+    names = data.leads["entity_id"].to_pylist()
+    rows = st.lists(st.tuples(st.sampled_from(names), moments), min_size=1, max_size=30)
+    spine = spine_of(draw.draw(rows))
+    shards = draw.draw(st.sampled_from([None, 1, 2, 5]))
+    parts = list(stream_features()(data, spine, CATALOG, shards=shards))
+    streamed = pa.concat_tables(parts)
+    matrix = build_features(data, spine, CATALOG)
+    assert same_bits(streamed.sort_by([("cutoff", "ascending"), ("entity_id", "ascending")]), matrix)
+    order = ["entity_id", "cutoff"]
+    whole = pa.concat_tables(stream_features()(data, spine, CATALOG, shards=1)).select(order)
+    assert streamed.select(order).to_pylist() == whole.to_pylist()
