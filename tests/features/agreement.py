@@ -10,32 +10,32 @@ from tests.features.oracle import expected
 
 RELATIVE = 1e-12
 EXACT = ("least", "most")
+SIZE = "size of "
+"""Before a figure's name: how large is what it is made of, where rounding that may show in the figure."""
 
 
 def disagreements(matrix, data, spine, catalog):
     """Say where a matrix differs from the oracle: names the feature, the row, what was found and what was wanted."""
     assert matrix.column_names == ["entity_id", "cutoff", *(feature.name for feature in catalog.features)]
     assert matrix.select(["entity_id", "cutoff"]).to_pylist() == spine.to_pylist()
-    wanted, sizes = expected(data, spine, catalog), magnitudes(data, spine, catalog)
+    spread = [replace(f, name=SIZE + f.name, aggregate="gap_max") for f in catalog.features if f.aggregate == "gap_std"]
+    wanted = expected(data, spine, catalog, [*catalog.features, *spread]) | faded(data, spine, catalog)
     lines = []
     for feature in catalog.features:
         name, found = feature.name, matrix[feature.name].to_pylist()
-        slacks = sizes.get(name) or [None] * len(found)
-        for row, (mine, right, size) in enumerate(zip(found, wanted[name], slacks, strict=True)):
+        sizes = wanted.get(SIZE + name, [None] * len(found))
+        for row, (mine, right, size) in enumerate(zip(found, wanted[name], sizes, strict=True)):
             if not agree(feature.aggregate, mine, right, size):
                 lines.append(f"{name} of row {row}, {spine.slice(row, 1).to_pylist()[0]}: {mine!r}, not {right!r}")
     return lines
 
 
-def magnitudes(data, spine, catalog):
-    """Give the size of what a figure is made of, where it may be much larger than the figure: what cancels out, and
-    the pauses whose spread is asked for.
-    """
+def faded(data, spine, catalog):
+    """Give what the fading totals add up, taken without its sign: it may be much larger than what is left of it."""
     place = data.events.column_names.index("value")
     sizes = data.events.set_column(place, data.events.field(place), pc.abs(data.events["value"]))
-    fading = [each for each in catalog.features if each.aggregate == "decay_total"]
-    spread = [replace(each, aggregate="gap_max") for each in catalog.features if each.aggregate == "gap_std"]
-    return expected(replace(data, events=sizes), spine, catalog, fading) | expected(data, spine, catalog, spread)
+    totals = [replace(f, name=SIZE + f.name) for f in catalog.features if f.aggregate == "decay_total"]
+    return expected(replace(data, events=sizes), spine, catalog, totals) if totals else {}
 
 
 def agree(aggregate, found, wanted, size=None):

@@ -3,18 +3,16 @@ other rows, shards, workers, and what else is asked for.
 """
 
 import csv
-import importlib
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.build import build_features
+from features.build import build_features, stream_features
 from features.sources import read
 from tests.features.agreement import same_bits
 from tests.features.company import FULL_EVENT, LEAD, project
@@ -32,6 +30,7 @@ from tests.features.logs import (
     examples,
     moments,
     of,
+    one_of_each,
     spine_of,
     spines,
 )
@@ -55,7 +54,7 @@ def unknown_event(draw, cutoff):
     return late | {"available_at": max(late["available_at"], cutoff) + draw(delays)}
 
 
-@examples(100)
+@examples(40)
 @given(dataset(), spines, moments, st.data())
 def test_what_is_not_known_yet_changes_no_bit(data, rows, cutoff, draw):
     spine = known_at(data, cutoff, at_most(rows, cutoff))
@@ -89,7 +88,7 @@ def test_shards_and_workers_change_no_bit_of_a_crowd(data, shards, workers):
     assert same_bits(build_features(data, spine, CATALOG, shards=shards, workers=workers), expected)
 
 
-@examples(60)
+@examples(30)
 @given(dataset(), spines, st.data())
 def test_a_row_alone_equals_the_row_among_others(data, spine, draw):
     matrix = build_features(data, spine, CATALOG)
@@ -105,7 +104,7 @@ def test_rows_of_a_spine_may_stand_in_any_order_and_twice(data, spine, chance):
     assert same_bits(build_features(data, spine.take(places), CATALOG), matrix.take(places))
 
 
-@examples(60)
+@examples(30)
 @given(dataset(), spines, st.data())
 def test_what_else_is_asked_for_changes_no_bit(data, spine, draw):
     names = [feature.name for feature in CATALOG.features]
@@ -119,10 +118,9 @@ def test_what_else_is_asked_for_changes_no_bit(data, spine, draw):
 def test_each_feature_can_be_asked_for_alone():
     data = crowd(11)
     spine = spine_of([(name, START + timedelta(days=14)) for name in data.leads["entity_id"].to_pylist()])
-    whole, names = build_features(data, spine, CATALOG), [feature.name for feature in CATALOG.features]
+    whole, names = build_features(data, spine, CATALOG), [feature.name for feature in one_of_each(CATALOG).features]
     alone = {name: build_features(data, spine, CATALOG.keeping([name])) for name in names}
-    columns = ["entity_id", "cutoff"]
-    assert [name for name in names if not same_bits(alone[name], whole.select([*columns, name]))] == []
+    assert [name for name in names if not same_bits(alone[name], whole.select(["entity_id", "cutoff", name]))] == []
 
 
 @examples(30)
@@ -157,7 +155,7 @@ def company(draw):
     return leads, log, draw(st.permutations(leads)), draw(st.permutations(log + twice))
 
 
-@examples(10)
+@examples(6)
 @given(company(), spines, st.integers(1, 4), st.integers(1, 4))
 def test_order_files_and_duplicates_change_no_bit(tmp_path_factory, rows, spine, lead_files, event_files):
     leads, log, mixed_leads, mixed_log = rows
@@ -181,23 +179,17 @@ def source(folder, leads, log, lead_files, event_files):
     return read(project(lead_rows, [FULL_EVENT | {"path": str(folder / "events")}]))
 
 
-def stream_features():
-    """Find the function that gives the matrix in parts."""
-    return getattr(importlib.import_module("features.build"), "stream_features", None)
-
-
-@pytest.mark.skipif(stream_features() is None, reason="features do not come in parts yet")
-@examples(40)
+@examples(15)
 @given(st.one_of(dataset(), crowds), st.data())
 def test_the_stream_equals_the_matrix(data, draw):
     names = data.leads["entity_id"].to_pylist()
     rows = st.lists(st.tuples(st.sampled_from(names), moments), min_size=1, max_size=30)
     spine = spine_of(draw.draw(rows))
     shards = draw.draw(st.sampled_from([None, 1, 2, 5]))
-    parts = list(stream_features()(data, spine, CATALOG, shards=shards))
+    parts = list(stream_features(data, spine, CATALOG, shards=shards))
     streamed = pa.concat_tables(parts)
     matrix = build_features(data, spine, CATALOG)
     assert same_bits(streamed.sort_by([("cutoff", "ascending"), ("entity_id", "ascending")]), matrix)
     order = ["entity_id", "cutoff"]
-    whole = pa.concat_tables(stream_features()(data, spine, CATALOG, shards=1)).select(order)
+    whole = pa.concat_tables(stream_features(data, spine, CATALOG, shards=1)).select(order)
     assert streamed.select(order).to_pylist() == whole.to_pylist()
