@@ -18,7 +18,7 @@ BLOCK = 512
 class Ids:
     """A hash table of different ids, each known by its place among them.
 
-    Open addressing with linear probing, at most half full, over FNV-1a (Fowler, Noll & Vo) of the bytes; its bits are
+    Open addressing with linear probing, at most a quarter full, over FNV-1a (Fowler, Noll & Vo) of the bytes; its bits are
     mixed once more (a round of Appleby's MurmurHash3), since numbered ids would lie in clusters. A slot holds the
     upper half of the hash and the place, -1 where it is free. Bytes are compared wherever hashes agree, so two ids
     are never taken for one another.
@@ -32,7 +32,7 @@ class Ids:
     def of(cls, column: pa.ChunkedArray | pa.Array) -> Self:
         """Build the table of a column of different texts."""
         texts, ends = _bytes(column)
-        slots = np.full(1 << max(int(2 * len(ends) - 1).bit_length(), 4), -1, np.int64)
+        slots = np.full(1 << max(int(4 * len(ends) - 1).bit_length(), 4), -1, np.int64)
         _fill(texts, ends, slots)
         return cls(texts, ends, slots)
 
