@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 
 MAX_CATEGORIES = 255
+ALIKE_ROWS = 4_000
 TYPES = {"number": pa.float64(), "category": pa.string()}
 
 
@@ -36,11 +37,13 @@ class Encoding:
         """Choose among the named columns of a feature matrix (one row an entity and cutoff).
 
         float64 columns become numbers; string columns categories, the 255 most frequent ones, ties by text.
-        Columns with one value only (missing counts as a value) tell nothing and are left out. Raises
-        DataError for an absent column, another type, or if no column is left.
+        Columns with one value only (missing counts as a value) tell nothing and are left out, and so are numbers that
+        rank the rows as an earlier column does, or backwards: of an only event every age and every fading count is
+        the same again to a tree. Ranks are compared on ALIKE_ROWS rows. Raises DataError for an absent column, another
+        type, or if no column is left.
         """
-        features = [_feature(name, _column(matrix, name)) for name in names]
-        kept = tuple(feature for feature in features if feature is not None)
+        found = [_feature(name, _column(matrix, name)) for name in names]
+        kept = _unlike([feature for feature in found if feature is not None], matrix)
         if not kept:
             raise DataError(
                 "no feature varies, so there is nothing to learn from",
@@ -105,6 +108,27 @@ def _feature(name: str, column: pa.ChunkedArray) -> Feature | None:
 
 def _pairs(counts: pa.StructArray) -> list[tuple[str | None, int]]:
     return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+
+
+def _unlike(features: list[Feature], matrix: pa.Table) -> tuple[Feature, ...]:
+    """Leave out the numbers that rank the rows as one before them does."""
+    sample = matrix.take(np.unique(np.linspace(0, matrix.num_rows - 1, min(matrix.num_rows, ALIKE_ROWS)).astype(int)))
+    seen: set[bytes] = set()
+    kept = []
+    for feature in features:
+        ranks = _ranks(_finite(sample[feature.name])) if feature.kind == "number" else feature.name.encode()
+        if ranks not in seen:
+            kept.append(feature)
+            seen.add(ranks)
+    return tuple(kept)
+
+
+def _ranks(numbers: np.ndarray) -> bytes:
+    """Return the order of the rows, missing ones apart, the same for a column and its negative."""
+    _, ranks = np.unique(numbers, return_inverse=True)
+    known = ~np.isnan(numbers)
+    backwards = np.where(known, ranks[known].max(initial=0) - ranks, ranks)
+    return min(ranks.astype(np.int32).tobytes(), backwards.astype(np.int32).tobytes())
 
 
 def _varies(numbers: np.ndarray) -> bool:

@@ -29,7 +29,7 @@ def score(dataset: Dataset, target: Target, scorer: Scorer, as_of: datetime, nam
     """
     spine = scoring_spine(dataset, target, as_of)
     catalog = Catalog.from_json(scorer.meta["catalog"])
-    matrix = build_features(dataset, spine, catalog)
+    matrix = build_features(dataset, spine, catalog.keeping([*scorer.encoding.names, *_telling(catalog)]))
     predicted = scorer.predict(matrix)
     lead = pa.array(entity_codes(spine["entity_id"], dataset.leads))
     probability = predicted["probability"].to_numpy()
@@ -92,11 +92,16 @@ def _expected(dataset: Dataset, target: Target, lead: pa.Array, probability: np.
     return pc.multiply(dataset.leads[target.amount].take(lead), pa.array(probability)).combine_chunks()
 
 
+def _telling(catalog: Catalog) -> list[str]:
+    """Return the features that say whether anything is known of a lead."""
+    aggregates = ("attribute", "dated")
+    return [f.name for f in catalog.features if f.aggregate in aggregates or f.name == "any_count_all"]
+
+
 def _evidence(matrix: pa.Table, catalog: Catalog) -> pa.Array:
     """Say “too little” where nothing at all is known: no event of the entity and no attribute."""
     known = np.zeros(matrix.num_rows, bool)
-    if "any_count_all" in matrix.column_names:
-        known |= matrix["any_count_all"].to_numpy() > 0
-    for name, _ in catalog.attributes:
-        known |= ~pc.is_null(matrix[name], nan_is_null=True).to_numpy()
+    for name in _telling(catalog):
+        column = matrix[name]
+        known |= column.to_numpy() > 0 if name == "any_count_all" else ~pc.is_null(column, nan_is_null=True).to_numpy()
     return pa.array(np.where(known, "enough", "too little"), pa.string())
