@@ -15,14 +15,18 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from features.build import build_features
-from features.catalog import Catalog
+from features.catalog import MOST_TYPES, Catalog
 from features.contracts import EVENTS, LEADS, to_us
 from tests.features.agreement import disagreements, same_bits
 from tests.features.logs import (
     AUTUMN,
     CATALOG,
+    CHANNELS,
     HOUR,
+    ROLES,
     START,
+    TICK,
+    TYPES,
     crowd,
     crowds,
     dataset,
@@ -56,6 +60,50 @@ def test_every_feature_of_a_crowd_equals_the_oracle(data, draw):
     names = data.leads["entity_id"].to_pylist()
     rows = st.tuples(st.sampled_from(names), st.integers(6, 20).map(lambda day: START + timedelta(days=day)))
     check(data, spine_of(draw.draw(st.lists(rows, min_size=6, max_size=6))))
+
+
+def some(names):
+    return st.lists(st.sampled_from(names), unique=True).map(tuple)
+
+
+@st.composite
+def catalogs(draw):
+    """Draw a catalogue that knows some of the histories' words, and windows of which one may be twice another."""
+    types, channels = draw(some(TYPES)), draw(some(CHANNELS[:-1]))
+    return Catalog(
+        types=tuple(sorted(types)),
+        channels=tuple(sorted(channels)),
+        valued=types[::2],
+        stages=draw(some(TYPES)),
+        windows=tuple(sorted(draw(some([TICK, HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 36 * HOUR, 168 * HOUR])))),
+        half_lives=tuple(sorted(draw(some([HOUR, 24 * HOUR])))),
+        outbound=types[1:3],
+        ends=types[2:],
+        offline=channels[:1],
+        role=draw(st.sampled_from(["", "role"])),
+        roles=draw(some(ROLES[:-1])),
+        accounts=draw(st.booleans()),
+    )
+
+
+@examples(25)
+@given(dataset(), spines, catalogs())
+def test_every_feature_of_any_catalogue_equals_the_oracle(data, spine, catalog):
+    check(data, spine, catalog)
+
+
+def test_the_widest_catalogue():
+    types, channels, roles = (tuple(f"{word}{number:02}" for number in range(MOST_TYPES)) for word in "tcr")
+    leads = [LEAD | {"entity_id": f"e{number}", "account_id": "x", "role": role} for number, role in enumerate(roles)]
+    events = [
+        {"entity_id": f"e{number}", "event_time": START + number * HOUR, "available_at": START + number * HOUR}
+        | {"event_type": types[-1 - number], "channel": channels[number], "value": float(number)}
+        for number in range(MOST_TYPES)
+    ]
+    words = {"types": types, "channels": channels, "valued": types, "stages": types, "outbound": types[::2]}
+    words |= {"offline": channels[30:], "ends": types[50:], "roles": roles}
+    catalog = replace(CATALOG, **words, windows=(24 * HOUR,), half_lives=())
+    check(of(leads, events), spine_of([(name, START + 59 * HOUR) for name in ("e0", "e58", "e59")]), catalog)
 
 
 def test_crowds_are_large_enough_to_tell_who_is_stalled():
