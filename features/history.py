@@ -23,8 +23,8 @@ from features.windows import History
 EVENTS_PER_SHARD = 150_000
 """Few enough that a shard's arrays stay in a core's cache while it is sorted and walked."""
 
-ROWS_PER_SHARD = 50_000
-"""Enough to keep a worker busy, few enough to show progress."""
+CELLS_PER_SHARD = 4_000_000
+"""Figures that come out of a shard: 32 MB, enough to keep a worker busy, few enough to show progress."""
 
 ROWS_PER_PIECE = 1 << 20
 """Rows of a table in memory that one worker reads at a time; of a file, its row groups."""
@@ -87,11 +87,13 @@ class Log:
         seats: Seats,
         offer: Offer,
         rows: np.ndarray,
+        width: int = 1,
         shards: int | None = None,
         workers: int = -1,
         scratch: Path | None = None,
     ) -> Self:
-        """Cut a log into shards that weigh about the same; ``rows`` is how many spine rows each seat has.
+        """Cut a log into shards that weigh about the same; ``rows`` is how many spine rows each
+        seat has and ``width`` how many features they get.
 
         ``events`` are as EVENTS, in that order or by time. The log is read twice, first the ids and then the rest, so
         that no event moves more than once before its shard is sorted. With ``scratch`` the arrays are files there
@@ -104,7 +106,7 @@ class Log:
         counts = np.zeros(len(seats.account) + 1, np.int64)
         for some in found:
             counts += np.bincount(some + 1, minlength=len(counts))
-        first = _shards(seats.account, counts[1:] / EVENTS_PER_SHARD + rows / ROWS_PER_SHARD, shards)
+        first = _shards(seats.account, counts[1:] / EVENTS_PER_SHARD + rows * width / CELLS_PER_SHARD, shards)
         shard = np.append(np.repeat(np.arange(len(first) - 1), np.diff(first)), len(first) - 1).astype(np.int32)
         sizes = np.array([np.bincount(shard[some], minlength=len(first)) for some in found], np.int64)
         sizes = sizes.reshape(-1, len(first))

@@ -18,9 +18,9 @@ BLOCK = 512
 class Ids:
     """A hash table of different ids, each known by its place among them.
 
-    Open addressing with linear probing, at most a quarter full, over FNV-1a (Fowler, Noll & Vo) of the bytes; its bits are
-    mixed once more (a round of Appleby's MurmurHash3), since numbered ids would lie in clusters. A slot holds the
-    upper half of the hash and the place, -1 where it is free. Bytes are compared wherever hashes agree, so two ids
+    Open addressing with linear probing, at most a quarter full, over FNV-1a (Fowler, Noll & Vo) of the bytes; its
+    bits are mixed once more (a round of Appleby's MurmurHash3), since numbered ids would lie in clusters. A slot holds
+    the upper half of the hash and the place, -1 where it is free. Bytes are compared wherever hashes agree, so two ids
     are never taken for one another.
     """
 

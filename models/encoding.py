@@ -52,6 +52,10 @@ class Encoding:
             )
         return cls(kept)
 
+    def take(self, places: np.ndarray) -> Self:
+        """Return the encoding of some of its features."""
+        return type(self)(tuple(self.features[place] for place in places))
+
     @property
     def names(self) -> list[str]:
         """Names of the features in the learner's order."""

@@ -26,6 +26,7 @@ from models.encoding import Encoding
 from models.folds import Fold, by_entity, entity_hash, rolling_origin
 from models.learners import BaseRate, LightGbm, Logistic, Model
 from models.scorer import Scale, Scorer, spine_of
+from models.selection import strongest
 
 FEWEST = 2
 """Outcomes, and rows without, that anything can be learnt from."""
@@ -59,7 +60,7 @@ class Settings:
     """What one training needs besides the data.
 
     ``ordered`` is false where the order of the rows means nothing; ``meta`` goes into the scorer; ``progress``
-    is told each step in words.
+    is told each step in words. ``learners`` are those that ``predict`` runs beside the base rate.
     """
 
     target: str
@@ -69,6 +70,7 @@ class Settings:
     seed: int = 0
     meta: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str], None] | None = None
+    learners: tuple[type[Model], ...] = CANDIDATES
 
     def tell(self, step: str) -> None:
         """Pass a step on to whoever listens."""
@@ -106,7 +108,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Pooled:
-    """The test rows of all folds with each learner's raw and calibrated out-of-time log-odds."""
+    """The test rows of all folds, by (fold, row), with each learner's raw and calibrated out-of-time log-odds."""
 
     rows: Rows
     fold: np.ndarray
@@ -128,6 +130,15 @@ def train(matrix: pa.Table, labels: pa.Table, settings: Settings) -> Trained:
     chosen = _choose(pooled)
     settings.tell(f"{chosen.name}: learning from all {len(rows.label):,} mature rows")
     return Trained(_final(rows, pooled, chosen, settings), _table(pooled, chosen.name), _spans(rows, folds))
+
+
+def predict(matrix: pa.Table, labels: pa.Table, settings: Settings) -> Pooled:
+    """Return the out-of-time predictions of ``settings.learners`` and the base rate alone.
+
+    Tables, folds, procedure and errors are those of ``train``.
+    """
+    rows = _mature(matrix, labels)
+    return _evaluate(rows, _folds(rows, settings), settings)
 
 
 def _mature(matrix: pa.Table, labels: pa.Table) -> Rows:
@@ -226,7 +237,7 @@ def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def _margins(rows: Rows, fold: Fold, settings: Settings) -> dict[str, np.ndarray]:
     """Return each learner's raw log-odds of the fold's test rows."""
-    encoding, models = _learn(rows.take(fold.train), (*CANDIDATES, BaseRate), settings)
+    encoding, models = _learn(rows.take(fold.train), (*settings.learners, BaseRate), settings)
     x = encoding.encode(rows.matrix.take(fold.test))
     return {name: model.margin(x) for name, model in models.items()}
 
@@ -234,6 +245,8 @@ def _margins(rows: Rows, fold: Fold, settings: Settings) -> dict[str, np.ndarray
 def _learn(rows: Rows, learners: Iterable[type[Model]], settings: Settings) -> tuple[Encoding, dict[str, Model]]:
     encoding = Encoding.fit(rows.matrix, rows.features)
     x = encoding.encode(rows.matrix)
+    kept = strongest(x, rows.label, encoding.categorical, settings.seed)
+    encoding, x = encoding.take(kept), x[:, kept]
     columns = encoding.categorical
     return encoding, {kind.name: kind.fit(x, rows.label, columns, settings.seed) for kind in learners}
 
@@ -247,7 +260,7 @@ def _calibrators(rows: Rows, outer: Fold, settings: Settings) -> dict[str, Affin
     inner = _inner(known, settings)
     if inner is None or _rarer(known.label[inner.train]) < FEWEST or _rarer(known.label[inner.test]) < FEWEST_EACH:
         return {}
-    encoding, models = _learn(known.take(inner.train), CANDIDATES, settings)
+    encoding, models = _learn(known.take(inner.train), settings.learners, settings)
     held = known.take(inner.test)
     x = encoding.encode(held.matrix)
     order = _order(held, settings)

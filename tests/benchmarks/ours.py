@@ -48,12 +48,19 @@ def growing(path: str, leads: int, instants: list[int]) -> Callable:
             with pq.ParquetWriter(out, first.schema) as writer:
                 for part in chain([first], parts):
                     writer.write_table(part)
-        return out
+                    yield part
 
     return run
+
+
+def whole_table(path: str, leads: int, instants: list[int]) -> Callable:
+    """The common set as one table in memory, from a log in memory: the call that training makes."""
+    table = log.leads_table(leads)
+    spine = log.every(table, instants)
+    return lambda: [build_features(log.dataset(path, table), spine, COMMON)]
 
 
 def _prepared(path: str, leads: int, instants: list[int], catalog: Catalog) -> Callable:
     table = log.leads_table(leads)
     spine = log.every(table, instants)
-    return lambda: build_features(log.dataset(path, table), spine, catalog)
+    return lambda: stream_features(Dataset(table, Path(path), (), "generated"), spine, catalog)

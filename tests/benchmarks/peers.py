@@ -1,8 +1,9 @@
 """The floor, and other engines at the common feature set.
 
 Each function takes a log, its number of leads and the cutoffs (microseconds since 1970), and returns what is timed: a
-call that reads the log and gives the features of all leads at all cutoffs, in memory, the rows in any order. Libraries
-are imported where they are used: not all of them live in one environment.
+call that reads the log and gives the features of all leads at all cutoffs, the rows in any order and in pieces as the
+engine has them ready, which whoever asked drops: otherwise what is timed is how fast the machine finds fresh memory.
+Libraries are imported where they are used: not all of them live in one environment.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def floor(path: str, leads: int, instants: list[int]) -> Callable:
     """DuckDB's scan and group-by of the whole file: no cutoff, no window, no row of features."""
     import duckdb
 
-    return lambda: duckdb.connect().sql(FLOOR, params={"path": path}).to_arrow_table()
+    return lambda: duckdb.connect().sql(FLOOR, params={"path": path}).to_arrow_reader()
 
 
 def range_join(path: str, leads: int, instants: list[int]) -> Callable:
@@ -48,7 +49,7 @@ def range_join(path: str, leads: int, instants: list[int]) -> Callable:
     def run():
         connection = duckdb.connect()
         connection.register("spine", spine)
-        return connection.sql(query, params={"path": path}).to_arrow_table()
+        return connection.sql(query, params={"path": path}).to_arrow_reader()
 
     return run
 
@@ -83,7 +84,7 @@ def polars_per_cutoff(path: str, leads: int, instants: list[int]) -> Callable:
             wide = wide.join(found, on="entity_id", how="left")
         return wide.with_columns(cs.contains("_count_", "_sum_").fill_null(0), cutoff=cutoff)
 
-    return lambda: pl.concat([at(us).collect(engine="streaming") for us in instants])
+    return lambda: (at(us).collect(engine="streaming") for us in instants)
 
 
 def _polars(feature: Common, cutoff):
@@ -118,7 +119,7 @@ def featuretools(path: str, leads: int, instants: list[int]) -> Callable:
     rows = pd.DataFrame(
         {"entity_id": ids * len(instants), "time": pd.to_datetime([us for us in instants for _ in ids], unit="us")}
     )
-    return lambda: _windows(declared, {found.get_name(): found for found in definitions}, rows)
+    return lambda: [_windows(declared, {found.get_name(): found for found in definitions}, rows)]
 
 
 def _declared(path: str, ids: list[str]):

@@ -10,9 +10,8 @@ import pytest
 
 from tests.benchmarks import log
 from tests.benchmarks.common import NAMES
-from tests.benchmarks.machine import EVENTS, memory, sizes
+from tests.benchmarks.machine import EVENTS, sizes
 from tests.benchmarks.measure import Job, measured
-from tests.benchmarks.ours import WHOLE
 
 CUTOFFS = {"1 cutoff": (1, 30), "6 monthly cutoffs": (6, 30), "26 weekly cutoffs": (26, 7)}
 COMMON = f"leadscore, {len(NAMES)} common features, s"
@@ -101,10 +100,6 @@ def test_featuretools_with_cutoff_times_on_a_sample(case, needs):
 
 
 def test_the_whole_catalogue(case):
-    need = 1.5 * _rows(case) * len(WHOLE.features) * 8 / 2**30
-    if need > memory():
-        case.tell("whole catalogue, s", "not run")
-        pytest.skip(f"needs about {need:.0f} GiB of memory; this machine has {memory():.0f}")
     whole = measured(replace(case.job, engine="ours:catalogue"))
     case.tell("whole catalogue, s", f"{whole['seconds']:.2f}")
     case.tell("whole catalogue, features", f"{whole['columns']}")

@@ -1,0 +1,44 @@
+"""Which of many features are worth learning from, by a pilot model on the very rows that are learnt from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MOST = 120
+"""Features that a model reads; a catalogue has hundreds, and most of what they say is said by others too."""
+
+PILOT_ROWS = 20_000
+PILOT = {
+    "objective": "binary",
+    "num_leaves": 15,
+    "learning_rate": 0.1,
+    "num_iterations": 100,
+    "feature_fraction": 0.3,
+    "lambda_l2": 20.0,
+    "cat_smooth": 20.0,
+    "cat_l2": 20.0,
+    "max_bin": 63,
+    "deterministic": True,
+    "force_col_wise": True,
+    "num_threads": 1,
+    "verbosity": -1,
+}
+"""Each tree sees a third of the features, so that one of a group that says the same does not hide the rest."""
+
+
+def strongest(x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> np.ndarray:
+    """Return the columns of ``x`` (rows, features) to learn from, ascending: the MOST with the largest gain.
+
+    All of them where there are no more. The gain is what a column's splits took off the training loss of a small
+    gradient-boosted model, on at most PILOT_ROWS rows spread evenly. ``y`` is 0 or 1, ``categorical`` the columns of
+    codes. Chosen anew from the rows of each fold, so that no tested row has a say.
+    """
+    if x.shape[1] <= MOST:
+        return np.arange(x.shape[1])
+    import lightgbm
+
+    rows = np.unique(np.linspace(0, len(x) - 1, min(len(x), PILOT_ROWS)).astype(int))
+    settings = {**PILOT, "min_data_in_leaf": int(np.clip(len(rows) // 500, 5, 40)), "seed": seed}
+    data = lightgbm.Dataset(x[rows], y[rows], categorical_feature=categorical, params=settings)
+    gain = lightgbm.train(settings, data).feature_importance("gain")
+    return np.sort(np.argsort(-gain, kind="stable")[:MOST])
