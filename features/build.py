@@ -86,8 +86,7 @@ def build_features(
     spine row without a lead.
     """
     work = _work(dataset, spine, catalog, shards, workers, None)
-    history = [feature for feature in catalog.features if feature.scope != "lead"]
-    out = np.empty((len(history), spine.num_rows))
+    out = np.empty((_width(catalog), spine.num_rows))
     for _ in _run(work, workers, progress, lambda number: _fill(work, number, out)):
         pass
     return table_of(spine, catalog, out, work.lead)
@@ -103,13 +102,15 @@ def stream_features(
     progress: Progress | None = None,
     scratch: Path | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield the rows of ``build_features`` shard by shard, for more rows than fit into memory.
+    """Yield the rows of ``build_features`` shard by shard, for more rows than fit into memory; one table at least.
 
     They come in the order of account, entity and cutoff, whatever the shards. ``dataset.events`` may be the Parquet
     file of an EVENTS table, in that order or by time; ``scratch`` is a directory for files of up to 30 bytes an event,
     for a log larger than memory. Raises as ``build_features``.
     """
     work = _work(dataset, spine, catalog, shards, workers, scratch)
+    if not work.shards():
+        yield table_of(spine, catalog, np.empty((_width(catalog), 0)), work.lead)
     yield from _run(work, workers, progress, lambda number: _table(work, number, spine))
 
 
@@ -126,6 +127,11 @@ def _work(
     log = Log.of(dataset.events, ids, seats, catalog, number, len(catalog.features), shards, workers, scratch)
     lead = lead_columns(dataset, spine, catalog, entity)
     return Work(Task.of(catalog), lead, seats, _roles(dataset, seats, catalog), log, rows, _past(log, seats, catalog))
+
+
+def _width(catalog: Catalog) -> int:
+    """Return how many features of history there are."""
+    return sum(feature.scope != "lead" for feature in catalog.features)
 
 
 def _known_entities(ids: Ids, spine: pa.Table) -> np.ndarray:
@@ -173,8 +179,7 @@ def _fill(work: Work, number: int, out: np.ndarray) -> None:
 
 def _table(work: Work, number: int, spine: pa.Table) -> pa.Table:
     shard, rows = work.shard(number)
-    wanted = sum(feature.scope != "lead" for feature in work.task.catalog.features)
-    out = np.empty((wanted, len(rows.place)))
+    out = np.empty((_width(work.task.catalog), len(rows.place)))
     fill(shard, work.task, rows.seat - work.log.seats[number], rows.cutoff, np.arange(len(rows.place)), out)
     part = pa.array(rows.place)
     return table_of(

@@ -38,10 +38,12 @@ class Feature:
 
     @property
     def availability(self) -> str:
-        """Say when the feature's inputs are known."""
+        """Say when the feature's inputs are known: “before the cutoff” is available_at < cutoff, and a static attribute
+        is what its table shows today, which may have been filled later than the cutoff.
+        """
         if self.aggregate == "attribute":
-            return "the value the leads source shows today; it may have been filled later than the cutoff"
-        return "rows with available_at before the cutoff"
+            return "today's value"
+        return "before the cutoff"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -101,18 +102,25 @@ def features(
     out: Annotated[Path | None, typer.Option(help="a .parquet or .csv file")] = None,
     target: Annotated[str | None, typer.Option("--target", help="whom it would score; default: all entities")] = None,
     list_all: Annotated[bool, typer.Option("--list", help="list every feature with its meaning instead")] = False,
+    ablation: Annotated[bool, typer.Option("--ablation", help="say instead what each family is worth")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="with --ablation: print one JSON object instead")] = False,
 ) -> None:
     """Write the feature matrix at an instant: of all entities known, or of those that a target would score."""
     from pipelines import screen
     from pipelines.matrix import catalog_at, write
 
     project = _load(config)
-    if list_all:
+    if sum((list_all, ablation, out is not None)) != 1 or (as_json and not ablation):
+        wanted = "give one of --out FILE.parquet, --list, --ablation; --json goes with --ablation"
+        raise ConfigError("what to do is not clear", where="features", mend=wanted)
+    if ablation:
+        _ablate(project, as_of, target, as_json)
+    elif list_all:
         _show(screen.catalog(catalog_at(project, as_of)))
         return
     if out is None:
-        raise ConfigError("nowhere to write", where="--out", mend="give --out FILE.parquet, or --list")
-    rows, columns = write(project, as_of, target, out)
+        raise ConfigError("nowhere to write", where="--out", mend="give --out FILE.parquet, --list or --ablation")
+    rows, columns = write(project, as_of, target, out, _progress("features"))
     _note(f"{rows:,} rows with {columns} features in {out}")
 
 
@@ -128,9 +136,7 @@ def train(
     from pipelines import screen
 
     project = _load(config)
-    names = [target] if target else list(project.targets)
-    for name in names:
-        project.target(name)
+    names = _names(project, target)
     results = _train(str(config), as_of, names, prefect)
     if as_json:
         _print_json(_targets(results))
@@ -235,6 +241,25 @@ def _load(config: Path) -> Any:
     return load(config)
 
 
+def _names(project: Any, target: str | None) -> list[str]:
+    """Return the targets asked for; raises ConfigError for one that the config does not hold."""
+    if target:
+        project.target(target)
+    return [target] if target else list(project.targets)
+
+
+def _ablate(project: Any, as_of: str | None, target: str | None, as_json: bool) -> None:
+    from pipelines import screen
+    from pipelines.ablation import ablations
+
+    found = {}
+    for result in ablations(project, as_of, _names(project, target), _note):
+        found[result.target] = result.to_json()
+        _show(None if as_json else screen.ablation(project, result))
+    if as_json:
+        _print_json({"targets": found})
+
+
 def _train(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
     if _through_prefect(prefect):
         from pipelines.flows import run_train
@@ -289,6 +314,16 @@ def _targets(results: list[Any]) -> dict[str, Any]:
 
 def _note(line: str) -> None:
     typer.echo(line, err=True)
+
+
+def _progress(what: str) -> Callable[[int, int], None]:
+    """Return what tells every tenth of a long piece of work."""
+
+    def tell(done: int, total: int) -> None:
+        if total >= 10 and 10 * done // total > 10 * (done - 1) // total:
+            _note(f"{what}: {done / total:.0%}")
+
+    return tell
 
 
 def _print_json(value: Any) -> None:

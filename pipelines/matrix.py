@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +12,23 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError
 from configs.schema import Project
-from features.build import build_features
+from features.build import Progress, stream_features
 from features.catalog import Catalog, catalog_of
 from features.contracts import INSTANT, SPINE
 from features.sources import outcome_columns
 from features.spine import scoring_spine
 from pipelines.rows import Snapshot, snapshot
 
-WRITERS = {".parquet": pq.write_table, ".csv": csv.write_csv}
+WRITERS = {".parquet": pq.ParquetWriter, ".csv": csv.CSVWriter}
 
 
-def write(project: Project, as_of: str | None, target: str | None, out: Path) -> tuple[int, int]:
+def write(
+    project: Project, as_of: str | None, target: str | None, out: Path, progress: Progress | None = None
+) -> tuple[int, int]:
     """Write the matrix at an instant, whole or not at all; return its rows and its number of features.
 
-    One row for each entity that a target would score, or without one for each entity known. Raises ConfigError for
-    another file ending.
+    One row for each entity that a target would score, or without one for each entity known, in the order of account
+    and entity; never more than a few shards of them are in memory. Raises ConfigError for another file ending.
     """
     if out.suffix not in WRITERS:
         raise ConfigError("no such format", where=f"--out {out}", mend=f"end the name in {' or '.join(WRITERS)}")
@@ -33,11 +36,17 @@ def write(project: Project, as_of: str | None, target: str | None, out: Path) ->
         raise ConfigError("no such folder", where=f"--out {out}", found=str(out.parent), mend="create it first")
     now = snapshot(project, as_of)
     spine = scoring_spine(now.dataset, now.project.target(target), now.as_of) if target else _everyone(now)
-    matrix = build_features(now.dataset, spine, _catalog(now))
+    tables = stream_features(now.dataset, spine, _catalog(now), progress=progress)
+    first = next(tables)
     part = out.with_name(f".{out.name}.part")
-    WRITERS[out.suffix](matrix, part)
-    part.replace(out)
-    return matrix.num_rows, matrix.num_columns - len(SPINE)
+    try:
+        with WRITERS[out.suffix](part, first.schema) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return spine.num_rows, first.num_columns - len(SPINE)
 
 
 def catalog_at(project: Project, as_of: str | None) -> Catalog:

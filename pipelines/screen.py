@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.summary import figure_table, training_rows_text, verdict_text
+from pipelines.summary import figure_table, figure_text, rows_text, verdict_text
 
 if TYPE_CHECKING:  # a command pays only for what it runs
     from configs.schema import Project
     from features.catalog import Catalog
+    from models.ablation import Trial
+    from models.evaluation import Figure
+    from pipelines.ablation import Ablation
     from pipelines.check import Examination, TargetCheck
     from pipelines.explain import Explanation
     from pipelines.score import Night
     from pipelines.train import Training
 
 TOP = 10
+TODAY = "which may be newer than a cutoff; where they change, give their history in sources.attributes"
+READING = (
+    "worse by: log loss less that with all features, on the same rows and in nats a row; + is worse than with all "
+    "features, - is better, and an interval on both sides of 0 tells neither. LightGBM alone, calibrated, in the "
+    "folds of a training."
+)
+"""How the table of an ablation is to be read."""
 
 
 def training(project: Project, result: Training) -> RenderableType:
@@ -30,7 +41,7 @@ def training(project: Project, result: Training) -> RenderableType:
     for row in figure_table(result):
         table.add_row(*row)
     folds = result.trained.folds if result.trained else []
-    head = f"\n{project.project} · {result.target}: {training_rows_text(result)}"
+    head = f"\n{project.project} · {result.target}: {rows_text(result.rows)}"
     learner = f"learner {result.trained.scorer.learner}, folds: {len(folds)}" if result.trained else ""
     return Group(head, learner, table, "refused by the gate" if result.error else escape(verdict_text(result)))
 
@@ -71,11 +82,25 @@ def delivered(night: Night, more: str = "") -> RenderableType:
 
 def catalog(found: Catalog) -> RenderableType:
     """Return every feature with its meaning."""
-    table = _table("feature", "unit", "what it is", "known")
+    table = _table("feature", "family", "unit", "what it is", "known")
     for feature in found.features:
-        meaning = feature.meaning
-        table.add_row(escape(feature.name), meaning.unit, escape(meaning.what), escape(feature.availability))
-    return Group(table, f"{len(found.features)} features")
+        meaning, known = feature.meaning, escape(feature.availability)
+        table.add_row(escape(feature.name), feature.family, meaning.unit, escape(meaning.what), known)
+    families = Counter(feature.family for feature in found.features)
+    shares = ", ".join(f"{name} {number}" for name, number in families.items())
+    foot = [f"{len(found.features)} features: {shares}"]
+    if found.attributes:
+        foot.append(f"{len(found.attributes)} static attributes show today's values, {TODAY}")
+    return Group(table, *foot)
+
+
+def ablation(project: Project, found: Ablation) -> RenderableType:
+    """Return what each family of features is worth to one target."""
+    table = _table("out of time (90 % interval)", "features", "ROC AUC", "log loss", "worse by")
+    for trial in found.trials:
+        figures = (figure_text(trial.roc_auc), figure_text(trial.log_loss), _signed(trial.difference))
+        table.add_row(_trial(trial), str(trial.features), *(figures if trial.kept != "all" else (*figures[:2], "")))
+    return Group(f"\n{project.project} · {found.target}: {rows_text(found.rows)}", table, READING)
 
 
 def examination(found: Examination) -> list[RenderableType]:
@@ -114,6 +139,15 @@ def explanation(found: Explanation) -> list[RenderableType]:
         when, chance = row["as_of"].isoformat(), f"{row['probability']:.3f}"
         history.add_row(row["target"], when, chance, str(row["score"]), row["grade"], row["model_version"])
     return [*parts, history]
+
+
+def _trial(trial: Trial) -> str:
+    whole = {"all": "all features", "none": "no feature: the base rate"}
+    return whole.get(trial.kept, f"{trial.kept} {trial.family}")
+
+
+def _signed(figure: Figure) -> str:
+    return f"{figure.value:+.4f} ({figure.low:+.4f} to {figure.high:+.4f})"
 
 
 def _reason(reasons: str) -> str:
