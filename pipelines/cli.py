@@ -117,11 +117,9 @@ def features(
         _ablate(project, as_of, target, as_json)
     elif list_all:
         _show(screen.catalog(catalog_at(project, as_of)))
-        return
-    if out is None:
-        raise ConfigError("nowhere to write", where="--out", mend="give --out FILE.parquet, --list or --ablation")
-    rows, columns = write(project, as_of, target, out, _progress("features"))
-    _note(f"{rows:,} rows with {columns} features in {out}")
+    elif out is not None:
+        rows, columns = write(project, as_of, target, out, _progress("features"))
+        _note(f"{rows:,} rows with {columns} features in {out}")
 
 
 @app.command()

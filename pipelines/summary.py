@@ -29,9 +29,8 @@ def figure_text(figure: Figure | None) -> str:
     return f"{figure.value:.3f} ({figure.low:.3f}–{figure.high:.3f})"
 
 
-def training_rows_text(result: Training) -> str:
+def rows_text(rows: dict[str, int]) -> str:
     """Return how many rows a training used, in one line."""
-    rows = result.rows
     return (
         f"{rows['rows']:,} rows: {rows['mature']:,} mature with {rows['positive']:,} outcomes, "
         f"{rows['immature']:,} immature (not used, not called negative)"
@@ -58,7 +57,7 @@ def training_markdown(project: Project, results: list[Training]) -> str:
     for result in results:
         lines += [f"\n## {result.target}", verdict_text(result)]
         if result.metrics:
-            lines += [training_rows_text(result), "", "| | challenger | LightGBM | logistic | base rate |"]
+            lines += [rows_text(result.rows), "", "| | challenger | LightGBM | logistic | base rate |"]
             lines.append("|---|---|---|---|---|")
             lines += ["| " + " | ".join(row) + " |" for row in figure_table(result)]
     return "\n".join(lines)

@@ -80,7 +80,7 @@ def _train_target(now: Snapshot, name: str, registry: Registry, driver: Driver) 
 
 def challenge(now: Snapshot, name: str, rows: TrainingRows, note: Callable[[str], None]) -> Trained:
     """Train the challenger of one target."""
-    target, project = now.project.target(name), now.project
+    target = now.project.target(name)
     _refuse_immature(now, name, rows)
     meta = {
         "catalog": rows.catalog.to_json(),
@@ -88,9 +88,13 @@ def challenge(now: Snapshot, name: str, rows: TrainingRows, note: Callable[[str]
         "trained_as_of": now.as_of.isoformat(),
         "observation_date": now.observed.isoformat(),
     }
-    horizon = target.horizon or timedelta(0)
-    settings = Settings(name, horizon, project.evaluation, now.dataset.ordered, meta=meta, progress=note)
-    return training.train(rows.matrix, rows.labels, settings)
+    return training.train(rows.matrix, rows.labels, replace(settings_of(now, name, note), meta=meta))
+
+
+def settings_of(now: Snapshot, name: str, note: Callable[[str], None]) -> Settings:
+    """Return how one target is learnt and tested; ``note`` is told each step in words."""
+    horizon = now.project.target(name).horizon or timedelta(0)
+    return Settings(name, horizon, now.project.evaluation, now.dataset.ordered, progress=note)
 
 
 def conclude(

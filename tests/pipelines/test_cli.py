@@ -11,6 +11,7 @@ import sys
 import pytest
 import yaml
 
+from models import learners
 from pipelines import cli
 from tests.pipelines import tiny
 
@@ -29,6 +30,12 @@ def run(monkeypatch, capsys, tmp_path):
         return stop.value.code or 0, printed.out, printed.err
 
     return call
+
+
+@pytest.fixture
+def few_rounds(monkeypatch):
+    """Trees enough to learn something, few enough to be quick."""
+    monkeypatch.setattr(learners, "ROUNDS", 15)
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +196,32 @@ def test_features_writes_the_matrix_by_the_catalogues_names(run, tmp_path):
     matrix = pq.read_table(tmp_path / "m.parquet")
     assert matrix.num_rows == 900 and {"visit_count_7d", "stage_now", "country"} <= set(matrix.column_names)
     assert run("features", "company.yaml", "--out", "m.xls")[0] == 2
+
+
+def test_features_says_what_each_family_is_worth_and_writes_nothing(run, tmp_path, few_rounds):
+    tiny.write(tmp_path, features=tiny.CONFIG["features"] | {"families": ["counts", "lead"]}, leads=400)
+    code, out, err = run("features", "company.yaml", "--as-of", tiny.END, "--ablation", "--json")
+    assert code == 0 and "buy: 5 of 5: only lead" in err
+    found = json.loads(out)["targets"]["buy"]
+    parts = [["without", "counts"], ["without", "lead"], ["only", "counts"], ["only", "lead"]]
+    assert [[t["kept"], t["family"]] for t in found["trials"]] == [["all", None], *parts, ["none", None]]
+    whole, *parts, base = found["trials"]
+    assert whole["features"] == sum(t["features"] for t in parts if t["kept"] == "only")
+    assert base["difference"]["low"] > 0 and whole["roc_auc"]["low"] > 0.55
+    assert {path.name for path in (tmp_path / "workspace").iterdir()} == {"quarantine"}
+
+
+def test_the_table_of_an_ablation_says_how_to_read_it(run, tmp_path, few_rounds):
+    tiny.write(tmp_path, features=tiny.CONFIG["features"] | {"families": ["counts"]}, leads=300)
+    code, out, _ = run("features", "company.yaml", "--as-of", tiny.END, "--ablation", "--target", "buy")
+    assert code == 0 and "without counts" in out and "only counts" in out and "+ is worse than" in out
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--ablation", "--target", "bye"], ["--ablation", "--list"]])
+def test_options_that_do_not_go_together_are_refused(run, tmp_path, options):
+    tiny.write(tmp_path, leads=30)
+    code, _, err = run("features", "company.yaml", *options)
+    assert code == 2 and "mend: " in err
 
 
 def edit(tmp_path, change, **options):
