@@ -76,7 +76,7 @@ def catalogs(draw):
         valued=types[::2],
         stages=draw(some(TYPES)),
         windows=tuple(sorted(draw(some([TICK, HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 36 * HOUR, 168 * HOUR])))),
-        half_lives=tuple(sorted(draw(some([HOUR, 24 * HOUR])))),
+        half_lives=tuple(sorted(draw(some([12 * HOUR, 48 * HOUR])))),
         outbound=types[1:3],
         ends=types[2:],
         offline=channels[:1],
