@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from configs.errors import ConfigError
 from configs.schema import Project
 from features.attributes import kinds
-from features.contracts import Dataset
+from features.contracts import SPINE, Dataset
 from features.feature import Feature
 from features.offer import Offer
 from features.path import of_journey, of_lead, of_sequence
@@ -71,6 +71,7 @@ def catalog_of(project: Project, dataset: Dataset, hidden: frozenset[str] | set[
         dated=tuple((name, kind) for name, kind in kinds(dataset.values).items() if name not in out),
         timezone=project.timezone,
         accounts=len(pc.unique(accounts)) < len(accounts),
+        hours=_has_hours(project, dataset),
         timed=dataset.timed,
     )
     return whole.keeping(f.name for f in whole.features if f.family in asked.families) if asked.families else whole
@@ -78,7 +79,7 @@ def catalog_of(project: Project, dataset: Dataset, hidden: frozenset[str] | set[
 
 def _unlike(features: list[Feature]) -> list[Feature]:
     """Give each feature a name of its own: an attribute may be called like a feature of the history."""
-    taken: set[str] = set()
+    taken = set(SPINE.names)
     found = []
     for feature in features:
         name = feature.name
@@ -87,6 +88,12 @@ def _unlike(features: list[Feature]) -> list[Feature]:
         taken.add(name)
         found.append(replace(feature, name=name) if name != feature.name else feature)
     return found
+
+
+def _has_hours(project: Project, dataset: Dataset) -> bool:
+    """Say whether leads are created at different times of the day."""
+    local = pc.local_timestamp(pc.cast(dataset.leads["created_at"], pa.timestamp("us", project.timezone)))
+    return len(pc.unique(pc.subtract(local, pc.floor_temporal(local, unit="day")))) > 1
 
 
 def _roles(project: Project, dataset: Dataset) -> tuple[str, ...]:

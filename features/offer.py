@@ -22,7 +22,8 @@ class Offer:
     ``valued`` are the event types that carry amounts, ``attributes`` pairs of column name and “number” or “category”,
     ``dated`` the same of those with a value history. ``outbound`` event types are our own touches, ``offline``
     channels are not online, ``ends`` event types close a spell, ``role`` is the attribute that says what someone is at
-    the account, ``roles`` its most frequent values. Hours are those of ``timezone``. Of the features that follow only
+    the account, ``roles`` its most frequent values. Hours are those of ``timezone``; ``hours`` is false where
+    leads are created on a day and nobody knows when. Of the features that follow only
     those in ``only`` are kept, unless that is empty.
     """
 
@@ -41,6 +42,7 @@ class Offer:
     roles: tuple[str, ...] = ()
     timezone: str = "UTC"
     accounts: bool = False
+    hours: bool = True
     timed: bool = True
     only: tuple[str, ...] = ()
 

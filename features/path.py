@@ -80,6 +80,7 @@ def of_lead(offer: Offer) -> Iterator[Feature]:
     if offer.timed:
         words = Meaning("created", "age of the lead", "days", "created {value} ago")
         yield Feature("created_age", "created_age", words, "lead", "lead")
+    if offer.timed and offer.hours:
         words = Meaning("created", "hour of the week it was created", "number", "{value}", speaks=False)
         yield Feature("created_hour_of_week", "created_hour", words, "lead", "lead")
     for aggregate, columns in (("attribute", offer.attributes), ("dated", offer.dated)):

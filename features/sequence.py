@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import numba as nb
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from features.contracts import INSTANT, US_PER_DAY
+from features.clock import offsets_at
+from features.contracts import US_PER_DAY
 from features.offer import Offer
 from features.path import LAST
 from features.windows import History, Looks
@@ -40,9 +41,8 @@ def sequence(history: History, looks: Looks, offer: Offer) -> np.ndarray:
 
 def hour_of_week(instant: np.ndarray, timezone: str) -> np.ndarray:
     """Return the local hour of the week of instants, 0 for Monday 0:00 to 1:00; int64."""
-    local = pc.local_timestamp(pa.array(instant, pa.int64()).cast(INSTANT).cast(pa.timestamp("us", timezone)))
-    hours = pc.cast(local, pa.int64()).to_numpy(zero_copy_only=False) // 3_600_000_000
-    return (hours + 3 * 24) % 168  # 1970 began on a Thursday
+    local = instant + offsets_at(instant, ZoneInfo(timezone))
+    return (local // 3_600_000_000 + 3 * 24) % 168  # 1970 began on a Thursday
 
 
 @nb.njit(cache=True, nogil=True)

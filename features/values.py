@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contracts import INSTANT, US_PER_DAY, from_us
+from features.clock import offsets_of
+from features.contracts import INSTANT
 from features.reading import RawRows, query
 
 WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", "impossible time"
@@ -84,40 +84,8 @@ def instants(texts: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Array
     naive = pc.equal(parted["zone"], "")
     local = pc.if_else(naive, wall, None)
     local = pc.fill_null(local, pc.coalesce(pc.min(local), 0)).to_numpy()
-    offset = pc.if_else(naive, pa.array(_offsets(local, zone)), written)
+    offset = pc.if_else(naive, pa.array(offsets_of(local, zone)), written)
     return pc.subtract(wall, offset).cast(INSTANT).combine_chunks(), parted["problem"].combine_chunks()
-
-
-def _offsets(wall: np.ndarray, zone: ZoneInfo) -> np.ndarray:
-    """Return the zone's offset from UTC at each naive time, all in microseconds."""
-    if not len(wall):
-        return wall
-    changes, offsets = _clock(zone, int(wall.min()), int(wall.max()))
-    return offsets[np.searchsorted(changes, wall, side="right")]
-
-
-def _clock(zone: ZoneInfo, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the naive times at which a zone's next offset begins to count, and the offsets around them.
-
-    Looked up day by day, and to the second where a day's offset changes: Arrow's own zones end in 2037. Where the
-    clock jumps or goes back, the old offset counts until the later of the two naive times of the change.
-    """
-    days = range(first // US_PER_DAY - 2, last // US_PER_DAY + 3)
-    changes, offsets = list[int](), [_offset(zone, days[0] * US_PER_DAY)]
-    for day in days:
-        new = _offset(zone, day * US_PER_DAY)
-        if new != offsets[-1]:
-            low, high = (day - 1) * 86_400, day * 86_400
-            while high - low > 1:
-                middle = (low + high) // 2
-                low, high = (low, middle) if _offset(zone, middle * 1_000_000) == new else (middle, high)
-            changes.append(high * 1_000_000 + max(new, offsets[-1]))
-            offsets.append(new)
-    return np.array(changes, np.int64), np.array(offsets, np.int64)
-
-
-def _offset(zone: ZoneInfo, us: int) -> int:
-    return (from_us(us).astimezone(zone).utcoffset() or timedelta(0)) // timedelta(microseconds=1)
 
 
 def numbers(texts: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:

@@ -128,7 +128,7 @@ def _size(rows: int, features: int) -> dict[str, float]:
     return {
         "num_leaves": int(np.clip(6 + rows // 3000, 6, 31)),
         "min_data_in_leaf": int(np.clip(rows // 500, 5, 100)),
-        "feature_fraction": float(np.clip(30 / features, 0.15, 0.8)),
+        "feature_fraction": float(np.clip(30 / features, 0.15, 1.0)),
         # Small steps, if not too many, even out the luck of the seed; on large tables they only cost.
         "learning_rate": 0.02 if rows < FEW else 0.05,
         "num_iterations": 2 * ROUNDS if rows < FEW else ROUNDS,

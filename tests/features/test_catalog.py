@@ -141,7 +141,6 @@ def test_no_two_features_share_a_name_however_types_are_called(types, channels, 
     assert [name for name, times in Counter(names).items() if times > 1] == []
 
 
-@pytest.mark.xfail(strict=True, reason="an attribute called cutoff takes the place of the cutoffs")
 def test_no_feature_takes_the_name_of_a_column_of_the_spine():
     names = {feature.name for feature in Catalog(attributes=(("cutoff", "number"),)).features}
     assert "cutoff" not in names
