@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from features.exact import exact_sum, two_sum
+from features.jit import inlined, kernel
 from features.plan import Plan
 from features.windows import History, Looks, write
 
@@ -31,7 +31,7 @@ def amounts(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _amounts(
     events: tuple, rows: tuple, edges: np.ndarray, slots: tuple, wanted: tuple, state: np.ndarray, out: np.ndarray
 ) -> None:
@@ -58,7 +58,7 @@ def _amounts(
         write(state, wanted, out, places[row])
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _add(held: np.ndarray, value: float) -> None:
     """Add a value to (sum, rest, number, number of times that the rest itself was rounded, smallest, largest)."""
     held[0], left = two_sum(held[0], value)
@@ -68,7 +68,7 @@ def _add(held: np.ndarray, value: float) -> None:
     held[4], held[5] = min(held[4], value), max(held[5], value)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _join(held: np.ndarray, other: np.ndarray) -> None:
     """Add what a narrower window holds."""
     held[0], left = two_sum(held[0], other[0])
@@ -79,7 +79,7 @@ def _join(held: np.ndarray, other: np.ndarray) -> None:
     held[4], held[5] = min(held[4], other[4]), max(held[5], other[5])
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _close(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.ndarray) -> None:
     """Add the nested windows up, and once more where two floats could not hold a sum."""
     for window in range(1, len(edges)):
@@ -88,7 +88,7 @@ def _close(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.
         _again(events, row, edges, subject, held)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _again(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.ndarray) -> None:
     """Add up a row's values of one subject from the beginning, exactly, window by window."""
     time, available, value, subjects = events
@@ -103,7 +103,7 @@ def _again(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.
         held[window, 0], held[window, 1] = exact_sum(found), 0.0
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _finish(held: np.ndarray, state: np.ndarray, window: int, slots: tuple) -> None:
     """Round a sum once, and write the figures of one window."""
     total, mean, least, most = slots

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
+from features.jit import kernel
 from features.reading import query
 from features.spine import entity_codes, instants
 from features.values import attribute as typed
@@ -81,7 +81,7 @@ def _rises(*keys: np.ndarray) -> bool:
     return rises
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _by_arrival(begin: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Order each entity's places by when they became known; most entities have nothing late and need no sort."""
     order = np.arange(len(known))
@@ -92,7 +92,7 @@ def _by_arrival(begin: np.ndarray, known: np.ndarray) -> np.ndarray:
     return order
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _last_before(begin: np.ndarray, known: np.ndarray, entity: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
     """Return for each row the last of its entity's places in ``known``, which rises there, before the cutoff, or -1."""
     found = np.full(len(entity), -1, np.int64)

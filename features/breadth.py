@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from features.jit import inlined, kernel
 from features.plan import Plan
 from features.windows import History, Looks, write
 
@@ -32,7 +32,7 @@ def breadth(history: History, looks: Looks, plan: Plan, out: np.ndarray, role: n
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _breadth(
     events: tuple,
     subjects: np.ndarray,
@@ -78,7 +78,7 @@ def _breadth(
         write(state, wanted, out, places[row])
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _mark(bits: np.ndarray, kind: int, channel: int, role: int) -> None:
     if kind >= 0:
         bits[0] |= np.int64(1) << kind
@@ -88,7 +88,7 @@ def _mark(bits: np.ndarray, kind: int, channel: int, role: int) -> None:
         bits[2] |= np.int64(1) << role
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _finish(state: np.ndarray, bits: np.ndarray, counts: np.ndarray, slots: tuple) -> None:
     """Add the nested windows up and count the bits."""
     kinds, ways, people, new_people, roles = slots
@@ -109,7 +109,7 @@ def _finish(state: np.ndarray, bits: np.ndarray, counts: np.ndarray, slots: tupl
                 state[subject, new_people + window] = counts[window, 1]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _ones(word: int) -> int:
     """Count the bits of a word by removing the lowest (Wegner 1960)."""
     found = 0

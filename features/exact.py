@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from features.jit import inlined, kernel
 
 HUGE, DOWN = 2.0**1000, 2.0**-64
 """With a value beyond HUGE all are added up DOWN times as large, so that no part of the sum overflows before the whole
@@ -14,7 +15,7 @@ PARTS = 64
 """More than 40 floats that do not overlap do not fit into the range of a float."""
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def two_sum(a: float, b: float) -> tuple[float, float]:
     """Return the rounded sum and what rounding left out (Knuth, The Art of Computer Programming 2, 4.2.2)."""
     total = a + b
@@ -22,7 +23,7 @@ def two_sum(a: float, b: float) -> tuple[float, float]:
     return total, (a - (total - part)) + (b - part)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def exact_sum(values: np.ndarray) -> float:
     """Return the sum of the values, rounded once, in whatever order they come.
 
@@ -48,7 +49,7 @@ def exact_sum(values: np.ndarray) -> float:
     return _rounded(parts, count) / scale
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _rounded(parts: np.ndarray, count: int) -> float:
     """Add up floats that do not overlap, ascending, and round half to even as one would round the whole."""
     if count == 0:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from features.jit import inlined, kernel
 from features.plan import Plan
 from features.windows import History, Looks, write
 
@@ -40,7 +40,7 @@ def _halved(instant: np.ndarray, half_lives: np.ndarray) -> tuple[np.ndarray, np
     return whole, np.exp2(rest / half_lives)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _fade(
     events: tuple, rows: tuple, halves: np.ndarray, total: int, wanted: tuple, state: np.ndarray, out: np.ndarray
 ) -> None:
@@ -64,7 +64,7 @@ def _fade(
         write(state, wanted, out, places[row])
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _add(state: np.ndarray, weight: np.ndarray, total: int, value: float) -> None:
     for k in range(len(weight)):
         state[k] += weight[k]

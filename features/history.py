@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from joblib import Parallel, delayed
 
 from features.ids import Ids
+from features.jit import kernel
 from features.offer import Offer
 from features.spine import instants
 from features.windows import History
@@ -174,7 +174,7 @@ def grouped(code: np.ndarray, size: int) -> np.ndarray:
     return order.astype(np.int64)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _pass(key: np.ndarray, order: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
     """Sort by one digit of the key, keeping the order of equal ones."""
     begin = np.zeros((1 << DIGIT_BITS) + 1, np.int64)
@@ -258,7 +258,7 @@ def _pour(
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _places(seat: np.ndarray, shard: np.ndarray, start: np.ndarray, place: np.ndarray) -> None:
     """Number the places to which events go; -1 for those that are nobody's."""
     for event in range(len(seat)):
@@ -270,7 +270,7 @@ def _places(seat: np.ndarray, shard: np.ndarray, start: np.ndarray, place: np.nd
             start[where] += 1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _write(column: np.ndarray, place: np.ndarray, values: np.ndarray) -> None:
     for event in range(len(place)):
         if place[event] >= 0:

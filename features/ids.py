@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from features.jit import kernel
 
 BLOCK = 512
 """Ids looked up together, so that the waits for memory overlap instead of adding up."""
@@ -63,7 +64,7 @@ def _bytes(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8), ends
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _hash(texts: np.ndarray, begin: int, end: int) -> np.int64:
     """Return 63 bits."""
     found = np.uint64(0xCBF29CE484222325)
@@ -73,7 +74,7 @@ def _hash(texts: np.ndarray, begin: int, end: int) -> np.int64:
     return np.int64((found ^ (found >> np.uint64(33))) >> np.uint64(1))
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _fill(texts: np.ndarray, ends: np.ndarray, slots: np.ndarray) -> None:
     mask = len(slots) - 1
     for place in range(len(ends) - 1):
@@ -84,7 +85,7 @@ def _fill(texts: np.ndarray, ends: np.ndarray, slots: np.ndarray) -> None:
         slots[at] = (code >> 32 << 32) | place
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _find(
     texts: np.ndarray,
     ends: np.ndarray,
@@ -116,7 +117,7 @@ def _find(
             found[first + k] = hit & 0x7FFFFFFF if hit >= 0 else -1
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _same(a: np.ndarray, begin: int, end: int, b: np.ndarray, other: int, other_end: int) -> bool:
     if end - begin != other_end - other:
         return False

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import numba as nb
 import numpy as np
 
 from features.contracts import US_PER_DAY
+from features.jit import kernel
 from features.windows import History, Looks
 
 FIGURES = ("stage_now", "stage_entry", "stage_age", "stages_age", "skipped", "returns", "moves")
@@ -40,7 +40,7 @@ def stage_events(history: History, rank: np.ndarray) -> tuple[History, np.ndarra
     return steps.only(order), of[order]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _walk(events: tuple, rows: tuple, stages: int, found: np.ndarray) -> None:
     time, available, of = events
     firsts, ends, cutoffs = rows
@@ -121,7 +121,7 @@ class Visits:
         return found
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _count(known: np.ndarray, place: np.ndarray, cutoff: np.ndarray, below: np.ndarray, share: np.ndarray) -> None:
     """Give each cutoff the share of visits known before it whose length lies below its own."""
     tree = np.zeros(len(known) + 1, np.int64)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from features.contracts import US_PER_DAY
+from features.jit import inlined, kernel
 from features.plan import Plan
 from features.windows import History, Looks, write
 
@@ -33,7 +33,7 @@ def together(history: History, looks: Looks, plan: Plan) -> tuple[np.ndarray, np
     return counts, people, newest
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _together(events: tuple, rows: tuple, edges: np.ndarray, seen: np.ndarray, found: tuple) -> None:
     time, available, member, subjects = events
     firsts, ends, cutoffs = rows
@@ -87,7 +87,7 @@ def others(
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _others(
     events: tuple, rows: tuple, edges: np.ndarray, whole: tuple, asked: tuple, state: np.ndarray, out: np.ndarray
 ) -> None:
@@ -122,7 +122,7 @@ def _others(
         write(state, (figure, column), out, places[row])
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _rest(own: np.ndarray, whole: np.ndarray) -> None:
     """Add the own events' nested windows up and take them from the account's."""
     mine = 0.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from features.contracts import US_PER_DAY
+from features.jit import inlined, kernel
 from features.plan import Plan
 from features.windows import History, Looks, write
 
@@ -30,7 +30,7 @@ def rhythm(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _rhythm(
     events: tuple, rows: tuple, edges: np.ndarray, gaps: int, wanted: tuple, state: np.ndarray, out: np.ndarray
 ) -> None:
@@ -56,7 +56,7 @@ def _rhythm(
         write(state, wanted, out, places[row])
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _see(state: np.ndarray, seen: np.ndarray, back: int, window: int, gaps: int) -> None:
     """Take in an event of a subject, older than those before; ``state`` gathers days, mean, spread and longest."""
     day = (back - 1) // US_PER_DAY + 1  # a window of d days holds exactly the periods 1 .. d; 0 means none yet
@@ -75,7 +75,7 @@ def _see(state: np.ndarray, seen: np.ndarray, back: int, window: int, gaps: int)
     seen[2] = back
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _finish(state: np.ndarray, seen: np.ndarray, spans: int, gaps: int) -> None:
     """Add the nested windows up and turn what was gathered of the pauses into their figures."""
     for window in range(1, spans):

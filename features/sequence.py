@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-import numba as nb
 import numpy as np
 
 from features.clock import offsets_at
 from features.contracts import US_PER_DAY
+from features.jit import inlined, kernel
 from features.offer import Offer
 from features.path import LAST
 from features.windows import History, Looks
@@ -45,7 +45,7 @@ def hour_of_week(instant: np.ndarray, timezone: str) -> np.ndarray:
     return (local // 3_600_000_000 + 3 * 24) % 168  # 1970 began on a Thursday
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _sequence(events: tuple, rows: tuple, marks: tuple, found: np.ndarray) -> None:
     """Walk each row's events from the newest to the oldest; codes index the marks, the last one standing for -1."""
     time, available, kind, channel, hour = events
@@ -79,7 +79,7 @@ def _sequence(events: tuple, rows: tuple, marks: tuple, found: np.ndarray) -> No
         figure[14] = tally[6]
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _latest(figure: np.ndarray, number: int, time: np.ndarray, kind: np.ndarray, event: int, newer: int) -> None:
     """Note the newest events' types, and the pauses between them."""
     if number < 3:
@@ -88,7 +88,7 @@ def _latest(figure: np.ndarray, number: int, time: np.ndarray, kind: np.ndarray,
             figure[2 + number] = (time[newer] - time[event]) / US_PER_DAY
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _week(tally: np.ndarray, hour: int) -> None:
     if hour >= WEEKEND:
         tally[2] += 1
@@ -96,7 +96,7 @@ def _week(tally: np.ndarray, hour: int) -> None:
         tally[1] += 1
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _touch(tally: np.ndarray, outbound: bool) -> None:
     """Count touches of ours since the newest answer (3) and before the oldest one (4); 5 says there was one."""
     if outbound:
@@ -108,7 +108,7 @@ def _touch(tally: np.ndarray, outbound: bool) -> None:
         tally[5] = 1
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _begin(figure: np.ndarray, tally: np.ndarray, back: int) -> None:
     """Note the beginning of a spell; the first one noted is the latest."""
     if tally[6] == 0:

@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import numba as nb
 import numpy as np
 
 from features.contracts import US_PER_DAY
+from features.jit import inlined, kernel
 from features.plan import Plan
 
 
@@ -64,7 +64,7 @@ class Looks:
         return cls(first, end, cutoff, place)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _ends(time: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray, end: np.ndarray) -> None:
     """Halve each group's events down to the first that is not before the cutoff."""
     for row in range(len(cutoff)):
@@ -98,7 +98,7 @@ def tally(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _tally(
     events: tuple,
     rows: tuple,
@@ -138,7 +138,7 @@ def _tally(
         write(state, wanted, out, places[row])
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _finish(state: np.ndarray, overall: np.ndarray, spans: int, doubles: np.ndarray, slots: tuple) -> None:
     """Add the nested windows up, compare each with the one before and with any event, turn ages into days."""
     trend, share, age, first = slots
@@ -153,7 +153,7 @@ def _finish(state: np.ndarray, overall: np.ndarray, spans: int, doubles: np.ndar
     state[first] = state[first] / US_PER_DAY if state[first] > 0 else np.nan
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@inlined
 def write(state: np.ndarray, wanted: tuple, out: np.ndarray, place: int) -> None:
     """Copy the figures that are wanted of a row's ``state`` (subjects, slots) to their columns."""
     figure, column = wanted
