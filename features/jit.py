@@ -9,7 +9,6 @@ from typing import Any
 
 import numba
 
-
 nb: Any = numba  # its stubs do not know the folder of the cache
 
 
