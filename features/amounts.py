@@ -20,8 +20,11 @@ def amounts(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None
     not hold it, which is noticed, it is added up again by ``exact_sum``. So sums are exact, and neither the order of
     the events nor how they fall into windows shows in them.
     """
+    subjects = plan.subjects_of(history.kind, history.channel)
+    kept = ~np.isnan(history.value) & (subjects >= 0).any(axis=1)
+    looks, some = looks.among(kept), history.only(kept)
     _amounts(
-        (history.time, history.available, history.value, plan.subjects_of(history.kind, history.channel)),
+        (some.time, some.available, some.value, subjects[kept]),
         (looks.first, looks.end, looks.cutoff, looks.place),
         plan.edges,
         tuple(plan.slot(aggregate) for aggregate in AGGREGATES),
@@ -41,51 +44,47 @@ def _amounts(
     for row in range(len(cutoffs)):
         cutoff, window = cutoffs[row], 0
         sums[:] = 0.0
-        sums[:, :, 4], sums[:, :, 5] = np.inf, -np.inf
         for event in range(ends[row] - 1, firsts[row] - 1, -1):
-            if available[event] >= cutoff or np.isnan(value[event]):
+            if available[event] >= cutoff:
                 continue
             back = cutoff - time[event]
             while back > edges[window]:
                 window += 1
             for part in range(subjects.shape[1]):
                 if subjects[event, part] >= 0:
-                    _add(sums[subjects[event, part], window], value[event])
+                    _add(sums, subjects[event, part], window, value[event])
         for subject in range(len(state)):
-            _close(events, (firsts[row], ends[row], cutoff), edges, subject, sums[subject])
-            for window in range(len(edges)):
-                _finish(sums[subject, window], state[subject], window, slots)
+            _join(sums, subject)
+            if sums[subject, len(edges) - 1, 3]:
+                _again(events, (firsts[row], ends[row], cutoff), edges, subject, sums[subject])
+            _finish(sums, state, subject, slots)
         write(state, wanted, out, places[row])
 
 
 @inlined
-def _add(held: np.ndarray, value: float) -> None:
+def _add(sums: np.ndarray, of: int, at: int, value: float) -> None:
     """Add a value to (sum, rest, number, number of times that the rest itself was rounded, smallest, largest)."""
-    held[0], left = two_sum(held[0], value)
-    held[1], lost = two_sum(held[1], left)
-    held[2] += 1.0
-    held[3] += lost != 0.0  # so it is after an infinity or an overflow: NaN is not 0
-    held[4], held[5] = min(held[4], value), max(held[5], value)
+    sums[of, at, 0], left = two_sum(sums[of, at, 0], value)
+    sums[of, at, 1], lost = two_sum(sums[of, at, 1], left)
+    sums[of, at, 3] += lost != 0.0  # so it is after an infinity or an overflow: NaN is not 0
+    sums[of, at, 4] = min(sums[of, at, 4], value) if sums[of, at, 2] else value
+    sums[of, at, 5] = max(sums[of, at, 5], value) if sums[of, at, 2] else value
+    sums[of, at, 2] += 1.0
 
 
 @inlined
-def _join(held: np.ndarray, other: np.ndarray) -> None:
-    """Add what a narrower window holds."""
-    held[0], left = two_sum(held[0], other[0])
-    held[1], lost = two_sum(held[1], left)
-    held[1], more = two_sum(held[1], other[1])
-    held[2] += other[2]
-    held[3] += other[3] + (lost != 0.0) + (more != 0.0)
-    held[4], held[5] = min(held[4], other[4]), max(held[5], other[5])
-
-
-@inlined
-def _close(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.ndarray) -> None:
-    """Add the nested windows up, and once more where two floats could not hold a sum."""
-    for window in range(1, len(edges)):
-        _join(held[window], held[window - 1])
-    if held[-1, 3]:
-        _again(events, row, edges, subject, held)
+def _join(sums: np.ndarray, of: int) -> None:
+    """Add to each window what the next narrower one holds."""
+    for at in range(1, sums.shape[1]):
+        if sums[of, at - 1, 2]:
+            sums[of, at, 0], left = two_sum(sums[of, at, 0], sums[of, at - 1, 0])
+            sums[of, at, 1], lost = two_sum(sums[of, at, 1], left)
+            sums[of, at, 1], more = two_sum(sums[of, at, 1], sums[of, at - 1, 1])
+            sums[of, at, 3] += sums[of, at - 1, 3] + (lost != 0.0) + (more != 0.0)
+            least, most = sums[of, at - 1, 4], sums[of, at - 1, 5]
+            sums[of, at, 4] = min(sums[of, at, 4], least) if sums[of, at, 2] else least
+            sums[of, at, 5] = max(sums[of, at, 5], most) if sums[of, at, 2] else most
+            sums[of, at, 2] += sums[of, at - 1, 2]
 
 
 @kernel
@@ -96,7 +95,7 @@ def _again(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.
     for window in range(len(edges)):
         found, count = np.empty(int(held[window, 2])), 0
         for event in range(first, end):
-            seen = available[event] < cutoff and cutoff - time[event] <= edges[window] and not np.isnan(value[event])
+            seen = available[event] < cutoff and cutoff - time[event] <= edges[window]
             if seen and (subjects[event] == subject).any():
                 found[count] = value[event]
                 count += 1
@@ -104,13 +103,15 @@ def _again(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.
 
 
 @inlined
-def _finish(held: np.ndarray, state: np.ndarray, window: int, slots: tuple) -> None:
-    """Round a sum once, and write the figures of one window."""
+def _finish(sums: np.ndarray, state: np.ndarray, of: int, slots: tuple) -> None:
+    """Round each sum once, and note the figures."""
     total, mean, least, most = slots
-    state[total + window] = held[0] + held[1]
-    if mean >= 0:
-        state[mean + window] = state[total + window] / held[2] if held[2] else np.nan
-    if least >= 0:
-        state[least + window] = held[4] if held[2] else np.nan
-    if most >= 0:
-        state[most + window] = held[5] if held[2] else np.nan
+    for window in range(sums.shape[1]):
+        number, exact = sums[of, window, 2], sums[of, window, 0] + sums[of, window, 1]
+        state[of, total + window] = exact
+        if mean >= 0:
+            state[of, mean + window] = exact / number if number else np.nan
+        if least >= 0:
+            state[of, least + window] = sums[of, window, 4] if number else np.nan
+        if most >= 0:
+            state[of, most + window] = sums[of, window, 5] if number else np.nan

@@ -6,9 +6,11 @@ import numpy as np
 
 from features.jit import inlined, kernel
 from features.plan import Plan
-from features.windows import History, Looks, write
+from features.windows import History, Looks
 
-AGGREGATES = ("kinds", "ways", "people", "new_people", "roles")
+AGGREGATES = ("kinds", "ways", "roles", "people", "new_people")
+PEOPLE = 3
+"""From here on AGGREGATES count members, before it the bits of codes."""
 
 
 def breadth(history: History, looks: Looks, plan: Plan, out: np.ndarray, role: np.ndarray | None = None) -> None:
@@ -18,18 +20,24 @@ def breadth(history: History, looks: Looks, plan: Plan, out: np.ndarray, role: n
     role, -1 for none. A person is new in the windows that hold the first event ever seen of them in the group.
     """
     members = int(history.member.max(initial=-1)) + 1
-    people = any(plan.slot(aggregate) >= 0 for aggregate in AGGREGATES[2:])
+    subject, slot = np.divmod(plan.figure, plan.slots)
+    what = np.array([_what(plan, at) for at in slot])
+    window = slot - np.array([plan.slot(AGGREGATES[place]) for place in what])
     _breadth(
         (history.time, history.available, history.kind, history.channel, history.member),
         plan.subjects_of(history.kind, history.channel),
         (looks.first, looks.end, looks.cutoff, looks.place),
         plan.edges,
         (np.full(members, -1) if role is None else role, np.full(members, -1), np.empty(members, np.int64)),
-        (tuple(plan.slot(aggregate) for aggregate in AGGREGATES), people),
-        (plan.figure, plan.column),
-        np.zeros((plan.subjects, plan.slots)),
+        (subject, what, window, plan.column, bool((what >= PEOPLE).any())),
+        np.zeros((plan.subjects, len(plan.edges), PEOPLE), np.int64),
         out,
     )
+
+
+def _what(plan: Plan, slot: int) -> int:
+    """Return which of AGGREGATES a slot belongs to."""
+    return max((plan.slot(name), place) for place, name in enumerate(AGGREGATES) if plan.slot(name) <= slot)[1]
 
 
 @kernel
@@ -39,18 +47,14 @@ def _breadth(
     rows: tuple,
     edges: np.ndarray,
     persons: tuple,
-    asked: tuple,
     wanted: tuple,
-    state: np.ndarray,
+    bits: np.ndarray,
     out: np.ndarray,
 ) -> None:
     time, available, kind, channel, member = events
     firsts, ends, cutoffs, places = rows
     role, seen, oldest = persons
-    slots, people = asked
-    met = np.empty(len(seen), np.int64)
-    bits = np.zeros((len(state), len(edges), 3), np.int64)
-    counts = np.zeros((len(edges), 2), np.int64)
+    met, counts = np.empty(len(seen), np.int64), np.zeros((len(edges), 2), np.int64)
     for row in range(len(cutoffs)):
         cutoff, window, known = cutoffs[row], 0, 0
         bits[:] = 0
@@ -64,8 +68,8 @@ def _breadth(
             who = member[event]
             for part in range(subjects.shape[1]):
                 if subjects[event, part] >= 0:
-                    _mark(bits[subjects[event, part], window], kind[event], channel[event], role[who])
-            if people:
+                    _mark(bits, subjects[event, part], window, kind[event], channel[event], role[who])
+            if wanted[4]:
                 if seen[who] != row:
                     seen[who] = row
                     met[known] = who
@@ -74,42 +78,39 @@ def _breadth(
                 oldest[who] = window
         for index in range(known):
             counts[oldest[met[index]], 1] += 1
-        _finish(state, bits, counts, slots)
-        write(state, wanted, out, places[row])
+        _write(bits, counts, wanted, out, places[row])
 
 
 @inlined
-def _mark(bits: np.ndarray, kind: int, channel: int, role: int) -> None:
+def _mark(bits: np.ndarray, of: int, window: int, kind: int, channel: int, role: int) -> None:
+    """Set the bits of a kind, a channel and a role; -1 is none."""
     if kind >= 0:
-        bits[0] |= np.int64(1) << kind
+        bits[of, window, 0] |= np.int64(1) << kind
     if channel >= 0:
-        bits[1] |= np.int64(1) << channel
+        bits[of, window, 1] |= np.int64(1) << channel
     if role >= 0:
-        bits[2] |= np.int64(1) << role
+        bits[of, window, 2] |= np.int64(1) << role
 
 
 @kernel
-def _finish(state: np.ndarray, bits: np.ndarray, counts: np.ndarray, slots: tuple) -> None:
-    """Add the nested windows up and count the bits."""
-    kinds, ways, people, new_people, roles = slots
-    for window in range(len(counts)):
-        if window:
-            bits[:, window] |= bits[:, window - 1]
-            counts[window] += counts[window - 1]
-        for subject in range(len(state)):
-            if kinds >= 0:
-                state[subject, kinds + window] = _ones(bits[subject, window, 0])
-            if ways >= 0:
-                state[subject, ways + window] = _ones(bits[subject, window, 1])
-            if roles >= 0:
-                state[subject, roles + window] = _ones(bits[subject, window, 2])
-            if people >= 0:
-                state[subject, people + window] = counts[window, 0]
-            if new_people >= 0:
-                state[subject, new_people + window] = counts[window, 1]
+def _write(bits: np.ndarray, counts: np.ndarray, wanted: tuple, out: np.ndarray, place: int) -> None:
+    """Add the nested windows up, and count what is wanted."""
+    subject, what, window, column, _ = wanted
+    for at in range(1, len(counts)):
+        counts[at, 0] += counts[at - 1, 0]
+        counts[at, 1] += counts[at - 1, 1]
+        for of in range(len(bits)):
+            for place_of in range(3):
+                bits[of, at, place_of] |= bits[of, at - 1, place_of]
+    for index in range(len(column)):
+        at = window[index]
+        if what[index] >= PEOPLE:
+            out[column[index], place] = counts[at, what[index] - PEOPLE]
+        else:
+            out[column[index], place] = _ones(bits[subject[index], at, what[index]])
 
 
-@kernel
+@inlined
 def _ones(word: int) -> int:
     """Count the bits of a word by removing the lowest (Wegner 1960)."""
     found = 0

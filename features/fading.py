@@ -57,7 +57,7 @@ def _fade(
                 weight[k] = factor[event, k] * halves[min(row_whole[row, k] - whole[event, k], SMALLEST)]
             for part in range(subjects.shape[1]):
                 if subjects[event, part] >= 0:
-                    _add(state[subjects[event, part]], weight, total, value[event])
+                    _add(state, subjects[event, part], weight, total, value[event])
         for subject in range(len(state)):
             for k in range(state.shape[1]):
                 state[subject, k] *= row_factor[row, k % lives]
@@ -65,9 +65,9 @@ def _fade(
 
 
 @inlined
-def _add(state: np.ndarray, weight: np.ndarray, total: int, value: float) -> None:
+def _add(state: np.ndarray, of: int, weight: np.ndarray, total: int, value: float) -> None:
     for k in range(len(weight)):
-        state[k] += weight[k]
+        state[of, k] += weight[k]
     if total >= 0 and not np.isnan(value):
         for k in range(len(weight)):
-            state[total + k] += weight[k] * value
+            state[of, total + k] += weight[k] * value

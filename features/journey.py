@@ -18,7 +18,7 @@ LEAST_VISITS = 20
 """Fewer past visits to a stage than this say nothing about how long one usually lasts."""
 
 
-def journey(history: History, entity: np.ndarray, looks: Looks, rank: np.ndarray, stages: int) -> np.ndarray:
+def journey(history: History, looks: Looks, rank: np.ndarray, stages: int) -> np.ndarray:
     """Return (FIGURES and two more for each stage, rows); stages by rank, -1 for none, ages in days.
 
     ``rank`` gives the place of each event type among the stages, -1 if it is none. Stage events are taken in the order
@@ -26,8 +26,8 @@ def journey(history: History, entity: np.ndarray, looks: Looks, rank: np.ndarray
     cutoff.
     """
     steps, of = stage_events(history, rank)
-    own = Looks.of(steps, entity, looks.cutoff, looks.place)
-    found = np.full((len(entity), len(FIGURES) + 2 * stages), np.nan)
+    own = looks.among(np.append(rank, -1)[history.kind] >= 0)
+    found = np.full((len(looks.cutoff), len(FIGURES) + 2 * stages), np.nan)
     _walk((steps.time, steps.available, of), (own.first, own.end, own.cutoff), stages, found)
     return found.T
 

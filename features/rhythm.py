@@ -47,43 +47,45 @@ def _rhythm(
             back = cutoff - time[event]
             while back > edges[window]:
                 window += 1
+            day = (back - 1) // US_PER_DAY + 1  # a window of d days holds exactly the periods 1 .. d; 0 means none yet
             for part in range(subjects.shape[1]):
                 subject = subjects[event, part]
                 if subject >= 0:
-                    _see(state[subject], seen[subject], back, window, gaps)
+                    if day != seen[subject, 3]:
+                        seen[subject, 3] = day
+                        state[subject, window] += 1.0
+                    _see(state, seen, subject, back, gaps)
         for subject in range(len(state)):
-            _finish(state[subject], seen[subject], len(edges), gaps)
+            _finish(state, seen, subject, len(edges), gaps)
         write(state, wanted, out, places[row])
 
 
 @inlined
-def _see(state: np.ndarray, seen: np.ndarray, back: int, window: int, gaps: int) -> None:
-    """Take in an event of a subject, older than those before; ``state`` gathers days, mean, spread and longest."""
-    day = (back - 1) // US_PER_DAY + 1  # a window of d days holds exactly the periods 1 .. d; 0 means none yet
-    if day != seen[3]:
-        seen[3] = day
-        state[window] += 1.0
-    if seen[0]:
-        gap = (back - seen[2]) / US_PER_DAY
-        away = gap - state[gaps]
-        state[gaps] += away / seen[0]
-        state[gaps + 1] += away * (gap - state[gaps])
-        state[gaps + 2] = max(state[gaps + 2], gap)
+def _see(state: np.ndarray, seen: np.ndarray, of: int, back: int, gaps: int) -> None:
+    """Take in an event of a subject, older than those before; pauses are in microseconds."""
+    if seen[of, 0]:
+        gap = float(back - seen[of, 2])
+        away = gap - state[of, gaps]
+        state[of, gaps] += away / seen[of, 0]
+        state[of, gaps + 1] += away * (gap - state[of, gaps])
+        state[of, gaps + 2] = max(state[of, gaps + 2], gap)
     else:
-        seen[1] = back
-    seen[0] += 1
-    seen[2] = back
+        seen[of, 1] = back
+    seen[of, 0] += 1
+    seen[of, 2] = back
 
 
 @inlined
-def _finish(state: np.ndarray, seen: np.ndarray, spans: int, gaps: int) -> None:
+def _finish(state: np.ndarray, seen: np.ndarray, of: int, spans: int, gaps: int) -> None:
     """Add the nested windows up and turn what was gathered of the pauses into their figures."""
     for window in range(1, spans):
-        state[window] += state[window - 1]
-    if seen[0] < 2:
-        state[gaps : gaps + 4] = np.nan
-        return
-    mean = (seen[2] - seen[1]) / (seen[0] - 1)
-    state[gaps] = mean / US_PER_DAY
-    state[gaps + 1] = np.sqrt(state[gaps + 1] / (seen[0] - 1))
-    state[gaps + 3] = seen[1] / mean if mean > 0 else np.nan
+        state[of, window] += state[of, window - 1]
+    if seen[of, 0] < 2:
+        for index in range(gaps, gaps + 4):
+            state[of, index] = np.nan
+    else:
+        mean = (seen[of, 2] - seen[of, 1]) / (seen[of, 0] - 1)
+        state[of, gaps] = mean / US_PER_DAY
+        state[of, gaps + 1] = np.sqrt(state[of, gaps + 1] / (seen[of, 0] - 1)) / US_PER_DAY
+        state[of, gaps + 2] /= US_PER_DAY
+        state[of, gaps + 3] = seen[of, 1] / mean if mean > 0 else np.nan

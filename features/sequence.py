@@ -29,9 +29,10 @@ def sequence(history: History, looks: Looks, offer: Offer) -> np.ndarray:
     """Return (FIGURES, rows). Ages and pauses are in days, hours those of the offer's time zone."""
     outbound = np.isin(np.arange(len(offer.types)), [offer.types.index(name) for name in offer.outbound])
     ends = np.isin(np.arange(len(offer.types)), [offer.types.index(name) for name in offer.ends])
+    hour = hour_of_week(history.time, offer.timezone)
     found = np.full((len(looks.cutoff), len(FIGURES)), np.nan)
     _sequence(
-        (history.time, history.available, history.kind, history.channel, hour_of_week(history.time, offer.timezone)),
+        (history.time, history.available, history.kind, history.channel, hour, _part_of_week(hour)),
         (looks.first, looks.end, looks.cutoff),
         (np.append(outbound, False), np.append(ends, False)),
         found,
@@ -45,10 +46,16 @@ def hour_of_week(instant: np.ndarray, timezone: str) -> np.ndarray:
     return (local // 3_600_000_000 + 3 * 24) % 168  # 1970 began on a Thursday
 
 
+def _part_of_week(hour: np.ndarray) -> np.ndarray:
+    """Return 1 for office hours, 2 for the weekend, 7 for the rest: where ``_sequence`` counts each."""
+    office = (hour % 24 >= 8) & (hour % 24 < 18)
+    return np.where(hour >= WEEKEND, 2, np.where(office, 1, 7)).astype(np.int8)
+
+
 @kernel
 def _sequence(events: tuple, rows: tuple, marks: tuple, found: np.ndarray) -> None:
     """Walk each row's events from the newest to the oldest; codes index the marks, the last one standing for -1."""
-    time, available, kind, channel, hour = events
+    time, available, kind, channel, hour, part = events
     firsts, ends, cutoffs = rows
     outbound, closing = marks
     tally = np.zeros(8, np.int64)
@@ -63,7 +70,7 @@ def _sequence(events: tuple, rows: tuple, marks: tuple, found: np.ndarray) -> No
             _latest(figure, tally[0], time, kind, event, newer)
             if newer < 0:
                 figure[6], figure[8] = channel[event], hour[event]
-            _week(tally, hour[event])
+            tally[part[event]] += 1
             _touch(tally, outbound[kind[event]])
             if newer >= 0 and closing[kind[event]] and not closing[kind[newer]]:
                 _begin(figure, tally, cutoff - time[newer])
@@ -86,14 +93,6 @@ def _latest(figure: np.ndarray, number: int, time: np.ndarray, kind: np.ndarray,
         figure[number] = kind[event]
         if number:
             figure[2 + number] = (time[newer] - time[event]) / US_PER_DAY
-
-
-@inlined
-def _week(tally: np.ndarray, hour: int) -> None:
-    if hour >= WEEKEND:
-        tally[2] += 1
-    elif 8 <= hour % 24 < 18:
-        tally[1] += 1
 
 
 @inlined

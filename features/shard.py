@@ -104,7 +104,7 @@ def fill(shard: Shard, task: Task, seat: np.ndarray, cutoff: np.ndarray, place: 
     """Write all features of history of the rows (seat, cutoff) into ``out[column, place]``."""
     looks = Looks.of(shard.events, seat, cutoff, place)
     task.entity.fill(shard.events, looks, out)
-    _order(shard, task, seat, looks, out)
+    _order(shard, task, looks, out)
     if task.account or task.others is not None:
         _account(shard, task, seat, looks, out)
 
@@ -114,7 +114,7 @@ def stage_ranks(catalog: Catalog) -> np.ndarray:
     return np.array([catalog.stages.index(name) if name in catalog.stages else -1 for name in catalog.types], np.int64)
 
 
-def _order(shard: Shard, task: Task, seat: np.ndarray, looks: Looks, out: np.ndarray) -> None:
+def _order(shard: Shard, task: Task, looks: Looks, out: np.ndarray) -> None:
     """Run the kernels that follow the order of events."""
     found: Figures = {}
     if task.order.keys() & set(SEQUENCE):
@@ -123,7 +123,7 @@ def _order(shard: Shard, task: Task, seat: np.ndarray, looks: Looks, out: np.nda
     names = [(name, 0) for name in JOURNEY]
     names += [(name, rank) for name in ("visits", "stage_days") for rank in range(stages)]
     if task.order.keys() & {*names, ("stalled", 0)}:
-        found |= zip(names, journey(shard.events, seat, looks, stage_ranks(task.catalog), stages), strict=True)
+        found |= zip(names, journey(shard.events, looks, stage_ranks(task.catalog), stages), strict=True)
         if shard.visits is not None:
             now, age = found["stage_now", 0].astype(np.int64), found["stage_age", 0]
             found["stalled", 0] = shard.visits.shorter(now, age, looks.cutoff)

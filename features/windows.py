@@ -63,6 +63,11 @@ class Looks:
         _ends(history.time, first, begins[group + 1], cutoff, end)
         return cls(first, end, cutoff, place)
 
+    def among(self, kept: np.ndarray) -> Self:
+        """Return the same rows as they look at some of the events, ``kept`` being a mask of them."""
+        before = np.append(0, np.cumsum(kept))
+        return type(self)(before[self.first], before[self.end], self.cutoff, self.place)
+
 
 @kernel
 def _ends(time: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray, end: np.ndarray) -> None:
@@ -134,23 +139,23 @@ def _tally(
                         state[subject, age] = back
                     state[subject, first] = back
         for subject in range(len(state)):
-            _finish(state[subject], state[0], len(edges), doubles, (trend, share, age, first))
+            _finish(state, subject, len(edges), doubles, (trend, share, age, first))
         write(state, wanted, out, places[row])
 
 
 @inlined
-def _finish(state: np.ndarray, overall: np.ndarray, spans: int, doubles: np.ndarray, slots: tuple) -> None:
+def _finish(state: np.ndarray, of: int, spans: int, doubles: np.ndarray, slots: tuple) -> None:
     """Add the nested windows up, compare each with the one before and with any event, turn ages into days."""
     trend, share, age, first = slots
     for window in range(1, spans):
-        state[window] += state[window - 1]
+        state[of, window] += state[of, window - 1]
     for index in range(doubles.shape[1]):
-        state[trend + index] = 2.0 * state[doubles[0, index]] - state[doubles[1, index]]
+        state[of, trend + index] = 2.0 * state[of, doubles[0, index]] - state[of, doubles[1, index]]
     if share >= 0:
         for window in range(spans):
-            state[share + window] = state[window] / overall[window] if overall[window] > 0 else np.nan
-    state[age] = state[age] / US_PER_DAY if state[age] > 0 else np.nan
-    state[first] = state[first] / US_PER_DAY if state[first] > 0 else np.nan
+            state[of, share + window] = state[of, window] / state[0, window] if state[0, window] > 0 else np.nan
+    state[of, age] = state[of, age] / US_PER_DAY if state[of, age] > 0 else np.nan
+    state[of, first] = state[of, first] / US_PER_DAY if state[of, first] > 0 else np.nan
 
 
 @inlined
