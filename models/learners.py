@@ -37,6 +37,8 @@ FEW = 20_000
 """Rows below which a table counts as small."""
 WIDE = 100
 """Columns from which a table counts as wide."""
+REPEATED = 2.0
+"""Rows an entity from which its rows count as repeats of each other."""
 MAX_LEVELS = 30
 """Frequent categories that the logistic regression tells apart; the others count as one."""
 INVERSE_PENALTY = 1.0
@@ -50,8 +52,8 @@ class Model(Protocol):
     file: ClassVar[str]
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> Self:
-        """Learn from rows; ``categorical`` are the columns that hold codes."""
+    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int, repeats: float = 1.0) -> Self:
+        """Learn from rows; ``categorical`` are the columns that hold codes, ``repeats`` how many rows an entity has."""
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         """Return the log-odds of each row; a row's value does not depend on the rows beside it."""
@@ -79,11 +81,15 @@ class LightGbm:
     file: ClassVar[str] = "model.txt"
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> Self:
-        """Learn trees with settings that depend on the number of rows only; nothing is tuned on ``y``."""
+    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int, repeats: float = 1.0) -> Self:
+        """Learn trees with settings that depend on the number of rows only; nothing is tuned on ``y``.
+
+        Where an entity has several rows, a threshold that fits best is found on few independent leads: then one random
+        threshold a feature is tried instead (Geurts, Ernst & Wehenkel, "Extremely randomized trees", 2006).
+        """
         import lightgbm
 
-        settings = {**LIGHTGBM, **_size(*x.shape), "seed": seed}
+        settings = {**LIGHTGBM, **_size(*x.shape), "extra_trees": repeats >= REPEATED, "seed": seed}
         rows = lightgbm.Dataset(x, y, categorical_feature=categorical, params=settings, free_raw_data=True)
         booster = lightgbm.train(settings, rows)
         return cls(_trees_only(booster.model_to_string()))
@@ -201,7 +207,7 @@ class Logistic:
     file: ClassVar[str] = "logistic.json"
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> Self:
+    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int, repeats: float = 1.0) -> Self:
         """Learn by penalised maximum likelihood; the solution is unique, so the seed plays no part."""
         plans = [Term.plan(x[:, j], j in categorical) for j in range(x.shape[1])]
         design = np.column_stack([plan.basis(x[:, j]) for j, plan in enumerate(plans)])
@@ -251,7 +257,7 @@ class BaseRate:
     file: ClassVar[str] = "base_rate.json"
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> Self:
+    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int, repeats: float = 1.0) -> Self:
         """Learn the log-odds of the share of outcomes; both classes must occur."""
         return cls(float(np.log(np.sum(y) / np.sum(1 - y))))
 

@@ -247,8 +247,8 @@ def _learn(rows: Rows, learners: Iterable[type[Model]], settings: Settings) -> t
     x = encoding.encode(rows.matrix)
     kept = strongest(x, rows.label, encoding.categorical, settings.seed)
     encoding, x = encoding.take(kept), x[:, kept]
-    columns = encoding.categorical
-    return encoding, {kind.name: kind.fit(x, rows.label, columns, settings.seed) for kind in learners}
+    columns, repeats = encoding.categorical, len(rows.entity_id) / len(set(rows.entity_id))
+    return encoding, {kind.name: kind.fit(x, rows.label, columns, settings.seed, repeats) for kind in learners}
 
 
 def _calibrators(rows: Rows, outer: Fold, settings: Settings) -> dict[str, Affine]:
