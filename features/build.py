@@ -124,7 +124,7 @@ def _work(
     place = grouped(seat, len(seats.account))
     rows = Rows(place, seat[place], instants(spine["cutoff"])[place])
     number = np.bincount(rows.seat, minlength=len(seats.account))
-    log = Log.of(dataset.events, ids, seats, catalog, number, len(catalog.features), shards, workers, scratch)
+    log = Log.of(dataset.events, ids, seats, catalog, number * len(catalog.features), shards, workers, scratch)
     lead = lead_columns(dataset, spine, catalog, entity)
     return Work(Task.of(catalog), lead, seats, _roles(dataset, seats, catalog), log, rows, _past(log, seats, catalog))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -86,18 +87,16 @@ class Log:
         ids: Ids,
         seats: Seats,
         offer: Offer,
-        rows: np.ndarray,
-        width: int = 1,
+        load: np.ndarray,
         shards: int | None = None,
         workers: int = -1,
         scratch: Path | None = None,
     ) -> Self:
-        """Cut a log into shards that weigh about the same; ``rows`` is how many spine rows each
-        seat has and ``width`` how many features they get.
+        """Cut a log into shards that weigh about the same; ``load`` is how many cells of features each seat asks for.
 
         ``events`` are as EVENTS, in that order or by time. The log is read twice, first the ids and then the rest, so
-        that no event moves more than once before its shard is sorted. With ``scratch`` the arrays are files there
-        instead of memory.
+        that no event moves more than once before its shard is sorted. With ``scratch`` the arrays are files there, of
+        which no more is in memory than is being looked at.
         """
         pieces = _pieces(events)
         run = Parallel(n_jobs=workers, prefer="threads")
@@ -106,7 +105,7 @@ class Log:
         counts = np.zeros(len(seats.account) + 1, np.int64)
         for some in found:
             counts += np.bincount(some + 1, minlength=len(counts))
-        first = _shards(seats.account, counts[1:] / EVENTS_PER_SHARD + rows * width / CELLS_PER_SHARD, shards)
+        first = _shards(seats.account, counts[1:] / EVENTS_PER_SHARD + load / CELLS_PER_SHARD, shards)
         shard = np.append(np.repeat(np.arange(len(first) - 1), np.diff(first)), len(first) - 1).astype(np.int32)
         sizes = np.array([np.bincount(shard[some], minlength=len(first)) for some in found], np.int64)
         sizes = sizes.reshape(-1, len(first))
@@ -123,7 +122,9 @@ class Log:
         """Return a shard's events in order, with seats counted from the shard's first as groups and members."""
         loose = self.loose(number)
         first, last = self.seats[number : number + 2]
-        return loose.only(_in_time(grouped(loose.group, int(last - first)), loose.group, loose.time))
+        ordered = loose.only(_in_time(grouped(loose.group, int(last - first)), loose.group, loose.time))
+        _let_go(self.columns)
+        return ordered
 
     def loose(self, number: int) -> History:
         """Return the same events in the log's own order."""
@@ -227,6 +228,13 @@ def _array(size: int, kind: type, scratch: Path | None, name: str) -> np.ndarray
     return np.memmap(scratch / f"{name}.bin", kind, "w+", shape=(int(size),))
 
 
+def _let_go(columns: dict[str, np.ndarray]) -> None:
+    """Leave what lies in files to the system, which writes it out and reads it again as it needs."""
+    for column in columns.values():
+        if isinstance(column, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+            column._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+
 def _pour(
     piece: Piece,
     seat: np.ndarray,
@@ -256,6 +264,7 @@ def _pour(
         place,
         pc.fill_null(table["value"], np.nan).to_numpy() if offer.valued else np.full(size, np.nan),
     )
+    _let_go(columns)
 
 
 @kernel

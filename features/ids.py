@@ -32,7 +32,8 @@ class Ids:
     @classmethod
     def of(cls, column: pa.ChunkedArray | pa.Array) -> Self:
         """Build the table of a column of different texts."""
-        texts, ends = _bytes(column)
+        # Copied, since numpy asks for large pages: looking ids up touches all of it at random.
+        texts, ends = (part.copy() for part in _bytes(column))
         slots = np.full(1 << max(int(4 * len(ends) - 1).bit_length(), 4), -1, np.int64)
         _fill(texts, ends, slots)
         return cls(texts, ends, slots)
