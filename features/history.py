@@ -102,10 +102,10 @@ class Log:
         run = Parallel(n_jobs=workers, prefer="threads")
         seat_of = np.append(seats.of_lead, -1).astype(np.int32)
         found = run(delayed(_seats_in)(piece, ids, seat_of) for piece in pieces)
-        counts = np.zeros(len(seats.account) + 1, np.int64)
+        counts = np.zeros(len(seats.account), np.int64)
         for some in found:
-            counts += np.bincount(some + 1, minlength=len(counts))
-        first = _shards(seats.account, counts[1:] / EVENTS_PER_SHARD + load / CELLS_PER_SHARD, shards)
+            _count(some, counts)
+        first = _shards(seats.account, counts / EVENTS_PER_SHARD + load / CELLS_PER_SHARD, shards)
         shard = np.append(np.repeat(np.arange(len(first) - 1), np.diff(first)), len(first) - 1).astype(np.int32)
         sizes = np.array([np.bincount(shard[some], minlength=len(first)) for some in found], np.int64)
         sizes = sizes.reshape(-1, len(first))
@@ -265,6 +265,14 @@ def _pour(
         pc.fill_null(table["value"], np.nan).to_numpy() if offer.valued else np.full(size, np.nan),
     )
     _let_go(columns)
+
+
+@kernel
+def _count(seat: np.ndarray, counts: np.ndarray) -> None:
+    """Add each seat's events to its count."""
+    for event in range(len(seat)):
+        if seat[event] >= 0:
+            counts[seat[event]] += 1
 
 
 @kernel
