@@ -22,6 +22,9 @@ from features.subjects import of_account, of_entity, of_others
 MOST_TYPES = 60
 """Rarer event types and channels beyond this many have no features of their own; “any” counts them still."""
 
+ONE_HOUR = 0.9
+"""Share of the leads created at one time of the day from which that time is a date, not an hour."""
+
 
 @dataclass(frozen=True)
 class Catalog(Offer):
@@ -91,9 +94,11 @@ def _unlike(features: list[Feature]) -> list[Feature]:
 
 
 def _has_hours(project: Project, dataset: Dataset) -> bool:
-    """Say whether leads are created at different times of the day."""
-    local = pc.local_timestamp(pc.cast(dataset.leads["created_at"], pa.timestamp("us", project.timezone)))
-    return len(pc.unique(pc.subtract(local, pc.floor_temporal(local, unit="day")))) > 1
+    """Say whether leads are created at different times of the day; a date is midnight, save where that is skipped."""
+    created = dataset.leads["created_at"]
+    local = pc.local_timestamp(pc.cast(created, pa.timestamp("us", project.timezone)))
+    counts = pc.value_counts(pc.subtract(local, pc.floor_temporal(local, unit="day"))).field("counts")
+    return bool(len(created)) and pc.max(counts).as_py() < ONE_HOUR * len(created)
 
 
 def _roles(project: Project, dataset: Dataset) -> tuple[str, ...]:

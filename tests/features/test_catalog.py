@@ -14,6 +14,7 @@ from configs.errors import ConfigError
 from configs.schema import Family
 from features.catalog import MOST_TYPES, Catalog, catalog_of
 from features.feature import AGGREGATES
+from features.sources import read
 from features.wording import WORDS, spelled
 from serve.reasons import sentence
 from tests.features import logs
@@ -241,3 +242,16 @@ def test_a_static_attribute_warns_that_it_shows_todays_value():
     said = {f.name: f.availability for f in replace(logs.CATALOG, dated=(("plan", "category"),)).features}
     assert said["size"] == "today's value"
     assert said["plan"] == said["any_age"] == "before the cutoff"
+
+
+@pytest.mark.parametrize(
+    ("times", "has"),
+    [([f"2018-11-{day:02}" for day in range(1, 31)], False), (["2018-10-01T08:00", "2018-10-02T09:30"], True)],
+)
+def test_hours_of_creation_need_more_than_dates(tmp_path, times, has):
+    rows = "\n".join(f"{number},{at}" for number, at in enumerate(times))
+    (tmp_path / "leads.csv").write_text("id,born\n" + rows + "\n", encoding="utf-8")
+    found = project({"path": str(tmp_path / "leads.csv"), "entity_id": "id", "created_at": "born"})
+    # On 2018-11-04 midnight does not exist in this zone: the date is the hour after.
+    found = found.model_copy(update={"timezone": "America/Sao_Paulo"})
+    assert catalog_of(found, read(found)).hours == has
