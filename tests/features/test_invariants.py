@@ -3,12 +3,15 @@ other rows, shards, workers, and what else is asked for.
 """
 
 import csv
+import tempfile
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,3 +202,19 @@ def test_the_stream_equals_the_matrix(data, draw):
     order = ["entity_id", "cutoff"]
     whole = pa.concat_tables(stream_features(data, spine, CATALOG, shards=1)).select(order)
     assert streamed.select(order).to_pylist() == whole.to_pylist()
+
+
+@examples(6)
+@given(crowds, st.sampled_from([None, 1, 4]), st.booleans())
+def test_a_log_in_a_file_and_arrays_on_disk_change_no_bit(data, shards, by_time):
+    names = data.leads["entity_id"].to_pylist()
+    spine = spine_of([(name, START + timedelta(days=day)) for name in names for day in (9, 15)])
+    order = ["event_time", "entity_id", *data.events.column_names[2:]]
+    keys = [(name, "ascending", "at_start") for name in order]
+    events = data.events.take(pc.sort_indices(data.events, sort_keys=keys)) if by_time else data.events
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.parquet"
+        pq.write_table(events, path, row_group_size=37)
+        parts = list(stream_features(replace(data, events=path), spine, CATALOG, shards=shards, scratch=Path(folder)))
+    streamed = pa.concat_tables(parts).sort_by([("cutoff", "ascending"), ("entity_id", "ascending")])
+    assert same_bits(streamed, build_features(data, spine, CATALOG))
