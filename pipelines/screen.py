@@ -90,7 +90,7 @@ def catalog(found: Catalog) -> RenderableType:
     shares = ", ".join(f"{name} {number}" for name, number in families.items())
     foot = [f"{len(found.features)} features: {shares}"]
     if found.attributes:
-        foot.append(f"{len(found.attributes)} static attributes show today's values, {TODAY}")
+        foot.append(f"static attributes, of which there are {len(found.attributes)}, show today's values, {TODAY}")
     return Group(table, *foot)
 
 
