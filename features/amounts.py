@@ -25,11 +25,11 @@ def amounts(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None
     looks, some = looks.among(kept), history.only(kept)
     _amounts(
         (some.time, some.available, some.value, subjects[kept]),
-        (looks.first, looks.end, looks.cutoff, looks.place),
+        looks.rows,
         plan.edges,
         tuple(plan.slot(aggregate) for aggregate in AGGREGATES),
-        (plan.figure, plan.column),
-        np.zeros((plan.subjects, plan.slots)),
+        plan.wanted,
+        plan.state(),
         out,
     )
 

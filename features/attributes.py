@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.jit import kernel
 from features.reading import query
+from features.search import ends
 from features.spine import entity_codes, instants
 from features.values import attribute as typed
 
@@ -50,7 +51,8 @@ def values_at(
     arrival = _by_arrival(begin, known[order])
     # The farther in the order the newer, and every place of a later entity lies behind: the newest so far is a maximum.
     newest = order[np.maximum.accumulate(arrival)]
-    found = _last_before(begin, known[order[arrival]], entity, cutoff)
+    found = ends(known[order[arrival]], begin[entity], begin[entity + 1], cutoff)
+    found = np.where(found > begin[entity], found - 1, -1)
     place = pa.array(newest[found] if len(newest) else found, mask=found < 0)
     return text.take(place) if kind == "category" else _numbers(text, place, attribute)
 
@@ -90,24 +92,6 @@ def _by_arrival(begin: np.ndarray, known: np.ndarray) -> np.ndarray:
         if (np.diff(known[low:high]) < 0).any():
             order[low:high] = low + np.argsort(known[low:high], kind="mergesort")
     return order
-
-
-@kernel
-def _last_before(begin: np.ndarray, known: np.ndarray, entity: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
-    """Return for each row the last of its entity's places in ``known``, which rises there, before the cutoff, or -1."""
-    found = np.full(len(entity), -1, np.int64)
-    for row in range(len(entity)):
-        low, high = begin[entity[row]], begin[entity[row] + 1]
-        first = low
-        while low < high:
-            middle = (low + high) // 2
-            if known[middle] < cutoff[row]:
-                low = middle + 1
-            else:
-                high = middle
-        if low > first:
-            found[row] = low - 1
-    return found
 
 
 def _numbers(text: pa.Array, place: pa.Array, name: str) -> pa.Array:

@@ -21,23 +21,18 @@ def breadth(history: History, looks: Looks, plan: Plan, out: np.ndarray, role: n
     """
     members = int(history.member.max(initial=-1)) + 1
     subject, slot = np.divmod(plan.figure, plan.slots)
-    what = np.array([_what(plan, at) for at in slot])
-    window = slot - np.array([plan.slot(AGGREGATES[place]) for place in what])
+    what = plan.aggregate
+    window = slot - np.array([plan.slot(name) for name in AGGREGATES])[what]
     _breadth(
         (history.time, history.available, history.kind, history.channel, history.member),
         plan.subjects_of(history.kind, history.channel),
-        (looks.first, looks.end, looks.cutoff, looks.place),
+        looks.rows,
         plan.edges,
         (np.full(members, -1) if role is None else role, np.full(members, -1), np.empty(members, np.int64)),
         (subject, what, window, plan.column, bool((what >= PEOPLE).any())),
         np.zeros((plan.subjects, len(plan.edges), PEOPLE), np.int64),
         out,
     )
-
-
-def _what(plan: Plan, slot: int) -> int:
-    """Return which of AGGREGATES a slot belongs to."""
-    return max((plan.slot(name), place) for place, name in enumerate(AGGREGATES) if plan.slot(name) <= slot)[1]
 
 
 @kernel

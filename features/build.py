@@ -17,7 +17,6 @@ from features.assembly import lead_columns, table_of
 from features.catalog import Catalog
 from features.contracts import Dataset
 from features.history import Log, Seats, codes, grouped
-from features.ids import Ids
 from features.journey import Visits, stage_events
 from features.shard import Shard, Task, fill, stage_ranks
 from features.spine import instants
@@ -65,8 +64,8 @@ class Work:
         """Return one shard's events and rows."""
         first, end = self.log.seats[number : number + 2]
         rows = self.rows.part(first, end)
-        seats = Seats(self.seats.of_lead, self.seats.account[first:end], self.seats.joined[first:end])
-        return Shard(self.log.shard(number), seats, self.roles[first:end], self.visits), rows
+        account, joined, roles = (column[first:end] for column in (self.seats.account, self.seats.joined, self.roles))
+        return Shard(self.log.shard(number), account, joined, roles, self.visits), rows
 
 
 def build_features(
@@ -86,7 +85,7 @@ def build_features(
     spine row without a lead.
     """
     work = _work(dataset, spine, catalog, shards, workers, None)
-    out = np.empty((_width(catalog), spine.num_rows))
+    out = np.empty((len(catalog.history), spine.num_rows))
     for _ in _run(work, workers, progress, lambda number: _fill(work, number, out)):
         pass
     return table_of(spine, catalog, out, work.lead)
@@ -110,32 +109,26 @@ def stream_features(
     """
     work = _work(dataset, spine, catalog, shards, workers, scratch)
     if not work.shards():
-        yield table_of(spine, catalog, np.empty((_width(catalog), 0)), work.lead)
+        yield table_of(spine, catalog, np.empty((len(catalog.history), 0)), work.lead)
     yield from _run(work, workers, progress, lambda number: _table(work, number, spine))
 
 
 def _work(
     dataset: Dataset, spine: pa.Table, catalog: Catalog, shards: int | None, workers: int, scratch: Path | None
 ) -> Work:
-    ids = Ids.of(dataset.leads["entity_id"])
-    entity = _known_entities(ids, spine)
     seats = Seats.of(dataset.leads)
+    entity = _known_entities(seats, spine)
     seat = seats.of_lead[entity]
     place = grouped(seat, len(seats.account))
     rows = Rows(place, seat[place], instants(spine["cutoff"])[place])
     number = np.bincount(rows.seat, minlength=len(seats.account))
-    log = Log.of(dataset.events, ids, seats, catalog, number * len(catalog.features), shards, workers, scratch)
+    log = Log.of(dataset.events, seats, catalog, number * len(catalog.features), shards, workers, scratch)
     lead = lead_columns(dataset, spine, catalog, entity)
     return Work(Task.of(catalog), lead, seats, _roles(dataset, seats, catalog), log, rows, _past(log, seats, catalog))
 
 
-def _width(catalog: Catalog) -> int:
-    """Return how many features of history there are."""
-    return sum(feature.scope != "lead" for feature in catalog.features)
-
-
-def _known_entities(ids: Ids, spine: pa.Table) -> np.ndarray:
-    entity = ids.find(spine["entity_id"])
+def _known_entities(seats: Seats, spine: pa.Table) -> np.ndarray:
+    entity = seats.ids.find(spine["entity_id"])
     if (entity < 0).any():
         lost = spine["entity_id"][int(np.argmin(entity))].as_py()
         found = f"{int((entity < 0).sum())}, such as {lost!r}"
@@ -154,9 +147,9 @@ def _past(log: Log, seats: Seats, catalog: Catalog) -> Visits | None:
     """Gather the past visits to stages of all entities, where a feature asks for them."""
     if not any(feature.aggregate == "stalled" for feature in catalog.features):
         return None
-    parts = [stage_events(log.loose(number), stage_ranks(catalog)) for number in range(len(log.seats) - 1)]
-    firsts = log.seats[:-1]
-    return Visits.joined([Visits.of(*part, seats.joined[first:]) for part, first in zip(parts, firsts, strict=True)])
+    ranks = stage_ranks(catalog)
+    parts = ((log.loose(number), seats.joined[first:]) for number, first in enumerate(log.seats[:-1]))
+    return Visits.joined([Visits.of(*stage_events(events, ranks), joined) for events, joined in parts])
 
 
 def _run(work: Work, workers: int, progress: Progress | None, job: Callable[[int], Found]) -> Iterator[Found]:
@@ -179,7 +172,7 @@ def _fill(work: Work, number: int, out: np.ndarray) -> None:
 
 def _table(work: Work, number: int, spine: pa.Table) -> pa.Table:
     shard, rows = work.shard(number)
-    out = np.empty((_width(work.task.catalog), len(rows.place)))
+    out = np.empty((len(work.task.catalog.history), len(rows.place)))
     fill(shard, work.task, rows.seat - work.log.seats[number], rows.cutoff, np.arange(len(rows.place)), out)
     part = pa.array(rows.place)
     return table_of(

@@ -42,6 +42,11 @@ class Catalog(Offer):
         kept = set(self.only)
         return tuple(feature for feature in _unlike(found) if not kept or feature.name in kept)
 
+    @cached_property
+    def history(self) -> tuple[Feature, ...]:
+        """Those that look back on events; the others come from the lead row."""
+        return tuple(feature for feature in self.features if feature.scope != "lead")
+
     def keeping(self, names: Iterable[str]) -> Self:
         """Return the catalogue of these features alone; what is not asked for is not computed."""
         return replace(self, only=tuple(sorted(names)))

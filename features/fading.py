@@ -25,11 +25,11 @@ def fade(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
     row_whole, row_factor = _halved(looks.cutoff, plan.half_lives)
     _fade(
         (history.available, history.value, plan.subjects_of(history.kind, history.channel), whole, factor),
-        (looks.first, looks.end, looks.cutoff, looks.place, row_whole, 1.0 / row_factor),
+        (*looks.rows, row_whole, 1.0 / row_factor),
         0.5 ** np.arange(SMALLEST + 1.0),
         plan.slot("decay_total"),
-        (plan.figure, plan.column),
-        np.zeros((plan.subjects, plan.slots)),
+        plan.wanted,
+        plan.state(),
         out,
     )
 

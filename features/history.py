@@ -50,10 +50,11 @@ PACKED = {
 class Seats:
     """Numbers the leads so that those of one account sit together, in the order of their ids.
 
-    ``of_lead`` is one element a lead: its seat. ``account`` and ``joined`` are one element a seat: the number of its
-    account, ascending, and when the lead row became known, in microseconds.
+    ``ids`` knows the leads by their places, ``of_lead`` is one element a lead: its seat. ``account`` and ``joined`` are
+    one element a seat: the number of its account, ascending, and when the lead row became known, in microseconds.
     """
 
+    ids: Ids
     of_lead: np.ndarray
     account: np.ndarray
     joined: np.ndarray
@@ -65,7 +66,8 @@ class Seats:
         seated = grouped(account, int(account.max(initial=-1)) + 1)
         seat = np.empty_like(seated)
         seat[seated] = np.arange(len(seated))
-        return cls(seat, account[seated], instants(leads["available_at"])[seated])
+        joined = instants(leads["available_at"])[seated]
+        return cls(Ids.of(leads["entity_id"]), seat, account[seated], joined)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,6 @@ class Log:
     def of(
         cls,
         events: pa.Table | Path,
-        ids: Ids,
         seats: Seats,
         offer: Offer,
         load: np.ndarray,
@@ -101,7 +102,7 @@ class Log:
         pieces = _pieces(events)
         run = Parallel(n_jobs=workers, prefer="threads")
         seat_of = np.append(seats.of_lead, -1).astype(np.int32)
-        found = run(delayed(_seats_in)(piece, ids, seat_of) for piece in pieces)
+        found = run(delayed(_seats_in)(piece, seats.ids, seat_of) for piece in pieces)
         counts = np.zeros(len(seats.account), np.int64)
         for some in found:
             _count(some, counts)

@@ -26,7 +26,7 @@ def journey(history: History, looks: Looks, rank: np.ndarray, stages: int) -> np
     cutoff.
     """
     steps, of = stage_events(history, rank)
-    own = looks.among(np.append(rank, -1)[history.kind] >= 0)
+    own = looks.among(_ranks(history, rank) >= 0)
     found = np.full((len(looks.cutoff), len(FIGURES) + 2 * stages), np.nan)
     _walk((steps.time, steps.available, of), (own.first, own.end, own.cutoff), stages, found)
     return found.T
@@ -34,10 +34,15 @@ def journey(history: History, looks: Looks, rank: np.ndarray, stages: int) -> np
 
 def stage_events(history: History, rank: np.ndarray) -> tuple[History, np.ndarray]:
     """Return the events that are stages in the order of (group, time, rank), and the rank of each."""
-    of = np.append(rank, -1)[history.kind]
+    of = _ranks(history, rank)
     steps, of = history.only(of >= 0), of[of >= 0]
     order = np.lexsort((of, steps.time, steps.group))
     return steps.only(order), of[order]
+
+
+def _ranks(history: History, rank: np.ndarray) -> np.ndarray:
+    """Return the place of each event among the stages, -1 for none."""
+    return np.append(rank, -1)[history.kind]
 
 
 @kernel

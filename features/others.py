@@ -78,23 +78,31 @@ def others(
     """
     _others(
         (history.time, history.available, plan.subjects_of(history.kind, history.channel)),
-        (looks.first, looks.end, looks.cutoff, looks.place, *who, back),
+        (*looks.rows, *who, back),
         plan.edges,
         whole,
-        (plan.slot("people"), plan.slot("age"), plan.figure, plan.column),
-        np.zeros((plan.subjects, plan.slots)),
+        (plan.slot("people"), plan.slot("age")),
+        plan.wanted,
+        plan.state(),
         out,
     )
 
 
 @kernel
 def _others(
-    events: tuple, rows: tuple, edges: np.ndarray, whole: tuple, asked: tuple, state: np.ndarray, out: np.ndarray
+    events: tuple,
+    rows: tuple,
+    edges: np.ndarray,
+    whole: tuple,
+    slots: tuple,
+    wanted: tuple,
+    state: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     time, available, subjects = events
     firsts, ends, cutoffs, places, members, joined, looked = rows
     counts, persons, newest = whole
-    people, age, figure, column = asked
+    people, age = slots
     spans = len(edges)
     for row in range(len(cutoffs)):
         cutoff, window, look, mine = cutoffs[row], 0, looked[row], spans
@@ -119,7 +127,7 @@ def _others(
             if people >= 0:
                 for span in range(spans):
                     state[subject, people + span] = persons[look, span] - (mine <= span)
-        write(state, (figure, column), out, places[row])
+        write(state, wanted, out, places[row])
 
 
 @inlined

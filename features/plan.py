@@ -22,10 +22,11 @@ class Plan:
     """What one kernel is asked for in one scope.
 
     A kernel gathers an array (``subjects``, ``slots``) a row; the element ``figure`` of it, laid flat, goes to the
-    column ``column``, one element a wanted feature. ``routes`` has one table for each way in which an event is counted:
-    (axis, subject of each code + 1 or -1), the axis being “any”, “kind” or “channel”. ``edges`` are the windows in
-    microseconds, ascending, the last one all of history; ``near`` and ``far`` the places among them of each window
-    and of its double, where trends are asked for. ``offsets`` is where an aggregate's slots begin.
+    column ``column``, one a wanted feature; ``aggregate`` is its place among the kernel's aggregates. ``routes``
+    has one table for each way in which an event is counted: (axis, subject of each code + 1 or -1), the axis being
+    “any”, “kind” or “channel”. ``edges`` are the windows in microseconds, ascending, the last one all of history;
+    ``near`` and ``far`` the places among them of each window and of its double, where trends are asked for.
+    ``offsets`` is where an aggregate's slots begin.
     """
 
     subjects: int
@@ -33,6 +34,7 @@ class Plan:
     routes: tuple[tuple[str, np.ndarray], ...]
     figure: np.ndarray
     column: np.ndarray
+    aggregate: np.ndarray
     edges: np.ndarray
     half_lives: np.ndarray
     near: np.ndarray
@@ -70,12 +72,22 @@ class Plan:
             tuple(_routes(offer, names)),
             np.array(figure),
             np.array([column for column, _ in wanted]),
+            np.array([aggregates.index(feature.aggregate) for _, feature in wanted]),
             np.array([_us(span) for span in spans]),
             np.array([_us(length) for length in offer.half_lives], np.int64),
             np.array([spans.index(window) for window in windows], np.int64),
             np.array([spans.index(2 * window) for window in windows], np.int64),
             offsets,
         )
+
+    @property
+    def wanted(self) -> tuple[np.ndarray, np.ndarray]:
+        """The figures that are wanted, and their columns."""
+        return self.figure, self.column
+
+    def state(self) -> np.ndarray:
+        """Return an empty array for a kernel to gather in."""
+        return np.zeros((self.subjects, self.slots))
 
     def slot(self, aggregate: str) -> int:
         """Return where an aggregate's slots begin, -1 if a kernel need not compute it."""

@@ -21,11 +21,11 @@ def rhythm(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
     """
     _rhythm(
         (history.time, history.available, plan.subjects_of(history.kind, history.channel)),
-        (looks.first, looks.end, looks.cutoff, looks.place),
+        looks.rows,
         plan.edges,
         plan.slot("gap_mean"),
-        (plan.figure, plan.column),
-        np.zeros((plan.subjects, plan.slots)),
+        plan.wanted,
+        plan.state(),
         out,
     )
 

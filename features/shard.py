@@ -11,7 +11,7 @@ import numpy as np
 from features import amounts, breadth, fading, others, rhythm, windows
 from features.catalog import Catalog
 from features.feature import Feature
-from features.history import Seats, by_account
+from features.history import by_account
 from features.journey import FIGURES as JOURNEY
 from features.journey import Visits, journey
 from features.plan import Plan
@@ -72,9 +72,8 @@ class Task:
     @classmethod
     def of(cls, catalog: Catalog) -> Self:
         """Plan all features of history of a catalogue."""
-        history = [feature for feature in catalog.features if feature.scope != "lead"]
         wanted: dict[str, Wanted] = {"entity": [], "account": [], "others": []}
-        for column, feature in enumerate(history):
+        for column, feature in enumerate(catalog.history):
             wanted[feature.scope].append((column, feature))
         shared = [(place, feature) for place, (_, feature) in enumerate(wanted["account"])]
         return cls(
@@ -89,13 +88,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Shard:
-    """Whole accounts: their events by seat, counted from the shard's first, their seats, and the role of each.
+    """Whole accounts: their events by seat, counted from the shard's first, and of each seat account, time and role.
 
-    ``visits`` are the past visits to stages of all entities, of this shard or not.
+    ``joined`` is when the lead row became known. ``visits`` are the past visits to stages of all entities, of this
+    shard or not.
     """
 
     events: History
-    seats: Seats
+    account: np.ndarray
+    joined: np.ndarray
     roles: np.ndarray
     visits: Visits | None
 
@@ -133,8 +134,8 @@ def _order(shard: Shard, task: Task, looks: Looks, out: np.ndarray) -> None:
 
 def _account(shard: Shard, task: Task, seat: np.ndarray, looks: Looks, out: np.ndarray) -> None:
     """Look back from each different (account, cutoff) once: many entities of one account share a cutoff."""
-    account = shard.seats.account - shard.seats.account[0]
-    events = by_account(shard.events, account, shard.seats.joined)
+    account = shard.account - shard.account[0]
+    events = by_account(shard.events, account, shard.joined)
     looked, back = _distinct(account[seat], looks.cutoff)
     together = Looks.of(events, account[seat][looked], looks.cutoff[looked], np.arange(len(looked)))
     shared = np.empty((len(task.account), len(looked)))
@@ -142,7 +143,7 @@ def _account(shard: Shard, task: Task, seat: np.ndarray, looks: Looks, out: np.n
     for column, values in zip(task.account, shared, strict=True):
         out[column, looks.place] = values[back]
     if task.others is not None:
-        who = (seat, shard.seats.joined[seat])
+        who = (seat, shard.joined[seat])
         whole = others.together(events, together, task.others)
         others.others(shard.events, looks, who, back, whole, task.others, out)
 

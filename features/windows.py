@@ -17,6 +17,7 @@ import numpy as np
 from features.contracts import US_PER_DAY
 from features.jit import inlined, kernel
 from features.plan import Plan
+from features.search import ends
 
 
 @dataclass(frozen=True)
@@ -59,28 +60,17 @@ class Looks:
         """Find the events behind each (group, cutoff)."""
         last = int(max(history.group.max(initial=-1), group.max(initial=-1)))
         begins = np.searchsorted(history.group, np.arange(last + 2))
-        first, end = begins[group], np.empty(len(group), np.int64)
-        _ends(history.time, first, begins[group + 1], cutoff, end)
-        return cls(first, end, cutoff, place)
+        return cls(begins[group], ends(history.time, begins[group], begins[group + 1], cutoff), cutoff, place)
+
+    @property
+    def rows(self) -> tuple[np.ndarray, ...]:
+        """The columns as a kernel takes them."""
+        return self.first, self.end, self.cutoff, self.place
 
     def among(self, kept: np.ndarray) -> Self:
         """Return the same rows as they look at some of the events, ``kept`` being a mask of them."""
         before = np.append(0, np.cumsum(kept))
         return type(self)(before[self.first], before[self.end], self.cutoff, self.place)
-
-
-@kernel
-def _ends(time: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray, end: np.ndarray) -> None:
-    """Halve each group's events down to the first that is not before the cutoff."""
-    for row in range(len(cutoff)):
-        low, high = first[row], last[row]
-        while low < high:
-            middle = (low + high) // 2
-            if time[middle] < cutoff[row]:
-                low = middle + 1
-            else:
-                high = middle
-        end[row] = low
 
 
 AGGREGATES = ("count", "trend", "share", "age", "first")
@@ -93,12 +83,12 @@ def tally(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
     """
     _tally(
         (history.time, history.available, plan.subjects_of(history.kind, history.channel)),
-        (looks.first, looks.end, looks.cutoff, looks.place),
+        looks.rows,
         plan.edges,
         np.array([plan.near, plan.far]),
         tuple(plan.slot(aggregate) for aggregate in AGGREGATES),
-        (plan.figure, plan.column),
-        np.zeros((plan.subjects, plan.slots)),
+        plan.wanted,
+        plan.state(),
         out,
     )
 

@@ -87,6 +87,11 @@ class Encoding:
         return cls(tuple(Feature(d["name"], d["kind"], tuple(d["categories"])) for d in data))
 
 
+def evenly(rows: int, most: int) -> np.ndarray:
+    """Return at most so many row numbers, spread evenly from the first to the last."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(int))
+
+
 def _column(matrix: pa.Table, name: str) -> pa.ChunkedArray:
     if name not in matrix.column_names:
         raise DataError(
@@ -116,7 +121,7 @@ def _pairs(counts: pa.StructArray) -> list[tuple[str | None, int]]:
 
 def _unlike(features: list[Feature], matrix: pa.Table) -> tuple[Feature, ...]:
     """Leave out the numbers that rank the rows as one before them does."""
-    sample = matrix.take(np.unique(np.linspace(0, matrix.num_rows - 1, min(matrix.num_rows, ALIKE_ROWS)).astype(int)))
+    sample = matrix.take(evenly(matrix.num_rows, ALIKE_ROWS))
     seen: set[bytes] = set()
     kept = []
     for feature in features:

@@ -19,19 +19,16 @@ from models.stored import read_json, read_text, unreadable, write_json
 # Small trees, slow steps and strong smoothing: leads are few, outcomes rare and columns noisy. One thread a model:
 # several models learn side by side instead, as threads of one model wait for each other hundreds of times a second,
 # which on a busy machine costs four times the work. By column, more threads would still add up in the same order.
-LIGHTGBM = {
+TREES = {
     "objective": "binary",
-    "bagging_fraction": 0.8,
-    "bagging_freq": 1,
     "lambda_l2": 20.0,
-    "cat_smooth": 10.0,
     "cat_l2": 20.0,
-    "min_data_per_group": 20,
     "deterministic": True,
     "force_col_wise": True,
     "num_threads": 1,
     "verbosity": -1,
 }
+LIGHTGBM = {**TREES, "bagging_fraction": 0.8, "bagging_freq": 1, "cat_smooth": 10.0, "min_data_per_group": 20}
 ROUNDS = 200
 FEW = 20_000
 """Rows below which a table counts as small."""

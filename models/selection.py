@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.encoding import evenly
+from models.learners import TREES
+
 MOST = 120
 """Features that a model reads; a catalogue has hundreds, and most of what they say is said by others too."""
 
 PILOT_ROWS = 20_000
 PILOT = {
-    "objective": "binary",
+    **TREES,
     "num_leaves": 8,
     "extra_trees": True,
     "learning_rate": 0.1,
     "num_iterations": 100,
     "feature_fraction": 0.3,
-    "lambda_l2": 20.0,
     "cat_smooth": 20.0,
-    "cat_l2": 20.0,
     "max_bin": 63,
-    "deterministic": True,
-    "force_col_wise": True,
-    "num_threads": 1,
-    "verbosity": -1,
 }
 """Each tree sees a third of the features, so that one of a group that says the same does not hide the rest, and tries
 one random threshold a feature, since the best of many favours noise that has many values (Geurts et al. 2006).
@@ -40,7 +37,7 @@ def strongest(x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -
         return np.arange(x.shape[1])
     import lightgbm
 
-    rows = np.unique(np.linspace(0, len(x) - 1, min(len(x), PILOT_ROWS)).astype(int))
+    rows = evenly(len(x), PILOT_ROWS)
     settings = {**PILOT, "min_data_in_leaf": int(np.clip(len(rows) // 200, 5, 100)), "seed": seed}
     data = lightgbm.Dataset(x[rows], y[rows], categorical_feature=categorical, params=settings)
     gain = lightgbm.train(settings, data).feature_importance("gain")

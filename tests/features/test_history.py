@@ -37,7 +37,7 @@ def test_shards_hold_whole_accounts_and_every_event_once(data, shards):
     seats = Seats.of(data.leads)
     assert sorted(seats.of_lead.tolist()) == list(range(4))
     accounts = [row or f"alone {n}" for n, row in enumerate(data.leads["account_id"].to_pylist())]
-    log = Log.of(data.events, Ids.of(data.leads["entity_id"]), seats, CATALOG, np.ones(4), shards)
+    log = Log.of(data.events, seats, CATALOG, np.ones(4), shards)
     seen = 0
     for number, (first, end) in enumerate(pairwise(log.seats)):
         events = log.shard(number)
