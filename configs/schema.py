@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     Field,
     PrivateAttr,
     StringConstraints,
@@ -23,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from configs.durations import Duration
+from configs.durations import Duration, parse_duration
 from configs.errors import ConfigError
 from configs.source_rows import AttributeRows, EventRows, Frozen, LeadRows, claimed_twice
 from configs.yaml_file import fill_variables, read_yaml
@@ -152,6 +153,40 @@ class Evaluation(Frozen):
     embargo: Duration = Field(timedelta(0), description="gap between segments beyond the horizon")
 
 
+class Search(Frozen):
+    """How long the search of settings may take: so many trials, and never longer than the limit."""
+
+    trials: int = Field(30, ge=1, le=1000, description="settings to try; the same trials give the same model")
+    limit: Duration | None = Field(None, description="no trial begins after this long, and the report says so")
+
+
+def _limit_alone(value: object) -> object:
+    return {"limit": value} if isinstance(value, str | timedelta) else value
+
+
+class Learning(Frozen):
+    """How the learners weigh the rows they learn from, and whether their settings are searched for."""
+
+    one_vote: bool = Field(False, description="an entity's rows together weigh as much as those of any other")
+    recency_half_life: Duration | float | None = Field(
+        None,
+        description="a row this much older than the latest weighs half: a duration, or a share of the time or rows",
+    )
+    search: Annotated[Search, BeforeValidator(_limit_alone, Duration | Search)] | None = Field(
+        None, description="trials and limit, or the limit alone, such as 60s; left out, no search"
+    )
+
+    @field_validator("recency_half_life", mode="before")
+    @classmethod
+    def _duration_or_share(cls, value: object) -> object:
+        if value is None or (isinstance(value, int | float) and value is not True and 0 < value <= 1):
+            return value
+        length = parse_duration(value)
+        if length == timedelta(0):
+            raise ValueError("a half-life is longer than zero: a duration such as 180d, or a share such as 0.1")
+        return length
+
+
 class Project(Frozen):
     """One company or data set."""
 
@@ -162,6 +197,7 @@ class Project(Frozen):
     targets: dict[Name, Target] = Field(min_length=1)
     features: Features = Features()
     evaluation: Evaluation = Evaluation()
+    learning: Learning = Learning()
     capacity: int | None = Field(None, ge=1, description="leads a week that sales can work")
     _path: str = PrivateAttr("")
     _text: str = PrivateAttr("")
@@ -321,6 +357,8 @@ def _nearest_key(key: str) -> str:
         Cutoffs,
         Features,
         Evaluation,
+        Learning,
+        Search,
     ]
     known = sorted({name for model in models for name in model.model_fields})
     near = difflib.get_close_matches(key, known, 1)

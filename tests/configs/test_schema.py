@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from configs.durations import duration_label, parse_duration
 from configs.errors import ConfigError
-from configs.schema import ColumnOutcome, Project, json_schema, load
+from configs.schema import ColumnOutcome, Learning, Project, Search, json_schema, load
 
 SHIPPED = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
 
@@ -73,6 +73,12 @@ def test_a_good_config_is_read_as_written(tmp_path):
         (("path: e.csv", "database: x"), ["database and query go together"]),
         ((", created_at: born", ""), ["outcome event needs times"]),
         (("created_at: born", "created_at: born, order: n"), ["order is for data without times"]),
+        (("timezone:", "learning: {one_vot: true}\ntimezone:"), ["learning.one_vot", "did you mean one_vote"]),
+        (("timezone:", "learning: {recency_half_life: 2}\ntimezone:"), ["learning.recency_half_life", "30d or 12h"]),
+        (("timezone:", "learning: {recency_half_life: yes}\ntimezone:"), ["learning.recency_half_life", "30d or 12h"]),
+        (("timezone:", "learning: {recency_half_life: 0d}\ntimezone:"), ["longer than zero", "0.1"]),
+        (("timezone:", "learning: {search: {trials: 0}}\ntimezone:"), ["learning.search"]),
+        (("timezone:", "learning: {search: 5}\ntimezone:"), ["learning.search"]),
         (("outcome: won", "outcome: {column: y, equals: 1}"), ["leave out population, horizon and cutoffs"]),
     ],
 )
@@ -130,6 +136,29 @@ def test_an_instant_is_read_in_the_zone(tmp_path):
     assert found.instant("2024-01-01T00:00:00Z") == datetime(2024, 1, 1, tzinfo=UTC)
     with pytest.raises(ConfigError, match="not an instant"):
         found.instant("soon")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", Learning()),
+        ("{one_vote: true, recency_half_life: 180d}", Learning(one_vote=True, recency_half_life=timedelta(days=180))),
+        ("{recency_half_life: 0.1}", Learning(recency_half_life=0.1)),
+        ("{search: 60s}", Learning(search=Search(trials=30, limit=timedelta(minutes=1)))),
+        ("{search: {trials: 5}}", Learning(search=Search(trials=5))),
+        ("{search: null, recency_half_life: null}", Learning()),
+    ],
+)
+def test_how_learners_weigh_and_search_is_read_and_fits_the_json_schema(tmp_path, text, expected):
+    whole = f"{GOOD}learning: {text}\n"
+    assert load_text(tmp_path, whole).learning == expected
+    typed = yaml.safe_load(whole)
+    del typed["targets"]["close"]["observed_from"]
+    jsonschema.validate(typed, json_schema())
+
+
+def test_nothing_is_weighed_or_searched_for_unless_asked(tmp_path):
+    assert load_text(tmp_path, GOOD).learning == Learning(one_vote=False, recency_half_life=None, search=None)
 
 
 def test_a_config_cannot_be_changed(tmp_path):
