@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from models.evaluation import BINS, gain, reliability
+from models.evaluation import gain, reliability
+from models.levels import BINS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from models import evaluation
 from models.evaluation import Figure, evaluate, gain, paired_log_loss_gain, reliability, skill
+from models.levels import EPSILON, Levels, recalibration
 
 
 def sample(rows: int, seed: int = 0, ties: int | None = None, entities: int | None = None):
@@ -32,7 +33,7 @@ def values(*args, **kwargs) -> dict[str, float]:
 def test_point_values_are_those_of_scikit_learn(ties):
     label, probability, entity = sample(400, ties=ties)
     found = values(label, probability, entity)
-    clipped = np.clip(probability, evaluation.EPSILON, 1 - evaluation.EPSILON)
+    clipped = np.clip(probability, EPSILON, 1 - EPSILON)
     assert found["roc_auc"] == pytest.approx(roc_auc_score(label, probability), abs=1e-12)
     assert found["average_precision"] == pytest.approx(average_precision_score(label, probability), abs=1e-12)
     assert found["log_loss"] == pytest.approx(sklearn_log_loss(label, clipped), abs=1e-12)
@@ -141,8 +142,8 @@ def test_strata_touch_nothing_but_the_ranking(ties):
 def test_weighting_a_row_twice_is_repeating_it():
     label, probability, entity = sample(80, ties=20)
     weight = np.random.default_rng(1).integers(0, 4, 80)
-    levels = evaluation._Levels.of(label.astype(float), probability)
-    weighted = evaluation._level_figures(levels, weight.astype(float), np.zeros(3))
+    levels = Levels.of(label.astype(float), probability)
+    weighted = levels.figures(weight.astype(float), np.zeros(3))
     repeated = values(np.repeat(label, weight), np.repeat(probability, weight), np.repeat(entity, weight))
     for name in set(weighted) - {"calibration_error"}:  # its bins are fixed once, by the whole sample
         assert weighted[name] == pytest.approx(repeated[name], abs=1e-4 if "calibration" in name else 1e-12)
@@ -178,7 +179,7 @@ def test_recalibration_finds_the_root_from_far_away(seed, scale, shift):
     x = generator.normal(0, scale, 60)
     truth = 1 / (1 + np.exp(-generator.normal(0, 1, 60)))
     probability = np.clip(1 / (1 + np.exp(-(x + shift))), 1e-9, 1 - 1e-9)
-    intercept, joint, slope = evaluation.recalibration(probability, 1 - truth, truth)
+    intercept, joint, slope = recalibration(probability, 1 - truth, truth)
     z = np.log(probability / (1 - probability))
     for mean, columns in ((intercept + z, [1]), (joint + slope * z, [1, z])):
         residual = truth - 1 / (1 + np.exp(-mean))
@@ -270,8 +271,8 @@ def test_one_probability_has_no_slope_and_ranks_as_chance():
 
 
 def test_certainty_that_fails_costs_a_finite_loss():
-    assert evaluation.log_loss([1], [0.0])[0] == pytest.approx(-np.log(evaluation.EPSILON))
-    assert evaluation.log_loss([0], [1.0])[0] == pytest.approx(-np.log(evaluation.EPSILON), rel=1e-6)
+    assert evaluation.log_loss([1], [0.0])[0] == pytest.approx(-np.log(EPSILON))
+    assert evaluation.log_loss([0], [1.0])[0] == pytest.approx(-np.log(EPSILON), rel=1e-6)
 
 
 def test_values_out_of_range_are_refused():
