@@ -8,6 +8,7 @@ the bit after it was read back, because ``fit`` itself keeps only what is stored
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -49,8 +50,21 @@ class Model(Protocol):
     file: ClassVar[str]
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int, repeats: float = 1.0) -> Self:
-        """Learn from rows; ``categorical`` are the columns that hold codes, ``repeats`` how many rows an entity has."""
+    def fit(
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        categorical: list[int],
+        seed: int,
+        repeats: float = 1.0,
+        weight: np.ndarray | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Learn from rows; ``categorical`` are the columns that hold codes, ``repeats`` how many rows an entity has.
+
+        ``weight`` (rows,) says how much each row counts, on average 1; without it all count alike. ``parameters`` are
+        LightGBM's, by its names for them, in place of those that it would be given; the other learners have none.
+        """
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         """Return the log-odds of each row; a row's value does not depend on the rows beside it."""
@@ -78,16 +92,26 @@ class LightGbm:
     file: ClassVar[str] = "model.txt"
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int, repeats: float = 1.0) -> Self:
-        """Learn trees with settings that depend on the number of rows only; nothing is tuned on ``y``.
+    def fit(
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        categorical: list[int],
+        seed: int,
+        repeats: float = 1.0,
+        weight: np.ndarray | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Learn trees; unless given, parameters depend on the number of rows only, nothing is tuned on ``y``.
 
         Where an entity has several rows, a threshold that fits best is found on few independent leads: then one random
         threshold a feature is tried instead (Geurts, Ernst & Wehenkel, "Extremely randomized trees", 2006).
         """
         import lightgbm
 
-        settings = {**LIGHTGBM, **_size(*x.shape), "extra_trees": repeats >= REPEATED, "seed": seed}
-        rows = lightgbm.Dataset(x, y, categorical_feature=categorical, params=settings, free_raw_data=True)
+        own = {**LIGHTGBM, **_size(*x.shape), "extra_trees": repeats >= REPEATED, "seed": seed}
+        settings = {**own, **(parameters or {})}
+        rows = lightgbm.Dataset(x, y, weight=weight, categorical_feature=categorical, params=settings)
         booster = lightgbm.train(settings, rows)
         return cls(_trees_only(booster.model_to_string()))
 
@@ -204,11 +228,20 @@ class Logistic:
     file: ClassVar[str] = "logistic.json"
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int, repeats: float = 1.0) -> Self:
+    def fit(
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        categorical: list[int],
+        seed: int,
+        repeats: float = 1.0,
+        weight: np.ndarray | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Learn by penalised maximum likelihood; the solution is unique, so the seed plays no part."""
         plans = [Term.plan(x[:, j], j in categorical) for j in range(x.shape[1])]
         design = np.column_stack([plan.basis(x[:, j]) for j, plan in enumerate(plans)])
-        intercept, weights = _ridge(design, y, _number_columns(plans))
+        intercept, weights = _ridge(design, y, _number_columns(plans), weight)
         parts = np.split(weights, np.cumsum([len(plan.weights) for plan in plans])[:-1])
         means = np.split(design.mean(axis=0, dtype=np.float64), np.cumsum([len(p.weights) for p in plans])[:-1])
         offsets = [float(np.sum(w * m)) for w, m in zip(parts, means, strict=True)]
@@ -254,8 +287,17 @@ class BaseRate:
     file: ClassVar[str] = "base_rate.json"
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int, repeats: float = 1.0) -> Self:
-        """Learn the log-odds of the share of outcomes; both classes must occur."""
+    def fit(
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        categorical: list[int],
+        seed: int,
+        repeats: float = 1.0,
+        weight: np.ndarray | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Learn the log-odds of the share of outcomes; both classes must occur. Every row counts alike."""
         return cls(float(np.log(np.sum(y) / np.sum(1 - y))))
 
     def margin(self, x: np.ndarray) -> np.ndarray:
@@ -289,7 +331,9 @@ def _number_columns(plans: list[Term]) -> np.ndarray:
     return np.array([s for s, plan in zip(starts, plans, strict=False) if not plan.category], dtype=np.int64)
 
 
-def _ridge(design: np.ndarray, y: np.ndarray, numbers: np.ndarray) -> tuple[float, np.ndarray]:
+def _ridge(
+    design: np.ndarray, y: np.ndarray, numbers: np.ndarray, weight: np.ndarray | None
+) -> tuple[float, np.ndarray]:
     """Return intercept and weights of a ridge logistic regression.
 
     Numbers are brought to unit spread, so that the penalty treats them alike; indicators are left as they
@@ -304,5 +348,5 @@ def _ridge(design: np.ndarray, y: np.ndarray, numbers: np.ndarray) -> tuple[floa
     # More threads would add up in another order: the last bits would depend on the number of cores.
     with threadpool_limits(1):
         learnt = LogisticRegression(C=INVERSE_PENALTY, max_iter=500)
-        learnt.fit(design / spread.astype(np.float32), y)
+        learnt.fit(design / spread.astype(np.float32), y, sample_weight=weight)
     return float(learnt.intercept_[0]), learnt.coef_[0].astype(np.float64) / spread

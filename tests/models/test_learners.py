@@ -157,6 +157,47 @@ def test_logistic_agrees_with_plain_gradient_descent():
     np.testing.assert_allclose(model.margin(x), design @ weights + bias, atol=3e-3)
 
 
+@pytest.mark.parametrize("learner", LEARNERS.values())
+def test_rows_of_one_weight_all_count_alike(learner):
+    x, y = sample(800)
+    plain = learner.fit(x, y, CATEGORICAL, seed=1)
+    same = learner.fit(x, y, CATEGORICAL, seed=1, weight=np.ones(800), parameters={})
+    np.testing.assert_allclose(same.margin(x), plain.margin(x), atol=1e-6)
+
+
+def test_a_row_of_weight_two_is_two_rows_to_the_logistic_regression():
+    x, y = sample(600)
+    twice = np.arange(600) % 3 == 0
+    weighed = learners._ridge(*design_of(x, y), 1.0 + twice)
+    doubled = learners._ridge(*design_of(np.concatenate([x, x[twice]]), np.concatenate([y, y[twice]])), None)
+    np.testing.assert_allclose(weighed[0], doubled[0], atol=2e-3)
+    np.testing.assert_allclose(weighed[1], doubled[1], atol=2e-3)
+
+
+def design_of(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indicators only, which are not scaled: a scale would be of the rows, not of their weights."""
+    codes = np.nan_to_num(x[:, 3], nan=5.0)
+    return (codes[:, None] == np.arange(6)).astype(np.float32), y, np.zeros(0, dtype=np.int64)
+
+
+@pytest.mark.parametrize("learner", [LightGbm, Logistic])
+def test_rows_of_no_weight_teach_nothing(learner):
+    """Half of the rows tell the opposite of the other half; only those that weigh are believed."""
+    x, y = sample(4000)
+    believed = np.arange(4000) < 2000
+    told = np.where(believed, y, 1 - y)
+    margin = learner.fit(x, told, CATEGORICAL, seed=1, weight=2.0 * believed).margin(x)
+    alone = learner.fit(x[believed], y[believed], CATEGORICAL, seed=1).margin(x)
+    assert np.corrcoef(margin, alone)[0, 1] > 0.9
+
+
+def test_parameters_take_the_place_of_those_lightgbm_would_be_given():
+    x, y = sample(800)
+    model = LightGbm.fit(x, y, CATEGORICAL, seed=1, parameters={"num_iterations": 3, "num_leaves": 2})
+    assert model._booster.num_trees() == 3
+    assert {tree["num_leaves"] for tree in model._booster.dump_model()["tree_info"]} == {2}
+
+
 def test_base_rate_is_the_share_of_outcomes():
     margin = BaseRate.fit(np.zeros((10, 1)), np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0]), [], 0).margin(np.zeros((3, 1)))
     np.testing.assert_allclose(1 / (1 + np.exp(-margin)), 0.2)
