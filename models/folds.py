@@ -23,6 +23,15 @@ class Fold:
     test: np.ndarray
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Rows by entity, cutoff (int64 microseconds UTC) and a key, such as the account; all of one length."""
+
+    entity: np.ndarray
+    cutoff: np.ndarray
+    key: np.ndarray
+
+
 def rolling_origin(cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, folds: int, share: float) -> list[Fold]:
     """Cut the latest ``share`` of the time range into ``folds`` test windows, each after all it learns from.
 
@@ -34,7 +43,7 @@ def rolling_origin(cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, f
     Rolling origins: Tashman, "Out-of-sample tests of forecasting accuracy", Int. J. Forecasting 16 (2000).
     Purge and embargo: López de Prado, "Advances in Financial Machine Learning" (2018), chapter 7.
     """
-    gap = max((horizon + embargo) // MICROSECOND, 1)
+    gap = (horizon + embargo) // MICROSECOND
     windows = [_purged(cutoff, low, high, gap) for low, high in _windows(cutoff, folds, share)]
     kept = [fold for fold in windows if fold.train.size and fold.test.size]
     if not kept:
@@ -60,6 +69,31 @@ def by_entity(entity_id: np.ndarray, folds: int, seed: int) -> list[Fold]:
     return kept
 
 
+def learnt_from(cutoff: np.ndarray, tested_from: int, gap: int) -> np.ndarray:
+    """Say of each row whether a window may learn from it whose first tested row is at ``tested_from``.
+
+    That is so if ``cutoff + gap <= tested_from`` and the row lies before it anyway; all in microseconds.
+    """
+    return cutoff <= tested_from - max(gap, 1)
+
+
+def unseen(known: Keys, tested: Keys, fold: np.ndarray, gap: timedelta | None) -> np.ndarray:
+    """Say of each tested row whether its key is new to its fold: no row that the fold learnt from has it.
+
+    ``known`` are all mature rows, ``tested`` those of all folds, ``fold`` the fold of each tested row. ``gap`` is
+    horizon plus embargo of ``rolling_origin``; None says that the folds are those of ``by_entity``.
+    """
+    found = np.zeros(len(fold), bool)
+    for number in np.unique(fold):
+        rows = np.flatnonzero(fold == number)
+        if gap is None:
+            learnt = ~np.isin(known.entity, tested.entity[rows])
+        else:
+            learnt = learnt_from(known.cutoff, int(tested.cutoff[rows].min()), gap // MICROSECOND)
+        found[rows] = ~np.isin(tested.key[rows], known.key[learnt])
+    return found
+
+
 def entity_hash(entity_id: np.ndarray, seed: int) -> np.ndarray:
     """Return one uint64 a row, made of the entity's id and the seed only, the same on every machine."""
     names, row = np.unique(entity_id.astype(str), return_inverse=True)
@@ -81,8 +115,8 @@ def _windows(cutoff: np.ndarray, folds: int, share: float) -> list[tuple[int, in
 def _purged(cutoff: np.ndarray, low: int, high: int, gap: int) -> Fold:
     """Purge from the first test row rather than from the window's edge: no row is dropped without need."""
     test = np.flatnonzero((cutoff >= low) & (cutoff < high))
-    latest = int(cutoff[test].min()) - gap if test.size else low - gap
-    return Fold(np.flatnonzero(cutoff <= latest), test)
+    first = int(cutoff[test].min()) if test.size else low
+    return Fold(np.flatnonzero(learnt_from(cutoff, first, gap)), test)
 
 
 def _too_short(cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, share: float) -> DataError:

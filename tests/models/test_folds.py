@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from models.folds import by_entity, entity_hash, rolling_origin
+from models.folds import Keys, by_entity, entity_hash, rolling_origin, unseen
 
 DAY = 86_400_000_000
 CUTOFFS = st.lists(st.integers(0, 400), min_size=1, max_size=60).map(lambda days: np.array(days, dtype=np.int64) * DAY)
@@ -123,6 +123,40 @@ def test_entity_hash_is_pinned_balanced_and_moved_by_the_seed():
     sizes = np.bincount((entity_hash(entity, 0) % np.uint64(3)).astype(int))
     assert sizes.min() > 900
     assert (entity_hash(entity, 0) != entity_hash(entity, 1)).all()
+
+
+@settings(max_examples=60)
+@given(CUTOFFS, st.integers(0, 90), st.integers(1, 4), st.integers(1, 8), st.integers(0, 99))
+def test_unseen_rows_have_a_key_that_their_fold_did_not_learn_from(cutoff, horizon, folds, keys, seed):
+    entity = np.arange(cutoff.size)
+    key = np.random.default_rng(seed).integers(keys, size=cutoff.size)
+    found = origins(cutoff, horizon, 0, folds, 0.5)
+    check_unseen(found, Keys(entity, cutoff, key), days(horizon))
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 30), min_size=12, max_size=80), st.integers(2, 5), st.integers(1, 8))
+def test_unseen_rows_of_folds_by_entity_are_told_by_the_other_entities(numbers, folds, accounts):
+    entity = np.array([f"lead-{n}" for n in numbers])
+    account = np.array(numbers) % accounts
+    try:
+        found = by_entity(entity, folds, seed=3)
+    except DataError:
+        return
+    check_unseen(found, Keys(entity, np.zeros(entity.size, np.int64), account), None)
+    alone = Keys(entity, np.zeros(entity.size, np.int64), entity)
+    check_unseen(found, alone, None)
+
+
+def check_unseen(found, rows, gap):
+    """Compare row by row with the folds themselves."""
+    if not found:
+        return
+    index = np.concatenate([fold.test for fold in found])
+    number = np.repeat(np.arange(len(found)), [fold.test.size for fold in found])
+    tested = Keys(*(column[index] for column in (rows.entity, rows.cutoff, rows.key)))
+    expected = [key not in set(rows.key[fold.train].tolist()) for fold in found for key in rows.key[fold.test].tolist()]
+    assert unseen(rows, tested, number, gap).tolist() == expected
 
 
 def test_one_entity_cannot_be_split():
