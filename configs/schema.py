@@ -151,6 +151,7 @@ class Evaluation(Frozen):
     folds: int = Field(3, ge=1, le=20, description="rolling origins")
     share: float = Field(0.4, gt=0, lt=1, description="latest share of the time span that is tested")
     embargo: Duration = Field(timedelta(0), description="gap between segments beyond the horizon")
+    segments: tuple[str, ...] = Field((), description="category attributes by whose values figures are shown apart")
 
 
 class Search(Frozen):
