@@ -1,4 +1,4 @@
-"""The learners behind one small protocol: LightGBM, logistic regression as the baseline, the base rate.
+"""The learners behind one small protocol: LightGBM, logistic regression, the CRM's naive Bayes, the base rate.
 
 Input everywhere: ``x`` (rows, features) float64, NaN where missing, categories as codes 0, 1, …; ``y`` (rows,)
 0 or 1, both present. Output is in log-odds. Each model is stored as text that holds no code, and is the same to
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from models.naive_bayes import NaiveBayes
 from models.stored import read_json, read_text, unreadable, write_json
 
 # Small trees, slow steps and strong smoothing: leads are few, outcomes rare and columns noisy. One thread a model:
@@ -322,7 +323,7 @@ class BaseRate:
             raise unreadable(directory / cls.file, error) from error
 
 
-LEARNERS: dict[str, type[Model]] = {model.name: model for model in (LightGbm, Logistic, BaseRate)}
+LEARNERS: dict[str, type[Model]] = {model.name: model for model in (LightGbm, Logistic, NaiveBayes, BaseRate)}
 
 
 def _number_columns(plans: list[Term]) -> np.ndarray:
