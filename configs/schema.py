@@ -188,6 +188,14 @@ class Learning(Frozen):
         return length
 
 
+class Audit(Frozen):
+    """What the leakage audit may not leave out of a training."""
+
+    allow: tuple[str, ...] = Field(
+        (), description="columns that features may use although the audit suspects them: they are known at the cutoff"
+    )
+
+
 class Project(Frozen):
     """One company or data set."""
 
@@ -199,6 +207,7 @@ class Project(Frozen):
     features: Features = Features()
     evaluation: Evaluation = Evaluation()
     learning: Learning = Learning()
+    audit: Audit = Audit()
     capacity: int | None = Field(None, ge=1, description="leads a week that sales can work")
     _path: str = PrivateAttr("")
     _text: str = PrivateAttr("")

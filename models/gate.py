@@ -22,6 +22,9 @@ NOT_MEASURED = Figure(np.nan, np.nan, np.nan, 0)
 GATE, PASSED, REFUSED = "gate", "passed", "refused"
 """The tag of a version that says what the gate said."""
 
+ENOUGH, GAIN, RANKS = "enough data", "better than the base rate", "ranks"
+"""A model without any signal passes the first of these tests and fails the other two."""
+
 
 @dataclass(frozen=True)
 class GateSettings:
@@ -73,16 +76,25 @@ class Verdict:
         """Whether the challenger may be promoted."""
         return all(test.passed for test in self.tests)
 
+    @property
+    def no_signal(self) -> bool:
+        """Whether no signal was found in enough data: it neither beats the base rate nor ranks better than chance.
+
+        A model that ranks well and loses to the base rate has found something, and is wrong about how much.
+        """
+        return {test.name for test in self.tests if test.passed} & {ENOUGH, GAIN, RANKS} == {ENOUGH}
+
     def to_json(self) -> dict[str, Any]:
         """Return ``passed`` and the tests as plain JSON values."""
         return {"passed": self.passed, "tests": [test.to_json() for test in self.tests]}
 
     def raise_if_refused(self, target: str) -> None:
-        """Raise GateRefused with the sentence of every failed test."""
+        """Raise GateRefused with the sentence of every failed test, and say so where no signal was found."""
         failed = [test.sentence for test in self.tests if not test.passed]
         if failed:
+            silent = "no signal was found in these features, so " if self.no_signal else ""
             raise GateRefused(
-                "the challenger was not promoted",
+                f"{silent}the challenger was not promoted",
                 where=f"target {target}",
                 found="; ".join(failed),
                 mend="the champion, if there is one, stays; look at the report, give more history or events",
@@ -150,25 +162,25 @@ def _enough_data(rows: _Rows, settings: GateSettings) -> GateTest:
     positive, negative = rows.entities()
     fewest, bound = float(min(positive, negative)), float(settings.min_entities)
     sentence = (
-        f"enough data: {positive} entities with the outcome and {negative} without among {len(rows.label)} "
+        f"{ENOUGH}: {positive} entities with the outcome and {negative} without among {len(rows.label)} "
         f"out-of-time rows, needs {settings.min_entities} of each"
     )
     figure = Figure(fewest, fewest, fewest, len(rows.label))
-    return GateTest("enough data", fewest >= bound, figure, (bound, np.inf), sentence)
+    return GateTest(ENOUGH, fewest >= bound, figure, (bound, np.inf), sentence)
 
 
 def _beats_base_rate(rows: _Rows, settings: GateSettings) -> GateTest:
     gain = rows.gain(rows.base, slice(None), settings)
-    sentence = f"better than the base rate: log loss lower by {_written(gain, '.1%')}, needs a lower bound above 0 %"
-    return GateTest("better than the base rate", gain.low > 0, gain, (0.0, np.inf), sentence)
+    sentence = f"{GAIN}: log loss lower by {_written(gain, '.1%')}, needs a lower bound above 0 %"
+    return GateTest(GAIN, gain.low > 0, gain, (0.0, np.inf), sentence)
 
 
 def _figure_tests(rows: _Rows, settings: GateSettings) -> Iterator[GateTest]:
     drawing = {"seed": settings.seed, "replicates": settings.replicates}
     figures = evaluate(rows.label, rows.challenger, rows.entity, stratum=rows.fold, **drawing)
     auc, ratio, slope = (figures[k] for k in ("roc_auc", "predicted_to_observed", "calibration_slope"))
-    sentence = f"ranks: AUC {_written(auc)}, needs a lower bound above 0.50"
-    yield GateTest("ranks", auc.low > 0.5, auc, (0.5, np.inf), sentence)
+    sentence = f"{RANKS}: AUC {_written(auc)}, needs a lower bound above 0.50"
+    yield GateTest(RANKS, auc.low > 0.5, auc, (0.5, np.inf), sentence)
     low, high = settings.ratio
     yield GateTest(
         "calibrated on average",

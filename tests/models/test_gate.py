@@ -67,6 +67,24 @@ def test_the_base_rate_itself_ranks_nothing():
     assert {"better than the base rate", "ranks"} <= set(failed(judge(replaced(rows, rows["base_rate"].to_numpy()))))
 
 
+def test_a_refusal_says_where_no_signal_was_found():
+    rows = table(3000)
+    shuffled = np.random.default_rng(1).permutation(np.asarray(rows["probability"]))
+    silent, few = judge(replaced(rows, shuffled)), judge(replaced(table(60), table(60)["base_rate"].to_numpy()))
+    with pytest.raises(GateRefused, match="no signal was found"):
+        silent.raise_if_refused("close")
+    with pytest.raises(GateRefused) as too_few:
+        few.raise_if_refused("close")
+    assert "no signal" not in str(too_few.value)
+
+
+def test_a_model_that_ranks_but_exaggerates_has_found_a_signal():
+    rows = table(3000)
+    verdict = judge(replaced(rows, logits(rows, 0, 4)), settings=SETTINGS)
+    assert {"better than the base rate", "calibrated in spread"} <= set(failed(verdict))
+    assert not verdict.no_signal
+
+
 @pytest.mark.parametrize(
     ("shift", "slope", "name"),
     [(0.8, 1, "calibrated on average"), (-0.8, 1, "calibrated on average"), (0, 2, "calibrated in spread")],
