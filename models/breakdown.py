@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +16,8 @@ from models.evaluation import Figure, Predicted, evaluate_parts
 
 FEWEST_ROWS, FEWEST_OUTCOMES = 50, 5
 """Of fewer rows, or fewer with or without the outcome, no figure but the counts is given."""
+FEWEST_COUNTED = 20
+"""A figure of fewer rows than this, such as the precision of a part of which hardly any row is worked, is left out."""
 MOST_VALUES = 10
 """Values of a segment shown by themselves; the rarer ones are taken together."""
 MISSING, OTHERS = "(missing)", "(others)"
@@ -54,7 +56,11 @@ def breakdown(
     }
     shown = {name: masks[name] for name, part in parts.items() if not part.too_small}
     figures = evaluate_parts(rows, shown, seed=seed, replicates=replicates) if shown else {}
-    return {name: Part(part.rows, part.entities, part.outcomes, figures.get(name, {})) for name, part in parts.items()}
+    return {name: replace(part, figures=_counted(figures.get(name, {}))) for name, part in parts.items()}
+
+
+def _counted(figures: dict[str, Figure]) -> dict[str, Figure]:
+    return {name: figure for name, figure in figures.items() if figure.n >= FEWEST_COUNTED}
 
 
 def by_value(values: Sequence[str | None], order: Sequence[str] = ()) -> dict[str, np.ndarray]:

@@ -99,9 +99,9 @@ def evaluate_parts(
     by the rows that would be worked if probability times amount, the expected value, decided; a row of unknown amount
     is worth nothing.
 
-    ``n`` is the number of rows of the part, of the value captured that of those with an amount. Figures that one
-    class or one probability leaves undefined are NaN. Raises ValueError for arrays of different length or values
-    out of range.
+    ``n`` is the number of rows of the part, of precision and lift that of those that would be worked, of the value
+    captured that of those with an amount. Figures that one class or one probability leaves undefined are NaN. Raises
+    ValueError for arrays of different length or values out of range.
     """
     label, probability = _checked(rows.label, rows.probability)
     hands = _Hands.of(rows, label, probability)
@@ -115,13 +115,14 @@ def evaluate_parts(
         }
 
     values = figures(np.ones(len(label)))
+    counts = {name: hands.counts(piece.rows) for name, piece in pieces.items()}
     drawn = [figures(weight) for weight in entity_weights(rows.entity_id, seed, replicates)]
     return {
         name: {
             key: interval(
                 value,
                 np.array([replicate[name][key] for replicate in drawn]),
-                hands.rows(key, piece.rows),
+                counts[name].get(key, len(piece.rows)),
                 biased=key == "calibration_error",
             )
             for key, value in values[name].items()
@@ -271,8 +272,11 @@ class _Hands:
             figures[VALUE] = self.valuable.held(taken[1], rows, label, weight).work[1]
         return figures
 
-    def rows(self, name: str, rows: np.ndarray) -> int:
-        return int(self.priced[rows].sum()) if name == VALUE else len(rows)
+    def counts(self, rows: np.ndarray) -> dict[str, int]:
+        """Return of how many of some rows each figure is made."""
+        taken = self.probable.taken(np.ones(len(self.label)))
+        worked = round(self.probable.held(taken, rows, self.label[rows], np.ones(len(rows))).taken)
+        return {"precision_at_capacity": worked, "lift_at_capacity": worked, VALUE: int(self.priced[rows].sum())}
 
 
 def _checked(label: Any, probability: Any) -> tuple[np.ndarray, np.ndarray]:

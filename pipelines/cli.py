@@ -145,6 +145,28 @@ def train(
 
 
 @app.command()
+def backtest(
+    config: Config,
+    as_of: AsOf = None,
+    target: TargetName = None,
+    out: Annotated[Path | None, typer.Option(help="a .csv or .parquet file for every tested row")] = None,
+    as_json: Json = False,
+) -> None:
+    """Test each target's training on the past, origin by origin; no model is kept, and what the gate says is told."""
+    from pipelines import screen
+    from pipelines.backtest import backtest as on_the_past
+
+    project = _load(config)
+    results = on_the_past(project, as_of, _names(project, target), _note, out)
+    if as_json:
+        _print_json(_targets(results))
+    else:
+        for result in results:
+            _show(screen.backtest(project, result))
+    _stop_if_refused(results)
+
+
+@app.command()
 def promote(
     config: Config,
     target: Annotated[str, typer.Option("--target")],
@@ -290,7 +312,7 @@ def _through_prefect(wanted: bool | None) -> bool:
 
 
 def _stop_if_refused(results: list[Any]) -> None:
-    """Say what kept each target from a new champion, and leave: broken data before a gate's refusal."""
+    """Say what kept each target from its end, and leave: broken data before a gate's refusal."""
     errors = [result.error for result in results if result.error]
     for error in errors:
         _note(str(error))

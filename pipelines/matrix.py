@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as csv
-import pyarrow.parquet as pq
 
-from configs.errors import ConfigError
 from configs.schema import Project
 from features.build import Progress, stream_features
 from features.catalog import Catalog, catalog_of
@@ -18,8 +14,7 @@ from features.contracts import INSTANT, SPINE
 from features.sources import outcome_columns
 from features.spine import scoring_spine
 from pipelines.rows import Snapshot, snapshot
-
-WRITERS = {".parquet": pq.ParquetWriter, ".csv": csv.CSVWriter}
+from pipelines.table_file import check_place, write_tables
 
 
 def write(
@@ -30,23 +25,12 @@ def write(
     One row for each entity that a target would score, or without one for each entity known, in the order of account
     and entity; never more than a few shards of them are in memory. Raises ConfigError for another file ending.
     """
-    if out.suffix not in WRITERS:
-        raise ConfigError("no such format", where=f"--out {out}", mend=f"end the name in {' or '.join(WRITERS)}")
-    if not out.parent.is_dir():
-        raise ConfigError("no such folder", where=f"--out {out}", found=str(out.parent), mend="create it first")
+    check_place(out)
     now = snapshot(project, as_of)
     spine = scoring_spine(now.dataset, now.project.target(target), now.as_of) if target else _everyone(now)
     tables = stream_features(now.dataset, spine, _catalog(now), progress=progress)
-    first = next(tables)
-    part = out.with_name(f".{out.name}.part")
-    try:
-        with WRITERS[out.suffix](part, first.schema) as writer:
-            for table in chain([first], tables):
-                writer.write_table(table)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-    return spine.num_rows, first.num_columns - len(SPINE)
+    columns = write_tables(out, tables)
+    return spine.num_rows, columns - len(SPINE)
 
 
 def catalog_at(project: Project, as_of: str | None) -> Catalog:

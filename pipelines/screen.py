@@ -10,14 +10,25 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.summary import figure_table, figure_text, rows_text, verdict_text
+from pipelines.summary import (
+    figure_table,
+    figure_text,
+    gate_text,
+    learner_columns,
+    part_table,
+    reliability_table,
+    rows_text,
+    verdict_text,
+)
 
 if TYPE_CHECKING:  # a command pays only for what it runs
     from configs.schema import Project
     from features.catalog import Catalog
     from models.ablation import Trial
+    from models.breakdown import Part
     from models.evaluation import Figure
     from pipelines.ablation import Ablation
+    from pipelines.backtest import Backtest
     from pipelines.check import Examination, TargetCheck
     from pipelines.explain import Explanation
     from pipelines.score import Night
@@ -37,13 +48,36 @@ def training(project: Project, result: Training) -> RenderableType:
     """Return one target's figures and what became of its challenger."""
     if not result.metrics:
         return f"\n{project.project} · {result.target}: not trained"
-    table = _table("out of time (90 % interval)", "challenger", "LightGBM", "logistic", "base rate")
-    for row in figure_table(result):
-        table.add_row(*row)
+    table = _grid(figure_table(learner_columns(result.metrics, result.baselines)))
     folds = result.trained.folds if result.trained else []
     head = f"\n{project.project} · {result.target}: {rows_text(result.rows)}"
     learner = f"learner {result.trained.scorer.learner}, folds: {len(folds)}" if result.trained else ""
     return Group(head, learner, table, "refused by the gate" if result.error else escape(verdict_text(result)))
+
+
+def backtest(project: Project, result: Backtest) -> RenderableType:
+    """Return what the past says of one target: all figures, by part, reliability, and what the gate would do."""
+    found = result.findings
+    if found is None or result.verdict is None:
+        return f"\n{project.project} · {result.target}: not tested"
+    tables = [
+        figure_table(learner_columns(found.metrics, found.baselines)),
+        part_table("new to its fold", found.unseen),
+    ]
+    tables += [part_table("fold (first day tested)" if project.timed else "fold", _windows(result, project.timed))]
+    tables += [part_table(column, parts) for column, parts in found.segments.items()]
+    tables += [part_table("stage", found.stages)] if found.stages else []
+    tables += [reliability_table(found.reliability)]
+    head = f"\n{project.project} · {result.target}: {rows_text(result.rows)}\nlearner {result.learner}"
+    parts = [part for rows in tables for part in ("", _grid(rows))]
+    return Group(escape(head), *parts, "", escape(gate_text(result.verdict)))
+
+
+def _windows(result: Backtest, timed: bool) -> dict[str, Part]:
+    """Name the folds by the first day that they test, where the data has days."""
+    parts = result.findings.folds if result.findings else {}
+    days = {str(fold["fold"]): f": {fold['test']['from'][:10]}" for fold in result.folds}
+    return {name + (days[name] if timed else ""): part for name, part in parts.items()}
 
 
 def truth(oracle: dict[str, Any] | None) -> RenderableType | None:
@@ -173,6 +207,14 @@ def _targets(targets: tuple[TargetCheck, ...]) -> Table:
         rate = f"{target.base_rate:.2%}" if target.base_rate is not None else "–"
         numbers = (target.rows, target.entities, target.mature, target.positive)
         table.add_row(target.name, *(f"{number:,}" for number in numbers), rate, f"{target.to_score:,}")
+    return table
+
+
+def _grid(rows: list[list[str]]) -> Table:
+    """Return a table of texts whose first row are the heads."""
+    table = _table(*(escape(head) for head in rows[0]))
+    for row in rows[1:]:
+        table.add_row(*(escape(text) for text in row))
     return table
 
 

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from configs.schema import Target
 from features.catalog import Catalog
-from models.evaluation import Figure, evaluate
+from models.evaluation import Figure
 from models.gate import GATE, PASSED, REFUSED, Verdict
 from models.plots import plot_gain, plot_importance, plot_reliability
 from models.registry import Story
 from models.training import Trained
+from pipelines.findings import Findings
 from pipelines.rows import Snapshot, TrainingRows
 from pipelines.version import code_version
 
 MOST_EXPLAINED = 1_000
 """Rows from which importance is taken, evenly spread: enough for a picture."""
-
-WEEK = timedelta(days=7)
-Figures = dict[str, Figure]
-LEARNERS = ("lightgbm", "logistic", "base_rate")
 
 
 def count_rows(rows: TrainingRows) -> dict[str, int]:
@@ -37,50 +31,23 @@ def count_rows(rows: TrainingRows) -> dict[str, int]:
     return {"rows": total, "mature": mature, "immature": total - mature, "positive": positive}
 
 
-def figures(trained: Trained, target: Target, capacity: int | None) -> tuple[Figures, dict[str, Figures]]:
-    """Return the out-of-time figures of the challenger, and those of each baseline on the same rows.
-
-    ``capacity`` is a week's: it is held against the rows of one cutoff of a grid, in proportion to the grid's step,
-    and against the rows of one week where each entity has its own cutoff. Rows are ranked within their fold.
-    """
-    table = trained.out_of_time
-    label, entity = table["label"].to_numpy(), table["entity_id"]
-    cutoff, worked = batches(trained, target, capacity)
-
-    def of(name: str) -> Figures:
-        probability = table[name].to_numpy()
-        return evaluate(label, probability, entity, stratum=table["fold"], cutoff=cutoff, capacity=worked)
-
-    found = {name: of(name) for name in LEARNERS}
-    return found[trained.scorer.learner], found  # the challenger's rows are those of the learner it chose
-
-
-def batches(trained: Trained, target: Target, capacity: int | None) -> tuple[np.ndarray, int | None]:
-    """Return which batch of work each out-of-time row belongs to, and how many leads of a batch can be worked."""
-    cutoff = trained.out_of_time["cutoff"].cast("int64").to_numpy()
-    step = target.cutoffs.every if target.cutoffs else None
-    if step is None:
-        return cutoff // (WEEK // timedelta(microseconds=1)), capacity
-    return cutoff, max(1, round(capacity * (step / WEEK))) if capacity else None
-
-
 def story(
     folder: Path,
     now: Snapshot,
     rows: TrainingRows,
     trained: Trained,
-    metrics: Mapping[str, Figure],
+    found: Findings,
     verdict: Verdict,
 ) -> Story:
     """Write the scorer and the plots into ``folder`` and return them with all that belongs to the training."""
-    scorer, project, target = trained.scorer, now.project, now.project.target(trained.scorer.target)
+    scorer, project = trained.scorer, now.project
     scorer.save(folder / "scorer")
-    _plot(folder / "plots", rows, trained, *batches(trained, target, now.project.capacity))
+    _plot(folder / "plots", rows, trained, found.tested.batch, found.tested.capacity)
     fitted = {"learner": scorer.learner, "features": len(scorer.encoding.names), "slope": scorer.calibrator.slope}
     return Story(
         scorer=folder / "scorer",
         params={**fitted, **count_rows(rows), **project.evaluation.model_dump(mode="json")},
-        metrics={name: value for key, figure in metrics.items() for name, value in _flat(key, figure)},
+        metrics={name: value for key, figure in found.metrics.items() for name, value in _flat(key, figure)},
         tags={
             GATE: PASSED if verdict.passed else REFUSED,
             "as_of": now.as_of.isoformat(),

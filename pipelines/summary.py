@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from configs.schema import Project
+    from models.breakdown import Part
     from models.evaluation import Figure
+    from models.gate import Verdict
+    from pipelines.findings import Figures
     from pipelines.score import Night
     from pipelines.train import Training
 
@@ -14,12 +18,20 @@ SHOWN = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
     "log_loss": "log loss",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
     "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
     "outcome_rate": "outcome rate",
     "mean_predicted": "mean predicted",
+    "precision_at_capacity": "precision at capacity",
     "lift_at_capacity": "lift at capacity",
+    "value_captured_at_capacity": "value captured",
 }
 """The figures a person sees first, and their names."""
+SHOWN_OF_PARTS = ("roc_auc", "log_loss", "calibration_slope", "mean_predicted", "outcome_rate", "lift_at_capacity")
+"""Those shown of a part of the rows."""
+LEARNER_NAMES = {"lightgbm": "LightGBM", "base_rate": "base rate", "naive_bayes": "naive Bayes"}
 
 
 def figure_text(figure: Figure | None) -> str:
@@ -45,10 +57,48 @@ def verdict_text(result: Training) -> str:
     return f"version {number} passed the gate and is the champion"
 
 
-def figure_table(result: Training) -> list[list[str]]:
-    """Return rows of texts: a figure's name, the challenger's, LightGBM's, logistic regression's, the base rate's."""
-    columns = [result.metrics, *(result.baselines.get(name, {}) for name in ("lightgbm", "logistic", "base_rate"))]
-    return [[words, *(figure_text(column.get(key)) for column in columns)] for key, words in SHOWN.items()]
+def figure_table(columns: Mapping[str, Figures]) -> list[list[str]]:
+    """Return rows of texts, the first the heads: a figure's name, then the figure in each column; no empty row."""
+    keys = [key for key in SHOWN if any(key in figures for figures in columns.values())]
+    rows = [[SHOWN[key], *(figure_text(figures.get(key)) for figures in columns.values())] for key in keys]
+    return [["out of time (90 % interval)", *columns], *rows]
+
+
+def learner_columns(metrics: Figures, baselines: Mapping[str, Figures]) -> dict[str, Figures]:
+    """Return the columns of a table that holds the challenger against each learner."""
+    return {"challenger": metrics} | {LEARNER_NAMES.get(name, name): found for name, found in baselines.items()}
+
+
+def part_table(what: str, parts: Mapping[str, Part]) -> list[list[str]]:
+    """Return rows of texts, the first the heads: a part's name, rows, outcomes, and figures unless it is too small."""
+    heads = [what, "rows", "outcomes", *(SHOWN[key] for key in SHOWN_OF_PARTS)]
+    return [heads, *([name, f"{part.rows:,}", f"{part.outcomes:,}", *_shown(part)] for name, part in parts.items())]
+
+
+def reliability_table(bins: list[tuple[float, Figure]]) -> list[list[str]]:
+    """Return rows of texts, the first the heads: what was predicted in each bin, and what happened."""
+    heads = ["predicted, bins of equal size", "happened (90 % interval)", "rows"]
+    return [heads, *([f"{at:.3f}", figure_text(rate), f"{rate.n:,}"] for at, rate in bins)]
+
+
+def gate_text(verdict: Verdict) -> str:
+    """Return what the gate would do, with the sentence of each test."""
+    head = "the gate would let it pass" if verdict.passed else "the gate would refuse it"
+    lines = [f"  {'passed' if test.passed else 'FAILED'}  {test.sentence}" for test in verdict.tests]
+    return "\n".join([f"{head}:", *lines])
+
+
+def _shown(part: Part) -> list[str]:
+    if part.too_small:
+        return ["too small"]
+    return [figure_text(part.figures.get(key)) for key in SHOWN_OF_PARTS]
+
+
+def markdown_table(rows: list[list[str]]) -> list[str]:
+    """Return a table as lines of Markdown; the first row are the heads."""
+    width = len(rows[0])
+    lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
+    return [lines[0], "|" + "---|" * width, *lines[1:]]
 
 
 def training_markdown(project: Project, results: list[Training]) -> str:
@@ -57,9 +107,8 @@ def training_markdown(project: Project, results: list[Training]) -> str:
     for result in results:
         lines += [f"\n## {result.target}", verdict_text(result)]
         if result.metrics:
-            lines += [rows_text(result.rows), "", "| | challenger | LightGBM | logistic | base rate |"]
-            lines.append("|---|---|---|---|---|")
-            lines += ["| " + " | ".join(row) + " |" for row in figure_table(result)]
+            lines += [rows_text(result.rows), ""]
+            lines += markdown_table(figure_table(learner_columns(result.metrics, result.baselines)))
     return "\n".join(lines)
 
 

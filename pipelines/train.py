@@ -25,8 +25,10 @@ from models.registry import Registry, Version
 from models.scorer import Scorer
 from models.training import Settings, Trained
 from pipelines.driver import Driver
+from pipelines.findings import findings
 from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
-from pipelines.story import count_rows, figures, story
+from pipelines.story import count_rows, story
+from pipelines.tested import check_segments
 from pipelines.workspace import workspace
 
 
@@ -62,6 +64,7 @@ def train(project: Project, as_of: str | None, targets: list[str], driver: Drive
     with workspace(project):
         driver.note("reading the sources")
         now = driver.step(snapshot)(project, as_of)
+        check_segments(now)
         registry = Registry(project.root, project.project)
         return [_train_target(now, name, registry, driver) for name in targets]
 
@@ -101,13 +104,13 @@ def conclude(
     now: Snapshot, name: str, rows: TrainingRows, trained: Trained, registry: Registry, driver: Driver
 ) -> Training:
     """Judge a challenger, keep its story, and promote it if it passes."""
-    metrics, baselines = figures(trained, now.project.target(name), now.project.capacity)
-    verdict = judge(trained.out_of_time, _champion_says(now, name, trained, registry))
+    found = findings(now, name, rows, trained)
+    verdict = judge(trained.out_of_time, champion_says(now, name, trained, registry))
     counts = count_rows(rows)
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
-        told = story(Path(folder), now, rows, trained, metrics, verdict)
+        told = story(Path(folder), now, rows, trained, found, verdict)
         version = registry.log(name, replace(told, tags={**told.tags, **driver.tags}))
-    result = Training(name, counts, metrics, baselines, verdict, version, trained)
+    result = Training(name, counts, found.metrics, found.baselines, verdict, version, trained)
     try:
         verdict.raise_if_refused(name)
     except GateRefused as refusal:
@@ -127,7 +130,7 @@ def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
         )
 
 
-def _champion_says(now: Snapshot, name: str, trained: Trained, registry: Registry) -> np.ndarray | None:
+def champion_says(now: Snapshot, name: str, trained: Trained, registry: Registry) -> np.ndarray | None:
     """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had seen their label."""
     version = registry.champion(name)
     if version is None:

@@ -52,6 +52,15 @@ def test_too_few_rows_or_outcomes_are_said_and_not_shown(rows, rarer, mostly):
     assert part.to_json()["too_small"] == part.too_small
 
 
+def test_a_figure_of_hardly_any_row_is_left_out():
+    rows = predicted(400)
+    low = rows.probability < 0.5
+    ten = Predicted(rows.label, rows.probability, rows.entity_id, capacity=40)
+    parts = breakdown(ten, {"low": low, "high": ~low})
+    assert parts["high"].figures["lift_at_capacity"].n == 40
+    assert "lift_at_capacity" not in parts["low"].figures and "roc_auc" in parts["low"].figures
+
+
 def test_no_part_at_all_is_no_figure():
     assert breakdown(predicted(10), {}) == {}
 

@@ -81,6 +81,8 @@ def test_parts_hold_what_was_taken_of_them_one_by_one_with_its_interval(seed, co
             if np.isfinite(value) and replicated:
                 assert [figure.low, figure.high] == pytest.approx(list(np.quantile(replicated, [0.05, 0.95])))
         assert found[name]["roc_auc"].n == mask.sum()
+        worked = taken_one_by_one(rows[1], rows[3], capacity, np.ones(count))[mask].sum()
+        assert abs(found[name]["precision_at_capacity"].n - worked) <= 0.5 + 1e-9
         assert found[name][VALUE].n == (mask & np.isfinite(rows[4])).sum()
 
 

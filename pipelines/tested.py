@@ -1,0 +1,153 @@
+"""What is known of tested rows beside label and probability: their batch of work, amount, and the parts they are of.
+
+Nothing of it is told to a model. A segment's value is what was known at the cutoff where the attribute has a history,
+and the lead's own of today where it has none.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import ConfigError, DataError
+from configs.schema import Target
+from features.attributes import kinds, values_at
+from features.contracts import Dataset
+from features.spine import entity_codes, instants
+from models.folds import Keys, unseen
+from pipelines.rows import Snapshot, TrainingRows
+
+WEEK = timedelta(days=7)
+STAGE = "stage_now"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Columns of one element a tested row, in the order of the OUT_OF_TIME table.
+
+    ``entity`` is the row number of ``leads``. ``batch`` is the batch of work a row belongs to, of which ``capacity``
+    leads can be worked. ``amount`` is what an outcome is worth, NaN where unknown, None where the target has none.
+    ``unseen`` says of “entities”, and of “accounts” where the data has them, whether the fold learnt from no row of
+    this one. ``segments`` and ``stage`` are texts, null where unknown; ``stage`` is None where there are no stages.
+    """
+
+    entity: np.ndarray
+    batch: np.ndarray
+    capacity: int | None
+    amount: np.ndarray | None
+    unseen: dict[str, np.ndarray]
+    segments: dict[str, pa.Array]
+    stage: pa.Array | None
+
+
+def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table) -> Tested:
+    """Return what is known of the rows of an OUT_OF_TIME table.
+
+    Raises ConfigError for a segment that is no category attribute, DataError for an amount that is no number.
+    """
+    target, dataset = now.project.target(name), now.dataset
+    lead, cutoff = entity_codes(out_of_time["entity_id"], dataset.leads), instants(out_of_time["cutoff"])
+    batch, capacity = _batches(cutoff, target, now.project.capacity)
+    return Tested(
+        lead,
+        batch,
+        capacity,
+        _amount(dataset, target, lead),
+        _unseen(now, name, rows.labels, out_of_time),
+        {column: _segment(now, column, lead, cutoff) for column in now.project.evaluation.segments},
+        _stage(dataset, rows.matrix, lead, cutoff),
+    )
+
+
+def check_segments(now: Snapshot) -> None:
+    """Raise ConfigError for a segment of the config that is no category attribute of the data."""
+    static = [name for name in now.dataset.attributes if pa.types.is_string(now.dataset.leads[name].type)]
+    wanted = [name for name in now.project.evaluation.segments if name not in static]
+    if not wanted:
+        return
+    known = [*static, *(name for name, kind in kinds(now.dataset.values).items() if kind == "category")]
+    odd = next((name for name in wanted if name not in known), None)
+    if odd is not None:
+        near = difflib.get_close_matches(odd, known, 1)
+        raise ConfigError(
+            "a segment is not a category attribute",
+            where=f"{now.project.path}: evaluation.segments",
+            found=f"{odd!r}; there are {', '.join(known) or 'none'}",
+            mend=f"did you mean {near[0]!r}?" if near else "name one of them, or leave it out",
+        )
+
+
+def _batches(cutoff: np.ndarray, target: Target, capacity: int | None) -> tuple[np.ndarray, int | None]:
+    """Return which batch of work each row belongs to, and how many leads of a batch can be worked.
+
+    ``capacity`` is a week's: it is held against the rows of one cutoff of a grid, in proportion to the grid's step,
+    and against the rows of one week where each entity has its own cutoff.
+    """
+    step = target.cutoffs.every if target.cutoffs else None
+    if step is None:
+        return cutoff // (WEEK // timedelta(microseconds=1)), capacity
+    return cutoff, max(1, round(capacity * (step / WEEK))) if capacity else None
+
+
+def _amount(dataset: Dataset, target: Target, lead: np.ndarray) -> np.ndarray | None:
+    if target.amount is None:
+        return None
+    if not isinstance(target.amount, str):
+        return np.full(len(lead), float(target.amount))
+    if target.amount not in dataset.attributes or not pa.types.is_floating(dataset.leads[target.amount].type):
+        raise DataError(
+            "the amount is not a number",
+            where=f"amount: {target.amount}",
+            mend="name a numeric attribute or a constant",
+        )
+    return dataset.leads[target.amount].to_numpy()[lead]
+
+
+def _unseen(now: Snapshot, name: str, labels: pa.Table, out_of_time: pa.Table) -> dict[str, np.ndarray]:
+    leads, target = now.dataset.leads, now.project.target(name)
+    mature, fold = labels.filter(labels["label"].is_valid()), out_of_time["fold"].to_numpy()
+    known, tested = (entity_codes(table["entity_id"], leads) for table in (mature, out_of_time))
+    keys = {"entities": np.arange(leads.num_rows)}
+    if leads["account_id"].null_count < leads.num_rows:
+        keys["accounts"] = _accounts(leads["account_id"])
+    gap = (target.horizon or timedelta(0)) + now.project.evaluation.embargo if now.dataset.ordered else None
+    return {
+        of: unseen(
+            Keys(known, instants(mature["cutoff"]), key[known]),
+            Keys(tested, instants(out_of_time["cutoff"]), key[tested]),
+            fold,
+            gap,
+        )
+        for of, key in keys.items()
+    }
+
+
+def _accounts(account: pa.ChunkedArray) -> np.ndarray:
+    """Number the accounts; a lead without one is an account of its own."""
+    code = pc.rank(account, tiebreaker="dense").to_numpy().astype(np.int64)
+    return np.where(account.is_null().to_numpy(), -1 - np.arange(len(code)), code)
+
+
+def _segment(now: Snapshot, column: str, lead: np.ndarray, cutoff: np.ndarray) -> pa.Array:
+    check_segments(now)
+    leads = now.dataset.leads
+    if column in now.dataset.attributes:
+        return leads[column].combine_chunks().take(pa.array(lead))
+    return values_at(now.dataset.values, column, "category", lead, cutoff, leads)
+
+
+def _stage(dataset: Dataset, matrix: pa.Table, lead: np.ndarray, cutoff: np.ndarray) -> pa.Array | None:
+    if STAGE not in matrix.column_names:
+        return None
+    dates = np.unique(instants(matrix["cutoff"]))
+    of_matrix = np.searchsorted(dates, instants(matrix["cutoff"])) * dataset.leads.num_rows
+    of_matrix += entity_codes(matrix["entity_id"], dataset.leads)
+    order = np.argsort(of_matrix)
+    wanted = np.searchsorted(dates, cutoff) * dataset.leads.num_rows + lead
+    place = order[np.searchsorted(of_matrix, wanted, sorter=order)]
+    return matrix[STAGE].combine_chunks().take(pa.array(place))
