@@ -110,8 +110,7 @@ class LightGbm:
         """
         import lightgbm
 
-        own = {**LIGHTGBM, **_size(*x.shape), "extra_trees": repeats >= REPEATED, "seed": seed}
-        settings = {**own, **(parameters or {})}
+        settings = {**own_parameters(len(x), x.shape[1], repeats), "seed": seed, **(parameters or {})}
         rows = lightgbm.Dataset(x, y, weight=weight, categorical_feature=categorical, params=settings)
         booster = lightgbm.train(settings, rows)
         return cls(_trees_only(booster.model_to_string()))
@@ -149,6 +148,11 @@ class LightGbm:
         except lightgbm.basic.LightGBMError as error:
             raise unreadable(directory / cls.file, error) from error
         return model
+
+
+def own_parameters(rows: int, features: int, repeats: float) -> dict[str, Any]:
+    """Return the parameters, by LightGBM's names, that a table of this size is learnt with unless others are given."""
+    return {**LIGHTGBM, **_size(rows, features), "extra_trees": repeats >= REPEATED}
 
 
 def _size(rows: int, features: int) -> dict[str, float]:
