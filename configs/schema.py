@@ -239,6 +239,19 @@ class Project(Frozen):
             raise ValueError("a history of attributes needs times: give sources.leads.created_at")
         return self
 
+    @model_validator(mode="after")
+    def _half_life_fits_sources(self) -> Self:
+        half_life, leads = self.learning.recency_half_life, self.sources.leads
+        if half_life is None or self.timed or leads is None:
+            return self
+        if leads.order is None:
+            raise ValueError("learning.recency_half_life needs times, or an order in sources.leads")
+        if isinstance(half_life, timedelta):
+            raise ValueError(
+                "learning.recency_half_life as a duration needs times: give a share of the rows, such as 0.1"
+            )
+        return self
+
     @property
     def timed(self) -> bool:
         """Whether the data has times at all."""

@@ -157,6 +157,25 @@ def test_how_learners_weigh_and_search_is_read_and_fits_the_json_schema(tmp_path
     jsonschema.validate(typed, json_schema())
 
 
+@pytest.mark.parametrize(
+    ("order", "half_life", "words"),
+    [("", "0.1", "or an order"), ("order: rows, ", "30d", "such as 0.1"), ("order: rows, ", "0.1", "")],
+)
+def test_a_half_life_needs_times_or_an_order(tmp_path, order, half_life, words):
+    text = f"""
+project: p
+workspace: w
+sources: {{leads: {{path: l.csv, {order}attributes: [size]}}}}
+targets: {{buy: {{outcome: {{column: y, equals: 1}}}}}}
+learning: {{recency_half_life: {half_life}}}
+"""
+    if not words:
+        assert load_text(tmp_path, text).learning.recency_half_life == 0.1
+        return
+    with pytest.raises(ConfigError, match=words):
+        load_text(tmp_path, text)
+
+
 def test_nothing_is_weighed_or_searched_for_unless_asked(tmp_path):
     assert load_text(tmp_path, GOOD).learning == Learning(one_vote=False, recency_half_life=None, search=None)
 
