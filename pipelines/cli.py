@@ -123,6 +123,21 @@ def features(
 
 
 @app.command()
+def audit(config: Config, as_of: AsOf = None, target: TargetName = None, as_json: Json = False) -> None:
+    """Name the columns that seem to know the outcome, with the evidence; finding some is no failure (exit 0)."""
+    from pipelines import screen
+    from pipelines.audit import audit as audited
+
+    project = _load(config)
+    names, found = _names(project, target), []
+    for name, findings in zip(names, audited(project, as_of, names, _note), strict=True):
+        found += [finding.suspect.to_json() for finding in findings]
+        _show(None if as_json else screen.audit(project, name, findings))
+    if as_json:
+        _print_json({"suspects": found})
+
+
+@app.command()
 def train(
     config: Config,
     as_of: AsOf = None,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # a command pays only for what it runs
     from models.breakdown import Part
     from models.evaluation import Figure
     from pipelines.ablation import Ablation
+    from pipelines.audit import Finding
     from pipelines.backtest import Backtest
     from pipelines.check import Examination, TargetCheck
     from pipelines.explain import Explanation
@@ -135,6 +136,16 @@ def ablation(project: Project, found: Ablation) -> RenderableType:
         figures = (figure_text(trial.roc_auc), figure_text(trial.log_loss), _signed(trial.difference))
         table.add_row(_trial(trial), str(trial.features), *(figures if trial.kept != "all" else (*figures[:2], "")))
     return Group(f"\n{project.project} · {found.target}: {rows_text(found.rows)}", table, READING)
+
+
+def audit(project: Project, target: str, found: list[Finding]) -> RenderableType:
+    """Return the columns that seem to know a target's outcome, with the evidence and what becomes of them."""
+    if not found:
+        return f"\n{project.project} · {target}: no column seems to know the outcome"
+    table = _table("column", "evidence", "state")
+    for finding in found:
+        table.add_row(escape(finding.suspect.column), escape(finding.suspect.evidence), finding.state)
+    return Group(f"\n{project.project} · {target}: {len(found)} columns seem to know the outcome", table)
 
 
 def examination(found: Examination) -> list[RenderableType]:
