@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from configs.errors import DataError
-from models import learners
+from models import learners, logistic
 from models.learners import LEARNERS, BaseRate, LightGbm, Logistic
 
 CATEGORICAL = [3]
@@ -151,7 +151,7 @@ def test_logistic_agrees_with_plain_gradient_descent():
     weights, bias = np.zeros(3), 0.0
     for _ in range(8_000):
         pull = 1 / (1 + np.exp(-design @ weights - bias)) - y
-        weights -= 0.004 * (design.T @ pull + weights / learners.INVERSE_PENALTY)
+        weights -= 0.004 * (design.T @ pull + weights / logistic.INVERSE_PENALTY)
         bias -= 0.004 * pull.sum()
     model = Logistic.fit(x, y, [1], seed=0)
     np.testing.assert_allclose(model.margin(x), design @ weights + bias, atol=3e-3)
@@ -168,8 +168,8 @@ def test_rows_of_one_weight_all_count_alike(learner):
 def test_a_row_of_weight_two_is_two_rows_to_the_logistic_regression():
     x, y = sample(600)
     twice = np.arange(600) % 3 == 0
-    weighed = learners._ridge(*design_of(x, y), 1.0 + twice)
-    doubled = learners._ridge(*design_of(np.concatenate([x, x[twice]]), np.concatenate([y, y[twice]])), None)
+    weighed = logistic._ridge(*design_of(x, y), 1.0 + twice)
+    doubled = logistic._ridge(*design_of(np.concatenate([x, x[twice]]), np.concatenate([y, y[twice]])), None)
     np.testing.assert_allclose(weighed[0], doubled[0], atol=2e-3)
     np.testing.assert_allclose(weighed[1], doubled[1], atol=2e-3)
 
