@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SCORER, SHA256, PREVIOUS = "scorer", "scorer_sha256", "previous_champion"
+REPORT, NOTE, MOST_NOTED = "report.md", "mlflow.note.content", 8_000  # MLflow shows a run's note first
 REQUIRED = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 """What a served scorer needs beside leadscore itself; written down, since MLflow's guess costs seconds."""
 BATCH = 100  # MLflow takes at most this many parameters in one call.
@@ -44,7 +45,7 @@ class Story:
 
     ``scorer`` is the directory that ``Scorer.save`` wrote, ``plots`` one of pictures. ``metrics`` that are
     not finite are left out, and so are ``tags`` that are None; tags stand on the run and on the version.
-    ``texts`` maps a file name to its text.
+    ``texts`` maps a file name to its text; ``report.md`` is the run's description too.
     """
 
     scorer: Path
@@ -93,17 +94,15 @@ class Registry:
 
     def log_failure(self, target: str, message: str, tags: Mapping[str, str | None] | None = None) -> str:
         """Keep a training that failed as a run with status FAILED; return the run's id."""
-        run = self._client.create_run(
-            self._experiment, tags=_texts({**(tags or {}), "message": message}), run_name=target
-        )
+        told = _texts({**(tags or {}), "message": message})
+        run = self._client.create_run(self._experiment, tags=told, run_name=target)
         self._client.set_terminated(run.info.run_id, "FAILED")
         return run.info.run_id
 
     def versions(self, target: str) -> list[Version]:
         """Return all versions of a target, the newest first."""
         found = self._client.search_model_versions(f"name='{self._name(target)}'")
-        numbers = sorted((int(version.version) for version in found), reverse=True)
-        return [self._chosen(target, number) for number in numbers]
+        return [self._chosen(target, n) for n in sorted((int(version.version) for version in found), reverse=True)]
 
     def champion(self, target: str) -> Version | None:
         """Return the version in use, or None."""
@@ -206,7 +205,8 @@ class Registry:
     def _run(self, target: str, story: Story) -> Iterator["Run"]:
         """Open a run and close it, as FAILED if the block or the logging of the story raises anything at all."""
         client = self._client
-        run = client.create_run(self._experiment, tags=_texts(story.tags), run_name=target)
+        tags = _texts({**story.tags, NOTE: story.texts.get(REPORT, "")[:MOST_NOTED] or None})
+        run = client.create_run(self._experiment, tags=tags, run_name=target)
         status = "FAILED"
         try:
             self._log_story(run, story)

@@ -1,0 +1,168 @@
+"""The page that leads a data scientist through one training, from config to champion, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from configs.durations import duration_label
+from configs.schema import ColumnOutcome, Target
+from features.catalog import Catalog
+from models.gate import Verdict
+from models.training import Trained
+from pipelines.findings import Findings
+from pipelines.rows import Snapshot
+from pipelines.summary import (
+    LEARNER_NAMES,
+    figure_table,
+    figure_text,
+    learner_columns,
+    markdown_table,
+    part_table,
+    reliability_table,
+    rows_text,
+)
+from pipelines.version import code_version
+
+TOP = 10
+FILES = """- `plots/`: reliability, distribution of the predictions, gain, the figures fold by fold, importance
+- `tables/`: the same as numbers; `parts.csv` by fold, segment, stage and for what is new, `gate.csv` every test
+- `config.yaml` as written, `features.json` every feature in words, `folds.json`, `gate.json`
+- the registered model holds the scorer: its model as text or JSON, and `scorer.json`"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that is told of a training; ``importance`` is (feature, words, mean absolute log-odds), greatest first."""
+
+    now: Snapshot
+    trained: Trained
+    found: Findings
+    verdict: Verdict
+    rows: dict[str, int]
+    importance: list[tuple[str, str, float]]
+    suspects: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def days(self) -> dict[str, str]:
+        """What each fold is called: the first day that it tests, or its number where the data has no days."""
+        timed = self.now.project.timed
+        return {str(f["fold"]): f["test"]["from"][:10] if timed else str(f["fold"]) for f in self.trained.folds}
+
+
+def report(told: Told) -> str:
+    """Return what was trained, on which rows, what it can do, what the gate said, and how to go on."""
+    sections = {
+        "What was trained": _trained(told),
+        "On which rows": _rows(told),
+        "What it can do": _figures(told),
+        "What the gate said": _gate(told.verdict),
+        "What the model looks at": _importance(told),
+        "Columns that look as if they knew the outcome": _suspects(told),
+        "How to go on": _next(told),
+        "What else is here": iter([FILES]),
+    }
+    body = [
+        f"## {title}\n\n" + "\n".join(lines) for title, lines in ((t, list(s)) for t, s in sections.items()) if lines
+    ]
+    verdict = "passed the gate" if told.verdict.passed else "was refused by the gate"
+    head = f"# {told.now.project.project} · {told.trained.scorer.target}: {verdict}"
+    return "\n\n".join([head, *body]) + "\n"
+
+
+def _trained(told: Told) -> Iterator[str]:
+    now, scorer = told.now, told.trained.scorer
+    offered = len(Catalog.from_json(scorer.meta["catalog"]).features)
+    target = now.project.target(scorer.target)
+    yield f"- **target** `{scorer.target}`: {_question(target)}"
+    yield f"- **data** as of {now.as_of.isoformat()}, outcomes complete through {now.observed.isoformat()},"
+    yield f"  fingerprint `{now.dataset.fingerprint}`, config `{now.project.config_hash}`, code `{code_version()}`"
+    learner, *others = (LEARNER_NAMES.get(name, name) for name in (scorer.learner, *told.found.baselines))
+    beside = ", ".join(name for name in others if name != learner)
+    yield f"- **model** {learner} on {len(scorer.encoding.names)} of {offered} features, beside it {beside};"
+    yield f"  its log-odds are calibrated by {scorer.calibrator.intercept:+.3f} + {scorer.calibrator.slope:.3f} × raw"
+
+
+def _question(target: Target) -> str:
+    if isinstance(target.outcome, ColumnOutcome):
+        return f"is `{target.outcome.column}` `{target.outcome.equals}`? (a column without a time: no horizon)"
+    ends = f" until `{'`, `'.join(target.population.until)}`" if target.population.until else ""
+    horizon = duration_label(target.horizon) if target.horizon else "ever"
+    outcome = "` or `".join(target.outcomes)
+    return f"will `{outcome}` happen within {horizon}? Asked of all from `{target.population.after}`{ends}"
+
+
+def _rows(told: Told) -> Iterator[str]:
+    yield rows_text(told.rows) + "."
+    yield ""
+    if told.now.dataset.ordered:
+        yield "Each fold learnt from rows whose whole horizon lay before the first row it was tested on:"
+    else:
+        yield "The order of the rows means nothing, so each fold was tested on entities it had not learnt from:"
+    yield ""
+    heads = ["fold", "learnt from cutoffs", "rows", "outcomes", "tested on cutoffs", "rows", "outcomes", "entities"]
+    yield from markdown_table([heads, *(_fold(fold) for fold in told.trained.folds)])
+
+
+def _fold(fold: dict[str, Any]) -> list[str]:
+    learnt, tested = fold["train"], fold["test"]
+    parts = [[f"{s['from'][:10]} to {s['to'][:10]}", f"{s['rows']:,}", f"{s['outcomes']:,}"] for s in (learnt, tested)]
+    return [str(fold["fold"]), *parts[0], *parts[1], f"{tested['entities']:,}"]
+
+
+def _figures(told: Told) -> Iterator[str]:
+    found = told.found
+    later = ", later than all it learnt from" if told.now.dataset.ordered else ""
+    yield f"All figures are of rows that the model had not seen{later}, with 90 % intervals by entity."
+    yield ""
+    yield _capacity(told)
+    yield ""
+    yield from markdown_table(figure_table(learner_columns(found.metrics, found.baselines)))
+    folds = {told.days[number]: part for number, part in found.folds.items()}
+    tables = {"new to its fold": found.unseen, "fold": folds, **found.segments, "stage": found.stages}
+    for what, parts in tables.items():
+        if parts:
+            yield ""
+            yield from markdown_table(part_table(what, parts))
+    yield ""
+    yield from markdown_table(reliability_table(found.reliability))
+
+
+def _capacity(told: Told) -> str:
+    capacity = told.found.tested.capacity
+    of = f"the {capacity} best leads of each batch" if capacity else "the best tenth of each batch"
+    precision, lift = (told.found.metrics[f"{name}_at_capacity"] for name in ("precision", "lift"))
+    return f"Of {of}, a share of {figure_text(precision)} has the outcome: {figure_text(lift)} times that of all."
+
+
+def _gate(verdict: Verdict) -> Iterator[str]:
+    yield "It passed every test:" if verdict.passed else "It was refused and cannot be promoted:"
+    yield ""
+    for test in verdict.tests:
+        yield f"- {'passed' if test.passed else '**failed**'}: {test.sentence}"
+
+
+def _importance(told: Told) -> Iterator[str]:
+    rows = [[words, f"`{name}`", f"{value:.3f}"] for name, words, value in told.importance[:TOP]]
+    yield from markdown_table([["what", "feature", "mean absolute log-odds"], *rows])
+
+
+def _suspects(told: Told) -> Iterator[str]:
+    for suspect in told.suspects:
+        yield f"- `{suspect['column']}`: {suspect['evidence']}"
+
+
+def _next(told: Told) -> Iterator[str]:
+    target = told.trained.scorer.target
+    if told.verdict.passed:
+        yield "The version was made the champion. To go back to the one before, or to it again:"
+    else:
+        yield "The champion, if there is one, stays. To see what changes with more data or another config:"
+    yield ""
+    yield "```"
+    if told.verdict.passed:
+        yield f"leadscore rollback CONFIG --target {target}"
+        yield f"leadscore promote  CONFIG --target {target} --version N"
+    yield f"leadscore backtest CONFIG --target {target}"
+    yield "```"
