@@ -10,7 +10,7 @@ import pytest
 
 from configs.errors import DataError
 from models import learners, logistic
-from models.learners import LEARNERS, BaseRate, LightGbm, Logistic
+from models.learners import LEARNERS, BaseRate, Blend, LightGbm, Logistic, shares
 
 CATEGORICAL = [3]
 
@@ -121,7 +121,7 @@ def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path
         assert first.read_bytes() == again.read_bytes()
 
 
-@pytest.mark.parametrize("learner", [LightGbm, Logistic])
+@pytest.mark.parametrize("learner", [LightGbm, Logistic, Blend])
 def test_it_learns_what_is_there(learner):
     x, y = sample(4000)
     later, truth = sample(4000, seed=9)
@@ -131,7 +131,7 @@ def test_it_learns_what_is_there(learner):
     assert abs(1 / (1 + np.exp(-margin)) - truth).mean() < abs(truth.mean() - truth).mean()
 
 
-@pytest.mark.parametrize("learner", [LightGbm, Logistic])
+@pytest.mark.parametrize("learner", [LightGbm, Logistic, Blend])
 def test_a_handful_of_rows_is_enough_to_answer(learner):
     x, _ = sample(6)
     model = learner.fit(x, np.array([0, 1, 0, 1, 0, 0]), CATEGORICAL, seed=1)
@@ -180,7 +180,7 @@ def design_of(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     return (codes[:, None] == np.arange(6)).astype(np.float32), y, np.zeros(0, dtype=np.int64)
 
 
-@pytest.mark.parametrize("learner", [LightGbm, Logistic])
+@pytest.mark.parametrize("learner", [LightGbm, Logistic, Blend])
 def test_rows_of_no_weight_teach_nothing(learner):
     """Half of the rows tell the opposite of the other half; only those that weigh are believed."""
     x, y = sample(4000)
@@ -196,6 +196,52 @@ def test_parameters_take_the_place_of_those_lightgbm_would_be_given():
     model = LightGbm.fit(x, y, CATEGORICAL, seed=1, parameters={"num_iterations": 3, "num_leaves": 2})
     assert model._booster.num_trees() == 3
     assert {tree["num_leaves"] for tree in model._booster.dump_model()["tree_info"]} == {2}
+
+
+def test_a_blend_is_the_weighted_mean_of_all_its_parts():
+    x, y = sample(800)
+    newer = 2.0 * (np.arange(800) >= 400)
+    trees, line, recent = (
+        LightGbm.fit(x, y, CATEGORICAL, seed=1),
+        Logistic.fit(x, y, CATEGORICAL, seed=1),
+        Logistic.fit(x, y, CATEGORICAL, seed=1, weight=newer),
+    )
+    later, _ = sample(200, seed=8)
+    for parts in [(0.5, 0.2, 0.3), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)]:
+        blend = Blend.of(trees, [line, recent], parts)
+        models = trees, line, recent
+        margin = sum(share * model.margin(later) for share, model in zip(parts, models, strict=True))
+        added = sum(share * model.contributions(later) for share, model in zip(parts, models, strict=True))
+        np.testing.assert_allclose(blend.margin(later), margin, atol=1e-9)
+        np.testing.assert_allclose(blend.contributions(later), added, atol=1e-9)
+
+
+def log_losses(margins: np.ndarray, y: np.ndarray) -> np.ndarray:
+    chance = 1 / (1 + np.exp(-margins))
+    return -np.where(y == 1, np.log(chance), np.log(1 - chance))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shares_are_the_best_of_a_fine_grid(seed):
+    random = np.random.default_rng(seed)
+    truth = random.normal(size=400) * 2
+    y = (random.random(400) < 1 / (1 + np.exp(-truth))).astype(np.int64)
+    margins = [truth + noise * random.normal(size=400) for noise in random.uniform(0.3, 3, size=3)]
+    found = shares(margins, y)
+    assert sum(found) == pytest.approx(1) and min(found) >= 0
+    steps = np.arange(0, 1.01, 0.05)
+    grid = [(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-9]
+    best = min(log_losses(np.column_stack(margins) @ np.array(each), y).mean() for each in grid)
+    assert log_losses(np.column_stack(margins) @ np.array(found), y).mean() <= best + 1e-7
+
+
+def test_a_model_that_is_wrong_gets_no_share():
+    """The other is too careful: one that was too sure would be tempered by a little of anything."""
+    random = np.random.default_rng(3)
+    truth = random.normal(size=2000) * 2
+    y = (random.random(2000) < 1 / (1 + np.exp(-truth))).astype(np.int64)
+    assert shares([0.8 * truth, -truth], y) == pytest.approx((1, 0), abs=1e-6)
+    assert shares([truth], y) == (1.0,)
 
 
 def test_base_rate_is_the_share_of_outcomes():
