@@ -88,14 +88,14 @@ def plot_importance(
 ) -> Path:
     """Write ``importance.png``: the ``most`` important features, the greatest on top; ties by name."""
     ranked = sorted(zip(names, values, strict=True), key=lambda pair: (-pair[1], pair[0]))[:most]
-    canvas = _canvas(7, 1.4 + 0.26 * max(1, len(ranked)))
+    canvas = _canvas(8, 1.6 + 0.26 * max(1, len(ranked)))
     axes = canvas.subplots()
     places = list(range(len(ranked)))[::-1]
     axes.barh(places, [value for _, value in ranked], color=MODEL, height=0.7)
     axes.set_yticks(places, labels=[_short(name) for name, _ in ranked], parse_math=False)
-    axes.set(xlabel=unit, ylim=(-0.6, max(1, len(ranked)) - 0.4))
-    more = f" ({len(ranked)} of {len(names)} features)" if len(names) > len(ranked) else ""
-    axes.set_title((title or "What the model looks at") + more, parse_math=False)
+    more = f"\nthe first {len(ranked)} of {len(names)} features" if len(names) > len(ranked) else ""
+    axes.set(xlabel=unit + more, ylim=(-0.6, max(1, len(ranked)) - 0.4))
+    canvas.suptitle(title or "What the model looks at", parse_math=False)
     axes.tick_params(axis="y", length=0)
     return _write(canvas, directory / "importance.png", grid="x")
 
@@ -174,5 +174,5 @@ def _write(canvas: Canvas, path: Path, grid: Literal["both", "x"] = "both") -> P
     return path
 
 
-def _short(name: str, most: int = 45) -> str:
+def _short(name: str, most: int = 60) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"

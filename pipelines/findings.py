@@ -64,7 +64,7 @@ def findings(now: Snapshot, name: str, rows: TrainingRows, trained: Trained) -> 
     challenger = _predicted(table, "probability", tested)
     parts = breakdown(challenger, dict(_masks(tested, table, now.project.features.stages)))
     return Findings(
-        metrics=baselines[trained.scorer.learner],  # the challenger's rows are those of the learner it chose
+        metrics=baselines.get(trained.scorer.learner) or evaluate_parts(challenger, {"all": everything})["all"],
         baselines=baselines,
         unseen=_of(parts, "unseen"),
         folds=_of(parts, "fold"),

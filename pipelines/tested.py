@@ -52,7 +52,7 @@ def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Ta
     """
     target, dataset = now.project.target(name), now.dataset
     lead, cutoff = entity_codes(out_of_time["entity_id"], dataset.leads), instants(out_of_time["cutoff"])
-    batch, capacity = _batches(cutoff, target, now.project.capacity)
+    batch, capacity = _batches(out_of_time, target, now.project.capacity, dataset.timed)
     return Tested(
         lead,
         batch,
@@ -82,13 +82,16 @@ def check_segments(now: Snapshot) -> None:
         )
 
 
-def _batches(cutoff: np.ndarray, target: Target, capacity: int | None) -> tuple[np.ndarray, int | None]:
+def _batches(out_of_time: pa.Table, target: Target, capacity: int | None, timed: bool) -> tuple[np.ndarray, int | None]:
     """Return which batch of work each row belongs to, and how many leads of a batch can be worked.
 
     ``capacity`` is a week's: it is held against the rows of one cutoff of a grid, in proportion to the grid's step,
-    and against the rows of one week where each entity has its own cutoff.
+    and against the rows of one week where each entity has its own cutoff. Without times there are no weeks: each fold
+    is one batch.
     """
-    step = target.cutoffs.every if target.cutoffs else None
+    if not timed:
+        return out_of_time["fold"].to_numpy(), capacity
+    cutoff, step = instants(out_of_time["cutoff"]), target.cutoffs.every if target.cutoffs else None
     if step is None:
         return cutoff // (WEEK // timedelta(microseconds=1)), capacity
     return cutoff, max(1, round(capacity * (step / WEEK))) if capacity else None

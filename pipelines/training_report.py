@@ -131,8 +131,10 @@ def _figures(told: Told) -> Iterator[str]:
 
 def _capacity(told: Told) -> str:
     capacity = told.found.tested.capacity
-    of = f"the {capacity} best leads of each batch" if capacity else "the best tenth of each batch"
     precision, lift = (told.found.metrics[f"{name}_at_capacity"] for name in ("precision", "lift"))
+    if lift.n == told.trained.out_of_time.num_rows:
+        return f"The capacity, {capacity} leads of each batch, is enough to work all of them: there is no lift to gain."
+    of = f"the {capacity} best leads of each batch" if capacity else "the best tenth of each batch"
     return f"Of {of}, a share of {figure_text(precision)} has the outcome: {figure_text(lift)} times that of all."
 
 
