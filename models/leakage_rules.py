@@ -32,8 +32,8 @@ DECIDES = 0.6
 """Strength of a column alone from which hardly anything is left to learn: an AUC of about 0.95."""
 
 STANDS_OUT, STANDS_OUT_TIMES, STANDS_OUT_SHARE, TRIED, COMPARED = 0.1, 4.0, 0.2, 6, 30
-"""What only one column tells: at least this strength, so many times that of any other column, and this share of what
-all together tell. The strongest TRIED are left out one by one, beside the COMPARED strongest features of history."""
+"""What only one column tells: at least this strength, so many times that of any other column, this share of what all
+together tell. The strongest TRIED are left out one by one, beside the COMPARED strongest features of history."""
 
 SAME_WORDS = 0.95
 """Correlation of what two columns say of the outcome from which they say the same, and are left out together."""
@@ -112,33 +112,36 @@ def decides(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
 
 
 def stands_out(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """A column that tells what no other does, and far more of it than any other.
+    """A column that tells what no other does, far more of it than any other, and more than all of history does.
 
     What it alone tells is what is lost when it is left out (with those that say the same). The place in time is among
     the others, so that a column that only stands for a season or a market does not stand out. Repeated without the one
     found, since a leak hides the next.
     """
-    order = [Column("", pa.array([]), sample.order)] if sample.order is not None else []
-    others, left = [*sample.history, *order], sample.strong(0.0)[:COMPARED]
+    order = [Column("", pa.array(sample.order), sample.order)] if sample.order is not None else []
+    left = sample.strong(0.0)[:COMPARED]
     while left and sample.single[left[0].name] >= STANDS_OUT:
-        whole = together([*left, *others], sample.label, sample.half)
-        lost = {c.name: whole - _without(sample, left, others, c) for c in left[:TRIED]}
+        whole = _together(sample, [*left, *sample.history, *order])
+        history = whole - _together(sample, [*left, *order]) if sample.history else 0.0
+        lost = {c.name: whole - _together(sample, _others(sample, left, c, order)) for c in left[:TRIED]}
         name = max(lost, key=lambda each: lost[each])
         same = _saying_the_same(sample, left, name)
         second = max((gain for each, gain in lost.items() if each not in same), default=0.0)
-        if lost[name] < max(STANDS_OUT, STANDS_OUT_TIMES * second, STANDS_OUT_SHARE * whole):
+        if lost[name] < max(STANDS_OUT, STANDS_OUT_TIMES * second, STANDS_OUT_SHARE * whole, history):
             return
-        for each in sorted(same):
-            words = f"without it the log loss rises by {lost[name]:.0%} of the base rate's, without any other column "
-            words += f"by {max(second, 0):.1%} at most; all together take {whole:.0%} off"
-            yield each, words if each == name else f"it says the same as {name}: {words}"
+        words = f"without it the log loss rises by {lost[name]:.0%} of the base rate's, without any other column by "
+        words += f"{max(second, 0):.1%} at most; all together take {whole:.0%} off"
+        yield from ((each, words if each == name else f"it says the same as {name}: {words}") for each in sorted(same))
         left = [column for column in left if column.name not in same]
 
 
-def _without(sample: Sample, left: list[Column], others: list[Column], column: Column) -> float:
+def _others(sample: Sample, left: list[Column], column: Column, order: list[Column]) -> list[Column]:
     same = _saying_the_same(sample, left, column.name)
-    kept = [each for each in left if each.name not in same] + others
-    return together(kept, sample.label, sample.half) if kept else 0.0
+    return [*(each for each in left if each.name not in same), *sample.history, *order]
+
+
+def _together(sample: Sample, columns: list[Column]) -> float:
+    return together(columns, sample.label, sample.half) if columns else 0.0
 
 
 def _saying_the_same(sample: Sample, left: list[Column], name: str) -> set[str]:
@@ -214,7 +217,7 @@ def written_over(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
             continue
         both = one.filled & other.filled
         same = pc.fill_null(pc.equal(one.raw, other.raw), False).to_numpy(zero_copy_only=False)
-        if same.sum() < AGREE * both.sum() or _kappa(one, other, both, same) < AGREE:
+        if same.sum() <= AGREE * both.sum() or _kappa(one, other, both, same) < AGREE:
             continue
         power = sample.alone(np.where(both, 1 + same, 0))
         if power >= DIFFER:

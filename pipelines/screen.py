@@ -145,7 +145,8 @@ def audit(project: Project, target: str, found: list[Finding]) -> RenderableType
     table = _table("column", "evidence", "state")
     for finding in found:
         table.add_row(escape(finding.suspect.column), escape(finding.suspect.evidence), finding.state)
-    return Group(f"\n{project.project} · {target}: {len(found)} columns seem to know the outcome", table)
+    number = f"{len(found)} column{'s' * (len(found) > 1)} {'seem' if len(found) > 1 else 'seems'} to know the outcome"
+    return Group(f"\n{project.project} · {target}: {number}", table)
 
 
 def examination(found: Examination) -> list[RenderableType]:
