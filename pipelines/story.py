@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from features.catalog import Catalog
 from models.breakdown import Part
 from models.evaluation import Figure, gain
 from models.gate import GATE, PASSED, REFUSED, Verdict
+from models.leakage import Suspect
 from models.plots import plot_distribution, plot_gain, plot_importance, plot_origins, plot_reliability
 from models.registry import Story
 from models.training import Trained
@@ -49,11 +50,11 @@ def story(
     trained: Trained,
     found: Findings,
     verdict: Verdict,
-    suspects: Sequence[Mapping[str, Any]] = (),
+    suspects: Sequence[Suspect] = (),
 ) -> Story:
     """Write the scorer and the plots into ``folder`` and return them with all that belongs to the training.
 
-    ``suspects`` are the columns that the leakage audit names, each with the keys “column” and “evidence”.
+    ``suspects`` are the columns that the leakage audit names among those offered.
     """
     scorer, project = trained.scorer, now.project
     scorer.save(folder / "scorer")
@@ -161,7 +162,10 @@ def _tables(told: Told) -> dict[str, list[list[Any]]]:
         "gate": [["test", "passed", *PART, "bound_low", "bound_high", "sentence"], *_gate_rows(told.verdict)],
     }
     if told.suspects:
-        tables["leakage"] = [["column", "evidence"], *([s["column"], s["evidence"]] for s in told.suspects)]
+        tables["leakage"] = [
+            ["column", "allowed", "evidence"],
+            *([s.column, s.allowed, s.evidence] for s in told.suspects),
+        ]
     return {name: [list(row) for row in rows] for name, rows in tables.items()}
 
 

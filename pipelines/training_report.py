@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from configs.durations import duration_label
 from configs.schema import ColumnOutcome, Target
 from features.catalog import Catalog
 from models.gate import Verdict
+from models.leakage import Suspect
 from models.training import Trained
 from pipelines.findings import Findings
 from pipelines.rows import Snapshot
@@ -42,7 +43,7 @@ class Told:
     verdict: Verdict
     rows: dict[str, int]
     importance: list[tuple[str, str, float]]
-    suspects: tuple[Mapping[str, Any], ...] = ()
+    suspects: tuple[Suspect, ...] = ()
 
     @property
     def days(self) -> dict[str, str]:
@@ -152,7 +153,8 @@ def _importance(told: Told) -> Iterator[str]:
 
 def _suspects(told: Told) -> Iterator[str]:
     for suspect in told.suspects:
-        yield f"- `{suspect['column']}`: {suspect['evidence']}"
+        state = "allowed by the config" if suspect.allowed else "left out"
+        yield f"- `{suspect.column}` ({state}): {suspect.evidence}"
 
 
 def _next(told: Told) -> Iterator[str]:

@@ -8,13 +8,14 @@ import pytest
 from configs.schema import load
 from models import learners
 from models.gate import judge
+from models.leakage import Suspect
 from pipelines.findings import findings
 from pipelines.rows import snapshot, training_rows
 from pipelines.story import story
 from pipelines.train import challenge
 from tests.pipelines import tiny
 
-SUSPECTS = [{"column": "rating", "evidence": "filled only after the outcome: 40 of 40 rows"}]
+SUSPECTS = [Suspect("buy", "rating", "filled only after the outcome: 40 of 40 rows")]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_tables_hold_what_the_report_shows(told):
     assert [row["sentence"] for row in table(kept, "gate")] == [test.sentence for test in verdict.tests]
     weights = [float(row["mean_absolute_log_odds"]) for row in table(kept, "importance")]
     assert weights == sorted(weights, reverse=True) and len(weights) == len(trained.scorer.encoding.names)
-    assert table(kept, "leakage") == SUSPECTS
+    assert table(kept, "leakage") == [{"column": "rating", "allowed": "False", "evidence": SUSPECTS[0].evidence}]
     assert [float(row["share_of_outcomes"]) for row in table(kept, "gain")][-1] == 1
 
 
