@@ -64,9 +64,9 @@ def backtest(project: Project, result: Backtest) -> RenderableType:
     tables = [
         figure_table(learner_columns(found.metrics, found.baselines)),
         part_table("new to its fold", found.unseen),
+        part_table("fold", _windows(result, project.timed)),
+        *(part_table(column, parts) for column, parts in found.segments.items()),
     ]
-    tables += [part_table("fold (first day tested)" if project.timed else "fold", _windows(result, project.timed))]
-    tables += [part_table(column, parts) for column, parts in found.segments.items()]
     tables += [part_table("stage", found.stages)] if found.stages else []
     tables += [reliability_table(found.reliability)]
     head = f"\n{project.project} · {result.target}: {rows_text(result.rows)}\nlearner {result.learner}"
