@@ -107,21 +107,23 @@ def evaluate_parts(
     hands = _Hands.of(rows, label, probability)
     pieces = {name: _Piece.of(label, probability, rows.stratum, np.flatnonzero(mask)) for name, mask in parts.items()}
 
-    def figures(weight: np.ndarray) -> dict[Part, dict[str, float]]:
+    def drawn(weight: np.ndarray) -> dict[Part, dict[str, float]]:
         taken = hands.taken(weight)
         return {
-            name: {**piece.figures(weight), **hands.figures(taken, piece.rows, weight)}
+            name: {**piece.replicate(weight), **hands.figures(taken, piece.rows, weight)}
             for name, piece in pieces.items()
         }
 
-    values = figures(np.ones(len(label)))
+    ones = np.ones(len(label))
+    taken = hands.taken(ones)
+    values = {name: {**piece.figures(ones), **hands.figures(taken, piece.rows, ones)} for name, piece in pieces.items()}
     counts = {name: hands.counts(piece.rows) for name, piece in pieces.items()}
-    drawn = [figures(weight) for weight in entity_weights(rows.entity_id, seed, replicates)]
+    replicated = [drawn(weight) for weight in entity_weights(rows.entity_id, seed, replicates)]
     return {
         name: {
             key: interval(
                 value,
-                np.array([replicate[name][key] for replicate in drawn]),
+                np.array([replicate[name][key] for replicate in replicated]),
                 counts[name].get(key, len(piece.rows)),
                 biased=key == "calibration_error",
             )
@@ -226,20 +228,36 @@ def skill(label: Any, probability: Any, base: Any, oracle: Any) -> float:
 
 @dataclass(frozen=True)
 class _Piece:
-    """The rows of a part (their index), by level, and its recalibration, from which the replicates' are near."""
+    """The rows of a part (their index), by level, and its recalibration, from which the replicates' are near.
+
+    Replicates are drawn of the coarse levels, and shifted by what these differ from the levels in the whole sample.
+    """
 
     rows: np.ndarray
     levels: Levels
+    coarse: Levels
     start: np.ndarray
+    shift: dict[str, float]
 
     @classmethod
     def of(cls, label: np.ndarray, probability: np.ndarray, stratum: Any, rows: np.ndarray) -> Self:
         key = None if stratum is None else np.asarray(stratum)[rows]
         levels = Levels.of(label[rows], probability[rows], key)
-        return cls(rows, levels, levels.recalibration(*levels.weights(np.ones(len(rows)))))
+        coarse, ones = levels.coarse(), np.ones(len(rows))
+        start = levels.recalibration(*levels.weights(ones))
+        if coarse is levels:
+            return cls(rows, levels, levels, start, {})
+        exact, rough = (each.figures(ones, start) for each in (levels, coarse))
+        return cls(rows, levels, coarse, start, {name: exact[name] - rough[name] for name in exact})
 
     def figures(self, weight: np.ndarray) -> dict[str, float]:
+        """Return the figures of the whole sample."""
         return self.levels.figures(weight[self.rows], self.start)
+
+    def replicate(self, weight: np.ndarray) -> dict[str, float]:
+        """Return the figures of one drawing."""
+        figures = self.coarse.figures(weight[self.rows], self.start)
+        return {name: value + self.shift.get(name, 0.0) for name, value in figures.items()}
 
 
 @dataclass(frozen=True)

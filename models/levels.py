@@ -9,7 +9,7 @@ order of the rows changes no bit of the result.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +20,8 @@ from models.grouped import before, dot, ends, onwards, ratio, split
 EPSILON = 1e-9
 """Log loss and logits read probabilities as within [EPSILON, 1 - EPSILON]: a failed certainty costs 20.7."""
 BINS = 10
+MOST_LEVELS = 4096
+"""Levels that a replicate is made of at most: beyond, the interval's ends move by less than they are random."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,28 @@ class Levels:
         of_level, at_level = np.divmod(pairs, max(1, len(distinct)))
         bins = equal_count_bins(at, len(distinct))
         return cls(distinct[at_level], level, label, bins[at_level], *ends(of_level))
+
+    def coarse(self, most: int = MOST_LEVELS) -> Self:
+        """Return about ``most`` levels of equally many rows instead of more, each at its mean probability.
+
+        For the replicates of large samples: neighbours whose probabilities differ in the fourth digit become a tie.
+        """
+        if len(self.probability) <= most:
+            return self
+        count = np.bincount(self.level, minlength=len(self.probability))
+        group = ((np.cumsum(count) - count / 2) * most // len(self.level)).astype(int)
+        begins = np.ones(len(group), bool)
+        begins[1:] = (np.diff(group) != 0) | (np.diff(self.first) != 0) | (np.diff(self.bin) != 0)
+        merged = np.cumsum(begins) - 1
+        mean = np.bincount(merged, count * self.probability) / np.bincount(merged, count)
+        return replace(
+            self,
+            probability=mean,
+            level=merged[self.level],
+            bin=self.bin[begins],
+            first=merged[self.first[begins]],
+            last=merged[self.last[begins]],
+        )
 
     def figures(self, weight: np.ndarray, start: np.ndarray) -> dict[str, float]:
         """Return the figures where rows count ``weight`` times; ``start`` is a nearby solution of ``recalibration``."""

@@ -225,6 +225,39 @@ def test_the_order_of_rows_changes_no_bit(seed, rows, ties):
     assert {k: str(v.to_json()) for k, v in straight.items()} == {k: str(v.to_json()) for k, v in mixed.items()}
 
 
+def test_large_samples_draw_coarse_levels_with_nearly_the_same_interval(monkeypatch):
+    label, probability, entity = sample(12_000)
+    stratum = np.arange(12_000) % 3
+    drawn = {"stratum": stratum, "replicates": 40}
+    coarse = evaluate(label, probability, entity, **drawn)
+    monkeypatch.setattr(Levels, "coarse", lambda self: self)
+    exact = evaluate(label, probability, entity, **drawn)
+    for name, figure in exact.items():
+        assert coarse[name].value == figure.value
+        width = figure.high - figure.low
+        assert [coarse[name].low, coarse[name].high] == pytest.approx([figure.low, figure.high], abs=0.01 * width)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 300), st.integers(1, 40))
+@settings(max_examples=30, deadline=None)
+def test_coarse_levels_are_runs_of_neighbours_of_one_stratum_and_bin(seed, rows, most):
+    label, probability, _ = sample(rows, seed)
+    stratum = np.random.default_rng(seed).integers(3, size=rows)
+    levels = Levels.of(label.astype(float), probability, stratum)
+    coarse = levels.coarse(most)
+    assert len(coarse.probability) <= max(len(levels.probability) if len(levels.probability) <= most else 0, most + 32)
+    for group in range(len(coarse.probability)):
+        own = np.flatnonzero(coarse.level == group)
+        assert len(set(stratum[own])) == len({levels.bin[at] for at in levels.level[own]}) == 1
+        assert coarse.probability[group] == pytest.approx(probability[own].mean())
+        others = probability[(stratum == stratum[own[0]]) & (coarse.level != group)]
+        assert not ((others > probability[own].min()) & (others < probability[own].max())).any()
+    first, last = coarse.first[coarse.level], coarse.last[coarse.level]
+    for one in set(stratum):
+        groups = coarse.level[stratum == one]
+        assert set(first[stratum == one]) == {groups.min()} and set(last[stratum == one]) == {groups.max()}
+
+
 def test_intervals_widen_when_rows_of_an_entity_agree():
     label, probability, _ = sample(150)
     once = evaluate(label, probability, np.arange(150), replicates=60)["log_loss"]
