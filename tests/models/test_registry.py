@@ -96,6 +96,15 @@ def test_a_training_becomes_a_run_and_a_challenger(registry, story):
     assert [v.aliases for v in registry.versions("close")] == [("challenger",), ()]
 
 
+def test_the_report_is_the_runs_description_as_far_as_it_fits_and_not_the_versions(registry, story):
+    report = "# what was trained\n" + "word " * 3_000
+    version = registry.log("close", replace(story, texts={"report.md": report, "tables/parts.csv": "by,part\n"}))
+    assert runs(registry)[0].data.tags["mlflow.note.content"] == report[:8_000]
+    assert "mlflow.note.content" not in version.tags
+    found = {path.name: path.read_text() for path in files(registry) if path.suffix in (".md", ".csv")}
+    assert found == {"report.md": report, "parts.csv": "by,part\n"}
+
+
 def test_the_scorer_is_read_where_it_lies(registry, story):
     directory = registry.directory(registry.log("close", story))
     assert registry.root in directory.parents
