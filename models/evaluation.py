@@ -106,31 +106,18 @@ def evaluate_parts(
     label, probability = _checked(rows.label, rows.probability)
     hands = _Hands.of(rows, label, probability)
     pieces = {name: _Piece.of(label, probability, rows.stratum, np.flatnonzero(mask)) for name, mask in parts.items()}
-
-    def drawn(weight: np.ndarray) -> dict[Part, dict[str, float]]:
-        taken = hands.taken(weight)
-        return {
-            name: {**piece.replicate(weight), **hands.figures(taken, piece.rows, weight)}
-            for name, piece in pieces.items()
-        }
-
     ones = np.ones(len(label))
     taken = hands.taken(ones)
-    values = {name: {**piece.figures(ones), **hands.figures(taken, piece.rows, ones)} for name, piece in pieces.items()}
+    values = {n: {**piece.figures(ones), **hands.figures(taken, piece.rows, ones)} for n, piece in pieces.items()}
     counts = {name: hands.counts(piece.rows) for name, piece in pieces.items()}
-    replicated = [drawn(weight) for weight in entity_weights(rows.entity_id, seed, replicates)]
-    return {
-        name: {
-            key: interval(
-                value,
-                np.array([replicate[name][key] for replicate in replicated]),
-                counts[name].get(key, len(piece.rows)),
-                biased=key == "calibration_error",
-            )
-            for key, value in values[name].items()
-        }
-        for name, piece in pieces.items()
-    }
+    drawn = [_drawn(pieces, hands, weight) for weight in entity_weights(rows.entity_id, seed, replicates)]
+
+    def figure(name: Part, key: str) -> Figure:
+        replicated = np.array([replicate[name][key] for replicate in drawn])
+        n = counts[name].get(key, len(pieces[name].rows))
+        return interval(values[name][key], replicated, n, biased=key == "calibration_error")
+
+    return {name: {key: figure(name, key) for key in found} for name, found in values.items()}
 
 
 def reliability(
@@ -295,6 +282,12 @@ class _Hands:
         taken = self.probable.taken(np.ones(len(self.label)))
         worked = round(self.probable.held(taken, rows, self.label[rows], np.ones(len(rows))).taken)
         return {"precision_at_capacity": worked, "lift_at_capacity": worked, VALUE: int(self.priced[rows].sum())}
+
+
+def _drawn(pieces: Mapping[Part, _Piece], hands: _Hands, weight: np.ndarray) -> dict[Part, dict[str, float]]:
+    """Return each part's figures in one drawing, in which the rows count ``weight`` times."""
+    taken = hands.taken(weight)
+    return {name: piece.replicate(weight) | hands.figures(taken, piece.rows, weight) for name, piece in pieces.items()}
 
 
 def _checked(label: Any, probability: Any) -> tuple[np.ndarray, np.ndarray]:
