@@ -86,8 +86,8 @@ def test_a_strong_column_among_strong_ones_does_not_stand_out():
 
 def test_history_is_the_measure_of_what_an_honest_column_tells():
     company = Company()
-    company.columns["length of the call"] = company.flipped(0.2) + company.random.normal(0, 0.3, N)
-    company.columns["visits last week"] = company.flipped(0.1) + company.random.normal(0, 0.3, N)
+    company.columns["length of the call"] = company.flipped(0.13) + company.random.normal(0, 0.3, N)
+    company.columns["visits last week"] = company.flipped(0.08) + company.random.normal(0, 0.3, N)
     attributes = {name: name for name in company.columns if name != "visits last week"}
     assert company.found(today=attributes) == ["length of the call"]
     assert company.found(today=attributes, dated={"visits last week": "visit"}) == []

@@ -146,3 +146,6 @@ def test_of_a_real_set_what_was_written_later_is_named_and_nothing_else(name, tm
     (findings,) = audit(project, None, list(project.targets), lambda line: None)
     assert {finding.suspect.column for finding in findings} == WRITTEN_LATER[name]
     assert {finding.state for finding in findings} <= {LEFT_OUT}
+    now = snapshot(project, None)
+    for target in project.targets:
+        assert without_suspects(now, target, training_rows(now, target))[1] == []
