@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError
 from features.jit import kernel
-from features.reading import query
 from features.search import ends
 from features.spine import entity_codes, instants
+from features.sql import query
 from features.values import attribute as typed
 
 Kind = Literal["number", "category"]

@@ -104,7 +104,7 @@ def stream_features(
     """Yield the rows of ``build_features`` shard by shard, for more rows than fit into memory; one table at least.
 
     They come in the order of account, entity and cutoff, whatever the shards. ``dataset.events`` may be the Parquet
-    file of an EVENTS table, in that order or by time; ``scratch`` is a directory for files of up to 30 bytes an event,
+    file of an EVENTS table; ``scratch`` is a directory for files of up to 30 bytes an event,
     for a log larger than memory. Raises as ``build_features``.
     """
     work = _work(dataset, spine, catalog, shards, workers, scratch)

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from features.storage import Shelf
 
 INSTANT = pa.timestamp("us", tz="UTC")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,7 +52,7 @@ EVENTS = pa.schema(
         _column("value", pa.float64(), "an amount carried by the event, in the source's unit", nullable=True),
     ]
 )
-"""One row an event, ordered by all columns from left to right, no two rows equal."""
+"""One row an event, in no order that anyone may rely on, no two rows equal."""
 
 VALUES = pa.schema(
     [
@@ -152,7 +155,8 @@ class Dataset:
     """A company's normalised tables: ``leads`` as LEADS plus attributes, ``events`` as EVENTS, ``values`` as VALUES.
 
     ``timed`` is false where the source has no times: then ``created_at`` only carries the order of the rows, in
-    seconds from 1970, and nothing may be read into it. ``ordered`` is false where even the order means nothing.
+    seconds from 1970, and nothing may be read into it. ``ordered`` is false where even the order means nothing. Events
+    beyond memory lie in the folder ``scratch``, where there is one.
     """
 
     leads: pa.Table
@@ -162,13 +166,14 @@ class Dataset:
     timed: bool = True
     ordered: bool = True
     values: pa.Table = field(default_factory=VALUES.empty_table)
+    scratch: Path | None = None
 
     def upto(self, as_of: datetime) -> Self:
         """Return what could be read before ``as_of``: the only cut in time. Counts and fingerprint stay the whole's."""
         if not self.timed:
             return self
         tables = {"leads": self.leads, "events": self.events, "values": self.values}
-        return replace(self, **{name: known_before(table, as_of) for name, table in tables.items()})
+        return replace(self, **{name: known_before(table, as_of, self.scratch) for name, table in tables.items()})
 
     @property
     def attributes(self) -> list[str]:
@@ -184,9 +189,13 @@ class Dataset:
         return max(ends, default=None)
 
 
-def known_before(table: pa.Table, instant: datetime) -> pa.Table:
-    """Keep the rows of a table with ``available_at < instant`` (time rule 2)."""
-    return table.filter(pc.less(table["available_at"], pa.scalar(instant, INSTANT)))
+def known_before(table: pa.Table, instant: datetime, scratch: Path | None = None) -> pa.Table:
+    """Keep the rows of a table with ``available_at < instant`` (time rule 2), in ``scratch`` if they are too many."""
+    limit = pa.scalar(instant, INSTANT)
+    if not table.num_rows or pc.less(pc.max(table["available_at"]), limit).as_py():
+        return table
+    pieces = (pa.Table.from_batches([batch]) for batch in table.to_batches())
+    return Shelf.of(table.schema, (piece.filter(pc.less(piece["available_at"], limit)) for piece in pieces), scratch)
 
 
 def to_us(instant: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Rows of a query on SQLite or PostgreSQL, every value written as text by the database itself."""
+"""Rows of a query on SQLite or PostgreSQL: typed where the database is, else written as text by the database itself."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pyarrow as pa
 
 from configs.errors import ConfigError, DataError
+from features.storage import Shelf
 
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 
@@ -21,10 +22,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read_query(url: str, query: str, where: str) -> tuple[list[str], pa.Table]:
-    """Return the column names and a text table (columns ``c0`` …, one row a result row) of a query.
+def read_query(url: str, query: str, where: str, scratch: Path | None = None) -> tuple[list[str], pa.Table]:
+    """Return the column names and the table (columns ``c0`` …, one row a result row) of a query.
 
-    An instant of PostgreSQL is written in UTC with its offset. Raises ConfigError for a URL that is neither
+    Whole numbers, doubles and booleans of PostgreSQL keep their type; all else is text, an instant in UTC with its
+    offset. A result larger than memory lies in the folder ``scratch``. Raises ConfigError for a URL that is neither
     ``sqlite:///file`` nor ``postgresql://…``, DataError where the database cannot be reached or the query
     fails; no message holds the URL's password.
     """
@@ -36,16 +38,20 @@ def read_query(url: str, query: str, where: str) -> tuple[list[str], pa.Table]:
             if kind == POSTGRESQL:
                 cursor.execute("SET TIME ZONE 'UTC'")
             cursor.execute(f"SELECT * FROM {inner} LIMIT 0")  # noqa: S608 - the query is the user's own
-            names = cursor.fetch_arrow_table().schema.names
-            texts = ", ".join(f"{_text(quoted(name), kind)} AS c{i}" for i, name in enumerate(names))
-            cursor.execute(f"SELECT {texts} FROM {inner}")  # noqa: S608 - quoted names
-            table = cursor.fetch_arrow_table()
-            table.validate(full=True)
+            fields = list(cursor.fetch_arrow_table().schema)
+            columns = ", ".join(f"{_column(field, kind)} AS c{i}" for i, field in enumerate(fields))
+            cursor.execute(f"SELECT {columns} FROM {inner}")  # noqa: S608 - quoted names
+            with cursor.fetch_record_batch() as reader:
+                return [field.name for field in fields], Shelf.of(reader.schema, map(_valid, reader), scratch)
     except (errors, pa.ArrowInvalid, UnicodeDecodeError) as error:
         found = _without_secret(" ".join(str(error).split()), url)
         mend = "check the address, that the server runs, and the query"
         raise DataError(f"{kind} did not give the rows", where=where, found=found, mend=mend) from None
-    return names, table
+
+
+def _valid(batch: pa.RecordBatch) -> pa.Table:
+    batch.validate(full=True)
+    return pa.Table.from_batches([batch])
 
 
 def _driver(url: str) -> tuple[str, Callable[[], Any]]:
@@ -60,6 +66,12 @@ def _driver(url: str) -> tuple[str, Callable[[], Any]]:
         module = importlib.import_module("adbc_driver_postgresql.dbapi")
         return POSTGRESQL, lambda: module.connect(url)
     raise ConfigError("database not known", where="sources: database", mend="write sqlite:///file or postgresql://…")
+
+
+def _column(field: pa.Field, kind: str) -> str:
+    """SQL for a column: as it is, or as its text."""
+    typed = pa.types.is_integer(field.type) or pa.types.is_float64(field.type) or pa.types.is_boolean(field.type)
+    return quoted(field.name) if typed and kind == POSTGRESQL else _text(quoted(field.name), kind)
 
 
 def _text(column: str, kind: str) -> str:

@@ -20,11 +20,14 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from configs.errors import DataError
+from features.ids import holds_nul, text_bytes
+from features.jit import kernel
 
 BLOCK = 1 << 26
 """Bytes read at a time; also the longest field that may stay open before its quote counts as broken."""
 
 DELIMITERS = ",;\t|"
+QUOTE, RETURN, NEW_LINE = 34, 13, 10
 
 
 @dataclass(frozen=True)
@@ -53,19 +56,9 @@ class Grammar:
     delimiter: str
     width: int
 
-    @property
-    def record(self) -> str:
-        """The pattern of one whole record; RE2 repeats a part 1,000 times at most, so it is written in portions."""
-        d = re.escape(self.delimiter)
-        field = rf'(?:"[^"]*(?:""[^"]*)*"|[^"{d}\r\n][^{d}\r\n]*|)'
-        more = self.width - 1
-        portions = [1000] * (more // 1000) + [more % 1000] * (more % 1000 > 0)
-        return rf"\A{field}" + "".join(f"(?:{d}{field}){{{times}}}" for times in portions) + r"\r?\z"
-
     def fits(self, text: bytes) -> bool:
         """Return whether a text is one record of this file (used where lines had to be joined)."""
-        pattern = self.record.replace(r"\z", r"\Z").encode()
-        return b"\0" not in text and decodes(text) and re.match(pattern, text) is not None
+        return b"\0" not in text and decodes(text) and bool(_whole(pa.array([text], pa.binary()), self)[0])
 
 
 def line_blocks(path: Path) -> Iterator[Lines]:
@@ -90,7 +83,7 @@ def split_lines(data: bytes) -> pa.Array:
 
 def unreadable(lines: pa.Array) -> np.ndarray:
     """Return a mask of the lines that hold a NUL byte or are not UTF-8."""
-    bad = _array(pc.match_substring(lines, pattern=b"\0"))
+    bad = _array(pc.match_substring(lines, pattern=b"\0")) if holds_nul(lines) else np.zeros(len(lines), bool)
     try:
         lines.cast(pa.string())
     except pa.ArrowInvalid:
@@ -140,9 +133,9 @@ def _records(
     """Part lines into rows and broken records; the last figure says how many lines are dealt with."""
     alone = _whole(lines, grammar) & ~unreadable(lines)
     starts, keep, used, free = alone.copy(), alone.copy(), len(lines), 0
-    odd = np.flatnonzero(_array(pc.count_substring(lines, pattern=b'"')) % 2)
-    broken = list[Broken]()
-    for i in np.flatnonzero(~alone & ~blank(lines)).tolist():
+    broken, loose = list[Broken](), np.flatnonzero(~alone & ~blank(lines)).tolist()
+    odd = np.flatnonzero(_array(pc.count_substring(lines, pattern=b'"')) % 2) if loose else np.empty(0, np.int64)
+    for i in loose:
         if i < free:
             continue
         opened, end = _closing(odd, i)
@@ -168,16 +161,43 @@ def _closing(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
 
 
 def _whole(lines: pa.Array, grammar: Grammar) -> np.ndarray:
-    """Return a mask of the lines that are one record each. Only lines with quotes need the slower pattern."""
-    sign, returns = grammar.delimiter.encode(), _array(pc.count_substring(lines, pattern=b"\r"))
-    plain = _array(pc.count_substring(lines, pattern=sign)) == grammar.width - 1
-    plain &= (returns == 0) | ((returns == 1) & _array(pc.ends_with(lines, pattern=b"\r")))
-    plain &= ~blank(lines)
-    marked = _array(pc.match_substring(lines, pattern=b'"'))
-    if marked.any():
-        some = lines.filter(pa.array(marked))
-        plain[marked] = _array(pc.match_substring_regex(some, pattern=grammar.record))
-    return plain
+    """Return a mask of the lines that are one record each."""
+    found = np.zeros(len(lines), bool)
+    _fits(*text_bytes(lines), ord(grammar.delimiter), grammar.width, found)
+    return found & ~blank(lines)
+
+
+@kernel
+def _fits(texts: np.ndarray, ends: np.ndarray, delimiter: int, width: int, found: np.ndarray) -> None:
+    """Say of each line whether it has so many fields, and whether each that begins with a quote ends with one."""
+    for line in range(len(found)):
+        at, end, fields = np.int64(ends[line]), np.int64(ends[line + 1]), 0
+        if end > at and texts[end - 1] == RETURN:
+            end -= 1
+        while at >= 0 and fields <= width:
+            fields += 1
+            at = _field(texts, at, end, delimiter)
+            if at == end:
+                found[line] = fields == width
+                break
+            at += at >= 0
+
+
+@kernel
+def _field(texts: np.ndarray, at: np.int64, end: np.int64, delimiter: int) -> np.int64:
+    """Return where the field that begins here ends, at a delimiter or the line's end; -2 if it does not."""
+    if at < end and texts[at] == QUOTE:
+        at += 1
+        while at < end and (texts[at] != QUOTE or (at + 1 < end and texts[at + 1] == QUOTE)):
+            at += 1 + (texts[at] == QUOTE)
+        if at >= end or (at + 1 < end and texts[at + 1] != delimiter):
+            return np.int64(-2)
+        return np.int64(at + 1)
+    while at < end and texts[at] != delimiter:
+        if texts[at] == RETURN or texts[at] == NEW_LINE:
+            return np.int64(-2)
+        at += 1
+    return np.int64(at)
 
 
 def _parse(lines: pa.Array, grammar: Grammar) -> pa.Table:

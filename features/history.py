@@ -19,6 +19,7 @@ from features.ids import Ids
 from features.jit import kernel
 from features.offer import Offer
 from features.spine import instants
+from features.storage import nameless
 from features.windows import History
 
 EVENTS_PER_SHARD = 150_000
@@ -72,7 +73,7 @@ class Seats:
 
 @dataclass(frozen=True)
 class Log:
-    """All events that belong to a lead, shard by shard, and within a shard in the log's own order.
+    """All events that belong to a lead, shard by shard, and within a shard as they stand in the log.
 
     ``seats`` are the first seat of each shard and the end of the last, ``edges`` the same of its events in
     ``columns``, which are those of PACKED.
@@ -95,9 +96,9 @@ class Log:
     ) -> Self:
         """Cut a log into shards that weigh about the same; ``load`` is how many cells of features each seat asks for.
 
-        ``events`` are as EVENTS, in that order or by time. The log is read twice, first the ids and then the rest, so
-        that no event moves more than once before its shard is sorted. With ``scratch`` the arrays are files there, of
-        which no more is in memory than is being looked at.
+        ``events`` are as EVENTS, in any order; the least is left to sort where they are by entity or by time. The log
+        is read twice, first the ids and then the rest, so that no event moves more than once before its shard is
+        sorted. With ``scratch`` the arrays are files there, of which no more is in memory than is being looked at.
         """
         pieces = _pieces(events)
         run = Parallel(n_jobs=workers, prefer="threads")
@@ -112,7 +113,7 @@ class Log:
         sizes = sizes.reshape(-1, len(first))
         edges = np.append(0, np.cumsum(sizes.sum(axis=0)))
         starts = edges[:-1] + np.cumsum(sizes, axis=0) - sizes
-        columns = {name: _array(edges[-2], kind, scratch, name) for name, kind in PACKED.items()}
+        columns = {name: _array(edges[-2], kind, scratch) for name, kind in PACKED.items()}
         run(
             delayed(_pour)(piece, some, shard, start, offer, columns)
             for piece, some, start in zip(pieces, found, starts, strict=True)
@@ -123,12 +124,12 @@ class Log:
         """Return a shard's events in order, with seats counted from the shard's first as groups and members."""
         loose = self.loose(number)
         first, last = self.seats[number : number + 2]
-        ordered = loose.only(_in_time(grouped(loose.group, int(last - first)), loose.group, loose.time))
+        ordered = loose.only(_in_order(grouped(loose.group, int(last - first)), loose))
         _let_go(self.columns)
         return ordered
 
     def loose(self, number: int) -> History:
-        """Return the same events in the log's own order."""
+        """Return the same events as they stand in the log."""
         begin, end = self.edges[number : number + 2]
         group, *rest = (self.columns[name][begin:end] for name in PACKED)
         group = group - np.int32(self.seats[number])
@@ -223,10 +224,11 @@ def _shards(account: np.ndarray, weight: np.ndarray, wanted: int | None) -> np.n
     return np.unique(np.concatenate([[0], np.searchsorted(account, account[aims]), [len(account)]]))
 
 
-def _array(size: int, kind: type, scratch: Path | None, name: str) -> np.ndarray:
+def _array(size: int, kind: type, scratch: Path | None) -> np.ndarray:
     if scratch is None or not size:
         return np.empty(size, kind)
-    return np.memmap(scratch / f"{name}.bin", kind, "w+", shape=(int(size),))
+    with nameless(scratch) as file:
+        return np.memmap(file, kind, "w+", shape=(int(size),))
 
 
 def _let_go(columns: dict[str, np.ndarray]) -> None:
@@ -295,12 +297,24 @@ def _write(column: np.ndarray, place: np.ndarray, values: np.ndarray) -> None:
             column[place[event]] = values[event]
 
 
-def _in_time(order: np.ndarray, group: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Sort by time within each group where the log was in neither order that needs no sorting."""
-    ranked, at = group[order], time[order]
-    if np.all((np.diff(at) >= 0) | (np.diff(ranked) > 0)):
-        return order
-    return order[np.lexsort((at, ranked))]
+def _in_order(order: np.ndarray, events: History) -> np.ndarray:
+    """Sort by time within each group, and events of one instant by all else; ``order`` puts groups together.
+
+    So no feature can tell in which order the log was. In most logs there is little to sort.
+    """
+    group, time = events.group[order], events.time[order]
+    step, same = np.diff(time), np.diff(group) == 0
+    if (same & (step < 0)).any():
+        again = np.lexsort((time, group))
+        order, time = order[again], time[again]
+        step = np.diff(time)
+    same &= step == 0
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    run = np.cumsum(np.append(True, ~same))[tied]
+    some = order[tied]
+    keys = (events.value, events.channel, events.kind, events.available)
+    order[tied] = some[np.lexsort((*(key[some] for key in keys), run))]
+    return order
 
 
 def _account_codes(leads: pa.Table) -> np.ndarray:

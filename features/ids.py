@@ -33,7 +33,7 @@ class Ids:
     def of(cls, column: pa.ChunkedArray | pa.Array) -> Self:
         """Build the table of a column of different texts."""
         # Copied, since numpy asks for large pages: looking ids up touches all of it at random.
-        texts, ends = (part.copy() for part in _bytes(column))
+        texts, ends = (part.copy() for part in text_bytes(column))
         slots = np.full(1 << max(int(4 * len(ends) - 1).bit_length(), 4), -1, np.int64)
         _fill(texts, ends, slots)
         return cls(texts, ends, slots)
@@ -48,21 +48,27 @@ class Ids:
             known = np.append(self._find(chunk.dictionary), np.int32(-1))
             return known[pc.fill_null(chunk.indices, len(known) - 1).to_numpy(zero_copy_only=False)]
         found = np.empty(len(chunk), np.int32)
-        _find(*_bytes(chunk), self.texts, self.ends, self.slots, found)
+        _find(*text_bytes(chunk), self.texts, self.ends, self.slots, found)
         if chunk.null_count:
             found[chunk.is_null().to_numpy(zero_copy_only=False)] = -1
         return found
 
 
-def _bytes(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def text_bytes(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Return the bytes of all texts and where each begins, one element more than there are texts."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    array = pc.cast(array, pa.string())
+    array = array if pa.types.is_binary(array.type) else pc.cast(array, pa.string())
     _, offsets, data = array.buffers()
     if not len(array):
         return np.empty(0, np.uint8), np.zeros(1, np.int32)
     ends = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
     return np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8), ends
+
+
+def holds_nul(column: pa.Array) -> bool:
+    """Say whether any of the texts holds a NUL byte, which few do."""
+    texts, ends = text_bytes(column)
+    return b"\0" in texts[ends[0] : ends[-1]].tobytes()
 
 
 @kernel

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from configs.errors import DataError
 from features.contracts import SourceCount
-from features.reading import RawRows, query
-from features.values import UNREADABLE_TIME
+from features.reading import OWN, RawRows
+from features.sql import query
+from features.texts import plain, texts
+from features.values import TIME_PROBLEMS, UNREADABLE_TIME, WRONG_TYPE
 
 NO_ID, NO_TYPE, NO_NAME, UNREADABLE = "no id", "no event type", "no attribute name", "unreadable row"
 DUPLICATE, UNKNOWN_ENTITY, SKIPPED = "duplicate", "unknown entity", "skipped"
+REASONS = (UNREADABLE, NO_ID, SKIPPED, *TIME_PROBLEMS, WRONG_TYPE, NO_TYPE, NO_NAME, UNKNOWN_ENTITY, DUPLICATE)
+"""Why a row is not used; “skipped” is no flaw."""
 
-FLAWS = f"""WHEN unreadable THEN '{UNREADABLE}'
-WHEN entity_id IS NULL THEN '{NO_ID}'
-WHEN time_missing AND skips THEN '{SKIPPED}'
-WHEN time_problem IS NOT NULL THEN time_problem
-WHEN time_missing THEN '{UNREADABLE_TIME}'"""
-"""SQL, the branches of a CASE: what makes a row of any source unusable, or no row yet."""
+Rows = Callable[[np.ndarray], Iterator[RawRows]]
+"""Gives the raw rows with these numbers, in pieces."""
+
+Flaw = tuple[pa.Array | pa.ChunkedArray, str | pa.Array]
+"""A mask of rows and what is wrong with them, one reason for all or one for each."""
 
 QUARANTINE = pa.schema(
     [
@@ -45,54 +52,148 @@ QUARANTINE = pa.schema(
 """One row a quarantined row, in the source's order."""
 
 
-def settle(source: str, raw: RawRows, reasons: pa.Array, folder: Path | None, limit: float) -> SourceCount:
+def flaws(columns: dict[str, pa.Array], skips: bool) -> list[Flaw]:
+    """Return what makes a row of any source unusable, or no row yet, in the order in which it counts."""
+    return [
+        (columns["unreadable"], UNREADABLE),
+        (pc.is_null(columns["entity_id"]), NO_ID),
+        *([(columns["time_missing"], SKIPPED)] if skips else []),
+        (pc.is_valid(columns["time_problem"]), columns["time_problem"]),
+        (columns["time_missing"], UNREADABLE_TIME),
+    ]
+
+
+def first_flaw(found: Iterable[Flaw], size: int) -> pa.Array:
+    """Return the first reason that holds for each row, null where none does."""
+    some = [(mask, reason) for mask, reason in found if pc.any(mask).as_py()]
+    if not some:
+        return pa.nulls(size, pa.string())
+    reasons = pc.case_when(pc.make_struct(*(mask for mask, _ in some)), *(reason for _, reason in some))
+    return reasons.combine_chunks() if isinstance(reasons, pa.ChunkedArray) else reasons
+
+
+def with_duplicates(reasons: pa.Array, nr: pa.ChunkedArray, again: pa.ChunkedArray) -> pa.Array:
+    """Return the reasons of rows ``nr``, of which those in ``again`` are duplicates."""
+    return pc.if_else(pc.is_in(nr, value_set=again.combine_chunks()), DUPLICATE, reasons).combine_chunks()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a source's rows: how many there are, and the numbers (``nr``, ascending) and reasons of the others
+    than the used ones.
+
+    A reason is its place in REASONS.
+    """
+
+    rows: int
+    places: np.ndarray
+    reasons: np.ndarray
+
+    @classmethod
+    def of(cls, reasons: pa.Array) -> Self:
+        """Take the reason of every row, null for a used one."""
+        return cls.joined([reasons])
+
+    @classmethod
+    def joined(cls, parts: Iterable[pa.Array]) -> Self:
+        """Take the reasons of every row part by part."""
+        rows, places, found = 0, [np.empty(0, np.int64)], [np.empty(0, np.int8)]
+        for reasons in parts:
+            at = np.flatnonzero(reasons.is_valid().to_numpy(zero_copy_only=False))
+            places.append(rows + at)
+            named = pc.index_in(reasons.take(pa.array(at)), value_set=pa.array(REASONS))
+            found.append(named.to_numpy(zero_copy_only=False).astype(np.int8))
+            rows += len(reasons)
+        return cls(rows, np.concatenate(places), np.concatenate(found))
+
+    def used(self, number: np.ndarray) -> np.ndarray:
+        """Return the places of used rows, counted among these alone from 0."""
+        return number + np.searchsorted(self.places - np.arange(len(self.places)), number, side="right")
+
+    def also(self, places: np.ndarray, reason: str) -> Self:
+        """Return the verdict with a reason for further rows, which were used."""
+        places = np.concatenate([self.places, places])
+        order = np.argsort(places, kind="stable")
+        reasons = np.concatenate([self.reasons, np.full(len(places) - len(self.places), REASONS.index(reason))])
+        return type(self)(self.rows, places[order], reasons[order].astype(np.int8))
+
+    def count(self, source: str) -> SourceCount:
+        """Count the rows by what became of them."""
+        tally = {reason: int((self.reasons == i).sum()) for i, reason in enumerate(REASONS)}
+        skipped = tally.pop(SKIPPED)
+        bad = {reason: rows for reason, rows in sorted(tally.items()) if rows}
+        return SourceCount(source, self.rows, self.rows - len(self.places), skipped, bad)
+
+    def bad(self) -> Self:
+        """Return it without the rows that are skipped."""
+        keep = self.reasons != REASONS.index(SKIPPED)
+        return type(self)(self.rows, self.places[keep], self.reasons[keep])
+
+
+def settle(source: str, verdict: Verdict, again: Rows, folder: Path | None, limit: float) -> SourceCount:
     """Count what became of a source's rows, write the bad ones to ``folder/<source>.csv``, and judge their
     share.
 
-    ``reasons`` has one entry a row of ``raw``: null for a used row, “skipped” for one that is no event yet,
-    else why it is bad. The file is replaced each time, also where nothing is bad. Raises DataError if more
-    than ``limit`` of the rows are bad; duplicates are not held against a source.
+    ``again`` gives the raw rows with some numbers once more. The file is replaced each time, also where nothing is bad.
+    Raises DataError if more than ``limit`` of the rows are bad; duplicates are not held against a source.
     """
-    tally = {each["values"]: each["counts"] for each in pc.value_counts(reasons).to_pylist()}
-    used, skipped = tally.pop(None, 0), tally.pop(SKIPPED, 0)
-    count = SourceCount(source, len(reasons), used, skipped, dict(sorted(tally.items())))
-    table = _table(source, raw, reasons)
+    count, bad = verdict.count(source), verdict.bad()
+    flawed = len(bad.places) - count.quarantined.get(DUPLICATE, 0)
     if folder is not None:
-        _write(table, folder / f"{source}.csv")
-    bad = sum(count.quarantined.values()) - count.quarantined.get(DUPLICATE, 0)
-    if bad > limit * count.rows_in:
-        raise _too_many(count, bad, raw, table, limit)
+        _write(_tables(source, bad, again), folder / f"{source}.csv")
+    if flawed > limit * count.rows_in:
+        raise _too_many(count, flawed, _example(source, bad, again), limit)
     return count
 
 
+def rows_of(raw: RawRows) -> Rows:
+    """Return what gives the rows with some numbers out of all rows."""
+    return lambda places: iter([raw.only(np.isin(raw.table["nr"].to_numpy(), places))])
+
+
+def _tables(source: str, bad: Verdict, again: Rows) -> Iterator[pa.Table]:
+    if not len(bad.places):
+        return
+    for raw in again(bad.places):
+        reasons = bad.reasons[np.searchsorted(bad.places, raw.table["nr"].to_numpy())]
+        yield _table(source, raw, pa.array(REASONS).take(pa.array(reasons)))
+
+
 def _table(source: str, raw: RawRows, reasons: pa.Array) -> pa.Table:
-    bad = pc.and_(pc.is_valid(reasons), pc.fill_null(pc.not_equal(reasons, SKIPPED), False))
-    rows = raw.table.append_column("reason", reasons).filter(bad)
-    if not len(rows):
-        return QUARANTINE.empty_table()
-    keys = {f"k{i}": name for i, name in enumerate(raw.names)}
-    pairs = ", ".join(f"${key}, c{i}" for i, key in enumerate(keys))
+    names = {f"c{i}": name for i, name in enumerate(raw.names) if f"c{i}" in raw.table.column_names}
+    rows = {name: plain(raw.table[name]) for name in OWN}
+    rows |= {place: plain(texts(raw.table[place])) for place in names}
+    keys = {f"k{place}": name for place, name in names.items()}
+    pairs = ", ".join(f"$k{place}, nullif({place}, '')" for place in names)
     text = f"""SELECT $source AS source, file, "row", reason,
                  CASE WHEN broken IS NULL THEN json_object({pairs}) ELSE to_json(broken) END AS original
                FROM rows ORDER BY nr"""  # noqa: S608 - positions only
-    return query(text, {"source": source, **keys}, rows=rows).cast(QUARANTINE)
+    return query(text, {"source": source, **keys}, rows=pa.table(rows | {"reason": reasons})).cast(QUARANTINE)
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def _write(tables: Iterable[pa.Table], path: Path) -> None:
     """Write beside the place and move there, so that no one reads half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    arrow_csv.write_csv(table, part)
+    with arrow_csv.CSVWriter(part, QUARANTINE) as writer:
+        for table in tables:
+            writer.write_table(table)
     os.replace(part, path)  # noqa: PTH105 - the atomic one
 
 
-def _too_many(count: SourceCount, bad: int, raw: RawRows, table: pa.Table, limit: float) -> DataError:
-    example = table.filter(pc.not_equal(table["reason"], DUPLICATE)).slice(0, 1).to_pylist()[0]
+def _example(source: str, bad: Verdict, again: Rows) -> dict[str, object]:
+    """Return the first bad row that is no duplicate."""
+    first = int(np.argmax(bad.reasons != REASONS.index(DUPLICATE)))
+    one = Verdict(bad.rows, bad.places[first : first + 1], bad.reasons[first : first + 1])
+    return next(_tables(source, one, again)).to_pylist()[0]
+
+
+def _too_many(count: SourceCount, bad: int, example: dict[str, object], limit: float) -> DataError:
     reasons = ", ".join(f"{rows} {reason}" for reason, rows in count.quarantined.items())
-    shown = json.dumps(json.loads(example["original"]), ensure_ascii=False)[:160]
+    shown = json.dumps(json.loads(str(example["original"])), ensure_ascii=False)[:160]
     return DataError(
         "too many bad rows",
-        where=f"{raw.label}: {count.source}",
+        where=f"{example['file']}: {count.source}",
         found=f"{bad} of {count.rows_in} ({reasons}); row {example['row']}, {example['reason']}: {shown}",
         mend=f"mend the source, see quarantine/{count.source}.csv; or raise sources.max_quarantine ({limit:g})",
     )

@@ -1,44 +1,34 @@
-"""Rows of a source as text, whatever they come from: CSV, JSON lines, Parquet, or a query on a database.
+"""Rows of a source as they are, piece by piece, whatever they come from: CSV, JSON lines, Parquet, or a query.
 
-Every value becomes the text a person would write (12, 0.1, true, 2018-01-05), so that the same rows give the
-same table whatever the format, and so that ids keep their leading zeros and all their digits.
+A column keeps the type that it has in Parquet or in the database; everything else is text. ``values`` reads them all by
+the same rules, so that the same rows give the same table whatever the format.
 """
 
 from __future__ import annotations
 
 import difflib
-import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import parquet
 
-from configs.errors import ConfigError, DataError
+from configs.errors import DataError
 from configs.source_rows import Rows
-from features.database import quoted, read_query
-from features.delimited import Broken, blank, line_blocks, read_csv, unreadable
+from features.database import read_query
+from features.files import Block, Wanted, blocks, files, format_of
+from features.ids import holds_nul
+from features.texts import is_text, plain, texts
 
-CSV, JSONL, PARQUET = "csv", "jsonl", "parquet"
-ENDINGS = {
-    ".csv": CSV,
-    ".tsv": CSV,
-    ".txt": CSV,
-    ".jsonl": JSONL,
-    ".ndjson": JSONL,
-    ".parquet": PARQUET,
-    ".pq": PARQUET,
-}
-PACKED = (".gz", ".bz2", ".zst", ".lz4")
+ROWS_PER_PIECE = 1 << 20
+"""Rows that are read, at least, before anything is made of them; a block of a file may have more."""
 
-Block = tuple[pa.Table, np.ndarray, list[Broken]]
-"""Some text rows (columns ``c0`` …), the line or row number of each (from 1), and the broken records among
-them.
-"""
+OWN = ("file", "row", "nr", "broken")
+"""The columns of raw rows that are not the source's."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +37,8 @@ class RawRows:
 
     ``table`` has the columns ``file``, ``row`` (line of a text file, else number of the row, from 1), ``nr``
     (place among all records of the source, from 0), ``broken`` (the text of a record that could not be read,
-    else null) and ``c0`` … for the source's own columns, all text, null where there is no value, and named by
-    ``names``.
+    else null) and ``c0`` … for the source's own columns, named by ``names``; those that were not asked for may be
+    absent.
     """
 
     names: tuple[str, ...]
@@ -73,175 +63,154 @@ class RawRows:
         reader.
         """
         bad = pc.is_valid(self.table["broken"])
-        for i in range(len(self.names)):
-            bad = pc.or_(bad, pc.fill_null(pc.match_substring(self.table[f"c{i}"], pattern="\0"), False))
+        for name in self.table.column_names[len(OWN) :]:
+            if (holds := _nul(self.table[name])) is not None:
+                bad = pc.or_(bad, holds)
         return bad
 
+    def only(self, keep: np.ndarray) -> Self:
+        """Return the rows that a mask keeps."""
+        return type(self)(self.names, self.table.filter(pa.array(keep)), self.label)
 
-def query(text: str, values: dict[str, object] | None = None, **tables: pa.Table) -> pa.Table:
-    """Run one statement of DuckDB over Arrow tables, in UTC, and return an Arrow table."""
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        for name, table in tables.items():
-            connection.register(name, table)
-        return connection.sql(text, params=values or None).to_arrow_table()
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the rows of a source are: in files, or in the kept result of its query, which need not come twice alike."""
+
+    source: Rows
+    kept: tuple[list[str], pa.Table] | None
+
+    @classmethod
+    def of(cls, source: Rows, scratch: Path | None = None) -> Self:
+        """Look at a source; a query is run now, and a large result lies in ``scratch``.
+
+        Raises DataError where the database or the query fails, ConfigError for a database that is not known.
+        """
+        if source.database is None:
+            return cls(source, None)
+        return cls(source, read_query(source.database, source.query or "", source.label, scratch))
+
+    def pieces(self, needed: dict[str, str], few: Sequence[str] = ()) -> Iterator[RawRows]:
+        """Yield the rows in pieces with the columns that are needed; one piece at least, though it may be empty.
+
+        ``needed`` maps each config key to the column it names; ``few`` are columns with few different texts, which may
+        come as codes.
+
+        Raises DataError where a file is missing or cannot be read, or a column is missing from any one of the files;
+        ConfigError for a format that is not known.
+        """
+        columns = frozenset(needed.values())
+        parts, size = list[RawRows](), 0
+        for part in self.parts(Wanted(columns, few=columns.intersection(few)), needed):
+            parts.append(part)
+            size += len(part.table)
+            if size >= ROWS_PER_PIECE:
+                yield _joined(parts, self.source.label)
+                parts, size = [], 0
+        if parts:
+            yield _joined(parts, self.source.label)
+
+    def again(self, places: np.ndarray) -> Iterator[RawRows]:
+        """Yield the rows with these numbers ``nr``, ascending, once more and with all columns.
+
+        Raises DataError where they are not there any more.
+        """
+        found = 0
+        for part in self.parts(Wanted(rows=places), {}):
+            keep = np.isin(part.table["nr"].to_numpy(), places)
+            if keep.any():
+                found += int(keep.sum())
+                yield part.only(keep)
+            if found == len(places):
+                return
+        raise DataError("the source changed while it was read", where=self.source.label, mend="run again")
+
+    def parts(self, wanted: Wanted, needed: dict[str, str]) -> Iterator[RawRows]:
+        """Yield what is wanted block by block; ``needed`` and what it raises are as with ``pieces``."""
+        begin = 0
+        for label, block in self._blocks(wanted):
+            part = _raw(label, block, begin)
+            for key, name in needed.items():
+                part.column(name, key)
+            begin += len(part.table)
+            yield part
+
+    def _blocks(self, wanted: Wanted) -> Iterator[tuple[str, Block]]:
+        if self.kept is not None:
+            names, table = self.kept
+            for begin in range(0, max(len(table), 1), ROWS_PER_PIECE):
+                part = table.slice(begin, ROWS_PER_PIECE)
+                yield self.source.label, Block(names, part, begin + np.arange(1, len(part) + 1))
+            return
+        begin = 0
+        for path in files(self.source.path or ""):
+            kind, own = self.source.format or format_of(path), wanted.after(begin)
+            try:
+                for block in blocks(path, kind, self.source.delimiter, own):
+                    begin += len(block.rows) + len(block.broken)
+                    yield str(path), block
+            except (OSError, pa.ArrowException, duckdb.Error) as error:
+                found = str(error).splitlines()[0]
+                raise DataError("cannot read the file", where=str(path), found=found, mend=f"is it {kind}?") from error
 
 
 def read_rows(source: Rows, needed: dict[str, str]) -> RawRows:
-    """Read all rows of one source. ``needed`` maps each config key to the column it names.
+    """Return all rows of a source with all its columns; ``needed`` and what it raises are as with ``Origin``."""
+    return _joined(list(Origin.of(source).parts(Wanted(), needed)), source.label)
 
-    Raises DataError where a file is missing, a column is missing from any one of the files, or a database or
-    query fails; ConfigError for a format or database that is not known.
-    """
-    parts = list(_parts(source))
-    for part in parts:
-        for key, name in needed.items():
-            part.column(name, key)
+
+def _raw(label: str, block: Block, begin: int) -> RawRows:
+    """Put rows and broken records together in the order of their lines; ``begin`` is the number of the first."""
+    size = len(block.rows)
+    columns = {"row": pa.array(block.rows, pa.int64()), "broken": pa.nulls(size, pa.string())}
+    table = pa.table(columns | dict(zip(block.table.column_names, block.table.columns, strict=True)))
+    if block.broken:
+        broken = {"row": [each.line for each in block.broken], "broken": [each.text for each in block.broken]}
+        bad = pa.table(broken, schema=pa.schema([("row", pa.int64()), ("broken", pa.string())]))
+        table = pa.concat_tables([table, bad], promote_options="default").sort_by("row")
+    nr = begin + np.arange(len(table))
+    file = pa.DictionaryArray.from_arrays(np.zeros(len(table), np.int8), pa.array([label]))
+    own = {"file": file, "row": table["row"], "nr": pa.array(nr), "broken": table["broken"]}
+    return RawRows(tuple(block.names), pa.table(own | {name: table[name] for name in table.column_names[2:]}), label)
+
+
+def _joined(parts: Sequence[RawRows], label: str) -> RawRows:
+    """Return all parts as one, with the columns of any of them."""
+    if len(parts) == 1:
+        return RawRows(parts[0].names, parts[0].table, label)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
-    table = pa.concat_tables(_aligned(part, names) for part in parts)
-    return RawRows(names, table.append_column("nr", pa.array(np.arange(len(table)))), source.label)
-
-
-def _aligned(part: RawRows, names: Sequence[str]) -> pa.Table:
-    """Give a file's rows the columns of the whole source."""
-    columns = {each: part.table[each] for each in ("file", "row", "broken")}
+    own = {name: _chained([part.table[name] for part in parts]) for name in OWN}
     for i, name in enumerate(names):
-        known = name in part.names
-        columns[f"c{i}"] = part.column(name, "") if known else pa.nulls(len(part.table), pa.string())
-    return pa.table(columns)
+        columns = [_column_of(part, name) for part in parts]
+        if any(column is not None for column in columns):
+            sizes = (len(part.table) for part in parts)
+            filled = [
+                pa.chunked_array([pa.nulls(size)]) if each is None else each
+                for each, size in zip(columns, sizes, strict=True)
+            ]
+            own[f"c{i}"] = _chained(filled)
+    return RawRows(names, pa.table(own), label)
 
 
-def _parts(source: Rows) -> Iterator[RawRows]:
-    if source.database is not None:
-        names, table = read_query(source.database, source.query or "", source.label)
-        yield _raw(source.label, names, [(table, 1 + np.arange(len(table)), [])])
-        return
-    for path in _files(source.path or ""):
-        kind = source.format or _format(path)
-        try:
-            yield _read_file(path, kind, source.delimiter)
-        except (OSError, pa.ArrowInvalid, duckdb.Error) as error:
-            found = str(error).splitlines()[0]
-            raise DataError("cannot read the file", where=str(path), found=found, mend=f"is it {kind}?") from error
+def _column_of(part: RawRows, name: str) -> pa.ChunkedArray | None:
+    place = f"c{part.names.index(name)}" if name in part.names else ""
+    return part.table[place] if place in part.table.column_names else None
 
 
-def _read_file(path: Path, kind: str, delimiter: str | None) -> RawRows:
-    if kind == PARQUET:
-        return _read_parquet(path)
-    return _read_jsonl(path) if kind == JSONL else _read_csv(path, delimiter)
+def _chained(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Put columns one after the other; as text, where they are of several types."""
+    kinds = {column.type for column in columns if not pa.types.is_null(column.type)}
+    if len(kinds) > 1:
+        columns, kinds = [plain(texts(column)) for column in columns], {pa.string()}
+    kind = kinds.pop() if kinds else pa.null()
+    return pa.chunked_array([chunk for column in columns for chunk in column.cast(kind).chunks], kind)
 
 
-def _files(path: str) -> list[Path]:
-    """Return the files of a path, folder or glob by name; in a folder only those of known endings, none
-    hidden.
-    """
-    where = Path(path)
-    if where.is_file():
-        return [where]
-    if where.is_dir():
-        inside = [each for each in where.rglob("*") if _kind(each)]
-    else:
-        inside = [Path(each) for each in glob.glob(path, recursive=True)]  # noqa: PTH207 - takes absolute patterns
-    files = sorted(each for each in inside if each.is_file() and not each.name.startswith((".", "_")))
-    if not files:
-        what = "no file matches" if glob.has_magic(path) or where.is_dir() else "no such file"
-        raise DataError(what, where=path, mend="check `sources` in the config, and LEADSCORE_DATA where it is used")
-    return files
-
-
-def _kind(path: Path) -> str | None:
-    plain = Path(path.stem) if path.suffix.lower() in PACKED else path
-    return ENDINGS.get(plain.suffix.lower())
-
-
-def _format(path: Path) -> str:
-    if kind := _kind(path):
-        return kind
-    raise ConfigError("format not known by its ending", where=str(path), mend="give format: csv, parquet or jsonl")
-
-
-def _raw(label: str, names: Sequence[str], blocks: Iterable[Block]) -> RawRows:
-    """Put rows and broken records of one file together in the order of their lines."""
-    own = [f"c{i}" for i in range(len(names))]
-    schema = pa.schema([("row", pa.int64()), ("broken", pa.string()), *[(each, pa.string()) for each in own]])
-    tables = [schema.empty_table()]
-    for table, rows, broken in blocks:
-        good = table.append_column("row", pa.array(rows, pa.int64()))
-        bad = {"row": [each.line for each in broken], "broken": [each.text for each in broken]}
-        both = pa.concat_tables(
-            [schema.empty_table(), good, pa.table(bad, schema=pa.schema([schema.field(0), schema.field(1)]))],
-            promote_options="default",
-        )
-        tables.append(both.sort_by("row") if broken else both)
-    table = pa.concat_tables(tables)
-    for each in own:
-        table = table.set_column(
-            table.column_names.index(each), each, pc.if_else(pc.equal(table[each], ""), None, table[each])
-        )
-    return RawRows(tuple(names), table.append_column("file", pa.repeat(label, len(table))), label)
-
-
-def _read_csv(path: Path, delimiter: str | None) -> RawRows:
-    blocks = list(read_csv(path, delimiter))
-    names = blocks[-1][0]
-    return _raw(str(path), _distinct(names), [block[1:] for block in blocks if len(block[0]) == len(names)])
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Number a name that occurs again: a spreadsheet leaves several columns without one."""
-    seen = [names[:i].count(name) for i, name in enumerate(names)]
-    return [f"{name} ({times + 1})" if times else name for name, times in zip(names, seen, strict=True)]
-
-
-def _read_jsonl(path: Path) -> RawRows:
-    names, blocks = dict[str, None](), list[Block]()
-    for block in line_blocks(path):
-        use = ~blank(block.lines)
-        lines, rows = block.lines.filter(pa.array(use)), block.first + np.flatnonzero(use)
-        bad = unreadable(lines)
-        bad[~bad] = ~_is_object(lines.filter(pa.array(~bad)).cast(pa.string()))
-        good = pa.table({"line": lines.filter(pa.array(~bad)).cast(pa.string())})
-        keys = query("SELECT DISTINCT unnest(json_keys(line)) AS key FROM lines ORDER BY key", lines=good)
-        names |= dict.fromkeys(keys["key"].to_pylist())
-        texts = [line.decode("utf-8", "replace") for line in lines.filter(pa.array(bad)).to_pylist()]
-        blocks.append((good, rows[~bad], [Broken(int(row), text) for row, text in zip(rows[bad], texts, strict=True)]))
-    return _raw(str(path), list(names), [(_values(good, list(names)), *rest) for good, *rest in blocks])
-
-
-def _is_object(lines: pa.Array) -> np.ndarray:
-    whole = "SELECT CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END AS ok FROM lines"
-    return pc.fill_null(query(whole, lines=pa.table({"line": lines}))["ok"], False).to_numpy()
-
-
-def _values(lines: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Take each key's value as text; the number 12.0 becomes 12, a text stays as it is."""
-    pointers = {f"p{i}": "/" + name.replace("~", "~0").replace("/", "~1") for i, name in enumerate(names)}
-    columns = [_json_text(f"${name}") + f" AS c{i}" for i, name in enumerate(pointers)]
-    if not names:
-        return pa.table({})
-    return query(f"SELECT {', '.join(columns)} FROM lines", dict(pointers), lines=lines)  # noqa: S608 - positions only
-
-
-def _json_text(at: str) -> str:
-    text = f"json_extract_string(line, {at})"
-    return f"CASE WHEN json_type(line, {at}) = 'DOUBLE' THEN regexp_replace({text}, '\\.0$', '') ELSE {text} END"
-
-
-def _read_parquet(path: Path) -> RawRows:
-    names, file = parquet.read_schema(path).names, {"path": str(path)}
-    kinds = query("DESCRIBE SELECT * FROM read_parquet($path)", dict(file))["column_type"].to_pylist()
-    columns = [
-        _as_text(quoted(name), kind) + f" AS c{i}" for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
-    ]
-    table = query(f"SELECT {', '.join(columns)} FROM read_parquet($path)", dict(file))  # noqa: S608 - quoted names
-    return _raw(str(path), names, [(table, 1 + np.arange(len(table)), [])])
-
-
-def _as_text(column: str, kind: str) -> str:
-    """SQL for a value's text: 12.0 of a float column is 12, and its NaN is no value.
-
-    NaN is told by its text, since DuckDB 2.0.0 takes ``isnan`` for false where a file's statistics give a finite
-    minimum and maximum, which leave NaN out.
-    """
-    text = f"CAST({column} AS VARCHAR)"
-    return f"regexp_replace(nullif({text}, 'nan'), '\\.0$', '')" if kind in ("FLOAT", "DOUBLE") else text
+def _nul(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Return a mask of the texts that hold a NUL byte; None where none does, or it is no column of text."""
+    coded = pa.types.is_dictionary(column.type)
+    if not is_text(column.type.value_type if coded else column.type):
+        return None
+    if not any(holds_nul(chunk.dictionary if coded else chunk) for chunk in column.chunks):
+        return None
+    return pc.fill_null(pc.match_substring(column.cast(pa.string()), pattern="\0"), False)

@@ -11,8 +11,21 @@ from configs.errors import ConfigError
 from configs.schema import Project
 from configs.source_rows import AttributeRows, claimed_twice
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
-from features.quarantine import DUPLICATE, FLAWS, NO_NAME, SKIPPED, UNKNOWN_ENTITY, settle
-from features.reading import RawRows, query, read_rows
+from features.ids import Ids
+from features.quarantine import (
+    NO_NAME,
+    SKIPPED,
+    UNKNOWN_ENTITY,
+    Verdict,
+    first_flaw,
+    flaws,
+    rows_of,
+    settle,
+    with_duplicates,
+)
+from features.reading import RawRows, read_rows
+from features.sql import query
+from features.texts import plain
 from features.values import cleaned, times
 
 
@@ -39,10 +52,11 @@ def _history(
     project: Project, source: AttributeRows, i: int, leads: pa.Table, quarantine: Path | None
 ) -> tuple[pa.Table, SourceCount]:
     raw = read_rows(source, _columns(source, f"sources.attributes[{i}]"))
-    rows = _sifted(_texts(project, source, raw), leads)
-    reasons = rows["reason"].combine_chunks()
-    count = settle(f"attributes_{i + 1}", raw, reasons, quarantine, project.sources.max_quarantine)
-    return _values(rows.filter(pc.is_null(reasons)), source), count
+    rows = _texts(project, source, raw)
+    reasons = _judged(rows, leads, source.missing_time == "skip")
+    verdict = Verdict.of(reasons)
+    count = settle(f"attributes_{i + 1}", verdict, rows_of(raw), quarantine, project.sources.max_quarantine)
+    return _values(rows.filter(reasons.is_null()), source), count
 
 
 def _columns(source: AttributeRows, where: str) -> dict[str, str]:
@@ -56,34 +70,31 @@ def _texts(project: Project, source: AttributeRows, raw: RawRows) -> pa.Table:
     """One row a raw row: what is mapped, read as what it should be, with the reason where that fails."""
     size, missing = len(raw.table), source.missing
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable()}
-    columns["skips"] = pa.repeat(source.missing_time == "skip", size)
-    columns["entity_id"] = cleaned(raw, source.entity_id, missing)
+    columns["entity_id"] = plain(cleaned(raw, source.entity_id, missing))
     columns |= times(raw, source.valid_from, source.known_at, missing, project.zone)
     # A wide row has no name of its own: it tells of all its columns, which the config names.
-    columns["name"] = cleaned(raw, source.attribute, missing) if source.attribute else pa.repeat("", size)
+    columns["name"] = plain(cleaned(raw, source.attribute, missing)) if source.attribute else pa.repeat("", size)
     chosen = pc.is_in(columns["name"], value_set=pa.array(source.only, pa.string()))
     columns["other"] = pc.and_(pc.and_(pc.is_valid(columns["name"]), bool(source.only)), pc.invert(chosen))
     for k, name in enumerate(source.columns or (source.value,)):
-        columns[f"v{k}"] = cleaned(raw, name, missing)
+        columns[f"v{k}"] = plain(cleaned(raw, name, missing))
     return pa.table(columns)
 
 
-def _sifted(rows: pa.Table, leads: pa.Table) -> pa.Table:
-    """Give each row its reason, in the source's order. Of rows that are equal the first is used."""
+def _judged(rows: pa.Table, leads: pa.Table, skips: bool) -> pa.Array:
+    """Return each row's reason. Of rows that are equal the first is used."""
+    columns = dict(zip(rows.column_names, rows.columns, strict=True))
+    unknown = Ids.of(leads["entity_id"]).find(rows["entity_id"]) < 0
+    found = [(columns["other"], SKIPPED), *flaws(columns, skips), (pc.is_null(columns["name"]), NO_NAME)]
+    reasons = first_flaw([*found, (pa.array(unknown), UNKNOWN_ENTITY)], len(rows))
     values = ", ".join(name for name in rows.column_names if name[0] == "v")
-    return query(
-        f"""SELECT * EXCLUDE (reason, place),
-              CASE WHEN reason IS NULL AND place > 1 THEN '{DUPLICATE}' ELSE reason END AS reason
-            FROM (SELECT *, row_number() OVER (
-                    PARTITION BY entity_id, time, available, name, {values}, reason IS NULL ORDER BY nr) AS place
-                  FROM (SELECT *, CASE WHEN other THEN '{SKIPPED}' {FLAWS}
-                          WHEN name IS NULL THEN '{NO_NAME}'
-                          WHEN entity_id NOT IN (SELECT entity_id FROM leads) THEN '{UNKNOWN_ENTITY}'
-                          END AS reason FROM rows))
-            ORDER BY nr""",  # noqa: S608 - positions and this file's own words
-        rows=rows,
-        leads=leads.select(["entity_id"]),
+    later = query(
+        f"""SELECT nr FROM (SELECT nr, row_number() OVER (
+              PARTITION BY entity_id, time, available, name, {values} ORDER BY nr) AS place FROM good)
+            WHERE place > 1""",  # noqa: S608 - positions only
+        good=rows.filter(reasons.is_null()),
     )
+    return with_duplicates(reasons, rows["nr"], later["nr"])
 
 
 def _values(rows: pa.Table, source: AttributeRows) -> pa.Table:

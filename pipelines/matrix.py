@@ -13,6 +13,7 @@ from features.catalog import Catalog, catalog_of
 from features.contracts import INSTANT, SPINE
 from features.sources import outcome_columns
 from features.spine import scoring_spine
+from features.storage import is_large
 from pipelines.rows import Snapshot, snapshot
 from pipelines.table_file import check_place, write_tables
 
@@ -28,7 +29,8 @@ def write(
     check_place(out)
     now = snapshot(project, as_of)
     spine = scoring_spine(now.dataset, now.project.target(target), now.as_of) if target else _everyone(now)
-    tables = stream_features(now.dataset, spine, _catalog(now), progress=progress)
+    scratch = now.dataset.scratch if is_large(now.dataset.events) else None
+    tables = stream_features(now.dataset, spine, _catalog(now), progress=progress, scratch=scratch)
     columns = write_tables(out, tables)
     return spine.num_rows, columns - len(SPINE)
 

@@ -44,7 +44,7 @@ def snapshot(project: Project, as_of: str | None) -> Snapshot:
     Without an as-of it is the first midnight, in the config's zone, after the last row known. Raises DataError where
     nothing was known before the as-of, and where it lies further than ``sources.max_staleness`` after the last row.
     """
-    whole = read(project, project.root / "quarantine")
+    whole = read(project, project.root / "quarantine", project.root / "scratch")
     last = whole.last_known()
     if last is None:
         raise DataError("no usable row", where=project.path, found=_rows_in(whole), mend="see the quarantine folder")

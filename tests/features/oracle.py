@@ -60,8 +60,15 @@ class World:
             name: alone[name] if row["account_id"] is None else row["account_id"] for name, row in self.leads.items()
         }
         rows = [list(row.values()) for row in data.events.to_pylist() if row["entity_id"] in self.leads]
-        self.events = [Event(name, instant(at), instant(known), *rest) for name, at, known, *rest in rows]
+        events = [Event(name, instant(at), instant(known), *rest) for name, at, known, *rest in rows]
+        self.events = sorted(events, key=self.turn)
         self.past = [visit for name in self.leads for visit in self.past_visits(name)]
+
+    def turn(self, event):
+        """The order in which events are taken: what the catalogue does not know is all alike, and comes first."""
+        known = (self.catalog.types, event.type), (self.catalog.channels, event.channel)
+        places = [names.index(name) if name in names else -1 for names, name in known]
+        return event.entity, event.time, event.available, *places, -math.inf if event.amount is None else event.amount
 
     def known(self, event):
         """When an event of an entity could first be read as one of its account's."""

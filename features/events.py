@@ -1,0 +1,162 @@
+"""The event sources as one log, read, judged and put away piece by piece, so that it may be larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.schema import Project
+from configs.source_rows import Constant, EventRows
+from features.contracts import EVENTS, INSTANT, SourceCount
+from features.duplicates import HASHES, repeated, total
+from features.entities import Entities
+from features.ids import Ids
+from features.quarantine import DUPLICATE, NO_TYPE, UNKNOWN_ENTITY, Verdict, first_flaw, flaws, settle
+from features.reading import Origin, RawRows
+from features.row_hash import row_hashes, text_hashes
+from features.storage import Shelf
+from features.texts import plain
+from features.values import clean, cleaned, numbers, times
+
+HASHED = pa.schema([*EVENTS, *HASHES])
+
+
+@dataclass(frozen=True)
+class ReadLog:
+    """The events as EVENTS, what became of each source's rows, and the sum of the events' hashes.
+
+    ``entities`` are the leads that the events tell of, as LEADS; none where there is a leads source.
+    """
+
+    events: pa.Table
+    entities: pa.Table
+    counts: tuple[SourceCount, ...]
+    sum: bytes
+
+
+def read_events(project: Project, leads: pa.Table | None, quarantine: Path | None, scratch: Path | None) -> ReadLog:
+    """Read all event sources; those of entities that are not in ``leads``, where there are any, are set aside.
+
+    Of rows that are equal in the whole log the first is used. Of Parquet only the mapped columns are read, and the
+    whole rows of those in quarantine. Raises what reading any source raises.
+    """
+    known = None if leads is None else Ids.of(leads["entity_id"])
+    origins = [Origin.of(source, scratch) for source in project.sources.events]
+    shelf, entities = Shelf(HASHED, scratch), Entities()
+    verdicts = []
+    for i, (source, origin) in enumerate(zip(project.sources.events, origins, strict=True)):
+        pieces = _judged(project, source, i, origin, known)
+        verdicts.append(Verdict.joined(_put(shelf, entities if known is None else None, *piece) for piece in pieces))
+    hashed = shelf.table()
+    again = repeated(hashed.select(HASHES.names))
+    counts, begin = [], 0
+    for i, (origin, verdict) in enumerate(zip(origins, verdicts, strict=True)):
+        end = begin + verdict.rows - len(verdict.places)
+        own = again[np.searchsorted(again, begin) : np.searchsorted(again, end)] - begin
+        verdict = verdict.also(verdict.used(own), DUPLICATE)
+        counts.append(settle(f"events_{i + 1}", verdict, origin.again, quarantine, project.sources.max_quarantine))
+        begin = end
+    events = Shelf.of(EVENTS, _without(hashed.select(EVENTS.names), again), scratch) if len(again) else hashed
+    return ReadLog(
+        events.select(EVENTS.names), entities.table(), tuple(counts), total(hashed.select(HASHES.names), again)
+    )
+
+
+def _judged(
+    project: Project, source: EventRows, i: int, origin: Origin, known: Ids | None
+) -> Iterator[tuple[dict[str, pa.ChunkedArray], pa.Array]]:
+    """Yield the pieces of a source as columns, one element a raw row, with the reason why each is not used."""
+    few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
+    for raw in origin.pieces(_needed(source, i), few):
+        columns = _columns(project, source, raw)
+        found = flaws(columns, source.missing_time == "skip")
+        found += [(pc.is_null(columns["event_type"]), NO_TYPE)]
+        found += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
+        if known is not None:
+            found += [(pa.array(known.find(columns["entity_id"]) < 0), UNKNOWN_ENTITY)]
+        yield columns, first_flaw(found, len(raw.table))
+
+
+def _needed(source: EventRows, i: int) -> dict[str, str]:
+    keys = ("entity_id", "event_time", "event_type", "known_at", "channel", "value", "account_id")
+    mapped = {f"sources.events[{i}].{key}": getattr(source, key) for key in keys}
+    return {key: name for key, name in mapped.items() if isinstance(name, str)}
+
+
+def _columns(project: Project, source: EventRows, raw: RawRows) -> dict[str, pa.ChunkedArray]:
+    """Read what is mapped as what it should be, with the reason where that fails."""
+    missing = source.missing
+    columns = {
+        "unreadable": raw.unreadable(),
+        "entity_id": plain(cleaned(raw, source.entity_id, missing)),
+        "account_id": plain(cleaned(raw, source.account_id, missing)),
+        **times(raw, source.event_time, source.known_at, missing, project.zone),
+        "event_type": _text(raw, source.event_type, missing),
+        "channel": _text(raw, source.channel, missing),
+    }
+    value = pa.chunked_array([pa.nulls(len(raw.table), pa.float64())])
+    if source.value is not None:
+        value = clean(raw.column(source.value, ""), missing)
+    columns["value"], columns["value_problem"] = numbers(value)
+    return columns
+
+
+def _text(raw: RawRows, mapped: str | Constant | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
+    if isinstance(mapped, Constant):
+        return pa.chunked_array([pa.repeat(mapped.constant, len(raw.table)).dictionary_encode()])
+    return cleaned(raw, mapped, missing)
+
+
+def _put(shelf: Shelf, entities: Entities | None, columns: dict[str, pa.ChunkedArray], reasons: pa.Array) -> pa.Array:
+    """Put the good rows of a piece on the shelf, with their hashes."""
+    names = ("entity_id", "account_id", "time", "available", "event_type", "channel", "value")
+    good = pa.table({name: columns[name] for name in names})
+    if reasons.null_count < len(reasons):
+        good = good.filter(reasons.is_null())
+    if entities is not None:
+        entities.add(good)
+    hashes = _hashes(good)
+    table = pa.table(
+        {
+            "entity_id": good["entity_id"],
+            "event_time": good["time"].cast(INSTANT),
+            "available_at": good["available"].cast(INSTANT),
+            "event_type": plain(good["event_type"]),
+            "channel": plain(good["channel"]),
+            "value": good["value"],
+            "high": np.ascontiguousarray(hashes[:, 0]),
+            "low": np.ascontiguousarray(hashes[:, 1]),
+        }
+    )
+    shelf.add(table.cast(HASHED))
+    return reasons
+
+
+def _hashes(rows: pa.Table) -> np.ndarray:
+    value = pc.fill_null(rows["value"], np.nan).to_numpy()
+    return row_hashes(
+        [
+            text_hashes(rows["entity_id"]),
+            rows["time"].to_numpy().view(np.uint64),
+            rows["available"].to_numpy().view(np.uint64),
+            text_hashes(rows["event_type"]),
+            text_hashes(rows["channel"]),
+            value.view(np.uint64),
+        ]
+    )
+
+
+def _without(table: pa.Table, places: np.ndarray) -> Iterator[pa.Table]:
+    begin = 0
+    for batch in table.to_batches():
+        end = begin + len(batch)
+        own = places[np.searchsorted(places, begin) : np.searchsorted(places, end)] - begin
+        keep = np.ones(len(batch), bool)
+        keep[own] = False
+        yield pa.Table.from_batches([batch.filter(pa.array(keep)) if len(own) else batch])
+        begin = end

@@ -1,0 +1,46 @@
+"""One short word for all that was read: the same for the same data, whatever the order and the files of the events."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from itertools import chain
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def fingerprint(leads: pa.Table, events: pa.Table, events_sum: bytes, values: pa.Table) -> str:
+    """Hash the content of tables: names, types and values, whatever the chunks they lie in.
+
+    ``leads`` and ``values`` have an order of their own; events are known by ``events_sum``, the sum of their hashes.
+    """
+    digest = hashlib.sha256()
+    log = [_head(events), *([events_sum] if events.num_rows else [])]
+    for part in chain(_parts(leads), log, _parts(values) if values.num_rows else ()):
+        digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+def _parts(table: pa.Table) -> Iterator[bytes]:
+    yield _head(table)
+    for column in table.columns:
+        yield from _content(column)
+
+
+def _head(table: pa.Table) -> bytes:
+    return repr([(field.name, str(field.type)) for field in table.schema] + [len(table)]).encode()
+
+
+def _content(column: pa.ChunkedArray, step: int = 1 << 16) -> Iterator[bytes]:
+    """Yield the bytes of a column in steps of rows: which are missing, then lengths and text, or numbers."""
+    for start in range(0, len(column), step):
+        values = column.slice(start, step).combine_chunks()
+        yield pc.is_null(values).to_numpy(zero_copy_only=False).tobytes()
+        if pa.types.is_string(values.type):
+            filled = pc.fill_null(values, "")
+            yield pc.binary_length(filled).to_numpy().tobytes()
+            yield pc.binary_join(pa.ListArray.from_arrays([0, len(filled)], filled), "")[0].as_py().encode()
+        else:
+            number = values if pa.types.is_floating(values.type) else values.cast(pa.int64())
+            yield pc.fill_null(number, 0).to_numpy().tobytes()

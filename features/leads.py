@@ -1,0 +1,160 @@
+"""The leads source as a table: one row an entity with its attributes, good rows parted from bad."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import ConfigError
+from configs.schema import ColumnOutcome, Project
+from configs.source_rows import AllExcept, LeadRows
+from features.contracts import INSTANT, LEADS, SourceCount
+from features.quarantine import Verdict, first_flaw, flaws, rows_of, settle, with_duplicates
+from features.reading import RawRows, read_rows
+from features.sql import query
+from features.texts import plain, texts
+from features.values import attribute, clean, cleaned, times
+
+ROWS = "rows"
+"""The word of ``order`` for the place of a row in its source."""
+
+
+def read_leads(project: Project, source: LeadRows, quarantine: Path | None) -> tuple[pa.Table, SourceCount]:
+    """Read the leads as LEADS and their attributes, with what became of the rows.
+
+    Raises what reading any source raises, and ConfigError for an attribute that cannot be one.
+    """
+    where = "sources.leads"
+    mapped = {"entity_id": source.entity_id, "created_at": source.created_at, "known_at": source.known_at}
+    mapped |= {"account_id": source.account_id, "order": None if source.order == ROWS else source.order}
+    needed = {f"{where}.{key}": name for key, name in mapped.items() if name is not None}
+    listed = () if isinstance(source.attributes, AllExcept) else source.attributes
+    needed |= {f"{where}.attributes.{name}": name for name in listed}
+    needed |= {f"targets: outcome column {name}": name for name in sorted(outcome_columns(project))}
+    raw = read_rows(source, needed)
+    names = _attribute_names(project, source, raw)
+    leads = _columns(project, source, raw, names)
+    reasons = _judged(leads, bool(source.missing_time == "skip"), len(names))
+    table = _lead_table(leads.filter(reasons.is_null()), names, source)
+    verdict = Verdict.of(reasons)
+    return table, settle("leads", verdict, rows_of(raw), quarantine, project.sources.max_quarantine)
+
+
+def outcome_columns(project: Project) -> set[str]:
+    """Return the columns that are outcomes: ``leads`` carries them, and no feature may use them."""
+    return {t.outcome.column for t in project.targets.values() if isinstance(t.outcome, ColumnOutcome)}
+
+
+def _attribute_names(project: Project, source: LeadRows, raw: RawRows) -> list[str]:
+    """Return the columns to carry along: the attributes, and the outcomes beside them."""
+    mapped = {source.entity_id, source.created_at, source.known_at, source.account_id, source.order}
+    chosen = source.attributes
+    if isinstance(chosen, AllExcept):
+        for name in chosen.all_except:
+            raw.column(name, "sources.leads.attributes.all_except")
+        names = [name for name in raw.names if name not in mapped and name not in chosen.all_except]
+    else:
+        names = list(chosen)
+    names = list(dict.fromkeys([*names, *sorted(outcome_columns(project))]))
+    if taken := [name for name in names if name in LEADS.names]:
+        raise ConfigError(
+            "an attribute has the name of one of the table's own columns",
+            where=f"{project.path}: sources.leads.attributes",
+            found=taken[0],
+            mend="map it to its own key, or list it in all_except",
+        )
+    _check_amounts(project, names)
+    return names
+
+
+def _check_amounts(project: Project, names: list[str]) -> None:
+    for key, target in project.targets.items():
+        if isinstance(target.amount, str) and target.amount not in names:
+            near = difflib.get_close_matches(target.amount, names, 1, 0.5)
+            raise ConfigError(
+                "the amount is not an attribute of the leads",
+                where=f"{project.path}: targets.{key}.amount",
+                found=repr(target.amount),
+                mend=f"did you mean {near[0]}?" if near else "list it in sources.leads.attributes",
+            )
+
+
+def _columns(project: Project, source: LeadRows, raw: RawRows, names: list[str]) -> pa.Table:
+    """One row a raw row: what is mapped, read as what it should be, with the reason where that fails."""
+    size, missing = len(raw.table), source.missing
+    columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable()}
+    columns["entity_id"] = plain(cleaned(raw, source.entity_id, missing))
+    if source.entity_id is None:
+        columns["entity_id"] = pc.add(raw.table["nr"], 1).cast(pa.string())
+    columns["account_id"] = plain(cleaned(raw, source.account_id, missing))
+    columns |= _order(raw, source, columns["entity_id"]) if source.created_at is None else {}
+    if source.created_at is not None:
+        columns |= times(raw, source.created_at, source.known_at, missing, project.zone)
+        columns["sort_number"], columns["sort_text"] = (
+            pa.nulls(size, pa.float64()),
+            pa.nulls(size, pa.string()),
+        )
+    for i, name in enumerate(names):
+        columns[f"a{i}"] = clean(raw.column(name, ""), missing)
+    return pa.table(columns)
+
+
+def _order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[str, pa.Array]:
+    """Return what sorts leads that have no times: numbers where all are, else texts; their ids without an
+    order.
+    """
+    size = len(raw.table)
+    zero, false = pa.array(np.zeros(size, np.int64)), pa.array(np.zeros(size, bool))
+    sort = {"sort_number": pa.nulls(size, pa.float64()), "sort_text": pa.nulls(size, pa.string())}
+    if source.order is None:
+        sort["sort_text"] = ids
+    elif source.order == ROWS:
+        sort["sort_number"] = raw.table["nr"].cast(pa.float64())
+    else:
+        values = attribute(clean(raw.column(source.order, ""), source.missing))
+        sort["sort_number" if pa.types.is_floating(values.type) else "sort_text"] = values
+        false = pc.is_null(values)
+    return {**sort, "time": zero, "available": zero, "time_problem": pa.nulls(size, pa.string()), "time_missing": false}
+
+
+def _judged(leads: pa.Table, skips: bool, attributes: int) -> pa.Array:
+    """Return each row's reason. Of several rows with one id the earliest known is used, then the smallest as text."""
+    reasons = first_flaw(flaws(dict(zip(leads.column_names, leads.columns, strict=True)), skips), len(leads))
+    good = leads.filter(reasons.is_null())
+    counts = pc.value_counts(good["entity_id"])
+    twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    if not len(twice):
+        return reasons
+    same = good.filter(pc.is_in(good["entity_id"], value_set=twice))
+    for i in range(attributes):
+        same = same.set_column(same.column_names.index(f"a{i}"), f"a{i}", plain(texts(same[f"a{i}"])))
+    rest = "".join(f", a{i} NULLS FIRST" for i in range(attributes))
+    later = query(
+        f"""SELECT nr FROM (SELECT nr, row_number() OVER (PARTITION BY entity_id
+              ORDER BY available, time, sort_number, sort_text, account_id NULLS FIRST{rest}, nr) AS place FROM same)
+            WHERE place > 1""",  # noqa: S608 - positions only
+        same=same,
+    )
+    return with_duplicates(reasons, leads["nr"], later["nr"])
+
+
+def _lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.Table:
+    """One row an entity, ordered by id; without times, created_at is the place in the order as seconds from
+    1970.
+    """
+    if source.created_at is None:
+        text = "SELECT *, rank() OVER (ORDER BY sort_number, sort_text) - 1 AS place FROM kept"
+        kept = query(text, kept=kept)
+        kept = kept.set_column(kept.column_names.index("time"), "time", pc.multiply(kept["place"], 1_000_000))
+        kept = kept.set_column(kept.column_names.index("available"), "available", kept["time"])
+    kept = query("SELECT * FROM kept ORDER BY entity_id", kept=kept)
+    columns = {"entity_id": kept["entity_id"], "account_id": kept["account_id"]}
+    columns |= {"created_at": kept["time"].cast(INSTANT), "available_at": kept["available"].cast(INSTANT)}
+    table = pa.table(columns).cast(LEADS)
+    for i, name in enumerate(names):
+        table = table.append_column(name, attribute(kept[f"a{i}"]))
+    return table

@@ -1,0 +1,15 @@
+"""Statements of DuckDB over Arrow tables."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+
+def query(text: str, values: dict[str, object] | None = None, **tables: pa.Table) -> pa.Table:
+    """Run one statement of DuckDB over Arrow tables, in UTC, and return an Arrow table."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for name, table in tables.items():
+            connection.register(name, table)
+        return connection.sql(text, params=values or None).to_arrow_table()
