@@ -15,6 +15,7 @@ from pyarrow import parquet
 from configs.errors import ConfigError, DataError
 from features.delimited import Broken, read_csv
 from features.json_lines import read_json_lines
+from features.texts import is_text
 
 CSV, JSONL, PARQUET = "csv", "jsonl", "parquet"
 ENDINGS = {
@@ -126,8 +127,10 @@ def _by_place(table: pa.Table) -> pa.Table:
 
 def _parquet(path: Path, wanted: Wanted) -> Iterator[Block]:
     """Read row group by row group; one without a wanted row is not opened, and its rows come without columns."""
-    with parquet.ParquetFile(path, read_dictionary=sorted(wanted.few), pre_buffer=False, buffer_size=1 << 20) as file:
-        written = file.schema_arrow.names
+    schema = parquet.read_schema(path)
+    few = [field.name for field in schema if field.name in wanted.few and is_text(field.type)]
+    with parquet.ParquetFile(path, read_dictionary=few, pre_buffer=False, buffer_size=1 << 20) as file:
+        written = schema.names
         names = _distinct(written)
         chosen = [i for i, name in enumerate(names) if wanted.columns is None or name in wanted.columns]
         columns = [written[i] for i in chosen]

@@ -24,7 +24,7 @@ def row_hashes(words: list[np.ndarray]) -> np.ndarray:
 
 
 def text_hashes(column: pa.ChunkedArray) -> np.ndarray:
-    """Return (rows, 2) uint64, the hash of each text's bytes; both 0 where there is no text."""
+    """Return (rows, 2) uint64, the hash of each text's bytes; both 0 for null, and for no text."""
     return np.concatenate([np.empty((0, 2), np.uint64), *(_of_chunk(chunk) for chunk in column.chunks)])
 
 
@@ -79,7 +79,7 @@ def _hash(texts: np.ndarray, ends: np.ndarray, found: np.ndarray) -> None:
         begin, end = ends[row], ends[row + 1]
         for at in range(begin, end, 16):
             high, low = _step(high, low, _word(texts, at, end), _word(texts, at + 8, end))
-        found[row, 0], found[row, 1] = _finished(high, low, end - begin)
+        found[row, 0], found[row, 1] = _finished(high, low, end - begin + 1)
 
 
 @kernel

@@ -55,4 +55,7 @@ def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:
     text = "CAST(value AS VARCHAR)"
     if pa.types.is_floating(column.type):
         text = f"regexp_replace(nullif({text}, 'nan'), '\\.0$', '')"
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        # As naive ones, since DuckDB fails at instants beyond its microseconds.
+        column, text = column.cast(pa.int64()).cast(pa.timestamp(column.type.unit)), f"{text} || '+00'"
     return query(f"SELECT {text} AS text FROM rows", rows=pa.table({"value": column}))["text"]  # noqa: S608 - our own

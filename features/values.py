@@ -125,11 +125,12 @@ def _problems(column: pa.ChunkedArray, walls: Walls, possible: np.ndarray) -> pa
     wrong = ~possible & column.is_valid().to_numpy()
     if not wrong.any():
         return pa.nulls(len(wrong), pa.string())
-    at = np.flatnonzero(wrong)
+    reason = np.full(len(wrong), None, object)
+    reason[wrong] = IMPOSSIBLE_TIME
+    at = np.flatnonzero(wrong & (walls.kind == UNREADABLE))
     odd = pc.utf8_trim_whitespace(plain(texts(column.take(pa.array(at))))).combine_chunks()
     bare = pc.match_substring_regex(odd, pattern=rf"\A(?:{NUMBER})\z").to_numpy(zero_copy_only=False)
-    reason = np.full(len(wrong), None, object)
-    reason[at] = np.where(walls.kind[at] != UNREADABLE, IMPOSSIBLE_TIME, np.where(bare, WRONG_TYPE, UNREADABLE_TIME))
+    reason[at] = np.where(bare, WRONG_TYPE, UNREADABLE_TIME)
     return pa.array(reason, pa.string())
 
 
@@ -212,7 +213,7 @@ def attribute(column: pa.ChunkedArray) -> pa.Array:
         return _numbers(column)
     if pa.types.is_boolean(column.type):
         return column.cast(pa.float64()).combine_chunks()
-    if not pa.types.is_string(column.type):
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         walls = Walls.of(column)
         if _all((walls.wall >= WRITABLE[0]) & (walls.wall < WRITABLE[1]), column):
             return _days(walls)

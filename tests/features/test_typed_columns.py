@@ -1,0 +1,306 @@
+"""Columns of a type of their own against the same values as text: one set of rules, one result."""
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from configs.errors import DataError
+from features.sources import read
+from features.texts import texts
+from features.values import attribute, clean, instants, numbers
+from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
+
+BERLIN = ZoneInfo("Europe/Berlin")
+AUTUMN, SPRING = datetime(2018, 10, 28, 2, 30), datetime(2018, 3, 25, 2, 30)  # noqa: DTZ001 - by Berlin's clock
+
+
+def column(values, kind):
+    return pa.chunked_array([pa.array(values, kind)])
+
+
+def text_of(value):
+    """Write a value as a person writes it into a CSV file."""
+    if value is None:
+        return None
+    return value.isoformat(" ") if isinstance(value, datetime) else str(value)
+
+
+def written(values):
+    return pa.chunked_array([pa.array([text_of(value) for value in values], pa.string())])
+
+
+def both(function, values, kind, *rest):
+    """Apply a function to a typed column and to the same values as text."""
+    found = (function(each, *rest) for each in (column(values, kind), written(values)))
+    return [tuple(part.to_pylist() for part in (each if isinstance(each, tuple) else (each,))) for each in found]
+
+
+# ---- times ----------------------------------------------------------------------------------------------------------
+
+# A wide range would take long: the clock of a zone is looked up day by day.
+walls = st.integers(1, 9990).flatmap(
+    lambda year: st.lists(
+        st.none() | st.datetimes(datetime(year, 1, 2), datetime(year + 8, 12, 30)),  # noqa: DTZ001
+        min_size=1,
+        max_size=30,
+    )
+)
+
+
+@settings(max_examples=25)
+@given(walls, st.sampled_from(["s", "ms", "us"]), st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
+def test_naive_timestamps_are_read_as_their_text(values, unit, zone):
+    cut = {"s": 10**6, "ms": 10**3, "us": 1}[unit]
+    values = [each and each.replace(microsecond=each.microsecond // cut * cut) for each in values]
+    typed, text = both(instants, values, pa.timestamp(unit), ZoneInfo(zone))
+    assert typed == text
+
+
+@settings(max_examples=25)
+@given(walls, st.sampled_from(["UTC", "Europe/Berlin", "-03:00"]))
+def test_timestamps_with_a_zone_are_instants_whatever_the_project_says(values, zone):
+    values = [each and each.replace(tzinfo=UTC) for each in values]
+    found, problem = instants(column(values, pa.timestamp("us", zone)), BERLIN)
+    possible = [each if each and 1900 <= each.year < 2200 else None for each in values]
+    assert found.to_pylist() == possible
+    assert [each == "impossible time" for each in problem.to_pylist()] == [
+        mine is not None and right is None for mine, right in zip(values, possible, strict=True)
+    ]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.none() | st.dates(), min_size=1, max_size=20), st.sampled_from([pa.date32(), pa.date64()]))
+def test_dates_are_read_as_their_text(values, kind):
+    near = [each for each in values if each is None or 1890 < each.year < 2210]
+    for some in (near, [each for each in values if each not in near]):
+        typed, text = both(instants, some, kind, ZoneInfo("America/Sao_Paulo"))
+        assert typed == text
+
+
+def test_hours_that_come_twice_or_never_are_read_as_in_text():
+    typed, text = both(instants, [AUTUMN, SPRING, None], pa.timestamp("us"), BERLIN)
+    assert typed == text == ([at(2018, 10, 28, 0, 30), at(2018, 3, 25, 1, 30), None], [None] * 3)
+
+
+def test_digits_beyond_microseconds_are_cut_off_before_1970_too():
+    ends = [1_999, -1, -1_000, -1_001]
+    found, _ = instants(pa.chunked_array([pa.array(ends, pa.int64()).cast(pa.timestamp("ns"))]), ZoneInfo("UTC"))
+    assert found.cast(pa.int64()).to_pylist() == [1, -1, -1, -2]
+    text = ["1969-12-31 23:59:59.999999999", "1969-12-31 23:59:59.999998999"]
+    assert instants(written(text), ZoneInfo("UTC"))[0].cast(pa.int64()).to_pylist() == [-1, -2]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_timestamps_beyond_all_years_are_impossible(unit, zone):
+    ends = np.iinfo(np.int64)
+    counts = pa.array([ends.min + 1, ends.max, None, 0], pa.int64())
+    found, problem = instants(pa.chunked_array([counts.cast(pa.timestamp(unit, zone))]), ZoneInfo("UTC"))
+    assert found.to_pylist() == [None, None, None, at(1970, 1, 1)]
+    assert problem.to_pylist() == ["impossible time", "impossible time", None, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "problem"),
+    [
+        (17, pa.int64(), "wrong type"),
+        (1.5e9, pa.float64(), "wrong type"),
+        (Decimal("1.50"), pa.decimal128(9, 2), "wrong type"),
+        (float("inf"), pa.float64(), "unreadable time"),
+        (True, pa.bool_(), "unreadable time"),
+        (b"2018-01-01", pa.binary(), None),
+        ("2018-01-01", pa.large_string(), None),
+        ("2018-01-01", pa.dictionary(pa.int8(), pa.string()), None),
+        (None, pa.null(), None),
+    ],
+)
+def test_other_types_are_times_as_far_as_their_text_is(value, kind, problem):
+    found, reason = instants(clean(column([value], kind), ()), ZoneInfo("UTC"))
+    assert reason.to_pylist() == [problem]
+    assert found.to_pylist() == [at(2018, 1, 1) if problem is None and value else None]
+
+
+# ---- numbers and texts ----------------------------------------------------------------------------------------------
+
+odd = st.sampled_from([0.0, -0.0, 0.1, 1e22, 5e-324, float("inf"), float("-inf"), float("nan"), None])
+
+
+@given(st.lists(odd | st.floats(), max_size=20))
+def test_floats_are_the_numbers_of_their_text(values):
+    number, problem = numbers(clean(column(values, pa.float64()), ()))
+    text = [None if value is None or value != value else value for value in values]
+    expected, reasons = numbers(written(text))
+    assert number.equals(expected) and problem.equals(reasons)
+    assert str(number.to_pylist()) == str(expected.to_pylist())  # one zero, not two
+
+
+@given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), max_size=20))
+def test_whole_numbers_keep_all_digits_as_ids_and_are_numbers_else(values):
+    typed, text = both(numbers, values, pa.int64())
+    assert typed == text
+    assert texts(column(values, pa.int64())).to_pylist() == [text_of(value) for value in values]
+
+
+def test_a_float_of_less_precision_means_what_is_written():
+    assert numbers(column([0.1, 3.0], pa.float32()))[0].to_pylist() == [0.1, 3.0]
+    assert texts(column([0.1, 12.0, None], pa.float32())).to_pylist() == ["0.1", "12", None]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([1, None, 2**53 + 1], pa.int64(), [1.0, None, float(2**53)]),
+        ([1.5, float("nan"), float("inf"), -0.0], pa.float64(), [1.5, None, None, 0.0]),
+        ([True, None, False], pa.bool_(), [1.0, None, 0.0]),
+        ([date(1970, 1, 3), None], pa.date32(), [2.0, None]),
+        ([at(1970, 1, 1, 12), None], pa.timestamp("us", "Europe/Berlin"), [0.5, None]),
+        ([datetime(1, 1, 1), datetime(9999, 12, 31)], pa.timestamp("us"), [-719162.0, 2932896.0]),  # noqa: DTZ001
+        ([Decimal("0.10"), None], pa.decimal128(9, 2), [0.1, None]),
+        ([None, None], pa.timestamp("s"), [None, None]),
+        ([None], pa.null(), [None]),
+        (["007", None], pa.large_string(), ["007", None]),
+        (["1", "2", None], pa.dictionary(pa.int32(), pa.string()), [1.0, 2.0, None]),
+    ],
+)
+def test_an_attribute_of_any_type_is_what_its_text_is(values, kind, expected):
+    found = attribute(clean(column(values, kind), ()))
+    assert found.to_pylist() == expected
+    if not pa.types.is_dictionary(kind):
+        odd_text = [None if isinstance(value, float) and value != value else value for value in values]
+        assert attribute(written(odd_text)).to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "missing", "expected"),
+    [
+        ([0, -1, 1, None], pa.int64(), ("-1", "0.0", "x"), [0, None, 1, None]),
+        ([0.0, -1.0, 0.5, float("nan")], pa.float64(), ("-1", "0.50"), [0.0, None, 0.5, None]),
+        ([True, False], pa.bool_(), ("false",), [True, None]),
+        ([date(1900, 1, 1), date(2018, 1, 1)], pa.date32(), ("1900-01-01",), [None, date(2018, 1, 1)]),
+        (["", " ", "n/a", " n/a ", "x", None], pa.large_string(), ("n/a",), [None] * 4 + ["x", None]),
+        (["", "n/a", "x", "x"], pa.dictionary(pa.int8(), pa.string()), ("n/a",), [None, None, "x", "x"]),
+    ],
+)
+def test_what_is_written_like_a_marker_is_no_value(values, kind, missing, expected):
+    found = clean(column(values, kind), missing)
+    assert found.to_pylist() == expected
+    assert found.null_count == expected.count(None)
+
+
+# ---- whole sources --------------------------------------------------------------------------------------------------
+
+KINDS = {
+    "lead": pa.int64(),
+    "at": pa.timestamp("us"),
+    "what": pa.dictionary(pa.int32(), pa.string()),
+    "known": pa.timestamp("ms", "America/New_York"),
+    "via": pa.large_string(),
+    "amount": pa.float64(),
+    "unused": pa.list_(pa.int64()),
+}
+event_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "lead": st.sampled_from([7, 8, -1, None]),
+            "at": st.sampled_from([datetime(2018, 10, 28, 2, 30), datetime(2018, 1, 1), datetime(1800, 1, 1), None]),  # noqa: DTZ001
+            "what": st.sampled_from(["won", "call", "", None]),
+            "known": st.sampled_from([at(2018, 11, 1), at(2017, 1, 1), at(2300, 1, 1), None]),
+            "via": st.sampled_from(["phone", "", None]),
+            "amount": st.sampled_from([0.0, -0.0, 12.0, float("inf"), float("nan"), None]),
+        }
+    ),
+    min_size=1,
+    max_size=10,
+)
+
+
+def plainly(row):
+    """A row as CSV and JSON hold it: no value is the empty text, and NaN is none."""
+    values = {key: None if value != value else value for key, value in row.items()}
+    return {key: "" if value is None else text_of(value) for key, value in values.items()}
+
+
+@settings(max_examples=15)
+@given(event_rows)
+def test_the_same_events_in_every_format_are_the_same_log(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("x")
+    schema = pa.schema(KINDS.items())
+    parquet.write_table(pa.Table.from_pylist(rows, schema), folder / "e.parquet", row_group_size=3)
+    write(folder / "e.csv", csv_text([plainly(row) for row in rows]))
+    write(folder / "e.jsonl", "\n".join(json.dumps(plainly(row)) for row in rows))
+    found = [
+        read(project(events=[{"path": str(folder / name), **FULL_EVENT}], zone="Europe/Berlin", max_quarantine=1))
+        for name in ("e.parquet", "e.csv", "e.jsonl")
+    ]
+    for other in found[1:]:
+        assert other.counts == found[0].counts
+        assert other.events.equals(found[0].events) and other.leads.equals(found[0].leads)
+        assert other.fingerprint == found[0].fingerprint
+
+
+def test_a_bad_row_of_parquet_lies_in_quarantine_as_it_was(tmp_path):
+    rows = [
+        {"lead": 7, "at": datetime(2018, 1, 1), "what": "won", "amount": 12.0, "unused": [1, 2]},  # noqa: DTZ001
+        {"lead": 7, "at": datetime(1800, 1, 1), "what": "won", "amount": float("nan"), "unused": None},  # noqa: DTZ001
+        {"lead": 7, "at": datetime(2018, 1, 1), "what": "won", "amount": 12.0, "unused": [3]},  # noqa: DTZ001
+    ]
+    parquet.write_table(pa.Table.from_pylist(rows, pa.schema(KINDS.items())), tmp_path / "e.parquet", row_group_size=1)
+    read(project(events=[{"path": str(tmp_path / "e.parquet"), **EVENT}], max_quarantine=1), tmp_path / "q")
+    lines = (tmp_path / "q" / "events_1.csv").read_text(encoding="utf-8").splitlines()
+    first, second = (json.loads(line.split(",", 4)[4][1:-1].replace('""', '"')) for line in lines[1:])
+    assert (first["at"], first["amount"], first["unused"]) == ("1800-01-01 00:00:00", None, None)
+    assert (second["lead"], second["amount"], second["unused"]) == ("7", "12", "[3]")
+    assert [line.split(",")[2:4] for line in lines[1:]] == [["2", '"impossible time"'], ["3", '"duplicate"']]
+
+
+def test_files_of_one_folder_may_hold_a_column_in_several_types(tmp_path):
+    for name, ids in (("a", pa.array([7, 8])), ("b", pa.array(["007", "9"])), ("c", pa.array([10.0, 0.5]))):
+        born = pa.array([at(2018, 1, 1)] * 2)
+        parquet.write_table(pa.table({"id": ids, "born": born, "size": ids}), tmp_path / f"{name}.parquet")
+    found = read(project({"path": str(tmp_path), **LEAD, "attributes": ["size"]}))
+    assert found.leads["entity_id"].to_pylist() == ["0.5", "007", "10", "7", "8", "9"]
+    assert found.leads["size"].to_pylist() == found.leads["entity_id"].to_pylist()
+
+
+def test_text_that_is_not_utf8_is_a_file_that_cannot_be_read(tmp_path):
+    odd_text = _unchecked(b"\xff")
+    table = pa.table({"id": odd_text, "born": pa.array([at(2018, 1, 1)])})
+    parquet.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="cannot read the file"):
+        read(project({"path": str(tmp_path / "x.parquet"), **LEAD}))
+
+
+def _unchecked(data):
+    ends = pa.py_buffer(np.array([0, len(data)], np.int32))
+    return pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(data)])
+
+
+def test_of_two_rows_of_one_lead_the_same_is_used_whatever_the_format(tmp_path):
+    rows = [{"id": 1, "born": "2018-01-01", "size": 12}, {"id": 1, "born": "2018-01-01", "size": 3}]
+    write(tmp_path / "l.csv", csv_text(rows))
+    table = pa.table({"id": [1, 1], "born": [date(2018, 1, 1)] * 2, "size": [3, 12]})
+    parquet.write_table(table, tmp_path / "l.parquet")
+    found = [
+        read(project({"path": str(tmp_path / name), **LEAD, "attributes": ["size"]})) for name in ("l.csv", "l.parquet")
+    ]
+    assert [each.leads["size"].to_pylist() for each in found] == [[12.0], [12.0]]
+    assert found[0].fingerprint == found[1].fingerprint
+
+
+def test_names_with_dots_and_twice_the_same_are_columns_too(tmp_path):
+    table = pa.table(
+        [pa.array([1]), pa.array([at(2018, 1, 1)]), pa.array(["x"]), pa.array(["y"])], ["a.b", "born", "c", "c"]
+    )
+    parquet.write_table(table, tmp_path / "x.parquet")
+    lead = {"path": str(tmp_path / "x.parquet"), "entity_id": "a.b", "created_at": "born", "attributes": ["c (2)"]}
+    assert read(project(lead)).leads.to_pylist()[0]["c (2)"] == "y"
+    event = {"path": str(tmp_path / "x.parquet"), "entity_id": "a.b", "event_time": "born", "event_type": "c (2)"}
+    assert read(project(events=[event])).events["event_type"].to_pylist() == ["y"]
