@@ -78,6 +78,7 @@ LABELS = pa.schema(
         *SPINE,
         _column("mature", pa.bool_(), "the whole horizon lies before the observation date"),
         _column("label", pa.int8(), "1 if the outcome happens within the horizon; null if immature", nullable=True),
+        _column("outcome_at", INSTANT, "first outcome known at or after the cutoff, however late", nullable=True),
     ]
 )
 """One row a spine row, in the spine's order."""
@@ -103,6 +104,13 @@ SCORES = pa.schema(
         _column("rank", pa.int64(), "1 is the most probable lead of this as-of; ties by entity_id"),
         _column("percentile", pa.float64(), "share of this as-of's leads that are no more probable, 0 to 100"),
         _column("expected_value", pa.float64(), "probability times amount, in the amount's unit", nullable=True),
+        _column(
+            "outcome_days_50",
+            pa.float64(),
+            "if the outcome comes within the horizon: days from the cutoff by which half of the cases have come",
+            nullable=True,
+        ),
+        _column("outcome_days_80", pa.float64(), "the same in eight of ten cases", nullable=True),
         _column("reasons", pa.string(), "JSON list of feature, value, contribution (log-odds), sentence"),
         _column("evidence", pa.string(), "enough, or too little"),
         _column("previous_score", pa.int64(), "score at the last earlier as-of", nullable=True),

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from configs.errors import ConfigError
 from configs.schema import ColumnOutcome, Target
-from features.contracts import LABELS, Dataset, to_us
+from features.contracts import INSTANT, LABELS, Dataset, to_us
 from features.spine import FOREVER, entity_codes, instants
 
 
@@ -24,17 +24,20 @@ def labels(dataset: Dataset, spine: pa.Table, target: Target, observed: datetime
 
     The label is 1 if an outcome event has its time in ``[cutoff, cutoff + horizon)``. A row with
     ``cutoff + horizon > observed`` is immature: its label is null even when an outcome has been seen already,
-    since its failures could not have been. An outcome column is mature as soon as it is filled.
+    since its failures could not have been. An outcome column is mature as soon as it is filled, and has no time.
     """
     if isinstance(target.outcome, ColumnOutcome):
         happened, mature = _column_outcome(dataset, spine, target.outcome)
+        outcome = np.full(spine.num_rows, FOREVER)
     else:
         cutoff = instants(spine["cutoff"])
         horizon = (target.horizon or timedelta(0)) // timedelta(microseconds=1)
-        happened = _next_outcome(dataset, spine, target.outcomes) < cutoff + horizon
+        outcome = _next_outcome(dataset, spine, target.outcomes)
+        happened = outcome < cutoff + horizon
         mature = cutoff + horizon <= to_us(observed)
     label = pa.array(happened.astype(np.int8), mask=~mature)
-    return pa.table([spine["entity_id"], spine["cutoff"], pa.array(mature), label], schema=LABELS)
+    outcome_at = pa.array(outcome, mask=outcome == FOREVER).cast(INSTANT)
+    return pa.table([spine["entity_id"], spine["cutoff"], pa.array(mature), label, outcome_at], schema=LABELS)
 
 
 def _column_outcome(dataset: Dataset, spine: pa.Table, outcome: ColumnOutcome) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,12 @@ def log_loss(margin: np.ndarray, label: np.ndarray) -> np.ndarray:
     return np.logaddexp(0.0, held) - label * held
 
 
+def clustered_error(gain: np.ndarray, entity_id: np.ndarray) -> float:
+    """Return the standard error of the mean of ``gain`` (rows,), where rows of one entity are not independent."""
+    _, entity = np.unique(entity_id.astype(str), return_inverse=True)
+    return float(np.sqrt(np.sum(np.bincount(entity, gain - gain.mean()) ** 2)) / len(gain))
+
+
 @dataclass(frozen=True)
 class Affine:
     """``slope * margin + intercept`` on log-odds; the slope is positive, so no two leads change places."""
@@ -68,14 +74,14 @@ class Affine:
         return cls(float(found.x[0]), float(found.x[1]))
 
 
-def fit_calibrator(margin: np.ndarray, label: np.ndarray, order: np.ndarray) -> Affine:
+def fit_calibrator(margin: np.ndarray, label: np.ndarray, order: np.ndarray, entity_id: np.ndarray) -> Affine:
     """Return the affine calibrator of out-of-time log-odds, or the identity where it does not prove itself.
 
     ``order`` says which rows are earlier (any sortable numbers, such as the cutoff). A calibrator fitted on the
-    earlier half must improve the log loss of the later half beyond noise (1.645 standard errors); rows of one
-    instant stay in one half. Then it is fitted again on all rows. Identity also below 50 rows with or without the
-    outcome. The halves are not purged: they only decide between two and no parameters, and no figure is
-    reported from them.
+    earlier half must improve the log loss of the later half beyond noise (1.645 standard errors, clustered by
+    entity); rows of one instant stay in one half. Then it is fitted again on all rows. Identity also below 50 rows
+    with or without the outcome. The halves are not purged: they only decide between two and no parameters, and no
+    figure is reported from them.
     """
     if min(np.sum(label == 1), np.sum(label == 0)) < FEWEST:
         return Affine()
@@ -84,13 +90,13 @@ def fit_calibrator(margin: np.ndarray, label: np.ndarray, order: np.ndarray) -> 
         return Affine()
     trial = Affine.fit(margin[~later], label[~later])
     gain = log_loss(margin[later], label[later]) - log_loss(trial.apply(margin[later]), label[later])
-    proven = gain.mean() > Z90 * gain.std() / np.sqrt(len(gain))
+    proven = gain.mean() > Z90 * clustered_error(gain, entity_id[later])
     return Affine.fit(margin, label) if proven else Affine()
 
 
 @dataclass(frozen=True)
 class Band:
-    """The 90 % interval of the true outcome rate among leads with about this probability.
+    """The 90 % interval of a lead's own chance, among leads with about this probability.
 
     ``center``, ``low`` and ``high`` are log-odds, ascending in step; between the centres the interval is
     interpolated, beyond them its ends keep their distance from the probability.
@@ -101,12 +107,17 @@ class Band:
     high: tuple[float, ...]
 
     @classmethod
-    def fit(cls, chance: np.ndarray, label: np.ndarray, entity_id: np.ndarray) -> Self:
-        """Fit on out-of-time rows: calibrated probability, label and entity of each (at least one row).
+    def fit(cls, chance: np.ndarray, label: np.ndarray, entity_id: np.ndarray, doubt: np.ndarray) -> Self:
+        """Fit on out-of-time rows: calibrated probability, label, entity and doubt of each (at least one row).
 
-        About 20 quantile bins of probability; outcome rates made to rise by isotonic regression; Wilson's
-        interval (J. Am. Stat. Assoc. 22, 1927) with the number of distinct entities of the bin as its size, as
-        rows of one entity are not independent; ends widened where they would not rise.
+        About 20 quantile bins of probability. Two things are not known. How often the outcome comes to leads of a bin:
+        their outcome rates are made to rise by isotonic regression, with Wilson's interval (J. Am. Stat. Assoc. 22,
+        1927), whose size is the number of distinct entities of the bin, as rows of one entity are not independent. And
+        by how much a lead differs from its like in ways that the model does not see: ``doubt`` is the distance, in
+        log-odds, between two models of different kinds that saw the same, which differ where the data decides little
+        (Heskes, "Practical confidence and prediction intervals", NeurIPS 1996, has it from resampling, which repeats
+        the errors of a kind). Its root mean square in the bin is taken for one standard error. Both are added as
+        independent errors are; ends are widened where they would not rise.
         """
         from sklearn.isotonic import isotonic_regression
 
@@ -115,9 +126,12 @@ class Band:
         center = np.bincount(place, log_odds(chance), size) / rows
         entities = np.array([np.unique(entity_id[place == k]).size for k in range(size)])
         rate = isotonic_regression(np.bincount(place, label, size) / rows, sample_weight=entities)
-        low, high = wilson(rate, entities)
+        own = Z90 * np.sqrt(np.bincount(place, doubt**2, size) / rows)
+        low, high = (_inside(end) for end in wilson(rate, entities))
+        middle = np.clip(_inside(rate), low, high)
+        low, high = middle - np.hypot(middle - low, own), middle + np.hypot(high - middle, own)
         low, high = np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
-        return cls(*(tuple(part.tolist()) for part in (center, _inside(low), _inside(high))))
+        return cls(*(tuple(part.tolist()) for part in (center, low, high)))
 
     def interval(self, chance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return low and high for each probability: ``0 < low <= probability <= high < 1``."""

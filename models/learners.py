@@ -1,4 +1,4 @@
-"""The learners behind one small protocol: LightGBM, logistic regression, their blend, naive Bayes, the base rate.
+"""What learns and what it gives: the protocol of all models, LightGBM, and the base rate.
 
 Input everywhere: ``x`` (rows, features) float64, NaN where missing, categories as codes 0, 1, …; ``y`` (rows,)
 0 or 1, both present. Output is in log-odds. Each model is stored as text that holds no code, and is the same to
@@ -8,16 +8,13 @@ the bit after it was read back, because ``fit`` itself keeps only what is stored
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from models.calibration import EXTREME
-from models.logistic import Logistic
-from models.naive_bayes import NaiveBayes
 from models.stored import read_json, read_text, unreadable, write_json
 
 # Small trees, slow steps and strong smoothing: leads are few, outcomes rare and columns noisy. One thread a model:
@@ -43,10 +40,27 @@ REPEATED = 2.0
 
 
 class Model(Protocol):
-    """What can be learnt, asked, explained and stored."""
+    """What can be asked, explained and stored."""
 
     name: ClassVar[str]
     file: ClassVar[str]
+
+    def margin(self, x: np.ndarray) -> np.ndarray:
+        """Return the log-odds of each row; a row's value does not depend on the rows beside it."""
+
+    def contributions(self, x: np.ndarray) -> np.ndarray:
+        """Return (rows, features + 1) in log-odds that sum to the margin; the last column is the bias."""
+
+    def save(self, directory: Path) -> None:
+        """Write ``file`` into the directory; the same bytes for the same model."""
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what ``save`` wrote; raises DataError if it is not there or not readable."""
+
+
+class Learner(Model, Protocol):
+    """A model that learns from labels alone."""
 
     @classmethod
     def fit(
@@ -64,19 +78,6 @@ class Model(Protocol):
         ``weight`` (rows,) says how much each row counts, on average 1; without it all count alike. ``parameters`` are
         LightGBM's, by its names for them, in place of those that it would be given; the other learners have none.
         """
-
-    def margin(self, x: np.ndarray) -> np.ndarray:
-        """Return the log-odds of each row; a row's value does not depend on the rows beside it."""
-
-    def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return (rows, features + 1) in log-odds that sum to the margin; the last column is the bias."""
-
-    def save(self, directory: Path) -> None:
-        """Write ``file`` into the directory; the same bytes for the same model."""
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read what ``save`` wrote; raises DataError if it is not there or not readable."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,28 @@ class LightGbm:
         Where an entity has several rows, a threshold that fits best is found on few independent leads: then one random
         threshold a feature is tried instead (Geurts, Ernst & Wehenkel, "Extremely randomized trees", 2006).
         """
+        settings = {**own_parameters(len(x), x.shape[1], repeats), "seed": seed, **(parameters or {})}
+        return cls.grow(x, y, categorical, settings, weight)
+
+    @classmethod
+    def grow(
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        categorical: list[int],
+        settings: Mapping[str, Any],
+        weight: np.ndarray | None = None,
+        start: np.ndarray | None = None,
+    ) -> Self:
+        """Learn trees by LightGBM's own settings; ``start`` (rows,) is what each row has before the first tree.
+
+        The start is not part of the model.
+        """
         import lightgbm
 
-        settings = {**own_parameters(len(x), x.shape[1], repeats), "seed": seed, **(parameters or {})}
-        rows = lightgbm.Dataset(x, y, weight=weight, categorical_feature=categorical, params=settings)
-        booster = lightgbm.train(settings, rows)
-        return cls(_trees_only(booster.model_to_string()))
+        own = dict(settings)
+        rows = lightgbm.Dataset(x, y, weight=weight, init_score=start, categorical_feature=categorical, params=own)
+        return cls(_trees_only(lightgbm.train(own, rows).model_to_string()))
 
     @functools.cached_property
     def _booster(self) -> Any:
@@ -131,6 +148,22 @@ class LightGbm:
             return np.zeros((0, x.shape[1] + 1))
         return self._booster.predict(x, pred_contrib=True, num_threads=0 if len(x) > 1000 else 1)
 
+    def to_json(self) -> str:
+        """Return LightGBM's own text."""
+        return self.text
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Build the model of LightGBM's own text; raises ValueError if it is none."""
+        import lightgbm
+
+        model = cls(str(data))
+        try:
+            _ = model._booster
+        except lightgbm.basic.LightGBMError as error:
+            raise ValueError(str(error)) from error
+        return model
+
     def save(self, directory: Path) -> None:
         """Write ``model.txt``."""
         (directory / self.file).write_text(self.text, encoding="utf-8", newline="\n")
@@ -138,14 +171,11 @@ class LightGbm:
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read ``model.txt``; raises DataError if it is not there or not a model."""
-        import lightgbm
-
-        model = cls(read_text(directory / cls.file))
+        text = read_text(directory / cls.file)
         try:
-            _ = model._booster
-        except lightgbm.basic.LightGBMError as error:
+            return cls.from_json(text)
+        except ValueError as error:
             raise unreadable(directory / cls.file, error) from error
-        return model
 
 
 def own_parameters(rows: int, features: int, repeats: float) -> dict[str, Any]:
@@ -173,96 +203,6 @@ def _size(rows: int, independent: float) -> dict[str, float]:
 def _trees_only(text: str) -> str:
     """Leave out the settings that LightGBM appends: they name threads and say nothing about predictions."""
     return text[: text.index("\nparameters:")] + "\n"
-
-
-@dataclass(frozen=True)
-class Blend:
-    """A weighted mean of the log-odds of trees and of a logistic regression, as JSON that holds both.
-
-    Beyond the values that they learnt from trees stay level and a line goes on; inside, trees bend where a line cannot.
-    The logarithmic opinion pool: Genest & Zidek, "Combining probability distributions", Statistical Science 1 (1986).
-    """
-
-    trees: LightGbm
-    lines: Logistic
-    share: float
-    """Of the lines."""
-    name: ClassVar[str] = "blend"
-    file: ClassVar[str] = "blend.json"
-
-    @classmethod
-    def fit(
-        cls,
-        x: np.ndarray,
-        y: np.ndarray,
-        categorical: list[int],
-        seed: int,
-        repeats: float = 1.0,
-        weight: np.ndarray | None = None,
-        parameters: Mapping[str, Any] | None = None,
-    ) -> Self:
-        """Learn both, in equal parts: what is better can only be told on rows that neither has seen, see ``shares``."""
-        rows = x, y, categorical, seed, repeats, weight, parameters
-        return cls(LightGbm.fit(*rows), Logistic.fit(*rows), 0.5)
-
-    @classmethod
-    def of(cls, trees: LightGbm, lines: Sequence[Logistic], shares: Sequence[float]) -> Self:
-        """Return the mean by these shares, that of the trees first; all lines learnt from the same rows."""
-        mixed, total = lines[0], shares[1]
-        for line, share in zip(lines[1:], shares[2:], strict=True):
-            total += share
-            mixed = mixed.mixed(line, share / total if total else 0.0)
-        return cls(trees, mixed, total)
-
-    def margin(self, x: np.ndarray) -> np.ndarray:
-        """Return the mean log-odds of each row."""
-        return (1.0 - self.share) * self.trees.margin(x) + self.share * self.lines.margin(x)
-
-    def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return the mean of both contributions, each exact for its part, bias last."""
-        return (1.0 - self.share) * self.trees.contributions(x) + self.share * self.lines.contributions(x)
-
-    def save(self, directory: Path) -> None:
-        """Write ``blend.json``."""
-        parts = {"trees": self.trees.text, "lines": self.lines.to_json(), "share": self.share}
-        write_json(directory / self.file, parts)
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read ``blend.json``; raises DataError if it is not there or not a model."""
-        import lightgbm
-
-        data = read_json(directory / cls.file)
-        try:
-            model = cls(LightGbm(data["trees"]), Logistic.from_json(data["lines"]), float(data["share"]))
-            _ = model.trees._booster
-        except (ValueError, TypeError, KeyError, lightgbm.basic.LightGBMError) as error:
-            raise unreadable(directory / cls.file, error) from error
-        return model
-
-
-def shares(margins: Sequence[np.ndarray], label: np.ndarray) -> tuple[float, ...]:
-    """Return the shares, none negative and 1 in sum, whose weighted mean of log-odds has the lowest log loss.
-
-    ``margins`` are those of several models for the same rows, which none of them learnt from, ``label`` 0 or 1. The
-    problem is convex. Held to sum to 1, so that no model is trusted beyond what it says (Breiman, "Stacked
-    regressions", Machine Learning 24, 1996).
-    """
-    from scipy.optimize import minimize
-
-    held = np.clip(np.column_stack(margins), -EXTREME, EXTREME)
-
-    def cost(share: np.ndarray) -> tuple[float, np.ndarray]:
-        margin = held @ share
-        pull = 1.0 / (1.0 + np.exp(-margin)) - label
-        return float(np.mean(np.logaddexp(0.0, margin) - label * margin)), held.T @ pull / len(label)
-
-    models = held.shape[1]
-    whole = {"type": "eq", "fun": lambda share: share.sum() - 1.0, "jac": lambda share: np.ones(models)}
-    start, inside = np.full(models, 1.0 / models), [(0.0, 1.0)] * models
-    found = minimize(cost, start, jac=True, method="SLSQP", bounds=inside, constraints=whole, options={"ftol": 1e-12})
-    share = np.clip(found.x, 0.0, 1.0)
-    return tuple((share / share.sum()).tolist())
 
 
 @dataclass(frozen=True)
@@ -307,6 +247,3 @@ class BaseRate:
             return cls(float(data["bias"]))
         except (ValueError, TypeError, KeyError) as error:
             raise unreadable(directory / cls.file, error) from error
-
-
-LEARNERS: dict[str, type[Model]] = {model.name: model for model in (LightGbm, Logistic, Blend, NaiveBayes, BaseRate)}

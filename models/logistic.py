@@ -61,12 +61,6 @@ class Term:
         codes = np.where(absent, 0.0, np.minimum(column, len(levels))).astype(np.int64)
         return np.where(absent, missing, np.array([*levels, 0.0])[codes]) - self.offset
 
-    def mixed(self, other: Term, share: float) -> Self:
-        """Return the term that adds ``share`` of what the other adds and the rest of what this one adds."""
-        pairs = zip(self.weights, other.weights, strict=True)
-        weights = tuple(_between(mine, theirs, share) for mine, theirs in pairs)
-        return replace(self, weights=weights, offset=_between(self.offset, other.offset, share))
-
     def _curve(self, column: np.ndarray) -> np.ndarray:
         """Straight near the centre and logarithmic far from it: counts and amounts have heavy tails."""
         distance = np.where(np.isnan(column), 0.0, (column - self.center) / self.scale)
@@ -141,14 +135,6 @@ class Logistic:
         terms = [Term(**{**term, "weights": tuple(term["weights"])}) for term in data["terms"]]
         return cls(float(data["bias"]), tuple(terms))
 
-    def mixed(self, other: Logistic, share: float) -> Self:
-        """Return ``share`` of the other's log-odds and the rest of this one's; both learnt from the same rows.
-
-        The basis of a column depends on the rows alone, not on their weights, so two lines in it make one.
-        """
-        terms = [mine.mixed(theirs, share) for mine, theirs in zip(self.terms, other.terms, strict=True)]
-        return type(self)(_between(self.bias, other.bias, share), tuple(terms))
-
 
 def _number_columns(plans: list[Term]) -> np.ndarray:
     """Places of the curves of numbers in the design; all other columns are 0 or 1."""
@@ -175,7 +161,3 @@ def _ridge(
         learnt = LogisticRegression(C=INVERSE_PENALTY, max_iter=500)
         learnt.fit(design / spread.astype(np.float32), y, sample_weight=weight)
     return float(learnt.intercept_[0]), learnt.coef_[0].astype(np.float64) / spread
-
-
-def _between(mine: float, theirs: float, share: float) -> float:
-    return (1.0 - share) * mine + share * theirs

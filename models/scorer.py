@@ -14,11 +14,15 @@ from configs.errors import DataError
 from features.contracts import SPINE
 from models.calibration import Affine, Band, probability
 from models.encoding import Encoding
-from models.learners import LEARNERS, Model
+from models.hazard import Hazard
+from models.kinds import KINDS
+from models.learners import Model
 from models.stored import read_json, read_text, unreadable, write_json
 
-FORMAT = 1
+FORMAT = 2
 FILE = "scorer.json"
+SHARES = (0.5, 0.8)
+"""Of the outcomes that come within the horizon: the days after which so many have come."""
 GRADES = (("A", 90), ("B", 70), ("C", 40))
 """A grade is given above this score: the top 10 %, the next 20 %, the next 30 %; the rest is D."""
 
@@ -30,6 +34,8 @@ PREDICTIONS = pa.schema(
         pa.field("probability_high", pa.float64(), nullable=False),
         pa.field("score", pa.int64(), nullable=False),
         pa.field("grade", pa.string(), nullable=False),
+        pa.field("outcome_days_50", pa.float64()),
+        pa.field("outcome_days_80", pa.float64()),
     ]
 )
 """One row a row of the matrix, in its order; columns mean what they mean in SCORES."""
@@ -78,10 +84,11 @@ class Scorer:
     band: Band
     scale: Scale
     meta: dict[str, Any]
+    timing: Hazard | None = None
 
     @property
     def learner(self) -> str:
-        """Name of the learner: lightgbm, logistic or base_rate."""
+        """Name of the kind of model, one of KINDS."""
         return self.model.name
 
     def predict(self, matrix: pa.Table) -> pa.Table:
@@ -89,10 +96,16 @@ class Scorer:
 
         Raises DataError for a column that is absent or of another type.
         """
-        chance = probability(self.calibrator.apply(self.model.margin(self.encoding.encode(matrix))))
+        x = self.encoding.encode(matrix)
+        chance = probability(self.calibrator.apply(self.model.margin(x)))
         low, high = self.band.interval(chance)
         columns = [*spine_of(matrix), chance, low, high, self.scale.score(chance), self.scale.grade(chance)]
-        return pa.table(columns, schema=PREDICTIONS)
+        return pa.table([*columns, *self._days(x)], schema=PREDICTIONS)
+
+    def _days(self, x: np.ndarray) -> list[pa.Array]:
+        if self.timing is None:
+            return [pa.nulls(len(x), pa.float64()) for _ in SHARES]
+        return [pa.array(self.timing.days(x, share)) for share in SHARES]
 
     def explain(self, matrix: pa.Table) -> np.ndarray:
         """Return (rows, features + 1) in calibrated log-odds; features as in ``encoding.names``, bias last.
@@ -116,6 +129,7 @@ class Scorer:
             "calibrator": asdict(self.calibrator),
             "band": self.band.to_json(),
             "scale": asdict(self.scale),
+            "timing": self.timing.to_json() if self.timing else None,
             "meta": self.meta,
         }
         write_json(directory / FILE, parts)
@@ -131,18 +145,19 @@ class Scorer:
         parts = read_json(path)
         _known_format(parts, path)
         try:
-            learner = LEARNERS[parts["learner"]]
-            _same_model(parts["model_sha256"], directory / learner.file)
+            kind = KINDS[parts["learner"]]
+            _same_model(parts["model_sha256"], directory / kind.file)
             return cls(
                 target=parts["target"],
-                model=learner.load(directory),
+                model=kind.load(directory),
                 encoding=Encoding.from_json(parts["features"]),
                 calibrator=Affine(**parts["calibrator"]),
                 band=Band.from_json(parts["band"]),
                 scale=Scale(tuple(parts["scale"]["chance"]), tuple(parts["scale"]["share"])),
                 meta=parts["meta"],
+                timing=Hazard.from_json(parts["timing"]) if parts["timing"] else None,
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise unreadable(path, error) from error
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from configs.schema import Learning, Search
-from models.calibration import Z90, log_loss
+from models.calibration import Z90, clustered_error, log_loss
 from models.folds import Fold
 from models.learners import LightGbm, own_parameters
 from models.selection import strongest
@@ -143,12 +143,6 @@ def search(sample: Sample, folds: Sequence[Fold], learning: Learning, seed: int)
     noise = Z90 * clustered_error(gain, sample.entity_id[deciding])
     report = Report(trials, budget.trials, best, float(gain.mean()), noise)
     return (best if report.held else usual), report
-
-
-def clustered_error(gain: np.ndarray, entity_id: np.ndarray) -> float:
-    """Return the standard error of the mean of ``gain`` (rows,), where rows of one entity are not independent."""
-    _, entity = np.unique(entity_id.astype(str), return_inverse=True)
-    return float(np.sqrt(np.sum(np.bincount(entity, gain - gain.mean()) ** 2)) / len(gain))
 
 
 def _best(segments: list[Segment], usual: Choice, budget: Search, seed: int) -> tuple[int, Choice | None]:

@@ -12,15 +12,16 @@ import pyarrow as pa
 
 from configs.errors import LeadscoreError
 from configs.schema import Project
+from models import training
 from models.gate import Verdict, judge
 from models.registry import Registry
-from models.training import Trained
+from models.training import Tried
 from pipelines.findings import Findings, findings
-from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
+from pipelines.rows import Snapshot, TrainingRows, snapshot
 from pipelines.story import count_rows
 from pipelines.table_file import check_place, write_tables
 from pipelines.tested import STAGE, Tested, check_segments
-from pipelines.train import challenge, champion_says
+from pipelines.train import audited_rows, champion_says, settings_of
 
 Note = Callable[[str], None]
 
@@ -29,7 +30,7 @@ Note = Callable[[str], None]
 class Backtest:
     """What became of one target: its figures and what the gate would say, or why there are none.
 
-    ``folds`` describes the origins as ``Trained.folds`` does. ``predictions`` has one row a tested row: target, the
+    ``folds`` describes the origins as ``Tried.folds`` does. ``predictions`` has one row a tested row: target, the
     OUT_OF_TIME columns, and what the figures of parts are made by.
     """
 
@@ -78,27 +79,28 @@ def backtest(
 def _test(now: Snapshot, name: str, note: Note) -> Backtest:
     try:
         note(f"{name}: rows and features")
-        rows = training_rows(now, name)
-        note(f"{name}: testing on {rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
-        trained = challenge(now, name, rows, lambda line: note(f"{name}: {line}"))
+        rows = audited_rows(now, name, lambda line: note(f"{name}: {line}")).rows
+        tried = training.backtest(
+            rows.matrix, rows.labels, settings_of(now, name, lambda line: note(f"{name}: {line}"))
+        )
         note(f"{name}: measuring")
-        return _measured(now, name, rows, trained)
+        return _measured(now, name, rows, tried)
     except LeadscoreError as error:
         return Backtest(name, error=error)
 
 
-def _measured(now: Snapshot, name: str, rows: TrainingRows, trained: Trained) -> Backtest:
-    found = findings(now, name, rows, trained)
+def _measured(now: Snapshot, name: str, rows: TrainingRows, tried: Tried) -> Backtest:
+    found = findings(now, name, rows, tried)
     registry = _registry(now.project)
-    champion = champion_says(now, name, trained, registry) if registry else None
+    champion = champion_says(now, name, tried, registry) if registry else None
     return Backtest(
         target=name,
         rows=count_rows(rows),
-        learner=trained.scorer.learner,
-        folds=trained.folds,
+        learner=tried.learner,
+        folds=tried.folds,
         findings=found,
-        verdict=judge(trained.out_of_time, champion),
-        predictions=_predictions(name, trained.out_of_time, found.tested),
+        verdict=judge(tried.out_of_time, champion),
+        predictions=_predictions(name, tried.out_of_time, found.tested),
     )
 
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from models.breakdown import Part, breakdown, by_value
 from models.evaluation import Figure, Predicted, evaluate_parts, reliability
-from models.learners import LEARNERS
-from models.training import Trained
+from models.kinds import KINDS
+from models.training import Tried
 from pipelines.rows import Snapshot, TrainingRows
 from pipelines.tested import Tested, tested_rows
 
@@ -51,20 +51,20 @@ class Findings:
         }
 
 
-def findings(now: Snapshot, name: str, rows: TrainingRows, trained: Trained) -> Findings:
+def findings(now: Snapshot, name: str, rows: TrainingRows, tried: Tried) -> Findings:
     """Return the figures of a training's out-of-time rows; raises what ``tested_rows`` raises."""
-    table = trained.out_of_time
+    table = tried.out_of_time
     tested = tested_rows(now, name, rows, table)
     everything = np.ones(table.num_rows, bool)
     baselines = {
         learner: evaluate_parts(_predicted(table, learner, tested), {"all": everything})["all"]
-        for learner in LEARNERS
+        for learner in KINDS
         if learner in table.column_names
     }
     challenger = _predicted(table, "probability", tested)
     parts = breakdown(challenger, dict(_masks(tested, table, now.project.features.stages)))
     return Findings(
-        metrics=baselines.get(trained.scorer.learner) or evaluate_parts(challenger, {"all": everything})["all"],
+        metrics=baselines.get(tried.learner) or evaluate_parts(challenger, {"all": everything})["all"],
         baselines=baselines,
         unseen=_of(parts, "unseen"),
         folds=_of(parts, "fold"),

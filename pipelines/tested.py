@@ -58,7 +58,7 @@ def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Ta
         batch,
         capacity,
         _amount(dataset, target, lead),
-        _unseen(now, name, rows.labels, out_of_time),
+        _unseen(now, rows.labels, out_of_time),
         {column: _segment(now, column, lead, cutoff) for column in now.project.evaluation.segments},
         _stage(dataset, rows.matrix, lead, cutoff),
     )
@@ -111,17 +111,19 @@ def _amount(dataset: Dataset, target: Target, lead: np.ndarray) -> np.ndarray | 
     return dataset.leads[target.amount].to_numpy()[lead]
 
 
-def _unseen(now: Snapshot, name: str, labels: pa.Table, out_of_time: pa.Table) -> dict[str, np.ndarray]:
-    leads, target = now.dataset.leads, now.project.target(name)
-    mature, fold = labels.filter(labels["label"].is_valid()), out_of_time["fold"].to_numpy()
-    known, tested = (entity_codes(table["entity_id"], leads) for table in (mature, out_of_time))
+def _unseen(now: Snapshot, labels: pa.Table, out_of_time: pa.Table) -> dict[str, np.ndarray]:
+    """Rows with times are learnt from before they are mature, as far as they were followed: these too are seen."""
+    leads = now.dataset.leads
+    known_rows, fold = labels.filter(labels["label"].is_valid()), out_of_time["fold"].to_numpy()
+    known_rows = labels if now.dataset.timed else known_rows
+    known, tested = (entity_codes(table["entity_id"], leads) for table in (known_rows, out_of_time))
     keys = {"entities": np.arange(leads.num_rows)}
     if leads["account_id"].null_count < leads.num_rows:
         keys["accounts"] = _accounts(leads["account_id"])
-    gap = (target.horizon or timedelta(0)) + now.project.evaluation.embargo if now.dataset.ordered else None
+    gap = now.project.evaluation.embargo if now.dataset.ordered else None
     return {
         of: unseen(
-            Keys(known, instants(mature["cutoff"]), key[known]),
+            Keys(known, instants(known_rows["cutoff"]), key[known]),
             Keys(tested, instants(out_of_time["cutoff"]), key[tested]),
             fold,
             gap,

@@ -21,9 +21,12 @@ from features.contracts import INSTANT, SPINE
 from models import training
 from models.evaluation import Figure
 from models.gate import Verdict, judge
+from models.leakage import Suspect
+from models.procedure import Settings
 from models.registry import Registry, Version
 from models.scorer import Scorer
-from models.training import Settings, Trained
+from models.training import Trained, Tried
+from pipelines.audit import without_suspects
 from pipelines.driver import Driver
 from pipelines.findings import findings
 from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
@@ -43,6 +46,7 @@ class Training:
     verdict: Verdict | None = None
     version: Version | None = None
     trained: Trained | None = None
+    suspects: tuple[Suspect, ...] = ()
     error: LeadscoreError | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -51,6 +55,7 @@ class Training:
         others = {name: {key: f.to_json() for key, f in figures.items()} for name, figures in self.baselines.items()}
         gate = self.verdict.to_json() if self.verdict else {"passed": False, "tests": []}
         found = {"rows": self.rows, "metrics": as_json, "baselines": others, "gate": gate}
+        found["suspects"] = [suspect.to_json() for suspect in self.suspects]
         found["version"] = self.version.number if self.version else None
         return found | ({"error": str(self.error)} if self.error else {})
 
@@ -72,24 +77,43 @@ def train(project: Project, as_of: str | None, targets: list[str], driver: Drive
 def _train_target(now: Snapshot, name: str, registry: Registry, driver: Driver) -> Training:
     try:
         driver.note(f"{name}: rows and features")
-        rows = driver.step(training_rows)(now, name)
-        driver.note(f"{name}: training on {rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
-        trained = driver.step(challenge)(now, name, rows, lambda line: driver.note(f"{name}: {line}"))
+        audited = driver.step(audited_rows)(now, name, lambda line: driver.note(f"{name}: {line}"))
+        trained = driver.step(challenge)(now, name, audited, lambda line: driver.note(f"{name}: {line}"))
         driver.note(f"{name}: judging")
-        return driver.step(conclude)(now, name, rows, trained, registry, driver)
+        return driver.step(conclude)(now, name, audited, trained, registry, driver)
     except LeadscoreError as error:
         return Training(name, {}, {}, {}, error=error)
 
 
-def challenge(now: Snapshot, name: str, rows: TrainingRows, note: Callable[[str], None]) -> Trained:
+@dataclass(frozen=True)
+class Audited:
+    """A target's rows without the features of suspects, and the suspects among the columns offered."""
+
+    rows: TrainingRows
+    suspects: tuple[Suspect, ...]
+
+
+def audited_rows(now: Snapshot, name: str, note: Callable[[str], None]) -> Audited:
+    """Return a target's rows to learn from; ``note`` is told of each suspect and why it is left out."""
+    offered = training_rows(now, name)
+    _refuse_immature(now, name, offered)
+    rows, suspects = without_suspects(now, name, offered)
+    for suspect in suspects:
+        fate = "allowed" if suspect.allowed else "left out"
+        note(f"{fate}: {suspect.column}: {suspect.evidence}")
+    note(f"{rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
+    return Audited(rows, tuple(suspects))
+
+
+def challenge(now: Snapshot, name: str, audited: Audited, note: Callable[[str], None]) -> Trained:
     """Train the challenger of one target."""
-    target = now.project.target(name)
-    _refuse_immature(now, name, rows)
+    target, rows = now.project.target(name), audited.rows
     meta = {
         "catalog": rows.catalog.to_json(),
         "horizon": duration_label(target.horizon) if target.horizon else None,
         "trained_as_of": now.as_of.isoformat(),
         "observation_date": now.observed.isoformat(),
+        "audit": [suspect.to_json() | {"allowed": suspect.allowed} for suspect in audited.suspects],
     }
     return training.train(rows.matrix, rows.labels, replace(settings_of(now, name, note), meta=meta))
 
@@ -97,20 +121,29 @@ def challenge(now: Snapshot, name: str, rows: TrainingRows, note: Callable[[str]
 def settings_of(now: Snapshot, name: str, note: Callable[[str], None]) -> Settings:
     """Return how one target is learnt and tested; ``note`` is told each step in words."""
     horizon = now.project.target(name).horizon or timedelta(0)
-    return Settings(name, horizon, now.project.evaluation, now.dataset.ordered, progress=note)
+    return Settings(
+        name,
+        horizon,
+        now.project.evaluation,
+        now.dataset.ordered,
+        now.observed if now.dataset.timed else None,
+        learning=now.project.learning,
+        progress=note,
+    )
 
 
 def conclude(
-    now: Snapshot, name: str, rows: TrainingRows, trained: Trained, registry: Registry, driver: Driver
+    now: Snapshot, name: str, audited: Audited, trained: Trained, registry: Registry, driver: Driver
 ) -> Training:
     """Judge a challenger, keep its story, and promote it if it passes."""
+    rows, suspects = audited.rows, audited.suspects
     found = findings(now, name, rows, trained)
     verdict = judge(trained.out_of_time, champion_says(now, name, trained, registry))
     counts = count_rows(rows)
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
-        told = story(Path(folder), now, rows, trained, found, verdict)
+        told = story(Path(folder), now, rows, trained, found, verdict, suspects)
         version = registry.log(name, replace(told, tags={**told.tags, **driver.tags}))
-    result = Training(name, counts, found.metrics, found.baselines, verdict, version, trained)
+    result = Training(name, counts, found.metrics, found.baselines, verdict, version, trained, suspects)
     try:
         verdict.raise_if_refused(name)
     except GateRefused as refusal:
@@ -130,7 +163,7 @@ def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
         )
 
 
-def champion_says(now: Snapshot, name: str, trained: Trained, registry: Registry) -> np.ndarray | None:
+def champion_says(now: Snapshot, name: str, trained: Tried, registry: Registry) -> np.ndarray | None:
     """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had seen their label."""
     version = registry.champion(name)
     if version is None:

@@ -37,7 +37,7 @@ def score(dataset: Dataset, target: Target, scorer: Scorer, as_of: datetime, nam
     used = matrix.select(scorer.encoding.names)
     columns = {name: pa.array([text] * spine.num_rows, pa.string()) for name, text in names.items()}
     columns |= {name: predicted[name] for name in ("entity_id", "probability", "probability_low", "probability_high")}
-    columns |= {name: predicted[name] for name in ("score", "grade")}
+    columns |= {name: predicted[name] for name in ("score", "grade", "outcome_days_50", "outcome_days_80")}
     columns["account_id"] = dataset.leads["account_id"].take(lead)
     columns["as_of"] = pa.array([as_of] * spine.num_rows, INSTANT)
     # Without times a cutoff only carries the order of the rows: it is no instant to tell anyone.

@@ -24,15 +24,16 @@ def test_labels_look_exactly_one_horizon_ahead(data, rows, observed):
     expected = []
     for row in spine.to_pylist():
         start, end = row["cutoff"], row["cutoff"] + TARGET.horizon
-        hits = [
-            e
+        later = [
+            e["event_time"]
             for e in data.events.to_pylist()
             if e["entity_id"] == row["entity_id"]
             and e["event_type"] in TARGET.outcomes
-            and start <= e["event_time"] < end
+            and start <= e["event_time"]
         ]
-        mature = end <= observed
-        expected.append({**row, "mature": mature, "label": int(bool(hits)) if mature else None})
+        mature, label = end <= observed, int(any(time < end for time in later))
+        at = min(later, default=None)
+        expected.append({**row, "mature": mature, "label": label if mature else None, "outcome_at": at})
     assert labels(data, spine, TARGET, observed).to_pylist() == expected
 
 

@@ -1,0 +1,98 @@
+"""Several models made one: a weighted mean of their log-odds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from models.calibration import EXTREME
+from models.hazard import Hazard
+from models.learners import LightGbm
+from models.logistic import Logistic
+from models.stored import read_json, unreadable, write_json
+
+LEAST = 0.02
+"""A smaller share is not worth a model's time at night."""
+
+Part = LightGbm | Logistic | Hazard
+PARTS: dict[str, type[Part]] = {part.name: part for part in (LightGbm, Logistic, Hazard)}
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A weighted mean of the log-odds of models of several kinds, as JSON that holds them all.
+
+    Beyond the values that they learnt from trees stay level and a line goes on; inside, trees bend where a line cannot.
+    The logarithmic opinion pool: Genest & Zidek, "Combining probability distributions", Statistical Science 1 (1986).
+    """
+
+    parts: tuple[Part, ...]
+    shares: tuple[float, ...]
+    name: ClassVar[str] = "blend"
+    file: ClassVar[str] = "blend.json"
+
+    def margin(self, x: np.ndarray) -> np.ndarray:
+        """Return the mean log-odds of each row, added up from the first part to the last."""
+        return weighted([part.margin(x) for part in self.parts], self.shares)
+
+    def contributions(self, x: np.ndarray) -> np.ndarray:
+        """Return the mean of the parts' contributions, each exact for its part, bias last."""
+        return weighted([part.contributions(x) for part in self.parts], self.shares)
+
+    def save(self, directory: Path) -> None:
+        """Write ``blend.json``."""
+        parts = [
+            {"learner": part.name, "share": share, "model": part.to_json()}
+            for part, share in zip(self.parts, self.shares, strict=True)
+        ]
+        write_json(directory / self.file, parts)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read ``blend.json``; raises DataError if it is not there or not a model."""
+        data = read_json(directory / cls.file)
+        try:
+            parts = tuple(PARTS[part["learner"]].from_json(part["model"]) for part in data)
+            return cls(parts, tuple(float(part["share"]) for part in data))
+        except (ValueError, TypeError, KeyError) as error:
+            raise unreadable(directory / cls.file, error) from error
+
+
+def weighted(values: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
+    """Return the sum of ``values``, each times its share, from left to right."""
+    total: np.ndarray = shares[0] * values[0]
+    for value, share in zip(values[1:], shares[1:], strict=True):
+        total = total + share * value
+    return total
+
+
+def shares(margins: Sequence[np.ndarray], label: np.ndarray) -> tuple[float, ...]:
+    """Return the shares, none negative and 1 in sum, whose weighted mean of log-odds has the lowest log loss.
+
+    ``margins`` are those of several models for the same rows, which none of them learnt from, ``label`` 0 or 1. The
+    problem is convex. Held to sum to 1, so that no model is trusted beyond what it says (Breiman, "Stacked
+    regressions", Machine Learning 24, 1996). Shares below LEAST are given to the others.
+    """
+    from scipy.optimize import minimize
+
+    held = np.clip(np.column_stack(margins), -EXTREME, EXTREME)
+
+    def cost(share: np.ndarray) -> tuple[float, np.ndarray]:
+        margin = held @ share
+        pull = 1.0 / (1.0 + np.exp(-margin)) - label
+        return float(np.mean(np.logaddexp(0.0, margin) - label * margin)), held.T @ pull / len(label)
+
+    models = held.shape[1]
+    whole: dict[str, Any] = {
+        "type": "eq",
+        "fun": lambda share: share.sum() - 1.0,
+        "jac": lambda share: np.ones(models),
+    }
+    start, inside = np.full(models, 1.0 / models), [(0.0, 1.0)] * models
+    found = minimize(cost, start, jac=True, method="SLSQP", bounds=inside, constraints=whole, options={"ftol": 1e-12})
+    share = np.where(found.x < LEAST, 0.0, found.x)
+    return tuple((share / share.sum()).tolist())
