@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 
 from configs.errors import DataError
 from features.assembly import lead_columns, table_of
@@ -104,8 +106,8 @@ def stream_features(
     """Yield the rows of ``build_features`` shard by shard, for more rows than fit into memory; one table at least.
 
     They come in the order of account, entity and cutoff, whatever the shards. ``dataset.events`` may be the Parquet
-    file of an EVENTS table; ``scratch`` is a directory for files of up to 30 bytes an event,
-    for a log larger than memory. Raises as ``build_features``.
+    file of an EVENTS table; ``scratch`` is a directory for nameless files of up to 30 bytes an event, for a log larger
+    than memory. Raises as ``build_features``.
     """
     work = _work(dataset, spine, catalog, shards, workers, scratch)
     if not work.shards():
@@ -153,14 +155,27 @@ def _past(log: Log, seats: Seats, catalog: Catalog) -> Visits | None:
 
 
 def _run(work: Work, workers: int, progress: Progress | None, job: Callable[[int], Found]) -> Iterator[Found]:
-    """Run a job for every shard, side by side and a few ahead of what is taken; yield what each returns, in order."""
+    """Run a job for every shard, side by side; yield what each returns, in order, and tell of it."""
     numbers = work.shards()
-    several = {"n_jobs": workers, "pre_dispatch": "2*n_jobs"} if len(numbers) > 1 else {"n_jobs": 1}
-    run = Parallel(prefer="threads", return_as="generator", **several)
-    for done, found in enumerate(run(delayed(job)(number) for number in numbers), 1):
+    for done, found in enumerate(_side_by_side(job, numbers, effective_n_jobs(workers)), 1):
         if progress:
             progress(done, len(numbers))
         yield found
+
+
+def _side_by_side(job: Callable[[int], Found], numbers: list[int], threads: int) -> Iterator[Found]:
+    """Run a job for every number, no more than twice the threads ahead of what is taken: the rest would fill memory."""
+    ahead = deque[Future[Found]]()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for number in numbers:
+            ahead.append(pool.submit(job, number))
+            if len(ahead) > 2 * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _fill(work: Work, number: int, out: np.ndarray) -> None:

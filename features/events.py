@@ -46,25 +46,32 @@ def read_events(project: Project, leads: pa.Table | None, quarantine: Path | Non
     whole rows of those in quarantine. Raises what reading any source raises.
     """
     known = None if leads is None else Ids.of(leads["entity_id"])
-    origins = [Origin.of(source, scratch) for source in project.sources.events]
     shelf, entities = Shelf(HASHED, scratch), Entities()
-    verdicts = []
-    for i, (source, origin) in enumerate(zip(project.sources.events, origins, strict=True)):
-        pieces = _judged(project, source, i, origin, known)
+    origins, verdicts = list[Origin](), list[Verdict]()
+    for i, source in enumerate(project.sources.events):
+        origins.append(Origin.of(source, scratch))
+        pieces = _judged(project, source, i, origins[i], known)
         verdicts.append(Verdict.joined(_put(shelf, entities if known is None else None, *piece) for piece in pieces))
     hashed = shelf.table()
-    again = repeated(hashed.select(HASHES.names))
-    counts, begin = [], 0
-    for i, (origin, verdict) in enumerate(zip(origins, verdicts, strict=True)):
+    hashes, events = hashed.select(HASHES.names), hashed.select(EVENTS.names)
+    again = repeated(hashes)
+    limit = project.sources.max_quarantine
+    counts = tuple(
+        settle(f"events_{i + 1}", verdict, origins[i].again, quarantine, limit)
+        for i, verdict in enumerate(_with_duplicates(verdicts, again))
+    )
+    kept = Shelf.of(EVENTS, _without(events, again), scratch) if len(again) else events
+    return ReadLog(kept, entities.table(), counts, total(hashes, again))
+
+
+def _with_duplicates(verdicts: list[Verdict], again: np.ndarray) -> Iterator[Verdict]:
+    """Yield the verdicts of the sources with the places ``again`` in the log of what all of them use."""
+    begin = 0
+    for verdict in verdicts:
         end = begin + verdict.rows - len(verdict.places)
         own = again[np.searchsorted(again, begin) : np.searchsorted(again, end)] - begin
-        verdict = verdict.also(verdict.used(own), DUPLICATE)
-        counts.append(settle(f"events_{i + 1}", verdict, origin.again, quarantine, project.sources.max_quarantine))
+        yield verdict.also(verdict.used(own), DUPLICATE)
         begin = end
-    events = Shelf.of(EVENTS, _without(hashed.select(EVENTS.names), again), scratch) if len(again) else hashed
-    return ReadLog(
-        events.select(EVENTS.names), entities.table(), tuple(counts), total(hashed.select(HASHES.names), again)
-    )
 
 
 def _judged(

@@ -157,13 +157,13 @@ def mixed(data, chance):
     return replace(data, events=data.events.take(pa.array(places, pa.int64())))
 
 
-@examples(40)
+@examples(15)
 @given(dataset(), spines, st.randoms())
 def test_the_order_of_a_log_changes_no_bit_of_features(data, spine, chance):
     assert same_bits(build_features(mixed(data, chance), spine, CATALOG), build_features(data, spine, CATALOG))
 
 
-@examples(8)
+@examples(5)
 @given(crowds, st.randoms())
 def test_the_order_of_a_crowds_log_changes_no_bit(data, chance):
     other, as_of = mixed(data, chance), max(data.events["event_time"].to_pylist()) + timedelta(days=1)
