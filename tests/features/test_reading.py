@@ -168,6 +168,14 @@ def test_a_missing_column_names_file_key_and_the_nearest(tmp_path):
     assert "b.csv" in caught.value.where and "sources.events[0].event_time" in caught.value.where
 
 
+def test_a_missing_column_of_parquet_is_said_before_anything_is_read(tmp_path):
+    table = pa.table({"lead": ["1"], "at": [at(2024, 1, 1)], "kind": ["won"]})
+    parquet.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="the columns are lead, at, kind") as caught:
+        read(project(events=[{"path": str(tmp_path / "x.parquet"), **EVENT}]))
+    assert "sources.events[0].event_type" in caught.value.where
+
+
 def test_sources_that_cannot_be_read(tmp_path):
     cases = [
         ({"path": write(tmp_path / "x.parquet", "no")}, DataError, "x.parquet"),
