@@ -33,8 +33,8 @@ class Encoding:
     features: tuple[Feature, ...]
 
     @classmethod
-    def fit(cls, matrix: pa.Table, names: Sequence[str]) -> Self:
-        """Choose among the named columns of a feature matrix (one row an entity and cutoff).
+    def fit(cls, matrix: pa.Table, names: Sequence[str], rows: np.ndarray | None = None) -> Self:
+        """Choose among the named columns of a feature matrix (one row an entity and cutoff), or of some of its rows.
 
         float64 columns become numbers; string columns categories, the 255 most frequent ones, ties by text.
         Columns with one value only (missing counts as a value) tell nothing and are left out, and so are numbers that
@@ -42,12 +42,13 @@ class Encoding:
         the same again to a tree. Ranks are compared on ALIKE_ROWS rows. Raises DataError for an absent column, another
         type, or if no column is left.
         """
-        found = [_feature(name, _column(matrix, name)) for name in names]
-        kept = _unlike([feature for feature in found if feature is not None], matrix)
+        rows = np.arange(matrix.num_rows) if rows is None else rows
+        found = [_feature(name, _column(matrix, name, rows)) for name in names]
+        kept = _unlike([feature for feature in found if feature is not None], matrix, rows)
         if not kept:
             raise DataError(
                 "no feature varies, so there is nothing to learn from",
-                found=f"{len(names)} columns over {matrix.num_rows} rows, each with one value only",
+                found=f"{len(names)} columns over {len(rows)} rows, each with one value only",
                 mend="add attributes or events, or remove some of features.exclude",
             )
         return cls(kept)
@@ -66,15 +67,16 @@ class Encoding:
         """Places of the categories among the features."""
         return [j for j, feature in enumerate(self.features) if feature.kind == "category"]
 
-    def encode(self, matrix: pa.Table) -> np.ndarray:
+    def encode(self, matrix: pa.Table, rows: np.ndarray | None = None) -> np.ndarray:
         """Return (rows, features) float64: numbers as they are, categories as codes, NaN where missing.
 
+        Of all rows, or of those given by their numbers, a column at a time: no second matrix is made.
         A category that was not among those chosen at ``fit`` and an infinite number are missing too. Raises
         DataError for an absent column or one whose type changed.
         """
-        codes = np.empty((matrix.num_rows, len(self.features)))
+        codes = np.empty((matrix.num_rows if rows is None else len(rows), len(self.features)))
         for j, feature in enumerate(self.features):
-            codes[:, j] = _codes(feature, _column(matrix, feature.name))
+            codes[:, j] = _codes(feature, _column(matrix, feature.name, rows))
         return codes
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -92,7 +94,7 @@ def evenly(rows: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(int))
 
 
-def _column(matrix: pa.Table, name: str) -> pa.ChunkedArray:
+def _column(matrix: pa.Table, name: str, rows: np.ndarray | None) -> pa.ChunkedArray:
     if name not in matrix.column_names:
         raise DataError(
             "a feature of the model is not in the matrix",
@@ -100,7 +102,7 @@ def _column(matrix: pa.Table, name: str) -> pa.ChunkedArray:
             found=f"{matrix.num_columns} columns, none of this name",
             mend="build the features with the config the model was trained with, or train again",
         )
-    return matrix[name]
+    return matrix[name] if rows is None else matrix[name].take(pa.array(rows))
 
 
 def _feature(name: str, column: pa.ChunkedArray) -> Feature | None:
@@ -119,13 +121,17 @@ def _pairs(counts: pa.StructArray) -> list[tuple[str | None, int]]:
     return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
 
 
-def _unlike(features: list[Feature], matrix: pa.Table) -> tuple[Feature, ...]:
+def _unlike(features: list[Feature], matrix: pa.Table, rows: np.ndarray) -> tuple[Feature, ...]:
     """Leave out the numbers that rank the rows as one before them does."""
-    sample = matrix.take(evenly(matrix.num_rows, ALIKE_ROWS))
+    sample = rows[evenly(len(rows), ALIKE_ROWS)]
     seen: set[bytes] = set()
     kept = []
     for feature in features:
-        ranks = _ranks(_finite(sample[feature.name])) if feature.kind == "number" else feature.name.encode()
+        ranks = (
+            _ranks(_finite(_column(matrix, feature.name, sample)))
+            if feature.kind == "number"
+            else feature.name.encode()
+        )
         if ranks not in seen:
             kept.append(feature)
             seen.add(ranks)

@@ -19,13 +19,15 @@ IMMATURE = -1
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows side by side: the matrix, entity_id (text), cutoff (int64 microseconds UTC), label and outcome.
+    """Rows side by side: number in ``matrix``, entity_id (text), cutoff (int64 microseconds UTC), label and outcome.
 
-    ``label`` is 0 or 1, IMMATURE where it cannot be known; ``outcome`` the time of the first outcome known at or after
-    the cutoff (int64 microseconds UTC), NEVER where there is none.
+    The matrix is that of all rows; only columns are ever taken from it, as it may be large. ``label`` is 0 or 1,
+    IMMATURE where it cannot be known; ``outcome`` the time of the first outcome known at or after the cutoff (int64
+    microseconds UTC), NEVER where there is none.
     """
 
     matrix: pa.Table
+    number: np.ndarray
     entity_id: np.ndarray
     cutoff: np.ndarray
     label: np.ndarray
@@ -43,6 +45,7 @@ class Rows:
             )
         return cls(
             matrix,
+            np.arange(matrix.num_rows),
             spine[0].to_numpy(),
             spine[1].cast(pa.int64()).to_numpy(),
             pc.fill_null(labels["label"], IMMATURE).to_numpy().astype(np.int64),
@@ -51,8 +54,8 @@ class Rows:
 
     def take(self, index: np.ndarray) -> Rows:
         """Return the rows of an index."""
-        columns = self.entity_id, self.cutoff, self.label, self.outcome
-        return Rows(self.matrix.take(index), *(column[index] for column in columns))
+        columns = self.number, self.entity_id, self.cutoff, self.label, self.outcome
+        return Rows(self.matrix, *(column[index] for column in columns))
 
     @property
     def mature(self) -> np.ndarray:

@@ -18,7 +18,7 @@ from features.contracts import to_us
 from models.blend import Blend, Part, shares, weighted
 from models.calibration import FEWEST as FEWEST_EACH
 from models.calibration import Affine, fit_calibrator
-from models.encoding import Encoding
+from models.encoding import Encoding, evenly
 from models.folds import MICROSECOND, Fold, by_entity, entity_hash, rolling_origin
 from models.hazard import Hazard
 from models.known import Known, Rows
@@ -26,7 +26,7 @@ from models.learners import BaseRate, LightGbm, Model
 from models.logistic import Logistic
 from models.naive_bayes import NaiveBayes
 from models.search import Choice, Sample, search
-from models.selection import strongest
+from models.selection import PILOT_ROWS, strongest
 from models.weights import weights
 
 FEWEST = 2
@@ -90,7 +90,7 @@ class Learnt:
 
     def margins(self, rows: Rows) -> Margins:
         """Return each model's raw log-odds of the rows."""
-        x = self.encoding.encode(rows.matrix)
+        x = self.encoding.encode(rows.matrix, rows.number)
         return {name: model.margin(x) for name, model in self.models.items()}
 
 
@@ -102,11 +102,11 @@ def rarer(label: np.ndarray) -> int:
 def learn(known: Known, learners: Iterable[type[Model]], settings: Settings) -> Learnt:
     """Learn the learners, and all parts of a blend if it is among them, from what is known."""
     rows = known.mature
-    encoding = Encoding.fit(rows.matrix, rows.features)
-    x = encoding.encode(rows.matrix)
-    choice, found = _choice(Sample(x, rows.label, encoding.categorical, rows.entity_id, rows.cutoff), settings)
-    kept = strongest(x, rows.label, encoding.categorical, settings.seed)
-    encoding, x = encoding.take(kept), x[:, kept]
+    encoding = Encoding.fit(rows.matrix, rows.features, rows.number)
+    choice, found = _choice(rows, encoding, settings)
+    encoding = encoding.take(_strongest(rows, encoding, settings.seed))
+    whole = encoding.encode(rows.matrix, np.concatenate([rows.number, known.young.number]))
+    x = whole[: len(rows.label)]
     wanted = {part for kind in learners for part in (BLENDED if kind is Blend else (kind.name,))}
     repeats = len(rows.entity_id) / len(set(rows.entity_id))
     weight = weights(rows.entity_id, rows.cutoff, choice.learning)
@@ -119,15 +119,23 @@ def learn(known: Known, learners: Iterable[type[Model]], settings: Settings) -> 
         newest = choice.learning.model_copy(update={"recency_half_life": RECENT})
         models[RECENT_LINE] = Logistic.fit(x, rows.label, *usual, weights(rows.entity_id, rows.cutoff, newest))
     if Hazard.name in wanted and known.follows:
-        models[Hazard.name] = _hazard(known, encoding, x, choice, settings)
+        models[Hazard.name] = _hazard(known, encoding, whole, choice, settings)
     return Learnt(encoding, models, found)
 
 
-def _choice(sample: Sample, settings: Settings) -> tuple[Choice, dict[str, Any]]:
+def _strongest(rows: Rows, encoding: Encoding, seed: int) -> np.ndarray:
+    pilot = evenly(len(rows.label), PILOT_ROWS)
+    x = encoding.encode(rows.matrix, rows.number[pilot])
+    return strongest(x, rows.label[pilot], encoding.categorical, seed)
+
+
+def _choice(rows: Rows, encoding: Encoding, settings: Settings) -> tuple[Choice, dict[str, Any]]:
     """Search if the config wants it and there is enough time to search in."""
     learning = settings.learning
     if learning.search is None:
         return Choice(learning), {}
+    x = encoding.encode(rows.matrix, rows.number)
+    sample = Sample(x, rows.label, encoding.categorical, rows.entity_id, rows.cutoff, settings.ordered)
     try:
         if settings.ordered:
             gaps = settings.horizon, settings.evaluation.embargo
@@ -147,7 +155,7 @@ def _hazard(known: Known, encoding: Encoding, x: np.ndarray, choice: Choice, set
     entity_id = np.concatenate([known.mature.entity_id, known.young.entity_id])
     cutoff = np.concatenate([known.mature.cutoff, known.young.cutoff])
     return Hazard.learn(
-        np.concatenate([x, encoding.encode(known.young.matrix)]),
+        x,
         known.followed(),
         settings.horizon / timedelta(days=1),
         encoding.categorical,

@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from configs.errors import DataError
-from features.contracts import SPINE, from_us
+from features.contracts import INSTANT, SPINE, from_us
 from models.blend import Blend
 from models.calibration import Z90, Affine, Band, clustered_error, fit_calibrator, log_loss, probability
 from models.folds import Fold, by_entity, rolling_origin
@@ -40,7 +40,7 @@ from models.procedure import (
     order_of,
     rarer,
 )
-from models.scorer import Scale, Scorer, spine_of
+from models.scorer import Scale, Scorer
 
 OUT_OF_TIME = pa.schema(
     [
@@ -258,7 +258,8 @@ def _doubt(pooled: Pooled) -> np.ndarray:
 def _table(pooled: Pooled, chosen: str) -> pa.Table:
     rows = pooled.rows
     columns = {
-        **dict(zip(SPINE.names, spine_of(rows.matrix), strict=True)),
+        "entity_id": rows.entity_id,
+        "cutoff": pa.array(rows.cutoff).cast(INSTANT),
         "label": rows.label.astype(np.int8),
         "fold": pooled.fold,
         "probability": probability(pooled.calibrated[chosen]),
