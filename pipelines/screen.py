@@ -11,10 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.summary import (
-    figure_table,
+    challenger_table,
     figure_text,
     gate_text,
-    learner_columns,
+    learner_table,
+    learner_text,
     part_table,
     reliability_table,
     rows_text,
@@ -47,13 +48,14 @@ READING = (
 
 def training(project: Project, result: Training) -> RenderableType:
     """Return one target's figures and what became of its challenger."""
-    if not result.metrics:
+    if result.trained is None:
         return f"\n{project.project} · {result.target}: not trained"
-    table = _grid(figure_table(learner_columns(result.metrics, result.baselines)))
-    folds = result.trained.folds if result.trained else []
-    head = f"\n{project.project} · {result.target}: {rows_text(result.rows)}"
-    learner = f"learner {result.trained.scorer.learner}, folds: {len(folds)}" if result.trained else ""
-    return Group(head, learner, table, "refused by the gate" if result.error else escape(verdict_text(result)))
+    chosen = result.trained.learner
+    tables = _tables(challenger_table(result.metrics), learner_table(result.baselines, chosen))
+    head = f"\n{project.project} · {result.target}: {rows_text(result.rows, project.timed)}"
+    learner = f"learner {learner_text(chosen)}, folds: {len(result.trained.folds)}"
+    verdict = "refused by the gate" if result.error else escape(verdict_text(result))
+    return Group(escape(head), learner, *tables, "", verdict)
 
 
 def backtest(project: Project, result: Backtest) -> RenderableType:
@@ -62,16 +64,17 @@ def backtest(project: Project, result: Backtest) -> RenderableType:
     if found is None or result.verdict is None:
         return f"\n{project.project} · {result.target}: not tested"
     tables = [
-        figure_table(learner_columns(found.metrics, found.baselines)),
+        challenger_table(found.metrics),
+        learner_table(found.baselines, result.learner),
         part_table("new to its fold", found.unseen),
         part_table("fold", _windows(result, project.timed)),
         *(part_table(column, parts) for column, parts in found.segments.items()),
     ]
     tables += [part_table("stage", found.stages)] if found.stages else []
     tables += [reliability_table(found.reliability)]
-    head = f"\n{project.project} · {result.target}: {rows_text(result.rows)}\nlearner {result.learner}"
-    parts = [part for rows in tables for part in ("", _grid(rows))]
-    return Group(escape(head), *parts, "", escape(gate_text(result.verdict)))
+    head = f"\n{project.project} · {result.target}: {rows_text(result.rows, project.timed)}"
+    learner = f"learner {learner_text(result.learner)}, folds: {len(result.folds)}"
+    return Group(escape(head), learner, *_tables(*tables), "", escape(gate_text(result.verdict)))
 
 
 def _windows(result: Backtest, timed: bool) -> dict[str, Part]:
@@ -135,7 +138,9 @@ def ablation(project: Project, found: Ablation) -> RenderableType:
     for trial in found.trials:
         figures = (figure_text(trial.roc_auc), figure_text(trial.log_loss), _signed(trial.difference))
         table.add_row(_trial(trial), str(trial.features), *(figures if trial.kept != "all" else (*figures[:2], "")))
-    return Group(f"\n{project.project} · {found.target}: {rows_text(found.rows)}", table, READING)
+    # LightGBM alone learns from what is mature.
+    rows = rows_text(found.rows, followed=False)
+    return Group(f"\n{project.project} · {found.target}: {rows}", table, READING)
 
 
 def audit(project: Project, target: str, found: list[Finding]) -> RenderableType:
@@ -222,7 +227,12 @@ def _targets(targets: tuple[TargetCheck, ...]) -> Table:
     return table
 
 
-def _grid(rows: list[list[str]]) -> Table:
+def _tables(*tables: list[list[str]]) -> list[RenderableType]:
+    """Return tables one below the other, an empty line above each."""
+    return [part for rows in tables for part in ("", grid(rows))]
+
+
+def grid(rows: list[list[str]]) -> Table:
     """Return a table of texts whose first row are the heads."""
     table = _table(*(escape(head) for head in rows[0]))
     for row in rows[1:]:

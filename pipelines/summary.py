@@ -31,6 +31,15 @@ SHOWN = {
 """The figures a person sees first, and their names."""
 SHOWN_OF_PARTS = ("roc_auc", "log_loss", "calibration_slope", "mean_predicted", "outcome_rate", "lift_at_capacity")
 """Those shown of a part of the rows."""
+SHOWN_OF_LEARNERS = {
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+    "average_precision": "avg. precision",
+    "calibration_error": "cal. error",
+    "calibration_slope": "cal. slope",
+}
+"""Those shown of each learner; with both intervals, and no more, a row fits a terminal of 100 columns."""
+WITH_INTERVAL = ("roc_auc", "log_loss")
 LEARNER_NAMES = {"lightgbm": "LightGBM", "base_rate": "base rate", "naive_bayes": "naive Bayes"}
 
 
@@ -41,11 +50,17 @@ def figure_text(figure: Figure | None) -> str:
     return f"{figure.value:.3f} ({figure.low:.3f}–{figure.high:.3f})"
 
 
-def rows_text(rows: dict[str, int]) -> str:
-    """Return how many rows a training used, in one line."""
+def learner_text(name: str) -> str:
+    """Return what people call a kind of model."""
+    return LEARNER_NAMES.get(name, name)
+
+
+def rows_text(rows: dict[str, int], followed: bool) -> str:
+    """Return how many rows a training used, in one line; ``followed`` says whether outcomes have times."""
+    fate = "learnt from as far as they were followed" if followed else "not used"
     return (
         f"{rows['rows']:,} rows: {rows['mature']:,} mature with {rows['positive']:,} outcomes, "
-        f"{rows['immature']:,} immature (not used, not called negative)"
+        f"{rows['immature']:,} immature ({fate}, never called negative)"
     )
 
 
@@ -57,16 +72,17 @@ def verdict_text(result: Training) -> str:
     return f"version {number} passed the gate and is the champion"
 
 
-def figure_table(columns: Mapping[str, Figures]) -> list[list[str]]:
-    """Return rows of texts, the first the heads: a figure's name, then the figure in each column; no empty row."""
-    keys = [key for key in SHOWN if any(key in figures for figures in columns.values())]
-    rows = [[SHOWN[key], *(figure_text(figures.get(key)) for figures in columns.values())] for key in keys]
-    return [["out of time (90 % interval)", *columns], *rows]
+def challenger_table(metrics: Figures) -> list[list[str]]:
+    """Return rows of texts, the first the heads: each figure that there is, with its interval."""
+    rows = [[name, figure_text(metrics[key])] for key, name in SHOWN.items() if key in metrics]
+    return [["out of time (90 % interval)", "challenger"], *rows]
 
 
-def learner_columns(metrics: Figures, baselines: Mapping[str, Figures]) -> dict[str, Figures]:
-    """Return the columns of a table that holds the challenger against each learner."""
-    return {"challenger": metrics} | {LEARNER_NAMES.get(name, name): found for name, found in baselines.items()}
+def learner_table(learners: Mapping[str, Figures], chosen: str) -> list[list[str]]:
+    """Return rows of texts, the first the heads: each learner, the ``chosen`` one marked, and what tells them apart."""
+    names = {name: learner_text(name) + (" (chosen)" if name == chosen else "") for name in learners}
+    rows = [[names[name], *_told_apart(figures)] for name, figures in learners.items()]
+    return [["learner", *SHOWN_OF_LEARNERS.values()], *rows]
 
 
 def part_table(what: str, parts: Mapping[str, Part]) -> list[list[str]]:
@@ -88,6 +104,11 @@ def gate_text(verdict: Verdict) -> str:
     return "\n".join([f"{head}:", *lines])
 
 
+def _told_apart(figures: Figures) -> list[str]:
+    texts = {key: figure_text(figures.get(key)) for key in SHOWN_OF_LEARNERS}
+    return [text if key in WITH_INTERVAL else text.partition(" ")[0] for key, text in texts.items()]
+
+
 def _shown(part: Part) -> list[str]:
     if part.too_small:
         return ["too small"]
@@ -106,9 +127,10 @@ def training_markdown(project: Project, results: list[Training]) -> str:
     lines = [f"# {project.project}: training"]
     for result in results:
         lines += [f"\n## {result.target}", verdict_text(result)]
-        if result.metrics:
-            lines += [rows_text(result.rows), ""]
-            lines += markdown_table(figure_table(learner_columns(result.metrics, result.baselines)))
+        if result.trained:
+            lines += [rows_text(result.rows, project.timed), ""]
+            lines += [*markdown_table(challenger_table(result.metrics)), ""]
+            lines += markdown_table(learner_table(result.baselines, result.trained.learner))
     return "\n".join(lines)
 
 

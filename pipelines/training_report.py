@@ -15,10 +15,10 @@ from models.training import Trained
 from pipelines.findings import Findings
 from pipelines.rows import Snapshot
 from pipelines.summary import (
-    LEARNER_NAMES,
-    figure_table,
+    challenger_table,
     figure_text,
-    learner_columns,
+    learner_table,
+    learner_text,
     markdown_table,
     part_table,
     reliability_table,
@@ -79,7 +79,7 @@ def _trained(told: Told) -> Iterator[str]:
     yield f"- **target** `{scorer.target}`: {_question(target)}"
     yield f"- **data** as of {now.as_of.isoformat()}, outcomes complete through {now.observed.isoformat()},"
     yield f"  fingerprint `{now.dataset.fingerprint}`, config `{now.project.config_hash}`, code `{code_version()}`"
-    learner, *others = (LEARNER_NAMES.get(name, name) for name in (scorer.learner, *told.found.baselines))
+    learner, *others = (learner_text(name) for name in (scorer.learner, *told.found.baselines))
     beside = ", ".join(name for name in others if name != learner)
     yield f"- **model** {learner} on {len(scorer.encoding.names)} of {offered} features, beside it {beside};"
     yield f"  its log-odds are calibrated by {scorer.calibrator.intercept:+.3f} + {scorer.calibrator.slope:.3f} × raw"
@@ -95,7 +95,7 @@ def _question(target: Target) -> str:
 
 
 def _rows(told: Told) -> Iterator[str]:
-    yield rows_text(told.rows) + "."
+    yield rows_text(told.rows, told.now.project.timed) + "."
     yield ""
     if told.now.dataset.ordered:
         yield "Each fold learnt from rows whose whole horizon lay before the first row it was tested on:"
@@ -119,7 +119,9 @@ def _figures(told: Told) -> Iterator[str]:
     yield ""
     yield _capacity(told)
     yield ""
-    yield from markdown_table(figure_table(learner_columns(found.metrics, found.baselines)))
+    yield from markdown_table(challenger_table(found.metrics))
+    yield ""
+    yield from markdown_table(learner_table(found.baselines, told.trained.learner))
     folds = {told.days[number]: part for number, part in found.folds.items()}
     tables = {"new to its fold": found.unseen, "fold": folds, **found.segments, "stage": found.stages}
     for what, parts in tables.items():

@@ -12,7 +12,7 @@ from models.leakage import Suspect
 from pipelines.findings import findings
 from pipelines.rows import snapshot, training_rows
 from pipelines.story import story
-from pipelines.train import challenge
+from pipelines.train import Audited, challenge
 from tests.pipelines import tiny
 
 SUSPECTS = [Suspect("buy", "rating", "filled only after the outcome: 40 of 40 rows")]
@@ -30,7 +30,7 @@ def told(tmp_path_factory):
         patch.setattr(learners, "ROUNDS", 15)
         now = snapshot(load("company.yaml"), tiny.END)
         rows = training_rows(now, "buy")
-        trained = challenge(now, "buy", rows, lambda _: None)
+        trained = challenge(now, "buy", Audited(rows, tuple(SUSPECTS)), lambda _: None)
         found, verdict = findings(now, "buy", rows, trained), judge(trained.out_of_time)
         yield now, trained, found, verdict, story(folder / "story", now, rows, trained, found, verdict, SUSPECTS)
 

@@ -1,0 +1,78 @@
+"""What a person is told fits a terminal, and is the same as Markdown."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from models.evaluation import Figure
+from models.kinds import KINDS
+from models.procedure import CANDIDATES
+from pipelines.screen import grid
+from pipelines.summary import SHOWN, challenger_table, learner_table, markdown_table, rows_text
+
+NARROW = 100
+NAN = float("nan")
+ROWS = {"rows": 5000, "mature": 4200, "immature": 800, "positive": 310}
+
+
+def figures(seed):
+    """Return a Figure of each kind that is shown, as wide as they come; a learner without a slope has none."""
+    rng = np.random.default_rng(seed)
+    found = {key: Figure(*(-9.0 + rng.random(3)).round(3).tolist(), 1000) for key in SHOWN}
+    found |= {key: Figure(0.4567, 0.2345, 0.8765, 1000) for key in ("roc_auc", "log_loss", "average_precision")}
+    return found | ({"calibration_slope": Figure(NAN, NAN, NAN, 1000)} if seed == 0 else {})
+
+
+@pytest.fixture
+def learners():
+    return {name: figures(seed) for seed, name in enumerate(KINDS)}
+
+
+def printed(rows):
+    text = io.StringIO()
+    Console(file=text, width=NARROW, highlight=False).print(grid(rows))
+    return text.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("chosen", [kind.name for kind in CANDIDATES])
+def test_the_tables_of_a_training_fit_a_terminal_without_wrapping(learners, chosen):
+    for rows in (challenger_table(learners[chosen]), learner_table(learners, chosen)):
+        assert len(printed(rows)) == len(rows)
+
+
+def test_the_challenger_has_each_figure_with_its_interval_and_no_empty_row(learners):
+    some = {key: figure for key, figure in learners["hazard"].items() if key != "value_captured_at_capacity"}
+    head, *rows = challenger_table(some)
+    assert head == ["out of time (90 % interval)", "challenger"]
+    assert [row[0] for row in rows] == [name for key, name in SHOWN.items() if key in some]
+    assert rows[0] == ["ROC AUC", "0.457 (0.234–0.876)"]
+
+
+def test_each_learner_has_a_row_and_the_chosen_one_is_marked(learners):
+    head, *rows = learner_table(learners, "hazard")
+    assert head == ["learner", "ROC AUC", "log loss", "avg. precision", "cal. error", "cal. slope"]
+    assert [row[0] for row in rows] == [
+        "LightGBM",
+        "hazard (chosen)",
+        "logistic",
+        "blend",
+        "naive Bayes",
+        "base rate",
+    ]
+    slope = learners["hazard"]["calibration_slope"].value
+    error = learners["hazard"]["calibration_error"].value
+    assert rows[1][1:] == ["0.457 (0.234–0.876)"] * 2 + ["0.457", f"{error:.3f}", f"{slope:.3f}"]
+    assert rows[0][-1] == "–"
+
+
+def test_markdown_has_as_many_columns_in_each_line(learners):
+    lines = markdown_table(learner_table(learners, "blend"))
+    assert {line.count("|") for line in lines} == {7} and "blend (chosen)" in lines[5]
+
+
+def test_what_becomes_of_immature_rows_depends_on_whether_they_are_followed():
+    head = "5,000 rows: 4,200 mature with 310 outcomes, 800 immature "
+    assert rows_text(ROWS, followed=True) == head + "(learnt from as far as they were followed, never called negative)"
+    assert rows_text(ROWS, followed=False) == head + "(not used, never called negative)"
