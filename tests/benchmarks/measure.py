@@ -61,11 +61,11 @@ def _main(job: Job) -> dict:
     _warm(engine)
     run = engine(job.path, job.leads, job.instants)
     found = _timed(run, job)
-    peak = _peak()
+    most = peak()
     seconds = [found.pop("seconds")]
     while seconds[0] < SHORT and len(seconds) < 3 and not job.out:
         seconds.append(_timed(run, job)["seconds"])
-    return {"seconds": statistics.median(seconds), "peak": peak, **found}
+    return {"seconds": statistics.median(seconds), "peak": most, **found}
 
 
 def _warm(engine) -> None:
@@ -104,7 +104,7 @@ def _arrow(piece) -> pa.Table:
     return pa.Table.from_batches([piece]) if isinstance(piece, pa.RecordBatch) else pa.table(piece)
 
 
-def _peak() -> float:
+def peak() -> float:
     """Return this process's peak memory in GiB.
 
     Where Linux tells it, since ``ru_maxrss`` there also counts the process that started this one.

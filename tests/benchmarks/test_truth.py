@@ -1,0 +1,101 @@
+"""What the models are worth where the truth is known: the demo company, against the oracle, row by row."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from features.contracts import US_PER_DAY
+from models import training
+from models.calibration import probability
+from models.evaluation import evaluate, skill
+from models.known import NEVER, Known, Rows
+from models.learners import LightGbm
+from models.procedure import learn
+from pipelines import demo
+from pipelines.oracle import oracle
+from pipelines.rows import snapshot, training_rows
+from pipelines.train import settings_of
+from tests.benchmarks.machine import memory
+
+LEADS, SEED = 20_000, 7
+LATE = timedelta(days=60)
+"""Cohorts of the last so many days are looked at apart: half of them and more are immature."""
+HORIZON = 30 * US_PER_DAY
+
+
+@dataclass(frozen=True)
+class Against:
+    """Rows of one target with the oracle's probability beside the label."""
+
+    truth: np.ndarray
+    label: np.ndarray
+    entity_id: np.ndarray
+    fold: np.ndarray
+
+    def figures(self, chance):
+        found = evaluate(self.label, chance, self.entity_id, stratum=self.fold)
+        best = evaluate(self.label, self.truth, self.entity_id, stratum=self.fold, replicates=1)
+        return found, found["roc_auc"].value / best["roc_auc"].value
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEADSCORE_WORKSPACE", str(tmp_path_factory.mktemp("company")))
+        project = demo.company(LEADS, SEED, lambda line: None)
+        yield snapshot(project, None)
+
+
+@pytest.mark.parametrize("name", ["propensity", "close"])
+def test_against_the_truth(company, report, name):
+    title = f"The demo company against its oracle: {LEADS:,} leads, seed {SEED}; {memory():.0f} GiB"
+    project = company.project
+    rows = training_rows(company, name)
+    settings = settings_of(company, name, lambda line: None)
+    trained = training.train(rows.matrix, rows.labels, settings)
+    table, horizon = trained.out_of_time, project.target(name).horizon
+    truth = oracle(company.dataset, table, name, horizon)
+    label, chance, base = (table[column].to_numpy() for column in ("label", "probability", "base_rate"))
+    against = Against(truth, label, table["entity_id"].to_numpy(), table["fold"].to_numpy())
+    found, share = against.figures(chance)
+    low, high = trained.scorer.band.interval(chance)
+    say = lambda row, cell: report.add(title, row, name, cell)  # noqa: E731 - one line of the table
+    say("chosen", trained.learner)
+    say("skill, share of the oracle's", f"{skill(label, chance, base, truth):.1%}")
+    for other in ("lightgbm", "hazard", "logistic", "blend", "naive_bayes"):
+        say(f"skill of {other}", f"{skill(label, table[other].to_numpy(), base, truth):.1%}")
+    say("ROC AUC, share of the oracle's", f"{share:.1%}")
+    slope = found["calibration_slope"]
+    say("calibration slope", f"{slope.value:.3f} ({slope.low:.3f}–{slope.high:.3f})")
+    say("90 % interval holds the truth, tested rows", f"{np.mean((low <= truth) & (truth <= high)):.1%}")
+    young = _young(company, name, rows, trained.scorer, settings)
+    for row, cell in young.items():
+        say(f"last {LATE.days} days: {row}", cell)
+    assert set(table.column_names) >= {"hazard", "naive_bayes"}
+
+
+def _young(company, name, rows, scorer, settings):
+    """Compare the mean prediction of the last cohorts with the truth, by how immature rows are treated."""
+    whole = Rows.of(rows.matrix, rows.labels)
+    late = whole.take(np.flatnonzero(whole.cutoff >= whole.cutoff.max() - LATE // timedelta(microseconds=1)))
+    matrix = rows.matrix.take(late.number)
+    truth = oracle(company.dataset, matrix, name, company.project.target(name).horizon)
+    said = scorer.predict(matrix)
+    low, high = said["probability_low"].to_numpy(), said["probability_high"].to_numpy()
+    called = np.where(whole.label >= 0, whole.label, (whole.outcome < whole.cutoff + HORIZON) & (whole.outcome < NEVER))
+    naive = Rows(whole.matrix, whole.number, whole.entity_id, whole.cutoff, called.astype(np.int64), whole.outcome)
+    means = {
+        "the scorer's mean / truth": said["probability"].to_numpy(),
+        "hazard": probability(scorer.timing.margin(scorer.encoding.encode(matrix))),
+        "mature rows only": _lightgbm(Known.at(whole, whole.mature, None, 0), late, settings),
+        "immature called negative": _lightgbm(Known.at(naive, naive.mature, None, 0), late, settings),
+    }
+    found = {"rows": f"{len(truth):,}", "share immature": f"{np.mean(late.label < 0):.0%}"}
+    found |= {row: f"{chance.mean() / truth.mean():.3f}" for row, chance in means.items()}
+    return found | {"interval holds the truth": f"{np.mean((low <= truth) & (truth <= high)):.1%}"}
+
+
+def _lightgbm(known, asked, settings):
+    return probability(learn(known, {LightGbm}, settings).margins(asked)[LightGbm.name])
