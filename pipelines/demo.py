@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 import configs
 from configs.schema import Project, load
 from features.contracts import Dataset
 from models.evaluation import evaluate, skill
+from models.training import Trained
 from pipelines.oracle import oracle
 from pipelines.rows import snapshot
 from pipelines.simulate import simulate
@@ -41,27 +41,31 @@ def oracles(project: Project, results: list[Training], note: Callable[[str], Non
     """Return each trained target's oracle figures on the model's own out-of-time rows, ranked within folds as its are.
 
     ``skill`` is the share of what can be known that the model knows: (log loss of the base rate − of the model) /
-    (log loss of the base rate − of the oracle).
+    (log loss of the base rate − of the oracle); ``roc_auc_share`` the model's ROC AUC over the oracle's;
+    ``interval_holds`` the share of rows whose 90 % interval holds the oracle's probability.
     """
     whole = snapshot(project, None).dataset
     found = {}
     for result in results:
         if result.trained is not None:
             note(f"{result.target}: asking the oracle")
-            found[result.target] = _against_oracle(project, result.target, result.trained.out_of_time, whole)
+            found[result.target] = _against_oracle(project, result.target, result.trained, whole)
     return found
 
 
-def _against_oracle(project: Project, target: str, rows: pa.Table, dataset: Dataset) -> dict[str, Any]:
+def _against_oracle(project: Project, target: str, trained: Trained, dataset: Dataset) -> dict[str, Any]:
+    rows = trained.out_of_time
     truth = oracle(dataset, rows, target, project.target(target).horizon or timedelta(0))
-    label, base = rows["label"].to_numpy(), rows["base_rate"].to_numpy()
-    model = rows["probability"].to_numpy()
-    figures = evaluate(label, truth, rows["entity_id"], stratum=rows["fold"])
+    label, base, model = (rows[column].to_numpy() for column in ("label", "base_rate", "probability"))
+    figures, own = (evaluate(label, chance, rows["entity_id"], stratum=rows["fold"]) for chance in (truth, model))
+    low, high = trained.scorer.band.interval(model)
     return {
         "roc_auc": figures["roc_auc"].value,
+        "roc_auc_share": own["roc_auc"].value / figures["roc_auc"].value,
         "log_loss": figures["log_loss"].value,
         "skill": skill(label, model, base, truth),
         "mean": float(np.mean(truth)),
         "mean_predicted": float(np.mean(model)),
         "outcome_rate": float(np.mean(label)),
+        "interval_holds": float(np.mean((low <= truth) & (truth <= high))),
     }
