@@ -285,14 +285,8 @@ class Registry:
 
     def _read(self, target: str, version: "ModelVersion") -> Version:
         place = self._client.get_model_version_download_uri(self._name(target), str(version.version))
-        return Version(
-            target,
-            int(version.version),
-            str(version.run_id),
-            dict(version.tags),
-            tuple(sorted(version.aliases)),
-            place,
-        )
+        tags, aliases = dict(version.tags), tuple(sorted(version.aliases))
+        return Version(target, int(version.version), str(version.run_id), tags, aliases, place)
 
     def _download(self, version: Version, uri: str) -> Path:
         """Fetch the scorer once; what is already here is checked by its hash like anything else."""
@@ -362,6 +356,7 @@ def _save_pyfunc(temporary: Path, scorer: Path, model: "LoggedModel", run_id: st
 def _quieten() -> None:
     """Keep MLflow from calling home and from writing its doings on the console; its import reads the environment."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     logging.getLogger("mlflow").setLevel(logging.WARNING)

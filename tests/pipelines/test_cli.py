@@ -132,6 +132,7 @@ def test_a_version_that_the_gate_refused_cannot_be_promoted(run, tmp_path):
     tiny.write(tmp_path, signal=False)
     code, out, err = run("train", "company.yaml", "--as-of", tiny.END, "--direct")
     assert code == 4 and "refused by the gate" in out and "needs" in err
+    assert "Downloading" not in err and "it/s" not in err
     code, _, err = run("promote", "company.yaml", "--target", "buy")
     assert code == 4 and "did not pass" in err
     assert run("score", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 5
