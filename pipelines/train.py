@@ -19,8 +19,10 @@ from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import INSTANT, SPINE
 from models import training
+from models.blend import Blend
 from models.evaluation import Figure
 from models.gate import Verdict, judge
+from models.hazard import Hazard
 from models.leakage import Suspect
 from models.procedure import Settings
 from models.registry import Registry, Version
@@ -164,7 +166,10 @@ def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
 
 
 def champion_says(now: Snapshot, name: str, trained: Tried, registry: Registry) -> np.ndarray | None:
-    """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had seen their label."""
+    """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had learnt from them.
+
+    A model that learns from young rows as far as they were followed has learnt from all before its observation date.
+    """
     version = registry.champion(name)
     if version is None:
         return None
@@ -173,7 +178,8 @@ def champion_says(now: Snapshot, name: str, trained: Tried, registry: Registry) 
     probability = np.full(trained.out_of_time.num_rows, np.nan)
     if horizon is None or isinstance(now.project.target(name).outcome, ColumnOutcome):
         return probability
-    seen_through = now.project.instant(champion.meta["observation_date"]) - horizon
+    follows = champion.learner in (Hazard.name, Blend.name)
+    seen_through = now.project.instant(champion.meta["observation_date"]) - (timedelta(0) if follows else horizon)
     cutoff = trained.out_of_time["cutoff"].cast(INSTANT)
     unseen = np.flatnonzero(pc.greater(cutoff, seen_through).to_numpy())
     if len(unseen):
