@@ -57,7 +57,7 @@ def catalog_of(project: Project, dataset: Dataset, hidden: frozenset[str] | set[
     asked = project.features
     out = {*asked.exclude, *hidden}
     types, channels = (_most_frequent(dataset.events[name], out) for name in ("event_type", "channel"))
-    with_value = dataset.events.filter(pc.is_valid(dataset.events["value"]))["event_type"]
+    with_value = dataset.events["event_type"].filter(pc.is_valid(dataset.events["value"]))
     accounts = dataset.leads["account_id"].drop_null()
     whole = Catalog(
         types=types,
