@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from configs.errors import ConfigError, DataError, LeadscoreError
 from features.contracts import INSTANT, SCORE_RUNS, SCORES
@@ -66,6 +66,7 @@ SCORES_TABLE = _sql_table(
     sa.Index("scores_by_entity", "project", "entity_id"),
 )
 RUNS_TABLE = _sql_table("score_runs", SCORE_RUNS, ["run_id", "target"])
+TABLES = (SCORES_TABLE, RUNS_TABLE)
 
 
 def _current() -> sa.Select[Any]:
@@ -88,8 +89,9 @@ class Store:
     def __init__(self, url_or_path: str | Path) -> None:
         """Open the database, and create what it lacks.
 
-        Takes the path of a SQLite file, or a URL ``sqlite:///…`` or ``postgresql://…``. Raises ConfigError
-        for another kind of URL, DataError if the tables there are not those of this version.
+        Takes the path of a SQLite file, or a URL ``sqlite:///…`` or ``postgresql://…``. Columns that an earlier
+        version did not know are added, empty, if they may be empty. Raises ConfigError for another kind of URL,
+        DataError if the tables there are not those of this version and cannot be made so.
         """
         url = _url(url_or_path)
         self._engine = _engine(url)
@@ -97,8 +99,8 @@ class Store:
         with self._begin() as connection:
             if not sa.inspect(connection).has_table("current_scores"):
                 _create(connection)
-            for table in (SCORES_TABLE, RUNS_TABLE):
-                _check_columns(connection, table, self._where)
+            if _missing(connection, self._where):
+                _mend(connection, self._where)
 
     def start(self, run: Run) -> None:
         """Write the ledger rows of a run that begins, status started, in a transaction of their own."""
@@ -242,31 +244,58 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 def _create(connection: sa.Connection) -> None:
     """Create tables, indexes and view; a second process that does the same at once does no harm."""
-    view = str(_current().compile(connection, compile_kwargs={"literal_binds": True}))
     if connection.dialect.name == "sqlite":
         # Kept in the file: from now on readers and the one writer do not wait for each other.
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        create_view = "CREATE VIEW IF NOT EXISTS current_scores AS "
+        create_view = "CREATE VIEW IF NOT EXISTS"
     else:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATION_LOCK)))
-        create_view = "CREATE OR REPLACE VIEW current_scores AS "
-    for table in (SCORES_TABLE, RUNS_TABLE):
+        create_view = "CREATE OR REPLACE VIEW"
+    for table in TABLES:
         connection.execute(CreateTable(table, if_not_exists=True))
         for index in table.indexes:
             connection.execute(CreateIndex(index, if_not_exists=True))
-    connection.exec_driver_sql(create_view + view)
+    connection.exec_driver_sql(f"{create_view} current_scores AS {_view(connection)}")
 
 
-def _check_columns(connection: sa.Connection, table: sa.Table, where: str) -> None:
-    there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
-    differing = sorted(there ^ set(table.c.keys()))
-    if differing:
-        raise DataError(
-            "the table is not one of this version",
-            where=f"{where}: {table.name}",
-            found=f"{len(differing)} differing columns, such as {differing[0]}",
-            mend="move the database away, or use the version of leadscore that wrote it",
-        )
+def _mend(connection: sa.Connection, where: str) -> None:
+    """Add the columns that an earlier version did not know, and make the view anew: all or nothing.
+
+    Whoever comes second waits, looks again, and finds nothing to do but the view.
+    """
+    if connection.dialect.name == "sqlite":
+        # Python's driver would begin a transaction for rows only, and each statement here would stand by itself.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATION_LOCK)))
+    for column in _missing(connection, where):
+        definition = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {definition}")
+    # Neither database lets a view grow in its middle.
+    connection.exec_driver_sql("DROP VIEW current_scores")
+    connection.exec_driver_sql(f"CREATE VIEW current_scores AS {_view(connection)}")
+
+
+def _view(connection: sa.Connection) -> str:
+    return str(_current().compile(connection, compile_kwargs={"literal_binds": True}))
+
+
+def _missing(connection: sa.Connection, where: str) -> list[sa.Column[Any]]:
+    """Return the columns that the tables lack and that may be empty; raise DataError for any other difference."""
+    missing: list[sa.Column[Any]] = []
+    for table in TABLES:
+        there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+        lacking = [column for column in table.c if column.name not in there]
+        odd = sorted({*there.difference(table.c.keys()), *(c.name for c in lacking if not c.nullable)})
+        if odd:
+            raise DataError(
+                "the table is not one of this version",
+                where=f"{where}: {table.name}",
+                found=f"{len(odd)} differing columns, such as {odd[0]}",
+                mend="move the database away, or use the version of leadscore that wrote it",
+            )
+        missing += lacking
+    return missing
 
 
 def _started(connection: sa.Connection, run_id: str) -> list[sa.Row[Any]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,35 @@ def ask(url, query):
     kind = sqlite3 if url.startswith("sqlite") else psycopg
     with closing(kind.connect(url.removeprefix("sqlite:///"))) as connection:
         return connection.execute(query).fetchall()
+
+
+def do(url, *statements):
+    """Change the database with its own driver, as a stranger would."""
+    kind = sqlite3 if url.startswith("sqlite") else psycopg
+    with closing(kind.connect(url.removeprefix("sqlite:///"))) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+LATER_COLUMNS = ("outcome_days_50", "outcome_days_80")
+"""Columns of the scores table that its first version did not have."""
+
+
+def made_old(url, *without):
+    """Take columns out of the scores table, and make its view as it was then."""
+    former = ", ".join(name for name in SCORES.names if name not in without)
+    drops = [f"ALTER TABLE scores DROP COLUMN {name}" for name in without]
+    do(url, "DROP VIEW current_scores", *drops, f"CREATE VIEW current_scores AS SELECT {former} FROM scores")
+
+
+def columns(url, name):
+    """Return the names of a table's or view's columns, in order."""
+    if url.startswith("sqlite"):
+        return [row[1] for row in ask(url, f"PRAGMA table_info({name})")]
+    wanted = f"table_name = '{name}' AND table_schema = 'public'"
+    query = f"SELECT column_name FROM information_schema.columns WHERE {wanted} ORDER BY ordinal_position"
+    return [row[0] for row in ask(url, query)]
 
 
 def publish(store, run, scores=None):
@@ -355,6 +385,59 @@ def test_a_reader_sees_the_old_set_or_the_new_one(store, url):
 def test_many_may_open_a_new_database_at_once(url):
     with ThreadPoolExecutor(8) as pool:
         assert [runs.num_rows for runs in pool.map(lambda _: Store(url).runs("acme"), range(8))] == [0] * 8
+
+
+def test_a_database_of_an_earlier_version_is_given_the_columns_it_lacks(url):
+    publish(Store(url), a_run("r1", MONDAY, targets=("close", "propensity")))
+    before = Store(url).scores("acme")
+    made_old(url, *LATER_COLUMNS)
+    store = Store(url)
+    kept = store.scores("acme")
+    assert kept.drop_columns(LATER_COLUMNS).equals(before.drop_columns(LATER_COLUMNS))
+    assert all(kept[name].null_count == kept.num_rows == 6 for name in LATER_COLUMNS)
+    tuesday = a_run("r2", TUESDAY)
+    publish(store, tuesday)
+    assert store.scores("acme", TUESDAY).equals(some_scores(tuesday))
+    assert columns(url, "current_scores") == SCORES.names
+    view = ask(url, "SELECT target, run_id, outcome_days_80 FROM current_scores ORDER BY target, rank")
+    assert view == [
+        tuple(r.values()) for r in store.scores("acme").select(["target", "run_id", "outcome_days_80"]).to_pylist()
+    ]
+
+
+def test_many_may_open_a_database_of_an_earlier_version_at_once(url):
+    publish(Store(url), a_run())
+    made_old(url, *LATER_COLUMNS)
+    with ThreadPoolExecutor(8) as pool:
+        assert [rows.num_rows for rows in pool.map(lambda _: Store(url).scores("acme"), range(8))] == [3] * 8
+
+
+@pytest.mark.parametrize("without", ["grade", "cutoff"])
+def test_a_column_that_must_hold_a_value_is_not_made_up(url, without):
+    Store(url)
+    made_old(url, without, *LATER_COLUMNS)
+    with pytest.raises(DataError, match=rf"scores.*1 differing columns, such as {without}"):
+        Store(url)
+    assert sorted(set(SCORES.names) - set(columns(url, "scores"))) == sorted([without, *LATER_COLUMNS])
+
+
+def test_a_database_is_mended_whole_or_not_at_all(url):
+    Store(url)
+    made_old(url, *LATER_COLUMNS)
+
+    def power_cut(connection, cursor, statement, parameters, context, executemany):
+        if statement.startswith("DROP VIEW"):
+            raise KeyboardInterrupt
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", power_cut)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Store(url)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", power_cut)
+    assert not set(LATER_COLUMNS) & {*columns(url, "scores"), *columns(url, "current_scores")}
+    Store(url)
+    assert columns(url, "current_scores") == SCORES.names
 
 
 def test_a_table_of_another_version_is_named(tmp_path):
