@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from configs.errors import ConfigError
@@ -13,11 +15,15 @@ from serve.store import Store
 
 @dataclass(frozen=True)
 class Explanation:
-    """``now`` holds one SCORES row a target with its reasons read, ``history`` all rows, oldest first."""
+    """``now`` holds one SCORES row a target with its reasons read, ``history`` all rows, oldest first.
+
+    ``when`` says of each target in words when the outcome comes if it comes, where that is known.
+    """
 
     entity: str
     now: list[dict[str, Any]]
     history: list[dict[str, Any]]
+    when: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -40,7 +46,18 @@ def published(project: Project, entity: str, as_of: str | None) -> Explanation:
             mend="take an entity_id of the export, or score first",
         )
     newest = {row["target"]: row for row in sorted(history, key=lambda row: row["as_of"])}
-    return Explanation(entity, list(newest.values()), sorted(history, key=lambda row: (row["target"], row["as_of"])))
+    history = sorted(history, key=lambda row: (row["target"], row["as_of"]))
+    when = {name: _when(project, row) for name, row in newest.items() if row["outcome_days_50"] is not None}
+    return Explanation(entity, list(newest.values()), history, when)
+
+
+def _when(project: Project, row: dict[str, Any]) -> str:
+    """Return in words by which day after the cutoff the outcome has come, in the cases in which it comes."""
+    target = project.targets.get(row["target"])
+    days = target.horizon / timedelta(days=1) if target and target.horizon else None
+    within = f"{days:g} day{'s' * (days != 1)}" if days else "its horizon"
+    half, most = (max(1, math.ceil(row[name])) for name in ("outcome_days_50", "outcome_days_80"))
+    return f"if it happens within {within}, half of such cases have by day {half}, eight of ten by day {most}"
 
 
 def _read(row: dict[str, Any]) -> dict[str, Any]:

@@ -181,7 +181,8 @@ def explanation(found: Explanation) -> list[RenderableType]:
         chance = f"{row['probability']:.3f} ({row['probability_low']:.3f} to {row['probability_high']:.3f})"
         head = f"{found.entity} · {row['target']} as of {row['as_of'].isoformat()}: probability {chance}"
         verdict = f"score {row['score']}, grade {row['grade']}, evidence {row['evidence']}"
-        parts.append(escape(f"{head}\n{verdict}, model version {row['model_version']}"))
+        when = f"\n{found.when[row['target']]}" if row["target"] in found.when else ""
+        parts.append(escape(f"{head}\n{verdict}, model version {row['model_version']}{when}"))
         reasons = _table("log-odds", "reason", "feature")
         for reason in row["reasons"]:
             reasons.add_row(f"{reason['contribution']:+.2f}", escape(reason["sentence"]), escape(reason["feature"]))

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 import re
 import sqlite3
 import subprocess
@@ -163,6 +164,11 @@ def test_explain_shows_what_was_published(run, trained, monkeypatch):
     found = json.loads(out)["now"][0]
     assert code == 0 and f"{found['probability']:.9f}" == f"{float(row['probability']):.9f}"
     assert any(reason["sentence"] == row["reason_1"] for reason in found["reasons"])
+    half, most = (math.ceil(float(row[f"outcome_days_{share}"])) for share in (50, 80))
+    assert 1 <= half <= most <= 21
+    code, told, _ = run_in(run, folder, monkeypatch, "explain", "company.yaml", row["entity_id"])
+    when = f"if it happens within 21 days, half of such cases have by day {half}, eight of ten by day {most}"
+    assert code == 0 and when in told and json.loads(out)["when"] == {"buy": when}
     code, _, err = run_in(run, folder, monkeypatch, "explain", "company.yaml", "nobody")
     assert code == 2 and "'nobody'" in err
 

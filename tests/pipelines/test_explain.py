@@ -1,0 +1,48 @@
+"""What was published of one entity is told as it stands in the table."""
+
+import pytest
+
+from configs.schema import load
+from pipelines.explain import published
+from serve.store import Store
+from tests.pipelines import tiny
+from tests.serve.samples import LATER, TUESDAY, a_run, some_scores
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+    return load(tiny.write(tmp_path, leads=10))
+
+
+def publish(project, days, **more):
+    run = a_run(project=project.project, **more)
+    store = Store(project.root / "scores.db")
+    store.start(run)
+    half, most = days
+    rows = len(run.models)
+    store.publish(
+        some_scores(run, ids=["a"], outcome_days_50=[half] * rows, outcome_days_80=[most] * rows), run.run_id, LATER
+    )
+
+
+@pytest.mark.parametrize(("days", "by"), [((0.2, 0.9), (1, 1)), ((3.0, 7.01), (3, 8))])
+def test_when_the_outcome_comes_is_told_in_whole_days_that_have_ended(project, days, by):
+    publish(project, days, targets=("buy",))
+    told = published(project, "a", None).when["buy"]
+    assert told == (
+        f"if it happens within 21 days, half of such cases have by day {by[0]}, eight of ten by day {by[1]}"
+    )
+
+
+def test_a_target_that_the_config_no_longer_has_keeps_its_sentence(project):
+    publish(project, (3.0, 7.0), targets=("former",))
+    assert "within its horizon, half" in published(project, "a", None).when["former"]
+
+
+def test_nothing_is_said_where_it_is_not_known_in_the_newest_night(project):
+    publish(project, (3.0, 7.0), targets=("buy", "former"))
+    publish(project, (None, None), run_id="r2", as_of=TUESDAY, targets=("buy",))
+    found = published(project, "a", None)
+    assert set(found.when) == {"former"} and len(found.now) == 2 and len(found.history) == 3
