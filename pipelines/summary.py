@@ -112,7 +112,9 @@ def _told_apart(figures: Figures) -> list[str]:
 def _shown(part: Part) -> list[str]:
     if part.too_small:
         return ["too small"]
-    return [figure_text(part.figures.get(key)) for key in SHOWN_OF_PARTS]
+    texts = {key: figure_text(part.figures.get(key)) for key in SHOWN_OF_PARTS}
+    # What was predicted is known but for which leads there were: its interval would only take room.
+    return [text.partition(" ")[0] if key == "mean_predicted" else text for key, text in texts.items()]
 
 
 def markdown_table(rows: list[list[str]]) -> list[str]:

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from models.breakdown import Part
 from models.evaluation import Figure
 from models.kinds import KINDS
 from models.procedure import CANDIDATES
+from pipelines.cli import WIDE
 from pipelines.screen import grid
-from pipelines.summary import SHOWN, challenger_table, learner_table, markdown_table, rows_text
+from pipelines.summary import SHOWN, challenger_table, learner_table, markdown_table, part_table, rows_text
 
 NARROW = 100
 NAN = float("nan")
@@ -20,8 +22,9 @@ ROWS = {"rows": 5000, "mature": 4200, "immature": 800, "positive": 310}
 def figures(seed):
     """Return a Figure of each kind that is shown, as wide as they come; a learner without a slope has none."""
     rng = np.random.default_rng(seed)
-    found = {key: Figure(*(-9.0 + rng.random(3)).round(3).tolist(), 1000) for key in SHOWN}
-    found |= {key: Figure(0.4567, 0.2345, 0.8765, 1000) for key in ("roc_auc", "log_loss", "average_precision")}
+    found = {key: Figure(0.4567, 0.2345, 0.8765, 1000) for key in SHOWN}
+    odd = ("calibration_error", "calibration_slope", "calibration_intercept")
+    found |= {key: Figure(*(-9.0 + rng.random(3)).round(3).tolist(), 1000) for key in odd}
     return found | ({"calibration_slope": Figure(NAN, NAN, NAN, 1000)} if seed == 0 else {})
 
 
@@ -30,9 +33,9 @@ def learners():
     return {name: figures(seed) for seed, name in enumerate(KINDS)}
 
 
-def printed(rows):
+def printed(rows, width=NARROW):
     text = io.StringIO()
-    Console(file=text, width=NARROW, highlight=False).print(grid(rows))
+    Console(file=text, width=width, highlight=False).print(grid(rows))
     return text.getvalue().splitlines()
 
 
@@ -65,6 +68,14 @@ def test_each_learner_has_a_row_and_the_chosen_one_is_marked(learners):
     error = learners["hazard"]["calibration_error"].value
     assert rows[1][1:] == ["0.457 (0.234–0.876)"] * 2 + ["0.457", f"{error:.3f}", f"{slope:.3f}"]
     assert rows[0][-1] == "–"
+
+
+def test_parts_fit_what_is_printed_into_a_file(learners):
+    parts = {"other_publicities": Part(1352, 900, 147, learners["blend"]), "email": Part(4, 4, 1)}
+    rows = part_table("origin", parts)
+    assert [row[:3] for row in rows[1:]] == [["other_publicities", "1,352", "147"], ["email", "4", "1"]]
+    assert rows[2][3:] == ["too small"] and rows[1][3] == "0.457 (0.234–0.876)"
+    assert len(printed(rows, WIDE)) == len(rows)
 
 
 def test_markdown_has_as_many_columns_in_each_line(learners):
