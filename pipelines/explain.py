@@ -57,7 +57,8 @@ def _when(project: Project, row: dict[str, Any]) -> str:
     days = target.horizon / timedelta(days=1) if target and target.horizon else None
     within = f"{days:g} day{'s' * (days != 1)}" if days else "its horizon"
     half, most = (max(1, math.ceil(row[name])) for name in ("outcome_days_50", "outcome_days_80"))
-    return f"if it happens within {within}, half of such cases have by day {half}, eight of ten by day {most}"
+    share = f"half of such cases have by day {half}, eight of ten by day {most}"
+    return f"if it happens within {within}, {share} (counted from {row['cutoff'].date().isoformat()})"
 
 
 def _read(row: dict[str, Any]) -> dict[str, Any]:

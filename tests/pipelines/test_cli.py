@@ -168,7 +168,7 @@ def test_explain_shows_what_was_published(run, trained, monkeypatch):
     assert 1 <= half <= most <= 21
     code, told, _ = run_in(run, folder, monkeypatch, "explain", "company.yaml", row["entity_id"])
     when = f"if it happens within 21 days, half of such cases have by day {half}, eight of ten by day {most}"
-    assert code == 0 and when in told and json.loads(out)["when"] == {"buy": when}
+    assert code == 0 and when in " ".join(told.split()) and json.loads(out)["when"]["buy"].startswith(when)
     code, _, err = run_in(run, folder, monkeypatch, "explain", "company.yaml", "nobody")
     assert code == 2 and "'nobody'" in err
 

@@ -32,7 +32,8 @@ def test_when_the_outcome_comes_is_told_in_whole_days_that_have_ended(project, d
     publish(project, days, targets=("buy",))
     told = published(project, "a", None).when["buy"]
     assert told == (
-        f"if it happens within 21 days, half of such cases have by day {by[0]}, eight of ten by day {by[1]}"
+        f"if it happens within 21 days, half of such cases have by day {by[0]}, eight of ten by day {by[1]} "
+        "(counted from 2025-07-07)"
     )
 
 
