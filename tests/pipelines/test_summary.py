@@ -1,6 +1,7 @@
 """What a person is told fits a terminal, and is the same as Markdown."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,17 @@ from models.breakdown import Part
 from models.evaluation import Figure
 from models.kinds import KINDS
 from models.procedure import CANDIDATES
+from pipelines import screen
 from pipelines.cli import WIDE
-from pipelines.screen import grid
-from pipelines.summary import SHOWN, challenger_table, learner_table, markdown_table, part_table, rows_text
+from pipelines.summary import (
+    SHOWN,
+    challenger_table,
+    learner_table,
+    markdown_table,
+    part_table,
+    rows_text,
+    training_markdown,
+)
 
 NARROW = 100
 NAN = float("nan")
@@ -33,10 +42,14 @@ def learners():
     return {name: figures(seed) for seed, name in enumerate(KINDS)}
 
 
-def printed(rows, width=NARROW):
+def text_of(part, width):
     text = io.StringIO()
-    Console(file=text, width=width, highlight=False).print(grid(rows))
+    Console(file=text, width=width, highlight=False).print(part)
     return text.getvalue().splitlines()
+
+
+def printed(rows, width=NARROW):
+    return text_of(screen.grid(rows), width)
 
 
 @pytest.mark.parametrize("chosen", [kind.name for kind in CANDIDATES])
@@ -81,6 +94,23 @@ def test_parts_fit_what_is_printed_into_a_file(learners):
 def test_markdown_has_as_many_columns_in_each_line(learners):
     lines = markdown_table(learner_table(learners, "blend"))
     assert {line.count("|") for line in lines} == {7} and "blend (chosen)" in lines[5]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, timed):
+    project = SimpleNamespace(project="acme", timed=timed)
+    trained = SimpleNamespace(learner="hazard", folds=[{}, {}])
+    version, figures = SimpleNamespace(number=3), learners["hazard"]
+    done = SimpleNamespace(
+        target="buy", rows=ROWS, metrics=figures, baselines=learners, trained=trained, version=version, error=None
+    )
+    text = training_markdown(project, [done])
+    page = text_of(screen.training(project, done), WIDE)
+    for table in (challenger_table(figures), learner_table(learners, "hazard")):
+        assert "\n".join(["", *markdown_table(table)]) in text
+        assert all(any(row[0] in line and row[1] in line for line in page) for row in table)
+    for told in (rows_text(ROWS, timed), "version 3 passed the gate and is the champion"):
+        assert told in text and told in " ".join(page)
 
 
 def test_what_becomes_of_immature_rows_depends_on_whether_they_are_followed():
