@@ -11,8 +11,8 @@ from features.attributes import Kind, values_at
 from features.catalog import Catalog
 from features.contracts import US_PER_DAY, Dataset
 from features.feature import Feature
+from features.kernels.sequence import hour_of_week
 from features.path import ORIGINS
-from features.sequence import hour_of_week
 from features.spine import instants
 
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
+from features.intake.values import attribute as typed
 from features.jit import kernel
-from features.search import ends
+from features.kernels.search import ends
 from features.spine import entity_codes, instants
 from features.sql import query
-from features.values import attribute as typed
 
 Kind = Literal["number", "category"]
 

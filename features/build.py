@@ -19,7 +19,7 @@ from features.assembly import lead_columns, table_of
 from features.catalog import Catalog
 from features.contracts import Dataset
 from features.history import Log, Seats, codes, grouped
-from features.journey import Visits, stage_events
+from features.kernels.journey import Visits, stage_events
 from features.shard import Shard, Task, fill, stage_ranks
 from features.spine import instants
 

@@ -17,10 +17,10 @@ from joblib import Parallel, delayed
 
 from features.ids import Ids
 from features.jit import kernel
+from features.kernels.windows import History
 from features.offer import Offer
 from features.spine import instants
 from features.storage import nameless
-from features.windows import History
 
 EVENTS_PER_SHARD = 150_000
 """Few enough that a shard's arrays stay in a core's cache while it is sorted and walked."""

@@ -15,7 +15,7 @@ nb: Any = numba  # its stubs do not know the folder of the cache
 def _sources() -> str:
     """Return a hash of this folder's code."""
     found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         found.update(path.read_bytes())
     return found.hexdigest()[:12]
 

@@ -8,16 +8,16 @@ from typing import Self
 
 import numpy as np
 
-from features import amounts, breadth, fading, others, rhythm, windows
 from features.catalog import Catalog
 from features.feature import Feature
 from features.history import by_account
-from features.journey import FIGURES as JOURNEY
-from features.journey import Visits, journey
+from features.kernels import amounts, breadth, fading, others, rhythm, windows
+from features.kernels.journey import FIGURES as JOURNEY
+from features.kernels.journey import Visits, journey
+from features.kernels.sequence import FIGURES as SEQUENCE
+from features.kernels.sequence import sequence
+from features.kernels.windows import History, Looks
 from features.plan import Plan
-from features.sequence import FIGURES as SEQUENCE
-from features.sequence import sequence
-from features.windows import History, Looks
 
 KERNELS = (
     (windows.AGGREGATES, windows.tally),

@@ -7,10 +7,10 @@ from pathlib import Path
 from configs.errors import DataError
 from configs.schema import Project
 from features.contracts import Dataset, SourceCount
-from features.events import read_events
-from features.fingerprint import fingerprint
-from features.leads import outcome_columns, read_leads
-from features.value_history import read_values
+from features.intake.events import read_events
+from features.intake.fingerprint import fingerprint
+from features.intake.leads import outcome_columns, read_leads
+from features.intake.value_history import read_values
 
 __all__ = ["outcome_columns", "read"]
 

@@ -14,7 +14,7 @@ from configs.source_rows import AllExcept
 from features.catalog import Catalog
 from features.contracts import LEADS, SPINE
 from features.feature import CHANNEL, TYPE
-from features.reading import read_rows
+from features.intake.reading import read_rows
 from features.sources import outcome_columns
 from features.spine import entity_codes
 from models.leakage import Origins, Suspect, suspects

@@ -27,9 +27,7 @@ def test_labels_look_exactly_one_horizon_ahead(data, rows, observed):
         later = [
             e["event_time"]
             for e in data.events.to_pylist()
-            if e["entity_id"] == row["entity_id"]
-            and e["event_type"] in TARGET.outcomes
-            and start <= e["event_time"]
+            if e["entity_id"] == row["entity_id"] and e["event_type"] in TARGET.outcomes and start <= e["event_time"]
         ]
         mature, label = end <= observed, int(any(time < end for time in later))
         at = min(later, default=None)

@@ -14,9 +14,10 @@ from pyarrow import parquet
 
 from configs.errors import DataError
 from configs.schema import Target
-from features import duplicates, entities, files, reading, storage
+from features import storage
 from features.build import build_features
 from features.contracts import EVENTS
+from features.intake import duplicates, entities, files, reading
 from features.labels import labels
 from features.sources import read
 from features.spine import scoring_spine, training_spine

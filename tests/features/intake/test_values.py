@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.values import attribute, clean, instants, numbers
+from features.intake.values import attribute, clean, instants, numbers
 
 ZONES = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Australia/Lord_Howe"]
 BASE = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features.ids import text_bytes
-from features.iso_time import NAIVE, UNREADABLE, ZONED, parse
+from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse
 
 GRAMMAR = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"

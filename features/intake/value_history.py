@@ -12,7 +12,7 @@ from configs.schema import Project
 from configs.source_rows import AttributeRows, claimed_twice
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
 from features.ids import Ids
-from features.quarantine import (
+from features.intake.quarantine import (
     NO_NAME,
     SKIPPED,
     UNKNOWN_ENTITY,
@@ -23,10 +23,10 @@ from features.quarantine import (
     settle,
     with_duplicates,
 )
-from features.reading import RawRows, read_rows
+from features.intake.reading import RawRows, read_rows
+from features.intake.texts import plain
+from features.intake.values import cleaned, times
 from features.sql import query
-from features.texts import plain
-from features.values import cleaned, times
 
 
 def read_values(project: Project, leads: pa.Table, quarantine: Path | None) -> tuple[pa.Table, list[SourceCount]]:

@@ -13,11 +13,11 @@ from configs.errors import ConfigError
 from configs.schema import ColumnOutcome, Project
 from configs.source_rows import AllExcept, LeadRows
 from features.contracts import INSTANT, LEADS, SourceCount
-from features.quarantine import Verdict, first_flaw, flaws, rows_of, settle, with_duplicates
-from features.reading import RawRows, read_rows
+from features.intake.quarantine import Verdict, first_flaw, flaws, rows_of, settle, with_duplicates
+from features.intake.reading import RawRows, read_rows
+from features.intake.texts import plain, texts
+from features.intake.values import attribute, clean, cleaned, times
 from features.sql import query
-from features.texts import plain, texts
-from features.values import attribute, clean, cleaned, times
 
 ROWS = "rows"
 """The word of ``order`` for the place of a row in its source."""

@@ -16,8 +16,8 @@ import numpy as np
 
 from features.contracts import US_PER_DAY
 from features.jit import inlined, kernel
+from features.kernels.search import ends
 from features.plan import Plan
-from features.search import ends
 
 
 @dataclass(frozen=True)

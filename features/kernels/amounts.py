@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.exact import exact_sum, two_sum
 from features.jit import inlined, kernel
+from features.kernels.exact import exact_sum, two_sum
+from features.kernels.windows import History, Looks, write
 from features.plan import Plan
-from features.windows import History, Looks, write
 
 AGGREGATES = ("total", "mean", "least", "most")
 

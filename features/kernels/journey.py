@@ -9,7 +9,7 @@ import numpy as np
 
 from features.contracts import US_PER_DAY
 from features.jit import kernel
-from features.windows import History, Looks
+from features.kernels.windows import History, Looks
 
 FIGURES = ("stage_now", "stage_entry", "stage_age", "stages_age", "skipped", "returns", "moves")
 """What ``journey`` returns first; then the visits of each stage, then the days in each."""

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.delimited import Broken, Lines, blank, line_blocks, unreadable
+from features.intake.delimited import Broken, Lines, blank, line_blocks, unreadable
 from features.sql import query
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import duplicates
-from features.duplicates import HASHES, repeated, total
-from features.row_hash import row_hashes, text_hashes
+from features.intake import duplicates
+from features.intake.duplicates import HASHES, repeated, total
+from features.intake.row_hash import row_hashes, text_hashes
 
 halves = st.sampled_from([0, 1, 2**63, 2**63 + 1, 2**64 - 1])
 

@@ -9,9 +9,9 @@ import numpy as np
 from features.clock import offsets_at
 from features.contracts import US_PER_DAY
 from features.jit import inlined, kernel
+from features.kernels.windows import History, Looks
 from features.offer import Offer
 from features.path import LAST
-from features.windows import History, Looks
 
 FIGURES = (
     *(("last_type", k) for k in range(len(LAST))),

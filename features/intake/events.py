@@ -13,15 +13,15 @@ import pyarrow.compute as pc
 from configs.schema import Project
 from configs.source_rows import Constant, EventRows
 from features.contracts import EVENTS, INSTANT, SourceCount
-from features.duplicates import HASHES, repeated, total
-from features.entities import Entities
 from features.ids import Ids
-from features.quarantine import DUPLICATE, NO_TYPE, UNKNOWN_ENTITY, Verdict, first_flaw, flaws, settle
-from features.reading import Origin, RawRows
-from features.row_hash import row_hashes, text_hashes
+from features.intake.duplicates import HASHES, repeated, total
+from features.intake.entities import Entities
+from features.intake.quarantine import DUPLICATE, NO_TYPE, UNKNOWN_ENTITY, Verdict, first_flaw, flaws, settle
+from features.intake.reading import Origin, RawRows
+from features.intake.row_hash import row_hashes, text_hashes
+from features.intake.texts import plain
+from features.intake.values import clean, cleaned, numbers, times
 from features.storage import Shelf
-from features.texts import plain
-from features.values import clean, cleaned, numbers, times
 
 HASHED = pa.schema([*EVENTS, *HASHES])
 

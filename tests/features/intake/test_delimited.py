@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from features import delimited
+from features.intake import delimited
 
 cell = st.text(st.sampled_from('ab1,;"\n\r 🙂ж\t'), max_size=6)
 

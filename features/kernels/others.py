@@ -6,8 +6,8 @@ import numpy as np
 
 from features.contracts import US_PER_DAY
 from features.jit import inlined, kernel
+from features.kernels.windows import History, Looks, write
 from features.plan import Plan
-from features.windows import History, Looks, write
 
 AGGREGATES = ("count", "age", "people")
 

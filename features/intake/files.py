@@ -13,9 +13,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from configs.errors import ConfigError, DataError
-from features.delimited import Broken, read_csv
-from features.json_lines import read_json_lines
-from features.texts import is_text
+from features.intake.delimited import Broken, read_csv
+from features.intake.json_lines import read_json_lines
+from features.intake.texts import is_text
 
 CSV, JSONL, PARQUET = "csv", "jsonl", "parquet"
 ENDINGS = {

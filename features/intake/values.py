@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 from features.clock import offsets_of
 from features.contracts import INSTANT, US_PER_DAY
 from features.ids import text_bytes
-from features.iso_time import NAIVE, UNREADABLE, ZONED, parse
-from features.reading import RawRows
+from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse
+from features.intake.reading import RawRows
+from features.intake.texts import direct, plain, texts, without
 from features.sql import query
-from features.texts import direct, plain, texts, without
 
 WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", "impossible time"
 TIME_PROBLEMS = (UNREADABLE_TIME, IMPOSSIBLE_TIME)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from configs.errors import DataError
+from features.intake.texts import texts
+from features.intake.values import attribute, clean, instants, numbers
 from features.sources import read
-from features.texts import texts
-from features.values import attribute, clean, instants, numbers
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from features.jit import inlined, kernel
+from features.kernels.windows import History, Looks, write
 from features.plan import Plan
-from features.windows import History, Looks, write
 
 AGGREGATES = ("decay", "decay_total")
 
