@@ -35,7 +35,7 @@ def company(leads=150, weeks=12):
     mature = week < weeks - 2
     entity = pa.array(np.tile([f"lead-{i}" for i in range(leads)], weeks))
     spine = {"entity_id": entity, "cutoff": pa.array(week * 7 * US_PER_DAY, INSTANT)}
-    labels = {"mature": mature, "label": pa.array(label, pa.int8(), mask=~mature)}
+    labels = {"mature": mature, "label": pa.array(label, pa.int8(), mask=~mature), "outcome_at": pa.nulls(n, INSTANT)}
     return pa.table({**spine, **columns}), pa.table({**spine, **labels}).cast(LABELS)
 
 

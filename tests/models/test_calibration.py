@@ -55,7 +55,7 @@ def test_affine_is_finite_and_positive_for_any_rows(rows):
 
 def test_calibrator_repairs_an_overconfident_model():
     margin, label = draw(20_000, 0.5, 0.4)
-    found = fit_calibrator(margin, label, np.arange(len(margin)))
+    found = fit_calibrator(margin, label, np.arange(len(margin)), np.arange(len(margin)))
     assert found.slope == pytest.approx(0.5, abs=0.05)
     assert found.intercept == pytest.approx(0.4, abs=0.1)
     assert found == Affine.fit(margin, label)
@@ -65,26 +65,35 @@ def test_calibrator_keeps_identity_if_the_later_half_says_no():
     early, early_label = draw(2000, 1.0, 1.5)
     late, late_label = draw(2000, 1.0, 0.0, seed=1)
     margin, label = np.concatenate([early, late]), np.concatenate([early_label, late_label])
-    assert fit_calibrator(margin, label, np.arange(4000)) == Affine()
+    assert fit_calibrator(margin, label, np.arange(4000), np.arange(4000)) == Affine()
+
+
+def test_calibrator_is_not_proven_by_many_rows_of_few_entities():
+    """A gain that is beyond noise for rows that stand alone is none where they are copies of a few."""
+    margin, label = (np.tile(part, 20) for part in draw(60, 0.7, 0.2))
+    order = np.repeat([0, 1], 600)
+    assert fit_calibrator(margin, label, order, np.arange(1200)) != Affine()
+    assert fit_calibrator(margin, label, order, np.arange(1200) % 60) == Affine()
 
 
 def test_calibrator_looks_at_order_not_at_position():
     margin, label = draw(4000, 0.6, 0.3)
     mixed = np.random.default_rng(0).permutation(4000)
-    plain = fit_calibrator(margin, label, np.arange(4000))
-    other = fit_calibrator(margin[mixed], label[mixed], np.arange(4000)[mixed])
+    plain = fit_calibrator(margin, label, np.arange(4000), np.arange(4000))
+    other = fit_calibrator(margin[mixed], label[mixed], np.arange(4000)[mixed], mixed)
     assert (plain.slope, plain.intercept) == pytest.approx((other.slope, other.intercept), rel=1e-6)
 
 
 @pytest.mark.parametrize(("positives", "negatives"), [(49, 500), (500, 49)])
 def test_calibrator_needs_fifty_of_each(positives, negatives):
     label = np.repeat([1, 0], [positives, negatives])
-    assert fit_calibrator(np.full(len(label), 3.0), label, np.arange(len(label))) == Affine()
+    rows = np.arange(len(label))
+    assert fit_calibrator(np.full(len(label), 3.0), label, rows, rows) == Affine()
 
 
 def test_calibrator_is_identity_where_all_rows_are_of_one_instant():
     margin, label = draw(2000, 0.3, 2.0)
-    assert fit_calibrator(margin, label, np.zeros(2000)) == Affine()
+    assert fit_calibrator(margin, label, np.zeros(2000), np.arange(2000)) == Affine()
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20))
@@ -113,15 +122,17 @@ def test_wilson_solves_the_score_equation():
 
 
 CHANCES = st.lists(
-    st.tuples(st.floats(1e-9, 1 - 1e-9), st.integers(0, 1), st.integers(0, 40)), min_size=1, max_size=200
+    st.tuples(st.floats(1e-9, 1 - 1e-9), st.integers(0, 1), st.integers(0, 40), st.floats(0, 40)),
+    min_size=1,
+    max_size=200,
 )
 
 
 @settings(max_examples=50)
 @given(CHANCES, st.lists(st.floats(1e-12, 1 - 1e-12), min_size=2, max_size=20))
 def test_band_encloses_the_probability_and_rises_with_it(rows, asked):
-    chance, label, entity = (np.array(column) for column in zip(*rows, strict=True))
-    band = Band.fit(chance, label, entity)
+    chance, label, entity, doubt = (np.array(column) for column in zip(*rows, strict=True))
+    band = Band.fit(chance, label, entity, doubt)
     asked = np.sort(np.array(asked))
     low, high = band.interval(asked)
     assert ((low > 0) & (low <= asked) & (asked <= high) & (high < 1)).all()
@@ -134,7 +145,7 @@ def test_band_of_a_calibrated_model_holds_the_true_rate_as_often_as_it_says():
     for seed in range(40):
         margin, label = draw(2000, 1.0, 0.0, seed)
         chance = probability(margin)
-        low, high = Band.fit(chance, label, np.arange(2000)).interval(np.linspace(0.05, 0.6, 12))
+        low, high = Band.fit(chance, label, np.arange(2000), np.zeros(2000)).interval(np.linspace(0.05, 0.6, 12))
         held.append((low <= np.linspace(0.05, 0.6, 12)) & (np.linspace(0.05, 0.6, 12) <= high))
     assert np.mean(held) > 0.9
 
@@ -145,7 +156,7 @@ def test_band_covers_the_true_rate_of_a_model_that_is_off():
     truth = probability(log_odds(asked) + 0.6)
     for seed in range(40):
         margin, label = draw(3000, 1.0, 0.6, seed)
-        low, high = Band.fit(probability(margin), label, np.arange(3000)).interval(asked)
+        low, high = Band.fit(probability(margin), label, np.arange(3000), np.zeros(3000)).interval(asked)
         inside.append((low <= truth) & (truth <= high))
     assert np.mean(inside) > 0.85
 
@@ -153,6 +164,62 @@ def test_band_covers_the_true_rate_of_a_model_that_is_off():
 def test_rows_of_few_entities_make_a_wide_band():
     margin, label = draw(2000, 1.0, 0.0)
     chance = probability(margin)
-    many = Band.fit(chance, label, np.arange(2000)).interval(np.array([0.2]))
-    few = Band.fit(chance, label, np.arange(2000) % 20).interval(np.array([0.2]))
+    many = Band.fit(chance, label, np.arange(2000), np.zeros(2000)).interval(np.array([0.2]))
+    few = Band.fit(chance, label, np.arange(2000) % 20, np.zeros(2000)).interval(np.array([0.2]))
     assert few[1] - few[0] > 1.5 * (many[1] - many[0])
+
+
+def interval_without_doubt(chance, label, asked):
+    """Wilson's interval about the rising rates of twenty bins, each lead of one row: plain loops, no log-odds' sums."""
+    place = np.searchsorted(np.quantile(chance, np.arange(1, 20) / 20), chance, side="right")
+    rate = [[label[place == k].mean(), int((place == k).sum())] for k in range(20)]
+    pools = []
+    for value, size in rate:
+        pools.append([value, size, 1])
+        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+            (low, few, bins), (high, more, others) = pools[-2:]
+            pools[-2:] = [[(low * few + high * more) / (few + more), few + more, bins + others]]
+    rising = [value for value, _, bins in pools for _ in range(bins)]
+    ends = [wilson(np.array([value]), np.array([size])) for value, (_, size) in zip(rising, rate, strict=True)]
+    center = [log_odds(chance[place == k]).mean() for k in range(20)]
+    low = [log_odds(min(ends[j][0][0] for j in range(k, 20))) - center[k] for k in range(20)]
+    high = [log_odds(max(ends[j][1][0] for j in range(k + 1))) - center[k] for k in range(20)]
+    at = log_odds(asked)
+    return probability(at + np.interp(at, center, low)), probability(at + np.interp(at, center, high))
+
+
+def test_without_doubt_the_band_is_wilsons_interval_of_the_rates():
+    margin, label = draw(4000, 1.0, 0.3)
+    chance, asked = probability(margin), np.linspace(0.03, 0.6, 30)
+    found = Band.fit(chance, label, np.arange(4000), np.zeros(4000)).interval(asked)
+    low, high = interval_without_doubt(chance, label, asked)
+    np.testing.assert_allclose(found[0], np.minimum(low, asked), rtol=1e-9)
+    np.testing.assert_allclose(found[1], np.maximum(high, asked), rtol=1e-9)
+
+
+@pytest.mark.parametrize("unseen", [0.3, 0.8])
+def test_band_with_doubt_holds_the_own_chance_of_nine_leads_in_ten(unseen):
+    """Two models that are off by as much as what neither sees: the truth lies as far from one as they from another."""
+    random = np.random.default_rng(5)
+    held, naive = [], []
+    for _ in range(10):
+        margin = random.normal(-1.5, 1.2, 6000)
+        truth = probability(margin + unseen * random.normal(size=6000))
+        label = (random.random(6000) < truth).astype(np.int64)
+        chance = probability(Affine.fit(margin, label).apply(margin))
+        doubt = np.abs(unseen * random.normal(size=6000))
+        for inside, size in ((held, doubt), (naive, np.zeros(6000))):
+            low, high = Band.fit(chance, label, np.arange(6000), size).interval(chance)
+            inside.append(np.mean((low <= truth) & (truth <= high)))
+    assert 0.87 < np.mean(held) < 0.95
+    assert np.mean(naive) < np.mean(held) - 0.1
+
+
+def test_doubt_about_some_leads_widens_the_band_only_there():
+    margin, label = draw(4000, 1.0, 0.0)
+    chance = probability(margin)
+    plain = Band.fit(chance, label, np.arange(4000), np.zeros(4000))
+    wide = Band.fit(chance, label, np.arange(4000), 2.0 * (chance > 0.4))
+    for asked, factor in ((0.05, (0.99, 1.01)), (0.6, (2.0, 20.0))):
+        own, other = (float(np.diff(band.interval(np.array([asked])), axis=0)[0, 0]) for band in (plain, wide))
+        assert factor[0] < other / own < factor[1]

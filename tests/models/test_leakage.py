@@ -45,7 +45,8 @@ class Company:
             for name, values in self.columns.items()
         }
         label = pa.array(self.label, pa.int8(), mask=self.unlabelled)
-        labels = pa.table({**spine, "mature": pa.array(~self.unlabelled), "label": label}).cast(LABELS)
+        truth = {"mature": pa.array(~self.unlabelled), "label": label, "outcome_at": pa.nulls(self.n, INSTANT)}
+        labels = pa.table({**spine, **truth}).cast(LABELS)
         origins = Origins(**({"today": {name: name for name in self.columns}} | changes))
         return suspects(pa.table({**spine, **columns}), labels, "close", origins)
 

@@ -1,4 +1,4 @@
-"""Each learner: contributions sum to the margin, rows stand alone, storage keeps every bit."""
+"""Each model: contributions sum to the margin, rows stand alone, storage keeps every bit."""
 
 import hashlib
 import os
@@ -10,7 +10,12 @@ import pytest
 
 from configs.errors import DataError
 from models import learners, logistic
-from models.learners import LEARNERS, BaseRate, Blend, LightGbm, Logistic, shares
+from models.blend import Blend
+from models.hazard import Hazard
+from models.kinds import KINDS
+from models.learners import BaseRate, LightGbm
+from models.logistic import Logistic
+from tests.models.samples import fitted, fitted_kinds
 
 CATEGORICAL = [3]
 
@@ -40,9 +45,9 @@ def few_rounds():
         yield
 
 
-@pytest.fixture(scope="module", params=sorted(LEARNERS))
+@pytest.fixture(scope="module", params=sorted(KINDS))
 def model(request):
-    return LEARNERS[request.param].fit(*sample(1500), CATEGORICAL, seed=1)
+    return fitted(KINDS[request.param], *sample(1500), CATEGORICAL)
 
 
 def test_contributions_sum_to_the_margin(model):
@@ -84,28 +89,28 @@ ELSEWHERE = """
 import hashlib, pathlib, sys
 import numpy as np
 from models import learners
-from models import learners
-from models.learners import LEARNERS
+from models.kinds import KINDS
+from tests.models.samples import fitted_kinds
 
-learners.ROUNDS = 20
+learners.ROUNDS = 5
 here = pathlib.Path(sys.argv[1])
 data = np.load(here / "data.npz")
-for name, learner in sorted(LEARNERS.items()):
-    read = learner.load(here / name)
+for name, model in fitted_kinds(data["x"], data["y"], [3]).items():
+    read = KINDS[name].load(here / name)
     print(hashlib.sha256(read.margin(data["x"]).tobytes() + read.contributions(data["x"]).tobytes()).hexdigest())
     (here / name / "again").mkdir()
-    learner.fit(data["x"], data["y"], [3], 1).save(here / name / "again")
+    model.save(here / name / "again")
 """
 
 
 def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(learners, "ROUNDS", 5)
     monkeypatch.setitem(learners.LIGHTGBM, "num_threads", 2)
-    x, y = sample(4000, seed=4)
+    x, y = sample(1200, seed=4)
     np.savez(tmp_path / "data.npz", x=x, y=y)
     expected = []
-    for name, learner in sorted(LEARNERS.items()):
+    for name, model in fitted_kinds(x, y, CATEGORICAL).items():
         (tmp_path / name).mkdir()
-        model = learner.fit(x, y, CATEGORICAL, seed=1)
         model.save(tmp_path / name)
         expected.append(hashlib.sha256(model.margin(x).tobytes() + model.contributions(x).tobytes()).hexdigest())
     done = subprocess.run(
@@ -116,25 +121,25 @@ def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert done.stdout.split() == expected
-    for name, learner in LEARNERS.items():
-        first, again = (tmp_path / name / learner.file, tmp_path / name / "again" / learner.file)
+    for name, kind in KINDS.items():
+        first, again = (tmp_path / name / kind.file, tmp_path / name / "again" / kind.file)
         assert first.read_bytes() == again.read_bytes()
 
 
-@pytest.mark.parametrize("learner", [LightGbm, Logistic, Blend])
-def test_it_learns_what_is_there(learner):
+@pytest.mark.parametrize("kind", [LightGbm, Hazard, Logistic, Blend])
+def test_it_learns_what_is_there(kind):
     x, y = sample(4000)
     later, truth = sample(4000, seed=9)
-    margin = learner.fit(x, y, CATEGORICAL, seed=1).margin(later)
+    margin = fitted(kind, x, y, CATEGORICAL).margin(later)
     odds = np.nan_to_num(later[:, 0]) + (later[:, 3] == 2) - 0.5
     assert np.corrcoef(margin, odds)[0, 1] > 0.9
     assert abs(1 / (1 + np.exp(-margin)) - truth).mean() < abs(truth.mean() - truth).mean()
 
 
-@pytest.mark.parametrize("learner", [LightGbm, Logistic, Blend])
-def test_a_handful_of_rows_is_enough_to_answer(learner):
+@pytest.mark.parametrize("kind", [LightGbm, Hazard, Logistic, Blend])
+def test_a_handful_of_rows_is_enough_to_answer(kind):
     x, _ = sample(6)
-    model = learner.fit(x, np.array([0, 1, 0, 1, 0, 0]), CATEGORICAL, seed=1)
+    model = fitted(kind, x, np.array([0, 1, 0, 1, 0, 0]), CATEGORICAL)
     assert np.isfinite(model.margin(x)).all()
     np.testing.assert_allclose(model.contributions(x).sum(axis=1), model.margin(x), atol=1e-9)
 
@@ -157,11 +162,11 @@ def test_logistic_agrees_with_plain_gradient_descent():
     np.testing.assert_allclose(model.margin(x), design @ weights + bias, atol=3e-3)
 
 
-@pytest.mark.parametrize("learner", LEARNERS.values())
-def test_rows_of_one_weight_all_count_alike(learner):
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_rows_of_one_weight_all_count_alike(kind):
     x, y = sample(800)
-    plain = learner.fit(x, y, CATEGORICAL, seed=1)
-    same = learner.fit(x, y, CATEGORICAL, seed=1, weight=np.ones(800), parameters={})
+    plain = fitted(kind, x, y, CATEGORICAL)
+    same = fitted(kind, x, y, CATEGORICAL, weight=np.ones(800))
     np.testing.assert_allclose(same.margin(x), plain.margin(x), atol=1e-6)
 
 
@@ -180,14 +185,14 @@ def design_of(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     return (codes[:, None] == np.arange(6)).astype(np.float32), y, np.zeros(0, dtype=np.int64)
 
 
-@pytest.mark.parametrize("learner", [LightGbm, Logistic, Blend])
-def test_rows_of_no_weight_teach_nothing(learner):
+@pytest.mark.parametrize("kind", [LightGbm, Hazard, Logistic, Blend])
+def test_rows_of_no_weight_teach_nothing(kind):
     """Half of the rows tell the opposite of the other half; only those that weigh are believed."""
     x, y = sample(4000)
     believed = np.arange(4000) < 2000
     told = np.where(believed, y, 1 - y)
-    margin = learner.fit(x, told, CATEGORICAL, seed=1, weight=2.0 * believed).margin(x)
-    alone = learner.fit(x[believed], y[believed], CATEGORICAL, seed=1).margin(x)
+    margin = fitted(kind, x, told, CATEGORICAL, weight=2.0 * believed).margin(x)
+    alone = fitted(kind, x[believed], y[believed], CATEGORICAL).margin(x)
     assert np.corrcoef(margin, alone)[0, 1] > 0.9
 
 
@@ -198,61 +203,15 @@ def test_parameters_take_the_place_of_those_lightgbm_would_be_given():
     assert {tree["num_leaves"] for tree in model._booster.dump_model()["tree_info"]} == {2}
 
 
-def test_a_blend_is_the_weighted_mean_of_all_its_parts():
-    x, y = sample(800)
-    newer = 2.0 * (np.arange(800) >= 400)
-    trees, line, recent = (
-        LightGbm.fit(x, y, CATEGORICAL, seed=1),
-        Logistic.fit(x, y, CATEGORICAL, seed=1),
-        Logistic.fit(x, y, CATEGORICAL, seed=1, weight=newer),
-    )
-    later, _ = sample(200, seed=8)
-    for parts in [(0.5, 0.2, 0.3), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)]:
-        blend = Blend.of(trees, [line, recent], parts)
-        models = trees, line, recent
-        margin = sum(share * model.margin(later) for share, model in zip(parts, models, strict=True))
-        added = sum(share * model.contributions(later) for share, model in zip(parts, models, strict=True))
-        np.testing.assert_allclose(blend.margin(later), margin, atol=1e-9)
-        np.testing.assert_allclose(blend.contributions(later), added, atol=1e-9)
-
-
-def log_losses(margins: np.ndarray, y: np.ndarray) -> np.ndarray:
-    chance = 1 / (1 + np.exp(-margins))
-    return -np.where(y == 1, np.log(chance), np.log(1 - chance))
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_shares_are_the_best_of_a_fine_grid(seed):
-    random = np.random.default_rng(seed)
-    truth = random.normal(size=400) * 2
-    y = (random.random(400) < 1 / (1 + np.exp(-truth))).astype(np.int64)
-    margins = [truth + noise * random.normal(size=400) for noise in random.uniform(0.3, 3, size=3)]
-    found = shares(margins, y)
-    assert sum(found) == pytest.approx(1) and min(found) >= 0
-    steps = np.arange(0, 1.01, 0.05)
-    grid = [(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-9]
-    best = min(log_losses(np.column_stack(margins) @ np.array(each), y).mean() for each in grid)
-    assert log_losses(np.column_stack(margins) @ np.array(found), y).mean() <= best + 1e-7
-
-
-def test_a_model_that_is_wrong_gets_no_share():
-    """The other is too careful: one that was too sure would be tempered by a little of anything."""
-    random = np.random.default_rng(3)
-    truth = random.normal(size=2000) * 2
-    y = (random.random(2000) < 1 / (1 + np.exp(-truth))).astype(np.int64)
-    assert shares([0.8 * truth, -truth], y) == pytest.approx((1, 0), abs=1e-6)
-    assert shares([truth], y) == (1.0,)
-
-
 def test_base_rate_is_the_share_of_outcomes():
     margin = BaseRate.fit(np.zeros((10, 1)), np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0]), [], 0).margin(np.zeros((3, 1)))
     np.testing.assert_allclose(1 / (1 + np.exp(-margin)), 0.2)
 
 
-@pytest.mark.parametrize("learner", LEARNERS.values())
+@pytest.mark.parametrize("kind", KINDS.values())
 @pytest.mark.parametrize("content", [None, "", "{", "not a model", '{"a": 1}', "[]"])
-def test_an_absent_or_damaged_file_is_a_data_error(learner, content, tmp_path):
+def test_an_absent_or_damaged_file_is_a_data_error(kind, content, tmp_path):
     if content is not None:
-        (tmp_path / learner.file).write_text(content)
-    with pytest.raises(DataError, match=learner.file):
-        learner.load(tmp_path)
+        (tmp_path / kind.file).write_text(content)
+    with pytest.raises(DataError, match=kind.file):
+        kind.load(tmp_path)

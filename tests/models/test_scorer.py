@@ -16,8 +16,13 @@ from features.contracts import INSTANT, SPINE
 from models import learners
 from models.calibration import Affine, Band, log_odds, probability
 from models.encoding import Encoding
-from models.learners import LEARNERS
+from models.hazard import Hazard
+from models.kinds import KINDS
 from models.scorer import PREDICTIONS, Scale, Scorer
+from tests.models import samples
+
+TIMED = {"blend", "hazard", "lightgbm"}
+"""Kinds that are tried here with a model of when the outcome comes beside them, and the others without."""
 
 
 def matrix(rows: int, seed: int = 0) -> pa.Table:
@@ -38,14 +43,16 @@ def scorer(learner: str) -> Scorer:
     encoding = Encoding.fit(table, ["visits", "age", "source"])
     x = encoding.encode(table)
     y = (np.random.default_rng(7).random(1200) < probability(x[:, 0] - 3)).astype(np.int64)
-    model = LEARNERS[learner].fit(x, y, encoding.categorical, seed=0)
+    model = samples.fitted(KINDS[learner], x, y, encoding.categorical)
+    timing = samples.fitted(Hazard, x, y, encoding.categorical) if learner in TIMED else None
     calibrator = Affine(0.9, 0.1)
     chance = probability(calibrator.apply(model.margin(x)))
-    band = Band.fit(chance, y, np.arange(1200))
-    return Scorer("close", model, encoding, calibrator, band, Scale.fit(chance), {"horizon": "30d", "ё": [1, None]})
+    band = Band.fit(chance, y, np.arange(1200), np.full(1200, 0.2))
+    meta = {"horizon": "30d", "ё": [1, None]}
+    return Scorer("close", model, encoding, calibrator, band, Scale.fit(chance), meta, timing)
 
 
-@pytest.fixture(scope="module", params=sorted(LEARNERS))
+@pytest.fixture(scope="module", params=sorted(KINDS))
 def fitted(request):
     return scorer(request.param)
 
@@ -65,6 +72,18 @@ def test_predictions_follow_their_contract(fitted):
     assert found.select(SPINE.names).equals(table.select(SPINE.names).cast(SPINE))
     low, chance, high = (found[n].to_numpy() for n in ("probability_low", "probability", "probability_high"))
     assert ((low > 0) & (low <= chance) & (chance <= high) & (high < 1)).all()
+
+
+def test_days_to_the_outcome_are_those_of_the_model_of_when_it_comes(fitted):
+    table = matrix(50, seed=8)
+    half, most = (fitted.predict(table)[name] for name in ("outcome_days_50", "outcome_days_80"))
+    if fitted.timing is None:
+        assert half.null_count == most.null_count == 50
+        return
+    x = fitted.encoding.encode(table)
+    assert half.to_pylist() == fitted.timing.days(x, 0.5).tolist()
+    assert most.to_pylist() == fitted.timing.days(x, 0.8).tolist()
+    assert all(0 < one < other < samples.HORIZON for one, other in zip(half.to_pylist(), most.to_pylist(), strict=True))
 
 
 def test_a_row_alone_is_predicted_as_among_others(fitted):
@@ -132,9 +151,10 @@ def test_an_absent_file_is_named(lost, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "format 2, this version reads 1"),
+        ({"format": 1}, "format 1, this version reads 2"),
         ({"learner": "pickle"}, "pickle"),
         ({"band": 3}, "cannot read the stored model"),
+        ({"timing": {"trees": "none"}}, "cannot read the stored model"),
         ({"model_sha256": "0"}, "changed or mixed"),
     ],
 )

@@ -9,9 +9,9 @@ import pytest
 from configs.schema import Learning, Search
 from models import learners
 from models import search as searching
-from models.calibration import log_loss
+from models.calibration import clustered_error, log_loss
 from models.folds import Fold, by_entity, rolling_origin
-from models.search import Choice, Sample, clustered_error, search
+from models.search import Choice, Sample, search
 
 DAY = 86_400_000_000
 SIX = Learning(search=Search(trials=6))

@@ -17,9 +17,11 @@ from features.contracts import INSTANT, LABELS, SPINE, US_PER_DAY
 from models import learners
 from models.calibration import fit_calibrator, log_odds, probability
 from models.scorer import Scorer
-from models.training import OUT_OF_TIME, Settings, train
+from models.training import OUT_OF_TIME, Pooled, Settings, predict, train
+from tests.models.samples import OBSERVED, TWO_WEEKS, followed_company, garbled
 
 SETTINGS = Settings("close", timedelta(days=14), Evaluation(), meta={"horizon": "14d"})
+FOLLOWED = Settings("close", timedelta(days=14), Evaluation(embargo=timedelta(days=2)), observed=OBSERVED)
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +44,7 @@ def company(leads: int = 200, weeks: int = 12, seed: int = 0, kind: str = "smoot
     spine = {"entity_id": pa.array(entity), "cutoff": cutoff}
     features = {"one": one, "two": pa.array(two, mask=random.random(len(two)) < 0.1), "source": source}
     labels = {"mature": mature, "label": pa.array(label, pa.int8(), mask=~mature)}
+    labels["outcome_at"] = pa.nulls(len(label), INSTANT)
     return pa.table({**spine, **features}), pa.table({**spine, **labels}).cast(LABELS)
 
 
@@ -66,7 +69,8 @@ def test_out_of_time_rows_are_the_tested_ones_with_their_labels():
     matrix, labels = company()
     trained = train(matrix, labels, SETTINGS)
     found = trained.out_of_time
-    assert found.schema == OUT_OF_TIME
+    assert found.select(OUT_OF_TIME.names).schema == OUT_OF_TIME
+    assert found.column_names[len(OUT_OF_TIME) :] == ["lightgbm", "logistic", "blend", "naive_bayes", "base_rate"]
     known = {(r["entity_id"], r["cutoff"]): r["label"] for r in labels.to_pylist() if r["mature"]}
     keys = [(r["entity_id"], r["cutoff"]) for r in found.to_pylist()]
     assert [known[key] for key in keys] == found["label"].to_pylist()
@@ -102,7 +106,7 @@ def test_no_prediction_depends_on_its_own_or_a_later_outcome():
         assert frame(other, fold["fold"])["label"] != frame(plain, fold["fold"])["label"]
 
 
-def test_rows_that_are_not_mature_play_no_part(tmp_path):
+def test_rows_that_are_not_mature_play_no_part_where_outcomes_have_no_times(tmp_path):
     matrix, labels = company()
     mature = np.flatnonzero(labels["mature"].to_numpy())
     whole = train(matrix, labels, SETTINGS)
@@ -111,12 +115,68 @@ def test_rows_that_are_not_mature_play_no_part(tmp_path):
     assert bytes_of(whole.scorer, tmp_path / "a") == bytes_of(only.scorer, tmp_path / "b")
 
 
+def margins_of(pooled: Pooled, fold: int) -> dict[str, bytes]:
+    """Return each model's log-odds of a fold's test rows, as they are and calibrated."""
+    rows = pooled.fold == fold
+    return {
+        name: pooled.raw[name][rows].tobytes() + pooled.calibrated[name][rows].tobytes() for name in pooled.calibrated
+    }
+
+
+def other_later(matrix: pa.Table, end: int, tested: np.ndarray) -> pa.Table:
+    """Return the matrix with other features in the rows from ``end`` on that are not tested."""
+    cutoff = matrix["cutoff"].cast(pa.int64()).to_numpy()
+    later = (cutoff >= end) & ~tested
+    one = np.where(later, -9 * matrix["one"].to_numpy(), matrix["one"].to_numpy())
+    source = np.where(later, "none", matrix["source"].to_numpy(zero_copy_only=False))
+    return matrix.set_column(2, "one", pa.array(one)).set_column(4, "source", pa.array(source, pa.string()))
+
+
+def test_no_fold_has_heard_of_what_came_after_it():
+    matrix, labels = followed_company()
+    plain = predict(matrix, labels, FOLLOWED)
+    assert "hazard" in plain.raw and len(set(plain.fold)) == 3
+    for fold in (1, 2, 3):
+        tested = plain.rows.number[plain.fold == fold]
+        end = int(plain.rows.cutoff[plain.fold == fold].min()) - 2 * US_PER_DAY
+        changed = other_later(matrix, end, np.isin(np.arange(matrix.num_rows), tested))
+        other = predict(changed, garbled(labels, end), FOLLOWED)
+        assert margins_of(other, fold) == margins_of(plain, fold)
+        if fold < 3:
+            assert margins_of(other, 3)["hazard"] != margins_of(plain, 3)["hazard"]
+
+
+def test_young_rows_are_heard_of_as_far_as_they_were_followed():
+    """What came between the last day that has a label and the end is news to one model alone."""
+    matrix, labels = followed_company()
+    plain = predict(matrix, labels, FOLLOWED)
+    end = int(plain.rows.cutoff[plain.fold == 3].min()) - 2 * US_PER_DAY
+    at, cutoff = (labels[name].cast(pa.int64()).to_pylist() for name in ("outcome_at", "cutoff"))
+    sooner = [
+        when and (start + 1 if start > end - TWO_WEEKS and when < end else when)
+        for when, start in zip(at, cutoff, strict=True)
+    ]
+    other = predict(matrix, labels.set_column(4, LABELS[4], pa.array(sooner, INSTANT)), FOLLOWED)
+    found, before = margins_of(other, 3), margins_of(plain, 3)
+    assert {name for name in before if found[name] != before[name]} >= {"hazard"}
+    assert all(found[name] == before[name] for name in ("lightgbm", "logistic", "naive_bayes", "base_rate"))
+
+
+def test_where_outcomes_have_times_the_scorer_knows_when_they_come():
+    matrix, labels = followed_company()
+    trained = train(matrix, labels, FOLLOWED)
+    assert "hazard" in trained.out_of_time.column_names
+    days = trained.scorer.predict(matrix).select(["outcome_days_50", "outcome_days_80"]).to_pandas()
+    assert days.notna().all(axis=None) and (days["outcome_days_50"] < days["outcome_days_80"]).all()
+    assert train(*company(), SETTINGS).scorer.timing is None
+
+
 def test_final_calibrator_scale_and_band_come_from_the_pooled_predictions():
     trained = train(*company(), SETTINGS)
     found = trained.out_of_time
     raw = log_odds(found["uncalibrated"].to_numpy())
     order = found["cutoff"].cast(pa.int64()).to_numpy()
-    again = fit_calibrator(raw, found["label"].to_numpy(), order)
+    again = fit_calibrator(raw, found["label"].to_numpy(), order, found["entity_id"].to_numpy())
     scorer = trained.scorer
     assert scorer.calibrator.slope == pytest.approx(again.slope, rel=1e-5)
     chance = probability(scorer.calibrator.apply(raw))

@@ -51,6 +51,8 @@ def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
         "rank": rank,
         "percentile": p * 100,
         "expected_value": [None if i % 2 else i * 1000.5 for i in range(n)],
+        "outcome_days_50": [None if i % 2 else 3.25 + i for i in range(n)],
+        "outcome_days_80": [None if i % 2 else 7.5 + i for i in range(n)],
         "reasons": [json.dumps([a_reason(0.5, "opened a mail"), a_reason(-0.2, "no call")])] * n,
         "evidence": ["enough"] * n,
         "previous_score": [None] * n,

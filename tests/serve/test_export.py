@@ -23,9 +23,9 @@ from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_sc
 
 COLUMNS = [
     *("project", "target", "entity_id", "account_id", "as_of", "cutoff", "probability"),
-    *("probability_low", "probability_high", "score", "grade", "rank", "percentile", "expected_value", "evidence"),
-    *("previous_score", "trend", "reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3"),
-    "model_version",
+    *("probability_low", "probability_high", "score", "grade", "rank", "percentile", "expected_value"),
+    *("outcome_days_50", "outcome_days_80", "evidence", "previous_score", "trend"),
+    *("reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3", "model_version"),
 ]
 
 
@@ -65,6 +65,7 @@ def test_columns_rows_and_numbers(tmp_path):
     assert [row["probability"] for row in rows] == ["0.0000001", "0.3", "0.333333333333", "0.5"]
     assert [row["expected_value"] for row in rows] == ["1234567.891", "2000000000000000", "-1.5", ""]
     assert [row["trend"] for row in rows] == ["0", "4", "-3", ""]
+    assert [row["outcome_days_80"] for row in rows] == ["9.5", "", "", "7.5"]
     assert {row["as_of"] for row in rows} == {"2025-07-07T04:30:00Z"}
     # By target and rank these are the sample's rows 2, 3, 1, 0; each was looked at as many hours before the night.
     assert [row["cutoff"] for row in rows] == [f"2025-07-07T0{4 - i}:30:00Z" for i in (2, 3, 1, 0)]

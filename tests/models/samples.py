@@ -1,0 +1,86 @@
+"""Models of every kind, and a company whose outcomes have times, for the tests of this room."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from features.contracts import INSTANT, LABELS, US_PER_DAY
+from models.blend import Blend
+from models.hazard import Followed, Hazard
+from models.kinds import KINDS
+from models.learners import LightGbm, Model
+from models.logistic import Logistic
+
+HORIZON = 30.0
+"""Days that the rows of the samples look ahead."""
+SHARES = 0.5, 0.2, 0.3
+
+
+def whole_horizon(y: np.ndarray) -> Followed:
+    """Rows that were followed to the outcome, which came at some time or other, or to the horizon."""
+    when = np.random.default_rng(0).uniform(1, HORIZON, len(y))
+    return Followed(np.where(y == 1, when, HORIZON), y == 1)
+
+
+def fitted(
+    kind: type[Model], x: np.ndarray, y: np.ndarray, categorical: list[int], weight: np.ndarray | None = None
+) -> Model:
+    """Learn a model of a kind, also of those that do not learn from labels alone, or not by themselves."""
+    if kind is Hazard:
+        return Hazard.learn(x, whole_horizon(y), HORIZON, categorical, 1, weight=weight)
+    if kind is Blend:
+        parts = tuple(fitted(part, x, y, categorical, weight) for part in (LightGbm, Hazard, Logistic))
+        return Blend(parts, SHARES)
+    return kind.fit(x, y, categorical, 1, weight=weight)
+
+
+def fitted_kinds(x: np.ndarray, y: np.ndarray, categorical: list[int]) -> dict[str, Model]:
+    """Return a model of every kind by its name; the blend is one of the others."""
+    models = {name: fitted(kind, x, y, categorical) for name, kind in sorted(KINDS.items()) if kind is not Blend}
+    parts = models[LightGbm.name], models[Hazard.name], models[Logistic.name]
+    return {**models, Blend.name: Blend(parts, SHARES)}
+
+
+TWO_WEEKS = 14 * US_PER_DAY
+WEEKS = 14
+OBSERVED = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(weeks=WEEKS - 1, days=3)
+
+
+def followed_company(leads: int = 120, seed: int = 0) -> tuple[pa.Table, pa.Table]:
+    """A matrix and its labels: weekly rows, each with a waiting time of its own, two weeks ahead; some never end.
+
+    As much as is known after all of it: outcomes are there that came after OBSERVED.
+    """
+    random = np.random.default_rng(seed)
+    rows = leads * WEEKS
+    cutoff = np.repeat(np.arange(WEEKS), leads) * 7 * US_PER_DAY
+    one, source = random.normal(size=rows), random.choice(["web", "fair", "call"], rows)
+    wait = random.exponential(25 / np.exp(one + (source == "fair"))) * US_PER_DAY
+    outcome = cutoff + wait.astype(np.int64)
+    mature = cutoff + TWO_WEEKS <= int(OBSERVED.timestamp() * 1e6)
+    label = pa.array((outcome < cutoff + TWO_WEEKS).astype(np.int8), mask=~mature)
+    at = pa.array(outcome, INSTANT, mask=wait > 60 * US_PER_DAY)
+    spine = [[f"lead-{i}" for i in range(leads)] * WEEKS, pa.array(cutoff, INSTANT)]
+    matrix = pa.table([*spine, one, random.normal(size=rows), source], ["entity_id", "cutoff", "one", "two", "source"])
+    return matrix, pa.table([*spine, mature, label, at], schema=LABELS)
+
+
+def garbled(labels: pa.Table, end: int, seed: int = 1) -> pa.Table:
+    """Return labels in which all is the same that was known at ``end`` (microseconds UTC), and all else is not.
+
+    An outcome that had not come by then comes at another time or never; labels whose horizon was not over are turned.
+    """
+    random = np.random.default_rng(seed)
+    rows = []
+    for row in labels.to_pylist():
+        cutoff, known = row["cutoff"], datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=end)
+        if row["outcome_at"] is None or row["outcome_at"] >= known:
+            later = max(cutoff, known) + timedelta(days=float(random.integers(0, 20)))
+            row["outcome_at"] = None if random.random() < 0.3 else later
+        if row["label"] is not None and cutoff + timedelta(microseconds=TWO_WEEKS) > known:
+            row["label"] = 1 - row["label"]
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=LABELS)
