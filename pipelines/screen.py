@@ -91,7 +91,7 @@ def truth(oracle: dict[str, Any] | None) -> RenderableType | None:
     return (
         f"the truth: oracle ROC AUC {oracle['roc_auc']:.3f}, log loss {oracle['log_loss']:.4f}; "
         f"the model knows {oracle['skill']:.0%} of what can be known; mean predicted {oracle['mean_predicted']:.4f}, "
-        f"true {oracle['mean']:.4f}, happened {oracle['outcome_rate']:.4f}; "
+        f"true {oracle['mean']:.4f}, happened {oracle['outcome_rate']:.4f};\n"
         f"the 90 % interval holds the truth in {oracle['interval_holds']:.0%} of the rows"
     )
 
