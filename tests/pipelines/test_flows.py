@@ -80,5 +80,5 @@ def test_the_server_shows_flows_tasks_and_a_summary():
         tasks = {run.name.rsplit("-", 1)[0] for run in client.read_task_runs()}
         artifacts = {artifact.key for artifact in client.read_artifacts()}
     assert {"leadscore-train", "leadscore-score"} <= flows
-    assert {"snapshot", "training_rows", "challenge", "conclude", "score_all", "publish", "deliver"} <= tasks
+    assert {"snapshot", "audited_rows", "challenge", "conclude", "score_all", "publish", "deliver"} <= tasks
     assert {"leadscore-training", "leadscore-scores"} <= artifacts
