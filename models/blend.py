@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from models.calibration import EXTREME
 from models.hazard import Hazard
 from models.learners import LightGbm
 from models.logistic import Logistic
-from models.stored import read_json, unreadable, write_json
+from models.stored import JsonModel
 
 LEAST = 0.02
 """A smaller share is not worth a model's time at night."""
@@ -23,7 +22,7 @@ PARTS: dict[str, type[Part]] = {part.name: part for part in (LightGbm, Logistic,
 
 
 @dataclass(frozen=True)
-class Blend:
+class Blend(JsonModel):
     """A weighted mean of the log-odds of models of several kinds, as JSON that holds them all.
 
     Beyond the values that they learnt from trees stay level and a line goes on; inside, trees bend where a line cannot.
@@ -43,23 +42,18 @@ class Blend:
         """Return the mean of the parts' contributions, each exact for its part, bias last."""
         return weighted([part.contributions(x) for part in self.parts], self.shares)
 
-    def save(self, directory: Path) -> None:
-        """Write ``blend.json``."""
-        parts = [
-            {"learner": part.name, "share": share, "model": part.to_json()}
-            for part, share in zip(self.parts, self.shares, strict=True)
-        ]
-        write_json(directory / self.file, parts)
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the parts with their shares."""
+        pairs = zip(self.parts, self.shares, strict=True)
+        return [{"learner": part.name, "share": share, "model": part.to_json()} for part, share in pairs]
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read ``blend.json``; raises DataError if it is not there or not a model."""
-        data = read_json(directory / cls.file)
-        try:
-            parts = tuple(PARTS[part["learner"]].from_json(part["model"]) for part in data)
-            return cls(parts, tuple(float(part["share"]) for part in data))
-        except (ValueError, TypeError, KeyError) as error:
-            raise unreadable(directory / cls.file, error) from error
+    def from_json(cls, data: Any) -> Self:
+        """Build the blend that ``to_json`` described."""
+        parts = tuple(PARTS[part["learner"]].from_json(part["model"]) for part in data)
+        if not parts:
+            raise ValueError("a blend of no parts")
+        return cls(parts, tuple(float(part["share"]) for part in data))
 
 
 def weighted(values: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:

@@ -12,20 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from features.contracts import US_PER_DAY
 from models.learners import LightGbm, own_parameters
-from models.stored import read_json, unreadable, write_json
+from models.stored import JsonModel
 
 KNOTS = 200
 POISSON = {"objective": "poisson", "boost_from_average": False, "poisson_max_delta_step": 0.01}
 """Trees start from the hazard of all and say by how much a row's own differs; steps need no holding back."""
-FEWEST = 20
-"""Outcomes that a model of when they come is learnt from."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +53,23 @@ class Baseline:
     hazard: tuple[float, ...]
 
     @classmethod
-    def fit(cls, followed: Followed, horizon: float) -> Self:
+    def fit(
+        cls, followed: Followed, horizon: float, weight: np.ndarray | float = 1.0, relative: np.ndarray | float = 0.0
+    ) -> Self:
         """Estimate by Nelson and Aalen (Aalen, Annals of Statistics 6, 1978), at no more than KNOTS places to the end.
 
-        ``horizon`` in days; at least one outcome must have been seen.
+        ``horizon`` in days; ``weight`` (rows,) says how much each row counts; at least one outcome must have been seen.
+        With ``relative``, the log of each row's hazard relative to the baseline, by Breslow (discussion of Cox, J. R.
+        Stat. Soc. B 34, 1972): rows of a high hazard leave first, so that without it the hazard seems to fade.
         """
-        order = np.argsort(followed.days, kind="stable")
-        days, happened = followed.days[order], followed.happened[order]
-        risen = np.cumsum(happened / np.arange(len(days), 0, -1))
-        seen = days[happened]
+        times, place = np.unique(followed.days, return_inverse=True)
+        risk = weight * np.exp(relative) * np.ones(len(place))
+        came = np.bincount(place, weight * followed.happened)
+        still = np.cumsum(np.bincount(place, risk)[::-1])[::-1]
+        risen = np.cumsum(np.divide(came, still, out=np.zeros(len(times)), where=came > 0))
+        seen = followed.days[followed.happened]
         knots = np.unique(np.concatenate([np.quantile(seen, np.linspace(0, 1, KNOTS), method="lower"), [horizon]]))
-        hazard = risen[np.searchsorted(days, knots, side="right") - 1]
+        hazard = risen[np.searchsorted(times, knots, side="right") - 1]
         return cls((0.0, *knots.tolist()), (0.0, *hazard.tolist()))
 
     def at(self, days: np.ndarray) -> np.ndarray:
@@ -79,7 +82,7 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class Hazard:
+class Hazard(JsonModel):
     """Trees for the log of a row's hazard relative to the baseline, which is the same shape for all rows."""
 
     trees: LightGbm
@@ -101,15 +104,13 @@ class Hazard:
     ) -> Self:
         """Learn from ``x`` (rows, features), each followed for a while within ``horizon`` days.
 
-        The rest is as in ``LightGbm.fit``. Rows followed for less than the first outcome took tell nothing.
+        The rest is as in ``LightGbm.fit``. The trees start from what all rows met alike; what they tell apart then
+        gives the baseline its level and shape.
         """
-        baseline = Baseline.fit(followed, horizon)
-        met = baseline.at(followed.days)
-        use = met > 0
-        own = own_parameters(int(use.sum()), x.shape[1], repeats) | dict(parameters or {}) | POISSON
-        happened, weight = followed.happened[use].astype(float), None if weight is None else weight[use]
-        start = np.log(met[use])
-        return cls(LightGbm.grow(x[use], happened, categorical, {**own, "seed": seed}, weight, start), baseline)
+        start = np.log(Baseline.fit(followed, horizon).at(followed.days))
+        own = {**own_parameters(len(x), x.shape[1], repeats), **(parameters or {}), **POISSON, "seed": seed}
+        trees = LightGbm.grow(x, followed.happened.astype(float), categorical, own, weight, start)
+        return cls(trees, Baseline.fit(followed, horizon, 1.0 if weight is None else weight, trees.margin(x)))
 
     def relative(self, x: np.ndarray) -> np.ndarray:
         """Return the log of each row's hazard relative to the baseline."""
@@ -146,24 +147,11 @@ class Hazard:
         return met + np.log(-np.expm1(-met))
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``from_json`` reads."""
+        """Return the trees' text and the baseline."""
         return {"trees": self.trees.to_json(), "baseline": asdict(self.baseline)}
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Build the model that ``to_json`` described; raises what a wrong description makes Python raise."""
+        """Build the model that ``to_json`` described."""
         base = data["baseline"]
         return cls(LightGbm.from_json(data["trees"]), Baseline(tuple(base["days"]), tuple(base["hazard"])))
-
-    def save(self, directory: Path) -> None:
-        """Write ``hazard.json``."""
-        write_json(directory / self.file, self.to_json())
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read ``hazard.json``; raises DataError if it is not there or not a model."""
-        data = read_json(directory / cls.file)
-        try:
-            return cls.from_json(data)
-        except (ValueError, TypeError, KeyError) as error:
-            raise unreadable(directory / cls.file, error) from error

@@ -95,7 +95,7 @@ class Known:
     @property
     def follows(self) -> bool:
         """Whether it is known when outcomes came."""
-        return self.horizon > 0 and bool((self.mature.outcome < NEVER).any())
+        return self.horizon > 0 and bool(self.followed().happened.any())
 
     def followed(self) -> Followed:
         """Return how long each row was followed, the mature ones first."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from models.stored import read_json, read_text, unreadable, write_json
+from models.stored import JsonModel, read_text, unreadable
 
 # Small trees, slow steps and strong smoothing: leads are few, outcomes rare and columns noisy. One thread a model:
 # several models learn side by side instead, as threads of one model wait for each other hundreds of times a second,
@@ -206,7 +206,7 @@ def _trees_only(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class BaseRate:
+class BaseRate(JsonModel):
     """The share of outcomes among the rows learnt from, for everyone: what a model must at least beat."""
 
     bias: float
@@ -235,15 +235,11 @@ class BaseRate:
         """Return zeros and the bias."""
         return np.column_stack([np.zeros(x.shape), self.margin(x)])
 
-    def save(self, directory: Path) -> None:
-        """Write ``base_rate.json``."""
-        write_json(directory / self.file, {"bias": self.bias})
+    def to_json(self) -> dict[str, float]:
+        """Return the bias."""
+        return {"bias": self.bias}
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read ``base_rate.json``; raises DataError if it is not there or not a model."""
-        data = read_json(directory / cls.file)
-        try:
-            return cls(float(data["bias"]))
-        except (ValueError, TypeError, KeyError) as error:
-            raise unreadable(directory / cls.file, error) from error
+    def from_json(cls, data: Any) -> Self:
+        """Build the model that ``to_json`` described."""
+        return cls(float(data["bias"]))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from models.encoding import evenly
-from models.stored import read_json, unreadable, write_json
+from models.stored import JsonModel
 
 MAX_LEVELS = 30
 """Frequent categories that the logistic regression tells apart; the others count as one."""
 INVERSE_PENALTY = 1.0
 """Of the logistic regression: the variance of the normal prior of its weights."""
 MOST_ROWS = 200_000
+"""Rows that a logistic regression is learnt from."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Logistic:
+class Logistic(JsonModel):
     """Ridge logistic regression on standardised numbers and one-hot categories, as JSON."""
 
     bias: float
@@ -119,26 +119,13 @@ class Logistic:
         added = [term.add(x[:, j]) for j, term in enumerate(self.terms)]
         return np.column_stack([*added, np.full(len(x), self.bias)])
 
-    def save(self, directory: Path) -> None:
-        """Write ``logistic.json``; Python writes a float so that it reads back to the same bits."""
-        write_json(directory / self.file, self.to_json())
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read ``logistic.json``; raises DataError if it is not there or not a model."""
-        data = read_json(directory / cls.file)
-        try:
-            return cls.from_json(data)
-        except (ValueError, TypeError, KeyError) as error:
-            raise unreadable(directory / cls.file, error) from error
-
     def to_json(self) -> dict[str, Any]:
-        """Return what ``from_json`` reads."""
+        """Return bias and terms."""
         return {"bias": self.bias, "terms": [asdict(term) for term in self.terms]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Build the model that ``to_json`` described; raises ValueError, TypeError or KeyError for anything else."""
+        """Build the model that ``to_json`` described."""
         terms = [Term(**{**term, "weights": tuple(term["weights"])}) for term in data["terms"]]
         return cls(float(data["bias"]), tuple(terms))
 

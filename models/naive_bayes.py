@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from models.stored import read_json, unreadable, write_json
+from models.stored import JsonModel
 
 ADDED = 0.1
 """Won and lost leads that every value is given on top of those counted, so that no share is 0."""
@@ -48,7 +47,7 @@ class FieldOdds:
 
 
 @dataclass(frozen=True)
-class NaiveBayes:
+class NaiveBayes(JsonModel):
     """P(won) × P(value | won) over the fields, against the same for lost, held within 0.01 and 99.99 %, as JSON.
 
     The predictive lead scoring of Odoo's CRM (documentation of Odoo 17, Sales, CRM, "Assign leads with predictive
@@ -96,19 +95,15 @@ class NaiveBayes:
         parts[:, -1] = self.bias
         return parts
 
-    def save(self, directory: Path) -> None:
-        """Write ``naive_bayes.json``; Python writes a float so that it reads back to the same bits."""
-        write_json(directory / self.file, {"bias": self.bias, "fields": [asdict(field) for field in self.fields]})
+    def to_json(self) -> dict[str, Any]:
+        """Return bias and fields."""
+        return {"bias": self.bias, "fields": [asdict(field) for field in self.fields]}
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read ``naive_bayes.json``; raises DataError if it is not there or not a model."""
-        data = read_json(directory / cls.file)
-        try:
-            fields = [FieldOdds(int(f["column"]), tuple(f["values"]), tuple(f["added"])) for f in data["fields"]]
-            return cls(float(data["bias"]), tuple(fields))
-        except (ValueError, TypeError, KeyError) as error:
-            raise unreadable(directory / cls.file, error) from error
+    def from_json(cls, data: Any) -> Self:
+        """Build the model that ``to_json`` described."""
+        fields = [FieldOdds(int(f["column"]), tuple(f["values"]), tuple(f["added"])) for f in data["fields"]]
+        return cls(float(data["bias"]), tuple(fields))
 
     def _unheld(self, x: np.ndarray) -> np.ndarray:
         total = np.full(len(x), self.bias)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from configs.errors import DataError
 
@@ -35,3 +35,31 @@ def unreadable(path: Path, error: Exception) -> DataError:
     """Return the error for a stored model that is absent or damaged."""
     found = f"{type(error).__name__}: {error}"
     return DataError("cannot read the stored model", where=str(path), found=found, mend="train again")
+
+
+class JsonModel:
+    """A model that is one JSON file; Python writes a float so that it reads back to the same bits."""
+
+    file: ClassVar[str]
+
+    def to_json(self) -> Any:
+        """Return what ``from_json`` reads: plain lists, texts, numbers and dicts."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Build the model that ``to_json`` described; raises ValueError, TypeError or KeyError for anything else."""
+        raise NotImplementedError
+
+    def save(self, directory: Path) -> None:
+        """Write ``file`` into the directory; the same bytes for the same model."""
+        write_json(directory / self.file, self.to_json())
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what ``save`` wrote; raises DataError if it is not there or not a model."""
+        data = read_json(directory / cls.file)
+        try:
+            return cls.from_json(data)
+        except (ValueError, TypeError, KeyError) as error:
+            raise unreadable(directory / cls.file, error) from error

@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.summary import (
+from pipelines.summary import verdict_text
+from pipelines.tables import (
     challenger_table,
     figure_text,
     gate_text,
@@ -19,7 +20,6 @@ from pipelines.summary import (
     part_table,
     reliability_table,
     rows_text,
-    verdict_text,
 )
 
 if TYPE_CHECKING:  # a command pays only for what it runs

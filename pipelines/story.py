@@ -26,7 +26,7 @@ from models.registry import Story
 from models.training import Trained
 from pipelines.findings import Figures, Findings
 from pipelines.rows import Snapshot, TrainingRows
-from pipelines.summary import SHOWN_OF_PARTS
+from pipelines.tables import SHOWN_OF_PARTS
 from pipelines.training_report import Told, report
 from pipelines.version import code_version
 

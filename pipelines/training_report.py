@@ -14,7 +14,7 @@ from models.leakage import Suspect
 from models.training import Trained
 from pipelines.findings import Findings
 from pipelines.rows import Snapshot
-from pipelines.summary import (
+from pipelines.tables import (
     challenger_table,
     figure_text,
     learner_table,

@@ -13,14 +13,14 @@ from models.kinds import KINDS
 from models.procedure import CANDIDATES
 from pipelines import screen
 from pipelines.cli import WIDE
-from pipelines.summary import (
+from pipelines.summary import training_markdown
+from pipelines.tables import (
     SHOWN,
     challenger_table,
     learner_table,
     markdown_table,
     part_table,
     rows_text,
-    training_markdown,
 )
 
 NARROW = 100
