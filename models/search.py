@@ -102,11 +102,21 @@ class Report:
         """Whether the gain is beyond noise."""
         return self.gain > self.noise
 
+    @property
+    def sentence(self) -> str:
+        """What came of it, in words."""
+        told = f"search: {self.trials} of {self.asked} settings tried"
+        if not np.isfinite(self.gain):
+            return f"{told}, none better than the usual on earlier rows"
+        fate = "kept" if self.held else "the usual settings stay"
+        return f"{told}; the best saves {self.gain:.4f} (noise {self.noise:.4f}) of log loss on later rows: {fate}"
+
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
         gain, noise = (value if np.isfinite(value) else None for value in (self.gain, self.noise))
         done = {"trials": self.trials, "asked": self.asked, "cut_short": self.cut_short}
-        return {**done, "best": self.best.to_json(), "gain": gain, "noise": noise, "held": self.held}
+        found = {"best": self.best.to_json(), "gain": gain, "noise": noise, "held": self.held}
+        return {**done, **found, "sentence": self.sentence}
 
 
 @dataclass(frozen=True)

@@ -230,6 +230,8 @@ def _final(whole: Rows, pooled: Pooled, chosen: type[Model], settings: Settings)
     calibrator = fit_calibrator(raw, label, order_of(pooled.rows, settings), pooled.rows.entity_id)
     chance = probability(calibrator.apply(raw))
     learnt = learn(settings.known(whole, whole.mature, None), {chosen, Hazard}, settings)
+    if learnt.search:
+        settings.tell(learnt.search["report"]["sentence"])
     timing = learnt.models.get(Hazard.name)
     return Scorer(
         target=settings.target,
