@@ -182,9 +182,9 @@ class Learning(Frozen):
     def _duration_or_share(cls, value: object) -> object:
         if value is None or (isinstance(value, int | float) and value is not True and 0 < value <= 1):
             return value
-        length = parse_duration(value)
+        length = timedelta(0) if isinstance(value, int | float) else parse_duration(value)
         if length == timedelta(0):
-            raise ValueError("a half-life is longer than zero: a duration such as 180d, or a share such as 0.1")
+            raise ValueError("a half-life is a duration above 0, such as 180d, or a share of up to 1, such as 0.1")
         return length
 
 

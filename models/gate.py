@@ -171,7 +171,7 @@ def _enough_data(rows: _Rows, settings: GateSettings) -> GateTest:
 
 def _beats_base_rate(rows: _Rows, settings: GateSettings) -> GateTest:
     gain = rows.gain(rows.base, slice(None), settings)
-    sentence = f"{GAIN}: log loss lower by {_written(gain, '.1%')}, needs a lower bound above 0 %"
+    sentence = f"{GAIN}: log loss lower by {_written(gain, '.1%')}, needs a lower bound above 0.0%"
     return GateTest(GAIN, gain.low > 0, gain, (0.0, np.inf), sentence)
 
 
@@ -179,7 +179,7 @@ def _figure_tests(rows: _Rows, settings: GateSettings) -> Iterator[GateTest]:
     drawing = {"seed": settings.seed, "replicates": settings.replicates}
     figures = evaluate(rows.label, rows.challenger, rows.entity, stratum=rows.fold, **drawing)
     auc, ratio, slope = (figures[k] for k in ("roc_auc", "predicted_to_observed", "calibration_slope"))
-    sentence = f"{RANKS}: AUC {_written(auc)}, needs a lower bound above 0.50"
+    sentence = f"{RANKS}: AUC {_written(auc, '.3f')}, needs a lower bound above 0.500"
     yield GateTest(RANKS, auc.low > 0.5, auc, (0.5, np.inf), sentence)
     low, high = settings.ratio
     yield GateTest(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import DataError
+from configs.errors import ConfigError, DataError
 from configs.schema import Project
 from configs.source_rows import AllExcept
 from features.catalog import Catalog
@@ -89,7 +90,21 @@ def origins(now: Snapshot, rows: TrainingRows) -> Origins:
     if now.dataset.leads[ACCOUNT].null_count < now.dataset.leads.num_rows:
         lead = entity_codes(rows.matrix["entity_id"], now.dataset.leads)
         account = now.dataset.leads[ACCOUNT].take(pa.array(lead))
+    _refuse_unknown(now, {*today.values(), *dated.values(), *now.dataset.attributes, ACCOUNT})
     return Origins(today, dated, now.dataset.ordered, account, frozenset(now.project.audit.allow))
+
+
+def _refuse_unknown(now: Snapshot, known: set[str]) -> None:
+    """A column that is written wrong would allow nothing, and nobody would hear of it."""
+    for name in now.project.audit.allow:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), 1)
+            raise ConfigError(
+                "no feature comes from this column, so there is nothing to allow",
+                where=f"{now.project.path}: audit.allow",
+                found=repr(name),
+                mend=f"did you mean {near[0]!r}?" if near else "see `leadscore audit` for the columns, or leave it out",
+            )
 
 
 def _source(subject: str, feature: str) -> str:

@@ -21,8 +21,9 @@ from pipelines.simulate import simulate
 from pipelines.train import Training
 
 CONFIG = Path(configs.__file__).parent / "demo.yaml"
-STEPS = """Next:
+STEPS = """Next, with .venv activated (or .venv/bin/leadscore):
   leadscore check configs/demo.yaml        what is in the data, and what was set aside
+  leadscore audit configs/demo.yaml        the column that was planted to give the outcome away
   leadscore explain configs/demo.yaml ID   one lead's score and its reasons
   leadscore schema                         every key of a company's YAML; start from configs/demo.yaml"""
 

@@ -55,7 +55,8 @@ def training(project: Project, result: Training) -> RenderableType:
     head = f"\n{project.project} · {result.target}: {rows_text(result.rows, project.timed)}"
     learner = f"learner {learner_text(chosen)}, folds: {len(result.trained.folds)}"
     verdict = "refused by the gate" if result.error else escape(verdict_text(result))
-    return Group(escape(head), learner, *tables, "", verdict)
+    report = [f"report: report.md of MLflow run {result.version.run_id}"] if result.version else []
+    return Group(escape(head), learner, *tables, "", verdict, *report)
 
 
 def backtest(project: Project, result: Backtest) -> RenderableType:

@@ -77,7 +77,8 @@ def _trained(told: Told) -> Iterator[str]:
     offered = len(Catalog.from_json(scorer.meta["catalog"]).features)
     target = now.project.target(scorer.target)
     yield f"- **target** `{scorer.target}`: {_question(target)}"
-    yield f"- **data** as of {now.as_of.isoformat()}, outcomes complete through {now.observed.isoformat()},"
+    when = f"as of {now.as_of.isoformat()}, outcomes complete through {now.observed.isoformat()}"
+    yield f"- **data** {when if now.project.timed else 'without times'},"
     yield f"  fingerprint `{now.dataset.fingerprint}`, config `{now.project.config_hash}`, code `{code_version()}`"
     learner, *others = (learner_text(name) for name in (scorer.learner, *told.found.baselines))
     beside = ", ".join(name for name in others if name != learner)
@@ -97,19 +98,24 @@ def _question(target: Target) -> str:
 def _rows(told: Told) -> Iterator[str]:
     yield rows_text(told.rows, told.now.project.timed) + "."
     yield ""
-    if told.now.dataset.ordered:
+    timed = told.now.project.timed
+    if told.now.dataset.ordered and not timed:
+        yield "Each fold learnt from rows that come before the first row it was tested on:"
+    elif timed:
         yield "Each fold learnt from rows whose whole horizon lay before the first row it was tested on:"
     else:
         yield "The order of the rows means nothing, so each fold was tested on entities it had not learnt from:"
     yield ""
-    heads = ["fold", "learnt from cutoffs", "rows", "outcomes", "tested on cutoffs", "rows", "outcomes", "entities"]
-    yield from markdown_table([heads, *(_fold(fold) for fold in told.trained.folds)])
+    learnt, tested = (["learnt from cutoffs"], ["tested on cutoffs"]) if timed else ([], [])
+    heads = ["fold", *learnt, "rows", "outcomes", *tested, "rows tested", "outcomes", "entities"]
+    yield from markdown_table([heads, *(_fold(fold, timed) for fold in told.trained.folds)])
 
 
-def _fold(fold: dict[str, Any]) -> list[str]:
-    learnt, tested = fold["train"], fold["test"]
-    parts = [[f"{s['from'][:10]} to {s['to'][:10]}", f"{s['rows']:,}", f"{s['outcomes']:,}"] for s in (learnt, tested)]
-    return [str(fold["fold"]), *parts[0], *parts[1], f"{tested['entities']:,}"]
+def _fold(fold: dict[str, Any], timed: bool) -> list[str]:
+    parts = [fold["train"], fold["test"]]
+    days = [[f"{part['from'][:10]} to {part['to'][:10]}"] if timed else [] for part in parts]
+    counts = [[f"{part['rows']:,}", f"{part['outcomes']:,}"] for part in parts]
+    return [str(fold["fold"]), *days[0], *counts[0], *days[1], *counts[1], f"{parts[1]['entities']:,}"]
 
 
 def _figures(told: Told) -> Iterator[str]:

@@ -74,9 +74,15 @@ def test_a_good_config_is_read_as_written(tmp_path):
         ((", created_at: born", ""), ["outcome event needs times"]),
         (("created_at: born", "created_at: born, order: n"), ["order is for data without times"]),
         (("timezone:", "learning: {one_vot: true}\ntimezone:"), ["learning.one_vot", "did you mean one_vote"]),
-        (("timezone:", "learning: {recency_half_life: 2}\ntimezone:"), ["learning.recency_half_life", "30d or 12h"]),
-        (("timezone:", "learning: {recency_half_life: yes}\ntimezone:"), ["learning.recency_half_life", "30d or 12h"]),
-        (("timezone:", "learning: {recency_half_life: 0d}\ntimezone:"), ["longer than zero", "0.1"]),
+        (
+            ("timezone:", "learning: {recency_half_life: 2}\ntimezone:"),
+            ["learning.recency_half_life", "such as 180d", "0.1"],
+        ),
+        (
+            ("timezone:", "learning: {recency_half_life: yes}\ntimezone:"),
+            ["learning.recency_half_life", "such as 180d", "0.1"],
+        ),
+        (("timezone:", "learning: {recency_half_life: 0d}\ntimezone:"), ["a duration above 0", "0.1"]),
         (("timezone:", "learning: {search: {trials: 0}}\ntimezone:"), ["learning.search"]),
         (("timezone:", "learning: {search: 5}\ntimezone:"), ["learning.search"]),
         (("outcome: won", "outcome: {column: y, equals: 1}"), ["leave out population, horizon and cutoffs"]),

@@ -57,7 +57,7 @@ def test_guessing_is_refused_for_its_ranking():
     with pytest.raises(GateRefused) as refusal:
         verdict.raise_if_refused("close")
     assert "ranks: AUC 0." in str(refusal.value)
-    assert "needs a lower bound above 0.50" in str(refusal.value)
+    assert "needs a lower bound above 0.500" in str(refusal.value)
     assert "close" in str(refusal.value)
     assert refusal.value.exit_code == 4
 

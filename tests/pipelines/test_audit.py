@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from configs.errors import DataError
+from configs.errors import ConfigError, DataError
 from configs.schema import load
 from pipelines import cli
 from pipelines.audit import ALLOWED, LEFT_OUT, OFFERED, audit, origins, without_suspects
@@ -95,6 +95,13 @@ def test_training_keeps_what_the_config_allows(company):
     kept, suspects = without_suspects(now, "buy", rows)
     assert kept is rows
     assert [(suspect.column, suspect.allowed) for suspect in suspects] == [("billed", True)]
+
+
+def test_a_column_that_no_feature_comes_from_cannot_be_allowed(company):
+    now = snapshot(company(["country", "billed"], audit={"allow": ["biled"]}), None)
+    rows = training_rows(now, "buy")
+    with pytest.raises(ConfigError, match=r"audit\.allow.*'biled'[^'@]*did you mean 'billed'"):
+        without_suspects(now, "buy", rows)
 
 
 def test_no_feature_left_is_an_error_that_says_how_to_allow_one(company):

@@ -100,7 +100,7 @@ def test_markdown_has_as_many_columns_in_each_line(learners):
 def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, timed):
     project = SimpleNamespace(project="acme", timed=timed)
     trained = SimpleNamespace(learner="hazard", folds=[{}, {}])
-    version, figures = SimpleNamespace(number=3), learners["hazard"]
+    version, figures = SimpleNamespace(number=3, run_id="0f3c"), learners["hazard"]
     done = SimpleNamespace(
         target="buy", rows=ROWS, metrics=figures, baselines=learners, trained=trained, version=version, error=None
     )
