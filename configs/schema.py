@@ -13,8 +13,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
     Field,
     PrivateAttr,
     StringConstraints,
@@ -24,8 +22,10 @@ from pydantic import (
     model_validator,
 )
 
-from configs.durations import Duration, parse_duration
+from configs.durations import Duration
 from configs.errors import ConfigError
+from configs.learning import Audit, Evaluation, Learning
+from configs.night import Checks, Publish, Schedule
 from configs.source_rows import AttributeRows, EventRows, Frozen, LeadRows, claimed_twice
 from configs.yaml_file import fill_variables, read_yaml
 
@@ -145,57 +145,6 @@ class Features(Frozen):
     families: tuple[Family, ...] = Field((), description="feature families to compute; left out, all")
 
 
-class Evaluation(Frozen):
-    """How the out-of-time figures are made."""
-
-    folds: int = Field(3, ge=1, le=20, description="rolling origins")
-    share: float = Field(0.4, gt=0, lt=1, description="latest share of the time span that is tested")
-    embargo: Duration = Field(timedelta(0), description="gap between segments beyond the horizon")
-    segments: tuple[str, ...] = Field((), description="category attributes by whose values figures are shown apart")
-
-
-class Search(Frozen):
-    """How long the search of settings may take: so many trials, and never longer than the limit."""
-
-    trials: int = Field(30, ge=1, le=1000, description="settings to try; the same trials give the same model")
-    limit: Duration | None = Field(None, description="no trial begins after this long, and the report says so")
-
-
-def _limit_alone(value: object) -> object:
-    return {"limit": value} if isinstance(value, str | timedelta) else value
-
-
-class Learning(Frozen):
-    """How the learners weigh the rows they learn from, and whether their settings are searched for."""
-
-    one_vote: bool = Field(False, description="an entity's rows together weigh as much as those of any other")
-    recency_half_life: Duration | float | None = Field(
-        None,
-        description="a row this much older than the latest weighs half: a duration, or a share of the time or rows",
-    )
-    search: Annotated[Search, BeforeValidator(_limit_alone, Duration | Search)] | None = Field(
-        None, description="trials and limit, or the limit alone, such as 60s; left out, no search"
-    )
-
-    @field_validator("recency_half_life", mode="before")
-    @classmethod
-    def _duration_or_share(cls, value: object) -> object:
-        if value is None or (isinstance(value, int | float) and value is not True and 0 < value <= 1):
-            return value
-        length = timedelta(0) if isinstance(value, int | float) else parse_duration(value)
-        if length == timedelta(0):
-            raise ValueError("a half-life is a duration above 0, such as 180d, or a share of up to 1, such as 0.1")
-        return length
-
-
-class Audit(Frozen):
-    """What the leakage audit may not leave out of a training."""
-
-    allow: tuple[str, ...] = Field(
-        (), description="columns that features may use although the audit suspects them: they are known at the cutoff"
-    )
-
-
 class Project(Frozen):
     """One company or data set."""
 
@@ -208,6 +157,9 @@ class Project(Frozen):
     evaluation: Evaluation = Evaluation()
     learning: Learning = Learning()
     audit: Audit = Audit()
+    publish: Publish = Publish()
+    checks: Checks = Checks()
+    schedule: Schedule = Schedule()
     capacity: int | None = Field(None, ge=1, description="leads a week that sales can work")
     _path: str = PrivateAttr("")
     _text: str = PrivateAttr("")
@@ -274,7 +226,7 @@ class Project(Frozen):
 
     @property
     def config_hash(self) -> str:
-        """Hash of the config's meaning: everything but where state goes and where files lie."""
+        """Hash of the config's meaning: all but where state goes, where files lie, and when it runs."""
         return self._hash
 
     @property
@@ -347,7 +299,7 @@ def json_schema() -> dict[str, Any]:
 
 def _hash(raw: dict[str, Any]) -> str:
     """Hash before variables are filled in: where files lie is no part of it, and no secret can be."""
-    meaning = {key: value for key, value in raw.items() if key != "workspace"}
+    meaning = {key: value for key, value in raw.items() if key not in ("workspace", "publish", "schedule")}
     return hashlib.sha256(yaml.safe_dump(meaning, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -369,20 +321,7 @@ def _explain(error: ValidationError, where: str) -> ConfigError:
 
 
 def _nearest_key(key: str) -> str:
-    models: list[type[BaseModel]] = [
-        Project,
-        Sources,
-        LeadRows,
-        EventRows,
-        AttributeRows,
-        Target,
-        Population,
-        Cutoffs,
-        Features,
-        Evaluation,
-        Learning,
-        Search,
-    ]
-    known = sorted({name for model in models for name in model.model_fields})
+    schema = Project.model_json_schema()
+    known = sorted({name for part in (schema, *schema["$defs"].values()) for name in part.get("properties", {})})
     near = difflib.get_close_matches(key, known, 1)
     return f"did you mean {near[0]}?" if near else "remove it; `leadscore schema` lists every key"

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from configs.schema import Learning
+from configs.learning import Learning
 
 MICROSECOND = timedelta(microseconds=1)
 

@@ -12,7 +12,7 @@ import lightgbm
 import numpy as np
 import pyarrow as pa
 
-from configs.schema import Evaluation
+from configs.learning import Evaluation
 from features.contracts import INSTANT, LABELS, US_PER_DAY
 from models.leakage import Origins, suspects
 from models.procedure import Settings

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from configs.durations import duration_label, parse_duration
 from configs.errors import ConfigError
-from configs.schema import ColumnOutcome, Learning, Project, Search, json_schema, load
+from configs.learning import Learning, Search
+from configs.schema import ColumnOutcome, Project, json_schema, load
 
 SHIPPED = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from configs.errors import DataError
-from configs.schema import Evaluation
+from configs.learning import Evaluation
 from features.contracts import INSTANT, LABELS, US_PER_DAY
 from models import learners
 from models.ablation import ablate

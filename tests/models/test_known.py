@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from configs.schema import Evaluation
+from configs.learning import Evaluation
 from features.contracts import US_PER_DAY
 from models import learners
 from models.known import IMMATURE, NEVER, Known, Rows

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from configs.schema import Evaluation, Learning
+from configs.learning import Evaluation, Learning
 from models.blend import Blend
 from models.known import Known, Rows
 from models.learners import LightGbm

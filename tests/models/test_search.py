@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from configs.schema import Learning, Search
+from configs.learning import Learning, Search
 from models import learners
 from models import search as searching
 from models.calibration import clustered_error, log_loss

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from configs.errors import DataError
-from configs.schema import Evaluation
+from configs.learning import Evaluation
 from features.contracts import INSTANT, LABELS, SPINE, US_PER_DAY
 from models import learners
 from models.calibration import fit_calibrator, log_odds, probability

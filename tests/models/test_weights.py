@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.schema import Learning
+from configs.learning import Learning
 from models.weights import one_vote, recency, weights
 
 DAY = 86_400_000_000

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from configs.errors import DataError
-from configs.schema import ColumnOutcome, Cutoffs, Evaluation, Target
+from configs.learning import Evaluation
+from configs.schema import ColumnOutcome, Cutoffs, Target
 from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import SCORES

@@ -1,0 +1,37 @@
+"""How a night is published, checked and scheduled: part of a project's YAML."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field, SecretStr
+
+from configs.durations import Duration
+from configs.source_rows import Frozen
+
+
+class Publish(Frozen):
+    """Where scores go and for how long; no part of what they mean."""
+
+    database: SecretStr | None = Field(
+        None, description="postgresql://… with its password from the environment; left out, scores.db in the workspace"
+    )
+    keep: Duration | None = Field(
+        None,
+        description="scores older than this are removed; left out, none is",
+    )
+    reasons: float = Field(1.0, ge=0, le=1, description="the share of each target's leads, from the top, given reasons")
+
+
+class Schedule(Frozen):
+    """When the deployed flows run, as cron lines in the config's zone."""
+
+    score: str = Field("0 5 * * *", description="cron line of the nightly scores")
+    train: str | None = Field("0 2 * * 0", description="cron line of the training; null, none")
+    monitor: str | None = Field("0 7 * * *", description="cron line of the monitor; null, none")
+    limit: Duration = Field(timedelta(hours=6), description="a run that takes longer is stopped")
+    late: Duration = Field(timedelta(hours=30), description="a last good night older than this is an alarm")
+
+
+class Checks(Frozen):
+    """What must hold before scores are published."""
