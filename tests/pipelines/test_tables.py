@@ -12,7 +12,7 @@ from models.evaluation import Figure
 from models.kinds import KINDS
 from models.procedure import CANDIDATES
 from pipelines import screen
-from pipelines.cli import WIDE
+from pipelines.commands.options import WIDE
 from pipelines.summary import training_markdown
 from pipelines.tables import (
     SHOWN,
