@@ -10,7 +10,7 @@ from typing import Any
 
 from configs.errors import ConfigError
 from configs.schema import Project
-from serve.store import Store
+from pipelines.workspace import store_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def published(project: Project, entity: str, as_of: str | None) -> Explanation:
 
     Raises ConfigError for an entity that no score was published of.
     """
-    rows = Store(project.root / "scores.db").history(project.project, entity).to_pylist()
+    rows = store_of(project).history(project.project, entity).to_pylist()
     end = project.instant(as_of) if as_of else None
     history = [_read(row) for row in rows if end is None or row["as_of"] <= end]
     if not history:

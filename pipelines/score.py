@@ -21,7 +21,7 @@ from models.scorer import Scorer
 from pipelines.driver import Driver, clock
 from pipelines.rows import Snapshot, snapshot
 from pipelines.version import code_version
-from pipelines.workspace import workspace
+from pipelines.workspace import store_of, workspace
 from serve.checks import check
 from serve.export import WRITERS, export
 from serve.scoring import score, stamped, with_history
@@ -59,7 +59,7 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     if not project.timed and moment is None:
         raise ConfigError("this data has no times", where="--as-of", mend="say as of when these scores are")
     with workspace(project):
-        store = Store(project.root / "scores.db")
+        store = store_of(project)
         _tidy(store, project, driver)
         registry = Registry(project.root, project.project)
         champions = _champions(registry, project, driver)
@@ -135,7 +135,7 @@ def export_again(project: Project, as_of: str | None, form: str) -> Path:
     Raises ConfigError where nothing was published.
     """
     with workspace(project):
-        store = Store(project.root / "scores.db")
+        store = store_of(project)
         wanted = project.instant(as_of) if as_of else None
         run = store.last(project.project, wanted)
         if run is None:

@@ -1,4 +1,4 @@
-"""The directory that one project's state lives in: one run at a time, and never two projects."""
+"""Where one project's state lives: one run at a time, and never two projects."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from configs.errors import ConfigError
 from configs.schema import Project
 from serve.lock import hold
+from serve.store import Store
 
 OWNER = "project.txt"
 
@@ -33,3 +34,9 @@ def workspace(project: Project) -> Iterator[Path]:
                 mend="give each project a workspace of its own, in its YAML or by LEADSCORE_WORKSPACE",
             )
         yield project.root
+
+
+def store_of(project: Project) -> Store:
+    """Open the scores table and the run ledger of a project: in its workspace, or where the config says."""
+    address = project.publish.database
+    return Store(address.get_secret_value() if address else project.root / "scores.db")
