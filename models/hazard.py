@@ -10,14 +10,14 @@ model that costs no more than one that learns from mature rows alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from features.contracts import US_PER_DAY
-from models.learners import LightGbm, own_parameters
+from models.learners import LightGbm
+from models.lesson import Lesson
 from models.stored import JsonModel
 
 KNOTS = 200
@@ -91,26 +91,16 @@ class Hazard(JsonModel):
     file: ClassVar[str] = "hazard.json"
 
     @classmethod
-    def learn(
-        cls,
-        x: np.ndarray,
-        followed: Followed,
-        horizon: float,
-        categorical: list[int],
-        seed: int,
-        repeats: float = 1.0,
-        weight: np.ndarray | None = None,
-        parameters: Mapping[str, Any] | None = None,
-    ) -> Self:
-        """Learn from ``x`` (rows, features), each followed for a while within ``horizon`` days.
+    def learn(cls, lesson: Lesson, followed: Followed, horizon: float) -> Self:
+        """Learn from rows, each followed for a while within ``horizon`` days.
 
-        The rest is as in ``LightGbm.fit``. The trees start from what all rows met alike; what they tell apart then
-        gives the baseline its level and shape.
+        The trees start from what all rows met alike; what they tell apart then gives the baseline its level and shape.
         """
         start = np.log(Baseline.fit(followed, horizon).at(followed.days))
-        own = {**own_parameters(len(x), x.shape[1], repeats), **(parameters or {}), **POISSON, "seed": seed}
-        trees = LightGbm.grow(x, followed.happened.astype(float), categorical, own, weight, start)
-        return cls(trees, Baseline.fit(followed, horizon, 1.0 if weight is None else weight, trees.margin(x)))
+        settings = {**lesson.parameters, **POISSON, "seed": lesson.seed}
+        trees = LightGbm.grow(lesson, followed.happened.astype(float), settings, start)
+        weight = 1.0 if lesson.weight is None else lesson.weight
+        return cls(trees, Baseline.fit(followed, horizon, weight, trees.margin(lesson.x)))
 
     def relative(self, x: np.ndarray) -> np.ndarray:
         """Return the log of each row's hazard relative to the baseline."""

@@ -1,8 +1,8 @@
 """What learns and what it gives: the protocol of all models, LightGBM, and the base rate.
 
-Input everywhere: ``x`` (rows, features) float64, NaN where missing, categories as codes 0, 1, …; ``y`` (rows,)
-0 or 1, both present. Output is in log-odds. Each model is stored as text that holds no code, and is the same to
-the bit after it was read back, because ``fit`` itself keeps only what is stored.
+Input everywhere: ``x`` (rows, features) float64, NaN where missing, categories as codes 0, 1, …. Output is in log-odds.
+Each model is stored as text that holds no code, and is the same to the bit after it was read back, because ``fit``
+itself keeps only what is stored.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from models.lesson import Lesson
 from models.stored import JsonModel, read_text, unreadable
 
 # Small trees, slow steps and strong smoothing: leads are few, outcomes rare and columns noisy. One thread a model:
@@ -63,21 +64,8 @@ class Learner(Model, Protocol):
     """A model that learns from labels alone."""
 
     @classmethod
-    def fit(
-        cls,
-        x: np.ndarray,
-        y: np.ndarray,
-        categorical: list[int],
-        seed: int,
-        repeats: float = 1.0,
-        weight: np.ndarray | None = None,
-        parameters: Mapping[str, Any] | None = None,
-    ) -> Self:
-        """Learn from rows; ``categorical`` are the columns that hold codes, ``repeats`` how many rows an entity has.
-
-        ``weight`` (rows,) says how much each row counts, on average 1; without it all count alike. ``parameters`` are
-        LightGBM's, by its names for them, in place of those that it would be given; the other learners have none.
-        """
+    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
+        """Learn from the rows of a lesson and the outcome ``y`` of each, 0 or 1, both present."""
 
 
 @dataclass(frozen=True)
@@ -92,42 +80,27 @@ class LightGbm:
     file: ClassVar[str] = "model.txt"
 
     @classmethod
-    def fit(
-        cls,
-        x: np.ndarray,
-        y: np.ndarray,
-        categorical: list[int],
-        seed: int,
-        repeats: float = 1.0,
-        weight: np.ndarray | None = None,
-        parameters: Mapping[str, Any] | None = None,
-    ) -> Self:
+    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
         """Learn trees; unless given, parameters depend on the number of rows only, nothing is tuned on ``y``.
 
         Where an entity has several rows, a threshold that fits best is found on few independent leads: then one random
         threshold a feature is tried instead (Geurts, Ernst & Wehenkel, "Extremely randomized trees", 2006).
         """
-        settings = {**own_parameters(len(x), x.shape[1], repeats), "seed": seed, **(parameters or {})}
-        return cls.grow(x, y, categorical, settings, weight)
+        return cls.grow(lesson, y, lesson.parameters)
 
     @classmethod
-    def grow(
-        cls,
-        x: np.ndarray,
-        y: np.ndarray,
-        categorical: list[int],
-        settings: Mapping[str, Any],
-        weight: np.ndarray | None = None,
-        start: np.ndarray | None = None,
-    ) -> Self:
-        """Learn trees by LightGBM's own settings; ``start`` (rows,) is what each row has before the first tree.
+    def grow(cls, lesson: Lesson, y: np.ndarray, settings: Mapping[str, Any], start: np.ndarray | None = None) -> Self:
+        """Learn trees with these ``settings`` in place of LightGBM's own for such a lesson.
 
-        The start is not part of the model.
+        ``start`` (rows,) is what each row has before the first tree; it is not part of the model.
         """
         import lightgbm
 
-        own = dict(settings)
-        rows = lightgbm.Dataset(x, y, weight=weight, init_score=start, categorical_feature=categorical, params=own)
+        own = {**own_parameters(len(lesson.x), lesson.x.shape[1], lesson.repeats), "seed": lesson.seed, **settings}
+        codes = lesson.categorical
+        rows = lightgbm.Dataset(
+            lesson.x, y, weight=lesson.weight, init_score=start, categorical_feature=codes, params=own
+        )
         return cls(_trees_only(lightgbm.train(own, rows).model_to_string()))
 
     @functools.cached_property
@@ -214,16 +187,7 @@ class BaseRate(JsonModel):
     file: ClassVar[str] = "base_rate.json"
 
     @classmethod
-    def fit(
-        cls,
-        x: np.ndarray,
-        y: np.ndarray,
-        categorical: list[int],
-        seed: int,
-        repeats: float = 1.0,
-        weight: np.ndarray | None = None,
-        parameters: Mapping[str, Any] | None = None,
-    ) -> Self:
+    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
         """Learn the log-odds of the share of outcomes; both classes must occur. Every row counts alike."""
         return cls(float(np.log(np.sum(y) / np.sum(1 - y))))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from models.encoding import evenly
+from models.lesson import Lesson
 from models.stored import JsonModel
 
 MAX_LEVELS = 30
@@ -79,23 +79,14 @@ class Logistic(JsonModel):
     file: ClassVar[str] = "logistic.json"
 
     @classmethod
-    def fit(
-        cls,
-        x: np.ndarray,
-        y: np.ndarray,
-        categorical: list[int],
-        seed: int,
-        repeats: float = 1.0,
-        weight: np.ndarray | None = None,
-        parameters: Mapping[str, Any] | None = None,
-    ) -> Self:
+    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
         """Learn by penalised maximum likelihood; the solution is unique, so the seed plays no part.
 
         From at most MOST_ROWS rows, spread evenly: a line of a few hundred weights is as sure as it will be by then.
         """
-        some = evenly(len(x), MOST_ROWS)
-        x, y, weight = x[some], y[some], None if weight is None else weight[some]
-        plans = [Term.plan(x[:, j], j in categorical) for j in range(x.shape[1])]
+        some = evenly(len(y), MOST_ROWS)
+        x, y, weight = lesson.x[some], y[some], None if lesson.weight is None else lesson.weight[some]
+        plans = [Term.plan(x[:, j], j in lesson.categorical) for j in range(x.shape[1])]
         design = np.column_stack([plan.basis(x[:, j]) for j, plan in enumerate(plans)])
         intercept, weights = _ridge(design, y, _number_columns(plans), weight)
         parts = np.split(weights, np.cumsum([len(plan.weights) for plan in plans])[:-1])

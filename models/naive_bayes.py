@@ -5,12 +5,13 @@ It is never calibrated and never chosen: its figures say what changes for those 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from models.lesson import Lesson
 from models.stored import JsonModel
 
 ADDED = 0.1
@@ -62,21 +63,12 @@ class NaiveBayes(JsonModel):
     file: ClassVar[str] = "naive_bayes.json"
 
     @classmethod
-    def fit(
-        cls,
-        x: np.ndarray,
-        y: np.ndarray,
-        categorical: list[int],
-        seed: int,
-        repeats: float = 1.0,
-        weight: np.ndarray | None = None,
-        parameters: Mapping[str, Any] | None = None,
-    ) -> Self:
+    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
         """Count rows by the categories and by numbers of few values; every row counts alike, as a CRM counts.
 
         Without any such column it is the base rate.
         """
-        fields = [FieldOdds.count(j, x[:, j], y) for j in _fields(x, categorical)]
+        fields = [FieldOdds.count(j, lesson.x[:, j], y) for j in _fields(lesson.x, lesson.categorical)]
         return cls(float(np.clip(np.log(np.sum(y) / np.sum(1 - y)), *_limits())), tuple(fields))
 
     def margin(self, x: np.ndarray) -> np.ndarray:

@@ -6,14 +6,14 @@ Nothing here sees a row that it is judged by.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from configs.errors import DataError
-from configs.schema import Evaluation, Learning
+from configs.learning import Evaluation, Learning
 from features.contracts import to_us
 from models.blend import Blend, Part, shares, weighted
 from models.calibration import FEWEST as FEWEST_EACH
@@ -23,6 +23,7 @@ from models.folds import MICROSECOND, Fold, by_entity, entity_hash, rolling_orig
 from models.hazard import Hazard
 from models.known import Known, Rows
 from models.learners import BaseRate, LightGbm, Model
+from models.lesson import Lesson
 from models.logistic import Logistic
 from models.naive_bayes import NaiveBayes
 from models.search import Choice, Sample, search
@@ -108,19 +109,25 @@ def learn(known: Known, learners: Iterable[type[Model]], settings: Settings) -> 
     whole = encoding.encode(rows.matrix, np.concatenate([rows.number, known.young.number]))
     x = whole[: len(rows.label)]
     wanted = {part for kind in learners for part in (BLENDED if kind is Blend else (kind.name,))}
-    repeats = len(rows.entity_id) / len(set(rows.entity_id))
-    weight = weights(rows.entity_id, rows.cutoff, choice.learning)
-    usual = encoding.categorical, settings.seed, repeats
+    lesson = _lesson(x, rows.entity_id, rows.cutoff, encoding, choice, settings)
     models: dict[str, Model] = {}
     for kind in (LightGbm, Logistic, *BASELINES):
         if kind.name in wanted:
-            models[kind.name] = kind.fit(x, rows.label, *usual, weight, choice.parameters)
+            models[kind.name] = kind.fit(lesson, rows.label)
     if RECENT_LINE in wanted and settings.ordered:
         newest = choice.learning.model_copy(update={"recency_half_life": RECENT})
-        models[RECENT_LINE] = Logistic.fit(x, rows.label, *usual, weights(rows.entity_id, rows.cutoff, newest))
+        weight = weights(rows.entity_id, rows.cutoff, newest)
+        models[RECENT_LINE] = Logistic.fit(replace(lesson, weight=weight), rows.label)
     if Hazard.name in wanted and known.follows:
         models[Hazard.name] = _hazard(known, encoding, whole, choice, settings)
     return Learnt(encoding, models, found)
+
+
+def _lesson(
+    x: np.ndarray, entity_id: np.ndarray, cutoff: np.ndarray, encoding: Encoding, choice: Choice, settings: Settings
+) -> Lesson:
+    repeats, weight = len(entity_id) / len(set(entity_id)), weights(entity_id, cutoff, choice.learning)
+    return Lesson(x, encoding.categorical, settings.seed, repeats, weight, choice.parameters)
 
 
 def _strongest(rows: Rows, encoding: Encoding, seed: int) -> np.ndarray:
@@ -154,16 +161,8 @@ def _choice(rows: Rows, encoding: Encoding, settings: Settings) -> tuple[Choice,
 def _hazard(known: Known, encoding: Encoding, x: np.ndarray, choice: Choice, settings: Settings) -> Hazard:
     entity_id = np.concatenate([known.mature.entity_id, known.young.entity_id])
     cutoff = np.concatenate([known.mature.cutoff, known.young.cutoff])
-    return Hazard.learn(
-        x,
-        known.followed(),
-        settings.horizon / timedelta(days=1),
-        encoding.categorical,
-        settings.seed,
-        len(entity_id) / len(set(entity_id)),
-        weights(entity_id, cutoff, choice.learning),
-        choice.parameters,
-    )
+    lesson = _lesson(x, entity_id, cutoff, encoding, choice, settings)
+    return Hazard.learn(lesson, known.followed(), settings.horizon / timedelta(days=1))
 
 
 def blend_shares(margins: Margins, label: np.ndarray) -> dict[str, float]:

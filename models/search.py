@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from configs.schema import Learning, Search
+from configs.learning import Learning, Search
 from models.calibration import Z90, clustered_error, log_loss
 from models.folds import Fold
 from models.learners import LightGbm, own_parameters
+from models.lesson import Lesson
 from models.selection import strongest
 from models.weights import weights
 
@@ -71,9 +72,8 @@ class Choice:
     def fit(self, sample: Sample, seed: int) -> LightGbm:
         """Learn LightGBM from all rows of the sample."""
         weight = weights(sample.entity_id, sample.cutoff, self.learning)
-        return LightGbm.fit(
-            sample.x, sample.y, sample.categorical, seed, sample.repeats, weight=weight, parameters=self.parameters
-        )
+        lesson = Lesson(sample.x, sample.categorical, seed, sample.repeats, weight, self.parameters)
+        return LightGbm.fit(lesson, sample.y)
 
     def to_json(self) -> dict[str, Any]:
         """Return the choice as plain JSON values."""

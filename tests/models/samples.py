@@ -12,6 +12,7 @@ from models.blend import Blend
 from models.hazard import Followed, Hazard
 from models.kinds import KINDS
 from models.learners import LightGbm, Model
+from models.lesson import Lesson
 from models.logistic import Logistic
 
 HORIZON = 30.0
@@ -29,12 +30,13 @@ def fitted(
     kind: type[Model], x: np.ndarray, y: np.ndarray, categorical: list[int], weight: np.ndarray | None = None
 ) -> Model:
     """Learn a model of a kind, also of those that do not learn from labels alone, or not by themselves."""
+    lesson = Lesson(x, categorical, 1, weight=weight)
     if kind is Hazard:
-        return Hazard.learn(x, whole_horizon(y), HORIZON, categorical, 1, weight=weight)
+        return Hazard.learn(lesson, whole_horizon(y), HORIZON)
     if kind is Blend:
         parts = tuple(fitted(part, x, y, categorical, weight) for part in (LightGbm, Hazard, Logistic))
         return Blend(parts, SHARES)
-    return kind.fit(x, y, categorical, 1, weight=weight)
+    return kind.fit(lesson, y)
 
 
 def fitted_kinds(x: np.ndarray, y: np.ndarray, categorical: list[int]) -> dict[str, Model]:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from features.contracts import US_PER_DAY
 from models.hazard import KNOTS, Baseline, Followed, Hazard
 from models.known import NEVER
-from models.learners import TREES, LightGbm
+from models.learners import LightGbm
+from models.lesson import Lesson
 
 HORIZON = 30.0
 ROWS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 15) | st.just(NEVER)), min_size=1, max_size=20)
@@ -104,7 +105,8 @@ def observed(when: np.ndarray, seed: int = 1) -> Followed:
 @pytest.fixture(scope="module")
 def learnt() -> Hazard:
     x, _, when = company(4000)
-    return Hazard.learn(x, observed(when), HORIZON, [1], 1, parameters={"num_iterations": 150, "learning_rate": 0.06})
+    parameters = {"num_iterations": 150, "learning_rate": 0.06}
+    return Hazard.learn(Lesson(x, [1], 1, parameters=parameters), observed(when), HORIZON)
 
 
 def periods(followed: Followed, baseline: Baseline) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -145,10 +147,10 @@ def test_trees_of_rows_are_those_of_literal_person_periods():
         **{"num_leaves": 4, "num_iterations": 30, "learning_rate": 0.2, "lambda_l2": 1.0},
         **{"min_data_in_leaf": 1, "bagging_freq": 0, "feature_fraction": 1.0, "extra_trees": False},
     }
-    model = Hazard.learn(x, followed, HORIZON, [], 1, parameters=plain)
+    model = Hazard.learn(Lesson(x, [], 1, parameters=plain), followed, HORIZON)
     whose, met, came = periods(followed, Baseline.fit(followed, HORIZON))
     poisson = {"objective": "poisson", "boost_from_average": False, "poisson_max_delta_step": 0.01}
-    literal = LightGbm.grow(x[whose], came, [], {**TREES, **plain, **poisson, "seed": 1}, None, np.log(met))
+    literal = LightGbm.grow(Lesson(x[whose], [], 1), came, {**plain, **poisson}, np.log(met))
     assert np.ptp(model.relative(x)) > 1
     np.testing.assert_allclose(model.relative(x), literal.margin(x), atol=1e-3)
 
@@ -157,7 +159,7 @@ def test_young_rows_bias_nothing_where_calling_them_negative_does(learnt):
     x, _, when = company(4000)
     followed = observed(when)
     later, chance, _ = company(20_000, seed=7)
-    naive = LightGbm.fit(x, followed.happened.astype(np.int64), [1], 1)
+    naive = LightGbm.fit(Lesson(x, [1], 1), followed.happened.astype(np.int64))
     found, low = (1 / (1 + np.exp(-model.margin(later))) for model in (learnt, naive))
     assert found.mean() == pytest.approx(chance.mean(), rel=0.05)
     assert low.mean() < 0.85 * chance.mean()
@@ -178,7 +180,7 @@ def test_contributions_sum_to_the_margin_and_have_the_signs_of_the_trees(learnt)
 def test_a_row_that_moves_nothing_has_the_bias_for_its_margin():
     """Trees that found no split say the same of every row."""
     followed = Followed(np.array([3.0, 9.0, HORIZON, HORIZON]), np.array([True, True, False, False]))
-    model = Hazard.learn(np.zeros((4, 1)), followed, HORIZON, [], 1)
+    model = Hazard.learn(Lesson(np.zeros((4, 1)), [], 1), followed, HORIZON)
     parts = model.contributions(np.zeros((2, 1)))
     assert parts[:, 0].tolist() == [0.0, 0.0]
     np.testing.assert_allclose(parts[:, 1], model.margin(np.zeros((2, 1))), atol=1e-12)
@@ -225,7 +227,7 @@ def test_what_weighs_nothing_teaches_nothing():
     turned = np.where(np.arange(2000)[:, None] < 1000, x, 7 - x)
     weight = 2.0 * (np.arange(2000) < 1000)
     fast = {"num_iterations": 50, "learning_rate": 0.1}
-    model = Hazard.learn(turned, followed, HORIZON, [], 1, weight=weight, parameters=fast)
+    model = Hazard.learn(Lesson(turned, [], 1, weight=weight, parameters=fast), followed, HORIZON)
     first = Followed(followed.days[:1000], followed.happened[:1000])
-    alone = Hazard.learn(x[:1000], first, HORIZON, [], 1, parameters=fast)
+    alone = Hazard.learn(Lesson(x[:1000], [], 1, parameters=fast), first, HORIZON)
     assert np.corrcoef(model.margin(x), alone.margin(x))[0, 1] > 0.9

@@ -14,6 +14,7 @@ from models.blend import Blend
 from models.hazard import Hazard
 from models.kinds import KINDS
 from models.learners import BaseRate, LightGbm
+from models.lesson import Lesson
 from models.logistic import Logistic
 from tests.models.samples import fitted, fitted_kinds
 
@@ -158,7 +159,7 @@ def test_logistic_agrees_with_plain_gradient_descent():
         pull = 1 / (1 + np.exp(-design @ weights - bias)) - y
         weights -= 0.004 * (design.T @ pull + weights / logistic.INVERSE_PENALTY)
         bias -= 0.004 * pull.sum()
-    model = Logistic.fit(x, y, [1], seed=0)
+    model = Logistic.fit(Lesson(x, [1], 0), y)
     np.testing.assert_allclose(model.margin(x), design @ weights + bias, atol=3e-3)
 
 
@@ -198,13 +199,15 @@ def test_rows_of_no_weight_teach_nothing(kind):
 
 def test_parameters_take_the_place_of_those_lightgbm_would_be_given():
     x, y = sample(800)
-    model = LightGbm.fit(x, y, CATEGORICAL, seed=1, parameters={"num_iterations": 3, "num_leaves": 2})
+    few = {"num_iterations": 3, "num_leaves": 2}
+    model = LightGbm.fit(Lesson(x, CATEGORICAL, 1, parameters=few), y)
     assert model._booster.num_trees() == 3
     assert {tree["num_leaves"] for tree in model._booster.dump_model()["tree_info"]} == {2}
 
 
 def test_base_rate_is_the_share_of_outcomes():
-    margin = BaseRate.fit(np.zeros((10, 1)), np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0]), [], 0).margin(np.zeros((3, 1)))
+    model = BaseRate.fit(Lesson(np.zeros((10, 1)), [], 0), np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0]))
+    margin = model.margin(np.zeros((3, 1)))
     np.testing.assert_allclose(1 / (1 + np.exp(-margin)), 0.2)
 
 

@@ -16,6 +16,7 @@ from configs.errors import ConfigError, DataError
 from features.contracts import INSTANT
 from models.calibration import Affine, Band, probability
 from models.encoding import Encoding
+from models.lesson import Lesson
 from models.logistic import Logistic
 from models.registry import Registry, Story, fingerprint
 from models.scorer import Scale, Scorer
@@ -146,7 +147,7 @@ def small_scorer(matrix: pa.Table) -> Scorer:
     encoding = Encoding.fit(matrix, ["visits", "origin"])
     x = encoding.encode(matrix)
     y = (x[:, 0] > 3).astype(np.int64) ^ (np.arange(len(x)) % 5 == 0)
-    model = Logistic.fit(x, y, encoding.categorical, seed=0)
+    model = Logistic.fit(Lesson(x, encoding.categorical, 0), y)
     chance = probability(model.margin(x))
     band = Band.fit(chance, y, np.arange(len(x)), np.zeros(len(x)))
     return Scorer("close", model, encoding, Affine(1.0, 0.0), band, Scale.fit(chance), {})
