@@ -143,6 +143,23 @@ SCORE_RUNS = pa.schema(
 )
 """The run ledger: one row a (run_id, target)."""
 
+SCORE_CHECKS = pa.schema(
+    [
+        _column("run_id", pa.string(), "the ledger row that was checked"),
+        _column("project", pa.string(), "the project of the config"),
+        _column("target", pa.string(), "the target of the config; empty where a source was checked"),
+        _column("as_of", INSTANT, "the night of the scores"),
+        _column("check", pa.string(), "what was checked"),
+        _column("subject", pa.string(), "of what: a source, a column, an event type; empty where of the target itself"),
+        _column("observed", pa.float64(), "what was found, in the unit of the check", nullable=True),
+        _column("warn", pa.float64(), "the threshold of a warning", nullable=True),
+        _column("stop", pa.float64(), "the threshold from which nothing is published", nullable=True),
+        _column("verdict", pa.string(), "pass, warn or stop"),
+        _column("message", pa.string(), "what is wrong, for people", nullable=True),
+    ]
+)
+"""The checks of a run: one row a (run_id, target, check, subject)."""
+
 
 @dataclass(frozen=True)
 class SourceCount:

@@ -114,7 +114,7 @@ def deliver(store: Store, project: Project, form: str) -> tuple[Path, datetime]:
 
 def _tidy(store: Store, project: Project, driver: Driver) -> None:
     """Finish what a killed run left: its ledger rows, and the export of scores that it had published."""
-    store.abandon(clock())
+    store.abandon(project.project, clock())
     newest = store.last(project.project)
     if newest and _exported_run(project.root) != newest.run_id:
         driver.note(f"writing the export of {newest.as_of.isoformat()}, which was published and not delivered")

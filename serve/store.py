@@ -16,17 +16,15 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from configs.errors import ConfigError, DataError, LeadscoreError
-from features.contracts import INSTANT, SCORE_RUNS, SCORES
+from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES
+from serve.tables import CHECKS_TABLE, RUNS_TABLE, SCORES_TABLE, current, prepare
 
 NIGHT = ("project", "target", "as_of")
 BATCH = 50_000
 BUSY_SECONDS = 60
-CREATION_LOCK = 1_278_559_043
 PREVIOUS = pa.schema([SCORES.field("entity_id"), SCORES.field("score")])
-SQL_TYPES = {INSTANT: sa.Text, pa.string(): sa.Text, pa.int64(): sa.BigInteger, pa.float64(): sa.Double}
 ENGINE_OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {"paramstyle": "qmark", "connect_args": {"timeout": BUSY_SECONDS}},
     "postgresql": {"paramstyle": "format"},
@@ -53,32 +51,6 @@ class Run:
     flow_run_id: str | None = None
 
 
-def _sql_table(name: str, schema: pa.Schema, key: list[str], *indexes: sa.Index) -> sa.Table:
-    columns = [sa.Column(field.name, SQL_TYPES[field.type], nullable=field.nullable) for field in schema]
-    return sa.Table(name, sa.MetaData(), *columns, sa.PrimaryKeyConstraint(*key), *indexes)
-
-
-# In the key the as-of stands before the entity, so that one night's rows lie together in its index.
-SCORES_TABLE = _sql_table(
-    "scores",
-    SCORES,
-    ["project", "target", "as_of", "entity_id"],
-    sa.Index("scores_by_entity", "project", "entity_id"),
-)
-RUNS_TABLE = _sql_table("score_runs", SCORE_RUNS, ["run_id", "target"])
-TABLES = (SCORES_TABLE, RUNS_TABLE)
-
-
-def _current() -> sa.Select[Any]:
-    """Select the rows of each target's latest published as-of."""
-    rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
-    latest = sa.select(runs.project, runs.target, sa.func.max(runs.as_of).label("as_of"))
-    latest = latest.where(runs.status == "published").group_by(runs.project, runs.target)
-    night = latest.subquery("latest").c
-    same = (rows.project == night.project) & (rows.target == night.target) & (rows.as_of == night.as_of)
-    return sa.select(SCORES_TABLE).join(night.project.table, same)
-
-
 class Store:
     """The scores table and the run ledger of a workspace, in SQLite or PostgreSQL.
 
@@ -97,10 +69,7 @@ class Store:
         self._engine = _engine(url)
         self._where = url.render_as_string()
         with self._begin() as connection:
-            if not sa.inspect(connection).has_table("current_scores"):
-                _create(connection)
-            if _missing(connection, self._where):
-                _mend(connection, self._where)
+            prepare(connection, self._where)
 
     def start(self, run: Run) -> None:
         """Write the ledger rows of a run that begins, status started, in a transaction of their own."""
@@ -111,14 +80,20 @@ class Store:
             connection.execute(sa.insert(RUNS_TABLE), rows)
 
     def publish(
-        self, scores: pa.Table, run_id: str, finished_at: datetime, data_fingerprint: str | None = None
+        self,
+        scores: pa.Table,
+        run_id: str,
+        finished_at: datetime,
+        data_fingerprint: str | None = None,
+        checks: pa.Table | None = None,
     ) -> None:
         """Put a run's scores in place of those of the same targets and as-of, all in one transaction.
 
         ``scores`` is a SCORES table with the rows of all targets of the run; a target of the run without
         rows is published empty. A ``data_fingerprint`` replaces the ledger's: a run may start before its data
-        is read. Raises ValueError if the run is not a started one or a row is not of this
-        run, DataError if two rows have one key or a required value is missing; then nothing has changed.
+        is read. ``checks`` are SCORE_CHECKS rows of the run. Raises ValueError if the run is not a started one or a
+        row is not of this run, DataError if two rows have one key or a required value is missing; then nothing has
+        changed.
         """
         with self._begin() as connection:
             nights = _started(connection, run_id)
@@ -133,20 +108,34 @@ class Store:
                     "data_fingerprint": data_fingerprint or night.data_fingerprint,
                 }
                 connection.execute(sa.update(RUNS_TABLE).where(*_same_run(night)).values(done))
-            _insert(connection, scores)
+            _insert(connection, SCORES_TABLE, scores.sort_by([("target", "ascending"), ("entity_id", "ascending")]))
+            _insert_checks(connection, nights, checks)
 
-    def finish(self, run_id: str, status: Literal["refused", "failed"], message: str, finished_at: datetime) -> None:
-        """End a started run that published nothing; raise ValueError if it is not a started one."""
+    def finish(
+        self,
+        run_id: str,
+        status: Literal["refused", "failed"],
+        message: str,
+        finished_at: datetime,
+        checks: pa.Table | None = None,
+    ) -> None:
+        """End a started run that published nothing, with its SCORE_CHECKS rows if there are any.
+
+        Raises ValueError if it is not a started one or a check is not of this run.
+        """
         done = {"status": status, "message": message, "finished_at": _text(finished_at)}
         with self._begin() as connection:
-            for night in _started(connection, run_id):
-                connection.execute(sa.update(RUNS_TABLE).where(*_same_run(night)).values(done))
+            nights = _started(connection, run_id)
+            connection.execute(sa.update(RUNS_TABLE).where(RUNS_TABLE.c.run_id == run_id).values(done))
+            _insert_checks(connection, nights, checks)
 
-    def abandon(self, finished_at: datetime) -> None:
-        """End as failed every run still called started; only under the workspace's lock are they surely dead."""
+    def abandon(self, project: str, finished_at: datetime) -> None:
+        """End as failed every run of a project still called started; only under its lock are they surely dead."""
+        runs = RUNS_TABLE.c
         done = {"status": "failed", "message": "ended without a word", "finished_at": _text(finished_at)}
         with self._begin() as connection:
-            connection.execute(sa.update(RUNS_TABLE).where(RUNS_TABLE.c.status == "started").values(done))
+            dead = (runs.project == project) & (runs.status == "started")
+            connection.execute(sa.update(RUNS_TABLE).where(dead).values(done))
 
     def previous(self, project: str, target: str, as_of: datetime) -> pa.Table:
         """Return entity_id and score of the latest published as-of before ``as_of``, by entity_id."""
@@ -163,7 +152,7 @@ class Store:
     def scores(self, project: str, as_of: datetime | None = None, target: str | None = None) -> pa.Table:
         """Return a SCORES table, by target and rank: of one as-of, else of each target's latest published."""
         rows = SCORES_TABLE.c
-        query = _current() if as_of is None else sa.select(SCORES_TABLE).where(rows.as_of == _text(as_of))
+        query = current() if as_of is None else sa.select(SCORES_TABLE).where(rows.as_of == _text(as_of))
         query = query.where(rows.project == project)
         if target is not None:
             query = query.where(rows.target == target)
@@ -180,6 +169,22 @@ class Store:
         runs = RUNS_TABLE.c
         query = sa.select(RUNS_TABLE).where(runs.project == project)
         return self._read(query.order_by(runs.started_at, runs.run_id, runs.target), SCORE_RUNS)
+
+    def checked(self, project: str, before: datetime, nights: int = 28) -> pa.Table:
+        """Return the checks of the nights before an instant as a SCORE_CHECKS table, by as-of.
+
+        They are those of the newest published run of each of the last ``nights`` as-ofs in ``(-inf, before)``; a
+        night that was published without checks counts as one and gives no rows.
+        """
+        runs, checks = RUNS_TABLE.c, CHECKS_TABLE.c
+        newest = sa.func.row_number().over(partition_by=runs.as_of, order_by=(runs.finished_at.desc(), runs.run_id))
+        published = sa.select(runs.run_id, runs.as_of, newest.label("place"))
+        published = published.where(runs.project == project, runs.status == "published", runs.as_of < _text(before))
+        each = published.subquery().c
+        last = sa.select(each.run_id).where(each.place == 1).order_by(each.as_of.desc()).limit(nights)
+        query = sa.select(CHECKS_TABLE).where(checks.run_id.in_(last))
+        query = query.order_by(checks.as_of, checks.target, checks.check, checks.subject)
+        return self._read(query, SCORE_CHECKS)
 
     def last(self, project: str, as_of: datetime | None = None) -> Run | None:
         """Return the run that published an as-of last, by default the latest as-of; None if none did."""
@@ -242,62 +247,6 @@ def _engine(url: sa.URL) -> sa.Engine:
         ) from error
 
 
-def _create(connection: sa.Connection) -> None:
-    """Create tables, indexes and view; a second process that does the same at once does no harm."""
-    if connection.dialect.name == "sqlite":
-        # Kept in the file: from now on readers and the one writer do not wait for each other.
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        create_view = "CREATE VIEW IF NOT EXISTS"
-    else:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATION_LOCK)))
-        create_view = "CREATE OR REPLACE VIEW"
-    for table in TABLES:
-        connection.execute(CreateTable(table, if_not_exists=True))
-        for index in table.indexes:
-            connection.execute(CreateIndex(index, if_not_exists=True))
-    connection.exec_driver_sql(f"{create_view} current_scores AS {_view(connection)}")
-
-
-def _mend(connection: sa.Connection, where: str) -> None:
-    """Add the columns that an earlier version did not know, and make the view anew: all or nothing.
-
-    Whoever comes second waits, looks again, and finds nothing to do but the view.
-    """
-    if connection.dialect.name == "sqlite":
-        # Python's driver would begin a transaction for rows only, and each statement here would stand by itself.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATION_LOCK)))
-    for column in _missing(connection, where):
-        definition = CreateColumn(column).compile(dialect=connection.dialect)
-        connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {definition}")
-    # Neither database lets a view grow in its middle.
-    connection.exec_driver_sql("DROP VIEW current_scores")
-    connection.exec_driver_sql(f"CREATE VIEW current_scores AS {_view(connection)}")
-
-
-def _view(connection: sa.Connection) -> str:
-    return str(_current().compile(connection, compile_kwargs={"literal_binds": True}))
-
-
-def _missing(connection: sa.Connection, where: str) -> list[sa.Column[Any]]:
-    """Return the columns that the tables lack and that may be empty; raise DataError for any other difference."""
-    missing: list[sa.Column[Any]] = []
-    for table in TABLES:
-        there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
-        lacking = [column for column in table.c if column.name not in there]
-        odd = sorted({*there.difference(table.c.keys()), *(c.name for c in lacking if not c.nullable)})
-        if odd:
-            raise DataError(
-                "the table is not one of this version",
-                where=f"{where}: {table.name}",
-                found=f"{len(odd)} differing columns, such as {odd[0]}",
-                mend="move the database away, or use the version of leadscore that wrote it",
-            )
-        missing += lacking
-    return missing
-
-
 def _started(connection: sa.Connection, run_id: str) -> list[sa.Row[Any]]:
     """Return the ledger rows of a started run; raise ValueError if there are none."""
     runs = RUNS_TABLE.c
@@ -324,14 +273,25 @@ def _count(scores: pa.Table, nights: list[sa.Row[Any]]) -> dict[str, int]:
     return counts
 
 
-def _insert(connection: sa.Connection, scores: pa.Table) -> None:
-    """Insert as plain tuples and in the key's order: both take load off, by the row and by the index."""
-    statement = str(sa.insert(SCORES_TABLE).compile(connection))
-    ordered = scores.select(SCORES.names).sort_by([("target", "ascending"), ("entity_id", "ascending")])
-    for batch in ordered.to_batches(max_chunksize=BATCH):
-        rows = list(zip(*(_storable(column) for column in batch.columns), strict=True))
-        if rows:
-            connection.exec_driver_sql(statement, rows)
+def _insert_checks(connection: sa.Connection, nights: list[sa.Row[Any]], checks: pa.Table | None) -> None:
+    """Insert the checks of a run, if there are any; raise ValueError if one belongs to another run."""
+    if checks is None:
+        return
+    run = (nights[0].run_id, nights[0].project, nights[0].as_of)
+    targets = {"", *(night.target for night in nights)}
+    for row in checks.select(["run_id", "project", "as_of", "target"]).to_pylist():
+        if (row["run_id"], row["project"], _text(row["as_of"])) != run or row["target"] not in targets:
+            raise ValueError(f"a check of {tuple(row.values())} is not of the run {run}")
+    _insert(connection, CHECKS_TABLE, checks)
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: pa.Table) -> None:
+    """Insert as plain tuples: best in the key's order, which takes load off the index."""
+    statement = str(sa.insert(table).compile(connection))
+    for batch in rows.select(table.c.keys()).to_batches(max_chunksize=BATCH):
+        values = list(zip(*(_storable(column) for column in batch.columns), strict=True))
+        if values:
+            connection.exec_driver_sql(statement, values)
 
 
 def _storable(column: pa.Array) -> list[Any]:

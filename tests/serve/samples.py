@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from features.contracts import SCORES
+from features.contracts import SCORE_CHECKS, SCORES
 from serve.store import Run
 
 MONDAY = datetime(2025, 7, 7, 4, 30, 0, 123456, tzinfo=UTC)
@@ -62,3 +62,23 @@ def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
         "scored_at": [LATER] * n,
     }
     return pa.table(values | columns, schema=SCORES)
+
+
+def some_checks(run, verdict="pass"):
+    """One SCORE_CHECKS row of a source and one of each target of the run, in the store's order."""
+    targets = sorted(["", *run.models])
+    n = len(targets)
+    values = {
+        "run_id": [run.run_id] * n,
+        "project": [run.project] * n,
+        "target": targets,
+        "as_of": [run.as_of] * n,
+        "check": ["freshness"] + ["rows"] * (n - 1),
+        "subject": ["events"] + [""] * (n - 1),
+        "observed": [None, *(i / 3 for i in range(1, n))],
+        "warn": [1.5] * n,
+        "stop": [None] * n,
+        "verdict": [verdict] * n,
+        "message": [None, *(f"“{t}” is 'so'" for t in targets[1:])],
+    }
+    return pa.table(values, schema=SCORE_CHECKS)

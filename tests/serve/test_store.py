@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, DataError, LeadscoreError
-from features.contracts import INSTANT, SCORE_RUNS, SCORES, from_us
-from serve.store import RUNS_TABLE, SCORES_TABLE, Store
-from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, some_scores
+from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, from_us
+from serve.store import Store
+from serve.tables import CHECKS_TABLE, RUNS_TABLE, SCORES_TABLE
+from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, some_checks, some_scores
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,7 @@ def scored(table):
 def test_tables_have_the_columns_of_the_contract():
     assert SCORES_TABLE.c.keys() == SCORES.names
     assert RUNS_TABLE.c.keys() == SCORE_RUNS.names
+    assert CHECKS_TABLE.c.keys() == SCORE_CHECKS.names
     assert {c.name for c in SCORES_TABLE.primary_key} == {"project", "target", "entity_id", "as_of"}
     assert [c.name for c in SCORES_TABLE.c if c.nullable] == [f.name for f in SCORES if f.nullable]
 
@@ -283,10 +285,12 @@ def test_only_a_started_run_can_publish_or_finish(store):
         store.finish("r1", "failed", "late", LATER)
 
 
-def test_a_run_that_died_is_called_failed_and_no_other(store):
+def test_a_run_that_died_is_called_failed_and_no_other_nor_another_projects(store):
     publish(store, a_run("r1"))
     store.start(a_run("r2", targets=("close", "propensity")))
-    store.abandon(LATER)
+    store.start(a_run("r3", project="zeta"))
+    store.abandon("acme", LATER)
+    assert store.runs("zeta")["status"].to_pylist() == ["started"]
     runs = store.runs("acme").to_pylist()
     assert [(row["run_id"], row["status"], row["message"], row["finished_at"]) for row in runs] == [
         ("r1", "published", None, LATER),
@@ -323,6 +327,58 @@ def test_a_row_without_a_required_value_changes_nothing(store):
 def test_a_naive_instant_is_refused(store):
     with pytest.raises(ValueError, match="no time zone"):
         store.previous("acme", "close", MONDAY.replace(tzinfo=None))
+
+
+def test_checks_are_written_with_the_scores_and_come_back(store):
+    run = a_run(targets=("close", "propensity"))
+    store.start(run)
+    checks = some_checks(run)
+    store.publish(some_scores(run), "r1", LATER, checks=checks)
+    back = store.checked("acme", LATER)
+    assert back.schema == SCORE_CHECKS
+    assert back.equals(checks)
+    assert store.checked("zeta", LATER).num_rows == 0
+
+
+def test_checks_are_of_the_newest_published_run_of_each_of_the_last_nights(store):
+    nights = [MONDAY + timedelta(days=i) for i in range(4)]
+    for i, as_of in enumerate(nights):
+        for run_id, finished in ((f"a{i}", LATER + timedelta(hours=1)), (f"b{i}", LATER)):  # the later one is the older
+            run = a_run(run_id, as_of)
+            store.start(run)
+            store.publish(some_scores(run), run_id, finished, checks=some_checks(run))
+    for run_id, status in (("c", "refused"), ("d", "failed")):
+        run = a_run(run_id, nights[3])
+        store.start(run)
+        store.finish(run_id, status, "because", LATER + timedelta(days=9), some_checks(run))
+
+    def found(before, nights):
+        return list(dict.fromkeys(store.checked("acme", before, nights)["run_id"].to_pylist()))
+
+    assert found(LATER, 28) == ["a0", "a1", "a2", "a3"]
+    assert found(LATER, 2) == ["a2", "a3"]
+    assert found(nights[3], 2) == ["a1", "a2"]
+    assert found(nights[0], 2) == []
+
+
+def test_a_refused_run_keeps_its_checks(store, url):
+    store.start(a_run())
+    store.finish("r1", "refused", "stale", LATER, some_checks(a_run(), verdict="stop"))
+    assert ask(url, "SELECT run_id, target, verdict FROM score_checks ORDER BY target") == [
+        ("r1", "", "stop"),
+        ("r1", "close", "stop"),
+    ]
+
+
+@pytest.mark.parametrize("stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}])
+def test_checks_of_another_run_change_nothing(store, stranger):
+    store.start(a_run())
+    with pytest.raises(ValueError, match="not of the run"):
+        store.publish(some_scores(a_run()), "r1", LATER, checks=some_checks(a_run(**stranger)))
+    with pytest.raises(ValueError, match="not of the run"):
+        store.finish("r1", "failed", "because", LATER, some_checks(a_run(**stranger)))
+    assert store.scores("acme").num_rows == 0
+    assert store.runs("acme")["status"].to_pylist() == ["started"]
 
 
 WRITER = """
@@ -410,6 +466,18 @@ def test_many_may_open_a_database_of_an_earlier_version_at_once(url):
     made_old(url, *LATER_COLUMNS)
     with ThreadPoolExecutor(8) as pool:
         assert [rows.num_rows for rows in pool.map(lambda _: Store(url).scores("acme"), range(8))] == [3] * 8
+
+
+def test_a_database_from_before_there_were_checks_is_given_their_table(url):
+    publish(Store(url), a_run("r1"))
+    do(url, "DROP TABLE score_checks")
+    tuesday = a_run("r2", TUESDAY)
+    with ThreadPoolExecutor(8) as pool:
+        assert [table.num_rows for table in pool.map(lambda _: Store(url).checked("acme", LATER), range(8))] == [0] * 8
+    store = Store(url)
+    store.start(tuesday)
+    store.publish(some_scores(tuesday), "r2", LATER, checks=some_checks(tuesday))
+    assert store.checked("acme", LATER).equals(some_checks(tuesday))
 
 
 @pytest.mark.parametrize("without", ["grade", "cutoff"])
