@@ -104,6 +104,10 @@ class Registry:
         found = self._client.search_model_versions(f"name='{self._name(target)}'")
         return [self._chosen(target, n) for n in sorted((int(version.version) for version in found), reverse=True)]
 
+    def version(self, target: str, number: int) -> Version:
+        """Return one version; raises ConfigError if there is none with this number."""
+        return self._chosen(target, number)
+
     def champion(self, target: str) -> Version | None:
         """Return the version in use, or None."""
         return self._version(target, CHAMPION)
