@@ -18,6 +18,18 @@ from pipelines.tested import Tested, tested_rows
 
 Figures = dict[str, Figure]
 Key = tuple[str, str]
+PROMISED = (
+    "roc_auc",
+    "log_loss",
+    "calibration_slope",
+    "calibration_error",
+    "predicted_to_observed",
+    "mean_predicted",
+    "outcome_rate",
+    "precision_at_capacity",
+    "lift_at_capacity",
+)
+"""What a training promises of the scores to come."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,11 @@ class Findings:
     stages: dict[str, Part]
     reliability: list[tuple[float, Figure]]
     tested: Tested
+
+    @property
+    def promise(self) -> dict[str, Any]:
+        """The promised figures as plain JSON values, to be kept with the model and held against what happens."""
+        return _plain({name: self.metrics[name] for name in PROMISED if name in self.metrics})
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the rows as plain JSON values."""

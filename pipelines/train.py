@@ -140,6 +140,9 @@ def conclude(
     """Judge a challenger, keep its story, and promote it if it passes."""
     rows, suspects = audited.rows, audited.suspects
     found = findings(now, name, rows, trained)
+    # Kept with the model, so that the scores it publishes can be held against it whatever becomes of the run.
+    meta = trained.scorer.meta | {"promise": found.promise}
+    trained = replace(trained, scorer=replace(trained.scorer, meta=meta))
     verdict = judge(trained.out_of_time, champion_says(now, name, trained, registry))
     counts = count_rows(rows)
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
