@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from models.calibration import EXTREME
+from models.calibration import EXTREME, log_loss, probability
 from models.hazard import Hazard
 from models.learners import LightGbm
 from models.logistic import Logistic
@@ -77,8 +77,8 @@ def shares(margins: Sequence[np.ndarray], label: np.ndarray) -> tuple[float, ...
 
     def cost(share: np.ndarray) -> tuple[float, np.ndarray]:
         margin = held @ share
-        pull = 1.0 / (1.0 + np.exp(-margin)) - label
-        return float(np.mean(np.logaddexp(0.0, margin) - label * margin)), held.T @ pull / len(label)
+        pull = probability(margin) - label
+        return float(np.mean(log_loss(margin, label))), held.T @ pull / len(label)
 
     models = held.shape[1]
     whole: dict[str, Any] = {

@@ -188,7 +188,12 @@ def _side_by_side(
     # More threads in one product would add up in another order: the last bits would depend on the cores.
     with threadpool_limits(1):
         pool = Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-        done = pool(delayed(part)(whole, fold, settings) for fold in folds for part in (_margins, _calibrators))
+        jobs = (
+            job
+            for fold in folds
+            for job in (delayed(_margins)(whole, fold, settings), delayed(calibrators)(whole, fold.train, settings))
+        )
+        done = pool(jobs)
         for number, fold in enumerate(folds, 1):
             margins, inner = next(done), next(done)
             settings.tell(
@@ -206,10 +211,6 @@ def _margins(whole: Rows, fold: Fold, settings: Settings) -> Margins:
     """Return each model's raw log-odds of the fold's test rows."""
     known = settings.known(whole, fold.train, int(whole.cutoff[fold.test].min()))
     return learn(known, (*settings.learners, *BASELINES), settings).margins(whole.take(fold.test))
-
-
-def _calibrators(whole: Rows, fold: Fold, settings: Settings) -> tuple[dict[str, Affine], dict[str, float]]:
-    return calibrators(whole, fold.train, settings)
 
 
 def _choose(pooled: Pooled, settings: Settings) -> type[Model]:

@@ -7,8 +7,7 @@ from datetime import timedelta
 import numpy as np
 
 from configs.learning import Learning
-
-MICROSECOND = timedelta(microseconds=1)
+from models.folds import MICROSECOND
 
 
 def weights(entity_id: np.ndarray, cutoff: np.ndarray, learning: Learning) -> np.ndarray | None:
