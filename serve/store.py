@@ -6,7 +6,7 @@ database: text of one width sorts as time does and gives back the very microseco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -149,14 +149,25 @@ class Store:
         same = (rows.project == project, rows.target == target, rows.as_of == before.scalar_subquery())
         return self._read(sa.select(rows.entity_id, rows.score).where(*same).order_by(rows.entity_id), PREVIOUS)
 
-    def scores(self, project: str, as_of: datetime | None = None, target: str | None = None) -> pa.Table:
-        """Return a SCORES table, by target and rank: of one as-of, else of each target's latest published."""
+    def scores(
+        self,
+        project: str,
+        as_of: datetime | None = None,
+        target: str | None = None,
+        columns: Sequence[str] = tuple(SCORES.names),
+    ) -> pa.Table:
+        """Return a SCORES table, or some of its columns, by target and rank.
+
+        It holds the rows of one as-of, else those of each target's latest published.
+        """
         rows = SCORES_TABLE.c
         query = current() if as_of is None else sa.select(SCORES_TABLE).where(rows.as_of == _text(as_of))
         query = query.where(rows.project == project)
         if target is not None:
             query = query.where(rows.target == target)
-        return self._read(query.order_by(rows.target, rows.rank, rows.entity_id), SCORES)
+        schema = pa.schema([SCORES.field(name) for name in columns])
+        query = query.with_only_columns(*(rows[name] for name in columns))
+        return self._read(query.order_by(rows.target, rows.rank, rows.entity_id), schema)
 
     def history(self, project: str, entity_id: str) -> pa.Table:
         """Return all scores of one entity as a SCORES table, by target and as-of."""
