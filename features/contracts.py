@@ -21,6 +21,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.arrivals import Arrivals
 from features.storage import Shelf
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -166,6 +167,7 @@ class SourceCount:
     """What became of one source's rows: ``rows_in == used + skipped + sum(quarantined.values())``.
 
     ``skipped`` counts rows that the config declares not to be events (yet); ``quarantined`` maps reason to rows.
+    ``arrivals`` says when the used rows, and duplicates of them, became known; None where the data has no times.
     """
 
     source: str
@@ -173,6 +175,7 @@ class SourceCount:
     used: int
     skipped: int = 0
     quarantined: dict[str, int] = field(default_factory=dict)
+    arrivals: Arrivals | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

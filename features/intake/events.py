@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from configs.schema import Project
 from configs.source_rows import Constant, EventRows
+from features.arrivals import Arrivals
 from features.contracts import EVENTS, INSTANT, SourceCount
 from features.ids import Ids
 from features.intake.duplicates import HASHES, repeated, total
@@ -57,8 +58,10 @@ def read_events(project: Project, leads: pa.Table | None, quarantine: Path | Non
     again = repeated(hashes)
     limit = project.sources.max_quarantine
     counts = tuple(
-        settle(f"events_{i + 1}", verdict, origins[i].again, quarantine, limit)
-        for i, verdict in enumerate(_with_duplicates(verdicts, again))
+        replace(settle(f"events_{i + 1}", verdict, origins[i].again, quarantine, limit), arrivals=arrivals)
+        for i, (verdict, arrivals) in enumerate(
+            zip(_with_duplicates(verdicts, again), _arrivals(verdicts, hashed["available_at"]), strict=True)
+        )
     )
     kept = Shelf.of(EVENTS, _without(events, again), scratch) if len(again) else events
     return ReadLog(kept, entities.table(), counts, total(hashes, again))
@@ -72,6 +75,14 @@ def _with_duplicates(verdicts: list[Verdict], again: np.ndarray) -> Iterator[Ver
         own = again[np.searchsorted(again, begin) : np.searchsorted(again, end)] - begin
         yield verdict.also(verdict.used(own), DUPLICATE)
         begin = end
+
+
+def _arrivals(verdicts: list[Verdict], available: pa.ChunkedArray) -> Iterator[Arrivals]:
+    """Yield when the rows that each source puts into the log became known."""
+    for verdict in verdicts:
+        own = verdict.rows - len(verdict.places)
+        yield Arrivals.of(available.slice(0, own))
+        available = available.slice(own)
 
 
 def _judged(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from configs.errors import ConfigError
 from configs.schema import ColumnOutcome, Project
 from configs.source_rows import AllExcept, LeadRows
+from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.quarantine import Verdict, first_flaw, flaws, rows_of, settle, with_duplicates
 from features.intake.reading import RawRows, read_rows
@@ -41,7 +43,8 @@ def read_leads(project: Project, source: LeadRows, quarantine: Path | None) -> t
     reasons = _judged(leads, bool(source.missing_time == "skip"), len(names))
     table = _lead_table(leads.filter(reasons.is_null()), names, source)
     verdict = Verdict.of(reasons)
-    return table, settle("leads", verdict, rows_of(raw), quarantine, project.sources.max_quarantine)
+    count = settle("leads", verdict, rows_of(raw), quarantine, project.sources.max_quarantine)
+    return table, replace(count, arrivals=Arrivals.of(table["available_at"]) if source.created_at else None)
 
 
 def outcome_columns(project: Project) -> set[str]:

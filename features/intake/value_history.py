@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from configs.errors import ConfigError
 from configs.schema import Project
 from configs.source_rows import AttributeRows, claimed_twice
+from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
 from features.ids import Ids
 from features.intake.quarantine import (
@@ -56,7 +58,8 @@ def _history(
     reasons = _judged(rows, leads, source.missing_time == "skip")
     verdict = Verdict.of(reasons)
     count = settle(f"attributes_{i + 1}", verdict, rows_of(raw), quarantine, project.sources.max_quarantine)
-    return _values(rows.filter(reasons.is_null()), source), count
+    good = rows.filter(reasons.is_null())
+    return _values(good, source), replace(count, arrivals=Arrivals.of(good["available"]))
 
 
 def _columns(source: AttributeRows, where: str) -> dict[str, str]:
