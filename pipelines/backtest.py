@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,6 @@ from configs.errors import LeadscoreError
 from configs.schema import Project
 from models import training
 from models.gate import Verdict, judge
-from models.registry import Registry
 from models.training import Tried
 from pipelines.findings import Findings, findings
 from pipelines.rows import Snapshot, TrainingRows, snapshot
@@ -22,6 +20,7 @@ from pipelines.story import count_rows
 from pipelines.table_file import check_place, write_tables
 from pipelines.tested import STAGE, Tested, check_segments
 from pipelines.train import audited_rows, champion_says, settings_of
+from pipelines.workspace import registry_of
 
 Note = Callable[[str], None]
 
@@ -91,7 +90,7 @@ def _test(now: Snapshot, name: str, note: Note) -> Backtest:
 
 def _measured(now: Snapshot, name: str, rows: TrainingRows, tried: Tried) -> Backtest:
     found = findings(now, name, rows, tried)
-    registry = _registry(now.project)
+    registry = registry_of(now.project)
     champion = champion_says(now, name, tried, registry) if registry else None
     return Backtest(
         target=name,
@@ -102,12 +101,6 @@ def _measured(now: Snapshot, name: str, rows: TrainingRows, tried: Tried) -> Bac
         verdict=judge(tried.out_of_time, champion),
         predictions=_predictions(name, tried.out_of_time, found.tested),
     )
-
-
-def _registry(project: Project) -> Registry | None:
-    """Return the registry if there may be a champion in it; one that is not there is not made."""
-    there = os.environ.get("MLFLOW_TRACKING_URI") or (project.root / "mlflow.db").exists()
-    return Registry(project.root, project.project) if there else None
 
 
 def _predictions(name: str, out_of_time: pa.Table, tested: Tested) -> pa.Table:

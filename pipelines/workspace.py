@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from configs.errors import ConfigError
 from configs.schema import Project
+from models.registry import Registry
 from serve.lock import hold
 from serve.store import Store
 
@@ -40,3 +42,9 @@ def store_of(project: Project) -> Store:
     """Open the scores table and the run ledger of a project: in its workspace, or where the config says."""
     address = project.publish.database
     return Store(address.get_secret_value() if address else project.root / "scores.db")
+
+
+def registry_of(project: Project) -> Registry | None:
+    """Return a project's registry if there may be a model in it; one that is not there is not made."""
+    there = os.environ.get("MLFLOW_TRACKING_URI") or (project.root / "mlflow.db").exists()
+    return Registry(project.root, project.project) if there else None
