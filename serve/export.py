@@ -5,25 +5,19 @@ Each export is a new directory under ``exports/``, complete and on the disk befo
 that opens both files through ``current`` should resolve the link once and read what it names, or compare the
 file's sha256 with the manifest's.
 
-The CSV is RFC 4180 in UTF-8 without a byte-order mark; its lines end in CR LF because that standard says so. Text
-is made safe for spreadsheets: one that starts with ``=``, ``+``, ``-``, ``@`` or a control character (tab and CR
-among them) gets an apostrophe in front, and every control character or line break in it becomes a space, so that
-each line is one record. Fractions have twelve significant digits and no exponent; missing is empty. JSON lines and
-Parquet hold text as it is and numbers in full.
+The CSV is RFC 4180 in UTF-8 without a byte-order mark; its lines end in CR LF because that standard says so. JSON
+lines and Parquet hold text as it is and numbers in full.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import UTC
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -35,13 +29,12 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, LeadscoreError
 from features.contracts import INSTANT, SCORES
+from serve.delimited import BATCH, iso, write_csv
 from serve.store import Run
 
 SCHEMA_VERSION = 1
 KEEP = 7
-BATCH = 50_000
 FOLDER_NAME = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
-UNSAFE = r"[\p{Cc}\p{Zl}\p{Zp}]"
 REASONS = [
     pa.field(f"{side}_{place}", pa.string(), metadata={"meaning": f"sentence, no. {place} by strength, {words}"})
     for side, words in (("reason", "that speaks for the outcome"), ("against", "that speaks against it"))
@@ -150,10 +143,11 @@ def _flat(scores: pa.Table) -> pa.Table:
     """Return an EXPORT table: the scores by target and rank, with the reasons' sentences as columns."""
     keys = [("target", "ascending"), ("rank", "ascending"), ("entity_id", "ascending")]
     ordered = scores.sort_by(keys)
-    sentences = [_sentences(text) for text in ordered["reasons"].to_pylist()]
+    told = ordered["reasons"].combine_chunks().dictionary_encode()
+    sentences = [_sentences(text) for text in told.dictionary.to_pylist()]
     columns = {name: ordered[name] for name in EXPORT.names if name in ordered.column_names}
     for place, field in enumerate(REASONS):
-        columns[field.name] = pa.array([row[place] for row in sentences], pa.string())
+        columns[field.name] = pa.array([row[place] for row in sentences], pa.string()).take(told.indices)
     return pa.table(columns, schema=EXPORT)
 
 
@@ -175,7 +169,7 @@ def _manifest(scores: pa.Table, run: Run, files: Mapping[str, Mapping[str, Any]]
     return {
         "schema_version": SCHEMA_VERSION,
         "project": run.project,
-        "as_of": _iso(run.as_of),
+        "as_of": iso(run.as_of),
         "columns": [
             {"name": f.name, "type": TYPES[f.type], "meaning": f.metadata[b"meaning"].decode()} for f in EXPORT
         ],
@@ -185,51 +179,17 @@ def _manifest(scores: pa.Table, run: Run, files: Mapping[str, Mapping[str, Any]]
         "files": files,
         **files["scores.csv"],
         "run_id": run.run_id,
-        "scored_at": _iso(pc.max(scores["scored_at"]).as_py()) if scores.num_rows else None,
+        "scored_at": iso(pc.max(scores["scored_at"]).as_py()) if scores.num_rows else None,
         "config_hash": run.config_hash,
         "data_fingerprint": run.data_fingerprint,
         "code_version": run.code_version,
     }
 
 
-def _write_csv(table: pa.Table, file: IO[bytes]) -> None:
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(table.column_names)
-    for batch in table.to_batches(max_chunksize=BATCH):
-        writer.writerows(zip(*(_cells(column) for column in batch.columns), strict=True))
-    text.detach()
-
-
-def _cells(column: pa.Array) -> list[Any]:
-    if column.type == pa.string():
-        return _safe(column).to_pylist()
-    if column.type == pa.float64():
-        return [None if value is None else _fraction(value) for value in column.to_pylist()]
-    if column.type == INSTANT:
-        return [_iso(value) for value in column.to_pylist()]
-    return column.to_pylist()
-
-
-def _safe(texts: pa.Array) -> pa.Array:
-    """Take a text's power to be a formula or to break a line."""
-    marked = pc.replace_substring_regex(texts, rf"^([=+\-@]|{UNSAFE})", r"'\1", max_replacements=1)
-    return pc.replace_substring_regex(marked, UNSAFE, " ")
-
-
-def _fraction(value: float) -> str:
-    text = f"{value:.12g}"
-    return format(Decimal(text), "f") if "e" in text else text
-
-
-def _iso(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def _write_jsonl(table: pa.Table, file: IO[bytes]) -> None:
     for batch in table.to_batches(max_chunksize=BATCH):
         for row in batch.to_pylist():
-            row |= {name: _iso(row[name]) for name in INSTANTS}
+            row |= {name: iso(row[name]) for name in INSTANTS}
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
@@ -239,7 +199,7 @@ def _write_parquet(table: pa.Table, file: IO[bytes]) -> None:
 
 TYPES = {pa.string(): "text", pa.float64(): "fraction", pa.int64(): "integer", INSTANT: "instant"}
 WRITERS: Mapping[str, Callable[[pa.Table, IO[bytes]], None]] = {
-    "csv": _write_csv,
+    "csv": write_csv,
     "jsonl": _write_jsonl,
     "parquet": _write_parquet,
 }

@@ -216,13 +216,6 @@ def test_hostile_text_is_neutralised_and_nothing_else_changes(tmp_path_factory, 
     )
 
 
-@given(st.one_of(st.floats(0, 1), st.floats(allow_nan=False, allow_infinity=False)))
-def test_a_fraction_has_twelve_digits_and_no_exponent(value):
-    text = module._fraction(value)
-    assert "e" not in text.lower()
-    assert float(text) == pytest.approx(value, rel=1e-11, abs=0)
-
-
 STEPS = [(os, "fsync"), (os, "replace"), (os, "mkdir"), (os, "symlink"), (io, "open"), (os, "open")]
 
 
