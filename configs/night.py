@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
@@ -26,9 +27,12 @@ class Publish(Frozen):
 class Schedule(Frozen):
     """When the deployed flows run, as cron lines in the config's zone."""
 
-    score: str = Field("0 5 * * *", description="cron line of the nightly scores")
+    score: str | None = Field("0 5 * * *", description="cron line of the nightly scores; null, none")
     train: str | None = Field("0 2 * * 0", description="cron line of the training; null, none")
     monitor: str | None = Field("0 7 * * *", description="cron line of the monitor; null, none")
+    as_of: Literal["midnight", "start"] = Field(
+        "midnight", description="a scheduled run is as of the last local midnight, or of the instant it was due"
+    )
     limit: Duration = Field(timedelta(hours=6), description="a run that takes longer is stopped")
     late: Duration = Field(timedelta(hours=30), description="a last good night older than this is an alarm")
 

@@ -57,6 +57,7 @@ COMMANDS = (
     nightly.score,
     nightly.export,
     nightly.explain,
+    nightly.deploy,
     schema,
 )
 for command in COMMANDS:

@@ -19,17 +19,21 @@ from prefect.states import Failed
 
 from configs.schema import load
 from pipelines.driver import Driver
+from pipelines.scheduled import on_schedule, superseded, tell
 from pipelines.score import Night, score_night
 from pipelines.summary import night_markdown, training_markdown
 from pipelines.train import Training
 from pipelines.train import train as train_targets
 
 
-@flow(name="leadscore-train", persist_result=False, validate_parameters=False)
+@flow(name="leadscore-train", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
 def train(config: str, as_of: str | None = None, targets: list[str] | None = None) -> list[Training]:
     """Train the targets of a config; the run fails if one of them has no new champion."""
+    if skipped := superseded():
+        return skipped  # type: ignore[return-value]
     project = load(config)
-    results = train_targets(project, as_of, targets or list(project.targets), _driver())
+    driver, names = _driver(), targets or list(project.targets)
+    results = on_schedule(project, as_of, driver.note, lambda moment: train_targets(project, moment, names, driver))
     create_markdown_artifact(training_markdown(project, results), key="leadscore-training", description=config)
     refused = [result.target for result in results if result.error]
     if refused:  # a failed state that still carries what was found
@@ -43,11 +47,12 @@ def run_train(config: str, as_of: str | None, targets: list[str]) -> list[Traini
     return state.result(raise_on_failure=not isinstance(state.data, list))  # type: ignore[return-value]
 
 
-@flow(name="leadscore-score", persist_result=False, validate_parameters=False)
+@flow(name="leadscore-score", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
 def score(config: str, as_of: str | None = None, form: str = "csv") -> Night:
     """Score and publish one as-of of a config."""
     project = load(config)
-    night = score_night(project, as_of, _driver(), form)
+    driver = _driver()
+    night = on_schedule(project, as_of, driver.note, lambda moment: score_night(project, moment, driver, form))
     create_markdown_artifact(night_markdown(project, night), key="leadscore-scores", description=config)
     return night
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from configs.errors import ConfigError, NotFitToPublish
 from pipelines.commands.options import (
     AsOf,
     Config,
@@ -56,6 +59,53 @@ def explain(config: Config, entity: str, as_of: Published = None, as_json: Json 
         print_json(found.to_json())
     else:
         show(*screen.explanation(found))
+
+
+def deploy(
+    config: Config,
+    status: Annotated[bool, typer.Option("--status", help="say how the nights go; exit 5 if they do not")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="with --status: tell an alarm to the address in LEADSCORE_WEBHOOK")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Serve train, score and monitor on their cron lines through Prefect; or say how the nights go."""
+    project = project_of(config)
+    if status:
+        _status(project, report, as_json)
+        return
+    if report or as_json:
+        raise ConfigError("--report and --json are of --status", where="leadscore deploy", mend="add --status")
+    from pipelines.deploy import deploy as serve
+
+    serve(project)
+
+
+def _status(project: Any, report: bool, as_json: bool) -> None:
+    from pipelines import alarm, watch
+    from pipelines.driver import clock
+
+    found = watch.status(project, clock())
+    if as_json:
+        print_json(found.to_json())
+    else:
+        for line in found.lines():
+            typer.echo(line)
+    if report and found.alarms:
+        alarm.post(found.told(), note)
+    if found.alarms:
+        raise typer.Exit(NotFitToPublish.exit_code)
+
+
+def _monitor(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
+    if through_prefect(prefect):
+        from pipelines.flows import monitor as flow
+
+        return flow(config, as_of, targets)
+    from pipelines.driver import Driver
+    from pipelines.monitor import monitor
+
+    return monitor(project_of(Path(config)), as_of, targets, Driver(note=note))
 
 
 def run_night(config: str, as_of: str | None, form: str, prefect: bool | None) -> Any:
