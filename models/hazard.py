@@ -126,11 +126,14 @@ class Hazard(JsonModel):
         parts[:, -1] = base
         return parts
 
-    def days(self, x: np.ndarray, share: float) -> np.ndarray:
-        """Return the days after which ``share`` of the outcomes that come within the horizon have come."""
-        relative, whole = np.exp(self.relative(x)), self.baseline.hazard[-1]
-        chance = -np.expm1(-relative * whole)
-        return self.baseline.reached(-np.log1p(-share * chance) / relative)
+    def days(self, relative: np.ndarray, share: float) -> np.ndarray:
+        """Return the days after which ``share`` of the outcomes that come within the horizon have come.
+
+        ``relative`` is what ``relative(x)`` returned for the rows.
+        """
+        times = np.exp(relative)
+        chance = -np.expm1(-times * self.baseline.hazard[-1])
+        return self.baseline.reached(-np.log1p(-share * chance) / times)
 
     def _log_odds(self, relative: np.ndarray) -> np.ndarray:
         met = np.exp(relative + np.log(self.baseline.hazard[-1]))

@@ -24,6 +24,7 @@ FILE = "scorer.json"
 SHARES = (0.5, 0.8)
 """Of the outcomes that come within the horizon: the days after which so many have come."""
 GRADES = (("A", 90), ("B", 70), ("C", 40))
+GRADE_OF = np.array([next((grade for grade, above in GRADES if score > above), "D") for score in range(101)])
 """A grade is given above this score: the top 10 %, the next 20 %, the next 30 %; the rest is D."""
 
 PREDICTIONS = pa.schema(
@@ -66,7 +67,7 @@ class Scale:
 
     def grade(self, chance: np.ndarray) -> list[str]:
         """Return A to D for each probability."""
-        return [next((g for g, above in GRADES if s > above), "D") for s in self.score(chance).tolist()]
+        return GRADE_OF[self.score(chance)].tolist()
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ class Scorer:
     def _days(self, x: np.ndarray) -> list[pa.Array]:
         if self.timing is None:
             return [pa.nulls(len(x), pa.float64()) for _ in SHARES]
-        return [pa.array(self.timing.days(x, share)) for share in SHARES]
+        relative = self.timing.relative(x)
+        return [pa.array(self.timing.days(relative, share)) for share in SHARES]
 
     def explain(self, matrix: pa.Table) -> np.ndarray:
         """Return (rows, features + 1) in calibrated log-odds; features as in ``encoding.names``, bias last.

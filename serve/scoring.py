@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -12,39 +14,63 @@ from configs.errors import DataError
 from configs.schema import Target
 from features.build import build_features
 from features.catalog import Catalog
-from features.contracts import INSTANT, SCORES, Dataset
+from features.contracts import INSTANT, SCORES, SPINE, Dataset
 from features.spine import entity_codes, scoring_spine
 from models.scorer import Scorer
 from serve.reasons import reasons
 
+NO_REASONS = "[]"
 UNKNOWN = {"previous_score", "trend", "run_id", "scored_at"}
 """Columns of SCORES that only the run that publishes can fill."""
 
 
-def score(dataset: Dataset, target: Target, scorer: Scorer, as_of: datetime, names: dict[str, str]) -> pa.Table:
+PIECE = 100_000
+"""Rows predicted at once: no row's result depends on another, so that this changes memory alone."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to score: ``names`` gives project, target and model_version.
+
+    ``told`` is the share of the rows, from the top, that are given reasons.
+    """
+
+    target: Target
+    as_of: datetime
+    names: dict[str, str]
+    told: float = 1.0
+
+
+def rows_to_score(dataset: Dataset, scorer: Scorer, order: Order) -> pa.Table:
+    """Return the feature matrix of the order's rows, one an entity of the target's scoring spine.
+
+    The features are those of the scorer's own catalogue: those that it reads, and those that tell of evidence.
+    """
+    spine = scoring_spine(dataset, order.target, order.as_of)
+    catalog = Catalog.from_json(scorer.meta["catalog"])
+    return build_features(dataset, spine, catalog.keeping([*scorer.encoding.names, *_telling(catalog)]))
+
+
+def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> pa.Table:
     """Return the rows of SCORES of one target at one as-of, without the columns UNKNOWN, ordered by rank.
 
-    One row an entity of the target's scoring spine; the features are those of the scorer's own catalogue. ``names``
-    gives project, target and model_version. Rank 1 is the most probable, ties by entity_id.
+    One row a row of ``matrix``, which ``rows_to_score`` returned. Rank 1 is the most probable, ties by entity_id.
     """
-    spine = scoring_spine(dataset, target, as_of)
     catalog = Catalog.from_json(scorer.meta["catalog"])
-    matrix = build_features(dataset, spine, catalog.keeping([*scorer.encoding.names, *_telling(catalog)]))
-    predicted = scorer.predict(matrix)
-    lead = pa.array(entity_codes(spine["entity_id"], dataset.leads))
+    pieces = [matrix.slice(start, PIECE) for start in range(0, max(matrix.num_rows, 1), PIECE)]
+    predicted = pa.concat_tables([scorer.predict(piece) for piece in pieces])
+    lead = pa.array(entity_codes(predicted["entity_id"], dataset.leads))
     probability = predicted["probability"].to_numpy()
-    meanings = {feature.name: feature.meaning for feature in catalog.features}
-    used = matrix.select(scorer.encoding.names)
-    columns = {name: pa.array([text] * spine.num_rows, pa.string()) for name, text in names.items()}
+    columns = {name: _constant(text, predicted, pa.string()) for name, text in order.names.items()}
     columns |= {name: predicted[name] for name in ("entity_id", "probability", "probability_low", "probability_high")}
     columns |= {name: predicted[name] for name in ("score", "grade", "outcome_days_50", "outcome_days_80")}
     columns["account_id"] = dataset.leads["account_id"].take(lead)
-    columns["as_of"] = pa.array([as_of] * spine.num_rows, INSTANT)
+    columns["as_of"] = _constant(order.as_of, predicted, INSTANT)
     # Without times a cutoff only carries the order of the rows: it is no instant to tell anyone.
     columns["cutoff"] = predicted["cutoff"] if dataset.timed else columns["as_of"]
     columns["rank"], columns["percentile"] = _standing(probability, lead.to_numpy())
-    columns["expected_value"] = _expected(dataset, target, lead, probability)
-    columns["reasons"] = pa.array(reasons(scorer.explain(matrix), used, meanings), pa.string())
+    columns["expected_value"] = _expected(dataset, order.target, lead, probability)
+    columns["reasons"] = _told(scorer, catalog, matrix, columns["rank"].to_numpy(), order.told)
     columns["evidence"] = _evidence(matrix, catalog)
     schema = pa.schema([field for field in SCORES if field.name not in UNKNOWN])
     frame = pa.table([_plain(columns[field.name], field.type) for field in schema], schema=schema)
@@ -65,6 +91,22 @@ def stamped(frame: pa.Table, run_id: str, scored_at: datetime) -> pa.Table:
     return frame.select(SCORES.names).cast(SCORES)
 
 
+def _constant(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), rows.num_rows)
+
+
+def _told(scorer: Scorer, catalog: Catalog, matrix: pa.Table, rank: np.ndarray, share: float) -> pa.Array:
+    """Return the reasons of the rows of highest rank, that share of all, and an empty list for the others."""
+    meanings = {feature.name: feature.meaning for feature in catalog.features}
+    texts = np.full(matrix.num_rows, NO_REASONS, object)
+    chosen = np.flatnonzero(rank <= math.ceil(share * matrix.num_rows))
+    for start in range(0, len(chosen), PIECE):
+        rows = chosen[start : start + PIECE]
+        piece = matrix.select([*SPINE.names, *scorer.encoding.names]).take(pa.array(rows))
+        texts[rows] = reasons(scorer.explain(piece), piece.select(scorer.encoding.names), meanings)
+    return pa.array(texts, pa.string())
+
+
 def _plain(column: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     merged = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return merged.cast(kind)
@@ -78,18 +120,27 @@ def _standing(probability: np.ndarray, lead: np.ndarray) -> tuple[pa.Array, pa.A
     return pa.array(rank), pa.array(100.0 * below / max(len(probability), 1))
 
 
-def _expected(dataset: Dataset, target: Target, lead: pa.Array, probability: np.ndarray) -> pa.Array:
+def amounts(dataset: Dataset, target: Target, lead: pa.Array) -> pa.Array | None:
+    """Return what an outcome of each lead (row numbers of ``leads``) is worth, float64, null where unknown.
+
+    None where the target has no amount; raises DataError for one that is no number.
+    """
     if target.amount is None:
-        return pa.nulls(len(probability), pa.float64())
+        return None
     if isinstance(target.amount, float):
-        return pa.array(probability * target.amount)
+        return pa.array(np.full(len(lead), target.amount))
     if target.amount not in dataset.attributes or not pa.types.is_floating(dataset.leads[target.amount].type):
         raise DataError(
             "the amount is not a number",
             where=f"amount: {target.amount}",
             mend="name a numeric attribute or a constant",
         )
-    return pc.multiply(dataset.leads[target.amount].take(lead), pa.array(probability)).combine_chunks()
+    return dataset.leads[target.amount].take(lead).combine_chunks()
+
+
+def _expected(dataset: Dataset, target: Target, lead: pa.Array, probability: np.ndarray) -> pa.Array:
+    amount = amounts(dataset, target, lead)
+    return pa.nulls(len(lead), pa.float64()) if amount is None else pc.multiply(amount, pa.array(probability))
 
 
 def _telling(catalog: Catalog) -> list[str]:

@@ -190,7 +190,7 @@ def test_a_row_that_moves_nothing_has_the_bias_for_its_margin():
 @given(st.floats(0.001, 0.999), st.integers(0, 7), st.integers(0, 2))
 def test_days_are_those_by_which_a_share_of_the_chance_is_used_up(learnt, share, number, category):
     x = np.array([[number, category]], dtype=float)
-    days, relative = learnt.days(x, share), np.exp(learnt.relative(x))
+    days, relative = learnt.days(learnt.relative(x), share), np.exp(learnt.relative(x))
     assert 0 < days[0] < HORIZON
     by_then, whole = (-np.expm1(-relative * learnt.baseline.at(at)) for at in (days, np.array([HORIZON])))
     assert by_then / whole == pytest.approx(share, rel=1e-9)
@@ -201,12 +201,12 @@ def test_days_hold_on_what_really_came(learnt):
     later, _, when = company(20_000, seed=8)
     came = when < HORIZON
     for share in (0.5, 0.8):
-        assert np.mean(when[came] <= learnt.days(later, share)[came]) == pytest.approx(share, abs=0.03)
+        assert np.mean(when[came] <= learnt.days(learnt.relative(later), share)[came]) == pytest.approx(share, abs=0.03)
 
 
 def test_a_row_alone_has_the_same_values_as_among_others(learnt):
     x, _, _ = company(200, seed=4)
-    for of in (learnt.margin, learnt.contributions, lambda rows: learnt.days(rows, 0.5)):
+    for of in (learnt.margin, learnt.contributions, lambda rows: learnt.days(learnt.relative(rows), 0.5)):
         alone = np.concatenate([of(x[i : i + 1]) for i in range(len(x))])
         assert of(x).tobytes() == alone.tobytes() == np.ascontiguousarray(of(x[::-1])[::-1]).tobytes()
 
@@ -216,8 +216,12 @@ def test_a_stored_model_comes_back_with_every_bit(learnt, tmp_path):
     again = Hazard.load(tmp_path)
     x, _, _ = company(200, seed=5)
     assert again == learnt
-    for of in (lambda model: model.margin(x), lambda model: model.contributions(x), lambda model: model.days(x, 0.8)):
-        assert of(again).tobytes() == of(learnt).tobytes()
+    for of in (
+        lambda model: model.margin(x),
+        lambda model: model.contributions(x),
+        lambda model: model.days(model.relative(x), 0.8),
+    ):
+        assert of(again, x).tobytes() == of(learnt, x).tobytes()
 
 
 def test_what_weighs_nothing_teaches_nothing():

@@ -81,8 +81,8 @@ def test_days_to_the_outcome_are_those_of_the_model_of_when_it_comes(fitted):
         assert half.null_count == most.null_count == 50
         return
     x = fitted.encoding.encode(table)
-    assert half.to_pylist() == fitted.timing.days(x, 0.5).tolist()
-    assert most.to_pylist() == fitted.timing.days(x, 0.8).tolist()
+    assert half.to_pylist() == fitted.timing.days(fitted.timing.relative(x), 0.5).tolist()
+    assert most.to_pylist() == fitted.timing.days(fitted.timing.relative(x), 0.8).tolist()
     assert all(0 < one < other < samples.HORIZON for one, other in zip(half.to_pylist(), most.to_pylist(), strict=True))
 
 

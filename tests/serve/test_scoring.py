@@ -1,6 +1,7 @@
 """A frame of scores against plain Python: rank, percentile, expected value, evidence, trend."""
 
 import json
+import math
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,7 +19,8 @@ from features.labels import labels
 from features.spine import training_spine
 from models.scorer import Scorer
 from models.training import Settings, train
-from serve.scoring import score, stamped, with_history
+from serve import scoring
+from serve.scoring import Order, rows_to_score, score, stamped, with_history
 from tests.features.logs import START, of
 
 NAMES = {"project": "p", "target": "t", "model_version": "3"}
@@ -63,8 +65,13 @@ def scorer(company):
     return train(build_features(company, spine, CATALOG), found, settings).scorer
 
 
+def scored(dataset, target, scorer, told=1.0):
+    order = Order(target, END, NAMES, told)
+    return score(dataset, scorer, order, rows_to_score(dataset, scorer, order))
+
+
 def test_every_column_follows_from_the_prediction(company, scorer):
-    frame = score(company, TARGET, scorer, END, NAMES)
+    frame = scored(company, TARGET, scorer)
     rows = frame.to_pylist()
     by_hand = sorted(rows, key=lambda row: (-row["probability"], row["entity_id"]))
     assert [row["entity_id"] for row in rows] == [row["entity_id"] for row in by_hand]
@@ -81,13 +88,13 @@ def test_every_column_follows_from_the_prediction(company, scorer):
 
 
 def test_a_grid_target_looks_back_from_the_night(company, scorer):
-    frame = score(company, TARGET, scorer, END, NAMES)
+    frame = scored(company, TARGET, scorer)
     assert set(frame["as_of"].to_pylist()) == set(frame["cutoff"].to_pylist()) == {END}
 
 
 def test_a_target_that_scores_once_looks_back_from_each_entitys_own_cutoff(company, scorer):
     once = TARGET.model_copy(update={"cutoffs": Cutoffs(delay="1h")})
-    frame = score(company, once, scorer, END, NAMES)
+    frame = scored(company, once, scorer)
     entry = dict(zip(*(company.leads[name].to_pylist() for name in ("entity_id", "created_at")), strict=True))
     assert set(frame["as_of"].to_pylist()) == {END}
     assert len(set(frame["cutoff"].to_pylist())) == frame.num_rows > 1
@@ -100,25 +107,22 @@ def test_without_times_scores_look_back_from_the_night(company, scorer):
     outcome = ColumnOutcome(column="gained", equals="yes")
     leads = company.leads.append_column("gained", pa.nulls(company.leads.num_rows, pa.string()))
     untimed = Target(outcome=outcome, amount="size")
-    frame = score(replace(company, leads=leads, timed=False), untimed, scorer, END, NAMES)
+    frame = scored(replace(company, leads=leads, timed=False), untimed, scorer)
     assert frame.num_rows == leads.num_rows
     assert set(frame["cutoff"].to_pylist()) == {END}
 
 
 def test_a_lead_alone_scores_as_among_others(company, scorer):
-    frame = score(company, TARGET, scorer, END, NAMES)
+    frame = scored(company, TARGET, scorer)
     chosen = frame["entity_id"][5].as_py()
     keep = [name == chosen for name in company.leads["entity_id"].to_pylist()]
     alone = type(company)(company.leads.filter(pa.array(keep)), company.events, (), "x")
     fixed = ["entity_id", "probability", "probability_low", "probability_high", "score", "grade", "reasons"]
-    assert (
-        score(alone, TARGET, scorer, END, NAMES).select(fixed).to_pylist()
-        == frame.select(fixed).slice(5, 1).to_pylist()
-    )
+    assert scored(alone, TARGET, scorer).select(fixed).to_pylist() == frame.select(fixed).slice(5, 1).to_pylist()
 
 
 def test_trend_is_against_the_previous_score(company, scorer):
-    frame = score(company, TARGET, scorer, END, NAMES)
+    frame = scored(company, TARGET, scorer)
     known = frame["entity_id"][0].as_py()
     previous = pa.table({"entity_id": [known], "score": [7]})
     full = stamped(with_history(frame, previous), "run", END)
@@ -131,9 +135,23 @@ def test_trend_is_against_the_previous_score(company, scorer):
 def test_an_amount_that_is_no_number_is_an_error(company, scorer):
     wrong = TARGET.model_copy(update={"amount": "nothing"})
     with pytest.raises(DataError, match="nothing"):
-        score(company, wrong, scorer, END, NAMES)
+        scored(company, wrong, scorer)
 
 
 def test_a_saved_scorer_scores_the_same(company, scorer, tmp_path):
     scorer.save(tmp_path)
-    assert score(company, TARGET, Scorer.load(tmp_path), END, NAMES).equals(score(company, TARGET, scorer, END, NAMES))
+    assert scored(company, TARGET, Scorer.load(tmp_path)).equals(scored(company, TARGET, scorer))
+
+
+@pytest.mark.parametrize("told", [0.0, 0.1, 1.0])
+def test_reasons_go_to_the_top_share_and_change_nothing_else(company, scorer, told):
+    whole, part = scored(company, TARGET, scorer), scored(company, TARGET, scorer, told)
+    most = math.ceil(told * whole.num_rows)
+    assert part.drop_columns(["reasons"]).equals(whole.drop_columns(["reasons"]))
+    assert part["reasons"].to_pylist() == whole["reasons"].to_pylist()[:most] + ["[]"] * (whole.num_rows - most)
+
+
+def test_the_size_of_a_piece_changes_no_bit(company, scorer, monkeypatch):
+    whole = scored(company, TARGET, scorer)
+    monkeypatch.setattr(scoring, "PIECE", 7)
+    assert scored(company, TARGET, scorer).equals(whole)
