@@ -24,7 +24,7 @@ from pipelines.version import code_version
 from pipelines.workspace import store_of, workspace
 from serve.checks import check
 from serve.export import WRITERS, export
-from serve.scoring import score, stamped, with_history
+from serve.scoring import Order, rows_to_score, score, stamped, with_history
 from serve.store import Run, Store
 
 
@@ -92,7 +92,8 @@ def score_all(
         learnt = project.instant(scorer.meta["trained_as_of"])
         if learnt > now.as_of:
             driver.note(f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast")
-        frame = score(now.dataset, now.project.target(target), scorer, now.as_of, names)
+        order = Order(project.target(target), now.as_of, names, project.publish.reasons)
+        frame = score(now.dataset, scorer, order, rows_to_score(now.dataset, scorer, order))
         frames[target] = with_history(frame, store.previous(project.project, target, now.as_of))
     check(frames)
     scored_at = clock()
