@@ -216,11 +216,7 @@ def test_a_stored_model_comes_back_with_every_bit(learnt, tmp_path):
     again = Hazard.load(tmp_path)
     x, _, _ = company(200, seed=5)
     assert again == learnt
-    for of in (
-        lambda model: model.margin(x),
-        lambda model: model.contributions(x),
-        lambda model: model.days(model.relative(x), 0.8),
-    ):
+    for of in (Hazard.margin, Hazard.contributions, lambda model, rows: model.days(model.relative(rows), 0.8)):
         assert of(again, x).tobytes() == of(learnt, x).tobytes()
 
 
