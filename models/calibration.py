@@ -27,6 +27,11 @@ def log_odds(chance: np.ndarray) -> np.ndarray:
     return np.log(chance) - np.log1p(-chance)
 
 
+def held_log_odds(chance: np.ndarray) -> np.ndarray:
+    """Return the log-odds of each probability, held within a millionth of 0 and 1."""
+    return log_odds(np.clip(chance, 1e-6, 1 - 1e-6))
+
+
 def log_loss(margin: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Return each row's negative log-likelihood (nats) of its 0 or 1 under its log-odds."""
     held = np.clip(margin, -EXTREME, EXTREME)
@@ -128,8 +133,8 @@ class Band:
         entities = np.array([np.unique(entity_id[place == k]).size for k in range(size)])
         rate = isotonic_regression(np.bincount(place, label, size) / rows, sample_weight=entities)
         own = np.array([np.quantile(doubt[place == k], 0.9) for k in range(size)])
-        low, high = (_inside(end) for end in wilson(rate, entities))
-        middle = np.clip(_inside(rate), low, high)
+        low, high = (held_log_odds(end) for end in wilson(rate, entities))
+        middle = np.clip(held_log_odds(rate), low, high)
         low, high = middle - np.hypot(middle - low, own), middle + np.hypot(high - middle, own)
         low, high = np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
         return cls(*(tuple(part.tolist()) for part in (center, low, high)))
@@ -166,7 +171,3 @@ def _bins(chance: np.ndarray) -> tuple[np.ndarray, int]:
     edges = np.unique(np.quantile(chance, np.arange(1, wanted) / wanted))
     _, place = np.unique(np.searchsorted(edges, chance, side="right"), return_inverse=True)
     return place, int(place.max()) + 1
-
-
-def _inside(chance: np.ndarray) -> np.ndarray:
-    return log_odds(np.clip(chance, 1e-6, 1 - 1e-6))

@@ -74,10 +74,10 @@ class Encoding:
         A category that was not among those chosen at ``fit`` and an infinite number are missing too. Raises
         DataError for an absent column or one whose type changed.
         """
-        codes = np.empty((matrix.num_rows if rows is None else len(rows), len(self.features)))
+        x = np.empty((matrix.num_rows if rows is None else len(rows), len(self.features)))
         for j, feature in enumerate(self.features):
-            codes[:, j] = _codes(feature, _column(matrix, feature.name, rows))
-        return codes
+            x[:, j] = _values(feature, _column(matrix, feature.name, rows))
+        return x
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return what ``from_json`` reads: plain lists, texts and dicts."""
@@ -94,6 +94,24 @@ def evenly(rows: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(int))
 
 
+def by_frequency(column: pa.ChunkedArray) -> list[str]:
+    """Return the texts of a column, the most frequent first, ties by text."""
+    counts = pc.value_counts(column.drop_null())
+    ranked = zip((-counts.field("counts").to_numpy()).tolist(), counts.field("values").to_pylist(), strict=True)
+    return [text for _, text in sorted(ranked)]
+
+
+def codes(column: pa.ChunkedArray, texts: Sequence[str]) -> np.ndarray:
+    """Return the place of each text of a column among ``texts``, NaN where it is missing or not among them."""
+    return pc.cast(pc.index_in(column, pa.array(texts, pa.string())), pa.float64()).to_numpy()
+
+
+def finite(column: pa.ChunkedArray) -> np.ndarray:
+    """Return the numbers of a column, NaN where missing or infinite."""
+    numbers = column.to_numpy()
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
 def _column(matrix: pa.Table, name: str, rows: np.ndarray | None) -> pa.ChunkedArray:
     if name not in matrix.column_names:
         raise DataError(
@@ -107,18 +125,13 @@ def _column(matrix: pa.Table, name: str, rows: np.ndarray | None) -> pa.ChunkedA
 
 def _feature(name: str, column: pa.ChunkedArray) -> Feature | None:
     if column.type == TYPES["number"]:
-        return Feature(name, "number") if _varies(_finite(column)) else None
+        return Feature(name, "number") if _varies(finite(column)) else None
     if column.type != TYPES["category"]:
         raise _wrong_type(name, column.type, "float64 or string")
-    counts = pc.value_counts(column)
-    if len(counts) < 2:
+    texts = by_frequency(column)
+    if len(texts) + (column.null_count > 0) < 2:
         return None
-    ranked = sorted((-count, text) for text, count in _pairs(counts) if text is not None)
-    return Feature(name, "category", tuple(text for _, text in ranked[:MAX_CATEGORIES]))
-
-
-def _pairs(counts: pa.StructArray) -> list[tuple[str | None, int]]:
-    return list(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+    return Feature(name, "category", tuple(texts[:MAX_CATEGORIES]))
 
 
 def _unlike(features: list[Feature], matrix: pa.Table, rows: np.ndarray) -> tuple[Feature, ...]:
@@ -128,9 +141,7 @@ def _unlike(features: list[Feature], matrix: pa.Table, rows: np.ndarray) -> tupl
     kept = []
     for feature in features:
         ranks = (
-            _ranks(_finite(_column(matrix, feature.name, sample)))
-            if feature.kind == "number"
-            else feature.name.encode()
+            _ranks(finite(_column(matrix, feature.name, sample))) if feature.kind == "number" else feature.name.encode()
         )
         if ranks not in seen:
             kept.append(feature)
@@ -153,18 +164,12 @@ def _varies(numbers: np.ndarray) -> bool:
     return not known.all() or numbers.min() < numbers.max()
 
 
-def _finite(column: pa.ChunkedArray) -> np.ndarray:
-    numbers = column.to_numpy()
-    return np.where(np.isfinite(numbers), numbers, np.nan)
-
-
-def _codes(feature: Feature, column: pa.ChunkedArray) -> np.ndarray:
+def _values(feature: Feature, column: pa.ChunkedArray) -> np.ndarray:
     if column.type != TYPES[feature.kind]:
         raise _wrong_type(feature.name, column.type, str(TYPES[feature.kind]))
     if feature.kind == "number":
-        return _finite(column)
-    known = pa.array(feature.categories, pa.string())
-    return pc.cast(pc.index_in(column, known), pa.float64()).to_numpy()
+        return finite(column)
+    return codes(column, feature.categories)
 
 
 def _wrong_type(name: str, found: pa.DataType, wanted: str) -> DataError:

@@ -14,10 +14,9 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from models.calibration import log_loss
-from models.encoding import MAX_CATEGORIES
+from models.calibration import held_log_odds, log_loss
+from models.encoding import MAX_CATEGORIES, by_frequency, codes, finite
 from models.learners import TREES
 
 BINS = 32
@@ -51,14 +50,8 @@ class Column:
         """Read a float64 or string column."""
         raw = column.combine_chunks()
         if pa.types.is_floating(raw.type):
-            numbers = raw.to_numpy(zero_copy_only=False)
-            return cls(name, raw, np.where(np.isfinite(numbers), numbers, np.nan))
-        counts = pc.value_counts(raw.drop_null())
-        ranked = sorted(
-            zip((-counts.field("counts").to_numpy()).tolist(), counts.field("values").to_pylist(), strict=True)
-        )
-        codes = pc.index_in(raw, pa.array([text for _, text in ranked], pa.string()))
-        return cls(name, raw, pc.cast(codes, pa.float64()).to_numpy(zero_copy_only=False))
+            return cls(name, raw, finite(column))
+        return cls(name, raw, codes(column, by_frequency(column)))
 
     @property
     def category(self) -> bool:
@@ -89,8 +82,8 @@ class Column:
 
 def strength(chance: np.ndarray, label: np.ndarray) -> float:
     """Return the share of the base rate's log loss that ``chance`` takes off; below 0 where it does harm."""
-    base = log_loss(_log_odds(np.full(len(label), label.mean())), label).mean()
-    return float(1 - log_loss(_log_odds(chance), label).mean() / base)
+    base = log_loss(held_log_odds(np.full(len(label), label.mean())), label).mean()
+    return float(1 - log_loss(held_log_odds(chance), label).mean() / base)
 
 
 def rates(steps: np.ndarray, label: np.ndarray, half: np.ndarray) -> np.ndarray:
@@ -137,8 +130,3 @@ def _trees(columns: Sequence[Column], target: np.ndarray, half: np.ndarray, sett
     asked = {**QUICK, **settings}
     rows = lightgbm.Dataset(x[half], target[half], categorical_feature=places, params=asked)
     return np.asarray(lightgbm.train(asked, rows).predict(x[~half], num_threads=1))
-
-
-def _log_odds(chance: np.ndarray) -> np.ndarray:
-    bounded = np.clip(chance, 1e-6, 1 - 1e-6)
-    return np.log(bounded / (1 - bounded))
