@@ -18,7 +18,7 @@ from features.contracts import to_us
 from models.blend import Blend, Part, shares, weighted
 from models.calibration import FEWEST as FEWEST_EACH
 from models.calibration import Affine, fit_calibrator
-from models.encoding import Encoding, evenly
+from models.encoding import Encoding
 from models.folds import MICROSECOND, Fold, by_entity, entity_hash, rolling_origin
 from models.hazard import Hazard
 from models.known import Known, Rows
@@ -27,7 +27,7 @@ from models.lesson import Lesson
 from models.logistic import Logistic
 from models.naive_bayes import NaiveBayes
 from models.search import Choice, Sample, search
-from models.selection import PILOT_ROWS, strongest
+from models.selection import strongest
 from models.weights import weights
 
 FEWEST = 2
@@ -105,7 +105,10 @@ def learn(known: Known, learners: Iterable[type[Model]], settings: Settings) -> 
     rows = known.mature
     encoding = Encoding.fit(rows.matrix, rows.features, rows.number)
     choice, found = _choice(rows, encoding, settings)
-    encoding = encoding.take(_strongest(rows, encoding, settings.seed))
+    kept = strongest(
+        lambda pilot: encoding.encode(rows.matrix, rows.number[pilot]), rows.label, encoding.categorical, settings.seed
+    )
+    encoding = encoding.take(kept)
     whole = encoding.encode(rows.matrix, np.concatenate([rows.number, known.young.number]))
     x = whole[: len(rows.label)]
     wanted = {part for kind in learners for part in (BLENDED if kind is Blend else (kind.name,))}
@@ -128,12 +131,6 @@ def _lesson(
 ) -> Lesson:
     repeats, weight = len(entity_id) / len(set(entity_id)), weights(entity_id, cutoff, choice.learning)
     return Lesson(x, encoding.categorical, settings.seed, repeats, weight, choice.parameters)
-
-
-def _strongest(rows: Rows, encoding: Encoding, seed: int) -> np.ndarray:
-    pilot = evenly(len(rows.label), PILOT_ROWS)
-    x = encoding.encode(rows.matrix, rows.number[pilot])
-    return strongest(x, rows.label[pilot], encoding.categorical, seed)
 
 
 def _choice(rows: Rows, encoding: Encoding, settings: Settings) -> tuple[Choice, dict[str, Any]]:

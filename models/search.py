@@ -211,7 +211,7 @@ def _losses(segments: list[Segment], choice: Choice, seed: int) -> np.ndarray:
 
 def _segment(sample: Sample, fold: Fold, seed: int) -> Segment:
     learnt = sample.take(fold.train, np.arange(sample.x.shape[1]))
-    kept = strongest(learnt.x, learnt.y, learnt.categorical, seed)
+    kept = strongest(learnt.x.__getitem__, learnt.y, learnt.categorical, seed)
     return Segment(sample.take(fold.train, kept), sample.take(fold.test, kept))
 
 

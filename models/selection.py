@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from models.encoding import evenly
@@ -26,19 +28,21 @@ one random threshold a feature, since the best of many favours noise that has ma
 """
 
 
-def strongest(x: np.ndarray, y: np.ndarray, categorical: list[int], seed: int) -> np.ndarray:
-    """Return the columns of ``x`` (rows, features) to learn from, ascending: the MOST with the largest gain.
+def strongest(read: Callable[[np.ndarray], np.ndarray], y: np.ndarray, categorical: list[int], seed: int) -> np.ndarray:
+    """Return the columns to learn from, ascending: the MOST with the largest gain.
 
     All of them where there are no more. The gain is what a column's splits took off the training loss of a small
-    gradient-boosted model, on at most PILOT_ROWS rows spread evenly. ``y`` is 0 or 1, ``categorical`` the columns of
-    codes. Chosen anew from the rows of each fold, so that no tested row has a say.
+    gradient-boosted model, on at most PILOT_ROWS rows spread evenly: ``read`` gives (rows, features) of the rows of
+    these numbers, so that no others need be made. ``y`` is 0 or 1, ``categorical`` the columns of codes. Chosen anew
+    from the rows of each fold, so that no tested row has a say.
     """
+    rows = evenly(len(y), PILOT_ROWS)
+    x = read(rows)
     if x.shape[1] <= MOST:
         return np.arange(x.shape[1])
     import lightgbm
 
-    rows = evenly(len(x), PILOT_ROWS)
     settings = {**PILOT, "min_data_in_leaf": int(np.clip(len(rows) // 200, 5, 100)), "seed": seed}
-    data = lightgbm.Dataset(x[rows], y[rows], categorical_feature=categorical, params=settings)
+    data = lightgbm.Dataset(x, y[rows], categorical_feature=categorical, params=settings)
     gain = lightgbm.train(settings, data).feature_importance("gain")
     return np.sort(np.argsort(-gain, kind="stable")[:MOST])

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from models import selection
 from models.selection import MOST, strongest
 
 
@@ -16,17 +17,32 @@ def table(rows, noise, seed=1):
 
 def test_few_features_all_stay():
     x, y = table(300, MOST)
-    assert strongest(x, y, [], 0).tolist() == list(range(MOST))
+    assert strongest(x.__getitem__, y, [], 0).tolist() == list(range(MOST))
 
 
 def test_what_tells_stays_among_hundreds_that_do_not():
     x, y = table(4_000, MOST + 300)
-    kept = strongest(x, y, [x.shape[1] - 1], 0)
+    kept = strongest(x.__getitem__, y, [x.shape[1] - 1], 0)
     assert len(kept) == MOST and kept.tolist() == sorted(set(kept.tolist()))
     assert {3, x.shape[1] - 1} <= set(kept.tolist())
 
 
 def test_the_choice_is_the_same_twice_and_follows_the_labels():
     x, y = table(2_000, MOST + 100)
-    assert strongest(x, y, [], 0).tolist() == strongest(x, y, [], 0).tolist()
-    assert strongest(x, y, [], 0).tolist() != strongest(x, 1 - y[::-1], [], 0).tolist()
+    assert strongest(x.__getitem__, y, [], 0).tolist() == strongest(x.__getitem__, y, [], 0).tolist()
+    assert strongest(x.__getitem__, y, [], 0).tolist() != strongest(x.__getitem__, 1 - y[::-1], [], 0).tolist()
+
+
+def test_only_the_rows_of_the_pilot_are_read(monkeypatch):
+    monkeypatch.setattr(selection, "PILOT_ROWS", 500)
+    x, y = table(2_000, MOST + 100)
+    read = []
+
+    def reading(rows):
+        read.append(rows)
+        return x[rows]
+
+    kept = strongest(reading, y, [], 0)
+    (pilot,) = read
+    assert len(pilot) == 500 and pilot[0] == 0 and pilot[-1] == 1_999
+    assert kept.tolist() == strongest(x[pilot].__getitem__, y[pilot], [], 0).tolist()
