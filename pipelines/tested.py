@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import ConfigError, DataError
+from configs.errors import ConfigError
 from configs.schema import Target
 from features.attributes import kinds, values_at
 from features.contracts import Dataset
 from features.spine import entity_codes, instants
 from models.folds import Keys, unseen
 from pipelines.rows import Snapshot, TrainingRows
+from serve.scoring import amounts
 
 WEEK = timedelta(days=7)
 STAGE = "stage_now"
@@ -52,12 +53,13 @@ def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Ta
     """
     target, dataset = now.project.target(name), now.dataset
     lead, cutoff = entity_codes(out_of_time["entity_id"], dataset.leads), instants(out_of_time["cutoff"])
+    worth = amounts(dataset, target, pa.array(lead))
     batch, capacity = _batches(out_of_time, target, now.project.capacity, dataset.timed)
     return Tested(
         lead,
         batch,
         capacity,
-        _amount(dataset, target, lead),
+        None if worth is None else worth.to_numpy(zero_copy_only=False),
         _unseen(now, rows.labels, out_of_time),
         {column: _segment(now, column, lead, cutoff) for column in now.project.evaluation.segments},
         _stage(dataset, rows.matrix, lead, cutoff),
@@ -95,20 +97,6 @@ def _batches(out_of_time: pa.Table, target: Target, capacity: int | None, timed:
     if step is None:
         return cutoff // (WEEK // timedelta(microseconds=1)), capacity
     return cutoff, max(1, round(capacity * (step / WEEK))) if capacity else None
-
-
-def _amount(dataset: Dataset, target: Target, lead: np.ndarray) -> np.ndarray | None:
-    if target.amount is None:
-        return None
-    if not isinstance(target.amount, str):
-        return np.full(len(lead), float(target.amount))
-    if target.amount not in dataset.attributes or not pa.types.is_floating(dataset.leads[target.amount].type):
-        raise DataError(
-            "the amount is not a number",
-            where=f"amount: {target.amount}",
-            mend="name a numeric attribute or a constant",
-        )
-    return dataset.leads[target.amount].to_numpy()[lead]
 
 
 def _unseen(now: Snapshot, labels: pa.Table, out_of_time: pa.Table) -> dict[str, np.ndarray]:
