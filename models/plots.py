@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from models.evaluation import Figure, gain, reliability
+from models.evaluation import Figure, reliability
 from models.levels import BINS
 
 if TYPE_CHECKING:
@@ -51,21 +51,20 @@ def plot_reliability(
 
 def plot_gain(
     directory: Path,
-    label: Any,
-    probability: Any,
+    curve: Sequence[tuple[float, float]],
+    point: tuple[float, float],
     *,
-    cutoff: Any = None,
     capacity: int | None = None,
     title: str = "",
 ) -> Path:
-    """Write ``gain.png``: share of outcomes found against share of rows worked, and how much at the capacity."""
-    curve, (worked, found) = gain(label, probability, cutoff=cutoff, capacity=capacity)
+    """Write ``gain.png``: the curve and the point at capacity that ``evaluation.gain`` returns."""
+    worked, found = point
     canvas = _canvas(6, 4.5)
     axes = canvas.subplots()
     axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", linewidth=1, label="at random")
     axes.plot(*zip(*curve, strict=True), color=MODEL, linewidth=2, label="most probable first")
     if np.isfinite(found) and worked > 0:
-        name = "top 10 %" if capacity is None else f"capacity of {capacity}" + " at a time" * (cutoff is not None)
+        name = "top 10 %" if capacity is None else f"capacity of {capacity} at a time"
         text = f"{name}: {worked:.0%} of rows hold\n{found:.0%} of outcomes, {found / worked:.1f} times their share"
         axes.vlines(worked, 0, found, color=MARK, linewidth=1)
         axes.plot([worked], [found], marker="o", color=MARK, linestyle="", label=text)

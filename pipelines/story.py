@@ -33,6 +33,7 @@ from pipelines.version import code_version
 MOST_EXPLAINED = 1_000
 """Rows from which importance is taken, evenly spread: enough for a picture."""
 PART = ("value", "low", "high")
+Curve = list[tuple[float, float]]
 
 
 def count_rows(rows: TrainingRows) -> dict[str, int]:
@@ -59,7 +60,8 @@ def story(
     scorer, project = trained.scorer, now.project
     scorer.save(folder / "scorer")
     told = Told(now, trained, found, verdict, count_rows(rows), _importance(rows, trained), tuple(suspects))
-    _plot(folder / "plots", told)
+    curve, point = _gain(told)
+    _plot(folder / "plots", told, curve, point)
     return Story(
         scorer=folder / "scorer",
         params=_params(told),
@@ -77,7 +79,7 @@ def story(
             "features.json": _as_json(_features(Catalog.from_json(scorer.meta["catalog"]), set(scorer.encoding.names))),
             "folds.json": _as_json(trained.folds),
             "gate.json": _as_json(verdict.to_json()),
-            **{f"tables/{name}.csv": _as_csv(table) for name, table in _tables(told).items()},
+            **{f"tables/{name}.csv": _as_csv(table) for name, table in _tables(told, curve).items()},
         },
         plots=folder / "plots",
     )
@@ -132,7 +134,12 @@ def _importance(rows: TrainingRows, trained: Trained) -> list[tuple[str, str, fl
     return sorted(named, key=lambda each: (-each[2], each[0]))
 
 
-def _plot(folder: Path, told: Told) -> None:
+def _gain(told: Told) -> tuple[Curve, tuple[float, float]]:
+    table, tested = told.trained.out_of_time, told.found.tested
+    return gain(table["label"], table["probability"], cutoff=tested.batch, capacity=tested.capacity)
+
+
+def _plot(folder: Path, told: Told, curve: Curve, point: tuple[float, float]) -> None:
     """Draw how true the probabilities are, how they part the outcomes, what order gains, over time, and by what."""
     folder.mkdir(parents=True, exist_ok=True)
     table, tested = told.trained.out_of_time, told.found.tested
@@ -141,18 +148,16 @@ def _plot(folder: Path, told: Told) -> None:
     plot_reliability(folder, label, probability, tested.entity, title=f"{name}: do predictions come true?")
     plot_distribution(folder, label, probability, title=f"{name}: how predictions part the outcomes")
     name_of_gain = f"{name}: what the best leads hold"
-    plot_gain(folder, label, probability, cutoff=tested.batch, capacity=tested.capacity, title=name_of_gain)
+    plot_gain(folder, curve, point, capacity=tested.capacity, title=name_of_gain)
     origins = [(told.days[number], part.figures) for number, part in told.found.folds.items()]
     plot_origins(folder, origins, title=f"{name}: does it hold over time?")
     words, values = [words for _, words, _ in told.importance], [value for *_, value in told.importance]
     plot_importance(folder, words, values, title=f"{name}: what the model looks at")
 
 
-def _tables(told: Told) -> dict[str, list[list[Any]]]:
+def _tables(told: Told, curve: Curve) -> dict[str, list[list[Any]]]:
     """Return each table as rows, the first the heads."""
-    found, table = told.found, told.trained.out_of_time
-    label, probability = table["label"].to_numpy(), table["probability"].to_numpy()
-    curve, _ = gain(label, probability, cutoff=found.tested.batch, capacity=found.tested.capacity)
+    found = told.found
     tables: dict[str, list[Iterable[Any]]] = {
         "figures": [["learner", "figure", *PART, "rows"], *_figure_rows(found)],
         "parts": [["by", "part", "rows", "entities", "outcomes", "too_small", *_heads()], *_part_rows(told)],

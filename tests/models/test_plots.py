@@ -5,7 +5,7 @@ import sys
 import numpy as np
 from matplotlib.image import imread
 
-from models.evaluation import Figure
+from models.evaluation import Figure, gain
 from models.plots import plot_distribution, plot_gain, plot_importance, plot_origins, plot_reliability
 
 NAMES = ("reliability", "gain", "importance", "distribution", "origins")
@@ -22,7 +22,7 @@ def draw_all(directory, count: int = 400):
     cutoff = np.arange(count) % 4
     return [
         plot_reliability(directory, label, probability, entity),
-        plot_gain(directory, label, probability, cutoff=cutoff, capacity=20),
+        plot_gain(directory, *gain(label, probability, cutoff=cutoff, capacity=20), capacity=20),
         plot_importance(directory, ["any_count_7d", "stage_age"], [0.3, 0.5]),
         plot_distribution(directory, label, probability),
         plot_origins(directory, [(f"2025-0{fold}-01", fold_figures(fold)) for fold in (1, 2, 3)]),
@@ -60,7 +60,7 @@ def test_one_row_is_drawn_all_the_same(tmp_path):
 
 def test_one_class_has_no_gain_but_a_picture(tmp_path):
     _, probability, entity = rows()
-    assert plot_gain(tmp_path, np.zeros(400), probability).is_file()
+    assert plot_gain(tmp_path, *gain(np.zeros(400), probability)).is_file()
     assert plot_reliability(tmp_path, np.zeros(400), probability, entity).is_file()
     assert plot_distribution(tmp_path, np.zeros(400), probability).is_file()
 
