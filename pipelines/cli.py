@@ -56,6 +56,7 @@ COMMANDS = (
     learning.rollback,
     nightly.score,
     nightly.export,
+    nightly.outcomes,
     nightly.explain,
     nightly.deploy,
     schema,

@@ -19,6 +19,9 @@ from prefect.states import Failed
 
 from configs.schema import load
 from pipelines.driver import Driver
+from pipelines.monitor import Monitored
+from pipelines.monitor import monitor as follow_targets
+from pipelines.outcomes_screen import outcomes_markdown
 from pipelines.scheduled import on_schedule, superseded, tell
 from pipelines.score import Night, score_night
 from pipelines.summary import night_markdown, training_markdown
@@ -55,6 +58,18 @@ def score(config: str, as_of: str | None = None, form: str = "csv") -> Night:
     night = on_schedule(project, as_of, driver.note, lambda moment: score_night(project, moment, driver, form))
     create_markdown_artifact(night_markdown(project, night), key="leadscore-scores", description=config)
     return night
+
+
+@flow(name="leadscore-monitor", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
+def monitor(config: str, as_of: str | None = None, targets: list[str] | None = None) -> list[Monitored]:
+    """Hold the published scores of a config against what happened since."""
+    if skipped := superseded():
+        return skipped  # type: ignore[return-value]
+    project = load(config)
+    driver, names = _driver(), targets or list(project.targets)
+    results = on_schedule(project, as_of, driver.note, lambda moment: follow_targets(project, moment, names, driver))
+    create_markdown_artifact(outcomes_markdown(project, results), key="leadscore-outcomes", description=config)
+    return results
 
 
 def _driver() -> Driver:

@@ -15,10 +15,12 @@ from pipelines.commands.options import (
     Json,
     Prefect,
     Published,
+    TargetName,
     note,
     print_json,
     project_of,
     show,
+    targets_of,
     through_prefect,
 )
 
@@ -47,6 +49,26 @@ def export(config: Config, as_of: Published = None, form: Format = "csv") -> Non
 
     path = export_again(project_of(config), as_of, form)
     note(f"wrote {path}")
+
+
+def outcomes(
+    config: Config,
+    as_of: AsOf = None,
+    target: TargetName = None,
+    prefect: Prefect = None,
+    as_json: Json = False,
+) -> None:
+    """Hold published scores against what happened since: by week, grade, stage and version, and against the promise."""
+    from pipelines.monitor import as_json as plain
+    from pipelines.outcomes_screen import outcomes as screen
+
+    project = project_of(config)
+    found = _monitor(str(config), as_of, targets_of(project, target), prefect)
+    if as_json:
+        print_json(plain(found))
+    else:
+        show(*(screen(project, each) for each in found))
+        note(f"reports: {project.root / 'reports'}/outcomes.json and .md")
 
 
 def explain(config: Config, entity: str, as_of: Published = None, as_json: Json = False) -> None:

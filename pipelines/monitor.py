@@ -1,0 +1,255 @@
+"""The wiring of the monitor: published scores → realised outcomes → what was promised → whether to train again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.durations import parse_duration
+from configs.errors import ConfigError, DataError, LeadscoreError
+from configs.schema import ColumnOutcome, Project
+from features.build import build_features
+from features.catalog import catalog_of
+from features.contracts import SPINE, to_us
+from features.sources import outcome_columns
+from features.spine import entity_codes, instants, training_spine
+from models.registry import Registry
+from models.scorer import FILE
+from models.stored import read_json
+from pipelines.driver import Driver
+from pipelines.outcomes_screen import outcomes_markdown
+from pipelines.rows import Snapshot, check_types, snapshot
+from pipelines.tested import STAGE
+from pipelines.workspace import registry_of, store_of
+from serve.outcomes import Followed, Terms, follow, nights_of
+from serve.promises import Age, Comparison, Recommendation, compare, promised, recommend
+from serve.realised import RECENT, Realised, masks_of, realise
+from serve.scoring import amounts
+from serve.store import Store
+
+FOLDER, NAME = "reports", "outcomes"
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """What became of one target's published scores.
+
+    ``parts`` are keyed by (kind, name): all, week, grade, stage, version and, of the champion, recent. ``versions``
+    holds each version's figures against its promise, or against what the gate asks for where none was kept.
+    """
+
+    target: str
+    as_of: datetime
+    observed: datetime
+    champion: str | None
+    followed: Followed
+    parts: dict[tuple[str, str], Realised]
+    versions: dict[str, list[Comparison]]
+    recommendation: Recommendation
+    without_promise: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many published rows count, are used, are immature, and will never be known."""
+        used, immature, unknown = self.followed.rows.num_rows, self.followed.immature, self.followed.unknown
+        parts = {"used": used, "immature": immature.total(), "unknown": unknown.total()}
+        return {"published": sum(parts.values()), **parts}
+
+    def of(self, kind: str) -> dict[str, Realised]:
+        """Return the parts of one kind by name."""
+        return {name: part for (of, name), part in self.parts.items() if of == kind}
+
+    def waiting(self, kind: str) -> Counter[str]:
+        """Return how many rows are immature, by “week” or “version”."""
+        found: Counter[str] = Counter()
+        for (week, version), rows in self.followed.immature.items():
+            found[week if kind == "week" else version] += rows
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as plain JSON values."""
+        first = self.followed.first_mature
+        kinds = {f"{kind}s": self._parts(kind) for kind in ("week", "grade", "stage", "version")}
+        for name, found in self.versions.items():
+            kinds["versions"][name]["against_promise"] = {c.figure: c.to_json() for c in found}
+        whole = self.parts.get(("all", "all"))
+        return {
+            "as_of": self.as_of.isoformat(),
+            "observed": self.observed.isoformat(),
+            "rows": {**self.counts, "unknown_because": dict(sorted(self.followed.reasons.items()))},
+            "nights_left_out": dict(sorted(self.followed.nights.items())),
+            "first_mature": first.isoformat() if first else None,
+            "all": whole.to_json() if whole else None,
+            **kinds,
+            "without_promise": list(self.without_promise),
+            "warnings": list(self.warnings),
+            "champion": self.champion,
+            "recommendation": self.recommendation.to_json(),
+        }
+
+    def _parts(self, kind: str) -> dict[str, Any]:
+        found = {name: part.to_json() for name, part in self.of(kind).items()}
+        if kind in ("week", "version"):
+            for name, rows in sorted(self.waiting(kind).items()):
+                found[name] = found.get(name, {"used": 0}) | {"immature": rows}
+        return found
+
+
+def monitor(project: Project, as_of: str | None, targets: list[str], driver: Driver) -> list[Monitored]:
+    """Follow the published scores of the targets and write ``reports/outcomes.json`` and ``.md``.
+
+    Raises ConfigError where nothing was published of any of the targets, and what reading the data raises. It needs
+    no lock: it changes neither scores nor models.
+    """
+    store = store_of(project)
+    ledger = store.runs(project.project)
+    published = set(ledger.filter(pc.field("status") == "published")["target"].to_pylist())
+    if not published & set(targets):
+        raise ConfigError(
+            "nothing was published",
+            where=str(project.root / "scores.db"),
+            found=f"no run of {', '.join(targets)}",
+            mend=f"run `leadscore score {project.path}` first",
+        )
+    found = _followed(project, as_of, targets, driver, store)
+    _write(project.root / FOLDER, json.dumps(as_json(found), ensure_ascii=False, indent=1), "json")
+    _write(project.root / FOLDER, outcomes_markdown(project, found), "md")
+    return found
+
+
+def recommended(project: Project, as_of: str | None, targets: list[str], driver: Driver) -> dict[str, Recommendation]:
+    """Say of each target whether to train it again, and why; one that was never published is judged by age alone."""
+    found = _followed(project, as_of, targets, driver, store_of(project))
+    return {each.target: each.recommendation for each in found}
+
+
+def as_json(found: list[Monitored]) -> dict[str, Any]:
+    """Return what became of all targets as plain JSON values."""
+    return {"targets": {each.target: each.to_json() for each in found}}
+
+
+def _followed(project: Project, as_of: str | None, targets: list[str], driver: Driver, store: Store) -> list[Monitored]:
+    driver.note("reading the sources")
+    now = driver.step(snapshot)(project, as_of)
+    registry = registry_of(project)
+    return [driver.step(follow_target)(now, name, store, registry, driver) for name in targets]
+
+
+def follow_target(now: Snapshot, name: str, store: Store, registry: Registry | None, driver: Driver) -> Monitored:
+    """Return what became of one target's published scores."""
+    project, target = now.project, now.project.target(name)
+    check_types(now, name)
+    driver.note(f"{name}: following the published scores")
+    nights = nights_of(store.runs(project.project), name, now.as_of, project.zone)
+    champion = registry.champion(name) if registry else None
+    versions = {night.version for night in nights} | ({str(champion.number)} if champion else set())
+    terms = {version: _terms(registry, name, version, now) for version in versions}
+    followed = follow(store, (project.project, name), target, nights, (now.dataset, now.observed), terms)
+    number = str(champion.number) if champion else None
+    parts = _parts(now, name, followed.rows, number)
+    compared = {v: compare(part, terms[v].promise) for (kind, v), part in parts.items() if kind == "version"}
+    latest = [c for (kind, v), part in parts.items() if kind == "recent" for c in compare(part, terms[v].promise)]
+    age = _age(now, name, terms[number]) if number else None
+    return Monitored(
+        name,
+        now.as_of,
+        now.observed,
+        number,
+        followed,
+        parts,
+        compared,
+        recommend(number, compared.get(number or "", []), latest, age),
+        tuple(version for version in compared if not terms[version].promise),
+        tuple(_warnings(followed.rows, compared, number)),
+    )
+
+
+def _warnings(rows: pa.Table, compared: dict[str, list[Comparison]], champion: str | None) -> Iterator[str]:
+    """Tell what is off of the champion and of the versions of the latest weeks; the others are history."""
+    latest = sorted(pc.unique(rows["week"]).to_pylist())[-RECENT:]
+    live = {*rows.filter(pc.is_in(rows["week"], pa.array(latest, pa.string())))["model_version"].to_pylist(), champion}
+    for version, found in compared.items():
+        if version in live:
+            yield from (f"version {version}: {each.sentence}" for each in found if each.off)
+
+
+def _parts(now: Snapshot, name: str, rows: pa.Table, champion: str | None) -> dict[tuple[str, str], Realised]:
+    if not rows.num_rows:
+        return {}
+    lead = entity_codes(rows["entity_id"], now.dataset.leads)
+    worth = amounts(now.dataset, now.project.target(name), pa.array(lead))
+    amount = None if worth is None else worth.to_numpy(zero_copy_only=False)
+    masks = masks_of(rows, _stage(now, rows), now.project.features.stages, champion)
+    return realise(rows, lead, masks, amount, now.project.capacity)
+
+
+def _stage(now: Snapshot, rows: pa.Table) -> pa.Array | None:
+    """Return each row's stage at its cutoff, by what was known then; None where there are no stages."""
+    catalog = catalog_of(now.project, now.dataset, outcome_columns(now.project))
+    if not any(feature.name == STAGE for feature in catalog.features):
+        return None
+    matrix = build_features(now.dataset, rows.select(SPINE.names), catalog.keeping([STAGE]))
+    return matrix[STAGE].combine_chunks()
+
+
+def _terms(registry: Registry | None, target: str, version: str, now: Snapshot) -> Terms:
+    """Read what is kept with a version; nothing where it, or its files, are no longer there."""
+    if registry is None or not version.isdigit():
+        return Terms()
+    try:
+        meta = read_json(registry.directory(registry.version(target, int(version))) / FILE)["meta"]
+    except (ConfigError, DataError):
+        return Terms()
+    return Terms(
+        parse_duration(meta["horizon"]) if meta.get("horizon") else None,
+        now.project.instant(meta["trained_as_of"]),
+        now.project.instant(meta["observation_date"]),
+        promised(meta.get("promise", {})),
+    )
+
+
+def _age(now: Snapshot, name: str, terms: Terms) -> Age | None:
+    """Return a champion's age; None where it is young, where any age is allowed, or where no time tells it."""
+    target, allowed = now.project.target(name), now.project.checks.model_age.warn
+    if allowed is None or terms.learnt is None or terms.observed is None or isinstance(target.outcome, ColumnOutcome):
+        return None
+    length = now.as_of - terms.learnt
+    if length <= allowed:
+        return None
+    cutoff = instants(training_spine(now.dataset, target, now.as_of)["cutoff"])
+    horizon = target.horizon or timedelta(0)
+    then, today = (_mature(cutoff, horizon, observed) for observed in (terms.observed, now.observed))
+    return Age(length, allowed, then, today - then)
+
+
+def _mature(cutoff: np.ndarray, horizon: timedelta, observed: datetime) -> int:
+    return int((cutoff <= to_us(observed - horizon)).sum())
+
+
+def _write(folder: Path, text: str, ending: str) -> None:
+    """Write a report beside the one there and put it in its place once it is on the disk."""
+    part = folder / f".{NAME}.{os.getpid()}.{ending}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text.rstrip("\n") + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / f"{NAME}.{ending}")
+    except OSError as error:
+        raise LeadscoreError(
+            "cannot write the report", where=str(folder), found=str(error), mend="make room and run it again"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
