@@ -10,15 +10,24 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
+LONGEST = timedelta(days=300 * 366)
+"""From the first possible time to the last, and a little more."""
+
 
 def parse_duration(text: object) -> timedelta:
-    """Read ``30d``, ``12h``, ``90m``, ``5s`` or ``2w``; raise ValueError for anything else."""
+    """Read ``30d``, ``12h``, ``90m``, ``5s`` or ``2w``; raise ValueError for anything else, and above LONGEST."""
     if isinstance(text, timedelta):
         return text
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([wdhms])", str(text).strip())
     if not match:
         raise ValueError(f"{text!r} is not a duration; write a number and w, d, h, m or s, such as 30d or 12h")
-    return timedelta(**{UNITS[match[2]]: float(match[1])})
+    try:
+        length = timedelta(**{UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        length = timedelta.max
+    if length > LONGEST:
+        raise ValueError(f"{text!r} is longer than 300 years, the span in which times can lie")
+    return length
 
 
 def duration_label(length: timedelta) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+LONGEST = 800
+"""Signs of one part of a failure that are shown."""
+
+
 class LeadscoreError(Exception):
     """A failure with an exit code that scripts can rely on.
 
@@ -18,14 +22,21 @@ class LeadscoreError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        head = f"{self.title}: {self.what}"
-        head += f" [{self.where}]" if self.where else ""
-        head += f": {self.found}" if self.found else ""
-        return head + (f"\n  mend: {self.mend}" if self.mend else "")
+        where, found, mend = (_shown(part) for part in (self.where, self.found, self.mend))
+        head = f"{self.title}: {_shown(self.what)}"
+        head += f" [{where}]" if where else ""
+        head += f": {found}" if found else ""
+        return head + (f"\n  mend: {mend}" if mend else "")
 
     def __reduce__(self) -> tuple:
         """Keep the parts when a worker process or a flow engine copies the exception."""
         return _rebuild, (type(self), self.what, self.where, self.found, self.mend)
+
+
+def _shown(text: str) -> str:
+    """Return a text as any terminal and any log can show it in a line, whatever bytes or names the data put into it."""
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: 2 * LONGEST])
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
 def _rebuild(kind: type[LeadscoreError], what: str, where: str, found: str, mend: str) -> LeadscoreError:

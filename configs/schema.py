@@ -89,6 +89,8 @@ class Cutoffs(Frozen):
             raise ValueError("give either every (a grid) or delay (once after entry)")
         if timedelta(0) in (self.every, self.delay):
             raise ValueError("must be longer than zero: what happens at the cutoff itself is not yet known")
+        if self.every is not None and self.every < timedelta(hours=1):
+            raise ValueError("a grid step is an hour at least: every open entity gets a row at every step")
         return self
 
 
@@ -172,12 +174,19 @@ class Project(Frozen):
         zone = ZoneInfo(info.data.get("timezone", "UTC"))
         return {name: _zoned(target, zone) for name, target in targets.items()}
 
+    @field_validator("workspace")
+    @classmethod
+    def _can_be_a_path(cls, value: str) -> str:
+        if "\0" in value:
+            raise ValueError("a path holds no NUL")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError(f"{value!r} is not a time zone name such as Europe/Berlin") from error
         return value
 
@@ -237,15 +246,14 @@ class Project(Frozen):
     def instant(self, text: str) -> datetime:
         """Read an ISO date or instant, a naive one in the config's zone; raise ConfigError for anything else."""
         try:
-            moment = datetime.fromisoformat(text)
-        except ValueError as error:
+            return self.aware(datetime.fromisoformat(text))
+        except (ValueError, OverflowError) as error:
             raise ConfigError(
                 "not an instant",
                 where="--as-of",
                 found=repr(text),
                 mend="write 2025-07-01 or 2025-07-01T06:00:00+02:00",
             ) from error
-        return self.aware(moment)
 
     def aware(self, moment: datetime) -> datetime:
         """Return a moment in UTC; a naive one is read in the config's zone."""
@@ -268,7 +276,10 @@ def _zoned(target: Target, zone: ZoneInfo) -> Target:
     moment = target.observed_from
     if moment is None:
         return target
-    moment = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    try:
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("observed_from lies beyond the calendar in UTC") from error
     return target.model_copy(update={"observed_from": moment})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Frozen(BaseModel):
@@ -29,6 +29,13 @@ class Rows(Frozen):
     database: str | None = Field(None, description="sqlite:///file or postgresql://…; keep secrets in ${NAME}")
     query: str | None = Field(None, description="SQL that returns the rows")
     missing: tuple[str, ...] = Field((), description="texts that mean “no value”, besides the empty one")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_sign(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n\0'):
+            raise ValueError("a delimiter is one ASCII sign, and neither a quote nor a line end")
+        return value
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

@@ -10,22 +10,39 @@ import yaml
 
 from configs.errors import ConfigError
 
+MOST_VALUES, DEEPEST = 100_000, 100
+"""What a config may hold once its aliases are followed: a few lines of them can stand for billions of values."""
+
+SMALLER = "start from configs/demo.yaml"
+
 
 class _Strict(yaml.SafeLoader):
     """YAML's safe loader, which would let the second of two equal keys win in silence."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+        own = node.value if isinstance(node, yaml.MappingNode) else []
+        keys = [self.construct_object(key, deep=True) for key, _ in own]
+        found = super().construct_mapping(node, deep)  # raises for a key that cannot be compared
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
             raise yaml.MarkedYAMLError(problem=f"the key {twice[0]!r} stands twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
+        return found
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+            # YAML takes 2024-13-45 for a date, and Python says that it is none.
+            problem = f"{str(node.value)[:60]!r} cannot be read as {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
 
 def read_yaml(path: Path) -> tuple[str, dict[str, Any]]:
     """Return a file's text and its mapping; raise ConfigError where it is absent, unreadable or no mapping."""
     text = _read(path)
-    return text, _parse(text, str(path))
+    raw = _parse(text, str(path))
+    _check_size(raw, str(path))
+    return text, raw
 
 
 def fill_variables(value: Any, environment: dict[str, str], where: str) -> Any:
@@ -41,6 +58,18 @@ def fill_variables(value: Any, environment: dict[str, str], where: str) -> Any:
             raise ConfigError("variable is not set", where=where, found=f"${{{name}}}", mend=f"export {name}=…")
         value = value.replace(f"${{{name}}}", environment[name])
     return value
+
+
+def _check_size(raw: dict[str, Any], where: str) -> None:
+    seen, waiting = 0, list[tuple[Any, int]]([(raw, 0)])
+    while waiting:
+        value, depth = waiting.pop()
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += [(each, depth + 1) for each in inside]
+        seen += 1
+        if seen > MOST_VALUES or depth > DEEPEST:
+            found = f"more than {MOST_VALUES:,} values, or {DEEPEST} levels, with its aliases followed"
+            raise ConfigError("too large for a config", where=where, found=found, mend=SMALLER)
 
 
 def _read(path: Path) -> str:
@@ -63,8 +92,10 @@ def _parse(text: str, where: str) -> dict[str, Any]:
         raise ConfigError(
             "not readable as YAML", where=f"{where}: line {line}", found=str(error.problem), mend=mend
         ) from error
+    except RecursionError as error:
+        raise ConfigError("not readable as YAML", where=where, found="nested too deeply", mend=SMALLER) from error
     except yaml.YAMLError as error:
         raise ConfigError("not readable as YAML", where=where, found=" ".join(str(error).split())) from error
     if not isinstance(raw, dict):
-        raise ConfigError("empty, or not a mapping of keys", where=where, mend="start from configs/demo.yaml")
+        raise ConfigError("empty, or not a mapping of keys", where=where, mend=SMALLER)
     return raw

@@ -58,14 +58,23 @@ def _driver(url: str) -> tuple[str, Callable[[], Any]]:
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
         path = unquote(rest.removeprefix("/"))
-        if not Path(path).is_file():
-            raise DataError("no such database file", where=path, mend="write sqlite:///relative or sqlite:////absolute")
+        if not _is_file(path):
+            raise DataError(
+                "no such database file", where=path or url, mend="write sqlite:///relative or sqlite:////absolute"
+            )
         module = importlib.import_module("adbc_driver_sqlite.dbapi")
         return SQLITE, lambda: module.connect(f"file:{quote(path)}?mode=ro")
     if scheme in ("postgresql", "postgres"):
         module = importlib.import_module("adbc_driver_postgresql.dbapi")
         return POSTGRESQL, lambda: module.connect(url)
     raise ConfigError("database not known", where="sources: database", mend="write sqlite:///file or postgresql://…")
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:  # such as a name too long
+        return False
 
 
 def _column(field: pa.Field, kind: str) -> str:
@@ -87,7 +96,10 @@ def _text(column: str, kind: str) -> str:
 
 
 def _without_secret(text: str, url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # then the driver has not read it either, and may have said it whole
+        return "the address is not one"
     secrets = {
         parts.password or "",
         unquote(parts.password or ""),

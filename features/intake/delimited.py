@@ -123,7 +123,10 @@ def _header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], 
     text = line.decode("utf-8").removesuffix("\r")
     bare = re.sub(r'"[^"]*"', "", text)
     sign = delimiter or max(DELIMITERS, key=lambda each: (bare.count(each), -DELIMITERS.index(each)))
-    names = next(csv.reader([text], delimiter=sign), [])
+    try:
+        names = next(csv.reader([text], delimiter=sign), [])
+    except csv.Error as error:
+        raise DataError("header not readable", where=str(path), found=str(error), mend="is it CSV?") from error
     return names, Grammar(sign, len(names))
 
 

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from configs.errors import ConfigError, DataError
 from features.intake.delimited import Broken, read_csv
 from features.intake.json_lines import read_json_lines
-from features.intake.texts import is_text
+from features.intake.texts import direct, is_text
 
 CSV, JSONL, PARQUET = "csv", "jsonl", "parquet"
 ENDINGS = {
@@ -28,6 +28,8 @@ ENDINGS = {
     ".pq": PARQUET,
 }
 PACKED = (".gz", ".bz2", ".zst", ".lz4")
+
+CHECK = "check `sources` in the config, and LEADSCORE_DATA where it is used"
 
 ROWS = 1 << 20
 """Rows of a block of Parquet, at most."""
@@ -66,20 +68,40 @@ class Wanted:
 def files(path: str) -> list[Path]:
     """Return the files of a path, folder or glob by name; in a folder only those of known endings, none hidden.
 
-    Raises DataError where there is none.
+    Raises DataError where there is none, and where one is no file, as a link that leads nowhere, or has a name that is
+    not UTF-8: left out, its rows would be missing in silence.
     """
+    try:
+        inside = [each for each in _named(path) if not each.name.startswith((".", "_"))]
+        found = sorted(each for each in inside if each.is_file())
+        odd = [each for each in inside if not each.is_file() and not each.is_dir()]
+    except OSError as error:
+        raise DataError("cannot look there", where=path, found=str(error), mend=CHECK) from error
+    odd += [each for each in found if not _is_utf8(each)]
+    if odd:
+        mend = "mend the link, give it a name in UTF-8, or take it out of there"
+        raise DataError("not a file that can be read", where=str(odd[0]), found=f"{len(odd)} in {path}", mend=mend)
+    if not found:
+        what = "no file matches" if glob.has_magic(path) or Path(path).is_dir() else "no such file"
+        raise DataError(what, where=path, mend=CHECK)
+    return found
+
+
+def _named(path: str) -> list[Path]:
     where = Path(path)
     if where.is_file():
         return [where]
     if where.is_dir():
-        inside = [each for each in where.rglob("*") if _kind(each)]
-    else:
-        inside = [Path(each) for each in glob.glob(path, recursive=True)]  # noqa: PTH207 - takes absolute patterns
-    found = sorted(each for each in inside if each.is_file() and not each.name.startswith((".", "_")))
-    if not found:
-        what = "no file matches" if glob.has_magic(path) or where.is_dir() else "no such file"
-        raise DataError(what, where=path, mend="check `sources` in the config, and LEADSCORE_DATA where it is used")
-    return found
+        return [each for each in where.rglob("*") if _kind(each)]
+    return [Path(each) for each in glob.glob(path, recursive=True)]  # noqa: PTH207 - takes absolute patterns
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def format_of(path: Path) -> str:
@@ -146,7 +168,9 @@ def _parquet(path: Path, wanted: Wanted) -> Iterator[Block]:
                 continue
             for batch in file.iter_batches(ROWS, [group], columns):
                 batch.validate(full=True)
-                table = pa.Table.from_batches([batch.rename_columns(places)])
+                # What cannot be made readable is said here, where the file is known.
+                columns_read = [direct(pa.chunked_array([column])) for column in batch.columns]
+                table = pa.table(columns_read, names=places)
                 yield Block(names, table, begin + np.arange(1, len(batch) + 1))
                 begin += len(batch)
 

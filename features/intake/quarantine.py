@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from configs.errors import DataError
+from configs.errors import ConfigError, DataError
 from features.contracts import SourceCount
 from features.intake.reading import OWN, RawRows
 from features.intake.texts import plain, texts
@@ -135,12 +135,17 @@ def settle(source: str, verdict: Verdict, again: Rows, folder: Path | None, limi
     share.
 
     ``again`` gives the raw rows with some numbers once more. The file is replaced each time, also where nothing is bad.
-    Raises DataError if more than ``limit`` of the rows are bad; duplicates are not held against a source.
+    Raises DataError if more than ``limit`` of the rows are bad; duplicates are not held against a source. ConfigError
+    where the folder cannot be written to.
     """
     count, bad = verdict.count(source), verdict.bad()
     flawed = len(bad.places) - count.quarantined.get(DUPLICATE, 0)
     if folder is not None:
-        _write(_tables(source, bad, again), folder / f"{source}.csv")
+        try:
+            _write(_tables(source, bad, again), folder / f"{source}.csv")
+        except OSError as error:
+            mend = "make room there, or give the workspace another place with LEADSCORE_WORKSPACE"
+            raise ConfigError("cannot write the bad rows", where=str(folder), found=str(error), mend=mend) from error
     if flawed > limit * count.rows_in:
         raise _too_many(count, flawed, _example(source, bad, again), limit)
     return count

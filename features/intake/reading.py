@@ -149,8 +149,8 @@ class Origin:
                 for block in blocks(path, kind, self.source.delimiter, own):
                     begin += len(block.rows) + len(block.broken)
                     yield str(path), block
-            except (OSError, pa.ArrowException, duckdb.Error) as error:
-                found = str(error).splitlines()[0]
+            except (OSError, pa.ArrowException, duckdb.Error, UnicodeError) as error:
+                found = next(iter(str(error).splitlines()), type(error).__name__)
                 raise DataError("cannot read the file", where=str(path), found=found, mend=f"is it {kind}?") from error
 
 

@@ -10,6 +10,9 @@ from features.sql import query
 CODES = pa.dictionary(pa.int32(), pa.string())
 """Texts of a column that has few different ones."""
 
+PER_UNIT = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 1}
+"""Microseconds of a timestamp's unit, in which DuckDB counts; nanoseconds it counts as they are."""
+
 
 def direct(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column in a type that is read as it is, as text if its own is none of these.
@@ -52,10 +55,32 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_float16(column.type) or pa.types.is_decimal256(column.type):
+        return _written_by_arrow(column)
+    if pa.types.is_timestamp(column.type):
+        return _stamps(column)
     text = "CAST(value AS VARCHAR)"
     if pa.types.is_floating(column.type):
         text = f"regexp_replace(nullif({text}, 'nan'), '\\.0$', '')"
-    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
-        # As naive ones, since DuckDB fails at instants beyond its microseconds.
-        column, text = column.cast(pa.int64()).cast(pa.timestamp(column.type.unit)), f"{text} || '+00'"
     return query(f"SELECT {text} AS text FROM rows", rows=pa.table({"value": column}))["text"]  # noqa: S608 - our own
+
+
+def _written_by_arrow(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write what DuckDB does not take."""
+    text = column.cast(pa.string())
+    if pa.types.is_decimal256(column.type):
+        return text
+    return without(pc.replace_substring_regex(text, "\\.0$", ""), pc.fill_null(pc.equal(text, "nan"), False))
+
+
+def _stamps(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write timestamps, those with a zone in UTC; one beyond DuckDB's years is the number that it is."""
+    counts, unit = column.cast(pa.int64()), column.type.unit
+    last = (1 << 63) // PER_UNIT[unit] - 1
+    far = pc.or_(pc.greater(counts, last), pc.less(counts, -last))
+    # As naive ones, since DuckDB fails at instants with a zone beyond its microseconds.
+    near = without(counts, pc.fill_null(far, False)).cast(pa.timestamp(unit))
+    zone = "" if column.type.tz is None else " || '+00'"
+    text = f"SELECT CAST(value AS VARCHAR){zone} AS text FROM rows"  # noqa: S608 - our own
+    written = query(text, rows=pa.table({"value": near}))["text"]
+    return pc.coalesce(written, counts.cast(pa.string())) if pc.any(far).as_py() else written
