@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 LONGEST = 800
 """Signs of one part of a failure that are shown."""
 

@@ -19,7 +19,7 @@ SMALLER = "start from configs/demo.yaml"
 class _Strict(yaml.SafeLoader):
     """YAML's safe loader, which would let the second of two equal keys win in silence."""
 
-    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         own = node.value if isinstance(node, yaml.MappingNode) else []
         keys = [self.construct_object(key, deep=True) for key, _ in own]
         found = super().construct_mapping(node, deep)  # raises for a key that cannot be compared
