@@ -35,7 +35,3 @@ class Schedule(Frozen):
     )
     limit: Duration = Field(timedelta(hours=6), description="a run that takes longer is stopped")
     late: Duration = Field(timedelta(hours=30), description="a last good night older than this is an alarm")
-
-
-class Checks(Frozen):
-    """What must hold before scores are published."""

@@ -22,10 +22,11 @@ from pydantic import (
     model_validator,
 )
 
+from configs.checks import Checks
 from configs.durations import Duration
 from configs.errors import ConfigError
 from configs.learning import Audit, Evaluation, Learning
-from configs.night import Checks, Publish, Schedule
+from configs.night import Publish, Schedule
 from configs.source_rows import AttributeRows, EventRows, Frozen, LeadRows, claimed_twice
 from configs.yaml_file import fill_variables, read_yaml
 

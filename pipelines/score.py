@@ -19,18 +19,20 @@ from configs.schema import Project
 from models.registry import Registry, Version
 from models.scorer import Scorer
 from pipelines.driver import Driver, clock
+from pipelines.fitness import check_data, check_scores, load_champions
 from pipelines.rows import Snapshot, snapshot
 from pipelines.version import code_version
 from pipelines.workspace import store_of, workspace
-from serve.checks import check
+from serve.checks import Check, check_table, loud, refuse
 from serve.export import WRITERS, export
+from serve.score_checks import check_some
 from serve.scoring import Order, rows_to_score, score, stamped, with_history
 from serve.store import Run, Store
 
 
 @dataclass(frozen=True)
 class Night:
-    """One published as-of: its ledger id, rows by target, and the export, which holds the newest as-of."""
+    """One published as-of: its ledger id, rows by target, the export, which holds the newest as-of, and what warned."""
 
     run_id: str
     as_of: datetime
@@ -38,11 +40,13 @@ class Night:
     export: Path
     exported: datetime
     scores: pa.Table
+    checks: tuple[Check, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         head = {"run_id": self.run_id, "status": "published", "as_of": self.as_of.isoformat()}
-        return {**head, "rows": sum(self.rows.values()), "targets": self.rows, "export": str(self.export)}
+        body = {"rows": sum(self.rows.values()), "targets": self.rows, "export": str(self.export)}
+        return {**head, **body, "checks": [one.to_json() for one in self.checks]}
 
 
 def score_night(project: Project, as_of: str | None, driver: Driver, form: str = "csv") -> Night:
@@ -62,47 +66,67 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
         store = store_of(project)
         _tidy(store, project, driver)
         registry = Registry(project.root, project.project)
-        champions = _champions(registry, project, driver)
+        champions = _champions(registry, project)
         driver.note("reading the sources")
         early = None
         if moment is None:
             early = driver.step(snapshot)(project, None)
             moment = early.as_of
         run = _run(project, moment, champions, driver)
-        with _attempt(store, run):
+        with _attempt(store, run) as checks:
             _require_champion(project, champions)
+            scorers, found = load_champions({target: champions.get(target) for target in project.targets}, registry)
+            _heed(checks, found, driver)
             now = early or driver.step(snapshot)(project, as_of)
-            scores = driver.step(score_all)(now, champions, registry, store, run.run_id, driver)
+            _heed(checks, driver.step(check_data)(now, scorers, store), driver)
+            scores, found = driver.step(score_all)(now, champions, scorers, store, run.run_id, driver)
+            _heed(checks, found, driver)
             driver.note(f"publishing {scores.num_rows:,} rows")
-            driver.step(publish)(store, scores, run, now.dataset.fingerprint)
+            driver.step(publish)(store, scores, run, now.dataset.fingerprint, checks)
         path, exported = driver.step(deliver)(store, project, form)
         rows = {target: scores.filter(pc.field("target") == target).num_rows for target in champions}
-        return Night(run.run_id, run.as_of, rows, path, exported, scores)
+        return Night(run.run_id, run.as_of, rows, path, exported, scores, tuple(loud(checks)))
 
 
 def score_all(
-    now: Snapshot, champions: dict[str, Version], registry: Registry, store: Store, run_id: str, driver: Driver
-) -> pa.Table:
-    """Return the SCORES of all targets of one as-of, checked."""
-    project, frames = now.project, {}
+    now: Snapshot,
+    champions: dict[str, Version],
+    scorers: dict[str, Scorer],
+    store: Store,
+    run_id: str,
+    driver: Driver,
+) -> tuple[pa.Table, list[Check]]:
+    """Return the SCORES of all targets of one as-of, and what was found of them."""
+    project, frames, found = now.project, dict[str, pa.Table](), list[Check]()
     for target, version in champions.items():
         driver.note(f"{target}: scoring with version {version.number}")
         names = {"project": project.project, "target": target, "model_version": str(version.number)}
-        scorer = Scorer.load(registry.directory(version))
+        scorer = scorers[target]
         learnt = project.instant(scorer.meta["trained_as_of"])
         if learnt > now.as_of:
             driver.note(f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast")
         order = Order(project.target(target), now.as_of, names, project.publish.reasons)
-        frame = score(now.dataset, scorer, order, rows_to_score(now.dataset, scorer, order))
+        matrix = rows_to_score(now.dataset, scorer, order)
+        frame = score(now.dataset, scorer, order, matrix)
         frames[target] = with_history(frame, store.previous(project.project, target, now.as_of))
-    check(frames)
+        found += check_scores(now, target, scorer, matrix, frames[target], store)
     scored_at = clock()
-    return pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()])
+    scores = pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()])
+    return scores, [*check_some(frames), *found]
 
 
-def publish(store: Store, scores: pa.Table, run: Run, fingerprint: str) -> None:
-    """Put the scores into the table in one transaction."""
-    store.publish(scores, run.run_id, clock(), fingerprint)
+def publish(store: Store, scores: pa.Table, run: Run, fingerprint: str, checks: list[Check]) -> None:
+    """Put the scores and the run's checks into their tables in one transaction."""
+    told = check_table(checks, run.run_id, run.project, run.as_of)
+    store.publish(scores, run.run_id, clock(), fingerprint, told)
+
+
+def _heed(checks: list[Check], found: list[Check], driver: Driver) -> None:
+    """Add what was found to the run's checks, say what is wrong, and refuse to go on where a check stops."""
+    checks += found
+    for one in loud(found):
+        driver.note(str(one))
+    refuse(found)
 
 
 def deliver(store: Store, project: Project, form: str) -> tuple[Path, datetime]:
@@ -149,10 +173,8 @@ def export_again(project: Project, as_of: str | None, form: str) -> Path:
         return export(store.scores(project.project, run.as_of), project.root, run, form)
 
 
-def _champions(registry: Registry, project: Project, driver: Driver) -> dict[str, Version]:
+def _champions(registry: Registry, project: Project) -> dict[str, Version]:
     found = {target: registry.champion(target) for target in project.targets}
-    for target in (target for target, version in found.items() if version is None):
-        driver.note(f"{target}: no champion, so no scores; train it and look at what the gate says")
     return {target: version for target, version in found.items() if version}
 
 
@@ -181,13 +203,15 @@ def _run(project: Project, as_of: datetime, champions: dict[str, Version], drive
 
 
 @contextmanager
-def _attempt(store: Store, run: Run) -> Iterator[None]:
-    """Write the attempt into the ledger when it begins, and how it ended if it does not publish."""
+def _attempt(store: Store, run: Run) -> Iterator[list[Check]]:
+    """Write the attempt into the ledger when it begins, and how it ended if it does not publish; yield its checks."""
     store.start(run)
+    checks = list[Check]()
     try:
-        yield
+        yield checks
     except NotFitToPublish as refusal:
-        store.finish(run.run_id, "refused", str(refusal), clock())
+        told = check_table(checks, run.run_id, run.project, run.as_of)
+        store.finish(run.run_id, "refused", str(refusal), clock(), told)
         raise
     except BaseException as error:  # whatever ends the attempt, the ledger says so; it goes on unchanged
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)

@@ -31,6 +31,7 @@ from models.training import Trained, Tried
 from pipelines.audit import without_suspects
 from pipelines.driver import Driver
 from pipelines.findings import findings
+from pipelines.reference import with_reference
 from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
 from pipelines.story import count_rows, story
 from pipelines.tested import check_segments
@@ -117,7 +118,8 @@ def challenge(now: Snapshot, name: str, audited: Audited, note: Callable[[str], 
         "observation_date": now.observed.isoformat(),
         "audit": [suspect.to_json() | {"allowed": suspect.allowed} for suspect in audited.suspects],
     }
-    return training.train(rows.matrix, rows.labels, replace(settings_of(now, name, note), meta=meta))
+    trained = training.train(rows.matrix, rows.labels, replace(settings_of(now, name, note), meta=meta))
+    return with_reference(trained, now, name, rows)
 
 
 def settings_of(now: Snapshot, name: str, note: Callable[[str], None]) -> Settings:

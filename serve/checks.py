@@ -1,42 +1,128 @@
-"""What must hold before scores are published."""
+"""The verdicts of a night's checks: pass, warn or stop; as a table, and as the refusal to publish."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from configs.checks import Limits, Spans
 from configs.errors import NotFitToPublish
+from features.contracts import SCORE_CHECKS
+
+Verdict = Literal["pass", "warn", "stop"]
+MOST_NAMED = 5
+"""Subjects of one check that are named; how many more there are stands in the check's summary."""
+
+MENDS = {
+    "champion": "roll back, promote another version, restore its files, or train again",
+    "freshness": "bring the source up to date",
+    "rows": "see whether the source was written to its end",
+    "leads": "check the sources and the target's population; without times, add leads whose outcome is empty",
+    "gone_types": "see whether the source renamed it or stopped; if it is right so, train again",
+    "new_types": "train again, so that the model knows it",
+    "gone_categories": "see whether the source renamed it; if it is right so, train again",
+    "new_categories": "see whether the source renamed its values; if it is right so, train again",
+    "missing": "see what became of the column in the source",
+    "drift": "see whether the source changed its unit or meaning; if it is right so, train again",
+    "score_drift": "see what drifts; if it is right so, train again",
+    "mean": "see what drifts; if it is right so, train again",
+    "moved": "see whether the model or the data changed; `leadscore explain` shows one lead",
+    "model_age": "train again; if the gate refuses, see why",
+    "probabilities": "roll the model back, or train again",
+}
 
 
-def check(frames: dict[str, pa.Table]) -> None:
-    """Raise NotFitToPublish unless the frames, one a target, may be published.
+@dataclass(frozen=True)
+class Check:
+    """What was found of one subject; ``observed`` and both limits are in the unit of the check.
 
-    Refused are: no eligible entity under any target, an entity twice under one target, a probability that is not
-    inside its interval or not between 0 and 1.
+    ``target`` is empty where a source was checked, ``subject`` where it is the target itself or the check's summary.
     """
-    if not any(frame.num_rows for frame in frames.values()):
-        raise NotFitToPublish(
-            "no entity is eligible at this as-of",
-            where=f"targets {', '.join(frames)}",
-            found="0 rows to publish",
-            mend="check --as-of and each target's population; without times, add leads whose outcome is empty",
-        )
-    for target, frame in frames.items():
-        _refuse_bad_rows(target, frame)
+
+    check: str
+    target: str
+    subject: str
+    observed: float | None
+    warn: float | None
+    stop: float | None
+    verdict: Verdict
+    message: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return dict(vars(self))
+
+    def __str__(self) -> str:
+        """Say in one line what is wrong."""
+        of = " · ".join(part for part in (self.target, self.subject) if part)
+        return f"{self.verdict}: {self.check}{f' of {of}' if of else ''}: {self.message}"
 
 
-def _refuse_bad_rows(target: str, frame: pa.Table) -> None:
-    low, middle, high = (frame[name] for name in ("probability_low", "probability", "probability_high"))
-    sane = pc.and_(pc.and_(pc.less_equal(0.0, low), pc.less_equal(low, middle)), pc.less_equal(middle, high))
-    sane = pc.and_(sane, pc.less_equal(high, 1.0))
-    bad = frame.filter(pc.invert(pc.fill_null(sane, False)))
-    if bad.num_rows:
-        raise NotFitToPublish(
-            "probabilities outside their interval or outside 0 to 1",
-            where=f"target {target}",
-            found=f"{bad.num_rows} rows, such as {bad['entity_id'][0].as_py()!r}",
-            mend="roll the model back, or train again",
-        )
-    twice = frame.num_rows - pc.count_distinct(frame["entity_id"]).as_py()
-    if twice:
-        raise NotFitToPublish("an entity is scored twice", where=f"target {target}", found=f"{twice} rows too many")
+def judged(
+    check: str, target: str, subject: str, observed: float, limits: Limits | Spans, message: str | None = None
+) -> Check:
+    """Judge what was observed, in days where the limits are lengths of time; a message of a pass is left out."""
+    warn, stop = in_days(limits.warn), in_days(limits.stop)
+    verdict = verdict_of(observed, warn, stop)
+    return Check(check, target, subject, observed, warn, stop, verdict, message if verdict != "pass" else None)
+
+
+def passed(check: str, target: str, why: str) -> Check:
+    """Return the pass of a check that had nothing to look at."""
+    return Check(check, target, "", None, None, None, "pass", why)
+
+
+def verdict_of(observed: float, warn: float | None, stop: float | None) -> Verdict:
+    """Return the verdict of what must not lie beyond its limits."""
+    if stop is not None and observed > stop:
+        return "stop"
+    return "warn" if warn is not None and observed > warn else "pass"
+
+
+def in_days(limit: float | timedelta | None) -> float | None:
+    """Return a length of time in days, anything else as it is."""
+    return limit / timedelta(days=1) if isinstance(limit, timedelta) else limit
+
+
+def worst(name: str, target: str, found: Sequence[Check], limits: Limits, what: str) -> list[Check]:
+    """Return the worst few of those that do not pass, and a summary with the largest of all.
+
+    ``what`` names what was looked at, such as “features”.
+    """
+    ranked = sorted(found, key=lambda one: (-(one.observed or 0.0), one.subject))
+    loud = sorted((one for one in ranked if one.verdict != "pass"), key=lambda one: one.verdict != "stop")
+    most = ranked[0] if ranked else None
+    text = f"{len(loud)} of {len(found)} {what}" + (f"; the most is {most.subject}" if most else "")
+    summary = Check(name, target, "", most.observed if most else None, limits.warn, limits.stop, "pass", text)
+    return [*loud[:MOST_NAMED], summary]
+
+
+def loud(checks: Iterable[Check]) -> list[Check]:
+    """Return those that warn or stop."""
+    return [one for one in checks if one.verdict != "pass"]
+
+
+def check_table(checks: Iterable[Check], run_id: str, project: str, as_of: datetime) -> pa.Table:
+    """Return the checks of a run as SCORE_CHECKS."""
+    run = {"run_id": run_id, "project": project, "as_of": as_of}
+    return pa.Table.from_pylist([run | one.to_json() for one in checks], schema=SCORE_CHECKS)
+
+
+def refuse(checks: Iterable[Check]) -> None:
+    """Raise NotFitToPublish if a check stops, with the first one's reason and the names of the others."""
+    stops = [one for one in checks if one.verdict == "stop"]
+    if not stops:
+        return
+    first, *others = stops
+    where = f"target {first.target}" if first.target else first.subject
+    named = first.subject if first.target and first.subject else ""
+    found = f"{named}: {first.message}" if named else str(first.message)
+    if others:
+        names = dict.fromkeys(f"{one.check} of {one.subject or one.target}" for one in others)
+        found += f"; {len(others)} more: {', '.join(list(names)[:MOST_NAMED])}"
+    raising = f"; or raise checks.{first.check}.stop" if first.stop is not None else ""
+    raise NotFitToPublish(f"the check {first.check} stops", where=where, found=found, mend=MENDS[first.check] + raising)

@@ -1,0 +1,93 @@
+"""Is a night fit to be published? The checks in their order: the models, the sources, then each target's scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pyarrow as pa
+
+from configs.errors import DataError
+from features.catalog import Catalog
+from models.activity import Activity
+from models.registry import Registry, Version
+from models.scorer import Scorer
+from pipelines.reference import attributes_of
+from pipelines.rows import Snapshot
+from serve.checks import Check, passed
+from serve.score_checks import check_age, check_moved, check_population, check_probabilities
+from serve.source_checks import check_activity, check_sources, compared
+from serve.store import Store
+from serve.tonight import Tonight
+
+
+def load_champions(
+    champions: Mapping[str, Version | None], registry: Registry
+) -> tuple[dict[str, Scorer], list[Check]]:
+    """Return each target's scorer, with a stop for one whose files are missing, changed or of another target."""
+    scorers, found = dict[str, Scorer](), []
+    for target, version in champions.items():
+        if version is None:
+            text = "it has no champion, so no scores; train it and look at what the gate says"
+            found.append(Check("champion", "", target, None, None, None, "warn", text))
+            continue
+        try:
+            scorers[target] = Scorer.load(registry.directory(version))
+        except DataError as error:
+            found.append(Check("champion", target, "", None, None, None, "stop", str(error).partition("\n")[0]))
+            continue
+        found.append(_own(target, scorers[target], version))
+    return scorers, found
+
+
+def _own(target: str, scorer: Scorer, version: Version) -> Check:
+    if scorer.target == target:
+        return passed("champion", target, f"version {version.number}")
+    text = f"version {version.number} is a model of the target {scorer.target}"
+    return Check("champion", target, "", None, None, None, "stop", text)
+
+
+def check_data(now: Snapshot, scorers: dict[str, Scorer], store: Store) -> list[Check]:
+    """Check what was read, before anything is scored."""
+    limits = now.project.checks
+    former = store.checked(now.project.project, now.as_of, limits.nights)
+    return [*check_sources(now.dataset, now.as_of, former, limits), *_activity(now, list(scorers.values()))]
+
+
+def _activity(now: Snapshot, scorers: list[Scorer]) -> list[Check]:
+    """Compare the log with the weeks before the newest training; those say nothing of a night before them."""
+    if not now.dataset.timed:
+        return []
+    newest = max(scorers, key=lambda scorer: _trained(now, scorer))
+    kept, trained = newest.meta.get("activity"), _trained(now, newest)
+    if kept is None:
+        return [passed("gone_types", "", "the model does not keep what the log was like; train again")]
+    if trained > now.as_of:
+        return [passed("gone_types", "", f"the model learnt as of {trained.isoformat()}, after this night")]
+    catalog = Catalog.from_json(newest.meta["catalog"])
+    known = [f"event type {name}" for name in catalog.types] + [f"channel {name}" for name in catalog.channels]
+    known += [f"amount of {name}" for name in catalog.valued]
+    return check_activity(now.dataset.events, now.as_of, Activity.from_json(kept), known, now.project.checks)
+
+
+def check_scores(
+    now: Snapshot, target: str, scorer: Scorer, matrix: pa.Table, frame: pa.Table, store: Store
+) -> list[Check]:
+    """Check what a target's champion made of the night; ``frame`` is SCORES with the history, of ``matrix``."""
+    project, limits = now.project, now.project.checks
+    former = store.checked(project.project, now.as_of, limits.nights)
+    attributes = attributes_of(Catalog.from_json(scorer.meta["catalog"]))
+    seen, probability = Tonight.of(scorer, matrix), frame["probability"].to_numpy()
+    found = [
+        *check_probabilities(target, frame),
+        compared("leads", target, "", frame.num_rows, former, limits.leads, noisy=True),
+        check_moved(target, frame, limits),
+        *check_population(target, seen, probability, attributes, limits),
+    ]
+    if now.dataset.timed:
+        found.append(check_age(target, now.as_of - _trained(now, scorer), limits))
+    return found
+
+
+def _trained(now: Snapshot, scorer: Scorer) -> datetime:
+    return now.project.instant(scorer.meta["trained_as_of"])

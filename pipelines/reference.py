@@ -1,0 +1,67 @@
+"""What a night is compared with: of the training, the rows that a night would have scored, and the log as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.schema import Target
+from features.catalog import Catalog
+from features.contracts import INSTANT
+from features.spine import scoring_spine
+from models.activity import Activity
+from models.population import Population, telling
+from models.training import Trained
+from pipelines.rows import Snapshot, TrainingRows
+
+SLICES = 4
+LEAD_ROW = ("attribute", "dated")
+"""Aggregates of the features that are attributes of the lead."""
+
+
+def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRows) -> Trained:
+    """Return a training whose scorer keeps, under ``meta``, what a night's checks compare with."""
+    scorer = trained.scorer
+    weights = telling(scorer, rows.matrix, attributes_of(rows.catalog))
+    slices = slices_of(now, now.project.target(name), rows)
+    tested = _tested(trained.out_of_time, slices, rows.matrix)
+    population = Population.of(rows.matrix, slices, weights, scorer.encoding, tested)
+    kept = {"population": population.to_json()}
+    if now.dataset.timed:
+        kept["activity"] = Activity.of(now.dataset.events, now.as_of).to_json()
+    return replace(trained, scorer=replace(scorer, meta=scorer.meta | kept))
+
+
+def attributes_of(catalog: Catalog) -> list[str]:
+    """Return the features that are attributes of the lead."""
+    return [feature.name for feature in catalog.features if feature.aggregate in LEAD_ROW]
+
+
+def slices_of(now: Snapshot, target: Target, rows: TrainingRows) -> list[np.ndarray]:
+    """Return the rows of a training that are like those of a night, in SLICES parts from the earliest to the latest.
+
+    Those of a grid are. A target that scores once after entry publishes only who is still open: there a slice is whom
+    a night would have published, at the as-of, a horizon before it, and so on.
+    """
+    if target.cutoffs is None or target.cutoffs.delay is None:
+        return np.array_split(np.argsort(pc.cast(rows.matrix["cutoff"], pa.int64()).to_numpy(), kind="stable"), SLICES)
+    ids, found = rows.matrix["entity_id"].combine_chunks(), []
+    for back in reversed(range(SLICES)):
+        night = now.as_of - back * (target.horizon or timedelta(0))
+        spine = scoring_spine(now.dataset.upto(night), target, night)
+        found.append(pc.index_in(spine["entity_id"], value_set=ids).drop_null().to_numpy())
+    return found if any(map(len, found)) else [np.arange(rows.matrix.num_rows)]
+
+
+def _tested(out_of_time: pa.Table, slices: list[np.ndarray], matrix: pa.Table) -> list[pa.Table]:
+    """Return the tested rows that are in some slice, in SLICES parts by cutoff; all of them where none is."""
+    alike = matrix.select(["entity_id", "cutoff"]).take(pa.array(np.unique(np.concatenate(slices))))
+    table = out_of_time.select(["entity_id", "cutoff", "probability"])
+    table = table.set_column(1, "cutoff", pc.cast(table["cutoff"], INSTANT))
+    own = table.join(alike, ["entity_id", "cutoff"], join_type="left semi")
+    own = (own if len(own) else table).sort_by([("cutoff", "ascending"), ("entity_id", "ascending")])
+    return [own.take(pa.array(part)) for part in np.array_split(np.arange(len(own)), SLICES)]

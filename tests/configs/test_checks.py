@@ -1,0 +1,34 @@
+"""Limits of the checks: one can be moved alone, and a stop is never milder than a warning."""
+
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from configs.checks import Checks, Limits
+
+
+def test_a_limit_left_out_keeps_its_default_and_null_switches_it_off():
+    checks = Checks.model_validate({"rows": {"stop": 0.6}, "freshness": {"stop": "9d"}, "missing": {"warn": None}})
+    default = Checks()
+    assert checks.rows == Limits(warn=default.rows.warn, stop=0.6)
+    assert checks.freshness.stop == timedelta(days=9) and checks.freshness.warn == default.freshness.warn
+    assert checks.missing.warn is None and checks.missing.stop == default.missing.stop
+    assert checks.drift == default.drift
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rows": {"warn": 0.9, "stop": 0.5}},
+        {"rows": {"warn": 0.9}},
+        {"rows": {"warn": -1}},
+        {"rows": {"alarm": 1}},
+        {"freshness": {"stop": 3}},
+        {"nights": 0},
+        {"typo": {"warn": 1}},
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        Checks.model_validate(wrong)
