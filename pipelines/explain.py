@@ -1,33 +1,38 @@
-"""One entity's published scores, from the table and never computed again."""
+"""One entity's published scores as they stand in the table, and what can be traced behind them."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import ConfigError
 from configs.schema import Project
 from pipelines.workspace import store_of
+
+if TYPE_CHECKING:  # the table alone is told without what a replay needs
+    from pipelines.trace import Trace
 
 
 @dataclass(frozen=True)
 class Explanation:
     """``now`` holds one SCORES row a target with its reasons read, ``history`` all rows, oldest first.
 
-    ``when`` says of each target in words when the outcome comes if it comes, where that is known.
+    ``when`` says of each target in words when the outcome comes if it comes, where that is known. ``trace`` holds what
+    stands behind each row of ``now``, by target; nothing where it was not asked for.
     """
 
     entity: str
     now: list[dict[str, Any]]
     history: list[dict[str, Any]]
     when: dict[str, str]
+    trace: dict[str, Trace] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return vars(self)
+        return vars(self) | {"trace": {name: found.to_json() for name, found in self.trace.items()}}
 
 
 def published(project: Project, entity: str, as_of: str | None) -> Explanation:

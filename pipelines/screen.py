@@ -32,7 +32,6 @@ if TYPE_CHECKING:  # a command pays only for what it runs
     from pipelines.audit import Finding
     from pipelines.backtest import Backtest
     from pipelines.check import Examination, TargetCheck
-    from pipelines.explain import Explanation
     from pipelines.score import Night
     from pipelines.train import Training
 
@@ -173,26 +172,6 @@ def examination(found: Examination) -> list[RenderableType]:
     parts.append(_targets(found.targets))
     parts += [escape(f"problem: target {t.name}: {t.problem}") for t in found.targets if t.problem]
     return [*parts, *(escape(f"note: {line}") for line in found.warnings)]
-
-
-def explanation(found: Explanation) -> list[RenderableType]:
-    """Return one entity's scores with all reasons, and their history."""
-    parts: list[RenderableType] = []
-    for row in found.now:
-        chance = f"{row['probability']:.3f} ({row['probability_low']:.3f} to {row['probability_high']:.3f})"
-        head = f"{found.entity} · {row['target']} as of {row['as_of'].isoformat()}: probability {chance}"
-        verdict = f"score {row['score']}, grade {row['grade']}, evidence {row['evidence']}"
-        when = f"\n{found.when[row['target']]}" if row["target"] in found.when else ""
-        parts.append(escape(f"{head}\n{verdict}, model version {row['model_version']}{when}"))
-        reasons = _table("log-odds", "reason", "feature")
-        for reason in row["reasons"]:
-            reasons.add_row(f"{reason['contribution']:+.2f}", escape(reason["sentence"]), escape(reason["feature"]))
-        parts.append(reasons)
-    history = _table("target", "as of", "probability", "score", "grade", "model version")
-    for row in found.history:
-        when, chance = row["as_of"].isoformat(), f"{row['probability']:.3f}"
-        history.add_row(row["target"], when, chance, str(row["score"]), row["grade"], row["model_version"])
-    return [*parts, history]
 
 
 def _trial(trial: Trial) -> str:

@@ -71,16 +71,28 @@ def outcomes(
         note(f"reports: {project.root / 'reports'}/outcomes.json and .md")
 
 
-def explain(config: Config, entity: str, as_of: Published = None, as_json: Json = False) -> None:
-    """Show one entity's published scores: probability, interval, reasons for and against, and its history."""
-    from pipelines import screen
+def explain(
+    config: Config,
+    entity: str,
+    as_of: Published = None,
+    table: Annotated[bool, typer.Option("--published", help="only what stands in the table; nothing is read")] = False,
+    every: Annotated[bool, typer.Option("--all", help="all features, not only the strongest")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show one entity's published scores: reasons, features, what changed since the night before, and its history."""
+    from pipelines import lead_screen
     from pipelines.explain import published
 
-    found = published(project_of(config), entity, as_of)
+    project = project_of(config)
+    found = published(project, entity, as_of)
+    if not table:
+        from pipelines.trace import traced
+
+        found = traced(project, found, note)
     if as_json:
         print_json(found.to_json())
     else:
-        show(*screen.explanation(found))
+        show(*lead_screen.explanation(found, project.zone, None if every else lead_screen.TOP))
 
 
 def deploy(

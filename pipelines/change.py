@@ -1,0 +1,167 @@
+"""Why a score is another one than the last published before it: the lead, the others, time, the model, or the data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.attributes import values_at
+from features.contracts import INSTANT, Dataset, to_us
+from features.spine import entity_codes
+from models.scorer import Scorer
+from pipelines.replay import Past, features_of
+
+CAUSES = ("lead", "others", "time", "model", "data")
+"""What can move a score, in the order in which it is told."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one cause did: ``points`` of the score (1 to 100), and the difference of the probability (0 to 1)."""
+
+    points: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What became known of a lead at or after one as-of and before the next.
+
+    ``events`` and ``others`` count the events of the lead and of the others at its account by type, ``late`` those
+    of the lead's that had happened before the earlier as-of. ``attributes`` names each changed attribute with its
+    values ``before`` and ``after`` as written.
+    """
+
+    events: dict[str, int]
+    late: dict[str, int]
+    others: dict[str, int]
+    attributes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The difference between two published scores of one lead, by cause.
+
+    ``since`` is the earlier as-of, and ``nights_without`` counts the published nights between the two on which the
+    lead was not scored. ``parts`` has one Part for each of CAUSES. Their points sum to the scores' difference, and
+    their probabilities to that of the probabilities but for the rounding of floats. ``moved`` is false where both
+    look back from one cutoff, as where a target scores once after entry.
+    """
+
+    since: datetime
+    nights_without: int
+    score: tuple[int, int]
+    probability: tuple[float, float]
+    model_version: tuple[str, str]
+    moved: bool
+    parts: dict[str, Part]
+    happened: Happened
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return asdict(self)
+
+
+def change(past: Past, before: dict[str, Any], now: dict[str, Any], nights_without: int) -> Change:
+    """Return why a SCORES row differs from an earlier one of the same target and entity.
+
+    The causes are told apart by going from one to the other in steps: the earlier model on what was known then, its
+    cutoff moved (time), with what became known of the lead, with what became known of all others, and the later
+    model. What the two ends differ by from what was published is the data's: rows of before that came unannounced or
+    were written over, or another config or version. Raises what loading the models and reading the features raises.
+    """
+    later = past.whole.upto(now["as_of"])
+    earlier = later.upto(before["as_of"])
+    cutoffs = (past.cutoff(before), past.cutoff(now))
+    steps = _steps(past, (before, now), (earlier, later), cutoffs)
+    steps = [(before["score"], before["probability"]), *steps, (now["score"], now["probability"])]
+    moves = [Part(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(steps)]
+    rewritten = Part(moves[0].points + moves[-1].points, moves[0].probability + moves[-1].probability)
+    parts = dict(zip(("data", "time", "lead", "others", "model"), [rewritten, *moves[1:-1]], strict=True))
+    return Change(
+        before["as_of"],
+        nights_without,
+        (before["score"], now["score"]),
+        (before["probability"], now["probability"]),
+        (before["model_version"], now["model_version"]),
+        cutoffs[0] != cutoffs[1],
+        {name: parts[name] for name in CAUSES},
+        _happened(earlier, later, now["entity_id"], before["as_of"], now["as_of"]),
+    )
+
+
+def _steps(
+    past: Past, rows: tuple[dict[str, Any], ...], data: tuple[Dataset, Dataset], cutoffs: tuple[datetime, datetime]
+) -> list[tuple[int, float]]:
+    """Return score and probability at the start, after time, after the lead, after the others, and after the model."""
+    (before, now), (earlier, later) = rows, data
+    entity, end = now["entity_id"], cutoffs[1]
+    old = past.scorer(before)
+    own = _with_own(earlier, later, entity, before["as_of"])
+    found = _said(old, earlier, entity, list(cutoffs))
+    found += _said(old, own, entity, [end]) + _said(old, later, entity, [end])
+    same = before["model_version"] == now["model_version"]
+    return found + (found[-1:] if same else _said(past.scorer(now), later, entity, [end]))
+
+
+def _said(scorer: Scorer, data: Dataset, entity: str, cutoffs: list[datetime]) -> list[tuple[int, float]]:
+    predicted = scorer.predict(features_of(data, scorer, entity, cutoffs))
+    return list(zip(predicted["score"].to_pylist(), predicted["probability"].to_pylist(), strict=True))
+
+
+def _with_own(earlier: Dataset, later: Dataset, entity: str, since: datetime) -> Dataset:
+    """Return the earlier data with what became known of one entity by the later."""
+    tables = {
+        name: pa.concat_tables([getattr(earlier, name), _new(getattr(later, name), since, [entity])])
+        for name in ("events", "values")
+    }
+    return replace(earlier, **tables) if later.timed else earlier
+
+
+def _new(rows: pa.Table, since: datetime, entities: list[str]) -> pa.Table:
+    """Return the rows of some entities that became known at ``since`` or after."""
+    own = pc.is_in(rows["entity_id"], value_set=pa.array(entities, pa.string()))
+    return rows.filter(pc.and_(own, pc.greater_equal(rows["available_at"], pa.scalar(since, INSTANT))))
+
+
+def _happened(earlier: Dataset, later: Dataset, entity: str, since: datetime, until: datetime) -> Happened:
+    if not later.timed:
+        return Happened({}, {}, {}, [])
+    own = _new(later.events, since, [entity])
+    late = own.filter(pc.less(own["event_time"], pa.scalar(since, INSTANT)))
+    others = _new(later.events, since, _colleagues(later.leads, entity))
+    changed = _attributes(later, entity, since, until) if later.values.num_rows > earlier.values.num_rows else []
+    return Happened(_by_type(own), _by_type(late), _by_type(others), changed)
+
+
+def _colleagues(leads: pa.Table, entity: str) -> list[str]:
+    """Return the other entities of an entity's account; none where it has no account."""
+    account = leads["account_id"].filter(pc.equal(leads["entity_id"], entity))[0]
+    if not account.is_valid:
+        return []
+    found = leads["entity_id"].filter(pc.fill_null(pc.equal(leads["account_id"], account), False)).to_pylist()
+    return [name for name in found if name != entity]
+
+
+def _by_type(events: pa.Table) -> dict[str, int]:
+    """Count events by type, the most frequent first, ties by name."""
+    counts = Counter(events["event_type"].to_pylist())
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _attributes(later: Dataset, entity: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    names = pc.unique(_new(later.values, since, [entity])["attribute"]).to_pylist()
+    place = entity_codes(pa.chunked_array([[entity, entity]]), later.leads)
+    at = np.array([to_us(since), to_us(until)])
+    found = []
+    for name in sorted(names):
+        old, new = values_at(later.values, name, "category", place, at, later.leads).to_pylist()
+        found += [{"attribute": name, "before": old, "after": new}] if old != new else []
+    return found

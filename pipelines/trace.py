@@ -1,0 +1,91 @@
+"""Where a lead's published scores came from: each one replayed, and what moved it since the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from configs.errors import LeadscoreError
+from configs.schema import Project
+from pipelines.change import Change, change
+from pipelines.evidence import differences, evidence
+from pipelines.explain import Explanation
+from pipelines.replay import Past, Replay, replay
+from pipelines.workspace import store_of
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What stands behind one SCORES row.
+
+    ``differences`` says why it is not reproduced; ``evidence`` maps config_hash, code_version and data_fingerprint to
+    what was published and what is now. ``first`` is true where no earlier score of the target and entity stands in
+    the table. ``missing`` says why there is no replay, or no change.
+    """
+
+    replay: Replay | None = None
+    differences: list[str] = field(default_factory=list)
+    evidence: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    first: bool = False
+    change: Change | None = None
+    missing: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        parts = {"replay": self.replay, "change": self.change}
+        return vars(self) | {name: part.to_json() if part else None for name, part in parts.items()}
+
+
+def traced(project: Project, found: Explanation, note: Callable[[str], None]) -> Explanation:
+    """Return an explanation with the Trace of each row that it tells of, one a target.
+
+    Whatever cannot be had any more, such as the data or a model, is said in the traces and raises nothing. Reads the
+    sources once, without the workspace's lock: a night may be running.
+    """
+    note("reading the sources; --published shows the table alone")
+    try:
+        past = Past.of(project)
+        ledger = store_of(project).runs(project.project).to_pylist()
+    except LeadscoreError as error:
+        return replace(found, trace={row["target"]: Trace(missing=[_told(error)]) for row in found.now})
+    return replace(found, trace={row["target"]: trace(past, row, found.history, ledger) for row in found.now})
+
+
+def trace(past: Past, row: dict[str, Any], history: list[dict[str, Any]], ledger: list[dict[str, Any]]) -> Trace:
+    """Return the Trace of one SCORES row; ``history`` are rows of the same entity, ``ledger`` SCORE_RUNS rows."""
+    before = _before(row, history)
+    found = _replayed(past, row, ledger)
+    if before is None:
+        return Trace(**found, first=True)
+    published = (run for run in ledger if (run["target"], run["status"]) == (row["target"], "published"))
+    nights = {run["as_of"] for run in published if before["as_of"] < run["as_of"] < row["as_of"]}
+    try:
+        return Trace(**found, change=change(past, before, row, len(nights)))
+    except LeadscoreError as error:
+        told = f"why it changed since {before['as_of'].isoformat()} cannot be told: {_told(error)}"
+        return Trace(**found | {"missing": [*found["missing"], told]})
+
+
+def _replayed(past: Past, row: dict[str, Any], ledger: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the parts of a Trace that tell of the row alone."""
+    same = [run for run in ledger if (run["run_id"], run["target"]) == (row["run_id"], row["target"])]
+    proof = evidence(past, same[0] if same else None)
+    try:
+        past.project.target(row["target"])
+        known = past.whole.upto(row["as_of"])
+        found = replay(known, past.scorer(row), row, past.cutoff(row))
+        why = differences(past, known, row, found, proof)
+    except LeadscoreError as error:
+        return {"evidence": proof, "missing": [f"the score cannot be computed again: {_told(error)}"]}
+    return {"replay": found, "differences": why, "evidence": proof, "missing": []}
+
+
+def _before(row: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the last earlier row of the same target."""
+    earlier = [one for one in history if one["target"] == row["target"] and one["as_of"] < row["as_of"]]
+    return max(earlier, key=lambda one: one["as_of"], default=None)
+
+
+def _told(error: LeadscoreError) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,398 @@
+"""What stands behind a published score, against source files that were cut by hand and read anew."""
+
+import csv
+import json
+import math
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from configs.learning import Evaluation
+from configs.schema import load
+from features.build import build_features
+from features.catalog import Catalog
+from features.contracts import SPINE
+from features.sources import read
+from models import learners
+from models.calibration import Affine
+from models.registry import Registry, Story
+from models.training import Settings, train
+from pipelines.change import Part
+from pipelines.driver import Driver
+from pipelines.evidence import known_fingerprint
+from pipelines.explain import published
+from pipelines.lead_screen import changed, explanation
+from pipelines.replay import Past, replay
+from pipelines.rows import snapshot, training_rows
+from pipelines.score import score_night
+from pipelines.trace import trace, traced
+from pipelines.workspace import store_of, workspace
+from tests.features.logs import examples
+from tests.pipelines import tiny
+
+NIGHTS = ("2024-11-20", "2024-11-26", "2024-12-10")
+LAST = "2024-12-12"
+"""A night after another model was promoted."""
+
+FEATURES = {"windows": ["14d"], "half_lives": [], "families": ["counts", "recency", "account", "journey", "lead"]}
+"""Few, so that the tests are quick."""
+
+BUY = tiny.CONFIG["targets"]["buy"]
+TARGETS = {"buy": BUY, "early": BUY | {"cutoffs": {"delay": "1d"}, "horizon": "60d"}}
+
+
+def company(folder):
+    """Write a company whose events are sometimes seen late, and whose leads change their plan."""
+    tables = {name: str(folder / f"{name}.csv") for name in ("leads", "events", "plans")}
+    sources = {
+        "leads": tiny.CONFIG["sources"]["leads"] | {"path": tables["leads"]},
+        "events": [tiny.CONFIG["sources"]["events"][0] | {"path": tables["events"], "known_at": "seen"}],
+        "attributes": [{"path": tables["plans"], "entity_id": "lead", "valid_from": "since", "columns": ["plan"]}],
+    }
+    changes = {"sources": sources, "targets": TARGETS, "features": FEATURES, "workspace": str(folder / "workspace")}
+    path = tiny.write(folder, leads=300, **changes)
+    rows = read_csv(folder / "events.csv")
+    for number, row in enumerate(rows):
+        at = datetime.fromisoformat(row["at"])
+        row["seen"] = (at + timedelta(days=number % 9)).isoformat(" ") if number % 4 == 0 else ""
+    write_csv(folder / "events.csv", rows)
+    leads = read_csv(folder / "leads.csv")
+    plans = [
+        {"lead": row["id"], "since": str(datetime.fromisoformat(row["created"]) + timedelta(days=days)), "plan": plan}
+        for number, row in enumerate(leads)
+        for days, plan in ((0, "free"), (10 + number % 50, "paid"))
+    ]
+    write_csv(folder / "plans.csv", plans)
+    return path
+
+
+def read_csv(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_csv(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def champion(project, target, scorer, folder):
+    """Register a scorer and make it the champion."""
+    scorer.save(folder)
+    registry = Registry(project.root, project.project)
+    with workspace(project):
+        return registry.promote(target, registry.log(target, Story(folder)).number)
+
+
+def learn(project, target):
+    now = snapshot(project, NIGHTS[0])
+    rows = training_rows(now, target)
+    meta = {"catalog": rows.catalog.to_json(), "trained_as_of": now.as_of.isoformat()}
+    length = project.targets[target].horizon
+    found = train(rows.matrix, rows.labels, Settings(target, length, Evaluation(folds=1, share=0.4), meta=meta))
+    return found.scorer
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder with four published nights of two targets; before the last, other models were promoted."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learners, "ROUNDS", 15)
+        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
+        project = load(company(folder))
+        scorers = {target: learn(project, target) for target in TARGETS}
+        for target, scorer in scorers.items():
+            champion(project, target, scorer, folder / f"{target}_1")
+        for night in NIGHTS:
+            score_night(project, night, Driver())
+        for target, scorer in scorers.items():
+            moved = Affine(scorer.calibrator.slope, scorer.calibrator.intercept + 0.7)
+            champion(project, target, replace(scorer, calibrator=moved), folder / f"{target}_2")
+        score_night(project, LAST, Driver())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(kept):
+    return load(kept / "company.yaml")
+
+
+@pytest.fixture(scope="module")
+def past(project):
+    """What all traces of the unchanged folder start from, read once."""
+    return Past.of(project)
+
+
+@pytest.fixture
+def own(kept, tmp_path):
+    """The same in a folder that a test may change, save for the models."""
+    shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+    return moved(kept, tmp_path)
+
+
+def moved(kept, folder):
+    """Return the project with all its files in another folder."""
+    path = folder / "company.yaml"
+    path.write_text((kept / "company.yaml").read_text(encoding="utf-8").replace(str(kept), str(folder)))
+    return load(path)
+
+
+def silent(_):
+    pass
+
+
+def behind(past, row):
+    """Return the Trace of a row of scores."""
+    store = store_of(past.project)
+    history = published(past.project, row["entity_id"], None).history
+    ledger = store.runs(past.project.project).to_pylist()
+    return trace(past, row | {"reasons": json.loads(row["reasons"])}, history, ledger)
+
+
+def scored(project, night, target):
+    return store_of(project).scores(project.project, project.instant(night), target).to_pylist()
+
+
+def on_both(project, target, first, second):
+    """Return the rows of the entities that two nights scored, by entity."""
+    one, other = ({row["entity_id"]: row for row in scored(project, night, target)} for night in (first, second))
+    return {name: (one[name], other[name]) for name in sorted(one.keys() & other.keys())}
+
+
+def seen(project, line):
+    """Return when a line of one of the files became known."""
+    texts = [line[name] for name in ("at", "seen", "since", "created") if line.get(name)]
+    return project.aware(datetime.fromisoformat(max(texts)))
+
+
+def by_hand(folder, keep, entity, cutoff, scorer):
+    """Return score and probability of an entity from files that hold only the lines that ``keep`` says."""
+    with tempfile.TemporaryDirectory() as name:
+        cut = Path(name)
+        for file in ("leads.csv", "events.csv", "plans.csv"):
+            write_csv(cut / file, [line for line in read_csv(folder / file) if keep(line)])
+        data = read(moved(folder, cut))
+    spine = pa.table([[entity], [cutoff]], schema=SPINE)
+    found = scorer.predict(build_features(data, spine, Catalog.from_json(scorer.meta["catalog"]))).to_pylist()[0]
+    return found["score"], found["probability"]
+
+
+def parts_by_hand(folder, past, before, now):
+    """Return the parts of a change, step by step from cut files, as (points, probability)."""
+    old, new = past.scorer(before), past.scorer(now)
+    entity, ends = now["entity_id"], (before["cutoff"], now["cutoff"])
+
+    def known(line, night):
+        return seen(past.project, line) < night["as_of"]
+
+    def or_own(line):
+        return known(line, before) or (line.get("lead") == entity and known(line, now))
+
+    start = by_hand(folder, lambda line: known(line, before), entity, ends[0], old)
+    waited = by_hand(folder, lambda line: known(line, before), entity, ends[1], old)
+    acted = by_hand(folder, or_own, entity, ends[1], old)
+    joined = by_hand(folder, lambda line: known(line, now), entity, ends[1], old)
+    last = by_hand(folder, lambda line: known(line, now), entity, ends[1], new)
+    steps = {"time": (start, waited), "lead": (waited, acted), "others": (acted, joined), "model": (joined, last)}
+    return {name: (b[0] - a[0], b[1] - a[1]) for name, (a, b) in steps.items()}
+
+
+def one_that(kept, past, says):
+    """Return the first lead of two nights whose new lines say something: its rows, those lines, and its Change."""
+    for before, now in on_both(past.project, "buy", NIGHTS[0], NIGHTS[1]).values():
+        found = new_lines(kept, past, [now["entity_id"]], before, now)
+        if says(found):
+            return before, now, found, behind(past, now).change
+    raise AssertionError("no such lead")
+
+
+def new_lines(kept, past, leads, before, now):
+    """Return the lines of events and plans of some leads that became known between two nights."""
+    lines = [line for name in ("events", "plans") for line in read_csv(kept / f"{name}.csv") if line["lead"] in leads]
+    return [line for line in lines if before["as_of"] <= seen(past.project, line) < now["as_of"]]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_lead_of_a_night_is_reproduced_to_the_bit(project, past, target):
+    known, rows = past.whole.upto(project.instant(NIGHTS[1])), scored(project, NIGHTS[1], target)
+    assert len(rows) > 20
+    for row in rows:
+        found = replay(known, past.scorer(row), row, past.cutoff(row))
+        assert found.reproduced and found.predicted["probability"] == row["probability"]
+        assert found.reasons == json.loads(row["reasons"])
+
+
+def test_the_contributions_and_the_base_value_sum_to_the_log_odds(project, past):
+    row = scored(project, LAST, "buy")[0]
+    found = behind(past, row).replay
+    summed = found.base + sum(one["contribution"] for one in found.features)
+    assert summed == pytest.approx(math.log(row["probability"] / (1 - row["probability"])), abs=1e-9)
+    assert found.total == pytest.approx(summed, abs=1e-9)
+    strongest = found.features[0]
+    without = 1 / (1 + math.exp(-(summed - strongest["contribution"])))
+    assert strongest["points"] == pytest.approx(100 * (row["probability"] - without), abs=1e-9)
+    assert all(one["sentence"] for one in found.features)
+
+
+@examples(4)
+@given(st.data())
+def test_each_part_is_what_cut_files_say_and_together_they_are_the_change(kept, past, data):
+    first, second = data.draw(st.sampled_from([(0, 1), (1, 2), (2, 3)]))
+    nights = (*NIGHTS, LAST)
+    target = data.draw(st.sampled_from(sorted(TARGETS)))
+    pairs = on_both(past.project, target, nights[first], nights[second])
+    before, now = pairs[data.draw(st.sampled_from(sorted(pairs)))]
+    found = behind(past, now).change
+    for name, (points, probability) in parts_by_hand(kept, past, before, now).items():
+        assert found.parts[name].points == points, name
+        assert found.parts[name].probability == probability, name
+    assert found.parts["data"] == Part(0, 0.0)
+    assert sum(part.points for part in found.parts.values()) == now["score"] - before["score"]
+    moved = math.fsum(part.probability for part in found.parts.values())
+    assert moved == pytest.approx(now["probability"] - before["probability"], abs=1e-15)
+
+
+def test_a_lead_that_did_nothing_has_nothing_for_what_it_did(kept, past):
+    _, _, _, found = one_that(kept, past, lambda new: not new)
+    assert found.happened.events == {} and found.happened.attributes == []
+    assert found.parts["lead"] == Part(0, 0.0) and found.parts["model"] == Part(0, 0.0)
+
+
+def test_what_happened_in_between_is_counted_by_type_and_late_rows_are_told(kept, past):
+    def is_late(line):
+        return "at" in line and past.project.aware(datetime.fromisoformat(line["at"])) < past.project.instant(NIGHTS[0])
+
+    _, _, new, found = one_that(kept, past, lambda new: any(map(is_late, new)))
+    late = [line for line in new if is_late(line)]
+    assert found.happened.events == Counter(line["what"] for line in new if "what" in line)
+    assert found.happened.late == Counter(line["what"] for line in late)
+    told = changed(found, past.project.zone)
+    assert f"since {NIGHTS[0]}: " in told[0] and f"of which {len(late)} had happened before and came late" in told[0]
+
+
+def test_an_attribute_that_changed_is_named_with_both_values(kept, past):
+    _, _, _, found = one_that(kept, past, lambda new: any(line.get("plan") == "paid" for line in new))
+    assert found.happened.attributes == [{"attribute": "plan", "before": "free", "after": "paid"}]
+    assert "plan from free to paid" in changed(found, past.project.zone)[0]
+
+
+def test_what_others_at_the_account_did_stands_apart(kept, past):
+    firm = {line["id"]: line["firm"] for line in read_csv(kept / "leads.csv")}
+    before, now = next(
+        (before, now)
+        for before, now in on_both(past.project, "buy", NIGHTS[0], NIGHTS[1]).values()
+        if new_lines(kept, past, others_of(now["entity_id"], firm), before, now)
+    )
+    new = new_lines(kept, past, others_of(now["entity_id"], firm), before, now)
+    found = behind(past, now).change
+    assert found.happened.others == Counter(line["what"] for line in new if "what" in line)
+
+
+def others_of(lead, firm):
+    return {name for name, own in firm.items() if own == firm[lead]} - {lead}
+
+
+def test_another_model_alone_takes_all_points(kept, past):
+    pairs = on_both(past.project, "early", NIGHTS[2], LAST)
+    for before, now in list(pairs.values())[:3]:
+        found = behind(past, now).change
+        assert found.parts["model"].points == now["score"] - before["score"] and not found.moved
+        assert found.parts["model"].probability == now["probability"] - before["probability"] > 0
+        assert {found.parts[name] for name in ("lead", "others", "time", "data")} == {Part(0, 0.0)}
+        told = changed(found, past.project.zone)
+        assert "the model (version 1 to 2)" in told[0] and "one and the same instant" in told[-1]
+
+
+def test_the_first_night_of_a_lead_says_so(project, past):
+    row = scored(project, NIGHTS[0], "buy")[0]
+    found = behind(past, row)
+    assert found.first and found.change is None and found.replay.reproduced
+
+
+def test_a_lead_that_was_out_in_between_is_compared_with_its_last_score(project, past):
+    _, row = next(iter(on_both(project, "buy", NIGHTS[0], NIGHTS[2]).values()))
+    history = published(project, row["entity_id"], None).history
+    without = [one for one in history if one["as_of"] != project.instant(NIGHTS[1])]
+    found = trace(past, row | {"reasons": []}, without, store_of(project).runs(project.project).to_pylist()).change
+    assert found.since == project.instant(NIGHTS[0]) and found.nights_without == 1
+    assert "in between, 1 night did not score this lead" in changed(found, project.zone)
+
+
+def test_rows_that_were_written_over_are_noticed_with_what_differs(own, tmp_path):
+    rows = scored(own, LAST, "buy")
+    row = next(row for row in rows if any("visit" in one["feature"] for one in json.loads(row["reasons"])))
+    lines = read_csv(tmp_path / "events.csv")
+    write_csv(tmp_path / "events.csv", [line for line in lines if line["lead"] != row["entity_id"]])
+    found = traced(own, published(own, row["entity_id"], LAST), silent).trace["buy"]
+    assert not found.replay.reproduced
+    assert f"{row['probability']:.6f}" in found.differences[0]
+    assert any(" was " in line and " is " in line for line in found.differences)
+    assert any("fingerprint" in line for line in found.differences)
+    moved = sum(part.points for part in found.change.parts.values())
+    assert moved == found.change.score[1] - found.change.score[0] and found.change.parts["data"] != Part(0, 0.0)
+
+
+def test_data_that_is_as_it_was_puts_the_blame_elsewhere(project, past):
+    row = scored(project, LAST, "buy")[0]
+    found = behind(past, row | {"probability": row["probability"] / 2})
+    assert not found.replay.reproduced
+    assert found.differences[-1].startswith("data, config and version are the same")
+
+
+def test_the_fingerprint_of_a_whole_is_that_of_its_reading(past):
+    assert known_fingerprint(past.whole) == past.whole.fingerprint
+    assert known_fingerprint(past.whole.upto(past.project.instant(NIGHTS[0]))) != past.whole.fingerprint
+
+
+def test_what_is_in_the_table_is_told_when_data_or_model_are_gone(own, tmp_path):
+    name = scored(own, LAST, "buy")[0]["entity_id"]
+    with sqlite3.connect(tmp_path / "workspace" / "scores.db") as database:
+        database.execute("UPDATE scores SET model_version = '99'")
+    table = published(own, name, None)
+    found = traced(own, table, silent)
+    assert found.now == table.now and found.trace["buy"].replay is None
+    assert "no such version" in found.trace["buy"].missing[0]
+    (tmp_path / "events.csv").unlink()
+    found = traced(own, table, silent)
+    assert found.history == table.history and "events.csv" in found.trace["buy"].missing[0]
+    assert "missing: " in shown(found, own)
+
+
+def test_a_trace_disturbs_no_night_that_runs(own, tmp_path):
+    name = scored(own, LAST, "buy")[0]["entity_id"]
+    note = tmp_path / "workspace" / "quarantine" / "events_1.csv"
+    note.write_text("of the night that runs")
+    with workspace(own):
+        assert traced(own, published(own, name, None), silent).trace["buy"].replay.reproduced
+    assert note.read_text() == "of the night that runs"
+
+
+def test_a_person_sees_the_strongest_features_or_all(project, past):
+    row = scored(project, LAST, "buy")[0]
+    found = published(project, row["entity_id"], LAST)
+    found = replace(found, trace={"buy": behind(past, row)}, now=[one for one in found.now if one["target"] == "buy"])
+    few, every = shown(found, project, 3), shown(found, project, None)
+    assert "reproduced to the bit" in few and "more features" in few and "more features" not in every
+    assert all(one["feature"] in every for one in found.trace["buy"].replay.features)
+    json.dumps(found.to_json(), default=str)
+
+
+def shown(found, project, most=15):
+    console = Console(width=200, highlight=False)
+    with console.capture() as capture:
+        for part in explanation(found, project.zone, most):
+            console.print(part)
+    return capture.get()
