@@ -19,6 +19,16 @@ SMALLER = "start from configs/demo.yaml"
 class _Strict(yaml.SafeLoader):
     """YAML's safe loader, which would let the second of two equal keys win in silence."""
 
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.peek_event().start_mark)
+        found = super().compose_node(parent, index)
+        self.depth -= 1
+        return found
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         own = node.value if isinstance(node, yaml.MappingNode) else []
         keys = [self.construct_object(key, deep=True) for key, _ in own]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -55,8 +56,10 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_float16(column.type) or pa.types.is_decimal256(column.type):
-        return _written_by_arrow(column)
+    if pa.types.is_float16(column.type):
+        return pa.chunked_array([pa.array(map(_half, column.to_pylist()), pa.string())])
+    if pa.types.is_decimal256(column.type):  # DuckDB has none so long
+        return column.cast(pa.string())
     if pa.types.is_timestamp(column.type):
         return _stamps(column)
     text = "CAST(value AS VARCHAR)"
@@ -65,12 +68,10 @@ def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return query(f"SELECT {text} AS text FROM rows", rows=pa.table({"value": column}))["text"]  # noqa: S608 - our own
 
 
-def _written_by_arrow(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Write what DuckDB does not take."""
-    text = column.cast(pa.string())
-    if pa.types.is_decimal256(column.type):
-        return text
-    return without(pc.replace_substring_regex(text, "\\.0$", ""), pc.fill_null(pc.equal(text, "nan"), False))
+def _half(value: float | None) -> str | None:
+    """Write a number of half precision, which DuckDB does not have, with the fewest digits that say it."""
+    known = value is not None and not np.isnan(value)
+    return np.format_float_positional(np.float16(value), trim="-") if known else None
 
 
 def _stamps(column: pa.ChunkedArray) -> pa.ChunkedArray:
