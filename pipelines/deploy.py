@@ -54,7 +54,7 @@ def deploy(project: Project) -> None:
 
     with _answering():
         ready = deployments(project)
-        watch_for_silence()
+        watch_for_silence(SILENCE)
         # Stopping the runner, as each restart of the machine does, must not pause the schedules.
         serve(*ready, limit=1, pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT.total_seconds())
 
@@ -78,7 +78,6 @@ def deployments(project: Project) -> list[RunnerDeployment]:
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
         for name in FLOWS
-        if hasattr(flows, name)
     ]
 
 
@@ -103,7 +102,7 @@ def _require_cron(line: str, where: str) -> None:
         ) from error
 
 
-def watch_for_silence(silence: timedelta = SILENCE) -> None:
+def watch_for_silence(silence: timedelta) -> None:
     """See to it that the server calls a run of our flows crashed when it was not heard of for so long.
 
     A run tells the end of itself; a machine that loses its power does not. Without this its run would be Running
@@ -111,10 +110,19 @@ def watch_for_silence(silence: timedelta = SILENCE) -> None:
     """
     from prefect.client.orchestration import get_client
 
+    wanted = _silence(silence)
     with get_client(sync_client=True) as client:
-        for old in client.read_automations_by_name(AUTOMATION):
+        found = client.read_automations_by_name(AUTOMATION)
+        # What is right is left alone: an automation made anew has not heard the runs that fell silent before it.
+        if any(_meaning(each) == _meaning(wanted) for each in found):
+            return
+        for old in found:
             client.delete_automation(old.id)
-        client.create_automation(_silence(silence))
+        client.create_automation(wanted)
+
+
+def _meaning(automation: AutomationCore) -> tuple[bool, dict[str, Any]]:
+    return automation.enabled, automation.trigger.model_dump(exclude={"id"})
 
 
 def _silence(silence: timedelta) -> AutomationCore:
@@ -176,7 +184,7 @@ def _deployed(client: SyncPrefectClient, name: str, now: datetime) -> Deployed:
     except ObjectNotFound:
         return Deployed(name, exists=False)
     active = [schedule for schedule in found.schedules if schedule.active]
-    waiting = _starts(client, found.id, StateType.SCHEDULED, StateType.PENDING)
+    waiting = _starts(client, found.id, StateType.SCHEDULED)
     return Deployed(
         name,
         exists=True,
@@ -188,8 +196,8 @@ def _deployed(client: SyncPrefectClient, name: str, now: datetime) -> Deployed:
     )
 
 
-def _starts(client: SyncPrefectClient, deployment: UUID, *states: StateType) -> list[datetime]:
-    """Return when the runs of a deployment that are in one of the states were to start."""
+def _starts(client: SyncPrefectClient, deployment: UUID, state: StateType) -> list[datetime]:
+    """Return when the runs of a deployment that are in a state were to start."""
     from prefect.client.schemas.filters import (
         DeploymentFilter,
         DeploymentFilterId,
@@ -200,7 +208,7 @@ def _starts(client: SyncPrefectClient, deployment: UUID, *states: StateType) -> 
 
     runs = client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[state]))),
     )
     return [run.expected_start_time for run in runs if run.expected_start_time]
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from configs.durations import duration_label
-from configs.errors import LeadscoreError, NotFitToPublish
+from configs.errors import LeadscoreError
 from configs.schema import Project
 from pipelines.driver import api_configured
 from pipelines.workspace import store_of
@@ -69,15 +69,19 @@ class Status:
         lines += [f"note: {note}" for note in self.notes]
         return lines + ([f"ALARM: {alarm}" for alarm in self.alarms] or ["all is well"])
 
-    def told(self) -> dict[str, Any]:
-        """Return what a webhook is told of the alarms."""
-        head = {
-            "source": "leadscore",
-            "project": self.project,
-            "state": "Alarm",
-            "exit_code": NotFitToPublish.exit_code,
-        }
-        return {"text": f"{self.project}: {'; '.join(self.alarms)}", **head, "alarms": list(self.alarms)}
+    def told(self) -> dict[str, Any] | None:
+        """Return what a webhook is told: the alarms, and whether the last attempt came to nothing; None if all is well.
+
+        Without the attempt's message, which may quote a row.
+        """
+        said = list(self.alarms)
+        if self.since and self.since[0].status in ("refused", "failed"):
+            last = self.since[0]
+            said.append(f"the last attempt, as of {_instant(last.as_of)}: {last.status}")
+        if not said:
+            return None
+        head = {"source": "leadscore", "project": self.project, "state": "Alarm" if self.alarms else "Warning"}
+        return {"text": f"{self.project}: {'; '.join(said)}", **head, "said": said}
 
     def _told(self, good: Attempt) -> str:
         age = self.now - (good.finished_at or self.now)

@@ -99,7 +99,7 @@ def deploy(
     config: Config,
     status: Annotated[bool, typer.Option("--status", help="say how the nights go; exit 5 if they do not")] = False,
     report: Annotated[
-        bool, typer.Option("--report", help="with --status: tell an alarm to the address in LEADSCORE_WEBHOOK")
+        bool, typer.Option("--report", help="with --status: tell what is amiss to the address in LEADSCORE_WEBHOOK")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -125,8 +125,8 @@ def _status(project: Any, report: bool, as_json: bool) -> None:
     else:
         for line in found.lines():
             typer.echo(line)
-    if report and found.alarms:
-        alarm.post(found.told(), note)
+    if report and (body := found.told()):
+        alarm.post(body, note)
     if found.alarms:
         raise typer.Exit(NotFitToPublish.exit_code)
 
