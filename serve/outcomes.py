@@ -182,7 +182,8 @@ def _published(
     store: Store, names: tuple[str, str], nights: Sequence[Night], once: tuple[str, ...]
 ) -> tuple[pa.Table, int]:
     """Return the rows of the nights with their week, and how many nights the table no longer keeps."""
-    kept, lost = [FOLLOWED.remove(len(FOLLOWED) - 1).empty_table()], 0
+    schema = FOLLOWED.remove(len(FOLLOWED) - 1)
+    kept, lost = [schema.empty_table()], 0
     for night in nights:
         rows = store.scores(names[0], night.as_of, names[1], COLUMNS)
         lost += night.rows > 0 and not rows.num_rows
@@ -190,7 +191,7 @@ def _published(
         if once:
             seen = pa.concat_tables(table.select(once) for table in kept)
             rows = rows.join(seen, list(once), join_type="left anti").sort_by("entity_id")
-        kept.append(rows.combine_chunks())
+        kept.append(rows.cast(schema).combine_chunks())
     return pa.concat_tables(kept), lost
 
 

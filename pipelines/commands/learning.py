@@ -109,6 +109,10 @@ def train(
     config: Config,
     as_of: AsOf = None,
     target: TargetName = None,
+    if_needed: Annotated[
+        bool,
+        typer.Option("--if-needed", help="only what `leadscore outcomes` recommends to train"),
+    ] = False,
     prefect: Prefect = None,
     as_json: Json = False,
 ) -> None:
@@ -117,9 +121,12 @@ def train(
 
     project = project_of(config)
     names = targets_of(project, target)
-    results = _train(str(config), as_of, names, prefect)
+    advice = _advice(project, as_of, names) if if_needed else {}
+    names = [name for name in names if not if_needed or advice[name]["retrain"]]
+    results = _train(str(config), as_of, names, prefect) if names else []
     if as_json:
-        print_json(_told(results))
+        told = _told(results)["targets"]
+        print_json({"targets": told | {n: {"recommendation": a} | told.get(n, {}) for n, a in advice.items()}})
     else:
         for result in results:
             show(screen.training(project, result))
@@ -173,6 +180,17 @@ def _ablate(project: Any, as_of: str | None, target: str | None, as_json: bool) 
         show(None if as_json else screen.ablation(project, result))
     if as_json:
         print_json({"targets": found})
+
+
+def _advice(project: Any, as_of: str | None, names: list[str]) -> dict[str, Any]:
+    """Say of each target whether it needs a training, and why, from what became of its published scores."""
+    from pipelines.driver import Driver
+    from pipelines.monitor import recommended
+
+    found = recommended(project, as_of, names, Driver(note=note))
+    for name, advice in found.items():
+        note(f"{name}: {'; '.join(advice.reasons) or 'no need to train'}")
+    return {name: advice.to_json() for name, advice in found.items()}
 
 
 def _train(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
