@@ -115,11 +115,15 @@ class LightGbm:
             return np.zeros(0)
         return self._booster.predict(x, raw_score=True, num_threads=1)
 
+    @functools.cached_property
+    def _explainer(self) -> Any:
+        from models.tree_shap import Explainer
+
+        return Explainer.of(self.text)
+
     def contributions(self, x: np.ndarray) -> np.ndarray:
         """Return exact TreeSHAP values (Lundberg et al., Nature Machine Intelligence 2, 2020), bias last."""
-        if not len(x):
-            return np.zeros((0, x.shape[1] + 1))
-        return self._booster.predict(x, pred_contrib=True, num_threads=0 if len(x) > 1000 else 1)
+        return self._explainer.contributions(x)
 
     def to_json(self) -> str:
         """Return LightGBM's own text."""

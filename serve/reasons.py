@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
+from string import Formatter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.meaning import Meaning
 
 THRESHOLD = 0.02
 """Log-odds below which a group of features is no reason: at most half a percentage point of probability."""
+
+_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def reasons(contributions: np.ndarray, matrix: pa.Table, meanings: Mapping[str, Meaning], most: int = 3) -> list[str]:
@@ -39,18 +42,44 @@ def reasons(contributions: np.ndarray, matrix: pa.Table, meanings: Mapping[str, 
     chosen = np.where(is_for, total, -total) >= THRESHOLD
     speaks = np.array([meanings[name].speaks for name in matrix.column_names])
     speaker = _speakers(contributions, speaks, members, group, np.where(is_for, 1.0, -1.0))
-    said = _said(np.where(chosen, speaker, -1), matrix, meanings)
-    return [_as_json(*row) for row in zip(said, total.round(6).tolist(), strict=True)]
+    rows = np.nonzero(chosen)[0]
+    said = _said(speaker[chosen], rows, matrix, meanings)
+    texts = [
+        f"{start}{contribution!r}{end}"
+        for (start, end), contribution in zip(said, total[chosen].round(6).tolist(), strict=True)
+    ]
+    ends = np.cumsum(np.bincount(rows, minlength=len(chosen))).tolist()
+    return [f"[{', '.join(texts[first:end])}]" for first, end in zip([0, *ends], ends, strict=False)]
 
 
 def sentence(value: float | str | None, meaning: Meaning) -> str:
     """Return what a feature's value says, in words; None or a number that is not finite is a missing value."""
-    value = _known(value)
-    if value is None:
-        return meaning.absent or f"{meaning.what}: not known"
-    if meaning.unit == "count" and value == 0 and meaning.absent:
-        return meaning.absent
-    return meaning.present.format(value=_Shown(value, meaning.unit), s="" if value == 1 else "s")
+    return _wording(meaning)(_known(value))
+
+
+def _wording(meaning: Meaning) -> Callable[[Any], str]:
+    """Return what words a known value or None: the template is read once for all values of a feature."""
+    absent = meaning.absent or f"{meaning.what}: not known"
+    zero_is_absent = meaning.unit == "count" and bool(meaning.absent)
+    pattern, fields = _template(meaning)
+
+    def worded(value: Any) -> str:
+        if value is None or (zero_is_absent and value == 0):
+            return absent
+        return pattern % tuple([written(value) for written in fields])
+
+    return worded
+
+
+def _template(meaning: Meaning) -> tuple[str, list[Callable[[Any], str]]]:
+    """Return a sentence with ``%s`` in each gap, and what writes a value into each."""
+    pattern, fields = "", []
+    for literal, field, unit, _ in Formatter().parse(meaning.present):
+        pattern += literal.replace("%", "%%")
+        if field is not None:
+            pattern += "%s"
+            fields.append(_plural if field == "s" else FORMATS[unit or meaning.unit])
+    return pattern, fields
 
 
 def _check(contributions: np.ndarray, matrix: pa.Table, meanings: Mapping[str, Meaning]) -> None:
@@ -101,33 +130,48 @@ def _speakers(
     return speaker
 
 
-def _said(speaker: np.ndarray, matrix: pa.Table, meanings: Mapping[str, Meaning]) -> np.ndarray:
-    """Return (rows, slots) of (feature, value, sentence), None where ``speaker`` is -1.
+def _said(
+    speaker: np.ndarray, rows: np.ndarray, matrix: pa.Table, meanings: Mapping[str, Meaning]
+) -> Iterable[tuple[str, str]]:
+    """Return the JSON of each (speaker, row), a column of ``matrix`` and one of its rows, around the contribution.
 
     Goes feature by feature and words each value once: values repeat, and few cells of the matrix are wanted.
     """
-    said = np.full(speaker.shape, None, dtype=object)
-    for column in np.unique(speaker[speaker >= 0]):
+    order = np.argsort(speaker, kind="stable")
+    columns, starts = np.unique(speaker[order], return_index=True)
+    said = np.empty(len(speaker), dtype=object)
+    for column, places in zip(columns, np.split(order, starts[1:]), strict=False):
         name = matrix.column_names[column]
-        places = np.nonzero(speaker == column)
-        cells = [_known(cell) for cell in matrix.column(name).take(pa.array(places[0])).to_pylist()]
-        worded = {cell: (name, cell, sentence(cell, meanings[name])) for cell in set(cells)}
-        for row, slot, cell in zip(*places, cells, strict=True):
-            said[row, slot] = worded[cell]
+        values, which = _values(matrix.column(name), rows[places])
+        said[places] = _worded(name, values, meanings[name])[which]
     return said
 
 
-def _as_json(said: np.ndarray, contributions: list[float]) -> str:
-    found = [
-        {"feature": one[0], "value": one[1], "contribution": contribution, "sentence": one[2]}
-        for one, contribution in zip(said, contributions, strict=True)
-        if one is not None
-    ]
-    return json.dumps(found, ensure_ascii=False)
+def _values(column: pa.ChunkedArray, rows: np.ndarray) -> tuple[list[Any], np.ndarray]:
+    """Return the values that a column has in some rows, each once, and which one each row has."""
+    cells = column.take(pa.array(rows)).combine_chunks()
+    if not pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_encode()
+    # A missing value is one more at the end.
+    values = [*map(_known, cells.dictionary.to_pylist()), None]
+    return values, pc.fill_null(cells.indices, len(values) - 1).to_numpy()
+
+
+def _worded(name: str, values: list[Any], meaning: Meaning) -> np.ndarray:
+    """Return the texts before and after the contribution of each value, as one object each."""
+    start, words, texts = f'{{"feature": {_text(name)}, "value": ', _wording(meaning), np.empty(len(values), object)
+    for place, value in enumerate(values):
+        written = repr(value) if isinstance(value, float) else _text(value)
+        texts[place] = (f'{start}{written}, "contribution": ', f', "sentence": {_text(words(value))}}}')
+    return texts
 
 
 def _known(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _plural(value: float | str) -> str:
+    return "" if value == 1 else "s"
 
 
 def _count(value: float) -> str:
@@ -173,14 +217,3 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
     "change": _change,
     "share": _share,
 }
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """A value that a template writes in its own unit, ``{value}``, or in a named one, ``{value:count}``."""
-
-    value: float | str
-    unit: str
-
-    def __format__(self, unit: str) -> str:
-        return FORMATS[unit or self.unit](self.value)

@@ -55,6 +55,11 @@ def test_a_value_is_worded_by_its_unit(value, meaning, words):
     assert sentence(value, meaning) == words
 
 
+def test_a_template_keeps_what_is_no_field():
+    meaning = Meaning("mails", "mails", "share", "100 % {{sure}}: {value} of {value:count} mail{s}, %s %(a)d")
+    assert sentence(2.0, meaning) == "100 % {sure}: 200% of 2 mails, %s %(a)d"
+
+
 def plain(group, speaks=True):
     return Meaning(group, group, "number", group + " is {value}", "", speaks)
 
@@ -130,6 +135,31 @@ def test_missing_values_and_text_of_any_column_type():
         (None, "b: not known"),
         ("Ж\n", "c is Ж\n"),
     ]
+
+
+def test_the_text_to_the_byte():
+    """As first published: readers of stored scores may compare texts."""
+    matrix = pa.table({"views": [3.0, 0.0, None], "industry": ['Ж "q"\n', None, "a\\b"], "rate": [1e-7, inf, -0.0]})
+    meanings = {"views": VIEWS, "industry": INDUSTRY, "rate": RATE}
+    parts = np.array([[0.5, -0.1234567, 0.25, 1.0], [-1e-3, 0.02, 30.0, 1.0], [0.1, 0.1, -0.30000000000000004, 1.0]])
+    assert reasons(parts, matrix, meanings) == [
+        '[{"feature": "views", "value": 3.0, "contribution": 0.5, "sentence": "3 page views in the last 7 days"}, '
+        '{"feature": "rate", "value": 1e-07, "contribution": 0.25, "sentence": "rate 1e-07"}, '
+        '{"feature": "industry", "value": "Ж \\"q\\"\\n", "contribution": -0.123457, '
+        '"sentence": "industry Ж \\"q\\"\\n"}]',
+        '[{"feature": "rate", "value": null, "contribution": 30.0, "sentence": "rate: not known"}, '
+        '{"feature": "industry", "value": null, "contribution": 0.02, "sentence": "industry: not known"}]',
+        '[{"feature": "views", "value": null, "contribution": 0.1, "sentence": "no page view in the last 7 days"}, '
+        '{"feature": "industry", "value": "a\\\\b", "contribution": 0.1, "sentence": "industry a\\\\b"}, '
+        '{"feature": "rate", "value": -0.0, "contribution": -0.3, "sentence": "rate -0"}]',
+    ]
+
+
+def test_a_row_s_reasons_do_not_depend_on_the_rows_beside():
+    matrix = pa.table({"rate": [0.0, -0.0, nan, None], "industry": pa.array(["a", "b", "a", None])})
+    meanings, parts = {"rate": RATE, "industry": INDUSTRY}, np.tile([0.5, -0.5, 0.0], (4, 1))
+    alone = [reasons(parts[i : i + 1], matrix.slice(i, 1), meanings)[0] for i in range(4)]
+    assert reasons(parts, matrix, meanings) == alone
 
 
 def test_no_rows_and_fewer_groups_than_places():
