@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -18,22 +18,29 @@ from configs.errors import ConfigError, WorkspaceBusy
 def hold(root: Path) -> Iterator[None]:
     """Hold the workspace ``root`` for the length of the block; create it if need be.
 
-    The lock is the kernel's (``flock(2)`` on ``root/.lock``): it vanishes with the process that holds it,
-    so a killed run never leaves a workspace shut. The file's text, pid and command of the holder, is only
-    for people.
-
     Raises WorkspaceBusy at once if another run holds it, ConfigError if the workspace cannot be written.
     """
-    with _open(root) as file:
+    mend = "wait for it to end, or give this run another workspace with LEADSCORE_WORKSPACE"
+    with hold_file(root / ".lock", "another run holds this workspace", root, mend):
+        yield
+
+
+@contextmanager
+def hold_file(path: Path, busy: str, root: Path | None = None, mend: str = "wait for it to end") -> Iterator[None]:
+    """Hold a file that stands for something that one run at a time may do.
+
+    The lock is the kernel's (``flock(2)``): it vanishes with the process that holds it, so a killed run never leaves
+    it shut. The file's text, pid and command of the holder, is only for people.
+
+    Raises WorkspaceBusy at once, saying ``busy`` of ``root`` or of the path, if another run holds it; ConfigError if
+    it cannot be written.
+    """
+    with _open(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise WorkspaceBusy(
-                "another run holds this workspace",
-                where=str(root),
-                found=file.read().strip() or "a run that has just begun",
-                mend="wait for it to end, or give this run another workspace with LEADSCORE_WORKSPACE",
-            ) from error
+            found = file.read().strip() or "a run that has just begun"
+            raise WorkspaceBusy(busy, where=str(root or path), found=found, mend=mend) from error
         try:
             _say(file, f"pid {os.getpid()}: {shlex.join(sys.argv)}\n")
             yield
@@ -43,14 +50,14 @@ def hold(root: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _open(root: Path) -> IO[str]:
+def _open(path: Path) -> IO[str]:
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        file = (root / ".lock").open("a+", encoding="utf-8", errors="replace")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8", errors="replace")
     except OSError as error:
         raise ConfigError(
             "cannot write to the workspace",
-            where=str(root),
+            where=str(path.parent),
             found=str(error),
             mend="name a directory you may write to",
         ) from error
@@ -59,6 +66,7 @@ def _open(root: Path) -> IO[str]:
 
 
 def _say(file: IO[str], text: str) -> None:
-    file.truncate(0)
-    file.write(text)
-    file.flush()
+    """Write who holds the lock; on a full disk nobody is told, and the lock holds all the same."""
+    with suppress(OSError):
+        file.truncate(0)
+        os.write(file.fileno(), text.encode())

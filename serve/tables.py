@@ -6,27 +6,31 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateTable
 
 from configs.errors import DataError
 from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES
+from serve.bulk import Session
 
 CREATION_LOCK = 1_278_559_043
-SQL_TYPES = {INSTANT: sa.Text, pa.string(): sa.Text, pa.int64(): sa.BigInteger, pa.float64(): sa.Double}
+VIEW = "current_scores"
+NAMED = pa.schema([("name", pa.string()), ("type", pa.string())])
+SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
+    INSTANT: sa.Text().with_variant(sa.TIMESTAMP(timezone=True), "postgresql"),
+    pa.string(): sa.Text(),
+    pa.int64(): sa.BigInteger(),
+    pa.float64(): sa.Double(),
+}
 
 
-def _sql_table(name: str, schema: pa.Schema, key: list[str], *indexes: sa.Index) -> sa.Table:
+def _sql_table(name: str, schema: pa.Schema, key: list[str]) -> sa.Table:
     columns = [sa.Column(field.name, SQL_TYPES[field.type], nullable=field.nullable) for field in schema]
-    return sa.Table(name, sa.MetaData(), *columns, sa.PrimaryKeyConstraint(*key), *indexes)
+    return sa.Table(name, sa.MetaData(), *columns, sa.PrimaryKeyConstraint(*key), sqlite_with_rowid=False)
 
 
-# In the key the as-of stands before the entity, so that one night's rows lie together in its index.
-SCORES_TABLE = _sql_table(
-    "scores",
-    SCORES,
-    ["project", "target", "as_of", "entity_id"],
-    sa.Index("scores_by_entity", "project", "entity_id"),
-)
+# The as-of stands first in the key, so that a night's rows lie together and a new night goes to the end of its index.
+# It is the only index: one entity's rows are found night by night.
+SCORES_TABLE = _sql_table("scores", SCORES, ["as_of", "project", "target", "entity_id"])
 RUNS_TABLE = _sql_table("score_runs", SCORE_RUNS, ["run_id", "target"])
 CHECKS_TABLE = _sql_table("score_checks", SCORE_CHECKS, ["run_id", "target", "check", "subject"])
 TABLES = (SCORES_TABLE, RUNS_TABLE, CHECKS_TABLE)
@@ -42,74 +46,70 @@ def current() -> sa.Select[Any]:
     return sa.select(SCORES_TABLE).join(night.project.table, same)
 
 
-def prepare(connection: sa.Connection, where: str) -> None:
-    """Create the tables that a database lacks, and add the columns that an earlier version did not know.
+def ready(session: Session, where: str) -> bool:
+    """Say whether the database has all tables, columns and the view of this version.
 
-    Raises DataError if the tables there are not those of this version and cannot be made so; then nothing changes.
+    Raises DataError if the tables there are not those of this version and cannot be made so.
     """
-    there = sa.inspect(connection)
-    if not there.has_table("current_scores"):
-        _create(connection)
-    if not all(there.has_table(table.name) for table in TABLES) or _missing(connection, where):
-        _mend(connection, where)
+    there = {name: _columns(session, name) for name in (VIEW, *(table.name for table in TABLES))}
+    return all(there.values()) and not any(_differing(table, there[table.name], where) for table in TABLES)
 
 
-def _create(connection: sa.Connection) -> None:
-    """Create tables, indexes and view; a second process that does the same at once does no harm."""
-    if connection.dialect.name == "sqlite":
-        # Kept in the file: from now on readers and the one writer do not wait for each other.
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        create_view = "CREATE VIEW IF NOT EXISTS"
-    else:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATION_LOCK)))
-        create_view = "CREATE OR REPLACE VIEW"
-    _create_tables(connection)
-    connection.exec_driver_sql(f"{create_view} current_scores AS {_view(connection)}")
+def prepare(session: Session, where: str) -> None:
+    """Create what the database lacks, and add the columns that an earlier version did not know: all or nothing.
 
-
-def _create_tables(connection: sa.Connection) -> None:
-    for table in TABLES:
-        connection.execute(CreateTable(table, if_not_exists=True))
-        for index in table.indexes:
-            connection.execute(CreateIndex(index, if_not_exists=True))
-
-
-def _mend(connection: sa.Connection, where: str) -> None:
-    """Add what an earlier version did not know, and make the view anew: all or nothing.
-
-    Whoever comes second waits, looks again, and finds nothing to do but the view.
+    Whoever comes second waits, looks again, and finds nothing to do. Raises DataError as ``ready`` does.
     """
-    if connection.dialect.name == "sqlite":
-        # Python's driver would begin a transaction for rows only, and each statement here would stand by itself.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATION_LOCK)))
-    _create_tables(connection)
-    for column in _missing(connection, where):
-        definition = CreateColumn(column).compile(dialect=connection.dialect)
-        connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {definition}")
+    if session.kind == "postgresql":
+        session.execute(f"SELECT pg_advisory_xact_lock({CREATION_LOCK})")
+    if ready(session, where):
+        return
     # Neither database lets a view grow in its middle.
-    connection.exec_driver_sql("DROP VIEW current_scores")
-    connection.exec_driver_sql(f"CREATE VIEW current_scores AS {_view(connection)}")
-
-
-def _view(connection: sa.Connection) -> str:
-    return str(current().compile(connection, compile_kwargs={"literal_binds": True}))
-
-
-def _missing(connection: sa.Connection, where: str) -> list[sa.Column[Any]]:
-    """Return the columns that the tables lack and that may be empty; raise DataError for any other difference."""
-    missing: list[sa.Column[Any]] = []
+    session.execute(f"DROP VIEW IF EXISTS {VIEW}")
     for table in TABLES:
-        there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
-        lacking = [column for column in table.c if column.name not in there]
-        odd = sorted({*there.difference(table.c.keys()), *(c.name for c in lacking if not c.nullable)})
-        if odd:
-            raise DataError(
-                "the table is not one of this version",
-                where=f"{where}: {table.name}",
-                found=f"{len(odd)} differing columns, such as {odd[0]}",
-                mend="move the database away, or use the version of leadscore that wrote it",
-            )
-        missing += lacking
-    return missing
+        session.execute(session.text(CreateTable(table, if_not_exists=True)))
+        for column in _differing(table, _columns(session, table.name), where):
+            _mend(session, column)
+    session.execute("DROP INDEX IF EXISTS scores_by_entity")
+    session.execute(f"CREATE VIEW {VIEW} AS {session.text(current())}")
+
+
+def _mend(session: Session, column: sa.Column[Any]) -> None:
+    """Add a column that is not there, or make PostgreSQL's instants of text the instants that they are."""
+    if column.name in _columns(session, column.table.name):
+        change = f"ALTER COLUMN {column.name} TYPE timestamptz USING {column.name}::timestamptz"
+    else:
+        change = f"ADD COLUMN {session.text(CreateColumn(column))}"
+    session.execute(f"ALTER TABLE {column.table.name} {change}")
+
+
+def _differing(table: sa.Table, there: dict[str, str], where: str) -> list[sa.Column[Any]]:
+    """Return a table's columns that can be mended, if there is the table; raise DataError for any other difference."""
+    if not there:
+        return []
+    lacking = [column for column in table.c if column.name not in there]
+    odd = sorted({*there.keys() - table.c.keys(), *(c.name for c in lacking if not c.nullable)})
+    if odd:
+        raise DataError(
+            "the table is not one of this version",
+            where=f"{where}: {table.name}",
+            found=f"{len(odd)} differing columns, such as {odd[0]}",
+            mend="move the database away, or use the version of leadscore that wrote it",
+        )
+    instants = [c for c in table.c if there.get(c.name) == "text" and c.type is SQL_TYPES[INSTANT]]
+    return lacking + instants
+
+
+def _columns(session: Session, name: str) -> dict[str, str]:
+    """Return the columns of a table or view with their types, empty if there is none; no types in SQLite."""
+    if session.kind == "sqlite":
+        found: sa.Select[Any] = sa.select(sa.column("name"), sa.literal_column("''")).select_from(
+            sa.func.pragma_table_info(name)
+        )
+    else:
+        parts = [sa.cast(sa.column(part), sa.Text) for part in ("column_name", "data_type")]
+        catalog = sa.table("columns", schema="information_schema")
+        ours = (sa.column("table_schema") == sa.func.current_schema()) & (sa.column("table_name") == name)
+        found = sa.select(*parts).select_from(catalog).where(ours)
+    rows = session.table(found, NAMED)
+    return dict(zip(rows["name"].to_pylist(), rows["type"].to_pylist(), strict=True))

@@ -1,10 +1,8 @@
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
@@ -13,48 +11,27 @@ from pathlib import Path
 import psycopg
 import pyarrow as pa
 import pytest
-import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, DataError, LeadscoreError
 from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, from_us
+from serve.bulk import Session
 from serve.store import Store
 from serve.tables import CHECKS_TABLE, RUNS_TABLE, SCORES_TABLE
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, some_checks, some_scores
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """The URL of a PostgreSQL server of our own, on a socket in a directory of its own."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [shutil.which("initdb")]
-    if found[-1] is None:
-        pytest.skip("PostgreSQL is not installed")
-    binaries, home = Path(found[-1]).parent, Path(tempfile.mkdtemp(prefix="pg"))
-    # The server refuses to run as root.
-    user = {"user": "postgres"} if os.getuid() == 0 else {}
-    if user:
-        shutil.chown(home, "postgres")
-
-    def run(program, *arguments):
-        command = [str(binaries / program), "-D", str(home / "data"), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=home, **user)
-
-    run("initdb", "--auth=trust", "--username=tester", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
-    run("pg_ctl", "--wait", "-o", f"-k {home} -c listen_addresses=''", "-l", str(home / "log"), "start")
-    yield f"postgresql://tester@/postgres?host={home}"
-    run("pg_ctl", "--mode=immediate", "stop")
-    shutil.rmtree(home)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/scores.db"
-    url = request.getfixturevalue("postgres")
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
+    return clean(request.getfixturevalue("postgresql_url"))
+
+
+def clean(url):
+    """Empty a PostgreSQL database and return its URL."""
+    do(url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
     return url
 
 
@@ -383,16 +360,18 @@ def test_checks_of_another_run_change_nothing(store, stranger):
 
 WRITER = """
 import sys
-import sqlalchemy as sa
+from serve.bulk import Session
 from serve.store import Store
 from tests.serve.samples import LATER, a_run, some_scores
 store, mode = Store(sys.argv[1]), sys.argv[2]
 if mode == "stall":
-    @sa.event.listens_for(sa.Engine, "before_cursor_execute")
-    def stall(connection, cursor, statement, parameters, context, executemany):
-        if statement.startswith("INSERT INTO scores "):
+    append = Session.append
+    def stall(session, table, rows):
+        if table.name == "scores":
             print("deleted", flush=True)
             sys.stdin.read()
+        append(session, table, rows)
+    Session.append = stall
 for i in range(1 if mode == "stall" else 8):
     run = a_run(f"w{i}", targets=("close", "propensity"))
     store.start(run)
@@ -489,23 +468,39 @@ def test_a_column_that_must_hold_a_value_is_not_made_up(url, without):
     assert sorted(set(SCORES.names) - set(columns(url, "scores"))) == sorted([without, *LATER_COLUMNS])
 
 
-def test_a_database_is_mended_whole_or_not_at_all(url):
+def test_a_database_is_mended_whole_or_not_at_all(url, monkeypatch):
     Store(url)
     made_old(url, *LATER_COLUMNS)
+    execute = Session.execute
 
-    def power_cut(connection, cursor, statement, parameters, context, executemany):
-        if statement.startswith("DROP VIEW"):
+    def power_cut(session, statement):
+        if str(statement).startswith("CREATE VIEW"):
             raise KeyboardInterrupt
+        execute(session, statement)
 
-    sa.event.listen(sa.Engine, "before_cursor_execute", power_cut)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            Store(url)
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", power_cut)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Session, "execute", power_cut)
+        Store(url)
     assert not set(LATER_COLUMNS) & {*columns(url, "scores"), *columns(url, "current_scores")}
     Store(url)
     assert columns(url, "current_scores") == SCORES.names
+
+
+@pytest.mark.server
+def test_instants_that_an_earlier_version_kept_as_text_in_postgresql_become_instants(postgresql_url):
+    clean(postgresql_url)
+    publish(Store(postgresql_url), a_run(targets=("close", "propensity")))
+    before = Store(postgresql_url).scores("acme"), Store(postgresql_url).runs("acme")
+    iso = """TYPE text USING to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    instants = {"scores": ("as_of", "cutoff", "scored_at"), "score_runs": ("as_of", "started_at", "finished_at")}
+    changes = [f"ALTER TABLE {t} ALTER {c} {iso.format(c)}" for t, names in instants.items() for c in names]
+    index = "CREATE INDEX scores_by_entity ON scores (project, entity_id)"
+    do(postgresql_url, "DROP VIEW current_scores", *changes, index, "CREATE VIEW current_scores AS SELECT 1 AS former")
+    assert ask(postgresql_url, "SELECT DISTINCT as_of FROM scores") == [("2025-07-07T04:30:00.123456Z",)]
+    store = Store(postgresql_url)
+    assert (store.scores("acme"), store.runs("acme")) == before
+    assert ask(postgresql_url, "SELECT DISTINCT as_of FROM current_scores") == [(MONDAY,)]
+    assert ask(postgresql_url, "SELECT indexname FROM pg_indexes WHERE tablename = 'scores'") == [("scores_pkey",)]
 
 
 def test_a_table_of_another_version_is_named(tmp_path):
@@ -535,9 +530,10 @@ def test_a_path_is_a_sqlite_file_and_its_folder_is_made(tmp_path):
     assert Store(str(tmp_path / "new" / "scores.db")).scores("acme").num_rows == 3
 
 
-def test_sorting_by_the_stored_text_is_sorting_by_time(store, url):
+def test_the_database_sorts_instants_as_time_does(store, url):
     moments = [MONDAY, MONDAY.replace(microsecond=0), MONDAY + timedelta(microseconds=1), TUESDAY]
     for i, moment in enumerate(moments):
         publish(store, a_run(f"r{i}", moment))
-    texts = [row[0] for row in ask(url, "SELECT DISTINCT as_of FROM scores ORDER BY as_of")]
-    assert pa.array(texts).cast(INSTANT).to_pylist() == sorted(moments)
+    stored = [row[0] for row in ask(url, "SELECT DISTINCT as_of FROM scores ORDER BY as_of")]
+    kind = None if url.startswith("postgresql") else pa.string()
+    assert pa.array(stored, kind).cast(INSTANT).to_pylist() == sorted(moments)
