@@ -16,7 +16,7 @@ from features.attributes import values_at
 from features.contracts import INSTANT, Dataset, to_us
 from features.spine import entity_codes
 from models.scorer import Scorer
-from pipelines.replay import Past, features_of
+from pipelines.replay import Past, Replay, features_of
 
 CAUSES = ("lead", "others", "time", "model", "data")
 """What can move a score, in the order in which it is told."""
@@ -69,18 +69,20 @@ class Change:
         return asdict(self)
 
 
-def change(past: Past, before: dict[str, Any], now: dict[str, Any], nights_without: int) -> Change:
-    """Return why a SCORES row differs from an earlier one of the same target and entity.
+def change(
+    past: Past, later: Dataset, before: dict[str, Any], now: dict[str, Any], last: Replay, nights_without: int
+) -> Change:
+    """Return why a SCORES row ``now`` differs from an earlier one of the same target and entity.
 
-    The causes are told apart by going from one to the other in steps: the earlier model on what was known then, its
-    cutoff moved (time), with what became known of the lead, with what became known of all others, and the later
-    model. What the two ends differ by from what was published is the data's: rows of before that came unannounced or
-    were written over, or another config or version. Raises what loading the models and reading the features raises.
+    ``later`` is the data before the as-of of ``now``, and ``last`` what it comes out as. The causes are told apart by
+    going from one to the other in steps: the earlier model on what was known then, its cutoff moved (time), with what
+    became known of the lead, with what became known of all others, and the later model. What the two ends differ by
+    from what was published is the data's: rows of before that came unannounced or were written over, or another
+    config or version. Raises what loading the earlier model and reading its features raises.
     """
-    later = past.whole.upto(now["as_of"])
     earlier = later.upto(before["as_of"])
     cutoffs = (past.cutoff(before), past.cutoff(now))
-    steps = _steps(past, (before, now), (earlier, later), cutoffs)
+    steps = _steps(past, (before, now), (earlier, later), cutoffs, (last.predicted["score"], last.probability))
     steps = [(before["score"], before["probability"]), *steps, (now["score"], now["probability"])]
     moves = [Part(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(steps)]
     rewritten = Part(moves[0].points + moves[-1].points, moves[0].probability + moves[-1].probability)
@@ -98,17 +100,20 @@ def change(past: Past, before: dict[str, Any], now: dict[str, Any], nights_witho
 
 
 def _steps(
-    past: Past, rows: tuple[dict[str, Any], ...], data: tuple[Dataset, Dataset], cutoffs: tuple[datetime, datetime]
+    past: Past,
+    rows: tuple[dict[str, Any], dict[str, Any]],
+    data: tuple[Dataset, Dataset],
+    cutoffs: tuple[datetime, datetime],
+    last: tuple[int, float],
 ) -> list[tuple[int, float]]:
-    """Return score and probability at the start, after time, after the lead, after the others, and after the model."""
+    """Return score and probability at the start, after time, after the lead, after the others, and at last."""
     (before, now), (earlier, later) = rows, data
     entity, end = now["entity_id"], cutoffs[1]
     old = past.scorer(before)
     own = _with_own(earlier, later, entity, before["as_of"])
-    found = _said(old, earlier, entity, list(cutoffs))
-    found += _said(old, own, entity, [end]) + _said(old, later, entity, [end])
+    found = _said(old, earlier, entity, list(cutoffs)) + _said(old, own, entity, [end])
     same = before["model_version"] == now["model_version"]
-    return found + (found[-1:] if same else _said(past.scorer(now), later, entity, [end]))
+    return [*found, *([last] if same else _said(old, later, entity, [end])), last]
 
 
 def _said(scorer: Scorer, data: Dataset, entity: str, cutoffs: list[datetime]) -> list[tuple[int, float]]:

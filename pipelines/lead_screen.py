@@ -76,7 +76,7 @@ def changed(found: Change, zone: tzinfo) -> list[str]:
     """Return in two sentences, points and probability, what moved a score since the one before it."""
     causes = [name for name in WORDS if _tells(found, name)]
     points = ", ".join(f"{_signed(found.parts[name].points)} {_cause(found, name)}" for name in causes)
-    shares = ", ".join(f"{found.parts[name].probability:+.3f} {name}" for name in causes)
+    shares = ", ".join(f"{_moved(found.parts[name].probability)} {name}" for name in causes)
     (first, last), (low, high) = found.score, found.probability
     told = [f"{first} → {last} since {_day(found.since, zone)}: {points}"]
     told.append(f"probability {low:.3f} → {high:.3f}: {shares}")
@@ -146,6 +146,10 @@ def _value(value: float | str | None) -> str:
 
 def _signed(points: int) -> str:
     return f"{points:+d}" if points else "0"
+
+
+def _moved(probability: float) -> str:
+    return f"{probability:+.3f}" if round(probability, 3) else "0"
 
 
 def _day(moment: datetime, zone: tzinfo) -> str:

@@ -92,6 +92,11 @@ class Replay:
     features: list[dict[str, Any]]
     reasons: list[dict[str, Any]]
 
+    @property
+    def probability(self) -> float:
+        """What comes out, 0 to 1."""
+        return float(self.predicted["probability"])
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         return vars(self)

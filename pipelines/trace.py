@@ -55,30 +55,28 @@ def traced(project: Project, found: Explanation, note: Callable[[str], None]) ->
 def trace(past: Past, row: dict[str, Any], history: list[dict[str, Any]], ledger: list[dict[str, Any]]) -> Trace:
     """Return the Trace of one SCORES row; ``history`` are rows of the same entity, ``ledger`` SCORE_RUNS rows."""
     before = _before(row, history)
-    found = _replayed(past, row, ledger)
-    if before is None:
-        return Trace(**found, first=True)
-    published = (run for run in ledger if (run["target"], run["status"]) == (row["target"], "published"))
-    nights = {run["as_of"] for run in published if before["as_of"] < run["as_of"] < row["as_of"]}
-    try:
-        return Trace(**found, change=change(past, before, row, len(nights)))
-    except LeadscoreError as error:
-        told = f"why it changed since {before['as_of'].isoformat()} cannot be told: {_told(error)}"
-        return Trace(**found | {"missing": [*found["missing"], told]})
-
-
-def _replayed(past: Past, row: dict[str, Any], ledger: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the parts of a Trace that tell of the row alone."""
     same = [run for run in ledger if (run["run_id"], run["target"]) == (row["run_id"], row["target"])]
-    proof = evidence(past, same[0] if same else None)
+    told = Trace(evidence=evidence(past, same[0] if same else None), first=before is None)
     try:
         past.project.target(row["target"])
         known = past.whole.upto(row["as_of"])
         found = replay(known, past.scorer(row), row, past.cutoff(row))
-        why = differences(past, known, row, found, proof)
+        told = replace(told, replay=found, differences=differences(past, known, row, found, told.evidence))
     except LeadscoreError as error:
-        return {"evidence": proof, "missing": [f"the score cannot be computed again: {_told(error)}"]}
-    return {"replay": found, "differences": why, "evidence": proof, "missing": []}
+        return replace(told, missing=[f"the score cannot be computed again: {_told(error)}"])
+    if before is None:
+        return told
+    try:
+        return replace(told, change=change(past, known, before, row, found, _nights_between(before, row, ledger)))
+    except LeadscoreError as error:
+        since = before["as_of"].isoformat()
+        return replace(told, missing=[f"why it changed since {since} cannot be told: {_told(error)}"])
+
+
+def _nights_between(before: dict[str, Any], row: dict[str, Any], ledger: list[dict[str, Any]]) -> int:
+    """Count the nights on which the target was published after the one row and before the other."""
+    published = (run for run in ledger if (run["target"], run["status"]) == (row["target"], "published"))
+    return len({run["as_of"] for run in published if before["as_of"] < run["as_of"] < row["as_of"]})
 
 
 def _before(row: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from configs.errors import DataError
 from configs.learning import Evaluation
 from configs.schema import load
 from features.build import build_features
@@ -247,7 +248,7 @@ def test_the_contributions_and_the_base_value_sum_to_the_log_odds(project, past)
     assert all(one["sentence"] for one in found.features)
 
 
-@examples(4)
+@examples(3)
 @given(st.data())
 def test_each_part_is_what_cut_files_say_and_together_they_are_the_change(kept, past, data):
     first, second = data.draw(st.sampled_from([(0, 1), (1, 2), (2, 3)]))
@@ -396,3 +397,21 @@ def shown(found, project, most=15):
         for part in explanation(found, project.zone, most):
             console.print(part)
     return capture.get()
+
+
+def test_without_times_a_cutoff_is_taken_from_the_order_of_the_rows(tmp_path):
+    rows = [{"id": f"L{number}", "size": number, "won": ["yes", "no", ""][number % 3]} for number in range(9)]
+    write_csv(tmp_path / "leads.csv", rows)
+    leads = {"path": str(tmp_path / "leads.csv"), "entity_id": "id", "attributes": ["size"], "order": "rows"}
+    config = {"project": "plain", "workspace": str(tmp_path / "workspace"), "sources": {"leads": leads}}
+    config["targets"] = {"win": {"outcome": {"column": "won", "equals": "yes"}}}
+    (tmp_path / "plain.yaml").write_text(json.dumps(config))
+    past = Past.of(load(tmp_path / "plain.yaml"))
+    assert past.registry is None
+    night = past.project.instant("2025-01-01")
+    places = dict(zip(*(past.whole.leads[name].to_pylist() for name in ("entity_id", "available_at")), strict=True))
+    for entity in ("L2", "L3"):  # one that is open still, and one that has its outcome by now
+        found = past.cutoff({"target": "win", "entity_id": entity, "as_of": night, "cutoff": night})
+        assert found == places[entity] + timedelta(microseconds=1)
+    with pytest.raises(DataError, match="L99"):
+        past.cutoff({"target": "win", "entity_id": "L99", "as_of": night, "cutoff": night})
