@@ -5,7 +5,7 @@ Nothing here sees a row that it is judged by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -100,8 +100,13 @@ def rarer(label: np.ndarray) -> int:
     return int(min(label.sum(), (1 - label).sum()))
 
 
-def learn(known: Known, learners: Iterable[type[Model]], settings: Settings) -> Learnt:
-    """Learn the learners, and all parts of a blend if it is among them, from what is known."""
+def wanted(learners: Iterable[type[Model]]) -> set[str]:
+    """Return the names of the models to learn for these learners: of a blend all its parts."""
+    return {part for kind in learners for part in (BLENDED if kind is Blend else (kind.name,))}
+
+
+def learn(known: Known, names: Container[str], settings: Settings) -> Learnt:
+    """Learn the models of these names from what is known, those left out that it does not allow for."""
     rows = known.mature
     encoding = Encoding.fit(rows.matrix, rows.features, rows.number)
     choice, found = _choice(rows, encoding, settings)
@@ -111,17 +116,16 @@ def learn(known: Known, learners: Iterable[type[Model]], settings: Settings) -> 
     encoding = encoding.take(kept)
     whole = encoding.encode(rows.matrix, np.concatenate([rows.number, known.young.number]))
     x = whole[: len(rows.label)]
-    wanted = {part for kind in learners for part in (BLENDED if kind is Blend else (kind.name,))}
     lesson = _lesson(x, rows.entity_id, rows.cutoff, encoding, choice, settings)
     models: dict[str, Model] = {}
     for kind in (LightGbm, Logistic, *BASELINES):
-        if kind.name in wanted:
+        if kind.name in names:
             models[kind.name] = kind.fit(lesson, rows.label)
-    if RECENT_LINE in wanted and settings.ordered:
+    if RECENT_LINE in names and settings.ordered:
         newest = choice.learning.model_copy(update={"recency_half_life": RECENT})
         weight = weights(rows.entity_id, rows.cutoff, newest)
         models[RECENT_LINE] = Logistic.fit(replace(lesson, weight=weight), rows.label)
-    if Hazard.name in wanted and known.follows:
+    if Hazard.name in names and known.follows:
         models[Hazard.name] = _hazard(known, encoding, whole, choice, settings)
     return Learnt(encoding, models, found)
 
@@ -193,7 +197,7 @@ def calibrators(whole: Rows, train: np.ndarray, settings: Settings) -> tuple[dic
         return {}, {LightGbm.name: 1.0}
     held = mature.take(inner.test)
     known = settings.known(whole, train[inner.train], int(held.cutoff.min()))
-    margins = learn(known, settings.learners, settings).margins(held)
+    margins = learn(known, wanted(settings.learners), settings).margins(held)
     parts = {}
     if Blend in settings.learners:
         parts = blend_shares(margins, held.label)

@@ -29,7 +29,6 @@ from models.logistic import Logistic
 from models.procedure import (
     BASELINES,
     FEWEST,
-    Learnt,
     Margins,
     Settings,
     blend_of,
@@ -39,6 +38,7 @@ from models.procedure import (
     learn,
     order_of,
     rarer,
+    wanted,
 )
 from models.scorer import Scale, Scorer
 
@@ -210,7 +210,7 @@ def _joined(parts: list[Margins]) -> Margins:
 def _margins(whole: Rows, fold: Fold, settings: Settings) -> Margins:
     """Return each model's raw log-odds of the fold's test rows."""
     known = settings.known(whole, fold.train, int(whole.cutoff[fold.test].min()))
-    return learn(known, (*settings.learners, *BASELINES), settings).margins(whole.take(fold.test))
+    return learn(known, wanted((*settings.learners, *BASELINES)), settings).margins(whole.take(fold.test))
 
 
 def _choose(pooled: Pooled, settings: Settings) -> type[Model]:
@@ -230,13 +230,15 @@ def _final(whole: Rows, pooled: Pooled, chosen: type[Model], settings: Settings)
     raw, label = pooled.raw[chosen.name], pooled.rows.label
     calibrator = fit_calibrator(raw, label, order_of(pooled.rows, settings), pooled.rows.entity_id)
     chance = probability(calibrator.apply(raw))
-    learnt = learn(settings.known(whole, whole.mature, None), {chosen, Hazard}, settings)
+    parts = blend_shares(pooled.raw, label) if chosen is Blend else {chosen.name: 1.0}
+    names = {name for name, share in parts.items() if share > 0} | {Hazard.name}
+    learnt = learn(settings.known(whole, whole.mature, None), names, settings)
     if learnt.search:
         settings.tell(learnt.search["report"]["sentence"])
     timing = learnt.models.get(Hazard.name)
     return Scorer(
         target=settings.target,
-        model=_model(learnt, chosen, pooled),
+        model=blend_of(learnt, parts) if chosen is Blend else learnt.models[chosen.name],
         encoding=learnt.encoding,
         calibrator=calibrator,
         band=Band.fit(chance, label, pooled.rows.entity_id, _doubt(pooled)),
@@ -244,12 +246,6 @@ def _final(whole: Rows, pooled: Pooled, chosen: type[Model], settings: Settings)
         meta=settings.meta | ({"search": learnt.search} if learnt.search else {}),
         timing=timing if isinstance(timing, Hazard) else None,
     )
-
-
-def _model(learnt: Learnt, chosen: type[Model], pooled: Pooled) -> Model:
-    if chosen is not Blend:
-        return learnt.models[chosen.name]
-    return blend_of(learnt, blend_shares(pooled.raw, pooled.rows.label))
 
 
 def _doubt(pooled: Pooled) -> np.ndarray:

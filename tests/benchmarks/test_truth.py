@@ -98,4 +98,4 @@ def _young(company, name, rows, scorer, settings):
 
 
 def _lightgbm(known, asked, settings):
-    return probability(learn(known, {LightGbm}, settings).margins(asked)[LightGbm.name])
+    return probability(learn(known, {LightGbm.name}, settings).margins(asked)[LightGbm.name])

@@ -13,7 +13,7 @@ from configs.learning import Evaluation
 from features.contracts import US_PER_DAY
 from models import learners
 from models.known import IMMATURE, NEVER, Known, Rows
-from models.procedure import BASELINES, CANDIDATES, Settings, calibrators, learn
+from models.procedure import BASELINES, CANDIDATES, Settings, calibrators, learn, wanted
 from tests.models.samples import OBSERVED, TWO_WEEKS, followed_company, garbled
 
 SETTINGS = Settings("close", timedelta(microseconds=TWO_WEEKS), Evaluation(), observed=OBSERVED)
@@ -96,7 +96,7 @@ def learnt_at(labels: pa.Table, matrix: pa.Table):
     """Return all models learnt at END, and the calibrators and shares that the rows before it give."""
     whole = Rows.of(matrix, labels)
     train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
-    learnt = learn(Known.at(whole, train, END, TWO_WEEKS), (*CANDIDATES, *BASELINES), SETTINGS)
+    learnt = learn(Known.at(whole, train, END, TWO_WEEKS), wanted((*CANDIDATES, *BASELINES)), SETTINGS)
     return learnt, calibrators(whole, train, SETTINGS)
 
 
@@ -119,7 +119,7 @@ def test_only_the_model_of_when_it_comes_has_heard_of_young_rows():
     )
     assert len(known.young.number) > 0
     alone = Known(mature.mature, whole.take(np.empty(0, np.int64)), mature.end, TWO_WEEKS)
-    learnt, other = (learn(each, (*CANDIDATES, *BASELINES), SETTINGS).models for each in (known, alone))
+    learnt, other = (learn(each, wanted((*CANDIDATES, *BASELINES)), SETTINGS).models for each in (known, alone))
     assert {name for name in learnt if learnt[name] != other[name]} == {"hazard"}
 
 
@@ -129,4 +129,4 @@ def test_without_times_there_is_no_model_of_when_it_comes():
     for each, settings in [(untimed, SETTINGS), (labels, Settings("close", SETTINGS.horizon, Evaluation()))]:
         whole = Rows.of(matrix, each)
         known = settings.known(whole, whole.mature, None)
-        assert "hazard" not in learn(known, CANDIDATES, settings).models
+        assert "hazard" not in learn(known, wanted(CANDIDATES), settings).models

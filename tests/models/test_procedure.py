@@ -10,7 +10,7 @@ from models.blend import Blend
 from models.known import Known, Rows
 from models.learners import LightGbm
 from models.logistic import Logistic
-from models.procedure import RECENT_LINE, Settings, calibrators, learn
+from models.procedure import RECENT_LINE, Settings, calibrators, learn, wanted
 from models.training import train
 from tests.models.test_training import company
 
@@ -32,14 +32,15 @@ def test_a_search_is_told_and_kept_in_the_scorer():
 
 
 def test_weights_of_the_config_reach_the_learners():
-    plain = learn(known(), (LightGbm, Logistic), SETTINGS)
-    faded = learn(known(), (LightGbm, Logistic), replace(SETTINGS, learning=Learning(recency_half_life=0.1)))
-    assert all(plain.models[name] != faded.models[name] for name in (LightGbm.name, Logistic.name))
+    names = {LightGbm.name, Logistic.name}
+    plain = learn(known(), names, SETTINGS)
+    faded = learn(known(), names, replace(SETTINGS, learning=Learning(recency_half_life=0.1)))
+    assert all(plain.models[name] != faded.models[name] for name in names)
 
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_a_recent_line_needs_an_order(ordered):
-    found = learn(known(), (Blend,), replace(SETTINGS, ordered=ordered)).models
+    found = learn(known(), wanted((Blend,)), replace(SETTINGS, ordered=ordered)).models
     assert set(found) == {LightGbm.name, Logistic.name} | ({RECENT_LINE} if ordered else set())
 
 
