@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -40,7 +40,7 @@ class Blend(JsonModel):
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
         """Return the mean of the parts' contributions, each exact for its part, bias last."""
-        return weighted([part.contributions(x) for part in self.parts], self.shares)
+        return weighted((part.contributions(x) for part in self.parts), self.shares)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the parts with their shares."""
@@ -56,11 +56,13 @@ class Blend(JsonModel):
         return cls(parts, tuple(float(part["share"]) for part in data))
 
 
-def weighted(values: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
-    """Return the sum of ``values``, each times its share, from left to right."""
-    total: np.ndarray = shares[0] * values[0]
-    for value, share in zip(values[1:], shares[1:], strict=True):
-        total = total + share * value
+def weighted(values: Iterable[np.ndarray], shares: Sequence[float]) -> np.ndarray:
+    """Return the sum of ``values``, each times its share, from left to right; only one of them is held at a time."""
+    pairs = zip(values, shares, strict=True)
+    value, share = next(pairs)
+    total: np.ndarray = share * value
+    for value, share in pairs:
+        total += share * value
     return total
 
 

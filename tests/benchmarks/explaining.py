@@ -1,0 +1,91 @@
+"""Contributions and reasons of many rows; run in a process of its own.
+
+``python -m tests.benchmarks.explaining ROWS FEATURES`` prints one line of JSON.
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+
+from features.meaning import Meaning
+from models.blend import Blend
+from models.encoding import Encoding
+from models.hazard import Followed, Hazard
+from models.learners import LightGbm
+from models.lesson import Lesson
+from models.logistic import Logistic
+from serve.reasons import reasons
+from tests.benchmarks.measure import peak
+
+HORIZON = 30.0
+LEARNT = 50_000
+"""Rows that the models are learnt from: enough for trees of the size that the largest tables get."""
+SAMPLE = 500
+"""Rows that LightGBM explains: it takes its time."""
+SHARES = (0.4, 0.4, 0.2)
+UNITS = ("count", "days", "number", "amount", "share", "category")
+
+
+def sample(rows, features):
+    """Return a matrix of a column in each unit in turn, every third with gaps, and what its columns mean."""
+    random = np.random.default_rng(0)
+    draw = {
+        "count": lambda: random.poisson(random.uniform(0.2, 5), rows).astype(float),
+        "days": lambda: random.exponential(40, rows),
+        "number": lambda: random.normal(size=rows),
+        "amount": lambda: np.round(np.exp(random.normal(6, 2, rows))),
+        "share": lambda: random.integers(0, 21, rows) / 20,
+        "category": lambda: np.array([f"value {i}" for i in range(30)])[random.integers(0, 30, rows)],
+    }
+    columns, meanings = {}, {}
+    for j in range(features):
+        unit, name = UNITS[j % len(UNITS)], f"feature_{j}"
+        columns[name] = pa.array(draw[unit](), mask=random.random(rows) < 0.2 if j % 3 == 0 else None)
+        meanings[name] = Meaning(f"group {j // 4}", f"what {j} is", unit, f"{{value}} of what {j} is", f"no {j}")
+    return pa.table(columns), meanings
+
+
+def models(x, categorical):
+    """Return LightGBM, and a blend of it with a hazard and a line, learnt from a part of the rows."""
+    random, x = np.random.default_rng(1), x[:LEARNT]
+    odds = np.nan_to_num((x - np.nanmean(x, axis=0)) / np.nanstd(x, axis=0))[:, :12].sum(axis=1) / 3 - 1
+    wait = random.exponential(2 * HORIZON / np.exp(odds))
+    happened = wait < HORIZON
+    lesson = Lesson(x, categorical, 1)
+    trees = LightGbm.grow(lesson, happened.astype(float), {"num_leaves": 31})
+    hazard = Hazard.learn(
+        Lesson(x, categorical, 1, parameters={"num_leaves": 31}), Followed(np.minimum(wait, HORIZON), happened), HORIZON
+    )
+    return {"LightGBM": trees, "blend": Blend((trees, hazard, Logistic.fit(lesson, happened.astype(int))), SHARES)}
+
+
+def timed(call):
+    """Return what a call gives, and its seconds by the clock and of the processor."""
+    clock, processor = time.perf_counter(), time.process_time()
+    found = call()
+    return found, time.perf_counter() - clock, time.process_time() - processor
+
+
+def main(rows, features):
+    matrix, meanings = sample(rows, features)
+    encoding = Encoding.fit(matrix, matrix.column_names)
+    x = encoding.encode(matrix)
+    found = {}
+    for name, model in models(x, encoding.categorical).items():
+        model.contributions(x[:SAMPLE])
+        parts, clock, processor = timed(lambda model=model: model.contributions(x))
+        found[name] = {"seconds": clock, "processor": processor}
+        if name == "LightGBM":
+            booster = model._booster
+            own, _, slow = timed(lambda b=booster: b.predict(x[:SAMPLE], pred_contrib=True, num_threads=1))
+            found["its own"] = slow / SAMPLE * rows
+            found["apart"] = float(np.abs(own - parts[:SAMPLE]).max())
+    texts, clock, _ = timed(lambda: reasons(parts, matrix.select(encoding.names), meanings))
+    return {**found, "wording": clock, "texts": len(texts), "peak": peak()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]))))
