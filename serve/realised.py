@@ -23,6 +23,8 @@ RECENT = 4
 """The latest mature weeks of a version, in which a drift shows first."""
 FEW = 30
 """Where fewer leads than this have the outcome, or have not, only their number is judged."""
+REPLICATES = 200
+"""Drawings of leads from which each interval is made."""
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -103,7 +105,7 @@ def realise(
     label, probability = (rows[name].to_numpy().astype(float) for name in ("label", "probability"))
     version, week = (rows[name].combine_chunks().dictionary_encode().indices for name in ("model_version", "week"))
     predicted = Predicted(label, probability, lead, version.to_numpy(), week.to_numpy(), capacity, amount)
-    parts = breakdown(predicted, masks)
+    parts = breakdown(predicted, masks, replicates=REPLICATES)
     values = _values(rows["expected_value"].to_numpy(), label, lead, masks, amount)
     found = {}
     for name, part in parts.items():
@@ -157,7 +159,7 @@ def _values(
     places = {name: np.flatnonzero(mask & priced) for name, mask in masks.items()}
     places = {name: rows for name, rows in places.items() if len(rows)}
     drawn: dict[Key, list[float]] = {name: [] for name in places}
-    for weight in entity_weights(lead, 0, 200):
+    for weight in entity_weights(lead, 0, REPLICATES):
         for name, rows in places.items():
             drawn[name].append(_quotient((weight * actual)[rows].sum(), (weight * promised)[rows].sum()))
     found = {}
