@@ -44,7 +44,16 @@ def snapshot(project: Project, as_of: str | None) -> Snapshot:
     Without an as-of it is the first midnight, in the config's zone, after the last row known. Raises DataError where
     nothing was known before the as-of, and where it lies further than ``sources.max_staleness`` after the last row.
     """
-    whole = read(project, project.root / "quarantine", project.root / "scratch")
+    return as_known(project, whole_data(project), as_of)
+
+
+def whole_data(project: Project) -> Dataset:
+    """Read the sources, whatever became known when; rows that are set aside go into the workspace's quarantine."""
+    return read(project, project.root / "quarantine", project.root / "scratch")
+
+
+def as_known(project: Project, whole: Dataset, as_of: str | None) -> Snapshot:
+    """Cut data at an as-of as ``snapshot`` does."""
     last = whole.last_known()
     if last is None:
         raise DataError("no usable row", where=project.path, found=_rows_in(whole), mend="see the quarantine folder")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,35 +17,46 @@ from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
 from models.registry import Registry, Version
 from models.scorer import Scorer
+from pipelines.deliver import deliver, tidy
 from pipelines.driver import Driver, clock
 from pipelines.fitness import check_data, check_scores, load_champions
 from pipelines.rows import Snapshot, snapshot
 from pipelines.version import code_version
 from pipelines.workspace import store_of, workspace
 from serve.checks import Check, check_table, loud, refuse
-from serve.export import WRITERS, export
+from serve.export import WRITERS
 from serve.score_checks import check_some
 from serve.scoring import Order, rows_to_score, score, stamped, with_history
 from serve.store import Run, Store
 
 
-@dataclass(frozen=True)
-class Night:
-    """One published as-of: its ledger id, rows by target, the export, which holds the newest as-of, and what warned."""
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One published as-of: its ledger id, rows by target, the scores, and what warned."""
 
     run_id: str
     as_of: datetime
     rows: dict[str, int]
-    export: Path
-    exported: datetime
     scores: pa.Table
     checks: tuple[Check, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         head = {"run_id": self.run_id, "status": "published", "as_of": self.as_of.isoformat()}
-        body = {"rows": sum(self.rows.values()), "targets": self.rows, "export": str(self.export)}
+        body = {"rows": sum(self.rows.values()), "targets": self.rows}
         return {**head, **body, "checks": [one.to_json() for one in self.checks]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Night(Published):
+    """A published as-of and the CRM's file, which holds the newest one, that of ``exported``."""
+
+    export: Path
+    exported: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {**super().to_json(), "export": str(self.export)}
 
 
 def score_night(project: Project, as_of: str | None, driver: Driver, form: str = "csv") -> Night:
@@ -62,30 +72,55 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     moment = project.instant(as_of) if as_of else None
     if not project.timed and moment is None:
         raise ConfigError("this data has no times", where="--as-of", mend="say as of when these scores are")
-    with workspace(project):
-        store = store_of(project)
-        _tidy(store, project, driver)
-        registry = Registry(project.root, project.project)
-        champions = _champions(registry, project)
+    with open_desk(project, driver) as desk:
+        champions = {target: desk.registry.champion(target) for target in project.targets}
         driver.note("reading the sources")
         early = None
         if moment is None:
             early = driver.step(snapshot)(project, None)
             moment = early.as_of
-        run = _run(project, moment, champions, driver)
-        with _attempt(store, run) as checks:
-            _require_champion(project, champions)
-            scorers, found = load_champions({target: champions.get(target) for target in project.targets}, registry)
-            _heed(checks, found, driver)
-            now = early or driver.step(snapshot)(project, as_of)
-            _heed(checks, driver.step(check_data)(now, scorers, store), driver)
-            scores, found = driver.step(score_all)(now, champions, scorers, store, run.run_id, driver)
-            _heed(checks, found, driver)
-            driver.note(f"publishing {scores.num_rows:,} rows")
-            driver.step(publish)(store, scores, run, now.dataset.fingerprint, checks)
-        path, exported = driver.step(deliver)(store, project, form)
-        rows = {target: scores.filter(pc.field("target") == target).num_rows for target in champions}
-        return Night(run.run_id, run.as_of, rows, path, exported, scores, tuple(loud(checks)))
+        published = publish_night(desk, moment, champions, lambda: early or driver.step(snapshot)(project, as_of))
+        path, exported = driver.step(deliver)(desk.store, project, form)
+        return Night(**vars(published), export=path, exported=exported)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a run that publishes has before it, under the workspace's lock."""
+
+    project: Project
+    store: Store
+    registry: Registry
+    driver: Driver
+
+
+@contextmanager
+def open_desk(project: Project, driver: Driver) -> Iterator[Desk]:
+    """Hold the workspace, open its tables and models, and finish what a killed run left."""
+    with workspace(project), store_of(project).hold(project.project) as store:
+        tidy(store, project, driver)
+        yield Desk(project, store, Registry(project.root, project.project), driver)
+
+
+def publish_night(
+    desk: Desk, as_of: datetime, champions: dict[str, Version | None], read: Callable[[], Snapshot]
+) -> Published:
+    """Score and publish one as-of with these champions, None for a target that has none; ``read`` gives the data."""
+    project, driver, store = desk.project, desk.driver, desk.store
+    run = _run(project, as_of, champions, driver)
+    with _attempt(store, run) as checks:
+        _require_champion(project, champions)
+        scorers, found = load_champions(champions, desk.registry)
+        _heed(checks, found, driver)
+        now = read()
+        _heed(checks, driver.step(check_data)(now, scorers, store), driver)
+        versions = {target: version for target, version in champions.items() if version}
+        scores, found = driver.step(score_all)(now, versions, scorers, store, run.run_id, driver)
+        _heed(checks, found, driver)
+        driver.note(f"publishing {scores.num_rows:,} rows")
+        driver.step(publish)(store, scores, run, now.dataset.fingerprint, checks)
+    rows = {target: scores.filter(pc.field("target") == target).num_rows for target in versions}
+    return Published(run_id=run.run_id, as_of=run.as_of, rows=rows, scores=scores, checks=tuple(loud(checks)))
 
 
 def score_all(
@@ -129,57 +164,8 @@ def _heed(checks: list[Check], found: list[Check], driver: Driver) -> None:
     refuse(found)
 
 
-def deliver(store: Store, project: Project, form: str) -> tuple[Path, datetime]:
-    """Write the CRM's file from the table, for the newest published as-of; return the file and that as-of."""
-    newest = store.last(project.project)
-    if newest is None:
-        raise ValueError("nothing was published")
-    return export(store.scores(project.project, newest.as_of), project.root, newest, form), newest.as_of
-
-
-def _tidy(store: Store, project: Project, driver: Driver) -> None:
-    """Finish what a killed run left: its ledger rows, and the export of scores that it had published."""
-    store.abandon(project.project, clock())
-    newest = store.last(project.project)
-    if newest and _exported_run(project.root) != newest.run_id:
-        driver.note(f"writing the export of {newest.as_of.isoformat()}, which was published and not delivered")
-        deliver(store, project, "csv")
-
-
-def _exported_run(root: Path) -> str | None:
-    try:
-        manifest = json.loads((root / "exports" / "current" / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return manifest.get("run_id")
-
-
-def export_again(project: Project, as_of: str | None, form: str) -> Path:
-    """Write the CRM's file from the table, of the newest published as-of or of the one given.
-
-    Raises ConfigError where nothing was published.
-    """
-    with workspace(project):
-        store = store_of(project)
-        wanted = project.instant(as_of) if as_of else None
-        run = store.last(project.project, wanted)
-        if run is None:
-            raise ConfigError(
-                "nothing was published",
-                where=str(project.root / "scores.db"),
-                found=f"as of {wanted.isoformat()}" if wanted else "no run",
-                mend=f"run `leadscore score {project.path}` first",
-            )
-        return export(store.scores(project.project, run.as_of), project.root, run, form)
-
-
-def _champions(registry: Registry, project: Project) -> dict[str, Version]:
-    found = {target: registry.champion(target) for target in project.targets}
-    return {target: version for target, version in found.items() if version}
-
-
-def _require_champion(project: Project, champions: dict[str, Version]) -> None:
-    if not champions:
+def _require_champion(project: Project, champions: dict[str, Version | None]) -> None:
+    if not any(champions.values()):
         raise NotFitToPublish(
             "no target has a champion",
             where=f"{project.path}: targets",
@@ -188,12 +174,13 @@ def _require_champion(project: Project, champions: dict[str, Version]) -> None:
         )
 
 
-def _run(project: Project, as_of: datetime, champions: dict[str, Version], driver: Driver) -> Run:
+def _run(project: Project, as_of: datetime, champions: dict[str, Version | None], driver: Driver) -> Run:
+    models = {target: str(version.number) for target, version in champions.items() if version}
     return Run(
         run_id=uuid.uuid4().hex,
         project=project.project,
         as_of=as_of,
-        models={target: str(version.number) for target, version in champions.items()} or dict.fromkeys(project.targets),
+        models=models or dict.fromkeys(project.targets),
         code_version=code_version(),
         config_hash=project.config_hash,
         started_at=clock(),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # a command pays only for what it runs
     from models.evaluation import Figure
     from pipelines.ablation import Ablation
     from pipelines.audit import Finding
+    from pipelines.backfill import Missed
     from pipelines.backtest import Backtest
     from pipelines.check import Examination, TargetCheck
     from pipelines.score import Night
@@ -117,6 +118,21 @@ def delivered(night: Night, more: str = "") -> RenderableType:
             f"\n  it stays at {night.exported.isoformat()}, the newest; `leadscore export --as-of` writes an older one"
         )
     return escape(text + (f"\n\n{more}" if more else ""))
+
+
+def backfill(nights: list[Missed]) -> Table:
+    """Return a row for each night that was made up for."""
+    table = _table("as of", "status", "rows", "model versions", "warnings")
+    for night in nights:
+        done = night.published
+        if done is None:
+            table.add_row(night.as_of.isoformat(), "not published", "", "", "")
+            continue
+        used = done.scores.group_by(["target", "model_version"]).aggregate([]).sort_by("target").to_pylist()
+        versions = ", ".join(f"{row['target']} {row['model_version']}" for row in used)
+        rows = f"{done.scores.num_rows:,}"
+        table.add_row(done.as_of.isoformat(), "published", rows, escape(versions), str(len(done.checks) or ""))
+    return table
 
 
 def catalog(found: Catalog) -> RenderableType:

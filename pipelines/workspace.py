@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from configs.errors import ConfigError
+from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from models.registry import Registry
 from serve.lock import hold
@@ -21,12 +21,14 @@ def workspace(project: Project) -> Iterator[Path]:
     """Hold a project's workspace and yield its directory.
 
     Raises WorkspaceBusy while another run holds it, ConfigError if it belongs to another project: one that shares
-    LEADSCORE_WORKSPACE with it would take its export from the CRM.
+    LEADSCORE_WORKSPACE with it would take its export from the CRM. An OSError of the block is raised as LeadscoreError.
     """
     with hold(project.root):
         owner = project.root / OWNER
         if not owner.exists():
-            owner.write_text(project.project, encoding="utf-8")
+            draft = project.root / ".project.txt"
+            draft.write_text(project.project, encoding="utf-8")
+            draft.replace(owner)  # a run that is killed between leaves no half a name
         found = owner.read_text(encoding="utf-8")
         if found != project.project:
             raise ConfigError(
@@ -35,7 +37,15 @@ def workspace(project: Project) -> Iterator[Path]:
                 found=f"{found!r}, not {project.project!r}",
                 mend="give each project a workspace of its own, in its YAML or by LEADSCORE_WORKSPACE",
             )
-        yield project.root
+        try:
+            yield project.root
+        except OSError as error:  # a full disk, for one, may show itself in any library
+            raise LeadscoreError(
+                "a file could not be read or written",
+                where=str(error.filename or project.root),
+                found=error.strerror or str(error),
+                mend="make room or mend the permissions and run it again; what was published is whole",
+            ) from error
 
 
 def store_of(project: Project) -> Store:

@@ -28,6 +28,7 @@ from pipelines.commands.options import (
 def score(
     config: Config,
     as_of: AsOf = None,
+    until: Annotated[str | None, typer.Option("--until", help="all days from --as-of to here, as they were")] = None,
     form: Format = "csv",
     prefect: Prefect = None,
     as_json: Json = False,
@@ -35,7 +36,10 @@ def score(
     """Score the open leads with the champions, publish them in the table and write the CRM's file."""
     from pipelines import screen
 
-    project_of(config)
+    project = project_of(config)
+    if until is not None:
+        _backfill(project, as_of, until, as_json)
+        return
     night = run_night(str(config), as_of, form, prefect)
     if as_json:
         print_json(night.to_json())
@@ -45,7 +49,7 @@ def score(
 
 def export(config: Config, as_of: Published = None, form: Format = "csv") -> None:
     """Write the CRM's file again from the scores table, of the newest published as-of or of another one."""
-    from pipelines.score import export_again
+    from pipelines.deliver import export_again
 
     path = export_again(project_of(config), as_of, form)
     note(f"wrote {path}")
@@ -113,6 +117,22 @@ def deploy(
     from pipelines.deploy import deploy as serve
 
     serve(project)
+
+
+def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None:
+    from pipelines import screen
+    from pipelines.backfill import score_nights
+    from pipelines.driver import Driver
+
+    if first is None:
+        raise ConfigError("where to begin is not said", where="--until", mend="give --as-of, the first night")
+    nights = score_nights(project, first, last, Driver(note=note))
+    if as_json:
+        print_json({"nights": [night.to_json() for night in nights]})
+    else:
+        show(screen.backfill(nights))
+    if errors := [night.error for night in nights if night.error]:
+        raise typer.Exit(min(error.exit_code for error in errors))
 
 
 def _status(project: Any, report: bool, as_json: bool) -> None:

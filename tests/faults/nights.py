@@ -1,0 +1,104 @@
+"""Nights that die or find the disk full at a chosen write: one process under the shim, which forks one for each.
+
+``python -m tests.faults.nights`` with the shim loaded reads one JSON command a line, ``{"folder", "as_of", "at",
+"mode"}``, and answers each with one line: ``{"signal", "error", "seen", "names"}``. Forking saves the imports, which
+take longer than the night of a small company.
+"""
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+SHIM = Path(__file__).with_name("shim.c")
+
+
+class Nights:
+    """The process that runs nights, started with the shim; used as a context."""
+
+    def __init__(self, folder: Path) -> None:
+        library = folder / "shim.so"
+        compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+        command = [compiler, "-O1", "-shared", "-fPIC", "-U_FORTIFY_SOURCE", "-o", str(library), str(SHIM), "-ldl"]
+        subprocess.run(command, check=True, capture_output=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "tests.faults.nights"],
+            env={**os.environ, "LD_PRELOAD": str(library)},
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stdin.close()
+        self._process.wait(60)
+
+    def run(self, folder: Path, as_of: str, at: int | None = None, mode: str = "k") -> dict:
+        """Run a night of the company in a folder; without ``at`` it goes to its end and all writes are named."""
+        command = {"folder": str(folder), "as_of": as_of, "at": -1 if at is None else at, "mode": mode}
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+
+def _serve() -> None:
+    """Answer commands; the first night is what imports everything, and no thread was started before the forks."""
+    import lightgbm  # noqa: F401
+    import mlflow
+    import mlflow.tracking  # noqa: F401
+
+    import pipelines.score  # noqa: F401
+
+    for line in sys.stdin:
+        command = json.loads(line)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(reading)
+            _night(command, writing)
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as pipe:
+            told = pipe.read()
+        _, status = os.waitpid(child, 0)
+        answer = {"signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, "error": None, "seen": 0, "names": ""}
+        answer |= json.loads(told) if told else {}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _night(command: dict, pipe: int) -> None:
+    shim = ctypes.CDLL(None)
+    shim.faults_names.restype = ctypes.c_char_p
+    answer = {}
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.chdir(command["folder"])
+        from configs.errors import LeadscoreError
+        from configs.schema import load
+        from pipelines.driver import Driver
+        from pipelines.score import score_night
+
+        place = f"{Path('workspace').resolve()}/".encode()
+        shim.faults_arm(place, ctypes.c_long(command["at"]), ctypes.c_char(command["mode"].encode()))
+        try:
+            score_night(load("company.yaml"), command["as_of"], Driver())
+        except LeadscoreError as error:
+            answer["error"] = str(error)
+        answer |= {"seen": shim.faults_seen(), "names": shim.faults_names().decode()}
+    except BaseException as error:  # noqa: BLE001 - what no user may ever see is told to the test
+        answer["error"] = f"traceback: {type(error).__name__}: {error}"
+    finally:
+        shim.faults_arm(b"", ctypes.c_long(-1), ctypes.c_char(b"k"))
+        os.write(pipe, json.dumps(answer).encode())
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve()

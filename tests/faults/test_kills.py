@@ -1,0 +1,176 @@
+"""A night is ended at each of its writes, by SIGKILL or by a full disk; the next leaves what an undisturbed one does.
+
+Every write, rename, creation and removal below the workspace is such a point, and with PostgreSQL everything sent to
+the server, down to half a write. LEADSCORE_KILLS says how many points are tried of each kind and store, spread evenly:
+a number, or ``all``.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+
+from configs.schema import load
+from pipelines.workspace import store_of
+from tests.faults.nights import Nights
+from tests.pipelines import tiny
+
+KILLS = os.environ.get("LEADSCORE_KILLS", "8")
+FIRST, SECOND = "2024-12-01", "2024-12-15"
+QUICK = "from models import learners; learners.ROUNDS = 15; from pipelines.cli import main; main()"
+MODES = {"k": "killed before it", "t": "killed half-way or after it", "f": "no space from it on"}
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or not shutil.which("cc"), reason="needs Linux, cc"
+)
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory):
+    with Nights(tmp_path_factory.mktemp("shim")) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A company with a champion and nothing published."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny.write(folder)
+    command = [sys.executable, "-c", QUICK, "train", "company.yaml", "--as-of", tiny.END, "--direct"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+class Place:
+    """Copies of a company after its first night, each in a folder of its own and with a database of its own."""
+
+    def __init__(self, home: Path, url: str | None) -> None:
+        self.home, self.url, self.made = home, url, 0
+
+    def copy(self, template: Path, database: str) -> Path:
+        """Return a new copy of a template folder; ``database`` is the template of its PostgreSQL."""
+        self.made += 1
+        folder = self.home / f"night{self.made}"
+        shutil.copytree(template, folder, symlinks=True)
+        if self.url:
+            self.admin(f"CREATE DATABASE {folder.name} TEMPLATE {database}")
+            self.configure(folder, folder.name)
+        return folder
+
+    def drop(self, folder: Path) -> None:
+        shutil.rmtree(folder)
+        if self.url:
+            self.admin(f"DROP DATABASE {folder.name} WITH (FORCE)")
+
+    def configure(self, folder: Path, database: str) -> None:
+        config = yaml.safe_load((folder / "company.yaml").read_text(encoding="utf-8"))
+        config["publish"] = {"database": f"{self.url.rpartition('/')[0]}/{database}"}
+        (folder / "company.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+    def admin(self, statement: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def place(request, tmp_path_factory):
+    url = request.getfixturevalue("postgresql_url") if request.param == "postgresql" else None
+    return Place(tmp_path_factory.mktemp(request.param), url)
+
+
+@pytest.fixture(scope="module")
+def after_first(place, trained, nights):
+    """A company after its first night, and all that its second night writes and leaves."""
+    first = place.home / "first"
+    shutil.copytree(trained, first, symlinks=True)
+    if place.url:
+        place.admin("CREATE DATABASE first")
+        place.configure(first, "first")
+    assert nights.run(first, FIRST)["error"] is None
+    whole = place.copy(first, "first")
+    before = left(whole)
+    writes = nights.run(whole, SECOND)
+    assert writes["error"] is None
+    expected = left(whole)
+    assert expected["rows"] > before["rows"]
+    return first, before, expected, writes["names"].split()
+
+
+def left(folder: Path) -> dict:
+    """What anybody can see after a night, without what each run has of its own: ids and times of the run."""
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        project = load("company.yaml")
+        store = store_of(project)
+        rows = [store.scores(project.project, project.instant(night)) for night in (FIRST, SECOND)]
+        own = ["run_id", "scored_at"]
+        runs = store.runs(project.project).to_pylist()
+        return {
+            "rows": sum(table.num_rows for table in rows),
+            "scores": [table.drop_columns(own).to_pylist() for table in rows],
+            "current": store.scores(project.project).drop_columns(own).to_pylist(),
+            "export": exported(project.root),
+            "published": sorted({str(run["as_of"]) for run in runs if run["status"] == "published"}),
+            "started": [run for run in runs if run["status"] == "started"],
+            "files": sorted(str(path.relative_to(project.root)) for path in leftovers(project.root)),
+        }
+    finally:
+        os.chdir(here)
+
+
+def exported(root: Path) -> str:
+    """The CSV's hash, after it was seen to be what its manifest says."""
+    folder = (root / "exports" / "current").resolve(strict=True)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for name, file in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == file["sha256"]
+    return manifest["sha256"]
+
+
+def leftovers(root: Path) -> list[Path]:
+    """All files but those of a database and of finished exports, which have names of their own."""
+    files = [path for path in root.rglob("*") if path.is_file() or path.is_symlink()]
+    done = {path for path in (root / "exports").glob("2*/*") if path.parent.name[:4].isdigit()}
+    return [path for path in files if path not in done and not path.name.startswith("scores.db")]
+
+
+def points(count: int) -> list[int]:
+    """The chosen ones of 1 to ``count``: spread evenly, the first and the last among them."""
+    wanted = count if KILLS == "all" else min(int(KILLS), count)
+    return sorted({1 + round(i * (count - 1) / max(1, wanted - 1)) for i in range(wanted)})
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_night_ended_at_a_write_is_made_good_by_the_next(mode, place, after_first, nights, capsys):
+    first, before, expected, writes = after_first
+    chosen, lost = points(len(writes)), Counter()
+    for at in chosen:
+        folder = place.copy(first, "first")
+        ended = nights.run(folder, SECOND, at, mode)
+        point = f"write {at} of {len(writes)} ({writes[at - 1]}), {MODES[mode]}: {ended}"
+        assert ended["signal"] == (0 if mode == "f" else signal.SIGKILL), point
+        assert not str(ended["error"]).startswith("traceback"), point
+        seen = left(folder)
+        assert seen["current"] in (before["current"], expected["current"]), f"a mixture at {point}"
+        assert seen["export"] in (before["export"], expected["export"]), f"a mixture at {point}"
+        again = nights.run(folder, SECOND)
+        assert again["error"] is None, f"{again} after {point}"
+        assert left(folder) == expected, point
+        lost[writes[at - 1]] += 1
+        place.drop(folder)
+    with capsys.disabled():
+        kinds = ", ".join(f"{name} {count}" for name, count in sorted(lost.items()))
+        store = "PostgreSQL" if place.url else "SQLite"
+        told = f"{store}, {MODES[mode]}: {len(chosen)} of {len(writes)} points, 0 lost, 0 twice, 0 partial ({kinds})"
+        sys.stdout.write(f"\n{told}\n")

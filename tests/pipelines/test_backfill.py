@@ -1,0 +1,94 @@
+"""Missed nights, made up for: each as it would have been, with the data and the model of its day."""
+
+import json
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from configs.errors import ConfigError
+from configs.schema import load
+from models.registry import Registry
+from pipelines.backfill import _nights, score_nights
+from pipelines.driver import Driver
+from pipelines.score import score_night
+from pipelines.workspace import store_of
+from tests.pipelines import tiny
+
+QUICK = "from models import learners; learners.ROUNDS = 15; from pipelines.cli import main; main()"
+EARLY = "2024-11-15"
+
+
+def leadscore(folder, *arguments):
+    command = [sys.executable, "-c", QUICK, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A company with two models, the second trained later; both passed the gate."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny.write(folder)
+    for as_of in (EARLY, "2024-12-10"):
+        done = leadscore(folder, "train", "company.yaml", "--as-of", as_of, "--direct", "--json")
+        assert json.loads(done.stdout)["targets"]["buy"]["version"], done.stderr
+    return folder
+
+
+@pytest.fixture
+def company(trained, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True, symlinks=True)
+    monkeypatch.chdir(tmp_path)
+    return load("company.yaml")
+
+
+def rows(project, night):
+    table = store_of(project).scores(project.project, project.instant(night))
+    return table.drop_columns(["run_id", "scored_at"]).to_pylist()
+
+
+def test_each_night_is_as_it_would_have_been(company):
+    nights = [f"2024-12-{day:02}" for day in (8, 9, 10, 11)]
+    done = score_nights(company, nights[0], nights[-1], Driver())
+    assert [night.as_of for night in done] == [company.instant(night) for night in nights]
+    found = [rows(company, night) for night in nights]
+    assert [{row["model_version"] for row in night} for night in found] == [{"1"}, {"1"}, {"2"}, {"2"}]
+    export = (company.root / "exports" / "current" / "scores.csv").read_bytes()
+    shutil.rmtree(company.root / "exports")
+    for path in company.root.glob("scores.db*"):
+        path.unlink()
+    registry = Registry(company.root, company.project)
+    for night, version in zip(nights, (1, 1, 2, 2), strict=True):  # what a scheduler and a person would have done
+        registry.promote("buy", version)
+        score_night(company, night, Driver())
+    assert [rows(company, night) for night in nights] == found
+    assert (company.root / "exports" / "current" / "scores.csv").read_bytes() == export
+
+
+def test_a_night_before_any_model_is_refused_and_the_others_are_not(company):
+    done = score_nights(company, "2024-11-13", "2024-11-16", Driver())
+    assert [night.published is not None for night in done] == [False, False, True, True]
+    ledger = store_of(company).runs("tiny").to_pylist()
+    assert [row["status"] for row in ledger] == ["refused", "refused", "published", "published"]
+    manifest = json.loads((company.root / "exports" / "current" / "manifest.json").read_text())
+    assert manifest["as_of"] == "2024-11-15T23:00:00Z"
+
+
+def test_days_are_local_ones_whatever_their_length(company):
+    found = _nights(company, "2024-10-26", "2024-10-28")
+    assert found == [datetime(2024, 10, day, hour, tzinfo=UTC) for day, hour in ((25, 22), (26, 22), (27, 23))]
+
+
+def test_an_interval_that_ends_before_it_begins(company):
+    with pytest.raises(ConfigError, match="ends before it begins"):
+        score_nights(company, "2024-12-02", "2024-12-01", Driver())
+
+
+def test_the_command_says_what_became_of_each_night(company, tmp_path):
+    done = leadscore(tmp_path, "score", "company.yaml", "--as-of", "2024-11-14", "--until", "2024-11-15", "--json")
+    assert done.returncode == 5, done.stderr
+    first, second = json.loads(done.stdout)["nights"]
+    assert (first["status"], second["status"]) == ("not published", "published")
+    assert leadscore(tmp_path, "score", "company.yaml", "--until", "2024-11-15").returncode == 2
