@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -70,19 +70,19 @@ class Store:
             self._database.run(lambda session: prepare(session, where))
 
     @contextmanager
-    def hold(self, project: str) -> Iterator[None]:
-        """Hold a project in this database for the length of the block, whatever workspace or machine it runs in.
+    def hold(self, project: str) -> Iterator[Self]:
+        """Hold a project in this database for the length of the block, from whatever workspace or machine; yield this.
 
         Raises WorkspaceBusy if another run holds it. A run that dies lets go of it.
         """
         if self._database.kind == "sqlite":
             path = self._database.path
-            with hold_file(path.with_name(f"{path.name}.{project}.lock"), "another run publishes this project"):
-                yield
+            with hold_file(path.with_name(f"{path.name}.{project}.lock"), "another run holds this project"):
+                yield self
             return
         with SessionLock(self._database, project) as self._lock:
             try:
-                yield
+                yield self
             finally:
                 self._lock = None
 

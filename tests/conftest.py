@@ -1,30 +1,13 @@
 """What all tests share."""
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
-from pathlib import Path
-
 import pytest
 from hypothesis import settings
+
+from tests.postgresql import postgresql
 
 # The first example pays for imports and compilation, and several people share the machine: no timed assertions.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
-
-
-def _postgresql_programs() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    on_path = shutil.which("initdb")
-    return found[-1].parent if found else Path(on_path).parent if on_path else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -33,30 +16,5 @@ def postgresql_url():
 
     Mark the tests that ask for it with ``server``. Skips where the server's programs are not installed.
     """
-    programs = _postgresql_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server installed (initdb is not found)")
-    # The server refuses to run as root and cannot enter pytest's own private folders.
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder, port = Path(tempfile.mkdtemp(prefix="postgresql-")), _free_port()
-    secret = folder / "secret"
-    secret.write_text("s3cret/word")
-    if as_user:
-        shutil.chown(folder, "postgres")
-        shutil.chown(secret, "postgres")
-
-    def run(program, *arguments):
-        command = [*as_user, str(programs / program), "-D", str(folder / "data"), *arguments]
-        done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        assert done.returncode == 0, done.stderr
-
-    try:
-        run("initdb", "-U", "tester", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--no-sync")
-        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off"
-        run("pg_ctl", "-l", str(folder / "log"), "-o", options, "-w", "start")
-        try:
-            yield f"postgresql://tester:s3cret%2Fword@127.0.0.1:{port}/postgres"
-        finally:
-            run("pg_ctl", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgresql() as server:
+        yield server.url

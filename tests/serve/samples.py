@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import psycopg
 import pyarrow as pa
 
 from features.contracts import SCORE_CHECKS, SCORES
@@ -82,3 +85,31 @@ def some_checks(run, verdict="pass"):
         "message": [None, *(f"“{t}” is 'so'" for t in targets[1:])],
     }
     return pa.table(values, schema=SCORE_CHECKS)
+
+
+def publish(store, run, scores=None, checks=None):
+    """Start a run and publish its scores."""
+    store.start(run)
+    store.publish(some_scores(run) if scores is None else scores, run.run_id, LATER, checks=checks)
+
+
+def ask(url, query):
+    """Read with the database's own driver, as a stranger would."""
+    kind = sqlite3 if url.startswith("sqlite") else psycopg
+    with closing(kind.connect(url.removeprefix("sqlite:///"))) as connection:
+        return connection.execute(query).fetchall()
+
+
+def do(url, *statements):
+    """Change the database with its own driver, as a stranger would."""
+    kind = sqlite3 if url.startswith("sqlite") else psycopg
+    with closing(kind.connect(url.removeprefix("sqlite:///"))) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+def clean(url):
+    """Empty a PostgreSQL database and return its URL."""
+    do(url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return url

@@ -4,11 +4,9 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-import psycopg
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -19,42 +17,7 @@ from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, from_u
 from serve.bulk import Session
 from serve.store import Store
 from serve.tables import CHECKS_TABLE, RUNS_TABLE, SCORES_TABLE
-from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, some_checks, some_scores
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/scores.db"
-    return clean(request.getfixturevalue("postgresql_url"))
-
-
-def clean(url):
-    """Empty a PostgreSQL database and return its URL."""
-    do(url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    return url
-
-
-@pytest.fixture
-def store(url):
-    return Store(url)
-
-
-def ask(url, query):
-    """Read with the database's own driver, as a stranger would."""
-    kind = sqlite3 if url.startswith("sqlite") else psycopg
-    with closing(kind.connect(url.removeprefix("sqlite:///"))) as connection:
-        return connection.execute(query).fetchall()
-
-
-def do(url, *statements):
-    """Change the database with its own driver, as a stranger would."""
-    kind = sqlite3 if url.startswith("sqlite") else psycopg
-    with closing(kind.connect(url.removeprefix("sqlite:///"))) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-
+from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, ask, clean, do, publish, some_checks, some_scores
 
 LATER_COLUMNS = ("outcome_days_50", "outcome_days_80")
 """Columns of the scores table that its first version did not have."""
@@ -74,11 +37,6 @@ def columns(url, name):
     wanted = f"table_name = '{name}' AND table_schema = 'public'"
     query = f"SELECT column_name FROM information_schema.columns WHERE {wanted} ORDER BY ordinal_position"
     return [row[0] for row in ask(url, query)]
-
-
-def publish(store, run, scores=None):
-    store.start(run)
-    store.publish(some_scores(run) if scores is None else scores, run.run_id, LATER)
 
 
 def scored(table):
