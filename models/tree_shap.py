@@ -46,7 +46,7 @@ class Plan(NamedTuple):
 
     ``constant`` (splits and points, states, 4) holds for ``near`` the factor on the way there and what its sum is
     multiplied by for the feature, then the same for ``far``; where there is no near, the first two are what the leaves
-    add to the sum and to the feature. ``weight`` is that of each point, ``words`` are the bits of categories.
+    add to the sum and to the feature. ``weight`` is that of each point, ``sides`` those of codes.
     """
 
     feature: np.ndarray
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
     zero: np.ndarray
     gap: np.ndarray
     place: np.ndarray
-    bits: np.ndarray
+    codes: np.ndarray
     prior: np.ndarray
     kept: np.ndarray
     below: np.ndarray
@@ -64,16 +64,16 @@ class Plan(NamedTuple):
     column: np.ndarray
     constant: np.ndarray
     weight: np.ndarray
-    words: np.ndarray
+    sides: np.ndarray
 
 
 class Starts(NamedTuple):
-    """Where each tree's splits, constants, weights and words begin in a plan of several trees; the last ones' end."""
+    """Where each tree's splits, constants, weights and sides begin in a plan of several trees; the last ones' end."""
 
     split: np.ndarray
     constant: np.ndarray
     weight: np.ndarray
-    word: np.ndarray
+    sides: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Explainer:
         """Read LightGBM's text."""
         found = list(trees(text))
         plans = [_plan(tree) for tree in found]
-        lengths = [[len(part) for part in (p.feature, p.constant, p.weight, p.words)] for p in plans]
+        lengths = [[len(part) for part in (p.feature, p.constant, p.weight, p.sides)] for p in plans]
         starts = np.ascontiguousarray(np.cumsum([[0] * 4, *lengths], axis=0).T)
         joined = Plan(*(np.concatenate(parts) for parts in zip(*plans, strict=True)))
         return cls(joined, Starts(*starts), features_of(text), sum(tree.expected for tree in found))
@@ -128,7 +128,7 @@ def _plan(tree: Tree) -> Plan:
         column=np.where((below[tree.parent] == 2) & (tree.side == 0), 0, 2),
         constant=np.concatenate([_constants(tree, before, share, (t + 1) / 2) for t in point]),
         weight=weight / 2,
-        words=tree.words,
+        sides=tree.sides,
     )
 
 
@@ -196,7 +196,7 @@ def _explain(x: np.ndarray, plan: Plan, starts: Starts, out: np.ndarray) -> None
                 seen[feature, row] = x[first + row, feature]
         added[:] = 0.0
         for tree in range(trees):
-            _decide(tile, plan, starts.split[tree], starts.split[tree + 1], starts.word[tree])
+            _decide(tile, plan, starts.split[tree], starts.split[tree + 1], starts.sides[tree])
             _add(tile, plan, starts, tree)
         for row in range(size):
             for feature in range(features):
@@ -204,13 +204,13 @@ def _explain(x: np.ndarray, plan: Plan, starts: Starts, out: np.ndarray) -> None
 
 
 @kernel
-def _decide(tile: Tile, plan: Plan, first: int, end: int, word: int) -> None:
+def _decide(tile: Tile, plan: Plan, first: int, end: int, sides: int) -> None:
     """Find the state of each row at each split of a tree."""
     for split in range(end - first):
         here, own = first + split, np.uintp(split)
         column = np.uintp(plan.feature[here])
-        if plan.bits[here]:
-            _look_up(tile, own, column, plan.words, word + plan.place[here], plan.bits[here])
+        if plan.codes[here]:
+            _look_up(tile, own, column, plan.sides, sides + plan.place[here], plan.codes[here])
         else:
             _compare(tile, own, column, plan.threshold[here], plan.gap[here])
             if plan.zero[here] >= 0:
@@ -220,15 +220,14 @@ def _decide(tile: Tile, plan: Plan, first: int, end: int, word: int) -> None:
 
 
 @kernel
-def _look_up(tile: Tile, own: int, column: int, words: np.ndarray, place: int, bits: int) -> None:
-    """Send categories to the left whose bit is set."""
+def _look_up(tile: Tile, own: int, column: int, sides: np.ndarray, place: int, codes: int) -> None:
+    """Send categories to their sides."""
+    seen, state, start, end = tile.seen, tile.state, np.uintp(place), float(codes)
     for row in range(TILE):
-        code = tile.seen[column, row]
-        tile.state[own, row] = RIGHT
-        if -1.0 < code < bits:
-            bit = int(code)
-            if (words[place + (bit >> 5)] >> np.uint32(bit & 31)) & np.uint32(1):
-                tile.state[own, row] = LEFT
+        code = seen[column, row]
+        known = code > -1.0 and code < end
+        side = sides[start + np.uintp(np.int64(code if known else 0.0))]
+        state[own, row] = side if known else RIGHT
 
 
 @kernel

@@ -19,8 +19,8 @@ class Splits(NamedTuple):
     """What of a row goes left, one element a split.
 
     A number goes left if it is at most ``threshold``; NaN, and what is no farther from 0 than ``zero`` (negative where
-    0 is not missing), if ``gap`` is true. A category has as many ``bits``, words of WORD of them from ``place`` on in
-    ``words``: a code goes left if its bit is set. NaN and a code beyond them go right. Numbers have no bits.
+    0 is not missing), if ``gap`` is true. A category's code below ``codes`` goes where ``sides`` says, from ``place``
+    on: 0 left, 1 right; NaN and other codes go right. Numbers have no codes.
     """
 
     feature: np.ndarray
@@ -28,7 +28,7 @@ class Splits(NamedTuple):
     zero: np.ndarray
     gap: np.ndarray
     place: np.ndarray
-    bits: np.ndarray
+    codes: np.ndarray
 
 
 class Tree(NamedTuple):
@@ -40,7 +40,7 @@ class Tree(NamedTuple):
     """
 
     splits: Splits
-    words: np.ndarray
+    sides: np.ndarray
     child: np.ndarray
     value: np.ndarray
     share: np.ndarray
@@ -70,7 +70,7 @@ def _tree(lines: dict[str, str]) -> Tree:
     parent, side = _back(child)
     return Tree(
         splits=_splits(lines),
-        words=_numbers(lines, "cat_threshold").astype(np.uint32),
+        sides=_sides(_numbers(lines, "cat_threshold").astype(np.uint32)),
         child=np.where(inner, child, -1),
         value=np.where(inner, 0.0, leaf[leaves]),
         share=went / split_rows[:, None],
@@ -91,9 +91,14 @@ def _splits(lines: dict[str, str]) -> Splits:
         zero=np.where(missing == ZERO, ALMOST_ZERO, -1.0),
         # Where nothing counts as missing, NaN counts as 0.
         gap=np.where(missing == 0, threshold >= 0, decision & DEFAULT_LEFT > 0),
-        place=np.where(category, bounds[which], 0),
-        bits=np.where(category, WORD * (bounds[np.minimum(which + 1, len(bounds) - 1)] - bounds[which]), 0),
+        place=np.where(category, WORD * bounds[which], 0),
+        codes=np.where(category, WORD * (bounds[np.minimum(which + 1, len(bounds) - 1)] - bounds[which]), 0),
     )
+
+
+def _sides(words: np.ndarray) -> np.ndarray:
+    """Return 0 for each bit that is set, else 1, the lowest bit of each word first."""
+    return 1 - (words[:, None] >> np.arange(WORD, dtype=np.uint32) & 1).astype(np.int64).ravel()
 
 
 def _back(child: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
