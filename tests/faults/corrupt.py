@@ -114,6 +114,7 @@ def company(rng: random.Random, with_history: bool) -> list[Source]:
     if with_history:
         sources.append(Source("attributes", ["id", "since", "field", "new"], values))
     for source in sources:
+        source.meant = frozenset(",".join(map(str, row)) for row in source.rows)
         source.form = rng.choice(list(ENCODERS))
         source.parts = rng.choice([1, 1, 1, 2, 3]) if source.form != "sqlite" else 1
     return sources

@@ -20,7 +20,8 @@ ENDINGS = {"csv": ".csv", "gz": ".csv.gz", "jsonl": ".jsonl", "parquet": ".parqu
 class Source:
     """One source: its rows as text, how they are to be written, and what is done to the bytes and the place.
 
-    ``where`` are the keys of the config that name it, ``paths`` its files; both are set by ``place``.
+    ``where`` are the keys of the config that name it, ``paths`` its files; both are set by ``place``. ``meant`` are the
+    lines of CSV that the sound rows are.
     """
 
     role: str
@@ -38,6 +39,7 @@ class Source:
     during: str = ""
     where: dict[str, str] = field(default_factory=dict)
     paths: list[Path] = field(default_factory=list)
+    meant: frozenset[str] = frozenset()
 
 
 def csv_bytes(source: Source, rows: list[list[object]], rng: random.Random) -> bytes:
