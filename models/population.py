@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -64,10 +64,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Population:
-    """The columns of a model's training, the probabilities it gave out of time, and how many entities each counts.
+    """The columns of a model's training, what it says of them, and how many entities each counts.
 
-    ``entities`` are those of the whole and of the latest slice, ``tested`` the same of the probabilities; ``means`` is
-    the mean probability of each slice.
+    Of ``probability`` the whole is what the folds said out of time, and ``recent`` what the model itself, which learnt
+    from more, says of the latest slice: it may be bolder than they were. ``entities`` are those of the whole and of the
+    latest slice, ``tested`` the same of the probabilities; ``means`` are the mean probability of each tested slice,
+    and last that of the latest.
     """
 
     columns: dict[str, Column]
@@ -84,11 +86,14 @@ class Population:
         weights: dict[str, float],
         encoding: Encoding,
         tested: Sequence[pa.Table],
+        latest: pa.Table,
+        by_week: frozenset[str] = frozenset(),
     ) -> Self:
         """Look at the rows of a feature matrix, slice by slice in the order of time, and at what was tested of them.
 
-        ``weights`` names the columns to keep; ``tested`` are slices of OUT_OF_TIME, in order. A slice may be empty, but
-        not all of them. Of more than ROWS rows a slice an even sample is looked at.
+        ``weights`` names the columns to keep; ``tested`` are slices of OUT_OF_TIME, in order, ``latest`` PREDICTIONS of
+        the latest slice; ``by_week`` are columns of days, which are told apart by whole weeks. A slice may be empty,
+        but not all of them. Of more than ROWS rows a slice an even sample is looked at.
         """
         slices = [rows[evenly(len(rows), ROWS)] for rows in slices if len(rows)]
         tables = [matrix.select(["entity_id", *weights]).take(pa.array(rows)) for rows in slices]
@@ -96,12 +101,16 @@ class Population:
         sizes, own = [_entities(table) for table in tables], [_entities(table) for table in chances]
         categories = {feature.name: feature.categories for feature in encoding.features}
         columns = {
-            name: _column([table[name] for table in tables], sizes, weights[name], categories.get(name, ()))
-            for name in weights
+            name: _column(
+                [table[name] for table in tables], sizes, weight, categories.get(name, ()), 7.0 * (name in by_week)
+            )
+            for name, weight in weights.items()
         }
         said = [table["probability"] for table in chances]
-        means = tuple(float(np.mean(each.to_numpy())) for each in said)
-        return cls(columns, (sum(sizes), sizes[-1]), _column(said, own, 1.0, ()), (sum(own), own[-1]), means)
+        means = tuple(float(np.mean(each.to_numpy())) for each in (*said, latest["probability"]))
+        chance = _column(said, own, 1.0, ())
+        chance = replace(chance, recent=chance.count(latest["probability"]))
+        return cls(columns, (sum(sizes), sizes[-1]), chance, (sum(own), _entities(latest)), means)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -125,8 +134,10 @@ class Population:
         )
 
 
-def telling(scorer: Scorer, matrix: pa.Table, always: Iterable[str]) -> dict[str, float]:
+def telling(scorer: Scorer, matrix: pa.Table, always: Iterable[str], never: Iterable[str]) -> dict[str, float]:
     """Return the features to keep, the weightiest and those of ``always``, and each one's share in what the model says.
+
+    Those of ``never`` are not kept.
 
     A share is the mean size of the feature's contribution among that of all, in an even sample of the rows. A feature
     on which the model hardly looks may drift as it likes.
@@ -134,16 +145,18 @@ def telling(scorer: Scorer, matrix: pa.Table, always: Iterable[str]) -> dict[str
     sample = matrix.take(pa.array(evenly(matrix.num_rows, EXPLAINED)))
     size = np.abs(scorer.explain(sample)[:, :-1]).mean(axis=0)
     share = dict(zip(scorer.encoding.names, (size / max(size.sum(), 1e-12)).tolist(), strict=True))
-    heavy = sorted(share, key=lambda name: (-share[name], name))[:FEATURES]
+    heavy = sorted(set(share).difference(never), key=lambda name: (-share[name], name))[:FEATURES]
     kept = {name for name in heavy if share[name] > 0} | set(always).intersection(share)
     return {name: share[name] for name in scorer.encoding.names if name in kept}
 
 
-def _column(slices: list[pa.ChunkedArray], sizes: list[int], weight: float, categories: tuple[str, ...]) -> Column:
+def _column(
+    slices: list[pa.ChunkedArray], sizes: list[int], weight: float, categories: tuple[str, ...], step: float = 0.0
+) -> Column:
     if slices[0].type == pa.string():
         empty = Column("category", np.empty(0), categories[:LEVELS], np.empty(0), np.empty(0), 0.0)
     else:
-        empty = Column("number", _edges(slices), (), np.empty(0), np.empty(0), 0.0)
+        empty = Column("number", _edges(slices, step), (), np.empty(0), np.empty(0), 0.0)
     counts = np.array([empty.count(column) for column in slices])
     whole = counts.sum(axis=0)
     usual = [
@@ -155,13 +168,17 @@ def _column(slices: list[pa.ChunkedArray], sizes: list[int], weight: float, cate
     return Column(empty.kind, empty.edges, empty.levels, whole, counts[-1], max(usual, default=0.0), weight, novel)
 
 
-def _edges(slices: list[pa.ChunkedArray]) -> np.ndarray:
-    """Return the inner deciles of all slices, fewer where values repeat, in as many digits as are kept of them."""
+def _edges(slices: list[pa.ChunkedArray], step: float) -> np.ndarray:
+    """Return the inner deciles of all slices, fewer where values repeat, in as many digits as are kept of them; with a
+    ``step`` the next multiples of it.
+    """
     known = np.concatenate([_finite(column) for column in slices])
     known = known[~np.isnan(known)]
     if not len(known):
         return np.empty(0)
-    return np.unique([float(f"{edge:.{DIGITS}g}") for edge in np.quantile(known, np.arange(1, BINS) / BINS)])
+    edges = np.quantile(known, np.arange(1, BINS) / BINS)
+    edges = np.ceil(edges / step) * step if step else edges
+    return np.unique([float(f"{edge:.{DIGITS}g}") for edge in edges])
 
 
 def _novel(slices: list[pa.ChunkedArray], categories: tuple[str, ...]) -> float:

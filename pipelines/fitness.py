@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from configs.errors import DataError
+from configs.errors import ConfigError, DataError
 from features.catalog import Catalog
 from models.activity import Activity
 from models.registry import Registry, Version
@@ -19,6 +20,12 @@ from serve.score_checks import check_age, check_moved, check_population, check_p
 from serve.source_checks import check_activity, check_sources, compared
 from serve.store import Store
 from serve.tonight import Tonight
+
+
+def unreached(error: ConfigError) -> Check:
+    """Warn that the registry did not answer, so that the last night's champions are taken."""
+    text = f"the champions are those of the last night: {str(error).partition(chr(10))[0]}"
+    return Check("champion", "", "the registry", None, None, None, "warn", text)
 
 
 def load_champions(
@@ -77,11 +84,12 @@ def check_scores(
     project, limits = now.project, now.project.checks
     former = store.checked(project.project, now.as_of, limits.nights)
     attributes = attributes_of(Catalog.from_json(scorer.meta["catalog"]))
+    before = pc.max(former["as_of"]).as_py()
     seen, probability = Tonight.of(scorer, matrix), frame["probability"].to_numpy()
     found = [
         *check_probabilities(target, frame),
         compared("leads", target, "", frame.num_rows, former, limits.leads, noisy=True),
-        check_moved(target, frame, limits),
+        check_moved(target, frame, now.as_of - before if before else None, limits),
         *check_population(target, seen, probability, attributes, limits),
     ]
     if now.dataset.timed:

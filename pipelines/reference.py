@@ -12,13 +12,16 @@ import pyarrow.compute as pc
 from configs.schema import Target
 from features.catalog import Catalog
 from features.contracts import INSTANT
+from features.feature import Feature
 from features.spine import scoring_spine
-from models.activity import Activity
-from models.population import Population, telling
+from models.activity import WEEK, Activity
+from models.encoding import evenly
+from models.population import ROWS, Population, telling
 from models.training import Trained
 from pipelines.rows import Snapshot, TrainingRows
 
 SLICES = 4
+CALENDAR = ("last_hour", "created_hour")
 LEAD_ROW = ("attribute", "dated")
 """Aggregates of the features that are attributes of the lead."""
 
@@ -26,14 +29,23 @@ LEAD_ROW = ("attribute", "dated")
 def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRows) -> Trained:
     """Return a training whose scorer keeps, under ``meta``, what a night's checks compare with."""
     scorer = trained.scorer
-    weights = telling(scorer, rows.matrix, attributes_of(rows.catalog))
+    features = rows.catalog.features
+    weights = telling(scorer, rows.matrix, attributes_of(rows.catalog), [f.name for f in features if _of_the_day(f)])
     slices = slices_of(now, now.project.target(name), rows)
     tested = _tested(trained.out_of_time, slices, rows.matrix)
-    population = Population.of(rows.matrix, slices, weights, scorer.encoding, tested)
+    last = next(part for part in reversed(slices) if len(part))
+    latest = scorer.predict(rows.matrix.take(pa.array(last[evenly(len(last), ROWS)])))
+    days = frozenset(feature.name for feature in features if feature.meaning.unit == "days")
+    population = Population.of(rows.matrix, slices, weights, scorer.encoding, tested, latest, days)
     kept = {"population": population.to_json()}
     if now.dataset.timed:
         kept["activity"] = Activity.of(now.dataset.events, now.as_of).to_json()
     return replace(trained, scorer=replace(scorer, meta=scorer.meta | kept))
+
+
+def _of_the_day(feature: Feature) -> bool:
+    """Say whether a feature follows the day of the week: the cutoffs of a grid may all be Mondays, nights are not."""
+    return feature.aggregate in CALENDAR or (feature.span is not None and feature.span < WEEK)
 
 
 def attributes_of(catalog: Catalog) -> list[str]:

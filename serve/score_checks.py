@@ -19,6 +19,8 @@ from serve.tonight import Tonight
 
 HEAVY = 0.01
 """A feature with less than this share in what the model says may drift with a warning only."""
+RECENT = timedelta(days=3)
+"""So near a night is one that grades are compared with."""
 FEW = 50
 """Leads from which a share of them says something."""
 INDEX, BEYOND = "population stability index", "beyond chance and what is usual"
@@ -55,11 +57,14 @@ def check_age(target: str, age: timedelta, limits: Checks) -> Check:
     return judged("model_age", target, "", in_days(age) or 0.0, limits.model_age, f"trained {age.days} days ago")
 
 
-def check_moved(target: str, frame: pa.Table, limits: Checks) -> Check:
+def check_moved(target: str, frame: pa.Table, ago: timedelta | None, limits: Checks) -> Check:
     """Check the share of leads whose grade is another than at the last earlier as-of, among those scored at both.
 
-    ``frame`` has score and previous_score; a grade follows from the score, whatever the model.
+    ``frame`` has score and previous_score; a grade follows from the score, whatever the model. ``ago`` is how far back
+    that as-of lies: leads move, and over many days most of them do.
     """
+    if ago is None or ago > RECENT:
+        return passed("moved", target, "there is no night before" if ago is None else f"it is {ago.days} days back")
     both = frame.filter(pc.is_valid(frame["previous_score"]))
     if both.num_rows < FEW:
         return passed("moved", target, f"{both.num_rows} leads were scored before, {FEW} are needed")

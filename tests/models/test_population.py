@@ -30,7 +30,7 @@ def a_population(seed=0, rows=4000, slices=4):
     rng = np.random.default_rng(seed)
     tested = [some_tested(rng, 400) for _ in range(slices)]
     parts = np.array_split(np.arange(rows), slices)
-    return Population.of(a_matrix(rng, rows), parts, {"size": 0.6, "land": 0.4}, ENCODING, tested)
+    return Population.of(a_matrix(rng, rows), parts, {"size": 0.6, "land": 0.4}, ENCODING, tested, tested[0])
 
 
 def test_the_index_is_its_formula():
@@ -83,7 +83,7 @@ def test_rare_categories_are_counted_together():
     encoding = Encoding((Input("land", "category", levels),))
     matrix = pa.table({"entity_id": [f"e{i}" for i in range(1000)], "land": [levels[i % 100] for i in range(1000)]})
     tested = [some_tested(np.random.default_rng(0), 10)]
-    column = Population.of(matrix, [np.arange(1000)], {"land": 1.0}, encoding, tested).columns["land"]
+    column = Population.of(matrix, [np.arange(1000)], {"land": 1.0}, encoding, tested, tested[0]).columns["land"]
     assert len(column.whole) == LEVELS + 2
     assert column.whole.tolist() == [10] * LEVELS + [1000 - 10 * LEVELS, 0]
 
@@ -94,7 +94,7 @@ def test_what_moves_in_the_training_already_is_usual():
     matrix = pa.concat_tables(parts)
     slices = np.array_split(np.arange(4000), 4)
     tested = [some_tested(rng, 100)] * 4
-    moving = Population.of(matrix, slices, {"size": 1.0, "land": 0.0}, ENCODING, tested)
+    moving = Population.of(matrix, slices, {"size": 1.0, "land": 0.0}, ENCODING, tested, tested[0])
     assert moving.columns["size"].usual > 0.5 and moving.columns["land"].usual == 0.0
     assert a_population().columns["size"].usual == 0.0
 
@@ -106,7 +106,7 @@ def test_categories_that_come_all_the_time_are_not_new():
     weights = {"land": 1.0}
     slices = np.array_split(np.arange(2000), 4)
     encoding = Encoding((Input("land", "category", ("de", "only0", "only1", "only2", "only3")),))
-    land = Population.of(pa.concat_tables(parts), slices, weights, encoding, tested).columns["land"]
+    land = Population.of(pa.concat_tables(parts), slices, weights, encoding, tested, tested[0]).columns["land"]
     share = sum(each == "only3" for each in parts[3]["land"].to_pylist()) / 500
     assert land.novel == pytest.approx(share)
     assert a_population().columns["land"].novel == 0.0
@@ -121,13 +121,13 @@ def test_it_is_the_same_after_json_and_small():
     for name, column in whole.columns.items():
         assert again.columns[name].edges.tolist() == column.edges.tolist()
         assert again.columns[name].whole.tolist() == column.whole.tolist()
-    assert isinstance(again.probability, Column) and len(again.means) == 4
+    assert isinstance(again.probability, Column) and len(again.means) == 5
 
 
 def test_empty_slices_and_columns_without_any_value_are_no_matter():
     rng = np.random.default_rng(4)
     matrix = a_matrix(rng, 100).set_column(1, "size", pa.array(np.full(100, np.nan)))
     tested = [some_tested(rng, 50), some_tested(rng, 50).slice(50)]
-    kept = Population.of(matrix, [np.empty(0, int), np.arange(100)], {"size": 1.0}, ENCODING, tested)
+    kept = Population.of(matrix, [np.empty(0, int), np.arange(100)], {"size": 1.0}, ENCODING, tested, tested[0])
     assert kept.columns["size"].whole.tolist() == [0, 100]
     assert kept.entities == (100, 100) and kept.tested == (50, 50)
