@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from serve.scoring import amounts
 from serve.store import Store
 
 FOLDER, NAME = "reports", "outcomes"
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,13 @@ class Monitored:
     """What became of one target's published scores.
 
     ``parts`` are keyed by (kind, name): all, week, grade, stage, version and, of the champion, recent. ``versions``
-    holds each version's figures against its promise, or against what the gate asks for where none was kept.
+    holds each version's figures against its promise, or against what the gate asks for where none was kept. Data
+    without times has no ``observed``, and an ``as_of`` only if one was asked for.
     """
 
     target: str
-    as_of: datetime
-    observed: datetime
+    as_of: datetime | None
+    observed: datetime | None
     champion: str | None
     followed: Followed
     parts: dict[tuple[str, str], Realised]
@@ -85,8 +87,8 @@ class Monitored:
             kinds["versions"][name]["against_promise"] = {c.figure: c.to_json() for c in found}
         whole = self.parts.get(("all", "all"))
         return {
-            "as_of": self.as_of.isoformat(),
-            "observed": self.observed.isoformat(),
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+            "observed": self.observed.isoformat() if self.observed else None,
             "rows": {**self.counts, "unknown_because": dict(sorted(self.followed.reasons.items()))},
             "nights_left_out": dict(sorted(self.followed.nights.items())),
             "first_mature": first.isoformat() if first else None,
@@ -130,7 +132,7 @@ def monitor(project: Project, as_of: str | None, targets: list[str], driver: Dri
 
 def recommended(project: Project, as_of: str | None, targets: list[str], driver: Driver) -> dict[str, Recommendation]:
     """Say of each target whether to train it again, and why; one that was never published is judged by age alone."""
-    found = _followed(project, as_of, targets, driver, store_of(project))
+    found = _followed(project, as_of, targets, driver, store_of(project), brief=True)
     return {each.target: each.recommendation for each in found}
 
 
@@ -139,32 +141,36 @@ def as_json(found: list[Monitored]) -> dict[str, Any]:
     return {"targets": {each.target: each.to_json() for each in found}}
 
 
-def _followed(project: Project, as_of: str | None, targets: list[str], driver: Driver, store: Store) -> list[Monitored]:
+def _followed(
+    project: Project, as_of: str | None, targets: list[str], driver: Driver, store: Store, brief: bool = False
+) -> list[Monitored]:
     driver.note("reading the sources")
     now = driver.step(snapshot)(project, as_of)
     registry = registry_of(project)
-    return [driver.step(follow_target)(now, name, store, registry, driver) for name in targets]
+    return [driver.step(follow_target)(now, name, store, registry, driver, brief) for name in targets]
 
 
-def follow_target(now: Snapshot, name: str, store: Store, registry: Registry | None, driver: Driver) -> Monitored:
-    """Return what became of one target's published scores."""
+def follow_target(
+    now: Snapshot, name: str, store: Store, registry: Registry | None, driver: Driver, brief: bool = False
+) -> Monitored:
+    """Return what became of one target's published scores; ``brief`` asks for the parts of the champion alone."""
     project, target = now.project, now.project.target(name)
     check_types(now, name)
     driver.note(f"{name}: following the published scores")
-    nights = nights_of(store.runs(project.project), name, now.as_of, project.zone)
+    nights = nights_of(store.runs(project.project), name, _as_of(now) or FOREVER, project.zone)
     champion = registry.champion(name) if registry else None
     versions = {night.version for night in nights} | ({str(champion.number)} if champion else set())
     terms = {version: _terms(registry, name, version, now) for version in versions}
     followed = follow(store, (project.project, name), target, nights, (now.dataset, now.observed), terms)
     number = str(champion.number) if champion else None
-    parts = _parts(now, name, followed.rows, number)
+    parts = _parts(now, name, followed.rows, number, brief)
     compared = {v: compare(part, terms[v].promise) for (kind, v), part in parts.items() if kind == "version"}
     latest = [c for (kind, v), part in parts.items() if kind == "recent" for c in compare(part, terms[v].promise)]
     age = _age(now, name, terms[number]) if number else None
     return Monitored(
         name,
-        now.as_of,
-        now.observed,
+        _as_of(now),
+        now.observed if project.timed else None,
         number,
         followed,
         parts,
@@ -173,6 +179,11 @@ def follow_target(now: Snapshot, name: str, store: Store, registry: Registry | N
         tuple(version for version in compared if not terms[version].promise),
         tuple(_warnings(followed.rows, compared, number)),
     )
+
+
+def _as_of(now: Snapshot) -> datetime | None:
+    """Return the as-of; None where data without times was read as of its last row, which is no instant."""
+    return now.as_of if now.project.timed or now.as_of != now.observed else None
 
 
 def _warnings(rows: pa.Table, compared: dict[str, list[Comparison]], champion: str | None) -> Iterator[str]:
@@ -184,13 +195,17 @@ def _warnings(rows: pa.Table, compared: dict[str, list[Comparison]], champion: s
             yield from (f"version {version}: {each.sentence}" for each in found if each.off)
 
 
-def _parts(now: Snapshot, name: str, rows: pa.Table, champion: str | None) -> dict[tuple[str, str], Realised]:
+def _parts(
+    now: Snapshot, name: str, rows: pa.Table, champion: str | None, brief: bool
+) -> dict[tuple[str, str], Realised]:
     if not rows.num_rows:
         return {}
     lead = entity_codes(rows["entity_id"], now.dataset.leads)
     worth = amounts(now.dataset, now.project.target(name), pa.array(lead))
     amount = None if worth is None else worth.to_numpy(zero_copy_only=False)
-    masks = masks_of(rows, _stage(now, rows), now.project.features.stages, champion)
+    masks = masks_of(rows, None if brief else _stage(now, rows), now.project.features.stages, champion)
+    if brief:
+        masks = {part: mask for part, mask in masks.items() if part in (("version", champion), ("recent", champion))}
     return realise(rows, lead, masks, amount, now.project.capacity)
 
 
