@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
     from mlflow.entities.model_registry import ModelVersion
 
+TRACKING = "MLFLOW_TRACKING_URI"
 CHAMPION, CHALLENGER = "champion", "challenger"
 SCORER, SHA256, PREVIOUS = "scorer", "scorer_sha256", "previous_champion"
 REPORT, NOTE, MOST_NOTED = "report.md", "mlflow.note.content", 8_000  # MLflow shows a run's note first
@@ -91,13 +92,6 @@ class Registry:
         link = json.dumps([{"name": name, "version": number}])
         self._client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": link})
         return self._chosen(target, int(number))
-
-    def log_failure(self, target: str, message: str, tags: Mapping[str, str | None] | None = None) -> str:
-        """Keep a training that failed as a run with status FAILED; return the run's id."""
-        told = _texts({**(tags or {}), "message": message})
-        run = self._client.create_run(self._experiment, tags=told, run_name=target)
-        self._client.set_terminated(run.info.run_id, "FAILED")
-        return run.info.run_id
 
     def versions(self, target: str) -> list[Version]:
         """Return all versions of a target, the newest first."""
@@ -171,7 +165,7 @@ class Registry:
 
     @cached_property
     def _uri(self) -> str:
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+        return os.environ.get(TRACKING) or f"sqlite:///{self.root / 'mlflow.db'}"
 
     @cached_property
     def _client(self) -> "MlflowClient":
@@ -187,12 +181,7 @@ class Registry:
                 client.search_registered_models(max_results=1)
                 client.search_experiments(max_results=1)
             except (MlflowException, SQLAlchemyError) as error:
-                raise ConfigError(
-                    "cannot open the model registry",
-                    where=self._uri if self._uri.startswith("sqlite") else "MLFLOW_TRACKING_URI",
-                    found=str(error).splitlines()[0][:300],
-                    mend="if MLflow was updated, back the database up and run `mlflow db upgrade`",
-                ) from error
+                raise _unreachable(self._uri if self._uri.startswith("sqlite") else TRACKING, error) from error
         return client
 
     @cached_property
@@ -362,6 +351,8 @@ def _quieten() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    # By default it asks a server that is down for four minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     # It warns of a model without a signature; but one would refuse whole numbers and missing values.
@@ -381,6 +372,15 @@ def _locked(root: Path) -> Iterator[None]:
         yield
 
 
+def _unreachable(where: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        "the model registry does not answer",
+        where=where,
+        found=str(error).splitlines()[0][:300],
+        mend="see whether its server is up; if MLflow was updated, back its database up and run `mlflow db upgrade`",
+    )
+
+
 def _found(ask: Callable[[], Answer]) -> Answer | None:
     """Return the answer, or None where MLflow says that there is no such thing."""
     from mlflow.exceptions import MlflowException
@@ -391,7 +391,7 @@ def _found(ask: Callable[[], Answer]) -> Answer | None:
         # A missing alias is reported as an invalid parameter.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
             return None
-        raise
+        raise _unreachable(TRACKING, error) from error
 
 
 def _texts(tags: Mapping[str, str | None]) -> dict[str, str]:

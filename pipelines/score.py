@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
+from models import last_known
 from models.registry import Registry, Version
 from models.scorer import Scorer
 from pipelines.deliver import deliver, tidy
 from pipelines.driver import Driver, clock
-from pipelines.fitness import check_data, check_scores, load_champions
+from pipelines.fitness import check_data, check_scores, load_champions, unreached
 from pipelines.rows import Snapshot, snapshot
 from pipelines.version import code_version
 from pipelines.workspace import store_of, workspace
@@ -73,13 +74,16 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     if not project.timed and moment is None:
         raise ConfigError("this data has no times", where="--as-of", mend="say as of when these scores are")
     with open_desk(project, driver) as desk:
-        champions = {target: desk.registry.champion(target) for target in project.targets}
+        champions, silent = last_known.champions(desk.registry, list(project.targets))
         driver.note("reading the sources")
         early = None
         if moment is None:
             early = driver.step(snapshot)(project, None)
             moment = early.as_of
-        published = publish_night(desk, moment, champions, lambda: early or driver.step(snapshot)(project, as_of))
+        known = [unreached(silent)] if silent else []
+        published = publish_night(
+            desk, moment, champions, lambda: early or driver.step(snapshot)(project, as_of), known
+        )
         path, exported = driver.step(deliver)(desk.store, project, form)
         return Night(**vars(published), export=path, exported=exported)
 
@@ -103,15 +107,22 @@ def open_desk(project: Project, driver: Driver) -> Iterator[Desk]:
 
 
 def publish_night(
-    desk: Desk, as_of: datetime, champions: dict[str, Version | None], read: Callable[[], Snapshot]
+    desk: Desk,
+    as_of: datetime,
+    champions: dict[str, Version | None],
+    read: Callable[[], Snapshot],
+    known: Sequence[Check] = (),
 ) -> Published:
-    """Score and publish one as-of with these champions, None for a target that has none; ``read`` gives the data."""
+    """Score and publish one as-of with these champions, None for a target that has none; ``read`` gives the data.
+
+    ``known`` is what was found before.
+    """
     project, driver, store = desk.project, desk.driver, desk.store
     run = _run(project, as_of, champions, driver)
     with _attempt(store, run) as checks:
         _require_champion(project, champions)
         scorers, found = load_champions(champions, desk.registry)
-        _heed(checks, found, driver)
+        _heed(checks, [*known, *found], driver)
         now = read()
         _heed(checks, driver.step(check_data)(now, scorers, store), driver)
         versions = {target: version for target, version in champions.items() if version}

@@ -76,6 +76,16 @@ def test_a_night_before_any_model_is_refused_and_the_others_are_not(company):
     assert manifest["as_of"] == "2024-11-15T23:00:00Z"
 
 
+def test_a_night_goes_on_with_the_last_champions_while_the_registry_is_silent(company, monkeypatch):
+    before = score_night(company, "2024-12-11", Driver())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    after = score_night(company, "2024-12-11", Driver())
+    own = ["run_id", "scored_at"]
+    assert after.scores.drop_columns(own).equals(before.scores.drop_columns(own))
+    assert [(one.check, one.verdict) for one in after.checks if one not in before.checks] == [("champion", "warn")]
+
+
 def test_days_are_local_ones_whatever_their_length(company):
     found = _nights(company, "2024-10-26", "2024-10-28")
     assert found == [datetime(2024, 10, day, hour, tzinfo=UTC) for day, hour in ((25, 22), (26, 22), (27, 23))]
