@@ -112,7 +112,7 @@ def test_each_row_of_corrupt_inputs_is_counted_or_the_input_is_refused(capsys):
 
 
 def test_a_sound_company_is_counted_in_every_format():
-    found = judged([(number, "") for number in range(-8, 0)], None)
+    found = judged([(number, "") for number in range(-12, 0)], None)
     assert {each["outcome"] for each in found} == {COUNTED}
     assert {form for each in found for form in each["forms"]} == {"csv", "gz", "jsonl", "parquet", "sqlite"}
 
