@@ -18,7 +18,9 @@ from serve.checks import Check, in_days, judged, passed, worst
 from serve.tonight import Tonight
 
 HEAVY = 0.01
-"""A feature with less than this share in what the model says may drift with a warning only."""
+"""A feature with less than this share in what the model says may drift with a warning only; so may a category, which
+has checks of its own.
+"""
 RECENT = timedelta(days=3)
 """So near a night is one that grades are compared with."""
 FEW = 50
@@ -146,7 +148,7 @@ def _drift(target: str, tonight: Tonight, population: Population, limits: Checks
         index = _index(column, tonight.counts[name], population.entities, tonight.rows)
         text = f"{INDEX} {index:.2f} {BEYOND}, {_where(column, tonight, name)}"
         one = judged("drift", target, name, index, limits.drift, text)
-        light = one.verdict == "stop" and column.weight < HEAVY
+        light = one.verdict == "stop" and (column.weight < HEAVY or column.kind == "category")
         found.append(replace(one, verdict="warn") if light else one)
     return worst("drift", target, found, limits.drift, "features drift beyond the limit")
 
