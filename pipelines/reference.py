@@ -21,7 +21,8 @@ from models.training import Trained
 from pipelines.rows import Snapshot, TrainingRows
 
 SLICES = 4
-CALENDAR = ("last_hour", "created_hour")
+CALENDAR = ("last_hour", "created_hour", "silence")
+"""Aggregates that know the day of the week: on a Monday everyone has been silent for two days."""
 LEAD_ROW = ("attribute", "dated")
 """Aggregates of the features that are attributes of the lead."""
 
