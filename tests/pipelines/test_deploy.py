@@ -295,11 +295,15 @@ def test_an_older_night_is_made_up_for_as_of_its_own_day_and_the_export_stays_th
 
 
 @pytest.mark.server
-def test_a_night_waits_for_a_run_that_holds_the_workspace(served, server):
+def test_a_night_waits_for_a_run_that_holds_the_workspace_and_survives_a_restart_of_the_runner(served, server):
     other = hold_in_another_process(served.folder / "workspace")
     told = served.log().count("waiting: workspace busy")
     run = ask_for(server, config="company.yaml")
     until(lambda: served.log().count("waiting: workspace busy") > told, "it waits", served.log)
+    served.stop(signal.SIGTERM)
+    until(lambda: server.read_flow_run(run).state.is_scheduled(), "it is given back", served.log)
+    served.start(score=ONCE_A_YEAR)
+    until(lambda: served.log().count("waiting: workspace busy") > told + 1, "it waits again", served.log)
     other.kill()
     assert until(lambda: ended(server, run), "the run ends", served.log).is_completed()
 
