@@ -28,10 +28,8 @@ def leadscore(folder, *arguments, **environment):
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory):
-    """Train and score one company twice, directly and through a Prefect server started for it."""
-    from prefect.testing.utilities import prefect_test_harness
-
+def nights(tmp_path_factory, prefect_server):
+    """Train and score one company twice, directly and through a Prefect server."""
     direct, flow = tmp_path_factory.mktemp("direct"), tmp_path_factory.mktemp("flow")
     for folder in (direct, flow):
         tiny.write(folder)
@@ -41,15 +39,8 @@ def nights(tmp_path_factory):
             [leadscore(direct, c, "company.yaml", "--as-of", tiny.END, "--direct") for c in ("train", "score")],
         )
     }
-    with prefect_test_harness(server_startup_timeout=180):
-        from prefect.settings import PREFECT_API_URL
-
-        api = PREFECT_API_URL.value()
-        found = [
-            leadscore(flow, c, "company.yaml", "--as-of", tiny.END, PREFECT_API_URL=api) for c in ("train", "score")
-        ]
-        runs["prefect"] = (flow, found)
-        yield runs
+    found = [leadscore(flow, c, "company.yaml", "--as-of", tiny.END, **prefect_server) for c in ("train", "score")]
+    return runs | {"prefect": (flow, found)}
 
 
 def test_both_drivers_give_the_same_figures_and_the_same_file(nights):
@@ -72,10 +63,12 @@ def test_the_ledger_and_mlflow_say_which_flow_it_was(nights):
 
 
 @pytest.mark.usefixtures("nights")
-def test_the_server_shows_flows_tasks_and_a_summary():
+def test_the_server_shows_flows_tasks_and_a_summary(prefect_server):
     from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with get_client(sync_client=True) as client:
+    address = {PREFECT_API_URL: prefect_server["PREFECT_API_URL"]}
+    with temporary_settings(address), get_client(sync_client=True) as client:
         flows = {flow.name for flow in client.read_flows()}
         tasks = {run.name.rsplit("-", 1)[0] for run in client.read_task_runs()}
         artifacts = {artifact.key for artifact in client.read_artifacts()}
