@@ -214,6 +214,13 @@ class Project(Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _kept_until_they_matured(self) -> Self:
+        keep, horizons = self.publish.keep, [target.horizon for target in self.targets.values() if target.horizon]
+        if keep is not None and horizons and keep <= max(horizons):
+            raise ValueError("publish.keep must be longer than every horizon, or no score is there when its outcome is")
+        return self
+
     @property
     def timed(self) -> bool:
         """Whether the data has times at all."""

@@ -6,6 +6,8 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
+
 from configs.errors import ConfigError
 from configs.schema import Project
 from pipelines.driver import Driver, clock
@@ -14,12 +16,19 @@ from serve.export import export
 from serve.store import Store
 
 
-def deliver(store: Store, project: Project, form: str) -> tuple[Path, datetime]:
-    """Write the CRM's file from the table, for the newest published as-of; return the file and that as-of."""
+def deliver(store: Store, project: Project, form: str, fresh: pa.Table | None = None) -> tuple[Path, datetime]:
+    """Write the CRM's file for the newest published as-of; return the file and that as-of.
+
+    The scores are read from the table, but for ``fresh`` ones that a run has just put there, all there are of the
+    newest as-of: reading a million back takes longer than writing the file.
+    """
     newest = store.last(project.project)
     if newest is None:
         raise ValueError("nothing was published")
-    return export(store.scores(project.project, newest.as_of), project.root, newest, form), newest.as_of
+    own = fresh is not None and fresh.num_rows > 0 and fresh["run_id"][0].as_py() == newest.run_id
+    whole = own and set(newest.models) == set(project.targets)
+    scores = fresh if whole else store.scores(project.project, newest.as_of)
+    return export(scores, project.root, newest, form), newest.as_of
 
 
 def tidy(store: Store, project: Project, driver: Driver) -> None:
@@ -54,7 +63,7 @@ def export_again(project: Project, as_of: str | None, form: str) -> Path:
         if run is None:
             raise ConfigError(
                 "nothing was published",
-                where=str(project.root / "scores.db"),
+                where=f"the ledger of {project.project}",
                 found=f"as of {wanted.isoformat()}" if wanted else "no run",
                 mend=f"run `leadscore score {project.path}` first",
             )

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.durations import duration_label
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
 from models import last_known
@@ -84,7 +85,8 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
         published = publish_night(
             desk, moment, champions, lambda: early or driver.step(snapshot)(project, as_of), known
         )
-        path, exported = driver.step(deliver)(desk.store, project, form)
+        path, exported = driver.step(deliver)(desk.store, project, form, published.scores)
+        forget_old(desk, published.as_of)
         return Night(**vars(published), export=path, exported=exported)
 
 
@@ -132,6 +134,13 @@ def publish_night(
         driver.step(publish)(store, scores, run, now.dataset.fingerprint, checks)
     rows = {target: scores.filter(pc.field("target") == target).num_rows for target in versions}
     return Published(run_id=run.run_id, as_of=run.as_of, rows=rows, scores=scores, checks=tuple(loud(checks)))
+
+
+def forget_old(desk: Desk, as_of: datetime) -> None:
+    """Remove the scores that lie further behind a night than the config keeps."""
+    keep = desk.project.publish.keep
+    if keep is not None and (removed := desk.store.keep(desk.project.project, as_of - keep)):
+        desk.driver.note(f"removed {removed:,} rows that are older than {duration_label(keep)}")
 
 
 def score_all(

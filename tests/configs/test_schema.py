@@ -233,3 +233,13 @@ def test_data_without_times_say_so():
         assert all(isinstance(target.outcome, ColumnOutcome) for target in shipped[name].targets.values())
     assert {"olist", "bpi2012"} <= set(shipped) - untimed
     assert isinstance(shipped["olist"], Project)
+
+
+def test_scores_are_kept_until_their_outcome_can_be_known(tmp_path):
+    path = tmp_path / "company.yaml"
+    text = Path(__file__).parents[2].joinpath("configs", "demo.yaml").read_text(encoding="utf-8")
+    path.write_text(text + "\npublish: {keep: 31d}\n", encoding="utf-8")
+    assert load(path).publish.keep == timedelta(days=31)
+    path.write_text(text + "\npublish: {keep: 30d}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="longer than every horizon"):
+        load(path)

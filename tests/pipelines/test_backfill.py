@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from configs.errors import ConfigError
+from configs.night import Publish
 from configs.schema import load
 from models.registry import Registry
 from pipelines.backfill import _nights, score_nights
+from pipelines.deliver import export_again
 from pipelines.driver import Driver
 from pipelines.score import score_night
 from pipelines.workspace import store_of
@@ -84,6 +86,21 @@ def test_a_night_goes_on_with_the_last_champions_while_the_registry_is_silent(co
     own = ["run_id", "scored_at"]
     assert after.scores.drop_columns(own).equals(before.scores.drop_columns(own))
     assert [(one.check, one.verdict) for one in after.checks if one not in before.checks] == [("champion", "warn")]
+
+
+def test_the_file_is_the_same_from_the_scores_in_hand_and_from_the_table(company):
+    night = score_night(company, "2024-12-11", Driver())
+    in_hand = night.export.read_bytes()
+    assert export_again(company, None, "csv").read_bytes() == in_hand
+    assert night.export.read_bytes() == in_hand
+
+
+def test_scores_are_kept_as_long_as_the_config_says(company):
+    short = company.model_copy(update={"publish": Publish(keep="22d")})
+    for night in ("2024-11-20", "2024-12-11", "2024-12-13"):
+        score_night(short, night, Driver())
+    assert rows(company, "2024-11-20") == []
+    assert rows(company, "2024-12-11") and rows(company, "2024-12-13")
 
 
 def test_days_are_local_ones_whatever_their_length(company):

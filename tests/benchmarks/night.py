@@ -1,0 +1,174 @@
+"""A night at size: from the sources to the CRM's file, and the floors that it is measured against.
+
+``python -m tests.benchmarks.night FOLDER prepare LEADS`` trains a champion on a small company and writes the large
+one's sources; ``… night`` scores it through the command's own function and prints one line of JSON; ``… floor``
+prints what the bare parts take: LightGBM's own ``predict`` of the champion's trees, and the scan that features cannot
+go below.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from features.contracts import EVENTS, INSTANT, US_PER_DAY
+from tests.benchmarks import log
+from tests.benchmarks.measure import peak
+from tests.benchmarks.peers import FLOOR
+
+SMALL = 6_000
+AS_OF = "2025-07-02T00:00:00+00:00"
+PACE = 0.03
+"""How much likelier each event of the first type makes the outcome to follow within days."""
+
+
+def config(folder: Path, name: str) -> dict:
+    """Return the YAML of one of the two companies; they share a workspace, so that one's champion scores the other."""
+    data = folder / name
+    events = {"entity_id": "entity_id", "event_time": "event_time", "known_at": "available_at"}
+    events |= {"event_type": "event_type", "channel": "channel", "value": "value"}
+    return {
+        "project": "night",
+        "workspace": str(folder / "workspace"),
+        "sources": {
+            "leads": {"path": str(data / "leads.parquet"), "entity_id": "entity_id", "created_at": "created_at"}
+            | {"account_id": "account_id", "attributes": ["country", "size"]},
+            "events": [{"path": str(data / "events.parquet"), **events}],
+        },
+        "targets": {
+            "buy": {"outcome": "won", "horizon": "30d", "cutoffs": {"every": "30d"}, "amount": "size"},
+        },
+        "publish": {"reasons": 0.1},
+        "capacity": 1000,
+    }
+
+
+def prepare(folder: Path, leads: int) -> None:
+    """Write both companies, and train and promote a champion on the small one, once for a folder."""
+    for name, count in (("small", SMALL), ("large", leads)):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        write(folder / name, count, won=name == "small")
+        text = yaml.safe_dump(config(folder, name), sort_keys=False)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    if not (folder / "workspace" / "mlflow.db").exists():
+        from configs.schema import load
+        from pipelines.driver import Driver
+        from pipelines.train import train
+
+        (result,) = train(load(folder / "small.yaml"), AS_OF, ["buy"], Driver())
+        if result.error:
+            raise result.error
+
+
+def write(folder: Path, leads: int, won: bool) -> None:
+    """Write ``leads`` with about 20 events each; with ``won``, outcomes that follow events of the first type."""
+    path, rng = folder / "events.parquet", np.random.default_rng(leads)
+    count = log.write(path, 20 * leads)
+    start = pa.array(log.START + rng.integers(0, 30 * US_PER_DAY, count)).cast(INSTANT)
+    table = {
+        "entity_id": log.names(np.arange(count)),
+        "account_id": pa.array([f"A{number}" for number in (np.arange(count) // 3).tolist()]),
+        "created_at": start,
+        "country": pa.array(["DE", "FR", "NL", "SE"]).take(pa.array(rng.integers(0, 4, count))),
+        "size": np.round(rng.lognormal(4, 1, count)),
+    }
+    pq.write_table(pa.table(table), folder / "leads.parquet")
+    if won:
+        events = pq.read_table(path)
+        pq.write_table(pa.concat_tables([events, _outcomes(events, rng)]), path)
+
+
+def _outcomes(events: pa.Table, rng: np.random.Generator) -> pa.Table:
+    kinds = events["event_type"].to_numpy(zero_copy_only=False)
+    chance = np.select([kinds == log.TYPES[0], kinds == log.TYPES[1]], [2 * PACE, PACE], PACE / 10)
+    source = events.filter(pa.array(rng.random(len(events)) < chance))
+    after = source["event_time"].cast(pa.int64()).to_numpy() + rng.integers(1, 10 * US_PER_DAY, len(source))
+    at, size = pa.array(after).cast(INSTANT), len(source)
+    columns = [source["entity_id"], at, at, pa.array(["won"] * size), pa.nulls(size, pa.string())]
+    return pa.table([*columns, pa.nulls(size, pa.float64())], schema=EVENTS)
+
+
+def night(folder: Path) -> dict:
+    """Score, publish and export; return the seconds of each step and the peak memory in GiB."""
+    from configs.schema import load
+    from pipelines.driver import Driver
+    from pipelines.score import score_night
+
+    steps: dict[str, float] = {}
+
+    def timed(function):
+        def run(*arguments):
+            begin = time.perf_counter()
+            try:
+                return function(*arguments)
+            finally:
+                steps[function.__name__] = steps.get(function.__name__, 0.0) + time.perf_counter() - begin
+
+        return run
+
+    project = load(folder / "large.yaml")
+    begin, processor = time.perf_counter(), time.process_time()
+    found = score_night(project, AS_OF, Driver(wrap=timed))
+    return {
+        "seconds": time.perf_counter() - begin,
+        "processor": time.process_time() - processor,
+        "steps": steps,
+        "rows": sum(found.rows.values()),
+        "peak": peak(),
+    }
+
+
+def floor(folder: Path) -> dict:
+    """Return the seconds of the scan, and those of the bare ``predict`` of the champion's trees on all rows."""
+    import lightgbm
+
+    from configs.schema import load
+    from features.build import build_features
+    from features.catalog import Catalog
+    from features.spine import scoring_spine
+    from models.registry import Registry
+    from models.scorer import Scorer
+    from pipelines.rows import snapshot
+
+    path = str(folder / "large" / "events.parquet")
+    begin = time.perf_counter()
+    for _ in duckdb.connect().sql(FLOOR, params={"path": path}).to_arrow_reader():
+        pass
+    scan = time.perf_counter() - begin
+    project = load(folder / "large.yaml")
+    registry = Registry(project.root, project.project)
+    scorer = Scorer.load(registry.directory(registry.champion("buy")))
+    now = snapshot(project, AS_OF)
+    spine = scoring_spine(now.dataset, project.target("buy"), now.as_of)
+    catalog = Catalog.from_json(scorer.meta["catalog"]).keeping(scorer.encoding.names)
+    x = scorer.encoding.encode(build_features(now.dataset, spine, catalog))
+    predict, trees = 0.0, 0
+    for text in _trees(scorer.model):
+        booster = lightgbm.Booster(model_str=text)
+        trees += booster.num_trees()
+        begin = time.perf_counter()
+        booster.predict(x, raw_score=True, num_threads=0)
+        predict += time.perf_counter() - begin
+    return {"scan": scan, "predict": predict, "trees": trees, "learner": scorer.learner, "features": x.shape[1]}
+
+
+def _trees(model) -> list[str]:
+    """Return the texts of all LightGBM models inside a model."""
+    if hasattr(model, "text"):
+        return [model.text]
+    inner = getattr(model, "parts", ()) or ((model.trees,) if hasattr(model, "trees") else ())
+    return [text for part in inner for text in _trees(part)]
+
+
+if __name__ == "__main__":
+    where, what = Path(sys.argv[1]).resolve(), sys.argv[2]
+    if what == "prepare":
+        prepare(where, int(sys.argv[3]))
+    else:
+        print(json.dumps({"night": night, "floor": floor}[what](where)))

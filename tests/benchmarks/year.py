@@ -1,0 +1,183 @@
+"""A year of nights on the demo company: weekly decisions to train, a change part-way, and three outages.
+
+``python -m tests.benchmarks.year LEADS [NIGHTS]`` runs it in a workspace of its own and prints one line of JSON. Every
+night is `score_night`, every decision `recommended` and `train`: what the commands call. On 2024-11-01 the company
+changes: customers chat instead of filling in forms and open fewer e-mails.
+
+The outages: the machine is off for three nights; a source is half-written one night; a run is killed while it
+publishes. What is missing after each is made up for by `score_nights`, as `leadscore score --as-of A --until B` does.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from configs.errors import LeadscoreError
+from configs.schema import load
+from pipelines.backfill import score_nights
+from pipelines.demo import CONFIG
+from pipelines.driver import Driver
+from pipelines.monitor import monitor, recommended
+from pipelines.score import score_night
+from pipelines.simulate import simulate
+from pipelines.train import train
+from pipelines.workspace import store_of
+from serve.realised import realise
+
+FIRST = "2024-07-01"
+OFF, HALF_WRITTEN, KILLED = range(60, 63), 150, 240
+"""The nights of the outages, counted from the first."""
+
+KILL = """
+import os, signal, sys
+from configs.schema import load
+from pipelines import score
+from pipelines.driver import Driver
+score.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+score.score_night(load(sys.argv[1]), sys.argv[2], Driver())
+"""
+
+
+class Year:
+    """One simulated year: the company, its nights, and what was seen of them."""
+
+    def __init__(self, leads: int, nights: int) -> None:
+        self.project = load(CONFIG)
+        simulate(self.project.root / "data", leads=leads)
+        first = self.project.instant(FIRST)
+        self.nights = [first + timedelta(days=day) for day in range(nights)]
+        self.trained: list[dict] = []
+        self.refused: list[dict] = []
+        self.memory: list[float] = []
+        self.seconds: list[float] = []
+
+    def run(self) -> None:
+        """Live through the nights."""
+        for number, night in enumerate(self.nights):
+            as_of = night.isoformat()
+            if number % 7 == 0:
+                self._decide(as_of)
+            if number in OFF:
+                continue
+            if number == HALF_WRITTEN:
+                self._half_written(as_of)
+            elif number == KILLED:
+                self._killed(as_of)
+            else:
+                self._night(as_of)
+            if number in (OFF[-1] + 1, HALF_WRITTEN + 1, KILLED + 1):
+                self._make_up(number)
+
+    def _night(self, as_of: str) -> None:
+        begin = time.perf_counter()
+        try:
+            score_night(self.project, as_of, Driver())
+        except LeadscoreError as error:
+            self.refused.append({"as_of": as_of[:10], "why": str(error).partition("\n")[0]})
+            _say(f"{as_of[:10]}: {self.refused[-1]['why']}")
+            return
+        self.seconds.append(time.perf_counter() - begin)
+        self.memory.append(_resident())
+        _say(f"{as_of[:10]}: {self.seconds[-1]:.1f} s, {self.memory[-1]:.2f} GiB")
+
+    def _decide(self, as_of: str) -> None:
+        targets = list(self.project.targets)
+        advice = recommended(self.project, as_of, targets, Driver())
+        needed = [name for name in targets if advice[name].retrain]
+        for result in train(self.project, as_of, needed, Driver()) if needed else []:
+            why = "; ".join(advice[result.target].reasons)
+            kept = str(result.error).partition("\n")[0] if result.error else f"version {result.version.number}"
+            self.trained.append({"as_of": as_of[:10], "target": result.target, "why": why, "became": kept})
+            _say(f"{as_of[:10]}: {result.target} trained, {kept}: {why}")
+
+    def _half_written(self, as_of: str) -> None:
+        """Cut a source in the middle of a row; the night must refuse, and mend itself when the file is whole."""
+        path = self.project.root / "data" / "web" / "part-000.parquet"
+        path = path if path.exists() else next((self.project.root / "data" / "web").iterdir())
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        try:
+            score_night(self.project, as_of, Driver())
+            raise AssertionError("a half-written source was scored")
+        except LeadscoreError as error:
+            _say(f"{as_of[:10]}: refused, {str(error).partition(chr(10))[0]}")
+        finally:
+            path.write_bytes(whole)
+
+    def _killed(self, as_of: str) -> None:
+        """Kill the night with SIGKILL where it has scored and is about to publish."""
+        done = subprocess.run([sys.executable, "-W", "ignore", "-c", KILL, self.project.path, as_of], check=False)
+        if done.returncode != -signal.SIGKILL:
+            raise AssertionError(f"the night that should have been killed ended with {done.returncode}")
+        _say(f"{as_of[:10]}: killed")
+
+    def _make_up(self, number: int) -> None:
+        """Make up for the nights that the ledger lacks, as an operator does who reads `deploy --status`."""
+        missing = [night for night in self.nights[number - len(OFF) : number + 1] if night not in self.published()]
+        if missing:
+            done = score_nights(self.project, missing[0].isoformat(), missing[-1].isoformat(), Driver())
+            _say(f"made up for {sum(night.published is not None for night in done)} of {len(missing)} nights")
+
+    def published(self) -> set:
+        """Return the as-ofs that the ledger calls published."""
+        ledger = store_of(self.project).runs(self.project.project)
+        return set(ledger.filter(pc.field("status") == "published")["as_of"].to_pylist())
+
+    def told(self) -> dict:
+        """Return what the year came to."""
+        ledger = store_of(self.project).runs(self.project.project).to_pylist()
+        end = (self.nights[-1] + timedelta(days=1)).isoformat()
+        found = monitor(self.project, end, list(self.project.targets), Driver())
+        return {
+            "nights": len(self.nights),
+            "gaps": [night.isoformat() for night in self.nights if night not in self.published()],
+            "ledger": dict(Counter(row["status"] for row in ledger)),
+            "trained": self.trained,
+            "refused": self.refused,
+            "months": {each.target: _months(each) for each in found},
+            "warnings": {each.target: list(each.warnings) for each in found},
+            "seconds": {"median": float(np.median(self.seconds)), "most": max(self.seconds)},
+            "memory": {"after 30 nights": self.memory[min(30, len(self.memory) - 1)], "last": self.memory[-1]},
+        }
+
+
+def _months(each) -> dict[str, dict]:
+    """Return realised against promised by month of the night, intervals by lead."""
+    rows = each.followed.rows
+    if not rows.num_rows:
+        return {}
+    month = np.array(pc.strftime(rows["as_of"], "%Y-%m").to_pylist())
+    lead = rows["entity_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    masks = {("month", name): month == name for name in sorted(set(month))}
+    return {name: part.to_json() for (_, name), part in realise(rows, lead, masks, None, None).items()}
+
+
+def _resident() -> float:
+    """Return this process's memory in GiB, as it is now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**30
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(leads: int, nights: int) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["LEADSCORE_WORKSPACE"] = os.environ.get("LEADSCORE_WORKSPACE", folder)
+        year = Year(leads, nights)
+        year.run()
+        return year.told()
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 365)))
