@@ -7,20 +7,21 @@ place for ever. What else may hold the workspace, a person's run or a second run
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from configs.errors import ConfigError, LeadscoreError
+from configs.errors import ConfigError, LeadscoreError, WorkspaceBusy
 from pipelines.driver import api_configured
+from serve.lock import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
     from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import StateType
+    from prefect.client.schemas.objects import FlowRun, StateType
     from prefect.deployments.runner import RunnerDeployment
     from prefect.events.schemas.automations import AutomationCore
 
@@ -55,6 +56,7 @@ def deploy(project: Project) -> None:
     with _answering():
         ready = deployments(project)
         watch_for_silence(SILENCE)
+        give_back(project)
         # Stopping the runner, as each restart of the machine does, must not pause the schedules.
         serve(*ready, limit=1, pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT.total_seconds())
 
@@ -100,6 +102,27 @@ def _require_cron(line: str, where: str) -> None:
         raise ConfigError(
             "not a cron line", where=where, found=repr(line), mend="write minute hour day month weekday: 0 5 * * *"
         ) from error
+
+
+def give_back(project: Project) -> None:
+    """Have the runs done again that the former runner of this workspace left under way, each as of its night.
+
+    They are surely dead if nobody holds the workspace; if somebody does, one of them may live on, and all are left.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import StateType
+    from prefect.exceptions import ObjectNotFound
+    from prefect.states import Scheduled, State
+
+    with suppress(WorkspaceBusy), hold(project.root), get_client(sync_client=True) as client:
+        for name in FLOWS:
+            with suppress(ObjectNotFound):
+                found = client.read_deployment_by_name(f"leadscore-{name}/{project.project}")
+                for run in _runs(client, found.id, StateType.RUNNING, StateType.PENDING):
+                    again: State = Scheduled(
+                        scheduled_time=run.expected_start_time, message="its runner ended before it did"
+                    )
+                    client.set_flow_run_state(run.id, again, force=True)
 
 
 def watch_for_silence(silence: timedelta) -> None:
@@ -198,6 +221,10 @@ def _deployed(client: SyncPrefectClient, name: str, now: datetime) -> Deployed:
 
 def _starts(client: SyncPrefectClient, deployment: UUID, state: StateType) -> list[datetime]:
     """Return when the runs of a deployment that are in a state were to start."""
+    return [run.expected_start_time for run in _runs(client, deployment, state) if run.expected_start_time]
+
+
+def _runs(client: SyncPrefectClient, deployment: UUID, *states: StateType) -> list[FlowRun]:
     from prefect.client.schemas.filters import (
         DeploymentFilter,
         DeploymentFilterId,
@@ -206,11 +233,10 @@ def _starts(client: SyncPrefectClient, deployment: UUID, state: StateType) -> li
         FlowRunFilterStateType,
     )
 
-    runs = client.read_flow_runs(
+    return client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[state]))),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))),
     )
-    return [run.expected_start_time for run in runs if run.expected_start_time]
 
 
 @contextmanager
