@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,8 @@ from serve.realised import realise
 FIRST = "2024-07-01"
 OFF, HALF_WRITTEN, KILLED = range(60, 63), 150, 240
 """The nights of the outages, counted from the first."""
+PATIENCE = 27
+"""Days in which a target is not trained again, whatever is recommended: a month brings new outcomes, a week few."""
 
 KILL = """
 import os, signal, sys
@@ -93,7 +95,8 @@ class Year:
     def _decide(self, as_of: str) -> None:
         targets = list(self.project.targets)
         advice = recommended(self.project, as_of, targets, Driver())
-        needed = [name for name in targets if advice[name].retrain]
+        tried = {row["target"] for row in self.trained if row["as_of"] > _days_before(as_of, PATIENCE)}
+        needed = [name for name in targets if advice[name].retrain and name not in tried]
         for result in train(self.project, as_of, needed, Driver()) if needed else []:
             why = "; ".join(advice[result.target].reasons)
             kept = str(result.error).partition("\n")[0] if result.error else f"version {result.version.number}"
@@ -160,6 +163,10 @@ def _months(each) -> dict[str, dict]:
     lead = rows["entity_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     masks = {("month", name): month == name for name in sorted(set(month))}
     return {name: part.to_json() for (_, name), part in realise(rows, lead, masks, None, None).items()}
+
+
+def _days_before(as_of: str, days: int) -> str:
+    return (datetime.fromisoformat(as_of) - timedelta(days=days)).isoformat()[:10]
 
 
 def _resident() -> float:

@@ -44,7 +44,7 @@ def nights(tmp_path_factory):
 def trained(tmp_path_factory):
     """A company with a champion and nothing published."""
     folder = tmp_path_factory.mktemp("trained")
-    tiny.write(folder)
+    tiny.write(folder, **tiny.LITTLE)
     command = [sys.executable, "-c", QUICK, "train", "company.yaml", "--as-of", tiny.END, "--direct"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

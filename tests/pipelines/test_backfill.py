@@ -11,20 +11,21 @@ import pytest
 from configs.errors import ConfigError
 from configs.night import Publish
 from configs.schema import load
+from models import learners
 from models.registry import Registry
 from pipelines.backfill import _nights, score_nights
 from pipelines.deliver import export_again
 from pipelines.driver import Driver
 from pipelines.score import score_night
+from pipelines.train import train
 from pipelines.workspace import store_of
 from tests.pipelines import tiny
 
-QUICK = "from models import learners; learners.ROUNDS = 15; from pipelines.cli import main; main()"
 EARLY = "2024-11-15"
 
 
 def leadscore(folder, *arguments):
-    command = [sys.executable, "-c", QUICK, *arguments]
+    command = [sys.executable, "-m", "pipelines.cli", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -32,10 +33,13 @@ def leadscore(folder, *arguments):
 def trained(tmp_path_factory):
     """A company with two models, the second trained later; both passed the gate."""
     folder = tmp_path_factory.mktemp("trained")
-    tiny.write(folder)
-    for as_of in (EARLY, "2024-12-10"):
-        done = leadscore(folder, "train", "company.yaml", "--as-of", as_of, "--direct", "--json")
-        assert json.loads(done.stdout)["targets"]["buy"]["version"], done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(learners, "ROUNDS", 15)
+        project = load(tiny.write(folder, **tiny.LITTLE).name)
+        for as_of in (EARLY, "2024-12-10"):
+            (result,) = train(project, as_of, ["buy"], Driver())
+            assert result.version, result.error
     return folder
 
 

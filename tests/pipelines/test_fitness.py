@@ -22,12 +22,7 @@ from tests.pipelines import tiny
 TRAINED, MONDAY, TUESDAY = "2024-12-16", "2024-12-16", "2024-12-17"
 BUY = tiny.CONFIG["targets"]["buy"]
 TARGETS = {"buy": BUY, "soon": BUY | {"horizon": "14d"}}
-LITTLE = {
-    "targets": TARGETS,
-    "features": {"windows": ["7d", "30d"], "half_lives": ["14d"], "families": ["counts", "recency", "lead"]},
-    "evaluation": {"folds": 1},
-}
-"""Enough to learn from, quickly."""
+LITTLE = tiny.LITTLE | {"targets": TARGETS}
 
 
 def rewrite(path, change):

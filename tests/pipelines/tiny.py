@@ -37,6 +37,12 @@ CONFIG = {
     "capacity": 20,
 }
 
+LITTLE = {
+    "features": {"windows": ["7d", "30d"], "half_lives": ["14d"], "families": ["counts", "recency", "lead"]},
+    "evaluation": {"folds": 1},
+}
+"""Changes that leave enough to learn from, quickly."""
+
 
 def write(folder, leads=900, seed=1, signal=True, **changes):
     """Write leads.csv, events.csv and company.yaml into a folder; ``changes`` replace keys of the config.
