@@ -104,16 +104,14 @@ class LightGbm:
         return cls(_trees_only(lightgbm.train(own, rows).model_to_string()))
 
     @functools.cached_property
-    def _booster(self) -> Any:
-        import lightgbm
+    def _adder(self) -> Any:
+        from models.tree_margin import Adder
 
-        return lightgbm.Booster(model_str=self.text)
+        return Adder.of(self.text)
 
     def margin(self, x: np.ndarray) -> np.ndarray:
-        """Return the log-odds of each row: the sum over the trees."""
-        if not len(x):
-            return np.zeros(0)
-        return self._booster.predict(x, raw_score=True, num_threads=1)
+        """Return the log-odds of each row: the sum over the trees, on one thread and to LightGBM's own bit."""
+        return self._adder.margin(x)
 
     @functools.cached_property
     def _explainer(self) -> Any:
@@ -134,12 +132,11 @@ class LightGbm:
         """Build the model of LightGBM's own text; raises ValueError if it is none."""
         import lightgbm
 
-        model = cls(str(data))
         try:
-            _ = model._booster
+            lightgbm.Booster(model_str=str(data))
         except lightgbm.basic.LightGBMError as error:
             raise ValueError(str(error)) from error
-        return model
+        return cls(str(data))
 
     def save(self, directory: Path) -> None:
         """Write ``model.txt``."""

@@ -201,8 +201,8 @@ def test_parameters_take_the_place_of_those_lightgbm_would_be_given():
     x, y = sample(800)
     few = {"num_iterations": 3, "num_leaves": 2}
     model = LightGbm.fit(Lesson(x, CATEGORICAL, 1, parameters=few), y)
-    assert model._booster.num_trees() == 3
-    assert {tree["num_leaves"] for tree in model._booster.dump_model()["tree_info"]} == {2}
+    assert model.text.count("\nTree=") == 3
+    assert model.text.count("\nnum_leaves=2\n") == 3
 
 
 def test_base_rate_is_the_share_of_outcomes():
