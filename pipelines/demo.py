@@ -15,9 +15,9 @@ from configs.schema import Project, load
 from features.contracts import Dataset
 from models.evaluation import evaluate, skill
 from models.training import Trained
-from pipelines.oracle import oracle
 from pipelines.rows import snapshot
-from pipelines.simulate import simulate
+from pipelines.simulated.oracle import oracle
+from pipelines.simulated.simulate import simulate
 from pipelines.train import Training
 
 CONFIG = Path(configs.__file__).parent / "demo.yaml"

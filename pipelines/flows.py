@@ -18,11 +18,11 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from configs.schema import load
+from pipelines.deployment.scheduled import on_schedule, superseded, tell
 from pipelines.driver import Driver
-from pipelines.monitor import Monitored
 from pipelines.monitor import monitor as follow_targets
+from pipelines.monitored import Monitored
 from pipelines.outcomes_screen import outcomes_markdown
-from pipelines.scheduled import on_schedule, superseded, tell
 from pipelines.score import Night, score_night
 from pipelines.summary import night_markdown, training_markdown
 from pipelines.train import Training

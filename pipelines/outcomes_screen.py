@@ -14,7 +14,7 @@ from serve.promises import NAMES
 
 if TYPE_CHECKING:
     from configs.schema import Project
-    from pipelines.monitor import Monitored
+    from pipelines.monitored import Monitored
     from serve.realised import Realised, Value
 
 KINDS = ("week", "grade", "stage", "version")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,15 +85,15 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Show one entity's published scores: reasons, features, what changed since the night before, and its history."""
-    from pipelines import lead_screen
-    from pipelines.explain import published
+    from pipelines.lead import lead_screen
+    from pipelines.lead.explain import published
 
     project = project_of(config)
     found = published(project, entity, as_of)
     if not table:
-        from pipelines.trace import traced
+        from pipelines.lead.trace import traces
 
-        found = traced(project, found, note)
+        found = replace(found, trace=traces(project, found.now, found.history, note))
     if as_json:
         print_json(found.to_json())
     else:
@@ -114,7 +115,7 @@ def deploy(
         return
     if report or as_json:
         raise ConfigError("--report and --json are of --status", where="leadscore deploy", mend="add --status")
-    from pipelines.deploy import deploy as serve
+    from pipelines.deployment.deploy import deploy as serve
 
     serve(project)
 
@@ -136,7 +137,7 @@ def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None
 
 
 def _status(project: Any, report: bool, as_json: bool) -> None:
-    from pipelines import alarm, watch
+    from pipelines.deployment import alarm, watch
     from pipelines.driver import clock
 
     found = watch.status(project, clock())

@@ -14,8 +14,8 @@ from models.known import NEVER, Known, Rows
 from models.learners import LightGbm
 from models.procedure import learn
 from pipelines import demo
-from pipelines.oracle import oracle
 from pipelines.rows import snapshot, training_rows
+from pipelines.simulated.oracle import oracle
 from pipelines.train import settings_of
 from tests.benchmarks.machine import memory
 

@@ -29,7 +29,7 @@ from pipelines.demo import CONFIG
 from pipelines.driver import Driver
 from pipelines.monitor import monitor, recommended
 from pipelines.score import score_night
-from pipelines.simulate import simulate
+from pipelines.simulated.simulate import simulate
 from pipelines.train import train
 from pipelines.workspace import store_of
 from serve.realised import realise

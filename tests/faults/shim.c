@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+enum { SERVER = 2 };
 static char root[PATH_MAX];
 static long at = -1, seen = 0;
 static char mode = 'k';
@@ -42,7 +43,7 @@ static int of(int fd) {
     char link[64], path[PATH_MAX];
     struct stat about;
     if (!*root || fd < 3) return 0;
-    if (!fstat(fd, &about) && S_ISSOCK(about.st_mode)) return 1;
+    if (!fstat(fd, &about) && S_ISSOCK(about.st_mode)) return SERVER;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t size = readlink(link, path, sizeof path - 1);
     if (size < 0) return 0;
@@ -58,7 +59,7 @@ static int due(int ours, const char *what, int needs_space) {
         if (used + more < sizeof names) used += snprintf(names + used, more + 1, "%s ", what);
         return 0;
     }
-    if (mode == 'f') return needs_space && here >= at ? -1 : 0;
+    if (mode == 'f') return needs_space && ours != SERVER && here >= at ? -1 : 0;
     if (here != at) return 0;
     if (mode == 'k') kill(getpid(), SIGKILL);
     return 1;

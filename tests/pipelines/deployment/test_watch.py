@@ -12,8 +12,8 @@ import pytest
 import typer
 
 from configs.schema import load
-from pipelines import watch
-from pipelines.deploy import Deployed
+from pipelines.deployment import watch
+from pipelines.deployment.deploy import Deployed
 from pipelines.workspace import store_of
 from serve.export import export
 from tests.pipelines import tiny
@@ -150,7 +150,7 @@ def test_what_keeps_a_deployment_from_running(company, monkeypatch, found, alarm
     night(company)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     other = deployed(exists=True, scheduled=False)
-    monkeypatch.setattr("pipelines.deploy.deployed", lambda project, now: [other, found])
+    monkeypatch.setattr("pipelines.deployment.deploy.deployed", lambda project, now: [other, found])
     told = alarms(company, FIVE + 2 * HOUR)
     assert [alarm in each for each in told] == ([True] if alarm else [])
 
@@ -193,7 +193,7 @@ def test_a_prefect_server_that_is_away_leaves_the_ledger(company):
 def test_an_alarm_is_reported_when_asked(company, monkeypatch):
     """A watch that nobody reads: the same command tells the webhook."""
     sent = []
-    monkeypatch.setattr("pipelines.alarm.post", lambda body, note: sent.append(body))
+    monkeypatch.setattr("pipelines.deployment.alarm.post", lambda body, note: sent.append(body))
     from pipelines.commands import nightly
 
     with pytest.raises(typer.Exit) as stop:

@@ -12,10 +12,10 @@ from pipelines.screen import grid
 if TYPE_CHECKING:  # a command pays only for what it runs
     from datetime import datetime, tzinfo
 
-    from pipelines.change import Change
-    from pipelines.explain import Explanation
-    from pipelines.replay import Replay
-    from pipelines.trace import Trace
+    from pipelines.lead.change import Change
+    from pipelines.lead.explain import Explanation
+    from pipelines.lead.replay import Replay
+    from pipelines.lead.trace import Trace
 
 TOP = 15
 """Features shown, unless all are asked for."""

@@ -28,15 +28,15 @@ from models import learners
 from models.calibration import Affine
 from models.registry import Registry, Story
 from models.training import Settings, train
-from pipelines.change import Part
 from pipelines.driver import Driver
-from pipelines.evidence import known_fingerprint
-from pipelines.explain import published
-from pipelines.lead_screen import changed, explanation
-from pipelines.replay import Past, replay
+from pipelines.lead.change import Part
+from pipelines.lead.evidence import known_fingerprint
+from pipelines.lead.explain import published
+from pipelines.lead.lead_screen import changed, explanation
+from pipelines.lead.replay import Past, replay
+from pipelines.lead.trace import trace, traces
 from pipelines.rows import snapshot, training_rows
 from pipelines.score import score_night
-from pipelines.trace import trace, traced
 from pipelines.workspace import store_of, workspace
 from tests.features.logs import examples
 from tests.pipelines import tiny
@@ -50,6 +50,11 @@ FEATURES = {"windows": ["14d"], "half_lives": [], "families": ["counts", "recenc
 
 BUY = tiny.CONFIG["targets"]["buy"]
 TARGETS = {"buy": BUY, "early": BUY | {"cutoffs": {"delay": "1d"}, "horizon": "60d"}}
+
+
+def traced(project, found, note):
+    """An explanation with its traces, as the command puts it together."""
+    return replace(found, trace=traces(project, found.now, found.history, note))
 
 
 def company(folder):

@@ -19,8 +19,8 @@ from configs.errors import DataError
 from configs.schema import load
 from features.contracts import EVENTS, LEADS, to_us
 from features.sources import read
-from pipelines import company, simulate
-from pipelines.simulate import block
+from pipelines.simulated import company, simulate
+from pipelines.simulated.simulate import block
 
 CLOCK = company.demo_clock()
 
@@ -176,7 +176,7 @@ def test_the_config_reads_the_truth_back(
 ) -> None:
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
     (tmp_path / "data").symlink_to(written[0])
-    dataset = read(load(Path(__file__).parents[2] / "configs" / "demo.yaml"))
+    dataset = read(load(Path(__file__).parents[3] / "configs" / "demo.yaml"))
     leads = truth.leads.drop_columns(["email", "billing_contact"]).sort_by("entity_id")
     assert dataset.leads.select(LEADS.names).equals(leads.select(LEADS.names))
     assert dataset.leads.to_pandas()["employees"].equals(leads.to_pandas()["employees"])

@@ -8,10 +8,9 @@ from typing import Any
 
 from configs.errors import LeadscoreError
 from configs.schema import Project
-from pipelines.change import Change, change
-from pipelines.evidence import differences, evidence
-from pipelines.explain import Explanation
-from pipelines.replay import Past, Replay, replay
+from pipelines.lead.change import Change, change
+from pipelines.lead.evidence import differences, evidence
+from pipelines.lead.replay import Past, Replay, replay
 from pipelines.workspace import store_of
 
 
@@ -37,8 +36,10 @@ class Trace:
         return vars(self) | {name: part.to_json() if part else None for name, part in parts.items()}
 
 
-def traced(project: Project, found: Explanation, note: Callable[[str], None]) -> Explanation:
-    """Return an explanation with the Trace of each row that it tells of, one a target.
+def traces(
+    project: Project, rows: list[dict[str, Any]], history: list[dict[str, Any]], note: Callable[[str], None]
+) -> dict[str, Trace]:
+    """Return the Trace of each SCORES row, one a target; ``history`` are all rows of the same entity.
 
     Whatever cannot be had any more, such as the data or a model, is said in the traces and raises nothing. Reads the
     sources once, without the workspace's lock: a night may be running.
@@ -48,8 +49,8 @@ def traced(project: Project, found: Explanation, note: Callable[[str], None]) ->
         past = Past.of(project)
         ledger = store_of(project).runs(project.project).to_pylist()
     except LeadscoreError as error:
-        return replace(found, trace={row["target"]: Trace(missing=[_told(error)]) for row in found.now})
-    return replace(found, trace={row["target"]: trace(past, row, found.history, ledger) for row in found.now})
+        return {row["target"]: Trace(missing=[_told(error)]) for row in rows}
+    return {row["target"]: trace(past, row, history, ledger) for row in rows}
 
 
 def trace(past: Past, row: dict[str, Any], history: list[dict[str, Any]], ledger: list[dict[str, Any]]) -> Trace:

@@ -16,7 +16,7 @@ from features.attributes import values_at
 from features.contracts import INSTANT, Dataset, to_us
 from features.spine import entity_codes
 from models.scorer import Scorer
-from pipelines.replay import Past, Replay, features_of
+from pipelines.lead.replay import Past, Replay, features_of
 
 CAUSES = ("lead", "others", "time", "model", "data")
 """What can move a score, in the order in which it is told."""

@@ -18,9 +18,9 @@ from configs.schema import load
 from features.contracts import EVENTS, INSTANT, LEADS, SPINE, Dataset, known_before, to_us
 from features.labels import labels
 from features.spine import training_spine
-from pipelines import company, simulate
-from pipelines.company import CHANGE, END, LATE, MARKS, OUTCOMES, Law
-from pipelines.oracle import oracle
+from pipelines.simulated import company, simulate
+from pipelines.simulated.company import CHANGE, END, LATE, MARKS, OUTCOMES, Law
+from pipelines.simulated.oracle import oracle
 
 CLOCK = company.demo_clock()
 MONTH = timedelta(days=30)
@@ -207,7 +207,7 @@ def demo() -> Dataset:
 
 @pytest.mark.parametrize("target", ["propensity", "close"])
 def test_tells_the_outcome_rate_however_rows_are_grouped(demo: Dataset, target: str) -> None:
-    config = load(Path(__file__).parents[2] / "configs" / "demo.yaml").targets[target]
+    config = load(Path(__file__).parents[3] / "configs" / "demo.yaml").targets[target]
     config = config.model_copy(update={"cutoffs": config.cutoffs.model_copy(update={"every": timedelta(days=28)})})
     spine = training_spine(demo, config, END)
     marked = labels(demo, spine, config, END)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from configs.errors import DataError, NotFitToPublish
-from pipelines import alarm
+from pipelines.deployment import alarm
 
 SECRET = "hook-token-77"
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from pipelines.company import INTENTS
+from pipelines.simulated.company import INTENTS
 
 _inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]  # the stubs lack them
 """Called by compiled code only: without doors to Python it compiles sooner."""

@@ -19,7 +19,7 @@ from pipelines.driver import api_configured
 from pipelines.workspace import store_of
 
 if TYPE_CHECKING:
-    from pipelines.deploy import Deployed
+    from pipelines.deployment.deploy import Deployed
 
 ATTEMPTS = 5
 """So many attempts after the last good night are told."""
@@ -151,7 +151,7 @@ def _export(project: Project, good: Attempt | None, now: datetime) -> list[str]:
 def _deployments(project: Project, now: datetime) -> tuple[Sequence[Deployed], list[str]]:
     if not api_configured():
         return [], ["no Prefect API is configured; the ledger alone was read"]
-    from pipelines.deploy import deployed
+    from pipelines.deployment.deploy import deployed
 
     try:
         found = deployed(project, now)

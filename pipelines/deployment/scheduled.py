@@ -24,9 +24,9 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Completed, State
 
 from configs.schema import Project
-from pipelines import alarm
+from pipelines.deployment import alarm
+from pipelines.deployment.guard import guarded
 from pipelines.driver import clock
-from pipelines.guard import guarded
 
 Result = TypeVar("Result")
 

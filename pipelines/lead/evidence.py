@@ -12,7 +12,7 @@ from features.contracts import Dataset
 from features.intake.duplicates import HASHES, total
 from features.intake.fingerprint import fingerprint
 from features.intake.row_hash import row_hashes, text_hashes
-from pipelines.replay import Past, Replay, eligible
+from pipelines.lead.replay import Past, Replay, eligible
 from pipelines.version import code_version
 
 MOST = 3

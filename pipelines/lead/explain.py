@@ -13,7 +13,7 @@ from configs.schema import Project
 from pipelines.workspace import store_of
 
 if TYPE_CHECKING:  # the table alone is told without what a replay needs
-    from pipelines.trace import Trace
+    from pipelines.lead.trace import Trace
 
 
 @dataclass(frozen=True)

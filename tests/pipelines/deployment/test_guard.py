@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from configs.errors import ConfigError, DataError, GateRefused, LeadscoreError, NotFitToPublish, WorkspaceBusy
-from pipelines import guard
-from pipelines.guard import OverTime, guarded, may_pass
+from pipelines.deployment import guard
+from pipelines.deployment.guard import OverTime, guarded, may_pass
 
 HOUR = timedelta(hours=1)
 
@@ -156,7 +156,7 @@ def test_the_time_limit_is_over_with_the_work():
 def test_a_run_that_hangs_where_python_cannot_reach_is_ended():
     """An endless loop in C, as compiled code can have one: no handler of ours would ever run."""
     code = (
-        "import itertools\nfrom datetime import timedelta\nfrom pipelines import guard\n"
+        "import itertools\nfrom datetime import timedelta\nfrom pipelines.deployment import guard\n"
         "guard.GRACE = timedelta(seconds=1)\n"
         "def work():\n  sum(itertools.repeat(1))\n"
         "guard.guarded(work, timedelta(seconds=1), print)\n"

@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 from numba import njit
 
 from features.contracts import EVENTS, INSTANT, LEADS, US_PER_DAY, to_us
-from pipelines import company
-from pipelines.company import CHANGE, END, LATE, MARKS, OUTCOMES, Clock, Law
-from pipelines.untidy import Summary, Writer
+from pipelines.simulated import company
+from pipelines.simulated.company import CHANGE, END, LATE, MARKS, OUTCOMES, Clock, Law
+from pipelines.simulated.untidy import Summary, Writer
 
 _inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]  # the stubs lack them
 """Called by compiled code only: without doors to Python it compiles sooner."""

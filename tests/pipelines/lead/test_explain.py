@@ -3,7 +3,7 @@
 import pytest
 
 from configs.schema import load
-from pipelines.explain import published
+from pipelines.lead.explain import published
 from serve.store import Store
 from tests.pipelines import tiny
 from tests.serve.samples import LATER, TUESDAY, a_run, some_scores

@@ -20,9 +20,9 @@ import pyarrow as pa
 
 from configs.errors import DataError
 from features.contracts import US_PER_DAY, Dataset, to_us
-from pipelines import company
-from pipelines.company import CHANGE, LATE, MARKS, OUTCOME_OF_TARGET, OUTCOMES, Clock, Law
-from pipelines.filtering import Asked, History, Rates, answer
+from pipelines.simulated import company
+from pipelines.simulated.company import CHANGE, LATE, MARKS, OUTCOME_OF_TARGET, OUTCOMES, Clock, Law
+from pipelines.simulated.filtering import Asked, History, Rates, answer
 
 LATE_US = LATE.days * US_PER_DAY
 MAX_GROUP = 6

@@ -31,7 +31,7 @@ PATIENCE = 600
 # The shortest heartbeat that Prefect allows, and little patience with silence, so that a test need not wait for long.
 SERVE = """
 from datetime import timedelta
-from pipelines import deploy
+from pipelines.deployment import deploy
 deploy.HEARTBEAT, deploy.SILENCE = timedelta(seconds=30), timedelta(seconds=40)
 from pipelines.cli import main
 main()
@@ -60,14 +60,14 @@ def project(folder, **changes):
     ],
 )
 def test_a_night_is_as_of_the_last_local_midnight(tmp_path, zone, due, night):
-    from pipelines.scheduled import night_of
+    from pipelines.deployment.scheduled import night_of
 
     tiny.write(tmp_path, leads=3, timezone=zone)
     assert night_of(load(tmp_path / "company.yaml"), datetime.fromisoformat(due)).isoformat() == night
 
 
 def test_a_company_that_scores_by_the_hour_is_as_of_the_instant(tmp_path):
-    from pipelines.scheduled import night_of
+    from pipelines.deployment.scheduled import night_of
 
     tiny.write(tmp_path, leads=3, schedule={"as_of": "start"})
     due = datetime(2026, 7, 10, 5, tzinfo=UTC)
@@ -75,7 +75,7 @@ def test_a_company_that_scores_by_the_hour_is_as_of_the_instant(tmp_path):
 
 
 def test_a_cron_line_that_is_none_is_named(tmp_path):
-    from pipelines.deploy import deployments
+    from pipelines.deployment.deploy import deployments
 
     tiny.write(tmp_path, leads=3, schedule={"train": "at two on Sundays"})
     with pytest.raises(ConfigError, match=r"schedule\.train.*at two on Sundays"):
@@ -102,7 +102,7 @@ def test_a_cron_line_that_is_none_is_named(tmp_path):
 def test_what_is_told_of_a_run_that_failed(found, what, code):
     from prefect.states import Failed
 
-    from pipelines.scheduled import alarm_body
+    from pipelines.deployment.scheduled import alarm_body
 
     run = SimpleNamespace(parameters={"config": "/srv/acme/company.yaml"}, expected_start_time=None, id="r1")
     body = alarm_body("leadscore-score", run, Failed(data=found))
@@ -371,7 +371,7 @@ def test_a_killed_run_is_told_to_the_webhook(served, server):
 
 @pytest.mark.server
 def test_the_prefect_yaml_for_workers_is_accepted_by_a_server(server, prefect_server, tmp_path):
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     variables = {"LEADSCORE_HOME": str(tmp_path), "LEADSCORE_CONFIG": "company.yaml"}
 
     def prefect(*arguments):

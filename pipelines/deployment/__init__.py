@@ -1,0 +1,1 @@
+"""The nights on a schedule: deployed, guarded, reported and watched."""

@@ -1,0 +1,1 @@
+"""A simulated company whose true probabilities are known."""

@@ -1,0 +1,47 @@
+"""A night from the sources to the CRM's file, against the bare parts it cannot do without.
+
+LEADSCORE_BENCH_LEADS is how many leads the night has, 20 events each, and a tenth of it is measured too; 1,000,000
+takes about ten minutes and 4 GiB.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from joblib import cpu_count
+
+from tests.benchmarks.machine import memory
+from tests.benchmarks.measure import ROOT
+
+LEADS = int(os.environ.get("LEADSCORE_BENCH_LEADS", 100_000))
+TITLE = f"A night, reasons for the top tenth; {cpu_count()} cores, {memory():.0f} GiB"
+
+
+def run(folder, *arguments):
+    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.night", str(folder), *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
+
+
+def test_a_night_at_size(tmp_path, report):
+    seconds = {}
+    for leads in (LEADS // 10, LEADS):
+        column = f"{leads:,} leads"
+        run(tmp_path, "prepare", leads)
+        floor, night = run(tmp_path, "floor"), run(tmp_path, "night")
+        bare, seconds[leads] = floor["scan"] + floor["predict"], night["seconds"]
+        assert night["rows"] == leads
+        report.add(TITLE, "events", column, f"{20 * leads:,}")
+        report.add(TITLE, "model", column, f"{floor['learner']}, {floor['trees']} trees, {floor['features']} features")
+        report.add(TITLE, "scan of the log, s", column, f"{floor['scan']:.1f}")
+        report.add(TITLE, "LightGBM's own predict of its trees, s", column, f"{floor['predict']:.1f}")
+        report.add(TITLE, "night, s", column, f"{night['seconds']:.1f}")
+        for step, took in night["steps"].items():
+            report.add(TITLE, f"of it {step}, s", column, f"{took:.1f}")
+        report.add(TITLE, "night / (scan + predict)", column, f"{night['seconds'] / bare:.1f}")
+        report.add(TITLE, "peak memory, GiB", column, f"{night['peak']:.2f}")
+    report.add(TITLE, "time, larger / smaller", f"{LEADS:,} leads", f"{seconds[LEADS] / seconds[LEADS // 10]:.1f}")
