@@ -45,15 +45,17 @@ def score_nights(project: Project, first: str, last: str, driver: Driver) -> lis
         whole = driver.step(whole_data)(project)
         done = []
         for as_of in nights:
+            driver.note(f"night of {as_of.isoformat()}")
             try:
                 champions = {target: in_use(desk.registry, target, as_of) for target in project.targets}
                 read = _reader(desk, whole, as_of)
                 done.append(Missed(as_of, publish_night(desk, as_of, champions, read)))
             except LeadscoreError as error:
-                driver.note(f"{as_of.isoformat()}: {error}")
+                driver.note(str(error))
                 done.append(Missed(as_of, error=error))
         if any(night.published for night in done):
-            driver.step(deliver)(desk.store, project, "csv")
+            path, exported = driver.step(deliver)(desk.store, project, "csv")
+            driver.note(f"export: {path}, as of {exported.isoformat()}")
         return done
 
 

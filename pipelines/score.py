@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ from serve.export import WRITERS
 from serve.score_checks import check_some
 from serve.scoring import Order, rows_to_score, score, stamped, with_history
 from serve.store import Run, Store
+
+AHEAD = timedelta(days=1)
+"""How far a night may lie before the machine's clock: without an as-of it is the midnight after the last row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +123,7 @@ def publish_night(
     ``known`` is what was found before.
     """
     project, driver, store = desk.project, desk.driver, desk.store
+    _refuse_to_come(as_of)
     run = _run(project, as_of, champions, driver)
     with _attempt(store, run) as checks:
         _require_champion(project, champions)
@@ -184,13 +188,25 @@ def _heed(checks: list[Check], found: list[Check], driver: Driver) -> None:
     refuse(found)
 
 
+def _refuse_to_come(as_of: datetime) -> None:
+    """Raise ConfigError for a night that is to come: until it has come, none before it would reach the CRM."""
+    now = clock()
+    if as_of > now + AHEAD:
+        raise ConfigError(
+            "this night is yet to come",
+            where=f"--as-of {as_of.isoformat()}",
+            found=f"the machine's clock shows {now.isoformat(timespec='seconds')}",
+            mend="take an as-of of at most a day ahead, or set the clock",
+        )
+
+
 def _require_champion(project: Project, champions: dict[str, Version | None]) -> None:
     if not any(champions.values()):
         raise NotFitToPublish(
             "no target has a champion",
             where=f"{project.path}: targets",
             found=f"0 of {len(project.targets)} ({', '.join(project.targets)})",
-            mend=f"run `leadscore train {project.path}` first",
+            mend=f"run `leadscore train {project.path}` first; --until takes only models that had been trained by then",
         )
 
 

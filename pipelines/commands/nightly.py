@@ -127,6 +127,7 @@ def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None
 
     if first is None:
         raise ConfigError("where to begin is not said", where="--until", mend="give --as-of, the first night")
+    note("driver: direct")
     nights = score_nights(project, first, last, Driver(note=note))
     if as_json:
         print_json({"nights": [night.to_json() for night in nights]})

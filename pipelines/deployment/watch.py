@@ -200,7 +200,8 @@ def _instant(moment: datetime | None) -> str:
 
 
 def _hours(span: timedelta) -> str:
-    return f"{span.total_seconds() / 3600:.1f} h"
+    hours = span / timedelta(hours=1)
+    return f"{hours / 24:.1f} days" if abs(hours) >= 48 else f"{hours:.1f} h"
 
 
 def _ago(span: timedelta) -> str:

@@ -18,7 +18,7 @@ from tests.faults.examined import COUNTED, REFUSED, TRACEBACK, UNCOUNTED
 from tests.pipelines import tiny
 
 WANTED = int(os.environ.get("LEADSCORE_CORRUPT", "0"))
-CASES, READERS, LONGEST = WANTED or 140, 2, 60
+CASES, READERS, LONGEST = WANTED or 70, 2, 60
 """Cases, how many processes read them, and the seconds after which a case counts as a hang (its first one pays for
 imports and compilation)."""
 

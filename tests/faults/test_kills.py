@@ -24,7 +24,7 @@ from pipelines.workspace import store_of
 from tests.faults.nights import Nights
 from tests.pipelines import tiny
 
-KILLS = os.environ.get("LEADSCORE_KILLS", "8")
+KILLS = os.environ.get("LEADSCORE_KILLS", "3")
 FIRST, SECOND = "2024-12-01", "2024-12-15"
 QUICK = "from models import learners; learners.ROUNDS = 15; from pipelines.cli import main; main()"
 MODES = {"k": "killed before it", "t": "killed half-way or after it", "f": "no space from it on"}

@@ -13,6 +13,7 @@ from configs.night import Publish
 from configs.schema import load
 from models import learners
 from models.registry import Registry
+from pipelines import score
 from pipelines.backfill import _nights, score_nights
 from pipelines.deliver import export_again
 from pipelines.driver import Driver
@@ -123,3 +124,12 @@ def test_the_command_says_what_became_of_each_night(company, tmp_path):
     first, second = json.loads(done.stdout)["nights"]
     assert (first["status"], second["status"]) == ("not published", "published")
     assert leadscore(tmp_path, "score", "company.yaml", "--until", "2024-11-15").returncode == 2
+
+
+def test_a_night_that_is_yet_to_come_is_refused(company, monkeypatch):
+    monkeypatch.setattr(score, "clock", lambda: company.instant("2024-12-09T12:00"))
+    score_night(company, "2024-12-10", Driver())
+    with pytest.raises(ConfigError, match="yet to come"):
+        score_night(company, "2024-12-11", Driver())
+    (first, second) = score_nights(company, "2024-12-10", "2024-12-11", Driver())
+    assert first.published and "yet to come" in str(second.error)
