@@ -50,8 +50,8 @@ def _head(found: Monitored) -> str:
     counts, nights = found.counts, found.followed.nights
     rows = f"{counts['published']:,} published rows count: {counts['used']:,} with a known outcome, "
     rows += f"{counts['immature']:,} immature, {counts['unknown']:,} unknown"
-    why = "; ".join(f"{reason} {rows:,}" for reason, rows in sorted(found.followed.reasons.items()))
-    left = "; ".join(f"{reason} {number:,}" for reason, number in sorted(nights.items()))
+    why = "; ".join(f"{rows:,}: {reason}" for reason, rows in sorted(found.followed.reasons.items()))
+    left = "; ".join(f"{number:,}: {reason}" for reason, number in sorted(nights.items()))
     text = f"{rows}{f' ({why})' if why else ''}."
     text += f" Outcomes are complete through {found.observed.isoformat()}." if found.observed else ""
     return text + (f" Nights left out: {left}." if left else "")
