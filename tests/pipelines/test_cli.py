@@ -123,7 +123,7 @@ def test_an_export_that_a_killed_run_left_behind_is_written_by_the_next(run, tra
     assert run_in(run, folder, monkeypatch, "export", "company.yaml", "--as-of", "2024-12-20")[0] in (0, 2)
     manifest = folder / "workspace" / "exports" / "current" / "manifest.json"
     manifest.write_text(json.dumps({"run_id": "an older night"}))
-    code, _, err = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2031-01-01", "--direct")
+    code, _, err = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2026-01-01", "--direct")
     assert code == 3 and "not delivered" in err
     assert exports(folder) == published
 
@@ -285,7 +285,7 @@ def test_a_typo_in_a_target_suggests_the_right_one(run, tmp_path):
     ("as_of", "code", "words"),
     [
         ("2023-01-01", 3, "the first row became known"),
-        ("2031-01-01", 3, "the data is too old"),
+        ("2026-01-01", 3, "the data is too old"),
         ("yesterday", 2, "'yesterday'"),
     ],
 )
@@ -324,7 +324,7 @@ def test_a_failed_night_stands_in_the_ledger_and_leaves_the_export(run, trained,
     folder, _ = trained
     run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")
     before = exports(folder)
-    code, _, _ = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2031-01-01", "--direct")
+    code, _, _ = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2026-01-01", "--direct")
     assert code == 3 and exports(folder) == before
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         status, message = db.execute("select status, message from score_runs where as_of like '2030-12-31%'").fetchone()
