@@ -327,7 +327,7 @@ def test_a_failed_night_stands_in_the_ledger_and_leaves_the_export(run, trained,
     code, _, _ = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2026-01-01", "--direct")
     assert code == 3 and exports(folder) == before
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
-        status, message = db.execute("select status, message from score_runs where as_of like '2030-12-31%'").fetchone()
+        status, message = db.execute("select status, message from score_runs where as_of like '2025-12-31%'").fetchone()
     assert status == "failed" and "too old" in message
 
 
