@@ -32,7 +32,9 @@ HEARTBEAT = timedelta(seconds=60)
 SILENCE = timedelta(minutes=5)
 """A run that has not said so for this long is called crashed."""
 AUTOMATION = "leadscore: a run that fell silent has crashed"
-ENDS = ("Completed", "Failed", "Cancelled", "Crashed")
+SIGNS = {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
+"""What says that a run lives. The server itself says that one began: a run may be killed before its first heartbeat."""
+ENDS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
 FLOWS = ("train", "score", "monitor")
 ANSWER = 10.0
 """Seconds to wait for the server when it is only asked how things stand."""
@@ -157,8 +159,8 @@ def _silence(silence: timedelta) -> AutomationCore:
         name=AUTOMATION,
         description=f"Runs of leadscore's flows that sent no heartbeat for {silence} are called crashed.",
         trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in ENDS)},
+            after=SIGNS,
+            expect=SIGNS | ENDS,
             match={"prefect.resource.id": ["prefect.flow-run.*"]},
             match_related={
                 "prefect.resource.role": "flow",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -128,6 +129,12 @@ class Served:
         self.process.send_signal(how)
         self.process.wait(60)
 
+    def kill_runs(self):
+        """Kill the processes of the runs, not the runner."""
+        command = ["ps", "-o", "pid=", "--ppid", str(self.process.pid)]
+        for child in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split():
+            os.kill(int(child), signal.SIGKILL)
+
     def log(self):
         path = self.folder / "runner.log"
         return path.read_text() if path.exists() else ""
@@ -152,13 +159,13 @@ class Served:
         return done.returncode, json.loads(done.stdout)
 
 
-def until(true, what, log=None, patience=PATIENCE):
+def until(true, what, log=None, patience=PATIENCE, pause=1):
     """Wait until something is true and return it."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         if found := true():
             return found
-        time.sleep(1)
+        time.sleep(pause)
     raise AssertionError(f"not within {patience} s: {what}\n{log()[-6000:] if log else ''}")
 
 
@@ -206,11 +213,13 @@ def served(tmp_path_factory, prefect_server, hooked):
 
 @pytest.fixture
 def server(served, prefect_server):
-    """A client of the server."""
+    """A client of the server, once a runner serves."""
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     address = prefect_server["PREFECT_API_URL"]
+    if served.process.poll() is not None:
+        served.start(score=ONCE_A_YEAR)
     with temporary_settings({PREFECT_API_URL: address}), get_client(sync_client=True) as client:
         yield client
 
@@ -229,12 +238,25 @@ def ended(server, run):
     return state if state.is_final() else None
 
 
-def hold_in_another_process(folder):
+@contextmanager
+def holding_in_another_process(folder):
     code = "import sys,time;from pathlib import Path;from serve.lock import hold\nwith hold(Path(sys.argv[1])):"
     code += "\n print('held',flush=True);time.sleep(1000)"
     other = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
-    assert other.stdout.readline() == "held\n"
-    return other
+    try:
+        assert other.stdout.readline() == "held\n"
+        yield
+    finally:
+        other.kill()
+        other.wait()
+
+
+def wait_for_its_turn(served, server):
+    """Have a night run while another process holds the workspace; return its id once it waits."""
+    told = served.log().count("waiting: workspace busy")
+    run = ask_for(server, config="company.yaml")
+    until(lambda: served.log().count("waiting: workspace busy") > told, "it waits", served.log)
+    return run
 
 
 @pytest.mark.server
@@ -266,8 +288,9 @@ def test_stopping_the_runner_pauses_nothing_and_starting_it_takes_the_new_schedu
         (ONCE_A_YEAR, "Europe/Berlin", True)
     ]
     assert server.read_deployment_by_name("leadscore-train/tiny").schedules == []
-    code, told = served.status()
-    assert code == 0 and told["deployments"][1]["due"].startswith(f"{datetime.now(ZONE).year + 1}-01-01T04")
+    # The server plans the runs of a new schedule some seconds later.
+    told = until(lambda: (found := served.status())[0] == 0 and found[1], "all is well", served.log, patience=120)
+    assert told["deployments"][1]["due"].startswith(f"{datetime.now(ZONE).year + 1}-01-01T04")
 
 
 @pytest.mark.server
@@ -296,13 +319,9 @@ def test_an_older_night_is_made_up_for_as_of_its_own_day_and_the_export_stays_th
 
 @pytest.mark.server
 def test_a_night_waits_for_a_run_that_holds_the_workspace_and_survives_a_restart_of_the_runner(served, server):
-    other = hold_in_another_process(served.folder / "workspace")
-    told = served.log().count("waiting: workspace busy")
-    run = ask_for(server, config="company.yaml")
-    until(lambda: served.log().count("waiting: workspace busy") > told, "it waits", served.log)
-    served.stop(signal.SIGTERM)
-    other.kill()
-    other.wait()
+    with holding_in_another_process(served.folder / "workspace"):
+        run = wait_for_its_turn(served, server)
+        served.stop(signal.SIGTERM)
     served.start(score=ONCE_A_YEAR)
     assert until(lambda: ended(server, run), "the run ends", served.log).is_completed()
 
@@ -331,18 +350,13 @@ def test_of_missed_monitorings_only_the_last_is_made_up_for(served, server):
 
 @pytest.mark.server
 def test_a_killed_runner_and_its_killed_run_do_not_stop_the_next_night(served, server):
-    """As when a machine loses its power: nobody is left to say how the run ended."""
-    other = hold_in_another_process(served.folder / "workspace")
-    told = served.log().count("waiting: workspace busy")
-    lost = ask_for(server, config="company.yaml")
-    until(lambda: served.log().count("waiting: workspace busy") > told, "it waits", served.log)
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(served.process.pid)], capture_output=True, text=True, check=False
-    ).stdout.split()
-    served.stop(signal.SIGKILL)
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
-    other.kill()
+    """As when a machine loses its power: nobody is left to say how the run ended, nor even that it began."""
+    with holding_in_another_process(served.folder / "workspace"):
+        lost = ask_for(server, config="company.yaml")
+        until(lambda: server.read_flow_run(lost).state.is_running(), "it runs", served.log, pause=0.05)
+        os.kill(served.process.pid, signal.SIGSTOP)
+        served.kill_runs()
+        served.stop(signal.SIGKILL)
     assert server.read_flow_run(lost).state.is_running()
     state = until(lambda: ended(server, lost), "the lost run is called crashed", served.log)
     assert state.is_crashed() and state.message == "no sign of life"
@@ -354,16 +368,9 @@ def test_a_killed_runner_and_its_killed_run_do_not_stop_the_next_night(served, s
 @pytest.mark.server
 def test_a_killed_run_is_told_to_the_webhook(served, server):
     before = len(served.hooked.bodies)
-    other = hold_in_another_process(served.folder / "workspace")
-    told = served.log().count("waiting: workspace busy")
-    run = ask_for(server, config="company.yaml")
-    until(lambda: served.log().count("waiting: workspace busy") > told, "it waits", served.log)
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(served.process.pid)], capture_output=True, text=True, check=False
-    ).stdout.split()
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
-    other.kill()
+    with holding_in_another_process(served.folder / "workspace"):
+        run = wait_for_its_turn(served, server)
+        served.kill_runs()
     assert until(lambda: ended(server, run), "the run ends", served.log).is_crashed()
     body = until(lambda: served.hooked.bodies[before:], "the webhook is told", served.log)[0]
     assert body["state"] == "Crashed" and body["exit_code"] == 1
