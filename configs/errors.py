@@ -27,6 +27,11 @@ class LeadscoreError(Exception):
         head += f": {found}" if found else ""
         return head + (f"\n  mend: {mend}" if mend else "")
 
+    @property
+    def headline(self) -> str:
+        """The first line: all but the mend."""
+        return str(self).partition("\n")[0]
+
     def __reduce__(self) -> tuple:
         """Keep the parts when a worker process or a flow engine copies the exception."""
         return _rebuild, (type(self), self.what, self.where, self.found, self.mend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from configs.errors import DataError
+from features.catalog import Catalog
 from features.contracts import SPINE
 from models.calibration import Affine, Band, probability
 from models.encoding import Encoding
@@ -91,6 +93,11 @@ class Scorer:
     def learner(self) -> str:
         """Name of the kind of model, one of KINDS."""
         return self.model.name
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The features that were offered to the training."""
+        return Catalog.from_json(self.meta["catalog"])
 
     def predict(self, matrix: pa.Table) -> pa.Table:
         """Return PREDICTIONS for a feature matrix; no row's result depends on another row.

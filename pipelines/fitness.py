@@ -9,22 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError, DataError
-from features.catalog import Catalog
 from models.activity import Activity
 from models.registry import Registry, Version
 from models.scorer import Scorer
-from pipelines.reference import attributes_of
 from pipelines.rows import Snapshot
 from serve.checks import Check, passed
 from serve.score_checks import check_age, check_moved, check_population, check_probabilities
+from serve.scoring import attributes_of
 from serve.source_checks import check_activity, check_sources, compared
-from serve.store import Store
 from serve.tonight import Tonight
 
 
 def unreached(error: ConfigError) -> Check:
     """Warn that the registry did not answer, so that the last night's champions are taken."""
-    text = f"the champions are those of the last night: {str(error).partition(chr(10))[0]}"
+    text = f"the champions are those of the last night: {error.headline}"
     return Check("champion", "", "the registry", None, None, None, "warn", text)
 
 
@@ -41,7 +39,7 @@ def load_champions(
         try:
             scorers[target] = Scorer.load(registry.directory(version))
         except DataError as error:
-            found.append(Check("champion", target, "", None, None, None, "stop", str(error).partition("\n")[0]))
+            found.append(Check("champion", target, "", None, None, None, "stop", error.headline))
             continue
         found.append(_own(target, scorers[target], version))
     return scorers, found
@@ -54,10 +52,9 @@ def _own(target: str, scorer: Scorer, version: Version) -> Check:
     return Check("champion", target, "", None, None, None, "stop", text)
 
 
-def check_data(now: Snapshot, scorers: dict[str, Scorer], store: Store) -> list[Check]:
-    """Check what was read, before anything is scored."""
+def check_data(now: Snapshot, scorers: dict[str, Scorer], former: pa.Table) -> list[Check]:
+    """Check what was read, before anything is scored; ``former`` is what the last nights' checks saw."""
     limits = now.project.checks
-    former = store.checked(now.project.project, now.as_of, limits.nights)
     return [*check_sources(now.dataset, now.as_of, former, limits), *_activity(now, list(scorers.values()))]
 
 
@@ -71,19 +68,18 @@ def _activity(now: Snapshot, scorers: list[Scorer]) -> list[Check]:
         return [passed("gone_types", "", "the model does not keep what the log was like; train again")]
     if trained > now.as_of:
         return [passed("gone_types", "", f"the model learnt as of {trained.isoformat()}, after this night")]
-    catalog = Catalog.from_json(newest.meta["catalog"])
+    catalog = newest.catalog
     known = [f"event type {name}" for name in catalog.types] + [f"channel {name}" for name in catalog.channels]
     known += [f"amount of {name}" for name in catalog.valued]
     return check_activity(now.dataset.events, now.as_of, Activity.from_json(kept), known, now.project.checks)
 
 
 def check_scores(
-    now: Snapshot, target: str, scorer: Scorer, matrix: pa.Table, frame: pa.Table, store: Store
+    now: Snapshot, target: str, scorer: Scorer, matrix: pa.Table, frame: pa.Table, former: pa.Table
 ) -> list[Check]:
     """Check what a target's champion made of the night; ``frame`` is SCORES with the history, of ``matrix``."""
-    project, limits = now.project, now.project.checks
-    former = store.checked(project.project, now.as_of, limits.nights)
-    attributes = attributes_of(Catalog.from_json(scorer.meta["catalog"]))
+    limits = now.project.checks
+    attributes = attributes_of(scorer.catalog)
     before = pc.max(former["as_of"]).as_py()
     seen, probability = Tonight.of(scorer, matrix), frame["probability"].to_numpy()
     found = [

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.schema import Target
-from features.catalog import Catalog
 from features.contracts import INSTANT
 from features.feature import Feature
 from features.spine import scoring_spine
@@ -19,12 +18,11 @@ from models.encoding import evenly
 from models.population import ROWS, Population, telling
 from models.training import Trained
 from pipelines.rows import Snapshot, TrainingRows
+from serve.scoring import attributes_of
 
 SLICES = 4
 CALENDAR = ("last_hour", "created_hour", "silence")
 """Aggregates that know the day of the week: on a Monday everyone has been silent for two days."""
-LEAD_ROW = ("attribute", "dated")
-"""Aggregates of the features that are attributes of the lead."""
 
 
 def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRows) -> Trained:
@@ -47,11 +45,6 @@ def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRow
 def _of_the_day(feature: Feature) -> bool:
     """Say whether a feature follows the day of the week: the cutoffs of a grid may all be Mondays, nights are not."""
     return feature.aggregate in CALENDAR or (feature.span is not None and feature.span < WEEK)
-
-
-def attributes_of(catalog: Catalog) -> list[str]:
-    """Return the features that are attributes of the lead."""
-    return [feature.name for feature in catalog.features if feature.aggregate in LEAD_ROW]
 
 
 def slices_of(now: Snapshot, target: Target, rows: TrainingRows) -> list[np.ndarray]:

@@ -130,9 +130,10 @@ def publish_night(
         scorers, found = load_champions(champions, desk.registry)
         _heed(checks, [*known, *found], driver)
         now = read()
-        _heed(checks, driver.step(check_data)(now, scorers, store), driver)
+        former = store.checked(project.project, now.as_of, project.checks.nights)
+        _heed(checks, driver.step(check_data)(now, scorers, former), driver)
         versions = {target: version for target, version in champions.items() if version}
-        scores, found = driver.step(score_all)(now, versions, scorers, store, run.run_id, driver)
+        scores, found = driver.step(score_all)(now, versions, scorers, store, former, run.run_id, driver)
         _heed(checks, found, driver)
         driver.note(f"publishing {scores.num_rows:,} rows")
         driver.step(publish)(store, scores, run, now.dataset.fingerprint, checks)
@@ -144,7 +145,7 @@ def forget_old(desk: Desk, as_of: datetime) -> None:
     """Remove the scores that lie further behind a night than the config keeps."""
     keep = desk.project.publish.keep
     if keep is not None and (removed := desk.store.keep(desk.project.project, as_of - keep)):
-        desk.driver.note(f"removed {removed:,} rows that are older than {duration_label(keep)}")
+        desk.driver.note(f"removed {removed:,} nights (one a target) that are older than {duration_label(keep)}")
 
 
 def score_all(
@@ -152,10 +153,11 @@ def score_all(
     champions: dict[str, Version],
     scorers: dict[str, Scorer],
     store: Store,
+    former: pa.Table,
     run_id: str,
     driver: Driver,
 ) -> tuple[pa.Table, list[Check]]:
-    """Return the SCORES of all targets of one as-of, and what was found of them."""
+    """Return the SCORES of all targets of one as-of, and what was found of them beside the last nights' checks."""
     project, frames, found = now.project, dict[str, pa.Table](), list[Check]()
     for target, version in champions.items():
         driver.note(f"{target}: scoring with version {version.number}")
@@ -168,7 +170,7 @@ def score_all(
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
         frames[target] = with_history(frame, store.previous(project.project, target, now.as_of))
-        found += check_scores(now, target, scorer, matrix, frames[target], store)
+        found += check_scores(now, target, scorer, matrix, frames[target], former)
     scored_at = clock()
     scores = pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()])
     return scores, [*check_some(frames), *found]

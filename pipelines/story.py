@@ -76,7 +76,7 @@ def story(
         texts={
             "report.md": report(told),
             "config.yaml": project.text,
-            "features.json": _as_json(_features(Catalog.from_json(scorer.meta["catalog"]), set(scorer.encoding.names))),
+            "features.json": _as_json(_features(scorer.catalog, set(scorer.encoding.names))),
             "folds.json": _as_json(trained.folds),
             "gate.json": _as_json(verdict.to_json()),
             **{f"tables/{name}.csv": _as_csv(table) for name, table in _tables(told, curve).items()},
@@ -95,7 +95,7 @@ def _params(told: Told) -> dict[str, Any]:
         "data_fingerprint": told.now.dataset.fingerprint,
         "learner": scorer.learner,
         "learners": ", ".join(told.found.baselines),
-        "catalogue": len(Catalog.from_json(scorer.meta["catalog"]).features),
+        "catalogue": len(scorer.catalog.features),
         "features": len(scorer.encoding.names),
         "slope": scorer.calibrator.slope,
         "intercept": scorer.calibrator.intercept,

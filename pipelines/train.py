@@ -16,7 +16,6 @@ from configs.durations import duration_label
 from configs.errors import DataError, GateRefused, LeadscoreError
 from configs.schema import ColumnOutcome, Project
 from features.build import build_features
-from features.catalog import Catalog
 from features.contracts import INSTANT, SPINE
 from models import training
 from models.blend import Blend
@@ -189,6 +188,6 @@ def champion_says(now: Snapshot, name: str, trained: Tried, registry: Registry) 
     unseen = np.flatnonzero(pc.greater(cutoff, seen_through).to_numpy())
     if len(unseen):
         spine = trained.out_of_time.select(SPINE.names).take(unseen)
-        matrix = build_features(now.dataset, spine, Catalog.from_json(champion.meta["catalog"]))
+        matrix = build_features(now.dataset, spine, champion.catalog)
         probability[unseen] = champion.predict(matrix)["probability"].to_numpy()
     return probability

@@ -8,7 +8,6 @@ from typing import Any
 
 from configs.durations import duration_label
 from configs.schema import ColumnOutcome, Target
-from features.catalog import Catalog
 from models.gate import Verdict
 from models.leakage import Suspect
 from models.training import Trained
@@ -74,7 +73,7 @@ def report(told: Told) -> str:
 
 def _trained(told: Told) -> Iterator[str]:
     now, scorer = told.now, told.trained.scorer
-    offered = len(Catalog.from_json(scorer.meta["catalog"]).features)
+    offered = len(scorer.catalog.features)
     target = now.project.target(scorer.target)
     yield f"- **target** `{scorer.target}`: {_question(target)}"
     when = f"as of {now.as_of.isoformat()}, outcomes complete through {now.observed.isoformat()}"

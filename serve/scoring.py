@@ -21,6 +21,8 @@ from models.scorer import Scorer
 from serve.reasons import reasons
 
 NO_REASONS = "[]"
+LEAD_ROW = ("attribute", "dated")
+"""Aggregates of the features that are attributes of the lead."""
 UNKNOWN = {"previous_score", "trend", "run_id", "scored_at"}
 """Columns of SCORES that only the run that publishes can fill."""
 
@@ -48,7 +50,7 @@ def rows_to_score(dataset: Dataset, scorer: Scorer, order: Order) -> pa.Table:
     The features are those of the scorer's own catalogue: those that it reads, and those that tell of evidence.
     """
     spine = scoring_spine(dataset, order.target, order.as_of)
-    catalog = Catalog.from_json(scorer.meta["catalog"])
+    catalog = scorer.catalog
     return build_features(dataset, spine, catalog.keeping([*scorer.encoding.names, *_telling(catalog)]))
 
 
@@ -57,7 +59,7 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
 
     One row a row of ``matrix``, which ``rows_to_score`` returned. Rank 1 is the most probable, ties by entity_id.
     """
-    catalog = Catalog.from_json(scorer.meta["catalog"])
+    catalog = scorer.catalog
     pieces = [matrix.slice(start, PIECE) for start in range(0, max(matrix.num_rows, 1), PIECE)]
     threads = Parallel(n_jobs=-1 if len(pieces) > 1 else 1, prefer="threads")
     predicted = pa.concat_tables(threads(delayed(scorer.predict)(piece) for piece in pieces))
@@ -145,10 +147,14 @@ def _expected(dataset: Dataset, target: Target, lead: pa.Array, probability: np.
     return pa.nulls(len(lead), pa.float64()) if amount is None else pc.multiply(amount, pa.array(probability))
 
 
+def attributes_of(catalog: Catalog) -> list[str]:
+    """Return the features that are attributes of the lead."""
+    return [feature.name for feature in catalog.features if feature.aggregate in LEAD_ROW]
+
+
 def _telling(catalog: Catalog) -> list[str]:
     """Return the features that say whether anything is known of a lead."""
-    aggregates = ("attribute", "dated")
-    return [f.name for f in catalog.features if f.aggregate in aggregates or f.name == "any_count_all"]
+    return [*attributes_of(catalog), *(f.name for f in catalog.features if f.name == "any_count_all")]
 
 
 def _evidence(matrix: pa.Table, catalog: Catalog) -> pa.Array:

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from configs.errors import ConfigError, DataError
 from configs.schema import Project, Target
 from features.build import build_features
-from features.catalog import Catalog
 from features.contracts import SPINE, Dataset
 from features.sources import read
 from features.spine import scoring_spine, training_spine
@@ -110,7 +109,7 @@ def replay(known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime
     matrix = features_of(known, scorer, row["entity_id"], [cutoff])
     predicted = scorer.predict(matrix).select(SAME).to_pylist()[0]
     parts = scorer.explain(matrix)
-    meanings = {feature.name: feature.meaning for feature in _catalog(scorer).features}
+    meanings = {feature.name: feature.meaning for feature in scorer.catalog.features}
     used, total = matrix.select(scorer.encoding.names), float(parts[0].sum())
     values = used.to_pylist()[0]
     without = probability(total - parts[0, :-1])
@@ -144,16 +143,12 @@ def features_of(dataset: Dataset, scorer: Scorer, entity: str, cutoffs: list[dat
     if not pc.any(pc.equal(dataset.leads["entity_id"], entity)).as_py():
         raise _gone(entity)
     spine = pa.table([[entity] * len(cutoffs), cutoffs], schema=SPINE)
-    return build_features(dataset, spine, _catalog(scorer).keeping(scorer.encoding.names))
+    return build_features(dataset, spine, scorer.catalog.keeping(scorer.encoding.names))
 
 
 def eligible(known: Dataset, target: Target, row: dict[str, Any]) -> bool:
     """Say whether a SCORES row's entity would be scored at its as-of by the data known before it."""
     return row["entity_id"] in scoring_spine(known, target, row["as_of"])["entity_id"].to_pylist()
-
-
-def _catalog(scorer: Scorer) -> Catalog:
-    return Catalog.from_json(scorer.meta["catalog"])
 
 
 def _plain(value: float | str | None) -> float | str | None:

@@ -49,7 +49,7 @@ def traces(
         past = Past.of(project)
         ledger = store_of(project).runs(project.project).to_pylist()
     except LeadscoreError as error:
-        return {row["target"]: Trace(missing=[_told(error)]) for row in rows}
+        return {row["target"]: Trace(missing=[error.headline]) for row in rows}
     return {row["target"]: trace(past, row, history, ledger) for row in rows}
 
 
@@ -64,14 +64,14 @@ def trace(past: Past, row: dict[str, Any], history: list[dict[str, Any]], ledger
         found = replay(known, past.scorer(row), row, past.cutoff(row))
         told = replace(told, replay=found, differences=differences(past, known, row, found, told.evidence))
     except LeadscoreError as error:
-        return replace(told, missing=[f"the score cannot be computed again: {_told(error)}"])
+        return replace(told, missing=[f"the score cannot be computed again: {error.headline}"])
     if before is None:
         return told
     try:
         return replace(told, change=change(past, known, before, row, found, _nights_between(before, row, ledger)))
     except LeadscoreError as error:
         since = before["as_of"].isoformat()
-        return replace(told, missing=[f"why it changed since {since} cannot be told: {_told(error)}"])
+        return replace(told, missing=[f"why it changed since {since} cannot be told: {error.headline}"])
 
 
 def _nights_between(before: dict[str, Any], row: dict[str, Any], ledger: list[dict[str, Any]]) -> int:
@@ -84,7 +84,3 @@ def _before(row: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any
     """Return the last earlier row of the same target."""
     earlier = [one for one in history if one["target"] == row["target"] and one["as_of"] < row["as_of"]]
     return max(earlier, key=lambda one: one["as_of"], default=None)
-
-
-def _told(error: LeadscoreError) -> str:
-    return str(error).splitlines()[0]

@@ -130,7 +130,6 @@ def floor(folder: Path) -> dict:
 
     from configs.schema import load
     from features.build import build_features
-    from features.catalog import Catalog
     from features.spine import scoring_spine
     from models.registry import Registry
     from models.scorer import Scorer
@@ -146,7 +145,7 @@ def floor(folder: Path) -> dict:
     scorer = Scorer.load(registry.directory(registry.champion("buy")))
     now = snapshot(project, AS_OF)
     spine = scoring_spine(now.dataset, project.target("buy"), now.as_of)
-    catalog = Catalog.from_json(scorer.meta["catalog"]).keeping(scorer.encoding.names)
+    catalog = scorer.catalog.keeping(scorer.encoding.names)
     x = scorer.encoding.encode(build_features(now.dataset, spine, catalog))
     predict, trees = 0.0, 0
     for text in _trees(scorer.model):

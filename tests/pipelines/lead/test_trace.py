@@ -21,7 +21,6 @@ from configs.errors import DataError
 from configs.learning import Evaluation
 from configs.schema import load
 from features.build import build_features
-from features.catalog import Catalog
 from features.contracts import SPINE
 from features.sources import read
 from models import learners
@@ -192,7 +191,7 @@ def by_hand(folder, keep, entity, cutoff, scorer):
             write_csv(cut / file, [line for line in read_csv(folder / file) if keep(line)])
         data = read(moved(folder, cut))
     spine = pa.table([[entity], [cutoff]], schema=SPINE)
-    found = scorer.predict(build_features(data, spine, Catalog.from_json(scorer.meta["catalog"]))).to_pylist()[0]
+    found = scorer.predict(build_features(data, spine, scorer.catalog)).to_pylist()[0]
     return found["score"], found["probability"]
 
 
