@@ -32,8 +32,8 @@ def write_csv(table: pa.Table, file: IO[bytes], end: str = "\r\n") -> None:
     """Write a header and the rows of a table of texts, integers, fractions and instants in UTF-8."""
     file.write((",".join(table.column_names) + end).encode())
     for batch in table.to_batches(max_chunksize=BATCH):
-        cells = [pc.fill_null(_cells(column), "") for column in batch.columns]
-        file.write(_joined(pc.binary_join_element_wise(pc.binary_join_element_wise(*cells, ","), end, "")))
+        parts = [pc.fill_null(cells(column), "") for column in batch.columns]
+        file.write(joined(pc.binary_join_element_wise(pc.binary_join_element_wise(*parts, ","), end, "")))
 
 
 def safe(texts: pa.Array) -> pa.Array:
@@ -69,17 +69,18 @@ def _spelt(value: float) -> str:
     return format(Decimal(text), "f") if "e" in text else text
 
 
-def _cells(column: pa.Array) -> pa.Array:
+def cells(column: pa.Array) -> pa.Array:
+    """Return the texts of a column of texts, integers, fractions or instants; null where it is null."""
     if column.type == pa.string():
-        return column if _harmless(column) else _quoted(safe(column))
+        return column if harmless(column) else quoted(safe(column))
     if column.type == pa.float64():
         return fractions(column)
     if column.type == INSTANT:
-        return _instants(column)
+        return instants(column)
     return column.cast(pa.string())
 
 
-def _harmless(texts: pa.Array) -> bool:
+def harmless(texts: pa.Array) -> bool:
     """Say whether surely no text needs quotes or to be made safe: a look at bytes costs far less than at texts."""
     data, starts = texts.buffers()[2], np.frombuffer(texts.buffers()[1], np.int32)
     starts = starts[texts.offset : texts.offset + len(texts) + 1]
@@ -90,20 +91,20 @@ def _harmless(texts: pa.Array) -> bool:
     return not (ODD[found[starts[0] : starts[-1]]].any() or FORMULA[first].any())
 
 
-def _quoted(texts: pa.Array) -> pa.Array:
+def quoted(texts: pa.Array) -> pa.Array:
     """Put a text with a comma or a quote into quotes; a line break is no longer in any."""
     inner = pc.replace_substring(texts, '"', '""')
     return pc.if_else(pc.match_substring_regex(texts, '[",]'), pc.binary_join_element_wise('"', inner, '"', ""), texts)
 
 
-def _instants(column: pa.Array) -> pa.Array:
+def instants(column: pa.Array) -> pa.Array:
     """Return ISO-8601 texts in UTC, with a fraction of a second only where there is one."""
     encoded = column.dictionary_encode()
     texts = pc.strftime(encoded.dictionary, "%Y-%m-%dT%H:%M:%SZ")
     return pc.replace_substring(texts, ".000000Z", "Z").take(encoded.indices)
 
 
-def _joined(lines: pa.Array) -> pa.Buffer:
+def joined(lines: pa.Array) -> pa.Buffer:
     """Return the bytes of all texts of an array without nulls, one after the other."""
     ends = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset : lines.offset + len(lines) + 1]
     return lines.buffers()[2].slice(int(ends[0]), int(ends[-1] - ends[0])) if len(lines) else pa.py_buffer(b"")

@@ -11,9 +11,7 @@ lines and Parquet hold text as it is and numbers in full.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -30,6 +28,7 @@ import pyarrow.parquet as pq
 from configs.errors import ConfigError, LeadscoreError
 from features.contracts import INSTANT, SCORES
 from serve.delimited import BATCH, iso, write_csv
+from serve.folders import fingerprint, switch, sync, write
 from serve.store import Run
 
 SCHEMA_VERSION = 1
@@ -62,7 +61,7 @@ def export(scores: pa.Table, root: Path, run: Run, form: str = "csv") -> Path:
     folder = root / "exports"
     try:
         name = _write_all(folder, scores, run, dict.fromkeys(["csv", form]))
-        _switch(folder, name)
+        switch(folder, name)
         _prune(folder, name)
     except OSError as error:
         raise LeadscoreError(
@@ -89,41 +88,16 @@ def _write_all(folder: Path, scores: pa.Table, run: Run, forms: Mapping[str, Non
     staging.mkdir(parents=True)
     table = _flat(scores)
     for form in forms:
-        _write(staging / f"scores.{form}", partial(WRITERS[form], table))
-    files = {path.name: _fingerprint(path) for path in sorted(staging.iterdir())}
+        write(staging / f"scores.{form}", partial(WRITERS[form], table))
+    files = {path.name: fingerprint(path) for path in sorted(staging.iterdir())}
     manifest = json.dumps(_manifest(scores, run, files), indent=2, sort_keys=True, ensure_ascii=False)
-    _write(staging / "manifest.json", lambda file: file.write(f"{manifest}\n".encode()))
-    _sync(staging)
+    write(staging / "manifest.json", lambda file: file.write(f"{manifest}\n".encode()))
+    sync(staging)
     stamp = f"{run.as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{files['scores.csv']['sha256'][:12]}"
     name = next(n for n in chain([stamp], (f"{stamp}-{i}" for i in count(2))) if not (folder / n).exists())
     staging.replace(folder / name)
-    _sync(folder)
+    sync(folder)
     return name
-
-
-def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    with path.open("xb") as file:
-        fill(file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """See a directory's entries on the disk; without it a power cut may lose a file whose content is safe."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _switch(folder: Path, name: str) -> None:
-    """Point ``current`` to a directory in one step: a link is replaced whole or not at all."""
-    link = folder / ".current"
-    link.unlink(missing_ok=True)
-    link.symlink_to(name, target_is_directory=True)
-    link.replace(folder / "current")
-    _sync(folder)
 
 
 def _prune(folder: Path, current: str) -> None:
@@ -134,21 +108,26 @@ def _prune(folder: Path, current: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
-
-
 def _flat(scores: pa.Table) -> pa.Table:
     """Return an EXPORT table: the scores by target and rank, with the reasons' sentences as columns."""
     keys = [("target", "ascending"), ("rank", "ascending"), ("entity_id", "ascending")]
     ordered = scores.sort_by(keys)
-    told = ordered["reasons"].combine_chunks().dictionary_encode()
-    sentences = [_sentences(text) for text in told.dictionary.to_pylist()]
     columns = {name: ordered[name] for name in EXPORT.names if name in ordered.column_names}
-    for place, field in enumerate(REASONS):
-        columns[field.name] = pa.array([row[place] for row in sentences], pa.string()).take(told.indices)
+    columns |= {name: texts.dictionary_decode() for name, texts in told(ordered["reasons"]).items()}
     return pa.table(columns, schema=EXPORT)
+
+
+def told(reasons: pa.ChunkedArray) -> dict[str, pa.DictionaryArray]:
+    """Return the sentences of a column of reasons by the names of REASONS, null where there are fewer.
+
+    They stay encoded: many leads have the same reasons, and each different text is looked at once.
+    """
+    texts = reasons.combine_chunks().dictionary_encode()
+    sentences = [_sentences(text) for text in texts.dictionary.to_pylist()]
+    return {
+        field.name: pa.DictionaryArray.from_arrays(texts.indices, pa.array([row[n] for row in sentences], pa.string()))
+        for n, field in enumerate(REASONS)
+    }
 
 
 def _sentences(reasons: str) -> list[str | None]:
