@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +19,7 @@ from features.contracts import Dataset
 from features.history import Log, Seats, codes, grouped
 from features.kernels.journey import Visits, stage_events
 from features.shard import Shard, Task, fill, stage_ranks
+from features.side_by_side import side_by_side
 from features.spine import instants
 
 Progress = Callable[[int, int], None]
@@ -157,25 +156,10 @@ def _past(log: Log, seats: Seats, catalog: Catalog) -> Visits | None:
 def _run(work: Work, workers: int, progress: Progress | None, job: Callable[[int], Found]) -> Iterator[Found]:
     """Run a job for every shard, side by side; yield what each returns, in order, and tell of it."""
     numbers = work.shards()
-    for done, found in enumerate(_side_by_side(job, numbers, effective_n_jobs(workers)), 1):
+    for done, found in enumerate(side_by_side(job, numbers, effective_n_jobs(workers)), 1):
         if progress:
             progress(done, len(numbers))
         yield found
-
-
-def _side_by_side(job: Callable[[int], Found], numbers: list[int], threads: int) -> Iterator[Found]:
-    """Run a job for every number, no more than twice the threads ahead of what is taken: the rest would fill memory."""
-    ahead = deque[Future[Found]]()
-    pool = ThreadPoolExecutor(threads)
-    try:
-        for number in numbers:
-            ahead.append(pool.submit(job, number))
-            if len(ahead) > 2 * threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _fill(work: Work, number: int, out: np.ndarray) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+from joblib import effective_n_jobs
+
+from features.side_by_side import side_by_side
 
 HIGH, LOW = "high", "low"
 HASHES = pa.schema([pa.field(name, pa.uint64(), nullable=False) for name in (HIGH, LOW)])
@@ -21,8 +24,8 @@ def repeated(hashes: pa.Table) -> np.ndarray:
     Equal hashes lie in one part, since parts are ranges of them; most parts hold none and cost one sort.
     """
     bits = max(len(hashes) // ROWS_AT_ONCE, 0).bit_length()
-    found = [_repeated(*_part(hashes, number, bits)) for number in range(1 << bits)]
-    return np.sort(np.concatenate(found))
+    found = side_by_side(lambda number: _repeated(*_part(hashes, number, bits)), range(1 << bits), effective_n_jobs(-1))
+    return np.sort(np.concatenate(list(found)))
 
 
 def total(hashes: pa.Table, but: np.ndarray) -> bytes:

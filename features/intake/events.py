@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from joblib import effective_n_jobs
 
 from configs.schema import Project
 from configs.source_rows import Constant, EventRows
@@ -22,6 +23,7 @@ from features.intake.reading import Origin, RawRows
 from features.intake.row_hash import row_hashes, text_hashes
 from features.intake.texts import plain
 from features.intake.values import clean, cleaned, numbers, times
+from features.side_by_side import side_by_side
 from features.storage import Shelf
 
 HASHED = pa.schema([*EVENTS, *HASHES])
@@ -51,8 +53,8 @@ def read_events(project: Project, leads: pa.Table | None, quarantine: Path | Non
     origins, verdicts = list[Origin](), list[Verdict]()
     for i, source in enumerate(project.sources.events):
         origins.append(Origin.of(source, scratch))
-        pieces = _judged(project, source, i, origins[i], known)
-        verdicts.append(Verdict.joined(_put(shelf, entities if known is None else None, *piece) for piece in pieces))
+        judged = _judged(project, source, i, origins[i], known)
+        verdicts.append(Verdict.joined(_put(shelf, entities if known is None else None, *piece) for piece in judged))
     hashed = shelf.table()
     hashes, events = hashed.select(HASHES.names), hashed.select(EVENTS.names)
     again = repeated(hashes)
@@ -87,17 +89,33 @@ def _arrivals(verdicts: list[Verdict], available: pa.ChunkedArray) -> Iterator[A
 
 def _judged(
     project: Project, source: EventRows, i: int, origin: Origin, known: Ids | None
-) -> Iterator[tuple[dict[str, pa.ChunkedArray], pa.Array]]:
-    """Yield the pieces of a source as columns, one element a raw row, with the reason why each is not used."""
+) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
+    """Return what becomes of each piece of a source; a few are judged side by side while the next is read."""
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
-    for raw in origin.pieces(_needed(source, i), few):
-        columns = _columns(project, source, raw)
-        found = flaws(columns, source.missing_time == "skip")
-        found += [(pc.is_null(columns["event_type"]), NO_TYPE)]
-        found += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
-        if known is not None:
-            found += [(pa.array(known.find(columns["entity_id"]) < 0), UNKNOWN_ENTITY)]
-        yield columns, first_flaw(found, len(raw.table))
+    threads = effective_n_jobs(-1)
+
+    def judged(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
+        return _judged_piece(project, source, raw, known)
+
+    return side_by_side(judged, origin.pieces(_needed(source, i), few), threads, ahead=threads)
+
+
+def _judged_piece(
+    project: Project, source: EventRows, raw: RawRows, known: Ids | None
+) -> tuple[pa.Array, pa.Table, pa.Table]:
+    """Return the reason why each raw row is not used, the good rows, and these as HASHED."""
+    columns = _columns(project, source, raw)
+    found = flaws(columns, source.missing_time == "skip")
+    found += [(pc.is_null(columns["event_type"]), NO_TYPE)]
+    found += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
+    if known is not None:
+        found += [(pa.array(known.find(columns["entity_id"]) < 0), UNKNOWN_ENTITY)]
+    reasons = first_flaw(found, len(raw.table))
+    names = ("entity_id", "account_id", "time", "available", "event_type", "channel", "value")
+    good = pa.table({name: columns[name] for name in names})
+    if reasons.null_count < len(reasons):
+        good = good.filter(reasons.is_null())
+    return reasons, good, _hashed(good)
 
 
 def _needed(source: EventRows, i: int) -> dict[str, str]:
@@ -130,14 +148,16 @@ def _text(raw: RawRows, mapped: str | Constant | None, missing: tuple[str, ...])
     return cleaned(raw, mapped, missing)
 
 
-def _put(shelf: Shelf, entities: Entities | None, columns: dict[str, pa.ChunkedArray], reasons: pa.Array) -> pa.Array:
-    """Put the good rows of a piece on the shelf, with their hashes."""
-    names = ("entity_id", "account_id", "time", "available", "event_type", "channel", "value")
-    good = pa.table({name: columns[name] for name in names})
-    if reasons.null_count < len(reasons):
-        good = good.filter(reasons.is_null())
+def _put(shelf: Shelf, entities: Entities | None, reasons: pa.Array, good: pa.Table, hashed: pa.Table) -> pa.Array:
+    """Put the good rows of a piece on the shelf; return what became of all its rows."""
     if entities is not None:
         entities.add(good)
+    shelf.add(hashed)
+    return reasons
+
+
+def _hashed(good: pa.Table) -> pa.Table:
+    """Return good rows as HASHED."""
     hashes = _hashes(good)
     table = pa.table(
         {
@@ -151,8 +171,7 @@ def _put(shelf: Shelf, entities: Entities | None, columns: dict[str, pa.ChunkedA
             "low": np.ascontiguousarray(hashes[:, 1]),
         }
     )
-    shelf.add(table.cast(HASHED))
-    return reasons
+    return table.cast(HASHED)
 
 
 def _hashes(rows: pa.Table) -> np.ndarray:

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from features import build
 from features.build import build_features
 from features.catalog import MOST_TYPES, Catalog
 from features.contracts import EVENTS, LEADS, to_us
@@ -247,13 +246,3 @@ def test_a_catalogue_that_knows_nothing_still_gives_the_lead():
     matrix = build_features(crowd(3), spine_of([("e0000", LATER)]), Catalog())
     assert matrix.column_names == ["entity_id", "cutoff", "created_age", "created_hour_of_week"]
     assert pc.all(pc.is_finite(matrix["created_age"])).as_py()
-
-
-def test_no_shard_is_far_ahead_of_what_is_taken():
-    """Each finished shard that waits lies in memory: a slow writer must not let them pile up."""
-    begun = []
-    found = build._side_by_side(lambda number: begun.append(number) or -number, list(range(50)), 2)
-    for taken in range(20):
-        assert next(found) == -taken
-        assert len(begun) <= taken + 1 + 2 * 2
-    assert list(found) == [-number for number in range(20, 50)] and sorted(begun) == list(range(50))

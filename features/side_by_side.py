@@ -1,0 +1,33 @@
+"""One job for each of many things, a few at a time, on threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Thing = TypeVar("Thing")
+Found = TypeVar("Found")
+
+
+def side_by_side(
+    job: Callable[[Thing], Found], things: Iterable[Thing], threads: int, ahead: int | None = None
+) -> Iterator[Found]:
+    """Do a job for each of the things, and yield what each returned, in their order.
+
+    No more than ``ahead`` results, twice the threads unless said, wait to be taken or are being made: the rest would
+    fill memory. Raises what a job or the things themselves raise. It pays where a job lets go of the interpreter, as
+    kernels and Arrow do.
+    """
+    waiting = deque[Future[Found]]()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for thing in things:
+            waiting.append(pool.submit(job, thing))
+            if len(waiting) > (2 * threads if ahead is None else ahead):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
