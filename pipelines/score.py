@@ -159,7 +159,7 @@ def score_all(
 ) -> tuple[pa.Table, list[Check]]:
     """Return the SCORES of all targets of one as-of, and what was found of them beside the last nights' checks."""
     project, frames, found = now.project, dict[str, pa.Table](), list[Check]()
-    for target, version in champions.items():
+    for target, version in sorted(champions.items()):
         driver.note(f"{target}: scoring with version {version.number}")
         names = {"project": project.project, "target": target, "model_version": str(version.number)}
         scorer = scorers[target]

@@ -7,7 +7,7 @@ decimals (``2025-07-01T00:00:00.000000Z``): text of one width sorts as time does
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
+from joblib import effective_n_jobs
 
 from features.contracts import INSTANT
+from features.side_by_side import side_by_side
 
 PIECE = 16_384
 SETTING = "leadscore.p"
@@ -57,7 +59,7 @@ class Session:
         """Add rows to a table, in the order of its key: an index likes what comes in its own order."""
         rows = rows.select(table.c.keys())
         key = [column.name for column in table.primary_key]
-        pieces = (self._encoded(piece) for piece in in_order(rows, key))
+        pieces = in_order(rows, key, self._encoded)
         schema = pa.schema([(f.name, pa.string() if self._as_text(f) else f.type) for f in rows.schema])
         with self._connection.cursor() as cursor:
             cursor.adbc_ingest(table.name, pa.RecordBatchReader.from_batches(schema, pieces), mode="append")
@@ -120,23 +122,32 @@ class Session:
         return pa.RecordBatch.from_arrays(arrays, piece.schema.names)
 
 
-def in_order(rows: pa.Table, key: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows sorted by ``key``, in pieces; only one piece at a time is in memory besides the table itself."""
+def in_order(
+    rows: pa.Table, key: Sequence[str], encoded: Callable[[pa.RecordBatch], pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows sorted by ``key`` in pieces, ``encoded``; few are in memory at a time besides the table itself.
+
+    The next pieces are made ready while the database takes one.
+    """
     order = pc.sort_indices(rows, [(name, "ascending") for name in key]).to_numpy().astype(np.int64)
     batches = rows.to_batches()
     starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
-    for begin in range(0, len(order), PIECE):
-        wanted = order[begin : begin + PIECE]
-        by_place = np.argsort(wanted, kind="stable")
-        edges = np.searchsorted(wanted[by_place], starts)
-        parts = [
-            batch.take(pa.array(wanted[by_place[low:high]] - start))
-            for batch, start, low, high in zip(batches, starts, edges, edges[1:], strict=False)
-            if low < high
-        ]
-        back = np.empty_like(by_place)
-        back[by_place] = np.arange(len(by_place))
-        yield pa.concat_batches(parts).take(pa.array(back))
+    wanted = (order[begin : begin + PIECE] for begin in range(0, len(order), PIECE))
+    return side_by_side(lambda own: encoded(_taken(batches, starts, own)), wanted, effective_n_jobs(-1))
+
+
+def _taken(batches: Sequence[pa.RecordBatch], starts: np.ndarray, wanted: np.ndarray) -> pa.RecordBatch:
+    """Return the rows with these numbers, in their order, from batches of which the first rows have ``starts``."""
+    by_place = np.argsort(wanted, kind="stable")
+    edges = np.searchsorted(wanted[by_place], starts)
+    parts = [
+        batch.take(pa.array(wanted[by_place[low:high]] - start))
+        for batch, start, low, high in zip(batches, starts, edges, edges[1:], strict=False)
+        if low < high
+    ]
+    back = np.empty_like(by_place)
+    back[by_place] = np.arange(len(by_place))
+    return pa.concat_batches(parts).take(pa.array(back))
 
 
 def as_text(instant: datetime) -> str:

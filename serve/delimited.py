@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from joblib import effective_n_jobs
 
 from features.contracts import INSTANT
+from features.side_by_side import side_by_side
 
 BATCH = 50_000
 UNSAFE = r"[\p{Cc}\p{Zl}\p{Zp}]"
@@ -31,9 +34,13 @@ TIE = 1e-3
 def write_csv(table: pa.Table, file: IO[bytes], end: str = "\r\n") -> None:
     """Write a header and the rows of a table of texts, integers, fractions and instants in UTF-8."""
     file.write((",".join(table.column_names) + end).encode())
-    for batch in table.to_batches(max_chunksize=BATCH):
-        parts = [pc.fill_null(cells(column), "") for column in batch.columns]
-        file.write(joined(pc.binary_join_element_wise(pc.binary_join_element_wise(*parts, ","), end, "")))
+    for lines in side_by_side(partial(_lines, end=end), table.to_batches(max_chunksize=BATCH), effective_n_jobs(-1)):
+        file.write(lines)
+
+
+def _lines(batch: pa.RecordBatch, end: str) -> pa.Buffer:
+    parts = [pc.fill_null(cells(column), "") for column in batch.columns]
+    return joined(pc.binary_join_element_wise(pc.binary_join_element_wise(*parts, ","), end, ""))
 
 
 def safe(texts: pa.Array) -> pa.Array:

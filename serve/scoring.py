@@ -90,8 +90,8 @@ def with_history(frame: pa.Table, previous: pa.Table) -> pa.Table:
 
 def stamped(frame: pa.Table, run_id: str, scored_at: datetime) -> pa.Table:
     """Complete a frame to SCORES with the run that publishes it."""
-    frame = frame.append_column("run_id", pa.array([run_id] * frame.num_rows, pa.string()))
-    frame = frame.append_column("scored_at", pa.array([scored_at] * frame.num_rows, INSTANT))
+    frame = frame.append_column("run_id", _constant(run_id, frame, pa.string()))
+    frame = frame.append_column("scored_at", _constant(scored_at, frame, INSTANT))
     return frame.select(SCORES.names).cast(SCORES)
 
 

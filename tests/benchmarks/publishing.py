@@ -82,7 +82,9 @@ def ours(url: str, rows: int) -> dict:
 def floor(url: str, rows: int) -> dict:
     """Load the same rows, encoded and in order, with nothing around it: no key, no ledger, nothing to replace."""
     run = Run("floor", "bench", NIGHT, {"buy": "7"}, "1", "c0ffee", NIGHT)
-    pieces = list(in_order(sample(rows, run), [column.name for column in SCORES_TABLE.primary_key]))
+    pieces = list(
+        in_order(sample(rows, run), [column.name for column in SCORES_TABLE.primary_key], lambda piece: piece)
+    )
     plain, database = pa.Table.from_batches(pieces), Database(url)
     if database.kind == "sqlite":
         plain = _as_text(plain)

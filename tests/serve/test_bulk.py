@@ -17,13 +17,13 @@ def test_pieces_in_order_are_the_whole_table_sorted(monkeypatch, chunks, piece):
     table = pa.table({"k": g.integers(0, 5, 100), "e": g.permutation(100), "text": [f"t{i}" for i in range(100)]})
     edges = np.linspace(0, 100, chunks + 1).astype(int)
     split = pa.concat_tables([table.slice(a, b - a) for a, b in pairwise(edges)])
-    pieces = list(in_order(split, ["k", "e"]))
+    pieces = list(in_order(split, ["k", "e"], lambda piece: piece))
     assert max(p.num_rows for p in pieces) <= piece
     assert pa.Table.from_batches(pieces).equals(table.sort_by([("k", "ascending"), ("e", "ascending")]))
 
 
 def test_no_rows_have_no_pieces():
-    assert list(in_order(pa.table({"k": pa.array([], pa.string())}), ["k"])) == []
+    assert list(in_order(pa.table({"k": pa.array([], pa.string())}), ["k"], lambda piece: piece)) == []
 
 
 def test_empty_text_is_not_a_missing_value_and_quotes_are_only_text(store):
