@@ -39,6 +39,7 @@ class Checks(Frozen):
     nights: int = Field(7, ge=1, description="published nights before that rows are compared with")
     freshness: Spans = _spans(timedelta(days=3), None, "age of a source's newest row, where it never paused so long")
     rows: Limits = _limits(0.1, 0.3, "share of a source's rows that is gone against the nights before")
+    suppressed: Limits = _limits(0.1, 0.3, "share of the suppressed ids that is gone against the nights before")
     leads: Limits = _limits(0.4, 0.8, "share by which fewer leads are scored than in the nights before")
     gone_types: Limits = _limits(0.0, 0.1, "share of the events that an event type or channel had and that is silent")
     new_types: Limits = _limits(0.01, None, "share of the last week's events of a type or channel not learnt from")

@@ -27,6 +27,7 @@ from configs.durations import Duration
 from configs.errors import ConfigError
 from configs.learning import Audit, Evaluation, Learning
 from configs.night import Publish, Schedule
+from configs.privacy import Privacy, refuse_personal
 from configs.source_rows import AttributeRows, EventRows, Frozen, LeadRows, claimed_twice
 from configs.yaml_file import fill_variables, read_yaml
 
@@ -162,6 +163,7 @@ class Project(Frozen):
     audit: Audit = Audit()
     publish: Publish = Publish()
     checks: Checks = Checks()
+    privacy: Privacy = Privacy()
     schedule: Schedule = Schedule()
     capacity: int | None = Field(None, ge=1, description="leads a week that sales can work")
     _path: str = PrivateAttr("")
@@ -212,6 +214,13 @@ class Project(Frozen):
             raise ValueError(
                 "learning.recency_half_life as a duration needs times: give a share of the rows, such as 0.1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _personal_stays_hidden(self) -> Self:
+        if self.privacy.suppress_where and self.sources.leads is None:
+            raise ValueError("privacy.suppress_where needs a leads source; without one list ids in privacy.suppress")
+        refuse_personal(self)
         return self
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from features.arrivals import Arrivals
 from features.storage import Shelf
+from features.suppressed import Suppression
 
 INSTANT = pa.timestamp("us", tz="UTC")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -161,12 +162,26 @@ SCORE_CHECKS = pa.schema(
 )
 """The checks of a run: one row a (run_id, target, check, subject)."""
 
+SUPPRESSIONS = pa.schema(
+    [
+        _column("project", pa.string(), "the project of the config"),
+        _column("entity_id", pa.string(), "who was left out"),
+        _column("reason", pa.string(), "the key of the config that says so, or forget"),
+        _column("first_as_of", INSTANT, "the night that left it out first"),
+        _column("first_run_id", pa.string(), "the run of that night"),
+        _column("last_as_of", INSTANT, "the newest night that left it out"),
+        _column("last_run_id", pa.string(), "the run of that night"),
+    ]
+)
+"""Who was left out of published nights: one row a (project, entity_id, reason)."""
+
 
 @dataclass(frozen=True)
 class SourceCount:
-    """What became of one source's rows: ``rows_in == used + skipped + sum(quarantined.values())``.
+    """What became of one source's rows: ``rows_in == used + skipped + suppressed + sum(quarantined.values())``.
 
     ``skipped`` counts rows that the config declares not to be events (yet); ``quarantined`` maps reason to rows.
+    ``suppressed`` counts rows of entities that must not be scored, unless models may learn from them all the same.
     ``arrivals`` says when the used rows, and duplicates of them, became known; None where the data has no times.
     """
 
@@ -175,6 +190,7 @@ class SourceCount:
     used: int
     skipped: int = 0
     quarantined: dict[str, int] = field(default_factory=dict)
+    suppressed: int = 0
     arrivals: Arrivals | None = field(default=None, compare=False, repr=False)
 
 
@@ -184,7 +200,8 @@ class Dataset:
 
     ``timed`` is false where the source has no times: then ``created_at`` only carries the order of the rows, in
     seconds from 1970, and nothing may be read into it. ``ordered`` is false where even the order means nothing. Events
-    beyond memory lie in the folder ``scratch``, where there is one.
+    beyond memory lie in the folder ``scratch``, where there is one. ``suppressed`` says who must not be scored; of
+    these the tables hold nothing, unless models may learn from them all the same.
     """
 
     leads: pa.Table
@@ -195,6 +212,7 @@ class Dataset:
     ordered: bool = True
     values: pa.Table = field(default_factory=VALUES.empty_table)
     scratch: Path | None = None
+    suppressed: Suppression = field(default_factory=Suppression)
 
     def upto(self, as_of: datetime) -> Self:
         """Return what could be read before ``as_of``: the only cut in time. Counts and fingerprint stay the whole's."""

@@ -10,6 +10,7 @@ from features.contracts import Dataset, SourceCount
 from features.intake.events import read_events
 from features.intake.fingerprint import fingerprint
 from features.intake.leads import outcome_columns, read_leads
+from features.intake.objections import Objections
 from features.intake.value_history import read_values
 
 __all__ = ["outcome_columns", "read"]
@@ -22,23 +23,25 @@ def read(project: Project, quarantine: Path | None = None, scratch: Path | None 
     is ``leads``, or ``events_1`` … and ``attributes_1`` … in the config's order; duplicates among them, of which
     the first is used. Without a leads source the entities come from the events. Neither the order of the rows nor
     how they are split into files changes the leads, the values or the fingerprint, nor which events there are. A log
-    larger than memory lies in the folder ``scratch``, where there is one, while it is used.
+    larger than memory lies in the folder ``scratch``, where there is one, while it is used. Who must not be scored is
+    left out, and counted, unless models may learn from them; personal columns go no further than here.
 
     Raises DataError for a source that cannot be read, lacks a column or holds too many bad rows; ConfigError
     for a database or format that is not known, and for an attribute that cannot be one or comes from two sources.
     """
-    sources, counts = project.sources, list[SourceCount]()
+    sources, counts, objections = project.sources, list[SourceCount](), Objections(project)
     leads = None
     if sources.leads is not None:
-        leads, count = read_leads(project, sources.leads, quarantine)
+        leads, count = read_leads(project, sources.leads, quarantine, objections)
         counts.append(count)
         if not leads.num_rows and (sources.events or sources.attributes):
-            found = f"{count.rows_in} rows in, 0 used"
+            found = f"{count.rows_in} rows in, 0 used, {count.suppressed} suppressed"
             raise DataError("there is no lead, so no event can be anyone's", where=sources.leads.label, found=found)
-    log = read_events(project, leads, quarantine, scratch)
+    log = read_events(project, leads, objections, quarantine, scratch)
     leads = log.entities if leads is None else leads
-    values, value_counts = read_values(project, leads, quarantine)
+    values, value_counts = read_values(project, leads, objections, quarantine)
     ordered = project.timed or (sources.leads is not None and sources.leads.order is not None)
     found = fingerprint(leads, log.events, log.sum, values)
     all_counts = (*counts, *log.counts, *value_counts)
-    return Dataset(leads, log.events, all_counts, found, project.timed, ordered, values, scratch)
+    suppressed = objections.found()
+    return Dataset(leads, log.events, all_counts, found, project.timed, ordered, values, scratch, suppressed)

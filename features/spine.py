@@ -66,8 +66,14 @@ def scoring_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table
 
     A grid target gives every entity eligible at ``as_of``. A delay target gives its open entities whose own cutoff
     has come and whose horizon still runs, each at its own cutoff, as in training; ``closed_by`` closes them too. An
-    outcome column gives the entities whose outcome is still empty.
+    outcome column gives the entities whose outcome is still empty. Nobody who is suppressed is among them.
     """
+    spine = _to_score(dataset, target, as_of)
+    suppressed = pc.is_in(spine["entity_id"], value_set=dataset.suppressed.ids)
+    return spine.filter(pc.invert(suppressed)) if len(dataset.suppressed.ids) else spine
+
+
+def _to_score(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
     if isinstance(target.outcome, ColumnOutcome):
         return _column_spine(dataset, target.outcome, filled=False)
     spans, now = _spans(dataset, target), to_us(as_of)

@@ -18,7 +18,18 @@ from features.contracts import EVENTS, INSTANT, SourceCount
 from features.ids import Ids
 from features.intake.duplicates import HASHES, repeated, total
 from features.intake.entities import Entities
-from features.intake.quarantine import DUPLICATE, NO_TYPE, UNKNOWN_ENTITY, Verdict, first_flaw, flaws, settle
+from features.intake.objections import Objections
+from features.intake.quarantine import (
+    DUPLICATE,
+    NO_TYPE,
+    UNKNOWN_ENTITY,
+    Rows,
+    Verdict,
+    first_flaw,
+    flaws,
+    masked,
+    settle,
+)
 from features.intake.reading import Origin, RawRows
 from features.intake.row_hash import row_hashes, text_hashes
 from features.intake.texts import plain
@@ -42,7 +53,9 @@ class ReadLog:
     sum: bytes
 
 
-def read_events(project: Project, leads: pa.Table | None, quarantine: Path | None, scratch: Path | None) -> ReadLog:
+def read_events(
+    project: Project, leads: pa.Table | None, objections: Objections, quarantine: Path | None, scratch: Path | None
+) -> ReadLog:
     """Read all event sources; those of entities that are not in ``leads``, where there are any, are set aside.
 
     Of rows that are equal in the whole log the first is used. Of Parquet only the mapped columns are read, and the
@@ -53,14 +66,18 @@ def read_events(project: Project, leads: pa.Table | None, quarantine: Path | Non
     origins, verdicts = list[Origin](), list[Verdict]()
     for i, source in enumerate(project.sources.events):
         origins.append(Origin.of(source, scratch))
-        judged = _judged(project, source, i, origins[i], known)
+        judged = _judged(project, source, i, origins[i], (known, objections))
         verdicts.append(Verdict.joined(_put(shelf, entities if known is None else None, *piece) for piece in judged))
     hashed = shelf.table()
     hashes, events = hashed.select(HASHES.names), hashed.select(EVENTS.names)
     again = repeated(hashes)
     limit = project.sources.max_quarantine
+
+    def bad(i: int) -> Rows:
+        return masked(origins[i].again, project.privacy.personal)
+
     counts = tuple(
-        replace(settle(f"events_{i + 1}", verdict, origins[i].again, quarantine, limit), arrivals=arrivals)
+        replace(settle(f"events_{i + 1}", verdict, bad(i), quarantine, limit), arrivals=arrivals)
         for i, (verdict, arrivals) in enumerate(
             zip(_with_duplicates(verdicts, again), _arrivals(verdicts, hashed["available_at"]), strict=True)
         )
@@ -88,24 +105,25 @@ def _arrivals(verdicts: list[Verdict], available: pa.ChunkedArray) -> Iterator[A
 
 
 def _judged(
-    project: Project, source: EventRows, i: int, origin: Origin, known: Ids | None
+    project: Project, source: EventRows, i: int, origin: Origin, known: tuple[Ids | None, Objections]
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
     """Return what becomes of each piece of a source; a few are judged side by side while the next is read."""
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
     threads = effective_n_jobs(-1)
 
     def judged(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
-        return _judged_piece(project, source, raw, known)
+        return _judged_piece(project, source, raw, *known)
 
     return side_by_side(judged, origin.pieces(_needed(source, i), few), threads, ahead=threads)
 
 
 def _judged_piece(
-    project: Project, source: EventRows, raw: RawRows, known: Ids | None
+    project: Project, source: EventRows, raw: RawRows, known: Ids | None, objections: Objections
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the reason why each raw row is not used, the good rows, and these as HASHED."""
     columns = _columns(project, source, raw)
-    found = flaws(columns, source.missing_time == "skip")
+    found = objections.flaws(columns["entity_id"], meets=known is None)
+    found += flaws(columns, source.missing_time == "skip")
     found += [(pc.is_null(columns["event_type"]), NO_TYPE)]
     found += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
     if known is not None:

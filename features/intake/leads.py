@@ -15,7 +15,8 @@ from configs.schema import ColumnOutcome, Project
 from configs.source_rows import AllExcept, LeadRows
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
-from features.intake.quarantine import Verdict, first_flaw, flaws, rows_of, settle, with_duplicates
+from features.intake.objections import Objections
+from features.intake.quarantine import Flaw, Verdict, first_flaw, flaws, masked, rows_of, settle, with_duplicates
 from features.intake.reading import RawRows, read_rows
 from features.intake.texts import plain, texts
 from features.intake.values import attribute, clean, cleaned, times
@@ -25,10 +26,13 @@ ROWS = "rows"
 """The word of ``order`` for the place of a row in its source."""
 
 
-def read_leads(project: Project, source: LeadRows, quarantine: Path | None) -> tuple[pa.Table, SourceCount]:
+def read_leads(
+    project: Project, source: LeadRows, quarantine: Path | None, objections: Objections
+) -> tuple[pa.Table, SourceCount]:
     """Read the leads as LEADS and their attributes, with what became of the rows.
 
-    Raises what reading any source raises, and ConfigError for an attribute that cannot be one.
+    Those who opt out in a column of the leads are added to the objections, whose leads are left out. Raises what
+    reading any source raises, and ConfigError for an attribute that cannot be one.
     """
     where = "sources.leads"
     mapped = {"entity_id": source.entity_id, "created_at": source.created_at, "known_at": source.known_at}
@@ -37,13 +41,18 @@ def read_leads(project: Project, source: LeadRows, quarantine: Path | None) -> t
     listed = () if isinstance(source.attributes, AllExcept) else source.attributes
     needed |= {f"{where}.attributes.{name}": name for name in listed}
     needed |= {f"targets: outcome column {name}": name for name in sorted(outcome_columns(project))}
+    if project.privacy.suppress_where is not None:
+        needed["privacy.suppress_where.column"] = project.privacy.suppress_where.column
     raw = read_rows(source, needed)
     names = _attribute_names(project, source, raw)
     leads = _columns(project, source, raw, names)
-    reasons = _judged(leads, bool(source.missing_time == "skip"), len(names))
+    objections.opted_out(raw, leads["entity_id"], source.missing)
+    out = objections.flaws(leads["entity_id"], meets=True)
+    reasons = _judged(leads, out, bool(source.missing_time == "skip"), len(names))
     table = _lead_table(leads.filter(reasons.is_null()), names, source)
     verdict = Verdict.of(reasons)
-    count = settle("leads", verdict, rows_of(raw), quarantine, project.sources.max_quarantine)
+    bad = masked(rows_of(raw), project.privacy.personal)
+    count = settle("leads", verdict, bad, quarantine, project.sources.max_quarantine)
     return table, replace(count, arrivals=Arrivals.of(table["available_at"]) if source.created_at else None)
 
 
@@ -62,6 +71,8 @@ def _attribute_names(project: Project, source: LeadRows, raw: RawRows) -> list[s
         names = [name for name in raw.names if name not in mapped and name not in chosen.all_except]
     else:
         names = list(chosen)
+    names = [name for name in names if name not in project.privacy.hidden]
+    _refuse_typing_error(project, raw, names)
     names = list(dict.fromkeys([*names, *sorted(outcome_columns(project))]))
     if taken := [name for name in names if name in LEADS.names]:
         raise ConfigError(
@@ -72,6 +83,19 @@ def _attribute_names(project: Project, source: LeadRows, raw: RawRows) -> list[s
         )
     _check_amounts(project, names)
     return names
+
+
+def _refuse_typing_error(project: Project, raw: RawRows, names: list[str]) -> None:
+    """A personal column that is written wrong would be hidden nowhere, and nobody would hear of it."""
+    known = {name.lower(): name for name in names}
+    for name in set(project.privacy.personal) - set(raw.names):
+        for near in difflib.get_close_matches(name.lower(), known, 1, 0.7):
+            raise ConfigError(
+                "no such column, and one that is used is nearly called so",
+                where=f"{project.path}: privacy.personal",
+                found=f"{name!r}, and the attribute {known[near]!r}",
+                mend=f"did you mean {known[near]}? If not, leave {known[near]} out of the attributes",
+            )
 
 
 def _check_amounts(project: Project, names: list[str]) -> None:
@@ -124,9 +148,13 @@ def _order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[str, pa
     return {**sort, "time": zero, "available": zero, "time_problem": pa.nulls(size, pa.string()), "time_missing": false}
 
 
-def _judged(leads: pa.Table, skips: bool, attributes: int) -> pa.Array:
-    """Return each row's reason. Of several rows with one id the earliest known is used, then the smallest as text."""
-    reasons = first_flaw(flaws(dict(zip(leads.column_names, leads.columns, strict=True)), skips), len(leads))
+def _judged(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int) -> pa.Array:
+    """Return each row's reason, ``out`` before all others.
+
+    Of several rows with one id the earliest known is used, then the smallest as text.
+    """
+    columns = dict(zip(leads.column_names, leads.columns, strict=True))
+    reasons = first_flaw([*out, *flaws(columns, skips)], len(leads))
     good = leads.filter(reasons.is_null())
     counts = pc.value_counts(good["entity_id"])
     twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -22,9 +22,12 @@ from features.intake.values import TIME_PROBLEMS, UNREADABLE_TIME, WRONG_TYPE
 from features.sql import query
 
 NO_ID, NO_TYPE, NO_NAME, UNREADABLE = "no id", "no event type", "no attribute name", "unreadable row"
-DUPLICATE, UNKNOWN_ENTITY, SKIPPED = "duplicate", "unknown entity", "skipped"
-REASONS = (UNREADABLE, NO_ID, SKIPPED, *TIME_PROBLEMS, WRONG_TYPE, NO_TYPE, NO_NAME, UNKNOWN_ENTITY, DUPLICATE)
-"""Why a row is not used; “skipped” is no flaw."""
+DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED = "duplicate", "unknown entity", "skipped", "suppressed"
+NO_FLAWS = (SKIPPED, SUPPRESSED)
+REASONS = (UNREADABLE, NO_ID, *NO_FLAWS, *TIME_PROBLEMS, WRONG_TYPE, NO_TYPE, NO_NAME, UNKNOWN_ENTITY, DUPLICATE)
+"""Why a row is not used."""
+HIDDEN = "***"
+"""What stands in place of a value that nobody may see."""
 
 Rows = Callable[[np.ndarray], Iterator[RawRows]]
 """Gives the raw rows with these numbers, in pieces."""
@@ -120,13 +123,13 @@ class Verdict:
     def count(self, source: str) -> SourceCount:
         """Count the rows by what became of them."""
         tally = {reason: int((self.reasons == i).sum()) for i, reason in enumerate(REASONS)}
-        skipped = tally.pop(SKIPPED)
+        skipped, suppressed = (tally.pop(reason) for reason in NO_FLAWS)
         bad = {reason: rows for reason, rows in sorted(tally.items()) if rows}
-        return SourceCount(source, self.rows, self.rows - len(self.places), skipped, bad)
+        return SourceCount(source, self.rows, self.rows - len(self.places), skipped, bad, suppressed)
 
     def bad(self) -> Self:
-        """Return it without the rows that are skipped."""
-        keep = self.reasons != REASONS.index(SKIPPED)
+        """Return it without the rows that are skipped or suppressed."""
+        keep = ~np.isin(self.reasons, [REASONS.index(reason) for reason in NO_FLAWS])
         return type(self)(self.rows, self.places[keep], self.reasons[keep])
 
 
@@ -154,6 +157,23 @@ def settle(source: str, verdict: Verdict, again: Rows, folder: Path | None, limi
 def rows_of(raw: RawRows) -> Rows:
     """Return what gives the rows with some numbers out of all rows."""
     return lambda places: iter([raw.only(np.isin(raw.table["nr"].to_numpy(), places))])
+
+
+def masked(rows: Rows, personal: Collection[str]) -> Rows:
+    """Return what gives the same rows without the values of some columns; of a broken line nothing can be shown."""
+    if not personal:
+        return rows
+    return lambda places: (_masked(raw, personal) for raw in rows(places))
+
+
+def _masked(raw: RawRows, personal: Collection[str]) -> RawRows:
+    named = [f"c{i}" for i, name in enumerate(raw.names) if name in personal]
+    table = raw.table
+    for name in (*named, "broken") if named else ():
+        if name in table.column_names:
+            hidden = pc.if_else(pc.is_valid(table[name]), HIDDEN, pa.scalar(None, pa.string()))
+            table = table.set_column(table.column_names.index(name), name, hidden)
+    return replace(raw, table=table)
 
 
 def _tables(source: str, bad: Verdict, again: Rows) -> Iterator[pa.Table]:

@@ -14,13 +14,16 @@ from configs.source_rows import AttributeRows, claimed_twice
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
 from features.ids import Ids
+from features.intake.objections import Objections
 from features.intake.quarantine import (
     NO_NAME,
     SKIPPED,
     UNKNOWN_ENTITY,
+    Flaw,
     Verdict,
     first_flaw,
     flaws,
+    masked,
     rows_of,
     settle,
     with_duplicates,
@@ -31,7 +34,9 @@ from features.intake.values import cleaned, times
 from features.sql import query
 
 
-def read_values(project: Project, leads: pa.Table, quarantine: Path | None) -> tuple[pa.Table, list[SourceCount]]:
+def read_values(
+    project: Project, leads: pa.Table, objections: Objections, quarantine: Path | None
+) -> tuple[pa.Table, list[SourceCount]]:
     """Read all histories of a project as VALUES, with what became of each source's rows.
 
     A row of a wide source is counted once, however many attributes it tells of. Bad rows go to
@@ -42,7 +47,7 @@ def read_values(project: Project, leads: pa.Table, quarantine: Path | None) -> t
     claims += [("sources.leads", [name for name in leads.column_names if name not in LEADS.names])]
     tables, counts = [VALUES.empty_table()], list[SourceCount]()
     for i, source in enumerate(project.sources.attributes):
-        table, count = _history(project, source, i, leads, quarantine)
+        table, count = _history(project, source, i, (leads, objections), quarantine)
         claims.append((f"sources.attributes[{i}]", pc.unique(table["attribute"]).to_pylist()))
         _check_names(project, claims)
         tables.append(table)
@@ -51,15 +56,17 @@ def read_values(project: Project, leads: pa.Table, quarantine: Path | None) -> t
 
 
 def _history(
-    project: Project, source: AttributeRows, i: int, leads: pa.Table, quarantine: Path | None
+    project: Project, source: AttributeRows, i: int, known: tuple[pa.Table, Objections], quarantine: Path | None
 ) -> tuple[pa.Table, SourceCount]:
     raw = read_rows(source, _columns(source, f"sources.attributes[{i}]"))
     rows = _texts(project, source, raw)
-    reasons = _judged(rows, leads, source.missing_time == "skip")
-    verdict = Verdict.of(reasons)
-    count = settle(f"attributes_{i + 1}", verdict, rows_of(raw), quarantine, project.sources.max_quarantine)
+    reasons = _judged(rows, known[0], known[1].flaws(rows["entity_id"]), source.missing_time == "skip")
+    bad = masked(rows_of(raw), project.privacy.personal)
+    count = settle(f"attributes_{i + 1}", Verdict.of(reasons), bad, quarantine, project.sources.max_quarantine)
     good = rows.filter(reasons.is_null())
-    return _values(good, source), replace(count, arrivals=Arrivals.of(good["available"]))
+    values = _values(good, source)
+    hidden = pc.is_in(values["attribute"], value_set=pa.array(sorted(project.privacy.hidden), pa.string()))
+    return values.filter(pc.invert(hidden)), replace(count, arrivals=Arrivals.of(good["available"]))
 
 
 def _columns(source: AttributeRows, where: str) -> dict[str, str]:
@@ -84,11 +91,11 @@ def _texts(project: Project, source: AttributeRows, raw: RawRows) -> pa.Table:
     return pa.table(columns)
 
 
-def _judged(rows: pa.Table, leads: pa.Table, skips: bool) -> pa.Array:
-    """Return each row's reason. Of rows that are equal the first is used."""
+def _judged(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) -> pa.Array:
+    """Return each row's reason, ``out`` before all others. Of rows that are equal the first is used."""
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
     unknown = Ids.of(leads["entity_id"]).find(rows["entity_id"]) < 0
-    found = [(columns["other"], SKIPPED), *flaws(columns, skips), (pc.is_null(columns["name"]), NO_NAME)]
+    found = [*out, (columns["other"], SKIPPED), *flaws(columns, skips), (pc.is_null(columns["name"]), NO_NAME)]
     reasons = first_flaw([*found, (pa.array(unknown), UNKNOWN_ENTITY)], len(rows))
     values = ", ".join(name for name in rows.column_names if name[0] == "v")
     later = query(

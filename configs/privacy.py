@@ -1,0 +1,106 @@
+"""Whom not to score, and which columns nobody may see: part of a project's YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BeforeValidator, Field
+
+from configs.source_rows import Frozen, Rows
+
+if TYPE_CHECKING:
+    from configs.schema import Project
+
+READ_AS = {True: ("true", "yes", "on", "y", "t", "1"), False: ("false", "no", "off", "n", "f", "0")}
+"""How a source may write true and false: what YAML itself reads so, their first letters, and 1 and 0."""
+
+Value = bool | int | float | str | None
+
+
+def _one_or_more(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class SuppressList(Rows):
+    """Ids of entities that must not be scored, one a row; read anew by every run."""
+
+    entity_id: str = Field(description="the column of the ids")
+
+
+class SuppressWhere(Frozen):
+    """A column of the leads source that says who must not be scored."""
+
+    column: str
+    equals: Annotated[tuple[Value, ...], BeforeValidator(_one_or_more)] = Field(
+        min_length=1, description="values that suppress: one or a list; null is the missing one"
+    )
+
+    @property
+    def texts(self) -> set[str]:
+        """Return what a value that suppresses looks like, trimmed and in lower case."""
+        found = set[str]()
+        for value in self.equals:
+            if isinstance(value, bool):
+                found.update(READ_AS[value])
+            elif value is not None:
+                found.add(f"{value:g}" if isinstance(value, float) else str(value).strip().lower())
+        return found
+
+    @property
+    def missing(self) -> bool:
+        """Whether a lead without a value is suppressed."""
+        return None in self.equals
+
+
+class Privacy(Frozen):
+    """Consent and personal data."""
+
+    suppress: SuppressList | None = Field(None, description="ids that must not be scored")
+    suppress_where: SuppressWhere | None = Field(None, description="a column of the leads that says who")
+    learn: bool = Field(False, description="whether models learn from suppressed entities all the same")
+    personal: tuple[str, ...] = Field((), description="columns of any source that nothing may use or show")
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Columns and attributes that no feature may use."""
+        return frozenset(self.personal) | ({self.suppress_where.column} if self.suppress_where else set())
+
+
+def refuse_personal(project: Project) -> None:
+    """Raise ValueError where a key of the config needs a column that ``privacy.personal`` hides; an id may be one."""
+    for key, column in _named(project):
+        if column in project.privacy.personal:
+            raise ValueError(
+                f"privacy.personal hides the column {column!r}, and {key} needs it: name another column there, or take "
+                "it off privacy.personal"
+            )
+
+
+def _named(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the keys that name columns whose values are used or shown, with the columns."""
+    sources = project.sources
+    keys = (
+        "created_at",
+        "known_at",
+        "order",
+        "event_time",
+        "event_type",
+        "channel",
+        "value",
+        "valid_from",
+        "attribute",
+    )
+    places: dict[str, Rows] = {"sources.leads": sources.leads} if sources.leads else {}
+    places |= {f"sources.events[{i}]": source for i, source in enumerate(sources.events)}
+    places |= {f"sources.attributes[{i}]": source for i, source in enumerate(sources.attributes)}
+    for where, source in places.items():
+        found = ((key, getattr(source, key, None)) for key in keys)
+        yield from ((f"{where}.{key}", column) for key, column in found if isinstance(column, str))
+    for name, target in project.targets.items():
+        outcome = getattr(target.outcome, "column", None)
+        yield from ((f"targets.{name}.outcome", column) for column in [outcome] if column)
+        yield from ((f"targets.{name}.amount", column) for column in [target.amount] if isinstance(column, str))
+    yield from (("evaluation.segments", column) for column in project.evaluation.segments)
+    yield from (("audit.allow", column) for column in project.audit.allow)
+    yield from (("features.role", column) for column in [project.features.role] if column)
