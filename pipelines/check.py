@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import LeadscoreError
+from configs.night import Schedule
 from configs.schema import Project
 from features.attributes import kinds
 from features.contracts import SourceCount
 from features.labels import labels
 from features.spine import scoring_spine, training_spine
+from pipelines.deployment.deploy import require_cron
 from pipelines.rows import Snapshot, check_types, snapshot
 
 NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
@@ -68,7 +70,9 @@ class Examination:
 
 
 def examine(project: Project, as_of: str | None) -> Examination:
-    """Read the data as of an instant and count; raises what reading raises."""
+    """Read the data as of an instant and count; raises what reading raises, and ConfigError for a bad cron line."""
+    if project.schedule != Schedule():  # Prefect knows cron lines, and takes seconds to import
+        require_cron(project)
     now = snapshot(project, as_of)
     data = now.dataset
     times = data.events["event_time"] if data.events.num_rows else data.leads["created_at"]

@@ -43,6 +43,12 @@ LASTING = (
     *("readonly", "not a database", "is full", "failed to open", "unable to open", "Python exception"),
 )
 
+MENDS = {
+    "sqlite": "see that the file is a database of leadscore and that there is room for it",
+    "postgresql": "see that server, database, user and password of publish.database are right, and the user.s rights",
+}
+"""What to look at when a database failed for a reason that does not pass."""
+
 
 class Database:
     """One database: transactions that are tried again, for a bounded time, while it is busy or gone."""
@@ -154,7 +160,7 @@ class Database:
         found = self._say(error)
         if _breaks_a_rule(error):
             raise DataError("rows that the scores database cannot take", where=self.where, found=found) from error
-        mend = "see that it runs and can be reached, then run again" if attempt else ""
+        mend = "see that it runs and can be reached, then run again" if attempt else MENDS[self.kind]
         raise LeadscoreError("the scores database failed", where=self.where, found=found, mend=mend) from error
 
     def _say(self, error: adbc.Error) -> str:

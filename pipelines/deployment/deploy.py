@@ -72,6 +72,7 @@ def deployments(project: Project) -> list[RunnerDeployment]:
 
     from pipelines import flows
 
+    require_cron(project)
     return [
         getattr(flows, name).to_deployment(
             name=project.project,
@@ -89,21 +90,24 @@ def _schedules(project: Project, name: str) -> list[Any]:
     from prefect.schedules import Cron
 
     line = getattr(project.schedule, name)
-    if line is None:
-        return []
-    _require_cron(line, f"{project.path}: schedule.{name}")
-    return [Cron(line, timezone=project.timezone)]
+    return [] if line is None else [Cron(line, timezone=project.timezone)]
 
 
-def _require_cron(line: str, where: str) -> None:
+def require_cron(project: Project) -> None:
+    """Raise ConfigError where a line of the schedule is no cron line."""
     from prefect.client.schemas.schedules import CronSchedule
 
-    try:
-        CronSchedule(cron=line)
-    except ValueError as error:
-        raise ConfigError(
-            "not a cron line", where=where, found=repr(line), mend="write minute hour day month weekday: 0 5 * * *"
-        ) from error
+    for name in FLOWS:
+        line = getattr(project.schedule, name)
+        try:
+            CronSchedule(cron=line or "0 5 * * *")
+        except ValueError as error:
+            raise ConfigError(
+                "not a cron line",
+                where=f"{project.path}: schedule.{name}",
+                found=repr(line),
+                mend="write minute hour day month weekday: 0 5 * * *",
+            ) from error
 
 
 def give_back(project: Project) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,25 @@ from configs.errors import LeadscoreError
 from configs.schema import Project
 from pipelines.driver import api_configured
 from pipelines.workspace import store_of
+from serve.lock import held
 
 if TYPE_CHECKING:
     from pipelines.deployment.deploy import Deployed
 
 ATTEMPTS = 5
 """So many attempts after the last good night are told."""
+KILLED = "killed"
+"""What the ledger still calls started although its process is gone; the next run will call it failed."""
 SLACK = timedelta(hours=1)
 """An export may be this much later than its table, a start than its time, a clock than another."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of the ledger, all its targets together; instants in UTC by the machine's clock, but for the as-of."""
+    """One run of the ledger, all its targets together; instants in UTC by the machine's clock, but for the as-of.
+
+    ``status`` is the ledger's, or KILLED; of a database that other machines may use too it is the ledger's.
+    """
 
     run_id: str
     as_of: datetime
@@ -67,17 +73,23 @@ class Status:
         lines += [f"since then: {_line(attempt)}" for attempt in self.since]
         lines += [_deployment_line(each) for each in self.deployments]
         lines += [f"note: {note}" for note in self.notes]
-        return lines + ([f"ALARM: {alarm}" for alarm in self.alarms] or ["all is well"])
+        lines += [f"WARNING: {self.warning}"] if self.warning else []
+        lines += [f"ALARM: {alarm}" for alarm in self.alarms]
+        return lines if self.alarms or self.warning else [*lines, "all is well"]
+
+    @property
+    def warning(self) -> str:
+        """Say that the last attempt came to nothing, which is no alarm until the last good night is too old."""
+        last = self.since[0] if self.since else None
+        wrong = last and last.status in ("refused", "failed", KILLED)
+        return f"the last attempt, as of {_instant(last.as_of)}: {last.status}" if last and wrong else ""
 
     def told(self) -> dict[str, Any] | None:
         """Return what a webhook is told: the alarms, and whether the last attempt came to nothing; None if all is well.
 
         Without the attempt's message, which may quote a row.
         """
-        said = list(self.alarms)
-        if self.since and self.since[0].status in ("refused", "failed"):
-            last = self.since[0]
-            said.append(f"the last attempt, as of {_instant(last.as_of)}: {last.status}")
+        said = [*self.alarms, *filter(None, [self.warning])]
         if not said:
             return None
         head = {"source": "leadscore", "project": self.project, "state": "Alarm" if self.alarms else "Warning"}
@@ -94,6 +106,8 @@ def status(project: Project, now: datetime) -> Status:
     Changes nothing, and makes no workspace where there is none. Raises LeadscoreError if the ledger cannot be read.
     """
     attempts = _attempts(project)
+    if project.publish.database is None and not held(project.root):
+        attempts = [replace(each, status=KILLED) if each.status == "started" else each for each in attempts]
     published = [each for each in attempts if each.status == "published"]
     good = max(published, key=lambda each: (each.as_of, each.finished_at or each.started_at), default=None)
     since = [each for each in reversed(attempts) if good is None or each.started_at > good.started_at]

@@ -2,8 +2,10 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
+from configs.errors import ConfigError
 from configs.schema import load
 from pipelines import screen
 from pipelines.check import examine
@@ -29,3 +31,11 @@ def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeyp
     shown = Console(file=io.StringIO(), width=120)
     shown.print(*screen.examination(found))
     assert "attributes_1" in shown.file.getvalue() and "unreadable time 1" in shown.file.getvalue()
+
+
+def test_a_schedule_that_is_no_cron_line_is_named_before_the_data_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load(tiny.write(tmp_path, leads=3, schedule={"score": "every night at five"}))
+    (tmp_path / "leads.csv").unlink()
+    with pytest.raises(ConfigError, match=r"schedule\.score.*every night at five"):
+        examine(config, tiny.END)

@@ -16,6 +16,7 @@ from pipelines.deployment import watch
 from pipelines.deployment.deploy import Deployed
 from pipelines.workspace import store_of
 from serve.export import export
+from serve.lock import hold
 from tests.pipelines import tiny
 from tests.serve.samples import a_run, some_scores
 
@@ -59,6 +60,29 @@ def test_a_night_like_every_night(company):
     assert found.alarms == () and found.last_good.run_id == run.run_id and found.since == ()
     assert found.last_good.rows == 3 and found.last_good.as_of == MIDNIGHT
     assert found.lines()[-1] == "all is well"
+
+
+@pytest.mark.parametrize("end", ["refused", "failed"])
+def test_an_attempt_that_came_to_nothing_is_no_alarm_and_not_well(company, end):
+    night(company)
+    night(company, start=FIVE + 2 * HOUR, end=end, message="too few rows")
+    found = watch.status(company, FIVE + 3 * HOUR)
+    assert found.alarms == () and found.lines()[-1].startswith("WARNING: the last attempt") and end in found.lines()[-1]
+    assert found.told()["state"] == "Warning"
+
+
+def test_a_run_whose_process_is_gone_is_called_killed_and_one_that_lives_is_not(company):
+    night(company)
+    night(company, start=FIVE + 2 * HOUR, end="started")
+    with hold(company.root):
+        found = watch.status(company, FIVE + 3 * HOUR)
+        assert found.alarms == () and found.since[0].status == "started" and found.lines()[-1] == "all is well"
+    died = subprocess.Popen([sys.executable, "-c", ""])
+    died.wait()
+    for text in ("", f"pid {died.pid}: leadscore score company.yaml\n"):
+        (company.root / ".lock").write_text(text)
+        found = watch.status(company, FIVE + 3 * HOUR)
+        assert found.since[0].status == "killed" and "killed" in found.lines()[-1]
 
 
 def test_where_nothing_was_ever_published_it_says_so_and_makes_nothing(company):
@@ -117,13 +141,6 @@ def test_the_export_must_be_of_the_newest_night(company):
     assert len(found) == 1 and "the export is as of 2026-03-09T23:00:00Z" in found[0] and "leadscore export" in found[0]
     shutil.rmtree(company.root / "exports")
     assert "cannot be read (FileNotFoundError)" in alarms(company, FIVE + 27 * HOUR)[0]
-
-
-def test_a_run_under_way_is_told_and_is_no_alarm(company):
-    night(company)
-    night(company, MIDNIGHT + 24 * HOUR, FIVE + 24 * HOUR, "started")
-    found = watch.status(company, FIVE + 25 * HOUR)
-    assert found.alarms == () and found.since[0].status == "started"
 
 
 def deployed(**more):
