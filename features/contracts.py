@@ -124,6 +124,27 @@ SCORES = pa.schema(
 )
 """One row a (project, target, entity_id, as_of), ordered by (target, rank)."""
 
+ACCOUNT_SCORES = pa.schema(
+    [
+        _column("project", pa.string(), "the project of the config"),
+        _column("target", pa.string(), "the target of the config"),
+        _column("account_id", pa.string(), "the account of the entities"),
+        _column("as_of", INSTANT, "the night of the scores"),
+        _column("probability", pa.float64(), "chance that at least one of its scored entities has the outcome, 0 to 1"),
+        _column("rank", pa.int64(), "1 is the most probable account of this as-of; ties by account_id"),
+        _column("expected_value", pa.float64(), "sum of those of its scored entities where known", nullable=True),
+        _column("entities", pa.int64(), "its scored entities"),
+        _column("main_contact", pa.string(), "the most probable of them, as entity_id; ties by entity_id"),
+        _column("main_probability", pa.float64(), "the chance of the main contact"),
+        _column("people", pa.int64(), "its entities known before the as-of, scored or not"),
+        _column("active_people", pa.int64(), "those of them with an event in [as-of − 30 days, as-of)", nullable=True),
+        _column("model_version", pa.string(), "version of the registered model"),
+        _column("run_id", pa.string(), "the ledger row that published it"),
+        _column("scored_at", INSTANT, "when the run published it, by the machine's clock"),
+    ]
+)
+"""One row a (project, target, account_id, as_of), ordered by (target, rank); entities without an account have none."""
+
 SCORE_RUNS = pa.schema(
     [
         _column("run_id", pa.string(), "identifies one attempt to publish"),

@@ -1,0 +1,67 @@
+"""At least one outcome in an account: against a loop over the accounts, and against companies whose truth is known."""
+
+import json
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.accounts import Together
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0.001, 0.999)), min_size=1, max_size=30), st.floats(0, 2))
+def test_the_chance_of_an_account_is_what_a_loop_says(rows, adds):
+    _, group = np.unique([account for account, _ in rows], return_inverse=True)
+    chance = np.array([own for _, own in rows])
+    found = Together(adds).chance(group, chance, group.max() + 1)
+    members = defaultdict(list)
+    for place, own in zip(group.tolist(), chance.tolist(), strict=True):
+        members[place].append(own)
+    for place, own in members.items():
+        alone = 1 - np.prod([1 - each for each in own])
+        expected = own[0] if len(own) == 1 else min(max(own) + adds * (alone - max(own)), sum(own), 1)
+        assert found[place] == pytest.approx(expected, abs=1e-8) and 0 < found[place] < 1
+
+
+def company(seed, correlated, accounts=1500, nights=4):
+    """Leads of accounts that buy as one (``correlated``) or each for themselves; calibrated chances of each."""
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, 5, accounts)
+    account = np.repeat(np.arange(accounts), size)
+    chance = np.repeat(rng.uniform(0.05, 0.4, accounts), size)
+    rows = []
+    for night in range(nights):
+        luck = np.repeat(rng.random(accounts), size) if correlated else rng.random(len(account))
+        rows.append((account, np.full(len(account), night), chance, (luck < chance).astype(float)))
+    account, night, chance, label = (np.concatenate(part) for part in zip(*rows, strict=True))
+    return np.array([f"A{number}" for number in account]), night, chance, label
+
+
+def test_accounts_that_buy_as_one_are_not_counted_once_a_lead():
+    found = Together.fit(*company(1, correlated=True))
+    assert found.alone > 1.3 * found.happened, "independence promises far too many"
+    assert found.adds == pytest.approx(0, abs=0.1) and found.expected == pytest.approx(found.happened, rel=0.06)
+    account, night, chance, label = company(2, correlated=True)
+    _, group = np.unique([f"{a} {n}" for a, n in zip(account, night, strict=True)], return_inverse=True)
+    happened = np.bincount(group, label) > 0
+    assert found.chance(group, chance, group.max() + 1).mean() == pytest.approx(happened.mean(), rel=0.05)
+
+
+def test_independent_leads_are_left_as_they_are():
+    found = Together.fit(*company(3, correlated=False))
+    assert found.adds == 1 and found.expected == pytest.approx(found.alone)
+    assert found.happened == pytest.approx(found.alone, rel=0.05)
+
+
+def test_without_an_account_of_several_leads_nothing_is_learnt():
+    account = np.array(["a", "b", "c"])
+    found = Together.fit(account, np.zeros(3), np.array([0.1, 0.2, 0.3]), np.array([0.0, 1.0, 0.0]))
+    assert found == Together()
+    assert Together.fit(account[:0], np.zeros(0), np.zeros(0), np.zeros(0)) == Together()
+
+
+def test_it_is_kept_as_json():
+    found = Together.fit(*company(1, correlated=True, accounts=300))
+    assert Together(**json.loads(json.dumps(found.to_json()))) == found
