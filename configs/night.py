@@ -21,6 +21,8 @@ class Publish(Frozen):
         None,
         description="scores older than this are removed; left out, none is",
     )
+    steady: float = Field(5, ge=0, le=9, description="points beyond an edge of a grade that do not change it")
+    settle: Duration = Field(timedelta(days=14), description="a grade falls once the score was lower for this long")
     reasons: float = Field(1.0, ge=0, le=1, description="the share of each target's leads, from the top, given reasons")
 
 

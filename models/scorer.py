@@ -16,6 +16,7 @@ from features.catalog import Catalog
 from features.contracts import SPINE
 from models.calibration import Affine, Band, probability
 from models.encoding import Encoding
+from models.grades import GRADE_OF
 from models.hazard import Hazard
 from models.kinds import KINDS
 from models.learners import Model
@@ -25,9 +26,6 @@ FORMAT = 2
 FILE = "scorer.json"
 SHARES = (0.5, 0.8)
 """Of the outcomes that come within the horizon: the days after which so many have come."""
-GRADES = (("A", 90), ("B", 70), ("C", 40))
-GRADE_OF = np.array([next((grade for grade, above in GRADES if score > above), "D") for score in range(101)])
-"""A grade is given above this score: the top 10 %, the next 20 %, the next 30 %; the rest is D."""
 
 PREDICTIONS = pa.schema(
     [

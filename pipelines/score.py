@@ -17,6 +17,7 @@ from configs.durations import duration_label
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
 from models import last_known
+from models.grades import Steady
 from models.registry import Registry, Version
 from models.scorer import Scorer
 from pipelines.deliver import deliver, tidy
@@ -27,8 +28,9 @@ from pipelines.version import code_version
 from pipelines.workspace import store_of, workspace
 from serve.checks import Check, check_table, loud, refuse
 from serve.export import WRITERS
+from serve.history import with_history
 from serve.score_checks import check_some
-from serve.scoring import Order, rows_to_score, score, stamped, with_history
+from serve.scoring import Order, rows_to_score, score, stamped
 from serve.store import Run, Store
 
 AHEAD = timedelta(days=1)
@@ -169,7 +171,10 @@ def score_all(
         order = Order(project.target(target), now.as_of, names, project.publish.reasons)
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
-        frames[target] = with_history(frame, store.previous(project.project, target, now.as_of))
+        previous = store.previous(project.project, target, now.as_of)
+        frames[target] = with_history(
+            frame, previous, now.as_of, Steady(project.publish.steady, project.publish.settle)
+        )
         found += check_scores(now, target, scorer, matrix, frames[target], former)
     scored_at = clock()
     scores = pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()])

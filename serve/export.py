@@ -178,7 +178,7 @@ def _manifest(scores: pa.Table, run: Run, files: Mapping[str, Mapping[str, Any]]
 def _write_jsonl(table: pa.Table, file: IO[bytes]) -> None:
     for batch in table.to_batches(max_chunksize=BATCH):
         for row in batch.to_pylist():
-            row |= {name: iso(row[name]) for name in INSTANTS}
+            row |= {name: iso(row[name]) for name in INSTANTS if row[name]}
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from configs.checks import Checks
 from models.drift import beyond_chance
 from models.population import Column, Population
-from models.scorer import GRADES
 from serve.checks import Check, in_days, judged, passed, worst
 from serve.tonight import Tonight
 
@@ -62,22 +61,17 @@ def check_age(target: str, age: timedelta, limits: Checks) -> Check:
 def check_moved(target: str, frame: pa.Table, ago: timedelta | None, limits: Checks) -> Check:
     """Check the share of leads whose grade is another than at the last earlier as-of, among those scored at both.
 
-    ``frame`` has score and previous_score; a grade follows from the score, whatever the model. ``ago`` is how far back
-    that as-of lies: leads move, and over many days most of them do.
+    ``frame`` has grade and previous_grade, both as published. ``ago`` is how far back that as-of lies: leads move, and
+    over many days most of them do.
     """
     if ago is None or ago > RECENT:
         return passed("moved", target, "there is no night before" if ago is None else f"it is {ago.days} days back")
-    both = frame.filter(pc.is_valid(frame["previous_score"]))
+    both = frame.filter(pc.is_valid(frame["previous_grade"]))
     if both.num_rows < FEW:
         return passed("moved", target, f"{both.num_rows} leads were scored before, {FEW} are needed")
-    now, before = (_grades(both[name].to_numpy()) for name in ("score", "previous_score"))
-    share = float((now != before).mean())
+    share = pc.mean(pc.not_equal(both["grade"], both["previous_grade"])).as_py()
     text = f"{share:.0%} of {both.num_rows:,} leads have another grade than the night before"
     return judged("moved", target, "", share, limits.moved, text)
-
-
-def _grades(score: np.ndarray) -> np.ndarray:
-    return np.sum([score > above for _, above in GRADES], axis=0)
 
 
 def check_population(

@@ -23,7 +23,7 @@ from serve.reasons import reasons
 NO_REASONS = "[]"
 LEAD_ROW = ("attribute", "dated")
 """Aggregates of the features that are attributes of the lead."""
-UNKNOWN = {"previous_score", "trend", "run_id", "scored_at"}
+UNKNOWN = {"previous_score", "previous_grade", "falling_since", "trend", "run_id", "scored_at"}
 """Columns of SCORES that only the run that publishes can fill."""
 
 
@@ -79,13 +79,6 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     schema = pa.schema([field for field in SCORES if field.name not in UNKNOWN])
     frame = pa.table([_plain(columns[field.name], field.type) for field in schema], schema=schema)
     return frame.sort_by("rank")
-
-
-def with_history(frame: pa.Table, previous: pa.Table) -> pa.Table:
-    """Add previous_score and trend from the scores of the last earlier as-of (entity_id, score)."""
-    found = pc.index_in(frame["entity_id"], value_set=previous["entity_id"].combine_chunks())
-    before = previous["score"].take(found)
-    return frame.append_column("previous_score", before).append_column("trend", pc.subtract(frame["score"], before))
 
 
 def stamped(frame: pa.Table, run_id: str, scored_at: datetime) -> pa.Table:

@@ -24,7 +24,7 @@ from serve.tables import CHECKS_TABLE, RUNS_TABLE, SCORES_TABLE, current, prepar
 RUN = ("run_id", "target")
 NIGHT = ("project", "target", "as_of")
 NIGHTS = pa.schema([SCORES.field(name) for name in NIGHT])
-PREVIOUS = pa.schema([SCORES.field("entity_id"), SCORES.field("score")])
+PREVIOUS = pa.schema([SCORES.field(name) for name in ("entity_id", "score", "grade", "falling_since")])
 DEAD = "ended without a word"
 
 
@@ -177,13 +177,13 @@ class Store:
         return len(old)
 
     def previous(self, project: str, target: str, as_of: datetime) -> pa.Table:
-        """Return entity_id and score of the latest published as-of before ``as_of``, by entity_id."""
+        """Return PREVIOUS of the latest published as-of before ``as_of``, by entity_id."""
         rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
         before = sa.select(sa.func.max(runs.as_of)).where(
             *_published(project), runs.target == target, runs.as_of < as_of
         )
         same = (rows.project == project, rows.target == target, rows.as_of == before.scalar_subquery())
-        return self._read(sa.select(rows.entity_id, rows.score).where(*same), PREVIOUS, rows.entity_id)
+        return self._read(sa.select(*(rows[name] for name in PREVIOUS.names)).where(*same), PREVIOUS, rows.entity_id)
 
     def scores(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.markup import escape
 
+from models.grades import GRADE_OF
 from pipelines.screen import grid
 
 if TYPE_CHECKING:  # a command pays only for what it runs
@@ -49,9 +50,16 @@ def explanation(found: Explanation, zone: tzinfo, most: int | None = TOP) -> lis
 def _head(found: Explanation, row: dict[str, Any]) -> str:
     chance = f"{row['probability']:.3f} ({row['probability_low']:.3f} to {row['probability_high']:.3f})"
     head = f"{found.entity} · {row['target']} as of {row['as_of'].isoformat()}: probability {chance}"
-    verdict = f"score {row['score']}, grade {row['grade']}, evidence {row['evidence']}"
+    verdict = f"score {row['score']}, grade {row['grade']}{_kept(row)}, evidence {row['evidence']}"
     when = f"\n{found.when[row['target']]}" if row["target"] in found.when else ""
     return escape(f"{head}\n{verdict}, model version {row['model_version']}{when}")
+
+
+def _kept(row: dict[str, Any]) -> str:
+    """Say of a grade that its score alone would not give that it was kept."""
+    plain, since = GRADE_OF[row["score"]], row["falling_since"]
+    low = f", which is too low since {since.date().isoformat()}" if since else ""
+    return f" (kept from the night before: the score alone gives {plain}{low})" if row["grade"] != plain else ""
 
 
 def _reasons(row: dict[str, Any], behind: Trace | None) -> RenderableType:

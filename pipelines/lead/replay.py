@@ -125,8 +125,7 @@ def replay(known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime
     ]
     return Replay(
         predicted,
-        # What an earlier version did not publish yet cannot differ.
-        all(predicted[name] == row[name] for name in SAME if row[name] is not None),
+        _same(predicted, row),
         float(parts[0, -1]),
         total,
         sorted(told, key=lambda one: -abs(one["contribution"])),
@@ -149,6 +148,14 @@ def features_of(dataset: Dataset, scorer: Scorer, entity: str, cutoffs: list[dat
 def eligible(known: Dataset, target: Target, row: dict[str, Any]) -> bool:
     """Say whether a SCORES row's entity would be scored at its as-of by the data known before it."""
     return row["entity_id"] in scoring_spine(known, target, row["as_of"])["entity_id"].to_pylist()
+
+
+def _same(predicted: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Say whether a SCORES row is what the model predicts; its grade may be the one kept from the night before."""
+    # What an earlier version did not publish yet cannot differ.
+    equal = {name: row[name] is None or predicted[name] == row[name] for name in SAME}
+    kept = row["grade"] == row["previous_grade"]
+    return all(equal[name] or (name == "grade" and kept) for name in SAME)
 
 
 def _plain(value: float | str | None) -> float | str | None:

@@ -45,6 +45,7 @@ def sample(rows: int, run: Run) -> pa.Table:
         "grade": pa.array(np.array(list("DCBA"))[(p * 4).astype(int)]),
         **{"rank": np.arange(1, rows + 1), "percentile": p * 100, "expected_value": p * 1234.5},
         **{"outcome_days_50": days[0], "outcome_days_80": days[1], "previous_score": score, "trend": score * 0},
+        "previous_grade": pa.array(np.array(list("DCBA"))[(p * 4).astype(int)]),
         "reasons": pa.concat_arrays([texts, pa.repeat("[]", rows - len(texts))]),
     }
     return pa.table([columns[name] for name in SCORES.names], schema=SCORES)

@@ -38,6 +38,11 @@ def _tell(found, report):
     report.add(
         title, "memory after 30 nights and at the end, GiB", "", f"{ends['after 30 nights']:.2f}, {ends['last']:.2f}"
     )
+    for target, kinds in found["flaps"].items():
+        for kind, each in kinds.items():
+            title = "Grades that change and change back within 7 days"
+            report.add(title, f"{target}, {kind}", "of the leads", f"{each['share']:.1%} of {each['leads']:,}")
+            report.add(title, f"{target}, {kind}", "of the leads' weeks", f"{each['weekly']:.2%} of {each['weeks']:,}")
     for target, months in found["months"].items():
         for month, part in months.items():
             ratio = part["metrics"]["actual_to_expected"]

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import LeadscoreError
@@ -32,6 +33,7 @@ from pipelines.score import score_night
 from pipelines.simulated.simulate import simulate
 from pipelines.train import train
 from pipelines.workspace import store_of
+from serve.flaps import GRADED, flaps, plain
 from serve.realised import realise
 
 FIRST = "2024-07-01"
@@ -149,9 +151,18 @@ class Year:
             "refused": self.refused,
             "months": {each.target: _months(each) for each in found},
             "warnings": {each.target: list(each.warnings) for each in found},
+            "flaps": {name: self._flaps(name) for name in self.project.targets},
             "seconds": {"median": float(np.median(self.seconds)), "most": max(self.seconds)},
             "memory": {"after 30 nights": self.memory[min(30, len(self.memory) - 1)], "last": self.memory[-1]},
         }
+
+    def _flaps(self, target: str) -> dict[str, dict[str, float]]:
+        """Return how many grades changed and changed back within 7 days: as published, and by the score alone."""
+        store, name = store_of(self.project), self.project.project
+        rows = [store.scores(name, night, target, GRADED.names) for night in self.nights if night in self.published()]
+        whole = pa.concat_tables(rows)
+        found = {"published": flaps(whole), "plain": flaps(plain(whole))}
+        return {kind: vars(each) | {"share": each.share, "weekly": each.weekly} for kind, each in found.items()}
 
 
 def _months(each) -> dict[str, dict]:

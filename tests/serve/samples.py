@@ -15,7 +15,8 @@ from features.contracts import SCORE_CHECKS, SCORES
 from serve.store import Run
 
 MONDAY = datetime(2025, 7, 7, 4, 30, 0, 123456, tzinfo=UTC)
-TUESDAY = MONDAY + timedelta(days=1)
+DAY = timedelta(days=1)
+TUESDAY = MONDAY + DAY
 LATER = datetime(2025, 8, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -58,13 +59,12 @@ def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
         "outcome_days_80": [None if i % 2 else 7.5 + i for i in range(n)],
         "reasons": [json.dumps([a_reason(0.5, "opened a mail"), a_reason(-0.2, "no call")])] * n,
         "evidence": ["enough"] * n,
-        "previous_score": [None] * n,
-        "trend": [None] * n,
         "model_version": [version for version in run.models.values() for _ in ids],
         "run_id": [run.run_id] * n,
         "scored_at": [LATER] * n,
     }
-    return pa.table(values | columns, schema=SCORES)
+    unsaid = {field.name: [None] * n for field in SCORES if field.nullable}
+    return pa.table(unsaid | values | columns, schema=SCORES)
 
 
 def some_checks(run, verdict="pass"):

@@ -17,10 +17,13 @@ from features.catalog import Catalog
 from features.contracts import SCORES
 from features.labels import labels
 from features.spine import training_spine
+from models.grades import Steady
 from models.scorer import Scorer
 from models.training import Settings, train
 from serve import scoring
-from serve.scoring import Order, rows_to_score, score, stamped, with_history
+from serve.history import with_history
+from serve.scoring import Order, rows_to_score, score, stamped
+from serve.store import PREVIOUS
 from tests.features.logs import START, of
 
 NAMES = {"project": "p", "target": "t", "model_version": "3"}
@@ -121,11 +124,11 @@ def test_a_lead_alone_scores_as_among_others(company, scorer):
     assert scored(alone, TARGET, scorer).select(fixed).to_pylist() == frame.select(fixed).slice(5, 1).to_pylist()
 
 
-def test_trend_is_against_the_previous_score(company, scorer):
+def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     frame = scored(company, TARGET, scorer)
     known = frame["entity_id"][0].as_py()
-    previous = pa.table({"entity_id": [known], "score": [7]})
-    full = stamped(with_history(frame, previous), "run", END)
+    previous = pa.table([[known], [7], ["D"], [None]], schema=PREVIOUS)
+    full = stamped(with_history(frame, previous, END, Steady()), "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from configs.errors import ConfigError, DataError, LeadscoreError
 from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, from_us
 from serve.bulk import Session
-from serve.store import Store
+from serve.store import PREVIOUS, Store
 from serve.tables import CHECKS_TABLE, RUNS_TABLE, SCORES_TABLE
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, ask, clean, do, publish, some_checks, some_scores
 
@@ -153,7 +153,7 @@ def test_previous_is_strictly_before_and_only_what_was_published(store):
         publish(store, run, some_scores(run, seed=int(run_id[1])))
     assert store.previous("acme", "close", MONDAY).num_rows == 0
     monday = store.scores("acme", MONDAY)
-    assert store.previous("acme", "close", TUESDAY).equals(monday.select(["entity_id", "score"]).sort_by("entity_id"))
+    assert store.previous("acme", "close", TUESDAY).equals(monday.select(PREVIOUS.names).sort_by("entity_id"))
     after = TUESDAY + timedelta(microseconds=1)
     assert scored(store.previous("acme", "close", after)) == scored(store.scores("acme", TUESDAY))
     assert store.previous("acme", "propensity", after).num_rows == 0

@@ -4,9 +4,10 @@ import pytest
 
 from configs.schema import load
 from pipelines.lead.explain import published
+from pipelines.lead.lead_screen import explanation
 from serve.store import Store
 from tests.pipelines import tiny
-from tests.serve.samples import LATER, TUESDAY, a_run, some_scores
+from tests.serve.samples import DAY, LATER, MONDAY, TUESDAY, a_run, some_scores
 
 
 @pytest.fixture
@@ -40,6 +41,23 @@ def test_when_the_outcome_comes_is_told_in_whole_days_that_have_ended(project, d
 def test_a_target_that_the_config_no_longer_has_keeps_its_sentence(project):
     publish(project, (3.0, 7.0), targets=("former",))
     assert "within its horizon, half" in published(project, "a", None).when["former"]
+
+
+def test_a_grade_that_its_score_alone_does_not_give_is_said_to_be_kept(project):
+    run = a_run(project=project.project, targets=("buy", "early", "late"))
+    store, grades = Store(project.root / "scores.db"), ["A", "B", "C"]
+    store.start(run)
+    since = [None, MONDAY - DAY, None]
+    store.publish(
+        some_scores(run, ids=["a"], score=[95, 66, 73], grade=grades, previous_grade=grades, falling_since=since),
+        run.run_id,
+        LATER,
+    )
+    heads = [str(part) for part in explanation(published(project, "a", None), project.zone) if "·" in str(part)]
+    assert "score 95, grade A, evidence" in heads[0]
+    kept = "kept from the night before: the score alone gives"
+    assert f"score 66, grade B ({kept} C, which is too low since 2025-07-06), evidence" in heads[1]
+    assert f"score 73, grade C ({kept} B), evidence" in heads[2]
 
 
 def test_nothing_is_said_where_it_is_not_known_in_the_newest_night(project):
