@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from configs.schema import Target
 from features.contracts import INSTANT
 from features.feature import Feature
-from features.spine import scoring_spine
+from features.spine import entity_codes, scoring_spine
+from models.accounts import Together
 from models.activity import WEEK, Activity
 from models.encoding import evenly
 from models.population import ROWS, Population, telling
@@ -39,7 +40,23 @@ def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRow
     kept = {"population": population.to_json()}
     if now.dataset.timed:
         kept["activity"] = Activity.of(now.dataset.events, now.as_of).to_json()
+    kept["accounts"] = together(now, name, trained.out_of_time).to_json()
     return replace(trained, scorer=replace(scorer, meta=scorer.meta | kept))
+
+
+def together(now: Snapshot, name: str, out_of_time: pa.Table) -> Together:
+    """Return how outcomes of one account go together, from the rows tested out of time that have an account.
+
+    Rows of one cutoff are looked at together; where each entity has a cutoff of its own, those of one fold are.
+    """
+    cutoffs = now.project.target(name).cutoffs
+    own = not now.project.timed or (cutoffs is not None and cutoffs.delay is not None)
+    lead = pa.array(entity_codes(out_of_time["entity_id"], now.dataset.leads))
+    account = now.dataset.leads["account_id"].take(lead)
+    rows = out_of_time.append_column("account_id", account).filter(pc.is_valid(account))
+    instant = rows["fold"] if own else rows["cutoff"].cast(pa.int64())
+    columns = (rows["account_id"].to_numpy(), instant.to_numpy(), rows["probability"].to_numpy())
+    return Together.fit(*columns, rows["label"].to_numpy())
 
 
 def _of_the_day(feature: Feature) -> bool:

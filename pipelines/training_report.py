@@ -8,6 +8,7 @@ from typing import Any
 
 from configs.durations import duration_label
 from configs.schema import ColumnOutcome, Target
+from models.accounts import Together
 from models.gate import Verdict
 from models.leakage import Suspect
 from models.training import Trained
@@ -57,6 +58,7 @@ def report(told: Told) -> str:
         "What was trained": _trained(told),
         "On which rows": _rows(told),
         "What it can do": _figures(told),
+        "What an account's score is worth": _accounts(told),
         "What the gate said": _gate(told.verdict),
         "What the model looks at": _importance(told),
         "Columns that look as if they knew the outcome": _suspects(told),
@@ -115,6 +117,16 @@ def _fold(fold: dict[str, Any], timed: bool) -> list[str]:
     days = [[f"{part['from'][:10]} to {part['to'][:10]}"] if timed else [] for part in parts]
     counts = [[f"{part['rows']:,}", f"{part['outcomes']:,}"] for part in parts]
     return [str(fold["fold"]), *days[0], *counts[0], *days[1], *counts[1], f"{parts[1]['entities']:,}"]
+
+
+def _accounts(told: Told) -> Iterator[str]:
+    """Say how the chance of an account holds: of groups of two and more entities, tested at one time."""
+    found = Together(**told.trained.scorer.meta.get("accounts", {}))
+    if not found.accounts:
+        return
+    yield f"Of {found.accounts:,} times that two or more entities of an account were tested together, at least one"
+    yield f"had the outcome {found.happened:,} times. By their chances it were {found.alone:,.0f} if each were on its"
+    yield f"own; an account's score expects {found.expected:,.0f} (further entities add {found.adds:.0%} of that)."
 
 
 def _figures(told: Told) -> Iterator[str]:
