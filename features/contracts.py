@@ -124,6 +124,8 @@ SCORES = pa.schema(
             nullable=True,
         ),
         _column("trend", pa.int64(), "score minus previous_score, in points", nullable=True),
+        _column("trend_7d", pa.int64(), "score minus that of the newest as-of 7 to 14 days before", nullable=True),
+        _column("trend_30d", pa.int64(), "score minus that of the newest as-of 30 to 60 days before", nullable=True),
         _column("model_version", pa.string(), "version of the registered model"),
         _column("run_id", pa.string(), "the ledger row that published it"),
         _column("scored_at", INSTANT, "when the run published it, by the machine's clock"),

@@ -28,7 +28,7 @@ from pipelines.version import code_version
 from pipelines.workspace import store_of, workspace
 from serve.checks import Check, check_table, loud, refuse
 from serve.export import WRITERS
-from serve.history import with_history
+from serve.history import Past, with_history
 from serve.score_checks import check_some
 from serve.scoring import Order, rows_to_score, score, stamped
 from serve.store import Run, Store
@@ -171,10 +171,8 @@ def score_all(
         order = Order(project.target(target), now.as_of, names, project.publish.reasons)
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
-        previous = store.previous(project.project, target, now.as_of)
-        frames[target] = with_history(
-            frame, previous, now.as_of, Steady(project.publish.steady, project.publish.settle)
-        )
+        past = Past.of(store, project.project, target, now.as_of)
+        frames[target] = with_history(frame, past, now.as_of, Steady(project.publish.steady, project.publish.settle))
         found += check_scores(now, target, scorer, matrix, frames[target], former)
     scored_at = clock()
     scores = pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()])

@@ -23,7 +23,8 @@ from serve.reasons import reasons
 NO_REASONS = "[]"
 LEAD_ROW = ("attribute", "dated")
 """Aggregates of the features that are attributes of the lead."""
-UNKNOWN = {"previous_score", "previous_grade", "falling_since", "trend", "run_id", "scored_at"}
+HISTORY = {"previous_score", "previous_grade", "falling_since", "trend", "trend_7d", "trend_30d"}
+UNKNOWN = HISTORY | {"run_id", "scored_at"}
 """Columns of SCORES that only the run that publishes can fill."""
 
 

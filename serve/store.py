@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from configs.errors import WorkspaceBusy
-from features.contracts import SCORE_CHECKS, SCORE_RUNS, SCORES
+from features.contracts import EPOCH, SCORE_CHECKS, SCORE_RUNS, SCORES
 from serve.bulk import Session
 from serve.database import PATIENCE, Database
 from serve.lock import hold_file
@@ -176,14 +176,21 @@ class Store:
         self._database.run(lambda session: session.execute(sa.delete(CHECKS_TABLE).where(*done)))
         return len(old)
 
-    def previous(self, project: str, target: str, as_of: datetime) -> pa.Table:
-        """Return PREVIOUS of the latest published as-of before ``as_of``, by entity_id."""
+    def previous(
+        self,
+        project: str,
+        target: str,
+        before: datetime,
+        since: datetime = EPOCH,
+        columns: Sequence[str] = tuple(PREVIOUS.names),
+    ) -> pa.Table:
+        """Return PREVIOUS, or some columns of it, of the latest published as-of in ``[since, before)``, in no order."""
         rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
-        before = sa.select(sa.func.max(runs.as_of)).where(
-            *_published(project), runs.target == target, runs.as_of < as_of
-        )
-        same = (rows.project == project, rows.target == target, rows.as_of == before.scalar_subquery())
-        return self._read(sa.select(*(rows[name] for name in PREVIOUS.names)).where(*same), PREVIOUS, rows.entity_id)
+        within = (runs.target == target, runs.as_of >= since, runs.as_of < before)
+        night = sa.select(sa.func.max(runs.as_of)).where(*_published(project), *within)
+        same = (rows.project == project, rows.target == target, rows.as_of == night.scalar_subquery())
+        schema = pa.schema([PREVIOUS.field(name) for name in columns])
+        return self._read(sa.select(*(rows[name] for name in columns)).where(*same), schema)
 
     def scores(
         self,

@@ -48,6 +48,8 @@ def sample(rows: int, run: Run) -> pa.Table:
         "previous_grade": pa.array(np.array(list("DCBA"))[(p * 4).astype(int)]),
         "reasons": pa.concat_arrays([texts, pa.repeat("[]", rows - len(texts))]),
     }
+    unsaid = {field.name: pa.nulls(rows, field.type) for field in SCORES if field.nullable}
+    columns = unsaid | columns
     return pa.table([columns[name] for name in SCORES.names], schema=SCORES)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from features.contracts import SCORES
 from models.grades import Steady
-from serve.history import with_history
+from serve.history import Past, with_history
 from serve.scoring import UNKNOWN
 from serve.store import PREVIOUS, Store
 from tests.serve.samples import DAY, LATER, MONDAY, a_run, some_scores
@@ -29,7 +29,7 @@ def plain(score):
 
 def published(store, night, ids, scores, steady=THREE, run_id=None):
     run = a_run(run_id or f"night {night}", MONDAY + night * DAY)
-    frame = with_history(fresh(run, ids, scores), store.previous("acme", "close", run.as_of), run.as_of, steady)
+    frame = with_history(fresh(run, ids, scores), Past.of(store, "acme", "close", run.as_of), run.as_of, steady)
     whole = {name: frame[name] if name in frame.column_names else pa.nulls(len(ids)) for name in SCORES.names}
     rows = some_scores(run, ids, **{name: whole[name] for name in frame.column_names})
     store.start(run)
@@ -90,5 +90,19 @@ def test_the_same_night_again_and_an_older_one_give_the_same_grades(store):
 
 def test_a_previous_without_rows_is_no_history():
     run = a_run()
-    frame = with_history(fresh(run, ["a"], [95]), PREVIOUS.empty_table(), MONDAY, Steady(3))
+    frame = with_history(fresh(run, ["a"], [95]), Past(PREVIOUS.empty_table()), MONDAY, Steady(3))
     assert frame["previous_score"].to_pylist() == [None] and frame["grade"].to_pylist() == ["A"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_trends_are_against_the_newest_night_far_enough_back_and_not_too_far(store, seed):
+    rng, lives = np.random.default_rng(seed), {}
+    nights = [0, *sorted(rng.choice(np.arange(1, 120), 25, replace=False).tolist())]
+    for night in nights:
+        ids = [f"L{n}" for n in range(9) if rng.random() < 0.7]
+        lives[night] = {name: int(rng.integers(1, 101)) for name in ids}
+        for name, row in published(store, night, ids, list(lives[night].values())).items():
+            for days in (7, 30):
+                back = [one for one in lives if days <= night - one <= 2 * days]
+                former = lives[max(back)].get(name) if back else None
+                assert row[f"trend_{days}d"] == (None if former is None else row["score"] - former)

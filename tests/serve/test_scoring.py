@@ -21,7 +21,7 @@ from models.grades import Steady
 from models.scorer import Scorer
 from models.training import Settings, train
 from serve import scoring
-from serve.history import with_history
+from serve.history import Past, with_history
 from serve.scoring import Order, rows_to_score, score, stamped
 from serve.store import PREVIOUS
 from tests.features.logs import START, of
@@ -128,7 +128,7 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     frame = scored(company, TARGET, scorer)
     known = frame["entity_id"][0].as_py()
     previous = pa.table([[known], [7], ["D"], [None]], schema=PREVIOUS)
-    full = stamped(with_history(frame, previous, END, Steady()), "run", END)
+    full = stamped(with_history(frame, Past(previous), END, Steady()), "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7

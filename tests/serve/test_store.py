@@ -153,9 +153,16 @@ def test_previous_is_strictly_before_and_only_what_was_published(store):
         publish(store, run, some_scores(run, seed=int(run_id[1])))
     assert store.previous("acme", "close", MONDAY).num_rows == 0
     monday = store.scores("acme", MONDAY)
-    assert store.previous("acme", "close", TUESDAY).equals(monday.select(PREVIOUS.names).sort_by("entity_id"))
+    assert (
+        store.previous("acme", "close", TUESDAY)
+        .sort_by("entity_id")
+        .equals(monday.select(PREVIOUS.names).sort_by("entity_id"))
+    )
+    late = ("acme", "close", TUESDAY, MONDAY + timedelta(microseconds=1))
+    assert store.previous(*late).num_rows == 0 and store.previous(*late[:3], MONDAY).num_rows == monday.num_rows
+    assert store.previous("acme", "close", TUESDAY, columns=("score",)).column_names == ["score"]
     after = TUESDAY + timedelta(microseconds=1)
-    assert scored(store.previous("acme", "close", after)) == scored(store.scores("acme", TUESDAY))
+    assert scored(store.previous("acme", "close", after).sort_by("entity_id")) == scored(store.scores("acme", TUESDAY))
     assert store.previous("acme", "propensity", after).num_rows == 0
     assert store.previous("other", "close", after).num_rows == 0
 
