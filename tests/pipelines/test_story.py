@@ -7,6 +7,7 @@ import pytest
 
 from configs.schema import load
 from models import learners
+from models.accounts import Together
 from models.gate import judge
 from models.leakage import Suspect
 from pipelines.findings import findings
@@ -73,12 +74,15 @@ def test_the_report_leads_from_the_config_to_the_champion(told):
         "What was trained",
         "On which rows",
         "What it can do",
+        "What an account's score is worth",
         "What the gate said",
         "What the model looks at",
         "Columns that look as if they knew the outcome",
         "How to go on",
         "What else is here",
     ]
+    together = Together(**trained.scorer.meta["accounts"])
+    assert f"Of {together.accounts:,} times" in report and f"the outcome {together.happened:,} times" in report
     assert all(test.sentence in report for test in verdict.tests)
     assert f"{found.metrics['roc_auc'].value:.3f}" in report and "`rating`" in report
     assert all(f"{fold['train']['rows']:,}" in report for fold in trained.folds)
