@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from configs.durations import Duration
+from configs.exports import CrmExport, ExportName
 from configs.source_rows import Frozen
 
 
@@ -24,6 +25,7 @@ class Publish(Frozen):
     steady: float = Field(5, ge=0, le=9, description="points beyond an edge of a grade that do not change it")
     settle: Duration = Field(timedelta(days=14), description="a grade falls once the score was lower for this long")
     reasons: float = Field(1.0, ge=0, le=1, description="the share of each target's leads, from the top, given reasons")
+    exports: dict[ExportName, CrmExport] = Field({}, description="what is delivered in a CRM's own format, by name")
 
 
 class Schedule(Frozen):

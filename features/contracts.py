@@ -205,6 +205,28 @@ SUPPRESSIONS = pa.schema(
 )
 """Who was left out of published nights: one row a (project, entity_id, reason)."""
 
+DELIVERIES = pa.schema(
+    [
+        _column("project", pa.string(), "the project of the config"),
+        _column("name", pa.string(), "the export of the config"),
+        _column("delivery", pa.string(), "the delivery's id, the name of its folder; of a failed one the run's id"),
+        _column("format", pa.string(), "the kind of file, such as salesforce"),
+        _column("as_of", INSTANT, "the night of the scores"),
+        _column("run_id", pa.string(), "the ledger row that published them"),
+        _column("status", pa.string(), "delivered or failed"),
+        _column("kind", pa.string(), "full or delta", nullable=True),
+        _column("base", pa.string(), "the delivery that it follows", nullable=True),
+        _column("rows", pa.int64(), "leads with a score in it", nullable=True),
+        _column("cleared", pa.int64(), "leads that it clears", nullable=True),
+        _column("refused", pa.int64(), "leads whose id cannot be written safely", nullable=True),
+        _column("parts", pa.int64(), "files", nullable=True),
+        _column("manifest_sha256", pa.string(), "hash of its manifest", nullable=True),
+        _column("made_at", INSTANT, "by the machine's clock"),
+        _column("message", pa.string(), "why it failed", nullable=True),
+    ]
+)
+"""The delivery ledger: one row a (project, name, delivery)."""
+
 
 @dataclass(frozen=True)
 class SourceCount:

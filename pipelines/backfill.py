@@ -10,10 +10,11 @@ from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from models.gate import GATE, PASSED
 from models.registry import Registry, Version
+from pipelines.crm import planned
 from pipelines.deliver import deliver
 from pipelines.driver import Driver
 from pipelines.rows import as_known, whole_data
-from pipelines.score import Desk, Published, open_desk, publish_night
+from pipelines.score import Desk, Published, hand_over_all, open_desk, publish_night
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def score_nights(project: Project, first: str, last: str, driver: Driver) -> lis
     are read once, and the CRM's file, of the newest as-of, is written at the end. Raises ConfigError for data without
     times and for an interval that ends before it begins, and what reading raises.
     """
+    planned(project)
     nights = _nights(project, first, last)
     with open_desk(project, driver) as desk:
         driver.note("reading the sources")
@@ -56,6 +58,7 @@ def score_nights(project: Project, first: str, last: str, driver: Driver) -> lis
         if any(night.published for night in done):
             path, exported = driver.step(deliver)(desk.store, project, "csv")
             driver.note(f"export: {path}, as of {exported.isoformat()}")
+            hand_over_all(desk)
         return done
 
 

@@ -18,6 +18,7 @@ from features.attributes import kinds
 from features.contracts import SourceCount
 from features.labels import labels
 from features.spine import scoring_spine, training_spine
+from pipelines.crm import planned
 from pipelines.deployment.deploy import require_cron
 from pipelines.rows import Snapshot, check_types, snapshot
 
@@ -70,6 +71,8 @@ class Examination:
 
 
 def examine(project: Project, as_of: str | None) -> Examination:
+    """Read the data as of an instant and count; raises what reading raises."""
+    planned(project)
     """Read the data as of an instant and count; raises what reading raises, and ConfigError for a bad cron line."""
     if project.schedule != Schedule():  # Prefect knows cron lines, and takes seconds to import
         require_cron(project)

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from configs.errors import ConfigError
 from configs.schema import Project
+from pipelines.crm import catch_up
 from pipelines.driver import Driver, clock
 from pipelines.workspace import store_of, workspace
 from serve.export import export
-from serve.store import Store
+from serve.store import Run, Store
 
 
 def deliver(store: Store, project: Project, form: str, fresh: pa.Table | None = None) -> tuple[Path, datetime]:
@@ -25,10 +26,14 @@ def deliver(store: Store, project: Project, form: str, fresh: pa.Table | None = 
     newest = store.last(project.project)
     if newest is None:
         raise ValueError("nothing was published")
-    own = fresh is not None and fresh.num_rows > 0 and fresh["run_id"][0].as_py() == newest.run_id
-    whole = own and set(newest.models) == set(project.targets)
-    scores = fresh if whole else store.scores(project.project, newest.as_of)
+    scores = fresh if whole(fresh, newest, project) else store.scores(project.project, newest.as_of)
     return export(scores, project.root, newest, form), newest.as_of
+
+
+def whole(fresh: pa.Table | None, newest: Run, project: Project) -> bool:
+    """Say whether the scores that a run has in hand are all there are of the newest as-of."""
+    own = fresh is not None and fresh.num_rows > 0 and fresh["run_id"][0].as_py() == newest.run_id
+    return own and set(newest.models) == set(project.targets)
 
 
 def tidy(store: Store, project: Project, driver: Driver) -> None:
@@ -41,6 +46,7 @@ def tidy(store: Store, project: Project, driver: Driver) -> None:
     if newest and _exported_run(project.root) != newest.run_id:
         driver.note(f"writing the export of {newest.as_of.isoformat()}, which was published and not delivered")
         deliver(store, project, "csv")
+    catch_up(store, project, driver)
 
 
 def _exported_run(root: Path) -> str | None:

@@ -20,13 +20,15 @@ from models import last_known
 from models.grades import Steady
 from models.registry import Registry, Version
 from models.scorer import Scorer
-from pipelines.deliver import deliver, tidy
+from pipelines.crm import hand_over, planned, undelivered
+from pipelines.deliver import deliver, tidy, whole
 from pipelines.driver import Driver, clock
 from pipelines.fitness import check_data, check_scores, load_champions, unreached
 from pipelines.rows import Snapshot, snapshot
 from pipelines.version import code_version
 from pipelines.workspace import store_of, workspace
 from serve.checks import Check, check_table, loud, refuse
+from serve.crm.delivery import Delivered
 from serve.export import WRITERS
 from serve.history import Past, with_history
 from serve.score_checks import check_some
@@ -56,14 +58,16 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Night(Published):
-    """A published as-of and the CRM's file, which holds the newest one, that of ``exported``."""
+    """A published as-of, the CRM's file, which holds the newest one, that of ``exported``, and what was delivered."""
 
     export: Path
     exported: datetime
+    delivered: tuple[Delivered, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return {**super().to_json(), "export": str(self.export)}
+        plain = {**super().to_json(), "export": str(self.export)}
+        return plain | {"deliveries": [one.to_json() for one in self.delivered]} if self.delivered else plain
 
 
 def score_night(project: Project, as_of: str | None, driver: Driver, form: str = "csv") -> Night:
@@ -76,6 +80,7 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     """
     if form not in WRITERS:  # known before anything is published
         raise ConfigError("no such export format", where="--format", found=form, mend=f"use {', '.join(WRITERS)}")
+    planned(project)
     moment = project.instant(as_of) if as_of else None
     if not project.timed and moment is None:
         raise ConfigError("this data has no times", where="--as-of", mend="say as of when these scores are")
@@ -91,8 +96,9 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
             desk, moment, champions, lambda: early or driver.step(snapshot)(project, as_of), known
         )
         path, exported = driver.step(deliver)(desk.store, project, form, published.scores)
+        handed = hand_over_all(desk, published.scores)
         forget_old(desk, published.as_of)
-        return Night(**vars(published), export=path, exported=exported)
+        return Night(**vars(published), export=path, exported=exported, delivered=handed)
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,19 @@ def publish_night(
         driver.step(publish)(store, scores, run, now.dataset.fingerprint, checks)
     rows = {target: scores.filter(pc.field("target") == target).num_rows for target in versions}
     return Published(run_id=run.run_id, as_of=run.as_of, rows=rows, scores=scores, checks=tuple(loud(checks)))
+
+
+def hand_over_all(desk: Desk, scores: pa.Table | None = None) -> tuple[Delivered, ...]:
+    """Deliver the newest scores to every configured CRM, from those in hand where they are all there are.
+
+    Raises LeadscoreError, after all were tried, if one failed: the scores are published all the same.
+    """
+    project, newest = desk.project, desk.store.last(desk.project.project)
+    fresh = scores if newest and whole(scores, newest, project) else None
+    done, failed = desk.driver.step(hand_over)(desk.store, project, desk.driver, fresh)
+    if failed:
+        raise undelivered(failed, project)
+    return tuple(done)
 
 
 def forget_old(desk: Desk, as_of: datetime) -> None:

@@ -117,7 +117,23 @@ def delivered(night: Night, more: str = "") -> RenderableType:
         text += (
             f"\n  it stays at {night.exported.isoformat()}, the newest; `leadscore export --as-of` writes an older one"
         )
+    for one in night.delivered:
+        said = one.manifest
+        text += f"\n{said['name']}: {said['kind']}, {said['rows']:,} leads, {said['cleared']:,} cleared: {one.folder}"
     return escape(text + (f"\n\n{more}" if more else ""))
+
+
+def deliveries(rows: list[dict[str, Any]]) -> Table:
+    """Return the delivery ledger, the newest last."""
+    table = _table("export", "as of", "status", "kind", "leads", "cleared", "refused", "files", "delivery", "made at")
+    for row in rows:
+        counts = ("" if row[name] is None else f"{row[name]:,}" for name in ("rows", "cleared", "refused", "parts"))
+        made = row["made_at"].isoformat(timespec="seconds")
+        what = row["delivery"] if row["status"] == "delivered" else (row["message"] or "").partition("\n")[0]
+        table.add_row(
+            row["name"], row["as_of"].isoformat(), row["status"], row["kind"] or "", *counts, escape(what), made
+        )
+    return table
 
 
 def backfill(nights: list[Missed]) -> Table:

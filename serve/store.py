@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from configs.errors import WorkspaceBusy
-from features.contracts import EPOCH, SCORE_CHECKS, SCORE_RUNS, SCORES
+from features.contracts import DELIVERIES, EPOCH, SCORE_CHECKS, SCORE_RUNS, SCORES
 from serve.bulk import Session
 from serve.database import PATIENCE, Database
 from serve.lock import hold_file
 from serve.session_lock import SessionLock
-from serve.tables import CHECKS_TABLE, RUNS_TABLE, SCORES_TABLE, current, prepare, ready
+from serve.tables import CHECKS_TABLE, DELIVERIES_TABLE, RUNS_TABLE, SCORES_TABLE, current, prepare, ready
 
 RUN = ("run_id", "target")
 NIGHT = ("project", "target", "as_of")
@@ -248,6 +248,22 @@ class Store:
         newest = max(nights, key=lambda row: (row["as_of"], row["finished_at"]))
         models = {row["target"]: row["model_version"] for row in ledger if row["run_id"] == newest["run_id"]}
         return Run(models=models, **{f.name: newest[f.name] for f in fields(Run) if f.name != "models"})
+
+    def record(self, delivery: Mapping[str, Any]) -> None:
+        """Write a row of DELIVERIES, in place of the one of the same delivery if there is one."""
+        same = _same(DELIVERIES_TABLE, delivery, [column.name for column in DELIVERIES_TABLE.primary_key])
+
+        def work(session: Session) -> None:
+            session.execute(sa.delete(DELIVERIES_TABLE).where(*same))
+            session.append(DELIVERIES_TABLE, pa.Table.from_pylist([dict(delivery)], schema=DELIVERIES))
+
+        self._database.run(work)
+
+    def deliveries(self, project: str) -> pa.Table:
+        """Return the project's deliveries as a DELIVERIES table, in the order in which they were made."""
+        rows = DELIVERIES_TABLE.c
+        query = sa.select(DELIVERIES_TABLE).where(rows.project == project)
+        return self._read(query, DELIVERIES, rows.made_at, rows.name, rows.delivery)
 
     def _read(self, query: sa.Select[Any], schema: pa.Schema, *order: sa.Column[Any]) -> pa.Table:
         return self._database.run(lambda session: session.table(query, schema, *order), writes=False)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn, CreateTable
 
 from configs.errors import DataError
-from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES
+from features.contracts import DELIVERIES, INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES
 from serve.bulk import Session
 
 CREATION_LOCK = 1_278_559_043
@@ -33,7 +33,8 @@ def _sql_table(name: str, schema: pa.Schema, key: list[str]) -> sa.Table:
 SCORES_TABLE = _sql_table("scores", SCORES, ["as_of", "project", "target", "entity_id"])
 RUNS_TABLE = _sql_table("score_runs", SCORE_RUNS, ["run_id", "target"])
 CHECKS_TABLE = _sql_table("score_checks", SCORE_CHECKS, ["run_id", "target", "check", "subject"])
-TABLES = (SCORES_TABLE, RUNS_TABLE, CHECKS_TABLE)
+DELIVERIES_TABLE = _sql_table("deliveries", DELIVERIES, ["project", "name", "delivery"])
+TABLES = (SCORES_TABLE, RUNS_TABLE, CHECKS_TABLE, DELIVERIES_TABLE)
 
 
 def current() -> sa.Select[Any]:

@@ -48,12 +48,35 @@ def score(
         show(screen.top(night), screen.delivered(night))
 
 
-def export(config: Config, as_of: Published = None, form: Format = "csv") -> None:
+def export(
+    config: Config,
+    as_of: Published = None,
+    form: Annotated[
+        str, typer.Option("--format", help="csv, jsonl, parquet, or an export of the config, which is delivered now")
+    ] = "csv",
+    full: Annotated[bool, typer.Option("--full", help="all leads, also where the config says delta")] = False,
+    since: Annotated[str | None, typer.Option("--since", help="all that changed since this older delivery")] = None,
+    ledger: Annotated[bool, typer.Option("--deliveries", help="list what was delivered when; deliver nothing")] = False,
+    as_json: Json = False,
+) -> None:
     """Write the CRM's file again from the scores table, of the newest published as-of or of another one."""
     from pipelines.deliver import export_again
 
-    path = export_again(project_of(config), as_of, form)
-    note(f"wrote {path}")
+    project = project_of(config)
+    if ledger:
+        _deliveries(project, as_json)
+    elif form in project.publish.exports:
+        _deliver(project, form, as_of, full, since, as_json)
+    elif full or since:
+        raise ConfigError(
+            "--full and --since are of an export of the config",
+            where="--format",
+            found=form,
+            mend=f"name one of them: {', '.join(project.publish.exports) or 'there is none'}",
+        )
+    else:
+        path = export_again(project, as_of, form)
+        note(f"wrote {path}")
 
 
 def outcomes(
@@ -118,6 +141,33 @@ def deploy(
     from pipelines.deployment.deploy import deploy as serve
 
     serve(project)
+
+
+def _deliver(project: Any, name: str, as_of: str | None, full: bool, since: str | None, as_json: bool) -> None:
+    from pipelines.crm import deliver_again
+    from pipelines.driver import Driver
+    from serve.crm.delivery import Wish
+
+    if as_of is not None:
+        raise ConfigError("a delivery is of the newest night", where="--as-of", mend="leave it out, or use --since")
+    done = deliver_again(project, name, Wish(full, since), Driver(note=note))
+    said = done.manifest
+    if as_json:
+        print_json(done.to_json())
+    else:
+        what = "delivered" if done.fresh else "nothing is new since"
+        note(f"{what} {said['kind']} {done.id}: {said['rows']:,} leads, {said['cleared']:,} cleared: {done.folder}")
+
+
+def _deliveries(project: Any, as_json: bool) -> None:
+    from pipelines import screen
+    from pipelines.crm import ledger
+
+    rows = ledger(project)
+    if as_json:
+        print_json({"deliveries": rows})
+    else:
+        show(screen.deliveries(rows))
 
 
 def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -113,6 +114,31 @@ def test_a_wrong_format_is_refused_before_anything_is_published(run, trained, mo
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         assert db.execute("select count(*) from score_runs").fetchone() == before
     assert code == 2 and "pdf" in err
+
+
+def test_a_night_delivers_every_export_of_the_config(run, trained, monkeypatch):
+    folder, _ = trained
+    text = yaml.safe_load((folder / "company.yaml").read_text())
+    sales = {"format": "salesforce", "key": "Id__c", "columns": {"S__c": "buy.score"}, "delta": True}
+    text["publish"] = {"exports": {"sales": sales, "lake": {"format": "parquet"}}}
+    (folder / "crm.yaml").write_text(yaml.safe_dump(text))
+    night = ("score", "crm.yaml", "--as-of", tiny.END, "--direct", "--json")
+    code, out, _ = run_in(run, folder, monkeypatch, *night)
+    told = json.loads(out)
+    assert code == 0 and [(one["name"], one["rows"]) for one in told["deliveries"]] == [
+        ("sales", told["rows"]),
+        ("lake", told["rows"]),
+    ]
+    sold = (folder / told["deliveries"][0]["folder"] / "part-0001.csv").read_text().splitlines()[1:]
+    scores = csv.DictReader(exports(folder)[0].decode().splitlines())
+    assert sold == [f"{row['entity_id']},{row['score']}" for row in scores]
+    shutil.rmtree(folder / "workspace" / "exports" / "sales")
+    (folder / "workspace" / "exports" / "sales").write_text("in the way")
+    code, _, err = run_in(run, folder, monkeypatch, *night)
+    assert code == 1 and "the scores are published, but not delivered to every CRM" in err
+    code, out, _ = run_in(run, folder, monkeypatch, "export", "crm.yaml", "--deliveries", "--json")
+    states = [row["status"] for row in json.loads(out)["deliveries"] if row["name"] == "sales"]
+    assert code == 0 and states[0] == "delivered" and set(states[1:]) == {"failed"}
 
 
 def test_an_export_that_a_killed_run_left_behind_is_written_by_the_next(run, trained, monkeypatch):

@@ -1,0 +1,161 @@
+"""What a configured export holds: which column of the CRM gets which column of which target."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from configs.errors import ConfigError
+from configs.exports import CrmExport
+from serve.crm.formats import FORMATS, Format
+from serve.export import EXPORT, REASONS
+
+STATUS = pa.field(
+    "status", pa.string(), metadata={"meaning": "scored; or cleared, once, when no target of the file scores the lead"}
+)
+LEAD = {
+    field.name: field for field in (*(EXPORT.field(n) for n in ("project", "entity_id", "account_id", "as_of")), STATUS)
+}
+"""What is the same for all targets of a lead."""
+OF_TARGET = {field.name: field for field in EXPORT if field.name not in {*LEAD, "target"}}
+DATES = {"as_of", "cutoff"}
+"""They move every night and say nothing new of a lead: no delta heeds them."""
+USUAL = ("score", "grade", "evidence", *(field.name for field in REASONS))
+"""What is delivered of each target unless the config says otherwise: what changes when the lead does."""
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """One column of the file; ``target`` is empty for a column of the lead."""
+
+    name: str
+    target: str
+    column: str
+
+    @property
+    def source(self) -> str:
+        """What the config calls it."""
+        return f"{self.target}.{self.column}" if self.target else self.column
+
+    @property
+    def field(self) -> pa.Field:
+        """Its type and meaning."""
+        return OF_TARGET[self.column] if self.target else LEAD[self.column]
+
+    @property
+    def compared(self) -> bool:
+        """Whether a lead is delivered again when this changes."""
+        return self.column not in DATES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One configured export, seen to be possible."""
+
+    name: str
+    form: str
+    key: str
+    mapped: tuple[Mapped, ...]
+    delta: bool
+
+    @property
+    def format(self) -> Format:
+        """The rules of the CRM."""
+        return FORMATS[self.form]
+
+    @property
+    def targets(self) -> list[str]:
+        """The targets with a column in the file, in the file's order."""
+        return list(dict.fromkeys(one.target for one in self.mapped if one.target))
+
+    @property
+    def layout(self) -> str:
+        """A hash of what a row holds: values of another layout cannot be compared."""
+        parts = [self.form, self.key, *([one.name, one.source] for one in self.mapped)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def plans(exports: Mapping[str, CrmExport], targets: Iterable[str], where: str) -> dict[str, Plan]:
+    """Return the plan of each configured export by its name.
+
+    ``where`` names the config. Raises ConfigError for a target or column that is not there, and for a name that the
+    CRM does not take.
+    """
+    known = tuple(targets)
+    return {name: _plan(name, export, known, f"{where}: publish.exports.{name}") for name, export in exports.items()}
+
+
+def _plan(name: str, export: CrmExport, targets: tuple[str, ...], where: str) -> Plan:
+    form = FORMATS[export.format]
+    key = export.key or (None if form.example else "entity_id")
+    if key is None:
+        raise ConfigError(
+            f"{export.format} needs to know which column finds the record",
+            where=f"{where}.key",
+            found="no key",
+            mend=f"name the column that gets the entity_id, such as {form.example}",
+        )
+    columns = export.columns or _usual(form, targets)
+    mapped = tuple(_mapped(column, source, targets, f"{where}.columns") for column, source in columns.items())
+    if not any(one.target for one in mapped):
+        raise ConfigError(
+            "no column of a target",
+            where=f"{where}.columns",
+            found=", ".join(columns),
+            mend=f"add one, such as {form.named((targets[0], 'score'))}: {targets[0]}.score",
+        )
+    _check_names([key, *columns], export.format, where)
+    return Plan(name, export.format, key, mapped, export.delta)
+
+
+def _usual(form: Format, targets: tuple[str, ...]) -> dict[str, str]:
+    columns = {form.named((target, column)): f"{target}.{column}" for target in targets for column in USUAL}
+    return columns | {form.named(("score", column)): column for column in ("as_of", "status")}
+
+
+def _mapped(name: str, source: str, targets: tuple[str, ...], where: str) -> Mapped:
+    target, dot, column = source.rpartition(".")
+    if not dot and column in LEAD:
+        return Mapped(name, "", column)
+    if target in targets and column in OF_TARGET:
+        return Mapped(name, target, column)
+    there = [*LEAD, *(f"{one}.{each}" for one in targets for each in OF_TARGET)]
+    near = difflib.get_close_matches(source, there, 1)
+    raise ConfigError(
+        "no such column",
+        where=f"{where}.{name}",
+        found=repr(source),
+        mend=f"did you mean {near[0]}?" if near else f"name target.column or a column of the lead ({', '.join(LEAD)})",
+    )
+
+
+def _check_names(names: list[str], form_name: str, where: str) -> None:
+    """Raise ConfigError for column names that the CRM does not take, or takes for one another."""
+    form = FORMATS[form_name]
+    odd = [name for name in names if not re.fullmatch(form.pattern, name) or len(name) > form.longest]
+    if odd:
+        raise ConfigError(
+            f"a name that {form_name} does not take",
+            where=where,
+            found=f"{len(odd)}, such as {odd[0]!r}",
+            mend=f"write {form.spelling}, {form.longest} signs at most",
+        )
+    lower = [name.lower() for name in names]
+    if twice := [name for name in names if lower.count(name.lower()) > 1]:
+        raise ConfigError(
+            "two columns of one name", where=where, found=", ".join(twice), mend="name the columns, each differently"
+        )
+    size = len(",".join(names))
+    if len(names) > (form.columns or len(names)) or size > (form.header or size):
+        raise ConfigError(
+            f"more columns than {form_name} takes",
+            where=where,
+            found=f"{len(names)} of {size} signs together",
+            mend=f"name fewer: {form.columns or form.header} {'columns' if form.columns else 'signs'} at most",
+        )

@@ -1,0 +1,48 @@
+"""Nights of two targets, and what reads their deliveries."""
+
+import csv
+import json
+
+import pyarrow as pa
+
+from configs.exports import CrmExport
+from serve.crm.plan import plans
+from tests.serve.samples import a_reason, a_run, some_scores
+
+KEYS = {"salesforce": "Lead_External_Id__c", "hubspot": "Record ID", "dynamics": "Lead key"}
+FORMS = ["csv", "jsonl", "parquet", "salesforce", "hubspot", "dynamics"]
+CLEARS = {"salesforce": {"#N/A"}, "hubspot": {"", "—"}}
+"""What stands for no value in a CSV; elsewhere it is the empty text."""
+
+
+def a_plan(form="csv", targets=("buy", "close"), name="crm", **more):
+    export = CrmExport(format=form, key=more.pop("key", KEYS.get(form)), **more)
+    return plans({name: export}, targets, "company.yaml")[name]
+
+
+def a_night(as_of, buy, close=None, run_id="r1"):
+    """SCORES and their run: ``buy`` and ``close`` map a lead to its score, a grade and a sentence."""
+    targets = {"buy": buy, **({"close": close} if close is not None else {})}
+    run = a_run(run_id, as_of, targets=tuple(targets))
+    parts = []
+    for target, leads in targets.items():
+        values = list(leads.values())
+        parts.append(
+            some_scores(
+                a_run(run_id, as_of, targets=(target,)),
+                ids=list(leads),
+                score=[score for score, _, _ in values],
+                grade=[grade for _, grade, _ in values],
+                reasons=[json.dumps([a_reason(0.5, text)] if text else []) for _, _, text in values],
+            )
+        )
+    return pa.concat_tables(parts), run
+
+
+def rows(delivered):
+    """Return the rows of all parts of a CSV delivery as dictionaries, in order."""
+    found = []
+    for part in delivered.manifest["parts"]:
+        with (delivered.folder / part["file"]).open(encoding="utf-8-sig", newline="") as file:
+            found += csv.DictReader(file, strict=True)
+    return found

@@ -1,0 +1,305 @@
+import hashlib
+import json
+import os
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.errors import ConfigError, LeadscoreError
+from serve import folders
+from serve.crm import delivery as module
+from serve.crm import kept as kept_module
+from serve.crm import parts as parts_module
+from serve.crm.delivery import Wish, deliver
+from serve.crm.formats import FORMATS
+from serve.crm.kept import KEEP, kept
+from tests.serve.crm.samples import CLEARS, FORMS, a_night, a_plan, rows
+from tests.serve.crm.validators import RULES, problems
+from tests.serve.samples import LATER, MONDAY
+from tests.serve.test_export import failing_at, in_a_fork
+
+COLUMNS = {"S": "buy.score", "G": "buy.grade", "R": "buy.reason_1", "C": "close.score", "At": "as_of", "St": "status"}
+
+
+def night(day):
+    return MONDAY + timedelta(days=day)
+
+
+def whole(root, name="crm"):
+    """The current manifest, after its parts were seen to be as it says."""
+    folder = (root / "exports" / name / "current").resolve(strict=True)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for part in [*manifest["parts"], {"file": "state.parquet", **manifest["state"]}]:
+        content = (folder / part["file"]).read_bytes()
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (part["sha256"], part["bytes"])
+    assert sum(part["rows"] for part in manifest["parts"]) == manifest["rows"] + manifest["cleared"]
+    assert {path.name for path in folder.iterdir()} == {
+        *(part["file"] for part in manifest["parts"]),
+        "manifest.json",
+        "state.parquet",
+    }
+    return manifest
+
+
+def test_one_row_a_lead_across_targets(tmp_path):
+    scores, run = a_night(MONDAY, {"b": (9, "A", "x"), "a": (1, "D", "")}, {"c": (5, "B", "y"), "b": (7, "C", "z")})
+    done = deliver(a_plan(columns=COLUMNS), scores, tmp_path, run, LATER)
+    at = "2025-07-07T04:30:00.123456Z"
+    assert rows(done) == [
+        {"entity_id": "b", "S": "9", "G": "A", "R": "x", "C": "7", "At": at, "St": "scored"},
+        {"entity_id": "a", "S": "1", "G": "D", "R": "", "C": "", "At": at, "St": "scored"},
+        {"entity_id": "c", "S": "", "G": "", "R": "", "C": "5", "At": at, "St": "scored"},
+    ]
+    assert whole(tmp_path)["rows"] == 3
+
+
+def test_the_order_of_the_scores_changes_nothing(tmp_path):
+    scores, run = a_night(MONDAY, {"b": (9, "A", "x"), "a": (1, "D", "")}, {"c": (5, "B", "y"), "b": (7, "C", "z")})
+    deliver(a_plan(columns=COLUMNS), scores, tmp_path, run, LATER)
+    assert not deliver(a_plan(columns=COLUMNS), scores.take([3, 1, 2, 0]), tmp_path, run, LATER).fresh
+
+
+def test_a_delta_holds_what_changed_and_clears_what_left_once(tmp_path):
+    plan = a_plan("salesforce", columns={"S__c": "buy.score", "At__c": "as_of", "St__c": "status"}, delta=True)
+    told = []
+    a, b, c = (1, "D", ""), (5, "D", ""), (3, "D", "")
+    nights = [{"a": a, "b": (2, "D", ""), "c": c}, {"a": (1, "A", "new"), "b": b}, {"a": a, "b": b}]
+    for day, leads in enumerate([*nights, {"a": a, "b": b, "c": c}]):
+        scores, run = a_night(night(day), leads, run_id=f"r{day}")
+        done = deliver(plan, scores, tmp_path, run, LATER)
+        told.append([(row["Lead_External_Id__c"], row["S__c"], row["St__c"]) for row in rows(done)])
+        assert whole(tmp_path)["kind"] == ("delta" if day else "full")
+    assert told == [
+        [("a", "1", "scored"), ("b", "2", "scored"), ("c", "3", "scored")],
+        [("b", "5", "scored"), ("c", "#N/A", "cleared")],
+        [],
+        [("c", "3", "scored")],
+    ]
+
+
+def test_full_deliveries_clear_what_left_too(tmp_path):
+    plan = a_plan(columns={"S": "buy.score", "St": "status"})
+    deliver_night(plan, tmp_path, 0, {"a": (1, "D", ""), "b": (2, "D", "")})
+    done = deliver_night(plan, tmp_path, 1, {"a": (1, "D", "")})
+    assert rows(done) == [
+        {"entity_id": "a", "S": "1", "St": "scored"},
+        {"entity_id": "b", "S": "", "St": "cleared"},
+    ]
+    assert rows(deliver_night(plan, tmp_path, 2, {"a": (1, "D", "")})) == rows(done)[:1]
+
+
+def deliver_night(plan, root, day, buy, wish=None, close=None, run_id=None):
+    scores, run = a_night(night(day), buy, close, run_id or f"r{day}")
+    return deliver(plan, scores, root, run, LATER, wish or Wish())
+
+
+def test_the_same_night_again_is_the_same_delivery(tmp_path):
+    plan = a_plan(columns=COLUMNS, delta=True)
+    for day, leads in enumerate([{"a": (1, "D", ""), "b": (2, "D", "")}, {"a": (4, "D", "")}]):
+        one = deliver_night(plan, tmp_path, day, leads)
+        before = {path.name: path.read_bytes() for path in one.folder.iterdir()}
+        two = deliver_night(plan, tmp_path, day, leads, run_id="again")
+        assert (one.fresh, two.fresh, two.id) == (True, False, one.id)
+        assert {path.name: path.read_bytes() for path in two.folder.iterdir()} == before
+    assert len(kept(tmp_path / "exports" / "crm")) == 2
+
+
+def test_a_night_scored_again_takes_back_what_its_first_delivery_said(tmp_path):
+    """The CRM may have loaded the first: against the night before alone, nothing would seem to be due."""
+    plan = a_plan(columns={"S": "buy.score", "St": "status"}, delta=True)
+    deliver_night(plan, tmp_path, 0, {"a": (1, "D", "")})
+    deliver_night(plan, tmp_path, 1, {"a": (2, "D", ""), "b": (3, "D", "")})
+    done = deliver_night(plan, tmp_path, 1, {"a": (1, "D", "")})
+    assert rows(done) == [
+        {"entity_id": "a", "S": "1", "St": "scored"},
+        {"entity_id": "b", "S": "", "St": "cleared"},
+    ]
+
+
+def test_a_new_layout_makes_a_full_delivery(tmp_path):
+    deliver_night(a_plan(columns={"S": "buy.score"}, delta=True), tmp_path, 0, {"a": (1, "D", ""), "b": (2, "D", "")})
+    done = deliver_night(a_plan(columns={"G": "buy.grade"}, delta=True), tmp_path, 1, {"a": (1, "D", "")})
+    assert (done.manifest["kind"], rows(done)) == ("full", [{"entity_id": "a", "G": "D"}, {"entity_id": "b", "G": ""}])
+
+
+def test_a_delivery_on_request(tmp_path):
+    plan = a_plan(columns={"S": "buy.score"}, delta=True)
+    ids = [deliver_night(plan, tmp_path, day, {"a": (1, "D", ""), "b": (day + 2, "D", "")}).id for day in range(3)]
+    again = deliver_night(plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, Wish(full=True))
+    assert (again.manifest["kind"], len(rows(again))) == ("full", 2)
+    since = deliver_night(plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, Wish(since=ids[0]))
+    assert (since.manifest["kind"], since.manifest["base"], rows(since)) == (
+        "delta",
+        ids[0],
+        [{"entity_id": "b", "S": "4"}],
+    )
+    with pytest.raises(ConfigError, match=r"--since gone.*5 kept in .*, from .*\n.*--full"):
+        deliver_night(plan, tmp_path, 2, {"a": (1, "D", "")}, Wish(since="gone"))
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    plan = a_plan(columns={"S": "buy.score"}, delta=True)
+    ids = [deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")}).id for day in range(KEEP + 3)]
+    assert sorted(path.name for path in (tmp_path / "exports" / "crm").iterdir()) == sorted([*ids[-KEEP:], "current"])
+
+
+values = st.tuples(st.integers(1, 2), st.sampled_from("AB"), st.sampled_from(["", "x", "#N/A", "—"]))
+leads = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
+steps = st.lists(st.tuples(leads, leads, st.sampled_from(["loads", "misses"]), st.booleans()), min_size=2, max_size=4)
+
+
+@given(steps, st.sampled_from(["csv", "salesforce", "hubspot", "dynamics"]))
+@settings(max_examples=25, deadline=None)
+def test_a_crm_that_loads_what_it_gets_holds_what_is_so(tmp_path_factory, story, form):
+    """A CRM loads deliveries, misses some, and has those repeated; nights are scored again with other results."""
+    root, crm, loaded, day = tmp_path_factory.mktemp("crm"), {}, None, 0
+    columns = {"S__c": "buy.score", "R__c": "buy.reason_1", "C__c": "close.score", "T__c": "status"}
+    plan = a_plan(form, columns=columns, delta=True)
+    for buy, close, crm_does, new_day in story:
+        day += new_day
+        done = deliver_night(plan, root, day, buy, close=close)
+        if crm_does == "misses":
+            continue
+        names = [one.id for one in kept(root / "exports" / "crm")]
+        if loaded is None:
+            done = deliver_night(plan, root, day, buy, Wish(full=True), close)
+        elif done.manifest["base"] and names.index(loaded) < names.index(done.manifest["base"]):
+            done = deliver_night(plan, root, day, buy, Wish(since=loaded), close)
+        load(crm, done, form)
+        loaded = done.id
+        left = {key: dict.fromkeys(columns) | {"T__c": "cleared"} for key in crm if key not in {*buy, *close}}
+        assert crm == truth(buy, close, form) | left
+
+
+def load(crm, done, form):
+    """Upsert as the vendor does: what clears, clears; where an empty cell leaves a value, none of ours is empty."""
+    for row in rows(done):
+        record = crm.setdefault(row.pop(done.manifest["key"]), {})
+        for name, cell in row.items():
+            assert cell or form != "salesforce"
+            record[name] = None if cell in CLEARS.get(form, {""}) else cell
+
+
+def truth(buy, close, form):
+    found = {}
+    for lead in {*buy, *close}:
+        score, _, text = buy.get(lead, (None, None, None))
+        marked = f"'{text}" if text and text in CLEARS.get(form, ()) else text or None
+        other = close.get(lead, (None,))[0]
+        found[lead] = {"S__c": score and str(score), "R__c": marked, "C__c": other and str(other), "T__c": "scored"}
+    return found
+
+
+@pytest.mark.parametrize("form", RULES)
+def test_each_vendors_file_passes_its_rules_in_parts(tmp_path, monkeypatch, form):
+    limit = 2_000
+    monkeypatch.setitem(FORMATS, form, replace(FORMATS[form], bytes=limit, rows=40))
+    leads = {f"L{n:03}": (n % 100 + 1, "A", f'+ "{n}", x') for n in range(100)}
+    scores, run = a_night(MONDAY, leads, {"L001": (1, "B", "")})
+    done = deliver(a_plan(form), scores, tmp_path, run, LATER)
+    manifest = whole(tmp_path)
+    kinds = [column["type"] for column in manifest["columns"]]
+    assert len(manifest["parts"]) > 2
+    assert [part["file"] for part in manifest["parts"]] == [
+        f"part-{n + 1:04}.csv" for n in range(len(manifest["parts"]))
+    ]
+    for part in manifest["parts"]:
+        assert not problems(form, done.folder / part["file"], kinds)
+        assert part["bytes"] <= limit and part["rows"] <= 40
+    assert [row[done.manifest["key"]] for row in rows(done)] == [f"L{n:03}" for n in range(100)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_to_tell_is_a_delivery_without_files(tmp_path, form):
+    plan = a_plan(form, delta=True)
+    deliver_night(plan, tmp_path, 0, {"a": (1, "D", "")})
+    done = deliver_night(plan, tmp_path, 1, {"a": (1, "D", "")})
+    assert (done.manifest["rows"], done.manifest["cleared"], done.manifest["parts"]) == (0, 0, [])
+    assert whole(tmp_path)["as_of"].startswith("2025-07-08")
+
+
+def test_ids_that_no_file_can_hold_are_left_out_and_said(tmp_path):
+    fine = ["00123", "9007199254740993123", "-NxK_1", "@bob", "+49301", 'é, "q"']
+    bad = ["=cmd|'/C calc'!A0", "+1+1", "a\nb", "\tx", "#N/A", ""]
+    ids = [*fine[:3], *bad, *fine[3:]]
+    scores, run = a_night(MONDAY, {lead: (1, "D", "") for lead in ids})
+    done = deliver(a_plan("salesforce", columns={"S__c": "buy.score"}), scores, tmp_path, run, LATER)
+    assert [row["Lead_External_Id__c"] for row in rows(done)] == fine
+    assert done.manifest["refused"] == {"rows": 6, "examples": bad[:5]}
+    plain = deliver(a_plan("parquet", columns={"S": "buy.score"}, name="plain"), scores, tmp_path, run, LATER)
+    assert pq.read_table(plain.folder / "part-0001.parquet")["entity_id"].to_pylist() == [lead for lead in ids if lead]
+
+
+def test_parquet_keeps_the_types(tmp_path):
+    scores, run = a_night(MONDAY, {"a": (1, "D", "x")}, {"b": (2, "A", "")})
+    done = deliver(a_plan("parquet", columns=COLUMNS | {"P": "buy.probability"}), scores, tmp_path, run, LATER)
+    found = pq.read_table(done.folder / "part-0001.parquet")
+    assert [str(kind) for kind in found.schema.types] == [
+        "string",
+        "int64",
+        "string",
+        "string",
+        "int64",
+        "timestamp[us, tz=UTC]",
+        "string",
+        "double",
+    ]
+    assert found["R"].to_pylist() == ["x", None]
+
+
+@pytest.mark.parametrize("step", range(1, 40, 3))
+def test_a_full_disk_leaves_the_former_delivery(tmp_path, monkeypatch, step):
+    plan = a_plan(columns=COLUMNS, delta=True)
+    old = deliver_night(plan, tmp_path, 0, {"a": (1, "D", "")})
+    with monkeypatch.context() as patch:
+        failing_at(patch, step)
+        try:
+            deliver_night(plan, tmp_path, 1, {"a": (2, "D", "")})
+        except LeadscoreError as error:
+            assert "No space left on device" in str(error)
+            assert whole(tmp_path)["delivery"] in {old.id, kept(tmp_path / "exports" / "crm")[-1].id}
+    new = deliver_night(plan, tmp_path, 1, {"a": (2, "D", "")})
+    assert whole(tmp_path)["delivery"] == new.id
+    assert rows(new)[0]["S"] == "2" and new.manifest["sequence"] == 2
+
+
+FILES = {each.__file__ for each in (module, kept_module, parts_module, folders)}
+
+
+def dying(plan, root, line):
+    """Deliver, and end without a word at the line-th line of what orders the work on the disk."""
+    left = [line]
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename not in FILES:
+            return None
+        left[0] -= event == "line"
+        if left[0] < 0:
+            os._exit(1)
+        return trace
+
+    scores, run = a_night(night(KEEP), {"a": (99, "D", "")})
+    sys.settrace(trace)
+    deliver(plan, scores, root, run, LATER)
+
+
+def test_a_death_at_any_line_leaves_whole_deliveries(tmp_path):
+    plan = a_plan(columns={"S": "buy.score"}, delta=True)
+    for day in range(KEEP):
+        old = deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")})
+    met = []
+    for line in range(0, 4000, 7):
+        _, status = os.waitpid(in_a_fork(partial(dying, plan, tmp_path, line)), 0)
+        met.append(whole(tmp_path)["delivery"])
+        for one in kept(tmp_path / "exports" / "crm"):
+            assert {part["file"] for part in one.manifest["parts"]} <= {path.name for path in one.folder.iterdir()}
+        if os.waitstatus_to_exitcode(status) != 1:
+            break
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert len(met) > 10 and met[0] == old.id and len(set(met)) == 2

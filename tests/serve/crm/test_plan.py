@@ -1,0 +1,97 @@
+import pytest
+
+from configs.errors import ConfigError
+from serve.crm.plan import LEAD, OF_TARGET
+from serve.export import EXPORT
+from tests.serve.crm.samples import FORMS, KEYS, a_plan
+from tests.serve.crm.validators import NAMES
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_usual_columns_are_those_that_change_with_the_lead(form):
+    plan = a_plan(form, targets=("buy", "close-won"))
+    sources = [one.source for one in plan.mapped]
+    wanted = ["score", "grade", "evidence", *(f"{side}_{n}" for side in ("reason", "against") for n in (1, 2, 3))]
+    assert sources == [f"{target}.{name}" for target in ("buy", "close-won") for name in wanted] + ["as_of", "status"]
+    assert plan.key == KEYS.get(form, "entity_id")
+    names = [plan.key, *(one.name for one in plan.mapped)]
+    assert not NAMES.get(form, lambda _: [])(names)
+
+
+def test_vendors_get_names_in_their_own_style():
+    firsts = {form: a_plan(form, targets=("close-won",)).mapped[3].name for form in FORMS}
+    assert firsts == {
+        "csv": "close-won_reason_1",
+        "jsonl": "close-won_reason_1",
+        "parquet": "close-won_reason_1",
+        "salesforce": "Close_Won_Reason_1__c",
+        "hubspot": "close_won_reason_1",
+        "dynamics": "Close won reason 1",
+    }
+
+
+def test_every_column_of_the_export_can_be_mapped():
+    columns = {f"c{n}": name if name in LEAD else f"buy.{name}" for n, name in enumerate({*LEAD, *OF_TARGET})}
+    assert len(a_plan(columns=columns).mapped) == len(columns)
+    assert {*LEAD, *OF_TARGET} == {*EXPORT.names, "status"} - {"target"}
+
+
+@pytest.mark.parametrize(
+    ("source", "mend"),
+    [("buy.scor", "buy.score"), ("bye.score", "buy.score"), ("score", "buy.score"), ("acount_id", "account_id")],
+)
+def test_a_typo_is_named_with_what_is_near(source, mend):
+    with pytest.raises(ConfigError, match=f"{source}.*\n.*did you mean {mend}") as caught:
+        a_plan(columns={"S": source})
+    assert "company.yaml: publish.exports.crm.columns.S" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("salesforce", "1Score__c"),
+        ("salesforce", "My Score__c"),
+        ("salesforce", "My__Score__Two__c"),
+        ("salesforce", "Score___c"),
+        ("salesforce", "S" * 41 + "__c"),
+        ("hubspot", "x" * 101),
+        ("hubspot", "a,b"),
+        ("dynamics", ' "score"'),
+        ("csv", "=score"),
+        ("csv", "line\nbreak"),
+    ],
+)
+def test_a_name_that_the_vendor_does_not_take_is_refused(form, name):
+    with pytest.raises(ConfigError, match=r"a name that .* does not take.*1, such as"):
+        a_plan(form, columns={name: "buy.score"})
+
+
+@pytest.mark.parametrize("name", ["Score__c", "acme__Score__c", "Rating", "S" * 40 + "__c", "Score_2__c"])
+def test_api_names_of_salesforce_are_taken(name):
+    assert a_plan("salesforce", columns={name: "buy.score"}).mapped[0].name == name
+
+
+@pytest.mark.parametrize("form", KEYS)
+def test_a_vendor_needs_a_key(form):
+    with pytest.raises(ConfigError, match=f"no key\n.*such as {KEYS[form]}"):
+        a_plan(form, key=None)
+
+
+@pytest.mark.parametrize(
+    "columns", [{"Score__c": "buy.score", "SCORE__c": "buy.grade"}, {"Lead_External_Id__c": "buy.score"}]
+)
+def test_two_columns_of_one_name_are_refused(columns):
+    with pytest.raises(ConfigError, match="two columns of one name"):
+        a_plan("salesforce", columns=columns)
+
+
+def test_too_many_columns_are_refused():
+    with pytest.raises(ConfigError, match=r"more columns than hubspot takes.*1001"):
+        a_plan("hubspot", columns={f"c{n}": "buy.score" for n in range(1000)})
+    with pytest.raises(ConfigError, match="more columns than salesforce takes"):
+        a_plan("salesforce", columns={f"{'C' * 34}{n}__c": "buy.score" for n in range(1000)})
+
+
+def test_a_file_without_any_target_is_refused():
+    with pytest.raises(ConfigError, match="no column of a target"):
+        a_plan(columns={"night": "as_of"})

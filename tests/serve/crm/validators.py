@@ -1,0 +1,106 @@
+"""What each vendor's published rules say of a file, told again without the writer."""
+
+import csv
+import io
+import re
+from datetime import datetime
+
+RULES = {
+    "salesforce": {"bytes": 100_000_000, "rows": 150_000_000, "bom": False, "end": b"\n"},
+    "hubspot": {"bytes": 512_000_000, "rows": 1_048_576, "bom": False, "end": None},
+    "dynamics": {"bytes": 8_388_608, "rows": None, "bom": True, "end": None},
+}
+
+
+def problems(form, path, kinds):
+    """Return what is wrong with one file; ``kinds`` are the types of the columns after the key."""
+    content = path.read_bytes()
+    rule = RULES[form]
+    found = [f"{len(content)} bytes"] if len(content) > rule["bytes"] else []
+    found += ["byte-order mark"] if content.startswith(b"\xef\xbb\xbf") is not rule["bom"] else []
+    text = content.decode("utf-8-sig")  # raises where it is not UTF-8
+    found += ["carriage return"] if rule["end"] == b"\n" and "\r" in text else []
+    found += ["no last line end"] if not text.endswith("\n") else []
+    found += quoting(text)
+    header, *body = list(csv.reader(io.StringIO(text), strict=True))
+    found += ["too many rows"] if rule["rows"] and len(body) + 1 > rule["rows"] else []
+    found += ["ragged"] if any(len(row) != len(header) for row in body) else []
+    found += NAMES[form](header)
+    for row in body:
+        found += [f"empty key in {row}"] if not row[0] else []
+        found += [bad for cell, kind in zip(row[1:], kinds, strict=True) if (bad := CELLS[form](cell, kind))]
+        found += [f"formula {cell!r}" for cell, kind in zip(row[1:], kinds, strict=True) if formula(cell, kind)]
+    return found
+
+
+def quoting(text):
+    """A quote stands only at the ends of a field or doubled, with a delimiter next to it and no blank."""
+    state, found = "start", []
+    for place, sign in enumerate(text):
+        if state == "start":
+            state = {'"': "quoted", ",": "start", "\n": "start", "\r": "start"}.get(sign, "plain")
+        elif state == "plain":
+            if sign == '"':
+                return [f"a quote within a field at {place}"]
+            state = "start" if sign in ",\n" else "plain"
+        elif state == "quoted":
+            state = "maybe" if sign == '"' else "quoted"
+            found += ["line break in a field"] if sign in "\r\n" else []
+        elif sign == '"':
+            state = "quoted"
+        elif sign in ",\r\n":
+            state = "start"
+        else:
+            return [f"text after a quote at {place}"]
+    return found
+
+
+def formula(cell, kind):
+    return kind == "text" and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
+
+
+def salesforce_names(header):
+    found = [name for name in header if not re.fullmatch(r"[A-Za-z]\w*", name) or "___" in name or len(name) > 60]
+    found += [name for name in header if name.endswith("__c") and ("__" in name[:-3] or len(name) > 43)]
+    found += ["one name twice"] if len({name.lower() for name in header}) < len(header) else []
+    return found + (["long header"] if len(",".join(header)) > 32_000 else [])
+
+
+def label_names(header):
+    found = [name for name in header if not name.strip() or name != name.strip() or len(name) > 100]
+    found += ["one name twice"] if len({name.lower() for name in header}) < len(header) else []
+    return found + (["too many columns"] if len(header) >= 1000 else [])
+
+
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+def salesforce_cell(cell, kind):
+    """Empty means “leave”, so that nothing of ours may be empty."""
+    if cell == "#N/A":
+        return None
+    if kind == "instant":
+        return None if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", cell) else f"instant {cell}"
+    return number(cell, kind) if cell else "empty cell"
+
+
+def hubspot_cell(cell, kind):
+    if kind == "instant":
+        return None if re.fullmatch(r"\d{12,13}", cell) else f"instant {cell}"
+    if kind == "text":
+        return None if cell else "empty text, which an import leaves alone"
+    return number(cell, kind) if cell else None
+
+
+def dynamics_cell(cell, kind):
+    if kind == "instant" and cell:
+        return None if datetime.fromisoformat(cell).tzinfo and len(cell) == 20 else f"instant {cell}"
+    return number(cell, kind) if cell else None
+
+
+def number(cell, kind):
+    return f"number {cell}" if kind in ("integer", "fraction") and not NUMBER.fullmatch(cell) else None
+
+
+NAMES = {"salesforce": salesforce_names, "hubspot": label_names, "dynamics": label_names}
+CELLS = {"salesforce": salesforce_cell, "hubspot": hubspot_cell, "dynamics": dynamics_cell}
