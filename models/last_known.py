@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from configs.errors import ConfigError
+from features.whole_file import write_whole
 from models.registry import Registry, Version
 
 FILE = "champions.json"
@@ -41,6 +42,4 @@ def _write(path: Path, versions: Mapping[str, Version]) -> None:
     text = json.dumps({target: asdict(version) for target, version in versions.items()}, indent=1, sort_keys=True)
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
         return
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from features.catalog import catalog_of
 from features.contracts import SPINE, to_us
 from features.sources import outcome_columns
 from features.spine import entity_codes, instants, training_spine
+from features.whole_file import write_whole
 from models.registry import Registry
 from models.scorer import FILE
 from models.stored import read_json
@@ -185,18 +185,10 @@ def _mature(cutoff: np.ndarray, horizon: timedelta, observed: datetime) -> int:
 
 
 def _write(folder: Path, text: str, ending: str) -> None:
-    """Write a report beside the one there and put it in its place once it is on the disk."""
-    part = folder / f".{NAME}.{os.getpid()}.{ending}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text.rstrip("\n") + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(folder / f"{NAME}.{ending}")
+        write_whole(folder / f"{NAME}.{ending}", text.rstrip("\n") + "\n")
     except OSError as error:
         raise LeadscoreError(
             "cannot write the report", where=str(folder), found=str(error), mend="make room and run it again"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
+from features.whole_file import write_whole
 from models.registry import Registry
 from serve.lock import hold
 from serve.store import Store
@@ -26,9 +27,7 @@ def workspace(project: Project) -> Iterator[Path]:
     with hold(project.root):
         owner = project.root / OWNER
         if not owner.exists():
-            draft = project.root / ".project.txt"
-            draft.write_text(project.project, encoding="utf-8")
-            draft.replace(owner)  # a run that is killed between leaves no half a name
+            write_whole(owner, project.project)
         found = owner.read_text(encoding="utf-8")
         if found != project.project:
             raise ConfigError(
