@@ -12,6 +12,19 @@ from configs.exports import CrmExport, ExportName
 from configs.source_rows import Frozen
 
 
+class Review(Frozen):
+    """After how long a lead is looked at again, by its grade: whole days are counted."""
+
+    A: Duration = timedelta(days=3)
+    B: Duration = timedelta(days=7)
+    C: Duration = timedelta(days=14)
+    D: Duration = timedelta(days=30)
+
+    def by_grade(self) -> dict[str, timedelta]:
+        """Return the lengths of time by grade."""
+        return {"A": self.A, "B": self.B, "C": self.C, "D": self.D}
+
+
 class Publish(Frozen):
     """Where scores go and for how long; no part of what they mean."""
 
@@ -24,6 +37,7 @@ class Publish(Frozen):
     )
     steady: float = Field(5, ge=0, le=9, description="points beyond an edge of a grade that do not change it")
     settle: Duration = Field(timedelta(days=14), description="a grade falls once the score was lower for this long")
+    review: Review = Field(Review(), description="when a lead is to be looked at again, by grade")
     reasons: float = Field(1.0, ge=0, le=1, description="the share of each target's leads, from the top, given reasons")
     exports: dict[ExportName, CrmExport] = Field({}, description="what is delivered in a CRM's own format, by name")
 

@@ -16,6 +16,7 @@ from features.spine import entity_codes, scoring_spine
 from models.accounts import Together
 from models.activity import WEEK, Activity
 from models.encoding import evenly
+from models.facets import META, fitted
 from models.population import ROWS, Population, telling
 from models.training import Trained
 from pipelines.rows import Snapshot, TrainingRows
@@ -37,7 +38,7 @@ def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRow
     latest = scorer.predict(rows.matrix.take(pa.array(last[evenly(len(last), ROWS)])))
     days = frozenset(feature.name for feature in features if feature.meaning.unit == "days")
     population = Population.of(rows.matrix, slices, weights, scorer.encoding, tested, latest, days)
-    kept = {"population": population.to_json()}
+    kept = {"population": population.to_json(), META: fitted(scorer, rows.matrix, np.concatenate(slices))}
     if now.dataset.timed:
         kept["activity"] = Activity.of(now.dataset.events, now.as_of).to_json()
     kept["accounts"] = together(now, name, trained.out_of_time).to_json()

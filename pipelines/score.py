@@ -31,6 +31,7 @@ from serve.checks import Check, check_table, loud, refuse
 from serve.crm.delivery import Delivered
 from serve.export import WRITERS
 from serve.history import Past, with_history
+from serve.review import with_review
 from serve.score_checks import check_some
 from serve.scoring import Order, rows_to_score, score, stamped
 from serve.store import Run, Store
@@ -192,6 +193,7 @@ def score_all(
         frame = score(now.dataset, scorer, order, matrix)
         past = Past.of(store, project.project, target, now.as_of)
         frames[target] = with_history(frame, past, now.as_of, Steady(project.publish.steady, project.publish.settle))
+        frames[target] = with_review(frames[target], now.as_of, project.publish.review, project.zone)
         found += check_scores(now, target, scorer, matrix, frames[target], former)
     scored_at = clock()
     scores = pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()])

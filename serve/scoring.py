@@ -17,14 +17,13 @@ from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import INSTANT, SCORES, SPINE, Dataset
 from features.spine import entity_codes, scoring_spine
+from models.facets import LEAD_ROW, SIDES, points
 from models.scorer import Scorer
 from serve.reasons import reasons
 
 NO_REASONS = "[]"
-LEAD_ROW = ("attribute", "dated")
-"""Aggregates of the features that are attributes of the lead."""
 HISTORY = {"previous_score", "previous_grade", "falling_since", "trend", "trend_7d", "trend_30d"}
-UNKNOWN = HISTORY | {"run_id", "scored_at"}
+UNKNOWN = HISTORY | {"review_at", "run_id", "scored_at"}
 """Columns of SCORES that only the run that publishes can fill."""
 
 
@@ -75,7 +74,7 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     columns["cutoff"] = predicted["cutoff"] if dataset.timed else columns["as_of"]
     columns["rank"], columns["percentile"] = _standing(probability, lead.to_numpy())
     columns["expected_value"] = _expected(dataset, order.target, lead, probability)
-    columns["reasons"] = _told(scorer, catalog, matrix, columns["rank"].to_numpy(), order.told)
+    columns |= _told(scorer, catalog, matrix, columns["rank"].to_numpy(), order.told)
     columns["evidence"] = _evidence(matrix, catalog)
     schema = pa.schema([field for field in SCORES if field.name not in UNKNOWN])
     frame = pa.table([_plain(columns[field.name], field.type) for field in schema], schema=schema)
@@ -93,16 +92,24 @@ def _constant(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> pa.Ar
     return pa.repeat(pa.scalar(value, kind), rows.num_rows)
 
 
-def _told(scorer: Scorer, catalog: Catalog, matrix: pa.Table, rank: np.ndarray, share: float) -> pa.Array:
-    """Return the reasons of the rows of highest rank, that share of all, and an empty list for the others."""
+def _told(scorer: Scorer, catalog: Catalog, matrix: pa.Table, rank: np.ndarray, share: float) -> dict[str, pa.Array]:
+    """Return reasons, fit and engagement of the rows of highest rank, that share of all.
+
+    The others have an empty list, and null.
+    """
     meanings = {feature.name: feature.meaning for feature in catalog.features}
     texts = np.full(matrix.num_rows, NO_REASONS, object)
+    sides = {side: np.zeros(matrix.num_rows, np.int64) for side in SIDES}
     chosen = np.flatnonzero(rank <= math.ceil(share * matrix.num_rows))
     for start in range(0, len(chosen), PIECE):
         rows = chosen[start : start + PIECE]
         piece = matrix.select([*SPINE.names, *scorer.encoding.names]).take(pa.array(rows))
-        texts[rows] = reasons(scorer.explain(piece), piece.select(scorer.encoding.names), meanings)
-    return pa.array(texts, pa.string())
+        parts = scorer.explain(piece)
+        for side, found in points(scorer, parts).items():
+            sides[side][rows] = found
+        texts[rows] = reasons(parts, piece.select(scorer.encoding.names), meanings)
+    known = {side: pa.array(found, pa.int64(), mask=found == 0) for side, found in sides.items()}
+    return {"reasons": pa.array(texts, pa.string()), **known}
 
 
 def _plain(column: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:

@@ -25,17 +25,8 @@ from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_sc
 COLUMNS = [
     *("project", "target", "entity_id", "account_id", "as_of", "cutoff", "probability"),
     *("probability_low", "probability_high", "score", "grade", "rank", "percentile", "expected_value"),
-    *(
-        "outcome_days_50",
-        "outcome_days_80",
-        "evidence",
-        "previous_score",
-        "previous_grade",
-        "falling_since",
-        "trend",
-        "trend_7d",
-        "trend_30d",
-    ),
+    *("outcome_days_50", "outcome_days_80", "fit", "engagement", "evidence"),
+    *("previous_score", "previous_grade", "falling_since", "trend", "trend_7d", "trend_30d", "review_at"),
     *("reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3", "model_version"),
 ]
 

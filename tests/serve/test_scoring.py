@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 
 from configs.errors import DataError
 from configs.learning import Evaluation
+from configs.night import Review
 from configs.schema import ColumnOutcome, Cutoffs, Target
 from features.build import build_features
 from features.catalog import Catalog
@@ -22,6 +24,7 @@ from models.scorer import Scorer
 from models.training import Settings, train
 from serve import scoring
 from serve.history import Past, with_history
+from serve.review import with_review
 from serve.scoring import Order, rows_to_score, score, stamped
 from serve.store import PREVIOUS
 from tests.features.logs import START, of
@@ -128,7 +131,8 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     frame = scored(company, TARGET, scorer)
     known = frame["entity_id"][0].as_py()
     previous = pa.table([[known], [7], ["D"], [None]], schema=PREVIOUS)
-    full = stamped(with_history(frame, Past(previous), END, Steady()), "run", END)
+    frame = with_review(with_history(frame, Past(previous), END, Steady()), END, Review(), ZoneInfo("UTC"))
+    full = stamped(frame, "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
