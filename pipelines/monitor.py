@@ -52,7 +52,7 @@ def monitor(project: Project, as_of: str | None, targets: list[str], driver: Dri
     if not published & set(targets):
         raise ConfigError(
             "nothing was published",
-            where=str(project.root / "scores.db"),
+            where=store.where,
             found=f"no run of {', '.join(targets)}",
             mend=f"run `leadscore score {project.path}` first",
         )

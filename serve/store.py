@@ -69,6 +69,11 @@ class Store:
         if not self._database.run(lambda session: ready(session, where), writes=False):
             self._database.run(lambda session: prepare(session, where))
 
+    @property
+    def where(self) -> str:
+        """The address of the database, without its password."""
+        return self._database.where
+
     @contextmanager
     def hold(self, project: str) -> Iterator[Self]:
         """Hold a project in this database for the length of the block, from whatever workspace or machine; yield this.

@@ -40,13 +40,14 @@ def published(project: Project, entity: str, as_of: str | None) -> Explanation:
 
     Raises ConfigError for an entity that no score was published of.
     """
-    rows = store_of(project).history(project.project, entity).to_pylist()
+    store = store_of(project)
+    rows = store.history(project.project, entity).to_pylist()
     end = project.instant(as_of) if as_of else None
     history = [_read(row) for row in rows if end is None or row["as_of"] <= end]
     if not history:
         raise ConfigError(
             "no score was published of this entity",
-            where=str(project.root / "scores.db"),
+            where=store.where,
             found=repr(entity),
             mend="take an entity_id of the export, or score first",
         )
