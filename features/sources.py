@@ -8,12 +8,14 @@ from configs.errors import DataError
 from configs.schema import Project
 from features.contracts import Dataset, SourceCount
 from features.intake.events import read_events
+from features.intake.files import Wanted
 from features.intake.fingerprint import fingerprint
 from features.intake.leads import outcome_columns, read_leads
 from features.intake.objections import Objections
+from features.intake.reading import Origin
 from features.intake.value_history import read_values
 
-__all__ = ["outcome_columns", "read"]
+__all__ = ["columns_of", "outcome_columns", "read"]
 
 
 def read(project: Project, quarantine: Path | None = None, scratch: Path | None = None) -> Dataset:
@@ -45,3 +47,11 @@ def read(project: Project, quarantine: Path | None = None, scratch: Path | None 
     all_counts = (*counts, *log.counts, *value_counts)
     suppressed = objections.found()
     return Dataset(leads, log.events, all_counts, found, project.timed, ordered, values, scratch, suppressed)
+
+
+def columns_of(project: Project) -> set[str]:
+    """Return the names of all columns of all sources, by the first file of each; raises what reading one raises."""
+    sources = project.sources
+    found = [sources.leads] if sources.leads else []
+    origins = (Origin.of(source) for source in (*found, *sources.events, *sources.attributes))
+    return {name for origin in origins for name in next(origin.parts(Wanted(frozenset()), {})).names}

@@ -125,7 +125,7 @@ def _attributes(project: Project) -> list[str]:
     if leads is None:
         return []
     taken = {leads.entity_id, leads.created_at, leads.known_at, leads.account_id, leads.order, *LEADS.names}
-    taken |= outcome_columns(project) | _dated(project)
+    taken |= outcome_columns(project) | _dated(project) | project.privacy.hidden
     return [name for name in read_rows(leads, {}).names if name not in taken]
 
 

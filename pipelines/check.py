@@ -17,7 +17,9 @@ from configs.schema import Project
 from features.attributes import kinds
 from features.contracts import SourceCount
 from features.labels import labels
+from features.sources import columns_of
 from features.spine import scoring_spine, training_spine
+from features.suppressed import Suppression
 from pipelines.crm import planned
 from pipelines.deployment.deploy import require_cron
 from pipelines.rows import Snapshot, check_types, snapshot
@@ -61,11 +63,13 @@ class Examination:
     counts: tuple[SourceCount, ...]
     quarantine: str
     targets: tuple[TargetCheck, ...]
+    suppressed: Suppression
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         plain = vars(self) | {"counts": [vars(c) for c in self.counts]}
+        plain["suppressed"] = self.suppressed.to_json()
         plain["targets"] = {t.name: vars(t) | {"base_rate": t.base_rate} for t in self.targets}
         return plain
 
@@ -95,6 +99,7 @@ def examine(project: Project, as_of: str | None) -> Examination:
         counts=data.counts,
         quarantine=str(project.root / "quarantine"),
         targets=tuple(_target(now, name) for name in project.targets),
+        suppressed=data.suppressed,
         warnings=tuple(_warnings(now, set(types))),
     )
 
@@ -140,7 +145,7 @@ def _warnings(now: Snapshot, types: set[str]) -> list[str]:
         if missing:
             found.append(f"{key}: no event of type {', '.join(missing)}")
     found += [line for name in now.dataset.attributes for line in _nearly_numbers(now.dataset.leads[name], name)]
-    found += _histories(now)
+    found += [*_histories(now), *_privacy(now)]
     leads = project.sources.leads
     if leads and leads.attributes:
         found.append(
@@ -158,6 +163,18 @@ def _histories(now: Snapshot) -> Iterator[str]:
             yield f"sources.attributes[{i}].only: no value of {', '.join(missing)}"
     for name in (name for name, kind in found.items() if kind == "category"):
         yield from _nearly_numbers(values["value"].filter(pc.equal(values["attribute"], name)), name)
+
+
+def _privacy(now: Snapshot) -> Iterator[str]:
+    """Say which personal columns are in no source, and which suppression holds nobody: a name may be written wrong."""
+    personal, histories = set(now.project.privacy.personal), now.project.sources.attributes
+    if personal and all(source.named for source in histories):  # else the data names attributes too
+        named = {name for source in histories for name in source.named}
+        if missing := sorted(personal - columns_of(now.project) - named):
+            yield f"privacy.personal: no source has a column {', '.join(missing)}"
+    for reason, held in now.dataset.suppressed.found.items():
+        if not held:
+            yield f"{reason}: none of the leads is suppressed by it"
 
 
 def _nearly_numbers(column: pa.ChunkedArray, name: str) -> list[str]:

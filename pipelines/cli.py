@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from configs.errors import LeadscoreError
-from pipelines.commands import learning, nightly
+from pipelines.commands import learning, nightly, personal
 from pipelines.commands.options import print_json
 
 app = typer.Typer(
@@ -59,6 +59,7 @@ COMMANDS = (
     nightly.outcomes,
     nightly.explain,
     nightly.deploy,
+    personal.forget,
     schema,
 )
 for command in COMMANDS:

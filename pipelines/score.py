@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 from configs.durations import duration_label
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
+from features.contracts import Dataset
+from features.suppressed import Suppression
 from models import last_known
 from models.grades import Steady
 from models.registry import Registry, Version
@@ -42,18 +44,19 @@ AHEAD = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One published as-of: its ledger id, rows by target, the scores, and what warned."""
+    """One published as-of: its ledger id, rows by target, the scores, who was left out, and what warned."""
 
     run_id: str
     as_of: datetime
     rows: dict[str, int]
     scores: pa.Table
     checks: tuple[Check, ...] = ()
+    suppressed: Suppression = field(default_factory=Suppression)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         head = {"run_id": self.run_id, "status": "published", "as_of": self.as_of.isoformat()}
-        body = {"rows": sum(self.rows.values()), "targets": self.rows}
+        body = {"rows": sum(self.rows.values()), "targets": self.rows, "suppressed": self.suppressed.to_json()}
         return {**head, **body, "checks": [one.to_json() for one in self.checks]}
 
 
@@ -139,15 +142,24 @@ def publish_night(
         scorers, found = load_champions(champions, desk.registry)
         _heed(checks, [*known, *found], driver)
         now = read()
+        if now.dataset.suppressed.named:
+            driver.note(now.dataset.suppressed.sentence())
         former = store.checked(project.project, now.as_of, project.checks.nights)
         _heed(checks, driver.step(check_data)(now, scorers, former), driver)
         versions = {target: version for target, version in champions.items() if version}
         scores, found = driver.step(score_all)(now, versions, scorers, store, former, run.run_id, driver)
         _heed(checks, found, driver)
         driver.note(f"publishing {scores.num_rows:,} rows")
-        driver.step(publish)(store, scores, run, now.dataset.fingerprint, checks)
+        driver.step(publish)(store, scores, run, now.dataset, checks)
     rows = {target: scores.filter(pc.field("target") == target).num_rows for target in versions}
-    return Published(run_id=run.run_id, as_of=run.as_of, rows=rows, scores=scores, checks=tuple(loud(checks)))
+    return Published(
+        run_id=run.run_id,
+        as_of=run.as_of,
+        rows=rows,
+        scores=scores,
+        checks=tuple(loud(checks)),
+        suppressed=now.dataset.suppressed,
+    )
 
 
 def hand_over_all(desk: Desk, scores: pa.Table | None = None) -> tuple[Delivered, ...]:
@@ -200,10 +212,10 @@ def score_all(
     return scores, [*check_some(frames), *found]
 
 
-def publish(store: Store, scores: pa.Table, run: Run, fingerprint: str, checks: list[Check]) -> None:
-    """Put the scores and the run's checks into their tables in one transaction."""
+def publish(store: Store, scores: pa.Table, run: Run, dataset: Dataset, checks: list[Check]) -> None:
+    """Put the scores, the run's checks and whom it left out into their tables in one transaction."""
     told = check_table(checks, run.run_id, run.project, run.as_of)
-    store.publish(scores, run.run_id, clock(), fingerprint, told)
+    store.publish(scores, run.run_id, clock(), dataset.fingerprint, told, dataset.suppressed.rows)
 
 
 def _heed(checks: list[Check], found: list[Check], driver: Driver) -> None:

@@ -201,6 +201,7 @@ def examination(found: Examination) -> list[RenderableType]:
         for name, count in found.types.items():
             kinds.add_row(escape(name), f"{count:,}")
         parts.append(kinds)
+    parts += [escape(found.suppressed.sentence())] if found.suppressed.named else []
     parts.append(_targets(found.targets))
     parts += [escape(f"problem: target {t.name}: {t.problem}") for t in found.targets if t.problem]
     return [*parts, *(escape(f"note: {line}") for line in found.warnings)]
@@ -221,11 +222,11 @@ def _reason(reasons: str) -> str:
 
 
 def _sources(found: Examination) -> Table:
-    table = _table("source", "rows in", "used", "not yet", "quarantined", "reasons")
+    table = _table("source", "rows in", "used", "not yet", "suppressed", "quarantined", "reasons")
     for count in found.counts:
         bad = sum(count.quarantined.values())
         why = ", ".join(f"{reason} {rows:,}" for reason, rows in count.quarantined.items())
-        numbers = [f"{number:,}" for number in (count.rows_in, count.used, count.skipped, bad)]
+        numbers = [f"{number:,}" for number in (count.rows_in, count.used, count.skipped, count.suppressed, bad)]
         table.add_row(escape(count.source), *numbers, escape(why))
     table.caption_justify = "left"
     table.caption = f"quarantined rows are in {found.quarantine}" if any(c.quarantined for c in found.counts) else None

@@ -21,6 +21,7 @@ MENDS = {
     "champion": "roll back, promote another version, restore its files, or train again",
     "freshness": "bring the source up to date",
     "rows": "see whether the source was written to its end",
+    "suppressed": "see whether the list was written to its end, or the column's values were renamed",
     "leads": "check the sources and the target's population; without times, add leads whose outcome is empty",
     "gone_types": "see whether the source renamed it or stopped; if it is right so, train again",
     "new_types": "train again, so that the model knows it",

@@ -10,7 +10,7 @@ import importlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -107,6 +107,24 @@ class Database:
         if self.kind == "sqlite":
             self._set_up(connection)
         return connection
+
+    def compact(self, tables: Sequence[str]) -> bool:
+        """Give up the space of removed rows; say whether their bytes are surely gone from the files.
+
+        In SQLite they are, unless a reader still looks at the state before. PostgreSQL writes over them in its own
+        time. It needs as much free space as SQLite's file takes. Raises LeadscoreError if the database fails.
+        """
+        return self.answering(lambda attempt: self._compact(tables))
+
+    def _compact(self, tables: Sequence[str]) -> bool:
+        with self.open() as connection, connection.cursor() as cursor:
+            if self.kind != "sqlite":
+                for name in tables:
+                    cursor.execute(f"VACUUM {name}")
+                return False
+            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return bool(cursor.fetchone()[0] == 0)
 
     def _once(self, work: Callable[[Session], Result], writes: bool, again: bool) -> Result:
         """Work in one transaction: closing the connection undoes what is not committed."""

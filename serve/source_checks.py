@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from statistics import median
 
@@ -12,9 +13,11 @@ import pyarrow.compute as pc
 
 from configs.checks import Checks, Limits
 from features.contracts import Dataset, SourceCount
+from features.suppressed import Suppression
 from models.activity import Activity, weekly
 from serve.checks import Check, Verdict, in_days, judged, passed, verdict_of, worst
 
+SUPPRESSED = "suppressed"
 STEADY = 5
 """Events in the least busy week from which a week without any is a change."""
 WEEKS = 4
@@ -30,8 +33,19 @@ def check_sources(dataset: Dataset, as_of: datetime, former: pa.Table, limits: C
     for count in dataset.counts:
         found += [_freshness(count, as_of, limits)] if count.arrivals else []
         known = count.arrivals.before(as_of).total if count.arrivals else count.used
+        # Who objects takes rows away from what is used, and none from the source.
+        known += round(known * count.suppressed / max(count.used, 1))
         found.append(compared("rows", "", count.source, known, former, limits.rows))
-    return found
+    return [*found, *_suppressed(dataset.suppressed, former, limits.suppressed)]
+
+
+def _suppressed(found: Suppression, former: pa.Table, limits: Limits) -> Iterator[Check]:
+    """Check that no suppression names far fewer ids than before, or is asked for no more: they would be scored."""
+    own = former.filter(pc.equal(former["check"], SUPPRESSED))
+    for reason, ids in (dict.fromkeys(own["subject"].to_pylist(), 0) | found.named).items():
+        check = compared(SUPPRESSED, "", reason, ids, former, limits)
+        more = check.verdict == "warn" and ids >= (check.warn or 0)
+        yield replace(check, verdict="pass", message=None) if more else check
 
 
 def _freshness(count: SourceCount, as_of: datetime, limits: Checks) -> Check:

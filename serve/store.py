@@ -14,12 +14,26 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from configs.errors import WorkspaceBusy
-from features.contracts import DELIVERIES, EPOCH, SCORE_CHECKS, SCORE_RUNS, SCORES
+from features.contracts import DELIVERIES, EPOCH, SCORE_CHECKS, SCORE_RUNS, SCORES, SUPPRESSIONS
 from serve.bulk import Session
 from serve.database import PATIENCE, Database
+from serve.erasure.named import Named
+from serve.erasure.rows import erase_rows
 from serve.lock import hold_file
 from serve.session_lock import SessionLock
-from serve.tables import CHECKS_TABLE, DELIVERIES_TABLE, RUNS_TABLE, SCORES_TABLE, current, prepare, ready
+from serve.suppressions import note_suppressed
+from serve.tables import (
+    CHECKS_TABLE,
+    DELIVERIES_TABLE,
+    RUNS_TABLE,
+    SCORES_TABLE,
+    SUPPRESSIONS_TABLE,
+    TABLES,
+    current,
+    not_suppressed_since,
+    prepare,
+    ready,
+)
 
 RUN = ("run_id", "target")
 NIGHT = ("project", "target", "as_of")
@@ -109,14 +123,17 @@ class Store:
         finished_at: datetime,
         data_fingerprint: str | None = None,
         checks: pa.Table | None = None,
+        suppressed: pa.Table | None = None,
     ) -> None:
         """Put a run's scores in place of those of the same targets and as-of, all in one transaction.
 
         ``scores`` is a SCORES table with the rows of all targets of the run; a target of the run without
         rows is published empty. A ``data_fingerprint`` replaces the ledger's: a run may start before its data
-        is read. ``checks`` are SCORE_CHECKS rows of the run. Raises ValueError if the run is not a started one or a
-        row is not of this run, DataError if two rows have one key or a required value is missing, WorkspaceBusy if
-        another run took the project over meanwhile; then nothing has changed.
+        is read. ``checks`` are SCORE_CHECKS rows of the run, ``suppressed`` SUPPRESSED rows of whom it left out.
+
+        Raises ValueError if the run is not a started one or a row is not of this run, DataError if two rows have one
+        key or a required value is missing, WorkspaceBusy if another run took the project over meanwhile; then nothing
+        has changed.
         """
         if self._lock:
             self._lock.confirm()
@@ -133,6 +150,8 @@ class Store:
                 session.execute(sa.update(RUNS_TABLE).where(*_same(RUNS_TABLE, night, RUN)).values(done))
             session.append(SCORES_TABLE, scores)
             _append_checks(session, nights, checks)
+            if suppressed is not None:
+                note_suppressed(session, nights[0], suppressed)
 
         self._database.run(work)
 
@@ -181,6 +200,11 @@ class Store:
         self._database.run(lambda session: session.execute(sa.delete(CHECKS_TABLE).where(*done)))
         return len(old)
 
+    def erase(self, project: str, named: Named) -> tuple[dict[str, int], bool]:
+        """Take an entity out of all tables; return the rows by table, and whether their bytes are surely gone."""
+        found = self._database.run(lambda session: erase_rows(session, project, named))
+        return found, self._database.compact([table.name for table in TABLES])
+
     def previous(
         self,
         project: str,
@@ -206,10 +230,11 @@ class Store:
     ) -> pa.Table:
         """Return a SCORES table, or some of its columns, by target and rank.
 
-        It holds the rows of one as-of, else those of each target's latest published.
+        It holds the rows of one as-of, else those of each target's latest published; none of who was suppressed since.
         """
         rows = SCORES_TABLE.c
-        query = current() if as_of is None else sa.select(SCORES_TABLE).where(rows.as_of == as_of)
+        night = sa.select(SCORES_TABLE).where(rows.as_of == as_of, not_suppressed_since())
+        query = current() if as_of is None else night
         query = query.where(rows.project == project)
         if target is not None:
             query = query.where(rows.target == target)
@@ -223,6 +248,13 @@ class Store:
         night = sa.select(*(RUNS_TABLE.c[name] for name in NIGHT)).where(*_published(project)).distinct().subquery()
         same = sa.and_(rows.entity_id == entity_id, *(rows[name] == night.c[name] for name in NIGHT))
         return self._read(sa.select(SCORES_TABLE).join(night, same), SCORES, rows.target, rows.as_of)
+
+    def suppressions(self, project: str, entity_id: str | None = None) -> pa.Table:
+        """Return who was left out of published nights as a SUPPRESSIONS table, of one entity or of all."""
+        out = SUPPRESSIONS_TABLE.c
+        query = sa.select(SUPPRESSIONS_TABLE).where(out.project == project)
+        query = query if entity_id is None else query.where(out.entity_id == entity_id)
+        return self._read(query, SUPPRESSIONS, out.entity_id, out.reason)
 
     def runs(self, project: str) -> pa.Table:
         """Return the project's ledger as a SCORE_RUNS table, in the order of starting."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn, CreateTable
 
 from configs.errors import DataError
-from features.contracts import DELIVERIES, INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES
+from features.contracts import DELIVERIES, INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, SUPPRESSIONS
 from serve.bulk import Session
 
 CREATION_LOCK = 1_278_559_043
@@ -34,17 +34,25 @@ SCORES_TABLE = _sql_table("scores", SCORES, ["as_of", "project", "target", "enti
 RUNS_TABLE = _sql_table("score_runs", SCORE_RUNS, ["run_id", "target"])
 CHECKS_TABLE = _sql_table("score_checks", SCORE_CHECKS, ["run_id", "target", "check", "subject"])
 DELIVERIES_TABLE = _sql_table("deliveries", DELIVERIES, ["project", "name", "delivery"])
-TABLES = (SCORES_TABLE, RUNS_TABLE, CHECKS_TABLE, DELIVERIES_TABLE)
+SUPPRESSIONS_TABLE = _sql_table("suppressions", SUPPRESSIONS, ["project", "entity_id", "reason"])
+TABLES = (SCORES_TABLE, RUNS_TABLE, CHECKS_TABLE, DELIVERIES_TABLE, SUPPRESSIONS_TABLE)
+
+
+def not_suppressed_since() -> sa.ColumnElement[bool]:
+    """Say of a row of scores that no later night left its entity out: such a score is not to be used any more."""
+    rows, out = SCORES_TABLE.c, SUPPRESSIONS_TABLE.c
+    same = (out.project == rows.project) & (out.entity_id == rows.entity_id) & (out.last_as_of > rows.as_of)
+    return ~sa.exists().where(same)
 
 
 def current() -> sa.Select[Any]:
-    """Select the rows of each target's latest published as-of."""
+    """Select the rows of each target's latest published as-of, without who was suppressed since."""
     rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
     latest = sa.select(runs.project, runs.target, sa.func.max(runs.as_of).label("as_of"))
     latest = latest.where(runs.status == "published").group_by(runs.project, runs.target)
     night = latest.subquery("latest").c
     same = (rows.project == night.project) & (rows.target == night.target) & (rows.as_of == night.as_of)
-    return sa.select(SCORES_TABLE).join(night.project.table, same)
+    return sa.select(SCORES_TABLE).join(night.project.table, same).where(not_suppressed_since())
 
 
 def ready(session: Session, where: str) -> bool:

@@ -61,7 +61,9 @@ def _history(
     raw = read_rows(source, _columns(source, f"sources.attributes[{i}]"))
     rows = _texts(project, source, raw)
     reasons = _judged(rows, known[0], known[1].flaws(rows["entity_id"]), source.missing_time == "skip")
-    bad = masked(rows_of(raw), project.privacy.personal)
+    personal = project.privacy.personal
+    # In a long history a personal attribute's values are in the column of all values.
+    bad = masked(rows_of(raw), (*personal, source.value) if personal and source.value else personal)
     count = settle(f"attributes_{i + 1}", Verdict.of(reasons), bad, quarantine, project.sources.max_quarantine)
     good = rows.filter(reasons.is_null())
     values = _values(good, source)

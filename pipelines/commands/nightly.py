@@ -113,7 +113,7 @@ def explain(
 
     project = project_of(config)
     found = published(project, entity, as_of)
-    if not table:
+    if not table and found.now:
         from pipelines.lead.trace import traces
 
         found = replace(found, trace=traces(project, found.now, found.history, note))

@@ -21,7 +21,8 @@ class Explanation:
     """``now`` holds one SCORES row a target with its reasons read, ``history`` all rows, oldest first.
 
     ``when`` says of each target in words when the outcome comes if it comes, where that is known. ``trace`` holds what
-    stands behind each row of ``now``, by target; nothing where it was not asked for.
+    stands behind each row of ``now``, by target; nothing where it was not asked for. ``suppressed`` are SUPPRESSIONS
+    rows of an entity that was left out since its last score, or was never scored.
     """
 
     entity: str
@@ -29,6 +30,7 @@ class Explanation:
     history: list[dict[str, Any]]
     when: dict[str, str]
     trace: dict[str, Trace] = field(default_factory=dict)
+    suppressed: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -38,13 +40,14 @@ class Explanation:
 def published(project: Project, entity: str, as_of: str | None) -> Explanation:
     """Return what was published of an entity, up to and including an as-of.
 
-    Raises ConfigError for an entity that no score was published of.
+    Raises ConfigError for an entity that no score was published of, unless it was left out of what was.
     """
     store = store_of(project)
     rows = store.history(project.project, entity).to_pylist()
+    suppressed = _since(store.suppressions(project.project, entity).to_pylist(), rows)
     end = project.instant(as_of) if as_of else None
     history = [_read(row) for row in rows if end is None or row["as_of"] <= end]
-    if not history:
+    if not history and not suppressed:
         raise ConfigError(
             "no score was published of this entity",
             where=store.where,
@@ -54,7 +57,12 @@ def published(project: Project, entity: str, as_of: str | None) -> Explanation:
     newest = {row["target"]: row for row in sorted(history, key=lambda row: row["as_of"])}
     history = sorted(history, key=lambda row: (row["target"], row["as_of"]))
     when = {name: _when(project, row) for name, row in newest.items() if row["outcome_days_50"] is not None}
-    return Explanation(entity, list(newest.values()), history, when)
+    return Explanation(entity, list(newest.values()), history, when, suppressed=suppressed)
+
+
+def _since(suppressions: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the suppressions that are newer than every score."""
+    return [one for one in suppressions if all(one["last_as_of"] > row["as_of"] for row in rows)]
 
 
 def _when(project: Project, row: dict[str, Any]) -> str:

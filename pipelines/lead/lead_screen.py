@@ -35,7 +35,7 @@ def explanation(found: Explanation, zone: tzinfo, most: int | None = TOP) -> lis
 
     Nights are told in the time zone ``zone``; ``most`` features are shown, None for all.
     """
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [escape(line) for line in _suppressed(found, zone)]
     for row in found.now:
         behind = found.trace.get(row["target"])
         parts += [_head(found, row), _reasons(row, behind)]
@@ -44,7 +44,19 @@ def explanation(found: Explanation, zone: tzinfo, most: int | None = TOP) -> lis
     for row in found.history:
         when, chance = row["as_of"].isoformat(), f"{row['probability']:.3f}"
         history.append([row["target"], when, chance, str(row["score"]), row["grade"], row["model_version"]])
-    return [*parts, grid(history)]
+    return [*parts, grid(history)] if found.history else parts
+
+
+def _suppressed(found: Explanation, zone: tzinfo) -> list[str]:
+    """Say why an entity is not scored, since which night, and by which run."""
+    lines = []
+    for one in found.suppressed:
+        first, last = (one[name].astimezone(zone).isoformat() for name in ("first_as_of", "last_as_of"))
+        lines.append(
+            f"{found.entity} is suppressed by {one['reason']}: no score since the night of {first} (run "
+            f"{one['first_run_id']}), last left out on that of {last} (run {one['last_run_id']})"
+        )
+    return lines
 
 
 def _head(found: Explanation, row: dict[str, Any]) -> str:

@@ -50,6 +50,8 @@ def traces(
         ledger = store_of(project).runs(project.project).to_pylist()
     except LeadscoreError as error:
         return {row["target"]: Trace(missing=[error.headline]) for row in rows}
+    if rows and past.whole.suppressed.holds(rows[0]["entity_id"]):
+        return {row["target"]: Trace(missing=["it is suppressed, so nothing is computed of it"]) for row in rows}
     return {row["target"]: trace(past, row, history, ledger) for row in rows}
 
 

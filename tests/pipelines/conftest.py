@@ -1,4 +1,4 @@
-"""A Prefect server of this test run alone, with all that watches over schedules."""
+"""A company with a champion, and a Prefect server of this test run alone with all that watches over schedules."""
 
 import os
 import socket
@@ -9,6 +9,26 @@ import urllib.error
 import urllib.request
 
 import pytest
+
+from configs.schema import load
+from models import learners
+from pipelines.driver import Driver
+from pipelines.train import train
+from tests.pipelines import guarded, tiny
+
+
+@pytest.fixture(scope="session")
+def guarded_company(tmp_path_factory):
+    """Return the folder of a company with personal columns whose target has a champion; copy it, it is for all."""
+    folder = tmp_path_factory.mktemp("guarded")
+    guarded.write(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
+        patch.setattr(learners, "ROUNDS", 15)
+        (done,) = train(load("company.yaml"), tiny.END, ["buy"], Driver())
+    assert done.error is None
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""One entity taken out of all that a project stores."""

@@ -1,0 +1,117 @@
+"""An entity taken out of the exports and deliveries that are kept: rewritten where current, removed where former.
+
+What is current is replaced as it always is, a whole new folder and then the link, so a reader sees the old files or the
+new ones. What was killed half-way is finished by doing it again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from serve.erasure.named import HIDDEN, Named, without
+from serve.folders import fingerprint, switch, sync, write
+
+FOLDER = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
+MANIFEST, STAGING, CURRENT = "manifest.json", ".staging", "current"
+TABLES = (".csv", ".jsonl", ".parquet")
+
+
+def erase_export(folder: Path, named: Named, again: Callable[[], object]) -> dict[str, int]:
+    """Have the current export written ``again`` if it names an entity, and remove the former ones that do.
+
+    Call it once the scores themselves are erased. Return how many rows were in the current one, and how many former
+    ones were removed.
+    """
+    rows = sum(_rows(folder / CURRENT, named).values()) if (folder / CURRENT).exists() else 0
+    if rows:
+        again()
+    return {"exports/current": rows, "exports, former (removed)": _remove_former(folder, named)}
+
+
+def erase_deliveries(exports: Path, named: Named) -> dict[str, int]:
+    """Write each current delivery anew if it names an entity, and remove the former ones that do."""
+    found = dict[str, int]()
+    for folder in sorted(path for path in exports.glob("*") if path.is_dir() and not path.is_symlink()):
+        if FOLDER.fullmatch(folder.name) or folder.name == STAGING:
+            continue
+        current = folder / CURRENT
+        rows = _rows(current, named) if (current / MANIFEST).exists() else {}
+        if any(rows.values()):
+            switch(folder, _rewritten(current.resolve(), named))
+        found[f"exports/{folder.name}/current"] = sum(rows.values())
+        found[f"exports/{folder.name}, former (removed)"] = _remove_former(folder, named)
+    return found
+
+
+def _rows(folder: Path, named: Named) -> dict[str, int]:
+    """Return by file how many rows name the entity, and whether the manifest does."""
+    found = {path.name: without(path, named)[0] for path in _tables(folder)}
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        found[MANIFEST] = int(_hidden(before := json.loads(manifest.read_text("utf-8")), named, {}) != before)
+    return found
+
+
+def _tables(folder: Path) -> Iterator[Path]:
+    yield from sorted(path for path in folder.iterdir() if path.suffix in TABLES)
+
+
+def _remove_former(folder: Path, named: Named) -> int:
+    """Remove what a killed run left and every former folder that names the entity; return how many of these."""
+    shutil.rmtree(folder / STAGING, ignore_errors=True)
+    current = (folder / CURRENT).resolve()
+    former = [path for path in folder.glob("*") if FOLDER.fullmatch(path.name) and path.resolve() != current]
+    gone = [path for path in former if any(_rows(path, named).values())]
+    for path in gone:
+        # First of all it stops being an export.
+        (path / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(path)
+    return len(gone)
+
+
+def _rewritten(old: Path, named: Named) -> str:
+    """Write a delivery without the entity into a folder of its own beside it, unless that was done; return its name."""
+    folder, staging = old.parent, old.parent / STAGING
+    for path in folder.glob(f"*/{MANIFEST}"):
+        if json.loads(path.read_text("utf-8")).get("replaces") == old.name and FOLDER.fullmatch(path.parent.name):
+            return path.parent.name
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    changed = dict[str, dict[str, Any]]()
+    for path in _tables(old):
+        rows, content = without(path, named)
+        write(staging / path.name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        changed[fingerprint(path)["sha256"]] = fingerprint(staging / path.name) | {"removed": rows}
+    base = re.sub(r"(?<=-[0-9a-f]{12})-\d+$", "", old.name)
+    name = next(each for each in (f"{base}-{n}" for n in count(2)) if not (folder / each).exists())
+    manifest = _hidden(json.loads((old / MANIFEST).read_text("utf-8")), named, changed)
+    removed = sum(part["removed"] for part in changed.values() if part.get("counted"))
+    manifest |= {"delivery": name, "replaces": old.name, "rows": manifest.get("rows", 0) - removed}
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
+    write(staging / MANIFEST, lambda file: file.write(f"{text}\n".encode()))
+    sync(staging)
+    staging.replace(folder / name)
+    sync(folder)
+    return name
+
+
+def _hidden(value: Any, named: Named, changed: dict[str, dict[str, Any]]) -> Any:
+    """Return a manifest without the id, and with the files that have ``changed``, by their former sha256."""
+    if isinstance(value, list):
+        return [_hidden(each, named, changed) for each in value]
+    if not isinstance(value, dict):
+        return HIDDEN if isinstance(value, str) and value in named.cells else value
+    found = {key: _hidden(each, named, changed) for key, each in value.items()}
+    file = changed.get(str(found.get("sha256")))
+    if file is not None:
+        found |= {key: file[key] for key in ("sha256", "bytes") if key in found}
+        if "rows" in found:
+            found["rows"] -= file["removed"]
+            file["counted"] = True
+    return found

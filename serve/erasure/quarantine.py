@@ -1,0 +1,43 @@
+"""An entity taken out of the rows that were set aside."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from serve.erasure.named import Named, lines_without
+from serve.folders import sync, write
+
+
+def erase_quarantine(folder: Path, named: Named, columns: Mapping[str, str | None]) -> dict[str, int]:
+    """Write each file of bad rows without those of an entity; return how many each held.
+
+    ``columns`` says by source which column holds the id; of other files, and of broken lines, any mention counts.
+    """
+    found = dict[str, int]()
+    for path in sorted(folder.glob("*.csv")):
+        column = columns.get(path.stem)
+        rows, content = lines_without(path.read_bytes(), named, lambda line, column=column: _of(line, named, column))  # type: ignore[misc]
+        if rows:
+            part = path.with_name(f".{path.name}.part")
+            part.unlink(missing_ok=True)
+            write(part, lambda file, content=content: file.write(content))  # type: ignore[misc]
+            part.replace(path)
+            sync(folder)
+        found[f"quarantine/{path.name}"] = rows
+    return found
+
+
+def _of(line: str, named: Named, column: str | None) -> bool:
+    """Say whether a row of a quarantine file is the entity's."""
+    *_, original = next(csv.reader(io.StringIO(line)))
+    try:
+        row = json.loads(original)
+    except ValueError:
+        return bool(named.words.search(original))
+    if isinstance(row, str):
+        return bool(named.words.search(row)) or named.is_cell(row.split(","))
+    return named.is_cell([row[column]] if column in row else row.values())

@@ -1,0 +1,163 @@
+"""Nights without those who object, and runs that show nothing personal, as the command line does them."""
+
+import csv
+import json
+import shutil
+import sqlite3
+import sys
+
+import pytest
+import yaml
+
+from pipelines import cli
+from tests.pipelines import guarded, tiny
+
+NEXT = "2025-01-02"
+
+
+@pytest.fixture(scope="module")
+def company(guarded_company, tmp_path_factory):
+    """Return a folder with a champion; of its leads nobody objects yet."""
+    return shutil.copytree(guarded_company, tmp_path_factory.mktemp("guarded") / "company", symlinks=True)
+
+
+@pytest.fixture
+def run(company, monkeypatch, capfd):
+    """Run one command in the company's folder; return exit code, standard output and standard error."""
+
+    def one(*arguments):
+        capfd.readouterr()
+        code, _ = call(company, monkeypatch, *arguments)
+        printed = capfd.readouterr()
+        return code, printed.out, printed.err
+
+    yield one
+    guarded.rewrite(company, guarded.PRIVACY)
+    guarded.suppress(company)
+
+
+def call(folder, patch, *arguments):
+    patch.chdir(folder)
+    patch.delenv("LEADSCORE_WORKSPACE", raising=False)
+    patch.setattr(sys, "argv", ["leadscore", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code or 0, None
+
+
+def exported(folder):
+    with (folder / "workspace/exports/current/scores.csv").open(newline="", encoding="utf-8") as file:
+        return {row["entity_id"] for row in csv.DictReader(file)}
+
+
+def table(folder, query):
+    with sqlite3.connect(folder / "workspace/scores.db") as db:
+        return db.execute(query).fetchall()
+
+
+def score(run, as_of=tiny.END):
+    return run("score", "company.yaml", "--as-of", as_of, "--direct", "--json")
+
+
+def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(run, company):
+    assert score(run)[0] == 0
+    before = exported(company)
+    listed, opted = sorted(before)[:2], sorted(before)[2]
+    guarded.suppress(company, *listed, "nobody")
+    leads = (company / "leads.csv").read_text()
+    try:
+        (company / "leads.csv").write_text(leads.replace(f"CANARY-{opted},no", f"CANARY-{opted},yes"))
+        code, out, err = score(run, NEXT)
+        assert code == 0, err
+        check = json.loads(run("check", "company.yaml", "--as-of", NEXT, "--json")[1])
+    finally:
+        (company / "leads.csv").write_text(leads)
+    found = json.loads(out)
+    by = {"privacy.suppress": 2, "privacy.suppress_where": 1}
+    unknown = {"privacy.suppress": 1, "privacy.suppress_where": 0}
+    assert found["suppressed"] == {"entities": 3, "by": by, "unknown": unknown} == check["suppressed"]
+    assert "suppressed: 3 left out (privacy.suppress 2, privacy.suppress_where 1); 1 listed ids" in err
+    after = exported(company)
+    assert not after & {*listed, opted} and len(after) == found["rows"]
+    rows = table(company, "SELECT entity_id, reason, first_as_of, first_run_id FROM suppressions ORDER BY 1")
+    assert [row[:2] for row in rows] == sorted(
+        [(listed[0], "privacy.suppress"), (listed[1], "privacy.suppress"), (opted, "privacy.suppress_where")]
+    )
+    assert {row[2:] for row in rows} == {("2025-01-01T23:00:00.000000Z", found["run_id"])}
+    for count in check["counts"]:
+        parts = (count["used"], count["skipped"], count["suppressed"], *count["quarantined"].values())
+        assert sum(parts) == count["rows_in"]
+    code, out, _ = run("explain", "company.yaml", listed[0])
+    assert code == 0 and f"{listed[0]} is suppressed by privacy.suppress: no score since" in out
+    # Once the objection is withdrawn the lead is scored again, and nothing says that it is suppressed.
+    guarded.rewrite(company, guarded.PRIVACY, checks={"suppressed": {"stop": 1}})
+    guarded.suppress(company)
+    assert score(run, "2025-01-03")[0] == 0
+    assert listed[0] in exported(company) and "suppressed" not in run("explain", "company.yaml", listed[0])[1]
+
+
+def test_the_same_night_again_gives_the_same_file(run, company):
+    guarded.suppress(company, "L0240", "L0241")
+    assert score(run, "2025-01-04")[0] == 0
+    once = (company / "workspace/exports/current/scores.csv").read_bytes()
+    assert score(run, "2025-01-04")[0] == 0
+    assert (company / "workspace/exports/current/scores.csv").read_bytes() == once
+
+
+@pytest.mark.parametrize("break_it", [lambda path: path.unlink(), lambda path: path.write_text("")])
+def test_without_its_list_a_night_publishes_nothing(run, company, break_it):
+    before = table(company, "SELECT count(*) FROM scores")
+    break_it(company / "objections.csv")
+    code, out, err = score(run, "2025-01-06")
+    assert code == 3 and "objections.csv" in err and "objections.csv" in json.loads(out)["error"]
+    assert table(company, "SELECT count(*) FROM scores") == before
+
+
+def test_a_list_that_has_lost_most_of_its_ids_stops_the_night(run, company):
+    guarded.suppress(company, *(f"L{number:04}" for number in range(10)))
+    assert score(run, "2025-01-05")[0] == 0
+    guarded.suppress(company, "L0000")
+    code, _, err = score(run, "2025-01-06")
+    assert code == 5 and "the check suppressed stops [privacy.suppress]" in err
+    guarded.rewrite(company, {"personal": ["email", "phone", "opt_out"]})
+    assert score(run, "2025-01-06")[0] == 5
+
+
+def test_check_says_which_names_of_the_section_meet_nothing(run, company):
+    guarded.rewrite(company, guarded.PRIVACY | {"personal": ["email", "phone", "fax_number"]})
+    out = run("check", "company.yaml", "--as-of", tiny.END)[1]
+    assert "privacy.suppress: none of the leads is suppressed by it" in " ".join(out.split())
+    assert "suppressed: 0 left out" in out
+
+
+def test_nothing_personal_is_printed_or_written_by_any_command(run, company):
+    """Planted in leads, events and a history, in good rows and in bad ones, the canaries must turn up nowhere."""
+    as_of = ("--as-of", tiny.END)
+    said = [score(run)]
+    lead = sorted(exported(company))[0]
+    for command in (
+        ("check", "company.yaml", *as_of),
+        ("audit", "company.yaml", *as_of),
+        ("backtest", "company.yaml", *as_of, "--out", "workspace/tested.csv"),
+        ("features", "company.yaml", *as_of, "--out", "workspace/features.csv"),
+        ("features", "company.yaml", *as_of, "--list"),
+        ("explain", "company.yaml", lead, "--all"),
+        ("outcomes", "company.yaml", *as_of),
+        ("export", "company.yaml", "--format", "jsonl"),
+    ):
+        said.append(run(*command))
+    assert [code for code, _, _ in said] == [0] * len(said)
+    guarded.rewrite(company, guarded.PRIVACY, sources=strict(company))
+    said.append(score(run))
+    assert said[-1][0] == 3 and "too many bad rows" in said[-1][2]
+    assert not [text for _, *texts in said for text in texts if guarded.CANARY in text]
+    files = [path for path in (company / "workspace").rglob("*") if path.is_file()]
+    assert {"mlflow.db", "scores.db", "leads.csv", "report.md", "outcomes.json", "tested.csv"} <= {
+        p.name for p in files
+    }
+    assert not [str(path) for path in files if guarded.CANARY.encode() in path.read_bytes()]
+    assert guarded.CANARY in (company / "leads.csv").read_text()
+
+
+def strict(company):
+    return yaml.safe_load((company / "company.yaml").read_text())["sources"] | {"max_quarantine": 0}

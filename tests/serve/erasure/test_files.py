@@ -1,0 +1,155 @@
+"""An entity taken out of exports, deliveries and quarantine: other rows stay as they are, and manifests agree."""
+
+import csv
+import hashlib
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from serve.erasure import deliveries
+from serve.erasure.deliveries import erase_deliveries, erase_export
+from serve.erasure.named import Named, without
+from serve.erasure.quarantine import erase_quarantine
+from serve.erasure.sweep import still_naming
+from serve.export import export
+from tests.serve.samples import MONDAY, TUESDAY, a_run, some_scores
+
+HOSTILE = ['=1+1"x', "L-007", "Ж, 'é", "a\\b", "0012", "L-0071"]
+NAMED = Named("L-007")
+FIRST, SECOND = "20250707T043000Z-0123456789ab", "20250708T043000Z-ba9876543210"
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def table(path):
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    text = path.read_text(encoding="utf-8-sig")
+    return [json.loads(x) for x in text.splitlines()] if path.suffix == ".jsonl" else list(csv.reader(text.split("\n")))
+
+
+@pytest.mark.parametrize("gone", HOSTILE)
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_only_the_rows_of_the_entity_go_whatever_its_id(tmp_path, gone, form):
+    run = a_run()
+    path = export(some_scores(run, ids=HOSTILE), tmp_path, run, form)
+    rows, content = without(path, Named(gone))
+    rest = tmp_path / path.name
+    rest.write_bytes(content)
+    before, after = table(path), table(rest)
+    assert rows == 1 and len(after) == len(before) - 1
+    dropped = [row for row in before if row not in after]
+    assert len(dropped) == 1 and [row for row in before if row in after] == after
+    assert gone in str(dropped[0]).replace("\\\\", "\\") or gone.split('"')[0] in str(dropped[0])
+    assert without(rest, Named(gone))[0] == 0 and without(path, Named("nobody"))[0] == 0
+
+
+def test_the_export_is_written_again_and_former_ones_go(tmp_path):
+    for as_of, ids in ((MONDAY, ["a", "b"]), (MONDAY, ["a", "L-007"]), (TUESDAY, ["b", "L-007"])):
+        run = a_run(as_of=as_of)
+        export(some_scores(run, ids=ids), tmp_path, run, "jsonl")
+    run = a_run(as_of=TUESDAY)
+    folder = tmp_path / "exports"
+    found = erase_export(folder, NAMED, lambda: export(some_scores(run, ids=["b"]), tmp_path, run, "jsonl"))
+    assert found == {"exports/current": 2, "exports, former (removed)": 2}
+    assert len([path for path in folder.iterdir() if not path.is_symlink()]) == 2
+    assert still_naming(tmp_path, NAMED) == []
+    again = erase_export(folder, NAMED, lambda: pytest.fail("nothing to write"))
+    assert again == {"exports/current": 0, "exports, former (removed)": 0}
+
+
+def delivery(folder, name, ids, sequence=1):
+    """Write a delivery as one to a CRM is: parts, the state after it, and a manifest that tells of them."""
+    place = folder / name
+    place.mkdir(parents=True)
+    lines = ["\ufeffKey,Score", *(f'"{one}",5' for one in ids)]
+    (place / "part-0001.csv").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
+    pq.write_table(pa.table({"key": ids, "high": [1] * len(ids)}), place / "state.parquet")
+    files = {path.name: {"sha256": digest(path), "bytes": path.stat().st_size} for path in place.iterdir()}
+    parts = [{"name": "part-0001.csv", "rows": len(ids), **files["part-0001.csv"]}]
+    manifest = {"delivery": name, "sequence": sequence, "rows": len(ids), "parts": parts}
+    manifest |= {"state": files["state.parquet"], "refused": {"rows": 1, "examples": ["L-007"]}}
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "current").unlink(missing_ok=True)
+    (folder / "current").symlink_to(name)
+
+
+def check(folder, ids):
+    now = folder / "current"
+    manifest = json.loads((now / "manifest.json").read_text())
+    (part,) = manifest["parts"]
+    assert (manifest["rows"], part["rows"]) == (len(ids), len(ids)) and manifest["refused"]["examples"] == ["***"]
+    assert manifest["delivery"] == now.resolve().name and manifest["sequence"] == 2
+    for said, path in ((part, now / part["name"]), (manifest["state"], now / "state.parquet")):
+        assert (said["sha256"], said["bytes"]) == (digest(path), path.stat().st_size)
+    assert (now / "part-0001.csv").read_bytes().startswith(b"\xef\xbb\xbfKey,Score\r\n")
+    assert [row[0] for row in table(now / "part-0001.csv")[1:] if row] == ids
+    assert [row["key"] for row in table(now / "state.parquet")] == ids
+
+
+def test_a_current_delivery_is_whole_without_the_entity_and_former_ones_go(tmp_path):
+    folder = tmp_path / "exports" / "crm"
+    delivery(folder, FIRST, ["a", "L-007"])
+    delivery(folder, SECOND, ["a", "L-007", "L-0071"], sequence=2)
+    found = erase_deliveries(tmp_path / "exports", NAMED)
+    assert found["exports/crm, former (removed)"] == 2 and found["exports/crm/current"] >= 2
+    check(folder, ["a", "L-0071"])
+    assert [path.name for path in sorted(folder.iterdir())] == [f"{SECOND}-2", "current"]
+    assert still_naming(tmp_path, NAMED) == []
+    assert set(erase_deliveries(tmp_path / "exports", NAMED).values()) == {0}
+
+
+@pytest.mark.parametrize("step", ["switch", "sync", "write", "fingerprint"])
+def test_killed_at_any_step_it_is_finished_by_the_next(tmp_path, monkeypatch, step):
+    folder = tmp_path / "exports" / "crm"
+    delivery(folder, FIRST, ["a"])
+    delivery(folder, SECOND, ["a", "L-007"], sequence=2)
+    real, left = getattr(deliveries, step), [3]
+
+    for at in range(1, 8):
+        left[0] = at
+
+        def dies(*arguments, real=real):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(deliveries, step, dies)
+            try:
+                erase_deliveries(tmp_path / "exports", NAMED)
+            except KeyboardInterrupt:
+                assert (folder / "current" / "manifest.json").exists()
+    erase_deliveries(tmp_path / "exports", NAMED)
+    check(folder, ["a"])
+    assert [p.name for p in folder.iterdir() if p.name == ".staging"] == [] and still_naming(tmp_path, NAMED) == []
+
+
+def test_bad_rows_of_the_entity_leave_the_quarantine_and_those_of_others_stay(tmp_path):
+    rows = [
+        ["leads", "l.csv", "2", "duplicate", json.dumps({"id": "L-007", "parent": "a"})],
+        ["leads", "l.csv", "3", "duplicate", json.dumps({"id": "a", "parent": "L-007"})],
+        ["leads", "l.csv", "4", "unreadable row", json.dumps('"L-007,x')],
+        ["leads", "l.csv", "5", "unreadable row", json.dumps("L-0071,x")],
+    ]
+    with (tmp_path / "leads.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["source", "file", "row", "reason", "original"], *rows])
+    found = erase_quarantine(tmp_path, NAMED, {"leads": "id"})
+    assert found == {"quarantine/leads.csv": 2}
+    with (tmp_path / "leads.csv").open(newline="") as file:
+        assert list(csv.reader(file))[1:] == [rows[1], rows[3]]
+    assert erase_quarantine(tmp_path, NAMED, {"leads": "id"}) == {"quarantine/leads.csv": 0}
+
+
+def test_what_is_not_rewritten_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("x" * 100 + " L-007")
+    (tmp_path / "other.txt").write_text("L-0071, XL-007")
+    pq.write_table(pa.table({"k": ["L-007"] * 3}), tmp_path / "mine.parquet")
+    (tmp_path / ".lock").write_text("leadscore forget L-007")
+    assert still_naming(tmp_path, NAMED) == ["mine.parquet", "notes.txt"]
+    assert still_naming(tmp_path, Named("007")) == []

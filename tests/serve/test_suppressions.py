@@ -1,0 +1,104 @@
+"""Whom nights left out: since when, why and by which run; and that no later reading shows their older scores."""
+
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.contracts import SUPPRESSIONS
+from features.suppressed import SUPPRESSED
+from serve.store import Store
+from serve.suppressions import merged
+from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, ask, do, publish, some_scores
+
+WEDNESDAY = TUESDAY + timedelta(days=1)
+
+
+def out(*pairs):
+    return pa.Table.from_pylist([dict(zip(SUPPRESSED.names, pair, strict=True)) for pair in pairs], SUPPRESSED)
+
+
+def publish_without(store, run, ids, *suppressed):
+    store.start(run)
+    store.publish(some_scores(run, ids=ids), run.run_id, LATER, suppressed=out(*suppressed))
+
+
+def told(table):
+    return [tuple(row.values())[1:] for row in table.to_pylist()]
+
+
+def test_since_when_why_and_by_which_run(store):
+    publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"), ("a", "column"))
+    publish_without(store, a_run("r2", TUESDAY), ["b"], ("a", "list"))
+    publish_without(store, a_run("r9", TUESDAY, project="other"), ["b"], ("z", "list"))
+    assert told(store.suppressions("acme")) == [
+        ("a", "column", MONDAY, "r1", MONDAY, "r1"),
+        ("a", "list", MONDAY, "r1", TUESDAY, "r2"),
+    ]
+    assert store.suppressions("acme", "b").num_rows == 0 and store.suppressions("acme").schema == SUPPRESSIONS
+
+
+def test_the_same_night_again_leaves_the_same_rows(store):
+    publish_without(store, a_run("r1"), ["b"], ("a", "list"))
+    publish_without(store, a_run("r2"), ["b"], ("a", "list"))
+    assert told(store.suppressions("acme")) == [("a", "list", MONDAY, "r1", MONDAY, "r2")]
+
+
+def test_a_night_that_is_made_up_for_says_nothing_newer(store):
+    publish_without(store, a_run("r2", TUESDAY), ["b"], ("a", "list"))
+    publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"))
+    assert told(store.suppressions("acme")) == [("a", "list", TUESDAY, "r2", TUESDAY, "r2")]
+
+
+def test_older_scores_of_who_was_left_out_since_are_not_shown(store, url):
+    publish(store, a_run("r1", MONDAY, targets=("close", "buy")))
+    publish_without(store, a_run("r2", TUESDAY), ["b", "c"], ("a", "list"))
+    newest = {(row["target"], row["entity_id"]) for row in store.scores("acme").to_pylist()}
+    assert newest == {("close", "b"), ("close", "c"), ("buy", "b"), ("buy", "c")}
+    assert set(ask(url, "SELECT target, entity_id FROM current_scores")) == newest
+    assert set(store.scores("acme", MONDAY)["entity_id"].to_pylist()) == {"b", "c"}
+    assert store.history("acme", "a").num_rows == 2
+
+
+def test_who_is_no_longer_suppressed_is_shown_again(store):
+    publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"))
+    publish(store, a_run("r2", TUESDAY))
+    assert "a" in store.scores("acme")["entity_id"].to_pylist()
+    publish(store, a_run("r3", MONDAY))
+    assert "a" in store.scores("acme", MONDAY)["entity_id"].to_pylist()
+
+
+def test_a_refused_publication_leaves_no_trace(store):
+    run = a_run()
+    store.start(run)
+    with pytest.raises(ValueError, match="not of the run"):
+        store.publish(some_scores(a_run("other")), "r1", LATER, suppressed=out(("a", "list")))
+    assert store.suppressions("acme").num_rows == 0
+
+
+def test_a_database_without_the_table_is_given_it(tmp_path):
+    url = f"sqlite:///{tmp_path}/scores.db"
+    publish(Store(url), a_run())
+    do(url, "DROP VIEW current_scores", "DROP TABLE suppressions", "CREATE VIEW current_scores AS SELECT 1 AS former")
+    assert Store(url).suppressions("acme").num_rows == 0
+    assert len(ask(url, "SELECT entity_id FROM current_scores")) == 3
+
+
+nights = st.lists(
+    st.tuples(st.integers(0, 4), st.sets(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")))), max_size=6
+)
+
+
+@settings(max_examples=12)
+@given(nights)
+def test_nights_add_up_as_one_row_at_a_time_does(found):
+    table, rows = SUPPRESSIONS.empty_table(), {}
+    for number, (day, pairs) in enumerate(found):
+        as_of, run = MONDAY + timedelta(days=day), f"r{number}"
+        table = merged(table, out(*sorted(pairs)), "acme", as_of, run)
+        for pair in pairs:
+            first = rows.get(pair, (as_of, run, as_of, run))
+            rows[pair] = (*first[:2], as_of, run) if as_of >= first[2] else first
+    assert told(table) == [(*pair, *row) for pair, row in sorted(rows.items())]
