@@ -12,8 +12,8 @@ from features.contracts import INSTANT
 from serve.crm.formats import Format
 from serve.delimited import UNSAFE, cells, harmless, instants, quoted, safe
 
-CALLABLE = r"^[=+\-@].*[^A-Za-z0-9_.\-]"
-"""A text that begins as a formula does and holds a sign with which one can call anything or point anywhere."""
+CALLABLE = r"^=|^[+\-@].*[^A-Za-z0-9_.\-]"
+"""A text that a spreadsheet would take for a formula; after a sign, only what can call nothing and point nowhere."""
 ESCAPED = r'["\\\x00-\x1f]'
 
 
@@ -33,9 +33,9 @@ def unfit(keys: pa.ChunkedArray, form: Format) -> pa.ChunkedArray:
     """Say of each key whether it cannot be written without becoming another key or a danger.
 
     A changed key would miss its record, so such a lead is not delivered at all. Unfit is the empty text; in a CSV
-    also one with a control character or a line break, one that a spreadsheet could run (it begins with ``=``, ``+``,
-    ``-`` or ``@`` and holds more than letters, digits, ``_``, ``.`` and ``-``), what the CRM takes for no value, and
-    one that is too long for it.
+    also one with a control character or a line break, one that a spreadsheet could run (it begins with ``=``; or with
+    ``+``, ``-`` or ``@`` and holds more than letters, digits, ``_``, ``.`` and ``-``), what the CRM takes for no
+    value, and one that is too long for it.
     """
     bad = pc.equal(keys, "")
     if not form.spreadsheet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from joblib import effective_n_jobs
 
+from features.side_by_side import side_by_side
 from serve.crm.formats import Format
 from serve.delimited import BATCH, joined
 from serve.folders import fingerprint, settle, write
@@ -24,9 +27,9 @@ def write_parts(folder: Path, texts: Sequence[pa.Table], names: Sequence[str], f
     ``texts`` are cells as ``rendered`` gives them, ``names`` the header. No rows make no file.
     """
     parts = _Parts(folder, names, form)
-    for table in texts:
-        for batch in table.to_batches(max_chunksize=BATCH):
-            parts.add(_lines(batch, names, form))
+    batches = [batch for table in texts for batch in table.to_batches(max_chunksize=BATCH)]
+    for lines in side_by_side(partial(_lines, names=names, form=form), batches, effective_n_jobs(-1)):
+        parts.add(lines)
     return parts.close()
 
 
