@@ -96,6 +96,12 @@ class Cutoffs(Frozen):
         return self
 
 
+class OutcomeAmount(Frozen):
+    """The amount that the outcome event itself carries: not known before it comes, so what it will be is learnt."""
+
+    outcome: Literal["value"] = Field(description="where the outcome event carries it")
+
+
 class Target(Frozen):
     """What is predicted, as data: population, outcome, horizon, cutoffs."""
 
@@ -104,7 +110,9 @@ class Target(Frozen):
     horizon: Duration | None = Field(None, description="how far ahead the label looks")
     cutoffs: Cutoffs | None = None
     observed_from: datetime | None = Field(None, description="outcomes before this instant were not recorded")
-    amount: float | str | None = Field(None, description="a constant, or the attribute that holds the amount")
+    amount: float | str | OutcomeAmount | None = Field(
+        None, description="a constant, the attribute that holds the amount, or {outcome: value} to learn it"
+    )
 
     @field_validator("observed_from", mode="before")
     @classmethod
@@ -113,14 +121,28 @@ class Target(Frozen):
             return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the zone is added on load
         return value
 
+    @field_validator("amount", mode="before")
+    @classmethod
+    def _one_way_to_learn_it(cls, value: object) -> object:
+        if isinstance(value, dict) and value != {"outcome": "value"}:
+            raise ValueError("an amount is a number, the name of an attribute, or {outcome: value}")
+        return value
+
     @model_validator(mode="after")
     def _timed_outcome_needs_times(self) -> Self:
         if isinstance(self.outcome, ColumnOutcome):
             if self.horizon or self.cutoffs or self.population != Population():
                 raise ValueError("an outcome column has no time: leave out population, horizon and cutoffs")
+            if self.learns_amount:
+                raise ValueError("an outcome column carries no value: give amount as a number or an attribute")
         elif self.horizon is None or self.cutoffs is None:
             raise ValueError("an outcome event needs horizon and cutoffs")
         return self
+
+    @property
+    def learns_amount(self) -> bool:
+        """Whether what an outcome is worth is learnt from the values of earlier ones."""
+        return isinstance(self.amount, OutcomeAmount)
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -199,6 +221,9 @@ class Project(Frozen):
             raise ValueError("an outcome column needs a leads source")
         if not self.timed and any(t.outcomes for t in self.targets.values()):
             raise ValueError("an outcome event needs times: give sources.leads.created_at")
+        if not any(source.value for source in self.sources.events):
+            for name in (name for name, target in self.targets.items() if target.learns_amount):
+                raise ValueError(f"targets.{name}.amount is the outcome's value: name that column in sources.events")
         if not self.timed and self.sources.attributes:
             raise ValueError("a history of attributes needs times: give sources.leads.created_at")
         return self

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from configs.errors import ConfigError
 from configs.schema import ColumnOutcome, Target
-from features.contracts import INSTANT, LABELS, Dataset, to_us
+from features.contracts import EVENTS, INSTANT, LABELS, Dataset, to_us
 from features.spine import FOREVER, entity_codes, instants
 
 
@@ -32,12 +32,26 @@ def labels(dataset: Dataset, spine: pa.Table, target: Target, observed: datetime
     else:
         cutoff = instants(spine["cutoff"])
         horizon = (target.horizon or timedelta(0)) // timedelta(microseconds=1)
-        outcome = _next_outcome(dataset, spine, target.outcomes)
+        events = _outcome_events(dataset, target)
+        place = _next_event(dataset, spine, events)
+        outcome = np.append(instants(events["event_time"]), FOREVER)[place]
         happened = outcome < cutoff + horizon
         mature = cutoff + horizon <= to_us(observed)
     label = pa.array(happened.astype(np.int8), mask=~mature)
     outcome_at = pa.array(outcome, mask=outcome == FOREVER).cast(INSTANT)
     return pa.table([spine["entity_id"], spine["cutoff"], pa.array(mature), label, outcome_at], schema=LABELS)
+
+
+def outcome_values(dataset: Dataset, spine: pa.Table, target: Target) -> np.ndarray:
+    """Return the value (rows,) that the first outcome event at or after each row's cutoff carries, in its unit.
+
+    NaN where there is no such event or it carries none. Of events of one instant the first counts by the other columns
+    of EVENTS from left to right, missing values first.
+    """
+    events = _outcome_events(dataset, target)
+    keys = [(name, "ascending", "at_start") for name in EVENTS.names]
+    events = events.take(pc.sort_indices(events, keys))
+    return np.append(pc.fill_null(events["value"], np.nan).to_numpy(), np.nan)[_next_event(dataset, spine, events)]
 
 
 def _column_outcome(dataset: Dataset, spine: pa.Table, outcome: ColumnOutcome) -> tuple[np.ndarray, np.ndarray]:
@@ -61,9 +75,17 @@ def _wanted(outcome: ColumnOutcome, kind: pa.DataType) -> pa.Scalar:
         ) from error
 
 
-def _next_outcome(dataset: Dataset, spine: pa.Table, outcomes: tuple[str, ...]) -> np.ndarray:
-    """Return the time of the first outcome at or after each row's cutoff; FOREVER where there is none."""
-    events = dataset.events.filter(pc.is_in(dataset.events["event_type"], value_set=pa.array(outcomes, pa.string())))
+def _outcome_events(dataset: Dataset, target: Target) -> pa.Table:
+    return dataset.events.filter(
+        pc.is_in(dataset.events["event_type"], value_set=pa.array(target.outcomes, pa.string()))
+    )
+
+
+def _next_event(dataset: Dataset, spine: pa.Table, events: pa.Table) -> np.ndarray:
+    """Return the place in ``events`` of the first at or after each row's cutoff, of one instant the first of them.
+
+    Where there is none, the place is one beyond the last.
+    """
     entity = np.concatenate(
         [entity_codes(spine["entity_id"], dataset.leads), entity_codes(events["entity_id"], dataset.leads)]
     )
@@ -76,5 +98,5 @@ def _next_outcome(dataset: Dataset, spine: pa.Table, outcomes: tuple[str, ...]) 
     event = order[np.where(found, following, 0)]
     found &= entity[event] == entity[order]
     result = np.empty(len(order), np.int64)
-    result[order] = np.where(found, time[event], FOREVER)
+    result[order] = np.where(found, event, len(order)) - spine.num_rows
     return result[: spine.num_rows]

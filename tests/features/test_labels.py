@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
+from math import nan
 
 import pyarrow as pa
 import pytest
@@ -10,10 +12,12 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError
 from configs.schema import ColumnOutcome, Cutoffs, Target
-from features.labels import labels, observation_date
+from features.contracts import EVENTS
+from features.labels import labels, observation_date, outcome_values
 from features.spine import scoring_spine, training_spine
-from tests.features.logs import START, dataset, entities, moments, of, spine_of
+from tests.features.logs import HOUR, START, dataset, entities, moments, of, spine_of
 
+ORDER = ("event_time", "available_at", "event_type", "channel", "value")
 TARGET = Target(outcome=("won", "call"), horizon="3d", cutoffs=Cutoffs(every="1d"))
 
 
@@ -33,6 +37,38 @@ def test_labels_look_exactly_one_horizon_ahead(data, rows, observed):
         at = min(later, default=None)
         expected.append({**row, "mature": mature, "label": label if mature else None, "outcome_at": at})
     assert labels(data, spine, TARGET, observed).to_pylist() == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(dataset(), st.lists(st.tuples(entities, moments), max_size=12))
+def test_an_outcome_is_worth_what_its_first_event_carries(data, rows):
+    spine = spine_of(rows)
+    expected = []
+    for row in spine.to_pylist():
+        later = [
+            e
+            for e in data.events.to_pylist()
+            if e["entity_id"] == row["entity_id"]
+            and e["event_type"] in TARGET.outcomes
+            and row["cutoff"] <= e["event_time"]
+        ]
+        first = min(later, key=lambda e: [[] if e[n] is None else [e[n]] for n in ORDER], default={"value": None})
+        expected.append(nan if first["value"] is None else first["value"])
+    assert outcome_values(data, spine, TARGET) == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("column", "others"),
+    [("available_at", [START + HOUR, START + 2 * HOUR]), ("event_type", ["call", "won"]), ("channel", [None, "web"])],
+)
+def test_of_outcomes_at_one_instant_the_first_by_the_other_columns_counts(column, others):
+    same = {"entity_id": "a", "event_time": START, "available_at": START, "event_type": "won", "channel": "web"}
+    lead = {"entity_id": "a", "account_id": None, "created_at": START, "available_at": START, "size": 1.0}
+    events = [same | {column: other, "value": value} for other, value in zip(others, (7.0, 1.0), strict=True)]
+    events.append(same | {column: others[0], "value": 8.0})
+    for log in permutations(events):
+        data = replace(of([lead], []), events=pa.Table.from_pylist(list(log), schema=EVENTS))
+        assert outcome_values(data, spine_of([("a", START)]), TARGET).tolist() == [7.0]
 
 
 @settings(max_examples=50, deadline=None)
