@@ -12,6 +12,14 @@ from configs.exports import CrmExport, ExportName
 from configs.source_rows import Frozen
 
 
+class Capacity(Frozen):
+    """How many leads sales can work in a week, by whom, and how many of them the model would not have picked."""
+
+    per_week: int = Field(ge=1, description="leads a week, of each owner")
+    owner: str | None = Field(None, description="a column of the leads source: who works a lead")
+    explore: float = Field(0.0, ge=0, le=0.5, description="share of the places drawn at random from the other leads")
+
+
 class Review(Frozen):
     """After how long a lead is looked at again, by its grade: whole days are counted."""
 

@@ -101,6 +101,7 @@ def _named(project: Project) -> Iterator[tuple[str, str]]:
         outcome = getattr(target.outcome, "column", None)
         yield from ((f"targets.{name}.outcome", column) for column in [outcome] if column)
         yield from ((f"targets.{name}.amount", column) for column in [target.amount] if isinstance(column, str))
+    yield from (("capacity.owner", column) for column in [project.places.owner if project.places else None] if column)
     yield from (("evaluation.segments", column) for column in project.evaluation.segments)
     yield from (("audit.allow", column) for column in project.audit.allow)
     yield from (("features.role", column) for column in [project.features.role] if column)

@@ -26,7 +26,7 @@ from configs.checks import Checks
 from configs.durations import Duration
 from configs.errors import ConfigError
 from configs.learning import Audit, Evaluation, Learning
-from configs.night import Publish, Schedule
+from configs.night import Capacity, Publish, Schedule
 from configs.privacy import Privacy, refuse_personal
 from configs.source_rows import AttributeRows, EventRows, Frozen, LeadRows, claimed_twice
 from configs.yaml_file import fill_variables, read_yaml
@@ -187,7 +187,9 @@ class Project(Frozen):
     checks: Checks = Checks()
     privacy: Privacy = Privacy()
     schedule: Schedule = Schedule()
-    capacity: int | None = Field(None, ge=1, description="leads a week that sales can work")
+    capacity: Annotated[int, Field(ge=1)] | Capacity | None = Field(
+        None, description="leads a week that sales can work, or how its places are given"
+    )
     _path: str = PrivateAttr("")
     _text: str = PrivateAttr("")
     _hash: str = PrivateAttr("")
@@ -254,6 +256,21 @@ class Project(Frozen):
         if keep is not None and horizons and keep <= max(horizons):
             raise ValueError("publish.keep must be longer than every horizon, or no score is there when its outcome is")
         return self
+
+    @model_validator(mode="after")
+    def _lists_can_be_made(self) -> Self:
+        if self.places and self.places.owner and self.sources.leads is None:
+            raise ValueError("capacity.owner needs a leads source with that column")
+        if self.places and self.publish.keep is not None and self.publish.keep < timedelta(days=7):
+            raise ValueError(
+                "publish.keep must be 7d at least, or the week's list is forgotten before its week is over"
+            )
+        return self
+
+    @property
+    def places(self) -> Capacity | None:
+        """The capacity, however it was written."""
+        return Capacity(per_week=self.capacity) if isinstance(self.capacity, int) else self.capacity
 
     @property
     def timed(self) -> bool:

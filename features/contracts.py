@@ -133,6 +133,13 @@ SCORES = pa.schema(
         _column("trend", pa.int64(), "score minus previous_score, in points", nullable=True),
         _column("trend_7d", pa.int64(), "score minus that of the newest as-of 7 to 14 days before", nullable=True),
         _column("trend_30d", pa.int64(), "score minus that of the newest as-of 30 to 60 days before", nullable=True),
+        _column("owner", pa.string(), "who works it, where the config names the column", nullable=True),
+        _column(
+            "listed",
+            pa.string(),
+            "pick or explore (drawn at random) for a lead on its owner's list of this week",
+            nullable=True,
+        ),
         _column("review_at", INSTANT, "when to look at it again: midnight in the company's zone", nullable=True),
         _column("model_version", pa.string(), "version of the registered model"),
         _column("run_id", pa.string(), "the ledger row that published it"),

@@ -10,12 +10,12 @@ from features.contracts import Dataset, SourceCount
 from features.intake.events import read_events
 from features.intake.files import Wanted
 from features.intake.fingerprint import fingerprint
-from features.intake.leads import outcome_columns, read_leads
+from features.intake.leads import carried_columns, read_leads
 from features.intake.objections import Objections
 from features.intake.reading import Origin
 from features.intake.value_history import read_values
 
-__all__ = ["columns_of", "outcome_columns", "read"]
+__all__ = ["carried_columns", "columns_of", "read"]
 
 
 def read(project: Project, quarantine: Path | None = None, scratch: Path | None = None) -> Dataset:

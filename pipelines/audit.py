@@ -16,7 +16,7 @@ from features.catalog import Catalog
 from features.contracts import LEADS, SPINE
 from features.feature import CHANNEL, TYPE
 from features.intake.reading import read_rows
-from features.sources import outcome_columns
+from features.sources import carried_columns
 from features.spine import entity_codes
 from models.leakage import Origins, Suspect, suspects
 from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
@@ -125,7 +125,7 @@ def _attributes(project: Project) -> list[str]:
     if leads is None:
         return []
     taken = {leads.entity_id, leads.created_at, leads.known_at, leads.account_id, leads.order, *LEADS.names}
-    taken |= outcome_columns(project) | _dated(project) | project.privacy.hidden
+    taken |= carried_columns(project) | _dated(project) | project.privacy.hidden
     return [name for name in read_rows(leads, {}).names if name not in taken]
 
 

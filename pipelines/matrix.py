@@ -11,7 +11,7 @@ from configs.schema import Project
 from features.build import Progress, stream_features
 from features.catalog import Catalog, catalog_of
 from features.contracts import INSTANT, SPINE
-from features.sources import outcome_columns
+from features.sources import carried_columns
 from features.spine import scoring_spine
 from features.storage import is_large
 from pipelines.rows import Snapshot, snapshot
@@ -41,7 +41,7 @@ def catalog_at(project: Project, as_of: str | None) -> Catalog:
 
 
 def _catalog(now: Snapshot) -> Catalog:
-    return catalog_of(now.project, now.dataset, outcome_columns(now.project))
+    return catalog_of(now.project, now.dataset, carried_columns(now.project))
 
 
 def _everyone(now: Snapshot) -> pa.Table:

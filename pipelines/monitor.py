@@ -18,7 +18,7 @@ from configs.schema import ColumnOutcome, Project
 from features.build import build_features
 from features.catalog import catalog_of
 from features.contracts import SPINE, to_us
-from features.sources import outcome_columns
+from features.sources import carried_columns
 from features.spine import entity_codes, instants, training_spine
 from features.whole_file import write_whole
 from models.registry import Registry
@@ -30,6 +30,7 @@ from pipelines.outcomes_screen import outcomes_markdown
 from pipelines.rows import Snapshot, check_types, snapshot
 from pipelines.tested import STAGE
 from pipelines.workspace import registry_of, store_of
+from serve.lists import in_a_week
 from serve.outcomes import Terms, follow, nights_of
 from serve.promises import Age, Comparison, Recommendation, compare, promised, recommend
 from serve.realised import RECENT, Realised, masks_of, realise
@@ -138,12 +139,12 @@ def _parts(
     masks = masks_of(rows, None if brief else _stage(now, rows), now.project.features.stages, champion)
     if brief:
         masks = {part: mask for part, mask in masks.items() if part in (("version", champion), ("recent", champion))}
-    return realise(rows, lead, masks, amount, now.project.capacity)
+    return realise(rows, lead, masks, amount, in_a_week(now.dataset, now.project.places))
 
 
 def _stage(now: Snapshot, rows: pa.Table) -> pa.Array | None:
     """Return each row's stage at its cutoff, by what was known then; None where there are no stages."""
-    catalog = catalog_of(now.project, now.dataset, outcome_columns(now.project))
+    catalog = catalog_of(now.project, now.dataset, carried_columns(now.project))
     if not any(feature.name == STAGE for feature in catalog.features):
         return None
     matrix = build_features(now.dataset, rows.select(SPINE.names), catalog.keeping([STAGE]))

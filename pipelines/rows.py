@@ -15,7 +15,7 @@ from features.build import build_features
 from features.catalog import Catalog, catalog_of
 from features.contracts import Dataset
 from features.labels import labels, observation_date
-from features.sources import outcome_columns, read
+from features.sources import carried_columns, read
 from features.spine import training_spine
 
 
@@ -80,7 +80,7 @@ def training_rows(now: Snapshot, name: str) -> TrainingRows:
             found=f"{now.dataset.leads.num_rows} entities known before {now.as_of.isoformat()}",
             mend="check population, cutoffs and observed_from, or take a later --as-of",
         )
-    catalog = catalog_of(now.project, now.dataset, outcome_columns(now.project))
+    catalog = catalog_of(now.project, now.dataset, carried_columns(now.project))
     found = labels(now.dataset, spine, target, now.observed)
     return TrainingRows(build_features(now.dataset, spine, catalog), found, catalog)
 

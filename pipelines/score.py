@@ -33,10 +33,11 @@ from serve.checks import Check, check_table, loud, refuse
 from serve.crm.delivery import Delivered
 from serve.export import WRITERS
 from serve.history import Past, with_history
+from serve.lists import Week, seed_of, with_list
 from serve.review import with_review
 from serve.score_checks import check_some
 from serve.scoring import Order, rows_to_score, score, stamped
-from serve.store import Run, Store
+from serve.store import LISTED, Run, Store
 
 AHEAD = timedelta(days=1)
 """How far a night may lie before the machine's clock: without an as-of it is the midnight after the last row."""
@@ -200,16 +201,25 @@ def score_all(
         learnt = project.instant(scorer.meta["trained_as_of"])
         if learnt > now.as_of:
             driver.note(f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast")
-        order = Order(project.target(target), now.as_of, names, project.publish.reasons)
+        order = Order(project.target(target), now.as_of, names, project.publish.reasons, project.places)
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
-        past = Past.of(store, project.project, target, now.as_of)
-        frames[target] = with_history(frame, past, now.as_of, Steady(project.publish.steady, project.publish.settle))
-        frames[target] = with_review(frames[target], now.as_of, project.publish.review, project.zone)
+        frames[target] = in_time(now, target, frame, store)
         found += check_scores(now, target, scorer, matrix, frames[target], former)
     scored_at = clock()
     scores = pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()])
     return scores, [*check_some(frames), *found]
+
+
+def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Table:
+    """Add to a target's scores what follows from the nights before, the week's list, and when to look again."""
+    project, publish = now.project, now.project.publish
+    past = Past.of(store, project.project, target, now.as_of)
+    frame = with_history(frame, past, now.as_of, Steady(publish.steady, publish.settle))
+    week = Week.of(now.as_of, project.zone)
+    given = store.listed(project.project, target, week.begin, now.as_of) if project.places else LISTED.empty_table()
+    frame = with_list(frame, given, project.places, seed_of(project.project, target, week))
+    return with_review(frame, now.as_of, publish.review, project.zone)
 
 
 def publish(store: Store, scores: pa.Table, run: Run, dataset: Dataset, checks: list[Check]) -> None:

@@ -99,7 +99,7 @@ def _params(told: Told) -> dict[str, Any]:
         "features": len(scorer.encoding.names),
         "slope": scorer.calibrator.slope,
         "intercept": scorer.calibrator.intercept,
-        "capacity": project.capacity or "none",
+        "capacity": project.places.per_week if project.places else "none",
         **told.rows,
         **project.evaluation.model_dump(mode="json"),
         **{f"learning_{name}": value for name, value in project.learning.model_dump(mode="json").items()},

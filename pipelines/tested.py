@@ -21,6 +21,7 @@ from features.contracts import Dataset
 from features.spine import entity_codes, instants
 from models.folds import Keys, unseen
 from pipelines.rows import Snapshot, TrainingRows
+from serve.lists import in_a_week
 from serve.scoring import amounts
 
 WEEK = timedelta(days=7)
@@ -54,7 +55,7 @@ def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Ta
     target, dataset = now.project.target(name), now.dataset
     lead, cutoff = entity_codes(out_of_time["entity_id"], dataset.leads), instants(out_of_time["cutoff"])
     worth = amounts(dataset, target, pa.array(lead))
-    batch, capacity = _batches(out_of_time, target, now.project.capacity, dataset.timed)
+    batch, capacity = _batches(out_of_time, target, in_a_week(dataset, now.project.places), dataset.timed)
     return Tested(
         lead,
         batch,

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from joblib import Parallel, delayed
 
 from configs.errors import DataError
+from configs.night import Capacity
 from configs.schema import Target
 from features.build import build_features
 from features.catalog import Catalog
@@ -19,11 +20,12 @@ from features.contracts import INSTANT, SCORES, SPINE, Dataset
 from features.spine import entity_codes, scoring_spine
 from models.facets import LEAD_ROW, SIDES, points
 from models.scorer import Scorer
+from serve.lists import owners_of
 from serve.reasons import reasons
 
 NO_REASONS = "[]"
 HISTORY = {"previous_score", "previous_grade", "falling_since", "trend", "trend_7d", "trend_30d"}
-UNKNOWN = HISTORY | {"review_at", "run_id", "scored_at"}
+UNKNOWN = HISTORY | {"listed", "review_at", "run_id", "scored_at"}
 """Columns of SCORES that only the run that publishes can fill."""
 
 
@@ -42,6 +44,7 @@ class Order:
     as_of: datetime
     names: dict[str, str]
     told: float = 1.0
+    capacity: Capacity | None = None
 
 
 def rows_to_score(dataset: Dataset, scorer: Scorer, order: Order) -> pa.Table:
@@ -68,6 +71,7 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     columns = {name: _constant(text, predicted, pa.string()) for name, text in order.names.items()}
     columns |= {name: predicted[name] for name in ("entity_id", "probability", "probability_low", "probability_high")}
     columns |= {name: predicted[name] for name in ("score", "grade", "outcome_days_50", "outcome_days_80")}
+    columns["owner"] = owners_of(dataset, order.capacity, lead)
     columns["account_id"] = dataset.leads["account_id"].take(lead)
     columns["as_of"] = _constant(order.as_of, predicted, INSTANT)
     # Without times a cutoff only carries the order of the rows: it is no instant to tell anyone.

@@ -14,6 +14,8 @@ from serve.bulk import Session
 
 CREATION_LOCK = 1_278_559_043
 VIEW = "current_scores"
+LISTS = "CREATE INDEX IF NOT EXISTS scores_listed ON scores (project, target, as_of) WHERE listed IS NOT NULL"
+"""The week's lists are a few rows of some nights: without it all rows of those nights would be read for them."""
 NAMED = pa.schema([("name", pa.string()), ("type", pa.string())])
 SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
     INSTANT: sa.Text().with_variant(sa.TIMESTAMP(timezone=True), "postgresql"),
@@ -29,7 +31,7 @@ def _sql_table(name: str, schema: pa.Schema, key: list[str]) -> sa.Table:
 
 
 # The as-of stands first in the key, so that a night's rows lie together and a new night goes to the end of its index.
-# It is the only index: one entity's rows are found night by night.
+# Beside it there is one of the few rows on a list; one entity's rows are found night by night.
 SCORES_TABLE = _sql_table("scores", SCORES, ["as_of", "project", "target", "entity_id"])
 RUNS_TABLE = _sql_table("score_runs", SCORE_RUNS, ["run_id", "target"])
 CHECKS_TABLE = _sql_table("score_checks", SCORE_CHECKS, ["run_id", "target", "check", "subject"])
@@ -80,6 +82,7 @@ def prepare(session: Session, where: str) -> None:
         for column in _differing(table, _columns(session, table.name), where):
             _mend(session, column)
     session.execute("DROP INDEX IF EXISTS scores_by_entity")
+    session.execute(LISTS)
     session.execute(f"CREATE VIEW {VIEW} AS {session.text(current())}")
 
 

@@ -41,6 +41,8 @@ def read_leads(
     listed = () if isinstance(source.attributes, AllExcept) else source.attributes
     needed |= {f"{where}.attributes.{name}": name for name in listed}
     needed |= {f"targets: outcome column {name}": name for name in sorted(outcome_columns(project))}
+    if owner := _owner(project):
+        needed["capacity.owner"] = owner
     if project.privacy.suppress_where is not None:
         needed["privacy.suppress_where.column"] = project.privacy.suppress_where.column
     raw = read_rows(source, needed)
@@ -61,6 +63,17 @@ def outcome_columns(project: Project) -> set[str]:
     return {t.outcome.column for t in project.targets.values() if isinstance(t.outcome, ColumnOutcome)}
 
 
+def carried_columns(project: Project) -> set[str]:
+    """Return the columns that ``leads`` carries and no feature may use: outcomes, and an owner that is no attribute."""
+    owner, chosen = _owner(project), project.sources.leads.attributes if project.sources.leads else ()
+    used = owner not in chosen.all_except if isinstance(chosen, AllExcept) else owner in chosen
+    return outcome_columns(project) | ({owner} if owner and not used else set())
+
+
+def _owner(project: Project) -> str | None:
+    return project.places.owner if project.places else None
+
+
 def _attribute_names(project: Project, source: LeadRows, raw: RawRows) -> list[str]:
     """Return the columns to carry along: the attributes, and the outcomes beside them."""
     mapped = {source.entity_id, source.created_at, source.known_at, source.account_id, source.order}
@@ -73,7 +86,7 @@ def _attribute_names(project: Project, source: LeadRows, raw: RawRows) -> list[s
         names = list(chosen)
     names = [name for name in names if name not in project.privacy.hidden]
     _refuse_typing_error(project, raw, names)
-    names = list(dict.fromkeys([*names, *sorted(outcome_columns(project))]))
+    names = list(dict.fromkeys([*names, *sorted(carried_columns(project))]))
     if taken := [name for name in names if name in LEADS.names]:
         raise ConfigError(
             "an attribute has the name of one of the table's own columns",

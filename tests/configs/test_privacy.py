@@ -49,6 +49,7 @@ def test_the_column_of_an_opt_out_and_personal_columns_are_hidden_from_features(
         ("country", {"evaluation": {"segments": ["country"]}}, "evaluation.segments"),
         ("country", {"features": {"role": "country"}}, "features.role"),
         ("country", {"audit": {"allow": ["country"]}}, "audit.allow"),
+        ("country", {"capacity": {"per_week": 3, "owner": "country"}}, "capacity.owner"),
     ],
 )
 def test_a_key_that_needs_a_personal_column_is_refused_with_a_mend(tmp_path, personal, changes, key):

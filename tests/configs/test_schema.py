@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from configs.durations import duration_label, parse_duration
 from configs.errors import ConfigError
 from configs.learning import Learning, Search
+from configs.night import Capacity
 from configs.schema import ColumnOutcome, Project, json_schema, load
 
 SHIPPED = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
@@ -51,6 +52,20 @@ def test_a_good_config_is_read_as_written(tmp_path):
     assert found.targets["close"].outcomes == ("won",)
     assert found.targets["close"].observed_from == datetime(2024, 6, 30, 22, tzinfo=UTC)
     assert (found.timed, found.root, found.path) == (True, Path("workspace/p"), str(tmp_path / "c.yaml"))
+
+
+def test_a_capacity_is_a_number_or_says_whose_it_is(tmp_path):
+    assert load_text(tmp_path, GOOD).places is None
+    assert load_text(tmp_path, GOOD + "capacity: 7").places == Capacity(per_week=7)
+    whole = load_text(tmp_path, GOOD + "capacity: {per_week: 7, owner: who, explore: 0.05}").places
+    assert whole == Capacity(per_week=7, owner="who", explore=0.05)
+    for wrong in ("0", "{owner: who}", "{per_week: 7, explore: 0.6}", "{per_week: 0}", "{per_week: 7, whose: x}", "x"):
+        with pytest.raises(ConfigError, match="capacity"):
+            load_text(tmp_path, f"{GOOD}capacity: {wrong}")
+    short = GOOD.replace("horizon: 30d", "horizon: 1d") + "publish: {keep: 5d}\n"
+    assert load_text(tmp_path, short).publish.keep
+    with pytest.raises(ConfigError, match="week"):
+        load_text(tmp_path, short + "capacity: 7")
 
 
 @pytest.mark.parametrize(

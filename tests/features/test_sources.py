@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, DataError
+from configs.night import Capacity
+from features.catalog import catalog_of
 from features.contracts import EVENTS, LEADS
-from features.sources import outcome_columns, read
+from features.sources import carried_columns, read
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
 
@@ -248,9 +250,28 @@ def test_leads_without_times_keep_their_order(tmp_path):
 def test_the_outcome_column_comes_along_and_is_named_as_no_feature(tmp_path):
     path = write(tmp_path / "l.csv", "z,a,y,late\n1,x,1,q\n")
     chosen = project({"path": path, "entity_id": "z", "attributes": ["a"]}, targets=COLUMN_TARGET)
-    assert (read(chosen).attributes, outcome_columns(chosen)) == (["a", "y"], {"y"})
+    assert (read(chosen).attributes, carried_columns(chosen)) == (["a", "y"], {"y"})
     rest = {"path": path, "entity_id": "z", "attributes": {"all_except": ["late"]}}
     assert read(project(rest, targets=COLUMN_TARGET)).attributes == ["a", "y"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "feature"), [(["a"], False), (["a", "who"], True), ({"all_except": ["y", "who"]}, False), ({}, True)]
+)
+def test_an_owner_comes_along_and_is_a_feature_only_as_an_attribute(tmp_path, attributes, feature):
+    path = write(tmp_path / "l.csv", "z,a,y,who\n1,x,1,Ann\n")
+    lead = {"path": path, "entity_id": "z", "attributes": attributes or {"all_except": ["y"]}}
+    chosen = owned(lead, "who")
+    data = read(chosen)
+    assert data.leads["who"].to_pylist() == ["Ann"] and ("who" not in carried_columns(chosen)) == feature
+    names = [name for name, _ in catalog_of(chosen, data, carried_columns(chosen)).attributes]
+    assert ("who" in names) == feature and "a" in names
+    with pytest.raises(DataError, match=r"capacity\.owner"):
+        read(owned(lead, "whom"))
+
+
+def owned(lead, owner):
+    return project(lead, targets=COLUMN_TARGET).model_copy(update={"capacity": Capacity(per_week=5, owner=owner)})
 
 
 def test_attributes_that_cannot_be(tmp_path):

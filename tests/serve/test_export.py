@@ -26,7 +26,17 @@ COLUMNS = [
     *("project", "target", "entity_id", "account_id", "as_of", "cutoff", "probability"),
     *("probability_low", "probability_high", "score", "grade", "rank", "percentile", "expected_value"),
     *("outcome_days_50", "outcome_days_80", "fit", "engagement", "evidence"),
-    *("previous_score", "previous_grade", "falling_since", "trend", "trend_7d", "trend_30d", "review_at"),
+    *(
+        "previous_score",
+        "previous_grade",
+        "falling_since",
+        "trend",
+        "trend_7d",
+        "trend_30d",
+        "owner",
+        "listed",
+        "review_at",
+    ),
     *("reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3", "model_version"),
 ]
 
