@@ -51,7 +51,7 @@ class Suppression:
         """Say how many are left out and why, and how many ids are unknown."""
         parts = [f"{reason} {count:,}" for reason, count in self.found.items()]
         strange = sum(self.unknown.values())
-        more = f"; {strange:,} listed ids are none of the data's" if strange else ""
+        more = f"; listed and not in the data: {strange:,}" if strange else ""
         return f"suppressed: {len(self.ids):,} left out ({', '.join(parts)}){more}"
 
     def to_json(self) -> dict[str, object]:

@@ -12,13 +12,13 @@ from configs.errors import ConfigError, DataError
 from configs.schema import Project
 from features.intake.objections import OWN_LIST, own_list
 from features.intake.reading import read_rows
+from features.whole_file import write_whole
 from pipelines.workspace import store_of, workspace
 from serve.erasure.deliveries import erase_deliveries, erase_export
 from serve.erasure.named import SHORTEST, Named
 from serve.erasure.quarantine import erase_quarantine
 from serve.erasure.sweep import still_naming
 from serve.export import export
-from serve.folders import sync, write
 from serve.store import Store
 
 ELSEWHERE = (
@@ -60,6 +60,8 @@ def forget(project: Project, entity: str, and_suppress: bool) -> Forgotten:
         erased |= erase_deliveries(root / "exports", named)
         erased |= erase_quarantine(root / "quarantine", named, _id_columns(project))
         left = still_naming(root, named)
+    if set(left) <= {OWN_LIST} and len(entity) >= SHORTEST:
+        erased["models, reports and all other files of the workspace"] = 0
     return Forgotten(entity, and_suppress, erased, [*_left(project, root, named, left, gone), *ELSEWHERE])
 
 
@@ -96,11 +98,7 @@ def _suppress(path: Path, entity: str) -> None:
     text = io.StringIO()
     rows = [[one] for one in ("entity_id", *known, entity)]
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    write(part, lambda file: file.write(text.getvalue().encode()))
-    part.replace(path)
-    sync(path.parent)
+    write_whole(path, text.getvalue())
 
 
 def _export_again(store: Store, project: Project) -> None:

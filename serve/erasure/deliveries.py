@@ -18,7 +18,7 @@ from serve.erasure.named import HIDDEN, Named, without
 from serve.folders import fingerprint, switch, sync, write
 
 FOLDER = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
-MANIFEST, STAGING, CURRENT = "manifest.json", ".staging", "current"
+MANIFEST, STATE, STAGING, CURRENT = "manifest.json", "state.parquet", ".staging", "current"
 TABLES = (".csv", ".jsonl", ".parquet")
 
 
@@ -91,14 +91,21 @@ def _rewritten(old: Path, named: Named) -> str:
     base = re.sub(r"(?<=-[0-9a-f]{12})-\d+$", "", old.name)
     name = next(each for each in (f"{base}-{n}" for n in count(2)) if not (folder / each).exists())
     manifest = _hidden(json.loads((old / MANIFEST).read_text("utf-8")), named, changed)
-    removed = sum(part["removed"] for part in changed.values() if part.get("counted"))
-    manifest |= {"delivery": name, "replaces": old.name, "rows": manifest.get("rows", 0) - removed}
+    manifest = _counted(manifest, changed, without(old / STATE, named)[0] > 0 if (old / STATE).exists() else True)
+    manifest |= {"delivery": name, "replaces": old.name}
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
     write(staging / MANIFEST, lambda file: file.write(f"{text}\n".encode()))
     sync(staging)
     staging.replace(folder / name)
     sync(folder)
     return name
+
+
+def _counted(manifest: dict[str, Any], changed: dict[str, dict[str, Any]], scored: bool) -> dict[str, Any]:
+    """Take the rows of the parts off the manifest's own count: a lead that the CRM was to hold, or to clear."""
+    removed = sum(part["removed"] for part in changed.values() if part.get("counted"))
+    count = "rows" if scored or "cleared" not in manifest else "cleared"
+    return manifest | {count: manifest.get(count, 0) - removed}
 
 
 def _hidden(value: Any, named: Named, changed: dict[str, dict[str, Any]]) -> Any:

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from features.whole_file import write_whole
 from serve.erasure.named import Named, lines_without
-from serve.folders import sync, write
 
 
 def erase_quarantine(folder: Path, named: Named, columns: Mapping[str, str | None]) -> dict[str, int]:
@@ -18,15 +18,13 @@ def erase_quarantine(folder: Path, named: Named, columns: Mapping[str, str | Non
     ``columns`` says by source which column holds the id; of other files, and of broken lines, any mention counts.
     """
     found = dict[str, int]()
+    for draft in folder.glob(".*"):  # of a run that was killed
+        draft.unlink()
     for path in sorted(folder.glob("*.csv")):
         column = columns.get(path.stem)
         rows, content = lines_without(path.read_bytes(), named, lambda line, column=column: _of(line, named, column))  # type: ignore[misc]
         if rows:
-            part = path.with_name(f".{path.name}.part")
-            part.unlink(missing_ok=True)
-            write(part, lambda file, content=content: file.write(content))  # type: ignore[misc]
-            part.replace(path)
-            sync(folder)
+            write_whole(path, content.decode())
         found[f"quarantine/{path.name}"] = rows
     return found
 

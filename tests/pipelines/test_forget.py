@@ -59,6 +59,7 @@ def test_an_entity_is_erased_from_everywhere_and_again_there_is_nothing(run, sco
     assert code == 0, err
     lines = dict(line.rsplit(": ", 1) for line in out.splitlines())
     assert (lines["scores"], lines["exports/current"]) == ("2", "1")
+    assert lines["models, reports and all other files of the workspace"] == "nothing found"
     assert lines["exports, former (removed)"] == "2" and lines["suppressions"] == "nothing found"
     assert "not erased: the sources" in err and "not erased: the CRM" in err
     assert holding(scored, lead) == [] and holding(scored, other) != []

@@ -76,7 +76,8 @@ def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(
     by = {"privacy.suppress": 2, "privacy.suppress_where": 1}
     unknown = {"privacy.suppress": 1, "privacy.suppress_where": 0}
     assert found["suppressed"] == {"entities": 3, "by": by, "unknown": unknown} == check["suppressed"]
-    assert "suppressed: 3 left out (privacy.suppress 2, privacy.suppress_where 1); 1 listed ids" in err
+    said = "suppressed: 3 left out (privacy.suppress 2, privacy.suppress_where 1); listed and not in the data: 1"
+    assert said in err
     after = exported(company)
     assert not after & {*listed, opted} and len(after) == found["rows"]
     rows = table(company, "SELECT entity_id, reason, first_as_of, first_run_id FROM suppressions ORDER BY 1")

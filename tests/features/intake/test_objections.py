@@ -49,7 +49,7 @@ def test_a_listed_lead_and_all_that_it_did_are_left_out_and_counted(tmp_path):
     assert found.suppressed.named == {LISTED: 2} and found.suppressed.unknown == {LISTED: 1}
     for count in found.counts:
         assert (count.rows_in, count.used, count.suppressed, count.quarantined) == (3, 2, 1, {})
-    assert "1 left out (privacy.suppress 1); 1 listed ids" in found.suppressed.sentence()
+    assert "1 left out (privacy.suppress 1); listed and not in the data: 1" in found.suppressed.sentence()
 
 
 def test_a_lead_that_opts_out_in_a_column_is_left_out_and_the_column_is_no_attribute(tmp_path):

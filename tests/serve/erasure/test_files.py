@@ -3,18 +3,22 @@
 import csv
 import hashlib
 import json
+from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from serve.crm.delivery import deliver
+from serve.crm.kept import kept
 from serve.erasure import deliveries
 from serve.erasure.deliveries import erase_deliveries, erase_export
 from serve.erasure.named import Named, without
 from serve.erasure.quarantine import erase_quarantine
 from serve.erasure.sweep import still_naming
 from serve.export import export
-from tests.serve.samples import MONDAY, TUESDAY, a_run, some_scores
+from tests.serve.crm.samples import FORMS, a_night, a_plan
+from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, some_scores
 
 HOSTILE = ['=1+1"x', "L-007", "Ж, 'é", "a\\b", "0012", "L-0071"]
 NAMED = Named("L-007")
@@ -101,6 +105,34 @@ def test_a_current_delivery_is_whole_without_the_entity_and_former_ones_go(tmp_p
     assert [path.name for path in sorted(folder.iterdir())] == [f"{SECOND}-2", "current"]
     assert still_naming(tmp_path, NAMED) == []
     assert set(erase_deliveries(tmp_path / "exports", NAMED).values()) == {0}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_crm_is_told_goes_on_from_a_delivery_without_the_entity(tmp_path, form):
+    plan = a_plan(form, columns={"S__c" if form == "salesforce" else "S": "buy.score"}, delta=True)
+    a, b, gone = (1, "D", ""), (2, "D", ""), (3, "D", "")
+    for day, leads in enumerate([{"a": a, "b": b, "L-007": gone}, {"a": b, "b": b, "c": a, "L-007": gone}, {"b": a}]):
+        scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
+        deliver(plan, scores, tmp_path, run, LATER)
+        erase_deliveries(tmp_path / "exports", NAMED)
+        (now,) = kept(tmp_path / "exports" / "crm")[-1:]
+        said = now.manifest
+        for part in [*said["parts"], {"file": "state.parquet", **said["state"]}]:
+            path = now.folder / part["file"]
+            assert (part["sha256"], part["bytes"]) == (digest(path), path.stat().st_size)
+        assert sum(part["rows"] for part in said["parts"]) == said["rows"] + said["cleared"]
+        assert "L-007" not in now.state().keys.to_pylist() and still_naming(tmp_path, NAMED) == []
+    assert (said["kind"], said["rows"], said["cleared"]) == ("delta", 1, 2)
+
+
+def test_a_lead_that_was_to_be_cleared_is_not_counted_as_one_any_more(tmp_path):
+    plan = a_plan("csv", columns={"S": "buy.score"}, delta=True)
+    for day, leads in enumerate([{"b": (1, "D", ""), "L-007": (2, "D", "")}, {"b": (2, "D", "")}]):
+        scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
+        deliver(plan, scores, tmp_path, run, LATER)
+    erase_deliveries(tmp_path / "exports", NAMED)
+    (now,) = kept(tmp_path / "exports" / "crm")
+    assert (now.manifest["rows"], now.manifest["cleared"]) == (1, 0)
 
 
 @pytest.mark.parametrize("step", ["switch", "sync", "write", "fingerprint"])
