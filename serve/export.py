@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, LeadscoreError
 from features.contracts import INSTANT, SCORES
+from features.sql import query
 from serve.delimited import BATCH, iso, write_csv
 from serve.folders import fingerprint, switch, sync, write
 from serve.store import Run
@@ -42,6 +43,13 @@ REASONS = [
     for side, words in (("reason", "that speaks for the outcome"), ("against", "that speaks against it"))
     for place in (1, 2, 3)
 ]
+SENTENCES = """
+    WITH read AS (SELECT from_json(reasons, '[{"contribution": "DOUBLE", "sentence": "VARCHAR"}]') AS said FROM told),
+    sides AS (SELECT list_filter(said, lambda one: one.contribution > 0) AS pro,
+                     list_filter(said, lambda one: one.contribution < 0) AS con FROM read)
+    SELECT pro[1].sentence, pro[2].sentence, pro[3].sentence, con[1].sentence, con[2].sentence, con[3].sentence
+    FROM sides"""
+"""In the order of REASONS."""
 NOT_EXPORTED = {"reasons", "model_version", "run_id", "scored_at"}
 EXPORT = pa.schema([*(f for f in SCORES if f.name not in NOT_EXPORTED), *REASONS, SCORES.field("model_version")])
 """One row a score, by target and rank. Without run and time of scoring: the same scores give the same file."""
@@ -122,14 +130,11 @@ def _flat(scores: pa.Table) -> pa.Table:
 def told(reasons: pa.ChunkedArray) -> dict[str, pa.DictionaryArray]:
     """Return the sentences of a column of reasons by the names of REASONS, null where there are fewer.
 
-    They stay encoded: many leads have the same reasons, and each different text is looked at once.
+    They are the first three for and the first three against. They stay encoded: many leads have the same ones.
     """
-    texts = reasons.combine_chunks().dictionary_encode()
-    sentences = [_sentences(text) for text in texts.dictionary.to_pylist()]
-    return {
-        field.name: pa.DictionaryArray.from_arrays(texts.indices, pa.array([row[n] for row in sentences], pa.string()))
-        for n, field in enumerate(REASONS)
-    }
+    found = query(SENTENCES, told=pa.table({"reasons": reasons}))
+    columns = zip(REASONS, found.columns, strict=True)
+    return {field.name: column.combine_chunks().dictionary_encode() for field, column in columns}
 
 
 def _sorted(scores: pa.Table) -> bool:
@@ -138,16 +143,6 @@ def _sorted(scores: pa.Table) -> bool:
     names = targets.dictionary.to_pylist()
     step, climb = np.diff(targets.indices.to_numpy()), np.diff(scores["rank"].to_numpy())
     return names == sorted(names) and bool(((step > 0) | ((step == 0) & (climb > 0))).all())
-
-
-def _sentences(reasons: str) -> list[str | None]:
-    """Return the first three sentences for and the first three against, None where there are fewer."""
-    found = json.loads(reasons)
-    sides = [
-        [one["sentence"] for one in found if one["contribution"] > 0],
-        [one["sentence"] for one in found if one["contribution"] < 0],
-    ]
-    return [side[place] if place < len(side) else None for side in sides for place in range(3)]
 
 
 def _manifest(scores: pa.Table, run: Run, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
