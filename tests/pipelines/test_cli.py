@@ -121,7 +121,7 @@ def test_a_night_delivers_every_export_of_the_config(run, trained, monkeypatch):
     text = yaml.safe_load((folder / "company.yaml").read_text())
     sales = {"format": "salesforce", "key": "Id__c", "columns": {"S__c": "buy.score"}, "delta": True}
     text["publish"] = {"exports": {"sales": sales, "lake": {"format": "parquet"}}}
-    (folder / "crm.yaml").write_text(yaml.safe_dump(text))
+    (folder / "crm.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
     night = ("score", "crm.yaml", "--as-of", tiny.END, "--direct", "--json")
     code, out, _ = run_in(run, folder, monkeypatch, *night)
     told = json.loads(out)
