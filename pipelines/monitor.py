@@ -30,8 +30,8 @@ from pipelines.outcomes_screen import outcomes_markdown
 from pipelines.rows import Snapshot, check_types, snapshot
 from pipelines.tested import STAGE
 from pipelines.workspace import registry_of, store_of
-from serve.lists import in_a_week
-from serve.outcomes import Terms, follow, nights_of
+from serve.lists import EXPLORE, PICK, in_a_week
+from serve.outcomes import Terms, follow, follow_lists, nights_of
 from serve.promises import Age, Comparison, Recommendation, compare, promised, recommend
 from serve.realised import RECENT, Realised, masks_of, realise
 from serve.scoring import amounts
@@ -97,6 +97,8 @@ def follow_target(
     followed = follow(store, (project.project, name), target, nights, (now.dataset, now.observed), terms)
     number = str(champion.number) if champion else None
     parts = _parts(now, name, followed.rows, number, brief)
+    listed = follow_lists(store, (project.project, name), target, nights, (now.dataset, now.observed), terms)
+    parts |= {} if brief else _lists(now, name, listed)
     compared = {v: compare(part, terms[v].promise) for (kind, v), part in parts.items() if kind == "version"}
     latest = [c for (kind, v), part in parts.items() if kind == "recent" for c in compare(part, terms[v].promise)]
     age = _age(now, name, terms[number]) if number else None
@@ -140,6 +142,19 @@ def _parts(
     if brief:
         masks = {part: mask for part, mask in masks.items() if part in (("version", champion), ("recent", champion))}
     return realise(rows, lead, masks, amount, in_a_week(now.dataset, now.project.places))
+
+
+def _lists(now: Snapshot, name: str, rows: pa.Table) -> dict[tuple[str, str], Realised]:
+    """Return what became of the leads on the weeks' lists: of those picked, and of those drawn at random."""
+    rows = rows.filter(rows["label"].is_valid())
+    listed = np.array(rows["listed"].to_pylist(), dtype=object)
+    masks = {("list", kind): listed == kind for kind in (PICK, EXPLORE) if (listed == kind).any()}
+    if not masks:
+        return {}
+    lead = entity_codes(rows["entity_id"], now.dataset.leads)
+    worth = amounts(now.dataset, now.project.target(name), pa.array(lead))
+    amount = None if worth is None else worth.to_numpy(zero_copy_only=False)
+    return realise(rows, lead, masks, amount, None)
 
 
 def _stage(now: Snapshot, rows: pa.Table) -> pa.Array | None:

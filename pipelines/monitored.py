@@ -16,9 +16,10 @@ from serve.realised import Realised
 class Monitored:
     """What became of one target's published scores.
 
-    ``parts`` are keyed by (kind, name): all, week, grade, stage, version and, of the champion, recent. ``versions``
-    holds each version's figures against its promise, or against what the gate asks for where none was kept. Data
-    without times has no ``observed``, and an ``as_of`` only if one was asked for.
+    ``parts`` are keyed by (kind, name): all, week, grade, stage, version, list (of rows of its own, those of the weeks'
+    lists) and, of the champion, recent. ``versions`` holds each version's figures against its promise, or against what
+    the gate asks for where none was kept. Data without times has no ``observed``, and an ``as_of`` only if one was
+    asked for.
     """
 
     target: str
@@ -53,7 +54,7 @@ class Monitored:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain JSON values."""
         first = self.followed.first_mature
-        kinds = {f"{kind}s": self._parts(kind) for kind in ("week", "grade", "stage", "version")}
+        kinds = {f"{kind}s": self._parts(kind) for kind in ("week", "grade", "stage", "list", "version")}
         for name, found in self.versions.items():
             kinds["versions"][name]["against_promise"] = {c.figure: c.to_json() for c in found}
         whole = self.parts.get(("all", "all"))

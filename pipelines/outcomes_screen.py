@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipelines.monitored import Monitored
     from serve.realised import Realised, Value
 
-KINDS = ("week", "grade", "stage", "version")
+KINDS = ("week", "grade", "stage", "list", "version")
 RANKED = ("week", "version")
 """The parts that hold leads of all grades: of others no ranking at capacity is told."""
 

@@ -37,7 +37,7 @@ from serve.lists import Week, seed_of, with_list
 from serve.review import with_review
 from serve.score_checks import check_some
 from serve.scoring import Order, rows_to_score, score, stamped
-from serve.store import LISTED, Run, Store
+from serve.store import Run, Store
 
 AHEAD = timedelta(days=1)
 """How far a night may lie before the machine's clock: without an as-of it is the midnight after the last row."""
@@ -217,7 +217,7 @@ def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Tab
     past = Past.of(store, project.project, target, now.as_of)
     frame = with_history(frame, past, now.as_of, Steady(publish.steady, publish.settle))
     week = Week.of(now.as_of, project.zone)
-    given = store.listed(project.project, target, week.begin, now.as_of) if project.places else LISTED.empty_table()
+    given = store.listed(project.project, target, week.begin, now.as_of)
     frame = with_list(frame, given, project.places, seed_of(project.project, target, week))
     return with_review(frame, now.as_of, publish.review, project.zone)
 

@@ -33,7 +33,7 @@ from serve.delimited import BATCH, iso, write_csv
 from serve.folders import fingerprint, switch, sync, write
 from serve.store import Run
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ORDER = ("target", "rank", "entity_id")
 """What the rows of an export are sorted by."""
 KEEP = 7

@@ -36,14 +36,15 @@ class Week:
 def with_list(frame: pa.Table, given: pa.Table, capacity: Capacity | None, seed: str) -> pa.Table:
     """Add listed: “pick”, “explore”, or null for a lead that is not on the week's list; all null without a capacity.
 
-    ``frame`` has entity_id and owner, by rank; ``given`` has entity_id, owner and listed of the places given on earlier
-    nights of the week, one row a lead. Whoever was given a place keeps it, and a place is given once a week: those of
-    leads that are gone stay used. What is left of an owner's places for picks goes to the most probable, and what is
-    left for exploring to those of the others with the smallest hash of ``seed`` and entity_id: a draw that comes out
-    the same each time. No owner (null) is an owner too.
+    ``frame`` has entity_id and owner, by rank; ``given`` has entity_id, owner and listed of the leads on the list on
+    earlier nights of the week, by night: a lead's first row counts. Whoever was given a place keeps it, and a place is
+    given once a week: those of leads that are gone stay used. What is left of an owner's places for picks goes to the
+    most probable, and what is left for exploring to those of the others with the smallest hash of ``seed`` and
+    entity_id: a draw that comes out the same each time. No owner (null) is an owner too.
     """
     if capacity is None:
         return frame.append_column("listed", pa.nulls(frame.num_rows, pa.string()))
+    given = first_each(given)
     place = pc.index_in(frame["entity_id"], value_set=given["entity_id"].combine_chunks())
     before = given["listed"].take(place).combine_chunks()
     owner, owners = _codes(frame["owner"])
@@ -56,6 +57,12 @@ def with_list(frame: pa.Table, given: pa.Table, capacity: Capacity | None, seed:
             open_rows = open_rows[_drawn(frame["entity_id"].take(pa.array(open_rows)), seed)]
         listed[_first(open_rows, owner, left)] = kind
     return frame.append_column("listed", pa.array(listed, pa.string()))
+
+
+def first_each(rows: pa.Table) -> pa.Table:
+    """Return the first row of each lead, in their order."""
+    codes = rows["entity_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    return rows.take(np.sort(np.unique(codes, return_index=True)[1]))
 
 
 def seed_of(project: str, target: str, week: Week) -> str:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -25,6 +26,7 @@ from features.contracts import INSTANT, LABELS, SCORES, SPINE, Dataset
 from features.labels import labels
 from features.spine import entity_codes, instants
 from models.evaluation import Figure
+from serve.lists import first_each
 from serve.store import Store
 
 COLUMNS = ("entity_id", "cutoff", "as_of", "probability", "grade", "expected_value", "model_version")
@@ -160,6 +162,34 @@ def follow(
         +(choice.others + Counter({NOT_KEPT: lost})),
         min([*ends, *_ends(open_rows, target, terms)], default=None),
     )
+
+
+def follow_lists(
+    store: Store,
+    names: tuple[str, str],
+    target: Target,
+    nights: Sequence[Night],
+    now: tuple[Dataset, datetime],
+    terms: Mapping[str, Terms],
+) -> pa.Table:
+    """Return FOLLOWED with ``listed``: each week's list, every lead as it stood on its first night there.
+
+    The last night of a week no longer has those whose outcome came meanwhile, so a list is followed from its beginning.
+    Where a lead is scored once, its first row counts. Rows whose outcome will never be known are left out; the label
+    is null where it is not known yet. Parameters are those of ``follow``.
+    """
+    schema = pa.schema([*(SCORES.field(name) for name in (*COLUMNS, "listed")), FOLLOWED.field("week")])
+    honest = [night for night in nights if not _rehearsed(night, terms)]
+    kept = [schema.empty_table()]
+    for week, days in groupby(honest, key=lambda night: night.week):
+        ends = [night.as_of for night in days]
+        rows = store.listed(*names, min(ends), max(ends) + timedelta(microseconds=1), (*COLUMNS, "listed"))
+        rows = first_each(rows.filter(pc.is_in(rows["as_of"], pa.array(ends, INSTANT))))
+        kept.append(rows.append_column("week", pa.repeat(week, rows.num_rows)).cast(schema))
+    rows = pa.concat_tables(kept).combine_chunks()
+    if once_by(target):
+        rows = first_each(rows)
+    return _labelled(rows.filter(_never_known(rows, target, now[0]).is_null()), target, now, terms)
 
 
 def _week(as_of: datetime, zone: ZoneInfo) -> str:

@@ -39,7 +39,7 @@ RUN = ("run_id", "target")
 NIGHT = ("project", "target", "as_of")
 NIGHTS = pa.schema([SCORES.field(name) for name in NIGHT])
 PREVIOUS = pa.schema([SCORES.field(name) for name in ("entity_id", "score", "grade", "falling_since")])
-LISTED = pa.schema([SCORES.field(name) for name in ("entity_id", "owner", "listed", "as_of")])
+LISTED = ("entity_id", "owner", "listed")
 DEAD = "ended without a word"
 
 
@@ -222,15 +222,14 @@ class Store:
         schema = pa.schema([PREVIOUS.field(name) for name in columns])
         return self._read(sa.select(*(rows[name] for name in columns)).where(*same), schema)
 
-    def listed(self, project: str, target: str, since: datetime, before: datetime) -> pa.Table:
-        """Return LISTED, one row a lead on a list of the as-ofs in ``[since, before)``, as it was first on it."""
+    def listed(
+        self, project: str, target: str, since: datetime, before: datetime, columns: Sequence[str] = LISTED
+    ) -> pa.Table:
+        """Return columns of SCORES of the leads on a list at the as-ofs in ``[since, before)``, by as-of."""
         rows = SCORES_TABLE.c
         mine = (rows.project == project, rows.target == target, rows.as_of >= since, rows.as_of < before)
-        query = sa.select(*(rows[name] for name in LISTED.names)).where(*mine, rows.listed.is_not(None))
-        found = self._read(query, LISTED, rows.as_of, rows.entity_id)
-        first = found.append_column("place", pa.array(range(found.num_rows), pa.int64()))
-        first = first.group_by("entity_id", use_threads=False).aggregate([("place", "min")])["place_min"]
-        return found.take(first)
+        query = sa.select(*(rows[name] for name in columns)).where(*mine, rows.listed.is_not(None))
+        return self._read(query, pa.schema([SCORES.field(name) for name in columns]), rows.as_of, rows.entity_id)
 
     def scores(
         self,

@@ -61,7 +61,8 @@ def publish(project, night, version, ids, chance):
     store = store_of(project)
     store.start(run)
     grades = ["ABCD"[min(3, int(4 * (1 - p)))] for p in chance]
-    store.publish(some_scores(run, ids, grade=grades, **scores), run.run_id, LATER)
+    listed = [("pick", "explore", None)[place % 3] for place in range(len(ids))]
+    store.publish(some_scores(run, ids, grade=grades, listed=listed, **scores), run.run_id, LATER)
 
 
 @pytest.fixture(autouse=True)
@@ -175,6 +176,29 @@ def test_the_report_is_that_of_sql_and_the_raw_files(run, company):
                 assert part["value"]["actual"] == pytest.approx(WORTH * actual)
         assert sum(part["used"] for part in found[kind].values()) == len(used)
     assert {w for w, *_ in hand} == set(found["weeks"]) and set(found["stages"]) == {"met", "(missing)"}
+
+
+def test_picks_and_explored_leads_are_told_apart_from_their_first_night_of_a_week(run, company):
+    folder, *_ = company
+    _, out, _ = run("outcomes", "company.yaml", "--as-of", TODAY, "--direct", "--json")
+    found, first, bought, today = json.loads(out)["targets"]["buy"]["lists"], {}, defaultdict(list), local(TODAY)
+    with sqlite3.connect(folder / "workspace" / "scores.db") as db:
+        for name, at, kind, chance in db.execute("select entity_id, as_of, listed, probability from scores order by 2"):
+            week = datetime.fromisoformat(at).astimezone(BERLIN).isocalendar()[:2]
+            if kind:
+                first.setdefault((week, name), (datetime.fromisoformat(at), kind, chance))
+    with (folder / "events.csv").open() as file:
+        events = [(e["lead"], local(e["at"]), e["what"]) for e in csv.DictReader(file) if local(e["at"]) < today]
+    observed = max(at for _, at, _ in events)
+    for name, at, what in events:
+        bought[name] += [at] if what == "bought" else []
+    for kind in ("pick", "explore"):
+        mine = [(n, at, p) for (_, n), (at, k, p) in first.items() if k == kind and at + HORIZON <= observed]
+        assert found[kind]["used"] == len(mine) > 100
+        assert found[kind]["expected"] == pytest.approx(sum(p for *_, p in mine))
+        assert found[kind]["actual"] == sum(any(at <= b < at + HORIZON for b in bought[n]) for n, at, _ in mine)
+    _, shown, _ = run("outcomes", "company.yaml", "--as-of", TODAY, "--direct")
+    assert set(found) == {"pick", "explore"} and "explore" in shown
 
 
 def test_the_same_again_is_the_same_to_the_byte(run, company):

@@ -109,7 +109,7 @@ def test_the_manifest_says_what_the_file_is(tmp_path):
     assert [column["name"] for column in manifest.pop("columns")] == COLUMNS
     files = manifest.pop("files")
     assert manifest == {
-        "schema_version": 1,
+        "schema_version": 2,
         "project": "acme",
         "as_of": "2025-07-07T04:30:00.123456Z",
         "rows": 6,

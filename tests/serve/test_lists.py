@@ -16,7 +16,8 @@ from tests.serve.samples import DAY, MONDAY, a_run, ask, publish, some_scores
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FRAME = pa.schema([SCORES.field(name) for name in ("entity_id", "owner")])
-NOBODY = LISTED.empty_table()
+GIVEN = pa.schema([SCORES.field(name) for name in LISTED])
+NOBODY = GIVEN.empty_table()
 
 
 def frame(ids, owners=None):
@@ -29,7 +30,7 @@ def listed(found):
 
 
 def given(rows):
-    return pa.table(list(zip(*((*row, MONDAY) for row in rows), strict=True)), schema=LISTED)
+    return pa.table(list(zip(*rows, strict=True)), schema=GIVEN)
 
 
 def test_the_most_probable_are_picked_for_each_owner_and_for_none():
@@ -68,7 +69,7 @@ def test_the_draw_is_the_same_each_time_another_each_week_and_fair():
 
 def test_places_once_given_stay_given_and_only_those_never_given_are_filled():
     capacity = Capacity(per_week=3)
-    before = given([("a", None, "pick"), ("gone", None, "pick")])
+    before = given([("a", None, "pick"), ("gone", None, "pick"), ("a", "later", "pick")])
     found = listed(with_list(frame(["new", "b", "a"]), before, capacity, "s"))
     assert found == {"new": "pick", "b": None, "a": "pick"}
     moved = given([("a", "x", "pick"), ("b", "x", "pick"), ("c", "x", "pick")])
@@ -131,8 +132,8 @@ def test_a_list_is_found_without_reading_the_nights(store, url):
         run = a_run(f"r{night}", MONDAY + night * DAY)
         ids = [f"L{n:04}" for n in range(500)]
         publish(store, run, some_scores(run, ids, listed=["pick"] * 3 + [None] * 497, owner=["x"] * 500))
-    found = store.listed("acme", "close", MONDAY, MONDAY + 2 * DAY)
-    assert found["as_of"].to_pylist() == [MONDAY] * 3 and found["owner"].to_pylist() == ["x"] * 3
+    found = store.listed("acme", "close", MONDAY, MONDAY + 2 * DAY, (*LISTED, "as_of"))
+    assert found["as_of"].to_pylist() == [MONDAY] * 3 + [MONDAY + DAY] * 3 and set(found["owner"].to_pylist()) == {"x"}
     assert store.listed("acme", "close", MONDAY + DAY, MONDAY + DAY).num_rows == 0
     if url.startswith("sqlite"):
         plan = ask(

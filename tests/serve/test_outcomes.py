@@ -27,6 +27,7 @@ from serve.outcomes import (
     REHEARSED,
     Terms,
     follow,
+    follow_lists,
     nights_of,
 )
 from serve.promises import Age, compare, difference, promised, recommend
@@ -140,6 +141,56 @@ def by_hand(store, rows, events, observed, horizon=10 * DAY):
             known = row["at"] + horizon <= observed
             state = "immature" if not known else "used" if row["entity_id"] in there else "unknown"
             yield row["week"], row, state, int(happened)
+
+
+def lists_by_hand(store, rows, events, observed, rehearsed, horizon=10 * DAY):
+    """Read the lists by SQL: yield (week, lead, list, label) of each lead's first night on a list of a week."""
+    seen, there = set(), {row["entity_id"] for row in rows}
+    with sqlite3.connect(store.path) as db:
+        listed = db.execute("select as_of, entity_id, listed from scores where listed is not null order by as_of")
+        for text, name, kind in listed.fetchall():
+            at = datetime.fromisoformat(text)
+            week = "{}-W{:02d}".format(*at.astimezone(BERLIN).isocalendar()[:2])
+            if at in rehearsed or (week, name) in seen:
+                continue
+            seen.add((week, name))
+            happened = any(e["entity_id"] == name and at <= e["event_time"] < at + horizon for e in events)
+            if name in there:
+                yield week, name, kind, int(happened) if at + horizon <= observed else None
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_list_is_followed_from_each_leads_first_night_on_it(store, seed):
+    """Leads that have the outcome vanish the night after, and so from the last night of their week."""
+    rows, events = company(seed=seed)
+    rng, won = random.Random(seed), [e for e in events if e["event_type"] == "won"]
+    for number in range(70):
+        at = START + DAY * number
+        gone = {e["entity_id"] for e in won if e["event_time"] < at}
+        ids = [row["entity_id"] for row in rows if row["entity_id"] not in gone and rng.random() < 0.9] + ["ghost"]
+        publish(
+            store, at, ids, "1" if number < 50 else "2", listed=[rng.choice([None, "pick", "explore"]) for _ in ids]
+        )
+    today = START + 74 * DAY
+    dataset = of(rows, events).upto(today)
+    terms = {"2": Terms(learnt=START + 53 * DAY)}
+    observed = observation_date(dataset, today, timedelta(0))
+    nights = nights_of(store.runs("p"), "t", today, BERLIN)
+    found = follow_lists(store, ("p", "t"), GRID, nights, (dataset, observed), terms)
+    known = [e for e in won if e["available_at"] < today]
+    hand = list(lists_by_hand(store, rows, known, observed, {START + DAY * n for n in (50, 51, 52)}))
+    names = ("week", "entity_id", "listed", "label")
+    assert sorted(zip(*(found[name].to_pylist() for name in names), strict=True), key=str) == sorted(hand, key=str)
+    assert {label for *_, label in hand} == {0, 1, None}
+
+
+def test_a_lead_that_is_scored_once_is_followed_once(store):
+    rows, events = [lead("a"), lead("b")], [event("b", START + DAY * n, "visit") for n in range(60)]
+    for number in range(20):
+        publish(store, START + DAY * number, ["a", "b"], cutoff=[START] * 2, listed=["pick", None])
+    nights = nights_of(store.runs("p"), "t", START + 60 * DAY, BERLIN)
+    found = follow_lists(store, ("p", "t"), ONCE, nights, (of(rows, events), START + 50 * DAY), {})
+    assert found.select(["entity_id", "label"]).to_pylist() == [{"entity_id": "a", "label": 0}]
 
 
 def auc(rows):

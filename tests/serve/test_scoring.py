@@ -27,7 +27,7 @@ from serve.history import Past, with_history
 from serve.lists import with_list
 from serve.review import with_review
 from serve.scoring import Order, rows_to_score, score, stamped
-from serve.store import LISTED, PREVIOUS
+from serve.store import PREVIOUS
 from tests.features.logs import START, of
 
 NAMES = {"project": "p", "target": "t", "model_version": "3"}
@@ -133,7 +133,7 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     known = frame["entity_id"][0].as_py()
     previous = pa.table([[known], [7], ["D"], [None]], schema=PREVIOUS)
     frame = with_review(with_history(frame, Past(previous), END, Steady()), END, Review(), ZoneInfo("UTC"))
-    full = stamped(with_list(frame, LISTED.empty_table(), None, ""), "run", END)
+    full = stamped(with_list(frame, SCORES.empty_table(), None, ""), "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
