@@ -105,5 +105,3 @@ def _named(project: Project) -> Iterator[tuple[str, str]]:
     yield from (("evaluation.segments", column) for column in project.evaluation.segments)
     yield from (("audit.allow", column) for column in project.audit.allow)
     yield from (("features.role", column) for column in [project.features.role] if column)
-    owner = getattr(project.capacity, "owner", None)
-    yield from (("capacity.owner", column) for column in [owner] if column)

@@ -97,6 +97,25 @@ def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(
     assert listed[0] in exported(company) and "suppressed" not in run("explain", "company.yaml", listed[0])[1]
 
 
+def test_of_who_has_just_objected_nothing_is_computed_any_more(run, company):
+    assert score(run)[0] == 0
+    lead = sorted(exported(company))[3]
+    guarded.suppress(company, lead)
+    code, out, _ = run("explain", "company.yaml", lead)
+    assert code == 0 and "missing: it is suppressed, so nothing is computed of it" in out and "replayed" not in out
+
+
+def test_nights_that_are_made_up_for_leave_out_who_objects_today(run, company):
+    assert score(run)[0] == 0
+    lead = sorted(exported(company))[4]
+    guarded.suppress(company, lead)
+    code, _, err = run("score", "company.yaml", "--as-of", tiny.END, "--until", "2025-01-02")
+    assert code == 0, err
+    nights = "FROM scores WHERE as_of < '2025-01-02'"
+    assert len(table(company, f"SELECT DISTINCT as_of {nights}")) == 2
+    assert table(company, f"SELECT as_of {nights} AND entity_id = '{lead}'") == []
+
+
 def test_the_same_night_again_gives_the_same_file(run, company):
     guarded.suppress(company, "L0240", "L0241")
     assert score(run, "2025-01-04")[0] == 0
