@@ -46,6 +46,7 @@ class Publish(Frozen):
     steady: float = Field(5, ge=0, le=9, description="points beyond an edge of a grade that do not change it")
     settle: Duration = Field(timedelta(days=14), description="a grade falls once the score was lower for this long")
     review: Review = Field(Review(), description="when a lead is to be looked at again, by grade")
+    language: str = Field("en", description="the language of the reasons: a file of features/words, such as en or ru")
     reasons: float = Field(1.0, ge=0, le=1, description="the share of each target's leads, from the top, given reasons")
     exports: dict[ExportName, CrmExport] = Field({}, description="what is delivered in a CRM's own format, by name")
 

@@ -187,6 +187,9 @@ class Project(Frozen):
     checks: Checks = Checks()
     privacy: Privacy = Privacy()
     schedule: Schedule = Schedule()
+    words: dict[str, str | tuple[str, ...]] = Field(
+        {}, description="own nouns of event types, channels, stages, attributes and values, in the language's forms"
+    )
     capacity: Annotated[int, Field(ge=1)] | Capacity | None = Field(
         None, description="leads a week that sales can work, or how its places are given"
     )
@@ -294,7 +297,7 @@ class Project(Frozen):
 
     @property
     def config_hash(self) -> str:
-        """Hash of the config's meaning: all but where state goes, where files lie, and when it runs."""
+        """Hash of the config's meaning: all but where state goes, where files lie, when it runs, and its words."""
         return self._hash
 
     @property
@@ -369,7 +372,7 @@ def json_schema() -> dict[str, Any]:
 
 def _hash(raw: dict[str, Any]) -> str:
     """Hash before variables are filled in: where files lie is no part of it, and no secret can be."""
-    meaning = {key: value for key, value in raw.items() if key not in ("workspace", "publish", "schedule")}
+    meaning = {key: value for key, value in raw.items() if key not in ("workspace", "publish", "schedule", "words")}
     return hashlib.sha256(yaml.safe_dump(meaning, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -1,33 +1,116 @@
-"""What a feature means to people: the words and the unit from which a reason's sentence is made."""
+"""What a feature means to people, in no language: what it tells of, which others tell the same story, and its unit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 Unit = Literal["count", "days", "amount", "category", "number", "change", "share"]
 
+SILENT = ("decay", "decay_total", "gap_std", "last_hour", "created_hour")
+"""Figures that tell a person nothing: their contribution counts in the group, and another member words it."""
+
+FAINT = ("gap_mean", "gap_max", "silence", "share", "last_gap_1", "last_gap_2", "kinds", "ways")
+"""Figures that tell a person little: they speak only where no other member of the group can."""
+
+LATER_IS_LESS = ("age", "first", "gap_mean", "gap_max", "gap_std", "silence", "last_gap_1", "last_gap_2")
+"""Figures that grow as less happens: a long time without an event is a low value of what it tells of."""
+
+STORIES = {
+    "age": "recency",
+    "silence": "recency",
+    "last_gap_1": "recency",
+    "last_gap_2": "recency",
+    "gap_mean": "rhythm",
+    "gap_std": "rhythm",
+    "gap_max": "rhythm",
+    "first": "beginning",
+    "trend": "momentum",
+    "total": "value",
+    "mean": "value",
+    "least": "value",
+    "most": "value",
+    "decay_total": "value",
+    "people": "people",
+    "new_people": "people",
+    "roles": "people",
+}
+"""The stories of all events together, which are too many for one; what is not here is the amount of activity."""
+
+
+PLAIN: tuple[str, ...] = (
+    "least",
+    "stage_age",
+    "stages_age",
+    "stage_days",
+    "stalled",
+    "created_age",
+    "spell_age",
+    "last_hour",
+)
+PLAIN += ("office_hours", "weekend", "created_hour", "attribute", "dated")
+"""Figures of which neither much nor little is good or bad in itself: they are told as they are."""
+
 
 @dataclass(frozen=True)
 class Meaning:
-    """The wording of one feature.
+    """What one feature tells, and of what.
 
-    ``group`` joins the features that tell the same story, such as one count over several windows; only
-    one of them speaks. ``what`` names the feature in words ("page views in the last 7 days"). ``unit`` says
-    how a value is written: ``days`` are days as a float, ``amount`` is in the source's unit,
-    ``change`` is written with its sign, ``share`` in per cent.
-
-    ``present`` is the sentence for a value: ``{value}`` is written in the feature's unit, ``{value:count}``
-    in a named one, ``{s}`` is the plural's s, and a literal brace is doubled. ``absent`` is the sentence
-    where the value is missing or the count is 0; empty where there is none.
-
-    ``speaks`` is false for a feature whose value tells a person nothing: its contribution counts in the group, and
-    another member words it.
+    ``group`` joins the features that a person would call one reason; only one of them speaks. ``key`` names the
+    sentences of the language files. ``scope`` and ``subject`` say whose events of which kind it tells of, as in a
+    Feature, or the attribute; ``name`` is the stage that it tells of, if any. ``unit`` says how a value is written:
+    ``days`` are days as a float, ``amount`` is in the source's unit, ``change`` is more or less than before, ``share``
+    in per cent.
     """
 
     group: str
-    what: str
+    key: str
     unit: Unit
-    present: str
-    absent: str = ""
-    speaks: bool = True
+    scope: str = "entity"
+    subject: str = "any"
+    span: timedelta | None = None
+    name: str = ""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether its value tells a person anything."""
+        return self.key not in SILENT
+
+    @property
+    def faint(self) -> bool:
+        """Whether another member should rather speak."""
+        return self.key in FAINT
+
+    @property
+    def graded(self) -> bool:
+        """Whether its value is much or little of what it tells of."""
+        return self.unit != "category" and self.key not in PLAIN and (self.key, self.subject) != ("first", "any")
+
+    @property
+    def whole(self) -> bool:
+        """Whether it tells of all events together: then all that is known of them stands or falls with it."""
+        return self.scope in ("entity", "account") and self.subject == "any" and self.graded
+
+    @property
+    def nothing(self) -> float | None:
+        """Its value where nothing ever happened; None is missing."""
+        return 0.0 if self.unit in ("count", "change") or self.key in ("decay", "decay_total", "total") else None
+
+    @property
+    def upside_down(self) -> bool:
+        """Whether a high value tells of little: much time without an event."""
+        return self.key in LATER_IS_LESS
+
+
+def meaning_of(aggregate: str, unit: Unit, scope: str, subject: str, span: timedelta | None) -> Meaning:
+    """Return the meaning of one figure of one subject; ``span`` is its window or half-life, None for all of history."""
+    return Meaning(_group(aggregate, scope, subject), aggregate, unit, scope, subject, span)
+
+
+def _group(aggregate: str, scope: str, subject: str) -> str:
+    """Join by event type, channel or direction; of all events together by the story that a figure tells."""
+    if scope == "others":
+        return "others"
+    story = STORIES.get(aggregate, "activity") if subject == "any" else subject
+    return f"{scope}.{story}"

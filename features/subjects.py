@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from configs.durations import duration_label
 from features.feature import AGGREGATES, CHANNEL, GROUP, TYPE, Feature, Scope
+from features.meaning import meaning_of
 from features.offer import Offer
-from features.wording import meaning_of
 
 EACH = ("count", "trend", "age", "first", "decay", "gap_mean", "gap_std", "gap_max", "silence", "active_days")
 AMOUNTS = ("total", "mean", "least", "most", "decay_total")

@@ -1,83 +1,185 @@
-"""How a feature is told to people: the words of each aggregate, filled in for a subject and a span."""
+"""Sentences: what a feature's value says in one language, with a company's own nouns."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from math import isfinite
+from typing import Any, Self
 
-from configs.durations import duration_label
-from features.meaning import Meaning, Unit
+from configs.errors import ConfigError
+from configs.schema import Project
+from features.feature import TYPE
+from features.language import Language, readable
+from features.meaning import Meaning
 
-WORDS: dict[str, tuple[str, str, str]] = {
-    "count": ("{nouns} {when}", "{{value}} {noun_s} {when}", "no {nouns} {when}"),
-    "trend": (
-        "change in {nouns}, {recent} against as long before",
-        "{nouns} {recent} less as long before: {{value}}",
-        "",
-    ),
-    "share": ("share of {nouns} {when}", "{{value}} of all events are {nouns} {when}", ""),
-    "total": ("total value of {nouns} {when}", "{what}: {{value}}", "no value of {nouns} {when}"),
-    "mean": ("average value of {nouns} {when}", "{what}: {{value}}", ""),
-    "least": ("smallest value of {nouns} {when}", "{what}: {{value}}", ""),
-    "most": ("largest value of {nouns} {when}", "{what}: {{value}}", ""),
-    "decay_total": (
-        "value of {nouns}, fading {fading}",
-        "{nouns} lately are worth {{value}} ({fading})",
-        "no recent {nouns}",
-    ),
-    "age": ("time since last {noun}", "last {noun} {{value}} ago", "no {noun} yet"),
-    "first": ("time since first {noun}", "first {noun} {{value}} ago", "no {noun} yet"),
-    "decay": ("{nouns}, fading {fading}", "{{value}} {nouns} lately (older ones fade, {fading})", "no recent {nouns}"),
-    "gap_mean": ("usual pause between {nouns}", "usually {{value}} between {nouns}", "fewer than two {nouns}"),
-    "gap_std": ("spread of the pauses between {nouns}", "pauses between {nouns} vary by {{value}}", ""),
-    "gap_max": ("longest pause between {nouns}", "{what}: {{value}}", "fewer than two {nouns}"),
-    "silence": ("silence against the usual pause between {nouns}", "silent for {{value}} times {usual}", ""),
-    "active_days": ("days with {nouns} {when}", "{{value}} day{{s}} with {nouns} {when}", "no day with {nouns} {when}"),
-    "kinds": ("different kinds of {nouns} {when}", "{what}: {{value}}", "no {nouns} {when}"),
-    "ways": ("different channels of {nouns} {when}", "{what}: {{value}}", "no channel of {nouns} {when}"),
-    "people": ("active people{owner} {when}", "{what}: {{value}}", "no {what}"),
-    "new_people": ("new people{owner} {when}", "{what}: {{value}}", "no {what}"),
-    "roles": ("roles active{owner} {when}", "{what}: {{value}}", "no {what}"),
-}
-"""Of each aggregate: what it is, the sentence for a value, and the sentence where it is 0 or missing."""
-
-NOUNS = {"any": "event", "type": "“{}” event", "channel": "{} event", "group": "{} event"}
-OWNERS = {"entity": "", "account": " of the account", "others": " of others at the account"}
+Forms = tuple[str, ...]
+FORMS = ("some", "little", "none")
+"""The sentences of a meaning: for a value, for one that is low or long ago, and where it is 0 or missing."""
 
 
-def meaning_of(aggregate: str, unit: Unit, scope: str, subject: str, span: timedelta | None) -> Meaning:
-    """Return the wording of one figure of one subject; ``span`` is its window or half-life, None for all of history."""
-    kind, _, name = subject.partition(":")
-    noun, owner = NOUNS[kind].format(name), OWNERS[scope]
-    length = spelled(span) if span else ""
-    parts = {
-        "noun": noun + owner,
-        "nouns": f"{noun}s{owner}",
-        "noun_s": f"{noun}\0{owner}",
-        "owner": owner,
-        "when": f"in the last {length}" if span else "so far",
-        "recent": f"in the last {length}",
-        "fading": f"by half every {length}",
-        "usual": f"the usual pause between {noun}s{owner}",
-    }
-    what, present, absent = WORDS[aggregate]
-    parts["what"] = what.format(**parts)
-    return Meaning(
-        f"{scope}.{subject}",
-        parts["what"],
-        unit,
-        present.format(**{key: template(text) for key, text in parts.items()}).replace("\0", "{s}"),
-        absent.format(**parts),
-        speaks=aggregate not in ("decay", "decay_total", "gap_std"),
-    )
+@dataclass(frozen=True)
+class Wording:
+    """A language and a company's own words: of an event type, channel, stage or attribute, or of a category's value.
+
+    ``own`` holds the forms of each, as many as a noun has in the language, or one for all. A key may say which it
+    means: ``type:email`` and ``channel:email``.
+    """
+
+    language: Language
+    own: Mapping[str, Forms] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, language: str, own: Mapping[str, str | Forms] | None = None) -> Self:
+        """Read a language; raises ConfigError if there is none, or if a word's forms are not as many as its nouns'."""
+        known = Language.load(language)
+        words = {key: (forms,) if isinstance(forms, str) else tuple(forms) for key, forms in (own or {}).items()}
+        for key, forms in words.items():
+            if len(forms) not in (1, known.forms):
+                nouns = ", ".join(known.nouns["any"])
+                raise ConfigError(
+                    f"a word has {known.forms} forms in this language",
+                    where=f"words.{key}",
+                    found=f"{len(forms)}: {', '.join(forms)}",
+                    mend=f"give {known.forms}, as of “{nouns}”, or one for all",
+                )
+        return cls(known, words)
+
+    def what(self, meaning: Meaning) -> str:
+        """Return what a feature is, as a noun phrase."""
+        return self._sentence(meaning, "what")(0.0)
+
+    def sentence(self, meaning: Meaning, value: float | str | None, little: bool = False) -> str:
+        """Return what a value says; None or a number that is not finite is a missing value.
+
+        ``little`` asks for the words of a value that is low, or of a time that is long.
+        """
+        known = None if isinstance(value, float) and not isfinite(value) else value
+        return self.wording(meaning, little)(known)
+
+    def wording(self, meaning: Meaning, little: bool = False) -> Callable[[Any], str]:
+        """Return what words a known value or None: the templates are read once for all values of a feature."""
+        some, less, none = (self._sentence(meaning, form) for form in FORMS)
+
+        def worded(value: Any) -> str:
+            if is_none(value, meaning):
+                return none(0.0)
+            if meaning.unit == "change":
+                return (some if value > 0 else less)(abs(value))
+            return (less if little else some)(value)
+
+        return worded
+
+    def noun(self, subject: str) -> Forms:
+        """Return the forms of an event type, channel or group of them, as a Feature's subject names it."""
+        kind, _, name = subject.partition(":")
+        for key in (subject, name or kind):
+            if key in self.own:
+                return self.own[key] * (self.language.forms if len(self.own[key]) == 1 else 1)
+        forms = self.language.nouns[name if kind == "group" else kind]
+        return tuple(form.replace("{name}", readable(name)) for form in forms)
+
+    def name(self, name: str, kind: str = "") -> str:
+        """Return a stage's, an attribute's or a value's name in words."""
+        return self.own.get(f"{kind}{name}", self.own.get(name, (readable(name),)))[0]
+
+    def _sentence(self, meaning: Meaning, form: str) -> Callable[[Any], str]:
+        texts = self.language.sentences[meaning.key]
+        template = texts.get(form, texts["some"])
+        return _filled(template, self._still(meaning), self._moving(meaning), self.language.form)
+
+    def _still(self, meaning: Meaning) -> dict[str, str]:
+        """Return what a template's fields are filled with whatever the value is."""
+        forms = self.noun(meaning.subject) if meaning.scope != "lead" else ("",)
+        return {
+            "one": forms[0],
+            "many": forms[-1],
+            "when": self.language.window(meaning.span),
+            "every": self.language.spelled(meaning.span),
+            "whose": self.language.whose[meaning.scope],
+            "name": self.name(meaning.name, TYPE if meaning.scope != "lead" else ""),
+        }
+
+    def _moving(self, meaning: Meaning) -> dict[str, Callable[[Any], str]]:
+        """Return how the fields that change with the value are written."""
+        form, forms = self.language.form, self.noun(meaning.subject) if meaning.scope != "lead" else ("",)
+        return {
+            "n": lambda value: self._written(value, meaning),
+            "counted": lambda value: forms[form(_rounded(value))],
+        }
+
+    def _written(self, value: float | str, meaning: Meaning) -> str:
+        if isinstance(value, str):
+            if value in self.language.values and meaning.key == "origin":
+                return self.language.values[value]
+            kind = {"last_channel": "channel:", "first_channel": "channel:"}.get(meaning.key, TYPE)
+            return self.own_value(value, kind, as_is=meaning.scope == "lead")
+        if meaning.unit == "days":
+            return self.language.days(value)
+        if meaning.unit == "share":
+            return self.language.percent(value)
+        return self.language.number(*_style(value, meaning.unit))
+
+    def own_value(self, value: str, kind: str, as_is: bool) -> str:
+        """Return a category's value in the company's words; an attribute's own stays ``as_is`` without them."""
+        return value if as_is and value not in self.own else self.name(value, kind)
 
 
-def spelled(span: timedelta) -> str:
-    """Return a duration in the words that follow “last” or “every”: ``7 days``, ``day``, ``12 hours``."""
-    label = duration_label(span)
-    unit = {"d": "day", "h": "hour", "m": "minute", "s": "second"}[label[-1]]
-    return unit if label[:-1] == "1" else f"{label[:-1]} {unit}s"
+def wording_of(project: Project) -> Wording:
+    """Return the words of a project's reasons; raises ConfigError as ``Wording.of`` does."""
+    return Wording.of(project.publish.language, project.words)
 
 
-def template(text: str) -> str:
-    """Return a text with its braces doubled, as part of a sentence that is a template."""
-    return text.replace("{", "{{").replace("}", "}}")
+def is_none(value: float | str | None, meaning: Meaning) -> bool:
+    """Say whether a value tells that there is nothing: missing, or no event at all."""
+    return value is None or (meaning.unit in ("count", "change") and value == 0)
+
+
+@cache
+def english() -> Wording:
+    """Return the words of the screens and reports."""
+    return Wording.of("en")
+
+
+def _rounded(value: float) -> float:
+    return round(value) if isinstance(value, float | int) else 0
+
+
+def _style(value: float, unit: str) -> tuple[float, str]:
+    """Return a number and Python's format for it, by its unit."""
+    if unit in ("count", "change"):
+        return round(value), ",d"
+    if unit == "amount":
+        return value, ",.0f" if value == round(value) or abs(value) >= 1000 else ",.2f"
+    if value == round(value):
+        return value, ",.0f"
+    return float(f"{value:.2f}" if abs(value) >= 1 else f"{value:.2g}"), ",.15g"
+
+
+def _filled(
+    template: str,
+    still: Mapping[str, str],
+    moving: Mapping[str, Callable[[Any], str]],
+    form: Callable[[float], int],
+) -> Callable[[Any], str]:
+    """Return what fills a template: fields that do not change are filled now, the others with each value."""
+    parts = list[str | Callable[[Any], str]]()
+    for place, text in enumerate(re.split(r"\{([^{}]*)\}", template)):
+        if place % 2 == 0 or text in still:
+            parts.append(text if place % 2 == 0 else still[text])
+        else:
+            parts.append(moving[text] if text in moving else _choice(text.split("|"), form))
+    if all(isinstance(part, str) for part in parts):
+        whole = "".join(map(str, parts))
+        return lambda _: whole
+    return lambda value: "".join(part if isinstance(part, str) else part(value) for part in parts)
+
+
+def _choice(words: list[str], form: Callable[[float], int]) -> Callable[[Any], str]:
+    return lambda value: words[form(_as_written(value))]
+
+
+def _as_written(value: float) -> float:
+    return float(f"{value:.2f}") if isinstance(value, float) else value

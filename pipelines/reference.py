@@ -19,6 +19,7 @@ from models.encoding import evenly
 from models.facets import META, fitted
 from models.population import ROWS, Population, telling
 from models.training import Trained
+from models.usual import Usual
 from pipelines.rows import Snapshot, TrainingRows
 from serve.scoring import attributes_of
 
@@ -28,7 +29,7 @@ CALENDAR = ("last_hour", "created_hour", "silence")
 
 
 def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRows) -> Trained:
-    """Return a training whose scorer keeps, under ``meta``, what a night's checks compare with."""
+    """Return a training whose scorer keeps, under ``meta``, what a night's checks and reasons compare with."""
     scorer = trained.scorer
     features = rows.catalog.features
     weights = telling(scorer, rows.matrix, attributes_of(rows.catalog), [f.name for f in features if _of_the_day(f)])
@@ -39,6 +40,7 @@ def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRow
     days = frozenset(feature.name for feature in features if feature.meaning.unit == "days")
     population = Population.of(rows.matrix, slices, weights, scorer.encoding, tested, latest, days)
     kept = {"population": population.to_json(), META: fitted(scorer, rows.matrix, np.concatenate(slices))}
+    kept["usual"] = Usual.of(scorer, rows.matrix, features).to_json()
     if now.dataset.timed:
         kept["activity"] = Activity.of(now.dataset.events, now.as_of).to_json()
     kept["accounts"] = together(now, name, trained.out_of_time).to_json()

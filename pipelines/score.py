@@ -18,6 +18,7 @@ from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
 from features.contracts import Dataset
 from features.suppressed import Suppression
+from features.wording import wording_of
 from models import last_known
 from models.grades import Steady
 from models.registry import Registry, Version
@@ -119,6 +120,7 @@ class Desk:
 @contextmanager
 def open_desk(project: Project, driver: Driver) -> Iterator[Desk]:
     """Hold the workspace, open its tables and models, and finish what a killed run left."""
+    wording_of(project)  # words that do not fit the language are known before anything is read
     with workspace(project), store_of(project).hold(project.project) as store:
         tidy(store, project, driver)
         yield Desk(project, store, Registry(project.root, project.project), driver)
@@ -201,7 +203,9 @@ def score_all(
         learnt = project.instant(scorer.meta["trained_as_of"])
         if learnt > now.as_of:
             driver.note(f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast")
-        order = Order(project.target(target), now.as_of, names, project.publish.reasons, project.places)
+        order = Order(
+            project.target(target), now.as_of, names, project.publish.reasons, project.places, wording_of(project)
+        )
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
         frames[target] = in_time(now, target, frame, store)

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from features.wording import english
 from pipelines.summary import verdict_text
 from pipelines.tables import (
     challenger_table,
@@ -154,9 +155,10 @@ def backfill(nights: list[Missed]) -> Table:
 def catalog(found: Catalog) -> RenderableType:
     """Return every feature with its meaning."""
     table = _table("feature", "family", "unit", "what it is", "known")
+    words = english()
     for feature in found.features:
-        meaning, known = feature.meaning, escape(feature.availability)
-        table.add_row(escape(feature.name), feature.family, meaning.unit, escape(meaning.what), known)
+        what, known = escape(words.what(feature.meaning)), escape(feature.availability)
+        table.add_row(escape(feature.name), feature.family, feature.meaning.unit, what, known)
     families = Counter(feature.family for feature in found.features)
     shares = ", ".join(f"{name} {number}" for name, number in families.items())
     foot = [f"{len(found.features)} features: {shares}"]

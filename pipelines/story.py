@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from configs.durations import duration_label
 from features.catalog import Catalog
+from features.wording import english
 from models.breakdown import Part
 from models.evaluation import Figure, gain
 from models.gate import GATE, PASSED, REFUSED, Verdict
@@ -127,7 +128,7 @@ def _importance(rows: TrainingRows, trained: Trained) -> list[tuple[str, str, fl
     step = max(1, rows.matrix.num_rows // MOST_EXPLAINED)
     sample = rows.matrix.take(np.arange(0, rows.matrix.num_rows, step))
     weight = np.abs(trained.scorer.explain(sample)[:, :-1]).mean(axis=0).tolist()
-    words = {feature.name: feature.meaning.what for feature in rows.catalog.features}
+    words = {feature.name: english().what(feature.meaning) for feature in rows.catalog.features}
     named = [
         (name, words.get(name, name), value) for name, value in zip(trained.scorer.encoding.names, weight, strict=True)
     ]
@@ -213,8 +214,8 @@ def _finite(values: Iterable[float]) -> list[float | None]:
 
 
 def _features(catalog: Catalog, used: set[str]) -> list[dict[str, Any]]:
-    words = ((f, f.meaning) for f in catalog.features)
-    return [{"name": f.name, "what": m.what, "unit": m.unit, "used": f.name in used} for f, m in words]
+    words = ((f, english().what(f.meaning)) for f in catalog.features)
+    return [{"name": f.name, "what": what, "unit": f.meaning.unit, "used": f.name in used} for f, what in words]
 
 
 def _as_csv(rows: list[list[Any]]) -> str:

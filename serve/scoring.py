@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -18,10 +18,11 @@ from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import INSTANT, SCORES, SPINE, Dataset
 from features.spine import entity_codes, scoring_spine
+from features.wording import Wording, english
 from models.facets import LEAD_ROW, SIDES, points
 from models.scorer import Scorer
 from serve.lists import owners_of
-from serve.reasons import reasons
+from serve.reasons import Teller, reasons
 
 NO_REASONS = "[]"
 HISTORY = {"previous_score", "previous_grade", "falling_since", "trend", "trend_7d", "trend_30d"}
@@ -37,7 +38,7 @@ PIECE = 50_000
 class Order:
     """What to score: ``names`` gives project, target and model_version.
 
-    ``told`` is the share of the rows, from the top, that are given reasons.
+    ``told`` is the share of the rows, from the top, that are given reasons, ``wording`` the words of these.
     """
 
     target: Target
@@ -45,6 +46,7 @@ class Order:
     names: dict[str, str]
     told: float = 1.0
     capacity: Capacity | None = None
+    wording: Wording = field(default_factory=english)
 
 
 def rows_to_score(dataset: Dataset, scorer: Scorer, order: Order) -> pa.Table:
@@ -78,7 +80,7 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     columns["cutoff"] = predicted["cutoff"] if dataset.timed else columns["as_of"]
     columns["rank"], columns["percentile"] = _standing(probability, lead.to_numpy())
     columns["expected_value"] = _expected(dataset, order.target, lead, probability)
-    columns |= _told(scorer, catalog, matrix, columns["rank"].to_numpy(), order.told)
+    columns |= _told(scorer, matrix, columns["rank"].to_numpy(), order)
     columns["evidence"] = _evidence(matrix, catalog)
     schema = pa.schema([field for field in SCORES if field.name not in UNKNOWN])
     frame = pa.table([_plain(columns[field.name], field.type) for field in schema], schema=schema)
@@ -96,22 +98,22 @@ def _constant(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> pa.Ar
     return pa.repeat(pa.scalar(value, kind), rows.num_rows)
 
 
-def _told(scorer: Scorer, catalog: Catalog, matrix: pa.Table, rank: np.ndarray, share: float) -> dict[str, pa.Array]:
+def _told(scorer: Scorer, matrix: pa.Table, rank: np.ndarray, order: Order) -> dict[str, pa.Array]:
     """Return reasons, fit and engagement of the rows of highest rank, that share of all.
 
     The others have an empty list, and null.
     """
-    meanings = {feature.name: feature.meaning for feature in catalog.features}
+    teller = Teller.of(scorer, order.wording)
     texts = np.full(matrix.num_rows, NO_REASONS, object)
     sides = {side: np.zeros(matrix.num_rows, np.int64) for side in SIDES}
-    chosen = np.flatnonzero(rank <= math.ceil(share * matrix.num_rows))
+    chosen = np.flatnonzero(rank <= math.ceil(order.told * matrix.num_rows))
     for start in range(0, len(chosen), PIECE):
         rows = chosen[start : start + PIECE]
         piece = matrix.select([*SPINE.names, *scorer.encoding.names]).take(pa.array(rows))
         parts = scorer.explain(piece)
         for side, found in points(scorer, parts).items():
             sides[side][rows] = found
-        texts[rows] = reasons(parts, piece.select(scorer.encoding.names), meanings)
+        texts[rows] = reasons(parts, piece.select(scorer.encoding.names), teller)
     known = {side: pa.array(found, pa.int64(), mask=found == 0) for side, found in sides.items()}
     return {"reasons": pa.array(texts, pa.string()), **known}
 

@@ -14,8 +14,8 @@ from features.offer import Offer
 from features.path import LAST
 
 FIGURES = (
-    *(("last_type", k) for k in range(len(LAST))),
-    *(("last_gap", k) for k in range(len(LAST) - 1)),
+    *(("last_type", k) for k in range(LAST)),
+    *(("last_gap", k) for k in range(LAST - 1)),
     *((name, 0) for name in ("first_type", "last_channel", "first_channel", "last_hour", "office_hours", "weekend")),
     *((name, 0) for name in ("origin", "unanswered", "before_reply", "spells", "spell_age")),
 )

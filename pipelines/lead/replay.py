@@ -17,11 +17,12 @@ from features.build import build_features
 from features.contracts import SPINE, Dataset
 from features.sources import read
 from features.spine import scoring_spine, training_spine
+from features.wording import Wording
 from models.calibration import probability
 from models.registry import Registry
 from models.scorer import PREDICTIONS, Scorer
 from pipelines.workspace import registry_of
-from serve.reasons import reasons, sentence
+from serve.reasons import Teller, reasons
 
 SAME = [name for name in PREDICTIONS.names if name not in SPINE.names]
 """Columns of SCORES that follow from the lead's features and the model alone: all that a model predicts."""
@@ -101,7 +102,7 @@ class Replay:
         return vars(self)
 
 
-def replay(known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime) -> Replay:
+def replay(known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime, wording: Wording) -> Replay:
     """Compute a SCORES row's prediction again from the data known before its as-of.
 
     Raises DataError where the data does not hold the entity, or lacks what the model reads.
@@ -109,7 +110,7 @@ def replay(known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime
     matrix = features_of(known, scorer, row["entity_id"], [cutoff])
     predicted = scorer.predict(matrix).select(SAME).to_pylist()[0]
     parts = scorer.explain(matrix)
-    meanings = {feature.name: feature.meaning for feature in scorer.catalog.features}
+    teller = Teller.of(scorer, wording)
     used, total = matrix.select(scorer.encoding.names), float(parts[0].sum())
     values = used.to_pylist()[0]
     without = probability(total - parts[0, :-1])
@@ -117,7 +118,7 @@ def replay(known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime
         {
             "feature": name,
             "value": _plain(values[name]),
-            "sentence": sentence(values[name], meanings[name]),
+            "sentence": teller.sentence(name, values[name]),
             "contribution": float(parts[0, place]),
             "points": 100 * float(probability(np.array([total]))[0] - without[place]),
         }
@@ -129,7 +130,7 @@ def replay(known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime
         float(parts[0, -1]),
         total,
         sorted(told, key=lambda one: -abs(one["contribution"])),
-        json.loads(reasons(parts, used, meanings)[0]),
+        json.loads(reasons(parts, used, teller)[0]),
     )
 
 

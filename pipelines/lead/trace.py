@@ -8,6 +8,7 @@ from typing import Any
 
 from configs.errors import LeadscoreError
 from configs.schema import Project
+from features.wording import wording_of
 from pipelines.lead.change import Change, change
 from pipelines.lead.evidence import differences, evidence
 from pipelines.lead.replay import Past, Replay, replay
@@ -63,7 +64,7 @@ def trace(past: Past, row: dict[str, Any], history: list[dict[str, Any]], ledger
     try:
         past.project.target(row["target"])
         known = past.whole.upto(row["as_of"])
-        found = replay(known, past.scorer(row), row, past.cutoff(row))
+        found = replay(known, past.scorer(row), row, past.cutoff(row), wording_of(past.project))
         told = replace(told, replay=found, differences=differences(past, known, row, found, told.evidence))
     except LeadscoreError as error:
         return replace(told, missing=[f"the score cannot be computed again: {error.headline}"])

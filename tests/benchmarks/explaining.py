@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from features.meaning import Meaning
+from features.wording import english
 from models.blend import Blend
 from models.encoding import Encoding
 from models.hazard import Followed, Hazard
 from models.learners import LightGbm
 from models.lesson import Lesson
 from models.logistic import Logistic
-from serve.reasons import reasons
+from serve.reasons import Teller, reasons
 from tests.benchmarks.measure import peak
 
 HORIZON = 30.0
@@ -27,7 +28,15 @@ LEARNT = 50_000
 SAMPLE = 500
 """Rows that LightGBM explains: it takes its time."""
 SHARES = (0.4, 0.4, 0.2)
-UNITS = ("count", "days", "number", "amount", "share", "category")
+KEYS = {
+    "count": "count",
+    "days": "age",
+    "number": "attribute",
+    "amount": "total",
+    "share": "share",
+    "category": "attribute",
+}
+UNITS = tuple(KEYS)
 
 
 def sample(rows, features):
@@ -45,7 +54,7 @@ def sample(rows, features):
     for j in range(features):
         unit, name = UNITS[j % len(UNITS)], f"feature_{j}"
         columns[name] = pa.array(draw[unit](), mask=random.random(rows) < 0.2 if j % 3 == 0 else None)
-        meanings[name] = Meaning(f"group {j // 4}", f"what {j} is", unit, f"{{value}} of what {j} is", f"no {j}")
+        meanings[name] = Meaning(f"group {j // 4}", KEYS[unit], unit, subject=f"type:{j}", name=name)
     return pa.table(columns), meanings
 
 
@@ -84,7 +93,7 @@ def main(rows, features):
             own, _, slow = timed(lambda b=booster: b.predict(x[:SAMPLE], pred_contrib=True, num_threads=1))
             found["its own"] = slow / SAMPLE * rows
             found["apart"] = float(np.abs(own - parts[:SAMPLE]).max())
-    texts, clock, _ = timed(lambda: reasons(parts, matrix.select(encoding.names), meanings))
+    texts, clock, _ = timed(lambda: reasons(parts, matrix.select(encoding.names), Teller(meanings, english())))
     return {**found, "wording": clock, "texts": len(texts), "peak": peak()}
 
 

@@ -15,8 +15,6 @@ from configs.schema import Family
 from features.catalog import MOST_TYPES, Catalog, catalog_of
 from features.feature import AGGREGATES
 from features.sources import read
-from features.wording import WORDS, spelled
-from serve.reasons import sentence
 from tests.features import logs
 from tests.features.company import project
 from tests.features.logs import START, examples, of
@@ -32,89 +30,6 @@ CATALOG = Catalog(
     ends=("call",),
     accounts=True,
 )
-MEANINGS = {feature.name: feature.meaning for feature in CATALOG.features}
-
-
-@pytest.mark.parametrize(
-    ("length", "words"),
-    [
-        ({"days": 1}, "day"),
-        ({"hours": 1}, "hour"),
-        ({"minutes": 1}, "minute"),
-        ({"seconds": 1}, "second"),
-        ({"days": 7}, "7 days"),
-        ({"days": 11}, "11 days"),
-        ({"hours": 12}, "12 hours"),
-        ({"minutes": 90}, "90 minutes"),
-    ],
-)
-def test_a_length_is_spelled_as_it_follows_last_or_every(length, words):
-    assert spelled(timedelta(**length)) == words
-
-
-@pytest.mark.parametrize(
-    ("name", "present", "absent"),
-    [
-        ("any_count_1h", "{value} event{s} in the last hour", "no events in the last hour"),
-        ("any_count_1d", "{value} event{s} in the last day", "no events in the last day"),
-        ("call_count_7d", "{value} “call” event{s} in the last 7 days", "no “call” events in the last 7 days"),
-        ("web_channel_count_all", "{value} web event{s} so far", "no web events so far"),
-        ("any_decay_1d", "{value} events lately (older ones fade, by half every day)", "no recent events"),
-        ("any_decay_3d", "{value} events lately (older ones fade, by half every 3 days)", "no recent events"),
-        ("call_age", "last “call” event {value} ago", "no “call” event yet"),
-        ("any_first_age", "first event {value} ago", "no event yet"),
-        ("call_sum_value_1d", "total value of “call” events in the last day: {value}", None),
-        ("any_days_active_all", "{value} day{s} with events so far", "no day with events so far"),
-        ("any_silence", "silent for {value} times the usual pause between events", ""),
-        ("outbound_share_7d", "{value} of all events are outbound events in the last 7 days", ""),
-        ("others_call_count_all", "{value} “call” event{s} of others at the account so far", None),
-        ("account_any_people_7d", "active people of the account in the last 7 days: {value}", None),
-        ("touches_unanswered", "{value} touches of ours since they last did something", None),
-        ("spells", "taken up {value} time{s}", "never taken up"),
-        ("stage_age", "{value} in this stage", ""),
-    ],
-)
-def test_a_feature_speaks_plainly(name, present, absent):
-    assert MEANINGS[name].present == present
-    assert absent is None or MEANINGS[name].absent == absent
-
-
-def test_only_figures_that_tell_a_person_nothing_are_silent():
-    silent = {feature.aggregate for feature in CATALOG.features if not feature.meaning.speaks}
-    assert silent == {"decay", "decay_total", "gap_std", "last_hour", "created_hour"}
-
-
-def test_whoever_is_silent_has_a_member_of_its_group_to_speak():
-    talking = {meaning.group for meaning in MEANINGS.values() if meaning.speaks}
-    assert {meaning.group for meaning in MEANINGS.values()} == talking
-
-
-def test_every_feature_says_what_it_is():
-    assert set(WORDS) == set(AGGREGATES)
-    for feature in logs.CATALOG.features:
-        assert feature.meaning.what and "{" not in feature.meaning.what, feature.name
-        assert "{value}" in feature.meaning.present and "{" not in feature.meaning.absent, feature.name
-        value = "call" if feature.category else 2.0
-        assert sentence(value, feature.meaning).count("{") == 0, feature.name
-
-
-def test_no_two_features_mean_the_same():
-    told = Counter((f.meaning.group, f.meaning.what, f.meaning.present) for f in logs.CATALOG.features)
-    assert [words for words, times in told.items() if times > 1] == []
-
-
-def test_sentences_count_right_and_show_a_type_as_it_is_written():
-    odd = Catalog(types=("a{b}",), windows=(timedelta(days=7),), accounts=True)
-    words = {feature.name: feature.meaning for feature in odd.features}
-    assert sentence(1.0, words["any_count_7d"]) == "1 event in the last 7 days"
-    assert sentence(2.0, words["any_count_7d"]) == "2 events in the last 7 days"
-    assert sentence(2.0, words["a_b_count_7d"]) == "2 “a{b}” events in the last 7 days"
-    assert sentence(0.0, words["a_b_count_7d"]) == "no “a{b}” events in the last 7 days"
-    assert sentence(3.0, words["a_b_age"]) == "last “a{b}” event 3 days ago"
-    assert sentence(1.0, words["account_any_count_all"]) == "1 event of the account so far"
-    assert sentence(-2.0, words["any_trend_7d"]) == "events in the last 7 days less as long before: -2"
-
-
 NASTY = ["any", "stage", "stages", "last", "first", "outbound", "offline", "others", "account", "created", "touches"]
 NASTY += ["spells", "spell", "origin", "last type 1", "first_type", "stage_now", "stage now", "any_count", "call count"]
 NASTY += ["", " ", "A b", "a_b", "a-b", "письмо", "web_channel", "web channel", "others_any", "account any", "x" * 300]

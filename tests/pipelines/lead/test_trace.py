@@ -23,6 +23,7 @@ from configs.schema import load
 from features.build import build_features
 from features.contracts import SPINE
 from features.sources import read
+from features.wording import english
 from models import learners
 from models.calibration import Affine
 from models.registry import Registry, Story
@@ -235,7 +236,7 @@ def test_every_lead_of_a_night_is_reproduced_to_the_bit(project, past, target):
     known, rows = past.whole.upto(project.instant(NIGHTS[1])), scored(project, NIGHTS[1], target)
     assert len(rows) > 20
     for row in rows:
-        found = replay(known, past.scorer(row), row, past.cutoff(row))
+        found = replay(known, past.scorer(row), row, past.cutoff(row), english())
         assert found.reproduced and found.predicted["probability"] == row["probability"]
         assert found.reasons == json.loads(row["reasons"])
 

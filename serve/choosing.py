@@ -1,0 +1,239 @@
+"""Which groups of features are told as reasons, and which of a group's features speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.meaning import Meaning
+from models.usual import Usual
+from serve.facts import LONG, TIMES, Facts, Said, clash
+
+THRESHOLD = 0.05
+"""Log-odds below which a group of features is no reason: at most one and a quarter percentage points of probability."""
+CLEAR = 0.05
+"""Log-odds by which what a lead has of a group must differ from having nothing of it, to be told as good or bad."""
+FAR = 1e6
+"""Log-odds beyond any contribution."""
+SPARE = 3
+"""Groups on either side that are looked at beyond those that are told, for where one cannot be told."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The reasons of some leads: an element a reason, by lead, those for before those against, strongest first.
+
+    ``row`` is the lead, ``feature`` the column that speaks, ``total`` the contribution of its whole group in log-odds,
+    ``little`` whether its value is told as a low one.
+    """
+
+    row: np.ndarray
+    feature: np.ndarray
+    total: np.ndarray
+    little: np.ndarray
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The features of a model by group; ``members`` has the columns of each, in the order of their first column."""
+
+    meanings: tuple[Meaning, ...]
+    members: tuple[tuple[int, ...], ...]
+    without: np.ndarray
+    blank: Mapping[str, float]
+    usual: np.ndarray
+    facts: Facts
+
+    @classmethod
+    def of(cls, names: Sequence[str], meanings: Mapping[str, Meaning], usual: Usual) -> Self:
+        """Group the features of these names; what is not known of the usual lead is NaN, or 0 for a group."""
+        found: dict[str, list[int]] = {}
+        for column, name in enumerate(names):
+            found.setdefault(meanings[name].group, []).append(column)
+        return cls(
+            tuple(meanings[name] for name in names),
+            tuple(map(tuple, found.values())),
+            np.array([usual.without.get(group, 0.0) for group in found]),
+            usual.blank,
+            np.array([usual.middle.get(name, np.nan) for name in names]),
+            Facts.of([meanings[name] for name in names]),
+        )
+
+    def sums(self, contributions: np.ndarray) -> np.ndarray:
+        """Return (rows, groups) sums, added in the order of the columns so that no machine's bits differ."""
+        starts = np.cumsum([0, *map(len, self.members)])[:-1]
+        order = [column for columns in self.members for column in columns]
+        return np.add.reduceat(contributions[:, order], starts, axis=1)
+
+    def added(self, contributions: np.ndarray, sums: np.ndarray) -> np.ndarray:
+        """Return (rows, groups) what each row's having of a group adds to the log-odds, by the model.
+
+        It is the group's contribution less that of having nothing of it. Without any event a lead has nothing of any
+        group, so a group that tells of all events together adds what the whole history does.
+        """
+        found = sums - self.without
+        for scope, blank in self.blank.items():
+            history = [m.scope == scope or (scope == "account" and m.scope != "lead") for m in self.meanings]
+            whole = [any(self.meanings[c].whole and self.meanings[c].scope == scope for c in m) for m in self.members]
+            if any(whole):
+                found[:, whole] = contributions[:, history].sum(axis=1, keepdims=True) - blank
+        return found
+
+    def padded(self) -> np.ndarray:
+        """Return (groups, longest) columns of each group; a shorter one repeats its first."""
+        longest = max(map(len, self.members))
+        return np.array([columns + columns[:1] * (longest - len(columns)) for columns in self.members])
+
+
+def choose(contributions: np.ndarray, matrix: pa.Table, groups: Groups, most: int) -> Chosen:
+    """Choose at most ``most`` reasons for and as many against of each row.
+
+    From the strongest group to the weakest, whichever side it pulls to, one is told if a member can speak for it
+    (``_speakers``), if it reaches THRESHOLD and if it does not clash with what a stronger one said. Ties go to the
+    group whose first column comes first.
+    """
+    sums, values = groups.sums(contributions), _numbers(matrix)
+    looked = min(most + SPARE, len(groups.members))
+    group = np.hstack([_largest(sums, looked), _largest(-sums, looked)])
+    side = np.where(np.arange(2 * looked) < looked, 1.0, -1.0)
+    total = np.take_along_axis(sums, group, axis=1)
+    added = np.take_along_axis(groups.added(contributions, sums), group, axis=1)
+    feature, little, able = _speakers(contributions, values, groups, group, added, side)
+    able &= side * total >= THRESHOLD
+    said = _said(feature, side, little, values, groups)
+    told = _unlike(np.abs(total), able, said, groups.facts, most)
+    rows, places = np.nonzero(told)
+    return Chosen(rows, feature[rows, places], total[rows, places], little[rows, places])
+
+
+def _largest(values: np.ndarray, most: int) -> np.ndarray:
+    """Return (rows, at most ``most``) columns of the largest values, largest first, ties by column."""
+    return np.argsort(-values, axis=1, kind="stable")[:, :most]
+
+
+def _numbers(matrix: pa.Table) -> np.ndarray:
+    """Return (rows, features) float64: numbers as they are, 1 for a known category, NaN where missing."""
+    found = np.empty((matrix.num_rows, matrix.num_columns))
+    for place, column in enumerate(matrix.columns):
+        if pa.types.is_floating(column.type):
+            found[:, place] = column.to_numpy()
+        else:
+            found[:, place] = np.where(pc.is_null(column).to_numpy(), np.nan, 1.0)
+    found[~np.isfinite(found)] = np.nan
+    return found
+
+
+def _speakers(
+    contributions: np.ndarray,
+    values: np.ndarray,
+    groups: Groups,
+    group: np.ndarray,
+    added: np.ndarray,
+    side: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, for each (row, place), the column that speaks, whether it tells of little, and whether one can speak.
+
+    If what the lead has of a group adds (``added``, log-odds) to the side on which the group stands, the speaker tells
+    of what is there. If it adds to the other one, what the lead has is less than usual, and the speaker tells of that:
+    of a count below the usual one, or a time above it. Where it adds nothing clear (CLEAR), it can be told that there
+    is nothing; or that it is long ago, if to have nothing of the group weighs on that side too. Of those who can, the
+    one speaks that pulls hardest to the side, a faint one only where no other can.
+    """
+    padded, kinds = groups.padded(), _Kinds.of(groups)
+    feature, little = np.empty_like(group), np.empty(group.shape, bool)
+    able, rows = np.empty(group.shape, bool), np.arange(len(group))
+    for place in range(group.shape[1]):
+        candidates = padded[group[:, place]]
+        adds, empty = side[place] * added[:, place], side[place] * groups.without[group[:, place]]
+        states = (adds >= CLEAR, adds <= -CLEAR, (np.abs(adds) < CLEAR) & (empty >= THRESHOLD))
+        cells = values[rows[:, None], candidates]
+        fits = kinds.fit(candidates, cells, *(state[:, None] for state in states))
+        pull = np.where(fits, side[place] * contributions[rows[:, None], candidates], 0.0)
+        best = np.argmax(np.where(pull > 0, pull - FAR * kinds.faint[candidates], -np.inf), axis=1)
+        feature[:, place] = candidates[rows, best]
+        able[:, place] = pull[rows, best] > 0
+        little[:, place] = ~states[0] & kinds.graded[feature[:, place]]
+    return feature, little, able
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """What a feature's value can tell, an element a feature.
+
+    ``graded`` values are much or little; ``faint`` ones tell little; of ``falling`` ones a high value is little;
+    of ``counted`` ones 0 is nothing; of ``signed`` ones less than 0 is little; ``silent`` ones tell nothing.
+    """
+
+    graded: np.ndarray
+    falling: np.ndarray
+    counted: np.ndarray
+    signed: np.ndarray
+    silent: np.ndarray
+    faint: np.ndarray
+    usual: np.ndarray
+
+    @classmethod
+    def of(cls, groups: Groups) -> Self:
+        meanings = groups.meanings
+        return cls(
+            np.array([meaning.graded for meaning in meanings]),
+            np.array([meaning.upside_down for meaning in meanings]),
+            np.array([meaning.unit in ("count", "change") for meaning in meanings]),
+            np.array([meaning.unit == "change" for meaning in meanings]),
+            np.array([not meaning.speaks for meaning in meanings]),
+            np.array([meaning.faint for meaning in meanings]),
+            groups.usual,
+        )
+
+    def fit(
+        self, features: np.ndarray, cells: np.ndarray, more: np.ndarray, less: np.ndarray, stale: np.ndarray
+    ) -> np.ndarray:
+        """Say which cells can speak where ``more`` or ``less`` (of each row) is to be told, or that it is ``stale``."""
+        nothing = np.isnan(cells) | (self.counted[features] & (cells == 0))
+        usual = np.where(self.signed[features], 0.0, self.usual[features])
+        falling = self.falling[features]
+        low = np.where(falling, (cells > usual) & (less | stale), (cells < usual) & less)
+        there = ~nothing & ~(self.signed[features] & (cells < 0))
+        graded = np.where(more, there, nothing | low)
+        return ~self.silent[features] & (graded | ~self.graded[features])
+
+
+def _said(feature: np.ndarray, side: np.ndarray, little: np.ndarray, values: np.ndarray, groups: Groups) -> Said:
+    """Return what each candidate would say, with its number as it is written."""
+    cells = np.take_along_axis(values, feature, axis=1)
+    kinds, measure = _Kinds.of(groups), groups.facts.measure[feature]
+    nothing = np.isnan(cells) | (kinds.counted[feature] & (cells == 0))
+    hours = np.round(cells * 24)
+    days = np.where(hours < 24, hours / 24, np.round(cells))
+    number = np.where(measure == TIMES, np.round(cells), np.where(measure == LONG, days, np.nan))
+    number[nothing] = np.nan
+    silent = nothing | (little & kinds.falling[feature])
+    reach = np.where(nothing, groups.facts.reach[feature], cells)
+    sides = np.broadcast_to(side, feature.shape)
+    return Said(feature, sides, number, nothing | little, silent, reach)
+
+
+def _unlike(strength: np.ndarray, able: np.ndarray, said: Said, facts: Facts, most: int) -> np.ndarray:
+    """Return which candidates are told: from the strongest, each that clashes with none told, ``most`` a side."""
+    order = np.argsort(-strength, axis=1, kind="stable")
+    ranked = Said(*(np.take_along_axis(part, order, axis=1) for part in vars(said).values()))
+    told, room = np.zeros_like(able), np.full((2, len(able)), most)
+    free = np.take_along_axis(able, order, axis=1)
+    for place in range(order.shape[1]):
+        here = ranked.at(place)
+        against = (here.side < 0).astype(int)
+        keep = free[:, place] & (room[against, np.arange(len(able))] > 0)
+        for before in range(place):
+            rows = np.flatnonzero(keep & told[:, before])
+            one, other = here.of(rows), ranked.at(before).of(rows)
+            keep[rows[clash(facts, one, other)]] = False
+        told[:, place] = keep
+        room[against[keep], np.flatnonzero(keep)] -= 1
+    found = np.zeros_like(told)
+    np.put_along_axis(found, order, told, axis=1)
+    return found

@@ -1,0 +1,105 @@
+"""Are reasons free of contradiction, and does the model mean them? Of sampled leads of one company.
+
+``python -m tests.benchmarks.reasons CONFIG TARGET [LEADS]`` takes the champion of the workspace, or trains one if there
+is none; of the demo's config it makes the company first. It prints one line of JSON:
+
+- ``repeated`` and ``contradictory``: pairs of reasons of one lead that say the same, or speak against each other, by
+  rules of their own (``tests.benchmarks.sense``);
+- ``removable``: reasons that name something which a log holds, events or an attribute; ``agree`` is the share of them
+  where the log without it moves the score as the reason says: down for what speaks for the lead, up for what speaks
+  against it, and further the same way where it is said to be too little (``few``); ``otherwise`` counts the rest by
+  figure. The reasons that are not removable name what did not happen or time that passed.
+"""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from configs.schema import load
+from features.build import build_features
+from features.spine import scoring_spine
+from features.wording import Wording
+from models.registry import Registry
+from models.scorer import Scorer
+from pipelines.driver import Driver
+from pipelines.rows import snapshot
+from pipelines.simulated.simulate import simulate
+from pipelines.train import train
+from serve.reasons import Teller, reasons
+from tests.benchmarks.removal import Without, log_odds, removable
+from tests.benchmarks.sense import contradictory, repeated
+
+LEADS = 200
+COMPANY = 5_000
+"""Leads of the made-up company."""
+
+
+def champion(project, target):
+    """Return the target's scorer, trained if there is none yet."""
+    if project.project == "demo" and not (project.root / "data").exists():
+        simulate(project.root / "data", leads=COMPANY)
+    registry = Registry(project.root, project.project)
+    if registry.champion(target) is None:
+        train(project, None, [target], Driver())
+    return Scorer.load(registry.directory(registry.champion(target)))
+
+
+def sample(project, now, target, leads):
+    """Return a spine of some of the leads that a night would score."""
+    spine = scoring_spine(now.dataset, project.target(target), now.as_of)
+    rows = np.random.default_rng(0).choice(spine.num_rows, min(leads, spine.num_rows), replace=False)
+    return spine.take(pa.array(np.sort(rows)))
+
+
+def told(scorer, dataset, spine, language="en"):
+    """Return the reasons of each row of a spine."""
+    matrix = build_features(dataset, spine, scorer.catalog.keeping(scorer.encoding.names))
+    teller = Teller.of(scorer, Wording.of(language))
+    texts = reasons(scorer.explain(matrix), matrix.select(scorer.encoding.names), teller)
+    return [json.loads(text) for text in texts]
+
+
+def moves(scorer, dataset, spine, found):
+    """Return each reason that names something removable with how much its removal moves the log-odds, and its side."""
+    features = {feature.name: feature for feature in scorer.catalog.features}
+    rows = list(zip(spine["entity_id"].to_pylist(), spine["cutoff"].to_pylist(), found, strict=True))
+    asked, said = [Without(entity, cutoff) for entity, cutoff, _ in rows], []
+    for place, (entity, cutoff, lead) in enumerate(rows):
+        for one in lead:
+            feature, few = features[one["feature"]], "only " in one["sentence"] or " fewer " in one["sentence"]
+            if removable(feature, one["value"], " for " in one["sentence"] or "already" in one["sentence"]):
+                asked.append(Without(entity, cutoff, feature, one["value"]))
+                said.append((place, one, np.sign(one["contribution"]) * (1 if few else -1), few))
+    after = log_odds(scorer, dataset, asked)
+    moved = after[len(rows) :] - after[[place for place, *_ in said]]
+    return [(one, side, few, move) for (_, one, side, few), move in zip(said, moved, strict=True)]
+
+
+def main(config, target, leads=LEADS):
+    project = load(Path(config))
+    scorer, now = champion(project, target), snapshot(project, None)
+    spine = sample(project, now, target, int(leads))
+    found = told(scorer, now.dataset, spine)
+    features = {feature.name: feature for feature in scorer.catalog.features}
+    moved = moves(scorer, now.dataset, spine, found)
+    agree = [bool(np.sign(move) == side) for _, side, _, move in moved]
+    few = [right for (_, _, few, _), right in zip(moved, agree, strict=True) if few]
+    named = [features[one["feature"]].aggregate for one, *_ in moved]
+    return {
+        "leads": len(found),
+        "reasons": sum(map(len, found)),
+        "repeated": sum(len(list(repeated(lead, features))) for lead in found),
+        "contradictory": sum(len(list(contradictory(lead, features))) for lead in found),
+        "removable": len(moved),
+        "agree": round(float(np.mean(agree)), 4),
+        "few": {"named": len(few), "agree": sum(few)},
+        "otherwise": Counter(name for name, right in zip(named, agree, strict=True) if not right),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))

@@ -1,0 +1,108 @@
+"""What a reason names, taken out of the log: the same leads once more, each without one thing.
+
+A reason names events, of a type, channel or direction or all, in a window or ever, or an attribute. It may name
+nothing that a log holds: that something did not happen, or that time passed. Of an attribute that some lead lacks, to
+be without it is to lack it too; of one that none lacks, to have the middle value of all leads, or the most frequent
+one. Nothing here is taken from the code that chooses reasons.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.build import build_features
+from features.catalog import Catalog
+from features.contracts import SPINE, Dataset
+from features.feature import Feature
+from models.scorer import Scorer
+
+WINDOWED = {"count", "trend", "share", "total", "mean", "least", "most", "active_days", "kinds", "ways"}
+WINDOWED |= {"people", "new_people", "roles", "visits", "unanswered", "before_reply"}
+EVER = {"age", "silence", "first", "gap_mean", "gap_max", "last_channel", "first_channel"}
+NAMED = {"last_type", "first_type", "stage_now", "stage_entry"}
+"""Figures whose value is an event type."""
+COUNTS = ("count", "change")
+
+
+@dataclass(frozen=True)
+class Without:
+    """One lead without what a reason names: the feature that speaks, and its value; all of it where there is none."""
+
+    entity: str
+    cutoff: datetime
+    feature: Feature | None = None
+    value: float | str | None = None
+
+
+def removable(feature: Feature, value: float | str | None, lack: bool) -> bool:
+    """Say whether a reason names something that can be taken out; ``lack`` says that it tells of a time without."""
+    if value is None or (value == 0 and feature.meaning.unit in COUNTS):
+        return False
+    if feature.aggregate in EVER:
+        return not lack and (feature.aggregate, feature.subject) != ("first", "any")
+    return (feature.scope == "lead" and feature.aggregate != "created_age") or feature.aggregate in {*WINDOWED, *NAMED}
+
+
+def log_odds(scorer: Scorer, dataset: Dataset, asked: Sequence[Without]) -> np.ndarray:
+    """Return the log-odds of each lead without what it is asked without.
+
+    Each is a copy of the lead with its whole account, under new names, beside all leads as they are: features look at
+    the account, and at how long others took.
+    """
+    leads, events = dataset.leads.to_pandas(), dataset.events.to_pandas()
+    of_lead, rows = dict(iter(events.groupby("entity_id", sort=False))), leads.set_index("entity_id", drop=False)
+    of_account = dict(iter(leads.groupby("account_id")["entity_id"]))
+    people, logs, spine = [leads], [events], []
+    for number, one in enumerate(asked):
+        account, mark = rows.at[one.entity, "account_id"], f"#{number}"
+        names = [*of_account.get(account, [one.entity])]
+        log = pd.concat([events.iloc[:0], *(of_lead[name] for name in names if name in of_lead)])
+        copy = rows.loc[names].copy()
+        if one.feature is not None and one.feature.scope == "lead":
+            copy.loc[one.entity, one.feature.subject] = _usual(leads[one.feature.subject])
+        elif one.feature is not None:
+            log = log[~_named(log, one, scorer.catalog)]
+        logs.append(log.assign(entity_id=log["entity_id"] + mark))
+        people.append(copy.assign(entity_id=copy["entity_id"] + mark, account_id=copy["account_id"] + mark))
+        spine.append({"entity_id": one.entity + mark, "cutoff": one.cutoff})
+    grown = replace(
+        dataset,
+        leads=_table(pd.concat(people).sort_values("entity_id"), dataset.leads.schema),
+        events=_table(pd.concat(logs), dataset.events.schema),
+    )
+    table = pa.Table.from_pylist(spine, schema=SPINE)
+    matrix = build_features(grown, table, scorer.catalog.keeping(scorer.encoding.names))
+    return scorer.explain(matrix).sum(axis=1)
+
+
+def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+
+
+def _usual(column: pd.Series) -> float | str | None:
+    if column.isna().any():
+        return None
+    return column.median() if pd.api.types.is_numeric_dtype(column) else column.mode().iloc[0]
+
+
+def _named(log: pd.DataFrame, one: Without, catalog: Catalog) -> pd.Series:
+    """Say which events of an account a reason names, of those known at the cutoff."""
+    feature, time = one.feature, log["event_time"]
+    whose = {"entity": log["entity_id"] == one.entity, "others": log["entity_id"] != one.entity}
+    mine = (log["available_at"] < one.cutoff) & whose.get(feature.scope, True) & _of_subject(log, feature, catalog)
+    if feature.aggregate in NAMED:
+        return mine & (log["event_type"] == one.value)
+    if feature.aggregate.endswith("_channel"):
+        return mine & (log["channel"] == one.value)
+    return mine & (time >= one.cutoff - feature.span) if feature.span else mine
+
+
+def _of_subject(log: pd.DataFrame, feature: Feature, catalog: Catalog) -> pd.Series | bool:
+    kind, _, name = feature.meaning.subject.partition(":")
+    sets = {"type": ("event_type", (name,)), "channel": ("channel", (name,))}
+    sets["group"] = ("event_type", catalog.outbound) if name == "outbound" else ("channel", catalog.offline)
+    return log[sets[kind][0]].isin(sets[kind][1]) if kind in sets else True
