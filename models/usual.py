@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -10,89 +10,122 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.feature import Feature
+from features.feature import CHANNEL, GROUP, TYPE, Feature
 from models.encoding import evenly
 from models.scorer import Scorer
 
 ROWS = 2_000
 """Rows of the training that are looked at: more tell nothing more."""
 FEW = 10
-"""Leads that have nothing of a group, below which their mean contribution is chance."""
+"""Leads below which their mean is chance."""
 DIGITS = 6
 
 
 @dataclass(frozen=True)
 class Usual:
-    """Of each feature the median of its known numbers; of each group what it adds where a lead has nothing of it.
+    """What the leads of a training usually have, and what having nothing is worth to the model.
 
-    ``without`` is the mean contribution of a group (log-odds) over the leads that none of its events happened to;
-    where hardly a lead is without, over leads whose whole history is taken away. ``blank`` is that of all history
-    together, of the lead's own (“entity”) and with that of its account (“account”).
+    ``middle`` has the median of each number. ``family`` names, for a group of features, all groups that tell of the
+    same events: a call is an event by phone too, and every event is one of all. ``without`` is, for a feature, what its
+    group's family adds to the log-odds on average where the feature says that there is nothing. Where hardly a lead
+    has nothing of it, it is the average over leads whose whole history is taken away.
     """
 
-    middle: dict[str, float] = field(default_factory=dict)
-    without: dict[str, float] = field(default_factory=dict)
-    blank: dict[str, float] = field(default_factory=dict)
+    middle: Mapping[str, float] = field(default_factory=dict)
+    without: Mapping[str, float] = field(default_factory=dict)
+    family: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, scorer: Scorer, matrix: pa.Table, features: Sequence[Feature]) -> Self:
+    def of(cls, scorer: Scorer, matrix: pa.Table, features: Iterable[Feature]) -> Self:
         """Look at a feature matrix that the scorer learnt from, of all features of its catalogue."""
         sample = matrix.take(pa.array(evenly(matrix.num_rows, ROWS)))
-        names = scorer.encoding.names
-        known = {name: sample[name].to_numpy() for name in names if pa.types.is_floating(sample[name].type)}
-        middle = {name: float(np.nanmedian(column)) for name, column in known.items() if np.isfinite(column).any()}
-        parts, blank = scorer.explain(sample), scorer.explain(_blanked(sample, features))
-        without = {}
-        for group, (columns, counts) in _members(features, names).items():
-            rows = _empty(sample, counts)
-            found = parts[rows] if rows.sum() >= FEW else blank
-            without[group] = float(found[:, columns].sum(axis=1).mean())
-        scopes = {feature.name: feature.scope for feature in features}
-        own = np.array([scopes[name] == "entity" for name in names])
-        shared = np.array([scopes[name] != "lead" for name in names])
-        totals = {"entity": blank[:, :-1][:, own], "account": blank[:, :-1][:, shared]}
-        return cls(middle, without, {scope: float(part.sum(axis=1).mean()) for scope, part in totals.items()})
+        numbers = [name for name in scorer.encoding.names if pa.types.is_floating(sample[name].type)]
+        known = {name: column[np.isfinite(column)] for name in numbers for column in [sample[name].to_numpy()]}
+        middle = {name: float(np.median(column)) for name, column in known.items() if len(column)}
+        history = [feature for feature in features if feature.scope != "lead"]
+        family = _families(sample, history, scorer.encoding.names)
+        return cls(middle, _without(scorer, sample, history, family), family)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {
-            name: {key: float(f"{value:.{DIGITS}g}") for key, value in part.items()}
-            for name, part in vars(self).items()
-        }
+        parts = {"middle": self.middle, "without": self.without}
+        short = {name: {key: float(f"{v:.{DIGITS}g}") for key, v in part.items()} for name, part in parts.items()}
+        return {**short, "family": dict(self.family)}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what ``to_json`` wrote."""
         return cls(**data)
 
 
-def _members(features: Iterable[Feature], names: list[str]) -> dict[str, tuple[list[int], list[str]]]:
-    """Return of each group with a history the places of its features among ``names``, and what counts its events."""
-    places = {name: place for place, name in enumerate(names)}
-    found = dict[str, tuple[list[int], list[str]]]()
-    for feature in (each for each in features if each.scope != "lead"):
-        columns, counts = found.setdefault(feature.meaning.group, ([], []))
-        if feature.name in places:
-            columns.append(places[feature.name])
-        if feature.aggregate == "count" and feature.span is None:
-            counts.append(feature.name)
-    return {group: parts for group, parts in found.items() if parts[0]}
+def _without(
+    scorer: Scorer, sample: pa.Table, history: list[Feature], family: Mapping[str, list[str]]
+) -> dict[str, float]:
+    """Return of each feature of the model what its family adds where there is nothing of it."""
+    names, groups = scorer.encoding.names, {feature.name: feature.meaning.group for feature in history}
+    parts, blank = scorer.explain(sample), scorer.explain(_blanked(sample, history))
+    found = {}
+    for feature in (each for each in history if each.name in names):
+        related = family[feature.meaning.group]
+        columns = [place for place, name in enumerate(names) if groups.get(name) in related]
+        column = sample[feature.name]
+        nothing = pc.is_null(column, nan_is_null=True)
+        if feature.meaning.nothing == 0:
+            nothing = pc.or_(nothing, pc.equal(column, 0.0))
+        rows = pc.fill_null(nothing, True).to_numpy()
+        chosen = parts[rows] if rows.sum() >= FEW else blank
+        found[feature.name] = float(chosen[:, columns].sum(axis=1).mean())
+    return found
 
 
-def _blanked(sample: pa.Table, features: Iterable[Feature]) -> pa.Table:
+def _families(sample: pa.Table, history: Sequence[Feature], names: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each group, its own first, the groups of the model's features that some of the same events are in."""
+    groups = dict.fromkeys(feature.meaning.group for feature in history if feature.name in names)
+    about = {feature.meaning.group: (feature.scope, feature.meaning.subject) for feature in history}
+    counts = {f.subject: sample[f.name].to_numpy() for f in history if f.scope == "entity" and _counts_all(f, sample)}
+    whole = {feature.meaning.group for feature in history if feature.meaning.whole}
+    return {
+        group: [group, *(other for other in groups if other != group and _related(group, other, about, counts, whole))]
+        for group in groups
+    }
+
+
+def _related(
+    one: str, other: str, about: Mapping[str, tuple[str, str]], counts: Mapping[str, np.ndarray], whole: set[str]
+) -> bool:
+    """Say whether the events of one group are, all or in part, events of the other: what takes them away takes both."""
+    (scope, subject), (other_scope, other_subject) = about[one], about[other]
+    if one in whole:
+        return scope == "account" or other_scope == "entity"
+    if scope != other_scope:
+        return {scope, other_scope} == {"account", "others"} or (scope == "account" and subject == other_subject)
+    return other not in whole and (_within(subject, other_subject, counts) or _within(other_subject, subject, counts))
+
+
+def _within(inner: str, outer: str, counts: Mapping[str, np.ndarray]) -> bool:
+    """Say whether no lead has more events of one kind than of another, wider one: of a type in a channel, say."""
+    width = [kind.strip(":") for kind in (TYPE, CHANNEL, GROUP)]
+    if not {inner, outer} <= set(counts) or width.index(_kind(inner)) >= width.index(_kind(outer)):
+        return False
+    return bool((counts[inner] > 0).sum() >= FEW and (counts[inner] <= counts[outer]).all())
+
+
+def _kind(subject: str) -> str:
+    return subject.partition(":")[0]
+
+
+def _counts_all(feature: Feature, sample: pa.Table) -> bool:
+    """Say whether a feature counts all events of the lead of one type, channel or direction."""
+    own = feature.scope == "entity" and feature.subject != "any" and feature.name in sample.column_names
+    return own and feature.aggregate == "count" and feature.span is None
+
+
+def _blanked(sample: pa.Table, history: Iterable[Feature]) -> pa.Table:
     """Return the rows as they would be if nothing had ever happened to the leads."""
-    for feature in features:
-        place = sample.column_names.index(feature.name) if feature.name in sample.column_names else -1
-        if place >= 0 and feature.scope != "lead":
-            field = sample.schema.field(place)
-            nothing = pa.scalar(feature.meaning.nothing, field.type)
-            sample = sample.set_column(place, field, pa.repeat(nothing, sample.num_rows))
+    known = set(sample.column_names)
+    for feature in (each for each in history if each.name in known):
+        place = sample.column_names.index(feature.name)
+        column = sample.schema.field(place)
+        nothing = pa.scalar(feature.meaning.nothing, column.type)
+        sample = sample.set_column(place, column, pa.repeat(nothing, sample.num_rows))
     return sample
-
-
-def _empty(sample: pa.Table, counts: list[str]) -> np.ndarray:
-    """Say of each row whether all of these counts are 0; of none where there is no such count."""
-    rows = np.full(sample.num_rows, bool(counts))
-    for name in counts:
-        rows &= pc.equal(sample[name], 0.0).to_numpy()
-    return rows

@@ -40,26 +40,30 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Groups:
-    """The features of a model by group; ``members`` has the columns of each, in the order of their first column."""
+    """The features of a model by group; ``members`` has the columns of each, in the order of their first column.
+
+    ``families`` are, for each group, the columns of all groups that tell of the same events; ``without`` is what a
+    family adds where there is nothing of a feature, ``usual`` the middle value of it.
+    """
 
     meanings: tuple[Meaning, ...]
     members: tuple[tuple[int, ...], ...]
+    families: tuple[tuple[int, ...], ...]
     without: np.ndarray
-    blank: Mapping[str, float]
     usual: np.ndarray
     facts: Facts
 
     @classmethod
     def of(cls, names: Sequence[str], meanings: Mapping[str, Meaning], usual: Usual) -> Self:
-        """Group the features of these names; what is not known of the usual lead is NaN, or 0 for a group."""
+        """Group the features of these names; what is not known of the usual lead is NaN, or 0 for what it adds."""
         found: dict[str, list[int]] = {}
         for column, name in enumerate(names):
             found.setdefault(meanings[name].group, []).append(column)
         return cls(
             tuple(meanings[name] for name in names),
             tuple(map(tuple, found.values())),
-            np.array([usual.without.get(group, 0.0) for group in found]),
-            usual.blank,
+            tuple(_columns(usual.family.get(group, [group]), found) for group in found),
+            np.array([usual.without.get(name, 0.0) for name in names]),
             np.array([usual.middle.get(name, np.nan) for name in names]),
             Facts.of([meanings[name] for name in names]),
         )
@@ -70,24 +74,23 @@ class Groups:
         order = [column for columns in self.members for column in columns]
         return np.add.reduceat(contributions[:, order], starts, axis=1)
 
-    def added(self, contributions: np.ndarray, sums: np.ndarray) -> np.ndarray:
-        """Return (rows, groups) what each row's having of a group adds to the log-odds, by the model.
-
-        It is the group's contribution less that of having nothing of it. Without any event a lead has nothing of any
-        group, so a group that tells of all events together adds what the whole history does.
-        """
-        found = sums - self.without
-        for scope, blank in self.blank.items():
-            history = [m.scope == scope or (scope == "account" and m.scope != "lead") for m in self.meanings]
-            whole = [any(self.meanings[c].whole and self.meanings[c].scope == scope for c in m) for m in self.members]
-            if any(whole):
-                found[:, whole] = contributions[:, history].sum(axis=1, keepdims=True) - blank
+    def together(self, contributions: np.ndarray) -> np.ndarray:
+        """Return (rows, groups) sums of each group's family, added in the order of the columns."""
+        found, known = np.empty((len(contributions), len(self.families))), dict[tuple[int, ...], np.ndarray]()
+        for place, columns in enumerate(self.families):
+            if columns not in known:
+                known[columns] = np.add.reduceat(contributions[:, columns], [0], axis=1)[:, 0]
+            found[:, place] = known[columns]
         return found
 
     def padded(self) -> np.ndarray:
         """Return (groups, longest) columns of each group; a shorter one repeats its first."""
         longest = max(map(len, self.members))
         return np.array([columns + columns[:1] * (longest - len(columns)) for columns in self.members])
+
+
+def _columns(related: Sequence[str], members: Mapping[str, list[int]]) -> tuple[int, ...]:
+    return tuple(sorted(column for group in related for column in members.get(group, ())))
 
 
 def choose(contributions: np.ndarray, matrix: pa.Table, groups: Groups, most: int) -> Chosen:
@@ -102,8 +105,8 @@ def choose(contributions: np.ndarray, matrix: pa.Table, groups: Groups, most: in
     group = np.hstack([_largest(sums, looked), _largest(-sums, looked)])
     side = np.where(np.arange(2 * looked) < looked, 1.0, -1.0)
     total = np.take_along_axis(sums, group, axis=1)
-    added = np.take_along_axis(groups.added(contributions, sums), group, axis=1)
-    feature, little, able = _speakers(contributions, values, groups, group, added, side)
+    together = np.take_along_axis(groups.together(contributions), group, axis=1)
+    feature, little, able = _speakers(contributions, values, groups, group, together, side)
     able &= side * total >= THRESHOLD
     said = _said(feature, side, little, values, groups)
     told = _unlike(np.abs(total), able, said, groups.facts, most)
@@ -133,31 +136,33 @@ def _speakers(
     values: np.ndarray,
     groups: Groups,
     group: np.ndarray,
-    added: np.ndarray,
+    together: np.ndarray,
     side: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return, for each (row, place), the column that speaks, whether it tells of little, and whether one can speak.
 
-    If what the lead has of a group adds (``added``, log-odds) to the side on which the group stands, the speaker tells
-    of what is there. If it adds to the other one, what the lead has is less than usual, and the speaker tells of that:
-    of a count below the usual one, or a time above it. Where it adds nothing clear (CLEAR), it can be told that there
-    is nothing; or that it is long ago, if to have nothing of the group weighs on that side too. Of those who can, the
-    one speaks that pulls hardest to the side, a faint one only where no other can.
+    What the lead has of a feature adds what its family adds (``together``) less what that adds where there is nothing.
+    If that is on the side on which the group stands, the speaker tells of what is there. If it is on the other one,
+    what the lead has is less than usual, and the speaker tells of that: of a count below the usual one, or a time above
+    it. Where it is nothing clear (CLEAR), it can be told that there is nothing; or that it is long ago, if to have
+    nothing weighs on that side too. Of those who can, the one speaks that pulls hardest to the side, a faint one only
+    where no other can.
     """
     padded, kinds = groups.padded(), _Kinds.of(groups)
     feature, little = np.empty_like(group), np.empty(group.shape, bool)
     able, rows = np.empty(group.shape, bool), np.arange(len(group))
     for place in range(group.shape[1]):
         candidates = padded[group[:, place]]
-        adds, empty = side[place] * added[:, place], side[place] * groups.without[group[:, place]]
+        empty = side[place] * groups.without[candidates]
+        adds = side[place] * together[:, place, None] - empty
         states = (adds >= CLEAR, adds <= -CLEAR, (np.abs(adds) < CLEAR) & (empty >= THRESHOLD))
         cells = values[rows[:, None], candidates]
-        fits = kinds.fit(candidates, cells, *(state[:, None] for state in states))
+        fits = kinds.fit(candidates, cells, *states)
         pull = np.where(fits, side[place] * contributions[rows[:, None], candidates], 0.0)
         best = np.argmax(np.where(pull > 0, pull - FAR * kinds.faint[candidates], -np.inf), axis=1)
         feature[:, place] = candidates[rows, best]
         able[:, place] = pull[rows, best] > 0
-        little[:, place] = ~states[0] & kinds.graded[feature[:, place]]
+        little[:, place] = ~states[0][rows, best] & kinds.graded[feature[:, place]]
     return feature, little, able
 
 
@@ -193,7 +198,7 @@ class _Kinds:
     def fit(
         self, features: np.ndarray, cells: np.ndarray, more: np.ndarray, less: np.ndarray, stale: np.ndarray
     ) -> np.ndarray:
-        """Say which cells can speak where ``more`` or ``less`` (of each row) is to be told, or that it is ``stale``."""
+        """Say which cells can speak where ``more`` or ``less`` is to be told of them, or that it is ``stale``."""
         nothing = np.isnan(cells) | (self.counted[features] & (cells == 0))
         usual = np.where(self.signed[features], 0.0, self.usual[features])
         falling = self.falling[features]

@@ -14,6 +14,7 @@ is none; of the demo's config it makes the company first. It prints one line of 
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from configs.schema import load
 from features.build import build_features
 from features.spine import scoring_spine
 from features.wording import Wording
+from models.encoding import evenly
 from models.registry import Registry
 from models.scorer import Scorer
 from pipelines.driver import Driver
@@ -34,6 +36,8 @@ from tests.benchmarks.removal import Without, log_odds, removable
 from tests.benchmarks.sense import contradictory, repeated
 
 LEADS = 200
+DRAWN = 20
+"""Leads whose values take the place of an attribute that is taken away."""
 COMPANY = 5_000
 """Leads of the made-up company."""
 
@@ -72,11 +76,19 @@ def moves(scorer, dataset, spine, found):
         for one in lead:
             feature, few = features[one["feature"]], "only " in one["sentence"] or " fewer " in one["sentence"]
             if removable(feature, one["value"], " for " in one["sentence"] or "already" in one["sentence"]):
-                asked.append(Without(entity, cutoff, feature, one["value"]))
-                said.append((place, one, np.sign(one["contribution"]) * (1 if few else -1), few))
+                without, first = Without(entity, cutoff, feature, one["value"]), len(asked)
+                asked += [replace(without, instead=value) for value in _others(dataset, feature)] or [without]
+                side = np.sign(one["contribution"]) * (1 if few else -1)
+                said.append((one, side, few, place, slice(first, len(asked))))
     after = log_odds(scorer, dataset, asked)
-    moved = after[len(rows) :] - after[[place for place, *_ in said]]
-    return [(one, side, few, move) for (_, one, side, few), move in zip(said, moved, strict=True)]
+    return [(one, side, few, after[where].mean() - after[place]) for one, side, few, place, where in said]
+
+
+def _others(dataset, feature):
+    """Return the values of an attribute that some leads have, evenly chosen; none of what is no attribute."""
+    if feature.scope != "lead" or feature.subject not in dataset.leads.column_names:
+        return []
+    return dataset.leads[feature.subject].take(pa.array(evenly(dataset.leads.num_rows, DRAWN))).to_pylist()
 
 
 def main(config, target, leads=LEADS):

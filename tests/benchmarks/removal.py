@@ -1,9 +1,9 @@
 """What a reason names, taken out of the log: the same leads once more, each without one thing.
 
 A reason names events, of a type, channel or direction or all, in a window or ever, or an attribute. It may name
-nothing that a log holds: that something did not happen, or that time passed. Of an attribute that some lead lacks, to
-be without it is to lack it too; of one that none lacks, to have the middle value of all leads, or the most frequent
-one. Nothing here is taken from the code that chooses reasons.
+nothing that a log holds: that something did not happen, or that time passed. A lead whose attribute is taken away
+may have that of any lead: its log-odds are the mean over some others' values. Nothing here is taken from the code
+that chooses reasons.
 """
 
 from collections.abc import Sequence
@@ -22,20 +22,26 @@ from models.scorer import Scorer
 
 WINDOWED = {"count", "trend", "share", "total", "mean", "least", "most", "active_days", "kinds", "ways"}
 WINDOWED |= {"people", "new_people", "roles", "visits", "unanswered", "before_reply"}
-EVER = {"age", "silence", "first", "gap_mean", "gap_max", "last_channel", "first_channel"}
-NAMED = {"last_type", "first_type", "stage_now", "stage_entry"}
+EVER = {"age", "silence", "first", "gap_mean", "gap_max", "last_channel"}
+NAMED = {"last_type", "stage_now"}
 """Figures whose value is an event type."""
+FIRST = {"first_type", "first_channel", "stage_entry"}
+"""Figures that tell of the first event alone."""
 COUNTS = ("count", "change")
 
 
 @dataclass(frozen=True)
 class Without:
-    """One lead without what a reason names: the feature that speaks, and its value; all of it where there is none."""
+    """One lead without what a reason names: the feature that speaks, and its value; as it is where there is none.
+
+    ``instead`` is another value in the place of an attribute.
+    """
 
     entity: str
     cutoff: datetime
     feature: Feature | None = None
     value: float | str | None = None
+    instead: float | str | None = None
 
 
 def removable(feature: Feature, value: float | str | None, lack: bool) -> bool:
@@ -44,7 +50,11 @@ def removable(feature: Feature, value: float | str | None, lack: bool) -> bool:
         return False
     if feature.aggregate in EVER:
         return not lack and (feature.aggregate, feature.subject) != ("first", "any")
-    return (feature.scope == "lead" and feature.aggregate != "created_age") or feature.aggregate in {*WINDOWED, *NAMED}
+    return (feature.scope == "lead" and feature.aggregate != "created_age") or feature.aggregate in {
+        *WINDOWED,
+        *NAMED,
+        *FIRST,
+    }
 
 
 def log_odds(scorer: Scorer, dataset: Dataset, asked: Sequence[Without]) -> np.ndarray:
@@ -63,7 +73,7 @@ def log_odds(scorer: Scorer, dataset: Dataset, asked: Sequence[Without]) -> np.n
         log = pd.concat([events.iloc[:0], *(of_lead[name] for name in names if name in of_lead)])
         copy = rows.loc[names].copy()
         if one.feature is not None and one.feature.scope == "lead":
-            copy.loc[one.entity, one.feature.subject] = _usual(leads[one.feature.subject])
+            copy.loc[one.entity, one.feature.subject] = one.instead
         elif one.feature is not None:
             log = log[~_named(log, one, scorer.catalog)]
         logs.append(log.assign(entity_id=log["entity_id"] + mark))
@@ -83,12 +93,6 @@ def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
 
 
-def _usual(column: pd.Series) -> float | str | None:
-    if column.isna().any():
-        return None
-    return column.median() if pd.api.types.is_numeric_dtype(column) else column.mode().iloc[0]
-
-
 def _named(log: pd.DataFrame, one: Without, catalog: Catalog) -> pd.Series:
     """Say which events of an account a reason names, of those known at the cutoff."""
     feature, time = one.feature, log["event_time"]
@@ -96,7 +100,9 @@ def _named(log: pd.DataFrame, one: Without, catalog: Catalog) -> pd.Series:
     mine = (log["available_at"] < one.cutoff) & whose.get(feature.scope, True) & _of_subject(log, feature, catalog)
     if feature.aggregate in NAMED:
         return mine & (log["event_type"] == one.value)
-    if feature.aggregate.endswith("_channel"):
+    if feature.aggregate in FIRST:
+        return mine & (time == time[mine].min())
+    if feature.aggregate == "last_channel":
         return mine & (log["channel"] == one.value)
     return mine & (time >= one.cutoff - feature.span) if feature.span else mine
 
