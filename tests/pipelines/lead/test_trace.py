@@ -243,7 +243,7 @@ def test_every_lead_of_a_night_is_reproduced_to_the_bit(project, past, target):
 
 def test_a_grade_that_was_kept_from_the_night_before_is_reproduced_and_no_other(project, past):
     known, row = past.whole.upto(project.instant(NIGHTS[1])), scored(project, NIGHTS[1], "buy")[0]
-    plain = replay(known, past.scorer(row), row, past.cutoff(row)).predicted["grade"]
+    plain = replay(known, past.scorer(row), row, past.cutoff(row), english()).predicted["grade"]
     for grade, before, same in (("D", "D", True), ("D", "C", False), (plain, "C", True), ("D", None, False)):
         changed = row | {"grade": grade, "previous_grade": before}
         assert plain != "D" and replay(known, past.scorer(row), changed, past.cutoff(row)).reproduced == same
