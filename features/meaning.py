@@ -8,7 +8,7 @@ from typing import Literal
 
 Unit = Literal["count", "days", "amount", "category", "number", "change", "share"]
 
-SILENT = ("decay", "decay_total", "gap_std", "last_hour", "created_hour")
+SILENT = ("decay", "decay_total", "gap_std", "last_hour", "created_hour", "first_type", "first_channel")
 """Figures that tell a person nothing: their contribution counts in the group, and another member words it."""
 
 FAINT = ("gap_mean", "gap_max", "silence", "share", "last_gap_1", "last_gap_2", "kinds", "ways")

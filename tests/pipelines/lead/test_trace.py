@@ -246,7 +246,7 @@ def test_a_grade_that_was_kept_from_the_night_before_is_reproduced_and_no_other(
     plain = replay(known, past.scorer(row), row, past.cutoff(row), english()).predicted["grade"]
     for grade, before, same in (("D", "D", True), ("D", "C", False), (plain, "C", True), ("D", None, False)):
         changed = row | {"grade": grade, "previous_grade": before}
-        assert plain != "D" and replay(known, past.scorer(row), changed, past.cutoff(row)).reproduced == same
+        assert plain != "D" and replay(known, past.scorer(row), changed, past.cutoff(row), english()).reproduced == same
 
 
 def test_the_contributions_and_the_base_value_sum_to_the_log_odds(project, past):
