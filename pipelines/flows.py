@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -15,8 +15,9 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
-from prefect.states import Failed
+from prefect.states import Failed, State
 
+from configs.errors import LeadscoreError
 from configs.schema import load
 from pipelines.deployment.scheduled import on_schedule, superseded, tell
 from pipelines.driver import Driver
@@ -29,7 +30,24 @@ from pipelines.train import Training
 from pipelines.train import train as train_targets
 
 
+def in_words(function: Callable) -> Callable:
+    """Have a failure that a user can meet end the run in its own two lines, not in Prefect's traceback of them.
+
+    Whoever takes the result has the failure raised as before.
+    """
+
+    @wraps(function)
+    def run(*arguments: Any, **named: Any) -> Any:
+        try:
+            return function(*arguments, **named)
+        except LeadscoreError as error:
+            return Failed(message=str(error), data=error)
+
+    return run
+
+
 @flow(name="leadscore-train", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
+@in_words
 def train(config: str, as_of: str | None = None, targets: list[str] | None = None) -> list[Training]:
     """Train the targets of a config; the run fails if one of them has no new champion."""
     if skipped := superseded():
@@ -51,6 +69,7 @@ def run_train(config: str, as_of: str | None, targets: list[str]) -> list[Traini
 
 
 @flow(name="leadscore-score", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
+@in_words
 def score(config: str, as_of: str | None = None, form: str = "csv") -> Night:
     """Score and publish one as-of of a config."""
     project = load(config)
@@ -61,6 +80,7 @@ def score(config: str, as_of: str | None = None, form: str = "csv") -> Night:
 
 
 @flow(name="leadscore-monitor", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
+@in_words
 def monitor(config: str, as_of: str | None = None, targets: list[str] | None = None) -> list[Monitored]:
     """Hold the published scores of a config against what happened since."""
     if skipped := superseded():
@@ -84,4 +104,10 @@ def _note(logger: Any, line: str) -> None:
 def _as_task(function: Callable) -> Callable:
     """Make a task of a step: never cached, since tables are no cache keys, and run where the flow runs."""
     name = getattr(function, "__name__", "step")
-    return task(function, name=name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[call-overload]
+    step = task(in_words(function), name=name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[call-overload]
+
+    def run(*arguments: Any) -> Any:
+        found = step(*arguments)
+        return found.result() if isinstance(found, State) else found  # a task gives the state that it ended in as it is
+
+    return run

@@ -75,3 +75,26 @@ def test_the_server_shows_flows_tasks_and_a_summary(prefect_server):
     assert {"leadscore-train", "leadscore-score"} <= flows
     assert {"snapshot", "audited_rows", "challenge", "conclude", "score_all", "publish", "deliver"} <= tasks
     assert {"leadscore-training", "leadscore-scores"} <= artifacts
+
+
+@pytest.mark.parametrize("driver", ["--direct", "--prefect"])
+def test_a_failure_is_told_in_two_lines_and_without_a_traceback(tmp_path, prefect_server, driver):
+    """One in a step, one before the first, and one that a step's caller raises: the exit code is the failure's."""
+    import os
+
+    tiny.write(tmp_path, leads=60)
+    for arguments, code, said in (
+        (["score", "company.yaml", "--as-of", tiny.END], 5, "no target has a champion"),
+        (["score", "company.yaml", "--as-of", "2900-01-01"], 2, "this night is yet to come"),
+        (["train", "company.yaml", "--as-of", "1990-01-01"], 3, "nothing was known yet"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.cli", *arguments, driver],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **prefect_server},
+        )
+        assert done.returncode == code and said in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr + done.stdout and "mend:" in done.stderr
