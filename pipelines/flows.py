@@ -20,7 +20,7 @@ from prefect.states import Failed, State
 from configs.errors import LeadscoreError
 from configs.schema import load
 from pipelines.deployment.scheduled import on_schedule, superseded, tell
-from pipelines.driver import Driver
+from pipelines.driver import Driver, Step
 from pipelines.monitor import monitor as follow_targets
 from pipelines.monitored import Monitored
 from pipelines.outcomes_screen import outcomes_markdown
@@ -30,7 +30,7 @@ from pipelines.train import Training
 from pipelines.train import train as train_targets
 
 
-def in_words(function: Callable) -> Callable:
+def in_words(function: Step) -> Step:
     """Have a failure that a user can meet end the run in its own two lines, not in Prefect's traceback of them.
 
     Whoever takes the result has the failure raised as before.
@@ -43,7 +43,7 @@ def in_words(function: Callable) -> Callable:
         except LeadscoreError as error:
             return Failed(message=str(error), data=error)
 
-    return run
+    return run  # type: ignore[return-value]
 
 
 @flow(name="leadscore-train", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
