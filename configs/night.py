@@ -47,6 +47,7 @@ class Publish(Frozen):
     settle: Duration = Field(timedelta(days=14), description="a grade falls once the score was lower for this long")
     review: Review = Field(Review(), description="when a lead is to be looked at again, by grade")
     language: str = Field("en", description="the language of the reasons: a file of features/words, such as en or ru")
+    accounts: bool = Field(True, description="score the accounts of the leads too, where leads have any")
     reasons: float = Field(1.0, ge=0, le=1, description="the share of each target's leads, from the top, given reasons")
     exports: dict[ExportName, CrmExport] = Field({}, description="what is delivered in a CRM's own format, by name")
 

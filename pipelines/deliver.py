@@ -27,7 +27,8 @@ def deliver(store: Store, project: Project, form: str, fresh: pa.Table | None = 
     if newest is None:
         raise ValueError("nothing was published")
     scores = fresh if whole(fresh, newest, project) else store.scores(project.project, newest.as_of)
-    return export(scores, project.root, newest, form), newest.as_of
+    accounts = store.accounts(project.project, newest.as_of)
+    return export(scores, project.root, newest, form, accounts), newest.as_of
 
 
 def whole(fresh: pa.Table | None, newest: Run, project: Project) -> bool:
@@ -73,4 +74,5 @@ def export_again(project: Project, as_of: str | None, form: str) -> Path:
                 found=f"as of {wanted.isoformat()}" if wanted else "no run",
                 mend=f"run `leadscore score {project.path}` first",
             )
-        return export(store.scores(project.project, run.as_of), project.root, run, form)
+        accounts = store.accounts(project.project, run.as_of)
+        return export(store.scores(project.project, run.as_of), project.root, run, form, accounts)

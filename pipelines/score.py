@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from configs.durations import duration_label
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
-from features.contracts import Dataset
+from features.contracts import ACCOUNT_SCORES, Dataset
 from features.suppressed import Suppression
 from features.wording import wording_of
 from models import last_known
+from models.accounts import Together
 from models.grades import Steady
 from models.registry import Registry, Version
 from models.scorer import Scorer
@@ -30,6 +31,7 @@ from pipelines.fitness import check_data, check_scores, load_champions, unreache
 from pipelines.rows import Snapshot, snapshot
 from pipelines.version import code_version
 from pipelines.workspace import store_of, workspace
+from serve.accounts import account_scores
 from serve.checks import Check, check_table, loud, refuse
 from serve.crm.delivery import Delivered
 from serve.export import WRITERS
@@ -46,20 +48,24 @@ AHEAD = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One published as-of: its ledger id, rows by target, the scores, who was left out, and what warned."""
+    """One published as-of: its ledger id, rows by target, the scores, rows of accounts, who was left out, and what
+    warned.
+    """
 
     run_id: str
     as_of: datetime
     rows: dict[str, int]
     scores: pa.Table
+    accounts: int = 0
     checks: tuple[Check, ...] = ()
     suppressed: Suppression = field(default_factory=Suppression)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         head = {"run_id": self.run_id, "status": "published", "as_of": self.as_of.isoformat()}
-        body = {"rows": sum(self.rows.values()), "targets": self.rows, "suppressed": self.suppressed.to_json()}
-        return {**head, **body, "checks": [one.to_json() for one in self.checks]}
+        body = {"rows": sum(self.rows.values()), "targets": self.rows, "accounts": self.accounts}
+        told = {"suppressed": self.suppressed.to_json(), "checks": [one.to_json() for one in self.checks]}
+        return {**head, **body, **told}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,16 +156,18 @@ def publish_night(
         former = store.checked(project.project, now.as_of, project.checks.nights)
         _heed(checks, driver.step(check_data)(now, scorers, former), driver)
         versions = {target: version for target, version in champions.items() if version}
-        scores, found = driver.step(score_all)(now, versions, scorers, store, former, run.run_id, driver)
-        _heed(checks, found, driver)
-        driver.note(f"publishing {scores.num_rows:,} rows")
-        driver.step(publish)(store, scores, run, now.dataset, checks)
+        scored = driver.step(score_all)(now, versions, scorers, store, former, run.run_id, driver)
+        _heed(checks, scored.found, driver)
+        scores = scored.scores
+        driver.note(f"publishing {scores.num_rows:,} rows and {scored.accounts.num_rows:,} of accounts")
+        driver.step(publish)(store, scored, run, now.dataset, checks)
     rows = {target: scores.filter(pc.field("target") == target).num_rows for target in versions}
     return Published(
         run_id=run.run_id,
         as_of=run.as_of,
         rows=rows,
         scores=scores,
+        accounts=scored.accounts.num_rows,
         checks=tuple(loud(checks)),
         suppressed=now.dataset.suppressed,
     )
@@ -185,6 +193,15 @@ def forget_old(desk: Desk, as_of: datetime) -> None:
         desk.driver.note(f"removed {removed:,} nights (one a target) that are older than {duration_label(keep)}")
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What a night is about to publish: SCORES of all targets, ACCOUNT_SCORES, and what the checks found of them."""
+
+    scores: pa.Table
+    accounts: pa.Table
+    found: list[Check]
+
+
 def score_all(
     now: Snapshot,
     champions: dict[str, Version],
@@ -193,8 +210,8 @@ def score_all(
     former: pa.Table,
     run_id: str,
     driver: Driver,
-) -> tuple[pa.Table, list[Check]]:
-    """Return the SCORES of all targets of one as-of, and what was found of them beside the last nights' checks."""
+) -> Scored:
+    """Score all targets of one as-of, and look at the scores beside the last nights' checks."""
     project, frames, found = now.project, dict[str, pa.Table](), list[Check]()
     for target, version in sorted(champions.items()):
         driver.note(f"{target}: scoring with version {version.number}")
@@ -211,8 +228,11 @@ def score_all(
         frames[target] = in_time(now, target, frame, store)
         found += check_scores(now, target, scorer, matrix, frames[target], former)
     scored_at = clock()
-    scores = pa.concat_tables([stamped(frame, run_id, scored_at) for frame in frames.values()])
-    return scores, [*check_some(frames), *found]
+    done = {target: stamped(frame, run_id, scored_at) for target, frame in frames.items()}
+    accounts = [ACCOUNT_SCORES.empty_table()]
+    if project.publish.accounts:
+        accounts += [account_scores(now.dataset, frame, _together(scorers[name])) for name, frame in done.items()]
+    return Scored(pa.concat_tables(done.values()), pa.concat_tables(accounts), [*check_some(frames), *found])
 
 
 def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Table:
@@ -226,10 +246,15 @@ def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Tab
     return with_review(frame, now.as_of, publish.review, project.zone)
 
 
-def publish(store: Store, scores: pa.Table, run: Run, dataset: Dataset, checks: list[Check]) -> None:
+def _together(scorer: Scorer) -> Together:
+    """Return how outcomes of one account go together; a model that does not say takes them for independent."""
+    return Together(**scorer.meta.get("accounts", {}))
+
+
+def publish(store: Store, scored: Scored, run: Run, dataset: Dataset, checks: list[Check]) -> None:
     """Put the scores, the run's checks and whom it left out into their tables in one transaction."""
-    told = check_table(checks, run.run_id, run.project, run.as_of)
-    store.publish(scores, run.run_id, clock(), dataset.fingerprint, told, dataset.suppressed.rows)
+    told, suppressed = check_table(checks, run.run_id, run.project, run.as_of), dataset.suppressed.rows
+    store.publish(scored.scores, run.run_id, clock(), dataset.fingerprint, told, suppressed, scored.accounts)
 
 
 def _heed(checks: list[Check], found: list[Check], driver: Driver) -> None:

@@ -15,9 +15,9 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from datetime import UTC
+from datetime import datetime
 from functools import partial
-from itertools import chain, count
+from itertools import chain, count, product
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, LeadscoreError
-from features.contracts import INSTANT, SCORES
+from features.contracts import ACCOUNT_SCORES, INSTANT, SCORES
 from features.sql import query
 from serve.delimited import BATCH, iso, write_csv
 from serve.folders import fingerprint, switch, sync, write
@@ -53,13 +53,15 @@ SENTENCES = """
 NOT_EXPORTED = {"reasons", "model_version", "run_id", "scored_at"}
 EXPORT = pa.schema([*(f for f in SCORES if f.name not in NOT_EXPORTED), *REASONS, SCORES.field("model_version")])
 """One row a score, by target and rank. Without run and time of scoring: the same scores give the same file."""
-INSTANTS = [field.name for field in EXPORT if field.type == INSTANT]
+ACCOUNTS = pa.schema([field for field in ACCOUNT_SCORES if field.name not in NOT_EXPORTED - {"model_version"}])
+"""One row an account, by target and rank."""
 
 
-def export(scores: pa.Table, root: Path, run: Run, form: str = "csv") -> Path:
+def export(scores: pa.Table, root: Path, run: Run, form: str = "csv", accounts: pa.Table | None = None) -> Path:
     """Write one as-of's scores into the workspace ``root`` and make them current; return the file of ``form``.
 
-    ``scores`` is a SCORES table, ``run`` the run that published it. The CSV is always written, so that no other
+    ``scores`` is a SCORES table, ``accounts`` ACCOUNT_SCORES, which go into ``accounts.csv`` beside it if there are
+    any; ``run`` is the run that published them. The CSV is always written, so that no other
     form takes it from the CRM; another form, ``jsonl`` or ``parquet``, stands beside it. The newest KEEP former
     exports are kept. Call it under the workspace's lock.
 
@@ -68,10 +70,14 @@ def export(scores: pa.Table, root: Path, run: Run, form: str = "csv") -> Path:
     """
     if form not in WRITERS:
         raise ConfigError("no such export format", where="--format", found=form, mend=f"use {', '.join(WRITERS)}")
+    tables = {"scores": _flat(scores)}
+    if accounts is not None and accounts.num_rows:
+        _check(accounts, run)
+        tables["accounts"] = accounts.select(ACCOUNTS.names).cast(ACCOUNTS)
     _check(scores, run)
     folder = root / "exports"
     try:
-        name = _write_all(folder, scores, run, dict.fromkeys(["csv", form]))
+        name = _write_all(folder, tables, _described(scores, run), dict.fromkeys(["csv", form]))
         switch(folder, name)
         _prune(folder, name)
     except OSError as error:
@@ -92,19 +98,22 @@ def _check(scores: pa.Table, run: Run) -> None:
         raise ValueError(f"{strangers.num_rows} scores are not of project {run.project!r} as of {run.as_of}")
 
 
-def _write_all(folder: Path, scores: pa.Table, run: Run, forms: Mapping[str, None]) -> str:
+def _write_all(folder: Path, tables: Mapping[str, pa.Table], about: dict[str, Any], forms: Mapping[str, None]) -> str:
     """Write files and manifest into a new directory, see them on the disk, and return the directory's name."""
     staging = folder / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    table = _flat(scores)
-    for form in forms:
-        write(staging / f"scores.{form}", partial(WRITERS[form], table))
+    for form, (name, table) in product(forms, tables.items()):
+        write(staging / f"{name}.{form}", partial(WRITERS[form], table))
     files = {path.name: fingerprint(path) for path in sorted(staging.iterdir())}
-    manifest = json.dumps(_manifest(scores, run, files), indent=2, sort_keys=True, ensure_ascii=False)
+    about |= {"files": files, **files["scores.csv"]}
+    if "accounts" in tables:
+        about |= {"account_rows": tables["accounts"].num_rows, "account_columns": _columns(ACCOUNTS)}
+    manifest = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
     write(staging / "manifest.json", lambda file: file.write(f"{manifest}\n".encode()))
     sync(staging)
-    stamp = f"{run.as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{files['scores.csv']['sha256'][:12]}"
+    night = datetime.fromisoformat(about["as_of"])
+    stamp = f"{night:%Y%m%dT%H%M%SZ}-{files['scores.csv']['sha256'][:12]}"
     name = next(n for n in chain([stamp], (f"{stamp}-{i}" for i in count(2))) if not (folder / n).exists())
     staging.replace(folder / name)
     sync(folder)
@@ -145,8 +154,8 @@ def _sorted(scores: pa.Table) -> bool:
     return names == sorted(names) and bool(((step > 0) | ((step == 0) & (climb > 0))).all())
 
 
-def _manifest(scores: pa.Table, run: Run, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Describe an export; sha256 and bytes at the top are those of the CSV."""
+def _described(scores: pa.Table, run: Run) -> dict[str, Any]:
+    """Return what the manifest says beside the files; sha256 and bytes at its top are those of the CSV."""
     groups = scores.group_by(["target", "model_version"]).aggregate([([], "count_all")]).to_pylist()
     rows = dict.fromkeys(run.models, 0) | {group["target"]: group["count_all"] for group in groups}
     versions = dict(run.models) | {group["target"]: group["model_version"] for group in groups}
@@ -154,14 +163,10 @@ def _manifest(scores: pa.Table, run: Run, files: Mapping[str, Mapping[str, Any]]
         "schema_version": SCHEMA_VERSION,
         "project": run.project,
         "as_of": iso(run.as_of),
-        "columns": [
-            {"name": f.name, "type": TYPES[f.type], "meaning": f.metadata[b"meaning"].decode()} for f in EXPORT
-        ],
+        "columns": _columns(EXPORT),
         "rows": scores.num_rows,
         "rows_by_target": rows,
         "model_versions": versions,
-        "files": files,
-        **files["scores.csv"],
         "run_id": run.run_id,
         "scored_at": iso(pc.max(scores["scored_at"]).as_py()) if scores.num_rows else None,
         "config_hash": run.config_hash,
@@ -170,10 +175,15 @@ def _manifest(scores: pa.Table, run: Run, files: Mapping[str, Mapping[str, Any]]
     }
 
 
+def _columns(schema: pa.Schema) -> list[dict[str, str]]:
+    return [{"name": f.name, "type": TYPES[f.type], "meaning": f.metadata[b"meaning"].decode()} for f in schema]
+
+
 def _write_jsonl(table: pa.Table, file: IO[bytes]) -> None:
+    instants = [field.name for field in table.schema if field.type == INSTANT]
     for batch in table.to_batches(max_chunksize=BATCH):
         for row in batch.to_pylist():
-            row |= {name: iso(row[name]) for name in INSTANTS if row[name]}
+            row |= {name: iso(row[name]) for name in instants if row[name]}
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 

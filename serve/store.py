@@ -13,16 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from configs.errors import WorkspaceBusy
-from features.contracts import DELIVERIES, EPOCH, SCORE_CHECKS, SCORE_RUNS, SCORES, SUPPRESSIONS
+from features.contracts import ACCOUNT_SCORES, DELIVERIES, EPOCH, SCORE_CHECKS, SCORE_RUNS, SCORES, SUPPRESSIONS
 from serve.bulk import Session
 from serve.database import PATIENCE, Database
 from serve.erasure.named import Named
 from serve.erasure.rows import erase_rows
+from serve.ledger import DEAD, NIGHT, append_checks, count_rows, ended, ledger_rows, started
 from serve.lock import hold_file
 from serve.session_lock import SessionLock
 from serve.suppressions import note_suppressed
 from serve.tables import (
+    ACCOUNTS_TABLE,
     CHECKS_TABLE,
     DELIVERIES_TABLE,
     RUNS_TABLE,
@@ -36,11 +37,9 @@ from serve.tables import (
 )
 
 RUN = ("run_id", "target")
-NIGHT = ("project", "target", "as_of")
 NIGHTS = pa.schema([SCORES.field(name) for name in NIGHT])
 PREVIOUS = pa.schema([SCORES.field(name) for name in ("entity_id", "score", "grade", "falling_since")])
 LISTED = ("entity_id", "owner", "listed")
-DEAD = "ended without a word"
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class Store:
         rows = [common | {"target": target, "model_version": model} for target, model in run.models.items()]
 
         def work(session: Session) -> None:
-            if not (session.again and _ledger(session, run.run_id)):
+            if not (session.again and ledger_rows(session, run.run_id)):
                 session.append(RUNS_TABLE, pa.Table.from_pylist(rows, schema=SCORE_RUNS))
 
         self._database.run(work)
@@ -125,12 +124,14 @@ class Store:
         data_fingerprint: str | None = None,
         checks: pa.Table | None = None,
         suppressed: pa.Table | None = None,
+        accounts: pa.Table | None = None,
     ) -> None:
         """Put a run's scores in place of those of the same targets and as-of, all in one transaction.
 
         ``scores`` is a SCORES table with the rows of all targets of the run; a target of the run without
         rows is published empty. A ``data_fingerprint`` replaces the ledger's: a run may start before its data
-        is read. ``checks`` are SCORE_CHECKS rows of the run, ``suppressed`` SUPPRESSED rows of whom it left out.
+        is read. ``checks`` are SCORE_CHECKS rows of the run, ``suppressed`` SUPPRESSED rows of whom it left out,
+        ``accounts`` ACCOUNT_SCORES of the same targets.
 
         Raises ValueError if the run is not a started one or a row is not of this run, DataError if two rows have one
         key or a required value is missing, WorkspaceBusy if another run took the project over meanwhile; then nothing
@@ -140,17 +141,20 @@ class Store:
             self._lock.confirm()
 
         def work(session: Session) -> None:
-            if session.again and _ended(session, run_id, "published"):
+            if session.again and ended(session, run_id, "published"):
                 return
-            nights = _started(session, run_id)
-            counts = _count(scores, nights)
+            nights = started(session, run_id)
+            counts = count_rows(scores, nights)
             for night in nights:
-                session.execute(sa.delete(SCORES_TABLE).where(*_same(SCORES_TABLE, night, NIGHT)))
+                _clear(session, night)
                 done = {"status": "published", "rows": counts[night["target"]], "finished_at": finished_at}
                 done |= {"data_fingerprint": data_fingerprint} if data_fingerprint else {}
                 session.execute(sa.update(RUNS_TABLE).where(*_same(RUNS_TABLE, night, RUN)).values(done))
             session.append(SCORES_TABLE, scores)
-            _append_checks(session, nights, checks)
+            if accounts is not None:
+                count_rows(accounts, nights)
+                session.append(ACCOUNTS_TABLE, accounts)
+            append_checks(session, nights, checks)
             if suppressed is not None:
                 note_suppressed(session, nights[0], suppressed)
 
@@ -171,11 +175,11 @@ class Store:
         done = {"status": status, "message": message, "finished_at": finished_at}
 
         def work(session: Session) -> None:
-            if session.again and _ended(session, run_id, status):
+            if session.again and ended(session, run_id, status):
                 return
-            nights = _started(session, run_id)
+            nights = started(session, run_id)
             session.execute(sa.update(RUNS_TABLE).where(RUNS_TABLE.c.run_id == run_id).values(done))
-            _append_checks(session, nights, checks)
+            append_checks(session, nights, checks)
 
         self._database.run(work)
 
@@ -193,8 +197,7 @@ class Store:
         """
         old = self._read(_old_nights(project, before), NIGHTS, RUNS_TABLE.c.as_of, RUNS_TABLE.c.target).to_pylist()
         for night in old:
-            gone = sa.delete(SCORES_TABLE).where(*_same(SCORES_TABLE, night, NIGHT))
-            self._database.run(lambda session, gone=gone: session.execute(gone))  # type: ignore[misc]
+            self._database.run(lambda session, night=night: _clear(session, night))  # type: ignore[misc]
         checks = CHECKS_TABLE.c
         latest = sa.select(sa.func.max(RUNS_TABLE.c.as_of)).where(*_published(project)).group_by(RUNS_TABLE.c.target)
         done = (checks.project == project, checks.as_of < before, checks.as_of.not_in(latest))
@@ -251,6 +254,12 @@ class Store:
         schema = pa.schema([SCORES.field(name) for name in columns])
         query = query.with_only_columns(*(rows[name] for name in columns))
         return self._read(query, schema, rows.target, rows.rank, rows.entity_id)
+
+    def accounts(self, project: str, as_of: datetime) -> pa.Table:
+        """Return the ACCOUNT_SCORES of one as-of, by target and rank."""
+        rows = ACCOUNTS_TABLE.c
+        query = sa.select(ACCOUNTS_TABLE).where(rows.project == project, rows.as_of == as_of)
+        return self._read(query, ACCOUNT_SCORES, rows.target, rows.rank)
 
     def history(self, project: str, entity_id: str) -> pa.Table:
         """Return all scores of one entity as a SCORES table, by target and as-of."""
@@ -335,62 +344,11 @@ def _old_nights(project: str, before: datetime) -> sa.Select[Any]:
     return sa.select(*columns).where(*_published(project), runs.as_of < before, newer, there).distinct()
 
 
-def _ledger(session: Session, run_id: str) -> list[dict[str, Any]]:
-    query = sa.select(RUNS_TABLE).where(RUNS_TABLE.c.run_id == run_id)
-    return session.table(query, SCORE_RUNS, RUNS_TABLE.c.target).to_pylist()
-
-
-def _ended(session: Session, run_id: str, status: str) -> bool:
-    """Say whether a run has ended so: the commit that was thought to be lost went through."""
-    return {row["status"] for row in _ledger(session, run_id)} == {status}
-
-
-def _started(session: Session, run_id: str) -> list[dict[str, Any]]:
-    """Return the ledger rows of a started run, which no one else can end before this transaction does.
-
-    Raises ValueError if there are none, WorkspaceBusy if another run called it dead.
-    """
-    # Writing takes hold of the rows, in PostgreSQL too.
-    own = (RUNS_TABLE.c.run_id == run_id, RUNS_TABLE.c.status == "started")
-    session.execute(sa.update(RUNS_TABLE).where(*own).values(status="started"))
-    rows = _ledger(session, run_id)
-    if any(row["message"] == DEAD for row in rows):
-        raise WorkspaceBusy(
-            "another run took the project over",
-            where=f"run {run_id}",
-            found="it called this one dead",
-            mend="see that no two machines score one project at the same time, then run again",
-        )
-    nights = [row for row in rows if row["status"] == "started"]
-    if not nights:
-        raise ValueError(f"run {run_id!r} is not a started one")
-    return nights
+def _clear(session: Session, night: Mapping[str, Any]) -> None:
+    """Remove what a night published of a target."""
+    for table in (SCORES_TABLE, ACCOUNTS_TABLE):
+        session.execute(sa.delete(table).where(*_same(table, night, NIGHT)))
 
 
 def _same(table: sa.Table, night: Mapping[str, Any], names: Sequence[str]) -> list[sa.ColumnElement[bool]]:
     return [table.c[name] == night[name] for name in names]
-
-
-def _count(scores: pa.Table, nights: list[dict[str, Any]]) -> dict[str, int]:
-    """Return the rows of each target of the run; raise ValueError if a row belongs to another run."""
-    names = (*NIGHT, "run_id")
-    expected = {tuple(night[name] for name in names): night["target"] for night in nights}
-    counts = dict.fromkeys(expected.values(), 0)
-    for group in scores.group_by(list(names)).aggregate([([], "count_all")]).to_pylist():
-        key = tuple(group[name] for name in names)
-        if key not in expected:
-            raise ValueError(f"{group['count_all']} score rows of {key} are not of the run to publish")
-        counts[expected[key]] = group["count_all"]
-    return counts
-
-
-def _append_checks(session: Session, nights: list[dict[str, Any]], checks: pa.Table | None) -> None:
-    """Add the checks of a run, if there are any; raise ValueError if one belongs to another run."""
-    if checks is None:
-        return
-    names = ("run_id", "project", "as_of")
-    run, targets = [nights[0][name] for name in names], {"", *(night["target"] for night in nights)}
-    for row in checks.select([*names, "target"]).to_pylist():
-        if [row[name] for name in names] != run or row["target"] not in targets:
-            raise ValueError(f"a check of {tuple(row.values())} is not of the run {run}")
-    session.append(CHECKS_TABLE, checks)

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn, CreateTable
 
 from configs.errors import DataError
-from features.contracts import DELIVERIES, INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, SUPPRESSIONS
+from features.contracts import ACCOUNT_SCORES, DELIVERIES, INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, SUPPRESSIONS
 from serve.bulk import Session
 
 CREATION_LOCK = 1_278_559_043
-VIEW = "current_scores"
+VIEW, ACCOUNTS_VIEW = "current_scores", "current_account_scores"
 LISTS = "CREATE INDEX IF NOT EXISTS scores_listed ON scores (project, target, as_of) WHERE listed IS NOT NULL"
 """The week's lists are a few rows of some nights: without it all rows of those nights would be read for them."""
 NAMED = pa.schema([("name", pa.string()), ("type", pa.string())])
@@ -33,11 +33,14 @@ def _sql_table(name: str, schema: pa.Schema, key: list[str]) -> sa.Table:
 # The as-of stands first in the key, so that a night's rows lie together and a new night goes to the end of its index.
 # Beside it there is one of the few rows on a list; one entity's rows are found night by night.
 SCORES_TABLE = _sql_table("scores", SCORES, ["as_of", "project", "target", "entity_id"])
+ACCOUNTS_TABLE = _sql_table("account_scores", ACCOUNT_SCORES, ["as_of", "project", "target", "account_id"])
 RUNS_TABLE = _sql_table("score_runs", SCORE_RUNS, ["run_id", "target"])
 CHECKS_TABLE = _sql_table("score_checks", SCORE_CHECKS, ["run_id", "target", "check", "subject"])
 DELIVERIES_TABLE = _sql_table("deliveries", DELIVERIES, ["project", "name", "delivery"])
 SUPPRESSIONS_TABLE = _sql_table("suppressions", SUPPRESSIONS, ["project", "entity_id", "reason"])
-TABLES = (SCORES_TABLE, RUNS_TABLE, CHECKS_TABLE, DELIVERIES_TABLE, SUPPRESSIONS_TABLE)
+TABLES = (SCORES_TABLE, ACCOUNTS_TABLE, RUNS_TABLE, CHECKS_TABLE, DELIVERIES_TABLE, SUPPRESSIONS_TABLE)
+
+VIEWS = {VIEW: SCORES_TABLE, ACCOUNTS_VIEW: ACCOUNTS_TABLE}
 
 
 def not_suppressed_since() -> sa.ColumnElement[bool]:
@@ -47,14 +50,15 @@ def not_suppressed_since() -> sa.ColumnElement[bool]:
     return ~sa.exists().where(same)
 
 
-def current() -> sa.Select[Any]:
-    """Select the rows of each target's latest published as-of, without who was suppressed since."""
-    rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
+def current(table: sa.Table = SCORES_TABLE) -> sa.Select[Any]:
+    """Select the rows of each target's latest published as-of; of the scores not those of who was suppressed since."""
+    rows, runs = table.c, RUNS_TABLE.c
     latest = sa.select(runs.project, runs.target, sa.func.max(runs.as_of).label("as_of"))
     latest = latest.where(runs.status == "published").group_by(runs.project, runs.target)
     night = latest.subquery("latest").c
     same = (rows.project == night.project) & (rows.target == night.target) & (rows.as_of == night.as_of)
-    return sa.select(SCORES_TABLE).join(night.project.table, same).where(not_suppressed_since())
+    newest = sa.select(table).join(night.project.table, same)
+    return newest.where(not_suppressed_since()) if table is SCORES_TABLE else newest
 
 
 def ready(session: Session, where: str) -> bool:
@@ -62,7 +66,7 @@ def ready(session: Session, where: str) -> bool:
 
     Raises DataError if the tables there are not those of this version and cannot be made so.
     """
-    there = {name: _columns(session, name) for name in (VIEW, *(table.name for table in TABLES))}
+    there = {name: _columns(session, name) for name in (*VIEWS, *(table.name for table in TABLES))}
     return all(there.values()) and not any(_differing(table, there[table.name], where) for table in TABLES)
 
 
@@ -76,14 +80,16 @@ def prepare(session: Session, where: str) -> None:
     if ready(session, where):
         return
     # Neither database lets a view grow in its middle.
-    session.execute(f"DROP VIEW IF EXISTS {VIEW}")
+    for view in VIEWS:
+        session.execute(f"DROP VIEW IF EXISTS {view}")
     for table in TABLES:
         session.execute(session.text(CreateTable(table, if_not_exists=True)))
         for column in _differing(table, _columns(session, table.name), where):
             _mend(session, column)
     session.execute("DROP INDEX IF EXISTS scores_by_entity")
     session.execute(LISTS)
-    session.execute(f"CREATE VIEW {VIEW} AS {session.text(current())}")
+    for view, of in VIEWS.items():
+        session.execute(f"CREATE VIEW {view} AS {session.text(current(of))}")
 
 
 def _mend(session: Session, column: sa.Column[Any]) -> None:
