@@ -90,7 +90,10 @@ def test_scoring_twice_leaves_one_set_of_rows_and_the_same_file(run, trained, mo
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         rows, keys = db.execute("select count(*), count(distinct entity_id) from scores").fetchone()
         statuses = {row[0] for row in db.execute("select status from score_runs")}
+        firms = db.execute("select count(distinct account_id) from scores where account_id is not null").fetchone()[0]
+        known = db.execute("select count(*), sum(entities) from current_account_scores").fetchone()
     assert rows == keys == first["rows"] == len(list(csv.DictReader(after.decode().splitlines())))
+    assert first["accounts"] == firms == known[0] == manifest["account_rows"] > 0 and known[1] == rows
     assert statuses == {"published"}
 
 
@@ -126,10 +129,10 @@ def test_a_night_delivers_every_export_of_the_config(run, trained, monkeypatch):
     code, out, _ = run_in(run, folder, monkeypatch, *night)
     told = json.loads(out)
     assert code == 0 and [(one["name"], one["rows"]) for one in told["deliveries"]] == [
-        ("sales", told["rows"]),
         ("lake", told["rows"]),
+        ("sales", told["rows"]),
     ]
-    sold = (folder / told["deliveries"][0]["folder"] / "part-0001.csv").read_text().splitlines()[1:]
+    sold = (folder / told["deliveries"][1]["folder"] / "part-0001.csv").read_text().splitlines()[1:]
     scores = csv.DictReader(exports(folder)[0].decode().splitlines())
     assert sold == [f"{row['entity_id']},{row['score']}" for row in scores]
     shutil.rmtree(folder / "workspace" / "exports" / "sales")

@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 
-from features.contracts import SCORE_CHECKS, SCORES
+from features.contracts import ACCOUNT_SCORES, SCORE_CHECKS, SCORES
 from serve.store import Run
 
 MONDAY = datetime(2025, 7, 7, 4, 30, 0, 123456, tzinfo=UTC)
@@ -87,10 +87,34 @@ def some_checks(run, verdict="pass"):
     return pa.table(values, schema=SCORE_CHECKS)
 
 
-def publish(store, run, scores=None, checks=None):
+def some_accounts(run, ids=("Acme", "Beta")):
+    """One ACCOUNT_SCORES row for each target of the run and account."""
+    n = len(ids)
+    values = {
+        "account_id": list(ids),
+        "probability": [1 / (i + 2) for i in range(n)],
+        "rank": list(range(1, n + 1)),
+        "expected_value": [None if i % 2 else 10.5 * i for i in range(n)],
+        "entities": [i + 1 for i in range(n)],
+        "main_contact": [f"e{i}" for i in range(n)],
+        "main_probability": [1 / (i + 3) for i in range(n)],
+        "people": [i + 2 for i in range(n)],
+        "active_people": [None if i % 2 else 1 for i in range(n)],
+    }
+    same = {"project": run.project, "as_of": run.as_of, "run_id": run.run_id, "scored_at": LATER}
+    rows = [
+        same | {"target": target, "model_version": version} | {name: column[i] for name, column in values.items()}
+        for target, version in sorted(run.models.items())
+        for i in range(n)
+    ]
+    return pa.Table.from_pylist(rows, schema=ACCOUNT_SCORES)
+
+
+def publish(store, run, scores=None, checks=None, accounts=None):
     """Start a run and publish its scores."""
     store.start(run)
-    store.publish(some_scores(run) if scores is None else scores, run.run_id, LATER, checks=checks)
+    scores = some_scores(run) if scores is None else scores
+    store.publish(scores, run.run_id, LATER, checks=checks, accounts=accounts)
 
 
 def ask(url, query):

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from configs.errors import ConfigError, LeadscoreError
 from serve import export as module
 from serve import folders
-from serve.export import EXPORT, KEEP, export
-from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_scores
+from serve.export import ACCOUNTS, EXPORT, KEEP, export
+from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_accounts, some_scores
 
 COLUMNS = [
     *("project", "target", "entity_id", "account_id", "as_of", "cutoff", "probability"),
@@ -325,3 +325,32 @@ def test_a_reader_never_meets_half_an_export(tmp_path):
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         met.add(complete(tmp_path)["rows"])
     assert len(met) > 3, "the reader met too few exports to prove anything"
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_accounts_stand_beside_the_scores_in_the_same_export(tmp_path, form):
+    run = a_run(targets=("close", "propensity"))
+    export(some_scores(run), tmp_path, run, form, some_accounts(run, ("=Acme", "Beta")))
+    manifest = complete_files(tmp_path)
+    folder = (tmp_path / "exports" / "current").resolve()
+    rows = read(folder / "accounts.csv")
+    assert list(rows[0]) == [column["name"] for column in manifest["account_columns"]] == ACCOUNTS.names
+    assert [(row["target"], row["account_id"], row["main_contact"]) for row in rows] == [
+        *(("close", "'=Acme", "e0"), ("close", "Beta", "e1")),
+        *(("propensity", "'=Acme", "e0"), ("propensity", "Beta", "e1")),
+    ]
+    assert manifest["account_rows"] == 4 and f"accounts.{form}" in manifest["files"]
+    export(some_scores(run), tmp_path, run, form, some_accounts(run, ()))
+    assert "account_rows" not in complete_files(tmp_path)
+    with pytest.raises(ValueError, match="not of project"):
+        export(some_scores(run), tmp_path, run, form, some_accounts(a_run(as_of=TUESDAY)))
+
+
+def complete_files(root):
+    """The manifest of the current export, after each of its files was seen to be the one that it names."""
+    folder = (root / "exports" / "current").resolve(strict=True)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert {path.name for path in folder.iterdir()} == {"manifest.json", *manifest["files"]}
+    for name, file in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == file["sha256"]
+    return manifest

@@ -17,7 +17,19 @@ from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, from_u
 from serve.bulk import Session
 from serve.store import PREVIOUS, Store
 from serve.tables import CHECKS_TABLE, RUNS_TABLE, SCORES_TABLE
-from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, ask, clean, do, publish, some_checks, some_scores
+from tests.serve.samples import (
+    LATER,
+    MONDAY,
+    TUESDAY,
+    a_run,
+    ask,
+    clean,
+    do,
+    publish,
+    some_accounts,
+    some_checks,
+    some_scores,
+)
 
 LATER_COLUMNS = ("outcome_days_50", "outcome_days_80")
 """Columns of the scores table that its first version did not have."""
@@ -214,6 +226,30 @@ def test_a_run_started_before_its_data_is_read_learns_the_fingerprint_when_it_pu
     assert store.last("acme") == a_run("r1", targets=targets, data_fingerprint="beef")
 
 
+def test_accounts_come_and_go_with_the_scores_of_their_night(store, url):
+    targets = ("close", "propensity")
+    for run, ids in (
+        (a_run("r1", MONDAY, targets), ("Acme", "Beta")),
+        (a_run("r2", TUESDAY, targets), ("Acme",)),
+        (a_run("r3", MONDAY, targets), ("Beta", "Zeta")),
+    ):
+        publish(store, run, accounts=some_accounts(run, ids))
+    assert store.accounts("acme", MONDAY).equals(some_accounts(a_run("r3", MONDAY, targets), ("Beta", "Zeta")))
+    newest = ask(url, "SELECT target, account_id FROM current_account_scores ORDER BY target")
+    assert newest == [("close", "Acme"), ("propensity", "Acme")]
+    assert store.keep("acme", TUESDAY) == 2
+    assert store.accounts("acme", MONDAY).num_rows == 0 and store.accounts("acme", TUESDAY).num_rows == 2
+    publish(store, a_run("r4", TUESDAY, targets))
+    assert store.accounts("acme", TUESDAY).num_rows == 0
+
+
+def test_accounts_of_another_run_are_refused_with_all_the_rest(store):
+    store.start(a_run("r1"))
+    with pytest.raises(ValueError, match="not of the run"):
+        store.publish(some_scores(a_run("r1")), "r1", LATER, accounts=some_accounts(a_run("r1", TUESDAY)))
+    assert store.scores("acme").num_rows == store.accounts("acme", TUESDAY).num_rows == 0
+
+
 def test_publishing_without_a_fingerprint_keeps_the_one_of_the_start(store):
     publish(store, a_run())
     assert store.runs("acme")["data_fingerprint"].to_pylist() == ["f00d"]
@@ -327,7 +363,7 @@ WRITER = """
 import sys
 from serve.bulk import Session
 from serve.store import Store
-from tests.serve.samples import LATER, a_run, some_scores
+from tests.serve.samples import some_accounts, LATER, a_run, some_scores
 store, mode = Store(sys.argv[1]), sys.argv[2]
 if mode == "stall":
     append = Session.append
