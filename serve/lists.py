@@ -16,6 +16,7 @@ from features.contracts import Dataset
 from features.intake.row_hash import text_hashes
 
 PICK, EXPLORE = "pick", "explore"
+KINDS = pa.array([PICK, EXPLORE])
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,15 @@ def with_list(frame: pa.Table, given: pa.Table, capacity: Capacity | None, seed:
         return frame.append_column("listed", pa.nulls(frame.num_rows, pa.string()))
     given = first_each(given)
     place = pc.index_in(frame["entity_id"], value_set=given["entity_id"].combine_chunks())
-    before = given["listed"].take(place).combine_chunks()
+    listed = pc.fill_null(pc.index_in(given["listed"].take(place), value_set=KINDS), -1).to_numpy().copy()
     owner, owners = _codes(frame["owner"])
     explored = floor(capacity.per_week * capacity.explore + 0.5)
-    listed = np.array(before.to_pylist(), dtype=object)
-    for kind, places in ((PICK, capacity.per_week - explored), (EXPLORE, explored)):
-        open_rows = np.flatnonzero(pc.is_null(pa.array(listed, pa.string())).to_numpy(zero_copy_only=False))
-        left = places - _used(given, kind, owners)
-        if kind == EXPLORE and len(open_rows):
+    for kind, places in enumerate((capacity.per_week - explored, explored)):
+        open_rows = np.flatnonzero(listed < 0)
+        if KINDS[kind].as_py() == EXPLORE and places:
             open_rows = open_rows[_drawn(frame["entity_id"].take(pa.array(open_rows)), seed)]
-        listed[_first(open_rows, owner, left)] = kind
-    return frame.append_column("listed", pa.array(listed, pa.string()))
+        listed[_first(open_rows, owner, places - _used(given, kind, owners))] = kind
+    return frame.append_column("listed", KINDS.take(pa.array(listed, mask=listed < 0)))
 
 
 def first_each(rows: pa.Table) -> pa.Table:
@@ -93,9 +92,9 @@ def _codes(owner: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     return pc.index_in(owner, value_set=owners).to_numpy(), owners
 
 
-def _used(given: pa.Table, kind: str, owners: pa.Array) -> np.ndarray:
+def _used(given: pa.Table, kind: int, owners: pa.Array) -> np.ndarray:
     """Return how many places of a kind each owner has given this week."""
-    own = given.filter(pc.equal(given["listed"], kind))["owner"]
+    own = given.filter(pc.equal(given["listed"], KINDS[kind]))["owner"]
     return np.bincount(pc.index_in(own, value_set=owners).drop_null().to_numpy(), minlength=len(owners))
 
 
