@@ -105,6 +105,7 @@ SCORES = pa.schema(
         _column("grade", pa.string(), "A to D by the score; rises at once, falls only after days of a lower score"),
         _column("rank", pa.int64(), "1 is the most probable lead of this as-of; ties by entity_id"),
         _column("percentile", pa.float64(), "share of this as-of's leads that are no more probable, 0 to 100"),
+        _column("amount", pa.float64(), "what an outcome is expected to be worth, in the amount's unit", nullable=True),
         _column("expected_value", pa.float64(), "probability times amount, in the amount's unit", nullable=True),
         _column(
             "outcome_days_50",

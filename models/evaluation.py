@@ -55,6 +55,7 @@ class Predicted:
     are ranked against each other, without it all are. ``capacity`` is the number of rows that can be worked at
     each distinct ``cutoff`` (any key: give the week where every row has its own instant); without it, the top 10 % of
     each, without ``cutoff`` all rows are one. ``amount`` is what an outcome is worth, in any unit, NaN where unknown.
+    ``value`` is the expected value; without it, it is probability times amount, as where an amount is known before.
     """
 
     label: Any
@@ -64,6 +65,7 @@ class Predicted:
     cutoff: Any = None
     capacity: int | None = None
     amount: Any = None
+    value: Any = None
 
 
 def evaluate(
@@ -96,7 +98,7 @@ def evaluate_parts(
     ``precision_at_capacity`` is the outcome rate among the part's rows that would be worked, the most probable of
     all rows of their cutoff, and ``lift_at_capacity`` its ratio to the outcome rate of the part. With amounts,
     ``value_captured_at_capacity`` is the share of the part's realised amount (that of the rows with the outcome) held
-    by the rows that would be worked if probability times amount, the expected value, decided; a row of unknown amount
+    by the rows that would be worked if the expected value decided; a row of unknown amount, or unknown expected value,
     is worth nothing.
 
     ``n`` is the number of rows of the part, of precision and lift that of those that would be worked, of the value
@@ -264,7 +266,8 @@ class _Hands:
         amount = np.broadcast_to(np.asarray(rows.amount, dtype=float), label.shape)
         priced = np.isfinite(amount)
         amount = np.where(priced, amount, 0.0)
-        return cls(label, probable, Ranking.of(probability * amount, rows.cutoff, rows.capacity, amount), priced)
+        value = probability * amount if rows.value is None else np.nan_to_num(np.asarray(rows.value, dtype=float))
+        return cls(label, probable, Ranking.of(value, rows.cutoff, rows.capacity, amount), priced)
 
     def taken(self, weight: np.ndarray) -> list[np.ndarray]:
         return [ranking.taken(weight) for ranking in (self.probable, self.valuable) if ranking]

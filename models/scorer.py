@@ -21,6 +21,7 @@ from models.hazard import Hazard
 from models.kinds import KINDS
 from models.learners import Model
 from models.stored import read_json, read_text, unreadable, write_json
+from models.worth import Worth
 
 FORMAT = 2
 FILE = "scorer.json"
@@ -37,9 +38,13 @@ PREDICTIONS = pa.schema(
         pa.field("grade", pa.string(), nullable=False),
         pa.field("outcome_days_50", pa.float64()),
         pa.field("outcome_days_80", pa.float64()),
+        pa.field("amount", pa.float64()),
     ]
 )
-"""One row a row of the matrix, in its order; columns mean what they mean in SCORES."""
+"""One row a row of the matrix, in its order; columns mean what they mean in SCORES.
+
+``amount`` is the learnt one: null where none was, whatever amount the config names.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Scorer:
     scale: Scale
     meta: dict[str, Any]
     timing: Hazard | None = None
+    worth: Worth | None = None
 
     @property
     def learner(self) -> str:
@@ -106,13 +112,16 @@ class Scorer:
         chance = probability(self.calibrator.apply(self.model.margin(x)))
         low, high = self.band.interval(chance)
         columns = [*spine_of(matrix), chance, low, high, self.scale.score(chance), self.scale.grade(chance)]
-        return pa.table([*columns, *self._days(x)], schema=PREDICTIONS)
+        return pa.table([*columns, *self._days(x), self._amount(x)], schema=PREDICTIONS)
 
     def _days(self, x: np.ndarray) -> list[pa.Array]:
         if self.timing is None:
             return [pa.nulls(len(x), pa.float64()) for _ in SHARES]
         relative = self.timing.relative(x)
         return [pa.array(self.timing.days(relative, share)) for share in SHARES]
+
+    def _amount(self, x: np.ndarray) -> pa.Array:
+        return pa.array(self.worth.expected(x)) if self.worth else pa.nulls(len(x), pa.float64())
 
     def explain(self, matrix: pa.Table) -> np.ndarray:
         """Return (rows, features + 1) in calibrated log-odds; features as in ``encoding.names``, bias last.
@@ -137,6 +146,7 @@ class Scorer:
             "band": self.band.to_json(),
             "scale": asdict(self.scale),
             "timing": self.timing.to_json() if self.timing else None,
+            "worth": self.worth.to_json() if self.worth else None,
             "meta": self.meta,
         }
         write_json(directory / FILE, parts)
@@ -163,6 +173,7 @@ class Scorer:
                 scale=Scale(tuple(parts["scale"]["chance"]), tuple(parts["scale"]["share"])),
                 meta=parts["meta"],
                 timing=Hazard.from_json(parts["timing"]) if parts["timing"] else None,
+                worth=Worth.from_json(parts["worth"]) if parts.get("worth") else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise unreadable(path, error) from error

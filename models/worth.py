@@ -13,6 +13,7 @@ from models.learners import LightGbm
 from models.lesson import Lesson
 from models.weights import one_vote
 
+NOTHING = "no outcome that could be learnt from carries a value, so there is no expected value"
 TWEEDIE = {
     "objective": "tweedie",
     "tweedie_variance_power": 1.5,
@@ -107,8 +108,9 @@ class Worth:
         if self.trial is None:
             return f"{learnt}; too few, or not of a kind, to tell outcomes apart: the mean is expected of all"
         less = 1 - self.trial.trees / self.trial.mean if self.trial.mean else 0.0
-        did = f"trees that learnt from the earlier half are {less:+.1%} better than its mean on the later half"
-        return f"{learnt}; {did}, so {'they are kept' if self.trees else 'the mean is expected of all'}"
+        size = f"{abs(less):.1%} {'less' if less > 0 else 'more'} deviance"
+        did = f"on the later half of them trees that learnt from the earlier have {size} than its mean"
+        return f"{learnt}; {did}, so {'trees are kept' if self.trees else 'the mean is expected of all'}"
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""

@@ -95,7 +95,8 @@ def findings(now: Snapshot, name: str, rows: TrainingRows, tried: Tried) -> Find
 def _predicted(table: pa.Table, column: str, tested: Tested) -> Predicted:
     # Rows are ranked within their fold, whose model is its own.
     label, probability, fold = (table[name].to_numpy() for name in ("label", column, "fold"))
-    return Predicted(label, probability, tested.entity, fold, tested.batch, tested.capacity, tested.amount)
+    value = None if tested.expected is None else probability * tested.expected
+    return Predicted(label, probability, tested.entity, fold, tested.batch, tested.capacity, tested.amount, value)
 
 
 def _masks(tested: Tested, table: pa.Table, stages: tuple[str, ...]) -> Iterator[tuple[Key, np.ndarray]]:

@@ -24,6 +24,7 @@ from features.whole_file import write_whole
 from models.registry import Registry
 from models.scorer import FILE
 from models.stored import read_json
+from pipelines.amounts import realised
 from pipelines.driver import Driver
 from pipelines.monitored import Monitored
 from pipelines.outcomes_screen import outcomes_markdown
@@ -34,7 +35,6 @@ from serve.lists import EXPLORE, PICK, in_a_week
 from serve.outcomes import Terms, follow, follow_lists, nights_of
 from serve.promises import Age, Comparison, Recommendation, compare, promised, recommend
 from serve.realised import RECENT, Realised, masks_of, realise
-from serve.scoring import amounts
 from serve.store import Store
 
 FOLDER, NAME = "reports", "outcomes"
@@ -136,12 +136,12 @@ def _parts(
     if not rows.num_rows:
         return {}
     lead = entity_codes(rows["entity_id"], now.dataset.leads)
-    worth = amounts(now.dataset, now.project.target(name), pa.array(lead))
-    amount = None if worth is None else worth.to_numpy(zero_copy_only=False)
+    target = now.project.target(name)
+    amount = realised(now.dataset, target, rows)
     masks = masks_of(rows, None if brief else _stage(now, rows), now.project.features.stages, champion)
     if brief:
         masks = {part: mask for part, mask in masks.items() if part in (("version", champion), ("recent", champion))}
-    return realise(rows, lead, masks, amount, in_a_week(now.dataset, now.project.places))
+    return realise(rows, lead, masks, amount, in_a_week(now.dataset, now.project.places), target.learns_amount)
 
 
 def _lists(now: Snapshot, name: str, rows: pa.Table) -> dict[tuple[str, str], Realised]:
@@ -152,9 +152,8 @@ def _lists(now: Snapshot, name: str, rows: pa.Table) -> dict[tuple[str, str], Re
     if not masks:
         return {}
     lead = entity_codes(rows["entity_id"], now.dataset.leads)
-    worth = amounts(now.dataset, now.project.target(name), pa.array(lead))
-    amount = None if worth is None else worth.to_numpy(zero_copy_only=False)
-    return realise(rows, lead, masks, amount, None)
+    target = now.project.target(name)
+    return realise(rows, lead, masks, realised(now.dataset, target, rows), None, target.learns_amount)
 
 
 def _stage(now: Snapshot, rows: pa.Table) -> pa.Array | None:

@@ -20,6 +20,7 @@ from models.facets import META, fitted
 from models.population import ROWS, Population, telling
 from models.training import Trained
 from models.usual import Usual
+from pipelines.amounts import learnt
 from pipelines.rows import Snapshot, TrainingRows
 from serve.scoring import attributes_of
 
@@ -29,7 +30,7 @@ CALENDAR = ("last_hour", "created_hour", "silence")
 
 
 def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRows) -> Trained:
-    """Return a training whose scorer keeps, under ``meta``, what a night's checks and reasons compare with."""
+    """Return a training whose scorer keeps what a night is compared with, in ``meta``, and the amount learnt."""
     scorer = trained.scorer
     features = rows.catalog.features
     weights = telling(scorer, rows.matrix, attributes_of(rows.catalog), [f.name for f in features if _of_the_day(f)])
@@ -44,7 +45,8 @@ def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRow
     if now.dataset.timed:
         kept["activity"] = Activity.of(now.dataset.events, now.as_of).to_json()
     kept["accounts"] = together(now, name, trained.out_of_time).to_json()
-    return replace(trained, scorer=replace(scorer, meta=scorer.meta | kept))
+    worth = learnt(now, name, rows, scorer.encoding)
+    return replace(trained, scorer=replace(scorer, meta=scorer.meta | kept, worth=worth))
 
 
 def together(now: Snapshot, name: str, out_of_time: pa.Table) -> Together:

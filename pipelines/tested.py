@@ -20,9 +20,9 @@ from features.attributes import kinds, values_at
 from features.contracts import Dataset
 from features.spine import entity_codes, instants
 from models.folds import Keys, unseen
+from pipelines.amounts import expected_before, places, realised
 from pipelines.rows import Snapshot, TrainingRows
 from serve.lists import in_a_week
-from serve.scoring import amounts
 
 WEEK = timedelta(days=7)
 STAGE = "stage_now"
@@ -33,7 +33,8 @@ class Tested:
     """Columns of one element a tested row, in the order of the OUT_OF_TIME table.
 
     ``entity`` is the row number of ``leads``. ``batch`` is the batch of work a row belongs to, of which ``capacity``
-    leads can be worked. ``amount`` is what an outcome is worth, NaN where unknown, None where the target has none.
+    leads can be worked. ``amount`` is what an outcome is worth, NaN where unknown, None where the target has none;
+    ``expected`` is what a learnt amount was expected to be before, None where the amount is not learnt.
     ``unseen`` says of “entities”, and of “accounts” where the data has them, whether the fold learnt from no row of
     this one. ``segments`` and ``stage`` are texts, null where unknown; ``stage`` is None where there are no stages.
     """
@@ -42,6 +43,7 @@ class Tested:
     batch: np.ndarray
     capacity: int | None
     amount: np.ndarray | None
+    expected: np.ndarray | None
     unseen: dict[str, np.ndarray]
     segments: dict[str, pa.Array]
     stage: pa.Array | None
@@ -54,16 +56,16 @@ def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Ta
     """
     target, dataset = now.project.target(name), now.dataset
     lead, cutoff = entity_codes(out_of_time["entity_id"], dataset.leads), instants(out_of_time["cutoff"])
-    worth = amounts(dataset, target, pa.array(lead))
     batch, capacity = _batches(out_of_time, target, in_a_week(dataset, now.project.places), dataset.timed)
     return Tested(
         lead,
         batch,
         capacity,
-        None if worth is None else worth.to_numpy(zero_copy_only=False),
+        realised(dataset, target, out_of_time),
+        expected_before(now, name, rows, out_of_time),
         _unseen(now, rows.labels, out_of_time),
         {column: _segment(now, column, lead, cutoff) for column in now.project.evaluation.segments},
-        _stage(dataset, rows.matrix, lead, cutoff),
+        _stage(dataset, rows.matrix, out_of_time),
     )
 
 
@@ -135,13 +137,7 @@ def _segment(now: Snapshot, column: str, lead: np.ndarray, cutoff: np.ndarray) -
     return values_at(now.dataset.values, column, "category", lead, cutoff, leads)
 
 
-def _stage(dataset: Dataset, matrix: pa.Table, lead: np.ndarray, cutoff: np.ndarray) -> pa.Array | None:
+def _stage(dataset: Dataset, matrix: pa.Table, out_of_time: pa.Table) -> pa.Array | None:
     if STAGE not in matrix.column_names:
         return None
-    dates = np.unique(instants(matrix["cutoff"]))
-    of_matrix = np.searchsorted(dates, instants(matrix["cutoff"])) * dataset.leads.num_rows
-    of_matrix += entity_codes(matrix["entity_id"], dataset.leads)
-    order = np.argsort(of_matrix)
-    wanted = np.searchsorted(dates, cutoff) * dataset.leads.num_rows + lead
-    place = order[np.searchsorted(of_matrix, wanted, sorter=order)]
-    return matrix[STAGE].combine_chunks().take(pa.array(place))
+    return matrix[STAGE].combine_chunks().take(pa.array(places(matrix, out_of_time, dataset.leads)))

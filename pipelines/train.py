@@ -27,6 +27,7 @@ from models.procedure import Settings
 from models.registry import Registry, Version
 from models.scorer import Scorer
 from models.training import Trained, Tried
+from models.worth import NOTHING
 from pipelines.audit import without_suspects
 from pipelines.driver import Driver
 from pipelines.findings import findings
@@ -118,7 +119,10 @@ def challenge(now: Snapshot, name: str, audited: Audited, note: Callable[[str], 
         "audit": [suspect.to_json() | {"allowed": suspect.allowed} for suspect in audited.suspects],
     }
     trained = training.train(rows.matrix, rows.labels, replace(settings_of(now, name, note), meta=meta))
-    return with_reference(trained, now, name, rows)
+    trained = with_reference(trained, now, name, rows)
+    if target.learns_amount:
+        note(trained.scorer.worth.sentence if trained.scorer.worth else NOTHING)
+    return trained
 
 
 def settings_of(now: Snapshot, name: str, note: Callable[[str], None]) -> Settings:

@@ -12,6 +12,7 @@ from models.accounts import Together
 from models.gate import Verdict
 from models.leakage import Suspect
 from models.training import Trained
+from models.worth import NOTHING
 from pipelines.findings import Findings
 from pipelines.rows import Snapshot
 from pipelines.tables import (
@@ -59,6 +60,7 @@ def report(told: Told) -> str:
         "On which rows": _rows(told),
         "What it can do": _figures(told),
         "What an account's score is worth": _accounts(told),
+        "What an outcome is worth": _worth(told),
         "What the gate said": _gate(told.verdict),
         "What the model looks at": _importance(told),
         "Columns that look as if they knew the outcome": _suspects(told),
@@ -127,6 +129,19 @@ def _accounts(told: Told) -> Iterator[str]:
     yield f"Of {found.accounts:,} times that two or more entities of an account were tested together, at least one"
     yield f"had the outcome {found.happened:,} times. By their chances it were {found.alone:,.0f} if each were on its"
     yield f"own; an account's score expects {found.expected:,.0f} (further entities add {found.adds:.0%} of that)."
+
+
+def _worth(told: Told) -> Iterator[str]:
+    """Say what amounts were learnt, and how they held on later entities."""
+    scorer = told.trained.scorer
+    if not told.now.project.target(scorer.target).learns_amount:
+        return
+    said = scorer.worth.sentence if scorer.worth else NOTHING
+    yield f"{said[0].upper()}{said[1:]}."
+    if scorer.worth and (trial := scorer.worth.trial):
+        yield f"Of the {trial.entities:,} later entities {trial.expected:,.2f} was expected on average; they were worth"
+        yield f"{trial.happened:,.2f}. Deviance is that of Tweedie's law of power 1.5: {trial.trees:,.4g} of trees,"
+        yield f"{trial.mean:,.4g} of the mean."
 
 
 def _figures(told: Told) -> Iterator[str]:

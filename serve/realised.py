@@ -95,16 +95,23 @@ def masks_of(
 
 
 def realise(
-    rows: pa.Table, lead: np.ndarray, masks: Mapping[Key, np.ndarray], amount: np.ndarray | None, capacity: int | None
+    rows: pa.Table,
+    lead: np.ndarray,
+    masks: Mapping[Key, np.ndarray],
+    amount: np.ndarray | None,
+    capacity: int | None,
+    learnt: bool = False,
 ) -> dict[Key, Realised]:
     """Return what became of each part of FOLLOWED rows that are all labelled.
 
     ``lead`` is any key of each row's lead, ``amount`` what its outcome is worth, NaN where unknown, None where the
-    target has none. ``capacity`` is a week's, and the most probable of a week are worked.
+    target has none. ``capacity`` is a week's, and the most probable of a week are worked. An amount that is ``learnt``
+    was not known before: then the published expected value says who would be worked by it.
     """
     label, probability = (rows[name].to_numpy().astype(float) for name in ("label", "probability"))
     version, week = (rows[name].combine_chunks().dictionary_encode().indices for name in ("model_version", "week"))
-    predicted = Predicted(label, probability, lead, version.to_numpy(), week.to_numpy(), capacity, amount)
+    value = rows["expected_value"].to_numpy() if learnt else None
+    predicted = Predicted(label, probability, lead, version.to_numpy(), week.to_numpy(), capacity, amount, value)
     parts = breakdown(predicted, masks, replicates=REPLICATES)
     values = _values(rows["expected_value"].to_numpy(), label, lead, masks, amount)
     found = {}

@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 
 from configs.errors import DataError
 from configs.night import Capacity
-from configs.schema import Target
+from configs.schema import OutcomeAmount, Target
 from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import INSTANT, SCORES, SPINE, Dataset
@@ -79,7 +79,8 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     # Without times a cutoff only carries the order of the rows: it is no instant to tell anyone.
     columns["cutoff"] = predicted["cutoff"] if dataset.timed else columns["as_of"]
     columns["rank"], columns["percentile"] = _standing(probability, lead.to_numpy())
-    columns["expected_value"] = _expected(dataset, order.target, lead, probability)
+    columns["amount"] = _amount(dataset, order.target, lead, predicted)
+    columns["expected_value"] = pc.multiply(columns["amount"], pa.array(probability))
     columns |= _told(scorer, matrix, columns["rank"].to_numpy(), order)
     columns["evidence"] = _evidence(matrix, catalog)
     schema = pa.schema([field for field in SCORES if field.name not in UNKNOWN])
@@ -134,9 +135,9 @@ def _standing(probability: np.ndarray, lead: np.ndarray) -> tuple[pa.Array, pa.A
 def amounts(dataset: Dataset, target: Target, lead: pa.Array) -> pa.Array | None:
     """Return what an outcome of each lead (row numbers of ``leads``) is worth, float64, null where unknown.
 
-    None where the target has no amount; raises DataError for one that is no number.
+    None where the target has no amount, or learns it; raises DataError for one that is no number.
     """
-    if target.amount is None:
+    if target.amount is None or isinstance(target.amount, OutcomeAmount):
         return None
     if isinstance(target.amount, float):
         return pa.array(np.full(len(lead), target.amount))
@@ -149,9 +150,11 @@ def amounts(dataset: Dataset, target: Target, lead: pa.Array) -> pa.Array | None
     return dataset.leads[target.amount].take(lead).combine_chunks()
 
 
-def _expected(dataset: Dataset, target: Target, lead: pa.Array, probability: np.ndarray) -> pa.Array:
+def _amount(dataset: Dataset, target: Target, lead: pa.Array, predicted: pa.Table) -> pa.Array:
+    if target.learns_amount:
+        return predicted["amount"].combine_chunks()
     amount = amounts(dataset, target, lead)
-    return pa.nulls(len(lead), pa.float64()) if amount is None else pc.multiply(amount, pa.array(probability))
+    return pa.nulls(len(lead), pa.float64()) if amount is None else amount
 
 
 def attributes_of(catalog: Catalog) -> list[str]:

@@ -24,8 +24,8 @@ from models.scorer import PREDICTIONS, Scorer
 from pipelines.workspace import registry_of
 from serve.reasons import Teller, reasons
 
-SAME = [name for name in PREDICTIONS.names if name not in SPINE.names]
-"""Columns of SCORES that follow from the lead's features and the model alone: all that a model predicts."""
+SAME = [name for name in PREDICTIONS.names if name not in (*SPINE.names, "amount")]
+"""Columns of SCORES that follow from the lead's features and the model alone; the config may name another amount."""
 
 
 @dataclass(frozen=True)

@@ -141,5 +141,14 @@ def test_expected_value_not_probability_decides_what_is_captured():
     assert evaluate_parts(sure, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(100 / 110)
 
 
+def test_an_expected_value_that_is_given_decides_and_realised_amounts_are_captured():
+    """Amounts that are known only afterwards must not say who is worked."""
+    amount, value = [10, 100, 0], [5.0, 1.0, np.nan]
+    rows = Predicted([1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, value=value)
+    assert evaluate_parts(rows, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(10 / 110)
+    first = Predicted([1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, value=[1.0, 5.0, 2.0])
+    assert evaluate_parts(first, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(100 / 110)
+
+
 def test_without_amounts_no_value_is_shown():
     assert VALUE not in evaluate([0, 1], [0.2, 0.3], ["a", "b"])

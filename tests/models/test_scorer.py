@@ -19,10 +19,11 @@ from models.encoding import Encoding
 from models.hazard import Hazard
 from models.kinds import KINDS
 from models.scorer import PREDICTIONS, Scale, Scorer
+from models.worth import Priced, Worth
 from tests.models import samples
 
 TIMED = {"blend", "hazard", "lightgbm"}
-"""Kinds that are tried here with a model of when the outcome comes beside them, and the others without."""
+"""Kinds that are tried here with models of when the outcome comes and of its amount beside them; others without."""
 
 
 def matrix(rows: int, seed: int = 0) -> pa.Table:
@@ -49,7 +50,14 @@ def scorer(learner: str) -> Scorer:
     chance = probability(calibrator.apply(model.margin(x)))
     band = Band.fit(chance, y, np.arange(1200), np.full(1200, 0.2))
     meta = {"horizon": "30d", "ё": [1, None]}
-    return Scorer("close", model, encoding, calibrator, band, Scale.fit(chance), meta, timing)
+    worth = Worth.fit(priced(x), encoding.categorical) if learner in TIMED else None
+    return Scorer("close", model, encoding, calibrator, band, Scale.fit(chance), meta, timing, worth)
+
+
+def priced(x: np.ndarray) -> Priced:
+    """Rows whose amount grows with the visits: one an entity, a new one each hour."""
+    amount = 100 * (1 + x[:, 0]) * np.random.default_rng(9).random(len(x))
+    return Priced(x, amount, np.arange(len(x)).astype(str), np.arange(len(x)))
 
 
 @pytest.fixture(scope="module", params=sorted(KINDS))
@@ -84,6 +92,24 @@ def test_days_to_the_outcome_are_those_of_the_model_of_when_it_comes(fitted):
     assert half.to_pylist() == fitted.timing.days(fitted.timing.relative(x), 0.5).tolist()
     assert most.to_pylist() == fitted.timing.days(fitted.timing.relative(x), 0.8).tolist()
     assert all(0 < one < other < samples.HORIZON for one, other in zip(half.to_pylist(), most.to_pylist(), strict=True))
+
+
+def test_the_amount_is_that_of_the_model_of_what_an_outcome_is_worth(fitted):
+    table = matrix(50, seed=8)
+    found = fitted.predict(table)["amount"]
+    if fitted.worth is None:
+        assert found.null_count == 50
+        return
+    assert fitted.worth.trees is not None
+    assert found.to_pylist() == fitted.worth.expected(fitted.encoding.encode(table)).tolist()
+
+
+def test_a_scorer_that_was_stored_before_amounts_were_learnt_has_none(tmp_path):
+    scorer("lightgbm").save(tmp_path)
+    path = tmp_path / "scorer.json"
+    older = {key: value for key, value in json.loads(path.read_text()).items() if key != "worth"}
+    path.write_text(json.dumps(older))
+    assert Scorer.load(tmp_path).worth is None
 
 
 def test_a_row_alone_is_predicted_as_among_others(fitted):
@@ -155,6 +181,8 @@ def test_an_absent_file_is_named(lost, tmp_path):
         ({"learner": "pickle"}, "pickle"),
         ({"band": 3}, "cannot read the stored model"),
         ({"timing": {"trees": "none"}}, "cannot read the stored model"),
+        ({"worth": {"level": 1.0}}, "cannot read the stored model"),
+        ({"worth": {"level": 1, "trees": None, "entities": 1, "mean": 1, "trial": {"a": 1}}}, "cannot read the stored"),
         ({"model_sha256": "0"}, "changed or mixed"),
     ],
 )

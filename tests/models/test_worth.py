@@ -39,7 +39,7 @@ def test_an_amount_that_doubles_with_an_attribute_is_found(seed):
     for large in (0.0, 1.0):
         group = new.x[:, 0] == large
         assert expected[group].mean() == pytest.approx(new.amount[group].mean(), rel=0.08)
-    assert found.trial.trees < found.trial.mean and "they are kept" in found.sentence
+    assert found.trial.trees < found.trial.mean and "trees are kept" in found.sentence
 
 
 def test_noise_stays_the_mean():

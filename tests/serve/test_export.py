@@ -24,7 +24,8 @@ from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_ac
 
 COLUMNS = [
     *("project", "target", "entity_id", "account_id", "as_of", "cutoff", "probability"),
-    *("probability_low", "probability_high", "score", "grade", "rank", "percentile", "expected_value"),
+    *("probability_low", "probability_high", "score", "grade", "rank", "percentile"),
+    *("amount", "expected_value"),
     *("outcome_days_50", "outcome_days_80", "fit", "engagement", "evidence"),
     *(
         "previous_score",

@@ -20,6 +20,7 @@ from models.evaluation import Figure
 from serve import outcomes
 from serve.outcomes import (
     EARLIER,
+    FOLLOWED,
     GONE,
     LATE_START,
     NOT_KEPT,
@@ -259,6 +260,28 @@ def check_capacity(part, used, capacity):
     rate = sum(y for *_, y in used) / len(used)
     assert part.figures["precision_at_capacity"].value == pytest.approx(hits / worked)
     assert part.figures["lift_at_capacity"].value == pytest.approx(hits / worked / rate)
+
+
+def test_of_a_learnt_amount_the_published_expectation_says_who_would_be_worked():
+    """What an outcome was worth is known only where it came: to rank by it would find them all."""
+    rng, n = np.random.default_rng(8), 300
+    label, expected = (rng.random(n) < 0.3).astype(np.int8), rng.random(n) * 100
+    amount = np.where(label == 1, rng.random(n) * 900, 0.0)
+    amount[np.flatnonzero(label)[:5]] = np.nan
+    columns = {"entity_id": [f"{i:03}" for i in range(n)], "cutoff": [START] * n, "as_of": [START] * n}
+    columns |= {
+        "probability": rng.random(n),
+        "grade": ["A"] * n,
+        "expected_value": expected,
+        "model_version": ["1"] * n,
+    }
+    rows = pa.table(columns | {"week": ["2025-W09"] * n, "label": label}, schema=FOLLOWED)
+    part = realise(rows, np.arange(n), {ALL: np.ones(n, bool)}, amount, 40, learnt=True)[ALL]
+    best, known = np.argsort(-expected)[:40], np.nan_to_num(amount)
+    captured = part.part.figures["value_captured_at_capacity"].value
+    assert captured == pytest.approx(known[best].sum() / known.sum()) and captured < 0.4
+    assert part.value.rows == n - 5 and part.value.actual == pytest.approx(known.sum())
+    assert part.value.expected == pytest.approx(expected[~np.isnan(amount)].sum())
 
 
 def test_an_outcome_that_is_told_of_late_is_waited_for_and_then_counted(store):

@@ -13,7 +13,7 @@ import pytest
 from configs.errors import DataError
 from configs.learning import Evaluation
 from configs.night import Review
-from configs.schema import ColumnOutcome, Cutoffs, Target
+from configs.schema import ColumnOutcome, Cutoffs, OutcomeAmount, Target
 from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import SCORES
@@ -22,6 +22,7 @@ from features.spine import training_spine
 from models.grades import Steady
 from models.scorer import Scorer
 from models.training import Settings, train
+from models.worth import Priced, Worth
 from serve import scoring
 from serve.history import Past, with_history
 from serve.lists import with_list
@@ -89,6 +90,7 @@ def test_every_column_follows_from_the_prediction(company, scorer):
         no_more = sum(other["probability"] <= row["probability"] for other in rows)
         assert row["percentile"] == pytest.approx(100 * no_more / len(rows))
         size = sizes[row["entity_id"]]
+        assert row["amount"] == size
         assert row["expected_value"] == (None if size is None else pytest.approx(size * row["probability"]))
         known = row["entity_id"] in seen or size is not None
         assert row["evidence"] == ("enough" if known else "too little")
@@ -138,6 +140,34 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
     assert all(row["previous_score"] is None and row["trend"] is None for row in others)
+
+
+@pytest.mark.parametrize(("amount", "expected"), [(250.0, 250.0), (None, None), (OutcomeAmount(outcome="value"), None)])
+def test_an_amount_that_is_the_same_for_all(company, scorer, amount, expected):
+    """A model that has not learnt what outcomes are worth expects nothing of them."""
+    for row in scored(company, TARGET.model_copy(update={"amount": amount}), scorer).to_pylist():
+        assert row["amount"] == expected
+        assert row["expected_value"] == (expected and expected * row["probability"])
+
+
+def test_a_learnt_amount_is_that_of_the_models_trees(company, scorer):
+    """Amounts of the outcomes are ten times the size here, so that the lead's size tells them."""
+    target = TARGET.model_copy(update={"amount": OutcomeAmount(outcome="value")})
+    order = Order(target, END, NAMES)
+    matrix = rows_to_score(company, scorer, order)
+    size = scorer.encoding.names.index("size")
+    x = np.zeros((400, len(scorer.encoding.names)))
+    x[:, size] = 1 + np.arange(400) % 8
+    worth = Worth.fit(Priced(x, 10 * x[:, size], np.arange(400).astype(str), np.arange(400)), [])
+    assert worth.trees is not None
+    frame = score(company, replace(scorer, worth=worth), order, matrix).to_pylist()
+    sizes = dict(zip(matrix["entity_id"].to_pylist(), matrix["size"].to_pylist(), strict=True))
+    for row in frame:
+        assert row["expected_value"] == row["amount"] * row["probability"]
+        if sizes[row["entity_id"]] is not None and not np.isnan(sizes[row["entity_id"]]):
+            assert row["amount"] == pytest.approx(10 * sizes[row["entity_id"]], rel=0.25)
+    plain = scored(company, TARGET, replace(scorer, worth=worth)).to_pylist()
+    assert [row["amount"] for row in plain] == [row["amount"] for row in scored(company, TARGET, scorer).to_pylist()]
 
 
 def test_an_amount_that_is_no_number_is_an_error(company, scorer):
