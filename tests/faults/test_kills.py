@@ -21,12 +21,14 @@ import yaml
 
 from configs.schema import load
 from pipelines.workspace import store_of
+from serve.crm.kept import kept
 from tests.faults.nights import Nights
 from tests.pipelines import tiny
 
 KILLS = os.environ.get("LEADSCORE_KILLS", "3")
 FIRST, SECOND = "2024-12-01", "2024-12-15"
 QUICK = "from models import learners; learners.ROUNDS = 15; from pipelines.cli import main; main()"
+EXPORTS = {"crm": {"format": "csv", "columns": {"score": "buy.score", "status": "status"}, "delta": True}}
 MODES = {"k": "killed before it", "t": "killed half-way or after it", "f": "no space from it on"}
 
 pytestmark = pytest.mark.skipif(
@@ -44,7 +46,7 @@ def nights(tmp_path_factory):
 def trained(tmp_path_factory):
     """A company with a champion and nothing published."""
     folder = tmp_path_factory.mktemp("trained")
-    tiny.write(folder, **tiny.LITTLE)
+    tiny.write(folder, **tiny.LITTLE, publish={"exports": EXPORTS})
     command = [sys.executable, "-c", QUICK, "train", "company.yaml", "--as-of", tiny.END, "--direct"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -74,7 +76,7 @@ class Place:
 
     def configure(self, folder: Path, database: str) -> None:
         config = yaml.safe_load((folder / "company.yaml").read_text(encoding="utf-8"))
-        config["publish"] = {"database": f"{self.url.rpartition('/')[0]}/{database}"}
+        config["publish"] |= {"database": f"{self.url.rpartition('/')[0]}/{database}"}
         (folder / "company.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
     def admin(self, statement: str) -> None:
@@ -103,6 +105,7 @@ def after_first(place, trained, nights):
     assert writes["error"] is None
     expected = left(whole)
     assert expected["rows"] > before["rows"]
+    assert len(expected["delivered"]) == len(before["delivered"]) + 1 == 2
     return first, before, expected, writes["names"].split()
 
 
@@ -121,6 +124,7 @@ def left(folder: Path) -> dict:
             "scores": [table.drop_columns(own).to_pylist() for table in rows],
             "current": store.scores(project.project).drop_columns(own).to_pylist(),
             "export": exported(project.root),
+            "delivered": delivered(project.root / "exports" / "crm"),
             "published": sorted({str(run["as_of"]) for run in runs if run["status"] == "published"}),
             "started": [run for run in runs if run["status"] == "started"],
             "files": sorted(str(path.relative_to(project.root)) for path in leftovers(project.root)),
@@ -138,10 +142,21 @@ def exported(root: Path) -> str:
     return manifest["sha256"]
 
 
+def delivered(folder: Path) -> list[str]:
+    """What the deliveries tell, in order, after each was seen to be whole."""
+    told = []
+    for one in kept(folder):
+        for part in one.manifest["parts"]:
+            assert hashlib.sha256((one.folder / part["file"]).read_bytes()).hexdigest() == part["sha256"]
+        told.append(one.manifest["content"])
+    return told
+
+
 def leftovers(root: Path) -> list[Path]:
     """All files but those of a database and of finished exports, which have names of their own."""
     files = [path for path in root.rglob("*") if path.is_file() or path.is_symlink()]
-    done = {path for path in (root / "exports").glob("2*/*") if path.parent.name[:4].isdigit()}
+    folders = [*(root / "exports").glob("2*/*"), *(root / "exports" / "crm").glob("2*/*")]
+    done = {path for path in folders if path.parent.name[:4].isdigit()}
     return [path for path in files if path not in done and not path.name.startswith("scores.db")]
 
 
@@ -164,6 +179,7 @@ def test_a_night_ended_at_a_write_is_made_good_by_the_next(mode, place, after_fi
         seen = left(folder)
         assert seen["current"] in (before["current"], expected["current"]), f"a mixture at {point}"
         assert seen["export"] in (before["export"], expected["export"]), f"a mixture at {point}"
+        assert seen["delivered"] in (before["delivered"], expected["delivered"]), f"a mixture at {point}"
         again = nights.run(folder, SECOND)
         assert again["error"] is None, f"{again} after {point}"
         assert left(folder) == expected, point
