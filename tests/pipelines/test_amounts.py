@@ -17,6 +17,7 @@ from features.contracts import SPINE
 from features.spine import scoring_spine
 from models import learners
 from models.gate import judge
+from models.training import OUT_OF_TIME
 from models.worth import NOTHING
 from pipelines.amounts import expected_before, learnt, realised
 from pipelines.driver import Driver
@@ -76,8 +77,10 @@ def told(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(told):
+    """The figures of the chosen model alone."""
     now, rows, trained, *_ = told
-    return findings(now, "buy", rows, trained)
+    chosen = trained.out_of_time.select([*OUT_OF_TIME.names, trained.learner])
+    return findings(now, "buy", rows, replace(trained, out_of_time=chosen))
 
 
 def bought(folder):
