@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -20,7 +21,9 @@ CLEAR = 0.05
 """Log-odds by which what a lead has of a group must differ from having nothing of it, to be told as good or bad."""
 FAR = 1e6
 """Log-odds beyond any contribution."""
-SPARE = 3
+FIRM = 0.15
+"""The threshold of what has no yardstick: which events were the latest, or the stage."""
+SPARE = 2
 """Groups on either side that are looked at beyond those that are told, for where one cannot be told."""
 
 
@@ -42,7 +45,7 @@ class Chosen:
 class Groups:
     """The features of a model by group; ``members`` has the columns of each, in the order of their first column.
 
-    ``families`` are, for each group, the columns of all groups that tell of the same events; ``without`` is what a
+    ``families`` are, for each group, the places of all groups that tell of the same events; ``without`` is what a
     family adds where there is nothing of a feature, ``usual`` the middle value of it.
     """
 
@@ -62,7 +65,7 @@ class Groups:
         return cls(
             tuple(meanings[name] for name in names),
             tuple(map(tuple, found.values())),
-            tuple(_columns(usual.family.get(group, [group]), found) for group in found),
+            tuple(_places(usual.family.get(group, [group]), list(found)) for group in found),
             np.array([usual.without.get(name, 0.0) for name in names]),
             np.array([usual.middle.get(name, np.nan) for name in names]),
             Facts.of([meanings[name] for name in names]),
@@ -74,14 +77,18 @@ class Groups:
         order = [column for columns in self.members for column in columns]
         return np.add.reduceat(contributions[:, order], starts, axis=1)
 
-    def together(self, contributions: np.ndarray) -> np.ndarray:
-        """Return (rows, groups) sums of each group's family, added in the order of the columns."""
-        found, known = np.empty((len(contributions), len(self.families))), dict[tuple[int, ...], np.ndarray]()
-        for place, columns in enumerate(self.families):
-            if columns not in known:
-                known[columns] = np.add.reduceat(contributions[:, columns], [0], axis=1)[:, 0]
-            found[:, place] = known[columns]
-        return found
+    @cached_property
+    def vague(self) -> np.ndarray:
+        """Whether there is no yardstick for a feature: a category of what happened, an element a feature."""
+        return np.array([m.unit == "category" and m.scope != "lead" for m in self.meanings])
+
+    def together(self, sums: np.ndarray) -> np.ndarray:
+        """Return (rows, groups) sums of each group's family, added in the order of the groups."""
+        by_group, found = np.ascontiguousarray(sums.T), dict[tuple[int, ...], np.ndarray]()
+        for family in self.families:
+            if family not in found:
+                found[family] = np.add.reduce(by_group[list(family)], axis=0)
+        return np.column_stack([found[family] for family in self.families])
 
     def padded(self) -> np.ndarray:
         """Return (groups, longest) columns of each group; a shorter one repeats its first."""
@@ -89,25 +96,26 @@ class Groups:
         return np.array([columns + columns[:1] * (longest - len(columns)) for columns in self.members])
 
 
-def _columns(related: Sequence[str], members: Mapping[str, list[int]]) -> tuple[int, ...]:
-    return tuple(sorted(column for group in related for column in members.get(group, ())))
+def _places(related: Sequence[str], groups: list[str]) -> tuple[int, ...]:
+    return tuple(sorted(groups.index(group) for group in related if group in groups))
 
 
 def choose(contributions: np.ndarray, matrix: pa.Table, groups: Groups, most: int) -> Chosen:
     """Choose at most ``most`` reasons for and as many against of each row.
 
     From the strongest group to the weakest, whichever side it pulls to, one is told if a member can speak for it
-    (``_speakers``), if it reaches THRESHOLD and if it does not clash with what a stronger one said. Ties go to the
-    group whose first column comes first.
+    (``_speakers``), if it reaches THRESHOLD (FIRM without a yardstick) and if it does not clash with what a stronger one
+    said. Ties go to the group whose first column comes first.
     """
     sums, values = groups.sums(contributions), _numbers(matrix)
     looked = min(most + SPARE, len(groups.members))
     group = np.hstack([_largest(sums, looked), _largest(-sums, looked)])
     side = np.where(np.arange(2 * looked) < looked, 1.0, -1.0)
     total = np.take_along_axis(sums, group, axis=1)
-    together = np.take_along_axis(groups.together(contributions), group, axis=1)
-    feature, little, able = _speakers(contributions, values, groups, group, together, side)
-    able &= side * total >= THRESHOLD
+    together = np.take_along_axis(groups.together(sums), group, axis=1)
+    heavy = side * total >= THRESHOLD
+    feature, little, able = _speakers(contributions, values, groups, group, np.where(heavy, together, np.nan), side)
+    able &= (side * total >= FIRM) | ~groups.vague[feature]
     said = _said(feature, side, little, values, groups)
     told = _unlike(np.abs(total), able, said, groups.facts, most)
     rows, places = np.nonzero(told)
@@ -146,23 +154,23 @@ def _speakers(
     what the lead has is less than usual, and the speaker tells of that: of a count below the usual one, or a time above
     it. Where it is nothing clear (CLEAR), it can be told that there is nothing; or that it is long ago, if to have
     nothing weighs on that side too. Of those who can, the one speaks that pulls hardest to the side, a faint one only
-    where no other can.
+    where no other can. Where ``together`` is NaN none can.
     """
     padded, kinds = groups.padded(), _Kinds.of(groups)
-    feature, little = np.empty_like(group), np.empty(group.shape, bool)
-    able, rows = np.empty(group.shape, bool), np.arange(len(group))
+    feature, little, able = padded[group, 0], np.zeros(group.shape, bool), np.zeros(group.shape, bool)
     for place in range(group.shape[1]):
-        candidates = padded[group[:, place]]
+        rows = np.flatnonzero(~np.isnan(together[:, place]))
+        candidates, own = padded[group[rows, place]], rows[:, None]
         empty = side[place] * groups.without[candidates]
-        adds = side[place] * together[:, place, None] - empty
+        adds = side[place] * together[own, place] - empty
         states = (adds >= CLEAR, adds <= -CLEAR, (np.abs(adds) < CLEAR) & (empty >= THRESHOLD))
-        cells = values[rows[:, None], candidates]
-        fits = kinds.fit(candidates, cells, *states)
-        pull = np.where(fits, side[place] * contributions[rows[:, None], candidates], 0.0)
-        best = np.argmax(np.where(pull > 0, pull - FAR * kinds.faint[candidates], -np.inf), axis=1)
-        feature[:, place] = candidates[rows, best]
-        able[:, place] = pull[rows, best] > 0
-        little[:, place] = ~states[0][rows, best] & kinds.graded[feature[:, place]]
+        fits = kinds.fit(candidates, values[own, candidates], *states)
+        pull = np.where(fits, side[place] * contributions[own, candidates], 0.0)
+        best = np.argmax(np.where(pull > 0, pull - FAR * kinds.faint[candidates], -np.inf), axis=1)[:, None]
+        chosen = np.take_along_axis(candidates, best, axis=1)[:, 0]
+        feature[rows, place] = chosen
+        able[rows, place] = np.take_along_axis(pull, best, axis=1)[:, 0] > 0
+        little[rows, place] = ~np.take_along_axis(states[0], best, axis=1)[:, 0] & kinds.graded[chosen]
     return feature, little, able
 
 

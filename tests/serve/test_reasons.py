@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from features.meaning import Meaning
 from features.wording import Wording, english
 from models.usual import Usual
-from serve.choosing import CLEAR, SPARE, THRESHOLD
+from serve.choosing import CLEAR, FIRM, SPARE, THRESHOLD
 from serve.reasons import Teller, reasons
 
 WEEK = timedelta(days=7)
@@ -136,6 +136,12 @@ def test_groups_that_tell_of_the_same_events_stand_together():
     assert sentences([-0.3, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=usual) == ["3 “x” events so far"]
     alone = Usual(usual.middle, usual.without)
     assert sentences([-0.6, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=alone)[1:] == ["9 events in the last 7 days"]
+
+
+def test_what_has_no_yardstick_must_weigh_more():
+    meanings = {"last": Meaning("order", "last_type_1", "category")}
+    assert told([FIRM - 0.01], {"last": "call"}, meanings) == []
+    assert sentences([FIRM], {"last": "call"}, meanings) == ["the last event: call"]
 
 
 def test_more_and_less_than_before():
