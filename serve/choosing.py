@@ -104,8 +104,8 @@ def choose(contributions: np.ndarray, matrix: pa.Table, groups: Groups, most: in
     """Choose at most ``most`` reasons for and as many against of each row.
 
     From the strongest group to the weakest, whichever side it pulls to, one is told if a member can speak for it
-    (``_speakers``), if it reaches THRESHOLD (FIRM without a yardstick) and if it does not clash with what a stronger one
-    said. Ties go to the group whose first column comes first.
+    (``_speakers``), if it reaches THRESHOLD (FIRM without a yardstick) and if it does not clash with what a stronger
+    one said. Ties go to the group whose first column comes first.
     """
     sums, values = groups.sums(contributions), _numbers(matrix)
     looked = min(most + SPARE, len(groups.members))
