@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from configs.source_rows import Frozen, Rows
-
-if TYPE_CHECKING:
-    from configs.schema import Project
 
 READ_AS = {True: ("true", "yes", "on", "y", "t", "1"), False: ("false", "no", "off", "n", "f", "0")}
 """How a source may write true and false: what YAML itself reads so, their first letters, and 1 and 0."""
@@ -65,43 +61,3 @@ class Privacy(Frozen):
     def hidden(self) -> frozenset[str]:
         """Columns and attributes that no feature may use."""
         return frozenset(self.personal) | ({self.suppress_where.column} if self.suppress_where else set())
-
-
-def refuse_personal(project: Project) -> None:
-    """Raise ValueError where a key of the config needs a column that ``privacy.personal`` hides; an id may be one."""
-    for key, column in _named(project):
-        if column in project.privacy.personal:
-            raise ValueError(
-                f"privacy.personal hides the column {column!r}, and {key} needs it: name another column there, or take "
-                "it off privacy.personal"
-            )
-
-
-def _named(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield the keys that name columns whose values are used or shown, with the columns."""
-    sources = project.sources
-    keys = (
-        "created_at",
-        "known_at",
-        "order",
-        "event_time",
-        "event_type",
-        "channel",
-        "value",
-        "valid_from",
-        "attribute",
-    )
-    places: dict[str, Rows] = {"sources.leads": sources.leads} if sources.leads else {}
-    places |= {f"sources.events[{i}]": source for i, source in enumerate(sources.events)}
-    places |= {f"sources.attributes[{i}]": source for i, source in enumerate(sources.attributes)}
-    for where, source in places.items():
-        found = ((key, getattr(source, key, None)) for key in keys)
-        yield from ((f"{where}.{key}", column) for key, column in found if isinstance(column, str))
-    for name, target in project.targets.items():
-        outcome = getattr(target.outcome, "column", None)
-        yield from ((f"targets.{name}.outcome", column) for column in [outcome] if column)
-        yield from ((f"targets.{name}.amount", column) for column in [target.amount] if isinstance(column, str))
-    yield from (("capacity.owner", column) for column in [project.places.owner if project.places else None] if column)
-    yield from (("evaluation.segments", column) for column in project.evaluation.segments)
-    yield from (("audit.allow", column) for column in project.audit.allow)
-    yield from (("features.role", column) for column in [project.features.role] if column)

@@ -6,7 +6,8 @@ import difflib
 import hashlib
 import os
 import re
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,8 +28,9 @@ from configs.durations import Duration
 from configs.errors import ConfigError
 from configs.learning import Audit, Evaluation, Learning
 from configs.night import Capacity, Publish, Schedule
-from configs.privacy import Privacy, refuse_personal
-from configs.source_rows import AttributeRows, EventRows, Frozen, LeadRows, claimed_twice
+from configs.privacy import Privacy
+from configs.source_rows import AttributeRows, EventRows, Frozen, LeadRows, Rows, claimed_twice
+from configs.targets import ColumnOutcome, Target
 from configs.yaml_file import fill_variables, read_yaml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
@@ -59,97 +61,6 @@ class Sources(Frozen):
             name, first, second = twice
             raise ValueError(f"the attribute {name!r} of {second} is named in {first} already: give it one home")
         return self
-
-
-class Population(Frozen):
-    """Who is eligible at a cutoff: entered before it, not ended, not too old."""
-
-    after: str = Field("created", description="“created”, or the event type whose first occurrence is the entry")
-    until: tuple[str, ...] = Field((), description="event types that end eligibility; the outcome always does")
-    closed_by: tuple[str, ...] = Field(
-        (), description="with cutoffs.delay: event types after which a score is no longer published"
-    )
-    max_age: Duration | None = Field(None, description="longest time since entry")
-
-
-class ColumnOutcome(Frozen):
-    """An outcome that is a plain column without a time."""
-
-    column: str
-    equals: str | int | float | bool
-
-
-class Cutoffs(Frozen):
-    """When a row is computed: on a grid back from the as-of, or once an entity at a delay after its entry."""
-
-    every: Duration | None = Field(None, description="grid step, such as 7d")
-    delay: Duration | None = Field(None, description="once an entity, this long after its entry, such as 1h")
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if (self.every is None) == (self.delay is None):
-            raise ValueError("give either every (a grid) or delay (once after entry)")
-        if timedelta(0) in (self.every, self.delay):
-            raise ValueError("must be longer than zero: what happens at the cutoff itself is not yet known")
-        if self.every is not None and self.every < timedelta(hours=1):
-            raise ValueError("a grid step is an hour at least: every open entity gets a row at every step")
-        return self
-
-
-class OutcomeAmount(Frozen):
-    """The amount that the outcome event itself carries: not known before it comes, so what it will be is learnt."""
-
-    outcome: Literal["value"] = Field(description="where the outcome event carries it")
-
-
-class Target(Frozen):
-    """What is predicted, as data: population, outcome, horizon, cutoffs."""
-
-    population: Population = Population()
-    outcome: str | tuple[str, ...] | ColumnOutcome
-    horizon: Duration | None = Field(None, description="how far ahead the label looks")
-    cutoffs: Cutoffs | None = None
-    observed_from: datetime | None = Field(None, description="outcomes before this instant were not recorded")
-    amount: float | str | OutcomeAmount | None = Field(
-        None, description="a constant, the attribute that holds the amount, or {outcome: value} to learn it"
-    )
-
-    @field_validator("observed_from", mode="before")
-    @classmethod
-    def _date_is_midnight(cls, value: object) -> object:
-        if isinstance(value, date) and not isinstance(value, datetime):
-            return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the zone is added on load
-        return value
-
-    @field_validator("amount", mode="before")
-    @classmethod
-    def _one_way_to_learn_it(cls, value: object) -> object:
-        if isinstance(value, dict) and value != {"outcome": "value"}:
-            raise ValueError("an amount is a number, the name of an attribute, or {outcome: value}")
-        return value
-
-    @model_validator(mode="after")
-    def _timed_outcome_needs_times(self) -> Self:
-        if isinstance(self.outcome, ColumnOutcome):
-            if self.horizon or self.cutoffs or self.population != Population():
-                raise ValueError("an outcome column has no time: leave out population, horizon and cutoffs")
-            if self.learns_amount:
-                raise ValueError("an outcome column carries no value: give amount as a number or an attribute")
-        elif self.horizon is None or self.cutoffs is None:
-            raise ValueError("an outcome event needs horizon and cutoffs")
-        return self
-
-    @property
-    def learns_amount(self) -> bool:
-        """Whether what an outcome is worth is learnt from the values of earlier ones."""
-        return isinstance(self.amount, OutcomeAmount)
-
-    @property
-    def outcomes(self) -> tuple[str, ...]:
-        """Return the event types that count as the outcome; none for an outcome column."""
-        if isinstance(self.outcome, ColumnOutcome):
-            return ()
-        return (self.outcome,) if isinstance(self.outcome, str) else self.outcome
 
 
 Family = Literal[
@@ -250,7 +161,7 @@ class Project(Frozen):
     def _personal_stays_hidden(self) -> Self:
         if self.privacy.suppress_where and self.sources.leads is None:
             raise ValueError("privacy.suppress_where needs a leads source; without one list ids in privacy.suppress")
-        refuse_personal(self)
+        _refuse_personal(self)
         return self
 
     @model_validator(mode="after")
@@ -332,6 +243,46 @@ class Project(Frozen):
             found=f"{name!r}, the targets are {', '.join(self.targets)}",
             mend=f"did you mean {near[0]}?" if near else "name one of them",
         )
+
+
+def _refuse_personal(project: Project) -> None:
+    """Raise ValueError where a key of the config needs a column that ``privacy.personal`` hides; an id may be one."""
+    for key, column in _named(project):
+        if column in project.privacy.personal:
+            raise ValueError(
+                f"privacy.personal hides the column {column!r}, and {key} needs it: name another column there, or take "
+                "it off privacy.personal"
+            )
+
+
+def _named(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the keys that name columns whose values are used or shown, with the columns."""
+    sources = project.sources
+    keys = (
+        "created_at",
+        "known_at",
+        "order",
+        "event_time",
+        "event_type",
+        "channel",
+        "value",
+        "valid_from",
+        "attribute",
+    )
+    places: dict[str, Rows] = {"sources.leads": sources.leads} if sources.leads else {}
+    places |= {f"sources.events[{i}]": source for i, source in enumerate(sources.events)}
+    places |= {f"sources.attributes[{i}]": source for i, source in enumerate(sources.attributes)}
+    for where, source in places.items():
+        found = ((key, getattr(source, key, None)) for key in keys)
+        yield from ((f"{where}.{key}", column) for key, column in found if isinstance(column, str))
+    for name, target in project.targets.items():
+        outcome = getattr(target.outcome, "column", None)
+        yield from ((f"targets.{name}.outcome", column) for column in [outcome] if column)
+        yield from ((f"targets.{name}.amount", column) for column in [target.amount] if isinstance(column, str))
+    yield from (("capacity.owner", column) for column in [project.places.owner if project.places else None] if column)
+    yield from (("evaluation.segments", column) for column in project.evaluation.segments)
+    yield from (("audit.allow", column) for column in project.audit.allow)
+    yield from (("features.role", column) for column in [project.features.role] if column)
 
 
 def _zoned(target: Target, zone: ZoneInfo) -> Target:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError
-from configs.schema import ColumnOutcome, Target
+from configs.targets import ColumnOutcome, Target
 from features.contracts import EVENTS, INSTANT, LABELS, Dataset, to_us
 from features.spine import FOREVER, entity_codes, instants
 

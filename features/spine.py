@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.schema import ColumnOutcome, Target
+from configs.targets import ColumnOutcome, Target
 from features.contracts import INSTANT, SPINE, Dataset, to_us
 from features.ids import Ids
 

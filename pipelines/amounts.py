@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.schema import Target
+from configs.targets import Target
 from features.contracts import SPINE, Dataset
 from features.labels import outcome_values
 from features.spine import entity_codes, instants

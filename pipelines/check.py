@@ -21,7 +21,7 @@ from features.sources import columns_of
 from features.spine import scoring_spine, training_spine
 from features.suppressed import Suppression
 from pipelines.crm import planned
-from pipelines.deployment.deploy import require_cron
+from pipelines.deployment.cron import require_cron
 from pipelines.rows import Snapshot, check_types, snapshot
 
 NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from configs.durations import parse_duration
 from configs.errors import ConfigError, DataError, LeadscoreError
-from configs.schema import ColumnOutcome, Project
+from configs.schema import Project
+from configs.targets import ColumnOutcome
 from features.build import build_features
 from features.catalog import catalog_of
 from features.contracts import SPINE, to_us

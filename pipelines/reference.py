@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.schema import Target
+from configs.targets import Target
 from features.contracts import INSTANT
 from features.feature import Feature
 from features.spine import entity_codes, scoring_spine

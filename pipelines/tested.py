@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError
-from configs.schema import Target
+from configs.targets import Target
 from features.attributes import kinds, values_at
 from features.contracts import Dataset
 from features.spine import entity_codes, instants

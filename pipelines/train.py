@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from configs.durations import duration_label
 from configs.errors import DataError, GateRefused, LeadscoreError
-from configs.schema import ColumnOutcome, Project
+from configs.schema import Project
+from configs.targets import ColumnOutcome
 from features.build import build_features
 from features.contracts import INSTANT, SPINE
 from models import training

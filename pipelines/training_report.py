@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from configs.durations import duration_label
-from configs.schema import ColumnOutcome, Target
+from configs.targets import ColumnOutcome, Target
 from models.accounts import Together
 from models.gate import Verdict
 from models.leakage import Suspect

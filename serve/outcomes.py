@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.schema import ColumnOutcome, Target
+from configs.targets import ColumnOutcome, Target
 from features.contracts import INSTANT, LABELS, SCORES, SPINE, Dataset
 from features.labels import labels
 from features.spine import entity_codes, instants

@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 
 from configs.errors import DataError
 from configs.night import Capacity
-from configs.schema import OutcomeAmount, Target
+from configs.targets import OutcomeAmount, Target
 from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import INSTANT, SCORES, SPINE, Dataset

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError
-from configs.schema import ColumnOutcome, Project
+from configs.schema import Project
 from configs.source_rows import AllExcept, LeadRows
+from configs.targets import ColumnOutcome
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.objections import Objections

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import ConfigError, LeadscoreError, WorkspaceBusy
+from pipelines.deployment.cron import FLOWS, require_cron
 from pipelines.driver import api_configured
 from serve.lock import hold
 
@@ -35,7 +36,6 @@ AUTOMATION = "leadscore: a run that fell silent has crashed"
 SIGNS = {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
 """What says that a run lives. The server itself says that one began: a run may be killed before its first heartbeat."""
 ENDS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
-FLOWS = ("train", "score", "monitor")
 ANSWER = 10.0
 """Seconds to wait for the server when it is only asked how things stand."""
 
@@ -91,23 +91,6 @@ def _schedules(project: Project, name: str) -> list[Any]:
 
     line = getattr(project.schedule, name)
     return [] if line is None else [Cron(line, timezone=project.timezone)]
-
-
-def require_cron(project: Project) -> None:
-    """Raise ConfigError where a line of the schedule is no cron line."""
-    from prefect.client.schemas.schedules import CronSchedule
-
-    for name in FLOWS:
-        line = getattr(project.schedule, name)
-        try:
-            CronSchedule(cron=line or "0 5 * * *")
-        except ValueError as error:
-            raise ConfigError(
-                "not a cron line",
-                where=f"{project.path}: schedule.{name}",
-                found=repr(line),
-                mend="write minute hour day month weekday: 0 5 * * *",
-            ) from error
 
 
 def give_back(project: Project) -> None:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError, DataError
-from configs.schema import Project, Target
+from configs.schema import Project
+from configs.targets import Target
 from features.build import build_features
 from features.contracts import SPINE, Dataset
 from features.sources import read

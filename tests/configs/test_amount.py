@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from configs.errors import ConfigError
-from configs.schema import OutcomeAmount, json_schema, load
+from configs.schema import json_schema, load
+from configs.targets import OutcomeAmount
 
 COMPANY = """
 project: p

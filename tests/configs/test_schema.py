@@ -15,7 +15,8 @@ from configs.durations import duration_label, parse_duration
 from configs.errors import ConfigError
 from configs.learning import Learning, Search
 from configs.night import Capacity
-from configs.schema import ColumnOutcome, Project, json_schema, load
+from configs.schema import Project, json_schema, load
+from configs.targets import ColumnOutcome
 
 SHIPPED = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError
-from configs.schema import ColumnOutcome, Cutoffs, Target
+from configs.targets import ColumnOutcome, Cutoffs, Target
 from features.contracts import EVENTS
 from features.labels import labels, observation_date, outcome_values
 from features.spine import scoring_spine, training_spine

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from configs.errors import DataError
-from configs.schema import Target
+from configs.targets import Target
 from features import storage
 from features.build import build_features
 from features.contracts import EVENTS

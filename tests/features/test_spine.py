@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.schema import Cutoffs, Population, Target
+from configs.targets import Cutoffs, Population, Target
 from features.spine import scoring_spine, training_spine
 from tests.features.logs import START, dataset, event, of
 

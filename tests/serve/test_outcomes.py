@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs.schema import ColumnOutcome, Cutoffs, Target
+from configs.targets import ColumnOutcome, Cutoffs, Target
 from features.labels import observation_date
 from features.spine import entity_codes
 from models.evaluation import Figure

@@ -13,7 +13,7 @@ import pytest
 from configs.errors import DataError
 from configs.learning import Evaluation
 from configs.night import Review
-from configs.schema import ColumnOutcome, Cutoffs, OutcomeAmount, Target
+from configs.targets import ColumnOutcome, Cutoffs, OutcomeAmount, Target
 from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import SCORES

@@ -10,7 +10,7 @@ import pytest
 
 from configs.errors import ConfigError, DataError, LeadscoreError
 from configs.privacy import Privacy
-from configs.schema import Cutoffs, Population, Target
+from configs.targets import Cutoffs, Population, Target
 from features.intake.objections import ASKED, LISTED, OPTED_OUT, OWN_LIST
 from features.sources import read
 from features.spine import scoring_spine

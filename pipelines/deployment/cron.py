@@ -1,0 +1,25 @@
+"""The cron lines of a schedule, as Prefect reads them."""
+
+from __future__ import annotations
+
+from configs.errors import ConfigError
+from configs.schema import Project
+
+FLOWS = ("train", "score", "monitor")
+
+
+def require_cron(project: Project) -> None:
+    """Raise ConfigError where a line of the schedule is no cron line."""
+    from prefect.client.schemas.schedules import CronSchedule
+
+    for name in FLOWS:
+        line = getattr(project.schedule, name)
+        try:
+            CronSchedule(cron=line or "0 5 * * *")
+        except ValueError as error:
+            raise ConfigError(
+                "not a cron line",
+                where=f"{project.path}: schedule.{name}",
+                found=repr(line),
+                mend="write minute hour day month weekday: 0 5 * * *",
+            ) from error
