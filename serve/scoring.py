@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 
 from configs.errors import DataError
 from configs.night import Capacity
@@ -17,6 +17,7 @@ from configs.targets import OutcomeAmount, Target
 from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import INSTANT, SCORES, SPINE, Dataset
+from features.side_by_side import side_by_side
 from features.spine import entity_codes, scoring_spine
 from features.wording import Wording, english
 from models.facets import LEAD_ROW, SIDES, points
@@ -30,8 +31,8 @@ UNKNOWN = HISTORY | {"listed", "review_at", "run_id", "scored_at"}
 """Columns of SCORES that only the run that publishes can fill."""
 
 
-PIECE = 50_000
-"""Rows predicted at once: no row's result depends on another, so that this changes memory alone."""
+PIECE, TOLD = 50_000, 10_000
+"""Rows predicted, and rows told, at once: no row's result depends on another, so that this changes memory alone."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     """
     catalog = scorer.catalog
     pieces = [matrix.slice(start, PIECE) for start in range(0, max(matrix.num_rows, 1), PIECE)]
-    threads = Parallel(n_jobs=-1 if len(pieces) > 1 else 1, prefer="threads")
-    predicted = pa.concat_tables(threads(delayed(scorer.predict)(piece) for piece in pieces))
+    predicted = pa.concat_tables(list(side_by_side(scorer.predict, pieces, effective_n_jobs(-1))))
     lead = pa.array(entity_codes(predicted["entity_id"], dataset.leads))
     probability = predicted["probability"].to_numpy()
     columns = {name: _constant(text, predicted, pa.string()) for name, text in order.names.items()}
@@ -84,8 +84,12 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     columns |= _told(scorer, matrix, columns["rank"].to_numpy(), order)
     columns["evidence"] = _evidence(matrix, catalog)
     schema = pa.schema([field for field in SCORES if field.name not in UNKNOWN])
-    frame = pa.table([_plain(columns[field.name], field.type) for field in schema], schema=schema)
-    return frame.sort_by("rank")
+    ranked = pa.array(np.argsort(columns["rank"].to_numpy()))
+
+    def in_order(field: pa.Field) -> pa.Array:
+        return _plain(columns[field.name], field.type).take(ranked)
+
+    return pa.table(list(side_by_side(in_order, schema, effective_n_jobs(-1))), schema=schema)
 
 
 def stamped(frame: pa.Table, run_id: str, scored_at: datetime) -> pa.Table:
@@ -108,13 +112,18 @@ def _told(scorer: Scorer, matrix: pa.Table, rank: np.ndarray, order: Order) -> d
     texts = np.full(matrix.num_rows, NO_REASONS, object)
     sides = {side: np.zeros(matrix.num_rows, np.int64) for side in SIDES}
     chosen = np.flatnonzero(rank <= math.ceil(order.told * matrix.num_rows))
-    for start in range(0, len(chosen), PIECE):
-        rows = chosen[start : start + PIECE]
+
+    def tell(rows: np.ndarray) -> None:
         piece = matrix.select([*SPINE.names, *scorer.encoding.names]).take(pa.array(rows))
         parts = scorer.explain(piece)
         for side, found in points(scorer, parts).items():
             sides[side][rows] = found
         texts[rows] = reasons(parts, piece.select(scorer.encoding.names), teller)
+
+    # Words are made by the interpreter, contributions without it: one piece waits for the words of another.
+    pieces = (chosen[start : start + TOLD] for start in range(0, len(chosen), TOLD))
+    for _ in side_by_side(tell, pieces, effective_n_jobs(-1)):
+        pass
     known = {side: pa.array(found, pa.int64(), mask=found == 0) for side, found in sides.items()}
     return {"reasons": pa.array(texts, pa.string()), **known}
 

@@ -192,4 +192,5 @@ def test_reasons_go_to_the_top_share_and_change_nothing_else(company, scorer, to
 def test_the_size_of_a_piece_changes_no_bit(company, scorer, monkeypatch):
     whole = scored(company, TARGET, scorer)
     monkeypatch.setattr(scoring, "PIECE", 7)
+    monkeypatch.setattr(scoring, "TOLD", 5)
     assert scored(company, TARGET, scorer).equals(whole)
