@@ -32,3 +32,6 @@ class CrmExport(Frozen):
         {}, description="the CRM's column: target.column, or account_id, as_of, status; left out, the usual ones"
     )
     delta: bool = Field(False, description="each night only what changed, instead of every lead")
+    changes: list[str] = Field(
+        [], description="of a delta: the only target.columns whose change makes a lead due; left out, all of columns"
+    )

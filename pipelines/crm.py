@@ -16,7 +16,7 @@ from configs.schema import Project
 from pipelines.driver import Driver, clock
 from pipelines.workspace import store_of, workspace
 from serve.crm.delivery import Delivered, Wish, deliver
-from serve.crm.kept import MANIFEST
+from serve.crm.kept import MANIFEST, kept
 from serve.crm.plan import Plan, plans
 from serve.store import Run, Store
 
@@ -90,9 +90,22 @@ def undelivered(failed: Sequence[LeadscoreError], project: Project) -> Leadscore
     )
 
 
-def ledger(project: Project) -> list[dict[str, Any]]:
-    """Return what was delivered when, oldest first, as rows of DELIVERIES."""
-    return store_of(project).deliveries(project.project).to_pylist()
+def ledger(project: Project, name: str | None = None) -> list[dict[str, Any]]:
+    """Return what was delivered when, oldest first, to all exports or to one: rows of DELIVERIES.
+
+    Beside them ``kept``, whether the delivery is still on the disk, and its ``sequence`` there. Raises ConfigError for
+    a name that neither the config nor the ledger has.
+    """
+    rows = store_of(project).deliveries(project.project).to_pylist()
+    names = sorted({*project.publish.exports, *(row["name"] for row in rows)})
+    if name is not None and name not in names:
+        mend = f"name one of them: {', '.join(names)}" if names else "name one in the config: publish.exports"
+        raise ConfigError("no such export", where="--format", found=repr(name), mend=mend)
+    there = {
+        each: {one.id: one.manifest["sequence"] for one in kept(project.root / "exports" / each)} for each in names
+    }
+    found = [row | {"sequence": there[row["name"]].get(row["delivery"])} for row in rows if name in (None, row["name"])]
+    return [row | {"kept": row["sequence"] is not None} for row in found]
 
 
 def _hand_over(
@@ -102,8 +115,11 @@ def _hand_over(
     head |= {"run_id": newest.run_id}
     try:
         done = deliver(plan, scores, project.root, newest, clock(), wish)
+    except ConfigError:
+        # It is the command that was wrong: nothing was to be delivered.
+        raise
     except LeadscoreError as error:
-        failure = {"delivery": newest.run_id, "status": "failed", "made_at": clock(), "message": str(error)}
+        failure = {"delivery": newest.run_id, "status": "failed", "made_at": clock(), "message": error.headline}
         store.record(head | failure)
         raise
     store.record(head | _row(done))

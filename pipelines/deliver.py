@@ -13,7 +13,7 @@ from configs.schema import Project
 from pipelines.crm import catch_up
 from pipelines.driver import Driver, clock
 from pipelines.workspace import store_of, workspace
-from serve.export import export
+from serve.export import WRITERS, export
 from serve.store import Run, Store
 
 
@@ -61,8 +61,12 @@ def _exported_run(root: Path) -> str | None:
 def export_again(project: Project, as_of: str | None, form: str) -> Path:
     """Write the CRM's file from the table, of the newest published as-of or of the one given.
 
-    Raises ConfigError where nothing was published.
+    Raises ConfigError for an unknown form and where nothing was published.
     """
+    if form not in WRITERS:
+        mine = ", ".join(project.publish.exports)
+        mend = f"use {', '.join(WRITERS)}" + (f", or of the config: {mine}" if mine else "")
+        raise ConfigError("no such export format", where="--format", found=form, mend=mend)
     with workspace(project):
         store = store_of(project)
         wanted = project.instant(as_of) if as_of else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -125,15 +126,20 @@ def delivered(night: Night, more: str = "") -> RenderableType:
 
 
 def deliveries(rows: list[dict[str, Any]]) -> Table:
-    """Return the delivery ledger, the newest last."""
-    table = _table("export", "as of", "status", "kind", "leads", "cleared", "refused", "files", "delivery", "made at")
+    """Return the delivery ledger, the newest last; a delivery that is not on the disk any more is called removed.
+
+    The id of a delivery begins with its as-of.
+    """
+    counted = ("sequence", "rows", "cleared", "refused", "parts")
+    heads = ("no.", "leads", "cleared", "refused", "files")
+    table = _table("export", "status", "kind", *heads, "delivery", "base", "made at (UTC)")
     for row in rows:
-        counts = ("" if row[name] is None else f"{row[name]:,}" for name in ("rows", "cleared", "refused", "parts"))
-        made = row["made_at"].isoformat(timespec="seconds")
-        what = row["delivery"] if row["status"] == "delivered" else (row["message"] or "").partition("\n")[0]
-        table.add_row(
-            row["name"], row["as_of"].isoformat(), row["status"], row["kind"] or "", *counts, escape(what), made
-        )
+        counts = ("" if row[name] is None else f"{row[name]:,}" for name in counted)
+        there = row["status"] == "delivered"
+        what = row["delivery"] if there else (row["message"] or "").partition("\n")[0]
+        status = "removed" if there and not row["kept"] else row["status"]
+        made_at = f"{row['made_at'].astimezone(UTC):%Y-%m-%d %H:%M}"
+        table.add_row(row["name"], status, row["kind"], *counts, escape(what), row["base"], made_at)
     return table
 
 

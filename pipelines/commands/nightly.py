@@ -52,11 +52,14 @@ def export(
     config: Config,
     as_of: Published = None,
     form: Annotated[
-        str, typer.Option("--format", help="csv, jsonl, parquet, or an export of the config, which is delivered now")
-    ] = "csv",
+        str | None,
+        typer.Option("--format", help="csv, jsonl, parquet, or an export of the config, which is delivered now"),
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="all leads, also where the config says delta")] = False,
     since: Annotated[str | None, typer.Option("--since", help="all that changed since this older delivery")] = None,
-    ledger: Annotated[bool, typer.Option("--deliveries", help="list what was delivered when; deliver nothing")] = False,
+    ledger: Annotated[
+        bool, typer.Option("--deliveries", help="list what was delivered when, with --format of that export only")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the CRM's file again from the scores table, of the newest published as-of or of another one."""
@@ -64,18 +67,18 @@ def export(
 
     project = project_of(config)
     if ledger:
-        _deliveries(project, as_json)
-    elif form in project.publish.exports:
+        _deliveries(project, form, as_json)
+    elif form is not None and form in project.publish.exports:
         _deliver(project, form, as_of, full, since, as_json)
     elif full or since:
         raise ConfigError(
             "--full and --since are of an export of the config",
             where="--format",
-            found=form,
+            found=form or "csv",
             mend=f"name one of them: {', '.join(project.publish.exports) or 'there is none'}",
         )
     else:
-        path = export_again(project, as_of, form)
+        path = export_again(project, as_of, form or "csv")
         note(f"wrote {path}")
 
 
@@ -150,6 +153,8 @@ def _deliver(project: Any, name: str, as_of: str | None, full: bool, since: str 
 
     if as_of is not None:
         raise ConfigError("a delivery is of the newest night", where="--as-of", mend="leave it out, or use --since")
+    if full and since:
+        raise ConfigError("--full and --since are two wishes", where="--since", found=since, mend="take one of them")
     done = deliver_again(project, name, Wish(full, since), Driver(note=note))
     said = done.manifest
     if as_json:
@@ -159,11 +164,11 @@ def _deliver(project: Any, name: str, as_of: str | None, full: bool, since: str 
         note(f"{what} {said['kind']} {done.id}: {said['rows']:,} leads, {said['cleared']:,} cleared: {done.folder}")
 
 
-def _deliveries(project: Any, as_json: bool) -> None:
+def _deliveries(project: Any, name: str | None, as_json: bool) -> None:
     from pipelines import screen
     from pipelines.crm import ledger
 
-    rows = ledger(project)
+    rows = ledger(project, name)
     if as_json:
         print_json({"deliveries": rows})
     else:

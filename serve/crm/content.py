@@ -68,7 +68,7 @@ def content(plan: Plan, scores: pa.Table, as_of: datetime, follows: Follows) -> 
     refused = table[ENTITY].filter(bad)
     table = table.filter(pc.invert(bad))
     texts = rendered(table, plan.format)
-    state = State.of(table[ENTITY], [texts[str(n)] for n, one in enumerate(plan.mapped) if one.compared])
+    state = State.of(table[ENTITY], [texts[str(n)] for n in plan.compared])
     before = [one for one in follows.deliveries if one.manifest["key"] == plan.key]
     states = [one.state() for one in before]
     delta = not follows.all_due and all(one.manifest["layout"] == plan.layout for one in follows.deliveries)

@@ -35,7 +35,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked for beside the config: all leads, or all that changed since an older delivery."""
+    """What is asked for beside the config: all leads, or else all that changed since an older delivery."""
 
     full: bool = False
     since: str | None = None
@@ -96,7 +96,7 @@ def deliver(plan: Plan, scores: pa.Table, root: Path, run: Run, made_at: datetim
 def _follows(before: list[Kept], plan: Plan, as_of: datetime, wish: Wish, folder: Path) -> Follows:
     """Return what a delivery follows: the newest one of an earlier night, so that a night again follows the same."""
     if wish.since is not None:
-        return Follows(wish.since, since(before, wish.since, str(folder)), all_due=wish.full)
+        return Follows(wish.since, since(before, wish.since, str(folder)), all_due=False)
     earlier = [n for n, one in enumerate(before) if datetime.fromisoformat(one.manifest["as_of"]) < as_of]
     if not earlier:
         return Follows(None, before, all_due=True)

@@ -48,21 +48,17 @@ class Mapped:
         """Its type and meaning."""
         return OF_TARGET[self.column] if self.target else LEAD[self.column]
 
-    @property
-    def compared(self) -> bool:
-        """Whether a lead is delivered again when this changes."""
-        return self.column not in DATES
-
 
 @dataclass(frozen=True)
 class Plan:
-    """One configured export, seen to be possible."""
+    """One configured export, seen to be possible; ``changes`` are the sources that make a lead due, all if empty."""
 
     name: str
     form: str
     key: str
     mapped: tuple[Mapped, ...]
     delta: bool
+    changes: frozenset[str] = frozenset()
 
     @property
     def format(self) -> Format:
@@ -75,9 +71,16 @@ class Plan:
         return list(dict.fromkeys(one.target for one in self.mapped if one.target))
 
     @property
+    def compared(self) -> list[int]:
+        """The places of the columns whose change makes a lead due."""
+        counts = [one.source in self.changes if self.changes else one.column not in DATES for one in self.mapped]
+        return [n for n, does in enumerate(counts) if does]
+
+    @property
     def layout(self) -> str:
-        """A hash of what a row holds: values of another layout cannot be compared."""
-        parts = [self.form, self.key, *([one.name, one.source] for one in self.mapped)]
+        """A hash of what a row holds and what of it counts: values of another layout cannot be compared."""
+        parts: list[object] = [self.form, self.key, *([one.name, one.source] for one in self.mapped)]
+        parts += [sorted(self.changes)] if self.changes else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -111,7 +114,25 @@ def _plan(name: str, export: CrmExport, targets: tuple[str, ...], where: str) ->
             mend=f"add one, such as {form.named((targets[0], 'score'))}: {targets[0]}.score",
         )
     _check_names([key, *columns], export.format, where)
-    return Plan(name, export.format, key, mapped, export.delta)
+    return Plan(name, export.format, key, mapped, export.delta, _changes(export, mapped, f"{where}.changes"))
+
+
+def _changes(export: CrmExport, mapped: tuple[Mapped, ...], where: str) -> frozenset[str]:
+    """Return what makes a lead due; raise ConfigError for what is not in the file or moves every night anyway."""
+    if export.changes and not export.delta:
+        raise ConfigError("only a delta heeds changes", where=where, found="delta: false", mend="add delta: true")
+    there = [one.source for one in mapped]
+    if odd := [source for source in export.changes if source not in there]:
+        near = difflib.get_close_matches(odd[0], there, 1)
+        raise ConfigError(
+            "not a column of this file",
+            where=where,
+            found=f"{len(odd)}, such as {odd[0]!r}",
+            mend=f"did you mean {near[0]}?" if near else "add it to columns, or name one that is there",
+        )
+    if dates := [one.source for one in mapped if one.source in export.changes and one.column in DATES]:
+        raise ConfigError("it moves every night", where=where, found=", ".join(dates), mend="leave it out")
+    return frozenset(export.changes)
 
 
 def _usual(form: Format, targets: tuple[str, ...]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sys
 from datetime import timedelta
 
@@ -97,6 +98,9 @@ def test_a_delivery_on_request_and_its_ledger(company, call):
     ("arguments", "said"),
     [
         (["--format", "sales", "--since", "gone"], "no such delivery is kept"),
+        (["--format", "sales", "--full", "--since", "gone"], "--full and --since"),
+        (["--deliveries", "--format", "oracle"], "no such export"),
+        (["--format", "oracle"], "parquet, or of the config: sales, lake"),
         (["--format", "sales", "--as-of", "2025-07-07"], "a delivery is of the newest night"),
         (["--format", "csv", "--full"], "--full and --since are of an export of the config"),
         (["--format", "oracle"], "no such export format"),
@@ -105,6 +109,34 @@ def test_a_delivery_on_request_and_its_ledger(company, call):
 def test_what_cannot_be_delivered_is_a_config_error(company, call, arguments, said):
     code, _, err = call("export", company, *arguments)
     assert code == 2 and said in err
+    assert ledger(load(company)) == []
+
+
+def test_the_ledger_of_one_export_says_what_is_still_there(company, call):
+    project = load(company)
+    hand_over(store_of(project), project, Driver())
+    publish(project, 1, {"L1": (9, "A", "")})
+    hand_over(store_of(project), project, Driver())
+    told = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])["deliveries"]
+    assert [(row["name"], row["sequence"], row["kept"]) for row in told] == [("sales", 1, True), ("sales", 2, True)]
+    shutil.rmtree(project.root / "exports" / "sales" / told[0]["delivery"])
+    rows = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])["deliveries"]
+    assert [(row["sequence"], row["kept"]) for row in rows] == [(None, False), (2, True)]
+    out = call("export", company, "--deliveries", "--format", "sales")[1]
+    assert "lake" not in out and out.count("removed") == 1 and "base" in out and "no." in out
+    assert out.count(told[0]["delivery"]) == 2
+    text = yaml.safe_load(company.read_text())
+    text["publish"] = {}
+    company.write_text(yaml.safe_dump(text, sort_keys=False))
+    assert "sales" in call("export", company, "--deliveries", "--format", "sales")[1]
+
+
+def test_a_failure_is_one_line_of_the_ledger(company, call, monkeypatch):
+    monkeypatch.setattr(module, "write_parts", no_room)
+    assert call("export", company, "--format", "sales")[0] == 1
+    row = json.loads(call("export", company, "--deliveries", "--json")[1])["deliveries"][0]
+    assert row["message"].startswith("error: cannot write") and "\n" not in row["message"]
+    assert not row["kept"] and "mend" not in call("export", company, "--deliveries")[1]
 
 
 def test_a_wrong_column_is_known_before_anything_is_read(company, call):

@@ -128,6 +128,42 @@ def test_a_new_layout_makes_a_full_delivery(tmp_path):
     assert (done.manifest["kind"], rows(done)) == ("full", [{"entity_id": "a", "G": "D"}, {"entity_id": "b", "G": ""}])
 
 
+def test_only_the_columns_named_make_a_lead_due_and_all_of_it_is_written(tmp_path):
+    """Against what each lead was told last of the named columns; joining and leaving always count."""
+    plan = a_plan(columns=COLUMNS, delta=True, changes=["buy.grade"])
+    nights = [
+        {"a": (1, "D", "6 days"), "b": (2, "D", "x"), "c": (3, "D", "x")},
+        {"a": (2, "D", "7 days"), "b": (9, "A", "y")},
+        {"a": (3, "D", "8 days"), "b": (8, "A", "z"), "c": (4, "D", "x")},
+        {"a": (4, "C", "9 days"), "b": (7, "A", "z"), "c": (4, "D", "x")},
+    ]
+    told = []
+    for day, leads in enumerate(nights):
+        done = deliver_night(plan, tmp_path, day, leads)
+        told.append([(row["entity_id"], row["S"], row["R"], row["St"]) for row in rows(done)])
+    assert told[1:] == [
+        [("b", "9", "y", "scored"), ("c", "", "", "cleared")],
+        [("c", "4", "x", "scored")],
+        [("a", "4", "9 days", "scored")],
+    ]
+
+
+def test_dates_alone_make_no_lead_due(tmp_path):
+    plan = a_plan(columns={"S": "buy.score", "At": "as_of", "From": "buy.cutoff"}, delta=True)
+    told = [len(rows(deliver_night(plan, tmp_path, day, {"a": (1, "D", "")}))) for day in range(2)]
+    assert told == [1, 0]
+
+
+def test_other_columns_to_compare_make_a_full_delivery(tmp_path):
+    """What was told last of the new ones is not known."""
+    for day, changes in enumerate(
+        [["buy.grade"], ["buy.score"], ["buy.score", "buy.grade"], ["buy.grade", "buy.score"]]
+    ):
+        plan = a_plan(columns=COLUMNS, delta=True, changes=changes)
+        done = deliver_night(plan, tmp_path, day, {"a": (1, "D", "")})
+        assert done.manifest["kind"] == ("delta" if day == 3 else "full")
+
+
 def test_a_delivery_on_request(tmp_path):
     plan = a_plan(columns={"S": "buy.score"}, delta=True)
     ids = [deliver_night(plan, tmp_path, day, {"a": (1, "D", ""), "b": (day + 2, "D", "")}).id for day in range(3)]

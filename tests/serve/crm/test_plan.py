@@ -92,6 +92,21 @@ def test_too_many_columns_are_refused():
         a_plan("salesforce", columns={f"{'C' * 34}{n}__c": "buy.score" for n in range(1000)})
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"changes": ["buy.grade"]}, "delta: true"),
+        ({"changes": ["buy.grad"], "delta": True}, "did you mean buy.grade?"),
+        ({"changes": ["buy.listed"], "delta": True}, "not a column of this file"),
+        ({"changes": ["as_of"], "delta": True}, "moves every night"),
+    ],
+)
+def test_what_cannot_make_a_lead_due_is_refused(more, said):
+    with pytest.raises(ConfigError) as caught:
+        a_plan(**more)
+    assert said in str(caught.value) and "publish.exports.crm.changes" in str(caught.value)
+
+
 def test_a_file_without_any_target_is_refused():
     with pytest.raises(ConfigError, match="no column of a target"):
         a_plan(columns={"night": "as_of"})
