@@ -102,7 +102,12 @@ SCORES = pa.schema(
         _column("probability_low", pa.float64(), "lower end of the 90 % interval"),
         _column("probability_high", pa.float64(), "upper end of the 90 % interval"),
         _column("score", pa.int64(), "1 to 100, a monotone map of the probability frozen with the model"),
-        _column("grade", pa.string(), "A to D by the score; rises at once, falls only after days of a lower score"),
+        _column(
+            "grade",
+            pa.string(),
+            "A to D by the score; rises at once when the score is more than publish.steady points (5) beyond the edge, "
+            "falls only after days of a lower score (docs/grades-and-lists.md)",
+        ),
         _column("rank", pa.int64(), "1 is the most probable lead of this as-of; ties by entity_id"),
         _column("percentile", pa.float64(), "share of this as-of's leads that are no more probable, 0 to 100"),
         _column("amount", pa.float64(), "what an outcome is expected to be worth, in the amount's unit", nullable=True),
@@ -141,7 +146,12 @@ SCORES = pa.schema(
             "pick or explore (drawn at random) for a lead on its owner's list of this week",
             nullable=True,
         ),
-        _column("review_at", INSTANT, "when to look at it again: midnight in the company's zone", nullable=True),
+        _column(
+            "review_at",
+            INSTANT,
+            "the day to look at it again, kept until it has come: midnight in the company's zone",
+            nullable=True,
+        ),
         _column("model_version", pa.string(), "version of the registered model"),
         _column("run_id", pa.string(), "the ledger row that published it"),
         _column("scored_at", INSTANT, "when the run published it, by the machine's clock"),

@@ -243,7 +243,7 @@ def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Tab
     week = Week.of(now.as_of, project.zone)
     given = store.listed(project.project, target, week.begin, now.as_of)
     frame = with_list(frame, given, project.places, seed_of(project.project, target, week))
-    return with_review(frame, now.as_of, publish.review, project.zone)
+    return with_review(frame, past.previous, now.as_of, publish.review, project.zone)
 
 
 def _together(scorer: Scorer) -> Together:

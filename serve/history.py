@@ -45,20 +45,20 @@ def with_history(frame: pa.Table, past: Past, as_of: datetime, steady: Steady) -
     ``frame`` has entity_id, score and the plain grade. The same two give the same, so an as-of that is published again
     keeps its grades. Points are null for a lead that the night in question did not score.
     """
-    score, grade, falling = _found(frame, past.previous, ("score", "grade", "falling_since"))
+    score, grade, falling = found(frame, past.previous, ("score", "grade", "falling_since"))
     kept, since = held(frame["score"], grade, falling, as_of, steady)
     frame = frame.set_column(frame.column_names.index("grade"), "grade", kept)
     more = {"previous_score": score, "previous_grade": grade, "falling_since": since}
     more["trend"] = pc.subtract(frame["score"], score)
     for name in TRENDS:
         earlier = past.earlier.get(name, past.previous.slice(0, 0))
-        more[name] = pc.subtract(frame["score"], *_found(frame, earlier, ("score",)))
+        more[name] = pc.subtract(frame["score"], *found(frame, earlier, ("score",)))
     for name, column in more.items():
         frame = frame.append_column(name, column)
     return frame
 
 
-def _found(frame: pa.Table, night: pa.Table, columns: tuple[str, ...]) -> list[pa.ChunkedArray]:
+def found(frame: pa.Table, night: pa.Table, columns: tuple[str, ...]) -> list[pa.ChunkedArray]:
     """Return columns of a night for the leads of a frame, null where it did not score them."""
     place = pc.index_in(frame["entity_id"], value_set=night["entity_id"].combine_chunks())
     return [night[name].take(place) for name in columns]

@@ -11,24 +11,36 @@ import pyarrow.compute as pc
 
 from configs.night import Review
 from features.contracts import INSTANT
+from serve.history import found
 
 DAY = timedelta(days=1)
+ACTED_ON = ("A", "B")
+"""Grades of leads worth acting on: the others wait for their own length, however soon an outcome would come."""
 NEVER = np.iinfo(np.int64).max
 
 
-def with_review(frame: pa.Table, as_of: datetime, review: Review, zone: ZoneInfo) -> pa.Table:
+def with_review(frame: pa.Table, previous: pa.Table, as_of: datetime, review: Review, zone: ZoneInfo) -> pa.Table:
     """Add review_at: midnight in ``zone`` of the day on which a lead is looked at again.
 
-    That is as many days after the as-of's day as ``review`` gives to the lead's grade, but not after the day by which
-    half of outcome_days_50 has gone by since the cutoff, and never before the day after the as-of's. ``frame`` has
-    cutoff, grade and outcome_days_50 (null where it is not known).
+    A lead keeps the date that ``previous``, the last earlier night's PREVIOUS, gave to it, until the as-of's day is
+    later than the date; so the date comes due, and is seen on its day. A lead that has another grade than on that
+    night, or was not scored then, gets a new one: as many days after the as-of's day as ``review`` gives to its grade,
+    but with a grade ACTED_ON not after the day by which half of outcome_days_50 has gone by since the cutoff, and
+    never before the day after the as-of's. ``frame`` has entity_id, cutoff, outcome_days_50 (null where it is not
+    known), grade and previous_grade as ``with_history`` leaves them.
     """
     today = as_of.astimezone(zone).date()
     asked = {grade: length // DAY for grade, length in review.by_grade().items()}
     place = pc.index_in(frame["grade"], value_set=pa.array(asked)).to_numpy()
-    days = np.maximum(np.minimum(np.array([*asked.values()])[place], _half(frame, today, zone)), 1)
+    acted_on = pc.is_in(frame["grade"], value_set=pa.array(ACTED_ON)).to_numpy()
+    half = np.where(acted_on, _half(frame, today, zone), NEVER)
+    days = np.maximum(np.minimum(np.array([*asked.values()])[place], half), 1)
     nights = [_midnight(today + number * DAY, zone) for number in range(max(days, default=0) + 1)]
-    return frame.append_column("review_at", pa.array(nights, INSTANT).take(pa.array(days)))
+    fresh = pa.array(nights, INSTANT).take(pa.array(days))
+    (given,) = found(frame, previous, ("review_at",))
+    waits = pc.greater_equal(given, pa.scalar(_midnight(today, zone), INSTANT))
+    stays = pc.and_(waits, pc.equal(frame["grade"], frame["previous_grade"]))
+    return frame.append_column("review_at", pc.if_else(pc.fill_null(stays, False), given, fresh))
 
 
 def _half(frame: pa.Table, today: date, zone: ZoneInfo) -> np.ndarray:

@@ -38,7 +38,7 @@ from serve.tables import (
 
 RUN = ("run_id", "target")
 NIGHTS = pa.schema([SCORES.field(name) for name in NIGHT])
-PREVIOUS = pa.schema([SCORES.field(name) for name in ("entity_id", "score", "grade", "falling_since")])
+PREVIOUS = pa.schema([SCORES.field(name) for name in ("entity_id", "score", "grade", "falling_since", "review_at")])
 LISTED = ("entity_id", "owner", "listed")
 
 

@@ -88,12 +88,26 @@ def test_trends_sides_and_review_dates_are_there(company):
         assert 1 <= row["fit"] <= 100 and 1 <= row["engagement"] <= 100
         local = datetime.fromisoformat(row["review_at"]).astimezone(project.zone)
         assert local.time().isoformat() == "00:00:00"
-        assert timedelta(days=1) <= local - project.instant(NIGHTS[3]).astimezone(project.zone) <= timedelta(days=30)
+        assert timedelta(0) <= local - project.instant(NIGHTS[3]).astimezone(project.zone) <= timedelta(days=30)
     assert len({row["fit"] for row in last.values()}) > 5 and len({row["engagement"] for row in last.values()}) > 5
     for name in monday.keys() & tuesday.keys():
         assert tuesday[name]["previous_grade"] == monday[name]["grade"] <= tuesday[name]["grade"] or (
             tuesday[name]["score"] > monday[name]["score"]
         )
+
+
+def test_a_review_date_stays_until_its_day_has_come_or_the_grade_changed(company):
+    folder, project, _ = company
+    each, kept = nights(folder), 0
+    for at, before, night in zip(NIGHTS[1:], each, each[1:], strict=False):
+        for name in before.keys() & night.keys():
+            old, new = (datetime.fromisoformat(one[name]["review_at"]) for one in (before, night))
+            if old >= project.instant(at) and before[name]["grade"] == night[name]["grade"]:
+                assert new == old
+                kept += 1
+            else:
+                assert new > project.instant(at)
+    assert kept > 50
 
 
 def test_a_night_again_is_the_same_and_the_file_has_it_all(company):

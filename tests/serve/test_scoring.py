@@ -133,8 +133,8 @@ def test_a_lead_alone_scores_as_among_others(company, scorer):
 def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     frame = scored(company, TARGET, scorer)
     known = frame["entity_id"][0].as_py()
-    previous = pa.table([[known], [7], ["D"], [None]], schema=PREVIOUS)
-    frame = with_review(with_history(frame, Past(previous), END, Steady()), END, Review(), ZoneInfo("UTC"))
+    previous = pa.table([[known], [7], ["D"], [None], [None]], schema=PREVIOUS)
+    frame = with_review(with_history(frame, Past(previous), END, Steady()), previous, END, Review(), ZoneInfo("UTC"))
     full = stamped(with_list(frame, SCORES.empty_table(), None, ""), "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
