@@ -129,10 +129,10 @@ def test_a_night_delivers_every_export_of_the_config(run, trained, monkeypatch):
     code, out, _ = run_in(run, folder, monkeypatch, *night)
     told = json.loads(out)
     assert code == 0 and [(one["name"], one["rows"]) for one in told["deliveries"]] == [
-        ("lake", told["rows"]),
         ("sales", told["rows"]),
+        ("lake", told["rows"]),
     ]
-    sold = (folder / told["deliveries"][1]["folder"] / "part-0001.csv").read_text().splitlines()[1:]
+    sold = (folder / told["deliveries"][0]["folder"] / "part-0001.csv").read_text().splitlines()[1:]
     scores = csv.DictReader(exports(folder)[0].decode().splitlines())
     assert sold == [f"{row['entity_id']},{row['score']}" for row in scores]
     shutil.rmtree(folder / "workspace" / "exports" / "sales")
