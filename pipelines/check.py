@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from configs.night import Schedule
 from configs.schema import Project
 from features.attributes import kinds
 from features.contracts import SourceCount
+from features.feature import CHANNEL, GROUP, TYPE
 from features.labels import labels
 from features.sources import columns_of
 from features.spine import scoring_spine, training_spine
 from features.suppressed import Suppression
+from features.wording import english, wording_of
 from pipelines.crm import planned
 from pipelines.deployment.cron import require_cron
 from pipelines.rows import Snapshot, check_types, snapshot
@@ -75,9 +78,12 @@ class Examination:
 
 
 def examine(project: Project, as_of: str | None) -> Examination:
-    """Read the data as of an instant and count; raises what reading raises."""
+    """Read the data as of an instant and count; raises what reading raises.
+
+    ConfigError comes first, before the data are read: for deliveries, words or a cron line that would stop a night.
+    """
     planned(project)
-    """Read the data as of an instant and count; raises what reading raises, and ConfigError for a bad cron line."""
+    wording_of(project)
     if project.schedule != Schedule():  # Prefect knows cron lines, and takes seconds to import
         require_cron(project)
     now = snapshot(project, as_of)
@@ -145,7 +151,7 @@ def _warnings(now: Snapshot, types: set[str]) -> list[str]:
         if missing:
             found.append(f"{key}: no event of type {', '.join(missing)}")
     found += [line for name in now.dataset.attributes for line in _nearly_numbers(now.dataset.leads[name], name)]
-    found += [*_histories(now), *_privacy(now)]
+    found += [*_histories(now), *_privacy(now), *_words(now)]
     leads = project.sources.leads
     if leads and leads.attributes:
         found.append(
@@ -175,6 +181,28 @@ def _privacy(now: Snapshot) -> Iterator[str]:
     for reason, held in now.dataset.suppressed.found.items():
         if not held:
             yield f"{reason}: none of the leads is suppressed by it"
+
+
+def _words(now: Snapshot) -> Iterator[str]:
+    """Say which own words stand for a name that occurs nowhere, with the nearest that does."""
+    events, leads = now.dataset.events, now.dataset.leads
+    names = {*now.dataset.attributes, *now.project.features.stages, *english().language.nouns}
+    for column in (events["event_type"], events["channel"], now.dataset.values["attribute"]):
+        names.update(_texts(column))
+    known = names.union(_texts(now.dataset.values["value"]))
+    for name in now.dataset.attributes:
+        known |= _texts(leads[name])
+    for key in sorted(now.project.words):
+        name = key.removeprefix(TYPE).removeprefix(CHANNEL).removeprefix(GROUP)
+        if not {name, key} & known:
+            near = difflib.get_close_matches(name, sorted(names), 1)
+            yield f"words.{key}: nothing in the data is called so" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _texts(column: pa.ChunkedArray) -> set[str]:
+    """Return the different values of a column of texts; none of any other."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return set(pc.unique(column).drop_null().to_pylist()) if pa.types.is_string(kind) else set()
 
 
 def _nearly_numbers(column: pa.ChunkedArray, name: str) -> list[str]:

@@ -12,6 +12,7 @@ from configs.errors import DataError
 from configs.privacy import SuppressList, SuppressWhere
 from configs.schema import Project
 from features.ids import Ids
+from features.intake.files import CHECK
 from features.intake.quarantine import SUPPRESSED as LEFT_OUT
 from features.intake.quarantine import Flaw
 from features.intake.reading import RawRows, read_rows
@@ -81,7 +82,13 @@ def own_list(path: Path) -> SuppressList:
 
 def _listed(source: SuppressList, key: str) -> pa.Array:
     """Return the different ids of a list. A row without one may be anybody's, so it stops the run."""
-    raw = read_rows(source, {f"{key}.entity_id": source.entity_id})
+    try:
+        raw = read_rows(source, {f"{key}.entity_id": source.entity_id})
+    except DataError as error:  # the reading knows the file, not that it is what keeps leads from being scored
+        where = error.where if key in error.where else f"{key}: {error.where}"
+        mend = f"put the list back, or mend {key}.path" if error.mend == CHECK else error.mend
+        mend = f"{mend}; until it can be read nobody is scored"
+        raise DataError(error.what, where=where, found=error.found, mend=mend) from error
     ids = plain(cleaned(raw, source.entity_id, source.missing))
     bad = pc.or_(raw.unreadable(), pc.is_null(ids))
     if pc.any(bad).as_py():

@@ -39,3 +39,31 @@ def test_a_schedule_that_is_no_cron_line_is_named_before_the_data_are_read(tmp_p
     (tmp_path / "leads.csv").unlink()
     with pytest.raises(ConfigError, match=r"schedule\.score.*every night at five"):
         examine(config, tiny.END)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"publish": {"language": "de"}}, "publish.language"),
+        ({"publish": {"language": "ru"}, "words": {"visit": ["a", "b"]}}, "words.visit"),
+    ],
+)
+def test_words_that_would_stop_the_night_are_refused_before_the_data_are_read(tmp_path, monkeypatch, changes, where):
+    monkeypatch.chdir(tmp_path)
+    config = load(tiny.write(tmp_path, leads=3, **changes))
+    (tmp_path / "leads.csv").unlink()
+    with pytest.raises(ConfigError) as refused:
+        examine(config, tiny.END)
+    assert refused.value.where == where
+
+
+def test_words_for_what_occurs_nowhere_are_named_with_the_nearest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known = ("visit", "type:visit", "channel:web", "met", "country", "DE", "any", "group:outbound", "bought")
+    words = dict.fromkeys([*known, "vissit", "channel:fone", "Mars"], "word")
+    found = examine(load(tiny.write(tmp_path, leads=60, words=words)), tiny.END).warnings
+    assert [line for line in found if line.startswith("words.")] == [
+        "words.Mars: nothing in the data is called so",
+        "words.channel:fone: nothing in the data is called so; did you mean phone?",
+        "words.vissit: nothing in the data is called so; did you mean visit?",
+    ]

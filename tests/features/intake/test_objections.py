@@ -131,8 +131,12 @@ def test_a_list_that_cannot_be_read_whole_stops_the_run(tmp_path, text):
 def test_a_list_that_is_gone_stops_the_run(tmp_path):
     privacy = listed(tmp_path)
     (tmp_path / "out.csv").unlink()
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="no such file") as refused:
         read(company(tmp_path, privacy))
+    assert refused.value.where == f"privacy.suppress: {tmp_path / 'out.csv'}"
+    assert (
+        refused.value.mend == "put the list back, or mend privacy.suppress.path; until it can be read nobody is scored"
+    )
 
 
 def test_an_opt_out_column_that_is_gone_stops_the_run(tmp_path):
