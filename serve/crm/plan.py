@@ -105,7 +105,7 @@ def _plan(name: str, export: CrmExport, targets: tuple[str, ...], where: str) ->
             mend=f"name the column that gets the entity_id, such as {form.example}",
         )
     columns = export.columns or _usual(form, targets)
-    mapped = tuple(_mapped(column, source, targets, f"{where}.columns") for column, source in columns.items())
+    mapped = _all_mapped(columns, targets, f"{where}.columns")
     if not any(one.target for one in mapped):
         raise ConfigError(
             "no column of a target",
@@ -140,25 +140,47 @@ def _usual(form: Format, targets: tuple[str, ...]) -> dict[str, str]:
     return columns | {form.named(("score", column)): column for column in ("as_of", "status")}
 
 
-def _mapped(name: str, source: str, targets: tuple[str, ...], where: str) -> Mapped:
+def _all_mapped(columns: Mapping[str, str], targets: tuple[str, ...], where: str) -> tuple[Mapped, ...]:
+    found = {name: _mapped(name, source, targets) for name, source in columns.items()}
+    wrong = [name for name, one in found.items() if one is None]
+    if not wrong:
+        return tuple(one for one in found.values() if one is not None)
+    source = columns[wrong[0]]
+    raise ConfigError(
+        "no such column",
+        where=f"{where}.{wrong[0]}",
+        found=repr(source) if len(wrong) == 1 else f"{len(wrong)}, such as {source!r}",
+        mend=_near(source, targets),
+    )
+
+
+def _mapped(name: str, source: str, targets: tuple[str, ...]) -> Mapped | None:
     target, dot, column = source.rpartition(".")
     if not dot and column in LEAD:
         return Mapped(name, "", column)
-    if target in targets and column in OF_TARGET:
-        return Mapped(name, target, column)
+    return Mapped(name, target, column) if target in targets and column in OF_TARGET else None
+
+
+def _near(source: str, targets: tuple[str, ...]) -> str:
+    target, _, column = source.rpartition(".")
     there = [*LEAD, *(f"{one}.{each}" for one in targets for each in OF_TARGET)]
     near = difflib.get_close_matches(source, there, 1)
-    raise ConfigError(
-        "no such column",
-        where=f"{where}.{name}",
-        found=repr(source),
-        mend=f"did you mean {near[0]}?" if near else f"name target.column or a column of the lead ({', '.join(LEAD)})",
-    )
+    if target not in targets and column in OF_TARGET:
+        hint = f"did you mean {near[0]}? " if near else ""
+        return f"{hint}the targets are {', '.join(targets)}"
+    return f"did you mean {near[0]}?" if near else f"name target.column or a column of the lead ({', '.join(LEAD)})"
 
 
 def _check_names(names: list[str], form_name: str, where: str) -> None:
     """Raise ConfigError for column names that the CRM does not take, or takes for one another."""
     form = FORMATS[form_name]
+    if short := [name for name in names if form_name == "salesforce" and re.search("[^_]_c$", name)]:
+        raise ConfigError(
+            "a name of salesforce's own ends in two underscores and c",
+            where=where,
+            found=f"{len(short)}, such as {short[0]!r}",
+            mend=f"did you mean {short[0][:-2]}__c?",
+        )
     odd = [name for name in names if not re.fullmatch(form.pattern, name) or len(name) > form.longest]
     if odd:
         raise ConfigError(

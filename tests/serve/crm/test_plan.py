@@ -46,6 +46,24 @@ def test_a_typo_is_named_with_what_is_near(source, mend):
     assert "company.yaml: publish.exports.crm.columns.S" in str(caught.value)
 
 
+def test_a_wrong_target_is_named_with_those_there_are():
+    with pytest.raises(ConfigError, match=r"'lead.engagement'\n.*the targets are buy, close"):
+        a_plan(columns={"S": "lead.engagement"})
+
+
+def test_wrong_columns_are_counted():
+    with pytest.raises(ConfigError, match=r"2, such as 'buy.scor'"):
+        a_plan(columns={"S": "buy.scor", "T": "buy.grade", "U": "buy.garde"})
+
+
+@pytest.mark.parametrize("columns", [{"Lead_Score_c": "buy.score"}, {"S__c": "buy.score", "Lead_Score_c": "buy.grade"}])
+def test_one_line_too_few_before_c_is_seen(columns):
+    with pytest.raises(ConfigError, match=r"Lead_Score_c.*\n.*did you mean Lead_Score__c"):
+        a_plan("salesforce", columns=columns)
+    with pytest.raises(ConfigError, match="did you mean Lead_External_Id__c"):
+        a_plan("salesforce", key="Lead_External_Id_c")
+
+
 @pytest.mark.parametrize(
     ("form", "name"),
     [
