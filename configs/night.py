@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from configs.durations import Duration
 from configs.exports import CrmExport, ExportName
@@ -18,6 +18,15 @@ class Capacity(Frozen):
     per_week: int = Field(ge=1, description="leads a week, of each owner")
     owner: str | None = Field(None, description="a column of the leads source: who works a lead")
     explore: float = Field(0.0, ge=0, le=0.5, description="share of the places drawn at random from the other leads")
+
+    @field_validator("explore", mode="wrap")
+    @classmethod
+    def _a_share(cls, value: Any, read: ValidatorFunctionWrapHandler) -> float:
+        try:
+            share: float = read(value)
+        except ValidationError as error:
+            raise ValueError(f"write a share of the places, 0 to 0.5, such as 0.05, not {value!r}") from error
+        return share
 
 
 class Review(Frozen):

@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from configs.checks import Checks
 from configs.durations import Duration
@@ -34,6 +35,10 @@ from configs.targets import ColumnOutcome, Target
 from configs.yaml_file import fill_variables, read_yaml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
+
+
+NUMBER, PERSONAL = "constrained-int", "personal"
+"""Pydantic's name for a number that could also be a mapping, and ours for a personal column that a key needs."""
 
 
 class Sources(Frozen):
@@ -246,13 +251,14 @@ class Project(Frozen):
 
 
 def _refuse_personal(project: Project) -> None:
-    """Raise ValueError where a key of the config needs a column that ``privacy.personal`` hides; an id may be one."""
+    """Raise PydanticCustomError where a key needs a column that ``privacy.personal`` hides; an id may be one."""
     for key, column in _named(project):
         if column in project.privacy.personal:
-            raise ValueError(
+            text = (
                 f"privacy.personal hides the column {column!r}, and {key} needs it: name another column there, or take "
                 "it off privacy.personal"
             )
+            raise PydanticCustomError(PERSONAL, "{text}", {"text": text, "key": key})
 
 
 def _named(project: Project) -> Iterator[tuple[str, str]]:
@@ -329,19 +335,29 @@ def _hash(raw: dict[str, Any]) -> str:
 
 def _explain(error: ValidationError, where: str) -> ConfigError:
     """Turn Pydantic's list into one error: the first problem in words, and how many more there are."""
-    problems = sorted(
-        error.errors(include_url=False, include_input=False), key=lambda p: p["type"] != "extra_forbidden"
-    )
+    problems = sorted(_meant(error.errors(include_url=False, include_input=False)), key=_weight)
     first = problems[0]
-    key = ".".join(str(part) for part in first["loc"] if not str(part)[:1].isupper())
+    key = ".".join(str(part) for part in first["loc"] if not str(part)[:1].isupper() and part != NUMBER)
+    key = f"{first['ctx']['key']}, privacy.personal" if first["type"] == PERSONAL else key
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     unknown = first["type"] == "extra_forbidden"
     return ConfigError(
         "unknown key" if unknown else first["msg"].removeprefix("Value error, "),
-        where=f"{where}: {key}",
+        where=f"{where}: {key}" if key else where,
         found=f"{len(problems)} problem{'s' * (len(problems) > 1)}{more}" if more else "",
         mend=_nearest_key(str(first["loc"][-1])) if unknown else "see `leadscore schema` for every key",
     )
+
+
+def _meant(problems: list[Any]) -> list[Any]:
+    """Leave out that a value is not a number, where it was read as keys of its own too and these are wrong."""
+    read = {problem["loc"][:-2] for problem in problems if len(problem["loc"]) > 2}
+    return [one for one in problems if not (one["loc"][-1:] == (NUMBER,) and one["loc"][:-1] in read)]
+
+
+def _weight(problem: Any) -> int:
+    """Put unknown keys first, then what is wrong, then what is missing."""
+    return {"extra_forbidden": 0, "missing": 2}.get(problem["type"], 1)
 
 
 def _nearest_key(key: str) -> str:

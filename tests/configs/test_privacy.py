@@ -57,6 +57,7 @@ def test_a_key_that_needs_a_personal_column_is_refused_with_a_mend(tmp_path, per
         project(tmp_path, {"personal": [personal]}, **changes)
     assert key in str(refused.value) and repr(personal) in str(refused.value)
     assert "take it off privacy.personal" in str(refused.value)
+    assert refused.value.where.endswith(f".yaml: {key}, privacy.personal")
 
 
 def test_a_personal_outcome_column_is_refused(tmp_path):

@@ -55,6 +55,22 @@ def test_a_good_config_is_read_as_written(tmp_path):
     assert (found.timed, found.root, found.path) == (True, Path("workspace/p"), str(tmp_path / "c.yaml"))
 
 
+@pytest.mark.parametrize("wrong", ["0.9", "5%", "-1", "[1]"])
+@pytest.mark.parametrize("others", ["per_week: 7, ", ""])
+def test_a_wrong_share_of_a_capacity_is_named_with_its_value_and_bounds(tmp_path, wrong, others):
+    with pytest.raises(ConfigError) as refused:
+        load_text(tmp_path, f"{GOOD}capacity: {{{others}explore: {wrong}}}")
+    assert refused.value.where == f"{tmp_path / 'c.yaml'}: capacity.explore"
+    assert f"not {yaml.safe_load(wrong)!r}" in refused.value.what and "0 to 0.5" in refused.value.what
+
+
+def test_a_refusal_names_the_key_of_a_capacity_and_not_its_kind(tmp_path):
+    for text, key in (("{owner: x}", "capacity.per_week"), ("x", "capacity"), ("0", "capacity")):
+        with pytest.raises(ConfigError) as refused:
+            load_text(tmp_path, f"{GOOD}capacity: {text}")
+        assert refused.value.where == f"{tmp_path / 'c.yaml'}: {key}"
+
+
 def test_a_capacity_is_a_number_or_says_whose_it_is(tmp_path):
     assert load_text(tmp_path, GOOD).places is None
     assert load_text(tmp_path, GOOD + "capacity: 7").places == Capacity(per_week=7)
