@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from gettext import c2py
@@ -22,7 +22,10 @@ LONG = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 @dataclass(frozen=True)
 class Language:
-    """What a language file holds; ``code`` is its name, such as ``en``."""
+    """What a language file holds; ``code`` is its name, such as ``en``.
+
+    ``beside`` has the nouns as they stand after “with”, where that is none of their forms.
+    """
 
     code: str
     plural: str
@@ -31,9 +34,11 @@ class Language:
     lengths: Mapping[str, Any]
     within: Mapping[str, Any]
     whose: Mapping[str, str]
+    among: Mapping[str, str]
     nouns: Mapping[str, list[str]]
     values: Mapping[str, str]
     sentences: Mapping[str, Mapping[str, str]]
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, code: str) -> Self:

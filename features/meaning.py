@@ -8,11 +8,20 @@ from typing import Literal
 
 Unit = Literal["count", "days", "amount", "category", "number", "change", "share"]
 
-SILENT = ("decay", "decay_total", "gap_std", "last_hour", "created_hour", "first_type", "first_channel")
+SILENT = ("decay", "decay_total", "gap_std", "last_hour", "created_hour", "first_type", "first_channel", "ways")
 """Figures that tell a person nothing: their contribution counts in the group, and another member words it."""
 
-FAINT = ("gap_mean", "gap_max", "silence", "share", "last_gap_1", "last_gap_2", "kinds", "ways")
+FAINT = ("gap_mean", "gap_max", "silence", "share", "last_gap_1", "last_gap_2", "kinds")
 """Figures that tell a person little: they speak only where no other member of the group can."""
+
+AMOUNTS = ("total", "mean", "least", "most")
+"""What values add up to: of several event types together they are no figure of anything."""
+
+PAUSES = ("gap_mean", "gap_max", "silence", "last_gap_1", "last_gap_2")
+"""Figures that tell something where they are long, and then nothing good."""
+
+ACTIVITY = ("count", "trend", "share", "active_days", "kinds", "people", "new_people", "roles", "age")
+"""Figures that anybody takes for good news, where they tell of whatever was done and not of one event type."""
 
 LATER_IS_LESS = ("age", "first", "gap_mean", "gap_max", "gap_std", "silence", "last_gap_1", "last_gap_2")
 """Figures that grow as less happens: a long time without an event is a low value of what it tells of."""
@@ -75,12 +84,23 @@ class Meaning:
     @property
     def speaks(self) -> bool:
         """Whether its value tells a person anything."""
-        return self.key not in SILENT
+        mixed = not self.subject.startswith("type:")
+        return self.key not in SILENT and not (mixed and self.key in AMOUNTS)
 
     @property
     def faint(self) -> bool:
         """Whether another member should rather speak."""
         return self.key in FAINT
+
+    @property
+    def pause(self) -> bool:
+        """Whether it tells of a pause, of which only a long one is worth a word."""
+        return self.key in PAUSES
+
+    @property
+    def praise(self) -> bool:
+        """Whether much of it reads as praise, whatever it adds: any activity of theirs, but not of ours."""
+        return self.key in ACTIVITY and not self.subject.startswith("type:") and self.subject != "group:outbound"
 
     @property
     def graded(self) -> bool:

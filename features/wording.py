@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from math import isfinite
 from typing import Any, Self
@@ -26,10 +26,12 @@ class Wording:
 
     ``own`` holds the forms of each, as many as a noun has in the language, or one for all. A key may say which it
     means: ``type:email`` and ``channel:email``.
+    ``ends`` are the event types that give a lead up: having them is never told as something good.
     """
 
     language: Language
     own: Mapping[str, Forms] = field(default_factory=dict)
+    ends: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, language: str, own: Mapping[str, str | Forms] | None = None) -> Self:
@@ -68,7 +70,7 @@ class Wording:
                 return none(0.0)
             if meaning.unit == "change":
                 return (some if value > 0 else less)(abs(value))
-            return (less if little else some)(value)
+            return (less if little else some)(_told(value, meaning))
 
         return worded
 
@@ -99,8 +101,20 @@ class Wording:
             "when": self.language.window(meaning.span),
             "every": self.language.spelled(meaning.span),
             "whose": self.language.whose[meaning.scope],
+            "among": self.language.among.get(meaning.scope, ""),
+            "beside": self._beside(meaning, forms[-1]),
             "name": self.name(meaning.name, TYPE if meaning.scope != "lead" else ""),
         }
+
+    def _beside(self, meaning: Meaning, many: str) -> str:
+        """Return the noun as it stands after “with”; a company's own has no such form, and stands as a name."""
+        kind, _, name = meaning.subject.partition(":")
+        key = name if kind == "group" else kind
+        if meaning.scope == "lead" or key not in self.language.beside:
+            return many
+        if meaning.subject in self.own or (name or kind) in self.own:
+            return self.language.beside["type"].replace("{name}", self.noun(meaning.subject)[0])
+        return self.language.beside[key].replace("{name}", readable(name))
 
     def _moving(self, meaning: Meaning) -> dict[str, Callable[[Any], str]]:
         """Return how the fields that change with the value are written."""
@@ -129,7 +143,10 @@ class Wording:
 
 def wording_of(project: Project) -> Wording:
     """Return the words of a project's reasons; raises ConfigError as ``Wording.of`` does."""
-    return Wording.of(project.publish.language, project.words)
+    targets = project.targets.values()
+    ends = {*project.features.ends, *(name for target in targets for name in target.population.until)}
+    ends -= {name for target in targets for name in target.outcomes}
+    return replace(Wording.of(project.publish.language, project.words), ends=frozenset(ends))
 
 
 def is_none(value: float | str | None, meaning: Meaning) -> bool:
@@ -141,6 +158,13 @@ def is_none(value: float | str | None, meaning: Meaning) -> bool:
 def english() -> Wording:
     """Return the words of the screens and reports."""
     return Wording.of("en")
+
+
+def _told(value: Any, meaning: Meaning) -> Any:
+    """Return a value as exact as it is told: how many pauses long a silence is, in two digits or whole."""
+    if meaning.key != "silence":
+        return value
+    return float(round(value)) if abs(value) >= 10 else float(f"{value:.2g}")
 
 
 def _rounded(value: float) -> float:

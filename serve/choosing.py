@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.feature import TYPE
 from features.meaning import Meaning
 from models.usual import Usual
 from serve.facts import LONG, TIMES, Facts, Said, clash
@@ -23,6 +24,8 @@ FAR = 1e6
 """Log-odds beyond any contribution."""
 FIRM = 0.15
 """The threshold of what has no yardstick: which events were the latest, or the stage."""
+ENDED = -1.0
+"""Stands for a category that names an event type which gives a lead up."""
 SPARE = 2
 """Groups on either side that are looked at beyond those that are told, for where one cannot be told."""
 
@@ -46,7 +49,8 @@ class Groups:
     """The features of a model by group; ``members`` has the columns of each, in the order of their first column.
 
     ``families`` are, for each group, the places of all groups that tell of the same events; ``without`` is what a
-    family adds where there is nothing of a feature, ``usual`` the middle value of it.
+    family adds where there is nothing of a feature, ``usual`` the middle value of it. ``ends`` are the event types that
+    are never told as something good.
     """
 
     meanings: tuple[Meaning, ...]
@@ -55,9 +59,12 @@ class Groups:
     without: np.ndarray
     usual: np.ndarray
     facts: Facts
+    ends: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, names: Sequence[str], meanings: Mapping[str, Meaning], usual: Usual) -> Self:
+    def of(
+        cls, names: Sequence[str], meanings: Mapping[str, Meaning], usual: Usual, ends: frozenset[str] = frozenset()
+    ) -> Self:
         """Group the features of these names; what is not known of the usual lead is NaN, or 0 for what it adds."""
         found: dict[str, list[int]] = {}
         for column, name in enumerate(names):
@@ -69,6 +76,7 @@ class Groups:
             np.array([usual.without.get(name, 0.0) for name in names]),
             np.array([usual.middle.get(name, np.nan) for name in names]),
             Facts.of([meanings[name] for name in names]),
+            ends,
         )
 
     def sums(self, contributions: np.ndarray) -> np.ndarray:
@@ -107,7 +115,7 @@ def choose(contributions: np.ndarray, matrix: pa.Table, groups: Groups, most: in
     (``_speakers``), if it reaches THRESHOLD (FIRM without a yardstick) and if it does not clash with what a stronger
     one said. Ties go to the group whose first column comes first.
     """
-    sums, values = groups.sums(contributions), _numbers(matrix)
+    sums, values = groups.sums(contributions), _numbers(matrix, groups)
     looked = min(most + SPARE, len(groups.members))
     group = np.hstack([_largest(sums, looked), _largest(-sums, looked)])
     side = np.where(np.arange(2 * looked) < looked, 1.0, -1.0)
@@ -127,14 +135,19 @@ def _largest(values: np.ndarray, most: int) -> np.ndarray:
     return np.argsort(-values, axis=1, kind="stable")[:, :most]
 
 
-def _numbers(matrix: pa.Table) -> np.ndarray:
-    """Return (rows, features) float64: numbers as they are, 1 for a known category, NaN where missing."""
+def _numbers(matrix: pa.Table, groups: Groups) -> np.ndarray:
+    """Return (rows, features) float64: numbers as they are, NaN where missing; of a category 1 where it is known, and
+    ENDED where it names an event type that gives a lead up.
+    """
     found = np.empty((matrix.num_rows, matrix.num_columns))
     for place, column in enumerate(matrix.columns):
         if pa.types.is_floating(column.type):
             found[:, place] = column.to_numpy()
         else:
             found[:, place] = np.where(pc.is_null(column).to_numpy(), np.nan, 1.0)
+            if groups.ends and groups.vague[place]:
+                ended = pc.is_in(column.cast(pa.string()), pa.array(sorted(groups.ends), pa.string()))
+                found[ended.to_numpy(), place] = ENDED
     found[~np.isfinite(found)] = np.nan
     return found
 
@@ -153,7 +166,9 @@ def _speakers(
     If that is on the side on which the group stands, the speaker tells of what is there. If it is on the other one,
     what the lead has is less than usual, and the speaker tells of that: of a count below the usual one, or a time above
     it. Where it is nothing clear (CLEAR), it can be told that there is nothing; or that it is long ago, if to have
-    nothing weighs on that side too. Of those who can, the one speaks that pulls hardest to the side, a faint one only
+    nothing weighs on that side too. A lack or a pause is never told as good, nor is what gives a lead up; nor is what
+    anybody takes for praise told as bad: the group is then silent, or another member speaks. Of those who can, the one
+    speaks that pulls hardest to the side, a faint one only
     where no other can. Where ``together`` is NaN none can.
     """
     padded, kinds = groups.padded(), _Kinds.of(groups)
@@ -163,8 +178,9 @@ def _speakers(
         candidates, own = padded[group[rows, place]], rows[:, None]
         empty = side[place] * groups.without[candidates]
         adds = side[place] * together[own, place] - empty
+        bad = side[place] < 0
         states = (adds >= CLEAR, adds <= -CLEAR, (np.abs(adds) < CLEAR) & (empty >= THRESHOLD))
-        fits = kinds.fit(candidates, values[own, candidates], *states)
+        fits = kinds.fit(candidates, values[own, candidates], bad, *states)
         pull = np.where(fits, side[place] * contributions[own, candidates], 0.0)
         best = np.argmax(np.where(pull > 0, pull - FAR * kinds.faint[candidates], -np.inf), axis=1)[:, None]
         chosen = np.take_along_axis(candidates, best, axis=1)[:, 0]
@@ -179,7 +195,10 @@ class _Kinds:
     """What a feature's value can tell, an element a feature.
 
     ``graded`` values are much or little; ``faint`` ones tell little; of ``falling`` ones a high value is little;
-    of ``counted`` ones 0 is nothing; of ``signed`` ones less than 0 is little; ``silent`` ones tell nothing.
+    of ``counted`` ones 0 is nothing; of ``signed`` ones less than 0 is little and 0 is not told; ``silent`` ones tell
+    nothing; ``pause`` ones only something bad where they are long; ``praise`` ones are not told as too much; ``ended``
+    ones tell of what gives a lead up, as ``vague`` ones may; ``last`` ones say when something happened last, and
+    ``past`` ones of what happened at all.
     """
 
     graded: np.ndarray
@@ -188,6 +207,12 @@ class _Kinds:
     signed: np.ndarray
     silent: np.ndarray
     faint: np.ndarray
+    pause: np.ndarray
+    praise: np.ndarray
+    ended: np.ndarray
+    vague: np.ndarray
+    last: np.ndarray
+    past: np.ndarray
     usual: np.ndarray
 
     @classmethod
@@ -200,20 +225,32 @@ class _Kinds:
             np.array([meaning.unit == "change" for meaning in meanings]),
             np.array([not meaning.speaks for meaning in meanings]),
             np.array([meaning.faint for meaning in meanings]),
+            np.array([meaning.pause for meaning in meanings]),
+            np.array([meaning.praise for meaning in meanings]),
+            np.array(
+                [{meaning.name, meaning.subject.removeprefix(TYPE)} & groups.ends != set() for meaning in meanings]
+            ),
+            groups.vague,
+            np.array([meaning.key == "age" for meaning in meanings]),
+            np.array([meaning.scope != "lead" for meaning in meanings]),
             groups.usual,
         )
 
     def fit(
-        self, features: np.ndarray, cells: np.ndarray, more: np.ndarray, less: np.ndarray, stale: np.ndarray
+        self, features: np.ndarray, cells: np.ndarray, bad: bool, more: np.ndarray, less: np.ndarray, stale: np.ndarray
     ) -> np.ndarray:
-        """Say which cells can speak where ``more`` or ``less`` is to be told of them, or that it is ``stale``."""
-        nothing = np.isnan(cells) | (self.counted[features] & (cells == 0))
-        usual = np.where(self.signed[features], 0.0, self.usual[features])
+        """Say which cells can speak, of something ``bad`` or good, where ``more`` or ``less`` is to be told of them, or
+        that it is ``stale``.
+        """
+        signed, ended = self.signed[features], self.ended[features]
+        nothing = ~signed & (np.isnan(cells) | (self.counted[features] & (cells == 0)))
+        usual = np.where(signed, 0.0, self.usual[features])
         falling = self.falling[features]
         low = np.where(falling, (cells > usual) & (less | stale), (cells < usual) & less)
-        there = ~nothing & ~(self.signed[features] & (cells < 0))
-        graded = np.where(more, there, nothing | low)
-        return ~self.silent[features] & (graded | ~self.graded[features])
+        there = ~nothing & (~signed | (cells > 0)) & ~self.pause[features] & ~(bad & self.praise[features])
+        graded = np.where(more, there, bad & ~ended & (nothing | low))
+        given_up = ended | (self.vague[features] & (cells == ENDED)) | (self.past[features] & np.isnan(cells))
+        return ~self.silent[features] & (graded | ~self.graded[features]) & (bad | ~given_up)
 
 
 def _said(feature: np.ndarray, side: np.ndarray, little: np.ndarray, values: np.ndarray, groups: Groups) -> Said:
@@ -225,7 +262,7 @@ def _said(feature: np.ndarray, side: np.ndarray, little: np.ndarray, values: np.
     days = np.where(hours < 24, hours / 24, np.round(cells))
     number = np.where(measure == TIMES, np.round(cells), np.where(measure == LONG, days, np.nan))
     number[nothing] = np.nan
-    silent = nothing | (little & kinds.falling[feature])
+    silent = nothing | (little & kinds.falling[feature]) | kinds.last[feature]
     reach = np.where(nothing, groups.facts.reach[feature], cells)
     sides = np.broadcast_to(side, feature.shape)
     return Said(feature, sides, number, nothing | little, silent, reach)

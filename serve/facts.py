@@ -6,8 +6,8 @@ happened or of what did not. Two reasons clash
 1. if they belong to one group: a group speaks once;
 2. if they give the same number of the same measure (so many times, so long ago) of subjects that may share events:
    “last event 2 days ago” beside “last page view 2 days ago”;
-3. if both tell of nothing and one follows from the other: “no activity for 41 days” beside “no events in the last 7
-   days”;
+3. if both tell of nothing and one follows from the other: “no activity for 41 days”, or “last event 41 days ago”,
+   beside “no events in the last 7 days”;
 4. if one stands for and one against, both tell of a lack, and the subject of one holds that of the other: silence
    cannot be good and the same silence bad.
 """
@@ -65,7 +65,8 @@ class Said:
     """What candidates for a reason say: arrays of one shape, an element a lead and place.
 
     ``feature`` speaks, on the side ``side`` (1 or -1), of ``number`` as it is written (NaN where none); ``lacks`` says
-    that it tells of little or nothing, ``nothing`` that it tells of nothing at all since ``reach`` days.
+    that it tells of little or nothing, ``nothing`` that there was nothing at all since ``reach`` days, which a last
+    time says too.
     """
 
     feature: np.ndarray

@@ -56,7 +56,7 @@ def reasons(contributions: np.ndarray, matrix: pa.Table, teller: Teller, most: i
     Raises ValueError if the shapes disagree or a feature has no meaning.
     """
     _check(contributions, matrix, teller.meanings)
-    groups = Groups.of(matrix.column_names, teller.meanings, teller.usual)
+    groups = Groups.of(matrix.column_names, teller.meanings, teller.usual, teller.wording.ends)
     chosen = choose(contributions[:, :-1], matrix, groups, most)
     said = _said(2 * chosen.feature + chosen.little, chosen.row, matrix, teller)
     texts = [

@@ -9,6 +9,7 @@ from itertools import combinations
 LENGTH = re.compile(r"(?:\b([\d,]+) (day|hour)s?\b|less than an hour)(?= ago| in this stage|$)")
 COUNT = re.compile(r"^(?:only )?([\d,]+) ")
 LONG = re.compile(r"^no .* for [\d,]+ (day|hour)s?$")
+LAST = re.compile(r"^last .* ([\d,]+) (day|hour)s? ago$")
 NOTHING = re.compile(r"^(no|never|nobody) ")
 WINDOW = re.compile(r"in the last (?:(\d+) )?(day|hour|minute)s?")
 IN_DAYS = {"day": 1, "hour": 1 / 24, "minute": 1 / 1440}
@@ -66,15 +67,16 @@ def _number(one):
 
 def _follows(one, other, a, b):
     """Say whether the second tells of nothing that does not already follow from the first."""
-    if not (_contains(a, b) and NOTHING.match(one["sentence"]) and NOTHING.match(other["sentence"])):
+    says = NOTHING.match(one["sentence"]) or LAST.match(one["sentence"])
+    if not (_contains(a, b) and says and NOTHING.match(other["sentence"])):
         return False
     return _reach(other) <= _reach(one)
 
 
 def _reach(one):
     """Return for how many days a sentence says that there was nothing."""
-    if LONG.match(one["sentence"]):
-        number, unit = re.search(r"for ([\d,]+) (day|hour)s?$", one["sentence"]).groups()
+    if LONG.match(one["sentence"]) or LAST.match(one["sentence"]):
+        number, unit = re.search(r" ([\d,]+) (day|hour)s?(?: ago)?$", one["sentence"]).groups()
         return float(number.replace(",", "")) * IN_DAYS[unit]
     window = WINDOW.search(one["sentence"])
     return float(window.group(1) or 1) * IN_DAYS[window.group(2)] if window else float("inf")

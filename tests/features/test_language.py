@@ -9,7 +9,7 @@ from configs.errors import ConfigError
 from features.language import Language, languages, readable
 
 ENGLISH, RUSSIAN = Language.load("en"), Language.load("ru")
-FIELDS = {"n", "one", "many", "counted", "when", "every", "whose", "name"}
+FIELDS = {"n", "one", "many", "counted", "when", "every", "whose", "among", "beside", "name"}
 
 
 def russian_form(number):
@@ -78,7 +78,7 @@ def test_a_language_says_all_that_english_says(code):
     assert {key: set(texts) for key, texts in other.sentences.items()} == {
         key: set(texts) for key, texts in ENGLISH.sentences.items()
     }
-    for part in ("lengths", "within", "whose", "nouns", "values", "numbers"):
+    for part in ("lengths", "within", "whose", "among", "nouns", "values", "numbers"):
         assert set(getattr(other, part)) == set(getattr(ENGLISH, part)), part
     assert {len(forms) for forms in other.nouns.values()} == {other.forms}
     assert max(other.form(n) for n in range(1000)) == other.forms - 1

@@ -41,20 +41,29 @@ def said(name, value, little=False, words=None):
         ("any_count_7d", 12345.0, "12,345 events in the last 7 days", "only 12,345 events in the last 7 days"),
         ("any_count_1h", 0.0, "no events in the last hour", "no events in the last hour"),
         ("page_view_count_7d", 2.0, "2 “page view” events in the last 7 days", None),
-        ("web_channel_count_all", 1.0, "1 web event so far", "only 1 web event so far"),
+        ("web_channel_count_all", 1.0, "1 event by “web” so far", "only 1 event by “web” so far"),
         ("call_age", 2.0, "last “call” event 2 days ago", "no “call” event for 2 days"),
         ("any_age", nan, "no event yet", "no event yet"),
         ("any_age", inf, "no event yet", "no event yet"),
         ("any_trend_7d", 3.0, "3 more events in the last 7 days than as long before", None),
         ("any_trend_7d", -1.0, "1 fewer event in the last 7 days than as long before", None),
-        ("any_trend_7d", 0.0, "as many events in the last 7 days as in as long before", None),
-        ("call_sum_value_1d", 1234567.0, "“call” events in the last day: 1,234,567 in all", None),
-        ("call_mean_value_all", 12.5, "“call” events so far: 12.50 on average", None),
-        ("call_mean_value_all", 1234.56, "“call” events so far: 1,235 on average", None),
-        ("any_silence", 2.345, "time since the last event: 2.35 times the usual pause", None),
+        ("any_trend_7d", 0.0, "no more and no fewer events in the last 7 days than as long before", None),
+        ("call_sum_value_1d", 1234567.0, "total value of “call” events in the last day: 1,234,567", None),
+        ("call_mean_value_all", 12.5, "average value of “call” events so far: 12.50", None),
+        ("call_mean_value_all", 1234.56, "average value of “call” events so far: 1,235", None),
+        ("any_silence", 2.345, "time since the last event: 2.3 times the usual pause", None),
+        ("any_silence", 88.87, None, "silent for 89 times the usual pause between events"),
+        ("any_silence", 1.0, None, "silent for 1 time the usual pause between events"),
+        (
+            "call_max_value_all",
+            9331.0,
+            *(f"largest value of “call” events so far: {few}9,331" for few in ("", "only ")),
+        ),
+        ("call_min_value_all", 20.0, *["smallest value of “call” events so far: 20"] * 2),
         ("outbound_share_7d", 0.25, "25% of all events in the last 7 days are touches of ours", None),
-        ("account_any_people_7d", 5.0, "5 people of the account active in the last 7 days", None),
-        ("account_any_people_7d", 1.0, None, "only 1 person of the account active in the last 7 days"),
+        ("account_any_people_7d", 5.0, "5 people at the account active in the last 7 days", None),
+        ("account_any_people_7d", 1.0, None, "only 1 person at the account active in the last 7 days"),
+        ("others_any_people_7d", 0.0, "nobody among the others at the account active in the last 7 days", None),
         ("others_call_count_all", 2.0, "2 “call” events of others at the account so far", None),
         ("touches_unanswered", 1.0, "1 touch of ours since they last did something", None),
         ("spells", 0.0, "never taken up", None),
@@ -86,11 +95,21 @@ def test_a_value_in_english(name, value, some, little):
         ("page_view_count_1d", 0.0, "нет просмотров страниц за последний день"),
         ("call_count_1d", 5.0, "5 событий «call» за последний день"),
         ("page_view_age", 2.0, "просмотр страницы: последний раз 2 дня назад"),
-        ("account_any_people_7d", 2.0, "2 активных человека у компании за последние 7 дней"),
+        ("account_any_people_7d", 2.0, "2 активных человека из компании за последние 7 дней"),
         ("any_trend_7d", -3.0, "на 3 события меньше за последние 7 дней, чем за такой же срок до того"),
-        ("call_sum_value_1d", 1234.5, f"событие «call»: 1{NBSP}234 в сумме за последний день"),
-        ("call_sum_value_1d", 12.5, "событие «call»: 12,50 в сумме за последний день"),
+        ("others_any_people_7d", 0.0, "никто из коллег по компании не был активен за последние 7 дней"),
+        ("call_sum_value_1d", 1234.5, f"общая сумма событий «call» за последний день: 1{NBSP}234"),
+        ("call_sum_value_1d", 12.5, "общая сумма событий «call» за последний день: 12,50"),
+        ("call_min_value_all", 20.0, "наименьшая сумма событий «call» за всё время: 20"),
+        ("call_max_value_all", 9331.0, f"наибольшая сумма событий «call» за всё время: 9{NBSP}331"),
+        ("any_days_active_7d", 3.0, "3 дня с событиями за последние 7 дней"),
+        ("any_days_active_7d", 0.0, "ни одного дня с событиями за последние 7 дней"),
+        ("call_days_active_all", 5.0, "5 дней с событиями «call» за всё время"),
+        ("web_channel_days_active_all", 1.0, "1 день с событиями в канале «web» за всё время"),
+        ("page_view_days_active_all", 5.0, "5 дней с событиями «просмотр страницы» за всё время"),
+        ("outbound_days_active_all", 2.0, "2 дня с нашими обращениями за всё время"),
         ("any_silence", 2.5, "событие: с последнего раза прошло 2,5 обычных перерыва"),
+        ("any_silence", 25.26, "событие: с последнего раза прошло 25 обычных перерывов"),
         ("last_type_1", "page_view", "последнее событие: просмотр страницы"),
         ("company_size", 7.0, "company size: 7"),
     ],
@@ -161,7 +180,14 @@ def test_no_two_features_mean_the_same():
 
 def test_whoever_is_silent_has_a_member_of_its_group_to_speak():
     talking = {meaning.group for meaning in MEANINGS.values() if meaning.speaks}
-    assert {meaning.group for meaning in MEANINGS.values()} == talking
+    assert {meaning.group for meaning in MEANINGS.values()} - talking == {"entity.value", "account.value"}
+
+
+def test_values_of_several_types_together_and_channels_counted_tell_nothing():
+    figures = ("total", "mean", "least", "most")
+    told = {meaning.subject for meaning in MEANINGS.values() if meaning.key in figures and meaning.speaks}
+    assert told == {"type:call"}
+    assert not any(meaning.speaks for meaning in MEANINGS.values() if meaning.key == "ways")
 
 
 def test_groups_are_what_a_person_would_call_one_thing():

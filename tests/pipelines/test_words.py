@@ -8,6 +8,7 @@ import pytest
 
 from configs.errors import ConfigError
 from configs.schema import load
+from features.wording import wording_of
 from models import learners
 from pipelines.driver import Driver
 from pipelines.lead.explain import published
@@ -63,6 +64,17 @@ def test_a_lead_is_explained_in_the_words_of_its_company(here):
     assert trace.replay.reproduced
     assert trace.replay.reasons == russian[entity]
     assert all(one["sentence"] for one in trace.replay.features)
+
+
+def test_what_gives_a_lead_up_is_read_from_the_config(here):
+    guarded.rewrite(here, guarded.PRIVACY)
+    project = load("company.yaml")
+    target = next(iter(project.targets.values()))
+    until = target.population.model_copy(update={"until": ("away", *target.outcomes)})
+    given_up = target.model_copy(update={"population": until})
+    features = project.features.model_copy(update={"ends": ("gone",)})
+    changed = project.model_copy(update={"features": features, "targets": {"one": given_up}})
+    assert wording_of(changed).ends == {"away", "gone"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Reasons: which groups are told, who speaks for them, what two of them may not say together, and the text itself."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from math import inf, nan
 
@@ -88,8 +89,10 @@ def test_what_tells_nothing_never_speaks_and_what_tells_little_only_alone():
     meanings = {"x": count("type:x"), "decay": decay, "pause": pause}
     assert sentences([0.1, 0.9, 0.5], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings) == ["2 “x” events so far"]
     assert told([0.0, 0.9, 0.0], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings) == []
-    alone = sentences([-0.1, 0.9, 0.5], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings)
-    assert alone == ["longest pause between “x” events: 3 days"]
+    usual = Usual({"x": 9.0, "pause": 2.0}, {"x": -0.9, "pause": -0.9})
+    cells = {"x": 2.0, "decay": 1.0, "pause": 30.0}
+    assert sentences([0.1, -0.3, -0.3], cells, meanings, usual=usual) == ["a pause of 30 days between “x” events"]
+    assert sentences([-0.1, -0.1, -0.3], cells, meanings, usual=usual) == ["only 2 “x” events so far"]
 
 
 VIEWS = {"n": count("type:x", WEEK, group="x"), "age": age("type:x", group="x")}
@@ -110,9 +113,10 @@ VIEWS = {"n": count("type:x", WEEK, group="x"), "age": age("type:x", group="x")}
         ([-0.1, 0.0], {"n": 9.0, "age": 2.0}, -0.3, []),
         # Without any it would add 0.3: what is there is bad.
         ([-0.2, -0.1], {"n": 3.0, "age": 2.0}, 0.3, ["3 “x” events in the last 7 days"]),
-        ([0.1, 0.0], {"n": 1.0, "age": 2.0}, 0.3, ["only 1 “x” event in the last 7 days"]),
-        ([0.3, 0.0], {"n": 0.0, "age": nan}, 0.3, ["no “x” events in the last 7 days"]),
-        ([0.0, 0.3], {"n": 0.0, "age": nan}, 0.3, ["no “x” event yet"]),
+        # A lack is never told as good, even of what is bad.
+        ([0.1, 0.0], {"n": 1.0, "age": 2.0}, 0.3, []),
+        ([0.3, 0.0], {"n": 0.0, "age": nan}, 0.3, []),
+        ([0.0, 0.3], {"n": 0.0, "age": nan}, 0.3, []),
         # Never “no events” as something good where events are what adds.
         ([0.2, 0.0], {"n": 0.0, "age": 9.0}, -0.3, []),
     ],
@@ -135,7 +139,50 @@ def test_groups_that_tell_of_the_same_events_stand_together():
     assert found == ["3 “x” events so far", "only 2 events in the last 7 days"]
     assert sentences([-0.3, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=usual) == ["3 “x” events so far"]
     alone = Usual(usual.middle, usual.without)
-    assert sentences([-0.6, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=alone)[1:] == ["9 events in the last 7 days"]
+    assert sentences([-0.6, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=alone) == ["3 “x” events so far"]
+
+
+@pytest.mark.parametrize(
+    "meaning",
+    [
+        count(),
+        count("channel:web", WEEK),
+        age(),
+        Meaning("g", "active_days", "count", span=WEEK),
+        Meaning("g", "people", "count", "account", span=WEEK),
+        Meaning("g", "trend", "change", span=WEEK),
+    ],
+)
+def test_activity_of_any_kind_is_never_told_as_something_bad(meaning):
+    for usual in (Usual(), Usual({"a": 5.0}, {"a": 0.4})):
+        assert told([-0.3], {"a": 7.0}, {"a": meaning}, usual=usual) == []
+        assert len(told([0.3], {"a": 7.0}, {"a": meaning}, usual=Usual({"a": 5.0}))) == 1
+
+
+@pytest.mark.parametrize("key", ["gap_mean", "gap_max", "silence"])
+def test_a_pause_is_never_told_as_something_good(key):
+    meanings = {"a": Meaning("g", key, "number" if key == "silence" else "days", subject="type:x")}
+    for part, without in ((0.3, 0.0), (0.3, 0.6), (0.3, 0.3), (-0.3, 0.0)):
+        assert told([part], {"a": 7.0}, meanings, usual=Usual({"a": 5.0}, {"a": without})) == []
+    assert len(told([-0.3], {"a": 7.0}, meanings, usual=Usual({"a": 5.0}, {"a": -0.6}))) == 1
+
+
+def test_what_gives_a_lead_up_is_never_told_as_something_good():
+    words = replace(english(), ends=frozenset({"lost"}))
+    meanings = {
+        "n": count("type:lost", group="n", scope="account"),
+        "stage": Meaning("s", "stage_days", "days", subject="type:lost", name="lost"),
+        "last": Meaning("order", "last_type_1", "category"),
+    }
+    cells = {"n": 1.0, "stage": 3.0, "last": "lost"}
+    assert told([0.3, 0.2, 0.5], cells, meanings, words=words) == []
+    assert len(told([-0.3, -0.2, -0.5], cells, meanings, words=words)) == 3
+    assert len(told([0.3, 0.2, 0.5], cells, meanings)) == 3
+    assert sentences([0.3, 0.2, 0.5], cells | {"last": "call"}, meanings, words=words) == ["the last event: call"]
+    gone = cells | {"stage": nan, "last": None}
+    assert told([0.0, 0.2, 0.5], gone, meanings) == []
+    none = Usual({"n": 1.0}, {"n": -0.3})
+    assert told([-0.3, 0.0, 0.0], cells | {"n": 0.0}, meanings, words=words, usual=none) == []
 
 
 def test_what_has_no_yardstick_must_weigh_more():
@@ -154,6 +201,8 @@ def test_more_and_less_than_before():
     assert sentences([-0.1], {"t": -2.0}, meanings, usual=usual) == [
         "2 fewer events in the last 7 days than as long before"
     ]
+    for part in (0.3, -0.3):
+        assert told([part], {"t": 0.0}, meanings, usual=usual) == told([part], {"t": 0.0}, meanings) == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +217,7 @@ def test_more_and_less_than_before():
         (count("type:x", scope="others"), count("type:x"), (3.0, 3.0), (0.3, 0.2), True),
         # The same time, as it is written.
         (age(), age("type:x"), (2.1, 1.9), (0.3, 0.2), False),
-        (age(), age("type:x"), (2.1, 0.9), (0.3, 0.2), True),
+        (age(), age("type:x"), (0.9, 2.1), (0.3, 0.2), True),
         (age(), Meaning("stage", "stage_age", "days"), (5.0, 5.2), (0.3, -0.2), False),
         (age(), count("type:x"), (3.0, 3.0), (0.3, 0.2), True),
         # What is nothing twice.
@@ -176,8 +225,12 @@ def test_more_and_less_than_before():
         (count(span=WEEK), count("type:x", 2 * WEEK), (0.0, 0.0), (-0.3, -0.2), True),
         (count("type:y"), count("type:x"), (0.0, 0.0), (-0.3, -0.2), True),
         (age(), count("type:x", WEEK), (41.0, 0.0), (-0.3, -0.2), False),
-        # Silence that is good beside silence that is bad.
-        (age(), age("type:x"), (41.0, 50.0), (-0.3, 0.2), False),
+        # The last time says as much.
+        (age(), count("type:x", WEEK), (9.0, 0.0), (0.3, -0.2), False),
+        (age(), count("type:x", WEEK), (6.0, 0.0), (0.3, -0.2), True),
+        (count(span=WEEK), age(), (0.0, 9.0), (-0.3, 0.2), False),
+        (age("type:x"), count(span=WEEK), (9.0, 0.0), (0.3, -0.2), True),
+        # Silence twice, since other times.
         (age(), age("type:x"), (41.0, 50.0), (-0.3, -0.2), True),
     ],
 )
@@ -224,17 +277,17 @@ def test_the_text_to_the_byte():
         "industry": fact("industry", unit="category"),
         "rate": fact("rate"),
     }
-    parts = np.array([[0.5, -0.1234567, 0.25, 1.0], [-1e-3, 0.05, 30.0, 1.0], [0.1, 0.1, -0.30000000000000004, 1.0]])
-    assert reasons(parts, matrix, Teller(meanings, english(), Usual({}, {"views": 0.2}))) == [
+    parts = np.array([[0.5, -0.1234567, 0.25, 1.0], [-1e-3, 0.05, 30.0, 1.0], [-0.1, 0.1, -0.30000000000000004, 1.0]])
+    assert reasons(parts, matrix, Teller(meanings, english(), Usual({}, {"views": -0.2}))) == [
         '[{"feature": "views", "value": 3.0, "contribution": 0.5, "sentence": "3 “x” events in the last 7 days"}, '
         '{"feature": "rate", "value": 1e-07, "contribution": 0.25, "sentence": "rate is 1e-07"}, '
         '{"feature": "industry", "value": "Ж \\"q\\"\\n", "contribution": -0.123457, '
         '"sentence": "industry is Ж \\"q\\"\\n"}]',
         '[{"feature": "rate", "value": null, "contribution": 30.0, "sentence": "rate is not known"}, '
         '{"feature": "industry", "value": null, "contribution": 0.05, "sentence": "industry is not known"}]',
-        '[{"feature": "views", "value": null, "contribution": 0.1, "sentence": "no “x” events in the last 7 days"}, '
-        '{"feature": "industry", "value": "a\\\\b", "contribution": 0.1, "sentence": "industry is a\\\\b"}, '
-        '{"feature": "rate", "value": -0.0, "contribution": -0.3, "sentence": "rate is -0"}]',
+        '[{"feature": "industry", "value": "a\\\\b", "contribution": 0.1, "sentence": "industry is a\\\\b"}, '
+        '{"feature": "rate", "value": -0.0, "contribution": -0.3, "sentence": "rate is -0"}, '
+        '{"feature": "views", "value": null, "contribution": -0.1, "sentence": "no “x” events in the last 7 days"}]',
     ]
 
 
@@ -276,7 +329,7 @@ def slow_reach(meaning, value, little):
     """For how many days a fact says there was nothing; None where it does not say so."""
     if value == 0:
         return meaning.span.days if meaning.span else inf
-    return value if little and meaning.key == "age" else None
+    return value if meaning.key == "age" else None
 
 
 def slow_clash(one, other):
@@ -301,11 +354,11 @@ def slow_speaker(members, side, added, without):
     for part, i, meaning, value in members:
         nothing, low = value == 0, value > 5 if meaning.key == "age" else value < 5
         if side * added >= CLEAR:
-            fits = not nothing
+            fits = not nothing and not (side < 0 and not meaning.subject.startswith("type:"))
         elif side * added <= -CLEAR:
-            fits = nothing or low
+            fits = side < 0 and (nothing or low)
         else:
-            fits = nothing or (meaning.key == "age" and low and side * without >= THRESHOLD)
+            fits = side < 0 and (nothing or (meaning.key == "age" and low and side * without >= THRESHOLD))
         if fits and side * part > 0 and (best is None or side * part > best[0]):
             best = (side * part, i, side * added < CLEAR)
     return best and best[1:]
