@@ -1,7 +1,8 @@
-"""An entity taken out of the exports and deliveries that are kept: rewritten where current, removed where former.
+"""An entity taken out of the exports and deliveries that are kept.
 
-What is current is replaced as it always is, a whole new folder and then the link, so a reader sees the old files or the
-new ones. What was killed half-way is finished by doing it again.
+The current export is replaced as it always is, a whole new folder and then the link, and former ones are removed. Of
+deliveries each one is written anew in its own place: what a CRM is told next follows from them. What was killed
+half-way is finished by doing it again.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from serve.erasure.named import HIDDEN, Named, without
-from serve.folders import fingerprint, switch, sync, write
+from serve.folders import fingerprint, sync, write
 
 FOLDER = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
 MANIFEST, STATE, STAGING, CURRENT = "manifest.json", "state.parquet", ".staging", "current"
+ERASING, ERASED, DRAFT = ".erasing", ".erased", ".manifest"
 TABLES = (".csv", ".jsonl", ".parquet")
 
 
@@ -35,17 +36,23 @@ def erase_export(folder: Path, named: Named, again: Callable[[], object]) -> dic
 
 
 def erase_deliveries(exports: Path, named: Named) -> dict[str, int]:
-    """Write each current delivery anew if it names an entity, and remove the former ones that do."""
+    """Take an entity out of every delivery that is kept, current or former, and count its rows in them.
+
+    Each keeps its name, number and base: the next delta follows the same ones, and clears others as it would have.
+    """
     found = dict[str, int]()
     for folder in sorted(path for path in exports.glob("*") if path.is_dir() and not path.is_symlink()):
         if FOLDER.fullmatch(folder.name) or folder.name == STAGING:
             continue
-        current = folder / CURRENT
-        rows = _rows(current, named) if (current / MANIFEST).exists() else {}
-        if any(rows.values()):
-            switch(folder, _rewritten(current.resolve(), named))
-        found[f"exports/{folder.name}/current"] = sum(rows.values())
-        found[f"exports/{folder.name}, former (removed)"] = _remove_former(folder, named)
+        _finish(folder)
+        current = (folder / CURRENT).resolve()
+        counts = {"current": 0, "former": 0}
+        for path in sorted(path for path in folder.glob("*") if FOLDER.fullmatch(path.name) and path.is_dir()):
+            rows = sum(_rows(path, named).values())
+            if rows:
+                _rewrite(path, named)
+            counts["current" if path == current else "former"] += rows
+        found |= {f"exports/{folder.name}/{which}": rows for which, rows in counts.items()}
     return found
 
 
@@ -75,30 +82,40 @@ def _remove_former(folder: Path, named: Named) -> int:
     return len(gone)
 
 
-def _rewritten(old: Path, named: Named) -> str:
-    """Write a delivery without the entity into a folder of its own beside it, unless that was done; return its name."""
-    folder, staging = old.parent, old.parent / STAGING
-    for path in folder.glob(f"*/{MANIFEST}"):
-        if json.loads(path.read_text("utf-8")).get("replaces") == old.name and FOLDER.fullmatch(path.parent.name):
-            return path.parent.name
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
+def _rewrite(old: Path, named: Named) -> None:
+    """Put a delivery without the entity in the place of one that names it."""
+    new = old.parent / ERASING
+    new.mkdir()
     changed = dict[str, dict[str, Any]]()
     for path in _tables(old):
         rows, content = without(path, named)
-        write(staging / path.name, lambda file, content=content: file.write(content))  # type: ignore[misc]
-        changed[fingerprint(path)["sha256"]] = fingerprint(staging / path.name) | {"removed": rows}
-    base = re.sub(r"(?<=-[0-9a-f]{12})-\d+$", "", old.name)
-    name = next(each for each in (f"{base}-{n}" for n in count(2)) if not (folder / each).exists())
+        write(new / path.name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        changed[fingerprint(path)["sha256"]] = fingerprint(new / path.name) | {"removed": rows}
     manifest = _hidden(json.loads((old / MANIFEST).read_text("utf-8")), named, changed)
     manifest = _counted(manifest, changed, without(old / STATE, named)[0] > 0 if (old / STATE).exists() else True)
-    manifest |= {"delivery": name, "replaces": old.name}
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
-    write(staging / MANIFEST, lambda file: file.write(f"{text}\n".encode()))
-    sync(staging)
-    staging.replace(folder / name)
-    sync(folder)
-    return name
+    write(new / DRAFT, lambda file: file.write(f"{text}\n".encode()))
+    sync(new)
+    (new / DRAFT).replace(new / MANIFEST)
+    sync(new)
+    _finish(old.parent)
+
+
+def _finish(folder: Path) -> None:
+    """Put a rewritten delivery in its place if it is whole, and remove what is left of others that were killed.
+
+    A folder cannot take another's place in one step. Between the two steps there is none: a reader sees no half one.
+    """
+    new, old = folder / ERASING, folder / ERASED
+    if (new / MANIFEST).exists():
+        place = folder / json.loads((new / MANIFEST).read_text("utf-8"))["delivery"]
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            place.replace(old)
+        new.replace(place)
+        sync(folder)
+    for left in (new, old, folder / STAGING):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _counted(manifest: dict[str, Any], changed: dict[str, dict[str, Any]], scored: bool) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -95,14 +96,15 @@ def check(folder, ids):
     assert [row["key"] for row in table(now / "state.parquet")] == ids
 
 
-def test_a_current_delivery_is_whole_without_the_entity_and_former_ones_go(tmp_path):
+def test_every_kept_delivery_is_whole_without_the_entity_and_keeps_its_name(tmp_path):
     folder = tmp_path / "exports" / "crm"
     delivery(folder, FIRST, ["a", "L-007"])
     delivery(folder, SECOND, ["a", "L-007", "L-0071"], sequence=2)
     found = erase_deliveries(tmp_path / "exports", NAMED)
-    assert found["exports/crm, former (removed)"] == 2 and found["exports/crm/current"] >= 2
+    assert found["exports/crm/former"] >= 2 and found["exports/crm/current"] >= 2
     check(folder, ["a", "L-0071"])
-    assert [path.name for path in sorted(folder.iterdir())] == [f"{SECOND}-2", "current"]
+    assert [path.name for path in sorted(folder.iterdir())] == [FIRST, SECOND, "current"]
+    assert [row["key"] for row in table(folder / FIRST / "state.parquet")] == ["a"]
     assert still_naming(tmp_path, NAMED) == []
     assert set(erase_deliveries(tmp_path / "exports", NAMED).values()) == {0}
 
@@ -131,16 +133,50 @@ def test_a_lead_that_was_to_be_cleared_is_not_counted_as_one_any_more(tmp_path):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
         deliver(plan, scores, tmp_path, run, LATER)
     erase_deliveries(tmp_path / "exports", NAMED)
-    (now,) = kept(tmp_path / "exports" / "crm")
+    *_, now = kept(tmp_path / "exports" / "crm")
     assert (now.manifest["rows"], now.manifest["cleared"]) == (1, 0)
 
 
-@pytest.mark.parametrize("step", ["switch", "sync", "write", "fingerprint"])
+@pytest.mark.parametrize("nights", [1, 2])
+def test_what_others_are_still_to_be_told_is_not_lost(tmp_path, nights):
+    """Who had a score before and has none any more is cleared by the next delta, whoever is erased meanwhile."""
+    plan = a_plan("csv", columns={"S": "buy.score"}, delta=True)
+    leads = {"b": (1, "D", ""), "c": (2, "D", ""), "L-007": (2, "D", "")}
+    for day in range(nights):
+        scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
+        deliver(plan, scores, tmp_path, run, LATER)
+    before = kept(tmp_path / "exports" / "crm")
+    erase_deliveries(tmp_path / "exports", NAMED)
+    after = kept(tmp_path / "exports" / "crm")
+    assert [(one.id, one.manifest["sequence"], one.manifest["base"]) for one in after] == [
+        (one.id, one.manifest["sequence"], one.manifest["base"]) for one in before
+    ]
+    scores, run = a_night(MONDAY + timedelta(days=nights), {"b": (1, "D", "")}, run_id="last")
+    done = deliver(plan, scores, tmp_path, run, LATER).manifest
+    assert (done["kind"], done["rows"], done["cleared"], done["base"]) == ("delta", 0, 1, before[-1].id)
+
+
+def test_a_night_again_after_somebody_is_erased_still_clears_others(tmp_path):
+    plan = a_plan("csv", columns={"S": "buy.score"}, delta=True)
+    b, c, gone = (1, "D", ""), (2, "D", ""), (3, "D", "")
+    for day, leads in enumerate([{"b": b, "c": c, "L-007": gone}, {"b": b, "L-007": c}]):
+        scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
+        deliver(plan, scores, tmp_path, run, LATER)
+    erase_deliveries(tmp_path / "exports", NAMED)
+    first, second = kept(tmp_path / "exports" / "crm")
+    scores, run = a_night(MONDAY + timedelta(days=1), {"b": b}, run_id="again")
+    done = deliver(plan, scores, tmp_path, run, LATER).manifest
+    assert (done["kind"], done["cleared"], done["base"]) == ("delta", 1, first.id)
+    assert done["sequence"] == second.manifest["sequence"] + 1
+
+
+@pytest.mark.parametrize("step", ["rename", "sync", "write", "fingerprint"])
 def test_killed_at_any_step_it_is_finished_by_the_next(tmp_path, monkeypatch, step):
     folder = tmp_path / "exports" / "crm"
     delivery(folder, FIRST, ["a"])
     delivery(folder, SECOND, ["a", "L-007"], sequence=2)
-    real, left = getattr(deliveries, step), [3]
+    where, name = (Path, "replace") if step == "rename" else (deliveries, step)
+    real, left = getattr(where, name), [3]
 
     for at in range(1, 8):
         left[0] = at
@@ -152,14 +188,16 @@ def test_killed_at_any_step_it_is_finished_by_the_next(tmp_path, monkeypatch, st
             return real(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(deliveries, step, dies)
+            patch.setattr(where, name, dies)
             try:
                 erase_deliveries(tmp_path / "exports", NAMED)
             except KeyboardInterrupt:
-                assert (folder / "current" / "manifest.json").exists()
+                assert step == "rename" or (folder / "current" / "manifest.json").exists()
     erase_deliveries(tmp_path / "exports", NAMED)
     check(folder, ["a"])
-    assert [p.name for p in folder.iterdir() if p.name == ".staging"] == [] and still_naming(tmp_path, NAMED) == []
+    assert (
+        sorted(p.name for p in folder.iterdir()) == [FIRST, SECOND, "current"] and still_naming(tmp_path, NAMED) == []
+    )
 
 
 def test_bad_rows_of_the_entity_leave_the_quarantine_and_those_of_others_stay(tmp_path):
