@@ -145,6 +145,9 @@ class Served:
             return []
         with sqlite3.connect(path) as db:
             db.row_factory = sqlite3.Row
+            # The first run makes the file a moment before its tables.
+            if not db.execute("select 1 from sqlite_master where name = 'score_runs'").fetchone():
+                return []
             return db.execute(f"select * from score_runs where {where} order by started_at").fetchall()
 
     def status(self):
