@@ -1,5 +1,6 @@
 """``leadscore forget`` on a workspace with nights, exports, quarantine and models."""
 
+import csv
 import json
 import shutil
 import sqlite3
@@ -55,10 +56,12 @@ def holding(folder, entity):
 def test_an_entity_is_erased_from_everywhere_and_again_there_is_nothing(run, scored):
     lead, other = everybody(scored)[:2]
     assert {"workspace/scores.db", "workspace/exports/current/scores.csv"} & set(holding(scored, lead))
+    current = scored / "workspace/exports/current"
+    named = [row for path in current.glob("*.csv") for row in csv.reader(path.open(newline="")) if lead in row]
     code, out, err = run("forget", "company.yaml", lead)
     assert code == 0, err
     lines = dict(line.rsplit(": ", 1) for line in out.splitlines())
-    assert (lines["scores"], lines["exports/current"]) == ("2", "1")
+    assert (lines["scores"], lines["exports/current"]) == ("2", str(len(named))) and named
     assert lines["models, reports and all other files of the workspace"] == "nothing found"
     assert lines["exports, former (removed)"] == "2" and lines["suppressions"] == "nothing found"
     assert "not erased: the sources" in err and "not erased: the CRM" in err
