@@ -40,9 +40,12 @@ def whole(fresh: pa.Table | None, newest: Run, project: Project) -> bool:
 def tidy(store: Store, project: Project, driver: Driver) -> None:
     """Finish what a killed run left: its ledger rows, and the export of scores that it had published.
 
-    Only under the workspace's lock is a run that is still called started surely dead.
+    Only under the workspace's lock is a run that is still called started surely dead. Where somebody may object,
+    nothing that was left over is delivered before the next night is published.
     """
     store.abandon(project.project, clock())
+    if project.privacy.suppress or project.privacy.suppress_where:
+        return  # who objects by now is only known once the sources are read: the night that follows delivers
     newest = store.last(project.project)
     if newest and _exported_run(project.root) != newest.run_id:
         driver.note(f"writing the export of {newest.as_of.isoformat()}, which was published and not delivered")
