@@ -108,7 +108,8 @@ def _export_again(store: Store, project: Project) -> None:
         raise DataError("there is an export and nothing was published", where=str(project.root / "exports"))
     there = {path.suffix.lstrip(".") for path in (project.root / "exports" / "current").glob("scores.*")}
     form = next(iter(sorted(there - {"csv"})), "csv")
-    export(store.scores(project.project, newest.as_of), project.root, newest, form)
+    accounts = store.accounts(project.project, newest.as_of)
+    export(store.scores(project.project, newest.as_of), project.root, newest, form, accounts)
 
 
 def _id_columns(project: Project) -> dict[str, str | None]:

@@ -68,6 +68,8 @@ def test_an_entity_is_erased_from_everywhere_and_again_there_is_nothing(run, sco
     assert holding(scored, lead) == [] and holding(scored, other) != []
     manifest = json.loads((scored / "workspace/exports/current/manifest.json").read_text())
     assert manifest["rows"] == len((scored / "workspace/exports/current/scores.csv").read_text().splitlines()) - 1
+    accounts = (scored / "workspace/exports/current/accounts.csv").read_text().splitlines()
+    assert manifest["account_rows"] == len(accounts) - 1 > 0
     code, out, _ = run("forget", "company.yaml", lead)
     assert code == 0 and {line.rsplit(": ", 1)[1] for line in out.splitlines()} == {"nothing found"}
     assert run("explain", "company.yaml", lead, "--published")[0] == 2
