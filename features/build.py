@@ -10,7 +10,6 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from joblib import effective_n_jobs
 
 from configs.errors import DataError
 from features.assembly import lead_columns, table_of
@@ -156,7 +155,7 @@ def _past(log: Log, seats: Seats, catalog: Catalog) -> Visits | None:
 def _run(work: Work, workers: int, progress: Progress | None, job: Callable[[int], Found]) -> Iterator[Found]:
     """Run a job for every shard, side by side; yield what each returns, in order, and tell of it."""
     numbers = work.shards()
-    for done, found in enumerate(side_by_side(job, numbers, effective_n_jobs(workers)), 1):
+    for done, found in enumerate(side_by_side(job, numbers, workers), 1):
         if progress:
             progress(done, len(numbers))
         yield found

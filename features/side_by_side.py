@@ -7,19 +7,22 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from joblib import effective_n_jobs
+
 Thing = TypeVar("Thing")
 Found = TypeVar("Found")
 
 
 def side_by_side(
-    job: Callable[[Thing], Found], things: Iterable[Thing], threads: int, ahead: int | None = None
+    job: Callable[[Thing], Found], things: Iterable[Thing], workers: int = -1, ahead: int | None = None
 ) -> Iterator[Found]:
     """Do a job for each of the things, and yield what each returned, in their order.
 
-    No more than ``ahead`` results, twice the threads unless said, wait to be taken or are being made: the rest would
-    fill memory. Raises what a job or the things themselves raise. It pays where a job lets go of the interpreter, as
-    kernels and Arrow do.
+    ``workers`` are threads; -1 is one a core. No more than ``ahead`` results, twice the threads unless said, wait to be
+    taken or are being made: the rest would fill memory. Raises what a job or the things themselves raise. It pays where
+    a job lets go of the interpreter, as kernels and Arrow do.
     """
+    threads = effective_n_jobs(workers)
     waiting = deque[Future[Found]]()
     pool = ThreadPoolExecutor(threads)
     try:

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from joblib import effective_n_jobs
 
 from features.contracts import INSTANT
 from features.side_by_side import side_by_side
@@ -133,7 +132,7 @@ def in_order(
     batches = rows.to_batches()
     starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
     wanted = (order[begin : begin + PIECE] for begin in range(0, len(order), PIECE))
-    return side_by_side(lambda own: encoded(_taken(batches, starts, own)), wanted, effective_n_jobs(-1))
+    return side_by_side(lambda own: encoded(_taken(batches, starts, own)), wanted)
 
 
 def _taken(batches: Sequence[pa.RecordBatch], starts: np.ndarray, wanted: np.ndarray) -> pa.RecordBatch:

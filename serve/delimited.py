@@ -15,7 +15,6 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from joblib import effective_n_jobs
 
 from features.contracts import INSTANT
 from features.side_by_side import side_by_side
@@ -34,7 +33,7 @@ TIE = 1e-3
 def write_csv(table: pa.Table, file: IO[bytes], end: str = "\r\n") -> None:
     """Write a header and the rows of a table of texts, integers, fractions and instants in UTF-8."""
     file.write((",".join(table.column_names) + end).encode())
-    for lines in side_by_side(partial(_lines, end=end), table.to_batches(max_chunksize=BATCH), effective_n_jobs(-1)):
+    for lines in side_by_side(partial(_lines, end=end), table.to_batches(max_chunksize=BATCH)):
         file.write(lines)
 
 

@@ -9,7 +9,6 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from joblib import effective_n_jobs
 
 from configs.errors import DataError
 from configs.night import Capacity
@@ -67,7 +66,7 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     """
     catalog = scorer.catalog
     pieces = [matrix.slice(start, PIECE) for start in range(0, max(matrix.num_rows, 1), PIECE)]
-    predicted = pa.concat_tables(list(side_by_side(scorer.predict, pieces, effective_n_jobs(-1))))
+    predicted = pa.concat_tables(list(side_by_side(scorer.predict, pieces)))
     lead = pa.array(entity_codes(predicted["entity_id"], dataset.leads))
     probability = predicted["probability"].to_numpy()
     columns = {name: _constant(text, predicted, pa.string()) for name, text in order.names.items()}
@@ -89,7 +88,7 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     def in_order(field: pa.Field) -> pa.Array:
         return _plain(columns[field.name], field.type).take(ranked)
 
-    return pa.table(list(side_by_side(in_order, schema, effective_n_jobs(-1))), schema=schema)
+    return pa.table(list(side_by_side(in_order, schema)), schema=schema)
 
 
 def stamped(frame: pa.Table, run_id: str, scored_at: datetime) -> pa.Table:
@@ -122,7 +121,7 @@ def _told(scorer: Scorer, matrix: pa.Table, rank: np.ndarray, order: Order) -> d
 
     # Words are made by the interpreter, contributions without it: one piece waits for the words of another.
     pieces = (chosen[start : start + TOLD] for start in range(0, len(chosen), TOLD))
-    for _ in side_by_side(tell, pieces, effective_n_jobs(-1)):
+    for _ in side_by_side(tell, pieces):
         pass
     known = {side: pa.array(found, pa.int64(), mask=found == 0) for side, found in sides.items()}
     return {"reasons": pa.array(texts, pa.string()), **known}

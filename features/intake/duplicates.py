@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-from joblib import effective_n_jobs
 
 from features.side_by_side import side_by_side
 
@@ -24,7 +23,7 @@ def repeated(hashes: pa.Table) -> np.ndarray:
     Equal hashes lie in one part, since parts are ranges of them; most parts hold none and cost one sort.
     """
     bits = max(len(hashes) // ROWS_AT_ONCE, 0).bit_length()
-    found = side_by_side(lambda number: _repeated(*_part(hashes, number, bits)), range(1 << bits), effective_n_jobs(-1))
+    found = side_by_side(lambda number: _repeated(*_part(hashes, number, bits)), range(1 << bits))
     return np.sort(np.concatenate(list(found)))
 
 

@@ -109,12 +109,11 @@ def _judged(
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
     """Return what becomes of each piece of a source; a few are judged side by side while the next is read."""
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
-    threads = effective_n_jobs(-1)
 
     def judged(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
         return _judged_piece(project, source, raw, *known)
 
-    return side_by_side(judged, origin.pieces(_needed(source, i), few), threads, ahead=threads)
+    return side_by_side(judged, origin.pieces(_needed(source, i), few), ahead=effective_n_jobs(-1))
 
 
 def _judged_piece(

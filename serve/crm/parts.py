@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from joblib import effective_n_jobs
 
 from features.side_by_side import side_by_side
 from serve.crm.formats import Format
@@ -28,7 +27,7 @@ def write_parts(folder: Path, texts: Sequence[pa.Table], names: Sequence[str], f
     """
     parts = _Parts(folder, names, form)
     batches = [batch for table in texts for batch in table.to_batches(max_chunksize=BATCH)]
-    for lines in side_by_side(partial(_lines, names=names, form=form), batches, effective_n_jobs(-1)):
+    for lines in side_by_side(partial(_lines, names=names, form=form), batches):
         parts.add(lines)
     return parts.close()
 
