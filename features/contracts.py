@@ -227,6 +227,7 @@ SUPPRESSIONS = pa.schema(
         _column("first_run_id", pa.string(), "the run of that night"),
         _column("last_as_of", INSTANT, "the newest night that left it out"),
         _column("last_run_id", pa.string(), "the run of that night"),
+        _column("noted_at", INSTANT, "when the run that left it out last began, of whatever night", nullable=True),
     ]
 )
 """Who was left out of published nights: one row a (project, entity_id, reason)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -30,6 +31,11 @@ class Together:
     alone: float = 0.0
     expected: float = 0.0
     happened: int = 0
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> Self:
+        """Return what a scorer's ``meta`` says; one that says nothing takes outcomes for independent."""
+        return cls(**meta.get("accounts", {}))
 
     @classmethod
     def fit(cls, account: np.ndarray, instant: np.ndarray, chance: np.ndarray, label: np.ndarray) -> Self:

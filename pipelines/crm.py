@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,10 +12,12 @@ import pyarrow as pa
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from pipelines.driver import Driver, clock
-from pipelines.workspace import store_of, workspace
+from pipelines.objectors import permitted
+from pipelines.workspace import published, store_of, workspace
 from serve.crm.delivery import Delivered, Wish, deliver
-from serve.crm.kept import MANIFEST, kept
+from serve.crm.kept import kept
 from serve.crm.plan import Plan, plans
+from serve.folders import MANIFEST, current_run
 from serve.store import Run, Store
 
 NO_WISH = Wish()
@@ -35,12 +35,13 @@ def hand_over(
 
     ``fresh`` are the scores of all targets of the newest as-of where they are in hand. A target that the newest night
     did not publish keeps its latest scores. One export that fails does not keep the others from theirs: it is said and
-    stands in the ledger, and the next delivery brings what it lacks.
+    stands in the ledger, and the next delivery brings what it lacks. Scores from the table are without whom the lists
+    of today name.
     """
     wanted, newest = planned(project), store.last(project.project)
     if not wanted or newest is None:
         return [], []
-    scores = store.scores(project.project) if fresh is None else fresh
+    scores = permitted(project, store.scores(project.project)) if fresh is None else fresh
     done, failed = list[Delivered](), list[LeadscoreError]()
     for plan in wanted.values():
         try:
@@ -54,7 +55,9 @@ def hand_over(
 def catch_up(store: Store, project: Project, driver: Driver) -> None:
     """Deliver what was published and not delivered; a failure is said, and left to the next delivery."""
     newest = store.last(project.project)
-    if newest and any(_told(project.root / "exports" / name) != newest.run_id for name in project.publish.exports):
+    if newest and any(
+        current_run(project.root / "exports" / name) != newest.run_id for name in project.publish.exports
+    ):
         done, _ = hand_over(store, project, driver)
         for one in done:
             if one.fresh:
@@ -69,15 +72,8 @@ def deliver_again(project: Project, name: str, wish: Wish, driver: Driver) -> De
     plan = planned(project)[name]
     with workspace(project):
         store = store_of(project)
-        newest = store.last(project.project)
-        if newest is None:
-            raise ConfigError(
-                "nothing was published",
-                where=f"the ledger of {project.project}",
-                found="no run",
-                mend=f"run `leadscore score {project.path}` first",
-            )
-        return _hand_over(store, project, plan, store.scores(project.project), newest, driver, wish)
+        newest = published(store, project)
+        return _hand_over(store, project, plan, permitted(project, store.scores(project.project)), newest, driver, wish)
 
 
 def undelivered(failed: Sequence[LeadscoreError], project: Project) -> LeadscoreError:
@@ -143,11 +139,3 @@ def _row(done: Delivered) -> dict[str, Any]:
         "manifest_sha256": hashlib.sha256((done.folder / MANIFEST).read_bytes()).hexdigest(),
         "made_at": datetime.fromisoformat(said["made_at"]),
     }
-
-
-def _told(folder: Path) -> str | None:
-    """Return the run whose scores an export delivered last."""
-    try:
-        return json.loads((folder / "current" / MANIFEST).read_text(encoding="utf-8"))["run_id"]
-    except (OSError, ValueError, KeyError):
-        return None

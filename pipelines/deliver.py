@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from configs.errors import ConfigError
 from configs.schema import Project
 from pipelines.crm import catch_up
 from pipelines.driver import Driver, clock
-from pipelines.workspace import store_of, workspace
-from serve.export import WRITERS, export
+from pipelines.objectors import permitted, shown
+from pipelines.workspace import published, store_of, workspace
+from serve.export import export, require_form
+from serve.folders import current_run
 from serve.store import Run, Store
 
 
 def deliver(store: Store, project: Project, form: str, fresh: pa.Table | None = None) -> tuple[Path, datetime]:
     """Write the CRM's file for the newest published as-of; return the file and that as-of.
 
-    The scores are read from the table, but for ``fresh`` ones that a run has just put there, all there are of the
-    newest as-of: reading a million back takes longer than writing the file.
+    The scores are read from the table, without whom the lists of today name, but for ``fresh`` ones that a run has
+    just put there, all there are of the newest as-of: reading a million back takes longer than writing the file.
     """
-    newest = store.last(project.project)
-    if newest is None:
-        raise ValueError("nothing was published")
-    scores = fresh if whole(fresh, newest, project) else store.scores(project.project, newest.as_of)
-    accounts = store.accounts(project.project, newest.as_of)
-    return export(scores, project.root, newest, form, accounts), newest.as_of
+    newest = published(store, project)
+    if whole(fresh, newest, project):
+        accounts = store.accounts(project.project, newest.as_of)
+        return export(fresh, project.root, newest, form, accounts), newest.as_of
+    scores = permitted(project, store.scores(project.project, newest.as_of))
+    return write_again(store, project, newest, form, scores), newest.as_of
+
+
+def write_again(store: Store, project: Project, run: Run, form: str, scores: pa.Table) -> Path:
+    """Write the CRM's file of a published as-of; its accounts name nobody who is not in the scores."""
+    accounts = shown(store.accounts(project.project, run.as_of), scores)
+    return export(scores, project.root, run, form, accounts)
 
 
 def whole(fresh: pa.Table | None, newest: Run, project: Project) -> bool:
@@ -47,18 +53,10 @@ def tidy(store: Store, project: Project, driver: Driver) -> None:
     if project.privacy.suppress or project.privacy.suppress_where:
         return  # who objects by now is only known once the sources are read: the night that follows delivers
     newest = store.last(project.project)
-    if newest and _exported_run(project.root) != newest.run_id:
+    if newest and current_run(project.root / "exports") != newest.run_id:
         driver.note(f"writing the export of {newest.as_of.isoformat()}, which was published and not delivered")
         deliver(store, project, "csv")
     catch_up(store, project, driver)
-
-
-def _exported_run(root: Path) -> str | None:
-    try:
-        manifest = json.loads((root / "exports" / "current" / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return manifest.get("run_id")
 
 
 def export_again(project: Project, as_of: str | None, form: str) -> Path:
@@ -66,20 +64,8 @@ def export_again(project: Project, as_of: str | None, form: str) -> Path:
 
     Raises ConfigError for an unknown form and where nothing was published.
     """
-    if form not in WRITERS:
-        mine = ", ".join(project.publish.exports)
-        mend = f"use {', '.join(WRITERS)}" + (f", or of the config: {mine}" if mine else "")
-        raise ConfigError("no such export format", where="--format", found=form, mend=mend)
+    require_form(form, project.publish.exports)
     with workspace(project):
         store = store_of(project)
-        wanted = project.instant(as_of) if as_of else None
-        run = store.last(project.project, wanted)
-        if run is None:
-            raise ConfigError(
-                "nothing was published",
-                where=f"the ledger of {project.project}",
-                found=f"as of {wanted.isoformat()}" if wanted else "no run",
-                mend=f"run `leadscore score {project.path}` first",
-            )
-        accounts = store.accounts(project.project, run.as_of)
-        return export(store.scores(project.project, run.as_of), project.root, run, form, accounts)
+        run = published(store, project, project.instant(as_of) if as_of else None)
+        return write_again(store, project, run, form, permitted(project, store.scores(project.project, run.as_of)))

@@ -13,12 +13,12 @@ from configs.schema import Project
 from features.intake.objections import OWN_LIST, own_list
 from features.intake.reading import read_rows
 from features.whole_file import write_whole
+from pipelines.deliver import write_again
 from pipelines.workspace import store_of, workspace
 from serve.erasure.deliveries import erase_deliveries, erase_export
 from serve.erasure.named import SHORTEST, Named
 from serve.erasure.quarantine import erase_quarantine
 from serve.erasure.sweep import still_naming
-from serve.export import export
 from serve.store import Store
 
 ELSEWHERE = (
@@ -108,8 +108,8 @@ def _export_again(store: Store, project: Project) -> None:
         raise DataError("there is an export and nothing was published", where=str(project.root / "exports"))
     there = {path.suffix.lstrip(".") for path in (project.root / "exports" / "current").glob("scores.*")}
     form = next(iter(sorted(there - {"csv"})), "csv")
-    accounts = store.accounts(project.project, newest.as_of)
-    export(store.scores(project.project, newest.as_of), project.root, newest, form, accounts)
+    # The lists are not read: erasing must not wait for one that is broken.
+    write_again(store, project, newest, form, store.scores(project.project, newest.as_of))
 
 
 def _id_columns(project: Project) -> dict[str, str | None]:

@@ -34,7 +34,7 @@ from pipelines.workspace import store_of, workspace
 from serve.accounts import account_scores
 from serve.checks import Check, check_table, loud, refuse
 from serve.crm.delivery import Delivered
-from serve.export import WRITERS
+from serve.export import require_form
 from serve.history import Past, with_history
 from serve.lists import Week, seed_of, with_list
 from serve.review import with_review
@@ -90,8 +90,7 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     refuses, and what reading raises; the ledger then says refused or failed, and nothing is published. Without an
     as-of the data must be read to know it, so an attempt that cannot read them has no ledger row.
     """
-    if form not in WRITERS:  # known before anything is published
-        raise ConfigError("no such export format", where="--format", found=form, mend=f"use {', '.join(WRITERS)}")
+    require_form(form)  # known before anything is published
     planned(project)
     moment = project.instant(as_of) if as_of else None
     if not project.timed and moment is None:
@@ -213,6 +212,7 @@ def score_all(
 ) -> Scored:
     """Score all targets of one as-of, and look at the scores beside the last nights' checks."""
     project, frames, found = now.project, dict[str, pa.Table](), list[Check]()
+    wording = wording_of(project)
     for target, version in sorted(champions.items()):
         driver.note(f"{target}: scoring with version {version.number}")
         names = {"project": project.project, "target": target, "model_version": str(version.number)}
@@ -220,9 +220,7 @@ def score_all(
         learnt = project.instant(scorer.meta["trained_as_of"])
         if learnt > now.as_of:
             driver.note(f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast")
-        order = Order(
-            project.target(target), now.as_of, names, project.publish.reasons, project.places, wording_of(project)
-        )
+        order = Order(project.target(target), now.as_of, names, project.publish.reasons, project.places, wording)
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
         frames[target] = in_time(now, target, frame, store)
@@ -231,7 +229,9 @@ def score_all(
     done = {target: stamped(frame, run_id, scored_at) for target, frame in frames.items()}
     accounts = [ACCOUNT_SCORES.empty_table()]
     if project.publish.accounts:
-        accounts += [account_scores(now.dataset, frame, _together(scorers[name])) for name, frame in done.items()]
+        accounts += [
+            account_scores(now.dataset, frame, Together.of(scorers[name].meta)) for name, frame in done.items()
+        ]
     return Scored(pa.concat_tables(done.values()), pa.concat_tables(accounts), [*check_some(frames), *found])
 
 
@@ -244,11 +244,6 @@ def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Tab
     given = store.listed(project.project, target, week.begin, now.as_of)
     frame = with_list(frame, given, project.places, seed_of(project.project, target, week))
     return with_review(frame, past.previous, now.as_of, publish.review, project.zone)
-
-
-def _together(scorer: Scorer) -> Together:
-    """Return how outcomes of one account go together; a model that does not say takes them for independent."""
-    return Together(**scorer.meta.get("accounts", {}))
 
 
 def publish(store: Store, scored: Scored, run: Run, dataset: Dataset, checks: list[Check]) -> None:

@@ -123,7 +123,7 @@ def _fold(fold: dict[str, Any], timed: bool) -> list[str]:
 
 def _accounts(told: Told) -> Iterator[str]:
     """Say how the chance of an account holds: of groups of two and more entities, tested at one time."""
-    found = Together(**told.trained.scorer.meta.get("accounts", {}))
+    found = Together.of(told.trained.scorer.meta)
     if not found.accounts:
         return
     yield f"Of {found.accounts:,} times that two or more entities of an account were tested together, at least one"

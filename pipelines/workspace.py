@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from configs.errors import ConfigError, LeadscoreError
@@ -12,7 +13,7 @@ from configs.schema import Project
 from features.whole_file import write_whole
 from models.registry import Registry
 from serve.lock import hold
-from serve.store import Store
+from serve.store import Run, Store
 
 OWNER = "project.txt"
 
@@ -51,6 +52,19 @@ def store_of(project: Project) -> Store:
     """Open the scores table and the run ledger of a project: in its workspace, or where the config says."""
     address = project.publish.database
     return Store(address.get_secret_value() if address else project.root / "scores.db")
+
+
+def published(store: Store, project: Project, as_of: datetime | None = None) -> Run:
+    """Return the newest run that published, or that of an as-of; raise ConfigError where there is none."""
+    run = store.last(project.project, as_of)
+    if run is None:
+        raise ConfigError(
+            "nothing was published",
+            where=f"the ledger of {project.project}",
+            found=f"as of {as_of.isoformat()}" if as_of else "no run",
+            mend=f"run `leadscore score {project.path}` first",
+        )
+    return run
 
 
 def registry_of(project: Project) -> Registry | None:

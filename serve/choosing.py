@@ -86,6 +86,11 @@ class Groups:
         return np.add.reduceat(contributions[:, order], starts, axis=1)
 
     @cached_property
+    def kinds(self) -> _Kinds:
+        """What the values of the features can tell."""
+        return _Kinds.of(self)
+
+    @cached_property
     def vague(self) -> np.ndarray:
         """Whether there is no yardstick for a feature: a category of what happened, an element a feature."""
         return np.array([m.unit == "category" and m.scope != "lead" for m in self.meanings])
@@ -171,7 +176,7 @@ def _speakers(
     speaks that pulls hardest to the side, a faint one only
     where no other can. Where ``together`` is NaN none can.
     """
-    padded, kinds = groups.padded(), _Kinds.of(groups)
+    padded, kinds = groups.padded(), groups.kinds
     feature, little, able = padded[group, 0], np.zeros(group.shape, bool), np.zeros(group.shape, bool)
     for place in range(group.shape[1]):
         rows = np.flatnonzero(~np.isnan(together[:, place]))
@@ -256,7 +261,7 @@ class _Kinds:
 def _said(feature: np.ndarray, side: np.ndarray, little: np.ndarray, values: np.ndarray, groups: Groups) -> Said:
     """Return what each candidate would say, with its number as it is written."""
     cells = np.take_along_axis(values, feature, axis=1)
-    kinds, measure = _Kinds.of(groups), groups.facts.measure[feature]
+    kinds, measure = groups.kinds, groups.facts.measure[feature]
     nothing = np.isnan(cells) | (kinds.counted[feature] & (cells == 0))
     hours = np.round(cells * 24)
     days = np.where(hours < 24, hours / 24, np.round(cells))

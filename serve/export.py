@@ -12,12 +12,11 @@ lines and Parquet hold text as it is and numbers in full.
 from __future__ import annotations
 
 import json
-import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from itertools import chain, count, product
+from itertools import product
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,14 +29,12 @@ from configs.errors import ConfigError, LeadscoreError
 from features.contracts import ACCOUNT_SCORES, INSTANT, SCORES
 from features.sql import query
 from serve.delimited import BATCH, iso, write_csv
-from serve.folders import fingerprint, switch, sync, write
+from serve.folders import KEEP, MANIFEST, NAME, STAGING, fingerprint, free_name, place, switch, write, write_manifest
 from serve.store import Run
 
 SCHEMA_VERSION = 2
 ORDER = ("target", "rank", "entity_id")
 """What the rows of an export are sorted by."""
-KEEP = 7
-FOLDER_NAME = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
 REASONS = [
     pa.field(f"{side}_{place}", pa.string(), metadata={"meaning": f"sentence, no. {place} by strength, {words}"})
     for side, words in (("reason", "that speaks for the outcome"), ("against", "that speaks against it"))
@@ -68,8 +65,7 @@ def export(scores: pa.Table, root: Path, run: Run, form: str = "csv", accounts: 
     Raises ConfigError for an unknown form, ValueError if a row is of another project or as-of than the run,
     LeadscoreError if the files cannot be written; the former export then stays current.
     """
-    if form not in WRITERS:
-        raise ConfigError("no such export format", where="--format", found=form, mend=f"use {', '.join(WRITERS)}")
+    require_form(form)
     tables = {"scores": _flat(scores)}
     if accounts is not None and accounts.num_rows:
         _check(accounts, run)
@@ -90,6 +86,14 @@ def export(scores: pa.Table, root: Path, run: Run, form: str = "csv", accounts: 
     return folder / "current" / f"scores.{form}"
 
 
+def require_form(form: str, configured: Iterable[str] = ()) -> None:
+    """Raise ConfigError for a form that is not written; the ``configured`` exports are named as other choices."""
+    if form not in WRITERS:
+        mine = ", ".join(configured)
+        mend = f"use {', '.join(WRITERS)}" + (f", or of the config: {mine}" if mine else "")
+        raise ConfigError("no such export format", where="--format", found=form, mend=mend)
+
+
 def _check(scores: pa.Table, run: Run) -> None:
     strangers = scores.filter(
         (pc.field("project") != run.project) | (pc.field("as_of") != pa.scalar(run.as_of, INSTANT))
@@ -100,7 +104,7 @@ def _check(scores: pa.Table, run: Run) -> None:
 
 def _write_all(folder: Path, tables: Mapping[str, pa.Table], about: dict[str, Any], forms: Mapping[str, None]) -> str:
     """Write files and manifest into a new directory, see them on the disk, and return the directory's name."""
-    staging = folder / ".staging"
+    staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     for form, (name, table) in product(forms, tables.items()):
@@ -109,20 +113,15 @@ def _write_all(folder: Path, tables: Mapping[str, pa.Table], about: dict[str, An
     about |= {"files": files, **files["scores.csv"]}
     if "accounts" in tables:
         about |= {"account_rows": tables["accounts"].num_rows, "account_columns": _columns(ACCOUNTS)}
-    manifest = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
-    write(staging / "manifest.json", lambda file: file.write(f"{manifest}\n".encode()))
-    sync(staging)
-    night = datetime.fromisoformat(about["as_of"])
-    stamp = f"{night:%Y%m%dT%H%M%SZ}-{files['scores.csv']['sha256'][:12]}"
-    name = next(n for n in chain([stamp], (f"{stamp}-{i}" for i in count(2))) if not (folder / n).exists())
-    staging.replace(folder / name)
-    sync(folder)
+    write_manifest(staging / MANIFEST, about)
+    name = free_name(folder, datetime.fromisoformat(about["as_of"]), files["scores.csv"]["sha256"])
+    place(folder, name)
     return name
 
 
 def _prune(folder: Path, current: str) -> None:
     """Remove all but the newest KEEP former exports; what cannot be removed is left for the next time."""
-    former = [path for path in folder.iterdir() if FOLDER_NAME.fullmatch(path.name) and path.name != current]
+    former = [path for path in folder.iterdir() if NAME.fullmatch(path.name) and path.name != current]
     former.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
     for path in former[KEEP:]:
         shutil.rmtree(path, ignore_errors=True)
@@ -176,7 +175,13 @@ def _described(scores: pa.Table, run: Run) -> dict[str, Any]:
 
 
 def _columns(schema: pa.Schema) -> list[dict[str, str]]:
-    return [{"name": f.name, "type": TYPES[f.type], "meaning": f.metadata[b"meaning"].decode()} for f in schema]
+    return [{"name": f.name, "type": TYPES[f.type], "meaning": meaning(f)} for f in schema]
+
+
+def meaning(field: pa.Field) -> str:
+    """Return what a column of the contracts says of itself."""
+    said: bytes = field.metadata[b"meaning"]
+    return said.decode()
 
 
 def _write_jsonl(table: pa.Table, file: IO[bytes]) -> None:

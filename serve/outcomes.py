@@ -26,7 +26,7 @@ from features.contracts import INSTANT, LABELS, SCORES, SPINE, Dataset
 from features.labels import labels
 from features.spine import entity_codes, instants
 from models.evaluation import Figure
-from serve.lists import first_each
+from serve.lists import Week, first_each
 from serve.store import Store
 
 COLUMNS = ("entity_id", "cutoff", "as_of", "probability", "grade", "expected_value", "model_version")
@@ -107,7 +107,8 @@ def nights_of(ledger: pa.Table, target: str, upto: datetime, zone: ZoneInfo) -> 
     rows = ledger.filter(mine & (pc.field("as_of") <= pa.scalar(upto, INSTANT))).to_pylist()
     last = {row["as_of"]: row for row in sorted(rows, key=lambda row: (row["finished_at"], row["run_id"]))}
     return [
-        Night(at, _week(at, zone), row["model_version"] or "", row["rows"] or 0) for at, row in sorted(last.items())
+        Night(at, Week.of(at, zone).name, row["model_version"] or "", row["rows"] or 0)
+        for at, row in sorted(last.items())
     ]
 
 
@@ -190,11 +191,6 @@ def follow_lists(
     if once_by(target):
         rows = first_each(rows)
     return _labelled(rows.filter(_never_known(rows, target, now[0]).is_null()), target, now, terms)
-
-
-def _week(as_of: datetime, zone: ZoneInfo) -> str:
-    year, week, _ = as_of.astimezone(zone).isocalendar()
-    return f"{year}-W{week:02d}"
 
 
 def _rehearsed(night: Night, terms: Mapping[str, Terms]) -> bool:

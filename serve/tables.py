@@ -44,10 +44,13 @@ VIEWS = {VIEW: SCORES_TABLE, ACCOUNTS_VIEW: ACCOUNTS_TABLE}
 
 
 def not_suppressed_since() -> sa.ColumnElement[bool]:
-    """Say of a row of scores that no later night left its entity out: such a score is not to be used any more."""
+    """Say of a row of scores that neither a later night nor a later run left its entity out.
+
+    Such a score is not to be used any more. A later run may have been of an earlier night.
+    """
     rows, out = SCORES_TABLE.c, SUPPRESSIONS_TABLE.c
-    same = (out.project == rows.project) & (out.entity_id == rows.entity_id) & (out.last_as_of > rows.as_of)
-    return ~sa.exists().where(same)
+    same = (out.project == rows.project) & (out.entity_id == rows.entity_id)
+    return ~sa.exists().where(same, (out.last_as_of > rows.as_of) | (out.noted_at > rows.scored_at))
 
 
 def current(table: sa.Table = SCORES_TABLE) -> sa.Select[Any]:

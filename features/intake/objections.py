@@ -69,10 +69,23 @@ class Objections:
         rows = pa.concat_tables(parts).sort_by([("entity_id", "ascending"), ("reason", "ascending")])
         return Suppression(rows, {reason: len(ids) for reason, ids in self._named.items()})
 
+    @property
+    def named(self) -> pa.Array:
+        """The different entities that are named so far, whether the data holds them or not."""
+        return self._all
+
     def _look_up(self) -> None:
         named = [pa.array([], pa.string()), *self._named.values()]
         self._all = pc.unique(pa.chunked_array(named))
         self._ids, self._held = Ids.of(self._all), np.zeros(len(self._all), bool)
+
+
+def listed(project: Project) -> pa.Array:
+    """Return the different ids that the lists of today name; no other source is read.
+
+    Raises what reading any source raises, and DataError for a row of a list without an id.
+    """
+    return Objections(project).named
 
 
 def own_list(path: Path) -> SuppressList:

@@ -17,6 +17,7 @@ from configs.errors import LeadscoreError
 from configs.schema import Project
 from pipelines.driver import api_configured
 from pipelines.workspace import store_of
+from serve.folders import CURRENT, read_manifest
 from serve.lock import held
 
 if TYPE_CHECKING:
@@ -151,10 +152,9 @@ def _export(project: Project, good: Attempt | None, now: datetime) -> list[str]:
     """Say whether the file that the CRM reads is another night's than the newest published."""
     if good is None or good.finished_at is None or now - good.finished_at < SLACK:
         return []
-    path = project.root / "exports" / "current" / "manifest.json"
     mend = f"run `leadscore export {project.path}`"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_manifest(project.root / "exports" / CURRENT)
     except (OSError, ValueError) as error:
         return [f"the export cannot be read ({type(error).__name__}): {mend}"]
     if found.get("run_id") == good.run_id:

@@ -12,8 +12,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import chain, count
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,12 @@ import pyarrow.parquet as pq
 
 from configs.errors import LeadscoreError
 from serve.crm.content import Content, Follows, content
-from serve.crm.kept import MANIFEST, STAGING, STATE_FILE, Kept, forget, kept, since
+from serve.crm.kept import STATE_FILE, Kept, forget, kept, since
 from serve.crm.parts import write_parquet, write_parts
 from serve.crm.plan import Plan
 from serve.delimited import iso
-from serve.export import TYPES
-from serve.folders import fingerprint, switch, sync, write
+from serve.export import TYPES, meaning
+from serve.folders import MANIFEST, STAGING, fingerprint, free_name, place, switch, write, write_manifest
 from serve.store import Run
 
 SCHEMA_VERSION = 1
@@ -129,7 +128,7 @@ def _plain(found: Content, plan: Plan, names: list[str]) -> pa.Table:
 
 def _manifest(plan: Plan, run: Run, found: Content, parts: list[dict[str, Any]]) -> dict[str, Any]:
     columns = [
-        {"name": one.name, "source": one.source, "type": TYPES[one.field.type], "meaning": _meaning(one.field)}
+        {"name": one.name, "source": one.source, "type": TYPES[one.field.type], "meaning": meaning(one.field)}
         for one in plan.mapped
     ]
     return {
@@ -155,10 +154,6 @@ def _manifest(plan: Plan, run: Run, found: Content, parts: list[dict[str, Any]])
     }
 
 
-def _meaning(field: pa.Field) -> str:
-    return field.metadata[b"meaning"].decode()
-
-
 def _placed(folder: Path, before: list[Kept], manifest: dict[str, Any], made_at: datetime) -> Delivered:
     """Make a delivery of what was staged, in one step; the newest one stays where it says the same."""
     staging = folder / STAGING
@@ -166,14 +161,9 @@ def _placed(folder: Path, before: list[Kept], manifest: dict[str, Any], made_at:
     if newest and newest.manifest["content"] == manifest["content"]:
         shutil.rmtree(staging, ignore_errors=True)
         return Delivered(newest.folder, newest.manifest, fresh=False)
-    as_of = datetime.fromisoformat(manifest["as_of"]).astimezone(UTC)
-    stamp = f"{as_of:%Y%m%dT%H%M%SZ}-{manifest['content'][:12]}"
-    name = next(n for n in chain([stamp], (f"{stamp}-{i}" for i in count(2))) if not (folder / n).exists())
+    name = free_name(folder, datetime.fromisoformat(manifest["as_of"]), manifest["content"])
     sequence = newest.manifest["sequence"] + 1 if newest else 1
     manifest = manifest | {"delivery": name, "sequence": sequence, "made_at": iso(made_at)}
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
-    write(staging / MANIFEST, lambda file: file.write(f"{text}\n".encode()))
-    sync(staging)
-    staging.replace(folder / name)
-    sync(folder)
+    write_manifest(staging / MANIFEST, manifest)
+    place(folder, name)
     return Delivered(folder / name, manifest, fresh=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +10,9 @@ from typing import Any
 
 from configs.errors import ConfigError
 from serve.crm.state import State
+from serve.folders import KEEP, MANIFEST, NAME, read_manifest
 
-KEEP = 7
-MANIFEST, STATE_FILE, STAGING = "manifest.json", "state.parquet", ".staging"
-FOLDER = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
+STATE_FILE = "state.parquet"
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,8 @@ def kept(folder: Path) -> list[Kept]:
 
     A folder without a manifest is no delivery: it is being removed.
     """
-    paths = [path for path in folder.glob("*") if FOLDER.fullmatch(path.name) and (path / MANIFEST).exists()]
-    found = [Kept(path, json.loads((path / MANIFEST).read_text(encoding="utf-8"))) for path in paths]
+    paths = [path for path in folder.glob("*") if NAME.fullmatch(path.name) and (path / MANIFEST).exists()]
+    found = [Kept(path, read_manifest(path)) for path in paths]
     return sorted(found, key=lambda one: one.manifest["sequence"])
 
 

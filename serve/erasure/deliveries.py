@@ -7,18 +7,15 @@ half-way is finished by doing it again.
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from serve.crm.kept import STATE_FILE
 from serve.erasure.named import HIDDEN, Named, without
-from serve.folders import fingerprint, sync, write
+from serve.folders import CURRENT, MANIFEST, NAME, STAGING, fingerprint, read_manifest, sync, write, write_manifest
 
-FOLDER = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
-MANIFEST, STATE, STAGING, CURRENT = "manifest.json", "state.parquet", ".staging", "current"
 ERASING, ERASED, DRAFT = ".erasing", ".erased", ".manifest"
 TABLES = (".csv", ".jsonl", ".parquet")
 
@@ -42,12 +39,12 @@ def erase_deliveries(exports: Path, named: Named) -> dict[str, int]:
     """
     found = dict[str, int]()
     for folder in sorted(path for path in exports.glob("*") if path.is_dir() and not path.is_symlink()):
-        if FOLDER.fullmatch(folder.name) or folder.name == STAGING:
+        if NAME.fullmatch(folder.name) or folder.name == STAGING:
             continue
         _finish(folder)
         current = (folder / CURRENT).resolve()
         counts = {"current": 0, "former": 0}
-        for path in sorted(path for path in folder.glob("*") if FOLDER.fullmatch(path.name) and path.is_dir()):
+        for path in sorted(path for path in folder.glob("*") if NAME.fullmatch(path.name) and path.is_dir()):
             rows = sum(_rows(path, named).values())
             if rows:
                 _rewrite(path, named)
@@ -59,9 +56,8 @@ def erase_deliveries(exports: Path, named: Named) -> dict[str, int]:
 def _rows(folder: Path, named: Named) -> dict[str, int]:
     """Return by file how many rows name the entity, and whether the manifest does."""
     found = {path.name: without(path, named)[0] for path in _tables(folder)}
-    manifest = folder / MANIFEST
-    if manifest.exists():
-        found[MANIFEST] = int(_hidden(before := json.loads(manifest.read_text("utf-8")), named, {}) != before)
+    if (folder / MANIFEST).exists():
+        found[MANIFEST] = int(_hidden(before := read_manifest(folder), named, {}) != before)
     return found
 
 
@@ -73,7 +69,7 @@ def _remove_former(folder: Path, named: Named) -> int:
     """Remove what a killed run left and every former folder that names the entity; return how many of these."""
     shutil.rmtree(folder / STAGING, ignore_errors=True)
     current = (folder / CURRENT).resolve()
-    former = [path for path in folder.glob("*") if FOLDER.fullmatch(path.name) and path.resolve() != current]
+    former = [path for path in folder.glob("*") if NAME.fullmatch(path.name) and path.resolve() != current]
     gone = [path for path in former if any(_rows(path, named).values())]
     for path in gone:
         # First of all it stops being an export.
@@ -91,10 +87,11 @@ def _rewrite(old: Path, named: Named) -> None:
         rows, content = without(path, named)
         write(new / path.name, lambda file, content=content: file.write(content))  # type: ignore[misc]
         changed[fingerprint(path)["sha256"]] = fingerprint(new / path.name) | {"removed": rows}
-    manifest = _hidden(json.loads((old / MANIFEST).read_text("utf-8")), named, changed)
-    manifest = _counted(manifest, changed, without(old / STATE, named)[0] > 0 if (old / STATE).exists() else True)
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
-    write(new / DRAFT, lambda file: file.write(f"{text}\n".encode()))
+    manifest = _hidden(read_manifest(old), named, changed)
+    manifest = _counted(
+        manifest, changed, without(old / STATE_FILE, named)[0] > 0 if (old / STATE_FILE).exists() else True
+    )
+    write_manifest(new / DRAFT, manifest)
     sync(new)
     (new / DRAFT).replace(new / MANIFEST)
     sync(new)
@@ -108,7 +105,7 @@ def _finish(folder: Path) -> None:
     """
     new, old = folder / ERASING, folder / ERASED
     if (new / MANIFEST).exists():
-        place = folder / json.loads((new / MANIFEST).read_text("utf-8"))["delivery"]
+        place = folder / read_manifest(new)["delivery"]
         if place.exists():
             shutil.rmtree(old, ignore_errors=True)
             place.replace(old)

@@ -158,6 +158,23 @@ def test_what_a_killed_night_published_is_delivered_by_the_next_run(company):
     assert len(notes) == len(ledger(project)) == 2
 
 
+def test_who_objects_since_is_in_nothing_that_is_made_from_the_table(company, call):
+    text = yaml.safe_load(company.read_text())
+    text["privacy"] = {"suppress": {"path": "objections.csv", "entity_id": "id"}}
+    company.write_text(yaml.safe_dump(text, sort_keys=False))
+    (company.parent / "objections.csv").write_text("id\nL2\n")
+    project = load(company)
+    hand_over(store_of(project), project, Driver())
+    assert sold(company) == [("L1", "5")]
+    publish(project, 1, {"L1": (6, "A", ""), "L2": (7, "B", ""), "L3": (1, "D", "")})
+    (company.parent / "objections.csv").write_text("id\nL1\nL2\n")
+    assert call("export", company, "--format", "sales")[0] == 0
+    assert sold(company) == [("L3", "1"), ("L1", "#N/A")]
+    assert call("export", company)[0] == 0
+    with (company.parent / "workspace/exports/current/scores.csv").open(newline="") as file:
+        assert [row["entity_id"] for row in csv.DictReader(file)] == ["L3"]
+
+
 def test_a_killed_delivery_enters_the_ledger_with_the_next(company):
     project = load(company)
     hand_over(store_of(project), project, Driver())

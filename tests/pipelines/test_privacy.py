@@ -116,6 +116,24 @@ def test_nights_that_are_made_up_for_leave_out_who_objects_today(run, company):
     assert table(company, f"SELECT as_of {nights} AND entity_id = '{lead}'") == []
 
 
+def test_an_older_night_takes_who_objects_since_out_of_the_newest_export(run, company):
+    """By the list or by the column."""
+    guarded.suppress(company, "L0242")
+    assert score(run, NEXT)[0] == 0
+    lead, opted = sorted(exported(company))[6:8]
+    guarded.suppress(company, "L0242", lead)
+    leads = (company / "leads.csv").read_text()
+    try:
+        (company / "leads.csv").write_text(leads.replace(f"CANARY-{opted},no", f"CANARY-{opted},yes"))
+        code, _, err = score(run, tiny.END)
+    finally:
+        (company / "leads.csv").write_text(leads)
+    assert code == 0, err
+    assert exported(company) and not exported(company) & {lead, opted}
+    rows = table(company, f"SELECT entity_id FROM current_scores WHERE entity_id IN ('{lead}', '{opted}')")
+    assert rows == []
+
+
 def test_the_same_night_again_gives_the_same_file(run, company):
     guarded.suppress(company, "L0240", "L0241")
     assert score(run, "2025-01-04")[0] == 0

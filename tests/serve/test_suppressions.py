@@ -26,7 +26,7 @@ def publish_without(store, run, ids, *suppressed):
 
 
 def told(table):
-    return [tuple(row.values())[1:] for row in table.to_pylist()]
+    return [tuple(row.values())[1:7] for row in table.to_pylist()]
 
 
 def test_since_when_why_and_by_which_run(store):
@@ -62,6 +62,21 @@ def test_older_scores_of_who_was_left_out_since_are_not_shown(store, url):
     assert store.history("acme", "a").num_rows == 2
 
 
+def test_scores_that_are_older_than_a_night_made_up_for_are_not_shown_either(store, url):
+    """Who objects after the newest night is left out by a run of an older one: that run knew it last."""
+    first = a_run("r2", TUESDAY, started_at=LATER - timedelta(hours=1))
+    store.start(first)
+    early = pa.array([LATER - timedelta(minutes=30)] * 3, pa.timestamp("us", "UTC"))
+    scores = some_scores(first)
+    at = scores.schema.get_field_index("scored_at")
+    store.publish(scores.set_column(at, scores.field(at), early), "r2", LATER)
+    publish_without(store, a_run("r1", MONDAY), ["b", "c"], ("a", "list"))
+    assert set(store.scores("acme")["entity_id"].to_pylist()) == {"b", "c"}
+    assert {row[0] for row in ask(url, "SELECT entity_id FROM current_scores")} == {"b", "c"}
+    publish(store, a_run("r3", TUESDAY))
+    assert set(store.scores("acme")["entity_id"].to_pylist()) == {"a", "b", "c"}
+
+
 def test_who_is_no_longer_suppressed_is_shown_again(store):
     publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"))
     publish(store, a_run("r2", TUESDAY))
@@ -94,11 +109,14 @@ nights = st.lists(
 @settings(max_examples=12)
 @given(nights)
 def test_nights_add_up_as_one_row_at_a_time_does(found):
-    table, rows = SUPPRESSIONS.empty_table(), {}
+    table, rows, noted = SUPPRESSIONS.empty_table(), {}, {}
     for number, (day, pairs) in enumerate(found):
-        as_of, run = MONDAY + timedelta(days=day), f"r{number}"
-        table = merged(table, out(*sorted(pairs)), "acme", as_of, run)
+        as_of, run, began = MONDAY + timedelta(days=day), f"r{number}", LATER + timedelta(hours=number)
+        night = {"project": "acme", "as_of": as_of, "run_id": run, "started_at": began}
+        table = merged(table, out(*sorted(pairs)), night)
+        noted |= dict.fromkeys(pairs, began)
         for pair in pairs:
             first = rows.get(pair, (as_of, run, as_of, run))
             rows[pair] = (*first[:2], as_of, run) if as_of >= first[2] else first
     assert told(table) == [(*pair, *row) for pair, row in sorted(rows.items())]
+    assert table["noted_at"].to_pylist() == [noted[pair] for pair in sorted(noted)]
