@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 
@@ -12,21 +13,20 @@ from pipelines.crm import catch_up
 from pipelines.driver import Driver, clock
 from pipelines.objectors import permitted, shown
 from pipelines.workspace import published, store_of, workspace
-from serve.export import export, require_form
+from serve.export import Staged, export, require_form
 from serve.folders import current_run
 from serve.store import Run, Store
 
 
-def deliver(store: Store, project: Project, form: str, fresh: pa.Table | None = None) -> tuple[Path, datetime]:
-    """Write the CRM's file for the newest published as-of; return the file and that as-of.
+def deliver(store: Store, project: Project, form: str, written: Future[Staged] | None = None) -> tuple[Path, datetime]:
+    """Show the CRM's file for the newest published as-of; return the file and that as-of.
 
-    The scores are read from the table, without whom the lists of today name, but for ``fresh`` ones that a run has
-    just put there, all there are of the newest as-of: reading a million back takes longer than writing the file.
+    It is written from the table, without whom the lists of today name, unless the run that published has ``written``
+    it meanwhile: reading a million rows back takes longer than writing them.
     """
     newest = published(store, project)
-    if whole(fresh, newest, project):
-        accounts = store.accounts(project.project, newest.as_of)
-        return export(fresh, project.root, newest, form, accounts), newest.as_of
+    if written and (staged := written.result()).run_id == newest.run_id:
+        return staged.show(), newest.as_of
     scores = permitted(project, store.scores(project.project, newest.as_of))
     return write_again(store, project, newest, form, scores), newest.as_of
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from pipelines.workspace import store_of, workspace
 from serve.accounts import account_scores
 from serve.checks import Check, check_table, loud, refuse
 from serve.crm.delivery import Delivered
-from serve.export import require_form
+from serve.export import Staged, require_form, stage
 from serve.history import Past, with_history
 from serve.lists import Week, seed_of, with_list
 from serve.review import with_review
@@ -56,6 +57,7 @@ class Published:
     as_of: datetime
     rows: dict[str, int]
     scores: pa.Table
+    written: Future[Staged] | None = None
     accounts: int = 0
     checks: tuple[Check, ...] = ()
     suppressed: Suppression = field(default_factory=Suppression)
@@ -104,9 +106,9 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
             moment = early.as_of
         known = [unreached(silent)] if silent else []
         published = publish_night(
-            desk, moment, champions, lambda: early or driver.step(snapshot)(project, as_of), known
+            desk, moment, champions, lambda: early or driver.step(snapshot)(project, as_of), known, form
         )
-        path, exported = driver.step(deliver)(desk.store, project, form, published.scores)
+        path, exported = driver.step(deliver)(desk.store, project, form, published.written)
         handed = hand_over_all(desk, published.scores)
         forget_old(desk, published.as_of)
         return Night(**vars(published), export=path, exported=exported, delivered=handed)
@@ -137,10 +139,12 @@ def publish_night(
     champions: dict[str, Version | None],
     read: Callable[[], Snapshot],
     known: Sequence[Check] = (),
+    form: str | None = None,
 ) -> Published:
     """Score and publish one as-of with these champions, None for a target that has none; ``read`` gives the data.
 
-    ``known`` is what was found before.
+    ``known`` is what was found before. With a ``form`` the CRM's file is written while the table is, if it will be the
+    newest and has all targets.
     """
     project, driver, store = desk.project, desk.driver, desk.store
     _refuse_to_come(as_of)
@@ -159,17 +163,35 @@ def publish_night(
         _heed(checks, scored.found, driver)
         scores = scored.scores
         driver.note(f"publishing {scores.num_rows:,} rows and {scored.accounts.num_rows:,} of accounts")
-        driver.step(publish)(store, scored, run, now.dataset, checks)
+        run = replace(run, data_fingerprint=now.dataset.fingerprint)
+        with _ahead(desk, run, scored, form) as written:
+            driver.step(publish)(store, scored, run, now.dataset, checks)
     rows = {target: scores.filter(pc.field("target") == target).num_rows for target in versions}
     return Published(
         run_id=run.run_id,
         as_of=run.as_of,
         rows=rows,
         scores=scores,
+        written=written,
         accounts=scored.accounts.num_rows,
         checks=tuple(loud(checks)),
         suppressed=now.dataset.suppressed,
     )
+
+
+@contextmanager
+def _ahead(desk: Desk, run: Run, scored: Scored, form: str | None) -> Iterator[Future[Staged] | None]:
+    """Write the CRM's file of a run beside what else is done, to be shown once the run is published.
+
+    Where it cannot be written the scores are published all the same: whoever wants the file meets the failure.
+    """
+    newest = desk.store.last(run.project)
+    older = newest is not None and newest.as_of > run.as_of
+    if form is None or older or set(run.models) != set(desk.project.targets):
+        yield None
+        return
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(stage, scored.scores, desk.project.root, run, form, scored.accounts)
 
 
 def hand_over_all(desk: Desk, scores: pa.Table | None = None) -> tuple[Delivered, ...]:
@@ -249,7 +271,7 @@ def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Tab
 def publish(store: Store, scored: Scored, run: Run, dataset: Dataset, checks: list[Check]) -> None:
     """Put the scores, the run's checks and whom it left out into their tables in one transaction."""
     told, suppressed = check_table(checks, run.run_id, run.project, run.as_of), dataset.suppressed.rows
-    store.publish(scored.scores, run.run_id, clock(), dataset.fingerprint, told, suppressed, scored.accounts)
+    store.publish(scored.scores, run.run_id, clock(), run.data_fingerprint, told, suppressed, scored.accounts)
 
 
 def _heed(checks: list[Check], found: list[Check], driver: Driver) -> None:

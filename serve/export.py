@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import product
@@ -29,7 +31,19 @@ from configs.errors import ConfigError, LeadscoreError
 from features.contracts import ACCOUNT_SCORES, INSTANT, SCORES
 from features.sql import query
 from serve.delimited import BATCH, iso, write_csv
-from serve.folders import KEEP, MANIFEST, NAME, STAGING, fingerprint, free_name, place, switch, write, write_manifest
+from serve.folders import (
+    CURRENT,
+    KEEP,
+    MANIFEST,
+    NAME,
+    STAGING,
+    fingerprint,
+    free_name,
+    place,
+    switch,
+    write,
+    write_manifest,
+)
 from serve.store import Run
 
 SCHEMA_VERSION = 2
@@ -65,6 +79,29 @@ def export(scores: pa.Table, root: Path, run: Run, form: str = "csv", accounts: 
     Raises ConfigError for an unknown form, ValueError if a row is of another project or as-of than the run,
     LeadscoreError if the files cannot be written; the former export then stays current.
     """
+    return stage(scores, root, run, form, accounts).show()
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Files of an export in a place that no reader looks at: whole, and on the disk. ``run_id`` made their scores."""
+
+    folder: Path
+    run_id: str
+    form: str
+    name: str
+
+    def show(self) -> Path:
+        """Make it the current export in one step; return the file of its form. Raises LeadscoreError if it cannot."""
+        with _told_whole(self.folder):
+            place(self.folder, self.name)
+            switch(self.folder, self.name)
+            _prune(self.folder, self.name)
+        return self.folder / CURRENT / f"scores.{self.form}"
+
+
+def stage(scores: pa.Table, root: Path, run: Run, form: str, accounts: pa.Table | None = None) -> Staged:
+    """Write the files that ``export`` shows, and raise what it raises."""
     require_form(form)
     tables = {"scores": _flat(scores)}
     if accounts is not None and accounts.num_rows:
@@ -72,10 +109,15 @@ def export(scores: pa.Table, root: Path, run: Run, form: str = "csv", accounts: 
         tables["accounts"] = accounts.select(ACCOUNTS.names).cast(ACCOUNTS)
     _check(scores, run)
     folder = root / "exports"
-    try:
+    with _told_whole(folder):
         name = _write_all(folder, tables, _described(scores, run), dict.fromkeys(["csv", form]))
-        switch(folder, name)
-        _prune(folder, name)
+    return Staged(folder, run.run_id, form, name)
+
+
+@contextmanager
+def _told_whole(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise LeadscoreError(
             "cannot write the export",
@@ -83,7 +125,6 @@ def export(scores: pa.Table, root: Path, run: Run, form: str = "csv", accounts: 
             found=str(error),
             mend="make room or mend the permissions and run it again; what is current now is whole",
         ) from error
-    return folder / "current" / f"scores.{form}"
 
 
 def require_form(form: str, configured: Iterable[str] = ()) -> None:
@@ -103,7 +144,7 @@ def _check(scores: pa.Table, run: Run) -> None:
 
 
 def _write_all(folder: Path, tables: Mapping[str, pa.Table], about: dict[str, Any], forms: Mapping[str, None]) -> str:
-    """Write files and manifest into a new directory, see them on the disk, and return the directory's name."""
+    """Write files and manifest into a new directory, and return the name that it is to have."""
     staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -114,9 +155,7 @@ def _write_all(folder: Path, tables: Mapping[str, pa.Table], about: dict[str, An
     if "accounts" in tables:
         about |= {"account_rows": tables["accounts"].num_rows, "account_columns": _columns(ACCOUNTS)}
     write_manifest(staging / MANIFEST, about)
-    name = free_name(folder, datetime.fromisoformat(about["as_of"]), files["scores.csv"]["sha256"])
-    place(folder, name)
-    return name
+    return free_name(folder, datetime.fromisoformat(about["as_of"]), files["scores.csv"]["sha256"])
 
 
 def _prune(folder: Path, current: str) -> None:

@@ -97,6 +97,21 @@ def test_scoring_twice_leaves_one_set_of_rows_and_the_same_file(run, trained, mo
     assert statuses == {"published"}
 
 
+def test_the_file_of_a_night_is_that_of_its_table(run, trained, monkeypatch):
+    """It is written while the table is; the export on request is written from what the table holds."""
+    folder, _ = trained
+    current = folder / "workspace" / "exports" / "current"
+    score = ("score", "company.yaml", "--as-of", tiny.END, "--direct", "--format", "jsonl")
+    assert run_in(run, folder, monkeypatch, *score)[0] == 0
+    night = {path.name: path.read_bytes() for path in current.iterdir()}
+    assert run_in(run, folder, monkeypatch, "export", "company.yaml", "--format", "jsonl")[0] == 0
+    assert {path.name: path.read_bytes() for path in current.iterdir()} == night
+    assert set(night) == {
+        "manifest.json",
+        *(f"{name}.{form}" for name in ("scores", "accounts") for form in ("csv", "jsonl")),
+    }
+
+
 def test_an_older_night_never_takes_the_newest_export_from_the_crm(run, trained, monkeypatch):
     folder, _ = trained
     assert run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 0
