@@ -17,6 +17,7 @@ from joblib import Parallel, delayed
 
 from features.ids import Ids
 from features.jit import kernel
+from features.kernels.merging import by_time
 from features.kernels.windows import History
 from features.offer import Offer
 from features.spine import instants
@@ -142,10 +143,9 @@ def by_account(own: History, account: np.ndarray, joined: np.ndarray) -> History
     Who belongs to an account is known from the lead row, so its events say nothing of the account before that.
     """
     of = account[own.member]
-    order = np.lexsort((own.time, of))
     available = np.maximum(own.available, joined[own.member])
     rest = (own.member, own.time, available, own.kind, own.channel, own.value)
-    return History(of[order], *(column[order] for column in rest))
+    return History(of, *rest).only(by_time(of, own.time))
 
 
 def codes(column: pa.ChunkedArray, known: tuple[str, ...]) -> np.ndarray:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from joblib import effective_n_jobs
 
 Thing = TypeVar("Thing")
 Found = TypeVar("Found")
+
+
+@contextmanager
+def meanwhile(job: Callable[..., Found], *arguments: object) -> Iterator[Future[Found]]:
+    """Do a job while the block goes on, which ends no earlier than the job; yield what it will have come to."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(job, *arguments)
 
 
 def side_by_side(

@@ -109,7 +109,8 @@ def codes(column: pa.ChunkedArray, texts: Sequence[str]) -> np.ndarray:
 def finite(column: pa.ChunkedArray) -> np.ndarray:
     """Return the numbers of a column, NaN where missing or infinite."""
     numbers = column.to_numpy()
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    endless = np.isinf(numbers)
+    return np.where(endless, np.nan, numbers) if endless.any() else numbers
 
 
 def _column(matrix: pa.Table, name: str, rows: np.ndarray | None) -> pa.ChunkedArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from configs.durations import duration_label
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
 from features.contracts import ACCOUNT_SCORES, Dataset
+from features.side_by_side import meanwhile
 from features.suppressed import Suppression
 from features.wording import wording_of
 from models import last_known
@@ -97,21 +98,21 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     moment = project.instant(as_of) if as_of else None
     if not project.timed and moment is None:
         raise ConfigError("this data has no times", where="--as-of", mend="say as of when these scores are")
-    with open_desk(project, driver) as desk:
-        champions, silent = last_known.champions(desk.registry, list(project.targets))
+    with open_desk(project, driver) as desk, meanwhile(snapshot, project, as_of) as reading:
         driver.note("reading the sources")
-        early = None
-        if moment is None:
-            early = driver.step(snapshot)(project, None)
-            moment = early.as_of
+        champions, silent = last_known.champions(desk.registry, list(project.targets))
+        moment = moment or reading.result().as_of
         known = [unreached(silent)] if silent else []
-        published = publish_night(
-            desk, moment, champions, lambda: early or driver.step(snapshot)(project, as_of), known, form
-        )
+        published = publish_night(desk, moment, champions, lambda: driver.step(sources)(reading), known, form)
         path, exported = driver.step(deliver)(desk.store, project, form, published.written)
         handed = hand_over_all(desk, published.scores)
         forget_old(desk, published.as_of)
         return Night(**vars(published), export=path, exported=exported, delivered=handed)
+
+
+def sources(reading: Future[Snapshot]) -> Snapshot:
+    """Wait for what is being read since the night began: asking the registry first takes seconds."""
+    return reading.result()
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,8 @@ def _ahead(desk: Desk, run: Run, scored: Scored, form: str | None) -> Iterator[F
     if form is None or older or set(run.models) != set(desk.project.targets):
         yield None
         return
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(stage, scored.scores, desk.project.root, run, form, scored.accounts)
+    with meanwhile(stage, scored.scores, desk.project.root, run, form, scored.accounts) as written:
+        yield written
 
 
 def hand_over_all(desk: Desk, scores: pa.Table | None = None) -> tuple[Delivered, ...]:

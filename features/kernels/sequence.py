@@ -32,7 +32,7 @@ def sequence(history: History, looks: Looks, offer: Offer) -> np.ndarray:
     hour = hour_of_week(history.time, offer.timezone)
     found = np.full((len(looks.cutoff), len(FIGURES)), np.nan)
     _sequence(
-        (history.time, history.available, history.kind, history.channel, hour, _part_of_week(hour)),
+        (history.time, history.available, history.kind, history.channel, hour, PART_OF_WEEK[hour]),
         (looks.first, looks.end, looks.cutoff),
         (np.append(outbound, False), np.append(ends, False)),
         found,
@@ -46,10 +46,14 @@ def hour_of_week(instant: np.ndarray, timezone: str) -> np.ndarray:
     return (local // 3_600_000_000 + 3 * 24) % 168  # 1970 began on a Thursday
 
 
-def _part_of_week(hour: np.ndarray) -> np.ndarray:
-    """Return 1 for office hours, 2 for the weekend, 7 for the rest: where ``_sequence`` counts each."""
+def _parts_of_week() -> np.ndarray:
+    """Return for each hour of the week 1 in office hours, 2 at the weekend, else 7: where ``_sequence`` counts it."""
+    hour = np.arange(7 * 24)
     office = (hour % 24 >= 8) & (hour % 24 < 18)
     return np.where(hour >= WEEKEND, 2, np.where(office, 1, 7)).astype(np.int8)
+
+
+PART_OF_WEEK = _parts_of_week()
 
 
 @kernel

@@ -39,8 +39,9 @@ class History:
 
     def only(self, wanted: np.ndarray) -> Self:
         """Return the history of the events that are wanted: a mask, or their places in the order wanted."""
+        places = np.flatnonzero(wanted) if wanted.dtype == bool else wanted
         columns = (self.group, self.member, self.time, self.available, self.kind, self.channel, self.value)
-        return type(self)(*(column[wanted] for column in columns))
+        return type(self)(*(column.take(places) for column in columns))
 
 
 @dataclass(frozen=True)

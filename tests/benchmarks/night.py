@@ -1,9 +1,9 @@
 """A night at size: from the sources to the CRM's file, and the floors that it is measured against.
 
 ``python -m tests.benchmarks.night FOLDER prepare LEADS`` trains a champion on a small company and writes the large
-one's sources; ``… night`` scores it through the command's own function and prints one line of JSON; ``… floor``
-prints what the bare parts take: LightGBM's own ``predict`` of the champion's trees, and the scan that features cannot
-go below.
+one's sources; ``… night [AS_OF]`` scores it through the command's own function and prints one line of JSON: an as-of a
+day after another compares with it, as all nights but the first do. ``… floor`` prints what the bare parts take:
+LightGBM's own ``predict`` of the champion's trees, and the scan that features cannot go below.
 """
 
 import json
@@ -94,7 +94,7 @@ def _outcomes(events: pa.Table, rng: np.random.Generator) -> pa.Table:
     return pa.table([*columns, pa.nulls(size, pa.float64())], schema=EVENTS)
 
 
-def night(folder: Path) -> dict:
+def night(folder: Path, as_of: str = AS_OF) -> dict:
     """Score, publish and export; return the seconds of each step and the peak memory in GiB."""
     from configs.schema import load
     from pipelines.driver import Driver
@@ -114,7 +114,7 @@ def night(folder: Path) -> dict:
 
     project = load(folder / "large.yaml")
     begin, processor = time.perf_counter(), time.process_time()
-    found = score_night(project, AS_OF, Driver(wrap=timed))
+    found = score_night(project, as_of, Driver(wrap=timed))
     return {
         "seconds": time.perf_counter() - begin,
         "processor": time.process_time() - processor,
@@ -170,4 +170,4 @@ if __name__ == "__main__":
     if what == "prepare":
         prepare(where, int(sys.argv[3]))
     else:
-        print(json.dumps({"night": night, "floor": floor}[what](where)))
+        print(json.dumps({"night": night, "floor": floor}[what](where, *sys.argv[3:])))
