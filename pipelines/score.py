@@ -41,7 +41,7 @@ from serve.history import Past, with_history
 from serve.lists import Week, seed_of, with_list
 from serve.review import with_review
 from serve.score_checks import check_some
-from serve.scoring import Order, rows_to_score, score, stamped
+from serve.scoring import Order, rows_to_score, score, stamped, told
 from serve.store import Run, Store
 
 AHEAD = timedelta(days=1)
@@ -235,6 +235,7 @@ def score_all(
 ) -> Scored:
     """Score all targets of one as-of, and look at the scores beside the last nights' checks."""
     project, frames, found = now.project, dict[str, pa.Table](), list[Check]()
+    said = dict[str, dict[str, pa.Array]]()
     wording = wording_of(project)
     for target, version in sorted(champions.items()):
         driver.note(f"{target}: scoring with version {version.number}")
@@ -246,10 +247,12 @@ def score_all(
         order = Order(project.target(target), now.as_of, names, project.publish.reasons, project.places, wording)
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
-        frames[target] = in_time(now, target, frame, store)
-        found += check_scores(now, target, scorer, matrix, frames[target], former)
+        with meanwhile(told, scorer, order, matrix, frame) as words:
+            frames[target] = in_time(now, target, frame, store)
+            found += check_scores(now, target, scorer, matrix, frames[target], former)
+        said[target] = words.result()
     scored_at = clock()
-    done = {target: stamped(frame, run_id, scored_at) for target, frame in frames.items()}
+    done = {target: stamped(frame, said[target], run_id, scored_at) for target, frame in frames.items()}
     accounts = [ACCOUNT_SCORES.empty_table()]
     if project.publish.accounts:
         accounts += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,7 +29,8 @@ NO_REASONS = "[]"
 HISTORY = {"previous_score", "previous_grade", "falling_since", "trend", "trend_7d", "trend_30d"}
 UNKNOWN = HISTORY | {"listed", "review_at", "run_id", "scored_at"}
 """Columns of SCORES that only the run that publishes can fill."""
-
+TOLD_OF = {"reasons", *SIDES}
+"""Columns of SCORES that ``told`` gives."""
 
 PIECE, TOLD = 50_000, 10_000
 """Rows predicted, and rows told, at once: no row's result depends on another, so that this changes memory alone."""
@@ -60,7 +62,7 @@ def rows_to_score(dataset: Dataset, scorer: Scorer, order: Order) -> pa.Table:
 
 
 def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> pa.Table:
-    """Return the rows of SCORES of one target at one as-of, without the columns UNKNOWN, ordered by rank.
+    """Return the rows of SCORES of one target at one as-of, without UNKNOWN and TOLD_OF, ordered by rank.
 
     One row a row of ``matrix``, which ``rows_to_score`` returned. Rank 1 is the most probable, ties by entity_id.
     """
@@ -80,9 +82,8 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     columns["rank"], columns["percentile"] = _standing(probability, lead.to_numpy())
     columns["amount"] = _amount(dataset, order.target, lead, predicted)
     columns["expected_value"] = pc.multiply(columns["amount"], pa.array(probability))
-    columns |= _told(scorer, matrix, columns["rank"].to_numpy(), order)
     columns["evidence"] = _evidence(matrix, catalog)
-    schema = pa.schema([field for field in SCORES if field.name not in UNKNOWN])
+    schema = pa.schema([field for field in SCORES if field.name not in UNKNOWN | TOLD_OF])
     ranked = pa.array(np.argsort(columns["rank"].to_numpy()))
 
     def in_order(field: pa.Field) -> pa.Array:
@@ -91,8 +92,10 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     return pa.table(list(side_by_side(in_order, schema)), schema=schema)
 
 
-def stamped(frame: pa.Table, run_id: str, scored_at: datetime) -> pa.Table:
-    """Complete a frame to SCORES with the run that publishes it."""
+def stamped(frame: pa.Table, said: Mapping[str, pa.Array], run_id: str, scored_at: datetime) -> pa.Table:
+    """Complete a frame to SCORES with what ``told`` said of its rows, and the run that publishes it."""
+    for name, column in said.items():
+        frame = frame.append_column(name, column)
     frame = frame.append_column("run_id", _constant(run_id, frame, pa.string()))
     frame = frame.append_column("scored_at", _constant(scored_at, frame, INSTANT))
     return frame.select(SCORES.names).cast(SCORES)
@@ -102,26 +105,27 @@ def _constant(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> pa.Ar
     return pa.repeat(pa.scalar(value, kind), rows.num_rows)
 
 
-def _told(scorer: Scorer, matrix: pa.Table, rank: np.ndarray, order: Order) -> dict[str, pa.Array]:
-    """Return reasons, fit and engagement of the rows of highest rank, that share of all.
+def told(scorer: Scorer, order: Order, matrix: pa.Table, frame: pa.Table) -> dict[str, pa.Array]:
+    """Return reasons, fit and engagement of the rows of a ``frame`` that ``score`` made: of the order's share of them.
 
-    The others have an empty list, and null.
+    The others, of lower rank, have an empty list, and null.
     """
     teller = Teller.of(scorer, order.wording)
-    texts = np.full(matrix.num_rows, NO_REASONS, object)
-    sides = {side: np.zeros(matrix.num_rows, np.int64) for side in SIDES}
-    chosen = np.flatnonzero(rank <= math.ceil(order.told * matrix.num_rows))
+    texts = np.full(frame.num_rows, NO_REASONS, object)
+    sides = {side: np.zeros(frame.num_rows, np.int64) for side in SIDES}
+    entities = frame["entity_id"].slice(0, math.ceil(order.told * frame.num_rows))
+    place = pc.index_in(entities, value_set=matrix["entity_id"].combine_chunks()).combine_chunks()
+    features = matrix.select([*SPINE.names, *scorer.encoding.names])
 
-    def tell(rows: np.ndarray) -> None:
-        piece = matrix.select([*SPINE.names, *scorer.encoding.names]).take(pa.array(rows))
-        parts = scorer.explain(piece)
+    def tell(start: int) -> None:
+        piece = features.take(place.slice(start, TOLD))
+        rows, parts = slice(start, start + piece.num_rows), scorer.explain(piece)
         for side, found in points(scorer, parts).items():
             sides[side][rows] = found
         texts[rows] = reasons(parts, piece.select(scorer.encoding.names), teller)
 
     # Words are made by the interpreter, contributions without it: one piece waits for the words of another.
-    pieces = (chosen[start : start + TOLD] for start in range(0, len(chosen), TOLD))
-    for _ in side_by_side(tell, pieces):
+    for _ in side_by_side(tell, range(0, len(place), TOLD)):
         pass
     known = {side: pa.array(found, pa.int64(), mask=found == 0) for side, found in sides.items()}
     return {"reasons": pa.array(texts, pa.string()), **known}

@@ -28,6 +28,7 @@ from serve.history import Past, with_history
 from serve.lists import with_list
 from serve.review import with_review
 from serve.scoring import Order, rows_to_score, score, stamped
+from serve.scoring import told as of_rows
 from serve.store import PREVIOUS
 from tests.features.logs import START, of
 
@@ -75,7 +76,11 @@ def scorer(company):
 
 def scored(dataset, target, scorer, told=1.0):
     order = Order(target, END, NAMES, told)
-    return score(dataset, scorer, order, rows_to_score(dataset, scorer, order))
+    matrix = rows_to_score(dataset, scorer, order)
+    frame = score(dataset, scorer, order, matrix)
+    for name, column in of_rows(scorer, order, matrix, frame).items():
+        frame = frame.append_column(name, column)
+    return frame
 
 
 def test_every_column_follows_from_the_prediction(company, scorer):
@@ -135,7 +140,7 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     known = frame["entity_id"][0].as_py()
     previous = pa.table([[known], [7], ["D"], [None], [None]], schema=PREVIOUS)
     frame = with_review(with_history(frame, Past(previous), END, Steady()), previous, END, Review(), ZoneInfo("UTC"))
-    full = stamped(with_list(frame, SCORES.empty_table(), None, ""), "run", END)
+    full = stamped(with_list(frame, SCORES.empty_table(), None, ""), {}, "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
