@@ -62,7 +62,7 @@ def _without_null(column: pa.Array) -> pa.Array:
 
 def _attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Array:
     if feature.subject not in dataset.leads.column_names:
-        mend = "restore the column, or train again"
+        mend = "restore the column, or train again; a column that is in privacy.personal now is no longer read"
         raise DataError("attribute is gone from the leads source", where=feature.subject, mend=mend)
     wanted = pa.string() if feature.category else pa.float64()
     try:

@@ -247,7 +247,7 @@ DELIVERIES = pa.schema(
         _column("cleared", pa.int64(), "leads that it clears", nullable=True),
         _column("refused", pa.int64(), "leads whose id cannot be written safely", nullable=True),
         _column("parts", pa.int64(), "files", nullable=True),
-        _column("manifest_sha256", pa.string(), "hash of its manifest", nullable=True),
+        _column("manifest_sha256", pa.string(), "hash of its manifest as it was delivered", nullable=True),
         _column("made_at", INSTANT, "by the machine's clock"),
         _column("message", pa.string(), "why it failed", nullable=True),
     ]

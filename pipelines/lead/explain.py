@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from configs.errors import ConfigError
 from configs.schema import Project
 from pipelines.workspace import store_of
@@ -49,15 +52,20 @@ def published(project: Project, entity: str, as_of: str | None) -> Explanation:
     history = [_read(row) for row in rows if end is None or row["as_of"] <= end]
     if not history and not suppressed:
         raise ConfigError(
-            "no score was published of this entity",
-            where=store.where,
-            found=repr(entity),
-            mend="take an entity_id of the export, or score first",
+            "no score was published of this entity", where=store.where, found=repr(entity), mend=_mend(project, entity)
         )
     newest = {row["target"]: row for row in sorted(history, key=lambda row: row["as_of"])}
     history = sorted(history, key=lambda row: (row["target"], row["as_of"]))
     when = {name: _when(project, row) for name, row in newest.items() if row["outcome_days_50"] is not None}
     return Explanation(entity, list(newest.values()), history, when, suppressed=suppressed)
+
+
+def _mend(project: Project, entity: str) -> str:
+    from features.intake.objections import listed  # the table alone is told without what reading needs
+
+    if pc.is_in(pa.scalar(entity), value_set=listed(project)).as_py():
+        return "it is on a list of who must not be scored: privacy.suppress, or forget --and-suppress"
+    return "take an entity_id of the export, or score first"
 
 
 def _since(suppressions: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -88,6 +88,8 @@ def test_asked_to_suppress_it_too_it_is_never_scored_again(run, scored):
     assert code == 0 and "suppressed.csv: the id alone, kept to go on suppressing it" in err
     assert run("forget", "company.yaml", lead, "--and-suppress")[0] == 0
     assert (scored / "workspace/suppressed.csv").read_text() == f'"entity_id"\n"{lead}"\n'
+    code, _, err = run("explain", "company.yaml", lead)
+    assert code == 2 and "it is on a list of who must not be scored" in err
     code, _, err = run("score", "company.yaml", "--as-of", "2025-01-03", "--direct")
     assert code == 0 and "suppressed: 1 left out (privacy.suppress 0, forget 1, privacy.suppress_where 0)" in err
     assert lead not in everybody(scored) and holding(scored, lead) == [
