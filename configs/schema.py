@@ -317,7 +317,7 @@ def load(path: str | Path) -> Project:
     try:
         project = Project.model_validate(fill_variables(raw, environment, where))
     except ValidationError as error:
-        raise _explain(error, where) from error
+        raise _explain(error, where, raw) from error
     project._path, project._text, project._hash = where, text, _hash(raw)
     return project
 
@@ -333,11 +333,11 @@ def _hash(raw: dict[str, Any]) -> str:
     return hashlib.sha256(yaml.safe_dump(meaning, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _explain(error: ValidationError, where: str) -> ConfigError:
+def _explain(error: ValidationError, where: str, raw: dict[str, Any]) -> ConfigError:
     """Turn Pydantic's list into one error: the first problem in words, and how many more there are."""
     problems = sorted(_meant(error.errors(include_url=False, include_input=False)), key=_weight)
     first = problems[0]
-    key = ".".join(str(part) for part in first["loc"] if not str(part)[:1].isupper() and part != NUMBER)
+    key = ".".join(_written(first["loc"], raw, absent=first["type"] == "missing"))
     key = f"{first['ctx']['key']}, privacy.personal" if first["type"] == PERSONAL else key
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     unknown = first["type"] == "extra_forbidden"
@@ -347,6 +347,15 @@ def _explain(error: ValidationError, where: str) -> ConfigError:
         found=f"{len(problems)} problem{'s' * (len(problems) > 1)}{more}" if more else "",
         mend=_nearest_key(str(first["loc"][-1])) if unknown else "see `leadscore schema` for every key",
     )
+
+
+def _written(loc: tuple[str | int, ...], raw: Any, absent: bool) -> Iterator[str]:
+    """Yield the keys of a place as the YAML has them: Pydantic names the types that it tried among them."""
+    for depth, part in enumerate(loc, 1):
+        there = part in raw if isinstance(raw, dict) else isinstance(raw, list) and part in range(len(raw))
+        if there or (absent and depth == len(loc)):
+            yield str(part)
+        raw = raw[part] if there else raw
 
 
 def _meant(problems: list[Any]) -> list[Any]:

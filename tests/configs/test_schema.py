@@ -275,3 +275,25 @@ def test_scores_are_kept_until_their_outcome_can_be_known(tmp_path):
     path.write_text(text + "\npublish: {keep: 30d}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="longer than every horizon"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("words: {Page_view: 3}", "words.Page_view"),
+        ("targets: {Win: {horizon: 30d}}", "targets.Win.outcome"),
+        (
+            "publish: {exports: {Sales: {format: csv, columns: {A: buy.score}, Nonsense: 1}}}",
+            "publish.exports.Sales.Nonsense",
+        ),
+        ("publish: {reasons: {}}", "publish.reasons"),
+    ],
+)
+def test_an_error_names_the_key_as_it_is_written(tmp_path, line, key):
+    path = tmp_path / "company.yaml"
+    name = line.partition(":")[0]
+    text = yaml.safe_load(GOOD)
+    path.write_text(yaml.safe_dump({each: text[each] for each in text if each != name}) + line, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.where == f"{path}: {key}"
