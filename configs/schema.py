@@ -339,12 +339,11 @@ def _explain(error: ValidationError, where: str, raw: dict[str, Any]) -> ConfigE
     first = problems[0]
     key = ".".join(_written(first["loc"], raw, absent=first["type"] == "missing"))
     key = f"{first['ctx']['key']}, privacy.personal" if first["type"] == PERSONAL else key
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     unknown = first["type"] == "extra_forbidden"
     return ConfigError(
         "unknown key" if unknown else first["msg"].removeprefix("Value error, "),
         where=f"{where}: {key}" if key else where,
-        found=f"{len(problems)} problem{'s' * (len(problems) > 1)}{more}" if more else "",
+        found=f"{len(problems)} problems, this is the first" if len(problems) > 1 else "",
         mend=_nearest_key(str(first["loc"][-1])) if unknown else "see `leadscore schema` for every key",
     )
 

@@ -73,8 +73,9 @@ class Language:
         return text.translate({ord(","): self.numbers["group"], ord("."): self.numbers["decimal"]})
 
     def percent(self, share: float) -> str:
-        """Return a share in whole per cent."""
-        return self.numbers["percent"].replace("{n}", f"{100 * share:.0f}")
+        """Return a share in whole per cent: 0 is none of it, and 100 all."""
+        whole = share if share in (0, 1) else min(max(share, 0.01), 0.99)
+        return self.numbers["percent"].replace("{n}", f"{100 * whole:.0f}")
 
     def days(self, days: float) -> str:
         """Return days in whole days, or in hours below one day."""

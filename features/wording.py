@@ -19,6 +19,9 @@ Forms = tuple[str, ...]
 FORMS = ("some", "little", "none")
 """The sentences of a meaning: for a value, for one that is low or long ago, and where it is 0 or missing."""
 
+MOST_PAUSES = 100.0
+"""A silence is told as so many of the usual pauses at most."""
+
 
 @dataclass(frozen=True)
 class Wording:
@@ -134,7 +137,8 @@ class Wording:
             return self.language.days(value)
         if meaning.unit == "share":
             return self.language.percent(value)
-        return self.language.number(*_style(value, meaning.unit))
+        told = self.language.number(*_style(value, meaning.unit))
+        return self.language.numbers["more"].replace("{n}", told) if _endless(value, meaning) else told
 
     def own_value(self, value: str, kind: str, as_is: bool) -> str:
         """Return a category's value in the company's words; an attribute's own stays ``as_is`` without them."""
@@ -164,7 +168,14 @@ def _told(value: Any, meaning: Meaning) -> Any:
     """Return a value as exact as it is told: how many pauses long a silence is, in two digits or whole."""
     if meaning.key != "silence":
         return value
+    if _endless(value, meaning):
+        return MOST_PAUSES
     return float(round(value)) if abs(value) >= 10 else float(f"{value:.2g}")
+
+
+def _endless(value: float, meaning: Meaning) -> bool:
+    """Say whether a silence is so many pauses long that their number says nothing: the pauses were of minutes."""
+    return meaning.key == "silence" and value >= MOST_PAUSES
 
 
 def _rounded(value: float) -> float:

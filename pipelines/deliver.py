@@ -11,7 +11,7 @@ import pyarrow as pa
 from configs.schema import Project
 from pipelines.crm import catch_up
 from pipelines.driver import Driver, clock
-from pipelines.objectors import permitted, shown
+from pipelines.objectors import permitted, whole_accounts
 from pipelines.workspace import published, store_of, workspace
 from serve.export import Staged, export, require_form
 from serve.folders import current_run
@@ -32,8 +32,8 @@ def deliver(store: Store, project: Project, form: str, written: Future[Staged] |
 
 
 def write_again(store: Store, project: Project, run: Run, form: str, scores: pa.Table) -> Path:
-    """Write the CRM's file of a published as-of; its accounts name nobody who is not in the scores."""
-    accounts = shown(store.accounts(project.project, run.as_of), scores)
+    """Write the CRM's file of a published as-of; accounts with somebody who is not in the scores are left out."""
+    accounts = whole_accounts(store.accounts(project.project, run.as_of), scores)
     return export(scores, project.root, run, form, accounts)
 
 

@@ -6,10 +6,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.schema import Project
+from features.contracts import ACCOUNT_SCORES
 from features.intake.objections import listed
-
-HIDDEN = "***"
-"""Stands where a row of an account would name somebody who is not in the scores."""
+from features.sql import query
 
 
 def permitted(project: Project, scores: pa.Table) -> pa.Table:
@@ -20,9 +19,16 @@ def permitted(project: Project, scores: pa.Table) -> pa.Table:
     return scores.filter(pc.invert(pc.is_in(scores["entity_id"], value_set=listed(project))))
 
 
-def shown(accounts: pa.Table, scores: pa.Table) -> pa.Table:
-    """Return ACCOUNT_SCORES that name nobody who has no row in these SCORES of the same as-of."""
-    at = accounts.schema.get_field_index("main_contact")
-    named = accounts["main_contact"]
-    known = pc.is_in(named, value_set=pc.unique(scores["entity_id"]))
-    return accounts.set_column(at, accounts.field(at), pc.if_else(known, named, HIDDEN))
+def whole_accounts(accounts: pa.Table, scores: pa.Table) -> pa.Table:
+    """Return those ACCOUNT_SCORES of which all entities stand in these SCORES of the same as-of, by target and rank.
+
+    What is said of an account holds the scores of all of them: where one is left out, so is the account.
+    """
+    found = query(
+        """SELECT a.* FROM accounts a
+           JOIN (SELECT target, account_id, count(*) AS held FROM scores GROUP BY ALL) s USING (target, account_id)
+           WHERE held >= entities ORDER BY target, rank""",
+        accounts=accounts,
+        scores=scores.select(["target", "account_id"]),
+    )
+    return found.cast(ACCOUNT_SCORES)

@@ -304,7 +304,7 @@ def _require_champion(project: Project, champions: dict[str, Version | None]) ->
             "no target has a champion",
             where=f"{project.path}: targets",
             found=f"0 of {len(project.targets)} ({', '.join(project.targets)})",
-            mend=f"run `leadscore train {project.path}` first; --until takes only models that had been trained by then",
+            mend=f"run `leadscore train {project.path}` first; for --until with an --as-of before its nights",
         )
 
 

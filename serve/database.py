@@ -45,7 +45,7 @@ LASTING = (
 
 MENDS = {
     "sqlite": "see that the file is a database of leadscore and that there is room for it",
-    "postgresql": "see that server, database, user and password of publish.database are right, and the user.s rights",
+    "postgresql": "see that server, database, user and password of publish.database are right, and the user's rights",
 }
 """What to look at when a database failed for a reason that does not pass."""
 

@@ -127,11 +127,12 @@ def _told_whole(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def require_form(form: str, configured: Iterable[str] = ()) -> None:
-    """Raise ConfigError for a form that is not written; the ``configured`` exports are named as other choices."""
+def require_form(form: str, configured: Iterable[str] | None = None) -> None:
+    """Raise ConfigError for a form that is not written; the ``configured`` exports are other choices."""
     if form not in WRITERS:
-        mine = ", ".join(configured)
-        mend = f"use {', '.join(WRITERS)}" + (f", or of the config: {mine}" if mine else "")
+        mend = f"use {', '.join(WRITERS)}"
+        if configured is not None:
+            mend += f", or of publish.exports in the config: {', '.join(configured) or 'there is none yet'}"
         raise ConfigError("no such export format", where="--format", found=form, mend=mend)
 
 

@@ -48,20 +48,36 @@ def not_suppressed_since() -> sa.ColumnElement[bool]:
 
     Such a score is not to be used any more. A later run may have been of an earlier night.
     """
+    return ~sa.exists().where(*_suppressed_since())
+
+
+def _suppressed_since() -> tuple[sa.ColumnElement[bool], ...]:
     rows, out = SCORES_TABLE.c, SUPPRESSIONS_TABLE.c
-    same = (out.project == rows.project) & (out.entity_id == rows.entity_id)
-    return ~sa.exists().where(same, (out.last_as_of > rows.as_of) | (out.noted_at > rows.scored_at))
+    since = (out.last_as_of > rows.as_of) | (out.noted_at > rows.scored_at)
+    return out.project == rows.project, out.entity_id == rows.entity_id, since
 
 
 def current(table: sa.Table = SCORES_TABLE) -> sa.Select[Any]:
-    """Select the rows of each target's latest published as-of; of the scores not those of who was suppressed since."""
+    """Select the rows of each target's latest published as-of, without those of who was suppressed since.
+
+    Of accounts these are all to which one of them belongs: what is said of the account holds its score.
+    """
+    newest = _newest(sa.select(table), table)
+    if table is SCORES_TABLE:
+        return newest.where(not_suppressed_since())
+    key = ("project", "target", "as_of", "account_id")
+    theirs = _newest(sa.select(*(SCORES_TABLE.c[name] for name in key)), SCORES_TABLE)
+    theirs = theirs.where(SCORES_TABLE.c.account_id.is_not(None), *_suppressed_since())
+    return newest.where(sa.tuple_(*(table.c[name] for name in key)).not_in(theirs))
+
+
+def _newest(query: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
     rows, runs = table.c, RUNS_TABLE.c
     latest = sa.select(runs.project, runs.target, sa.func.max(runs.as_of).label("as_of"))
     latest = latest.where(runs.status == "published").group_by(runs.project, runs.target)
     night = latest.subquery("latest").c
     same = (rows.project == night.project) & (rows.target == night.target) & (rows.as_of == night.as_of)
-    newest = sa.select(table).join(night.project.table, same)
-    return newest.where(not_suppressed_since()) if table is SCORES_TABLE else newest
+    return query.join(night.project.table, same)
 
 
 def ready(session: Session, where: str) -> bool:

@@ -65,7 +65,8 @@ class Status:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return json.loads(json.dumps({"healthy": not self.alarms, **asdict(self)}, default=datetime.isoformat))
+        told = {"healthy": not self.alarms, **asdict(self), "warning": self.warning or None}
+        return json.loads(json.dumps(told, default=datetime.isoformat))
 
     def lines(self) -> list[str]:
         """Return it in words."""
@@ -113,7 +114,8 @@ def status(project: Project, now: datetime) -> Status:
     good = max(published, key=lambda each: (each.as_of, each.finished_at or each.started_at), default=None)
     since = [each for each in reversed(attempts) if good is None or each.started_at > good.started_at]
     alarms = [*_lateness(project, good, now), *_export(project, good, now)]
-    deployments, notes = _deployments(project, now)
+    deployments, notes, silent = _deployments(project, now)
+    alarms += silent
     alarms += [alarm for each in deployments for alarm in _amiss(each, project, now)]
     return Status(project.project, now, good, tuple(since[:ATTEMPTS]), tuple(deployments), tuple(alarms), tuple(notes))
 
@@ -162,18 +164,19 @@ def _export(project: Project, good: Attempt | None, now: datetime) -> list[str]:
     return [f"the export is as of {found.get('as_of')}, not the newest published night: {mend}"]
 
 
-def _deployments(project: Project, now: datetime) -> tuple[Sequence[Deployed], list[str]]:
+def _deployments(project: Project, now: datetime) -> tuple[Sequence[Deployed], list[str], list[str]]:
+    """Return the deployments, what is to be noted, and what is to be raised where the server does not tell of them."""
     if not api_configured():
-        return [], ["no Prefect API is configured; the ledger alone was read"]
+        return [], ["no Prefect API is configured; the ledger alone was read"], []
     from pipelines.deployment.deploy import deployed
 
     try:
         found = deployed(project, now)
     except LeadscoreError as error:
-        return [], [f"{error.what}; the ledger alone was read"]
+        return [], [], [f"{error.what}: until it does no run starts; see that the server runs, and PREFECT_API_URL"]
     if not any(each.exists for each in found):
-        return [], [f"the Prefect server knows no deployment of {project.project}"]
-    return found, []
+        return [], [f"the Prefect server knows no deployment of {project.project}"], []
+    return found, [], []
 
 
 def _amiss(found: Deployed, project: Project, now: datetime) -> list[str]:
@@ -215,7 +218,7 @@ def _instant(moment: datetime | None) -> str:
 
 def _hours(span: timedelta) -> str:
     hours = span / timedelta(hours=1)
-    return f"{hours / 24:.1f} days" if abs(hours) >= 48 else f"{hours:.1f} h"
+    return f"{hours / 24:.1f} days" if abs(hours) >= 48 else f"{round(hours, 1) + 0.0:.1f} h"
 
 
 def _ago(span: timedelta) -> str:

@@ -70,7 +70,12 @@ def _mend(project: Project, entity: str) -> str:
 
 def _since(suppressions: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the suppressions that are newer than every score."""
-    return [one for one in suppressions if all(one["last_as_of"] > row["as_of"] for row in rows)]
+    return [one for one in suppressions if all(_later(one, row) for row in rows)]
+
+
+def _later(suppression: dict[str, Any], row: dict[str, Any]) -> bool:
+    noted = suppression["noted_at"]
+    return suppression["last_as_of"] > row["as_of"] or (noted is not None and noted > row["scored_at"])
 
 
 def _when(project: Project, row: dict[str, Any]) -> str:

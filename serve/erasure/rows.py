@@ -7,10 +7,11 @@ import sqlalchemy as sa
 
 from serve.bulk import Session
 from serve.erasure.named import HIDDEN, Named
-from serve.tables import TABLES
+from serve.tables import ACCOUNTS_TABLE, SCORES_TABLE, TABLES
 
-OWNER, MENTIONS, TEXT = "entity_id", ("main_contact",), "message"
-"""Columns of an entity's own rows, of rows of others that name it, and of free text that may quote it."""
+OWNER, TEXT = "entity_id", "message"
+"""Columns of an entity's own rows, and of free text that may quote it."""
+ACCOUNT = ("project", "target", "as_of", "account_id")
 COUNT = pa.schema([pa.field("rows", pa.int64())])
 MESSAGES = pa.schema([pa.field(TEXT, pa.string())])
 
@@ -19,20 +20,29 @@ def erase_rows(session: Session, project: str, named: Named) -> dict[str, int]:
     """Take an entity of a project out of all tables; return by table how many rows were removed or changed."""
     if session.kind == "sqlite":
         session.execute("PRAGMA secure_delete = ON")
-    found = dict[str, int]()
+    found = {ACCOUNTS_TABLE.name: _erase_accounts(session, project, named)}
     for table in TABLES:
         mine = table.c.project == project
         if OWNER in table.c:
             own = mine & (table.c[OWNER] == named.entity)
             found[table.name] = _count(session, table, own)
             session.execute(sa.delete(table).where(own))
-        for name in set(MENTIONS) & set(table.c.keys()):
-            other = mine & (table.c[name] == named.entity)
-            found[f"{table.name} ({name})"] = _count(session, table, other)
-            session.execute(sa.update(table).where(other).values({name: HIDDEN}))
         if TEXT in table.c:
             found[f"{table.name} (messages)"] = _hide(session, table, mine, named)
     return found
+
+
+def _erase_accounts(session: Session, project: str, named: Named) -> int:
+    """Remove what is said of the accounts that it belongs to: their chances hold its own, or are the same."""
+    accounts, scores = ACCOUNTS_TABLE.c, SCORES_TABLE.c
+    own = sa.select(*(scores[name] for name in ACCOUNT)).where(
+        scores.project == project, scores.entity_id == named.entity, scores.account_id.is_not(None)
+    )
+    member = sa.tuple_(*(accounts[name] for name in ACCOUNT)).in_(own)
+    gone = (accounts.project == project) & (member | (accounts.main_contact == named.entity))
+    count = _count(session, ACCOUNTS_TABLE, gone)
+    session.execute(sa.delete(ACCOUNTS_TABLE).where(gone))
+    return count
 
 
 def _count(session: Session, table: sa.Table, which: sa.ColumnElement[bool]) -> int:

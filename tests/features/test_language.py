@@ -70,6 +70,7 @@ def test_numbers_follow_the_language():
         "1\u00a0234\u00a0567,5",
     )
     assert (ENGLISH.percent(0.256), RUSSIAN.percent(0.256)) == ("26%", "26\u00a0%")
+    assert [ENGLISH.percent(share) for share in (0.0, 0.004, 0.997, 1.0)] == ["0%", "1%", "99%", "100%"]
 
 
 @pytest.mark.parametrize("code", languages())

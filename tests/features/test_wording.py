@@ -53,6 +53,7 @@ def said(name, value, little=False, words=None):
         ("call_mean_value_all", 1234.56, "average value of “call” events so far: 1,235", None),
         ("any_silence", 2.345, "time since the last event: 2.3 times the usual pause", None),
         ("any_silence", 88.87, None, "silent for 89 times the usual pause between events"),
+        ("any_silence", 11584.2, None, "silent for 100 or more times the usual pause between events"),
         ("any_silence", 1.0, None, "silent for 1 time the usual pause between events"),
         (
             "call_max_value_all",

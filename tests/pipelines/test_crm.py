@@ -100,7 +100,7 @@ def test_a_delivery_on_request_and_its_ledger(company, call):
         (["--format", "sales", "--since", "gone"], "no such delivery is kept"),
         (["--format", "sales", "--full", "--since", "gone"], "--full and --since"),
         (["--deliveries", "--format", "oracle"], "no such export"),
-        (["--format", "oracle"], "parquet, or of the config: sales, lake"),
+        (["--format", "oracle"], "parquet, or of publish.exports in the config: sales, lake"),
         (["--format", "sales", "--as-of", "2025-07-07"], "a delivery is of the newest night"),
         (["--format", "csv", "--full"], "--full and --since are of an export of the config"),
         (["--format", "oracle"], "no such export format"),

@@ -58,6 +58,8 @@ def test_an_entity_is_erased_from_everywhere_and_again_there_is_nothing(run, sco
     assert {"workspace/scores.db", "workspace/exports/current/scores.csv"} & set(holding(scored, lead))
     current = scored / "workspace/exports/current"
     named = [row for path in current.glob("*.csv") for row in csv.reader(path.open(newline="")) if lead in row]
+    rows = csv.DictReader((current / "scores.csv").open(newline=""))
+    firm = next(row["account_id"] for row in rows if row["entity_id"] == lead)
     code, out, err = run("forget", "company.yaml", lead)
     assert code == 0, err
     lines = dict(line.rsplit(": ", 1) for line in out.splitlines())
@@ -70,6 +72,7 @@ def test_an_entity_is_erased_from_everywhere_and_again_there_is_nothing(run, sco
     assert manifest["rows"] == len((scored / "workspace/exports/current/scores.csv").read_text().splitlines()) - 1
     accounts = (scored / "workspace/exports/current/accounts.csv").read_text().splitlines()
     assert manifest["account_rows"] == len(accounts) - 1 > 0
+    assert lines["account_scores"] == "2" and not [line for line in accounts if f",{firm}," in line]
     code, out, _ = run("forget", "company.yaml", lead)
     assert code == 0 and {line.rsplit(": ", 1)[1] for line in out.splitlines()} == {"nothing found"}
     assert run("explain", "company.yaml", lead, "--published")[0] == 2

@@ -45,9 +45,13 @@ def call(folder, patch, *arguments):
     return stop.value.code or 0, None
 
 
+def rows_of(folder, name):
+    with (folder / f"workspace/exports/current/{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def exported(folder):
-    with (folder / "workspace/exports/current/scores.csv").open(newline="", encoding="utf-8") as file:
-        return {row["entity_id"] for row in csv.DictReader(file)}
+    return {row["entity_id"] for row in rows_of(folder, "scores")}
 
 
 def table(folder, query):
@@ -121,6 +125,7 @@ def test_an_older_night_takes_who_objects_since_out_of_the_newest_export(run, co
     guarded.suppress(company, "L0242")
     assert score(run, NEXT)[0] == 0
     lead, opted = sorted(exported(company))[6:8]
+    firms = {row["account_id"] for row in rows_of(company, "scores") if row["entity_id"] in (lead, opted)}
     guarded.suppress(company, "L0242", lead)
     leads = (company / "leads.csv").read_text()
     try:
@@ -130,6 +135,10 @@ def test_an_older_night_takes_who_objects_since_out_of_the_newest_export(run, co
         (company / "leads.csv").write_text(leads)
     assert code == 0, err
     assert exported(company) and not exported(company) & {lead, opted}
+    left = {row["account_id"] for row in rows_of(company, "accounts")}
+    assert firms and left and not left & firms
+    shown = table(company, "SELECT account_id FROM current_account_scores")
+    assert {row[0] for row in shown} == left
     rows = table(company, f"SELECT entity_id FROM current_scores WHERE entity_id IN ('{lead}', '{opted}')")
     assert rows == []
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.contracts import SUPPRESSIONS
+from features.contracts import ACCOUNT_SCORES, SUPPRESSIONS
 from features.suppressed import SUPPRESSED
 from serve.store import Store
 from serve.suppressions import merged
@@ -96,7 +96,8 @@ def test_a_refused_publication_leaves_no_trace(store):
 def test_a_database_without_the_table_is_given_it(tmp_path):
     url = f"sqlite:///{tmp_path}/scores.db"
     publish(Store(url), a_run())
-    do(url, "DROP VIEW current_scores", "DROP TABLE suppressions", "CREATE VIEW current_scores AS SELECT 1 AS former")
+    do(url, "DROP VIEW current_scores", "DROP VIEW current_account_scores", "DROP TABLE suppressions")
+    do(url, "CREATE VIEW current_scores AS SELECT 1 AS former")
     assert Store(url).suppressions("acme").num_rows == 0
     assert len(ask(url, "SELECT entity_id FROM current_scores")) == 3
 
@@ -120,3 +121,34 @@ def test_nights_add_up_as_one_row_at_a_time_does(found):
             rows[pair] = (*first[:2], as_of, run) if as_of >= first[2] else first
     assert told(table) == [(*pair, *row) for pair, row in sorted(rows.items())]
     assert table["noted_at"].to_pylist() == [noted[pair] for pair in sorted(noted)]
+
+
+def test_an_account_is_not_shown_where_one_of_it_was_suppressed_since(store, url):
+    """What is said of it holds the score of each: only accounts of others stay, until it is scored again."""
+    first = a_run("r1", MONDAY)
+    store.start(first)
+    scores = some_scores(first, account_id=["X", "X", "Y"])
+    accounts = account_scores_of(first, {"X": 2, "Y": 1})
+    store.publish(scores, "r1", LATER, accounts=accounts)
+    shown = "SELECT account_id FROM current_account_scores ORDER BY 1"
+    assert [row[0] for row in ask(url, shown)] == ["X", "Y"]
+    publish_without(
+        store, a_run("r0", MONDAY - timedelta(days=1), started_at=LATER + timedelta(days=1)), ["c"], ("a", "list")
+    )
+    assert [row[0] for row in ask(url, shown)] == ["Y"]
+
+
+def account_scores_of(run, entities):
+    columns = {
+        "project": run.project,
+        "target": "close",
+        "as_of": run.as_of,
+        "run_id": run.run_id,
+        "model_version": "7",
+    }
+    columns |= {"scored_at": LATER, "probability": 0.5, "main_contact": "a", "main_probability": 0.5, "people": 1}
+    rows = [
+        columns | {"account_id": name, "entities": count, "rank": place}
+        for place, (name, count) in enumerate(entities.items(), 1)
+    ]
+    return pa.Table.from_pylist([dict.fromkeys(ACCOUNT_SCORES.names) | row for row in rows], schema=ACCOUNT_SCORES)

@@ -202,7 +202,7 @@ def test_a_prefect_server_that_is_away_leaves_the_ledger(company):
     away = {"PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
     done = leadscore("--status", "--json", **away)
     told = json.loads(done.stdout)
-    assert done.returncode == 0 and told["deployments"] == [] and "does not answer" in told["notes"][0]
+    assert done.returncode == 5 and told["deployments"] == [] and "does not answer" in told["alarms"][0]
     serving = leadscore(**away)
     assert serving.returncode == 1 and "the Prefect API does not answer" in serving.stderr
 
