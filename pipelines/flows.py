@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from functools import partial, wraps
@@ -28,6 +29,18 @@ from pipelines.score import Night, score_night
 from pipelines.summary import night_markdown, training_markdown
 from pipelines.train import Training
 from pipelines.train import train as train_targets
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Take the traceback off a line of Prefect's on a failure that a user can meet, or on none; keep the line."""
+    kind = record.exc_info[0] if record.exc_info else None
+    if kind is None or issubclass(kind, LeadscoreError):
+        record.exc_info = None
+    return True
+
+
+for _name in ("prefect.engine", "prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(without_traceback)
 
 
 def in_words(function: Step) -> Step:

@@ -1,12 +1,14 @@
 """Through Prefect and directly: the same scores to the bit, and traces of the flow where a person looks for them."""
 
 import json
+import logging
 import sqlite3
 import subprocess
 import sys
 
 import pytest
 
+from configs.errors import DataError
 from tests.pipelines import tiny
 
 pytestmark = pytest.mark.server
@@ -98,3 +100,18 @@ def test_a_failure_is_told_in_two_lines_and_without_a_traceback(tmp_path, prefec
         )
         assert done.returncode == code and said in done.stderr, done.stderr
         assert "Traceback" not in done.stderr + done.stdout and "mend:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(DataError("gone", where="leads.csv"), False), (KeyError("a bug"), True), (None, False)]
+)
+def test_prefects_own_line_on_a_failure_has_a_traceback_only_of_a_bug(caplog, error, kept):
+    import pipelines.flows  # noqa: F401 - it is what quietens them
+
+    logger = logging.getLogger("prefect.flow_runs")
+    logger.addHandler(caplog.handler)
+    try:
+        logger.error("it ended", exc_info=error or True)
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert [bool(record.exc_info) for record in caplog.records][-1] is kept

@@ -306,6 +306,7 @@ def test_a_refused_night_is_done_once_and_told_to_the_webhook(served, server):
     assert (body["exit_code"], body["what"]) == (3, "data error: nothing was known yet")
     assert body["flow_run_id"] == str(run) and body["flow"] == "leadscore-score"
     assert served.hooked.url not in served.log() and "secret-path" not in served.log()
+    assert "Traceback" not in served.log() and "NoneType" not in served.log()
     assert len(served.ledger("as_of like '1999-12-31%'")) == 1
 
 
