@@ -12,6 +12,7 @@ from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from features.whole_file import write_whole
 from models.registry import Registry
+from serve.database import PATIENCE
 from serve.lock import hold
 from serve.store import Run, Store
 
@@ -48,10 +49,13 @@ def workspace(project: Project) -> Iterator[Path]:
             ) from error
 
 
-def store_of(project: Project) -> Store:
-    """Open the scores table and the run ledger of a project: in its workspace, or where the config says."""
+def store_of(project: Project, patience: float = PATIENCE) -> Store:
+    """Open the scores table and the run ledger of a project: in its workspace, or where the config says.
+
+    A database that does not answer is asked again for ``patience`` seconds.
+    """
     address = project.publish.database
-    return Store(address.get_secret_value() if address else project.root / "scores.db")
+    return Store(address.get_secret_value() if address else project.root / "scores.db", patience)
 
 
 def published(store: Store, project: Project, as_of: datetime | None = None) -> Run:

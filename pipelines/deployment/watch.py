@@ -27,6 +27,8 @@ ATTEMPTS = 5
 """So many attempts after the last good night are told."""
 KILLED = "killed"
 """What the ledger still calls started although its process is gone; the next run will call it failed."""
+PATIENCE = 10.0
+"""Seconds that a database may take to answer: whoever watches wants to know that it does not."""
 SLACK = timedelta(hours=1)
 """An export may be this much later than its table, a start than its time, a clock than another."""
 
@@ -125,7 +127,7 @@ def _attempts(project: Project) -> list[Attempt]:
     if project.publish.database is None and not (project.root / "scores.db").exists():
         return []
     runs: dict[str, Attempt] = {}
-    for row in store_of(project).runs(project.project).to_pylist():
+    for row in store_of(project, PATIENCE).runs(project.project).to_pylist():
         before = runs.get(row["run_id"])
         names = ("run_id", "as_of", "status", "started_at", "finished_at", "message")
         rows = (row["rows"] or 0) + (before.rows if before else 0)
