@@ -37,7 +37,7 @@ from serve.accounts import account_scores
 from serve.checks import Check, check_table, loud, refuse
 from serve.crm.delivery import Delivered
 from serve.export import Staged, require_form, stage
-from serve.history import Past, with_history
+from serve.history import Past, with_columns, with_history
 from serve.lists import Week, seed_of, with_list
 from serve.review import with_review
 from serve.score_checks import check_some
@@ -186,9 +186,11 @@ def _ahead(desk: Desk, run: Run, scored: Scored, form: str | None) -> Iterator[F
 
     Where it cannot be written the scores are published all the same: whoever wants the file meets the failure.
     """
+    if form is None or set(run.models) != set(desk.project.targets):
+        yield None
+        return
     newest = desk.store.last(run.project)
-    older = newest is not None and newest.as_of > run.as_of
-    if form is None or older or set(run.models) != set(desk.project.targets):
+    if newest is not None and newest.as_of > run.as_of:
         yield None
         return
     with meanwhile(stage, scored.scores, desk.project.root, run, form, scored.accounts) as written:
@@ -235,7 +237,6 @@ def score_all(
 ) -> Scored:
     """Score all targets of one as-of, and look at the scores beside the last nights' checks."""
     project, frames, found = now.project, dict[str, pa.Table](), list[Check]()
-    said = dict[str, dict[str, pa.Array]]()
     wording = wording_of(project)
     for target, version in sorted(champions.items()):
         driver.note(f"{target}: scoring with version {version.number}")
@@ -248,11 +249,11 @@ def score_all(
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
         with meanwhile(told, scorer, order, matrix, frame) as words:
-            frames[target] = in_time(now, target, frame, store)
-            found += check_scores(now, target, scorer, matrix, frames[target], former)
-        said[target] = words.result()
+            frame = in_time(now, target, frame, store)
+            found += check_scores(now, target, scorer, matrix, frame, former)
+        frames[target] = with_columns(frame, words.result())
     scored_at = clock()
-    done = {target: stamped(frame, said[target], run_id, scored_at) for target, frame in frames.items()}
+    done = {target: stamped(frame, run_id, scored_at) for target, frame in frames.items()}
     accounts = [ACCOUNT_SCORES.empty_table()]
     if project.publish.accounts:
         accounts += [

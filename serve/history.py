@@ -53,7 +53,12 @@ def with_history(frame: pa.Table, past: Past, as_of: datetime, steady: Steady) -
     for name in TRENDS:
         earlier = past.earlier.get(name, past.previous.slice(0, 0))
         more[name] = pc.subtract(frame["score"], *found(frame, earlier, ("score",)))
-    for name, column in more.items():
+    return with_columns(frame, more)
+
+
+def with_columns(frame: pa.Table, columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
+    """Add columns of as many rows, by their names."""
+    for name, column in columns.items():
         frame = frame.append_column(name, column)
     return frame
 

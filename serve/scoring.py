@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -92,10 +91,8 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     return pa.table(list(side_by_side(in_order, schema)), schema=schema)
 
 
-def stamped(frame: pa.Table, said: Mapping[str, pa.Array], run_id: str, scored_at: datetime) -> pa.Table:
-    """Complete a frame to SCORES with what ``told`` said of its rows, and the run that publishes it."""
-    for name, column in said.items():
-        frame = frame.append_column(name, column)
+def stamped(frame: pa.Table, run_id: str, scored_at: datetime) -> pa.Table:
+    """Complete a frame to SCORES with the run that publishes it."""
     frame = frame.append_column("run_id", _constant(run_id, frame, pa.string()))
     frame = frame.append_column("scored_at", _constant(scored_at, frame, INSTANT))
     return frame.select(SCORES.names).cast(SCORES)

@@ -24,7 +24,7 @@ from models.scorer import Scorer
 from models.training import Settings, train
 from models.worth import Priced, Worth
 from serve import scoring
-from serve.history import Past, with_history
+from serve.history import Past, with_columns, with_history
 from serve.lists import with_list
 from serve.review import with_review
 from serve.scoring import Order, rows_to_score, score, stamped
@@ -78,9 +78,7 @@ def scored(dataset, target, scorer, told=1.0):
     order = Order(target, END, NAMES, told)
     matrix = rows_to_score(dataset, scorer, order)
     frame = score(dataset, scorer, order, matrix)
-    for name, column in of_rows(scorer, order, matrix, frame).items():
-        frame = frame.append_column(name, column)
-    return frame
+    return with_columns(frame, of_rows(scorer, order, matrix, frame))
 
 
 def test_every_column_follows_from_the_prediction(company, scorer):
@@ -140,7 +138,7 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     known = frame["entity_id"][0].as_py()
     previous = pa.table([[known], [7], ["D"], [None], [None]], schema=PREVIOUS)
     frame = with_review(with_history(frame, Past(previous), END, Steady()), previous, END, Review(), ZoneInfo("UTC"))
-    full = stamped(with_list(frame, SCORES.empty_table(), None, ""), {}, "run", END)
+    full = stamped(with_list(frame, SCORES.empty_table(), None, ""), "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
