@@ -40,6 +40,8 @@ DELIVERIES_TABLE = _sql_table("deliveries", DELIVERIES, ["project", "name", "del
 SUPPRESSIONS_TABLE = _sql_table("suppressions", SUPPRESSIONS, ["project", "entity_id", "reason"])
 TABLES = (SCORES_TABLE, ACCOUNTS_TABLE, RUNS_TABLE, CHECKS_TABLE, DELIVERIES_TABLE, SUPPRESSIONS_TABLE)
 
+ACCOUNT = ("project", "target", "as_of", "account_id")
+"""The key of an account's row, by which its entities' scores are found."""
 VIEWS = {VIEW: SCORES_TABLE, ACCOUNTS_VIEW: ACCOUNTS_TABLE}
 
 
@@ -65,10 +67,9 @@ def current(table: sa.Table = SCORES_TABLE) -> sa.Select[Any]:
     newest = _newest(sa.select(table), table)
     if table is SCORES_TABLE:
         return newest.where(not_suppressed_since())
-    key = ("project", "target", "as_of", "account_id")
-    theirs = _newest(sa.select(*(SCORES_TABLE.c[name] for name in key)), SCORES_TABLE)
+    theirs = _newest(sa.select(*(SCORES_TABLE.c[name] for name in ACCOUNT)), SCORES_TABLE)
     theirs = theirs.where(SCORES_TABLE.c.account_id.is_not(None), *_suppressed_since())
-    return newest.where(sa.tuple_(*(table.c[name] for name in key)).not_in(theirs))
+    return newest.where(sa.tuple_(*(table.c[name] for name in ACCOUNT)).not_in(theirs))
 
 
 def _newest(query: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:

@@ -7,11 +7,10 @@ import sqlalchemy as sa
 
 from serve.bulk import Session
 from serve.erasure.named import HIDDEN, Named
-from serve.tables import ACCOUNTS_TABLE, SCORES_TABLE, TABLES
+from serve.tables import ACCOUNT, ACCOUNTS_TABLE, SCORES_TABLE, TABLES
 
 OWNER, TEXT = "entity_id", "message"
 """Columns of an entity's own rows, and of free text that may quote it."""
-ACCOUNT = ("project", "target", "as_of", "account_id")
 COUNT = pa.schema([pa.field("rows", pa.int64())])
 MESSAGES = pa.schema([pa.field(TEXT, pa.string())])
 
