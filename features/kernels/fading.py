@@ -45,8 +45,8 @@ def _halved(instant: np.ndarray, half_lives: np.ndarray) -> tuple[np.ndarray, np
 def _cut(instant: np.ndarray, half_lives: np.ndarray, whole: np.ndarray, share: np.ndarray) -> None:
     """Divide by each half-life into a whole number and a share of one.
 
-    A product with the inverse is off by one at most, which is put right: a division of integers takes five times as
-    long.
+    A product with the inverse is off by one or two (it is rounded, and a negative one is cut towards 0), which is put
+    right: a division of integers takes five times as long.
     """
     for k in range(len(half_lives)):
         length = half_lives[k]
@@ -54,9 +54,9 @@ def _cut(instant: np.ndarray, half_lives: np.ndarray, whole: np.ndarray, share: 
         for place in range(len(instant)):
             lives = np.int64(instant[place] * inverse)
             rest = instant[place] - lives * length
-            if rest < 0:
+            while rest < 0:
                 lives, rest = lives - 1, rest + length
-            elif rest >= length:
+            while rest >= length:
                 lives, rest = lives + 1, rest - length
             whole[place, k], share[place, k] = lives, rest / length
 

@@ -1,7 +1,7 @@
 """Instants cut into half-lives against NumPy's own division."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features.contracts import US_PER_DAY
@@ -15,6 +15,8 @@ YEARS = 400 * 366 * US_PER_DAY
     st.lists(st.integers(1, 1_000 * US_PER_DAY), min_size=1, max_size=3),
     st.integers(-3, 3),
 )
+@settings(max_examples=1000)
+@example([], [11836], -1)
 def test_whole_half_lives_and_the_power_of_the_rest_are_exact(instants, lives, beside):
     """Instants a few microseconds beside a whole number of half-lives are those that a rounded product misses."""
     edges = [lives[0] * (YEARS // lives[0]) + beside, -lives[0] * (YEARS // lives[0]) + beside]
