@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mmap
 import tempfile
 from collections.abc import Iterable
@@ -11,16 +12,29 @@ from typing import IO
 import pyarrow as pa
 
 from configs.errors import ConfigError
+from features.sql import query
 
-MOST_IN_MEMORY = 512 << 20
-"""Bytes of a table from which it lies in a file."""
+SHARE = 8
+"""Of what DuckDB would take of the memory, a table gets this part before it lies in a file."""
+UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+@functools.cache
+def most_in_memory() -> int:
+    """Return the bytes beyond which a table lies in a file: a tenth of the memory that a process here may have.
+
+    DuckDB knows that of the machine or its container, and takes four fifths of it for itself unless told otherwise.
+    """
+    text = query("SELECT current_setting('memory_limit') AS most")["most"][0].as_py()
+    number, unit = text.split()
+    return int(float(number) * UNITS[unit]) // SHARE
 
 
 class Shelf:
     """Takes the pieces of one table and gives it back whole, as it was written, whether it fitted into memory or not.
 
-    With a ``scratch`` folder, which need not exist yet, a table beyond MOST_IN_MEMORY bytes becomes an uncompressed
-    Arrow file there that is mapped into memory, so that its pages belong to the operating system. The file has no name
+    With a ``scratch`` folder, which need not exist yet, a table beyond ``most_in_memory`` becomes an uncompressed Arrow
+    file there that is mapped into memory, so that its pages belong to the operating system. The file has no name
     from the beginning: it vanishes with the table or with the process, however that ends.
     """
 
@@ -42,7 +56,7 @@ class Shelf:
         """Append rows of the shelf's schema; raise ConfigError where the scratch folder cannot take them."""
         self._size += piece.nbytes
         self._pieces.append(piece)
-        if self._scratch is None or (self._writer is None and self._size <= MOST_IN_MEMORY):
+        if self._scratch is None or (self._writer is None and self._size <= most_in_memory()):
             return
         try:
             self._spill(self._scratch)
@@ -72,7 +86,7 @@ class Shelf:
 
 def is_large(table: pa.Table) -> bool:
     """Say whether a table is too large to lie in memory."""
-    return table.nbytes > MOST_IN_MEMORY
+    return table.nbytes > most_in_memory()
 
 
 def nameless(scratch: Path) -> IO[bytes]:

@@ -50,8 +50,16 @@ class Tree(NamedTuple):
 
 
 def trees(text: str) -> Iterator[Tree]:
-    """Read the trees of LightGBM's text, format v4, of a model with one tree a round and constant leaves."""
-    for block in text.partition("\nend of trees")[0].split("\nTree=")[1:]:
+    """Read the trees of LightGBM's text, format v4, of a model with one tree a round and constant leaves.
+
+    Raises ValueError for another text, or one that is cut off.
+    """
+    body, end, _ = text.partition("\nend of trees\n")
+    head, *blocks = body.split("\nTree=")
+    sizes = head.partition("\ntree_sizes=")[2].partition("\n")[0].split()
+    if not end or not head.startswith("tree\nversion=v4\n") or len(blocks) != len(sizes):
+        raise ValueError(f"not LightGBM's text: {len(blocks)} trees of {len(sizes)}")
+    for block in blocks:
         yield _tree(dict(line.split("=", 1) for line in block.splitlines() if "=" in line))
 
 

@@ -129,12 +129,16 @@ def in_order(
     The next pieces are made ready while the database takes one.
     """
     # A night's rows are of one project and as-of: to compare what is the same in all of them is most of sorting them.
-    telling = [name for name in key if pc.count_distinct(rows[name]).as_py() > 1] or list(key)
+    telling = [name for name in key if rows and not _all_same(rows[name])] or list(key)
     order = pc.sort_indices(rows, [(name, "ascending") for name in telling]).to_numpy().astype(np.int64)
     batches = rows.to_batches()
     starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
     wanted = (order[begin : begin + PIECE] for begin in range(0, len(order), PIECE))
     return side_by_side(lambda own: encoded(_taken(batches, starts, own)), wanted)
+
+
+def _all_same(column: pa.ChunkedArray) -> bool:
+    return bool(pc.all(pc.equal(column, column[0])).as_py())
 
 
 def _taken(batches: Sequence[pa.RecordBatch], starts: np.ndarray, wanted: np.ndarray) -> pa.RecordBatch:

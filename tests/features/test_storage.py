@@ -1,6 +1,7 @@
 """Tables in a file against the same tables in memory, and nothing left behind."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def test_a_table_is_the_same_in_a_file_and_in_memory(tmp_path_factory, rows, mos
     scratch = tmp_path_factory.mktemp("x") / "not yet" / "there"
     pieces = [piece(*numbers) for numbers in rows]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "MOST_IN_MEMORY", most)
+        patch.setattr(storage, "most_in_memory", lambda: most)
         found = Shelf.of(SCHEMA, pieces, scratch)
         assert is_large(found) == (found.nbytes > most)
         # Under way a file of the folder can have no name, so a killed run leaves nothing; neither does a finished one.
@@ -43,7 +44,7 @@ def test_only_what_is_too_large_and_has_a_place_lies_in_a_file(tmp_path, monkeyp
     before = pa.total_allocated_bytes()
     small = Shelf.of(SCHEMA, [piece(*range(1000))], tmp_path / "s")
     assert not (tmp_path / "s").exists() and pa.total_allocated_bytes() > before
-    monkeypatch.setattr(storage, "MOST_IN_MEMORY", 100)
+    monkeypatch.setattr(storage, "most_in_memory", lambda: 100)
     assert Shelf.of(SCHEMA, [piece(*range(1000))], None).equals(small)
     held = pa.total_allocated_bytes()
     large = Shelf.of(SCHEMA, [piece(*range(1000)) for _ in range(5)], tmp_path / "s")
@@ -56,7 +57,7 @@ def test_a_killed_process_leaves_nothing(tmp_path):
 import os, signal, pyarrow as pa
 from pathlib import Path
 from features import storage
-storage.MOST_IN_MEMORY = 0
+storage.most_in_memory = lambda: 0
 shelf = storage.Shelf(pa.schema([("n", pa.int64())]), Path({str(tmp_path)!r}))
 shelf.add(pa.table({{"n": list(range(1000))}}))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -70,7 +71,7 @@ def test_a_full_disk_is_said_in_words(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(storage, "MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(storage, "most_in_memory", lambda: 0)
     monkeypatch.setattr(storage, "nameless", full)
     with pytest.raises(ConfigError, match="No space left") as caught:
         Shelf.of(SCHEMA, [piece(1)], tmp_path)
@@ -84,6 +85,11 @@ def test_what_was_known_is_the_same_in_a_file_and_in_memory(tmp_path, monkeypatc
         whole = known_before(events, cutoff)
         assert repr(whole.to_pylist()) == repr([row for row in events.to_pylist() if row["available_at"] < cutoff])
         with monkeypatch.context() as patch:
-            patch.setattr(storage, "MOST_IN_MEMORY", 0)
+            patch.setattr(storage, "most_in_memory", lambda: 0)
             assert repr(known_before(events, cutoff, tmp_path).to_pylist()) == repr(whole.to_pylist())
     assert known_before(events, cutoff) is events
+
+
+def test_a_table_in_memory_is_a_small_part_of_it():
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 1 << 20 < storage.most_in_memory() <= physical / 8

@@ -218,3 +218,23 @@ def test_an_absent_or_damaged_file_is_a_data_error(kind, content, tmp_path):
         (tmp_path / kind.file).write_text(content)
     with pytest.raises(DataError, match=kind.file):
         kind.load(tmp_path)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
+def test_a_text_of_trees_that_is_cut_off_is_a_data_error(part, tmp_path):
+    fitted(LightGbm, *sample(1500), CATEGORICAL).save(tmp_path)
+    whole = (tmp_path / LightGbm.file).read_text()
+    trees = whole[: whole.index("end of trees")]
+    (tmp_path / LightGbm.file).write_text(trees[: int(part * len(trees))])
+    with pytest.raises(DataError, match=LightGbm.file):
+        LightGbm.load(tmp_path)
+
+
+def test_trees_predict_and_explain_without_lightgbm(tmp_path):
+    """Its import takes longer than many a night's scoring."""
+    fitted(LightGbm, *sample(1500), CATEGORICAL).save(tmp_path)
+    code = "import sys, numpy; from pathlib import Path; from models.learners import LightGbm\n"
+    code += f"model, x = LightGbm.load(Path({str(tmp_path)!r})), numpy.zeros((2, 4))\n"
+    code += "print(model.margin(x), model.contributions(x), 'lightgbm' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"

@@ -15,7 +15,7 @@ def test_a_log_beyond_memory_gives_the_same_file_and_leaves_nothing(tmp_path, mo
     project = load(tiny.write(tmp_path, leads=60, sources=tiny.CONFIG["sources"] | {"max_staleness": "999d"}))
     matrix.write(project, as_of, None, tmp_path / "memory.parquet")
     assert not (tmp_path / "workspace" / "scratch").exists()
-    monkeypatch.setattr(storage, "MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(storage, "most_in_memory", lambda: 0)
     matrix.write(project, as_of, None, tmp_path / "disk.parquet")
     assert (tmp_path / "disk.parquet").read_bytes() == (tmp_path / "memory.parquet").read_bytes()
     assert list((tmp_path / "workspace" / "scratch").iterdir()) == []
