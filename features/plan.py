@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from features.feature import AGGREGATES, CHANNEL, GROUP, TYPE, Feature
+from features.jit import kernel
 from features.offer import Offer
 
 FOREVER = np.iinfo(np.int64).max
@@ -95,11 +96,19 @@ class Plan:
 
     def subjects_of(self, kind: np.ndarray, channel: np.ndarray) -> np.ndarray:
         """Return (events, ways of being counted) int8: as which subjects each event counts, -1 for none."""
-        code = {"any": np.zeros(len(kind), np.int8), "kind": kind, "channel": channel}
         found = np.empty((len(kind), len(self.routes)), np.int8)
         for part, (axis, table) in enumerate(self.routes):
-            found[:, part] = table[code[axis] + 1]
+            if axis == "any":
+                found[:, part] = table[0]
+            else:
+                _mark(kind if axis == "kind" else channel, table, found[:, part])
         return found
+
+
+@kernel
+def _mark(code: np.ndarray, table: np.ndarray, found: np.ndarray) -> None:
+    for event in range(len(code)):
+        found[event] = table[code[event] + 1]
 
 
 def _spans(offer: Offer, doubled: bool) -> list[timedelta | None]:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from configs.durations import duration_label
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
-from features.contracts import ACCOUNT_SCORES, Dataset
+from features.contracts import ACCOUNT_SCORES, SCORES, Dataset
 from features.side_by_side import meanwhile
 from features.suppressed import Suppression
 from features.wording import wording_of
@@ -167,7 +167,7 @@ def publish_night(
         run = replace(run, data_fingerprint=now.dataset.fingerprint)
         with _ahead(desk, run, scored, form) as written:
             driver.step(publish)(store, scored, run, now.dataset, checks)
-    rows = {target: scores.filter(pc.field("target") == target).num_rows for target in versions}
+    rows = {target: pc.sum(pc.equal(scores["target"], target), min_count=0).as_py() for target in versions}
     return Published(
         run_id=run.run_id,
         as_of=run.as_of,
@@ -236,7 +236,7 @@ def score_all(
     driver: Driver,
 ) -> Scored:
     """Score all targets of one as-of, and look at the scores beside the last nights' checks."""
-    project, frames, found = now.project, dict[str, pa.Table](), list[Check]()
+    project, frames, accounts, found = now.project, dict[str, pa.Table](), list[pa.Table](), list[Check]()
     wording = wording_of(project)
     for target, version in sorted(champions.items()):
         driver.note(f"{target}: scoring with version {version.number}")
@@ -249,17 +249,16 @@ def score_all(
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
         with meanwhile(told, scorer, order, matrix, frame) as words:
+            if project.publish.accounts:
+                accounts.append(account_scores(now.dataset, frame, Together.of(scorer.meta)))
             frame = in_time(now, target, frame, store)
             found += check_scores(now, target, scorer, matrix, frame, former)
         frames[target] = with_columns(frame, words.result())
     scored_at = clock()
-    done = {target: stamped(frame, run_id, scored_at) for target, frame in frames.items()}
-    accounts = [ACCOUNT_SCORES.empty_table()]
-    if project.publish.accounts:
-        accounts += [
-            account_scores(now.dataset, frame, Together.of(scorers[name].meta)) for name, frame in done.items()
-        ]
-    return Scored(pa.concat_tables(done.values()), pa.concat_tables(accounts), [*check_some(frames), *found])
+    scores = [stamped(frame, SCORES, run_id, scored_at) for frame in frames.values()]
+    owned = [stamped(rows, ACCOUNT_SCORES, run_id, scored_at) for rows in accounts]
+    together = pa.concat_tables([ACCOUNT_SCORES.empty_table(), *owned])
+    return Scored(pa.concat_tables(scores), together, [*check_some(frames), *found])
 
 
 def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Table:

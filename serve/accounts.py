@@ -14,21 +14,23 @@ from models.accounts import Together
 
 RECENT = timedelta(days=30)
 """Who did anything within this span is active."""
-NAMES = ("project", "target", "as_of", "model_version", "run_id", "scored_at")
+NAMES = ("project", "target", "as_of", "model_version")
 """Columns that all rows of a target have alike."""
+READ = (*NAMES, "entity_id", "account_id", "rank", "probability", "expected_value")
+OWN = pa.schema([field for field in ACCOUNT_SCORES if field.name not in ("run_id", "scored_at")])
 
 
 def account_scores(dataset: Dataset, frame: pa.Table, together: Together) -> pa.Table:
-    """Return the ACCOUNT_SCORES of one target at one as-of.
+    """Return the ACCOUNT_SCORES of one target at one as-of, without what only the run that publishes can fill.
 
     ``frame`` holds SCORES of that target in the order of rank, ``dataset`` what was known before its as-of. Raises
     ValueError for rows in another order.
     """
-    rows = frame.filter(pc.is_valid(frame["account_id"]))
+    rows = frame.select(READ).filter(pc.is_valid(frame["account_id"]))
     if (np.diff(rows["rank"].to_numpy()) <= 0).any():
         raise ValueError("the scores are not in the order of rank")
     if not rows.num_rows:
-        return ACCOUNT_SCORES.empty_table()
+        return OWN.empty_table()
     accounts = rows["account_id"].combine_chunks().dictionary_encode()
     ids, group = accounts.dictionary, accounts.indices.to_numpy()
     _, main = np.unique(group, return_index=True)  # the first of an account is its most probable
@@ -45,7 +47,7 @@ def account_scores(dataset: Dataset, frame: pa.Table, together: Together) -> pa.
     }
     found = pa.table(columns).sort_by([("probability", "descending"), ("account_id", "ascending")])
     found = found.append_column("rank", pa.array(np.arange(1, len(ids) + 1)))
-    return found.select(ACCOUNT_SCORES.names).cast(ACCOUNT_SCORES)
+    return found.select(OWN.names).cast(OWN)
 
 
 def _sums(value: pa.ChunkedArray, group: np.ndarray, groups: int) -> pa.Array:

@@ -91,11 +91,11 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     return pa.table(list(side_by_side(in_order, schema)), schema=schema)
 
 
-def stamped(frame: pa.Table, run_id: str, scored_at: datetime) -> pa.Table:
-    """Complete a frame to SCORES with the run that publishes it."""
-    frame = frame.append_column("run_id", _constant(run_id, frame, pa.string()))
-    frame = frame.append_column("scored_at", _constant(scored_at, frame, INSTANT))
-    return frame.select(SCORES.names).cast(SCORES)
+def stamped(rows: pa.Table, schema: pa.Schema, run_id: str, scored_at: datetime) -> pa.Table:
+    """Complete rows to SCORES or ACCOUNT_SCORES, the ``schema``, with the run that publishes them."""
+    rows = rows.append_column("run_id", _constant(run_id, rows, pa.string()))
+    rows = rows.append_column("scored_at", _constant(scored_at, rows, INSTANT))
+    return rows.select(schema.names).cast(schema)
 
 
 def _constant(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> pa.Array:

@@ -25,13 +25,14 @@ def row_hashes(words: list[np.ndarray]) -> np.ndarray:
 
 def text_hashes(column: pa.ChunkedArray) -> np.ndarray:
     """Return (rows, 2) uint64, the hash of each text's bytes; both 0 for null, and for no text."""
-    return np.concatenate([np.empty((0, 2), np.uint64), *(_of_chunk(chunk) for chunk in column.chunks)])
+    found = [_of_chunk(chunk) for chunk in column.chunks]
+    return found[0] if len(found) == 1 else np.concatenate([np.empty((0, 2), np.uint64), *found])
 
 
 def _of_chunk(chunk: pa.Array) -> np.ndarray:
     if pa.types.is_dictionary(chunk.type):
         known = np.append(_of_chunk(chunk.dictionary), np.zeros((1, 2), np.uint64), axis=0)
-        return known[chunk.indices.fill_null(len(known) - 1).to_numpy()]
+        return known.take(chunk.indices.fill_null(len(known) - 1).to_numpy(), axis=0)
     found = np.zeros((len(chunk), 2), np.uint64)
     _hash(*text_bytes(chunk), found)
     if chunk.null_count:

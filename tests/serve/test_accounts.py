@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from features.contracts import ACCOUNT_SCORES
 from models.accounts import Together
 from serve.accounts import RECENT, account_scores
+from serve.scoring import stamped
 from tests.features.logs import of
 from tests.serve.samples import MONDAY, a_run, some_scores
 
@@ -40,7 +41,7 @@ def company(accounts, events):
 @given(st.lists(ACCOUNTS, max_size=12), st.lists(st.tuples(st.integers(0, 11), AGES)), st.floats(0, 1))
 def test_each_column_is_what_a_loop_says(accounts, events, adds):
     data, frame = company(accounts, events)
-    found = account_scores(data, frame, Together(adds))
+    found = stamped(account_scores(data, frame, Together(adds)), ACCOUNT_SCORES, "r1", MONDAY)
     assert found.schema == ACCOUNT_SCORES
     rows = frame.to_pylist()
     assert set(found["account_id"].to_pylist()) == {row["account_id"] for row in rows} - {None}

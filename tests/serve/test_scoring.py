@@ -138,7 +138,7 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     known = frame["entity_id"][0].as_py()
     previous = pa.table([[known], [7], ["D"], [None], [None]], schema=PREVIOUS)
     frame = with_review(with_history(frame, Past(previous), END, Steady()), previous, END, Review(), ZoneInfo("UTC"))
-    full = stamped(with_list(frame, SCORES.empty_table(), None, ""), "run", END)
+    full = stamped(with_list(frame, SCORES.empty_table(), None, ""), SCORES, "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
