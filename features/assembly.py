@@ -52,7 +52,7 @@ def _lead_column(dataset: Dataset, feature: Feature, catalog: Catalog, entity: n
         return pa.array(hour_of_week(created, catalog.timezone)[entity].astype(float))
     if feature.aggregate == "dated":
         kind: Kind = "category" if feature.category else "number"
-        return values_at(dataset.values, feature.subject, kind, entity, cutoff, dataset.leads)
+        return values_at(dataset.values, feature.subject, kind, entity, cutoff, dataset.ids)
     return _attribute(dataset, feature, entity)
 
 

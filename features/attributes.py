@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
+from features.ids import Ids
 from features.intake.values import attribute as typed
 from features.jit import kernel
 from features.kernels.search import ends
-from features.spine import entity_codes, instants
+from features.spine import instants
 from features.sql import query
 
 Kind = Literal["number", "category"]
@@ -30,11 +31,11 @@ def kinds(values: pa.Table) -> dict[str, Kind]:
 
 
 def values_at(
-    values: pa.Table, attribute: str, kind: Kind, entity: np.ndarray, cutoff: np.ndarray, leads: pa.Table
+    values: pa.Table, attribute: str, kind: Kind, entity: np.ndarray, cutoff: np.ndarray, ids: Ids
 ) -> pa.Array:
     """Return an attribute's value at each (entity, cutoff): float64 for a number, string for a category.
 
-    ``values`` is VALUES; ``entity`` holds row numbers of ``leads``, ``cutoff`` microseconds since 1970, both int64 and
+    ``values`` is VALUES; ``entity`` holds places among ``ids``, ``cutoff`` microseconds since 1970, both int64 and
     of one length, in any order. The value is the one of the newest ``valid_from`` among those with ``available_at <
     cutoff``; of several at one ``valid_from`` the one that became known last, and if that is a tie too, the greatest
     as text, and any rather than a cleared one. Null where none is known yet or the attribute was cleared.
@@ -43,11 +44,11 @@ def values_at(
     DataError where a number is wanted and a value that was then known is none.
     """
     own = values.filter(pc.equal(values["attribute"], attribute))
-    code = entity_codes(own["entity_id"], leads)
+    code = ids.find(own["entity_id"]).astype(np.int64)
     own, code = own.filter(pa.array(code >= 0)), code[code >= 0]
     known, text = instants(own["available_at"]), own["value"].combine_chunks()
     order = _newest_last(code, instants(own["valid_from"]), known, text)
-    begin = np.searchsorted(code[order], np.arange(leads.num_rows + 1))
+    begin = np.searchsorted(code[order], np.arange(len(ids) + 1))
     arrival = _by_arrival(begin, known[order])
     # The farther in the order the newer, and every place of a later entity lies behind: the newest so far is a maximum.
     newest = order[np.maximum.accumulate(arrival)]

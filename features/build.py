@@ -116,13 +116,14 @@ def stream_features(
 def _work(
     dataset: Dataset, spine: pa.Table, catalog: Catalog, shards: int | None, workers: int, scratch: Path | None
 ) -> Work:
-    seats = Seats.of(dataset.leads)
+    seats = Seats.of(dataset.leads, dataset.ids)
     entity = _known_entities(seats, spine)
     seat = seats.of_lead[entity]
     place = grouped(seat, len(seats.account))
     rows = Rows(place, seat[place], instants(spine["cutoff"])[place])
     number = np.bincount(rows.seat, minlength=len(seats.account))
-    log = Log.of(dataset.events, seats, catalog, number * len(catalog.features), shards, workers, scratch)
+    load, known = number * len(catalog.features), dataset.lead_of_events
+    log = Log.of(dataset.events, seats, catalog, load, shards, workers, scratch, known)
     lead = lead_columns(dataset, spine, catalog, entity)
     return Work(Task.of(catalog), lead, seats, _roles(dataset, seats, catalog), log, rows, _past(log, seats, catalog))
 

@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrivals import Arrivals
+from features.ids import Ids
 from features.storage import Shelf
 from features.suppressed import Suppression
 
@@ -274,13 +277,23 @@ class SourceCount:
 
 
 @dataclass(frozen=True)
+class Belonging:
+    """To which row of these ``leads`` each of these ``events`` belongs, int32: as it was found when they were read."""
+
+    leads: pa.Table
+    events: pa.Table
+    row: pa.ChunkedArray
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A company's normalised tables: ``leads`` as LEADS plus attributes, ``events`` as EVENTS, ``values`` as VALUES.
 
     ``timed`` is false where the source has no times: then ``created_at`` only carries the order of the rows, in
     seconds from 1970, and nothing may be read into it. ``ordered`` is false where even the order means nothing. Events
     beyond memory lie in the folder ``scratch``, where there is one. ``suppressed`` says who must not be scored; of
-    these the tables hold nothing, unless models may learn from them all the same.
+    these the tables hold nothing, unless models may learn from them all the same. ``belonging`` saves looking up the
+    events' leads, as long as both tables are those that it tells of.
     """
 
     leads: pa.Table
@@ -292,6 +305,7 @@ class Dataset:
     values: pa.Table = field(default_factory=VALUES.empty_table)
     scratch: Path | None = None
     suppressed: Suppression = field(default_factory=Suppression)
+    belonging: Belonging | None = field(default=None, compare=False, repr=False)
 
     def upto(self, as_of: datetime) -> Self:
         """Return what could be read before ``as_of``: the only cut in time. Counts and fingerprint stay the whole's."""
@@ -299,6 +313,21 @@ class Dataset:
             return self
         tables = {"leads": self.leads, "events": self.events, "values": self.values}
         return replace(self, **{name: known_before(table, as_of, self.scratch) for name, table in tables.items()})
+
+    @cached_property
+    def ids(self) -> Ids:
+        """The leads by their places."""
+        return Ids.of(self.leads["entity_id"])
+
+    def lead_of(self, entities: pa.ChunkedArray) -> np.ndarray:
+        """Return each entity's row number in ``leads``, int64, -1 where it is not there."""
+        return self.ids.find(entities).astype(np.int64)
+
+    @property
+    def lead_of_events(self) -> pa.ChunkedArray | None:
+        """Each event's row number in ``leads``, if it is known without looking it up."""
+        own = self.belonging
+        return own.row if own and own.leads is self.leads and own.events is self.events else None
 
     @property
     def attributes(self) -> list[str]:

@@ -62,14 +62,14 @@ class Seats:
     joined: np.ndarray
 
     @classmethod
-    def of(cls, leads: pa.Table) -> Self:
-        """Seat the leads; one without an account is an account of its own."""
+    def of(cls, leads: pa.Table, ids: Ids) -> Self:
+        """Seat the leads, whose ids are these; one without an account is an account of its own."""
         account = _account_codes(leads)
         seated = grouped(account, int(account.max(initial=-1)) + 1)
         seat = np.empty_like(seated)
         seat[seated] = np.arange(len(seated))
         joined = instants(leads["available_at"])[seated]
-        return cls(Ids.of(leads["entity_id"]), seat, account[seated], joined)
+        return cls(ids, seat, account[seated], joined)
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,23 @@ class Log:
         shards: int | None = None,
         workers: int = -1,
         scratch: Path | None = None,
+        lead: pa.ChunkedArray | None = None,
     ) -> Self:
         """Cut a log into shards that weigh about the same; ``load`` is how many cells of features each seat asks for.
 
         ``events`` are as EVENTS, in any order; the least is left to sort where they are by entity or by time. The log
         is read twice, first the ids and then the rest, so that no event moves more than once before its shard is
-        sorted. With ``scratch`` the arrays are files there, of which no more is in memory than is being looked at.
+        sorted; with ``lead``, each event's row of the leads, no id is looked up. With ``scratch`` the arrays are files
+        there, of which no more is in memory than is being looked at.
         """
         pieces = _pieces(events)
         run = Parallel(n_jobs=workers, prefer="threads")
         seat_of = np.append(seats.of_lead, -1).astype(np.int32)
-        found = run(delayed(_seats_in)(piece, seats.ids, seat_of) for piece in pieces)
+        if lead is None:
+            found = run(delayed(_seats_in)(piece, seats.ids, seat_of) for piece in pieces)
+        else:
+            rows = [lead.slice(start, ROWS_PER_PIECE) for start in range(0, len(lead), ROWS_PER_PIECE)]
+            found = run(delayed(seat_of.take)(some.to_numpy()) for some in rows)
         counts = np.zeros(len(seats.account), np.int64)
         for some in found:
             _count(some, counts)

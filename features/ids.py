@@ -38,6 +38,10 @@ class Ids:
         _fill(texts, ends, slots)
         return cls(texts, ends, slots)
 
+    def __len__(self) -> int:
+        """How many ids there are."""
+        return len(self.ends) - 1
+
     def find(self, column: pa.ChunkedArray | pa.Array) -> np.ndarray:
         """Return each text's place, -1 where it is null or not in the table; int32."""
         chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from configs.errors import ConfigError
 from configs.targets import ColumnOutcome, Target
 from features.contracts import EVENTS, INSTANT, LABELS, Dataset, to_us
-from features.spine import FOREVER, entity_codes, instants
+from features.spine import FOREVER, instants
 
 
 def observation_date(dataset: Dataset, as_of: datetime, complete_after: timedelta) -> datetime:
@@ -55,7 +55,7 @@ def outcome_values(dataset: Dataset, spine: pa.Table, target: Target) -> np.ndar
 
 
 def _column_outcome(dataset: Dataset, spine: pa.Table, outcome: ColumnOutcome) -> tuple[np.ndarray, np.ndarray]:
-    values = dataset.leads[outcome.column].take(pa.array(entity_codes(spine["entity_id"], dataset.leads)))
+    values = dataset.leads[outcome.column].take(pa.array(dataset.lead_of(spine["entity_id"])))
     happened = pc.fill_null(pc.equal(values, _wanted(outcome, values.type)), False)
     return happened.to_numpy(), pc.is_valid(values).to_numpy()
 
@@ -86,9 +86,7 @@ def _next_event(dataset: Dataset, spine: pa.Table, events: pa.Table) -> np.ndarr
 
     Where there is none, the place is one beyond the last.
     """
-    entity = np.concatenate(
-        [entity_codes(spine["entity_id"], dataset.leads), entity_codes(events["entity_id"], dataset.leads)]
-    )
+    entity = np.concatenate([dataset.lead_of(spine["entity_id"]), dataset.lead_of(events["entity_id"])])
     time = np.concatenate([instants(spine["cutoff"]), instants(events["event_time"])])
     is_event = np.arange(len(time)) >= spine.num_rows
     order = np.lexsort((is_event, time, entity))  # at a tie the row comes first, so it sees the event at its cutoff

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from configs.errors import DataError
 from configs.schema import Project
-from features.contracts import Dataset, SourceCount
+from features.contracts import Belonging, Dataset, SourceCount
 from features.intake.events import read_events
 from features.intake.files import Wanted
 from features.intake.fingerprint import fingerprint
@@ -40,13 +40,24 @@ def read(project: Project, quarantine: Path | None = None, scratch: Path | None 
             found = f"{count.rows_in} rows in, 0 used, {count.suppressed} suppressed"
             raise DataError("there is no lead, so no event can be anyone's", where=sources.leads.label, found=found)
     log = read_events(project, leads, objections, quarantine, scratch)
+    belonging = None if leads is None else Belonging(leads, log.events, log.lead)
     leads = log.entities if leads is None else leads
     values, value_counts = read_values(project, leads, objections, quarantine)
     ordered = project.timed or (sources.leads is not None and sources.leads.order is not None)
     found = fingerprint(leads, log.events, log.sum, values)
     all_counts = (*counts, *log.counts, *value_counts)
-    suppressed = objections.found()
-    return Dataset(leads, log.events, all_counts, found, project.timed, ordered, values, scratch, suppressed)
+    return Dataset(
+        leads,
+        log.events,
+        all_counts,
+        found,
+        project.timed,
+        ordered,
+        values,
+        scratch,
+        objections.found(),
+        belonging,
+    )
 
 
 def columns_of(project: Project) -> set[str]:

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from configs.targets import ColumnOutcome, Target
 from features.contracts import INSTANT, SPINE, Dataset, to_us
-from features.ids import Ids
 
 FOREVER = np.iinfo(np.int64).max
 """Stands for “never” among instants in microseconds."""
@@ -34,11 +33,6 @@ class Spans:
 def instants(column: pa.ChunkedArray) -> np.ndarray:
     """Return a timestamp column as int64 microseconds since 1970."""
     return pc.cast(column, pa.int64()).to_numpy()
-
-
-def entity_codes(column: pa.ChunkedArray, leads: pa.Table) -> np.ndarray:
-    """Return each entity's row number in ``leads``, -1 where it is not there."""
-    return Ids.of(leads["entity_id"]).find(column).astype(np.int64)
 
 
 def training_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
@@ -128,7 +122,7 @@ def _first(dataset: Dataset, types: tuple[str, ...], since: np.ndarray | None = 
     """
     time, known = np.full(dataset.leads.num_rows, FOREVER), np.full(dataset.leads.num_rows, FOREVER)
     events = dataset.events.filter(pc.is_in(dataset.events["event_type"], value_set=pa.array(types, pa.string())))
-    code, at = entity_codes(events["entity_id"], dataset.leads), instants(events["event_time"])
+    code, at = dataset.lead_of(events["entity_id"]), instants(events["event_time"])
     keep = np.flatnonzero((code >= 0) & (at >= since[code] if since is not None else True))
     code, at, available = code[keep], at[keep], instants(events["available_at"])[keep]
     order = np.lexsort((at, available, code))[::-1]  # of several writes to one place the last stays: the first known

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from configs.targets import Target
 from features.contracts import SPINE, Dataset
 from features.labels import outcome_values
-from features.spine import entity_codes, instants
+from features.spine import instants
 from models.encoding import Encoding
 from models.folds import MICROSECOND, learnt_from
 from models.worth import Priced, Worth
@@ -27,7 +27,7 @@ def realised(dataset: Dataset, target: Target, rows: pa.Table) -> np.ndarray | N
     """
     if target.learns_amount:
         return np.where(rows["label"].to_numpy() == 1, outcome_values(dataset, rows, target), 0.0)
-    found = amounts(dataset, target, pa.array(entity_codes(rows["entity_id"], dataset.leads)))
+    found = amounts(dataset, target, pa.array(dataset.lead_of(rows["entity_id"])))
     return None if found is None else found.to_numpy(zero_copy_only=False)
 
 
@@ -49,7 +49,7 @@ def expected_before(now: Snapshot, name: str, rows: TrainingRows, out_of_time: p
     if not target.learns_amount or target.horizon is None:
         return None
     known, gap = _Known.of(now, name, rows), (target.horizon + now.project.evaluation.embargo) // MICROSECOND
-    cutoff, place = instants(rows.matrix["cutoff"]), places(rows.matrix, out_of_time, now.dataset.leads)
+    cutoff, place = instants(rows.matrix["cutoff"]), places(rows.matrix, out_of_time, now.dataset)
     fold, expected = out_of_time["fold"].to_numpy(), np.full(out_of_time.num_rows, np.nan)
     for each in np.unique(fold):
         tested = np.flatnonzero(fold == each)
@@ -63,14 +63,13 @@ def expected_before(now: Snapshot, name: str, rows: TrainingRows, out_of_time: p
     return expected
 
 
-def places(matrix: pa.Table, rows: pa.Table, leads: pa.Table) -> np.ndarray:
+def places(matrix: pa.Table, rows: pa.Table, dataset: Dataset) -> np.ndarray:
     """Return the row number in ``matrix`` of each row, which must be there, by entity_id and cutoff."""
     dates = np.unique(instants(matrix["cutoff"]))
 
     def key(table: pa.Table) -> np.ndarray:
-        return np.searchsorted(dates, instants(table["cutoff"])) * leads.num_rows + entity_codes(
-            table["entity_id"], leads
-        )
+        date = np.searchsorted(dates, instants(table["cutoff"]))
+        return date * dataset.leads.num_rows + dataset.lead_of(table["entity_id"])
 
     of_matrix = key(matrix)
     order = np.argsort(of_matrix)

@@ -17,7 +17,6 @@ from features.contracts import LEADS, SPINE
 from features.feature import CHANNEL, TYPE
 from features.intake.reading import read_rows
 from features.sources import carried_columns
-from features.spine import entity_codes
 from models.leakage import Origins, Suspect, suspects
 from pipelines.rows import Snapshot, TrainingRows, snapshot, training_rows
 
@@ -88,7 +87,7 @@ def origins(now: Snapshot, rows: TrainingRows) -> Origins:
     dated = {name: column for name, column in traced.items() if name not in today} | _of_role(rows.catalog)
     account = None
     if now.dataset.leads[ACCOUNT].null_count < now.dataset.leads.num_rows:
-        lead = entity_codes(rows.matrix["entity_id"], now.dataset.leads)
+        lead = now.dataset.lead_of(rows.matrix["entity_id"])
         account = now.dataset.leads[ACCOUNT].take(pa.array(lead))
     _refuse_unknown(now, {*today.values(), *dated.values(), *now.dataset.attributes, ACCOUNT})
     return Origins(today, dated, now.dataset.ordered, account, frozenset(now.project.audit.allow))

@@ -20,7 +20,7 @@ from features.build import build_features
 from features.catalog import catalog_of
 from features.contracts import SPINE, to_us
 from features.sources import carried_columns
-from features.spine import entity_codes, instants, training_spine
+from features.spine import instants, training_spine
 from features.whole_file import write_whole
 from models.registry import Registry
 from models.scorer import FILE
@@ -136,7 +136,7 @@ def _parts(
 ) -> dict[tuple[str, str], Realised]:
     if not rows.num_rows:
         return {}
-    lead = entity_codes(rows["entity_id"], now.dataset.leads)
+    lead = now.dataset.lead_of(rows["entity_id"])
     target = now.project.target(name)
     amount = realised(now.dataset, target, rows)
     masks = masks_of(rows, None if brief else _stage(now, rows), now.project.features.stages, champion)
@@ -152,7 +152,7 @@ def _lists(now: Snapshot, name: str, rows: pa.Table) -> dict[tuple[str, str], Re
     masks = {("list", kind): listed == kind for kind in (PICK, EXPLORE) if (listed == kind).any()}
     if not masks:
         return {}
-    lead = entity_codes(rows["entity_id"], now.dataset.leads)
+    lead = now.dataset.lead_of(rows["entity_id"])
     target = now.project.target(name)
     return realise(rows, lead, masks, realised(now.dataset, target, rows), None, target.learns_amount)
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from configs.targets import Target
 from features.contracts import INSTANT
 from features.feature import Feature
-from features.spine import entity_codes, scoring_spine
+from features.spine import scoring_spine
 from models.accounts import Together
 from models.activity import WEEK, Activity
 from models.encoding import evenly
@@ -56,7 +56,7 @@ def together(now: Snapshot, name: str, out_of_time: pa.Table) -> Together:
     """
     cutoffs = now.project.target(name).cutoffs
     own = not now.project.timed or (cutoffs is not None and cutoffs.delay is not None)
-    lead = pa.array(entity_codes(out_of_time["entity_id"], now.dataset.leads))
+    lead = pa.array(now.dataset.lead_of(out_of_time["entity_id"]))
     account = now.dataset.leads["account_id"].take(lead)
     rows = out_of_time.append_column("account_id", account).filter(pc.is_valid(account))
     instant = rows["fold"] if own else rows["cutoff"].cast(pa.int64())

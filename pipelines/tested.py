@@ -18,7 +18,7 @@ from configs.errors import ConfigError
 from configs.targets import Target
 from features.attributes import kinds, values_at
 from features.contracts import Dataset
-from features.spine import entity_codes, instants
+from features.spine import instants
 from models.folds import Keys, unseen
 from pipelines.amounts import expected_before, places, realised
 from pipelines.rows import Snapshot, TrainingRows
@@ -55,7 +55,7 @@ def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Ta
     Raises ConfigError for a segment that is no category attribute, DataError for an amount that is no number.
     """
     target, dataset = now.project.target(name), now.dataset
-    lead, cutoff = entity_codes(out_of_time["entity_id"], dataset.leads), instants(out_of_time["cutoff"])
+    lead, cutoff = dataset.lead_of(out_of_time["entity_id"]), instants(out_of_time["cutoff"])
     batch, capacity = _batches(out_of_time, target, in_a_week(dataset, now.project.places), dataset.timed)
     return Tested(
         lead,
@@ -107,7 +107,7 @@ def _unseen(now: Snapshot, labels: pa.Table, out_of_time: pa.Table) -> dict[str,
     leads = now.dataset.leads
     known_rows, fold = labels.filter(labels["label"].is_valid()), out_of_time["fold"].to_numpy()
     known_rows = labels if now.dataset.timed else known_rows
-    known, tested = (entity_codes(table["entity_id"], leads) for table in (known_rows, out_of_time))
+    known, tested = (now.dataset.lead_of(table["entity_id"]) for table in (known_rows, out_of_time))
     keys = {"entities": np.arange(leads.num_rows)}
     if leads["account_id"].null_count < leads.num_rows:
         keys["accounts"] = _accounts(leads["account_id"])
@@ -140,4 +140,4 @@ def _segment(now: Snapshot, column: str, lead: np.ndarray, cutoff: np.ndarray) -
 def _stage(dataset: Dataset, matrix: pa.Table, out_of_time: pa.Table) -> pa.Array | None:
     if STAGE not in matrix.column_names:
         return None
-    return matrix[STAGE].combine_chunks().take(pa.array(places(matrix, out_of_time, dataset.leads)))
+    return matrix[STAGE].combine_chunks().take(pa.array(places(matrix, out_of_time, dataset)))

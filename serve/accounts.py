@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import ACCOUNT_SCORES, INSTANT, Dataset
-from features.spine import entity_codes
 from models.accounts import Together
 
 RECENT = timedelta(days=30)
@@ -64,7 +63,7 @@ def _people(dataset: Dataset, ids: pa.Array, as_of: datetime) -> tuple[pa.Array,
     if not dataset.timed:
         return people, pa.nulls(len(ids), pa.int64())
     late = pc.greater_equal(dataset.events["event_time"], pa.scalar(as_of - RECENT, INSTANT))
-    code = entity_codes(dataset.events["entity_id"].filter(late), dataset.leads)
+    code = dataset.lead_of(dataset.events["entity_id"].filter(late))
     seen = np.zeros(dataset.leads.num_rows, bool)
     seen[code[code >= 0]] = True
     return people, pa.array(np.bincount(account[seen], minlength=len(ids) + 1)[:-1])

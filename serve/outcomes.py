@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from configs.targets import ColumnOutcome, Target
 from features.contracts import INSTANT, LABELS, SCORES, SPINE, Dataset
 from features.labels import labels
-from features.spine import entity_codes, instants
+from features.spine import instants
 from models.evaluation import Figure
 from serve.lists import Week, first_each
 from serve.store import Store
@@ -223,7 +223,7 @@ def _published(
 
 def _never_known(rows: pa.Table, target: Target, dataset: Dataset) -> pa.Array:
     """Return for each row why its outcome will never be known; null where it is known or will be."""
-    gone = pa.array(entity_codes(rows["entity_id"], dataset.leads) < 0)
+    gone = pa.array(dataset.lead_of(rows["entity_id"]) < 0)
     late = pa.array(np.zeros(rows.num_rows, bool))
     if "cutoff" in once_by(target):
         # Who is still open so long after the cutoff is a survivor, and the probability is not one of survivors.

@@ -17,7 +17,7 @@ from features.build import build_features
 from features.catalog import Catalog
 from features.contracts import INSTANT, SCORES, SPINE, Dataset
 from features.side_by_side import side_by_side
-from features.spine import entity_codes, scoring_spine
+from features.spine import scoring_spine
 from features.wording import Wording, english
 from models.facets import LEAD_ROW, SIDES, points
 from models.scorer import Scorer
@@ -68,7 +68,7 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     catalog = scorer.catalog
     pieces = [matrix.slice(start, PIECE) for start in range(0, max(matrix.num_rows, 1), PIECE)]
     predicted = pa.concat_tables(list(side_by_side(scorer.predict, pieces)))
-    lead = pa.array(entity_codes(predicted["entity_id"], dataset.leads))
+    lead = pa.array(dataset.lead_of(predicted["entity_id"]))
     probability = predicted["probability"].to_numpy()
     columns = {name: _constant(text, predicted, pa.string()) for name, text in order.names.items()}
     columns |= {name: predicted[name] for name in ("entity_id", "probability", "probability_low", "probability_high")}

@@ -37,17 +37,21 @@ from features.intake.values import clean, cleaned, numbers, times
 from features.side_by_side import side_by_side
 from features.storage import Shelf
 
-HASHED = pa.schema([*EVENTS, *HASHES])
+LOG = pa.schema([*EVENTS, pa.field("lead", pa.int32(), nullable=False)])
+"""EVENTS, and the row of the lead that each belongs to, -1 where there is no leads source."""
+HASHED = pa.schema([*LOG, *HASHES])
 
 
 @dataclass(frozen=True)
 class ReadLog:
     """The events as EVENTS, what became of each source's rows, and the sum of the events' hashes.
 
-    ``entities`` are the leads that the events tell of, as LEADS; none where there is a leads source.
+    ``lead`` is the row of the lead that each event belongs to. ``entities`` are the leads that the events tell of, as
+    LEADS; none where there is a leads source, and without one ``lead`` is -1.
     """
 
     events: pa.Table
+    lead: pa.ChunkedArray
     entities: pa.Table
     counts: tuple[SourceCount, ...]
     sum: bytes
@@ -69,7 +73,7 @@ def read_events(
         judged = _judged(project, source, i, origins[i], (known, objections))
         verdicts.append(Verdict.joined(_put(shelf, entities if known is None else None, *piece) for piece in judged))
     hashed = shelf.table()
-    hashes, events = hashed.select(HASHES.names), hashed.select(EVENTS.names)
+    hashes, log = hashed.select(HASHES.names), hashed.select(LOG.names)
     again = repeated(hashes)
     limit = project.sources.max_quarantine
 
@@ -82,8 +86,8 @@ def read_events(
             zip(_with_duplicates(verdicts, again), _arrivals(verdicts, hashed["available_at"]), strict=True)
         )
     )
-    kept = Shelf.of(EVENTS, _without(events, again), scratch) if len(again) else events
-    return ReadLog(kept, entities.table(), counts, total(hashes, again))
+    kept = Shelf.of(LOG, _without(log, again), scratch) if len(again) else log
+    return ReadLog(kept.select(EVENTS.names), kept["lead"], entities.table(), counts, total(hashes, again))
 
 
 def _with_duplicates(verdicts: list[Verdict], again: np.ndarray) -> Iterator[Verdict]:
@@ -125,10 +129,12 @@ def _judged_piece(
     found += flaws(columns, source.missing_time == "skip")
     found += [(pc.is_null(columns["event_type"]), NO_TYPE)]
     found += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
+    lead = np.full(len(raw.table), -1, np.int32) if known is None else known.find(columns["entity_id"])
     if known is not None:
-        found += [(pa.array(known.find(columns["entity_id"]) < 0), UNKNOWN_ENTITY)]
+        found += [(pa.array(lead < 0), UNKNOWN_ENTITY)]
+    columns["lead"] = pa.chunked_array([lead])
     reasons = first_flaw(found, len(raw.table))
-    names = ("entity_id", "account_id", "time", "available", "event_type", "channel", "value")
+    names = ("entity_id", "account_id", "time", "available", "event_type", "channel", "value", "lead")
     good = pa.table({name: columns[name] for name in names})
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
@@ -184,6 +190,7 @@ def _hashed(good: pa.Table) -> pa.Table:
             "event_type": plain(good["event_type"]),
             "channel": plain(good["channel"]),
             "value": good["value"],
+            "lead": good["lead"],
             "high": np.ascontiguousarray(hashes[:, 0]),
             "low": np.ascontiguousarray(hashes[:, 1]),
         }

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from features.attributes import values_at
 from features.contracts import INSTANT, Dataset, to_us
-from features.spine import entity_codes
 from models.scorer import Scorer
 from pipelines.lead.replay import Past, Replay, features_of
 
@@ -163,10 +162,10 @@ def _by_type(events: pa.Table) -> dict[str, int]:
 
 def _attributes(later: Dataset, entity: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
     names = pc.unique(_new(later.values, since, [entity])["attribute"]).to_pylist()
-    place = entity_codes(pa.chunked_array([[entity, entity]]), later.leads)
+    place = later.lead_of(pa.chunked_array([[entity, entity]]))
     at = np.array([to_us(since), to_us(until)])
     found = []
     for name in sorted(names):
-        old, new = values_at(later.values, name, "category", place, at, later.leads).to_pylist()
+        old, new = values_at(later.values, name, "category", place, at, later.ids).to_pylist()
         found += [{"attribute": name, "before": old, "after": new}] if old != new else []
     return found

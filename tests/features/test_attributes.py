@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from configs.errors import DataError
 from features.attributes import kinds, values_at
 from features.contracts import LEADS, VALUES, Dataset, known_before, to_us
+from features.ids import Ids
 from tests.features.logs import delays, entities, moments
 
 NAMES = "abcd"
 LEAD_ROWS = [{"entity_id": name, "created_at": datetime(2024, 1, 1, tzinfo=UTC)} for name in NAMES]
 TABLE = pa.Table.from_pylist([row | {"available_at": row["created_at"]} for row in LEAD_ROWS], LEADS)
+IDS = Ids.of(TABLE["entity_id"])
 
 one_value = st.builds(
     lambda name, attribute, since, delay, value: {
@@ -43,7 +45,7 @@ def ask(values, questions, kind="category", leads=TABLE):
     ids = leads["entity_id"].to_pylist()
     entity = np.array([ids.index(name) for name, _ in questions], np.int64)
     cutoff = np.array([to_us(at) for _, at in questions], np.int64)
-    return values_at(values, "size", kind, entity, cutoff, leads).to_pylist()
+    return values_at(values, "size", kind, entity, cutoff, Ids.of(leads["entity_id"])).to_pylist()
 
 
 def plain(rows, name, cutoff):
@@ -105,9 +107,9 @@ def test_nothing_known_is_null_of_the_kind_asked(rows):
     moment = {"valid_from": datetime(2024, 1, 1, tzinfo=UTC), "available_at": datetime(2024, 1, 1, tzinfo=UTC)}
     nothing, later = table([row | moment for row in rows]), np.array([to_us(datetime(2025, 1, 1, tzinfo=UTC))])
     for kind, wanted in {"number": pa.float64(), "category": pa.string()}.items():
-        found = values_at(nothing, "size", kind, np.array([1]), later, TABLE)
+        found = values_at(nothing, "size", kind, np.array([1]), later, IDS)
         assert (found.type, found.to_pylist()) == (wanted, [None])
-        assert len(values_at(nothing, "size", kind, later[:0], later[:0], TABLE)) == 0
+        assert len(values_at(nothing, "size", kind, later[:0], later[:0], IDS)) == 0
 
 
 def test_kinds_follow_what_all_values_have_in_common():
@@ -125,10 +127,10 @@ def test_kinds_follow_what_all_values_have_in_common():
     assert list(found) == sorted(found)
     assert kinds(table([])) == {}
     entity, later = np.array([0]), np.array([to_us(moment) + 1])
-    assert values_at(table(rows), "day", "number", entity, later, TABLE).to_pylist() == [19727.0]
-    assert values_at(table(rows), "truth", "number", entity, later, TABLE).to_pylist() == [1.0]
+    assert values_at(table(rows), "day", "number", entity, later, IDS).to_pylist() == [19727.0]
+    assert values_at(table(rows), "truth", "number", entity, later, IDS).to_pylist() == [1.0]
     with pytest.raises(DataError, match="was a number and is text now"):
-        values_at(table(rows), "n", "number", entity, later, TABLE)
+        values_at(table(rows), "n", "number", entity, later, IDS)
 
 
 def test_one_entity_with_a_long_history():
@@ -140,7 +142,7 @@ def test_one_entity_with_a_long_history():
     columns = [pa.repeat("b", count), pa.repeat("size", count), pa.array(since), pa.array(available), pa.array(number)]
     values = pa.table(columns, VALUES.names).cast(VALUES)
     cutoff = start + rng.integers(-10, 60_000, 40)
-    found = values_at(values, "size", "category", np.ones(40, np.int64), cutoff, TABLE).to_pylist()
+    found = values_at(values, "size", "category", np.ones(40, np.int64), cutoff, IDS).to_pylist()
     for at, text in zip(cutoff, found, strict=True):
         known = [(since[i], available[i], str(number[i])) for i in np.flatnonzero(available < at)]
         assert text == (max(known)[-1] if known else None)

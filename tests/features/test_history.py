@@ -34,7 +34,7 @@ def test_a_log_in_the_order_of_time_gives_the_same_bits(data, spine):
 @settings(max_examples=60, deadline=None)
 @given(dataset(), st.integers(1, 4))
 def test_shards_hold_whole_accounts_and_every_event_once(data, shards):
-    seats = Seats.of(data.leads)
+    seats = Seats.of(data.leads, data.ids)
     assert sorted(seats.of_lead.tolist()) == list(range(4))
     accounts = [row or f"alone {n}" for n, row in enumerate(data.leads["account_id"].to_pylist())]
     log = Log.of(data.events, seats, CATALOG, np.ones(4), shards)

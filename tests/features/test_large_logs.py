@@ -92,6 +92,27 @@ def test_pieces_and_a_file_change_nothing(tmp_path, form, with_leads, request):
     assert bad_rows(tmp_path / "q2") == bad_rows(tmp_path / "q1")
     assert list((tmp_path / "s").iterdir()) == []
     assert found.upto(at(2024, 1, 3)).events.equals(at_once.upto(at(2024, 1, 3)).events)
+    for each in (found, at_once, found.upto(at(2999, 1, 1))):
+        rows = each.lead_of_events
+        assert (rows is not None) == with_leads
+        assert rows is None or rows.to_pylist() == each.lead_of(each.events["entity_id"]).tolist()
+    # Row numbers of other tables are worth nothing.
+    assert found.upto(at(2024, 1, 3)).lead_of_events is None
+    assert replace(found, leads=found.leads.slice(1)).lead_of_events is None
+
+
+@pytest.mark.parametrize("place", ["memory", "files"])
+def test_features_are_the_same_where_the_leads_of_events_are_looked_up(tmp_path, place, request):
+    leads = {"path": write(tmp_path / "l.csv", "id,born\nc,2023-01-01\na,2023-01-01\nb,2023-01-01\n"), **LEAD}
+    events = log_of(tmp_path / "log", some_rows(5), "csv", 2)
+    if place == "files":
+        request.getfixturevalue("small")
+    found = read(project(leads, events, max_quarantine=1), None, tmp_path / "s" if place == "files" else None)
+    assert found.lead_of_events is not None
+    spine = spine_of([(lead, at(2024, 1, day)) for lead in "abc" for day in (2, 3, 9)])
+    catalog = replace(CATALOG, attributes=(), role="", roles=())
+    looked_up = build_features(replace(found, belonging=None), spine, catalog)
+    assert same_bits(build_features(found, spine, catalog), looked_up)
 
 
 @settings(max_examples=6)

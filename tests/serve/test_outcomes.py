@@ -15,7 +15,6 @@ import pytest
 
 from configs.targets import ColumnOutcome, Cutoffs, Target
 from features.labels import observation_date
-from features.spine import entity_codes
 from models.evaluation import Figure
 from serve import outcomes
 from serve.outcomes import (
@@ -217,7 +216,7 @@ def test_every_count_and_figure_is_that_of_sql_and_loops(store, nightly):
     assert sum(found.nights.values()) == found.nights[EARLIER] == 70 - len({week for week, *_ in hand})
     for counted, state in ((found.immature, "immature"), (found.unknown, "unknown")):
         assert counted == Counter((week, row["model_version"]) for week, row, s, _ in hand if s == state)
-    lead = entity_codes(found.rows["entity_id"], dataset.leads)
+    lead = dataset.lead_of(found.rows["entity_id"])
     amount = dataset.leads["size"].to_numpy()[lead]
     parts = realise(found.rows, lead, masks_of(found.rows, None, (), "2"), amount, 7)
     used = [(week, row, label) for week, row, state, label in hand if state == "used"]
