@@ -77,11 +77,13 @@ class Encoding:
         DataError for an absent column or one whose type changed.
         """
         x = np.empty((matrix.num_rows if rows is None else len(rows), len(self.features)))
-        for start in range(0, max(len(x), 1), ROWS):
-            part = matrix.slice(start, ROWS) if rows is None else matrix
-            some = None if rows is None else rows[start : start + ROWS]
+        # Arrow puts the chunks of a column together each time that rows are taken by their numbers: so, fewer times.
+        size = ROWS if rows is None else 8 * ROWS
+        for start in range(0, max(len(x), 1), size):
+            part = matrix.slice(start, size) if rows is None else matrix
+            some = None if rows is None else rows[start : start + size]
             values = [_values(feature, _column(part, feature.name, some)) for feature in self.features]
-            _put(values, x[start : start + ROWS])
+            _put(values, x[start : start + size])
         return x
 
     def to_json(self) -> list[dict[str, Any]]:
