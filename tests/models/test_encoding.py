@@ -101,6 +101,18 @@ def test_row_order_and_chunks_change_nothing():
     np.testing.assert_array_equal(encoding.encode(parts)[3:], encoding.encode(whole)[:3])
 
 
+@pytest.mark.parametrize("count", [0, 1, 24, 25, 160])
+def test_in_whatever_parts_rows_are_encoded_each_is_that_row(count, monkeypatch):
+    random = np.random.default_rng(count)
+    whole = table(n=np.where(random.random(160) < 0.2, np.inf, random.random(160)).tolist(), c=list("abcd") * 40)
+    encoding, rows = Encoding.fit(whole, ["n", "c"]), random.permutation(160)[:count]
+    alone = [encoding.encode(whole.slice(row, 1))[0] for row in rows]
+    monkeypatch.setattr("models.encoding.ROWS", 3)
+    monkeypatch.setattr("models.encoding.BLOCK", 2)
+    np.testing.assert_array_equal(encoding.encode(whole, rows), np.array(alone).reshape(-1, 2))
+    np.testing.assert_array_equal(encoding.encode(whole.take(pa.array(rows))), np.array(alone).reshape(-1, 2))
+
+
 def test_json_round_trip_keeps_everything():
     encoding = Encoding.fit(table(x=[1.0, 2.0], c=["ё", "🙂"]), ["x", "c"])
     assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
