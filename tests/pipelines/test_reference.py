@@ -1,7 +1,7 @@
 """What a training keeps for its nights: how outcomes of one account go together."""
 
 from collections import defaultdict
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -44,5 +44,5 @@ def test_data_without_accounts_teaches_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     now = snapshot(load(tiny.write(tmp_path, leads=60)), tiny.END)
     leads = now.dataset.leads.set_column(1, "account_id", pa.nulls(now.dataset.leads.num_rows, pa.string()))
-    bare = SimpleNamespace(project=now.project, dataset=SimpleNamespace(leads=leads))
+    bare = replace(now, dataset=replace(now.dataset, leads=leads))
     assert together(bare, "buy", OUT_OF_TIME.empty_table()).accounts == 0
