@@ -197,6 +197,11 @@ class Project(Frozen):
         return self.sources.leads is None or self.sources.leads.created_at is not None
 
     @property
+    def ordered(self) -> bool:
+        """Whether the rows have an order in time, by instants or by where they stand."""
+        return self.timed or (self.sources.leads is not None and self.sources.leads.order is not None)
+
+    @property
     def zone(self) -> ZoneInfo:
         """The zone in which naive times and dates of this company are read."""
         return ZoneInfo(self.timezone)

@@ -63,7 +63,12 @@ def _without_null(column: pa.Array) -> pa.Array:
 def _attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Array:
     if feature.subject not in dataset.leads.column_names:
         mend = "restore the column, or train again; a column that is in privacy.personal now is no longer read"
-        raise DataError("attribute is gone from the leads source", where=feature.subject, mend=mend)
+        raise DataError(
+            "an attribute that a model reads is gone",
+            where=f"sources.leads: {feature.subject}",
+            found=f"{len(dataset.attributes)} other attributes",
+            mend=mend,
+        )
     wanted = pa.string() if feature.category else pa.float64()
     try:
         return pc.cast(dataset.leads[feature.subject], wanted).take(pa.array(entity)).combine_chunks()

@@ -43,7 +43,6 @@ def read(project: Project, quarantine: Path | None = None, scratch: Path | None 
     belonging = None if leads is None else Belonging(leads, log.events, log.lead)
     leads = log.entities if leads is None else leads
     values, value_counts = read_values(project, leads, objections, quarantine)
-    ordered = project.timed or (sources.leads is not None and sources.leads.order is not None)
     found = fingerprint(leads, log.events, log.sum, values)
     all_counts = (*counts, *log.counts, *value_counts)
     return Dataset(
@@ -52,7 +51,7 @@ def read(project: Project, quarantine: Path | None = None, scratch: Path | None 
         all_counts,
         found,
         project.timed,
-        ordered,
+        project.ordered,
         values,
         scratch,
         objections.found(),

@@ -304,7 +304,8 @@ def _require_champion(project: Project, champions: dict[str, Version | None]) ->
             "no target has a champion",
             where=f"{project.path}: targets",
             found=f"0 of {len(project.targets)} ({', '.join(project.targets)})",
-            mend=f"run `leadscore train {project.path}` first; for --until with an --as-of before its nights",
+            mend=f"run `leadscore train {project.path}` first, and if its gate refuses, read why: its report says it; "
+            "a past night needs a model that was trained as of a day before it",
         )
 
 

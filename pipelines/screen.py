@@ -22,6 +22,7 @@ from pipelines.tables import (
     part_table,
     reliability_table,
     rows_text,
+    tested_text,
 )
 
 if TYPE_CHECKING:  # a command pays only for what it runs
@@ -53,7 +54,7 @@ def training(project: Project, result: Training) -> RenderableType:
     if result.trained is None:
         return f"\n{project.project} · {result.target}: not trained"
     chosen = result.trained.learner
-    tables = _tables(challenger_table(result.metrics), learner_table(result.baselines, chosen))
+    tables = _tables(challenger_table(result.metrics, project.ordered), learner_table(result.baselines, chosen))
     head = f"\n{project.project} · {result.target}: {rows_text(result.rows, project.timed)}"
     learner = f"learner {learner_text(chosen)}, folds: {len(result.trained.folds)}"
     verdict = "refused by the gate" if result.error else escape(verdict_text(result))
@@ -67,7 +68,7 @@ def backtest(project: Project, result: Backtest) -> RenderableType:
     if found is None or result.verdict is None:
         return f"\n{project.project} · {result.target}: not tested"
     tables = [
-        challenger_table(found.metrics),
+        challenger_table(found.metrics, project.ordered),
         learner_table(found.baselines, result.learner),
         part_table("new to its fold", found.unseen),
         part_table("fold", _windows(result, project.timed)),
@@ -121,7 +122,8 @@ def delivered(night: Night, more: str = "") -> RenderableType:
         )
     for one in night.delivered:
         said = one.manifest
-        text += f"\n{said['name']}: {said['kind']}, {said['rows']:,} leads, {said['cleared']:,} cleared: {one.folder}"
+        what = f"{said['kind']}, {said['rows']:,} leads, {said['cleared']:,} cleared: {one.folder}"
+        text += f"\n{said['name']}: {'' if one.fresh else 'nothing is new since '}{what}"
     return escape(text + (f"\n\n{more}" if more else ""))
 
 
@@ -175,7 +177,7 @@ def catalog(found: Catalog) -> RenderableType:
 
 def ablation(project: Project, found: Ablation) -> RenderableType:
     """Return what each family of features is worth to one target."""
-    table = _table("out of time (90 % interval)", "features", "ROC AUC", "log loss", "worse by")
+    table = _table(tested_text(project.ordered), "features", "ROC AUC", "log loss", "worse by")
     for trial in found.trials:
         figures = (figure_text(trial.roc_auc), figure_text(trial.log_loss), _signed(trial.difference))
         table.add_row(_trial(trial), str(trial.features), *(figures if trial.kept != "all" else (*figures[:2], "")))

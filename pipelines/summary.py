@@ -27,7 +27,7 @@ def training_markdown(project: Project, results: list[Training]) -> str:
         lines += [f"\n## {result.target}", verdict_text(result)]
         if result.trained:
             lines += [rows_text(result.rows, project.timed), ""]
-            lines += [*markdown_table(challenger_table(result.metrics)), ""]
+            lines += [*markdown_table(challenger_table(result.metrics, project.ordered)), ""]
             lines += markdown_table(learner_table(result.baselines, result.trained.learner))
     return "\n".join(lines)
 

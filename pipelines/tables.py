@@ -61,10 +61,15 @@ def rows_text(rows: dict[str, int], followed: bool) -> str:
     )
 
 
-def challenger_table(metrics: Figures) -> list[list[str]]:
+def tested_text(ordered: bool) -> str:
+    """Return what figures were tested on: later rows, where the rows have an order in time."""
+    return "out of time (90 % interval)" if ordered else "random folds (90 % interval)"
+
+
+def challenger_table(metrics: Figures, ordered: bool) -> list[list[str]]:
     """Return rows of texts, the first the heads: each figure that there is, with its interval."""
     rows = [[name, figure_text(metrics[key])] for key, name in SHOWN.items() if key in metrics]
-    return [["out of time (90 % interval)", "challenger"], *rows]
+    return [[tested_text(ordered), "challenger"], *rows]
 
 
 def learner_table(learners: Mapping[str, Figures], chosen: str) -> list[list[str]]:

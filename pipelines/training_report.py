@@ -151,7 +151,7 @@ def _figures(told: Told) -> Iterator[str]:
     yield ""
     yield _capacity(told)
     yield ""
-    yield from markdown_table(challenger_table(found.metrics))
+    yield from markdown_table(challenger_table(found.metrics, told.now.dataset.ordered))
     yield ""
     yield from markdown_table(learner_table(found.baselines, told.trained.learner))
     folds = {told.days[number]: part for number, part in found.folds.items()}

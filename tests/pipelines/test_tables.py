@@ -54,14 +54,15 @@ def printed(rows, width=NARROW):
 
 @pytest.mark.parametrize("chosen", [kind.name for kind in CANDIDATES])
 def test_the_tables_of_a_training_fit_a_terminal_without_wrapping(learners, chosen):
-    for rows in (challenger_table(learners[chosen]), learner_table(learners, chosen)):
+    for rows in (challenger_table(learners[chosen], True), learner_table(learners, chosen)):
         assert len(printed(rows)) == len(rows)
 
 
 def test_the_challenger_has_each_figure_with_its_interval_and_no_empty_row(learners):
     some = {key: figure for key, figure in learners["hazard"].items() if key != "value_captured_at_capacity"}
-    head, *rows = challenger_table(some)
+    head, *rows = challenger_table(some, True)
     assert head == ["out of time (90 % interval)", "challenger"]
+    assert challenger_table(some, False) == [["random folds (90 % interval)", "challenger"], *rows]
     assert [row[0] for row in rows] == [name for key, name in SHOWN.items() if key in some]
     assert rows[0] == ["ROC AUC", "0.457 (0.234–0.876)"]
 
@@ -98,7 +99,7 @@ def test_markdown_has_as_many_columns_in_each_line(learners):
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, timed):
-    project = SimpleNamespace(project="acme", timed=timed)
+    project = SimpleNamespace(project="acme", timed=timed, ordered=timed)
     trained = SimpleNamespace(learner="hazard", folds=[{}, {}])
     version, figures = SimpleNamespace(number=3, run_id="0f3c"), learners["hazard"]
     done = SimpleNamespace(
@@ -106,7 +107,7 @@ def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, time
     )
     text = training_markdown(project, [done])
     page = text_of(screen.training(project, done), WIDE)
-    for table in (challenger_table(figures), learner_table(learners, "hazard")):
+    for table in (challenger_table(figures, timed), learner_table(learners, "hazard")):
         assert "\n".join(["", *markdown_table(table)]) in text
         assert all(any(row[0] in line and row[1] in line for line in page) for row in table)
     for told in (rows_text(ROWS, timed), "version 3 passed the gate and is the champion"):

@@ -176,6 +176,12 @@ def test_a_missing_column_of_parquet_is_said_before_anything_is_read(tmp_path):
     assert "sources.events[0].event_type" in caught.value.where
 
 
+def test_of_many_columns_the_message_says_how_many_it_leaves_out(tmp_path):
+    write(tmp_path / "wide.csv", ",".join(["lead", "at", *(f"x{n}" for n in range(21))]) + "\n")
+    with pytest.raises(DataError, match="x17 and 3 more"):
+        read(project(events=[{"path": str(tmp_path / "wide.csv"), **EVENT}]))
+
+
 def test_sources_that_cannot_be_read(tmp_path):
     cases = [
         ({"path": write(tmp_path / "x.parquet", "no")}, DataError, "x.parquet"),
