@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 LONGEST = 800
 """Signs of one part of a failure that are shown."""
 
@@ -35,6 +37,12 @@ class LeadscoreError(Exception):
     def __reduce__(self) -> tuple:
         """Keep the parts when a worker process or a flow engine copies the exception."""
         return _rebuild, (type(self), self.what, self.where, self.found, self.mend)
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return the first names, and how many more there are; nothing of none."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _shown(text: str) -> str:

@@ -15,7 +15,7 @@ from configs.errors import DataError
 from features.assembly import lead_columns, table_of
 from features.catalog import Catalog
 from features.contracts import Dataset
-from features.history import Log, Seats, codes, grouped
+from features.history import LEAD, Log, Seats, codes, grouped
 from features.kernels.journey import Visits, stage_events
 from features.shard import Shard, Task, fill, stage_ranks
 from features.side_by_side import side_by_side
@@ -122,8 +122,9 @@ def _work(
     place = grouped(seat, len(seats.account))
     rows = Rows(place, seat[place], instants(spine["cutoff"])[place])
     number = np.bincount(rows.seat, minlength=len(seats.account))
-    load, known = number * len(catalog.features), dataset.lead_of_events
-    log = Log.of(dataset.events, seats, catalog, load, shards, workers, scratch, known)
+    known = dataset.lead_of_events
+    events = dataset.events if known is None else dataset.events.append_column(LEAD, known)
+    log = Log.of(events, seats, catalog, number * len(catalog.features), shards, workers, scratch)
     lead = lead_columns(dataset, spine, catalog, entity)
     return Work(Task.of(catalog), lead, seats, _roles(dataset, seats, catalog), log, rows, _past(log, seats, catalog))
 

@@ -35,6 +35,9 @@ ROWS_PER_PIECE = 1 << 20
 DIGIT_BITS = 10
 """Of the counting sort: 1,024 streams at a time."""
 
+LEAD = "lead"
+"""Beside the columns of EVENTS: the row of the lead that an event belongs to, int32, -1 for nobody's."""
+
 Piece = Callable[[list[str]], pa.Table]
 
 PACKED = {
@@ -94,23 +97,20 @@ class Log:
         shards: int | None = None,
         workers: int = -1,
         scratch: Path | None = None,
-        lead: pa.ChunkedArray | None = None,
     ) -> Self:
         """Cut a log into shards that weigh about the same; ``load`` is how many cells of features each seat asks for.
 
         ``events`` are as EVENTS, in any order; the least is left to sort where they are by entity or by time. The log
         is read twice, first the ids and then the rest, so that no event moves more than once before its shard is
-        sorted; with ``lead``, each event's row of the leads, no id is looked up. With ``scratch`` the arrays are files
-        there, of which no more is in memory than is being looked at.
+        sorted; a table that has each event's row of the leads, LEAD, spares looking its id up. With ``scratch`` the
+        arrays are files there, of which no more is in memory than is being looked at.
         """
         pieces = _pieces(events)
         run = Parallel(n_jobs=workers, prefer="threads")
         seat_of = np.append(seats.of_lead, -1).astype(np.int32)
-        if lead is None:
-            found = run(delayed(_seats_in)(piece, seats.ids, seat_of) for piece in pieces)
-        else:
-            rows = [lead.slice(start, ROWS_PER_PIECE) for start in range(0, len(lead), ROWS_PER_PIECE)]
-            found = run(delayed(seat_of.take)(some.to_numpy()) for some in rows)
+        known = isinstance(events, pa.Table) and LEAD in events.column_names
+        leads_in = _leads_in if known else partial(_looked_up, seats.ids)
+        found = run(delayed(lambda piece: seat_of.take(leads_in(piece)))(piece) for piece in pieces)
         counts = np.zeros(len(seats.account), np.int64)
         for some in found:
             _count(some, counts)
@@ -218,8 +218,12 @@ def _slice(events: pa.Table, start: int, names: list[str]) -> pa.Table:
     return events.select(names).slice(start, ROWS_PER_PIECE)
 
 
-def _seats_in(piece: Piece, ids: Ids, seat_of: np.ndarray) -> np.ndarray:
-    return seat_of[ids.find(piece(["entity_id"])["entity_id"])]
+def _leads_in(piece: Piece) -> np.ndarray:
+    return piece([LEAD])[LEAD].to_numpy()
+
+
+def _looked_up(ids: Ids, piece: Piece) -> np.ndarray:
+    return ids.find(piece(["entity_id"])["entity_id"])
 
 
 def _shards(account: np.ndarray, weight: np.ndarray, wanted: int | None) -> np.ndarray:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import ConfigError, DataError
+from configs.errors import ConfigError, DataError, listed
 from configs.schema import Project
 from features.build import build_features
 from features.catalog import Catalog, catalog_of
@@ -93,11 +93,11 @@ def check_types(now: Snapshot, name: str) -> None:
     for key, types in wanted.items():
         if types and not types & set(known):
             odd = min(types)
-            near = difflib.get_close_matches(odd, known, 1)
+            near, there = difflib.get_close_matches(odd, known, 1), listed(sorted(known), 12) or "no event at all"
             raise ConfigError(
                 "this event type never occurs",
                 where=f"{now.project.path}: targets.{name}.{key}",
-                found=f"{odd!r}; before {now.as_of.isoformat()} the data holds {_listed(known)}",
+                found=f"{odd!r}; before {now.as_of.isoformat()} the data holds {there}",
                 mend=f"did you mean {near[0]!r}?" if near else "correct the name, or take a later --as-of",
             )
 
@@ -128,8 +128,3 @@ def _midnight_after(project: Project, moment: datetime) -> datetime:
 
 def _rows_in(dataset: Dataset) -> str:
     return "; ".join(f"{c.source}: {c.rows_in} rows in, {c.used} used" for c in dataset.counts)
-
-
-def _listed(names: list[str], most: int = 12) -> str:
-    shown = ", ".join(sorted(names)[:most]) or "no event at all"
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import DataError
+from configs.errors import DataError, listed
 from configs.source_rows import Rows
 from features.ids import holds_nul
 from features.intake.database import read_query
@@ -54,7 +54,7 @@ class RawRows:
         raise DataError(
             "no such column",
             where=f"{self.label}: {key}",
-            found=f"{name!r}; the columns are {_listed(self.names) or 'none, the source is empty'}",
+            found=f"{name!r}; the columns are {listed(self.names, 20) or 'none, the source is empty'}",
             mend=f"did you mean {near[0]}?" if near else other,
         )
 
@@ -172,11 +172,6 @@ def _raw(label: str, block: Block, begin: int) -> RawRows:
     file = pa.DictionaryArray.from_arrays(np.zeros(len(table), np.int8), pa.array([label]))
     own = {"file": file, "row": table["row"], "nr": pa.array(nr), "broken": table["broken"]}
     return RawRows(tuple(block.names), pa.table(own | {name: table[name] for name in table.column_names[2:]}), label)
-
-
-def _listed(names: Sequence[str], most: int = 20) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _joined(parts: Sequence[RawRows], label: str) -> RawRows:
