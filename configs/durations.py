@@ -10,6 +10,8 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
+MICROSECOND = timedelta(microseconds=1)
+
 LONGEST = timedelta(days=300 * 366)
 """From the first possible time to the last, and a little more."""
 

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
-from features.assembly import lead_columns, table_of
-from features.catalog import Catalog
 from features.contracts import Dataset
-from features.history import LEAD, Log, Seats, codes, grouped
-from features.kernels.journey import Visits, stage_events
-from features.shard import Shard, Task, fill, stage_ranks
-from features.side_by_side import side_by_side
+from features.definitions.catalog import Catalog
+from features.engine.assemble import lead_columns, table_of
+from features.engine.event_log import LEAD, Log, Seats, codes, grouped
+from features.engine.kernels.stages import Visits, stage_events
+from features.engine.shard import Shard, Task, fill, stage_ranks
 from features.spine import instants
+from features.tools.parallel import side_by_side
 
 Progress = Callable[[int, int], None]
 Found = TypeVar("Found")

@@ -24,9 +24,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrivals import Arrivals
-from features.ids import Ids
-from features.storage import Shelf
 from features.suppressed import Suppression
+from features.tools.id_index import Ids
+from features.tools.spill import Shelf
 
 INSTANT = pa.timestamp("us", tz="UTC")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ from configs.errors import DataError
 from configs.schema import Project
 from features.contracts import Belonging, Dataset, SourceCount
 from features.intake.events import read_events
-from features.intake.files import Wanted
 from features.intake.fingerprint import fingerprint
+from features.intake.formats.files import Wanted
 from features.intake.leads import carried_columns, read_leads
 from features.intake.objections import Objections
 from features.intake.reading import Origin

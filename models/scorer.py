@@ -12,16 +12,16 @@ import numpy as np
 import pyarrow as pa
 
 from configs.errors import DataError
-from features.catalog import Catalog
 from features.contracts import SPINE
+from features.definitions.catalog import Catalog
 from models.calibration import Affine, Band, probability
 from models.encoding import Encoding
 from models.grades import GRADE_OF
-from models.hazard import Hazard
-from models.kinds import KINDS
-from models.learners import Model
-from models.stored import read_json, read_text, unreadable, write_json
-from models.worth import Worth
+from models.learners.amount_model import Worth
+from models.learners.hazard import Hazard
+from models.learners.kinds import KINDS
+from models.learners.lightgbm import Model
+from models.serialization import read_json, read_text, unreadable, write_json
 
 FORMAT = 2
 FILE = "scorer.json"

@@ -5,9 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,66 +12,20 @@ import pyarrow.compute as pc
 from configs.errors import LeadscoreError
 from configs.night import Schedule
 from configs.schema import Project
-from features.attributes import kinds
-from features.contracts import SourceCount
-from features.feature import CHANNEL, GROUP, TYPE
+from features.definitions.attributes import kinds
+from features.definitions.feature import CHANNEL, GROUP, TYPE
 from features.labels import labels
 from features.sources import columns_of
 from features.spine import scoring_spine, training_spine
-from features.suppressed import Suppression
-from features.wording import english, wording_of
-from pipelines.crm import planned
-from pipelines.deployment.cron import require_cron
-from pipelines.rows import Snapshot, check_types, snapshot
+from features.wording.wording import english, wording_of
+from pipelines.cron import require_cron
+from pipelines.nightly.crm import planned
+from pipelines.results.examination import Examination, TargetCheck
+from pipelines.training_data import Snapshot, check_types, snapshot
 
 NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 NEARLY = 0.1
 """Share of values that are no numbers up to which a column was probably meant as one."""
-
-
-@dataclass(frozen=True)
-class TargetCheck:
-    """One target: its rows before the as-of, how many are mature, how many hold the outcome, who would be scored."""
-
-    name: str
-    rows: int = 0
-    entities: int = 0
-    mature: int = 0
-    positive: int = 0
-    to_score: int = 0
-    problem: str = ""
-
-    @property
-    def base_rate(self) -> float | None:
-        """Share of mature rows with the outcome; None without any."""
-        return self.positive / self.mature if self.mature else None
-
-
-@dataclass(frozen=True)
-class Examination:
-    """All that ``check`` found; ``warnings`` say what this data cannot promise and what looks wrong."""
-
-    project: str
-    as_of: datetime
-    observed: datetime
-    timed: bool
-    entities: int
-    accounts: int
-    events: int
-    span: tuple[datetime, datetime] | None
-    types: dict[str, int]
-    counts: tuple[SourceCount, ...]
-    quarantine: str
-    targets: tuple[TargetCheck, ...]
-    suppressed: Suppression
-    warnings: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        plain = vars(self) | {"counts": [vars(c) for c in self.counts]}
-        plain["suppressed"] = self.suppressed.to_json()
-        plain["targets"] = {t.name: vars(t) | {"base_rate": t.base_rate} for t in self.targets}
-        return plain
 
 
 def examine(project: Project, as_of: str | None) -> Examination:

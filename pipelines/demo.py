@@ -13,12 +13,12 @@ import numpy as np
 import configs
 from configs.schema import Project, load
 from features.contracts import Dataset
-from models.evaluation import evaluate, skill
-from models.training import Trained
-from pipelines.rows import snapshot
+from models.evaluation.metrics import evaluate, skill
+from models.training.training import Trained
+from pipelines.results.training import Training
 from pipelines.simulated.oracle import oracle
 from pipelines.simulated.simulate import simulate
-from pipelines.train import Training
+from pipelines.training_data import snapshot
 
 CONFIG = Path(configs.__file__).parent / "demo.yaml"
 STEPS = """Next, with .venv activated (or .venv/bin/leadscore):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
-from features.whole_file import write_whole
-from models.registry import Registry
-from serve.database import PATIENCE
+from features.tools.atomic_file import write_whole
+from models.registry.registry import Registry
 from serve.lock import hold
-from serve.store import Run, Store
+from serve.store.database import PATIENCE
+from serve.store.store import Run, Store
 
 OWNER = "project.txt"
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT
-from features.side_by_side import side_by_side
+from features.tools.parallel import side_by_side
 
 BATCH = 50_000
 UNSAFE = r"[\p{Cc}\p{Zl}\p{Zp}]"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from features.side_by_side import side_by_side
+from features.tools.parallel import side_by_side
 
 HIGH, LOW = "high", "low"
 HASHES = pa.schema([pa.field(name, pa.uint64(), nullable=False) for name in (HIGH, LOW)])

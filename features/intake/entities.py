@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from features.contracts import INSTANT, LEADS
-from features.sql import query
+from features.tools.duckdb_sql import query
 
 ROWS_AT_ONCE = 1 << 22
 """Rows that wait, about, before they are made one a lead."""

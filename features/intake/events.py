@@ -15,9 +15,9 @@ from configs.schema import Project
 from configs.source_rows import Constant, EventRows
 from features.arrivals import Arrivals
 from features.contracts import EVENTS, INSTANT, SourceCount
-from features.ids import Ids
 from features.intake.duplicates import HASHES, repeated, total
 from features.intake.entities import Entities
+from features.intake.formats.texts import plain
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     DUPLICATE,
@@ -32,10 +32,10 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import Origin, RawRows
 from features.intake.row_hash import row_hashes, text_hashes
-from features.intake.texts import plain
 from features.intake.values import clean, cleaned, numbers, times
-from features.side_by_side import side_by_side
-from features.storage import Shelf
+from features.tools.id_index import Ids
+from features.tools.parallel import side_by_side
+from features.tools.spill import Shelf
 
 LOG = pa.schema([*EVENTS, pa.field("lead", pa.int32(), nullable=False)])
 """EVENTS, and the row of the lead that each belongs to, -1 where there is no leads source."""

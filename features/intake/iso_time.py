@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.contracts import US_PER_DAY
-from features.jit import kernel
+from features.tools.jit import kernel
 
 UNREADABLE, NAIVE, ZONED = 0, 1, 2
 """What a text is: no date or time, one by an unnamed clock, or one with its offset from UTC."""

@@ -16,12 +16,12 @@ from configs.source_rows import AllExcept, LeadRows
 from configs.targets import ColumnOutcome
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
+from features.intake.formats.texts import plain, texts
 from features.intake.objections import Objections
 from features.intake.quarantine import Flaw, Verdict, first_flaw, flaws, masked, rows_of, settle, with_duplicates
 from features.intake.reading import RawRows, read_rows
-from features.intake.texts import plain, texts
 from features.intake.values import attribute, clean, cleaned, times
-from features.sql import query
+from features.tools.duckdb_sql import query
 
 ROWS = "rows"
 """The word of ``order`` for the place of a row in its source."""

@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.privacy import SuppressList, SuppressWhere
 from configs.schema import Project
-from features.ids import Ids
-from features.intake.files import CHECK
+from features.intake.formats.files import CHECK
+from features.intake.formats.texts import plain, texts
 from features.intake.quarantine import SUPPRESSED as LEFT_OUT
 from features.intake.quarantine import Flaw
 from features.intake.reading import RawRows, read_rows
-from features.intake.texts import plain, texts
 from features.intake.values import clean, cleaned
 from features.suppressed import SUPPRESSED, Suppression
+from features.tools.id_index import Ids
 
 LISTED, OPTED_OUT, ASKED = "privacy.suppress", "privacy.suppress_where", "forget"
 """Why an entity is suppressed; the last one was asked for with ``leadscore forget --and-suppress``."""

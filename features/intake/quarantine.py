@@ -16,10 +16,10 @@ from pyarrow import csv as arrow_csv
 
 from configs.errors import ConfigError, DataError
 from features.contracts import SourceCount
+from features.intake.formats.texts import plain, texts
 from features.intake.reading import OWN, RawRows
-from features.intake.texts import plain, texts
 from features.intake.values import TIME_PROBLEMS, UNREADABLE_TIME, WRONG_TYPE
-from features.sql import query
+from features.tools.duckdb_sql import query
 
 NO_ID, NO_TYPE, NO_NAME, UNREADABLE = "no id", "no event type", "no attribute name", "unreadable row"
 DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED = "duplicate", "unknown entity", "skipped", "suppressed"

@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError, listed
 from configs.source_rows import Rows
-from features.ids import holds_nul
-from features.intake.database import read_query
-from features.intake.files import Block, Wanted, blocks, files, format_of
-from features.intake.texts import is_text, plain, texts
+from features.intake.formats.database import read_query
+from features.intake.formats.files import Block, Wanted, blocks, files, format_of
+from features.intake.formats.texts import is_text, plain, texts
+from features.tools.id_index import holds_nul
 
 ROWS_PER_PIECE = 1 << 20
 """Rows that are read, at least, before anything is made of them; a block of a file may have more."""

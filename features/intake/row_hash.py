@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from features.ids import text_bytes
-from features.jit import kernel
+from features.tools.id_index import text_bytes
+from features.tools.jit import kernel
 
 FIRST, SECOND = 0x87C37B91114253D5, 0x4CF5AD432745937F
 """The multipliers of MurmurHash3."""

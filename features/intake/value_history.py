@@ -13,7 +13,7 @@ from configs.schema import Project
 from configs.source_rows import AttributeRows, claimed_twice
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
-from features.ids import Ids
+from features.intake.formats.texts import plain
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     NO_NAME,
@@ -29,9 +29,9 @@ from features.intake.quarantine import (
     with_duplicates,
 )
 from features.intake.reading import RawRows, read_rows
-from features.intake.texts import plain
 from features.intake.values import cleaned, times
-from features.sql import query
+from features.tools.duckdb_sql import query
+from features.tools.id_index import Ids
 
 
 def read_values(

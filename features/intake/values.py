@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.clock import offsets_of
 from features.contracts import INSTANT, US_PER_DAY
-from features.ids import text_bytes
+from features.intake.formats.texts import direct, plain, texts, without
 from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse
 from features.intake.reading import RawRows
-from features.intake.texts import direct, plain, texts, without
-from features.sql import query
+from features.timezones import offsets_of
+from features.tools.duckdb_sql import query
+from features.tools.id_index import text_bytes
 
 WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", "impossible time"
 TIME_PROBLEMS = (UNREADABLE_TIME, IMPOSSIBLE_TIME)

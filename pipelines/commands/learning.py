@@ -33,13 +33,13 @@ def demo(
 ) -> None:
     """Make a company with known truth, train on it, score its open leads and write the CRM's file."""
     from pipelines import demo as made
-    from pipelines import screen
+    from pipelines.reports import terminal
 
     project = made.company(leads, seed, note)
     results = _train(str(project.path), None, list(project.targets), prefect)
     oracles = made.oracles(project, results, note)
     for result in [] if as_json else results:
-        show(screen.training(project, result), screen.truth(oracles.get(result.target)))
+        show(terminal.training(project, result), terminal.truth(oracles.get(result.target)))
     _stop_if_refused(results)
     night = run_night(str(project.path), None, "csv", prefect)
     if as_json:
@@ -48,19 +48,19 @@ def demo(
             trained["targets"][name]["oracle"] = oracle
         print_json(trained | night.to_json())
     else:
-        show(screen.top(night), screen.delivered(night, made.STEPS))
+        show(terminal.top(night), terminal.delivered(night, made.STEPS))
 
 
 def check(config: Config, as_of: AsOf = None, as_json: Json = False) -> None:
     """Read the data and say what is there, what was set aside and why, and what each target could learn from."""
-    from pipelines import screen
     from pipelines.check import examine
+    from pipelines.reports import terminal
 
     found = examine(project_of(config), as_of)
     if as_json:
         print_json(found.to_json())
     else:
-        show(*screen.examination(found))
+        show(*terminal.examination(found))
     if any(target.problem for target in found.targets):
         raise typer.Exit(3)
 
@@ -75,8 +75,8 @@ def features(
     as_json: Annotated[bool, typer.Option("--json", help="with --ablation: print one JSON object instead")] = False,
 ) -> None:
     """Write the feature matrix at an instant: of all entities known, or of those that a target would score."""
-    from pipelines import screen
-    from pipelines.matrix import catalog_at, write
+    from pipelines.reports import terminal
+    from pipelines.training.feature_matrix import catalog_at, write
 
     project = project_of(config)
     if sum((list_all, ablation, out is not None)) != 1 or (as_json and not ablation):
@@ -85,7 +85,7 @@ def features(
     if ablation:
         _ablate(project, as_of, target, as_json)
     elif list_all:
-        show(screen.catalog(catalog_at(project, as_of)))
+        show(terminal.catalog(catalog_at(project, as_of)))
     elif out is not None:
         rows, columns = write(project, as_of, target, out, progress("features"))
         note(f"{rows:,} rows with {columns} features in {out}")
@@ -93,14 +93,14 @@ def features(
 
 def audit(config: Config, as_of: AsOf = None, target: TargetName = None, as_json: Json = False) -> None:
     """Name the columns that seem to know the outcome, with the evidence; finding some is no failure (exit 0)."""
-    from pipelines import screen
-    from pipelines.audit import audit as audited
+    from pipelines.reports import terminal
+    from pipelines.training.audit import audit as audited
 
     project = project_of(config)
     names, found = targets_of(project, target), []
     for name, findings in zip(names, audited(project, as_of, names, note), strict=True):
         found += [finding.suspect.to_json() for finding in findings]
-        show(None if as_json else screen.audit(project, name, findings))
+        show(None if as_json else terminal.audit(project, name, findings))
     if as_json:
         print_json({"suspects": found})
 
@@ -117,7 +117,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train each target's challenger and promote it if it passes the gate (exit 4 if it does not)."""
-    from pipelines import screen
+    from pipelines.reports import terminal
 
     project = project_of(config)
     names = targets_of(project, target)
@@ -129,7 +129,7 @@ def train(
         print_json({"targets": told | {n: {"recommendation": a} | told.get(n, {}) for n, a in advice.items()}})
     else:
         for result in results:
-            show(screen.training(project, result))
+            show(terminal.training(project, result))
     _stop_if_refused(results)
 
 
@@ -141,8 +141,8 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Test each target's training on the past, origin by origin; no model is kept, and what the gate says is told."""
-    from pipelines import screen
-    from pipelines.backtest import backtest as on_the_past
+    from pipelines.reports import terminal
+    from pipelines.training.backtest import backtest as on_the_past
 
     project = project_of(config)
     results = on_the_past(project, as_of, targets_of(project, target), note, out)
@@ -150,7 +150,7 @@ def backtest(
         print_json(_told(results))
     else:
         for result in results:
-            show(screen.backtest(project, result))
+            show(terminal.backtest(project, result))
     _stop_if_refused(results)
 
 
@@ -171,21 +171,21 @@ def rollback(config: Config, target: Annotated[str, typer.Option("--target")]) -
 
 
 def _ablate(project: Any, as_of: str | None, target: str | None, as_json: bool) -> None:
-    from pipelines import screen
-    from pipelines.ablation import ablations
+    from pipelines.reports import terminal
+    from pipelines.training.ablation import ablations
 
     found = {}
     for result in ablations(project, as_of, targets_of(project, target), note):
         found[result.target] = result.to_json()
-        show(None if as_json else screen.ablation(project, result))
+        show(None if as_json else terminal.ablation(project, result))
     if as_json:
         print_json({"targets": found})
 
 
 def _advice(project: Any, as_of: str | None, names: list[str]) -> dict[str, Any]:
     """Say of each target whether it needs a training, and why, from what became of its published scores."""
-    from pipelines.driver import Driver
-    from pipelines.monitor import recommended
+    from pipelines.monitoring.monitor import recommended
+    from pipelines.runner import Driver
 
     found = recommended(project, as_of, names, Driver(note=note))
     for name, advice in found.items():
@@ -195,11 +195,11 @@ def _advice(project: Any, as_of: str | None, names: list[str]) -> dict[str, Any]
 
 def _train(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
     if through_prefect(prefect):
-        from pipelines.flows import run_train
+        from pipelines.orchestration.flows import run_train
 
         return run_train(config, as_of, targets)
-    from pipelines.driver import Driver
-    from pipelines.train import train as directly
+    from pipelines.runner import Driver
+    from pipelines.training.train import train as directly
 
     return directly(project_of(Path(config)), as_of, targets, Driver(note=note))
 
@@ -214,7 +214,7 @@ def _stop_if_refused(results: list[Any]) -> None:
 
 
 def _registry(config: Path, target: str) -> tuple[Any, str]:
-    from models.registry import Registry
+    from models.registry.registry import Registry
 
     project = project_of(config)
     project.target(target)

@@ -35,7 +35,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score the open leads with the champions, publish them in the table and write the CRM's file."""
-    from pipelines import screen
+    from pipelines.reports import terminal
 
     project = project_of(config)
     if until is not None:
@@ -45,7 +45,7 @@ def score(
     if as_json:
         print_json(night.to_json())
     else:
-        show(screen.top(night), screen.delivered(night))
+        show(terminal.top(night), terminal.delivered(night))
 
 
 def export(
@@ -63,7 +63,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the CRM's file again from the scores table, of the newest published as-of or of another one."""
-    from pipelines.deliver import export_again
+    from pipelines.nightly.deliver import export_again
 
     project = project_of(config)
     if ledger:
@@ -90,8 +90,8 @@ def outcomes(
     as_json: Json = False,
 ) -> None:
     """Hold published scores against what happened since: by week, grade, stage and version, and against the promise."""
-    from pipelines.monitor import as_json as plain
-    from pipelines.outcomes_screen import outcomes as screen
+    from pipelines.monitoring.monitor import as_json as plain
+    from pipelines.reports.outcomes_screen import outcomes as screen
 
     project = project_of(config)
     found = _monitor(str(config), as_of, targets_of(project, target), prefect)
@@ -111,8 +111,8 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Show one entity's published scores: reasons, features, what changed since the night before, and its history."""
-    from pipelines.lead import lead_screen
     from pipelines.lead.explain import published
+    from pipelines.reports import lead_screen
 
     project = project_of(config)
     found = published(project, entity, as_of)
@@ -141,14 +141,14 @@ def deploy(
         return
     if report or as_json:
         raise ConfigError("--report and --json are of --status", where="leadscore deploy", mend="add --status")
-    from pipelines.deployment.deploy import deploy as serve
+    from pipelines.orchestration.deploy import deploy as serve
 
     serve(project)
 
 
 def _deliver(project: Any, name: str, as_of: str | None, full: bool, since: str | None, as_json: bool) -> None:
-    from pipelines.crm import deliver_again
-    from pipelines.driver import Driver
+    from pipelines.nightly.crm import deliver_again
+    from pipelines.runner import Driver
     from serve.crm.delivery import Wish
 
     if as_of is not None:
@@ -165,20 +165,20 @@ def _deliver(project: Any, name: str, as_of: str | None, full: bool, since: str 
 
 
 def _deliveries(project: Any, name: str | None, as_json: bool) -> None:
-    from pipelines import screen
-    from pipelines.crm import ledger
+    from pipelines.nightly.crm import ledger
+    from pipelines.reports import terminal
 
     rows = ledger(project, name)
     if as_json:
         print_json({"deliveries": rows})
     else:
-        show(screen.deliveries(rows))
+        show(terminal.deliveries(rows))
 
 
 def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None:
-    from pipelines import screen
-    from pipelines.backfill import score_nights
-    from pipelines.driver import Driver
+    from pipelines.nightly.backfill import score_nights
+    from pipelines.reports import terminal
+    from pipelines.runner import Driver
 
     if first is None:
         raise ConfigError("where to begin is not said", where="--until", mend="give --as-of, the first night")
@@ -187,14 +187,14 @@ def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None
     if as_json:
         print_json({"nights": [night.to_json() for night in nights]})
     else:
-        show(screen.backfill(nights))
+        show(terminal.backfill(nights))
     if errors := [night.error for night in nights if night.error]:
         raise typer.Exit(min(error.exit_code for error in errors))
 
 
 def _status(project: Any, report: bool, as_json: bool) -> None:
-    from pipelines.deployment import alarm, watch
-    from pipelines.driver import clock
+    from pipelines.orchestration import alarm, watch
+    from pipelines.runner import clock
 
     found = watch.status(project, clock())
     if as_json:
@@ -210,11 +210,11 @@ def _status(project: Any, report: bool, as_json: bool) -> None:
 
 def _monitor(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
     if through_prefect(prefect):
-        from pipelines.flows import monitor as flow
+        from pipelines.orchestration.flows import monitor as flow
 
         return flow(config, as_of, targets)
-    from pipelines.driver import Driver
-    from pipelines.monitor import monitor
+    from pipelines.monitoring.monitor import monitor
+    from pipelines.runner import Driver
 
     return monitor(project_of(Path(config)), as_of, targets, Driver(note=note))
 
@@ -222,10 +222,10 @@ def _monitor(config: str, as_of: str | None, targets: list[str], prefect: bool |
 def run_night(config: str, as_of: str | None, form: str, prefect: bool | None) -> Any:
     """Score and publish one as-of through the driver asked for."""
     if through_prefect(prefect):
-        from pipelines.flows import score as flow
+        from pipelines.orchestration.flows import score as flow
 
         return flow(config, as_of, form)
-    from pipelines.driver import Driver
-    from pipelines.score import score_night
+    from pipelines.nightly.score import score_night
+    from pipelines.runner import Driver
 
     return score_night(project_of(Path(config)), as_of, Driver(note=note), form)

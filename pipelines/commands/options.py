@@ -41,7 +41,7 @@ def targets_of(project: Any, target: str | None) -> list[str]:
 
 def through_prefect(wanted: bool | None) -> bool:
     """Say which driver runs, and whether it is Prefect: as asked, else where an API is configured."""
-    from pipelines.driver import api_configured
+    from pipelines.runner import api_configured
 
     chosen = api_configured() if wanted is None else wanted
     note(f"driver: {'prefect' if chosen else 'direct'}")

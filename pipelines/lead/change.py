@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.attributes import values_at
 from features.contracts import INSTANT, Dataset, to_us
+from features.definitions.attributes import values_at
 from models.scorer import Scorer
 from pipelines.lead.replay import Past, Replay, features_of
 

@@ -18,12 +18,12 @@ from features.build import build_features
 from features.contracts import SPINE, Dataset
 from features.sources import read
 from features.spine import scoring_spine, training_spine
-from features.wording import Wording
+from features.wording.wording import Wording
 from models.calibration import probability
-from models.registry import Registry
+from models.registry.registry import Registry
 from models.scorer import PREDICTIONS, Scorer
 from pipelines.workspace import registry_of
-from serve.reasons import Teller, reasons
+from serve.reasons.reasons import Teller, reasons
 
 SAME = [name for name in PREDICTIONS.names if name not in (*SPINE.names, "amount")]
 """Columns of SCORES that follow from the lead's features and the model alone; the config may name another amount."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from configs.errors import LeadscoreError
 from configs.schema import Project
-from features.wording import wording_of
+from features.wording.wording import wording_of
 from pipelines.lead.change import Change, change
 from pipelines.lead.evidence import differences, evidence
 from pipelines.lead.replay import Past, Replay, replay

@@ -25,9 +25,9 @@ from serve.crm.kept import STATE_FILE, Kept, forget, kept, since
 from serve.crm.parts import write_parquet, write_parts
 from serve.crm.plan import Plan
 from serve.delimited import iso
-from serve.export import TYPES, meaning
-from serve.folders import MANIFEST, STAGING, fingerprint, free_name, place, switch, write, write_manifest
-from serve.store import Run
+from serve.export.atomic_folders import MANIFEST, STAGING, fingerprint, free_name, place, switch, write, write_manifest
+from serve.export.export import TYPES, meaning
+from serve.store.store import Run
 
 SCHEMA_VERSION = 1
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from configs.errors import ConfigError
 from serve.crm.state import State
-from serve.folders import KEEP, MANIFEST, NAME, read_manifest
+from serve.export.atomic_folders import KEEP, MANIFEST, NAME, read_manifest
 
 STATE_FILE = "state.parquet"
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.side_by_side import side_by_side
+from features.tools.parallel import side_by_side
 from serve.crm.formats import Format
 from serve.delimited import BATCH, joined
-from serve.folders import fingerprint, settle, write
+from serve.export.atomic_folders import fingerprint, settle, write
 
 
 def write_parts(folder: Path, texts: Sequence[pa.Table], names: Sequence[str], form: Format) -> list[dict[str, Any]]:

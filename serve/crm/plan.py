@@ -14,7 +14,7 @@ import pyarrow as pa
 from configs.errors import ConfigError
 from configs.exports import CrmExport
 from serve.crm.formats import FORMATS, Format
-from serve.export import EXPORT, REASONS
+from serve.export.export import EXPORT, REASONS
 
 STATUS = pa.field(
     "status", pa.string(), metadata={"meaning": "scored; or cleared, once, when no target of the file scores the lead"}

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.ids import Ids
 from features.intake.row_hash import row_hashes, text_hashes
+from features.tools.id_index import Ids
 
 STATE = pa.schema(
     [

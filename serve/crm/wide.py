@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT
-from features.ids import Ids
+from features.tools.id_index import Ids
 from serve.crm.plan import STATUS, Mapped, Plan
-from serve.export import REASONS, told
+from serve.export.export import REASONS, told
 
 SCORED, CLEARED = "scored", "cleared"
 ENTITY = "entity_id"

@@ -13,8 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from serve.crm.kept import STATE_FILE
-from serve.erasure.named import HIDDEN, Named, without
-from serve.folders import CURRENT, MANIFEST, NAME, STAGING, fingerprint, read_manifest, sync, write, write_manifest
+from serve.export.atomic_folders import (
+    CURRENT,
+    MANIFEST,
+    NAME,
+    STAGING,
+    fingerprint,
+    read_manifest,
+    sync,
+    write,
+    write_manifest,
+)
+from serve.store.named import HIDDEN, Named, without
 
 ERASING, ERASED, DRAFT = ".erasing", ".erased", ".manifest"
 TABLES = (".csv", ".jsonl", ".parquet")

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from features.whole_file import write_whole
-from serve.erasure.named import Named, lines_without
+from features.tools.atomic_file import write_whole
+from serve.store.named import Named, lines_without
 
 
 def erase_quarantine(folder: Path, named: Named, columns: Mapping[str, str | None]) -> dict[str, int]:

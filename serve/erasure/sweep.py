@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from serve.erasure.named import SHORTEST, Named, without
+from serve.store.named import SHORTEST, Named, without
 
 PIECE = 1 << 24
 LOCK, DATABASE, OWN = ".lock", ".db", "scores.db"

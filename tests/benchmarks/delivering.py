@@ -19,7 +19,7 @@ from configs.exports import CrmExport
 from serve.crm.delivery import deliver
 from serve.crm.plan import Plan, plans
 from serve.crm.wide import wide
-from serve.store import Run
+from serve.store.store import Run
 from tests.benchmarks.measure import peak
 from tests.benchmarks.publishing import NIGHT, TOP, sample, timed
 

@@ -11,15 +11,15 @@ import lightgbm
 import numpy as np
 import pyarrow as pa
 
-from features.meaning import Meaning
-from features.wording import english
-from models.blend import Blend
+from features.definitions.semantics import Meaning
+from features.wording.wording import english
 from models.encoding import Encoding
-from models.hazard import Followed, Hazard
-from models.learners import LightGbm
-from models.lesson import Lesson
-from models.logistic import Logistic
-from serve.reasons import Teller, reasons
+from models.learners.blend import Blend
+from models.learners.fit_input import Lesson
+from models.learners.hazard import Followed, Hazard
+from models.learners.lightgbm import LightGbm
+from models.learners.logistic import Logistic
+from serve.reasons.reasons import Teller, reasons
 from tests.benchmarks.measure import peak
 
 HORIZON = 30.0

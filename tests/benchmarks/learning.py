@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from configs.learning import Evaluation
 from features.contracts import INSTANT, LABELS, US_PER_DAY
-from models.leakage import Origins, suspects
-from models.procedure import Settings
-from models.training import train
+from models.leakage.leakage import Origins, suspects
+from models.training.fold_pipeline import Settings
+from models.training.training import train
 from tests.benchmarks.measure import peak
 
 DAYS, HORIZON = 500, 30

@@ -58,8 +58,8 @@ def prepare(folder: Path, leads: int) -> None:
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     if not (folder / "workspace" / "mlflow.db").exists():
         from configs.schema import load
-        from pipelines.driver import Driver
-        from pipelines.train import train
+        from pipelines.runner import Driver
+        from pipelines.training.train import train
 
         (result,) = train(load(folder / "small.yaml"), AS_OF, ["buy"], Driver())
         if result.error:
@@ -97,8 +97,8 @@ def _outcomes(events: pa.Table, rng: np.random.Generator) -> pa.Table:
 def night(folder: Path, as_of: str = AS_OF) -> dict:
     """Score, publish and export; return the seconds of each step and the peak memory in GiB."""
     from configs.schema import load
-    from pipelines.driver import Driver
-    from pipelines.score import score_night
+    from pipelines.nightly.score import score_night
+    from pipelines.runner import Driver
 
     steps: dict[str, float] = {}
 
@@ -131,9 +131,9 @@ def floor(folder: Path) -> dict:
     from configs.schema import load
     from features.build import build_features
     from features.spine import scoring_spine
-    from models.registry import Registry
+    from models.registry.registry import Registry
     from models.scorer import Scorer
-    from pipelines.rows import snapshot
+    from pipelines.training_data import snapshot
 
     path = str(folder / "large" / "events.parquet")
     begin = time.perf_counter()

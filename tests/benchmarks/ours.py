@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from features.build import build_features, stream_features
-from features.catalog import Catalog
 from features.contracts import Dataset
+from features.definitions.catalog import Catalog
 from tests.benchmarks import log
 from tests.benchmarks.common import DAYS, NAMES
 

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from features.contracts import INSTANT, SCORES
-from serve.bulk import PIECE, Session, in_order
-from serve.database import Database
-from serve.store import Run, Store
-from serve.tables import SCORES_TABLE
+from serve.store.database import Database
+from serve.store.session import PIECE, Session, in_order
+from serve.store.store import Run, Store
+from serve.store.tables import SCORES_TABLE
 from tests.benchmarks.measure import peak
 
 NIGHT = datetime(2025, 7, 7, tzinfo=UTC)

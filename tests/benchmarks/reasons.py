@@ -23,15 +23,15 @@ import pyarrow as pa
 from configs.schema import load
 from features.build import build_features
 from features.spine import scoring_spine
-from features.wording import Wording
+from features.wording.wording import Wording
 from models.encoding import evenly
-from models.registry import Registry
+from models.registry.registry import Registry
 from models.scorer import Scorer
-from pipelines.driver import Driver
-from pipelines.rows import snapshot
+from pipelines.runner import Driver
 from pipelines.simulated.simulate import simulate
-from pipelines.train import train
-from serve.reasons import Teller, reasons
+from pipelines.training.train import train
+from pipelines.training_data import snapshot
+from serve.reasons.reasons import Teller, reasons
 from tests.benchmarks.removal import Without, log_odds, removable
 from tests.benchmarks.sense import contradictory, repeated
 

@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 
 from features.build import build_features
-from features.catalog import Catalog
 from features.contracts import SPINE, Dataset
-from features.feature import Feature
+from features.definitions.catalog import Catalog
+from features.definitions.feature import Feature
 from models.scorer import Scorer
 
 WINDOWED = {"count", "trend", "share", "total", "mean", "least", "most", "active_days", "kinds", "ways"}

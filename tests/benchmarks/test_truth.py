@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from features.contracts import US_PER_DAY
-from models import training
 from models.calibration import probability
-from models.evaluation import evaluate, skill
-from models.known import NEVER, Known, Rows
-from models.learners import LightGbm
-from models.procedure import learn
+from models.evaluation.metrics import evaluate, skill
+from models.learners.lightgbm import LightGbm
+from models.training import training
+from models.training.fold_pipeline import learn
+from models.training.training_rows import NEVER, Known, Rows
 from pipelines import demo
-from pipelines.rows import snapshot, training_rows
 from pipelines.simulated.oracle import oracle
-from pipelines.train import settings_of
+from pipelines.training.train import settings_of
+from pipelines.training_data import snapshot, training_rows
 from tests.benchmarks.machine import memory
 
 LEADS, SEED = 20_000, 7

@@ -25,16 +25,16 @@ import pyarrow.compute as pc
 
 from configs.errors import LeadscoreError
 from configs.schema import load
-from pipelines.backfill import score_nights
 from pipelines.demo import CONFIG
-from pipelines.driver import Driver
-from pipelines.monitor import monitor, recommended
-from pipelines.score import score_night
+from pipelines.monitoring.monitor import monitor, recommended
+from pipelines.nightly.backfill import score_nights
+from pipelines.nightly.score import score_night
+from pipelines.runner import Driver
 from pipelines.simulated.simulate import simulate
-from pipelines.train import train
+from pipelines.training.train import train
 from pipelines.workspace import store_of
-from serve.flaps import GRADED, flaps, plain
-from serve.realised import realise
+from serve.monitoring.realised import realise
+from serve.scoring.grade_flips import GRADED, flaps, plain
 
 FIRST = "2024-07-01"
 OFF, HALF_WRITTEN, KILLED = range(60, 63), 150, 240

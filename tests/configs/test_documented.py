@@ -40,7 +40,7 @@ def test_every_command_is_in_the_readme():
 
 
 def test_every_column_of_the_export_is_in_the_readme():
-    from serve.export import EXPORT
+    from serve.export.export import EXPORT
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text[text.index("| columns | meaning |") : text.index("`manifest.json` beside it")]

@@ -27,8 +27,9 @@ from configs.errors import LeadscoreError
 from configs.schema import load
 from features.contracts import Dataset
 from features.intake import reading
-from pipelines import cli, rows, screen
+from pipelines import cli, training_data
 from pipelines.check import examine
+from pipelines.reports import terminal
 from tests.faults.corrupt import Case, make
 from tests.faults.wild_files import Source
 
@@ -65,7 +66,7 @@ def _read(case: Case) -> tuple[str, str]:
         with _meanwhile(case, kept):
             project = load(case.config)
             found = examine(project, None)
-        Console(file=io.StringIO(), width=160).print(*screen.examination(found))
+        Console(file=io.StringIO(), width=160).print(*terminal.examination(found))
         json.dumps(found.to_json(), default=str).encode()
     except LeadscoreError as error:
         return (REFUSED, type(error).__name__) if _well_said(error) else (TRACEBACK, f"badly said: {error}")
@@ -99,12 +100,12 @@ def _meanwhile(case: Case, kept: list[Dataset]) -> Iterator[None]:
         kept.append(reads(*arguments))
         return kept[-1]
 
-    listed, reads = reading.files, rows.read
-    reading.files, rows.read = files, read
+    listed, reads = reading.files, training_data.read
+    reading.files, training_data.read = files, read
     try:
         yield
     finally:
-        reading.files, rows.read = listed, reads
+        reading.files, training_data.read = listed, reads
 
 
 def _befall(source: Source) -> None:

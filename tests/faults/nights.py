@@ -54,7 +54,7 @@ def _serve() -> None:
     import mlflow
     import mlflow.tracking  # noqa: F401
 
-    import pipelines.score  # noqa: F401
+    import pipelines.nightly.score  # noqa: F401
 
     for line in sys.stdin:
         command = json.loads(line)
@@ -82,8 +82,8 @@ def _night(command: dict, pipe: int) -> None:
         os.chdir(command["folder"])
         from configs.errors import LeadscoreError
         from configs.schema import load
-        from pipelines.driver import Driver
-        from pipelines.score import score_night
+        from pipelines.nightly.score import score_night
+        from pipelines.runner import Driver
 
         place = f"{Path('workspace').resolve()}/".encode()
         shim.faults_arm(place, ctypes.c_long(command["at"]), ctypes.c_char(command["mode"].encode()))

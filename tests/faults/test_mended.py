@@ -13,8 +13,8 @@ from pyarrow import parquet
 
 from configs.errors import ConfigError, DataError
 from configs.schema import load
-from features.intake.files import files
-from features.intake.texts import plain, texts
+from features.intake.formats.files import files
+from features.intake.formats.texts import plain, texts
 from features.sources import read
 from tests.faults.corrupt import CONFIG
 from tests.features.company import EVENT, LEAD, project, write

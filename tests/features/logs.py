@@ -12,8 +12,8 @@ import pyarrow as pa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
 from features.contracts import EVENTS, INSTANT, LEADS, VALUES, Dataset
+from features.definitions.catalog import Catalog
 
 START, AUTUMN = datetime(2024, 3, 25, tzinfo=UTC), datetime(2024, 10, 21, tzinfo=UTC)
 """Mondays before the Sundays on which the clocks of Berlin change, on 31 March and on 27 October."""

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from features.catalog import Catalog
 from features.contracts import Dataset
-from features.feature import Feature
+from features.definitions.catalog import Catalog
+from features.definitions.feature import Feature
 
 EPOCH, DAY = datetime(1970, 1, 1, tzinfo=UTC), 86_400_000_000
 MISSING = math.nan

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from features.build import build_features
-from features.catalog import MOST_TYPES, Catalog
 from features.contracts import EVENTS, LEADS, to_us
+from features.definitions.catalog import MOST_TYPES, Catalog
 from tests.features.agreement import disagreements, same_bits
 from tests.features.logs import (
     AUTUMN,

@@ -7,8 +7,8 @@ from math import inf, nan, sqrt
 import pytest
 
 from features.build import build_features
-from features.catalog import Catalog
-from features.feature import AGGREGATES
+from features.definitions.catalog import Catalog
+from features.definitions.feature import AGGREGATES
 from tests.features.agreement import agree
 from tests.features.logs import TICK, of, spine_of
 from tests.features.oracle import FIGURES, expected

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError, DataError
 from configs.night import Capacity
-from features.catalog import catalog_of
 from features.contracts import EVENTS, LEADS
+from features.definitions.catalog import catalog_of
 from features.sources import carried_columns, read
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 

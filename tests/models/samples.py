@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from features.contracts import INSTANT, LABELS, US_PER_DAY
-from models.blend import Blend
-from models.hazard import Followed, Hazard
-from models.kinds import KINDS
-from models.learners import LightGbm, Model
-from models.lesson import Lesson
-from models.logistic import Logistic
+from models.learners.blend import Blend
+from models.learners.fit_input import Lesson
+from models.learners.hazard import Followed, Hazard
+from models.learners.kinds import KINDS
+from models.learners.lightgbm import LightGbm, Model
+from models.learners.logistic import Logistic
 
 HORIZON = 30.0
 """Days that the rows of the samples look ahead."""

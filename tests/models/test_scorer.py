@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from features.contracts import INSTANT, SPINE
-from models import learners
 from models.calibration import Affine, Band, log_odds, probability
 from models.encoding import Encoding
-from models.hazard import Hazard
-from models.kinds import KINDS
+from models.learners import lightgbm
+from models.learners.amount_model import Priced, Worth
+from models.learners.hazard import Hazard
+from models.learners.kinds import KINDS
 from models.scorer import PREDICTIONS, Scale, Scorer
-from models.worth import Priced, Worth
 from tests.models import samples
 
 TIMED = {"blend", "hazard", "lightgbm"}
@@ -69,7 +69,7 @@ def fitted(request):
 def few_rounds():
     """Trees enough to learn something, few enough to be quick."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learners, "ROUNDS", 20)
+        patch.setattr(lightgbm, "ROUNDS", 20)
         yield
 
 

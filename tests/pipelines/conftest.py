@@ -11,9 +11,9 @@ import urllib.request
 import pytest
 
 from configs.schema import load
-from models import learners
-from pipelines.driver import Driver
-from pipelines.train import train
+from models.learners import lightgbm
+from pipelines.runner import Driver
+from pipelines.training.train import train
 from tests.pipelines import guarded, tiny
 
 
@@ -25,7 +25,7 @@ def guarded_company(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        patch.setattr(learners, "ROUNDS", 15)
+        patch.setattr(lightgbm, "ROUNDS", 15)
         (done,) = train(load("company.yaml"), tiny.END, ["buy"], Driver())
     assert done.error is None
     return folder

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from configs.errors import ConfigError
 from configs.schema import load
-from pipelines import screen
 from pipelines.check import examine
+from pipelines.reports import terminal
 from tests.pipelines import tiny
 
 HISTORY = {"path": "h.csv", "entity_id": "id", "valid_from": "at", "attribute": "field", "value": "new"}
@@ -29,7 +29,7 @@ def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeyp
     assert "sources.attributes[0].only: no value of stagee" in warned
     assert "attribute staff is read as categories: 1 of 100 values are no numbers, such as 'many'" in warned
     shown = Console(file=io.StringIO(), width=120)
-    shown.print(*screen.examination(found))
+    shown.print(*terminal.examination(found))
     assert "attributes_1" in shown.file.getvalue() and "unreadable time 1" in shown.file.getvalue()
 
 

@@ -13,7 +13,7 @@ import sys
 import pytest
 import yaml
 
-from models import learners
+from models.learners import lightgbm
 from pipelines import cli
 from tests.pipelines import tiny
 
@@ -37,7 +37,7 @@ def run(monkeypatch, capsys, tmp_path):
 @pytest.fixture
 def few_rounds(monkeypatch):
     """Trees enough to learn something, few enough to be quick."""
-    monkeypatch.setattr(learners, "ROUNDS", 15)
+    monkeypatch.setattr(lightgbm, "ROUNDS", 15)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve.store import Store
+from serve.store.store import Store
 from tests.serve.samples import clean
 
 

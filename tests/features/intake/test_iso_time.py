@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.ids import text_bytes
 from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse
+from features.tools.id_index import text_bytes
 
 GRAMMAR = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"

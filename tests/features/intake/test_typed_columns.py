@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from configs.errors import DataError
-from features.intake.texts import texts
+from features.intake.formats.texts import texts
 from features.intake.values import attribute, clean, instants, numbers
 from features.sources import read
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write

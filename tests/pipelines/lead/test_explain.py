@@ -4,8 +4,8 @@ import pytest
 
 from configs.schema import load
 from pipelines.lead.explain import published
-from pipelines.lead.lead_screen import explanation
-from serve.store import Store
+from pipelines.reports.lead_screen import explanation
+from serve.store.store import Store
 from tests.pipelines import tiny
 from tests.serve.samples import DAY, LATER, MONDAY, TUESDAY, a_run, some_scores
 

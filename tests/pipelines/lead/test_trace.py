@@ -23,20 +23,20 @@ from configs.schema import load
 from features.build import build_features
 from features.contracts import SPINE
 from features.sources import read
-from features.wording import english
-from models import learners
+from features.wording.wording import english
 from models.calibration import Affine
-from models.registry import Registry, Story
-from models.training import Settings, train
-from pipelines.driver import Driver
+from models.learners import lightgbm
+from models.registry.registry import Registry, Story
+from models.training.training import Settings, train
 from pipelines.lead.change import Part
 from pipelines.lead.evidence import known_fingerprint
 from pipelines.lead.explain import published
-from pipelines.lead.lead_screen import changed, explanation
 from pipelines.lead.replay import Past, replay
 from pipelines.lead.trace import trace, traces
-from pipelines.rows import snapshot, training_rows
-from pipelines.score import score_night
+from pipelines.nightly.score import score_night
+from pipelines.reports.lead_screen import changed, explanation
+from pipelines.runner import Driver
+from pipelines.training_data import snapshot, training_rows
 from pipelines.workspace import store_of, workspace
 from tests.features.logs import examples
 from tests.pipelines import tiny
@@ -116,7 +116,7 @@ def kept(tmp_path_factory):
     """A folder with four published nights of two targets; before the last, other models were promoted."""
     folder = tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learners, "ROUNDS", 15)
+        patch.setattr(lightgbm, "ROUNDS", 15)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         project = load(company(folder))
         scorers = {target: learn(project, target) for target in TARGETS}

@@ -12,17 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, LeadscoreError
-from serve import folders
 from serve.crm import delivery as module
 from serve.crm import kept as kept_module
 from serve.crm import parts as parts_module
 from serve.crm.delivery import Wish, deliver
 from serve.crm.formats import FORMATS
 from serve.crm.kept import KEEP, kept
+from serve.export import atomic_folders
 from tests.serve.crm.samples import CLEARS, FORMS, a_night, a_plan, rows
 from tests.serve.crm.validators import RULES, problems
+from tests.serve.export.test_export import failing_at, in_a_fork
 from tests.serve.samples import LATER, MONDAY
-from tests.serve.test_export import failing_at, in_a_fork
 
 COLUMNS = {"S": "buy.score", "G": "buy.grade", "R": "buy.reason_1", "C": "close.score", "At": "as_of", "St": "status"}
 
@@ -305,7 +305,7 @@ def test_a_full_disk_leaves_the_former_delivery(tmp_path, monkeypatch, step):
     assert rows(new)[0]["S"] == "2" and new.manifest["sequence"] == 2
 
 
-FILES = {each.__file__ for each in (module, kept_module, parts_module, folders)}
+FILES = {each.__file__ for each in (module, kept_module, parts_module, atomic_folders)}
 
 
 def dying(plan, root, line):

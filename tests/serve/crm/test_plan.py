@@ -2,7 +2,7 @@ import pytest
 
 from configs.errors import ConfigError
 from serve.crm.plan import LEAD, OF_TARGET
-from serve.export import EXPORT
+from serve.export.export import EXPORT
 from tests.serve.crm.samples import FORMS, KEYS, a_plan
 from tests.serve.crm.validators import NAMES
 

@@ -14,10 +14,10 @@ from serve.crm.delivery import deliver
 from serve.crm.kept import kept
 from serve.erasure import deliveries
 from serve.erasure.deliveries import erase_deliveries, erase_export
-from serve.erasure.named import Named, without
 from serve.erasure.quarantine import erase_quarantine
 from serve.erasure.sweep import still_naming
-from serve.export import export
+from serve.export.export import export
+from serve.store.named import Named, without
 from tests.serve.crm.samples import FORMS, a_night, a_plan
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, some_scores
 

@@ -1,0 +1,1 @@
+"""Computes features: the sorted event log, the shards and the assembly of the matrix."""

@@ -1,0 +1,68 @@
+"""Sums of floats without any error but the last rounding."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from features.tools.jit import inlined, kernel
+
+HUGE, DOWN = 2.0**1000, 2.0**-64
+"""With a value beyond HUGE all are added up DOWN times as large, so that no part of the sum overflows before the whole
+does; what is smaller than 2 ** -1010 is then lost.
+"""
+
+PARTS = 64
+"""More than 40 floats that do not overlap do not fit into the range of a float."""
+
+
+@inlined
+def two_sum(a: float, b: float) -> tuple[float, float]:
+    """Return the rounded sum and what rounding left out (Knuth, The Art of Computer Programming 2, 4.2.2)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+@kernel
+def exact_sum(values: np.ndarray) -> float:
+    """Return the sum of the values, rounded once, in whatever order they come.
+
+    Keeps the sum as floats that do not overlap, as many as it takes (Shewchuk 1997, “Adaptive precision floating-point
+    arithmetic”). Infinities add up as floats do; a sum beyond the largest float is infinite.
+    """
+    largest = 0.0
+    for value in values:
+        if not np.isfinite(value):
+            return values[~np.isfinite(values)].sum()
+        largest = max(largest, abs(value))
+    scale = DOWN if largest > HUGE else 1.0
+    parts, count = np.empty(PARTS), 0
+    for value in values:
+        rest, kept = value * scale, 0
+        for index in range(count):
+            rest, low = two_sum(rest, parts[index])
+            if low != 0.0:
+                parts[kept] = low
+                kept += 1
+        parts[kept] = rest
+        count = kept + 1
+    return _rounded(parts, count) / scale
+
+
+@kernel
+def _rounded(parts: np.ndarray, count: int) -> float:
+    """Add up floats that do not overlap, ascending, and round half to even as one would round the whole."""
+    if count == 0:
+        return 0.0
+    count -= 1
+    total, low = parts[count], 0.0
+    while count > 0 and low == 0.0:
+        count -= 1
+        total, low = two_sum(total, parts[count])
+    # Exactly half a step was rounded away, and what follows says on which side of the half the sum lies.
+    if count > 0 and low * parts[count - 1] > 0.0:
+        twice = 2.0 * low
+        nearer = total + twice
+        if nearer - total == twice:
+            total = nearer
+    return total

@@ -1,0 +1,63 @@
+"""The kernel that puts the events of a group in order where those of each of its members are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from features.tools.jit import inlined, kernel
+
+
+@kernel
+def by_time(code: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Return the order by time within equal codes, which must lie together; equal times keep the order they have.
+
+    A natural merge sort (Knuth 1998, The Art of Computer Programming 3, 5.2.4): what is in order already is merged as
+    it is, and a group of few members is a few such runs.
+    """
+    order = np.arange(len(code))
+    spare = np.empty(len(code), np.int64)
+    begin = 0
+    for end in range(1, len(code) + 1):
+        if end == len(code) or code[end] != code[begin]:
+            while _merge_pairs(order, spare, time, begin, end):
+                pass
+            begin = end
+    return order
+
+
+@inlined
+def _merge_pairs(order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, end: int) -> bool:
+    """Merge each run with the one after it; say whether there were any two."""
+    merged = False
+    while begin < end:
+        middle = _run_end(order, time, begin, end)
+        if middle == end:
+            break
+        last = _run_end(order, time, middle, end)
+        _merge(order, spare, time, begin, middle, last)
+        merged, begin = True, last
+    return merged
+
+
+@inlined
+def _run_end(order: np.ndarray, time: np.ndarray, begin: int, end: int) -> int:
+    """Return where the run that begins here ends."""
+    place = begin + 1
+    while place < end and time[order[place - 1]] <= time[order[place]]:
+        place += 1
+    return place
+
+
+@inlined
+def _merge(order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, middle: int, end: int) -> None:
+    spare[begin:middle] = order[begin:middle]
+    left, right = begin, middle
+    for place in range(begin, end):
+        if left == middle:
+            break  # the rest of the second run lies where it belongs
+        if right == end or time[spare[left]] <= time[order[right]]:
+            order[place] = spare[left]
+            left += 1
+        else:
+            order[place] = order[right]
+            right += 1

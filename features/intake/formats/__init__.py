@@ -1,0 +1,1 @@
+"""Readers of each source format: delimited text, JSON lines, Parquet and databases."""

@@ -1,0 +1,110 @@
+"""Rows of a query on SQLite or PostgreSQL: typed where the database is, else written as text by the database itself."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import pyarrow as pa
+
+from configs.errors import ConfigError, DataError
+from features.tools.spill import Shelf
+
+SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
+
+
+def quoted(name: str) -> str:
+    """Return a name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def read_query(url: str, query: str, where: str, scratch: Path | None = None) -> tuple[list[str], pa.Table]:
+    """Return the column names and the table (columns ``c0`` …, one row a result row) of a query.
+
+    Whole numbers, doubles and booleans of PostgreSQL keep their type; all else is text, an instant in UTC with its
+    offset. A result larger than memory lies in the folder ``scratch``. Raises ConfigError for a URL that is neither
+    ``sqlite:///file`` nor ``postgresql://…``, DataError where the database cannot be reached or the query
+    fails; no message holds the URL's password.
+    """
+    kind, connect = _driver(url)
+    inner = f"({query.strip().rstrip(';')}\n) AS source_rows"
+    errors = importlib.import_module("adbc_driver_manager").Error
+    try:
+        with connect() as connection, connection.cursor() as cursor:
+            if kind == POSTGRESQL:
+                cursor.execute("SET TIME ZONE 'UTC'")
+            cursor.execute(f"SELECT * FROM {inner} LIMIT 0")  # noqa: S608 - the query is the user's own
+            fields = list(cursor.fetch_arrow_table().schema)
+            columns = ", ".join(f"{_column(field, kind)} AS c{i}" for i, field in enumerate(fields))
+            cursor.execute(f"SELECT {columns} FROM {inner}")  # noqa: S608 - quoted names
+            with cursor.fetch_record_batch() as reader:
+                return [field.name for field in fields], Shelf.of(reader.schema, map(_valid, reader), scratch)
+    except (errors, pa.ArrowInvalid, UnicodeDecodeError) as error:
+        found = _without_secret(" ".join(str(error).split()), url)
+        mend = "check the address, that the server runs, and the query"
+        raise DataError(f"{kind} did not give the rows", where=where, found=found, mend=mend) from None
+
+
+def _valid(batch: pa.RecordBatch) -> pa.Table:
+    batch.validate(full=True)
+    return pa.Table.from_batches([batch])
+
+
+def _driver(url: str) -> tuple[str, Callable[[], Any]]:
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        path = unquote(rest.removeprefix("/"))
+        if not _is_file(path):
+            raise DataError(
+                "no such database file", where=path or url, mend="write sqlite:///relative or sqlite:////absolute"
+            )
+        module = importlib.import_module("adbc_driver_sqlite.dbapi")
+        return SQLITE, lambda: module.connect(f"file:{quote(path)}?mode=ro")
+    if scheme in ("postgresql", "postgres"):
+        module = importlib.import_module("adbc_driver_postgresql.dbapi")
+        return POSTGRESQL, lambda: module.connect(url)
+    raise ConfigError("database not known", where="sources: database", mend="write sqlite:///file or postgresql://…")
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:  # such as a name too long
+        return False
+
+
+def _column(field: pa.Field, kind: str) -> str:
+    """SQL for a column: as it is, or as its text."""
+    typed = pa.types.is_integer(field.type) or pa.types.is_float64(field.type) or pa.types.is_boolean(field.type)
+    return quoted(field.name) if typed and kind == POSTGRESQL else _text(quoted(field.name), kind)
+
+
+def _text(column: str, kind: str) -> str:
+    """SQL for a value's text. SQLite types each value, not the column, and its own cast rounds to 15 digits."""
+    if kind == POSTGRESQL:
+        return f"CAST({column} AS text)"
+    whole = f"{column} = CAST({column} AS INTEGER) AND abs({column}) < 1e15"
+    as_whole = f"CAST(CAST({column} AS INTEGER) AS TEXT)"
+    real = f"CASE WHEN {whole} THEN {as_whole} ELSE printf('%!.17g', {column}) END"
+    other = f"WHEN 'blob' THEN hex({column}) ELSE CAST({column} AS TEXT) END"
+    # The driver takes a column's type from its first rows: let there be no null among them.
+    return f"coalesce(CASE typeof({column}) WHEN 'real' THEN {real} {other}, '')"
+
+
+def _without_secret(text: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # then the driver has not read it either, and may have said it whole
+        return "the address is not one"
+    secrets = {
+        parts.password or "",
+        unquote(parts.password or ""),
+        *re.findall(r"password=([^&\s]+)", parts.query),
+    }
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,229 @@
+"""Text files line by line: CSV with every column as text, each broken line parted from the good ones.
+
+CSV here is RFC 4180 made a little wider: lines end in LF or CRLF, a blank line is no row, and a quote inside
+a field that does not begin with one is a plain character. A quoted field may span lines. A quote that is
+never closed costs its own line only, not the rest of the file, which is why the lines are parted before the
+parser sees them.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from configs.errors import DataError
+from features.tools.id_index import holds_nul, text_bytes
+from features.tools.jit import kernel
+
+BLOCK = 1 << 26
+"""Bytes read at a time; also the longest field that may stay open before its quote counts as broken."""
+
+DELIMITERS = ",;\t|"
+QUOTE, RETURN, NEW_LINE = 34, 13, 10
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One record that could not be read: the line it begins at (from 1) and its text as far as it decodes."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Whole lines of a file without their LF: ``first`` is the number (from 1) of the first, ``last`` ends
+    the file.
+    """
+
+    first: int
+    lines: pa.Array
+    last: bool
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What a record of one CSV file looks like: delimiter and number of fields."""
+
+    delimiter: str
+    width: int
+
+    def fits(self, text: bytes) -> bool:
+        """Return whether a text is one record of this file (used where lines had to be joined)."""
+        return b"\0" not in text and decodes(text) and bool(_whole(pa.array([text], pa.binary()), self)[0])
+
+
+def line_blocks(path: Path) -> Iterator[Lines]:
+    """Read a file, decompressing by its ending, as blocks of whole lines; a leading UTF-8 BOM is left out."""
+    rest, first, start = b"", 1, True
+    with pa.input_stream(path) as stream:
+        while block := stream.read(BLOCK):
+            data = rest + (block.removeprefix(b"\xef\xbb\xbf") if start else block)
+            cut, start = data.rfind(b"\n") + 1, False
+            rest = data[cut:]
+            if cut:
+                found = Lines(first, split_lines(data[: cut - 1]), False)
+                first += len(found.lines)
+                yield found
+    yield Lines(first, split_lines(rest), True)
+
+
+def split_lines(data: bytes) -> pa.Array:
+    """Return a text's lines without their LF."""
+    return pc.split_pattern(pa.array([data], pa.binary()), pattern=b"\n").flatten()
+
+
+def unreadable(lines: pa.Array) -> np.ndarray:
+    """Return a mask of the lines that hold a NUL byte or are not UTF-8."""
+    bad = _array(pc.match_substring(lines, pattern=b"\0")) if holds_nul(lines) else np.zeros(len(lines), bool)
+    try:
+        lines.cast(pa.string())
+    except pa.ArrowInvalid:
+        bad = bad | np.fromiter((not decodes(line.as_py()) for line in lines), bool, len(lines))
+    return bad
+
+
+def blank(lines: pa.Array) -> np.ndarray:
+    """Return a mask of the lines that hold nothing at all."""
+    return _array(pc.is_in(lines, value_set=pa.array([b"", b"\r"], pa.binary())))
+
+
+def read_csv(path: Path, delimiter: str | None) -> Iterator[tuple[list[str], pa.Table, np.ndarray, list[Broken]]]:
+    """Yield blocks of a CSV file: column names, text columns named by position, each row's line, broken
+    records.
+
+    The first line that is not blank holds the names. A file without any line yields one block without
+    columns. Raises DataError for a header that is not UTF-8 text.
+    """
+    grammar, names = Grammar(",", 0), list[str]()
+    rest, first = pa.array([], pa.binary()), 1
+    for block in line_blocks(path):
+        lines = pa.concat_arrays([rest, block.lines])
+        if not names:
+            at = int(np.argmin(blank(lines))) if len(lines) else 0
+            names, grammar = _header(lines[at].as_py(), delimiter, path)
+            lines, first = lines[at + 1 :], first + at + 1
+        table, rows, broken, used = _records(lines, first, grammar, block.last)
+        yield names, table, rows, broken
+        rest, first = lines[used:], first + used
+
+
+def _header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], Grammar]:
+    if not decodes(line) or b"\0" in line or b"\r" in line[:-1]:
+        found = "it is not UTF-8, or holds a NUL byte or a lone carriage return"
+        raise DataError("header not readable", where=str(path), found=found, mend="save the file as UTF-8 CSV")
+    text = line.decode("utf-8").removesuffix("\r")
+    bare = re.sub(r'"[^"]*"', "", text)
+    sign = delimiter or max(DELIMITERS, key=lambda each: (bare.count(each), -DELIMITERS.index(each)))
+    try:
+        names = next(csv.reader([text], delimiter=sign), [])
+    except csv.Error as error:
+        raise DataError("header not readable", where=str(path), found=str(error), mend="is it CSV?") from error
+    return names, Grammar(sign, len(names))
+
+
+def _records(
+    lines: pa.Array, first: int, grammar: Grammar, last: bool
+) -> tuple[pa.Table, np.ndarray, list[Broken], int]:
+    """Part lines into rows and broken records; the last figure says how many lines are dealt with."""
+    alone = _whole(lines, grammar) & ~unreadable(lines)
+    starts, keep, used, free = alone.copy(), alone.copy(), len(lines), 0
+    broken, loose = list[Broken](), np.flatnonzero(~alone & ~blank(lines)).tolist()
+    odd = np.flatnonzero(_array(pc.count_substring(lines, pattern=b'"')) % 2) if loose else np.empty(0, np.int64)
+    for i in loose:
+        if i < free:
+            continue
+        opened, end = _closing(odd, i)
+        if opened and end is None and not last and lines[i:].nbytes < BLOCK:
+            used = i
+            break
+        if end is not None and grammar.fits(b"\n".join(lines[i : end + 1].to_pylist())):
+            starts[i : end + 1], keep[i : end + 1] = False, True
+            starts[i], free = True, end + 1
+        else:
+            broken.append(Broken(first + i, lines[i].as_py().decode("utf-8", "replace")))
+    starts[used:] = keep[used:] = False
+    return _parse(lines.filter(pa.array(keep)), grammar), first + np.flatnonzero(starts), broken, used
+
+
+def _closing(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
+    """Return whether a line leaves a quote open, and the next line that can close it: both have an odd
+    number.
+    """
+    at = int(np.searchsorted(odd, line))
+    opened = at < len(odd) and bool(odd[at] == line)
+    return opened, int(odd[at + 1]) if opened and at + 1 < len(odd) else None
+
+
+def _whole(lines: pa.Array, grammar: Grammar) -> np.ndarray:
+    """Return a mask of the lines that are one record each."""
+    found = np.zeros(len(lines), bool)
+    _fits(*text_bytes(lines), ord(grammar.delimiter), grammar.width, found)
+    return found & ~blank(lines)
+
+
+@kernel
+def _fits(texts: np.ndarray, ends: np.ndarray, delimiter: int, width: int, found: np.ndarray) -> None:
+    """Say of each line whether it has so many fields, and whether each that begins with a quote ends with one."""
+    for line in range(len(found)):
+        at, end, fields = np.int64(ends[line]), np.int64(ends[line + 1]), 0
+        if end > at and texts[end - 1] == RETURN:
+            end -= 1
+        while at >= 0 and fields <= width:
+            fields += 1
+            at = _field(texts, at, end, delimiter)
+            if at == end:
+                found[line] = fields == width
+                break
+            at += at >= 0
+
+
+@kernel
+def _field(texts: np.ndarray, at: np.int64, end: np.int64, delimiter: int) -> np.int64:
+    """Return where the field that begins here ends, at a delimiter or the line's end; -2 if it does not."""
+    if at < end and texts[at] == QUOTE:
+        at += 1
+        while at < end and (texts[at] != QUOTE or (at + 1 < end and texts[at + 1] == QUOTE)):
+            at += 1 + (texts[at] == QUOTE)
+        if at >= end or (at + 1 < end and texts[at + 1] != delimiter):
+            return np.int64(-2)
+        return np.int64(at + 1)
+    while at < end and texts[at] != delimiter:
+        if texts[at] == RETURN or texts[at] == NEW_LINE:
+            return np.int64(-2)
+        at += 1
+    return np.int64(at)
+
+
+def _parse(lines: pa.Array, grammar: Grammar) -> pa.Table:
+    names = [f"c{i}" for i in range(grammar.width)]
+    if not len(lines):
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    data = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), b"\n")[0].as_buffer()
+    return arrow_csv.read_csv(
+        pa.BufferReader(data),
+        arrow_csv.ReadOptions(column_names=names, block_size=len(data) + 1),
+        arrow_csv.ParseOptions(delimiter=grammar.delimiter, newlines_in_values=True),
+        arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+    )
+
+
+def decodes(text: bytes) -> bool:
+    """Return whether bytes are UTF-8 text."""
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _array(values: pa.Array) -> np.ndarray:
+    return values.to_numpy(zero_copy_only=False)

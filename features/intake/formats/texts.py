@@ -1,0 +1,87 @@
+"""Columns of any type as the text that a person would write, where they cannot be read as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.tools.duckdb_sql import query
+
+CODES = pa.dictionary(pa.int32(), pa.string())
+"""Texts of a column that has few different ones."""
+
+PER_UNIT = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 1}
+"""Microseconds of a timestamp's unit, in which DuckDB counts; nanoseconds it counts as they are."""
+
+
+def direct(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in a type that is read as it is, as text if its own is none of these.
+
+    They are text (string, or CODES), whole numbers, float64, true and false, dates and timestamps. A float of less
+    precision goes through text, since 0.1 means 0.1 and not the nearest float32.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return column.cast(CODES if is_text(kind.value_type) else kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_float64(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return column
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return column
+    return column.cast(pa.string()) if is_text(kind) or pa.types.is_null(kind) else _written(column)
+
+
+def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as text: 12.0 of a float column is 12, and its NaN is no value."""
+    column = direct(column)
+    kind = column.type
+    if pa.types.is_string(kind) or kind == CODES:
+        return column
+    return column.cast(pa.string()) if pa.types.is_integer(kind) or pa.types.is_boolean(kind) else _written(column)
+
+
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of text as strings, not codes."""
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def without(column: pa.ChunkedArray, no_value: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with null where a mask says so."""
+    return pc.if_else(no_value, pa.scalar(None, column.type), column) if pc.any(no_value).as_py() else column
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether a type is one of those that hold text."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_float16(column.type):
+        return pa.chunked_array([pa.array(map(_half, column.to_pylist()), pa.string())])
+    if pa.types.is_decimal256(column.type):  # DuckDB has none so long
+        return column.cast(pa.string())
+    if pa.types.is_timestamp(column.type):
+        return _stamps(column)
+    text = "CAST(value AS VARCHAR)"
+    if pa.types.is_floating(column.type):
+        text = f"regexp_replace(nullif({text}, 'nan'), '\\.0$', '')"
+    return query(f"SELECT {text} AS text FROM rows", rows=pa.table({"value": column}))["text"]  # noqa: S608 - our own
+
+
+def _half(value: float | None) -> str | None:
+    """Write a number of half precision, which DuckDB does not have, with the fewest digits that say it."""
+    known = value is not None and not np.isnan(value)
+    return np.format_float_positional(np.float16(value), trim="-") if known else None
+
+
+def _stamps(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write timestamps, those with a zone in UTC; one beyond DuckDB's years is the number that it is."""
+    counts, unit = column.cast(pa.int64()), column.type.unit
+    last = (1 << 63) // PER_UNIT[unit] - 1
+    far = pc.or_(pc.greater(counts, last), pc.less(counts, -last))
+    # As naive ones, since DuckDB fails at instants with a zone beyond its microseconds.
+    near = without(counts, pc.fill_null(far, False)).cast(pa.timestamp(unit))
+    zone = "" if column.type.tz is None else " || '+00'"
+    text = f"SELECT CAST(value AS VARCHAR){zone} AS text FROM rows"  # noqa: S608 - our own
+    written = query(text, rows=pa.table({"value": near}))["text"]
+    return pc.coalesce(written, counts.cast(pa.string())) if pc.any(far).as_py() else written

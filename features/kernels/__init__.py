@@ -1,1 +1,0 @@
-"""The compiled walks: one file for each kind of feature of a history."""

@@ -1,0 +1,1 @@
+"""General building blocks: id index, spill to disk, parallel map, compilation, atomic files."""

@@ -1,0 +1,1 @@
+"""Sentences about features in each supported language."""

@@ -1,0 +1,121 @@
+"""One language's numbers, lengths of time, nouns and sentences, as its file in ``features/words`` gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from gettext import c2py
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from configs.durations import duration_label
+from configs.errors import ConfigError
+
+FOLDER = Path(__file__).parent
+LONG = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
+
+
+@dataclass(frozen=True)
+class Language:
+    """What a language file holds; ``code`` is its name, such as ``en``.
+
+    ``beside`` has the nouns as they stand after “with”, where that is none of their forms.
+    """
+
+    code: str
+    plural: str
+    fraction: int
+    numbers: Mapping[str, str]
+    lengths: Mapping[str, Any]
+    within: Mapping[str, Any]
+    whose: Mapping[str, str]
+    among: Mapping[str, str]
+    nouns: Mapping[str, list[str]]
+    values: Mapping[str, str]
+    sentences: Mapping[str, Mapping[str, str]]
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, code: str) -> Self:
+        """Read a language's file; raises ConfigError where there is none."""
+        if code not in languages():
+            raise ConfigError(
+                "no such language",
+                where="publish.language",
+                found=f"{code!r}, there are {', '.join(languages())}",
+                mend="name one of them, or add a file to features/words",
+            )
+        return cls(code, **yaml.safe_load((FOLDER / f"{code}.yaml").read_text(encoding="utf-8")))
+
+    @cached_property
+    def _form(self) -> Callable[[int], int]:
+        return c2py(self.plural)
+
+    @property
+    def forms(self) -> int:
+        """How many forms a noun has."""
+        return len(self.nouns["any"])
+
+    def form(self, value: float) -> int:
+        """Return which form of a noun a number asks for, as it is written."""
+        return self._form(abs(int(value))) if value == round(value) else self.fraction
+
+    def number(self, value: float, style: str) -> str:
+        """Return a number by Python's format ``style``, such as ``,.2f``, with the language's own signs."""
+        text = format(value, style)
+        if self.numbers["decimal"] == ".":
+            return text
+        return text.translate({ord(","): self.numbers["group"], ord("."): self.numbers["decimal"]})
+
+    def percent(self, share: float) -> str:
+        """Return a share in whole per cent: 0 is none of it, and 100 all."""
+        whole = share if share in (0, 1) else min(max(share, 0.01), 0.99)
+        return self.numbers["percent"].replace("{n}", f"{100 * whole:.0f}")
+
+    def days(self, days: float) -> str:
+        """Return days in whole days, or in hours below one day."""
+        size, sign = abs(days), "-" if days < 0 else ""
+        number, unit = whole(size)
+        return sign + (self.length(number, unit) if number else self.lengths["moment"])
+
+    def length(self, number: int, unit: str) -> str:
+        """Return so many units as a length of time: ``7 days``."""
+        return str(self.lengths[unit][self.form(number)]).replace("{n}", self.number(number, ",d"))
+
+    def spelled(self, span: timedelta | None) -> str:
+        """Return a configured length of time: ``7 days``; empty for None."""
+        return self.length(*_units(span)) if span else ""
+
+    def window(self, span: timedelta | None) -> str:
+        """Return a window in words: ``in the last 7 days``; None is all of history."""
+        if span is None:
+            return str(self.within["always"])
+        number, unit = _units(span)
+        alone, *forms = self.within[unit]
+        return str(alone if number == 1 else forms[self.form(number)]).replace("{n}", self.number(number, ",d"))
+
+
+def languages() -> list[str]:
+    """Return the languages that there are."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def whole(days: float) -> tuple[int, str]:
+    """Return a length as it is written: whole days, or whole hours below one day."""
+    hours = round(days * 24)
+    return (hours, "hour") if hours < 24 else (round(days), "day")
+
+
+def readable(name: str) -> str:
+    """Return a name as words: ``page_view`` is “page view”."""
+    return re.sub(r"_+", " ", name).strip() or name
+
+
+def _units(span: timedelta) -> tuple[int, str]:
+    label = duration_label(span)
+    return round(float(label[:-1])), LONG[label[-1]]

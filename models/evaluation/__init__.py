@@ -1,0 +1,1 @@
+"""Out-of-time metrics, the promotion gate and plots."""

@@ -1,0 +1,1 @@
+"""Statistical leakage audit: columns that appear to know the outcome."""

@@ -1,0 +1,1 @@
+"""Learners: each fits one kind of model and predicts log-odds."""

@@ -1,0 +1,1 @@
+"""Reference distributions stored with a model, against which a night is compared."""

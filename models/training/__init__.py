@@ -1,0 +1,1 @@
+"""Rolling-origin training: folds, fitting, calibration, choice and refit."""

@@ -1,0 +1,1 @@
+"""Reads LightGBM model text, and computes predictions and SHAP contributions from it."""

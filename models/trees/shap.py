@@ -1,0 +1,334 @@
+"""Exact SHAP values of trees, for many rows at a time.
+
+A path that asks for n features and ends in a leaf that adds v gives feature i
+
+    v (o_i - z_i) times the integral, t from 0 to 1, of the product over the other features j of z_j (1 - t) + o_j t
+
+where o_j is 1 if the row goes the path's way wherever it asks for j, else 0, and z_j is the share of the rows learnt
+from that went this way there. These are the path-dependent values of Lundberg et al., "From local explanations to
+global understanding with explainable AI for trees", Nature Machine Intelligence 2 (2020). The product is a polynomial
+of degree n - 1, so that the rule of Gauss and Legendre is exact with n / 2 points, and stays so however long the path.
+At one point all leaves share the products on the way down and the sums on the way back (Wettenstein, Mitchell & Yu,
+"Quadrature-TreeSHAP", arXiv:2605.04497, 2026).
+
+At a split a row is in one of three states: on the path's way wherever its feature was asked above, and now going left;
+the same, going right; or off the way above. In each, what it multiplies and adds by is the same for all rows. So these
+constants are made once a model, and rows go through a tree side by side, in the processor's wide registers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from features.tools.jit import inlined, kernel
+from models.trees.parse import Tree, features_of, trees
+
+TILE = np.uintp(128)
+"""Rows that go through the trees together. Unsigned, as all places in loops over them, which else stay narrow."""
+PIECE = 16 * int(TILE)
+"""Rows that a thread is given at a time."""
+LEFT, RIGHT, OFF = 0, 1, 2
+"""States of a row at a split."""
+FIRST, SECOND, FOURTH = np.uintp(0), np.uintp(1), np.uintp(3)
+
+
+class Plan(NamedTuple):
+    """What the kernels ask of each split, numbers of splits counted from 0 in each tree.
+
+    The first six are those of Splits. ``prior`` is the last split above with the same feature, -1 if there is none, and
+    ``kept`` the state there of a row that is not off the way. ``below`` says how many splits follow: ``far`` is the
+    only or the right one, ``near`` the left one beside it. ``above`` leads back, and ``column`` is the place among the
+    constants there of the factor that leads here.
+
+    ``constant`` (splits and points, states, 4) holds for ``near`` the factor on the way there and what its sum is
+    multiplied by for the feature, then the same for ``far``; where there is no near, the first two are what the leaves
+    add to the sum and to the feature. ``weight`` is that of each point, ``sides`` those of codes.
+    """
+
+    feature: np.ndarray
+    threshold: np.ndarray
+    zero: np.ndarray
+    gap: np.ndarray
+    place: np.ndarray
+    codes: np.ndarray
+    prior: np.ndarray
+    kept: np.ndarray
+    below: np.ndarray
+    near: np.ndarray
+    far: np.ndarray
+    above: np.ndarray
+    column: np.ndarray
+    constant: np.ndarray
+    weight: np.ndarray
+    sides: np.ndarray
+
+
+class Starts(NamedTuple):
+    """Where each tree's splits, constants, weights and sides begin in a plan of several trees; the last ones' end."""
+
+    split: np.ndarray
+    constant: np.ndarray
+    weight: np.ndarray
+    sides: np.ndarray
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """The trees of one model, ready to explain rows of ``features`` columns; ``expected`` is their base value."""
+
+    plan: Plan
+    starts: Starts
+    features: int
+    expected: float
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Read LightGBM's text."""
+        found = list(trees(text))
+        plans = [_plan(tree) for tree in found]
+        lengths = [[len(part) for part in (p.feature, p.constant, p.weight, p.sides)] for p in plans]
+        starts = np.ascontiguousarray(np.cumsum([[0] * 4, *lengths], axis=0).T)
+        joined = Plan(*(np.concatenate(parts) for parts in zip(*plans, strict=True)))
+        return cls(joined, Starts(*starts), features_of(text), sum(tree.expected for tree in found))
+
+    def contributions(self, x: np.ndarray) -> np.ndarray:
+        """Return (rows, features + 1) in the unit of the trees, the base value last; ``x`` is NaN where missing.
+
+        A row's values depend neither on the rows beside it nor on how many threads there are. Raises ValueError if
+        ``x`` has not as many columns as the model learnt from.
+        """
+        if x.shape[1] != self.features:
+            raise ValueError(f"rows of {x.shape[1]} features for a model of {self.features}")
+        out = np.empty((len(x), self.features + 1))
+        out[:, -1] = self.expected
+        pieces = [slice(at, at + PIECE) for at in range(0, len(x), PIECE)]
+        jobs = (delayed(_explain)(np.ascontiguousarray(x[at], float), self.plan, self.starts, out[at]) for at in pieces)
+        Parallel(n_jobs=-1 if len(pieces) > 1 else 1, prefer="threads")(jobs)
+        return out
+
+
+def _plan(tree: Tree) -> Plan:
+    prior, kept, share, asked = _paths(tree)
+    before = np.where(prior >= 0, share[prior, kept], 1.0)[:, None]
+    point, weight = np.polynomial.legendre.leggauss((max(asked, default=1) + 1) // 2)
+    inner = tree.child >= 0
+    below = inner.sum(axis=1)
+    return Plan(
+        *tree.splits,
+        prior=prior,
+        kept=kept,
+        below=below,
+        near=tree.child[:, 0],
+        far=np.where(inner[:, 1], tree.child[:, 1], tree.child[:, 0]),
+        above=tree.parent,
+        column=np.where((below[tree.parent] == 2) & (tree.side == 0), 0, 2),
+        constant=np.concatenate([_constants(tree, before, share, (t + 1) / 2) for t in point]),
+        weight=weight / 2,
+        sides=tree.sides,
+    )
+
+
+def _paths(tree: Tree) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
+    """Return prior and kept, the share of rows (splits, 2) that went each way wherever the path asks for the feature,
+    and how many features the path to each split asks for, with its own.
+    """
+    feature, above, side = tree.splits.feature.tolist(), tree.parent.tolist(), tree.side.tolist()
+    prior: list[int] = []
+    kept: list[int] = []
+    asked: list[int] = []
+    share = tree.share.copy()
+    for split in range(len(feature)):
+        place, way = above[split], side[split]
+        while place >= 0 and feature[place] != feature[split]:
+            place, way = above[place], side[place]
+        prior.append(place)
+        kept.append(way)
+        asked.append((asked[above[split]] if split else 0) + (place < 0))
+        if place >= 0:
+            share[split] *= share[place, way]
+    return np.array(prior, np.int64), np.array(kept, np.int64), share, asked
+
+
+def _constants(tree: Tree, before: np.ndarray, share: np.ndarray, t: float) -> np.ndarray:
+    """Return (splits, states, 4) constants at one point of the rule."""
+    was, now = before * (1 - t) + t, share * (1 - t) + t
+    factor, pull = np.empty((2, len(share), 3, 2))
+    for state in (LEFT, RIGHT):
+        on = np.arange(2) == state
+        factor[:, state] = np.where(on, now, share * (1 - t)) / was
+        pull[:, state] = np.where(on, (1 - share) / now, -1 / (1 - t)) - (1 - before) / was
+    factor[:, OFF], pull[:, OFF] = tree.share, 0.0
+    leaf, inner = factor * tree.value[:, None], tree.child[:, :, None, None] >= 0
+    ends = np.stack([leaf.sum(axis=2), (leaf * pull).sum(axis=2)], axis=-1)
+    left, right = np.stack([factor, pull], axis=-1).transpose(2, 0, 1, 3)
+    return np.concatenate([np.where(inner.all(axis=1), left, ends), np.where(inner[:, 1], right, left)], axis=2)
+
+
+class Tile(NamedTuple):
+    """TILE rows on their way: what is ``seen`` of each feature and ``added`` to it so far, and by split of one tree
+    the ``state`` of each row and what it has ``held`` there: the product on the way down, the sum on the way up.
+    """
+
+    seen: np.ndarray
+    added: np.ndarray
+    state: np.ndarray
+    held: np.ndarray
+
+
+@kernel
+def _explain(x: np.ndarray, plan: Plan, starts: Starts, out: np.ndarray) -> None:
+    """Write the values of rows ``x`` (rows, features) into ``out``, whose last column is left alone."""
+    rows, features = x.shape
+    trees, most = len(starts.split) - 1, 0
+    for tree in range(trees):
+        most = max(most, starts.split[tree + 1] - starts.split[tree])
+    wide = int(TILE)
+    seen, added, held = np.zeros((features, wide)), np.empty((features, wide)), np.empty((most, wide))
+    tile = Tile(seen, added, np.empty((most, wide), np.int64), held)
+    for first in range(0, rows, wide):
+        size = min(wide, rows - first)
+        for row in range(size):
+            for feature in range(features):
+                seen[feature, row] = x[first + row, feature]
+        added[:] = 0.0
+        for tree in range(trees):
+            _decide(tile, plan, starts.split[tree], starts.split[tree + 1], starts.sides[tree])
+            _add(tile, plan, starts, tree)
+        for row in range(size):
+            for feature in range(features):
+                out[first + row, feature] = added[feature, row]
+
+
+@kernel
+def _decide(tile: Tile, plan: Plan, first: int, end: int, sides: int) -> None:
+    """Find the state of each row at each split of a tree."""
+    for split in range(end - first):
+        here, own = first + split, np.uintp(split)
+        column = np.uintp(plan.feature[here])
+        if plan.codes[here]:
+            _look_up(tile, own, column, plan.sides, sides + plan.place[here], plan.codes[here])
+        else:
+            _compare(tile, own, column, plan.threshold[here], plan.gap[here])
+            if plan.zero[here] >= 0:
+                _is_zero(tile, own, column, plan.zero[here], plan.gap[here])
+        if plan.prior[here] >= 0:
+            _keep(tile, own, np.uintp(plan.prior[here]), plan.kept[here])
+
+
+@kernel
+def _look_up(tile: Tile, own: int, column: int, sides: np.ndarray, place: int, codes: int) -> None:
+    """Send categories to their sides."""
+    seen, state, start, end = tile.seen, tile.state, np.uintp(place), float(codes)
+    for row in range(TILE):
+        code = seen[column, row]
+        known = code > -1.0 and code < end
+        side = sides[start + np.uintp(np.int64(code if known else 0.0))]
+        state[own, row] = side if known else RIGHT
+
+
+@kernel
+def _compare(tile: Tile, own: int, column: int, threshold: float, gap: bool) -> None:
+    """Send numbers to the left up to the threshold, and NaN, which compares as false, to the side of the gap."""
+    seen, state = tile.seen, tile.state
+    if gap:
+        for row in range(TILE):
+            state[own, row] = RIGHT if seen[column, row] > threshold else LEFT
+    else:
+        for row in range(TILE):
+            state[own, row] = LEFT if seen[column, row] <= threshold else RIGHT
+
+
+@kernel
+def _is_zero(tile: Tile, own: int, column: int, zero: float, gap: bool) -> None:
+    """Send to the side of the gap what counts as zero where that is missing."""
+    for row in range(TILE):
+        if abs(tile.seen[column, row]) <= zero:
+            tile.state[own, row] = LEFT if gap else RIGHT
+
+
+@kernel
+def _keep(tile: Tile, own: int, prior: int, kept: int) -> None:
+    """Set off the way who left it where the feature was asked before."""
+    state = tile.state
+    for row in range(TILE):
+        state[own, row] = max(state[own, row], LEFT if state[prior, row] == kept else OFF)
+
+
+@kernel
+def _add(tile: Tile, plan: Plan, starts: Starts, tree: int) -> None:
+    """Add what a tree says of the rows, point by point: products down to each split, then sums back up."""
+    first, splits, entry = starts.split[tree], starts.split[tree + 1] - starts.split[tree], starts.constant[tree]
+    if splits == 0:
+        return
+    for point in range(starts.weight[tree], starts.weight[tree + 1]):
+        tile.held[0] = plan.weight[point]
+        for split in range(1, splits):
+            above = plan.above[first + split]
+            column = np.uintp(plan.column[first + split])
+            _descend(tile, np.uintp(split), np.uintp(above), plan.constant, np.uintp(entry + above), column)
+        for split in range(splits - 1, -1, -1):
+            here, own, constant = first + split, np.uintp(split), np.uintp(entry + split)
+            column, far = np.uintp(plan.feature[here]), np.uintp(plan.far[here])
+            if plan.below[here] == 0:
+                _end(tile, own, plan.constant, constant, column)
+            elif plan.below[here] == 1:
+                _bend(tile, own, far, plan.constant, constant, column)
+            else:
+                _join(tile, own, np.uintp(plan.near[here]), far, plan.constant, constant, column)
+        entry += splits
+
+
+@inlined
+def _by_state(constants: np.ndarray, place: int, column: int) -> tuple[float, float, float]:
+    return constants[place, LEFT, column], constants[place, RIGHT, column], constants[place, OFF, column]
+
+
+@inlined
+def _of(state: int, choice: tuple[float, float, float]) -> float:
+    return choice[0] if state == LEFT else (choice[1] if state == RIGHT else choice[2])
+
+
+@kernel
+def _descend(tile: Tile, own: int, above: int, constants: np.ndarray, place: int, column: int) -> None:
+    """Multiply what is held at the split above by the factor that leads on."""
+    state, held, factor = tile.state, tile.held, _by_state(constants, place, column)
+    for row in range(TILE):
+        held[own, row] = held[above, row] * _of(state[above, row], factor)
+
+
+@kernel
+def _end(tile: Tile, own: int, constants: np.ndarray, place: int, column: int) -> None:
+    """Sum up a split of two leaves."""
+    state, held, added = tile.state, tile.held, tile.added
+    total, gain = _by_state(constants, place, FIRST), _by_state(constants, place, SECOND)
+    for row in range(TILE):
+        at, here = state[own, row], held[own, row]
+        added[column, row] += here * _of(at, gain)
+        held[own, row] = here * _of(at, total)
+
+
+@kernel
+def _bend(tile: Tile, own: int, far: int, constants: np.ndarray, place: int, column: int) -> None:
+    """Sum up a split of a leaf and a split."""
+    state, held, added = tile.state, tile.held, tile.added
+    total, gain = _by_state(constants, place, FIRST), _by_state(constants, place, SECOND)
+    pull = _by_state(constants, place, FOURTH)
+    for row in range(TILE):
+        at, here, there = state[own, row], held[own, row], held[far, row]
+        added[column, row] += here * _of(at, gain) + there * _of(at, pull)
+        held[own, row] = here * _of(at, total) + there
+
+
+@kernel
+def _join(tile: Tile, own: int, near: int, far: int, constants: np.ndarray, place: int, column: int) -> None:
+    """Sum up a split of two splits."""
+    state, held, added = tile.state, tile.held, tile.added
+    first, second = _by_state(constants, place, SECOND), _by_state(constants, place, FOURTH)
+    for row in range(TILE):
+        at, one, other = state[own, row], held[near, row], held[far, row]
+        added[column, row] += one * _of(at, first) + other * _of(at, second)
+        held[own, row] = one + other

@@ -1,1 +1,0 @@
-"""The nights on a schedule: deployed, guarded, reported and watched."""

@@ -1,0 +1,1 @@
+"""Compares published scores with realised outcomes."""

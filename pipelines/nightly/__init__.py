@@ -1,0 +1,1 @@
+"""The nightly run: score, check, publish, deliver and backfill."""

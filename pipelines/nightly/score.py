@@ -1,0 +1,303 @@
+"""The wiring of a night: data → champion → scores → checks → table → export, all targets in one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.durations import duration_label
+from configs.errors import ConfigError, NotFitToPublish
+from configs.schema import Project
+from features.contracts import ACCOUNT_SCORES, SCORES, Dataset
+from features.tools.parallel import meanwhile
+from features.wording.wording import wording_of
+from models.accounts import Together
+from models.grades import Steady
+from models.registry import champion_cache
+from models.registry.registry import Registry, Version
+from models.scorer import Scorer
+from pipelines.nightly.crm import hand_over, planned, undelivered
+from pipelines.nightly.deliver import deliver, tidy, whole
+from pipelines.nightly.publish_checks import check_data, check_scores, load_champions, unreached
+from pipelines.results.night import Night, Published
+from pipelines.runner import Driver, clock
+from pipelines.training_data import Snapshot, snapshot
+from pipelines.version import code_version
+from pipelines.workspace import store_of, workspace
+from serve.checks.checks import Check, check_table, loud, refuse
+from serve.checks.score_checks import check_some
+from serve.crm.delivery import Delivered
+from serve.export.export import Staged, require_form, stage
+from serve.scoring.accounts import account_scores
+from serve.scoring.review_dates import with_review
+from serve.scoring.scoring import Order, rows_to_score, score, stamped, told
+from serve.scoring.trends import Past, with_columns, with_history
+from serve.scoring.weekly_lists import Week, seed_of, with_list
+from serve.store.store import Run, Store
+
+AHEAD = timedelta(days=1)
+"""How far a night may lie before the machine's clock: without an as-of it is the midnight after the last row."""
+
+
+def score_night(project: Project, as_of: str | None, driver: Driver, form: str = "csv") -> Night:
+    """Score every target that has a champion, publish and export; return what was published.
+
+    The same as-of again replaces its rows by the same rows. An as-of older than the newest published one goes into
+    the table, but the CRM's file stays the newest. Raises NotFitToPublish where no target has a champion or a check
+    refuses, and what reading raises; the ledger then says refused or failed, and nothing is published. Without an
+    as-of the data must be read to know it, so an attempt that cannot read them has no ledger row.
+    """
+    require_form(form)  # known before anything is published
+    planned(project)
+    moment = project.instant(as_of) if as_of else None
+    if not project.timed and moment is None:
+        raise ConfigError("this data has no times", where="--as-of", mend="say as of when these scores are")
+    with open_desk(project, driver) as desk, meanwhile(snapshot, project, as_of) as reading:
+        driver.note("reading the sources")
+        champions, silent = champion_cache.champions(desk.registry, list(project.targets))
+        moment = moment or reading.result().as_of
+        known = [unreached(silent)] if silent else []
+        published = publish_night(desk, moment, champions, lambda: driver.step(sources)(reading), known, form)
+        path, exported = driver.step(deliver)(desk.store, project, form, published.written)
+        handed = hand_over_all(desk, published.scores)
+        forget_old(desk, published.as_of)
+        return Night(**vars(published), export=path, exported=exported, delivered=handed)
+
+
+def sources(reading: Future[Snapshot]) -> Snapshot:
+    """Wait for what is being read since the night began: asking the registry first takes seconds."""
+    return reading.result()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a run that publishes has before it, under the workspace's lock."""
+
+    project: Project
+    store: Store
+    registry: Registry
+    driver: Driver
+
+
+@contextmanager
+def open_desk(project: Project, driver: Driver) -> Iterator[Desk]:
+    """Hold the workspace, open its tables and models, and finish what a killed run left."""
+    wording_of(project)  # words that do not fit the language are known before anything is read
+    with workspace(project), store_of(project).hold(project.project) as store:
+        tidy(store, project, driver)
+        yield Desk(project, store, Registry(project.root, project.project), driver)
+
+
+def publish_night(
+    desk: Desk,
+    as_of: datetime,
+    champions: dict[str, Version | None],
+    read: Callable[[], Snapshot],
+    known: Sequence[Check] = (),
+    form: str | None = None,
+) -> Published:
+    """Score and publish one as-of with these champions, None for a target that has none; ``read`` gives the data.
+
+    ``known`` is what was found before. With a ``form`` the CRM's file is written while the table is, if it will be the
+    newest and has all targets.
+    """
+    project, driver, store = desk.project, desk.driver, desk.store
+    _refuse_to_come(as_of)
+    run = _run(project, as_of, champions, driver)
+    with _attempt(store, run) as checks:
+        _require_champion(project, champions)
+        scorers, found = load_champions(champions, desk.registry)
+        _heed(checks, [*known, *found], driver)
+        now = read()
+        if now.dataset.suppressed.named:
+            driver.note(now.dataset.suppressed.sentence())
+        former = store.checked(project.project, now.as_of, project.checks.nights)
+        _heed(checks, driver.step(check_data)(now, scorers, former), driver)
+        versions = {target: version for target, version in champions.items() if version}
+        scored = driver.step(score_all)(now, versions, scorers, store, former, run.run_id, driver)
+        _heed(checks, scored.found, driver)
+        scores = scored.scores
+        driver.note(f"publishing {scores.num_rows:,} rows and {scored.accounts.num_rows:,} of accounts")
+        run = replace(run, data_fingerprint=now.dataset.fingerprint)
+        with _ahead(desk, run, scored, form) as written:
+            driver.step(publish)(store, scored, run, now.dataset, checks)
+    rows = {target: pc.sum(pc.equal(scores["target"], target), min_count=0).as_py() for target in versions}
+    return Published(
+        run_id=run.run_id,
+        as_of=run.as_of,
+        rows=rows,
+        scores=scores,
+        written=written,
+        accounts=scored.accounts.num_rows,
+        checks=tuple(loud(checks)),
+        suppressed=now.dataset.suppressed,
+    )
+
+
+@contextmanager
+def _ahead(desk: Desk, run: Run, scored: Scored, form: str | None) -> Iterator[Future[Staged] | None]:
+    """Write the CRM's file of a run beside what else is done, to be shown once the run is published.
+
+    Where it cannot be written the scores are published all the same: whoever wants the file meets the failure.
+    """
+    if form is None or set(run.models) != set(desk.project.targets):
+        yield None
+        return
+    newest = desk.store.last(run.project)
+    if newest is not None and newest.as_of > run.as_of:
+        yield None
+        return
+    with meanwhile(stage, scored.scores, desk.project.root, run, form, scored.accounts) as written:
+        yield written
+
+
+def hand_over_all(desk: Desk, scores: pa.Table | None = None) -> tuple[Delivered, ...]:
+    """Deliver the newest scores to every configured CRM, from those in hand where they are all there are.
+
+    Raises LeadscoreError, after all were tried, if one failed: the scores are published all the same.
+    """
+    project, newest = desk.project, desk.store.last(desk.project.project)
+    fresh = scores if newest and whole(scores, newest, project) else None
+    done, failed = desk.driver.step(hand_over)(desk.store, project, desk.driver, fresh)
+    if failed:
+        raise undelivered(failed, project)
+    return tuple(done)
+
+
+def forget_old(desk: Desk, as_of: datetime) -> None:
+    """Remove the scores that lie further behind a night than the config keeps."""
+    keep = desk.project.publish.keep
+    if keep is not None and (removed := desk.store.keep(desk.project.project, as_of - keep)):
+        desk.driver.note(f"removed {removed:,} nights (one a target) that are older than {duration_label(keep)}")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a night is about to publish: SCORES of all targets, ACCOUNT_SCORES, and what the checks found of them."""
+
+    scores: pa.Table
+    accounts: pa.Table
+    found: list[Check]
+
+
+def score_all(
+    now: Snapshot,
+    champions: dict[str, Version],
+    scorers: dict[str, Scorer],
+    store: Store,
+    former: pa.Table,
+    run_id: str,
+    driver: Driver,
+) -> Scored:
+    """Score all targets of one as-of, and look at the scores beside the last nights' checks."""
+    project, frames, accounts, found = now.project, dict[str, pa.Table](), list[pa.Table](), list[Check]()
+    wording = wording_of(project)
+    for target, version in sorted(champions.items()):
+        driver.note(f"{target}: scoring with version {version.number}")
+        names = {"project": project.project, "target": target, "model_version": str(version.number)}
+        scorer = scorers[target]
+        learnt = project.instant(scorer.meta["trained_as_of"])
+        if learnt > now.as_of:
+            driver.note(f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast")
+        order = Order(project.target(target), now.as_of, names, project.publish.reasons, project.places, wording)
+        matrix = rows_to_score(now.dataset, scorer, order)
+        frame = score(now.dataset, scorer, order, matrix)
+        with meanwhile(told, scorer, order, matrix, frame) as words:
+            if project.publish.accounts:
+                accounts.append(account_scores(now.dataset, frame, Together.of(scorer.meta)))
+            frame = in_time(now, target, frame, store)
+            found += check_scores(now, target, scorer, matrix, frame, former)
+        frames[target] = with_columns(frame, words.result())
+    scored_at = clock()
+    scores = [stamped(frame, SCORES, run_id, scored_at) for frame in frames.values()]
+    owned = [stamped(rows, ACCOUNT_SCORES, run_id, scored_at) for rows in accounts]
+    together = pa.concat_tables([ACCOUNT_SCORES.empty_table(), *owned])
+    return Scored(pa.concat_tables(scores), together, [*check_some(frames), *found])
+
+
+def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Table:
+    """Add to a target's scores what follows from the nights before, the week's list, and when to look again."""
+    project, publish = now.project, now.project.publish
+    past = Past.of(store, project.project, target, now.as_of)
+    frame = with_history(frame, past, now.as_of, Steady(publish.steady, publish.settle))
+    week = Week.of(now.as_of, project.zone)
+    given = store.listed(project.project, target, week.begin, now.as_of)
+    frame = with_list(frame, given, project.places, seed_of(project.project, target, week))
+    return with_review(frame, past.previous, now.as_of, publish.review, project.zone)
+
+
+def publish(store: Store, scored: Scored, run: Run, dataset: Dataset, checks: list[Check]) -> None:
+    """Put the scores, the run's checks and whom it left out into their tables in one transaction."""
+    told, suppressed = check_table(checks, run.run_id, run.project, run.as_of), dataset.suppressed.rows
+    store.publish(scored.scores, run.run_id, clock(), run.data_fingerprint, told, suppressed, scored.accounts)
+
+
+def _heed(checks: list[Check], found: list[Check], driver: Driver) -> None:
+    """Add what was found to the run's checks, say what is wrong, and refuse to go on where a check stops."""
+    checks += found
+    for one in loud(found):
+        driver.note(str(one))
+    refuse(found)
+
+
+def _refuse_to_come(as_of: datetime) -> None:
+    """Raise ConfigError for a night that is to come: until it has come, none before it would reach the CRM."""
+    now = clock()
+    if as_of > now + AHEAD:
+        raise ConfigError(
+            "this night is yet to come",
+            where=f"--as-of {as_of.isoformat()}",
+            found=f"the machine's clock shows {now.isoformat(timespec='seconds')}",
+            mend="take an as-of of at most a day ahead, or set the clock",
+        )
+
+
+def _require_champion(project: Project, champions: dict[str, Version | None]) -> None:
+    if not any(champions.values()):
+        raise NotFitToPublish(
+            "no target has a champion",
+            where=f"{project.path}: targets",
+            found=f"0 of {len(project.targets)} ({', '.join(project.targets)})",
+            mend=f"run `leadscore train {project.path}` first, and if its gate refuses, read why: its report says it; "
+            "a past night needs a model that was trained as of a day before it",
+        )
+
+
+def _run(project: Project, as_of: datetime, champions: dict[str, Version | None], driver: Driver) -> Run:
+    models = {target: str(version.number) for target, version in champions.items() if version}
+    return Run(
+        run_id=uuid.uuid4().hex,
+        project=project.project,
+        as_of=as_of,
+        models=models or dict.fromkeys(project.targets),
+        code_version=code_version(),
+        config_hash=project.config_hash,
+        started_at=clock(),
+        driver=driver.name,
+        flow_run_id=driver.flow_run_id,
+    )
+
+
+@contextmanager
+def _attempt(store: Store, run: Run) -> Iterator[list[Check]]:
+    """Write the attempt into the ledger when it begins, and how it ended if it does not publish; yield its checks."""
+    store.start(run)
+    checks = list[Check]()
+    try:
+        yield checks
+    except NotFitToPublish as refusal:
+        told = check_table(checks, run.run_id, run.project, run.as_of)
+        store.finish(run.run_id, "refused", str(refusal), clock(), told)
+        raise
+    except BaseException as error:  # whatever ends the attempt, the ledger says so; it goes on unchanged
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        message = "stopped by a signal" if stopped else str(error) or type(error).__name__
+        store.finish(run.run_id, "failed", message, clock())
+        raise

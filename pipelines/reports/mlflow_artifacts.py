@@ -1,0 +1,219 @@
+"""What MLflow keeps of a training: parameters, figures, tags, pictures, tables, and a report that leads through them.
+
+Nothing personal is among it: no id and no row, only counts, figures, and the values of the config's segments.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs.durations import duration_label
+from features.definitions.catalog import Catalog
+from features.wording.wording import english
+from models.evaluation.gate import GATE, PASSED, REFUSED, Verdict
+from models.evaluation.metrics import Figure, gain
+from models.evaluation.plots import plot_distribution, plot_gain, plot_importance, plot_origins, plot_reliability
+from models.evaluation.sliced_metrics import Part
+from models.leakage.leakage import Suspect
+from models.registry.registry import Story
+from models.training.training import Trained
+from pipelines.reports.metric_tables import SHOWN_OF_PARTS
+from pipelines.reports.training_report import Told, report
+from pipelines.results.evaluation import Figures, Findings
+from pipelines.training_data import Snapshot, TrainingRows, count_rows
+from pipelines.version import code_version
+
+MOST_EXPLAINED = 1_000
+"""Rows from which importance is taken, evenly spread: enough for a picture."""
+PART = ("value", "low", "high")
+Curve = list[tuple[float, float]]
+
+
+def story(
+    folder: Path,
+    now: Snapshot,
+    rows: TrainingRows,
+    trained: Trained,
+    found: Findings,
+    verdict: Verdict,
+    suspects: Sequence[Suspect] = (),
+) -> Story:
+    """Write the scorer and the plots into ``folder`` and return them with all that belongs to the training.
+
+    ``suspects`` are the columns that the leakage audit names among those offered.
+    """
+    scorer, project = trained.scorer, now.project
+    scorer.save(folder / "scorer")
+    told = Told(now, trained, found, verdict, count_rows(rows), _importance(rows, trained), tuple(suspects))
+    curve, point = _gain(told)
+    _plot(folder / "plots", told, curve, point)
+    return Story(
+        scorer=folder / "scorer",
+        params=_params(told),
+        metrics=dict(_metrics(found)),
+        tags={
+            GATE: PASSED if verdict.passed else REFUSED,
+            "as_of": now.as_of.isoformat(),
+            "data_fingerprint": now.dataset.fingerprint,
+            "config_hash": project.config_hash,
+            "code_version": code_version(),
+        },
+        texts={
+            "report.md": report(told),
+            "config.yaml": project.text,
+            "features.json": _as_json(_features(scorer.catalog, set(scorer.encoding.names))),
+            "folds.json": _as_json(trained.folds),
+            "gate.json": _as_json(verdict.to_json()),
+            **{f"tables/{name}.csv": _as_csv(table) for name, table in _tables(told, curve).items()},
+        },
+        plots=folder / "plots",
+    )
+
+
+def _params(told: Told) -> dict[str, Any]:
+    project, scorer, target = told.now.project, told.trained.scorer, told.now.project.target(told.trained.scorer.target)
+    return {
+        "target": scorer.target,
+        "horizon": duration_label(target.horizon) if target.horizon else "none",
+        "as_of": told.now.as_of.isoformat(),
+        "config_hash": project.config_hash,
+        "data_fingerprint": told.now.dataset.fingerprint,
+        "learner": scorer.learner,
+        "learners": ", ".join(told.found.baselines),
+        "catalogue": len(scorer.catalog.features),
+        "features": len(scorer.encoding.names),
+        "slope": scorer.calibrator.slope,
+        "intercept": scorer.calibrator.intercept,
+        "capacity": project.places.per_week if project.places else "none",
+        **told.rows,
+        **project.evaluation.model_dump(mode="json"),
+        **{f"learning_{name}": value for name, value in project.learning.model_dump(mode="json").items()},
+    }
+
+
+def _metrics(found: Findings) -> Iterator[tuple[str, float]]:
+    """Name the challenger's figures plainly, the others' with their learner or part before a slash."""
+    yield from _flat("", found.metrics)
+    for learner, figures in found.baselines.items():
+        yield from _flat(f"{learner}/", figures)
+    for of, part in found.unseen.items():
+        yield from _flat(f"unseen_{of}/", part.figures)
+
+
+def _flat(prefix: str, figures: Figures) -> Iterator[tuple[str, float]]:
+    for key, figure in figures.items():
+        yield f"{prefix}{key}", figure.value
+        yield f"{prefix}{key}_low", figure.low
+        yield f"{prefix}{key}_high", figure.high
+
+
+def _importance(rows: TrainingRows, trained: Trained) -> list[tuple[str, str, float]]:
+    """Return each feature of the model, its words and its mean absolute contribution in log-odds, greatest first."""
+    step = max(1, rows.matrix.num_rows // MOST_EXPLAINED)
+    sample = rows.matrix.take(np.arange(0, rows.matrix.num_rows, step))
+    weight = np.abs(trained.scorer.explain(sample)[:, :-1]).mean(axis=0).tolist()
+    words = {feature.name: english().what(feature.meaning) for feature in rows.catalog.features}
+    named = [
+        (name, words.get(name, name), value) for name, value in zip(trained.scorer.encoding.names, weight, strict=True)
+    ]
+    return sorted(named, key=lambda each: (-each[2], each[0]))
+
+
+def _gain(told: Told) -> tuple[Curve, tuple[float, float]]:
+    table, tested = told.trained.out_of_time, told.found.tested
+    return gain(table["label"], table["probability"], cutoff=tested.batch, capacity=tested.capacity)
+
+
+def _plot(folder: Path, told: Told, curve: Curve, point: tuple[float, float]) -> None:
+    """Draw how true the probabilities are, how they part the outcomes, what order gains, over time, and by what."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table, tested = told.trained.out_of_time, told.found.tested
+    label, probability = table["label"].to_numpy(), table["probability"].to_numpy()
+    name = f"{told.now.project.project} · {told.trained.scorer.target}"
+    plot_reliability(folder, label, probability, tested.entity, title=f"{name}: do predictions come true?")
+    plot_distribution(folder, label, probability, title=f"{name}: how predictions part the outcomes")
+    name_of_gain = f"{name}: what the best leads hold"
+    plot_gain(folder, curve, point, capacity=tested.capacity, title=name_of_gain)
+    origins = [(told.days[number], part.figures) for number, part in told.found.folds.items()]
+    plot_origins(folder, origins, title=f"{name}: does it hold over time?")
+    words, values = [words for _, words, _ in told.importance], [value for *_, value in told.importance]
+    plot_importance(folder, words, values, title=f"{name}: what the model looks at")
+
+
+def _tables(told: Told, curve: Curve) -> dict[str, list[list[Any]]]:
+    """Return each table as rows, the first the heads."""
+    found = told.found
+    tables: dict[str, list[Iterable[Any]]] = {
+        "figures": [["learner", "figure", *PART, "rows"], *_figure_rows(found)],
+        "parts": [["by", "part", "rows", "entities", "outcomes", "too_small", *_heads()], *_part_rows(told)],
+        "reliability": [["predicted", *(f"observed_{x}" for x in PART), "rows"], *_bins(found)],
+        "gain": [["share_of_rows", "share_of_outcomes"], *curve],
+        "importance": [["feature", "what", "mean_absolute_log_odds"], *told.importance],
+        "gate": [["test", "passed", *PART, "bound_low", "bound_high", "sentence"], *_gate_rows(told.verdict)],
+    }
+    if told.suspects:
+        tables["leakage"] = [
+            ["column", "allowed", "evidence"],
+            *([s.column, s.allowed, s.evidence] for s in told.suspects),
+        ]
+    return {name: [list(row) for row in rows] for name, rows in tables.items()}
+
+
+def _figure_rows(found: Findings) -> Iterator[list[Any]]:
+    for learner, figures in {"challenger": found.metrics, **found.baselines}.items():
+        for key, figure in figures.items():
+            yield [learner, key, *_ends(figure), figure.n]
+
+
+def _heads() -> list[str]:
+    return [f"{key}{end}" for key in SHOWN_OF_PARTS for end in ("", "_low", "_high")]
+
+
+def _part_rows(told: Told) -> Iterator[list[Any]]:
+    groups = {"new to its fold": told.found.unseen, "fold": told.found.folds, **told.found.segments}
+    for by, parts in {**groups, "stage": told.found.stages}.items():
+        for name, part in parts.items():
+            counts = [part.rows, part.entities, part.outcomes, part.too_small]
+            yield [by, name, *counts, *(end for key in SHOWN_OF_PARTS for end in _ends_of(part, key))]
+
+
+def _ends_of(part: Part, key: str) -> list[float | None]:
+    return _ends(part.figures[key]) if key in part.figures else [None] * 3
+
+
+def _bins(found: Findings) -> Iterator[list[Any]]:
+    return ([predicted, *_ends(rate), rate.n] for predicted, rate in found.reliability)
+
+
+def _gate_rows(verdict: Verdict) -> Iterator[list[Any]]:
+    return ([t.name, t.passed, *_ends(t.figure), *_finite(t.bound), t.sentence] for t in verdict.tests)
+
+
+def _ends(figure: Figure) -> list[float | None]:
+    return _finite((figure.value, figure.low, figure.high))
+
+
+def _finite(values: Iterable[float]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _features(catalog: Catalog, used: set[str]) -> list[dict[str, Any]]:
+    words = ((f, english().what(f.meaning)) for f in catalog.features)
+    return [{"name": f.name, "what": what, "unit": f.meaning.unit, "used": f.name in used} for f, what in words]
+
+
+def _as_csv(rows: list[list[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)

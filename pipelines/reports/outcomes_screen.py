@@ -1,0 +1,119 @@
+"""What a person is told of realised outcomes: the same tables in the terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+
+from pipelines.reports.metric_tables import figure_text, markdown_table
+from pipelines.reports.terminal import grid
+from serve.monitoring.expectations import NAMES
+
+if TYPE_CHECKING:
+    from configs.schema import Project
+    from pipelines.results.monitoring import Monitored
+    from serve.monitoring.realised import Realised, Value
+
+KINDS = ("week", "grade", "stage", "list", "version")
+RANKED = ("week", "version")
+"""The parts that hold leads of all grades: of others no ranking at capacity is told."""
+
+
+def outcomes(project: Project, found: Monitored) -> RenderableType:
+    """Return what became of one target's published scores."""
+    tables = [part for rows in tables_of(found) for part in ("", grid(rows))]
+    head = f"\n{project.project} · {found.target}: {_head(found)}"
+    return Group(escape(head), *tables, "", *(escape(line) for line in _verdict(found)))
+
+
+def outcomes_markdown(project: Project, found: list[Monitored]) -> str:
+    """Return what became of all targets' published scores as Markdown."""
+    lines = [f"# {project.project}: published scores against realised outcomes"]
+    for each in found:
+        lines += ["", f"## {each.target}", "", _head(each)]
+        for rows in tables_of(each):
+            lines += ["", *markdown_table(rows)]
+        lines += ["", *(f"- {line}" for line in _verdict(each))]
+    return "\n".join(lines)
+
+
+def tables_of(found: Monitored) -> list[list[list[str]]]:
+    """Return the tables, each rows of texts with the heads first: by week, grade, stage, version; and the promise."""
+    tables = [_parts(found, kind) for kind in KINDS if found.of(kind) or (kind in RANKED and found.waiting(kind))]
+    return [*tables, *([_promises(found)] if found.versions else [])]
+
+
+def _head(found: Monitored) -> str:
+    counts, nights = found.counts, found.followed.nights
+    rows = f"{counts['published']:,} published rows count: {counts['used']:,} with a known outcome, "
+    rows += f"{counts['immature']:,} immature, {counts['unknown']:,} unknown"
+    why = "; ".join(f"{rows:,}: {reason}" for reason, rows in sorted(found.followed.reasons.items()))
+    left = "; ".join(f"{number:,}: {reason}" for reason, number in sorted(nights.items()))
+    text = f"{rows}{f' ({why})' if why else ''}."
+    text += f" Outcomes are complete through {found.observed.isoformat()}." if found.observed else ""
+    return text + (f" Nights left out: {left}." if left else "")
+
+
+def _parts(found: Monitored, kind: str) -> list[list[str]]:
+    """Return the parts of one kind; a week or version that only waits has a row too."""
+    parts, waiting = found.of(kind), found.waiting(kind) if kind in RANKED else None
+    valued = any(part.value for part in parts.values())
+    heads = [kind if kind != "version" else "model version", "used"]
+    heads += [] if waiting is None else ["immature"]
+    heads += ["expected", "actual", "actual / expected (90 %)", "ROC AUC", "log loss", "cal. error", "slope"]
+    heads += ["precision", "lift"] if kind in RANKED else []
+    heads += ["value expected", "actual", "ratio (90 %)"] if valued else []
+    rows = [heads]
+    for name in sorted({*parts, *(waiting or ())}) if kind == "week" else [*parts, *_only_waiting(parts, waiting)]:
+        part = parts.get(name)
+        immature = [] if waiting is None else [f"{waiting[name]:,}"]
+        rows.append([name, f"{part.part.rows:,}" if part else "0", *immature, *(_figures(part, kind) if part else [])])
+        rows[-1] += _value(part.value) if part and valued else []
+    return rows
+
+
+def _only_waiting(parts: dict[str, Realised], waiting: dict[str, int] | None) -> list[str]:
+    return sorted(name for name in waiting or () if name not in parts)
+
+
+def _figures(part: Realised, kind: str) -> list[str]:
+    names = ["roc_auc", "log_loss", "calibration_error", "calibration_slope"]
+    names += ["precision_at_capacity", "lift_at_capacity"] if kind in RANKED else []
+    counts = [f"{part.expected:,.1f}", f"{part.part.outcomes:,}", figure_text(part.ratio)]
+    return counts + [figure_text(part.part.figures.get(name)).partition(" ")[0] for name in names]
+
+
+def _value(value: Value | None) -> list[str]:
+    if value is None:
+        return ["–", "–", "–"]
+    return [f"{value.expected:,.0f}", f"{value.actual:,.0f}", figure_text(value.ratio)]
+
+
+def _promises(found: Monitored) -> list[list[str]]:
+    rows = [["model version", "figure", "realised (90 %)", "promised (90 %)", "difference (99 %)", ""]]
+    for version, compared in found.versions.items():
+        for each in compared:
+            promise = figure_text(each.promised) if each.kept else f"none kept; the gate: {figure_text(each.promised)}"
+            verdict = "off" if each.off else "kept"
+            figures = [figure_text(each.realised), promise, figure_text(each.difference)]
+            rows.append([version, NAMES[each.figure], *figures, verdict])
+    return rows
+
+
+def _verdict(found: Monitored) -> Iterator[str]:
+    first = found.followed.first_mature
+    if not found.counts["published"]:
+        yield "nothing that counts was published"
+    elif not found.counts["used"]:
+        yield "no outcome is known yet" + (
+            f": the first will be when outcomes are complete through {first.isoformat()}" if first else ""
+        )
+    yield from (f"version {version}: no promise kept" for version in found.without_promise)
+    yield from (f"warning: {line}" for line in found.warnings)
+    if found.recommendation.retrain:
+        yield from (f"train again: {reason}" for reason in found.recommendation.reasons)
+    else:
+        yield f"no need to train again (champion: version {found.champion})"

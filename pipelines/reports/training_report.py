@@ -1,0 +1,206 @@
+"""The page that leads a data scientist through one training, from config to champion, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from configs.durations import duration_label
+from configs.targets import ColumnOutcome, Target
+from models.accounts import Together
+from models.evaluation.gate import Verdict
+from models.leakage.leakage import Suspect
+from models.learners.amount_model import NOTHING
+from models.training.training import Trained
+from pipelines.reports.metric_tables import (
+    challenger_table,
+    figure_text,
+    learner_table,
+    learner_text,
+    markdown_table,
+    part_table,
+    reliability_table,
+    rows_text,
+)
+from pipelines.results.evaluation import Findings
+from pipelines.training_data import Snapshot
+from pipelines.version import code_version
+
+TOP = 10
+FILES = """- `plots/`: reliability, distribution of the predictions, gain, the figures fold by fold, importance
+- `tables/`: the same as numbers; `parts.csv` by fold, segment, stage and for what is new, `gate.csv` every test
+- `config.yaml` as written, `features.json` every feature in words, `folds.json`, `gate.json`
+- the registered model holds the scorer: its model as text or JSON, and `scorer.json`"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that is told of a training; ``importance`` is (feature, words, mean absolute log-odds), greatest first."""
+
+    now: Snapshot
+    trained: Trained
+    found: Findings
+    verdict: Verdict
+    rows: dict[str, int]
+    importance: list[tuple[str, str, float]]
+    suspects: tuple[Suspect, ...] = ()
+
+    @property
+    def days(self) -> dict[str, str]:
+        """What each fold is called: the first day that it tests, or its number where the data has no days."""
+        timed = self.now.project.timed
+        return {str(f["fold"]): f["test"]["from"][:10] if timed else str(f["fold"]) for f in self.trained.folds}
+
+
+def report(told: Told) -> str:
+    """Return what was trained, on which rows, what it can do, what the gate said, and how to go on."""
+    sections = {
+        "What was trained": _trained(told),
+        "On which rows": _rows(told),
+        "What it can do": _figures(told),
+        "What an account's score is worth": _accounts(told),
+        "What an outcome is worth": _worth(told),
+        "What the gate said": _gate(told.verdict),
+        "What the model looks at": _importance(told),
+        "Columns that look as if they knew the outcome": _suspects(told),
+        "How to go on": _next(told),
+        "What else is here": iter([FILES]),
+    }
+    body = [
+        f"## {title}\n\n" + "\n".join(lines) for title, lines in ((t, list(s)) for t, s in sections.items()) if lines
+    ]
+    verdict = "passed the gate" if told.verdict.passed else "was refused by the gate"
+    head = f"# {told.now.project.project} · {told.trained.scorer.target}: {verdict}"
+    return "\n\n".join([head, *body]) + "\n"
+
+
+def _trained(told: Told) -> Iterator[str]:
+    now, scorer = told.now, told.trained.scorer
+    offered = len(scorer.catalog.features)
+    target = now.project.target(scorer.target)
+    yield f"- **target** `{scorer.target}`: {_question(target)}"
+    when = f"as of {now.as_of.isoformat()}, outcomes complete through {now.observed.isoformat()}"
+    yield f"- **data** {when if now.project.timed else 'without times'},"
+    yield f"  fingerprint `{now.dataset.fingerprint}`, config `{now.project.config_hash}`, code `{code_version()}`"
+    learner, *others = (learner_text(name) for name in (scorer.learner, *told.found.baselines))
+    beside = ", ".join(name for name in others if name != learner)
+    yield f"- **model** {learner} on {len(scorer.encoding.names)} of {offered} features, beside it {beside};"
+    yield f"  its log-odds are calibrated by {scorer.calibrator.intercept:+.3f} + {scorer.calibrator.slope:.3f} × raw"
+
+
+def _question(target: Target) -> str:
+    if isinstance(target.outcome, ColumnOutcome):
+        return f"is `{target.outcome.column}` `{target.outcome.equals}`? (a column without a time: no horizon)"
+    ends = f" until `{'`, `'.join(target.population.until)}`" if target.population.until else ""
+    horizon = duration_label(target.horizon) if target.horizon else "ever"
+    outcome = "` or `".join(target.outcomes)
+    return f"will `{outcome}` happen within {horizon}? Asked of all from `{target.population.after}`{ends}"
+
+
+def _rows(told: Told) -> Iterator[str]:
+    yield rows_text(told.rows, told.now.project.timed) + "."
+    yield ""
+    timed = told.now.project.timed
+    if told.now.dataset.ordered and not timed:
+        yield "Each fold learnt from rows that come before the first row it was tested on:"
+    elif timed:
+        yield "Each fold learnt from rows whose whole horizon lay before the first row it was tested on:"
+    else:
+        yield "The order of the rows means nothing, so each fold was tested on entities it had not learnt from:"
+    yield ""
+    learnt, tested = (["learnt from cutoffs"], ["tested on cutoffs"]) if timed else ([], [])
+    heads = ["fold", *learnt, "rows", "outcomes", *tested, "rows tested", "outcomes", "entities"]
+    yield from markdown_table([heads, *(_fold(fold, timed) for fold in told.trained.folds)])
+
+
+def _fold(fold: dict[str, Any], timed: bool) -> list[str]:
+    parts = [fold["train"], fold["test"]]
+    days = [[f"{part['from'][:10]} to {part['to'][:10]}"] if timed else [] for part in parts]
+    counts = [[f"{part['rows']:,}", f"{part['outcomes']:,}"] for part in parts]
+    return [str(fold["fold"]), *days[0], *counts[0], *days[1], *counts[1], f"{parts[1]['entities']:,}"]
+
+
+def _accounts(told: Told) -> Iterator[str]:
+    """Say how the chance of an account holds: of groups of two and more entities, tested at one time."""
+    found = Together.of(told.trained.scorer.meta)
+    if not found.accounts:
+        return
+    yield f"Of {found.accounts:,} times that two or more entities of an account were tested together, at least one"
+    yield f"had the outcome {found.happened:,} times. By their chances it were {found.alone:,.0f} if each were on its"
+    yield f"own; an account's score expects {found.expected:,.0f} (further entities add {found.adds:.0%} of that)."
+
+
+def _worth(told: Told) -> Iterator[str]:
+    """Say what amounts were learnt, and how they held on later entities."""
+    scorer = told.trained.scorer
+    if not told.now.project.target(scorer.target).learns_amount:
+        return
+    said = scorer.worth.sentence if scorer.worth else NOTHING
+    yield f"{said[0].upper()}{said[1:]}."
+    if scorer.worth and (trial := scorer.worth.trial):
+        yield f"Of the {trial.entities:,} later entities {trial.expected:,.2f} was expected on average; they were worth"
+        yield f"{trial.happened:,.2f}. Deviance is that of Tweedie's law of power 1.5: {trial.trees:,.4g} of trees,"
+        yield f"{trial.mean:,.4g} of the mean."
+
+
+def _figures(told: Told) -> Iterator[str]:
+    found = told.found
+    later = ", later than all it learnt from" if told.now.dataset.ordered else ""
+    yield f"All figures are of rows that the model had not seen{later}, with 90 % intervals by entity."
+    yield ""
+    yield _capacity(told)
+    yield ""
+    yield from markdown_table(challenger_table(found.metrics, told.now.dataset.ordered))
+    yield ""
+    yield from markdown_table(learner_table(found.baselines, told.trained.learner))
+    folds = {told.days[number]: part for number, part in found.folds.items()}
+    tables = {"new to its fold": found.unseen, "fold": folds, **found.segments, "stage": found.stages}
+    for what, parts in tables.items():
+        if parts:
+            yield ""
+            yield from markdown_table(part_table(what, parts))
+    yield ""
+    yield from markdown_table(reliability_table(found.reliability))
+
+
+def _capacity(told: Told) -> str:
+    capacity = told.found.tested.capacity
+    precision, lift = (told.found.metrics[f"{name}_at_capacity"] for name in ("precision", "lift"))
+    if lift.n == told.trained.out_of_time.num_rows:
+        return f"The capacity, {capacity} leads of each batch, is enough to work all of them: there is no lift to gain."
+    of = f"the {capacity} best leads of each batch" if capacity else "the best tenth of each batch"
+    return f"Of {of}, a share of {figure_text(precision)} has the outcome: {figure_text(lift)} times that of all."
+
+
+def _gate(verdict: Verdict) -> Iterator[str]:
+    yield "It passed every test:" if verdict.passed else "It was refused and cannot be promoted:"
+    yield ""
+    for test in verdict.tests:
+        yield f"- {'passed' if test.passed else '**failed**'}: {test.sentence}"
+
+
+def _importance(told: Told) -> Iterator[str]:
+    rows = [[words, f"`{name}`", f"{value:.3f}"] for name, words, value in told.importance[:TOP]]
+    yield from markdown_table([["what", "feature", "mean absolute log-odds"], *rows])
+
+
+def _suspects(told: Told) -> Iterator[str]:
+    for suspect in told.suspects:
+        state = "allowed by the config" if suspect.allowed else "left out"
+        yield f"- `{suspect.column}` ({state}): {suspect.evidence}"
+
+
+def _next(told: Told) -> Iterator[str]:
+    target = told.trained.scorer.target
+    if told.verdict.passed:
+        yield "The version was made the champion. To go back to the one before, or to it again:"
+    else:
+        yield "The champion, if there is one, stays. To see what changes with more data or another config:"
+    yield ""
+    yield "```"
+    if told.verdict.passed:
+        yield f"leadscore rollback CONFIG --target {target}"
+        yield f"leadscore promote  CONFIG --target {target} --version N"
+    yield f"leadscore backtest CONFIG --target {target}"
+    yield "```"

@@ -1,0 +1,1 @@
+"""What each command returns: plain results that reports render, with their JSON."""

@@ -1,0 +1,1 @@
+"""Training runs: audit, train, evaluate, gate, backtest and ablation."""

@@ -1,0 +1,99 @@
+"""What the outcomes of a target were worth, and what is learnt from it of those to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.durations import MICROSECOND
+from configs.targets import Target
+from features.contracts import SPINE, Dataset
+from features.labels import outcome_values
+from features.spine import instants
+from models.encoding import Encoding
+from models.learners.amount_model import Priced, Worth
+from models.training.folds import learnt_from
+from pipelines.training_data import Snapshot, TrainingRows
+from serve.scoring.scoring import PIECE, amounts
+
+
+def realised(dataset: Dataset, target: Target, rows: pa.Table) -> np.ndarray | None:
+    """Return what the outcome of each row (entity_id, cutoff and a label that is known) is worth, NaN where unknown.
+
+    A learnt amount is known afterwards: the value of the outcome event, and nothing where the outcome did not come.
+    None where the target has no amount; raises DataError for one that is no number.
+    """
+    if target.learns_amount:
+        return np.where(rows["label"].to_numpy() == 1, outcome_values(dataset, rows, target), 0.0)
+    found = amounts(dataset, target, pa.array(dataset.lead_of(rows["entity_id"])))
+    return None if found is None else found.to_numpy(zero_copy_only=False)
+
+
+def learnt(now: Snapshot, name: str, rows: TrainingRows, encoding: Encoding) -> Worth | None:
+    """Return what all mature rows with the outcome teach; None where the target does not ask, or none has a value."""
+    if not now.project.target(name).learns_amount:
+        return None
+    known = _Known.of(now, name, rows)
+    return known.learn(rows.matrix, known.number, encoding)
+
+
+def expected_before(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table) -> np.ndarray | None:
+    """Return the amount that the outcome of each tested row was expected to have by what its fold knew.
+
+    None where the target does not learn it, NaN where the fold knew no amount. Each fold learns from all features of
+    the rows that it knew; the final model reads those that the scorer reads.
+    """
+    target = now.project.target(name)
+    if not target.learns_amount or target.horizon is None:
+        return None
+    known, gap = _Known.of(now, name, rows), (target.horizon + now.project.evaluation.embargo) // MICROSECOND
+    cutoff, place = instants(rows.matrix["cutoff"]), places(rows.matrix, out_of_time, now.dataset)
+    fold, expected = out_of_time["fold"].to_numpy(), np.full(out_of_time.num_rows, np.nan)
+    for each in np.unique(fold):
+        tested = np.flatnonzero(fold == each)
+        before = learnt_from(cutoff, int(cutoff[place[tested]].min()), gap)
+        mature = np.flatnonzero(before & rows.labels["label"].is_valid().to_numpy())
+        encoding = Encoding.fit(rows.matrix, [n for n in rows.matrix.column_names if n not in SPINE.names], mature)
+        worth = known.learn(rows.matrix, known.number[before[known.number]], encoding)
+        if worth is not None:
+            for some in np.array_split(tested, len(tested) // PIECE + 1):
+                expected[some] = worth.expected(encoding.encode(rows.matrix, place[some]))
+    return expected
+
+
+def places(matrix: pa.Table, rows: pa.Table, dataset: Dataset) -> np.ndarray:
+    """Return the row number in ``matrix`` of each row, which must be there, by entity_id and cutoff."""
+    dates = np.unique(instants(matrix["cutoff"]))
+
+    def key(table: pa.Table) -> np.ndarray:
+        date = np.searchsorted(dates, instants(table["cutoff"]))
+        return date * dataset.leads.num_rows + dataset.lead_of(table["entity_id"])
+
+    of_matrix = key(matrix)
+    order = np.argsort(of_matrix)
+    return order[np.searchsorted(of_matrix, key(rows), sorter=order)]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The ``number`` in the matrix of each row with the outcome and an amount that is known, and that ``amount``."""
+
+    number: np.ndarray
+    amount: np.ndarray
+
+    @classmethod
+    def of(cls, now: Snapshot, name: str, rows: TrainingRows) -> _Known:
+        values = outcome_values(now.dataset, rows.labels, now.project.target(name))
+        happened = pc.fill_null(pc.equal(rows.labels["label"], 1), False).to_numpy()
+        number = np.flatnonzero(happened & np.isfinite(values))
+        return cls(number, values[number])
+
+    def learn(self, matrix: pa.Table, number: np.ndarray, encoding: Encoding) -> Worth | None:
+        """Learn from some of the rows, by their ascending numbers."""
+        spine = matrix.select(SPINE.names).take(pa.array(number))
+        amount = self.amount[np.searchsorted(self.number, number)]
+        rows = Priced(encoding.encode(matrix, number), amount, spine["entity_id"].to_numpy(), instants(spine["cutoff"]))
+        return Worth.fit(rows, encoding.categorical)

@@ -1,0 +1,86 @@
+"""A training's procedure tested on the past, origin by origin; no model is kept and nothing goes to MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from configs.errors import LeadscoreError
+from configs.schema import Project
+from models.evaluation.gate import judge
+from models.training import training
+from models.training.training import Tried
+from pipelines.results.backtest import Backtest
+from pipelines.results.evaluation import Tested
+from pipelines.table_file import check_place, write_tables
+from pipelines.training.evaluate import findings
+from pipelines.training.evaluation_rows import STAGE, check_segments
+from pipelines.training.train import audited_rows, champion_says, settings_of
+from pipelines.training_data import Snapshot, TrainingRows, count_rows, snapshot
+from pipelines.workspace import registry_of
+
+Note = Callable[[str], None]
+
+
+def backtest(
+    project: Project, as_of: str | None, targets: list[str], note: Note, out: Path | None = None
+) -> list[Backtest]:
+    """Test each target's training on the past and write the predictions to ``out``; return one Backtest a target.
+
+    A target that fails does not keep the others from being tested: its error stands in its Backtest. Raises what
+    reading the data raises, and ConfigError for a wrong place of ``out`` or a wrong segment.
+    """
+    if out is not None:
+        check_place(out)
+    note("reading the sources")
+    now = snapshot(project, as_of)
+    check_segments(now)
+    results = [_test(now, name, note) for name in targets]
+    tables = [result.predictions for result in results if result.predictions is not None]
+    if out is not None and tables:
+        whole = pa.concat_tables(tables, promote_options="default")
+        columns = write_tables(out, [whole])
+        note(f"{whole.num_rows:,} tested rows with {columns} columns in {out}")
+    return results
+
+
+def _test(now: Snapshot, name: str, note: Note) -> Backtest:
+    try:
+        note(f"{name}: rows and features")
+        rows = audited_rows(now, name, lambda line: note(f"{name}: {line}")).rows
+        tried = training.backtest(
+            rows.matrix, rows.labels, settings_of(now, name, lambda line: note(f"{name}: {line}"))
+        )
+        note(f"{name}: measuring")
+        return _measured(now, name, rows, tried)
+    except LeadscoreError as error:
+        return Backtest(name, error=error)
+
+
+def _measured(now: Snapshot, name: str, rows: TrainingRows, tried: Tried) -> Backtest:
+    found = findings(now, name, rows, tried)
+    registry = registry_of(now.project)
+    champion = champion_says(now, name, tried, registry) if registry else None
+    return Backtest(
+        target=name,
+        rows=count_rows(rows),
+        learner=tried.learner,
+        folds=tried.folds,
+        findings=found,
+        verdict=judge(tried.out_of_time, champion),
+        predictions=_predictions(name, tried.out_of_time, found.tested),
+    )
+
+
+def _predictions(name: str, out_of_time: pa.Table, tested: Tested) -> pa.Table:
+    columns: dict[str, Any] = {"target": pa.repeat(name, out_of_time.num_rows)}
+    columns |= dict(zip(out_of_time.column_names, out_of_time.columns, strict=True))
+    columns |= {"batch": tested.batch}
+    columns |= {f"unseen_{of}": mask for of, mask in tested.unseen.items()}
+    columns |= {} if tested.amount is None else {"amount": tested.amount}
+    columns |= {} if tested.expected is None else {"expected_amount": tested.expected}
+    columns |= {} if tested.stage is None else {STAGE: tested.stage}
+    return pa.table(columns | {f"segment_{column}": values for column, values in tested.segments.items()})

@@ -1,0 +1,122 @@
+"""What is known of tested rows beside label and probability: their batch of work, amount, and the parts they are of.
+
+Nothing of it is told to a model. A segment's value is what was known at the cutoff where the attribute has a history,
+and the lead's own of today where it has none.
+"""
+
+from __future__ import annotations
+
+import difflib
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import ConfigError
+from configs.targets import Target
+from features.contracts import Dataset
+from features.definitions.attributes import kinds, values_at
+from features.spine import instants
+from models.training.folds import Keys, unseen
+from pipelines.results.evaluation import Tested
+from pipelines.training.amounts import expected_before, places, realised
+from pipelines.training_data import Snapshot, TrainingRows
+from serve.scoring.weekly_lists import in_a_week
+
+WEEK = timedelta(days=7)
+STAGE = "stage_now"
+
+
+def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table) -> Tested:
+    """Return what is known of the rows of an OUT_OF_TIME table.
+
+    Raises ConfigError for a segment that is no category attribute, DataError for an amount that is no number.
+    """
+    target, dataset = now.project.target(name), now.dataset
+    lead, cutoff = dataset.lead_of(out_of_time["entity_id"]), instants(out_of_time["cutoff"])
+    batch, capacity = _batches(out_of_time, target, in_a_week(dataset, now.project.places), dataset.timed)
+    return Tested(
+        lead,
+        batch,
+        capacity,
+        realised(dataset, target, out_of_time),
+        expected_before(now, name, rows, out_of_time),
+        _unseen(now, rows.labels, out_of_time),
+        {column: _segment(now, column, lead, cutoff) for column in now.project.evaluation.segments},
+        _stage(dataset, rows.matrix, out_of_time),
+    )
+
+
+def check_segments(now: Snapshot) -> None:
+    """Raise ConfigError for a segment of the config that is no category attribute of the data."""
+    static = [name for name in now.dataset.attributes if pa.types.is_string(now.dataset.leads[name].type)]
+    wanted = [name for name in now.project.evaluation.segments if name not in static]
+    if not wanted:
+        return
+    known = [*static, *(name for name, kind in kinds(now.dataset.values).items() if kind == "category")]
+    odd = next((name for name in wanted if name not in known), None)
+    if odd is not None:
+        near = difflib.get_close_matches(odd, known, 1)
+        raise ConfigError(
+            "a segment is not a category attribute",
+            where=f"{now.project.path}: evaluation.segments",
+            found=f"{odd!r}; there are {', '.join(known) or 'none'}",
+            mend=f"did you mean {near[0]!r}?" if near else "name one of them, or leave it out",
+        )
+
+
+def _batches(out_of_time: pa.Table, target: Target, capacity: int | None, timed: bool) -> tuple[np.ndarray, int | None]:
+    """Return which batch of work each row belongs to, and how many leads of a batch can be worked.
+
+    ``capacity`` is a week's: it is held against the rows of one cutoff of a grid, in proportion to the grid's step,
+    and against the rows of one week where each entity has its own cutoff. Without times there are no weeks: each fold
+    is one batch.
+    """
+    if not timed:
+        return out_of_time["fold"].to_numpy(), capacity
+    cutoff, step = instants(out_of_time["cutoff"]), target.cutoffs.every if target.cutoffs else None
+    if step is None:
+        return cutoff // (WEEK // timedelta(microseconds=1)), capacity
+    return cutoff, max(1, round(capacity * (step / WEEK))) if capacity else None
+
+
+def _unseen(now: Snapshot, labels: pa.Table, out_of_time: pa.Table) -> dict[str, np.ndarray]:
+    """Rows with times are learnt from before they are mature, as far as they were followed: these too are seen."""
+    leads = now.dataset.leads
+    known_rows, fold = labels.filter(labels["label"].is_valid()), out_of_time["fold"].to_numpy()
+    known_rows = labels if now.dataset.timed else known_rows
+    known, tested = (now.dataset.lead_of(table["entity_id"]) for table in (known_rows, out_of_time))
+    keys = {"entities": np.arange(leads.num_rows)}
+    if leads["account_id"].null_count < leads.num_rows:
+        keys["accounts"] = _accounts(leads["account_id"])
+    gap = now.project.evaluation.embargo if now.dataset.ordered else None
+    return {
+        of: unseen(
+            Keys(known, instants(known_rows["cutoff"]), key[known]),
+            Keys(tested, instants(out_of_time["cutoff"]), key[tested]),
+            fold,
+            gap,
+        )
+        for of, key in keys.items()
+    }
+
+
+def _accounts(account: pa.ChunkedArray) -> np.ndarray:
+    """Number the accounts; a lead without one is an account of its own."""
+    code = pc.rank(account, tiebreaker="dense").to_numpy().astype(np.int64)
+    return np.where(account.is_null().to_numpy(), -1 - np.arange(len(code)), code)
+
+
+def _segment(now: Snapshot, column: str, lead: np.ndarray, cutoff: np.ndarray) -> pa.Array:
+    check_segments(now)
+    leads = now.dataset.leads
+    if column in now.dataset.attributes:
+        return leads[column].combine_chunks().take(pa.array(lead))
+    return values_at(now.dataset.values, column, "category", lead, cutoff, leads)
+
+
+def _stage(dataset: Dataset, matrix: pa.Table, out_of_time: pa.Table) -> pa.Array | None:
+    if STAGE not in matrix.column_names:
+        return None
+    return matrix[STAGE].combine_chunks().take(pa.array(places(matrix, out_of_time, dataset)))

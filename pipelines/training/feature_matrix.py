@@ -1,0 +1,49 @@
+"""The feature matrix as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from configs.schema import Project
+from features.build import Progress, stream_features
+from features.contracts import INSTANT, SPINE
+from features.definitions.catalog import Catalog, catalog_of
+from features.sources import carried_columns
+from features.spine import scoring_spine
+from features.tools.spill import is_large
+from pipelines.table_file import check_place, write_tables
+from pipelines.training_data import Snapshot, snapshot
+
+
+def write(
+    project: Project, as_of: str | None, target: str | None, out: Path, progress: Progress | None = None
+) -> tuple[int, int]:
+    """Write the matrix at an instant, whole or not at all; return its rows and its number of features.
+
+    One row for each entity that a target would score, or without one for each entity known, in the order of account
+    and entity; never more than a few shards of them are in memory. Raises ConfigError for another file ending.
+    """
+    check_place(out)
+    now = snapshot(project, as_of)
+    spine = scoring_spine(now.dataset, now.project.target(target), now.as_of) if target else _everyone(now)
+    scratch = now.dataset.scratch if is_large(now.dataset.events) else None
+    tables = stream_features(now.dataset, spine, _catalog(now), progress=progress, scratch=scratch)
+    columns = write_tables(out, tables)
+    return spine.num_rows, columns - len(SPINE)
+
+
+def catalog_at(project: Project, as_of: str | None) -> Catalog:
+    """Return the catalogue of a project's data as known at an instant."""
+    return _catalog(snapshot(project, as_of))
+
+
+def _catalog(now: Snapshot) -> Catalog:
+    return catalog_of(now.project, now.dataset, carried_columns(now.project))
+
+
+def _everyone(now: Snapshot) -> pa.Table:
+    ids = now.dataset.leads["entity_id"].combine_chunks()
+    return pa.table([ids, pa.array(np.full(len(ids), now.as_of), INSTANT)], schema=SPINE)

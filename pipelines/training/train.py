@@ -1,0 +1,172 @@
+"""The wiring of a training: data → rows → challenger → gate → champion, for each target."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from configs.durations import duration_label
+from configs.errors import DataError, GateRefused, LeadscoreError
+from configs.schema import Project
+from configs.targets import ColumnOutcome
+from features.build import build_features
+from features.contracts import INSTANT, SPINE
+from models.evaluation.gate import judge
+from models.leakage.leakage import Suspect
+from models.learners.amount_model import NOTHING
+from models.learners.blend import Blend
+from models.learners.hazard import Hazard
+from models.registry.registry import Registry
+from models.scorer import Scorer
+from models.training import training
+from models.training.fold_pipeline import Settings
+from models.training.training import Trained, Tried
+from pipelines.reports.mlflow_artifacts import story
+from pipelines.results.training import Training
+from pipelines.runner import Driver
+from pipelines.training.audit import without_suspects
+from pipelines.training.evaluate import findings
+from pipelines.training.evaluation_rows import check_segments
+from pipelines.training.reference_profile import with_reference
+from pipelines.training_data import Snapshot, TrainingRows, count_rows, snapshot, training_rows
+from pipelines.workspace import workspace
+
+
+def train(project: Project, as_of: str | None, targets: list[str], driver: Driver) -> list[Training]:
+    """Train the targets and promote each challenger that passes the gate; return one Training a target.
+
+    A target that fails does not keep the others from being trained: its error stands in its Training. Raises what
+    reading the data raises, and WorkspaceBusy.
+    """
+    with workspace(project):
+        driver.note("reading the sources")
+        now = driver.step(snapshot)(project, as_of)
+        check_segments(now)
+        registry = Registry(project.root, project.project)
+        return [_train_target(now, name, registry, driver) for name in targets]
+
+
+def _train_target(now: Snapshot, name: str, registry: Registry, driver: Driver) -> Training:
+    try:
+        driver.note(f"{name}: rows and features")
+        audited = driver.step(audited_rows)(now, name, lambda line: driver.note(f"{name}: {line}"))
+        trained = driver.step(challenge)(now, name, audited, lambda line: driver.note(f"{name}: {line}"))
+        driver.note(f"{name}: judging")
+        return driver.step(conclude)(now, name, audited, trained, registry, driver)
+    except LeadscoreError as error:
+        return Training(name, {}, {}, {}, error=error)
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A target's rows without the features of suspects, and the suspects among the columns offered."""
+
+    rows: TrainingRows
+    suspects: tuple[Suspect, ...]
+
+
+def audited_rows(now: Snapshot, name: str, note: Callable[[str], None]) -> Audited:
+    """Return a target's rows to learn from; ``note`` is told of each suspect and why it is left out."""
+    offered = training_rows(now, name)
+    _refuse_immature(now, name, offered)
+    rows, suspects = without_suspects(now, name, offered)
+    for suspect in suspects:
+        fate = "allowed" if suspect.allowed else "left out"
+        note(f"{fate}: {suspect.column}: {suspect.evidence}")
+    note(f"{rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
+    return Audited(rows, tuple(suspects))
+
+
+def challenge(now: Snapshot, name: str, audited: Audited, note: Callable[[str], None]) -> Trained:
+    """Train the challenger of one target."""
+    target, rows = now.project.target(name), audited.rows
+    meta = {
+        "catalog": rows.catalog.to_json(),
+        "horizon": duration_label(target.horizon) if target.horizon else None,
+        "trained_as_of": now.as_of.isoformat(),
+        "observation_date": now.observed.isoformat(),
+        "audit": [suspect.to_json() | {"allowed": suspect.allowed} for suspect in audited.suspects],
+    }
+    trained = training.train(rows.matrix, rows.labels, replace(settings_of(now, name, note), meta=meta))
+    trained = with_reference(trained, now, name, rows)
+    if target.learns_amount:
+        note(trained.scorer.worth.sentence if trained.scorer.worth else NOTHING)
+    return trained
+
+
+def settings_of(now: Snapshot, name: str, note: Callable[[str], None]) -> Settings:
+    """Return how one target is learnt and tested; ``note`` is told each step in words."""
+    horizon = now.project.target(name).horizon or timedelta(0)
+    return Settings(
+        name,
+        horizon,
+        now.project.evaluation,
+        now.dataset.ordered,
+        now.observed if now.dataset.timed else None,
+        learning=now.project.learning,
+        progress=note,
+    )
+
+
+def conclude(
+    now: Snapshot, name: str, audited: Audited, trained: Trained, registry: Registry, driver: Driver
+) -> Training:
+    """Judge a challenger, keep its story, and promote it if it passes."""
+    rows, suspects = audited.rows, audited.suspects
+    found = findings(now, name, rows, trained)
+    # Kept with the model, so that the scores it publishes can be held against it whatever becomes of the run.
+    meta = trained.scorer.meta | {"promise": found.promise}
+    trained = replace(trained, scorer=replace(trained.scorer, meta=meta))
+    verdict = judge(trained.out_of_time, champion_says(now, name, trained, registry))
+    counts = count_rows(rows)
+    with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
+        told = story(Path(folder), now, rows, trained, found, verdict, suspects)
+        version = registry.log(name, replace(told, tags={**told.tags, **driver.tags}))
+    result = Training(name, counts, found.metrics, found.baselines, verdict, version, trained, suspects)
+    try:
+        verdict.raise_if_refused(name)
+    except GateRefused as refusal:
+        return replace(result, error=refusal)
+    return replace(result, version=registry.promote(name, version.number))
+
+
+def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
+    if not pc.sum(rows.labels["mature"]).as_py():
+        first = pc.min(rows.labels["cutoff"]).as_py()
+        raise DataError(
+            "no row is mature yet",
+            where=f"target {name}",
+            found=f"0 of {rows.labels.num_rows} rows; the first cutoff is {first.isoformat()}, "
+            f"outcomes are complete through {now.observed.isoformat()}",
+            mend="wait until the horizon has passed, shorten it, or take a later --as-of",
+        )
+
+
+def champion_says(now: Snapshot, name: str, trained: Tried, registry: Registry) -> np.ndarray | None:
+    """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had learnt from them.
+
+    A model that learns from young rows as far as they were followed has learnt from all before its observation date.
+    """
+    version = registry.champion(name)
+    if version is None:
+        return None
+    champion = Scorer.load(registry.directory(version))
+    horizon = now.project.target(name).horizon
+    probability = np.full(trained.out_of_time.num_rows, np.nan)
+    if horizon is None or isinstance(now.project.target(name).outcome, ColumnOutcome):
+        return probability
+    follows = champion.learner in (Hazard.name, Blend.name)
+    seen_through = now.project.instant(champion.meta["observation_date"]) - (timedelta(0) if follows else horizon)
+    cutoff = trained.out_of_time["cutoff"].cast(INSTANT)
+    unseen = np.flatnonzero(pc.greater(cutoff, seen_through).to_numpy())
+    if len(unseen):
+        spine = trained.out_of_time.select(SPINE.names).take(unseen)
+        matrix = build_features(now.dataset, spine, champion.catalog)
+        probability[unseen] = champion.predict(matrix)["probability"].to_numpy()
+    return probability

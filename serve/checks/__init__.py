@@ -1,0 +1,1 @@
+"""Checks that run before scores are published."""

@@ -1,0 +1,1 @@
+"""The export file that a CRM reads, replaced atomically."""

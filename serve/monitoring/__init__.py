@@ -1,0 +1,1 @@
+"""Realised outcomes of published scores, compared with what was expected."""

@@ -1,0 +1,258 @@
+"""Published scores and what became of them: which rows count, and the realised outcome of each.
+
+Nothing is scored again: probability, grade, expected value and version are read from the scores table, outcomes from
+today's data by the one label function.
+
+A lead is scored night after night, so nights repeat each other. Of each week (ISO 8601, in the config's zone) the last
+published night counts: one row a lead a week. Where a lead is scored once after its entry, or its outcome is a column
+without a time, the first published row of each lead counts, in the week of its night.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.targets import ColumnOutcome, Target
+from features.contracts import INSTANT, LABELS, SCORES, SPINE, Dataset
+from features.labels import labels
+from features.spine import instants
+from models.evaluation.metrics import Figure
+from serve.scoring.weekly_lists import Week, first_each
+from serve.store.store import Store
+
+COLUMNS = ("entity_id", "cutoff", "as_of", "probability", "grade", "expected_value", "model_version")
+"""What is read of a night, column by column: the reasons would be most of it."""
+FOLLOWED = pa.schema([*(SCORES.field(name) for name in COLUMNS), pa.field("week", pa.string()), LABELS.field("label")])
+"""One row a published row that counts; the label is null where the outcome is not known (yet)."""
+MOST_ROWS = 3_000_000
+"""Weeks that are older than the newest ones with so many rows are left out."""
+LATE = timedelta(days=7)
+
+EARLIER, REHEARSED = "not the last night of its week", "the model had learnt from later data"
+NOT_KEPT, OLDER = "no longer in the scores table", f"older than the newest {MOST_ROWS:,} rows"
+"""Why a night does not count."""
+GONE, LATE_START = "the lead is no longer in the data", "first published over a week after the lead's own cutoff"
+"""Why a row that counts has no outcome and never will."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is kept with a model version: the horizon of its scores, and what it promised.
+
+    ``learnt`` is the as-of of its training, ``observed`` the instant through which outcomes were complete then.
+    """
+
+    horizon: timedelta | None = None
+    learnt: datetime | None = None
+    observed: datetime | None = None
+    promise: Mapping[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Night:
+    """One published as-of of a target as it stands in the ledger; ``week`` is written like 2025-W07."""
+
+    as_of: datetime
+    week: str
+    version: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The nights whose rows count, ascending: those to read and those wholly immature; and the others by reason."""
+
+    read: list[Night]
+    waiting: list[Night]
+    others: Counter[str]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What became of the rows that count: published = used + immature + unknown.
+
+    ``rows`` is FOLLOWED with the rows used, those whose outcome is known. ``immature`` and ``unknown`` count the others
+    by (week, version); ``reasons`` says why rows are unknown, ``nights`` why nights do not count. ``first_mature`` is
+    the instant through which outcomes must be complete for the first of the immature rows to be known; None where
+    there are none, or no time to tell it by.
+    """
+
+    rows: pa.Table
+    immature: Counter[tuple[str, str]]
+    unknown: Counter[tuple[str, str]]
+    reasons: Counter[str]
+    nights: Counter[str]
+    first_mature: datetime | None
+
+
+def once_by(target: Target) -> tuple[str, ...]:
+    """Return what makes a row of a target the only one of its lead; nothing where leads are scored every night."""
+    if isinstance(target.outcome, ColumnOutcome):
+        return ("entity_id",)
+    return ("entity_id", "cutoff") if target.cutoffs and target.cutoffs.delay else ()
+
+
+def nights_of(ledger: pa.Table, target: str, upto: datetime, zone: ZoneInfo) -> list[Night]:
+    """Return the published nights of a target up to and including an instant, ascending, each as published last."""
+    mine = (pc.field("target") == target) & (pc.field("status") == "published")
+    rows = ledger.filter(mine & (pc.field("as_of") <= pa.scalar(upto, INSTANT))).to_pylist()
+    last = {row["as_of"]: row for row in sorted(rows, key=lambda row: (row["finished_at"], row["run_id"]))}
+    return [
+        Night(at, Week.of(at, zone).name, row["model_version"] or "", row["rows"] or 0)
+        for at, row in sorted(last.items())
+    ]
+
+
+def choose(nights: Sequence[Night], target: Target, observed: datetime, terms: Mapping[str, Terms]) -> Choice:
+    """Return the nights whose rows count; a night is left out if its model had learnt as of later (a rehearsal)."""
+    honest = [night for night in nights if not _rehearsed(night, terms)]
+    others = Counter({REHEARSED: len(nights) - len(honest)})
+    if once_by(target):
+        return Choice(honest, [], +others)
+    last = list({night.week: night for night in honest}.values())
+    others[EARLIER] = len(honest) - len(last)
+    waiting = [night for night in last if night.as_of + horizon_of(night.version, target, terms) > observed]
+    mature = [night for night in last if night not in waiting]
+    read = _newest(mature)
+    others[OLDER] = len(mature) - len(read)
+    return Choice(read, waiting, +others)
+
+
+def horizon_of(version: str, target: Target, terms: Mapping[str, Terms]) -> timedelta:
+    """Return how far ahead a version's scores look: its own horizon where that is known, else the target's of today."""
+    own = terms[version].horizon if version in terms else None
+    return own or target.horizon or timedelta(0)
+
+
+def follow(
+    store: Store,
+    names: tuple[str, str],
+    target: Target,
+    nights: Sequence[Night],
+    now: tuple[Dataset, datetime],
+    terms: Mapping[str, Terms],
+) -> Followed:
+    """Return what became of the published rows of a target that count.
+
+    ``names`` are those of project and target; ``now`` is the data and the instant through which its outcomes are
+    complete; ``terms`` are known of a version or not.
+    """
+    choice = choose(nights, target, now[1], terms)
+    published, lost = _published(store, names, choice.read, once_by(target))
+    never = _never_known(published, target, now[0])
+    rows = _labelled(published.filter(never.is_null()), target, now, terms)
+    open_rows = rows.filter(rows["label"].is_null())
+    immature = _tally(open_rows)
+    for night in choice.waiting:
+        immature[night.week, night.version] += night.rows
+    ends = [night.as_of + horizon_of(night.version, target, terms) for night in choice.waiting if night.rows]
+    return Followed(
+        rows.filter(rows["label"].is_valid()),
+        immature,
+        _tally(published.filter(never.is_valid())),
+        Counter(never.drop_null().to_pylist()),
+        +(choice.others + Counter({NOT_KEPT: lost})),
+        min([*ends, *_ends(open_rows, target, terms)], default=None),
+    )
+
+
+def follow_lists(
+    store: Store,
+    names: tuple[str, str],
+    target: Target,
+    nights: Sequence[Night],
+    now: tuple[Dataset, datetime],
+    terms: Mapping[str, Terms],
+) -> pa.Table:
+    """Return FOLLOWED with ``listed``: each week's list, every lead as it stood on its first night there.
+
+    The last night of a week no longer has those whose outcome came meanwhile, so a list is followed from its beginning.
+    Where a lead is scored once, its first row counts. Rows whose outcome will never be known are left out; the label
+    is null where it is not known yet. Parameters are those of ``follow``.
+    """
+    schema = pa.schema([*(SCORES.field(name) for name in (*COLUMNS, "listed")), FOLLOWED.field("week")])
+    honest = [night for night in nights if not _rehearsed(night, terms)]
+    kept = [schema.empty_table()]
+    for week, days in groupby(honest, key=lambda night: night.week):
+        ends = [night.as_of for night in days]
+        rows = store.listed(*names, min(ends), max(ends) + timedelta(microseconds=1), (*COLUMNS, "listed"))
+        rows = first_each(rows.filter(pc.is_in(rows["as_of"], pa.array(ends, INSTANT))))
+        kept.append(rows.append_column("week", pa.repeat(week, rows.num_rows)).cast(schema))
+    rows = pa.concat_tables(kept).combine_chunks()
+    if once_by(target):
+        rows = first_each(rows)
+    return _labelled(rows.filter(_never_known(rows, target, now[0]).is_null()), target, now, terms)
+
+
+def _rehearsed(night: Night, terms: Mapping[str, Terms]) -> bool:
+    learnt = terms[night.version].learnt if night.version in terms else None
+    return learnt is not None and learnt > night.as_of
+
+
+def _newest(nights: list[Night]) -> list[Night]:
+    """Return the newest nights with at most MOST_ROWS rows, but one at least."""
+    rows = np.cumsum([night.rows for night in reversed(nights)])
+    return nights[len(nights) - max(1, int((rows <= MOST_ROWS).sum())) :] if nights else []
+
+
+def _published(
+    store: Store, names: tuple[str, str], nights: Sequence[Night], once: tuple[str, ...]
+) -> tuple[pa.Table, int]:
+    """Return the rows of the nights with their week, and how many nights the table no longer keeps."""
+    schema = FOLLOWED.remove(len(FOLLOWED) - 1)
+    kept, lost = [schema.empty_table()], 0
+    for night in nights:
+        rows = store.scores(names[0], night.as_of, names[1], COLUMNS)
+        lost += night.rows > 0 and not rows.num_rows
+        rows = rows.append_column(FOLLOWED.field("week"), pa.repeat(night.week, rows.num_rows))
+        if once:
+            seen = pa.concat_tables(table.select(once) for table in kept)
+            rows = rows.join(seen, list(once), join_type="left anti").sort_by("entity_id")
+        kept.append(rows.cast(schema).combine_chunks())
+    return pa.concat_tables(kept), lost
+
+
+def _never_known(rows: pa.Table, target: Target, dataset: Dataset) -> pa.Array:
+    """Return for each row why its outcome will never be known; null where it is known or will be."""
+    gone = pa.array(dataset.lead_of(rows["entity_id"]) < 0)
+    late = pa.array(np.zeros(rows.num_rows, bool))
+    if "cutoff" in once_by(target):
+        # Who is still open so long after the cutoff is a survivor, and the probability is not one of survivors.
+        late = pa.array(instants(rows["as_of"]) - instants(rows["cutoff"]) > LATE // timedelta(microseconds=1))
+    return pc.case_when(pc.make_struct(gone, late), GONE, LATE_START)
+
+
+def _labelled(rows: pa.Table, target: Target, now: tuple[Dataset, datetime], terms: Mapping[str, Terms]) -> pa.Table:
+    """Return FOLLOWED: the rows with their labels, each by the horizon that its version has."""
+    versions = pc.unique(rows["model_version"]).to_pylist()
+    horizons = {version: horizon_of(version, target, terms) for version in versions}
+    parts = [rows.slice(0, 0).append_column(FOLLOWED.field("label"), pa.array([], pa.int8()))]
+    for horizon in sorted(set(horizons.values())):
+        mine = pa.array([version for version in versions if horizons[version] == horizon], pa.string())
+        part = rows.filter(pc.is_in(rows["model_version"], mine)).combine_chunks()
+        asked = target.model_copy(update={"horizon": horizon})
+        found = labels(now[0], part.select(SPINE.names), asked, now[1])
+        parts.append(part.append_column(FOLLOWED.field("label"), found["label"]))
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def _tally(rows: pa.Table) -> Counter[tuple[str, str]]:
+    groups = rows.group_by(["week", "model_version"]).aggregate([([], "count_all")]).to_pylist()
+    return Counter({(group["week"], group["model_version"]): group["count_all"] for group in groups})
+
+
+def _ends(rows: pa.Table, target: Target, terms: Mapping[str, Terms]) -> list[datetime]:
+    """Return when the first row of each version is mature."""
+    if isinstance(target.outcome, ColumnOutcome):
+        return []
+    first = rows.group_by("model_version").aggregate([("cutoff", "min")]).to_pylist()
+    return [group["cutoff_min"] + horizon_of(group["model_version"], target, terms) for group in first]

@@ -1,0 +1,1 @@
+"""Scores of open leads, with trends, grades, weekly lists and review dates."""

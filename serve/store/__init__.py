@@ -1,0 +1,1 @@
+"""The scores database: tables, transactions, the run ledger and erasure."""

@@ -1,0 +1,159 @@
+"""Attributes as of a cutoff, against plain Python on the same values: ties, late and cleared values, any order."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.errors import DataError
+from features.contracts import LEADS, VALUES, Dataset, known_before, to_us
+from features.definitions.attributes import kinds, values_at
+from features.tools.id_index import Ids
+from tests.features.logs import delays, entities, moments
+
+NAMES = "abcd"
+LEAD_ROWS = [{"entity_id": name, "created_at": datetime(2024, 1, 1, tzinfo=UTC)} for name in NAMES]
+TABLE = pa.Table.from_pylist([row | {"available_at": row["created_at"]} for row in LEAD_ROWS], LEADS)
+IDS = Ids.of(TABLE["entity_id"])
+
+one_value = st.builds(
+    lambda name, attribute, since, delay, value: {
+        "entity_id": name,
+        "attribute": attribute,
+        "valid_from": since,
+        "available_at": since + delay,
+        "value": value,
+    },
+    entities | st.just("nobody"),
+    st.sampled_from(["size", "size", "size", "other"]),
+    moments,
+    delays,
+    st.sampled_from([None, "1", "2.5", "10", "-3", " 7"]),
+)
+histories = st.lists(one_value, max_size=25)
+questions = st.lists(st.tuples(entities, moments), max_size=12)
+
+
+def table(rows):
+    return pa.Table.from_pylist(rows, VALUES)
+
+
+def ask(values, questions, kind="category", leads=TABLE):
+    ids = leads["entity_id"].to_pylist()
+    entity = np.array([ids.index(name) for name, _ in questions], np.int64)
+    cutoff = np.array([to_us(at) for _, at in questions], np.int64)
+    return values_at(values, "size", kind, entity, cutoff, Ids.of(leads["entity_id"])).to_pylist()
+
+
+def plain(rows, name, cutoff):
+    """The oracle: look at every row."""
+    known = [
+        (row["valid_from"], row["available_at"], row["value"] is not None, row["value"])
+        for row in rows
+        if (row["entity_id"], row["attribute"]) == (name, "size") and row["available_at"] < cutoff
+    ]
+    return max(known)[-1] if known else None
+
+
+@settings(max_examples=200)
+@given(histories, questions)
+def test_each_value_is_the_newest_that_was_known(rows, questions):
+    assert ask(table(rows), questions) == [plain(rows, *question) for question in questions]
+
+
+@settings(max_examples=20)
+@given(histories, questions)
+def test_a_number_is_read_from_the_same_value(rows, questions):
+    expected = [plain(rows, *question) for question in questions]
+    assert ask(table(rows), questions, "number") == [None if text is None else float(text) for text in expected]
+
+
+@settings(max_examples=60)
+@given(histories, questions, st.randoms())
+def test_no_order_of_values_rows_or_leads_changes_anything(rows, questions, chance):
+    mixed, leads, asked = rows[:], TABLE.to_pylist(), questions[:]
+    for each in (mixed, leads, asked):
+        chance.shuffle(each)
+    before = dict(zip(questions, ask(table(rows), questions), strict=True))
+    assert ask(table(mixed), asked, leads=pa.Table.from_pylist(leads, LEADS)) == [before[each] for each in asked]
+    assert all(ask(table(rows), [each]) == [before[each]] for each in asked)
+
+
+@settings(max_examples=20)
+@given(histories, histories, moments)
+def test_what_is_not_known_yet_changes_nothing(rows, later, cutoff):
+    questions = [(name, cutoff) for name in NAMES]
+    unknown = [row | {"available_at": max(row["valid_from"], cutoff), "value": "garbled"} for row in later]
+    for kind in ("category", "number"):
+        expected = ask(known_before(table(rows), cutoff), questions, kind)
+        assert ask(table(rows), questions, kind) == expected
+        assert ask(table(rows + unknown), questions, kind) == expected
+
+
+def test_a_value_counts_from_just_after_it_was_known():
+    since, known = datetime(2024, 1, 5, tzinfo=UTC), datetime(2024, 1, 8, tzinfo=UTC)
+    one = {"entity_id": "a", "attribute": "size", "valid_from": since, "available_at": known, "value": "x"}
+    old = one | {"valid_from": since - timedelta(days=1), "available_at": known + timedelta(days=1), "value": "late"}
+    cleared = one | {"valid_from": known, "available_at": known + timedelta(days=2), "value": None}
+    ticks = [known, known + timedelta(microseconds=1), *(known + timedelta(days=n, microseconds=1) for n in (1, 2))]
+    assert ask(table([one, old, cleared]), [("a", tick) for tick in ticks]) == [None, "x", "x", None]
+
+
+@pytest.mark.parametrize("rows", [[], [{"entity_id": "nobody", "attribute": "size", "value": "1"}]])
+def test_nothing_known_is_null_of_the_kind_asked(rows):
+    moment = {"valid_from": datetime(2024, 1, 1, tzinfo=UTC), "available_at": datetime(2024, 1, 1, tzinfo=UTC)}
+    nothing, later = table([row | moment for row in rows]), np.array([to_us(datetime(2025, 1, 1, tzinfo=UTC))])
+    for kind, wanted in {"number": pa.float64(), "category": pa.string()}.items():
+        found = values_at(nothing, "size", kind, np.array([1]), later, IDS)
+        assert (found.type, found.to_pylist()) == (wanted, [None])
+        assert len(values_at(nothing, "size", kind, later[:0], later[:0], IDS)) == 0
+
+
+def test_kinds_follow_what_all_values_have_in_common():
+    texts = {"n": ["1", "x1", None], "number": ["1", None, "2.5"], "none": [None], "truth": ["true", "False"]}
+    texts |= {"day": ["2024-01-05"], "code": ["007"]}
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = [
+        {"entity_id": "a", "attribute": name, "valid_from": moment, "available_at": moment, "value": text}
+        for name, values in texts.items()
+        for text in values
+    ]
+    found = kinds(table(rows))
+    numbers = dict.fromkeys(["day", "none", "number", "truth"], "number")
+    assert found == numbers | {"n": "category", "code": "category"}
+    assert list(found) == sorted(found)
+    assert kinds(table([])) == {}
+    entity, later = np.array([0]), np.array([to_us(moment) + 1])
+    assert values_at(table(rows), "day", "number", entity, later, IDS).to_pylist() == [19727.0]
+    assert values_at(table(rows), "truth", "number", entity, later, IDS).to_pylist() == [1.0]
+    with pytest.raises(DataError, match="was a number and is text now"):
+        values_at(table(rows), "n", "number", entity, later, IDS)
+
+
+def test_one_entity_with_a_long_history():
+    start, count = to_us(datetime(2024, 1, 1, tzinfo=UTC)), 100_000
+    rng = np.random.default_rng(5)
+    since = start + rng.integers(0, 30_000, count)
+    available = since + rng.choice([0, 0, 50, 20_000], count)
+    number = rng.integers(0, 1000, count)
+    columns = [pa.repeat("b", count), pa.repeat("size", count), pa.array(since), pa.array(available), pa.array(number)]
+    values = pa.table(columns, VALUES.names).cast(VALUES)
+    cutoff = start + rng.integers(-10, 60_000, 40)
+    found = values_at(values, "size", "category", np.ones(40, np.int64), cutoff, IDS).to_pylist()
+    for at, text in zip(cutoff, found, strict=True):
+        known = [(since[i], available[i], str(number[i])) for i in np.flatnonzero(available < at)]
+        assert text == (max(known)[-1] if known else None)
+
+
+@settings(max_examples=50)
+@given(histories, moments)
+def test_a_data_set_is_cut_in_its_values_too(rows, cutoff):
+    whole = Dataset(TABLE, pa.table({"available_at": TABLE["available_at"]}), (), "f", values=table(rows))
+    kept = whole.upto(cutoff)
+    assert kept.values.to_pylist() == [row for row in rows if row["available_at"] < cutoff]
+    assert (kept.fingerprint, kept.timed, kept.ordered) == ("f", True, True)
+    untimed = Dataset(TABLE, TABLE, (), "f", timed=False, values=table(rows))
+    assert untimed.upto(cutoff) is untimed

@@ -1,0 +1,63 @@
+"""The counting sort against numpy's, and the matrix from a log in any order against the canonical one."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.build import build_features
+from features.engine.event_log import Log, Seats, grouped
+from features.tools.id_index import Ids
+from tests.features.agreement import same_bits
+from tests.features.logs import CATALOG, dataset, spines
+
+
+@given(st.sampled_from([1, 10, 5_000_000]), st.data())
+def test_grouped_is_the_stable_order_of_the_codes(size, draw):
+    code = np.array(draw.draw(st.lists(st.integers(0, size - 1), max_size=60)), np.int64)
+    assert grouped(code, size).tolist() == np.argsort(code, kind="stable").tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(dataset(), spines)
+def test_a_log_in_the_order_of_time_gives_the_same_bits(data, spine):
+    rest = ["entity_id", "available_at", "event_type", "channel", "value"]
+    keys = [(name, "ascending", "at_start") for name in ("event_time", *rest)]
+    in_time = replace(data, events=data.events.take(pc.sort_indices(data.events, sort_keys=keys)))
+    assert same_bits(build_features(in_time, spine, CATALOG), build_features(data, spine, CATALOG))
+
+
+@settings(max_examples=60, deadline=None)
+@given(dataset(), st.integers(1, 4))
+def test_shards_hold_whole_accounts_and_every_event_once(data, shards):
+    seats = Seats.of(data.leads, data.ids)
+    assert sorted(seats.of_lead.tolist()) == list(range(4))
+    accounts = [row or f"alone {n}" for n, row in enumerate(data.leads["account_id"].to_pylist())]
+    log = Log.of(data.events, seats, CATALOG, np.ones(4), shards)
+    seen = 0
+    for number, (first, end) in enumerate(pairwise(log.seats)):
+        events = log.shard(number)
+        order = np.lexsort((events.time, events.group))
+        assert order.tolist() == list(range(len(order)))
+        assert len(order) == 0 or 0 <= events.group.min() <= events.group.max() < end - first
+        seen += len(order)
+        inside = {name for name, seat in zip(accounts, seats.of_lead, strict=True) if first <= seat < end}
+        assert not inside & {
+            name for name, seat in zip(accounts, seats.of_lead, strict=True) if not first <= seat < end
+        }
+    assert seen == data.events.num_rows
+
+
+@given(
+    st.lists(st.text(max_size=12), unique=True, max_size=40), st.lists(st.none() | st.text(max_size=12), max_size=60)
+)
+def test_ids_are_found_where_arrow_finds_them(known, asked):
+    column = pa.chunked_array([pa.array(known[:1], pa.string()), pa.array(known[1:], pa.string())])
+    asked = pa.chunked_array([pa.array(asked + known, pa.string()).slice(1), pa.array(asked, pa.string())])
+    expected = pc.fill_null(pc.index_in(asked, value_set=column.combine_chunks(), skip_nulls=True), -1).to_pylist()
+    assert Ids.of(column).find(asked).tolist() == expected
+    assert Ids.of(column).find(asked.dictionary_encode()).tolist() == expected

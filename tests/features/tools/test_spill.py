@@ -1,0 +1,95 @@
+"""Tables in a file against the same tables in memory, and nothing left behind."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs.errors import ConfigError
+from features.contracts import known_before
+from features.tools import spill
+from features.tools.spill import Shelf, is_large
+from tests.features.logs import START, crowd
+
+SCHEMA = pa.schema([pa.field("n", pa.int64(), nullable=False), ("text", pa.string())])
+
+
+def piece(*numbers):
+    return pa.table([numbers, [None if n % 3 == 0 else f"Ж{n}" for n in numbers]], schema=SCHEMA)
+
+
+@given(st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=6), st.sampled_from([0, 60, 10**6]))
+def test_a_table_is_the_same_in_a_file_and_in_memory(tmp_path_factory, rows, most):
+    scratch = tmp_path_factory.mktemp("x") / "not yet" / "there"
+    pieces = [piece(*numbers) for numbers in rows]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spill, "most_in_memory", lambda: most)
+        found = Shelf.of(SCHEMA, pieces, scratch)
+        assert is_large(found) == (found.nbytes > most)
+        # Under way a file of the folder can have no name, so a killed run leaves nothing; neither does a finished one.
+        assert not scratch.exists() or list(scratch.iterdir()) == []
+    assert found.equals(pa.concat_tables([SCHEMA.empty_table(), *pieces]))
+    assert found.schema.equals(SCHEMA)
+
+
+def test_only_what_is_too_large_and_has_a_place_lies_in_a_file(tmp_path, monkeypatch):
+    before = pa.total_allocated_bytes()
+    small = Shelf.of(SCHEMA, [piece(*range(1000))], tmp_path / "s")
+    assert not (tmp_path / "s").exists() and pa.total_allocated_bytes() > before
+    monkeypatch.setattr(spill, "most_in_memory", lambda: 100)
+    assert Shelf.of(SCHEMA, [piece(*range(1000))], None).equals(small)
+    held = pa.total_allocated_bytes()
+    large = Shelf.of(SCHEMA, [piece(*range(1000)) for _ in range(5)], tmp_path / "s")
+    assert (tmp_path / "s").is_dir() and pa.total_allocated_bytes() == held
+    assert large.slice(4000).equals(small)
+
+
+def test_a_killed_process_leaves_nothing(tmp_path):
+    code = f"""
+import os, signal, pyarrow as pa
+from pathlib import Path
+from features import storage
+storage.most_in_memory = lambda: 0
+shelf = storage.Shelf(pa.schema([("n", pa.int64())]), Path({str(tmp_path)!r}))
+shelf.add(pa.table({{"n": list(range(1000))}}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_in_words(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spill, "most_in_memory", lambda: 0)
+    monkeypatch.setattr(spill, "nameless", full)
+    with pytest.raises(ConfigError, match="No space left") as caught:
+        Shelf.of(SCHEMA, [piece(1)], tmp_path)
+    assert str(tmp_path) in caught.value.where and caught.value.mend
+
+
+def test_what_was_known_is_the_same_in_a_file_and_in_memory(tmp_path, monkeypatch):
+    events = crowd(5).events
+    for days in (0, 3, 9, 99):
+        cutoff = START + timedelta(days=days)
+        whole = known_before(events, cutoff)
+        assert repr(whole.to_pylist()) == repr([row for row in events.to_pylist() if row["available_at"] < cutoff])
+        with monkeypatch.context() as patch:
+            patch.setattr(spill, "most_in_memory", lambda: 0)
+            assert repr(known_before(events, cutoff, tmp_path).to_pylist()) == repr(whole.to_pylist())
+    assert known_before(events, cutoff) is events
+
+
+def test_a_table_in_memory_is_a_small_part_of_it():
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 1 << 20 < spill.most_in_memory() <= physical / 8

@@ -1,0 +1,233 @@
+"""When the outcome comes: against loops, against literal person-periods, and against a truth that was simulated."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from features.contracts import US_PER_DAY
+from models.learners.fit_input import Lesson
+from models.learners.hazard import KNOTS, Baseline, Followed, Hazard
+from models.learners.lightgbm import LightGbm
+from models.training.training_rows import NEVER
+
+HORIZON = 30.0
+ROWS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 15) | st.just(NEVER)), min_size=1, max_size=20)
+
+
+def walked(cutoff: int, outcome: int, end: int, horizon: int) -> tuple[float, bool]:
+    """Walk from the cutoff, one microsecond at a time, as long as something could be seen."""
+    at = cutoff
+    while at < end and at < cutoff + horizon:
+        if at == outcome:
+            return max(at - cutoff, 0.5), True
+        at += 1
+    return at - cutoff, False
+
+
+@given(ROWS, st.integers(10, 20), st.integers(1, 12))
+@example([(4, 0)], 10, 3)  # at the cutoff
+@example([(4, 3), (4, 2)], 10, 3)  # at the horizon and just before it
+@example([(4, 6), (4, 5)], 10, 9)  # at the end and just before it
+@example([(4, NEVER)], 10, 3)
+def test_rows_are_followed_as_if_walked_along(rows, end, horizon):
+    cutoff = np.array([start for start, _ in rows])
+    outcome = np.array([NEVER if wait == NEVER else start + wait for start, wait in rows])
+    found = Followed.until(cutoff, outcome, end, horizon)
+    expected = [walked(*row, end, horizon) for row in zip(cutoff.tolist(), outcome.tolist(), strict=True)]
+    assert (found.days * US_PER_DAY).round(1).tolist() == [time for time, _ in expected]
+    assert found.happened.tolist() == [seen for _, seen in expected]
+
+
+def nelson_aalen(rows: list[tuple[float, bool]], day: float) -> float:
+    """Add up, over the times at which outcomes came, how many of those still followed had one."""
+    total = 0.0
+    for time in sorted({time for time, seen in rows if seen and time <= day}):
+        came = sum(seen and other == time for other, seen in rows)
+        total += came / sum(other >= time for other, _ in rows)
+    return total
+
+
+FOLLOWED = st.lists(st.tuples(st.integers(1, 29).map(float), st.booleans()), min_size=1, max_size=25).filter(
+    lambda rows: any(seen for _, seen in rows)
+)
+
+
+def followed_of(rows: list[tuple[float, bool]]) -> Followed:
+    return Followed(np.array([time for time, _ in rows]), np.array([seen for _, seen in rows]))
+
+
+@given(FOLLOWED)
+@example([(5.0, False), (5.0, True), (7.0, True)])  # one stops being followed when another has its outcome
+@example([(5.0, True), (5.0, True), (7.0, False)])
+def test_the_baseline_is_that_of_nelson_and_aalen(rows):
+    found = Baseline.fit(followed_of(rows), HORIZON)
+    assert (found.days[0], found.hazard[0], found.days[-1]) == (0.0, 0.0, HORIZON)
+    assert set(found.days[1:-1]) == {time for time, seen in rows if seen}
+    asked = np.array(found.days[1:])
+    np.testing.assert_allclose(found.at(asked), [nelson_aalen(rows, day) for day in asked], rtol=1e-12)
+
+
+@given(FOLLOWED, st.randoms(use_true_random=False))
+def test_the_order_of_rows_says_nothing_about_the_baseline(rows, random):
+    assert Baseline.fit(followed_of(random.sample(rows, len(rows))), HORIZON) == Baseline.fit(
+        followed_of(rows), HORIZON
+    )
+
+
+def test_a_baseline_of_many_outcomes_keeps_to_the_estimate_at_few_places():
+    random = np.random.default_rng(0)
+    days, seen = random.exponential(9, 900), random.random(900) < 0.6
+    rows = list(zip(np.minimum(days, HORIZON).tolist(), (seen & (days < HORIZON)).tolist(), strict=True))
+    found = Baseline.fit(followed_of(rows), HORIZON)
+    assert len(found.days) <= KNOTS + 2
+    for place in range(1, len(found.days), 40):
+        assert found.hazard[place] == pytest.approx(nelson_aalen(rows, found.days[place]))
+    assert found.hazard[-1] == pytest.approx(nelson_aalen(rows, HORIZON))
+    assert (np.diff(found.hazard[:-1]) > 0).all()
+
+
+def company(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A number and a category, the chance of an outcome within the horizon, and when it comes, at a constant rate."""
+    random = np.random.default_rng(seed)
+    x = np.column_stack([random.integers(0, 8, rows), random.integers(0, 3, rows)]).astype(float)
+    rate = 0.012 * np.exp(0.5 * (x[:, 0] - 3.5) + (x[:, 1] == 2))
+    return x, -np.expm1(-rate * HORIZON), random.exponential(1 / rate)
+
+
+def observed(when: np.ndarray, seed: int = 1) -> Followed:
+    """Half of the rows are followed to the horizon, the others to any day before it."""
+    random = np.random.default_rng(seed)
+    last = np.where(random.random(len(when)) < 0.5, HORIZON, random.uniform(0, HORIZON, len(when)))
+    return Followed(np.minimum(when, last), when < last)
+
+
+@pytest.fixture(scope="module")
+def learnt() -> Hazard:
+    x, _, when = company(4000)
+    parameters = {"num_iterations": 150, "learning_rate": 0.06}
+    return Hazard.learn(Lesson(x, [1], 1, parameters=parameters), observed(when), HORIZON)
+
+
+def periods(followed: Followed, baseline: Baseline) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One row a row and stretch between two knots: whose, the hazard met there, and whether the outcome came."""
+    whose, met, came = [], [], []
+    for row, (days, happened) in enumerate(zip(followed.days, followed.happened, strict=True)):
+        edges = [0.0, *[day for day in baseline.days[1:] if day < days], days]
+        hazard = np.diff(baseline.at(np.array(edges)))
+        kept = hazard > 0
+        whose += [row] * int(kept.sum())
+        met += hazard[kept].tolist()
+        came += [0.0] * int(kept.sum() - 1) + [float(happened)]
+    return np.array(whose), np.array(met), np.array(came)
+
+
+def test_one_count_a_row_is_as_likely_as_its_person_periods_but_for_a_constant():
+    _, _, when = company(60)
+    followed = observed(when)
+    baseline = Baseline.fit(followed, HORIZON)
+    whose, met, came = periods(followed, baseline)
+    random = np.random.default_rng(2)
+    apart = []
+    for _ in range(5):
+        relative = random.normal(size=60)
+        long = came * (relative[whose] + np.log(met)) - np.exp(relative[whose]) * met
+        whole = baseline.at(followed.days)
+        short = followed.happened * (relative + np.log(whole)) - np.exp(relative) * whole
+        apart.append(long.sum() - short.sum())
+    assert len(whose) > 600
+    np.testing.assert_allclose(apart, apart[0], rtol=1e-9)
+
+
+def test_trees_of_rows_are_those_of_literal_person_periods():
+    """The same splits and leaves: what counts rows rather than outcomes and hazard met is switched off."""
+    x, _, when = company(150)
+    followed = observed(when)
+    plain = {
+        **{"num_leaves": 4, "num_iterations": 30, "learning_rate": 0.2, "lambda_l2": 1.0},
+        **{"min_data_in_leaf": 1, "bagging_freq": 0, "feature_fraction": 1.0, "extra_trees": False},
+    }
+    model = Hazard.learn(Lesson(x, [], 1, parameters=plain), followed, HORIZON)
+    whose, met, came = periods(followed, Baseline.fit(followed, HORIZON))
+    poisson = {"objective": "poisson", "boost_from_average": False, "poisson_max_delta_step": 0.01}
+    literal = LightGbm.grow(Lesson(x[whose], [], 1), came, {**plain, **poisson}, np.log(met))
+    assert np.ptp(model.relative(x)) > 1
+    np.testing.assert_allclose(model.relative(x), literal.margin(x), atol=1e-3)
+
+
+def test_young_rows_bias_nothing_where_calling_them_negative_does(learnt):
+    x, _, when = company(4000)
+    followed = observed(when)
+    later, chance, _ = company(20_000, seed=7)
+    naive = LightGbm.fit(Lesson(x, [1], 1), followed.happened.astype(np.int64))
+    found, low = (1 / (1 + np.exp(-model.margin(later))) for model in (learnt, naive))
+    assert found.mean() == pytest.approx(chance.mean(), rel=0.05)
+    assert low.mean() < 0.85 * chance.mean()
+    assert np.abs(found - chance).mean() < 0.03
+    for value in range(8):
+        alike = later[:, 0] == value
+        assert found[alike].mean() == pytest.approx(chance[alike].mean(), abs=0.04)
+
+
+def test_contributions_sum_to_the_margin_and_have_the_signs_of_the_trees(learnt):
+    x, _, _ = company(500, seed=3)
+    parts, trees = learnt.contributions(x), learnt.trees.contributions(x)
+    np.testing.assert_allclose(parts.sum(axis=1), learnt.margin(x), atol=1e-9)
+    assert (np.sign(parts[:, :-1]) == np.sign(trees[:, :-1])).all()
+    assert len(set(parts[:, -1].round(12))) == 1
+
+
+def test_a_row_that_moves_nothing_has_the_bias_for_its_margin():
+    """Trees that found no split say the same of every row."""
+    followed = Followed(np.array([3.0, 9.0, HORIZON, HORIZON]), np.array([True, True, False, False]))
+    model = Hazard.learn(Lesson(np.zeros((4, 1)), [], 1), followed, HORIZON)
+    parts = model.contributions(np.zeros((2, 1)))
+    assert parts[:, 0].tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(parts[:, 1], model.margin(np.zeros((2, 1))), atol=1e-12)
+
+
+@settings(max_examples=50)
+@given(st.floats(0.001, 0.999), st.integers(0, 7), st.integers(0, 2))
+def test_days_are_those_by_which_a_share_of_the_chance_is_used_up(learnt, share, number, category):
+    x = np.array([[number, category]], dtype=float)
+    days, relative = learnt.days(learnt.relative(x), share), np.exp(learnt.relative(x))
+    assert 0 < days[0] < HORIZON
+    by_then, whole = (-np.expm1(-relative * learnt.baseline.at(at)) for at in (days, np.array([HORIZON])))
+    assert by_then / whole == pytest.approx(share, rel=1e-9)
+    assert 1 / (1 + np.exp(-learnt.margin(x))) == pytest.approx(whole, rel=1e-9)
+
+
+def test_days_hold_on_what_really_came(learnt):
+    later, _, when = company(20_000, seed=8)
+    came = when < HORIZON
+    for share in (0.5, 0.8):
+        assert np.mean(when[came] <= learnt.days(learnt.relative(later), share)[came]) == pytest.approx(share, abs=0.03)
+
+
+def test_a_row_alone_has_the_same_values_as_among_others(learnt):
+    x, _, _ = company(200, seed=4)
+    for of in (learnt.margin, learnt.contributions, lambda rows: learnt.days(learnt.relative(rows), 0.5)):
+        alone = np.concatenate([of(x[i : i + 1]) for i in range(len(x))])
+        assert of(x).tobytes() == alone.tobytes() == np.ascontiguousarray(of(x[::-1])[::-1]).tobytes()
+
+
+def test_a_stored_model_comes_back_with_every_bit(learnt, tmp_path):
+    learnt.save(tmp_path)
+    again = Hazard.load(tmp_path)
+    x, _, _ = company(200, seed=5)
+    assert again == learnt
+    for of in (Hazard.margin, Hazard.contributions, lambda model, rows: model.days(model.relative(rows), 0.8)):
+        assert of(again, x).tobytes() == of(learnt, x).tobytes()
+
+
+def test_what_weighs_nothing_teaches_nothing():
+    """Half of the rows tell the opposite; only those that weigh are believed."""
+    x, _, when = company(2000)
+    followed = observed(when)
+    turned = np.where(np.arange(2000)[:, None] < 1000, x, 7 - x)
+    weight = 2.0 * (np.arange(2000) < 1000)
+    fast = {"num_iterations": 50, "learning_rate": 0.1}
+    model = Hazard.learn(Lesson(turned, [], 1, weight=weight, parameters=fast), followed, HORIZON)
+    first = Followed(followed.days[:1000], followed.happened[:1000])
+    alone = Hazard.learn(Lesson(x[:1000], [], 1, parameters=fast), first, HORIZON)
+    assert np.corrcoef(model.margin(x), alone.margin(x))[0, 1] > 0.9

@@ -1,0 +1,133 @@
+"""What a model keeps of its training: counts against plain Python, drift against its formula and against chance."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models.encoding import Encoding
+from models.encoding import Feature as Input
+from models.reference.feature_distribution import LEVELS, Column, Population
+from models.reference.psi import beyond_chance, by_chance, stability_index
+
+ENCODING = Encoding((Input("size", "number"), Input("land", "category", ("de", "fr", "it"))))
+
+
+def a_matrix(rng, rows, shift=0.0, lands=("de", "fr", None)):
+    size = np.round(rng.exponential(3.0, rows) + shift, 1)
+    size[rng.random(rows) < 0.1] = np.nan
+    land = rng.choice(np.array(lands, object), rows)
+    return pa.table({"entity_id": [f"e{i}" for i in range(rows)], "size": size, "land": pa.array(land, pa.string())})
+
+
+def some_tested(rng, rows):
+    return pa.table({"entity_id": [f"e{i}" for i in range(rows)], "probability": rng.beta(1, 9, rows)})
+
+
+def a_population(seed=0, rows=4000, slices=4):
+    rng = np.random.default_rng(seed)
+    tested = [some_tested(rng, 400) for _ in range(slices)]
+    parts = np.array_split(np.arange(rows), slices)
+    return Population.of(a_matrix(rng, rows), parts, {"size": 0.6, "land": 0.4}, ENCODING, tested, tested[0])
+
+
+def test_the_index_is_its_formula():
+    expected, found = np.array([10, 0, 30]), np.array([5, 5, 5])
+    p, q = [10.5 / 41.5, 0.5 / 41.5, 30.5 / 41.5], [5.5 / 16.5] * 3
+    by_hand = sum((b - a) * math.log(b / a) for a, b in zip(p, q, strict=True))
+    assert stability_index(expected, found) == pytest.approx(by_hand)
+    assert stability_index(found, found) == 0.0
+
+
+@pytest.mark.parametrize(("before", "tonight"), [(20_000, 300), (1_000, 60), (300, 25_000)])
+def test_what_did_not_move_is_within_chance(before, tonight):
+    rng = np.random.default_rng(7)
+    shares = rng.dirichlet(np.ones(12))
+    pairs = [(rng.multinomial(before, shares), rng.multinomial(tonight, shares)) for _ in range(2000)]
+    beyond = [beyond_chance(one, other, (before, tonight)) for one, other in pairs]
+    assert sum(each > 0 for each in beyond) <= 2
+    assert np.mean([stability_index(*pair) for pair in pairs]) == pytest.approx(
+        11 * (1 / before + 1 / tonight), rel=0.25
+    )
+
+
+def test_what_moved_is_beyond_chance():
+    rng = np.random.default_rng(8)
+    one, other = rng.multinomial(5000, [0.1] * 10), rng.multinomial(300, [0.01] * 9 + [0.91])
+    assert beyond_chance(one, other, (5000, 300)) > 2
+    assert by_chance(10, 0, 300) == math.inf
+
+
+def test_rows_are_counted_by_bin_as_by_hand():
+    column = a_population().columns["size"]
+    rng = np.random.default_rng(1)
+    size = a_matrix(rng, 500)["size"]
+    counts = [0] * (len(column.edges) + 2)
+    for value in size.to_pylist():
+        above = sum(value > edge for edge in column.edges) if not math.isnan(value) else len(column.edges) + 1
+        counts[above] += 1
+    assert column.count(size).tolist() == counts
+
+
+def test_categories_are_counted_by_level_other_and_missing():
+    column = a_population().columns["land"]
+    assert column.levels == ("de", "fr", "it")
+    texts = pa.chunked_array([pa.array(["de", "it", None, "es", "de", None], pa.string())])
+    assert column.count(texts).tolist() == [2, 0, 1, 1, 2]
+
+
+def test_rare_categories_are_counted_together():
+    levels = tuple(f"c{i:03}" for i in range(100))
+    encoding = Encoding((Input("land", "category", levels),))
+    matrix = pa.table({"entity_id": [f"e{i}" for i in range(1000)], "land": [levels[i % 100] for i in range(1000)]})
+    tested = [some_tested(np.random.default_rng(0), 10)]
+    column = Population.of(matrix, [np.arange(1000)], {"land": 1.0}, encoding, tested, tested[0]).columns["land"]
+    assert len(column.whole) == LEVELS + 2
+    assert column.whole.tolist() == [10] * LEVELS + [1000 - 10 * LEVELS, 0]
+
+
+def test_what_moves_in_the_training_already_is_usual():
+    rng = np.random.default_rng(2)
+    parts = [a_matrix(rng, 1000, shift=float(k)) for k in range(4)]
+    matrix = pa.concat_tables(parts)
+    slices = np.array_split(np.arange(4000), 4)
+    tested = [some_tested(rng, 100)] * 4
+    moving = Population.of(matrix, slices, {"size": 1.0, "land": 0.0}, ENCODING, tested, tested[0])
+    assert moving.columns["size"].usual > 0.5 and moving.columns["land"].usual == 0.0
+    assert a_population().columns["size"].usual == 0.0
+
+
+def test_categories_that_come_all_the_time_are_not_new():
+    rng = np.random.default_rng(3)
+    parts = [a_matrix(rng, 500, lands=("de", f"only{k}")) for k in range(4)]
+    tested = [some_tested(rng, 100)]
+    weights = {"land": 1.0}
+    slices = np.array_split(np.arange(2000), 4)
+    encoding = Encoding((Input("land", "category", ("de", "only0", "only1", "only2", "only3")),))
+    land = Population.of(pa.concat_tables(parts), slices, weights, encoding, tested, tested[0]).columns["land"]
+    share = sum(each == "only3" for each in parts[3]["land"].to_pylist()) / 500
+    assert land.novel == pytest.approx(share)
+    assert a_population().columns["land"].novel == 0.0
+
+
+def test_it_is_the_same_after_json_and_small():
+    whole = a_population()
+    text = json.dumps(whole.to_json())
+    again = Population.from_json(json.loads(text))
+    assert json.dumps(again.to_json()) == text and len(text) < 2_000
+    assert again.entities == whole.entities == (4000, 1000) and again.tested == whole.tested
+    for name, column in whole.columns.items():
+        assert again.columns[name].edges.tolist() == column.edges.tolist()
+        assert again.columns[name].whole.tolist() == column.whole.tolist()
+    assert isinstance(again.probability, Column) and len(again.means) == 5
+
+
+def test_empty_slices_and_columns_without_any_value_are_no_matter():
+    rng = np.random.default_rng(4)
+    matrix = a_matrix(rng, 100).set_column(1, "size", pa.array(np.full(100, np.nan)))
+    tested = [some_tested(rng, 50), some_tested(rng, 50).slice(50)]
+    kept = Population.of(matrix, [np.empty(0, int), np.arange(100)], {"size": 1.0}, ENCODING, tested, tested[0])
+    assert kept.columns["size"].whole.tolist() == [0, 100]
+    assert kept.entities == (100, 100) and kept.tested == (50, 50)

@@ -1,0 +1,107 @@
+"""What a family is worth: all of it where it carries the signal, nothing where it is noise."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from configs.errors import DataError
+from configs.learning import Evaluation
+from features.contracts import INSTANT, LABELS, US_PER_DAY
+from models.calibration import probability
+from models.learners import lightgbm
+from models.training.ablation import ablate
+from models.training.training import Settings, train
+
+SETTINGS = Settings("close", timedelta(days=14), Evaluation(folds=2))
+FAMILIES = {"a": "counts", "b": "counts", "c": "rhythm", "d": "rhythm", "e": "rhythm", "same": "lead"}
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch):
+    """Trees enough to learn something, few enough to be quick."""
+    monkeypatch.setattr(lightgbm, "ROUNDS", 15)
+
+
+def company(leads=150, weeks=12):
+    """Weekly rows whose label hangs on the counts alone; the rhythm is noise and ``same`` one value."""
+    random = np.random.default_rng(3)
+    n = leads * weeks
+    week = np.repeat(np.arange(weeks), leads)
+    columns = dict(zip("abcde", random.normal(size=(5, n)), strict=True)) | {"same": np.ones(n)}
+    label = (random.random(n) < probability(2 * columns["a"] + columns["b"] - 1)).astype(float)
+    mature = week < weeks - 2
+    entity = pa.array(np.tile([f"lead-{i}" for i in range(leads)], weeks))
+    spine = {"entity_id": entity, "cutoff": pa.array(week * 7 * US_PER_DAY, INSTANT)}
+    labels = {"mature": mature, "label": pa.array(label, pa.int8(), mask=~mature), "outcome_at": pa.nulls(n, INSTANT)}
+    return pa.table({**spine, **columns}), pa.table({**spine, **labels}).cast(LABELS)
+
+
+@pytest.fixture(scope="module")
+def trials():
+    """Return the trials of the company by what was kept and of which family."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lightgbm, "ROUNDS", 15)
+        return {(trial.kept, trial.family): trial for trial in ablate(*company(), SETTINGS, FAMILIES)}
+
+
+def test_there_is_a_trial_for_all_without_each_only_each_and_none(trials):
+    families = ["counts", "rhythm", "lead"]
+    without, only = [("without", name) for name in families], [("only", name) for name in families]
+    assert list(trials) == [("all", ""), *without, *only, ("none", "")]
+
+
+def test_the_columns_of_a_family_and_of_the_others_are_all_columns(trials):
+    assert trials["all", ""].features == len(FAMILIES) and trials["none", ""].features == 0
+    for family in set(FAMILIES.values()):
+        assert trials["only", family].features == list(FAMILIES.values()).count(family)
+        assert trials["without", family].features + trials["only", family].features == len(FAMILIES)
+
+
+def test_without_the_signal_it_is_worse_beyond_noise_and_without_noise_it_is_not(trials):
+    assert trials["without", "counts"].difference.low > 0.05
+    assert trials["without", "rhythm"].difference.low < 0.01
+    assert trials["only", "counts"].difference.low < 0.01
+    assert trials["only", "counts"].roc_auc.low > 0.75
+
+
+def test_only_noise_is_at_the_base_rate(trials):
+    none, noise = trials["none", ""], trials["only", "rhythm"]
+    assert none.roc_auc.value == 0.5
+    assert noise.log_loss.value == pytest.approx(none.log_loss.value, abs=0.01)
+    assert noise.roc_auc.low < 0.53
+
+
+def test_a_family_that_never_varies_is_the_base_rate_and_changes_nothing(trials):
+    assert replace(trials["only", "lead"], kept="none", family="", features=0) == trials["none", ""]
+    same = trials["without", "lead"].difference
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_all_features_are_what_training_says_of_lightgbm_on_the_same_rows(trials):
+    found = train(*company(), SETTINGS).out_of_time
+    label, chance, base = (found[name].to_numpy() for name in ("label", "lightgbm", "base_rate"))
+    loss, worst = (-np.mean(np.log(np.where(label == 1, p, 1 - p))) for p in (chance, base))
+    assert trials["all", ""].log_loss.value == pytest.approx(loss, rel=1e-9)
+    assert trials["all", ""].log_loss.n == len(label)
+    assert trials["none", ""].difference.value == pytest.approx(worst - loss, rel=1e-6)
+    assert trials["all", ""].difference.value == 0
+
+
+def test_the_difference_is_that_of_the_losses(trials):
+    whole = trials["all", ""].log_loss.value
+    for trial in trials.values():
+        assert trial.difference.value == pytest.approx(trial.log_loss.value - whole, abs=1e-9)
+        assert trial.difference.low <= trial.difference.value <= trial.difference.high
+
+
+def test_progress_tells_each_run_and_what_cannot_be_learnt_from_is_refused():
+    heard: list[str] = []
+    matrix, labels = company(leads=40)
+    ablate(matrix, labels, replace(SETTINGS, progress=heard.append), FAMILIES)
+    assert [line.split(": ")[1] for line in heard][:2] == ["all features", "without counts"]
+    assert heard[-1].startswith("7 of 7")
+    with pytest.raises(DataError, match="one value only"):
+        ablate(matrix.select(["entity_id", "cutoff", "same"]), labels, SETTINGS, FAMILIES)

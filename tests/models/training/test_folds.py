@@ -1,0 +1,167 @@
+"""Rolling origins keep time rule 4; entity folds keep entities together."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.errors import DataError
+from models.training.folds import Keys, by_entity, entity_hash, rolling_origin, unseen
+
+DAY = 86_400_000_000
+CUTOFFS = st.lists(st.integers(0, 400), min_size=1, max_size=60).map(lambda days: np.array(days, dtype=np.int64) * DAY)
+SHARES = st.floats(0.05, 0.95)
+
+
+def days(count: float) -> timedelta:
+    return timedelta(days=count)
+
+
+def origins(cutoff, horizon, embargo, folds, share):
+    try:
+        return rolling_origin(cutoff, days(horizon), days(embargo), folds, share)
+    except DataError:
+        return []
+
+
+def oracle(cutoff: list[int], gap: int, folds: int, share: float) -> list[tuple[list[int], list[int]]]:
+    """Row by row, from the definition."""
+    end = max(cutoff) + 1
+    start = end - int((end - min(cutoff)) * share)
+    found = []
+    for k in range(folds):
+        low, high = start + (end - start) * k // folds, start + (end - start) * (k + 1) // folds
+        test = [i for i, c in enumerate(cutoff) if low <= c < high]
+        if not test:
+            continue
+        first = min(cutoff[i] for i in test)
+        train = [i for i, c in enumerate(cutoff) if c + gap <= first and c < first]
+        if train:
+            found.append((train, test))
+    return found
+
+
+@settings(max_examples=60)
+@given(CUTOFFS, st.integers(0, 90), st.integers(0, 20), st.integers(1, 6), SHARES)
+def test_rolling_origin_equals_the_definition_row_by_row(cutoff, horizon, embargo, folds, share):
+    found = [(f.train.tolist(), f.test.tolist()) for f in origins(cutoff, horizon, embargo, folds, share)]
+    assert found == oracle(cutoff.tolist(), (horizon + embargo) * DAY, folds, share)
+
+
+@settings(max_examples=60)
+@given(CUTOFFS, st.integers(0, 90), st.integers(0, 20), st.integers(1, 6), SHARES)
+def test_no_label_window_of_train_reaches_into_test(cutoff, horizon, embargo, folds, share):
+    tested: list[int] = []
+    for fold in origins(cutoff, horizon, embargo, folds, share):
+        first = cutoff[fold.test].min()
+        assert cutoff[fold.train].max() + (horizon + embargo) * DAY <= first
+        assert not set(fold.train) & set(fold.test)
+        tested += fold.test.tolist()
+    assert len(tested) == len(set(tested))
+
+
+@settings(max_examples=60)
+@given(CUTOFFS, st.randoms(use_true_random=False), st.integers(1, 4))
+def test_rolling_origin_does_not_depend_on_the_order_of_rows(cutoff, random, folds):
+    order = np.array(random.sample(range(cutoff.size), cutoff.size))
+    plain = origins(cutoff, 7, 0, folds, 0.5)
+    mixed = origins(cutoff[order], 7, 0, folds, 0.5)
+    assert [(set(f.train), set(f.test)) for f in plain] == [(set(order[f.train]), set(order[f.test])) for f in mixed]
+
+
+def test_an_instant_on_an_edge_belongs_to_the_later_window():
+    cutoff = np.arange(100, dtype=np.int64)
+    folds = rolling_origin(cutoff, timedelta(0), timedelta(0), 2, 0.4)
+    assert [(f.test.min(), f.test.max()) for f in folds] == [(60, 79), (80, 99)]
+    assert [f.train.max() for f in folds] == [59, 79]
+
+
+def test_rows_of_the_first_test_instant_are_never_learnt_from_even_without_a_horizon():
+    cutoff = np.repeat(np.arange(10, dtype=np.int64), 3)
+    for fold in rolling_origin(cutoff, timedelta(0), timedelta(0), 3, 0.5):
+        assert cutoff[fold.train].max() < cutoff[fold.test].min()
+
+
+@pytest.mark.parametrize("spread", [0, 1, 20])
+def test_too_short_a_history_says_span_and_horizon(spread):
+    with pytest.raises(DataError, match=rf"span {spread}\.0 days; horizon 30 days.*\n.*shorter horizon"):
+        rolling_origin(np.array([0, spread * DAY]), days(30), days(0), 3, 0.4)
+
+
+def test_no_rows_at_all_is_a_data_error():
+    with pytest.raises(DataError, match="0 mature rows"):
+        rolling_origin(np.array([], dtype=np.int64), days(1), days(0), 3, 0.4)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.integers(0, 30), min_size=12, max_size=80),
+    st.integers(2, 5),
+    st.randoms(use_true_random=False),
+)
+def test_by_entity_tests_each_row_once_and_keeps_entities_together(numbers, folds, random):
+    entity = np.array([f"lead-{n}" for n in numbers])
+    try:
+        found = by_entity(entity, folds, seed=3)
+    except DataError:
+        assert len(set(entity_hash(entity, 3) % np.uint64(folds))) < 2
+        return
+    assert sorted(np.concatenate([f.test for f in found])) == list(range(entity.size))
+    for fold in found:
+        assert not set(entity[fold.train]) & set(entity[fold.test])
+        assert fold.train.size + fold.test.size == entity.size
+    order = np.array(random.sample(range(entity.size), entity.size))
+    mixed = by_entity(entity[order], folds, seed=3)
+    assert [set(f.test) for f in found] == [set(order[f.test]) for f in mixed]
+
+
+def test_entity_hash_is_pinned_balanced_and_moved_by_the_seed():
+    entity = np.array([f"lead-{n}" for n in range(3000)])
+    assert entity_hash(np.array(["привет", "a"]), 0).tolist() == PINNED
+    sizes = np.bincount((entity_hash(entity, 0) % np.uint64(3)).astype(int))
+    assert sizes.min() > 900
+    assert (entity_hash(entity, 0) != entity_hash(entity, 1)).all()
+
+
+@settings(max_examples=60)
+@given(CUTOFFS, st.integers(0, 90), st.integers(1, 4), st.integers(1, 8), st.integers(0, 99))
+def test_unseen_rows_have_a_key_that_their_fold_did_not_learn_from(cutoff, horizon, folds, keys, seed):
+    entity = np.arange(cutoff.size)
+    key = np.random.default_rng(seed).integers(keys, size=cutoff.size)
+    found = origins(cutoff, horizon, 0, folds, 0.5)
+    check_unseen(found, Keys(entity, cutoff, key), days(horizon))
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 30), min_size=12, max_size=80), st.integers(2, 5), st.integers(1, 8))
+def test_unseen_rows_of_folds_by_entity_are_told_by_the_other_entities(numbers, folds, accounts):
+    entity = np.array([f"lead-{n}" for n in numbers])
+    account = np.array(numbers) % accounts
+    try:
+        found = by_entity(entity, folds, seed=3)
+    except DataError:
+        return
+    check_unseen(found, Keys(entity, np.zeros(entity.size, np.int64), account), None)
+    alone = Keys(entity, np.zeros(entity.size, np.int64), entity)
+    check_unseen(found, alone, None)
+
+
+def check_unseen(found, rows, gap):
+    """Compare row by row with the folds themselves."""
+    if not found:
+        return
+    index = np.concatenate([fold.test for fold in found])
+    number = np.repeat(np.arange(len(found)), [fold.test.size for fold in found])
+    tested = Keys(*(column[index] for column in (rows.entity, rows.cutoff, rows.key)))
+    expected = [key not in set(rows.key[fold.train].tolist()) for fold in found for key in rows.key[fold.test].tolist()]
+    assert unseen(rows, tested, number, gap).tolist() == expected
+
+
+def test_one_entity_cannot_be_split():
+    with pytest.raises(DataError, match="1 entities for 3 folds"):
+        by_entity(np.array(["a", "a"]), 3, 0)
+
+
+PINNED = [10185964128229428279, 3405396810240292928]

@@ -1,0 +1,48 @@
+"""The choice of features: what carries signal stays, whatever stands around it, and nothing outside has a say."""
+
+import numpy as np
+
+from models.training import selection
+from models.training.selection import MOST, strongest
+
+
+def table(rows, noise, seed=1):
+    """Two telling columns at places 3 and the last, the rest noise."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, noise))
+    x[:, -1] = rng.integers(0, 4, rows)
+    y = (rng.random(rows) < 1 / (1 + np.exp(2 - 1.5 * x[:, 3] - (x[:, -1] == 2)))).astype(np.int64)
+    return x, y
+
+
+def test_few_features_all_stay():
+    x, y = table(300, MOST)
+    assert strongest(x.__getitem__, y, [], 0).tolist() == list(range(MOST))
+
+
+def test_what_tells_stays_among_hundreds_that_do_not():
+    x, y = table(4_000, MOST + 300)
+    kept = strongest(x.__getitem__, y, [x.shape[1] - 1], 0)
+    assert len(kept) == MOST and kept.tolist() == sorted(set(kept.tolist()))
+    assert {3, x.shape[1] - 1} <= set(kept.tolist())
+
+
+def test_the_choice_is_the_same_twice_and_follows_the_labels():
+    x, y = table(2_000, MOST + 100)
+    assert strongest(x.__getitem__, y, [], 0).tolist() == strongest(x.__getitem__, y, [], 0).tolist()
+    assert strongest(x.__getitem__, y, [], 0).tolist() != strongest(x.__getitem__, 1 - y[::-1], [], 0).tolist()
+
+
+def test_only_the_rows_of_the_pilot_are_read(monkeypatch):
+    monkeypatch.setattr(selection, "PILOT_ROWS", 500)
+    x, y = table(2_000, MOST + 100)
+    read = []
+
+    def reading(rows):
+        read.append(rows)
+        return x[rows]
+
+    kept = strongest(reading, y, [], 0)
+    (pilot,) = read
+    assert len(pilot) == 500 and pilot[0] == 0 and pilot[-1] == 1_999
+    assert kept.tolist() == strongest(x[pilot].__getitem__, y[pilot], [], 0).tolist()

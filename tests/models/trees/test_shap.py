@@ -1,0 +1,78 @@
+"""Contributions are LightGBM's own, whatever the trees, and never depend on the rows beside or on threads."""
+
+import lightgbm
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.trees import shap
+from models.trees.shap import TILE, Explainer
+from tests.models.trees.tree_samples import MISSING, SHAPES, learnt, rows_of, strange
+
+
+def own_of_lightgbm(text, x):
+    return lightgbm.Booster(model_str=text).predict(x, pred_contrib=True, num_threads=1)
+
+
+@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("shape", SHAPES)
+@given(st.integers(0, 10_000), st.sampled_from(["binary", "poisson", "regression"]))
+@settings(max_examples=5, deadline=None)
+def test_they_are_those_of_lightgbm(shape, missing, seed, objective):
+    random = np.random.default_rng(seed)
+    text = learnt(random, shape, missing, objective)
+    x = strange(random, 70)
+    found = Explainer.of(text).contributions(x)
+    np.testing.assert_allclose(found, own_of_lightgbm(text, x), rtol=1e-9, atol=1e-9)
+    margin = lightgbm.Booster(model_str=text).predict(x, raw_score=True, num_threads=1)
+    np.testing.assert_allclose(found.sum(axis=1), margin, rtol=1e-9, atol=1e-9)
+
+
+def test_the_samples_have_long_paths_categories_and_all_ways_of_missing():
+    """Or the test above would show little."""
+    random = np.random.default_rng(0)
+    deep = [learnt(random, "deep", missing) for missing in MISSING]
+    kinds = {int(kind) for text in deep for line in text.splitlines() for kind in numbers(line, "decision_type=")}
+    assert {kind & 1 for kind in kinds} == {0, 1}
+    assert {kind >> 2 for kind in kinds if not kind & 1} == {0, 1, 2}
+    points = max(np.diff(Explainer.of(text).starts.weight).max() for text in [*deep, learnt(random, "long", "nan")])
+    assert points >= 5, "a path of nine features"
+
+
+def numbers(line, name):
+    return line.removeprefix(name).split() if line.startswith(name) else []
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Explainer.of(learnt(np.random.default_rng(2), "usual", "nan"))
+
+
+@pytest.mark.parametrize("rows", [0, 1, int(TILE) - 1, int(TILE), int(TILE) + 1])
+def test_any_number_of_rows(model, rows):
+    x = rows_of(np.random.default_rng(3), rows)
+    found = model.contributions(x)
+    assert found.shape == (rows, 15)
+    assert found.tobytes() == b"".join(model.contributions(x[i : i + 1]).tobytes() for i in range(rows))
+
+
+@pytest.mark.parametrize("piece", [64, 77, 128, 1000])
+def test_threads_and_pieces_change_no_bit(model, piece, monkeypatch):
+    x = rows_of(np.random.default_rng(4), 3000)
+    monkeypatch.setattr(shap, "PIECE", len(x))
+    alone = model.contributions(x)
+    monkeypatch.setattr(shap, "PIECE", piece)
+    assert model.contributions(x).tobytes() == alone.tobytes()
+
+
+def test_order_and_layout_of_the_rows_change_no_bit(model):
+    x = rows_of(np.random.default_rng(5), 300)
+    expected = model.contributions(x).tobytes()
+    assert model.contributions(np.asfortranarray(x)).tobytes() == expected
+    assert np.ascontiguousarray(model.contributions(x[::-1])[::-1]).tobytes() == expected
+
+
+def test_rows_of_another_width_are_refused(model):
+    with pytest.raises(ValueError, match="13 features for a model of 14"):
+        model.contributions(np.zeros((2, 13)))

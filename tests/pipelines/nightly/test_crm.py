@@ -1,0 +1,237 @@
+"""Deliveries to CRMs as a script sees them: after a night, after one that died, and on request; and their ledger."""
+
+import csv
+import json
+import shutil
+import sys
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from configs.errors import LeadscoreError
+from configs.schema import load
+from pipelines import cli
+from pipelines.nightly.crm import catch_up, hand_over, ledger
+from pipelines.runner import Driver
+from pipelines.workspace import store_of
+from serve.crm import delivery as module
+from tests.pipelines import tiny
+from tests.serve.crm.samples import a_night
+from tests.serve.samples import LATER, MONDAY
+
+EXPORTS = {
+    "sales": {"format": "salesforce", "key": "Lead_External_Id__c", "columns": {"S__c": "buy.score"}, "delta": True},
+    "lake": {"format": "parquet"},
+}
+
+
+@pytest.fixture
+def company(tmp_path, monkeypatch):
+    """Return the config of a company whose scores of one night are published."""
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    path = tiny.write(tmp_path, leads=3, publish={"exports": EXPORTS})
+    publish(load(path), 0, {"L1": (5, "A", ""), "L2": (7, "B", "")})
+    return path
+
+
+def publish(project, day, leads):
+    scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
+    scores = scores.set_column(0, scores.field("project"), pa.repeat("tiny", scores.num_rows))
+    run = type(run)(**vars(run) | {"project": "tiny"})
+    store = store_of(project)
+    store.start(run)
+    store.publish(scores, run.run_id, LATER)
+    return store
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run one command; return its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["leadscore", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return stop.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+def sold(path):
+    """Return the rows of the current delivery to sales."""
+    current = path.parent / "workspace" / "exports" / "sales" / "current"
+    parts = json.loads((current / "manifest.json").read_text())["parts"]
+    return [tuple(row) for part in parts for row in list(csv.reader((current / part["file"]).open()))[1:]]
+
+
+def test_a_delivery_on_request_and_its_ledger(company, call):
+    code, out, err = call("export", company, "--format", "sales", "--json")
+    told = json.loads(out)
+    assert (code, told["kind"], told["rows"], told["refused"], err) == (0, "full", 2, 0, "")
+    assert sold(company) == [("L1", "5"), ("L2", "7")]
+    publish(load(company), 1, {"L1": (5, "A", ""), "L3": (1, "D", "")})
+    assert call("export", company, "--format", "sales")[0] == 0
+    assert sold(company) == [("L3", "1"), ("L2", "#N/A")]
+    code, _, err = call("export", company, "--format", "sales")
+    assert code == 0 and "nothing is new since delta" in err
+    call("export", company, "--format", "sales", "--full")
+    assert sold(company) == [("L1", "5"), ("L3", "1"), ("L2", "#N/A")]
+    call("export", company, "--format", "sales", "--since", told["delivery"])
+    assert sold(company) == [("L3", "1"), ("L2", "#N/A")]
+    rows = json.loads(call("export", company, "--deliveries", "--json")[1])["deliveries"]
+    assert [(row["kind"], row["rows"], row["cleared"], row["status"]) for row in rows] == [
+        ("full", 2, 0, "delivered"),
+        ("delta", 1, 1, "delivered"),
+        ("full", 2, 1, "delivered"),
+        ("delta", 1, 1, "delivered"),
+    ]
+    assert [row["base"] for row in rows] == [None, *[told["delivery"]] * 3]
+    code, out, _ = call("export", company, "--deliveries")
+    assert code == 0 and all(row["delivery"] in out for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--format", "sales", "--since", "gone"], "no such delivery is kept"),
+        (["--format", "sales", "--full", "--since", "gone"], "--full and --since"),
+        (["--deliveries", "--format", "oracle"], "no such export"),
+        (["--format", "oracle"], "parquet, or of publish.exports in the config: sales, lake"),
+        (["--format", "sales", "--as-of", "2025-07-07"], "a delivery is of the newest night"),
+        (["--format", "csv", "--full"], "--full and --since are of an export of the config"),
+        (["--format", "oracle"], "no such export format"),
+    ],
+)
+def test_what_cannot_be_delivered_is_a_config_error(company, call, arguments, said):
+    code, _, err = call("export", company, *arguments)
+    assert code == 2 and said in err
+    assert ledger(load(company)) == []
+
+
+def test_the_ledger_of_one_export_says_what_is_still_there(company, call):
+    project = load(company)
+    hand_over(store_of(project), project, Driver())
+    publish(project, 1, {"L1": (9, "A", "")})
+    hand_over(store_of(project), project, Driver())
+    told = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])["deliveries"]
+    assert [(row["name"], row["sequence"], row["kept"]) for row in told] == [("sales", 1, True), ("sales", 2, True)]
+    shutil.rmtree(project.root / "exports" / "sales" / told[0]["delivery"])
+    rows = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])["deliveries"]
+    assert [(row["sequence"], row["kept"]) for row in rows] == [(None, False), (2, True)]
+    out = call("export", company, "--deliveries", "--format", "sales")[1]
+    assert "lake" not in out and out.count("removed") == 1 and "base" in out and "no." in out
+    assert out.count(told[0]["delivery"]) == 2
+    text = yaml.safe_load(company.read_text())
+    text["publish"] = {}
+    company.write_text(yaml.safe_dump(text, sort_keys=False))
+    assert "sales" in call("export", company, "--deliveries", "--format", "sales")[1]
+
+
+def test_a_failure_is_one_line_of_the_ledger(company, call, monkeypatch):
+    monkeypatch.setattr(module, "write_parts", no_room)
+    assert call("export", company, "--format", "sales")[0] == 1
+    row = json.loads(call("export", company, "--deliveries", "--json")[1])["deliveries"][0]
+    assert row["message"].startswith("error: cannot write") and "\n" not in row["message"]
+    assert not row["kept"] and "mend" not in call("export", company, "--deliveries")[1]
+
+
+def test_a_wrong_column_is_known_before_anything_is_read(company, call):
+    text = yaml.safe_load(company.read_text())
+    text["publish"]["exports"]["sales"]["columns"] = {"S__c": "buy.skore"}
+    company.write_text(yaml.safe_dump(text))
+    for command in (["score", company, "--direct"], ["export", company, "--format", "lake"], ["check", company]):
+        code, _, err = call(*command)
+        assert code == 2 and "did you mean buy.score?" in err and "reading" not in err
+
+
+def test_what_a_killed_night_published_is_delivered_by_the_next_run(company):
+    project, notes = load(company), []
+    store = store_of(project)
+    catch_up(store, project, Driver(note=notes.append))
+    assert len(notes) == 2 and "published and not delivered" in notes[0]
+    assert sold(company) == [("L1", "5"), ("L2", "7")]
+    catch_up(store, project, Driver(note=notes.append))
+    assert len(notes) == len(ledger(project)) == 2
+
+
+def test_who_objects_since_is_in_nothing_that_is_made_from_the_table(company, call):
+    text = yaml.safe_load(company.read_text())
+    text["privacy"] = {"suppress": {"path": "objections.csv", "entity_id": "id"}}
+    company.write_text(yaml.safe_dump(text, sort_keys=False))
+    (company.parent / "objections.csv").write_text("id\nL2\n")
+    project = load(company)
+    hand_over(store_of(project), project, Driver())
+    assert sold(company) == [("L1", "5")]
+    publish(project, 1, {"L1": (6, "A", ""), "L2": (7, "B", ""), "L3": (1, "D", "")})
+    (company.parent / "objections.csv").write_text("id\nL1\nL2\n")
+    assert call("export", company, "--format", "sales")[0] == 0
+    assert sold(company) == [("L3", "1"), ("L1", "#N/A")]
+    assert call("export", company)[0] == 0
+    with (company.parent / "workspace/exports/current/scores.csv").open(newline="") as file:
+        assert [row["entity_id"] for row in csv.DictReader(file)] == ["L3"]
+
+
+def test_a_killed_delivery_enters_the_ledger_with_the_next(company):
+    project = load(company)
+    hand_over(store_of(project), project, Driver())
+    (project.root / "scores.db").rename(project.root / "old.db")
+    store = publish(project, 0, {"L1": (5, "A", ""), "L2": (7, "B", "")})
+    done, failed = hand_over(store, project, Driver())
+    assert not failed and not any(one.fresh for one in done)
+    assert {row["delivery"] for row in ledger(project)} == {one.id for one in done}
+
+
+def test_a_failed_delivery_is_said_and_mended(company, monkeypatch):
+    project, notes = load(company), []
+    store = store_of(project)
+    hand_over(store, project, Driver())
+    publish(project, 1, {"L1": (9, "A", "")})
+    folder = project.root / "exports" / "sales"
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_parts", no_room)
+        done, failed = hand_over(store, project, Driver(note=notes.append))
+    assert [one.manifest["name"] for one in done] == ["lake"]
+    assert [type(error) for error in failed] == [LeadscoreError] and "sales: error: cannot write" in notes[0]
+    assert [row["status"] for row in ledger(project) if row["name"] == "sales"] == ["delivered", "failed"]
+    assert sold(company) == [("L1", "5"), ("L2", "7")]
+    publish(project, 2, {"L1": (9, "A", "")})
+    assert hand_over(store, project, Driver())[1] == []
+    assert sold(company) == [("L1", "9"), ("L2", "#N/A")]
+    assert not (folder / ".staging").exists()
+
+
+def no_room(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_target_that_was_not_published_tonight_keeps_its_scores(company):
+    """A night without a champion for one target must not clear that target in the CRM."""
+    text = yaml.safe_load(company.read_text())
+    text["targets"]["close"] = text["targets"]["buy"]
+    text["publish"] = {
+        "exports": {"sales": EXPORTS["sales"] | {"columns": {"S__c": "buy.score", "C__c": "close.score"}}}
+    }
+    company.write_text(yaml.safe_dump(text, sort_keys=False))
+    project = load(company)
+    store = publish(project, 1, {})
+    hand_over(store, project, Driver())
+    assert sold(company) == []
+    only_close(project, store)
+    hand_over(store, project, Driver())
+    assert sold(company) == [("L1", "#N/A", "3")]
+    publish(project, 3, {"L1": (8, "A", "")})
+    hand_over(store, project, Driver())
+    assert sold(company) == [("L1", "8", "3")]
+
+
+def only_close(project, store):
+    scores, run = a_night(MONDAY + timedelta(days=2), {"L1": (3, "D", "")}, run_id="c")
+    for place, name, value in ((0, "project", "tiny"), (1, "target", "close")):
+        scores = scores.set_column(place, scores.field(name), [[value]])
+    run = type(run)(**vars(run) | {"project": "tiny", "models": {"close": "7"}})
+    store.start(run)
+    store.publish(scores, run.run_id, LATER)

@@ -1,0 +1,110 @@
+"""A night's reasons in the company's words and language, and what they never name."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from configs.errors import ConfigError
+from configs.schema import load
+from features.wording.wording import wording_of
+from models.learners import lightgbm
+from pipelines.lead.explain import published
+from pipelines.lead.trace import traces
+from pipelines.nightly.score import score_night
+from pipelines.runner import Driver
+from pipelines.training.train import train
+from tests.pipelines import guarded, tiny
+
+RUSSIAN = {"visit": ["визит", "визита", "визитов"], "country": "страна", "DE": "Германия"}
+EXCLUDED = ("size", "met", "rating")
+
+
+@pytest.fixture(scope="module")
+def company(guarded_company, tmp_path_factory):
+    return shutil.copytree(guarded_company, tmp_path_factory.mktemp("words") / "company", symlinks=True)
+
+
+@pytest.fixture
+def here(company, monkeypatch):
+    monkeypatch.chdir(company)
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+    return company
+
+
+def night(folder, **changes):
+    """Publish the night with these changes to the config; return its reasons by lead, and the project."""
+    guarded.rewrite(folder, guarded.PRIVACY, **changes)
+    project = load("company.yaml")
+    scores = score_night(project, tiny.END, Driver()).scores
+    texts = zip(scores["entity_id"].to_pylist(), scores["reasons"].to_pylist(), strict=True)
+    return {entity: json.loads(text) for entity, text in texts}, project
+
+
+def bare(reasons):
+    return {entity: [one | {"sentence": ""} for one in found] for entity, found in reasons.items()}
+
+
+def test_the_language_and_the_words_are_chosen_when_scores_are_made(here):
+    english, plain = night(here)
+    russian, spoken = night(here, publish={"language": "ru"}, words=RUSSIAN)
+    assert bare(russian) == bare(english)
+    said = [one["sentence"] for found in russian.values() for one in found]
+    assert said and not [text for text in said if " event" in text or " ago" in text]
+    assert any("визит" in text for text in said) and any(text == "страна: Германия" for text in said)
+    assert plain.config_hash == spoken.config_hash  # words are no part of what scores mean
+
+
+def test_a_lead_is_explained_in_the_words_of_its_company(here):
+    russian, project = night(here, publish={"language": "ru"}, words=RUSSIAN)
+    entity = max(russian, key=lambda name: len(russian[name]))
+    found = published(project, entity, None)
+    (trace,) = traces(project, found.now, found.history, lambda _: None).values()
+    assert trace.replay.reproduced
+    assert trace.replay.reasons == russian[entity]
+    assert all(one["sentence"] for one in trace.replay.features)
+
+
+def test_what_gives_a_lead_up_is_read_from_the_config(here):
+    guarded.rewrite(here, guarded.PRIVACY)
+    project = load("company.yaml")
+    target = next(iter(project.targets.values()))
+    until = target.population.model_copy(update={"until": ("away", *target.outcomes)})
+    given_up = target.model_copy(update={"population": until})
+    features = project.features.model_copy(update={"ends": ("gone",)})
+    changed = project.model_copy(update={"features": features, "targets": {"one": given_up}})
+    assert wording_of(changed).ends == {"away", "gone"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"publish": {"language": "xx"}}, "no such language"), ({"words": {"visit": ["a", "b", "c"]}}, "words.visit")],
+)
+def test_words_that_do_not_fit_stop_the_night_before_it_begins(here, changes, words):
+    guarded.rewrite(here, guarded.PRIVACY, **changes)
+    (here / "leads.csv").rename(here / "away.csv")
+    try:
+        with pytest.raises(ConfigError, match=words):
+            score_night(load("company.yaml"), tiny.END, Driver())
+    finally:
+        (here / "away.csv").rename(here / "leads.csv")
+
+
+def test_personal_and_excluded_columns_are_never_named(here, tmp_path, monkeypatch):
+    """The model is trained anew with an attribute and a type excluded that it would else use."""
+    monkeypatch.setattr(lightgbm, "ROUNDS", 15)
+    monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
+    guarded.rewrite(here, guarded.PRIVACY, features=tiny.LITTLE["features"] | {"exclude": list(EXCLUDED)})
+    project = load("company.yaml")
+    (done,) = train(project, tiny.END, ["buy"], Driver())
+    assert done.error is None
+    scores = score_night(project, tiny.END, Driver()).scores
+    told = [one for text in scores["reasons"].to_pylist() for one in json.loads(text)]
+    assert told
+    names = " ".join(f"{one['feature']} {one['sentence']}" for one in told)
+    for hidden in (*EXCLUDED, "email", "opt_out", "opt out"):
+        assert not re.search(rf"(?<![a-z]){hidden}(?![a-z])", names), hidden
+    # There is a channel called phone too: it is only the column that is hidden.
+    assert "phone" not in {one["feature"] for one in told} and "phone is " not in names
+    assert guarded.CANARY not in json.dumps(told)

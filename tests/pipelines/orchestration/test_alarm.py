@@ -1,0 +1,96 @@
+"""What a webhook is told, and that a failing one harms nobody and gives its address to nobody."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+from configs.errors import DataError, NotFitToPublish
+from pipelines.orchestration import alarm
+
+SECRET = "hook-token-77"
+
+
+@pytest.fixture
+def webhook():
+    """A web server that answers with ``answer.status`` after ``answer.wait`` seconds and keeps what it was sent."""
+    answer = SimpleNamespace(status=204, wait=0, bodies=[], url="")
+    done = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            answer.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            done.wait(answer.wait)
+            self.send_response(answer.status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    answer.url = f"http://127.0.0.1:{server.server_port}/{SECRET}"
+    yield answer
+    done.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_it_is_posted_as_json(webhook, monkeypatch):
+    monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
+    assert alarm.post({"text": "a night failed"}, print)
+    assert webhook.bodies == [{"text": "a night failed"}]
+
+
+def test_without_an_address_nothing_is_sent(monkeypatch):
+    monkeypatch.delenv("LEADSCORE_WEBHOOK", raising=False)
+    notes = []
+    assert not alarm.post({}, notes.append) and not notes
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_a_webhook_that_refuses_is_one_line_without_its_address(webhook, monkeypatch, status):
+    webhook.status = status
+    monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
+    notes = []
+    assert not alarm.post({}, notes.append)
+    assert len(notes) == 1 and str(status) in notes[0] and SECRET not in notes[0]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://127.0.0.1:1/{SECRET}",
+        f"http://no-such-host.invalid/{SECRET}",
+        f"file:///etc/{SECRET}",
+        f"{SECRET}",
+        f"http://[{SECRET}",
+        f"http://127.0.0.1:port/{SECRET}",
+        f"http://127.0.0.1:1/{SECRET} {SECRET}",
+    ],
+)
+def test_a_webhook_that_is_not_there_is_one_line_without_its_address(monkeypatch, address):
+    monkeypatch.setenv("LEADSCORE_WEBHOOK", address)
+    notes = []
+    assert not alarm.post({}, notes.append)
+    assert len(notes) == 1 and SECRET not in notes[0]
+
+
+def test_a_webhook_that_does_not_answer_is_left(webhook, monkeypatch):
+    webhook.wait = 30
+    monkeypatch.setattr(alarm, "TIMEOUT", 0.3)
+    monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
+    notes = []
+    assert not alarm.post({}, notes.append) and len(notes) == 1
+
+
+def test_what_was_found_is_not_told():
+    """An example in an error is a row of somebody's data, a place may be a server."""
+    error = DataError(
+        "too many bad rows", where="db.internal: leads", found="3 of 5, such as ann@example.com", mend="x"
+    )
+    assert alarm.described(error) == {"what": "data error: too many bad rows", "exit_code": 3}
+    assert alarm.described(ValueError("ann@example.com")) == {"what": "ValueError", "exit_code": 1}
+    assert alarm.described(NotFitToPublish("no champion"))["exit_code"] == 5

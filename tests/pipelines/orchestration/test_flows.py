@@ -1,0 +1,117 @@
+"""Through Prefect and directly: the same scores to the bit, and traces of the flow where a person looks for them."""
+
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from configs.errors import DataError
+from tests.pipelines import tiny
+
+pytestmark = pytest.mark.server
+
+
+def leadscore(folder, *arguments, **environment):
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *arguments, "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory, prefect_server):
+    """Train and score one company twice, directly and through a Prefect server."""
+    direct, flow = tmp_path_factory.mktemp("direct"), tmp_path_factory.mktemp("flow")
+    for folder in (direct, flow):
+        tiny.write(folder)
+    runs = {
+        "direct": (
+            direct,
+            [leadscore(direct, c, "company.yaml", "--as-of", tiny.END, "--direct") for c in ("train", "score")],
+        )
+    }
+    found = [leadscore(flow, c, "company.yaml", "--as-of", tiny.END, **prefect_server) for c in ("train", "score")]
+    return runs | {"prefect": (flow, found)}
+
+
+def test_both_drivers_give_the_same_figures_and_the_same_file(nights):
+    (direct, (trained, _)), (flow, (flow_trained, _)) = nights["direct"], nights["prefect"]
+    assert trained == flow_trained
+    files = [(folder / "workspace/exports/current/scores.csv").read_bytes() for folder in (direct, flow)]
+    assert files[0] == files[1]
+
+
+def test_the_ledger_and_mlflow_say_which_flow_it_was(nights):
+    for driver, (folder, _) in nights.items():
+        with sqlite3.connect(folder / "workspace/scores.db") as db:
+            found = db.execute("select driver, flow_run_id from score_runs").fetchall()
+        assert [row[0] for row in found] == [driver]
+        assert (found[0][1] is None) == (driver == "direct")
+    from models.registry.registry import Registry
+
+    version = Registry(nights["prefect"][0] / "workspace", "tiny").champion("buy")
+    assert version.tags["driver"] == "prefect" and version.tags["prefect.flow_run_id"]
+
+
+@pytest.mark.usefixtures("nights")
+def test_the_server_shows_flows_tasks_and_a_summary(prefect_server):
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    address = {PREFECT_API_URL: prefect_server["PREFECT_API_URL"]}
+    with temporary_settings(address), get_client(sync_client=True) as client:
+        flows = {flow.name for flow in client.read_flows()}
+        tasks = {run.name.rsplit("-", 1)[0] for run in client.read_task_runs()}
+        artifacts = {artifact.key for artifact in client.read_artifacts()}
+    assert {"leadscore-train", "leadscore-score"} <= flows
+    assert {"snapshot", "audited_rows", "challenge", "conclude", "score_all", "publish", "deliver"} <= tasks
+    assert {"leadscore-training", "leadscore-scores"} <= artifacts
+
+
+@pytest.mark.parametrize("driver", ["--direct", "--prefect"])
+def test_a_failure_is_told_in_two_lines_and_without_a_traceback(tmp_path, prefect_server, driver):
+    """One in a step, one before the first, and one that a step's caller raises: the exit code is the failure's."""
+    import os
+
+    tiny.write(tmp_path, leads=60)
+    for arguments, code, said in (
+        (["score", "company.yaml", "--as-of", tiny.END], 5, "no target has a champion"),
+        (["score", "company.yaml", "--as-of", "2900-01-01"], 2, "this night is yet to come"),
+        (["train", "company.yaml", "--as-of", "1990-01-01"], 3, "nothing was known yet"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.cli", *arguments, driver],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **prefect_server},
+        )
+        assert done.returncode == code and said in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr + done.stdout and "mend:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(DataError("gone", where="leads.csv"), False), (KeyError("a bug"), True), (None, False)]
+)
+def test_prefects_own_line_on_a_failure_has_a_traceback_only_of_a_bug(caplog, error, kept):
+    import pipelines.orchestration.flows  # noqa: F401 - it is what quietens them
+
+    logger = logging.getLogger("prefect.flow_runs")
+    logger.addHandler(caplog.handler)
+    try:
+        logger.error("it ended", exc_info=error or True)
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert [bool(record.exc_info) for record in caplog.records][-1] is kept

@@ -1,0 +1,167 @@
+"""A scheduled run waits, tries again what may pass and nothing else, and is stopped in time."""
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from configs.errors import ConfigError, DataError, GateRefused, LeadscoreError, NotFitToPublish, WorkspaceBusy
+from pipelines.orchestration import guard
+from pipelines.orchestration.guard import OverTime, guarded, may_pass
+
+HOUR = timedelta(hours=1)
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+def database_error(kind):
+    return kind("select 1", {}, Exception("server closed the connection"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        ConnectionRefusedError(),
+        TimeoutError(),
+        database_error(sa.exc.OperationalError),
+        database_error(sa.exc.InterfaceError),
+        caused(LeadscoreError("the scores database failed"), database_error(sa.exc.OperationalError)),
+        caused(LeadscoreError("cannot write the export"), OSError(28, "No space left on device")),
+        caused(DataError("cannot read the file"), OSError(5, "Input/output error")),
+    ],
+)
+def test_what_failed_on_input_or_output_may_pass(error):
+    assert may_pass(error)
+
+
+def test_a_source_database_that_is_away_may_pass():
+    from features.intake.formats.database import read_query
+
+    with pytest.raises(DataError) as away:
+        read_query("postgresql://u:p@127.0.0.1:1/none", "select 1", "leads")
+    assert may_pass(away.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DataError("too many bad rows"),
+        ConfigError("unknown key"),
+        NotFitToPublish("no target has a champion"),
+        GateRefused("not better"),
+        caused(NotFitToPublish("too few rows"), OSError()),
+        caused(GateRefused("not better"), OSError()),
+        WorkspaceBusy("another run holds this workspace"),
+        OverTime("the run took longer"),
+        database_error(sa.exc.ProgrammingError),
+        ValueError("a mistake of ours"),
+        MemoryError(),
+    ],
+)
+def test_what_is_wrong_stays_wrong(error):
+    assert not may_pass(error)
+
+
+def work_that(*ends):
+    """Return work that raises or returns its ends, one each time, and the list of the calls."""
+    calls = []
+
+    def work():
+        end = ends[min(len(calls), len(ends) - 1)]
+        calls.append(end)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    return work, calls
+
+
+def test_it_is_done_again_until_it_works():
+    work, calls = work_that(OSError("away"), OSError("away"), "done")
+    notes = []
+    assert guarded(work, HOUR, notes.append, pauses=(0, 0, 0)) == "done"
+    assert len(calls) == 3 and len(notes) == 2
+
+
+def test_it_is_done_no_more_often_than_there_are_pauses():
+    work, calls = work_that(OSError("away"))
+    with pytest.raises(OSError, match="away"):
+        guarded(work, HOUR, print, pauses=(0, 0))
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("error", [DataError("bad rows"), NotFitToPublish("too few"), ConfigError("wrong")])
+def test_what_cannot_pass_is_done_once(error):
+    work, calls = work_that(error)
+    with pytest.raises(type(error)):
+        guarded(work, HOUR, print, pauses=(0, 0))
+    assert len(calls) == 1
+
+
+def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
+    """The lock itself, held by another process for two seconds."""
+    from serve.lock import hold
+
+    monkeypatch.setattr(guard, "POLL", 0.1)
+    code = "import sys,time;from pathlib import Path;from serve.lock import hold\nwith hold(Path(sys.argv[1])):"
+    code += "\n print('held',flush=True);time.sleep(2)"
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    notes = []
+
+    def work():
+        with hold(tmp_path):
+            return "done"
+
+    assert guarded(work, HOUR, notes.append, pauses=()) == "done"
+    assert len(notes) == 1 and "another run holds" in notes[0] and str(other.pid) in notes[0]
+    assert other.wait() == 0
+
+
+def test_a_workspace_that_is_never_free_is_said_so(monkeypatch):
+    monkeypatch.setattr(guard, "POLL", 0.05)
+    with pytest.raises(WorkspaceBusy):
+        guarded(work_that(WorkspaceBusy("held"))[0], timedelta(seconds=0.4), print)
+
+
+def test_a_run_is_stopped_when_its_time_is_over_and_its_cleaning_up_is_done():
+    seen = []
+
+    def work():
+        try:
+            time.sleep(30)
+        finally:
+            seen.append("tidied")
+
+    begun = time.monotonic()
+    with pytest.raises(OverTime, match="longer than"):
+        guarded(work, timedelta(seconds=0.3), print)
+    assert seen == ["tidied"] and time.monotonic() - begun < 5
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_the_time_limit_is_over_with_the_work():
+    assert guarded(lambda: "done", timedelta(seconds=0.2), print) == "done"
+    time.sleep(0.4)
+
+
+def test_a_run_that_hangs_where_python_cannot_reach_is_ended():
+    """An endless loop in C, as compiled code can have one: no handler of ours would ever run."""
+    code = (
+        "import itertools\nfrom datetime import timedelta\nfrom pipelines.deployment import guard\n"
+        "guard.GRACE = timedelta(seconds=1)\n"
+        "def work():\n  sum(itertools.repeat(1))\n"
+        "guard.guarded(work, timedelta(seconds=1), print)\n"
+    )
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "Timeout" in done.stderr and "in work" in done.stderr
+    assert time.monotonic() - begun < 30

@@ -1,0 +1,120 @@
+"""What a person is told fits a terminal, and is the same as Markdown."""
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from models.evaluation.metrics import Figure
+from models.evaluation.sliced_metrics import Part
+from models.learners.kinds import KINDS
+from models.training.fold_pipeline import CANDIDATES
+from pipelines.commands.options import WIDE
+from pipelines.reports import terminal
+from pipelines.reports.metric_tables import (
+    SHOWN,
+    challenger_table,
+    learner_table,
+    markdown_table,
+    part_table,
+    rows_text,
+)
+from pipelines.reports.prefect_summary import training_markdown
+
+NARROW = 100
+NAN = float("nan")
+ROWS = {"rows": 5000, "mature": 4200, "immature": 800, "positive": 310}
+
+
+def figures(seed):
+    """Return a Figure of each kind that is shown, as wide as they come; a learner without a slope has none."""
+    rng = np.random.default_rng(seed)
+    found = {key: Figure(0.4567, 0.2345, 0.8765, 1000) for key in SHOWN}
+    odd = ("calibration_error", "calibration_slope", "calibration_intercept")
+    found |= {key: Figure(*(-9.0 + rng.random(3)).round(3).tolist(), 1000) for key in odd}
+    return found | ({"calibration_slope": Figure(NAN, NAN, NAN, 1000)} if seed == 0 else {})
+
+
+@pytest.fixture
+def learners():
+    return {name: figures(seed) for seed, name in enumerate(KINDS)}
+
+
+def text_of(part, width):
+    text = io.StringIO()
+    Console(file=text, width=width, highlight=False).print(part)
+    return text.getvalue().splitlines()
+
+
+def printed(rows, width=NARROW):
+    return text_of(terminal.grid(rows), width)
+
+
+@pytest.mark.parametrize("chosen", [kind.name for kind in CANDIDATES])
+def test_the_tables_of_a_training_fit_a_terminal_without_wrapping(learners, chosen):
+    for rows in (challenger_table(learners[chosen], True), learner_table(learners, chosen)):
+        assert len(printed(rows)) == len(rows)
+
+
+def test_the_challenger_has_each_figure_with_its_interval_and_no_empty_row(learners):
+    some = {key: figure for key, figure in learners["hazard"].items() if key != "value_captured_at_capacity"}
+    head, *rows = challenger_table(some, True)
+    assert head == ["out of time (90 % interval)", "challenger"]
+    assert challenger_table(some, False) == [["random folds (90 % interval)", "challenger"], *rows]
+    assert [row[0] for row in rows] == [name for key, name in SHOWN.items() if key in some]
+    assert rows[0] == ["ROC AUC", "0.457 (0.234–0.876)"]
+
+
+def test_each_learner_has_a_row_and_the_chosen_one_is_marked(learners):
+    head, *rows = learner_table(learners, "hazard")
+    assert head == ["learner", "ROC AUC", "log loss", "avg. precision", "cal. error", "cal. slope"]
+    assert [row[0] for row in rows] == [
+        "LightGBM",
+        "hazard (chosen)",
+        "logistic",
+        "blend",
+        "naive Bayes",
+        "base rate",
+    ]
+    slope = learners["hazard"]["calibration_slope"].value
+    error = learners["hazard"]["calibration_error"].value
+    assert rows[1][1:] == ["0.457 (0.234–0.876)"] * 2 + ["0.457", f"{error:.3f}", f"{slope:.3f}"]
+    assert rows[0][-1] == "–"
+
+
+def test_parts_fit_what_is_printed_into_a_file(learners):
+    parts = {"other_publicities": Part(1352, 900, 147, learners["blend"]), "email": Part(4, 4, 1)}
+    rows = part_table("origin", parts)
+    assert [row[:3] for row in rows[1:]] == [["other_publicities", "1,352", "147"], ["email", "4", "1"]]
+    assert rows[2][3:] == ["too small"] and rows[1][3] == "0.457 (0.234–0.876)"
+    assert len(printed(rows, WIDE)) == len(rows)
+
+
+def test_markdown_has_as_many_columns_in_each_line(learners):
+    lines = markdown_table(learner_table(learners, "blend"))
+    assert {line.count("|") for line in lines} == {7} and "blend (chosen)" in lines[5]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, timed):
+    project = SimpleNamespace(project="acme", timed=timed, ordered=timed)
+    trained = SimpleNamespace(learner="hazard", folds=[{}, {}])
+    version, figures = SimpleNamespace(number=3, run_id="0f3c"), learners["hazard"]
+    done = SimpleNamespace(
+        target="buy", rows=ROWS, metrics=figures, baselines=learners, trained=trained, version=version, error=None
+    )
+    text = training_markdown(project, [done])
+    page = text_of(terminal.training(project, done), WIDE)
+    for table in (challenger_table(figures, timed), learner_table(learners, "hazard")):
+        assert "\n".join(["", *markdown_table(table)]) in text
+        assert all(any(row[0] in line and row[1] in line for line in page) for row in table)
+    for told in (rows_text(ROWS, timed), "version 3 passed the gate and is the champion"):
+        assert told in text and told in " ".join(page)
+
+
+def test_what_becomes_of_immature_rows_depends_on_whether_they_are_followed():
+    head = "5,000 rows: 4,200 mature with 310 outcomes, 800 immature "
+    assert rows_text(ROWS, followed=True) == head + "(learnt from as far as they were followed, never called negative)"
+    assert rows_text(ROWS, followed=False) == head + "(not used, never called negative)"

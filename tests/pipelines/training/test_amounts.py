@@ -1,0 +1,216 @@
+"""Amounts that outcomes carry: against loops over the files, and nothing of them is known before its time."""
+
+import csv
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+import yaml
+
+from configs.schema import load
+from features.contracts import SPINE
+from features.spine import scoring_spine
+from models.evaluation.gate import judge
+from models.learners import lightgbm
+from models.learners.amount_model import NOTHING
+from models.training.training import OUT_OF_TIME
+from pipelines.monitoring.monitor import monitor
+from pipelines.reports.training_report import Told, report
+from pipelines.runner import Driver
+from pipelines.training.amounts import expected_before, learnt, realised
+from pipelines.training.evaluate import findings
+from pipelines.training.train import Audited, challenge
+from pipelines.training_data import count_rows, snapshot, training_rows
+from pipelines.workspace import store_of
+from serve.monitoring import realised as drawn
+from serve.monitoring.realised import ALL
+from serve.scoring.scoring import Order, rows_to_score, score
+from tests.pipelines import tiny
+from tests.serve.samples import LATER, a_run, some_scores
+
+HORIZON = timedelta(days=21)
+FRENCH = 3.0
+
+
+def write(folder, leads=1100):
+    """Write the small company with what was bought: of the French three times as much; of some it is not known."""
+    events = [{**tiny.CONFIG["sources"]["events"][0], "value": "worth"}]
+    targets = {"buy": tiny.CONFIG["targets"]["buy"] | {"amount": {"outcome": "value"}}}
+    sources, late = tiny.CONFIG["sources"] | {"events": events}, {"evaluation": {"folds": 1, "share": 0.3}}
+    path = tiny.write(folder, leads, sources=sources, targets=targets, **tiny.LITTLE | late)
+    rng = np.random.default_rng(2)
+    with (folder / "leads.csv").open(encoding="utf-8") as file:
+        country = {row["id"]: row["country"] for row in csv.DictReader(file)}
+    with (folder / "events.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        bought = row["what"] == "bought" and rng.random() < 0.9
+        amount = 100 * (FRENCH if country[row["lead"]] == "FR" else 1.0) * np.exp(0.3 * rng.standard_normal())
+        row["worth"] = f"{amount:.2f}" if bought else ""
+    with (folder / "events.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """Return a training of the small company, what it learnt from, what it said, and the folder."""
+    folder = tmp_path_factory.mktemp("amounts")
+    write(folder)
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
+        patch.setattr(lightgbm, "ROUNDS", 15)
+        now = snapshot(load("company.yaml"), tiny.END)
+        rows = training_rows(now, "buy")
+        yield now, rows, challenge(now, "buy", Audited(rows, ()), said.append), said, folder
+
+
+@pytest.fixture(scope="module")
+def found(told):
+    """The figures of the chosen model alone."""
+    now, rows, trained, *_ = told
+    chosen = trained.out_of_time.select([*OUT_OF_TIME.names, trained.learner])
+    return findings(now, "buy", rows, replace(trained, out_of_time=chosen))
+
+
+def bought(folder):
+    """Return (instant, amount or None) of each lead's purchases, ascending, from the file."""
+    found = defaultdict(list)
+    with (folder / "events.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["what"] == "bought":
+                at = datetime.fromisoformat(row["at"]).replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
+                found[row["lead"]].append((at, float(row["worth"]) if row["worth"] else None))
+    return {lead: sorted(purchases) for lead, purchases in found.items()}
+
+
+def by_hand(folder, rows):
+    """Return the amount of each row's outcome within the horizon; None where it carries none, 0 where none came."""
+    purchases = bought(folder)
+    for row in rows.select(SPINE.names).to_pylist():
+        later = [p for p in purchases.get(row["entity_id"], []) if row["cutoff"] <= p[0] < row["cutoff"] + HORIZON]
+        yield later[0][1] if later else 0.0
+
+
+def test_what_outcomes_were_worth_is_what_the_file_says(told):
+    now, _, trained, _, folder = told
+    tested = trained.out_of_time
+    found = realised(now.dataset, now.project.target("buy"), tested)
+    expected = [np.nan if amount is None else amount for amount in by_hand(folder, tested)]
+    assert found == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(found).sum() > 3 and (found > 0).sum() > 30
+
+
+def test_the_amount_learnt_is_that_of_mature_outcomes_each_entity_one_vote(told):
+    _, rows, trained, said, folder = told
+    votes = defaultdict(list)
+    mature = pc.fill_null(rows.labels["label"], 0).to_pylist()
+    for entity, amount, label in zip(
+        rows.matrix["entity_id"].to_pylist(), by_hand(folder, rows.matrix), mature, strict=True
+    ):
+        if label == 1 and amount is not None:
+            votes[entity].append(amount)
+    worth = trained.scorer.worth
+    assert (worth.entities, worth.mean) == (len(votes), pytest.approx(np.mean([np.mean(v) for v in votes.values()])))
+    assert worth.trees is not None and worth.sentence in said
+    matrix = rows.matrix.take(pa.array(np.arange(0, rows.matrix.num_rows, 7)))
+    expected = trained.scorer.predict(matrix)["amount"].to_numpy()
+    french = np.array(matrix["country"].to_pylist()) == "FR"
+    assert expected[french].mean() / expected[~french].mean() == pytest.approx(FRENCH, rel=0.2)
+
+
+def test_a_night_expects_probability_times_amount(told):
+    now, _, trained, *_ = told
+    order = Order(now.project.target("buy"), now.as_of, {"project": "tiny", "target": "buy", "model_version": "1"})
+    frame = score(now.dataset, trained.scorer, order, rows_to_score(now.dataset, trained.scorer, order)).to_pylist()
+    assert len(frame) > 20 and all(row["amount"] > 0 for row in frame)
+    assert all(row["expected_value"] == row["amount"] * row["probability"] for row in frame)
+
+
+def test_a_fold_expects_what_it_knew(told):
+    """Of an outcome that comes at or after the first tested row, no value reaches what is expected before."""
+    now, rows, trained, *_ = told
+    tested = trained.out_of_time
+    found = expected_before(now, "buy", rows, tested)
+    assert np.isfinite(found).all() and len(np.unique(found)) > 1
+    start, events = pc.min(tested["cutoff"]), now.dataset.events
+    later = pc.greater_equal(events["event_time"], start)
+    garbled = pc.if_else(later, pc.multiply(events["value"], 1000.0), events["value"])
+    place = events.column_names.index("value")
+    data = replace(now.dataset, events=events.set_column(place, "value", garbled))
+    assert (expected_before(replace(now, dataset=data), "buy", rows, tested) == found).all()
+    earlier = pc.if_else(later, events["value"], pc.multiply(events["value"], 2.0))
+    data = replace(now.dataset, events=events.set_column(place, "value", earlier))
+    assert expected_before(replace(now, dataset=data), "buy", rows, tested) == pytest.approx(2 * found)
+
+
+def test_the_value_captured_is_by_what_was_expected_and_of_what_came(told, found):
+    trained, tested = told[2], found.tested
+    chance, label = (trained.out_of_time[name].to_numpy() for name in ("probability", "label"))
+    held = whole = 0.0
+    for batch in np.unique(tested.batch):
+        mine = np.flatnonzero(tested.batch == batch)
+        best = mine[np.argsort(-(chance * tested.expected)[mine], kind="stable")][: tested.capacity]
+        worth = np.nan_to_num(tested.amount) * label
+        held, whole = held + worth[best].sum(), whole + worth[mine].sum()
+    assert found.metrics["value_captured_at_capacity"].value == pytest.approx(held / whole)
+
+
+def test_the_report_says_how_amounts_held(told, found):
+    now, rows, trained, *_ = told
+    text = report(Told(now, trained, found, judge(trained.out_of_time), count_rows(rows), []))
+    trial = trained.scorer.worth.trial
+    assert "## What an outcome is worth\n\nAn outcome is worth" in text
+    assert f"Of the {trial.entities:,} later entities {trial.expected:,.2f} was expected" in text
+
+
+def test_without_a_value_nothing_is_learnt_and_the_training_says_so(told, found):
+    now, rows, trained, *_ = told
+    bare = now.dataset.events.set_column(5, "value", pa.nulls(now.dataset.events.num_rows, pa.float64()))
+    without = replace(now, dataset=replace(now.dataset, events=bare))
+    assert learnt(without, "buy", rows, trained.scorer.encoding) is None
+    assert np.isnan(expected_before(without, "buy", rows, trained.out_of_time)).all()
+    none = replace(trained, scorer=replace(trained.scorer, worth=None))
+    assert NOTHING[1:] in report(Told(without, none, found, judge(none.out_of_time), count_rows(rows), []))
+
+
+def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, monkeypatch):
+    monkeypatch.setattr(drawn, "REPLICATES", 20)
+    now, *_, folder = told
+    night = now.as_of - timedelta(days=90)
+    spine = scoring_spine(now.dataset.upto(night), now.project.target("buy"), night)
+    run, store = replace(a_run("night", night, (), "tiny"), models={"buy": "1"}), store_of(now.project)
+    ids = spine["entity_id"].to_pylist()
+    store.start(run)
+    expected = {"expected_value": [10.0 + place for place in range(len(ids))], "cutoff": [night] * len(ids)}
+    store.publish(some_scores(run, ids, **expected), run.run_id, LATER)
+    (followed,) = monitor(now.project, tiny.END, ["buy"], Driver())
+    value = followed.parts[ALL].value
+    worth = list(by_hand(folder, spine))
+    assert sum(amount or 0 for amount in worth) > 0
+    assert value.rows == len(ids) - worth.count(None)
+    assert value.actual == pytest.approx(sum(amount or 0 for amount in worth))
+    assert value.expected == sum(10.0 + place for place, amount in enumerate(worth) if amount is not None)
+
+
+def test_a_constant_or_an_attribute_is_not_learnt(told):
+    now, rows, trained, *_ = told
+    plain = yaml.safe_load(now.project.text)
+    plain["targets"]["buy"]["amount"] = "size"
+    project = type(now.project).model_validate(plain)
+    other = replace(now, project=project)
+    assert learnt(other, "buy", rows, trained.scorer.encoding) is None
+    assert expected_before(other, "buy", rows, trained.out_of_time) is None
+    size = dict(zip(*(now.dataset.leads[name].to_pylist() for name in ("entity_id", "size")), strict=True))
+    tested = trained.out_of_time
+    found = realised(now.dataset, project.target("buy"), tested)
+    assert found.tolist() == [size[entity] for entity in tested["entity_id"].to_pylist()]

@@ -1,0 +1,159 @@
+"""The audit of a company: what is named, what state it is in, and what training then goes without."""
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from configs.errors import ConfigError, DataError
+from configs.schema import load
+from pipelines import cli
+from pipelines.results.audit import ALLOWED, LEFT_OUT, OFFERED
+from pipelines.training.audit import audit, origins, without_suspects
+from pipelines.training_data import snapshot, training_rows
+from tests.pipelines import tiny
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+RATIOS = {f"Ratio Days {step} To Total Days" for step in ("Identified", "Validated", "Qualified")}
+TOTALS = {f"Total Days Identified Through {step}" for step in ("Closing", "Qualified")}
+ASYMMETRIQUE = {f"Asymmetrique {what} {kind}" for what in ("Activity", "Profile") for kind in ("Index", "Score")}
+WRITTEN_LATER = {
+    "xeducation": {"Tags", "Lead Quality", "Lead Profile", "Last Activity", "Last Notable Activity", *ASYMMETRIQUE},
+    "bank_marketing": {"duration"},
+    "ibm_win_loss": {"Elapsed Days In Sales Stage", "Sales Stage Change Count", *TOTALS, *RATIOS},
+    "online_shoppers": {"PageValues"},
+    "olist": set(),
+    "crm_maven": {"close_value"},
+}
+"""What is known to be written after the outcome; the configs leave it out, so the audit finds it there."""
+
+
+@pytest.fixture
+def company(tmp_path, monkeypatch):
+    """Write the tiny company with a contact for the bill, which buyers alone have; return what loads its config."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+    path = tiny.write(tmp_path, leads=1_500)
+    with (tmp_path / "events.csv").open(encoding="utf-8") as file:
+        buyers = {row["lead"] for row in csv.DictReader(file) if row["what"] == "bought"}
+    with (tmp_path / "leads.csv").open(encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    billed = [[*row, "Ann" if row[0] in buyers else "", f"{row[0]}@example.com"] for row in rows]
+    with (tmp_path / "leads.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([[*header, "billed", "email"], *billed])
+
+    def configured(attributes=("country", "size"), **changes):
+        config = tiny.CONFIG | changes
+        leads = config["sources"]["leads"] | {
+            "attributes": attributes if isinstance(attributes, dict) else [*attributes]
+        }
+        config = config | {"sources": config["sources"] | {"leads": leads}}
+        path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        return load(path)
+
+    return configured
+
+
+def found(project):
+    """Return each finding's column and state."""
+    (findings,) = audit(project, None, ["buy"], lambda line: None)
+    return [(finding.suspect.column, finding.state) for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, LEFT_OUT),
+        ({"attributes": {"all_except": ["billed"]}}, LEFT_OUT),
+        ({"attributes": ["country", "billed"], "features": {"exclude": ["billed"]}}, LEFT_OUT),
+        ({"attributes": ["country", "billed"]}, OFFERED),
+        ({"attributes": {"all_except": []}}, OFFERED),
+        ({"attributes": ["country", "billed"], "audit": {"allow": ["billed"]}}, ALLOWED),
+    ],
+)
+def test_the_planted_column_is_named_and_nothing_else(company, changes, state):
+    assert found(company(**changes)) == [("billed", state)]
+
+
+def test_training_goes_without_the_features_of_suspects(company):
+    now = snapshot(company(["country", "billed"]), None)
+    rows = training_rows(now, "buy")
+    kept, suspects = without_suspects(now, "buy", rows)
+    assert [suspect.column for suspect in suspects] == ["billed"]
+    gone = set(rows.matrix.column_names) - set(kept.matrix.column_names)
+    assert gone == {"billed"}
+    assert [feature.name for feature in kept.catalog.features] == kept.matrix.column_names[2:]
+    assert kept.labels is rows.labels
+
+
+def test_training_keeps_what_the_config_allows(company):
+    now = snapshot(company(["country", "billed"], audit={"allow": ["billed"]}), None)
+    rows = training_rows(now, "buy")
+    kept, suspects = without_suspects(now, "buy", rows)
+    assert kept is rows
+    assert [(suspect.column, suspect.allowed) for suspect in suspects] == [("billed", True)]
+
+
+def test_a_column_that_no_feature_comes_from_cannot_be_allowed(company):
+    now = snapshot(company(["country", "billed"], audit={"allow": ["biled"]}), None)
+    rows = training_rows(now, "buy")
+    with pytest.raises(ConfigError, match=r"audit\.allow.*'biled'[^'@]*did you mean 'billed'"):
+        without_suspects(now, "buy", rows)
+
+
+def test_no_feature_left_is_an_error_that_says_how_to_allow_one(company):
+    now = snapshot(company(["billed"]), None)
+    rows = training_rows(now, "buy")
+    alone = rows.catalog.keeping(["billed"])
+    bare = type(rows)(rows.matrix.select(["entity_id", "cutoff", "billed"]), rows.labels, alone)
+    with pytest.raises(DataError, match=r"audit\.allow"):
+        without_suspects(now, "buy", bare)
+
+
+def test_every_feature_is_traced_to_its_source(company):
+    now = snapshot(company(["country", "size"]), None)
+    rows = training_rows(now, "buy")
+    traced = origins(now, rows)
+    assert traced.today == {"country": "country", "size": "size"}
+    assert traced.dated["visit_count_7d"] == "visit"
+    assert traced.dated["web_channel_count_7d"] == "web"
+    assert traced.dated["any_count_7d"] == "any_count_7d"
+    assert set(traced.today) | set(traced.dated) == set(rows.matrix.column_names[2:])
+    firms = dict(
+        zip(now.dataset.leads["entity_id"].to_pylist(), now.dataset.leads["account_id"].to_pylist(), strict=True)
+    )
+    assert traced.account_id.to_pylist() == [firms[lead] for lead in rows.matrix["entity_id"].to_pylist()]
+
+
+def test_the_command_prints_a_table_or_one_object_and_ends_well(company, monkeypatch, capsys):
+    company()
+    for extra in ([], ["--json", "--target", "buy"]):
+        monkeypatch.setattr(sys, "argv", ["leadscore", "audit", "company.yaml", *extra])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert not stop.value.code
+        printed = capsys.readouterr().out
+        if not extra:
+            assert "billed" in printed and LEFT_OUT in printed
+    (suspect,) = json.loads(printed)["suspects"]
+    assert set(suspect) == {"target", "column", "evidence"}
+    assert (suspect["target"], suspect["column"]) == ("buy", "billed")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", WRITTEN_LATER)
+def test_of_a_real_set_what_was_written_later_is_named_and_nothing_else(name, tmp_path, monkeypatch):
+    if not (Path(os.environ.get("LEADSCORE_DATA") or "/nowhere") / name).is_dir():
+        pytest.skip(f"LEADSCORE_DATA holds no {name}")
+    monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
+    project = load(CONFIGS / f"{name}.yaml")
+    (findings,) = audit(project, None, list(project.targets), lambda line: None)
+    assert {finding.suspect.column for finding in findings} == WRITTEN_LATER[name]
+    assert {finding.state for finding in findings} <= {LEFT_OUT}
+    now = snapshot(project, None)
+    for target in project.targets:
+        assert without_suspects(now, target, training_rows(now, target))[1] == []

@@ -1,0 +1,21 @@
+"""The matrix of a log that is too large for memory, by all limits, against the same in memory."""
+
+import pytest
+
+from configs.schema import load
+from features.tools import spill
+from pipelines.training import feature_matrix
+from tests.pipelines import tiny
+
+
+@pytest.mark.parametrize("as_of", [tiny.END, "2024-07-01"])
+def test_a_log_beyond_memory_gives_the_same_file_and_leaves_nothing(tmp_path, monkeypatch, as_of):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+    project = load(tiny.write(tmp_path, leads=60, sources=tiny.CONFIG["sources"] | {"max_staleness": "999d"}))
+    feature_matrix.write(project, as_of, None, tmp_path / "memory.parquet")
+    assert not (tmp_path / "workspace" / "scratch").exists()
+    monkeypatch.setattr(spill, "most_in_memory", lambda: 0)
+    feature_matrix.write(project, as_of, None, tmp_path / "disk.parquet")
+    assert (tmp_path / "disk.parquet").read_bytes() == (tmp_path / "memory.parquet").read_bytes()
+    assert list((tmp_path / "workspace" / "scratch").iterdir()) == []

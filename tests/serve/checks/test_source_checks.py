@@ -1,0 +1,46 @@
+"""What the checks say of those who object: far fewer than before is a stop, more is none, and no source shrinks."""
+
+import pyarrow as pa
+import pytest
+
+from configs.checks import Checks
+from features.contracts import EVENTS, LEADS, SCORE_CHECKS, Dataset, SourceCount
+from features.suppressed import Suppression
+from serve.checks.checks import check_table
+from serve.checks.source_checks import check_sources
+from tests.serve.samples import MONDAY, TUESDAY
+
+
+def night(named, used=100, suppressed=0, former=None):
+    """Return the checks of a night by (check, subject)."""
+    counts = (SourceCount("leads", used + suppressed, used, suppressed=suppressed),)
+    found = Suppression(named=named)
+    data = Dataset(LEADS.empty_table(), EVENTS.empty_table(), counts, "f", suppressed=found)
+    checks = check_sources(data, TUESDAY, former or SCORE_CHECKS.empty_table(), Checks())
+    return {(one.check, one.subject): one for one in checks}
+
+
+def before(*nights):
+    return pa.concat_tables([check_table(night(named).values(), "r", "acme", MONDAY) for named in nights])
+
+
+@pytest.mark.parametrize(
+    ("ids", "verdict"), [(100, "pass"), (1000, "pass"), (90, "pass"), (89, "warn"), (69, "stop"), (0, "stop")]
+)
+def test_a_list_that_shrinks_warns_and_stops(ids, verdict):
+    assert night({"list": ids}, former=before({"list": 100}))["suppressed", "list"].verdict == verdict
+
+
+def test_a_list_that_is_no_longer_asked_for_stops_the_night():
+    found = night({}, former=before({"list": 3}))["suppressed", "list"]
+    assert (found.verdict, found.observed) == ("stop", 0) and "0 rows, 3 in the nights before" in found.message
+
+
+def test_a_list_that_was_empty_and_is_empty_says_nothing():
+    assert night({"list": 0}, former=before({"list": 0}))["suppressed", "list"].verdict == "pass"
+    assert night({"list": 1}, former=before({"list": 0}))["suppressed", "list"].verdict == "pass"
+
+
+def test_rows_of_who_objects_are_not_missing_from_their_source():
+    found = night({"list": 60}, used=40, suppressed=60, former=before({"list": 0}))["rows", "leads"]
+    assert (found.verdict, found.observed) == ("pass", 100)

@@ -1,0 +1,357 @@
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import sys
+import unicodedata
+from datetime import timedelta
+from functools import partial
+
+import duckdb
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.errors import ConfigError, LeadscoreError
+from serve.export import atomic_folders
+from serve.export import export as module
+from serve.export.export import ACCOUNTS, EXPORT, KEEP, export
+from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_accounts, some_scores
+
+COLUMNS = [
+    *("project", "target", "entity_id", "account_id", "as_of", "cutoff", "probability"),
+    *("probability_low", "probability_high", "score", "grade", "rank", "percentile"),
+    *("amount", "expected_value"),
+    *("outcome_days_50", "outcome_days_80", "fit", "engagement", "evidence"),
+    *(
+        "previous_score",
+        "previous_grade",
+        "falling_since",
+        "trend",
+        "trend_7d",
+        "trend_30d",
+        "owner",
+        "listed",
+        "review_at",
+    ),
+    *("reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3", "model_version"),
+]
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def complete(root):
+    """The manifest of the current export, after it was seen to belong to the file beside it."""
+    folder = (root / "exports" / "current").resolve(strict=True)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for name, file in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == file["sha256"]
+    assert len(read(folder / "scores.csv")) == manifest["rows"]
+    return manifest
+
+
+def test_columns_rows_and_numbers(tmp_path):
+    run = a_run(as_of=MONDAY.replace(microsecond=0), targets=("propensity", "close"))
+    scores = some_scores(
+        run,
+        ids=["b", "a"],
+        probability=[0.5, 1 / 3, 1e-7, 0.1 + 0.2],
+        expected_value=[None, -1.5, 1234567.891, 2e15],
+        trend=[None, -3, 0, 4],
+        rank=[2, 1, 1, 2],
+    )
+    rows = read(export(scores, tmp_path, run))
+    assert list(rows[0]) == COLUMNS == EXPORT.names
+    assert [(row["target"], row["rank"], row["entity_id"]) for row in rows] == [
+        ("close", "1", "b"),
+        ("close", "2", "a"),
+        ("propensity", "1", "a"),
+        ("propensity", "2", "b"),
+    ]
+    assert [row["probability"] for row in rows] == ["0.0000001", "0.3", "0.333333333333", "0.5"]
+    assert [row["expected_value"] for row in rows] == ["1234567.891", "2000000000000000", "-1.5", ""]
+    assert [row["trend"] for row in rows] == ["0", "4", "-3", ""]
+    assert [row["outcome_days_80"] for row in rows] == ["9.5", "", "", "7.5"]
+    assert {row["as_of"] for row in rows} == {"2025-07-07T04:30:00Z"}
+    # By target and rank these are the sample's rows 2, 3, 1, 0; each was looked at as many hours before the night.
+    assert [row["cutoff"] for row in rows] == [f"2025-07-07T0{4 - i}:30:00Z" for i in (2, 3, 1, 0)]
+
+
+def test_reasons_stand_in_columns(tmp_path):
+    found = [a_reason(c, f"s{c}") for c in (0.9, 0.8, 0.7, 0.6, -0.5, -0.4)]
+    run = a_run()
+    path = export(some_scores(run, reasons=[json.dumps(found), "[]", json.dumps(found[4:])]), tmp_path, run)
+    sides = [[row[f"{side}_{place}"] for side in ("reason", "against") for place in (1, 2, 3)] for row in read(path)]
+    assert sides == [["s0.9", "s0.8", "s0.7", "s-0.5", "s-0.4", ""], [""] * 6, [""] * 3 + ["s-0.5", "s-0.4", ""]]
+
+
+def test_the_file_is_rfc_4180(tmp_path):
+    run = a_run()
+    content = export(some_scores(run, ids=['say "hi", you', "é😀", "0012"]), tmp_path, run).read_bytes()
+    assert content.startswith(b"project,target,")
+    assert content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r") == 4
+    assert content.endswith(b"\r\n")
+    assert b'"say ""hi"", you"' in content
+    assert b",0012," in content
+
+
+def test_the_manifest_says_what_the_file_is(tmp_path):
+    run = a_run(targets=("close", "propensity", "empty"))
+    scores = some_scores(a_run(targets=("close", "propensity")))
+    path = export(scores, tmp_path, run)
+    manifest = json.loads((path.parent / "manifest.json").read_text())
+    assert [column["name"] for column in manifest.pop("columns")] == COLUMNS
+    files = manifest.pop("files")
+    assert manifest == {
+        "schema_version": 2,
+        "project": "acme",
+        "as_of": "2025-07-07T04:30:00.123456Z",
+        "rows": 6,
+        "rows_by_target": {"close": 3, "propensity": 3, "empty": 0},
+        "model_versions": {"close": "7", "propensity": "7", "empty": "7"},
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "bytes": path.stat().st_size,
+        "run_id": "r1",
+        "scored_at": "2025-08-01T02:03:04.000005Z",
+        "config_hash": "c0ffee",
+        "data_fingerprint": "f00d",
+        "code_version": "0.1.0",
+    }
+    assert files == {"scores.csv": {"sha256": manifest["sha256"], "bytes": manifest["bytes"]}}
+
+
+def test_no_scores_make_a_file_of_a_header(tmp_path):
+    run = a_run()
+    path = export(some_scores(run, ids=[]), tmp_path, run)
+    assert path.read_bytes() == ",".join(COLUMNS).encode() + b"\r\n"
+    assert complete(tmp_path)["scored_at"] is None
+
+
+def test_two_runs_of_one_as_of_give_the_same_file(tmp_path):
+    first, second = a_run("r1"), a_run("r2")
+    one = export(some_scores(first), tmp_path, first).read_bytes()
+    rows = some_scores(second, scored_at=[LATER + timedelta(days=1)] * 3)
+    assert export(rows.take([2, 0, 1]), tmp_path, second).read_bytes() == one
+    assert complete(tmp_path)["run_id"] == "r2"
+
+
+def test_an_export_mends_a_file_that_somebody_edited(tmp_path):
+    run = a_run()
+    path = export(some_scores(run), tmp_path, run)
+    path.write_text("saved by a spreadsheet")
+    export(some_scores(run), tmp_path, run)
+    assert complete(tmp_path)["rows"] == 3
+
+
+def test_other_forms_stand_beside_the_csv(tmp_path):
+    run = a_run()
+    hostile = some_scores(run, ids=["=1+1", "a\nb", "c"])
+    lines = export(hostile, tmp_path, run, "jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert list(rows[0]) == COLUMNS
+    assert [row["entity_id"] for row in rows] == ["=1+1", "a\nb", "c"]
+    assert [row["probability"] for row in rows] == hostile["probability"].to_pylist()
+    assert [row["cutoff"] for row in rows] == [f"2025-07-07T0{hour}:30:00.123456Z" for hour in (4, 3, 2)]
+    assert set(complete(tmp_path)["files"]) == {"scores.csv", "scores.jsonl"}
+    table = pq.read_table(export(hostile, tmp_path, run, "parquet"))
+    assert table.schema == EXPORT
+    assert table["entity_id"].to_pylist() == ["=1+1", "a\nb", "c"]
+    assert set(complete(tmp_path)["files"]) == {"scores.csv", "scores.parquet"}
+
+
+def test_an_unknown_form_is_a_config_error(tmp_path):
+    with pytest.raises(ConfigError, match="xlsx"):
+        export(some_scores(a_run()), tmp_path, a_run(), "xlsx")
+    assert not (tmp_path / "exports").exists()
+
+
+@pytest.mark.parametrize("stranger", [a_run(as_of=TUESDAY), a_run(project="zeta")])
+def test_scores_of_another_as_of_or_project_are_refused(tmp_path, stranger):
+    with pytest.raises(ValueError, match="3 scores are not of project"):
+        export(some_scores(stranger), tmp_path, a_run())
+
+
+def test_only_the_newest_former_exports_are_kept(tmp_path):
+    (tmp_path / "exports" / "mine").mkdir(parents=True)
+    runs = [a_run(as_of=MONDAY - timedelta(days=i)) for i in range(KEEP + 3)]
+    for i, run in enumerate(runs):
+        path = export(some_scores(run), tmp_path, run).resolve()
+        os.utime(path.parent, ns=(i * 10**9, i * 10**9))
+    names = sorted(path.name for path in (tmp_path / "exports").iterdir() if path.name not in ("current", "mine"))
+    days = {name[:8] for name in names}
+    assert days == {f"{run.as_of:%Y%m%d}" for run in runs[-KEEP - 1 :]}
+    assert len(names) == KEEP + 1
+    assert (tmp_path / "exports" / "mine").is_dir()
+    assert complete(tmp_path)["as_of"].startswith(f"{runs[-1].as_of:%Y-%m-%d}")
+
+
+hostile_text = st.one_of(
+    st.text(max_size=12),
+    st.text(st.sampled_from("=+-@\t\r\n\0\x85\u2028\u2029 ',;\"\\|aЖ😀\ufeff0N"), min_size=1, max_size=8),
+    st.sampled_from(["=cmd|' /C calc'!A0", "@SUM(1)", "NULL", "NaN", "0012", "1e5", "+49 30 1", "'", '"', " =1"]),
+)
+
+
+def neutral(text):
+    """The documented rule, told again by Python's own character table."""
+    unsafe = [unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in text]
+    mark = "'" if text and (text[0] in "=+-@" or unsafe[0]) else ""
+    return mark + "".join(" " if bad else c for c, bad in zip(text, unsafe, strict=True))
+
+
+@given(st.lists(st.tuples(hostile_text, hostile_text, hostile_text), min_size=6, max_size=12))
+@settings(max_examples=15, deadline=None)
+def test_hostile_text_is_neutralised_and_nothing_else_changes(tmp_path_factory, texts):
+    root, run = tmp_path_factory.mktemp("hostile"), a_run()
+    ids, accounts, sentences = zip(*texts, strict=True)
+    reasons = [json.dumps([a_reason(0.5, s), a_reason(-0.5, s)], ensure_ascii=False) for s in sentences]
+    scores = some_scores(run, ids=ids, account_id=accounts, reasons=reasons)
+    path = export(scores, root, run)
+    names = ["entity_id", "account_id", "reason_1", "against_1"]
+    expected = [[neutral(i), neutral(a), neutral(s), neutral(s)] for i, a, s in texts]
+    assert [[row[name] for name in names] for row in read(path)] == expected
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert frame[names].to_numpy().tolist() == expected
+    query = (
+        f"SELECT {', '.join(names)} FROM read_csv(?, header=true, all_varchar=true, delim=',', quote='\"', escape='\"')"
+    )
+    found = duckdb.connect().execute(query, [str(path)]).fetchall()
+    assert [[cell or "" for cell in row] for row in found] == expected
+    assert [float(row["probability"]) for row in read(path)] == pytest.approx(
+        scores["probability"].to_pylist(), rel=1e-11
+    )
+
+
+STEPS = [(os, "fsync"), (os, "replace"), (os, "mkdir"), (os, "symlink"), (io, "open"), (os, "open")]
+
+
+def failing_at(monkeypatch, step):
+    """Make the step-th call of what writes to the disk fail, as a full disk would."""
+    calls = []
+    for home, name in STEPS:
+        real = getattr(home, name)
+
+        def trap(*args, real=real, **kwargs):
+            calls.append(real)
+            if len(calls) == step:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(home, name, trap)
+
+
+def test_a_full_disk_at_any_step_leaves_a_whole_pair(tmp_path, monkeypatch):
+    old, new = a_run("old"), a_run("new", TUESDAY)
+    export(some_scores(old), tmp_path, old)
+    for step in range(1, 100):
+        with monkeypatch.context() as patch:
+            failing_at(patch, step)
+            try:
+                export(some_scores(new), tmp_path, new)
+            except LeadscoreError as error:
+                assert "No space left on device" in str(error)
+            else:
+                break
+        complete(tmp_path)
+    assert step > 10
+    assert complete(tmp_path)["run_id"] == "new"
+    assert not [path for path in (tmp_path / "exports").iterdir() if path.name.startswith(".")]
+
+
+DISK_WORK = {"export", "_write_all", "switch"}
+DISK_FILES = {module.__file__, atomic_folders.__file__}
+
+
+def in_a_fork(work):
+    """Start work in a forked process, which can never return into the tests; return its id."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(2)
+    return child
+
+
+def dying_export(root, run, line):
+    """Export, and end without a word at the line-th line of what orders the work on the disk."""
+    left = [line]
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename not in DISK_FILES or frame.f_code.co_name not in DISK_WORK:
+            return None
+        left[0] -= event == "line"
+        if left[0] < 0:
+            os._exit(1)
+        return trace
+
+    scores = some_scores(run, ids=["only"])
+    sys.settrace(trace)
+    export(scores, root, run)
+
+
+def test_a_death_at_any_line_leaves_a_whole_pair(tmp_path):
+    old, new = a_run("old"), a_run("new", TUESDAY)
+    export(some_scores(old), tmp_path, old)
+    met = []
+    for line in range(200):
+        _, status = os.waitpid(in_a_fork(partial(dying_export, tmp_path, new, line)), 0)
+        met.append(complete(tmp_path)["run_id"])
+        if os.waitstatus_to_exitcode(status) != 1:
+            break
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert len(met) > 10
+    assert set(met) == {"old", "new"}
+    assert met == sorted(met, reverse=True), "once current, the new pair stays"
+
+
+def test_a_reader_never_meets_half_an_export(tmp_path):
+    runs = [a_run(f"r{i}", MONDAY + timedelta(days=i)) for i in range(30)]
+    export(some_scores(runs[0]), tmp_path, runs[0])
+
+    def publish_all():
+        for i, run in enumerate(runs):
+            export(some_scores(run, ids=[f"id{j}" for j in range(i + 1)]), tmp_path, run)
+
+    child = in_a_fork(publish_all)
+    met = set()
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        met.add(complete(tmp_path)["rows"])
+    assert len(met) > 3, "the reader met too few exports to prove anything"
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_accounts_stand_beside_the_scores_in_the_same_export(tmp_path, form):
+    run = a_run(targets=("close", "propensity"))
+    export(some_scores(run), tmp_path, run, form, some_accounts(run, ("=Acme", "Beta")))
+    manifest = complete_files(tmp_path)
+    folder = (tmp_path / "exports" / "current").resolve()
+    rows = read(folder / "accounts.csv")
+    assert list(rows[0]) == [column["name"] for column in manifest["account_columns"]] == ACCOUNTS.names
+    assert [(row["target"], row["account_id"], row["main_contact"]) for row in rows] == [
+        *(("close", "'=Acme", "e0"), ("close", "Beta", "e1")),
+        *(("propensity", "'=Acme", "e0"), ("propensity", "Beta", "e1")),
+    ]
+    assert manifest["account_rows"] == 4 and f"accounts.{form}" in manifest["files"]
+    export(some_scores(run), tmp_path, run, form, some_accounts(run, ()))
+    assert "account_rows" not in complete_files(tmp_path)
+    with pytest.raises(ValueError, match="not of project"):
+        export(some_scores(run), tmp_path, run, form, some_accounts(a_run(as_of=TUESDAY)))
+
+
+def complete_files(root):
+    """The manifest of the current export, after each of its files was seen to be the one that it names."""
+    folder = (root / "exports" / "current").resolve(strict=True)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert {path.name for path in folder.iterdir()} == {"manifest.json", *manifest["files"]}
+    for name, file in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == file["sha256"]
+    return manifest

@@ -1,0 +1,532 @@
+"""What became of published scores, against plain Python and SQL on the same raw rows."""
+
+import itertools
+import math
+import random
+import sqlite3
+from collections import Counter, defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from configs.targets import ColumnOutcome, Cutoffs, Target
+from features.labels import observation_date
+from models.evaluation.metrics import Figure
+from serve.monitoring import outcomes
+from serve.monitoring.expectations import Age, compare, difference, promised, recommend
+from serve.monitoring.outcomes import (
+    EARLIER,
+    FOLLOWED,
+    GONE,
+    LATE_START,
+    NOT_KEPT,
+    OLDER,
+    REHEARSED,
+    Terms,
+    follow,
+    follow_lists,
+    nights_of,
+)
+from serve.monitoring.realised import ALL, masks_of, realise
+from serve.store.store import Store
+from tests.features.logs import of
+from tests.serve.samples import LATER, a_run, some_scores
+
+BERLIN = ZoneInfo("Europe/Berlin")
+START = datetime(2025, 3, 3, 23, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+GRID = Target(outcome="won", horizon="10d", cutoffs=Cutoffs(every="7d"), amount="size")
+ONCE = Target(outcome="won", horizon="10d", cutoffs=Cutoffs(delay="1h"))
+FILLED = Target(outcome=ColumnOutcome(column="fate", equals="yes"))
+
+
+def company(leads=40, days=80, seed=2):
+    """Leads that are all there at START, of which some win on a random day, told of up to two days later."""
+    chance = random.Random(seed)
+    rows, events = [], []
+    for number in range(leads):
+        name, born = f"L{number:03}", START - DAY * chance.randint(1, 9)
+        size = None if number % 9 == 0 else float(chance.randint(1, 9))
+        rows.append({"entity_id": name, "account_id": None, "created_at": born, "available_at": born, "size": size})
+        for kind in ("won", "visit", "visit"):
+            at = START + timedelta(days=chance.uniform(0, 3 * days if kind == "won" else days))
+            told = at + timedelta(days=chance.choice([0, 0, 2]))
+            events.append(event(name, at, kind, told))
+    end = START + DAY * days
+    events.append(event("L001", end - timedelta(hours=1), "visit"))
+    return rows, [e for e in events if e["available_at"] < end]
+
+
+def event(name, at, kind="won", known=None):
+    return {
+        "entity_id": name,
+        "event_time": at,
+        "available_at": known or at,
+        "event_type": kind,
+        "channel": None,
+        "value": None,
+    }
+
+
+def publish(store, as_of, ids, version="1", run_id=None, finished=LATER, **columns):
+    run = replace(a_run(run_id or f"{as_of.isoformat()} {version}", as_of, (), "p"), models={"t": version})
+    store.start(run)
+    store.publish(some_scores(run, ids, **({"cutoff": [as_of] * len(ids)} | columns)), run.run_id, finished)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "scores.db")
+    made.path = tmp_path / "scores.db"
+    return made
+
+
+@pytest.fixture
+def nightly(store):
+    """Publish 70 nights of 40 leads and of one that is not in the data; the model changes on day 33."""
+    rows, events = company()
+    sizes = {row["entity_id"]: row["size"] for row in rows}
+    chance = np.random.default_rng(5)
+    for number in range(70):
+        ids = [row["entity_id"] for row in rows if chance.random() < 0.9] + ["ghost"]
+        p = chance.random(len(ids)).round(2) * 0.3
+        worth = [None if sizes.get(name) is None else float(x) * sizes[name] for name, x in zip(ids, p, strict=True)]
+        grades = [chance.choice(["A", "B", "C", "D"]) for _ in ids]
+        publish(
+            store,
+            START + DAY * number,
+            ids,
+            "1" if number < 33 else "2",
+            probability=p,
+            grade=grades,
+            expected_value=worth,
+        )
+    return rows, events
+
+
+def followed(store, target, rows, events, upto=None, terms=None, lag=timedelta(0)):
+    """Follow what was published as of ``upto``, with the data as it was then."""
+    upto = upto or START + DAY * 80
+    dataset = of(rows, events).upto(upto)
+    nights = nights_of(store.runs("p"), "t", upto, BERLIN)
+    return dataset, follow(
+        store, ("p", "t"), target, nights, (dataset, observation_date(dataset, upto, lag)), terms or {}
+    )
+
+
+def by_hand(store, rows, events, observed, horizon=10 * DAY):
+    """Read the table by SQL and label by loops: yield (week, row, label) of each row that counts."""
+    with sqlite3.connect(store.path) as db:
+        db.row_factory = sqlite3.Row
+        scored = [dict(row) for row in db.execute("select * from scores where target = 't'")]
+    for row in scored:
+        row["at"] = datetime.fromisoformat(row["as_of"])
+        year, week, _ = row["at"].astimezone(BERLIN).isocalendar()
+        row["week"] = f"{year}-W{week:02d}"
+    last = {}
+    for row in scored:
+        last[row["week"]] = max(row["at"], last.get(row["week"], row["at"]))
+    won = defaultdict(list)
+    for e in events:
+        if e["event_type"] == "won":
+            won[e["entity_id"]].append(e["event_time"])
+    there = {row["entity_id"] for row in rows}
+    for row in scored:
+        if row["at"] == last[row["week"]]:
+            happened = any(row["at"] <= at < row["at"] + horizon for at in won[row["entity_id"]])
+            known = row["at"] + horizon <= observed
+            state = "immature" if not known else "used" if row["entity_id"] in there else "unknown"
+            yield row["week"], row, state, int(happened)
+
+
+def lists_by_hand(store, rows, events, observed, rehearsed, horizon=10 * DAY):
+    """Read the lists by SQL: yield (week, lead, list, label) of each lead's first night on a list of a week."""
+    seen, there = set(), {row["entity_id"] for row in rows}
+    with sqlite3.connect(store.path) as db:
+        listed = db.execute("select as_of, entity_id, listed from scores where listed is not null order by as_of")
+        for text, name, kind in listed.fetchall():
+            at = datetime.fromisoformat(text)
+            week = "{}-W{:02d}".format(*at.astimezone(BERLIN).isocalendar()[:2])
+            if at in rehearsed or (week, name) in seen:
+                continue
+            seen.add((week, name))
+            happened = any(e["entity_id"] == name and at <= e["event_time"] < at + horizon for e in events)
+            if name in there:
+                yield week, name, kind, int(happened) if at + horizon <= observed else None
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_list_is_followed_from_each_leads_first_night_on_it(store, seed):
+    """Leads that have the outcome vanish the night after, and so from the last night of their week."""
+    rows, events = company(seed=seed)
+    rng, won = random.Random(seed), [e for e in events if e["event_type"] == "won"]
+    for number in range(70):
+        at = START + DAY * number
+        gone = {e["entity_id"] for e in won if e["event_time"] < at}
+        ids = [row["entity_id"] for row in rows if row["entity_id"] not in gone and rng.random() < 0.9] + ["ghost"]
+        publish(
+            store, at, ids, "1" if number < 50 else "2", listed=[rng.choice([None, "pick", "explore"]) for _ in ids]
+        )
+    today = START + 74 * DAY
+    dataset = of(rows, events).upto(today)
+    terms = {"2": Terms(learnt=START + 53 * DAY)}
+    observed = observation_date(dataset, today, timedelta(0))
+    nights = nights_of(store.runs("p"), "t", today, BERLIN)
+    found = follow_lists(store, ("p", "t"), GRID, nights, (dataset, observed), terms)
+    known = [e for e in won if e["available_at"] < today]
+    hand = list(lists_by_hand(store, rows, known, observed, {START + DAY * n for n in (50, 51, 52)}))
+    names = ("week", "entity_id", "listed", "label")
+    assert sorted(zip(*(found[name].to_pylist() for name in names), strict=True), key=str) == sorted(hand, key=str)
+    assert {label for *_, label in hand} == {0, 1, None}
+
+
+def test_a_lead_that_is_scored_once_is_followed_once(store):
+    rows, events = [lead("a"), lead("b")], [event("b", START + DAY * n, "visit") for n in range(60)]
+    for number in range(20):
+        publish(store, START + DAY * number, ["a", "b"], cutoff=[START] * 2, listed=["pick", None])
+    nights = nights_of(store.runs("p"), "t", START + 60 * DAY, BERLIN)
+    found = follow_lists(store, ("p", "t"), ONCE, nights, (of(rows, events), START + 50 * DAY), {})
+    assert found.select(["entity_id", "label"]).to_pylist() == [{"entity_id": "a", "label": 0}]
+
+
+def auc(rows):
+    """Count right pairs of one version by two loops."""
+    right = pairs = 0.0
+    for (one, first), (other, second) in itertools.product(rows, rows):
+        if first == 1 and second == 0 and one["model_version"] == other["model_version"]:
+            pairs += 1
+            right += (one["probability"] > other["probability"]) + (one["probability"] == other["probability"]) / 2
+    return right / pairs
+
+
+def test_every_count_and_figure_is_that_of_sql_and_loops(store, nightly):
+    rows, events = nightly
+    today = START + 74 * DAY
+    dataset, found = followed(store, GRID, rows, events, today)
+    known = [e for e in events if e["available_at"] < today]
+    hand = list(by_hand(store, rows, known, max(e["available_at"] for e in known)))
+    states = Counter(state for *_, state, _ in hand)
+    assert found.rows.num_rows == states["used"] > 200
+    assert found.immature.total() == states["immature"] > 50
+    assert found.unknown.total() == states["unknown"] > 3 and found.reasons == {GONE: states["unknown"]}
+    assert sum(found.nights.values()) == found.nights[EARLIER] == 70 - len({week for week, *_ in hand})
+    for counted, state in ((found.immature, "immature"), (found.unknown, "unknown")):
+        assert counted == Counter((week, row["model_version"]) for week, row, s, _ in hand if s == state)
+    lead = dataset.lead_of(found.rows["entity_id"])
+    amount = dataset.leads["size"].to_numpy()[lead]
+    parts = realise(found.rows, lead, masks_of(found.rows, None, (), "2"), amount, 7)
+    used = [(week, row, label) for week, row, state, label in hand if state == "used"]
+    kinds = {"week": lambda w, _: w, "grade": lambda _, r: r["grade"], "version": lambda _, r: r["model_version"]}
+    assert {kind for kind, _ in parts} == {"all", "recent", *kinds}
+    for (kind, name), part in parts.items():
+        mine = [(r, y) for w, r, y in used if kind in ("all",) or (kind in kinds and kinds[kind](w, r) == name)]
+        if kind == "recent":
+            weeks = sorted({w for w, r, _ in used if r["model_version"] == "2"})[-4:]
+            mine = [(r, y) for w, r, y in used if r["model_version"] == "2" and w in weeks]
+        check_part(part, mine, {row["entity_id"]: row["size"] for row in rows})
+    check_capacity(parts[ALL], used, 7)
+
+
+def check_part(part, mine, sizes):
+    assert (part.part.rows, part.part.outcomes) == (len(mine), sum(y for _, y in mine))
+    assert part.expected == pytest.approx(sum(r["probability"] for r, _ in mine))
+    assert part.converted == len({r["entity_id"] for r, y in mine if y})
+    assert part.ratio.value == pytest.approx(part.part.outcomes / part.expected)
+    assert part.ratio.low <= part.ratio.value <= part.ratio.high
+    priced = [(r, y) for r, y in mine if sizes[r["entity_id"]] is not None]
+    assert part.value.rows == len(priced)
+    assert part.value.expected == pytest.approx(sum(r["expected_value"] for r, _ in priced))
+    assert part.value.actual == pytest.approx(sum(sizes[r["entity_id"]] for r, y in priced if y))
+    if "roc_auc" in part.part.figures:
+        assert part.part.figures["roc_auc"].value == pytest.approx(auc(mine))
+        loss = -sum(math.log(max(r["probability"] if y else 1 - r["probability"], 1e-9)) for r, y in mine) / len(mine)
+        assert part.part.figures["log_loss"].value == pytest.approx(loss)
+
+
+def check_capacity(part, used, capacity):
+    """Of rows that tie for the last place each is worked in part."""
+    worked = hits = 0.0
+    for week in {w for w, _, _ in used}:
+        mine = sorted(((r["probability"], y) for w, r, y in used if w == week), reverse=True)
+        bar = mine[capacity - 1][0]
+        above, ties = [y for p, y in mine if p > bar], [y for p, y in mine if p == bar]
+        worked += capacity
+        hits += sum(above) + sum(ties) * (capacity - len(above)) / len(ties)
+    rate = sum(y for *_, y in used) / len(used)
+    assert part.figures["precision_at_capacity"].value == pytest.approx(hits / worked)
+    assert part.figures["lift_at_capacity"].value == pytest.approx(hits / worked / rate)
+
+
+def test_of_a_learnt_amount_the_published_expectation_says_who_would_be_worked():
+    """What an outcome was worth is known only where it came: to rank by it would find them all."""
+    rng, n = np.random.default_rng(8), 300
+    label, expected = (rng.random(n) < 0.3).astype(np.int8), rng.random(n) * 100
+    amount = np.where(label == 1, rng.random(n) * 900, 0.0)
+    amount[np.flatnonzero(label)[:5]] = np.nan
+    columns = {"entity_id": [f"{i:03}" for i in range(n)], "cutoff": [START] * n, "as_of": [START] * n}
+    columns |= {
+        "probability": rng.random(n),
+        "grade": ["A"] * n,
+        "expected_value": expected,
+        "model_version": ["1"] * n,
+    }
+    rows = pa.table(columns | {"week": ["2025-W09"] * n, "label": label}, schema=FOLLOWED)
+    part = realise(rows, np.arange(n), {ALL: np.ones(n, bool)}, amount, 40, learnt=True)[ALL]
+    best, known = np.argsort(-expected)[:40], np.nan_to_num(amount)
+    captured = part.part.figures["value_captured_at_capacity"].value
+    assert captured == pytest.approx(known[best].sum() / known.sum()) and captured < 0.4
+    assert part.value.rows == n - 5 and part.value.actual == pytest.approx(known.sum())
+    assert part.value.expected == pytest.approx(expected[~np.isnan(amount)].sum())
+
+
+def test_an_outcome_that_is_told_of_late_is_waited_for_and_then_counted(store):
+    """The data says it is complete only after six days: until then the row is immature and nobody's failure."""
+    rows, events = [lead("a"), lead("b")], [event("b", START + DAY * n, "visit") for n in range(40)]
+    events.append(event("a", START + 9 * DAY, "won", START + 14 * DAY))
+    publish(store, START, ["a", "b"])
+    lag = 6 * DAY
+    _, before = followed(store, GRID, rows, events, START + 13 * DAY, lag=lag)
+    assert (before.rows.num_rows, before.immature.total()) == (0, 2)
+    assert before.first_mature == START + 10 * DAY
+    _, after = followed(store, GRID, rows, events, START + 20 * DAY, lag=lag)
+    assert dict(zip(after.rows["entity_id"].to_pylist(), after.rows["label"].to_pylist(), strict=True)) == {
+        "a": 1,
+        "b": 0,
+    }
+    assert after.immature.total() == 0 and after.first_mature is None
+
+
+def lead(name, **more):
+    return {"entity_id": name, "account_id": None, "created_at": START - DAY, "available_at": START - DAY, **more}
+
+
+def alive(days=40):
+    return [event("a", START + DAY * n, "visit") for n in range(days)]
+
+
+def test_a_week_is_the_companys_and_its_last_night_as_published_last_counts(store):
+    """Sunday 23:30 in UTC is Monday in Berlin."""
+    sunday = datetime(2025, 3, 9, 22, 30, tzinfo=UTC)
+    publish(store, sunday, ["a"], run_id="first")
+    publish(store, sunday, ["a", "b"], "2", run_id="again", finished=LATER + DAY)
+    publish(store, sunday + timedelta(hours=1), ["a"])
+    nights = nights_of(store.runs("p"), "t", LATER, BERLIN)
+    assert [(n.week, n.rows, n.version) for n in nights] == [("2025-W10", 2, "2"), ("2025-W11", 1, "1")]
+    assert nights_of(store.runs("p"), "t", sunday, BERLIN) == nights[:1]
+    store.start(a_run("torn", sunday + DAY, ("t",), "p"))
+    store.finish("torn", "refused", "no", LATER)
+    assert nights_of(store.runs("p"), "t", LATER, BERLIN) == nights
+
+
+def test_a_night_whose_model_had_learnt_later_is_a_rehearsal_and_does_not_count(store):
+    publish(store, START, ["a"], "1")
+    publish(store, START + DAY, ["a"], "2")
+    terms = {"2": Terms(learnt=START + 2 * DAY), "1": Terms(learnt=START)}
+    _, found = followed(store, GRID, [lead("a")], alive(), terms=terms)
+    assert found.rows["model_version"].to_pylist() == ["1"] and found.nights == {REHEARSED: 1}
+
+
+def test_a_version_is_held_to_its_own_horizon(store):
+    events = [*alive(), event("a", START + 15 * DAY)]
+    publish(store, START, ["a"], "1")
+    publish(store, START + 7 * DAY, ["a"], "2")
+    _, found = followed(store, GRID, [lead("a")], events, terms={"1": Terms(horizon=16 * DAY)})
+    assert dict(zip(found.rows["model_version"].to_pylist(), found.rows["label"].to_pylist(), strict=True)) == {
+        "1": 1,
+        "2": 1,
+    }
+    _, shorter = followed(store, GRID, [lead("a")], events, terms={"1": Terms(horizon=15 * DAY)})
+    assert sorted(shorter.rows["label"].to_pylist()) == [0, 1]
+
+
+def test_nights_that_the_table_no_longer_keeps_are_counted(store):
+    publish(store, START, ["a"])
+    publish(store, START + 7 * DAY, ["a"])
+    with sqlite3.connect(store.path) as db:
+        db.execute("delete from scores where as_of = (select min(as_of) from scores)")
+    _, found = followed(store, GRID, [lead("a")], alive())
+    assert found.rows.num_rows == 1 and found.nights == {NOT_KEPT: 1}
+
+
+def test_the_oldest_weeks_are_left_out_of_too_many_rows(store, monkeypatch):
+    monkeypatch.setattr(outcomes, "MOST_ROWS", 5)
+    for week in range(4):
+        publish(store, START + 7 * DAY * week, ["a", "b"])
+    _, found = followed(store, GRID, [lead("a"), lead("b")], alive(50))
+    assert found.nights == {OLDER: 2} and set(found.rows["week"].to_pylist()) == {"2025-W12", "2025-W13"}
+
+
+def test_who_is_scored_once_after_entry_counts_once_in_the_week_of_the_first_night(store):
+    mine, late = START - timedelta(hours=3), START - 8 * DAY
+    for night in range(3):
+        names, cutoffs = ["a", "b"], [mine, late]
+        chances = [0.5 - night / 10] * 2
+        publish(store, START + DAY * night, names, cutoff=cutoffs, probability=chances)
+    rows, events = [lead("a"), lead("b")], [*alive(), event("a", mine + 10 * DAY - timedelta(hours=1))]
+    _, found = followed(store, ONCE, rows, events)
+    assert found.rows.select(["entity_id", "as_of", "probability", "label"]).to_pylist() == [
+        {"entity_id": "a", "as_of": START, "probability": 0.5, "label": 1}
+    ]
+    assert found.reasons == {LATE_START: 1} and found.nights == {}
+    _, young = followed(store, ONCE, rows, events, START + 5 * DAY)
+    assert young.immature.total() == 1 and young.first_mature == mine + 10 * DAY
+
+
+def test_an_outcome_column_is_known_once_it_is_filled(store):
+    rows = [lead("a", fate="yes"), lead("b", fate="no"), lead("c", fate=None)]
+    table = of([{k: v for k, v in row.items() if k != "fate"} for row in rows], [])
+    dataset = type(table)(
+        table.leads.append_column("fate", pa.array([row["fate"] for row in rows])),
+        table.events,
+        (),
+        "f",
+        timed=False,
+    )
+    for night in range(2):
+        publish(store, START + DAY * night, ["a", "b", "c", "d"])
+    nights = nights_of(store.runs("p"), "t", LATER, BERLIN)
+    found = follow(store, ("p", "t"), FILLED, nights, (dataset, START), {})
+    assert dict(zip(found.rows["entity_id"].to_pylist(), found.rows["label"].to_pylist(), strict=True)) == {
+        "a": 1,
+        "b": 0,
+    }
+    assert found.immature.total() == 1 and found.reasons == {GONE: 1} and found.first_mature is None
+
+
+def test_nothing_published_is_nothing_followed(store):
+    _, found = followed(store, GRID, [lead("a")], alive())
+    assert found.rows.num_rows == 0 and not found.immature and found.first_mature is None
+
+
+def some_part(label, p, leads=None):
+    """Realise rows of one version and week."""
+    n = len(label)
+    table = pa.table(
+        {
+            "label": pa.array(label, pa.int8()),
+            "probability": np.asarray(p, float),
+            "expected_value": pa.nulls(n, pa.float64()),
+            "model_version": pa.array(["1"] * n),
+            "week": pa.array(["w"] * n),
+        }
+    )
+    return realise(table, np.arange(n) if leads is None else leads, {ALL: np.ones(n, bool)}, None, None)[ALL]
+
+
+def test_no_outcome_at_all_says_something_too():
+    """A feed that fell silent must not pass for too little data."""
+    from scipy.stats import poisson
+
+    part = some_part(np.zeros(400), np.full(400, 0.1))
+    assert part.part.too_small and part.ratio.value == part.ratio.low == 0
+    assert poisson.cdf(0, part.ratio.high * 40) == pytest.approx(0.05)
+    good = {"actual_to_expected": Figure(1.0, 0.9, 1.1, 1000)}
+    assert [c.off for c in compare(part, good)] == [True]
+    repeated = some_part(np.zeros(400), np.full(400, 0.1), np.arange(400) // 40)
+    assert repeated.ratio.high == pytest.approx(40 * part.ratio.high)
+    assert not compare(repeated, good)[0].off
+
+
+def test_few_outcomes_are_judged_by_their_number_alone():
+    from scipy.stats import poisson
+
+    label = np.zeros(300)
+    label[:12] = 1
+    part = some_part(label, np.full(300, 0.05))
+    assert poisson.sf(11, part.ratio.low * 15) == pytest.approx(0.05)
+    assert poisson.cdf(12, part.ratio.high * 15) == pytest.approx(0.05)
+    promise = {name: Figure(0.5, 0.4, 0.6, 100) for name in ("roc_auc", "log_loss", "actual_to_expected")}
+    assert [c.figure for c in compare(part, promise)] == ["actual_to_expected"]
+
+
+def drawn(rng, leads, shift=0.0, weight=1.0, each=1):
+    """Draw leads whose log-odds are off by ``shift`` and exaggerated by ``weight``; ``each`` rows a lead."""
+    true = rng.normal(-1.0, 1.0, leads)
+    label = rng.random(leads) < 1 / (1 + np.exp(-true))
+    p = 1 / (1 + np.exp(-(shift + weight * true)))
+    return some_part(np.repeat(label, each), np.repeat(p, each), np.repeat(np.arange(leads), each))
+
+
+def kept(part):
+    """Return a part's figures as a training keeps them and as they are read again."""
+    return promised({name: figure.to_json() for name, figure in part.part.figures.items()})
+
+
+@pytest.mark.parametrize("leads", [50, 300])
+def test_a_model_that_keeps_its_word_hardly_ever_alarms(leads):
+    """Each of the four figures errs in about one of a hundred cases, however few the leads are."""
+    rng = np.random.default_rng(leads)
+    promise = kept(drawn(rng, 3000))
+    alarms = [any(c.off for c in compare(drawn(rng, leads), promise)) for _ in range(12)]
+    assert sum(alarms) <= 1
+
+
+def test_a_model_that_breaks_its_word_is_found():
+    rng = np.random.default_rng(1)
+    promise = kept(drawn(rng, 3000))
+    off = {c.figure: c.off for c in compare(drawn(rng, 2000, shift=0.8), promise)}
+    assert off["actual_to_expected"] and off["log_loss"] and not off["roc_auc"]
+    off = {c.figure: c.off for c in compare(drawn(rng, 2000, weight=2.0), promise)}
+    assert off["calibration_slope"] and not off["roc_auc"]
+    noise = some_part((rng.random(2000) < 0.3).astype(int), rng.random(2000))
+    assert {c.figure: c.off for c in compare(noise, promise)}["roc_auc"]
+
+
+def test_the_interval_of_a_difference_holds_both_doubts():
+    """Zou & Donner's limits, and what they imply: where 0 is outside, the 90 % intervals have nothing in common."""
+    exact = difference(Figure(0.8, 0.75, 0.84, 1), Figure(0.9, 0.88, 0.93, 1))
+    wider = 2.5758 / 1.6449
+    assert exact.low == pytest.approx(-0.1 - wider * math.hypot(0.05, 0.03))
+    assert exact.high == pytest.approx(-0.1 + wider * math.hypot(0.04, 0.02))
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        one, other = (sorted(rng.normal(size=3)) for _ in range(2))
+        a, b = (Figure(x[1], x[0], x[2], 1) for x in (one, other))
+        found = difference(a, b)
+        if found.low > 0 or found.high < 0:
+            assert a.low > b.high or a.high < b.low
+
+
+def test_better_than_promised_is_no_alarm():
+    good = Figure(0.95, 0.94, 0.96, 1)
+    part = some_part([0, 1] * 200, [0.1, 0.9] * 200)
+    found = {c.figure: c for c in compare(part, {"roc_auc": Figure(0.8, 0.79, 0.81, 1), "log_loss": good})}
+    assert found["roc_auc"].difference.low > 0 and not found["roc_auc"].off
+    assert found["log_loss"].difference.high < 0 and not found["log_loss"].off
+
+
+def test_without_a_promise_the_gates_bounds_are_asked_for():
+    rng = np.random.default_rng(4)
+    found = compare(drawn(rng, 2000, shift=1.5), {})
+    assert [c.figure for c in found] == ["calibration_slope", "actual_to_expected"] and not any(c.kept for c in found)
+    assert found[1].off and "the gate asks for 1.000 (0.800 to 1.250)" in found[1].sentence
+
+
+def test_a_recommendation_has_its_reasons_in_numbers():
+    rng = np.random.default_rng(3)
+    promise = kept(drawn(rng, 3000))
+    fine, broken = compare(drawn(rng, 2000), promise), compare(drawn(rng, 2000, shift=1.0), promise)
+    assert recommend(None, [], [], None).reasons == ("there is no champion",)
+    assert not recommend("1", fine, fine, None).retrain
+    said = recommend("1", broken, broken, None).reasons
+    assert len(said) == 1 and "version 1: actual to expected outcomes is 0.6" in said[0] and "promised 0.9" in said[0]
+    said = recommend("1", fine, broken, None).reasons
+    assert len(said) == 1 and "in its latest weeks" in said[0]
+    old = Age(61 * DAY, 60 * DAY, 1000, 100)
+    said = recommend("1", fine, fine, old).reasons
+    assert "61 days ago" in said[0] and "100 rows have matured since, beside 1,000" in said[0]
+    assert not recommend("1", fine, fine, Age(61 * DAY, 60 * DAY, 1000, 99)).retrain
+    assert not recommend("1", fine, fine, Age(60 * DAY, 60 * DAY, 1000, 999)).retrain
+
+
+def test_what_cannot_be_felt_is_a_warning_and_no_reason():
+    """Of a million rows any difference is sure; a twentieth more outcomes than promised changes nobody's day."""
+    from serve.monitoring.expectations import Comparison
+
+    promise, found = Figure(1.0, 0.99, 1.01, 10**6), Figure(1.05, 1.04, 1.06, 10**6)
+    each = Comparison("actual_to_expected", promise, found, difference(found, promise), True)
+    assert each.off and not each.felt and not recommend("1", [each], [each], None).retrain

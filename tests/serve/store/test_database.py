@@ -1,0 +1,271 @@
+import logging
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+
+import adbc_driver_manager as adbc
+import pytest
+
+from configs.errors import DataError, LeadscoreError, WorkspaceBusy
+from serve.store.database import Database
+from serve.store.session import Session
+from serve.store.store import Store
+from tests.postgresql import postgresql
+from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, ask, clean, publish, some_checks, some_scores
+
+
+@pytest.fixture
+def server():
+    """A server that a test may stop."""
+    with postgresql() as server:
+        yield server
+
+
+def later(seconds, work):
+    """Do something while the test goes on."""
+    timer = threading.Timer(seconds, work)
+    timer.start()
+    return timer
+
+
+def losing(monkeypatch, when):
+    """Let the connection be lost once, before the commit of a transaction or after it."""
+    once, lost = Database._once, []
+
+    def cut(self, work, writes, again):
+        if not writes or lost:
+            return once(self, work, writes, again)
+        lost.append(when)
+        if when == "after":
+            once(self, work, writes, again)
+        raise adbc.OperationalError("connection lost", status_code=adbc.AdbcStatusCode.IO)
+
+    monkeypatch.setattr(Database, "_once", cut)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_commit_whose_answer_was_lost_is_recognised(store, monkeypatch, when):
+    run = a_run(targets=("close", "propensity"))
+    with monkeypatch.context() as patch:
+        losing(patch, when)
+        store.start(run)
+    with monkeypatch.context() as patch:
+        losing(patch, when)
+        store.publish(some_scores(run), "r1", LATER, checks=some_checks(run))
+    assert store.scores("acme").equals(some_scores(run))
+    assert store.checked("acme", LATER).equals(some_checks(run))
+    assert store.runs("acme")["status"].to_pylist() == ["published"] * 2
+    store.start(a_run("r2", TUESDAY))
+    with monkeypatch.context() as patch:
+        losing(patch, when)
+        store.finish("r2", "refused", "stale", LATER, some_checks(a_run("r2", TUESDAY)))
+    assert store.runs("acme")["status"].to_pylist()[2:] == ["refused"]
+
+
+def test_a_lost_answer_does_not_let_a_run_publish_twice(store, monkeypatch):
+    publish(store, a_run())
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="not a started one"):
+        losing(patch, "before")
+        store.finish("r1", "failed", "late", LATER)
+    with pytest.raises(ValueError, match="not a started one"):
+        store.publish(some_scores(a_run()), "r1", LATER)
+
+
+def test_what_waiting_does_not_mend_is_not_tried_again(store, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waited"))
+    publish(store, a_run("r1"))
+    store.start(a_run("r2"))
+    with pytest.raises(DataError):
+        store.publish(some_scores(a_run("r2"), ids=["a", "a"]), "r2", LATER)
+    with pytest.raises(LeadscoreError, match=r"syntax(.|\n)*mend: see that"):
+        store._database.run(lambda session: session.execute("SELEC 1"))
+
+
+LOCKER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def locked(path):
+    """Let another process write to a SQLite file, until it is told to end."""
+    command = [sys.executable, "-c", LOCKER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr("serve.store.store.database.PRAGMAS", ("PRAGMA busy_timeout = 10",))
+
+
+def test_a_locked_sqlite_file_is_waited_for(tmp_path, impatient, caplog):
+    path = tmp_path / "scores.db"
+    store = Store(path)
+    publish(store, a_run("r1"))
+    store.start(a_run("r2", TUESDAY))
+    with locked(path) as writer, caplog.at_level(logging.WARNING):
+        assert Store(path).scores("acme").num_rows == 3  # a reader does not wait
+        assert not caplog.records
+        timer = later(1.0, writer.stdin.close)
+        store.publish(some_scores(a_run("r2", TUESDAY)), "r2", LATER)
+        timer.join()
+    assert [record.message.count("database is locked") for record in caplog.records] == [1]
+    assert store.scores("acme")["run_id"].to_pylist() == ["r2"] * 3
+
+
+def test_patience_ends(tmp_path, impatient):
+    store = Store(tmp_path / "scores.db", patience=0.3)
+    with (
+        locked(tmp_path / "scores.db"),
+        pytest.raises(LeadscoreError, match=r"database failed.*locked(.|\n)*mend: see that it runs"),
+    ):
+        store.start(a_run())
+    assert store.runs("acme").num_rows == 0
+
+
+@pytest.mark.server
+def test_a_server_that_is_gone_for_a_while_is_waited_for(server, caplog):
+    store = Store(server.url)
+    publish(store, a_run("r1"))
+    with caplog.at_level(logging.WARNING):
+        for number, work in enumerate(
+            [
+                lambda: Store(server.url),
+                lambda: store.scores("acme"),
+                lambda: store.start(a_run("r2", TUESDAY)),
+                lambda: store.publish(some_scores(a_run("r2", TUESDAY)), "r2", LATER),
+            ],
+            1,
+        ):
+            server.stop()
+            timer = later(1.0, server.start)
+            work()
+            timer.join()
+            assert len(caplog.records) == number
+    assert "s3cret" not in caplog.text
+    assert store.scores("acme").equals(some_scores(a_run("r2", TUESDAY)))
+
+
+@pytest.mark.server
+def test_a_server_that_stops_in_the_middle_of_publishing_is_waited_for(server, monkeypatch):
+    store = Store(server.url)
+    publish(store, a_run("r1"))
+    append, stopped = Session.append, []
+
+    def stop_first(session, table, rows):
+        append(session, table, rows)
+        if table.name == "scores" and not stopped:
+            stopped.append(server.stop())
+            stopped.append(later(1.0, server.start))
+
+    monkeypatch.setattr(Session, "append", stop_first)
+    publish(store, a_run("r2"))
+    stopped[1].join()
+    assert store.scores("acme")["run_id"].to_pylist() == ["r2"] * 3
+    assert store.runs("acme")["status"].to_pylist() == ["published"] * 2
+
+
+@pytest.mark.server
+def test_a_server_that_stays_away_is_one_clear_error(server):
+    store = Store(server.url, patience=0.5)
+    server.stop()
+    with pytest.raises(
+        LeadscoreError, match=r"scores database failed.*(?i:refused)(.|\n)*mend: see that it runs"
+    ) as caught:
+        store.runs("acme")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(("part", "wrong"), [("s3cret%2Fword", "guess"), ("/postgres", "/nowhere")])
+def test_a_wrong_address_is_said_at_once(postgresql_url, monkeypatch, part, wrong):
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waited"))
+    with pytest.raises(LeadscoreError, match="scores database failed"):
+        Store(postgresql_url[::-1].replace(part[::-1], wrong[::-1], 1)[::-1])
+
+
+def test_a_project_is_held_by_one_store_at_a_time(url):
+    with Store(url).hold("acme") as first:
+        publish(first, a_run("r1"))
+        with pytest.raises(WorkspaceBusy, match=r"(leadscore on|pid) "), Store(url).hold("acme"):
+            pass
+        with Store(url).hold("zeta") as other:
+            publish(other, a_run("r2", project="zeta"))
+    with Store(url).hold("acme"):
+        pass
+
+
+@pytest.mark.server
+def test_a_held_project_outlives_its_server(server):
+    store = Store(server.url)
+    with store.hold("acme"):
+        store.start(a_run())
+        server.stop()
+        server.start()
+        store.publish(some_scores(a_run()), "r1", LATER)
+        with pytest.raises(WorkspaceBusy), Store(server.url).hold("acme"):
+            pass
+    with Store(server.url).hold("acme"):
+        assert store.scores("acme").num_rows == 3
+
+
+def cut_lock(url):
+    """End the connection that holds a project, as an idle time-out or a firewall would."""
+    ask(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+
+
+@pytest.mark.server
+def test_a_lost_lock_that_another_took_is_noticed_before_publishing(postgresql_url):
+    clean(postgresql_url)
+    store = Store(postgresql_url, patience=0.5)
+    with store.hold("acme"):
+        store.start(a_run())
+        cut_lock(postgresql_url)
+        with Store(postgresql_url).hold("acme"), pytest.raises(WorkspaceBusy, match="another run holds this project"):
+            store.publish(some_scores(a_run()), "r1", LATER)
+    assert store.scores("acme").num_rows == 0
+
+
+def test_a_run_that_another_called_dead_cannot_publish_any_more(store):
+    store.start(a_run())
+    store.abandon("acme", LATER)
+    publish(store, a_run("r2"))
+    with pytest.raises(WorkspaceBusy, match="took the project over"):
+        store.publish(some_scores(a_run()), "r1", LATER)
+    with pytest.raises(WorkspaceBusy, match="took the project over"):
+        store.finish("r1", "failed", "because", LATER)
+    assert store.scores("acme")["run_id"].to_pylist() == ["r2"] * 3
+
+
+def test_old_scores_go_and_the_latest_of_each_target_stay(store):
+    nights = [MONDAY + timedelta(days=i) for i in range(4)]
+    for i, as_of in enumerate(nights):
+        run = a_run(f"r{i}", as_of, targets=("close", "propensity") if i < 2 else ("close",))
+        publish(store, run, checks=some_checks(run))
+    publish(store, a_run("z", MONDAY, project="zeta"), checks=some_checks(a_run("z", MONDAY, project="zeta")))
+    publish(store, a_run("z2", TUESDAY, project="zeta"))
+    ledger = store.runs("acme")
+
+    def left():
+        rows = {(t, as_of) for as_of in nights for t in store.scores("acme", as_of)["target"].to_pylist()}
+        return sorted(rows)
+
+    assert store.keep("acme", nights[2]) == 3
+    expected = [("close", nights[2]), ("close", nights[3]), ("propensity", nights[1])]
+    assert left() == expected
+    assert sorted(set(store.checked("acme", LATER)["as_of"].to_pylist())) == nights[1:]
+    assert store.keep("acme", nights[2]) == 0
+    assert store.keep("acme", LATER) == 1
+    assert left() == [expected[1], expected[2]]
+    assert store.runs("acme").equals(ledger)
+    assert store.scores("zeta", MONDAY).num_rows == 3
+    assert store.checked("zeta", LATER).num_rows == 2

@@ -1,0 +1,154 @@
+"""Whom nights left out: since when, why and by which run; and that no later reading shows their older scores."""
+
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.contracts import ACCOUNT_SCORES, SUPPRESSIONS
+from features.suppressed import SUPPRESSED
+from serve.store.store import Store
+from serve.store.suppressions import merged
+from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, ask, do, publish, some_scores
+
+WEDNESDAY = TUESDAY + timedelta(days=1)
+
+
+def out(*pairs):
+    return pa.Table.from_pylist([dict(zip(SUPPRESSED.names, pair, strict=True)) for pair in pairs], SUPPRESSED)
+
+
+def publish_without(store, run, ids, *suppressed):
+    store.start(run)
+    store.publish(some_scores(run, ids=ids), run.run_id, LATER, suppressed=out(*suppressed))
+
+
+def told(table):
+    return [tuple(row.values())[1:7] for row in table.to_pylist()]
+
+
+def test_since_when_why_and_by_which_run(store):
+    publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"), ("a", "column"))
+    publish_without(store, a_run("r2", TUESDAY), ["b"], ("a", "list"))
+    publish_without(store, a_run("r9", TUESDAY, project="other"), ["b"], ("z", "list"))
+    assert told(store.suppressions("acme")) == [
+        ("a", "column", MONDAY, "r1", MONDAY, "r1"),
+        ("a", "list", MONDAY, "r1", TUESDAY, "r2"),
+    ]
+    assert store.suppressions("acme", "b").num_rows == 0 and store.suppressions("acme").schema == SUPPRESSIONS
+
+
+def test_the_same_night_again_leaves_the_same_rows(store):
+    publish_without(store, a_run("r1"), ["b"], ("a", "list"))
+    publish_without(store, a_run("r2"), ["b"], ("a", "list"))
+    assert told(store.suppressions("acme")) == [("a", "list", MONDAY, "r1", MONDAY, "r2")]
+
+
+def test_a_night_that_is_made_up_for_says_nothing_newer(store):
+    publish_without(store, a_run("r2", TUESDAY), ["b"], ("a", "list"))
+    publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"))
+    assert told(store.suppressions("acme")) == [("a", "list", TUESDAY, "r2", TUESDAY, "r2")]
+
+
+def test_older_scores_of_who_was_left_out_since_are_not_shown(store, url):
+    publish(store, a_run("r1", MONDAY, targets=("close", "buy")))
+    publish_without(store, a_run("r2", TUESDAY), ["b", "c"], ("a", "list"))
+    newest = {(row["target"], row["entity_id"]) for row in store.scores("acme").to_pylist()}
+    assert newest == {("close", "b"), ("close", "c"), ("buy", "b"), ("buy", "c")}
+    assert set(ask(url, "SELECT target, entity_id FROM current_scores")) == newest
+    assert set(store.scores("acme", MONDAY)["entity_id"].to_pylist()) == {"b", "c"}
+    assert store.history("acme", "a").num_rows == 2
+
+
+def test_scores_that_are_older_than_a_night_made_up_for_are_not_shown_either(store, url):
+    """Who objects after the newest night is left out by a run of an older one: that run knew it last."""
+    first = a_run("r2", TUESDAY, started_at=LATER - timedelta(hours=1))
+    store.start(first)
+    early = pa.array([LATER - timedelta(minutes=30)] * 3, pa.timestamp("us", "UTC"))
+    scores = some_scores(first)
+    at = scores.schema.get_field_index("scored_at")
+    store.publish(scores.set_column(at, scores.field(at), early), "r2", LATER)
+    publish_without(store, a_run("r1", MONDAY), ["b", "c"], ("a", "list"))
+    assert set(store.scores("acme")["entity_id"].to_pylist()) == {"b", "c"}
+    assert {row[0] for row in ask(url, "SELECT entity_id FROM current_scores")} == {"b", "c"}
+    publish(store, a_run("r3", TUESDAY))
+    assert set(store.scores("acme")["entity_id"].to_pylist()) == {"a", "b", "c"}
+
+
+def test_who_is_no_longer_suppressed_is_shown_again(store):
+    publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"))
+    publish(store, a_run("r2", TUESDAY))
+    assert "a" in store.scores("acme")["entity_id"].to_pylist()
+    publish(store, a_run("r3", MONDAY))
+    assert "a" in store.scores("acme", MONDAY)["entity_id"].to_pylist()
+
+
+def test_a_refused_publication_leaves_no_trace(store):
+    run = a_run()
+    store.start(run)
+    with pytest.raises(ValueError, match="not of the run"):
+        store.publish(some_scores(a_run("other")), "r1", LATER, suppressed=out(("a", "list")))
+    assert store.suppressions("acme").num_rows == 0
+
+
+def test_a_database_without_the_table_is_given_it(tmp_path):
+    url = f"sqlite:///{tmp_path}/scores.db"
+    publish(Store(url), a_run())
+    do(url, "DROP VIEW current_scores", "DROP VIEW current_account_scores", "DROP TABLE suppressions")
+    do(url, "CREATE VIEW current_scores AS SELECT 1 AS former")
+    assert Store(url).suppressions("acme").num_rows == 0
+    assert len(ask(url, "SELECT entity_id FROM current_scores")) == 3
+
+
+nights = st.lists(
+    st.tuples(st.integers(0, 4), st.sets(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")))), max_size=6
+)
+
+
+@settings(max_examples=12)
+@given(nights)
+def test_nights_add_up_as_one_row_at_a_time_does(found):
+    table, rows, noted = SUPPRESSIONS.empty_table(), {}, {}
+    for number, (day, pairs) in enumerate(found):
+        as_of, run, began = MONDAY + timedelta(days=day), f"r{number}", LATER + timedelta(hours=number)
+        night = {"project": "acme", "as_of": as_of, "run_id": run, "started_at": began}
+        table = merged(table, out(*sorted(pairs)), night)
+        noted |= dict.fromkeys(pairs, began)
+        for pair in pairs:
+            first = rows.get(pair, (as_of, run, as_of, run))
+            rows[pair] = (*first[:2], as_of, run) if as_of >= first[2] else first
+    assert told(table) == [(*pair, *row) for pair, row in sorted(rows.items())]
+    assert table["noted_at"].to_pylist() == [noted[pair] for pair in sorted(noted)]
+
+
+def test_an_account_is_not_shown_where_one_of_it_was_suppressed_since(store, url):
+    """What is said of it holds the score of each: only accounts of others stay, until it is scored again."""
+    first = a_run("r1", MONDAY)
+    store.start(first)
+    scores = some_scores(first, account_id=["X", "X", "Y"])
+    accounts = account_scores_of(first, {"X": 2, "Y": 1})
+    store.publish(scores, "r1", LATER, accounts=accounts)
+    shown = "SELECT account_id FROM current_account_scores ORDER BY 1"
+    assert [row[0] for row in ask(url, shown)] == ["X", "Y"]
+    publish_without(
+        store, a_run("r0", MONDAY - timedelta(days=1), started_at=LATER + timedelta(days=1)), ["c"], ("a", "list")
+    )
+    assert [row[0] for row in ask(url, shown)] == ["Y"]
+
+
+def account_scores_of(run, entities):
+    columns = {
+        "project": run.project,
+        "target": "close",
+        "as_of": run.as_of,
+        "run_id": run.run_id,
+        "model_version": "7",
+    }
+    columns |= {"scored_at": LATER, "probability": 0.5, "main_contact": "a", "main_probability": 0.5, "people": 1}
+    rows = [
+        columns | {"account_id": name, "entities": count, "rank": place}
+        for place, (name, count) in enumerate(entities.items(), 1)
+    ]
+    return pa.Table.from_pylist([dict.fromkeys(ACCOUNT_SCORES.names) | row for row in rows], schema=ACCOUNT_SCORES)
