@@ -10,10 +10,10 @@ PEERS := $(VENV)/peers
 setup: $(READY)
 
 # Compiling the byte code once makes every later start two to five times faster.
-$(READY): pyproject.toml requirements.lock
+$(READY): pyproject.toml requirements-dev.lock
 	@echo "setting up $(VENV): about two minutes and 1.5 GiB, once"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	-$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null
 	@touch $(READY)

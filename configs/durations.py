@@ -22,7 +22,9 @@ def parse_duration(text: object) -> timedelta:
         return text
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([wdhms])", str(text).strip())
     if not match:
-        raise ValueError(f"{text!r} is not a duration; write a number and w, d, h, m or s, such as 30d or 12h")
+        raise ValueError(
+            f"{text!r} is not a duration; write a number and w, d, h, m or s, such as 30d or 12h"
+        )
     try:
         length = timedelta(**{UNITS[match[2]]: float(match[1])})
     except OverflowError:
@@ -45,5 +47,7 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(duration_label, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?[wdhms]$", "examples": ["30d", "12h"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^\d+(\.\d+)?[wdhms]$", "examples": ["30d", "12h"]}
+    ),
 ]

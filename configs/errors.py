@@ -1,4 +1,4 @@
-"""The failures a user can meet. Each is one or two lines: what, where, how many with an example, and the mend."""
+"""The failures a user can meet. Each is one or two lines: what, where, how many with an example, and the fix."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ class LeadscoreError(Exception):
     """A failure with an exit code that scripts can rely on.
 
     ``what`` says what is wrong, ``where`` names the file, key or column, ``found`` the observed count with an
-    example, ``mend`` what to do about it.
+    example, ``fix`` what to do about it.
     """
 
     exit_code = 1
     title = "error"
 
-    def __init__(self, what: str, *, where: str = "", found: str = "", mend: str = "") -> None:
-        self.what, self.where, self.found, self.mend = what, where, found, mend
+    def __init__(self, what: str, *, where: str = "", found: str = "", fix: str = "") -> None:
+        self.what, self.where, self.found, self.fix = what, where, found, fix
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        where, found, mend = (_shown(part) for part in (self.where, self.found, self.mend))
+        where, found, fix = (_shown(part) for part in (self.where, self.found, self.fix))
         head = f"{self.title}: {_shown(self.what)}"
         head += f" [{where}]" if where else ""
         head += f": {found}" if found else ""
-        return head + (f"\n  mend: {mend}" if mend else "")
+        return head + (f"\n  fix: {fix}" if fix else "")
 
     @property
     def headline(self) -> str:
-        """The first line: all but the mend."""
+        """The first line: all but the fix."""
         return str(self).partition("\n")[0]
 
     def __reduce__(self) -> tuple:
         """Keep the parts when a worker process or a flow engine copies the exception."""
-        return _rebuild, (type(self), self.what, self.where, self.found, self.mend)
+        return _rebuild, (type(self), self.what, self.where, self.found, self.fix)
 
 
 def listed(names: Sequence[str], most: int) -> str:
@@ -47,12 +47,16 @@ def listed(names: Sequence[str], most: int) -> str:
 
 def _shown(text: str) -> str:
     """Return a text as any terminal and any log can show it in a line, whatever bytes or names the data put into it."""
-    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: 2 * LONGEST])
+    text = "".join(
+        sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: 2 * LONGEST]
+    )
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
-def _rebuild(kind: type[LeadscoreError], what: str, where: str, found: str, mend: str) -> LeadscoreError:
-    return kind(what, where=where, found=found, mend=mend)
+def _rebuild(
+    kind: type[LeadscoreError], what: str, where: str, found: str, fix: str
+) -> LeadscoreError:
+    return kind(what, where=where, found=found, fix=fix)
 
 
 class ConfigError(LeadscoreError):

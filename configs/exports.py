@@ -28,7 +28,9 @@ def _known(form: object) -> object:
     if form in there:
         return form
     near = difflib.get_close_matches(str(form), there, 1)
-    raise ValueError(f"{form!r} is none of {', '.join(there)}" + (f": did you mean {near[0]}?" if near else ""))
+    raise ValueError(
+        f"{form!r} is none of {', '.join(there)}" + (f": did you mean {near[0]}?" if near else "")
+    )
 
 
 ExportName = Annotated[str, AfterValidator(_folder)]
@@ -40,12 +42,15 @@ class CrmExport(Frozen):
 
     format: Annotated[FormName, BeforeValidator(_known)]
     key: str | None = Field(
-        None, description="the CRM's column that gets the entity_id: an external id, record id, e-mail or alternate key"
+        None,
+        description="the CRM's column that gets the entity_id: an external id, record id, e-mail or alternate key",
     )
     columns: dict[str, str] = Field(
-        {}, description="the CRM's column: target.column, or account_id, as_of, status; left out, the usual ones"
+        {},
+        description="the CRM's column: target.column, or account_id, as_of, status; left out, the usual ones",
     )
     delta: bool = Field(False, description="each night only what changed, instead of every lead")
     changes: list[str] = Field(
-        [], description="of a delta: the only target.columns whose change makes a lead due; left out, all of columns"
+        [],
+        description="of a delta: the only target.columns whose change makes a lead due; left out, all of columns",
     )

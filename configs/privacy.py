@@ -53,11 +53,19 @@ class Privacy(Frozen):
     """Consent and personal data."""
 
     suppress: SuppressList | None = Field(None, description="ids that must not be scored")
-    suppress_where: SuppressWhere | None = Field(None, description="a column of the leads that says who")
-    learn: bool = Field(False, description="whether models learn from suppressed entities all the same")
-    personal: tuple[str, ...] = Field((), description="columns of any source that nothing may use or show")
+    suppress_where: SuppressWhere | None = Field(
+        None, description="a column of the leads that says who"
+    )
+    learn: bool = Field(
+        False, description="whether models learn from suppressed entities all the same"
+    )
+    personal: tuple[str, ...] = Field(
+        (), description="columns of any source that nothing may use or show"
+    )
 
     @property
     def hidden(self) -> frozenset[str]:
         """Columns and attributes that no feature may use."""
-        return frozenset(self.personal) | ({self.suppress_where.column} if self.suppress_where else set())
+        return frozenset(self.personal) | (
+            {self.suppress_where.column} if self.suppress_where else set()
+        )

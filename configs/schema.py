@@ -46,10 +46,18 @@ class Sources(Frozen):
 
     leads: LeadRows | None = None
     events: tuple[EventRows, ...] = ()
-    attributes: tuple[AttributeRows, ...] = Field((), description="histories of attributes that change")
-    max_quarantine: float = Field(0.02, ge=0, le=1, description="share of bad rows of a source that stops a run")
-    complete_after: Duration = Field(timedelta(0), description="an outcome is surely in the data after this long")
-    max_staleness: Duration = Field(timedelta(days=7), description="as-of may lie this far behind the last row")
+    attributes: tuple[AttributeRows, ...] = Field(
+        (), description="histories of attributes that change"
+    )
+    max_quarantine: float = Field(
+        0.02, ge=0, le=1, description="share of bad rows of a source that stops a run"
+    )
+    complete_after: Duration = Field(
+        timedelta(0), description="an outcome is surely in the data after this long"
+    )
+    max_staleness: Duration = Field(
+        timedelta(days=7), description="as-of may lie this far behind the last row"
+    )
 
     @model_validator(mode="after")
     def _something_to_read(self) -> Self:
@@ -59,17 +67,30 @@ class Sources(Frozen):
 
     @model_validator(mode="after")
     def _one_home_an_attribute(self) -> Self:
-        listed = self.leads.attributes if self.leads and isinstance(self.leads.attributes, tuple) else ()
+        listed = (
+            self.leads.attributes if self.leads and isinstance(self.leads.attributes, tuple) else ()
+        )
         claims = [("leads.attributes", tuple(dict.fromkeys(listed)))]
         claims += [(f"attributes[{i}]", source.named) for i, source in enumerate(self.attributes)]
         if twice := claimed_twice(claims):
             name, first, second = twice
-            raise ValueError(f"the attribute {name!r} of {second} is named in {first} already: give it one home")
+            raise ValueError(
+                f"the attribute {name!r} of {second} is named in {first} already: give it one home"
+            )
         return self
 
 
 Family = Literal[
-    "counts", "amounts", "recency", "fading", "rhythm", "breadth", "sequence", "journey", "account", "lead"
+    "counts",
+    "amounts",
+    "recency",
+    "fading",
+    "rhythm",
+    "breadth",
+    "sequence",
+    "journey",
+    "account",
+    "lead",
 ]
 
 
@@ -78,13 +99,25 @@ class Features(Frozen):
 
     windows: tuple[Duration, ...] = tuple(timedelta(days=n) for n in (1, 7, 30, 90))
     half_lives: tuple[Duration, ...] = tuple(timedelta(days=n) for n in (3, 14, 60))
-    stages: tuple[str, ...] = Field((), description="event types that are stages, from first to last")
-    exclude: tuple[str, ...] = Field((), description="event types or attributes that no feature may use")
-    outbound: tuple[str, ...] = Field((), description="event types that are touches of ours: e-mails sent, calls made")
+    stages: tuple[str, ...] = Field(
+        (), description="event types that are stages, from first to last"
+    )
+    exclude: tuple[str, ...] = Field(
+        (), description="event types or attributes that no feature may use"
+    )
+    outbound: tuple[str, ...] = Field(
+        (), description="event types that are touches of ours: e-mails sent, calls made"
+    )
     offline: tuple[str, ...] = Field((), description="channels that are not online: phone, meeting")
-    ends: tuple[str, ...] = Field((), description="event types after which a lead that returns is a recycled one")
-    role: str | None = Field(None, description="the attribute that says what someone is at the account")
-    families: tuple[Family, ...] = Field((), description="feature families to compute; left out, all")
+    ends: tuple[str, ...] = Field(
+        (), description="event types after which a lead that returns is a recycled one"
+    )
+    role: str | None = Field(
+        None, description="the attribute that says what someone is at the account"
+    )
+    families: tuple[Family, ...] = Field(
+        (), description="feature families to compute; left out, all"
+    )
 
 
 class Project(Frozen):
@@ -104,7 +137,8 @@ class Project(Frozen):
     privacy: Privacy = Privacy()
     schedule: Schedule = Schedule()
     words: dict[str, str | tuple[str, ...]] = Field(
-        {}, description="own nouns of event types, channels, stages, attributes and values, in the language's forms"
+        {},
+        description="own nouns of event types, channels, stages, attributes and values, in the language's forms",
     )
     capacity: Annotated[int, Field(ge=1)] | Capacity | None = Field(
         None, description="leads a week that sales can work, or how its places are given"
@@ -138,13 +172,17 @@ class Project(Frozen):
 
     @model_validator(mode="after")
     def _outcomes_fit_sources(self) -> Self:
-        if self.sources.leads is None and any(isinstance(t.outcome, ColumnOutcome) for t in self.targets.values()):
+        if self.sources.leads is None and any(
+            isinstance(t.outcome, ColumnOutcome) for t in self.targets.values()
+        ):
             raise ValueError("an outcome column needs a leads source")
         if not self.timed and any(t.outcomes for t in self.targets.values()):
             raise ValueError("an outcome event needs times: give sources.leads.created_at")
         if not any(source.value for source in self.sources.events):
             for name in (name for name, target in self.targets.items() if target.learns_amount):
-                raise ValueError(f"targets.{name}.amount is the outcome's value: name that column in sources.events")
+                raise ValueError(
+                    f"targets.{name}.amount is the outcome's value: name that column in sources.events"
+                )
         if not self.timed and self.sources.attributes:
             raise ValueError("a history of attributes needs times: give sources.leads.created_at")
         return self
@@ -165,15 +203,22 @@ class Project(Frozen):
     @model_validator(mode="after")
     def _personal_stays_hidden(self) -> Self:
         if self.privacy.suppress_where and self.sources.leads is None:
-            raise ValueError("privacy.suppress_where needs a leads source; without one list ids in privacy.suppress")
+            raise ValueError(
+                "privacy.suppress_where needs a leads source; without one list ids in privacy.suppress"
+            )
         _refuse_personal(self)
         return self
 
     @model_validator(mode="after")
     def _kept_until_they_matured(self) -> Self:
-        keep, horizons = self.publish.keep, [target.horizon for target in self.targets.values() if target.horizon]
+        keep, horizons = (
+            self.publish.keep,
+            [target.horizon for target in self.targets.values() if target.horizon],
+        )
         if keep is not None and horizons and keep <= max(horizons):
-            raise ValueError("publish.keep must be longer than every horizon, or no score is there when its outcome is")
+            raise ValueError(
+                "publish.keep must be longer than every horizon, or no score is there when its outcome is"
+            )
         return self
 
     @model_validator(mode="after")
@@ -199,7 +244,9 @@ class Project(Frozen):
     @property
     def ordered(self) -> bool:
         """Whether the rows have an order in time, by instants or by where they stand."""
-        return self.timed or (self.sources.leads is not None and self.sources.leads.order is not None)
+        return self.timed or (
+            self.sources.leads is not None and self.sources.leads.order is not None
+        )
 
     @property
     def zone(self) -> ZoneInfo:
@@ -235,7 +282,7 @@ class Project(Frozen):
                 "not an instant",
                 where="--as-of",
                 found=repr(text),
-                mend="write 2025-07-01 or 2025-07-01T06:00:00+02:00",
+                fix="write 2025-07-01 or 2025-07-01T06:00:00+02:00",
             ) from error
 
     def aware(self, moment: datetime) -> datetime:
@@ -251,7 +298,7 @@ class Project(Frozen):
             "no such target",
             where=f"{self.path}: targets",
             found=f"{name!r}, the targets are {', '.join(self.targets)}",
-            mend=f"did you mean {near[0]}?" if near else "name one of them",
+            fix=f"did you mean {near[0]}?" if near else "name one of them",
         )
 
 
@@ -289,8 +336,16 @@ def _named(project: Project) -> Iterator[tuple[str, str]]:
     for name, target in project.targets.items():
         outcome = getattr(target.outcome, "column", None)
         yield from ((f"targets.{name}.outcome", column) for column in [outcome] if column)
-        yield from ((f"targets.{name}.amount", column) for column in [target.amount] if isinstance(column, str))
-    yield from (("capacity.owner", column) for column in [project.places.owner if project.places else None] if column)
+        yield from (
+            (f"targets.{name}.amount", column)
+            for column in [target.amount]
+            if isinstance(column, str)
+        )
+    yield from (
+        ("capacity.owner", column)
+        for column in [project.places.owner if project.places else None]
+        if column
+    )
     yield from (("evaluation.segments", column) for column in project.evaluation.segments)
     yield from (("audit.allow", column) for column in project.audit.allow)
     yield from (("features.role", column) for column in [project.features.role] if column)
@@ -329,12 +384,19 @@ def load(path: str | Path) -> Project:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a project's YAML."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Project.model_json_schema()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Project.model_json_schema(),
+    }
 
 
 def _hash(raw: dict[str, Any]) -> str:
     """Hash before variables are filled in: where files lie is no part of it, and no secret can be."""
-    meaning = {key: value for key, value in raw.items() if key not in ("workspace", "publish", "schedule", "words")}
+    meaning = {
+        key: value
+        for key, value in raw.items()
+        if key not in ("workspace", "publish", "schedule", "words")
+    }
     return hashlib.sha256(yaml.safe_dump(meaning, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -349,14 +411,20 @@ def _explain(error: ValidationError, where: str, raw: dict[str, Any]) -> ConfigE
         "unknown key" if unknown else first["msg"].removeprefix("Value error, "),
         where=f"{where}: {key}" if key else where,
         found=f"{len(problems)} problems, this is the first" if len(problems) > 1 else "",
-        mend=_nearest_key(str(first["loc"][-1])) if unknown else "see `leadscore schema` for every key",
+        fix=_nearest_key(str(first["loc"][-1]))
+        if unknown
+        else "see `leadscore schema` for every key",
     )
 
 
 def _written(loc: tuple[str | int, ...], raw: Any, absent: bool) -> Iterator[str]:
     """Yield the keys of a place as the YAML has them: Pydantic names the types that it tried among them."""
     for depth, part in enumerate(loc, 1):
-        there = part in raw if isinstance(raw, dict) else isinstance(raw, list) and part in range(len(raw))
+        there = (
+            part in raw
+            if isinstance(raw, dict)
+            else isinstance(raw, list) and part in range(len(raw))
+        )
         if there or (absent and depth == len(loc)):
             yield str(part)
         raw = raw[part] if there else raw
@@ -365,7 +433,9 @@ def _written(loc: tuple[str | int, ...], raw: Any, absent: bool) -> Iterator[str
 def _meant(problems: list[Any]) -> list[Any]:
     """Leave out that a value is not a number, where it was read as keys of its own too and these are wrong."""
     read = {problem["loc"][:-2] for problem in problems if len(problem["loc"]) > 2}
-    return [one for one in problems if not (one["loc"][-1:] == (NUMBER,) and one["loc"][:-1] in read)]
+    return [
+        one for one in problems if not (one["loc"][-1:] == (NUMBER,) and one["loc"][:-1] in read)
+    ]
 
 
 def _weight(problem: Any) -> int:
@@ -375,6 +445,12 @@ def _weight(problem: Any) -> int:
 
 def _nearest_key(key: str) -> str:
     schema = Project.model_json_schema()
-    known = sorted({name for part in (schema, *schema["$defs"].values()) for name in part.get("properties", {})})
+    known = sorted(
+        {
+            name
+            for part in (schema, *schema["$defs"].values())
+            for name in part.get("properties", {})
+        }
+    )
     near = difflib.get_close_matches(key, known, 1)
     return f"did you mean {near[0]}?" if near else "remove it; `leadscore schema` lists every key"

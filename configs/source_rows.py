@@ -23,12 +23,20 @@ class Constant(Frozen):
 class Rows(Frozen):
     """Where rows come from: a file, a folder or a glob; or a query on a database."""
 
-    path: str | None = Field(None, description="file, folder or glob, relative to the current directory")
-    format: Literal["csv", "parquet", "jsonl"] | None = Field(None, description="default: by the file's ending")
+    path: str | None = Field(
+        None, description="file, folder or glob, relative to the current directory"
+    )
+    format: Literal["csv", "parquet", "jsonl"] | None = Field(
+        None, description="default: by the file's ending"
+    )
     delimiter: str | None = Field(None, description="CSV only; default: found from the file")
-    database: str | None = Field(None, description="sqlite:///file or postgresql://…; keep secrets in ${NAME}")
+    database: str | None = Field(
+        None, description="sqlite:///file or postgresql://…; keep secrets in ${NAME}"
+    )
     query: str | None = Field(None, description="SQL that returns the rows")
-    missing: tuple[str, ...] = Field((), description="texts that mean “no value”, besides the empty one")
+    missing: tuple[str, ...] = Field(
+        (), description="texts that mean “no value”, besides the empty one"
+    )
 
     @field_validator("delimiter")
     @classmethod
@@ -64,8 +72,12 @@ class LeadRows(Rows):
     created_at: str | None = Field(None, description="column; left out, the data has no times")
     known_at: str | None = Field(None, description="column: when the row reached the data")
     account_id: str | None = Field(None, description="column")
-    order: str | None = Field(None, description="without created_at: a column that rises with time, or “rows”")
-    attributes: tuple[str, ...] | AllExcept = Field((), description="columns that describe the entity")
+    order: str | None = Field(
+        None, description="without created_at: a column that rises with time, or “rows”"
+    )
+    attributes: tuple[str, ...] | AllExcept = Field(
+        (), description="columns that describe the entity"
+    )
     missing_time: Literal["quarantine", "skip"] = Field(
         "quarantine", description="skip: a row without a created_at is an entity that has not begun"
     )
@@ -73,7 +85,9 @@ class LeadRows(Rows):
     @model_validator(mode="after")
     def _order_needs_no_time(self) -> Self:
         if self.created_at and self.order:
-            raise ValueError("order is for data without times; leave it out where created_at is given")
+            raise ValueError(
+                "order is for data without times; leave it out where created_at is given"
+            )
         return self
 
 
@@ -102,10 +116,14 @@ class AttributeRows(Rows):
     entity_id: str
     valid_from: str = Field(description="column: since when the value holds")
     known_at: str | None = Field(None, description="column: when the row reached the data")
-    columns: tuple[str, ...] = Field((), description="wide: the columns that hold the attributes' values")
+    columns: tuple[str, ...] = Field(
+        (), description="wide: the columns that hold the attributes' values"
+    )
     attribute: str | None = Field(None, description="long: the column that names the attribute")
     value: str | None = Field(None, description="long: the column that holds its new value")
-    only: tuple[str, ...] = Field((), description="long: the attributes to use; left out, all of them")
+    only: tuple[str, ...] = Field(
+        (), description="long: the attributes to use; left out, all of them"
+    )
     missing_time: Literal["quarantine", "skip"] = Field(
         "quarantine", description="skip: a row without a valid_from is a value that has not begun"
     )
@@ -113,11 +131,17 @@ class AttributeRows(Rows):
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
         if bool(self.columns) == (self.attribute is not None):
-            raise ValueError("give either columns (a column an attribute), or attribute and value (a row a change)")
+            raise ValueError(
+                "give either columns (a column an attribute), or attribute and value (a row a change)"
+            )
         if (self.attribute is None) != (self.value is None):
-            raise ValueError("attribute and value go together: the columns of an attribute's name and of its new value")
+            raise ValueError(
+                "attribute and value go together: the columns of an attribute's name and of its new value"
+            )
         if self.columns and self.only:
-            raise ValueError("only chooses among the names in the attribute column; with columns list those you want")
+            raise ValueError(
+                "only chooses among the names in the attribute column; with columns list those you want"
+            )
         return self
 
     @property

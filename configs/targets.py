@@ -14,8 +14,12 @@ from configs.source_rows import Frozen
 class Population(Frozen):
     """Who is eligible at a cutoff: entered before it, not ended, not too old."""
 
-    after: str = Field("created", description="“created”, or the event type whose first occurrence is the entry")
-    until: tuple[str, ...] = Field((), description="event types that end eligibility; the outcome always does")
+    after: str = Field(
+        "created", description="“created”, or the event type whose first occurrence is the entry"
+    )
+    until: tuple[str, ...] = Field(
+        (), description="event types that end eligibility; the outcome always does"
+    )
     closed_by: tuple[str, ...] = Field(
         (), description="with cutoffs.delay: event types after which a score is no longer published"
     )
@@ -33,16 +37,22 @@ class Cutoffs(Frozen):
     """When a row is computed: on a grid back from the as-of, or once an entity at a delay after its entry."""
 
     every: Duration | None = Field(None, description="grid step, such as 7d")
-    delay: Duration | None = Field(None, description="once an entity, this long after its entry, such as 1h")
+    delay: Duration | None = Field(
+        None, description="once an entity, this long after its entry, such as 1h"
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if (self.every is None) == (self.delay is None):
             raise ValueError("give either every (a grid) or delay (once after entry)")
         if timedelta(0) in (self.every, self.delay):
-            raise ValueError("must be longer than zero: what happens at the cutoff itself is not yet known")
+            raise ValueError(
+                "must be longer than zero: what happens at the cutoff itself is not yet known"
+            )
         if self.every is not None and self.every < timedelta(hours=1):
-            raise ValueError("a grid step is an hour at least: every open entity gets a row at every step")
+            raise ValueError(
+                "a grid step is an hour at least: every open entity gets a row at every step"
+            )
         return self
 
 
@@ -59,9 +69,12 @@ class Target(Frozen):
     outcome: str | tuple[str, ...] | ColumnOutcome
     horizon: Duration | None = Field(None, description="how far ahead the label looks")
     cutoffs: Cutoffs | None = None
-    observed_from: datetime | None = Field(None, description="outcomes before this instant were not recorded")
+    observed_from: datetime | None = Field(
+        None, description="outcomes before this instant were not recorded"
+    )
     amount: float | str | OutcomeAmount | None = Field(
-        None, description="a constant, the attribute that holds the amount, or {outcome: value} to learn it"
+        None,
+        description="a constant, the attribute that holds the amount, or {outcome: value} to learn it",
     )
 
     @field_validator("observed_from", mode="before")
@@ -82,9 +95,13 @@ class Target(Frozen):
     def _timed_outcome_needs_times(self) -> Self:
         if isinstance(self.outcome, ColumnOutcome):
             if self.horizon or self.cutoffs or self.population != Population():
-                raise ValueError("an outcome column has no time: leave out population, horizon and cutoffs")
+                raise ValueError(
+                    "an outcome column has no time: leave out population, horizon and cutoffs"
+                )
             if self.learns_amount:
-                raise ValueError("an outcome column carries no value: give amount as a number or an attribute")
+                raise ValueError(
+                    "an outcome column carries no value: give amount as a number or an attribute"
+                )
         elif self.horizon is None or self.cutoffs is None:
             raise ValueError("an outcome event needs horizon and cutoffs")
         return self

@@ -24,7 +24,9 @@ class _Strict(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(
+                problem="nested too deeply", problem_mark=self.peek_event().start_mark
+            )
         found = super().compose_node(parent, index)
         self.depth -= 1
         return found
@@ -35,7 +37,9 @@ class _Strict(yaml.SafeLoader):
         found = super().construct_mapping(node, deep)  # raises for a key that cannot be compared
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
-            raise yaml.MarkedYAMLError(problem=f"the key {twice[0]!r} stands twice", problem_mark=node.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem=f"the key {twice[0]!r} stands twice", problem_mark=node.start_mark
+            )
         return found
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -65,7 +69,9 @@ def fill_variables(value: Any, environment: dict[str, str], where: str) -> Any:
         return value
     for name in re.findall(r"\$\{(\w+)\}", value):
         if not environment.get(name):
-            raise ConfigError("variable is not set", where=where, found=f"${{{name}}}", mend=f"export {name}=…")
+            raise ConfigError(
+                "variable is not set", where=where, found=f"${{{name}}}", fix=f"export {name}=…"
+            )
         value = value.replace(f"${{{name}}}", environment[name])
     return value
 
@@ -74,22 +80,31 @@ def _check_size(raw: dict[str, Any], where: str) -> None:
     seen, waiting = 0, list[tuple[Any, int]]([(raw, 0)])
     while waiting:
         value, depth = waiting.pop()
-        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        inside = (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        )
         waiting += [(each, depth + 1) for each in inside]
         seen += 1
         if seen > MOST_VALUES or depth > DEEPEST:
-            found = f"more than {MOST_VALUES:,} values, or {DEEPEST} levels, with its aliases followed"
-            raise ConfigError("too large for a config", where=where, found=found, mend=SMALLER)
+            found = (
+                f"more than {MOST_VALUES:,} values, or {DEEPEST} levels, with its aliases followed"
+            )
+            raise ConfigError("too large for a config", where=where, found=found, fix=SMALLER)
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ConfigError("no such config file", where=str(path), mend="name a YAML file, see configs/") from error
+        raise ConfigError(
+            "no such config file", where=str(path), fix="name a YAML file, see configs/"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            "cannot read the config file", where=str(path), found=str(error), mend="name a YAML file in UTF-8"
+            "cannot read the config file",
+            where=str(path),
+            found=str(error),
+            fix="name a YAML file in UTF-8",
         ) from error
 
 
@@ -98,14 +113,18 @@ def _parse(text: str, where: str) -> dict[str, Any]:
         raw = yaml.load(text, Loader=_Strict)  # a SafeLoader too
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        mend = "mend the line; indentation and colons are what goes wrong most"
+        fix = "fix the line; indentation and colons are what goes wrong most"
         raise ConfigError(
-            "not readable as YAML", where=f"{where}: line {line}", found=str(error.problem), mend=mend
+            "not readable as YAML", where=f"{where}: line {line}", found=str(error.problem), fix=fix
         ) from error
     except RecursionError as error:
-        raise ConfigError("not readable as YAML", where=where, found="nested too deeply", mend=SMALLER) from error
+        raise ConfigError(
+            "not readable as YAML", where=where, found="nested too deeply", fix=SMALLER
+        ) from error
     except yaml.YAMLError as error:
-        raise ConfigError("not readable as YAML", where=where, found=" ".join(str(error).split())) from error
+        raise ConfigError(
+            "not readable as YAML", where=where, found=" ".join(str(error).split())
+        ) from error
     if not isinstance(raw, dict):
-        raise ConfigError("empty, or not a mapping of keys", where=where, mend=SMALLER)
+        raise ConfigError("empty, or not a mapping of keys", where=where, fix=SMALLER)
     return raw

@@ -45,8 +45,12 @@ class Arrivals:
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Return the arrivals of all parts of a source."""
-        quarters, place = np.unique(np.concatenate([np.empty(0, np.int64), *(p.quarters for p in parts)]), False, True)
-        rows = np.bincount(place, np.concatenate([np.empty(0), *(p.rows for p in parts)]), len(quarters))
+        quarters, place = np.unique(
+            np.concatenate([np.empty(0, np.int64), *(p.quarters for p in parts)]), False, True
+        )
+        rows = np.bincount(
+            place, np.concatenate([np.empty(0), *(p.rows for p in parts)]), len(quarters)
+        )
         return cls(quarters, rows.astype(np.int64))
 
     def before(self, instant: datetime) -> Self:
@@ -63,7 +67,11 @@ class Arrivals:
     @property
     def newest(self) -> datetime | None:
         """The end of the last quarter in which a row became known; None where there is none."""
-        return datetime.fromtimestamp((int(self.quarters[-1]) + 1) * 900, UTC) if len(self.quarters) else None
+        return (
+            datetime.fromtimestamp((int(self.quarters[-1]) + 1) * 900, UTC)
+            if len(self.quarters)
+            else None
+        )
 
     def usual_pause(self, span: timedelta = timedelta(days=365), but: int = 3) -> timedelta:
         """Return the longest time without a row in the latest ``span``, but for the ``but`` longest ones.

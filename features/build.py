@@ -64,7 +64,9 @@ class Work:
         """Return one shard's events and rows."""
         first, end = self.log.seats[number : number + 2]
         rows = self.rows.part(first, end)
-        account, joined, roles = (column[first:end] for column in (self.seats.account, self.seats.joined, self.roles))
+        account, joined, roles = (
+            column[first:end] for column in (self.seats.account, self.seats.joined, self.roles)
+        )
         return Shard(self.log.shard(number), account, joined, roles, self.visits), rows
 
 
@@ -114,7 +116,12 @@ def stream_features(
 
 
 def _work(
-    dataset: Dataset, spine: pa.Table, catalog: Catalog, shards: int | None, workers: int, scratch: Path | None
+    dataset: Dataset,
+    spine: pa.Table,
+    catalog: Catalog,
+    shards: int | None,
+    workers: int,
+    scratch: Path | None,
 ) -> Work:
     seats = Seats.of(dataset.leads, dataset.ids)
     entity = _known_entities(seats, spine)
@@ -126,7 +133,15 @@ def _work(
     events = dataset.events if known is None else dataset.events.append_column(LEAD, known)
     log = Log.of(events, seats, catalog, number * len(catalog.features), shards, workers, scratch)
     lead = lead_columns(dataset, spine, catalog, entity)
-    return Work(Task.of(catalog), lead, seats, _roles(dataset, seats, catalog), log, rows, _past(log, seats, catalog))
+    return Work(
+        Task.of(catalog),
+        lead,
+        seats,
+        _roles(dataset, seats, catalog),
+        log,
+        rows,
+        _past(log, seats, catalog),
+    )
 
 
 def _known_entities(seats: Seats, spine: pa.Table) -> np.ndarray:
@@ -141,7 +156,9 @@ def _known_entities(seats: Seats, spine: pa.Table) -> np.ndarray:
 def _roles(dataset: Dataset, seats: Seats, catalog: Catalog) -> np.ndarray:
     found = np.full(len(seats.account), -1, np.int8)
     if catalog.role:
-        found[seats.of_lead] = codes(pc.cast(dataset.leads[catalog.role], pa.string()), catalog.roles)
+        found[seats.of_lead] = codes(
+            pc.cast(dataset.leads[catalog.role], pa.string()), catalog.roles
+        )
     return found
 
 
@@ -150,11 +167,17 @@ def _past(log: Log, seats: Seats, catalog: Catalog) -> Visits | None:
     if not any(feature.aggregate == "stalled" for feature in catalog.features):
         return None
     ranks = stage_ranks(catalog)
-    parts = ((log.loose(number), seats.joined[first:]) for number, first in enumerate(log.seats[:-1]))
-    return Visits.joined([Visits.of(*stage_events(events, ranks), joined) for events, joined in parts])
+    parts = (
+        (log.loose(number), seats.joined[first:]) for number, first in enumerate(log.seats[:-1])
+    )
+    return Visits.joined(
+        [Visits.of(*stage_events(events, ranks), joined) for events, joined in parts]
+    )
 
 
-def _run(work: Work, workers: int, progress: Progress | None, job: Callable[[int], Found]) -> Iterator[Found]:
+def _run(
+    work: Work, workers: int, progress: Progress | None, job: Callable[[int], Found]
+) -> Iterator[Found]:
     """Run a job for every shard, side by side; yield what each returns, in order, and tell of it."""
     numbers = work.shards()
     for done, found in enumerate(side_by_side(job, numbers, workers), 1):
@@ -167,14 +190,31 @@ def _fill(work: Work, number: int, out: np.ndarray) -> None:
     """Compute a shard's rows into their places, in the order of these so that each column is written in order."""
     shard, rows = work.shard(number)
     order = np.argsort(rows.place, kind="stable")
-    fill(shard, work.task, rows.seat[order] - work.log.seats[number], rows.cutoff[order], rows.place[order], out)
+    fill(
+        shard,
+        work.task,
+        rows.seat[order] - work.log.seats[number],
+        rows.cutoff[order],
+        rows.place[order],
+        out,
+    )
 
 
 def _table(work: Work, number: int, spine: pa.Table) -> pa.Table:
     shard, rows = work.shard(number)
     out = np.empty((len(work.task.catalog.history), len(rows.place)))
-    fill(shard, work.task, rows.seat - work.log.seats[number], rows.cutoff, np.arange(len(rows.place)), out)
+    fill(
+        shard,
+        work.task,
+        rows.seat - work.log.seats[number],
+        rows.cutoff,
+        np.arange(len(rows.place)),
+        out,
+    )
     part = pa.array(rows.place)
     return table_of(
-        spine.take(part), work.task.catalog, out, {name: column.take(part) for name, column in work.lead.items()}
+        spine.take(part),
+        work.task.catalog,
+        out,
+        {name: column.take(part) for name, column in work.lead.items()},
     )

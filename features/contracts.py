@@ -40,9 +40,13 @@ def _column(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) 
 LEADS = pa.schema(
     [
         _column("entity_id", pa.string(), "what is scored; unique in the table"),
-        _column("account_id", pa.string(), "company or household the entity belongs to", nullable=True),
+        _column(
+            "account_id", pa.string(), "company or household the entity belongs to", nullable=True
+        ),
         _column("created_at", INSTANT, "when the entity came into being"),
-        _column("available_at", INSTANT, "when the row could first be read: max(created_at, known_at)"),
+        _column(
+            "available_at", INSTANT, "when the row could first be read: max(created_at, known_at)"
+        ),
     ]
 )
 """One row an entity, ordered by entity_id. Attributes follow as further columns, float64 or string, null if missing."""
@@ -54,7 +58,12 @@ EVENTS = pa.schema(
         _column("available_at", INSTANT, "when it could first be read: max(event_time, known_at)"),
         _column("event_type", pa.string(), "what happened"),
         _column("channel", pa.string(), "the way it came, such as email or phone", nullable=True),
-        _column("value", pa.float64(), "an amount carried by the event, in the source's unit", nullable=True),
+        _column(
+            "value",
+            pa.float64(),
+            "an amount carried by the event, in the source's unit",
+            nullable=True,
+        ),
     ]
 )
 """One row an event, in no order that anyone may rely on, no two rows equal."""
@@ -64,8 +73,12 @@ VALUES = pa.schema(
         _column("entity_id", pa.string(), "the entity that has the attribute"),
         _column("attribute", pa.string(), "the attribute's name"),
         _column("valid_from", INSTANT, "since when it has the value"),
-        _column("available_at", INSTANT, "when that could first be read: max(valid_from, known_at)"),
-        _column("value", pa.string(), "the value as written; null where it was cleared", nullable=True),
+        _column(
+            "available_at", INSTANT, "when that could first be read: max(valid_from, known_at)"
+        ),
+        _column(
+            "value", pa.string(), "the value as written; null where it was cleared", nullable=True
+        ),
     ]
 )
 """One row a value an attribute took on, ordered by all columns from left to right, null first, no two rows equal."""
@@ -82,8 +95,18 @@ LABELS = pa.schema(
     [
         *SPINE,
         _column("mature", pa.bool_(), "the whole horizon lies before the observation date"),
-        _column("label", pa.int8(), "1 if the outcome happens within the horizon; null if immature", nullable=True),
-        _column("outcome_at", INSTANT, "first outcome known at or after the cutoff, however late", nullable=True),
+        _column(
+            "label",
+            pa.int8(),
+            "1 if the outcome happens within the horizon; null if immature",
+            nullable=True,
+        ),
+        _column(
+            "outcome_at",
+            INSTANT,
+            "first outcome known at or after the cutoff, however late",
+            nullable=True,
+        ),
     ]
 )
 """One row a spine row, in the spine's order."""
@@ -101,10 +124,16 @@ SCORES = pa.schema(
             "the instant the features look back from: the as-of, or the entity's own cutoff where the target scores "
             "once after entry",
         ),
-        _column("probability", pa.float64(), "calibrated chance of the outcome within the horizon, 0 to 1"),
+        _column(
+            "probability",
+            pa.float64(),
+            "calibrated chance of the outcome within the horizon, 0 to 1",
+        ),
         _column("probability_low", pa.float64(), "lower end of the 90 % interval"),
         _column("probability_high", pa.float64(), "upper end of the 90 % interval"),
-        _column("score", pa.int64(), "1 to 100, a monotone map of the probability frozen with the model"),
+        _column(
+            "score", pa.int64(), "1 to 100, a monotone map of the probability frozen with the model"
+        ),
         _column(
             "grade",
             pa.string(),
@@ -112,9 +141,23 @@ SCORES = pa.schema(
             "falls only after days of a lower score (docs/grades-and-lists.md)",
         ),
         _column("rank", pa.int64(), "1 is the most probable lead of this as-of; ties by entity_id"),
-        _column("percentile", pa.float64(), "share of this as-of's leads that are no more probable, 0 to 100"),
-        _column("amount", pa.float64(), "what an outcome is expected to be worth, in the amount's unit", nullable=True),
-        _column("expected_value", pa.float64(), "probability times amount, in the amount's unit", nullable=True),
+        _column(
+            "percentile",
+            pa.float64(),
+            "share of this as-of's leads that are no more probable, 0 to 100",
+        ),
+        _column(
+            "amount",
+            pa.float64(),
+            "what an outcome is expected to be worth, in the amount's unit",
+            nullable=True,
+        ),
+        _column(
+            "expected_value",
+            pa.float64(),
+            "probability times amount, in the amount's unit",
+            nullable=True,
+        ),
         _column(
             "outcome_days_50",
             pa.float64(),
@@ -122,14 +165,21 @@ SCORES = pa.schema(
             nullable=True,
         ),
         _column("outcome_days_80", pa.float64(), "the same in eight of ten cases", nullable=True),
-        _column("reasons", pa.string(), "JSON list of feature, value, contribution (log-odds), sentence"),
+        _column(
+            "reasons", pa.string(), "JSON list of feature, value, contribution (log-odds), sentence"
+        ),
         _column(
             "fit",
             pa.int64(),
             "1 to 100: what is known of the lead itself, against those learnt from; null where reasons are not given",
             nullable=True,
         ),
-        _column("engagement", pa.int64(), "1 to 100: the same of what it and its account have done", nullable=True),
+        _column(
+            "engagement",
+            pa.int64(),
+            "1 to 100: the same of what it and its account have done",
+            nullable=True,
+        ),
         _column("evidence", pa.string(), "enough, or too little"),
         _column("previous_score", pa.int64(), "score at the last earlier as-of", nullable=True),
         _column("previous_grade", pa.string(), "grade at the last earlier as-of", nullable=True),
@@ -140,9 +190,21 @@ SCORES = pa.schema(
             nullable=True,
         ),
         _column("trend", pa.int64(), "score minus previous_score, in points", nullable=True),
-        _column("trend_7d", pa.int64(), "score minus that of the newest as-of 7 to 14 days before", nullable=True),
-        _column("trend_30d", pa.int64(), "score minus that of the newest as-of 30 to 60 days before", nullable=True),
-        _column("owner", pa.string(), "who works it, where the config names the column", nullable=True),
+        _column(
+            "trend_7d",
+            pa.int64(),
+            "score minus that of the newest as-of 7 to 14 days before",
+            nullable=True,
+        ),
+        _column(
+            "trend_30d",
+            pa.int64(),
+            "score minus that of the newest as-of 30 to 60 days before",
+            nullable=True,
+        ),
+        _column(
+            "owner", pa.string(), "who works it, where the config names the column", nullable=True
+        ),
         _column(
             "listed",
             pa.string(),
@@ -168,14 +230,34 @@ ACCOUNT_SCORES = pa.schema(
         _column("target", pa.string(), "the target of the config"),
         _column("account_id", pa.string(), "the account of the entities"),
         _column("as_of", INSTANT, "the night of the scores"),
-        _column("probability", pa.float64(), "chance that at least one of its scored entities has the outcome, 0 to 1"),
-        _column("rank", pa.int64(), "1 is the most probable account of this as-of; ties by account_id"),
-        _column("expected_value", pa.float64(), "sum of those of its scored entities where known", nullable=True),
+        _column(
+            "probability",
+            pa.float64(),
+            "chance that at least one of its scored entities has the outcome, 0 to 1",
+        ),
+        _column(
+            "rank", pa.int64(), "1 is the most probable account of this as-of; ties by account_id"
+        ),
+        _column(
+            "expected_value",
+            pa.float64(),
+            "sum of those of its scored entities where known",
+            nullable=True,
+        ),
         _column("entities", pa.int64(), "its scored entities"),
-        _column("main_contact", pa.string(), "the most probable of them, as entity_id; ties by entity_id"),
+        _column(
+            "main_contact",
+            pa.string(),
+            "the most probable of them, as entity_id; ties by entity_id",
+        ),
         _column("main_probability", pa.float64(), "the chance of the main contact"),
         _column("people", pa.int64(), "its entities known before the as-of, scored or not"),
-        _column("active_people", pa.int64(), "those of them with an event in [as-of − 30 days, as-of)", nullable=True),
+        _column(
+            "active_people",
+            pa.int64(),
+            "those of them with an event in [as-of − 30 days, as-of)",
+            nullable=True,
+        ),
         _column("model_version", pa.string(), "version of the registered model"),
         _column("run_id", pa.string(), "the ledger row that published it"),
         _column("scored_at", INSTANT, "when the run published it, by the machine's clock"),
@@ -208,13 +290,23 @@ SCORE_CHECKS = pa.schema(
     [
         _column("run_id", pa.string(), "the ledger row that was checked"),
         _column("project", pa.string(), "the project of the config"),
-        _column("target", pa.string(), "the target of the config; empty where a source was checked"),
+        _column(
+            "target", pa.string(), "the target of the config; empty where a source was checked"
+        ),
         _column("as_of", INSTANT, "the night of the scores"),
         _column("check", pa.string(), "what was checked"),
-        _column("subject", pa.string(), "of what: a source, a column, an event type; empty where of the target itself"),
-        _column("observed", pa.float64(), "what was found, in the unit of the check", nullable=True),
+        _column(
+            "subject",
+            pa.string(),
+            "of what: a source, a column, an event type; empty where of the target itself",
+        ),
+        _column(
+            "observed", pa.float64(), "what was found, in the unit of the check", nullable=True
+        ),
         _column("warn", pa.float64(), "the threshold of a warning", nullable=True),
-        _column("stop", pa.float64(), "the threshold from which nothing is published", nullable=True),
+        _column(
+            "stop", pa.float64(), "the threshold from which nothing is published", nullable=True
+        ),
         _column("verdict", pa.string(), "pass, warn or stop"),
         _column("message", pa.string(), "what is wrong, for people", nullable=True),
     ]
@@ -230,7 +322,12 @@ SUPPRESSIONS = pa.schema(
         _column("first_run_id", pa.string(), "the run of that night"),
         _column("last_as_of", INSTANT, "the newest night that left it out"),
         _column("last_run_id", pa.string(), "the run of that night"),
-        _column("noted_at", INSTANT, "when the run that left it out last began, of whatever night", nullable=True),
+        _column(
+            "noted_at",
+            INSTANT,
+            "when the run that left it out last began, of whatever night",
+            nullable=True,
+        ),
     ]
 )
 """Who was left out of published nights: one row a (project, entity_id, reason)."""
@@ -239,7 +336,11 @@ DELIVERIES = pa.schema(
     [
         _column("project", pa.string(), "the project of the config"),
         _column("name", pa.string(), "the export of the config"),
-        _column("delivery", pa.string(), "the delivery's id, the name of its folder; of a failed one the run's id"),
+        _column(
+            "delivery",
+            pa.string(),
+            "the delivery's id, the name of its folder; of a failed one the run's id",
+        ),
         _column("format", pa.string(), "the kind of file, such as salesforce"),
         _column("as_of", INSTANT, "the night of the scores"),
         _column("run_id", pa.string(), "the ledger row that published them"),
@@ -250,7 +351,12 @@ DELIVERIES = pa.schema(
         _column("cleared", pa.int64(), "leads that it clears", nullable=True),
         _column("refused", pa.int64(), "leads whose id cannot be written safely", nullable=True),
         _column("parts", pa.int64(), "files", nullable=True),
-        _column("manifest_sha256", pa.string(), "hash of its manifest as it was delivered", nullable=True),
+        _column(
+            "manifest_sha256",
+            pa.string(),
+            "hash of its manifest as it was delivered",
+            nullable=True,
+        ),
         _column("made_at", INSTANT, "by the machine's clock"),
         _column("message", pa.string(), "why it failed", nullable=True),
     ]
@@ -312,7 +418,10 @@ class Dataset:
         if not self.timed:
             return self
         tables = {"leads": self.leads, "events": self.events, "values": self.values}
-        return replace(self, **{name: known_before(table, as_of, self.scratch) for name, table in tables.items()})
+        return replace(
+            self,
+            **{name: known_before(table, as_of, self.scratch) for name, table in tables.items()},
+        )
 
     @cached_property
     def ids(self) -> Ids:
@@ -349,7 +458,11 @@ def known_before(table: pa.Table, instant: datetime, scratch: Path | None = None
     if not table.num_rows or pc.less(pc.max(table["available_at"]), limit).as_py():
         return table
     pieces = (pa.Table.from_batches([batch]) for batch in table.to_batches())
-    return Shelf.of(table.schema, (piece.filter(pc.less(piece["available_at"], limit)) for piece in pieces), scratch)
+    return Shelf.of(
+        table.schema,
+        (piece.filter(pc.less(piece["available_at"], limit)) for piece in pieces),
+        scratch,
+    )
 
 
 def to_us(instant: datetime) -> int:

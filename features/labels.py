@@ -39,7 +39,9 @@ def labels(dataset: Dataset, spine: pa.Table, target: Target, observed: datetime
         mature = cutoff + horizon <= to_us(observed)
     label = pa.array(happened.astype(np.int8), mask=~mature)
     outcome_at = pa.array(outcome, mask=outcome == FOREVER).cast(INSTANT)
-    return pa.table([spine["entity_id"], spine["cutoff"], pa.array(mature), label, outcome_at], schema=LABELS)
+    return pa.table(
+        [spine["entity_id"], spine["cutoff"], pa.array(mature), label, outcome_at], schema=LABELS
+    )
 
 
 def outcome_values(dataset: Dataset, spine: pa.Table, target: Target) -> np.ndarray:
@@ -51,10 +53,14 @@ def outcome_values(dataset: Dataset, spine: pa.Table, target: Target) -> np.ndar
     events = _outcome_events(dataset, target)
     keys = [(name, "ascending", "at_start") for name in EVENTS.names]
     events = events.take(pc.sort_indices(events, keys))
-    return np.append(pc.fill_null(events["value"], np.nan).to_numpy(), np.nan)[_next_event(dataset, spine, events)]
+    return np.append(pc.fill_null(events["value"], np.nan).to_numpy(), np.nan)[
+        _next_event(dataset, spine, events)
+    ]
 
 
-def _column_outcome(dataset: Dataset, spine: pa.Table, outcome: ColumnOutcome) -> tuple[np.ndarray, np.ndarray]:
+def _column_outcome(
+    dataset: Dataset, spine: pa.Table, outcome: ColumnOutcome
+) -> tuple[np.ndarray, np.ndarray]:
     values = dataset.leads[outcome.column].take(pa.array(dataset.lead_of(spine["entity_id"])))
     happened = pc.fill_null(pc.equal(values, _wanted(outcome, values.type)), False)
     return happened.to_numpy(), pc.is_valid(values).to_numpy()
@@ -65,13 +71,15 @@ def _wanted(outcome: ColumnOutcome, kind: pa.DataType) -> pa.Scalar:
     if not pa.types.is_floating(kind):
         return pa.scalar(str(outcome.equals), kind)
     try:
-        return pa.scalar(float({"true": 1, "false": 0}.get(str(outcome.equals).lower(), outcome.equals)), kind)
+        return pa.scalar(
+            float({"true": 1, "false": 0}.get(str(outcome.equals).lower(), outcome.equals)), kind
+        )
     except ValueError as error:
         raise ConfigError(
             "the outcome is a text and its column holds numbers",
             where=f"outcome.column: {outcome.column}",
             found=f"equals: {outcome.equals!r}",
-            mend="give the number that stands for the outcome",
+            fix="give the number that stands for the outcome",
         ) from error
 
 
@@ -86,12 +94,18 @@ def _next_event(dataset: Dataset, spine: pa.Table, events: pa.Table) -> np.ndarr
 
     Where there is none, the place is one beyond the last.
     """
-    entity = np.concatenate([dataset.lead_of(spine["entity_id"]), dataset.lead_of(events["entity_id"])])
+    entity = np.concatenate(
+        [dataset.lead_of(spine["entity_id"]), dataset.lead_of(events["entity_id"])]
+    )
     time = np.concatenate([instants(spine["cutoff"]), instants(events["event_time"])])
     is_event = np.arange(len(time)) >= spine.num_rows
-    order = np.lexsort((is_event, time, entity))  # at a tie the row comes first, so it sees the event at its cutoff
+    order = np.lexsort(
+        (is_event, time, entity)
+    )  # at a tie the row comes first, so it sees the event at its cutoff
     place = np.where(is_event[order], np.arange(len(order)), len(order))
-    following = np.minimum.accumulate(place[::-1])[::-1]  # position of the next event at or after each position
+    following = np.minimum.accumulate(place[::-1])[
+        ::-1
+    ]  # position of the next event at or after each position
     found = following < len(order)
     event = order[np.where(found, following, 0)]
     found &= entity[event] == entity[order]

@@ -38,7 +38,11 @@ def read(project: Project, quarantine: Path | None = None, scratch: Path | None 
         counts.append(count)
         if not leads.num_rows and (sources.events or sources.attributes):
             found = f"{count.rows_in} rows in, 0 used, {count.suppressed} suppressed"
-            raise DataError("there is no lead, so no event can be anyone's", where=sources.leads.label, found=found)
+            raise DataError(
+                "there is no lead, so no event can be anyone's",
+                where=sources.leads.label,
+                found=found,
+            )
     log = read_events(project, leads, objections, quarantine, scratch)
     belonging = None if leads is None else Belonging(leads, log.events, log.lead)
     leads = log.entities if leads is None else leads
@@ -64,4 +68,6 @@ def columns_of(project: Project) -> set[str]:
     sources = project.sources
     found = [sources.leads] if sources.leads else []
     origins = (Origin.of(source) for source in (*found, *sources.events, *sources.attributes))
-    return {name for origin in origins for name in next(origin.parts(Wanted(frozenset()), {})).names}
+    return {
+        name for origin in origins for name in next(origin.parts(Wanted(frozenset()), {})).names
+    }

@@ -48,7 +48,9 @@ def training_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Tabl
     if target.cutoffs is not None and target.cutoffs.delay is not None:
         rows, cutoff = _delayed(spans, target.cutoffs.delay)
     else:
-        rows, cutoff = _grid(spans, to_us(as_of), _us(target.cutoffs.every)) if target.cutoffs else _none()
+        rows, cutoff = (
+            _grid(spans, to_us(as_of), _us(target.cutoffs.every)) if target.cutoffs else _none()
+        )
     keep = cutoff < to_us(as_of)
     if target.observed_from is not None:
         keep &= cutoff >= to_us(target.observed_from)
@@ -73,11 +75,15 @@ def _to_score(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
     spans, now = _spans(dataset, target), to_us(as_of)
     delay = target.cutoffs.delay if target.cutoffs else None
     if delay is None:
-        rows = np.flatnonzero((spans.entry_known < now) & (now <= spans.end_known) & (now <= spans.last))
+        rows = np.flatnonzero(
+            (spans.entry_known < now) & (now <= spans.end_known) & (now <= spans.last)
+        )
         return _table(dataset.leads, rows, np.full(len(rows), now))
     rows, cutoff = _delayed(spans, delay)
     horizon = _us(target.horizon or timedelta(0))
-    closed = np.minimum(spans.end_known, _first(dataset, target.population.closed_by, since=spans.entry)[1])
+    closed = np.minimum(
+        spans.end_known, _first(dataset, target.population.closed_by, since=spans.entry)[1]
+    )
     keep = (cutoff <= now) & (now < cutoff + horizon) & (closed[rows] >= now)
     return _table(dataset.leads, rows[keep], cutoff[keep])
 
@@ -91,7 +97,9 @@ def _none() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _table(leads: pa.Table, rows: np.ndarray, cutoff: np.ndarray) -> pa.Table:
-    order = np.lexsort((rows, cutoff))  # leads are ordered by entity_id, so this is (cutoff, entity_id)
+    order = np.lexsort(
+        (rows, cutoff)
+    )  # leads are ordered by entity_id, so this is (cutoff, entity_id)
     ids = leads["entity_id"].take(pa.array(rows[order])).combine_chunks()
     return pa.table([ids, pa.array(cutoff[order]).cast(INSTANT)], schema=SPINE)
 
@@ -104,28 +112,41 @@ def _column_spine(dataset: Dataset, outcome: ColumnOutcome, *, filled: bool) -> 
 
 def _spans(dataset: Dataset, target: Target) -> Spans:
     population = target.population
-    entry, entry_known = instants(dataset.leads["created_at"]), instants(dataset.leads["available_at"])
+    entry, entry_known = (
+        instants(dataset.leads["created_at"]),
+        instants(dataset.leads["available_at"]),
+    )
     if population.after != "created":
         entry, known = _first(dataset, (population.after,))
-        entry_known = np.maximum(entry_known, known)  # without its lead row an entity cannot be looked at
+        entry_known = np.maximum(
+            entry_known, known
+        )  # without its lead row an entity cannot be looked at
     _, end_known = _first(dataset, (*population.until, *target.outcomes), since=entry)
     longest = _us(population.max_age)
     reachable = entry < FOREVER - longest
-    last = np.where(reachable & bool(population.max_age), np.where(reachable, entry, 0) + longest, FOREVER)
+    last = np.where(
+        reachable & bool(population.max_age), np.where(reachable, entry, 0) + longest, FOREVER
+    )
     return Spans(entry, entry_known, end_known, last)
 
 
-def _first(dataset: Dataset, types: tuple[str, ...], since: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def _first(
+    dataset: Dataset, types: tuple[str, ...], since: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each entity, when the event of these types that became known first happened and became known.
 
     The first known, not the first to happen: an earlier one that is reported later must not move what was decided.
     """
     time, known = np.full(dataset.leads.num_rows, FOREVER), np.full(dataset.leads.num_rows, FOREVER)
-    events = dataset.events.filter(pc.is_in(dataset.events["event_type"], value_set=pa.array(types, pa.string())))
+    events = dataset.events.filter(
+        pc.is_in(dataset.events["event_type"], value_set=pa.array(types, pa.string()))
+    )
     code, at = dataset.lead_of(events["entity_id"]), instants(events["event_time"])
     keep = np.flatnonzero((code >= 0) & (at >= since[code] if since is not None else True))
     code, at, available = code[keep], at[keep], instants(events["available_at"])[keep]
-    order = np.lexsort((at, available, code))[::-1]  # of several writes to one place the last stays: the first known
+    order = np.lexsort((at, available, code))[
+        ::-1
+    ]  # of several writes to one place the last stays: the first known
     time[code[order]], known[code[order]] = at[order], available[order]
     return time, known
 
@@ -133,7 +154,11 @@ def _first(dataset: Dataset, types: tuple[str, ...], since: np.ndarray | None = 
 def _delayed(spans: Spans, delay: timedelta) -> tuple[np.ndarray, np.ndarray]:
     rows = np.flatnonzero(spans.entry < FOREVER)
     cutoff = spans.entry[rows] + _us(delay)
-    keep = (spans.entry_known[rows] < cutoff) & (cutoff <= spans.end_known[rows]) & (cutoff <= spans.last[rows])
+    keep = (
+        (spans.entry_known[rows] < cutoff)
+        & (cutoff <= spans.end_known[rows])
+        & (cutoff <= spans.last[rows])
+    )
     return rows[keep], cutoff[keep]
 
 
@@ -141,7 +166,9 @@ def _grid(spans: Spans, as_of: int, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Expand each entity to its cutoffs ``as_of - k * step`` in ``(entry_known, min(end_known, last)]``, k >= 1."""
     end = np.minimum(np.minimum(spans.end_known, spans.last), as_of - step)
     nearest = -((end - as_of) // step)  # smallest k whose cutoff is <= end
-    farthest = (as_of - np.minimum(spans.entry_known, as_of) - 1) // step  # largest k whose cutoff is > entry_known
+    farthest = (
+        as_of - np.minimum(spans.entry_known, as_of) - 1
+    ) // step  # largest k whose cutoff is > entry_known
     count = np.maximum(farthest - nearest + 1, 0)
     rows = np.repeat(np.arange(len(count)), count)
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)

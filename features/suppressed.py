@@ -10,8 +10,15 @@ import pyarrow.compute as pc
 
 SUPPRESSED = pa.schema(
     [
-        pa.field("entity_id", pa.string(), nullable=False, metadata={"meaning": "who must not be scored"}),
-        pa.field("reason", pa.string(), nullable=False, metadata={"meaning": "the key of the config that says so"}),
+        pa.field(
+            "entity_id", pa.string(), nullable=False, metadata={"meaning": "who must not be scored"}
+        ),
+        pa.field(
+            "reason",
+            pa.string(),
+            nullable=False,
+            metadata={"meaning": "the key of the config that says so"},
+        ),
     ]
 )
 """One row a suppressed entity and reason, ordered by both."""

@@ -26,7 +26,9 @@ def offsets_of(wall: np.ndarray, zone: ZoneInfo) -> np.ndarray:
     if not len(wall):
         return wall
     changes, offsets = _changes(zone, int(wall.min()), int(wall.max()))
-    return offsets[np.searchsorted(changes + np.maximum(offsets[:-1], offsets[1:]), wall, side="right")]
+    return offsets[
+        np.searchsorted(changes + np.maximum(offsets[:-1], offsets[1:]), wall, side="right")
+    ]
 
 
 def _changes(zone: ZoneInfo, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +44,9 @@ def _changes(zone: ZoneInfo, first: int, last: int) -> tuple[np.ndarray, np.ndar
             low, high = (day - 1) * 86_400, day * 86_400
             while high - low > 1:
                 middle = (low + high) // 2
-                low, high = (low, middle) if _offset(zone, middle * 1_000_000) == new else (middle, high)
+                low, high = (
+                    (low, middle) if _offset(zone, middle * 1_000_000) == new else (middle, high)
+                )
             changes.append(high * 1_000_000)
             offsets.append(new)
     return np.array(changes, np.int64), np.array(offsets, np.int64)

@@ -38,7 +38,9 @@ class Together:
         return cls(**meta.get("accounts", {}))
 
     @classmethod
-    def fit(cls, account: np.ndarray, instant: np.ndarray, chance: np.ndarray, label: np.ndarray) -> Self:
+    def fit(
+        cls, account: np.ndarray, instant: np.ndarray, chance: np.ndarray, label: np.ndarray
+    ) -> Self:
         """Learn from rows predicted out of time, side by side: account (text), instant (any key that sorts, such as
         the cutoff), calibrated probability, and 0 or 1.
 
@@ -75,7 +77,9 @@ class Together:
         return asdict(self)
 
 
-def _parts(group: np.ndarray, chance: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _parts(
+    group: np.ndarray, chance: np.ndarray, groups: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each group's largest chance, that of at least one if all are independent, and their sum."""
     largest = np.zeros(groups)
     np.maximum.at(largest, group, chance)
@@ -88,7 +92,10 @@ def _between(adds: float, largest: np.ndarray, alone: np.ndarray, most: np.ndarr
 
 
 def _proven(
-    parts: tuple[np.ndarray, np.ndarray, np.ndarray], happened: np.ndarray, order: np.ndarray, account: np.ndarray
+    parts: tuple[np.ndarray, np.ndarray, np.ndarray],
+    happened: np.ndarray,
+    order: np.ndarray,
+    account: np.ndarray,
 ) -> float:
     """Return how much further entities add, 1 where nothing else proves itself."""
     later = order >= np.sort(order)[len(order) // 2]
@@ -96,7 +103,9 @@ def _proven(
         return 1.0
     trial = _likeliest(tuple(part[~later] for part in parts), happened[~later])
     after = [part[later] for part in parts]
-    gain = _loss(_between(1.0, *after), happened[later]) - _loss(_between(trial, *after), happened[later])
+    gain = _loss(_between(1.0, *after), happened[later]) - _loss(
+        _between(trial, *after), happened[later]
+    )
     proven = gain.mean() > Z90 * clustered_error(gain, account[later])
     return _likeliest(parts, happened) if proven else 1.0
 
@@ -107,7 +116,9 @@ def _likeliest(parts: tuple[np.ndarray, ...], happened: np.ndarray) -> float:
     def cost(adds: float) -> float:
         return float(_loss(_between(adds, *parts), happened).sum() + (adds - 1) ** 2 / 2)
 
-    return float(minimize_scalar(cost, bounds=(0.0, MOST), method="bounded", options={"xatol": 1e-6}).x)
+    return float(
+        minimize_scalar(cost, bounds=(0.0, MOST), method="bounded", options={"xatol": 1e-6}).x
+    )
 
 
 def _loss(chance: np.ndarray, happened: np.ndarray) -> np.ndarray:

@@ -75,11 +75,15 @@ class Affine:
 
         bounds = [(LEAST_SLOPE, None), (None, None)]
         exact = {"ftol": 1e-15, "gtol": 1e-9}
-        found = minimize(cost, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds, options=exact)
+        found = minimize(
+            cost, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds, options=exact
+        )
         return cls(float(found.x[0]), float(found.x[1]))
 
 
-def fit_calibrator(margin: np.ndarray, label: np.ndarray, order: np.ndarray, entity_id: np.ndarray) -> Affine:
+def fit_calibrator(
+    margin: np.ndarray, label: np.ndarray, order: np.ndarray, entity_id: np.ndarray
+) -> Affine:
     """Return the affine calibrator of out-of-time log-odds, or the identity where it does not prove itself.
 
     ``order`` says which rows are earlier (any sortable numbers, such as the cutoff). A calibrator fitted on the
@@ -94,7 +98,9 @@ def fit_calibrator(margin: np.ndarray, label: np.ndarray, order: np.ndarray, ent
     if later.all():
         return Affine()
     trial = Affine.fit(margin[~later], label[~later])
-    gain = log_loss(margin[later], label[later]) - log_loss(trial.apply(margin[later]), label[later])
+    gain = log_loss(margin[later], label[later]) - log_loss(
+        trial.apply(margin[later]), label[later]
+    )
     proven = gain.mean() > Z90 * clustered_error(gain, entity_id[later])
     return Affine.fit(margin, label) if proven else Affine()
 
@@ -112,7 +118,9 @@ class Band:
     high: tuple[float, ...]
 
     @classmethod
-    def fit(cls, chance: np.ndarray, label: np.ndarray, entity_id: np.ndarray, doubt: np.ndarray) -> Self:
+    def fit(
+        cls, chance: np.ndarray, label: np.ndarray, entity_id: np.ndarray, doubt: np.ndarray
+    ) -> Self:
         """Fit on out-of-time rows: calibrated probability, label, entity and doubt of each (at least one row).
 
         About 20 quantile bins of probability. Two things are not known. How often the outcome comes to leads of a bin:

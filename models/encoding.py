@@ -51,7 +51,7 @@ class Encoding:
             raise DataError(
                 "no feature varies, so there is nothing to learn from",
                 found=f"{len(names)} columns over {len(rows)} rows, each with one value only",
-                mend="add attributes or events, or remove some of features.exclude",
+                fix="add attributes or events, or remove some of features.exclude",
             )
         return cls(kept)
 
@@ -82,13 +82,18 @@ class Encoding:
         for start in range(0, max(len(x), 1), size):
             part = matrix.slice(start, size) if rows is None else matrix
             some = None if rows is None else rows[start : start + size]
-            values = [_values(feature, _column(part, feature.name, some)) for feature in self.features]
+            values = [
+                _values(feature, _column(part, feature.name, some)) for feature in self.features
+            ]
             _put(values, x[start : start + size])
         return x
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return what ``from_json`` reads: plain lists, texts and dicts."""
-        return [{"name": f.name, "kind": f.kind, "categories": list(f.categories)} for f in self.features]
+        return [
+            {"name": f.name, "kind": f.kind, "categories": list(f.categories)}
+            for f in self.features
+        ]
 
     @classmethod
     def from_json(cls, data: list[dict[str, Any]]) -> Self:
@@ -104,7 +109,11 @@ def evenly(rows: int, most: int) -> np.ndarray:
 def by_frequency(column: pa.ChunkedArray) -> list[str]:
     """Return the texts of a column, the most frequent first, ties by text."""
     counts = pc.value_counts(column.drop_null())
-    ranked = zip((-counts.field("counts").to_numpy()).tolist(), counts.field("values").to_pylist(), strict=True)
+    ranked = zip(
+        (-counts.field("counts").to_numpy()).tolist(),
+        counts.field("values").to_pylist(),
+        strict=True,
+    )
     return [text for _, text in sorted(ranked)]
 
 
@@ -135,7 +144,7 @@ def _column(matrix: pa.Table, name: str, rows: np.ndarray | None) -> pa.ChunkedA
             "a feature of the model is not in the matrix",
             where=name,
             found=f"{matrix.num_columns} columns, none of this name",
-            mend="build the features with the config the model was trained with, or train again",
+            fix="build the features with the config the model was trained with, or train again",
         )
     return matrix[place] if rows is None else matrix[place].take(pa.array(rows))
 
@@ -158,7 +167,9 @@ def _unlike(features: list[Feature], matrix: pa.Table, rows: np.ndarray) -> tupl
     kept = []
     for feature in features:
         ranks = (
-            _ranks(finite(_column(matrix, feature.name, sample))) if feature.kind == "number" else feature.name.encode()
+            _ranks(finite(_column(matrix, feature.name, sample)))
+            if feature.kind == "number"
+            else feature.name.encode()
         )
         if ranks not in seen:
             kept.append(feature)
@@ -190,4 +201,6 @@ def _values(feature: Feature, column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _wrong_type(name: str, found: pa.DataType, wanted: str) -> DataError:
-    return DataError("a feature has the wrong type", where=name, found=str(found), mend=f"it must be {wanted}")
+    return DataError(
+        "a feature has the wrong type", where=name, found=str(found), fix=f"it must be {wanted}"
+    )

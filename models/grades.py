@@ -14,7 +14,9 @@ GRADES = (("A", 90), ("B", 70), ("C", 40), ("D", 0))
 NAMES = np.array([grade for grade, _ in GRADES])
 ABOVE = np.array([above for _, above in GRADES])
 UPTO = np.array([100, *ABOVE[:-1]])
-GRADE_OF = np.array([next((grade for grade, above in GRADES if score > above), "D") for score in range(101)])
+GRADE_OF = np.array(
+    [next((grade for grade, above in GRADES if score > above), "D") for score in range(101)]
+)
 """The plain grade of each score."""
 
 
@@ -27,7 +29,11 @@ class Steady:
 
 
 def held(
-    score: pa.ChunkedArray, grade: pa.ChunkedArray, falling: pa.ChunkedArray, as_of: datetime, steady: Steady
+    score: pa.ChunkedArray,
+    grade: pa.ChunkedArray,
+    falling: pa.ChunkedArray,
+    as_of: datetime,
+    steady: Steady,
 ) -> tuple[pa.Array, pa.Array]:
     """Return the grade to publish of each score, and since which night it has been too low for that grade.
 
@@ -44,6 +50,8 @@ def held(
     below = (place >= 0) & (points < ABOVE[place] + 1 - steady.points)
     above = (place < 0) | (points > UPTO[place] + steady.points)
     since = pc.if_else(pa.array(below), pc.coalesce(falling, pa.scalar(as_of, falling.type)), None)
-    fallen = pc.fill_null(pc.less_equal(since, pa.scalar(as_of - steady.settle, falling.type)), False)
+    fallen = pc.fill_null(
+        pc.less_equal(since, pa.scalar(as_of - steady.settle, falling.type)), False
+    )
     kept = np.where(above | fallen.to_numpy(), GRADE_OF[points], NAMES[place])
     return pa.array(kept, pa.string()), pc.if_else(fallen, None, since).combine_chunks()

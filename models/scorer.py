@@ -111,7 +111,14 @@ class Scorer:
         x = self.encoding.encode(matrix)
         chance = probability(self.calibrator.apply(self.model.margin(x)))
         low, high = self.band.interval(chance)
-        columns = [*spine_of(matrix), chance, low, high, self.scale.score(chance), self.scale.grade(chance)]
+        columns = [
+            *spine_of(matrix),
+            chance,
+            low,
+            high,
+            self.scale.score(chance),
+            self.scale.grade(chance),
+        ]
         return pa.table([*columns, *self._days(x), self._amount(x)], schema=PREDICTIONS)
 
     def _days(self, x: np.ndarray) -> list[pa.Array]:
@@ -198,7 +205,7 @@ def _known_format(parts: Any, path: Path) -> None:
             "stored model of an unknown format",
             where=str(path),
             found=f"format {found!r}, this version reads {FORMAT}",
-            mend="use the leadscore version that wrote it, or train again",
+            fix="use the leadscore version that wrote it, or train again",
         )
 
 
@@ -208,5 +215,5 @@ def _same_model(expected: str, path: Path) -> None:
             "the stored model was changed or mixed with another",
             where=str(path),
             found="its sha256 is not the one in scorer.json",
-            mend="restore both files from the registry, or train again",
+            fix="restore both files from the registry, or train again",
         )

@@ -34,7 +34,9 @@ def read_json(path: Path) -> Any:
 def unreadable(path: Path, error: Exception) -> DataError:
     """Return the error for a stored model that is absent or damaged."""
     found = f"{type(error).__name__}: {error}"
-    return DataError("cannot read the stored model", where=str(path), found=found, mend="train again")
+    return DataError(
+        "cannot read the stored model", where=str(path), found=found, fix="train again"
+    )
 
 
 class JsonModel:

@@ -42,7 +42,10 @@ def examine(project: Project, as_of: str | None) -> Examination:
     times = data.events["event_time"] if data.events.num_rows else data.leads["created_at"]
     edges = pc.min_max(times).as_py()
     kinds = pc.value_counts(data.events["event_type"]).to_pylist()
-    types = {row["values"]: row["counts"] for row in sorted(kinds, key=lambda row: (-row["counts"], row["values"]))}
+    types = {
+        row["values"]: row["counts"]
+        for row in sorted(kinds, key=lambda row: (-row["counts"], row["values"]))
+    }
     return Examination(
         project=project.project,
         as_of=now.as_of,
@@ -72,7 +75,9 @@ def _target(now: Snapshot, name: str) -> TargetCheck:
         return TargetCheck(name, problem=str(error))
     mature, positive = (pc.sum(found[column]).as_py() or 0 for column in ("mature", "label"))
     entities = len(pc.unique(spine["entity_id"]))
-    return TargetCheck(name, spine.num_rows, entities, mature, positive, waiting, _problem(spine, mature, positive))
+    return TargetCheck(
+        name, spine.num_rows, entities, mature, positive, waiting, _problem(spine, mature, positive)
+    )
 
 
 def _problem(spine: pa.Table, mature: int, positive: int) -> str:
@@ -93,15 +98,26 @@ def _warnings(now: Snapshot, types: set[str]) -> list[str]:
             "the data has no times: no point-in-time features, no maturity, no horizon; the outcome's date is unknown, "
             "and so is whether an attribute was filled before or after it"
         )
-        order = "their order stands for time" if now.dataset.ordered else "figures come from random folds by entity"
+        order = (
+            "their order stands for time"
+            if now.dataset.ordered
+            else "figures come from random folds by entity"
+        )
         found.append(f"rows are not dated: {order}")
     named = {"features.stages": project.features.stages}
-    named |= {f"targets.{name}.population.until": t.population.until for name, t in project.targets.items()}
+    named |= {
+        f"targets.{name}.population.until": t.population.until
+        for name, t in project.targets.items()
+    }
     for key, wanted in named.items():
         missing = sorted(set(wanted) - types)
         if missing:
             found.append(f"{key}: no event of type {', '.join(missing)}")
-    found += [line for name in now.dataset.attributes for line in _nearly_numbers(now.dataset.leads[name], name)]
+    found += [
+        line
+        for name in now.dataset.attributes
+        for line in _nearly_numbers(now.dataset.leads[name], name)
+    ]
     found += [*_histories(now), *_privacy(now), *_words(now)]
     leads = project.sources.leads
     if leads and leads.attributes:
@@ -119,7 +135,9 @@ def _histories(now: Snapshot) -> Iterator[str]:
         if missing := [name for name in source.only if name not in found]:
             yield f"sources.attributes[{i}].only: no value of {', '.join(missing)}"
     for name in (name for name, kind in found.items() if kind == "category"):
-        yield from _nearly_numbers(values["value"].filter(pc.equal(values["attribute"], name)), name)
+        yield from _nearly_numbers(
+            values["value"].filter(pc.equal(values["attribute"], name)), name
+        )
 
 
 def _privacy(now: Snapshot) -> Iterator[str]:
@@ -147,7 +165,9 @@ def _words(now: Snapshot) -> Iterator[str]:
         name = key.removeprefix(TYPE).removeprefix(CHANNEL).removeprefix(GROUP)
         if not {name, key} & known:
             near = difflib.get_close_matches(name, sorted(names), 1)
-            yield f"words.{key}: nothing in the data is called so" + (f"; did you mean {near[0]}?" if near else "")
+            yield f"words.{key}: nothing in the data is called so" + (
+                f"; did you mean {near[0]}?" if near else ""
+            )
 
 
 def _texts(column: pa.ChunkedArray) -> set[str]:
@@ -160,12 +180,14 @@ def _nearly_numbers(column: pa.ChunkedArray, name: str) -> list[str]:
     """Say that a column is read as categories because of a few values that are not numbers."""
     if not pa.types.is_string(column.type):
         return []
-    texts = {row["values"]: row["counts"] for row in pc.value_counts(column.drop_null()).to_pylist()}
+    texts = {
+        row["values"]: row["counts"] for row in pc.value_counts(column.drop_null()).to_pylist()
+    }
     odd = {text: count for text, count in texts.items() if not NUMBER.fullmatch(text)}
     bad, total = sum(odd.values()), sum(texts.values())
     if not 0 < bad <= NEARLY * total:
         return []
     return [
         f"attribute {name} is read as categories: {bad:,} of {total:,} values are no numbers, such as {min(odd)!r}; "
-        f"mend them, or list them under missing"
+        f"fix them, or list them under missing"
     ]

@@ -28,7 +28,9 @@ app = typer.Typer(
 
 @app.callback()
 def leadscore(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="print the version and stop")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="print the version and stop")
+    ] = False,
 ) -> None:
     """Lead scoring that is honest in time: train, gate, score, publish and export."""
     if version:
@@ -84,7 +86,9 @@ def main() -> NoReturn:
             _fail("stopped; nothing was left half done", 130)
         if os.environ.get("LEADSCORE_DEBUG"):
             traceback.print_exc()
-        _fail(f"unexpected: {type(error).__name__}: {error}\n  set LEADSCORE_DEBUG=1 to see where", 1)
+        _fail(
+            f"unexpected: {type(error).__name__}: {error}\n  set LEADSCORE_DEBUG=1 to see where", 1
+        )
     sys.exit(0)
 
 

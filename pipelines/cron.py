@@ -21,5 +21,5 @@ def require_cron(project: Project) -> None:
                 "not a cron line",
                 where=f"{project.path}: schedule.{name}",
                 found=repr(line),
-                mend="write minute hour day month weekday: 0 5 * * *",
+                fix="write minute hour day month weekday: 0 5 * * *",
             ) from error

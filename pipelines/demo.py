@@ -38,7 +38,9 @@ def company(leads: int, seed: int, note: Callable[[str], None]) -> Project:
     return project
 
 
-def oracles(project: Project, results: list[Training], note: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+def oracles(
+    project: Project, results: list[Training], note: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
     """Return each trained target's oracle figures on the model's own out-of-time rows, ranked within folds as its are.
 
     ``skill`` is the share of what can be known that the model knows: (log loss of the base rate − of the model) /
@@ -54,11 +56,18 @@ def oracles(project: Project, results: list[Training], note: Callable[[str], Non
     return found
 
 
-def _against_oracle(project: Project, target: str, trained: Trained, dataset: Dataset) -> dict[str, Any]:
+def _against_oracle(
+    project: Project, target: str, trained: Trained, dataset: Dataset
+) -> dict[str, Any]:
     rows = trained.out_of_time
     truth = oracle(dataset, rows, target, project.target(target).horizon or timedelta(0))
-    label, base, model = (rows[column].to_numpy() for column in ("label", "base_rate", "probability"))
-    figures, own = (evaluate(label, chance, rows["entity_id"], stratum=rows["fold"]) for chance in (truth, model))
+    label, base, model = (
+        rows[column].to_numpy() for column in ("label", "base_rate", "probability")
+    )
+    figures, own = (
+        evaluate(label, chance, rows["entity_id"], stratum=rows["fold"])
+        for chance in (truth, model)
+    )
     low, high = trained.scorer.band.interval(model)
     return {
         "roc_auc": figures["roc_auc"].value,

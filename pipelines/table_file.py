@@ -18,9 +18,13 @@ WRITERS = {".parquet": pq.ParquetWriter, ".csv": csv.CSVWriter}
 def check_place(out: Path) -> None:
     """Raise ConfigError for another file ending or a folder that is not there, before any work is done."""
     if out.suffix not in WRITERS:
-        raise ConfigError("no such format", where=f"--out {out}", mend=f"end the name in {' or '.join(WRITERS)}")
+        raise ConfigError(
+            "no such format", where=f"--out {out}", fix=f"end the name in {' or '.join(WRITERS)}"
+        )
     if not out.parent.is_dir():
-        raise ConfigError("no such folder", where=f"--out {out}", found=str(out.parent), mend="create it first")
+        raise ConfigError(
+            "no such folder", where=f"--out {out}", found=str(out.parent), fix="create it first"
+        )
 
 
 def write_tables(out: Path, tables: Iterable[pa.Table]) -> int:

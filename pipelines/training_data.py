@@ -56,13 +56,20 @@ def as_known(project: Project, whole: Dataset, as_of: str | None) -> Snapshot:
     """Cut data at an as-of as ``snapshot`` does."""
     last = whole.last_known()
     if last is None:
-        raise DataError("no usable row", where=project.path, found=_rows_in(whole), mend="see the quarantine folder")
+        raise DataError(
+            "no usable row",
+            where=project.path,
+            found=_rows_in(whole),
+            fix="see the quarantine folder",
+        )
     moment = project.instant(as_of) if as_of else _midnight_after(project, last)
     if not project.timed:
         return Snapshot(project, whole, moment if as_of else last, last)
     known = whole.upto(moment)
     _refuse_impossible(project, whole, known, moment)
-    return Snapshot(project, known, moment, observation_date(known, moment, project.sources.complete_after))
+    return Snapshot(
+        project, known, moment, observation_date(known, moment, project.sources.complete_after)
+    )
 
 
 def training_rows(now: Snapshot, name: str) -> TrainingRows:
@@ -78,7 +85,7 @@ def training_rows(now: Snapshot, name: str) -> TrainingRows:
             "no entity was ever eligible",
             where=f"{now.project.path}: targets.{name}.population",
             found=f"{now.dataset.leads.num_rows} entities known before {now.as_of.isoformat()}",
-            mend="check population, cutoffs and observed_from, or take a later --as-of",
+            fix="check population, cutoffs and observed_from, or take a later --as-of",
         )
     catalog = catalog_of(now.project, now.dataset, carried_columns(now.project))
     found = labels(now.dataset, spine, target, now.observed)
@@ -89,35 +96,45 @@ def check_types(now: Snapshot, name: str) -> None:
     """Raise ConfigError if the outcome or the entry of a target is an event type that never occurs."""
     target = now.project.target(name)
     known = pc.unique(now.dataset.events["event_type"]).to_pylist()
-    wanted = {"outcome": set(target.outcomes), "population.after": {target.population.after} - {"created"}}
+    wanted = {
+        "outcome": set(target.outcomes),
+        "population.after": {target.population.after} - {"created"},
+    }
     for key, types in wanted.items():
         if types and not types & set(known):
             odd = min(types)
-            near, there = difflib.get_close_matches(odd, known, 1), listed(sorted(known), 12) or "no event at all"
+            near, there = (
+                difflib.get_close_matches(odd, known, 1),
+                listed(sorted(known), 12) or "no event at all",
+            )
             raise ConfigError(
                 "this event type never occurs",
                 where=f"{now.project.path}: targets.{name}.{key}",
                 found=f"{odd!r}; before {now.as_of.isoformat()} the data holds {there}",
-                mend=f"did you mean {near[0]!r}?" if near else "correct the name, or take a later --as-of",
+                fix=f"did you mean {near[0]!r}?"
+                if near
+                else "correct the name, or take a later --as-of",
             )
 
 
 def _refuse_impossible(project: Project, whole: Dataset, known: Dataset, as_of: datetime) -> None:
     last = known.last_known()
     if last is None:
-        first = min(pc.min(t["available_at"]).as_py() for t in (whole.leads, whole.events) if t.num_rows)
+        first = min(
+            pc.min(t["available_at"]).as_py() for t in (whole.leads, whole.events) if t.num_rows
+        )
         raise DataError(
             "nothing was known yet",
             where=f"--as-of {as_of.isoformat()}",
             found=f"the first row became known at {first.isoformat()}",
-            mend="take a later --as-of",
+            fix="take a later --as-of",
         )
     if as_of - last > project.sources.max_staleness:
         raise DataError(
             "the data is too old for this as-of",
             where=f"--as-of {as_of.isoformat()}",
             found=f"the last row became known at {last.isoformat()}, {(as_of - last).days} days before",
-            mend="bring the sources up to date, take an earlier --as-of, or raise sources.max_staleness",
+            fix="bring the sources up to date, take an earlier --as-of, or raise sources.max_staleness",
         )
 
 

@@ -36,7 +36,7 @@ def workspace(project: Project) -> Iterator[Path]:
                 "the workspace belongs to another project",
                 where=str(owner),
                 found=f"{found!r}, not {project.project!r}",
-                mend="give each project a workspace of its own, in its YAML or by LEADSCORE_WORKSPACE",
+                fix="give each project a workspace of its own, in its YAML or by LEADSCORE_WORKSPACE",
             )
         try:
             yield project.root
@@ -45,7 +45,7 @@ def workspace(project: Project) -> Iterator[Path]:
                 "a file could not be read or written",
                 where=str(error.filename or project.root),
                 found=error.strerror or str(error),
-                mend="make room or mend the permissions and run it again; what was published is whole",
+                fix="make room or fix the permissions and run it again; what was published is whole",
             ) from error
 
 
@@ -66,7 +66,7 @@ def published(store: Store, project: Project, as_of: datetime | None = None) -> 
             "nothing was published",
             where=f"the ledger of {project.project}",
             found=f"as of {as_of.isoformat()}" if as_of else "no run",
-            mend=f"run `leadscore score {project.path}` first",
+            fix=f"run `leadscore score {project.path}` first",
         )
     return run
 

@@ -100,7 +100,11 @@ def harmless(texts: pa.Array) -> bool:
 def quoted(texts: pa.Array) -> pa.Array:
     """Put a text with a comma or a quote into quotes; a line break is no longer in any."""
     inner = pc.replace_substring(texts, '"', '""')
-    return pc.if_else(pc.match_substring_regex(texts, '[",]'), pc.binary_join_element_wise('"', inner, '"', ""), texts)
+    return pc.if_else(
+        pc.match_substring_regex(texts, '[",]'),
+        pc.binary_join_element_wise('"', inner, '"', ""),
+        texts,
+    )
 
 
 def instants(column: pa.Array) -> pa.Array:
@@ -113,4 +117,8 @@ def instants(column: pa.Array) -> pa.Array:
 def joined(lines: pa.Array) -> pa.Buffer:
     """Return the bytes of all texts of an array without nulls, one after the other."""
     ends = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset : lines.offset + len(lines) + 1]
-    return lines.buffers()[2].slice(int(ends[0]), int(ends[-1] - ends[0])) if len(lines) else pa.py_buffer(b"")
+    return (
+        lines.buffers()[2].slice(int(ends[0]), int(ends[-1] - ends[0]))
+        if len(lines)
+        else pa.py_buffer(b"")
+    )

@@ -20,13 +20,15 @@ def hold(root: Path) -> Iterator[None]:
 
     Raises WorkspaceBusy at once if another run holds it, ConfigError if the workspace cannot be written.
     """
-    mend = "wait for it to end, or give this run another workspace with LEADSCORE_WORKSPACE"
-    with hold_file(root / ".lock", "another run holds this workspace", root, mend):
+    fix = "wait for it to end, or give this run another workspace with LEADSCORE_WORKSPACE"
+    with hold_file(root / ".lock", "another run holds this workspace", root, fix):
         yield
 
 
 @contextmanager
-def hold_file(path: Path, busy: str, root: Path | None = None, mend: str = "wait for it to end") -> Iterator[None]:
+def hold_file(
+    path: Path, busy: str, root: Path | None = None, fix: str = "wait for it to end"
+) -> Iterator[None]:
     """Hold a file that stands for something that one run at a time may do.
 
     The lock is the kernel's (``flock(2)``): it vanishes with the process that holds it, so a killed run never leaves
@@ -40,7 +42,7 @@ def hold_file(path: Path, busy: str, root: Path | None = None, mend: str = "wait
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             found = file.read().strip() or "a run that has just begun"
-            raise WorkspaceBusy(busy, where=str(root or path), found=found, mend=mend) from error
+            raise WorkspaceBusy(busy, where=str(root or path), found=found, fix=fix) from error
         try:
             _say(file, f"pid {os.getpid()}: {shlex.join(sys.argv)}\n")
             yield
@@ -74,7 +76,7 @@ def _open(path: Path) -> IO[str]:
             "cannot write to the workspace",
             where=str(path.parent),
             found=str(error),
-            mend="name a directory you may write to",
+            fix="name a directory you may write to",
         ) from error
     file.seek(0)
     return file

@@ -56,7 +56,9 @@ def postgresql() -> Iterator[Server]:
 
     def run(program, *arguments):
         command = [*as_user, str(programs / program), "-D", str(folder / "data"), *arguments]
-        done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         assert done.returncode == 0, done.stderr
 
     def control(*arguments):
@@ -64,7 +66,17 @@ def postgresql() -> Iterator[Server]:
         run("pg_ctl", "-l", str(folder / "log"), "-o", options, *arguments)
 
     try:
-        run("initdb", "-U", "tester", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--no-sync")
+        run(
+            "initdb",
+            "-U",
+            "tester",
+            "-A",
+            "scram-sha-256",
+            f"--pwfile={secret}",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        )
         server = Server(f"postgresql://tester:s3cret%2Fword@127.0.0.1:{port}/postgres", control)
         server.start()
         try:

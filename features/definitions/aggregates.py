@@ -10,7 +10,18 @@ from features.definitions.feature import AGGREGATES, CHANNEL, GROUP, TYPE, Featu
 from features.definitions.semantics import meaning_of
 from features.definitions.vocabulary import Offer
 
-EACH = ("count", "trend", "age", "first", "decay", "gap_mean", "gap_std", "gap_max", "silence", "active_days")
+EACH = (
+    "count",
+    "trend",
+    "age",
+    "first",
+    "decay",
+    "gap_mean",
+    "gap_std",
+    "gap_max",
+    "silence",
+    "active_days",
+)
 AMOUNTS = ("total", "mean", "least", "most", "decay_total")
 ONCE_A_SUBJECT = ("mean", "least", "most", "active_days", "kinds", "ways")
 """Computed over each window for “any”, and for every other subject over all of history only."""
@@ -33,7 +44,9 @@ def of_entity(offer: Offer) -> Iterator[Feature]:
 def of_account(offer: Offer) -> Iterator[Feature]:
     """Yield the same over all entities of the account: in full for any event, in short for each type."""
     breadth = ("kinds", *(("ways",) if offer.channels else ()), "people", "new_people")
-    yield from _subject(offer, "any", "account", (*EACH, *breadth, *(("roles",) if offer.role else ())))
+    yield from _subject(
+        offer, "any", "account", (*EACH, *breadth, *(("roles",) if offer.role else ()))
+    )
     for subject in offer.subjects:
         if subject.startswith(TYPE):
             yield from _subject(offer, subject, "account", ("count", "age", "decay"))
@@ -50,10 +63,14 @@ def of_others(offer: Offer) -> Iterator[Feature]:
 
 
 def _carries_amounts(offer: Offer, subject: str) -> bool:
-    return bool(offer.valued) and (not subject.startswith(TYPE) or subject.removeprefix(TYPE) in offer.valued)
+    return bool(offer.valued) and (
+        not subject.startswith(TYPE) or subject.removeprefix(TYPE) in offer.valued
+    )
 
 
-def _subject(offer: Offer, subject: str, scope: Scope, aggregates: Iterable[str]) -> Iterator[Feature]:
+def _subject(
+    offer: Offer, subject: str, scope: Scope, aggregates: Iterable[str]
+) -> Iterator[Feature]:
     for aggregate in aggregates:
         for span in _lengths(offer, aggregate, subject):
             yield _feature(offer, aggregate, subject, scope, span)
@@ -62,11 +79,18 @@ def _subject(offer: Offer, subject: str, scope: Scope, aggregates: Iterable[str]
 def _lengths(offer: Offer, aggregate: str, subject: str) -> tuple[timedelta | None, ...]:
     if aggregate in ONCE_A_SUBJECT and subject != "any":
         return (None,)
-    per = {"span": offer.spans, "window": offer.windows, "half_life": offer.half_lives, "once": (None,)}
+    per = {
+        "span": offer.spans,
+        "window": offer.windows,
+        "half_life": offer.half_lives,
+        "once": (None,),
+    }
     return per[AGGREGATES[aggregate].per]
 
 
-def _feature(offer: Offer, aggregate: str, subject: str, scope: Scope, span: timedelta | None) -> Feature:
+def _feature(
+    offer: Offer, aggregate: str, subject: str, scope: Scope, span: timedelta | None
+) -> Feature:
     kind = AGGREGATES[aggregate]
     label = "" if kind.per == "once" else f"_{duration_label(span) if span else 'all'}"
     prefix = "" if scope == "entity" else f"{scope}_"

@@ -24,7 +24,9 @@ def kinds(values: pa.Table) -> dict[str, Kind]:
 
     The rule is that of the leads' attributes: numbers, true and false, and dates are numbers, the rest a category.
     """
-    different = query("SELECT DISTINCT attribute, value FROM rows ORDER BY attribute, value", rows=values)
+    different = query(
+        "SELECT DISTINCT attribute, value FROM rows ORDER BY attribute, value", rows=values
+    )
     names = pc.unique(different["attribute"]).to_pylist()
     texts = (different["value"].filter(pc.equal(different["attribute"], name)) for name in names)
     return {name: _kind(typed(each)) for name, each in zip(names, texts, strict=True)}
@@ -62,11 +64,15 @@ def _kind(column: pa.Array) -> Kind:
     return "number" if pa.types.is_floating(column.type) else "category"
 
 
-def _newest_last(code: np.ndarray, since: np.ndarray, known: np.ndarray, text: pa.Array) -> np.ndarray:
+def _newest_last(
+    code: np.ndarray, since: np.ndarray, known: np.ndarray, text: pa.Array
+) -> np.ndarray:
     """Order values by entity, valid_from, available_at and text, null first; texts are compared where all else ties."""
     order = np.arange(len(code)) if _rises(code, since, known) else np.lexsort((known, since, code))
     same = np.zeros(len(order), bool)
-    same[1:] = (np.diff(code[order]) == 0) & (np.diff(since[order]) == 0) & (np.diff(known[order]) == 0)
+    same[1:] = (
+        (np.diff(code[order]) == 0) & (np.diff(since[order]) == 0) & (np.diff(known[order]) == 0)
+    )
     tied = np.flatnonzero(same | np.append(same, False)[1:])
     texts = text.take(pa.array(order[tied]))
     rank = np.where(pc.is_null(texts), 0, pc.rank(texts, tiebreaker="dense").to_numpy())
@@ -102,6 +108,8 @@ def _numbers(text: pa.Array, place: pa.Array, name: str) -> pa.Array:
     number = typed(pa.chunked_array([text.filter(pa.array(seen))]))
     if _kind(number) != "number":
         raise DataError(
-            "attribute was a number and is text now", where=name, found=f"such as {pc.min(number).as_py()!r}"
+            "attribute was a number and is text now",
+            where=name,
+            found=f"such as {pc.min(number).as_py()!r}",
         )
     return number.take(pc.subtract(pa.array(np.cumsum(seen)).take(place), 1))

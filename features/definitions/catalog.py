@@ -52,11 +52,15 @@ class Catalog(Offer):
         return replace(self, only=tuple(sorted(names)))
 
 
-def catalog_of(project: Project, dataset: Dataset, hidden: frozenset[str] | set[str] = frozenset()) -> Catalog:
+def catalog_of(
+    project: Project, dataset: Dataset, hidden: frozenset[str] | set[str] = frozenset()
+) -> Catalog:
     """Return the catalogue of a data set as it is known, less what the config excludes and the ``hidden`` columns."""
     asked = project.features
     out = {*asked.exclude, *hidden}
-    types, channels = (_most_frequent(dataset.events[name], out) for name in ("event_type", "channel"))
+    types, channels = (
+        _most_frequent(dataset.events[name], out) for name in ("event_type", "channel")
+    )
     with_value = dataset.events["event_type"].filter(pc.is_valid(dataset.events["value"]))
     accounts = dataset.leads["account_id"].drop_null()
     whole = Catalog(
@@ -76,13 +80,19 @@ def catalog_of(project: Project, dataset: Dataset, hidden: frozenset[str] | set[
         ends=tuple(sorted({*asked.ends} & {*types})),
         role=asked.role or "",
         roles=_roles(project, dataset),
-        dated=tuple((name, kind) for name, kind in kinds(dataset.values).items() if name not in out),
+        dated=tuple(
+            (name, kind) for name, kind in kinds(dataset.values).items() if name not in out
+        ),
         timezone=project.timezone,
         accounts=len(pc.unique(accounts)) < len(accounts),
         hours=_has_hours(project, dataset),
         timed=dataset.timed,
     )
-    return whole.keeping(f.name for f in whole.features if f.family in asked.families) if asked.families else whole
+    return (
+        whole.keeping(f.name for f in whole.features if f.family in asked.families)
+        if asked.families
+        else whole
+    )
 
 
 def _unlike(features: list[Feature]) -> list[Feature]:
@@ -102,7 +112,9 @@ def _has_hours(project: Project, dataset: Dataset) -> bool:
     """Say whether leads are created at different times of the day; a date is midnight, save where that is skipped."""
     created = dataset.leads["created_at"]
     local = pc.local_timestamp(pc.cast(created, pa.timestamp("us", project.timezone)))
-    counts = pc.value_counts(pc.subtract(local, pc.floor_temporal(local, unit="day"))).field("counts")
+    counts = pc.value_counts(pc.subtract(local, pc.floor_temporal(local, unit="day"))).field(
+        "counts"
+    )
     return bool(len(created)) and pc.max(counts).as_py() < ONE_HOUR * len(created)
 
 
@@ -111,11 +123,15 @@ def _roles(project: Project, dataset: Dataset) -> tuple[str, ...]:
     if role is None:
         return ()
     if role not in dataset.attributes:
-        where, mend = f"{project.path}: features.role", "list it in sources.leads.attributes"
-        raise ConfigError("the role is not an attribute of the leads", where=where, found=repr(role), mend=mend)
+        where, fix = f"{project.path}: features.role", "list it in sources.leads.attributes"
+        raise ConfigError(
+            "the role is not an attribute of the leads", where=where, found=repr(role), fix=fix
+        )
     return _most_frequent(pc.cast(dataset.leads[role], pa.string()), set())
 
 
 def _most_frequent(column: pa.ChunkedArray, out: set[str]) -> tuple[str, ...]:
-    counts = [(-row["counts"], row["values"]) for row in pc.value_counts(column.drop_null()).to_pylist()]
+    counts = [
+        (-row["counts"], row["values"]) for row in pc.value_counts(column.drop_null()).to_pylist()
+    ]
     return tuple(sorted(name for _, name in sorted(counts)[:MOST_TYPES] if name not in out))

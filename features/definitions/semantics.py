@@ -8,7 +8,16 @@ from typing import Literal
 
 Unit = Literal["count", "days", "amount", "category", "number", "change", "share"]
 
-SILENT = ("decay", "decay_total", "gap_std", "last_hour", "created_hour", "first_type", "first_channel", "ways")
+SILENT = (
+    "decay",
+    "decay_total",
+    "gap_std",
+    "last_hour",
+    "created_hour",
+    "first_type",
+    "first_channel",
+    "ways",
+)
 """Figures that tell a person nothing: their contribution counts in the group, and another member words it."""
 
 FAINT = ("gap_mean", "gap_max", "silence", "share", "last_gap_1", "last_gap_2", "kinds")
@@ -20,10 +29,29 @@ AMOUNTS = ("total", "mean", "least", "most")
 PAUSES = ("gap_mean", "gap_max", "silence", "last_gap_1", "last_gap_2")
 """Figures that tell something where they are long, and then nothing good."""
 
-ACTIVITY = ("count", "trend", "share", "active_days", "kinds", "people", "new_people", "roles", "age")
+ACTIVITY = (
+    "count",
+    "trend",
+    "share",
+    "active_days",
+    "kinds",
+    "people",
+    "new_people",
+    "roles",
+    "age",
+)
 """Figures that anybody takes for good news, where they tell of whatever was done and not of one event type."""
 
-LATER_IS_LESS = ("age", "first", "gap_mean", "gap_max", "gap_std", "silence", "last_gap_1", "last_gap_2")
+LATER_IS_LESS = (
+    "age",
+    "first",
+    "gap_mean",
+    "gap_max",
+    "gap_std",
+    "silence",
+    "last_gap_1",
+    "last_gap_2",
+)
 """Figures that grow as less happens: a long time without an event is a low value of what it tells of."""
 
 STORIES = {
@@ -100,12 +128,20 @@ class Meaning:
     @property
     def praise(self) -> bool:
         """Whether much of it reads as praise, whatever it adds: any activity of theirs, but not of ours."""
-        return self.key in ACTIVITY and not self.subject.startswith("type:") and self.subject != "group:outbound"
+        return (
+            self.key in ACTIVITY
+            and not self.subject.startswith("type:")
+            and self.subject != "group:outbound"
+        )
 
     @property
     def graded(self) -> bool:
         """Whether its value is much or little of what it tells of."""
-        return self.unit != "category" and self.key not in PLAIN and (self.key, self.subject) != ("first", "any")
+        return (
+            self.unit != "category"
+            and self.key not in PLAIN
+            and (self.key, self.subject) != ("first", "any")
+        )
 
     @property
     def whole(self) -> bool:
@@ -115,7 +151,11 @@ class Meaning:
     @property
     def nothing(self) -> float | None:
         """Its value where nothing ever happened; None is missing."""
-        return 0.0 if self.unit in ("count", "change") or self.key in ("decay", "decay_total", "total") else None
+        return (
+            0.0
+            if self.unit in ("count", "change") or self.key in ("decay", "decay_total", "total")
+            else None
+        )
 
     @property
     def upside_down(self) -> bool:
@@ -123,7 +163,9 @@ class Meaning:
         return self.key in LATER_IS_LESS
 
 
-def meaning_of(aggregate: str, unit: Unit, scope: str, subject: str, span: timedelta | None) -> Meaning:
+def meaning_of(
+    aggregate: str, unit: Unit, scope: str, subject: str, span: timedelta | None
+) -> Meaning:
     """Return the meaning of one figure of one subject; ``span`` is its window or half-life, None for all of history."""
     return Meaning(_group(aggregate, scope, subject), aggregate, unit, scope, subject, span)
 

@@ -28,7 +28,9 @@ JOURNEY: tuple[tuple[str, str, Unit], ...] = (
 def of_sequence(offer: Offer) -> Iterator[Feature]:
     """Yield what the order, the hours and the directions of the entity's events say."""
     for k in range(LAST):
-        yield _category(f"last_type_{k + 1}", "last_type", "types", index=k, key=f"last_type_{k + 1}")
+        yield _category(
+            f"last_type_{k + 1}", "last_type", "types", index=k, key=f"last_type_{k + 1}"
+        )
     for k in range(LAST - 1):
         words = Meaning("entity.recency", f"last_gap_{k + 1}", "days")
         yield Feature(f"last_gap_{k + 1}", "last_gap", words, "sequence", index=k)
@@ -37,8 +39,12 @@ def of_sequence(offer: Offer) -> Iterator[Feature]:
         yield _category("last_channel", "last_channel", "channels", group="channels")
         yield _category("first_channel", "first_channel", "channels", group="channels")
     for aggregate in ("office_hours", "weekend"):
-        yield Feature(f"any_{aggregate}_share", aggregate, Meaning("hours", aggregate, "share"), "sequence")
-    yield Feature("last_hour_of_week", "last_hour", Meaning("hours", "last_hour", "number"), "sequence")
+        yield Feature(
+            f"any_{aggregate}_share", aggregate, Meaning("hours", aggregate, "share"), "sequence"
+        )
+    yield Feature(
+        "last_hour_of_week", "last_hour", Meaning("hours", "last_hour", "number"), "sequence"
+    )
     if offer.outbound:
         yield from _touches()
 

@@ -11,7 +11,19 @@ from typing import Any, Self
 from configs.durations import duration_label, parse_duration
 from features.definitions.feature import CHANNEL, GROUP, TYPE
 
-RESERVED = ("any", "outbound", "offline", "account", "others", "stage", "stages", "last", "first", "created", "touches")
+RESERVED = (
+    "any",
+    "outbound",
+    "offline",
+    "account",
+    "others",
+    "stage",
+    "stages",
+    "last",
+    "first",
+    "created",
+    "touches",
+)
 """Words that begin features of their own, which no event type's may begin with."""
 
 
@@ -60,7 +72,12 @@ class Offer:
     def subjects(self) -> tuple[str, ...]:
         """What is counted apart: “any”, each event type, each channel, our own touches, the offline channels."""
         groups = [GROUP + name for name in ("outbound", "offline") if getattr(self, name)]
-        return ("any", *(TYPE + name for name in self.types), *(CHANNEL + name for name in self.channels), *groups)
+        return (
+            "any",
+            *(TYPE + name for name in self.types),
+            *(CHANNEL + name for name in self.channels),
+            *groups,
+        )
 
     @cached_property
     def slugs(self) -> dict[str, str]:
@@ -84,7 +101,9 @@ class Offer:
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Self:
         """Read what ``to_json`` wrote."""
-        known: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in plain.items()}
+        known: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in plain.items()
+        }
         for key in ("attributes", "dated"):
             known[key] = tuple((name, kind) for name, kind in plain.get(key, ()))
         for key in ("windows", "half_lives"):

@@ -16,27 +16,40 @@ from features.engine.kernels.sequence import hour_of_week
 from features.spine import instants
 
 
-def lead_columns(dataset: Dataset, spine: pa.Table, catalog: Catalog, entity: np.ndarray) -> dict[str, pa.Array]:
+def lead_columns(
+    dataset: Dataset, spine: pa.Table, catalog: Catalog, entity: np.ndarray
+) -> dict[str, pa.Array]:
     """Return the features of the lead row and its value histories, one element a spine row.
 
     ``entity`` is each row's place in ``leads``. Raises DataError for an attribute that is gone or was a number.
     """
     wanted = [feature for feature in catalog.features if feature.scope == "lead"]
-    found = {feature.name: _lead_column(dataset, feature, catalog, entity, spine) for feature in wanted}
+    found = {
+        feature.name: _lead_column(dataset, feature, catalog, entity, spine) for feature in wanted
+    }
     return {name: _without_null(column) for name, column in found.items()}
 
 
-def table_of(spine: pa.Table, catalog: Catalog, history: np.ndarray, lead: dict[str, pa.Array]) -> pa.Table:
+def table_of(
+    spine: pa.Table, catalog: Catalog, history: np.ndarray, lead: dict[str, pa.Array]
+) -> pa.Table:
     """Return SPINE and then the catalogue's features; ``history`` is (features of history in order, rows)."""
     table = {name: spine[name] for name in ("entity_id", "cutoff")}
-    levels = {"types": catalog.types, "channels": catalog.channels, "stages": catalog.stages, "origins": ORIGINS}
+    levels = {
+        "types": catalog.types,
+        "channels": catalog.channels,
+        "stages": catalog.stages,
+        "origins": ORIGINS,
+    }
     columns = iter(history)
     for feature in catalog.features:
         if feature.scope == "lead":
             table[feature.name] = lead[feature.name]
         else:
             values = next(columns)
-            table[feature.name] = _names(levels[feature.levels], values) if feature.category else pa.array(values)
+            table[feature.name] = (
+                _names(levels[feature.levels], values) if feature.category else pa.array(values)
+            )
     return pa.table(table)
 
 
@@ -44,7 +57,9 @@ def _names(levels: tuple[str, ...], code: np.ndarray) -> pa.Array:
     return pa.array(levels, pa.string()).take(pa.array(code.astype(np.int64), mask=code < 0))
 
 
-def _lead_column(dataset: Dataset, feature: Feature, catalog: Catalog, entity: np.ndarray, spine: pa.Table) -> pa.Array:
+def _lead_column(
+    dataset: Dataset, feature: Feature, catalog: Catalog, entity: np.ndarray, spine: pa.Table
+) -> pa.Array:
     created, cutoff = instants(dataset.leads["created_at"]), instants(spine["cutoff"])
     if feature.aggregate == "created_age":
         return pa.array((cutoff - created[entity]) / US_PER_DAY)
@@ -62,15 +77,19 @@ def _without_null(column: pa.Array) -> pa.Array:
 
 def _attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Array:
     if feature.subject not in dataset.leads.column_names:
-        mend = "restore the column, or train again; a column that is in privacy.personal now is no longer read"
+        fix = "restore the column, or train again; a column that is in privacy.personal now is no longer read"
         raise DataError(
             "an attribute that a model reads is gone",
             where=f"sources.leads: {feature.subject}",
             found=f"{len(dataset.attributes)} other attributes",
-            mend=mend,
+            fix=fix,
         )
     wanted = pa.string() if feature.category else pa.float64()
     try:
-        return pc.cast(dataset.leads[feature.subject], wanted).take(pa.array(entity)).combine_chunks()
+        return (
+            pc.cast(dataset.leads[feature.subject], wanted).take(pa.array(entity)).combine_chunks()
+        )
     except pa.ArrowInvalid as error:
-        raise DataError("attribute was a number and is text now", where=feature.subject, found=str(error)) from error
+        raise DataError(
+            "attribute was a number and is text now", where=feature.subject, found=str(error)
+        ) from error

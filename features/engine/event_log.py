@@ -115,8 +115,12 @@ class Log:
         for some in found:
             _count(some, counts)
         first = _shards(seats.account, counts / EVENTS_PER_SHARD + load / CELLS_PER_SHARD, shards)
-        shard = np.append(np.repeat(np.arange(len(first) - 1), np.diff(first)), len(first) - 1).astype(np.int32)
-        sizes = np.array([np.bincount(shard[some], minlength=len(first)) for some in found], np.int64)
+        shard = np.append(
+            np.repeat(np.arange(len(first) - 1), np.diff(first)), len(first) - 1
+        ).astype(np.int32)
+        sizes = np.array(
+            [np.bincount(shard[some], minlength=len(first)) for some in found], np.int64
+        )
         sizes = sizes.reshape(-1, len(first))
         edges = np.append(0, np.cumsum(sizes.sum(axis=0)))
         starts = edges[:-1] + np.cumsum(sizes, axis=0) - sizes
@@ -164,7 +168,9 @@ def codes(column: pa.ChunkedArray, known: tuple[str, ...]) -> np.ndarray:
 
 def _codes(chunk: pa.Array, known: pa.Array) -> np.ndarray:
     encoded = chunk if pa.types.is_dictionary(chunk.type) else pc.dictionary_encode(chunk)
-    place = pc.fill_null(pc.index_in(encoded.dictionary, value_set=known), -1).to_numpy(zero_copy_only=False)
+    place = pc.fill_null(pc.index_in(encoded.dictionary, value_set=known), -1).to_numpy(
+        zero_copy_only=False
+    )
     table = np.append(place, -1).astype(np.int8)
     return table[pc.fill_null(encoded.indices, len(place)).to_numpy(zero_copy_only=False)]
 
@@ -230,7 +236,11 @@ def _shards(account: np.ndarray, weight: np.ndarray, wanted: int | None) -> np.n
     """Return the first seats of about as many shards as wanted, cut between accounts, and the end of the last."""
     total = np.cumsum(weight)
     number = wanted or int(np.ceil(total[-1])) if len(total) else 1
-    aims = np.searchsorted(total, total[-1] * np.arange(1, number) / number) if number > 1 else np.empty(0, np.int64)
+    aims = (
+        np.searchsorted(total, total[-1] * np.arange(1, number) / number)
+        if number > 1
+        else np.empty(0, np.int64)
+    )
     return np.unique(np.concatenate([[0], np.searchsorted(account, account[aims]), [len(account)]]))
 
 

@@ -46,7 +46,9 @@ class Aggregates:
         kernels = tuple((kernel, plan) for kernel, plan in plans if plan is not None)
         return cls(kernels, Plan.of(catalog, wanted, distinct.AGGREGATES))
 
-    def fill(self, events: History, looks: Looks, out: np.ndarray, role: np.ndarray | None = None) -> None:
+    def fill(
+        self, events: History, looks: Looks, out: np.ndarray, role: np.ndarray | None = None
+    ) -> None:
         """Write the features into ``out[column, place]``; ``role`` is the code of each member's role."""
         for kernel, plan in self.kernels:
             kernel(events, looks, plan, out)
@@ -101,7 +103,14 @@ class Shard:
     visits: Visits | None
 
 
-def fill(shard: Shard, task: Task, seat: np.ndarray, cutoff: np.ndarray, place: np.ndarray, out: np.ndarray) -> None:
+def fill(
+    shard: Shard,
+    task: Task,
+    seat: np.ndarray,
+    cutoff: np.ndarray,
+    place: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Write all features of history of the rows (seat, cutoff) into ``out[column, place]``."""
     looks = Looks.of(shard.events, seat, cutoff, place)
     task.entity.fill(shard.events, looks, out)
@@ -112,7 +121,10 @@ def fill(shard: Shard, task: Task, seat: np.ndarray, cutoff: np.ndarray, place: 
 
 def stage_ranks(catalog: Catalog) -> np.ndarray:
     """Return the place of each event type among the stages, -1 if it is none."""
-    return np.array([catalog.stages.index(name) if name in catalog.stages else -1 for name in catalog.types], np.int64)
+    return np.array(
+        [catalog.stages.index(name) if name in catalog.stages else -1 for name in catalog.types],
+        np.int64,
+    )
 
 
 def _order(shard: Shard, task: Task, looks: Looks, out: np.ndarray) -> None:
@@ -124,7 +136,9 @@ def _order(shard: Shard, task: Task, looks: Looks, out: np.ndarray) -> None:
     names = [(name, 0) for name in JOURNEY]
     names += [(name, rank) for name in ("visits", "stage_days") for rank in range(stages)]
     if task.order.keys() & {*names, ("stalled", 0)}:
-        found |= zip(names, journey(shard.events, looks, stage_ranks(task.catalog), stages), strict=True)
+        found |= zip(
+            names, journey(shard.events, looks, stage_ranks(task.catalog), stages), strict=True
+        )
         if shard.visits is not None:
             now, age = found["stage_now", 0].astype(np.int64), found["stage_age", 0]
             found["stalled", 0] = shard.visits.shorter(now, age, looks.cutoff)

@@ -40,9 +40,15 @@ def _sum(column: pa.ChunkedArray) -> int:
 
 def _part(hashes: pa.Table, number: int, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the places and hashes of the rows whose hash begins with so many bits."""
-    places, highs, lows = [np.empty(0, np.int64)], [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
+    places, highs, lows = (
+        [np.empty(0, np.int64)],
+        [np.empty(0, np.uint64)],
+        [np.empty(0, np.uint64)],
+    )
     for begin, high, low in _chunks(hashes):
-        own = np.flatnonzero(high >> np.uint64(64 - bits) == number) if bits else np.arange(len(high))
+        own = (
+            np.flatnonzero(high >> np.uint64(64 - bits) == number) if bits else np.arange(len(high))
+        )
         places.append(begin + own)
         highs.append(high[own])
         lows.append(low[own])

@@ -42,7 +42,10 @@ class Entities:
         """Return the leads as LEADS, ordered by id."""
         found = _one_each(pa.concat_tables(self._found))
         columns = {"entity_id": found["entity_id"], "account_id": found["account_id"]}
-        columns |= {"created_at": found["time"].cast(INSTANT), "available_at": found["available"].cast(INSTANT)}
+        columns |= {
+            "created_at": found["time"].cast(INSTANT),
+            "available_at": found["available"].cast(INSTANT),
+        }
         return pa.table(columns).cast(LEADS)
 
 

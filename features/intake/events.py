@@ -58,7 +58,11 @@ class ReadLog:
 
 
 def read_events(
-    project: Project, leads: pa.Table | None, objections: Objections, quarantine: Path | None, scratch: Path | None
+    project: Project,
+    leads: pa.Table | None,
+    objections: Objections,
+    quarantine: Path | None,
+    scratch: Path | None,
 ) -> ReadLog:
     """Read all event sources; those of entities that are not in ``leads``, where there are any, are set aside.
 
@@ -71,7 +75,11 @@ def read_events(
     for i, source in enumerate(project.sources.events):
         origins.append(Origin.of(source, scratch))
         judged = _judged(project, source, i, origins[i], (known, objections))
-        verdicts.append(Verdict.joined(_put(shelf, entities if known is None else None, *piece) for piece in judged))
+        verdicts.append(
+            Verdict.joined(
+                _put(shelf, entities if known is None else None, *piece) for piece in judged
+            )
+        )
     hashed = shelf.table()
     hashes, log = hashed.select(HASHES.names), hashed.select(LOG.names)
     again = repeated(hashes)
@@ -83,11 +91,17 @@ def read_events(
     counts = tuple(
         replace(settle(f"events_{i + 1}", verdict, bad(i), quarantine, limit), arrivals=arrivals)
         for i, (verdict, arrivals) in enumerate(
-            zip(_with_duplicates(verdicts, again), _arrivals(verdicts, hashed["available_at"]), strict=True)
+            zip(
+                _with_duplicates(verdicts, again),
+                _arrivals(verdicts, hashed["available_at"]),
+                strict=True,
+            )
         )
     )
     kept = Shelf.of(LOG, _without(log, again), scratch) if len(again) else log
-    return ReadLog(kept.select(EVENTS.names), kept["lead"], entities.table(), counts, total(hashes, again))
+    return ReadLog(
+        kept.select(EVENTS.names), kept["lead"], entities.table(), counts, total(hashes, again)
+    )
 
 
 def _with_duplicates(verdicts: list[Verdict], again: np.ndarray) -> Iterator[Verdict]:
@@ -109,7 +123,11 @@ def _arrivals(verdicts: list[Verdict], available: pa.ChunkedArray) -> Iterator[A
 
 
 def _judged(
-    project: Project, source: EventRows, i: int, origin: Origin, known: tuple[Ids | None, Objections]
+    project: Project,
+    source: EventRows,
+    i: int,
+    origin: Origin,
+    known: tuple[Ids | None, Objections],
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
     """Return what becomes of each piece of a source; a few are judged side by side while the next is read."""
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
@@ -129,12 +147,23 @@ def _judged_piece(
     found += flaws(columns, source.missing_time == "skip")
     found += [(pc.is_null(columns["event_type"]), NO_TYPE)]
     found += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
-    lead = np.full(len(raw.table), -1, np.int32) if known is None else known.find(columns["entity_id"])
+    lead = (
+        np.full(len(raw.table), -1, np.int32) if known is None else known.find(columns["entity_id"])
+    )
     if known is not None:
         found += [(pa.array(lead < 0), UNKNOWN_ENTITY)]
     columns["lead"] = pa.chunked_array([lead])
     reasons = first_flaw(found, len(raw.table))
-    names = ("entity_id", "account_id", "time", "available", "event_type", "channel", "value", "lead")
+    names = (
+        "entity_id",
+        "account_id",
+        "time",
+        "available",
+        "event_type",
+        "channel",
+        "value",
+        "lead",
+    )
     good = pa.table({name: columns[name] for name in names})
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
@@ -171,7 +200,9 @@ def _text(raw: RawRows, mapped: str | Constant | None, missing: tuple[str, ...])
     return cleaned(raw, mapped, missing)
 
 
-def _put(shelf: Shelf, entities: Entities | None, reasons: pa.Array, good: pa.Table, hashed: pa.Table) -> pa.Array:
+def _put(
+    shelf: Shelf, entities: Entities | None, reasons: pa.Array, good: pa.Table, hashed: pa.Table
+) -> pa.Array:
     """Put the good rows of a piece on the shelf; return what became of all its rows."""
     if entities is not None:
         entities.add(good)

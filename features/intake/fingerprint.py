@@ -40,7 +40,11 @@ def _content(column: pa.ChunkedArray, step: int = 1 << 16) -> Iterator[bytes]:
         if pa.types.is_string(values.type):
             filled = pc.fill_null(values, "")
             yield pc.binary_length(filled).to_numpy().tobytes()
-            yield pc.binary_join(pa.ListArray.from_arrays([0, len(filled)], filled), "")[0].as_py().encode()
+            yield (
+                pc.binary_join(pa.ListArray.from_arrays([0, len(filled)], filled), "")[0]
+                .as_py()
+                .encode()
+            )
         else:
             number = values if pa.types.is_floating(values.type) else values.cast(pa.int64())
             yield pc.fill_null(number, 0).to_numpy().tobytes()

@@ -15,7 +15,9 @@ T, BIG_Z, SMALL_Z = 84, 90, 122
 
 
 @kernel
-def parse(texts: np.ndarray, ends: np.ndarray, kind: np.ndarray, wall: np.ndarray, offset: np.ndarray) -> None:
+def parse(
+    texts: np.ndarray, ends: np.ndarray, kind: np.ndarray, wall: np.ndarray, offset: np.ndarray
+) -> None:
     """Read each text ``texts[ends[i]:ends[i + 1]]``: its kind, and in microseconds what its clock showed and its
     offset.
 

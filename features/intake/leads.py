@@ -18,7 +18,16 @@ from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.formats.texts import plain, texts
 from features.intake.objections import Objections
-from features.intake.quarantine import Flaw, Verdict, first_flaw, flaws, masked, rows_of, settle, with_duplicates
+from features.intake.quarantine import (
+    Flaw,
+    Verdict,
+    first_flaw,
+    flaws,
+    masked,
+    rows_of,
+    settle,
+    with_duplicates,
+)
 from features.intake.reading import RawRows, read_rows
 from features.intake.values import attribute, clean, cleaned, times
 from features.tools.duckdb_sql import query
@@ -36,8 +45,15 @@ def read_leads(
     reading any source raises, and ConfigError for an attribute that cannot be one.
     """
     where = "sources.leads"
-    mapped = {"entity_id": source.entity_id, "created_at": source.created_at, "known_at": source.known_at}
-    mapped |= {"account_id": source.account_id, "order": None if source.order == ROWS else source.order}
+    mapped = {
+        "entity_id": source.entity_id,
+        "created_at": source.created_at,
+        "known_at": source.known_at,
+    }
+    mapped |= {
+        "account_id": source.account_id,
+        "order": None if source.order == ROWS else source.order,
+    }
     needed = {f"{where}.{key}": name for key, name in mapped.items() if name is not None}
     listed = () if isinstance(source.attributes, AllExcept) else source.attributes
     needed |= {f"{where}.attributes.{name}": name for name in listed}
@@ -56,17 +72,24 @@ def read_leads(
     verdict = Verdict.of(reasons)
     bad = masked(rows_of(raw), project.privacy.personal)
     count = settle("leads", verdict, bad, quarantine, project.sources.max_quarantine)
-    return table, replace(count, arrivals=Arrivals.of(table["available_at"]) if source.created_at else None)
+    return table, replace(
+        count, arrivals=Arrivals.of(table["available_at"]) if source.created_at else None
+    )
 
 
 def outcome_columns(project: Project) -> set[str]:
     """Return the columns that are outcomes: ``leads`` carries them, and no feature may use them."""
-    return {t.outcome.column for t in project.targets.values() if isinstance(t.outcome, ColumnOutcome)}
+    return {
+        t.outcome.column for t in project.targets.values() if isinstance(t.outcome, ColumnOutcome)
+    }
 
 
 def carried_columns(project: Project) -> set[str]:
     """Return the columns that ``leads`` carries and no feature may use: outcomes, and an owner that is no attribute."""
-    owner, chosen = _owner(project), project.sources.leads.attributes if project.sources.leads else ()
+    owner, chosen = (
+        _owner(project),
+        project.sources.leads.attributes if project.sources.leads else (),
+    )
     used = owner not in chosen.all_except if isinstance(chosen, AllExcept) else owner in chosen
     return outcome_columns(project) | ({owner} if owner and not used else set())
 
@@ -93,7 +116,7 @@ def _attribute_names(project: Project, source: LeadRows, raw: RawRows) -> list[s
             "an attribute has the name of one of the table's own columns",
             where=f"{project.path}: sources.leads.attributes",
             found=taken[0],
-            mend="map it to its own key, or list it in all_except",
+            fix="map it to its own key, or list it in all_except",
         )
     _check_amounts(project, names)
     return names
@@ -108,7 +131,7 @@ def _refuse_typing_error(project: Project, raw: RawRows, names: list[str]) -> No
                 "no such column, and one that is used is nearly called so",
                 where=f"{project.path}: privacy.personal",
                 found=f"{name!r}, and the attribute {known[near]!r}",
-                mend=f"did you mean {known[near]}? If not, leave {known[near]} out of the attributes",
+                fix=f"did you mean {known[near]}? If not, leave {known[near]} out of the attributes",
             )
 
 
@@ -120,7 +143,7 @@ def _check_amounts(project: Project, names: list[str]) -> None:
                 "the amount is not an attribute of the leads",
                 where=f"{project.path}: targets.{key}.amount",
                 found=repr(target.amount),
-                mend=f"did you mean {near[0]}?" if near else "list it in sources.leads.attributes",
+                fix=f"did you mean {near[0]}?" if near else "list it in sources.leads.attributes",
             )
 
 
@@ -159,7 +182,13 @@ def _order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[str, pa
         values = attribute(clean(raw.column(source.order, ""), source.missing))
         sort["sort_number" if pa.types.is_floating(values.type) else "sort_text"] = values
         false = pc.is_null(values)
-    return {**sort, "time": zero, "available": zero, "time_problem": pa.nulls(size, pa.string()), "time_missing": false}
+    return {
+        **sort,
+        "time": zero,
+        "available": zero,
+        "time_problem": pa.nulls(size, pa.string()),
+        "time_missing": false,
+    }
 
 
 def _judged(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int) -> pa.Array:
@@ -176,7 +205,9 @@ def _judged(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int) -> p
         return reasons
     same = good.filter(pc.is_in(good["entity_id"], value_set=twice))
     for i in range(attributes):
-        same = same.set_column(same.column_names.index(f"a{i}"), f"a{i}", plain(texts(same[f"a{i}"])))
+        same = same.set_column(
+            same.column_names.index(f"a{i}"), f"a{i}", plain(texts(same[f"a{i}"]))
+        )
     rest = "".join(f", a{i} NULLS FIRST" for i in range(attributes))
     later = query(
         f"""SELECT nr FROM (SELECT nr, row_number() OVER (PARTITION BY entity_id
@@ -194,11 +225,16 @@ def _lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.Table:
     if source.created_at is None:
         text = "SELECT *, rank() OVER (ORDER BY sort_number, sort_text) - 1 AS place FROM kept"
         kept = query(text, kept=kept)
-        kept = kept.set_column(kept.column_names.index("time"), "time", pc.multiply(kept["place"], 1_000_000))
+        kept = kept.set_column(
+            kept.column_names.index("time"), "time", pc.multiply(kept["place"], 1_000_000)
+        )
         kept = kept.set_column(kept.column_names.index("available"), "available", kept["time"])
     kept = query("SELECT * FROM kept ORDER BY entity_id", kept=kept)
     columns = {"entity_id": kept["entity_id"], "account_id": kept["account_id"]}
-    columns |= {"created_at": kept["time"].cast(INSTANT), "available_at": kept["available"].cast(INSTANT)}
+    columns |= {
+        "created_at": kept["time"].cast(INSTANT),
+        "available_at": kept["available"].cast(INSTANT),
+    }
     table = pa.table(columns).cast(LEADS)
     for i, name in enumerate(names):
         table = table.append_column(name, attribute(kept[f"a{i}"]))

@@ -66,7 +66,9 @@ class Objections:
         for reason, ids in self._named.items():
             own = ids.filter(pc.is_in(ids, value_set=held))
             parts.append(pa.table([own, pa.repeat(reason, len(own))], schema=SUPPRESSED))
-        rows = pa.concat_tables(parts).sort_by([("entity_id", "ascending"), ("reason", "ascending")])
+        rows = pa.concat_tables(parts).sort_by(
+            [("entity_id", "ascending"), ("reason", "ascending")]
+        )
         return Suppression(rows, {reason: len(ids) for reason, ids in self._named.items()})
 
     @property
@@ -97,11 +99,13 @@ def _listed(source: SuppressList, key: str) -> pa.Array:
     """Return the different ids of a list. A row without one may be anybody's, so it stops the run."""
     try:
         raw = read_rows(source, {f"{key}.entity_id": source.entity_id})
-    except DataError as error:  # the reading knows the file, not that it is what keeps leads from being scored
+    except (
+        DataError
+    ) as error:  # the reading knows the file, not that it is what keeps leads from being scored
         where = error.where if key in error.where else f"{key}: {error.where}"
-        mend = f"put the list back, or mend {key}.path" if error.mend == CHECK else error.mend
-        mend = f"{mend}; until it can be read nobody is scored"
-        raise DataError(error.what, where=where, found=error.found, mend=mend) from error
+        fix = f"put the list back, or fix {key}.path" if error.fix == CHECK else error.fix
+        fix = f"{fix}; until it can be read nobody is scored"
+        raise DataError(error.what, where=where, found=error.found, fix=fix) from error
     ids = plain(cleaned(raw, source.entity_id, source.missing))
     bad = pc.or_(raw.unreadable(), pc.is_null(ids))
     if pc.any(bad).as_py():
@@ -110,7 +114,7 @@ def _listed(source: SuppressList, key: str) -> pa.Array:
             "a suppression list has rows without an id",
             where=f"{source.label}: {key}.entity_id",
             found=f"{len(lines):,} of {len(bad):,}, the first is row {lines[0]}",
-            mend="mend the list; until all of it can be read nobody is scored",
+            fix="fix the list; until all of it can be read nobody is scored",
         )
     return pc.unique(ids)
 

@@ -21,10 +21,30 @@ from features.intake.reading import OWN, RawRows
 from features.intake.values import TIME_PROBLEMS, UNREADABLE_TIME, WRONG_TYPE
 from features.tools.duckdb_sql import query
 
-NO_ID, NO_TYPE, NO_NAME, UNREADABLE = "no id", "no event type", "no attribute name", "unreadable row"
-DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED = "duplicate", "unknown entity", "skipped", "suppressed"
+NO_ID, NO_TYPE, NO_NAME, UNREADABLE = (
+    "no id",
+    "no event type",
+    "no attribute name",
+    "unreadable row",
+)
+DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED = (
+    "duplicate",
+    "unknown entity",
+    "skipped",
+    "suppressed",
+)
 NO_FLAWS = (SKIPPED, SUPPRESSED)
-REASONS = (UNREADABLE, NO_ID, *NO_FLAWS, *TIME_PROBLEMS, WRONG_TYPE, NO_TYPE, NO_NAME, UNKNOWN_ENTITY, DUPLICATE)
+REASONS = (
+    UNREADABLE,
+    NO_ID,
+    *NO_FLAWS,
+    *TIME_PROBLEMS,
+    WRONG_TYPE,
+    NO_TYPE,
+    NO_NAME,
+    UNKNOWN_ENTITY,
+    DUPLICATE,
+)
 """Why a row is not used."""
 HIDDEN = "***"
 """What stands in place of a value that nobody may see."""
@@ -43,7 +63,11 @@ QUARANTINE = pa.schema(
             metadata={"meaning": "leads, or events_1 … and attributes_1 … in the config's order"},
         ),
         pa.field("file", pa.string(), metadata={"meaning": "the file, or the kind of database"}),
-        pa.field("row", pa.int64(), metadata={"meaning": "line of a text file, else number of the row, from 1"}),
+        pa.field(
+            "row",
+            pa.int64(),
+            metadata={"meaning": "line of a text file, else number of the row, from 1"},
+        ),
         pa.field("reason", pa.string(), metadata={"meaning": "why the row is not used"}),
         pa.field(
             "original",
@@ -71,13 +95,17 @@ def first_flaw(found: Iterable[Flaw], size: int) -> pa.Array:
     some = [(mask, reason) for mask, reason in found if pc.any(mask).as_py()]
     if not some:
         return pa.nulls(size, pa.string())
-    reasons = pc.case_when(pc.make_struct(*(mask for mask, _ in some)), *(reason for _, reason in some))
+    reasons = pc.case_when(
+        pc.make_struct(*(mask for mask, _ in some)), *(reason for _, reason in some)
+    )
     return reasons.combine_chunks() if isinstance(reasons, pa.ChunkedArray) else reasons
 
 
 def with_duplicates(reasons: pa.Array, nr: pa.ChunkedArray, again: pa.ChunkedArray) -> pa.Array:
     """Return the reasons of rows ``nr``, of which those in ``again`` are duplicates."""
-    return pc.if_else(pc.is_in(nr, value_set=again.combine_chunks()), DUPLICATE, reasons).combine_chunks()
+    return pc.if_else(
+        pc.is_in(nr, value_set=again.combine_chunks()), DUPLICATE, reasons
+    ).combine_chunks()
 
 
 @dataclass(frozen=True)
@@ -111,13 +139,17 @@ class Verdict:
 
     def used(self, number: np.ndarray) -> np.ndarray:
         """Return the places of used rows, counted among these alone from 0."""
-        return number + np.searchsorted(self.places - np.arange(len(self.places)), number, side="right")
+        return number + np.searchsorted(
+            self.places - np.arange(len(self.places)), number, side="right"
+        )
 
     def also(self, places: np.ndarray, reason: str) -> Self:
         """Return the verdict with a reason for further rows, which were used."""
         places = np.concatenate([self.places, places])
         order = np.argsort(places, kind="stable")
-        reasons = np.concatenate([self.reasons, np.full(len(places) - len(self.places), REASONS.index(reason))])
+        reasons = np.concatenate(
+            [self.reasons, np.full(len(places) - len(self.places), REASONS.index(reason))]
+        )
         return type(self)(self.rows, places[order], reasons[order].astype(np.int8))
 
     def count(self, source: str) -> SourceCount:
@@ -125,7 +157,9 @@ class Verdict:
         tally = {reason: int((self.reasons == i).sum()) for i, reason in enumerate(REASONS)}
         skipped, suppressed = (tally.pop(reason) for reason in NO_FLAWS)
         bad = {reason: rows for reason, rows in sorted(tally.items()) if rows}
-        return SourceCount(source, self.rows, self.rows - len(self.places), skipped, bad, suppressed)
+        return SourceCount(
+            source, self.rows, self.rows - len(self.places), skipped, bad, suppressed
+        )
 
     def bad(self) -> Self:
         """Return it without the rows that are skipped or suppressed."""
@@ -133,7 +167,9 @@ class Verdict:
         return type(self)(self.rows, self.places[keep], self.reasons[keep])
 
 
-def settle(source: str, verdict: Verdict, again: Rows, folder: Path | None, limit: float) -> SourceCount:
+def settle(
+    source: str, verdict: Verdict, again: Rows, folder: Path | None, limit: float
+) -> SourceCount:
     """Count what became of a source's rows, write the bad ones to ``folder/<source>.csv``, and judge their
     share.
 
@@ -147,8 +183,10 @@ def settle(source: str, verdict: Verdict, again: Rows, folder: Path | None, limi
         try:
             _write(_tables(source, bad, again), folder / f"{source}.csv")
         except OSError as error:
-            mend = "make room there, or give the workspace another place with LEADSCORE_WORKSPACE"
-            raise ConfigError("cannot write the bad rows", where=str(folder), found=str(error), mend=mend) from error
+            fix = "make room there, or give the workspace another place with LEADSCORE_WORKSPACE"
+            raise ConfigError(
+                "cannot write the bad rows", where=str(folder), found=str(error), fix=fix
+            ) from error
     if flawed > limit * count.rows_in:
         raise _too_many(count, flawed, _example(source, bad, again), limit)
     return count
@@ -193,7 +231,9 @@ def _table(source: str, raw: RawRows, reasons: pa.Array) -> pa.Table:
     text = f"""SELECT $source AS source, file, "row", reason,
                  CASE WHEN broken IS NULL THEN json_object({pairs}) ELSE to_json(broken) END AS original
                FROM rows ORDER BY nr"""  # noqa: S608 - positions only
-    return query(text, {"source": source, **keys}, rows=pa.table(rows | {"reason": reasons})).cast(QUARANTINE)
+    return query(text, {"source": source, **keys}, rows=pa.table(rows | {"reason": reasons})).cast(
+        QUARANTINE
+    )
 
 
 def _write(tables: Iterable[pa.Table], path: Path) -> None:
@@ -220,5 +260,5 @@ def _too_many(count: SourceCount, bad: int, example: dict[str, object], limit: f
         "too many bad rows",
         where=f"{example['file']}: {count.source}",
         found=f"{bad} of {count.rows_in} ({reasons}); row {example['row']}, {example['reason']}: {shown}",
-        mend=f"mend the source, see quarantine/{count.source}.csv; or raise sources.max_quarantine ({limit:g})",
+        fix=f"fix the source, see quarantine/{count.source}.csv; or raise sources.max_quarantine ({limit:g})",
     )

@@ -50,12 +50,16 @@ class RawRows:
         if name in self.names:
             return self.table[f"c{self.names.index(name)}"]
         near = difflib.get_close_matches(name, self.names, 1, 0.5)
-        other = "name a column of the source" if self.names else "give the source at least a header or one row"
+        other = (
+            "name a column of the source"
+            if self.names
+            else "give the source at least a header or one row"
+        )
         raise DataError(
             "no such column",
             where=f"{self.label}: {key}",
             found=f"{name!r}; the columns are {listed(self.names, 20) or 'none, the source is empty'}",
-            mend=f"did you mean {near[0]}?" if near else other,
+            fix=f"did you mean {near[0]}?" if near else other,
         )
 
     def unreadable(self) -> pa.ChunkedArray:
@@ -123,7 +127,9 @@ class Origin:
                 yield part.only(keep)
             if found == len(places):
                 return
-        raise DataError("the source changed while it was read", where=self.source.label, mend="run again")
+        raise DataError(
+            "the source changed while it was read", where=self.source.label, fix="run again"
+        )
 
     def parts(self, wanted: Wanted, needed: dict[str, str]) -> Iterator[RawRows]:
         """Yield what is wanted block by block; ``needed`` and what it raises are as with ``pieces``."""
@@ -151,7 +157,9 @@ class Origin:
                     yield str(path), block
             except (OSError, pa.ArrowException, duckdb.Error, UnicodeError) as error:
                 found = next(iter(str(error).splitlines()), type(error).__name__)
-                raise DataError("cannot read the file", where=str(path), found=found, mend=f"is it {kind}?") from error
+                raise DataError(
+                    "cannot read the file", where=str(path), found=found, fix=f"is it {kind}?"
+                ) from error
 
 
 def read_rows(source: Rows, needed: dict[str, str]) -> RawRows:
@@ -163,15 +171,24 @@ def _raw(label: str, block: Block, begin: int) -> RawRows:
     """Put rows and broken records together in the order of their lines; ``begin`` is the number of the first."""
     size = len(block.rows)
     columns = {"row": pa.array(block.rows, pa.int64()), "broken": pa.nulls(size, pa.string())}
-    table = pa.table(columns | dict(zip(block.table.column_names, block.table.columns, strict=True)))
+    table = pa.table(
+        columns | dict(zip(block.table.column_names, block.table.columns, strict=True))
+    )
     if block.broken:
-        broken = {"row": [each.line for each in block.broken], "broken": [each.text for each in block.broken]}
+        broken = {
+            "row": [each.line for each in block.broken],
+            "broken": [each.text for each in block.broken],
+        }
         bad = pa.table(broken, schema=pa.schema([("row", pa.int64()), ("broken", pa.string())]))
         table = pa.concat_tables([table, bad], promote_options="default").sort_by("row")
     nr = begin + np.arange(len(table))
     file = pa.DictionaryArray.from_arrays(np.zeros(len(table), np.int8), pa.array([label]))
     own = {"file": file, "row": table["row"], "nr": pa.array(nr), "broken": table["broken"]}
-    return RawRows(tuple(block.names), pa.table(own | {name: table[name] for name in table.column_names[2:]}), label)
+    return RawRows(
+        tuple(block.names),
+        pa.table(own | {name: table[name] for name in table.column_names[2:]}),
+        label,
+    )
 
 
 def _joined(parts: Sequence[RawRows], label: str) -> RawRows:
@@ -203,7 +220,9 @@ def _chained(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     if len(kinds) > 1:
         columns, kinds = [plain(texts(column)) for column in columns], {pa.string()}
     kind = kinds.pop() if kinds else pa.null()
-    return pa.chunked_array([chunk for column in columns for chunk in column.cast(kind).chunks], kind)
+    return pa.chunked_array(
+        [chunk for column in columns for chunk in column.cast(kind).chunks], kind
+    )
 
 
 def _nul(column: pa.ChunkedArray) -> pa.ChunkedArray | None:

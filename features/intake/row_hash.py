@@ -46,7 +46,9 @@ def _turned(word: np.uint64, bits: int) -> np.uint64:
 
 
 @kernel
-def _step(high: np.uint64, low: np.uint64, one: np.uint64, two: np.uint64) -> tuple[np.uint64, np.uint64]:
+def _step(
+    high: np.uint64, low: np.uint64, one: np.uint64, two: np.uint64
+) -> tuple[np.uint64, np.uint64]:
     """Take two words into the hash."""
     high ^= _turned(one * np.uint64(FIRST), 31) * np.uint64(SECOND)
     high = (_turned(high, 27) + low) * np.uint64(5) + np.uint64(0x52DCE729)

@@ -56,18 +56,28 @@ def read_values(
 
 
 def _history(
-    project: Project, source: AttributeRows, i: int, known: tuple[pa.Table, Objections], quarantine: Path | None
+    project: Project,
+    source: AttributeRows,
+    i: int,
+    known: tuple[pa.Table, Objections],
+    quarantine: Path | None,
 ) -> tuple[pa.Table, SourceCount]:
     raw = read_rows(source, _columns(source, f"sources.attributes[{i}]"))
     rows = _texts(project, source, raw)
-    reasons = _judged(rows, known[0], known[1].flaws(rows["entity_id"]), source.missing_time == "skip")
+    reasons = _judged(
+        rows, known[0], known[1].flaws(rows["entity_id"]), source.missing_time == "skip"
+    )
     personal = project.privacy.personal
     # In a long history a personal attribute's values are in the column of all values.
     bad = masked(rows_of(raw), (*personal, source.value) if personal and source.value else personal)
-    count = settle(f"attributes_{i + 1}", Verdict.of(reasons), bad, quarantine, project.sources.max_quarantine)
+    count = settle(
+        f"attributes_{i + 1}", Verdict.of(reasons), bad, quarantine, project.sources.max_quarantine
+    )
     good = rows.filter(reasons.is_null())
     values = _values(good, source)
-    hidden = pc.is_in(values["attribute"], value_set=pa.array(sorted(project.privacy.hidden), pa.string()))
+    hidden = pc.is_in(
+        values["attribute"], value_set=pa.array(sorted(project.privacy.hidden), pa.string())
+    )
     return values.filter(pc.invert(hidden)), replace(count, arrivals=Arrivals.of(good["available"]))
 
 
@@ -85,9 +95,13 @@ def _texts(project: Project, source: AttributeRows, raw: RawRows) -> pa.Table:
     columns["entity_id"] = plain(cleaned(raw, source.entity_id, missing))
     columns |= times(raw, source.valid_from, source.known_at, missing, project.zone)
     # A wide row has no name of its own: it tells of all its columns, which the config names.
-    columns["name"] = plain(cleaned(raw, source.attribute, missing)) if source.attribute else pa.repeat("", size)
+    columns["name"] = (
+        plain(cleaned(raw, source.attribute, missing)) if source.attribute else pa.repeat("", size)
+    )
     chosen = pc.is_in(columns["name"], value_set=pa.array(source.only, pa.string()))
-    columns["other"] = pc.and_(pc.and_(pc.is_valid(columns["name"]), bool(source.only)), pc.invert(chosen))
+    columns["other"] = pc.and_(
+        pc.and_(pc.is_valid(columns["name"]), bool(source.only)), pc.invert(chosen)
+    )
     for k, name in enumerate(source.columns or (source.value,)):
         columns[f"v{k}"] = plain(cleaned(raw, name, missing))
     return pa.table(columns)
@@ -97,7 +111,12 @@ def _judged(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) -> pa
     """Return each row's reason, ``out`` before all others. Of rows that are equal the first is used."""
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
     unknown = Ids.of(leads["entity_id"]).find(rows["entity_id"]) < 0
-    found = [*out, (columns["other"], SKIPPED), *flaws(columns, skips), (pc.is_null(columns["name"]), NO_NAME)]
+    found = [
+        *out,
+        (columns["other"], SKIPPED),
+        *flaws(columns, skips),
+        (pc.is_null(columns["name"]), NO_NAME),
+    ]
     reasons = first_flaw([*found, (pa.array(unknown), UNKNOWN_ENTITY)], len(rows))
     values = ", ".join(name for name in rows.column_names if name[0] == "v")
     later = query(
@@ -114,7 +133,8 @@ def _values(rows: pa.Table, source: AttributeRows) -> pa.Table:
     names = [pa.repeat(name, len(rows)) for name in source.columns] or [rows["name"]]
     shared = [rows["entity_id"], rows["time"].cast(INSTANT), rows["available"].cast(INSTANT)]
     tables = [
-        pa.table([shared[0], name, *shared[1:], rows[f"v{k}"]], names=VALUES.names) for k, name in enumerate(names)
+        pa.table([shared[0], name, *shared[1:], rows[f"v{k}"]], names=VALUES.names)
+        for k, name in enumerate(names)
     ]
     return pa.concat_tables(tables).cast(VALUES)
 
@@ -132,5 +152,5 @@ def _check_names(project: Project, claims: list[tuple[str, list[str]]]) -> None:
             "an attribute's name is taken",
             where=f"{project.path}: {second}",
             found=f"{name!r} is in {first} already",
-            mend="name those to use, without this one, in `columns` or `only`; or rename it in the source",
+            fix="name those to use, without this one, in `columns` or `only`; or rename it in the source",
         )

@@ -48,7 +48,9 @@ def clean(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
     """
     column = direct(column)
     if pa.types.is_dictionary(column.type):
-        return pa.chunked_array([_clean_codes(chunk, missing) for chunk in column.chunks], column.type)
+        return pa.chunked_array(
+            [_clean_codes(chunk, missing) for chunk in column.chunks], column.type
+        )
     if pa.types.is_string(column.type):
         trimmed = pc.utf8_trim_whitespace(column)
         return without(column, pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string())))
@@ -62,7 +64,9 @@ def _clean_codes(chunk: pa.DictionaryArray, missing: tuple[str, ...]) -> pa.Dict
     kept = clean(pa.chunked_array([chunk.dictionary]), missing).combine_chunks()
     if not kept.null_count:
         return chunk
-    place = pa.array(np.arange(len(kept), dtype=np.int32), mask=kept.is_null().to_numpy(zero_copy_only=False))
+    place = pa.array(
+        np.arange(len(kept), dtype=np.int32), mask=kept.is_null().to_numpy(zero_copy_only=False)
+    )
     return pa.DictionaryArray.from_arrays(place.take(chunk.indices), chunk.dictionary)
 
 
@@ -86,7 +90,9 @@ def cleaned(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.Chun
     return texts(clean(raw.column(name, ""), missing))
 
 
-def times(raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: ZoneInfo) -> dict[str, pa.Array]:
+def times(
+    raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: ZoneInfo
+) -> dict[str, pa.Array]:
     """Return when a row happened and when it could be read, in microseconds, with what is wrong about them."""
     happened, problem = instants(clean(raw.column(time, ""), missing), zone)
     reached, known_problem = happened, problem
@@ -95,7 +101,9 @@ def times(raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], 
     moment = happened.cast(pa.int64())
     return {
         "time": moment,
-        "available": pc.if_else(pc.is_valid(moment), pc.max_element_wise(moment, reached.cast(pa.int64())), None),
+        "available": pc.if_else(
+            pc.is_valid(moment), pc.max_element_wise(moment, reached.cast(pa.int64())), None
+        ),
         "time_problem": pc.coalesce(problem, known_problem),
         "time_missing": pc.and_(pc.is_null(happened), pc.is_null(problem)),
     }
@@ -129,7 +137,9 @@ def _problems(column: pa.ChunkedArray, walls: Walls, possible: np.ndarray) -> pa
     reason[wrong] = IMPOSSIBLE_TIME
     at = np.flatnonzero(wrong & (walls.kind == UNREADABLE))
     odd = pc.utf8_trim_whitespace(plain(texts(column.take(pa.array(at))))).combine_chunks()
-    bare = pc.match_substring_regex(odd, pattern=rf"\A(?:{NUMBER})\z").to_numpy(zero_copy_only=False)
+    bare = pc.match_substring_regex(odd, pattern=rf"\A(?:{NUMBER})\z").to_numpy(
+        zero_copy_only=False
+    )
     reason[at] = np.where(bare, WRONG_TYPE, UNREADABLE_TIME)
     return pa.array(reason, pa.string())
 
@@ -152,9 +162,13 @@ class Walls:
         column = direct(column)
         if pa.types.is_timestamp(column.type):
             counts = column.cast(pa.int64())
-            return cls._typed(counts, UNITS[column.type.unit], NAIVE if column.type.tz is None else ZONED)
+            return cls._typed(
+                counts, UNITS[column.type.unit], NAIVE if column.type.tz is None else ZONED
+            )
         if pa.types.is_date(column.type):
-            return cls._typed(column.cast(pa.date32(), safe=False).cast(pa.int32()), (US_PER_DAY, 1), NAIVE)
+            return cls._typed(
+                column.cast(pa.date32(), safe=False).cast(pa.int32()), (US_PER_DAY, 1), NAIVE
+            )
         return cls._written(pc.utf8_trim_whitespace(plain(texts(column))))
 
     @classmethod
@@ -166,12 +180,20 @@ class Walls:
         if many > few:  # a nanosecond cannot leave the range
             count = np.clip(count.astype(np.int64), first - 1, last) * many
         known = counts.is_valid().to_numpy()
-        return cls(np.where(known, np.int8(kind), np.int8(UNREADABLE)), count // few, np.zeros(len(count), np.int64))
+        return cls(
+            np.where(known, np.int8(kind), np.int8(UNREADABLE)),
+            count // few,
+            np.zeros(len(count), np.int64),
+        )
 
     @classmethod
     def _written(cls, column: pa.ChunkedArray) -> Self:
         size = len(column)
-        kind, wall, offset = np.empty(size, np.int8), np.empty(size, np.int64), np.empty(size, np.int64)
+        kind, wall, offset = (
+            np.empty(size, np.int8),
+            np.empty(size, np.int64),
+            np.empty(size, np.int64),
+        )
         begin = 0
         for chunk in column.chunks:
             part = slice(begin, begin + len(chunk))
@@ -197,8 +219,12 @@ def _numbers(column: pa.ChunkedArray) -> pa.Array:
     with suppress(pa.ArrowInvalid):  # texts that are all plain numbers, as in most columns
         return _numbers(plain(texts(column)).cast(pa.float64()))
     read = "CASE WHEN regexp_full_match(trim(text), $number) THEN try_cast(text AS DOUBLE) END"
-    text = f"SELECT CASE WHEN isfinite({read}) THEN {read} + 0.0 END AS number FROM rows ORDER BY nr"  # noqa: S608
-    return query(text, {"number": NUMBER}, rows=_numbered(plain(texts(column))))["number"].combine_chunks()
+    text = (
+        f"SELECT CASE WHEN isfinite({read}) THEN {read} + 0.0 END AS number FROM rows ORDER BY nr"  # noqa: S608
+    )
+    return query(text, {"number": NUMBER}, rows=_numbered(plain(texts(column))))[
+        "number"
+    ].combine_chunks()
 
 
 def attribute(column: pa.ChunkedArray) -> pa.Array:

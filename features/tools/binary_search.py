@@ -7,7 +7,9 @@ import numpy as np
 from features.tools.jit import kernel
 
 
-def ends(instant: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
+def ends(
+    instant: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray
+) -> np.ndarray:
     """Return for each row the place of the first instant in ``[first, last)`` that is not before its cutoff, else last.
 
     Instants rise within each range; all are int64, instants and cutoffs in microseconds.
@@ -18,7 +20,9 @@ def ends(instant: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.nd
 
 
 @kernel
-def _halve(instant: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray, found: np.ndarray) -> None:
+def _halve(
+    instant: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray, found: np.ndarray
+) -> None:
     for row in range(len(cutoff)):
         low, high = first[row], last[row]
         while low < high:

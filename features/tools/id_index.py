@@ -107,7 +107,11 @@ def _find(
 ) -> int:
     """Fill ``found``; the number returned says nothing, but without it the compiler would touch no text early."""
     mask, last, touched = len(slots) - 1, len(known) - 1, 0
-    codes, hits, starts = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    codes, hits, starts = (
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK, np.int64),
+    )
     for first in range(0, len(found), BLOCK):
         size = min(BLOCK, len(found) - first)
         for k in range(size):
@@ -123,7 +127,9 @@ def _find(
             hit, start = hits[k], starts[k]
             while hit >= 0:
                 place = hit & 0x7FFFFFFF
-                if hit >> 32 == codes[k] >> 32 and _same(texts, begin, end, known, start, known_ends[place + 1]):
+                if hit >> 32 == codes[k] >> 32 and _same(
+                    texts, begin, end, known, start, known_ends[place + 1]
+                ):
                     break
                 at = (at + 1) & mask
                 hit = slots[at]

@@ -22,7 +22,10 @@ def meanwhile(job: Callable[..., Found], *arguments: object) -> Iterator[Future[
 
 
 def side_by_side(
-    job: Callable[[Thing], Found], things: Iterable[Thing], workers: int = -1, ahead: int | None = None
+    job: Callable[[Thing], Found],
+    things: Iterable[Thing],
+    workers: int = -1,
+    ahead: int | None = None,
 ) -> Iterator[Found]:
     """Do a job for each of the things, and yield what each returned, in their order.
 

@@ -73,7 +73,9 @@ class Shelf:
         except OSError as error:
             raise _full(self._scratch, error) from error
         with self._file as file:  # the mapping outlives the file's handle
-            return pa.ipc.open_file(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))).read_all()
+            return pa.ipc.open_file(
+                pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            ).read_all()
 
     def _spill(self, scratch: Path) -> None:
         if self._writer is None:
@@ -96,5 +98,7 @@ def nameless(scratch: Path) -> IO[bytes]:
 
 
 def _full(scratch: Path | None, error: OSError) -> ConfigError:
-    mend = "make room there, or give the workspace another place with LEADSCORE_WORKSPACE"
-    return ConfigError("cannot write to the scratch folder", where=str(scratch), found=str(error), mend=mend)
+    fix = "make room there, or give the workspace another place with LEADSCORE_WORKSPACE"
+    return ConfigError(
+        "cannot write to the scratch folder", where=str(scratch), found=str(error), fix=fix
+    )

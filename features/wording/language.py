@@ -48,7 +48,7 @@ class Language:
                 "no such language",
                 where="publish.language",
                 found=f"{code!r}, there are {', '.join(languages())}",
-                mend="name one of them, or add a file to features/words",
+                fix="name one of them, or add a file to features/words",
             )
         return cls(code, **yaml.safe_load((FOLDER / f"{code}.yaml").read_text(encoding="utf-8")))
 
@@ -97,7 +97,9 @@ class Language:
             return str(self.within["always"])
         number, unit = _units(span)
         alone, *forms = self.within[unit]
-        return str(alone if number == 1 else forms[self.form(number)]).replace("{n}", self.number(number, ",d"))
+        return str(alone if number == 1 else forms[self.form(number)]).replace(
+            "{n}", self.number(number, ",d")
+        )
 
 
 def languages() -> list[str]:

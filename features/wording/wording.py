@@ -40,7 +40,10 @@ class Wording:
     def of(cls, language: str, own: Mapping[str, str | Forms] | None = None) -> Self:
         """Read a language; raises ConfigError if there is none, or if a word's forms are not as many as its nouns'."""
         known = Language.load(language)
-        words = {key: (forms,) if isinstance(forms, str) else tuple(forms) for key, forms in (own or {}).items()}
+        words = {
+            key: (forms,) if isinstance(forms, str) else tuple(forms)
+            for key, forms in (own or {}).items()
+        }
         for key, forms in words.items():
             if len(forms) not in (1, known.forms):
                 nouns = ", ".join(known.nouns["any"])
@@ -48,7 +51,7 @@ class Wording:
                     f"a word has {known.forms} forms in this language",
                     where=f"words.{key}",
                     found=f"{len(forms)}: {', '.join(forms)}",
-                    mend=f"give {known.forms}, as of “{nouns}”, or one for all",
+                    fix=f"give {known.forms}, as of “{nouns}”, or one for all",
                 )
         return cls(known, words)
 
@@ -121,7 +124,10 @@ class Wording:
 
     def _moving(self, meaning: Meaning) -> dict[str, Callable[[Any], str]]:
         """Return how the fields that change with the value are written."""
-        form, forms = self.language.form, self.noun(meaning.subject) if meaning.scope != "lead" else ("",)
+        form, forms = (
+            self.language.form,
+            self.noun(meaning.subject) if meaning.scope != "lead" else ("",),
+        )
         return {
             "n": lambda value: self._written(value, meaning),
             "counted": lambda value: forms[form(_rounded(value))],
@@ -138,7 +144,9 @@ class Wording:
         if meaning.unit == "share":
             return self.language.percent(value)
         told = self.language.number(*_style(value, meaning.unit))
-        return self.language.numbers["more"].replace("{n}", told) if _endless(value, meaning) else told
+        return (
+            self.language.numbers["more"].replace("{n}", told) if _endless(value, meaning) else told
+        )
 
     def own_value(self, value: str, kind: str, as_is: bool) -> str:
         """Return a category's value in the company's words; an attribute's own stays ``as_is`` without them."""
@@ -148,7 +156,10 @@ class Wording:
 def wording_of(project: Project) -> Wording:
     """Return the words of a project's reasons; raises ConfigError as ``Wording.of`` does."""
     targets = project.targets.values()
-    ends = {*project.features.ends, *(name for target in targets for name in target.population.until)}
+    ends = {
+        *project.features.ends,
+        *(name for target in targets for name in target.population.until),
+    }
     ends -= {name for target in targets for name in target.outcomes}
     return replace(Wording.of(project.publish.language, project.words), ends=frozenset(ends))
 

@@ -55,7 +55,9 @@ class Ranking:
     capacity: int | None
 
     @classmethod
-    def of(cls, score: np.ndarray, batch: Any = None, capacity: int | None = None, amount: Any = 1.0) -> Self:
+    def of(
+        cls, score: np.ndarray, batch: Any = None, capacity: int | None = None, amount: Any = 1.0
+    ) -> Self:
         """Sort rows once; ``score`` and ``amount`` are numbers, ``batch`` any key a row, without it all are of one."""
         key = np.zeros(len(score)) if batch is None else np.asarray(batch)
         code = np.unique(key, return_inverse=True)[1]
@@ -74,7 +76,9 @@ class Ranking:
 
         Of rows that tie for the last places each is taken in part, as drawing lots would on average.
         """
-        total = np.bincount(self.tie, np.bincount(self.level, weight, minlength=len(self.tie)), len(self.batch))
+        total = np.bincount(
+            self.tie, np.bincount(self.level, weight, minlength=len(self.tie)), len(self.batch)
+        )
         rows = np.bincount(self.batch, total)
         if share is None and self.capacity is not None:
             room: Any = self.capacity
@@ -82,7 +86,9 @@ class Ranking:
             room = (NO_CAPACITY_SHARE if share is None else share) * rows[self.batch]
         return ratio(np.clip(room - before(total, self.first), 0, total), total)[self.tie]
 
-    def held(self, taken: np.ndarray, rows: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Held:
+    def held(
+        self, taken: np.ndarray, rows: np.ndarray, label: np.ndarray, weight: np.ndarray
+    ) -> Held:
         """Return what lies among those taken of some rows: their index, and their ``label`` and ``weight``."""
         total = np.bincount(self.level[rows], weight, minlength=len(self.tie))
         worth = np.bincount(self.level[rows], weight * label, minlength=len(self.tie)) * self.amount

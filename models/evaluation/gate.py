@@ -97,7 +97,7 @@ class Verdict:
                 f"{silent}the challenger was not promoted",
                 where=f"target {target}",
                 found="; ".join(failed),
-                mend="the champion, if there is one, stays; look at the report, give more history or events",
+                fix="the champion, if there is one, stays; look at the report, give more history or events",
             )
 
 
@@ -108,7 +108,7 @@ def require_passed(target: str, number: int, tags: Mapping[str, str]) -> None:
             "this version did not pass the gate",
             where=f"target {target}, version {number}",
             found="its refusal stands in gate.json of its MLflow run",
-            mend="promote a version that passed, or train again",
+            fix="promote a version that passed, or train again",
         )
 
 
@@ -131,7 +131,11 @@ def judge(
     )
     fold = np.asarray(out_of_time["fold"]) if "fold" in out_of_time.column_names else None
     rows = _Rows(label, challenger, base, entity, fold)
-    tests = [_enough_data(rows, settings), _beats_base_rate(rows, settings), *_figure_tests(rows, settings)]
+    tests = [
+        _enough_data(rows, settings),
+        _beats_base_rate(rows, settings),
+        *_figure_tests(rows, settings),
+    ]
     return Verdict((*tests, _not_worse_than_champion(rows, champion_probability, settings)))
 
 
@@ -178,7 +182,9 @@ def _beats_base_rate(rows: _Rows, settings: GateSettings) -> GateTest:
 def _figure_tests(rows: _Rows, settings: GateSettings) -> Iterator[GateTest]:
     drawing = {"seed": settings.seed, "replicates": settings.replicates}
     figures = evaluate(rows.label, rows.challenger, rows.entity, stratum=rows.fold, **drawing)
-    auc, ratio, slope = (figures[k] for k in ("roc_auc", "predicted_to_observed", "calibration_slope"))
+    auc, ratio, slope = (
+        figures[k] for k in ("roc_auc", "predicted_to_observed", "calibration_slope")
+    )
     sentence = f"{RANKS}: AUC {_written(auc, '.3f')}, needs a lower bound above 0.500"
     yield GateTest(RANKS, auc.low > 0.5, auc, (0.5, np.inf), sentence)
     low, high = settings.ratio
@@ -200,7 +206,9 @@ def _figure_tests(rows: _Rows, settings: GateSettings) -> Iterator[GateTest]:
     )
 
 
-def _not_worse_than_champion(rows: _Rows, champion: np.ndarray | None, settings: GateSettings) -> GateTest:
+def _not_worse_than_champion(
+    rows: _Rows, champion: np.ndarray | None, settings: GateSettings
+) -> GateTest:
     name, bound = "not worse than the champion", (-settings.max_loss, np.inf)
     if champion is None:
         return GateTest(name, True, NOT_MEASURED, bound, f"{name}: there is no champion yet")

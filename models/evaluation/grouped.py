@@ -14,7 +14,9 @@ def dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.einsum(indices[left.ndim, right.ndim], left, right)
 
 
-def split(group: np.ndarray, label: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def split(
+    group: np.ndarray, label: np.ndarray, weight: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return for each of ``size`` groups the weight of its rows without the outcome and of those with it."""
     positive = np.bincount(group, weight * label, minlength=size)
     return np.bincount(group, weight, minlength=size) - positive, positive

@@ -41,7 +41,10 @@ class Figure:
     def to_json(self) -> dict[str, float | int | None]:
         """Return the four parts; null, which JSON knows, instead of NaN, which it does not."""
         parts = {"value": self.value, "low": self.low, "high": self.high}
-        return {**{name: float(x) if np.isfinite(x) else None for name, x in parts.items()}, "n": int(self.n)}
+        return {
+            **{name: float(x) if np.isfinite(x) else None for name, x in parts.items()},
+            "n": int(self.n),
+        }
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
@@ -107,12 +110,20 @@ def evaluate_parts(
     """
     label, probability = _checked(rows.label, rows.probability)
     hands = _Hands.of(rows, label, probability)
-    pieces = {name: _Piece.of(label, probability, rows.stratum, np.flatnonzero(mask)) for name, mask in parts.items()}
+    pieces = {
+        name: _Piece.of(label, probability, rows.stratum, np.flatnonzero(mask))
+        for name, mask in parts.items()
+    }
     ones = np.ones(len(label))
     taken = hands.taken(ones)
-    values = {n: {**piece.figures(ones), **hands.figures(taken, piece.rows, ones)} for n, piece in pieces.items()}
+    values = {
+        n: {**piece.figures(ones), **hands.figures(taken, piece.rows, ones)}
+        for n, piece in pieces.items()
+    }
     counts = {name: hands.counts(piece.rows) for name, piece in pieces.items()}
-    drawn = [_drawn(pieces, hands, weight) for weight in entity_weights(rows.entity_id, seed, replicates)]
+    drawn = [
+        _drawn(pieces, hands, weight) for weight in entity_weights(rows.entity_id, seed, replicates)
+    ]
 
     def figure(name: Part, key: str) -> Figure:
         replicated = np.array([replicate[name][key] for replicate in drawn])
@@ -137,11 +148,14 @@ def reliability(
         return np.divide(positive, total, out=np.full(bins, np.nan), where=total > 0)
 
     ones = np.ones(len(label))
-    replicated = np.array([observed(weight) for weight in entity_weights(entity_id, seed, replicates)])
+    replicated = np.array(
+        [observed(weight) for weight in entity_weights(entity_id, seed, replicates)]
+    )
     rows = np.bincount(bin_of_row, minlength=bins)
     predicted = np.bincount(bin_of_row, probability, minlength=bins) / rows
     return [
-        (float(predicted[i]), interval(rate, replicated[:, i], int(rows[i]))) for i, rate in enumerate(observed(ones))
+        (float(predicted[i]), interval(rate, replicated[:, i], int(rows[i])))
+        for i, rate in enumerate(observed(ones))
     ]
 
 
@@ -154,7 +168,11 @@ def gain(
     ``Predicted``.
     """
     label, probability = _checked(label, probability)
-    ranking, ones, rows = Ranking.of(probability, cutoff, capacity), np.ones(len(label)), np.arange(len(label))
+    ranking, ones, rows = (
+        Ranking.of(probability, cutoff, capacity),
+        np.ones(len(label)),
+        np.arange(len(label)),
+    )
 
     def work(share: float | None = None) -> tuple[float, float]:
         return ranking.held(ranking.taken(ones, share), rows, label, ones).work
@@ -167,7 +185,11 @@ def entity_weights(entity_id: Any, seed: int, replicates: int) -> Iterator[np.nd
     entities, code = np.unique(np.asarray(entity_id), return_inverse=True)
     generator = np.random.default_rng(seed)
     for _ in range(replicates):
-        drawn = generator.integers(len(entities), size=len(entities)) if len(entities) else np.empty(0, int)
+        drawn = (
+            generator.integers(len(entities), size=len(entities))
+            if len(entities)
+            else np.empty(0, int)
+        )
         yield np.bincount(drawn, minlength=len(entities))[code].astype(float)
 
 
@@ -201,7 +223,9 @@ def paired_log_loss_gain(
     gain = log_loss(label, worse) - log_loss(label, better)
     if not len(gain):
         return Figure(np.nan, np.nan, np.nan, 0)
-    drawn = [dot(weight, gain) / weight.sum() for weight in entity_weights(entity_id, seed, replicates)]
+    drawn = [
+        dot(weight, gain) / weight.sum() for weight in entity_weights(entity_id, seed, replicates)
+    ]
     return interval(float(gain.mean()), np.array(drawn), len(gain))
 
 
@@ -212,7 +236,11 @@ def skill(label: Any, probability: Any, base: Any, oracle: Any) -> float:
     more than the base rate.
     """
     losses = [log_loss(label, p).mean() for p in (base, probability, oracle)]
-    return float((losses[0] - losses[1]) / (losses[0] - losses[2])) if losses[0] > losses[2] else np.nan
+    return (
+        float((losses[0] - losses[1]) / (losses[0] - losses[2]))
+        if losses[0] > losses[2]
+        else np.nan
+    )
 
 
 @dataclass(frozen=True)
@@ -266,13 +294,19 @@ class _Hands:
         amount = np.broadcast_to(np.asarray(rows.amount, dtype=float), label.shape)
         priced = np.isfinite(amount)
         amount = np.where(priced, amount, 0.0)
-        value = probability * amount if rows.value is None else np.nan_to_num(np.asarray(rows.value, dtype=float))
+        value = (
+            probability * amount
+            if rows.value is None
+            else np.nan_to_num(np.asarray(rows.value, dtype=float))
+        )
         return cls(label, probable, Ranking.of(value, rows.cutoff, rows.capacity, amount), priced)
 
     def taken(self, weight: np.ndarray) -> list[np.ndarray]:
         return [ranking.taken(weight) for ranking in (self.probable, self.valuable) if ranking]
 
-    def figures(self, taken: list[np.ndarray], rows: np.ndarray, weight: np.ndarray) -> dict[str, float]:
+    def figures(
+        self, taken: list[np.ndarray], rows: np.ndarray, weight: np.ndarray
+    ) -> dict[str, float]:
         label, weight = self.label[rows], weight[rows]
         held = self.probable.held(taken[0], rows, label, weight)
         figures = {"precision_at_capacity": held.precision, "lift_at_capacity": held.lift}
@@ -284,13 +318,22 @@ class _Hands:
         """Return of how many of some rows each figure is made."""
         taken = self.probable.taken(np.ones(len(self.label)))
         worked = round(self.probable.held(taken, rows, self.label[rows], np.ones(len(rows))).taken)
-        return {"precision_at_capacity": worked, "lift_at_capacity": worked, VALUE: int(self.priced[rows].sum())}
+        return {
+            "precision_at_capacity": worked,
+            "lift_at_capacity": worked,
+            VALUE: int(self.priced[rows].sum()),
+        }
 
 
-def _drawn(pieces: Mapping[Part, _Piece], hands: _Hands, weight: np.ndarray) -> dict[Part, dict[str, float]]:
+def _drawn(
+    pieces: Mapping[Part, _Piece], hands: _Hands, weight: np.ndarray
+) -> dict[Part, dict[str, float]]:
     """Return each part's figures in one drawing, in which the rows count ``weight`` times."""
     taken = hands.taken(weight)
-    return {name: piece.replicate(weight) | hands.figures(taken, piece.rows, weight) for name, piece in pieces.items()}
+    return {
+        name: piece.replicate(weight) | hands.figures(taken, piece.rows, weight)
+        for name, piece in pieces.items()
+    }
 
 
 def _checked(label: Any, probability: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -34,17 +34,26 @@ def plot_reliability(
     """
     probability = np.asarray(probability, dtype=float)
     bins = reliability(label, probability, entity_id, seed=seed)
-    reach = max([1e-3, *(predicted for predicted, _ in bins), *(rate.high for _, rate in bins)]) * 1.05
+    reach = (
+        max([1e-3, *(predicted for predicted, _ in bins), *(rate.high for _, rate in bins)]) * 1.05
+    )
     canvas = _canvas(5.5, 6)
     upper, lower = canvas.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [4, 1]})
-    upper.plot([0, reach], [0, reach], color=CHANCE, linestyle="--", linewidth=1, label="as predicted")
+    upper.plot(
+        [0, reach], [0, reach], color=CHANCE, linestyle="--", linewidth=1, label="as predicted"
+    )
     _draw_bins(upper, bins)
     upper.set(ylabel="observed outcome rate", xlim=(0, reach), ylim=(0, reach))
     upper.set_title(title or "Do predictions come true?", parse_math=False)
     upper.legend(loc="lower right", frameon=False)
     # The few rows beyond the last bin's mean would squeeze all others to the left.
     above = " (last bar: and above)" if (probability > reach).any() else ""
-    lower.hist(np.minimum(probability, reach), bins=np.linspace(0, reach, 41).tolist(), color=MODEL, alpha=0.7)
+    lower.hist(
+        np.minimum(probability, reach),
+        bins=np.linspace(0, reach, 41).tolist(),
+        color=MODEL,
+        alpha=0.7,
+    )
     lower.set(xlabel=f"predicted probability{above}", ylabel="rows")
     return _write(canvas, directory / "reliability.png")
 
@@ -68,7 +77,9 @@ def plot_gain(
         text = f"{name}: {worked:.0%} of rows hold\n{found:.0%} of outcomes, {found / worked:.1f} times their share"
         axes.vlines(worked, 0, found, color=MARK, linewidth=1)
         axes.plot([worked], [found], marker="o", color=MARK, linestyle="", label=text)
-    axes.set(xlabel="share of rows worked", ylabel="share of outcomes found", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(
+        xlabel="share of rows worked", ylabel="share of outcomes found", xlim=(0, 1), ylim=(0, 1.02)
+    )
     axes.set_title(title or "What the best leads hold", parse_math=False)
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
@@ -110,19 +121,34 @@ def plot_distribution(directory: Path, label: Any, probability: Any, *, title: s
         held = np.minimum(probability[rows], reach)
         share = np.histogram(held, edges)[0] / max(1, len(held))
         axes.stairs(share, edges, color=color, fill=True, alpha=0.25)
-        axes.stairs(share, edges, color=color, linewidth=1.5, label=f"{name} the outcome: {len(held):,} rows")
+        axes.stairs(
+            share,
+            edges,
+            color=color,
+            linewidth=1.5,
+            label=f"{name} the outcome: {len(held):,} rows",
+        )
     above = " (last bar: and above)" if (probability > reach).any() else ""
-    axes.set(xlabel=f"predicted probability{above}", ylabel="share of these rows", xlim=(0, reach), ylim=(0, None))
+    axes.set(
+        xlabel=f"predicted probability{above}",
+        ylabel="share of these rows",
+        xlim=(0, reach),
+        ylim=(0, None),
+    )
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
     axes.set_title(title or "How predictions part the outcomes", parse_math=False)
     axes.legend(loc="upper right", frameon=False)
     return _write(canvas, directory / "distribution.png")
 
 
-def plot_origins(directory: Path, origins: Sequence[tuple[str, Mapping[str, Figure]]], *, title: str = "") -> Path:
+def plot_origins(
+    directory: Path, origins: Sequence[tuple[str, Mapping[str, Figure]]], *, title: str = ""
+) -> Path:
     """Write ``origins.png``: the main figures of each fold, (name, figures), in order, with 90 % intervals."""
     canvas = _canvas(8, 5.5)
-    for axes, (name, lines) in zip(canvas.subplots(2, 2, sharex=True).flat, ORIGIN_PANELS.items(), strict=True):
+    for axes, (name, lines) in zip(
+        canvas.subplots(2, 2, sharex=True).flat, ORIGIN_PANELS.items(), strict=True
+    ):
         for number, (key, color, words) in enumerate(lines):
             shift = 0.08 * number - 0.04 * (len(lines) - 1)
             _draw_origins(axes, [figures.get(key) for _, figures in origins], color, words, shift)
@@ -136,11 +162,21 @@ def plot_origins(directory: Path, origins: Sequence[tuple[str, Mapping[str, Figu
     return _write(canvas, directory / "origins.png")
 
 
-def _draw_origins(axes: Axes, figures: Sequence[Figure | None], color: str, words: str, shift: float) -> None:
-    known = [(at + shift, f) for at, f in enumerate(figures) if f is not None and np.isfinite([f.value, f.low]).all()]
+def _draw_origins(
+    axes: Axes, figures: Sequence[Figure | None], color: str, words: str, shift: float
+) -> None:
+    known = [
+        (at + shift, f)
+        for at, f in enumerate(figures)
+        if f is not None and np.isfinite([f.value, f.low]).all()
+    ]
     at, values = [place for place, _ in known], [f.value for _, f in known]
-    axes.vlines(at, [f.low for _, f in known], [f.high for _, f in known], color=color, linewidth=1.2)
-    axes.plot(at, values, color=color, marker="o", markersize=5, linewidth=1, linestyle=":", label=words)
+    axes.vlines(
+        at, [f.low for _, f in known], [f.high for _, f in known], color=color, linewidth=1.2
+    )
+    axes.plot(
+        at, values, color=color, marker="o", markersize=5, linewidth=1, linestyle=":", label=words
+    )
 
 
 def _draw_bins(axes: Axes, bins: list[tuple[float, Any]]) -> None:

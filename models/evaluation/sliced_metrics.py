@@ -36,7 +36,10 @@ class Part:
     @property
     def too_small(self) -> bool:
         """Whether the part has too few rows, or too few with or without the outcome."""
-        return self.rows < FEWEST_ROWS or min(self.outcomes, self.rows - self.outcomes) < FEWEST_OUTCOMES
+        return (
+            self.rows < FEWEST_ROWS
+            or min(self.outcomes, self.rows - self.outcomes) < FEWEST_OUTCOMES
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return counts and figures as plain JSON values."""
@@ -56,7 +59,9 @@ def breakdown(
     }
     shown = {name: masks[name] for name, part in parts.items() if not part.too_small}
     figures = evaluate_parts(rows, shown, seed=seed, replicates=replicates) if shown else {}
-    return {name: replace(part, figures=_counted(figures.get(name, {}))) for name, part in parts.items()}
+    return {
+        name: replace(part, figures=_counted(figures.get(name, {}))) for name, part in parts.items()
+    }
 
 
 def _counted(figures: dict[str, Figure]) -> dict[str, Figure]:
@@ -69,7 +74,9 @@ def by_value(values: Sequence[str | None], order: Sequence[str] = ()) -> dict[st
     Of values outside ``order`` the MOST_VALUES most frequent stand by themselves, ties by name; MISSING is None.
     """
     counts = Counter(values)
-    ranked = sorted((v for v in counts if v is not None and v not in order), key=lambda v: (-counts[v], v))
+    ranked = sorted(
+        (v for v in counts if v is not None and v not in order), key=lambda v: (-counts[v], v)
+    )
     shown = [value for value in order if counts[value]] + ranked[:MOST_VALUES]
     place: dict[str | None, int] = {value: at for at, value in enumerate(shown)} | {None: -1}
     code = np.array([place.get(value, -2) for value in values], dtype=int)

@@ -98,7 +98,9 @@ class Levels:
         """Return the weight of negatives and of positives at each level."""
         return split(self.level, self.label, weight, len(self.probability))
 
-    def recalibration(self, negative: np.ndarray, positive: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+    def recalibration(
+        self, negative: np.ndarray, positive: np.ndarray, start: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the coefficients of ``recalibration``; NaN where each stratum has one level."""
         if (self.first == self.last).all():
             return np.full(3, np.nan)
@@ -124,7 +126,10 @@ def equal_count_bins(level: np.ndarray, levels: int) -> np.ndarray:
 
 
 def recalibration(
-    probability: np.ndarray, negative: np.ndarray, positive: np.ndarray, start: np.ndarray | None = None
+    probability: np.ndarray,
+    negative: np.ndarray,
+    positive: np.ndarray,
+    start: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return (intercept at slope 1, joint intercept, slope) of the outcome on the logit of the probability.
 
@@ -138,12 +143,18 @@ def recalibration(
     last = 1e-5 if start is None else 1e-2
     start = np.zeros(3) if start is None else np.nan_to_num(start)
     shift = _fit_logistic(x, np.ones((1, len(x))), (negative, positive), start[:1], last)
-    line = _fit_logistic(np.zeros(len(x)), np.stack([np.ones(len(x)), x]), (negative, positive), start[1:], last)
+    line = _fit_logistic(
+        np.zeros(len(x)), np.stack([np.ones(len(x)), x]), (negative, positive), start[1:], last
+    )
     return np.concatenate([shift, line])
 
 
 def _fit_logistic(
-    offset: np.ndarray, design: np.ndarray, weight: tuple[np.ndarray, np.ndarray], start: np.ndarray, last: float
+    offset: np.ndarray,
+    design: np.ndarray,
+    weight: tuple[np.ndarray, np.ndarray],
+    start: np.ndarray,
+    last: float,
 ) -> np.ndarray:
     """Fit coefficients (k,) on a design (k, levels) by Newton steps that never overshoot.
 

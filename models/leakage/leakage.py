@@ -70,10 +70,15 @@ def suspects(matrix: pa.Table, labels: pa.Table, target: str, origins: Origins) 
     sample = _sample(matrix, kept, label, origins)
     found: dict[str, str] = {}
     for rule in RULES:
-        blamed = {column: evidence for column, evidence in found.items() if column not in origins.allowed}
+        blamed = {
+            column: evidence for column, evidence in found.items() if column not in origins.allowed
+        }
         for column, evidence in rule(sample, blamed):
             found.setdefault(column, evidence)
-    return [Suspect(target, column, found[column], column in origins.allowed) for column in sorted(found)]
+    return [
+        Suspect(target, column, found[column], column in origins.allowed)
+        for column in sorted(found)
+    ]
 
 
 def _sample(matrix: pa.Table, kept: np.ndarray, label: np.ndarray, origins: Origins) -> Sample:
@@ -83,13 +88,17 @@ def _sample(matrix: pa.Table, kept: np.ndarray, label: np.ndarray, origins: Orig
         account = origins.account_id.take(kept).to_numpy()
         group = account = np.where(account == None, ids, account)  # noqa: E711 - element by element
     half = entity_hash(group.astype(str), 0) % np.uint64(2) == 0
-    today = {column: Column.of(column, matrix[name].take(kept)) for name, column in origins.today.items()}
+    today = {
+        column: Column.of(column, matrix[name].take(kept)) for name, column in origins.today.items()
+    }
     return Sample(
         label=label,
         half=half,
         entity=_codes(ids),
         account=None if account is None else _codes(account),
-        order=matrix["cutoff"].take(kept).cast(pa.int64()).to_numpy().astype(np.float64) if origins.ordered else None,
+        order=matrix["cutoff"].take(kept).cast(pa.int64()).to_numpy().astype(np.float64)
+        if origins.ordered
+        else None,
         number=_numbers(ids),
         columns={name: column for name, column in today.items() if column.filled.any()},
         history=_history(matrix, kept, label, half, origins.dated),
@@ -97,7 +106,11 @@ def _sample(matrix: pa.Table, kept: np.ndarray, label: np.ndarray, origins: Orig
 
 
 def _history(
-    matrix: pa.Table, kept: np.ndarray, label: np.ndarray, half: np.ndarray, dated: Mapping[str, str]
+    matrix: pa.Table,
+    kept: np.ndarray,
+    label: np.ndarray,
+    half: np.ndarray,
+    dated: Mapping[str, str],
 ) -> list[Column]:
     """Return the strongest features of what was dated, named by what they are of."""
     pilot = evenly(len(kept), PILOT_ROWS)
@@ -106,7 +119,9 @@ def _history(
         steps = Column.of(name, matrix[name].take(kept[pilot])).steps
         powers[name] = alone(steps, label[pilot], half[pilot]) if steps.any() else -1.0
     strongest = sorted(powers, key=lambda name: (-powers[name], name))[:COMPARED]
-    return [Column.of(dated[name], matrix[name].take(kept)) for name in strongest if powers[name] > 0]
+    return [
+        Column.of(dated[name], matrix[name].take(kept)) for name in strongest if powers[name] > 0
+    ]
 
 
 def _codes(texts: np.ndarray) -> np.ndarray:

@@ -88,7 +88,10 @@ class Sample:
     @cached_property
     def said(self) -> dict[str, np.ndarray]:
         """What each column alone says of each row, learnt from the other half."""
-        return {name: rates(column.steps, self.label, self.half) for name, column in self.columns.items()}
+        return {
+            name: rates(column.steps, self.label, self.half)
+            for name, column in self.columns.items()
+        }
 
     @cached_property
     def single(self) -> dict[str, float]:
@@ -113,7 +116,10 @@ def decides(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
     for column in sample.history:
         power = sample.alone(column.steps)
         if power >= DECIDES:
-            yield column.name, f"what was dated before the cutoff alone takes {power:.0%} off the log loss"
+            yield (
+                column.name,
+                f"what was dated before the cutoff alone takes {power:.0%} off the log loss",
+            )
 
 
 def stands_out(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
@@ -128,7 +134,9 @@ def stands_out(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
     while left and sample.single[left[0].name] >= ASKED:
         whole = _together(sample, [*left, *sample.history, *order])
         history = whole - _together(sample, [*left, *order]) if sample.history else 0.0
-        lost = {c.name: whole - _together(sample, _others(sample, left, c, order)) for c in left[:TRIED]}
+        lost = {
+            c.name: whole - _together(sample, _others(sample, left, c, order)) for c in left[:TRIED]
+        }
         name = max(lost, key=lambda each: lost[each])
         same = _saying_the_same(sample, left, name)
         second = max((gain for each, gain in lost.items() if each not in same), default=0.0)
@@ -136,12 +144,19 @@ def stands_out(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
         if settled < STANDS_OUT or lost[name] < max(STANDS_OUT_TIMES * second, history):
             return
         words = f"without it the log loss rises by {lost[name]:.0%} of the base rate's, without any other column by "
-        words += f"{max(second, 0):.1%} at most: it settles {settled:.0%} of what all others leave open"
-        yield from ((each, words if each == name else f"it says the same as {name}: {words}") for each in sorted(same))
+        words += (
+            f"{max(second, 0):.1%} at most: it settles {settled:.0%} of what all others leave open"
+        )
+        yield from (
+            (each, words if each == name else f"it says the same as {name}: {words}")
+            for each in sorted(same)
+        )
         left = [column for column in left if column.name not in same]
 
 
-def _others(sample: Sample, left: list[Column], column: Column, order: list[Column]) -> list[Column]:
+def _others(
+    sample: Sample, left: list[Column], column: Column, order: list[Column]
+) -> list[Column]:
     same = _saying_the_same(sample, left, column.name)
     return [*(each for each in left if each.name not in same), *sample.history, *order]
 
@@ -198,7 +213,9 @@ def emptied(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
 
 def filled_with(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
     """A column filled only where a suspect is: it is written in the same step or a later one."""
-    partly = [c for name, c in sample.columns.items() if name in found and 0.05 < c.filled.mean() < 0.95]
+    partly = [
+        c for name, c in sample.columns.items() if name in found and 0.05 < c.filled.mean() < 0.95
+    ]
     for column in sample.strong():
         for suspect in partly if column.name not in found else []:
             both = suspect.filled[column.filled].mean()
@@ -238,7 +255,10 @@ def _kappa(one: Column, other: Column, both: np.ndarray, same: np.ndarray) -> fl
     shares = []
     for column in (one, other):
         counts = pc.value_counts(column.raw.filter(pa.array(both)))
-        values, share = counts.field("values").to_pylist(), counts.field("counts").to_numpy() / both.sum()
+        values, share = (
+            counts.field("values").to_pylist(),
+            counts.field("counts").to_numpy() / both.sum(),
+        )
         shares.append(dict(zip(values, share.tolist(), strict=True)))
     chance = sum(share * shares[1].get(value, 0.0) for value, share in shares[0].items())
     return float((same[both].mean() - chance) / (1 - chance)) if chance < 1 else 0.0
@@ -246,8 +266,14 @@ def _kappa(one: Column, other: Column, both: np.ndarray, same: np.ndarray) -> fl
 
 def shares_of_a_whole(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
     """Numbers that add up to one: the share of a whole is known when the whole is, at the end of the process."""
-    numbers = [c for c in sample.columns.values() if not c.category and c.filled.mean() > WHOLE and c.levels > 2]
-    parts = [c for c in numbers if np.nanmin(c.values) >= 0 and np.nanmax(c.values) <= 1][: 2 * PARTS]
+    numbers = [
+        c
+        for c in sample.columns.values()
+        if not c.category and c.filled.mean() > WHOLE and c.levels > 2
+    ]
+    parts = [c for c in numbers if np.nanmin(c.values) >= 0 and np.nanmax(c.values) <= 1][
+        : 2 * PARTS
+    ]
     for size in range(2, PARTS + 1):
         for group in itertools.combinations(parts, size):
             total = np.sum([np.nan_to_num(column.values) for column in group], axis=0)
@@ -309,7 +335,9 @@ def stands_for(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
     Read by rows at random it tells much, read by whole entities or accounts it does not: what it tells is whose row
     it is. Roberts et al. 2017, Cross-validation strategies for data with … hierarchical structure, Ecography 40.
     """
-    groups = {"entity": sample.entity} | ({"account": sample.account} if sample.account is not None else {})
+    groups = {"entity": sample.entity} | (
+        {"account": sample.account} if sample.account is not None else {}
+    )
     at_random = np.random.default_rng(0).permutation(len(sample.label)) % 2 == 0
     for what, codes in groups.items():
         if len(codes) < REPEATED * len(np.unique(codes)):
@@ -324,12 +352,16 @@ def stands_for(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
                 )
 
 
-def _identifying(sample: Sample, what: str, codes: np.ndarray, found: Found) -> Iterator[tuple[str, np.ndarray]]:
+def _identifying(
+    sample: Sample, what: str, codes: np.ndarray, found: Found
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield what may stand for an entity or account: the categories, and the account itself where folds part it.
 
     Folds are cut in time, or by whole entities where order means nothing; only the latter part an account unawares.
     """
-    yield from ((c.name, c.steps) for c in sample.columns.values() if c.category and c.name not in found)
+    yield from (
+        (c.name, c.steps) for c in sample.columns.values() if c.category and c.name not in found
+    )
     if what == "account" and sample.order is None:
         yield "account_id", codes + 1
 

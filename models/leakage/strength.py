@@ -75,7 +75,9 @@ class Column:
             place = np.minimum(np.nan_to_num(self.values), MAX_CATEGORIES)
         else:
             known = self.values[self.filled]
-            edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if known.size else known
+            edges = (
+                np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if known.size else known
+            )
             place = np.searchsorted(edges, np.nan_to_num(self.values), side="right")
         return np.where(self.filled, place.astype(np.int64) + 1, 0)
 
@@ -119,12 +121,17 @@ def explained(target: Column, columns: Sequence[Column], half: np.ndarray) -> fl
     return float(1 - np.mean((model - place[~half]) ** 2) / np.var(place[~half]))
 
 
-def _trees(columns: Sequence[Column], target: np.ndarray, half: np.ndarray, settings: dict[str, object]) -> np.ndarray:
+def _trees(
+    columns: Sequence[Column], target: np.ndarray, half: np.ndarray, settings: dict[str, object]
+) -> np.ndarray:
     """Return predictions of the rows outside ``half`` by trees that learnt from the rows in it."""
     import lightgbm
 
     x = np.column_stack(
-        [c.values if not c.category else np.where(c.values < MAX_CATEGORIES, c.values, np.nan) for c in columns]
+        [
+            c.values if not c.category else np.where(c.values < MAX_CATEGORIES, c.values, np.nan)
+            for c in columns
+        ]
     )
     places = [j for j, column in enumerate(columns) if column.category]
     asked = {**QUICK, **settings}

@@ -115,7 +115,13 @@ class Worth:
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""
         trees, trial = self.trees and self.trees.to_json(), self.trial and vars(self.trial)
-        return {"level": self.level, "trees": trees, "entities": self.entities, "mean": self.mean, "trial": trial}
+        return {
+            "level": self.level,
+            "trees": trees,
+            "entities": self.entities,
+            "mean": self.mean,
+            "trial": trial,
+        }
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
@@ -135,7 +141,9 @@ def _grown(rows: Priced, plain: Worth, categorical: list[int], seed: int) -> Wor
     lesson = Lesson(rows.x, categorical, seed, len(rows.amount) / plain.entities, rows.weight)
     trees = LightGbm.grow(lesson, rows.amount / plain.mean, TWEEDIE)
     found = replace(plain, trees=trees)
-    return replace(found, level=plain.mean**2 / float(np.average(found.expected(rows.x), weights=rows.weight)))
+    return replace(
+        found, level=plain.mean**2 / float(np.average(found.expected(rows.x), weights=rows.weight))
+    )
 
 
 def _tried(rows: Priced, categorical: list[int], seed: int) -> tuple[Trial | None, bool]:
@@ -159,7 +167,9 @@ def _tried(rows: Priced, categorical: list[int], seed: int) -> tuple[Trial | Non
     gain = loss[0] - loss[1]
     proven = bool(gain.mean() > Z90 * clustered_error(gain, np.arange(len(gain))))
     means = (_by_entity(each, code).mean() for each in (expected[proven], after.amount))
-    return Trial(len(gain), *(float(each) for each in (loss[0].mean(), loss[1].mean(), *means))), proven
+    return Trial(
+        len(gain), *(float(each) for each in (loss[0].mean(), loss[1].mean(), *means))
+    ), proven
 
 
 def _by_entity(value: np.ndarray, entity: np.ndarray) -> np.ndarray:

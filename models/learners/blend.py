@@ -45,7 +45,9 @@ class Blend(JsonModel):
     def to_json(self) -> list[dict[str, Any]]:
         """Return the parts with their shares."""
         pairs = zip(self.parts, self.shares, strict=True)
-        return [{"learner": part.name, "share": share, "model": part.to_json()} for part, share in pairs]
+        return [
+            {"learner": part.name, "share": share, "model": part.to_json()} for part, share in pairs
+        ]
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
@@ -89,6 +91,14 @@ def shares(margins: Sequence[np.ndarray], label: np.ndarray) -> tuple[float, ...
         "jac": lambda share: np.ones(models),
     }
     start, inside = np.full(models, 1.0 / models), [(0.0, 1.0)] * models
-    found = minimize(cost, start, jac=True, method="SLSQP", bounds=inside, constraints=whole, options={"ftol": 1e-12})
+    found = minimize(
+        cost,
+        start,
+        jac=True,
+        method="SLSQP",
+        bounds=inside,
+        constraints=whole,
+        options={"ftol": 1e-12},
+    )
     share = np.where(found.x < LEAST, 0.0, found.x)
     return tuple((share / share.sum()).tolist())

@@ -42,7 +42,9 @@ class Followed:
         """
         last = np.minimum(cutoff + horizon, end)
         happened = outcome < last
-        return cls(np.maximum(np.where(happened, outcome, last) - cutoff, 0.5) / US_PER_DAY, happened)
+        return cls(
+            np.maximum(np.where(happened, outcome, last) - cutoff, 0.5) / US_PER_DAY, happened
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,11 @@ class Baseline:
 
     @classmethod
     def fit(
-        cls, followed: Followed, horizon: float, weight: np.ndarray | float = 1.0, relative: np.ndarray | float = 0.0
+        cls,
+        followed: Followed,
+        horizon: float,
+        weight: np.ndarray | float = 1.0,
+        relative: np.ndarray | float = 0.0,
     ) -> Self:
         """Estimate by Nelson and Aalen (Aalen, Annals of Statistics 6, 1978), at no more than KNOTS places to the end.
 
@@ -68,7 +74,9 @@ class Baseline:
         still = np.cumsum(np.bincount(place, risk)[::-1])[::-1]
         risen = np.cumsum(np.divide(came, still, out=np.zeros(len(times)), where=came > 0))
         seen = followed.days[followed.happened]
-        knots = np.unique(np.concatenate([np.quantile(seen, np.linspace(0, 1, KNOTS), method="lower"), [horizon]]))
+        knots = np.unique(
+            np.concatenate([np.quantile(seen, np.linspace(0, 1, KNOTS), method="lower"), [horizon]])
+        )
         hazard = risen[np.searchsorted(times, knots, side="right") - 1]
         return cls((0.0, *knots.tolist()), (0.0, *hazard.tolist()))
 
@@ -147,4 +155,6 @@ class Hazard(JsonModel):
     def from_json(cls, data: Any) -> Self:
         """Build the model that ``to_json`` described."""
         base = data["baseline"]
-        return cls(LightGbm.from_json(data["trees"]), Baseline(tuple(base["days"]), tuple(base["hazard"])))
+        return cls(
+            LightGbm.from_json(data["trees"]), Baseline(tuple(base["days"]), tuple(base["hazard"]))
+        )

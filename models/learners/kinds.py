@@ -8,4 +8,6 @@ from models.learners.lightgbm import BaseRate, LightGbm, Model
 from models.learners.logistic import Logistic
 from models.learners.naive_bayes import NaiveBayes
 
-KINDS: dict[str, type[Model]] = {kind.name: kind for kind in (LightGbm, Hazard, Logistic, Blend, NaiveBayes, BaseRate)}
+KINDS: dict[str, type[Model]] = {
+    kind.name: kind for kind in (LightGbm, Hazard, Logistic, Blend, NaiveBayes, BaseRate)
+}

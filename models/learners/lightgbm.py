@@ -30,7 +30,13 @@ TREES = {
     "num_threads": 1,
     "verbosity": -1,
 }
-LIGHTGBM = {**TREES, "bagging_fraction": 0.8, "bagging_freq": 1, "cat_smooth": 10.0, "min_data_per_group": 20}
+LIGHTGBM = {
+    **TREES,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "cat_smooth": 10.0,
+    "min_data_per_group": 20,
+}
 ROUNDS = 200
 FEW = 20_000
 """Rows below which a table counts as small."""
@@ -89,17 +95,32 @@ class LightGbm:
         return cls.grow(lesson, y, lesson.parameters)
 
     @classmethod
-    def grow(cls, lesson: Lesson, y: np.ndarray, settings: Mapping[str, Any], start: np.ndarray | None = None) -> Self:
+    def grow(
+        cls,
+        lesson: Lesson,
+        y: np.ndarray,
+        settings: Mapping[str, Any],
+        start: np.ndarray | None = None,
+    ) -> Self:
         """Learn trees with these ``settings`` in place of LightGBM's own for such a lesson.
 
         ``start`` (rows,) is what each row has before the first tree; it is not part of the model.
         """
         import lightgbm
 
-        own = {**own_parameters(len(lesson.x), lesson.x.shape[1], lesson.repeats), "seed": lesson.seed, **settings}
+        own = {
+            **own_parameters(len(lesson.x), lesson.x.shape[1], lesson.repeats),
+            "seed": lesson.seed,
+            **settings,
+        }
         codes = lesson.categorical
         rows = lightgbm.Dataset(
-            lesson.x, y, weight=lesson.weight, init_score=start, categorical_feature=codes, params=own
+            lesson.x,
+            y,
+            weight=lesson.weight,
+            init_score=start,
+            categorical_feature=codes,
+            params=own,
         )
         return cls(_trees_only(lightgbm.train(own, rows).model_to_string()))
 

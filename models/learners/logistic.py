@@ -85,12 +85,18 @@ class Logistic(JsonModel):
         From at most MOST_ROWS rows, spread evenly: a line of a few hundred weights is as sure as it will be by then.
         """
         some = evenly(len(y), MOST_ROWS)
-        x, y, weight = lesson.x[some], y[some], None if lesson.weight is None else lesson.weight[some]
+        x, y, weight = (
+            lesson.x[some],
+            y[some],
+            None if lesson.weight is None else lesson.weight[some],
+        )
         plans = [Term.plan(x[:, j], j in lesson.categorical) for j in range(x.shape[1])]
         design = np.column_stack([plan.basis(x[:, j]) for j, plan in enumerate(plans)])
         intercept, weights = _ridge(design, y, _number_columns(plans), weight)
         parts = np.split(weights, np.cumsum([len(plan.weights) for plan in plans])[:-1])
-        means = np.split(design.mean(axis=0, dtype=np.float64), np.cumsum([len(p.weights) for p in plans])[:-1])
+        means = np.split(
+            design.mean(axis=0, dtype=np.float64), np.cumsum([len(p.weights) for p in plans])[:-1]
+        )
         offsets = [float(np.sum(w * m)) for w, m in zip(parts, means, strict=True)]
         terms = [
             replace(plan, weights=tuple(w.tolist()), offset=offset)
@@ -124,7 +130,9 @@ class Logistic(JsonModel):
 def _number_columns(plans: list[Term]) -> np.ndarray:
     """Places of the curves of numbers in the design; all other columns are 0 or 1."""
     starts = np.cumsum([0, *[len(plan.weights) for plan in plans]])
-    return np.array([s for s, plan in zip(starts, plans, strict=False) if not plan.category], dtype=np.int64)
+    return np.array(
+        [s for s, plan in zip(starts, plans, strict=False) if not plan.category], dtype=np.int64
+    )
 
 
 def _ridge(

@@ -68,7 +68,9 @@ class NaiveBayes(JsonModel):
 
         Without any such column it is the base rate.
         """
-        fields = [FieldOdds.count(j, lesson.x[:, j], y) for j in _fields(lesson.x, lesson.categorical)]
+        fields = [
+            FieldOdds.count(j, lesson.x[:, j], y) for j in _fields(lesson.x, lesson.categorical)
+        ]
         return cls(float(np.clip(np.log(np.sum(y) / np.sum(1 - y)), *_limits())), tuple(fields))
 
     def margin(self, x: np.ndarray) -> np.ndarray:
@@ -94,7 +96,10 @@ class NaiveBayes(JsonModel):
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Build the model that ``to_json`` described."""
-        fields = [FieldOdds(int(f["column"]), tuple(f["values"]), tuple(f["added"])) for f in data["fields"]]
+        fields = [
+            FieldOdds(int(f["column"]), tuple(f["values"]), tuple(f["added"]))
+            for f in data["fields"]
+        ]
         return cls(float(data["bias"]), tuple(fields))
 
     def _unheld(self, x: np.ndarray) -> np.ndarray:

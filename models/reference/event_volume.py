@@ -58,12 +58,18 @@ def weekly(events: pa.Table, as_of: datetime, weeks: int) -> dict[str, np.ndarra
     pieces = (pa.Table.from_batches([batch]) for batch in events.to_batches())
     recent = [piece.filter(pc.greater_equal(piece["available_at"], since)) for piece in pieces]
     table = pa.concat_tables([events.schema.empty_table(), *recent])
-    ago = (to_us(as_of) - pc.cast(table["available_at"], pa.int64()).to_numpy() - 1) // (WEEK // timedelta.resolution)
+    ago = (to_us(as_of) - pc.cast(table["available_at"], pa.int64()).to_numpy() - 1) // (
+        WEEK // timedelta.resolution
+    )
     ago = np.clip(ago, 0, weeks - 1)
-    valued = pc.if_else(pc.is_valid(table["value"]), table["event_type"], pa.scalar(None, pa.string()))
+    valued = pc.if_else(
+        pc.is_valid(table["value"]), table["event_type"], pa.scalar(None, pa.string())
+    )
     subjects = {"event type": table["event_type"], "channel": table["channel"], "amount of": valued}
     return {
-        f"{kind} {name}": rows for kind, column in subjects.items() for name, rows in _tally(column, ago, weeks).items()
+        f"{kind} {name}": rows
+        for kind, column in subjects.items()
+        for name, rows in _tally(column, ago, weeks).items()
     }
 
 

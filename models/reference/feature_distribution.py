@@ -46,18 +46,36 @@ class Column:
 
     def count(self, column: pa.ChunkedArray) -> np.ndarray:
         """Return the rows by bin."""
-        return _count_numbers(column, self.edges) if self.kind == "number" else _count_texts(column, self.levels)
+        return (
+            _count_numbers(column, self.edges)
+            if self.kind == "number"
+            else _count_texts(column, self.levels)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; numbers in a row are one text, which takes a tenth of the room."""
-        known: dict[str, Any] = {"kind": self.kind, "usual": round(self.usual, 4), "weight": round(self.weight, 5)}
-        known |= {"whole": _joined(self.whole), "recent": _joined(self.recent), "novel": round(self.novel, 4)}
-        return known | ({"edges": _joined(self.edges)} if self.kind == "number" else {"levels": list(self.levels)})
+        known: dict[str, Any] = {
+            "kind": self.kind,
+            "usual": round(self.usual, 4),
+            "weight": round(self.weight, 5),
+        }
+        known |= {
+            "whole": _joined(self.whole),
+            "recent": _joined(self.recent),
+            "novel": round(self.novel, 4),
+        }
+        return known | (
+            {"edges": _joined(self.edges)}
+            if self.kind == "number"
+            else {"levels": list(self.levels)}
+        )
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Read what ``to_json`` wrote."""
-        whole, recent, edges = (_parted(data.get(name, "")) for name in ("whole", "recent", "edges"))
+        whole, recent, edges = (
+            _parted(data.get(name, "")) for name in ("whole", "recent", "edges")
+        )
         rest = (data["usual"], data["weight"], data["novel"])
         return cls(data["kind"], edges, tuple(data.get("levels", ())), whole, recent, *rest)
 
@@ -102,7 +120,11 @@ class Population:
         categories = {feature.name: feature.categories for feature in encoding.features}
         columns = {
             name: _column(
-                [table[name] for table in tables], sizes, weight, categories.get(name, ()), 7.0 * (name in by_week)
+                [table[name] for table in tables],
+                sizes,
+                weight,
+                categories.get(name, ()),
+                7.0 * (name in by_week),
             )
             for name, weight in weights.items()
         }
@@ -134,7 +156,9 @@ class Population:
         )
 
 
-def telling(scorer: Scorer, matrix: pa.Table, always: Iterable[str], never: Iterable[str]) -> dict[str, float]:
+def telling(
+    scorer: Scorer, matrix: pa.Table, always: Iterable[str], never: Iterable[str]
+) -> dict[str, float]:
     """Return the features to keep, the weightiest and those of ``always``, and each one's share in what the model says.
 
     Those of ``never`` are not kept.
@@ -151,7 +175,11 @@ def telling(scorer: Scorer, matrix: pa.Table, always: Iterable[str], never: Iter
 
 
 def _column(
-    slices: list[pa.ChunkedArray], sizes: list[int], weight: float, categories: tuple[str, ...], step: float = 0.0
+    slices: list[pa.ChunkedArray],
+    sizes: list[int],
+    weight: float,
+    categories: tuple[str, ...],
+    step: float = 0.0,
 ) -> Column:
     if slices[0].type == pa.string():
         empty = Column("category", np.empty(0), categories[:LEVELS], np.empty(0), np.empty(0), 0.0)
@@ -165,7 +193,16 @@ def _column(
         if len(sizes) > 1
     ]
     novel = _novel(slices, categories) if empty.kind == "category" else 0.0
-    return Column(empty.kind, empty.edges, empty.levels, whole, counts[-1], max(usual, default=0.0), weight, novel)
+    return Column(
+        empty.kind,
+        empty.edges,
+        empty.levels,
+        whole,
+        counts[-1],
+        max(usual, default=0.0),
+        weight,
+        novel,
+    )
 
 
 def _edges(slices: list[pa.ChunkedArray], step: float) -> np.ndarray:
@@ -184,7 +221,9 @@ def _edges(slices: list[pa.ChunkedArray], step: float) -> np.ndarray:
 def _novel(slices: list[pa.ChunkedArray], categories: tuple[str, ...]) -> float:
     """Return the share of the latest rows that a night like them would call new."""
     latest = slices[-1]
-    before = pa.chunked_array([chunk for column in slices[:-1] for chunk in column.chunks], pa.string())
+    before = pa.chunked_array(
+        [chunk for column in slices[:-1] for chunk in column.chunks], pa.string()
+    )
     strange = pc.invert(pc.is_in(latest, value_set=pa.array(categories, pa.string())))
     if len(before):
         strange = pc.or_(strange, pc.invert(pc.is_in(latest, value_set=pc.unique(before))))
@@ -200,7 +239,9 @@ def _count_numbers(column: pa.ChunkedArray, edges: np.ndarray) -> np.ndarray:
 
 def _count_texts(column: pa.ChunkedArray, levels: tuple[str, ...]) -> np.ndarray:
     place = pc.fill_null(pc.index_in(column, pa.array(levels, pa.string())), len(levels)).to_numpy()
-    return np.bincount(np.where(pc.is_null(column).to_numpy(), len(levels) + 1, place), minlength=len(levels) + 2)
+    return np.bincount(
+        np.where(pc.is_null(column).to_numpy(), len(levels) + 1, place), minlength=len(levels) + 2
+    )
 
 
 def _finite(column: pa.ChunkedArray) -> np.ndarray:

@@ -34,7 +34,10 @@ def fitted(scorer: Scorer, matrix: pa.Table, rows: np.ndarray) -> dict[str, Any]
     Of more than ROWS rows an even sample is explained. A side of which the model reads no feature has no scale.
     """
     sample = matrix.take(pa.array(rows[evenly(len(rows), ROWS)]))
-    return {side: asdict(Scale.fit(total)) for side, total in _sums(scorer, scorer.explain(sample)).items()}
+    return {
+        side: asdict(Scale.fit(total))
+        for side, total in _sums(scorer, scorer.explain(sample)).items()
+    }
 
 
 def points(scorer: Scorer, contributions: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -46,10 +49,18 @@ def points(scorer: Scorer, contributions: np.ndarray) -> Mapping[str, np.ndarray
     """
     kept = scorer.meta.get(META, {})
     sums = _sums(scorer, contributions)
-    return {side: Scale(**kept[side]).score(sums[side]) for side in SIDES if side in kept and side in sums}
+    return {
+        side: Scale(**kept[side]).score(sums[side])
+        for side in SIDES
+        if side in kept and side in sums
+    }
 
 
 def _sums(scorer: Scorer, contributions: np.ndarray) -> dict[str, np.ndarray]:
     sides = {feature.name: side_of(feature) for feature in scorer.catalog.features}
     own = np.array([sides[name] for name in scorer.encoding.names], dtype=object)
-    return {side: contributions[:, :-1][:, own == side].sum(axis=1) for side in SIDES if (own == side).any()}
+    return {
+        side: contributions[:, :-1][:, own == side].sum(axis=1)
+        for side in SIDES
+        if (own == side).any()
+    }

@@ -39,8 +39,14 @@ class Usual:
     def of(cls, scorer: Scorer, matrix: pa.Table, features: Iterable[Feature]) -> Self:
         """Look at a feature matrix that the scorer learnt from, of all features of its catalogue."""
         sample = matrix.take(pa.array(evenly(matrix.num_rows, ROWS)))
-        numbers = [name for name in scorer.encoding.names if pa.types.is_floating(sample[name].type)]
-        known = {name: column[np.isfinite(column)] for name in numbers for column in [sample[name].to_numpy()]}
+        numbers = [
+            name for name in scorer.encoding.names if pa.types.is_floating(sample[name].type)
+        ]
+        known = {
+            name: column[np.isfinite(column)]
+            for name in numbers
+            for column in [sample[name].to_numpy()]
+        }
         middle = {name: float(np.median(column)) for name, column in known.items() if len(column)}
         history = [feature for feature in features if feature.scope != "lead"]
         family = _families(sample, history, scorer.encoding.names)
@@ -49,7 +55,10 @@ class Usual:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         parts = {"middle": self.middle, "without": self.without}
-        short = {name: {key: float(f"{v:.{DIGITS}g}") for key, v in part.items()} for name, part in parts.items()}
+        short = {
+            name: {key: float(f"{v:.{DIGITS}g}") for key, v in part.items()}
+            for name, part in parts.items()
+        }
         return {**short, "family": dict(self.family)}
 
     @classmethod
@@ -62,7 +71,10 @@ def _without(
     scorer: Scorer, sample: pa.Table, history: list[Feature], family: Mapping[str, list[str]]
 ) -> dict[str, float]:
     """Return of each feature of the model what its family adds where there is nothing of it."""
-    names, groups = scorer.encoding.names, {feature.name: feature.meaning.group for feature in history}
+    names, groups = (
+        scorer.encoding.names,
+        {feature.name: feature.meaning.group for feature in history},
+    )
     parts, blank = scorer.explain(sample), scorer.explain(_blanked(sample, history))
     found = {}
     for feature in (each for each in history if each.name in names):
@@ -78,28 +90,49 @@ def _without(
     return found
 
 
-def _families(sample: pa.Table, history: Sequence[Feature], names: Sequence[str]) -> dict[str, list[str]]:
+def _families(
+    sample: pa.Table, history: Sequence[Feature], names: Sequence[str]
+) -> dict[str, list[str]]:
     """Return for each group, its own first, the groups of the model's features that some of the same events are in."""
     groups = dict.fromkeys(feature.meaning.group for feature in history if feature.name in names)
     about = {feature.meaning.group: (feature.scope, feature.meaning.subject) for feature in history}
-    counts = {f.subject: sample[f.name].to_numpy() for f in history if f.scope == "entity" and _counts_all(f, sample)}
+    counts = {
+        f.subject: sample[f.name].to_numpy()
+        for f in history
+        if f.scope == "entity" and _counts_all(f, sample)
+    }
     whole = {feature.meaning.group for feature in history if feature.meaning.whole}
     return {
-        group: [group, *(other for other in groups if other != group and _related(group, other, about, counts, whole))]
+        group: [
+            group,
+            *(
+                other
+                for other in groups
+                if other != group and _related(group, other, about, counts, whole)
+            ),
+        ]
         for group in groups
     }
 
 
 def _related(
-    one: str, other: str, about: Mapping[str, tuple[str, str]], counts: Mapping[str, np.ndarray], whole: set[str]
+    one: str,
+    other: str,
+    about: Mapping[str, tuple[str, str]],
+    counts: Mapping[str, np.ndarray],
+    whole: set[str],
 ) -> bool:
     """Say whether the events of one group are, all or in part, events of the other: what takes them away takes both."""
     (scope, subject), (other_scope, other_subject) = about[one], about[other]
     if one in whole:
         return scope == "account" or other_scope == "entity"
     if scope != other_scope:
-        return {scope, other_scope} == {"account", "others"} or (scope == "account" and subject == other_subject)
-    return other not in whole and (_within(subject, other_subject, counts) or _within(other_subject, subject, counts))
+        return {scope, other_scope} == {"account", "others"} or (
+            scope == "account" and subject == other_subject
+        )
+    return other not in whole and (
+        _within(subject, other_subject, counts) or _within(other_subject, subject, counts)
+    )
 
 
 def _within(inner: str, outer: str, counts: Mapping[str, np.ndarray]) -> bool:
@@ -116,7 +149,11 @@ def _kind(subject: str) -> str:
 
 def _counts_all(feature: Feature, sample: pa.Table) -> bool:
     """Say whether a feature counts all events of the lead of one type, channel or direction."""
-    own = feature.scope == "entity" and feature.subject != "any" and feature.name in sample.column_names
+    own = (
+        feature.scope == "entity"
+        and feature.subject != "any"
+        and feature.name in sample.column_names
+    )
     return own and feature.aggregate == "count" and feature.span is None
 
 

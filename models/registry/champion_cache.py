@@ -14,7 +14,9 @@ from models.registry.registry import Registry, Version
 FILE = "champions.json"
 
 
-def champions(registry: Registry, targets: list[str]) -> tuple[dict[str, Version | None], ConfigError | None]:
+def champions(
+    registry: Registry, targets: list[str]
+) -> tuple[dict[str, Version | None], ConfigError | None]:
     """Return each target's champion, None where there is none, and what kept the registry from saying so, if anything.
 
     Its answer is kept in its directory. Raises ConfigError where it cannot be reached and no answer was kept.
@@ -33,13 +35,18 @@ def champions(registry: Registry, targets: list[str]) -> tuple[dict[str, Version
 def _read(path: Path) -> dict[str, Version]:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return {target: Version(**one | {"aliases": tuple(one["aliases"])}) for target, one in kept.items()}
+        return {
+            target: Version(**one | {"aliases": tuple(one["aliases"])})
+            for target, one in kept.items()
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
 def _write(path: Path, versions: Mapping[str, Version]) -> None:
-    text = json.dumps({target: asdict(version) for target, version in versions.items()}, indent=1, sort_keys=True)
+    text = json.dumps(
+        {target: asdict(version) for target, version in versions.items()}, indent=1, sort_keys=True
+    )
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
         return
     write_whole(path, text)

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 TRACKING = "MLFLOW_TRACKING_URI"
 CHAMPION, CHALLENGER = "champion", "challenger"
 SCORER, SHA256, PREVIOUS = "scorer", "scorer_sha256", "previous_champion"
-REPORT, NOTE, MOST_NOTED = "report.md", "mlflow.note.content", 8_000  # MLflow shows a run's note first
+REPORT, NOTE, MOST_NOTED = (
+    "report.md",
+    "mlflow.note.content",
+    8_000,
+)  # MLflow shows a run's note first
 REQUIRED = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 """What a served scorer needs beside leadscore itself; written down, since MLflow's guess costs seconds."""
 BATCH = 100  # MLflow takes at most this many parameters in one call.
@@ -96,7 +100,10 @@ class Registry:
     def versions(self, target: str) -> list[Version]:
         """Return all versions of a target, the newest first."""
         found = self._client.search_model_versions(f"name='{self._name(target)}'")
-        return [self._chosen(target, n) for n in sorted((int(version.version) for version in found), reverse=True)]
+        return [
+            self._chosen(target, n)
+            for n in sorted((int(version.version) for version in found), reverse=True)
+        ]
 
     def version(self, target: str, number: int) -> Version:
         """Return one version; raises ConfigError if there is none with this number."""
@@ -135,8 +142,10 @@ class Registry:
             raise ConfigError(
                 "there is no earlier champion to go back to",
                 where=f"target {target}",
-                found=f"version {champion.number} is the first champion" if champion else "no champion",
-                mend="promote a version by its number",
+                found=f"version {champion.number} is the first champion"
+                if champion
+                else "no champion",
+                fix="promote a version by its number",
             )
         chosen = self._chosen(target, int(before))
         self.directory(chosen)
@@ -153,10 +162,12 @@ class Registry:
         found = fingerprint(directory) if directory.is_dir() else "missing"
         if found != version.tags.get(SHA256):
             raise DataError(
-                "the files of a model are missing" if found == "missing" else "the files of a model have changed",
+                "the files of a model are missing"
+                if found == "missing"
+                else "the files of a model have changed",
                 where=f"{self._name(version.target)} version {version.number}: {directory}",
                 found=f"sha256 {found[:12]}, logged as {version.tags.get(SHA256, 'none')[:12]}",
-                mend="restore them from a backup, roll back, or train again",
+                fix="restore them from a backup, roll back, or train again",
             )
         return directory
 
@@ -181,7 +192,9 @@ class Registry:
                 client.search_registered_models(max_results=1)
                 client.search_experiments(max_results=1)
             except (MlflowException, SQLAlchemyError) as error:
-                raise _unreachable(self._uri if self._uri.startswith("sqlite") else TRACKING, error) from error
+                raise _unreachable(
+                    self._uri if self._uri.startswith("sqlite") else TRACKING, error
+                ) from error
         return client
 
     @cached_property
@@ -213,7 +226,9 @@ class Registry:
 
         client, run_id, since = self._client, run.info.run_id, run.info.start_time
         params = [Param(name, str(value)) for name, value in story.params.items()]
-        metrics = [Metric(k, float(v), since, 0) for k, v in story.metrics.items() if abs(v) < float("inf")]
+        metrics = [
+            Metric(k, float(v), since, 0) for k, v in story.metrics.items() if abs(v) < float("inf")
+        ]
         for start in range(0, max(len(params), len(metrics)), BATCH):
             batch = slice(start, start + BATCH)
             client.log_batch(run_id, metrics=metrics[batch], params=params[batch])
@@ -268,22 +283,33 @@ class Registry:
         raise ConfigError(
             "no such version" if number is not None else "there is no challenger",
             where=f"target {target}",
-            found=f"{number}; the newest are {known}" if number is not None else f"versions: {known}",
-            mend="name one of them" if known != "none" else "train first",
+            found=f"{number}; the newest are {known}"
+            if number is not None
+            else f"versions: {known}",
+            fix="name one of them" if known != "none" else "train first",
         )
 
     def _crown(self, version: Version) -> Version:
-        self._client.set_registered_model_alias(self._name(version.target), CHAMPION, str(version.number))
+        self._client.set_registered_model_alias(
+            self._name(version.target), CHAMPION, str(version.number)
+        )
         return self._chosen(version.target, version.number)
 
     def _read(self, target: str, version: "ModelVersion") -> Version:
-        place = self._client.get_model_version_download_uri(self._name(target), str(version.version))
+        place = self._client.get_model_version_download_uri(
+            self._name(target), str(version.version)
+        )
         tags, aliases = dict(version.tags), tuple(sorted(version.aliases))
         return Version(target, int(version.version), str(version.run_id), tags, aliases, place)
 
     def _download(self, version: Version, uri: str) -> Path:
         """Fetch the scorer once; what is already here is checked by its hash like anything else."""
-        place = self.root / "downloads" / self._name(version.target) / version.tags.get(SHA256, "unknown")
+        place = (
+            self.root
+            / "downloads"
+            / self._name(version.target)
+            / version.tags.get(SHA256, "unknown")
+        )
         if place.is_dir():
             return place
         from mlflow.artifacts import download_artifacts
@@ -292,10 +318,14 @@ class Registry:
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
-                fetched = download_artifacts(artifact_uri=uri, dst_path=temporary, tracking_uri=self._uri)
+                fetched = download_artifacts(
+                    artifact_uri=uri, dst_path=temporary, tracking_uri=self._uri
+                )
                 Path(fetched).rename(place)
         except (MlflowException, OSError) as error:
-            raise DataError("the files of a model cannot be fetched", where=uri, found=str(error)) from error
+            raise DataError(
+                "the files of a model cannot be fetched", where=uri, found=str(error)
+            ) from error
         return place
 
 
@@ -320,7 +350,10 @@ def serve(load: Callable[[Path], Any], predict: Callable[[Any, Any], Any]) -> No
             self.scorer = load(Path(context.artifacts[SCORER]))
 
         def predict(
-            self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+            self,
+            context: PythonModelContext,
+            model_input: pd.DataFrame,
+            params: dict[str, Any] | None = None,
         ) -> Any:
             return predict(self.scorer, model_input)
 
@@ -340,7 +373,10 @@ def _save_pyfunc(temporary: Path, scorer: Path, model: "LoggedModel", run_id: st
         artifacts={SCORER: str(named)},
         pip_requirements=[f"{name}=={metadata.version(name)}" for name in ("mlflow", *REQUIRED)],
         mlflow_model=Model(
-            artifact_path=model.artifact_location, run_id=run_id, model_uuid=model.model_id, model_id=model.model_id
+            artifact_path=model.artifact_location,
+            run_id=run_id,
+            model_uuid=model.model_id,
+            model_id=model.model_id,
         ),
     )
     return temporary / "model"
@@ -366,7 +402,9 @@ def _locked(root: Path) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         handle = (root / ".registry.lock").open("a")
     except OSError as error:
-        raise ConfigError("cannot write the workspace", where=str(root), found=str(error)) from error
+        raise ConfigError(
+            "cannot write the workspace", where=str(root), found=str(error)
+        ) from error
     with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -377,7 +415,7 @@ def _unreachable(where: str, error: Exception) -> ConfigError:
         "the model registry does not answer",
         where=where,
         found=str(error).splitlines()[0][:300],
-        mend="see whether its server is up; if MLflow was updated, back its database up and run `mlflow db upgrade`",
+        fix="see whether its server is up; if MLflow was updated, back its database up and run `mlflow db upgrade`",
     )
 
 

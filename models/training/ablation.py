@@ -41,11 +41,19 @@ class Trial:
 
     def to_json(self) -> dict[str, Any]:
         """Return the trial as plain JSON values."""
-        figures = {name: getattr(self, name).to_json() for name in ("roc_auc", "log_loss", "difference")}
-        return {"kept": self.kept, "family": self.family or None, "features": self.features} | figures
+        figures = {
+            name: getattr(self, name).to_json() for name in ("roc_auc", "log_loss", "difference")
+        }
+        return {
+            "kept": self.kept,
+            "family": self.family or None,
+            "features": self.features,
+        } | figures
 
 
-def ablate(matrix: pa.Table, labels: pa.Table, settings: Settings, families: Mapping[str, str]) -> list[Trial]:
+def ablate(
+    matrix: pa.Table, labels: pa.Table, settings: Settings, families: Mapping[str, str]
+) -> list[Trial]:
     """Return the trials: all features, without each family, only each family, none.
 
     ``matrix`` and ``labels`` are those of ``training.train``; ``families`` gives the family of every feature column,
@@ -71,11 +79,15 @@ def _plan(families: list[str]) -> Iterator[tuple[Kept, str]]:
     yield from (("only", family) for family in families)
 
 
-def _predict(matrix: pa.Table, labels: pa.Table, settings: Settings, whole: Pooled) -> tuple[Pooled, str]:
+def _predict(
+    matrix: pa.Table, labels: pa.Table, settings: Settings, whole: Pooled
+) -> tuple[Pooled, str]:
     """Return predictions, and the learner whose they are: with nothing to learn from it is the base rate."""
     try:
         return predict(matrix, labels, settings), LightGbm.name
-    except DataError:  # rows, labels and folds did for all features, so it is that no column kept varies
+    except (
+        DataError
+    ):  # rows, labels and folds did for all features, so it is that no column kept varies
         return whole, BaseRate.name
 
 

@@ -78,7 +78,11 @@ class Settings:
         """Return what was known at the embargo before ``start`` (microseconds UTC), or, without one, when observed."""
         if not self.ordered or self.observed is None:
             return Known.at(whole, train, None, 0)
-        end = to_us(self.observed) if start is None else start - self.evaluation.embargo // MICROSECOND
+        end = (
+            to_us(self.observed)
+            if start is None
+            else start - self.evaluation.embargo // MICROSECOND
+        )
         return Known.at(whole, train, end, self.horizon // MICROSECOND)
 
 
@@ -112,7 +116,10 @@ def learn(known: Known, names: Container[str], settings: Settings) -> Learnt:
     encoding = Encoding.fit(rows.matrix, rows.features, rows.number)
     choice, found = _choice(rows, encoding, settings)
     kept = strongest(
-        lambda pilot: encoding.encode(rows.matrix, rows.number[pilot]), rows.label, encoding.categorical, settings.seed
+        lambda pilot: encoding.encode(rows.matrix, rows.number[pilot]),
+        rows.label,
+        encoding.categorical,
+        settings.seed,
     )
     encoding = encoding.take(kept)
     whole = encoding.encode(rows.matrix, np.concatenate([rows.number, known.young.number]))
@@ -132,9 +139,17 @@ def learn(known: Known, names: Container[str], settings: Settings) -> Learnt:
 
 
 def _lesson(
-    x: np.ndarray, entity_id: np.ndarray, cutoff: np.ndarray, encoding: Encoding, choice: Choice, settings: Settings
+    x: np.ndarray,
+    entity_id: np.ndarray,
+    cutoff: np.ndarray,
+    encoding: Encoding,
+    choice: Choice,
+    settings: Settings,
 ) -> Lesson:
-    repeats, weight = len(entity_id) / len(set(entity_id)), weights(entity_id, cutoff, choice.learning)
+    repeats, weight = (
+        len(entity_id) / len(set(entity_id)),
+        weights(entity_id, cutoff, choice.learning),
+    )
     return Lesson(x, encoding.categorical, settings.seed, repeats, weight, choice.parameters)
 
 
@@ -144,7 +159,9 @@ def _choice(rows: Rows, encoding: Encoding, settings: Settings) -> tuple[Choice,
     if learning.search is None:
         return Choice(learning), {}
     x = encoding.encode(rows.matrix, rows.number)
-    sample = Sample(x, rows.label, encoding.categorical, rows.entity_id, rows.cutoff, settings.ordered)
+    sample = Sample(
+        x, rows.label, encoding.categorical, rows.entity_id, rows.cutoff, settings.ordered
+    )
     try:
         if settings.ordered:
             gaps = settings.horizon, settings.evaluation.embargo
@@ -153,14 +170,18 @@ def _choice(rows: Rows, encoding: Encoding, settings: Settings) -> tuple[Choice,
             folds = by_entity(sample.entity_id, SEARCH_FOLDS, settings.seed + 3)
     except DataError:
         folds = []
-    folds = [f for f in folds if rarer(sample.y[f.train]) >= FEWEST and rarer(sample.y[f.test]) >= FEWEST]
+    folds = [
+        f for f in folds if rarer(sample.y[f.train]) >= FEWEST and rarer(sample.y[f.test]) >= FEWEST
+    ]
     if len(folds) < 2:
         return Choice(learning), {}
     choice, report = search(sample, folds, learning, settings.seed)
     return choice, {"choice": choice.to_json(), "report": report.to_json()}
 
 
-def _hazard(known: Known, encoding: Encoding, x: np.ndarray, choice: Choice, settings: Settings) -> Hazard:
+def _hazard(
+    known: Known, encoding: Encoding, x: np.ndarray, choice: Choice, settings: Settings
+) -> Hazard:
     entity_id = np.concatenate([known.mature.entity_id, known.young.entity_id])
     cutoff = np.concatenate([known.mature.cutoff, known.young.cutoff])
     lesson = _lesson(x, entity_id, cutoff, encoding, choice, settings)
@@ -185,7 +206,9 @@ def blend_of(learnt: Learnt, parts: dict[str, float]) -> Blend:
     return Blend(tuple(model for model, _ in kept), tuple(share for _, share in kept))
 
 
-def calibrators(whole: Rows, train: np.ndarray, settings: Settings) -> tuple[dict[str, Affine], dict[str, float]]:
+def calibrators(
+    whole: Rows, train: np.ndarray, settings: Settings
+) -> tuple[dict[str, Affine], dict[str, float]]:
     """Return a calibrator for each candidate, and the shares of the blend, from rows held back.
 
     They are the latest slice of the rows of ``train``, predicted by models of the earlier. Calibrators are left out,
@@ -194,7 +217,11 @@ def calibrators(whole: Rows, train: np.ndarray, settings: Settings) -> tuple[dic
     mature = whole.take(train)
     inner = _inner(mature, settings)
     label = mature.label
-    if inner is None or rarer(label[inner.train]) < FEWEST or rarer(label[inner.test]) < FEWEST_EACH:
+    if (
+        inner is None
+        or rarer(label[inner.train]) < FEWEST
+        or rarer(label[inner.test]) < FEWEST_EACH
+    ):
         return {}, {LightGbm.name: 1.0}
     held = mature.take(inner.test)
     known = settings.known(whole, train[inner.train], int(held.cutoff.min()))
@@ -204,14 +231,19 @@ def calibrators(whole: Rows, train: np.ndarray, settings: Settings) -> tuple[dic
         parts = blend_shares(margins, held.label)
         margins[Blend.name] = blended(margins, parts)
     order = order_of(held, settings)
-    fitted = {name: fit_calibrator(margin, held.label, order, held.entity_id) for name, margin in margins.items()}
+    fitted = {
+        name: fit_calibrator(margin, held.label, order, held.entity_id)
+        for name, margin in margins.items()
+    }
     return fitted, parts
 
 
 def _inner(rows: Rows, settings: Settings) -> Fold | None:
     try:
         if settings.ordered:
-            return rolling_origin(rows.cutoff, settings.horizon, settings.evaluation.embargo, 1, INNER_SHARE)[0]
+            return rolling_origin(
+                rows.cutoff, settings.horizon, settings.evaluation.embargo, 1, INNER_SHARE
+            )[0]
         return by_entity(rows.entity_id, INNER_PARTS, settings.seed + 1)[0]
     except DataError:
         return None

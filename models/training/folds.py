@@ -31,7 +31,9 @@ class Keys:
     key: np.ndarray
 
 
-def rolling_origin(cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, folds: int, share: float) -> list[Fold]:
+def rolling_origin(
+    cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, folds: int, share: float
+) -> list[Fold]:
     """Cut the latest ``share`` of the time range into ``folds`` test windows, each after all it learns from.
 
     ``cutoff`` holds the cutoffs of mature rows, int64 microseconds UTC, in any order. The windows are
@@ -63,7 +65,7 @@ def by_entity(entity_id: np.ndarray, folds: int, seed: int) -> list[Fold]:
         raise DataError(
             "too few entities to test on any that were not learnt from",
             found=f"{np.unique(entity_id).size} entities for {folds} folds",
-            mend="bring more leads",
+            fix="bring more leads",
         )
     return kept
 
@@ -97,7 +99,9 @@ def entity_hash(entity_id: np.ndarray, seed: int) -> np.ndarray:
     """Return one uint64 a row, made of the entity's id and the seed only, the same on every machine."""
     names, row = np.unique(entity_id.astype(str), return_inverse=True)
     salt = seed.to_bytes(16, "little", signed=True)
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8, salt=salt).digest() for name in names)
+    digests = b"".join(
+        hashlib.blake2b(name.encode(), digest_size=8, salt=salt).digest() for name in names
+    )
     return np.frombuffer(digests, dtype="<u8")[row]
 
 
@@ -118,7 +122,9 @@ def _purged(cutoff: np.ndarray, low: int, high: int, gap: int) -> Fold:
     return Fold(np.flatnonzero(learnt_from(cutoff, first, gap)), test)
 
 
-def _too_short(cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, share: float) -> DataError:
+def _too_short(
+    cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, share: float
+) -> DataError:
     span = (int(cutoff.max()) - int(cutoff.min())) / US_PER_DAY if cutoff.size else 0.0
     ahead, gap = horizon / timedelta(days=1), embargo / timedelta(days=1)
     return DataError(
@@ -126,5 +132,5 @@ def _too_short(cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, share
         where="evaluation",
         found=f"{cutoff.size} mature rows span {span:.1f} days; horizon {ahead:g} days, "
         f"embargo {gap:g} days, the latest {share:.0%} are tested",
-        mend="bring more history, or choose a shorter horizon or embargo, or a smaller evaluation.share",
+        fix="bring more history, or choose a shorter horizon or embargo, or a smaller evaluation.share",
     )

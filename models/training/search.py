@@ -77,7 +77,10 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """Return the choice as plain JSON values."""
-        return {"parameters": self.parameters, **self.learning.model_dump(mode="json", exclude={"search"})}
+        return {
+            "parameters": self.parameters,
+            **self.learning.model_dump(mode="json", exclude={"search"}),
+        }
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,9 @@ class Segment:
         return log_loss(choice.fit(self.learnt, seed).margin(self.tested.x), self.tested.y)
 
 
-def search(sample: Sample, folds: Sequence[Fold], learning: Learning, seed: int) -> tuple[Choice, Report]:
+def search(
+    sample: Sample, folds: Sequence[Fold], learning: Learning, seed: int
+) -> tuple[Choice, Report]:
     """Return how to learn, and what the search did.
 
     ``folds`` are of the sample's rows, two or more, each tested after those before it where rows have an order;
@@ -155,7 +160,9 @@ def search(sample: Sample, folds: Sequence[Fold], learning: Learning, seed: int)
     return (best if report.held else usual), report
 
 
-def _best(segments: list[Segment], usual: Choice, budget: Search, seed: int) -> tuple[int, Choice | None]:
+def _best(
+    segments: list[Segment], usual: Choice, budget: Search, seed: int
+) -> tuple[int, Choice | None]:
     """Return how many settings were tried, the usual ones first, and the best unless it is the usual."""
     import optuna
 
@@ -187,8 +194,12 @@ def _suggest(trial: Trial, learning: Learning, sample: Sample) -> Choice:
     parameters: dict[str, Any] = {name: _number(trial, name) for name in RANGES}
     parameters["extra_trees"] = trial.suggest_categorical("extra_trees", (False, True))
     parameters["cat_l2"] = parameters["lambda_l2"]
-    lives = tuple(dict.fromkeys((learning.recency_half_life, *(HALF_LIVES if sample.ordered else ()))))
-    votes = (learning.one_vote, not learning.one_vote) if sample.repeats > 1 else (learning.one_vote,)
+    lives = tuple(
+        dict.fromkeys((learning.recency_half_life, *(HALF_LIVES if sample.ordered else ())))
+    )
+    votes = (
+        (learning.one_vote, not learning.one_vote) if sample.repeats > 1 else (learning.one_vote,)
+    )
     chosen = {
         "recency_half_life": lives[trial.suggest_categorical("half_life", range(len(lives)))],
         "one_vote": votes[trial.suggest_categorical("one_vote", range(len(votes)))],
@@ -205,7 +216,9 @@ def _number(trial: Trial, name: str) -> float:
 def _losses(segments: list[Segment], choice: Choice, seed: int) -> np.ndarray:
     """Return the log loss of all tested rows, fold by fold; one thread a model, as many models as cores."""
     return np.concatenate(
-        Parallel(n_jobs=-1, prefer="threads")(delayed(segment.loss)(choice, seed) for segment in segments)
+        Parallel(n_jobs=-1, prefer="threads")(
+            delayed(segment.loss)(choice, seed) for segment in segments
+        )
     )
 
 

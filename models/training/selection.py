@@ -28,7 +28,9 @@ one random threshold a feature, since the best of many favours noise that has ma
 """
 
 
-def strongest(read: Callable[[np.ndarray], np.ndarray], y: np.ndarray, categorical: list[int], seed: int) -> np.ndarray:
+def strongest(
+    read: Callable[[np.ndarray], np.ndarray], y: np.ndarray, categorical: list[int], seed: int
+) -> np.ndarray:
     """Return the columns to learn from, ascending: the MOST with the largest gain.
 
     All of them where there are no more. The gain is what a column's splits took off the training loss of a small

@@ -18,7 +18,15 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from configs.errors import DataError
 from features.contracts import INSTANT, SPINE, from_us
-from models.calibration import Z90, Affine, Band, clustered_error, fit_calibrator, log_loss, probability
+from models.calibration import (
+    Z90,
+    Affine,
+    Band,
+    clustered_error,
+    fit_calibrator,
+    log_loss,
+    probability,
+)
 from models.learners.blend import Blend
 from models.learners.hazard import Hazard
 from models.learners.kinds import KINDS
@@ -131,13 +139,15 @@ def _enough(whole: Rows) -> None:
         raise DataError(
             "no row is mature",
             found=found,
-            mend="bring a longer history, choose a shorter horizon, or wait until outcomes are known",
+            fix="bring a longer history, choose a shorter horizon, or wait until outcomes are known",
         )
     if rarer(label) < FEWEST:
         raise DataError(
-            "too few outcomes to learn from" if label.mean() < 0.5 else "nearly every row has the outcome",
+            "too few outcomes to learn from"
+            if label.mean() < 0.5
+            else "nearly every row has the outcome",
             found=found,
-            mend=f"at least {FEWEST} rows with and {FEWEST} without are needed; check outcome and population",
+            fix=f"at least {FEWEST} rows with and {FEWEST} without are needed; check outcome and population",
         )
 
 
@@ -160,7 +170,7 @@ def _folds(whole: Rows, settings: Settings) -> list[Fold]:
             where="evaluation",
             found=f"{int(whole.label[mature].sum())} outcomes in all, but at most {max(least)} rows of the rarer class "
             f"to learn from in each of {len(folds)} folds",
-            mend="bring more history, or choose a smaller evaluation.share or a shorter horizon",
+            fix="bring more history, or choose a smaller evaluation.share or a shorter horizon",
         )
     return [fold for fold, count in zip(folds, least, strict=True) if count >= FEWEST]
 
@@ -172,7 +182,9 @@ def _evaluate(whole: Rows, folds: list[Fold], settings: Settings) -> Pooled:
         if Blend in settings.learners:
             margins[Blend.name] = blended(margins, parts)
         raw.append(margins)
-        calibrated.append({name: maps.get(name, Affine()).apply(margin) for name, margin in margins.items()})
+        calibrated.append(
+            {name: maps.get(name, Affine()).apply(margin) for name, margin in margins.items()}
+        )
     return Pooled(
         rows=whole.take(np.concatenate([fold.test for fold in folds])),
         fold=np.repeat(np.arange(1, len(folds) + 1), [fold.test.size for fold in folds]),
@@ -191,7 +203,10 @@ def _side_by_side(
         jobs = (
             job
             for fold in folds
-            for job in (delayed(_margins)(whole, fold, settings), delayed(calibrators)(whole, fold.train, settings))
+            for job in (
+                delayed(_margins)(whole, fold, settings),
+                delayed(calibrators)(whole, fold.train, settings),
+            )
         )
         done = pool(jobs)
         for number, fold in enumerate(folds, 1):
@@ -210,7 +225,9 @@ def _joined(parts: list[Margins]) -> Margins:
 def _margins(whole: Rows, fold: Fold, settings: Settings) -> Margins:
     """Return each model's raw log-odds of the fold's test rows."""
     known = settings.known(whole, fold.train, int(whole.cutoff[fold.test].min()))
-    return learn(known, wanted((*settings.learners, *BASELINES)), settings).margins(whole.take(fold.test))
+    return learn(known, wanted((*settings.learners, *BASELINES)), settings).margins(
+        whole.take(fold.test)
+    )
 
 
 def _choose(pooled: Pooled, settings: Settings) -> type[Model]:
@@ -219,9 +236,14 @@ def _choose(pooled: Pooled, settings: Settings) -> type[Model]:
     Noise is 1.645 standard errors of the mean difference, clustered by entity (one-sided 95 %).
     """
     default, *others = [kind for kind in settings.learners if kind.name in pooled.calibrated]
-    loss = {kind: log_loss(pooled.calibrated[kind.name], pooled.rows.label) for kind in (default, *others)}
+    loss = {
+        kind: log_loss(pooled.calibrated[kind.name], pooled.rows.label)
+        for kind in (default, *others)
+    }
     gain = {kind: loss[default] - loss[kind] for kind in others}
-    better = [k for k in others if gain[k].mean() > Z90 * clustered_error(gain[k], pooled.rows.entity_id)]
+    better = [
+        k for k in others if gain[k].mean() > Z90 * clustered_error(gain[k], pooled.rows.entity_id)
+    ]
     return min(better, key=lambda kind: loss[kind].mean(), default=default)
 
 
@@ -250,7 +272,11 @@ def _final(whole: Rows, pooled: Pooled, chosen: type[Model], settings: Settings)
 
 def _doubt(pooled: Pooled) -> np.ndarray:
     """Return by how many log-odds trees and lines disagree about each row; 0 where only one of them was tried."""
-    both = [pooled.calibrated[kind.name] for kind in (LightGbm, Logistic) if kind.name in pooled.calibrated]
+    both = [
+        pooled.calibrated[kind.name]
+        for kind in (LightGbm, Logistic)
+        if kind.name in pooled.calibrated
+    ]
     return np.abs(both[0] - both[1]) if len(both) == 2 else np.zeros(len(pooled.fold))
 
 

@@ -41,7 +41,7 @@ class Rows:
             raise DataError(
                 "features and labels are not of the same rows",
                 found=f"{matrix.num_rows} rows of features, {labels.num_rows} of labels, or another order",
-                mend="compute both from one spine",
+                fix="compute both from one spine",
             )
         return cls(
             matrix,

@@ -71,10 +71,16 @@ def features_of(text: str) -> int:
 
 def _tree(lines: dict[str, str]) -> Tree:
     leaf, leaf_rows = _numbers(lines, "leaf_value"), _numbers(lines, "leaf_count")
-    child = np.column_stack([_numbers(lines, name).astype(np.int64) for name in ("left_child", "right_child")])
+    child = np.column_stack(
+        [_numbers(lines, name).astype(np.int64) for name in ("left_child", "right_child")]
+    )
     inner, split_rows = child >= 0, _numbers(lines, "internal_count")
     leaves = np.where(inner, 0, ~child)
-    went = np.where(inner, np.append(split_rows, 0.0)[np.where(inner, child, -1)], np.append(leaf_rows, 0.0)[leaves])
+    went = np.where(
+        inner,
+        np.append(split_rows, 0.0)[np.where(inner, child, -1)],
+        np.append(leaf_rows, 0.0)[leaves],
+    )
     parent, side = _back(child)
     return Tree(
         splits=_splits(lines),
@@ -89,7 +95,10 @@ def _tree(lines: dict[str, str]) -> Tree:
 
 
 def _splits(lines: dict[str, str]) -> Splits:
-    threshold, decision = _numbers(lines, "threshold"), _numbers(lines, "decision_type").astype(np.int64)
+    threshold, decision = (
+        _numbers(lines, "threshold"),
+        _numbers(lines, "decision_type").astype(np.int64),
+    )
     category, missing = decision & CATEGORY > 0, decision >> 2
     bounds = np.append(_numbers(lines, "cat_boundaries").astype(np.int64), 0)
     which = np.where(category, threshold, 0).astype(np.int64)
@@ -100,7 +109,9 @@ def _splits(lines: dict[str, str]) -> Splits:
         # Where nothing counts as missing, NaN counts as 0.
         gap=np.where(missing == 0, threshold >= 0, decision & DEFAULT_LEFT > 0),
         place=np.where(category, WORD * bounds[which], 0),
-        codes=np.where(category, WORD * (bounds[np.minimum(which + 1, len(bounds) - 1)] - bounds[which]), 0),
+        codes=np.where(
+            category, WORD * (bounds[np.minimum(which + 1, len(bounds) - 1)] - bounds[which]), 0
+        ),
     )
 
 

@@ -81,7 +81,9 @@ class Adder:
         found = list(trees(text))
         asked = [key for tree in found for key in _asked(tree)]
         numbers, place = _numbers([key for key in asked if isinstance(key, Number)])
-        categories, rest = _categories([key for key in asked if isinstance(key, Category)], len(place))
+        categories, rest = _categories(
+            [key for key in asked if isinstance(key, Category)], len(place)
+        )
         place |= rest
         forest = Forest(
             np.cumsum([0, *(len(tree.child) for tree in found)]),
@@ -110,7 +112,12 @@ class Adder:
     def _work(self) -> Work:
         answers = len(self.numbers.threshold) + int(TILE) * int(self.categories.words.sum())
         reached = int(np.diff(self.forest.start).max(initial=1))
-        return Work(np.zeros(TILE), np.zeros(TILE), np.zeros(answers, np.uint64), np.zeros(reached, np.uint64))
+        return Work(
+            np.zeros(TILE),
+            np.zeros(TILE),
+            np.zeros(answers, np.uint64),
+            np.zeros(reached, np.uint64),
+        )
 
 
 class Work(NamedTuple):
@@ -143,9 +150,15 @@ class Category(NamedTuple):
 
 def _asked(tree: Tree) -> Iterator[Number | Category]:
     """Yield the question of each split."""
-    for feature, threshold, zero, gap, place, codes in zip(*(part.tolist() for part in tree.splits), strict=True):
+    for feature, threshold, zero, gap, place, codes in zip(
+        *(part.tolist() for part in tree.splits), strict=True
+    ):
         if codes:
-            yield Category(feature, codes, tuple(np.flatnonzero(tree.sides[place : place + codes] == 0).tolist()))
+            yield Category(
+                feature,
+                codes,
+                tuple(np.flatnonzero(tree.sides[place : place + codes] == 0).tolist()),
+            )
         else:
             yield Number(feature, threshold, zero, gap)
 
@@ -171,7 +184,9 @@ def _categories(asked: list[Category], first: int) -> tuple[Categories, dict[Has
             place[key] = first + at
             yes[list(key.yes), at] = 1
         columns.append((column, most, blocks, sum(map(len, parts))))
-        parts.append(np.packbits(yes, axis=1, bitorder="little").view("<u8").astype(np.uint64).ravel())
+        parts.append(
+            np.packbits(yes, axis=1, bitorder="little").view("<u8").astype(np.uint64).ravel()
+        )
         first += blocks * int(TILE)
     feature, codes, words, start = np.array(columns, np.int64).reshape(-1, 4).T.copy()
     return Categories(feature, codes, words, start, np.concatenate(parts)), place
@@ -179,7 +194,12 @@ def _categories(asked: list[Category], first: int) -> tuple[Categories, dict[Has
 
 @kernel
 def _margin(
-    x: np.ndarray, numbers: Numbers, categories: Categories, forest: Forest, work: Work, out: np.ndarray
+    x: np.ndarray,
+    numbers: Numbers,
+    categories: Categories,
+    forest: Forest,
+    work: Work,
+    out: np.ndarray,
 ) -> None:
     """Write the sums of rows ``x`` (rows, features) into ``out``."""
     wide, total = int(TILE), work.total
@@ -213,7 +233,10 @@ def _ask_numbers(x: np.ndarray, numbers: Numbers, seen: np.ndarray, answer: np.n
         gaps = ~_up_to(seen, np.inf)
         zeros = gaps | _up_to(seen, 0.0) & ~_up_to(seen, -ALMOST_ZERO)
         for question in range(numbers.start[column], numbers.start[column + 1]):
-            yes, missing = _up_to(seen, numbers.threshold[question]), zeros if numbers.zero[question] >= 0 else gaps
+            yes, missing = (
+                _up_to(seen, numbers.threshold[question]),
+                zeros if numbers.zero[question] >= 0 else gaps,
+            )
             answer[question] = yes | missing if numbers.gap[question] else yes & ~missing
 
 
@@ -227,7 +250,9 @@ def _up_to(seen: np.ndarray, threshold: float) -> np.uint64:
 
 
 @kernel
-def _ask_categories(x: np.ndarray, categories: Categories, seen: np.ndarray, answer: np.ndarray) -> None:
+def _ask_categories(
+    x: np.ndarray, categories: Categories, seen: np.ndarray, answer: np.ndarray
+) -> None:
     """Answer all questions to categories: look up a row's answers, then turn 64 rows of 64 answers round."""
     place = np.empty(int(TILE), np.int64)
     first = 0
@@ -236,7 +261,9 @@ def _ask_categories(x: np.ndarray, categories: Categories, seen: np.ndarray, ans
         _read(x, categories.feature[column], seen)
         for row in range(TILE):
             known = seen[row] > -1.0 and seen[row] < codes
-            place[row] = categories.start[column] + words * (np.int64(seen[row]) if known else codes)
+            place[row] = categories.start[column] + words * (
+                np.int64(seen[row]) if known else codes
+            )
         for word in range(words):
             block = answer[first : first + int(TILE)]
             for row in range(TILE):
@@ -263,7 +290,12 @@ def _turn(block: np.ndarray) -> None:
 @kernel
 def _add(forest: Forest, tree: int, work: Work) -> None:
     """Add a tree's values to the rows that reached its root; splits come before what follows them."""
-    first, end, reached, total = forest.start[tree], forest.start[tree + 1], work.reached, work.total
+    first, end, reached, total = (
+        forest.start[tree],
+        forest.start[tree + 1],
+        work.reached,
+        work.total,
+    )
     for split in range(first, end):
         here, yes = reached[split - first], work.answer[np.uintp(forest.question[split])]
         for side in range(2):

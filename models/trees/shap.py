@@ -90,7 +90,9 @@ class Explainer:
         """Read LightGBM's text."""
         found = list(trees(text))
         plans = [_plan(tree) for tree in found]
-        lengths = [[len(part) for part in (p.feature, p.constant, p.weight, p.sides)] for p in plans]
+        lengths = [
+            [len(part) for part in (p.feature, p.constant, p.weight, p.sides)] for p in plans
+        ]
         starts = np.ascontiguousarray(np.cumsum([[0] * 4, *lengths], axis=0).T)
         joined = Plan(*(np.concatenate(parts) for parts in zip(*plans, strict=True)))
         return cls(joined, Starts(*starts), features_of(text), sum(tree.expected for tree in found))
@@ -106,7 +108,10 @@ class Explainer:
         out = np.empty((len(x), self.features + 1))
         out[:, -1] = self.expected
         pieces = [slice(at, at + PIECE) for at in range(0, len(x), PIECE)]
-        jobs = (delayed(_explain)(np.ascontiguousarray(x[at], float), self.plan, self.starts, out[at]) for at in pieces)
+        jobs = (
+            delayed(_explain)(np.ascontiguousarray(x[at], float), self.plan, self.starts, out[at])
+            for at in pieces
+        )
         Parallel(n_jobs=-1 if len(pieces) > 1 else 1, prefer="threads")(jobs)
         return out
 
@@ -165,7 +170,9 @@ def _constants(tree: Tree, before: np.ndarray, share: np.ndarray, t: float) -> n
     leaf, inner = factor * tree.value[:, None], tree.child[:, :, None, None] >= 0
     ends = np.stack([leaf.sum(axis=2), (leaf * pull).sum(axis=2)], axis=-1)
     left, right = np.stack([factor, pull], axis=-1).transpose(2, 0, 1, 3)
-    return np.concatenate([np.where(inner.all(axis=1), left, ends), np.where(inner[:, 1], right, left)], axis=2)
+    return np.concatenate(
+        [np.where(inner.all(axis=1), left, ends), np.where(inner[:, 1], right, left)], axis=2
+    )
 
 
 class Tile(NamedTuple):
@@ -187,7 +194,11 @@ def _explain(x: np.ndarray, plan: Plan, starts: Starts, out: np.ndarray) -> None
     for tree in range(trees):
         most = max(most, starts.split[tree + 1] - starts.split[tree])
     wide = int(TILE)
-    seen, added, held = np.zeros((features, wide)), np.empty((features, wide)), np.empty((most, wide))
+    seen, added, held = (
+        np.zeros((features, wide)),
+        np.empty((features, wide)),
+        np.empty((most, wide)),
+    )
     tile = Tile(seen, added, np.empty((most, wide), np.int64), held)
     for first in range(0, rows, wide):
         size = min(wide, rows - first)
@@ -261,7 +272,11 @@ def _keep(tile: Tile, own: int, prior: int, kept: int) -> None:
 @kernel
 def _add(tile: Tile, plan: Plan, starts: Starts, tree: int) -> None:
     """Add what a tree says of the rows, point by point: products down to each split, then sums back up."""
-    first, splits, entry = starts.split[tree], starts.split[tree + 1] - starts.split[tree], starts.constant[tree]
+    first, splits, entry = (
+        starts.split[tree],
+        starts.split[tree + 1] - starts.split[tree],
+        starts.constant[tree],
+    )
     if splits == 0:
         return
     for point in range(starts.weight[tree], starts.weight[tree + 1]):
@@ -269,7 +284,14 @@ def _add(tile: Tile, plan: Plan, starts: Starts, tree: int) -> None:
         for split in range(1, splits):
             above = plan.above[first + split]
             column = np.uintp(plan.column[first + split])
-            _descend(tile, np.uintp(split), np.uintp(above), plan.constant, np.uintp(entry + above), column)
+            _descend(
+                tile,
+                np.uintp(split),
+                np.uintp(above),
+                plan.constant,
+                np.uintp(entry + above),
+                column,
+            )
         for split in range(splits - 1, -1, -1):
             here, own, constant = first + split, np.uintp(split), np.uintp(entry + split)
             column, far = np.uintp(plan.feature[here]), np.uintp(plan.far[here])
@@ -284,7 +306,11 @@ def _add(tile: Tile, plan: Plan, starts: Starts, tree: int) -> None:
 
 @inlined
 def _by_state(constants: np.ndarray, place: int, column: int) -> tuple[float, float, float]:
-    return constants[place, LEFT, column], constants[place, RIGHT, column], constants[place, OFF, column]
+    return (
+        constants[place, LEFT, column],
+        constants[place, RIGHT, column],
+        constants[place, OFF, column],
+    )
 
 
 @inlined
@@ -293,7 +319,9 @@ def _of(state: int, choice: tuple[float, float, float]) -> float:
 
 
 @kernel
-def _descend(tile: Tile, own: int, above: int, constants: np.ndarray, place: int, column: int) -> None:
+def _descend(
+    tile: Tile, own: int, above: int, constants: np.ndarray, place: int, column: int
+) -> None:
     """Multiply what is held at the split above by the factor that leads on."""
     state, held, factor = tile.state, tile.held, _by_state(constants, place, column)
     for row in range(TILE):
@@ -324,7 +352,9 @@ def _bend(tile: Tile, own: int, far: int, constants: np.ndarray, place: int, col
 
 
 @kernel
-def _join(tile: Tile, own: int, near: int, far: int, constants: np.ndarray, place: int, column: int) -> None:
+def _join(
+    tile: Tile, own: int, near: int, far: int, constants: np.ndarray, place: int, column: int
+) -> None:
     """Sum up a split of two splits."""
     state, held, added = tile.state, tile.held, tile.added
     first, second = _by_state(constants, place, SECOND), _by_state(constants, place, FOURTH)

@@ -28,7 +28,9 @@ from pipelines.commands.options import (
 def demo(
     leads: Annotated[int, typer.Option(min=100, help="how many leads the company has")] = 20_000,
     seed: Annotated[int, typer.Option(help="same seed, same company")] = 7,
-    prefect: Annotated[bool, typer.Option("--prefect/--direct", help="run as Prefect flows or not")] = True,
+    prefect: Annotated[
+        bool, typer.Option("--prefect/--direct", help="run as Prefect flows or not")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Make a company with known truth, train on it, score its open leads and write the CRM's file."""
@@ -69,10 +71,18 @@ def features(
     config: Config,
     as_of: AsOf = None,
     out: Annotated[Path | None, typer.Option(help="a .parquet or .csv file")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="whom it would score; default: all entities")] = None,
-    list_all: Annotated[bool, typer.Option("--list", help="list every feature with its meaning instead")] = False,
-    ablation: Annotated[bool, typer.Option("--ablation", help="say instead what each family is worth")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="with --ablation: print one JSON object instead")] = False,
+    target: Annotated[
+        str | None, typer.Option("--target", help="whom it would score; default: all entities")
+    ] = None,
+    list_all: Annotated[
+        bool, typer.Option("--list", help="list every feature with its meaning instead")
+    ] = False,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="say instead what each family is worth")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="with --ablation: print one JSON object instead")
+    ] = False,
 ) -> None:
     """Write the feature matrix at an instant: of all entities known, or of those that a target would score."""
     from pipelines.reports import terminal
@@ -81,7 +91,7 @@ def features(
     project = project_of(config)
     if sum((list_all, ablation, out is not None)) != 1 or (as_json and not ablation):
         wanted = "give one of --out FILE.parquet, --list, --ablation; --json goes with --ablation"
-        raise ConfigError("what to do is not clear", where="features", mend=wanted)
+        raise ConfigError("what to do is not clear", where="features", fix=wanted)
     if ablation:
         _ablate(project, as_of, target, as_json)
     elif list_all:
@@ -91,7 +101,9 @@ def features(
         note(f"{rows:,} rows with {columns} features in {out}")
 
 
-def audit(config: Config, as_of: AsOf = None, target: TargetName = None, as_json: Json = False) -> None:
+def audit(
+    config: Config, as_of: AsOf = None, target: TargetName = None, as_json: Json = False
+) -> None:
     """Name the columns that seem to know the outcome, with the evidence; finding some is no failure (exit 0)."""
     from pipelines.reports import terminal
     from pipelines.training.audit import audit as audited
@@ -126,7 +138,12 @@ def train(
     results = _train(str(config), as_of, names, prefect) if names else []
     if as_json:
         told = _told(results)["targets"]
-        print_json({"targets": told | {n: {"recommendation": a} | told.get(n, {}) for n, a in advice.items()}})
+        print_json(
+            {
+                "targets": told
+                | {n: {"recommendation": a} | told.get(n, {}) for n, a in advice.items()}
+            }
+        )
     else:
         for result in results:
             show(terminal.training(project, result))
@@ -137,7 +154,9 @@ def backtest(
     config: Config,
     as_of: AsOf = None,
     target: TargetName = None,
-    out: Annotated[Path | None, typer.Option(help="a .csv or .parquet file for every tested row")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="a .csv or .parquet file for every tested row")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Test each target's training on the past, origin by origin; no model is kept, and what the gate says is told."""

@@ -29,7 +29,9 @@ from pipelines.commands.options import (
 def score(
     config: Config,
     as_of: AsOf = None,
-    until: Annotated[str | None, typer.Option("--until", help="all days from --as-of to here, as they were")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="all days from --as-of to here, as they were")
+    ] = None,
     form: Format = "csv",
     prefect: Prefect = None,
     as_json: Json = False,
@@ -53,12 +55,22 @@ def export(
     as_of: Published = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="csv, jsonl, parquet, or an export of the config, which is delivered now"),
+        typer.Option(
+            "--format",
+            help="csv, jsonl, parquet, or an export of the config, which is delivered now",
+        ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="all leads, also where the config says delta")] = False,
-    since: Annotated[str | None, typer.Option("--since", help="all that changed since this older delivery")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="all leads, also where the config says delta")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", help="all that changed since this older delivery")
+    ] = None,
     ledger: Annotated[
-        bool, typer.Option("--deliveries", help="list what was delivered when, with --format of that export only")
+        bool,
+        typer.Option(
+            "--deliveries", help="list what was delivered when, with --format of that export only"
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -75,7 +87,7 @@ def export(
             "--full and --since are of an export of the config",
             where="--format",
             found=form or "csv",
-            mend=f"name one of them: {', '.join(project.publish.exports) or 'there is none'}",
+            fix=f"name one of them: {', '.join(project.publish.exports) or 'there is none'}",
         )
     else:
         path = export_again(project, as_of, form or "csv")
@@ -106,8 +118,12 @@ def explain(
     config: Config,
     entity: str,
     as_of: Published = None,
-    table: Annotated[bool, typer.Option("--published", help="only what stands in the table; nothing is read")] = False,
-    every: Annotated[bool, typer.Option("--all", help="all features, not only the strongest")] = False,
+    table: Annotated[
+        bool, typer.Option("--published", help="only what stands in the table; nothing is read")
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="all features, not only the strongest")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show one entity's published scores: reasons, features, what changed since the night before, and its history."""
@@ -128,9 +144,14 @@ def explain(
 
 def deploy(
     config: Config,
-    status: Annotated[bool, typer.Option("--status", help="say how the nights go; exit 5 if they do not")] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="say how the nights go; exit 5 if they do not")
+    ] = False,
     report: Annotated[
-        bool, typer.Option("--report", help="with --status: tell what is amiss to the address in LEADSCORE_WEBHOOK")
+        bool,
+        typer.Option(
+            "--report", help="with --status: tell what is amiss to the address in LEADSCORE_WEBHOOK"
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -140,28 +161,41 @@ def deploy(
         _status(project, report, as_json)
         return
     if report or as_json:
-        raise ConfigError("--report and --json are of --status", where="leadscore deploy", mend="add --status")
+        raise ConfigError(
+            "--report and --json are of --status", where="leadscore deploy", fix="add --status"
+        )
     from pipelines.orchestration.deploy import deploy as serve
 
     serve(project)
 
 
-def _deliver(project: Any, name: str, as_of: str | None, full: bool, since: str | None, as_json: bool) -> None:
+def _deliver(
+    project: Any, name: str, as_of: str | None, full: bool, since: str | None, as_json: bool
+) -> None:
     from pipelines.nightly.crm import deliver_again
     from pipelines.runner import Driver
     from serve.crm.delivery import Wish
 
     if as_of is not None:
-        raise ConfigError("a delivery is of the newest night", where="--as-of", mend="leave it out, or use --since")
+        raise ConfigError(
+            "a delivery is of the newest night", where="--as-of", fix="leave it out, or use --since"
+        )
     if full and since:
-        raise ConfigError("--full and --since are two wishes", where="--since", found=since, mend="take one of them")
+        raise ConfigError(
+            "--full and --since are two wishes",
+            where="--since",
+            found=since,
+            fix="take one of them",
+        )
     done = deliver_again(project, name, Wish(full, since), Driver(note=note))
     said = done.manifest
     if as_json:
         print_json(done.to_json())
     else:
         what = "delivered" if done.fresh else "nothing is new since"
-        note(f"{what} {said['kind']} {done.id}: {said['rows']:,} leads, {said['cleared']:,} cleared: {done.folder}")
+        note(
+            f"{what} {said['kind']} {done.id}: {said['rows']:,} leads, {said['cleared']:,} cleared: {done.folder}"
+        )
 
 
 def _deliveries(project: Any, name: str | None, as_json: bool) -> None:
@@ -181,7 +215,9 @@ def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None
     from pipelines.runner import Driver
 
     if first is None:
-        raise ConfigError("where to begin is not said", where="--until", mend="give --as-of, the first night")
+        raise ConfigError(
+            "where to begin is not said", where="--until", fix="give --as-of, the first night"
+        )
     note("driver: direct")
     nights = score_nights(project, first, last, Driver(note=note))
     if as_json:

@@ -14,15 +14,30 @@ WIDE = 160
 """Columns of a table that goes into a file or a pipe."""
 
 Config = Annotated[Path, typer.Argument(help="the company's YAML, such as configs/olist.yaml")]
-AsOf = Annotated[str | None, typer.Option("--as-of", help="ISO date or instant; default: after the last row known")]
-Published = Annotated[str | None, typer.Option("--as-of", help="a published as-of; default: the newest")]
-TargetName = Annotated[str | None, typer.Option("--target", help="one target; default: all of the config")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object on standard output and nothing else there")]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="ISO date or instant; default: after the last row known"),
+]
+Published = Annotated[
+    str | None, typer.Option("--as-of", help="a published as-of; default: the newest")
+]
+TargetName = Annotated[
+    str | None, typer.Option("--target", help="one target; default: all of the config")
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="print one JSON object on standard output and nothing else there"),
+]
 Prefect = Annotated[
     bool | None,
-    typer.Option("--prefect/--direct", help="run as a Prefect flow or not; default: where a Prefect API is configured"),
+    typer.Option(
+        "--prefect/--direct",
+        help="run as a Prefect flow or not; default: where a Prefect API is configured",
+    ),
 ]
-Format = Annotated[str, typer.Option("--format", help="csv, jsonl or parquet; csv is always written")]
+Format = Annotated[
+    str, typer.Option("--format", help="csv, jsonl or parquet; csv is always written")
+]
 
 
 def project_of(config: Path) -> Any:

@@ -13,7 +13,8 @@ def forget(
     config: Config,
     entity: str,
     and_suppress: Annotated[
-        bool, typer.Option("--and-suppress", help="and never score it again: its id is kept in a list")
+        bool,
+        typer.Option("--and-suppress", help="and never score it again: its id is kept in a list"),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -69,7 +69,12 @@ class Change:
 
 
 def change(
-    past: Past, later: Dataset, before: dict[str, Any], now: dict[str, Any], last: Replay, nights_without: int
+    past: Past,
+    later: Dataset,
+    before: dict[str, Any],
+    now: dict[str, Any],
+    last: Replay,
+    nights_without: int,
 ) -> Change:
     """Return why a SCORES row ``now`` differs from an earlier one of the same target and entity.
 
@@ -81,11 +86,17 @@ def change(
     """
     earlier = later.upto(before["as_of"])
     cutoffs = (past.cutoff(before), past.cutoff(now))
-    steps = _steps(past, (before, now), (earlier, later), cutoffs, (last.predicted["score"], last.probability))
+    steps = _steps(
+        past, (before, now), (earlier, later), cutoffs, (last.predicted["score"], last.probability)
+    )
     steps = [(before["score"], before["probability"]), *steps, (now["score"], now["probability"])]
     moves = [Part(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(steps)]
-    rewritten = Part(moves[0].points + moves[-1].points, moves[0].probability + moves[-1].probability)
-    parts = dict(zip(("data", "time", "lead", "others", "model"), [rewritten, *moves[1:-1]], strict=True))
+    rewritten = Part(
+        moves[0].points + moves[-1].points, moves[0].probability + moves[-1].probability
+    )
+    parts = dict(
+        zip(("data", "time", "lead", "others", "model"), [rewritten, *moves[1:-1]], strict=True)
+    )
     return Change(
         before["as_of"],
         nights_without,
@@ -115,15 +126,21 @@ def _steps(
     return [*found, *([last] if same else _said(old, later, entity, [end])), last]
 
 
-def _said(scorer: Scorer, data: Dataset, entity: str, cutoffs: list[datetime]) -> list[tuple[int, float]]:
+def _said(
+    scorer: Scorer, data: Dataset, entity: str, cutoffs: list[datetime]
+) -> list[tuple[int, float]]:
     predicted = scorer.predict(features_of(data, scorer, entity, cutoffs))
-    return list(zip(predicted["score"].to_pylist(), predicted["probability"].to_pylist(), strict=True))
+    return list(
+        zip(predicted["score"].to_pylist(), predicted["probability"].to_pylist(), strict=True)
+    )
 
 
 def _with_own(earlier: Dataset, later: Dataset, entity: str, since: datetime) -> Dataset:
     """Return the earlier data with what became known of one entity by the later."""
     tables = {
-        name: pa.concat_tables([getattr(earlier, name), _new(getattr(later, name), since, [entity])])
+        name: pa.concat_tables(
+            [getattr(earlier, name), _new(getattr(later, name), since, [entity])]
+        )
         for name in ("events", "values")
     }
     return replace(earlier, **tables) if later.timed else earlier
@@ -132,16 +149,24 @@ def _with_own(earlier: Dataset, later: Dataset, entity: str, since: datetime) ->
 def _new(rows: pa.Table, since: datetime, entities: list[str]) -> pa.Table:
     """Return the rows of some entities that became known at ``since`` or after."""
     own = pc.is_in(rows["entity_id"], value_set=pa.array(entities, pa.string()))
-    return rows.filter(pc.and_(own, pc.greater_equal(rows["available_at"], pa.scalar(since, INSTANT))))
+    return rows.filter(
+        pc.and_(own, pc.greater_equal(rows["available_at"], pa.scalar(since, INSTANT)))
+    )
 
 
-def _happened(earlier: Dataset, later: Dataset, entity: str, since: datetime, until: datetime) -> Happened:
+def _happened(
+    earlier: Dataset, later: Dataset, entity: str, since: datetime, until: datetime
+) -> Happened:
     if not later.timed:
         return Happened({}, {}, {}, [])
     own = _new(later.events, since, [entity])
     late = own.filter(pc.less(own["event_time"], pa.scalar(since, INSTANT)))
     others = _new(later.events, since, _colleagues(later.leads, entity))
-    changed = _attributes(later, entity, since, until) if later.values.num_rows > earlier.values.num_rows else []
+    changed = (
+        _attributes(later, entity, since, until)
+        if later.values.num_rows > earlier.values.num_rows
+        else []
+    )
     return Happened(_by_type(own), _by_type(late), _by_type(others), changed)
 
 
@@ -150,7 +175,11 @@ def _colleagues(leads: pa.Table, entity: str) -> list[str]:
     account = leads["account_id"].filter(pc.equal(leads["entity_id"], entity))[0]
     if not account.is_valid:
         return []
-    found = leads["entity_id"].filter(pc.fill_null(pc.equal(leads["account_id"], account), False)).to_pylist()
+    found = (
+        leads["entity_id"]
+        .filter(pc.fill_null(pc.equal(leads["account_id"], account), False))
+        .to_pylist()
+    )
     return [name for name in found if name != entity]
 
 
@@ -160,7 +189,9 @@ def _by_type(events: pa.Table) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
-def _attributes(later: Dataset, entity: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
+def _attributes(
+    later: Dataset, entity: str, since: datetime, until: datetime
+) -> list[dict[str, Any]]:
     names = pc.unique(_new(later.values, since, [entity])["attribute"]).to_pylist()
     place = later.lead_of(pa.chunked_array([[entity, entity]]))
     at = np.array([to_us(since), to_us(until)])

@@ -26,11 +26,17 @@ def evidence(past: Past, run: dict[str, Any] | None) -> dict[str, dict[str, str 
         "code_version": code_version(),
         "data_fingerprint": past.whole.fingerprint,
     }
-    return {name: {"published": run[name] if run else None, "now": text} for name, text in now.items()}
+    return {
+        name: {"published": run[name] if run else None, "now": text} for name, text in now.items()
+    }
 
 
 def differences(
-    past: Past, known: Dataset, row: dict[str, Any], found: Replay, proof: dict[str, dict[str, str | None]]
+    past: Past,
+    known: Dataset,
+    row: dict[str, Any],
+    found: Replay,
+    proof: dict[str, dict[str, str | None]],
 ) -> list[str]:
     """Say in words what a score that was not reproduced differs by, and what is known of the cause; else nothing.
 
@@ -47,7 +53,10 @@ def differences(
     if not eligible(known, target, row):
         said.append("by the data as it is now, this lead would not have been scored then")
     causes = [*_data(known, proof["data_fingerprint"]), *_other(proof)]
-    return [*said, *(causes or ["data, config and version are the same: a library or the machine is another"])]
+    return [
+        *said,
+        *(causes or ["data, config and version are the same: a library or the machine is another"]),
+    ]
 
 
 def known_fingerprint(data: Dataset) -> str:
@@ -58,7 +67,10 @@ def known_fingerprint(data: Dataset) -> str:
     events = data.events
     words = [
         text_hashes(events["entity_id"]),
-        *(events[name].cast(pa.int64()).to_numpy().view(np.uint64) for name in ("event_time", "available_at")),
+        *(
+            events[name].cast(pa.int64()).to_numpy().view(np.uint64)
+            for name in ("event_time", "available_at")
+        ),
         text_hashes(events["event_type"]),
         text_hashes(events["channel"]),
         pc.fill_null(events["value"], np.nan).to_numpy().view(np.uint64),
@@ -94,9 +106,14 @@ def _data(known: Dataset, prints: dict[str, str | None]) -> list[str]:
 
 
 def _other(proof: dict[str, dict[str, str | None]]) -> list[str]:
-    words = {"config_hash": "the config has changed", "code_version": "leadscore is another version"}
+    words = {
+        "config_hash": "the config has changed",
+        "code_version": "leadscore is another version",
+    }
     pairs = [(word, proof[name]["published"], proof[name]["now"]) for name, word in words.items()]
-    return [f"{word} ({then} then, {now} now)" for word, then, now in pairs if then not in (None, now)]
+    return [
+        f"{word} ({then} then, {now} now)" for word, then, now in pairs if then not in (None, now)
+    ]
 
 
 def _text(value: float | str | None) -> str:

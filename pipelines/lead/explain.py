@@ -52,19 +52,30 @@ def published(project: Project, entity: str, as_of: str | None) -> Explanation:
     history = [_read(row) for row in rows if end is None or row["as_of"] <= end]
     if not history and not suppressed:
         raise ConfigError(
-            "no score was published of this entity", where=store.where, found=repr(entity), mend=_mend(project, entity)
+            "no score was published of this entity",
+            where=store.where,
+            found=repr(entity),
+            fix=_fix(project, entity),
         )
     newest = {row["target"]: row for row in sorted(history, key=lambda row: row["as_of"])}
     history = sorted(history, key=lambda row: (row["target"], row["as_of"]))
-    when = {name: _when(project, row) for name, row in newest.items() if row["outcome_days_50"] is not None}
+    when = {
+        name: _when(project, row)
+        for name, row in newest.items()
+        if row["outcome_days_50"] is not None
+    }
     return Explanation(entity, list(newest.values()), history, when, suppressed=suppressed)
 
 
-def _mend(project: Project, entity: str) -> str:
-    from features.intake.objections import listed  # the table alone is told without what reading needs
+def _fix(project: Project, entity: str) -> str:
+    from features.intake.objections import (
+        listed,
+    )  # the table alone is told without what reading needs
 
     if pc.is_in(pa.scalar(entity), value_set=listed(project)).as_py():
-        return "it is on a list of who must not be scored: privacy.suppress, or forget --and-suppress"
+        return (
+            "it is on a list of who must not be scored: privacy.suppress, or forget --and-suppress"
+        )
     return "take an entity_id of the export, or score first"
 
 
@@ -75,7 +86,9 @@ def _since(suppressions: list[dict[str, Any]], rows: list[dict[str, Any]]) -> li
 
 def _later(suppression: dict[str, Any], row: dict[str, Any]) -> bool:
     noted = suppression["noted_at"]
-    return suppression["last_as_of"] > row["as_of"] or (noted is not None and noted > row["scored_at"])
+    return suppression["last_as_of"] > row["as_of"] or (
+        noted is not None and noted > row["scored_at"]
+    )
 
 
 def _when(project: Project, row: dict[str, Any]) -> str:
@@ -85,7 +98,9 @@ def _when(project: Project, row: dict[str, Any]) -> str:
     within = f"{days:g} day{'s' * (days != 1)}" if days else "its horizon"
     half, most = (max(1, math.ceil(row[name])) for name in ("outcome_days_50", "outcome_days_80"))
     share = f"half of such cases have by day {half}, eight of ten by day {most}"
-    return f"if it happens within {within}, {share} (counted from {row['cutoff'].date().isoformat()})"
+    return (
+        f"if it happens within {within}, {share} (counted from {row['cutoff'].date().isoformat()})"
+    )
 
 
 def _read(row: dict[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class Past:
         if self.whole.timed:
             return row["cutoff"]
         target = self.project.target(row["target"])
-        spines = [build(self.whole, target, row["as_of"]) for build in (scoring_spine, training_spine)]
+        spines = [
+            build(self.whole, target, row["as_of"]) for build in (scoring_spine, training_spine)
+        ]
         own = pa.concat_tables(spines).filter(pc.field("entity_id") == row["entity_id"])
         if not own.num_rows:
             raise _gone(row["entity_id"])
@@ -103,7 +105,9 @@ class Replay:
         return vars(self)
 
 
-def replay(known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime, wording: Wording) -> Replay:
+def replay(
+    known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime, wording: Wording
+) -> Replay:
     """Compute a SCORES row's prediction again from the data known before its as-of.
 
     Raises DataError where the data does not hold the entity, or lacks what the model reads.
@@ -165,4 +169,6 @@ def _plain(value: float | str | None) -> float | str | None:
 
 
 def _gone(entity: str) -> DataError:
-    return DataError("the data no longer holds this lead as known then", where="entity_id", found=repr(entity))
+    return DataError(
+        "the data no longer holds this lead as known then", where="entity_id", found=repr(entity)
+    )

@@ -38,7 +38,10 @@ class Trace:
 
 
 def traces(
-    project: Project, rows: list[dict[str, Any]], history: list[dict[str, Any]], note: Callable[[str], None]
+    project: Project,
+    rows: list[dict[str, Any]],
+    history: list[dict[str, Any]],
+    note: Callable[[str], None],
 ) -> dict[str, Trace]:
     """Return the Trace of each SCORES row, one a target; ``history`` are all rows of the same entity.
 
@@ -52,38 +55,58 @@ def traces(
     except LeadscoreError as error:
         return {row["target"]: Trace(missing=[error.headline]) for row in rows}
     if rows and past.whole.suppressed.holds(rows[0]["entity_id"]):
-        return {row["target"]: Trace(missing=["it is suppressed, so nothing is computed of it"]) for row in rows}
+        return {
+            row["target"]: Trace(missing=["it is suppressed, so nothing is computed of it"])
+            for row in rows
+        }
     return {row["target"]: trace(past, row, history, ledger) for row in rows}
 
 
-def trace(past: Past, row: dict[str, Any], history: list[dict[str, Any]], ledger: list[dict[str, Any]]) -> Trace:
+def trace(
+    past: Past, row: dict[str, Any], history: list[dict[str, Any]], ledger: list[dict[str, Any]]
+) -> Trace:
     """Return the Trace of one SCORES row; ``history`` are rows of the same entity, ``ledger`` SCORE_RUNS rows."""
     before = _before(row, history)
-    same = [run for run in ledger if (run["run_id"], run["target"]) == (row["run_id"], row["target"])]
+    same = [
+        run for run in ledger if (run["run_id"], run["target"]) == (row["run_id"], row["target"])
+    ]
     told = Trace(evidence=evidence(past, same[0] if same else None), first=before is None)
     try:
         past.project.target(row["target"])
         known = past.whole.upto(row["as_of"])
         found = replay(known, past.scorer(row), row, past.cutoff(row), wording_of(past.project))
-        told = replace(told, replay=found, differences=differences(past, known, row, found, told.evidence))
+        told = replace(
+            told, replay=found, differences=differences(past, known, row, found, told.evidence)
+        )
     except LeadscoreError as error:
         return replace(told, missing=[f"the score cannot be computed again: {error.headline}"])
     if before is None:
         return told
     try:
-        return replace(told, change=change(past, known, before, row, found, _nights_between(before, row, ledger)))
+        return replace(
+            told,
+            change=change(past, known, before, row, found, _nights_between(before, row, ledger)),
+        )
     except LeadscoreError as error:
         since = before["as_of"].isoformat()
-        return replace(told, missing=[f"why it changed since {since} cannot be told: {error.headline}"])
+        return replace(
+            told, missing=[f"why it changed since {since} cannot be told: {error.headline}"]
+        )
 
 
-def _nights_between(before: dict[str, Any], row: dict[str, Any], ledger: list[dict[str, Any]]) -> int:
+def _nights_between(
+    before: dict[str, Any], row: dict[str, Any], ledger: list[dict[str, Any]]
+) -> int:
     """Count the nights on which the target was published after the one row and before the other."""
-    published = (run for run in ledger if (run["target"], run["status"]) == (row["target"], "published"))
+    published = (
+        run for run in ledger if (run["target"], run["status"]) == (row["target"], "published")
+    )
     return len({run["as_of"] for run in published if before["as_of"] < run["as_of"] < row["as_of"]})
 
 
 def _before(row: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the last earlier row of the same target."""
-    earlier = [one for one in history if one["target"] == row["target"] and one["as_of"] < row["as_of"]]
+    earlier = [
+        one for one in history if one["target"] == row["target"] and one["as_of"] < row["as_of"]
+    ]
     return max(earlier, key=lambda one: one["as_of"], default=None)

@@ -32,7 +32,14 @@ from pipelines.training.amounts import realised
 from pipelines.training.evaluation_rows import STAGE
 from pipelines.training_data import Snapshot, check_types, snapshot
 from pipelines.workspace import registry_of, store_of
-from serve.monitoring.expectations import Age, Comparison, Recommendation, compare, promised, recommend
+from serve.monitoring.expectations import (
+    Age,
+    Comparison,
+    Recommendation,
+    compare,
+    promised,
+    recommend,
+)
 from serve.monitoring.outcomes import Terms, follow, follow_lists, nights_of
 from serve.monitoring.realised import RECENT, Realised, masks_of, realise
 from serve.scoring.weekly_lists import EXPLORE, PICK, in_a_week
@@ -42,7 +49,9 @@ FOLDER, NAME = "reports", "outcomes"
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
-def monitor(project: Project, as_of: str | None, targets: list[str], driver: Driver) -> list[Monitored]:
+def monitor(
+    project: Project, as_of: str | None, targets: list[str], driver: Driver
+) -> list[Monitored]:
     """Follow the published scores of the targets and write ``reports/outcomes.json`` and ``.md``.
 
     Raises ConfigError where nothing was published of any of the targets, and what reading the data raises. It needs
@@ -56,7 +65,7 @@ def monitor(project: Project, as_of: str | None, targets: list[str], driver: Dri
             "nothing was published",
             where=store.where,
             found=f"no run of {', '.join(targets)}",
-            mend=f"run `leadscore score {project.path}` first",
+            fix=f"run `leadscore score {project.path}` first",
         )
     found = _followed(project, as_of, targets, driver, store)
     _write(project.root / FOLDER, json.dumps(as_json(found), ensure_ascii=False, indent=1), "json")
@@ -64,7 +73,9 @@ def monitor(project: Project, as_of: str | None, targets: list[str], driver: Dri
     return found
 
 
-def recommended(project: Project, as_of: str | None, targets: list[str], driver: Driver) -> dict[str, Recommendation]:
+def recommended(
+    project: Project, as_of: str | None, targets: list[str], driver: Driver
+) -> dict[str, Recommendation]:
     """Say of each target whether to train it again, and why; one that was never published is judged by age alone."""
     found = _followed(project, as_of, targets, driver, store_of(project), brief=True)
     return {each.target: each.recommendation for each in found}
@@ -76,16 +87,28 @@ def as_json(found: list[Monitored]) -> dict[str, Any]:
 
 
 def _followed(
-    project: Project, as_of: str | None, targets: list[str], driver: Driver, store: Store, brief: bool = False
+    project: Project,
+    as_of: str | None,
+    targets: list[str],
+    driver: Driver,
+    store: Store,
+    brief: bool = False,
 ) -> list[Monitored]:
     driver.note("reading the sources")
     now = driver.step(snapshot)(project, as_of)
     registry = registry_of(project)
-    return [driver.step(follow_target)(now, name, store, registry, driver, brief) for name in targets]
+    return [
+        driver.step(follow_target)(now, name, store, registry, driver, brief) for name in targets
+    ]
 
 
 def follow_target(
-    now: Snapshot, name: str, store: Store, registry: Registry | None, driver: Driver, brief: bool = False
+    now: Snapshot,
+    name: str,
+    store: Store,
+    registry: Registry | None,
+    driver: Driver,
+    brief: bool = False,
 ) -> Monitored:
     """Return what became of one target's published scores; ``brief`` asks for the parts of the champion alone."""
     project, target = now.project, now.project.target(name)
@@ -95,13 +118,24 @@ def follow_target(
     champion = registry.champion(name) if registry else None
     versions = {night.version for night in nights} | ({str(champion.number)} if champion else set())
     terms = {version: _terms(registry, name, version, now) for version in versions}
-    followed = follow(store, (project.project, name), target, nights, (now.dataset, now.observed), terms)
+    followed = follow(
+        store, (project.project, name), target, nights, (now.dataset, now.observed), terms
+    )
     number = str(champion.number) if champion else None
     parts = _parts(now, name, followed.rows, number, brief)
-    listed = follow_lists(store, (project.project, name), target, nights, (now.dataset, now.observed), terms)
+    listed = follow_lists(
+        store, (project.project, name), target, nights, (now.dataset, now.observed), terms
+    )
     parts |= {} if brief else _lists(now, name, listed)
-    compared = {v: compare(part, terms[v].promise) for (kind, v), part in parts.items() if kind == "version"}
-    latest = [c for (kind, v), part in parts.items() if kind == "recent" for c in compare(part, terms[v].promise)]
+    compared = {
+        v: compare(part, terms[v].promise) for (kind, v), part in parts.items() if kind == "version"
+    }
+    latest = [
+        c
+        for (kind, v), part in parts.items()
+        if kind == "recent"
+        for c in compare(part, terms[v].promise)
+    ]
     age = _age(now, name, terms[number]) if number else None
     return Monitored(
         name,
@@ -122,10 +156,17 @@ def _as_of(now: Snapshot) -> datetime | None:
     return now.as_of if now.project.timed or now.as_of != now.observed else None
 
 
-def _warnings(rows: pa.Table, compared: dict[str, list[Comparison]], champion: str | None) -> Iterator[str]:
+def _warnings(
+    rows: pa.Table, compared: dict[str, list[Comparison]], champion: str | None
+) -> Iterator[str]:
     """Tell what is off of the champion and of the versions of the latest weeks; the others are history."""
     latest = sorted(pc.unique(rows["week"]).to_pylist())[-RECENT:]
-    live = {*rows.filter(pc.is_in(rows["week"], pa.array(latest, pa.string())))["model_version"].to_pylist(), champion}
+    live = {
+        *rows.filter(pc.is_in(rows["week"], pa.array(latest, pa.string())))[
+            "model_version"
+        ].to_pylist(),
+        champion,
+    }
     for version, found in compared.items():
         if version in live:
             yield from (f"version {version}: {each.sentence}" for each in found if each.off)
@@ -139,10 +180,18 @@ def _parts(
     lead = now.dataset.lead_of(rows["entity_id"])
     target = now.project.target(name)
     amount = realised(now.dataset, target, rows)
-    masks = masks_of(rows, None if brief else _stage(now, rows), now.project.features.stages, champion)
+    masks = masks_of(
+        rows, None if brief else _stage(now, rows), now.project.features.stages, champion
+    )
     if brief:
-        masks = {part: mask for part, mask in masks.items() if part in (("version", champion), ("recent", champion))}
-    return realise(rows, lead, masks, amount, in_a_week(now.dataset, now.project.places), target.learns_amount)
+        masks = {
+            part: mask
+            for part, mask in masks.items()
+            if part in (("version", champion), ("recent", champion))
+        }
+    return realise(
+        rows, lead, masks, amount, in_a_week(now.dataset, now.project.places), target.learns_amount
+    )
 
 
 def _lists(now: Snapshot, name: str, rows: pa.Table) -> dict[tuple[str, str], Realised]:
@@ -154,7 +203,9 @@ def _lists(now: Snapshot, name: str, rows: pa.Table) -> dict[tuple[str, str], Re
         return {}
     lead = now.dataset.lead_of(rows["entity_id"])
     target = now.project.target(name)
-    return realise(rows, lead, masks, realised(now.dataset, target, rows), None, target.learns_amount)
+    return realise(
+        rows, lead, masks, realised(now.dataset, target, rows), None, target.learns_amount
+    )
 
 
 def _stage(now: Snapshot, rows: pa.Table) -> pa.Array | None:
@@ -185,14 +236,21 @@ def _terms(registry: Registry | None, target: str, version: str, now: Snapshot) 
 def _age(now: Snapshot, name: str, terms: Terms) -> Age | None:
     """Return a champion's age; None where it is young, where any age is allowed, or where no time tells it."""
     target, allowed = now.project.target(name), now.project.checks.model_age.warn
-    if allowed is None or terms.learnt is None or terms.observed is None or isinstance(target.outcome, ColumnOutcome):
+    if (
+        allowed is None
+        or terms.learnt is None
+        or terms.observed is None
+        or isinstance(target.outcome, ColumnOutcome)
+    ):
         return None
     length = now.as_of - terms.learnt
     if length <= allowed:
         return None
     cutoff = instants(training_spine(now.dataset, target, now.as_of)["cutoff"])
     horizon = target.horizon or timedelta(0)
-    then, today = (_mature(cutoff, horizon, observed) for observed in (terms.observed, now.observed))
+    then, today = (
+        _mature(cutoff, horizon, observed) for observed in (terms.observed, now.observed)
+    )
     return Age(length, allowed, then, today - then)
 
 
@@ -206,5 +264,8 @@ def _write(folder: Path, text: str, ending: str) -> None:
         write_whole(folder / f"{NAME}.{ending}", text.rstrip("\n") + "\n")
     except OSError as error:
         raise LeadscoreError(
-            "cannot write the report", where=str(folder), found=str(error), mend="make room and run it again"
+            "cannot write the report",
+            where=str(folder),
+            found=str(error),
+            fix="make room and run it again",
         ) from error

@@ -34,7 +34,9 @@ def score_nights(project: Project, first: str, last: str, driver: Driver) -> lis
         for as_of in nights:
             driver.note(f"night of {as_of.isoformat()}")
             try:
-                champions = {target: in_use(desk.registry, target, as_of) for target in project.targets}
+                champions = {
+                    target: in_use(desk.registry, target, as_of) for target in project.targets
+                }
                 read = _reader(desk, whole, as_of)
                 done.append(Missed(as_of, publish_night(desk, as_of, champions, read)))
             except LeadscoreError as error:
@@ -63,13 +65,18 @@ def _reader(desk: Desk, whole: Any, as_of: datetime) -> Any:
 def _nights(project: Project, first: str, last: str) -> list[datetime]:
     """Return the instants of the nights in UTC; days are those of the config's zone, whatever their length."""
     if not project.timed:
-        raise ConfigError("this data has no times", where="--until", mend="score it once, with --as-of")
+        raise ConfigError(
+            "this data has no times", where="--until", fix="score it once, with --as-of"
+        )
     begin, end = (project.instant(text).astimezone(project.zone) for text in (first, last))
     count = (end.date() - begin.date()).days + 1
     wall = [begin.replace(tzinfo=None) + timedelta(days=day) for day in range(count)]
     nights = [night for night in map(project.aware, wall) if night <= end]
     if not nights:
         raise ConfigError(
-            "the interval ends before it begins", where="--until", found=f"{last} before {first}", mend="swap the two"
+            "the interval ends before it begins",
+            where="--until",
+            found=f"{last} before {first}",
+            fix="swap the two",
         )
     return nights

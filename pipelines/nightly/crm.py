@@ -56,12 +56,15 @@ def catch_up(store: Store, project: Project, driver: Driver) -> None:
     """Deliver what was published and not delivered; a failure is said, and left to the next delivery."""
     newest = store.last(project.project)
     if newest and any(
-        current_run(project.root / "exports" / name) != newest.run_id for name in project.publish.exports
+        current_run(project.root / "exports" / name) != newest.run_id
+        for name in project.publish.exports
     ):
         done, _ = hand_over(store, project, driver)
         for one in done:
             if one.fresh:
-                driver.note(f"{one.manifest['name']}: delivered {one.id}, which was published and not delivered")
+                driver.note(
+                    f"{one.manifest['name']}: delivered {one.id}, which was published and not delivered"
+                )
 
 
 def deliver_again(project: Project, name: str, wish: Wish, driver: Driver) -> Delivered:
@@ -73,7 +76,15 @@ def deliver_again(project: Project, name: str, wish: Wish, driver: Driver) -> De
     with workspace(project):
         store = store_of(project)
         newest = published(store, project)
-        return _hand_over(store, project, plan, permitted(project, store.scores(project.project)), newest, driver, wish)
+        return _hand_over(
+            store,
+            project,
+            plan,
+            permitted(project, store.scores(project.project)),
+            newest,
+            driver,
+            wish,
+        )
 
 
 def undelivered(failed: Sequence[LeadscoreError], project: Project) -> LeadscoreError:
@@ -82,7 +93,7 @@ def undelivered(failed: Sequence[LeadscoreError], project: Project) -> Leadscore
         "the scores are published, but not delivered to every CRM",
         where=failed[0].where,
         found=f"{len(failed)} failed, the first: {failed[0].what}: {failed[0].found}",
-        mend=f"mend that, then `leadscore export {project.path} --format NAME`; the next night delivers it too",
+        fix=f"fix that, then `leadscore export {project.path} --format NAME`; the next night delivers it too",
     )
 
 
@@ -95,19 +106,39 @@ def ledger(project: Project, name: str | None = None) -> list[dict[str, Any]]:
     rows = store_of(project).deliveries(project.project).to_pylist()
     names = sorted({*project.publish.exports, *(row["name"] for row in rows)})
     if name is not None and name not in names:
-        mend = f"name one of them: {', '.join(names)}" if names else "name one in the config: publish.exports"
-        raise ConfigError("no such export", where="--format", found=repr(name), mend=mend)
+        fix = (
+            f"name one of them: {', '.join(names)}"
+            if names
+            else "name one in the config: publish.exports"
+        )
+        raise ConfigError("no such export", where="--format", found=repr(name), fix=fix)
     there = {
-        each: {one.id: one.manifest["sequence"] for one in kept(project.root / "exports" / each)} for each in names
+        each: {one.id: one.manifest["sequence"] for one in kept(project.root / "exports" / each)}
+        for each in names
     }
-    found = [row | {"sequence": there[row["name"]].get(row["delivery"])} for row in rows if name in (None, row["name"])]
+    found = [
+        row | {"sequence": there[row["name"]].get(row["delivery"])}
+        for row in rows
+        if name in (None, row["name"])
+    ]
     return [row | {"kept": row["sequence"] is not None} for row in found]
 
 
 def _hand_over(
-    store: Store, project: Project, plan: Plan, scores: pa.Table, newest: Run, driver: Driver, wish: Wish = NO_WISH
+    store: Store,
+    project: Project,
+    plan: Plan,
+    scores: pa.Table,
+    newest: Run,
+    driver: Driver,
+    wish: Wish = NO_WISH,
 ) -> Delivered:
-    head = {"project": project.project, "name": plan.name, "format": plan.form, "as_of": newest.as_of}
+    head = {
+        "project": project.project,
+        "name": plan.name,
+        "format": plan.form,
+        "as_of": newest.as_of,
+    }
     head |= {"run_id": newest.run_id}
     try:
         done = deliver(plan, scores, project.root, newest, clock(), wish)
@@ -115,7 +146,12 @@ def _hand_over(
         # It is the command that was wrong: nothing was to be delivered.
         raise
     except LeadscoreError as error:
-        failure = {"delivery": newest.run_id, "status": "failed", "made_at": clock(), "message": error.headline}
+        failure = {
+            "delivery": newest.run_id,
+            "status": "failed",
+            "made_at": clock(),
+            "message": error.headline,
+        }
         store.record(head | failure)
         raise
     store.record(head | _row(done))

@@ -18,7 +18,9 @@ from serve.export.export import Staged, export, require_form
 from serve.store.store import Run, Store
 
 
-def deliver(store: Store, project: Project, form: str, written: Future[Staged] | None = None) -> tuple[Path, datetime]:
+def deliver(
+    store: Store, project: Project, form: str, written: Future[Staged] | None = None
+) -> tuple[Path, datetime]:
     """Show the CRM's file for the newest published as-of; return the file and that as-of.
 
     It is written from the table, without whom the lists of today name, unless the run that published has ``written``
@@ -54,7 +56,9 @@ def tidy(store: Store, project: Project, driver: Driver) -> None:
         return  # who objects by now is only known once the sources are read: the night that follows delivers
     newest = store.last(project.project)
     if newest and current_run(project.root / "exports") != newest.run_id:
-        driver.note(f"writing the export of {newest.as_of.isoformat()}, which was published and not delivered")
+        driver.note(
+            f"writing the export of {newest.as_of.isoformat()}, which was published and not delivered"
+        )
         deliver(store, project, "csv")
     catch_up(store, project, driver)
 
@@ -68,4 +72,6 @@ def export_again(project: Project, as_of: str | None, form: str) -> Path:
     with workspace(project):
         store = store_of(project)
         run = published(store, project, project.instant(as_of) if as_of else None)
-        return write_again(store, project, run, form, permitted(project, store.scores(project.project, run.as_of)))
+        return write_again(
+            store, project, run, form, permitted(project, store.scores(project.project, run.as_of))
+        )

@@ -50,7 +50,7 @@ def forget(project: Project, entity: str, and_suppress: bool) -> Forgotten:
     another run holds the workspace, ConfigError for an empty id.
     """
     if not entity.strip():
-        raise ConfigError("no entity is named", where="leadscore forget", mend="give an entity_id")
+        raise ConfigError("no entity is named", where="leadscore forget", fix="give an entity_id")
     named = Named(entity)
     with workspace(project) as root, store_of(project).hold(project.project) as store:
         if and_suppress:
@@ -62,17 +62,25 @@ def forget(project: Project, entity: str, and_suppress: bool) -> Forgotten:
         left = still_naming(root, named)
     if set(left) <= {OWN_LIST} and len(entity) >= SHORTEST:
         erased["models, reports and all other files of the workspace"] = 0
-    return Forgotten(entity, and_suppress, erased, [*_left(project, root, named, left, gone), *ELSEWHERE])
+    return Forgotten(
+        entity, and_suppress, erased, [*_left(project, root, named, left, gone), *ELSEWHERE]
+    )
 
 
 def _left(project: Project, root: Path, named: Named, files: list[str], gone: bool) -> list[str]:
     found = [f"{root / name}: {_why(name)}" for name in files]
     if len(named.entity) < SHORTEST:
-        found.append(f"{root}: an id of fewer than {SHORTEST} signs is not looked for in texts and other files")
+        found.append(
+            f"{root}: an id of fewer than {SHORTEST} signs is not looked for in texts and other files"
+        )
     if not gone and project.publish.database:
-        found.append("the database's own files and logs: PostgreSQL writes over removed rows in its own time")
+        found.append(
+            "the database's own files and logs: PostgreSQL writes over removed rows in its own time"
+        )
     elif not gone:
-        found.append(f"{root / 'scores.db'}: a reader still looks at the state before; run it again once it is done")
+        found.append(
+            f"{root / 'scores.db'}: a reader still looks at the state before; run it again once it is done"
+        )
     return found
 
 
@@ -80,9 +88,7 @@ def _why(name: str) -> str:
     if name == OWN_LIST:
         return "the id alone, kept to go on suppressing it"
     if name.startswith(("artifacts/", "mlflow.db", "downloads/")):
-        return (
-            "a training names it: declare that column as privacy.personal, train again, delete the old runs in MLflow"
-        )
+        return "a training names it: declare that column as privacy.personal, train again, delete the old runs in MLflow"
     return "not a file of leadscore's, or one that it does not rewrite; remove it yourself"
 
 
@@ -105,8 +111,12 @@ def _export_again(store: Store, project: Project) -> None:
     """Write the current export once more from the table, in the forms that it has."""
     newest = store.last(project.project)
     if newest is None:
-        raise DataError("there is an export and nothing was published", where=str(project.root / "exports"))
-    there = {path.suffix.lstrip(".") for path in (project.root / "exports" / "current").glob("scores.*")}
+        raise DataError(
+            "there is an export and nothing was published", where=str(project.root / "exports")
+        )
+    there = {
+        path.suffix.lstrip(".") for path in (project.root / "exports" / "current").glob("scores.*")
+    }
     form = next(iter(sorted(there - {"csv"})), "csv")
     # The lists are not read: erasing must not wait for one that is broken.
     write_again(store, project, newest, form, store.scores(project.project, newest.as_of))
@@ -116,5 +126,7 @@ def _id_columns(project: Project) -> dict[str, str | None]:
     """Return the column that holds the id, by the name of a source's quarantine file."""
     sources = project.sources
     found = {f"events_{i + 1}": source.entity_id for i, source in enumerate(sources.events)}
-    found |= {f"attributes_{i + 1}": source.entity_id for i, source in enumerate(sources.attributes)}
+    found |= {
+        f"attributes_{i + 1}": source.entity_id for i, source in enumerate(sources.attributes)
+    }
     return {**found, "leads": sources.leads.entity_id if sources.leads else None}

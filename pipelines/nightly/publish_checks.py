@@ -55,7 +55,10 @@ def _own(target: str, scorer: Scorer, version: Version) -> Check:
 def check_data(now: Snapshot, scorers: dict[str, Scorer], former: pa.Table) -> list[Check]:
     """Check what was read, before anything is scored; ``former`` is what the last nights' checks saw."""
     limits = now.project.checks
-    return [*check_sources(now.dataset, now.as_of, former, limits), *_activity(now, list(scorers.values()))]
+    return [
+        *check_sources(now.dataset, now.as_of, former, limits),
+        *_activity(now, list(scorers.values())),
+    ]
 
 
 def _activity(now: Snapshot, scorers: list[Scorer]) -> list[Check]:
@@ -65,13 +68,23 @@ def _activity(now: Snapshot, scorers: list[Scorer]) -> list[Check]:
     newest = max(scorers, key=lambda scorer: _trained(now, scorer))
     kept, trained = newest.meta.get("activity"), _trained(now, newest)
     if kept is None:
-        return [passed("gone_types", "", "the model does not keep what the log was like; train again")]
+        return [
+            passed("gone_types", "", "the model does not keep what the log was like; train again")
+        ]
     if trained > now.as_of:
-        return [passed("gone_types", "", f"the model learnt as of {trained.isoformat()}, after this night")]
+        return [
+            passed(
+                "gone_types", "", f"the model learnt as of {trained.isoformat()}, after this night"
+            )
+        ]
     catalog = newest.catalog
-    known = [f"event type {name}" for name in catalog.types] + [f"channel {name}" for name in catalog.channels]
+    known = [f"event type {name}" for name in catalog.types] + [
+        f"channel {name}" for name in catalog.channels
+    ]
     known += [f"amount of {name}" for name in catalog.valued]
-    return check_activity(now.dataset.events, now.as_of, Activity.from_json(kept), known, now.project.checks)
+    return check_activity(
+        now.dataset.events, now.as_of, Activity.from_json(kept), known, now.project.checks
+    )
 
 
 def check_scores(

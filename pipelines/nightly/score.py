@@ -58,13 +58,17 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     planned(project)
     moment = project.instant(as_of) if as_of else None
     if not project.timed and moment is None:
-        raise ConfigError("this data has no times", where="--as-of", mend="say as of when these scores are")
+        raise ConfigError(
+            "this data has no times", where="--as-of", fix="say as of when these scores are"
+        )
     with open_desk(project, driver) as desk, meanwhile(snapshot, project, as_of) as reading:
         driver.note("reading the sources")
         champions, silent = champion_cache.champions(desk.registry, list(project.targets))
         moment = moment or reading.result().as_of
         known = [unreached(silent)] if silent else []
-        published = publish_night(desk, moment, champions, lambda: driver.step(sources)(reading), known, form)
+        published = publish_night(
+            desk, moment, champions, lambda: driver.step(sources)(reading), known, form
+        )
         path, exported = driver.step(deliver)(desk.store, project, form, published.written)
         handed = hand_over_all(desk, published.scores)
         forget_old(desk, published.as_of)
@@ -124,11 +128,16 @@ def publish_night(
         scored = driver.step(score_all)(now, versions, scorers, store, former, run.run_id, driver)
         _heed(checks, scored.found, driver)
         scores = scored.scores
-        driver.note(f"publishing {scores.num_rows:,} rows and {scored.accounts.num_rows:,} of accounts")
+        driver.note(
+            f"publishing {scores.num_rows:,} rows and {scored.accounts.num_rows:,} of accounts"
+        )
         run = replace(run, data_fingerprint=now.dataset.fingerprint)
         with _ahead(desk, run, scored, form) as written:
             driver.step(publish)(store, scored, run, now.dataset, checks)
-    rows = {target: pc.sum(pc.equal(scores["target"], target), min_count=0).as_py() for target in versions}
+    rows = {
+        target: pc.sum(pc.equal(scores["target"], target), min_count=0).as_py()
+        for target in versions
+    }
     return Published(
         run_id=run.run_id,
         as_of=run.as_of,
@@ -142,7 +151,9 @@ def publish_night(
 
 
 @contextmanager
-def _ahead(desk: Desk, run: Run, scored: Scored, form: str | None) -> Iterator[Future[Staged] | None]:
+def _ahead(
+    desk: Desk, run: Run, scored: Scored, form: str | None
+) -> Iterator[Future[Staged] | None]:
     """Write the CRM's file of a run beside what else is done, to be shown once the run is published.
 
     Where it cannot be written the scores are published all the same: whoever wants the file meets the failure.
@@ -175,7 +186,9 @@ def forget_old(desk: Desk, as_of: datetime) -> None:
     """Remove the scores that lie further behind a night than the config keeps."""
     keep = desk.project.publish.keep
     if keep is not None and (removed := desk.store.keep(desk.project.project, as_of - keep)):
-        desk.driver.note(f"removed {removed:,} nights (one a target) that are older than {duration_label(keep)}")
+        desk.driver.note(
+            f"removed {removed:,} nights (one a target) that are older than {duration_label(keep)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -197,7 +210,12 @@ def score_all(
     driver: Driver,
 ) -> Scored:
     """Score all targets of one as-of, and look at the scores beside the last nights' checks."""
-    project, frames, accounts, found = now.project, dict[str, pa.Table](), list[pa.Table](), list[Check]()
+    project, frames, accounts, found = (
+        now.project,
+        dict[str, pa.Table](),
+        list[pa.Table](),
+        list[Check](),
+    )
     wording = wording_of(project)
     for target, version in sorted(champions.items()):
         driver.note(f"{target}: scoring with version {version.number}")
@@ -205,8 +223,17 @@ def score_all(
         scorer = scorers[target]
         learnt = project.instant(scorer.meta["trained_as_of"])
         if learnt > now.as_of:
-            driver.note(f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast")
-        order = Order(project.target(target), now.as_of, names, project.publish.reasons, project.places, wording)
+            driver.note(
+                f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast"
+            )
+        order = Order(
+            project.target(target),
+            now.as_of,
+            names,
+            project.publish.reasons,
+            project.places,
+            wording,
+        )
         matrix = rows_to_score(now.dataset, scorer, order)
         frame = score(now.dataset, scorer, order, matrix)
         with meanwhile(told, scorer, order, matrix, frame) as words:
@@ -235,8 +262,13 @@ def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Tab
 
 def publish(store: Store, scored: Scored, run: Run, dataset: Dataset, checks: list[Check]) -> None:
     """Put the scores, the run's checks and whom it left out into their tables in one transaction."""
-    told, suppressed = check_table(checks, run.run_id, run.project, run.as_of), dataset.suppressed.rows
-    store.publish(scored.scores, run.run_id, clock(), run.data_fingerprint, told, suppressed, scored.accounts)
+    told, suppressed = (
+        check_table(checks, run.run_id, run.project, run.as_of),
+        dataset.suppressed.rows,
+    )
+    store.publish(
+        scored.scores, run.run_id, clock(), run.data_fingerprint, told, suppressed, scored.accounts
+    )
 
 
 def _heed(checks: list[Check], found: list[Check], driver: Driver) -> None:
@@ -255,7 +287,7 @@ def _refuse_to_come(as_of: datetime) -> None:
             "this night is yet to come",
             where=f"--as-of {as_of.isoformat()}",
             found=f"the machine's clock shows {now.isoformat(timespec='seconds')}",
-            mend="take an as-of of at most a day ahead, or set the clock",
+            fix="take an as-of of at most a day ahead, or set the clock",
         )
 
 
@@ -265,12 +297,14 @@ def _require_champion(project: Project, champions: dict[str, Version | None]) ->
             "no target has a champion",
             where=f"{project.path}: targets",
             found=f"0 of {len(project.targets)} ({', '.join(project.targets)})",
-            mend=f"run `leadscore train {project.path}` first, and if its gate refuses, read why: its report says it; "
+            fix=f"run `leadscore train {project.path}` first, and if its gate refuses, read why: its report says it; "
             "a past night needs a model that was trained as of a day before it",
         )
 
 
-def _run(project: Project, as_of: datetime, champions: dict[str, Version | None], driver: Driver) -> Run:
+def _run(
+    project: Project, as_of: datetime, champions: dict[str, Version | None], driver: Driver
+) -> Run:
     models = {target: str(version.number) for target, version in champions.items() if version}
     return Run(
         run_id=uuid.uuid4().hex,
@@ -296,7 +330,9 @@ def _attempt(store: Store, run: Run) -> Iterator[list[Check]]:
         told = check_table(checks, run.run_id, run.project, run.as_of)
         store.finish(run.run_id, "refused", str(refusal), clock(), told)
         raise
-    except BaseException as error:  # whatever ends the attempt, the ledger says so; it goes on unchanged
+    except (
+        BaseException
+    ) as error:  # whatever ends the attempt, the ledger says so; it goes on unchanged
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         message = "stopped by a signal" if stopped else str(error) or type(error).__name__
         store.finish(run.run_id, "failed", message, clock())

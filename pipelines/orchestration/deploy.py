@@ -50,7 +50,7 @@ def deploy(project: Project) -> None:
         raise ConfigError(
             "no Prefect API is configured",
             where="PREFECT_API_URL",
-            mend="start one with `prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api; "
+            fix="start one with `prefect server start` and set PREFECT_API_URL=http://127.0.0.1:4200/api; "
             "without Prefect let cron or systemd call `leadscore score`, see docs/operations.md",
         )
     from prefect import serve
@@ -109,7 +109,8 @@ def give_back(project: Project) -> None:
                 found = client.read_deployment_by_name(f"leadscore-{name}/{project.project}")
                 for run in _runs(client, found.id, StateType.RUNNING, StateType.PENDING):
                     again: State = Scheduled(
-                        scheduled_time=run.expected_start_time, message="its runner ended before it did"
+                        scheduled_time=run.expected_start_time,
+                        message="its runner ended before it did",
                     )
                     client.set_flow_run_state(run.id, again, force=True)
 
@@ -210,7 +211,11 @@ def _deployed(client: SyncPrefectClient, name: str, now: datetime) -> Deployed:
 
 def _starts(client: SyncPrefectClient, deployment: UUID, state: StateType) -> list[datetime]:
     """Return when the runs of a deployment that are in a state were to start."""
-    return [run.expected_start_time for run in _runs(client, deployment, state) if run.expected_start_time]
+    return [
+        run.expected_start_time
+        for run in _runs(client, deployment, state)
+        if run.expected_start_time
+    ]
 
 
 def _runs(client: SyncPrefectClient, deployment: UUID, *states: StateType) -> list[FlowRun]:
@@ -224,7 +229,9 @@ def _runs(client: SyncPrefectClient, deployment: UUID, *states: StateType) -> li
 
     return client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))),
+        flow_run_filter=FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))
+        ),
     )
 
 
@@ -241,5 +248,5 @@ def _answering() -> Iterator[None]:
             "the Prefect API does not answer as it should",
             where="PREFECT_API_URL",
             found=type(error).__name__,
-            mend="start the server (`prefect server start`), or correct the address",
+            fix="start the server (`prefect server start`), or correct the address",
         ) from error

@@ -60,16 +60,28 @@ def in_words(function: Step) -> Step:
     return run  # type: ignore[return-value]
 
 
-@flow(name="leadscore-train", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
+@flow(
+    name="leadscore-train",
+    persist_result=False,
+    validate_parameters=False,
+    on_failure=[tell],
+    on_crashed=[tell],
+)
 @in_words
-def train(config: str, as_of: str | None = None, targets: list[str] | None = None) -> list[Training]:
+def train(
+    config: str, as_of: str | None = None, targets: list[str] | None = None
+) -> list[Training]:
     """Train the targets of a config; the run fails if one of them has no new champion."""
     if skipped := superseded():
         return skipped  # type: ignore[return-value]
     project = load(config)
     driver, names = _driver(), targets or list(project.targets)
-    results = on_schedule(project, as_of, driver.note, lambda moment: train_targets(project, moment, names, driver))
-    create_markdown_artifact(training_markdown(project, results), key="leadscore-training", description=config)
+    results = on_schedule(
+        project, as_of, driver.note, lambda moment: train_targets(project, moment, names, driver)
+    )
+    create_markdown_artifact(
+        training_markdown(project, results), key="leadscore-training", description=config
+    )
     refused = [result.target for result in results if result.error]
     if refused:  # a failed state that still carries what was found
         return Failed(message=f"no new champion: {', '.join(refused)}", data=results)  # type: ignore[return-value]
@@ -82,27 +94,49 @@ def run_train(config: str, as_of: str | None, targets: list[str]) -> list[Traini
     return state.result(raise_on_failure=not isinstance(state.data, list))  # type: ignore[return-value]
 
 
-@flow(name="leadscore-score", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
+@flow(
+    name="leadscore-score",
+    persist_result=False,
+    validate_parameters=False,
+    on_failure=[tell],
+    on_crashed=[tell],
+)
 @in_words
 def score(config: str, as_of: str | None = None, form: str = "csv") -> Night:
     """Score and publish one as-of of a config."""
     project = load(config)
     driver = _driver()
-    night = on_schedule(project, as_of, driver.note, lambda moment: score_night(project, moment, driver, form))
-    create_markdown_artifact(night_markdown(project, night), key="leadscore-scores", description=config)
+    night = on_schedule(
+        project, as_of, driver.note, lambda moment: score_night(project, moment, driver, form)
+    )
+    create_markdown_artifact(
+        night_markdown(project, night), key="leadscore-scores", description=config
+    )
     return night
 
 
-@flow(name="leadscore-monitor", persist_result=False, validate_parameters=False, on_failure=[tell], on_crashed=[tell])
+@flow(
+    name="leadscore-monitor",
+    persist_result=False,
+    validate_parameters=False,
+    on_failure=[tell],
+    on_crashed=[tell],
+)
 @in_words
-def monitor(config: str, as_of: str | None = None, targets: list[str] | None = None) -> list[Monitored]:
+def monitor(
+    config: str, as_of: str | None = None, targets: list[str] | None = None
+) -> list[Monitored]:
     """Hold the published scores of a config against what happened since."""
     if skipped := superseded():
         return skipped  # type: ignore[return-value]
     project = load(config)
     driver, names = _driver(), targets or list(project.targets)
-    results = on_schedule(project, as_of, driver.note, lambda moment: follow_targets(project, moment, names, driver))
-    create_markdown_artifact(outcomes_markdown(project, results), key="leadscore-outcomes", description=config)
+    results = on_schedule(
+        project, as_of, driver.note, lambda moment: follow_targets(project, moment, names, driver)
+    )
+    create_markdown_artifact(
+        outcomes_markdown(project, results), key="leadscore-outcomes", description=config
+    )
     return results
 
 
@@ -122,6 +156,8 @@ def _as_task(function: Callable) -> Callable:
 
     def run(*arguments: Any) -> Any:
         found = step(*arguments)
-        return found.result() if isinstance(found, State) else found  # a task gives the state that it ended in as it is
+        return (
+            found.result() if isinstance(found, State) else found
+        )  # a task gives the state that it ended in as it is
 
     return run

@@ -39,7 +39,10 @@ FINAL = (GateRefused, NotFitToPublish, WorkspaceBusy, OverTime)
 
 
 def guarded(
-    work: Callable[[], Result], limit: timedelta, note: Callable[[str], None], pauses: Sequence[float] = PAUSES
+    work: Callable[[], Result],
+    limit: timedelta,
+    note: Callable[[str], None],
+    pauses: Sequence[float] = PAUSES,
 ) -> Result:
     """Do the work of a scheduled run and return what it returns.
 
@@ -87,7 +90,7 @@ def time_limit(limit: timedelta) -> Iterator[None]:
         raise OverTime(
             f"the run took longer than {duration_label(limit)}",
             where="schedule.limit",
-            mend="look in the log at which step it stood; give it more time, or fewer rows",
+            fix="look in the log at which step it stood; give it more time, or fewer rows",
         )
 
     before = signal.signal(signal.SIGALRM, stop)

@@ -40,11 +40,18 @@ def night_of(project: Project, due: datetime) -> datetime:
     """
     if project.schedule.as_of == "start":
         return due.astimezone(UTC)
-    return due.astimezone(project.zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
+    return (
+        due.astimezone(project.zone)
+        .replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        .astimezone(UTC)
+    )
 
 
 def on_schedule(
-    project: Project, as_of: str | None, note: Callable[[str], None], work: Callable[[str | None], Result]
+    project: Project,
+    as_of: str | None,
+    note: Callable[[str], None],
+    work: Callable[[str | None], Result],
 ) -> Result:
     """Do the work of a flow, which is given its as-of.
 
@@ -71,7 +78,9 @@ def superseded() -> State | None:
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(
             deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
-            flow_run_filter=FlowRunFilter(expected_start_time=later, state=FlowRunFilterState(type=waiting)),
+            flow_run_filter=FlowRunFilter(
+                expected_start_time=later, state=FlowRunFilterState(type=waiting)
+            ),
         )
     if all(str(other.id) == str(this_run.id) for other in found):
         return None
@@ -107,10 +116,18 @@ def alarm_body(flow: str, run: Any, state: State) -> dict[str, Any]:
 
 def _why(state: State) -> dict[str, Any]:
     if state.is_crashed():
-        return {"what": "the run ended without a word: killed, out of memory, or stopped", "exit_code": 1}
+        return {
+            "what": "the run ended without a word: killed, out of memory, or stopped",
+            "exit_code": 1,
+        }
     found = state.result(raise_on_failure=False)
     if isinstance(found, BaseException):
         return alarm.described(found)
-    errors = [(result.target, alarm.described(result.error)) for result in found or [] if result.error]
+    errors = [
+        (result.target, alarm.described(result.error)) for result in found or [] if result.error
+    ]
     told = "; ".join(f"{target}: {error['what']}" for target, error in errors)
-    return {"what": told or "no reason known", "exit_code": min((e["exit_code"] for _, e in errors), default=1)}
+    return {
+        "what": told or "no reason known",
+        "exit_code": min((e["exit_code"] for _, e in errors), default=1),
+    }

@@ -86,7 +86,11 @@ class Status:
         """Say that the last attempt came to nothing, which is no alarm until the last good night is too old."""
         last = self.since[0] if self.since else None
         wrong = last and last.status in ("refused", "failed", KILLED)
-        return f"the last attempt, as of {_instant(last.as_of)}: {last.status}" if last and wrong else ""
+        return (
+            f"the last attempt, as of {_instant(last.as_of)}: {last.status}"
+            if last and wrong
+            else ""
+        )
 
     def told(self) -> dict[str, Any] | None:
         """Return what a webhook is told: the alarms, and whether the last attempt came to nothing; None if all is well.
@@ -96,7 +100,11 @@ class Status:
         said = [*self.alarms, *filter(None, [self.warning])]
         if not said:
             return None
-        head = {"source": "leadscore", "project": self.project, "state": "Alarm" if self.alarms else "Warning"}
+        head = {
+            "source": "leadscore",
+            "project": self.project,
+            "state": "Alarm" if self.alarms else "Warning",
+        }
         return {"text": f"{self.project}: {'; '.join(said)}", **head, "said": said}
 
     def _told(self, good: Attempt) -> str:
@@ -111,15 +119,29 @@ def status(project: Project, now: datetime) -> Status:
     """
     attempts = _attempts(project)
     if project.publish.database is None and not held(project.root):
-        attempts = [replace(each, status=KILLED) if each.status == "started" else each for each in attempts]
+        attempts = [
+            replace(each, status=KILLED) if each.status == "started" else each for each in attempts
+        ]
     published = [each for each in attempts if each.status == "published"]
-    good = max(published, key=lambda each: (each.as_of, each.finished_at or each.started_at), default=None)
-    since = [each for each in reversed(attempts) if good is None or each.started_at > good.started_at]
+    good = max(
+        published, key=lambda each: (each.as_of, each.finished_at or each.started_at), default=None
+    )
+    since = [
+        each for each in reversed(attempts) if good is None or each.started_at > good.started_at
+    ]
     alarms = [*_lateness(project, good, now), *_export(project, good, now)]
     deployments, notes, silent = _deployments(project, now)
     alarms += silent
     alarms += [alarm for each in deployments for alarm in _amiss(each, project, now)]
-    return Status(project.project, now, good, tuple(since[:ATTEMPTS]), tuple(deployments), tuple(alarms), tuple(notes))
+    return Status(
+        project.project,
+        now,
+        good,
+        tuple(since[:ATTEMPTS]),
+        tuple(deployments),
+        tuple(alarms),
+        tuple(notes),
+    )
 
 
 def _attempts(project: Project) -> list[Attempt]:
@@ -141,9 +163,13 @@ def _lateness(project: Project, good: Attempt | None, now: datetime) -> list[str
     if good is None or good.finished_at is None:
         return ["no night was ever published"]
     if good.finished_at > now + SLACK:
-        return [f"the last good night finished {_instant(good.finished_at)}, which is yet to come: look at the clock"]
+        return [
+            f"the last good night finished {_instant(good.finished_at)}, which is yet to come: look at the clock"
+        ]
     if now - good.finished_at > late:
-        return [f"the last good night finished {_ago(now - good.finished_at)}, more than {duration_label(late)}"]
+        return [
+            f"the last good night finished {_ago(now - good.finished_at)}, more than {duration_label(late)}"
+        ]
     if good.finished_at - good.as_of > late:
         return [
             f"the last good night was as of {_instant(good.as_of)}, "
@@ -156,17 +182,19 @@ def _export(project: Project, good: Attempt | None, now: datetime) -> list[str]:
     """Say whether the file that the CRM reads is another night's than the newest published."""
     if good is None or good.finished_at is None or now - good.finished_at < SLACK:
         return []
-    mend = f"run `leadscore export {project.path}`"
+    fix = f"run `leadscore export {project.path}`"
     try:
         found = read_manifest(project.root / "exports" / CURRENT)
     except (OSError, ValueError) as error:
-        return [f"the export cannot be read ({type(error).__name__}): {mend}"]
+        return [f"the export cannot be read ({type(error).__name__}): {fix}"]
     if found.get("run_id") == good.run_id:
         return []
-    return [f"the export is as of {found.get('as_of')}, not the newest published night: {mend}"]
+    return [f"the export is as of {found.get('as_of')}, not the newest published night: {fix}"]
 
 
-def _deployments(project: Project, now: datetime) -> tuple[Sequence[Deployed], list[str], list[str]]:
+def _deployments(
+    project: Project, now: datetime
+) -> tuple[Sequence[Deployed], list[str], list[str]]:
     """Return the deployments, what is to be noted, and what is to be raised where the server does not tell of them."""
     if not api_configured():
         return [], ["no Prefect API is configured; the ledger alone was read"], []
@@ -175,7 +203,13 @@ def _deployments(project: Project, now: datetime) -> tuple[Sequence[Deployed], l
     try:
         found = deployed(project, now)
     except LeadscoreError as error:
-        return [], [], [f"{error.what}: until it does no run starts; see that the server runs, and PREFECT_API_URL"]
+        return (
+            [],
+            [],
+            [
+                f"{error.what}: until it does no run starts; see that the server runs, and PREFECT_API_URL"
+            ],
+        )
     if not any(each.exists for each in found):
         return [], [f"the Prefect server knows no deployment of {project.project}"], []
     return found, [], []
@@ -186,13 +220,17 @@ def _amiss(found: Deployed, project: Project, now: datetime) -> list[str]:
     if not found.exists:
         return [f"{found.name} is missing: start `leadscore deploy {project.path}` again"]
     if found.paused:
-        return [f"{found.name} is paused: `prefect deployment schedule resume`, or start the deployment again"]
+        return [
+            f"{found.name} is paused: `prefect deployment schedule resume`, or start the deployment again"
+        ]
     if found.scheduled and found.due is None:
         return [f"{found.name} has a schedule and no run planned: does the server's scheduler run?"]
     if found.running and now - found.running > project.schedule.limit + SLACK:
         return [f"{found.name} should have ended: its run was due {_instant(found.running)}"]
     if found.waiting and found.running is None and now - found.waiting > SLACK:
-        return [f"{found.name} was due {_instant(found.waiting)} and has not begun: does `leadscore deploy` run?"]
+        return [
+            f"{found.name} was due {_instant(found.waiting)} and has not begun: does `leadscore deploy` run?"
+        ]
     return []
 
 

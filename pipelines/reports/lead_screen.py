@@ -43,7 +43,9 @@ def explanation(found: Explanation, zone: tzinfo, most: int | None = TOP) -> lis
     history = [["target", "as of", "probability", "score", "grade", "model version"]]
     for row in found.history:
         when, chance = row["as_of"].isoformat(), f"{row['probability']:.3f}"
-        history.append([row["target"], when, chance, str(row["score"]), row["grade"], row["model_version"]])
+        history.append(
+            [row["target"], when, chance, str(row["score"]), row["grade"], row["model_version"]]
+        )
     return [*parts, grid(history)] if found.history else parts
 
 
@@ -51,7 +53,9 @@ def _suppressed(found: Explanation, zone: tzinfo) -> list[str]:
     """Say why an entity is not scored, since which night, and by which run."""
     lines = []
     for one in found.suppressed:
-        first, last = (one[name].astimezone(zone).isoformat() for name in ("first_as_of", "last_as_of"))
+        first, last = (
+            one[name].astimezone(zone).isoformat() for name in ("first_as_of", "last_as_of")
+        )
         lines.append(
             f"{found.entity} is suppressed by {one['reason']}: no score since the night of {first} (run "
             f"{one['first_run_id']}), last left out on that of {last} (run {one['last_run_id']})"
@@ -60,8 +64,12 @@ def _suppressed(found: Explanation, zone: tzinfo) -> list[str]:
 
 
 def _head(found: Explanation, row: dict[str, Any]) -> str:
-    chance = f"{row['probability']:.3f} ({row['probability_low']:.3f} to {row['probability_high']:.3f})"
-    head = f"{found.entity} · {row['target']} as of {row['as_of'].isoformat()}: probability {chance}"
+    chance = (
+        f"{row['probability']:.3f} ({row['probability_low']:.3f} to {row['probability_high']:.3f})"
+    )
+    head = (
+        f"{found.entity} · {row['target']} as of {row['as_of'].isoformat()}: probability {chance}"
+    )
     verdict = f"score {row['score']}, grade {row['grade']}{_kept(row)}, evidence {row['evidence']}"
     when = f"\n{found.when[row['target']]}" if row["target"] in found.when else ""
     return escape(f"{head}\n{verdict}, model version {row['model_version']}{when}")
@@ -71,7 +79,11 @@ def _kept(row: dict[str, Any]) -> str:
     """Say of a grade that its score alone would not give that it was kept."""
     plain, since = GRADE_OF[row["score"]], row["falling_since"]
     low = f", which is too low since {since.date().isoformat()}" if since else ""
-    return f" (kept from the night before: the score alone gives {plain}{low})" if row["grade"] != plain else ""
+    return (
+        f" (kept from the night before: the score alone gives {plain}{low})"
+        if row["grade"] != plain
+        else ""
+    )
 
 
 def _reasons(row: dict[str, Any], behind: Trace | None) -> RenderableType:
@@ -86,8 +98,14 @@ def _behind(behind: Trace, zone: tzinfo, most: int | None) -> list[RenderableTyp
     lines = ["first scored on this night"] if behind.first else []
     lines += changed(behind.change, zone) if behind.change else []
     if behind.replay:
-        lines += ["replayed: reproduced to the bit" if behind.replay.reproduced else "replayed: not reproduced"]
-    lines += [f"  {line}" for line in behind.differences] + [f"missing: {line}" for line in behind.missing]
+        lines += [
+            "replayed: reproduced to the bit"
+            if behind.replay.reproduced
+            else "replayed: not reproduced"
+        ]
+    lines += [f"  {line}" for line in behind.differences] + [
+        f"missing: {line}" for line in behind.missing
+    ]
     told: list[RenderableType] = [escape("\n".join(lines))]
     return [*told, *(_features(behind.replay, most) if behind.replay else [])]
 
@@ -95,7 +113,9 @@ def _behind(behind: Trace, zone: tzinfo, most: int | None) -> list[RenderableTyp
 def changed(found: Change, zone: tzinfo) -> list[str]:
     """Return in two sentences, points and probability, what moved a score since the one before it."""
     causes = [name for name in WORDS if _tells(found, name)]
-    points = ", ".join(f"{_signed(found.parts[name].points)} {_cause(found, name)}" for name in causes)
+    points = ", ".join(
+        f"{_signed(found.parts[name].points)} {_cause(found, name)}" for name in causes
+    )
     shares = ", ".join(f"{_moved(found.parts[name].probability)} {name}" for name in causes)
     (first, last), (low, high) = found.score, found.probability
     told = [f"{first} → {last} since {_day(found.since, zone)}: {points}"]
@@ -111,7 +131,11 @@ def changed(found: Change, zone: tzinfo) -> list[str]:
 def _tells(found: Change, name: str) -> bool:
     """Say whether a cause is told: others only where they did something, the data only where it moved the score."""
     moved = found.parts[name].points != 0 or found.parts[name].probability != 0
-    return moved or name in ("lead", "time", "model") or (name == "others" and bool(found.happened.others))
+    return (
+        moved
+        or name in ("lead", "time", "model")
+        or (name == "others" and bool(found.happened.others))
+    )
 
 
 def _cause(found: Change, name: str) -> str:
@@ -141,7 +165,8 @@ def _attributes(found: Change) -> list[str]:
         return "missing" if value is None else value
 
     return [
-        f"{one['attribute']} from {text(one['before'])} to {text(one['after'])}" for one in found.happened.attributes
+        f"{one['attribute']} from {text(one['before'])} to {text(one['after'])}"
+        for one in found.happened.attributes
     ]
 
 
@@ -153,7 +178,9 @@ def _features(found: Replay, most: int | None) -> list[RenderableType]:
     rest = found.features[len(rows) - 1 :]
     if rest:
         told = f"{len(rest)} more features"
-        rows.append([f"{sum(one['contribution'] for one in rest):+.3f}", "", told, "", "--all shows them"])
+        rows.append(
+            [f"{sum(one['contribution'] for one in rest):+.3f}", "", told, "", "--all shows them"]
+        )
     rows.append([f"{found.base:+.3f}", "", "base value", "", "where every lead starts"])
     chance = f"the log-odds of probability {found.predicted['probability']:.3f}"
     rows.append([f"{found.total:+.3f}", "", "sum", "", chance])
@@ -175,4 +202,8 @@ def _moved(probability: float) -> str:
 def _day(moment: datetime, zone: tzinfo) -> str:
     """Return a night's date in a zone, with its time where that is not midnight."""
     local = moment.astimezone(zone).replace(tzinfo=None)
-    return local.date().isoformat() if local == local.replace(hour=0, minute=0, second=0, microsecond=0) else str(local)
+    return (
+        local.date().isoformat()
+        if local == local.replace(hour=0, minute=0, second=0, microsecond=0)
+        else str(local)
+    )

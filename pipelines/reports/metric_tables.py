@@ -26,7 +26,14 @@ SHOWN = {
     "value_captured_at_capacity": "value captured",
 }
 """The figures a person sees first, and their names."""
-SHOWN_OF_PARTS = ("roc_auc", "log_loss", "calibration_slope", "mean_predicted", "outcome_rate", "lift_at_capacity")
+SHOWN_OF_PARTS = (
+    "roc_auc",
+    "log_loss",
+    "calibration_slope",
+    "mean_predicted",
+    "outcome_rate",
+    "lift_at_capacity",
+)
 """Those shown of a part of the rows."""
 SHOWN_OF_LEARNERS = {
     "roc_auc": "ROC AUC",
@@ -74,7 +81,9 @@ def challenger_table(metrics: Figures, ordered: bool) -> list[list[str]]:
 
 def learner_table(learners: Mapping[str, Figures], chosen: str) -> list[list[str]]:
     """Return rows of texts, the first the heads: each learner, the ``chosen`` one marked, and what tells them apart."""
-    names = {name: learner_text(name) + (" (chosen)" if name == chosen else "") for name in learners}
+    names = {
+        name: learner_text(name) + (" (chosen)" if name == chosen else "") for name in learners
+    }
     rows = [[names[name], *_told_apart(figures)] for name, figures in learners.items()]
     return [["learner", *SHOWN_OF_LEARNERS.values()], *rows]
 
@@ -82,7 +91,13 @@ def learner_table(learners: Mapping[str, Figures], chosen: str) -> list[list[str
 def part_table(what: str, parts: Mapping[str, Part]) -> list[list[str]]:
     """Return rows of texts, the first the heads: a part's name, rows, outcomes, and figures unless it is too small."""
     heads = [what, "rows", "outcomes", *(SHOWN[key] for key in SHOWN_OF_PARTS)]
-    return [heads, *([name, f"{part.rows:,}", f"{part.outcomes:,}", *_shown(part)] for name, part in parts.items())]
+    return [
+        heads,
+        *(
+            [name, f"{part.rows:,}", f"{part.outcomes:,}", *_shown(part)]
+            for name, part in parts.items()
+        ),
+    ]
 
 
 def reliability_table(bins: list[tuple[float, Figure]]) -> list[list[str]]:
@@ -94,7 +109,9 @@ def reliability_table(bins: list[tuple[float, Figure]]) -> list[list[str]]:
 def gate_text(verdict: Verdict) -> str:
     """Return what the gate would do, with the sentence of each test."""
     head = "the gate would let it pass" if verdict.passed else "the gate would refuse it"
-    lines = [f"  {'passed' if test.passed else 'FAILED'}  {test.sentence}" for test in verdict.tests]
+    lines = [
+        f"  {'passed' if test.passed else 'FAILED'}  {test.sentence}" for test in verdict.tests
+    ]
     return "\n".join([f"{head}:", *lines])
 
 
@@ -108,7 +125,9 @@ def _shown(part: Part) -> list[str]:
         return ["too small"]
     texts = {key: figure_text(part.figures.get(key)) for key in SHOWN_OF_PARTS}
     # What was predicted is known but for which leads there were: its interval would only take room.
-    return [text.partition(" ")[0] if key == "mean_predicted" else text for key, text in texts.items()]
+    return [
+        text.partition(" ")[0] if key == "mean_predicted" else text for key, text in texts.items()
+    ]
 
 
 def markdown_table(rows: list[list[str]]) -> list[str]:

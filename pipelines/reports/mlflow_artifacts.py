@@ -19,7 +19,13 @@ from features.definitions.catalog import Catalog
 from features.wording.wording import english
 from models.evaluation.gate import GATE, PASSED, REFUSED, Verdict
 from models.evaluation.metrics import Figure, gain
-from models.evaluation.plots import plot_distribution, plot_gain, plot_importance, plot_origins, plot_reliability
+from models.evaluation.plots import (
+    plot_distribution,
+    plot_gain,
+    plot_importance,
+    plot_origins,
+    plot_reliability,
+)
 from models.evaluation.sliced_metrics import Part
 from models.leakage.leakage import Suspect
 from models.registry.registry import Story
@@ -51,7 +57,9 @@ def story(
     """
     scorer, project = trained.scorer, now.project
     scorer.save(folder / "scorer")
-    told = Told(now, trained, found, verdict, count_rows(rows), _importance(rows, trained), tuple(suspects))
+    told = Told(
+        now, trained, found, verdict, count_rows(rows), _importance(rows, trained), tuple(suspects)
+    )
     curve, point = _gain(told)
     _plot(folder / "plots", told, curve, point)
     return Story(
@@ -71,14 +79,20 @@ def story(
             "features.json": _as_json(_features(scorer.catalog, set(scorer.encoding.names))),
             "folds.json": _as_json(trained.folds),
             "gate.json": _as_json(verdict.to_json()),
-            **{f"tables/{name}.csv": _as_csv(table) for name, table in _tables(told, curve).items()},
+            **{
+                f"tables/{name}.csv": _as_csv(table) for name, table in _tables(told, curve).items()
+            },
         },
         plots=folder / "plots",
     )
 
 
 def _params(told: Told) -> dict[str, Any]:
-    project, scorer, target = told.now.project, told.trained.scorer, told.now.project.target(told.trained.scorer.target)
+    project, scorer, target = (
+        told.now.project,
+        told.trained.scorer,
+        told.now.project.target(told.trained.scorer.target),
+    )
     return {
         "target": scorer.target,
         "horizon": duration_label(target.horizon) if target.horizon else "none",
@@ -94,7 +108,10 @@ def _params(told: Told) -> dict[str, Any]:
         "capacity": project.places.per_week if project.places else "none",
         **told.rows,
         **project.evaluation.model_dump(mode="json"),
-        **{f"learning_{name}": value for name, value in project.learning.model_dump(mode="json").items()},
+        **{
+            f"learning_{name}": value
+            for name, value in project.learning.model_dump(mode="json").items()
+        },
     }
 
 
@@ -121,7 +138,8 @@ def _importance(rows: TrainingRows, trained: Trained) -> list[tuple[str, str, fl
     weight = np.abs(trained.scorer.explain(sample)[:, :-1]).mean(axis=0).tolist()
     words = {feature.name: english().what(feature.meaning) for feature in rows.catalog.features}
     named = [
-        (name, words.get(name, name), value) for name, value in zip(trained.scorer.encoding.names, weight, strict=True)
+        (name, words.get(name, name), value)
+        for name, value in zip(trained.scorer.encoding.names, weight, strict=True)
     ]
     return sorted(named, key=lambda each: (-each[2], each[0]))
 
@@ -137,13 +155,20 @@ def _plot(folder: Path, told: Told, curve: Curve, point: tuple[float, float]) ->
     table, tested = told.trained.out_of_time, told.found.tested
     label, probability = table["label"].to_numpy(), table["probability"].to_numpy()
     name = f"{told.now.project.project} · {told.trained.scorer.target}"
-    plot_reliability(folder, label, probability, tested.entity, title=f"{name}: do predictions come true?")
-    plot_distribution(folder, label, probability, title=f"{name}: how predictions part the outcomes")
+    plot_reliability(
+        folder, label, probability, tested.entity, title=f"{name}: do predictions come true?"
+    )
+    plot_distribution(
+        folder, label, probability, title=f"{name}: how predictions part the outcomes"
+    )
     name_of_gain = f"{name}: what the best leads hold"
     plot_gain(folder, curve, point, capacity=tested.capacity, title=name_of_gain)
     origins = [(told.days[number], part.figures) for number, part in told.found.folds.items()]
     plot_origins(folder, origins, title=f"{name}: does it hold over time?")
-    words, values = [words for _, words, _ in told.importance], [value for *_, value in told.importance]
+    words, values = (
+        [words for _, words, _ in told.importance],
+        [value for *_, value in told.importance],
+    )
     plot_importance(folder, words, values, title=f"{name}: what the model looks at")
 
 
@@ -152,11 +177,17 @@ def _tables(told: Told, curve: Curve) -> dict[str, list[list[Any]]]:
     found = told.found
     tables: dict[str, list[Iterable[Any]]] = {
         "figures": [["learner", "figure", *PART, "rows"], *_figure_rows(found)],
-        "parts": [["by", "part", "rows", "entities", "outcomes", "too_small", *_heads()], *_part_rows(told)],
+        "parts": [
+            ["by", "part", "rows", "entities", "outcomes", "too_small", *_heads()],
+            *_part_rows(told),
+        ],
         "reliability": [["predicted", *(f"observed_{x}" for x in PART), "rows"], *_bins(found)],
         "gain": [["share_of_rows", "share_of_outcomes"], *curve],
         "importance": [["feature", "what", "mean_absolute_log_odds"], *told.importance],
-        "gate": [["test", "passed", *PART, "bound_low", "bound_high", "sentence"], *_gate_rows(told.verdict)],
+        "gate": [
+            ["test", "passed", *PART, "bound_low", "bound_high", "sentence"],
+            *_gate_rows(told.verdict),
+        ],
     }
     if told.suspects:
         tables["leakage"] = [
@@ -181,7 +212,12 @@ def _part_rows(told: Told) -> Iterator[list[Any]]:
     for by, parts in {**groups, "stage": told.found.stages}.items():
         for name, part in parts.items():
             counts = [part.rows, part.entities, part.outcomes, part.too_small]
-            yield [by, name, *counts, *(end for key in SHOWN_OF_PARTS for end in _ends_of(part, key))]
+            yield [
+                by,
+                name,
+                *counts,
+                *(end for key in SHOWN_OF_PARTS for end in _ends_of(part, key)),
+            ]
 
 
 def _ends_of(part: Part, key: str) -> list[float | None]:
@@ -193,7 +229,9 @@ def _bins(found: Findings) -> Iterator[list[Any]]:
 
 
 def _gate_rows(verdict: Verdict) -> Iterator[list[Any]]:
-    return ([t.name, t.passed, *_ends(t.figure), *_finite(t.bound), t.sentence] for t in verdict.tests)
+    return (
+        [t.name, t.passed, *_ends(t.figure), *_finite(t.bound), t.sentence] for t in verdict.tests
+    )
 
 
 def _ends(figure: Figure) -> list[float | None]:
@@ -206,7 +244,10 @@ def _finite(values: Iterable[float]) -> list[float | None]:
 
 def _features(catalog: Catalog, used: set[str]) -> list[dict[str, Any]]:
     words = ((f, english().what(f.meaning)) for f in catalog.features)
-    return [{"name": f.name, "what": what, "unit": f.meaning.unit, "used": f.name in used} for f, what in words]
+    return [
+        {"name": f.name, "what": what, "unit": f.meaning.unit, "used": f.name in used}
+        for f, what in words
+    ]
 
 
 def _as_csv(rows: list[list[Any]]) -> str:

@@ -42,18 +42,28 @@ def outcomes_markdown(project: Project, found: list[Monitored]) -> str:
 
 def tables_of(found: Monitored) -> list[list[list[str]]]:
     """Return the tables, each rows of texts with the heads first: by week, grade, stage, version; and the promise."""
-    tables = [_parts(found, kind) for kind in KINDS if found.of(kind) or (kind in RANKED and found.waiting(kind))]
+    tables = [
+        _parts(found, kind)
+        for kind in KINDS
+        if found.of(kind) or (kind in RANKED and found.waiting(kind))
+    ]
     return [*tables, *([_promises(found)] if found.versions else [])]
 
 
 def _head(found: Monitored) -> str:
     counts, nights = found.counts, found.followed.nights
-    rows = f"{counts['published']:,} published rows count: {counts['used']:,} with a known outcome, "
+    rows = (
+        f"{counts['published']:,} published rows count: {counts['used']:,} with a known outcome, "
+    )
     rows += f"{counts['immature']:,} immature, {counts['unknown']:,} unknown"
-    why = "; ".join(f"{rows:,}: {reason}" for reason, rows in sorted(found.followed.reasons.items()))
+    why = "; ".join(
+        f"{rows:,}: {reason}" for reason, rows in sorted(found.followed.reasons.items())
+    )
     left = "; ".join(f"{number:,}: {reason}" for reason, number in sorted(nights.items()))
     text = f"{rows}{f' ({why})' if why else ''}."
-    text += f" Outcomes are complete through {found.observed.isoformat()}." if found.observed else ""
+    text += (
+        f" Outcomes are complete through {found.observed.isoformat()}." if found.observed else ""
+    )
     return text + (f" Nights left out: {left}." if left else "")
 
 
@@ -63,14 +73,33 @@ def _parts(found: Monitored, kind: str) -> list[list[str]]:
     valued = any(part.value for part in parts.values())
     heads = [kind if kind != "version" else "model version", "used"]
     heads += [] if waiting is None else ["immature"]
-    heads += ["expected", "actual", "actual / expected (90 %)", "ROC AUC", "log loss", "cal. error", "slope"]
+    heads += [
+        "expected",
+        "actual",
+        "actual / expected (90 %)",
+        "ROC AUC",
+        "log loss",
+        "cal. error",
+        "slope",
+    ]
     heads += ["precision", "lift"] if kind in RANKED else []
     heads += ["value expected", "actual", "ratio (90 %)"] if valued else []
     rows = [heads]
-    for name in sorted({*parts, *(waiting or ())}) if kind == "week" else [*parts, *_only_waiting(parts, waiting)]:
+    for name in (
+        sorted({*parts, *(waiting or ())})
+        if kind == "week"
+        else [*parts, *_only_waiting(parts, waiting)]
+    ):
         part = parts.get(name)
         immature = [] if waiting is None else [f"{waiting[name]:,}"]
-        rows.append([name, f"{part.part.rows:,}" if part else "0", *immature, *(_figures(part, kind) if part else [])])
+        rows.append(
+            [
+                name,
+                f"{part.part.rows:,}" if part else "0",
+                *immature,
+                *(_figures(part, kind) if part else []),
+            ]
+        )
         rows[-1] += _value(part.value) if part and valued else []
     return rows
 
@@ -93,10 +122,16 @@ def _value(value: Value | None) -> list[str]:
 
 
 def _promises(found: Monitored) -> list[list[str]]:
-    rows = [["model version", "figure", "realised (90 %)", "promised (90 %)", "difference (99 %)", ""]]
+    rows = [
+        ["model version", "figure", "realised (90 %)", "promised (90 %)", "difference (99 %)", ""]
+    ]
     for version, compared in found.versions.items():
         for each in compared:
-            promise = figure_text(each.promised) if each.kept else f"none kept; the gate: {figure_text(each.promised)}"
+            promise = (
+                figure_text(each.promised)
+                if each.kept
+                else f"none kept; the gate: {figure_text(each.promised)}"
+            )
             verdict = "off" if each.off else "kept"
             figures = [figure_text(each.realised), promise, figure_text(each.difference)]
             rows.append([version, NAMES[each.figure], *figures, verdict])
@@ -109,7 +144,9 @@ def _verdict(found: Monitored) -> Iterator[str]:
         yield "nothing that counts was published"
     elif not found.counts["used"]:
         yield "no outcome is known yet" + (
-            f": the first will be when outcomes are complete through {first.isoformat()}" if first else ""
+            f": the first will be when outcomes are complete through {first.isoformat()}"
+            if first
+            else ""
         )
     yield from (f"version {version}: no promise kept" for version in found.without_promise)
     yield from (f"warning: {line}" for line in found.warnings)

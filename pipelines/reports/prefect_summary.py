@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipelines.reports.metric_tables import challenger_table, learner_table, markdown_table, rows_text
+from pipelines.reports.metric_tables import (
+    challenger_table,
+    learner_table,
+    markdown_table,
+    rows_text,
+)
 
 if TYPE_CHECKING:
     from configs.schema import Project

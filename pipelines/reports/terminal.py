@@ -39,7 +39,9 @@ if TYPE_CHECKING:  # a command pays only for what it runs
     from pipelines.results.training import Training
 
 TOP = 10
-TODAY = "which may be newer than a cutoff; where they change, give their history in sources.attributes"
+TODAY = (
+    "which may be newer than a cutoff; where they change, give their history in sources.attributes"
+)
 READING = (
     "worse by: log loss less that with all features, on the same rows and in nats a row; + is worse than with all "
     "features, - is better, and an interval on both sides of 0 tells neither. LightGBM alone, calibrated, in the "
@@ -53,7 +55,9 @@ def training(project: Project, result: Training) -> RenderableType:
     if result.trained is None:
         return f"\n{project.project} · {result.target}: not trained"
     chosen = result.trained.learner
-    tables = _tables(challenger_table(result.metrics, project.ordered), learner_table(result.baselines, chosen))
+    tables = _tables(
+        challenger_table(result.metrics, project.ordered), learner_table(result.baselines, chosen)
+    )
     head = f"\n{project.project} · {result.target}: {rows_text(result.rows, project.timed)}"
     learner = f"learner {learner_text(chosen)}, folds: {len(result.trained.folds)}"
     verdict = "refused by the gate" if result.error else escape(verdict_text(result))
@@ -101,9 +105,21 @@ def truth(oracle: dict[str, Any] | None) -> RenderableType | None:
 
 def top(night: Night) -> RenderableType:
     """Return the best leads of each target with their strongest reason."""
-    table = _table("target", "rank", "entity", "probability (90 % interval)", "score", "grade", "strongest reason")
+    table = _table(
+        "target",
+        "rank",
+        "entity",
+        "probability (90 % interval)",
+        "score",
+        "grade",
+        "strongest reason",
+    )
     for target in night.rows:
-        rows = [row for row in night.scores.to_pylist() if row["target"] == target and row["rank"] <= TOP]
+        rows = [
+            row
+            for row in night.scores.to_pylist()
+            if row["target"] == target and row["rank"] <= TOP
+        ]
         for row in rows:
             chance = f"{row['probability']:.3f} ({row['probability_low']:.3f} to {row['probability_high']:.3f})"
             numbers = (str(row["score"]), row["grade"], _reason(row["reasons"]))
@@ -116,9 +132,7 @@ def delivered(night: Night, more: str = "") -> RenderableType:
     rows = ", ".join(f"{target} {count:,}" for target, count in night.rows.items())
     text = f"\npublished as of {night.as_of.isoformat()}: {rows} (run {night.run_id})\nexport: {night.export}"
     if night.exported != night.as_of:
-        text += (
-            f"\n  it stays at {night.exported.isoformat()}, the newest; `leadscore export --as-of` writes an older one"
-        )
+        text += f"\n  it stays at {night.exported.isoformat()}, the newest; `leadscore export --as-of` writes an older one"
     for one in night.delivered:
         said = one.manifest
         what = f"{said['kind']}, {said['rows']:,} leads, {said['cleared']:,} cleared: {one.folder}"
@@ -152,10 +166,17 @@ def backfill(nights: list[Missed]) -> Table:
         if done is None:
             table.add_row(night.as_of.isoformat(), "not published", "", "", "")
             continue
-        used = done.scores.group_by(["target", "model_version"]).aggregate([]).sort_by("target").to_pylist()
+        used = (
+            done.scores.group_by(["target", "model_version"])
+            .aggregate([])
+            .sort_by("target")
+            .to_pylist()
+        )
         versions = ", ".join(f"{row['target']} {row['model_version']}" for row in used)
         rows = f"{done.scores.num_rows:,}"
-        table.add_row(done.as_of.isoformat(), "published", rows, escape(versions), str(len(done.checks) or ""))
+        table.add_row(
+            done.as_of.isoformat(), "published", rows, escape(versions), str(len(done.checks) or "")
+        )
     return table
 
 
@@ -170,7 +191,9 @@ def catalog(found: Catalog) -> RenderableType:
     shares = ", ".join(f"{name} {number}" for name, number in families.items())
     foot = [f"{len(found.features)} features: {shares}"]
     if found.attributes:
-        foot.append(f"static attributes, of which there are {len(found.attributes)}, show today's values, {TODAY}")
+        foot.append(
+            f"static attributes, of which there are {len(found.attributes)}, show today's values, {TODAY}"
+        )
     return Group(table, *foot)
 
 
@@ -178,8 +201,16 @@ def ablation(project: Project, found: Ablation) -> RenderableType:
     """Return what each family of features is worth to one target."""
     table = _table(tested_text(project.ordered), "features", "ROC AUC", "log loss", "worse by")
     for trial in found.trials:
-        figures = (figure_text(trial.roc_auc), figure_text(trial.log_loss), _signed(trial.difference))
-        table.add_row(_trial(trial), str(trial.features), *(figures if trial.kept != "all" else (*figures[:2], "")))
+        figures = (
+            figure_text(trial.roc_auc),
+            figure_text(trial.log_loss),
+            _signed(trial.difference),
+        )
+        table.add_row(
+            _trial(trial),
+            str(trial.features),
+            *(figures if trial.kept != "all" else (*figures[:2], "")),
+        )
     # LightGBM alone learns from what is mature.
     rows = rows_text(found.rows, followed=False)
     return Group(f"\n{project.project} · {found.target}: {rows}", table, READING)
@@ -191,7 +222,9 @@ def audit(project: Project, target: str, found: list[Finding]) -> RenderableType
         return f"\n{project.project} · {target}: no column seems to know the outcome"
     table = _table("column", "evidence", "state")
     for finding in found:
-        table.add_row(escape(finding.suspect.column), escape(finding.suspect.evidence), finding.state)
+        table.add_row(
+            escape(finding.suspect.column), escape(finding.suspect.evidence), finding.state
+        )
     number = f"{len(found)} column{'s' * (len(found) > 1)} {'seem' if len(found) > 1 else 'seems'} to know the outcome"
     return Group(f"\n{project.project} · {target}: {number}", table)
 
@@ -200,7 +233,9 @@ def examination(found: Examination) -> list[RenderableType]:
     """Return what ``check`` found."""
     when = f"as of {found.as_of.isoformat()}" if found.timed else "(data without times)"
     head = [f"{found.project} {when}"]
-    head.append(f"{found.entities:,} entities, {found.accounts:,} accounts, {found.events:,} events")
+    head.append(
+        f"{found.entities:,} entities, {found.accounts:,} accounts, {found.events:,} events"
+    )
     if found.span:
         head.append(f"from {found.span[0].isoformat()} to {found.span[1].isoformat()}")
         head.append(f"outcomes complete through {found.observed.isoformat()}")
@@ -235,19 +270,30 @@ def _sources(found: Examination) -> Table:
     for count in found.counts:
         bad = sum(count.quarantined.values())
         why = ", ".join(f"{reason} {rows:,}" for reason, rows in count.quarantined.items())
-        numbers = [f"{number:,}" for number in (count.rows_in, count.used, count.skipped, count.suppressed, bad)]
+        numbers = [
+            f"{number:,}"
+            for number in (count.rows_in, count.used, count.skipped, count.suppressed, bad)
+        ]
         table.add_row(escape(count.source), *numbers, escape(why))
     table.caption_justify = "left"
-    table.caption = f"quarantined rows are in {found.quarantine}" if any(c.quarantined for c in found.counts) else None
+    table.caption = (
+        f"quarantined rows are in {found.quarantine}"
+        if any(c.quarantined for c in found.counts)
+        else None
+    )
     return table
 
 
 def _targets(targets: tuple[TargetCheck, ...]) -> Table:
-    table = _table("target", "eligible rows", "entities", "mature", "outcomes", "base rate", "to score")
+    table = _table(
+        "target", "eligible rows", "entities", "mature", "outcomes", "base rate", "to score"
+    )
     for target in targets:
         rate = f"{target.base_rate:.2%}" if target.base_rate is not None else "–"
         numbers = (target.rows, target.entities, target.mature, target.positive)
-        table.add_row(target.name, *(f"{number:,}" for number in numbers), rate, f"{target.to_score:,}")
+        table.add_row(
+            target.name, *(f"{number:,}" for number in numbers), rate, f"{target.to_score:,}"
+        )
     return table
 
 

@@ -50,7 +50,10 @@ class Told:
     def days(self) -> dict[str, str]:
         """What each fold is called: the first day that it tests, or its number where the data has no days."""
         timed = self.now.project.timed
-        return {str(f["fold"]): f["test"]["from"][:10] if timed else str(f["fold"]) for f in self.trained.folds}
+        return {
+            str(f["fold"]): f["test"]["from"][:10] if timed else str(f["fold"])
+            for f in self.trained.folds
+        }
 
 
 def report(told: Told) -> str:
@@ -68,7 +71,9 @@ def report(told: Told) -> str:
         "What else is here": iter([FILES]),
     }
     body = [
-        f"## {title}\n\n" + "\n".join(lines) for title, lines in ((t, list(s)) for t, s in sections.items()) if lines
+        f"## {title}\n\n" + "\n".join(lines)
+        for title, lines in ((t, list(s)) for t, s in sections.items())
+        if lines
     ]
     verdict = "passed the gate" if told.verdict.passed else "was refused by the gate"
     head = f"# {told.now.project.project} · {told.trained.scorer.target}: {verdict}"
@@ -118,7 +123,14 @@ def _fold(fold: dict[str, Any], timed: bool) -> list[str]:
     parts = [fold["train"], fold["test"]]
     days = [[f"{part['from'][:10]} to {part['to'][:10]}"] if timed else [] for part in parts]
     counts = [[f"{part['rows']:,}", f"{part['outcomes']:,}"] for part in parts]
-    return [str(fold["fold"]), *days[0], *counts[0], *days[1], *counts[1], f"{parts[1]['entities']:,}"]
+    return [
+        str(fold["fold"]),
+        *days[0],
+        *counts[0],
+        *days[1],
+        *counts[1],
+        f"{parts[1]['entities']:,}",
+    ]
 
 
 def _accounts(told: Told) -> Iterator[str]:
@@ -155,7 +167,12 @@ def _figures(told: Told) -> Iterator[str]:
     yield ""
     yield from markdown_table(learner_table(found.baselines, told.trained.learner))
     folds = {told.days[number]: part for number, part in found.folds.items()}
-    tables = {"new to its fold": found.unseen, "fold": folds, **found.segments, "stage": found.stages}
+    tables = {
+        "new to its fold": found.unseen,
+        "fold": folds,
+        **found.segments,
+        "stage": found.stages,
+    }
     for what, parts in tables.items():
         if parts:
             yield ""

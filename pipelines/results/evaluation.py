@@ -81,7 +81,9 @@ class Findings:
             "folds": _parts(self.folds),
             "segments": {column: _parts(parts) for column, parts in self.segments.items()},
             "stages": _parts(self.stages),
-            "reliability": [{"predicted": at, "observed": rate.to_json()} for at, rate in self.reliability],
+            "reliability": [
+                {"predicted": at, "observed": rate.to_json()} for at, rate in self.reliability
+            ],
         }
 
 

@@ -36,7 +36,11 @@ class Monitored:
     @property
     def counts(self) -> dict[str, int]:
         """How many published rows count, are used, are immature, and will never be known."""
-        used, immature, unknown = self.followed.rows.num_rows, self.followed.immature, self.followed.unknown
+        used, immature, unknown = (
+            self.followed.rows.num_rows,
+            self.followed.immature,
+            self.followed.unknown,
+        )
         parts = {"used": used, "immature": immature.total(), "unknown": unknown.total()}
         return {"published": sum(parts.values()), **parts}
 
@@ -54,7 +58,9 @@ class Monitored:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain JSON values."""
         first = self.followed.first_mature
-        kinds = {f"{kind}s": self._parts(kind) for kind in ("week", "grade", "stage", "list", "version")}
+        kinds = {
+            f"{kind}s": self._parts(kind) for kind in ("week", "grade", "stage", "list", "version")
+        }
         for name, found in self.versions.items():
             kinds["versions"][name]["against_promise"] = {c.figure: c.to_json() for c in found}
         whole = self.parts.get(("all", "all"))

@@ -36,7 +36,10 @@ class Published:
         """Return it as plain JSON values."""
         head = {"run_id": self.run_id, "status": "published", "as_of": self.as_of.isoformat()}
         body = {"rows": sum(self.rows.values()), "targets": self.rows, "accounts": self.accounts}
-        told = {"suppressed": self.suppressed.to_json(), "checks": [one.to_json() for one in self.checks]}
+        told = {
+            "suppressed": self.suppressed.to_json(),
+            "checks": [one.to_json() for one in self.checks],
+        }
         return {**head, **body, **told}
 
 
@@ -51,7 +54,11 @@ class Night(Published):
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         plain = {**super().to_json(), "export": str(self.export)}
-        return plain | {"deliveries": [one.to_json() for one in self.delivered]} if self.delivered else plain
+        return (
+            plain | {"deliveries": [one.to_json() for one in self.delivered]}
+            if self.delivered
+            else plain
+        )
 
 
 @dataclass(frozen=True)
@@ -66,4 +73,8 @@ class Missed:
         """Return it as plain JSON values."""
         if self.published:
             return self.published.to_json()
-        return {"as_of": self.as_of.isoformat(), "status": "not published", "error": str(self.error)}
+        return {
+            "as_of": self.as_of.isoformat(),
+            "status": "not published",
+            "error": str(self.error),
+        }

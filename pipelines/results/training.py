@@ -30,7 +30,10 @@ class Training:
     def to_json(self) -> dict[str, Any]:
         """Return the figures as plain JSON values."""
         as_json = {name: figure.to_json() for name, figure in self.metrics.items()}
-        others = {name: {key: f.to_json() for key, f in figures.items()} for name, figures in self.baselines.items()}
+        others = {
+            name: {key: f.to_json() for key, f in figures.items()}
+            for name, figures in self.baselines.items()
+        }
         gate = self.verdict.to_json() if self.verdict else {"passed": False, "tests": []}
         found = {"rows": self.rows, "metrics": as_json, "baselines": others, "gate": gate}
         found["suspects"] = [suspect.to_json() for suspect in self.suspects]

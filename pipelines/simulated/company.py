@@ -73,15 +73,44 @@ MARKS = (
     Mark("page_view", "web", "web", (0.002, 0.025, 0.110, 0.240), (0.002, 0.020, 0.060, 0.180)),
     Mark("pricing_view", "web", "web", (0.000, 0.002, 0.020, 0.180), (0.001, 0.003, 0.020, 0.120)),
     Mark("form_submit", "web", "web", (0.000, 0.004, 0.025, 0.060), (0.000, 0.002, 0.008, 0.020)),
-    Mark("form_submit", "partner", "web", (0.000, 0.001, 0.006, 0.012), (0.000, 0.001, 0.002, 0.004), 0.4),
+    Mark(
+        "form_submit",
+        "partner",
+        "web",
+        (0.000, 0.001, 0.006, 0.012),
+        (0.000, 0.001, 0.002, 0.004),
+        0.4,
+    ),
     Mark("chat", "chat", "web", (0.000, 0.002, 0.012, 0.060), (0.001, 0.006, 0.030, 0.090)),
-    Mark("webinar", "event", "web", (0.000, 0.006, 0.025, 0.030), (0.000, 0.004, 0.012, 0.015), 0.5),
-    Mark("call", "phone", "crm", (0.001, 0.010, 0.030, 0.120), (0.002, 0.015, 0.060, 0.300), 0.3, "minutes"),
-    Mark("meeting", "event", "crm", (0.000, 0.001, 0.006, 0.060), (0.000, 0.004, 0.025, 0.200), 0.4),
-    Mark("meeting", "partner", "crm", (0.000, 0.001, 0.006, 0.020), (0.000, 0.003, 0.015, 0.050), 0.4),
+    Mark(
+        "webinar", "event", "web", (0.000, 0.006, 0.025, 0.030), (0.000, 0.004, 0.012, 0.015), 0.5
+    ),
+    Mark(
+        "call",
+        "phone",
+        "crm",
+        (0.001, 0.010, 0.030, 0.120),
+        (0.002, 0.015, 0.060, 0.300),
+        0.3,
+        "minutes",
+    ),
+    Mark(
+        "meeting", "event", "crm", (0.000, 0.001, 0.006, 0.060), (0.000, 0.004, 0.025, 0.200), 0.4
+    ),
+    Mark(
+        "meeting", "partner", "crm", (0.000, 0.001, 0.006, 0.020), (0.000, 0.003, 0.015, 0.050), 0.4
+    ),
     Mark("mql", None, "crm", (0.000, 0.001, 0.030, 0.030), (0.000, 0.000, 0.000, 0.000)),
     Mark("sales_accepted", None, "crm", (0.000, 0.000, 0.004, 0.050), (0.004, 0.010, 0.004, 0.001)),
-    Mark("proposal", None, "crm", (0.000, 0.000, 0.000, 0.000), (0.000, 0.001, 0.010, 0.130), 0.0, "deal"),
+    Mark(
+        "proposal",
+        None,
+        "crm",
+        (0.000, 0.000, 0.000, 0.000),
+        (0.000, 0.001, 0.010, 0.130),
+        0.0,
+        "deal",
+    ),
 )
 EMAIL_AFTER, FORMS_TO_CHAT = 0.7, 0.5
 
@@ -113,7 +142,9 @@ def demo_law() -> Law:
             [0.0030, 0.0000, 0.0100, 0.0000],
         ]
     )
-    before = np.array([[m.as_lead for m in MARKS], [m.as_opportunity for m in MARKS]]).transpose(0, 2, 1)
+    before = np.array([[m.as_lead for m in MARKS], [m.as_opportunity for m in MARKS]]).transpose(
+        0, 2, 1
+    )
     onward = np.array([[0.00003, 0.0002, 0.0015, 0.0400], [0.00005, 0.0002, 0.0010, 0.0220]])
     given_up = np.array([[0.0180, 0.0060, 0.0020, 0.0005], [0.0120, 0.0045, 0.0015, 0.0005]])
     buying = np.array([1.0, 1.8])[None, :, None]
@@ -122,7 +153,9 @@ def demo_law() -> Law:
         x_rate=np.where(np.triu(np.ones((4, 4)), 1) > 0, up * moves, moves),
         mark_rate=np.stack([before, _after_change(before)]),
         late=np.array([m.late for m in MARKS]),
-        exit_rate=np.stack([onward[:, None] * buying, given_up[:, None] * np.ones((1, 2, 1))], axis=1),
+        exit_rate=np.stack(
+            [onward[:, None] * buying, given_up[:, None] * np.ones((1, 2, 1))], axis=1
+        ),
         entry=np.array([chances for _, chances in SOURCES.values()]),
     )
 
@@ -146,7 +179,9 @@ def fit(leads: pa.Table) -> np.ndarray:
     A missing or unknown value is neutral: it is a value of its own in the law, so nothing is hidden behind it.
     """
     employees = pc.cast(leads["employees"], pa.float64()).to_numpy(zero_copy_only=False)
-    size = np.clip((np.nan_to_num(employees, nan=TYPICAL_EMPLOYEES) / TYPICAL_EMPLOYEES) ** 0.2, 0.5, 2.0)
+    size = np.clip(
+        (np.nan_to_num(employees, nan=TYPICAL_EMPLOYEES) / TYPICAL_EMPLOYEES) ** 0.2, 0.5, 2.0
+    )
     sources = {name: multiplier for name, (multiplier, _) in SOURCES.items()}
     for name, table in (("industry", INDUSTRIES), ("country", COUNTRIES), ("source", sources)):
         size = size * np.array([table.get(value, 1.0) for value in leads[name].to_pylist()])
@@ -159,7 +194,11 @@ def entry_row(leads: pa.Table) -> np.ndarray:
     found = leads["source"].to_pylist()
     unknown = [name for name in found if name not in rows]
     if unknown:
-        raise DataError("a source the law does not know", where="source", found=f"{len(unknown)}, as {unknown[0]!r}")
+        raise DataError(
+            "a source the law does not know",
+            where="source",
+            found=f"{len(unknown)}, as {unknown[0]!r}",
+        )
     return np.array([rows[name] for name in found], dtype=np.int64)
 
 
@@ -173,7 +212,9 @@ class Clock:
         """Return business days since START at instants in microseconds since 1970; DataError outside the clock."""
         hours = (np.asarray(us, dtype=np.int64) - to_us(START)) / US_PER_HOUR
         if hours.size and (hours.min() < 0 or hours.max() >= len(self.edges)):
-            raise DataError("an instant the company's clock does not cover", where="simulated company", mend=SPAN)
+            raise DataError(
+                "an instant the company's clock does not cover", where="simulated company", fix=SPAN
+            )
         return np.interp(hours, np.arange(len(self.edges)), self.edges)
 
     def calendar(self, tau: np.ndarray) -> np.ndarray:

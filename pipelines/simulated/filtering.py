@@ -80,7 +80,9 @@ class Belief(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def answer(law: Rates, history: History, asked: Asked, bounds: np.ndarray, onward: int) -> np.ndarray:
+def answer(
+    law: Rates, history: History, asked: Asked, bounds: np.ndarray, onward: int
+) -> np.ndarray:
     """Filter account after account; ``bounds`` (3, accounts) is where its leads, events and questions end."""
     found = np.empty(len(asked.lead))
     lead, event, row = 0, 0, 0
@@ -90,7 +92,9 @@ def answer(law: Rates, history: History, asked: Asked, bounds: np.ndarray, onwar
         belief, recent = _fresh(law, ends, event), _fresh(law, ends, event)
         while row < last_row:
             cutoff = asked.us[row]
-            _advance(law, history, belief, ends, asked.since_us[row], asked.since_tau[row], cutoff, 0)
+            _advance(
+                law, history, belief, ends, asked.since_us[row], asked.since_tau[row], cutoff, 0
+            )
             _copy(belief, recent)
             _advance(law, history, recent, ends, cutoff, asked.tau[row], cutoff, 1)
             while row < last_row and asked.us[row] == cutoff:
@@ -167,13 +171,17 @@ def _advance(
         if history.event_known[event] < cutoff:
             _pass(law, history, belief, first, history.event_tau[event], recent)
             regime = 1 if history.event_tau[event] >= law.change else 0
-            _observe(law, belief, history.event_lead[event] - first, history.event_kind[event], regime)
+            _observe(
+                law, belief, history.event_lead[event] - first, history.event_kind[event], regime
+            )
         belief.cursor[2] += 1
     _pass(law, history, belief, first, stop_tau, recent)
 
 
 @_inner
-def _pass(law: Rates, history: History, belief: Belief, first: int, until: float, recent: int) -> None:
+def _pass(
+    law: Rates, history: History, belief: Belief, first: int, until: float, recent: int
+) -> None:
     """Let time run to ``until`` while nothing is seen, the rates changing on the way where they do."""
     while belief.now[0] < until:
         now = belief.now[0]
@@ -213,7 +221,11 @@ def _observe(law: Rates, belief: Belief, lead: int, kind: int, regime: int) -> N
     for i in range(size):
         z, x = i % 2, _intent(i, max(slot, 0))
         if possible:
-            rate = law.mark_rate[regime, phase, x, kind] if kind < marks else law.exit_rate[phase, way, z, x]
+            rate = (
+                law.mark_rate[regime, phase, x, kind]
+                if kind < marks
+                else law.exit_rate[phase, way, z, x]
+            )
             belief.chance[i] *= rate
             total += belief.chance[i]
     for i in range(size):
@@ -240,7 +252,9 @@ def _leave(belief: Belief, slot: int) -> None:
 
 
 @_inner
-def _wait(law: Rates, fits: np.ndarray, belief: Belief, first: int, days: float, regime: int, recent: int) -> None:
+def _wait(
+    law: Rates, fits: np.ndarray, belief: Belief, first: int, days: float, regime: int, recent: int
+) -> None:
     """Move the chances over ``days`` in which nothing observable happened, and scale them to 1."""
     slots, size = belief.cursor[0], _size(belief.cursor[0])
     seen, leaving = np.zeros(size), np.empty(size)
@@ -261,7 +275,9 @@ def _wait(law: Rates, fits: np.ndarray, belief: Belief, first: int, days: float,
 
 
 @_inner
-def _uniformize(law: Rates, chance: np.ndarray, slots: int, leaving: np.ndarray, days: float) -> None:
+def _uniformize(
+    law: Rates, chance: np.ndarray, slots: int, leaving: np.ndarray, days: float
+) -> None:
     """Multiply ``chance`` by exp(A days), where A has ``-leaving`` on its diagonal, and scale to 1, in place."""
     size, top = len(leaving), leaving.max()
     chunks = int(np.ceil(top * days / CHUNK))
@@ -286,7 +302,9 @@ def _uniformize(law: Rates, chance: np.ndarray, slots: int, leaving: np.ndarray,
 
 
 @_inner
-def _step(law: Rates, term: np.ndarray, moved: np.ndarray, slots: int, leaving: np.ndarray, top: float) -> float:
+def _step(
+    law: Rates, term: np.ndarray, moved: np.ndarray, slots: int, leaving: np.ndarray, top: float
+) -> float:
     """Write to ``moved`` the chances after one jump of the uniformized chain; return their sum."""
     share, rate = 0.0, 1 / top
     for i in range(len(term)):
@@ -333,14 +351,19 @@ def _add(total: np.ndarray, keep: float, value: np.ndarray, weight: float) -> No
 
 
 @_inner
-def _back(law: Rates, fit: float, value: np.ndarray, before: np.ndarray, onward: int, top: float) -> None:
+def _back(
+    law: Rates, fit: float, value: np.ndarray, before: np.ndarray, onward: int, top: float
+) -> None:
     """Write to ``before`` the values one jump of the chain earlier; reaching the outcome is worth 1, giving up 0."""
     for phase in range(onward + 1):
         for z in range(value.shape[1]):
             for x in range(value.shape[2]):
                 here = value[phase, z, x]
                 worth = 1.0 if phase == onward else value[phase + 1, z, x]
-                gain = law.exit_rate[phase, 0, z, x] * fit * (worth - here) - law.exit_rate[phase, 1, z, x] * here
+                gain = (
+                    law.exit_rate[phase, 0, z, x] * fit * (worth - here)
+                    - law.exit_rate[phase, 1, z, x] * here
+                )
                 gain += law.z_rate[z] * (value[phase, 1 - z, x] - here)
                 for y in range(value.shape[2]):
                     gain += law.x_rate[z, x, y] * (value[phase, z, y] - here)

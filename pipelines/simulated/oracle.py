@@ -28,7 +28,9 @@ LATE_US = LATE.days * US_PER_DAY
 MAX_GROUP = 6
 
 
-def oracle(dataset: Dataset, spine: pa.Table, target: str, horizon: timedelta, law: Law | None = None) -> np.ndarray:
+def oracle(
+    dataset: Dataset, spine: pa.Table, target: str, horizon: timedelta, law: Law | None = None
+) -> np.ndarray:
     """Return the exact chance, for each row of ``spine``, of the outcome in ``[cutoff, cutoff + horizon)``.
 
     It is given all of the account (attributes, arrivals, events) with ``available_at < cutoff``. ``target`` is a
@@ -36,7 +38,9 @@ def oracle(dataset: Dataset, spine: pa.Table, target: str, horizon: timedelta, l
     """
     if target not in OUTCOME_OF_TARGET:
         known = ", ".join(OUTCOME_OF_TARGET)
-        raise DataError("no such target in the simulated company", where=target, mend=f"ask for one of {known}")
+        raise DataError(
+            "no such target in the simulated company", where=target, fix=f"ask for one of {known}"
+        )
     law, clock = law or company.demo_law(), company.demo_clock()
     leads = _ordered_leads(dataset.leads)
     history, event_ends = _history(dataset.events, leads, clock)
@@ -46,7 +50,10 @@ def oracle(dataset: Dataset, spine: pa.Table, target: str, horizon: timedelta, l
     found = np.empty(len(order))
     found[order] = answer(_rates(law, clock), history, asked, bounds, onward)
     if np.isnan(found).any():
-        raise DataError("a history that the law holds to be impossible", found=f"{np.isnan(found).sum()} spine rows")
+        raise DataError(
+            "a history that the law holds to be impossible",
+            found=f"{np.isnan(found).sum()} spine rows",
+        )
     return found
 
 
@@ -54,7 +61,9 @@ def _rates(law: Law, clock: Clock) -> Rates:
     seen = np.stack([law.mark_rate.sum(axis=3), law.mark_rate @ (1 - law.late)])
     change = float(clock.business(np.array([to_us(CHANGE)]))[0])
     x_out = law.x_rate.sum(axis=2)
-    return Rates(law.z_rate, law.x_rate, x_out, law.mark_rate, seen, law.exit_rate, law.entry, change)
+    return Rates(
+        law.z_rate, law.x_rate, x_out, law.mark_rate, seen, law.exit_rate, law.entry, change
+    )
 
 
 def _us(column: pa.ChunkedArray) -> np.ndarray:
@@ -76,7 +85,9 @@ def _ordered_leads(table: pa.Table) -> pd.DataFrame:
     )
     largest = int(frame["group"].value_counts().max())
     if largest > MAX_GROUP:
-        raise DataError("too many leads in one account", found=f"{largest}, at most {MAX_GROUP} can be filtered")
+        raise DataError(
+            "too many leads in one account", found=f"{largest}, at most {MAX_GROUP} can be filtered"
+        )
     return frame.sort_values(["group", "us"], kind="stable", ignore_index=True)
 
 
@@ -84,7 +95,9 @@ def _place(ids: pa.ChunkedArray, leads: pd.DataFrame, what: str) -> np.ndarray:
     """Return the row in ``leads`` of each id; raise DataError for an id that is not there."""
     place = pd.Index(leads["id"]).get_indexer(ids.to_pandas().astype(object))
     if (place < 0).any():
-        raise DataError(f"{what} of leads that are not in the leads table", found=f"{(place < 0).sum()} rows")
+        raise DataError(
+            f"{what} of leads that are not in the leads table", found=f"{(place < 0).sum()} rows"
+        )
     return place
 
 
@@ -92,11 +105,14 @@ def _history(events: pa.Table, leads: pd.DataFrame, clock: Clock) -> tuple[Histo
     """Return the history and, for each account, where its events end."""
     names = [*((m.event_type, m.channel) for m in MARKS), *((name, None) for name in OUTCOMES)]
     kinds = pd.Index([f"{kind}|{channel or ''}" for kind, channel in names])
-    types, channels = (events[name].to_pandas().astype(object) for name in ("event_type", "channel"))
+    types, channels = (
+        events[name].to_pandas().astype(object) for name in ("event_type", "channel")
+    )
     kind = kinds.get_indexer(types + "|" + channels.where(channels.notna(), ""))
     if (kind < 0).any():
         raise DataError(
-            "events that the law does not know", found=f"{(kind < 0).sum()}, as {types[kind < 0].iloc[0]!r}"
+            "events that the law does not know",
+            found=f"{(kind < 0).sum()}, as {types[kind < 0].iloc[0]!r}",
         )
     lead = _place(events["entity_id"], leads, "events")
     group = leads["group"].to_numpy()
@@ -104,7 +120,13 @@ def _history(events: pa.Table, leads: pd.DataFrame, clock: Clock) -> tuple[Histo
     order = np.lexsort((us, group[lead]))
     arrays = (us[order], clock.business(us[order]), known[order], lead[order], kind[order])
     arrivals = leads["us"].to_numpy()
-    history = History(arrivals, clock.business(arrivals), leads["fit"].to_numpy(), leads["entry"].to_numpy(), *arrays)
+    history = History(
+        arrivals,
+        clock.business(arrivals),
+        leads["fit"].to_numpy(),
+        leads["entry"].to_numpy(),
+        *arrays,
+    )
     return history, np.cumsum(np.bincount(group[lead], minlength=group.max() + 1))
 
 
@@ -119,7 +141,9 @@ def _asked(
     )
     unborn = int((leads["us"].to_numpy()[lead] >= us).sum())
     if unborn:
-        raise DataError("spine rows whose lead is not yet known at the cutoff", found=f"{unborn} rows")
+        raise DataError(
+            "spine rows whose lead is not yet known at the cutoff", found=f"{unborn} rows"
+        )
     order = np.lexsort((us, group[lead]))
     lead, us = lead[order], us[order]
     tau, ends = clock.business(us), clock.business(us + horizon // timedelta(microseconds=1))

@@ -67,7 +67,10 @@ class _Marks(NamedTuple):
 
 
 def simulate(
-    directory: Path, leads: int = 20_000, seed: int = 7, progress: Callable[[int, int], None] | None = None
+    directory: Path,
+    leads: int = 20_000,
+    seed: int = 7,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
     """Write a company to ``directory``: leads.csv, crm.csv and web/part-*.parquet, each replaced when complete.
 
@@ -89,13 +92,21 @@ def block(seed: int, number: int, leads: int, law: Law | None = None) -> Block:
     clock = company.demo_clock()
     table, arrival, account = _leads(rng, clock, number, leads)
     happened = play(
-        rng, law or company.demo_law(), clock, account, arrival, company.fit(table), company.entry_row(table)
+        rng,
+        law or company.demo_law(),
+        clock,
+        account,
+        arrival,
+        company.fit(table),
+        company.entry_row(table),
     )
     events = _events(rng, clock, table, happened)
     return Block(_with_personal_columns(rng, table, events), events)
 
 
-def _leads(rng: np.random.Generator, clock: Clock, number: int, count: int) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+def _leads(
+    rng: np.random.Generator, clock: Clock, number: int, count: int
+) -> tuple[pa.Table, np.ndarray, np.ndarray]:
     """Return the leads' table, their arrivals in business days, and the account (0, 1, …) of each, in order."""
     account = np.repeat(np.arange(count), rng.choice([1, 2, 3], count, p=GROUP_SIZES))[:count]
     single = np.bincount(account)[account] == 1
@@ -103,7 +114,9 @@ def _leads(rng: np.random.Generator, clock: Clock, number: int, count: int) -> t
     end = float(clock.business(np.array([to_us(END)]))[0])
     first = rng.uniform(0, end, count)[account]
     founder = np.r_[True, account[1:] != account[:-1]][:count]
-    arrival = np.where(founder, first, first + rng.random(count) * np.minimum(JOIN_WITHIN, end - first))
+    arrival = np.where(
+        founder, first, first + rng.random(count) * np.minimum(JOIN_WITHIN, end - first)
+    )
     created = pa.array(clock.calendar(arrival), INSTANT)
     ids = pa.array([f"L{number:04d}{row:05d}" for row in range(count)])
     accounts = pa.array([f"A{number:04d}{group:05d}" for group in account], mask=anonymous)
@@ -118,7 +131,9 @@ def _attributes(rng: np.random.Generator, account: np.ndarray) -> dict[str, pa.A
     count = len(account)
     industry = rng.choice(list(company.INDUSTRIES), count)[account]
     country = rng.choice(list(company.COUNTRIES), count)[account]
-    employees = np.ceil(company.TYPICAL_EMPLOYEES * np.exp(1.4 * rng.standard_normal(count)))[account]
+    employees = np.ceil(company.TYPICAL_EMPLOYEES * np.exp(1.4 * rng.standard_normal(count)))[
+        account
+    ]
     return {
         "industry": pa.array(industry, mask=rng.random(count) < 0.05),
         "employees": pa.array(employees, mask=rng.random(count) < 0.10),
@@ -172,7 +187,9 @@ def _play(
 
 
 @_inner
-def _account_path(rng: np.random.Generator, law: Law, start: float, end: float) -> tuple[np.ndarray, int]:
+def _account_path(
+    rng: np.random.Generator, law: Law, start: float, end: float
+) -> tuple[np.ndarray, int]:
     """Draw the account's state at ``start`` from its stationary law, and the times at which it flips until ``end``."""
     first = 1 if rng.random() < law.z_rate[0] / law.z_rate.sum() else 0
     z, now = first, start
@@ -238,7 +255,10 @@ def _live(
 
 def _events(rng: np.random.Generator, clock: Clock, leads: pa.Table, done: _Marks) -> pa.Table:
     """Return the events known before END as EVENTS plus ``log``, in the order of EVENTS."""
-    names = [*((m.event_type, m.channel, m.log) for m in MARKS), *((name, None, "crm") for name in OUTCOMES)]
+    names = [
+        *((m.event_type, m.channel, m.log) for m in MARKS),
+        *((name, None, "crm") for name in OUTCOMES),
+    ]
     time = clock.calendar(done.tau)
     known = time + done.late * (LATE.days * US_PER_DAY)
     kind = pa.array(done.kind)
@@ -251,7 +271,9 @@ def _events(rng: np.random.Generator, clock: Clock, leads: pa.Table, done: _Mark
         pa.array([name[2] for name in names]).take(kind),
     ]
     table = pa.Table.from_arrays(columns, schema=EVENTS.append(pa.field("log", pa.string())))
-    return table.filter(pa.array(known < to_us(END))).sort_by([(name, "ascending") for name in EVENTS.names])
+    return table.filter(pa.array(known < to_us(END))).sort_by(
+        [(name, "ascending") for name in EVENTS.names]
+    )
 
 
 def _values(rng: np.random.Generator, leads: pa.Table, done: _Marks) -> pa.Array:
@@ -268,8 +290,13 @@ def _with_personal_columns(rng: np.random.Generator, leads: pa.Table, events: pa
     """Add what no model may use: an address, and the contact that is only written down once there is a deal."""
     first = rng.choice(FIRST_NAMES, leads.num_rows)
     ids = leads["entity_id"].to_pylist()
-    email = [f"{name.lower()}.{lead.lower()}@example.com" for name, lead in zip(first, ids, strict=True)]
-    dealt = pc.is_in(leads["entity_id"], events.filter(pc.equal(events["event_type"], "opportunity"))["entity_id"])
+    email = [
+        f"{name.lower()}.{lead.lower()}@example.com" for name, lead in zip(first, ids, strict=True)
+    ]
+    dealt = pc.is_in(
+        leads["entity_id"],
+        events.filter(pc.equal(events["event_type"], "opportunity"))["entity_id"],
+    )
     empty = ~dealt.to_numpy() | (rng.random(leads.num_rows) >= BILLED)
     contact = pa.array([f"{name} (accounts payable)" for name in first], mask=empty)
     return leads.append_column("email", pa.array(email)).append_column("billing_contact", contact)
@@ -287,7 +314,9 @@ def _staged(directory: Path) -> Iterator[Path]:
         parts = sorted((stage / "web").iterdir())
         for file in (*parts, stage / "leads.csv", stage / "crm.csv"):
             file.replace(directory / file.relative_to(stage))
-        for stale in set((directory / "web").glob("part-*.parquet")) - {directory / "web" / p.name for p in parts}:
+        for stale in set((directory / "web").glob("part-*.parquet")) - {
+            directory / "web" / p.name for p in parts
+        }:
             stale.unlink()
     finally:
         shutil.rmtree(stage, ignore_errors=True)

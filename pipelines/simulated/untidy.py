@@ -25,10 +25,21 @@ WEB = pa.schema(
         ("loaded_at", INSTANT),
     ]
 )
-CRM = pa.schema([(name, pa.string()) for name in ("lead", "at", "activity", "channel", "amount", "entered_at")])
+CRM = pa.schema(
+    [(name, pa.string()) for name in ("lead", "at", "activity", "channel", "amount", "entered_at")]
+)
 WAYS_TO_BREAK: dict[str, tuple[tuple[str, str | None], ...]] = {
-    "leads.csv": (("lead_id", None), ("created_at", "last Tuesday"), ("created_at", "2024-13-45 00:00:00")),
-    "crm.csv": (("lead", None), ("at", "soon"), ("at", "9999-12-31 00:00:00+00:00"), ("amount", "n/a €")),
+    "leads.csv": (
+        ("lead_id", None),
+        ("created_at", "last Tuesday"),
+        ("created_at", "2024-13-45 00:00:00"),
+    ),
+    "crm.csv": (
+        ("lead", None),
+        ("at", "soon"),
+        ("at", "9999-12-31 00:00:00+00:00"),
+        ("amount", "n/a €"),
+    ),
     "web": (("lead_id", None),),
 }
 """Source: the column that is spoiled, and what stands there then."""
@@ -76,14 +87,18 @@ class Writer:
 
     def _write(self, name: str, table: pa.Table) -> None:
         if name == "web":
-            pq.write_table(table, self.stage / "web" / f"part-{self.part:05d}.parquet", compression="zstd")
+            pq.write_table(
+                table, self.stage / "web" / f"part-{self.part:05d}.parquet", compression="zstd"
+            )
             self.part += 1
             return
         if name not in self.files:
             self.files[name] = pacsv.CSVWriter(self.stage / name, table.schema)
         self.files[name].write_table(table)
 
-    def _count(self, duplicates: int, broken: int, leads: int = 0, events: int = 0, late: int = 0) -> None:
+    def _count(
+        self, duplicates: int, broken: int, leads: int = 0, events: int = 0, late: int = 0
+    ) -> None:
         old = self.summary
         self.summary = Summary(
             old.leads + leads,
@@ -102,14 +117,25 @@ def _text(instants: pa.ChunkedArray) -> pa.ChunkedArray:
 def _as_leads(leads: pa.Table) -> pa.Table:
     """Lay out leads as leads.csv has them: naive local times, every column text."""
     created = pc.cast(leads["created_at"].cast(pa.timestamp("us")), pa.string())
-    columns = {"lead_id": leads["entity_id"], "account_id": leads["account_id"], "created_at": created}
-    rest = {name: pc.cast(leads[name], pa.string()) for name in leads.column_names if name not in LEADS.names}
+    columns = {
+        "lead_id": leads["entity_id"],
+        "account_id": leads["account_id"],
+        "created_at": created,
+    }
+    rest = {
+        name: pc.cast(leads[name], pa.string())
+        for name in leads.column_names
+        if name not in LEADS.names
+    }
     return pa.table({**columns, **rest})
 
 
 def _as_web(events: pa.Table) -> pa.Table:
     """Lay out events as the web log has them."""
-    columns = [events[name] for name in ("entity_id", "event_time", "event_type", "channel", "available_at")]
+    columns = [
+        events[name]
+        for name in ("entity_id", "event_time", "event_type", "channel", "available_at")
+    ]
     return pa.Table.from_arrays(columns, schema=WEB)
 
 
@@ -129,7 +155,9 @@ def _as_crm(events: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=CRM)
 
 
-def _broken(table: pa.Table, rng: np.random.Generator, ways: tuple[tuple[str, str | None], ...]) -> pa.Table:
+def _broken(
+    table: pa.Table, rng: np.random.Generator, ways: tuple[tuple[str, str | None], ...]
+) -> pa.Table:
     """Copy a few rows and spoil each in one way (column, what is written there); the rows stay whole as well."""
     copies = table.take(rng.integers(0, table.num_rows, math.ceil(table.num_rows * BROKEN)))
     way = np.arange(copies.num_rows) % len(ways)

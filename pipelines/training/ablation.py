@@ -30,7 +30,9 @@ def ablations(
 def _ablation(now: Snapshot, name: str, note: Callable[[str], None]) -> Ablation:
     rows = training_rows(now, name)
     settings = settings_of(now, name, lambda line: note(f"{name}: {line}"))
-    return Ablation(name, count_rows(rows), ablate(rows.matrix, rows.labels, settings, _families(rows.catalog)))
+    return Ablation(
+        name, count_rows(rows), ablate(rows.matrix, rows.labels, settings, _families(rows.catalog))
+    )
 
 
 def _families(catalog: Catalog) -> dict[str, str]:

@@ -40,7 +40,9 @@ def learnt(now: Snapshot, name: str, rows: TrainingRows, encoding: Encoding) -> 
     return known.learn(rows.matrix, known.number, encoding)
 
 
-def expected_before(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table) -> np.ndarray | None:
+def expected_before(
+    now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table
+) -> np.ndarray | None:
     """Return the amount that the outcome of each tested row was expected to have by what its fold knew.
 
     None where the target does not learn it, NaN where the fold knew no amount. Each fold learns from all features of
@@ -49,14 +51,19 @@ def expected_before(now: Snapshot, name: str, rows: TrainingRows, out_of_time: p
     target = now.project.target(name)
     if not target.learns_amount or target.horizon is None:
         return None
-    known, gap = _Known.of(now, name, rows), (target.horizon + now.project.evaluation.embargo) // MICROSECOND
+    known, gap = (
+        _Known.of(now, name, rows),
+        (target.horizon + now.project.evaluation.embargo) // MICROSECOND,
+    )
     cutoff, place = instants(rows.matrix["cutoff"]), places(rows.matrix, out_of_time, now.dataset)
     fold, expected = out_of_time["fold"].to_numpy(), np.full(out_of_time.num_rows, np.nan)
     for each in np.unique(fold):
         tested = np.flatnonzero(fold == each)
         before = learnt_from(cutoff, int(cutoff[place[tested]].min()), gap)
         mature = np.flatnonzero(before & rows.labels["label"].is_valid().to_numpy())
-        encoding = Encoding.fit(rows.matrix, [n for n in rows.matrix.column_names if n not in SPINE.names], mature)
+        encoding = Encoding.fit(
+            rows.matrix, [n for n in rows.matrix.column_names if n not in SPINE.names], mature
+        )
         worth = known.learn(rows.matrix, known.number[before[known.number]], encoding)
         if worth is not None:
             for some in np.array_split(tested, len(tested) // PIECE + 1):
@@ -95,5 +102,10 @@ class _Known:
         """Learn from some of the rows, by their ascending numbers."""
         spine = matrix.select(SPINE.names).take(pa.array(number))
         amount = self.amount[np.searchsorted(self.number, number)]
-        rows = Priced(encoding.encode(matrix, number), amount, spine["entity_id"].to_numpy(), instants(spine["cutoff"]))
+        rows = Priced(
+            encoding.encode(matrix, number),
+            amount,
+            spine["entity_id"].to_numpy(),
+            instants(spine["cutoff"]),
+        )
         return Worth.fit(rows, encoding.categorical)

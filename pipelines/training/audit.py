@@ -38,12 +38,16 @@ def audit(
     for name in targets:
         note(f"{name}: rows and features")
         rows = training_rows(now, name)
-        note(f"{name}: looking at {len(now.dataset.attributes)} columns of {rows.matrix.num_rows:,} rows")
+        note(
+            f"{name}: looking at {len(now.dataset.attributes)} columns of {rows.matrix.num_rows:,} rows"
+        )
         found = suspects(rows.matrix, rows.labels, name, origins(now, rows))
         yield [Finding(suspect, _state(suspect, left_out)) for suspect in found]
 
 
-def without_suspects(now: Snapshot, name: str, rows: TrainingRows) -> tuple[TrainingRows, list[Suspect]]:
+def without_suspects(
+    now: Snapshot, name: str, rows: TrainingRows
+) -> tuple[TrainingRows, list[Suspect]]:
     """Return the rows without the features of suspected columns, and the suspects among the features offered.
 
     Columns that the config allows stay, and are among the suspects returned. Raises DataError where no feature is left.
@@ -51,7 +55,9 @@ def without_suspects(now: Snapshot, name: str, rows: TrainingRows) -> tuple[Trai
     traced = origins(now, rows)
     found = suspects(rows.matrix, rows.labels, name, traced)
     out = {suspect.column for suspect in found if not suspect.allowed}
-    dropped = {feature for feature, column in {**traced.today, **traced.dated}.items() if column in out}
+    dropped = {
+        feature for feature, column in {**traced.today, **traced.dated}.items() if column in out
+    }
     if not dropped:
         return rows, found
     kept = [feature.name for feature in rows.catalog.features if feature.name not in dropped]
@@ -60,16 +66,22 @@ def without_suspects(now: Snapshot, name: str, rows: TrainingRows) -> tuple[Trai
             "every feature is of a column that seems to know the outcome",
             where=f"target {name}",
             found=f"{len(out)} columns, such as {min(out)!r}",
-            mend="see `leadscore audit`; allow those that are known at the cutoff under audit.allow",
+            fix="see `leadscore audit`; allow those that are known at the cutoff under audit.allow",
         )
-    return TrainingRows(rows.matrix.select([*SPINE.names, *kept]), rows.labels, rows.catalog.keeping(kept)), found
+    return TrainingRows(
+        rows.matrix.select([*SPINE.names, *kept]), rows.labels, rows.catalog.keeping(kept)
+    ), found
 
 
 def origins(now: Snapshot, rows: TrainingRows) -> Origins:
     """Trace the columns of a target's matrix to the columns and event types they come from."""
-    traced = {feature.name: _source(feature.subject, feature.name) for feature in rows.catalog.features}
+    traced = {
+        feature.name: _source(feature.subject, feature.name) for feature in rows.catalog.features
+    }
     today = {f.name: f.subject for f in rows.catalog.features if f.aggregate == "attribute"}
-    dated = {name: column for name, column in traced.items() if name not in today} | _of_role(rows.catalog)
+    dated = {name: column for name, column in traced.items() if name not in today} | _of_role(
+        rows.catalog
+    )
     account = None
     if now.dataset.leads[ACCOUNT].null_count < now.dataset.leads.num_rows:
         lead = now.dataset.lead_of(rows.matrix["entity_id"])
@@ -87,7 +99,9 @@ def _refuse_unknown(now: Snapshot, known: set[str]) -> None:
                 "no feature comes from this column, so there is nothing to allow",
                 where=f"{now.project.path}: audit.allow",
                 found=repr(name),
-                mend=f"did you mean {near[0]!r}?" if near else "see `leadscore audit` for the columns, or leave it out",
+                fix=f"did you mean {near[0]!r}?"
+                if near
+                else "see `leadscore audit` for the columns, or leave it out",
             )
 
 
@@ -100,7 +114,9 @@ def _source(subject: str, feature: str) -> str:
 
 def _of_role(catalog: Catalog) -> dict[str, str]:
     """Trace what is counted of roles to the attribute that says them."""
-    return {feature.name: catalog.role for feature in catalog.features if feature.aggregate == "roles"}
+    return {
+        feature.name: catalog.role for feature in catalog.features if feature.aggregate == "roles"
+    }
 
 
 def _attributes(project: Project) -> list[str]:
@@ -108,7 +124,14 @@ def _attributes(project: Project) -> list[str]:
     leads = project.sources.leads
     if leads is None:
         return []
-    taken = {leads.entity_id, leads.created_at, leads.known_at, leads.account_id, leads.order, *LEADS.names}
+    taken = {
+        leads.entity_id,
+        leads.created_at,
+        leads.known_at,
+        leads.account_id,
+        leads.order,
+        *LEADS.names,
+    }
     taken |= carried_columns(project) | _dated(project) | project.privacy.hidden
     return [name for name in read_rows(leads, {}).names if name not in taken]
 

@@ -83,4 +83,6 @@ def _predictions(name: str, out_of_time: pa.Table, tested: Tested) -> pa.Table:
     columns |= {} if tested.amount is None else {"amount": tested.amount}
     columns |= {} if tested.expected is None else {"expected_amount": tested.expected}
     columns |= {} if tested.stage is None else {STAGE: tested.stage}
-    return pa.table(columns | {f"segment_{column}": values for column, values in tested.segments.items()})
+    return pa.table(
+        columns | {f"segment_{column}": values for column, values in tested.segments.items()}
+    )

@@ -31,7 +31,8 @@ def findings(now: Snapshot, name: str, rows: TrainingRows, tried: Tried) -> Find
     challenger = _predicted(table, "probability", tested)
     parts = breakdown(challenger, dict(_masks(tested, table, now.project.features.stages)))
     return Findings(
-        metrics=baselines.get(tried.learner) or evaluate_parts(challenger, {"all": everything})["all"],
+        metrics=baselines.get(tried.learner)
+        or evaluate_parts(challenger, {"all": everything})["all"],
         baselines=baselines,
         unseen=_of(parts, "unseen"),
         folds=_of(parts, "fold"),
@@ -46,10 +47,14 @@ def _predicted(table: pa.Table, column: str, tested: Tested) -> Predicted:
     # Rows are ranked within their fold, whose model is its own.
     label, probability, fold = (table[name].to_numpy() for name in ("label", column, "fold"))
     value = None if tested.expected is None else probability * tested.expected
-    return Predicted(label, probability, tested.entity, fold, tested.batch, tested.capacity, tested.amount, value)
+    return Predicted(
+        label, probability, tested.entity, fold, tested.batch, tested.capacity, tested.amount, value
+    )
 
 
-def _masks(tested: Tested, table: pa.Table, stages: tuple[str, ...]) -> Iterator[tuple[Key, np.ndarray]]:
+def _masks(
+    tested: Tested, table: pa.Table, stages: tuple[str, ...]
+) -> Iterator[tuple[Key, np.ndarray]]:
     for of, mask in tested.unseen.items():
         yield ("unseen", of), mask
     fold = table["fold"].to_numpy()

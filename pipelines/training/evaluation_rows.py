@@ -35,7 +35,9 @@ def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Ta
     """
     target, dataset = now.project.target(name), now.dataset
     lead, cutoff = dataset.lead_of(out_of_time["entity_id"]), instants(out_of_time["cutoff"])
-    batch, capacity = _batches(out_of_time, target, in_a_week(dataset, now.project.places), dataset.timed)
+    batch, capacity = _batches(
+        out_of_time, target, in_a_week(dataset, now.project.places), dataset.timed
+    )
     return Tested(
         lead,
         batch,
@@ -50,11 +52,16 @@ def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Ta
 
 def check_segments(now: Snapshot) -> None:
     """Raise ConfigError for a segment of the config that is no category attribute of the data."""
-    static = [name for name in now.dataset.attributes if pa.types.is_string(now.dataset.leads[name].type)]
+    static = [
+        name for name in now.dataset.attributes if pa.types.is_string(now.dataset.leads[name].type)
+    ]
     wanted = [name for name in now.project.evaluation.segments if name not in static]
     if not wanted:
         return
-    known = [*static, *(name for name, kind in kinds(now.dataset.values).items() if kind == "category")]
+    known = [
+        *static,
+        *(name for name, kind in kinds(now.dataset.values).items() if kind == "category"),
+    ]
     odd = next((name for name in wanted if name not in known), None)
     if odd is not None:
         near = difflib.get_close_matches(odd, known, 1)
@@ -62,11 +69,13 @@ def check_segments(now: Snapshot) -> None:
             "a segment is not a category attribute",
             where=f"{now.project.path}: evaluation.segments",
             found=f"{odd!r}; there are {', '.join(known) or 'none'}",
-            mend=f"did you mean {near[0]!r}?" if near else "name one of them, or leave it out",
+            fix=f"did you mean {near[0]!r}?" if near else "name one of them, or leave it out",
         )
 
 
-def _batches(out_of_time: pa.Table, target: Target, capacity: int | None, timed: bool) -> tuple[np.ndarray, int | None]:
+def _batches(
+    out_of_time: pa.Table, target: Target, capacity: int | None, timed: bool
+) -> tuple[np.ndarray, int | None]:
     """Return which batch of work each row belongs to, and how many leads of a batch can be worked.
 
     ``capacity`` is a week's: it is held against the rows of one cutoff of a grid, in proportion to the grid's step,

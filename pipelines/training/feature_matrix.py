@@ -19,7 +19,11 @@ from pipelines.training_data import Snapshot, snapshot
 
 
 def write(
-    project: Project, as_of: str | None, target: str | None, out: Path, progress: Progress | None = None
+    project: Project,
+    as_of: str | None,
+    target: str | None,
+    out: Path,
+    progress: Progress | None = None,
 ) -> tuple[int, int]:
     """Write the matrix at an instant, whole or not at all; return its rows and its number of features.
 
@@ -28,7 +32,11 @@ def write(
     """
     check_place(out)
     now = snapshot(project, as_of)
-    spine = scoring_spine(now.dataset, now.project.target(target), now.as_of) if target else _everyone(now)
+    spine = (
+        scoring_spine(now.dataset, now.project.target(target), now.as_of)
+        if target
+        else _everyone(now)
+    )
     scratch = now.dataset.scratch if is_large(now.dataset.events) else None
     tables = stream_features(now.dataset, spine, _catalog(now), progress=progress, scratch=scratch)
     columns = write_tables(out, tables)

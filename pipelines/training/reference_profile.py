@@ -33,14 +33,22 @@ def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRow
     """Return a training whose scorer keeps what a night is compared with, in ``meta``, and the amount learnt."""
     scorer = trained.scorer
     features = rows.catalog.features
-    weights = telling(scorer, rows.matrix, attributes_of(rows.catalog), [f.name for f in features if _of_the_day(f)])
+    weights = telling(
+        scorer,
+        rows.matrix,
+        attributes_of(rows.catalog),
+        [f.name for f in features if _of_the_day(f)],
+    )
     slices = slices_of(now, now.project.target(name), rows)
     tested = _tested(trained.out_of_time, slices, rows.matrix)
     last = next(part for part in reversed(slices) if len(part))
     latest = scorer.predict(rows.matrix.take(pa.array(last[evenly(len(last), ROWS)])))
     days = frozenset(feature.name for feature in features if feature.meaning.unit == "days")
     population = Population.of(rows.matrix, slices, weights, scorer.encoding, tested, latest, days)
-    kept = {"population": population.to_json(), META: fitted(scorer, rows.matrix, np.concatenate(slices))}
+    kept = {
+        "population": population.to_json(),
+        META: fitted(scorer, rows.matrix, np.concatenate(slices)),
+    }
     kept["usual"] = Usual.of(scorer, rows.matrix, features).to_json()
     if now.dataset.timed:
         kept["activity"] = Activity.of(now.dataset.events, now.as_of).to_json()
@@ -76,7 +84,9 @@ def slices_of(now: Snapshot, target: Target, rows: TrainingRows) -> list[np.ndar
     a night would have published, at the as-of, a horizon before it, and so on.
     """
     if target.cutoffs is None or target.cutoffs.delay is None:
-        return np.array_split(np.argsort(pc.cast(rows.matrix["cutoff"], pa.int64()).to_numpy(), kind="stable"), SLICES)
+        return np.array_split(
+            np.argsort(pc.cast(rows.matrix["cutoff"], pa.int64()).to_numpy(), kind="stable"), SLICES
+        )
     ids, found = rows.matrix["entity_id"].combine_chunks(), []
     for back in reversed(range(SLICES)):
         night = now.as_of - back * (target.horizon or timedelta(0))
@@ -91,5 +101,7 @@ def _tested(out_of_time: pa.Table, slices: list[np.ndarray], matrix: pa.Table) -
     table = out_of_time.select(["entity_id", "cutoff", "probability"])
     table = table.set_column(1, "cutoff", pc.cast(table["cutoff"], INSTANT))
     own = table.join(alike, ["entity_id", "cutoff"], join_type="left semi")
-    own = (own if len(own) else table).sort_by([("cutoff", "ascending"), ("entity_id", "ascending")])
+    own = (own if len(own) else table).sort_by(
+        [("cutoff", "ascending"), ("entity_id", "ascending")]
+    )
     return [own.take(pa.array(part)) for part in np.array_split(np.arange(len(own)), SLICES)]

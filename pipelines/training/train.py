@@ -38,7 +38,9 @@ from pipelines.training_data import Snapshot, TrainingRows, count_rows, snapshot
 from pipelines.workspace import workspace
 
 
-def train(project: Project, as_of: str | None, targets: list[str], driver: Driver) -> list[Training]:
+def train(
+    project: Project, as_of: str | None, targets: list[str], driver: Driver
+) -> list[Training]:
     """Train the targets and promote each challenger that passes the gate; return one Training a target.
 
     A target that fails does not keep the others from being trained: its error stands in its Training. Raises what
@@ -56,7 +58,9 @@ def _train_target(now: Snapshot, name: str, registry: Registry, driver: Driver) 
     try:
         driver.note(f"{name}: rows and features")
         audited = driver.step(audited_rows)(now, name, lambda line: driver.note(f"{name}: {line}"))
-        trained = driver.step(challenge)(now, name, audited, lambda line: driver.note(f"{name}: {line}"))
+        trained = driver.step(challenge)(
+            now, name, audited, lambda line: driver.note(f"{name}: {line}")
+        )
         driver.note(f"{name}: judging")
         return driver.step(conclude)(now, name, audited, trained, registry, driver)
     except LeadscoreError as error:
@@ -93,7 +97,9 @@ def challenge(now: Snapshot, name: str, audited: Audited, note: Callable[[str], 
         "observation_date": now.observed.isoformat(),
         "audit": [suspect.to_json() | {"allowed": suspect.allowed} for suspect in audited.suspects],
     }
-    trained = training.train(rows.matrix, rows.labels, replace(settings_of(now, name, note), meta=meta))
+    trained = training.train(
+        rows.matrix, rows.labels, replace(settings_of(now, name, note), meta=meta)
+    )
     trained = with_reference(trained, now, name, rows)
     if target.learns_amount:
         note(trained.scorer.worth.sentence if trained.scorer.worth else NOTHING)
@@ -128,7 +134,9 @@ def conclude(
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
         told = story(Path(folder), now, rows, trained, found, verdict, suspects)
         version = registry.log(name, replace(told, tags={**told.tags, **driver.tags}))
-    result = Training(name, counts, found.metrics, found.baselines, verdict, version, trained, suspects)
+    result = Training(
+        name, counts, found.metrics, found.baselines, verdict, version, trained, suspects
+    )
     try:
         verdict.raise_if_refused(name)
     except GateRefused as refusal:
@@ -144,11 +152,13 @@ def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
             where=f"target {name}",
             found=f"0 of {rows.labels.num_rows} rows; the first cutoff is {first.isoformat()}, "
             f"outcomes are complete through {now.observed.isoformat()}",
-            mend="wait until the horizon has passed, shorten it, or take a later --as-of",
+            fix="wait until the horizon has passed, shorten it, or take a later --as-of",
         )
 
 
-def champion_says(now: Snapshot, name: str, trained: Tried, registry: Registry) -> np.ndarray | None:
+def champion_says(
+    now: Snapshot, name: str, trained: Tried, registry: Registry
+) -> np.ndarray | None:
     """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had learnt from them.
 
     A model that learns from young rows as far as they were followed has learnt from all before its observation date.
@@ -162,7 +172,9 @@ def champion_says(now: Snapshot, name: str, trained: Tried, registry: Registry) 
     if horizon is None or isinstance(now.project.target(name).outcome, ColumnOutcome):
         return probability
     follows = champion.learner in (Hazard.name, Blend.name)
-    seen_through = now.project.instant(champion.meta["observation_date"]) - (timedelta(0) if follows else horizon)
+    seen_through = now.project.instant(champion.meta["observation_date"]) - (
+        timedelta(0) if follows else horizon
+    )
     cutoff = trained.out_of_time["cutoff"].cast(INSTANT)
     unseen = np.flatnonzero(pc.greater(cutoff, seen_through).to_numpy())
     if len(unseen):

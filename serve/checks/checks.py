@@ -17,7 +17,7 @@ Verdict = Literal["pass", "warn", "stop"]
 MOST_NAMED = 5
 """Subjects of one check that are named; how many more there are stands in the check's summary."""
 
-MENDS = {
+FIXES = {
     "champion": "roll back, promote another version, restore its files, or train again",
     "freshness": "bring the source up to date",
     "rows": "see whether the source was written to its end",
@@ -64,12 +64,26 @@ class Check:
 
 
 def judged(
-    check: str, target: str, subject: str, observed: float, limits: Limits | Spans, message: str | None = None
+    check: str,
+    target: str,
+    subject: str,
+    observed: float,
+    limits: Limits | Spans,
+    message: str | None = None,
 ) -> Check:
     """Judge what was observed, in days where the limits are lengths of time; a message of a pass is left out."""
     warn, stop = in_days(limits.warn), in_days(limits.stop)
     verdict = verdict_of(observed, warn, stop)
-    return Check(check, target, subject, observed, warn, stop, verdict, message if verdict != "pass" else None)
+    return Check(
+        check,
+        target,
+        subject,
+        observed,
+        warn,
+        stop,
+        verdict,
+        message if verdict != "pass" else None,
+    )
 
 
 def passed(check: str, target: str, why: str) -> Check:
@@ -95,10 +109,14 @@ def worst(name: str, target: str, found: Sequence[Check], limits: Limits, what: 
     ``what`` names what was looked at, such as “features”.
     """
     ranked = sorted(found, key=lambda one: (-(one.observed or 0.0), one.subject))
-    loud = sorted((one for one in ranked if one.verdict != "pass"), key=lambda one: one.verdict != "stop")
+    loud = sorted(
+        (one for one in ranked if one.verdict != "pass"), key=lambda one: one.verdict != "stop"
+    )
     most = ranked[0] if ranked else None
     text = f"{len(loud)} of {len(found)} {what}" + (f"; the most is {most.subject}" if most else "")
-    summary = Check(name, target, "", most.observed if most else None, limits.warn, limits.stop, "pass", text)
+    summary = Check(
+        name, target, "", most.observed if most else None, limits.warn, limits.stop, "pass", text
+    )
     return [*loud[:MOST_NAMED], summary]
 
 
@@ -126,4 +144,6 @@ def refuse(checks: Iterable[Check]) -> None:
         names = dict.fromkeys(f"{one.check} of {one.subject or one.target}" for one in others)
         found += f"; {len(others)} more: {', '.join(list(names)[:MOST_NAMED])}"
     raising = f"; or raise checks.{first.check}.stop" if first.stop is not None else ""
-    raise NotFitToPublish(f"the check {first.check} stops", where=where, found=found, mend=MENDS[first.check] + raising)
+    raise NotFitToPublish(
+        f"the check {first.check} stops", where=where, found=found, fix=FIXES[first.check] + raising
+    )

@@ -34,10 +34,20 @@ class Tonight:
         if kept is None:
             return cls(None, 0, {}, {})
         population = Population.from_json(kept)
-        sample = matrix.select(list(population.columns)).take(pa.array(evenly(matrix.num_rows, ROWS)))
+        sample = matrix.select(list(population.columns)).take(
+            pa.array(evenly(matrix.num_rows, ROWS))
+        )
         counts = {name: column.count(sample[name]) for name, column in population.columns.items()}
-        known = {feature.name: feature.categories for feature in scorer.encoding.features if feature.categories}
-        strange = {name: _strange(sample[name], known[name]) for name in population.columns if name in known}
+        known = {
+            feature.name: feature.categories
+            for feature in scorer.encoding.features
+            if feature.categories
+        }
+        strange = {
+            name: _strange(sample[name], known[name])
+            for name in population.columns
+            if name in known
+        }
         return cls(population, sample.num_rows, counts, strange)
 
 

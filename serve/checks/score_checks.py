@@ -25,19 +25,27 @@ RECENT = timedelta(days=3)
 FEW = 50
 """Leads from which a share of them says something."""
 INDEX, BEYOND = "population stability index", "beyond chance and what is usual"
-NO_POPULATION = "the model keeps nothing of its training population; train again to have this checked"
+NO_POPULATION = (
+    "the model keeps nothing of its training population; train again to have this checked"
+)
 
 
 def check_probabilities(target: str, frame: pa.Table) -> list[Check]:
     """Stop at a probability that is not inside its interval or not between 0 and 1, and at an entity twice."""
-    low, middle, high = (frame[name] for name in ("probability_low", "probability", "probability_high"))
-    sane = pc.and_(pc.and_(pc.less_equal(0.0, low), pc.less_equal(low, middle)), pc.less_equal(middle, high))
+    low, middle, high = (
+        frame[name] for name in ("probability_low", "probability", "probability_high")
+    )
+    sane = pc.and_(
+        pc.and_(pc.less_equal(0.0, low), pc.less_equal(low, middle)), pc.less_equal(middle, high)
+    )
     sane = pc.fill_null(pc.and_(sane, pc.less_equal(high, 1.0)), False)
     bad = frame["entity_id"].filter(pc.invert(sane))
     twice = frame.num_rows - pc.count_distinct(frame["entity_id"]).as_py()
     found = []
     if len(bad):
-        text = f"{len(bad)} rows outside their interval or outside 0 to 1, such as {bad[0].as_py()!r}"
+        text = (
+            f"{len(bad)} rows outside their interval or outside 0 to 1, such as {bad[0].as_py()!r}"
+        )
         found.append(Check("probabilities", target, "interval", len(bad), None, None, "stop", text))
     if twice:
         text = f"{twice} rows too many: an entity is scored twice"
@@ -55,7 +63,14 @@ def check_some(frames: dict[str, pa.Table]) -> list[Check]:
 
 def check_age(target: str, age: timedelta, limits: Checks) -> Check:
     """Check how long ago the model was trained."""
-    return judged("model_age", target, "", in_days(age) or 0.0, limits.model_age, f"trained {age.days} days ago")
+    return judged(
+        "model_age",
+        target,
+        "",
+        in_days(age) or 0.0,
+        limits.model_age,
+        f"trained {age.days} days ago",
+    )
 
 
 def check_moved(target: str, frame: pa.Table, ago: timedelta | None, limits: Checks) -> Check:
@@ -65,17 +80,27 @@ def check_moved(target: str, frame: pa.Table, ago: timedelta | None, limits: Che
     over many days most of them do.
     """
     if ago is None or ago > RECENT:
-        return passed("moved", target, "there is no night before" if ago is None else f"it is {ago.days} days back")
+        return passed(
+            "moved",
+            target,
+            "there is no night before" if ago is None else f"it is {ago.days} days back",
+        )
     both = frame.filter(pc.is_valid(frame["previous_grade"]))
     if both.num_rows < FEW:
-        return passed("moved", target, f"{both.num_rows} leads were scored before, {FEW} are needed")
+        return passed(
+            "moved", target, f"{both.num_rows} leads were scored before, {FEW} are needed"
+        )
     share = pc.mean(pc.not_equal(both["grade"], both["previous_grade"])).as_py()
     text = f"{share:.0%} of {both.num_rows:,} leads have another grade than the night before"
     return judged("moved", target, "", share, limits.moved, text)
 
 
 def check_population(
-    target: str, tonight: Tonight, probability: np.ndarray, attributes: Iterable[str], limits: Checks
+    target: str,
+    tonight: Tonight,
+    probability: np.ndarray,
+    attributes: Iterable[str],
+    limits: Checks,
 ) -> list[Check]:
     """Compare a night with the training population: attributes, features, probabilities and their mean."""
     population = tonight.population
@@ -92,7 +117,9 @@ def check_population(
     ]
 
 
-def _missing(target: str, tonight: Tonight, names: list[str], population: Population, limits: Checks) -> list[Check]:
+def _missing(
+    target: str, tonight: Tonight, names: list[str], population: Population, limits: Checks
+) -> list[Check]:
     found = []
     for name in names:
         column, share = population.columns[name], tonight.counts[name][-1] / tonight.rows
@@ -100,10 +127,14 @@ def _missing(target: str, tonight: Tonight, names: list[str], population: Popula
         beyond = max(share - before - _doubt(before, tonight.rows), 0.0)
         text = f"missing in {share:.0%} of the leads, in {before:.0%} of those learnt from"
         found.append(judged("missing", target, name, beyond, limits.missing, text))
-    return worst("missing", target, found, limits.missing, "attributes are missing more than they were")
+    return worst(
+        "missing", target, found, limits.missing, "attributes are missing more than they were"
+    )
 
 
-def _categories(target: str, tonight: Tonight, names: list[str], population: Population, limits: Checks) -> list[Check]:
+def _categories(
+    target: str, tonight: Tonight, names: list[str], population: Population, limits: Checks
+) -> list[Check]:
     new, gone = [], []
     for name in names:
         column = population.columns[name]
@@ -116,7 +147,9 @@ def _categories(target: str, tonight: Tonight, names: list[str], population: Pop
     counted = "attributes have new categories beyond the limit"
     return [
         *worst("new_categories", target, new, limits.new_categories, counted),
-        *worst("gone_categories", target, gone, limits.gone_categories, "are gone beyond the limit"),
+        *worst(
+            "gone_categories", target, gone, limits.gone_categories, "are gone beyond the limit"
+        ),
     ]
 
 
@@ -124,8 +157,17 @@ def _gone(target: str, name: str, column: Column, tonight: Tonight, limits: Chec
     shares = np.minimum(column.whole / column.whole.sum(), column.recent / column.recent.sum())
     sure = shares * tonight.rows >= 20  # fewer may be missing by chance
     return [
-        judged("gone_categories", target, f"{name}: {level}", float(share), limits.gone_categories, text)
-        for level, share, enough, rows in zip(column.levels, shares, sure, tonight.counts[name], strict=False)
+        judged(
+            "gone_categories",
+            target,
+            f"{name}: {level}",
+            float(share),
+            limits.gone_categories,
+            text,
+        )
+        for level, share, enough, rows in zip(
+            column.levels, shares, sure, tonight.counts[name], strict=False
+        )
         for text in [f"no lead has it; {share:.0%} of those learnt from had"]
         if enough and not rows
     ]
@@ -150,7 +192,9 @@ def _drift(target: str, tonight: Tonight, population: Population, limits: Checks
 def _index(column: Column, counts: np.ndarray, sizes: tuple[int, int], rows: int) -> float:
     """Return the drift against the whole training or its latest slice, whichever is less, beyond what is usual."""
     against = zip((column.whole, column.recent), sizes, strict=True)
-    return max(min(beyond_chance(kept, counts, (size, rows)) for kept, size in against) - column.usual, 0.0)
+    return max(
+        min(beyond_chance(kept, counts, (size, rows)) for kept, size in against) - column.usual, 0.0
+    )
 
 
 def _where(column: Column, tonight: Tonight, name: str) -> str:
@@ -161,8 +205,13 @@ def _where(column: Column, tonight: Tonight, name: str) -> str:
         bins = [*(f"“{level}”" for level in column.levels), "other categories", "missing"]
     else:
         edges = [f"{edge:g}" for edge in column.edges]
-        bins = [f"up to {edge}" for edge in edges] + [f"above {edges[-1]}" if edges else "a number", "missing"]
-    return f"{bins[place]} in {now[place]:.0%} of the leads, {before[place]:.0%} of those learnt from"
+        bins = [f"up to {edge}" for edge in edges] + [
+            f"above {edges[-1]}" if edges else "a number",
+            "missing",
+        ]
+    return (
+        f"{bins[place]} in {now[place]:.0%} of the leads, {before[place]:.0%} of those learnt from"
+    )
 
 
 def _scores(target: str, chance: np.ndarray, population: Population, limits: Checks) -> list[Check]:

@@ -24,7 +24,9 @@ WEEKS = 4
 """Weeks that must have been seen to call a subject steady."""
 
 
-def check_sources(dataset: Dataset, as_of: datetime, former: pa.Table, limits: Checks) -> list[Check]:
+def check_sources(
+    dataset: Dataset, as_of: datetime, former: pa.Table, limits: Checks
+) -> list[Check]:
     """Check freshness and rows of every source, by what was known of it at ``as_of``.
 
     ``former`` are the SCORE_CHECKS of published nights before.
@@ -59,12 +61,20 @@ def _freshness(count: SourceCount, as_of: datetime, limits: Checks) -> Check:
     )
     found = judged("freshness", "", count.source, in_days(age) or 0.0, limits.freshness, text)
     if found.verdict == "warn" and age <= pause:
-        return Check("freshness", "", count.source, found.observed, in_days(pause), found.stop, "pass")
+        return Check(
+            "freshness", "", count.source, found.observed, in_days(pause), found.stop, "pass"
+        )
     return found
 
 
 def compared(
-    name: str, target: str, subject: str, rows: int, former: pa.Table, limits: Limits, noisy: bool = False
+    name: str,
+    target: str,
+    subject: str,
+    rows: int,
+    former: pa.Table,
+    limits: Limits,
+    noisy: bool = False,
 ) -> Check:
     """Compare a number of rows with that of the nights before: what is missing warns or stops, a surplus only warns.
 
@@ -73,20 +83,36 @@ def compared(
     returned are numbers of rows.
     """
     mask = pc.and_(pc.equal(former["check"], name), pc.equal(former["subject"], subject))
-    before = former.filter(pc.and_(mask, pc.equal(former["target"], target)))["observed"].drop_null().to_pylist()
+    before = (
+        former.filter(pc.and_(mask, pc.equal(former["target"], target)))["observed"]
+        .drop_null()
+        .to_pylist()
+    )
     if not before:
-        return Check(name, target, subject, rows, None, None, "pass", "no earlier night to compare with")
+        return Check(
+            name, target, subject, rows, None, None, "pass", "no earlier night to compare with"
+        )
     expected = max(median(before), before[-1])
     slack = 3 * np.sqrt(expected) if noisy else 0.0
     lost, gained = (expected - slack - rows) / max(expected, 1), 1 - before[-1] / max(rows, 1)
     verdict: Verdict = verdict_of(lost, limits.warn, limits.stop)
-    if verdict == "pass" and limits.warn is not None and limits.stop is not None and gained > max(limits.stop, slack):
+    if (
+        verdict == "pass"
+        and limits.warn is not None
+        and limits.stop is not None
+        and gained > max(limits.stop, slack)
+    ):
         verdict = "warn"
-    text = f"{rows:,} rows, {expected:,.0f} in the nights before ({rows / max(expected, 1) - 1:+.0%})"
-    warn, stop = (
-        None if limit is None else max(expected * (1 - limit) - slack, 0.0) for limit in (limits.warn, limits.stop)
+    text = (
+        f"{rows:,} rows, {expected:,.0f} in the nights before ({rows / max(expected, 1) - 1:+.0%})"
     )
-    return Check(name, target, subject, rows, warn, stop, verdict, text if verdict != "pass" else None)
+    warn, stop = (
+        None if limit is None else max(expected * (1 - limit) - slack, 0.0)
+        for limit in (limits.warn, limits.stop)
+    )
+    return Check(
+        name, target, subject, rows, warn, stop, verdict, text if verdict != "pass" else None
+    )
 
 
 def check_activity(
@@ -103,7 +129,9 @@ def check_activity(
         judged("gone_types", "", subject, _share(subject, activity.total), limits.gone_types, text)
         for subject, least in activity.least.items()
         if activity.weeks >= WEEKS and least >= STEADY and not tonight.get(subject)
-        for text in [f"none in the last 7 days; at least {least:,} in each of the {activity.weeks} weeks learnt from"]
+        for text in [
+            f"none in the last 7 days; at least {least:,} in each of the {activity.weeks} weeks learnt from"
+        ]
     ]
     strange = set(tonight) - set(activity.total) - set(known)
     new = [
@@ -118,4 +146,6 @@ def check_activity(
 
 def _share(subject: str, counts: dict[str, int]) -> float:
     kind = subject.partition(" ")[0]
-    return counts[subject] / max(sum(rows for name, rows in counts.items() if name.partition(" ")[0] == kind), 1)
+    return counts[subject] / max(
+        sum(rows for name, rows in counts.items() if name.partition(" ")[0] == kind), 1
+    )

@@ -44,12 +44,18 @@ def unfit(keys: pa.ChunkedArray, form: Format) -> pa.ChunkedArray:
     bad = pc.or_(bad, pc.match_substring_regex(keys, CALLABLE))
     for text in {form.missing, form.missing_text} - {""}:
         bad = pc.or_(bad, pc.equal(keys, text))
-    return pc.or_(bad, pc.greater(pc.utf8_length(keys), form.longest_key)) if form.longest_key else bad
+    return (
+        pc.or_(bad, pc.greater(pc.utf8_length(keys), form.longest_key)) if form.longest_key else bad
+    )
 
 
 def _each(column: pa.ChunkedArray, write: Callable[[pa.Array], pa.Array]) -> pa.ChunkedArray:
     chunks = [_encoded(chunk, write) for chunk in column.chunks]
-    kind = pa.dictionary(pa.int32(), pa.string()) if pa.types.is_dictionary(column.type) else pa.string()
+    kind = (
+        pa.dictionary(pa.int32(), pa.string())
+        if pa.types.is_dictionary(column.type)
+        else pa.string()
+    )
     return pa.chunked_array(chunks, kind)
 
 

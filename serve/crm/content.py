@@ -71,7 +71,9 @@ def content(plan: Plan, scores: pa.Table, as_of: datetime, follows: Follows) -> 
     state = State.of(table[ENTITY], [texts[str(n)] for n in plan.compared])
     before = [one for one in follows.deliveries if one.manifest["key"] == plan.key]
     states = [one.state() for one in before]
-    delta = not follows.all_due and all(one.manifest["layout"] == plan.layout for one in follows.deliveries)
+    delta = not follows.all_due and all(
+        one.manifest["layout"] == plan.layout for one in follows.deliveries
+    )
     if delta:
         due = pa.array(state.differs(states))
         table, texts = table.filter(due), texts.filter(due)
@@ -92,5 +94,7 @@ def _clears(plan: Plan, gone: pa.Array, as_of: datetime) -> pa.Table:
     columns = []
     for one in plan.mapped:
         value = None if one.target else said.get(one.column)
-        columns.append(gone if one.column == ENTITY else pa.repeat(pa.scalar(value, one.field.type), len(gone)))
+        columns.append(
+            gone if one.column == ENTITY else pa.repeat(pa.scalar(value, one.field.type), len(gone))
+        )
     return pa.table([gone, *columns], names=[ENTITY, *map(str, range(len(columns)))])

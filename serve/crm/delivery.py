@@ -25,7 +25,16 @@ from serve.crm.kept import STATE_FILE, Kept, forget, kept, since
 from serve.crm.parts import write_parquet, write_parts
 from serve.crm.plan import Plan
 from serve.delimited import iso
-from serve.export.atomic_folders import MANIFEST, STAGING, fingerprint, free_name, place, switch, write, write_manifest
+from serve.export.atomic_folders import (
+    MANIFEST,
+    STAGING,
+    fingerprint,
+    free_name,
+    place,
+    switch,
+    write,
+    write_manifest,
+)
 from serve.export.export import TYPES, meaning
 from serve.store.store import Run
 
@@ -56,14 +65,19 @@ class Delivered:
     def to_json(self) -> dict[str, Any]:
         """Return what a night says of it as plain JSON values."""
         return {
-            **{name: self.manifest[name] for name in ("name", "delivery", "kind", "base", "rows", "cleared")},
+            **{
+                name: self.manifest[name]
+                for name in ("name", "delivery", "kind", "base", "rows", "cleared")
+            },
             "refused": self.manifest["refused"]["rows"],
             "parts": len(self.manifest["parts"]),
             "folder": str(self.folder),
         }
 
 
-def deliver(plan: Plan, scores: pa.Table, root: Path, run: Run, made_at: datetime, wish: Wish = Wish()) -> Delivered:
+def deliver(
+    plan: Plan, scores: pa.Table, root: Path, run: Run, made_at: datetime, wish: Wish = Wish()
+) -> Delivered:
     """Write one delivery of the newest scores into the workspace ``root`` and make it current.
 
     ``scores`` is a SCORES table of all targets, ``run`` the newest that published, ``made_at`` the machine's time. The
@@ -88,7 +102,7 @@ def deliver(plan: Plan, scores: pa.Table, root: Path, run: Run, made_at: datetim
             "cannot write the delivery",
             where=str(folder),
             found=str(error),
-            mend="make room or mend the permissions and run it again; what is current now is whole",
+            fix="make room or fix the permissions and run it again; what is current now is whole",
         ) from error
 
 
@@ -96,10 +110,14 @@ def _follows(before: list[Kept], plan: Plan, as_of: datetime, wish: Wish, folder
     """Return what a delivery follows: the newest one of an earlier night, so that a night again follows the same."""
     if wish.since is not None:
         return Follows(wish.since, since(before, wish.since, str(folder)), all_due=False)
-    earlier = [n for n, one in enumerate(before) if datetime.fromisoformat(one.manifest["as_of"]) < as_of]
+    earlier = [
+        n for n, one in enumerate(before) if datetime.fromisoformat(one.manifest["as_of"]) < as_of
+    ]
     if not earlier:
         return Follows(None, before, all_due=True)
-    return Follows(before[earlier[-1]].id, before[earlier[-1] :], all_due=wish.full or not plan.delta)
+    return Follows(
+        before[earlier[-1]].id, before[earlier[-1] :], all_due=wish.full or not plan.delta
+    )
 
 
 def _staged(staging: Path, plan: Plan, run: Run, found: Content) -> dict[str, Any]:
@@ -111,24 +129,37 @@ def _staged(staging: Path, plan: Plan, run: Run, found: Content) -> dict[str, An
         parts = write_parquet(staging, _plain(found, plan, names))
     else:
         parts = write_parts(staging, found.texts, names, plan.format)
-    write(staging / STATE_FILE, lambda file: pq.write_table(found.state.table(), file, compression="zstd"))
+    write(
+        staging / STATE_FILE,
+        lambda file: pq.write_table(found.state.table(), file, compression="zstd"),
+    )
     manifest = _manifest(plan, run, found, parts)
     # Names a delivery by what it says, and not by who said it when.
     said = [manifest[name] for name in ("kind", "base", "as_of", "layout", "parts", "refused")]
     state = fingerprint(staging / STATE_FILE)
-    return manifest | {"content": hashlib.sha256(json.dumps(said).encode()).hexdigest(), "state": state}
+    return manifest | {
+        "content": hashlib.sha256(json.dumps(said).encode()).hexdigest(),
+        "state": state,
+    }
 
 
 def _plain(found: Content, plan: Plan, names: list[str]) -> pa.Table:
     """Return the rows of a Parquet file: typed, without dictionaries."""
-    schema = pa.schema([pa.field(names[0], pa.string()), *(one.field.with_name(one.name) for one in plan.mapped)])
+    schema = pa.schema(
+        [pa.field(names[0], pa.string()), *(one.field.with_name(one.name) for one in plan.mapped)]
+    )
     schema = pa.schema([field.with_nullable(True) for field in schema])
     return pa.concat_tables([table.rename_columns(names).cast(schema) for table in found.tables])
 
 
 def _manifest(plan: Plan, run: Run, found: Content, parts: list[dict[str, Any]]) -> dict[str, Any]:
     columns = [
-        {"name": one.name, "source": one.source, "type": TYPES[one.field.type], "meaning": meaning(one.field)}
+        {
+            "name": one.name,
+            "source": one.source,
+            "type": TYPES[one.field.type],
+            "meaning": meaning(one.field),
+        }
         for one in plan.mapped
     ]
     return {
@@ -154,7 +185,9 @@ def _manifest(plan: Plan, run: Run, found: Content, parts: list[dict[str, Any]])
     }
 
 
-def _placed(folder: Path, before: list[Kept], manifest: dict[str, Any], made_at: datetime) -> Delivered:
+def _placed(
+    folder: Path, before: list[Kept], manifest: dict[str, Any], made_at: datetime
+) -> Delivered:
     """Make a delivery of what was staged, in one step; the newest one stays where it says the same."""
     staging = folder / STAGING
     newest = before[-1] if before else None

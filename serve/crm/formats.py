@@ -83,7 +83,9 @@ def _api_name(words: Words) -> str:
 
 
 def _milliseconds(column: pa.Array) -> pa.Array:
-    return pc.cast(column.cast(pa.timestamp("ms", tz="UTC"), safe=False).cast(pa.int64()), pa.string())
+    return pc.cast(
+        column.cast(pa.timestamp("ms", tz="UTC"), safe=False).cast(pa.int64()), pa.string()
+    )
 
 
 def _iso(unit: str) -> Callable[[pa.Array], pa.Array]:
@@ -91,7 +93,9 @@ def _iso(unit: str) -> Callable[[pa.Array], pa.Array]:
 
     def write(column: pa.Array) -> pa.Array:
         encoded = column.dictionary_encode()
-        texts = pc.strftime(encoded.dictionary.cast(pa.timestamp(unit, tz="UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ")
+        texts = pc.strftime(
+            encoded.dictionary.cast(pa.timestamp(unit, tz="UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ"
+        )
         return texts.take(encoded.indices)
 
     return write

@@ -37,7 +37,11 @@ def kept(folder: Path) -> list[Kept]:
 
     A folder without a manifest is no delivery: it is being removed.
     """
-    paths = [path for path in folder.glob("*") if NAME.fullmatch(path.name) and (path / MANIFEST).exists()]
+    paths = [
+        path
+        for path in folder.glob("*")
+        if NAME.fullmatch(path.name) and (path / MANIFEST).exists()
+    ]
     found = [Kept(path, read_manifest(path)) for path in paths]
     return sorted(found, key=lambda one: one.manifest["sequence"])
 
@@ -50,8 +54,9 @@ def since(deliveries: list[Kept], wanted: str, where: str) -> list[Kept]:
     raise ConfigError(
         "no such delivery is kept",
         where=f"--since {wanted}",
-        found=f"{len(names)} kept in {where}" + (f", from {names[0]} to {names[-1]}" if names else ""),
-        mend="name one of them, or take --full",
+        found=f"{len(names)} kept in {where}"
+        + (f", from {names[0]} to {names[-1]}" if names else ""),
+        fix="name one of them, or take --full",
     )
 
 

@@ -20,7 +20,9 @@ from serve.delimited import BATCH, joined
 from serve.export.atomic_folders import fingerprint, settle, write
 
 
-def write_parts(folder: Path, texts: Sequence[pa.Table], names: Sequence[str], form: Format) -> list[dict[str, Any]]:
+def write_parts(
+    folder: Path, texts: Sequence[pa.Table], names: Sequence[str], form: Format
+) -> list[dict[str, Any]]:
     """Write rows of cells as ``part-0001`` and so on; return file, rows, bytes and sha256 of each.
 
     ``texts`` are cells as ``rendered`` gives them, ``names`` the header. No rows make no file.
@@ -42,10 +44,15 @@ def write_parquet(folder: Path, table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _lines(batch: pa.RecordBatch, names: Sequence[str], form: Format) -> pa.Array:
-    columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
+    columns = [
+        c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns
+    ]
     if form.ending == "csv":
         return pc.binary_join_element_wise(pc.binary_join_element_wise(*columns, ","), form.end, "")
-    heads = [f"{', ' if place else '{'}{json.dumps(name, ensure_ascii=False)}: " for place, name in enumerate(names)]
+    heads = [
+        f"{', ' if place else '{'}{json.dumps(name, ensure_ascii=False)}: "
+        for place, name in enumerate(names)
+    ]
     pieces = [piece for pair in zip(heads, columns, strict=True) for piece in pair]
     return pc.binary_join_element_wise(*pieces, "}" + form.end, "")
 
@@ -55,7 +62,9 @@ class _Parts:
 
     def __init__(self, folder: Path, names: Sequence[str], form: Format) -> None:
         self._folder, self._form = folder, form
-        self._head = b"" if form.ending != "csv" else form.mark + (",".join(names) + form.end).encode()
+        self._head = (
+            b"" if form.ending != "csv" else form.mark + (",".join(names) + form.end).encode()
+        )
         self._file: IO[bytes] | None = None
         self._done: list[dict[str, Any]] = []
 
@@ -80,7 +89,9 @@ class _Parts:
 
     def _cut(self, lines: pa.Array) -> Iterator[tuple[IO[bytes], pa.Array]]:
         """Yield the lines in pieces, each with the file that it fits into."""
-        ends = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset : lines.offset + len(lines) + 1]
+        ends = np.frombuffer(lines.buffers()[1], np.int32)[
+            lines.offset : lines.offset + len(lines) + 1
+        ]
         first = 0
         while first < len(lines):
             file = self._file or self._open()
@@ -97,7 +108,10 @@ class _Parts:
         if self._form.rows is not None:
             room = min(room, self._form.rows - self._rows)
         if self._form.bytes is not None:
-            room = min(room, int(np.searchsorted(ends - ends[0], self._form.bytes - self._bytes, "right")) - 1)
+            room = min(
+                room,
+                int(np.searchsorted(ends - ends[0], self._form.bytes - self._bytes, "right")) - 1,
+            )
         return max(room, 0 if self._rows else 1)
 
     def _open(self) -> IO[bytes]:

@@ -17,10 +17,16 @@ from serve.crm.formats import FORMATS, Format
 from serve.export.export import EXPORT, REASONS
 
 STATUS = pa.field(
-    "status", pa.string(), metadata={"meaning": "scored; or cleared, once, when no target of the file scores the lead"}
+    "status",
+    pa.string(),
+    metadata={"meaning": "scored; or cleared, once, when no target of the file scores the lead"},
 )
 LEAD = {
-    field.name: field for field in (*(EXPORT.field(n) for n in ("project", "entity_id", "account_id", "as_of")), STATUS)
+    field.name: field
+    for field in (
+        *(EXPORT.field(n) for n in ("project", "entity_id", "account_id", "as_of")),
+        STATUS,
+    )
 }
 """What is the same for all targets of a lead."""
 OF_TARGET = {field.name: field for field in EXPORT if field.name not in {*LEAD, "target"}}
@@ -73,13 +79,20 @@ class Plan:
     @property
     def compared(self) -> list[int]:
         """The places of the columns whose change makes a lead due."""
-        counts = [one.source in self.changes if self.changes else one.column not in DATES for one in self.mapped]
+        counts = [
+            one.source in self.changes if self.changes else one.column not in DATES
+            for one in self.mapped
+        ]
         return [n for n, does in enumerate(counts) if does]
 
     @property
     def layout(self) -> str:
         """A hash of what a row holds and what of it counts: values of another layout cannot be compared."""
-        parts: list[object] = [self.form, self.key, *([one.name, one.source] for one in self.mapped)]
+        parts: list[object] = [
+            self.form,
+            self.key,
+            *([one.name, one.source] for one in self.mapped),
+        ]
         parts += [sorted(self.changes)] if self.changes else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
@@ -91,7 +104,10 @@ def plans(exports: Mapping[str, CrmExport], targets: Iterable[str], where: str) 
     CRM does not take.
     """
     known = tuple(targets)
-    return {name: _plan(name, export, known, f"{where}: publish.exports.{name}") for name, export in exports.items()}
+    return {
+        name: _plan(name, export, known, f"{where}: publish.exports.{name}")
+        for name, export in exports.items()
+    }
 
 
 def _plan(name: str, export: CrmExport, targets: tuple[str, ...], where: str) -> Plan:
@@ -102,7 +118,7 @@ def _plan(name: str, export: CrmExport, targets: tuple[str, ...], where: str) ->
             f"{export.format} needs to know which column finds the record",
             where=f"{where}.key",
             found="no key",
-            mend=f"name the column that gets the entity_id, such as {form.example}",
+            fix=f"name the column that gets the entity_id, such as {form.example}",
         )
     columns = export.columns or _usual(form, targets)
     mapped = _all_mapped(columns, targets, f"{where}.columns")
@@ -111,16 +127,20 @@ def _plan(name: str, export: CrmExport, targets: tuple[str, ...], where: str) ->
             "no column of a target",
             where=f"{where}.columns",
             found=", ".join(columns),
-            mend=f"add one, such as {form.named((targets[0], 'score'))}: {targets[0]}.score",
+            fix=f"add one, such as {form.named((targets[0], 'score'))}: {targets[0]}.score",
         )
     _check_names([key, *columns], export.format, where)
-    return Plan(name, export.format, key, mapped, export.delta, _changes(export, mapped, f"{where}.changes"))
+    return Plan(
+        name, export.format, key, mapped, export.delta, _changes(export, mapped, f"{where}.changes")
+    )
 
 
 def _changes(export: CrmExport, mapped: tuple[Mapped, ...], where: str) -> frozenset[str]:
     """Return what makes a lead due; raise ConfigError for what is not in the file or moves every night anyway."""
     if export.changes and not export.delta:
-        raise ConfigError("only a delta heeds changes", where=where, found="delta: false", mend="add delta: true")
+        raise ConfigError(
+            "only a delta heeds changes", where=where, found="delta: false", fix="add delta: true"
+        )
     there = [one.source for one in mapped]
     if odd := [source for source in export.changes if source not in there]:
         near = difflib.get_close_matches(odd[0], there, 1)
@@ -128,19 +148,29 @@ def _changes(export: CrmExport, mapped: tuple[Mapped, ...], where: str) -> froze
             "not a column of this file",
             where=where,
             found=f"{len(odd)}, such as {odd[0]!r}",
-            mend=f"did you mean {near[0]}?" if near else "add it to columns, or name one that is there",
+            fix=f"did you mean {near[0]}?"
+            if near
+            else "add it to columns, or name one that is there",
         )
-    if dates := [one.source for one in mapped if one.source in export.changes and one.column in DATES]:
-        raise ConfigError("it moves every night", where=where, found=", ".join(dates), mend="leave it out")
+    if dates := [
+        one.source for one in mapped if one.source in export.changes and one.column in DATES
+    ]:
+        raise ConfigError(
+            "it moves every night", where=where, found=", ".join(dates), fix="leave it out"
+        )
     return frozenset(export.changes)
 
 
 def _usual(form: Format, targets: tuple[str, ...]) -> dict[str, str]:
-    columns = {form.named((target, column)): f"{target}.{column}" for target in targets for column in USUAL}
+    columns = {
+        form.named((target, column)): f"{target}.{column}" for target in targets for column in USUAL
+    }
     return columns | {form.named(("score", column)): column for column in ("as_of", "status")}
 
 
-def _all_mapped(columns: Mapping[str, str], targets: tuple[str, ...], where: str) -> tuple[Mapped, ...]:
+def _all_mapped(
+    columns: Mapping[str, str], targets: tuple[str, ...], where: str
+) -> tuple[Mapped, ...]:
     found = {name: _mapped(name, source, targets) for name, source in columns.items()}
     wrong = [name for name, one in found.items() if one is None]
     if not wrong:
@@ -150,7 +180,7 @@ def _all_mapped(columns: Mapping[str, str], targets: tuple[str, ...], where: str
         "no such column",
         where=f"{where}.{wrong[0]}",
         found=repr(source) if len(wrong) == 1 else f"{len(wrong)}, such as {source!r}",
-        mend=_near(source, targets),
+        fix=_near(source, targets),
     )
 
 
@@ -168,31 +198,42 @@ def _near(source: str, targets: tuple[str, ...]) -> str:
     if target not in targets and column in OF_TARGET:
         hint = f"did you mean {near[0]}? " if near else ""
         return f"{hint}the targets are {', '.join(targets)}"
-    return f"did you mean {near[0]}?" if near else f"name target.column or a column of the lead ({', '.join(LEAD)})"
+    return (
+        f"did you mean {near[0]}?"
+        if near
+        else f"name target.column or a column of the lead ({', '.join(LEAD)})"
+    )
 
 
 def _check_names(names: list[str], form_name: str, where: str) -> None:
     """Raise ConfigError for column names that the CRM does not take, or takes for one another."""
     form = FORMATS[form_name]
-    if short := [name for name in names if form_name == "salesforce" and re.search("[^_]_c$", name)]:
+    if short := [
+        name for name in names if form_name == "salesforce" and re.search("[^_]_c$", name)
+    ]:
         raise ConfigError(
             "a name of salesforce's own ends in two underscores and c",
             where=where,
             found=f"{len(short)}, such as {short[0]!r}",
-            mend=f"did you mean {short[0][:-2]}__c?",
+            fix=f"did you mean {short[0][:-2]}__c?",
         )
-    odd = [name for name in names if not re.fullmatch(form.pattern, name) or len(name) > form.longest]
+    odd = [
+        name for name in names if not re.fullmatch(form.pattern, name) or len(name) > form.longest
+    ]
     if odd:
         raise ConfigError(
             f"a name that {form_name} does not take",
             where=where,
             found=f"{len(odd)}, such as {odd[0]!r}",
-            mend=f"write {form.spelling}, {form.longest} signs at most",
+            fix=f"write {form.spelling}, {form.longest} signs at most",
         )
     lower = [name.lower() for name in names]
     if twice := [name for name in names if lower.count(name.lower()) > 1]:
         raise ConfigError(
-            "two columns of one name", where=where, found=", ".join(twice), mend="name the columns, each differently"
+            "two columns of one name",
+            where=where,
+            found=", ".join(twice),
+            fix="name the columns, each differently",
         )
     size = len(",".join(names))
     if len(names) > (form.columns or len(names)) or size > (form.header or size):
@@ -200,5 +241,5 @@ def _check_names(names: list[str], form_name: str, where: str) -> None:
             f"more columns than {form_name} takes",
             where=where,
             found=f"{len(names)} of {size} signs together",
-            mend=f"name fewer: {form.columns or form.header} {'columns' if form.columns else 'signs'} at most",
+            fix=f"name fewer: {form.columns or form.header} {'columns' if form.columns else 'signs'} at most",
         )

@@ -18,7 +18,11 @@ from features.tools.id_index import Ids
 STATE = pa.schema(
     [
         pa.field("key", pa.string(), metadata={"meaning": "the lead"}),
-        pa.field("high", pa.uint64(), metadata={"meaning": "upper half of the hash of its cells as delivered"}),
+        pa.field(
+            "high",
+            pa.uint64(),
+            metadata={"meaning": "upper half of the hash of its cells as delivered"},
+        ),
         pa.field("low", pa.uint64(), metadata={"meaning": "lower half"}),
     ]
 )
@@ -35,13 +39,20 @@ class State:
     @classmethod
     def of(cls, keys: pa.ChunkedArray, columns: Sequence[pa.ChunkedArray]) -> Self:
         """Take the keys and the cells that count."""
-        return cls(keys, row_hashes([text_hashes(column) for column in columns] or [np.zeros(len(keys), np.uint64)]))
+        return cls(
+            keys,
+            row_hashes(
+                [text_hashes(column) for column in columns] or [np.zeros(len(keys), np.uint64)]
+            ),
+        )
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what ``table`` wrote."""
         found = pq.read_table(path, schema=STATE)
-        return cls(found["key"], np.column_stack([found["high"].to_numpy(), found["low"].to_numpy()]))
+        return cls(
+            found["key"], np.column_stack([found["high"].to_numpy(), found["low"].to_numpy()])
+        )
 
     def table(self) -> pa.Table:
         """Return it as a STATE table."""
@@ -60,6 +71,10 @@ class State:
     def lacks(self, others: Sequence[State]) -> pa.Array:
         """Return the leads of the other states that are not in this one, in order."""
         known = Ids.of(self.keys)
-        gone = [chunk for other in others for chunk in other.keys.filter(pa.array(known.find(other.keys) < 0)).chunks]
+        gone = [
+            chunk
+            for other in others
+            for chunk in other.keys.filter(pa.array(known.find(other.keys) < 0)).chunks
+        ]
         found = pc.unique(pa.chunked_array(gone, pa.string()))
         return found.take(pc.sort_indices(found))

@@ -24,7 +24,9 @@ def wide(scores: pa.Table, plan: Plan) -> pa.Table:
     ``scores`` is a SCORES table. Leads come as the first target of the plan ranks them, then those that only a later
     one scores. A target that does not score a lead has null there. Texts may be dictionaries.
     """
-    parts = {target: _ranked(scores.filter(pc.field("target") == target)) for target in plan.targets}
+    parts = {
+        target: _ranked(scores.filter(pc.field("target") == target)) for target in plan.targets
+    }
     leads = _leads([part[ENTITY] for part in parts.values()])
     at = {target: Ids.of(part[ENTITY]).find(leads) for target, part in parts.items()}
     sides = {target: _aligned(part, at[target], plan) for target, part in parts.items()}
@@ -34,7 +36,11 @@ def wide(scores: pa.Table, plan: Plan) -> pa.Table:
 
 def _ranked(part: pa.Table) -> pa.Table:
     ranks = part["rank"].to_numpy()
-    return part if (ranks[1:] >= ranks[:-1]).all() else part.sort_by([("rank", "ascending"), (ENTITY, "ascending")])
+    return (
+        part
+        if (ranks[1:] >= ranks[:-1]).all()
+        else part.sort_by([("rank", "ascending"), (ENTITY, "ascending")])
+    )
 
 
 def _leads(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
@@ -50,17 +56,27 @@ def _leads(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
 def _aligned(part: pa.Table, at: np.ndarray, plan: Plan) -> dict[str, pa.ChunkedArray]:
     """Return the columns that the plan needs of one target in the order of the leads, which stand ``at`` its rows."""
     target = part["target"][0].as_py() if part.num_rows else ""
-    needed = {one.column for one in plan.mapped if one.target == target} | {"project", "account_id", "as_of"}
+    needed = {one.column for one in plan.mapped if one.target == target} | {
+        "project",
+        "account_id",
+        "as_of",
+    }
     columns = {name: part[name] for name in needed if name in part.column_names}
     if needed & SAID:
-        columns |= {name: pa.chunked_array([text]) for name, text in told(part["reasons"]).items() if name in needed}
+        columns |= {
+            name: pa.chunked_array([text])
+            for name, text in told(part["reasons"]).items()
+            if name in needed
+        }
     if len(at) == part.num_rows and (at == np.arange(len(at))).all():
         return columns
     places = pa.array(at, mask=at < 0)
     return {name: column.take(places) for name, column in columns.items()}
 
 
-def _column(one: Mapped, leads: pa.ChunkedArray, sides: dict[str, dict[str, pa.ChunkedArray]]) -> pa.ChunkedArray:
+def _column(
+    one: Mapped, leads: pa.ChunkedArray, sides: dict[str, dict[str, pa.ChunkedArray]]
+) -> pa.ChunkedArray:
     if one.target:
         found = sides[one.target].get(one.column)
         return pa.chunked_array([pa.nulls(len(leads), one.field.type)]) if found is None else found

@@ -48,13 +48,17 @@ def erase_deliveries(exports: Path, named: Named) -> dict[str, int]:
     Each keeps its name, number and base: the next delta follows the same ones, and clears others as it would have.
     """
     found = dict[str, int]()
-    for folder in sorted(path for path in exports.glob("*") if path.is_dir() and not path.is_symlink()):
+    for folder in sorted(
+        path for path in exports.glob("*") if path.is_dir() and not path.is_symlink()
+    ):
         if NAME.fullmatch(folder.name) or folder.name == STAGING:
             continue
         _finish(folder)
         current = (folder / CURRENT).resolve()
         counts = {"current": 0, "former": 0}
-        for path in sorted(path for path in folder.glob("*") if NAME.fullmatch(path.name) and path.is_dir()):
+        for path in sorted(
+            path for path in folder.glob("*") if NAME.fullmatch(path.name) and path.is_dir()
+        ):
             rows = sum(_rows(path, named).values())
             if rows:
                 _rewrite(path, named)
@@ -79,7 +83,9 @@ def _remove_former(folder: Path, named: Named) -> int:
     """Remove what a killed run left and every former folder that names the entity; return how many of these."""
     shutil.rmtree(folder / STAGING, ignore_errors=True)
     current = (folder / CURRENT).resolve()
-    former = [path for path in folder.glob("*") if NAME.fullmatch(path.name) and path.resolve() != current]
+    former = [
+        path for path in folder.glob("*") if NAME.fullmatch(path.name) and path.resolve() != current
+    ]
     gone = [path for path in former if any(_rows(path, named).values())]
     for path in gone:
         # First of all it stops being an export.
@@ -99,7 +105,9 @@ def _rewrite(old: Path, named: Named) -> None:
         changed[fingerprint(path)["sha256"]] = fingerprint(new / path.name) | {"removed": rows}
     manifest = _hidden(read_manifest(old), named, changed)
     manifest = _counted(
-        manifest, changed, without(old / STATE_FILE, named)[0] > 0 if (old / STATE_FILE).exists() else True
+        manifest,
+        changed,
+        without(old / STATE_FILE, named)[0] > 0 if (old / STATE_FILE).exists() else True,
     )
     write_manifest(new / DRAFT, manifest)
     sync(new)
@@ -125,7 +133,9 @@ def _finish(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _counted(manifest: dict[str, Any], changed: dict[str, dict[str, Any]], scored: bool) -> dict[str, Any]:
+def _counted(
+    manifest: dict[str, Any], changed: dict[str, dict[str, Any]], scored: bool
+) -> dict[str, Any]:
     """Take the rows of the parts off the manifest's own count: a lead that the CRM was to hold, or to clear."""
     removed = sum(part["removed"] for part in changed.values() if part.get("counted"))
     count = "rows" if scored or "cleared" not in manifest else "cleared"

@@ -12,7 +12,9 @@ from features.tools.atomic_file import write_whole
 from serve.store.named import Named, lines_without
 
 
-def erase_quarantine(folder: Path, named: Named, columns: Mapping[str, str | None]) -> dict[str, int]:
+def erase_quarantine(
+    folder: Path, named: Named, columns: Mapping[str, str | None]
+) -> dict[str, int]:
     """Write each file of bad rows without those of an entity; return how many each held.
 
     ``columns`` says by source which column holds the id; of other files, and of broken lines, any mention counts.
@@ -22,7 +24,9 @@ def erase_quarantine(folder: Path, named: Named, columns: Mapping[str, str | Non
         draft.unlink()
     for path in sorted(folder.glob("*.csv")):
         column = columns.get(path.stem)
-        rows, content = lines_without(path.read_bytes(), named, lambda line, column=column: _of(line, named, column))  # type: ignore[misc]
+        rows, content = lines_without(
+            path.read_bytes(), named, lambda line, column=column: _of(line, named, column)
+        )  # type: ignore[misc]
         if rows:
             write_whole(path, content.decode())
         found[f"quarantine/{path.name}"] = rows

@@ -63,7 +63,9 @@ def current_run(folder: Path) -> str | None:
 def free_name(folder: Path, as_of: datetime, sha256: str) -> str:
     """Return a NAME that no directory has."""
     stamp = f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{sha256[:12]}"
-    return next(n for n in chain([stamp], (f"{stamp}-{i}" for i in count(2))) if not (folder / n).exists())
+    return next(
+        n for n in chain([stamp], (f"{stamp}-{i}" for i in count(2))) if not (folder / n).exists()
+    )
 
 
 def place(folder: Path, name: str) -> None:
@@ -85,4 +87,7 @@ def switch(folder: Path, name: str) -> None:
 def fingerprint(path: Path) -> dict[str, Any]:
     """Return a file's sha256 and bytes."""
     with path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+        return {
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+            "bytes": path.stat().st_size,
+        }

@@ -50,8 +50,15 @@ SCHEMA_VERSION = 2
 ORDER = ("target", "rank", "entity_id")
 """What the rows of an export are sorted by."""
 REASONS = [
-    pa.field(f"{side}_{place}", pa.string(), metadata={"meaning": f"sentence, no. {place} by strength, {words}"})
-    for side, words in (("reason", "that speaks for the outcome"), ("against", "that speaks against it"))
+    pa.field(
+        f"{side}_{place}",
+        pa.string(),
+        metadata={"meaning": f"sentence, no. {place} by strength, {words}"},
+    )
+    for side, words in (
+        ("reason", "that speaks for the outcome"),
+        ("against", "that speaks against it"),
+    )
     for place in (1, 2, 3)
 ]
 SENTENCES = """
@@ -62,13 +69,19 @@ SENTENCES = """
     FROM sides"""
 """In the order of REASONS."""
 NOT_EXPORTED = {"reasons", "model_version", "run_id", "scored_at"}
-EXPORT = pa.schema([*(f for f in SCORES if f.name not in NOT_EXPORTED), *REASONS, SCORES.field("model_version")])
+EXPORT = pa.schema(
+    [*(f for f in SCORES if f.name not in NOT_EXPORTED), *REASONS, SCORES.field("model_version")]
+)
 """One row a score, by target and rank. Without run and time of scoring: the same scores give the same file."""
-ACCOUNTS = pa.schema([field for field in ACCOUNT_SCORES if field.name not in NOT_EXPORTED - {"model_version"}])
+ACCOUNTS = pa.schema(
+    [field for field in ACCOUNT_SCORES if field.name not in NOT_EXPORTED - {"model_version"}]
+)
 """One row an account, by target and rank."""
 
 
-def export(scores: pa.Table, root: Path, run: Run, form: str = "csv", accounts: pa.Table | None = None) -> Path:
+def export(
+    scores: pa.Table, root: Path, run: Run, form: str = "csv", accounts: pa.Table | None = None
+) -> Path:
     """Write one as-of's scores into the workspace ``root`` and make them current; return the file of ``form``.
 
     ``scores`` is a SCORES table, ``accounts`` ACCOUNT_SCORES, which go into ``accounts.csv`` beside it if there are
@@ -100,7 +113,9 @@ class Staged:
         return self.folder / CURRENT / f"scores.{self.form}"
 
 
-def stage(scores: pa.Table, root: Path, run: Run, form: str, accounts: pa.Table | None = None) -> Staged:
+def stage(
+    scores: pa.Table, root: Path, run: Run, form: str, accounts: pa.Table | None = None
+) -> Staged:
     """Write the files that ``export`` shows, and raise what it raises."""
     require_form(form)
     tables = {"scores": _flat(scores)}
@@ -123,17 +138,17 @@ def _told_whole(folder: Path) -> Iterator[None]:
             "cannot write the export",
             where=str(folder),
             found=str(error),
-            mend="make room or mend the permissions and run it again; what is current now is whole",
+            fix="make room or fix the permissions and run it again; what is current now is whole",
         ) from error
 
 
 def require_form(form: str, configured: Iterable[str] | None = None) -> None:
     """Raise ConfigError for a form that is not written; the ``configured`` exports are other choices."""
     if form not in WRITERS:
-        mend = f"use {', '.join(WRITERS)}"
+        fix = f"use {', '.join(WRITERS)}"
         if configured is not None:
-            mend += f", or of publish.exports in the config: {', '.join(configured) or 'there is none yet'}"
-        raise ConfigError("no such export format", where="--format", found=form, mend=mend)
+            fix += f", or of publish.exports in the config: {', '.join(configured) or 'there is none yet'}"
+        raise ConfigError("no such export format", where="--format", found=form, fix=fix)
 
 
 def _check(scores: pa.Table, run: Run) -> None:
@@ -141,10 +156,14 @@ def _check(scores: pa.Table, run: Run) -> None:
         (pc.field("project") != run.project) | (pc.field("as_of") != pa.scalar(run.as_of, INSTANT))
     )
     if strangers.num_rows:
-        raise ValueError(f"{strangers.num_rows} scores are not of project {run.project!r} as of {run.as_of}")
+        raise ValueError(
+            f"{strangers.num_rows} scores are not of project {run.project!r} as of {run.as_of}"
+        )
 
 
-def _write_all(folder: Path, tables: Mapping[str, pa.Table], about: dict[str, Any], forms: Mapping[str, None]) -> str:
+def _write_all(
+    folder: Path, tables: Mapping[str, pa.Table], about: dict[str, Any], forms: Mapping[str, None]
+) -> str:
     """Write files and manifest into a new directory, and return the name that it is to have."""
     staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)
@@ -154,14 +173,19 @@ def _write_all(folder: Path, tables: Mapping[str, pa.Table], about: dict[str, An
     files = {path.name: fingerprint(path) for path in sorted(staging.iterdir())}
     about |= {"files": files, **files["scores.csv"]}
     if "accounts" in tables:
-        about |= {"account_rows": tables["accounts"].num_rows, "account_columns": _columns(ACCOUNTS)}
+        about |= {
+            "account_rows": tables["accounts"].num_rows,
+            "account_columns": _columns(ACCOUNTS),
+        }
     write_manifest(staging / MANIFEST, about)
     return free_name(folder, datetime.fromisoformat(about["as_of"]), files["scores.csv"]["sha256"])
 
 
 def _prune(folder: Path, current: str) -> None:
     """Remove all but the newest KEEP former exports; what cannot be removed is left for the next time."""
-    former = [path for path in folder.iterdir() if NAME.fullmatch(path.name) and path.name != current]
+    former = [
+        path for path in folder.iterdir() if NAME.fullmatch(path.name) and path.name != current
+    ]
     former.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
     for path in former[KEEP:]:
         shutil.rmtree(path, ignore_errors=True)

@@ -74,8 +74,16 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        parts = {"promised": self.promised, "realised": self.realised, "difference": self.difference}
-        return {**{name: figure.to_json() for name, figure in parts.items()}, "kept": self.kept, "off": self.off}
+        parts = {
+            "promised": self.promised,
+            "realised": self.realised,
+            "difference": self.difference,
+        }
+        return {
+            **{name: figure.to_json() for name, figure in parts.items()},
+            "kept": self.kept,
+            "off": self.off,
+        }
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,9 @@ def recommend(
     return Recommendation(tuple(_reasons(f"version {champion}", of_all, recent, age)))
 
 
-def _reasons(who: str, of_all: list[Comparison], recent: list[Comparison], age: Age | None) -> Iterator[str]:
+def _reasons(
+    who: str, of_all: list[Comparison], recent: list[Comparison], age: Age | None
+) -> Iterator[str]:
     for each in of_all:
         if each.felt:
             yield f"{who}: {each.sentence}"
@@ -161,7 +171,9 @@ def _reasons(who: str, of_all: list[Comparison], recent: list[Comparison], age: 
 
 
 def _read(parts: Mapping[str, Any]) -> Figure:
-    value, low, high = (np.nan if parts[end] is None else parts[end] for end in ("value", "low", "high"))
+    value, low, high = (
+        np.nan if parts[end] is None else parts[end] for end in ("value", "low", "high")
+    )
     return Figure(value, low, high, parts["n"])
 
 

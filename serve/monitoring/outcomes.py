@@ -29,9 +29,23 @@ from models.evaluation.metrics import Figure
 from serve.scoring.weekly_lists import Week, first_each
 from serve.store.store import Store
 
-COLUMNS = ("entity_id", "cutoff", "as_of", "probability", "grade", "expected_value", "model_version")
+COLUMNS = (
+    "entity_id",
+    "cutoff",
+    "as_of",
+    "probability",
+    "grade",
+    "expected_value",
+    "model_version",
+)
 """What is read of a night, column by column: the reasons would be most of it."""
-FOLLOWED = pa.schema([*(SCORES.field(name) for name in COLUMNS), pa.field("week", pa.string()), LABELS.field("label")])
+FOLLOWED = pa.schema(
+    [
+        *(SCORES.field(name) for name in COLUMNS),
+        pa.field("week", pa.string()),
+        LABELS.field("label"),
+    ]
+)
 """One row a published row that counts; the label is null where the outcome is not known (yet)."""
 MOST_ROWS = 3_000_000
 """Weeks that are older than the newest ones with so many rows are left out."""
@@ -40,7 +54,10 @@ LATE = timedelta(days=7)
 EARLIER, REHEARSED = "not the last night of its week", "the model had learnt from later data"
 NOT_KEPT, OLDER = "no longer in the scores table", f"older than the newest {MOST_ROWS:,} rows"
 """Why a night does not count."""
-GONE, LATE_START = "the lead is no longer in the data", "first published over a week after the lead's own cutoff"
+GONE, LATE_START = (
+    "the lead is no longer in the data",
+    "first published over a week after the lead's own cutoff",
+)
 """Why a row that counts has no outcome and never will."""
 
 
@@ -105,14 +122,19 @@ def nights_of(ledger: pa.Table, target: str, upto: datetime, zone: ZoneInfo) -> 
     """Return the published nights of a target up to and including an instant, ascending, each as published last."""
     mine = (pc.field("target") == target) & (pc.field("status") == "published")
     rows = ledger.filter(mine & (pc.field("as_of") <= pa.scalar(upto, INSTANT))).to_pylist()
-    last = {row["as_of"]: row for row in sorted(rows, key=lambda row: (row["finished_at"], row["run_id"]))}
+    last = {
+        row["as_of"]: row
+        for row in sorted(rows, key=lambda row: (row["finished_at"], row["run_id"]))
+    }
     return [
         Night(at, Week.of(at, zone).name, row["model_version"] or "", row["rows"] or 0)
         for at, row in sorted(last.items())
     ]
 
 
-def choose(nights: Sequence[Night], target: Target, observed: datetime, terms: Mapping[str, Terms]) -> Choice:
+def choose(
+    nights: Sequence[Night], target: Target, observed: datetime, terms: Mapping[str, Terms]
+) -> Choice:
     """Return the nights whose rows count; a night is left out if its model had learnt as of later (a rehearsal)."""
     honest = [night for night in nights if not _rehearsed(night, terms)]
     others = Counter({REHEARSED: len(nights) - len(honest)})
@@ -120,7 +142,9 @@ def choose(nights: Sequence[Night], target: Target, observed: datetime, terms: M
         return Choice(honest, [], +others)
     last = list({night.week: night for night in honest}.values())
     others[EARLIER] = len(honest) - len(last)
-    waiting = [night for night in last if night.as_of + horizon_of(night.version, target, terms) > observed]
+    waiting = [
+        night for night in last if night.as_of + horizon_of(night.version, target, terms) > observed
+    ]
     mature = [night for night in last if night not in waiting]
     read = _newest(mature)
     others[OLDER] = len(mature) - len(read)
@@ -154,7 +178,11 @@ def follow(
     immature = _tally(open_rows)
     for night in choice.waiting:
         immature[night.week, night.version] += night.rows
-    ends = [night.as_of + horizon_of(night.version, target, terms) for night in choice.waiting if night.rows]
+    ends = [
+        night.as_of + horizon_of(night.version, target, terms)
+        for night in choice.waiting
+        if night.rows
+    ]
     return Followed(
         rows.filter(rows["label"].is_valid()),
         immature,
@@ -179,12 +207,16 @@ def follow_lists(
     Where a lead is scored once, its first row counts. Rows whose outcome will never be known are left out; the label
     is null where it is not known yet. Parameters are those of ``follow``.
     """
-    schema = pa.schema([*(SCORES.field(name) for name in (*COLUMNS, "listed")), FOLLOWED.field("week")])
+    schema = pa.schema(
+        [*(SCORES.field(name) for name in (*COLUMNS, "listed")), FOLLOWED.field("week")]
+    )
     honest = [night for night in nights if not _rehearsed(night, terms)]
     kept = [schema.empty_table()]
     for week, days in groupby(honest, key=lambda night: night.week):
         ends = [night.as_of for night in days]
-        rows = store.listed(*names, min(ends), max(ends) + timedelta(microseconds=1), (*COLUMNS, "listed"))
+        rows = store.listed(
+            *names, min(ends), max(ends) + timedelta(microseconds=1), (*COLUMNS, "listed")
+        )
         rows = first_each(rows.filter(pc.is_in(rows["as_of"], pa.array(ends, INSTANT))))
         kept.append(rows.append_column("week", pa.repeat(week, rows.num_rows)).cast(schema))
     rows = pa.concat_tables(kept).combine_chunks()
@@ -227,17 +259,23 @@ def _never_known(rows: pa.Table, target: Target, dataset: Dataset) -> pa.Array:
     late = pa.array(np.zeros(rows.num_rows, bool))
     if "cutoff" in once_by(target):
         # Who is still open so long after the cutoff is a survivor, and the probability is not one of survivors.
-        late = pa.array(instants(rows["as_of"]) - instants(rows["cutoff"]) > LATE // timedelta(microseconds=1))
+        late = pa.array(
+            instants(rows["as_of"]) - instants(rows["cutoff"]) > LATE // timedelta(microseconds=1)
+        )
     return pc.case_when(pc.make_struct(gone, late), GONE, LATE_START)
 
 
-def _labelled(rows: pa.Table, target: Target, now: tuple[Dataset, datetime], terms: Mapping[str, Terms]) -> pa.Table:
+def _labelled(
+    rows: pa.Table, target: Target, now: tuple[Dataset, datetime], terms: Mapping[str, Terms]
+) -> pa.Table:
     """Return FOLLOWED: the rows with their labels, each by the horizon that its version has."""
     versions = pc.unique(rows["model_version"]).to_pylist()
     horizons = {version: horizon_of(version, target, terms) for version in versions}
     parts = [rows.slice(0, 0).append_column(FOLLOWED.field("label"), pa.array([], pa.int8()))]
     for horizon in sorted(set(horizons.values())):
-        mine = pa.array([version for version in versions if horizons[version] == horizon], pa.string())
+        mine = pa.array(
+            [version for version in versions if horizons[version] == horizon], pa.string()
+        )
         part = rows.filter(pc.is_in(rows["model_version"], mine)).combine_chunks()
         asked = target.model_copy(update={"horizon": horizon})
         found = labels(now[0], part.select(SPINE.names), asked, now[1])
@@ -247,7 +285,9 @@ def _labelled(rows: pa.Table, target: Target, now: tuple[Dataset, datetime], ter
 
 def _tally(rows: pa.Table) -> Counter[tuple[str, str]]:
     groups = rows.group_by(["week", "model_version"]).aggregate([([], "count_all")]).to_pylist()
-    return Counter({(group["week"], group["model_version"]): group["count_all"] for group in groups})
+    return Counter(
+        {(group["week"], group["model_version"]): group["count_all"] for group in groups}
+    )
 
 
 def _ends(rows: pa.Table, target: Target, terms: Mapping[str, Terms]) -> list[datetime]:
@@ -255,4 +295,6 @@ def _ends(rows: pa.Table, target: Target, terms: Mapping[str, Terms]) -> list[da
     if isinstance(target.outcome, ColumnOutcome):
         return []
     first = rows.group_by("model_version").aggregate([("cutoff", "min")]).to_pylist()
-    return [group["cutoff_min"] + horizon_of(group["model_version"], target, terms) for group in first]
+    return [
+        group["cutoff_min"] + horizon_of(group["model_version"], target, terms) for group in first
+    ]

@@ -66,10 +66,23 @@ class Realised:
     def to_json(self) -> dict[str, Any]:
         """Return counts and figures as plain JSON values."""
         found = self.part.to_json()
-        used = {"used": found["rows"], "leads": self.part.entities, "leads_with_outcome": self.converted}
-        sums = {"expected": self.expected, "actual": self.part.outcomes, "too_small": self.part.too_small}
+        used = {
+            "used": found["rows"],
+            "leads": self.part.entities,
+            "leads_with_outcome": self.converted,
+        }
+        sums = {
+            "expected": self.expected,
+            "actual": self.part.outcomes,
+            "too_small": self.part.too_small,
+        }
         value = {"value": self.value.to_json()} if self.value else {}
-        return {**used, **sums, **value, "metrics": {k: figure.to_json() for k, figure in self.figures.items()}}
+        return {
+            **used,
+            **sums,
+            **value,
+            "metrics": {k: figure.to_json() for k, figure in self.figures.items()},
+        }
 
 
 def masks_of(
@@ -79,14 +92,18 @@ def masks_of(
 
     ``stage`` is each row's stage at its cutoff; “recent” are the champion's latest RECENT weeks.
     """
-    week, version = (np.array(rows[name].to_pylist(), dtype=object) for name in ("week", "model_version"))
+    week, version = (
+        np.array(rows[name].to_pylist(), dtype=object) for name in ("week", "model_version")
+    )
     masks = {ALL: np.ones(rows.num_rows, bool)}
     for kind, values in (("week", week), ("version", version)):
         masks |= {(kind, name): values == name for name in sorted(set(values), key=_natural)}
     grades = by_value(rows["grade"].to_pylist(), "ABCD")
     masks |= {("grade", name): mask for name, mask in grades.items()}
     if stage is not None:
-        masks |= {("stage", name): mask for name, mask in by_value(stage.to_pylist(), stages).items()}
+        masks |= {
+            ("stage", name): mask for name, mask in by_value(stage.to_pylist(), stages).items()
+        }
     mine = version == champion
     if mine.any():
         latest = sorted(set(week[mine]))[-RECENT:]
@@ -109,22 +126,34 @@ def realise(
     was not known before: then the published expected value says who would be worked by it.
     """
     label, probability = (rows[name].to_numpy().astype(float) for name in ("label", "probability"))
-    version, week = (rows[name].combine_chunks().dictionary_encode().indices for name in ("model_version", "week"))
+    version, week = (
+        rows[name].combine_chunks().dictionary_encode().indices
+        for name in ("model_version", "week")
+    )
     value = rows["expected_value"].to_numpy() if learnt else None
-    predicted = Predicted(label, probability, lead, version.to_numpy(), week.to_numpy(), capacity, amount, value)
+    predicted = Predicted(
+        label, probability, lead, version.to_numpy(), week.to_numpy(), capacity, amount, value
+    )
     parts = breakdown(predicted, masks, replicates=REPLICATES)
     values = _values(rows["expected_value"].to_numpy(), label, lead, masks, amount)
     found = {}
     for name, part in parts.items():
-        converted, expected = len(np.unique(lead[masks[name] & (label == 1)])), float(probability[masks[name]].sum())
-        found[name] = Realised(part, converted, expected, _ratio(part, converted, expected), values.get(name))
+        converted, expected = (
+            len(np.unique(lead[masks[name] & (label == 1)])),
+            float(probability[masks[name]].sum()),
+        )
+        found[name] = Realised(
+            part, converted, expected, _ratio(part, converted, expected), values.get(name)
+        )
     return found
 
 
 def inverse(figure: Figure) -> Figure:
     """Return one over a positive figure: the percentiles of a bootstrap go over into those of the inverse."""
     with np.errstate(divide="ignore"):
-        value, low, high = (float(np.float64(1) / x) for x in (figure.value, figure.high, figure.low))
+        value, low, high = (
+            float(np.float64(1) / x) for x in (figure.value, figure.high, figure.low)
+        )
     return Figure(value, low, high, figure.n)
 
 
@@ -148,7 +177,9 @@ def _ratio(part: Part, converted: int, expected: float) -> Figure:
     count = part.outcomes / each
     low = float(gammaincinv(count, LOW)) if count else 0.0
     high = float(gammaincinv(count + 1, HIGH))
-    return Figure(part.outcomes / expected, low * each / expected, high * each / expected, part.rows)
+    return Figure(
+        part.outcomes / expected, low * each / expected, high * each / expected, part.rows
+    )
 
 
 def _values(
@@ -168,7 +199,9 @@ def _values(
     drawn: dict[Key, list[float]] = {name: [] for name in places}
     for weight in entity_weights(lead, 0, REPLICATES):
         for name, rows in places.items():
-            drawn[name].append(_quotient((weight * actual)[rows].sum(), (weight * promised)[rows].sum()))
+            drawn[name].append(
+                _quotient((weight * actual)[rows].sum(), (weight * promised)[rows].sum())
+            )
     found = {}
     for name, rows in places.items():
         sums = float(promised[rows].sum()), float(actual[rows].sum())

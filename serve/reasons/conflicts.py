@@ -89,7 +89,9 @@ def clash(facts: Facts, a: Said, b: Said) -> np.ndarray:
     """Return for each lead whether two things said of it clash, by the rules above."""
     one, other = facts.subject[a.feature], facts.subject[b.feature]
     same_group = facts.group[a.feature] == facts.group[b.feature]
-    measured = (facts.measure[a.feature] == facts.measure[b.feature]) & (facts.measure[a.feature] > 0)
+    measured = (facts.measure[a.feature] == facts.measure[b.feature]) & (
+        facts.measure[a.feature] > 0
+    )
     same = measured & (a.number == b.number) & facts.shares[one, other]
     over, under = facts.holds[one, other], facts.holds[other, one]
     follows = (over & (b.reach <= a.reach)) | (under & (a.reach <= b.reach))
@@ -111,7 +113,14 @@ def _shares(a: tuple[str, str], b: tuple[str, str]) -> bool:
     """Say whether an event may belong to both: types exclude each other, and so do channels."""
     if "lead" in (a[0], b[0]):
         return a == b
-    alike = next((kind for kind in (TYPE, CHANNEL, GROUP) if a[1].startswith(kind) and b[1].startswith(kind)), None)
+    alike = next(
+        (
+            kind
+            for kind in (TYPE, CHANNEL, GROUP)
+            if a[1].startswith(kind) and b[1].startswith(kind)
+        ),
+        None,
+    )
     scopes = _scope_holds(a[0], b[0]) or _scope_holds(b[0], a[0])
     return scopes and (alike in (None, GROUP) or a[1] == b[1])
 

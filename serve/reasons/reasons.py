@@ -43,7 +43,9 @@ class Teller:
         return self.wording.sentence(self.meanings[name], value)
 
 
-def reasons(contributions: np.ndarray, matrix: pa.Table, teller: Teller, most: int = MOST) -> list[str]:
+def reasons(
+    contributions: np.ndarray, matrix: pa.Table, teller: Teller, most: int = MOST
+) -> list[str]:
     """Return the reasons of each row as JSON: those for, strongest first, then those against, strongest first.
 
     ``contributions`` has shape (rows, features + 1), in log-odds; the last column is the model's base value and
@@ -64,19 +66,25 @@ def reasons(contributions: np.ndarray, matrix: pa.Table, teller: Teller, most: i
         for (start, end), contribution in zip(said, chosen.total.round(6).tolist(), strict=True)
     ]
     ends = np.cumsum(np.bincount(chosen.row, minlength=matrix.num_rows)).tolist()
-    return [f"[{', '.join(texts[first:end])}]" for first, end in zip([0, *ends], ends, strict=False)]
+    return [
+        f"[{', '.join(texts[first:end])}]" for first, end in zip([0, *ends], ends, strict=False)
+    ]
 
 
 def _check(contributions: np.ndarray, matrix: pa.Table, meanings: Mapping[str, Meaning]) -> None:
     expected = (matrix.num_rows, matrix.num_columns + 1)
     if contributions.shape != expected:
-        raise ValueError(f"contributions have shape {contributions.shape}, the matrix asks for {expected}")
+        raise ValueError(
+            f"contributions have shape {contributions.shape}, the matrix asks for {expected}"
+        )
     wordless = [name for name in matrix.column_names if name not in meanings]
     if wordless:
         raise ValueError(f"{len(wordless)} features have no meaning, such as {wordless[0]!r}")
 
 
-def _said(what: np.ndarray, rows: np.ndarray, matrix: pa.Table, teller: Teller) -> Iterable[tuple[str, str]]:
+def _said(
+    what: np.ndarray, rows: np.ndarray, matrix: pa.Table, teller: Teller
+) -> Iterable[tuple[str, str]]:
     """Return the JSON of each reason around its contribution; ``what`` is twice its column, and 1 more for little.
 
     Goes feature by feature and words each value once: values repeat, and few cells of the matrix are wanted.
@@ -103,7 +111,10 @@ def _values(column: pa.ChunkedArray, rows: np.ndarray) -> tuple[list[Any], np.nd
 
 def _worded(name: str, values: list[Any], teller: Teller, little: bool) -> np.ndarray:
     """Return the texts before and after the contribution of each value, as one object each."""
-    words, texts = teller.wording.wording(teller.meanings[name], little), np.empty(len(values), object)
+    words, texts = (
+        teller.wording.wording(teller.meanings[name], little),
+        np.empty(len(values), object),
+    )
     for place, value in enumerate(values):
         written = repr(value) if isinstance(value, float) else _text(value)
         start = f'{{"feature": {_text(name)}, "value": {written}, "contribution": '

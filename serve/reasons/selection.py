@@ -63,7 +63,11 @@ class Groups:
 
     @classmethod
     def of(
-        cls, names: Sequence[str], meanings: Mapping[str, Meaning], usual: Usual, ends: frozenset[str] = frozenset()
+        cls,
+        names: Sequence[str],
+        meanings: Mapping[str, Meaning],
+        usual: Usual,
+        ends: frozenset[str] = frozenset(),
     ) -> Self:
         """Group the features of these names; what is not known of the usual lead is NaN, or 0 for what it adds."""
         found: dict[str, list[int]] = {}
@@ -106,7 +110,9 @@ class Groups:
     def padded(self) -> np.ndarray:
         """Return (groups, longest) columns of each group; a shorter one repeats its first."""
         longest = max(map(len, self.members))
-        return np.array([columns + columns[:1] * (longest - len(columns)) for columns in self.members])
+        return np.array(
+            [columns + columns[:1] * (longest - len(columns)) for columns in self.members]
+        )
 
 
 def _places(related: Sequence[str], groups: list[str]) -> tuple[int, ...]:
@@ -127,7 +133,9 @@ def choose(contributions: np.ndarray, matrix: pa.Table, groups: Groups, most: in
     total = np.take_along_axis(sums, group, axis=1)
     together = np.take_along_axis(groups.together(sums), group, axis=1)
     heavy = side * total >= THRESHOLD
-    feature, little, able = _speakers(contributions, values, groups, group, np.where(heavy, together, np.nan), side)
+    feature, little, able = _speakers(
+        contributions, values, groups, group, np.where(heavy, together, np.nan), side
+    )
     able &= (side * total >= FIRM) | ~groups.vague[feature]
     said = _said(feature, side, little, values, groups)
     told = _unlike(np.abs(total), able, said, groups.facts, most)
@@ -151,7 +159,9 @@ def _numbers(matrix: pa.Table, groups: Groups) -> np.ndarray:
         else:
             found[:, place] = np.where(pc.is_null(column).to_numpy(), np.nan, 1.0)
             if groups.ends and groups.vague[place]:
-                ended = pc.is_in(column.cast(pa.string()), pa.array(sorted(groups.ends), pa.string()))
+                ended = pc.is_in(
+                    column.cast(pa.string()), pa.array(sorted(groups.ends), pa.string())
+                )
                 found[ended.to_numpy(), place] = ENDED
     found[~np.isfinite(found)] = np.nan
     return found
@@ -177,7 +187,11 @@ def _speakers(
     where no other can. Where ``together`` is NaN none can.
     """
     padded, kinds = groups.padded(), groups.kinds
-    feature, little, able = padded[group, 0], np.zeros(group.shape, bool), np.zeros(group.shape, bool)
+    feature, little, able = (
+        padded[group, 0],
+        np.zeros(group.shape, bool),
+        np.zeros(group.shape, bool),
+    )
     for place in range(group.shape[1]):
         rows = np.flatnonzero(~np.isnan(together[:, place]))
         candidates, own = padded[group[rows, place]], rows[:, None]
@@ -187,11 +201,15 @@ def _speakers(
         states = (adds >= CLEAR, adds <= -CLEAR, (np.abs(adds) < CLEAR) & (empty >= THRESHOLD))
         fits = kinds.fit(candidates, values[own, candidates], bad, *states)
         pull = np.where(fits, side[place] * contributions[own, candidates], 0.0)
-        best = np.argmax(np.where(pull > 0, pull - FAR * kinds.faint[candidates], -np.inf), axis=1)[:, None]
+        best = np.argmax(np.where(pull > 0, pull - FAR * kinds.faint[candidates], -np.inf), axis=1)[
+            :, None
+        ]
         chosen = np.take_along_axis(candidates, best, axis=1)[:, 0]
         feature[rows, place] = chosen
         able[rows, place] = np.take_along_axis(pull, best, axis=1)[:, 0] > 0
-        little[rows, place] = ~np.take_along_axis(states[0], best, axis=1)[:, 0] & kinds.graded[chosen]
+        little[rows, place] = (
+            ~np.take_along_axis(states[0], best, axis=1)[:, 0] & kinds.graded[chosen]
+        )
     return feature, little, able
 
 
@@ -233,7 +251,10 @@ class _Kinds:
             np.array([meaning.pause for meaning in meanings]),
             np.array([meaning.praise for meaning in meanings]),
             np.array(
-                [{meaning.name, meaning.subject.removeprefix(TYPE)} & groups.ends != set() for meaning in meanings]
+                [
+                    {meaning.name, meaning.subject.removeprefix(TYPE)} & groups.ends != set()
+                    for meaning in meanings
+                ]
             ),
             groups.vague,
             np.array([meaning.key == "age" for meaning in meanings]),
@@ -242,7 +263,13 @@ class _Kinds:
         )
 
     def fit(
-        self, features: np.ndarray, cells: np.ndarray, bad: bool, more: np.ndarray, less: np.ndarray, stale: np.ndarray
+        self,
+        features: np.ndarray,
+        cells: np.ndarray,
+        bad: bool,
+        more: np.ndarray,
+        less: np.ndarray,
+        stale: np.ndarray,
     ) -> np.ndarray:
         """Say which cells can speak, of something ``bad`` or good, where ``more`` or ``less`` is to be told of them, or
         that it is ``stale``.
@@ -252,13 +279,24 @@ class _Kinds:
         usual = np.where(signed, 0.0, self.usual[features])
         falling = self.falling[features]
         low = np.where(falling, (cells > usual) & (less | stale), (cells < usual) & less)
-        there = ~nothing & (~signed | (cells > 0)) & ~self.pause[features] & ~(bad & self.praise[features])
+        there = (
+            ~nothing
+            & (~signed | (cells > 0))
+            & ~self.pause[features]
+            & ~(bad & self.praise[features])
+        )
         graded = np.where(more, there, bad & ~ended & (nothing | low))
-        given_up = ended | (self.vague[features] & (cells == ENDED)) | (self.past[features] & np.isnan(cells))
+        given_up = (
+            ended
+            | (self.vague[features] & (cells == ENDED))
+            | (self.past[features] & np.isnan(cells))
+        )
         return ~self.silent[features] & (graded | ~self.graded[features]) & (bad | ~given_up)
 
 
-def _said(feature: np.ndarray, side: np.ndarray, little: np.ndarray, values: np.ndarray, groups: Groups) -> Said:
+def _said(
+    feature: np.ndarray, side: np.ndarray, little: np.ndarray, values: np.ndarray, groups: Groups
+) -> Said:
     """Return what each candidate would say, with its number as it is written."""
     cells = np.take_along_axis(values, feature, axis=1)
     kinds, measure = groups.kinds, groups.facts.measure[feature]
@@ -273,7 +311,9 @@ def _said(feature: np.ndarray, side: np.ndarray, little: np.ndarray, values: np.
     return Said(feature, sides, number, nothing | little, silent, reach)
 
 
-def _unlike(strength: np.ndarray, able: np.ndarray, said: Said, facts: Facts, most: int) -> np.ndarray:
+def _unlike(
+    strength: np.ndarray, able: np.ndarray, said: Said, facts: Facts, most: int
+) -> np.ndarray:
     """Return which candidates are told: from the strongest, each that clashes with none told, ``most`` a side."""
     order = np.argsort(-strength, axis=1, kind="stable")
     ranked = Said(*(np.take_along_axis(part, order, axis=1) for part in vars(said).values()))

@@ -58,7 +58,9 @@ def _sums(value: pa.ChunkedArray, group: np.ndarray, groups: int) -> pa.Array:
 
 def _people(dataset: Dataset, ids: pa.Array, as_of: datetime) -> tuple[pa.Array, pa.Array]:
     """Return how many entities each account has, and how many of them did something of late (null without times)."""
-    account = pc.fill_null(pc.index_in(dataset.leads["account_id"], value_set=ids), len(ids)).to_numpy()
+    account = pc.fill_null(
+        pc.index_in(dataset.leads["account_id"], value_set=ids), len(ids)
+    ).to_numpy()
     people = pa.array(np.bincount(account, minlength=len(ids) + 1)[:-1])
     if not dataset.timed:
         return people, pa.nulls(len(ids), pa.int64())

@@ -44,7 +44,9 @@ def flaps(rows: pa.Table, within: timedelta = WEEK) -> Flaps:
     """
     lead, night, grade = _sorted(rows)
     week = (night - (night.min() if len(night) else 0)) // (WEEK // timedelta(microseconds=1))
-    start = np.flatnonzero(np.append(True, (np.diff(lead) != 0) | (np.diff(grade) != 0))[: len(lead)])
+    start = np.flatnonzero(
+        np.append(True, (np.diff(lead) != 0) | (np.diff(grade) != 0))[: len(lead)]
+    )
     undone = _undone(lead[start], night[start], grade[start], within // timedelta(microseconds=1))
     rows_undone = start[undone]
     pairs = np.unique(np.stack([lead, week]), axis=1).shape[1]
@@ -54,13 +56,16 @@ def flaps(rows: pa.Table, within: timedelta = WEEK) -> Flaps:
 
 def plain(rows: pa.Table) -> pa.Table:
     """Return GRADED rows with the grades that their scores alone give: as if none were kept."""
-    return rows.set_column(rows.column_names.index("grade"), "grade", pa.array(GRADE_OF[rows["score"].to_numpy()]))
+    return rows.set_column(
+        rows.column_names.index("grade"), "grade", pa.array(GRADE_OF[rows["score"].to_numpy()])
+    )
 
 
 def _sorted(rows: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return lead, night and grade as numbers, by lead and night."""
     lead, grade = (
-        rows[name].combine_chunks().dictionary_encode().indices.to_numpy() for name in ("entity_id", "grade")
+        rows[name].combine_chunks().dictionary_encode().indices.to_numpy()
+        for name in ("entity_id", "grade")
     )
     night = instants(rows["as_of"])
     order = np.lexsort((night, lead))
@@ -77,7 +82,9 @@ def _undone(lead: np.ndarray, since: np.ndarray, grade: np.ndarray, within: int)
     first = first[lead[first] == lead[first - 1]]
     for step in range(1, len(lead)):
         first = first[first + step < len(lead)]
-        first = first[(lead[first + step] == lead[first]) & (since[first + step] - since[first] <= within)]
+        first = first[
+            (lead[first + step] == lead[first]) & (since[first + step] - since[first] <= within)
+        ]
         if not len(first):
             break
         back = grade[first + step] == grade[first - 1]

@@ -19,7 +19,9 @@ ACTED_ON = ("A", "B")
 NEVER = np.iinfo(np.int64).max
 
 
-def with_review(frame: pa.Table, previous: pa.Table, as_of: datetime, review: Review, zone: ZoneInfo) -> pa.Table:
+def with_review(
+    frame: pa.Table, previous: pa.Table, as_of: datetime, review: Review, zone: ZoneInfo
+) -> pa.Table:
     """Add review_at: midnight in ``zone`` of the day on which a lead is looked at again.
 
     A lead keeps the date that ``previous``, the last earlier night's PREVIOUS, gave to it, until the as-of's day is
@@ -46,10 +48,13 @@ def with_review(frame: pa.Table, previous: pa.Table, as_of: datetime, review: Re
 def _half(frame: pa.Table, today: date, zone: ZoneInfo) -> np.ndarray:
     """Return in how many days half of outcome_days_50 has gone by, by the calendar of ``zone``; NEVER if unknown."""
     half = pc.multiply(frame["outcome_days_50"], DAY / timedelta(microseconds=1) / 2)
-    due = pc.add(pc.cast(frame["cutoff"], pa.int64()), pc.cast(pc.floor(half), pa.int64())).cast(INSTANT)
+    due = pc.add(pc.cast(frame["cutoff"], pa.int64()), pc.cast(pc.floor(half), pa.int64())).cast(
+        INSTANT
+    )
     local = pc.local_timestamp(due.cast(pa.timestamp("us", str(zone))))
     days = pc.subtract(
-        pc.cast(pc.cast(local, pa.date32()), pa.int32()).cast(pa.int64()), (today - date(1970, 1, 1)).days
+        pc.cast(pc.cast(local, pa.date32()), pa.int32()).cast(pa.int64()),
+        (today - date(1970, 1, 1)).days,
     )
     return pc.fill_null(days, NEVER).to_numpy()
 

@@ -57,7 +57,9 @@ def rows_to_score(dataset: Dataset, scorer: Scorer, order: Order) -> pa.Table:
     """
     spine = scoring_spine(dataset, order.target, order.as_of)
     catalog = scorer.catalog
-    return build_features(dataset, spine, catalog.keeping([*scorer.encoding.names, *_telling(catalog)]))
+    return build_features(
+        dataset, spine, catalog.keeping([*scorer.encoding.names, *_telling(catalog)])
+    )
 
 
 def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> pa.Table:
@@ -71,8 +73,13 @@ def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> p
     lead = pa.array(dataset.lead_of(predicted["entity_id"]))
     probability = predicted["probability"].to_numpy()
     columns = {name: _constant(text, predicted, pa.string()) for name, text in order.names.items()}
-    columns |= {name: predicted[name] for name in ("entity_id", "probability", "probability_low", "probability_high")}
-    columns |= {name: predicted[name] for name in ("score", "grade", "outcome_days_50", "outcome_days_80")}
+    columns |= {
+        name: predicted[name]
+        for name in ("entity_id", "probability", "probability_low", "probability_high")
+    }
+    columns |= {
+        name: predicted[name] for name in ("score", "grade", "outcome_days_50", "outcome_days_80")
+    }
     columns["owner"] = owners_of(dataset, order.capacity, lead)
     columns["account_id"] = dataset.leads["account_id"].take(lead)
     columns["as_of"] = _constant(order.as_of, predicted, INSTANT)
@@ -150,11 +157,13 @@ def amounts(dataset: Dataset, target: Target, lead: pa.Array) -> pa.Array | None
         return None
     if isinstance(target.amount, float):
         return pa.array(np.full(len(lead), target.amount))
-    if target.amount not in dataset.attributes or not pa.types.is_floating(dataset.leads[target.amount].type):
+    if target.amount not in dataset.attributes or not pa.types.is_floating(
+        dataset.leads[target.amount].type
+    ):
         raise DataError(
             "the amount is not a number",
             where=f"amount: {target.amount}",
-            mend="name a numeric attribute or a constant",
+            fix="name a numeric attribute or a constant",
         )
     return dataset.leads[target.amount].take(lead).combine_chunks()
 
@@ -173,7 +182,10 @@ def attributes_of(catalog: Catalog) -> list[str]:
 
 def _telling(catalog: Catalog) -> list[str]:
     """Return the features that say whether anything is known of a lead."""
-    return [*attributes_of(catalog), *(f.name for f in catalog.features if f.name == "any_count_all")]
+    return [
+        *attributes_of(catalog),
+        *(f.name for f in catalog.features if f.name == "any_count_all"),
+    ]
 
 
 def _evidence(matrix: pa.Table, catalog: Catalog) -> pa.Array:
@@ -181,5 +193,9 @@ def _evidence(matrix: pa.Table, catalog: Catalog) -> pa.Array:
     known = np.zeros(matrix.num_rows, bool)
     for name in _telling(catalog):
         column = matrix[name]
-        known |= column.to_numpy() > 0 if name == "any_count_all" else ~pc.is_null(column, nan_is_null=True).to_numpy()
+        known |= (
+            column.to_numpy() > 0
+            if name == "any_count_all"
+            else ~pc.is_null(column, nan_is_null=True).to_numpy()
+        )
     return pa.array(np.where(known, "enough", "too little"), pa.string())

@@ -33,7 +33,9 @@ class Past:
     def of(cls, store: Store, project: str, target: str, as_of: datetime) -> Self:
         """Read them from the scores table."""
         earlier = {
-            name: store.previous(project, target, as_of - least + AN_INSTANT, as_of - most, ("entity_id", "score"))
+            name: store.previous(
+                project, target, as_of - least + AN_INSTANT, as_of - most, ("entity_id", "score")
+            )
             for name, (least, most) in TRENDS.items()
         }
         return cls(store.previous(project, target, as_of), earlier)

@@ -31,7 +31,9 @@ class Week:
         """Return the week that an instant lies in."""
         day = instant.astimezone(zone).date()
         year, week, weekday = day.isocalendar()
-        return cls(f"{year}-W{week:02d}", datetime.combine(day - timedelta(days=weekday - 1), time(), zone))
+        return cls(
+            f"{year}-W{week:02d}", datetime.combine(day - timedelta(days=weekday - 1), time(), zone)
+        )
 
 
 def with_list(frame: pa.Table, given: pa.Table, capacity: Capacity | None, seed: str) -> pa.Table:
@@ -47,7 +49,11 @@ def with_list(frame: pa.Table, given: pa.Table, capacity: Capacity | None, seed:
         return frame.append_column("listed", pa.nulls(frame.num_rows, pa.string()))
     given = first_each(given)
     place = pc.index_in(frame["entity_id"], value_set=given["entity_id"].combine_chunks())
-    listed = pc.fill_null(pc.index_in(given["listed"].take(place), value_set=KINDS), -1).to_numpy().copy()
+    listed = (
+        pc.fill_null(pc.index_in(given["listed"].take(place), value_set=KINDS), -1)
+        .to_numpy()
+        .copy()
+    )
     owner, owners = _codes(frame["owner"])
     explored = floor(capacity.per_week * capacity.explore + 0.5)
     for kind, places in enumerate((capacity.per_week - explored, explored)):
@@ -75,7 +81,10 @@ def owners_of(dataset: Dataset, capacity: Capacity | None, lead: pa.Array) -> pa
         return pa.nulls(len(lead), pa.string())
     column = dataset.leads[capacity.owner].combine_chunks()
     if pa.types.is_floating(column.type):  # a number stands for a name, and is written as one
-        column = pa.array([None if value is None else f"{value:.15g}" for value in column.to_pylist()], pa.string())
+        column = pa.array(
+            [None if value is None else f"{value:.15g}" for value in column.to_pylist()],
+            pa.string(),
+        )
     return column.take(lead)
 
 
@@ -95,7 +104,9 @@ def _codes(owner: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
 def _used(given: pa.Table, kind: int, owners: pa.Array) -> np.ndarray:
     """Return how many places of a kind each owner has given this week."""
     own = given.filter(pc.equal(given["listed"], KINDS[kind]))["owner"]
-    return np.bincount(pc.index_in(own, value_set=owners).drop_null().to_numpy(), minlength=len(owners))
+    return np.bincount(
+        pc.index_in(own, value_set=owners).drop_null().to_numpy(), minlength=len(owners)
+    )
 
 
 def _drawn(entity_id: pa.ChunkedArray, seed: str) -> np.ndarray:

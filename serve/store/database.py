@@ -37,13 +37,20 @@ PRAGMAS = (f"PRAGMA busy_timeout = {BUSY_MS}", "PRAGMA page_size = 16384")
 # By SQLSTATE: connection lost, server stopping or starting, out of memory or connections, deadlock, lock not granted.
 PASSING_STATES = ("08", "57P", "53200", "53300", "40", "55P03")
 PASSING = ("locked", "busy", "disk I/O error", "connection")
-# What waiting does not mend, though the server could not be reached for it and there is no SQLSTATE.
+# What waiting does not fix, though the server could not be reached for it and there is no SQLSTATE.
 LASTING = (
     *("does not exist", "authentication", "no pg_hba.conf entry", "password", "invalid"),
-    *("readonly", "not a database", "is full", "failed to open", "unable to open", "Python exception"),
+    *(
+        "readonly",
+        "not a database",
+        "is full",
+        "failed to open",
+        "unable to open",
+        "Python exception",
+    ),
 )
 
-MENDS = {
+FIXES = {
     "sqlite": "see that the file is a database of leadscore and that there is room for it",
     "postgresql": "see that server, database, user and password of publish.database are right, and the user's rights",
 }
@@ -63,7 +70,11 @@ class Database:
         self.where = self._clean(self._url.render_as_string())
         self.patience = patience
         if self.kind not in DIALECTS:
-            raise ConfigError("not a database for scores", where=self.where, mend="use sqlite:///… or postgresql://…")
+            raise ConfigError(
+                "not a database for scores",
+                where=self.where,
+                fix="use sqlite:///… or postgresql://…",
+            )
         self._dialect = DIALECTS[self.kind]()
         if self.kind == "sqlite":
             self._make_folder()
@@ -95,7 +106,9 @@ class Database:
                     self._give_up(error, attempt)
                 if attempt == 0:
                     LOG.warning(
-                        "the scores database does not answer (%s); asking again for %.0f s", self._say(error), left
+                        "the scores database does not answer (%s); asking again for %.0f s",
+                        self._say(error),
+                        left,
                     )
                 time.sleep(min(left, 0.2 * 2 ** min(attempt, 5)))
         raise AssertionError  # the count has no end
@@ -158,7 +171,9 @@ class Database:
             "keepalives_interval": "10",
             "keepalives_count": "3",
         }
-        url = self._url.set(drivername="postgresql").update_query_dict({**limits, **self._url.query})
+        url = self._url.set(drivername="postgresql").update_query_dict(
+            {**limits, **self._url.query}
+        )
         return url.render_as_string(hide_password=False)
 
     def _make_folder(self) -> None:
@@ -171,24 +186,36 @@ class Database:
             found = str(error)
         if found:
             raise ConfigError(
-                "cannot open the scores database", where=self.where, found=found, mend="name a file you may write to"
+                "cannot open the scores database",
+                where=self.where,
+                found=found,
+                fix="name a file you may write to",
             )
 
     def _give_up(self, error: adbc.Error, attempt: int) -> NoReturn:
         found = self._say(error)
         if _breaks_a_rule(error):
-            raise DataError("rows that the scores database cannot take", where=self.where, found=found) from error
-        mend = "see that it runs and can be reached, then run again" if attempt else MENDS[self.kind]
-        raise LeadscoreError("the scores database failed", where=self.where, found=found, mend=mend) from error
+            raise DataError(
+                "rows that the scores database cannot take", where=self.where, found=found
+            ) from error
+        fix = "see that it runs and can be reached, then run again" if attempt else FIXES[self.kind]
+        raise LeadscoreError(
+            "the scores database failed", where=self.where, found=found, fix=fix
+        ) from error
 
     def _say(self, error: adbc.Error) -> str:
-        return self._clean(" ".join(str(error).split("\nquery")[0].split("\nDETAIL")[0].split())[:300])
+        return self._clean(
+            " ".join(str(error).split("\nquery")[0].split("\nDETAIL")[0].split())[:300]
+        )
 
     def _clean(self, text: str) -> str:
         """Take the password out of a text."""
         password = self._url.password
         named = self._url.query.get("password")
-        for secret in filter(None, (password, quote(password or "", safe=""), named if isinstance(named, str) else "")):
+        for secret in filter(
+            None,
+            (password, quote(password or "", safe=""), named if isinstance(named, str) else ""),
+        ):
             text = text.replace(secret, "***")
         return text
 
@@ -205,7 +232,9 @@ def _breaks_a_rule(error: adbc.Error) -> bool:
 
 def _passing(error: adbc.Error) -> bool:
     """Say whether the same may go well in a while. The drivers give no SQLSTATE where a connection was lost."""
-    if isinstance(error, adbc.IntegrityError | adbc.DataError | adbc.NotSupportedError) or _breaks_a_rule(error):
+    if isinstance(
+        error, adbc.IntegrityError | adbc.DataError | adbc.NotSupportedError
+    ) or _breaks_a_rule(error):
         return False
     if error.sqlstate:
         return error.sqlstate.startswith(PASSING_STATES)

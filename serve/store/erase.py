@@ -52,7 +52,9 @@ def _count(session: Session, table: sa.Table, which: sa.ColumnElement[bool]) -> 
 def _hide(session: Session, table: sa.Table, mine: sa.ColumnElement[bool], named: Named) -> int:
     """Put *** in place of the id in messages: they may quote a row as an example."""
     text, changed = table.c[TEXT], 0
-    texts = session.table(sa.select(text).where(mine, text.is_not(None)).distinct(), MESSAGES)[TEXT].to_pylist()
+    texts = session.table(sa.select(text).where(mine, text.is_not(None)).distinct(), MESSAGES)[
+        TEXT
+    ].to_pylist()
     for before in texts:
         after = named.words.sub(HIDDEN, before)
         if after != before:

@@ -42,7 +42,7 @@ def started(session: Session, run_id: str) -> list[dict[str, Any]]:
             "another run took the project over",
             where=f"run {run_id}",
             found="it called this one dead",
-            mend="see that no two machines score one project at the same time, then run again",
+            fix="see that no two machines score one project at the same time, then run again",
         )
     nights = [row for row in rows if row["status"] == "started"]
     if not nights:
@@ -58,7 +58,9 @@ def count_rows(scores: pa.Table, nights: list[dict[str, Any]]) -> dict[str, int]
     for group in scores.group_by(list(names)).aggregate([([], "count_all")]).to_pylist():
         key = tuple(group[name] for name in names)
         if key not in expected:
-            raise ValueError(f"{group['count_all']} score rows of {key} are not of the run to publish")
+            raise ValueError(
+                f"{group['count_all']} score rows of {key} are not of the run to publish"
+            )
         counts[expected[key]] = group["count_all"]
     return counts
 

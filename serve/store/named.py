@@ -43,7 +43,10 @@ class Named:
     @cached_property
     def words(self) -> re.Pattern[str]:
         """Matches the id in free text: between quotes, and where it is long enough as a word of its own."""
-        quoted = [re.escape(text) for text in (json.dumps(self.entity, ensure_ascii=False), repr(self.entity))]
+        quoted = [
+            re.escape(text)
+            for text in (json.dumps(self.entity, ensure_ascii=False), repr(self.entity))
+        ]
         word = [rf"(?<!\w){re.escape(self.entity)}(?!\w)"] if len(self.entity) >= SHORTEST else []
         return re.compile("|".join([*quoted, *word]))
 
@@ -73,7 +76,11 @@ def lines_without(content: bytes, named: Named, hit: Callable[[str], bool]) -> t
     if not named.in_bytes(content):
         return 0, content
     lines = [line for line in re.split(rb"(?<=\n)", content) if line]
-    kept = [line for line in lines if not (named.in_bytes(line) and hit(line.decode("utf-8-sig", "replace")))]
+    kept = [
+        line
+        for line in lines
+        if not (named.in_bytes(line) and hit(line.decode("utf-8-sig", "replace")))
+    ]
     return len(lines) - len(kept), b"".join(kept)
 
 

@@ -59,19 +59,27 @@ class Session:
         rows = rows.select(table.c.keys())
         key = [column.name for column in table.primary_key]
         pieces = in_order(rows, key, self._encoded)
-        schema = pa.schema([(f.name, pa.string() if self._as_text(f) else f.type) for f in rows.schema])
+        schema = pa.schema(
+            [(f.name, pa.string() if self._as_text(f) else f.type) for f in rows.schema]
+        )
         with self._connection.cursor() as cursor:
-            cursor.adbc_ingest(table.name, pa.RecordBatchReader.from_batches(schema, pieces), mode="append")
+            cursor.adbc_ingest(
+                table.name, pa.RecordBatchReader.from_batches(schema, pieces), mode="append"
+            )
 
     def _compiled(self, statement: sa.ClauseElement | str) -> tuple[str, list[Any]]:
         if isinstance(statement, str):
             return statement, []
         compiled: Any = statement.compile(dialect=self._dialect)
-        return str(compiled), [self._value(compiled.params[name]) for name in compiled.positiontup or ()]
+        return str(compiled), [
+            self._value(compiled.params[name]) for name in compiled.positiontup or ()
+        ]
 
     def _value(self, value: Any) -> Any:
         if not isinstance(value, datetime):
-            return str(value) if isinstance(value, str) else value  # a name of SQLAlchemy's is a kind of text
+            return (
+                str(value) if isinstance(value, str) else value
+            )  # a name of SQLAlchemy's is a kind of text
         if value.tzinfo is None:
             raise ValueError(f"{value} has no time zone")
         moment = value.astimezone(UTC)
@@ -89,25 +97,37 @@ class Session:
                 cursor.execute("SELECT set_config($1, $2, true)", (f"{SETTING}{number}", text))
                 cursor.fetchall()
         kinds = [SQL_KINDS[type(value)] for value in values]
-        return re.sub(r"\$(\d+)", lambda n: f"current_setting('{SETTING}{n[1]}')::{kinds[int(n[1]) - 1]}", sql)
+        return re.sub(
+            r"\$(\d+)", lambda n: f"current_setting('{SETTING}{n[1]}')::{kinds[int(n[1]) - 1]}", sql
+        )
 
-    def _from_sqlite(self, query: sa.Select[Any], schema: pa.Schema, order: Sequence[sa.Column[Any]]) -> pa.Table:
+    def _from_sqlite(
+        self, query: sa.Select[Any], schema: pa.Schema, order: Sequence[sa.Column[Any]]
+    ) -> pa.Table:
         """Read behind a first row of known types: the driver takes a column's type from what comes first.
 
         That row says 0 in a last column and all others 1, so that it is the first however they are sorted.
         """
         more = [column for column in order if column.name not in schema.names]
         names = [*schema.names, *(column.name for column in more)]
-        heads = [HEADS[pa.string() if kind == INSTANT else kind] for kind in schema.types] + ["''" for _ in more]
+        heads = [HEADS[pa.string() if kind == INSTANT else kind] for kind in schema.types] + [
+            "''" for _ in more
+        ]
         first = sa.select(*map(sa.literal_column, [*heads, "0"]))
         rows = sa.union_all(first, query.add_columns(*more, sa.literal_column("1")))
         places = [len(names) + 1, *(names.index(column.name) + 1 for column in order)]
-        sql, values = self._compiled(rows.order_by(*(sa.literal_column(str(place)) for place in places)))
+        sql, values = self._compiled(
+            rows.order_by(*(sa.literal_column(str(place)) for place in places))
+        )
         found = self._fetched(sql, values, SQLITE_PIECES).slice(1)
         columns = zip(found.columns[: len(schema)], schema, strict=True)
-        return pa.Table.from_arrays([column.cast(field.type) for column, field in columns], schema=schema)
+        return pa.Table.from_arrays(
+            [column.cast(field.type) for column, field in columns], schema=schema
+        )
 
-    def _fetched(self, sql: str, values: Sequence[Any] = (), options: dict[str, str] | None = None) -> pa.Table:
+    def _fetched(
+        self, sql: str, values: Sequence[Any] = (), options: dict[str, str] | None = None
+    ) -> pa.Table:
         with self._connection.cursor(adbc_stmt_kwargs=options) as cursor:
             cursor.execute(sql, values or None)
             return cursor.fetch_arrow_table()
@@ -130,7 +150,9 @@ def in_order(
     """
     # A night's rows are of one project and as-of: to compare what is the same in all of them is most of sorting them.
     telling = [name for name in key if rows and not _all_same(rows[name])] or list(key)
-    order = pc.sort_indices(rows, [(name, "ascending") for name in telling]).to_numpy().astype(np.int64)
+    order = (
+        pc.sort_indices(rows, [(name, "ascending") for name in telling]).to_numpy().astype(np.int64)
+    )
     batches = rows.to_batches()
     starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
     wanted = (order[begin : begin + PIECE] for begin in range(0, len(order), PIECE))
@@ -141,7 +163,9 @@ def _all_same(column: pa.ChunkedArray) -> bool:
     return bool(pc.all(pc.equal(column, column[0])).as_py())
 
 
-def _taken(batches: Sequence[pa.RecordBatch], starts: np.ndarray, wanted: np.ndarray) -> pa.RecordBatch:
+def _taken(
+    batches: Sequence[pa.RecordBatch], starts: np.ndarray, wanted: np.ndarray
+) -> pa.RecordBatch:
     """Return the rows with these numbers, in their order, from batches of which the first rows have ``starts``."""
     first = int(np.searchsorted(starts, wanted[0], "right")) - 1
     if starts[first] <= wanted.min() and wanted.max() < starts[first + 1]:

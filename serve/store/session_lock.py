@@ -46,7 +46,12 @@ class SessionLock:
         self._take(patience=0)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._let_go()
 
     def confirm(self) -> None:
@@ -71,7 +76,7 @@ class SessionLock:
                     "another run holds this project in the database",
                     where=f"{self._database.where}: {self._project}",
                     found=found or "a run that has just ended",
-                    mend="wait for it to end, and score a project on one machine only",
+                    fix="wait for it to end, and score a project on one machine only",
                 )
             time.sleep(min(1.0, patience))
 
@@ -82,7 +87,11 @@ class SessionLock:
                 name = f"leadscore on {platform.node()}, pid {os.getpid()}"
                 for setting, value in {**SETTINGS, "application_name": name}.items():
                     # An older server does not know all of them.
-                    self._ask("SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1", setting, value)
+                    self._ask(
+                        "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1",
+                        setting,
+                        value,
+                    )
             return bool(self._ask(f"SELECT pg_try_advisory_lock({KEY})", self._project))
         except adbc.Error:
             self._let_go()

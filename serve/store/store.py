@@ -13,7 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from features.contracts import ACCOUNT_SCORES, DELIVERIES, EPOCH, SCORE_CHECKS, SCORE_RUNS, SCORES, SUPPRESSIONS
+from features.contracts import (
+    ACCOUNT_SCORES,
+    DELIVERIES,
+    EPOCH,
+    SCORE_CHECKS,
+    SCORE_RUNS,
+    SCORES,
+    SUPPRESSIONS,
+)
 from serve.lock import hold_file
 from serve.store.database import PATIENCE, Database
 from serve.store.erase import erase_rows
@@ -38,7 +46,9 @@ from serve.store.tables import (
 
 RUN = ("run_id", "target")
 NIGHTS = pa.schema([SCORES.field(name) for name in NIGHT])
-PREVIOUS = pa.schema([SCORES.field(name) for name in ("entity_id", "score", "grade", "falling_since", "review_at")])
+PREVIOUS = pa.schema(
+    [SCORES.field(name) for name in ("entity_id", "score", "grade", "falling_since", "review_at")]
+)
 LISTED = ("entity_id", "owner", "listed")
 
 
@@ -96,7 +106,9 @@ class Store:
         """
         if self._database.kind == "sqlite":
             path = self._database.path
-            with hold_file(path.with_name(f"{path.name}.{project}.lock"), "another run holds this project"):
+            with hold_file(
+                path.with_name(f"{path.name}.{project}.lock"), "another run holds this project"
+            ):
                 yield self
             return
         with SessionLock(self._database, project) as self._lock:
@@ -107,8 +119,13 @@ class Store:
 
     def start(self, run: Run) -> None:
         """Write the ledger rows of a run that begins, status started, in a transaction of their own."""
-        common = {name: value for name, value in vars(run).items() if name != "models"} | {"status": "started"}
-        rows = [common | {"target": target, "model_version": model} for target, model in run.models.items()]
+        common = {name: value for name, value in vars(run).items() if name != "models"} | {
+            "status": "started"
+        }
+        rows = [
+            common | {"target": target, "model_version": model}
+            for target, model in run.models.items()
+        ]
 
         def work(session: Session) -> None:
             if not (session.again and ledger_rows(session, run.run_id)):
@@ -147,9 +164,15 @@ class Store:
             counts = count_rows(scores, nights)
             for night in nights:
                 _clear(session, night)
-                done = {"status": "published", "rows": counts[night["target"]], "finished_at": finished_at}
+                done = {
+                    "status": "published",
+                    "rows": counts[night["target"]],
+                    "finished_at": finished_at,
+                }
                 done |= {"data_fingerprint": data_fingerprint} if data_fingerprint else {}
-                session.execute(sa.update(RUNS_TABLE).where(*_same(RUNS_TABLE, night, RUN)).values(done))
+                session.execute(
+                    sa.update(RUNS_TABLE).where(*_same(RUNS_TABLE, night, RUN)).values(done)
+                )
             session.append(SCORES_TABLE, scores)
             if accounts is not None:
                 count_rows(accounts, nights)
@@ -187,7 +210,9 @@ class Store:
         """End as failed every run of a project still called started; only where it is held are they surely dead."""
         dead = (RUNS_TABLE.c.project == project) & (RUNS_TABLE.c.status == "started")
         done = {"status": "failed", "message": DEAD, "finished_at": finished_at}
-        self._database.run(lambda session: session.execute(sa.update(RUNS_TABLE).where(dead).values(done)))
+        self._database.run(
+            lambda session: session.execute(sa.update(RUNS_TABLE).where(dead).values(done))
+        )
 
     def keep(self, project: str, before: datetime) -> int:
         """Remove scores and checks of the as-ofs in ``(-inf, before)``, and return from how many nights of a target.
@@ -195,11 +220,17 @@ class Store:
         The latest published as-of of each target stays, and so does the ledger. Each night of a target goes in a
         transaction of its own: a reader sees all of it or nothing, and a night that publishes waits for one at most.
         """
-        old = self._read(_old_nights(project, before), NIGHTS, RUNS_TABLE.c.as_of, RUNS_TABLE.c.target).to_pylist()
+        old = self._read(
+            _old_nights(project, before), NIGHTS, RUNS_TABLE.c.as_of, RUNS_TABLE.c.target
+        ).to_pylist()
         for night in old:
             self._database.run(lambda session, night=night: _clear(session, night))  # type: ignore[misc]
         checks = CHECKS_TABLE.c
-        latest = sa.select(sa.func.max(RUNS_TABLE.c.as_of)).where(*_published(project)).group_by(RUNS_TABLE.c.target)
+        latest = (
+            sa.select(sa.func.max(RUNS_TABLE.c.as_of))
+            .where(*_published(project))
+            .group_by(RUNS_TABLE.c.target)
+        )
         done = (checks.project == project, checks.as_of < before, checks.as_of.not_in(latest))
         self._database.run(lambda session: session.execute(sa.delete(CHECKS_TABLE).where(*done)))
         return len(old)
@@ -221,18 +252,34 @@ class Store:
         rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
         within = (runs.target == target, runs.as_of >= since, runs.as_of < before)
         night = sa.select(sa.func.max(runs.as_of)).where(*_published(project), *within)
-        same = (rows.project == project, rows.target == target, rows.as_of == night.scalar_subquery())
+        same = (
+            rows.project == project,
+            rows.target == target,
+            rows.as_of == night.scalar_subquery(),
+        )
         schema = pa.schema([PREVIOUS.field(name) for name in columns])
         return self._read(sa.select(*(rows[name] for name in columns)).where(*same), schema)
 
     def listed(
-        self, project: str, target: str, since: datetime, before: datetime, columns: Sequence[str] = LISTED
+        self,
+        project: str,
+        target: str,
+        since: datetime,
+        before: datetime,
+        columns: Sequence[str] = LISTED,
     ) -> pa.Table:
         """Return columns of SCORES of the leads on a list at the as-ofs in ``[since, before)``, by as-of."""
         rows = SCORES_TABLE.c
-        mine = (rows.project == project, rows.target == target, rows.as_of >= since, rows.as_of < before)
+        mine = (
+            rows.project == project,
+            rows.target == target,
+            rows.as_of >= since,
+            rows.as_of < before,
+        )
         query = sa.select(*(rows[name] for name in columns)).where(*mine, rows.listed.is_not(None))
-        return self._read(query, pa.schema([SCORES.field(name) for name in columns]), rows.as_of, rows.entity_id)
+        return self._read(
+            query, pa.schema([SCORES.field(name) for name in columns]), rows.as_of, rows.entity_id
+        )
 
     def scores(
         self,
@@ -264,9 +311,18 @@ class Store:
     def history(self, project: str, entity_id: str) -> pa.Table:
         """Return all scores of one entity as a SCORES table, by target and as-of."""
         rows = SCORES_TABLE.c
-        night = sa.select(*(RUNS_TABLE.c[name] for name in NIGHT)).where(*_published(project)).distinct().subquery()
-        same = sa.and_(rows.entity_id == entity_id, *(rows[name] == night.c[name] for name in NIGHT))
-        return self._read(sa.select(SCORES_TABLE).join(night, same), SCORES, rows.target, rows.as_of)
+        night = (
+            sa.select(*(RUNS_TABLE.c[name] for name in NIGHT))
+            .where(*_published(project))
+            .distinct()
+            .subquery()
+        )
+        same = sa.and_(
+            rows.entity_id == entity_id, *(rows[name] == night.c[name] for name in NIGHT)
+        )
+        return self._read(
+            sa.select(SCORES_TABLE).join(night, same), SCORES, rows.target, rows.as_of
+        )
 
     def suppressions(self, project: str, entity_id: str | None = None) -> pa.Table:
         """Return who was left out of published nights as a SUPPRESSIONS table, of one entity or of all."""
@@ -288,12 +344,18 @@ class Store:
         night that was published without checks counts as one and gives no rows.
         """
         runs, checks = RUNS_TABLE.c, CHECKS_TABLE.c
-        newest = sa.func.row_number().over(partition_by=runs.as_of, order_by=(runs.finished_at.desc(), runs.run_id))
+        newest = sa.func.row_number().over(
+            partition_by=runs.as_of, order_by=(runs.finished_at.desc(), runs.run_id)
+        )
         published = sa.select(runs.run_id, runs.as_of, newest.label("place"))
         each = published.where(*_published(project), runs.as_of < before).subquery().c
-        last = sa.select(each.run_id).where(each.place == 1).order_by(each.as_of.desc()).limit(nights)
+        last = (
+            sa.select(each.run_id).where(each.place == 1).order_by(each.as_of.desc()).limit(nights)
+        )
         query = sa.select(CHECKS_TABLE).where(checks.run_id.in_(last))
-        return self._read(query, SCORE_CHECKS, checks.as_of, checks.target, checks.check, checks.subject)
+        return self._read(
+            query, SCORE_CHECKS, checks.as_of, checks.target, checks.check, checks.subject
+        )
 
     def last(self, project: str, as_of: datetime | None = None) -> Run | None:
         """Return the run that published an as-of last, by default the latest as-of; None if none did."""
@@ -302,16 +364,26 @@ class Store:
         if not nights:
             return None
         newest = max(nights, key=lambda row: (row["as_of"], row["finished_at"]))
-        models = {row["target"]: row["model_version"] for row in ledger if row["run_id"] == newest["run_id"]}
-        return Run(models=models, **{f.name: newest[f.name] for f in fields(Run) if f.name != "models"})
+        models = {
+            row["target"]: row["model_version"]
+            for row in ledger
+            if row["run_id"] == newest["run_id"]
+        }
+        return Run(
+            models=models, **{f.name: newest[f.name] for f in fields(Run) if f.name != "models"}
+        )
 
     def record(self, delivery: Mapping[str, Any]) -> None:
         """Write a row of DELIVERIES, in place of the one of the same delivery if there is one."""
-        same = _same(DELIVERIES_TABLE, delivery, [column.name for column in DELIVERIES_TABLE.primary_key])
+        same = _same(
+            DELIVERIES_TABLE, delivery, [column.name for column in DELIVERIES_TABLE.primary_key]
+        )
 
         def work(session: Session) -> None:
             session.execute(sa.delete(DELIVERIES_TABLE).where(*same))
-            session.append(DELIVERIES_TABLE, pa.Table.from_pylist([dict(delivery)], schema=DELIVERIES))
+            session.append(
+                DELIVERIES_TABLE, pa.Table.from_pylist([dict(delivery)], schema=DELIVERIES)
+            )
 
         self._database.run(work)
 
@@ -322,7 +394,9 @@ class Store:
         return self._read(query, DELIVERIES, rows.made_at, rows.name, rows.delivery)
 
     def _read(self, query: sa.Select[Any], schema: pa.Schema, *order: sa.Column[Any]) -> pa.Table:
-        return self._database.run(lambda session: session.table(query, schema, *order), writes=False)
+        return self._database.run(
+            lambda session: session.table(query, schema, *order), writes=False
+        )
 
 
 def _published(project: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -341,7 +415,11 @@ def _old_nights(project: str, before: datetime) -> sa.Select[Any]:
     )
     there = sa.exists().where(*(rows[name] == runs[name] for name in NIGHT))
     columns = [runs[name] for name in NIGHT]
-    return sa.select(*columns).where(*_published(project), runs.as_of < before, newer, there).distinct()
+    return (
+        sa.select(*columns)
+        .where(*_published(project), runs.as_of < before, newer, there)
+        .distinct()
+    )
 
 
 def _clear(session: Session, night: Mapping[str, Any]) -> None:
@@ -350,5 +428,7 @@ def _clear(session: Session, night: Mapping[str, Any]) -> None:
         session.execute(sa.delete(table).where(*_same(table, night, NIGHT)))
 
 
-def _same(table: sa.Table, night: Mapping[str, Any], names: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+def _same(
+    table: sa.Table, night: Mapping[str, Any], names: Sequence[str]
+) -> list[sa.ColumnElement[bool]]:
     return [table.c[name] == night[name] for name in names]

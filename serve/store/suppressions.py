@@ -23,7 +23,9 @@ def note_suppressed(session: Session, night: Mapping[str, Any], suppressed: pa.T
         return
     out = SUPPRESSIONS_TABLE.c
     mine = out.project == night["project"]
-    before = session.table(sa.select(SUPPRESSIONS_TABLE).where(mine), SUPPRESSIONS, out.entity_id, out.reason)
+    before = session.table(
+        sa.select(SUPPRESSIONS_TABLE).where(mine), SUPPRESSIONS, out.entity_id, out.reason
+    )
     after = merged(before, suppressed, night)
     session.execute(sa.delete(SUPPRESSIONS_TABLE).where(mine))
     session.append(SUPPRESSIONS_TABLE, after)
@@ -35,7 +37,10 @@ def merged(before: pa.Table, suppressed: pa.Table, run: Mapping[str, Any]) -> pa
     A night that is older than the newest one of a row changes nothing of it but ``noted_at``; the same night again the
     run too.
     """
-    columns = {"as_of": pa.array([run["as_of"]], INSTANT), "began": pa.array([run["started_at"]], INSTANT)}
+    columns = {
+        "as_of": pa.array([run["as_of"]], INSTANT),
+        "began": pa.array([run["started_at"]], INSTANT),
+    }
     night = pa.table(columns | {"run": [run["run_id"]], "project": [run["project"]]})
     found = query(
         """SELECT coalesce(b.project, n.project) AS project, coalesce(b.entity_id, s.entity_id) AS entity_id,

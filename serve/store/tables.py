@@ -1,4 +1,4 @@
-"""The tables of published scores as SQL: their columns and keys, their creation, and the mending of older ones."""
+"""The tables of published scores as SQL: their columns and keys, their creation, and the fixing of older ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn, CreateTable
 
 from configs.errors import DataError
-from features.contracts import ACCOUNT_SCORES, DELIVERIES, INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, SUPPRESSIONS
+from features.contracts import (
+    ACCOUNT_SCORES,
+    DELIVERIES,
+    INSTANT,
+    SCORE_CHECKS,
+    SCORE_RUNS,
+    SCORES,
+    SUPPRESSIONS,
+)
 from serve.store.session import Session
 
 CREATION_LOCK = 1_278_559_043
@@ -26,19 +34,32 @@ SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
 
 
 def _sql_table(name: str, schema: pa.Schema, key: list[str]) -> sa.Table:
-    columns = [sa.Column(field.name, SQL_TYPES[field.type], nullable=field.nullable) for field in schema]
-    return sa.Table(name, sa.MetaData(), *columns, sa.PrimaryKeyConstraint(*key), sqlite_with_rowid=False)
+    columns = [
+        sa.Column(field.name, SQL_TYPES[field.type], nullable=field.nullable) for field in schema
+    ]
+    return sa.Table(
+        name, sa.MetaData(), *columns, sa.PrimaryKeyConstraint(*key), sqlite_with_rowid=False
+    )
 
 
 # The as-of stands first in the key, so that a night's rows lie together and a new night goes to the end of its index.
 # Beside it there is one of the few rows on a list; one entity's rows are found night by night.
 SCORES_TABLE = _sql_table("scores", SCORES, ["as_of", "project", "target", "entity_id"])
-ACCOUNTS_TABLE = _sql_table("account_scores", ACCOUNT_SCORES, ["as_of", "project", "target", "account_id"])
+ACCOUNTS_TABLE = _sql_table(
+    "account_scores", ACCOUNT_SCORES, ["as_of", "project", "target", "account_id"]
+)
 RUNS_TABLE = _sql_table("score_runs", SCORE_RUNS, ["run_id", "target"])
 CHECKS_TABLE = _sql_table("score_checks", SCORE_CHECKS, ["run_id", "target", "check", "subject"])
 DELIVERIES_TABLE = _sql_table("deliveries", DELIVERIES, ["project", "name", "delivery"])
 SUPPRESSIONS_TABLE = _sql_table("suppressions", SUPPRESSIONS, ["project", "entity_id", "reason"])
-TABLES = (SCORES_TABLE, ACCOUNTS_TABLE, RUNS_TABLE, CHECKS_TABLE, DELIVERIES_TABLE, SUPPRESSIONS_TABLE)
+TABLES = (
+    SCORES_TABLE,
+    ACCOUNTS_TABLE,
+    RUNS_TABLE,
+    CHECKS_TABLE,
+    DELIVERIES_TABLE,
+    SUPPRESSIONS_TABLE,
+)
 
 ACCOUNT = ("project", "target", "as_of", "account_id")
 """The key of an account's row, by which its entities' scores are found."""
@@ -77,7 +98,11 @@ def _newest(query: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
     latest = sa.select(runs.project, runs.target, sa.func.max(runs.as_of).label("as_of"))
     latest = latest.where(runs.status == "published").group_by(runs.project, runs.target)
     night = latest.subquery("latest").c
-    same = (rows.project == night.project) & (rows.target == night.target) & (rows.as_of == night.as_of)
+    same = (
+        (rows.project == night.project)
+        & (rows.target == night.target)
+        & (rows.as_of == night.as_of)
+    )
     return query.join(night.project.table, same)
 
 
@@ -87,7 +112,9 @@ def ready(session: Session, where: str) -> bool:
     Raises DataError if the tables there are not those of this version and cannot be made so.
     """
     there = {name: _columns(session, name) for name in (*VIEWS, *(table.name for table in TABLES))}
-    return all(there.values()) and not any(_differing(table, there[table.name], where) for table in TABLES)
+    return all(there.values()) and not any(
+        _differing(table, there[table.name], where) for table in TABLES
+    )
 
 
 def prepare(session: Session, where: str) -> None:
@@ -105,14 +132,14 @@ def prepare(session: Session, where: str) -> None:
     for table in TABLES:
         session.execute(session.text(CreateTable(table, if_not_exists=True)))
         for column in _differing(table, _columns(session, table.name), where):
-            _mend(session, column)
+            _add_column(session, column)
     session.execute("DROP INDEX IF EXISTS scores_by_entity")
     session.execute(LISTS)
     for view, of in VIEWS.items():
         session.execute(f"CREATE VIEW {view} AS {session.text(current(of))}")
 
 
-def _mend(session: Session, column: sa.Column[Any]) -> None:
+def _add_column(session: Session, column: sa.Column[Any]) -> None:
     """Add a column that is not there, or make PostgreSQL's instants of text the instants that they are."""
     if column.name in _columns(session, column.table.name):
         change = f"ALTER COLUMN {column.name} TYPE timestamptz USING {column.name}::timestamptz"
@@ -122,7 +149,7 @@ def _mend(session: Session, column: sa.Column[Any]) -> None:
 
 
 def _differing(table: sa.Table, there: dict[str, str], where: str) -> list[sa.Column[Any]]:
-    """Return a table's columns that can be mended, if there is the table; raise DataError for any other difference."""
+    """Return a table's columns that can be fixed, if there is the table; raise DataError for any other difference."""
     if not there:
         return []
     lacking = [column for column in table.c if column.name not in there]
@@ -132,7 +159,7 @@ def _differing(table: sa.Table, there: dict[str, str], where: str) -> list[sa.Co
             "the table is not one of this version",
             where=f"{where}: {table.name}",
             found=f"{len(odd)} differing columns, such as {odd[0]}",
-            mend="move the database away, or use the version of leadscore that wrote it",
+            fix="move the database away, or use the version of leadscore that wrote it",
         )
     instants = [c for c in table.c if there.get(c.name) == "text" and c.type is SQL_TYPES[INSTANT]]
     return lacking + instants
@@ -147,7 +174,9 @@ def _columns(session: Session, name: str) -> dict[str, str]:
     else:
         parts = [sa.cast(sa.column(part), sa.Text) for part in ("column_name", "data_type")]
         catalog = sa.table("columns", schema="information_schema")
-        ours = (sa.column("table_schema") == sa.func.current_schema()) & (sa.column("table_name") == name)
+        ours = (sa.column("table_schema") == sa.func.current_schema()) & (
+            sa.column("table_name") == name
+        )
         found = sa.select(*parts).select_from(catalog).where(ours)
     rows = session.table(found, NAMED)
     return dict(zip(rows["name"].to_pylist(), rows["type"].to_pylist(), strict=True))

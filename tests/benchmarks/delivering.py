@@ -47,7 +47,9 @@ def a_night(rows: int, run: Run) -> pa.Table:
     told = scores["reasons"].to_pylist()
     for n in range(int(rows * TOP)):
         told[n] = REASONS % (n % 50, n, n % 50, n % 30)
-    return scores.set_column(scores.column_names.index("reasons"), scores.field("reasons"), pa.array(told, pa.string()))
+    return scores.set_column(
+        scores.column_names.index("reasons"), scores.field("reasons"), pa.array(told, pa.string())
+    )
 
 
 def next_night(scores: pa.Table) -> pa.Table:
@@ -55,7 +57,9 @@ def next_night(scores: pa.Table) -> pa.Table:
     random = np.random.default_rng(2)
     score, some = scores["score"].to_numpy().copy(), random.random(scores.num_rows) < CHANGED
     score[some] = score[some] % 100 + 1
-    moved = scores.set_column(scores.column_names.index("score"), scores.field("score"), pa.array(score))
+    moved = scores.set_column(
+        scores.column_names.index("score"), scores.field("score"), pa.array(score)
+    )
     as_of = pa.repeat(pa.scalar(a_run(1).as_of, scores.field("as_of").type), scores.num_rows)
     moved = moved.set_column(scores.column_names.index("as_of"), scores.field("as_of"), as_of)
     return moved.filter(pa.array(random.random(scores.num_rows) >= CHANGED))
@@ -82,9 +86,16 @@ def ours(folder: Path, rows: int, form: str) -> dict:
 def floor(folder: Path, rows: int, form: str) -> dict:
     """Write the same columns with Arrow alone, and see the file on the disk."""
     plan = plan_of(form)
-    table = wide(a_night(rows, a_run(0)), plan).rename_columns([plan.key, *(one.name for one in plan.mapped)])
+    table = wide(a_night(rows, a_run(0)), plan).rename_columns(
+        [plan.key, *(one.name for one in plan.mapped)]
+    )
     table = table.cast(
-        pa.schema([(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in table.schema])
+        pa.schema(
+            [
+                (f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
+                for f in table.schema
+            ]
+        )
     )
 
     def write() -> None:
@@ -99,4 +110,10 @@ def floor(folder: Path, rows: int, form: str) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"ours": ours, "floor": floor}[sys.argv[4]](Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])))
+    print(
+        json.dumps(
+            {"ours": ours, "floor": floor}[sys.argv[4]](
+                Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+            )
+        )
+    )

@@ -48,28 +48,42 @@ def sample(rows, features):
         "number": lambda: random.normal(size=rows),
         "amount": lambda: np.round(np.exp(random.normal(6, 2, rows))),
         "share": lambda: random.integers(0, 21, rows) / 20,
-        "category": lambda: np.array([f"value {i}" for i in range(30)])[random.integers(0, 30, rows)],
+        "category": lambda: np.array([f"value {i}" for i in range(30)])[
+            random.integers(0, 30, rows)
+        ],
     }
     columns, meanings = {}, {}
     for j in range(features):
         unit, name = UNITS[j % len(UNITS)], f"feature_{j}"
-        columns[name] = pa.array(draw[unit](), mask=random.random(rows) < 0.2 if j % 3 == 0 else None)
-        meanings[name] = Meaning(f"group {j // 4}", KEYS[unit], unit, subject=f"type:{j}", name=name)
+        columns[name] = pa.array(
+            draw[unit](), mask=random.random(rows) < 0.2 if j % 3 == 0 else None
+        )
+        meanings[name] = Meaning(
+            f"group {j // 4}", KEYS[unit], unit, subject=f"type:{j}", name=name
+        )
     return pa.table(columns), meanings
 
 
 def models(x, categorical):
     """Return LightGBM, and a blend of it with a hazard and a line, learnt from a part of the rows."""
     random, x = np.random.default_rng(1), x[:LEARNT]
-    odds = np.nan_to_num((x - np.nanmean(x, axis=0)) / np.nanstd(x, axis=0))[:, :12].sum(axis=1) / 3 - 1
+    odds = (
+        np.nan_to_num((x - np.nanmean(x, axis=0)) / np.nanstd(x, axis=0))[:, :12].sum(axis=1) / 3
+        - 1
+    )
     wait = random.exponential(2 * HORIZON / np.exp(odds))
     happened = wait < HORIZON
     lesson = Lesson(x, categorical, 1)
     trees = LightGbm.grow(lesson, happened.astype(float), {"num_leaves": 31})
     hazard = Hazard.learn(
-        Lesson(x, categorical, 1, parameters={"num_leaves": 31}), Followed(np.minimum(wait, HORIZON), happened), HORIZON
+        Lesson(x, categorical, 1, parameters={"num_leaves": 31}),
+        Followed(np.minimum(wait, HORIZON), happened),
+        HORIZON,
     )
-    return {"LightGBM": trees, "blend": Blend((trees, hazard, Logistic.fit(lesson, happened.astype(int))), SHARES)}
+    return {
+        "LightGBM": trees,
+        "blend": Blend((trees, hazard, Logistic.fit(lesson, happened.astype(int))), SHARES),
+    }
 
 
 def timed(call):
@@ -90,10 +104,14 @@ def main(rows, features):
         found[name] = {"seconds": clock, "processor": processor}
         if name == "LightGBM":
             booster = lightgbm.Booster(model_str=model.text)
-            own, _, slow = timed(lambda b=booster: b.predict(x[:SAMPLE], pred_contrib=True, num_threads=1))
+            own, _, slow = timed(
+                lambda b=booster: b.predict(x[:SAMPLE], pred_contrib=True, num_threads=1)
+            )
             found["its own"] = slow / SAMPLE * rows
             found["apart"] = float(np.abs(own - parts[:SAMPLE]).max())
-    texts, clock, _ = timed(lambda: reasons(parts, matrix.select(encoding.names), Teller(meanings, english())))
+    texts, clock, _ = timed(
+        lambda: reasons(parts, matrix.select(encoding.names), Teller(meanings, english()))
+    )
     return {**found, "wording": clock, "texts": len(texts), "peak": peak()}
 
 

@@ -52,22 +52,33 @@ def sample(rows, features):
     happened = random.random(rows) < 1 / (1 + np.exp(-odds))
     after = day + random.uniform(0, HORIZON, rows)
     mature = day + HORIZON <= DAYS
-    outcome = pa.array((after * US_PER_DAY).astype(np.int64), mask=~happened | (after >= DAYS)).cast(INSTANT)
+    outcome = pa.array(
+        (after * US_PER_DAY).astype(np.int64), mask=~happened | (after >= DAYS)
+    ).cast(INSTANT)
     spine = {
         "entity_id": pa.array([f"lead-{i}" for i in random.integers(0, rows // 4, rows)]),
         "cutoff": pa.array(day * US_PER_DAY).cast(INSTANT),
     }
     label = pa.array(happened.astype(np.int8), mask=~mature)
-    labels = pa.table(spine | {"mature": mature, "label": label, "outcome_at": outcome}).cast(LABELS)
+    labels = pa.table(spine | {"mature": mature, "label": label, "outcome_at": outcome}).cast(
+        LABELS
+    )
     return pa.table(spine | columns), labels
 
 
 def main(rows, features):
     matrix, labels = sample(rows, features)
     observed = datetime.fromtimestamp(DAYS * 86_400, UTC)
-    settings = Settings("target", timedelta(days=HORIZON), Evaluation(folds=3, share=0.4), True, observed)
+    settings = Settings(
+        "target", timedelta(days=HORIZON), Evaluation(folds=3, share=0.4), True, observed
+    )
     begin = time.process_time()
-    suspects(matrix, labels, "target", Origins({name: name for name in matrix.column_names[2:]}, ordered=True))
+    suspects(
+        matrix,
+        labels,
+        "target",
+        Origins({name: name for name in matrix.column_names[2:]}, ordered=True),
+    )
     audit = time.process_time() - begin
     watch = Watch(lightgbm.train)
     lightgbm.train = watch

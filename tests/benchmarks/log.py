@@ -50,7 +50,9 @@ def names(numbers):
 def leads_table(leads):
     """Return one lead row for each lead, as LEADS."""
     start = pa.array(np.full(leads, START)).cast(INSTANT)
-    return pa.table([names(np.arange(leads)), pa.nulls(leads, pa.string()), start, start], schema=LEADS)
+    return pa.table(
+        [names(np.arange(leads)), pa.nulls(leads, pa.string()), start, start], schema=LEADS
+    )
 
 
 def dataset(path, leads):

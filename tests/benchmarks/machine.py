@@ -36,6 +36,8 @@ def _versions() -> str:
     found = {name: version(name) for name in ("duckdb", "numba", "numpy", "pyarrow")}
     if PEERS.exists():
         code = VERSIONS % (["polars", "featuretools", "pandas"],)
-        answer = subprocess.run([str(PEERS), "-c", code], capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            [str(PEERS), "-c", code], capture_output=True, text=True, check=True
+        )
         found |= json.loads(answer.stdout)
     return ", ".join(f"{name} {number}" for name, number in found.items())

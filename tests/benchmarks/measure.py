@@ -48,7 +48,14 @@ class Job:
 
 def measured(job: Job) -> dict:
     """Run a job in a new process: ``seconds``, ``rows``, ``columns``, ``counted`` events and ``peak`` memory in GiB."""
-    command = [str(job.python), "-W", "ignore", "-m", "tests.benchmarks.measure", json.dumps(asdict(job))]
+    command = [
+        str(job.python),
+        "-W",
+        "ignore",
+        "-m",
+        "tests.benchmarks.measure",
+        json.dumps(asdict(job)),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{job.engine} failed ({done.returncode}):\n{done.stderr[-3000:]}")
@@ -117,13 +124,20 @@ def peak() -> float:
 
 def _plain(table: pa.Table) -> pa.Table:
     """Return a result with keys of the same types, whatever library it came from."""
-    keys = {"entity_id": table["entity_id"].cast(pa.string()), "cutoff": table["cutoff"].cast(pa.int64())}
+    keys = {
+        "entity_id": table["entity_id"].cast(pa.string()),
+        "cutoff": table["cutoff"].cast(pa.int64()),
+    }
     return pa.table(keys | {name: table[name].cast(pa.float64()) for name in NAMES})
 
 
 def _counted(table: pa.Table, last: int) -> int:
     """Return how many events the rows of the last cutoff have seen."""
-    counts = [table[name] for name in table.column_names if name.startswith("type_") and name.endswith("_count_all")]
+    counts = [
+        table[name]
+        for name in table.column_names
+        if name.startswith("type_") and name.endswith("_count_all")
+    ]
     if "cutoff" in table.column_names:
         here = pc.equal(table["cutoff"].cast(pa.int64()), last)
         counts = [count.filter(here) for count in counts]

@@ -37,12 +37,21 @@ def config(folder: Path, name: str) -> dict:
         "project": "night",
         "workspace": str(folder / "workspace"),
         "sources": {
-            "leads": {"path": str(data / "leads.parquet"), "entity_id": "entity_id", "created_at": "created_at"}
+            "leads": {
+                "path": str(data / "leads.parquet"),
+                "entity_id": "entity_id",
+                "created_at": "created_at",
+            }
             | {"account_id": "account_id", "attributes": ["country", "size"]},
             "events": [{"path": str(data / "events.parquet"), **events}],
         },
         "targets": {
-            "buy": {"outcome": "won", "horizon": "30d", "cutoffs": {"every": "30d"}, "amount": "size"},
+            "buy": {
+                "outcome": "won",
+                "horizon": "30d",
+                "cutoffs": {"every": "30d"},
+                "amount": "size",
+            },
         },
         "publish": {"reasons": 0.1},
         "capacity": 1000,
@@ -88,7 +97,9 @@ def _outcomes(events: pa.Table, rng: np.random.Generator) -> pa.Table:
     kinds = events["event_type"].to_numpy(zero_copy_only=False)
     chance = np.select([kinds == log.TYPES[0], kinds == log.TYPES[1]], [2 * PACE, PACE], PACE / 10)
     source = events.filter(pa.array(rng.random(len(events)) < chance))
-    after = source["event_time"].cast(pa.int64()).to_numpy() + rng.integers(1, 10 * US_PER_DAY, len(source))
+    after = source["event_time"].cast(pa.int64()).to_numpy() + rng.integers(
+        1, 10 * US_PER_DAY, len(source)
+    )
     at, size = pa.array(after).cast(INSTANT), len(source)
     columns = [source["entity_id"], at, at, pa.array(["won"] * size), pa.nulls(size, pa.string())]
     return pa.table([*columns, pa.nulls(size, pa.float64())], schema=EVENTS)
@@ -108,7 +119,9 @@ def night(folder: Path, as_of: str = AS_OF) -> dict:
             try:
                 return function(*arguments)
             finally:
-                steps[function.__name__] = steps.get(function.__name__, 0.0) + time.perf_counter() - begin
+                steps[function.__name__] = (
+                    steps.get(function.__name__, 0.0) + time.perf_counter() - begin
+                )
 
         return run
 
@@ -154,7 +167,13 @@ def floor(folder: Path) -> dict:
         begin = time.perf_counter()
         booster.predict(x, raw_score=True, num_threads=0)
         predict += time.perf_counter() - begin
-    return {"scan": scan, "predict": predict, "trees": trees, "learner": scorer.learner, "features": x.shape[1]}
+    return {
+        "scan": scan,
+        "predict": predict,
+        "trees": trees,
+        "learner": scorer.learner,
+        "features": x.shape[1],
+    }
 
 
 def _trees(model) -> list[str]:

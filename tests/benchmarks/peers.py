@@ -44,7 +44,9 @@ def range_join(path: str, leads: int, instants: list[int]) -> Callable:
     import duckdb
 
     spine = log.every(log.leads_table(leads), instants)
-    query = RANGE_JOIN.format(features=", ".join(f"{_sql(feature)} AS {feature.name}" for feature in FEATURES))
+    query = RANGE_JOIN.format(
+        features=", ".join(f"{_sql(feature)} AS {feature.name}" for feature in FEATURES)
+    )
 
     def run():
         connection = duckdb.connect()
@@ -56,7 +58,9 @@ def range_join(path: str, leads: int, instants: list[int]) -> Callable:
 
 def _sql(feature: Common) -> str:
     days = DAYS[feature.window] if feature.window else None
-    seen = f"FILTER (WHERE event_type = '{feature.kind}'" + (f" AND t >= c - {days * US_PER_DAY})" if days else ")")
+    seen = f"FILTER (WHERE event_type = '{feature.kind}'" + (
+        f" AND t >= c - {days * US_PER_DAY})" if days else ")"
+    )
     if feature.aggregate == "age":
         return f"(c - max(t) {seen}) / {US_PER_DAY}.0"
     return f"count(*) {seen}" if feature.aggregate == "count" else f"coalesce(sum(value) {seen}, 0)"
@@ -117,7 +121,10 @@ def featuretools(path: str, leads: int, instants: list[int]) -> Callable:
         features_only=True,
     )
     rows = pd.DataFrame(
-        {"entity_id": ids * len(instants), "time": pd.to_datetime([us for us in instants for _ in ids], unit="us")}
+        {
+            "entity_id": ids * len(instants),
+            "time": pd.to_datetime([us for us in instants for _ in ids], unit="us"),
+        }
     )
     return lambda: [_windows(declared, {found.get_name(): found for found in definitions}, rows)]
 
@@ -127,12 +134,16 @@ def _declared(path: str, ids: list[str]):
     import pandas as pd
 
     columns = ["entity_id", "event_time", "event_type", "value"]
-    events = pq.read_table(path, columns=columns, filters=pc.field("entity_id").isin(ids)).to_pandas()
+    events = pq.read_table(
+        path, columns=columns, filters=pc.field("entity_id").isin(ids)
+    ).to_pandas()
     events["event_time"] = events["event_time"].dt.tz_localize(None)
     events["event_id"] = range(len(events))
     found = ft.EntitySet("log")
     types = {"event_type": "Categorical"}
-    found.add_dataframe(events, "events", index="event_id", time_index="event_time", logical_types=types)
+    found.add_dataframe(
+        events, "events", index="event_id", time_index="event_time", logical_types=types
+    )
     found.add_dataframe(pd.DataFrame({"entity_id": ids}), "leads", index="entity_id")
     found.add_relationship("leads", "entity_id", "events", "entity_id")
     found.add_interesting_values(dataframe_name="events", values={"event_type": log.TYPES})
@@ -144,7 +155,11 @@ def _windows(declared, definitions, rows):
     import featuretools as ft
     import pandas as pd
 
-    titles = {"count": "COUNT(events", "sum_value": "SUM(events.value", "age": "TIME_SINCE_LAST(events.event_time"}
+    titles = {
+        "count": "COUNT(events",
+        "sum_value": "SUM(events.value",
+        "age": "TIME_SINCE_LAST(events.event_time",
+    }
     found = []
     for window, days in DAYS.items():
         names = {

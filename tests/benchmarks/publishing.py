@@ -24,7 +24,9 @@ from tests.benchmarks.measure import peak
 
 NIGHT = datetime(2025, 7, 7, tzinfo=UTC)
 REASON = '[{"feature":"page_view_count_7d","value":%s,"contribution":0.5123456,"sentence":"%s page views in 7 days"},'
-REASON += '{"feature":"any_age","value":12.25,"contribution":-0.2123,"sentence":"silent for 12 days"}]'
+REASON += (
+    '{"feature":"any_age","value":12.25,"contribution":-0.2123,"sentence":"silent for 12 days"}]'
+)
 TOP = 0.1
 """The share of rows that have reasons."""
 
@@ -34,17 +36,42 @@ def sample(rows: int, run: Run) -> pa.Table:
     random = np.random.default_rng(1)
     p, days = np.sort(random.random(rows))[::-1], random.random((2, rows)) * 30
     score = (1 + 99 * p).astype(np.int64)
-    texts = pa.array([REASON % (n, n) for n in range(100)]).take(pa.array(random.integers(0, 100, int(rows * TOP))))
-    same = {"project": run.project, "target": "buy", "as_of": run.as_of, "cutoff": run.as_of, "evidence": "enough"}
-    same |= {"model_version": "7", "run_id": run.run_id, "scored_at": run.as_of + timedelta(hours=5)}
+    texts = pa.array([REASON % (n, n) for n in range(100)]).take(
+        pa.array(random.integers(0, 100, int(rows * TOP)))
+    )
+    same = {
+        "project": run.project,
+        "target": "buy",
+        "as_of": run.as_of,
+        "cutoff": run.as_of,
+        "evidence": "enough",
+    }
+    same |= {
+        "model_version": "7",
+        "run_id": run.run_id,
+        "scored_at": run.as_of + timedelta(hours=5),
+    }
     columns = {
-        **{name: pa.repeat(pa.scalar(value, SCORES.field(name).type), rows) for name, value in same.items()},
+        **{
+            name: pa.repeat(pa.scalar(value, SCORES.field(name).type), rows)
+            for name, value in same.items()
+        },
         "entity_id": _named("L", random.permutation(rows)),
         "account_id": _named("A", random.integers(0, rows, rows)),
-        **{"probability": p, "probability_low": p * 0.7, "probability_high": 1 - (1 - p) * 0.7, "score": score},
+        **{
+            "probability": p,
+            "probability_low": p * 0.7,
+            "probability_high": 1 - (1 - p) * 0.7,
+            "score": score,
+        },
         "grade": pa.array(np.array(list("DCBA"))[(p * 4).astype(int)]),
         **{"rank": np.arange(1, rows + 1), "percentile": p * 100, "expected_value": p * 1234.5},
-        **{"outcome_days_50": days[0], "outcome_days_80": days[1], "previous_score": score, "trend": score * 0},
+        **{
+            "outcome_days_50": days[0],
+            "outcome_days_80": days[1],
+            "previous_score": score,
+            "trend": score * 0,
+        },
         "previous_grade": pa.array(np.array(list("DCBA"))[(p * 4).astype(int)]),
         "reasons": pa.concat_arrays([texts, pa.repeat("[]", rows - len(texts))]),
     }
@@ -62,14 +89,20 @@ def ours(url: str, rows: int) -> dict:
     """Publish a night, the same night again and the next one; read them back."""
     store, found = Store(url), {}
     table = None
-    for name, as_of in {"a night": NIGHT, "again": NIGHT, "the next night": NIGHT + timedelta(days=1)}.items():
+    for name, as_of in {
+        "a night": NIGHT,
+        "again": NIGHT,
+        "the next night": NIGHT + timedelta(days=1),
+    }.items():
         run = Run(name, "bench", as_of, {"buy": "7"}, "1", "c0ffee", NIGHT)
         del table
         table = sample(rows, run)
         store.start(run)
         before = peak()
         found[name] = timed(lambda table=table, run=run: store.publish(table, run.run_id, NIGHT))
-        found["memory over the table, MiB"] = max(found.get("memory over the table, MiB", 0), (peak() - before) * 1024)
+        found["memory over the table, MiB"] = max(
+            found.get("memory over the table, MiB", 0), (peak() - before) * 1024
+        )
     found["bytes a row"] = table.nbytes / rows
     del table
     for name, read in {
@@ -86,7 +119,11 @@ def floor(url: str, rows: int) -> dict:
     """Load the same rows, encoded and in order, with nothing around it: no key, no ledger, nothing to replace."""
     run = Run("floor", "bench", NIGHT, {"buy": "7"}, "1", "c0ffee", NIGHT)
     pieces = list(
-        in_order(sample(rows, run), [column.name for column in SCORES_TABLE.primary_key], lambda piece: piece)
+        in_order(
+            sample(rows, run),
+            [column.name for column in SCORES_TABLE.primary_key],
+            lambda piece: piece,
+        )
     )
     plain, database = pa.Table.from_batches(pieces), Database(url)
     if database.kind == "sqlite":
@@ -108,7 +145,9 @@ def _loaded(session: Session, table: pa.Table) -> None:
 
 def _as_text(table: pa.Table) -> pa.Table:
     """Write instants as SQLite has them."""
-    written = [pc.strftime(c, "%Y-%m-%dT%H:%M:%SZ") if c.type == INSTANT else c for c in table.columns]
+    written = [
+        pc.strftime(c, "%Y-%m-%dT%H:%M:%SZ") if c.type == INSTANT else c for c in table.columns
+    ]
     return pa.table(written, names=table.column_names)
 
 

@@ -55,7 +55,9 @@ def champion(project, target):
 def sample(project, now, target, leads):
     """Return a spine of some of the leads that a night would score."""
     spine = scoring_spine(now.dataset, project.target(target), now.as_of)
-    rows = np.random.default_rng(0).choice(spine.num_rows, min(leads, spine.num_rows), replace=False)
+    rows = np.random.default_rng(0).choice(
+        spine.num_rows, min(leads, spine.num_rows), replace=False
+    )
     return spine.take(pa.array(np.sort(rows)))
 
 
@@ -70,25 +72,41 @@ def told(scorer, dataset, spine, language="en"):
 def moves(scorer, dataset, spine, found):
     """Return each reason that names something removable with how much its removal moves the log-odds, and its side."""
     features = {feature.name: feature for feature in scorer.catalog.features}
-    rows = list(zip(spine["entity_id"].to_pylist(), spine["cutoff"].to_pylist(), found, strict=True))
+    rows = list(
+        zip(spine["entity_id"].to_pylist(), spine["cutoff"].to_pylist(), found, strict=True)
+    )
     asked, said = [Without(entity, cutoff) for entity, cutoff, _ in rows], []
     for place, (entity, cutoff, lead) in enumerate(rows):
         for one in lead:
-            feature, few = features[one["feature"]], "only " in one["sentence"] or " fewer " in one["sentence"]
-            if removable(feature, one["value"], " for " in one["sentence"] or "already" in one["sentence"]):
+            feature, few = (
+                features[one["feature"]],
+                "only " in one["sentence"] or " fewer " in one["sentence"],
+            )
+            if removable(
+                feature, one["value"], " for " in one["sentence"] or "already" in one["sentence"]
+            ):
                 without, first = Without(entity, cutoff, feature, one["value"]), len(asked)
-                asked += [replace(without, instead=value) for value in _others(dataset, feature)] or [without]
+                asked += [
+                    replace(without, instead=value) for value in _others(dataset, feature)
+                ] or [without]
                 side = np.sign(one["contribution"]) * (1 if few else -1)
                 said.append((one, side, few, place, slice(first, len(asked))))
     after = log_odds(scorer, dataset, asked)
-    return [(one, side, few, after[where].mean() - after[place]) for one, side, few, place, where in said]
+    return [
+        (one, side, few, after[where].mean() - after[place])
+        for one, side, few, place, where in said
+    ]
 
 
 def _others(dataset, feature):
     """Return the values of an attribute that some leads have, evenly chosen; none of what is no attribute."""
     if feature.scope != "lead" or feature.subject not in dataset.leads.column_names:
         return []
-    return dataset.leads[feature.subject].take(pa.array(evenly(dataset.leads.num_rows, DRAWN))).to_pylist()
+    return (
+        dataset.leads[feature.subject]
+        .take(pa.array(evenly(dataset.leads.num_rows, DRAWN)))
+        .to_pylist()
+    )
 
 
 def main(config, target, leads=LEADS):

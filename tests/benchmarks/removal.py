@@ -20,7 +20,18 @@ from features.definitions.catalog import Catalog
 from features.definitions.feature import Feature
 from models.scorer import Scorer
 
-WINDOWED = {"count", "trend", "share", "total", "mean", "least", "most", "active_days", "kinds", "ways"}
+WINDOWED = {
+    "count",
+    "trend",
+    "share",
+    "total",
+    "mean",
+    "least",
+    "most",
+    "active_days",
+    "kinds",
+    "ways",
+}
 WINDOWED |= {"people", "new_people", "roles", "visits", "unanswered", "before_reply"}
 EVER = {"age", "silence", "first", "gap_mean", "gap_max", "last_channel"}
 NAMED = {"last_type", "stage_now"}
@@ -50,7 +61,9 @@ def removable(feature: Feature, value: float | str | None, lack: bool) -> bool:
         return False
     if feature.aggregate in EVER:
         return not lack and (feature.aggregate, feature.subject) != ("first", "any")
-    return (feature.scope == "lead" and feature.aggregate != "created_age") or feature.aggregate in {
+    return (
+        feature.scope == "lead" and feature.aggregate != "created_age"
+    ) or feature.aggregate in {
         *WINDOWED,
         *NAMED,
         *FIRST,
@@ -64,7 +77,10 @@ def log_odds(scorer: Scorer, dataset: Dataset, asked: Sequence[Without]) -> np.n
     the account, and at how long others took.
     """
     leads, events = dataset.leads.to_pandas(), dataset.events.to_pandas()
-    of_lead, rows = dict(iter(events.groupby("entity_id", sort=False))), leads.set_index("entity_id", drop=False)
+    of_lead, rows = (
+        dict(iter(events.groupby("entity_id", sort=False))),
+        leads.set_index("entity_id", drop=False),
+    )
     of_account = dict(iter(leads.groupby("account_id")["entity_id"]))
     people, logs, spine = [leads], [events], []
     for number, one in enumerate(asked):
@@ -77,7 +93,9 @@ def log_odds(scorer: Scorer, dataset: Dataset, asked: Sequence[Without]) -> np.n
         elif one.feature is not None:
             log = log[~_named(log, one, scorer.catalog)]
         logs.append(log.assign(entity_id=log["entity_id"] + mark))
-        people.append(copy.assign(entity_id=copy["entity_id"] + mark, account_id=copy["account_id"] + mark))
+        people.append(
+            copy.assign(entity_id=copy["entity_id"] + mark, account_id=copy["account_id"] + mark)
+        )
         spine.append({"entity_id": one.entity + mark, "cutoff": one.cutoff})
     grown = replace(
         dataset,
@@ -97,7 +115,11 @@ def _named(log: pd.DataFrame, one: Without, catalog: Catalog) -> pd.Series:
     """Say which events of an account a reason names, of those known at the cutoff."""
     feature, time = one.feature, log["event_time"]
     whose = {"entity": log["entity_id"] == one.entity, "others": log["entity_id"] != one.entity}
-    mine = (log["available_at"] < one.cutoff) & whose.get(feature.scope, True) & _of_subject(log, feature, catalog)
+    mine = (
+        (log["available_at"] < one.cutoff)
+        & whose.get(feature.scope, True)
+        & _of_subject(log, feature, catalog)
+    )
     if feature.aggregate in NAMED:
         return mine & (log["event_type"] == one.value)
     if feature.aggregate in FIRST:
@@ -110,5 +132,7 @@ def _named(log: pd.DataFrame, one: Without, catalog: Catalog) -> pd.Series:
 def _of_subject(log: pd.DataFrame, feature: Feature, catalog: Catalog) -> pd.Series | bool:
     kind, _, name = feature.meaning.subject.partition(":")
     sets = {"type": ("event_type", (name,)), "channel": ("channel", (name,))}
-    sets["group"] = ("event_type", catalog.outbound) if name == "outbound" else ("channel", catalog.offline)
+    sets["group"] = (
+        ("event_type", catalog.outbound) if name == "outbound" else ("channel", catalog.offline)
+    )
     return log[sets[kind][0]].isin(sets[kind][1]) if kind in sets else True

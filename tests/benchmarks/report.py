@@ -18,7 +18,10 @@ class Report:
 
 def _table(title: str, rows: dict[str, dict[str, str]]) -> str:
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
-    lines = [["", *columns], *([row, *(cells.get(column, "") for column in columns)] for row, cells in rows.items())]
+    lines = [
+        ["", *columns],
+        *([row, *(cells.get(column, "") for column in columns)] for row, cells in rows.items()),
+    ]
     widths = [max(len(line[place]) for line in lines) for place in range(len(columns) + 1)]
     rule = [f"{'-' * widths[0]}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]
     body = [_line(line, widths) for line in [lines[0], rule, *lines[1:]]]

@@ -19,7 +19,10 @@ def repeated(lead, features):
     """Yield the pairs of reasons that say the same thing."""
     for one, other in combinations(lead, 2):
         a, b = features[one["feature"]], features[other["feature"]]
-        same_subject = (a.scope, a.meaning.subject) == (b.scope, b.meaning.subject) and a.meaning.subject != "any"
+        same_subject = (a.scope, a.meaning.subject) == (
+            b.scope,
+            b.meaning.subject,
+        ) and a.meaning.subject != "any"
         if (
             one["sentence"] == other["sentence"]
             or same_subject
@@ -42,7 +45,11 @@ def contradictory(lead, features):
             yield one, other  # a lack that is good beside one that is bad
         elif _same(a, b) and a.meaning.subject != "any":
             yield one, other  # much and little of one thing
-        elif _same(a, b) and (LONG.match(one["sentence"]) or LONG.match(other["sentence"])) and _recent(one, other):
+        elif (
+            _same(a, b)
+            and (LONG.match(one["sentence"]) or LONG.match(other["sentence"]))
+            and _recent(one, other)
+        ):
             yield one, other  # lately, and not for long
 
 

@@ -31,7 +31,13 @@ def ours(job):
     return _ordered(job.out)
 
 
-ENGINES = ["ours:whole_table", "ours:growing", "peers:range_join", "peers:polars_per_cutoff", "peers:featuretools"]
+ENGINES = [
+    "ours:whole_table",
+    "ours:growing",
+    "peers:range_join",
+    "peers:polars_per_cutoff",
+    "peers:featuretools",
+]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -24,7 +24,17 @@ TIMED = f"{ROWS:,} leads, 12 columns, reasons for the top tenth; {cpu_count()} c
 
 
 def measured(folder, form: str, what: str) -> dict:
-    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.delivering", str(folder), str(ROWS), form, what]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "tests.benchmarks.delivering",
+        str(folder),
+        str(ROWS),
+        form,
+        what,
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.fail(done.stderr[-3000:])
@@ -54,5 +64,10 @@ def test_a_million_leads_are_delivered(tmp_path, report, form):
     report.add(TIMED, "full / bare", form, f"{ours['full'] / bare['bare']:.2f}")
     for name in ("peak, GiB", "over the scores, GiB"):
         report.add(TIMED, name, form, f"{ours[name]:.2f}")
-    report.add(TIMED, "leads in the delta, cleared", form, f"{ours['rows of the delta']:,}, {ours['cleared']:,}")
+    report.add(
+        TIMED,
+        "leads in the delta, cleared",
+        form,
+        f"{ours['rows of the delta']:,}, {ours['cleared']:,}",
+    )
     assert ours["rows of the delta"] < ROWS * 0.06

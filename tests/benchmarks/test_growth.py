@@ -15,7 +15,9 @@ from tests.benchmarks.measure import Job, measured
 TITLE = "Growth: leadscore, the common features at one cutoff, streamed from file to file"
 
 
-@pytest.mark.skipif(not os.environ.get("LEADSCORE_BENCH_GROWTH"), reason="set LEADSCORE_BENCH_GROWTH=1 to run it")
+@pytest.mark.skipif(
+    not os.environ.get("LEADSCORE_BENCH_GROWTH"), reason="set LEADSCORE_BENCH_GROWTH=1 to run it"
+)
 def test_growth_by_ten(tmp_path, report):
     found = [_grown(tmp_path / f"{times}.parquet", EVENTS * times, report) for times in (1, 10)]
     report.add(TITLE, "time, larger / smaller", "10 N events", f"{found[1] / found[0]:.1f}")

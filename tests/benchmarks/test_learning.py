@@ -17,7 +17,15 @@ FEATURES = 200
 
 def test_a_large_training(report):
     title = f"A training of {ROWS:,} rows with {FEATURES} features; {cpu_count()} cores, {memory():.0f} GiB"
-    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.learning", str(ROWS), str(FEATURES)]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "tests.benchmarks.learning",
+        str(ROWS),
+        str(FEATURES),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.fail(done.stderr[-3000:])
@@ -25,7 +33,9 @@ def test_a_large_training(report):
     report.add(title, "seconds", "", f"{found['seconds']:.0f}")
     report.add(title, "seconds of processor", "", f"{found['processor']:.0f}")
     report.add(title, "of it LightGBM", "", f"{found['lightgbm'] / found['processor']:.0%}")
-    report.add(title, "audit / training, processor", "", f"{found['audit'] / found['processor']:.1%}")
+    report.add(
+        title, "audit / training, processor", "", f"{found['audit'] / found['processor']:.1%}"
+    )
     report.add(title, "matrix, GiB", "", f"{found['matrix']:.2f}")
     report.add(title, "peak memory, GiB", "", f"{found['peak']:.2f}")
     assert found["audit"] < found["processor"]

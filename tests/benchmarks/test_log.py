@@ -42,7 +42,9 @@ def test_events_are_spread_over_18_months_in_the_order_of_time(generated):
 def test_types_channels_and_values(generated):
     _, events = generated
     assert sorted(pc.unique(events["event_type"]).to_pylist()) == log.TYPES and len(log.TYPES) == 8
-    assert sorted(pc.unique(events["channel"]).to_pylist()) == log.CHANNELS and len(log.CHANNELS) == 6
+    assert (
+        sorted(pc.unique(events["channel"]).to_pylist()) == log.CHANNELS and len(log.CHANNELS) == 6
+    )
     valued = events.filter(pc.is_valid(events["value"]))["event_type"]
     plain = events.filter(pc.is_null(events["value"]))["event_type"]
     assert sorted(pc.unique(valued).to_pylist()) == log.TYPES[:2]

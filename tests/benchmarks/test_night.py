@@ -23,7 +23,15 @@ TITLE = f"A night, reasons for the top tenth; {cpu_count()} cores, {memory():.0f
 
 
 def run(folder, *arguments):
-    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.night", str(folder), *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "tests.benchmarks.night",
+        str(folder),
+        *map(str, arguments),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.fail(done.stderr[-3000:])
@@ -40,12 +48,24 @@ def test_a_night_at_size(tmp_path, report):
         bare, seconds[leads] = floor["scan"] + floor["predict"], night["seconds"]
         assert night["rows"] == leads
         report.add(TITLE, "events", column, f"{20 * leads:,}")
-        report.add(TITLE, "model", column, f"{floor['learner']}, {floor['trees']} trees, {floor['features']} features")
+        report.add(
+            TITLE,
+            "model",
+            column,
+            f"{floor['learner']}, {floor['trees']} trees, {floor['features']} features",
+        )
         report.add(TITLE, "scan of the log, s", column, f"{floor['scan']:.1f}")
-        report.add(TITLE, "LightGBM's own predict of its trees, s", column, f"{floor['predict']:.1f}")
+        report.add(
+            TITLE, "LightGBM's own predict of its trees, s", column, f"{floor['predict']:.1f}"
+        )
         report.add(TITLE, "night, s", column, f"{night['seconds']:.1f}")
         for step, took in night["steps"].items():
             report.add(TITLE, f"of it {step}, s", column, f"{took:.1f}")
         report.add(TITLE, "night / (scan + predict)", column, f"{night['seconds'] / bare:.1f}")
         report.add(TITLE, "peak memory, GiB", column, f"{night['peak']:.2f}")
-    report.add(TITLE, "time, larger / smaller", f"{LEADS:,} leads", f"{seconds[LEADS] / seconds[LEADS // 10]:.1f}")
+    report.add(
+        TITLE,
+        "time, larger / smaller",
+        f"{LEADS:,} leads",
+        f"{seconds[LEADS] / seconds[LEADS // 10]:.1f}",
+    )

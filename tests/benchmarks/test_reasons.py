@@ -16,9 +16,19 @@ FEATURES = 120
 
 
 def explained(threads):
-    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.explaining", str(ROWS), str(FEATURES)]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "tests.benchmarks.explaining",
+        str(ROWS),
+        str(FEATURES),
+    ]
     limited = {**os.environ, "LOKY_MAX_CPU_COUNT": str(threads)}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=limited)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env=limited
+    )
     if done.returncode:
         pytest.fail(done.stderr[-3000:])
     return json.loads(done.stdout.splitlines()[-1])
@@ -30,8 +40,18 @@ def test_reasons_of_many_rows(report, threads):
     found, column = explained(threads), f"{threads} thread{'s' * (threads > 1)}"
     for name in ("LightGBM", "blend"):
         report.add(title, f"{name}, rows a second", column, f"{ROWS / found[name]['seconds']:,.0f}")
-        report.add(title, f"{name}, rows a processor second", column, f"{ROWS / found[name]['processor']:,.0f}")
-    report.add(title, "LightGBM's own pred_contrib, rows a processor second", column, f"{ROWS / found['its own']:,.0f}")
+        report.add(
+            title,
+            f"{name}, rows a processor second",
+            column,
+            f"{ROWS / found[name]['processor']:,.0f}",
+        )
+    report.add(
+        title,
+        "LightGBM's own pred_contrib, rows a processor second",
+        column,
+        f"{ROWS / found['its own']:,.0f}",
+    )
     ratio = found["its own"] / found["LightGBM"]["processor"]
     report.add(title, "its own / leadscore, processor", column, f"{ratio:.1f}")
     report.add(title, "largest difference, log-odds", column, f"{found['apart']:.0e}")

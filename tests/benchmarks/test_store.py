@@ -32,9 +32,13 @@ def tell(report: Report, store: str, ours: dict, floors: dict) -> None:
         report.add(title, verb, store, f"{ROWS / ours[name]:,.0f}")
     for name, seconds in floors.items():
         report.add(title, f"floor: {name}", store, f"{ROWS / seconds:,.0f}")
-        report.add(title, f"the next night / {name}", store, f"{seconds / ours['the next night']:.2f}")
+        report.add(
+            title, f"the next night / {name}", store, f"{seconds / ours['the next night']:.2f}"
+        )
         report.add(title, f"again / {name}", store, f"{seconds / ours['again']:.2f}")
-    report.add(title, "memory over the table, MiB", store, f"{ours['memory over the table, MiB']:.0f}")
+    report.add(
+        title, "memory over the table, MiB", store, f"{ours['memory over the table, MiB']:.0f}"
+    )
 
 
 @pytest.fixture(params=["SQLite", pytest.param("PostgreSQL", marks=pytest.mark.server)])

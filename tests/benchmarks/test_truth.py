@@ -57,7 +57,9 @@ def test_against_the_truth(company, report, name):
     trained = training.train(rows.matrix, rows.labels, settings)
     table, horizon = trained.out_of_time, project.target(name).horizon
     truth = oracle(company.dataset, table, name, horizon)
-    label, chance, base = (table[column].to_numpy() for column in ("label", "probability", "base_rate"))
+    label, chance, base = (
+        table[column].to_numpy() for column in ("label", "probability", "base_rate")
+    )
     against = Against(truth, label, table["entity_id"].to_numpy(), table["fold"].to_numpy())
     found, share = against.figures(chance)
     low, high = trained.scorer.band.interval(chance)
@@ -69,7 +71,10 @@ def test_against_the_truth(company, report, name):
     say("ROC AUC, share of the oracle's", f"{share:.1%}")
     slope = found["calibration_slope"]
     say("calibration slope", f"{slope.value:.3f} ({slope.low:.3f}–{slope.high:.3f})")
-    say("90 % interval holds the truth, tested rows", f"{np.mean((low <= truth) & (truth <= high)):.1%}")
+    say(
+        "90 % interval holds the truth, tested rows",
+        f"{np.mean((low <= truth) & (truth <= high)):.1%}",
+    )
     young = _young(company, name, rows, trained.scorer, settings)
     for row, cell in young.items():
         say(f"last {LATE.days} days: {row}", cell)
@@ -79,18 +84,33 @@ def test_against_the_truth(company, report, name):
 def _young(company, name, rows, scorer, settings):
     """Compare the mean prediction of the last cohorts with the truth, by how immature rows are treated."""
     whole = Rows.of(rows.matrix, rows.labels)
-    late = whole.take(np.flatnonzero(whole.cutoff >= whole.cutoff.max() - LATE // timedelta(microseconds=1)))
+    late = whole.take(
+        np.flatnonzero(whole.cutoff >= whole.cutoff.max() - LATE // timedelta(microseconds=1))
+    )
     matrix = rows.matrix.take(late.number)
     truth = oracle(company.dataset, matrix, name, company.project.target(name).horizon)
     said = scorer.predict(matrix)
     low, high = said["probability_low"].to_numpy(), said["probability_high"].to_numpy()
-    called = np.where(whole.label >= 0, whole.label, (whole.outcome < whole.cutoff + HORIZON) & (whole.outcome < NEVER))
-    naive = Rows(whole.matrix, whole.number, whole.entity_id, whole.cutoff, called.astype(np.int64), whole.outcome)
+    called = np.where(
+        whole.label >= 0,
+        whole.label,
+        (whole.outcome < whole.cutoff + HORIZON) & (whole.outcome < NEVER),
+    )
+    naive = Rows(
+        whole.matrix,
+        whole.number,
+        whole.entity_id,
+        whole.cutoff,
+        called.astype(np.int64),
+        whole.outcome,
+    )
     means = {
         "the scorer's mean / truth": said["probability"].to_numpy(),
         "hazard": probability(scorer.timing.margin(scorer.encoding.encode(matrix))),
         "mature rows only": _lightgbm(Known.at(whole, whole.mature, None, 0), late, settings),
-        "immature called negative": _lightgbm(Known.at(naive, naive.mature, None, 0), late, settings),
+        "immature called negative": _lightgbm(
+            Known.at(naive, naive.mature, None, 0), late, settings
+        ),
     }
     found = {"rows": f"{len(truth):,}", "share immature": f"{np.mean(late.label < 0):.0%}"}
     found |= {row: f"{chance.mean() / truth.mean():.3f}" for row, chance in means.items()}

@@ -46,7 +46,7 @@ KILL = """
 import os, signal, sys
 from configs.schema import load
 from pipelines import score
-from pipelines.driver import Driver
+from pipelines.runner import Driver
 score.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 score.score_night(load(sys.argv[1]), sys.argv[2], Driver())
 """
@@ -97,16 +97,24 @@ class Year:
     def _decide(self, as_of: str) -> None:
         targets = list(self.project.targets)
         advice = recommended(self.project, as_of, targets, Driver())
-        tried = {row["target"] for row in self.trained if row["as_of"] > _days_before(as_of, PATIENCE)}
+        tried = {
+            row["target"] for row in self.trained if row["as_of"] > _days_before(as_of, PATIENCE)
+        }
         needed = [name for name in targets if advice[name].retrain and name not in tried]
         for result in train(self.project, as_of, needed, Driver()) if needed else []:
             why = "; ".join(advice[result.target].reasons)
-            kept = str(result.error).partition("\n")[0] if result.error else f"version {result.version.number}"
-            self.trained.append({"as_of": as_of[:10], "target": result.target, "why": why, "became": kept})
+            kept = (
+                str(result.error).partition("\n")[0]
+                if result.error
+                else f"version {result.version.number}"
+            )
+            self.trained.append(
+                {"as_of": as_of[:10], "target": result.target, "why": why, "became": kept}
+            )
             _say(f"{as_of[:10]}: {result.target} trained, {kept}: {why}")
 
     def _half_written(self, as_of: str) -> None:
-        """Cut a source in the middle of a row; the night must refuse, and mend itself when the file is whole."""
+        """Cut a source in the middle of a row; the night must refuse, and fix itself when the file is whole."""
         path = self.project.root / "data" / "web" / "part-000.parquet"
         path = path if path.exists() else next((self.project.root / "data" / "web").iterdir())
         whole = path.read_bytes()
@@ -121,17 +129,29 @@ class Year:
 
     def _killed(self, as_of: str) -> None:
         """Kill the night with SIGKILL where it has scored and is about to publish."""
-        done = subprocess.run([sys.executable, "-W", "ignore", "-c", KILL, self.project.path, as_of], check=False)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", KILL, self.project.path, as_of], check=False
+        )
         if done.returncode != -signal.SIGKILL:
-            raise AssertionError(f"the night that should have been killed ended with {done.returncode}")
+            raise AssertionError(
+                f"the night that should have been killed ended with {done.returncode}"
+            )
         _say(f"{as_of[:10]}: killed")
 
     def _make_up(self, number: int) -> None:
         """Make up for the nights that the ledger lacks, as an operator does who reads `deploy --status`."""
-        missing = [night for night in self.nights[number - len(OFF) : number + 1] if night not in self.published()]
+        missing = [
+            night
+            for night in self.nights[number - len(OFF) : number + 1]
+            if night not in self.published()
+        ]
         if missing:
-            done = score_nights(self.project, missing[0].isoformat(), missing[-1].isoformat(), Driver())
-            _say(f"made up for {sum(night.published is not None for night in done)} of {len(missing)} nights")
+            done = score_nights(
+                self.project, missing[0].isoformat(), missing[-1].isoformat(), Driver()
+            )
+            _say(
+                f"made up for {sum(night.published is not None for night in done)} of {len(missing)} nights"
+            )
 
     def published(self) -> set:
         """Return the as-ofs that the ledger calls published."""
@@ -153,16 +173,26 @@ class Year:
             "warnings": {each.target: list(each.warnings) for each in found},
             "flaps": {name: self._flaps(name) for name in self.project.targets},
             "seconds": {"median": float(np.median(self.seconds)), "most": max(self.seconds)},
-            "memory": {"after 30 nights": self.memory[min(30, len(self.memory) - 1)], "last": self.memory[-1]},
+            "memory": {
+                "after 30 nights": self.memory[min(30, len(self.memory) - 1)],
+                "last": self.memory[-1],
+            },
         }
 
     def _flaps(self, target: str) -> dict[str, dict[str, float]]:
         """Return how many grades changed and changed back within 7 days: as published, and by the score alone."""
         store, name = store_of(self.project), self.project.project
-        rows = [store.scores(name, night, target, GRADED.names) for night in self.nights if night in self.published()]
+        rows = [
+            store.scores(name, night, target, GRADED.names)
+            for night in self.nights
+            if night in self.published()
+        ]
         whole = pa.concat_tables(rows)
         found = {"published": flaps(whole), "plain": flaps(plain(whole))}
-        return {kind: vars(each) | {"share": each.share, "weekly": each.weekly} for kind, each in found.items()}
+        return {
+            kind: vars(each) | {"share": each.share, "weekly": each.weekly}
+            for kind, each in found.items()
+        }
 
 
 def _months(each) -> dict[str, dict]:
@@ -173,7 +203,9 @@ def _months(each) -> dict[str, dict]:
     month = np.array(pc.strftime(rows["as_of"], "%Y-%m").to_pylist())
     lead = rows["entity_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     masks = {("month", name): month == name for name in sorted(set(month))}
-    return {name: part.to_json() for (_, name), part in realise(rows, lead, masks, None, None).items()}
+    return {
+        name: part.to_json() for (_, name), part in realise(rows, lead, masks, None, None).items()
+    }
 
 
 def _days_before(as_of: str, days: int) -> str:

@@ -31,7 +31,12 @@ def read(folder, text):
 
 @pytest.mark.parametrize(
     ("amount", "expected"),
-    [("500", 500.0), ("size", "size"), ("{outcome: value}", OutcomeAmount(outcome="value")), ("null", None)],
+    [
+        ("500", 500.0),
+        ("size", "size"),
+        ("{outcome: value}", OutcomeAmount(outcome="value")),
+        ("null", None),
+    ],
 )
 def test_an_amount_is_a_number_an_attribute_or_learnt(tmp_path, amount, expected):
     text = COMPANY.replace("AMOUNT", amount).replace("VALUE", "value: worth")
@@ -43,9 +48,18 @@ def test_an_amount_is_a_number_an_attribute_or_learnt(tmp_path, amount, expected
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (COMPANY.replace("AMOUNT", "{outcome: value}").replace("VALUE", "channel: via"), "targets.win.amount"),
-        (COMPANY.replace("AMOUNT", "{outcome: revenue}").replace("VALUE", "value: worth"), "targets.win.amount"),
-        (COMPANY.replace("AMOUNT", "{outcomes: value}").replace("VALUE", "value: worth"), "or {outcome: value} ["),
+        (
+            COMPANY.replace("AMOUNT", "{outcome: value}").replace("VALUE", "channel: via"),
+            "targets.win.amount",
+        ),
+        (
+            COMPANY.replace("AMOUNT", "{outcome: revenue}").replace("VALUE", "value: worth"),
+            "targets.win.amount",
+        ),
+        (
+            COMPANY.replace("AMOUNT", "{outcomes: value}").replace("VALUE", "value: worth"),
+            "or {outcome: value} [",
+        ),
         (UNTIMED, "carries no value"),
     ],
 )

@@ -9,10 +9,15 @@ from configs.checks import Checks, Limits
 
 
 def test_a_limit_left_out_keeps_its_default_and_null_switches_it_off():
-    checks = Checks.model_validate({"rows": {"stop": 0.6}, "freshness": {"stop": "9d"}, "missing": {"warn": None}})
+    checks = Checks.model_validate(
+        {"rows": {"stop": 0.6}, "freshness": {"stop": "9d"}, "missing": {"warn": None}}
+    )
     default = Checks()
     assert checks.rows == Limits(warn=default.rows.warn, stop=0.6)
-    assert checks.freshness.stop == timedelta(days=9) and checks.freshness.warn == default.freshness.warn
+    assert (
+        checks.freshness.stop == timedelta(days=9)
+        and checks.freshness.warn == default.freshness.warn
+    )
     assert checks.missing.warn is None and checks.missing.stop == default.missing.stop
     assert checks.drift == default.drift
 

@@ -36,7 +36,11 @@ def test_every_command_is_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = get_command(app).commands
     assert len(commands) > 5
-    assert not [name for name in commands if f"leadscore {name} " not in text and f"make {name} " not in text]
+    assert not [
+        name
+        for name in commands
+        if f"leadscore {name} " not in text and f"make {name} " not in text
+    ]
 
 
 def test_every_column_of_the_export_is_in_the_readme():
@@ -45,5 +49,10 @@ def test_every_column_of_the_export_is_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text[text.index("| columns | meaning |") : text.index("`manifest.json` beside it")]
     shown = {name.strip() for names in re.findall(r"`([^`]+)`", table) for name in names.split(",")}
-    ranges = {f"{side}_{place}" for side in ("reason", "against") if f"{side}_1…3" in shown for place in (1, 2, 3)}
+    ranges = {
+        f"{side}_{place}"
+        for side in ("reason", "against")
+        if f"{side}_1…3" in shown
+        for place in (1, 2, 3)
+    }
     assert not [name for name in EXPORT.names if name not in shown | ranges]

@@ -10,10 +10,16 @@ from tests.pipelines import tiny
 @pytest.mark.parametrize(
     ("exports", "said"),
     [
-        ({"crm": {"format": "hubspott"}}, "'hubspott' is none of csv, jsonl, parquet, salesforce, hubspot, dynamics: "),
+        (
+            {"crm": {"format": "hubspott"}},
+            "'hubspott' is none of csv, jsonl, parquet, salesforce, hubspot, dynamics: ",
+        ),
         ({"crm": {"format": "hubspott"}}, "did you mean hubspot?"),
         ({"crm": {"format": "zoho"}}, "'zoho' is none of csv"),
-        ({"../x": {"format": "csv"}}, "'../x' cannot be a folder's name: write a letter, then letters, digits"),
+        (
+            {"../x": {"format": "csv"}},
+            "'../x' cannot be a folder's name: write a letter, then letters, digits",
+        ),
         ({"2x": {"format": "csv"}}, "'2x' cannot be a folder's name"),
         ({"x" * 61: {"format": "csv"}}, "60 at most"),
         ({"Current": {"format": "csv"}}, "the folder of the plain export"),
@@ -27,5 +33,9 @@ def test_a_wrong_name_or_format_is_told_in_words(tmp_path, exports, said):
 
 def test_any_plain_name_is_taken(tmp_path):
     names = ["x" * 60, "Sales_2-b"]
-    project = load(tiny.write(tmp_path, leads=1, publish={"exports": {name: {"format": "csv"} for name in names}}))
+    project = load(
+        tiny.write(
+            tmp_path, leads=1, publish={"exports": {name: {"format": "csv"} for name in names}}
+        )
+    )
     assert list(project.publish.exports) == names

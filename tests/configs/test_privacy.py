@@ -34,7 +34,9 @@ def test_nobody_is_suppressed_and_nothing_hidden_unless_the_config_says_so(tmp_p
 
 
 def test_the_column_of_an_opt_out_and_personal_columns_are_hidden_from_features(tmp_path):
-    privacy = project(tmp_path, {"suppress_where": {"column": "out", "equals": True}, "personal": ["email"]}).privacy
+    privacy = project(
+        tmp_path, {"suppress_where": {"column": "out", "equals": True}, "personal": ["email"]}
+    ).privacy
     assert privacy.hidden == {"out", "email"}
 
 
@@ -45,14 +47,20 @@ def test_the_column_of_an_opt_out_and_personal_columns_are_hidden_from_features(
         ("at", {}, "sources.events[0].event_time"),
         ("what", {}, "sources.events[0].event_type"),
         ("via", {}, "sources.events[0].channel"),
-        ("size", {"targets": {"buy": tiny.CONFIG["targets"]["buy"] | {"amount": "size"}}}, "targets.buy.amount"),
+        (
+            "size",
+            {"targets": {"buy": tiny.CONFIG["targets"]["buy"] | {"amount": "size"}}},
+            "targets.buy.amount",
+        ),
         ("country", {"evaluation": {"segments": ["country"]}}, "evaluation.segments"),
         ("country", {"features": {"role": "country"}}, "features.role"),
         ("country", {"audit": {"allow": ["country"]}}, "audit.allow"),
         ("country", {"capacity": {"per_week": 3, "owner": "country"}}, "capacity.owner"),
     ],
 )
-def test_a_key_that_needs_a_personal_column_is_refused_with_a_mend(tmp_path, personal, changes, key):
+def test_a_key_that_needs_a_personal_column_is_refused_with_a_mend(
+    tmp_path, personal, changes, key
+):
     with pytest.raises(ConfigError) as refused:
         project(tmp_path, {"personal": [personal]}, **changes)
     assert key in str(refused.value) and repr(personal) in str(refused.value)
@@ -68,7 +76,11 @@ def test_a_personal_outcome_column_is_refused(tmp_path):
 
 
 def test_an_id_may_be_personal(tmp_path):
-    assert project(tmp_path, {"personal": ["id", "lead", "firm"]}).privacy.personal == ("id", "lead", "firm")
+    assert project(tmp_path, {"personal": ["id", "lead", "firm"]}).privacy.personal == (
+        "id",
+        "lead",
+        "firm",
+    )
 
 
 def test_an_opt_out_column_needs_a_leads_source(tmp_path):
@@ -77,7 +89,9 @@ def test_an_opt_out_column_needs_a_leads_source(tmp_path):
         project(tmp_path, {"suppress_where": {"column": "out", "equals": True}}, sources=sources)
 
 
-@pytest.mark.parametrize("wrong", [{"suppress": {"path": "x.csv"}}, {"suppress_where": {"column": "x", "equals": []}}])
+@pytest.mark.parametrize(
+    "wrong", [{"suppress": {"path": "x.csv"}}, {"suppress_where": {"column": "x", "equals": []}}]
+)
 def test_half_a_suppression_is_refused(tmp_path, wrong):
     with pytest.raises(ConfigError):
         project(tmp_path, wrong)

@@ -52,7 +52,11 @@ def test_a_good_config_is_read_as_written(tmp_path):
     assert found.targets["close"].horizon == timedelta(days=30)
     assert found.targets["close"].outcomes == ("won",)
     assert found.targets["close"].observed_from == datetime(2024, 6, 30, 22, tzinfo=UTC)
-    assert (found.timed, found.root, found.path) == (True, Path("workspace/p"), str(tmp_path / "c.yaml"))
+    assert (found.timed, found.root, found.path) == (
+        True,
+        Path("workspace/p"),
+        str(tmp_path / "c.yaml"),
+    )
 
 
 @pytest.mark.parametrize("wrong", ["0.9", "5%", "-1", "[1]"])
@@ -61,7 +65,9 @@ def test_a_wrong_share_of_a_capacity_is_named_with_its_value_and_bounds(tmp_path
     with pytest.raises(ConfigError) as refused:
         load_text(tmp_path, f"{GOOD}capacity: {{{others}explore: {wrong}}}")
     assert refused.value.where == f"{tmp_path / 'c.yaml'}: capacity.explore"
-    assert f"not {yaml.safe_load(wrong)!r}" in refused.value.what and "0 to 0.5" in refused.value.what
+    assert (
+        f"not {yaml.safe_load(wrong)!r}" in refused.value.what and "0 to 0.5" in refused.value.what
+    )
 
 
 def test_a_refusal_names_the_key_of_a_capacity_and_not_its_kind(tmp_path):
@@ -76,7 +82,14 @@ def test_a_capacity_is_a_number_or_says_whose_it_is(tmp_path):
     assert load_text(tmp_path, GOOD + "capacity: 7").places == Capacity(per_week=7)
     whole = load_text(tmp_path, GOOD + "capacity: {per_week: 7, owner: who, explore: 0.05}").places
     assert whole == Capacity(per_week=7, owner="who", explore=0.05)
-    for wrong in ("0", "{owner: who}", "{per_week: 7, explore: 0.6}", "{per_week: 0}", "{per_week: 7, whose: x}", "x"):
+    for wrong in (
+        "0",
+        "{owner: who}",
+        "{per_week: 7, explore: 0.6}",
+        "{per_week: 0}",
+        "{per_week: 7, whose: x}",
+        "x",
+    ):
         with pytest.raises(ConfigError, match="capacity"):
             load_text(tmp_path, f"{GOOD}capacity: {wrong}")
     short = GOOD.replace("horizon: 30d", "horizon: 1d") + "publish: {keep: 5d}\n"
@@ -94,19 +107,28 @@ def test_a_capacity_is_a_number_or_says_whose_it_is(tmp_path):
         ),
         (("horizon: 30d", "horizn: 30d"), ["did you mean horizon"]),
         (("timezone:", "zzz: 1\ntimezone:"), ["unknown key", "zzz", "leadscore schema"]),
-        (("horizon: 30d", "horizon: 30 days"), ["targets.close.horizon", "'30 days'", "30d or 12h"]),
+        (
+            ("horizon: 30d", "horizon: 30 days"),
+            ["targets.close.horizon", "'30 days'", "30d or 12h"],
+        ),
         (("every: 7d", "every: 0d"), ["targets.close.cutoffs", "longer than zero"]),
         (("every: 7d", "every: 7d, delay: 1d"), ["either every"]),
         (("every: 7d", "delay: -1d"), ["is not a duration"]),
         ((", cutoffs: {every: 7d}", ""), ["needs horizon and cutoffs"]),
         (("Europe/Berlin", "Europe/Berlni"), ["timezone", "'Europe/Berlni'"]),
-        (("${DATA_FOR_TEST}", "${NOT_SET_FOR_TEST}"), ["variable is not set", "NOT_SET_FOR_TEST", "export"]),
+        (
+            ("${DATA_FOR_TEST}", "${NOT_SET_FOR_TEST}"),
+            ["variable is not set", "NOT_SET_FOR_TEST", "export"],
+        ),
         (("project: p", "project: a b"), ["project"]),
         (("path: e.csv", "path: e.csv, database: x, query: y"), ["either path"]),
         (("path: e.csv", "database: x"), ["database and query go together"]),
         ((", created_at: born", ""), ["outcome event needs times"]),
         (("created_at: born", "created_at: born, order: n"), ["order is for data without times"]),
-        (("timezone:", "learning: {one_vot: true}\ntimezone:"), ["learning.one_vot", "did you mean one_vote"]),
+        (
+            ("timezone:", "learning: {one_vot: true}\ntimezone:"),
+            ["learning.one_vot", "did you mean one_vote"],
+        ),
         (
             ("timezone:", "learning: {recency_half_life: 2}\ntimezone:"),
             ["learning.recency_half_life", "such as 180d", "0.1"],
@@ -115,24 +137,35 @@ def test_a_capacity_is_a_number_or_says_whose_it_is(tmp_path):
             ("timezone:", "learning: {recency_half_life: yes}\ntimezone:"),
             ["learning.recency_half_life", "such as 180d", "0.1"],
         ),
-        (("timezone:", "learning: {recency_half_life: 0d}\ntimezone:"), ["a duration above 0", "0.1"]),
+        (
+            ("timezone:", "learning: {recency_half_life: 0d}\ntimezone:"),
+            ["a duration above 0", "0.1"],
+        ),
         (("timezone:", "learning: {search: {trials: 0}}\ntimezone:"), ["learning.search"]),
         (("timezone:", "learning: {search: 5}\ntimezone:"), ["learning.search"]),
-        (("outcome: won", "outcome: {column: y, equals: 1}"), ["leave out population, horizon and cutoffs"]),
+        (
+            ("outcome: won", "outcome: {column: y, equals: 1}"),
+            ["leave out population, horizon and cutoffs"],
+        ),
     ],
 )
 def test_each_mistake_is_named_with_its_file_key_and_mend(tmp_path, change, words):
     assert change[0] in GOOD
     with pytest.raises(ConfigError) as caught:
         load_text(tmp_path, GOOD.replace(*change))
-    for word in ["c.yaml", "mend:", *words]:
+    for word in ["c.yaml", "fix:", *words]:
         assert word in str(caught.value)
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("a: [1", "not readable as YAML"), ("", "not a mapping"), ("- 1\n", "not a mapping"), ("a: \0", "not readable")],
+    [
+        ("a: [1", "not readable as YAML"),
+        ("", "not a mapping"),
+        ("- 1\n", "not a mapping"),
+        ("a: \0", "not readable"),
+    ],
 )
 def test_what_is_no_yaml_mapping(tmp_path, text, words):
     with pytest.raises(ConfigError, match=words):
@@ -181,7 +214,10 @@ def test_an_instant_is_read_in_the_zone(tmp_path):
     ("text", "expected"),
     [
         ("{}", Learning()),
-        ("{one_vote: true, recency_half_life: 180d}", Learning(one_vote=True, recency_half_life=timedelta(days=180))),
+        (
+            "{one_vote: true, recency_half_life: 180d}",
+            Learning(one_vote=True, recency_half_life=timedelta(days=180)),
+        ),
         ("{recency_half_life: 0.1}", Learning(recency_half_life=0.1)),
         ("{search: 60s}", Learning(search=Search(trials=30, limit=timedelta(minutes=1)))),
         ("{search: {trials: 5}}", Learning(search=Search(trials=5))),
@@ -198,7 +234,11 @@ def test_how_learners_weigh_and_search_is_read_and_fits_the_json_schema(tmp_path
 
 @pytest.mark.parametrize(
     ("order", "half_life", "words"),
-    [("", "0.1", "or an order"), ("order: rows, ", "30d", "such as 0.1"), ("order: rows, ", "0.1", "")],
+    [
+        ("", "0.1", "or an order"),
+        ("order: rows, ", "30d", "such as 0.1"),
+        ("order: rows, ", "0.1", ""),
+    ],
 )
 def test_a_half_life_needs_times_or_an_order(tmp_path, order, half_life, words):
     text = f"""
@@ -216,7 +256,9 @@ learning: {{recency_half_life: {half_life}}}
 
 
 def test_nothing_is_weighed_or_searched_for_unless_asked(tmp_path):
-    assert load_text(tmp_path, GOOD).learning == Learning(one_vote=False, recency_half_life=None, search=None)
+    assert load_text(tmp_path, GOOD).learning == Learning(
+        one_vote=False, recency_half_life=None, search=None
+    )
 
 
 def test_a_config_cannot_be_changed(tmp_path):
@@ -253,16 +295,26 @@ def test_every_shipped_config_loads_and_fits_the_json_schema(path):
 
 def test_the_json_schema_refuses_an_unknown_key():
     with pytest.raises(jsonschema.ValidationError, match="nonsense"):
-        jsonschema.validate(yaml.safe_load(GOOD.replace("project: p", "project: p\nnonsense: 1")), json_schema())
+        jsonschema.validate(
+            yaml.safe_load(GOOD.replace("project: p", "project: p\nnonsense: 1")), json_schema()
+        )
 
 
 def test_data_without_times_say_so():
     """Sets with a plain outcome column promise no horizon; those with row order only, or none, are told apart."""
     shipped = {path.stem: load(path) for path in SHIPPED}
     untimed = {name for name, each in shipped.items() if not each.timed}
-    assert {"xeducation", "ibm_win_loss", "bank_marketing", "online_shoppers", "crm_maven"} <= untimed
+    assert {
+        "xeducation",
+        "ibm_win_loss",
+        "bank_marketing",
+        "online_shoppers",
+        "crm_maven",
+    } <= untimed
     for name in untimed:
-        assert all(isinstance(target.outcome, ColumnOutcome) for target in shipped[name].targets.values())
+        assert all(
+            isinstance(target.outcome, ColumnOutcome) for target in shipped[name].targets.values()
+        )
     assert {"olist", "bpi2012"} <= set(shipped) - untimed
     assert isinstance(shipped["olist"], Project)
 
@@ -293,7 +345,9 @@ def test_an_error_names_the_key_as_it_is_written(tmp_path, line, key):
     path = tmp_path / "company.yaml"
     name = line.partition(":")[0]
     text = yaml.safe_load(GOOD)
-    path.write_text(yaml.safe_dump({each: text[each] for each in text if each != name}) + line, encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump({each: text[each] for each in text if each != name}) + line, encoding="utf-8"
+    )
     with pytest.raises(ConfigError) as caught:
         load(path)
     assert caught.value.where == f"{path}: {key}"

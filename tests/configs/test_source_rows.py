@@ -33,7 +33,12 @@ def test_both_shapes_are_read_as_written(tmp_path):
         None,
         None,
     )
-    assert (long.attribute, long.value, long.named, long.known_at) == ("field", "new", ("stage",), "seen")
+    assert (long.attribute, long.value, long.named, long.known_at) == (
+        "field",
+        "new",
+        ("stage",),
+        "seen",
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,11 +48,23 @@ def test_both_shapes_are_read_as_written(tmp_path):
         ((", columns: [segment, size]", ""), ["sources.attributes.0", "either columns"]),
         (("columns: [segment, size]", "columns: []"), ["either columns"]),
         ((", value: new", ""), ["attribute and value go together"]),
-        (("columns: [segment, size]", "columns: [segment], value: x"), ["attribute and value go together"]),
-        (("columns: [segment, size]", "columns: [segment], only: [segment]"), ["list those you want"]),
+        (
+            ("columns: [segment, size]", "columns: [segment], value: x"),
+            ["attribute and value go together"],
+        ),
+        (
+            ("columns: [segment, size]", "columns: [segment], only: [segment]"),
+            ["list those you want"],
+        ),
         (("only: [stage]", "only: [size]"), ["'size' of attributes[1] is named in attributes[0]"]),
-        (("[segment, size]", "[segment, segment]"), ["'segment' of attributes[0] is named in attributes[0]"]),
-        (("only: [stage]", "only: [country]"), ["'country' of attributes[1] is named in leads.attributes"]),
+        (
+            ("[segment, size]", "[segment, segment]"),
+            ["'segment' of attributes[0] is named in attributes[0]"],
+        ),
+        (
+            ("only: [stage]", "only: [country]"),
+            ["'country' of attributes[1] is named in leads.attributes"],
+        ),
         (("valid_from: at", "valid_form: at"), ["unknown key", "did you mean valid_from"]),
         ((", valid_from: since", ""), ["sources.attributes.0.valid_from"]),
     ],
@@ -56,7 +73,7 @@ def test_each_mistake_is_named_with_its_key_and_mend(tmp_path, change, words):
     assert change[0] in HISTORIES
     with pytest.raises(ConfigError) as caught:
         load_text(tmp_path, HISTORIES.replace(*change))
-    for word in ["c.yaml: sources", "mend:", *words]:
+    for word in ["c.yaml: sources", "fix:", *words]:
         assert word in str(caught.value)
 
 
@@ -64,7 +81,9 @@ def test_data_without_times_has_no_histories(tmp_path):
     untimed = HISTORIES.replace(", created_at: born", "")
     outcome = "outcome: {column: y, equals: 1}}"
     with pytest.raises(ConfigError, match="a history of attributes needs times"):
-        load_text(tmp_path, untimed.replace("outcome: won, horizon: 30d, cutoffs: {every: 7d}}", outcome))
+        load_text(
+            tmp_path, untimed.replace("outcome: won, horizon: 30d, cutoffs: {every: 7d}}", outcome)
+        )
 
 
 def test_a_claim_may_repeat_nothing_of_another():

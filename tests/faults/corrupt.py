@@ -26,11 +26,24 @@ CONFIG = {
     "timezone": "Europe/Berlin",
     "workspace": "workspace",
     "sources": {
-        "leads": {"entity_id": "id", "created_at": "created", "account_id": "firm", "attributes": ["country", "size"]},
+        "leads": {
+            "entity_id": "id",
+            "created_at": "created",
+            "account_id": "firm",
+            "attributes": ["country", "size"],
+        },
         "events": [
-            {"entity_id": "lead", "event_time": "at", "event_type": "what", "channel": "via", "value": "amount"},
+            {
+                "entity_id": "lead",
+                "event_time": "at",
+                "event_type": "what",
+                "channel": "via",
+                "value": "amount",
+            },
         ],
-        "attributes": [{"entity_id": "id", "valid_from": "since", "attribute": "field", "value": "new"}],
+        "attributes": [
+            {"entity_id": "id", "valid_from": "since", "attribute": "field", "value": "new"}
+        ],
     },
     "targets": {
         "buy": {
@@ -72,11 +85,15 @@ def make(number: int, folder: Path) -> Case:
     if number < 0:
         on_config, wrongs = False, 0
     if not on_config:
-        case.wrong += [_spoil(rng, rng.choices(sources, [3, 3, 2][: len(sources)])[0]) for _ in range(wrongs)]
+        case.wrong += [
+            _spoil(rng, rng.choices(sources, [3, 3, 2][: len(sources)])[0]) for _ in range(wrongs)
+        ]
     for source in sources:
         place(source, folder, rng)
     tree = config_of(sources, 1.0 if rng.random() < LENIENT_SHARE else 0.02)
-    case.config.write_bytes(_config_bytes(tree, case, rng, wrongs) if on_config else _text(tree).encode())
+    case.config.write_bytes(
+        _config_bytes(tree, case, rng, wrongs) if on_config else _text(tree).encode()
+    )
     return case
 
 
@@ -99,12 +116,28 @@ def company(rng: random.Random, with_history: bool) -> list[Source]:
     leads, events, values = [], [], []
     for number in range(LEADS):
         lead, born = f"L{number:04}", START + timedelta(seconds=rng.randrange(170 * 86_400))
-        leads.append([lead, born.isoformat(" "), f"F{number // 3}", rng.choice(["DE", "FR"]), str(rng.randrange(99))])
+        leads.append(
+            [
+                lead,
+                born.isoformat(" "),
+                f"F{number // 3}",
+                rng.choice(["DE", "FR"]),
+                str(rng.randrange(99)),
+            ]
+        )
         at = born
         for _ in range(rng.randrange(6)):
             at += timedelta(seconds=rng.randrange(1, 20 * 86_400))
             what = rng.choices(["visit", "met", "bought", "lost"], [6, 2, 1, 1])[0]
-            events.append([lead, at.isoformat(" "), what, rng.choice(["web", "phone"]), str(rng.randrange(500) / 4)])
+            events.append(
+                [
+                    lead,
+                    at.isoformat(" "),
+                    what,
+                    rng.choice(["web", "phone"]),
+                    str(rng.randrange(500) / 4),
+                ]
+            )
         values.append([lead, born.isoformat(" "), "rating", rng.choice(["hot", "cold"])])
     events = [event for event in events if event[1] < END]
     sources = [

@@ -54,7 +54,13 @@ def judge(number: int, command: str = "") -> dict[str, object]:
         case = make(number, folder)
         outcome, detail = _through_the_command(case, command) if command else _read(case)
         forms = sorted({source.form for source in case.sources})
-        return {"number": number, "wrong": case.wrong, "forms": forms, "outcome": outcome, "detail": detail}
+        return {
+            "number": number,
+            "wrong": case.wrong,
+            "forms": forms,
+            "outcome": outcome,
+            "detail": detail,
+        }
     finally:
         os.chdir(home)
         shutil.rmtree(folder, ignore_errors=True)
@@ -69,7 +75,11 @@ def _read(case: Case) -> tuple[str, str]:
         Console(file=io.StringIO(), width=160).print(*terminal.examination(found))
         json.dumps(found.to_json(), default=str).encode()
     except LeadscoreError as error:
-        return (REFUSED, type(error).__name__) if _well_said(error) else (TRACEBACK, f"badly said: {error}")
+        return (
+            (REFUSED, type(error).__name__)
+            if _well_said(error)
+            else (TRACEBACK, f"badly said: {error}")
+        )
     except Exception:  # noqa: BLE001 - any other exception is what is looked for
         return TRACEBACK, traceback.format_exc()
     # What files hold that changed, or that the config no longer names as it was meant to, no other reader can say.
@@ -82,7 +92,12 @@ def _well_said(error: LeadscoreError) -> bool:
     """Say whether an error has its parts and is a line or two that any terminal can show."""
     text = str(error)
     text.encode()
-    return error.exit_code in (2, 3) and bool(error.what and error.where) and text.count("\n") <= 1 and len(text) < 3000
+    return (
+        error.exit_code in (2, 3)
+        and bool(error.what and error.where)
+        and text.count("\n") <= 1
+        and len(text) < 3000
+    )
 
 
 @contextlib.contextmanager
@@ -158,7 +173,9 @@ def _rows_in(source: Source) -> int | None:
     if source.ending:
         return None
     if form == "sqlite":
-        with contextlib.closing(sqlite3.connect(f"file:{source.paths[0]}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{source.paths[0]}?mode=ro", uri=True)
+        ) as connection:
             return connection.execute("SELECT count(*) FROM r").fetchone()[0]
     if form == "parquet":
         return sum(parquet.read_metadata(path).num_rows for path in paths)
@@ -177,7 +194,12 @@ def _csv_rows(data: bytes) -> int | None:
 
 def _untouched(source: Source, leads: set[str], used: set[str] | int) -> Iterator[str]:
     """Yield what is lost of a text file's lines that are as they were meant: each must be among the used rows."""
-    if source.form not in ("csv", "gz") or source.ending or source.delimiter != "," or source.columns:
+    if (
+        source.form not in ("csv", "gz")
+        or source.ending
+        or source.delimiter != ","
+        or source.columns
+    ):
         return
     head = ",".join(source.names)
     if head not in ("id,created,firm,country,size", "lead,at,what,via,amount"):
@@ -198,7 +220,10 @@ def _untouched(source: Source, leads: set[str], used: set[str] | int) -> Iterato
 
 def _through_the_command(case: Case, command: str) -> tuple[str, str]:
     """Run a command on a case as the command line does; return what became of it."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors=how) for how in ("strict", "backslashreplace"))
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), "utf-8", errors=how)
+        for how in ("strict", "backslashreplace")
+    )
     sys.argv, code = ["leadscore", *command.split(), str(case.config)], 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -209,7 +234,9 @@ def _through_the_command(case: Case, command: str) -> tuple[str, str]:
             return TRACEBACK, traceback.format_exc()
     err.flush()
     said = err.buffer.getvalue().decode()
-    allowed = {0: COUNTED, 2: REFUSED, 3: REFUSED} | ({5: REFUSED} if command.startswith("score") else {})
+    allowed = {0: COUNTED, 2: REFUSED, 3: REFUSED} | (
+        {5: REFUSED} if command.startswith("score") else {}
+    )
     if code not in allowed or "unexpected" in said or "Traceback" in said:
         return TRACEBACK, f"leadscore {command}: exit {code}: {said[-1500:]}"
     return allowed[code], f"exit {code}"
@@ -221,7 +248,9 @@ def main() -> None:
     os.dup2(2, 1)
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    for number in range(-12, 0):  # sound ones first, in all formats: they pay for imports and compilation
+    for number in range(
+        -12, 0
+    ):  # sound ones first, in all formats: they pay for imports and compilation
         sound = judge(number)
         if sound["outcome"] != COUNTED:
             sys.exit(f"a sound company: {sound}")

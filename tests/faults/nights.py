@@ -22,7 +22,17 @@ class Nights:
     def __init__(self, folder: Path) -> None:
         library = folder / "shim.so"
         compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-        command = [compiler, "-O1", "-shared", "-fPIC", "-U_FORTIFY_SOURCE", "-o", str(library), str(SHIM), "-ldl"]
+        command = [
+            compiler,
+            "-O1",
+            "-shared",
+            "-fPIC",
+            "-U_FORTIFY_SOURCE",
+            "-o",
+            str(library),
+            str(SHIM),
+            "-ldl",
+        ]
         subprocess.run(command, check=True, capture_output=True)
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "tests.faults.nights"],
@@ -42,7 +52,12 @@ class Nights:
 
     def run(self, folder: Path, as_of: str, at: int | None = None, mode: str = "k") -> dict:
         """Run a night of the company in a folder; without ``at`` it goes to its end and all writes are named."""
-        command = {"folder": str(folder), "as_of": as_of, "at": -1 if at is None else at, "mode": mode}
+        command = {
+            "folder": str(folder),
+            "as_of": as_of,
+            "at": -1 if at is None else at,
+            "mode": mode,
+        }
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
@@ -67,7 +82,12 @@ def _serve() -> None:
         with os.fdopen(reading, encoding="utf-8") as pipe:
             told = pipe.read()
         _, status = os.waitpid(child, 0)
-        answer = {"signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, "error": None, "seen": 0, "names": ""}
+        answer = {
+            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+            "error": None,
+            "seen": 0,
+            "names": "",
+        }
         answer |= json.loads(told) if told else {}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
@@ -86,7 +106,9 @@ def _night(command: dict, pipe: int) -> None:
         from pipelines.runner import Driver
 
         place = f"{Path('workspace').resolve()}/".encode()
-        shim.faults_arm(place, ctypes.c_long(command["at"]), ctypes.c_char(command["mode"].encode()))
+        shim.faults_arm(
+            place, ctypes.c_long(command["at"]), ctypes.c_char(command["mode"].encode())
+        )
         try:
             score_night(load("company.yaml"), command["as_of"], Driver())
         except LeadscoreError as error:

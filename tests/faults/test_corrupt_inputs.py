@@ -44,7 +44,13 @@ class Reader:
         if line := process.stdout.readline() if ready else "":
             return json.loads(line)
         self.stop()
-        return {"number": number, "wrong": [], "forms": [], "outcome": DIED if ready else HUNG, "detail": ""}
+        return {
+            "number": number,
+            "wrong": [],
+            "forms": [],
+            "outcome": DIED if ready else HUNG,
+            "detail": "",
+        }
 
     def stop(self) -> None:
         """End the process."""
@@ -76,7 +82,11 @@ def judged(work: list[tuple[int, str]], template: Path | None) -> list[dict]:
             reader.stop()
 
     with ThreadPoolExecutor(READERS) as pool:
-        return [each for part in pool.map(read, [work[i::READERS] for i in range(READERS)]) for each in part]
+        return [
+            each
+            for part in pool.map(read, [work[i::READERS] for i in range(READERS)])
+            for each in part
+        ]
 
 
 def table(found: list[dict]) -> str:
@@ -88,7 +98,10 @@ def table(found: list[dict]) -> str:
     kinds = dict(sorted(kinds.items())) | {"all cases": Counter(each["outcome"] for each in found)}
     failed = [(kind, sum(tally.values()), tally) for kind, tally in kinds.items()]
     lines = [f"{'what is wrong':<40}{'cases':>7}" + "".join(f"{name:>13}" for name in OUTCOMES)]
-    lines += [f"{kind:<40}{n:>7}" + "".join(f"{tally[name]:>13}" for name in OUTCOMES) for kind, n, tally in failed]
+    lines += [
+        f"{kind:<40}{n:>7}" + "".join(f"{tally[name]:>13}" for name in OUTCOMES)
+        for kind, n, tally in failed
+    ]
     return "\n".join(lines)
 
 
@@ -96,7 +109,8 @@ def failures(found: list[dict]) -> str:
     """Return the cases that ended neither counted nor refused, with their numbers, which make them again."""
     bad = [each for each in found if each["outcome"] not in (COUNTED, REFUSED)]
     return "\n\n".join(
-        f"{e['number']} {e['wrong']} {e['forms']}: {e['outcome']} {e['detail'][-800:]}" for e in bad[:10]
+        f"{e['number']} {e['wrong']} {e['forms']}: {e['outcome']} {e['detail'][-800:]}"
+        for e in bad[:10]
     )
 
 
@@ -108,18 +122,28 @@ def test_each_row_of_corrupt_inputs_is_counted_or_the_input_is_refused(capsys):
     assert not failures(found), failures(found)
     assert len(found) == CASES
     tally = Counter(each["outcome"] for each in found)
-    assert min(tally[COUNTED], tally[REFUSED]) > CASES / 5, "the cases are all too mild, or all too harsh"
+    assert min(tally[COUNTED], tally[REFUSED]) > CASES / 5, (
+        "the cases are all too mild, or all too harsh"
+    )
 
 
 def test_a_sound_company_is_counted_in_every_format():
     found = judged([(number, "") for number in range(-12, 0)], None)
     assert {each["outcome"] for each in found} == {COUNTED}
-    assert {form for each in found for form in each["forms"]} == {"csv", "gz", "jsonl", "parquet", "sqlite"}
+    assert {form for each in found for form in each["forms"]} == {
+        "csv",
+        "gz",
+        "jsonl",
+        "parquet",
+        "sqlite",
+    }
 
 
 def test_the_command_line_says_the_same_in_codes_that_scripts_rely_on():
     work = [
-        (number, command) for number in range(1000, 1000 + max(CASES // 20, 6)) for command in ("check", "check --json")
+        (number, command)
+        for number in range(1000, 1000 + max(CASES // 20, 6))
+        for command in ("check", "check --json")
     ]
     found = judged(work, None)
     assert not failures(found), failures(found)
@@ -128,9 +152,21 @@ def test_the_command_line_says_the_same_in_codes_that_scripts_rely_on():
 @pytest.mark.skipif(not WANTED, reason="trains a champion first: with LEADSCORE_CORRUPT alone")
 def test_a_night_on_corrupt_inputs_publishes_or_says_why_not(tmp_path):
     tiny.write(tmp_path)
-    train = [sys.executable, "-m", "pipelines.cli", "train", "company.yaml", "--as-of", tiny.END, "--direct"]
+    train = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        "train",
+        "company.yaml",
+        "--as-of",
+        tiny.END,
+        "--direct",
+    ]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     environment.pop("LEADSCORE_WORKSPACE", None)
     subprocess.run(train, cwd=tmp_path, env=environment, check=True, capture_output=True)
-    found = judged([(number, "score --direct") for number in range(2000, 2000 + CASES // 20)], tmp_path / "workspace")
+    found = judged(
+        [(number, "score --direct") for number in range(2000, 2000 + CASES // 20)],
+        tmp_path / "workspace",
+    )
     assert not failures(found), failures(found)

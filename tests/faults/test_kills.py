@@ -27,8 +27,10 @@ from tests.pipelines import tiny
 
 KILLS = os.environ.get("LEADSCORE_KILLS", "3")
 FIRST, SECOND = "2024-12-01", "2024-12-15"
-QUICK = "from models import learners; learners.ROUNDS = 15; from pipelines.cli import main; main()"
-EXPORTS = {"crm": {"format": "csv", "columns": {"score": "buy.score", "status": "status"}, "delta": True}}
+QUICK = "from models.learners import lightgbm; lightgbm.ROUNDS = 15; from pipelines.cli import main; main()"
+EXPORTS = {
+    "crm": {"format": "csv", "columns": {"score": "buy.score", "status": "status"}, "delta": True}
+}
 MODES = {"k": "killed before it", "t": "killed half-way or after it", "f": "no space from it on"}
 
 pytestmark = pytest.mark.skipif(
@@ -47,7 +49,16 @@ def trained(tmp_path_factory):
     """A company with a champion and nothing published."""
     folder = tmp_path_factory.mktemp("trained")
     tiny.write(folder, **tiny.LITTLE, publish={"exports": EXPORTS})
-    command = [sys.executable, "-c", QUICK, "train", "company.yaml", "--as-of", tiny.END, "--direct"]
+    command = [
+        sys.executable,
+        "-c",
+        QUICK,
+        "train",
+        "company.yaml",
+        "--as-of",
+        tiny.END,
+        "--direct",
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
@@ -77,14 +88,18 @@ class Place:
     def configure(self, folder: Path, database: str) -> None:
         config = yaml.safe_load((folder / "company.yaml").read_text(encoding="utf-8"))
         config["publish"] |= {"database": f"{self.url.rpartition('/')[0]}/{database}"}
-        (folder / "company.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        (folder / "company.yaml").write_text(
+            yaml.safe_dump(config, sort_keys=False), encoding="utf-8"
+        )
 
     def admin(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement)
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)]
+)
 def place(request, tmp_path_factory):
     url = request.getfixturevalue("postgresql_url") if request.param == "postgresql" else None
     return Place(tmp_path_factory.mktemp(request.param), url)
@@ -125,9 +140,13 @@ def left(folder: Path) -> dict:
             "current": store.scores(project.project).drop_columns(own).to_pylist(),
             "export": exported(project.root),
             "delivered": delivered(project.root / "exports" / "crm"),
-            "published": sorted({str(run["as_of"]) for run in runs if run["status"] == "published"}),
+            "published": sorted(
+                {str(run["as_of"]) for run in runs if run["status"] == "published"}
+            ),
             "started": [run for run in runs if run["status"] == "started"],
-            "files": sorted(str(path.relative_to(project.root)) for path in leftovers(project.root)),
+            "files": sorted(
+                str(path.relative_to(project.root)) for path in leftovers(project.root)
+            ),
         }
     finally:
         os.chdir(here)
@@ -147,7 +166,10 @@ def delivered(folder: Path) -> list[str]:
     told = []
     for one in kept(folder):
         for part in one.manifest["parts"]:
-            assert hashlib.sha256((one.folder / part["file"]).read_bytes()).hexdigest() == part["sha256"]
+            assert (
+                hashlib.sha256((one.folder / part["file"]).read_bytes()).hexdigest()
+                == part["sha256"]
+            )
         told.append(one.manifest["content"])
     return told
 
@@ -167,7 +189,9 @@ def points(count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_night_ended_at_a_write_is_made_good_by_the_next(mode, place, after_first, nights, capsys):
+def test_a_night_ended_at_a_write_is_made_good_by_the_next(
+    mode, place, after_first, nights, capsys
+):
     first, before, expected, writes = after_first
     chosen, lost = points(len(writes)), Counter()
     for at in chosen:
@@ -179,7 +203,9 @@ def test_a_night_ended_at_a_write_is_made_good_by_the_next(mode, place, after_fi
         seen = left(folder)
         assert seen["current"] in (before["current"], expected["current"]), f"a mixture at {point}"
         assert seen["export"] in (before["export"], expected["export"]), f"a mixture at {point}"
-        assert seen["delivered"] in (before["delivered"], expected["delivered"]), f"a mixture at {point}"
+        assert seen["delivered"] in (before["delivered"], expected["delivered"]), (
+            f"a mixture at {point}"
+        )
         again = nights.run(folder, SECOND)
         assert again["error"] is None, f"{again} after {point}"
         assert left(folder) == expected, point

@@ -124,7 +124,13 @@ KEYS = [
 
 def _places(tree: Any, at: tuple = ()) -> list[tuple]:
     """Return the ways to all values of a tree."""
-    inside = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    inside = (
+        tree.items()
+        if isinstance(tree, dict)
+        else enumerate(tree)
+        if isinstance(tree, list)
+        else ()
+    )
     found = [at] if at else []
     for key, value in inside:
         found += _places(value, (*at, key))
@@ -143,7 +149,10 @@ def spoil_tree(tree: dict, rng: random.Random) -> str:
     if not places:
         return "config: a value"
     at = rng.choice(places)
-    owner, what = _owner(tree, at), rng.choice(["value", "value", "value", "gone", "new key", "moved"])
+    owner, what = (
+        _owner(tree, at),
+        rng.choice(["value", "value", "value", "gone", "new key", "moved"]),
+    )
     if what == "value":
         owner[at[-1]] = copy.deepcopy(rng.choice(VALUES))
     elif what == "gone":
@@ -166,18 +175,27 @@ def _in_line(text: str, rng: random.Random, put: str, replace: bool = False) -> 
 
 def _bomb(text: str, rng: random.Random) -> str:
     levels = [f"a0: &a0 [{', '.join(['lol'] * 9)}]"]
-    levels += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, rng.choice([4, 9, 30]))]
+    levels += [
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, rng.choice([4, 9, 30]))
+    ]
     return rng.choice(["\n".join(levels) + "\n" + text, text + "\n" + "\n".join(levels)])
 
 
 TEXTS = {
     "bomb": _bomb,
     "cycle": lambda text, rng: (
-        text + rng.choice(["\nx: &x [*x]\n", "\nlearning: &x {search: *x}\n", "\naudit: &a {allow: [*a]}\n"])
+        text
+        + rng.choice(
+            ["\nx: &x [*x]\n", "\nlearning: &x {search: *x}\n", "\naudit: &a {allow: [*a]}\n"]
+        )
     ),
-    "deep": lambda text, rng: text + "\nx: " + rng.choice(["[", "{a: "]) * rng.choice([50, 2000, 50_000]),
+    "deep": lambda text, rng: (
+        text + "\nx: " + rng.choice(["[", "{a: "]) * rng.choice([50, 2000, 50_000])
+    ),
     "tab": lambda text, rng: _in_line(text, rng, "\t"),
-    "sign": lambda text, rng: _in_line(text, rng, rng.choice(list(":{}[]&*!|>%@`'\"#-?,\0\x07\ufeff\u2028\x85"))),
+    "sign": lambda text, rng: _in_line(
+        text, rng, rng.choice(list(":{}[]&*!|>%@`'\"#-?,\0\x07\ufeff\u2028\x85"))
+    ),
     "line": lambda text, rng: _in_line(
         text,
         rng,
@@ -262,9 +280,13 @@ TEXTS = {
 
 BYTES = {
     "UTF-16": lambda data, rng: data.decode().encode("utf-16"),
-    "bytes": lambda data, rng: data[: (at := rng.randrange(len(data)))] + rng.randbytes(4) + data[at:],
+    "bytes": lambda data, rng: (
+        data[: (at := rng.randrange(len(data)))] + rng.randbytes(4) + data[at:]
+    ),
     "bit": lambda data, rng: (
-        data[: (at := rng.randrange(len(data)))] + bytes([data[at] ^ (1 << rng.randrange(8))]) + data[at + 1 :]
+        data[: (at := rng.randrange(len(data)))]
+        + bytes([data[at] ^ (1 << rng.randrange(8))])
+        + data[at + 1 :]
     ),
     "zeros": lambda data, rng: bytes(len(data)),
     "BOM": lambda data, rng: b"\xef\xbb\xbf" + data,

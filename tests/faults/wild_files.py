@@ -13,7 +13,13 @@ import pyarrow as pa
 from pyarrow import parquet
 
 TEXT, ALL_FILES = ("csv", "gz", "jsonl"), ("csv", "gz", "jsonl", "parquet")
-ENDINGS = {"csv": ".csv", "gz": ".csv.gz", "jsonl": ".jsonl", "parquet": ".parquet", "sqlite": ".db"}
+ENDINGS = {
+    "csv": ".csv",
+    "gz": ".csv.gz",
+    "jsonl": ".jsonl",
+    "parquet": ".parquet",
+    "sqlite": ".db",
+}
 
 
 @dataclass
@@ -43,34 +49,49 @@ class Source:
 
 
 def csv_bytes(source: Source, rows: list[list[object]], rng: random.Random) -> bytes:
-    lines = [source.delimiter.join("" if cell is None else str(cell) for cell in row) for row in [source.names, *rows]]
+    lines = [
+        source.delimiter.join("" if cell is None else str(cell) for cell in row)
+        for row in [source.names, *rows]
+    ]
     for change in source.lines:
         lines = change(lines, rng)
     text = "".join(line if line.endswith(("\n", "\r")) else line + "\n" for line in lines)
-    return text.encode(source.encoding, "replace" if source.encoding == "latin-1" else "surrogatepass")
+    return text.encode(
+        source.encoding, "replace" if source.encoding == "latin-1" else "surrogatepass"
+    )
 
 
 def jsonl_bytes(source: Source, rows: list[list[object]], rng: random.Random) -> bytes:
     lines = [json.dumps(dict(zip(source.names, row, strict=False))) for row in rows]
     for change in source.lines:
         lines = change(lines, rng)
-    return "\n".join(lines).encode(source.encoding, "replace" if source.encoding == "latin-1" else "surrogatepass")
+    return "\n".join(lines).encode(
+        source.encoding, "replace" if source.encoding == "latin-1" else "surrogatepass"
+    )
 
 
 def parquet_bytes(source: Source, rows: list[list[object]], rng: random.Random) -> bytes:
     width = len(source.names)
     padded = [[*row, *[None] * width][:width] for row in rows]
     arrays = [
-        pa.array([None if row[i] is None else _utf8(row[i]) for row in padded], pa.string()) for i in range(width)
+        pa.array([None if row[i] is None else _utf8(row[i]) for row in padded], pa.string())
+        for i in range(width)
     ]
     for i, make in source.columns.items():
         if i < width:
             arrays[i] = make(len(rows), rng)
     sink = pa.BufferOutputStream()
     names = [_utf8(name) for name in source.names]
-    options = {"compression": rng.choice(["none", "snappy", "zstd"]), "use_dictionary": rng.random() < 0.5}
-    schema = pa.schema([pa.field(name, array.type) for name, array in zip(names, arrays, strict=True)])
-    parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), sink, row_group_size=40, **options)
+    options = {
+        "compression": rng.choice(["none", "snappy", "zstd"]),
+        "use_dictionary": rng.random() < 0.5,
+    }
+    schema = pa.schema(
+        [pa.field(name, array.type) for name, array in zip(names, arrays, strict=True)]
+    )
+    parquet.write_table(
+        pa.Table.from_arrays(arrays, schema=schema), sink, row_group_size=40, **options
+    )
     return sink.getvalue().to_pybytes()
 
 
@@ -80,8 +101,12 @@ def sqlite_bytes(source: Source, rows: list[list[object]], rng: random.Random) -
     with sqlite3.connect(":memory:") as connection:
         columns = [f"c{i}" for i in range(width)]
         connection.execute(f"CREATE TABLE r ({', '.join(columns)})")
-        aliases = ['"' + _utf8(name).replace('"', '""').replace("\0", "") + '"' for name in source.names]
-        shown = ", ".join(f"{column} AS {alias}" for column, alias in zip(columns, aliases, strict=True))
+        aliases = [
+            '"' + _utf8(name).replace('"', '""').replace("\0", "") + '"' for name in source.names
+        ]
+        shown = ", ".join(
+            f"{column} AS {alias}" for column, alias in zip(columns, aliases, strict=True)
+        )
         connection.execute(f"CREATE VIEW t AS SELECT {shown} FROM r")
         padded = [[_cell(cell) for cell in [*row, *[None] * width][:width]] for row in rows]
         connection.executemany(f"INSERT INTO r VALUES ({', '.join('?' * width)})", padded)
@@ -121,7 +146,9 @@ def place(source: Source, folder: Path, rng: random.Random) -> None:
         path = folder / (f"{name}{ending}" if source.parts == 1 else f"{name}_{i}{ending}")
         source.paths.append(path)
         path.write_bytes(
-            gzip.compress(data, mtime=0) if source.form == "gz" and source.placed != "not packed" else data
+            gzip.compress(data, mtime=0)
+            if source.form == "gz" and source.placed != "not packed"
+            else data
         )
     if source.form == "gz" and source.placed == "cut packed":
         packed = source.paths[-1].read_bytes()
@@ -129,7 +156,9 @@ def place(source: Source, folder: Path, rng: random.Random) -> None:
     if source.form == "sqlite":
         source.where = {"database": f"sqlite:///{source.paths[0]}", "query": "SELECT * FROM t"}
     else:
-        source.where = {"path": str(source.paths[0] if source.parts == 1 else folder / f"{name}_*{ending}")}
+        source.where = {
+            "path": str(source.paths[0] if source.parts == 1 else folder / f"{name}_*{ending}")
+        }
     if source.ending and rng.random() < 0.5 and source.form != "sqlite":
         source.where["format"] = "csv" if source.form == "gz" else source.form
     _misplace(source, rng)
@@ -149,7 +178,9 @@ def _misplace(source: Source, rng: random.Random) -> None:
             os.mkfifo(path)
         else:
             path.symlink_to(
-                {"loop": path, "dangling": path.with_name("nowhere"), "device": Path("/dev/null")}[source.placed]
+                {"loop": path, "dangling": path.with_name("nowhere"), "device": Path("/dev/null")}[
+                    source.placed
+                ]
             )
     elif source.placed == "unreadable":
         path.chmod(0)
@@ -190,7 +221,20 @@ def _put_text(data: bytes, rng: random.Random) -> bytes:
     at = rng.randrange(len(data) + 1)
     return (
         data[:at]
-        + rng.choice([b"\0", b"\xff\xfe", b"\xed\xa0\x80", b'"', b"\r", b"\n\n", b"\x1a", b"\xe2\x80\xa8", b"{", b"["])
+        + rng.choice(
+            [
+                b"\0",
+                b"\xff\xfe",
+                b"\xed\xa0\x80",
+                b'"',
+                b"\r",
+                b"\n\n",
+                b"\x1a",
+                b"\xe2\x80\xa8",
+                b"{",
+                b"[",
+            ]
+        )
         + data[at:]
     )
 
@@ -219,10 +263,15 @@ def _tail(data: bytes, rng: random.Random) -> bytes:
 
 
 def _bom(data: bytes, rng: random.Random) -> bytes:
-    return rng.choice([b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf" * 2, b"\xef\xbb"]) + data
+    return (
+        rng.choice([b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf" * 2, b"\xef\xbb"])
+        + data
+    )
 
 
-def _byte_change(change: Callable[[bytes, random.Random], bytes]) -> Callable[[Source, random.Random], None]:
+def _byte_change(
+    change: Callable[[bytes, random.Random], bytes],
+) -> Callable[[Source, random.Random], None]:
     return lambda source, rng: source.bytes_wrong.append(change)
 
 
@@ -244,15 +293,35 @@ WRONG: dict[str, tuple[tuple[str, ...], Callable[[Source, random.Random], None]]
     "noise at the end": (EVERY, _byte_change(_tail)),
     "the file twice over": (ALL_FILES, _byte_change(_twice)),
     "byte order marks": (TEXT, _byte_change(_bom)),
-    "another encoding": (TEXT, _setting("encoding", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp037", "utf-7")),
+    "another encoding": (
+        TEXT,
+        _setting("encoding", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp037", "utf-7"),
+    ),
     "packed file cut, or not packed": (("gz",), _setting("placed", "cut packed", "not packed")),
     "empty file": (EVERY, _setting("placed", "empty")),
-    "no file there": (EVERY, _setting("placed", "folder", "loop", "dangling", "pipe", "device", "unreadable")),
+    "no file there": (
+        EVERY,
+        _setting("placed", "folder", "loop", "dangling", "pipe", "device", "unreadable"),
+    ),
     "strange file name": (ALL_FILES, _setting("placed", "strange name")),
     "ending of another format": (
         ALL_FILES,
-        _setting("ending", ".csv", ".parquet", ".jsonl", ".csv.gz", ".csv.zst", ".jsonl.bz2", ".csv.lz4", ".xlsx", ""),
+        _setting(
+            "ending",
+            ".csv",
+            ".parquet",
+            ".jsonl",
+            ".csv.gz",
+            ".csv.zst",
+            ".jsonl.bz2",
+            ".csv.lz4",
+            ".xlsx",
+            "",
+        ),
     ),
-    "file vanishes or changes": (ALL_FILES, _setting("during", "vanishes", "shrinks", "becomes noise")),
+    "file vanishes or changes": (
+        ALL_FILES,
+        _setting("during", "vanishes", "shrinks", "becomes noise"),
+    ),
 }
 """What can be wrong with a file: the formats it can happen to, and what does it."""

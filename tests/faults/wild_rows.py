@@ -77,14 +77,19 @@ def odd_json_lines(source: Source, rng: random.Random) -> None:
 def json_whole(source: Source, rng: random.Random) -> None:
     """One array, or objects over several lines, instead of an object a line."""
     indent = rng.choice([None, 2])
-    source.lines.append(lambda lines, _: json.dumps([json.loads(line) for line in lines], indent=indent).split("\n"))
+    source.lines.append(
+        lambda lines, _: json.dumps([json.loads(line) for line in lines], indent=indent).split("\n")
+    )
 
 
 def keys_of_its_own(source: Source, rng: random.Random) -> None:
     """Each object has a key that no other one has."""
 
     def put(lines: list[str], rng: random.Random) -> list[str]:
-        return [line[:-1] + f', "k{i}": {i}}}' if line.endswith("}") else line for i, line in enumerate(lines)]
+        return [
+            line[:-1] + f', "k{i}": {i}}}' if line.endswith("}") else line
+            for i, line in enumerate(lines)
+        ]
 
     source.lines.append(put)
 
@@ -157,7 +162,9 @@ def delimiters(source: Source, rng: random.Random) -> None:
 
 
 def line_ends(source: Source, rng: random.Random) -> None:
-    ends = rng.choice([["\n", "\r\n"], ["\r"], ["\n", "\r", "\r\n"], ["\n\n", "\n"], ["\n", "\r\r\n"]])
+    ends = rng.choice(
+        [["\n", "\r\n"], ["\r"], ["\n", "\r", "\r\n"], ["\n\n", "\n"], ["\n", "\r\r\n"]]
+    )
     source.lines.append(lambda lines, rng: [line + rng.choice(ends) for line in lines])
 
 
@@ -167,7 +174,9 @@ def quotes(source: Source, rng: random.Random) -> None:
     def put(lines: list[str], rng: random.Random) -> list[str]:
         for i in _some(lines, rng, 6):
             at = rng.choice([0, rng.randrange(len(lines[i]) + 1), lines[i].rfind(",") + 1])
-            lines[i] = lines[i][:at] + rng.choice(['"', '""', '"a\nb"', '"""', '","', "'"]) + lines[i][at:]
+            lines[i] = (
+                lines[i][:at] + rng.choice(['"', '""', '"a\nb"', '"""', '","', "'"]) + lines[i][at:]
+            )
         return lines
 
     source.lines.append(put)
@@ -186,11 +195,19 @@ def _stamps(unit: str, zone: str | None) -> Callable[[int, random.Random], pa.Ar
     edge = (2**63 - 1) // (1000 if unit == "s" else 1)  # Parquet has no seconds
     scale = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
     odd = [0, -1, edge, -edge, 1_704_067_200 * scale, 1_710_000_000 * scale + 1, None]
-    return lambda size, rng: pa.array([rng.choice(odd) for _ in range(size)], pa.int64()).cast(pa.timestamp(unit, zone))
+    return lambda size, rng: pa.array([rng.choice(odd) for _ in range(size)], pa.int64()).cast(
+        pa.timestamp(unit, zone)
+    )
 
 
 def _dictionary(size: int, rng: random.Random) -> pa.Array:
-    words = rng.choice([pa.array(["a", "", "L0001"]), pa.array([1, 2, 3]), pa.array(["x", "x", ""], pa.large_string())])
+    words = rng.choice(
+        [
+            pa.array(["a", "", "L0001"]),
+            pa.array([1, 2, 3]),
+            pa.array(["x", "x", ""], pa.large_string()),
+        ]
+    )
     return pa.DictionaryArray.from_arrays(
         pa.array([rng.choice([0, 1, 2, None]) for _ in range(size)], pa.int8()), words
     )
@@ -199,7 +216,11 @@ def _dictionary(size: int, rng: random.Random) -> pa.Array:
 TYPES = [
     _bad_utf8,
     _dictionary,
-    *(_stamps(unit, zone) for unit in ("s", "ms", "us", "ns") for zone in (None, "UTC", "Asia/Kathmandu", "+05:30")),
+    *(
+        _stamps(unit, zone)
+        for unit in ("s", "ms", "us", "ns")
+        for zone in (None, "UTC", "Asia/Kathmandu", "+05:30")
+    ),
     _of([1, -(2**63), 2**63 - 1, None], pa.int64()),
     _of([2**64 - 1, 0, None], pa.uint64()),
     _of([1, 2, None], pa.int8()),
@@ -236,7 +257,20 @@ def typed_column(source: Source, rng: random.Random) -> None:
 def typed_cells(source: Source, rng: random.Random) -> None:
     """SQLite types each value: numbers, blobs and texts that are none, in one column."""
     column = rng.randrange(max(len(source.names), 1))
-    odd = [1, -(2**63), 2**63 - 1, 1.5, math.inf, 1e300, -9.3e18, b"\xff\0", b"", "a\0b", None, 12.0]
+    odd = [
+        1,
+        -(2**63),
+        2**63 - 1,
+        1.5,
+        math.inf,
+        1e300,
+        -9.3e18,
+        b"\xff\0",
+        b"",
+        "a\0b",
+        None,
+        12.0,
+    ]
     for i in _some(source.rows, rng, 8):
         if column < len(source.rows[i]):
             source.rows[i][column] = rng.choice(odd)
@@ -245,7 +279,9 @@ def typed_cells(source: Source, rng: random.Random) -> None:
 def bad_text(source: Source, rng: random.Random) -> None:
     def statements(names: list[str], rng: random.Random) -> list[str]:
         name = rng.choice(names)
-        return [f"UPDATE r SET {name} = CAST(x'{rng.choice(['ff', '61ff62', 'eda080'])}' AS TEXT) WHERE rowid % 7 = 3"]
+        return [
+            f"UPDATE r SET {name} = CAST(x'{rng.choice(['ff', '61ff62', 'eda080'])}' AS TEXT) WHERE rowid % 7 = 3"
+        ]
 
     source.lines.append(statements)
 

@@ -16,17 +16,29 @@ SIZE = "size of "
 
 def disagreements(matrix, data, spine, catalog):
     """Say where a matrix differs from the oracle: names the feature, the row, what was found and what was wanted."""
-    assert matrix.column_names == ["entity_id", "cutoff", *(feature.name for feature in catalog.features)]
+    assert matrix.column_names == [
+        "entity_id",
+        "cutoff",
+        *(feature.name for feature in catalog.features),
+    ]
     assert matrix.select(["entity_id", "cutoff"]).to_pylist() == spine.to_pylist()
-    spread = [replace(f, name=SIZE + f.name, aggregate="gap_max") for f in catalog.features if f.aggregate == "gap_std"]
-    wanted = expected(data, spine, catalog, [*catalog.features, *spread]) | faded(data, spine, catalog)
+    spread = [
+        replace(f, name=SIZE + f.name, aggregate="gap_max")
+        for f in catalog.features
+        if f.aggregate == "gap_std"
+    ]
+    wanted = expected(data, spine, catalog, [*catalog.features, *spread]) | faded(
+        data, spine, catalog
+    )
     lines = []
     for feature in catalog.features:
         name, found = feature.name, matrix[feature.name].to_pylist()
         sizes = wanted.get(SIZE + name, [None] * len(found))
         for row, (mine, right, size) in enumerate(zip(found, wanted[name], sizes, strict=True)):
             if not agree(feature.aggregate, mine, right, size):
-                lines.append(f"{name} of row {row}, {spine.slice(row, 1).to_pylist()[0]}: {mine!r}, not {right!r}")
+                lines.append(
+                    f"{name} of row {row}, {spine.slice(row, 1).to_pylist()[0]}: {mine!r}, not {right!r}"
+                )
     return lines
 
 
@@ -34,7 +46,9 @@ def faded(data, spine, catalog):
     """Give what the fading totals add up, taken without its sign: it may be much larger than what is left of it."""
     place = data.events.column_names.index("value")
     sizes = data.events.set_column(place, data.events.field(place), pc.abs(data.events["value"]))
-    totals = [replace(f, name=SIZE + f.name) for f in catalog.features if f.aggregate == "decay_total"]
+    totals = [
+        replace(f, name=SIZE + f.name) for f in catalog.features if f.aggregate == "decay_total"
+    ]
     return expected(replace(data, events=sizes), spine, catalog, totals) if totals else {}
 
 
@@ -51,7 +65,9 @@ def agree(aggregate, found, wanted, size=None):
     last_digit = math.ulp(wanted)
     if aggregate == "total":
         return abs(found - wanted) <= last_digit
-    return abs(found - wanted) <= max(last_digit, RELATIVE * (abs(wanted) if size is None else size))
+    return abs(found - wanted) <= max(
+        last_digit, RELATIVE * (abs(wanted) if size is None else size)
+    )
 
 
 def same_bits(a, b):

@@ -26,7 +26,9 @@ def write(path: Path, text: str | bytes) -> str:
 
 def csv_text(rows, names=None, **options):
     text = io.StringIO()
-    writer = csv.DictWriter(text, names or list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_ALL, **options)
+    writer = csv.DictWriter(
+        text, names or list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_ALL, **options
+    )
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

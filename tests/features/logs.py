@@ -21,11 +21,27 @@ HOUR, TICK = timedelta(hours=1), timedelta(microseconds=1)
 
 TYPES = ("visit", "call", "mail", "won", "lost", "gone")
 CHANNELS = ("web", "phone", "fax", None)
-TAME, LARGE, ODD = (None, 0.0, 1.5, -2.25, 1e6, 0.1), (1e300, -1e300, 1e16, 1.0, 5e-324), (inf, -inf, nan)
-POOLS = (TAME, (None, 0.1, -0.1, 0.3), TAME + LARGE, (0.1, *LARGE), TAME + LARGE + ODD, (*TAME, inf))
+TAME, LARGE, ODD = (
+    (None, 0.0, 1.5, -2.25, 1e6, 0.1),
+    (1e300, -1e300, 1e16, 1.0, 5e-324),
+    (inf, -inf, nan),
+)
+POOLS = (
+    TAME,
+    (None, 0.1, -0.1, 0.3),
+    TAME + LARGE,
+    (0.1, *LARGE),
+    TAME + LARGE + ODD,
+    (*TAME, inf),
+)
 """What a history's values are drawn from: infinite ones would hide what all others add up to."""
 ROLES, SIZES = ("buyer", "user", "it", None), (1.0, 2.5, None)
-ACCOUNTS = (("x", "x", "y", None), ("x", "x", "x", "x"), ("x", "y", "x", "y"), (None, None, None, None))
+ACCOUNTS = (
+    ("x", "x", "y", None),
+    ("x", "x", "x", "x"),
+    ("x", "y", "x", "y"),
+    (None, None, None, None),
+)
 ATTRIBUTES = {"role": pa.string()}
 """Columns of attributes that hold text; the others hold numbers."""
 
@@ -51,14 +67,18 @@ CATALOG = Catalog(
 def examples(count):
     """Ask for so many examples, and for LEADSCORE_EXAMPLES times as many where that is set."""
     times = float(os.environ.get("LEADSCORE_EXAMPLES", "1"))
-    return settings(max_examples=max(1, round(count * times)), suppress_health_check=[HealthCheck.too_slow])
+    return settings(
+        max_examples=max(1, round(count * times)), suppress_health_check=[HealthCheck.too_slow]
+    )
 
 
 def one_of_each(catalog):
     """Keep two features of each aggregate in each scope, the last declared of a window and of all history: for where
     asking for all of them takes long.
     """
-    return catalog.keeping({(f.aggregate, f.scope, f.span is None): f.name for f in catalog.features}.values())
+    return catalog.keeping(
+        {(f.aggregate, f.scope, f.span is None): f.name for f in catalog.features}.values()
+    )
 
 
 # A coarse clock makes ties and events exactly on a window's edge common; the odd microsecond tests both sides of it.
@@ -71,9 +91,13 @@ moments = st.builds(
     hours,
     st.sampled_from([-1, 0, 0, 0, 1]),
 )
-delays = st.sampled_from([timedelta(0)] * 3 + [TICK, timedelta(hours=6), timedelta(days=2), timedelta(days=9)])
+delays = st.sampled_from(
+    [timedelta(0)] * 3 + [TICK, timedelta(hours=6), timedelta(days=2), timedelta(days=9)]
+)
 entities = st.sampled_from(["a", "b", "c", "d"])
-spines = st.lists(st.tuples(entities, moments), min_size=1, max_size=12).map(lambda rows: spine_of(rows))
+spines = st.lists(st.tuples(entities, moments), min_size=1, max_size=12).map(
+    lambda rows: spine_of(rows)
+)
 
 
 @st.composite
@@ -101,7 +125,9 @@ def dataset(draw, moments=moments):
             "size": draw(st.sampled_from(SIZES)),
             "role": draw(st.sampled_from(ROLES)),
         }
-        for name, account, at in zip("abcd", draw(st.sampled_from(ACCOUNTS)), draw(four(moments)), strict=True)
+        for name, account, at in zip(
+            "abcd", draw(st.sampled_from(ACCOUNTS)), draw(four(moments)), strict=True
+        )
     ]
     return of(leads, draw(st.lists(event(moments, draw(st.sampled_from(POOLS))), max_size=25)))
 
@@ -123,10 +149,16 @@ def crowd(seed, leads=12, events=400):
         return at + chance.choice([timedelta(0)] * 5 + [timedelta(hours=6), timedelta(days=2)])
 
     names = [f"e{number:04d}" for number in range(leads)]
-    rows = [{"entity_id": name, "account_id": chance.choice(["x", "y", "z", None])} for name in names]
+    rows = [
+        {"entity_id": name, "account_id": chance.choice(["x", "y", "z", None])} for name in names
+    ]
     for row in rows:
         row["created_at"] = moment() - timedelta(days=chance.choice([0, 7, 7]))
-        row |= {"available_at": known(row["created_at"]), "size": chance.choice(SIZES), "role": chance.choice(ROLES)}
+        row |= {
+            "available_at": known(row["created_at"]),
+            "size": chance.choice(SIZES),
+            "role": chance.choice(ROLES),
+        }
     log = [{"entity_id": chance.choice(names), "event_time": moment()} for _ in range(events)]
     for row in log:
         row |= {"available_at": known(row["event_time"]), "event_type": chance.choice(TYPES)}
@@ -140,7 +172,9 @@ crowds = st.integers(0, 2**32 - 1).map(crowd)
 def of(leads, events, values=()):
     """Build the canonical Dataset of these rows: ordered, without duplicates."""
     names = [name for name in (leads[0] if leads else {}) if name not in LEADS.names]
-    schema = pa.schema([*LEADS, *[pa.field(name, ATTRIBUTES.get(name, pa.float64())) for name in names]])
+    schema = pa.schema(
+        [*LEADS, *[pa.field(name, ATTRIBUTES.get(name, pa.float64())) for name in names]]
+    )
     return Dataset(
         pa.Table.from_pylist(sorted(leads, key=lambda row: row["entity_id"]), schema=schema),
         _canonical(events, EVENTS),

@@ -57,10 +57,15 @@ class World:
         self.joined = {name: instant(row["available_at"]) for name, row in self.leads.items()}
         alone = {name: ("alone", name) for name in self.leads}
         self.account = {
-            name: alone[name] if row["account_id"] is None else row["account_id"] for name, row in self.leads.items()
+            name: alone[name] if row["account_id"] is None else row["account_id"]
+            for name, row in self.leads.items()
         }
-        rows = [list(row.values()) for row in data.events.to_pylist() if row["entity_id"] in self.leads]
-        events = [Event(name, instant(at), instant(known), *rest) for name, at, known, *rest in rows]
+        rows = [
+            list(row.values()) for row in data.events.to_pylist() if row["entity_id"] in self.leads
+        ]
+        events = [
+            Event(name, instant(at), instant(known), *rest) for name, at, known, *rest in rows
+        ]
         self.events = sorted(events, key=self.turn)
         self.past = [visit for name in self.leads for visit in self.past_visits(name)]
 
@@ -68,7 +73,13 @@ class World:
         """The order in which events are taken: what the catalogue does not know is all alike, and comes first."""
         known = (self.catalog.types, event.type), (self.catalog.channels, event.channel)
         places = [names.index(name) if name in names else -1 for names, name in known]
-        return event.entity, event.time, event.available, *places, -math.inf if event.amount is None else event.amount
+        return (
+            event.entity,
+            event.time,
+            event.available,
+            *places,
+            -math.inf if event.amount is None else event.amount,
+        )
 
     def known(self, event):
         """When an event of an entity could first be read as one of its account's."""
@@ -81,7 +92,9 @@ class World:
 
     def past_visits(self, name):
         """Give rank, length and end of each visit that has ended, in the order in which its events became known."""
-        own = [event for event in self.events if event.entity == name and self.rank(event) is not None]
+        own = [
+            event for event in self.events if event.entity == name and self.rank(event) is not None
+        ]
         arrived = sorted((self.known(event), event.time, self.rank(event)) for event in own)
         begins = [(rank, next(run)[0]) for rank, run in groupby(arrived, key=lambda each: each[2])]
         return [(rank, end - begin, end) for (rank, begin), (_, end) in pairwise(begins)]
@@ -93,14 +106,24 @@ class Row:
     def __init__(self, world: World, entity: str, cutoff: int):
         self.world, self.catalog, self.entity, self.cutoff = world, world.catalog, entity, cutoff
         self.lead = world.leads[entity]
-        own = [event for event in world.events if event.entity == entity and event.available < cutoff]
-        mates = {name for name, account in world.account.items() if account == world.account[entity]}
-        whole = [event for event in world.events if event.entity in mates and world.known(event) < cutoff]
+        own = [
+            event for event in world.events if event.entity == entity and event.available < cutoff
+        ]
+        mates = {
+            name for name, account in world.account.items() if account == world.account[entity]
+        }
+        whole = [
+            event for event in world.events if event.entity in mates and world.known(event) < cutoff
+        ]
         whole.sort(key=lambda event: event.time)
         others = [event for event in whole if event.entity != entity]
         self.seen = {"entity": own, "account": whole, "others": others}
-        stages = sorted((event.time, world.rank(event)) for event in own if world.rank(event) is not None)
-        self.visits = [(rank, next(run)[0]) for rank, run in groupby(stages, key=lambda each: each[1])]
+        stages = sorted(
+            (event.time, world.rank(event)) for event in own if world.rank(event) is not None
+        )
+        self.visits = [
+            (rank, next(run)[0]) for rank, run in groupby(stages, key=lambda each: each[1])
+        ]
 
     def back(self, time):
         return self.cutoff - time
@@ -115,7 +138,11 @@ class Row:
     def is_of(self, event, subject):
         kind, _, name = subject.partition(":")
         if kind == "group":
-            return event.type in self.catalog.outbound if name == "outbound" else event.channel in self.catalog.offline
+            return (
+                event.type in self.catalog.outbound
+                if name == "outbound"
+                else event.channel in self.catalog.offline
+            )
         return kind == "any" or (event.type if kind == "type" else event.channel) == name
 
     def within(self, feature, times=1):
@@ -168,7 +195,13 @@ def decay(row, feature):
 
 
 def decay_total(row, feature):
-    return exact_sum([each.amount * row.weight(each, feature) for each in row.of(feature) if each.amount is not None])
+    return exact_sum(
+        [
+            each.amount * row.weight(each, feature)
+            for each in row.of(feature)
+            if each.amount is not None
+        ]
+    )
 
 
 def age(row, feature):
@@ -324,7 +357,14 @@ def visits(row, feature):
 
 def stage_days(row, feature):
     ends = [begin for _, begin in row.visits[1:]] + [row.cutoff]
-    return sum(e - begin for (rank, begin), e in zip(row.visits, ends, strict=False) if rank == feature.index) / DAY
+    return (
+        sum(
+            e - begin
+            for (rank, begin), e in zip(row.visits, ends, strict=False)
+            if rank == feature.index
+        )
+        / DAY
+    )
 
 
 def stalled(row, feature):
@@ -332,7 +372,11 @@ def stalled(row, feature):
         return MISSING
     now, since = row.visits[-1]
     past = [length for rank, length, end in row.world.past if rank == now and end < row.cutoff]
-    return sum(length < row.back(since) for length in past) / len(past) if len(past) >= FEWEST_VISITS else MISSING
+    return (
+        sum(length < row.back(since) for length in past) / len(past)
+        if len(past) >= FEWEST_VISITS
+        else MISSING
+    )
 
 
 def created_age(row, feature):
@@ -365,14 +409,19 @@ FIGURES = {
     "least": lambda row, feature: min(row.amounts(feature), default=MISSING),
     "most": lambda row, feature: max(row.amounts(feature), default=MISSING),
     **{each.__name__: each for each in (trend, share, mean, decay, decay_total)},
-    **{each.__name__: each for each in (age, first, gap_mean, gap_std, gap_max, silence, active_days)},
+    **{
+        each.__name__: each
+        for each in (age, first, gap_mean, gap_std, gap_max, silence, active_days)
+    },
     **{each.__name__: each for each in (kinds, ways, people, new_people, roles)},
     "last_type": lambda row, feature: known_type(row, nth_newest(row, feature.index)),
     "last_gap": last_gap,
     "first_type": lambda row, feature: known_type(row, oldest(row)),
     "first_channel": lambda row, feature: known_channel(row, oldest(row)),
     "last_channel": lambda row, feature: known_channel(row, nth_newest(row, 0)),
-    "office_hours": lambda row, feature: share_at(row, lambda at: at.weekday() < 5 and 8 <= at.hour < 18),
+    "office_hours": lambda row, feature: share_at(
+        row, lambda at: at.weekday() < 5 and 8 <= at.hour < 18
+    ),
     "weekend": lambda row, feature: share_at(row, lambda at: at.weekday() >= 5),
     "last_hour": last_hour,
     "origin": origin,
@@ -382,7 +431,10 @@ FIGURES = {
     "spell_age": spell_age,
     "stage_now": lambda row, feature: stage_name(row, -1),
     "stage_entry": lambda row, feature: stage_name(row, 0),
-    **{each.__name__: each for each in (stage_age, stages_age, skipped, returns, moves, visits, stage_days, stalled)},
+    **{
+        each.__name__: each
+        for each in (stage_age, stages_age, skipped, returns, moves, visits, stage_days, stalled)
+    },
     "created_age": created_age,
     "created_hour": lambda row, feature: hour_of_week(row.local(instant(row.lead["created_at"]))),
     "attribute": attribute,

@@ -49,7 +49,10 @@ def test_the_usual_pause_forgives_the_three_longest():
     day = 24 * 60
     weekly = [7 * day * k for k in range(20)]
     assert arrivals(*weekly).usual_pause() == timedelta(days=7) - timedelta(minutes=15)
-    outages = [m + (40 * day if m > 5 * 7 * day else 0) + (40 * day if m > 9 * 7 * day else 0) for m in weekly]
+    outages = [
+        m + (40 * day if m > 5 * 7 * day else 0) + (40 * day if m > 9 * 7 * day else 0)
+        for m in weekly
+    ]
     assert arrivals(*outages).usual_pause() == timedelta(days=7) - timedelta(minutes=15)
     assert arrivals(*weekly[:4]).usual_pause() == timedelta(0) == arrivals().usual_pause()
 
@@ -57,7 +60,9 @@ def test_the_usual_pause_forgives_the_three_longest():
 def test_pauses_of_long_ago_do_not_count():
     day = 24 * 60
     recent = [day * k for k in range(1000, 1400)]
-    assert arrivals(*[100 * day * k for k in range(10)], *recent).usual_pause() == timedelta(days=1, minutes=-15)
+    assert arrivals(*[100 * day * k for k in range(10)], *recent).usual_pause() == timedelta(
+        days=1, minutes=-15
+    )
 
 
 def test_every_source_that_has_times_says_when_its_rows_arrived(tmp_path, monkeypatch):

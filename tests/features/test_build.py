@@ -40,7 +40,14 @@ from tests.features.logs import (
     spines,
 )
 
-LEAD = {"entity_id": "a", "account_id": None, "created_at": START, "available_at": START, "size": 1.0, "role": None}
+LEAD = {
+    "entity_id": "a",
+    "account_id": None,
+    "created_at": START,
+    "available_at": START,
+    "size": 1.0,
+    "role": None,
+}
 LATER = AUTUMN + timedelta(days=30)
 
 
@@ -58,7 +65,9 @@ def test_every_feature_equals_the_oracle(data, spine):
 @given(crowds, st.data())
 def test_every_feature_of_a_crowd_equals_the_oracle(data, draw):
     names = data.leads["entity_id"].to_pylist()
-    rows = st.tuples(st.sampled_from(names), st.integers(6, 20).map(lambda day: START + timedelta(days=day)))
+    rows = st.tuples(
+        st.sampled_from(names), st.integers(6, 20).map(lambda day: START + timedelta(days=day))
+    )
     check(data, spine_of(draw.draw(st.lists(rows, min_size=6, max_size=6))))
 
 
@@ -75,7 +84,9 @@ def catalogs(draw):
         channels=tuple(sorted(channels)),
         valued=types[::2],
         stages=draw(some(TYPES)),
-        windows=tuple(sorted(draw(some([TICK, HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 36 * HOUR, 168 * HOUR])))),
+        windows=tuple(
+            sorted(draw(some([TICK, HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 36 * HOUR, 168 * HOUR])))
+        ),
         half_lives=tuple(sorted(draw(some([12 * HOUR, 48 * HOUR])))),
         outbound=types[1:3],
         ends=types[2:],
@@ -93,37 +104,82 @@ def test_every_feature_of_any_catalogue_equals_the_oracle(data, spine, catalog):
 
 
 def test_the_widest_catalogue():
-    types, channels, roles = (tuple(f"{word}{number:02}" for number in range(MOST_TYPES)) for word in "tcr")
-    leads = [LEAD | {"entity_id": f"e{number}", "account_id": "x", "role": role} for number, role in enumerate(roles)]
+    types, channels, roles = (
+        tuple(f"{word}{number:02}" for number in range(MOST_TYPES)) for word in "tcr"
+    )
+    leads = [
+        LEAD | {"entity_id": f"e{number}", "account_id": "x", "role": role}
+        for number, role in enumerate(roles)
+    ]
     events = [
-        {"entity_id": f"e{number}", "event_time": START + number * HOUR, "available_at": START + number * HOUR}
+        {
+            "entity_id": f"e{number}",
+            "event_time": START + number * HOUR,
+            "available_at": START + number * HOUR,
+        }
         | {"event_type": types[-1 - number], "channel": channels[number], "value": float(number)}
         for number in range(MOST_TYPES)
     ]
-    words = {"types": types, "channels": channels, "valued": types, "stages": types, "outbound": types[::2]}
+    words = {
+        "types": types,
+        "channels": channels,
+        "valued": types,
+        "stages": types,
+        "outbound": types[::2],
+    }
     words |= {"offline": channels[30:], "ends": types[50:], "roles": roles}
     catalog = replace(CATALOG, **words, windows=(24 * HOUR,), half_lives=())
-    check(of(leads, events), spine_of([(name, START + 59 * HOUR) for name in ("e0", "e58", "e59")]), catalog)
+    check(
+        of(leads, events),
+        spine_of([(name, START + 59 * HOUR) for name in ("e0", "e58", "e59")]),
+        catalog,
+    )
 
 
 def test_crowds_are_large_enough_to_tell_who_is_stalled():
     data = crowd(7)
-    spine = spine_of([(name, START + timedelta(days=15)) for name in data.leads["entity_id"].to_pylist()])
-    found = build_features(data, spine, CATALOG.keeping(["stage_stalled"]))["stage_stalled"].to_numpy()
+    spine = spine_of(
+        [(name, START + timedelta(days=15)) for name in data.leads["entity_id"].to_pylist()]
+    )
+    found = build_features(data, spine, CATALOG.keeping(["stage_stalled"]))[
+        "stage_stalled"
+    ].to_numpy()
     assert np.isfinite(found).sum() > 0 and len(set(found[np.isfinite(found)])) > 3
 
 
 zones = st.sampled_from(
-    ["America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Europe/Amsterdam", "Pacific/Apia", "UTC"]
+    [
+        "America/St_Johns",
+        "Asia/Kathmandu",
+        "Australia/Lord_Howe",
+        "Europe/Amsterdam",
+        "Pacific/Apia",
+        "UTC",
+    ]
 )
-ages = st.sampled_from([datetime(1905, 6, 1, 7, 40, 27, tzinfo=UTC), datetime(2036, 7, 1, 16, 30, tzinfo=UTC)])
+ages = st.sampled_from(
+    [datetime(1905, 6, 1, 7, 40, 27, tzinfo=UTC), datetime(2036, 7, 1, 16, 30, tzinfo=UTC)]
+)
 centuries = moments | st.builds(lambda at, hours: at + hours * HOUR, ages, st.integers(-40, 40))
 
 
 @examples(40)
-@given(dataset(centuries), st.lists(st.tuples(entities, centuries), min_size=1, max_size=6).map(spine_of), zones)
+@given(
+    dataset(centuries),
+    st.lists(st.tuples(entities, centuries), min_size=1, max_size=6).map(spine_of),
+    zones,
+)
 def test_hours_are_local_in_any_zone_and_century(data, spine, zone):
-    aggregates = ("office_hours", "weekend", "last_hour", "created_hour", "created_age", "age", "first", "last_gap")
+    aggregates = (
+        "office_hours",
+        "weekend",
+        "last_hour",
+        "created_hour",
+        "created_age",
+        "age",
+        "first",
+        "last_gap",
+    )
     named = [feature.name for feature in CATALOG.features if feature.aggregate in aggregates]
     check(data, spine, replace(CATALOG.keeping(named), timezone=zone))
 
@@ -131,9 +187,19 @@ def test_hours_are_local_in_any_zone_and_century(data, spine, zone):
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/St_Johns"])
 def test_hours_are_local_after_2037(zone):
     far = datetime(2150, 7, 1, 16, 30, tzinfo=UTC)
-    one = {"entity_id": "a", "event_time": far, "available_at": far, "event_type": "call", "channel": None}
+    one = {
+        "entity_id": "a",
+        "event_time": far,
+        "available_at": far,
+        "event_type": "call",
+        "channel": None,
+    }
     catalog = replace(CATALOG.keeping(["last_hour_of_week", "created_hour_of_week"]), timezone=zone)
-    check(of([LEAD | {"created_at": far}], [one | {"value": 2.0}]), spine_of([("a", far + HOUR)]), catalog)
+    check(
+        of([LEAD | {"created_at": far}], [one | {"value": 2.0}]),
+        spine_of([("a", far + HOUR)]),
+        catalog,
+    )
 
 
 values = st.builds(
@@ -181,21 +247,39 @@ def log_of(events, leads, seed, account=None):
     chance = np.random.default_rng(seed)
     names = pa.array([f"e{number}" for number in range(leads)])
     start, hour = to_us(AUTUMN), 3_600_000_000
-    joined = pa.array(start - hour + chance.integers(0, 500, leads) * hour).cast(LEADS.field("created_at").type)
-    texts = {"account_id": pa.array([account] * leads, pa.string()), "role": pa.array(["it"] * leads)}
-    people = {"entity_id": names, "created_at": joined, "available_at": joined, "size": pa.array(np.ones(leads))}
+    joined = pa.array(start - hour + chance.integers(0, 500, leads) * hour).cast(
+        LEADS.field("created_at").type
+    )
+    texts = {
+        "account_id": pa.array([account] * leads, pa.string()),
+        "role": pa.array(["it"] * leads),
+    }
+    people = {
+        "entity_id": names,
+        "created_at": joined,
+        "available_at": joined,
+        "size": pa.array(np.ones(leads)),
+    }
     people |= texts
     time = start + chance.integers(0, 30 * 24 * 60, events) * hour // 60
     log = {
         "entity_id": names.take(pa.array(chance.integers(0, leads, events))),
         "event_time": pa.array(time).cast(EVENTS.field("event_time").type),
-        "available_at": pa.array(time + chance.choice([0, 0, 0, 30 * hour], events)).cast(joined.type),
+        "available_at": pa.array(time + chance.choice([0, 0, 0, 30 * hour], events)).cast(
+            joined.type
+        ),
         "event_type": pa.array(chance.choice(["call", "gone", "mail", "visit", "won"], events)),
         "channel": pa.array(chance.choice(["fax", "phone", "web"], events)),
-        "value": pa.array(chance.choice([0.1, -2.25, 1e15, -1e15, 1e-9], events), mask=chance.random(events) < 0.2),
+        "value": pa.array(
+            chance.choice([0.1, -2.25, 1e15, -1e15, 1e-9], events), mask=chance.random(events) < 0.2
+        ),
     }
     table = pa.table(log).group_by(EVENTS.names).aggregate([])
-    table = table.select(EVENTS.names).sort_by([(name, "ascending") for name in EVENTS.names]).cast(EVENTS)
+    table = (
+        table.select(EVENTS.names)
+        .sort_by([(name, "ascending") for name in EVENTS.names])
+        .cast(EVENTS)
+    )
     data = of([], [])
     return replace(data, leads=pa.table(people).sort_by("entity_id"), events=table)
 
@@ -203,15 +287,27 @@ def log_of(events, leads, seed, account=None):
 def test_no_rows_and_no_events():
     nothing = spine_of([])
     empty = build_features(of([LEAD], []), nothing, CATALOG)
-    assert (empty.num_rows, empty.column_names[2:]) == (0, [feature.name for feature in CATALOG.features])
+    assert (empty.num_rows, empty.column_names[2:]) == (
+        0,
+        [feature.name for feature in CATALOG.features],
+    )
     check(of([LEAD], []), spine_of([("a", START), ("a", LATER)]))
     check(of([], []), nothing, replace(CATALOG, attributes=(), role=""))
 
 
 def test_one_event():
-    one = {"entity_id": "a", "event_time": START, "available_at": START, "event_type": "call", "channel": None}
+    one = {
+        "entity_id": "a",
+        "event_time": START,
+        "available_at": START,
+        "event_type": "call",
+        "channel": None,
+    }
     ticks = (-1, 0, 1, 43_200_000_000, 43_200_000_001)
-    check(of([LEAD], [one | {"value": 2.0}]), spine_of([("a", START + timedelta(microseconds=n)) for n in ticks]))
+    check(
+        of([LEAD], [one | {"value": 2.0}]),
+        spine_of([("a", START + timedelta(microseconds=n)) for n in ticks]),
+    )
 
 
 def test_data_without_times_has_attributes_only():
@@ -224,7 +320,9 @@ def test_data_without_times_has_attributes_only():
 def test_numbers_are_float64_and_categories_are_text():
     matrix = build_features(crowd(3), spine_of([("e0000", LATER)]), CATALOG)
     for feature in CATALOG.features:
-        assert matrix[feature.name].type == (pa.string() if feature.category else pa.float64()), feature.name
+        assert matrix[feature.name].type == (pa.string() if feature.category else pa.float64()), (
+            feature.name
+        )
         assert feature.category or matrix[feature.name].null_count == 0, feature.name
 
 

@@ -42,7 +42,9 @@ from tests.features.logs import (
 def known_at(data, cutoff, rows):
     """Keep the rows whose lead was known, at cutoffs no later than this one."""
     leads = {row["entity_id"] for row in data.leads.to_pylist() if row["available_at"] < cutoff}
-    return spine_of([(row["entity_id"], row["cutoff"]) for row in rows.to_pylist() if row["entity_id"] in leads])
+    return spine_of(
+        [(row["entity_id"], row["cutoff"]) for row in rows.to_pylist() if row["entity_id"] in leads]
+    )
 
 
 def at_most(rows, cutoff):
@@ -52,7 +54,9 @@ def at_most(rows, cutoff):
 
 def arrivals(data):
     """Give the instants at which a lead or an event became known: at such a cutoff it is not known yet."""
-    return sorted({row["available_at"] for table in (data.leads, data.events) for row in table.to_pylist()})
+    return sorted(
+        {row["available_at"] for table in (data.leads, data.events) for row in table.to_pylist()}
+    )
 
 
 @st.composite
@@ -72,7 +76,9 @@ def test_what_is_not_known_yet_changes_no_bit(data, rows, draw):
     changed = draw.draw(st.lists(unknown_event(cutoff), max_size=12))
     strangers = draw.draw(st.sampled_from(ACCOUNTS))
     odd = [
-        row if row["available_at"] < cutoff else row | {"account_id": account, "role": "chief", "size": -1.0}
+        row
+        if row["available_at"] < cutoff
+        else row | {"account_id": account, "role": "chief", "size": -1.0}
         for row, account in zip(leads, strangers, strict=True)
     ]
     expected = build_features(data, spine, CATALOG)
@@ -92,7 +98,13 @@ def test_shards_and_workers_change_no_bit(data, spine, shards, workers):
 @given(crowds, st.integers(2, 9), st.integers(1, 2))
 def test_shards_and_workers_change_no_bit_of_a_crowd(data, shards, workers):
     names = data.leads["entity_id"].to_pylist()
-    spine = spine_of([(name, at) for name in names for at in pc.unique(data.events["event_time"]).to_pylist()[::40]])
+    spine = spine_of(
+        [
+            (name, at)
+            for name in names
+            for at in pc.unique(data.events["event_time"]).to_pylist()[::40]
+        ]
+    )
     expected = build_features(data, spine, CATALOG)
     assert same_bits(build_features(data, spine, CATALOG, shards=shards, workers=workers), expected)
 
@@ -121,15 +133,26 @@ def test_what_else_is_asked_for_changes_no_bit(data, spine, draw):
     found = build_features(data, spine, CATALOG.keeping(some))
     kept = [name for name in names if name in some]
     assert found.column_names == ["entity_id", "cutoff", *kept]
-    assert same_bits(found, build_features(data, spine, CATALOG).select(["entity_id", "cutoff", *kept]))
+    assert same_bits(
+        found, build_features(data, spine, CATALOG).select(["entity_id", "cutoff", *kept])
+    )
 
 
 def test_each_feature_can_be_asked_for_alone():
     data = crowd(11)
-    spine = spine_of([(name, START + timedelta(days=14)) for name in data.leads["entity_id"].to_pylist()])
-    whole, names = build_features(data, spine, CATALOG), [feature.name for feature in one_of_each(CATALOG).features]
+    spine = spine_of(
+        [(name, START + timedelta(days=14)) for name in data.leads["entity_id"].to_pylist()]
+    )
+    whole, names = (
+        build_features(data, spine, CATALOG),
+        [feature.name for feature in one_of_each(CATALOG).features],
+    )
     alone = {name: build_features(data, spine, CATALOG.keeping([name])) for name in names}
-    assert [name for name in names if not same_bits(alone[name], whole.select(["entity_id", "cutoff", name]))] == []
+    assert [
+        name
+        for name in names
+        if not same_bits(alone[name], whole.select(["entity_id", "cutoff", name]))
+    ] == []
 
 
 @examples(30)
@@ -152,11 +175,20 @@ tame = event(values=TAME)
 def company(draw):
     """Rows of two sources as a company writes them, and the same in another order, some events twice."""
     leads = [
-        {"id": name, "born": draw(moments).isoformat(), "account": account or "", "role": draw(st.sampled_from(ROLES))}
+        {
+            "id": name,
+            "born": draw(moments).isoformat(),
+            "account": account or "",
+            "role": draw(st.sampled_from(ROLES)),
+        }
         for name, account in zip("abcd", draw(st.sampled_from(ACCOUNTS)), strict=True)
     ]
     log = [
-        {"lead": row["entity_id"], "at": row["event_time"].isoformat(), "known": row["available_at"].isoformat()}
+        {
+            "lead": row["entity_id"],
+            "at": row["event_time"].isoformat(),
+            "known": row["available_at"].isoformat(),
+        }
         | {"what": row["event_type"], "via": row["channel"] or "", "amount": row["value"]}
         for row in draw(st.lists(tame, min_size=1, max_size=20))
     ]
@@ -166,7 +198,9 @@ def company(draw):
 
 @examples(6)
 @given(company(), spines, st.integers(1, 4), st.integers(1, 4))
-def test_order_files_and_duplicates_change_no_bit(tmp_path_factory, rows, spine, lead_files, event_files):
+def test_order_files_and_duplicates_change_no_bit(
+    tmp_path_factory, rows, spine, lead_files, event_files
+):
     leads, log, mixed_leads, mixed_log = rows
     folder = tmp_path_factory.mktemp("company")
     catalog = replace(CATALOG, attributes=(("role", "category"),))
@@ -184,7 +218,11 @@ def source(folder, leads, log, lead_files, event_files):
                 writer = csv.DictWriter(file, list(rows[0]))
                 writer.writeheader()
                 writer.writerows(rows[number::count])
-    lead_rows = LEAD | {"path": str(folder / "leads"), "account_id": "account", "attributes": ["role"]}
+    lead_rows = LEAD | {
+        "path": str(folder / "leads"),
+        "account_id": "account",
+        "attributes": ["role"],
+    }
     return read(project(lead_rows, [FULL_EVENT | {"path": str(folder / "events")}]))
 
 
@@ -198,7 +236,9 @@ def test_the_stream_equals_the_matrix(data, draw):
     parts = list(stream_features(data, spine, CATALOG, shards=shards))
     streamed = pa.concat_tables(parts)
     matrix = build_features(data, spine, CATALOG)
-    assert same_bits(streamed.sort_by([("cutoff", "ascending"), ("entity_id", "ascending")]), matrix)
+    assert same_bits(
+        streamed.sort_by([("cutoff", "ascending"), ("entity_id", "ascending")]), matrix
+    )
     order = ["entity_id", "cutoff"]
     whole = pa.concat_tables(stream_features(data, spine, CATALOG, shards=1)).select(order)
     assert streamed.select(order).to_pylist() == whole.to_pylist()
@@ -211,10 +251,18 @@ def test_a_log_in_a_file_and_arrays_on_disk_change_no_bit(data, shards, by_time)
     spine = spine_of([(name, START + timedelta(days=day)) for name in names for day in (9, 15)])
     order = ["event_time", "entity_id", *data.events.column_names[2:]]
     keys = [(name, "ascending", "at_start") for name in order]
-    events = data.events.take(pc.sort_indices(data.events, sort_keys=keys)) if by_time else data.events
+    events = (
+        data.events.take(pc.sort_indices(data.events, sort_keys=keys)) if by_time else data.events
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.parquet"
         pq.write_table(events, path, row_group_size=37)
-        parts = list(stream_features(replace(data, events=path), spine, CATALOG, shards=shards, scratch=Path(folder)))
-    streamed = pa.concat_tables(parts).sort_by([("cutoff", "ascending"), ("entity_id", "ascending")])
+        parts = list(
+            stream_features(
+                replace(data, events=path), spine, CATALOG, shards=shards, scratch=Path(folder)
+            )
+        )
+    streamed = pa.concat_tables(parts).sort_by(
+        [("cutoff", "ascending"), ("entity_id", "ascending")]
+    )
     assert same_bits(streamed, build_features(data, spine, CATALOG))

@@ -31,11 +31,15 @@ def test_labels_look_exactly_one_horizon_ahead(data, rows, observed):
         later = [
             e["event_time"]
             for e in data.events.to_pylist()
-            if e["entity_id"] == row["entity_id"] and e["event_type"] in TARGET.outcomes and start <= e["event_time"]
+            if e["entity_id"] == row["entity_id"]
+            and e["event_type"] in TARGET.outcomes
+            and start <= e["event_time"]
         ]
         mature, label = end <= observed, int(any(time < end for time in later))
         at = min(later, default=None)
-        expected.append({**row, "mature": mature, "label": label if mature else None, "outcome_at": at})
+        expected.append(
+            {**row, "mature": mature, "label": label if mature else None, "outcome_at": at}
+        )
     assert labels(data, spine, TARGET, observed).to_pylist() == expected
 
 
@@ -52,19 +56,42 @@ def test_an_outcome_is_worth_what_its_first_event_carries(data, rows):
             and e["event_type"] in TARGET.outcomes
             and row["cutoff"] <= e["event_time"]
         ]
-        first = min(later, key=lambda e: [[] if e[n] is None else [e[n]] for n in ORDER], default={"value": None})
+        first = min(
+            later,
+            key=lambda e: [[] if e[n] is None else [e[n]] for n in ORDER],
+            default={"value": None},
+        )
         expected.append(nan if first["value"] is None else first["value"])
     assert outcome_values(data, spine, TARGET) == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
 
 
 @pytest.mark.parametrize(
     ("column", "others"),
-    [("available_at", [START + HOUR, START + 2 * HOUR]), ("event_type", ["call", "won"]), ("channel", [None, "web"])],
+    [
+        ("available_at", [START + HOUR, START + 2 * HOUR]),
+        ("event_type", ["call", "won"]),
+        ("channel", [None, "web"]),
+    ],
 )
 def test_of_outcomes_at_one_instant_the_first_by_the_other_columns_counts(column, others):
-    same = {"entity_id": "a", "event_time": START, "available_at": START, "event_type": "won", "channel": "web"}
-    lead = {"entity_id": "a", "account_id": None, "created_at": START, "available_at": START, "size": 1.0}
-    events = [same | {column: other, "value": value} for other, value in zip(others, (7.0, 1.0), strict=True)]
+    same = {
+        "entity_id": "a",
+        "event_time": START,
+        "available_at": START,
+        "event_type": "won",
+        "channel": "web",
+    }
+    lead = {
+        "entity_id": "a",
+        "account_id": None,
+        "created_at": START,
+        "available_at": START,
+        "size": 1.0,
+    }
+    events = [
+        same | {column: other, "value": value}
+        for other, value in zip(others, (7.0, 1.0), strict=True)
+    ]
     events.append(same | {column: others[0], "value": 8.0})
     for log in permutations(events):
         data = replace(of([lead], []), events=pa.Table.from_pylist(list(log), schema=EVENTS))
@@ -74,7 +101,11 @@ def test_of_outcomes_at_one_instant_the_first_by_the_other_columns_counts(column
 @settings(max_examples=50, deadline=None)
 @given(dataset(), moments)
 def test_observation_date_never_lies_beyond_what_is_known(data, as_of):
-    known = [t for t in data.leads["available_at"].to_pylist() + data.events["available_at"].to_pylist() if t < as_of]
+    known = [
+        t
+        for t in data.leads["available_at"].to_pylist() + data.events["available_at"].to_pylist()
+        if t < as_of
+    ]
     lag = timedelta(days=2)
     assert observation_date(data, as_of, lag) == (max(known) if known else as_of) - lag
 
@@ -87,9 +118,18 @@ def test_observation_date_never_lies_beyond_what_is_known(data, as_of):
         (["Won", "Lost", None, "Won"], "Won", [1, 0, 1]),
     ],
 )
-def test_an_outcome_column_is_mature_where_it_is_filled_and_scored_where_it_is_not(column, equals, expected):
+def test_an_outcome_column_is_mature_where_it_is_filled_and_scored_where_it_is_not(
+    column, equals, expected
+):
     leads = [
-        {"entity_id": n, "account_id": None, "created_at": START, "available_at": START, "size": 1.0} for n in "abcd"
+        {
+            "entity_id": n,
+            "account_id": None,
+            "created_at": START,
+            "available_at": START,
+            "size": 1.0,
+        }
+        for n in "abcd"
     ]
     data = of(leads, [])
     data = replace(data, leads=data.leads.append_column("result", pa.array(column)), timed=False)
@@ -102,7 +142,15 @@ def test_an_outcome_column_is_mature_where_it_is_filled_and_scored_where_it_is_n
 
 
 def test_a_text_outcome_of_a_column_of_numbers_is_a_config_error():
-    leads = [{"entity_id": "a", "account_id": None, "created_at": START, "available_at": START, "size": 1.0}]
+    leads = [
+        {
+            "entity_id": "a",
+            "account_id": None,
+            "created_at": START,
+            "available_at": START,
+            "size": 1.0,
+        }
+    ]
     data, target = of(leads, []), Target(outcome=ColumnOutcome(column="size", equals="yes"))
     with pytest.raises(ConfigError, match="'yes'"):
         labels(data, training_spine(data, target, START), target, START)

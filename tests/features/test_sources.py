@@ -15,11 +15,18 @@ from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, projec
 
 
 def tables(dataset):
-    return dataset.leads.to_pylist(), sorted(dataset.events.to_pylist(), key=repr), dataset.fingerprint
+    return (
+        dataset.leads.to_pylist(),
+        sorted(dataset.events.to_pylist(), key=repr),
+        dataset.fingerprint,
+    )
 
 
 def adds_up(dataset):
-    return all(each.rows_in == each.used + each.skipped + sum(each.quarantined.values()) for each in dataset.counts)
+    return all(
+        each.rows_in == each.used + each.skipped + sum(each.quarantined.values())
+        for each in dataset.counts
+    )
 
 
 # ---- what becomes of rows -------------------------------------------------------------------------------------------
@@ -87,7 +94,14 @@ def plain_event(row):
             return "wrong type"
         if number == float("inf"):
             return "wrong type"
-    return (row["lead"], happened, max(happened, known or happened), row["what"], row["via"] or None, number)
+    return (
+        row["lead"],
+        happened,
+        max(happened, known or happened),
+        row["what"],
+        row["via"] or None,
+        number,
+    )
 
 
 def plain_counts(outcomes):
@@ -109,7 +123,9 @@ def test_events_are_what_plain_python_makes_of_the_same_csv(tmp_path_factory, ro
     tally, seen = plain_counts(map(plain_event, rows))
     assert found.counts[0].quarantined == tally
     assert adds_up(found)
-    assert sorted(seen, key=repr) == sorted((tuple(row.values()) for row in found.events.to_pylist()), key=repr)
+    assert sorted(seen, key=repr) == sorted(
+        (tuple(row.values()) for row in found.events.to_pylist()), key=repr
+    )
     firsts = {}
     for row in sorted(seen, key=lambda each: each[:3]):
         firsts.setdefault(row[0], row)
@@ -130,8 +146,14 @@ def test_hostile_text_is_always_accounted_for(tmp_path_factory, body):
 @settings(max_examples=12)
 @given(event_rows, st.randoms(), st.integers(1, 4))
 def test_neither_order_nor_split_changes_anything(tmp_path_factory, rows, chance, files):
-    leads = [{"id": "7", "born": "2023-01-01", "size": "1"}, {"id": "7", "born": "2023-01-01", "size": ""}]
-    leads += [{"id": "007", "born": "2023-01-02", "size": "x"}, {"id": "7", "born": "2022-12-31", "size": "3"}]
+    leads = [
+        {"id": "7", "born": "2023-01-01", "size": "1"},
+        {"id": "7", "born": "2023-01-01", "size": ""},
+    ]
+    leads += [
+        {"id": "007", "born": "2023-01-02", "size": "x"},
+        {"id": "7", "born": "2022-12-31", "size": "3"},
+    ]
 
     def run(rows, leads, parts):
         folder = tmp_path_factory.mktemp("x")
@@ -139,7 +161,9 @@ def test_neither_order_nor_split_changes_anything(tmp_path_factory, rows, chance
             write(folder / f"{i}.csv", csv_text(rows[i::parts], list(rows[0])))
         lead_path = write(folder / "leads.csv.tmp", csv_text(leads))
         lead = {"path": lead_path, "format": "csv", **LEAD, "attributes": ["size"]}
-        return read(project(lead, [{"path": str(folder / "*.csv"), **FULL_EVENT}], max_quarantine=1))
+        return read(
+            project(lead, [{"path": str(folder / "*.csv"), **FULL_EVENT}], max_quarantine=1)
+        )
 
     mixed, other = rows[:], leads[:]
     chance.shuffle(mixed)
@@ -153,7 +177,14 @@ def test_neither_order_nor_split_changes_anything(tmp_path_factory, rows, chance
 def test_any_changed_cell_changes_the_fingerprint(tmp_path):
     rows = [{"lead": "1", "at": "2024-01-01", "what": "won", "via": "", "amount": ""}]
     seen = set()
-    changes = [{}, {"lead": "2"}, {"at": "2024-01-01T00:00:00.000001"}, {"what": "lost"}, {"via": "w"}, {"amount": "0"}]
+    changes = [
+        {},
+        {"lead": "2"},
+        {"at": "2024-01-01T00:00:00.000001"},
+        {"what": "lost"},
+        {"via": "w"},
+        {"amount": "0"},
+    ]
     for change in [*changes, {"amount": "1e-9"}, {"lead": "1w", "what": "on"}]:
         path = write(tmp_path / "e.csv", csv_text([rows[0] | change]))
         mapped = {**EVENT, "channel": "via", "value": "amount"}
@@ -177,7 +208,11 @@ def test_an_empty_log_can_be_read(tmp_path, text):
     found = read(project(events=[{"path": path, **EVENT}]), tmp_path / "q")
     assert (found.leads.num_rows, found.events.num_rows, found.last_known()) == (0, 0, None)
     assert found.counts[0].rows_in == 0
-    lead = {"path": write(tmp_path / "l.csv", "id,born,x\n"), **LEAD, "attributes": {"all_except": []}}
+    lead = {
+        "path": write(tmp_path / "l.csv", "id,born,x\n"),
+        **LEAD,
+        "attributes": {"all_except": []},
+    }
     assert read(project(lead)).attributes == ["x"]
 
 
@@ -197,9 +232,15 @@ def test_several_logs_become_one_table_and_a_row_in_both_is_a_duplicate(tmp_path
         "missing_time": "skip",
     }
     found = read(project(events=[{"path": one, **EVENT}, second]))
-    rows = [(row["entity_id"], row["event_time"].day, row["event_type"]) for row in found.events.to_pylist()]
+    rows = [
+        (row["entity_id"], row["event_time"].day, row["event_type"])
+        for row in found.events.to_pylist()
+    ]
     assert rows == [("1", 1, "won"), ("1", 2, "call"), ("2", 3, "won")]
-    assert [(each.source, each.rows_in, each.used, each.skipped, each.quarantined) for each in found.counts] == [
+    assert [
+        (each.source, each.rows_in, each.used, each.skipped, each.quarantined)
+        for each in found.counts
+    ] == [
         ("events_1", 2, 2, 0, {}),
         ("events_2", 3, 1, 1, {"duplicate": 1}),
     ]
@@ -207,16 +248,27 @@ def test_several_logs_become_one_table_and_a_row_in_both_is_a_duplicate(tmp_path
 
 def test_an_event_of_nobody_in_the_leads_is_set_aside(tmp_path):
     leads = write(tmp_path / "l.csv", "id,born\n1,2024-01-01\n2,\n")
-    events = write(tmp_path / "e.csv", "lead,at,what\n1,2024-01-01,won\n2,2024-01-01,won\n3,2024-01-01,won\n")
+    events = write(
+        tmp_path / "e.csv", "lead,at,what\n1,2024-01-01,won\n2,2024-01-01,won\n3,2024-01-01,won\n"
+    )
     found = read(
-        project({"path": leads, **LEAD, "missing_time": "skip"}, [{"path": events, **EVENT}], max_quarantine=1)
+        project(
+            {"path": leads, **LEAD, "missing_time": "skip"},
+            [{"path": events, **EVENT}],
+            max_quarantine=1,
+        )
     )
     assert found.counts[0].skipped == 1
     assert found.counts[1].quarantined == {"unknown entity": 2}
 
 
 def test_without_leads_the_account_is_the_one_known_first(tmp_path):
-    rows = ["1,2024-01-02,a,late,2024-02-01", "1,2024-01-03,b,y,", "1,2024-01-03,c,x,", "2,2024-01-01,a,,"]
+    rows = [
+        "1,2024-01-02,a,late,2024-02-01",
+        "1,2024-01-03,b,y,",
+        "1,2024-01-03,c,x,",
+        "2,2024-01-01,a,,",
+    ]
     text = "\n".join(["lead,at,what,acc,known", *rows])
     mapped = {**EVENT, "account_id": "acc", "known_at": "known"}
     found = read(project(events=[{"path": write(tmp_path / "e.csv", text), **mapped}]))
@@ -238,7 +290,9 @@ def test_leads_without_times_keep_their_order(tmp_path):
     by_number = read(project(lead, targets=COLUMN_TARGET))
     assert [row["created_at"].second for row in by_number.leads.to_pylist()] == [0, 2, 0]
     by_row = read(project({"path": path, "order": "rows"}, targets=COLUMN_TARGET))
-    assert [(row["entity_id"], row["created_at"].second, row["y"]) for row in by_row.leads.to_pylist()] == [
+    assert [
+        (row["entity_id"], row["created_at"].second, row["y"]) for row in by_row.leads.to_pylist()
+    ] == [
         ("1", 0, 1.0),
         ("2", 1, 0.0),
         ("3", 2, 1.0),
@@ -256,14 +310,18 @@ def test_the_outcome_column_comes_along_and_is_named_as_no_feature(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("attributes", "feature"), [(["a"], False), (["a", "who"], True), ({"all_except": ["y", "who"]}, False), ({}, True)]
+    ("attributes", "feature"),
+    [(["a"], False), (["a", "who"], True), ({"all_except": ["y", "who"]}, False), ({}, True)],
 )
 def test_an_owner_comes_along_and_is_a_feature_only_as_an_attribute(tmp_path, attributes, feature):
     path = write(tmp_path / "l.csv", "z,a,y,who\n1,x,1,Ann\n")
     lead = {"path": path, "entity_id": "z", "attributes": attributes or {"all_except": ["y"]}}
     chosen = owned(lead, "who")
     data = read(chosen)
-    assert data.leads["who"].to_pylist() == ["Ann"] and ("who" not in carried_columns(chosen)) == feature
+    assert (
+        data.leads["who"].to_pylist() == ["Ann"]
+        and ("who" not in carried_columns(chosen)) == feature
+    )
     names = [name for name, _ in catalog_of(chosen, data, carried_columns(chosen)).attributes]
     assert ("who" in names) == feature and "a" in names
     with pytest.raises(DataError, match=r"capacity\.owner"):
@@ -271,7 +329,9 @@ def test_an_owner_comes_along_and_is_a_feature_only_as_an_attribute(tmp_path, at
 
 
 def owned(lead, owner):
-    return project(lead, targets=COLUMN_TARGET).model_copy(update={"capacity": Capacity(per_week=5, owner=owner)})
+    return project(lead, targets=COLUMN_TARGET).model_copy(
+        update={"capacity": Capacity(per_week=5, owner=owner)}
+    )
 
 
 def test_attributes_that_cannot_be(tmp_path):
@@ -280,7 +340,9 @@ def test_attributes_that_cannot_be(tmp_path):
         read(project({"path": path, **LEAD, "attributes": {"all_except": []}}))
     with pytest.raises(DataError, match="did you mean size"):
         read(project({"path": path, **LEAD, "attributes": {"all_except": ["sise"]}}))
-    target = {"win": {"outcome": "won", "horizon": "30d", "cutoffs": {"every": "7d"}, "amount": "sizes"}}
+    target = {
+        "win": {"outcome": "won", "horizon": "30d", "cutoffs": {"every": "7d"}, "amount": "sizes"}
+    }
     with pytest.raises(ConfigError, match="did you mean size"):
         read(project({"path": path, **LEAD, "attributes": ["size"]}, targets=target))
 

@@ -22,7 +22,9 @@ targets = st.builds(
     st.sampled_from([(), ("lost",)]),
     st.sampled_from([(), ("visit",), ("lost", "visit")]),
     st.sampled_from([None, "4d", "30d"]),
-    st.sampled_from([Cutoffs(every="1d"), Cutoffs(every="36h"), Cutoffs(delay="6h"), Cutoffs(delay="2d")]),
+    st.sampled_from(
+        [Cutoffs(every="1d"), Cutoffs(every="36h"), Cutoffs(delay="6h"), Cutoffs(delay="2d")]
+    ),
     st.sampled_from([None, START + timedelta(days=5)]),
 )
 
@@ -34,7 +36,11 @@ def eligible(data, target, entity, cutoff):
         return False
     ends = (*target.population.until, *target.outcomes)
     for row in data.events.to_pylist():
-        same = row["entity_id"] == entity and row["event_type"] in ends and row["event_time"] >= entry[0]
+        same = (
+            row["entity_id"] == entity
+            and row["event_type"] in ends
+            and row["event_time"] >= entry[0]
+        )
         if same and row["available_at"] < cutoff:
             return False
     age = target.population.max_age
@@ -46,7 +52,9 @@ def _entry(data, target, entity):
     if target.population.after == "created":
         return lead["created_at"], lead["available_at"]
     rows = [
-        r for r in data.events.to_pylist() if r["entity_id"] == entity and r["event_type"] == target.population.after
+        r
+        for r in data.events.to_pylist()
+        if r["entity_id"] == entity and r["event_type"] == target.population.after
     ]
     if not rows:
         return None
@@ -68,10 +76,14 @@ def test_training_spine_is_every_eligible_cutoff(data, target):
             cutoffs = [entry[0] + target.cutoffs.delay] if entry else []
         else:
             cutoffs = [AS_OF - k * target.cutoffs.every for k in range(1, 60)]
-        expected += [(entity, c) for c in cutoffs if c < AS_OF and eligible(data, target, entity, c)]
+        expected += [
+            (entity, c) for c in cutoffs if c < AS_OF and eligible(data, target, entity, c)
+        ]
     if target.observed_from:
         expected = [row for row in expected if row[1] >= target.observed_from]
-    assert pairs(training_spine(data, target, AS_OF)) == sorted(expected, key=lambda r: (r[1], r[0]))
+    assert pairs(training_spine(data, target, AS_OF)) == sorted(
+        expected, key=lambda r: (r[1], r[0])
+    )
 
 
 @settings(max_examples=300, deadline=None)
@@ -84,14 +96,22 @@ def test_scoring_spine_is_who_is_open_now(data, target):
             continue
         entry = _entry(data, target, entity)
         cutoff = entry[0] + target.cutoffs.delay if entry else None
-        open_now = cutoff and cutoff <= AS_OF < cutoff + target.horizon and _still_open(data, target, entity, entry[0])
-        expected += [(entity, cutoff)] if open_now and eligible(data, target, entity, cutoff) else []
+        open_now = (
+            cutoff
+            and cutoff <= AS_OF < cutoff + target.horizon
+            and _still_open(data, target, entity, entry[0])
+        )
+        expected += (
+            [(entity, cutoff)] if open_now and eligible(data, target, entity, cutoff) else []
+        )
     assert pairs(scoring_spine(data, target, AS_OF)) == sorted(expected, key=lambda r: (r[1], r[0]))
 
 
 def _still_open(data, target, entity, entry):
     ends = (*target.population.until, *target.population.closed_by, *target.outcomes)
-    rows = [r for r in data.events.to_pylist() if r["entity_id"] == entity and r["event_type"] in ends]
+    rows = [
+        r for r in data.events.to_pylist() if r["entity_id"] == entity and r["event_type"] in ends
+    ]
     return not any(r["available_at"] < AS_OF and r["event_time"] >= entry for r in rows)
 
 

@@ -27,21 +27,31 @@ def whole_horizon(y: np.ndarray) -> Followed:
 
 
 def fitted(
-    kind: type[Model], x: np.ndarray, y: np.ndarray, categorical: list[int], weight: np.ndarray | None = None
+    kind: type[Model],
+    x: np.ndarray,
+    y: np.ndarray,
+    categorical: list[int],
+    weight: np.ndarray | None = None,
 ) -> Model:
     """Learn a model of a kind, also of those that do not learn from labels alone, or not by themselves."""
     lesson = Lesson(x, categorical, 1, weight=weight)
     if kind is Hazard:
         return Hazard.learn(lesson, whole_horizon(y), HORIZON)
     if kind is Blend:
-        parts = tuple(fitted(part, x, y, categorical, weight) for part in (LightGbm, Hazard, Logistic))
+        parts = tuple(
+            fitted(part, x, y, categorical, weight) for part in (LightGbm, Hazard, Logistic)
+        )
         return Blend(parts, SHARES)
     return kind.fit(lesson, y)
 
 
 def fitted_kinds(x: np.ndarray, y: np.ndarray, categorical: list[int]) -> dict[str, Model]:
     """Return a model of every kind by its name; the blend is one of the others."""
-    models = {name: fitted(kind, x, y, categorical) for name, kind in sorted(KINDS.items()) if kind is not Blend}
+    models = {
+        name: fitted(kind, x, y, categorical)
+        for name, kind in sorted(KINDS.items())
+        if kind is not Blend
+    }
     parts = models[LightGbm.name], models[Hazard.name], models[Logistic.name]
     return {**models, Blend.name: Blend(parts, SHARES)}
 
@@ -66,7 +76,10 @@ def followed_company(leads: int = 120, seed: int = 0) -> tuple[pa.Table, pa.Tabl
     label = pa.array((outcome < cutoff + TWO_WEEKS).astype(np.int8), mask=~mature)
     at = pa.array(outcome, INSTANT, mask=wait > 60 * US_PER_DAY)
     spine = [[f"lead-{i}" for i in range(leads)] * WEEKS, pa.array(cutoff, INSTANT)]
-    matrix = pa.table([*spine, one, random.normal(size=rows), source], ["entity_id", "cutoff", "one", "two", "source"])
+    matrix = pa.table(
+        [*spine, one, random.normal(size=rows), source],
+        ["entity_id", "cutoff", "one", "two", "source"],
+    )
     return matrix, pa.table([*spine, mature, label, at], schema=LABELS)
 
 
@@ -78,7 +91,10 @@ def garbled(labels: pa.Table, end: int, seed: int = 1) -> pa.Table:
     random = np.random.default_rng(seed)
     rows = []
     for row in labels.to_pylist():
-        cutoff, known = row["cutoff"], datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=end)
+        cutoff, known = (
+            row["cutoff"],
+            datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=end),
+        )
         if row["outcome_at"] is None or row["outcome_at"] >= known:
             later = max(cutoff, known) + timedelta(days=float(random.integers(0, 20)))
             row["outcome_at"] = None if random.random() < 0.3 else later

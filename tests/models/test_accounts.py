@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from models.accounts import Together
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0.001, 0.999)), min_size=1, max_size=30), st.floats(0, 2))
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.floats(0.001, 0.999)), min_size=1, max_size=30),
+    st.floats(0, 2),
+)
 def test_the_chance_of_an_account_is_what_a_loop_says(rows, adds):
     _, group = np.unique([account for account, _ in rows], return_inverse=True)
     chance = np.array([own for _, own in rows])
@@ -21,7 +24,9 @@ def test_the_chance_of_an_account_is_what_a_loop_says(rows, adds):
         members[place].append(own)
     for place, own in members.items():
         alone = 1 - np.prod([1 - each for each in own])
-        expected = own[0] if len(own) == 1 else min(max(own) + adds * (alone - max(own)), sum(own), 1)
+        expected = (
+            own[0] if len(own) == 1 else min(max(own) + adds * (alone - max(own)), sum(own), 1)
+        )
         assert found[place] == pytest.approx(expected, abs=1e-8) and 0 < found[place] < 1
 
 
@@ -42,11 +47,17 @@ def company(seed, correlated, accounts=1500, nights=4):
 def test_accounts_that_buy_as_one_are_not_counted_once_a_lead():
     found = Together.fit(*company(1, correlated=True))
     assert found.alone > 1.3 * found.happened, "independence promises far too many"
-    assert found.adds == pytest.approx(0, abs=0.1) and found.expected == pytest.approx(found.happened, rel=0.06)
+    assert found.adds == pytest.approx(0, abs=0.1) and found.expected == pytest.approx(
+        found.happened, rel=0.06
+    )
     account, night, chance, label = company(2, correlated=True)
-    _, group = np.unique([f"{a} {n}" for a, n in zip(account, night, strict=True)], return_inverse=True)
+    _, group = np.unique(
+        [f"{a} {n}" for a, n in zip(account, night, strict=True)], return_inverse=True
+    )
     happened = np.bincount(group, label) > 0
-    assert found.chance(group, chance, group.max() + 1).mean() == pytest.approx(happened.mean(), rel=0.05)
+    assert found.chance(group, chance, group.max() + 1).mean() == pytest.approx(
+        happened.mean(), rel=0.05
+    )
 
 
 def test_independent_leads_are_left_as_they_are():

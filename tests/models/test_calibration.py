@@ -15,7 +15,9 @@ def draw(rows: int, slope: float, intercept: float, seed: int = 0) -> tuple[np.n
     """Margins and labels whose true log-odds are ``slope * margin + intercept``."""
     random = np.random.default_rng(seed)
     margin = random.normal(-1.5, 1.2, rows)
-    return margin, (random.random(rows) < 1 / (1 + np.exp(-(slope * margin + intercept)))).astype(np.int64)
+    return margin, (random.random(rows) < 1 / (1 + np.exp(-(slope * margin + intercept)))).astype(
+        np.int64
+    )
 
 
 def grid_search(margin: np.ndarray, label: np.ndarray) -> tuple[float, float]:
@@ -108,7 +110,9 @@ def test_probability_stays_inside_and_comes_back(margins):
 @given(st.lists(st.tuples(st.floats(-25, 25), st.integers(0, 1)), min_size=1, max_size=20))
 def test_log_loss_is_the_textbook_formula(rows):
     margin, label = np.array([m for m, _ in rows]), np.array([y for _, y in rows])
-    expected = [-math.log(p if y else 1 - p) for p, y in zip(probability(margin), label, strict=True)]
+    expected = [
+        -math.log(p if y else 1 - p) for p, y in zip(probability(margin), label, strict=True)
+    ]
     np.testing.assert_allclose(log_loss(margin, label), expected, rtol=1e-4, atol=1e-12)
 
 
@@ -145,7 +149,9 @@ def test_band_of_a_calibrated_model_holds_the_true_rate_as_often_as_it_says():
     for seed in range(40):
         margin, label = draw(2000, 1.0, 0.0, seed)
         chance = probability(margin)
-        low, high = Band.fit(chance, label, np.arange(2000), np.zeros(2000)).interval(np.linspace(0.05, 0.6, 12))
+        low, high = Band.fit(chance, label, np.arange(2000), np.zeros(2000)).interval(
+            np.linspace(0.05, 0.6, 12)
+        )
         held.append((low <= np.linspace(0.05, 0.6, 12)) & (np.linspace(0.05, 0.6, 12) <= high))
     assert np.mean(held) > 0.9
 
@@ -156,7 +162,9 @@ def test_band_covers_the_true_rate_of_a_model_that_is_off():
     truth = probability(log_odds(asked) + 0.6)
     for seed in range(40):
         margin, label = draw(3000, 1.0, 0.6, seed)
-        low, high = Band.fit(probability(margin), label, np.arange(3000), np.zeros(3000)).interval(asked)
+        low, high = Band.fit(probability(margin), label, np.arange(3000), np.zeros(3000)).interval(
+            asked
+        )
         inside.append((low <= truth) & (truth <= high))
     assert np.mean(inside) > 0.85
 
@@ -180,12 +188,17 @@ def interval_without_doubt(chance, label, asked):
             (low, few, bins), (high, more, others) = pools[-2:]
             pools[-2:] = [[(low * few + high * more) / (few + more), few + more, bins + others]]
     rising = [value for value, _, bins in pools for _ in range(bins)]
-    ends = [wilson(np.array([value]), np.array([size])) for value, (_, size) in zip(rising, rate, strict=True)]
+    ends = [
+        wilson(np.array([value]), np.array([size]))
+        for value, (_, size) in zip(rising, rate, strict=True)
+    ]
     center = [log_odds(chance[place == k]).mean() for k in range(20)]
     low = [log_odds(min(ends[j][0][0] for j in range(k, 20))) - center[k] for k in range(20)]
     high = [log_odds(max(ends[j][1][0] for j in range(k + 1))) - center[k] for k in range(20)]
     at = log_odds(asked)
-    return probability(at + np.interp(at, center, low)), probability(at + np.interp(at, center, high))
+    return probability(at + np.interp(at, center, low)), probability(
+        at + np.interp(at, center, high)
+    )
 
 
 def test_without_doubt_the_band_is_wilsons_interval_of_the_rates():
@@ -221,5 +234,7 @@ def test_doubt_about_some_leads_widens_the_band_only_there():
     plain = Band.fit(chance, label, np.arange(4000), np.zeros(4000))
     wide = Band.fit(chance, label, np.arange(4000), 2.0 * (chance > 0.4))
     for asked, factor in ((0.05, (0.99, 1.01)), (0.6, (2.0, 20.0))):
-        own, other = (float(np.diff(band.interval(np.array([asked])), axis=0)[0, 0]) for band in (plain, wide))
+        own, other = (
+            float(np.diff(band.interval(np.array([asked])), axis=0)[0, 0]) for band in (plain, wide)
+        )
         assert factor[0] < other / own < factor[1]

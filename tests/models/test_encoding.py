@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from configs.errors import DataError
 from models.encoding import MAX_CATEGORIES, Encoding
 
-TEXTS = st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "ё", "🙂", ""])), min_size=1, max_size=30)
+TEXTS = st.lists(
+    st.one_of(st.none(), st.sampled_from(["a", "b", "ё", "🙂", ""])), min_size=1, max_size=30
+)
 NUMBERS = st.lists(st.one_of(st.none(), st.floats(width=32)), min_size=1, max_size=30)
 
 
@@ -36,7 +38,9 @@ def same(left: float, right: float) -> bool:
 @settings(max_examples=60)
 @given(TEXTS, TEXTS)
 def test_categories_are_coded_by_frequency_then_text(seen, later):
-    learnt = table(c=pa.array(seen, pa.string()), n=[float(i) for i in range(len(seen) - 1)] + [None])
+    learnt = table(
+        c=pa.array(seen, pa.string()), n=[float(i) for i in range(len(seen) - 1)] + [None]
+    )
     counts = collections.Counter(text for text in seen if text is not None)
     order = sorted(counts, key=lambda text: (-counts[text], text))
     expected_names = [] if len(set(seen)) < 2 else ["c"]
@@ -50,7 +54,9 @@ def test_categories_are_coded_by_frequency_then_text(seen, later):
     assert encoding.names == expected_names
     if "c" not in expected_names:
         return
-    codes = Encoding(encoding.features[:1]).encode(pa.table({"c": pa.array(later, pa.string())}))[:, 0]
+    codes = Encoding(encoding.features[:1]).encode(pa.table({"c": pa.array(later, pa.string())}))[
+        :, 0
+    ]
     expected = [float(order.index(text)) if text in counts else math.nan for text in later]
     assert all(same(a, b) for a, b in zip(codes, expected, strict=True))
 
@@ -104,13 +110,18 @@ def test_row_order_and_chunks_change_nothing():
 @pytest.mark.parametrize("count", [0, 1, 24, 25, 160])
 def test_in_whatever_parts_rows_are_encoded_each_is_that_row(count, monkeypatch):
     random = np.random.default_rng(count)
-    whole = table(n=np.where(random.random(160) < 0.2, np.inf, random.random(160)).tolist(), c=list("abcd") * 40)
+    whole = table(
+        n=np.where(random.random(160) < 0.2, np.inf, random.random(160)).tolist(),
+        c=list("abcd") * 40,
+    )
     encoding, rows = Encoding.fit(whole, ["n", "c"]), random.permutation(160)[:count]
     alone = [encoding.encode(whole.slice(row, 1))[0] for row in rows]
     monkeypatch.setattr("models.encoding.ROWS", 3)
     monkeypatch.setattr("models.encoding.BLOCK", 2)
     np.testing.assert_array_equal(encoding.encode(whole, rows), np.array(alone).reshape(-1, 2))
-    np.testing.assert_array_equal(encoding.encode(whole.take(pa.array(rows))), np.array(alone).reshape(-1, 2))
+    np.testing.assert_array_equal(
+        encoding.encode(whole.take(pa.array(rows))), np.array(alone).reshape(-1, 2)
+    )
 
 
 def test_json_round_trip_keeps_everything():

@@ -32,7 +32,9 @@ def by_hand(score, before, since, steady):
 
 def given(scores, before, since, steady):
     columns = zip((scores, before, since), (pa.int64(), pa.string(), INSTANT), strict=True)
-    grade, falling = held(*(pa.chunked_array([list(column)], kind) for column, kind in columns), MONDAY, steady)
+    grade, falling = held(
+        *(pa.chunked_array([list(column)], kind) for column, kind in columns), MONDAY, steady
+    )
     return list(zip(grade.to_pylist(), falling.to_pylist(), strict=True))
 
 

@@ -16,7 +16,9 @@ rows = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 400)), min_si
 
 
 def columns(listed: list[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([name for name, _ in listed], dtype=object), np.array([day * DAY for _, day in listed])
+    return np.array([name for name, _ in listed], dtype=object), np.array(
+        [day * DAY for _, day in listed]
+    )
 
 
 def test_the_rows_of_a_lead_share_one_vote():
@@ -45,7 +47,9 @@ def test_both_kinds_are_multiplied_and_brought_to_a_mean_of_one(listed):
     latest = max(day for _, day in listed)
     plain = [1 / names.count(name) * 0.5 ** ((latest - day) / 10) for name, day in listed]
     mean = sum(plain) / len(plain)
-    np.testing.assert_allclose(weights(*columns(listed), BOTH), [weight / mean for weight in plain], rtol=1e-9)
+    np.testing.assert_allclose(
+        weights(*columns(listed), BOTH), [weight / mean for weight in plain], rtol=1e-9
+    )
 
 
 @given(rows, st.randoms())

@@ -34,7 +34,9 @@ def matrix(rows: int, seed: int = 0) -> pa.Table:
             "cutoff": pa.array(np.arange(rows) * 10**9, INSTANT),
             "visits": random.poisson(2, rows).astype(float),
             "age": pa.array(random.normal(size=rows), mask=random.random(rows) < 0.2),
-            "source": pa.array(random.choice(["web", "fair", "ёлка"], rows), mask=random.random(rows) < 0.1),
+            "source": pa.array(
+                random.choice(["web", "fair", "ёлка"], rows), mask=random.random(rows) < 0.1
+            ),
         }
     )
 
@@ -51,7 +53,9 @@ def scorer(learner: str) -> Scorer:
     band = Band.fit(chance, y, np.arange(1200), np.full(1200, 0.2))
     meta = {"horizon": "30d", "ё": [1, None]}
     worth = Worth.fit(priced(x), encoding.categorical) if learner in TIMED else None
-    return Scorer("close", model, encoding, calibrator, band, Scale.fit(chance), meta, timing, worth)
+    return Scorer(
+        "close", model, encoding, calibrator, band, Scale.fit(chance), meta, timing, worth
+    )
 
 
 def priced(x: np.ndarray) -> Priced:
@@ -78,7 +82,9 @@ def test_predictions_follow_their_contract(fitted):
     found = fitted.predict(table)
     assert found.schema == PREDICTIONS
     assert found.select(SPINE.names).equals(table.select(SPINE.names).cast(SPINE))
-    low, chance, high = (found[n].to_numpy() for n in ("probability_low", "probability", "probability_high"))
+    low, chance, high = (
+        found[n].to_numpy() for n in ("probability_low", "probability", "probability_high")
+    )
     assert ((low > 0) & (low <= chance) & (chance <= high) & (high < 1)).all()
 
 
@@ -91,7 +97,10 @@ def test_days_to_the_outcome_are_those_of_the_model_of_when_it_comes(fitted):
     x = fitted.encoding.encode(table)
     assert half.to_pylist() == fitted.timing.days(fitted.timing.relative(x), 0.5).tolist()
     assert most.to_pylist() == fitted.timing.days(fitted.timing.relative(x), 0.8).tolist()
-    assert all(0 < one < other < samples.HORIZON for one, other in zip(half.to_pylist(), most.to_pylist(), strict=True))
+    assert all(
+        0 < one < other < samples.HORIZON
+        for one, other in zip(half.to_pylist(), most.to_pylist(), strict=True)
+    )
 
 
 def test_the_amount_is_that_of_the_model_of_what_an_outcome_is_worth(fitted):
@@ -123,7 +132,9 @@ def test_a_row_alone_is_predicted_as_among_others(fitted):
 
 def test_columns_in_another_order_and_further_columns_change_nothing(fitted):
     table = matrix(20, seed=3)
-    other = table.select(["source", "cutoff", "age", "entity_id", "visits"]).append_column("new", [["x"] * 20])
+    other = table.select(["source", "cutoff", "age", "entity_id", "visits"]).append_column(
+        "new", [["x"] * 20]
+    )
     assert fitted.predict(other).equals(fitted.predict(table))
 
 
@@ -182,7 +193,10 @@ def test_an_absent_file_is_named(lost, tmp_path):
         ({"band": 3}, "cannot read the stored model"),
         ({"timing": {"trees": "none"}}, "cannot read the stored model"),
         ({"worth": {"level": 1.0}}, "cannot read the stored model"),
-        ({"worth": {"level": 1, "trees": None, "entities": 1, "mean": 1, "trial": {"a": 1}}}, "cannot read the stored"),
+        (
+            {"worth": {"level": 1, "trees": None, "entities": 1, "mean": 1, "trial": {"a": 1}}},
+            "cannot read the stored",
+        ),
         ({"model_sha256": "0"}, "changed or mixed"),
     ],
 )

@@ -11,7 +11,13 @@ from pipelines.check import examine
 from pipelines.reports import terminal
 from tests.pipelines import tiny
 
-HISTORY = {"path": "h.csv", "entity_id": "id", "valid_from": "at", "attribute": "field", "value": "new"}
+HISTORY = {
+    "path": "h.csv",
+    "entity_id": "id",
+    "valid_from": "at",
+    "attribute": "field",
+    "value": "new",
+}
 
 
 def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeypatch):
@@ -27,7 +33,10 @@ def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeyp
     assert count.quarantined == {"unreadable time": 1}
     warned = "\n".join(found.warnings)
     assert "sources.attributes[0].only: no value of stagee" in warned
-    assert "attribute staff is read as categories: 1 of 100 values are no numbers, such as 'many'" in warned
+    assert (
+        "attribute staff is read as categories: 1 of 100 values are no numbers, such as 'many'"
+        in warned
+    )
     shown = Console(file=io.StringIO(), width=120)
     shown.print(*terminal.examination(found))
     assert "attributes_1" in shown.file.getvalue() and "unreadable time 1" in shown.file.getvalue()
@@ -48,7 +57,9 @@ def test_a_schedule_that_is_no_cron_line_is_named_before_the_data_are_read(tmp_p
         ({"publish": {"language": "ru"}, "words": {"visit": ["a", "b"]}}, "words.visit"),
     ],
 )
-def test_words_that_would_stop_the_night_are_refused_before_the_data_are_read(tmp_path, monkeypatch, changes, where):
+def test_words_that_would_stop_the_night_are_refused_before_the_data_are_read(
+    tmp_path, monkeypatch, changes, where
+):
     monkeypatch.chdir(tmp_path)
     config = load(tiny.write(tmp_path, leads=3, **changes))
     (tmp_path / "leads.csv").unlink()
@@ -59,7 +70,17 @@ def test_words_that_would_stop_the_night_are_refused_before_the_data_are_read(tm
 
 def test_words_for_what_occurs_nowhere_are_named_with_the_nearest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    known = ("visit", "type:visit", "channel:web", "met", "country", "DE", "any", "group:outbound", "bought")
+    known = (
+        "visit",
+        "type:visit",
+        "channel:web",
+        "met",
+        "country",
+        "DE",
+        "any",
+        "group:outbound",
+        "bought",
+    )
     words = dict.fromkeys([*known, "vissit", "channel:fone", "Mars"], "word")
     found = examine(load(tiny.write(tmp_path, leads=60, words=words)), tiny.END).warnings
     assert [line for line in found if line.startswith("words.")] == [

@@ -46,7 +46,17 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     tiny.write(folder)
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "train", "company.yaml", "--as-of", tiny.END, "--direct", "--json"],
+        [
+            sys.executable,
+            "-m",
+            "pipelines.cli",
+            "train",
+            "company.yaml",
+            "--as-of",
+            tiny.END,
+            "--direct",
+            "--json",
+        ],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -58,7 +68,9 @@ def trained(tmp_path_factory):
 
 def exports(folder):
     current = folder / "workspace" / "exports" / "current"
-    return (current / "scores.csv").read_bytes(), json.loads((current / "manifest.json").read_text())
+    return (current / "scores.csv").read_bytes(), json.loads(
+        (current / "manifest.json").read_text()
+    )
 
 
 def test_training_prints_figures_baselines_and_the_gate(trained):
@@ -66,7 +78,10 @@ def test_training_prints_figures_baselines_and_the_gate(trained):
     target = printed["targets"]["buy"]
     assert set(target["metrics"]["roc_auc"]) == {"value", "low", "high", "n"}
     assert 0.6 < target["metrics"]["roc_auc"]["value"] < 0.99
-    assert target["metrics"]["log_loss"]["value"] < target["baselines"]["base_rate"]["log_loss"]["value"]
+    assert (
+        target["metrics"]["log_loss"]["value"]
+        < target["baselines"]["base_rate"]["log_loss"]["value"]
+    )
     assert target["gate"]["passed"] and len(target["gate"]["tests"]) >= 4
     assert target["rows"]["mature"] + target["rows"]["immature"] == target["rows"]["rows"]
 
@@ -74,14 +89,22 @@ def test_training_prints_figures_baselines_and_the_gate(trained):
 def test_scoring_twice_leaves_one_set_of_rows_and_the_same_file(run, trained, monkeypatch):
     folder, _ = trained
     monkeypatch.chdir(folder)
-    code, out, _ = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct", "--json")
+    code, out, _ = run_in(
+        run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct", "--json"
+    )
     assert code == 0
     first = json.loads(out)
     before, manifest = exports(folder)
-    code, out, _ = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct", "--json")
+    code, out, _ = run_in(
+        run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct", "--json"
+    )
     second = json.loads(out)
     after, again = exports(folder)
-    assert code == 0 and first["status"] == second["status"] == "published" and first["run_id"] != second["run_id"]
+    assert (
+        code == 0
+        and first["status"] == second["status"] == "published"
+        and first["run_id"] != second["run_id"]
+    )
     assert before == after and hashlib.sha256(after).hexdigest() == again["sha256"]
     changing = {"run_id", "scored_at"}
     assert {k: v for k, v in manifest.items() if k not in changing} == {
@@ -90,10 +113,14 @@ def test_scoring_twice_leaves_one_set_of_rows_and_the_same_file(run, trained, mo
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         rows, keys = db.execute("select count(*), count(distinct entity_id) from scores").fetchone()
         statuses = {row[0] for row in db.execute("select status from score_runs")}
-        firms = db.execute("select count(distinct account_id) from scores where account_id is not null").fetchone()[0]
+        firms = db.execute(
+            "select count(distinct account_id) from scores where account_id is not null"
+        ).fetchone()[0]
         known = db.execute("select count(*), sum(entities) from current_account_scores").fetchone()
     assert rows == keys == first["rows"] == len(list(csv.DictReader(after.decode().splitlines())))
-    assert first["accounts"] == firms == known[0] == manifest["account_rows"] > 0 and known[1] == rows
+    assert (
+        first["accounts"] == firms == known[0] == manifest["account_rows"] > 0 and known[1] == rows
+    )
     assert statuses == {"published"}
 
 
@@ -114,11 +141,23 @@ def test_the_file_of_a_night_is_that_of_its_table(run, trained, monkeypatch):
 
 def test_an_older_night_never_takes_the_newest_export_from_the_crm(run, trained, monkeypatch):
     folder, _ = trained
-    assert run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 0
+    assert (
+        run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[
+            0
+        ]
+        == 0
+    )
     newest, _ = exports(folder)
-    assert run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2024-12-20", "--direct")[0] == 0
+    assert (
+        run_in(
+            run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2024-12-20", "--direct"
+        )[0]
+        == 0
+    )
     assert exports(folder)[0] == newest
-    assert run_in(run, folder, monkeypatch, "export", "company.yaml", "--as-of", "2024-12-20")[0] == 0
+    assert (
+        run_in(run, folder, monkeypatch, "export", "company.yaml", "--as-of", "2024-12-20")[0] == 0
+    )
     assert exports(folder)[1]["as_of"].startswith("2024-12-19T23:00")
 
 
@@ -127,7 +166,16 @@ def test_a_wrong_format_is_refused_before_anything_is_published(run, trained, mo
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         before = db.execute("select count(*) from score_runs").fetchone()
     code, _, err = run_in(
-        run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--format", "pdf", "--direct"
+        run,
+        folder,
+        monkeypatch,
+        "score",
+        "company.yaml",
+        "--as-of",
+        tiny.END,
+        "--format",
+        "pdf",
+        "--direct",
     )
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         assert db.execute("select count(*) from score_runs").fetchone() == before
@@ -137,7 +185,12 @@ def test_a_wrong_format_is_refused_before_anything_is_published(run, trained, mo
 def test_a_night_delivers_every_export_of_the_config(run, trained, monkeypatch):
     folder, _ = trained
     text = yaml.safe_load((folder / "company.yaml").read_text())
-    sales = {"format": "salesforce", "key": "Id__c", "columns": {"S__c": "buy.score"}, "delta": True}
+    sales = {
+        "format": "salesforce",
+        "key": "Id__c",
+        "columns": {"S__c": "buy.score"},
+        "delta": True,
+    }
     text["publish"] = {"exports": {"sales": sales, "lake": {"format": "parquet"}}}
     (folder / "crm.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
     night = ("score", "crm.yaml", "--as-of", tiny.END, "--direct", "--json")
@@ -162,12 +215,21 @@ def test_a_night_delivers_every_export_of_the_config(run, trained, monkeypatch):
 def test_an_export_that_a_killed_run_left_behind_is_written_by_the_next(run, trained, monkeypatch):
     """A run may die between commit and export: the next one, even one that fails, delivers what was published."""
     folder, _ = trained
-    assert run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 0
+    assert (
+        run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[
+            0
+        ]
+        == 0
+    )
     published = exports(folder)
-    assert run_in(run, folder, monkeypatch, "export", "company.yaml", "--as-of", "2024-12-20")[0] in (0, 2)
+    assert run_in(run, folder, monkeypatch, "export", "company.yaml", "--as-of", "2024-12-20")[
+        0
+    ] in (0, 2)
     manifest = folder / "workspace" / "exports" / "current" / "manifest.json"
     manifest.write_text(json.dumps({"run_id": "an older night"}))
-    code, _, err = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2026-01-01", "--direct")
+    code, _, err = run_in(
+        run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2026-01-01", "--direct"
+    )
     assert code == 3 and "not delivered" in err
     assert exports(folder) == published
 
@@ -204,7 +266,9 @@ def test_explain_shows_what_was_published(run, trained, monkeypatch):
     folder, _ = trained
     run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")
     row = next(csv.DictReader(exports(folder)[0].decode().splitlines()))
-    code, out, _ = run_in(run, folder, monkeypatch, "explain", "company.yaml", row["entity_id"], "--json")
+    code, out, _ = run_in(
+        run, folder, monkeypatch, "explain", "company.yaml", row["entity_id"], "--json"
+    )
     found = json.loads(out)["now"][0]
     assert code == 0 and f"{found['probability']:.9f}" == f"{float(row['probability']):.9f}"
     assert any(reason["sentence"] == row["reason_1"] for reason in found["reasons"])
@@ -212,7 +276,11 @@ def test_explain_shows_what_was_published(run, trained, monkeypatch):
     assert 1 <= half <= most <= 21
     code, told, _ = run_in(run, folder, monkeypatch, "explain", "company.yaml", row["entity_id"])
     when = f"if it happens within 21 days, half of such cases have by day {half}, eight of ten by day {most}"
-    assert code == 0 and when in " ".join(told.split()) and json.loads(out)["when"]["buy"].startswith(when)
+    assert (
+        code == 0
+        and when in " ".join(told.split())
+        and json.loads(out)["when"]["buy"].startswith(when)
+    )
     code, _, err = run_in(run, folder, monkeypatch, "explain", "company.yaml", "nobody")
     assert code == 2 and "'nobody'" in err
 
@@ -229,9 +297,12 @@ def test_check_counts_add_up(run, tmp_path):
     found = json.loads(out)
     assert code == 0
     for count in found["counts"]:
-        assert count["rows_in"] == count["used"] + count["skipped"] + sum(count["quarantined"].values())
+        assert count["rows_in"] == count["used"] + count["skipped"] + sum(
+            count["quarantined"].values()
+        )
     assert (
-        found["targets"]["buy"]["base_rate"] == found["targets"]["buy"]["positive"] / found["targets"]["buy"]["mature"]
+        found["targets"]["buy"]["base_rate"]
+        == found["targets"]["buy"]["positive"] / found["targets"]["buy"]["mature"]
     )
     code, out, _ = run("check", "company.yaml", "--as-of", tiny.END)
     assert code == 0 and "bought" in out and "base rate" in out
@@ -245,17 +316,25 @@ def test_features_writes_the_matrix_by_the_catalogues_names(run, tmp_path):
     assert code == 0 and "visit_count_7d" in out
     assert run("features", "company.yaml", "--as-of", tiny.END, "--out", "m.parquet")[0] == 0
     matrix = pq.read_table(tmp_path / "m.parquet")
-    assert matrix.num_rows == 900 and {"visit_count_7d", "stage_now", "country"} <= set(matrix.column_names)
+    assert matrix.num_rows == 900 and {"visit_count_7d", "stage_now", "country"} <= set(
+        matrix.column_names
+    )
     assert run("features", "company.yaml", "--out", "m.xls")[0] == 2
 
 
 def test_features_says_what_each_family_is_worth_and_writes_nothing(run, tmp_path, few_rounds):
-    tiny.write(tmp_path, features=tiny.CONFIG["features"] | {"families": ["counts", "lead"]}, leads=400)
+    tiny.write(
+        tmp_path, features=tiny.CONFIG["features"] | {"families": ["counts", "lead"]}, leads=400
+    )
     code, out, err = run("features", "company.yaml", "--as-of", tiny.END, "--ablation", "--json")
     assert code == 0 and "buy: 5 of 5: only lead" in err
     found = json.loads(out)["targets"]["buy"]
     parts = [["without", "counts"], ["without", "lead"], ["only", "counts"], ["only", "lead"]]
-    assert [[t["kept"], t["family"]] for t in found["trials"]] == [["all", None], *parts, ["none", None]]
+    assert [[t["kept"], t["family"]] for t in found["trials"]] == [
+        ["all", None],
+        *parts,
+        ["none", None],
+    ]
     whole, *parts, base = found["trials"]
     assert whole["features"] == sum(t["features"] for t in parts if t["kept"] == "only")
     assert base["difference"]["low"] > 0 and whole["roc_auc"]["low"] > 0.55
@@ -264,15 +343,21 @@ def test_features_says_what_each_family_is_worth_and_writes_nothing(run, tmp_pat
 
 def test_the_table_of_an_ablation_says_how_to_read_it(run, tmp_path, few_rounds):
     tiny.write(tmp_path, features=tiny.CONFIG["features"] | {"families": ["counts"]}, leads=300)
-    code, out, _ = run("features", "company.yaml", "--as-of", tiny.END, "--ablation", "--target", "buy")
-    assert code == 0 and "without counts" in out and "only counts" in out and "+ is worse than" in out
+    code, out, _ = run(
+        "features", "company.yaml", "--as-of", tiny.END, "--ablation", "--target", "buy"
+    )
+    assert (
+        code == 0 and "without counts" in out and "only counts" in out and "+ is worse than" in out
+    )
 
 
-@pytest.mark.parametrize("options", [["--json"], ["--ablation", "--target", "bye"], ["--ablation", "--list"]])
+@pytest.mark.parametrize(
+    "options", [["--json"], ["--ablation", "--target", "bye"], ["--ablation", "--list"]]
+)
 def test_options_that_do_not_go_together_are_refused(run, tmp_path, options):
     tiny.write(tmp_path, leads=30)
     code, _, err = run("features", "company.yaml", *options)
-    assert code == 2 and "mend: " in err
+    assert code == 2 and "fix: " in err
 
 
 def edit(tmp_path, change, **options):
@@ -296,16 +381,28 @@ def put(*keys_and_value):
 
 
 BAD_CONFIGS = {
-    "a key of the top level misspelt": (lambda config: config.update(target=config.pop("targets")), 2, "targets"),
+    "a key of the top level misspelt": (
+        lambda config: config.update(target=config.pop("targets")),
+        2,
+        "targets",
+    ),
     "missing file": (put("sources", "leads", "path", "gone.csv"), 3, "gone.csv"),
     "missing column": (put("sources", "leads", "created_at", "creatd"), (2, 3), "created"),
     "unknown key": (put("targets", "buy", "horizn", "3d"), 2, "horizon"),
     "bad duration": (put("targets", "buy", "horizon", "3 moons"), 2, "3 moons"),
     "an outcome that never occurs": (put("targets", "buy", "outcome", "bougt"), 2, "'bought'"),
-    "an entry that never occurs": (put("targets", "buy", "population", "after", "mett"), 2, "'met'"),
+    "an entry that never occurs": (
+        put("targets", "buy", "population", "after", "mett"),
+        2,
+        "'met'",
+    ),
     "bad zone": (put("timezone", "Europe/Berlino"), 2, "Berlino"),
     "all immature": (put("targets", "buy", "horizon", "5000d"), 3, "0 of"),
-    "unset variable": (put("sources", "leads", "path", "${NO_SUCH_PLACE}/x.csv"), 2, "NO_SUCH_PLACE"),
+    "unset variable": (
+        put("sources", "leads", "path", "${NO_SUCH_PLACE}/x.csv"),
+        2,
+        "NO_SUCH_PLACE",
+    ),
 }
 
 
@@ -315,7 +412,7 @@ def test_what_is_wrong_is_said_in_two_lines_with_the_mend(run, tmp_path, name):
     edit(tmp_path, change)
     code, out, err = run("train", "company.yaml", "--as-of", tiny.END, "--direct")
     assert code in (codes if isinstance(codes, tuple) else (codes,)), err
-    assert words in out + err and "mend: " in out + err
+    assert words in out + err and "fix: " in out + err
     assert "Traceback" not in err
 
 
@@ -361,24 +458,36 @@ def test_scoring_without_a_champion_publishes_nothing(run, tmp_path):
     assert code == 5 and "leadscore train company.yaml" in err
     assert not (tmp_path / "workspace" / "exports").exists()
     with sqlite3.connect(tmp_path / "workspace" / "scores.db") as db:
-        assert db.execute("select status, model_version from score_runs").fetchall() == [("refused", None)]
+        assert db.execute("select status, model_version from score_runs").fetchall() == [
+            ("refused", None)
+        ]
 
 
 def test_a_failed_night_stands_in_the_ledger_and_leaves_the_export(run, trained, monkeypatch):
     folder, _ = trained
     run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")
     before = exports(folder)
-    code, _, _ = run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2026-01-01", "--direct")
+    code, _, _ = run_in(
+        run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2026-01-01", "--direct"
+    )
     assert code == 3 and exports(folder) == before
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
-        status, message = db.execute("select status, message from score_runs where as_of like '2025-12-31%'").fetchone()
+        status, message = db.execute(
+            "select status, message from score_runs where as_of like '2025-12-31%'"
+        ).fetchone()
     assert status == "failed" and "too old" in message
 
 
 def test_hostile_text_survives_the_whole_line(run, tmp_path):
     """Ids that look like numbers, Cyrillic, emoji, formulas and a NUL byte, from file to export."""
     tiny.write(tmp_path)
-    names = {"L0000": "007", "L0001": "1234567890123456789", "L0002": "Лид №1", "L0003": "😀", "L0004": "=1+1"}
+    names = {
+        "L0000": "007",
+        "L0001": "1234567890123456789",
+        "L0002": "Лид №1",
+        "L0003": "😀",
+        "L0004": "=1+1",
+    }
     for name in ("leads.csv", "events.csv"):
         text = (tmp_path / name).read_text(encoding="utf-8")
         for old, new in names.items():
@@ -388,7 +497,9 @@ def test_hostile_text_survives_the_whole_line(run, tmp_path):
         file.write(b"bad\x00id,2024-12-30,F1,DE,1\n")
     assert run("train", "company.yaml", "--as-of", tiny.END, "--direct")[0] == 0
     assert run("score", "company.yaml", "--as-of", "2024-12-25", "--direct")[0] == 0
-    written = {row["entity_id"] for row in csv.DictReader(exports(tmp_path)[0].decode().splitlines())}
+    written = {
+        row["entity_id"] for row in csv.DictReader(exports(tmp_path)[0].decode().splitlines())
+    }
     with sqlite3.connect(tmp_path / "workspace" / "scores.db") as db:
         stored = {row[0] for row in db.execute("select entity_id from scores")}
     assert {name.replace("=1+1", "'=1+1") for name in stored} == written
@@ -421,7 +532,18 @@ def test_help_is_light():
         check=True,
     )
     loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
-    heavy = {"pandas", "numpy", "pyarrow", "mlflow", "prefect", "numba", "sklearn", "lightgbm", "duckdb", "matplotlib"}
+    heavy = {
+        "pandas",
+        "numpy",
+        "pyarrow",
+        "mlflow",
+        "prefect",
+        "numba",
+        "sklearn",
+        "lightgbm",
+        "duckdb",
+        "matplotlib",
+    }
     assert not loaded & heavy
     assert "score" in done.stdout
 

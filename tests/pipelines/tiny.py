@@ -22,7 +22,13 @@ CONFIG = {
             "attributes": ["country", "size"],
         },
         "events": [
-            {"path": "events.csv", "entity_id": "lead", "event_time": "at", "event_type": "what", "channel": "via"}
+            {
+                "path": "events.csv",
+                "entity_id": "lead",
+                "event_time": "at",
+                "event_type": "what",
+                "channel": "via",
+            }
         ],
     },
     "targets": {
@@ -38,7 +44,11 @@ CONFIG = {
 }
 
 LITTLE = {
-    "features": {"windows": ["7d", "30d"], "half_lives": ["14d"], "families": ["counts", "recency", "lead"]},
+    "features": {
+        "windows": ["7d", "30d"],
+        "half_lives": ["14d"],
+        "families": ["counts", "recency", "lead"],
+    },
     "evaluation": {"folds": 1},
 }
 """Changes that leave enough to learn from, quickly."""
@@ -55,13 +65,21 @@ def write(folder, leads=900, seed=1, signal=True, **changes):
         created = START + timedelta(days=float(rng.uniform(0, 360)))
         keen = rng.random() < 0.3 if signal else None
         rows.append(
-            [f"L{number:04}", created.isoformat(" "), f"F{number // 3}", rng.choice(["DE", "FR"]), rng.integers(1, 99)]
+            [
+                f"L{number:04}",
+                created.isoformat(" "),
+                f"F{number // 3}",
+                rng.choice(["DE", "FR"]),
+                rng.integers(1, 99),
+            ]
         )
         events += list(_life(rng, f"L{number:04}", created, keen))
     _csv(folder / "leads.csv", ["id", "created", "firm", "country", "size"], rows)
     _csv(folder / "events.csv", ["lead", "at", "what", "via"], events)
     path = folder / "company.yaml"
-    path.write_text(yaml.safe_dump(CONFIG | changes, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump(CONFIG | changes, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
     return path
 
 

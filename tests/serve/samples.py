@@ -39,7 +39,11 @@ def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
     generator = np.random.default_rng(seed)
     n = len(ids) * len(run.models)
     p = np.sort(generator.random(n))[::-1]
-    rank = np.concatenate([np.arange(1, len(ids) + 1)] * len(run.models)) if n else np.array([], dtype=int)
+    rank = (
+        np.concatenate([np.arange(1, len(ids) + 1)] * len(run.models))
+        if n
+        else np.array([], dtype=int)
+    )
     values = {
         "project": [run.project] * n,
         "target": [target for target in run.models for _ in ids],
@@ -103,7 +107,9 @@ def some_accounts(run, ids=("Acme", "Beta")):
     }
     same = {"project": run.project, "as_of": run.as_of, "run_id": run.run_id, "scored_at": LATER}
     rows = [
-        same | {"target": target, "model_version": version} | {name: column[i] for name, column in values.items()}
+        same
+        | {"target": target, "model_version": version}
+        | {name: column[i] for name, column in values.items()}
         for target, version in sorted(run.models.items())
         for i in range(n)
     ]

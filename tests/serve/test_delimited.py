@@ -14,10 +14,29 @@ def spelt(value):
     return format(Decimal(text), "f") if "e" in text else text
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(0, 1), st.floats(-1e12, 1e12), st.floats(allow_nan=False))))
-@example([0.1 + 0.2, 1234567.8910005, 0.99999999999949, 0.9999999999995, 9999999999.99, 1e10, 1e-4, 0.0, -0.0, -2.5])
+@given(
+    st.lists(
+        st.one_of(st.none(), st.floats(0, 1), st.floats(-1e12, 1e12), st.floats(allow_nan=False))
+    )
+)
+@example(
+    [
+        0.1 + 0.2,
+        1234567.8910005,
+        0.99999999999949,
+        0.9999999999995,
+        9999999999.99,
+        1e10,
+        1e-4,
+        0.0,
+        -0.0,
+        -2.5,
+    ]
+)
 def test_a_fraction_has_twelve_digits_and_no_exponent(values):
-    assert fractions(pa.array(values, pa.float64())).to_pylist() == [v if v is None else spelt(v) for v in values]
+    assert fractions(pa.array(values, pa.float64())).to_pylist() == [
+        v if v is None else spelt(v) for v in values
+    ]
 
 
 def test_a_piece_of_a_table_is_written_and_no_more():

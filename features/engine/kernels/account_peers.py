@@ -12,7 +12,9 @@ from features.tools.jit import inlined, kernel
 AGGREGATES = ("count", "age", "people")
 
 
-def together(history: History, looks: Looks, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def together(
+    history: History, looks: Looks, plan: Plan
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what ``others`` needs to know of whole accounts, one element a look.
 
     Counts (looks, subjects, windows); people (looks, windows); and (looks, subjects, 3): the age in microseconds of
@@ -22,7 +24,12 @@ def together(history: History, looks: Looks, plan: Plan) -> tuple[np.ndarray, np
     counts, people = np.zeros(shape), np.zeros((shape[0], shape[2]))
     newest = np.zeros((*shape[:2], 3), np.int64)
     _together(
-        (history.time, history.available, history.member, plan.subjects_of(history.kind, history.channel)),
+        (
+            history.time,
+            history.available,
+            history.member,
+            plan.subjects_of(history.kind, history.channel),
+        ),
         (looks.first, looks.end, looks.cutoff),
         plan.edges,
         np.full(int(history.member.max(initial=-1)) + 1, -1),
@@ -34,7 +41,9 @@ def together(history: History, looks: Looks, plan: Plan) -> tuple[np.ndarray, np
 
 
 @kernel
-def _together(events: tuple, rows: tuple, edges: np.ndarray, seen: np.ndarray, found: tuple) -> None:
+def _together(
+    events: tuple, rows: tuple, edges: np.ndarray, seen: np.ndarray, found: tuple
+) -> None:
     time, available, member, subjects = events
     firsts, ends, cutoffs = rows
     counts, people, newest = found

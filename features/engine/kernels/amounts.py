@@ -36,7 +36,13 @@ def amounts(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None
 
 @kernel
 def _amounts(
-    events: tuple, rows: tuple, edges: np.ndarray, slots: tuple, wanted: tuple, state: np.ndarray, out: np.ndarray
+    events: tuple,
+    rows: tuple,
+    edges: np.ndarray,
+    slots: tuple,
+    wanted: tuple,
+    state: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     time, available, value, subjects = events
     firsts, ends, cutoffs, places = rows

@@ -24,7 +24,13 @@ def fade(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
     whole, factor = _halved(history.time, plan.half_lives)
     row_whole, row_factor = _halved(looks.cutoff, plan.half_lives)
     _fade(
-        (history.available, history.value, plan.subjects_of(history.kind, history.channel), whole, factor),
+        (
+            history.available,
+            history.value,
+            plan.subjects_of(history.kind, history.channel),
+            whole,
+            factor,
+        ),
         (*looks.rows, row_whole, 1.0 / row_factor),
         0.5 ** np.arange(SMALLEST + 1.0),
         plan.slot("decay_total"),
@@ -36,7 +42,10 @@ def fade(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
 
 def _halved(instant: np.ndarray, half_lives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (instants, half-lives) whole half-lives since 1970, and 2 to the power of the rest, in [1, 2)."""
-    whole, share = np.empty((len(instant), len(half_lives)), np.int64), np.empty((len(instant), len(half_lives)))
+    whole, share = (
+        np.empty((len(instant), len(half_lives)), np.int64),
+        np.empty((len(instant), len(half_lives))),
+    )
     _cut(instant, half_lives, whole, share)
     return whole, np.exp2(share)
 
@@ -63,7 +72,13 @@ def _cut(instant: np.ndarray, half_lives: np.ndarray, whole: np.ndarray, share: 
 
 @kernel
 def _fade(
-    events: tuple, rows: tuple, halves: np.ndarray, total: int, wanted: tuple, state: np.ndarray, out: np.ndarray
+    events: tuple,
+    rows: tuple,
+    halves: np.ndarray,
+    total: int,
+    wanted: tuple,
+    state: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     available, value, subjects, whole, factor = events
     firsts, ends, cutoffs, places, row_whole, row_factor = rows
@@ -75,7 +90,9 @@ def _fade(
             if available[event] >= cutoffs[row]:
                 continue
             for k in range(lives):
-                weight[k] = factor[event, k] * halves[min(row_whole[row, k] - whole[event, k], SMALLEST)]
+                weight[k] = (
+                    factor[event, k] * halves[min(row_whole[row, k] - whole[event, k], SMALLEST)]
+                )
             for part in range(subjects.shape[1]):
                 if subjects[event, part] >= 0:
                     _add(state, subjects[event, part], weight, total, value[event])

@@ -13,7 +13,9 @@ PEOPLE = 3
 """From here on AGGREGATES count members, before it the bits of codes."""
 
 
-def breadth(history: History, looks: Looks, plan: Plan, out: np.ndarray, role: np.ndarray | None = None) -> None:
+def breadth(
+    history: History, looks: Looks, plan: Plan, out: np.ndarray, role: np.ndarray | None = None
+) -> None:
     """Write how many different ones there are into ``out[column, place]`` as ``plan`` says.
 
     Only kinds and channels with a code count, at most 64, as bits of a word. ``role`` is the code of each member's
@@ -28,7 +30,11 @@ def breadth(history: History, looks: Looks, plan: Plan, out: np.ndarray, role: n
         plan.subjects_of(history.kind, history.channel),
         looks.rows,
         plan.edges,
-        (np.full(members, -1) if role is None else role, np.full(members, -1), np.empty(members, np.int64)),
+        (
+            np.full(members, -1) if role is None else role,
+            np.full(members, -1),
+            np.empty(members, np.int64),
+        ),
         (subject, what, window, plan.column, bool((what >= PEOPLE).any())),
         np.zeros((plan.subjects, len(plan.edges), PEOPLE), np.int64),
         out,
@@ -63,7 +69,9 @@ def _breadth(
             who = member[event]
             for part in range(subjects.shape[1]):
                 if subjects[event, part] >= 0:
-                    _mark(bits, subjects[event, part], window, kind[event], channel[event], role[who])
+                    _mark(
+                        bits, subjects[event, part], window, kind[event], channel[event], role[who]
+                    )
             if wanted[4]:
                 if seen[who] != row:
                     seen[who] = row
@@ -88,7 +96,9 @@ def _mark(bits: np.ndarray, of: int, window: int, kind: int, channel: int, role:
 
 
 @kernel
-def _write(bits: np.ndarray, counts: np.ndarray, wanted: tuple, out: np.ndarray, place: int) -> None:
+def _write(
+    bits: np.ndarray, counts: np.ndarray, wanted: tuple, out: np.ndarray, place: int
+) -> None:
     """Add the nested windows up, and count what is wanted."""
     subject, what, window, column, _ = wanted
     for at in range(1, len(counts)):

@@ -43,9 +43,13 @@ class Plan:
     offsets: dict[str, int]
 
     @classmethod
-    def of(cls, offer: Offer, features: Sequence[tuple[int, Feature]], aggregates: tuple[str, ...]) -> Self | None:
+    def of(
+        cls, offer: Offer, features: Sequence[tuple[int, Feature]], aggregates: tuple[str, ...]
+    ) -> Self | None:
         """Plan the features, each with its column, that are among a kernel's aggregates; None if there are none."""
-        wanted = [(column, feature) for column, feature in features if feature.aggregate in aggregates]
+        wanted = [
+            (column, feature) for column, feature in features if feature.aggregate in aggregates
+        ]
         if not wanted:
             return None
         used = {feature.subject for _, feature in wanted}
@@ -63,7 +67,9 @@ class Plan:
             "once": [None],
         }
         figure = [
-            names.index(f.subject) * slots + offsets[f.aggregate] + lengths[AGGREGATES[f.aggregate].per].index(f.span)
+            names.index(f.subject) * slots
+            + offsets[f.aggregate]
+            + lengths[AGGREGATES[f.aggregate].per].index(f.span)
             for _, f in wanted
         ]
         windows = offer.windows if trends else ()
@@ -120,9 +126,16 @@ def _us(span: timedelta | None) -> int:
     return FOREVER if span is None else span // timedelta(microseconds=1)
 
 
-def _layout(offer: Offer, aggregates: tuple[str, ...], asked: set[str], spans: int) -> tuple[dict[str, int], int]:
+def _layout(
+    offer: Offer, aggregates: tuple[str, ...], asked: set[str], spans: int
+) -> tuple[dict[str, int], int]:
     """Return where each aggregate's slots begin, and how many there are; a kernel's “once” slots always exist."""
-    sizes = {"span": spans, "window": len(offer.windows), "half_life": len(offer.half_lives), "once": 1}
+    sizes = {
+        "span": spans,
+        "window": len(offer.windows),
+        "half_life": len(offer.half_lives),
+        "once": 1,
+    }
     offsets, total = {}, 0
     for place, aggregate in enumerate(aggregates):
         per = AGGREGATES[aggregate].per

@@ -26,7 +26,9 @@ def by_time(code: np.ndarray, time: np.ndarray) -> np.ndarray:
 
 
 @inlined
-def _merge_pairs(order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, end: int) -> bool:
+def _merge_pairs(
+    order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, end: int
+) -> bool:
     """Merge each run with the one after it; say whether there were any two."""
     merged = False
     while begin < end:
@@ -49,7 +51,9 @@ def _run_end(order: np.ndarray, time: np.ndarray, begin: int, end: int) -> int:
 
 
 @inlined
-def _merge(order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, middle: int, end: int) -> None:
+def _merge(
+    order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, middle: int, end: int
+) -> None:
     spare[begin:middle] = order[begin:middle]
     left, right = begin, middle
     for place in range(begin, end):

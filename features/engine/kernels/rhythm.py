@@ -32,11 +32,19 @@ def rhythm(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
 
 @kernel
 def _rhythm(
-    events: tuple, rows: tuple, edges: np.ndarray, gaps: int, wanted: tuple, state: np.ndarray, out: np.ndarray
+    events: tuple,
+    rows: tuple,
+    edges: np.ndarray,
+    gaps: int,
+    wanted: tuple,
+    state: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     time, available, subjects = events
     firsts, ends, cutoffs, places = rows
-    seen = np.zeros((len(state), 4), np.int64)  # events, age of the last, age of the latest looked at, its day
+    seen = np.zeros(
+        (len(state), 4), np.int64
+    )  # events, age of the last, age of the latest looked at, its day
     for row in range(len(cutoffs)):
         cutoff, window = cutoffs[row], 0
         state[:] = 0.0
@@ -47,7 +55,9 @@ def _rhythm(
             back = cutoff - time[event]
             while back > edges[window]:
                 window += 1
-            day = (back - 1) // US_PER_DAY + 1  # a window of d days holds exactly the periods 1 .. d; 0 means none yet
+            day = (
+                (back - 1) // US_PER_DAY + 1
+            )  # a window of d days holds exactly the periods 1 .. d; 0 means none yet
             for part in range(subjects.shape[1]):
                 subject = subjects[event, part]
                 if subject >= 0:

@@ -16,7 +16,17 @@ from features.tools.jit import inlined, kernel
 FIGURES = (
     *(("last_type", k) for k in range(LAST)),
     *(("last_gap", k) for k in range(LAST - 1)),
-    *((name, 0) for name in ("first_type", "last_channel", "first_channel", "last_hour", "office_hours", "weekend")),
+    *(
+        (name, 0)
+        for name in (
+            "first_type",
+            "last_channel",
+            "first_channel",
+            "last_hour",
+            "office_hours",
+            "weekend",
+        )
+    ),
     *((name, 0) for name in ("origin", "unanswered", "before_reply", "spells", "spell_age")),
 )
 """What ``sequence`` returns, (aggregate, index) of a feature; categories are codes, -1 for none."""
@@ -27,7 +37,9 @@ WEEKEND = 5 * 24
 
 def sequence(history: History, looks: Looks, offer: Offer) -> np.ndarray:
     """Return (FIGURES, rows). Ages and pauses are in days, hours those of the offer's time zone."""
-    outbound = np.isin(np.arange(len(offer.types)), [offer.types.index(name) for name in offer.outbound])
+    outbound = np.isin(
+        np.arange(len(offer.types)), [offer.types.index(name) for name in offer.outbound]
+    )
     ends = np.isin(np.arange(len(offer.types)), [offer.types.index(name) for name in offer.ends])
     hour = hour_of_week(history.time, offer.timezone)
     found = np.full((len(looks.cutoff), len(FIGURES)), np.nan)
@@ -91,7 +103,9 @@ def _sequence(events: tuple, rows: tuple, marks: tuple, found: np.ndarray) -> No
 
 
 @inlined
-def _latest(figure: np.ndarray, number: int, time: np.ndarray, kind: np.ndarray, event: int, newer: int) -> None:
+def _latest(
+    figure: np.ndarray, number: int, time: np.ndarray, kind: np.ndarray, event: int, newer: int
+) -> None:
     """Note the newest events' types, and the pauses between them."""
     if number < 3:
         figure[number] = kind[event]

@@ -119,7 +119,10 @@ class Visits:
             own = np.flatnonzero(self.stage == rank)
             own = own[np.argsort(self.known[own], kind="stable")]
             sizes = np.sort(self.length[own])
-            place, below = np.searchsorted(sizes, self.length[own]), np.searchsorted(sizes, age[rows])
+            place, below = (
+                np.searchsorted(sizes, self.length[own]),
+                np.searchsorted(sizes, age[rows]),
+            )
             share = np.empty(len(rows))
             _count(self.known[own], place, cutoff[rows], below, share)
             found[rows] = share
@@ -127,7 +130,9 @@ class Visits:
 
 
 @kernel
-def _count(known: np.ndarray, place: np.ndarray, cutoff: np.ndarray, below: np.ndarray, share: np.ndarray) -> None:
+def _count(
+    known: np.ndarray, place: np.ndarray, cutoff: np.ndarray, below: np.ndarray, share: np.ndarray
+) -> None:
     """Give each cutoff the share of visits known before it whose length lies below its own."""
     tree = np.zeros(len(known) + 1, np.int64)
     entered = 0

@@ -40,7 +40,15 @@ class History:
     def only(self, wanted: np.ndarray) -> Self:
         """Return the history of the events that are wanted: a mask, or their places in the order wanted."""
         places = np.flatnonzero(wanted) if wanted.dtype == bool else wanted
-        columns = (self.group, self.member, self.time, self.available, self.kind, self.channel, self.value)
+        columns = (
+            self.group,
+            self.member,
+            self.time,
+            self.available,
+            self.kind,
+            self.channel,
+            self.value,
+        )
         return type(self)(*(column.take(places) for column in columns))
 
 
@@ -61,7 +69,12 @@ class Looks:
         """Find the events behind each (group, cutoff)."""
         last = int(max(history.group.max(initial=-1), group.max(initial=-1)))
         begins = np.searchsorted(history.group, np.arange(last + 2))
-        return cls(begins[group], ends(history.time, begins[group], begins[group + 1], cutoff), cutoff, place)
+        return cls(
+            begins[group],
+            ends(history.time, begins[group], begins[group + 1], cutoff),
+            cutoff,
+            place,
+        )
 
     @property
     def rows(self) -> tuple[np.ndarray, ...]:
@@ -126,7 +139,9 @@ def _tally(
                 subject = subjects[event, part]
                 if subject >= 0:
                     state[subject, window] += 1.0
-                    if state[subject, age] == 0.0:  # an event lies at least a microsecond back, so 0 means none yet
+                    if (
+                        state[subject, age] == 0.0
+                    ):  # an event lies at least a microsecond back, so 0 means none yet
                         state[subject, age] = back
                     state[subject, first] = back
         for subject in range(len(state)):
@@ -144,7 +159,9 @@ def _finish(state: np.ndarray, of: int, spans: int, doubles: np.ndarray, slots: 
         state[of, trend + index] = 2.0 * state[of, doubles[0, index]] - state[of, doubles[1, index]]
     if share >= 0:
         for window in range(spans):
-            state[of, share + window] = state[of, window] / state[0, window] if state[0, window] > 0 else np.nan
+            state[of, share + window] = (
+                state[of, window] / state[0, window] if state[0, window] > 0 else np.nan
+            )
     state[of, age] = state[of, age] / US_PER_DAY if state[of, age] > 0 else np.nan
     state[of, first] = state[of, first] / US_PER_DAY if state[of, first] > 0 else np.nan
 

@@ -22,7 +22,9 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read_query(url: str, query: str, where: str, scratch: Path | None = None) -> tuple[list[str], pa.Table]:
+def read_query(
+    url: str, query: str, where: str, scratch: Path | None = None
+) -> tuple[list[str], pa.Table]:
     """Return the column names and the table (columns ``c0`` …, one row a result row) of a query.
 
     Whole numbers, doubles and booleans of PostgreSQL keep their type; all else is text, an instant in UTC with its
@@ -42,11 +44,15 @@ def read_query(url: str, query: str, where: str, scratch: Path | None = None) ->
             columns = ", ".join(f"{_column(field, kind)} AS c{i}" for i, field in enumerate(fields))
             cursor.execute(f"SELECT {columns} FROM {inner}")  # noqa: S608 - quoted names
             with cursor.fetch_record_batch() as reader:
-                return [field.name for field in fields], Shelf.of(reader.schema, map(_valid, reader), scratch)
+                return [field.name for field in fields], Shelf.of(
+                    reader.schema, map(_valid, reader), scratch
+                )
     except (errors, pa.ArrowInvalid, UnicodeDecodeError) as error:
         found = _without_secret(" ".join(str(error).split()), url)
-        mend = "check the address, that the server runs, and the query"
-        raise DataError(f"{kind} did not give the rows", where=where, found=found, mend=mend) from None
+        fix = "check the address, that the server runs, and the query"
+        raise DataError(
+            f"{kind} did not give the rows", where=where, found=found, fix=fix
+        ) from None
 
 
 def _valid(batch: pa.RecordBatch) -> pa.Table:
@@ -60,14 +66,20 @@ def _driver(url: str) -> tuple[str, Callable[[], Any]]:
         path = unquote(rest.removeprefix("/"))
         if not _is_file(path):
             raise DataError(
-                "no such database file", where=path or url, mend="write sqlite:///relative or sqlite:////absolute"
+                "no such database file",
+                where=path or url,
+                fix="write sqlite:///relative or sqlite:////absolute",
             )
         module = importlib.import_module("adbc_driver_sqlite.dbapi")
         return SQLITE, lambda: module.connect(f"file:{quote(path)}?mode=ro")
     if scheme in ("postgresql", "postgres"):
         module = importlib.import_module("adbc_driver_postgresql.dbapi")
         return POSTGRESQL, lambda: module.connect(url)
-    raise ConfigError("database not known", where="sources: database", mend="write sqlite:///file or postgresql://…")
+    raise ConfigError(
+        "database not known",
+        where="sources: database",
+        fix="write sqlite:///file or postgresql://…",
+    )
 
 
 def _is_file(path: str) -> bool:
@@ -79,7 +91,11 @@ def _is_file(path: str) -> bool:
 
 def _column(field: pa.Field, kind: str) -> str:
     """SQL for a column: as it is, or as its text."""
-    typed = pa.types.is_integer(field.type) or pa.types.is_float64(field.type) or pa.types.is_boolean(field.type)
+    typed = (
+        pa.types.is_integer(field.type)
+        or pa.types.is_float64(field.type)
+        or pa.types.is_boolean(field.type)
+    )
     return quoted(field.name) if typed and kind == POSTGRESQL else _text(quoted(field.name), kind)
 
 

@@ -58,7 +58,11 @@ class Grammar:
 
     def fits(self, text: bytes) -> bool:
         """Return whether a text is one record of this file (used where lines had to be joined)."""
-        return b"\0" not in text and decodes(text) and bool(_whole(pa.array([text], pa.binary()), self)[0])
+        return (
+            b"\0" not in text
+            and decodes(text)
+            and bool(_whole(pa.array([text], pa.binary()), self)[0])
+        )
 
 
 def line_blocks(path: Path) -> Iterator[Lines]:
@@ -83,7 +87,11 @@ def split_lines(data: bytes) -> pa.Array:
 
 def unreadable(lines: pa.Array) -> np.ndarray:
     """Return a mask of the lines that hold a NUL byte or are not UTF-8."""
-    bad = _array(pc.match_substring(lines, pattern=b"\0")) if holds_nul(lines) else np.zeros(len(lines), bool)
+    bad = (
+        _array(pc.match_substring(lines, pattern=b"\0"))
+        if holds_nul(lines)
+        else np.zeros(len(lines), bool)
+    )
     try:
         lines.cast(pa.string())
     except pa.ArrowInvalid:
@@ -96,7 +104,9 @@ def blank(lines: pa.Array) -> np.ndarray:
     return _array(pc.is_in(lines, value_set=pa.array([b"", b"\r"], pa.binary())))
 
 
-def read_csv(path: Path, delimiter: str | None) -> Iterator[tuple[list[str], pa.Table, np.ndarray, list[Broken]]]:
+def read_csv(
+    path: Path, delimiter: str | None
+) -> Iterator[tuple[list[str], pa.Table, np.ndarray, list[Broken]]]:
     """Yield blocks of a CSV file: column names, text columns named by position, each row's line, broken
     records.
 
@@ -119,14 +129,20 @@ def read_csv(path: Path, delimiter: str | None) -> Iterator[tuple[list[str], pa.
 def _header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], Grammar]:
     if not decodes(line) or b"\0" in line or b"\r" in line[:-1]:
         found = "it is not UTF-8, or holds a NUL byte or a lone carriage return"
-        raise DataError("header not readable", where=str(path), found=found, mend="save the file as UTF-8 CSV")
+        raise DataError(
+            "header not readable", where=str(path), found=found, fix="save the file as UTF-8 CSV"
+        )
     text = line.decode("utf-8").removesuffix("\r")
     bare = re.sub(r'"[^"]*"', "", text)
-    sign = delimiter or max(DELIMITERS, key=lambda each: (bare.count(each), -DELIMITERS.index(each)))
+    sign = delimiter or max(
+        DELIMITERS, key=lambda each: (bare.count(each), -DELIMITERS.index(each))
+    )
     try:
         names = next(csv.reader([text], delimiter=sign), [])
     except csv.Error as error:
-        raise DataError("header not readable", where=str(path), found=str(error), mend="is it CSV?") from error
+        raise DataError(
+            "header not readable", where=str(path), found=str(error), fix="is it CSV?"
+        ) from error
     return names, Grammar(sign, len(names))
 
 
@@ -137,7 +153,11 @@ def _records(
     alone = _whole(lines, grammar) & ~unreadable(lines)
     starts, keep, used, free = alone.copy(), alone.copy(), len(lines), 0
     broken, loose = list[Broken](), np.flatnonzero(~alone & ~blank(lines)).tolist()
-    odd = np.flatnonzero(_array(pc.count_substring(lines, pattern=b'"')) % 2) if loose else np.empty(0, np.int64)
+    odd = (
+        np.flatnonzero(_array(pc.count_substring(lines, pattern=b'"')) % 2)
+        if loose
+        else np.empty(0, np.int64)
+    )
     for i in loose:
         if i < free:
             continue
@@ -151,7 +171,12 @@ def _records(
         else:
             broken.append(Broken(first + i, lines[i].as_py().decode("utf-8", "replace")))
     starts[used:] = keep[used:] = False
-    return _parse(lines.filter(pa.array(keep)), grammar), first + np.flatnonzero(starts), broken, used
+    return (
+        _parse(lines.filter(pa.array(keep)), grammar),
+        first + np.flatnonzero(starts),
+        broken,
+        used,
+    )
 
 
 def _closing(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
@@ -171,7 +196,9 @@ def _whole(lines: pa.Array, grammar: Grammar) -> np.ndarray:
 
 
 @kernel
-def _fits(texts: np.ndarray, ends: np.ndarray, delimiter: int, width: int, found: np.ndarray) -> None:
+def _fits(
+    texts: np.ndarray, ends: np.ndarray, delimiter: int, width: int, found: np.ndarray
+) -> None:
     """Say of each line whether it has so many fields, and whether each that begins with a quote ends with one."""
     for line in range(len(found)):
         at, end, fields = np.int64(ends[line]), np.int64(ends[line + 1]), 0
@@ -212,7 +239,9 @@ def _parse(lines: pa.Array, grammar: Grammar) -> pa.Table:
         pa.BufferReader(data),
         arrow_csv.ReadOptions(column_names=names, block_size=len(data) + 1),
         arrow_csv.ParseOptions(delimiter=grammar.delimiter, newlines_in_values=True),
-        arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+        arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
     )
 
 

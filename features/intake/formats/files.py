@@ -76,14 +76,16 @@ def files(path: str) -> list[Path]:
         found = sorted(each for each in inside if each.is_file())
         odd = [each for each in inside if not each.is_file() and not each.is_dir()]
     except OSError as error:
-        raise DataError("cannot look there", where=path, found=str(error), mend=CHECK) from error
+        raise DataError("cannot look there", where=path, found=str(error), fix=CHECK) from error
     odd += [each for each in found if not _is_utf8(each)]
     if odd:
-        mend = "mend the link, give it a name in UTF-8, or take it out of there"
-        raise DataError("not a file that can be read", where=str(odd[0]), found=f"{len(odd)} in {path}", mend=mend)
+        fix = "fix the link, give it a name in UTF-8, or take it out of there"
+        raise DataError(
+            "not a file that can be read", where=str(odd[0]), found=f"{len(odd)} in {path}", fix=fix
+        )
     if not found:
         what = "no file matches" if glob.has_magic(path) or Path(path).is_dir() else "no such file"
-        raise DataError(what, where=path, mend=CHECK)
+        raise DataError(what, where=path, fix=CHECK)
     return found
 
 
@@ -108,7 +110,9 @@ def format_of(path: Path) -> str:
     """Return the format that a file's ending says; raise ConfigError for any other."""
     if kind := _kind(path):
         return kind
-    raise ConfigError("format not known by its ending", where=str(path), mend="give format: csv, parquet or jsonl")
+    raise ConfigError(
+        "format not known by its ending", where=str(path), fix="give format: csv, parquet or jsonl"
+    )
 
 
 def blocks(path: Path, kind: str, delimiter: str | None, wanted: Wanted) -> Iterator[Block]:
@@ -140,7 +144,9 @@ def _csv(path: Path, delimiter: str | None) -> Iterator[Block]:
 def _distinct(names: Sequence[str]) -> list[str]:
     """Number a name that occurs again: a spreadsheet leaves several columns without one."""
     seen = [names[:i].count(name) for i, name in enumerate(names)]
-    return [f"{name} ({times + 1})" if times else name for name, times in zip(names, seen, strict=True)]
+    return [
+        f"{name} ({times + 1})" if times else name for name, times in zip(names, seen, strict=True)
+    ]
 
 
 def _by_place(table: pa.Table) -> pa.Table:
@@ -151,15 +157,23 @@ def _parquet(path: Path, wanted: Wanted) -> Iterator[Block]:
     """Read row group by row group; one without a wanted row is not opened, and its rows come without columns."""
     schema = parquet.read_schema(path)
     few = [field.name for field in schema if field.name in wanted.few and is_text(field.type)]
-    with parquet.ParquetFile(path, read_dictionary=few, pre_buffer=False, buffer_size=1 << 20) as file:
+    with parquet.ParquetFile(
+        path, read_dictionary=few, pre_buffer=False, buffer_size=1 << 20
+    ) as file:
         written = schema.names
         names = _distinct(written)
-        chosen = [i for i, name in enumerate(names) if wanted.columns is None or name in wanted.columns]
+        chosen = [
+            i for i, name in enumerate(names) if wanted.columns is None or name in wanted.columns
+        ]
         columns = [written[i] for i in chosen]
         places = [f"c{i}" for i, name in enumerate(written) if name in columns]
         begin = 0
         if not file.metadata.num_row_groups:
-            yield Block(names, file.schema_arrow.empty_table().select(columns).rename_columns(places), np.arange(0))
+            yield Block(
+                names,
+                file.schema_arrow.empty_table().select(columns).rename_columns(places),
+                np.arange(0),
+            )
         for group in range(file.metadata.num_row_groups):
             size = file.metadata.row_group(group).num_rows
             if wanted.rows is not None and not _any_between(wanted.rows, begin, begin + size):

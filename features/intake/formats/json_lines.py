@@ -13,7 +13,9 @@ from features.intake.formats.delimited import Broken, Lines, blank, line_blocks,
 from features.tools.duckdb_sql import query
 
 
-def read_json_lines(path: Path, wanted: frozenset[str] | None) -> Iterator[tuple[pa.Table, np.ndarray, list[Broken]]]:
+def read_json_lines(
+    path: Path, wanted: frozenset[str] | None
+) -> Iterator[tuple[pa.Table, np.ndarray, list[Broken]]]:
     """Yield blocks of a file: its columns as text, each row's line, and the lines that are no object.
 
     The columns are the keys of all objects; one that is not ``wanted`` holds nothing. The number 12.0 becomes 12, a
@@ -23,11 +25,19 @@ def read_json_lines(path: Path, wanted: frozenset[str] | None) -> Iterator[tuple
     read = [name for name in names if wanted is None or name in wanted]
     for block in line_blocks(path):
         lines, rows, bad = _objects(block)
-        broken = [line.decode("utf-8", "replace") for line in lines.filter(pa.array(bad)).to_pylist()]
+        broken = [
+            line.decode("utf-8", "replace") for line in lines.filter(pa.array(bad)).to_pylist()
+        ]
         values = _values(lines.filter(pa.array(~bad)).cast(pa.string()), read)
         none = pa.nulls(len(bad) - len(broken), pa.string())
-        table = pa.table([values[read.index(name)] if name in read else none for name in names], names=names)
-        yield table, rows[~bad], [Broken(int(row), text) for row, text in zip(rows[bad], broken, strict=True)]
+        table = pa.table(
+            [values[read.index(name)] if name in read else none for name in names], names=names
+        )
+        yield (
+            table,
+            rows[~bad],
+            [Broken(int(row), text) for row, text in zip(rows[bad], broken, strict=True)],
+        )
 
 
 def _names(path: Path) -> list[str]:
@@ -36,7 +46,9 @@ def _names(path: Path) -> list[str]:
     for block in line_blocks(path):
         lines, _, bad = _objects(block)
         good = pa.table({"line": lines.filter(pa.array(~bad)).cast(pa.string())})
-        keys = query("SELECT DISTINCT unnest(json_keys(line)) AS key FROM lines ORDER BY key", lines=good)
+        keys = query(
+            "SELECT DISTINCT unnest(json_keys(line)) AS key FROM lines ORDER BY key", lines=good
+        )
         found |= dict.fromkeys(keys["key"].to_pylist())
     return list(found)
 
@@ -57,7 +69,9 @@ def _values(lines: pa.Array, names: Sequence[str]) -> list[pa.ChunkedArray]:
     if not names:
         return []
     pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in names]
-    columns = [f"{_json_text(f'found[{i + 1}]', f'$pointers[{i + 1}]')} AS c{i}" for i in range(len(names))]
+    columns = [
+        f"{_json_text(f'found[{i + 1}]', f'$pointers[{i + 1}]')} AS c{i}" for i in range(len(names))
+    ]
     text = f"""SELECT {", ".join(columns)}
                FROM (SELECT line, json_extract_string(line, $pointers) AS found FROM lines)"""  # noqa: S608 - positions
     return query(text, {"pointers": pointers}, lines=pa.table({"line": lines})).columns

@@ -24,7 +24,12 @@ def direct(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return column.cast(CODES if is_text(kind.value_type) else kind.value_type)
-    if pa.types.is_string(kind) or pa.types.is_float64(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+    if (
+        pa.types.is_string(kind)
+        or pa.types.is_float64(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+    ):
         return column
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return column
@@ -37,7 +42,11 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_string(kind) or kind == CODES:
         return column
-    return column.cast(pa.string()) if pa.types.is_integer(kind) or pa.types.is_boolean(kind) else _written(column)
+    return (
+        column.cast(pa.string())
+        if pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+        else _written(column)
+    )
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -47,12 +56,18 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def without(column: pa.ChunkedArray, no_value: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column with null where a mask says so."""
-    return pc.if_else(no_value, pa.scalar(None, column.type), column) if pc.any(no_value).as_py() else column
+    return (
+        pc.if_else(no_value, pa.scalar(None, column.type), column)
+        if pc.any(no_value).as_py()
+        else column
+    )
 
 
 def is_text(kind: pa.DataType) -> bool:
     """Say whether a type is one of those that hold text."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:

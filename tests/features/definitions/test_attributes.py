@@ -16,7 +16,9 @@ from tests.features.logs import delays, entities, moments
 
 NAMES = "abcd"
 LEAD_ROWS = [{"entity_id": name, "created_at": datetime(2024, 1, 1, tzinfo=UTC)} for name in NAMES]
-TABLE = pa.Table.from_pylist([row | {"available_at": row["created_at"]} for row in LEAD_ROWS], LEADS)
+TABLE = pa.Table.from_pylist(
+    [row | {"available_at": row["created_at"]} for row in LEAD_ROWS], LEADS
+)
 IDS = Ids.of(TABLE["entity_id"])
 
 one_value = st.builds(
@@ -68,7 +70,9 @@ def test_each_value_is_the_newest_that_was_known(rows, questions):
 @given(histories, questions)
 def test_a_number_is_read_from_the_same_value(rows, questions):
     expected = [plain(rows, *question) for question in questions]
-    assert ask(table(rows), questions, "number") == [None if text is None else float(text) for text in expected]
+    assert ask(table(rows), questions, "number") == [
+        None if text is None else float(text) for text in expected
+    ]
 
 
 @settings(max_examples=60)
@@ -78,7 +82,9 @@ def test_no_order_of_values_rows_or_leads_changes_anything(rows, questions, chan
     for each in (mixed, leads, asked):
         chance.shuffle(each)
     before = dict(zip(questions, ask(table(rows), questions), strict=True))
-    assert ask(table(mixed), asked, leads=pa.Table.from_pylist(leads, LEADS)) == [before[each] for each in asked]
+    assert ask(table(mixed), asked, leads=pa.Table.from_pylist(leads, LEADS)) == [
+        before[each] for each in asked
+    ]
     assert all(ask(table(rows), [each]) == [before[each]] for each in asked)
 
 
@@ -86,7 +92,9 @@ def test_no_order_of_values_rows_or_leads_changes_anything(rows, questions, chan
 @given(histories, histories, moments)
 def test_what_is_not_known_yet_changes_nothing(rows, later, cutoff):
     questions = [(name, cutoff) for name in NAMES]
-    unknown = [row | {"available_at": max(row["valid_from"], cutoff), "value": "garbled"} for row in later]
+    unknown = [
+        row | {"available_at": max(row["valid_from"], cutoff), "value": "garbled"} for row in later
+    ]
     for kind in ("category", "number"):
         expected = ask(known_before(table(rows), cutoff), questions, kind)
         assert ask(table(rows), questions, kind) == expected
@@ -95,17 +103,42 @@ def test_what_is_not_known_yet_changes_nothing(rows, later, cutoff):
 
 def test_a_value_counts_from_just_after_it_was_known():
     since, known = datetime(2024, 1, 5, tzinfo=UTC), datetime(2024, 1, 8, tzinfo=UTC)
-    one = {"entity_id": "a", "attribute": "size", "valid_from": since, "available_at": known, "value": "x"}
-    old = one | {"valid_from": since - timedelta(days=1), "available_at": known + timedelta(days=1), "value": "late"}
+    one = {
+        "entity_id": "a",
+        "attribute": "size",
+        "valid_from": since,
+        "available_at": known,
+        "value": "x",
+    }
+    old = one | {
+        "valid_from": since - timedelta(days=1),
+        "available_at": known + timedelta(days=1),
+        "value": "late",
+    }
     cleared = one | {"valid_from": known, "available_at": known + timedelta(days=2), "value": None}
-    ticks = [known, known + timedelta(microseconds=1), *(known + timedelta(days=n, microseconds=1) for n in (1, 2))]
-    assert ask(table([one, old, cleared]), [("a", tick) for tick in ticks]) == [None, "x", "x", None]
+    ticks = [
+        known,
+        known + timedelta(microseconds=1),
+        *(known + timedelta(days=n, microseconds=1) for n in (1, 2)),
+    ]
+    assert ask(table([one, old, cleared]), [("a", tick) for tick in ticks]) == [
+        None,
+        "x",
+        "x",
+        None,
+    ]
 
 
 @pytest.mark.parametrize("rows", [[], [{"entity_id": "nobody", "attribute": "size", "value": "1"}]])
 def test_nothing_known_is_null_of_the_kind_asked(rows):
-    moment = {"valid_from": datetime(2024, 1, 1, tzinfo=UTC), "available_at": datetime(2024, 1, 1, tzinfo=UTC)}
-    nothing, later = table([row | moment for row in rows]), np.array([to_us(datetime(2025, 1, 1, tzinfo=UTC))])
+    moment = {
+        "valid_from": datetime(2024, 1, 1, tzinfo=UTC),
+        "available_at": datetime(2024, 1, 1, tzinfo=UTC),
+    }
+    nothing, later = (
+        table([row | moment for row in rows]),
+        np.array([to_us(datetime(2025, 1, 1, tzinfo=UTC))]),
+    )
     for kind, wanted in {"number": pa.float64(), "category": pa.string()}.items():
         found = values_at(nothing, "size", kind, np.array([1]), later, IDS)
         assert (found.type, found.to_pylist()) == (wanted, [None])
@@ -113,11 +146,22 @@ def test_nothing_known_is_null_of_the_kind_asked(rows):
 
 
 def test_kinds_follow_what_all_values_have_in_common():
-    texts = {"n": ["1", "x1", None], "number": ["1", None, "2.5"], "none": [None], "truth": ["true", "False"]}
+    texts = {
+        "n": ["1", "x1", None],
+        "number": ["1", None, "2.5"],
+        "none": [None],
+        "truth": ["true", "False"],
+    }
     texts |= {"day": ["2024-01-05"], "code": ["007"]}
     moment = datetime(2024, 1, 1, tzinfo=UTC)
     rows = [
-        {"entity_id": "a", "attribute": name, "valid_from": moment, "available_at": moment, "value": text}
+        {
+            "entity_id": "a",
+            "attribute": name,
+            "valid_from": moment,
+            "available_at": moment,
+            "value": text,
+        }
         for name, values in texts.items()
         for text in values
     ]
@@ -139,7 +183,13 @@ def test_one_entity_with_a_long_history():
     since = start + rng.integers(0, 30_000, count)
     available = since + rng.choice([0, 0, 50, 20_000], count)
     number = rng.integers(0, 1000, count)
-    columns = [pa.repeat("b", count), pa.repeat("size", count), pa.array(since), pa.array(available), pa.array(number)]
+    columns = [
+        pa.repeat("b", count),
+        pa.repeat("size", count),
+        pa.array(since),
+        pa.array(available),
+        pa.array(number),
+    ]
     values = pa.table(columns, VALUES.names).cast(VALUES)
     cutoff = start + rng.integers(-10, 60_000, 40)
     found = values_at(values, "size", "category", np.ones(40, np.int64), cutoff, IDS).to_pylist()
@@ -151,7 +201,9 @@ def test_one_entity_with_a_long_history():
 @settings(max_examples=50)
 @given(histories, moments)
 def test_a_data_set_is_cut_in_its_values_too(rows, cutoff):
-    whole = Dataset(TABLE, pa.table({"available_at": TABLE["available_at"]}), (), "f", values=table(rows))
+    whole = Dataset(
+        TABLE, pa.table({"available_at": TABLE["available_at"]}), (), "f", values=table(rows)
+    )
     kept = whole.upto(cutoff)
     assert kept.values.to_pylist() == [row for row in rows if row["available_at"] < cutoff]
     assert (kept.fingerprint, kept.timed, kept.ordered) == ("f", True, True)

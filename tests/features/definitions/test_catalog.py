@@ -30,11 +30,64 @@ CATALOG = Catalog(
     ends=("call",),
     accounts=True,
 )
-NASTY = ["any", "stage", "stages", "last", "first", "outbound", "offline", "others", "account", "created", "touches"]
-NASTY += ["spells", "spell", "origin", "last type 1", "first_type", "stage_now", "stage now", "any_count", "call count"]
-NASTY += ["", " ", "A b", "a_b", "a-b", "письмо", "web_channel", "web channel", "others_any", "account any", "x" * 300]
-NASTY += ["{", "%", "any_", "stage_call", "others any_age", "outbound share", "age", "call", "call_first", "call_"]
-NASTY += ["last_hour_of_week", "created_age", "gap", "mail_sum", "stage_call_visits", "first channel", "entity_id"]
+NASTY = [
+    "any",
+    "stage",
+    "stages",
+    "last",
+    "first",
+    "outbound",
+    "offline",
+    "others",
+    "account",
+    "created",
+    "touches",
+]
+NASTY += [
+    "spells",
+    "spell",
+    "origin",
+    "last type 1",
+    "first_type",
+    "stage_now",
+    "stage now",
+    "any_count",
+    "call count",
+]
+NASTY += [
+    "",
+    " ",
+    "A b",
+    "a_b",
+    "a-b",
+    "письмо",
+    "web_channel",
+    "web channel",
+    "others_any",
+    "account any",
+    "x" * 300,
+]
+NASTY += [
+    "{",
+    "%",
+    "any_",
+    "stage_call",
+    "others any_age",
+    "outbound share",
+    "age",
+    "call",
+    "call_first",
+    "call_",
+]
+NASTY += [
+    "last_hour_of_week",
+    "created_age",
+    "gap",
+    "mail_sum",
+    "stage_call_visits",
+    "first channel",
+    "entity_id",
+]
 words = st.lists(st.sampled_from(NASTY) | st.text(max_size=6), max_size=5, unique=True).map(tuple)
 
 
@@ -93,11 +146,31 @@ def test_keeping_what_is_kept_changes_nothing(names):
 
 def company(**features):
     """A small company's catalogue with these keys of ``features`` in its config."""
-    config = project({"path": "l.csv", "entity_id": "id", "created_at": "born"}, zone="Europe/Berlin")
-    lead = {"account_id": "x", "created_at": START, "available_at": START, "size": 1.0, "role": "it"}
-    log = [("call", "web", 2.0), ("mail", "web", None), ("won", None, None), ("mail", "phone", None)]
+    config = project(
+        {"path": "l.csv", "entity_id": "id", "created_at": "born"}, zone="Europe/Berlin"
+    )
+    lead = {
+        "account_id": "x",
+        "created_at": START,
+        "available_at": START,
+        "size": 1.0,
+        "role": "it",
+    }
+    log = [
+        ("call", "web", 2.0),
+        ("mail", "web", None),
+        ("won", None, None),
+        ("mail", "phone", None),
+    ]
     events = [
-        {"entity_id": "a", "event_time": START, "available_at": START, "event_type": t, "channel": c, "value": v}
+        {
+            "entity_id": "a",
+            "event_time": START,
+            "available_at": START,
+            "event_type": t,
+            "channel": c,
+            "value": v,
+        }
         for t, c, v in log
     ]
     data = of([{"entity_id": name} | lead for name in "ab"], events)
@@ -106,12 +179,32 @@ def company(**features):
 
 
 def test_the_catalogue_is_what_config_and_data_offer():
-    found = company(outbound=("mail", "never"), offline=("phone", "fax"), ends=("won",), role="role", stages=("won",))
-    assert (found.types, found.channels, found.valued) == (("call", "mail", "won"), ("phone", "web"), ("call",))
-    assert (found.outbound, found.offline, found.ends, found.role) == (("mail",), ("phone",), ("won",), "role")
+    found = company(
+        outbound=("mail", "never"),
+        offline=("phone", "fax"),
+        ends=("won",),
+        role="role",
+        stages=("won",),
+    )
+    assert (found.types, found.channels, found.valued) == (
+        ("call", "mail", "won"),
+        ("phone", "web"),
+        ("call",),
+    )
+    assert (found.outbound, found.offline, found.ends, found.role) == (
+        ("mail",),
+        ("phone",),
+        ("won",),
+        "role",
+    )
     assert found.attributes == (("size", "number"), ("role", "category"))
     assert (found.roles, company(role=None).roles) == (("it",), ())
-    assert (found.timezone, found.accounts, found.timed, found.stages) == ("Europe/Berlin", True, True, ("won",))
+    assert (found.timezone, found.accounts, found.timed, found.stages) == (
+        "Europe/Berlin",
+        True,
+        True,
+        ("won",),
+    )
 
 
 def test_a_role_that_is_no_attribute_is_an_error():
@@ -123,12 +216,22 @@ def test_what_is_excluded_has_no_features():
     found = company(exclude=("mail", "size"), outbound=("mail",), stages=("mail", "won"))
     assert (found.types, found.outbound, found.stages) == (("call", "won"), (), ("won",))
     assert found.attributes == (("role", "category"),)
-    assert not [feature.name for feature in found.features if "mail" in feature.name or "outbound" in feature.name]
+    assert not [
+        feature.name
+        for feature in found.features
+        if "mail" in feature.name or "outbound" in feature.name
+    ]
 
 
 @pytest.mark.parametrize("family", get_args(Family))
 def test_families_part_the_features(family):
-    everything = {"outbound": ("mail",), "offline": ("phone",), "ends": ("won",), "role": "role", "stages": ("won",)}
+    everything = {
+        "outbound": ("mail",),
+        "offline": ("phone",),
+        "ends": ("won",),
+        "role": "role",
+        "stages": ("won",),
+    }
     whole, part = company(**everything), company(**everything, families=(family,))
     assert [f for f in whole.features if f.family == family] == list(part.features)
     assert part.features
@@ -143,25 +246,37 @@ def test_only_frequent_types_have_features_of_their_own():
     names = [f"t{number:03}" for number in range(MOST_TYPES + 5)]
     times = [name for name in names for _ in range(1 + (name != "t007"))]
     events = [
-        {"entity_id": "a", "event_time": START + timedelta(seconds=n), "available_at": START + timedelta(days=1)}
+        {
+            "entity_id": "a",
+            "event_time": START + timedelta(seconds=n),
+            "available_at": START + timedelta(days=1),
+        }
         | {"event_type": name, "channel": None, "value": None}
         for n, name in enumerate(times)
     ]
     lead = {"entity_id": "a", "account_id": None, "created_at": START, "available_at": START}
-    found = catalog_of(project({"path": "l.csv", "entity_id": "id", "created_at": "born"}), of([lead], events))
+    found = catalog_of(
+        project({"path": "l.csv", "entity_id": "id", "created_at": "born"}), of([lead], events)
+    )
     assert len(found.types) == MOST_TYPES
     assert "t007" not in found.types
 
 
 def test_a_static_attribute_warns_that_it_shows_todays_value():
-    said = {f.name: f.availability for f in replace(logs.CATALOG, dated=(("plan", "category"),)).features}
+    said = {
+        f.name: f.availability
+        for f in replace(logs.CATALOG, dated=(("plan", "category"),)).features
+    }
     assert said["size"] == "today's value"
     assert said["plan"] == said["any_age"] == "before the cutoff"
 
 
 @pytest.mark.parametrize(
     ("times", "has"),
-    [([f"2018-11-{day:02}" for day in range(1, 31)], False), (["2018-10-01T08:00", "2018-10-02T09:30"], True)],
+    [
+        ([f"2018-11-{day:02}" for day in range(1, 31)], False),
+        (["2018-10-01T08:00", "2018-10-02T09:30"], True),
+    ],
 )
 def test_hours_of_creation_need_more_than_dates(tmp_path, times, has):
     rows = "\n".join(f"{number},{at}" for number, at in enumerate(times))

@@ -45,19 +45,28 @@ def test_shards_hold_whole_accounts_and_every_event_once(data, shards):
         assert order.tolist() == list(range(len(order)))
         assert len(order) == 0 or 0 <= events.group.min() <= events.group.max() < end - first
         seen += len(order)
-        inside = {name for name, seat in zip(accounts, seats.of_lead, strict=True) if first <= seat < end}
+        inside = {
+            name for name, seat in zip(accounts, seats.of_lead, strict=True) if first <= seat < end
+        }
         assert not inside & {
-            name for name, seat in zip(accounts, seats.of_lead, strict=True) if not first <= seat < end
+            name
+            for name, seat in zip(accounts, seats.of_lead, strict=True)
+            if not first <= seat < end
         }
     assert seen == data.events.num_rows
 
 
 @given(
-    st.lists(st.text(max_size=12), unique=True, max_size=40), st.lists(st.none() | st.text(max_size=12), max_size=60)
+    st.lists(st.text(max_size=12), unique=True, max_size=40),
+    st.lists(st.none() | st.text(max_size=12), max_size=60),
 )
 def test_ids_are_found_where_arrow_finds_them(known, asked):
     column = pa.chunked_array([pa.array(known[:1], pa.string()), pa.array(known[1:], pa.string())])
-    asked = pa.chunked_array([pa.array(asked + known, pa.string()).slice(1), pa.array(asked, pa.string())])
-    expected = pc.fill_null(pc.index_in(asked, value_set=column.combine_chunks(), skip_nulls=True), -1).to_pylist()
+    asked = pa.chunked_array(
+        [pa.array(asked + known, pa.string()).slice(1), pa.array(asked, pa.string())]
+    )
+    expected = pc.fill_null(
+        pc.index_in(asked, value_set=column.combine_chunks(), skip_nulls=True), -1
+    ).to_pylist()
     assert Ids.of(column).find(asked).tolist() == expected
     assert Ids.of(column).find(asked.dictionary_encode()).tolist() == expected

@@ -26,7 +26,12 @@ from tests.features.agreement import same_bits
 from tests.features.company import FULL_EVENT, LEAD, at, csv_text, project, write
 from tests.features.logs import CATALOG, crowds, dataset, examples, spine_of, spines
 
-SMALL = [(reading, "ROWS_PER_PIECE"), (files, "ROWS"), (duplicates, "ROWS_AT_ONCE"), (entities, "ROWS_AT_ONCE")]
+SMALL = [
+    (reading, "ROWS_PER_PIECE"),
+    (files, "ROWS"),
+    (duplicates, "ROWS_AT_ONCE"),
+    (entities, "ROWS_AT_ONCE"),
+]
 
 
 @pytest.fixture
@@ -78,7 +83,9 @@ def bad_rows(folder):
 @pytest.mark.parametrize("with_leads", [True, False])
 def test_pieces_and_a_file_change_nothing(tmp_path, form, with_leads, request):
     leads = {
-        "path": write(tmp_path / "l.csv", "id,born\na,2023-01-01\nb,2023-01-01\nc,2023-01-01\nЖ,2023-01-01\n"),
+        "path": write(
+            tmp_path / "l.csv", "id,born\na,2023-01-01\nb,2023-01-01\nc,2023-01-01\nЖ,2023-01-01\n"
+        ),
         **LEAD,
     }
     events = log_of(tmp_path / "log", some_rows(3), form, 3)
@@ -86,7 +93,9 @@ def test_pieces_and_a_file_change_nothing(tmp_path, form, with_leads, request):
     at_once = read(whole, tmp_path / "q1")
     request.getfixturevalue("small")
     found = read(whole, tmp_path / "q2", tmp_path / "s")
-    assert found.events.equals(at_once.events) and found.events.schema.equals(EVENTS, check_metadata=True)
+    assert found.events.equals(at_once.events) and found.events.schema.equals(
+        EVENTS, check_metadata=True
+    )
     assert found.leads.equals(at_once.leads)
     assert (found.counts, found.fingerprint) == (at_once.counts, at_once.fingerprint)
     assert found.events.num_rows and found.counts[-1].quarantined["duplicate"] >= 10
@@ -104,11 +113,16 @@ def test_pieces_and_a_file_change_nothing(tmp_path, form, with_leads, request):
 
 @pytest.mark.parametrize("place", ["memory", "files"])
 def test_features_are_the_same_where_the_leads_of_events_are_looked_up(tmp_path, place, request):
-    leads = {"path": write(tmp_path / "l.csv", "id,born\nc,2023-01-01\na,2023-01-01\nb,2023-01-01\n"), **LEAD}
+    leads = {
+        "path": write(tmp_path / "l.csv", "id,born\nc,2023-01-01\na,2023-01-01\nb,2023-01-01\n"),
+        **LEAD,
+    }
     events = log_of(tmp_path / "log", some_rows(5), "csv", 2)
     if place == "files":
         request.getfixturevalue("small")
-    found = read(project(leads, events, max_quarantine=1), None, tmp_path / "s" if place == "files" else None)
+    found = read(
+        project(leads, events, max_quarantine=1), None, tmp_path / "s" if place == "files" else None
+    )
     assert found.lead_of_events is not None
     spine = spine_of([(lead, at(2024, 1, day)) for lead in "abc" for day in (2, 3, 9)])
     catalog = replace(CATALOG, attributes=(), role="", roles=())
@@ -125,7 +139,9 @@ def test_of_equal_rows_the_first_is_used_wherever_they_lie(tmp_path_factory, see
     sources = [log_of(folder / name, rows, "csv", parts)[0] for name in ("one", "two")]
     found = read(project(events=sources, max_quarantine=1))
     good = [
-        row for row in rows if row["lead"] and row["at"] not in ("", "soon") and row["what"] and row["amount"] != "x"
+        row
+        for row in rows
+        if row["lead"] and row["at"] not in ("", "soon") and row["what"] and row["amount"] != "x"
     ]
     kept = {tuple(row[name] for name in row if name != "acc") for row in good}
     # What is known before it happened is known when it happened, and so is what does not say when it was known.
@@ -139,10 +155,17 @@ def test_a_query_that_does_not_come_twice_alike_is_kept(tmp_path, small):
 
     with sqlite3.connect(tmp_path / "x.db") as connection:
         connection.execute("CREATE TABLE t (lead, at, what)")
-        connection.executemany("INSERT INTO t VALUES (?, '2024-01-01', 'won')", [(n % 30,) for n in range(60)])
+        connection.executemany(
+            "INSERT INTO t VALUES (?, '2024-01-01', 'won')", [(n % 30,) for n in range(60)]
+        )
     connection.close()
     query = "SELECT * FROM t ORDER BY random()"
-    event = {"database": f"sqlite:///{tmp_path / 'x.db'}", "query": query, "entity_id": "lead", "event_time": "at"}
+    event = {
+        "database": f"sqlite:///{tmp_path / 'x.db'}",
+        "query": query,
+        "entity_id": "lead",
+        "event_time": "at",
+    }
     found = read(project(events=[event | {"event_type": "what"}]), tmp_path / "q", tmp_path / "s")
     assert (found.events.num_rows, found.counts[0].quarantined) == (30, {"duplicate": 30})
     assert len(bad_rows(tmp_path / "q")) == 30
@@ -183,13 +206,18 @@ def mixed(data, chance):
 @examples(15)
 @given(dataset(), spines, st.randoms())
 def test_the_order_of_a_log_changes_no_bit_of_features(data, spine, chance):
-    assert same_bits(build_features(mixed(data, chance), spine, CATALOG), build_features(data, spine, CATALOG))
+    assert same_bits(
+        build_features(mixed(data, chance), spine, CATALOG), build_features(data, spine, CATALOG)
+    )
 
 
 @examples(5)
 @given(crowds, st.randoms())
 def test_the_order_of_a_crowds_log_changes_no_bit(data, chance):
-    other, as_of = mixed(data, chance), max(data.events["event_time"].to_pylist()) + timedelta(days=1)
+    other, as_of = (
+        mixed(data, chance),
+        max(data.events["event_time"].to_pylist()) + timedelta(days=1),
+    )
     spine = training_spine(data, TARGET, as_of)
     assert training_spine(other, TARGET, as_of).equals(spine)
     assert scoring_spine(other, TARGET, as_of).equals(scoring_spine(data, TARGET, as_of))

@@ -21,7 +21,11 @@ def table(pairs, cuts=()):
     return pa.concat_tables([whole.slice(a, b - a) for a, b in pairwise(edges)])
 
 
-@given(st.lists(st.tuples(halves, halves), max_size=30), st.lists(st.integers(0, 30), max_size=3), st.integers(1, 9))
+@given(
+    st.lists(st.tuples(halves, halves), max_size=30),
+    st.lists(st.integers(0, 30), max_size=3),
+    st.integers(1, 9),
+)
 def test_all_but_the_first_of_equal_hashes_are_found(pairs, cuts, at_once):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "ROWS_AT_ONCE", at_once)
@@ -43,7 +47,12 @@ def test_the_sum_is_that_of_the_rows_left_in_any_order(pairs, chance):
 def test_every_bit_of_a_row_counts():
     rows = np.array([0, *(1 << bit for bit in range(64))], np.uint64)
     zero = np.zeros(len(rows), np.uint64)
-    for words in ([rows, zero], [zero, rows], [np.stack([rows, zero], 1)], [np.stack([zero, rows], 1)]):
+    for words in (
+        [rows, zero],
+        [zero, rows],
+        [np.stack([rows, zero], 1)],
+        [np.stack([zero, rows], 1)],
+    ):
         found = row_hashes(words)
         assert len({tuple(row) for row in found.tolist()}) == len(rows)
         flipped = np.unpackbits((found[1:] ^ found[:1]).view(np.uint8), axis=1).mean()
@@ -52,7 +61,9 @@ def test_every_bit_of_a_row_counts():
 
 @given(st.lists(st.none() | st.text(max_size=40), max_size=20), st.integers(0, 3))
 def test_texts_hash_by_their_bytes_however_they_are_stored(values, skip):
-    plain = pa.chunked_array([pa.array(values, pa.string()).slice(skip), pa.array(values, pa.string())])
+    plain = pa.chunked_array(
+        [pa.array(values, pa.string()).slice(skip), pa.array(values, pa.string())]
+    )
     found = [tuple(row) for row in text_hashes(plain).tolist()]
     assert found == [tuple(row) for row in text_hashes(plain.dictionary_encode()).tolist()]
     by_text = dict(zip(plain.to_pylist(), found, strict=True))

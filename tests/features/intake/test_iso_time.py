@@ -22,7 +22,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def parsed(*texts):
     data, ends = text_bytes(pa.array(texts, pa.string()))
-    kind, wall, offset = np.empty(len(texts), np.int8), np.empty(len(texts), np.int64), np.empty(len(texts), np.int64)
+    kind, wall, offset = (
+        np.empty(len(texts), np.int8),
+        np.empty(len(texts), np.int64),
+        np.empty(len(texts), np.int64),
+    )
     parse(data, ends, kind, wall, offset)
     return list(zip(kind.tolist(), wall.tolist(), offset.tolist(), strict=True))
 

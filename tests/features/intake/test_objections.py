@@ -21,7 +21,10 @@ EVENTS = "lead,at,what,mail\n1,2024-01-05,visit,CANARY-1\n2,2024-01-05,visit,CAN
 WHERE = {"suppress_where": {"column": "out", "equals": "yes"}}
 AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
 VISITED = Target(
-    outcome="won", horizon=timedelta(days=7), cutoffs=Cutoffs(every=timedelta(days=1)), population=Population()
+    outcome="won",
+    horizon=timedelta(days=7),
+    cutoffs=Cutoffs(every=timedelta(days=1)),
+    population=Population(),
 )
 
 
@@ -31,7 +34,9 @@ def company(folder, privacy, leads=LEADS, events=EVENTS, chosen=("size",), **sou
         events=[{"path": write(folder / "e.csv", events), **EVENT}],
         **sources,
     )
-    return found.model_copy(update={"privacy": Privacy.model_validate(privacy), "workspace": str(folder / "w")})
+    return found.model_copy(
+        update={"privacy": Privacy.model_validate(privacy), "workspace": str(folder / "w")}
+    )
 
 
 def listed(folder, text="who\n1\n9\n"):
@@ -49,7 +54,10 @@ def test_a_listed_lead_and_all_that_it_did_are_left_out_and_counted(tmp_path):
     assert found.suppressed.named == {LISTED: 2} and found.suppressed.unknown == {LISTED: 1}
     for count in found.counts:
         assert (count.rows_in, count.used, count.suppressed, count.quarantined) == (3, 2, 1, {})
-    assert "1 left out (privacy.suppress 1); listed and not in the data: 1" in found.suppressed.sentence()
+    assert (
+        "1 left out (privacy.suppress 1); listed and not in the data: 1"
+        in found.suppressed.sentence()
+    )
 
 
 def test_a_lead_that_opts_out_in_a_column_is_left_out_and_the_column_is_no_attribute(tmp_path):
@@ -67,14 +75,23 @@ def test_null_suppresses_who_never_agreed(tmp_path):
 @pytest.mark.parametrize("kind", [pa.bool_(), pa.int64(), pa.float64(), pa.string()])
 def test_true_is_true_in_any_type_of_column(tmp_path, kind):
     flags = pa.array([True, False, None]).cast(pa.int8() if kind != pa.bool_() else kind).cast(kind)
-    pq.write_table(pa.table({"id": ["1", "2", "3"], "born": ["2024-01-01"] * 3, "out": flags}), tmp_path / "l.parquet")
+    pq.write_table(
+        pa.table({"id": ["1", "2", "3"], "born": ["2024-01-01"] * 3, "out": flags}),
+        tmp_path / "l.parquet",
+    )
     chosen = company(tmp_path, {"suppress_where": {"column": "out", "equals": True}})
-    leads = chosen.sources.leads.model_copy(update={"path": str(tmp_path / "l.parquet"), "attributes": ()})
-    chosen = chosen.model_copy(update={"sources": chosen.sources.model_copy(update={"leads": leads})})
+    leads = chosen.sources.leads.model_copy(
+        update={"path": str(tmp_path / "l.parquet"), "attributes": ()}
+    )
+    chosen = chosen.model_copy(
+        update={"sources": chosen.sources.model_copy(update={"leads": leads})}
+    )
     assert read(chosen).suppressed.ids.to_pylist() == ["1"]
 
 
-def test_one_row_of_a_lead_that_opts_out_is_enough_even_if_it_is_a_duplicate_or_unreadable(tmp_path):
+def test_one_row_of_a_lead_that_opts_out_is_enough_even_if_it_is_a_duplicate_or_unreadable(
+    tmp_path,
+):
     twice = LEADS + "3,2024-01-04,yes,x,5\n1,soon,yes,x,5\n4,2024-01-04,no,x,5\n"
     found = read(company(tmp_path, WHERE, leads=twice), tmp_path / "q")
     assert found.suppressed.ids.to_pylist() == ["1", "2", "3"] and ids(found.leads) == ["4"]
@@ -87,7 +104,9 @@ def test_without_a_leads_source_ids_are_met_in_the_log(tmp_path):
     assert found.counts[0].suppressed == 1
 
 
-def test_models_may_learn_from_the_suppressed_where_the_config_says_so_and_they_are_not_scored(tmp_path):
+def test_models_may_learn_from_the_suppressed_where_the_config_says_so_and_they_are_not_scored(
+    tmp_path,
+):
     found = read(company(tmp_path, listed(tmp_path) | {"learn": True}))
     assert ids(found.leads) == ["1", "2", "3"] and found.counts[0].suppressed == 0
     assert found.suppressed.ids.to_pylist() == ["1"]
@@ -99,7 +118,8 @@ def test_the_same_without_the_suppressed_rows_is_the_same_data(tmp_path):
     (tmp_path / "b").mkdir()
     found = read(company(tmp_path / "a", listed(tmp_path)))
     leads, events = (
-        "\n".join(line for line in text.splitlines() if line[:2] != "1,") + "\n" for text in (LEADS, EVENTS)
+        "\n".join(line for line in text.splitlines() if line[:2] != "1,") + "\n"
+        for text in (LEADS, EVENTS)
     )
     bare = read(company(tmp_path / "b", {}, leads=leads, events=events))
     assert found.leads.equals(bare.leads) and found.fingerprint == bare.fingerprint
@@ -121,7 +141,9 @@ def test_a_list_may_be_parquet_with_numbers_or_json_lines(tmp_path):
     assert read(company(tmp_path, privacy)).suppressed.ids.to_pylist() == ["2", "3"]
 
 
-@pytest.mark.parametrize("text", ["", "other\n1\n", 'who\n1\n""\n', 'who,x\n1,2\n"2\n', "who\n1\n \n\0\n"])
+@pytest.mark.parametrize(
+    "text", ["", "other\n1\n", 'who\n1\n""\n', 'who,x\n1,2\n"2\n', "who\n1\n \n\0\n"]
+)
 def test_a_list_that_cannot_be_read_whole_stops_the_run(tmp_path, text):
     with pytest.raises(DataError) as refused:
         read(company(tmp_path, listed(tmp_path, text)))
@@ -135,7 +157,8 @@ def test_a_list_that_is_gone_stops_the_run(tmp_path):
         read(company(tmp_path, privacy))
     assert refused.value.where == f"privacy.suppress: {tmp_path / 'out.csv'}"
     assert (
-        refused.value.mend == "put the list back, or mend privacy.suppress.path; until it can be read nobody is scored"
+        refused.value.fix
+        == "put the list back, or fix privacy.suppress.path; until it can be read nobody is scored"
     )
 
 
@@ -159,8 +182,19 @@ def test_a_personal_attribute_of_a_history_is_left_out(tmp_path):
     write(tmp_path / "h.csv", "id,at,field,new\n1,2024-01-02,mail,CANARY\n1,2024-01-02,staff,3\n")
     write(tmp_path / "w.csv", "id,at,mail,rank\n1,2024-01-02,CANARY,7\n")
     histories = [
-        {"path": str(tmp_path / "h.csv"), "entity_id": "id", "valid_from": "at", "attribute": "field", "value": "new"},
-        {"path": str(tmp_path / "w.csv"), "entity_id": "id", "valid_from": "at", "columns": ["mail", "rank"]},
+        {
+            "path": str(tmp_path / "h.csv"),
+            "entity_id": "id",
+            "valid_from": "at",
+            "attribute": "field",
+            "value": "new",
+        },
+        {
+            "path": str(tmp_path / "w.csv"),
+            "entity_id": "id",
+            "valid_from": "at",
+            "columns": ["mail", "rank"],
+        },
     ]
     found = read(company(tmp_path, {"personal": ["mail"]}, chosen=(), attributes=histories))
     assert set(found.values["attribute"].to_pylist()) == {"staff", "rank"}

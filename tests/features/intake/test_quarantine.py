@@ -63,7 +63,10 @@ def test_duplicates_are_not_held_against_a_source(tmp_path):
 
 
 def test_a_nul_byte_in_any_format_sets_its_row_aside(tmp_path):
-    lines = [json.dumps({"id": "1", "born": "2024-01-01"}), json.dumps({"id": "2", "born": "2024-01-01", "x": "a\0b"})]
+    lines = [
+        json.dumps({"id": "1", "born": "2024-01-01"}),
+        json.dumps({"id": "2", "born": "2024-01-01", "x": "a\0b"}),
+    ]
     path = write(tmp_path / "l.jsonl", "\n".join(lines))
     found = read(project({"path": path, **LEAD}, max_quarantine=1), tmp_path / "q")
     assert found.leads["entity_id"].to_pylist() == ["1"]

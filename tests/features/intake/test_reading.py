@@ -15,7 +15,15 @@ from features.sources import read
 from tests.features.company import EVENT, LEAD, at, csv_text, project, write
 
 ROWS = [
-    {"id": 19, "born": at(2024, 1, 1, 12), "acc": "007", "size": 12.0, "rate": 0.1 + 0.2, "ok": True, "name": "Ж"},
+    {
+        "id": 19,
+        "born": at(2024, 1, 1, 12),
+        "acc": "007",
+        "size": 12.0,
+        "rate": 0.1 + 0.2,
+        "ok": True,
+        "name": "Ж",
+    },
     {
         "id": 1234567890123456789,
         "born": at(2024, 1, 2),
@@ -25,7 +33,15 @@ ROWS = [
         "ok": False,
         "name": '🙂"',
     },
-    {"id": 7, "born": at(2024, 1, 3, 1, 2, 3, 456789), "acc": "x", "size": 3.5, "rate": 1e22, "ok": None, "name": None},
+    {
+        "id": 7,
+        "born": at(2024, 1, 3, 1, 2, 3, 456789),
+        "acc": "x",
+        "size": 3.5,
+        "rate": 1e22,
+        "ok": None,
+        "name": None,
+    },
 ]
 TYPES = {
     "id": "bigint",
@@ -39,7 +55,16 @@ TYPES = {
 EXPECTED = [
     ["1234567890123456789", None, at(2024, 1, 2), at(2024, 1, 2), None, 1e-7, 0.0, '🙂"'],
     ["19", "007", at(2024, 1, 1, 12), at(2024, 1, 1, 12), 12.0, 0.1 + 0.2, 1.0, "Ж"],
-    ["7", "x", at(2024, 1, 3, 1, 2, 3, 456789), at(2024, 1, 3, 1, 2, 3, 456789), 3.5, 1e22, None, None],
+    [
+        "7",
+        "x",
+        at(2024, 1, 3, 1, 2, 3, 456789),
+        at(2024, 1, 3, 1, 2, 3, 456789),
+        3.5,
+        1e22,
+        None,
+        None,
+    ],
 ]
 
 
@@ -65,7 +90,8 @@ def write_folder(folder):
     for i, row in enumerate(ROWS):
         (folder / "d").mkdir(exist_ok=True)
         parquet.write_table(
-            pa.Table.from_pylist([row], pa.Table.from_pylist(ROWS).schema), folder / "d" / f"{i}.parquet"
+            pa.Table.from_pylist([row], pa.Table.from_pylist(ROWS).schema),
+            folder / "d" / f"{i}.parquet",
         )
     return {"path": str(folder / "d")}
 
@@ -77,7 +103,9 @@ def write_jsonl(folder):
 
 def write_sqlite(folder):
     with sqlite3.connect(folder / "x.db") as connection:
-        connection.execute("CREATE TABLE t (id integer, born text, acc text, size real, rate real, ok text, name text)")
+        connection.execute(
+            "CREATE TABLE t (id integer, born text, acc text, size real, rate real, ok text, name text)"
+        )
         # SQLite has no boolean: true is written as a text here, as its own JSON functions do.
         flags = {True: "true", False: "false", None: None}
         values = [[*row.values()] for row in ROWS]
@@ -108,11 +136,16 @@ def test_every_format_gives_the_same_rows(tmp_path):
 @pytest.mark.server
 def test_postgresql_gives_the_same_rows(tmp_path, postgresql_url):
     names = ", ".join(f"{name} {kind}" for name, kind in TYPES.items())
-    with adbc_driver_postgresql.dbapi.connect(postgresql_url) as connection, connection.cursor() as cursor:
+    with (
+        adbc_driver_postgresql.dbapi.connect(postgresql_url) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(f"CREATE TABLE leads_pg ({names})")
         marks = ", ".join(f"${i + 1}" for i in range(len(TYPES)))
         schema = pa.Table.from_pylist(ROWS).schema
-        cursor.executemany(f"INSERT INTO leads_pg VALUES ({marks})", pa.Table.from_pylist(ROWS, schema))
+        cursor.executemany(
+            f"INSERT INTO leads_pg VALUES ({marks})", pa.Table.from_pylist(ROWS, schema)
+        )
         connection.commit()
     source = {"database": postgresql_url, "query": "SELECT * FROM leads_pg;"}
     assert check_rows(source) == check_rows(write_csv(tmp_path))
@@ -123,7 +156,9 @@ def test_postgresql_gives_the_same_rows(tmp_path, postgresql_url):
 
 @pytest.mark.server
 def test_no_message_shows_the_password(postgresql_url):
-    query = "SELECT 1 AS id, 's3cret/word' FROM nope"  # the server repeats a wrong query in its message
+    query = (
+        "SELECT 1 AS id, 's3cret/word' FROM nope"  # the server repeats a wrong query in its message
+    )
     for url in (postgresql_url, postgresql_url.replace("s3cret", "wr0ng")):
         with pytest.raises(DataError, match=r"nope|authentication") as caught:
             read(project({"database": url, "query": query, **LEAD}))
@@ -132,13 +167,16 @@ def test_no_message_shows_the_password(postgresql_url):
 
 
 def test_ids_are_text_as_written_or_as_a_person_writes_a_number(tmp_path):
-    table = pa.table({"id": pa.array([12.0, 0.5, float("nan")]), "born": pa.array([at(2024, 1, 1)] * 3, INSTANT)})
+    table = pa.table(
+        {"id": pa.array([12.0, 0.5, float("nan")]), "born": pa.array([at(2024, 1, 1)] * 3, INSTANT)}
+    )
     parquet.write_table(table, tmp_path / "x.parquet")
     found = read(project({"path": str(tmp_path / "x.parquet"), **LEAD}, max_quarantine=1))
     assert found.leads["entity_id"].to_pylist() == ["0.5", "12"]
     assert found.counts[0].quarantined == {"no id": 1}
     path = write(
-        tmp_path / "x.jsonl", '{"id": 12.0, "born": "2024-01-01"}\n{"id": "12.0", "born": "2024-01-01"}\n[1]\n{"id"\n'
+        tmp_path / "x.jsonl",
+        '{"id": 12.0, "born": "2024-01-01"}\n{"id": "12.0", "born": "2024-01-01"}\n[1]\n{"id"\n',
     )
     found = read(project({"path": path, **LEAD}, max_quarantine=1))
     assert found.leads["entity_id"].to_pylist() == ["12", "12.0"]
@@ -157,7 +195,7 @@ def test_files_that_are_not_there(tmp_path, path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError) as caught:
         read(project(events=[{"path": str(tmp_path / path), **EVENT}]))
-    assert path in str(caught.value) and caught.value.mend
+    assert path in str(caught.value) and caught.value.fix
 
 
 def test_a_missing_column_names_file_key_and_the_nearest(tmp_path):
@@ -188,8 +226,16 @@ def test_sources_that_cannot_be_read(tmp_path):
         ({"path": write(tmp_path / "x.xls", "no")}, ConfigError, "give format"),
         ({"database": "sqlite:///nowhere.db", "query": "SELECT 1"}, DataError, "nowhere.db"),
         ({"database": "oracle://u:hidden@h/x", "query": "SELECT 1"}, ConfigError, "not known"),
-        ({"database": "postgresql://u:hidden@127.0.0.1:1/x", "query": "SELECT 1"}, DataError, "PostgreSQL"),
-        ({"database": "postgresql://u:hidden@127.0.0.1:hidden/x", "query": "SELECT 1"}, DataError, "PostgreSQL"),
+        (
+            {"database": "postgresql://u:hidden@127.0.0.1:1/x", "query": "SELECT 1"},
+            DataError,
+            "PostgreSQL",
+        ),
+        (
+            {"database": "postgresql://u:hidden@127.0.0.1:hidden/x", "query": "SELECT 1"},
+            DataError,
+            "PostgreSQL",
+        ),
     ]
     for source, kind, words in cases:
         with pytest.raises(kind, match=words) as caught:

@@ -30,5 +30,10 @@ def test_a_real_set_is_read_whole(name):
     found = read(load(CONFIGS / f"{name}.yaml"))
     leads, events, quarantined = EXPECTED[name]
     assert (found.leads.num_rows, found.events.num_rows) == (leads, events)
-    assert {reason: n for count in found.counts for reason, n in count.quarantined.items()} == quarantined
-    assert all(each.rows_in == each.used + each.skipped + sum(each.quarantined.values()) for each in found.counts)
+    assert {
+        reason: n for count in found.counts for reason, n in count.quarantined.items()
+    } == quarantined
+    assert all(
+        each.rows_in == each.used + each.skipped + sum(each.quarantined.values())
+        for each in found.counts
+    )

@@ -40,7 +40,10 @@ def written(values):
 def both(function, values, kind, *rest):
     """Apply a function to a typed column and to the same values as text."""
     found = (function(each, *rest) for each in (column(values, kind), written(values)))
-    return [tuple(part.to_pylist() for part in (each if isinstance(each, tuple) else (each,))) for each in found]
+    return [
+        tuple(part.to_pylist() for part in (each if isinstance(each, tuple) else (each,)))
+        for each in found
+    ]
 
 
 # ---- times ----------------------------------------------------------------------------------------------------------
@@ -56,7 +59,11 @@ walls = st.integers(1, 9990).flatmap(
 
 
 @settings(max_examples=25)
-@given(walls, st.sampled_from(["s", "ms", "us"]), st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
+@given(
+    walls,
+    st.sampled_from(["s", "ms", "us"]),
+    st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]),
+)
 def test_naive_timestamps_are_read_as_their_text(values, unit, zone):
     cut = {"s": 10**6, "ms": 10**3, "us": 1}[unit]
     values = [each and each.replace(microsecond=each.microsecond // cut * cut) for each in values]
@@ -77,7 +84,10 @@ def test_timestamps_with_a_zone_are_instants_whatever_the_project_says(values, z
 
 
 @settings(max_examples=25)
-@given(st.lists(st.none() | st.dates(), min_size=1, max_size=20), st.sampled_from([pa.date32(), pa.date64()]))
+@given(
+    st.lists(st.none() | st.dates(), min_size=1, max_size=20),
+    st.sampled_from([pa.date32(), pa.date64()]),
+)
 def test_dates_are_read_as_their_text(values, kind):
     near = [each for each in values if each is None or 1890 < each.year < 2210]
     for some in (near, [each for each in values if each not in near]):
@@ -92,7 +102,9 @@ def test_hours_that_come_twice_or_never_are_read_as_in_text():
 
 def test_digits_beyond_microseconds_are_cut_off_before_1970_too():
     ends = [1_999, -1, -1_000, -1_001]
-    found, _ = instants(pa.chunked_array([pa.array(ends, pa.int64()).cast(pa.timestamp("ns"))]), ZoneInfo("UTC"))
+    found, _ = instants(
+        pa.chunked_array([pa.array(ends, pa.int64()).cast(pa.timestamp("ns"))]), ZoneInfo("UTC")
+    )
     assert found.cast(pa.int64()).to_pylist() == [1, -1, -1, -2]
     text = ["1969-12-31 23:59:59.999999999", "1969-12-31 23:59:59.999998999"]
     assert instants(written(text), ZoneInfo("UTC"))[0].cast(pa.int64()).to_pylist() == [-1, -2]
@@ -103,7 +115,9 @@ def test_digits_beyond_microseconds_are_cut_off_before_1970_too():
 def test_timestamps_beyond_all_years_are_impossible(unit, zone):
     ends = np.iinfo(np.int64)
     counts = pa.array([ends.min + 1, ends.max, None, 0], pa.int64())
-    found, problem = instants(pa.chunked_array([counts.cast(pa.timestamp(unit, zone))]), ZoneInfo("UTC"))
+    found, problem = instants(
+        pa.chunked_array([counts.cast(pa.timestamp(unit, zone))]), ZoneInfo("UTC")
+    )
     assert found.to_pylist() == [None, None, None, at(1970, 1, 1)]
     assert problem.to_pylist() == ["impossible time", "impossible time", None, None]
 
@@ -130,7 +144,9 @@ def test_other_types_are_times_as_far_as_their_text_is(value, kind, problem):
 
 # ---- numbers and texts ----------------------------------------------------------------------------------------------
 
-odd = st.sampled_from([0.0, -0.0, 0.1, 1e22, 5e-324, float("inf"), float("-inf"), float("nan"), None])
+odd = st.sampled_from(
+    [0.0, -0.0, 0.1, 1e22, 5e-324, float("inf"), float("-inf"), float("nan"), None]
+)
 
 
 @given(st.lists(odd | st.floats(), max_size=20))
@@ -174,7 +190,9 @@ def test_an_attribute_of_any_type_is_what_its_text_is(values, kind, expected):
     found = attribute(clean(column(values, kind), ()))
     assert found.to_pylist() == expected
     if not pa.types.is_dictionary(kind):
-        odd_text = [None if isinstance(value, float) and value != value else value for value in values]
+        odd_text = [
+            None if isinstance(value, float) and value != value else value for value in values
+        ]
         assert attribute(written(odd_text)).to_pylist() == expected
 
 
@@ -184,9 +202,24 @@ def test_an_attribute_of_any_type_is_what_its_text_is(values, kind, expected):
         ([0, -1, 1, None], pa.int64(), ("-1", "0.0", "x"), [0, None, 1, None]),
         ([0.0, -1.0, 0.5, float("nan")], pa.float64(), ("-1", "0.50"), [0.0, None, 0.5, None]),
         ([True, False], pa.bool_(), ("false",), [True, None]),
-        ([date(1900, 1, 1), date(2018, 1, 1)], pa.date32(), ("1900-01-01",), [None, date(2018, 1, 1)]),
-        (["", " ", "n/a", " n/a ", "x", None], pa.large_string(), ("n/a",), [None] * 4 + ["x", None]),
-        (["", "n/a", "x", "x"], pa.dictionary(pa.int8(), pa.string()), ("n/a",), [None, None, "x", "x"]),
+        (
+            [date(1900, 1, 1), date(2018, 1, 1)],
+            pa.date32(),
+            ("1900-01-01",),
+            [None, date(2018, 1, 1)],
+        ),
+        (
+            ["", " ", "n/a", " n/a ", "x", None],
+            pa.large_string(),
+            ("n/a",),
+            [None] * 4 + ["x", None],
+        ),
+        (
+            ["", "n/a", "x", "x"],
+            pa.dictionary(pa.int8(), pa.string()),
+            ("n/a",),
+            [None, None, "x", "x"],
+        ),
     ],
 )
 def test_what_is_written_like_a_marker_is_no_value(values, kind, missing, expected):
@@ -210,7 +243,9 @@ event_rows = st.lists(
     st.fixed_dictionaries(
         {
             "lead": st.sampled_from([7, 8, -1, None]),
-            "at": st.sampled_from([datetime(2018, 10, 28, 2, 30), datetime(2018, 1, 1), datetime(1800, 1, 1), None]),  # noqa: DTZ001
+            "at": st.sampled_from(
+                [datetime(2018, 10, 28, 2, 30), datetime(2018, 1, 1), datetime(1800, 1, 1), None]
+            ),  # noqa: DTZ001
             "what": st.sampled_from(["won", "call", "", None]),
             "known": st.sampled_from([at(2018, 11, 1), at(2017, 1, 1), at(2300, 1, 1), None]),
             "via": st.sampled_from(["phone", "", None]),
@@ -237,7 +272,13 @@ def test_the_same_events_in_every_format_are_the_same_log(tmp_path_factory, rows
     write(folder / "e.csv", csv_text([plainly(row) for row in rows]))
     write(folder / "e.jsonl", "\n".join(json.dumps(plainly(row)) for row in rows))
     found = [
-        read(project(events=[{"path": str(folder / name), **FULL_EVENT}], zone="Europe/Berlin", max_quarantine=1))
+        read(
+            project(
+                events=[{"path": str(folder / name), **FULL_EVENT}],
+                zone="Europe/Berlin",
+                max_quarantine=1,
+            )
+        )
         for name in ("e.parquet", "e.csv", "e.jsonl")
     ]
     for other in found[1:]:
@@ -249,22 +290,46 @@ def test_the_same_events_in_every_format_are_the_same_log(tmp_path_factory, rows
 def test_a_bad_row_of_parquet_lies_in_quarantine_as_it_was(tmp_path):
     rows = [
         {"lead": 7, "at": datetime(2018, 1, 1), "what": "won", "amount": 12.0, "unused": [1, 2]},  # noqa: DTZ001
-        {"lead": 7, "at": datetime(1800, 1, 1), "what": "won", "amount": float("nan"), "unused": None},  # noqa: DTZ001
+        {
+            "lead": 7,
+            "at": datetime(1800, 1, 1),
+            "what": "won",
+            "amount": float("nan"),
+            "unused": None,
+        },  # noqa: DTZ001
         {"lead": 7, "at": datetime(2018, 1, 1), "what": "won", "amount": 12.0, "unused": [3]},  # noqa: DTZ001
     ]
-    parquet.write_table(pa.Table.from_pylist(rows, pa.schema(KINDS.items())), tmp_path / "e.parquet", row_group_size=1)
-    read(project(events=[{"path": str(tmp_path / "e.parquet"), **EVENT}], max_quarantine=1), tmp_path / "q")
+    parquet.write_table(
+        pa.Table.from_pylist(rows, pa.schema(KINDS.items())),
+        tmp_path / "e.parquet",
+        row_group_size=1,
+    )
+    read(
+        project(events=[{"path": str(tmp_path / "e.parquet"), **EVENT}], max_quarantine=1),
+        tmp_path / "q",
+    )
     lines = (tmp_path / "q" / "events_1.csv").read_text(encoding="utf-8").splitlines()
-    first, second = (json.loads(line.split(",", 4)[4][1:-1].replace('""', '"')) for line in lines[1:])
+    first, second = (
+        json.loads(line.split(",", 4)[4][1:-1].replace('""', '"')) for line in lines[1:]
+    )
     assert (first["at"], first["amount"], first["unused"]) == ("1800-01-01 00:00:00", None, None)
     assert (second["lead"], second["amount"], second["unused"]) == ("7", "12", "[3]")
-    assert [line.split(",")[2:4] for line in lines[1:]] == [["2", '"impossible time"'], ["3", '"duplicate"']]
+    assert [line.split(",")[2:4] for line in lines[1:]] == [
+        ["2", '"impossible time"'],
+        ["3", '"duplicate"'],
+    ]
 
 
 def test_files_of_one_folder_may_hold_a_column_in_several_types(tmp_path):
-    for name, ids in (("a", pa.array([7, 8])), ("b", pa.array(["007", "9"])), ("c", pa.array([10.0, 0.5]))):
+    for name, ids in (
+        ("a", pa.array([7, 8])),
+        ("b", pa.array(["007", "9"])),
+        ("c", pa.array([10.0, 0.5])),
+    ):
         born = pa.array([at(2018, 1, 1)] * 2)
-        parquet.write_table(pa.table({"id": ids, "born": born, "size": ids}), tmp_path / f"{name}.parquet")
+        parquet.write_table(
+            pa.table({"id": ids, "born": born, "size": ids}), tmp_path / f"{name}.parquet"
+        )
     found = read(project({"path": str(tmp_path), **LEAD, "attributes": ["size"]}))
     assert found.leads["entity_id"].to_pylist() == ["0.5", "007", "10", "7", "8", "9"]
     assert found.leads["size"].to_pylist() == found.leads["entity_id"].to_pylist()
@@ -289,7 +354,8 @@ def test_of_two_rows_of_one_lead_the_same_is_used_whatever_the_format(tmp_path):
     table = pa.table({"id": [1, 1], "born": [date(2018, 1, 1)] * 2, "size": [3, 12]})
     parquet.write_table(table, tmp_path / "l.parquet")
     found = [
-        read(project({"path": str(tmp_path / name), **LEAD, "attributes": ["size"]})) for name in ("l.csv", "l.parquet")
+        read(project({"path": str(tmp_path / name), **LEAD, "attributes": ["size"]}))
+        for name in ("l.csv", "l.parquet")
     ]
     assert [each.leads["size"].to_pylist() for each in found] == [[12.0], [12.0]]
     assert found[0].fingerprint == found[1].fingerprint
@@ -297,10 +363,21 @@ def test_of_two_rows_of_one_lead_the_same_is_used_whatever_the_format(tmp_path):
 
 def test_names_with_dots_and_twice_the_same_are_columns_too(tmp_path):
     table = pa.table(
-        [pa.array([1]), pa.array([at(2018, 1, 1)]), pa.array(["x"]), pa.array(["y"])], ["a.b", "born", "c", "c"]
+        [pa.array([1]), pa.array([at(2018, 1, 1)]), pa.array(["x"]), pa.array(["y"])],
+        ["a.b", "born", "c", "c"],
     )
     parquet.write_table(table, tmp_path / "x.parquet")
-    lead = {"path": str(tmp_path / "x.parquet"), "entity_id": "a.b", "created_at": "born", "attributes": ["c (2)"]}
+    lead = {
+        "path": str(tmp_path / "x.parquet"),
+        "entity_id": "a.b",
+        "created_at": "born",
+        "attributes": ["c (2)"],
+    }
     assert read(project(lead)).leads.to_pylist()[0]["c (2)"] == "y"
-    event = {"path": str(tmp_path / "x.parquet"), "entity_id": "a.b", "event_time": "born", "event_type": "c (2)"}
+    event = {
+        "path": str(tmp_path / "x.parquet"),
+        "entity_id": "a.b",
+        "event_time": "born",
+        "event_type": "c (2)",
+    }
     assert read(project(events=[event])).events["event_type"].to_pylist() == ["y"]

@@ -13,19 +13,36 @@ from features.sources import read
 from tests.features.company import EVENT, LEAD, at, csv_text, project, write
 from tests.features.test_sources import plain_counts, plain_time
 
-WIDE = {"entity_id": "lead", "valid_from": "at", "known_at": "known", "columns": ["segment", "size"]}
-LONG = {"entity_id": "lead", "valid_from": "at", "known_at": "known", "attribute": "field", "value": "new"}
+WIDE = {
+    "entity_id": "lead",
+    "valid_from": "at",
+    "known_at": "known",
+    "columns": ["segment", "size"],
+}
+LONG = {
+    "entity_id": "lead",
+    "valid_from": "at",
+    "known_at": "known",
+    "attribute": "field",
+    "value": "new",
+}
 LEADS_CSV = "id,born,home\n7,2023-01-01,x\n007,2023-01-02,y\n"
 
 shared = {
     "lead": st.sampled_from(["7", "7", "007", "8", ""]),
-    "at": st.sampled_from(["2024-01-01", "2024-01-02", "2024-01-01T00:00Z", "soon", "", "17", "1800-01-01"]),
+    "at": st.sampled_from(
+        ["2024-01-01", "2024-01-02", "2024-01-01T00:00Z", "soon", "", "17", "1800-01-01"]
+    ),
     "known": st.sampled_from(["", "2024-01-05", "2023-01-01", "never"]),
 }
 texts = st.sampled_from(["", "1", "a", "Ж,\n🙂", "-"])
-wide_rows = st.lists(st.fixed_dictionaries({**shared, "segment": texts, "size": texts}), min_size=1, max_size=12)
+wide_rows = st.lists(
+    st.fixed_dictionaries({**shared, "segment": texts, "size": texts}), min_size=1, max_size=12
+)
 long_rows = st.lists(
-    st.fixed_dictionaries({**shared, "field": st.sampled_from(["size", "stage", ""]), "new": texts}),
+    st.fixed_dictionaries(
+        {**shared, "field": st.sampled_from(["size", "stage", ""]), "new": texts}
+    ),
     min_size=1,
     max_size=12,
 )
@@ -67,7 +84,9 @@ def check(found, outcomes):
     count = found.counts[-1]
     assert (count.source, count.rows_in, count.used) == ("attributes_1", len(outcomes), len(seen))
     assert (count.skipped, count.quarantined) == (tally.pop("skipped", 0), tally)
-    expected = {(who, name, since, known, text) for who, since, known, pairs in seen for name, text in pairs}
+    expected = {
+        (who, name, since, known, text) for who, since, known, pairs in seen for name, text in pairs
+    }
     order = sorted(expected, key=lambda row: (*row[:4], row[4] is not None, row[4] or ""))
     assert [tuple(row.values()) for row in found.values.to_pylist()] == order
     assert found.values.schema.equals(VALUES, check_metadata=True)
@@ -77,7 +96,9 @@ def check(found, outcomes):
 @given(wide_rows)
 def test_a_wide_history_is_what_plain_python_makes_of_it(tmp_path_factory, rows):
     found = read_csv(tmp_path_factory.mktemp("x"), WIDE, rows)
-    check(found, [plain_row(row, [(name, row[name]) for name in ("segment", "size")]) for row in rows])
+    check(
+        found, [plain_row(row, [(name, row[name]) for name in ("segment", "size")]) for row in rows]
+    )
 
 
 @settings(max_examples=8)
@@ -103,14 +124,21 @@ def row(lead="7", when="2024-01-01", field="size", new="1"):
 
 
 def test_both_shapes_of_one_history_give_the_same_values(tmp_path):
-    changes = [row(), row(field="segment", new="a"), row(when="2024-02-01", field="segment", new="")]
+    changes = [
+        row(),
+        row(field="segment", new="a"),
+        row(when="2024-02-01", field="segment", new=""),
+    ]
     changes += [row(when="2024-02-01")]
     states = [{"lead": "7", "at": "2024-01-01", "known": "", "segment": "a", "size": "1"}]
     states += [states[0] | {"at": "2024-02-01", "segment": ""}]
     long, wide = read_csv(tmp_path / "a", LONG, changes), read_csv(tmp_path / "b", WIDE, states)
     assert long.values.equals(wide.values)
     assert long.fingerprint == wide.fingerprint
-    assert [(each.rows_in, each.used) for each in (long.counts[1], wide.counts[1])] == [(4, 4), (2, 2)]
+    assert [(each.rows_in, each.used) for each in (long.counts[1], wide.counts[1])] == [
+        (4, 4),
+        (2, 2),
+    ]
     assert long.values["value"].to_pylist() == ["a", None, "1", "1"]
 
 
@@ -118,7 +146,9 @@ def test_wide_rows_of_one_instant_that_share_a_value_give_it_once(tmp_path):
     one = {"lead": "7", "at": "2024-01-01", "known": "", "segment": "a", "size": "1"}
     found = read_csv(tmp_path, WIDE, [one, one | {"size": "2"}, one])
     assert (found.counts[1].used, found.counts[1].quarantined) == (2, {"duplicate": 1})
-    assert list(zip(*found.values.select(["attribute", "value"]).to_pydict().values(), strict=True)) == [
+    assert list(
+        zip(*found.values.select(["attribute", "value"]).to_pydict().values(), strict=True)
+    ) == [
         ("segment", "a"),
         ("size", "1"),
         ("size", "2"),
@@ -127,16 +157,25 @@ def test_wide_rows_of_one_instant_that_share_a_value_give_it_once(tmp_path):
 
 def test_rows_of_attributes_not_chosen_are_no_flaw(tmp_path):
     found = read_csv(
-        tmp_path, {**LONG, "only": ["size"]}, [row(), row(lead="", field="stage"), row(when="", field="x")]
+        tmp_path,
+        {**LONG, "only": ["size"]},
+        [row(), row(lead="", field="stage"), row(when="", field="x")],
     )
-    assert (found.counts[1].used, found.counts[1].skipped, found.counts[1].quarantined) == (1, 2, {})
+    assert (found.counts[1].used, found.counts[1].skipped, found.counts[1].quarantined) == (
+        1,
+        2,
+        {},
+    )
 
 
 def test_bad_rows_lie_in_quarantine_as_they_were(tmp_path):
     read_csv(tmp_path, LONG, [row(), row(lead="8"), row(field="", new="x")])
     with (tmp_path / "q" / "attributes_1.csv").open(newline="") as file:
         bad = list(csv.DictReader(file))
-    assert [(each["row"], each["reason"]) for each in bad] == [("3", "unknown entity"), ("4", "no attribute name")]
+    assert [(each["row"], each["reason"]) for each in bad] == [
+        ("3", "unknown entity"),
+        ("4", "no attribute name"),
+    ]
     assert json.loads(bad[1]["original"]) == {**row(new="x"), "known": None, "field": None}
 
 
@@ -148,12 +187,18 @@ def test_too_many_bad_rows_stop_the_run(tmp_path):
     assert "1 of 2 (1 unknown entity)" in str(caught.value)
     with pytest.raises(DataError, match="no such column") as caught:
         read(project(lead, attributes=[{**source, "value": "nw"}]))
-    assert "sources.attributes[0].value" in caught.value.where and "did you mean new" in str(caught.value)
+    assert "sources.attributes[0].value" in caught.value.where and "did you mean new" in str(
+        caught.value
+    )
 
 
 def test_a_row_without_a_time_can_be_declared_as_not_begun(tmp_path):
     found = read_csv(tmp_path, {**LONG, "missing_time": "skip"}, [row(), row(when="")])
-    assert (found.counts[1].used, found.counts[1].skipped, found.counts[1].quarantined) == (1, 1, {})
+    assert (found.counts[1].used, found.counts[1].skipped, found.counts[1].quarantined) == (
+        1,
+        1,
+        {},
+    )
 
 
 def test_a_history_belongs_to_the_entities_of_the_events_too(tmp_path):
@@ -176,7 +221,14 @@ def test_a_history_belongs_to_the_entities_of_the_events_too(tmp_path):
 def test_histories_move_the_fingerprint_but_an_empty_one_does_not(tmp_path):
     lead = {"path": write(tmp_path / "l.csv", LEADS_CSV), **LEAD}
     seen = [read(project(lead)).fingerprint]
-    for rows in ([], [row()], [row(new="2")], [row(new="")], [row(field="sizes")], [row(when="2024-01-02")]):
+    for rows in (
+        [],
+        [row()],
+        [row(new="2")],
+        [row(new="")],
+        [row(field="sizes")],
+        [row(when="2024-01-02")],
+    ):
         source = {"path": write(tmp_path / "h.csv", csv_text(rows, list(row()))), **LONG}
         seen.append(read(project(lead, attributes=[source])).fingerprint)
     # Written down before there were histories: the ledger of a company without any goes on unbroken.
@@ -196,14 +248,26 @@ def test_histories_move_the_fingerprint_but_an_empty_one_does_not(tmp_path):
 def test_an_attribute_has_one_home(tmp_path, fields, leads, words):
     lead = {"path": write(tmp_path / "l.csv", LEADS_CSV), **LEAD, "attributes": leads}
     first = {"path": write(tmp_path / "h.csv", csv_text([row()])), **LONG}
-    second = {"path": write(tmp_path / "i.csv", csv_text([row(field=name) for name in fields])), **LONG}
+    second = {
+        "path": write(tmp_path / "i.csv", csv_text([row(field=name) for name in fields])),
+        **LONG,
+    }
     with pytest.raises(ConfigError) as caught:
         read(project(lead, attributes=[first, second]))
     assert "sources.attributes[1]" in caught.value.where and words in str(caught.value)
-    assert read(project(lead, attributes=[first, {**second, "only": ["none of them"]}])).counts[2].skipped == 1
+    assert (
+        read(project(lead, attributes=[first, {**second, "only": ["none of them"]}]))
+        .counts[2]
+        .skipped
+        == 1
+    )
 
 
 def test_without_a_lead_no_value_is_anyones(tmp_path):
     lead = {"path": write(tmp_path / "l.csv", "id,born\n"), **LEAD}
     with pytest.raises(DataError, match="there is no lead"):
-        read(project(lead, attributes=[{"path": write(tmp_path / "h.csv", csv_text([row()])), **LONG}]))
+        read(
+            project(
+                lead, attributes=[{"path": write(tmp_path / "h.csv", csv_text([row()])), **LONG}]
+            )
+        )

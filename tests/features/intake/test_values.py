@@ -25,7 +25,9 @@ def read_times(values, zone="UTC"):
 
 # All moments of one example lie within some years: the clock of a zone is looked up day by day.
 moments = st.integers(1900, 2194).flatmap(
-    lambda year: st.lists(st.datetimes(datetime(year, 1, 2), datetime(year + 5, 12, 30)), min_size=1, max_size=60)  # noqa: DTZ001
+    lambda year: st.lists(
+        st.datetimes(datetime(year, 1, 2), datetime(year + 5, 12, 30)), min_size=1, max_size=60
+    )  # noqa: DTZ001
 )
 
 
@@ -40,7 +42,9 @@ def test_naive_times_are_read_in_the_zone_as_zoneinfo_reads_them(walls, zone, si
 def test_the_hours_around_a_change_of_the_clock(zone):
     """Every half hour of 2018 and of 2050, gaps and repeated hours among them."""
     starts = (datetime(2018, 1, 1), datetime(2050, 1, 1))  # noqa: DTZ001
-    walls = [start + timedelta(minutes=30 * step) for start in starts for step in range(2 * 24 * 365)]
+    walls = [
+        start + timedelta(minutes=30 * step) for start in starts for step in range(2 * 24 * 365)
+    ]
     found = read_times([wall.isoformat() for wall in walls], zone)
     assert found == [(wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC), None) for wall in walls]
 
@@ -62,9 +66,15 @@ def test_offsets_are_obeyed_whatever_the_zone(walls, data):
     ("text", "expected"),
     [
         ("2018-03-25T02:30", (datetime(2018, 3, 25, 1, 30, tzinfo=UTC), None)),  # jumped over
-        ("2018-10-28 02:30", (datetime(2018, 10, 28, 0, 30, tzinfo=UTC), None)),  # comes twice: the earlier
+        (
+            "2018-10-28 02:30",
+            (datetime(2018, 10, 28, 0, 30, tzinfo=UTC), None),
+        ),  # comes twice: the earlier
         ("2018-07-01", (datetime(2018, 6, 30, 22, tzinfo=UTC), None)),
-        (" 2018-07-01T00:00:00.1234569Z ", (datetime(2018, 7, 1, 0, 0, 0, 123456, tzinfo=UTC), None)),
+        (
+            " 2018-07-01T00:00:00.1234569Z ",
+            (datetime(2018, 7, 1, 0, 0, 0, 123456, tzinfo=UTC), None),
+        ),
         ("2018-07-01 00:00:00 UTC", (datetime(2018, 7, 1, tzinfo=UTC), None)),
         ("2018-07-01 00:00:00+0530", (datetime(2018, 6, 30, 18, 30, tzinfo=UTC), None)),
         ("2018-07-01 00:00:00-03", (datetime(2018, 7, 1, 3, tzinfo=UTC), None)),
@@ -87,7 +97,9 @@ def test_times_one_by_one(text, expected):
 
 
 def test_zones_may_be_mixed_in_one_column():
-    found = read_times(["2018-07-01 12:00", "2018-07-01T12:00Z", "2018-07-01T12:00+09:00"], "Europe/Berlin")
+    found = read_times(
+        ["2018-07-01 12:00", "2018-07-01T12:00Z", "2018-07-01T12:00+09:00"], "Europe/Berlin"
+    )
     assert [(each - BASE).total_seconds() % 86400 / 3600 for each, _ in found] == [10, 12, 3]
 
 
@@ -101,10 +113,15 @@ def test_numbers_are_read_as_python_reads_them(values):
     assert found.to_pylist() == expected
 
 
-@pytest.mark.parametrize("text", ["x", "1_000", "1,5", "0x10", "NaN", "inf", "-Infinity", "1e999", "1 2", "--1"])
+@pytest.mark.parametrize(
+    "text", ["x", "1_000", "1,5", "0x10", "NaN", "inf", "-Infinity", "1e999", "1 2", "--1"]
+)
 def test_what_is_no_finite_number_is_of_the_wrong_type(text):
     found, problem = numbers(texts(text, None, " 2 "))
-    assert (found.to_pylist(), problem.to_pylist()) == ([None, None, 2.0], ["wrong type", None, None])
+    assert (found.to_pylist(), problem.to_pylist()) == (
+        [None, None, 2.0],
+        ["wrong type", None, None],
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +144,9 @@ def test_an_attribute_takes_the_kind_all_its_texts_have(column, expected):
     for order in (column, column[::-1]):
         found = attribute(texts(*order))
         assert found.to_pylist() == (expected if order is column else expected[::-1])
-        assert str(found.type) == ("string" if any(isinstance(each, str) for each in expected) else "double")
+        assert str(found.type) == (
+            "string" if any(isinstance(each, str) for each in expected) else "double"
+        )
 
 
 def test_texts_that_mean_no_value_become_null_and_others_stay_as_written():

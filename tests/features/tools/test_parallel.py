@@ -18,7 +18,9 @@ def test_no_result_is_far_ahead_of_what_is_taken():
 def test_things_are_only_taken_when_there_is_room_for_them():
     """They are pieces of a file: to read them all at once would fill memory too."""
     taken = []
-    found = side_by_side(lambda number: number, (taken.append(number) or number for number in range(50)), 2, ahead=2)
+    found = side_by_side(
+        lambda number: number, (taken.append(number) or number for number in range(50)), 2, ahead=2
+    )
     assert next(found) == 0 and len(taken) <= 4
     assert list(found) == list(range(1, 50))
 

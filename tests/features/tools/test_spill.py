@@ -26,7 +26,9 @@ def piece(*numbers):
     return pa.table([numbers, [None if n % 3 == 0 else f"Ж{n}" for n in numbers]], schema=SCHEMA)
 
 
-@given(st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=6), st.sampled_from([0, 60, 10**6]))
+@given(
+    st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=6), st.sampled_from([0, 60, 10**6])
+)
 def test_a_table_is_the_same_in_a_file_and_in_memory(tmp_path_factory, rows, most):
     scratch = tmp_path_factory.mktemp("x") / "not yet" / "there"
     pieces = [piece(*numbers) for numbers in rows]
@@ -75,7 +77,7 @@ def test_a_full_disk_is_said_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(spill, "nameless", full)
     with pytest.raises(ConfigError, match="No space left") as caught:
         Shelf.of(SCHEMA, [piece(1)], tmp_path)
-    assert str(tmp_path) in caught.value.where and caught.value.mend
+    assert str(tmp_path) in caught.value.where and caught.value.fix
 
 
 def test_what_was_known_is_the_same_in_a_file_and_in_memory(tmp_path, monkeypatch):
@@ -83,10 +85,14 @@ def test_what_was_known_is_the_same_in_a_file_and_in_memory(tmp_path, monkeypatc
     for days in (0, 3, 9, 99):
         cutoff = START + timedelta(days=days)
         whole = known_before(events, cutoff)
-        assert repr(whole.to_pylist()) == repr([row for row in events.to_pylist() if row["available_at"] < cutoff])
+        assert repr(whole.to_pylist()) == repr(
+            [row for row in events.to_pylist() if row["available_at"] < cutoff]
+        )
         with monkeypatch.context() as patch:
             patch.setattr(spill, "most_in_memory", lambda: 0)
-            assert repr(known_before(events, cutoff, tmp_path).to_pylist()) == repr(whole.to_pylist())
+            assert repr(known_before(events, cutoff, tmp_path).to_pylist()) == repr(
+                whole.to_pylist()
+            )
     assert known_before(events, cutoff) is events
 
 

@@ -70,7 +70,12 @@ def test_numbers_follow_the_language():
         "1\u00a0234\u00a0567,5",
     )
     assert (ENGLISH.percent(0.256), RUSSIAN.percent(0.256)) == ("26%", "26\u00a0%")
-    assert [ENGLISH.percent(share) for share in (0.0, 0.004, 0.997, 1.0)] == ["0%", "1%", "99%", "100%"]
+    assert [ENGLISH.percent(share) for share in (0.0, 0.004, 0.997, 1.0)] == [
+        "0%",
+        "1%",
+        "99%",
+        "100%",
+    ]
 
 
 @pytest.mark.parametrize("code", languages())
@@ -85,7 +90,9 @@ def test_a_language_says_all_that_english_says(code):
     assert max(other.form(n) for n in range(1000)) == other.forms - 1
     units = ("day", "hour", "minute", "second")
     assert {len(other.lengths[unit]) for unit in units} == {other.forms}
-    assert {len(other.within[unit]) for unit in units} == {other.forms + 1}  # one unit alone stands first
+    assert {len(other.within[unit]) for unit in units} == {
+        other.forms + 1
+    }  # one unit alone stands first
 
 
 @pytest.mark.parametrize("code", languages())
@@ -94,8 +101,15 @@ def test_every_field_of_a_template_is_known(code):
     for key, texts in other.sentences.items():
         for form, text in texts.items():
             for field in re.findall(r"\{([^{}]*)\}", text):
-                assert field in FIELDS or len(field.split("|")) == other.forms, (code, key, form, field)
-            assert form in ("some", "little") or not {"n", "counted"} & set(re.findall(r"\{(\w+)\}", text)), (key, form)
+                assert field in FIELDS or len(field.split("|")) == other.forms, (
+                    code,
+                    key,
+                    form,
+                    field,
+                )
+            assert form in ("some", "little") or not {"n", "counted"} & set(
+                re.findall(r"\{(\w+)\}", text)
+            ), (key, form)
 
 
 def test_a_language_that_is_not_there_is_an_error():
@@ -106,7 +120,8 @@ def test_a_language_that_is_not_there_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("page_view", "page view"), ("O_SENT_BACK", "O SENT BACK"), ("__", "__"), ("a b", "a b")]
+    ("name", "words"),
+    [("page_view", "page view"), ("O_SENT_BACK", "O SENT BACK"), ("__", "__"), ("a b", "a b")],
 )
 def test_a_name_becomes_readable(name, words):
     assert readable(name) == words

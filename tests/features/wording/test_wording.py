@@ -26,7 +26,9 @@ CATALOG = Catalog(
     accounts=True,
 )
 MEANINGS = {feature.name: feature.meaning for feature in CATALOG.features}
-RUSSIAN = Wording.of("ru", {"page_view": ["просмотр страницы", "просмотра страницы", "просмотров страниц"]})
+RUSSIAN = Wording.of(
+    "ru", {"page_view": ["просмотр страницы", "просмотра страницы", "просмотров страниц"]}
+)
 NBSP = "\u00a0"
 
 
@@ -38,7 +40,12 @@ def said(name, value, little=False, words=None):
     ("name", "value", "some", "little"),
     [
         ("any_count_7d", 1.0, "1 event in the last 7 days", "only 1 event in the last 7 days"),
-        ("any_count_7d", 12345.0, "12,345 events in the last 7 days", "only 12,345 events in the last 7 days"),
+        (
+            "any_count_7d",
+            12345.0,
+            "12,345 events in the last 7 days",
+            "only 12,345 events in the last 7 days",
+        ),
         ("any_count_1h", 0.0, "no events in the last hour", "no events in the last hour"),
         ("page_view_count_7d", 2.0, "2 “page view” events in the last 7 days", None),
         ("web_channel_count_all", 1.0, "1 event by “web” so far", "only 1 event by “web” so far"),
@@ -47,13 +54,28 @@ def said(name, value, little=False, words=None):
         ("any_age", inf, "no event yet", "no event yet"),
         ("any_trend_7d", 3.0, "3 more events in the last 7 days than as long before", None),
         ("any_trend_7d", -1.0, "1 fewer event in the last 7 days than as long before", None),
-        ("any_trend_7d", 0.0, "no more and no fewer events in the last 7 days than as long before", None),
-        ("call_sum_value_1d", 1234567.0, "total value of “call” events in the last day: 1,234,567", None),
+        (
+            "any_trend_7d",
+            0.0,
+            "no more and no fewer events in the last 7 days than as long before",
+            None,
+        ),
+        (
+            "call_sum_value_1d",
+            1234567.0,
+            "total value of “call” events in the last day: 1,234,567",
+            None,
+        ),
         ("call_mean_value_all", 12.5, "average value of “call” events so far: 12.50", None),
         ("call_mean_value_all", 1234.56, "average value of “call” events so far: 1,235", None),
         ("any_silence", 2.345, "time since the last event: 2.3 times the usual pause", None),
         ("any_silence", 88.87, None, "silent for 89 times the usual pause between events"),
-        ("any_silence", 11584.2, None, "silent for 100 or more times the usual pause between events"),
+        (
+            "any_silence",
+            11584.2,
+            None,
+            "silent for 100 or more times the usual pause between events",
+        ),
         ("any_silence", 1.0, None, "silent for 1 time the usual pause between events"),
         (
             "call_max_value_all",
@@ -61,10 +83,25 @@ def said(name, value, little=False, words=None):
             *(f"largest value of “call” events so far: {few}9,331" for few in ("", "only ")),
         ),
         ("call_min_value_all", 20.0, *["smallest value of “call” events so far: 20"] * 2),
-        ("outbound_share_7d", 0.25, "25% of all events in the last 7 days are touches of ours", None),
+        (
+            "outbound_share_7d",
+            0.25,
+            "25% of all events in the last 7 days are touches of ours",
+            None,
+        ),
         ("account_any_people_7d", 5.0, "5 people at the account active in the last 7 days", None),
-        ("account_any_people_7d", 1.0, None, "only 1 person at the account active in the last 7 days"),
-        ("others_any_people_7d", 0.0, "nobody among the others at the account active in the last 7 days", None),
+        (
+            "account_any_people_7d",
+            1.0,
+            None,
+            "only 1 person at the account active in the last 7 days",
+        ),
+        (
+            "others_any_people_7d",
+            0.0,
+            "nobody among the others at the account active in the last 7 days",
+            None,
+        ),
         ("others_call_count_all", 2.0, "2 “call” events of others at the account so far", None),
         ("touches_unanswered", 1.0, "1 touch of ours since they last did something", None),
         ("spells", 0.0, "never taken up", None),
@@ -97,8 +134,16 @@ def test_a_value_in_english(name, value, some, little):
         ("call_count_1d", 5.0, "5 событий «call» за последний день"),
         ("page_view_age", 2.0, "просмотр страницы: последний раз 2 дня назад"),
         ("account_any_people_7d", 2.0, "2 активных человека из компании за последние 7 дней"),
-        ("any_trend_7d", -3.0, "на 3 события меньше за последние 7 дней, чем за такой же срок до того"),
-        ("others_any_people_7d", 0.0, "никто из коллег по компании не был активен за последние 7 дней"),
+        (
+            "any_trend_7d",
+            -3.0,
+            "на 3 события меньше за последние 7 дней, чем за такой же срок до того",
+        ),
+        (
+            "others_any_people_7d",
+            0.0,
+            "никто из коллег по компании не был активен за последние 7 дней",
+        ),
         ("call_sum_value_1d", 1234.5, f"общая сумма событий «call» за последний день: 1{NBSP}234"),
         ("call_sum_value_1d", 12.5, "общая сумма событий «call» за последний день: 12,50"),
         ("call_min_value_all", 20.0, "наименьшая сумма событий «call» за всё время: 20"),
@@ -151,7 +196,9 @@ def test_a_word_needs_as_many_forms_as_the_language_has():
 
 
 def test_names_with_braces_are_no_templates():
-    odd = Catalog(types=("a{n}",), windows=(timedelta(days=7),), attributes=(("{one}|x", "number"),))
+    odd = Catalog(
+        types=("a{n}",), windows=(timedelta(days=7),), attributes=(("{one}|x", "number"),)
+    )
     words = {feature.name: feature.meaning for feature in odd.features}
     assert english().sentence(words["a_n_count_7d"], 2.0) == "2 “a{n}” events in the last 7 days"
     assert english().sentence(words["{one}|x"], 2.0) == "{one}|x is 2"
@@ -171,7 +218,9 @@ def test_every_feature_can_be_told(code):
 def test_every_key_of_a_language_is_some_feature_s():
     used = {feature.meaning.key for feature in logs.CATALOG.features} | {"dated"}
     assert used == set(english().language.sentences)
-    assert {"what", *FORMS} >= {form for texts in english().language.sentences.values() for form in texts}
+    assert {"what", *FORMS} >= {
+        form for texts in english().language.sentences.values() for form in texts
+    }
 
 
 def test_no_two_features_mean_the_same():
@@ -181,19 +230,31 @@ def test_no_two_features_mean_the_same():
 
 def test_whoever_is_silent_has_a_member_of_its_group_to_speak():
     talking = {meaning.group for meaning in MEANINGS.values() if meaning.speaks}
-    assert {meaning.group for meaning in MEANINGS.values()} - talking == {"entity.value", "account.value"}
+    assert {meaning.group for meaning in MEANINGS.values()} - talking == {
+        "entity.value",
+        "account.value",
+    }
 
 
 def test_values_of_several_types_together_and_channels_counted_tell_nothing():
     figures = ("total", "mean", "least", "most")
-    told = {meaning.subject for meaning in MEANINGS.values() if meaning.key in figures and meaning.speaks}
+    told = {
+        meaning.subject
+        for meaning in MEANINGS.values()
+        if meaning.key in figures and meaning.speaks
+    }
     assert told == {"type:call"}
     assert not any(meaning.speaks for meaning in MEANINGS.values() if meaning.key == "ways")
 
 
 def test_groups_are_what_a_person_would_call_one_thing():
     groups = {name: meaning.group for name, meaning in MEANINGS.items()}
-    assert groups["call_count_7d"] == groups["call_age"] == groups["stage_call_visits"] == "entity.type:call"
+    assert (
+        groups["call_count_7d"]
+        == groups["call_age"]
+        == groups["stage_call_visits"]
+        == "entity.type:call"
+    )
     assert groups["any_age"] == groups["any_silence"] == "entity.recency"
     assert groups["any_count_7d"] == groups["any_days_active_7d"] == "entity.activity"
     assert groups["any_trend_7d"] == "entity.momentum"

@@ -18,7 +18,9 @@ def company(seed: int, rows: int, ties: int | None = None, batches: int = 3):
     if ties:
         probability = np.round(probability * ties) / ties
     label = (generator.random(rows) < probability).astype(int)
-    amount = np.where(generator.random(rows) < 0.2, np.nan, generator.integers(1, 5 if ties else 1000, rows))
+    amount = np.where(
+        generator.random(rows) < 0.2, np.nan, generator.integers(1, 5 if ties else 1000, rows)
+    )
     entity = generator.integers(max(1, rows // 3), size=rows).astype(str)
     return label, probability, entity, generator.integers(batches, size=rows), amount
 
@@ -52,7 +54,11 @@ def oracle(rows, mask, capacity, weight):
     by_value = taken_one_by_one(probability * known, cutoff, capacity, weight)[mask]
     realised = (label * known)[mask]
     value = share((by_value * realised).sum(), (weight[mask] * realised).sum())
-    return {"precision_at_capacity": precision, "lift_at_capacity": share(precision, rate), VALUE: value}
+    return {
+        "precision_at_capacity": precision,
+        "lift_at_capacity": share(precision, rate),
+        VALUE: value,
+    }
 
 
 def given_rows(rows, capacity):
@@ -67,9 +73,15 @@ def given_rows(rows, capacity):
     st.sampled_from([None, 1, 4, 1000]),
 )
 @settings(max_examples=40, deadline=None)
-def test_parts_hold_what_was_taken_of_them_one_by_one_with_its_interval(seed, count, ties, capacity):
+def test_parts_hold_what_was_taken_of_them_one_by_one_with_its_interval(
+    seed, count, ties, capacity
+):
     rows = company(seed, count, ties)
-    masks = {"all": np.ones(count, bool), "odd": np.arange(count) % 2 == 1, "first": np.arange(count) < 1}
+    masks = {
+        "all": np.ones(count, bool),
+        "odd": np.arange(count) % 2 == 1,
+        "first": np.arange(count) < 1,
+    }
     found = evaluate_parts(given_rows(rows, capacity), masks, seed=3, replicates=4)
     for name, mask in masks.items():
         point = oracle(rows, mask, capacity, np.ones(count))
@@ -79,7 +91,9 @@ def test_parts_hold_what_was_taken_of_them_one_by_one_with_its_interval(seed, co
             assert figure.value == pytest.approx(value, nan_ok=True)
             replicated = [r[key] for r in drawn if np.isfinite(r[key])]
             if np.isfinite(value) and replicated:
-                assert [figure.low, figure.high] == pytest.approx(list(np.quantile(replicated, [0.05, 0.95])))
+                assert [figure.low, figure.high] == pytest.approx(
+                    list(np.quantile(replicated, [0.05, 0.95]))
+                )
         assert found[name]["roc_auc"].n == mask.sum()
         worked = taken_one_by_one(rows[1], rows[3], capacity, np.ones(count))[mask].sum()
         assert abs(found[name]["precision_at_capacity"].n - worked) <= 0.5 + 1e-9
@@ -94,7 +108,14 @@ def test_a_part_of_its_own_rows_has_the_figures_of_these_rows_alone(seed, count,
     stratum = np.arange(count) % 2
     both = Predicted(label, probability, entity, stratum, cutoff, 3)
     part = evaluate_parts(both, {"one": mask}, replicates=1)["one"]
-    alone = evaluate(label[mask], probability[mask], entity[mask], stratum=stratum[mask], capacity=3, replicates=1)
+    alone = evaluate(
+        label[mask],
+        probability[mask],
+        entity[mask],
+        stratum=stratum[mask],
+        capacity=3,
+        replicates=1,
+    )
     assert set(part) == set(alone)
     for name, figure in part.items():
         assert figure.value == pytest.approx(alone[name].value, nan_ok=True, rel=1e-6)
@@ -119,7 +140,9 @@ def test_the_order_of_rows_changes_no_bit_of_the_value(seed, count, ties):
     masks = {"all": np.ones(count, bool), "odd": np.arange(count) % 2 == 1}
     straight = evaluate_parts(given_rows(rows, 2), masks, replicates=3)
     mixed_masks = {name: mask[order] for name, mask in masks.items()}
-    mixed = evaluate_parts(given_rows(tuple(column[order] for column in rows), 2), mixed_masks, replicates=3)
+    mixed = evaluate_parts(
+        given_rows(tuple(column[order] for column in rows), 2), mixed_masks, replicates=3
+    )
     assert {k: str(v) for k, v in straight.items()} == {k: str(v) for k, v in mixed.items()}
 
 
@@ -128,7 +151,10 @@ def test_the_order_of_rows_changes_no_bit_of_the_value(seed, count, ties):
 def test_more_hands_capture_no_less_and_enough_hands_everything(seed, count, capacity):
     rows = company(seed, count)
     everything = {0: np.ones(count, bool)}
-    few, more = (evaluate_parts(given_rows(rows, c), everything, replicates=1)[0][VALUE].value for c in (capacity, 60))
+    few, more = (
+        evaluate_parts(given_rows(rows, c), everything, replicates=1)[0][VALUE].value
+        for c in (capacity, 60)
+    )
     if np.isfinite(more):
         assert 0 <= few <= more == pytest.approx(1)
 
@@ -144,9 +170,13 @@ def test_expected_value_not_probability_decides_what_is_captured():
 def test_an_expected_value_that_is_given_decides_and_realised_amounts_are_captured():
     """Amounts that are known only afterwards must not say who is worked."""
     amount, value = [10, 100, 0], [5.0, 1.0, np.nan]
-    rows = Predicted([1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, value=value)
+    rows = Predicted(
+        [1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, value=value
+    )
     assert evaluate_parts(rows, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(10 / 110)
-    first = Predicted([1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, value=[1.0, 5.0, 2.0])
+    first = Predicted(
+        [1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, value=[1.0, 5.0, 2.0]
+    )
     assert evaluate_parts(first, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(100 / 110)
 
 

@@ -23,7 +23,9 @@ def table(rows: int = 900, seed: int = 0, spread: float = 1.5, mean: float = -1.
 
 
 def replaced(rows: pa.Table, probability: np.ndarray) -> pa.Table:
-    return rows.set_column(rows.column_names.index("probability"), "probability", pa.array(probability))
+    return rows.set_column(
+        rows.column_names.index("probability"), "probability", pa.array(probability)
+    )
 
 
 def failed(verdict) -> list[str]:
@@ -64,13 +66,18 @@ def test_guessing_is_refused_for_its_ranking():
 
 def test_the_base_rate_itself_ranks_nothing():
     rows = table()
-    assert {"better than the base rate", "ranks"} <= set(failed(judge(replaced(rows, rows["base_rate"].to_numpy()))))
+    assert {"better than the base rate", "ranks"} <= set(
+        failed(judge(replaced(rows, rows["base_rate"].to_numpy())))
+    )
 
 
 def test_a_refusal_says_where_no_signal_was_found():
     rows = table(3000)
     shuffled = np.random.default_rng(1).permutation(np.asarray(rows["probability"]))
-    silent, few = judge(replaced(rows, shuffled)), judge(replaced(table(60), table(60)["base_rate"].to_numpy()))
+    silent, few = (
+        judge(replaced(rows, shuffled)),
+        judge(replaced(table(60), table(60)["base_rate"].to_numpy())),
+    )
     with pytest.raises(GateRefused, match="no signal was found"):
         silent.raise_if_refused("close")
     with pytest.raises(GateRefused) as too_few:
@@ -87,7 +94,11 @@ def test_a_model_that_ranks_but_exaggerates_has_found_a_signal():
 
 @pytest.mark.parametrize(
     ("shift", "slope", "name"),
-    [(0.8, 1, "calibrated on average"), (-0.8, 1, "calibrated on average"), (0, 2, "calibrated in spread")],
+    [
+        (0.8, 1, "calibrated on average"),
+        (-0.8, 1, "calibrated on average"),
+        (0, 2, "calibrated in spread"),
+    ],
 )
 def test_predictions_that_are_off_are_refused_by_name(shift, slope, name):
     rows = table(3000)
@@ -117,7 +128,9 @@ def test_many_rows_of_few_entities_are_few():
 
 def test_one_class_is_refused_in_words():
     rows = table(100)
-    verdict = judge(rows.set_column(1, "label", pa.array(np.zeros(100, np.int8))), settings=SETTINGS)
+    verdict = judge(
+        rows.set_column(1, "label", pa.array(np.zeros(100, np.int8))), settings=SETTINGS
+    )
     assert {"enough data", "ranks"} <= set(failed(verdict))
     assert "AUC not defined" in verdict.tests[2].sentence
 
@@ -130,7 +143,9 @@ def test_a_better_champion_stays():
     rows = table(3000)
     champion = np.asarray(rows["probability"])
     challenger = (champion + np.asarray(rows["base_rate"])) / 2
-    assert "not worse than the champion" in failed(judge(replaced(rows, challenger), champion, settings=SETTINGS))
+    assert "not worse than the champion" in failed(
+        judge(replaced(rows, challenger), champion, settings=SETTINGS)
+    )
 
 
 def test_a_champion_of_equal_worth_gives_way():
@@ -146,7 +161,9 @@ def test_rows_that_the_champion_has_seen_are_left_out():
     last = judge(rows, champion, settings=SETTINGS).tests[-1]
     assert last.passed
     assert last.figure.n == 1500
-    assert "not worse than the champion" in failed(judge(rows, perfect_where_seen, settings=SETTINGS))
+    assert "not worse than the champion" in failed(
+        judge(rows, perfect_where_seen, settings=SETTINGS)
+    )
 
 
 def test_too_few_new_rows_pass_as_not_testable_yet():

@@ -11,7 +11,14 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from models.evaluation import metrics
-from models.evaluation.metrics import Figure, evaluate, gain, paired_log_loss_gain, reliability, skill
+from models.evaluation.metrics import (
+    Figure,
+    evaluate,
+    gain,
+    paired_log_loss_gain,
+    reliability,
+    skill,
+)
 from models.evaluation.weighted_curves import EPSILON, Levels, recalibration
 
 
@@ -35,7 +42,9 @@ def test_point_values_are_those_of_scikit_learn(ties):
     found = values(label, probability, entity)
     clipped = np.clip(probability, EPSILON, 1 - EPSILON)
     assert found["roc_auc"] == pytest.approx(roc_auc_score(label, probability), abs=1e-12)
-    assert found["average_precision"] == pytest.approx(average_precision_score(label, probability), abs=1e-12)
+    assert found["average_precision"] == pytest.approx(
+        average_precision_score(label, probability), abs=1e-12
+    )
     assert found["log_loss"] == pytest.approx(sklearn_log_loss(label, clipped), abs=1e-12)
     assert found["brier"] == pytest.approx(brier_score_loss(label, probability), abs=1e-12)
     assert found["mean_predicted"] == pytest.approx(probability.mean())
@@ -57,7 +66,9 @@ def test_intervals_are_those_of_scikit_learn_on_the_same_replicates():
     drawn = [generator.integers(len(names), size=len(names)) for _ in range(replicates)]
     weights = [np.array([(chosen == names.index(e)).sum() for e in entity]) for chosen in drawn]
     for name, oracle in oracles.items():
-        expected = np.quantile([oracle(label, probability, sample_weight=w) for w in weights], [0.05, 0.95])
+        expected = np.quantile(
+            [oracle(label, probability, sample_weight=w) for w in weights], [0.05, 0.95]
+        )
         assert [found[name].low, found[name].high] == pytest.approx(list(expected), abs=1e-12)
 
 
@@ -70,7 +81,9 @@ def ranking_by_pairs(label, probability, stratum, weight):
             both = weight[i] * weight[j]
             if label[j] == 0:
                 pairs += both
-                concordant += both * (0.5 if probability[i] == probability[j] else probability[i] > probability[j])
+                concordant += both * (
+                    0.5 if probability[i] == probability[j] else probability[i] > probability[j]
+                )
             if probability[j] >= probability[i]:
                 seen += weight[j]
                 found += weight[j] * label[j]
@@ -90,7 +103,9 @@ def test_ranking_within_strata_is_that_of_all_pairs_with_its_interval(ties):
     drawn = np.array([ranking_by_pairs(label, probability, stratum, weight) for weight in weights])
     for at, name in enumerate(["roc_auc", "average_precision"]):
         expected = [point[at], *np.quantile(drawn[:, at], [0.05, 0.95])]
-        assert [found[name].value, found[name].low, found[name].high] == pytest.approx(expected, abs=1e-12)
+        assert [found[name].value, found[name].low, found[name].high] == pytest.approx(
+            expected, abs=1e-12
+        )
 
 
 @given(st.integers(0, 2**32), st.integers(30, 120), st.sampled_from([None, 2, 5]))
@@ -104,7 +119,9 @@ def test_strata_weigh_by_their_pairs_and_by_their_positives(seed, rows, ties):
     positives = [y.sum() for y, _ in parts]
     pairs = [y.sum() * (1 - y).sum() for y, _ in parts]
     precision = np.average([average_precision_score(*part) for part in parts], weights=positives)
-    assert found["roc_auc"] == pytest.approx(np.average([roc_auc_score(*part) for part in parts], weights=pairs))
+    assert found["roc_auc"] == pytest.approx(
+        np.average([roc_auc_score(*part) for part in parts], weights=pairs)
+    )
     assert found["average_precision"] == pytest.approx(precision)
 
 
@@ -112,8 +129,12 @@ def test_strata_weigh_by_their_pairs_and_by_their_positives(seed, rows, ties):
 @settings(max_examples=20, deadline=None)
 def test_one_stratum_is_none(seed, rows, ties):
     columns = sample(rows, seed, ties)
-    alone, one = (evaluate(*columns, stratum=s, replicates=3) for s in (None, np.full(rows, "fold 1")))
-    assert {k: str(v.to_json()) for k, v in alone.items()} == {k: str(v.to_json()) for k, v in one.items()}
+    alone, one = (
+        evaluate(*columns, stratum=s, replicates=3) for s in (None, np.full(rows, "fold 1"))
+    )
+    assert {k: str(v.to_json()) for k, v in alone.items()} == {
+        k: str(v.to_json()) for k, v in one.items()
+    }
 
 
 @given(st.integers(0, 2**32), st.integers(20, 120), st.integers(1, 4))
@@ -133,7 +154,9 @@ def test_a_level_for_each_stratum_ranks_as_chance_and_has_no_slope(seed, rows, s
 @pytest.mark.parametrize("ties", [None, 9])
 def test_strata_touch_nothing_but_the_ranking(ties):
     label, probability, entity = sample(300, ties=ties)
-    plain, stratified = (values(label, probability, entity, stratum=s) for s in (None, np.arange(300) % 4))
+    plain, stratified = (
+        values(label, probability, entity, stratum=s) for s in (None, np.arange(300) % 4)
+    )
     for name in set(plain) - {"roc_auc", "average_precision"}:
         assert stratified[name] == pytest.approx(plain[name], rel=1e-9)
     assert stratified["roc_auc"] != plain["roc_auc"]
@@ -144,15 +167,23 @@ def test_weighting_a_row_twice_is_repeating_it():
     weight = np.random.default_rng(1).integers(0, 4, 80)
     levels = Levels.of(label.astype(float), probability)
     weighted = levels.figures(weight.astype(float), np.zeros(3))
-    repeated = values(np.repeat(label, weight), np.repeat(probability, weight), np.repeat(entity, weight))
-    for name in set(weighted) - {"calibration_error"}:  # its bins are fixed once, by the whole sample
-        assert weighted[name] == pytest.approx(repeated[name], abs=1e-4 if "calibration" in name else 1e-12)
+    repeated = values(
+        np.repeat(label, weight), np.repeat(probability, weight), np.repeat(entity, weight)
+    )
+    for name in set(weighted) - {
+        "calibration_error"
+    }:  # its bins are fixed once, by the whole sample
+        assert weighted[name] == pytest.approx(
+            repeated[name], abs=1e-4 if "calibration" in name else 1e-12
+        )
 
 
 def test_calibration_error_of_ten_equal_bins_by_hand():
     label, probability, entity = sample(1000)
     order = np.argsort(probability)
-    expected = np.mean([abs(probability[rows].mean() - label[rows].mean()) for rows in np.split(order, 10)])
+    expected = np.mean(
+        [abs(probability[rows].mean() - label[rows].mean()) for rows in np.split(order, 10)]
+    )
     assert values(label, probability, entity)["calibration_error"] == pytest.approx(expected)
 
 
@@ -189,7 +220,9 @@ def test_recalibration_finds_the_root_from_far_away(seed, scale, shift):
 
 def test_capacity_takes_the_top_of_every_cutoff():
     label, probability, entity = sample(90)
-    cutoff = np.repeat(np.array(["2024-01-01", "2024-01-08", "2024-01-15"], dtype="datetime64[us]"), 30)
+    cutoff = np.repeat(
+        np.array(["2024-01-01", "2024-01-08", "2024-01-15"], dtype="datetime64[us]"), 30
+    )
     hits = [label[rows][np.argsort(-probability[rows])[:5]] for rows in np.split(np.arange(90), 3)]
     found = values(label, probability, entity, cutoff=cutoff, capacity=5)
     assert found["precision_at_capacity"] == pytest.approx(np.mean(hits))
@@ -212,7 +245,9 @@ def test_the_order_of_rows_changes_no_bit(seed, rows, ties):
     label, probability, entity = sample(rows, seed, ties)
     cutoff, stratum = np.random.default_rng(seed).integers(3, size=(2, rows))
     shuffled = np.random.default_rng(seed + 1).permutation(rows)
-    straight = evaluate(label, probability, entity, stratum=stratum, cutoff=cutoff, capacity=2, replicates=5)
+    straight = evaluate(
+        label, probability, entity, stratum=stratum, cutoff=cutoff, capacity=2, replicates=5
+    )
     mixed = evaluate(
         label[shuffled],
         probability[shuffled],
@@ -222,7 +257,9 @@ def test_the_order_of_rows_changes_no_bit(seed, rows, ties):
         capacity=2,
         replicates=5,
     )
-    assert {k: str(v.to_json()) for k, v in straight.items()} == {k: str(v.to_json()) for k, v in mixed.items()}
+    assert {k: str(v.to_json()) for k, v in straight.items()} == {
+        k: str(v.to_json()) for k, v in mixed.items()
+    }
 
 
 def test_large_samples_draw_coarse_levels_with_nearly_the_same_interval(monkeypatch):
@@ -235,7 +272,9 @@ def test_large_samples_draw_coarse_levels_with_nearly_the_same_interval(monkeypa
     for name, figure in exact.items():
         assert coarse[name].value == figure.value
         width = figure.high - figure.low
-        assert [coarse[name].low, coarse[name].high] == pytest.approx([figure.low, figure.high], abs=0.01 * width)
+        assert [coarse[name].low, coarse[name].high] == pytest.approx(
+            [figure.low, figure.high], abs=0.01 * width
+        )
 
 
 @given(st.integers(0, 2**32), st.integers(1, 300), st.integers(1, 40))
@@ -245,7 +284,9 @@ def test_coarse_levels_are_runs_of_neighbours_of_one_stratum_and_bin(seed, rows,
     stratum = np.random.default_rng(seed).integers(3, size=rows)
     levels = Levels.of(label.astype(float), probability, stratum)
     coarse = levels.coarse(most)
-    assert len(coarse.probability) <= max(len(levels.probability) if len(levels.probability) <= most else 0, most + 32)
+    assert len(coarse.probability) <= max(
+        len(levels.probability) if len(levels.probability) <= most else 0, most + 32
+    )
     for group in range(len(coarse.probability)):
         own = np.flatnonzero(coarse.level == group)
         assert len(set(stratum[own])) == len({levels.bin[at] for at in levels.level[own]}) == 1
@@ -255,16 +296,20 @@ def test_coarse_levels_are_runs_of_neighbours_of_one_stratum_and_bin(seed, rows,
     first, last = coarse.first[coarse.level], coarse.last[coarse.level]
     for one in set(stratum):
         groups = coarse.level[stratum == one]
-        assert set(first[stratum == one]) == {groups.min()} and set(last[stratum == one]) == {groups.max()}
+        assert set(first[stratum == one]) == {groups.min()} and set(last[stratum == one]) == {
+            groups.max()
+        }
 
 
 def test_intervals_widen_when_rows_of_an_entity_agree():
     label, probability, _ = sample(150)
     once = evaluate(label, probability, np.arange(150), replicates=60)["log_loss"]
-    copied = evaluate(*(np.repeat(column, 10) for column in (label, probability, np.arange(150))), replicates=60)[
-        "log_loss"
-    ]
-    blind = evaluate(np.repeat(label, 10), np.repeat(probability, 10), np.arange(1500), replicates=60)["log_loss"]
+    copied = evaluate(
+        *(np.repeat(column, 10) for column in (label, probability, np.arange(150))), replicates=60
+    )["log_loss"]
+    blind = evaluate(
+        np.repeat(label, 10), np.repeat(probability, 10), np.arange(1500), replicates=60
+    )["log_loss"]
     assert copied.high - copied.low == pytest.approx(once.high - once.low)
     assert blind.high - blind.low < 0.5 * (copied.high - copied.low)
 
@@ -273,10 +318,14 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     def drawn(entities: int, seed: int, replicates: int) -> Figure:
         label, probability, _ = sample(entities, seed=seed)
         rows = np.repeat(np.arange(entities), 1 + np.arange(entities) % 3)
-        return paired_log_loss_gain(label[rows], probability[rows], 0.25, rows, seed=seed, replicates=replicates)
+        return paired_log_loss_gain(
+            label[rows], probability[rows], 0.25, rows, seed=seed, replicates=replicates
+        )
 
     truth = drawn(300_000, 99, 1).value
-    covered = sum(figure.low <= truth <= figure.high for figure in (drawn(100, n, 100) for n in range(200)))
+    covered = sum(
+        figure.low <= truth <= figure.high for figure in (drawn(100, n, 100) for n in range(200))
+    )
     assert 165 <= covered <= 195
 
 
@@ -340,7 +389,9 @@ def test_skill_is_nought_for_the_base_rate_and_one_for_the_oracle():
 def test_reliability_bins_hold_equally_many_rows_and_match_by_hand():
     label, probability, entity = sample(500)
     bins = reliability(label, probability, entity)
-    for rows, (predicted, observed) in zip(np.split(np.argsort(probability), 10), bins, strict=True):
+    for rows, (predicted, observed) in zip(
+        np.split(np.argsort(probability), 10), bins, strict=True
+    ):
         assert observed.n == 50
         assert predicted == pytest.approx(probability[rows].mean())
         assert observed.value == pytest.approx(label[rows].mean())
@@ -349,7 +400,10 @@ def test_reliability_bins_hold_equally_many_rows_and_match_by_hand():
 
 def test_reliability_of_tied_probabilities_keeps_ties_together():
     bins = reliability([0, 1, 0, 1, 1], [0.2, 0.2, 0.2, 0.7, 0.7], list("abcde"))
-    assert [(predicted, observed.n) for predicted, observed in bins] == [(pytest.approx(0.2), 3), (0.7, 2)]
+    assert [(predicted, observed.n) for predicted, observed in bins] == [
+        (pytest.approx(0.2), 3),
+        (0.7, 2),
+    ]
 
 
 def test_gain_is_the_share_of_outcomes_in_the_top_of_each_cutoff():
@@ -357,7 +411,10 @@ def test_gain_is_the_share_of_outcomes_in_the_top_of_each_cutoff():
     cutoff = np.arange(200) % 2
     curve, point = gain(label, probability, cutoff=cutoff, capacity=25)
     for share, found in curve:
-        top = [np.flatnonzero(cutoff == c)[np.argsort(-probability[cutoff == c])][: round(share * 100)] for c in (0, 1)]
+        top = [
+            np.flatnonzero(cutoff == c)[np.argsort(-probability[cutoff == c])][: round(share * 100)]
+            for c in (0, 1)
+        ]
         assert found == pytest.approx(label[np.concatenate(top)].sum() / label.sum())
     assert point == pytest.approx(curve[25])
     assert (curve[0], curve[-1]) == ((0, 0), (1, 1))

@@ -6,7 +6,13 @@ import numpy as np
 from matplotlib.image import imread
 
 from models.evaluation.metrics import Figure, gain
-from models.evaluation.plots import plot_distribution, plot_gain, plot_importance, plot_origins, plot_reliability
+from models.evaluation.plots import (
+    plot_distribution,
+    plot_gain,
+    plot_importance,
+    plot_origins,
+    plot_reliability,
+)
 
 NAMES = ("reliability", "gain", "importance", "distribution", "origins")
 
@@ -32,7 +38,9 @@ def draw_all(directory, count: int = 400):
 def fold_figures(fold: int) -> dict[str, Figure]:
     """Return figures that move from fold to fold, one of them undefined."""
     names = ("roc_auc", "log_loss", "outcome_rate", "mean_predicted")
-    figures = {name: Figure(0.5 + fold / 10, 0.4 + fold / 10, 0.6 + fold / 10, 100) for name in names}
+    figures = {
+        name: Figure(0.5 + fold / 10, 0.4 + fold / 10, 0.6 + fold / 10, 100) for name in names
+    }
     return figures | {"lift_at_capacity": Figure(np.nan, np.nan, np.nan, 0)}
 
 

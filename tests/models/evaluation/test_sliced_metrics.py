@@ -33,8 +33,12 @@ def test_a_part_has_its_own_counts_and_figures():
     part = breakdown(rows, {"third": mask})["third"]
     assert (part.rows, part.outcomes) == (134, rows.label[mask].sum())
     assert part.entities == len(set(rows.entity_id[mask]))
-    assert part.figures["roc_auc"].value == pytest.approx(roc_auc_score(rows.label[mask], rows.probability[mask]))
-    assert part.figures["roc_auc"].low < part.figures["roc_auc"].value < part.figures["roc_auc"].high
+    assert part.figures["roc_auc"].value == pytest.approx(
+        roc_auc_score(rows.label[mask], rows.probability[mask])
+    )
+    assert (
+        part.figures["roc_auc"].low < part.figures["roc_auc"].value < part.figures["roc_auc"].high
+    )
 
 
 def test_parts_that_cover_all_rows_add_up_to_the_whole():
@@ -43,7 +47,9 @@ def test_parts_that_cover_all_rows_add_up_to_the_whole():
     parts = breakdown(rows, {None: fold >= 0, **{k: fold == k for k in range(3)}})
     for name in ("log_loss", "brier", "outcome_rate", "mean_predicted"):
         values = [parts[k].figures[name].value for k in range(3)]
-        assert parts[None].figures[name].value == pytest.approx(np.average(values, weights=[200] * 3))
+        assert parts[None].figures[name].value == pytest.approx(
+            np.average(values, weights=[200] * 3)
+        )
     assert parts[None].outcomes == sum(parts[k].outcomes for k in range(3))
 
 
@@ -73,7 +79,10 @@ def test_no_part_at_all_is_no_figure():
     assert breakdown(predicted(10), {}) == {}
 
 
-VALUES = st.lists(st.one_of(st.none(), st.sampled_from([OTHERS, MISSING, *(f"v{n}" for n in range(15))])), max_size=80)
+VALUES = st.lists(
+    st.one_of(st.none(), st.sampled_from([OTHERS, MISSING, *(f"v{n}" for n in range(15))])),
+    max_size=80,
+)
 
 
 @given(VALUES, st.lists(st.sampled_from(["v0", "v3", "none of them"]), unique=True, max_size=3))
@@ -81,7 +90,9 @@ VALUES = st.lists(st.one_of(st.none(), st.sampled_from([OTHERS, MISSING, *(f"v{n
 def test_every_row_is_of_one_value(values, order):
     values = [v for v in values if v not in (OTHERS, MISSING)]
     masks = by_value(values, order)
-    assert sum((mask.astype(int) for mask in masks.values()), np.zeros(len(values))).tolist() == [1] * len(values)
+    assert sum((mask.astype(int) for mask in masks.values()), np.zeros(len(values))).tolist() == [
+        1
+    ] * len(values)
     counts = Counter(values)
     for name, mask in masks.items():
         if name == MISSING:

@@ -39,13 +39,20 @@ class Company:
         return np.where(self.random.random(self.n) < share, 1 - self.label, self.label)
 
     def suspects(self, **changes):
-        spine = {"entity_id": self.entity, "cutoff": pa.array(np.arange(self.n) * US_PER_DAY, INSTANT)}
+        spine = {
+            "entity_id": self.entity,
+            "cutoff": pa.array(np.arange(self.n) * US_PER_DAY, INSTANT),
+        }
         columns = {
             name: pa.array(values, pa.string() if values.dtype == object else pa.float64())
             for name, values in self.columns.items()
         }
         label = pa.array(self.label, pa.int8(), mask=self.unlabelled)
-        truth = {"mature": pa.array(~self.unlabelled), "label": label, "outcome_at": pa.nulls(self.n, INSTANT)}
+        truth = {
+            "mature": pa.array(~self.unlabelled),
+            "label": label,
+            "outcome_at": pa.nulls(self.n, INSTANT),
+        }
         labels = pa.table({**spine, **truth}).cast(LABELS)
         origins = Origins(**({"today": {name: name for name in self.columns}} | changes))
         return suspects(pa.table({**spine, **columns}), labels, "close", origins)
@@ -113,7 +120,9 @@ def test_what_only_stands_for_the_time_does_not_stand_out():
 def test_a_column_filled_where_the_outcome_came_about():
     company = Company()
     filled = company.random.random(N) < np.where(company.label == 1, 0.85, 0.1)
-    company.columns["contact of the bill"] = np.where(filled, company.random.choice(["Ann", "Bob"], N), None)
+    company.columns["contact of the bill"] = np.where(
+        filled, company.random.choice(["Ann", "Bob"], N), None
+    )
     (suspect,) = company.suspects()
     assert suspect.column == "contact of the bill"
     rate = company.label[filled].mean()
@@ -123,8 +132,12 @@ def test_a_column_filled_where_the_outcome_came_about():
 def test_a_column_that_later_rows_lack():
     company = Company()
     known = np.arange(N) < N // 2
-    company.columns["score of the tool"] = np.where(known, company.label + company.random.normal(0, 2, N), np.nan)
-    company.columns["asked since then"] = np.where(known, np.nan, company.label + company.random.normal(0, 2, N))
+    company.columns["score of the tool"] = np.where(
+        known, company.label + company.random.normal(0, 2, N), np.nan
+    )
+    company.columns["asked since then"] = np.where(
+        known, np.nan, company.label + company.random.normal(0, 2, N)
+    )
     assert company.found() == ["score of the tool"]
     assert company.found(ordered=False) == []
 
@@ -135,9 +148,13 @@ def test_a_column_filled_only_where_a_suspect_is():
     tag = np.where(company.flipped(0.04) == 1, "good", "bad").astype(object)
     company.columns["tag"] = np.where(worked, tag, None)
     rated = worked & (company.random.random(N) < 0.5)
-    company.columns["quality"] = np.where(rated, np.where(company.flipped(0.3) == 1, "A", "B"), None).astype(object)
+    company.columns["quality"] = np.where(
+        rated, np.where(company.flipped(0.3) == 1, "A", "B"), None
+    ).astype(object)
     assert company.found() == ["quality", "tag"]
-    assert [(s.column, s.allowed) for s in company.suspects(allowed=frozenset({"tag"}))] == [("tag", True)]
+    assert [(s.column, s.allowed) for s in company.suspects(allowed=frozenset({"tag"}))] == [
+        ("tag", True)
+    ]
 
 
 def test_two_columns_of_one_thing_of_which_one_was_written_over():
@@ -165,8 +182,12 @@ def test_shares_of_a_whole():
 def test_a_number_that_grew_until_the_data_was_drawn():
     company = Company()
     age = np.arange(N)[::-1] / 100
-    company.columns["days in stage"] = np.round(age + 8 * company.random.random(N) - 4 * company.label, 2)
-    company.columns["days since the outcome"] = company.random.permutation(company.columns["days in stage"])
+    company.columns["days in stage"] = np.round(
+        age + 8 * company.random.random(N) - 4 * company.label, 2
+    )
+    company.columns["days since the outcome"] = company.random.permutation(
+        company.columns["days in stage"]
+    )
     assert company.found() == ["days in stage"]
     company.entity = [str(1000 + i) for i in range(N)]
     assert company.found(ordered=False) == ["days in stage"]
@@ -186,7 +207,10 @@ def test_a_category_that_stands_for_the_entity_or_its_account():
     luck = company.random.integers(0, 2, 150)
     firm = np.repeat(np.arange(150), N // 150)
     company.label = np.where(company.random.random(N) < 0.1, 1 - luck[firm], luck[firm])
-    company.columns = {"site": np.array([f"www.{k}.com" for k in firm], object), "noise": company.random.normal(size=N)}
+    company.columns = {
+        "site": np.array([f"www.{k}.com" for k in firm], object),
+        "noise": company.random.normal(size=N),
+    }
     accounts = pa.chunked_array([[f"firm-{k}" for k in firm]])
     assert company.found(account_id=accounts) == ["site"]
     assert company.found(account_id=accounts, ordered=False) == ["account_id", "site"]
@@ -225,7 +249,9 @@ def test_names_mean_nothing(names):
     assert company.found() == [new["tag"]]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.booleans()), min_size=8, max_size=40))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.booleans()), min_size=8, max_size=40)
+)
 def test_rates_are_those_of_the_other_half(rows):
     steps, label, half = (np.array(part).astype(int) for part in zip(*rows, strict=True))
     half = half.astype(bool)
@@ -234,7 +260,9 @@ def test_rates_are_those_of_the_other_half(rows):
     for i, found in enumerate(rates(steps, label, half)):
         other = half != half[i]
         same = other & (steps == steps[i])
-        assert found == pytest.approx((label[same].sum() + 10 * label[other].mean()) / (same.sum() + 10))
+        assert found == pytest.approx(
+            (label[same].sum() + 10 * label[other].mean()) / (same.sum() + 10)
+        )
 
 
 def test_strength_is_the_share_of_the_log_loss_of_the_base_rate():

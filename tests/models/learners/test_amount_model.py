@@ -43,7 +43,9 @@ def test_an_amount_that_doubles_with_an_attribute_is_found(seed):
 
 
 def test_noise_stays_the_mean():
-    kept = [Worth.fit(outcomes(300, seed, doubles=False), []).trees is not None for seed in range(20)]
+    kept = [
+        Worth.fit(outcomes(300, seed, doubles=False), []).trees is not None for seed in range(20)
+    ]
     assert sum(kept) <= 3, "one in twenty is expected by chance"
 
 
@@ -64,7 +66,11 @@ def test_few_entities_negative_and_zero_amounts_are_expected_the_mean():
     rows = outcomes(400)
     for amount in (np.where(rows.order == rows.order.max(), -1.0, rows.amount), 0 * rows.amount):
         found = Worth.fit(Priced(rows.x, amount, rows.entity_id, rows.order), [])
-        assert found.trees is None and found.trial is None and "the mean is expected of all" in found.sentence
+        assert (
+            found.trees is None
+            and found.trial is None
+            and "the mean is expected of all" in found.sentence
+        )
         mean = each_entity(Priced(rows.x, amount, rows.entity_id, rows.order)).amount.mean()
         assert found.expected(rows.x[:3]) == pytest.approx([mean] * 3, rel=0.02)
 
@@ -78,7 +84,9 @@ def test_the_rows_of_one_outcome_are_never_on_both_sides_of_the_trial():
     rng = np.random.default_rng(4)
     entity = np.tile(np.arange(200), 6)
     amount = 100 * np.exp(rng.standard_normal(200))[entity]
-    rows = Priced(entity[:, None].astype(float), amount, entity.astype(str), np.repeat(np.arange(6), 200))
+    rows = Priced(
+        entity[:, None].astype(float), amount, entity.astype(str), np.repeat(np.arange(6), 200)
+    )
     found = Worth.fit(rows, [])
     assert found.trees is None
     alone = Worth.fit(Priced(rows.x, amount, np.arange(1200).astype(str), rows.order), [])
@@ -93,7 +101,9 @@ def test_later_entities_decide_and_are_counted():
     found = Worth.fit(Priced(x, rows.amount, rows.entity_id, rows.order), [])
     later = rows.take(rows.order >= middle)
     assert found.trees is None and found.trial.trees > found.trial.mean
-    assert found.trial.entities == len(later.amount) and found.trial.happened == pytest.approx(later.amount.mean())
+    assert found.trial.entities == len(later.amount) and found.trial.happened == pytest.approx(
+        later.amount.mean()
+    )
     assert found.trial.expected == pytest.approx(rows.take(rows.order < middle).amount.mean())
 
 
@@ -101,8 +111,13 @@ def test_later_entities_decide_and_are_counted():
 @given(st.lists(st.tuples(st.floats(0, 1e9), st.floats(1e-3, 1e9)), min_size=1, max_size=20))
 def test_the_deviance_is_that_of_another_library(pairs):
     amount, expected = np.array(pairs).T
-    ours, theirs = deviance(amount, expected).mean(), mean_tweedie_deviance(amount, expected, power=1.5)
-    assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-6 * np.sqrt(max(amount.max(), expected.max())))
+    ours, theirs = (
+        deviance(amount, expected).mean(),
+        mean_tweedie_deviance(amount, expected, power=1.5),
+    )
+    assert ours == pytest.approx(
+        theirs, rel=1e-6, abs=1e-6 * np.sqrt(max(amount.max(), expected.max()))
+    )
 
 
 def test_the_unit_of_the_amount_changes_nothing_else():

@@ -25,7 +25,9 @@ def sample(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Two numbers that tell and a category that does not."""
     random = np.random.default_rng(seed)
     x = np.column_stack([random.normal(size=(rows, 2)), random.integers(0, 3, rows)])
-    return x, (random.random(rows) < 1 / (1 + np.exp(-x[:, 0] * x[:, 1] - x[:, 0]))).astype(np.int64)
+    return x, (random.random(rows) < 1 / (1 + np.exp(-x[:, 0] * x[:, 1] - x[:, 0]))).astype(
+        np.int64
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,9 @@ def test_shares_are_the_best_of_a_fine_grid(seed):
     assert sum(found) == pytest.approx(1) and all(share == 0 or share >= LEAST for share in found)
     steps = np.arange(0, 1.01, 0.02)
     grid = [(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-9]
-    best = min(grid, key=lambda each: log_losses(np.column_stack(margins) @ np.array(each), y).mean())
+    best = min(
+        grid, key=lambda each: log_losses(np.column_stack(margins) @ np.array(each), y).mean()
+    )
     assert found == pytest.approx(best, abs=0.03)
     # What is too little for a share of its own costs next to nothing.
     held = log_losses(np.column_stack(margins) @ np.array(found), y).mean()
@@ -76,7 +80,10 @@ def test_a_share_of_next_to_nothing_goes_to_the_others():
     truth, y = told(2000, 5)
     slope = minimize_scalar(lambda size: log_losses(size * truth, y).mean(), (0.5, 1.5)).x
     margins = [(slope - 0.01) * truth, (slope + 1.0) * truth]
-    loss = [log_losses(np.column_stack(margins) @ [1 - share, share], y).mean() for share in np.arange(30) / 1000]
+    loss = [
+        log_losses(np.column_stack(margins) @ [1 - share, share], y).mean()
+        for share in np.arange(30) / 1000
+    ]
     assert np.argmin(loss) == 10
     assert shares(margins, y) == (1.0, 0.0)
 
@@ -94,8 +101,13 @@ def test_a_blend_is_the_weighted_mean_of_all_its_parts(parts):
     x, _ = sample(200, seed=8)
     for split in [(0.5, 0.2, 0.3), (1.0, 0.0, 0.0), (0.0, 0.25, 0.75)]:
         blend = Blend(parts, split)
-        margin = np.sum([share * part.margin(x) for share, part in zip(split, parts, strict=True)], axis=0)
-        added = np.sum([share * part.contributions(x) for share, part in zip(split, parts, strict=True)], axis=0)
+        margin = np.sum(
+            [share * part.margin(x) for share, part in zip(split, parts, strict=True)], axis=0
+        )
+        added = np.sum(
+            [share * part.contributions(x) for share, part in zip(split, parts, strict=True)],
+            axis=0,
+        )
         np.testing.assert_allclose(blend.margin(x), margin, atol=1e-12)
         np.testing.assert_allclose(blend.contributions(x), added, atol=1e-12)
 
@@ -131,21 +143,35 @@ def test_a_damaged_part_is_a_data_error(parts, damage, tmp_path):
 
 def test_models_without_a_share_are_not_asked_at_night(parts):
     trees, hazard, line = parts
-    names = dict(zip((LightGbm.name, Hazard.name, Logistic.name, "recent"), (trees, hazard, line, line), strict=True))
+    names = dict(
+        zip(
+            (LightGbm.name, Hazard.name, Logistic.name, "recent"),
+            (trees, hazard, line, line),
+            strict=True,
+        )
+    )
     learnt = Learnt(Encoding(()), names, {})
     split = {LightGbm.name: 0.7, Hazard.name: 0.0, Logistic.name: 0.0, "recent": 0.3}
     assert blend_of(learnt, split) == Blend((trees, line), (0.7, 0.3))
     x, _ = sample(100, seed=9)
     margins = {name: model.margin(x) for name, model in names.items()}
-    np.testing.assert_allclose(blend_of(learnt, split).margin(x), blended(margins, split), atol=1e-12)
+    np.testing.assert_allclose(
+        blend_of(learnt, split).margin(x), blended(margins, split), atol=1e-12
+    )
 
 
 def test_the_shares_of_a_procedure_are_those_of_the_parts_it_has():
     truth, y = told(400, 6)
     random = np.random.default_rng(0)
-    margins = {"base_rate": 0 * truth, "logistic": truth + random.normal(size=400), "lightgbm": truth}
+    margins = {
+        "base_rate": 0 * truth,
+        "logistic": truth + random.normal(size=400),
+        "lightgbm": truth,
+    }
     found = blend_shares(margins, y)
-    assert found == dict(zip(("lightgbm", "logistic"), shares([truth, margins["logistic"]], y), strict=True))
+    assert found == dict(
+        zip(("lightgbm", "logistic"), shares([truth, margins["logistic"]], y), strict=True)
+    )
     np.testing.assert_array_equal(
         blended(margins, found), weighted([margins[name] for name in found], list(found.values()))
     )

@@ -12,7 +12,9 @@ from models.learners.lightgbm import LightGbm
 from models.training.training_rows import NEVER
 
 HORIZON = 30.0
-ROWS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 15) | st.just(NEVER)), min_size=1, max_size=20)
+ROWS = st.lists(
+    st.tuples(st.integers(0, 9), st.integers(0, 15) | st.just(NEVER)), min_size=1, max_size=20
+)
 
 
 def walked(cutoff: int, outcome: int, end: int, horizon: int) -> tuple[float, bool]:
@@ -34,7 +36,9 @@ def test_rows_are_followed_as_if_walked_along(rows, end, horizon):
     cutoff = np.array([start for start, _ in rows])
     outcome = np.array([NEVER if wait == NEVER else start + wait for start, wait in rows])
     found = Followed.until(cutoff, outcome, end, horizon)
-    expected = [walked(*row, end, horizon) for row in zip(cutoff.tolist(), outcome.tolist(), strict=True)]
+    expected = [
+        walked(*row, end, horizon) for row in zip(cutoff.tolist(), outcome.tolist(), strict=True)
+    ]
     assert (found.days * US_PER_DAY).round(1).tolist() == [time for time, _ in expected]
     assert found.happened.tolist() == [seen for _, seen in expected]
 
@@ -48,9 +52,9 @@ def nelson_aalen(rows: list[tuple[float, bool]], day: float) -> float:
     return total
 
 
-FOLLOWED = st.lists(st.tuples(st.integers(1, 29).map(float), st.booleans()), min_size=1, max_size=25).filter(
-    lambda rows: any(seen for _, seen in rows)
-)
+FOLLOWED = st.lists(
+    st.tuples(st.integers(1, 29).map(float), st.booleans()), min_size=1, max_size=25
+).filter(lambda rows: any(seen for _, seen in rows))
 
 
 def followed_of(rows: list[tuple[float, bool]]) -> Followed:
@@ -58,14 +62,18 @@ def followed_of(rows: list[tuple[float, bool]]) -> Followed:
 
 
 @given(FOLLOWED)
-@example([(5.0, False), (5.0, True), (7.0, True)])  # one stops being followed when another has its outcome
+@example(
+    [(5.0, False), (5.0, True), (7.0, True)]
+)  # one stops being followed when another has its outcome
 @example([(5.0, True), (5.0, True), (7.0, False)])
 def test_the_baseline_is_that_of_nelson_and_aalen(rows):
     found = Baseline.fit(followed_of(rows), HORIZON)
     assert (found.days[0], found.hazard[0], found.days[-1]) == (0.0, 0.0, HORIZON)
     assert set(found.days[1:-1]) == {time for time, seen in rows if seen}
     asked = np.array(found.days[1:])
-    np.testing.assert_allclose(found.at(asked), [nelson_aalen(rows, day) for day in asked], rtol=1e-12)
+    np.testing.assert_allclose(
+        found.at(asked), [nelson_aalen(rows, day) for day in asked], rtol=1e-12
+    )
 
 
 @given(FOLLOWED, st.randoms(use_true_random=False))
@@ -78,7 +86,9 @@ def test_the_order_of_rows_says_nothing_about_the_baseline(rows, random):
 def test_a_baseline_of_many_outcomes_keeps_to_the_estimate_at_few_places():
     random = np.random.default_rng(0)
     days, seen = random.exponential(9, 900), random.random(900) < 0.6
-    rows = list(zip(np.minimum(days, HORIZON).tolist(), (seen & (days < HORIZON)).tolist(), strict=True))
+    rows = list(
+        zip(np.minimum(days, HORIZON).tolist(), (seen & (days < HORIZON)).tolist(), strict=True)
+    )
     found = Baseline.fit(followed_of(rows), HORIZON)
     assert len(found.days) <= KNOTS + 2
     for place in range(1, len(found.days), 40):
@@ -179,7 +189,9 @@ def test_contributions_sum_to_the_margin_and_have_the_signs_of_the_trees(learnt)
 
 def test_a_row_that_moves_nothing_has_the_bias_for_its_margin():
     """Trees that found no split say the same of every row."""
-    followed = Followed(np.array([3.0, 9.0, HORIZON, HORIZON]), np.array([True, True, False, False]))
+    followed = Followed(
+        np.array([3.0, 9.0, HORIZON, HORIZON]), np.array([True, True, False, False])
+    )
     model = Hazard.learn(Lesson(np.zeros((4, 1)), [], 1), followed, HORIZON)
     parts = model.contributions(np.zeros((2, 1)))
     assert parts[:, 0].tolist() == [0.0, 0.0]
@@ -192,7 +204,9 @@ def test_days_are_those_by_which_a_share_of_the_chance_is_used_up(learnt, share,
     x = np.array([[number, category]], dtype=float)
     days, relative = learnt.days(learnt.relative(x), share), np.exp(learnt.relative(x))
     assert 0 < days[0] < HORIZON
-    by_then, whole = (-np.expm1(-relative * learnt.baseline.at(at)) for at in (days, np.array([HORIZON])))
+    by_then, whole = (
+        -np.expm1(-relative * learnt.baseline.at(at)) for at in (days, np.array([HORIZON]))
+    )
     assert by_then / whole == pytest.approx(share, rel=1e-9)
     assert 1 / (1 + np.exp(-learnt.margin(x))) == pytest.approx(whole, rel=1e-9)
 
@@ -201,14 +215,22 @@ def test_days_hold_on_what_really_came(learnt):
     later, _, when = company(20_000, seed=8)
     came = when < HORIZON
     for share in (0.5, 0.8):
-        assert np.mean(when[came] <= learnt.days(learnt.relative(later), share)[came]) == pytest.approx(share, abs=0.03)
+        assert np.mean(
+            when[came] <= learnt.days(learnt.relative(later), share)[came]
+        ) == pytest.approx(share, abs=0.03)
 
 
 def test_a_row_alone_has_the_same_values_as_among_others(learnt):
     x, _, _ = company(200, seed=4)
-    for of in (learnt.margin, learnt.contributions, lambda rows: learnt.days(learnt.relative(rows), 0.5)):
+    for of in (
+        learnt.margin,
+        learnt.contributions,
+        lambda rows: learnt.days(learnt.relative(rows), 0.5),
+    ):
         alone = np.concatenate([of(x[i : i + 1]) for i in range(len(x))])
-        assert of(x).tobytes() == alone.tobytes() == np.ascontiguousarray(of(x[::-1])[::-1]).tobytes()
+        assert (
+            of(x).tobytes() == alone.tobytes() == np.ascontiguousarray(of(x[::-1])[::-1]).tobytes()
+        )
 
 
 def test_a_stored_model_comes_back_with_every_bit(learnt, tmp_path):
@@ -216,7 +238,11 @@ def test_a_stored_model_comes_back_with_every_bit(learnt, tmp_path):
     again = Hazard.load(tmp_path)
     x, _, _ = company(200, seed=5)
     assert again == learnt
-    for of in (Hazard.margin, Hazard.contributions, lambda model, rows: model.days(model.relative(rows), 0.8)):
+    for of in (
+        Hazard.margin,
+        Hazard.contributions,
+        lambda model, rows: model.days(model.relative(rows), 0.8),
+    ):
         assert of(again, x).tobytes() == of(learnt, x).tobytes()
 
 

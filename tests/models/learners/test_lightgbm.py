@@ -89,11 +89,11 @@ def test_saved_files_are_text_and_reproducible(model, tmp_path):
 ELSEWHERE = """
 import hashlib, pathlib, sys
 import numpy as np
-from models import learners
-from models.kinds import KINDS
+from models.learners import lightgbm
+from models.learners.kinds import KINDS
 from tests.models.samples import fitted_kinds
 
-learners.ROUNDS = 5
+lightgbm.ROUNDS = 5
 here = pathlib.Path(sys.argv[1])
 data = np.load(here / "data.npz")
 for name, model in fitted_kinds(data["x"], data["y"], [3]).items():
@@ -113,7 +113,9 @@ def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path
     for name, model in fitted_kinds(x, y, CATEGORICAL).items():
         (tmp_path / name).mkdir()
         model.save(tmp_path / name)
-        expected.append(hashlib.sha256(model.margin(x).tobytes() + model.contributions(x).tobytes()).hexdigest())
+        expected.append(
+            hashlib.sha256(model.margin(x).tobytes() + model.contributions(x).tobytes()).hexdigest()
+        )
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, str(tmp_path)],
         capture_output=True,
@@ -175,7 +177,9 @@ def test_a_row_of_weight_two_is_two_rows_to_the_logistic_regression():
     x, y = sample(600)
     twice = np.arange(600) % 3 == 0
     weighed = logistic._ridge(*design_of(x, y), 1.0 + twice)
-    doubled = logistic._ridge(*design_of(np.concatenate([x, x[twice]]), np.concatenate([y, y[twice]])), None)
+    doubled = logistic._ridge(
+        *design_of(np.concatenate([x, x[twice]]), np.concatenate([y, y[twice]])), None
+    )
     np.testing.assert_allclose(weighed[0], doubled[0], atol=2e-3)
     np.testing.assert_allclose(weighed[1], doubled[1], atol=2e-3)
 
@@ -233,7 +237,7 @@ def test_a_text_of_trees_that_is_cut_off_is_a_data_error(part, tmp_path):
 def test_trees_predict_and_explain_without_lightgbm(tmp_path):
     """Its import takes longer than many a night's scoring."""
     fitted(LightGbm, *sample(1500), CATEGORICAL).save(tmp_path)
-    code = "import sys, numpy; from pathlib import Path; from models.learners import LightGbm\n"
+    code = "import sys, numpy; from pathlib import Path; from models.learners.lightgbm import LightGbm\n"
     code += f"model, x = LightGbm.load(Path({str(tmp_path)!r})), numpy.zeros((2, 4))\n"
     code += "print(model.margin(x), model.contributions(x), 'lightgbm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,9 @@ from models.learners.naive_bayes import MOST_VALUES, NaiveBayes
 
 gap = st.just(math.nan)
 tables = st.lists(
-    st.tuples(st.integers(0, 3) | gap, st.integers(0, 2) | gap, st.integers(0, 1)), min_size=2, max_size=40
+    st.tuples(st.integers(0, 3) | gap, st.integers(0, 2) | gap, st.integers(0, 1)),
+    min_size=2,
+    max_size=40,
 ).filter(lambda rows: 0 < sum(won for *_, won in rows) < len(rows))
 
 
@@ -26,7 +28,8 @@ def chance(learnt: list[tuple], lead: tuple) -> float:
             continue
         for side, outcome in enumerate((1, 0)):
             counts = {
-                value: 0.1 + sum(1 for row in learnt if row[field] == value and row[-1] == outcome) for value in seen
+                value: 0.1 + sum(1 for row in learnt if row[field] == value and row[-1] == outcome)
+                for value in seen
             }
             scores[side] *= counts[lead[field]] / sum(counts.values())
     return min(max(scores[0] / sum(scores), 0.0001), 0.9999)
@@ -81,4 +84,6 @@ def test_without_a_field_it_is_the_base_rate():
 @pytest.mark.parametrize("weight", [None, np.linspace(0.1, 1.9, 200)])
 def test_every_row_counts_alike_whatever_its_weight(weight):
     x, y = certain(2)
-    assert NaiveBayes.fit(Lesson(x, [0], 1, weight=weight), y) == NaiveBayes.fit(Lesson(x, [0], 2), y)
+    assert NaiveBayes.fit(Lesson(x, [0], 1, weight=weight), y) == NaiveBayes.fit(
+        Lesson(x, [0], 2), y
+    )

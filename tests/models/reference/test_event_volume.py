@@ -23,7 +23,9 @@ def a_log(seed=0, rows=600, days=60):
         late = at + timedelta(hours=float(rng.exponential(20)))
         found.append(("e", at, late, kind, channel, value))
     columns = list(zip(*found, strict=True))
-    table = pa.table([pa.array(c, f.type) for c, f in zip(columns, EVENTS, strict=True)], schema=EVENTS)
+    table = pa.table(
+        [pa.array(c, f.type) for c, f in zip(columns, EVENTS, strict=True)], schema=EVENTS
+    )
     return pa.concat_tables([table.slice(0, 100), table.slice(100)])
 
 
@@ -36,7 +38,9 @@ def by_hand(events, as_of, weeks):
             names += [f"channel {row['channel']}"] if row["channel"] else []
             names += [f"amount of {row['event_type']}"] if row["value"] is not None else []
             counts[(ago - TICK) // timedelta(days=7)].update(names)
-    return {name: [week[name] for week in counts] for name in {name for week in counts for name in week}}
+    return {
+        name: [week[name] for week in counts] for name in {name for week in counts for name in week}
+    }
 
 
 def test_events_are_counted_by_the_week_in_which_they_became_known():

@@ -19,18 +19,28 @@ def a_matrix(rng, rows, shift=0.0, lands=("de", "fr", None)):
     size = np.round(rng.exponential(3.0, rows) + shift, 1)
     size[rng.random(rows) < 0.1] = np.nan
     land = rng.choice(np.array(lands, object), rows)
-    return pa.table({"entity_id": [f"e{i}" for i in range(rows)], "size": size, "land": pa.array(land, pa.string())})
+    return pa.table(
+        {
+            "entity_id": [f"e{i}" for i in range(rows)],
+            "size": size,
+            "land": pa.array(land, pa.string()),
+        }
+    )
 
 
 def some_tested(rng, rows):
-    return pa.table({"entity_id": [f"e{i}" for i in range(rows)], "probability": rng.beta(1, 9, rows)})
+    return pa.table(
+        {"entity_id": [f"e{i}" for i in range(rows)], "probability": rng.beta(1, 9, rows)}
+    )
 
 
 def a_population(seed=0, rows=4000, slices=4):
     rng = np.random.default_rng(seed)
     tested = [some_tested(rng, 400) for _ in range(slices)]
     parts = np.array_split(np.arange(rows), slices)
-    return Population.of(a_matrix(rng, rows), parts, {"size": 0.6, "land": 0.4}, ENCODING, tested, tested[0])
+    return Population.of(
+        a_matrix(rng, rows), parts, {"size": 0.6, "land": 0.4}, ENCODING, tested, tested[0]
+    )
 
 
 def test_the_index_is_its_formula():
@@ -45,7 +55,9 @@ def test_the_index_is_its_formula():
 def test_what_did_not_move_is_within_chance(before, tonight):
     rng = np.random.default_rng(7)
     shares = rng.dirichlet(np.ones(12))
-    pairs = [(rng.multinomial(before, shares), rng.multinomial(tonight, shares)) for _ in range(2000)]
+    pairs = [
+        (rng.multinomial(before, shares), rng.multinomial(tonight, shares)) for _ in range(2000)
+    ]
     beyond = [beyond_chance(one, other, (before, tonight)) for one, other in pairs]
     assert sum(each > 0 for each in beyond) <= 2
     assert np.mean([stability_index(*pair) for pair in pairs]) == pytest.approx(
@@ -66,7 +78,11 @@ def test_rows_are_counted_by_bin_as_by_hand():
     size = a_matrix(rng, 500)["size"]
     counts = [0] * (len(column.edges) + 2)
     for value in size.to_pylist():
-        above = sum(value > edge for edge in column.edges) if not math.isnan(value) else len(column.edges) + 1
+        above = (
+            sum(value > edge for edge in column.edges)
+            if not math.isnan(value)
+            else len(column.edges) + 1
+        )
         counts[above] += 1
     assert column.count(size).tolist() == counts
 
@@ -81,9 +97,16 @@ def test_categories_are_counted_by_level_other_and_missing():
 def test_rare_categories_are_counted_together():
     levels = tuple(f"c{i:03}" for i in range(100))
     encoding = Encoding((Input("land", "category", levels),))
-    matrix = pa.table({"entity_id": [f"e{i}" for i in range(1000)], "land": [levels[i % 100] for i in range(1000)]})
+    matrix = pa.table(
+        {
+            "entity_id": [f"e{i}" for i in range(1000)],
+            "land": [levels[i % 100] for i in range(1000)],
+        }
+    )
     tested = [some_tested(np.random.default_rng(0), 10)]
-    column = Population.of(matrix, [np.arange(1000)], {"land": 1.0}, encoding, tested, tested[0]).columns["land"]
+    column = Population.of(
+        matrix, [np.arange(1000)], {"land": 1.0}, encoding, tested, tested[0]
+    ).columns["land"]
     assert len(column.whole) == LEVELS + 2
     assert column.whole.tolist() == [10] * LEVELS + [1000 - 10 * LEVELS, 0]
 
@@ -106,7 +129,9 @@ def test_categories_that_come_all_the_time_are_not_new():
     weights = {"land": 1.0}
     slices = np.array_split(np.arange(2000), 4)
     encoding = Encoding((Input("land", "category", ("de", "only0", "only1", "only2", "only3")),))
-    land = Population.of(pa.concat_tables(parts), slices, weights, encoding, tested, tested[0]).columns["land"]
+    land = Population.of(
+        pa.concat_tables(parts), slices, weights, encoding, tested, tested[0]
+    ).columns["land"]
     share = sum(each == "only3" for each in parts[3]["land"].to_pylist()) / 500
     assert land.novel == pytest.approx(share)
     assert a_population().columns["land"].novel == 0.0
@@ -128,6 +153,8 @@ def test_empty_slices_and_columns_without_any_value_are_no_matter():
     rng = np.random.default_rng(4)
     matrix = a_matrix(rng, 100).set_column(1, "size", pa.array(np.full(100, np.nan)))
     tested = [some_tested(rng, 50), some_tested(rng, 50).slice(50)]
-    kept = Population.of(matrix, [np.empty(0, int), np.arange(100)], {"size": 1.0}, ENCODING, tested, tested[0])
+    kept = Population.of(
+        matrix, [np.empty(0, int), np.arange(100)], {"size": 1.0}, ENCODING, tested, tested[0]
+    )
     assert kept.columns["size"].whole.tolist() == [0, 100]
     assert kept.entities == (100, 100) and kept.tested == (50, 50)

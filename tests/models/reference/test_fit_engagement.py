@@ -16,7 +16,11 @@ from models.reference.fit_engagement import META, fitted, points
 from models.scorer import Scale, Scorer
 from tests.models import samples
 
-CATALOG = Catalog(types=("visit",), attributes=(("size", "number"), ("trade", "category")), windows=(timedelta(7),))
+CATALOG = Catalog(
+    types=("visit",),
+    attributes=(("size", "number"), ("trade", "category")),
+    windows=(timedelta(7),),
+)
 FIT, ENGAGEMENT, NEITHER = ["size", "trade"], ["visit_count_7d", "any_age"], ["created_age"]
 
 
@@ -43,7 +47,15 @@ def a_scorer(names):
     model = samples.fitted(Logistic, x, y, encoding.categorical)
     chance = probability(model.margin(x))
     band = Band.fit(chance, y, np.arange(800), np.full(800, 0.2))
-    return Scorer("t", model, encoding, Affine(0.9, 0.1), band, Scale.fit(chance), {"catalog": CATALOG.to_json()})
+    return Scorer(
+        "t",
+        model,
+        encoding,
+        Affine(0.9, 0.1),
+        band,
+        Scale.fit(chance),
+        {"catalog": CATALOG.to_json()},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +66,10 @@ def scorer():
 
 def sums(scorer, table, names):
     parts = scorer.explain(table)
-    return [sum(parts[row, scorer.encoding.names.index(name)] for name in names) for row in range(len(table))]
+    return [
+        sum(parts[row, scorer.encoding.names.index(name)] for name in names)
+        for row in range(len(table))
+    ]
 
 
 def test_each_side_is_the_share_of_the_rows_learnt_from_that_lie_below(scorer):
@@ -71,7 +86,9 @@ def test_what_a_lead_does_moves_engagement_alone(scorer):
     busy = table.set_column(3, "visit_count_7d", pa.array(table["visit_count_7d"].to_numpy() + 3))
     older = table.set_column(4, "created_age", pa.array(table["created_age"].to_numpy() + 3))
     before, after, aged = (points(scorer, scorer.explain(each)) for each in (table, busy, older))
-    assert (before["fit"] == after["fit"]).all() and (before["engagement"] != after["engagement"]).any()
+    assert (before["fit"] == after["fit"]).all() and (
+        before["engagement"] != after["engagement"]
+    ).any()
     assert all((before[side] == aged[side]).all() for side in before)
 
 
@@ -89,5 +106,8 @@ def test_a_side_without_features_and_an_older_model_have_no_points(scorer):
 def test_a_saved_scorer_says_the_same(scorer, tmp_path):
     scorer.save(tmp_path)
     table = matrix(40, seed=3)
-    found, read = points(scorer, scorer.explain(table)), points(Scorer.load(tmp_path), scorer.explain(table))
+    found, read = (
+        points(scorer, scorer.explain(table)),
+        points(Scorer.load(tmp_path), scorer.explain(table)),
+    )
     assert all((found[side] == read[side]).all() for side in found)

@@ -12,9 +12,19 @@ from features.definitions.catalog import Catalog
 from models.reference.typical_lead import FEW, Usual
 
 WEEK = timedelta(days=7)
-CATALOG = Catalog(types=("call", "mail"), channels=("phone",), windows=(WEEK,), attributes=(("size", "number"),))
+CATALOG = Catalog(
+    types=("call", "mail"), channels=("phone",), windows=(WEEK,), attributes=(("size", "number"),)
+)
 FEATURES = {feature.name: feature for feature in CATALOG.features}
-USED = ["any_count_7d", "any_age", "call_count_all", "call_age", "mail_count_all", "phone_channel_count_all", "size"]
+USED = [
+    "any_count_7d",
+    "any_age",
+    "call_count_all",
+    "call_age",
+    "mail_count_all",
+    "phone_channel_count_all",
+    "size",
+]
 
 
 @dataclass
@@ -28,7 +38,9 @@ class Plain:
         return SimpleNamespace(names=self.names)
 
     def explain(self, matrix):
-        x = np.column_stack([matrix[name].to_numpy() for name in self.names] + [np.zeros(matrix.num_rows)])
+        x = np.column_stack(
+            [matrix[name].to_numpy() for name in self.names] + [np.zeros(matrix.num_rows)]
+        )
         return 10 * np.where(np.isnan(x), -0.1, x)
 
 
@@ -37,10 +49,18 @@ def sample():
     rng = np.random.default_rng(5)
     calls, mails = rng.integers(0, 3, 300), rng.integers(1, 4, 300)
     columns = {"any_count_7d": rng.integers(0, 3, 300), "any_age": rng.uniform(1, 9, 300)}
-    columns |= {"call_count_all": calls, "call_age": np.where(calls > 0, rng.uniform(1, 9, 300), np.nan)}
+    columns |= {
+        "call_count_all": calls,
+        "call_age": np.where(calls > 0, rng.uniform(1, 9, 300), np.nan),
+    }
     columns |= {"mail_count_all": mails, "phone_channel_count_all": calls + (mails > 3)}
-    columns |= {"size": np.where(rng.random(300) < 0.2, np.nan, rng.uniform(1, 50, 300)), "entity_id": calls}
-    return pa.table({name: pa.array(column.astype(float), from_pandas=True) for name, column in columns.items()})
+    columns |= {
+        "size": np.where(rng.random(300) < 0.2, np.nan, rng.uniform(1, 50, 300)),
+        "entity_id": calls,
+    }
+    return pa.table(
+        {name: pa.array(column.astype(float), from_pandas=True) for name, column in columns.items()}
+    )
 
 
 def test_medians_are_of_known_numbers(sample):
@@ -52,7 +72,10 @@ def test_medians_are_of_known_numbers(sample):
 
 def test_groups_of_the_same_events_are_a_family(sample):
     family = Usual.of(Plain(USED), sample, CATALOG.features).family
-    assert set(family["entity.type:call"]) == {"entity.type:call", "entity.channel:phone"}  # calls come by phone
+    assert set(family["entity.type:call"]) == {
+        "entity.type:call",
+        "entity.channel:phone",
+    }  # calls come by phone
     assert family["entity.type:mail"] == ["entity.type:mail"]  # some mails do not
     everything = {FEATURES[name].meaning.group for name in USED[:-1]}
     assert set(family["entity.activity"]) == set(family["entity.recency"]) == everything
@@ -65,7 +88,9 @@ def test_what_nothing_adds_is_what_leads_without_add(sample):
     rows = sample.to_pylist()
     none = [row for row in rows if row["call_count_all"] == 0]
     assert len(none) >= FEW
-    by_hand = np.mean([10 * (0 + row["phone_channel_count_all"]) - 1 for row in none])  # the age is missing
+    by_hand = np.mean(
+        [10 * (0 + row["phone_channel_count_all"]) - 1 for row in none]
+    )  # the age is missing
     assert found.without["call_count_all"] == found.without["call_age"] == pytest.approx(by_hand)
     quiet = [row for row in rows if row["any_count_7d"] == 0]
     parts = [[-1 if row[name] is None else 10 * row[name] for name in USED[:-1]] for row in quiet]

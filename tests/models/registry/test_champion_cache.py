@@ -22,7 +22,9 @@ class Registry:
         return answer
 
 
-SEVEN = Version("close", 7, "r1", {"gate": "passed"}, ("challenger", "champion"), "file:///models/7")
+SEVEN = Version(
+    "close", 7, "r1", {"gate": "passed"}, ("challenger", "champion"), "file:///models/7"
+)
 SILENT = ConfigError("the model registry does not answer")
 
 
@@ -40,7 +42,9 @@ def test_a_champion_that_is_gone_is_forgotten(tmp_path):
         champion_cache.champions(Registry(tmp_path, close=SILENT), ["close"])
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", json.dumps({"close": {"number": 7}}), json.dumps({"close": None})])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", json.dumps({"close": {"number": 7}}), json.dumps({"close": None})]
+)
 def test_what_is_no_answer_is_none(tmp_path, text):
     (tmp_path / champion_cache.FILE).write_text(text)
     with pytest.raises(ConfigError):

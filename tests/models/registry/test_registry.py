@@ -21,7 +21,7 @@ from models.learners.logistic import Logistic
 from models.registry.registry import Registry, Story, fingerprint
 from models.scorer import Scale, Scorer
 
-OPEN = "import sys; from pathlib import Path; from models.registry import Registry; "
+OPEN = "import sys; from pathlib import Path; from models.registry.registry import Registry; "
 OPEN += "Registry(Path(sys.argv[1]), 'race')._experiment"
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x93NUMPY", b"PK\x03\x04")
 
@@ -31,7 +31,10 @@ def opened(tmp_path_factory):
     """A new database that two processes opened at once, and what became of them."""
     root = tmp_path_factory.mktemp("opened")
     command = [sys.executable, "-c", OPEN, str(root / "workspace")]
-    both = [subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+    both = [
+        subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
     said = [b"".join(process.communicate(timeout=120)).decode() for process in both]
     return root, [process.returncode for process in both], said
 
@@ -77,7 +80,9 @@ def test_two_processes_open_a_new_database_at_once_and_in_silence(opened):
     assert codes == [0, 0], said
     assert said == ["", ""]
     client = Registry(root / "workspace", "race")._client
-    assert [found.name for found in client.search_experiments(filter_string="name = 'race'")] == ["race"]
+    assert [found.name for found in client.search_experiments(filter_string="name = 'race'")] == [
+        "race"
+    ]
     assert sorted(path.name for path in root.iterdir()) == ["workspace"]
 
 
@@ -100,10 +105,14 @@ def test_a_training_becomes_a_run_and_a_challenger(registry, story):
 
 def test_the_report_is_the_runs_description_as_far_as_it_fits_and_not_the_versions(registry, story):
     report = "# what was trained\n" + "word " * 3_000
-    version = registry.log("close", replace(story, texts={"report.md": report, "tables/parts.csv": "by,part\n"}))
+    version = registry.log(
+        "close", replace(story, texts={"report.md": report, "tables/parts.csv": "by,part\n"})
+    )
     assert runs(registry)[0].data.tags["mlflow.note.content"] == report[:8_000]
     assert "mlflow.note.content" not in version.tags
-    found = {path.name: path.read_text() for path in files(registry) if path.suffix in (".md", ".csv")}
+    found = {
+        path.name: path.read_text() for path in files(registry) if path.suffix in (".md", ".csv")
+    }
     assert found == {"report.md": report, "parts.csv": "by,part\n"}
 
 
@@ -127,7 +136,9 @@ def test_mlflow_serves_the_scorer_from_its_files(registry, story, tmp_path):
     matrix = pa.table(
         {
             "entity_id": [f"lead-{i}" for i in range(200)],
-            "cutoff": pa.array([datetime(2024, 1, 1 + i % 28, tzinfo=UTC) for i in range(200)], INSTANT),
+            "cutoff": pa.array(
+                [datetime(2024, 1, 1 + i % 28, tzinfo=UTC) for i in range(200)], INSTANT
+            ),
             "visits": [float(i % 7) for i in range(200)],
             "origin": [("web", "fair", None)[i % 3] for i in range(200)],
         }
@@ -220,7 +231,9 @@ def test_the_hash_sees_names_contents_and_their_limits(tmp_path):
         return fingerprint(directory)
 
     assert written(a="1", b="2") == written(b="2", a="1")
-    assert len({written(a="1", b="2"), written(a="2", b="1"), written(a="12"), written(ab="12")}) == 4
+    assert (
+        len({written(a="1", b="2"), written(a="2", b="1"), written(a="12"), written(ab="12")}) == 4
+    )
 
 
 def test_a_workspace_that_cannot_be_written_is_said(tmp_path):
@@ -236,7 +249,9 @@ def test_a_database_that_is_not_ours_is_said(tmp_path, monkeypatch):
         Registry(tmp_path, "demo").champion("close")
 
 
-def test_the_environment_overrides_where_the_registry_is(opened, registry, story, tmp_path, monkeypatch):
+def test_the_environment_overrides_where_the_registry_is(
+    opened, registry, story, tmp_path, monkeypatch
+):
     shutil.copy(opened[0] / "workspace" / "mlflow.db", tmp_path / "elsewhere.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'elsewhere.db'}")
     elsewhere = Registry(registry.root, "demo")

@@ -16,7 +16,14 @@ from models.training.ablation import ablate
 from models.training.training import Settings, train
 
 SETTINGS = Settings("close", timedelta(days=14), Evaluation(folds=2))
-FAMILIES = {"a": "counts", "b": "counts", "c": "rhythm", "d": "rhythm", "e": "rhythm", "same": "lead"}
+FAMILIES = {
+    "a": "counts",
+    "b": "counts",
+    "c": "rhythm",
+    "d": "rhythm",
+    "e": "rhythm",
+    "same": "lead",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +42,11 @@ def company(leads=150, weeks=12):
     mature = week < weeks - 2
     entity = pa.array(np.tile([f"lead-{i}" for i in range(leads)], weeks))
     spine = {"entity_id": entity, "cutoff": pa.array(week * 7 * US_PER_DAY, INSTANT)}
-    labels = {"mature": mature, "label": pa.array(label, pa.int8(), mask=~mature), "outcome_at": pa.nulls(n, INSTANT)}
+    labels = {
+        "mature": mature,
+        "label": pa.array(label, pa.int8(), mask=~mature),
+        "outcome_at": pa.nulls(n, INSTANT),
+    }
     return pa.table({**spine, **columns}), pa.table({**spine, **labels}).cast(LABELS)
 
 
@@ -44,7 +55,9 @@ def trials():
     """Return the trials of the company by what was kept and of which family."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 15)
-        return {(trial.kept, trial.family): trial for trial in ablate(*company(), SETTINGS, FAMILIES)}
+        return {
+            (trial.kept, trial.family): trial for trial in ablate(*company(), SETTINGS, FAMILIES)
+        }
 
 
 def test_there_is_a_trial_for_all_without_each_only_each_and_none(trials):

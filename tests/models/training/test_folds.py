@@ -11,7 +11,9 @@ from configs.errors import DataError
 from models.training.folds import Keys, by_entity, entity_hash, rolling_origin, unseen
 
 DAY = 86_400_000_000
-CUTOFFS = st.lists(st.integers(0, 400), min_size=1, max_size=60).map(lambda days: np.array(days, dtype=np.int64) * DAY)
+CUTOFFS = st.lists(st.integers(0, 400), min_size=1, max_size=60).map(
+    lambda days: np.array(days, dtype=np.int64) * DAY
+)
 SHARES = st.floats(0.05, 0.95)
 
 
@@ -26,7 +28,9 @@ def origins(cutoff, horizon, embargo, folds, share):
         return []
 
 
-def oracle(cutoff: list[int], gap: int, folds: int, share: float) -> list[tuple[list[int], list[int]]]:
+def oracle(
+    cutoff: list[int], gap: int, folds: int, share: float
+) -> list[tuple[list[int], list[int]]]:
     """Row by row, from the definition."""
     end = max(cutoff) + 1
     start = end - int((end - min(cutoff)) * share)
@@ -46,7 +50,9 @@ def oracle(cutoff: list[int], gap: int, folds: int, share: float) -> list[tuple[
 @settings(max_examples=60)
 @given(CUTOFFS, st.integers(0, 90), st.integers(0, 20), st.integers(1, 6), SHARES)
 def test_rolling_origin_equals_the_definition_row_by_row(cutoff, horizon, embargo, folds, share):
-    found = [(f.train.tolist(), f.test.tolist()) for f in origins(cutoff, horizon, embargo, folds, share)]
+    found = [
+        (f.train.tolist(), f.test.tolist()) for f in origins(cutoff, horizon, embargo, folds, share)
+    ]
     assert found == oracle(cutoff.tolist(), (horizon + embargo) * DAY, folds, share)
 
 
@@ -68,7 +74,9 @@ def test_rolling_origin_does_not_depend_on_the_order_of_rows(cutoff, random, fol
     order = np.array(random.sample(range(cutoff.size), cutoff.size))
     plain = origins(cutoff, 7, 0, folds, 0.5)
     mixed = origins(cutoff[order], 7, 0, folds, 0.5)
-    assert [(set(f.train), set(f.test)) for f in plain] == [(set(order[f.train]), set(order[f.test])) for f in mixed]
+    assert [(set(f.train), set(f.test)) for f in plain] == [
+        (set(order[f.train]), set(order[f.test])) for f in mixed
+    ]
 
 
 def test_an_instant_on_an_edge_belongs_to_the_later_window():
@@ -86,7 +94,9 @@ def test_rows_of_the_first_test_instant_are_never_learnt_from_even_without_a_hor
 
 @pytest.mark.parametrize("spread", [0, 1, 20])
 def test_too_short_a_history_says_span_and_horizon(spread):
-    with pytest.raises(DataError, match=rf"span {spread}\.0 days; horizon 30 days.*\n.*shorter horizon"):
+    with pytest.raises(
+        DataError, match=rf"span {spread}\.0 days; horizon 30 days.*\n.*shorter horizon"
+    ):
         rolling_origin(np.array([0, spread * DAY]), days(30), days(0), 3, 0.4)
 
 
@@ -127,7 +137,9 @@ def test_entity_hash_is_pinned_balanced_and_moved_by_the_seed():
 
 @settings(max_examples=60)
 @given(CUTOFFS, st.integers(0, 90), st.integers(1, 4), st.integers(1, 8), st.integers(0, 99))
-def test_unseen_rows_have_a_key_that_their_fold_did_not_learn_from(cutoff, horizon, folds, keys, seed):
+def test_unseen_rows_have_a_key_that_their_fold_did_not_learn_from(
+    cutoff, horizon, folds, keys, seed
+):
     entity = np.arange(cutoff.size)
     key = np.random.default_rng(seed).integers(keys, size=cutoff.size)
     found = origins(cutoff, horizon, 0, folds, 0.5)
@@ -155,7 +167,11 @@ def check_unseen(found, rows, gap):
     index = np.concatenate([fold.test for fold in found])
     number = np.repeat(np.arange(len(found)), [fold.test.size for fold in found])
     tested = Keys(*(column[index] for column in (rows.entity, rows.cutoff, rows.key)))
-    expected = [key not in set(rows.key[fold.train].tolist()) for fold in found for key in rows.key[fold.test].tolist()]
+    expected = [
+        key not in set(rows.key[fold.train].tolist())
+        for fold in found
+        for key in rows.key[fold.test].tolist()
+    ]
     assert unseen(rows, tested, number, gap).tolist() == expected
 
 

@@ -43,7 +43,9 @@ def test_a_gain_that_holds_later_is_kept_and_is_the_one_reported():
     gains = []
     for fold in folds[2:]:
         learnt, tested = sample.take(fold.train, everything), sample.take(fold.test, everything)
-        usual, best = (each.fit(learnt, 1).margin(tested.x) for each in (Choice(Learning()), choice))
+        usual, best = (
+            each.fit(learnt, 1).margin(tested.x) for each in (Choice(Learning()), choice)
+        )
         gains.append(log_loss(usual, tested.y) - log_loss(best, tested.y))
     assert report.gain == pytest.approx(np.concatenate(gains).mean())
     assert report.gain > report.noise > 0
@@ -77,7 +79,12 @@ def test_no_time_means_no_trial_and_the_report_says_so():
 def test_one_trial_is_the_usual_way():
     sample, folds = drifting(300)
     choice, report = search(sample, folds, Learning(search=Search(trials=1)), seed=0)
-    assert (report.trials, report.cut_short, report.held, choice.parameters) == (1, False, False, {})
+    assert (report.trials, report.cut_short, report.held, choice.parameters) == (
+        1,
+        False,
+        False,
+        {},
+    )
 
 
 def test_rows_that_decide_are_never_learnt_from_before(monkeypatch):
@@ -88,7 +95,9 @@ def test_rows_that_decide_are_never_learnt_from_before(monkeypatch):
     deciding = {name for fold in folds[2:] for name in sample.entity_id[fold.test]}
     learnt, fit = [], Choice.fit
     monkeypatch.setattr(
-        Choice, "fit", lambda self, rows, seed: learnt.append(set(rows.entity_id)) or fit(self, rows, seed)
+        Choice,
+        "fit",
+        lambda self, rows, seed: learnt.append(set(rows.entity_id)) or fit(self, rows, seed),
     )
     _, report = search(sample, folds, SIX, seed=0)
     during = learnt[: 2 * report.trials]
@@ -102,8 +111,15 @@ def test_weights_are_tried_only_where_they_can_differ(monkeypatch, rows_each, or
     sample, folds = drifting(300)
     names = np.array([f"l{i // rows_each}" for i in range(300)], dtype=object)
     tried, fit = [], Choice.fit
-    monkeypatch.setattr(Choice, "fit", lambda self, rows, seed: tried.append(self.learning) or fit(self, rows, seed))
-    search(replace(sample, entity_id=names, ordered=ordered), folds, Learning(search=Search(trials=12)), seed=0)
+    monkeypatch.setattr(
+        Choice, "fit", lambda self, rows, seed: tried.append(self.learning) or fit(self, rows, seed)
+    )
+    search(
+        replace(sample, entity_id=names, ordered=ordered),
+        folds,
+        Learning(search=Search(trials=12)),
+        seed=0,
+    )
     assert {each.one_vote for each in tried} == ({False, True} if rows_each > 1 else {False})
     assert ({each.recency_half_life for each in tried} == {None}) is not ordered
 
@@ -121,7 +137,9 @@ def test_rows_of_one_entity_are_no_further_evidence():
     gain = np.random.default_rng(0).normal(size=50)
     names = np.array([f"l{i}" for i in range(50)], dtype=object)
     assert clustered_error(gain, names) == pytest.approx(gain.std() / np.sqrt(50))
-    assert clustered_error(np.repeat(gain, 7), np.repeat(names, 7)) == pytest.approx(clustered_error(gain, names))
+    assert clustered_error(np.repeat(gain, 7), np.repeat(names, 7)) == pytest.approx(
+        clustered_error(gain, names)
+    )
 
 
 def test_a_sample_keeps_which_columns_are_categories():

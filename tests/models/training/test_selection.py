@@ -29,8 +29,13 @@ def test_what_tells_stays_among_hundreds_that_do_not():
 
 def test_the_choice_is_the_same_twice_and_follows_the_labels():
     x, y = table(2_000, MOST + 100)
-    assert strongest(x.__getitem__, y, [], 0).tolist() == strongest(x.__getitem__, y, [], 0).tolist()
-    assert strongest(x.__getitem__, y, [], 0).tolist() != strongest(x.__getitem__, 1 - y[::-1], [], 0).tolist()
+    assert (
+        strongest(x.__getitem__, y, [], 0).tolist() == strongest(x.__getitem__, y, [], 0).tolist()
+    )
+    assert (
+        strongest(x.__getitem__, y, [], 0).tolist()
+        != strongest(x.__getitem__, 1 - y[::-1], [], 0).tolist()
+    )
 
 
 def test_only_the_rows_of_the_pilot_are_read(monkeypatch):

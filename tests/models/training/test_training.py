@@ -21,7 +21,9 @@ from models.training.training import OUT_OF_TIME, Pooled, Settings, predict, tra
 from tests.models.samples import OBSERVED, TWO_WEEKS, followed_company, garbled
 
 SETTINGS = Settings("close", timedelta(days=14), Evaluation(), meta={"horizon": "14d"})
-FOLLOWED = Settings("close", timedelta(days=14), Evaluation(embargo=timedelta(days=2)), observed=OBSERVED)
+FOLLOWED = Settings(
+    "close", timedelta(days=14), Evaluation(embargo=timedelta(days=2)), observed=OBSERVED
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,9 @@ def few_rounds(monkeypatch):
     monkeypatch.setattr(lightgbm, "ROUNDS", 15)
 
 
-def company(leads: int = 200, weeks: int = 12, seed: int = 0, kind: str = "smooth") -> tuple[pa.Table, pa.Table]:
+def company(
+    leads: int = 200, weeks: int = 12, seed: int = 0, kind: str = "smooth"
+) -> tuple[pa.Table, pa.Table]:
     """Weekly rows of leads with two numbers and a category; the last two weeks are immature."""
     random = np.random.default_rng(seed)
     entity = np.tile([f"lead-{i}" for i in range(leads)], weeks)
@@ -42,7 +46,11 @@ def company(leads: int = 200, weeks: int = 12, seed: int = 0, kind: str = "smoot
     mature = week < weeks - 2
     cutoff = pa.array(week * 7 * US_PER_DAY, INSTANT)
     spine = {"entity_id": pa.array(entity), "cutoff": cutoff}
-    features = {"one": one, "two": pa.array(two, mask=random.random(len(two)) < 0.1), "source": source}
+    features = {
+        "one": one,
+        "two": pa.array(two, mask=random.random(len(two)) < 0.1),
+        "source": source,
+    }
     labels = {"mature": mature, "label": pa.array(label, pa.int8(), mask=~mature)}
     labels["outcome_at"] = pa.nulls(len(label), INSTANT)
     return pa.table({**spine, **features}), pa.table({**spine, **labels}).cast(LABELS)
@@ -62,7 +70,9 @@ def bytes_of(scorer: Scorer, directory: Path) -> str:
 
 
 def frame(trained, fold: int) -> dict:
-    return trained.out_of_time.filter(pa.compute.equal(trained.out_of_time["fold"], fold)).to_pydict()
+    return trained.out_of_time.filter(
+        pa.compute.equal(trained.out_of_time["fold"], fold)
+    ).to_pydict()
 
 
 def test_out_of_time_rows_are_the_tested_ones_with_their_labels():
@@ -70,7 +80,13 @@ def test_out_of_time_rows_are_the_tested_ones_with_their_labels():
     trained = train(matrix, labels, SETTINGS)
     found = trained.out_of_time
     assert found.select(OUT_OF_TIME.names).schema == OUT_OF_TIME
-    assert found.column_names[len(OUT_OF_TIME) :] == ["lightgbm", "logistic", "blend", "naive_bayes", "base_rate"]
+    assert found.column_names[len(OUT_OF_TIME) :] == [
+        "lightgbm",
+        "logistic",
+        "blend",
+        "naive_bayes",
+        "base_rate",
+    ]
     known = {(r["entity_id"], r["cutoff"]): r["label"] for r in labels.to_pylist() if r["mature"]}
     keys = [(r["entity_id"], r["cutoff"]) for r in found.to_pylist()]
     assert [known[key] for key in keys] == found["label"].to_pylist()
@@ -98,7 +114,10 @@ def test_no_prediction_depends_on_its_own_or_a_later_outcome():
         late = [c.isoformat() >= start for c in labels["cutoff"].to_pylist()]
 
         def flip(values, late=late):
-            return [v if v is None or not there else 1 - v for v, there in zip(values, late, strict=True)]
+            return [
+                v if v is None or not there else 1 - v
+                for v, there in zip(values, late, strict=True)
+            ]
 
         other = train(matrix, relabel(labels, flip), SETTINGS)
         for name in ("lightgbm", "logistic", "base_rate"):
@@ -119,7 +138,8 @@ def margins_of(pooled: Pooled, fold: int) -> dict[str, bytes]:
     """Return each model's log-odds of a fold's test rows, as they are and calibrated."""
     rows = pooled.fold == fold
     return {
-        name: pooled.raw[name][rows].tobytes() + pooled.calibrated[name][rows].tobytes() for name in pooled.calibrated
+        name: pooled.raw[name][rows].tobytes() + pooled.calibrated[name][rows].tobytes()
+        for name in pooled.calibrated
     }
 
 
@@ -129,7 +149,9 @@ def other_later(matrix: pa.Table, end: int, tested: np.ndarray) -> pa.Table:
     later = (cutoff >= end) & ~tested
     one = np.where(later, -9 * matrix["one"].to_numpy(), matrix["one"].to_numpy())
     source = np.where(later, "none", matrix["source"].to_numpy(zero_copy_only=False))
-    return matrix.set_column(2, "one", pa.array(one)).set_column(4, "source", pa.array(source, pa.string()))
+    return matrix.set_column(2, "one", pa.array(one)).set_column(
+        4, "source", pa.array(source, pa.string())
+    )
 
 
 def test_no_fold_has_heard_of_what_came_after_it():
@@ -159,7 +181,9 @@ def test_young_rows_are_heard_of_as_far_as_they_were_followed():
     other = predict(matrix, labels.set_column(4, LABELS[4], pa.array(sooner, INSTANT)), FOLLOWED)
     found, before = margins_of(other, 3), margins_of(plain, 3)
     assert {name for name in before if found[name] != before[name]} >= {"hazard"}
-    assert all(found[name] == before[name] for name in ("lightgbm", "logistic", "naive_bayes", "base_rate"))
+    assert all(
+        found[name] == before[name] for name in ("lightgbm", "logistic", "naive_bayes", "base_rate")
+    )
 
 
 def test_where_outcomes_have_times_the_scorer_knows_when_they_come():
@@ -194,13 +218,15 @@ def test_trees_win_where_effects_cross_and_logistic_where_rows_are_few_and_plain
 def test_the_default_stays_if_the_other_is_not_better_beyond_noise():
     matrix, labels = company()
     noise = relabel(labels, lambda v: [x and int(i % 3 == 0) for i, x in enumerate(v)])
-    shuffled = matrix.select(SPINE.names).append_column("one", [np.tile([0.0, 1.0], matrix.num_rows // 2)])
+    shuffled = matrix.select(SPINE.names).append_column(
+        "one", [np.tile([0.0, 1.0], matrix.num_rows // 2)]
+    )
     assert train(shuffled, noise, SETTINGS).scorer.learner == "lightgbm"
 
 
 def test_twice_and_with_one_thread_the_same_bytes(tmp_path):
     code = (
-        "import sys, pathlib; from models import learners; learners.ROUNDS = 15;"
+        "import sys, pathlib; from models.learners import lightgbm; lightgbm.ROUNDS = 15;"
         "from tests.models.test_training import *;"
         "print(bytes_of(train(*company(), SETTINGS).scorer, pathlib.Path(sys.argv[1])))"
     )
@@ -235,7 +261,9 @@ def test_without_order_each_row_is_tested_once_by_a_model_of_other_entities():
 def test_folds_before_the_first_outcome_are_left_out():
     matrix, labels = company()
     late = [c.isoformat() >= "1970-02-01" for c in labels["cutoff"].to_pylist()]
-    none_yet = relabel(labels, lambda v: [x if late[i] or x is None else 0 for i, x in enumerate(v)])
+    none_yet = relabel(
+        labels, lambda v: [x if late[i] or x is None else 0 for i, x in enumerate(v)]
+    )
     trained = train(matrix, none_yet, SETTINGS)
     assert len(trained.folds) < 3
     assert all(fold["train"]["outcomes"] >= 2 for fold in trained.folds)
@@ -253,10 +281,15 @@ def test_progress_is_told():
     ("change", "message"),
     [
         (lambda v: [None] * len(v), "no row is mature.*0 of 2400 rows"),
-        (lambda v: [x and 0 for x in v], "2000 of 2400 rows are mature, 0 of them with the outcome"),
+        (
+            lambda v: [x and 0 for x in v],
+            "2000 of 2400 rows are mature, 0 of them with the outcome",
+        ),
         (lambda v: [None if x is None else 1 for x in v], "nearly every row has the outcome"),
         (
-            lambda v: [None if x is None else int(i < 1 or 1900 < i < 1910) for i, x in enumerate(v)],
+            lambda v: [
+                None if x is None else int(i < 1 or 1900 < i < 1910) for i, x in enumerate(v)
+            ],
             "too few outcomes before.*10 outcomes in all.*at most 1 row",
         ),
     ],

@@ -12,13 +12,22 @@ from configs.errors import DataError
 from configs.learning import Evaluation
 from features.contracts import US_PER_DAY
 from models.learners import lightgbm
-from models.training.fold_pipeline import BASELINES, CANDIDATES, Settings, calibrators, learn, wanted
+from models.training.fold_pipeline import (
+    BASELINES,
+    CANDIDATES,
+    Settings,
+    calibrators,
+    learn,
+    wanted,
+)
 from models.training.training_rows import IMMATURE, NEVER, Known, Rows
 from tests.models.samples import OBSERVED, TWO_WEEKS, followed_company, garbled
 
 SETTINGS = Settings("close", timedelta(microseconds=TWO_WEEKS), Evaluation(), observed=OBSERVED)
 END = 60 * US_PER_DAY
-TIMED = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 9) | st.just(NEVER)), min_size=1, max_size=15)
+TIMED = st.lists(
+    st.tuples(st.integers(0, 12), st.integers(0, 9) | st.just(NEVER)), min_size=1, max_size=15
+)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +66,12 @@ def test_young_rows_are_those_that_began_and_are_not_over(timed, end, horizon):
 @given(TIMED, st.integers(1, 14), st.integers(1, 8), st.randoms(use_true_random=False))
 def test_how_rows_were_followed_says_nothing_of_later(timed, end, horizon, random):
     others = [
-        (start, wait if start + wait < end else random.choice([max(end - start, 0) + random.randrange(9), NEVER]))
+        (
+            start,
+            wait
+            if start + wait < end
+            else random.choice([max(end - start, 0) + random.randrange(9), NEVER]),
+        )
         for start, wait in timed
     ]
     known, other = (
@@ -82,9 +96,16 @@ def test_rows_are_those_of_both_tables():
     for number, row in enumerate(labels.to_pylist()):
         at = NEVER if row["outcome_at"] is None else round(row["outcome_at"].timestamp() * 1e6)
         label = IMMATURE if row["label"] is None else row["label"]
-        found = (whole.entity_id[number], whole.cutoff[number], whole.label[number], whole.outcome[number])
+        found = (
+            whole.entity_id[number],
+            whole.cutoff[number],
+            whole.label[number],
+            whole.outcome[number],
+        )
         assert found == (row["entity_id"], round(row["cutoff"].timestamp() * 1e6), label, at)
-    assert whole.mature.tolist() == [i for i, mature in enumerate(labels["mature"].to_pylist()) if mature]
+    assert whole.mature.tolist() == [
+        i for i, mature in enumerate(labels["mature"].to_pylist()) if mature
+    ]
     assert whole.features == ["one", "two", "source"]
     some = whole.take(np.array([5, 3])).take(np.array([1]))
     assert (some.number.tolist(), some.cutoff.tolist()) == ([3], [whole.cutoff[3]])
@@ -96,18 +117,30 @@ def learnt_at(labels: pa.Table, matrix: pa.Table):
     """Return all models learnt at END, and the calibrators and shares that the rows before it give."""
     whole = Rows.of(matrix, labels)
     train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
-    learnt = learn(Known.at(whole, train, END, TWO_WEEKS), wanted((*CANDIDATES, *BASELINES)), SETTINGS)
+    learnt = learn(
+        Known.at(whole, train, END, TWO_WEEKS), wanted((*CANDIDATES, *BASELINES)), SETTINGS
+    )
     return learnt, calibrators(whole, train, SETTINGS)
 
 
 def test_nothing_that_is_learnt_at_an_instant_hangs_on_what_came_later():
     matrix, labels = followed_company()
     plain, other = (learnt_at(each, matrix) for each in (labels, garbled(labels, END)))
-    assert set(plain[0].models) == {"lightgbm", "hazard", "logistic", "recent", "naive_bayes", "base_rate"}
+    assert set(plain[0].models) == {
+        "lightgbm",
+        "hazard",
+        "logistic",
+        "recent",
+        "naive_bayes",
+        "base_rate",
+    }
     assert set(plain[1][0]) == {"lightgbm", "hazard", "logistic", "recent", "blend"}
     assert other == plain
     # What it was proven on: the garbling reaches up to the instant itself, and no further.
-    assert learnt_at(garbled(labels, END - 3 * US_PER_DAY), matrix)[0].models["hazard"] != plain[0].models["hazard"]
+    assert (
+        learnt_at(garbled(labels, END - 3 * US_PER_DAY), matrix)[0].models["hazard"]
+        != plain[0].models["hazard"]
+    )
 
 
 def test_only_the_model_of_when_it_comes_has_heard_of_young_rows():
@@ -115,18 +148,26 @@ def test_only_the_model_of_when_it_comes_has_heard_of_young_rows():
     whole = Rows.of(matrix, labels)
     train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
     known, mature = (
-        Known.at(whole, train, end, TWO_WEEKS) for end in (END, int(whole.cutoff[train].max() + TWO_WEEKS))
+        Known.at(whole, train, end, TWO_WEEKS)
+        for end in (END, int(whole.cutoff[train].max() + TWO_WEEKS))
     )
     assert len(known.young.number) > 0
     alone = Known(mature.mature, whole.take(np.empty(0, np.int64)), mature.end, TWO_WEEKS)
-    learnt, other = (learn(each, wanted((*CANDIDATES, *BASELINES)), SETTINGS).models for each in (known, alone))
+    learnt, other = (
+        learn(each, wanted((*CANDIDATES, *BASELINES)), SETTINGS).models for each in (known, alone)
+    )
     assert {name for name in learnt if learnt[name] != other[name]} == {"hazard"}
 
 
 def test_without_times_there_is_no_model_of_when_it_comes():
     matrix, labels = followed_company(leads=40)
-    untimed = labels.set_column(4, labels.schema.field("outcome_at"), pa.nulls(labels.num_rows, labels.schema[4].type))
-    for each, settings in [(untimed, SETTINGS), (labels, Settings("close", SETTINGS.horizon, Evaluation()))]:
+    untimed = labels.set_column(
+        4, labels.schema.field("outcome_at"), pa.nulls(labels.num_rows, labels.schema[4].type)
+    )
+    for each, settings in [
+        (untimed, SETTINGS),
+        (labels, Settings("close", SETTINGS.horizon, Evaluation())),
+    ]:
         whole = Rows.of(matrix, each)
         known = settings.known(whole, whole.mature, None)
         assert "hazard" not in learn(known, wanted(CANDIDATES), settings).models

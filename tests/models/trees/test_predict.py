@@ -13,8 +13,38 @@ from models.trees.predict import PIECE, TILE, Adder
 from tests.models.trees.tree_samples import MISSING, SHAPES, learnt, rows_of, strange
 
 TINY = float(np.float32(1e-35))
-ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, TINY, -TINY, np.nextafter(TINY, 1), -np.nextafter(TINY, 1), 1e-36, 5e-324]
-ODD += [-1.0, -0.5, -3.0, 0.9, 2.7, 31.0, 32.0, 63.9, 64.0, 89.0, 90.0, 255.0, 2.0**31, 2.0**33, 1e12, -1e12, 1e300]
+ODD = [
+    np.nan,
+    np.inf,
+    -np.inf,
+    0.0,
+    -0.0,
+    TINY,
+    -TINY,
+    np.nextafter(TINY, 1),
+    -np.nextafter(TINY, 1),
+    1e-36,
+    5e-324,
+]
+ODD += [
+    -1.0,
+    -0.5,
+    -3.0,
+    0.9,
+    2.7,
+    31.0,
+    32.0,
+    63.9,
+    64.0,
+    89.0,
+    90.0,
+    255.0,
+    2.0**31,
+    2.0**33,
+    1e12,
+    -1e12,
+    1e300,
+]
 """What numbers and codes can be: almost zero, and at the ends of whole words."""
 
 
@@ -87,7 +117,9 @@ def test_any_number_of_rows(model, text, rows):
 
 def test_a_row_alone_has_the_same_margin_as_among_others(model):
     x = rows_of(np.random.default_rng(4), 300)
-    assert model.margin(x).tobytes() == b"".join(model.margin(x[i : i + 1]).tobytes() for i in range(300))
+    assert model.margin(x).tobytes() == b"".join(
+        model.margin(x[i : i + 1]).tobytes() for i in range(300)
+    )
 
 
 def test_order_layout_and_type_of_the_rows_change_no_bit(model, text):
@@ -95,7 +127,12 @@ def test_order_layout_and_type_of_the_rows_change_no_bit(model, text):
     expected = own_of_lightgbm(text, x).tobytes()
     fixed = x.copy()
     fixed.flags.writeable = False
-    for same in (np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2], np.repeat(x, 3, axis=0)[::3], fixed):
+    for same in (
+        np.asfortranarray(x),
+        np.repeat(x, 2, axis=1)[:, ::2],
+        np.repeat(x, 3, axis=0)[::3],
+        fixed,
+    ):
         assert model.margin(same).tobytes() == expected
     assert model.margin(x[::-1])[::-1].tobytes() == expected
     for other in (np.float32, np.int64, np.int8, bool):

@@ -33,10 +33,18 @@ def test_the_samples_have_long_paths_categories_and_all_ways_of_missing():
     """Or the test above would show little."""
     random = np.random.default_rng(0)
     deep = [learnt(random, "deep", missing) for missing in MISSING]
-    kinds = {int(kind) for text in deep for line in text.splitlines() for kind in numbers(line, "decision_type=")}
+    kinds = {
+        int(kind)
+        for text in deep
+        for line in text.splitlines()
+        for kind in numbers(line, "decision_type=")
+    }
     assert {kind & 1 for kind in kinds} == {0, 1}
     assert {kind >> 2 for kind in kinds if not kind & 1} == {0, 1, 2}
-    points = max(np.diff(Explainer.of(text).starts.weight).max() for text in [*deep, learnt(random, "long", "nan")])
+    points = max(
+        np.diff(Explainer.of(text).starts.weight).max()
+        for text in [*deep, learnt(random, "long", "nan")]
+    )
     assert points >= 5, "a path of nine features"
 
 
@@ -54,7 +62,9 @@ def test_any_number_of_rows(model, rows):
     x = rows_of(np.random.default_rng(3), rows)
     found = model.contributions(x)
     assert found.shape == (rows, 15)
-    assert found.tobytes() == b"".join(model.contributions(x[i : i + 1]).tobytes() for i in range(rows))
+    assert found.tobytes() == b"".join(
+        model.contributions(x[i : i + 1]).tobytes() for i in range(rows)
+    )
 
 
 @pytest.mark.parametrize("piece", [64, 77, 128, 1000])

@@ -29,8 +29,20 @@ def learnt(random, shape, missing, objective="binary", rows=500):
     x = rows_of(random, rows)
     odds = np.nan_to_num(x).clip(-1, 1) @ random.normal(size=x.shape[1]) + (x[:, 4] % 3 == 0)
     y = (random.random(rows) < 1 / (1 + np.exp(-odds))).astype(float)
-    own = {"objective": objective, "num_iterations": 6, "num_threads": 1, "verbosity": -1, "bagging_fraction": 0.7}
-    own |= {"bagging_freq": 1, "cat_smooth": 1.0, "min_data_per_group": 2, **SHAPES[shape], **MISSING[missing]}
+    own = {
+        "objective": objective,
+        "num_iterations": 6,
+        "num_threads": 1,
+        "verbosity": -1,
+        "bagging_fraction": 0.7,
+    }
+    own |= {
+        "bagging_freq": 1,
+        "cat_smooth": 1.0,
+        "min_data_per_group": 2,
+        **SHAPES[shape],
+        **MISSING[missing],
+    }
     weight = random.exponential(size=rows) ** 3
     data = lightgbm.Dataset(x, y, weight=weight, categorical_feature=CATEGORICAL, params=own)
     return lightgbm.train(own, data).model_to_string()

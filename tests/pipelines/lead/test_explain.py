@@ -24,7 +24,9 @@ def publish(project, days, **more):
     half, most = days
     rows = len(run.models)
     store.publish(
-        some_scores(run, ids=["a"], outcome_days_50=[half] * rows, outcome_days_80=[most] * rows), run.run_id, LATER
+        some_scores(run, ids=["a"], outcome_days_50=[half] * rows, outcome_days_80=[most] * rows),
+        run.run_id,
+        LATER,
     )
 
 
@@ -49,11 +51,22 @@ def test_a_grade_that_its_score_alone_does_not_give_is_said_to_be_kept(project):
     store.start(run)
     since = [None, MONDAY - DAY, None]
     store.publish(
-        some_scores(run, ids=["a"], score=[95, 66, 73], grade=grades, previous_grade=grades, falling_since=since),
+        some_scores(
+            run,
+            ids=["a"],
+            score=[95, 66, 73],
+            grade=grades,
+            previous_grade=grades,
+            falling_since=since,
+        ),
         run.run_id,
         LATER,
     )
-    heads = [str(part) for part in explanation(published(project, "a", None), project.zone) if "·" in str(part)]
+    heads = [
+        str(part)
+        for part in explanation(published(project, "a", None), project.zone)
+        if "·" in str(part)
+    ]
     assert "score 95, grade A, evidence" in heads[0]
     kept = "kept from the night before: the score alone gives"
     assert f"score 66, grade B ({kept} C, which is too low since 2025-07-06), evidence" in heads[1]

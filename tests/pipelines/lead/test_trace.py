@@ -45,7 +45,11 @@ NIGHTS = ("2024-11-20", "2024-11-26", "2024-12-10")
 LAST = "2024-12-12"
 """A night after another model was promoted."""
 
-FEATURES = {"windows": ["14d"], "half_lives": [], "families": ["counts", "recency", "account", "journey", "lead"]}
+FEATURES = {
+    "windows": ["14d"],
+    "half_lives": [],
+    "families": ["counts", "recency", "account", "journey", "lead"],
+}
 """Few, so that the tests are quick."""
 
 BUY = tiny.CONFIG["targets"]["buy"]
@@ -62,10 +66,24 @@ def company(folder):
     tables = {name: str(folder / f"{name}.csv") for name in ("leads", "events", "plans")}
     sources = {
         "leads": tiny.CONFIG["sources"]["leads"] | {"path": tables["leads"]},
-        "events": [tiny.CONFIG["sources"]["events"][0] | {"path": tables["events"], "known_at": "seen"}],
-        "attributes": [{"path": tables["plans"], "entity_id": "lead", "valid_from": "since", "columns": ["plan"]}],
+        "events": [
+            tiny.CONFIG["sources"]["events"][0] | {"path": tables["events"], "known_at": "seen"}
+        ],
+        "attributes": [
+            {
+                "path": tables["plans"],
+                "entity_id": "lead",
+                "valid_from": "since",
+                "columns": ["plan"],
+            }
+        ],
     }
-    changes = {"sources": sources, "targets": TARGETS, "features": FEATURES, "workspace": str(folder / "workspace")}
+    changes = {
+        "sources": sources,
+        "targets": TARGETS,
+        "features": FEATURES,
+        "workspace": str(folder / "workspace"),
+    }
     path = tiny.write(folder, leads=300, **changes)
     rows = read_csv(folder / "events.csv")
     for number, row in enumerate(rows):
@@ -74,7 +92,11 @@ def company(folder):
     write_csv(folder / "events.csv", rows)
     leads = read_csv(folder / "leads.csv")
     plans = [
-        {"lead": row["id"], "since": str(datetime.fromisoformat(row["created"]) + timedelta(days=days)), "plan": plan}
+        {
+            "lead": row["id"],
+            "since": str(datetime.fromisoformat(row["created"]) + timedelta(days=days)),
+            "plan": plan,
+        }
         for number, row in enumerate(leads)
         for days, plan in ((0, "free"), (10 + number % 50, "paid"))
     ]
@@ -107,7 +129,11 @@ def learn(project, target):
     rows = training_rows(now, target)
     meta = {"catalog": rows.catalog.to_json(), "trained_as_of": now.as_of.isoformat()}
     length = project.targets[target].horizon
-    found = train(rows.matrix, rows.labels, Settings(target, length, Evaluation(folds=1, share=0.4), meta=meta))
+    found = train(
+        rows.matrix,
+        rows.labels,
+        Settings(target, length, Evaluation(folds=1, share=0.4), meta=meta),
+    )
     return found.scorer
 
 
@@ -152,7 +178,9 @@ def own(kept, tmp_path):
 def moved(kept, folder):
     """Return the project with all its files in another folder."""
     path = folder / "company.yaml"
-    path.write_text((kept / "company.yaml").read_text(encoding="utf-8").replace(str(kept), str(folder)))
+    path.write_text(
+        (kept / "company.yaml").read_text(encoding="utf-8").replace(str(kept), str(folder))
+    )
     return load(path)
 
 
@@ -174,7 +202,10 @@ def scored(project, night, target):
 
 def on_both(project, target, first, second):
     """Return the rows of the entities that two nights scored, by entity."""
-    one, other = ({row["entity_id"]: row for row in scored(project, night, target)} for night in (first, second))
+    one, other = (
+        {row["entity_id"]: row for row in scored(project, night, target)}
+        for night in (first, second)
+    )
     return {name: (one[name], other[name]) for name in sorted(one.keys() & other.keys())}
 
 
@@ -212,7 +243,12 @@ def parts_by_hand(folder, past, before, now):
     acted = by_hand(folder, or_own, entity, ends[1], old)
     joined = by_hand(folder, lambda line: known(line, now), entity, ends[1], old)
     last = by_hand(folder, lambda line: known(line, now), entity, ends[1], new)
-    steps = {"time": (start, waited), "lead": (waited, acted), "others": (acted, joined), "model": (joined, last)}
+    steps = {
+        "time": (start, waited),
+        "lead": (waited, acted),
+        "others": (acted, joined),
+        "model": (joined, last),
+    }
     return {name: (b[0] - a[0], b[1] - a[1]) for name, (a, b) in steps.items()}
 
 
@@ -227,7 +263,12 @@ def one_that(kept, past, says):
 
 def new_lines(kept, past, leads, before, now):
     """Return the lines of events and plans of some leads that became known between two nights."""
-    lines = [line for name in ("events", "plans") for line in read_csv(kept / f"{name}.csv") if line["lead"] in leads]
+    lines = [
+        line
+        for name in ("events", "plans")
+        for line in read_csv(kept / f"{name}.csv")
+        if line["lead"] in leads
+    ]
     return [line for line in lines if before["as_of"] <= seen(past.project, line) < now["as_of"]]
 
 
@@ -244,16 +285,27 @@ def test_every_lead_of_a_night_is_reproduced_to_the_bit(project, past, target):
 def test_a_grade_that_was_kept_from_the_night_before_is_reproduced_and_no_other(project, past):
     known, row = past.whole.upto(project.instant(NIGHTS[1])), scored(project, NIGHTS[1], "buy")[0]
     plain = replay(known, past.scorer(row), row, past.cutoff(row), english()).predicted["grade"]
-    for grade, before, same in (("D", "D", True), ("D", "C", False), (plain, "C", True), ("D", None, False)):
+    for grade, before, same in (
+        ("D", "D", True),
+        ("D", "C", False),
+        (plain, "C", True),
+        ("D", None, False),
+    ):
         changed = row | {"grade": grade, "previous_grade": before}
-        assert plain != "D" and replay(known, past.scorer(row), changed, past.cutoff(row), english()).reproduced == same
+        assert (
+            plain != "D"
+            and replay(known, past.scorer(row), changed, past.cutoff(row), english()).reproduced
+            == same
+        )
 
 
 def test_the_contributions_and_the_base_value_sum_to_the_log_odds(project, past):
     row = scored(project, LAST, "buy")[0]
     found = behind(past, row).replay
     summed = found.base + sum(one["contribution"] for one in found.features)
-    assert summed == pytest.approx(math.log(row["probability"] / (1 - row["probability"])), abs=1e-9)
+    assert summed == pytest.approx(
+        math.log(row["probability"] / (1 - row["probability"])), abs=1e-9
+    )
     assert found.total == pytest.approx(summed, abs=1e-9)
     strongest = found.features[0]
     without = 1 / (1 + math.exp(-(summed - strongest["contribution"])))
@@ -287,18 +339,25 @@ def test_a_lead_that_did_nothing_has_nothing_for_what_it_did(kept, past):
 
 def test_what_happened_in_between_is_counted_by_type_and_late_rows_are_told(kept, past):
     def is_late(line):
-        return "at" in line and past.project.aware(datetime.fromisoformat(line["at"])) < past.project.instant(NIGHTS[0])
+        return "at" in line and past.project.aware(
+            datetime.fromisoformat(line["at"])
+        ) < past.project.instant(NIGHTS[0])
 
     _, _, new, found = one_that(kept, past, lambda new: any(map(is_late, new)))
     late = [line for line in new if is_late(line)]
     assert found.happened.events == Counter(line["what"] for line in new if "what" in line)
     assert found.happened.late == Counter(line["what"] for line in late)
     told = changed(found, past.project.zone)
-    assert f"since {NIGHTS[0]}: " in told[0] and f"of which {len(late)} had happened before and came late" in told[0]
+    assert (
+        f"since {NIGHTS[0]}: " in told[0]
+        and f"of which {len(late)} had happened before and came late" in told[0]
+    )
 
 
 def test_an_attribute_that_changed_is_named_with_both_values(kept, past):
-    _, _, _, found = one_that(kept, past, lambda new: any(line.get("plan") == "paid" for line in new))
+    _, _, _, found = one_that(
+        kept, past, lambda new: any(line.get("plan") == "paid" for line in new)
+    )
     assert found.happened.attributes == [{"attribute": "plan", "before": "free", "after": "paid"}]
     assert "plan from free to paid" in changed(found, past.project.zone)[0]
 
@@ -340,14 +399,18 @@ def test_a_lead_that_was_out_in_between_is_compared_with_its_last_score(project,
     _, row = next(iter(on_both(project, "buy", NIGHTS[0], NIGHTS[2]).values()))
     history = published(project, row["entity_id"], None).history
     without = [one for one in history if one["as_of"] != project.instant(NIGHTS[1])]
-    found = trace(past, row | {"reasons": []}, without, store_of(project).runs(project.project).to_pylist()).change
+    found = trace(
+        past, row | {"reasons": []}, without, store_of(project).runs(project.project).to_pylist()
+    ).change
     assert found.since == project.instant(NIGHTS[0]) and found.nights_without == 1
     assert "in between, 1 night did not score this lead" in changed(found, project.zone)
 
 
 def test_rows_that_were_written_over_are_noticed_with_what_differs(own, tmp_path):
     rows = scored(own, LAST, "buy")
-    row = next(row for row in rows if any("visit" in one["feature"] for one in json.loads(row["reasons"])))
+    row = next(
+        row for row in rows if any("visit" in one["feature"] for one in json.loads(row["reasons"]))
+    )
     lines = read_csv(tmp_path / "events.csv")
     write_csv(tmp_path / "events.csv", [line for line in lines if line["lead"] != row["entity_id"]])
     found = traced(own, published(own, row["entity_id"], LAST), silent).trace["buy"]
@@ -356,7 +419,9 @@ def test_rows_that_were_written_over_are_noticed_with_what_differs(own, tmp_path
     assert any(" was " in line and " is " in line for line in found.differences)
     assert any("fingerprint" in line for line in found.differences)
     moved = sum(part.points for part in found.change.parts.values())
-    assert moved == found.change.score[1] - found.change.score[0] and found.change.parts["data"] != Part(0, 0.0)
+    assert moved == found.change.score[1] - found.change.score[0] and found.change.parts[
+        "data"
+    ] != Part(0, 0.0)
 
 
 def test_data_that_is_as_it_was_puts_the_blame_elsewhere(project, past):
@@ -368,7 +433,10 @@ def test_data_that_is_as_it_was_puts_the_blame_elsewhere(project, past):
 
 def test_the_fingerprint_of_a_whole_is_that_of_its_reading(past):
     assert known_fingerprint(past.whole) == past.whole.fingerprint
-    assert known_fingerprint(past.whole.upto(past.project.instant(NIGHTS[0]))) != past.whole.fingerprint
+    assert (
+        known_fingerprint(past.whole.upto(past.project.instant(NIGHTS[0])))
+        != past.whole.fingerprint
+    )
 
 
 def test_what_is_in_the_table_is_told_when_data_or_model_are_gone(own, tmp_path):
@@ -397,9 +465,15 @@ def test_a_trace_disturbs_no_night_that_runs(own, tmp_path):
 def test_a_person_sees_the_strongest_features_or_all(project, past):
     row = scored(project, LAST, "buy")[0]
     found = published(project, row["entity_id"], LAST)
-    found = replace(found, trace={"buy": behind(past, row)}, now=[one for one in found.now if one["target"] == "buy"])
+    found = replace(
+        found,
+        trace={"buy": behind(past, row)},
+        now=[one for one in found.now if one["target"] == "buy"],
+    )
     few, every = shown(found, project, 3), shown(found, project, None)
-    assert "reproduced to the bit" in few and "more features" in few and "more features" not in every
+    assert (
+        "reproduced to the bit" in few and "more features" in few and "more features" not in every
+    )
     assert all(one["feature"] in every for one in found.trace["buy"].replay.features)
     json.dumps(found.to_json(), default=str)
 
@@ -413,16 +487,33 @@ def shown(found, project, most=15):
 
 
 def test_without_times_a_cutoff_is_taken_from_the_order_of_the_rows(tmp_path):
-    rows = [{"id": f"L{number}", "size": number, "won": ["yes", "no", ""][number % 3]} for number in range(9)]
+    rows = [
+        {"id": f"L{number}", "size": number, "won": ["yes", "no", ""][number % 3]}
+        for number in range(9)
+    ]
     write_csv(tmp_path / "leads.csv", rows)
-    leads = {"path": str(tmp_path / "leads.csv"), "entity_id": "id", "attributes": ["size"], "order": "rows"}
-    config = {"project": "plain", "workspace": str(tmp_path / "workspace"), "sources": {"leads": leads}}
+    leads = {
+        "path": str(tmp_path / "leads.csv"),
+        "entity_id": "id",
+        "attributes": ["size"],
+        "order": "rows",
+    }
+    config = {
+        "project": "plain",
+        "workspace": str(tmp_path / "workspace"),
+        "sources": {"leads": leads},
+    }
     config["targets"] = {"win": {"outcome": {"column": "won", "equals": "yes"}}}
     (tmp_path / "plain.yaml").write_text(json.dumps(config))
     past = Past.of(load(tmp_path / "plain.yaml"))
     assert past.registry is None
     night = past.project.instant("2025-01-01")
-    places = dict(zip(*(past.whole.leads[name].to_pylist() for name in ("entity_id", "available_at")), strict=True))
+    places = dict(
+        zip(
+            *(past.whole.leads[name].to_pylist() for name in ("entity_id", "available_at")),
+            strict=True,
+        )
+    )
     for entity in ("L2", "L3"):  # one that is open still, and one that has its outcome by now
         found = past.cutoff({"target": "win", "entity_id": entity, "as_of": night, "cutoff": night})
         assert found == places[entity] + timedelta(microseconds=1)

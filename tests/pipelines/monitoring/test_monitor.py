@@ -52,12 +52,18 @@ def register(project, folder, learnt, **more):
     folder.mkdir()
     write_json(folder / "scorer.json", {"meta": meta})
     registry = Registry(project.root, project.project)
-    return registry.promote("buy", registry.log("buy", Story(scorer=folder, tags={GATE: PASSED})).number)
+    return registry.promote(
+        "buy", registry.log("buy", Story(scorer=folder, tags={GATE: PASSED})).number
+    )
 
 
 def publish(project, night, version, ids, chance):
     run = replace(a_run(f"run {night}", night, (), "tiny"), models={"buy": version})
-    scores = {"probability": chance, "cutoff": [night] * len(ids), "expected_value": [WORTH * p for p in chance]}
+    scores = {
+        "probability": chance,
+        "cutoff": [night] * len(ids),
+        "expected_value": [WORTH * p for p in chance],
+    }
     store = store_of(project)
     store.start(run)
     grades = ["ABCD"[min(3, int(4 * (1 - p)))] for p in chance]
@@ -106,11 +112,22 @@ def by_hand(folder):
     """Label the rows of each week's last night by SQL, the CSVs and loops: yield (week, row, label or None)."""
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         db.row_factory = sqlite3.Row
-        nights = [r[0] for r in db.execute("select distinct as_of from score_runs where status = 'published'")]
+        nights = [
+            r[0]
+            for r in db.execute("select distinct as_of from score_runs where status = 'published'")
+        ]
         last = {}
         for night in sorted(nights):
-            last["{}-W{:02}".format(*datetime.fromisoformat(night).astimezone(BERLIN).isocalendar()[:2])] = night
-        rows = [(w, r) for w, n in last.items() for r in db.execute("select * from scores where as_of = ?", (n,))]
+            last[
+                "{}-W{:02}".format(
+                    *datetime.fromisoformat(night).astimezone(BERLIN).isocalendar()[:2]
+                )
+            ] = night
+        rows = [
+            (w, r)
+            for w, n in last.items()
+            for r in db.execute("select * from scores where as_of = ?", (n,))
+        ]
     with (folder / "events.csv").open() as file:
         events = [(e["lead"], local(e["at"]), e["what"]) for e in csv.DictReader(file)]
     today = local(TODAY)
@@ -152,11 +169,18 @@ def test_the_report_is_that_of_sql_and_the_raw_files(run, company):
     hand = list(by_hand(folder))
     used = [each for each in hand if each[2] is not None]
     assert code == 0 and len(used) > 500
-    counts = {"published": len(hand), "used": len(used), "immature": len(hand) - len(used), "unknown": 0}
+    counts = {
+        "published": len(hand),
+        "used": len(used),
+        "immature": len(hand) - len(used),
+        "unknown": 0,
+    }
     assert found["rows"] == {**counts, "unknown_because": {}}
     assert (
         found["first_mature"]
-        == (min(datetime.fromisoformat(r["as_of"]) for _, r, y, _ in hand if y is None) + HORIZON).isoformat()
+        == (
+            min(datetime.fromisoformat(r["as_of"]) for _, r, y, _ in hand if y is None) + HORIZON
+        ).isoformat()
     )
     kinds = {
         "weeks": lambda w, r, s: w,
@@ -168,35 +192,57 @@ def test_the_report_is_that_of_sql_and_the_raw_files(run, company):
         for name, part in found[kind].items():
             mine = [(r, y) for w, r, y, s in used if key(w, r, s) == name]
             waiting = sum(y is None and key(w, r, s) == name for w, r, y, s in hand)
-            assert part["used"] == len(mine) and part.get("immature", 0) == (waiting if "immature" in part else 0)
+            assert part["used"] == len(mine) and part.get("immature", 0) == (
+                waiting if "immature" in part else 0
+            )
             if mine:
                 expected, actual = sum(r["probability"] for r, _ in mine), sum(y for _, y in mine)
                 assert part["expected"] == pytest.approx(expected) and part["actual"] == actual
                 assert part["value"]["expected"] == pytest.approx(WORTH * expected)
                 assert part["value"]["actual"] == pytest.approx(WORTH * actual)
         assert sum(part["used"] for part in found[kind].values()) == len(used)
-    assert {w for w, *_ in hand} == set(found["weeks"]) and set(found["stages"]) == {"met", "(missing)"}
+    assert {w for w, *_ in hand} == set(found["weeks"]) and set(found["stages"]) == {
+        "met",
+        "(missing)",
+    }
 
 
 def test_picks_and_explored_leads_are_told_apart_from_their_first_night_of_a_week(run, company):
     folder, *_ = company
     _, out, _ = run("outcomes", "company.yaml", "--as-of", TODAY, "--direct", "--json")
-    found, first, bought, today = json.loads(out)["targets"]["buy"]["lists"], {}, defaultdict(list), local(TODAY)
+    found, first, bought, today = (
+        json.loads(out)["targets"]["buy"]["lists"],
+        {},
+        defaultdict(list),
+        local(TODAY),
+    )
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
-        for name, at, kind, chance in db.execute("select entity_id, as_of, listed, probability from scores order by 2"):
+        for name, at, kind, chance in db.execute(
+            "select entity_id, as_of, listed, probability from scores order by 2"
+        ):
             week = datetime.fromisoformat(at).astimezone(BERLIN).isocalendar()[:2]
             if kind:
                 first.setdefault((week, name), (datetime.fromisoformat(at), kind, chance))
     with (folder / "events.csv").open() as file:
-        events = [(e["lead"], local(e["at"]), e["what"]) for e in csv.DictReader(file) if local(e["at"]) < today]
+        events = [
+            (e["lead"], local(e["at"]), e["what"])
+            for e in csv.DictReader(file)
+            if local(e["at"]) < today
+        ]
     observed = max(at for _, at, _ in events)
     for name, at, what in events:
         bought[name] += [at] if what == "bought" else []
     for kind in ("pick", "explore"):
-        mine = [(n, at, p) for (_, n), (at, k, p) in first.items() if k == kind and at + HORIZON <= observed]
+        mine = [
+            (n, at, p)
+            for (_, n), (at, k, p) in first.items()
+            if k == kind and at + HORIZON <= observed
+        ]
         assert found[kind]["used"] == len(mine) > 100
         assert found[kind]["expected"] == pytest.approx(sum(p for *_, p in mine))
-        assert found[kind]["actual"] == sum(any(at <= b < at + HORIZON for b in bought[n]) for n, at, _ in mine)
+        assert found[kind]["actual"] == sum(
+            any(at <= b < at + HORIZON for b in bought[n]) for n, at, _ in mine
+        )
     _, shown, _ = run("outcomes", "company.yaml", "--as-of", TODAY, "--direct")
     assert set(found) == {"pick", "explore"} and "explore" in shown
 
@@ -209,11 +255,17 @@ def test_the_same_again_is_the_same_to_the_byte(run, company):
     _, again, _ = run("outcomes", "company.yaml", "--as-of", TODAY, "--direct", "--json")
     assert code == 0 and out == again and first == [path.read_bytes() for path in reports]
     assert json.loads(first[0]) == json.loads(out)
-    assert sorted(path.name for path in reports[0].parent.iterdir()) == ["outcomes.json", "outcomes.md"]
+    assert sorted(path.name for path in reports[0].parent.iterdir()) == [
+        "outcomes.json",
+        "outcomes.md",
+    ]
     text = first[1].decode()
     assert "| week | used | immature |" in text and "| 0.900 (0.880–0.920) |" in text
     assert "- warning: version 2: actual to expected outcomes is 0." in text  # version 1 is history
-    assert "- version 2: no promise kept" in text and "- train again: version 2: actual to expected" in text
+    assert (
+        "- version 2: no promise kept" in text
+        and "- train again: version 2: actual to expected" in text
+    )
 
 
 def test_versions_are_held_against_their_promise_or_the_gate(company):
@@ -238,7 +290,11 @@ def rendered(project, found):
 
 def test_a_young_company_is_told_when_the_first_outcome_will_be_known(run, company):
     code, out, _ = run("outcomes", "company.yaml", "--as-of", "2024-06-10", "--direct")
-    assert code == 0 and "no outcome is known yet: the first will be when outcomes are complete through 2024-06-" in out
+    assert (
+        code == 0
+        and "no outcome is known yet: the first will be when outcomes are complete through 2024-06-"
+        in out
+    )
 
 
 def test_where_nothing_was_published_it_says_so(tmp_path, monkeypatch, capsys):
@@ -272,20 +328,33 @@ def test_a_target_without_champion_needs_one(company):
 @pytest.mark.parametrize(("as_of", "wanted"), [(TODAY, ["buy"]), ("2024-09-02", [])])
 def test_only_what_needs_it_is_trained(run, monkeypatch, as_of, wanted):
     trained = []
-    monkeypatch.setattr(learning, "_train", lambda config, as_of, names, prefect: trained.extend(names) or [])
-    code, out, err = run("train", "company.yaml", "--as-of", as_of, "--if-needed", "--direct", "--json")
+    monkeypatch.setattr(
+        learning, "_train", lambda config, as_of, names, prefect: trained.extend(names) or []
+    )
+    code, out, err = run(
+        "train", "company.yaml", "--as-of", as_of, "--if-needed", "--direct", "--json"
+    )
     advice = json.loads(out)["targets"]["buy"]["recommendation"]
     assert code == 0 and trained == wanted and advice["retrain"] == bool(wanted)
     assert ("no need to train" in err) == (not wanted)
 
 
-def test_without_times_a_lead_is_followed_until_its_outcome_is_filled(tmp_path, monkeypatch, capsys):
+def test_without_times_a_lead_is_followed_until_its_outcome_is_filled(
+    tmp_path, monkeypatch, capsys
+):
     fates = ["yes" if n % 3 == 0 else "no" if n % 3 == 1 else "" for n in range(30)]
     with (tmp_path / "leads.csv").open("w") as file:
-        file.writelines(["id,size,fate\n", *(f"L{n:02},{n},{fate}\n" for n, fate in enumerate(fates))])
+        file.writelines(
+            ["id,size,fate\n", *(f"L{n:02},{n},{fate}\n" for n, fate in enumerate(fates))]
+        )
     target = {"buy": {"outcome": {"column": "fate", "equals": "yes"}}}
     leads = {"path": "leads.csv", "entity_id": "id", "attributes": ["size"]}
-    whole = {"project": "tiny", "workspace": "workspace", "sources": {"leads": leads}, "targets": target}
+    whole = {
+        "project": "tiny",
+        "workspace": "workspace",
+        "sources": {"leads": leads},
+        "targets": target,
+    }
     (tmp_path / "company.yaml").write_text(yaml.safe_dump(whole))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
@@ -295,8 +364,16 @@ def test_without_times_a_lead_is_followed_until_its_outcome_is_filled(tmp_path, 
     code, out, _ = caller(monkeypatch, capsys)("outcomes", "company.yaml", "--direct", "--json")
     found = json.loads(out)["targets"]["buy"]
     assert code == 0 and found["as_of"] is found["observed"] is found["first_mature"] is None
-    assert found["rows"] == {"published": 30, "used": 20, "immature": 10, "unknown": 0, "unknown_because": {}}
-    assert (found["all"]["expected"], found["all"]["actual"]) == (5.0, 10) and set(found["weeks"]) == {"2024-W22"}
+    assert found["rows"] == {
+        "published": 30,
+        "used": 20,
+        "immature": 10,
+        "unknown": 0,
+        "unknown_because": {},
+    }
+    assert (found["all"]["expected"], found["all"]["actual"]) == (5.0, 10) and set(
+        found["weeks"]
+    ) == {"2024-W22"}
     assert found["recommendation"]["reasons"] == ["there is no champion"]
 
 
@@ -319,7 +396,9 @@ def test_a_training_keeps_its_promise_with_the_model(tmp_path, monkeypatch, caps
     against = found["versions"]["1"]["against_promise"]
     champion = (registry := registry_of(load("company.yaml"))).champion("buy")
     promise = read_json(registry.directory(champion) / FILE)["meta"]["promise"]
-    assert promise == {name: metrics[name] for name in promise} and {"roc_auc", "log_loss"} < set(promise)
+    assert promise == {name: metrics[name] for name in promise} and {"roc_auc", "log_loss"} < set(
+        promise
+    )
     assert against["actual_to_expected"]["kept"] and found["without_promise"] == []
     ratio = metrics["predicted_to_observed"]
     assert against["actual_to_expected"]["promised"]["value"] == pytest.approx(1 / ratio["value"])

@@ -61,13 +61,20 @@ def test_each_night_is_as_it_would_have_been(company):
     done = score_nights(company, nights[0], nights[-1], Driver())
     assert [night.as_of for night in done] == [company.instant(night) for night in nights]
     found = [rows(company, night) for night in nights]
-    assert [{row["model_version"] for row in night} for night in found] == [{"1"}, {"1"}, {"2"}, {"2"}]
+    assert [{row["model_version"] for row in night} for night in found] == [
+        {"1"},
+        {"1"},
+        {"2"},
+        {"2"},
+    ]
     export = (company.root / "exports" / "current" / "scores.csv").read_bytes()
     shutil.rmtree(company.root / "exports")
     for path in company.root.glob("scores.db*"):
         path.unlink()
     registry = Registry(company.root, company.project)
-    for night, version in zip(nights, (1, 1, 2, 2), strict=True):  # what a scheduler and a person would have done
+    for night, version in zip(
+        nights, (1, 1, 2, 2), strict=True
+    ):  # what a scheduler and a person would have done
         registry.promote("buy", version)
         score_night(company, night, Driver())
     assert [rows(company, night) for night in nights] == found
@@ -90,7 +97,9 @@ def test_a_night_goes_on_with_the_last_champions_while_the_registry_is_silent(co
     after = score_night(company, "2024-12-11", Driver())
     own = ["run_id", "scored_at"]
     assert after.scores.drop_columns(own).equals(before.scores.drop_columns(own))
-    assert [(one.check, one.verdict) for one in after.checks if one not in before.checks] == [("champion", "warn")]
+    assert [(one.check, one.verdict) for one in after.checks if one not in before.checks] == [
+        ("champion", "warn")
+    ]
 
 
 def test_the_file_is_the_same_from_the_scores_in_hand_and_from_the_table(company):
@@ -110,7 +119,9 @@ def test_scores_are_kept_as_long_as_the_config_says(company):
 
 def test_days_are_local_ones_whatever_their_length(company):
     found = _nights(company, "2024-10-26", "2024-10-28")
-    assert found == [datetime(2024, 10, day, hour, tzinfo=UTC) for day, hour in ((25, 22), (26, 22), (27, 23))]
+    assert found == [
+        datetime(2024, 10, day, hour, tzinfo=UTC) for day, hour in ((25, 22), (26, 22), (27, 23))
+    ]
 
 
 def test_an_interval_that_ends_before_it_begins(company):
@@ -119,7 +130,16 @@ def test_an_interval_that_ends_before_it_begins(company):
 
 
 def test_the_command_says_what_became_of_each_night(company, tmp_path):
-    done = leadscore(tmp_path, "score", "company.yaml", "--as-of", "2024-11-14", "--until", "2024-11-15", "--json")
+    done = leadscore(
+        tmp_path,
+        "score",
+        "company.yaml",
+        "--as-of",
+        "2024-11-14",
+        "--until",
+        "2024-11-15",
+        "--json",
+    )
     assert done.returncode == 5, done.stderr
     first, second = json.loads(done.stdout)["nights"]
     assert (first["status"], second["status"]) == ("not published", "published")

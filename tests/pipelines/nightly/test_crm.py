@@ -22,7 +22,12 @@ from tests.serve.crm.samples import a_night
 from tests.serve.samples import LATER, MONDAY
 
 EXPORTS = {
-    "sales": {"format": "salesforce", "key": "Lead_External_Id__c", "columns": {"S__c": "buy.score"}, "delta": True},
+    "sales": {
+        "format": "salesforce",
+        "key": "Lead_External_Id__c",
+        "columns": {"S__c": "buy.score"},
+        "delta": True,
+    },
     "lake": {"format": "parquet"},
 }
 
@@ -65,7 +70,11 @@ def sold(path):
     """Return the rows of the current delivery to sales."""
     current = path.parent / "workspace" / "exports" / "sales" / "current"
     parts = json.loads((current / "manifest.json").read_text())["parts"]
-    return [tuple(row) for part in parts for row in list(csv.reader((current / part["file"]).open()))[1:]]
+    return [
+        tuple(row)
+        for part in parts
+        for row in list(csv.reader((current / part["file"]).open()))[1:]
+    ]
 
 
 def test_a_delivery_on_request_and_its_ledger(company, call):
@@ -117,10 +126,17 @@ def test_the_ledger_of_one_export_says_what_is_still_there(company, call):
     hand_over(store_of(project), project, Driver())
     publish(project, 1, {"L1": (9, "A", "")})
     hand_over(store_of(project), project, Driver())
-    told = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])["deliveries"]
-    assert [(row["name"], row["sequence"], row["kept"]) for row in told] == [("sales", 1, True), ("sales", 2, True)]
+    told = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])[
+        "deliveries"
+    ]
+    assert [(row["name"], row["sequence"], row["kept"]) for row in told] == [
+        ("sales", 1, True),
+        ("sales", 2, True),
+    ]
     shutil.rmtree(project.root / "exports" / "sales" / told[0]["delivery"])
-    rows = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])["deliveries"]
+    rows = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])[
+        "deliveries"
+    ]
     assert [(row["sequence"], row["kept"]) for row in rows] == [(None, False), (2, True)]
     out = call("export", company, "--deliveries", "--format", "sales")[1]
     assert "lake" not in out and out.count("removed") == 1 and "base" in out and "no." in out
@@ -136,14 +152,18 @@ def test_a_failure_is_one_line_of_the_ledger(company, call, monkeypatch):
     assert call("export", company, "--format", "sales")[0] == 1
     row = json.loads(call("export", company, "--deliveries", "--json")[1])["deliveries"][0]
     assert row["message"].startswith("error: cannot write") and "\n" not in row["message"]
-    assert not row["kept"] and "mend" not in call("export", company, "--deliveries")[1]
+    assert not row["kept"] and "fix" not in call("export", company, "--deliveries")[1]
 
 
 def test_a_wrong_column_is_known_before_anything_is_read(company, call):
     text = yaml.safe_load(company.read_text())
     text["publish"]["exports"]["sales"]["columns"] = {"S__c": "buy.skore"}
     company.write_text(yaml.safe_dump(text))
-    for command in (["score", company, "--direct"], ["export", company, "--format", "lake"], ["check", company]):
+    for command in (
+        ["score", company, "--direct"],
+        ["export", company, "--format", "lake"],
+        ["check", company],
+    ):
         code, _, err = call(*command)
         assert code == 2 and "did you mean buy.score?" in err and "reading" not in err
 
@@ -195,8 +215,13 @@ def test_a_failed_delivery_is_said_and_mended(company, monkeypatch):
         patch.setattr(module, "write_parts", no_room)
         done, failed = hand_over(store, project, Driver(note=notes.append))
     assert [one.manifest["name"] for one in done] == ["lake"]
-    assert [type(error) for error in failed] == [LeadscoreError] and "sales: error: cannot write" in notes[0]
-    assert [row["status"] for row in ledger(project) if row["name"] == "sales"] == ["delivered", "failed"]
+    assert [type(error) for error in failed] == [
+        LeadscoreError
+    ] and "sales: error: cannot write" in notes[0]
+    assert [row["status"] for row in ledger(project) if row["name"] == "sales"] == [
+        "delivered",
+        "failed",
+    ]
     assert sold(company) == [("L1", "5"), ("L2", "7")]
     publish(project, 2, {"L1": (9, "A", "")})
     assert hand_over(store, project, Driver())[1] == []
@@ -213,7 +238,9 @@ def test_a_target_that_was_not_published_tonight_keeps_its_scores(company):
     text = yaml.safe_load(company.read_text())
     text["targets"]["close"] = text["targets"]["buy"]
     text["publish"] = {
-        "exports": {"sales": EXPORTS["sales"] | {"columns": {"S__c": "buy.score", "C__c": "close.score"}}}
+        "exports": {
+            "sales": EXPORTS["sales"] | {"columns": {"S__c": "buy.score", "C__c": "close.score"}}
+        }
     }
     company.write_text(yaml.safe_dump(text, sort_keys=False))
     project = load(company)

@@ -14,7 +14,9 @@ from tests.serve.samples import MONDAY, a_run, publish, some_scores
 def test_what_was_left_over_waits_where_somebody_may_object(tmp_path, monkeypatch, objects):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
-    changes = {"privacy": {"suppress_where": {"column": "country", "equals": "DE"}}} if objects else {}
+    changes = (
+        {"privacy": {"suppress_where": {"column": "country", "equals": "DE"}}} if objects else {}
+    )
     if objects:
         changes["sources"] = tiny.CONFIG["sources"] | {
             "leads": tiny.CONFIG["sources"]["leads"] | {"attributes": ["size"]}

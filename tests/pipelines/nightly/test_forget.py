@@ -17,7 +17,9 @@ from tests.pipelines import tiny
 @pytest.fixture(scope="module")
 def scored(guarded_company, tmp_path_factory):
     """Return a folder with a champion, two published nights, and bad rows."""
-    folder = shutil.copytree(guarded_company, tmp_path_factory.mktemp("forgotten") / "company", symlinks=True)
+    folder = shutil.copytree(
+        guarded_company, tmp_path_factory.mktemp("forgotten") / "company", symlinks=True
+    )
     with pytest.MonkeyPatch.context() as patch:
         for night in ((tiny.END, "--format", "jsonl"), ("2025-01-02",)):
             assert call(folder, patch, "score", "company.yaml", "--direct", "--as-of", *night) == 0
@@ -50,15 +52,26 @@ def everybody(folder):
 
 
 def holding(folder, entity):
-    files = [path for path in (folder / "workspace").rglob("*") if path.is_file() and path.name != ".lock"]
+    files = [
+        path
+        for path in (folder / "workspace").rglob("*")
+        if path.is_file() and path.name != ".lock"
+    ]
     return [str(path.relative_to(folder)) for path in files if entity.encode() in path.read_bytes()]
 
 
 def test_an_entity_is_erased_from_everywhere_and_again_there_is_nothing(run, scored):
     lead, other = everybody(scored)[:2]
-    assert {"workspace/scores.db", "workspace/exports/current/scores.csv"} & set(holding(scored, lead))
+    assert {"workspace/scores.db", "workspace/exports/current/scores.csv"} & set(
+        holding(scored, lead)
+    )
     current = scored / "workspace/exports/current"
-    named = [row for path in current.glob("*.csv") for row in csv.reader(path.open(newline="")) if lead in row]
+    named = [
+        row
+        for path in current.glob("*.csv")
+        for row in csv.reader(path.open(newline=""))
+        if lead in row
+    ]
     rows = csv.DictReader((current / "scores.csv").open(newline=""))
     firm = next(row["account_id"] for row in rows if row["entity_id"] == lead)
     code, out, err = run("forget", "company.yaml", lead)
@@ -70,7 +83,10 @@ def test_an_entity_is_erased_from_everywhere_and_again_there_is_nothing(run, sco
     assert "not erased: the sources" in err and "not erased: the CRM" in err
     assert holding(scored, lead) == [] and holding(scored, other) != []
     manifest = json.loads((scored / "workspace/exports/current/manifest.json").read_text())
-    assert manifest["rows"] == len((scored / "workspace/exports/current/scores.csv").read_text().splitlines()) - 1
+    assert (
+        manifest["rows"]
+        == len((scored / "workspace/exports/current/scores.csv").read_text().splitlines()) - 1
+    )
     accounts = (scored / "workspace/exports/current/accounts.csv").read_text().splitlines()
     assert manifest["account_rows"] == len(accounts) - 1 > 0
     assert lines["account_scores"] == "2" and not [line for line in accounts if f",{firm}," in line]
@@ -95,7 +111,10 @@ def test_asked_to_suppress_it_too_it_is_never_scored_again(run, scored):
     code, _, err = run("explain", "company.yaml", lead)
     assert code == 2 and "it is on a list of who must not be scored" in err
     code, _, err = run("score", "company.yaml", "--as-of", "2025-01-03", "--direct")
-    assert code == 0 and "suppressed: 1 left out (privacy.suppress 0, forget 1, privacy.suppress_where 0)" in err
+    assert (
+        code == 0
+        and "suppressed: 1 left out (privacy.suppress 0, forget 1, privacy.suppress_where 0)" in err
+    )
     assert lead not in everybody(scored) and holding(scored, lead) == [
         "workspace/suppressed.csv",
         "workspace/scores.db",
@@ -103,7 +122,9 @@ def test_asked_to_suppress_it_too_it_is_never_scored_again(run, scored):
     assert f"{lead} is suppressed by forget" in run("explain", "company.yaml", lead)[1]
 
 
-@pytest.mark.parametrize("step", ["erase_export", "erase_deliveries", "erase_quarantine", "still_naming"])
+@pytest.mark.parametrize(
+    "step", ["erase_export", "erase_deliveries", "erase_quarantine", "still_naming"]
+)
 def test_killed_half_way_it_is_finished_by_doing_it_again(run, scored, monkeypatch, step):
     lead = everybody(scored)[5]
     run("score", "company.yaml", "--as-of", "2025-01-04", "--direct")

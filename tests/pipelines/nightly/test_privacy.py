@@ -18,7 +18,9 @@ NEXT = "2025-01-02"
 @pytest.fixture(scope="module")
 def company(guarded_company, tmp_path_factory):
     """Return a folder with a champion; of its leads nobody objects yet."""
-    return shutil.copytree(guarded_company, tmp_path_factory.mktemp("guarded") / "company", symlinks=True)
+    return shutil.copytree(
+        guarded_company, tmp_path_factory.mktemp("guarded") / "company", symlinks=True
+    )
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ def call(folder, patch, *arguments):
 
 
 def rows_of(folder, name):
-    with (folder / f"workspace/exports/current/{name}.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / f"workspace/exports/current/{name}.csv").open(
+        newline="", encoding="utf-8"
+    ) as file:
         return list(csv.DictReader(file))
 
 
@@ -70,7 +74,9 @@ def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(
     guarded.suppress(company, *listed, "nobody")
     leads = (company / "leads.csv").read_text()
     try:
-        (company / "leads.csv").write_text(leads.replace(f"CANARY-{opted},no", f"CANARY-{opted},yes"))
+        (company / "leads.csv").write_text(
+            leads.replace(f"CANARY-{opted},no", f"CANARY-{opted},yes")
+        )
         code, out, err = score(run, NEXT)
         assert code == 0, err
         check = json.loads(run("check", "company.yaml", "--as-of", NEXT, "--json")[1])
@@ -79,18 +85,31 @@ def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(
     found = json.loads(out)
     by = {"privacy.suppress": 2, "privacy.suppress_where": 1}
     unknown = {"privacy.suppress": 1, "privacy.suppress_where": 0}
-    assert found["suppressed"] == {"entities": 3, "by": by, "unknown": unknown} == check["suppressed"]
+    assert (
+        found["suppressed"] == {"entities": 3, "by": by, "unknown": unknown} == check["suppressed"]
+    )
     said = "suppressed: 3 left out (privacy.suppress 2, privacy.suppress_where 1); listed and not in the data: 1"
     assert said in err
     after = exported(company)
     assert not after & {*listed, opted} and len(after) == found["rows"]
-    rows = table(company, "SELECT entity_id, reason, first_as_of, first_run_id FROM suppressions ORDER BY 1")
+    rows = table(
+        company, "SELECT entity_id, reason, first_as_of, first_run_id FROM suppressions ORDER BY 1"
+    )
     assert [row[:2] for row in rows] == sorted(
-        [(listed[0], "privacy.suppress"), (listed[1], "privacy.suppress"), (opted, "privacy.suppress_where")]
+        [
+            (listed[0], "privacy.suppress"),
+            (listed[1], "privacy.suppress"),
+            (opted, "privacy.suppress_where"),
+        ]
     )
     assert {row[2:] for row in rows} == {("2025-01-01T23:00:00.000000Z", found["run_id"])}
     for count in check["counts"]:
-        parts = (count["used"], count["skipped"], count["suppressed"], *count["quarantined"].values())
+        parts = (
+            count["used"],
+            count["skipped"],
+            count["suppressed"],
+            *count["quarantined"].values(),
+        )
         assert sum(parts) == count["rows_in"]
     code, out, _ = run("explain", "company.yaml", listed[0])
     assert code == 0 and f"{listed[0]} is suppressed by privacy.suppress: no score since" in out
@@ -98,7 +117,10 @@ def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(
     guarded.rewrite(company, guarded.PRIVACY, checks={"suppressed": {"stop": 1}})
     guarded.suppress(company)
     assert score(run, "2025-01-03")[0] == 0
-    assert listed[0] in exported(company) and "suppressed" not in run("explain", "company.yaml", listed[0])[1]
+    assert (
+        listed[0] in exported(company)
+        and "suppressed" not in run("explain", "company.yaml", listed[0])[1]
+    )
 
 
 def test_of_who_has_just_objected_nothing_is_computed_any_more(run, company):
@@ -106,7 +128,11 @@ def test_of_who_has_just_objected_nothing_is_computed_any_more(run, company):
     lead = sorted(exported(company))[3]
     guarded.suppress(company, lead)
     code, out, _ = run("explain", "company.yaml", lead)
-    assert code == 0 and "missing: it is suppressed, so nothing is computed of it" in out and "replayed" not in out
+    assert (
+        code == 0
+        and "missing: it is suppressed, so nothing is computed of it" in out
+        and "replayed" not in out
+    )
 
 
 def test_nights_that_are_made_up_for_leave_out_who_objects_today(run, company):
@@ -125,11 +151,15 @@ def test_an_older_night_takes_who_objects_since_out_of_the_newest_export(run, co
     guarded.suppress(company, "L0242")
     assert score(run, NEXT)[0] == 0
     lead, opted = sorted(exported(company))[6:8]
-    firms = {row["account_id"] for row in rows_of(company, "scores") if row["entity_id"] in (lead, opted)}
+    firms = {
+        row["account_id"] for row in rows_of(company, "scores") if row["entity_id"] in (lead, opted)
+    }
     guarded.suppress(company, "L0242", lead)
     leads = (company / "leads.csv").read_text()
     try:
-        (company / "leads.csv").write_text(leads.replace(f"CANARY-{opted},no", f"CANARY-{opted},yes"))
+        (company / "leads.csv").write_text(
+            leads.replace(f"CANARY-{opted},no", f"CANARY-{opted},yes")
+        )
         code, _, err = score(run, tiny.END)
     finally:
         (company / "leads.csv").write_text(leads)
@@ -139,7 +169,9 @@ def test_an_older_night_takes_who_objects_since_out_of_the_newest_export(run, co
     assert firms and left and not left & firms
     shown = table(company, "SELECT account_id FROM current_account_scores")
     assert {row[0] for row in shown} == left
-    rows = table(company, f"SELECT entity_id FROM current_scores WHERE entity_id IN ('{lead}', '{opted}')")
+    rows = table(
+        company, f"SELECT entity_id FROM current_scores WHERE entity_id IN ('{lead}', '{opted}')"
+    )
     assert rows == []
 
 

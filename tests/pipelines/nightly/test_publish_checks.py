@@ -42,7 +42,9 @@ def sized(folder):
         bought = {row["lead"] for row in csv.DictReader(file) if row["what"] == "bought"}
     rewrite(
         folder / "leads.csv",
-        lambda row: row | {"size": str((30 if row["id"] in bought else 1) + 7 * int(row["size"]) // 10)},
+        lambda row: (
+            row | {"size": str((30 if row["id"] in bought else 1) + 7 * int(row["size"]) // 10)}
+        ),
     )
 
 
@@ -57,7 +59,11 @@ def trained(tmp_path_factory):
         tiny.write(folder, **LITTLE)
         sized(folder)
         project = load("company.yaml")
-        assert [str(each.error) for each in train(project, TRAINED, list(TARGETS), Driver()) if each.error] == []
+        assert [
+            str(each.error)
+            for each in train(project, TRAINED, list(TARGETS), Driver())
+            if each.error
+        ] == []
         assert score_night(project, MONDAY, Driver()).checks == ()
     return folder
 
@@ -96,7 +102,9 @@ def refused(folder, *parts):
         assert part in str(refusal.value)
     assert left(folder, project) == before
     last = [row for row in ledger(project) if row["status"] != "published"]
-    assert {row["target"] for row in last} == set(TARGETS) and {row["status"] for row in last} == {"refused"}
+    assert {row["target"] for row in last} == set(TARGETS) and {row["status"] for row in last} == {
+        "refused"
+    }
     assert {row["message"] for row in last} == {str(refusal.value)}
     assert any(line.startswith("stop: ") for line in said)
     return last[0]["run_id"]
@@ -107,13 +115,19 @@ def test_an_ordinary_night_passes_every_check_and_keeps_what_was_seen(company):
     night = score_night(project, TUESDAY, Driver())
     assert night.checks == () and night.to_json()["checks"] == []
     kept = store_of(project).checked("tiny", project.instant("2024-12-18"), 1).to_pylist()
-    assert {row["verdict"] for row in kept} == {"pass"} and {row["run_id"] for row in kept} == {night.run_id}
+    assert {row["verdict"] for row in kept} == {"pass"} and {row["run_id"] for row in kept} == {
+        night.run_id
+    }
     compared = {(row["check"], row["target"], row["subject"]): row for row in kept}
-    assert compared["rows", "", "events_1"]["warn"] == pytest.approx(0.9 * _rows_before(company, MONDAY))
+    assert compared["rows", "", "events_1"]["warn"] == pytest.approx(
+        0.9 * _rows_before(company, MONDAY)
+    )
     assert compared["rows", "", "events_1"]["observed"] == _rows_before(company, TUESDAY)
     assert compared["leads", "buy", ""]["observed"] == night.rows["buy"]
     # Nobody objects here, so there is no list that could have shrunk.
-    assert set(project.checks.model_dump()) - {"nights", "suppressed"} <= {row["check"] for row in kept}
+    assert set(project.checks.model_dump()) - {"nights", "suppressed"} <= {
+        row["check"] for row in kept
+    }
 
 
 def _rows_before(folder, day):
@@ -128,8 +142,13 @@ def test_a_source_that_was_half_written_is_refused(company):
 
 
 def test_a_renamed_event_type_is_refused(company):
-    rewrite(company / "events.csv", lambda row: row | {"what": row["what"].replace("visit", "page_view")})
-    run = refused(company, "the check gone_types stops", "event type visit", "none in the last 7 days")
+    rewrite(
+        company / "events.csv",
+        lambda row: row | {"what": row["what"].replace("visit", "page_view")},
+    )
+    run = refused(
+        company, "the check gone_types stops", "event type visit", "none in the last 7 days"
+    )
     kept = [row for row in _kept(run) if row["check"] == "new_types" and row["subject"]]
     assert [(row["subject"], row["verdict"]) for row in kept] == [("event type page_view", "warn")]
 
@@ -139,26 +158,40 @@ def _kept(run):
 
     with sqlite3.connect("workspace/scores.db") as db:
         db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute("select * from score_checks where run_id = ?", [run])]
+        return [
+            dict(row) for row in db.execute("select * from score_checks where run_id = ?", [run])
+        ]
 
 
 def test_a_column_gone_empty_is_refused(company):
     rewrite(company / "leads.csv", lambda row: row | {"country": ""})
-    refused(company, "the check missing stops", "country: missing in 100% of the leads, in 0% of those learnt from")
+    refused(
+        company,
+        "the check missing stops",
+        "country: missing in 100% of the leads, in 0% of those learnt from",
+    )
 
 
 def test_an_amount_in_another_unit_is_refused(company):
     rewrite(company / "leads.csv", lambda row: row | {"size": str(100 * int(row["size"]))})
-    refused(company, "the check drift stops", "size: population stability index", "in 100% of the leads")
+    refused(
+        company, "the check drift stops", "size: population stability index", "in 100% of the leads"
+    )
 
 
 def test_categories_under_other_names_are_refused(company):
-    rewrite(company / "leads.csv", lambda row: row | {"country": {"DE": "Germany", "FR": "France"}[row["country"]]})
+    rewrite(
+        company / "leads.csv",
+        lambda row: row | {"country": {"DE": "Germany", "FR": "France"}[row["country"]]},
+    )
     refused(company, "the check new_categories stops", "country: 100% of the leads have a category")
 
 
 def test_a_new_category_and_one_that_vanished_warn(company):
-    rewrite(company / "leads.csv", lambda row: row | {"country": row["country"].replace("DE", "Germany")})
+    rewrite(
+        company / "leads.csv",
+        lambda row: row | {"country": row["country"].replace("DE", "Germany")},
+    )
     told = found(score_night(load("company.yaml"), TUESDAY, Driver()))
     assert ("warn", "new_categories", "buy", "country") in told
     assert ("warn", "gone_categories", "buy", "country: DE") in told
@@ -169,7 +202,10 @@ def test_a_stale_source_warns_and_is_refused_where_the_config_says_so(company):
     said = []
     night = score_night(load("company.yaml"), TUESDAY, Driver(note=said.append))
     assert ("warn", "freshness", "", "events_1") in found(night)
-    assert any(line.startswith("warn: freshness of events_1: the newest row became known at") for line in said)
+    assert any(
+        line.startswith("warn: freshness of events_1: the newest row became known at")
+        for line in said
+    )
     text = yaml.safe_load((company / "company.yaml").read_text(encoding="utf-8"))
     text["checks"] = {"freshness": {"stop": "4d"}}
     (company / "company.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
@@ -190,7 +226,10 @@ def swap(company, monkeypatch, tmp_path_factory):
         if change is not None:
             change(champion).save(place)
         monkeypatch.setattr(
-            Registry, "directory", lambda self, v: place if v.target == target else real(self, v), raising=True
+            Registry,
+            "directory",
+            lambda self, v: place if v.target == target else real(self, v),
+            raising=True,
         )
 
     return swapped
@@ -213,24 +252,43 @@ def test_changed_model_files_are_refused(company):
     text = file.read_text(encoding="utf-8")
     try:
         file.write_text(text.replace('"slope"', '"slope" '), encoding="utf-8")
-        refused(company, "the check champion stops [target buy]", "the files of a model have changed")
+        refused(
+            company, "the check champion stops [target buy]", "the files of a model have changed"
+        )
     finally:
         file.write_text(text, encoding="utf-8")
 
 
-def test_a_model_that_says_something_else_warns_of_grades_and_is_refused_for_its_mean(company, swap):
+def test_a_model_that_says_something_else_warns_of_grades_and_is_refused_for_its_mean(
+    company, swap
+):
     def bold(scorer):
-        return replace(scorer, calibrator=replace(scorer.calibrator, intercept=scorer.calibrator.intercept + 3.0))
+        return replace(
+            scorer,
+            calibrator=replace(scorer.calibrator, intercept=scorer.calibrator.intercept + 3.0),
+        )
 
     swap("buy", bold)
     run = refused(company, "stops [target buy]", "mean")
-    verdicts = {row["check"]: row["verdict"] for row in _kept(run) if row["target"] == "buy" and not row["subject"]}
-    assert verdicts["moved"] == "warn" and verdicts["score_drift"] == "warn" and verdicts["mean"] == "stop"
+    verdicts = {
+        row["check"]: row["verdict"]
+        for row in _kept(run)
+        if row["target"] == "buy" and not row["subject"]
+    }
+    assert (
+        verdicts["moved"] == "warn"
+        and verdicts["score_drift"] == "warn"
+        and verdicts["mean"] == "stop"
+    )
 
 
 def test_a_model_of_an_earlier_version_is_scored_with_and_says_what_it_cannot_check(company, swap):
     def old(scorer):
-        meta = {name: value for name, value in scorer.meta.items() if name not in ("population", "activity")}
+        meta = {
+            name: value
+            for name, value in scorer.meta.items()
+            if name not in ("population", "activity")
+        }
         return replace(scorer, meta=meta)
 
     swap("buy", old)

@@ -27,9 +27,15 @@ CAPACITY = {"per_week": 5, "owner": "country", "explore": 0.2}
 def company(tmp_path_factory):
     """Return the folder of a company whose leads belong to DE and FR, after four nights."""
     folder = tmp_path_factory.mktemp("week")
-    leads = tiny.CONFIG["sources"]["leads"] | {"attributes": ["size"], "path": str(folder / "leads.csv")}
+    leads = tiny.CONFIG["sources"]["leads"] | {
+        "attributes": ["size"],
+        "path": str(folder / "leads.csv"),
+    }
     events = tiny.CONFIG["sources"]["events"][0] | {"path": str(folder / "events.csv")}
-    changes = {"sources": {"leads": leads, "events": [events]}, "workspace": str(folder / "workspace")}
+    changes = {
+        "sources": {"leads": leads, "events": [events]},
+        "workspace": str(folder / "workspace"),
+    }
     path = tiny.write(folder, leads=300, capacity=CAPACITY, **tiny.LITTLE, **changes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 15)
@@ -38,7 +44,9 @@ def company(tmp_path_factory):
         now = snapshot(project, NIGHTS[0])
         rows = training_rows(now, "buy")
         meta = {"catalog": rows.catalog.to_json(), "trained_as_of": now.as_of.isoformat()}
-        settings = Settings("buy", project.targets["buy"].horizon, Evaluation(folds=1, share=0.4), meta=meta)
+        settings = Settings(
+            "buy", project.targets["buy"].horizon, Evaluation(folds=1, share=0.4), meta=meta
+        )
         trained = with_reference(train(rows.matrix, rows.labels, settings), now, "buy", rows)
         trained.scorer.save(folder / "model")
         registry = Registry(project.root, project.project)
@@ -75,7 +83,9 @@ def test_an_owner_is_no_feature_and_every_lead_has_one(company):
     folder, _, scorer = company
     with (folder / "leads.csv").open(newline="", encoding="utf-8") as file:
         country = {row["id"]: row["country"] for row in csv.DictReader(file)}
-    assert all(row["owner"] == country[name] for night in nights(folder) for name, row in night.items())
+    assert all(
+        row["owner"] == country[name] for night in nights(folder) for name, row in night.items()
+    )
     assert not [feature for feature in scorer.catalog.features if "country" in feature.name]
 
 
@@ -88,12 +98,19 @@ def test_trends_sides_and_review_dates_are_there(company):
         assert 1 <= row["fit"] <= 100 and 1 <= row["engagement"] <= 100
         local = datetime.fromisoformat(row["review_at"]).astimezone(project.zone)
         assert local.time().isoformat() == "00:00:00"
-        assert timedelta(0) <= local - project.instant(NIGHTS[3]).astimezone(project.zone) <= timedelta(days=30)
-    assert len({row["fit"] for row in last.values()}) > 5 and len({row["engagement"] for row in last.values()}) > 5
-    for name in monday.keys() & tuesday.keys():
-        assert tuesday[name]["previous_grade"] == monday[name]["grade"] <= tuesday[name]["grade"] or (
-            tuesday[name]["score"] > monday[name]["score"]
+        assert (
+            timedelta(0)
+            <= local - project.instant(NIGHTS[3]).astimezone(project.zone)
+            <= timedelta(days=30)
         )
+    assert (
+        len({row["fit"] for row in last.values()}) > 5
+        and len({row["engagement"] for row in last.values()}) > 5
+    )
+    for name in monday.keys() & tuesday.keys():
+        assert tuesday[name]["previous_grade"] == monday[name]["grade"] <= tuesday[name][
+            "grade"
+        ] or (tuesday[name]["score"] > monday[name]["score"])
 
 
 def test_a_review_date_stays_until_its_day_has_come_or_the_grade_changed(company):
@@ -119,7 +136,9 @@ def test_a_night_again_is_the_same_and_the_file_has_it_all(company):
         assert [[row[name] for name in same] for row in old.values()] == [
             [row[name] for name in same] for row in new.values()
         ]
-    with (folder / "workspace/exports/current/scores.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / "workspace/exports/current/scores.csv").open(
+        newline="", encoding="utf-8"
+    ) as file:
         rows = list(csv.DictReader(file))
     kept = before[-1]
     names = ("owner", "listed", "fit", "engagement", "trend_7d", "grade")

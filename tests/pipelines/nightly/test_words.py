@@ -23,7 +23,9 @@ EXCLUDED = ("size", "met", "rating")
 
 @pytest.fixture(scope="module")
 def company(guarded_company, tmp_path_factory):
-    return shutil.copytree(guarded_company, tmp_path_factory.mktemp("words") / "company", symlinks=True)
+    return shutil.copytree(
+        guarded_company, tmp_path_factory.mktemp("words") / "company", symlinks=True
+    )
 
 
 @pytest.fixture
@@ -52,7 +54,9 @@ def test_the_language_and_the_words_are_chosen_when_scores_are_made(here):
     assert bare(russian) == bare(english)
     said = [one["sentence"] for found in russian.values() for one in found]
     assert said and not [text for text in said if " event" in text or " ago" in text]
-    assert any("визит" in text for text in said) and any(text == "страна: Германия" for text in said)
+    assert any("визит" in text for text in said) and any(
+        text == "страна: Германия" for text in said
+    )
     assert plain.config_hash == spoken.config_hash  # words are no part of what scores mean
 
 
@@ -79,7 +83,10 @@ def test_what_gives_a_lead_up_is_read_from_the_config(here):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"publish": {"language": "xx"}}, "no such language"), ({"words": {"visit": ["a", "b", "c"]}}, "words.visit")],
+    [
+        ({"publish": {"language": "xx"}}, "no such language"),
+        ({"words": {"visit": ["a", "b", "c"]}}, "words.visit"),
+    ],
 )
 def test_words_that_do_not_fit_stop_the_night_before_it_begins(here, changes, words):
     guarded.rewrite(here, guarded.PRIVACY, **changes)
@@ -95,7 +102,9 @@ def test_personal_and_excluded_columns_are_never_named(here, tmp_path, monkeypat
     """The model is trained anew with an attribute and a type excluded that it would else use."""
     monkeypatch.setattr(lightgbm, "ROUNDS", 15)
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
-    guarded.rewrite(here, guarded.PRIVACY, features=tiny.LITTLE["features"] | {"exclude": list(EXCLUDED)})
+    guarded.rewrite(
+        here, guarded.PRIVACY, features=tiny.LITTLE["features"] | {"exclude": list(EXCLUDED)}
+    )
     project = load("company.yaml")
     (done,) = train(project, tiny.END, ["buy"], Driver())
     assert done.error is None

@@ -89,7 +89,10 @@ def test_a_webhook_that_does_not_answer_is_left(webhook, monkeypatch):
 def test_what_was_found_is_not_told():
     """An example in an error is a row of somebody's data, a place may be a server."""
     error = DataError(
-        "too many bad rows", where="db.internal: leads", found="3 of 5, such as ann@example.com", mend="x"
+        "too many bad rows",
+        where="db.internal: leads",
+        found="3 of 5, such as ann@example.com",
+        fix="x",
     )
     assert alarm.described(error) == {"what": "data error: too many bad rows", "exit_code": 3}
     assert alarm.described(ValueError("ann@example.com")) == {"what": "ValueError", "exit_code": 1}

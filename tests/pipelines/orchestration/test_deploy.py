@@ -52,11 +52,31 @@ def project(folder, **changes):
         ("Europe/Berlin", "2026-07-10T05:00:00+02:00", "2026-07-09T22:00:00+00:00"),
         ("Europe/Berlin", "2026-07-10T00:00:00+02:00", "2026-07-09T22:00:00+00:00"),
         ("Europe/Berlin", "2026-07-09T23:59:59+02:00", "2026-07-08T22:00:00+00:00"),
-        ("Europe/Berlin", "2026-03-29T05:00:00+02:00", "2026-03-28T23:00:00+00:00"),  # clocks go forward at two
-        ("Europe/Berlin", "2026-10-25T05:00:00+01:00", "2026-10-24T22:00:00+00:00"),  # and back at three
-        ("America/Havana", "2026-11-01T00:30:00-04:00", "2026-11-01T04:00:00+00:00"),  # midnight comes twice:
-        ("America/Havana", "2026-11-01T00:30:00-05:00", "2026-11-01T04:00:00+00:00"),  # the first counts
-        ("Africa/Cairo", "2026-04-24T05:00:00+03:00", "2026-04-23T22:00:00+00:00"),  # it goes from 23:59:59 to 01:00
+        (
+            "Europe/Berlin",
+            "2026-03-29T05:00:00+02:00",
+            "2026-03-28T23:00:00+00:00",
+        ),  # clocks go forward at two
+        (
+            "Europe/Berlin",
+            "2026-10-25T05:00:00+01:00",
+            "2026-10-24T22:00:00+00:00",
+        ),  # and back at three
+        (
+            "America/Havana",
+            "2026-11-01T00:30:00-04:00",
+            "2026-11-01T04:00:00+00:00",
+        ),  # midnight comes twice:
+        (
+            "America/Havana",
+            "2026-11-01T00:30:00-05:00",
+            "2026-11-01T04:00:00+00:00",
+        ),  # the first counts
+        (
+            "Africa/Cairo",
+            "2026-04-24T05:00:00+03:00",
+            "2026-04-23T22:00:00+00:00",
+        ),  # it goes from 23:59:59 to 01:00
         ("Pacific/Auckland", "2026-07-09T17:00:00+00:00", "2026-07-09T12:00:00+00:00"),
     ],
 )
@@ -64,7 +84,9 @@ def test_a_night_is_as_of_the_last_local_midnight(tmp_path, zone, due, night):
     from pipelines.orchestration.scheduled import night_of
 
     tiny.write(tmp_path, leads=3, timezone=zone)
-    assert night_of(load(tmp_path / "company.yaml"), datetime.fromisoformat(due)).isoformat() == night
+    assert (
+        night_of(load(tmp_path / "company.yaml"), datetime.fromisoformat(due)).isoformat() == night
+    )
 
 
 def test_a_company_that_scores_by_the_hour_is_as_of_the_instant(tmp_path):
@@ -86,15 +108,25 @@ def test_a_cron_line_that_is_none_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("found", "what", "code"),
     [
-        (NotFitToPublish("too few rows", found="ann@example.com"), "not published: too few rows", 5),
+        (
+            NotFitToPublish("too few rows", found="ann@example.com"),
+            "not published: too few rows",
+            5,
+        ),
         (ValueError("ann@example.com"), "ValueError", 1),
         (
-            [SimpleNamespace(target="buy", error=GateRefused("not better")), SimpleNamespace(target="x", error=None)],
+            [
+                SimpleNamespace(target="buy", error=GateRefused("not better")),
+                SimpleNamespace(target="x", error=None),
+            ],
             "buy: gate refused: not better",
             4,
         ),
         (
-            [SimpleNamespace(target=t, error=e) for t, e in (("a", GateRefused("x")), ("b", DataError("y")))],
+            [
+                SimpleNamespace(target=t, error=e)
+                for t, e in (("a", GateRefused("x")), ("b", DataError("y")))
+            ],
             "a: gate refused: x; b: data error: y",
             3,
         ),
@@ -105,7 +137,9 @@ def test_what_is_told_of_a_run_that_failed(found, what, code):
 
     from pipelines.orchestration.scheduled import alarm_body
 
-    run = SimpleNamespace(parameters={"config": "/srv/acme/company.yaml"}, expected_start_time=None, id="r1")
+    run = SimpleNamespace(
+        parameters={"config": "/srv/acme/company.yaml"}, expected_start_time=None, id="r1"
+    )
     body = alarm_body("leadscore-score", run, Failed(data=found))
     assert (body["what"], body["exit_code"], body["config"]) == (what, code, "company.yaml")
     assert "ann@" not in json.dumps(body) and "/srv" not in json.dumps(body)
@@ -122,7 +156,9 @@ class Served:
         before = self.log().count("being served")
         command = [sys.executable, "-c", SERVE, "deploy", "company.yaml"]
         with (self.folder / "runner.log").open("a") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdout=log, stderr=log
+            )
         until(lambda: self.log().count("being served") > before, "it serves", self.log)
 
     def stop(self, how=signal.SIGTERM):
@@ -132,7 +168,9 @@ class Served:
     def kill_runs(self):
         """Kill the processes of the runs, not the runner."""
         command = ["ps", "-o", "pid=", "--ppid", str(self.process.pid)]
-        for child in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split():
+        for child in subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.split():
             os.kill(int(child), signal.SIGKILL)
 
     def log(self):
@@ -148,7 +186,9 @@ class Served:
             # The first run makes the file a moment before its tables.
             if not db.execute("select 1 from sqlite_master where name = 'score_runs'").fetchone():
                 return []
-            return db.execute(f"select * from score_runs where {where} order by started_at").fetchall()
+            return db.execute(
+                f"select * from score_runs where {where} order by started_at"
+            ).fetchall()
 
     def status(self):
         done = subprocess.run(
@@ -245,7 +285,9 @@ def ended(server, run):
 def holding_in_another_process(folder):
     code = "import sys,time;from pathlib import Path;from serve.lock import hold\nwith hold(Path(sys.argv[1])):"
     code += "\n print('held',flush=True);time.sleep(1000)"
-    other = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert other.stdout.readline() == "held\n"
         yield
@@ -292,7 +334,12 @@ def test_stopping_the_runner_pauses_nothing_and_starting_it_takes_the_new_schedu
     ]
     assert server.read_deployment_by_name("leadscore-train/tiny").schedules == []
     # The server plans the runs of a new schedule some seconds later.
-    told = until(lambda: (found := served.status())[0] == 0 and found[1], "all is well", served.log, patience=120)
+    told = until(
+        lambda: (found := served.status())[0] == 0 and found[1],
+        "all is well",
+        served.log,
+        patience=120,
+    )
     assert told["deployments"][1]["due"].startswith(f"{datetime.now(ZONE).year + 1}-01-01T04")
 
 
@@ -311,18 +358,24 @@ def test_a_refused_night_is_done_once_and_told_to_the_webhook(served, server):
 
 
 @pytest.mark.server
-def test_an_older_night_is_made_up_for_as_of_its_own_day_and_the_export_stays_the_newest(served, server):
+def test_an_older_night_is_made_up_for_as_of_its_own_day_and_the_export_stays_the_newest(
+    served, server
+):
     newest = (served.folder / "workspace/exports/current/scores.csv").read_bytes()
     due = datetime.now(ZONE).replace(hour=5, minute=0, second=0, microsecond=0) - timedelta(days=3)
     run = ask_for(server, due=due, config="company.yaml")
     assert until(lambda: ended(server, run), "the run ends", served.log).is_completed()
     row = served.ledger(f"flow_run_id = '{run}'")[0]
-    assert datetime.fromisoformat(row["as_of"]) == due.replace(hour=0) and row["status"] == "published"
+    assert (
+        datetime.fromisoformat(row["as_of"]) == due.replace(hour=0) and row["status"] == "published"
+    )
     assert (served.folder / "workspace/exports/current/scores.csv").read_bytes() == newest
 
 
 @pytest.mark.server
-def test_a_night_waits_for_a_run_that_holds_the_workspace_and_survives_a_restart_of_the_runner(served, server):
+def test_a_night_waits_for_a_run_that_holds_the_workspace_and_survives_a_restart_of_the_runner(
+    served, server
+):
     with holding_in_another_process(served.folder / "workspace"):
         run = wait_for_its_turn(served, server)
         served.stop(signal.SIGTERM)
@@ -332,14 +385,20 @@ def test_a_night_waits_for_a_run_that_holds_the_workspace_and_survives_a_restart
 
 @pytest.mark.server
 def test_a_run_that_waits_for_longer_than_its_limit_is_stopped_and_told(served, server):
-    project(served.folder, schedule={"train": None, "monitor": None, "limit": "5s", "score": ONCE_A_YEAR})
+    project(
+        served.folder,
+        schedule={"train": None, "monitor": None, "limit": "5s", "score": ONCE_A_YEAR},
+    )
     before = len(served.hooked.bodies)
     with hold(served.folder / "workspace"):
         run = ask_for(server, config="company.yaml")
         state = until(lambda: ended(server, run), "the run ends", served.log)
     assert state.is_failed() and "another run holds this workspace" in state.message
     assert until(lambda: served.hooked.bodies[before:], "the webhook is told")[0]["exit_code"] == 6
-    project(served.folder, schedule={"train": None, "monitor": None, "limit": "10m", "score": ONCE_A_YEAR})
+    project(
+        served.folder,
+        schedule={"train": None, "monitor": None, "limit": "10m", "score": ONCE_A_YEAR},
+    )
 
 
 @pytest.mark.server
@@ -357,7 +416,9 @@ def test_a_killed_runner_and_its_killed_run_do_not_stop_the_next_night(served, s
     """As when a machine loses its power: nobody is left to say how the run ended, nor even that it began."""
     with holding_in_another_process(served.folder / "workspace"):
         lost = ask_for(server, config="company.yaml")
-        until(lambda: server.read_flow_run(lost).state.is_running(), "it runs", served.log, pause=0.05)
+        until(
+            lambda: server.read_flow_run(lost).state.is_running(), "it runs", served.log, pause=0.05
+        )
         os.kill(served.process.pid, signal.SIGSTOP)
         served.kill_runs()
         served.stop(signal.SIGKILL)
@@ -400,9 +461,14 @@ def test_the_prefect_yaml_for_workers_is_accepted_by_a_server(server, prefect_se
     prefect("deploy", "--all", "--prefect-file", "docs/operations/prefect.yaml")
     for name, cron in (("train", "0 2 * * 0"), ("score", "0 5 * * *"), ("monitor", "0 7 * * *")):
         found = server.read_deployment_by_name(f"leadscore-{name}/acme")
-        assert found.entrypoint == f"pipelines.orchestration.flows.{name}" and found.work_pool_name == "leadscore"
+        assert (
+            found.entrypoint == f"pipelines.orchestration.flows.{name}"
+            and found.work_pool_name == "leadscore"
+        )
         assert found.parameters == {"config": "company.yaml"}
-        assert [(s.schedule.cron, s.schedule.timezone) for s in found.schedules] == [(cron, "Europe/Berlin")]
+        assert [(s.schedule.cron, s.schedule.timezone) for s in found.schedules] == [
+            (cron, "Europe/Berlin")
+        ]
         assert found.global_concurrency_limit.limit == 1
         assert found.concurrency_options.collision_strategy.value == "ENQUEUE"
         assert str(tmp_path) in json.dumps(found.pull_steps)

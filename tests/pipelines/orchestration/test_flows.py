@@ -38,17 +38,25 @@ def nights(tmp_path_factory, prefect_server):
     runs = {
         "direct": (
             direct,
-            [leadscore(direct, c, "company.yaml", "--as-of", tiny.END, "--direct") for c in ("train", "score")],
+            [
+                leadscore(direct, c, "company.yaml", "--as-of", tiny.END, "--direct")
+                for c in ("train", "score")
+            ],
         )
     }
-    found = [leadscore(flow, c, "company.yaml", "--as-of", tiny.END, **prefect_server) for c in ("train", "score")]
+    found = [
+        leadscore(flow, c, "company.yaml", "--as-of", tiny.END, **prefect_server)
+        for c in ("train", "score")
+    ]
     return runs | {"prefect": (flow, found)}
 
 
 def test_both_drivers_give_the_same_figures_and_the_same_file(nights):
     (direct, (trained, _)), (flow, (flow_trained, _)) = nights["direct"], nights["prefect"]
     assert trained == flow_trained
-    files = [(folder / "workspace/exports/current/scores.csv").read_bytes() for folder in (direct, flow)]
+    files = [
+        (folder / "workspace/exports/current/scores.csv").read_bytes() for folder in (direct, flow)
+    ]
     assert files[0] == files[1]
 
 
@@ -75,7 +83,15 @@ def test_the_server_shows_flows_tasks_and_a_summary(prefect_server):
         tasks = {run.name.rsplit("-", 1)[0] for run in client.read_task_runs()}
         artifacts = {artifact.key for artifact in client.read_artifacts()}
     assert {"leadscore-train", "leadscore-score"} <= flows
-    assert {"snapshot", "audited_rows", "challenge", "conclude", "score_all", "publish", "deliver"} <= tasks
+    assert {
+        "snapshot",
+        "audited_rows",
+        "challenge",
+        "conclude",
+        "score_all",
+        "publish",
+        "deliver",
+    } <= tasks
     assert {"leadscore-training", "leadscore-scores"} <= artifacts
 
 
@@ -99,11 +115,12 @@ def test_a_failure_is_told_in_two_lines_and_without_a_traceback(tmp_path, prefec
             env={**os.environ, **prefect_server},
         )
         assert done.returncode == code and said in done.stderr, done.stderr
-        assert "Traceback" not in done.stderr + done.stdout and "mend:" in done.stderr
+        assert "Traceback" not in done.stderr + done.stdout and "fix:" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("error", "kept"), [(DataError("gone", where="leads.csv"), False), (KeyError("a bug"), True), (None, False)]
+    ("error", "kept"),
+    [(DataError("gone", where="leads.csv"), False), (KeyError("a bug"), True), (None, False)],
 )
 def test_prefects_own_line_on_a_failure_has_a_traceback_only_of_a_bug(caplog, error, kept):
     import pipelines.orchestration.flows  # noqa: F401 - it is what quietens them

@@ -9,7 +9,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from configs.errors import ConfigError, DataError, GateRefused, LeadscoreError, NotFitToPublish, WorkspaceBusy
+from configs.errors import (
+    ConfigError,
+    DataError,
+    GateRefused,
+    LeadscoreError,
+    NotFitToPublish,
+    WorkspaceBusy,
+)
 from pipelines.orchestration import guard
 from pipelines.orchestration.guard import OverTime, guarded, may_pass
 
@@ -33,7 +40,9 @@ def database_error(kind):
         TimeoutError(),
         database_error(sa.exc.OperationalError),
         database_error(sa.exc.InterfaceError),
-        caused(LeadscoreError("the scores database failed"), database_error(sa.exc.OperationalError)),
+        caused(
+            LeadscoreError("the scores database failed"), database_error(sa.exc.OperationalError)
+        ),
         caused(LeadscoreError("cannot write the export"), OSError(28, "No space left on device")),
         caused(DataError("cannot read the file"), OSError(5, "Input/output error")),
     ],
@@ -98,7 +107,9 @@ def test_it_is_done_no_more_often_than_there_are_pauses():
     assert len(calls) == 3
 
 
-@pytest.mark.parametrize("error", [DataError("bad rows"), NotFitToPublish("too few"), ConfigError("wrong")])
+@pytest.mark.parametrize(
+    "error", [DataError("bad rows"), NotFitToPublish("too few"), ConfigError("wrong")]
+)
 def test_what_cannot_pass_is_done_once(error):
     work, calls = work_that(error)
     with pytest.raises(type(error)):
@@ -113,7 +124,9 @@ def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
     monkeypatch.setattr(guard, "POLL", 0.1)
     code = "import sys,time;from pathlib import Path;from serve.lock import hold\nwith hold(Path(sys.argv[1])):"
     code += "\n print('held',flush=True);time.sleep(2)"
-    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     assert other.stdout.readline() == "held\n"
     notes = []
 
@@ -156,12 +169,14 @@ def test_the_time_limit_is_over_with_the_work():
 def test_a_run_that_hangs_where_python_cannot_reach_is_ended():
     """An endless loop in C, as compiled code can have one: no handler of ours would ever run."""
     code = (
-        "import itertools\nfrom datetime import timedelta\nfrom pipelines.deployment import guard\n"
+        "import itertools\nfrom datetime import timedelta\nfrom pipelines.orchestration import guard\n"
         "guard.GRACE = timedelta(seconds=1)\n"
         "def work():\n  sum(itertools.repeat(1))\n"
         "guard.guarded(work, timedelta(seconds=1), print)\n"
     )
     begun = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1 and "Timeout" in done.stderr and "in work" in done.stderr
     assert time.monotonic() - begun < 30

@@ -36,7 +36,9 @@ def company(tmp_path, monkeypatch):
     return load("company.yaml")
 
 
-def night(project, as_of=MIDNIGHT, start=FIVE, end="published", message="", name=None, deliver=True):
+def night(
+    project, as_of=MIDNIGHT, start=FIVE, end="published", message="", name=None, deliver=True
+):
     """Write one run into the ledger that took half an hour."""
     run = a_run(name or f"{as_of:%d}-{start:%d%H}", as_of, ("buy",), "tiny", started_at=start)
     store = store_of(project)
@@ -67,7 +69,11 @@ def test_an_attempt_that_came_to_nothing_is_no_alarm_and_not_well(company, end):
     night(company)
     night(company, start=FIVE + 2 * HOUR, end=end, message="too few rows")
     found = watch.status(company, FIVE + 3 * HOUR)
-    assert found.alarms == () and found.lines()[-1].startswith("WARNING: the last attempt") and end in found.lines()[-1]
+    assert (
+        found.alarms == ()
+        and found.lines()[-1].startswith("WARNING: the last attempt")
+        and end in found.lines()[-1]
+    )
     assert found.told()["state"] == "Warning"
 
 
@@ -76,7 +82,11 @@ def test_a_run_whose_process_is_gone_is_called_killed_and_one_that_lives_is_not(
     night(company, start=FIVE + 2 * HOUR, end="started")
     with hold(company.root):
         found = watch.status(company, FIVE + 3 * HOUR)
-        assert found.alarms == () and found.since[0].status == "started" and found.lines()[-1] == "all is well"
+        assert (
+            found.alarms == ()
+            and found.since[0].status == "started"
+            and found.lines()[-1] == "all is well"
+        )
     died = subprocess.Popen([sys.executable, "-c", ""])
     died.wait()
     for text in ("", f"pid {died.pid}: leadscore score company.yaml\n"):
@@ -90,12 +100,16 @@ def test_where_nothing_was_ever_published_it_says_so_and_makes_nothing(company):
     assert not company.root.exists()
 
 
-@pytest.mark.parametrize(("hours", "late"), [(30, False), (30.4, False), (30.6, True), (24 * 9, True)])
+@pytest.mark.parametrize(
+    ("hours", "late"), [(30, False), (30.4, False), (30.6, True), (24 * 9, True)]
+)
 def test_a_schedule_that_never_fires_is_told_by_the_age_of_the_last_night(company, hours, late):
     """It finished at half past five, and thirty hours are allowed."""
     night(company)
     found = alarms(company, FIVE + hours * HOUR)
-    assert bool(found) == late and all("finished" in alarm and "more than 30h" in alarm for alarm in found)
+    assert bool(found) == late and all(
+        "finished" in alarm and "more than 30h" in alarm for alarm in found
+    )
 
 
 def test_how_late_is_too_late_is_the_configs_to_say(company):
@@ -106,12 +120,21 @@ def test_how_late_is_too_late_is_the_configs_to_say(company):
 
 def test_attempts_since_the_last_good_night_are_told_with_their_message(company):
     night(company)
-    night(company, MIDNIGHT + 24 * HOUR, FIVE + 24 * HOUR, "refused", "not published: too few rows\n  mend: look")
+    night(
+        company,
+        MIDNIGHT + 24 * HOUR,
+        FIVE + 24 * HOUR,
+        "refused",
+        "not published: too few rows\n  fix: look",
+    )
     night(company, MIDNIGHT + 24 * HOUR, FIVE + 25 * HOUR, "failed", "the scores database failed")
     found = watch.status(company, FIVE + 26 * HOUR)
     assert [each.status for each in found.since] == ["failed", "refused"] and found.alarms == ()
     lines = found.lines()
-    assert any("refused as of 2026-03-10T23:00:00+00:00" in line and "too few rows" in line for line in lines)
+    assert any(
+        "refused as of 2026-03-10T23:00:00+00:00" in line and "too few rows" in line
+        for line in lines
+    )
     assert watch.status(company, FIVE + 40 * HOUR).alarms
 
 
@@ -138,7 +161,11 @@ def test_the_export_must_be_of_the_newest_night(company):
     night(company, MIDNIGHT + 24 * HOUR, FIVE + 24 * HOUR, deliver=False)
     assert alarms(company, FIVE + 25 * HOUR) == ()  # it is being written
     found = alarms(company, FIVE + 27 * HOUR)
-    assert len(found) == 1 and "the export is as of 2026-03-09T23:00:00Z" in found[0] and "leadscore export" in found[0]
+    assert (
+        len(found) == 1
+        and "the export is as of 2026-03-09T23:00:00Z" in found[0]
+        and "leadscore export" in found[0]
+    )
     shutil.rmtree(company.root / "exports")
     assert "cannot be read (FileNotFoundError)" in alarms(company, FIVE + 27 * HOUR)[0]
 
@@ -167,7 +194,9 @@ def test_what_keeps_a_deployment_from_running(company, monkeypatch, found, alarm
     night(company)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     other = deployed(exists=True, scheduled=False)
-    monkeypatch.setattr("pipelines.orchestration.deploy.deployed", lambda project, now: [other, found])
+    monkeypatch.setattr(
+        "pipelines.orchestration.deploy.deployed", lambda project, now: [other, found]
+    )
     told = alarms(company, FIVE + 2 * HOUR)
     assert [alarm in each for each in told] == ([True] if alarm else [])
 
@@ -190,7 +219,11 @@ def test_the_command_exits_5_when_the_last_good_night_is_too_old(company):
     company.root.rename("elsewhere")
     late = leadscore("--status", "--json")
     told = json.loads(late.stdout)
-    assert late.returncode == 5 and told["healthy"] is False and told["alarms"] == ["no night was ever published"]
+    assert (
+        late.returncode == 5
+        and told["healthy"] is False
+        and told["alarms"] == ["no night was ever published"]
+    )
     words = leadscore("--status")
     assert words.returncode == 5 and "ALARM: no night was ever published" in words.stdout
 
@@ -202,7 +235,11 @@ def test_a_prefect_server_that_is_away_leaves_the_ledger(company):
     away = {"PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
     done = leadscore("--status", "--json", **away)
     told = json.loads(done.stdout)
-    assert done.returncode == 5 and told["deployments"] == [] and "does not answer" in told["alarms"][0]
+    assert (
+        done.returncode == 5
+        and told["deployments"] == []
+        and "does not answer" in told["alarms"][0]
+    )
     serving = leadscore(**away)
     assert serving.returncode == 1 and "the Prefect API does not answer" in serving.stderr
 
@@ -222,7 +259,13 @@ def test_an_alarm_is_reported_when_asked(company, monkeypatch):
 def test_a_refused_night_is_reported_before_it_is_an_alarm_and_without_what_was_found(company):
     night(company)
     assert watch.status(company, FIVE + HOUR).told() is None
-    night(company, MIDNIGHT + 24 * HOUR, FIVE + 24 * HOUR, "refused", "not published: [x]: ann@example.com")
+    night(
+        company,
+        MIDNIGHT + 24 * HOUR,
+        FIVE + 24 * HOUR,
+        "refused",
+        "not published: [x]: ann@example.com",
+    )
     found = watch.status(company, FIVE + 25 * HOUR)
     assert found.alarms == () and found.told()["state"] == "Warning"
     assert found.told()["said"] == ["the last attempt, as of 2026-03-10T23:00:00+00:00: refused"]
@@ -230,5 +273,9 @@ def test_a_refused_night_is_reported_before_it_is_an_alarm_and_without_what_was_
 
 def test_deploying_without_a_prefect_api_says_what_to_do(company):
     done = leadscore()
-    assert done.returncode == 2 and "PREFECT_API_URL" in done.stderr and "prefect server start" in done.stderr
+    assert (
+        done.returncode == 2
+        and "PREFECT_API_URL" in done.stderr
+        and "prefect server start" in done.stderr
+    )
     assert leadscore("--json").returncode == 2

@@ -59,7 +59,11 @@ def test_the_tables_of_a_training_fit_a_terminal_without_wrapping(learners, chos
 
 
 def test_the_challenger_has_each_figure_with_its_interval_and_no_empty_row(learners):
-    some = {key: figure for key, figure in learners["hazard"].items() if key != "value_captured_at_capacity"}
+    some = {
+        key: figure
+        for key, figure in learners["hazard"].items()
+        if key != "value_captured_at_capacity"
+    }
     head, *rows = challenger_table(some, True)
     assert head == ["out of time (90 % interval)", "challenger"]
     assert challenger_table(some, False) == [["random folds (90 % interval)", "challenger"], *rows]
@@ -87,7 +91,10 @@ def test_each_learner_has_a_row_and_the_chosen_one_is_marked(learners):
 def test_parts_fit_what_is_printed_into_a_file(learners):
     parts = {"other_publicities": Part(1352, 900, 147, learners["blend"]), "email": Part(4, 4, 1)}
     rows = part_table("origin", parts)
-    assert [row[:3] for row in rows[1:]] == [["other_publicities", "1,352", "147"], ["email", "4", "1"]]
+    assert [row[:3] for row in rows[1:]] == [
+        ["other_publicities", "1,352", "147"],
+        ["email", "4", "1"],
+    ]
     assert rows[2][3:] == ["too small"] and rows[1][3] == "0.457 (0.234–0.876)"
     assert len(printed(rows, WIDE)) == len(rows)
 
@@ -103,7 +110,13 @@ def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, time
     trained = SimpleNamespace(learner="hazard", folds=[{}, {}])
     version, figures = SimpleNamespace(number=3, run_id="0f3c"), learners["hazard"]
     done = SimpleNamespace(
-        target="buy", rows=ROWS, metrics=figures, baselines=learners, trained=trained, version=version, error=None
+        target="buy",
+        rows=ROWS,
+        metrics=figures,
+        baselines=learners,
+        trained=trained,
+        version=version,
+        error=None,
     )
     text = training_markdown(project, [done])
     page = text_of(terminal.training(project, done), WIDE)
@@ -116,5 +129,8 @@ def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, time
 
 def test_what_becomes_of_immature_rows_depends_on_whether_they_are_followed():
     head = "5,000 rows: 4,200 mature with 310 outcomes, 800 immature "
-    assert rows_text(ROWS, followed=True) == head + "(learnt from as far as they were followed, never called negative)"
+    assert (
+        rows_text(ROWS, followed=True)
+        == head + "(learnt from as far as they were followed, never called negative)"
+    )
     assert rows_text(ROWS, followed=False) == head + "(not used, never called negative)"

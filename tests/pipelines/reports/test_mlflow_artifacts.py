@@ -24,7 +24,12 @@ def told(tmp_path_factory):
     """Return what is told of a small company's training, and what it was told of."""
     folder = tmp_path_factory.mktemp("told")
     features = tiny.CONFIG["features"] | {"families": ["counts", "journey", "lead"]}
-    tiny.write(folder, leads=500, evaluation={"folds": 2, "share": 0.5, "segments": ["country"]}, features=features)
+    tiny.write(
+        folder,
+        leads=500,
+        evaluation={"folds": 2, "share": 0.5, "segments": ["country"]},
+        features=features,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
@@ -33,7 +38,13 @@ def told(tmp_path_factory):
         rows = training_rows(now, "buy")
         trained = challenge(now, "buy", Audited(rows, tuple(SUSPECTS)), lambda _: None)
         found, verdict = findings(now, "buy", rows, trained), judge(trained.out_of_time)
-        yield now, trained, found, verdict, story(folder / "story", now, rows, trained, found, verdict, SUSPECTS)
+        yield (
+            now,
+            trained,
+            found,
+            verdict,
+            story(folder / "story", now, rows, trained, found, verdict, SUSPECTS),
+        )
 
 
 def table(told_story, name):
@@ -60,9 +71,16 @@ def test_parameters_say_what_was_trained_on_what(told):
 def test_metrics_carry_intervals_baselines_and_what_is_new(told):
     _, _, found, _, kept = told
     auc = found.metrics["roc_auc"]
-    assert [kept.metrics[f"roc_auc{end}"] for end in ("", "_low", "_high")] == [auc.value, auc.low, auc.high]
+    assert [kept.metrics[f"roc_auc{end}"] for end in ("", "_low", "_high")] == [
+        auc.value,
+        auc.low,
+        auc.high,
+    ]
     assert kept.metrics["base_rate/log_loss"] == found.baselines["base_rate"]["log_loss"].value
-    assert kept.metrics["unseen_entities/log_loss"] == found.unseen["entities"].figures["log_loss"].value
+    assert (
+        kept.metrics["unseen_entities/log_loss"]
+        == found.unseen["entities"].figures["log_loss"].value
+    )
 
 
 def test_the_report_leads_from_the_config_to_the_champion(told):
@@ -82,7 +100,10 @@ def test_the_report_leads_from_the_config_to_the_champion(told):
         "What else is here",
     ]
     together = Together(**trained.scorer.meta["accounts"])
-    assert f"Of {together.accounts:,} times" in report and f"the outcome {together.happened:,} times" in report
+    assert (
+        f"Of {together.accounts:,} times" in report
+        and f"the outcome {together.happened:,} times" in report
+    )
     assert all(test.sentence in report for test in verdict.tests)
     assert f"{found.metrics['roc_auc'].value:.3f}" in report and "`rating`" in report
     assert all(f"{fold['train']['rows']:,}" in report for fold in trained.folds)
@@ -92,27 +113,44 @@ def test_the_report_leads_from_the_config_to_the_champion(told):
 def test_tables_hold_what_the_report_shows(told):
     _, trained, found, verdict, kept = told
     parts = {(row["by"], row["part"]): row for row in table(kept, "parts")}
-    assert {("fold", "1"), ("fold", "2"), ("country", "DE"), ("new to its fold", "accounts")} <= set(parts)
+    assert {
+        ("fold", "1"),
+        ("fold", "2"),
+        ("country", "DE"),
+        ("new to its fold", "accounts"),
+    } <= set(parts)
     row, part = parts["country", "DE"], found.segments["country"]["DE"]
     assert (int(row["rows"]), float(row["log_loss"])) == (part.rows, part.figures["log_loss"].value)
-    assert [row["sentence"] for row in table(kept, "gate")] == [test.sentence for test in verdict.tests]
+    assert [row["sentence"] for row in table(kept, "gate")] == [
+        test.sentence for test in verdict.tests
+    ]
     weights = [float(row["mean_absolute_log_odds"]) for row in table(kept, "importance")]
-    assert weights == sorted(weights, reverse=True) and len(weights) == len(trained.scorer.encoding.names)
-    assert table(kept, "leakage") == [{"column": "rating", "allowed": "False", "evidence": SUSPECTS[0].evidence}]
+    assert weights == sorted(weights, reverse=True) and len(weights) == len(
+        trained.scorer.encoding.names
+    )
+    assert table(kept, "leakage") == [
+        {"column": "rating", "allowed": "False", "evidence": SUSPECTS[0].evidence}
+    ]
     assert [float(row["share_of_outcomes"]) for row in table(kept, "gain")][-1] == 1
 
 
 def test_pictures_and_the_scorer_lie_in_the_folder(told):
     *_, kept = told
     names = {path.name for path in kept.plots.iterdir()}
-    assert names == {f"{name}.png" for name in ("reliability", "distribution", "gain", "origins", "importance")}
+    assert names == {
+        f"{name}.png" for name in ("reliability", "distribution", "gain", "origins", "importance")
+    }
     assert (kept.scorer / "scorer.json").is_file()
 
 
 def test_nothing_personal_is_told(told):
     now, *_, kept = told
     scorer = "".join(path.read_text(encoding="utf-8") for path in kept.scorer.iterdir())
-    texts = "\n".join([*kept.texts.values(), json.dumps(kept.params), json.dumps(kept.tags), scorer])
-    entities, accounts = (set(now.dataset.leads[name].to_pylist()) for name in ("entity_id", "account_id"))
+    texts = "\n".join(
+        [*kept.texts.values(), json.dumps(kept.params), json.dumps(kept.tags), scorer]
+    )
+    entities, accounts = (
+        set(now.dataset.leads[name].to_pylist()) for name in ("entity_id", "account_id")
+    )
     assert not [one for one in entities if one in texts]
     assert not [one for one in accounts if f"{one}," in texts or f'"{one}"' in texts]

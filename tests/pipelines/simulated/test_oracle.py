@@ -57,7 +57,9 @@ def random_law(rng: np.random.Generator) -> Law:
 class Reference:
     """The same probability by dense matrices over (Z, X of every lead), with the future of all leads in it."""
 
-    def __init__(self, law: Law, leads: pd.DataFrame, events: pd.DataFrame, fits: np.ndarray) -> None:
+    def __init__(
+        self, law: Law, leads: pd.DataFrame, events: pd.DataFrame, fits: np.ndarray
+    ) -> None:
         self.law, self.leads, self.events, self.fits = law, leads, events, fits
         self.states = list(product(range(2), *[range(4)] * len(leads)))
         self.phase = [-1] * len(leads)
@@ -110,9 +112,14 @@ class Reference:
     def upto(self, cutoff: datetime) -> None:
         steps = [(a, 0, i, None) for i, a in enumerate(self.leads["created_at"]) if a < cutoff]
         known = self.events[self.events["available_at"] < cutoff]
-        steps += [(e.event_time, 1, e.lead, e.kind) for e in known.itertuples() if e.event_time < cutoff]
+        steps += [
+            (e.event_time, 1, e.lead, e.kind) for e in known.itertuples() if e.event_time < cutoff
+        ]
         steps += [(m, 2, None, None) for m in (CHANGE, cutoff - LATE, cutoff) if m <= cutoff]
-        steps = [(pd.Timestamp(company.START), 2, None, None), *sorted(steps, key=lambda s: (s[0], s[1]))]
+        steps = [
+            (pd.Timestamp(company.START), 2, None, None),
+            *sorted(steps, key=lambda s: (s[0], s[1])),
+        ]
         for (before, *_), (now, what, lead, kind) in pairwise(steps):
             if now > before:
                 self.wait(tau(before), tau(now), recent=before >= cutoff - LATE)
@@ -127,9 +134,15 @@ class Reference:
         q = self.generator([i for i, phase in enumerate(self.phase) if phase >= 0])
         whole = np.zeros((3 * size + 1,) * 2)
         for phase in (0, 1):
-            out = [self.law.exit_rate[phase, :, s[0], s[1 + lead]] * [self.fits[lead], 1.0] for s in self.states]
+            out = [
+                self.law.exit_rate[phase, :, s[0], s[1 + lead]] * [self.fits[lead], 1.0]
+                for s in self.states
+            ]
             on, off = np.array(out).T
-            here, there = slice(phase * size, (phase + 1) * size), (2 if phase == goal else 1) * size
+            here, there = (
+                slice(phase * size, (phase + 1) * size),
+                (2 if phase == goal else 1) * size,
+            )
             whole[here, here] = q - np.diag(on + off)
             whole[here, there : there + size] += np.diag(on)
             whole[here, -1] = off
@@ -138,7 +151,9 @@ class Reference:
         return float((start @ expm(whole * days))[2 * size : 3 * size].sum())
 
 
-def reference(law: Law, data: Dataset, ids: list[str], row: str, cutoff: datetime, goal: int) -> float:
+def reference(
+    law: Law, data: Dataset, ids: list[str], row: str, cutoff: datetime, goal: int
+) -> float:
     mine = data.leads.filter(pc.is_in(data.leads["entity_id"], pa.array(ids))).sort_by("created_at")
     leads = mine.to_pandas().assign(entry=company.entry_row(mine))
     events = data.events.to_pandas()
@@ -164,19 +179,26 @@ def test_equals_dense_matrix_exponentials(goal: int, target: str) -> None:
     asked = open_[open_["entity_id"].isin(opened) == (goal == 1)]
     pairs = [group for _, group in leads.groupby("account_id") if len(group) == 2]
     rows = [
-        (list(pair["entity_id"]), row) for pair in pairs for row in pair["entity_id"] if row in set(asked["entity_id"])
+        (list(pair["entity_id"]), row)
+        for pair in pairs
+        for row in pair["entity_id"]
+        if row in set(asked["entity_id"])
     ]
     assert len(rows) >= 5
     for ids, row in rows[:5]:
         exact = reference(law, data, ids, row, cutoff, goal)
-        assert oracle(data, spine_of([row], cutoff), target, MONTH, law)[0] == pytest.approx(exact, rel=1e-9)
+        assert oracle(data, spine_of([row], cutoff), target, MONTH, law)[0] == pytest.approx(
+            exact, rel=1e-9
+        )
 
 
 def test_equals_what_happens_after_a_history_that_many_leads_share() -> None:
     """Monte-Carlo by rejection: two leads an account, and nothing of either known by the cutoff."""
     rng, cutoff, count = np.random.default_rng(11), datetime(2024, 11, 5, tzinfo=UTC), 40_000
     law = random_law(rng)
-    law = law._replace(mark_rate=law.mark_rate / 16, late=np.full(len(MARKS), 0.8), exit_rate=law.exit_rate * 2)
+    law = law._replace(
+        mark_rate=law.mark_rate / 16, late=np.full(len(MARKS), 0.8), exit_rate=law.exit_rate * 2
+    )
     born = [to_us(datetime(2024, 10, day, tzinfo=UTC)) for day in (10, 28)]
     arrival = np.tile(CLOCK.business(np.array(born)), count)
     account, entry = np.repeat(np.arange(count), 2), np.zeros(2 * count, np.int64)
@@ -185,7 +207,9 @@ def test_equals_what_happens_after_a_history_that_many_leads_share() -> None:
     known = happened + done.late * (LATE // timedelta(microseconds=1))
     quiet = np.ones(count, bool)
     quiet[account[done.lead[known < to_us(cutoff)]]] = False
-    within = (done.kind == len(MARKS)) & (happened >= to_us(cutoff)) & (happened < to_us(cutoff + MONTH))
+    within = (
+        (done.kind == len(MARKS)) & (happened >= to_us(cutoff)) & (happened < to_us(cutoff + MONTH))
+    )
     opens = np.zeros(2 * count, bool)
     opens[done.lead[within]] = True
     columns = [["a", "b"], ["A", "A"], pa.array(born, INSTANT), pa.array(born, INSTANT)]
@@ -208,13 +232,20 @@ def demo() -> Dataset:
 @pytest.mark.parametrize("target", ["propensity", "close"])
 def test_tells_the_outcome_rate_however_rows_are_grouped(demo: Dataset, target: str) -> None:
     config = load(Path(__file__).parents[3] / "configs" / "demo.yaml").targets[target]
-    config = config.model_copy(update={"cutoffs": config.cutoffs.model_copy(update={"every": timedelta(days=28)})})
+    config = config.model_copy(
+        update={"cutoffs": config.cutoffs.model_copy(update={"every": timedelta(days=28)})}
+    )
     spine = training_spine(demo, config, END)
     marked = labels(demo, spine, config, END)
     frame = marked.to_pandas().assign(p=oracle(demo, spine, target, MONTH))
     frame = frame[frame["mature"]].astype({"label": float})
     assert frame["label"].mean() > 0.03
-    frame["account"] = demo.leads.to_pandas().set_index("entity_id")["account_id"].reindex(frame["entity_id"]).values
+    frame["account"] = (
+        demo.leads.to_pandas()
+        .set_index("entity_id")["account_id"]
+        .reindex(frame["entity_id"])
+        .values
+    )
     frame["account"] = frame["account"].fillna(frame["entity_id"])
     frame["late"] = frame["cutoff"] >= CHANGE
     frame["bin"] = pd.qcut(frame["p"], 4, labels=False)
@@ -251,7 +282,9 @@ def test_what_is_not_known_at_the_cutoff_changes_nothing(demo: Dataset) -> None:
 
 def one_lead(*marks: tuple[datetime, str, str | None]) -> Dataset:
     born = pa.array([datetime(2024, 3, 1, tzinfo=UTC)], INSTANT)
-    leads = pa.Table.from_arrays([pa.array(["a"]), pa.array([None], pa.string()), born, born], schema=LEADS)
+    leads = pa.Table.from_arrays(
+        [pa.array(["a"]), pa.array([None], pa.string()), born, born], schema=LEADS
+    )
     for name, value in PLAIN.items():
         leads = leads.append_column(name, pa.array([value]))
     rows = [("a", at, at, kind, channel, None) for at, kind, channel in marks]
@@ -263,7 +296,11 @@ def test_an_event_at_the_cutoff_is_not_known_and_one_just_before_is() -> None:
     cutoff = datetime(2024, 4, 1, tzinfo=UTC)
     chance = [
         oracle(one_lead(*marks), spine_of(["a"], cutoff), "propensity", MONTH)[0]
-        for marks in ((), ((cutoff, "pricing_view", "web"),), ((cutoff - timedelta.resolution, "pricing_view", "web"),))
+        for marks in (
+            (),
+            ((cutoff, "pricing_view", "web"),),
+            ((cutoff - timedelta.resolution, "pricing_view", "web"),),
+        )
     ]
     assert chance[0] == chance[1] < chance[2] / 2
 
@@ -295,7 +332,9 @@ def test_one_that_is_done_has_no_chance() -> None:
         (((datetime(2024, 2, 9, tzinfo=UTC), "mql", None),), ["a"], "close", "impossible"),
     ],
 )
-def test_data_of_another_company_is_an_error(marks: tuple, ids: list[str], target: str, words: str) -> None:
+def test_data_of_another_company_is_an_error(
+    marks: tuple, ids: list[str], target: str, words: str
+) -> None:
     with pytest.raises(DataError, match=words):
         oracle(one_lead(*marks), spine_of(ids, datetime(2024, 4, 1, tzinfo=UTC)), target, MONTH)
 

@@ -37,12 +37,16 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, simulate.Su
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+    return {
+        str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()
+    }
 
 
 def text_of(path: Path) -> pa.Table:
     names = path.read_text(encoding="utf-8").splitlines()[0].replace('"', "").split(",")
-    options = pacsv.ConvertOptions(column_types={name: pa.string() for name in names}, strings_can_be_null=True)
+    options = pacsv.ConvertOptions(
+        column_types={name: pa.string() for name in names}, strings_can_be_null=True
+    )
     return pacsv.read_csv(path, convert_options=options)
 
 
@@ -73,7 +77,9 @@ def test_same_seed_same_bytes(written: tuple[Path, simulate.Summary], tmp_path: 
     assert contents(tmp_path) != contents(written[0])
 
 
-def test_blocks_do_not_depend_on_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_depend_on_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(simulate, "BLOCK_LEADS", 100)
     seen: list[tuple[int, int]] = []
     simulate.simulate(tmp_path, 250, 3, lambda done, total: seen.append((done, total)))
@@ -104,13 +110,17 @@ def test_no_lead_acts_before_it_comes_or_after_it_is_done(truth: simulate.Block)
     joined = events.merge(leads[["entity_id", "created_at"]], on="entity_id")
     assert (joined["event_time"] >= joined["created_at"]).all()
     assert events["available_at"].max() < company.END
-    done = events[events["event_type"].isin(["disqualified", "won", "lost"])].set_index("entity_id")["event_time"]
+    done = events[events["event_type"].isin(["disqualified", "won", "lost"])].set_index(
+        "entity_id"
+    )["event_time"]
     assert done.index.is_unique
     last = events.groupby("entity_id")["event_time"].max()
     assert (last.loc[done.index] == done).all()
     opened = events[events["event_type"] == "opportunity"].set_index("entity_id")["event_time"]
     assert opened.index.is_unique
-    assert set(events.loc[events["event_type"].isin(["won", "lost"]), "entity_id"]) <= set(opened.index)
+    assert set(events.loc[events["event_type"].isin(["won", "lost"]), "entity_id"]) <= set(
+        opened.index
+    )
     assert events.duplicated().sum() == 0
 
 
@@ -120,12 +130,17 @@ def test_late_rows_are_known_two_days_later_and_outcomes_at_once(truth: simulate
     assert set(delay) == {timedelta(0), timedelta(days=2)}
     share = (delay > timedelta(0)).groupby(events["event_type"]).mean()
     assert 0.2 < share["call"] < 0.4
-    assert share[["opportunity", "won", "lost", "disqualified", "mql", "proposal", "page_view"]].sum() == 0
+    assert (
+        share[["opportunity", "won", "lost", "disqualified", "mql", "proposal", "page_view"]].sum()
+        == 0
+    )
 
 
 def test_behaviour_changes_part_way(truth: simulate.Block) -> None:
     events = truth.events.to_pandas()
-    web = events[events["event_type"].isin(["chat", "form_submit"]) & (events["channel"] != "partner")]
+    web = events[
+        events["event_type"].isin(["chat", "form_submit"]) & (events["channel"] != "partner")
+    ]
     after = web["event_time"] >= company.CHANGE
     share = (web["event_type"] == "chat").groupby(after).mean()
     assert share[True] > share[False] + 0.1
@@ -148,7 +163,9 @@ def test_some_leads_have_no_account_and_some_values_are_missing(truth: simulate.
     assert (company.fit(truth.leads) > 0).all()
 
 
-def test_what_is_written_counts_up(written: tuple[Path, simulate.Summary], truth: simulate.Block) -> None:
+def test_what_is_written_counts_up(
+    written: tuple[Path, simulate.Summary], truth: simulate.Block
+) -> None:
     folder, summary = written
     rows = sum(text_of(folder / name).num_rows for name in ("leads.csv", "crm.csv"))
     rows += pq.read_table(folder / "web").num_rows
@@ -162,17 +179,26 @@ def test_every_true_row_is_written_and_nothing_else_but_duplicates_and_broken_ro
     written: tuple[Path, simulate.Summary], truth: simulate.Block
 ) -> None:
     crm = text_of(written[0] / "crm.csv")
-    found = Counter(zip(*(crm[name].to_pylist() for name in ("lead", "at", "activity")), strict=True))
+    found = Counter(
+        zip(*(crm[name].to_pylist() for name in ("lead", "at", "activity")), strict=True)
+    )
     own = truth.events.filter(pc.equal(truth.events["log"], "crm"))
-    at = [text.replace("Z", "+00:00") for text in pc.cast(own["event_time"], pa.string()).to_pylist()]
+    at = [
+        text.replace("Z", "+00:00") for text in pc.cast(own["event_time"], pa.string()).to_pylist()
+    ]
     true = set(zip(own["entity_id"].to_pylist(), at, own["event_type"].to_pylist(), strict=True))
     assert true <= found.keys()
     strange = {key for key in found if key not in true}
-    assert all(lead is None or at in ("soon", "9999-12-31 00:00:00+00:00") for lead, at, _ in strange)
+    assert all(
+        lead is None or at in ("soon", "9999-12-31 00:00:00+00:00") for lead, at, _ in strange
+    )
 
 
 def test_the_config_reads_the_truth_back(
-    written: tuple[Path, simulate.Summary], truth: simulate.Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: tuple[Path, simulate.Summary],
+    truth: simulate.Block,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
     (tmp_path / "data").symlink_to(written[0])

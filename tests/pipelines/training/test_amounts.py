@@ -41,7 +41,10 @@ def write(folder, leads=1100):
     """Write the small company with what was bought: of the French three times as much; of some it is not known."""
     events = [{**tiny.CONFIG["sources"]["events"][0], "value": "worth"}]
     targets = {"buy": tiny.CONFIG["targets"]["buy"] | {"amount": {"outcome": "value"}}}
-    sources, late = tiny.CONFIG["sources"] | {"events": events}, {"evaluation": {"folds": 1, "share": 0.3}}
+    sources, late = (
+        tiny.CONFIG["sources"] | {"events": events},
+        {"evaluation": {"folds": 1, "share": 0.3}},
+    )
     path = tiny.write(folder, leads, sources=sources, targets=targets, **tiny.LITTLE | late)
     rng = np.random.default_rng(2)
     with (folder / "leads.csv").open(encoding="utf-8") as file:
@@ -50,7 +53,11 @@ def write(folder, leads=1100):
         rows = list(csv.DictReader(file))
     for row in rows:
         bought = row["what"] == "bought" and rng.random() < 0.9
-        amount = 100 * (FRENCH if country[row["lead"]] == "FR" else 1.0) * np.exp(0.3 * rng.standard_normal())
+        amount = (
+            100
+            * (FRENCH if country[row["lead"]] == "FR" else 1.0)
+            * np.exp(0.3 * rng.standard_normal())
+        )
         row["worth"] = f"{amount:.2f}" if bought else ""
     with (folder / "events.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -88,7 +95,11 @@ def bought(folder):
     with (folder / "events.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["what"] == "bought":
-                at = datetime.fromisoformat(row["at"]).replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
+                at = (
+                    datetime.fromisoformat(row["at"])
+                    .replace(tzinfo=ZoneInfo("Europe/Berlin"))
+                    .astimezone(UTC)
+                )
                 found[row["lead"]].append((at, float(row["worth"]) if row["worth"] else None))
     return {lead: sorted(purchases) for lead, purchases in found.items()}
 
@@ -97,7 +108,11 @@ def by_hand(folder, rows):
     """Return the amount of each row's outcome within the horizon; None where it carries none, 0 where none came."""
     purchases = bought(folder)
     for row in rows.select(SPINE.names).to_pylist():
-        later = [p for p in purchases.get(row["entity_id"], []) if row["cutoff"] <= p[0] < row["cutoff"] + HORIZON]
+        later = [
+            p
+            for p in purchases.get(row["entity_id"], [])
+            if row["cutoff"] <= p[0] < row["cutoff"] + HORIZON
+        ]
         yield later[0][1] if later else 0.0
 
 
@@ -120,7 +135,10 @@ def test_the_amount_learnt_is_that_of_mature_outcomes_each_entity_one_vote(told)
         if label == 1 and amount is not None:
             votes[entity].append(amount)
     worth = trained.scorer.worth
-    assert (worth.entities, worth.mean) == (len(votes), pytest.approx(np.mean([np.mean(v) for v in votes.values()])))
+    assert (worth.entities, worth.mean) == (
+        len(votes),
+        pytest.approx(np.mean([np.mean(v) for v in votes.values()])),
+    )
     assert worth.trees is not None and worth.sentence in said
     matrix = rows.matrix.take(pa.array(np.arange(0, rows.matrix.num_rows, 7)))
     expected = trained.scorer.predict(matrix)["amount"].to_numpy()
@@ -130,8 +148,14 @@ def test_the_amount_learnt_is_that_of_mature_outcomes_each_entity_one_vote(told)
 
 def test_a_night_expects_probability_times_amount(told):
     now, _, trained, *_ = told
-    order = Order(now.project.target("buy"), now.as_of, {"project": "tiny", "target": "buy", "model_version": "1"})
-    frame = score(now.dataset, trained.scorer, order, rows_to_score(now.dataset, trained.scorer, order)).to_pylist()
+    order = Order(
+        now.project.target("buy"),
+        now.as_of,
+        {"project": "tiny", "target": "buy", "model_version": "1"},
+    )
+    frame = score(
+        now.dataset, trained.scorer, order, rows_to_score(now.dataset, trained.scorer, order)
+    ).to_pylist()
     assert len(frame) > 20 and all(row["amount"] > 0 for row in frame)
     assert all(row["expected_value"] == row["amount"] * row["probability"] for row in frame)
 
@@ -150,7 +174,9 @@ def test_a_fold_expects_what_it_knew(told):
     assert (expected_before(replace(now, dataset=data), "buy", rows, tested) == found).all()
     earlier = pc.if_else(later, events["value"], pc.multiply(events["value"], 2.0))
     data = replace(now.dataset, events=events.set_column(place, "value", earlier))
-    assert expected_before(replace(now, dataset=data), "buy", rows, tested) == pytest.approx(2 * found)
+    assert expected_before(replace(now, dataset=data), "buy", rows, tested) == pytest.approx(
+        2 * found
+    )
 
 
 def test_the_value_captured_is_by_what_was_expected_and_of_what_came(told, found):
@@ -175,12 +201,16 @@ def test_the_report_says_how_amounts_held(told, found):
 
 def test_without_a_value_nothing_is_learnt_and_the_training_says_so(told, found):
     now, rows, trained, *_ = told
-    bare = now.dataset.events.set_column(5, "value", pa.nulls(now.dataset.events.num_rows, pa.float64()))
+    bare = now.dataset.events.set_column(
+        5, "value", pa.nulls(now.dataset.events.num_rows, pa.float64())
+    )
     without = replace(now, dataset=replace(now.dataset, events=bare))
     assert learnt(without, "buy", rows, trained.scorer.encoding) is None
     assert np.isnan(expected_before(without, "buy", rows, trained.out_of_time)).all()
     none = replace(trained, scorer=replace(trained.scorer, worth=None))
-    assert NOTHING[1:] in report(Told(without, none, found, judge(none.out_of_time), count_rows(rows), []))
+    assert NOTHING[1:] in report(
+        Told(without, none, found, judge(none.out_of_time), count_rows(rows), [])
+    )
 
 
 def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, monkeypatch):
@@ -188,10 +218,16 @@ def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, m
     now, *_, folder = told
     night = now.as_of - timedelta(days=90)
     spine = scoring_spine(now.dataset.upto(night), now.project.target("buy"), night)
-    run, store = replace(a_run("night", night, (), "tiny"), models={"buy": "1"}), store_of(now.project)
+    run, store = (
+        replace(a_run("night", night, (), "tiny"), models={"buy": "1"}),
+        store_of(now.project),
+    )
     ids = spine["entity_id"].to_pylist()
     store.start(run)
-    expected = {"expected_value": [10.0 + place for place in range(len(ids))], "cutoff": [night] * len(ids)}
+    expected = {
+        "expected_value": [10.0 + place for place in range(len(ids))],
+        "cutoff": [night] * len(ids),
+    }
     store.publish(some_scores(run, ids, **expected), run.run_id, LATER)
     (followed,) = monitor(now.project, tiny.END, ["buy"], Driver())
     value = followed.parts[ALL].value
@@ -199,7 +235,9 @@ def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, m
     assert sum(amount or 0 for amount in worth) > 0
     assert value.rows == len(ids) - worth.count(None)
     assert value.actual == pytest.approx(sum(amount or 0 for amount in worth))
-    assert value.expected == sum(10.0 + place for place, amount in enumerate(worth) if amount is not None)
+    assert value.expected == sum(
+        10.0 + place for place, amount in enumerate(worth) if amount is not None
+    )
 
 
 def test_a_constant_or_an_attribute_is_not_learnt(told):
@@ -210,7 +248,9 @@ def test_a_constant_or_an_attribute_is_not_learnt(told):
     other = replace(now, project=project)
     assert learnt(other, "buy", rows, trained.scorer.encoding) is None
     assert expected_before(other, "buy", rows, trained.out_of_time) is None
-    size = dict(zip(*(now.dataset.leads[name].to_pylist() for name in ("entity_id", "size")), strict=True))
+    size = dict(
+        zip(*(now.dataset.leads[name].to_pylist() for name in ("entity_id", "size")), strict=True)
+    )
     tested = trained.out_of_time
     found = realised(now.dataset, project.target("buy"), tested)
     assert found.tolist() == [size[entity] for entity in tested["entity_id"].to_pylist()]

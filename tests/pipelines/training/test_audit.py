@@ -20,9 +20,18 @@ from tests.pipelines import tiny
 CONFIGS = Path(__file__).parents[3] / "configs"
 RATIOS = {f"Ratio Days {step} To Total Days" for step in ("Identified", "Validated", "Qualified")}
 TOTALS = {f"Total Days Identified Through {step}" for step in ("Closing", "Qualified")}
-ASYMMETRIQUE = {f"Asymmetrique {what} {kind}" for what in ("Activity", "Profile") for kind in ("Index", "Score")}
+ASYMMETRIQUE = {
+    f"Asymmetrique {what} {kind}" for what in ("Activity", "Profile") for kind in ("Index", "Score")
+}
 WRITTEN_LATER = {
-    "xeducation": {"Tags", "Lead Quality", "Lead Profile", "Last Activity", "Last Notable Activity", *ASYMMETRIQUE},
+    "xeducation": {
+        "Tags",
+        "Lead Quality",
+        "Lead Profile",
+        "Last Activity",
+        "Last Notable Activity",
+        *ASYMMETRIQUE,
+    },
     "bank_marketing": {"duration"},
     "ibm_win_loss": {"Elapsed Days In Sales Stage", "Sales Stage Change Count", *TOTALS, *RATIOS},
     "online_shoppers": {"PageValues"},
@@ -124,9 +133,15 @@ def test_every_feature_is_traced_to_its_source(company):
     assert traced.dated["any_count_7d"] == "any_count_7d"
     assert set(traced.today) | set(traced.dated) == set(rows.matrix.column_names[2:])
     firms = dict(
-        zip(now.dataset.leads["entity_id"].to_pylist(), now.dataset.leads["account_id"].to_pylist(), strict=True)
+        zip(
+            now.dataset.leads["entity_id"].to_pylist(),
+            now.dataset.leads["account_id"].to_pylist(),
+            strict=True,
+        )
     )
-    assert traced.account_id.to_pylist() == [firms[lead] for lead in rows.matrix["entity_id"].to_pylist()]
+    assert traced.account_id.to_pylist() == [
+        firms[lead] for lead in rows.matrix["entity_id"].to_pylist()
+    ]
 
 
 def test_the_command_prints_a_table_or_one_object_and_ends_well(company, monkeypatch, capsys):
@@ -146,7 +161,9 @@ def test_the_command_prints_a_table_or_one_object_and_ends_well(company, monkeyp
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", WRITTEN_LATER)
-def test_of_a_real_set_what_was_written_later_is_named_and_nothing_else(name, tmp_path, monkeypatch):
+def test_of_a_real_set_what_was_written_later_is_named_and_nothing_else(
+    name, tmp_path, monkeypatch
+):
     if not (Path(os.environ.get("LEADSCORE_DATA") or "/nowhere") / name).is_dir():
         pytest.skip(f"LEADSCORE_DATA holds no {name}")
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))

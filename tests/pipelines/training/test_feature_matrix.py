@@ -12,7 +12,9 @@ from tests.pipelines import tiny
 def test_a_log_beyond_memory_gives_the_same_file_and_leaves_nothing(tmp_path, monkeypatch, as_of):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
-    project = load(tiny.write(tmp_path, leads=60, sources=tiny.CONFIG["sources"] | {"max_staleness": "999d"}))
+    project = load(
+        tiny.write(tmp_path, leads=60, sources=tiny.CONFIG["sources"] | {"max_staleness": "999d"})
+    )
     feature_matrix.write(project, as_of, None, tmp_path / "memory.parquet")
     assert not (tmp_path / "workspace" / "scratch").exists()
     monkeypatch.setattr(spill, "most_in_memory", lambda: 0)

@@ -17,11 +17,19 @@ from tests.pipelines import tiny
 @pytest.mark.parametrize("by", ["cutoff", "fold"])
 def test_the_rows_of_an_account_at_one_time_are_one_group(tmp_path, monkeypatch, by):
     monkeypatch.chdir(tmp_path)
-    targets = {"buy": tiny.CONFIG["targets"]["buy"] | ({"cutoffs": {"delay": "7d"}} if by == "fold" else {})}
+    targets = {
+        "buy": tiny.CONFIG["targets"]["buy"]
+        | ({"cutoffs": {"delay": "7d"}} if by == "fold" else {})
+    }
     now = snapshot(load(tiny.write(tmp_path, leads=60, targets=targets)), tiny.END)
     rng, leads = np.random.default_rng(5), now.dataset.leads.to_pylist()
     rows = [
-        {"entity_id": lead["entity_id"], "cutoff": now.as_of.replace(day=1 + day), "fold": 1 + day % 2, "label": 0}
+        {
+            "entity_id": lead["entity_id"],
+            "cutoff": now.as_of.replace(day=1 + day),
+            "fold": 1 + day % 2,
+            "label": 0,
+        }
         | {"probability": rng.random(), "uncalibrated": 0.5}
         for lead in leads
         for day in range(4)
@@ -37,12 +45,16 @@ def test_the_rows_of_an_account_at_one_time_are_one_group(tmp_path, monkeypatch,
     found = together(now, "buy", pa.Table.from_pylist(rows, schema=OUT_OF_TIME))
     assert found.accounts == len(several) > 10
     assert found.happened == sum(any(row["label"] for row in own) for own in several)
-    assert found.alone == pytest.approx(sum(1 - np.prod([1 - row["probability"] for row in own]) for own in several))
+    assert found.alone == pytest.approx(
+        sum(1 - np.prod([1 - row["probability"] for row in own]) for own in several)
+    )
 
 
 def test_data_without_accounts_teaches_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     now = snapshot(load(tiny.write(tmp_path, leads=60)), tiny.END)
-    leads = now.dataset.leads.set_column(1, "account_id", pa.nulls(now.dataset.leads.num_rows, pa.string()))
+    leads = now.dataset.leads.set_column(
+        1, "account_id", pa.nulls(now.dataset.leads.num_rows, pa.string())
+    )
     bare = replace(now, dataset=replace(now.dataset, leads=leads))
     assert together(bare, "buy", OUT_OF_TIME.empty_table()).accounts == 0

@@ -8,7 +8,7 @@ import pytest
 from configs.checks import Limits, Spans
 from configs.errors import NotFitToPublish
 from features.contracts import SCORE_CHECKS
-from serve.checks.checks import MENDS, Check, check_table, judged, loud, passed, refuse, worst
+from serve.checks.checks import FIXES, Check, check_table, judged, loud, passed, refuse, worst
 from serve.checks.score_checks import check_probabilities, check_some
 from tests.serve.samples import MONDAY
 
@@ -19,8 +19,16 @@ def frame(*rows):
 
 
 def test_sane_frames_pass_and_one_target_may_be_empty():
-    frames = {"a": frame(("x", 0.0, 0.5, 1.0), ("y", 0.1, 0.1, 0.1)), "b": frame(("x", 0.2, 0.3, 0.4)).slice(1)}
-    assert not loud([*check_some(frames), *(one for name in frames for one in check_probabilities(name, frames[name]))])
+    frames = {
+        "a": frame(("x", 0.0, 0.5, 1.0), ("y", 0.1, 0.1, 0.1)),
+        "b": frame(("x", 0.2, 0.3, 0.4)).slice(1),
+    }
+    assert not loud(
+        [
+            *check_some(frames),
+            *(one for name in frames for one in check_probabilities(name, frames[name])),
+        ]
+    )
 
 
 def test_nothing_to_publish_is_refused():
@@ -40,7 +48,9 @@ def test_nothing_to_publish_is_refused():
     ],
 )
 def test_a_probability_outside_its_interval_is_refused(row):
-    with pytest.raises(NotFitToPublish, match="1 rows outside their interval or outside 0 to 1, such as 'bad'"):
+    with pytest.raises(
+        NotFitToPublish, match="1 rows outside their interval or outside 0 to 1, such as 'bad'"
+    ):
         refuse(check_probabilities("a", frame(("x", 0.0, 0.5, 1.0), row)))
 
 
@@ -81,7 +91,9 @@ def test_a_refusal_tells_the_first_reason_and_names_the_others():
         refuse(checks)
     told = str(refusal.value)
     assert told.count("\n") == 1 and refusal.value.exit_code == 5
-    assert "the check rows stops [events_1]: bad; 2 more: missing of country, score_drift of b" in told
+    assert (
+        "the check rows stops [events_1]: bad; 2 more: missing of country, score_drift of b" in told
+    )
     assert "or raise checks.rows.stop" in told
     assert next(str(one) for one in loud(checks)) == "warn: missing of a · size: only a warning"
     refuse(checks[:2])
@@ -100,18 +112,30 @@ def test_the_worst_few_are_named_and_the_largest_of_all_is_kept():
 def test_a_stop_is_named_before_a_larger_warning():
     one = Check("drift", "a", "light", 9.0, 0.2, 2.0, "warn", "far")
     two = Check("drift", "a", "heavy", 3.0, 0.2, 2.0, "stop", "far")
-    assert [each.subject for each in worst("drift", "a", [one, two], Limits(), "features")] == ["heavy", "light", ""]
+    assert [each.subject for each in worst("drift", "a", [one, two], Limits(), "features")] == [
+        "heavy",
+        "light",
+        "",
+    ]
 
 
 def test_the_table_is_that_of_the_contract():
-    checks = [judged("rows", "", "leads", 3.0, Limits(warn=1, stop=None), "odd"), passed("drift", "a", "fine")]
+    checks = [
+        judged("rows", "", "leads", 3.0, Limits(warn=1, stop=None), "odd"),
+        passed("drift", "a", "fine"),
+    ]
     table = check_table(checks, "r1", "acme", MONDAY)
     assert table.schema.equals(SCORE_CHECKS)
     first = table.to_pylist()[0]
-    assert first["as_of"] == MONDAY and first["verdict"] == "warn" and first["warn"] == 1 and first["stop"] is None
+    assert (
+        first["as_of"] == MONDAY
+        and first["verdict"] == "warn"
+        and first["warn"] == 1
+        and first["stop"] is None
+    )
 
 
 def test_every_check_of_the_config_says_how_to_mend_it():
     from configs.checks import Checks
 
-    assert set(Checks.model_fields) - {"nights"} <= set(MENDS)
+    assert set(Checks.model_fields) - {"nights"} <= set(FIXES)

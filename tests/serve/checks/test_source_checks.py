@@ -21,19 +21,27 @@ def night(named, used=100, suppressed=0, former=None):
 
 
 def before(*nights):
-    return pa.concat_tables([check_table(night(named).values(), "r", "acme", MONDAY) for named in nights])
+    return pa.concat_tables(
+        [check_table(night(named).values(), "r", "acme", MONDAY) for named in nights]
+    )
 
 
 @pytest.mark.parametrize(
-    ("ids", "verdict"), [(100, "pass"), (1000, "pass"), (90, "pass"), (89, "warn"), (69, "stop"), (0, "stop")]
+    ("ids", "verdict"),
+    [(100, "pass"), (1000, "pass"), (90, "pass"), (89, "warn"), (69, "stop"), (0, "stop")],
 )
 def test_a_list_that_shrinks_warns_and_stops(ids, verdict):
-    assert night({"list": ids}, former=before({"list": 100}))["suppressed", "list"].verdict == verdict
+    assert (
+        night({"list": ids}, former=before({"list": 100}))["suppressed", "list"].verdict == verdict
+    )
 
 
 def test_a_list_that_is_no_longer_asked_for_stops_the_night():
     found = night({}, former=before({"list": 3}))["suppressed", "list"]
-    assert (found.verdict, found.observed) == ("stop", 0) and "0 rows, 3 in the nights before" in found.message
+    assert (found.verdict, found.observed) == (
+        "stop",
+        0,
+    ) and "0 rows, 3 in the nights before" in found.message
 
 
 def test_a_list_that_was_empty_and_is_empty_says_nothing():

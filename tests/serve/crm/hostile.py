@@ -33,8 +33,34 @@ COLUMNS = {
 }
 TEXTS = ["D__c", "E__c", "F__c"]
 BITS = [
-    *("=cmd|' /C calc'!A0", "=1+1", "@SUM(1)", "+1", "-1", '=HYPERLINK("http://x","y")', "\t=1", "\r=1", " =1", "'=1"),
-    *("0012", "9007199254740993123", "1e5", "1,5", "1.50", "TRUE", "NULL", "NaN", "#N/A", "—", "\\N", "None", "-", "="),
+    *(
+        "=cmd|' /C calc'!A0",
+        "=1+1",
+        "@SUM(1)",
+        "+1",
+        "-1",
+        '=HYPERLINK("http://x","y")',
+        "\t=1",
+        "\r=1",
+        " =1",
+        "'=1",
+    ),
+    *(
+        "0012",
+        "9007199254740993123",
+        "1e5",
+        "1,5",
+        "1.50",
+        "TRUE",
+        "NULL",
+        "NaN",
+        "#N/A",
+        "—",
+        "\\N",
+        "None",
+        "-",
+        "=",
+    ),
     *(
         '"',
         '""',
@@ -54,7 +80,22 @@ BITS = [
         "\u2028",
         "\u2029",
     ),
-    *("é", "Ж", "漢字", "😀", "\u202e", "\ufeff", "\u00a0", "e\u0301", " ", "  ", "2025-01-02", "1/2/2025", "x", "L"),
+    *(
+        "é",
+        "Ж",
+        "漢字",
+        "😀",
+        "\u202e",
+        "\ufeff",
+        "\u00a0",
+        "e\u0301",
+        " ",
+        "  ",
+        "2025-01-02",
+        "1/2/2025",
+        "x",
+        "L",
+    ),
 ]
 SPREADSHEET = shutil.which("soffice")
 
@@ -68,7 +109,9 @@ def scores(rows, seed=1):
     values = {
         "account_id": [None if n % 7 == 0 else row[1] for n, row in enumerate(texts)],
         "probability": random.random(rows) ** 8,
-        "expected_value": [None if n % 5 == 0 else s * (-1) ** n for n, s in enumerate(sizes.tolist())],
+        "expected_value": [
+            None if n % 5 == 0 else s * (-1) ** n for n, s in enumerate(sizes.tolist())
+        ],
         "reasons": [
             json.dumps([a_reason(0.5, row[2]), a_reason(-0.5, row[1])][: n % 3], ensure_ascii=False)
             for n, row in enumerate(texts)
@@ -96,7 +139,9 @@ def deliverable(key, form):
     rules = FORMATS[form]
     if rules.ending != "csv":
         return key != ""
-    if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in key) or len(key) > (rules.longest_key or 1e9):
+    if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in key) or len(key) > (
+        rules.longest_key or 1e9
+    ):
         return False
     plain = all(sign.isascii() and (sign.isalnum() or sign in "_.-") for sign in key[1:])
     if key in ("", rules.missing, rules.missing_text) or key[0] == "=":
@@ -113,7 +158,9 @@ def expected(table, form):
         sides = [one["sentence"] for one in json.loads(row["reasons"])]
         texts = [*[*sides, None, None][:2], row["account_id"]]
         cells = {"A__c": str(row["score"]), "B__c": _number(row["probability"])}
-        cells["C__c"] = rules.missing if row["expected_value"] is None else _number(row["expected_value"])
+        cells["C__c"] = (
+            rules.missing if row["expected_value"] is None else _number(row["expected_value"])
+        )
         cells |= {
             name: rules.missing_text if text is None else marked(text, rules.missing_text)
             for name, text in zip(TEXTS, texts, strict=True)
@@ -145,15 +192,25 @@ def by_duckdb(path):
 
 
 def by_pandas(path):
-    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig").to_dict("records")
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig").to_dict(
+        "records"
+    )
 
 
 def by_spreadsheet(path):
     """Open a CSV in LibreOffice with every column as text, as its import dialogue does, and save what it holds."""
     columns = "/".join(f"{n}/2" for n in range(1, len(COLUMNS) + 2))
     with tempfile.TemporaryDirectory() as folder:
-        opened = [f"-env:UserInstallation=file://{folder}/profile", f"--infilter=CSV:44,34,76,1,{columns}"]
-        saved = ["--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,true,true", "--outdir", f"{folder}/out"]
+        opened = [
+            f"-env:UserInstallation=file://{folder}/profile",
+            f"--infilter=CSV:44,34,76,1,{columns}",
+        ]
+        saved = [
+            "--convert-to",
+            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,true,true",
+            "--outdir",
+            f"{folder}/out",
+        ]
         command = ["soffice", "--headless", *opened, *saved, str(path)]
         subprocess.run(command, check=True, capture_output=True, timeout=600)
         return by_python(Path(folder) / "out" / path.name)
@@ -163,9 +220,23 @@ def formulas(path):
     """Return how many cells LibreOffice takes for formulas when it opens a CSV with no word on its columns."""
     with tempfile.TemporaryDirectory() as folder:
         profile = f"-env:UserInstallation=file://{folder}/profile"
-        command = ["soffice", "--headless", profile, "--infilter=CSV:44,34,76,1", "--convert-to", "fods"]
-        subprocess.run([*command, "--outdir", folder, str(path)], check=True, capture_output=True, timeout=600)
-        return (Path(folder) / path.name).with_suffix(".fods").read_text(encoding="utf-8").count("table:formula=")
+        command = [
+            "soffice",
+            "--headless",
+            profile,
+            "--infilter=CSV:44,34,76,1",
+            "--convert-to",
+            "fods",
+        ]
+        subprocess.run(
+            [*command, "--outdir", folder, str(path)], check=True, capture_output=True, timeout=600
+        )
+        return (
+            (Path(folder) / path.name)
+            .with_suffix(".fods")
+            .read_text(encoding="utf-8")
+            .count("table:formula=")
+        )
 
 
 PARSERS = {"Python csv": by_python, "DuckDB": by_duckdb, "pandas": by_pandas}
@@ -174,7 +245,9 @@ WITH_SPREADSHEET = PARSERS | ({"LibreOffice": by_spreadsheet} if SPREADSHEET els
 
 def differences(table, run, root, form, parsers=PARSERS):
     """Deliver in one format and return how many rows each parser reads otherwise, by its name."""
-    done = deliver(a_plan(form, targets=("buy",), columns=COLUMNS, name=form), table, root, run, LATER)
+    done = deliver(
+        a_plan(form, targets=("buy",), columns=COLUMNS, name=form), table, root, run, LATER
+    )
     parts = [done.folder / part["file"] for part in done.manifest["parts"]]
     if form in ("parquet", "jsonl"):
         return {"rows": done.manifest["rows"], **_plainly(table, parts, form)}
@@ -195,7 +268,12 @@ def _plainly(table, parts, form):
     for row in table.to_pylist():
         if row["entity_id"]:
             sides = [one["sentence"] for one in json.loads(row["reasons"])]
-            values = [row["score"], row["probability"], row["expected_value"], *[*sides, None, None][:2]]
+            values = [
+                row["score"],
+                row["probability"],
+                row["expected_value"],
+                *[*sides, None, None][:2],
+            ]
             wanted[row["entity_id"]] = [*values, row["account_id"], row["as_of"], "scored"]
     readers = {"parquet": _parquet, "jsonl": _jsonl}[form]
     found = {}
@@ -209,8 +287,13 @@ def _parquet(path):
     query = f"SELECT * REPLACE (epoch_us(G__c) AS G__c) FROM '{path}'"
     duck = [list(row) for row in duckdb.connect().execute(query).fetchall()]
     for row in duck:
-        row[7] = MONDAY if row[7] == int(MONDAY.timestamp()) * 1_000_000 + MONDAY.microsecond else row[7]
-    return {"pyarrow": [list(row.values()) for row in pq.read_table(path).to_pylist()], "DuckDB": duck}
+        row[7] = (
+            MONDAY if row[7] == int(MONDAY.timestamp()) * 1_000_000 + MONDAY.microsecond else row[7]
+        )
+    return {
+        "pyarrow": [list(row.values()) for row in pq.read_table(path).to_pylist()],
+        "DuckDB": duck,
+    }
 
 
 def _jsonl(path):

@@ -33,7 +33,9 @@ def a_night(as_of, buy, close=None, run_id="r1"):
                 ids=list(leads),
                 score=[score for score, _, _ in values],
                 grade=[grade for _, grade, _ in values],
-                reasons=[json.dumps([a_reason(0.5, text)] if text else []) for _, _, text in values],
+                reasons=[
+                    json.dumps([a_reason(0.5, text)] if text else []) for _, _, text in values
+                ],
             )
         )
     return pa.concat_tables(parts), run

@@ -24,7 +24,14 @@ from tests.serve.crm.validators import RULES, problems
 from tests.serve.export.test_export import failing_at, in_a_fork
 from tests.serve.samples import LATER, MONDAY
 
-COLUMNS = {"S": "buy.score", "G": "buy.grade", "R": "buy.reason_1", "C": "close.score", "At": "as_of", "St": "status"}
+COLUMNS = {
+    "S": "buy.score",
+    "G": "buy.grade",
+    "R": "buy.reason_1",
+    "C": "close.score",
+    "At": "as_of",
+    "St": "status",
+}
 
 
 def night(day):
@@ -37,7 +44,10 @@ def whole(root, name="crm"):
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     for part in [*manifest["parts"], {"file": "state.parquet", **manifest["state"]}]:
         content = (folder / part["file"]).read_bytes()
-        assert (hashlib.sha256(content).hexdigest(), len(content)) == (part["sha256"], part["bytes"])
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (
+            part["sha256"],
+            part["bytes"],
+        )
     assert sum(part["rows"] for part in manifest["parts"]) == manifest["rows"] + manifest["cleared"]
     assert {path.name for path in folder.iterdir()} == {
         *(part["file"] for part in manifest["parts"]),
@@ -48,7 +58,9 @@ def whole(root, name="crm"):
 
 
 def test_one_row_a_lead_across_targets(tmp_path):
-    scores, run = a_night(MONDAY, {"b": (9, "A", "x"), "a": (1, "D", "")}, {"c": (5, "B", "y"), "b": (7, "C", "z")})
+    scores, run = a_night(
+        MONDAY, {"b": (9, "A", "x"), "a": (1, "D", "")}, {"c": (5, "B", "y"), "b": (7, "C", "z")}
+    )
     done = deliver(a_plan(columns=COLUMNS), scores, tmp_path, run, LATER)
     at = "2025-07-07T04:30:00.123456Z"
     assert rows(done) == [
@@ -60,13 +72,19 @@ def test_one_row_a_lead_across_targets(tmp_path):
 
 
 def test_the_order_of_the_scores_changes_nothing(tmp_path):
-    scores, run = a_night(MONDAY, {"b": (9, "A", "x"), "a": (1, "D", "")}, {"c": (5, "B", "y"), "b": (7, "C", "z")})
+    scores, run = a_night(
+        MONDAY, {"b": (9, "A", "x"), "a": (1, "D", "")}, {"c": (5, "B", "y"), "b": (7, "C", "z")}
+    )
     deliver(a_plan(columns=COLUMNS), scores, tmp_path, run, LATER)
-    assert not deliver(a_plan(columns=COLUMNS), scores.take([3, 1, 2, 0]), tmp_path, run, LATER).fresh
+    assert not deliver(
+        a_plan(columns=COLUMNS), scores.take([3, 1, 2, 0]), tmp_path, run, LATER
+    ).fresh
 
 
 def test_a_delta_holds_what_changed_and_clears_what_left_once(tmp_path):
-    plan = a_plan("salesforce", columns={"S__c": "buy.score", "At__c": "as_of", "St__c": "status"}, delta=True)
+    plan = a_plan(
+        "salesforce", columns={"S__c": "buy.score", "At__c": "as_of", "St__c": "status"}, delta=True
+    )
     told = []
     a, b, c = (1, "D", ""), (5, "D", ""), (3, "D", "")
     nights = [{"a": a, "b": (2, "D", ""), "c": c}, {"a": (1, "A", "new"), "b": b}, {"a": a, "b": b}]
@@ -123,9 +141,19 @@ def test_a_night_scored_again_takes_back_what_its_first_delivery_said(tmp_path):
 
 
 def test_a_new_layout_makes_a_full_delivery(tmp_path):
-    deliver_night(a_plan(columns={"S": "buy.score"}, delta=True), tmp_path, 0, {"a": (1, "D", ""), "b": (2, "D", "")})
-    done = deliver_night(a_plan(columns={"G": "buy.grade"}, delta=True), tmp_path, 1, {"a": (1, "D", "")})
-    assert (done.manifest["kind"], rows(done)) == ("full", [{"entity_id": "a", "G": "D"}, {"entity_id": "b", "G": ""}])
+    deliver_night(
+        a_plan(columns={"S": "buy.score"}, delta=True),
+        tmp_path,
+        0,
+        {"a": (1, "D", ""), "b": (2, "D", "")},
+    )
+    done = deliver_night(
+        a_plan(columns={"G": "buy.grade"}, delta=True), tmp_path, 1, {"a": (1, "D", "")}
+    )
+    assert (done.manifest["kind"], rows(done)) == (
+        "full",
+        [{"entity_id": "a", "G": "D"}, {"entity_id": "b", "G": ""}],
+    )
 
 
 def test_only_the_columns_named_make_a_lead_due_and_all_of_it_is_written(tmp_path):
@@ -166,10 +194,17 @@ def test_other_columns_to_compare_make_a_full_delivery(tmp_path):
 
 def test_a_delivery_on_request(tmp_path):
     plan = a_plan(columns={"S": "buy.score"}, delta=True)
-    ids = [deliver_night(plan, tmp_path, day, {"a": (1, "D", ""), "b": (day + 2, "D", "")}).id for day in range(3)]
-    again = deliver_night(plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, Wish(full=True))
+    ids = [
+        deliver_night(plan, tmp_path, day, {"a": (1, "D", ""), "b": (day + 2, "D", "")}).id
+        for day in range(3)
+    ]
+    again = deliver_night(
+        plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, Wish(full=True)
+    )
     assert (again.manifest["kind"], len(rows(again))) == ("full", 2)
-    since = deliver_night(plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, Wish(since=ids[0]))
+    since = deliver_night(
+        plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, Wish(since=ids[0])
+    )
     assert (since.manifest["kind"], since.manifest["base"], rows(since)) == (
         "delta",
         ids[0],
@@ -181,13 +216,23 @@ def test_a_delivery_on_request(tmp_path):
 
 def test_only_the_newest_are_kept(tmp_path):
     plan = a_plan(columns={"S": "buy.score"}, delta=True)
-    ids = [deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")}).id for day in range(KEEP + 3)]
-    assert sorted(path.name for path in (tmp_path / "exports" / "crm").iterdir()) == sorted([*ids[-KEEP:], "current"])
+    ids = [
+        deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")}).id for day in range(KEEP + 3)
+    ]
+    assert sorted(path.name for path in (tmp_path / "exports" / "crm").iterdir()) == sorted(
+        [*ids[-KEEP:], "current"]
+    )
 
 
-values = st.tuples(st.integers(1, 2), st.sampled_from("AB"), st.sampled_from(["", "x", "#N/A", "—"]))
+values = st.tuples(
+    st.integers(1, 2), st.sampled_from("AB"), st.sampled_from(["", "x", "#N/A", "—"])
+)
 leads = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
-steps = st.lists(st.tuples(leads, leads, st.sampled_from(["loads", "misses"]), st.booleans()), min_size=2, max_size=4)
+steps = st.lists(
+    st.tuples(leads, leads, st.sampled_from(["loads", "misses"]), st.booleans()),
+    min_size=2,
+    max_size=4,
+)
 
 
 @given(steps, st.sampled_from(["csv", "salesforce", "hubspot", "dynamics"]))
@@ -209,7 +254,11 @@ def test_a_crm_that_loads_what_it_gets_holds_what_is_so(tmp_path_factory, story,
             done = deliver_night(plan, root, day, buy, Wish(since=loaded), close)
         load(crm, done, form)
         loaded = done.id
-        left = {key: dict.fromkeys(columns) | {"T__c": "cleared"} for key in crm if key not in {*buy, *close}}
+        left = {
+            key: dict.fromkeys(columns) | {"T__c": "cleared"}
+            for key in crm
+            if key not in {*buy, *close}
+        }
         assert crm == truth(buy, close, form) | left
 
 
@@ -228,7 +277,12 @@ def truth(buy, close, form):
         score, _, text = buy.get(lead, (None, None, None))
         marked = f"'{text}" if text and text in CLEARS.get(form, ()) else text or None
         other = close.get(lead, (None,))[0]
-        found[lead] = {"S__c": score and str(score), "R__c": marked, "C__c": other and str(other), "T__c": "scored"}
+        found[lead] = {
+            "S__c": score and str(score),
+            "R__c": marked,
+            "C__c": other and str(other),
+            "T__c": "scored",
+        }
     return found
 
 
@@ -265,16 +319,24 @@ def test_ids_that_no_file_can_hold_are_left_out_and_said(tmp_path):
     bad = ["=cmd|'/C calc'!A0", "+1+1", "a\nb", "\tx", "#N/A", ""]
     ids = [*fine[:3], *bad, *fine[3:]]
     scores, run = a_night(MONDAY, {lead: (1, "D", "") for lead in ids})
-    done = deliver(a_plan("salesforce", columns={"S__c": "buy.score"}), scores, tmp_path, run, LATER)
+    done = deliver(
+        a_plan("salesforce", columns={"S__c": "buy.score"}), scores, tmp_path, run, LATER
+    )
     assert [row["Lead_External_Id__c"] for row in rows(done)] == fine
     assert done.manifest["refused"] == {"rows": 6, "examples": bad[:5]}
-    plain = deliver(a_plan("parquet", columns={"S": "buy.score"}, name="plain"), scores, tmp_path, run, LATER)
-    assert pq.read_table(plain.folder / "part-0001.parquet")["entity_id"].to_pylist() == [lead for lead in ids if lead]
+    plain = deliver(
+        a_plan("parquet", columns={"S": "buy.score"}, name="plain"), scores, tmp_path, run, LATER
+    )
+    assert pq.read_table(plain.folder / "part-0001.parquet")["entity_id"].to_pylist() == [
+        lead for lead in ids if lead
+    ]
 
 
 def test_parquet_keeps_the_types(tmp_path):
     scores, run = a_night(MONDAY, {"a": (1, "D", "x")}, {"b": (2, "A", "")})
-    done = deliver(a_plan("parquet", columns=COLUMNS | {"P": "buy.probability"}), scores, tmp_path, run, LATER)
+    done = deliver(
+        a_plan("parquet", columns=COLUMNS | {"P": "buy.probability"}), scores, tmp_path, run, LATER
+    )
     found = pq.read_table(done.folder / "part-0001.parquet")
     assert [str(kind) for kind in found.schema.types] == [
         "string",
@@ -299,7 +361,10 @@ def test_a_full_disk_leaves_the_former_delivery(tmp_path, monkeypatch, step):
             deliver_night(plan, tmp_path, 1, {"a": (2, "D", "")})
         except LeadscoreError as error:
             assert "No space left on device" in str(error)
-            assert whole(tmp_path)["delivery"] in {old.id, kept(tmp_path / "exports" / "crm")[-1].id}
+            assert whole(tmp_path)["delivery"] in {
+                old.id,
+                kept(tmp_path / "exports" / "crm")[-1].id,
+            }
     new = deliver_night(plan, tmp_path, 1, {"a": (2, "D", "")})
     assert whole(tmp_path)["delivery"] == new.id
     assert rows(new)[0]["S"] == "2" and new.manifest["sequence"] == 2
@@ -334,7 +399,9 @@ def test_a_death_at_any_line_leaves_whole_deliveries(tmp_path):
         _, status = os.waitpid(in_a_fork(partial(dying, plan, tmp_path, line)), 0)
         met.append(whole(tmp_path)["delivery"])
         for one in kept(tmp_path / "exports" / "crm"):
-            assert {part["file"] for part in one.manifest["parts"]} <= {path.name for path in one.folder.iterdir()}
+            assert {part["file"] for part in one.manifest["parts"]} <= {
+                path.name for path in one.folder.iterdir()
+            }
         if os.waitstatus_to_exitcode(status) != 1:
             break
     assert os.waitstatus_to_exitcode(status) == 0

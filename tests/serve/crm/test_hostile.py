@@ -11,7 +11,9 @@ from tests.serve.crm.hostile import BITS, COLUMNS, deliverable, differences, exp
 from tests.serve.crm.samples import FORMS, a_plan, rows
 from tests.serve.samples import LATER, MONDAY, a_reason, a_run, some_scores
 
-hostile_text = st.one_of(st.text(max_size=12), st.lists(st.sampled_from(BITS), max_size=3).map("".join))
+hostile_text = st.one_of(
+    st.text(max_size=12), st.lists(st.sampled_from(BITS), max_size=3).map("".join)
+)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -34,13 +36,25 @@ def test_a_spreadsheet_reads_the_same_and_runs_nothing(tmp_path):
     assert hostile.formulas(tmp_path / "bare.csv") == 1
 
 
-@given(st.lists(st.tuples(hostile_text, hostile_text), min_size=1, max_size=8, unique_by=lambda two: two[0]), st.data())
+@given(
+    st.lists(
+        st.tuples(hostile_text, hostile_text), min_size=1, max_size=8, unique_by=lambda two: two[0]
+    ),
+    st.data(),
+)
 @settings(max_examples=40, deadline=None)
 def test_hostile_text_is_neutralised_and_no_id_is_changed(tmp_path_factory, texts, data):
     form = data.draw(st.sampled_from(["csv", "salesforce", "hubspot", "dynamics"]))
     run = a_run(targets=("buy",), as_of=MONDAY)
-    reasons = [json.dumps([a_reason(0.5, text), a_reason(-0.5, text)], ensure_ascii=False) for _, text in texts]
-    values = {"account_id": [text for _, text in texts], "expected_value": [None] * len(texts), "reasons": reasons}
+    reasons = [
+        json.dumps([a_reason(0.5, text), a_reason(-0.5, text)], ensure_ascii=False)
+        for _, text in texts
+    ]
+    values = {
+        "account_id": [text for _, text in texts],
+        "expected_value": [None] * len(texts),
+        "reasons": reasons,
+    }
     table = some_scores(run, ids=[key for key, _ in texts], **values)
     plan = a_plan(form, targets=("buy",), columns=COLUMNS)
     done = deliver(plan, table, tmp_path_factory.mktemp("hostile"), run, LATER)

@@ -11,8 +11,16 @@ from tests.serve.crm.validators import NAMES
 def test_the_usual_columns_are_those_that_change_with_the_lead(form):
     plan = a_plan(form, targets=("buy", "close-won"))
     sources = [one.source for one in plan.mapped]
-    wanted = ["score", "grade", "evidence", *(f"{side}_{n}" for side in ("reason", "against") for n in (1, 2, 3))]
-    assert sources == [f"{target}.{name}" for target in ("buy", "close-won") for name in wanted] + ["as_of", "status"]
+    wanted = [
+        "score",
+        "grade",
+        "evidence",
+        *(f"{side}_{n}" for side in ("reason", "against") for n in (1, 2, 3)),
+    ]
+    assert sources == [f"{target}.{name}" for target in ("buy", "close-won") for name in wanted] + [
+        "as_of",
+        "status",
+    ]
     assert plan.key == KEYS.get(form, "entity_id")
     names = [plan.key, *(one.name for one in plan.mapped)]
     assert not NAMES.get(form, lambda _: [])(names)
@@ -31,17 +39,25 @@ def test_vendors_get_names_in_their_own_style():
 
 
 def test_every_column_of_the_export_can_be_mapped():
-    columns = {f"c{n}": name if name in LEAD else f"buy.{name}" for n, name in enumerate({*LEAD, *OF_TARGET})}
+    columns = {
+        f"c{n}": name if name in LEAD else f"buy.{name}"
+        for n, name in enumerate({*LEAD, *OF_TARGET})
+    }
     assert len(a_plan(columns=columns).mapped) == len(columns)
     assert {*LEAD, *OF_TARGET} == {*EXPORT.names, "status"} - {"target"}
 
 
 @pytest.mark.parametrize(
-    ("source", "mend"),
-    [("buy.scor", "buy.score"), ("bye.score", "buy.score"), ("score", "buy.score"), ("acount_id", "account_id")],
+    ("source", "fix"),
+    [
+        ("buy.scor", "buy.score"),
+        ("bye.score", "buy.score"),
+        ("score", "buy.score"),
+        ("acount_id", "account_id"),
+    ],
 )
-def test_a_typo_is_named_with_what_is_near(source, mend):
-    with pytest.raises(ConfigError, match=f"{source}.*\n.*did you mean {mend}") as caught:
+def test_a_typo_is_named_with_what_is_near(source, fix):
+    with pytest.raises(ConfigError, match=f"{source}.*\n.*did you mean {fix}") as caught:
         a_plan(columns={"S": source})
     assert "company.yaml: publish.exports.crm.columns.S" in str(caught.value)
 
@@ -56,7 +72,9 @@ def test_wrong_columns_are_counted():
         a_plan(columns={"S": "buy.scor", "T": "buy.grade", "U": "buy.garde"})
 
 
-@pytest.mark.parametrize("columns", [{"Lead_Score_c": "buy.score"}, {"S__c": "buy.score", "Lead_Score_c": "buy.grade"}])
+@pytest.mark.parametrize(
+    "columns", [{"Lead_Score_c": "buy.score"}, {"S__c": "buy.score", "Lead_Score_c": "buy.grade"}]
+)
 def test_one_line_too_few_before_c_is_seen(columns):
     with pytest.raises(ConfigError, match=r"Lead_Score_c.*\n.*did you mean Lead_Score__c"):
         a_plan("salesforce", columns=columns)
@@ -84,7 +102,9 @@ def test_a_name_that_the_vendor_does_not_take_is_refused(form, name):
         a_plan(form, columns={name: "buy.score"})
 
 
-@pytest.mark.parametrize("name", ["Score__c", "acme__Score__c", "Rating", "S" * 40 + "__c", "Score_2__c"])
+@pytest.mark.parametrize(
+    "name", ["Score__c", "acme__Score__c", "Rating", "S" * 40 + "__c", "Score_2__c"]
+)
 def test_api_names_of_salesforce_are_taken(name):
     assert a_plan("salesforce", columns={name: "buy.score"}).mapped[0].name == name
 
@@ -96,7 +116,8 @@ def test_a_vendor_needs_a_key(form):
 
 
 @pytest.mark.parametrize(
-    "columns", [{"Score__c": "buy.score", "SCORE__c": "buy.grade"}, {"Lead_External_Id__c": "buy.score"}]
+    "columns",
+    [{"Score__c": "buy.score", "SCORE__c": "buy.grade"}, {"Lead_External_Id__c": "buy.score"}],
 )
 def test_two_columns_of_one_name_are_refused(columns):
     with pytest.raises(ConfigError, match="two columns of one name"):

@@ -28,8 +28,16 @@ def problems(form, path, kinds):
     found += NAMES[form](header)
     for row in body:
         found += [f"empty key in {row}"] if not row[0] else []
-        found += [bad for cell, kind in zip(row[1:], kinds, strict=True) if (bad := CELLS[form](cell, kind))]
-        found += [f"formula {cell!r}" for cell, kind in zip(row[1:], kinds, strict=True) if formula(cell, kind)]
+        found += [
+            bad
+            for cell, kind in zip(row[1:], kinds, strict=True)
+            if (bad := CELLS[form](cell, kind))
+        ]
+        found += [
+            f"formula {cell!r}"
+            for cell, kind in zip(row[1:], kinds, strict=True)
+            if formula(cell, kind)
+        ]
     return found
 
 
@@ -60,8 +68,14 @@ def formula(cell, kind):
 
 
 def salesforce_names(header):
-    found = [name for name in header if not re.fullmatch(r"[A-Za-z]\w*", name) or "___" in name or len(name) > 60]
-    found += [name for name in header if name.endswith("__c") and ("__" in name[:-3] or len(name) > 43)]
+    found = [
+        name
+        for name in header
+        if not re.fullmatch(r"[A-Za-z]\w*", name) or "___" in name or len(name) > 60
+    ]
+    found += [
+        name for name in header if name.endswith("__c") and ("__" in name[:-3] or len(name) > 43)
+    ]
     found += ["one name twice"] if len({name.lower() for name in header}) < len(header) else []
     return found + (["long header"] if len(",".join(header)) > 32_000 else [])
 
@@ -80,7 +94,11 @@ def salesforce_cell(cell, kind):
     if cell == "#N/A":
         return None
     if kind == "instant":
-        return None if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", cell) else f"instant {cell}"
+        return (
+            None
+            if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", cell)
+            else f"instant {cell}"
+        )
     return number(cell, kind) if cell else "empty cell"
 
 
@@ -94,12 +112,16 @@ def hubspot_cell(cell, kind):
 
 def dynamics_cell(cell, kind):
     if kind == "instant" and cell:
-        return None if datetime.fromisoformat(cell).tzinfo and len(cell) == 20 else f"instant {cell}"
+        return (
+            None if datetime.fromisoformat(cell).tzinfo and len(cell) == 20 else f"instant {cell}"
+        )
     return number(cell, kind) if cell else None
 
 
 def number(cell, kind):
-    return f"number {cell}" if kind in ("integer", "fraction") and not NUMBER.fullmatch(cell) else None
+    return (
+        f"number {cell}" if kind in ("integer", "fraction") and not NUMBER.fullmatch(cell) else None
+    )
 
 
 NAMES = {"salesforce": salesforce_names, "hubspot": label_names, "dynamics": label_names}

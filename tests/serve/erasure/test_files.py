@@ -34,7 +34,11 @@ def table(path):
     if path.suffix == ".parquet":
         return pq.read_table(path).to_pylist()
     text = path.read_text(encoding="utf-8-sig")
-    return [json.loads(x) for x in text.splitlines()] if path.suffix == ".jsonl" else list(csv.reader(text.split("\n")))
+    return (
+        [json.loads(x) for x in text.splitlines()]
+        if path.suffix == ".jsonl"
+        else list(csv.reader(text.split("\n")))
+    )
 
 
 @pytest.mark.parametrize("gone", HOSTILE)
@@ -59,7 +63,9 @@ def test_the_export_is_written_again_and_former_ones_go(tmp_path):
         export(some_scores(run, ids=ids), tmp_path, run, "jsonl")
     run = a_run(as_of=TUESDAY)
     folder = tmp_path / "exports"
-    found = erase_export(folder, NAMED, lambda: export(some_scores(run, ids=["b"]), tmp_path, run, "jsonl"))
+    found = erase_export(
+        folder, NAMED, lambda: export(some_scores(run, ids=["b"]), tmp_path, run, "jsonl")
+    )
     assert found == {"exports/current": 2, "exports, former (removed)": 2}
     assert len([path for path in folder.iterdir() if not path.is_symlink()]) == 2
     assert still_naming(tmp_path, NAMED) == []
@@ -74,7 +80,10 @@ def delivery(folder, name, ids, sequence=1):
     lines = ["\ufeffKey,Score", *(f'"{one}",5' for one in ids)]
     (place / "part-0001.csv").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
     pq.write_table(pa.table({"key": ids, "high": [1] * len(ids)}), place / "state.parquet")
-    files = {path.name: {"sha256": digest(path), "bytes": path.stat().st_size} for path in place.iterdir()}
+    files = {
+        path.name: {"sha256": digest(path), "bytes": path.stat().st_size}
+        for path in place.iterdir()
+    }
     parts = [{"name": "part-0001.csv", "rows": len(ids), **files["part-0001.csv"]}]
     manifest = {"delivery": name, "sequence": sequence, "rows": len(ids), "parts": parts}
     manifest |= {"state": files["state.parquet"], "refused": {"rows": 1, "examples": ["L-007"]}}
@@ -87,7 +96,9 @@ def check(folder, ids):
     now = folder / "current"
     manifest = json.loads((now / "manifest.json").read_text())
     (part,) = manifest["parts"]
-    assert (manifest["rows"], part["rows"]) == (len(ids), len(ids)) and manifest["refused"]["examples"] == ["***"]
+    assert (manifest["rows"], part["rows"]) == (len(ids), len(ids)) and manifest["refused"][
+        "examples"
+    ] == ["***"]
     assert manifest["delivery"] == now.resolve().name and manifest["sequence"] == 2
     for said, path in ((part, now / part["name"]), (manifest["state"], now / "state.parquet")):
         assert (said["sha256"], said["bytes"]) == (digest(path), path.stat().st_size)
@@ -113,7 +124,9 @@ def test_every_kept_delivery_is_whole_without_the_entity_and_keeps_its_name(tmp_
 def test_what_a_crm_is_told_goes_on_from_a_delivery_without_the_entity(tmp_path, form):
     plan = a_plan(form, columns={"S__c" if form == "salesforce" else "S": "buy.score"}, delta=True)
     a, b, gone = (1, "D", ""), (2, "D", ""), (3, "D", "")
-    for day, leads in enumerate([{"a": a, "b": b, "L-007": gone}, {"a": b, "b": b, "c": a, "L-007": gone}, {"b": a}]):
+    for day, leads in enumerate(
+        [{"a": a, "b": b, "L-007": gone}, {"a": b, "b": b, "c": a, "L-007": gone}, {"b": a}]
+    ):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
         deliver(plan, scores, tmp_path, run, LATER)
         erase_deliveries(tmp_path / "exports", NAMED)
@@ -153,7 +166,12 @@ def test_what_others_are_still_to_be_told_is_not_lost(tmp_path, nights):
     ]
     scores, run = a_night(MONDAY + timedelta(days=nights), {"b": (1, "D", "")}, run_id="last")
     done = deliver(plan, scores, tmp_path, run, LATER).manifest
-    assert (done["kind"], done["rows"], done["cleared"], done["base"]) == ("delta", 0, 1, before[-1].id)
+    assert (done["kind"], done["rows"], done["cleared"], done["base"]) == (
+        "delta",
+        0,
+        1,
+        before[-1].id,
+    )
 
 
 def test_a_night_again_after_somebody_is_erased_still_clears_others(tmp_path):
@@ -196,7 +214,8 @@ def test_killed_at_any_step_it_is_finished_by_the_next(tmp_path, monkeypatch, st
     erase_deliveries(tmp_path / "exports", NAMED)
     check(folder, ["a"])
     assert (
-        sorted(p.name for p in folder.iterdir()) == [FIRST, SECOND, "current"] and still_naming(tmp_path, NAMED) == []
+        sorted(p.name for p in folder.iterdir()) == [FIRST, SECOND, "current"]
+        and still_naming(tmp_path, NAMED) == []
     )
 
 

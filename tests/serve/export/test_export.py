@@ -76,7 +76,12 @@ def test_columns_rows_and_numbers(tmp_path):
         ("propensity", "2", "b"),
     ]
     assert [row["probability"] for row in rows] == ["0.0000001", "0.3", "0.333333333333", "0.5"]
-    assert [row["expected_value"] for row in rows] == ["1234567.891", "2000000000000000", "-1.5", ""]
+    assert [row["expected_value"] for row in rows] == [
+        "1234567.891",
+        "2000000000000000",
+        "-1.5",
+        "",
+    ]
     assert [row["trend"] for row in rows] == ["0", "4", "-3", ""]
     assert [row["outcome_days_80"] for row in rows] == ["9.5", "", "", "7.5"]
     assert {row["as_of"] for row in rows} == {"2025-07-07T04:30:00Z"}
@@ -87,14 +92,25 @@ def test_columns_rows_and_numbers(tmp_path):
 def test_reasons_stand_in_columns(tmp_path):
     found = [a_reason(c, f"s{c}") for c in (0.9, 0.8, 0.7, 0.6, -0.5, -0.4)]
     run = a_run()
-    path = export(some_scores(run, reasons=[json.dumps(found), "[]", json.dumps(found[4:])]), tmp_path, run)
-    sides = [[row[f"{side}_{place}"] for side in ("reason", "against") for place in (1, 2, 3)] for row in read(path)]
-    assert sides == [["s0.9", "s0.8", "s0.7", "s-0.5", "s-0.4", ""], [""] * 6, [""] * 3 + ["s-0.5", "s-0.4", ""]]
+    path = export(
+        some_scores(run, reasons=[json.dumps(found), "[]", json.dumps(found[4:])]), tmp_path, run
+    )
+    sides = [
+        [row[f"{side}_{place}"] for side in ("reason", "against") for place in (1, 2, 3)]
+        for row in read(path)
+    ]
+    assert sides == [
+        ["s0.9", "s0.8", "s0.7", "s-0.5", "s-0.4", ""],
+        [""] * 6,
+        [""] * 3 + ["s-0.5", "s-0.4", ""],
+    ]
 
 
 def test_the_file_is_rfc_4180(tmp_path):
     run = a_run()
-    content = export(some_scores(run, ids=['say "hi", you', "é😀", "0012"]), tmp_path, run).read_bytes()
+    content = export(
+        some_scores(run, ids=['say "hi", you', "é😀", "0012"]), tmp_path, run
+    ).read_bytes()
     assert content.startswith(b"project,target,")
     assert content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r") == 4
     assert content.endswith(b"\r\n")
@@ -158,7 +174,9 @@ def test_other_forms_stand_beside_the_csv(tmp_path):
     assert list(rows[0]) == COLUMNS
     assert [row["entity_id"] for row in rows] == ["=1+1", "a\nb", "c"]
     assert [row["probability"] for row in rows] == hostile["probability"].to_pylist()
-    assert [row["cutoff"] for row in rows] == [f"2025-07-07T0{hour}:30:00.123456Z" for hour in (4, 3, 2)]
+    assert [row["cutoff"] for row in rows] == [
+        f"2025-07-07T0{hour}:30:00.123456Z" for hour in (4, 3, 2)
+    ]
     assert set(complete(tmp_path)["files"]) == {"scores.csv", "scores.jsonl"}
     table = pq.read_table(export(hostile, tmp_path, run, "parquet"))
     assert table.schema == EXPORT
@@ -184,7 +202,11 @@ def test_only_the_newest_former_exports_are_kept(tmp_path):
     for i, run in enumerate(runs):
         path = export(some_scores(run), tmp_path, run).resolve()
         os.utime(path.parent, ns=(i * 10**9, i * 10**9))
-    names = sorted(path.name for path in (tmp_path / "exports").iterdir() if path.name not in ("current", "mine"))
+    names = sorted(
+        path.name
+        for path in (tmp_path / "exports").iterdir()
+        if path.name not in ("current", "mine")
+    )
     days = {name[:8] for name in names}
     assert days == {f"{run.as_of:%Y%m%d}" for run in runs[-KEEP - 1 :]}
     assert len(names) == KEEP + 1
@@ -194,8 +216,12 @@ def test_only_the_newest_former_exports_are_kept(tmp_path):
 
 hostile_text = st.one_of(
     st.text(max_size=12),
-    st.text(st.sampled_from("=+-@\t\r\n\0\x85\u2028\u2029 ',;\"\\|aЖ😀\ufeff0N"), min_size=1, max_size=8),
-    st.sampled_from(["=cmd|' /C calc'!A0", "@SUM(1)", "NULL", "NaN", "0012", "1e5", "+49 30 1", "'", '"', " =1"]),
+    st.text(
+        st.sampled_from("=+-@\t\r\n\0\x85\u2028\u2029 ',;\"\\|aЖ😀\ufeff0N"), min_size=1, max_size=8
+    ),
+    st.sampled_from(
+        ["=cmd|' /C calc'!A0", "@SUM(1)", "NULL", "NaN", "0012", "1e5", "+49 30 1", "'", '"', " =1"]
+    ),
 )
 
 
@@ -211,7 +237,9 @@ def neutral(text):
 def test_hostile_text_is_neutralised_and_nothing_else_changes(tmp_path_factory, texts):
     root, run = tmp_path_factory.mktemp("hostile"), a_run()
     ids, accounts, sentences = zip(*texts, strict=True)
-    reasons = [json.dumps([a_reason(0.5, s), a_reason(-0.5, s)], ensure_ascii=False) for s in sentences]
+    reasons = [
+        json.dumps([a_reason(0.5, s), a_reason(-0.5, s)], ensure_ascii=False) for s in sentences
+    ]
     scores = some_scores(run, ids=ids, account_id=accounts, reasons=reasons)
     path = export(scores, root, run)
     names = ["entity_id", "account_id", "reason_1", "against_1"]
@@ -219,9 +247,7 @@ def test_hostile_text_is_neutralised_and_nothing_else_changes(tmp_path_factory, 
     assert [[row[name] for name in names] for row in read(path)] == expected
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     assert frame[names].to_numpy().tolist() == expected
-    query = (
-        f"SELECT {', '.join(names)} FROM read_csv(?, header=true, all_varchar=true, delim=',', quote='\"', escape='\"')"
-    )
+    query = f"SELECT {', '.join(names)} FROM read_csv(?, header=true, all_varchar=true, delim=',', quote='\"', escape='\"')"
     found = duckdb.connect().execute(query, [str(path)]).fetchall()
     assert [[cell or "" for cell in row] for row in found] == expected
     assert [float(row["probability"]) for row in read(path)] == pytest.approx(
@@ -335,7 +361,11 @@ def test_accounts_stand_beside_the_scores_in_the_same_export(tmp_path, form):
     manifest = complete_files(tmp_path)
     folder = (tmp_path / "exports" / "current").resolve()
     rows = read(folder / "accounts.csv")
-    assert list(rows[0]) == [column["name"] for column in manifest["account_columns"]] == ACCOUNTS.names
+    assert (
+        list(rows[0])
+        == [column["name"] for column in manifest["account_columns"]]
+        == ACCOUNTS.names
+    )
     assert [(row["target"], row["account_id"], row["main_contact"]) for row in rows] == [
         *(("close", "'=Acme", "e0"), ("close", "Beta", "e1")),
         *(("propensity", "'=Acme", "e0"), ("propensity", "Beta", "e1")),

@@ -51,7 +51,15 @@ def company(leads=40, days=80, seed=2):
     for number in range(leads):
         name, born = f"L{number:03}", START - DAY * chance.randint(1, 9)
         size = None if number % 9 == 0 else float(chance.randint(1, 9))
-        rows.append({"entity_id": name, "account_id": None, "created_at": born, "available_at": born, "size": size})
+        rows.append(
+            {
+                "entity_id": name,
+                "account_id": None,
+                "created_at": born,
+                "available_at": born,
+                "size": size,
+            }
+        )
         for kind in ("won", "visit", "visit"):
             at = START + timedelta(days=chance.uniform(0, 3 * days if kind == "won" else days))
             told = at + timedelta(days=chance.choice([0, 0, 2]))
@@ -73,9 +81,13 @@ def event(name, at, kind="won", known=None):
 
 
 def publish(store, as_of, ids, version="1", run_id=None, finished=LATER, **columns):
-    run = replace(a_run(run_id or f"{as_of.isoformat()} {version}", as_of, (), "p"), models={"t": version})
+    run = replace(
+        a_run(run_id or f"{as_of.isoformat()} {version}", as_of, (), "p"), models={"t": version}
+    )
     store.start(run)
-    store.publish(some_scores(run, ids, **({"cutoff": [as_of] * len(ids)} | columns)), run.run_id, finished)
+    store.publish(
+        some_scores(run, ids, **({"cutoff": [as_of] * len(ids)} | columns)), run.run_id, finished
+    )
 
 
 @pytest.fixture
@@ -94,7 +106,10 @@ def nightly(store):
     for number in range(70):
         ids = [row["entity_id"] for row in rows if chance.random() < 0.9] + ["ghost"]
         p = chance.random(len(ids)).round(2) * 0.3
-        worth = [None if sizes.get(name) is None else float(x) * sizes[name] for name, x in zip(ids, p, strict=True)]
+        worth = [
+            None if sizes.get(name) is None else float(x) * sizes[name]
+            for name, x in zip(ids, p, strict=True)
+        ]
         grades = [chance.choice(["A", "B", "C", "D"]) for _ in ids]
         publish(
             store,
@@ -114,7 +129,12 @@ def followed(store, target, rows, events, upto=None, terms=None, lag=timedelta(0
     dataset = of(rows, events).upto(upto)
     nights = nights_of(store.runs("p"), "t", upto, BERLIN)
     return dataset, follow(
-        store, ("p", "t"), target, nights, (dataset, observation_date(dataset, upto, lag)), terms or {}
+        store,
+        ("p", "t"),
+        target,
+        nights,
+        (dataset, observation_date(dataset, upto, lag)),
+        terms or {},
     )
 
 
@@ -147,14 +167,18 @@ def lists_by_hand(store, rows, events, observed, rehearsed, horizon=10 * DAY):
     """Read the lists by SQL: yield (week, lead, list, label) of each lead's first night on a list of a week."""
     seen, there = set(), {row["entity_id"] for row in rows}
     with sqlite3.connect(store.path) as db:
-        listed = db.execute("select as_of, entity_id, listed from scores where listed is not null order by as_of")
+        listed = db.execute(
+            "select as_of, entity_id, listed from scores where listed is not null order by as_of"
+        )
         for text, name, kind in listed.fetchall():
             at = datetime.fromisoformat(text)
             week = "{}-W{:02d}".format(*at.astimezone(BERLIN).isocalendar()[:2])
             if at in rehearsed or (week, name) in seen:
                 continue
             seen.add((week, name))
-            happened = any(e["entity_id"] == name and at <= e["event_time"] < at + horizon for e in events)
+            happened = any(
+                e["entity_id"] == name and at <= e["event_time"] < at + horizon for e in events
+            )
             if name in there:
                 yield week, name, kind, int(happened) if at + horizon <= observed else None
 
@@ -167,9 +191,15 @@ def test_a_list_is_followed_from_each_leads_first_night_on_it(store, seed):
     for number in range(70):
         at = START + DAY * number
         gone = {e["entity_id"] for e in won if e["event_time"] < at}
-        ids = [row["entity_id"] for row in rows if row["entity_id"] not in gone and rng.random() < 0.9] + ["ghost"]
+        ids = [
+            row["entity_id"] for row in rows if row["entity_id"] not in gone and rng.random() < 0.9
+        ] + ["ghost"]
         publish(
-            store, at, ids, "1" if number < 50 else "2", listed=[rng.choice([None, "pick", "explore"]) for _ in ids]
+            store,
+            at,
+            ids,
+            "1" if number < 50 else "2",
+            listed=[rng.choice([None, "pick", "explore"]) for _ in ids],
         )
     today = START + 74 * DAY
     dataset = of(rows, events).upto(today)
@@ -178,9 +208,13 @@ def test_a_list_is_followed_from_each_leads_first_night_on_it(store, seed):
     nights = nights_of(store.runs("p"), "t", today, BERLIN)
     found = follow_lists(store, ("p", "t"), GRID, nights, (dataset, observed), terms)
     known = [e for e in won if e["available_at"] < today]
-    hand = list(lists_by_hand(store, rows, known, observed, {START + DAY * n for n in (50, 51, 52)}))
+    hand = list(
+        lists_by_hand(store, rows, known, observed, {START + DAY * n for n in (50, 51, 52)})
+    )
     names = ("week", "entity_id", "listed", "label")
-    assert sorted(zip(*(found[name].to_pylist() for name in names), strict=True), key=str) == sorted(hand, key=str)
+    assert sorted(
+        zip(*(found[name].to_pylist() for name in names), strict=True), key=str
+    ) == sorted(hand, key=str)
     assert {label for *_, label in hand} == {0, 1, None}
 
 
@@ -199,7 +233,9 @@ def auc(rows):
     for (one, first), (other, second) in itertools.product(rows, rows):
         if first == 1 and second == 0 and one["model_version"] == other["model_version"]:
             pairs += 1
-            right += (one["probability"] > other["probability"]) + (one["probability"] == other["probability"]) / 2
+            right += (one["probability"] > other["probability"]) + (
+                one["probability"] == other["probability"]
+            ) / 2
     return right / pairs
 
 
@@ -212,18 +248,32 @@ def test_every_count_and_figure_is_that_of_sql_and_loops(store, nightly):
     states = Counter(state for *_, state, _ in hand)
     assert found.rows.num_rows == states["used"] > 200
     assert found.immature.total() == states["immature"] > 50
-    assert found.unknown.total() == states["unknown"] > 3 and found.reasons == {GONE: states["unknown"]}
-    assert sum(found.nights.values()) == found.nights[EARLIER] == 70 - len({week for week, *_ in hand})
+    assert found.unknown.total() == states["unknown"] > 3 and found.reasons == {
+        GONE: states["unknown"]
+    }
+    assert (
+        sum(found.nights.values()) == found.nights[EARLIER] == 70 - len({week for week, *_ in hand})
+    )
     for counted, state in ((found.immature, "immature"), (found.unknown, "unknown")):
-        assert counted == Counter((week, row["model_version"]) for week, row, s, _ in hand if s == state)
+        assert counted == Counter(
+            (week, row["model_version"]) for week, row, s, _ in hand if s == state
+        )
     lead = dataset.lead_of(found.rows["entity_id"])
     amount = dataset.leads["size"].to_numpy()[lead]
     parts = realise(found.rows, lead, masks_of(found.rows, None, (), "2"), amount, 7)
     used = [(week, row, label) for week, row, state, label in hand if state == "used"]
-    kinds = {"week": lambda w, _: w, "grade": lambda _, r: r["grade"], "version": lambda _, r: r["model_version"]}
+    kinds = {
+        "week": lambda w, _: w,
+        "grade": lambda _, r: r["grade"],
+        "version": lambda _, r: r["model_version"],
+    }
     assert {kind for kind, _ in parts} == {"all", "recent", *kinds}
     for (kind, name), part in parts.items():
-        mine = [(r, y) for w, r, y in used if kind in ("all",) or (kind in kinds and kinds[kind](w, r) == name)]
+        mine = [
+            (r, y)
+            for w, r, y in used
+            if kind in ("all",) or (kind in kinds and kinds[kind](w, r) == name)
+        ]
         if kind == "recent":
             weeks = sorted({w for w, r, _ in used if r["model_version"] == "2"})[-4:]
             mine = [(r, y) for w, r, y in used if r["model_version"] == "2" and w in weeks]
@@ -243,7 +293,9 @@ def check_part(part, mine, sizes):
     assert part.value.actual == pytest.approx(sum(sizes[r["entity_id"]] for r, y in priced if y))
     if "roc_auc" in part.part.figures:
         assert part.part.figures["roc_auc"].value == pytest.approx(auc(mine))
-        loss = -sum(math.log(max(r["probability"] if y else 1 - r["probability"], 1e-9)) for r, y in mine) / len(mine)
+        loss = -sum(
+            math.log(max(r["probability"] if y else 1 - r["probability"], 1e-9)) for r, y in mine
+        ) / len(mine)
         assert part.part.figures["log_loss"].value == pytest.approx(loss)
 
 
@@ -267,7 +319,11 @@ def test_of_a_learnt_amount_the_published_expectation_says_who_would_be_worked()
     label, expected = (rng.random(n) < 0.3).astype(np.int8), rng.random(n) * 100
     amount = np.where(label == 1, rng.random(n) * 900, 0.0)
     amount[np.flatnonzero(label)[:5]] = np.nan
-    columns = {"entity_id": [f"{i:03}" for i in range(n)], "cutoff": [START] * n, "as_of": [START] * n}
+    columns = {
+        "entity_id": [f"{i:03}" for i in range(n)],
+        "cutoff": [START] * n,
+        "as_of": [START] * n,
+    }
     columns |= {
         "probability": rng.random(n),
         "grade": ["A"] * n,
@@ -293,7 +349,9 @@ def test_an_outcome_that_is_told_of_late_is_waited_for_and_then_counted(store):
     assert (before.rows.num_rows, before.immature.total()) == (0, 2)
     assert before.first_mature == START + 10 * DAY
     _, after = followed(store, GRID, rows, events, START + 20 * DAY, lag=lag)
-    assert dict(zip(after.rows["entity_id"].to_pylist(), after.rows["label"].to_pylist(), strict=True)) == {
+    assert dict(
+        zip(after.rows["entity_id"].to_pylist(), after.rows["label"].to_pylist(), strict=True)
+    ) == {
         "a": 1,
         "b": 0,
     }
@@ -301,7 +359,13 @@ def test_an_outcome_that_is_told_of_late_is_waited_for_and_then_counted(store):
 
 
 def lead(name, **more):
-    return {"entity_id": name, "account_id": None, "created_at": START - DAY, "available_at": START - DAY, **more}
+    return {
+        "entity_id": name,
+        "account_id": None,
+        "created_at": START - DAY,
+        "available_at": START - DAY,
+        **more,
+    }
 
 
 def alive(days=40):
@@ -315,7 +379,10 @@ def test_a_week_is_the_companys_and_its_last_night_as_published_last_counts(stor
     publish(store, sunday, ["a", "b"], "2", run_id="again", finished=LATER + DAY)
     publish(store, sunday + timedelta(hours=1), ["a"])
     nights = nights_of(store.runs("p"), "t", LATER, BERLIN)
-    assert [(n.week, n.rows, n.version) for n in nights] == [("2025-W10", 2, "2"), ("2025-W11", 1, "1")]
+    assert [(n.week, n.rows, n.version) for n in nights] == [
+        ("2025-W10", 2, "2"),
+        ("2025-W11", 1, "1"),
+    ]
     assert nights_of(store.runs("p"), "t", sunday, BERLIN) == nights[:1]
     store.start(a_run("torn", sunday + DAY, ("t",), "p"))
     store.finish("torn", "refused", "no", LATER)
@@ -335,7 +402,9 @@ def test_a_version_is_held_to_its_own_horizon(store):
     publish(store, START, ["a"], "1")
     publish(store, START + 7 * DAY, ["a"], "2")
     _, found = followed(store, GRID, [lead("a")], events, terms={"1": Terms(horizon=16 * DAY)})
-    assert dict(zip(found.rows["model_version"].to_pylist(), found.rows["label"].to_pylist(), strict=True)) == {
+    assert dict(
+        zip(found.rows["model_version"].to_pylist(), found.rows["label"].to_pylist(), strict=True)
+    ) == {
         "1": 1,
         "2": 1,
     }
@@ -357,7 +426,10 @@ def test_the_oldest_weeks_are_left_out_of_too_many_rows(store, monkeypatch):
     for week in range(4):
         publish(store, START + 7 * DAY * week, ["a", "b"])
     _, found = followed(store, GRID, [lead("a"), lead("b")], alive(50))
-    assert found.nights == {OLDER: 2} and set(found.rows["week"].to_pylist()) == {"2025-W12", "2025-W13"}
+    assert found.nights == {OLDER: 2} and set(found.rows["week"].to_pylist()) == {
+        "2025-W12",
+        "2025-W13",
+    }
 
 
 def test_who_is_scored_once_after_entry_counts_once_in_the_week_of_the_first_night(store):
@@ -366,7 +438,10 @@ def test_who_is_scored_once_after_entry_counts_once_in_the_week_of_the_first_nig
         names, cutoffs = ["a", "b"], [mine, late]
         chances = [0.5 - night / 10] * 2
         publish(store, START + DAY * night, names, cutoff=cutoffs, probability=chances)
-    rows, events = [lead("a"), lead("b")], [*alive(), event("a", mine + 10 * DAY - timedelta(hours=1))]
+    rows, events = (
+        [lead("a"), lead("b")],
+        [*alive(), event("a", mine + 10 * DAY - timedelta(hours=1))],
+    )
     _, found = followed(store, ONCE, rows, events)
     assert found.rows.select(["entity_id", "as_of", "probability", "label"]).to_pylist() == [
         {"entity_id": "a", "as_of": START, "probability": 0.5, "label": 1}
@@ -390,7 +465,9 @@ def test_an_outcome_column_is_known_once_it_is_filled(store):
         publish(store, START + DAY * night, ["a", "b", "c", "d"])
     nights = nights_of(store.runs("p"), "t", LATER, BERLIN)
     found = follow(store, ("p", "t"), FILLED, nights, (dataset, START), {})
-    assert dict(zip(found.rows["entity_id"].to_pylist(), found.rows["label"].to_pylist(), strict=True)) == {
+    assert dict(
+        zip(found.rows["entity_id"].to_pylist(), found.rows["label"].to_pylist(), strict=True)
+    ) == {
         "a": 1,
         "b": 0,
     }
@@ -414,7 +491,9 @@ def some_part(label, p, leads=None):
             "week": pa.array(["w"] * n),
         }
     )
-    return realise(table, np.arange(n) if leads is None else leads, {ALL: np.ones(n, bool)}, None, None)[ALL]
+    return realise(
+        table, np.arange(n) if leads is None else leads, {ALL: np.ones(n, bool)}, None, None
+    )[ALL]
 
 
 def test_no_outcome_at_all_says_something_too():
@@ -439,7 +518,9 @@ def test_few_outcomes_are_judged_by_their_number_alone():
     part = some_part(label, np.full(300, 0.05))
     assert poisson.sf(11, part.ratio.low * 15) == pytest.approx(0.05)
     assert poisson.cdf(12, part.ratio.high * 15) == pytest.approx(0.05)
-    promise = {name: Figure(0.5, 0.4, 0.6, 100) for name in ("roc_auc", "log_loss", "actual_to_expected")}
+    promise = {
+        name: Figure(0.5, 0.4, 0.6, 100) for name in ("roc_auc", "log_loss", "actual_to_expected")
+    }
     assert [c.figure for c in compare(part, promise)] == ["actual_to_expected"]
 
 
@@ -494,7 +575,10 @@ def test_the_interval_of_a_difference_holds_both_doubts():
 def test_better_than_promised_is_no_alarm():
     good = Figure(0.95, 0.94, 0.96, 1)
     part = some_part([0, 1] * 200, [0.1, 0.9] * 200)
-    found = {c.figure: c for c in compare(part, {"roc_auc": Figure(0.8, 0.79, 0.81, 1), "log_loss": good})}
+    found = {
+        c.figure: c
+        for c in compare(part, {"roc_auc": Figure(0.8, 0.79, 0.81, 1), "log_loss": good})
+    }
     assert found["roc_auc"].difference.low > 0 and not found["roc_auc"].off
     assert found["log_loss"].difference.high < 0 and not found["log_loss"].off
 
@@ -502,7 +586,9 @@ def test_better_than_promised_is_no_alarm():
 def test_without_a_promise_the_gates_bounds_are_asked_for():
     rng = np.random.default_rng(4)
     found = compare(drawn(rng, 2000, shift=1.5), {})
-    assert [c.figure for c in found] == ["calibration_slope", "actual_to_expected"] and not any(c.kept for c in found)
+    assert [c.figure for c in found] == ["calibration_slope", "actual_to_expected"] and not any(
+        c.kept for c in found
+    )
     assert found[1].off and "the gate asks for 1.000 (0.800 to 1.250)" in found[1].sentence
 
 
@@ -513,7 +599,11 @@ def test_a_recommendation_has_its_reasons_in_numbers():
     assert recommend(None, [], [], None).reasons == ("there is no champion",)
     assert not recommend("1", fine, fine, None).retrain
     said = recommend("1", broken, broken, None).reasons
-    assert len(said) == 1 and "version 1: actual to expected outcomes is 0.6" in said[0] and "promised 0.9" in said[0]
+    assert (
+        len(said) == 1
+        and "version 1: actual to expected outcomes is 0.6" in said[0]
+        and "promised 0.9" in said[0]
+    )
     said = recommend("1", fine, broken, None).reasons
     assert len(said) == 1 and "in its latest weeks" in said[0]
     old = Age(61 * DAY, 60 * DAY, 1000, 100)

@@ -24,7 +24,9 @@ def fact(name, key="attribute", unit="number", subject=None, **more):
     """A meaning in a group of its own unless one is given; an attribute is told as it is."""
     scope = "lead" if key == "attribute" else "entity"
     group = more.pop("group", name)
-    return Meaning(group, key, unit, more.pop("scope", scope), subject or name, more.pop("span", None), name)
+    return Meaning(
+        group, key, unit, more.pop("scope", scope), subject or name, more.pop("span", None), name
+    )
 
 
 def count(subject="any", span=None, group=None, scope="entity"):
@@ -65,14 +67,23 @@ def test_what_is_below_the_threshold_is_no_reason():
 
 
 def test_ties_go_to_the_first_column():
-    assert [one["feature"] for one in told([0.3] * 5, dict.fromkeys("zyxwv", 1.0))] == ["z", "y", "x"]
+    assert [one["feature"] for one in told([0.3] * 5, dict.fromkeys("zyxwv", 1.0))] == [
+        "z",
+        "y",
+        "x",
+    ]
 
 
 def test_a_group_is_one_reason_with_the_contribution_of_all():
     columns = {"x7": 1.0, "b": 2.0, "x30": 3.0, "x90": 4.0}
     groups = {name: count("type:x", timedelta(days=int(name[1:]))) for name in ("x7", "x30", "x90")}
     assert told([0.1, 0.25, 0.4, -0.2], columns, groups) == [
-        {"feature": "x30", "value": 3.0, "contribution": 0.3, "sentence": "3 “x” events in the last 30 days"},
+        {
+            "feature": "x30",
+            "value": 3.0,
+            "contribution": 0.3,
+            "sentence": "3 “x” events in the last 30 days",
+        },
         {"feature": "b", "value": 2.0, "contribution": 0.25, "sentence": "b is 2"},
     ]
 
@@ -87,12 +98,18 @@ def test_what_tells_nothing_never_speaks_and_what_tells_little_only_alone():
     decay = Meaning("entity.type:x", "decay", "number", subject="type:x", span=WEEK)
     pause = Meaning("entity.type:x", "gap_max", "days", subject="type:x")
     meanings = {"x": count("type:x"), "decay": decay, "pause": pause}
-    assert sentences([0.1, 0.9, 0.5], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings) == ["2 “x” events so far"]
+    assert sentences([0.1, 0.9, 0.5], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings) == [
+        "2 “x” events so far"
+    ]
     assert told([0.0, 0.9, 0.0], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings) == []
     usual = Usual({"x": 9.0, "pause": 2.0}, {"x": -0.9, "pause": -0.9})
     cells = {"x": 2.0, "decay": 1.0, "pause": 30.0}
-    assert sentences([0.1, -0.3, -0.3], cells, meanings, usual=usual) == ["a pause of 30 days between “x” events"]
-    assert sentences([-0.1, -0.1, -0.3], cells, meanings, usual=usual) == ["only 2 “x” events so far"]
+    assert sentences([0.1, -0.3, -0.3], cells, meanings, usual=usual) == [
+        "a pause of 30 days between “x” events"
+    ]
+    assert sentences([-0.1, -0.1, -0.3], cells, meanings, usual=usual) == [
+        "only 2 “x” events so far"
+    ]
 
 
 VIEWS = {"n": count("type:x", WEEK, group="x"), "age": age("type:x", group="x")}
@@ -127,7 +144,9 @@ def test_a_sentence_agrees_with_its_sign(parts, columns, without, said):
 
 
 def test_a_model_of_an_earlier_version_is_told_as_it_is():
-    assert sentences([0.2, 0.0], {"n": 1.0, "age": 2.0}, VIEWS) == ["1 “x” event in the last 7 days"]
+    assert sentences([0.2, 0.0], {"n": 1.0, "age": 2.0}, VIEWS) == [
+        "1 “x” event in the last 7 days"
+    ]
     assert sentences([0.0, -0.2], {"n": 1.0, "age": 40.0}, VIEWS) == ["last “x” event 40 days ago"]
 
 
@@ -137,9 +156,13 @@ def test_groups_that_tell_of_the_same_events_stand_together():
     usual = Usual({"all": 5.0, "x": 1.0}, {"all": -0.5, "x": -0.2}, {"a": ["a", "x"]})
     found = sentences([-0.3, 0.4], {"all": 2.0, "x": 3.0}, meanings, usual=usual)
     assert found == ["3 “x” events so far", "only 2 events in the last 7 days"]
-    assert sentences([-0.3, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=usual) == ["3 “x” events so far"]
+    assert sentences([-0.3, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=usual) == [
+        "3 “x” events so far"
+    ]
     alone = Usual(usual.middle, usual.without)
-    assert sentences([-0.6, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=alone) == ["3 “x” events so far"]
+    assert sentences([-0.6, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=alone) == [
+        "3 “x” events so far"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +201,9 @@ def test_what_gives_a_lead_up_is_never_told_as_something_good():
     assert told([0.3, 0.2, 0.5], cells, meanings, words=words) == []
     assert len(told([-0.3, -0.2, -0.5], cells, meanings, words=words)) == 3
     assert len(told([0.3, 0.2, 0.5], cells, meanings)) == 3
-    assert sentences([0.3, 0.2, 0.5], cells | {"last": "call"}, meanings, words=words) == ["the last event: call"]
+    assert sentences([0.3, 0.2, 0.5], cells | {"last": "call"}, meanings, words=words) == [
+        "the last event: call"
+    ]
     gone = cells | {"stage": nan, "last": None}
     assert told([0.0, 0.2, 0.5], gone, meanings) == []
     none = Usual({"n": 1.0}, {"n": -0.3})
@@ -202,7 +227,11 @@ def test_more_and_less_than_before():
         "2 fewer events in the last 7 days than as long before"
     ]
     for part in (0.3, -0.3):
-        assert told([part], {"t": 0.0}, meanings, usual=usual) == told([part], {"t": 0.0}, meanings) == []
+        assert (
+            told([part], {"t": 0.0}, meanings, usual=usual)
+            == told([part], {"t": 0.0}, meanings)
+            == []
+        )
 
 
 @pytest.mark.parametrize(
@@ -258,10 +287,16 @@ def test_the_next_group_takes_the_place_of_one_that_clashes():
 def test_missing_values_and_text_of_any_column_type():
     columns = {"a": nan, "b": None, "c": "Ж\n"}
     matrix = pa.table(
-        {"a": pa.array([nan]), "b": pa.array([None], pa.float64()), "c": pa.array(["Ж\n"]).dictionary_encode()}
+        {
+            "a": pa.array([nan]),
+            "b": pa.array([None], pa.float64()),
+            "c": pa.array(["Ж\n"]).dictionary_encode(),
+        }
     )
     meanings = {name: fact(name) for name in columns} | {"c": fact("c", unit="category")}
-    found = json.loads(reasons(np.array([[0.3, 0.2, 0.1, 0.0]]), matrix, Teller(meanings, english()))[0])
+    found = json.loads(
+        reasons(np.array([[0.3, 0.2, 0.1, 0.0]]), matrix, Teller(meanings, english()))[0]
+    )
     assert [(one["value"], one["sentence"]) for one in found] == [
         (None, "a is not known"),
         (None, "b is not known"),
@@ -271,13 +306,25 @@ def test_missing_values_and_text_of_any_column_type():
 
 def test_the_text_to_the_byte():
     """Readers of stored scores may compare texts."""
-    matrix = pa.table({"views": [3.0, 0.0, None], "industry": ['Ж "q"\n', None, "a\\b"], "rate": [1e-7, inf, -0.0]})
+    matrix = pa.table(
+        {
+            "views": [3.0, 0.0, None],
+            "industry": ['Ж "q"\n', None, "a\\b"],
+            "rate": [1e-7, inf, -0.0],
+        }
+    )
     meanings = {
         "views": count("type:x", WEEK),
         "industry": fact("industry", unit="category"),
         "rate": fact("rate"),
     }
-    parts = np.array([[0.5, -0.1234567, 0.25, 1.0], [-1e-3, 0.05, 30.0, 1.0], [-0.1, 0.1, -0.30000000000000004, 1.0]])
+    parts = np.array(
+        [
+            [0.5, -0.1234567, 0.25, 1.0],
+            [-1e-3, 0.05, 30.0, 1.0],
+            [-0.1, 0.1, -0.30000000000000004, 1.0],
+        ]
+    )
     assert reasons(parts, matrix, Teller(meanings, english(), Usual({}, {"views": -0.2}))) == [
         '[{"feature": "views", "value": 3.0, "contribution": 0.5, "sentence": "3 “x” events in the last 7 days"}, '
         '{"feature": "rate", "value": 1e-07, "contribution": 0.25, "sentence": "rate is 1e-07"}, '
@@ -296,12 +343,16 @@ def test_the_same_reasons_in_another_language():
     columns, parts = {"n": 5.0, "b": 2.0}, [0.4, -0.3]
     russian = told(parts, columns, meanings, words=Wording.of("ru"))
     assert [one.pop("sentence") for one in russian] == ["5 событий «x» за последние 7 дней", "b: 2"]
-    assert russian == [{key: one[key] for key in russian[0]} for one in told(parts, columns, meanings)]
+    assert russian == [
+        {key: one[key] for key in russian[0]} for one in told(parts, columns, meanings)
+    ]
 
 
 def test_a_row_s_reasons_do_not_depend_on_the_rows_beside():
     matrix = pa.table({"rate": [0.0, -0.0, nan, None], "industry": pa.array(["a", "b", "a", None])})
-    teller = Teller({"rate": fact("rate"), "industry": fact("industry", unit="category")}, english())
+    teller = Teller(
+        {"rate": fact("rate"), "industry": fact("industry", unit="category")}, english()
+    )
     parts = np.tile([0.5, -0.5, 0.0], (4, 1))
     alone = [reasons(parts[i : i + 1], matrix.slice(i, 1), teller)[0] for i in range(4)]
     assert reasons(parts, matrix, teller) == alone
@@ -342,7 +393,9 @@ def slow_clash(one, other):
     if a.key == b.key and share and value and round(value) == round(other_value):
         return True
     reach, other_reach = slow_reach(a, value, little), slow_reach(b, other_value, other_little)
-    if None not in (reach, other_reach) and ((a_holds and other_reach <= reach) or (b_holds and reach <= other_reach)):
+    if None not in (reach, other_reach) and (
+        (a_holds and other_reach <= reach) or (b_holds and reach <= other_reach)
+    ):
         return True
     lacks, other_lacks = value == 0 or little, other_value == 0 or other_little
     return side != other_side and lacks and other_lacks and (a_holds or b_holds)
@@ -358,7 +411,9 @@ def slow_speaker(members, side, added, without):
         elif side * added <= -CLEAR:
             fits = side < 0 and (nothing or low)
         else:
-            fits = side < 0 and (nothing or (meaning.key == "age" and low and side * without >= THRESHOLD))
+            fits = side < 0 and (
+                nothing or (meaning.key == "age" and low and side * without >= THRESHOLD)
+            )
         if fits and side * part > 0 and (best is None or side * part > best[0]):
             best = (side * part, i, side * added < CLEAR)
     return best and best[1:]
@@ -392,14 +447,24 @@ def test_all_rows_at_once_are_each_row_alone(data):
     rows, features = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 9))
     # Eighths add up exactly, so that both ways of adding see the same ties.
     eighths = st.integers(-8, 8).map(lambda i: i / 8)
-    grid = data.draw(st.lists(st.lists(eighths, min_size=features, max_size=features), min_size=rows, max_size=rows))
+    grid = data.draw(
+        st.lists(
+            st.lists(eighths, min_size=features, max_size=features), min_size=rows, max_size=rows
+        )
+    )
     cells = st.integers(0, 9).map(float)
-    values = data.draw(st.lists(st.lists(cells, min_size=features, max_size=features), min_size=rows, max_size=rows))
+    values = data.draw(
+        st.lists(
+            st.lists(cells, min_size=features, max_size=features), min_size=rows, max_size=rows
+        )
+    )
     meanings = []
     for _ in range(features):
         subject, group = data.draw(st.sampled_from(SUBJECTS)), data.draw(st.sampled_from("abcd"))
         span = data.draw(st.sampled_from([WEEK, None]))
-        meanings.append(data.draw(st.sampled_from([count(subject, span, group), age(subject, group)])))
+        meanings.append(
+            data.draw(st.sampled_from([count(subject, span, group), age(subject, group)]))
+        )
     without = {group: data.draw(eighths) for group in "abcd"}
     most = data.draw(st.integers(1, 3))
     # An age of 0 days is told as less than an hour: let what is 0 be missing.
@@ -407,10 +472,16 @@ def test_all_rows_at_once_are_each_row_alone(data):
         row[:] = [max(v, 1.0) if m.key == "age" else v for v, m in zip(row, meanings, strict=True)]
     matrix = pa.table({f"f{i}": [row[i] for row in values] for i in range(features)})
     names = [f"f{i}" for i in range(features)]
-    usual = Usual(dict.fromkeys(names, 5.0), {n: without[m.group] for n, m in zip(names, meanings, strict=True)})
+    usual = Usual(
+        dict.fromkeys(names, 5.0),
+        {n: without[m.group] for n, m in zip(names, meanings, strict=True)},
+    )
     teller = Teller({f"f{i}": meaning for i, meaning in enumerate(meanings)}, english(), usual)
     found = reasons(np.column_stack([np.array(grid), np.full(rows, 5.0)]), matrix, teller, most)
     for text, row, value in zip(found, grid, values, strict=True):
         slow = slow_reasons(row, value, meanings, without, most)
         got = [(one["feature"], one["contribution"], one["sentence"]) for one in json.loads(text)]
-        assert got == [(f"f{i}", total, english().sentence(meanings[i], value[i], little)) for i, total, little in slow]
+        assert got == [
+            (f"f{i}", total, english().sentence(meanings[i], value[i], little))
+            for i, total, little in slow
+        ]

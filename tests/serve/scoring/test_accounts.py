@@ -15,7 +15,9 @@ from tests.features.logs import of
 from tests.serve.samples import MONDAY, a_run, some_scores
 
 ACCOUNTS = st.sampled_from([None, "Acme", "Beta", "0012"])
-AGES = st.sampled_from([timedelta(microseconds=1), RECENT, RECENT + timedelta(microseconds=1), timedelta(days=90)])
+AGES = st.sampled_from(
+    [timedelta(microseconds=1), RECENT, RECENT + timedelta(microseconds=1), timedelta(days=90)]
+)
 
 
 def company(accounts, events):
@@ -26,19 +28,28 @@ def company(accounts, events):
         for i, account in enumerate(accounts)
     ]
     log = [
-        {"entity_id": f"e{i:02}", "event_time": MONDAY - age, "available_at": MONDAY - age, "event_type": "call"}
+        {
+            "entity_id": f"e{i:02}",
+            "event_time": MONDAY - age,
+            "available_at": MONDAY - age,
+            "event_type": "call",
+        }
         | {"channel": None, "value": None}
         for i, age in events
         if i < len(accounts)
     ]
     scored = range(0, len(accounts), 2)
     frame = some_scores(
-        a_run(), ids=[f"e{i:02}" for i in scored], account_id=pa.array([accounts[i] for i in scored], pa.string())
+        a_run(),
+        ids=[f"e{i:02}" for i in scored],
+        account_id=pa.array([accounts[i] for i in scored], pa.string()),
     )
     return of(leads, log), frame
 
 
-@given(st.lists(ACCOUNTS, max_size=12), st.lists(st.tuples(st.integers(0, 11), AGES)), st.floats(0, 1))
+@given(
+    st.lists(ACCOUNTS, max_size=12), st.lists(st.tuples(st.integers(0, 11), AGES)), st.floats(0, 1)
+)
 def test_each_column_is_what_a_loop_says(accounts, events, adds):
     data, frame = company(accounts, events)
     found = stamped(account_scores(data, frame, Together(adds)), ACCOUNT_SCORES, "r1", MONDAY)
@@ -51,16 +62,24 @@ def test_each_column_is_what_a_loop_says(accounts, events, adds):
         for chance in chances:
             alone *= 1 - chance
         expected = max(chances) + adds * (1 - alone - max(chances))
-        assert one["probability"] == pytest.approx(expected if len(own) > 1 else chances[0], abs=1e-8)
-        assert one["main_contact"] == own[0]["entity_id"] and one["main_probability"] == max(chances)
+        assert one["probability"] == pytest.approx(
+            expected if len(own) > 1 else chances[0], abs=1e-8
+        )
+        assert one["main_contact"] == own[0]["entity_id"] and one["main_probability"] == max(
+            chances
+        )
         values = [row["expected_value"] for row in own if row["expected_value"] is not None]
         assert one["expected_value"] == (pytest.approx(sum(values)) if values else None)
         people = [i for i, account in enumerate(accounts) if account == one["account_id"]]
         assert (one["entities"], one["people"]) == (len(own), len(people))
-        assert one["active_people"] == len({i for i, age in events if i in people and age <= RECENT})
+        assert one["active_people"] == len(
+            {i for i, age in events if i in people and age <= RECENT}
+        )
         assert (one["as_of"], one["run_id"], one["model_version"]) == (MONDAY, "r1", "7")
     ranked = sorted(found.to_pylist(), key=lambda row: (-row["probability"], row["account_id"]))
-    assert ranked == found.to_pylist() and [row["rank"] for row in ranked] == list(range(1, len(ranked) + 1))
+    assert ranked == found.to_pylist() and [row["rank"] for row in ranked] == list(
+        range(1, len(ranked) + 1)
+    )
 
 
 def test_scores_in_another_order_are_refused():

@@ -84,7 +84,9 @@ def test_random_lives_are_counted_as_sql_counts_them(seed):
 
 def test_no_rows_have_no_share():
     found = flaps(GRADED.empty_table())
-    assert (found.leads, found.flapping, found.weeks) == (0, 0, 0) and np.isnan([found.share, found.weekly]).all()
+    assert (found.leads, found.flapping, found.weeks) == (0, 0, 0) and np.isnan(
+        [found.share, found.weekly]
+    ).all()
 
 
 def test_plain_grades_come_from_the_scores_alone():

@@ -14,13 +14,17 @@ from serve.store.store import PREVIOUS
 
 BERLIN, SAO_PAULO = ZoneInfo("Europe/Berlin"), ZoneInfo("America/Sao_Paulo")
 DAY = timedelta(days=1)
-FRAME = pa.schema([SCORES.field(n) for n in ("entity_id", "cutoff", "grade", "previous_grade", "outcome_days_50")])
+FRAME = pa.schema(
+    [SCORES.field(n) for n in ("entity_id", "cutoff", "grade", "previous_grade", "outcome_days_50")]
+)
 NOBODY = PREVIOUS.empty_table()
 
 
 def by_hand(as_of, cutoff, grade, half, review, zone):
     today = as_of.astimezone(zone).date()
-    day = today + timedelta(days={"A": review.A, "B": review.B, "C": review.C, "D": review.D}[grade].days)
+    day = today + timedelta(
+        days={"A": review.A, "B": review.B, "C": review.C, "D": review.D}[grade].days
+    )
     if half is not None and grade in "AB":
         day = min(day, (cutoff + half / 2 * DAY).astimezone(zone).date())
     return datetime.combine(max(day, today + DAY), time(), zone).astimezone(UTC)
@@ -33,7 +37,9 @@ def framed(rows):
 
 
 @pytest.mark.parametrize("zone", [BERLIN, SAO_PAULO, ZoneInfo("UTC")])
-@pytest.mark.parametrize("as_of", [datetime(2025, 3, 28, 23, 30, tzinfo=UTC), datetime(2025, 10, 20, 4, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "as_of", [datetime(2025, 3, 28, 23, 30, tzinfo=UTC), datetime(2025, 10, 20, 4, tzinfo=UTC)]
+)
 def test_every_lead_gets_a_midnight_of_the_company(as_of, zone):
     rng, rows = np.random.default_rng(1), []
     for _ in range(300):
@@ -47,7 +53,13 @@ def test_every_lead_gets_a_midnight_of_the_company(as_of, zone):
 
 def test_the_examples_of_the_documentation():
     as_of = datetime(2025, 7, 1, tzinfo=BERLIN)
-    rows = [(as_of, "A", None), (as_of, "D", 16.0), (as_of, "B", 0.5), (as_of - 20 * DAY, "B", 30.0), (as_of, "B", 8.0)]
+    rows = [
+        (as_of, "A", None),
+        (as_of, "D", 16.0),
+        (as_of, "B", 0.5),
+        (as_of - 20 * DAY, "B", 30.0),
+        (as_of, "B", 8.0),
+    ]
     found = with_review(framed(rows), NOBODY, as_of, Review(), BERLIN)["review_at"]
     assert [at.astimezone(BERLIN).isoformat()[:16] for at in found.to_pylist()] == [
         "2025-07-04T00:00",
@@ -62,10 +74,14 @@ def night(as_of, rows, previous=NOBODY):
     """Return the review dates of ``rows``, grade by lead, and the night as the next one finds it."""
     before = {row["entity_id"]: row["grade"] for row in previous.to_pylist()}
     named = [(name, as_of, grade, before.get(name), None) for name, grade in rows.items()]
-    frame = with_review(pa.table(list(zip(*named, strict=True)), schema=FRAME), previous, as_of, Review(), BERLIN)
+    frame = with_review(
+        pa.table(list(zip(*named, strict=True)), schema=FRAME), previous, as_of, Review(), BERLIN
+    )
     dates = [at.astimezone(BERLIN) for at in frame["review_at"].to_pylist()]
     kept = [(name, 1, rows[name], None, at) for name, at in zip(rows, dates, strict=True)]
-    return dict(zip(rows, dates, strict=True)), pa.table(list(zip(*kept, strict=True)), schema=PREVIOUS)
+    return dict(zip(rows, dates, strict=True)), pa.table(
+        list(zip(*kept, strict=True)), schema=PREVIOUS
+    )
 
 
 @pytest.mark.parametrize("hour", [0, 5, 23])
@@ -84,7 +100,9 @@ def test_another_grade_and_a_new_lead_get_a_new_date_and_a_night_again_the_same(
     second, kept = night(first + DAY, {"a": "B", "b": "A", "new": "B"}, previous)
     assert [at.day for at in second.values()] == [8, 5, 9]
     assert night(first + DAY, {"a": "B", "b": "A", "new": "B"}, previous)[0] == second
-    third, _ = night(first + 2 * DAY, {"a": "B", "gone": "C"}, kept)  # a night without it: no date to keep
+    third, _ = night(
+        first + 2 * DAY, {"a": "B", "gone": "C"}, kept
+    )  # a night without it: no date to keep
     assert [at.day for at in third.values()] == [8, 17]
 
 
@@ -102,4 +120,6 @@ def test_a_night_of_an_older_version_gave_no_date():
 
 def test_no_rows():
     empty = FRAME.empty_table()
-    assert with_review(empty, NOBODY, datetime(2025, 7, 1, tzinfo=UTC), Review(), BERLIN).num_rows == 0
+    assert (
+        with_review(empty, NOBODY, datetime(2025, 7, 1, tzinfo=UTC), Review(), BERLIN).num_rows == 0
+    )

@@ -34,7 +34,9 @@ from tests.features.logs import START, of
 
 NAMES = {"project": "p", "target": "t", "model_version": "3"}
 TARGET = Target(outcome="won", horizon="5d", cutoffs=Cutoffs(every="4d"), amount="size")
-CATALOG = Catalog(types=("visit", "won"), attributes=(("size", "number"),), windows=(timedelta(days=7),))
+CATALOG = Catalog(
+    types=("visit", "won"), attributes=(("size", "number"),), windows=(timedelta(days=7),)
+)
 END = START + timedelta(days=120)
 
 
@@ -46,7 +48,15 @@ def company():
         at = START + timedelta(days=float(rng.uniform(0, 118)))
         name = f"L{number:03}"
         size = None if number % 50 == 0 else float(rng.integers(1, 9))
-        leads.append({"entity_id": name, "account_id": None, "created_at": at, "available_at": at, "size": size})
+        leads.append(
+            {
+                "entity_id": name,
+                "account_id": None,
+                "created_at": at,
+                "available_at": at,
+                "size": size,
+            }
+        )
         keen = number % 3 == 0
         for day in np.cumsum(rng.exponential(2 if keen else 20, 12)):
             when = at + timedelta(days=float(day))
@@ -70,7 +80,9 @@ def company():
 def scorer(company):
     spine = training_spine(company, TARGET, END)
     found = labels(company, spine, TARGET, END)
-    settings = Settings("t", TARGET.horizon, Evaluation(folds=1, share=0.4), meta={"catalog": CATALOG.to_json()})
+    settings = Settings(
+        "t", TARGET.horizon, Evaluation(folds=1, share=0.4), meta={"catalog": CATALOG.to_json()}
+    )
     return train(build_features(company, spine, CATALOG), found, settings).scorer
 
 
@@ -87,14 +99,18 @@ def test_every_column_follows_from_the_prediction(company, scorer):
     by_hand = sorted(rows, key=lambda row: (-row["probability"], row["entity_id"]))
     assert [row["entity_id"] for row in rows] == [row["entity_id"] for row in by_hand]
     assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
-    sizes = dict(zip(company.leads["entity_id"].to_pylist(), company.leads["size"].to_pylist(), strict=True))
+    sizes = dict(
+        zip(company.leads["entity_id"].to_pylist(), company.leads["size"].to_pylist(), strict=True)
+    )
     seen = set(company.events["entity_id"].to_pylist())
     for row in rows:
         no_more = sum(other["probability"] <= row["probability"] for other in rows)
         assert row["percentile"] == pytest.approx(100 * no_more / len(rows))
         size = sizes[row["entity_id"]]
         assert row["amount"] == size
-        assert row["expected_value"] == (None if size is None else pytest.approx(size * row["probability"]))
+        assert row["expected_value"] == (
+            None if size is None else pytest.approx(size * row["probability"])
+        )
         known = row["entity_id"] in seen or size is not None
         assert row["evidence"] == ("enough" if known else "too little")
 
@@ -107,11 +123,20 @@ def test_a_grid_target_looks_back_from_the_night(company, scorer):
 def test_a_target_that_scores_once_looks_back_from_each_entitys_own_cutoff(company, scorer):
     once = TARGET.model_copy(update={"cutoffs": Cutoffs(delay="1h")})
     frame = scored(company, once, scorer)
-    entry = dict(zip(*(company.leads[name].to_pylist() for name in ("entity_id", "created_at")), strict=True))
+    entry = dict(
+        zip(*(company.leads[name].to_pylist() for name in ("entity_id", "created_at")), strict=True)
+    )
     assert set(frame["as_of"].to_pylist()) == {END}
     assert len(set(frame["cutoff"].to_pylist())) == frame.num_rows > 1
-    assert all(row["cutoff"] == entry[row["entity_id"]] + timedelta(hours=1) for row in frame.to_pylist())
-    created = [one for text in frame["reasons"].to_pylist() for one in json.loads(text) if "created_" in one["feature"]]
+    assert all(
+        row["cutoff"] == entry[row["entity_id"]] + timedelta(hours=1) for row in frame.to_pylist()
+    )
+    created = [
+        one
+        for text in frame["reasons"].to_pylist()
+        for one in json.loads(text)
+        if "created_" in one["feature"]
+    ]
     assert {one["sentence"] for one in created} <= {"created 1 hour ago"}
 
 
@@ -129,15 +154,28 @@ def test_a_lead_alone_scores_as_among_others(company, scorer):
     chosen = frame["entity_id"][5].as_py()
     keep = [name == chosen for name in company.leads["entity_id"].to_pylist()]
     alone = type(company)(company.leads.filter(pa.array(keep)), company.events, (), "x")
-    fixed = ["entity_id", "probability", "probability_low", "probability_high", "score", "grade", "reasons"]
-    assert scored(alone, TARGET, scorer).select(fixed).to_pylist() == frame.select(fixed).slice(5, 1).to_pylist()
+    fixed = [
+        "entity_id",
+        "probability",
+        "probability_low",
+        "probability_high",
+        "score",
+        "grade",
+        "reasons",
+    ]
+    assert (
+        scored(alone, TARGET, scorer).select(fixed).to_pylist()
+        == frame.select(fixed).slice(5, 1).to_pylist()
+    )
 
 
 def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     frame = scored(company, TARGET, scorer)
     known = frame["entity_id"][0].as_py()
     previous = pa.table([[known], [7], ["D"], [None], [None]], schema=PREVIOUS)
-    frame = with_review(with_history(frame, Past(previous), END, Steady()), previous, END, Review(), ZoneInfo("UTC"))
+    frame = with_review(
+        with_history(frame, Past(previous), END, Steady()), previous, END, Review(), ZoneInfo("UTC")
+    )
     full = stamped(with_list(frame, SCORES.empty_table(), None, ""), SCORES, "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
@@ -145,7 +183,9 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     assert all(row["previous_score"] is None and row["trend"] is None for row in others)
 
 
-@pytest.mark.parametrize(("amount", "expected"), [(250.0, 250.0), (None, None), (OutcomeAmount(outcome="value"), None)])
+@pytest.mark.parametrize(
+    ("amount", "expected"), [(250.0, 250.0), (None, None), (OutcomeAmount(outcome="value"), None)]
+)
 def test_an_amount_that_is_the_same_for_all(company, scorer, amount, expected):
     """A model that has not learnt what outcomes are worth expects nothing of them."""
     for row in scored(company, TARGET.model_copy(update={"amount": amount}), scorer).to_pylist():
@@ -170,7 +210,9 @@ def test_a_learnt_amount_is_that_of_the_models_trees(company, scorer):
         if sizes[row["entity_id"]] is not None and not np.isnan(sizes[row["entity_id"]]):
             assert row["amount"] == pytest.approx(10 * sizes[row["entity_id"]], rel=0.25)
     plain = scored(company, TARGET, replace(scorer, worth=worth)).to_pylist()
-    assert [row["amount"] for row in plain] == [row["amount"] for row in scored(company, TARGET, scorer).to_pylist()]
+    assert [row["amount"] for row in plain] == [
+        row["amount"] for row in scored(company, TARGET, scorer).to_pylist()
+    ]
 
 
 def test_an_amount_that_is_no_number_is_an_error(company, scorer):
@@ -189,7 +231,9 @@ def test_reasons_go_to_the_top_share_and_change_nothing_else(company, scorer, to
     whole, part = scored(company, TARGET, scorer), scored(company, TARGET, scorer, told)
     most = math.ceil(told * whole.num_rows)
     assert part.drop_columns(["reasons"]).equals(whole.drop_columns(["reasons"]))
-    assert part["reasons"].to_pylist() == whole["reasons"].to_pylist()[:most] + ["[]"] * (whole.num_rows - most)
+    assert part["reasons"].to_pylist() == whole["reasons"].to_pylist()[:most] + ["[]"] * (
+        whole.num_rows - most
+    )
 
 
 def test_the_size_of_a_piece_changes_no_bit(company, scorer, monkeypatch):

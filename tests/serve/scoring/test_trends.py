@@ -29,8 +29,13 @@ def plain(score):
 
 def published(store, night, ids, scores, steady=THREE, run_id=None):
     run = a_run(run_id or f"night {night}", MONDAY + night * DAY)
-    frame = with_history(fresh(run, ids, scores), Past.of(store, "acme", "close", run.as_of), run.as_of, steady)
-    whole = {name: frame[name] if name in frame.column_names else pa.nulls(len(ids)) for name in SCORES.names}
+    frame = with_history(
+        fresh(run, ids, scores), Past.of(store, "acme", "close", run.as_of), run.as_of, steady
+    )
+    whole = {
+        name: frame[name] if name in frame.column_names else pa.nulls(len(ids))
+        for name in SCORES.names
+    }
     rows = some_scores(run, ids, **{name: whole[name] for name in frame.column_names})
     store.start(run)
     store.publish(rows, run.run_id, LATER)
@@ -44,7 +49,10 @@ def store(tmp_path):
 
 def test_the_first_night_is_plain_and_has_nothing_before(store):
     rows = published(store, 0, ["a", "b"], [91, 90])
-    assert [(row["grade"], row["previous_score"], row["previous_grade"], row["trend"]) for row in rows.values()] == [
+    assert [
+        (row["grade"], row["previous_score"], row["previous_grade"], row["trend"])
+        for row in rows.values()
+    ] == [
         ("A", None, None, None),
         ("B", None, None, None),
     ]
@@ -52,13 +60,18 @@ def test_the_first_night_is_plain_and_has_nothing_before(store):
 
 def test_a_lead_at_an_edge_keeps_its_grade_until_it_is_well_beyond(store):
     scores = [91, 90, 88, 87, 90, 93, 94, 91]
-    grades = [published(store, night, ["a"], [score])["a"]["grade"] for night, score in enumerate(scores)]
+    grades = [
+        published(store, night, ["a"], [score])["a"]["grade"] for night, score in enumerate(scores)
+    ]
     assert grades == ["A", "A", "A", "B", "B", "B", "A", "A"]
 
 
 def test_a_grade_falls_after_a_week_of_lower_scores_without_a_break(store):
     scores = [95, 60, 60, 90, *[60] * 6, 30, 30, 30]
-    rows = [published(store, night, ["a"], [s], Steady(3, timedelta(days=7)))["a"] for night, s in enumerate(scores)]
+    rows = [
+        published(store, night, ["a"], [s], Steady(3, timedelta(days=7)))["a"]
+        for night, s in enumerate(scores)
+    ]
     assert "".join(row["grade"] for row in rows) == "AAAAAAAAAAADD"
     since = [row["falling_since"] and (row["falling_since"] - MONDAY).days for row in rows]
     assert since == [None, 1, 1, None, *[4] * 7, None, None]
@@ -77,7 +90,9 @@ def test_random_nights_follow_from_the_night_before_alone(store):
             low = PLAIN[grade] - 20 if grade else 1000
             high = {"A": 100, "B": 90, "C": 70, "D": 40}[grade] + 20 if grade else 0
             assert row["grade"] == (grade if low <= row["score"] <= high else plain(row["score"]))
-        grades = {name: (row["score"], row["grade"]) for name, row in rows.items()}  # a lead left out has none
+        grades = {
+            name: (row["score"], row["grade"]) for name, row in rows.items()
+        }  # a lead left out has none
 
 
 def test_the_same_night_again_and_an_older_one_give_the_same_grades(store):
@@ -85,7 +100,9 @@ def test_the_same_night_again_and_an_older_one_give_the_same_grades(store):
     first = [published(store, night, ["a", "b"], each) for night, each in enumerate(scores)]
     for turn, night in enumerate((1, 2, 0, 2, 1)):
         again = published(store, night, ["a", "b"], scores[night], run_id=f"again {turn}")
-        assert [row["grade"] for row in again.values()] == [row["grade"] for row in first[night].values()]
+        assert [row["grade"] for row in again.values()] == [
+            row["grade"] for row in first[night].values()
+        ]
 
 
 def test_a_previous_without_rows_is_no_history():

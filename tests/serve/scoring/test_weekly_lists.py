@@ -44,7 +44,9 @@ def test_without_a_capacity_there_is_no_list():
     assert listed(with_list(frame(["a"]), NOBODY, None, "s")) == {"a": None}
 
 
-@pytest.mark.parametrize(("per_week", "explore", "drawn"), [(20, 0.05, 1), (10, 0.04, 0), (10, 0.25, 3), (4, 0.5, 2)])
+@pytest.mark.parametrize(
+    ("per_week", "explore", "drawn"), [(20, 0.05, 1), (10, 0.04, 0), (10, 0.25, 3), (4, 0.5, 2)]
+)
 def test_a_share_of_the_places_is_drawn_from_the_others(per_week, explore, drawn):
     ids = [f"L{n:03}" for n in range(200)]
     found = listed(with_list(frame(ids), NOBODY, Capacity(per_week=per_week, explore=explore), "s"))
@@ -84,8 +86,13 @@ def by_hand(night, ranked, history, capacity, seed):
     for owner, kind in history.values():
         room[owner][kind] -= 1
     found = {lead: history[lead][1] for lead, _ in ranked if lead in history}
-    draw = dict(zip((lead for lead, _ in ranked), _hashed([lead for lead, _ in ranked], seed), strict=True))
-    for kind, order in (("pick", ranked), ("explore", sorted(ranked, key=lambda one: draw[one[0]]))):
+    draw = dict(
+        zip((lead for lead, _ in ranked), _hashed([lead for lead, _ in ranked], seed), strict=True)
+    )
+    for kind, order in (
+        ("pick", ranked),
+        ("explore", sorted(ranked, key=lambda one: draw[one[0]])),
+    ):
         for lead, owner in order:
             if lead not in found and room[owner][kind] > 0:
                 found[lead] = kind
@@ -100,7 +107,9 @@ def _hashed(ids, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_five_weeks_of_nights_are_those_of_the_loop_and_a_night_again_changes_nothing(tmp_path, seed):
+def test_five_weeks_of_nights_are_those_of_the_loop_and_a_night_again_changes_nothing(
+    tmp_path, seed
+):
     store, rng = Store(tmp_path / "scores.db"), np.random.default_rng(seed)
     capacity, history, week = Capacity(per_week=4, owner="o", explore=0.25), {}, None
     nights = sorted(rng.choice(35, 22, replace=False).tolist())
@@ -113,7 +122,9 @@ def test_five_weeks_of_nights_are_those_of_the_loop_and_a_night_again_changes_no
         if now != week and not again:
             history, week = {}, now
         before = store.listed("acme", "close", now.begin, at)
-        found = listed(with_list(frame(ids, owners), before, capacity, seed_of("acme", "close", now)))
+        found = listed(
+            with_list(frame(ids, owners), before, capacity, seed_of("acme", "close", now))
+        )
         if again:
             kept = store.scores("acme", at)
             assert found == listed(kept)
@@ -121,7 +132,9 @@ def test_five_weeks_of_nights_are_those_of_the_loop_and_a_night_again_changes_no
         ranked = list(zip(ids, owners, strict=True))
         hand = by_hand(night, ranked, history, capacity, seed_of("acme", "close", now))
         assert {lead: kind for lead, kind in found.items() if kind} == hand
-        history |= {lead: (dict(ranked)[lead], kind) for lead, kind in hand.items() if lead not in history}
+        history |= {
+            lead: (dict(ranked)[lead], kind) for lead, kind in hand.items() if lead not in history
+        }
         run = a_run(f"r{night}", at)
         rows = some_scores(run, ids, owner=owners, listed=[found[name] for name in ids])
         publish(store, run, rows)
@@ -131,9 +144,13 @@ def test_a_list_is_found_without_reading_the_nights(store, url):
     for night in range(3):
         run = a_run(f"r{night}", MONDAY + night * DAY)
         ids = [f"L{n:04}" for n in range(500)]
-        publish(store, run, some_scores(run, ids, listed=["pick"] * 3 + [None] * 497, owner=["x"] * 500))
+        publish(
+            store, run, some_scores(run, ids, listed=["pick"] * 3 + [None] * 497, owner=["x"] * 500)
+        )
     found = store.listed("acme", "close", MONDAY, MONDAY + 2 * DAY, (*LISTED, "as_of"))
-    assert found["as_of"].to_pylist() == [MONDAY] * 3 + [MONDAY + DAY] * 3 and set(found["owner"].to_pylist()) == {"x"}
+    assert found["as_of"].to_pylist() == [MONDAY] * 3 + [MONDAY + DAY] * 3 and set(
+        found["owner"].to_pylist()
+    ) == {"x"}
     assert store.listed("acme", "close", MONDAY + DAY, MONDAY + DAY).num_rows == 0
     if url.startswith("sqlite"):
         plan = ask(
@@ -147,8 +164,16 @@ def test_a_list_is_found_without_reading_the_nights(store, url):
 @pytest.mark.parametrize(
     ("at", "name", "begin"),
     [
-        (datetime(2024, 12, 29, 23, 30, tzinfo=UTC), "2025-W01", datetime(2024, 12, 29, 23, tzinfo=UTC)),
-        (datetime(2024, 12, 29, 22, 30, tzinfo=UTC), "2024-W52", datetime(2024, 12, 22, 23, tzinfo=UTC)),
+        (
+            datetime(2024, 12, 29, 23, 30, tzinfo=UTC),
+            "2025-W01",
+            datetime(2024, 12, 29, 23, tzinfo=UTC),
+        ),
+        (
+            datetime(2024, 12, 29, 22, 30, tzinfo=UTC),
+            "2024-W52",
+            datetime(2024, 12, 22, 23, tzinfo=UTC),
+        ),
         (datetime(2025, 4, 6, 12, tzinfo=UTC), "2025-W14", datetime(2025, 3, 30, 22, tzinfo=UTC)),
     ],
 )
@@ -160,10 +185,21 @@ def test_owners_are_texts_and_the_capacity_of_all_is_that_of_each():
     leads = pa.table({"who": ["Ann", None, "Ann"], "number": [12.0, 1234567.0, None]})
     data = Dataset(leads, EVENTS.empty_table(), (), "x")
     rows = pa.array([2, 1, 0])
-    assert owners_of(data, Capacity(per_week=5, owner="who"), rows).to_pylist() == ["Ann", None, "Ann"]
-    assert owners_of(data, Capacity(per_week=5, owner="number"), rows).to_pylist() == [None, "1234567", "12"]
+    assert owners_of(data, Capacity(per_week=5, owner="who"), rows).to_pylist() == [
+        "Ann",
+        None,
+        "Ann",
+    ]
+    assert owners_of(data, Capacity(per_week=5, owner="number"), rows).to_pylist() == [
+        None,
+        "1234567",
+        "12",
+    ]
     assert owners_of(data, Capacity(per_week=5), rows).to_pylist() == [None] * 3
-    assert [in_a_week(data, one) for one in (None, Capacity(per_week=5), Capacity(per_week=5, owner="who"))] == [
+    assert [
+        in_a_week(data, one)
+        for one in (None, Capacity(per_week=5), Capacity(per_week=5, owner="who"))
+    ] == [
         None,
         5,
         10,

@@ -14,7 +14,17 @@ from serve.store.database import Database
 from serve.store.session import Session
 from serve.store.store import Store
 from tests.postgresql import postgresql
-from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, ask, clean, publish, some_checks, some_scores
+from tests.serve.samples import (
+    LATER,
+    MONDAY,
+    TUESDAY,
+    a_run,
+    ask,
+    clean,
+    publish,
+    some_checks,
+    some_scores,
+)
 
 
 @pytest.fixture
@@ -80,7 +90,7 @@ def test_what_waiting_does_not_mend_is_not_tried_again(store, monkeypatch):
     store.start(a_run("r2"))
     with pytest.raises(DataError):
         store.publish(some_scores(a_run("r2"), ids=["a", "a"]), "r2", LATER)
-    with pytest.raises(LeadscoreError, match=r"syntax(.|\n)*mend: see that"):
+    with pytest.raises(LeadscoreError, match=r"syntax(.|\n)*fix: see that"):
         store._database.run(lambda session: session.execute("SELEC 1"))
 
 
@@ -97,7 +107,9 @@ sys.stdin.read()
 def locked(path):
     """Let another process write to a SQLite file, until it is told to end."""
     command = [sys.executable, "-c", LOCKER, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout.readline() == "locked\n"
         yield process
 
@@ -126,7 +138,7 @@ def test_patience_ends(tmp_path, impatient):
     store = Store(tmp_path / "scores.db", patience=0.3)
     with (
         locked(tmp_path / "scores.db"),
-        pytest.raises(LeadscoreError, match=r"database failed.*locked(.|\n)*mend: see that it runs"),
+        pytest.raises(LeadscoreError, match=r"database failed.*locked(.|\n)*fix: see that it runs"),
     ):
         store.start(a_run())
     assert store.runs("acme").num_rows == 0
@@ -179,7 +191,7 @@ def test_a_server_that_stays_away_is_one_clear_error(server):
     store = Store(server.url, patience=0.5)
     server.stop()
     with pytest.raises(
-        LeadscoreError, match=r"scores database failed.*(?i:refused)(.|\n)*mend: see that it runs"
+        LeadscoreError, match=r"scores database failed.*(?i:refused)(.|\n)*fix: see that it runs"
     ) as caught:
         store.runs("acme")
     assert "s3cret" not in str(caught.value)
@@ -230,7 +242,10 @@ def test_a_lost_lock_that_another_took_is_noticed_before_publishing(postgresql_u
     with store.hold("acme"):
         store.start(a_run())
         cut_lock(postgresql_url)
-        with Store(postgresql_url).hold("acme"), pytest.raises(WorkspaceBusy, match="another run holds this project"):
+        with (
+            Store(postgresql_url).hold("acme"),
+            pytest.raises(WorkspaceBusy, match="another run holds this project"),
+        ):
             store.publish(some_scores(a_run()), "r1", LATER)
     assert store.scores("acme").num_rows == 0
 
@@ -251,12 +266,20 @@ def test_old_scores_go_and_the_latest_of_each_target_stay(store):
     for i, as_of in enumerate(nights):
         run = a_run(f"r{i}", as_of, targets=("close", "propensity") if i < 2 else ("close",))
         publish(store, run, checks=some_checks(run))
-    publish(store, a_run("z", MONDAY, project="zeta"), checks=some_checks(a_run("z", MONDAY, project="zeta")))
+    publish(
+        store,
+        a_run("z", MONDAY, project="zeta"),
+        checks=some_checks(a_run("z", MONDAY, project="zeta")),
+    )
     publish(store, a_run("z2", TUESDAY, project="zeta"))
     ledger = store.runs("acme")
 
     def left():
-        rows = {(t, as_of) for as_of in nights for t in store.scores("acme", as_of)["target"].to_pylist()}
+        rows = {
+            (t, as_of)
+            for as_of in nights
+            for t in store.scores("acme", as_of)["target"].to_pylist()
+        }
         return sorted(rows)
 
     assert store.keep("acme", nights[2]) == 3

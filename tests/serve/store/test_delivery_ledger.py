@@ -8,7 +8,12 @@ from tests.serve.samples import LATER, MONDAY, ask, do
 
 
 def a_row(delivery="d1", **more):
-    row = dict.fromkeys(DELIVERIES.names) | {"project": "acme", "name": "crm", "delivery": delivery, "run_id": "r1"}
+    row = dict.fromkeys(DELIVERIES.names) | {
+        "project": "acme",
+        "name": "crm",
+        "delivery": delivery,
+        "run_id": "r1",
+    }
     return row | {"format": "csv", "as_of": MONDAY, "status": "delivered", "made_at": LATER} | more
 
 

@@ -8,7 +8,16 @@ import pyarrow as pa
 
 from features.suppressed import SUPPRESSED
 from serve.store.named import Named
-from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, ask, publish, some_checks, some_scores
+from tests.serve.samples import (
+    LATER,
+    MONDAY,
+    TUESDAY,
+    a_run,
+    ask,
+    publish,
+    some_checks,
+    some_scores,
+)
 
 GONE, OTHER = "secret-4711", "secret-47110"
 MESSAGE = f"""too many bad rows: row 3: {{"id": "{GONE}"}}; also {GONE}, but not {OTHER}"""
@@ -33,9 +42,16 @@ def filled(store):
 def test_all_rows_of_one_project_go_and_nobody_elses(store, url):
     filled(store)
     found, _ = store.erase("acme", Named(GONE))
-    expected = {"scores": 6, "suppressions": 1, "score_runs (messages)": 1, "score_checks (messages)": 0}
+    expected = {
+        "scores": 6,
+        "suppressions": 1,
+        "score_runs (messages)": 1,
+        "score_checks (messages)": 0,
+    }
     assert found == {name: 0 for name in found} | expected
-    assert ask(url, f"SELECT project, count(*) FROM scores WHERE entity_id = '{GONE}' GROUP BY 1") == [("other", 1)]
+    assert ask(
+        url, f"SELECT project, count(*) FROM scores WHERE entity_id = '{GONE}' GROUP BY 1"
+    ) == [("other", 1)]
     assert ask(url, f"SELECT count(*) FROM scores WHERE entity_id = '{OTHER}'") == [(7,)]
     assert ask(url, "SELECT entity_id FROM suppressions") == [(OTHER,)]
     (message,) = ask(url, "SELECT message FROM score_runs WHERE run_id = 'f'")[0]
@@ -64,5 +80,9 @@ def test_no_byte_is_left_in_the_file_or_its_log(tmp_path):
     reader.close()
     assert any(only.encode() in file.read_bytes() for file in tmp_path.glob("scores.db*"))
     assert store.erase("acme", Named(only))[1]
-    assert [file.name for file in tmp_path.glob("scores.db*") if only.encode() in Path(file).read_bytes()] == []
+    assert [
+        file.name
+        for file in tmp_path.glob("scores.db*")
+        if only.encode() in Path(file).read_bytes()
+    ] == []
     assert store.scores("acme").num_rows == 300

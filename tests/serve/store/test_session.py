@@ -14,21 +14,38 @@ from tests.serve.samples import TUESDAY, a_run, publish, some_scores
 def test_pieces_in_order_are_the_whole_table_sorted(monkeypatch, chunks, piece):
     monkeypatch.setattr(session, "PIECE", piece)
     g = np.random.default_rng(chunks)
-    table = pa.table({"k": g.integers(0, 5, 100), "e": g.permutation(100), "text": [f"t{i}" for i in range(100)]})
+    table = pa.table(
+        {"k": g.integers(0, 5, 100), "e": g.permutation(100), "text": [f"t{i}" for i in range(100)]}
+    )
     edges = np.linspace(0, 100, chunks + 1).astype(int)
     split = pa.concat_tables([table.slice(a, b - a) for a, b in pairwise(edges)])
     pieces = list(in_order(split, ["k", "e"], lambda piece: piece))
     assert max(p.num_rows for p in pieces) <= piece
-    assert pa.Table.from_batches(pieces).equals(table.sort_by([("k", "ascending"), ("e", "ascending")]))
+    assert pa.Table.from_batches(pieces).equals(
+        table.sort_by([("k", "ascending"), ("e", "ascending")])
+    )
 
 
 def test_no_rows_have_no_pieces():
-    assert list(in_order(pa.table({"k": pa.array([], pa.string())}), ["k"], lambda piece: piece)) == []
+    assert (
+        list(in_order(pa.table({"k": pa.array([], pa.string())}), ["k"], lambda piece: piece)) == []
+    )
 
 
 def test_empty_text_is_not_a_missing_value_and_quotes_are_only_text(store):
     run = a_run()
-    texts = ["", None, 'a"b', "a'b; DROP TABLE scores --", "a\\nb\tc", "line\nbreak", "$1", "%s", ":x", "?"]
+    texts = [
+        "",
+        None,
+        'a"b',
+        "a'b; DROP TABLE scores --",
+        "a\\nb\tc",
+        "line\nbreak",
+        "$1",
+        "%s",
+        ":x",
+        "?",
+    ]
     scores = some_scores(run, ids=[f"e{i}" for i in range(9)] + ["e'9\\"], account_id=texts)
     publish(store, run, scores)
     assert store.scores("acme").equals(scores)
@@ -57,4 +74,6 @@ def test_some_columns_come_in_the_order_of_all(store):
     publish(store, run)
     whole = store.scores("acme")
     assert whole["target"].to_pylist() == ["close"] * 3 + ["propensity"] * 3
-    assert store.scores("acme", columns=("run_id", "entity_id")).equals(whole.select(["run_id", "entity_id"]))
+    assert store.scores("acme", columns=("run_id", "entity_id")).equals(
+        whole.select(["run_id", "entity_id"])
+    )

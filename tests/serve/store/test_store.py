@@ -39,7 +39,12 @@ def made_old(url, *without):
     """Take columns out of the scores table, and make its view as it was then."""
     former = ", ".join(name for name in SCORES.names if name not in without)
     drops = [f"ALTER TABLE scores DROP COLUMN {name}" for name in without]
-    do(url, "DROP VIEW current_scores", *drops, f"CREATE VIEW current_scores AS SELECT {former} FROM scores")
+    do(
+        url,
+        "DROP VIEW current_scores",
+        *drops,
+        f"CREATE VIEW current_scores AS SELECT {former} FROM scores",
+    )
 
 
 def columns(url, name):
@@ -65,7 +70,9 @@ def test_tables_have_the_columns_of_the_contract():
 
 def test_what_is_published_comes_back_to_the_bit(store):
     run = a_run(targets=("close", "propensity"))
-    scores = some_scores(run, ids=["é😀", "0012", "Ж"], probability=[1 / 3, 5e-324, 1.0, 0.1 + 0.2, 0.0, 1e-9])
+    scores = some_scores(
+        run, ids=["é😀", "0012", "Ж"], probability=[1 / 3, 5e-324, 1.0, 0.1 + 0.2, 0.0, 1e-9]
+    )
     publish(store, run, scores)
     back = store.scores("acme")
     assert back.schema == SCORES
@@ -119,7 +126,11 @@ def test_the_same_as_of_twice_leaves_one_set_of_rows(store):
 
 
 def test_publishing_touches_no_other_target_as_of_or_project(store):
-    others = [a_run("o1", TUESDAY), a_run("o2", targets=("propensity",)), a_run("o3", project="zeta")]
+    others = [
+        a_run("o1", TUESDAY),
+        a_run("o2", targets=("propensity",)),
+        a_run("o3", project="zeta"),
+    ]
     for run in others:
         publish(store, run)
     publish(store, a_run("r1"))
@@ -144,7 +155,9 @@ def test_current_is_the_latest_published_as_of_of_each_target(store):
     store.start(a_run("r3", TUESDAY + timedelta(days=1)))
     store.finish("r3", "refused", "too few leads", LATER)
     current = store.scores("acme")
-    assert sorted(set(zip(current["target"].to_pylist(), current["as_of"].to_pylist(), strict=True))) == [
+    assert sorted(
+        set(zip(current["target"].to_pylist(), current["as_of"].to_pylist(), strict=True))
+    ) == [
         ("close", TUESDAY),
         ("propensity", MONDAY),
     ]
@@ -171,10 +184,15 @@ def test_previous_is_strictly_before_and_only_what_was_published(store):
         .equals(monday.select(PREVIOUS.names).sort_by("entity_id"))
     )
     late = ("acme", "close", TUESDAY, MONDAY + timedelta(microseconds=1))
-    assert store.previous(*late).num_rows == 0 and store.previous(*late[:3], MONDAY).num_rows == monday.num_rows
+    assert (
+        store.previous(*late).num_rows == 0
+        and store.previous(*late[:3], MONDAY).num_rows == monday.num_rows
+    )
     assert store.previous("acme", "close", TUESDAY, columns=("score",)).column_names == ["score"]
     after = TUESDAY + timedelta(microseconds=1)
-    assert scored(store.previous("acme", "close", after).sort_by("entity_id")) == scored(store.scores("acme", TUESDAY))
+    assert scored(store.previous("acme", "close", after).sort_by("entity_id")) == scored(
+        store.scores("acme", TUESDAY)
+    )
     assert store.previous("acme", "propensity", after).num_rows == 0
     assert store.previous("other", "close", after).num_rows == 0
 
@@ -234,11 +252,16 @@ def test_accounts_come_and_go_with_the_scores_of_their_night(store, url):
         (a_run("r3", MONDAY, targets), ("Beta", "Zeta")),
     ):
         publish(store, run, accounts=some_accounts(run, ids))
-    assert store.accounts("acme", MONDAY).equals(some_accounts(a_run("r3", MONDAY, targets), ("Beta", "Zeta")))
+    assert store.accounts("acme", MONDAY).equals(
+        some_accounts(a_run("r3", MONDAY, targets), ("Beta", "Zeta"))
+    )
     newest = ask(url, "SELECT target, account_id FROM current_account_scores ORDER BY target")
     assert newest == [("close", "Acme"), ("propensity", "Acme")]
     assert store.keep("acme", TUESDAY) == 2
-    assert store.accounts("acme", MONDAY).num_rows == 0 and store.accounts("acme", TUESDAY).num_rows == 2
+    assert (
+        store.accounts("acme", MONDAY).num_rows == 0
+        and store.accounts("acme", TUESDAY).num_rows == 2
+    )
     publish(store, a_run("r4", TUESDAY, targets))
     assert store.accounts("acme", TUESDAY).num_rows == 0
 
@@ -246,7 +269,9 @@ def test_accounts_come_and_go_with_the_scores_of_their_night(store, url):
 def test_accounts_of_another_run_are_refused_with_all_the_rest(store):
     store.start(a_run("r1"))
     with pytest.raises(ValueError, match="not of the run"):
-        store.publish(some_scores(a_run("r1")), "r1", LATER, accounts=some_accounts(a_run("r1", TUESDAY)))
+        store.publish(
+            some_scores(a_run("r1")), "r1", LATER, accounts=some_accounts(a_run("r1", TUESDAY))
+        )
     assert store.scores("acme").num_rows == store.accounts("acme", TUESDAY).num_rows == 0
 
 
@@ -276,7 +301,9 @@ def test_a_run_that_died_is_called_failed_and_no_other_nor_another_projects(stor
     ]
 
 
-@pytest.mark.parametrize("stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}])
+@pytest.mark.parametrize(
+    "stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}]
+)
 def test_rows_of_another_run_are_not_published(store, stranger):
     store.start(a_run())
     with pytest.raises(ValueError, match="not of the run"):
@@ -321,7 +348,10 @@ def test_checks_are_written_with_the_scores_and_come_back(store):
 def test_checks_are_of_the_newest_published_run_of_each_of_the_last_nights(store):
     nights = [MONDAY + timedelta(days=i) for i in range(4)]
     for i, as_of in enumerate(nights):
-        for run_id, finished in ((f"a{i}", LATER + timedelta(hours=1)), (f"b{i}", LATER)):  # the later one is the older
+        for run_id, finished in (
+            (f"a{i}", LATER + timedelta(hours=1)),
+            (f"b{i}", LATER),
+        ):  # the later one is the older
             run = a_run(run_id, as_of)
             store.start(run)
             store.publish(some_scores(run), run_id, finished, checks=some_checks(run))
@@ -348,7 +378,9 @@ def test_a_refused_run_keeps_its_checks(store, url):
     ]
 
 
-@pytest.mark.parametrize("stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}])
+@pytest.mark.parametrize(
+    "stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}]
+)
 def test_checks_of_another_run_change_nothing(store, stranger):
     store.start(a_run())
     with pytest.raises(ValueError, match="not of the run"):
@@ -361,8 +393,8 @@ def test_checks_of_another_run_change_nothing(store, stranger):
 
 WRITER = """
 import sys
-from serve.bulk import Session
-from serve.store import Store
+from serve.store.session import Session
+from serve.store.store import Store
 from tests.serve.samples import some_accounts, LATER, a_run, some_scores
 store, mode = Store(sys.argv[1]), sys.argv[2]
 if mode == "stall":
@@ -398,7 +430,9 @@ def test_a_run_killed_between_delete_and_insert_leaves_the_old_set(store, url):
         assert store.scores("acme").equals(before)
         os.kill(process.pid, signal.SIGKILL)
     assert store.scores("acme").equals(before)
-    assert dict(zip(*(store.runs("acme")[c].to_pylist() for c in ("run_id", "status")), strict=True)) == {
+    assert dict(
+        zip(*(store.runs("acme")[c].to_pylist() for c in ("run_id", "status")), strict=True)
+    ) == {
         "r1": "published",
         "w0": "started",
     }
@@ -420,7 +454,9 @@ def test_a_reader_sees_the_old_set_or_the_new_one(store, url):
 
 def test_many_may_open_a_new_database_at_once(url):
     with ThreadPoolExecutor(8) as pool:
-        assert [runs.num_rows for runs in pool.map(lambda _: Store(url).runs("acme"), range(8))] == [0] * 8
+        assert [
+            runs.num_rows for runs in pool.map(lambda _: Store(url).runs("acme"), range(8))
+        ] == [0] * 8
 
 
 def test_a_database_of_an_earlier_version_is_given_the_columns_it_lacks(url):
@@ -435,9 +471,12 @@ def test_a_database_of_an_earlier_version_is_given_the_columns_it_lacks(url):
     publish(store, tuesday)
     assert store.scores("acme", TUESDAY).equals(some_scores(tuesday))
     assert columns(url, "current_scores") == SCORES.names
-    view = ask(url, "SELECT target, run_id, outcome_days_80 FROM current_scores ORDER BY target, rank")
+    view = ask(
+        url, "SELECT target, run_id, outcome_days_80 FROM current_scores ORDER BY target, rank"
+    )
     assert view == [
-        tuple(r.values()) for r in store.scores("acme").select(["target", "run_id", "outcome_days_80"]).to_pylist()
+        tuple(r.values())
+        for r in store.scores("acme").select(["target", "run_id", "outcome_days_80"]).to_pylist()
     ]
 
 
@@ -445,7 +484,9 @@ def test_many_may_open_a_database_of_an_earlier_version_at_once(url):
     publish(Store(url), a_run())
     made_old(url, *LATER_COLUMNS)
     with ThreadPoolExecutor(8) as pool:
-        assert [rows.num_rows for rows in pool.map(lambda _: Store(url).scores("acme"), range(8))] == [3] * 8
+        assert [
+            rows.num_rows for rows in pool.map(lambda _: Store(url).scores("acme"), range(8))
+        ] == [3] * 8
 
 
 def test_a_database_from_before_there_were_checks_is_given_their_table(url):
@@ -453,7 +494,10 @@ def test_a_database_from_before_there_were_checks_is_given_their_table(url):
     do(url, "DROP TABLE score_checks")
     tuesday = a_run("r2", TUESDAY)
     with ThreadPoolExecutor(8) as pool:
-        assert [table.num_rows for table in pool.map(lambda _: Store(url).checked("acme", LATER), range(8))] == [0] * 8
+        assert [
+            table.num_rows
+            for table in pool.map(lambda _: Store(url).checked("acme", LATER), range(8))
+        ] == [0] * 8
     store = Store(url)
     store.start(tuesday)
     store.publish(some_scores(tuesday), "r2", LATER, checks=some_checks(tuesday))
@@ -466,7 +510,9 @@ def test_a_column_that_must_hold_a_value_is_not_made_up(url, without):
     made_old(url, without, *LATER_COLUMNS)
     with pytest.raises(DataError, match=rf"scores.*1 differing columns, such as {without}"):
         Store(url)
-    assert sorted(set(SCORES.names) - set(columns(url, "scores"))) == sorted([without, *LATER_COLUMNS])
+    assert sorted(set(SCORES.names) - set(columns(url, "scores"))) == sorted(
+        [without, *LATER_COLUMNS]
+    )
 
 
 def test_a_database_is_mended_whole_or_not_at_all(url, monkeypatch):
@@ -488,21 +534,32 @@ def test_a_database_is_mended_whole_or_not_at_all(url, monkeypatch):
 
 
 @pytest.mark.server
-def test_instants_that_an_earlier_version_kept_as_text_in_postgresql_become_instants(postgresql_url):
+def test_instants_that_an_earlier_version_kept_as_text_in_postgresql_become_instants(
+    postgresql_url,
+):
     clean(postgresql_url)
     publish(Store(postgresql_url), a_run(targets=("close", "propensity")))
     before = Store(postgresql_url).scores("acme"), Store(postgresql_url).runs("acme")
     iso = """TYPE text USING to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-    instants = {"scores": ("as_of", "cutoff", "scored_at"), "score_runs": ("as_of", "started_at", "finished_at")}
-    changes = [f"ALTER TABLE {t} ALTER {c} {iso.format(c)}" for t, names in instants.items() for c in names]
+    instants = {
+        "scores": ("as_of", "cutoff", "scored_at"),
+        "score_runs": ("as_of", "started_at", "finished_at"),
+    }
+    changes = [
+        f"ALTER TABLE {t} ALTER {c} {iso.format(c)}" for t, names in instants.items() for c in names
+    ]
     index = "CREATE INDEX scores_by_entity ON scores (project, entity_id)"
     views = "DROP VIEW current_scores, current_account_scores"
     do(postgresql_url, views, *changes, index, "CREATE VIEW current_scores AS SELECT 1 AS former")
-    assert ask(postgresql_url, "SELECT DISTINCT as_of FROM scores") == [("2025-07-07T04:30:00.123456Z",)]
+    assert ask(postgresql_url, "SELECT DISTINCT as_of FROM scores") == [
+        ("2025-07-07T04:30:00.123456Z",)
+    ]
     store = Store(postgresql_url)
     assert (store.scores("acme"), store.runs("acme")) == before
     assert ask(postgresql_url, "SELECT DISTINCT as_of FROM current_scores") == [(MONDAY,)]
-    indexes = ask(postgresql_url, "SELECT indexname FROM pg_indexes WHERE tablename = 'scores' ORDER BY 1")
+    indexes = ask(
+        postgresql_url, "SELECT indexname FROM pg_indexes WHERE tablename = 'scores' ORDER BY 1"
+    )
     assert indexes == [("scores_listed",), ("scores_pkey",)]
 
 
@@ -515,7 +572,9 @@ def test_a_table_of_another_version_is_named(tmp_path):
 
 
 def test_a_file_that_is_no_database_is_one_clear_error(tmp_path):
-    (tmp_path / "scores.db").write_text("not a database at all, but long enough to be read as a header" * 20)
+    (tmp_path / "scores.db").write_text(
+        "not a database at all, but long enough to be read as a header" * 20
+    )
     with pytest.raises(LeadscoreError, match=r"scores database failed.*not a database"):
         Store(tmp_path / "scores.db")
 

@@ -17,7 +17,9 @@ WEDNESDAY = TUESDAY + timedelta(days=1)
 
 
 def out(*pairs):
-    return pa.Table.from_pylist([dict(zip(SUPPRESSED.names, pair, strict=True)) for pair in pairs], SUPPRESSED)
+    return pa.Table.from_pylist(
+        [dict(zip(SUPPRESSED.names, pair, strict=True)) for pair in pairs], SUPPRESSED
+    )
 
 
 def publish_without(store, run, ids, *suppressed):
@@ -37,7 +39,10 @@ def test_since_when_why_and_by_which_run(store):
         ("a", "column", MONDAY, "r1", MONDAY, "r1"),
         ("a", "list", MONDAY, "r1", TUESDAY, "r2"),
     ]
-    assert store.suppressions("acme", "b").num_rows == 0 and store.suppressions("acme").schema == SUPPRESSIONS
+    assert (
+        store.suppressions("acme", "b").num_rows == 0
+        and store.suppressions("acme").schema == SUPPRESSIONS
+    )
 
 
 def test_the_same_night_again_leaves_the_same_rows(store):
@@ -96,14 +101,20 @@ def test_a_refused_publication_leaves_no_trace(store):
 def test_a_database_without_the_table_is_given_it(tmp_path):
     url = f"sqlite:///{tmp_path}/scores.db"
     publish(Store(url), a_run())
-    do(url, "DROP VIEW current_scores", "DROP VIEW current_account_scores", "DROP TABLE suppressions")
+    do(
+        url,
+        "DROP VIEW current_scores",
+        "DROP VIEW current_account_scores",
+        "DROP TABLE suppressions",
+    )
     do(url, "CREATE VIEW current_scores AS SELECT 1 AS former")
     assert Store(url).suppressions("acme").num_rows == 0
     assert len(ask(url, "SELECT entity_id FROM current_scores")) == 3
 
 
 nights = st.lists(
-    st.tuples(st.integers(0, 4), st.sets(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")))), max_size=6
+    st.tuples(st.integers(0, 4), st.sets(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")))),
+    max_size=6,
 )
 
 
@@ -112,7 +123,11 @@ nights = st.lists(
 def test_nights_add_up_as_one_row_at_a_time_does(found):
     table, rows, noted = SUPPRESSIONS.empty_table(), {}, {}
     for number, (day, pairs) in enumerate(found):
-        as_of, run, began = MONDAY + timedelta(days=day), f"r{number}", LATER + timedelta(hours=number)
+        as_of, run, began = (
+            MONDAY + timedelta(days=day),
+            f"r{number}",
+            LATER + timedelta(hours=number),
+        )
         night = {"project": "acme", "as_of": as_of, "run_id": run, "started_at": began}
         table = merged(table, out(*sorted(pairs)), night)
         noted |= dict.fromkeys(pairs, began)
@@ -133,7 +148,10 @@ def test_an_account_is_not_shown_where_one_of_it_was_suppressed_since(store, url
     shown = "SELECT account_id FROM current_account_scores ORDER BY 1"
     assert [row[0] for row in ask(url, shown)] == ["X", "Y"]
     publish_without(
-        store, a_run("r0", MONDAY - timedelta(days=1), started_at=LATER + timedelta(days=1)), ["c"], ("a", "list")
+        store,
+        a_run("r0", MONDAY - timedelta(days=1), started_at=LATER + timedelta(days=1)),
+        ["c"],
+        ("a", "list"),
     )
     assert [row[0] for row in ask(url, shown)] == ["Y"]
 
@@ -146,9 +164,17 @@ def account_scores_of(run, entities):
         "run_id": run.run_id,
         "model_version": "7",
     }
-    columns |= {"scored_at": LATER, "probability": 0.5, "main_contact": "a", "main_probability": 0.5, "people": 1}
+    columns |= {
+        "scored_at": LATER,
+        "probability": 0.5,
+        "main_contact": "a",
+        "main_probability": 0.5,
+        "people": 1,
+    }
     rows = [
         columns | {"account_id": name, "entities": count, "rank": place}
         for place, (name, count) in enumerate(entities.items(), 1)
     ]
-    return pa.Table.from_pylist([dict.fromkeys(ACCOUNT_SCORES.names) | row for row in rows], schema=ACCOUNT_SCORES)
+    return pa.Table.from_pylist(
+        [dict.fromkeys(ACCOUNT_SCORES.names) | row for row in rows], schema=ACCOUNT_SCORES
+    )

@@ -32,9 +32,15 @@ def folder(tmp_path_factory):
     parse.folder = tmp_path_factory.mktemp("csv")
 
 
-@given(st.lists(st.lists(cell, min_size=3, max_size=3), max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans())
+@given(
+    st.lists(st.lists(cell, min_size=3, max_size=3), max_size=8),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
 def test_well_formed_csv_reads_as_the_csv_module_reads_it(rows, ending, all_quoted):
-    if not all_quoted:  # the csv module does not quote a lone carriage return, which is then a line end to it
+    if (
+        not all_quoted
+    ):  # the csv module does not quote a lone carriage return, which is then a line end to it
         rows = [[value.replace("\r", "") for value in row] for row in rows]
     text = io.StringIO()
     quoting = csv.QUOTE_ALL if all_quoted else csv.QUOTE_MINIMAL
@@ -65,7 +71,11 @@ def test_every_line_that_is_not_blank_ends_in_a_row_or_is_named_broken(body):
     assert len(taken) == len(lines) + len(broken)
     # A line that begins no record must be blank or stand inside a quoted field, after a row that holds line ends.
     inside = sum("\n" in value for row in rows for value in row)
-    loose = [n for n, line in enumerate(body.split(b"\n"), 2) if n not in taken and line not in (b"", b"\r")]
+    loose = [
+        n
+        for n, line in enumerate(body.split(b"\n"), 2)
+        if n not in taken and line not in (b"", b"\r")
+    ]
     assert not loose or inside
 
 

@@ -29,7 +29,12 @@ def config(tmp_path, text="", **changes):
     return path
 
 
-BOMB = "\n".join(["a0: &a0 [x, x, x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}, *a{i - 1}]" for i in range(1, 30))])
+BOMB = "\n".join(
+    [
+        "a0: &a0 [x, x, x, x]",
+        *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}, *a{i - 1}]" for i in range(1, 30)),
+    ]
+)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,10 @@ def target(**changes):
         (target(observed_from="9999-12-31T23:59:59-12:00"), "beyond the calendar"),
         (target(cutoffs={"every": "1s"}), "an hour at least"),
         ({"workspace": "a\0b"}, "holds no NUL"),
-        ({"sources": {"events": [{"path": "e.csv", "delimiter": ";;", **EVENT}]}}, "one ASCII sign"),
+        (
+            {"sources": {"events": [{"path": "e.csv", "delimiter": ";;", **EVENT}]}},
+            "one ASCII sign",
+        ),
         ({"sources": {"events": [{"path": "e.csv", "delimiter": "", **EVENT}]}}, "one ASCII sign"),
     ],
 )
@@ -80,7 +88,7 @@ def test_an_as_of_beyond_the_calendar(tmp_path):
 
 
 def test_a_failure_is_two_lines_whatever_the_data_puts_into_it():
-    error = DataError("odd", where="a\nb", found="\ud800\x1b[2J" + "x" * 5000, mend="é\r\n")
+    error = DataError("odd", where="a\nb", found="\ud800\x1b[2J" + "x" * 5000, fix="é\r\n")
     text = str(error)
     assert text.count("\n") == 1 and len(text) < 1000
     assert "a\\nb" in text and "\\ud800\\x1b[2J" in text and "é" in text
@@ -91,7 +99,9 @@ def test_a_failure_is_two_lines_whatever_the_data_puts_into_it():
 def test_what_is_no_file_is_not_left_out_in_silence(tmp_path, kind):
     write(tmp_path / "e1.csv", EVENTS)
     odd = tmp_path / "e2.csv"
-    os.mkfifo(odd) if kind == "pipe" else odd.symlink_to(odd if kind == "loop" else tmp_path / "nowhere")
+    os.mkfifo(odd) if kind == "pipe" else odd.symlink_to(
+        odd if kind == "loop" else tmp_path / "nowhere"
+    )
     for path in (tmp_path, tmp_path / "e*.csv", odd):
         with pytest.raises(DataError, match=r"not a file that can be read.*e2\.csv"):
             files(str(path))
@@ -107,12 +117,18 @@ def test_a_name_that_is_not_utf8_and_one_that_is_too_long(tmp_path):
     with pytest.raises(DataError, match="cannot look there"):
         files("x" * 5000)
     with pytest.raises(DataError, match="no such database file"):
-        read(project(events=[{"database": "sqlite:///" + "x" * 5000, "query": "SELECT 1", **EVENT}]))
+        read(
+            project(events=[{"database": "sqlite:///" + "x" * 5000, "query": "SELECT 1", **EVENT}])
+        )
 
 
 def test_an_address_that_is_none_is_not_repeated():
     with pytest.raises(DataError, match="the address is not one") as caught:
-        read(project(events=[{"database": "postgresql://u:secret@[x/db", "query": "SELECT 1", **EVENT}]))
+        read(
+            project(
+                events=[{"database": "postgresql://u:secret@[x/db", "query": "SELECT 1", **EVENT}]
+            )
+        )
     assert "secret" not in str(caught.value)
 
 
@@ -145,12 +161,18 @@ def test_types_that_duckdb_does_not_take_are_text_too(column, expected):
 
 def test_rows_with_such_types_are_counted(tmp_path):
     odd = pa.array([2**63 - 1, 5]).cast(pa.timestamp("ms"))
-    rows = pa.table({"id": odd, "born": ["2024-01-01", "2024-01-02"], "size": pa.array([np.float16(0.1), None])})
+    rows = pa.table(
+        {"id": odd, "born": ["2024-01-01", "2024-01-02"], "size": pa.array([np.float16(0.1), None])}
+    )
     parquet.write_table(rows, tmp_path / "x.parquet")
-    found = read(project(leads={"path": str(tmp_path / "x.parquet"), **LEAD, "attributes": ["size"]}))
+    found = read(
+        project(leads={"path": str(tmp_path / "x.parquet"), **LEAD, "attributes": ["size"]})
+    )
     assert (found.counts[0].rows_in, found.counts[0].used) == (2, 2)
     assert found.leads["size"].to_pylist() == [None, 0.1]
 
 
 def test_a_duration_of_the_whole_span_is_one(tmp_path):
-    assert load(config(tmp_path, **target(horizon="109000d"))).targets["buy"].horizon == timedelta(days=109_000)
+    assert load(config(tmp_path, **target(horizon="109000d"))).targets["buy"].horizon == timedelta(
+        days=109_000
+    )
