@@ -1,1 +1,1 @@
-"""What a company tells leadscore about itself: one YAML file, read into frozen models."""
+"""Configuration of one company: a YAML file, parsed into frozen, typed models."""

@@ -1,4 +1,4 @@
-"""From where on a night is doubtful, and from where on it is not published: part of a project's YAML."""
+"""Limits of the checks that run before scores are published: part of a project's YAML."""
 
 from __future__ import annotations
 
@@ -8,87 +8,106 @@ from typing import Any, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from configs.durations import Duration
-from configs.source_rows import Frozen
+from configs.source_rows import FrozenModel
 
 
-class Limits(Frozen):
-    """From where on a check warns, and from where on it stops the night; null, it never does."""
+class Limits(FrozenModel):
+    """Limits of one check: beyond `warn` it warns, beyond `stop` it refuses to publish. Null
+    disables a limit.
+    """
 
-    warn: float | None = Field(None, ge=0, description="beyond this the night goes on, and says so")
+    warn: float | None = Field(
+        None, ge=0, description="beyond this the run logs a warning and goes on"
+    )
     stop: float | None = Field(None, ge=0, description="beyond this nothing is published")
 
 
-class Spans(Frozen):
-    """The same for lengths of time."""
+class DurationLimits(FrozenModel):
+    """Limits of a check whose observed value is a duration. Null disables a limit."""
 
-    warn: Duration | None = Field(None, description="beyond this the night goes on, and says so")
+    warn: Duration | None = Field(
+        None, description="beyond this the run logs a warning and goes on"
+    )
     stop: Duration | None = Field(None, description="beyond this nothing is published")
 
 
-def _limits(warn: float | None, stop: float | None, what: str) -> Any:
-    return Field(Limits(warn=warn, stop=stop), description=what)
+def _limits_field(warn: float | None, stop: float | None, description: str) -> Any:
+    return Field(Limits(warn=warn, stop=stop), description=description)
 
 
-def _spans(warn: timedelta | None, stop: timedelta | None, what: str) -> Any:
-    return Field(Spans(warn=warn, stop=stop), description=what)
+def _duration_limits_field(warn: timedelta | None, stop: timedelta | None, description: str) -> Any:
+    return Field(DurationLimits(warn=warn, stop=stop), description=description)
 
 
-class Checks(Frozen):
-    """What must hold before scores are published: from where on each check warns, and from where on it stops."""
+class Checks(FrozenModel):
+    """Conditions that scores must meet before they are published, with the limits of each check."""
 
-    nights: int = Field(7, ge=1, description="published nights before that rows are compared with")
-    freshness: Spans = _spans(
-        timedelta(days=3), None, "age of a source's newest row, where it never paused so long"
+    nights: int = Field(
+        7, ge=1, description="number of earlier published nights that row counts are compared with"
     )
-    rows: Limits = _limits(
-        0.1, 0.3, "share of a source's rows that is gone against the nights before"
+    freshness: DurationLimits = _duration_limits_field(
+        timedelta(days=3),
+        None,
+        "age of a source's newest row; longer regular pauses of the source are allowed",
     )
-    suppressed: Limits = _limits(
-        0.1, 0.3, "share of the suppressed ids that is gone against the nights before"
+    rows: Limits = _limits_field(
+        0.1, 0.3, "share of a source's rows that disappeared since the earlier nights"
     )
-    leads: Limits = _limits(
-        0.4, 0.8, "share by which fewer leads are scored than in the nights before"
+    suppressed: Limits = _limits_field(
+        0.1, 0.3, "share of the suppressed ids that disappeared since the earlier nights"
     )
-    gone_types: Limits = _limits(
-        0.0, 0.1, "share of the events that an event type or channel had and that is silent"
+    leads: Limits = _limits_field(
+        0.4, 0.8, "drop in the number of scored leads against the earlier nights, as a share"
     )
-    new_types: Limits = _limits(
-        0.01, None, "share of the last week's events of a type or channel not learnt from"
+    gone_types: Limits = _limits_field(
+        0.0,
+        0.1,
+        "share of past events that belongs to an event type or channel without recent events",
     )
-    gone_categories: Limits = _limits(
-        0.05, None, "share of the leads that a category had which none has now"
+    new_types: Limits = _limits_field(
+        0.01, None, "share of the last week's events whose type or channel was absent from training"
     )
-    new_categories: Limits = _limits(
-        0.1, 0.5, "share of the leads with a category of an attribute not learnt from"
+    gone_categories: Limits = _limits_field(
+        0.05, None, "share of training leads whose category no lead has now"
     )
-    missing: Limits = _limits(
-        0.2, 0.5, "share of the leads in which an attribute is missing beyond what it was"
+    new_categories: Limits = _limits_field(
+        0.1, 0.5, "share of the leads with an attribute category that was absent from training"
     )
-    drift: Limits = _limits(
-        0.25, 2.0, "population stability index of a feature against the training"
+    missing: Limits = _limits_field(
+        0.2, 0.5, "increase in the share of leads with a missing attribute since training"
     )
-    score_drift: Limits = _limits(
-        0.25, 1.0, "population stability index of the probabilities against the training"
+    drift: Limits = _limits_field(
+        0.25, 2.0, "population stability index (PSI) of a feature against training"
     )
-    mean: Limits = _limits(1.5, 3.0, "factor between the mean probability and that of the training")
-    moved: Limits = _limits(
-        0.4, None, "share of the leads whose grade is another than the night before"
+    score_drift: Limits = _limits_field(
+        0.25, 1.0, "population stability index (PSI) of the probabilities against training"
     )
-    model_age: Spans = _spans(timedelta(days=60), None, "time since the model was trained")
+    mean: Limits = _limits_field(
+        1.5, 3.0, "ratio between the mean probability and that of training, in either direction"
+    )
+    moved: Limits = _limits_field(
+        0.4, None, "share of the leads whose grade changed since the night before"
+    )
+    model_age: DurationLimits = _duration_limits_field(
+        timedelta(days=60), None, "time since the model was trained"
+    )
 
     @field_validator("*", mode="before")
     @classmethod
-    def _keep_the_other_limit(cls, value: object, info: ValidationInfo) -> object:
-        """Let a limit that is left out be the check's own, so that one can be moved alone."""
+    def _fill_missing_limit(cls, value: object, info: ValidationInfo) -> object:
+        """Fill a limit that is left out with the check's default, so that one can be set alone."""
         default = cls.model_fields[info.field_name or ""].default
-        if isinstance(value, dict) and isinstance(default, Limits | Spans):
+        if isinstance(value, dict) and isinstance(default, Limits | DurationLimits):
             return {"warn": default.warn, "stop": default.stop} | value
         return value
 
     @model_validator(mode="after")
-    def _warn_before_stop(self) -> Self:
+    def _check_warn_before_stop(self) -> Self:
         for name, limits in self:
-            both = isinstance(limits, Limits | Spans) and None not in (limits.warn, limits.stop)
-            if both and limits.warn > limits.stop:
-                raise ValueError(f"{name}.warn lies beyond {name}.stop: a stop is the graver one")
+            has_both = isinstance(limits, Limits | DurationLimits) and None not in (
+                limits.warn,
+                limits.stop,
+            )
+            if has_both and limits.warn > limits.stop:
+                raise ValueError(f"{name}.warn must not be greater than {name}.stop")
         return self

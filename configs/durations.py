@@ -1,4 +1,4 @@
-"""Lengths of time as a person writes them: 30d, 12h, 90m."""
+"""Durations in the notation of the config: 30d, 12h, 90m."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+UNIT_NAMES = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
-MICROSECOND = timedelta(microseconds=1)
-
-LONGEST = timedelta(days=300 * 366)
-"""From the first possible time to the last, and a little more."""
+# Valid times lie between 1900 and 2200, so no difference of two times is longer than 300 years;
+# leap years round it up.
+MAX_DURATION = timedelta(days=300 * 366)
 
 
 def parse_duration(text: object) -> timedelta:
-    """Read ``30d``, ``12h``, ``90m``, ``5s`` or ``2w``; raise ValueError for anything else, and above LONGEST."""
+    """Parse ``30d``, ``12h``, ``90m``, ``5s`` or ``2w``; return a timedelta unchanged.
+
+    Raises ValueError for any other text, and for a duration above MAX_DURATION.
+    """
     if isinstance(text, timedelta):
         return text
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([wdhms])", str(text).strip())
@@ -26,16 +28,18 @@ def parse_duration(text: object) -> timedelta:
             f"{text!r} is not a duration; write a number and w, d, h, m or s, such as 30d or 12h"
         )
     try:
-        length = timedelta(**{UNITS[match[2]]: float(match[1])})
+        duration = timedelta(**{UNIT_NAMES[match[2]]: float(match[1])})
     except OverflowError:
-        length = timedelta.max
-    if length > LONGEST:
-        raise ValueError(f"{text!r} is longer than 300 years, the span in which times can lie")
-    return length
+        duration = timedelta.max
+    if duration > MAX_DURATION:
+        raise ValueError(f"{text!r} is longer than 300 years, the range of valid times")
+    return duration
 
 
-def duration_label(length: timedelta) -> str:
-    """Return the shortest spelling of a duration that feature names use: ``7d``, ``12h``, ``90m``."""
+def format_duration(length: timedelta) -> str:
+    """Return the shortest notation of a duration, as used in feature names: ``7d``, ``12h``,
+    ``90m``.
+    """
     seconds = length.total_seconds()
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds % size == 0:
@@ -46,7 +50,7 @@ def duration_label(length: timedelta) -> str:
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    PlainSerializer(duration_label, return_type=str),
+    PlainSerializer(format_duration, return_type=str),
     WithJsonSchema(
         {"type": "string", "pattern": r"^\d+(\.\d+)?[wdhms]$", "examples": ["30d", "12h"]}
     ),

@@ -1,18 +1,21 @@
-"""The failures a user can meet. Each is one or two lines: what, where, how many with an example, and the fix."""
+"""Errors that a user can meet: one or two lines with problem, location, observed value and fix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-LONGEST = 800
-"""Signs of one part of a failure that are shown."""
+# A message must fit into a log line: each field of an error is cut to this many characters.
+MAX_FIELD_CHARACTERS = 800
 
 
 class LeadscoreError(Exception):
-    """A failure with an exit code that scripts can rely on.
+    """An error with an exit code that scripts can rely on.
 
-    ``what`` says what is wrong, ``where`` names the file, key or column, ``found`` the observed count with an
-    example, ``fix`` what to do about it.
+    Attributes:
+        what: The problem.
+        where: File, config key or column that has it.
+        found: Observed count, with an example.
+        fix: Advice how to resolve it.
     """
 
     exit_code = 1
@@ -23,72 +26,77 @@ class LeadscoreError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        where, found, fix = (_shown(part) for part in (self.where, self.found, self.fix))
-        head = f"{self.title}: {_shown(self.what)}"
+        where, found, fix = (_make_printable(part) for part in (self.where, self.found, self.fix))
+        head = f"{self.title}: {_make_printable(self.what)}"
         head += f" [{where}]" if where else ""
         head += f": {found}" if found else ""
         return head + (f"\n  fix: {fix}" if fix else "")
 
     @property
     def headline(self) -> str:
-        """The first line: all but the fix."""
+        """Return the first line, without the fix."""
         return str(self).partition("\n")[0]
 
     def __reduce__(self) -> tuple:
-        """Keep the parts when a worker process or a flow engine copies the exception."""
-        return _rebuild, (type(self), self.what, self.where, self.found, self.fix)
+        """Keep all fields when a worker process or a flow engine copies the exception."""
+        return _rebuild_error, (type(self), self.what, self.where, self.found, self.fix)
 
 
-def listed(names: Sequence[str], most: int) -> str:
-    """Return the first names, and how many more there are; nothing of none."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def join_names(names: Sequence[str], limit: int) -> str:
+    """Return the first `limit` names joined by commas, and the number of further names."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
-def _shown(text: str) -> str:
-    """Return a text as any terminal and any log can show it in a line, whatever bytes or names the data put into it."""
+def _make_printable(text: str) -> str:
+    """Return a text without unprintable characters, cut to MAX_FIELD_CHARACTERS.
+
+    The data may put any bytes or names into a message; terminals and logs must still show it in one
+    line.
+    """
     text = "".join(
-        sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: 2 * LONGEST]
+        character if character.isprintable() else ascii(character)[1:-1]
+        for character in text[: 2 * MAX_FIELD_CHARACTERS]
     )
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    return text if len(text) <= MAX_FIELD_CHARACTERS else f"{text[:MAX_FIELD_CHARACTERS]} …"
 
 
-def _rebuild(
+def _rebuild_error(
     kind: type[LeadscoreError], what: str, where: str, found: str, fix: str
 ) -> LeadscoreError:
     return kind(what, where=where, found=found, fix=fix)
 
 
 class ConfigError(LeadscoreError):
-    """The command or the YAML is wrong."""
+    """The command line or the YAML is invalid."""
 
     exit_code = 2
     title = "config error"
 
 
 class DataError(LeadscoreError):
-    """The data breaks its contract, or holds too little to do what was asked."""
+    """The data violates its contract, or is insufficient for the request."""
 
     exit_code = 3
     title = "data error"
 
 
 class GateRefused(LeadscoreError):
-    """The challenger did not pass the gate; the champion stays."""
+    """The challenger did not pass the gate; the champion stays in use."""
 
     exit_code = 4
     title = "gate refused"
 
 
 class NotFitToPublish(LeadscoreError):
-    """The scores are not fit to publish; nothing was published."""
+    """The scores failed a check; nothing was published."""
 
     exit_code = 5
     title = "not published"
 
 
 class WorkspaceBusy(LeadscoreError):
-    """Another run holds this workspace."""
+    """Another run holds the lock of this workspace."""
 
     exit_code = 6
     title = "workspace busy"

@@ -1,56 +1,64 @@
-"""What goes to a CRM in its own format: part of a project's YAML."""
+"""CRM exports, which files to deliver in which format: part of a project's YAML."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from configs.source_rows import Frozen
+from configs.source_rows import FrozenModel
+from configs.suggestions import did_you_mean
 
-FormName = Literal["csv", "jsonl", "parquet", "salesforce", "hubspot", "dynamics"]
+FormatName = Literal["csv", "jsonl", "parquet", "salesforce", "hubspot", "dynamics"]
 
 
-def _folder(name: str) -> str:
+def _check_folder_name(name: str) -> str:
     if name.lower() == "current":
-        raise ValueError("“current” is the folder of the plain export: choose another name")
+        raise ValueError("“current” is the folder of the plain export; choose another name")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{,59}", name):
         raise ValueError(
-            f"{name!r} cannot be a folder's name: write a letter, then letters, digits, _ and -, 60 at most"
+            f"{name!r} is not a valid folder name: start with a letter, then use letters, digits, "
+            "_ and -, at most 60 characters"
         )
     return name
 
 
-def _known(form: object) -> object:
-    there = get_args(FormName)
-    if form in there:
-        return form
-    near = difflib.get_close_matches(str(form), there, 1)
+def _check_format_name(value: object) -> object:
+    formats = get_args(FormatName)
+    if value in formats:
+        return value
+    hint = did_you_mean(str(value), formats)
     raise ValueError(
-        f"{form!r} is none of {', '.join(there)}" + (f": did you mean {near[0]}?" if near else "")
+        f"{value!r} is not one of {', '.join(formats)}" + (f": {hint}" if hint else "")
     )
 
 
-ExportName = Annotated[str, AfterValidator(_folder)]
-"""It is the name of a folder beside those of the plain export, whose names begin with a digit."""
+# Used as a folder name next to those of the plain export, which begin with a digit: so an export
+# name begins with a letter.
+ExportName = Annotated[str, AfterValidator(_check_folder_name)]
 
 
-class CrmExport(Frozen):
-    """One delivery in a CRM's own format: one row a lead, all targets side by side."""
+class CrmExport(FrozenModel):
+    """One delivery in the format of a CRM: one row per lead, with columns of all targets."""
 
-    format: Annotated[FormName, BeforeValidator(_known)]
+    format: Annotated[FormatName, BeforeValidator(_check_format_name)]
     key: str | None = Field(
         None,
-        description="the CRM's column that gets the entity_id: an external id, record id, e-mail or alternate key",
+        description="CRM column that receives the entity_id: an external id, record id, e-mail or "
+        "alternate key",
     )
     columns: dict[str, str] = Field(
         {},
-        description="the CRM's column: target.column, or account_id, as_of, status; left out, the usual ones",
+        description="CRM column: target.column, or account_id, as_of, status; default: a standard "
+        "set",
     )
-    delta: bool = Field(False, description="each night only what changed, instead of every lead")
+    delta: bool = Field(
+        False, description="deliver only changed leads each night, instead of all leads"
+    )
     changes: list[str] = Field(
         [],
-        description="of a delta: the only target.columns whose change makes a lead due; left out, all of columns",
+        description="delta only: the target.columns whose change makes a lead part of the "
+        "delivery; "
+        "default: all of columns",
     )

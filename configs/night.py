@@ -1,4 +1,4 @@
-"""How a night is published, checked and scheduled: part of a project's YAML."""
+"""Publishing, weekly capacity and schedule of the nightly run: part of a project's YAML."""
 
 from __future__ import annotations
 
@@ -15,32 +15,37 @@ from pydantic import (
 
 from configs.durations import Duration
 from configs.exports import CrmExport, ExportName
-from configs.source_rows import Frozen
+from configs.source_rows import FrozenModel
 
 
-class Capacity(Frozen):
-    """How many leads sales can work in a week, by whom, and how many of them the model would not have picked."""
+class Capacity(FrozenModel):
+    """Weekly capacity of sales, its owners, and its share for random exploration."""
 
-    per_week: int = Field(ge=1, description="leads a week, of each owner")
-    owner: str | None = Field(None, description="a column of the leads source: who works a lead")
+    per_week: int = Field(ge=1, description="leads per week and owner")
+    owner: str | None = Field(
+        None, description="column of the leads source that names the sales person of a lead"
+    )
     explore: float = Field(
-        0.0, ge=0, le=0.5, description="share of the places drawn at random from the other leads"
+        0.0,
+        ge=0,
+        le=0.5,
+        description="share of the capacity that is filled with leads drawn at random from the rest",
     )
 
     @field_validator("explore", mode="wrap")
     @classmethod
-    def _a_share(cls, value: Any, read: ValidatorFunctionWrapHandler) -> float:
+    def _parse_share(cls, value: Any, read: ValidatorFunctionWrapHandler) -> float:
         try:
             share: float = read(value)
         except ValidationError as error:
             raise ValueError(
-                f"write a share of the places, 0 to 0.5, such as 0.05, not {value!r}"
+                f"must be a share of the capacity between 0 and 0.5, such as 0.05, not {value!r}"
             ) from error
         return share
 
 
-class Review(Frozen):
-    """After how long a lead is looked at again, by its grade: whole days are counted."""
+class Review(FrozenModel):
+    """Time until a lead is reviewed again, by its grade; counted in whole days."""
 
     A: Duration = timedelta(days=3)
     B: Duration = timedelta(days=7)
@@ -48,55 +53,66 @@ class Review(Frozen):
     D: Duration = timedelta(days=30)
 
     def by_grade(self) -> dict[str, timedelta]:
-        """Return the lengths of time by grade."""
+        """Return the durations by grade, A to D."""
         return {"A": self.A, "B": self.B, "C": self.C, "D": self.D}
 
 
-class Publish(Frozen):
-    """Where scores go and for how long; no part of what they mean."""
+class Publish(FrozenModel):
+    """Where scores are stored and exported, and how grades settle."""
 
     database: SecretStr | None = Field(
         None,
-        description="postgresql://… with its password from the environment; left out, scores.db in the workspace",
+        description="postgresql://…, with the password from the environment; default: scores.db in "
+        "the "
+        "workspace",
     )
     keep: Duration | None = Field(
         None,
-        description="scores older than this are removed; left out, none is",
+        description="retention: older scores are removed; default: keep all",
     )
     steady: float = Field(
-        5, ge=0, le=9, description="points beyond an edge of a grade that do not change it"
+        5,
+        ge=0,
+        le=9,
+        description="hysteresis: score points beyond a grade's limit before the grade changes",
     )
     settle: Duration = Field(
-        timedelta(days=14), description="a grade falls once the score was lower for this long"
+        timedelta(days=14), description="a grade falls only after the score was lower for this long"
     )
-    review: Review = Field(Review(), description="when a lead is to be looked at again, by grade")
+    review: Review = Field(Review(), description="time until a lead is reviewed again, by grade")
     language: str = Field(
-        "en", description="the language of the reasons: a file of features/words, such as en or ru"
+        "en",
+        description="language of the reasons: the name of a file in features/wording, such as en "
+        "or ru",
     )
-    accounts: bool = Field(
-        True, description="score the accounts of the leads too, where leads have any"
-    )
+    accounts: bool = Field(True, description="also score accounts, if leads have any")
     reasons: float = Field(
-        1.0, ge=0, le=1, description="the share of each target's leads, from the top, given reasons"
+        1.0,
+        ge=0,
+        le=1,
+        description="share of each target's leads, highest scores first, that get reasons",
     )
     exports: dict[ExportName, CrmExport] = Field(
-        {}, description="what is delivered in a CRM's own format, by name"
+        {}, description="deliveries in a CRM's format, by name"
     )
 
 
-class Schedule(Frozen):
-    """When the deployed flows run, as cron lines in the config's zone."""
+class Schedule(FrozenModel):
+    """Schedule of the deployed flows, as cron expressions in the config's time zone."""
 
     score: str | None = Field(
-        "0 5 * * *", description="cron line of the nightly scores; null, none"
+        "0 5 * * *", description="cron expression of nightly scoring; null: never"
     )
-    train: str | None = Field("0 2 * * 0", description="cron line of the training; null, none")
-    monitor: str | None = Field("0 7 * * *", description="cron line of the monitor; null, none")
+    train: str | None = Field("0 2 * * 0", description="cron expression of training; null: never")
+    monitor: str | None = Field(
+        "0 7 * * *", description="cron expression of monitoring; null: never"
+    )
     as_of: Literal["midnight", "start"] = Field(
         "midnight",
-        description="a scheduled run is as of the last local midnight, or of the instant it was due",
+        description="as-of of a scheduled run: the last local midnight, or the scheduled start",
     )
-    limit: Duration = Field(timedelta(hours=6), description="a run that takes longer is stopped")
+    limit: Duration = Field(timedelta(hours=6), description="timeout of a run")
     late: Duration = Field(
-        timedelta(hours=30), description="a last good night older than this is an alarm"
+        timedelta(hours=30),
+        description="raise an alarm if the last successful night is older than this",
     )

@@ -1,4 +1,4 @@
-"""Whom not to score, and which columns nobody may see: part of a project's YAML."""
+"""Suppressed entities and personal columns: part of a project's YAML."""
 
 from __future__ import annotations
 
@@ -6,66 +6,71 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from configs.source_rows import Frozen, Rows
+from configs.source_rows import FrozenModel, SourceRows
 
-READ_AS = {True: ("true", "yes", "on", "y", "t", "1"), False: ("false", "no", "off", "n", "f", "0")}
-"""How a source may write true and false: what YAML itself reads so, their first letters, and 1 and 0."""
+# Spellings of true and false in a source: those that YAML accepts, their first letters, and 1 and
+# 0.
+BOOLEAN_TEXTS = {
+    True: ("true", "yes", "on", "y", "t", "1"),
+    False: ("false", "no", "off", "n", "f", "0"),
+}
 
-Value = bool | int | float | str | None
+SuppressValue = bool | int | float | str | None
 
 
-def _one_or_more(value: object) -> object:
+def _wrap_single_value(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
-class SuppressList(Rows):
-    """Ids of entities that must not be scored, one a row; read anew by every run."""
+class SuppressList(SourceRows):
+    """A list of entities that must not be scored, one id per row; read again by every run."""
 
-    entity_id: str = Field(description="the column of the ids")
+    entity_id: str = Field(description="column of the ids")
 
 
-class SuppressWhere(Frozen):
-    """A column of the leads source that says who must not be scored."""
+class SuppressWhere(FrozenModel):
+    """A column of the leads source that marks entities which must not be scored."""
 
     column: str
-    equals: Annotated[tuple[Value, ...], BeforeValidator(_one_or_more)] = Field(
-        min_length=1, description="values that suppress: one or a list; null is the missing one"
+    equals: Annotated[tuple[SuppressValue, ...], BeforeValidator(_wrap_single_value)] = Field(
+        min_length=1,
+        description="suppressing values: one or a list; null stands for a missing value",
     )
 
     @property
-    def texts(self) -> set[str]:
-        """Return what a value that suppresses looks like, trimmed and in lower case."""
-        found = set[str]()
+    def normalized_values(self) -> set[str]:
+        """Return the suppressing values as trimmed, lower-case text."""
+        texts = set[str]()
         for value in self.equals:
             if isinstance(value, bool):
-                found.update(READ_AS[value])
+                texts.update(BOOLEAN_TEXTS[value])
             elif value is not None:
-                found.add(f"{value:g}" if isinstance(value, float) else str(value).strip().lower())
-        return found
+                texts.add(f"{value:g}" if isinstance(value, float) else str(value).strip().lower())
+        return texts
 
     @property
-    def missing(self) -> bool:
-        """Whether a lead without a value is suppressed."""
+    def includes_missing(self) -> bool:
+        """Return whether a lead without a value is suppressed."""
         return None in self.equals
 
 
-class Privacy(Frozen):
+class Privacy(FrozenModel):
     """Consent and personal data."""
 
     suppress: SuppressList | None = Field(None, description="ids that must not be scored")
     suppress_where: SuppressWhere | None = Field(
-        None, description="a column of the leads that says who"
+        None, description="column of the leads source that marks who must not be scored"
     )
     learn: bool = Field(
-        False, description="whether models learn from suppressed entities all the same"
+        False, description="use suppressed entities for training (they are still not scored)"
     )
     personal: tuple[str, ...] = Field(
-        (), description="columns of any source that nothing may use or show"
+        (), description="columns of any source that must not be used or shown"
     )
 
     @property
-    def hidden(self) -> frozenset[str]:
-        """Columns and attributes that no feature may use."""
+    def hidden_columns(self) -> frozenset[str]:
+        """Return the columns and attributes that no feature may use."""
         return frozenset(self.personal) | (
             {self.suppress_where.column} if self.suppress_where else set()
         )

@@ -18,29 +18,29 @@ from features.engine.assemble import lead_columns, table_of
 from features.engine.event_log import LEAD, Log, Seats, codes, grouped
 from features.engine.kernels.stages import Visits, stage_events
 from features.engine.shard import Shard, Task, fill, stage_ranks
-from features.spine import instants
+from features.tools.instants import column_to_microseconds
 from features.tools.parallel import side_by_side
 
-Progress = Callable[[int, int], None]
-Found = TypeVar("Found")
+ProgressCallback = Callable[[int, int], None]
+Result = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Rows:
+class SpineRows:
     """The spine's rows in the order of seats: where each one stands in the spine, its seat and its cutoff."""
 
     place: np.ndarray
     seat: np.ndarray
     cutoff: np.ndarray
 
-    def part(self, first: int, end: int) -> Rows:
+    def part(self, first: int, end: int) -> SpineRows:
         """Return the rows of the seats ``[first, end)``, in the order of (seat, cutoff)."""
         low, high = np.searchsorted(self.seat, [first, end])
-        return Rows(self.place[low:high], self.seat[low:high], self.cutoff[low:high])
+        return SpineRows(self.place[low:high], self.seat[low:high], self.cutoff[low:high])
 
 
 @dataclass(frozen=True)
-class Work:
+class BuildContext:
     """All that the shards share: what to compute, of which events, for which rows; and the past visits to stages.
 
     ``lead`` are the features of the lead row, which need no history; ``roles`` is the code of each seat's role, -1
@@ -52,15 +52,15 @@ class Work:
     seats: Seats
     roles: np.ndarray
     log: Log
-    rows: Rows
+    rows: SpineRows
     visits: Visits | None
 
-    def shards(self) -> list[int]:
+    def shard_numbers(self) -> list[int]:
         """Return the numbers of the shards that have rows."""
         edges = np.searchsorted(self.rows.seat, self.log.seats)
         return np.flatnonzero(np.diff(edges)).tolist()
 
-    def shard(self, number: int) -> tuple[Shard, Rows]:
+    def load_shard(self, number: int) -> tuple[Shard, SpineRows]:
         """Return one shard's events and rows."""
         first, end = self.log.seats[number : number + 2]
         rows = self.rows.part(first, end)
@@ -77,7 +77,7 @@ def build_features(
     *,
     shards: int | None = None,
     workers: int = -1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> pa.Table:
     """Return the SPINE columns and then the catalogue's features, one row a spine row, in the spine's order.
 
@@ -86,9 +86,9 @@ def build_features(
     neither their number nor that of the workers (threads; -1 is one a core) changes a bit. Raises DataError for a
     spine row without a lead.
     """
-    work = _work(dataset, spine, catalog, shards, workers, None)
+    work = _prepare_build(dataset, spine, catalog, shards, workers, None)
     out = np.empty((len(catalog.history), spine.num_rows))
-    for _ in _run(work, workers, progress, lambda number: _fill(work, number, out)):
+    for _ in _run_shards(work, workers, progress, lambda number: _fill_shard(work, number, out)):
         pass
     return table_of(spine, catalog, out, work.lead)
 
@@ -100,7 +100,7 @@ def stream_features(
     *,
     shards: int | None = None,
     workers: int = -1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     scratch: Path | None = None,
 ) -> Iterator[pa.Table]:
     """Yield the rows of ``build_features`` shard by shard, for more rows than fit into memory; one table at least.
@@ -109,42 +109,42 @@ def stream_features(
     file of an EVENTS table; ``scratch`` is a directory for nameless files of up to 30 bytes an event, for a log larger
     than memory. Raises as ``build_features``.
     """
-    work = _work(dataset, spine, catalog, shards, workers, scratch)
-    if not work.shards():
+    work = _prepare_build(dataset, spine, catalog, shards, workers, scratch)
+    if not work.shard_numbers():
         yield table_of(spine, catalog, np.empty((len(catalog.history), 0)), work.lead)
-    yield from _run(work, workers, progress, lambda number: _table(work, number, spine))
+    yield from _run_shards(work, workers, progress, lambda number: _build_shard_table(work, number, spine))
 
 
-def _work(
+def _prepare_build(
     dataset: Dataset,
     spine: pa.Table,
     catalog: Catalog,
     shards: int | None,
     workers: int,
     scratch: Path | None,
-) -> Work:
-    seats = Seats.of(dataset.leads, dataset.ids)
-    entity = _known_entities(seats, spine)
+) -> BuildContext:
+    seats = Seats.of(dataset.leads, dataset.lead_ids)
+    entity = _find_leads(seats, spine)
     seat = seats.of_lead[entity]
     place = grouped(seat, len(seats.account))
-    rows = Rows(place, seat[place], instants(spine["cutoff"])[place])
+    rows = SpineRows(place, seat[place], column_to_microseconds(spine["cutoff"])[place])
     number = np.bincount(rows.seat, minlength=len(seats.account))
-    known = dataset.lead_of_events
+    known = dataset.lead_row_of_events
     events = dataset.events if known is None else dataset.events.append_column(LEAD, known)
     log = Log.of(events, seats, catalog, number * len(catalog.features), shards, workers, scratch)
     lead = lead_columns(dataset, spine, catalog, entity)
-    return Work(
+    return BuildContext(
         Task.of(catalog),
         lead,
         seats,
-        _roles(dataset, seats, catalog),
+        _encode_roles(dataset, seats, catalog),
         log,
         rows,
-        _past(log, seats, catalog),
+        _collect_stage_visits(log, seats, catalog),
     )
 
 
-def _known_entities(seats: Seats, spine: pa.Table) -> np.ndarray:
+def _find_leads(seats: Seats, spine: pa.Table) -> np.ndarray:
     entity = seats.ids.find(spine["entity_id"])
     if (entity < 0).any():
         lost = spine["entity_id"][int(np.argmin(entity))].as_py()
@@ -153,7 +153,7 @@ def _known_entities(seats: Seats, spine: pa.Table) -> np.ndarray:
     return entity
 
 
-def _roles(dataset: Dataset, seats: Seats, catalog: Catalog) -> np.ndarray:
+def _encode_roles(dataset: Dataset, seats: Seats, catalog: Catalog) -> np.ndarray:
     found = np.full(len(seats.account), -1, np.int8)
     if catalog.role:
         found[seats.of_lead] = codes(
@@ -162,7 +162,7 @@ def _roles(dataset: Dataset, seats: Seats, catalog: Catalog) -> np.ndarray:
     return found
 
 
-def _past(log: Log, seats: Seats, catalog: Catalog) -> Visits | None:
+def _collect_stage_visits(log: Log, seats: Seats, catalog: Catalog) -> Visits | None:
     """Gather the past visits to stages of all entities, where a feature asks for them."""
     if not any(feature.aggregate == "stalled" for feature in catalog.features):
         return None
@@ -175,20 +175,20 @@ def _past(log: Log, seats: Seats, catalog: Catalog) -> Visits | None:
     )
 
 
-def _run(
-    work: Work, workers: int, progress: Progress | None, job: Callable[[int], Found]
-) -> Iterator[Found]:
+def _run_shards(
+    work: BuildContext, workers: int, progress: ProgressCallback | None, job: Callable[[int], Result]
+) -> Iterator[Result]:
     """Run a job for every shard, side by side; yield what each returns, in order, and tell of it."""
-    numbers = work.shards()
+    numbers = work.shard_numbers()
     for done, found in enumerate(side_by_side(job, numbers, workers), 1):
         if progress:
             progress(done, len(numbers))
         yield found
 
 
-def _fill(work: Work, number: int, out: np.ndarray) -> None:
+def _fill_shard(work: BuildContext, number: int, out: np.ndarray) -> None:
     """Compute a shard's rows into their places, in the order of these so that each column is written in order."""
-    shard, rows = work.shard(number)
+    shard, rows = work.load_shard(number)
     order = np.argsort(rows.place, kind="stable")
     fill(
         shard,
@@ -200,8 +200,8 @@ def _fill(work: Work, number: int, out: np.ndarray) -> None:
     )
 
 
-def _table(work: Work, number: int, spine: pa.Table) -> pa.Table:
-    shard, rows = work.shard(number)
+def _build_shard_table(work: BuildContext, number: int, spine: pa.Table) -> pa.Table:
+    shard, rows = work.load_shard(number)
     out = np.empty((len(work.task.catalog.history), len(rows.place)))
     fill(
         shard,

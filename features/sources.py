@@ -6,7 +6,7 @@ from pathlib import Path
 
 from configs.errors import DataError
 from configs.schema import Project
-from features.contracts import Belonging, Dataset, SourceCount
+from features.contracts import EventLeadRows, Dataset, SourceCount
 from features.intake.events import read_events
 from features.intake.fingerprint import fingerprint
 from features.intake.formats.files import Wanted
@@ -15,10 +15,10 @@ from features.intake.objections import Objections
 from features.intake.reading import Origin
 from features.intake.value_history import read_values
 
-__all__ = ["carried_columns", "columns_of", "read"]
+__all__ = ["carried_columns", "list_source_columns", "read_sources"]
 
 
-def read(project: Project, quarantine: Path | None = None, scratch: Path | None = None) -> Dataset:
+def read_sources(project: Project, quarantine: Path | None = None, scratch: Path | None = None) -> Dataset:
     """Read all sources of a project as ``leads``, ``events`` and ``values``.
 
     Bad rows go to ``quarantine/<source>.csv`` (not written where ``quarantine`` is None), where ``<source>``
@@ -44,7 +44,7 @@ def read(project: Project, quarantine: Path | None = None, scratch: Path | None 
                 found=found,
             )
     log = read_events(project, leads, objections, quarantine, scratch)
-    belonging = None if leads is None else Belonging(leads, log.events, log.lead)
+    belonging = None if leads is None else EventLeadRows(leads, log.events, log.lead)
     leads = log.entities if leads is None else leads
     values, value_counts = read_values(project, leads, objections, quarantine)
     found = fingerprint(leads, log.events, log.sum, values)
@@ -63,7 +63,7 @@ def read(project: Project, quarantine: Path | None = None, scratch: Path | None 
     )
 
 
-def columns_of(project: Project) -> set[str]:
+def list_source_columns(project: Project) -> set[str]:
     """Return the names of all columns of all sources, by the first file of each; raises what reading one raises."""
     sources = project.sources
     found = [sources.leads] if sources.leads else []

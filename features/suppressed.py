@@ -1,4 +1,4 @@
-"""Who must not be scored, and why: what the reading of the sources found."""
+"""Entities that must not be scored, and the reasons, as found while the sources were read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# One row per (entity, reason), ordered by both.
 SUPPRESSED = pa.schema(
     [
         pa.field(
@@ -21,46 +22,50 @@ SUPPRESSED = pa.schema(
         ),
     ]
 )
-"""One row a suppressed entity and reason, ordered by both."""
 
 
 @dataclass(frozen=True)
 class Suppression:
-    """``rows`` are SUPPRESSED of the entities that the data holds; ``named`` counts the different ids of each reason.
+    """Suppressed entities of a data set.
 
-    An id that is named and not held is none of the data's, today.
+    An id that is listed but unknown has no entity in the data as of this run.
+
+    Attributes:
+        rows: SUPPRESSED, for entities that the data contains.
+        listed_counts: Number of distinct ids by reason, contained in the data or not.
     """
 
     rows: pa.Table = field(default_factory=SUPPRESSED.empty_table)
-    named: dict[str, int] = field(default_factory=dict)
+    listed_counts: dict[str, int] = field(default_factory=dict)
 
     @property
-    def ids(self) -> pa.Array:
-        """The different entities among the rows."""
+    def entity_ids(self) -> pa.Array:
+        """Return the distinct suppressed entities of the data."""
         return pc.unique(self.rows["entity_id"])
 
     @property
-    def found(self) -> dict[str, int]:
-        """How many entities of the data each reason suppresses."""
+    def suppressed_counts(self) -> dict[str, int]:
+        """Return the number of entities of the data by reason."""
         counts = Counter(self.rows["reason"].to_pylist())
-        return {reason: counts[reason] for reason in self.named}
+        return {reason: counts[reason] for reason in self.listed_counts}
 
     @property
-    def unknown(self) -> dict[str, int]:
-        """How many ids of each reason the data does not hold."""
-        return {reason: self.named[reason] - found for reason, found in self.found.items()}
+    def unknown_counts(self) -> dict[str, int]:
+        """Return the number of listed ids that the data does not contain, by reason."""
+        return {reason: self.listed_counts[reason] - count for reason, count in self.suppressed_counts.items()}
 
-    def holds(self, entity: str) -> bool:
-        """Say whether an entity is suppressed."""
+    def contains(self, entity: str) -> bool:
+        """Return whether an entity is suppressed."""
         return bool(pc.any(pc.equal(self.rows["entity_id"], entity)).as_py())
 
-    def sentence(self) -> str:
-        """Say how many are left out and why, and how many ids are unknown."""
-        parts = [f"{reason} {count:,}" for reason, count in self.found.items()]
-        strange = sum(self.unknown.values())
-        more = f"; listed and not in the data: {strange:,}" if strange else ""
-        return f"suppressed: {len(self.ids):,} left out ({', '.join(parts)}){more}"
+    def describe(self) -> str:
+        """Return a sentence with the number of suppressed entities by reason, and of unknown ids.
+        """
+        parts = [f"{reason} {count:,}" for reason, count in self.suppressed_counts.items()]
+        unknown = sum(self.unknown_counts.values())
+        more = f"; listed and not in the data: {unknown:,}" if unknown else ""
+        return f"suppressed: {len(self.entity_ids):,} left out ({', '.join(parts)}){more}"
 
     def to_json(self) -> dict[str, object]:
         """Return the counts as plain JSON values."""
-        return {"entities": len(self.ids), "by": self.found, "unknown": self.unknown}
+        return {"entities": len(self.entity_ids), "by": self.suppressed_counts, "unknown": self.unknown_counts}

@@ -1,125 +1,166 @@
-"""From the chances of an account's entities to the chance that the outcome comes to at least one of them."""
+"""Probability that the outcome comes to at least one of an account's entities."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from models.calibration import FEWEST, Z90, clustered_error
+from models.calibration import MIN_CALIBRATION_ROWS, Z90, compute_clustered_error
 
-MOST = 2.0
-HELD = 1e-9
-"""Chances are held so far from 0 and 1."""
+# Upper bound of the share that is searched for; 1 is independence.
+MAX_ADDED_SHARE = 2.0
+# Probabilities are clipped so far from 0 and 1, so that their logarithms are finite.
+MIN_PROBABILITY = 1e-9
+
+
+class GroupProbabilities(NamedTuple):
+    """Probabilities (groups,) of at least one outcome, under three assumptions.
+
+    Attributes:
+        largest: Largest probability of the group: further entities add nothing.
+        independent: All entities are independent.
+        total: Sum of the probabilities: no two outcomes come together.
+    """
+
+    largest: np.ndarray
+    independent: np.ndarray
+    total: np.ndarray
+
+    def take(self, groups: np.ndarray) -> GroupProbabilities:
+        """Return the groups of an index or a mask."""
+        return GroupProbabilities(*(values[groups] for values in self))
 
 
 @dataclass(frozen=True)
-class Together:
-    """How outcomes within an account go together, learnt from out-of-time rows.
+class WithinAccountDependence:
+    """Dependence of outcomes within an account, fitted on out-of-time rows.
 
-    ``adds`` is how much further entities add to the largest chance: 1 as much as if all were independent, whose chance
-    of at least one outcome is ``1 - Π(1 - p)``; 0 nothing, as where a group buys as one; more than 1 where one's
-    outcome makes up for another's. ``accounts`` counts the groups of two and more entities it was learnt from, one an
-    account and instant; ``alone`` is how many of them would have an outcome if entities were independent, ``expected``
-    how many by the chance given here, and ``happened`` how many had one.
+    Groups are the entities of one account at one instant, two or more.
+
+    Attributes:
+        added_share: How much further entities add to the largest probability. 1: as much as if all
+            were independent, ``1 - Π(1 - p)``. 0: nothing, as where a group buys as one. Above 1:
+            the outcome of one entity makes up for that of another.
+        groups: Number of groups that the share was fitted on.
+        independent: Groups expected to have an outcome if entities were independent.
+        expected: Groups expected to have an outcome under ``added_share``.
+        observed: Groups that had an outcome.
     """
 
-    adds: float = 1.0
-    accounts: int = 0
-    alone: float = 0.0
+    added_share: float = 1.0
+    groups: int = 0
+    independent: float = 0.0
     expected: float = 0.0
-    happened: int = 0
-
-    @classmethod
-    def of(cls, meta: Mapping[str, Any]) -> Self:
-        """Return what a scorer's ``meta`` says; one that says nothing takes outcomes for independent."""
-        return cls(**meta.get("accounts", {}))
+    observed: int = 0
 
     @classmethod
     def fit(
-        cls, account: np.ndarray, instant: np.ndarray, chance: np.ndarray, label: np.ndarray
+        cls, account: np.ndarray, instant: np.ndarray, probability: np.ndarray, label: np.ndarray
     ) -> Self:
-        """Learn from rows predicted out of time, side by side: account (text), instant (any key that sorts, such as
-        the cutoff), calibrated probability, and 0 or 1.
+        """Fit on out-of-time rows: account (text), instant, calibrated probability, and label.
 
-        By maximum likelihood, and kept only where what the earlier half of the groups says lowers the log loss of the
-        later half beyond noise (1.645 standard errors, clustered by account), as calibrators are.
+        ``instant`` is any key that sorts, such as the cutoff; ``label`` is 0 or 1. The share is
+        fitted by maximum likelihood. It is used only where the share of the earlier half of the
+        groups lowers the log loss of the later half beyond noise (1.645 standard errors, clustered
+        by account), as for calibrators.
         """
         _, account_code = np.unique(account.astype(str), return_inverse=True)
         _, instant_code = np.unique(instant, return_inverse=True)
         code = account_code * (int(instant_code.max(initial=0)) + 1) + instant_code
         _, first, group = np.unique(code, return_index=True, return_inverse=True)
-        happened = (np.bincount(group, label, len(first)) > 0).astype(float)
-        several = np.flatnonzero(np.bincount(group, minlength=len(first)) > 1)
+        count = len(first)
+        observed = (np.bincount(group, label, count) > 0).astype(float)
+        several = np.flatnonzero(np.bincount(group, minlength=count) > 1)
         if not len(several):
             return cls()
-        largest, alone, most = (part[several] for part in _parts(group, chance, len(first)))
-        happened, owner = happened[several], account[first][several]
-        adds = _proven((largest, alone, most), happened, instant_code[first][several], owner)
-        expected = _between(adds, largest, alone, most).sum()
-        return cls(adds, len(several), float(alone.sum()), float(expected), int(happened.sum()))
+        groups = _combine_probabilities(group, probability, count).take(several)
+        observed, owner = observed[several], account[first][several]
+        share = _fit_proven_share(groups, observed, instant_code[first][several], owner)
+        return cls(
+            share,
+            len(several),
+            float(groups.independent.sum()),
+            float(_apply_share(share, groups).sum()),
+            int(observed.sum()),
+        )
 
-    def chance(self, group: np.ndarray, chance: np.ndarray, groups: int) -> np.ndarray:
-        """Return the probability (groups,) of at least one outcome among the rows of each of the groups 0, 1, ….
+    def any_outcome_probability(
+        self, group: np.ndarray, probability: np.ndarray, groups: int
+    ) -> np.ndarray:
+        """Return the probability (groups,) of at least one outcome among the rows of each group.
 
-        ``group`` and ``chance`` (rows,) are each row's group, none of which is empty, and its probability. It is never
-        below the largest nor above the sum of them, whatever they have to do with each other (Fréchet 1935,
-        Fundamenta Mathematicae 25); one row's own stays what it is.
+        ``group`` (rows,) holds each row's group 0, 1, …, none of which is empty; ``probability``
+        (rows,) its probability. The result is never below the largest nor above the sum of them,
+        whatever their dependence (Fréchet 1935, Fundamenta Mathematicae 25). A group of one row
+        keeps that row's probability.
         """
-        largest, alone, most = _parts(group, chance, groups)
+        combined = _combine_probabilities(group, probability, groups)
         several = np.bincount(group, minlength=groups) > 1
-        return np.where(several, _between(self.adds, largest, alone, most), largest)
+        return np.where(several, _apply_share(self.added_share, combined), combined.largest)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what makes it again as keywords."""
-        return asdict(self)
+        """Return the stored keys, which are older than the field names."""
+        return {
+            "adds": self.added_share,
+            "accounts": self.groups,
+            "alone": self.independent,
+            "expected": self.expected,
+            "happened": self.observed,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Return the dependence of stored keys; None, in older scorers, means independence."""
+        if data is None:
+            return cls()
+        keys = ("adds", "accounts", "alone", "expected", "happened")
+        return cls(*(data[key] for key in keys))
 
 
-def _parts(
-    group: np.ndarray, chance: np.ndarray, groups: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each group's largest chance, that of at least one if all are independent, and their sum."""
+def _combine_probabilities(
+    group: np.ndarray, probability: np.ndarray, groups: int
+) -> GroupProbabilities:
     largest = np.zeros(groups)
-    np.maximum.at(largest, group, chance)
-    alone = -np.expm1(np.bincount(group, np.log1p(-chance), groups))
-    return largest, alone, np.bincount(group, chance, groups)
+    np.maximum.at(largest, group, probability)
+    independent = -np.expm1(np.bincount(group, np.log1p(-probability), groups))
+    return GroupProbabilities(largest, independent, np.bincount(group, probability, groups))
 
 
-def _between(adds: float, largest: np.ndarray, alone: np.ndarray, most: np.ndarray) -> np.ndarray:
-    return np.clip(np.clip(largest + adds * (alone - largest), largest, most), HELD, 1 - HELD)
+def _apply_share(added_share: float, groups: GroupProbabilities) -> np.ndarray:
+    probability = groups.largest + added_share * (groups.independent - groups.largest)
+    bounded = np.clip(probability, groups.largest, groups.total)
+    return np.clip(bounded, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
 
 
-def _proven(
-    parts: tuple[np.ndarray, np.ndarray, np.ndarray],
-    happened: np.ndarray,
-    order: np.ndarray,
-    account: np.ndarray,
+def _fit_proven_share(
+    groups: GroupProbabilities, observed: np.ndarray, order: np.ndarray, account: np.ndarray
 ) -> float:
-    """Return how much further entities add, 1 where nothing else proves itself."""
+    """Return the share that further entities add; 1 where no other share is proven."""
     later = order >= np.sort(order)[len(order) // 2]
-    if later.all() or min(happened.sum(), (1 - happened).sum()) < FEWEST:
+    if later.all() or min(observed.sum(), (1 - observed).sum()) < MIN_CALIBRATION_ROWS:
         return 1.0
-    trial = _likeliest(tuple(part[~later] for part in parts), happened[~later])
-    after = [part[later] for part in parts]
-    gain = _loss(_between(1.0, *after), happened[later]) - _loss(
-        _between(trial, *after), happened[later]
-    )
-    proven = gain.mean() > Z90 * clustered_error(gain, account[later])
-    return _likeliest(parts, happened) if proven else 1.0
+    trial = _fit_share(groups.take(~later), observed[~later])
+    after = groups.take(later)
+    gain = _compute_log_loss_rows(_apply_share(1.0, after), observed[later])
+    gain = gain - _compute_log_loss_rows(_apply_share(trial, after), observed[later])
+    proven = gain.mean() > Z90 * compute_clustered_error(gain, account[later])
+    return _fit_share(groups, observed) if proven else 1.0
 
 
-def _likeliest(parts: tuple[np.ndarray, ...], happened: np.ndarray) -> float:
+def _fit_share(groups: GroupProbabilities, observed: np.ndarray) -> float:
+    """Return the most likely share, with a normal prior of unit variance around 1."""
     from scipy.optimize import minimize_scalar
 
-    def cost(adds: float) -> float:
-        return float(_loss(_between(adds, *parts), happened).sum() + (adds - 1) ** 2 / 2)
+    def compute_cost(share: float) -> float:
+        loss = _compute_log_loss_rows(_apply_share(share, groups), observed)
+        return float(loss.sum() + (share - 1) ** 2 / 2)
 
-    return float(
-        minimize_scalar(cost, bounds=(0.0, MOST), method="bounded", options={"xatol": 1e-6}).x
-    )
+    bounds = (0.0, MAX_ADDED_SHARE)
+    result = minimize_scalar(compute_cost, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return float(result.x)
 
 
-def _loss(chance: np.ndarray, happened: np.ndarray) -> np.ndarray:
-    return -np.where(happened > 0, np.log(chance), np.log1p(-chance))
+def _compute_log_loss_rows(probability: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    return -np.where(observed > 0, np.log(probability), np.log1p(-probability))

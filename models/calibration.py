@@ -1,4 +1,4 @@
-"""From a learner's log-odds to probabilities that mean what they say, and how sure that is."""
+"""Calibration of log-odds to probabilities, and the uncertainty of a lead's own probability."""
 
 from __future__ import annotations
 
@@ -7,46 +7,53 @@ from typing import Any, Self
 
 import numpy as np
 
-EXTREME = 30.0
-"""Log-odds are held within ±30, so that a probability is never exactly 0 or 1."""
-FEWEST = 50
-"""Outcomes, and rows without, that a calibrator needs."""
-LEAST_SLOPE = 0.01
+# Log-odds are clipped to ±30, so that a probability is never exactly 0 or 1.
+MAX_ABS_LOG_ODDS = 30.0
+# Rows with the outcome, and rows without, that a calibrator needs.
+MIN_CALIBRATION_ROWS = 50
+# Above 0, so that calibration never changes the order of leads.
+MIN_SLOPE = 0.01
+# 95 % quantile of the normal distribution: a two-sided 90 % interval, a one-sided 95 % test.
 Z90 = 1.6448536269514722
-BINS = 20
-ROWS_PER_BIN = 50
+MAX_BINS = 20
+MIN_ROWS_PER_BIN = 50
 
 
-def probability(margin: np.ndarray) -> np.ndarray:
+def to_probability(margin: np.ndarray) -> np.ndarray:
     """Return the probability, strictly inside (0, 1), of each log-odds value."""
-    return 1.0 / (1.0 + np.exp(-np.clip(margin, -EXTREME, EXTREME)))
+    return 1.0 / (1.0 + np.exp(-np.clip(margin, -MAX_ABS_LOG_ODDS, MAX_ABS_LOG_ODDS)))
 
 
-def log_odds(chance: np.ndarray) -> np.ndarray:
+def to_log_odds(probability: np.ndarray) -> np.ndarray:
     """Return the log-odds of each probability, which must lie inside (0, 1)."""
-    return np.log(chance) - np.log1p(-chance)
+    return np.log(probability) - np.log1p(-probability)
 
 
-def held_log_odds(chance: np.ndarray) -> np.ndarray:
-    """Return the log-odds of each probability, held within a millionth of 0 and 1."""
-    return log_odds(np.clip(chance, 1e-6, 1 - 1e-6))
+def to_clipped_log_odds(probability: np.ndarray) -> np.ndarray:
+    """Return the log-odds of each probability, clipped to a millionth from 0 and 1."""
+    return to_log_odds(np.clip(probability, 1e-6, 1 - 1e-6))
 
 
-def log_loss(margin: np.ndarray, label: np.ndarray) -> np.ndarray:
+def compute_log_loss(margin: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Return each row's negative log-likelihood (nats) of its 0 or 1 under its log-odds."""
-    held = np.clip(margin, -EXTREME, EXTREME)
-    return np.logaddexp(0.0, held) - label * held
+    clipped = np.clip(margin, -MAX_ABS_LOG_ODDS, MAX_ABS_LOG_ODDS)
+    return np.logaddexp(0.0, clipped) - label * clipped
 
 
-def clustered_error(gain: np.ndarray, entity_id: np.ndarray) -> float:
-    """Return the standard error of the mean of ``gain`` (rows,), where rows of one entity are not independent."""
+def compute_clustered_error(gain: np.ndarray, entity_id: np.ndarray) -> float:
+    """Return the standard error of the mean of ``gain`` (rows,), clustered by entity."""
     _, entity = np.unique(entity_id.astype(str), return_inverse=True)
     return float(np.sqrt(np.sum(np.bincount(entity, gain - gain.mean()) ** 2)) / len(gain))
 
 
 @dataclass(frozen=True)
-class Affine:
-    """``slope * margin + intercept`` on log-odds; the slope is positive, so no two leads change places."""
+class AffineCalibrator:
+    """``slope * margin + intercept`` on log-odds; the default is the identity.
+
+    Attributes:
+        slope: Above 0, so calibration keeps the order of leads.
+        intercept: Log-odds where the margin is 0.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -57,60 +64,70 @@ class Affine:
 
     @classmethod
     def fit(cls, margin: np.ndarray, label: np.ndarray) -> Self:
-        """Fit by maximum likelihood with a normal prior of unit variance around (1, 0), slope held above 0.01.
+        """Fit by maximum likelihood with a normal prior of unit variance around (1, 0).
 
-        Platt, "Probabilistic outputs for support vector machines" (1999), on log-odds: the logistic
-        recalibration of Cox, Biometrika 45 (1958).
+        The slope is at least MIN_SLOPE. Platt, "Probabilistic outputs for support vector machines"
+        (1999), on log-odds: the logistic recalibration of Cox, Biometrika 45 (1958).
         """
         from scipy.optimize import minimize
 
-        held = np.clip(margin, -EXTREME, EXTREME)
+        clipped = np.clip(margin, -MAX_ABS_LOG_ODDS, MAX_ABS_LOG_ODDS)
 
-        def cost(at: np.ndarray) -> tuple[float, np.ndarray]:
-            logit = at[0] * held + at[1]
-            pull = 1.0 / (1.0 + np.exp(-logit)) - label
-            off = at - (1.0, 0.0)
-            gradient = np.array([np.sum(pull * held), np.sum(pull)]) + off
-            return float(np.sum(np.logaddexp(0.0, logit) - label * logit) + off @ off / 2), gradient
+        def compute_cost(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+            logit = parameters[0] * clipped + parameters[1]
+            residual = 1.0 / (1.0 + np.exp(-logit)) - label
+            off = parameters - (1.0, 0.0)
+            gradient = np.array([np.sum(residual * clipped), np.sum(residual)]) + off
+            loss = np.sum(np.logaddexp(0.0, logit) - label * logit)
+            return float(loss + off @ off / 2), gradient
 
-        bounds = [(LEAST_SLOPE, None), (None, None)]
-        exact = {"ftol": 1e-15, "gtol": 1e-9}
-        found = minimize(
-            cost, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds, options=exact
+        result = minimize(
+            compute_cost,
+            np.array([1.0, 0.0]),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(MIN_SLOPE, None), (None, None)],
+            # Tight tolerances: the result is stored, and compared to the bit.
+            options={"ftol": 1e-15, "gtol": 1e-9},
         )
-        return cls(float(found.x[0]), float(found.x[1]))
+        return cls(float(result.x[0]), float(result.x[1]))
 
 
 def fit_calibrator(
     margin: np.ndarray, label: np.ndarray, order: np.ndarray, entity_id: np.ndarray
-) -> Affine:
-    """Return the affine calibrator of out-of-time log-odds, or the identity where it does not prove itself.
+) -> AffineCalibrator:
+    """Return the calibrator of out-of-time log-odds, or the identity where no other is proven.
 
-    ``order`` says which rows are earlier (any sortable numbers, such as the cutoff). A calibrator fitted on the
-    earlier half must improve the log loss of the later half beyond noise (1.645 standard errors, clustered by
-    entity); rows of one instant stay in one half. Then it is fitted again on all rows. Identity also below 50 rows
-    with or without the outcome. The halves are not purged: they only decide between two and no parameters, and no
-    figure is reported from them.
+    ``order`` sorts rows from earlier to later (any numbers, such as the cutoff). A calibrator
+    fitted on the earlier half must improve the log loss of the later half beyond noise (1.645
+    standard errors, clustered by entity); rows of one instant stay in one half. Then it is fitted
+    again on all rows. Below MIN_CALIBRATION_ROWS rows with or without the outcome it is the
+    identity. The halves are not purged: they only decide between two parameters and none, and no
+    metric is reported from them.
     """
-    if min(np.sum(label == 1), np.sum(label == 0)) < FEWEST:
-        return Affine()
+    if min(np.sum(label == 1), np.sum(label == 0)) < MIN_CALIBRATION_ROWS:
+        return AffineCalibrator()
     later = order >= np.sort(order)[len(order) // 2]
     if later.all():
-        return Affine()
-    trial = Affine.fit(margin[~later], label[~later])
-    gain = log_loss(margin[later], label[later]) - log_loss(
-        trial.apply(margin[later]), label[later]
-    )
-    proven = gain.mean() > Z90 * clustered_error(gain, entity_id[later])
-    return Affine.fit(margin, label) if proven else Affine()
+        return AffineCalibrator()
+    trial = AffineCalibrator.fit(margin[~later], label[~later])
+    before = compute_log_loss(margin[later], label[later])
+    gain = before - compute_log_loss(trial.apply(margin[later]), label[later])
+    proven = gain.mean() > Z90 * compute_clustered_error(gain, entity_id[later])
+    return AffineCalibrator.fit(margin, label) if proven else AffineCalibrator()
 
 
 @dataclass(frozen=True)
-class Band:
-    """The 90 % interval of a lead's own chance, among leads with about this probability.
+class ProbabilityBand:
+    """90 % interval of a lead's own probability, among leads with about the same probability.
 
-    ``center``, ``low`` and ``high`` are log-odds, ascending in step; between the centres the interval is
-    interpolated, beyond them its ends keep their distance from the probability.
+    Between the centres the interval is interpolated; beyond them its ends keep their distance from
+    the probability.
+
+    Attributes:
+        center: Log-odds of each bin, ascending.
+        low: Lower end of each bin in log-odds, ascending.
+        high: Upper end of each bin in log-odds, ascending.
     """
 
     center: tuple[float, ...]
@@ -119,63 +136,76 @@ class Band:
 
     @classmethod
     def fit(
-        cls, chance: np.ndarray, label: np.ndarray, entity_id: np.ndarray, doubt: np.ndarray
+        cls,
+        probability: np.ndarray,
+        label: np.ndarray,
+        entity_id: np.ndarray,
+        disagreement: np.ndarray,
     ) -> Self:
-        """Fit on out-of-time rows: calibrated probability, label, entity and doubt of each (at least one row).
+        """Fit on at least one out-of-time row, in about 20 quantile bins of probability.
 
-        About 20 quantile bins of probability. Two things are not known. How often the outcome comes to leads of a bin:
-        their outcome rates are made to rise by isotonic regression, with Wilson's interval (J. Am. Stat. Assoc. 22,
-        1927), whose size is the number of distinct entities of the bin, as rows of one entity are not independent. And
-        by how much a lead differs from its like in ways that the model does not see: ``doubt`` is the distance, in
-        log-odds, between two models of different kinds that saw the same, which differ where the data decides little
-        (Heskes, "Practical confidence and prediction intervals", NeurIPS 1996, has it from resampling, which repeats
-        the errors of a kind). What nine of ten rows of the bin do not exceed is taken for the half width: some rows far
-        from all others, which a line meets as it likes, move it little. Both are added as independent errors are; ends
-        are widened where they would not rise.
+        All arguments are (rows,); the probability is calibrated. Two sources of uncertainty are
+        added as independent errors are:
+
+        - The outcome rate of a bin. Rates are made to rise by isotonic regression. Their interval
+          is Wilson's (J. Am. Stat. Assoc. 22, 1927), whose size is the number of distinct entities
+          of the bin, as rows of one entity are not independent.
+        - The difference between a lead and similar leads that the model does not see.
+          ``disagreement`` is the distance, in log-odds, between two models of different kinds that
+          were fitted on the same rows; they differ where the data decides little. Heskes,
+          "Practical confidence and prediction intervals", NeurIPS 1996, has it from resampling,
+          which repeats the errors of one kind. The half width is the 90 % quantile of the bin, so
+          that some rows far from all others, where a linear model is arbitrary, move it little.
+
+        Ends are widened where they would not rise.
         """
         from sklearn.isotonic import isotonic_regression
 
-        place, size = _bins(chance)
+        place, size = _assign_bins(probability)
         rows = np.bincount(place, minlength=size)
-        center = np.bincount(place, log_odds(chance), size) / rows
+        center = np.bincount(place, to_log_odds(probability), size) / rows
         entities = np.array([np.unique(entity_id[place == k]).size for k in range(size)])
         rate = isotonic_regression(np.bincount(place, label, size) / rows, sample_weight=entities)
-        own = np.array([np.quantile(doubt[place == k], 0.9) for k in range(size)])
-        low, high = (held_log_odds(end) for end in wilson(rate, entities))
-        middle = np.clip(held_log_odds(rate), low, high)
+        own = np.array([np.quantile(disagreement[place == k], 0.9) for k in range(size)])
+        low, high = (to_clipped_log_odds(end) for end in compute_wilson_interval(rate, entities))
+        middle = np.clip(to_clipped_log_odds(rate), low, high)
         low, high = middle - np.hypot(middle - low, own), middle + np.hypot(high - middle, own)
         low, high = np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
         return cls(*(tuple(part.tolist()) for part in (center, low, high)))
 
-    def interval(self, chance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def interval(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return low and high for each probability: ``0 < low <= probability <= high < 1``."""
-        at = log_odds(chance)
+        margin = to_log_odds(probability)
         center = np.array(self.center)
-        low = probability(at + np.interp(at, center, np.array(self.low) - center))
-        high = probability(at + np.interp(at, center, np.array(self.high) - center))
-        return np.minimum(low, chance), np.maximum(high, chance)
+        low = to_probability(margin + np.interp(margin, center, np.array(self.low) - center))
+        high = to_probability(margin + np.interp(margin, center, np.array(self.high) - center))
+        return np.minimum(low, probability), np.maximum(high, probability)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``from_json`` reads."""
+        """Return the values that ``from_json`` reads."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Build the band that ``to_json`` described."""
+        """Return the band that ``to_json`` described."""
         return cls(tuple(data["center"]), tuple(data["low"]), tuple(data["high"]))
 
 
-def wilson(rate: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's two-sided 90 % score interval of observed rates among ``size`` independent trials."""
+def compute_wilson_interval(rate: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return Wilson's two-sided 90 % interval of rates observed in ``size`` independent trials."""
     slack = Z90**2 / size
     middle = (rate + slack / 2) / (1 + slack)
     half = Z90 / (1 + slack) * np.sqrt(rate * (1 - rate) / size + slack / (4 * size))
     return middle - half, middle + half
 
 
-def _bins(chance: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return each row's quantile bin and the number of bins; equal probabilities share one, none is empty."""
-    wanted = int(np.clip(len(chance) // ROWS_PER_BIN, 1, BINS))
-    edges = np.unique(np.quantile(chance, np.arange(1, wanted) / wanted))
-    _, place = np.unique(np.searchsorted(edges, chance, side="right"), return_inverse=True)
+def _assign_bins(probability: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return each row's quantile bin and the number of bins.
+
+    Equal probabilities share a bin; no bin is empty.
+    """
+    bins = int(np.clip(len(probability) // MIN_ROWS_PER_BIN, 1, MAX_BINS))
+    edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins))
+    # Renumbered, because a bin between two edges of one value may hold no row.
+    _, place = np.unique(np.searchsorted(edges, probability, side="right"), return_inverse=True)
     return place, int(place.max()) + 1

@@ -1,4 +1,4 @@
-"""How much each row counts when a learner learns: one lead one vote, and the newer the more."""
+"""Sample weights: equal total weight for each entity, and decay with age."""
 
 from __future__ import annotations
 
@@ -6,41 +6,45 @@ from datetime import timedelta
 
 import numpy as np
 
-from configs.durations import MICROSECOND
 from configs.learning import Learning
+from features.tools.instants import MICROSECOND
 
 
-def weights(entity_id: np.ndarray, cutoff: np.ndarray, learning: Learning) -> np.ndarray | None:
-    """Return the weight of each row learnt from, on average 1; None where all count alike.
+def compute_sample_weights(
+    entity_id: np.ndarray, cutoff: np.ndarray, learning: Learning
+) -> np.ndarray | None:
+    """Return the weight of each train row, 1 on average; None where all rows weigh alike.
 
-    ``entity_id`` (text) and ``cutoff`` (int64 microseconds UTC) are those of the rows learnt from and of no others: a
-    tested row has no say in how old they are. With both kinds of weight they are multiplied: the one vote of an entity
-    is spread over its rows, and fades with their age.
+    ``entity_id`` (text) and ``cutoff`` (int64 microseconds UTC) are those of the train rows and of
+    no others, so that tested rows have no influence on their age. With both kinds of weights they
+    are multiplied: the weight of an entity is spread over its rows, and decays with their age.
     """
     if not learning.one_vote and learning.recency_half_life is None:
         return None
-    weight = one_vote(entity_id) if learning.one_vote else np.ones(len(entity_id))
+    weight = weigh_entities_equally(entity_id) if learning.one_vote else np.ones(len(entity_id))
     if learning.recency_half_life is not None:
-        weight = weight * recency(cutoff, learning.recency_half_life)
+        weight = weight * weigh_by_recency(cutoff, learning.recency_half_life)
     return weight / weight.mean()
 
 
-def one_vote(entity_id: np.ndarray) -> np.ndarray:
-    """Return weights such that the rows of each entity share 1 evenly, however many they are.
+def weigh_entities_equally(entity_id: np.ndarray) -> np.ndarray:
+    """Return weights (rows,) that sum to 1 over the rows of each entity, however many they are.
 
-    An entity that stays open for long has many rows that say much the same; alike, it would be heard the loudest.
+    An entity that stays open for long has many rows that say much the same. With equal weights per
+    row it would dominate.
     """
     _, entity, rows = np.unique(entity_id.astype(str), return_inverse=True, return_counts=True)
     return 1.0 / rows[entity]
 
 
-def recency(cutoff: np.ndarray, half_life: timedelta | float) -> np.ndarray:
-    """Return ``2 ** (-age / half_life)``, where age is the time from a row's cutoff to the latest one.
+def weigh_by_recency(cutoff: np.ndarray, half_life: timedelta | float) -> np.ndarray:
+    """Return ``2 ** (-age / half_life)``; the age is the time from a row's cutoff to the latest.
 
-    A number is a share of the time from the first to the latest cutoff; where the order of rows stands for time, of
-    the rows. Exponential forgetting: Klinkenberg, "Learning drifting concepts", Intelligent Data Analysis 8 (2004).
+    A number is a share of the time from the first to the latest cutoff; where the order of rows
+    stands for time, a share of the rows. Exponential forgetting: Klinkenberg, "Learning drifting
+    concepts", Intelligent Data Analysis 8 (2004).
     """
     age = (cutoff.max() - cutoff).astype(np.float64)
-    whole = float(age.max()) or 1.0
-    length = half_life / MICROSECOND if isinstance(half_life, timedelta) else half_life * whole
+    span = float(age.max()) or 1.0
+    length = half_life / MICROSECOND if isinstance(half_life, timedelta) else half_life * span
     return np.exp2(-age / length)

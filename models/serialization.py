@@ -1,4 +1,4 @@
-"""How models lie on disk: UTF-8 text and JSON, the same bytes for the same content, nothing that could run."""
+"""Storage of models as UTF-8 text and JSON: the same bytes for the same content, and no code."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from configs.errors import DataError
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON with sorted keys, the same bytes for the same data."""
+    """Write JSON with sorted keys, the same bytes for the same data on every platform."""
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def read_text(path: Path) -> str:
-    """Read a file of a stored model; raises DataError naming it if that cannot be done."""
+    """Return the text of a file of a stored model; raise DataError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(path, error) from error
+        raise unreadable_model_error(path, error) from error
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of a stored model; raises DataError naming it if that cannot be done."""
+    """Return the content of a JSON file of a stored model; raise DataError if it is not JSON."""
     try:
         return json.loads(read_text(path))
     except ValueError as error:
-        raise unreadable(path, error) from error
+        raise unreadable_model_error(path, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> DataError:
+def unreadable_model_error(path: Path, error: Exception) -> DataError:
     """Return the error for a stored model that is absent or damaged."""
     found = f"{type(error).__name__}: {error}"
     return DataError(
@@ -40,17 +40,23 @@ def unreadable(path: Path, error: Exception) -> DataError:
 
 
 class JsonModel:
-    """A model that is one JSON file; Python writes a float so that it reads back to the same bits."""
+    """A model that is stored as one JSON file.
+
+    Python writes a float so that it reads back to the same bits.
+    """
 
     file: ClassVar[str]
 
     def to_json(self) -> Any:
-        """Return what ``from_json`` reads: plain lists, texts, numbers and dicts."""
+        """Return the values that ``from_json`` reads: plain lists, texts, numbers and dicts."""
         raise NotImplementedError
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Build the model that ``to_json`` described; raises ValueError, TypeError or KeyError for anything else."""
+        """Return the model that ``to_json`` described.
+
+        Raise ValueError, TypeError or KeyError for anything else.
+        """
         raise NotImplementedError
 
     def save(self, directory: Path) -> None:
@@ -59,9 +65,9 @@ class JsonModel:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read what ``save`` wrote; raises DataError if it is not there or not a model."""
+        """Read a saved model; raise DataError if the file is absent or not a model."""
         data = read_json(directory / cls.file)
         try:
             return cls.from_json(data)
         except (ValueError, TypeError, KeyError) as error:
-            raise unreadable(directory / cls.file, error) from error
+            raise unreadable_model_error(directory / cls.file, error) from error

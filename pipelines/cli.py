@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from configs.errors import LeadscoreError
-from pipelines.commands import learning, nightly, personal
+from pipelines.commands import nightly, privacy, training
 from pipelines.commands.options import print_json
 
 app = typer.Typer(
@@ -34,34 +34,34 @@ def leadscore(
 ) -> None:
     """Lead scoring that is honest in time: train, gate, score, publish and export."""
     if version:
-        from pipelines.version import code_version
+        from pipelines.version import find_code_version
 
-        typer.echo(code_version())
+        typer.echo(find_code_version())
         raise typer.Exit
 
 
 def schema() -> None:
     """Print the JSON Schema of a company's YAML."""
-    from configs.schema import json_schema
+    from configs.schema import build_json_schema
 
-    print_json(json_schema())
+    print_json(build_json_schema())
 
 
 COMMANDS = (
-    learning.demo,
-    learning.check,
-    learning.audit,
-    learning.features,
-    learning.train,
-    learning.backtest,
-    learning.promote,
-    learning.rollback,
+    training.demo,
+    training.check,
+    training.audit,
+    training.features,
+    training.train,
+    training.backtest,
+    training.promote,
+    training.rollback,
     nightly.score,
     nightly.export,
     nightly.outcomes,
     nightly.explain,
     nightly.deploy,
-    personal.forget,
+    privacy.forget,
     schema,
 )
 for command in COMMANDS:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from configs.errors import ConfigError
 from configs.schema import Project
 
-FLOWS = ("train", "score", "monitor")
+FLOW_NAMES = ("train", "score", "monitor")
 
 
-def require_cron(project: Project) -> None:
+def require_cron_lines(project: Project) -> None:
     """Raise ConfigError where a line of the schedule is no cron line."""
     from prefect.client.schemas.schedules import CronSchedule
 
-    for name in FLOWS:
+    for name in FLOW_NAMES:
         line = getattr(project.schedule, name)
         try:
             CronSchedule(cron=line or "0 5 * * *")

@@ -13,23 +13,23 @@ from typing import TypeVar
 Step = TypeVar("Step", bound=Callable)
 
 
-def _silent(_: str) -> None:
+def _discard_line(_: str) -> None:
     """Say nothing."""
 
 
-def clock() -> datetime:
+def read_clock() -> datetime:
     """Return the machine's time: only for when a run started and ended, never for what it computes."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
-class Driver:
+class Runner:
     """``name`` and ``flow_run_id`` stand in the ledger; ``wrap`` makes a task of a step; ``note`` says one line."""
 
     name: str = "direct"
     flow_run_id: str | None = None
     wrap: Callable[[Callable], Callable] | None = None
-    note: Callable[[str], None] = _silent
+    log: Callable[[str], None] = _discard_line
 
     @property
     def tags(self) -> dict[str, str | None]:
@@ -41,7 +41,7 @@ class Driver:
         return self.wrap(function) if self.wrap else function  # type: ignore[return-value]
 
 
-def api_configured() -> bool:
+def is_prefect_configured() -> bool:
     """Say whether a Prefect API is configured, by the environment or the active profile, without importing Prefect."""
     if os.environ.get("PREFECT_API_URL"):
         return True

@@ -15,7 +15,7 @@ from configs.errors import ConfigError
 WRITERS = {".parquet": pq.ParquetWriter, ".csv": csv.CSVWriter}
 
 
-def check_place(out: Path) -> None:
+def require_output_path(out: Path) -> None:
     """Raise ConfigError for another file ending or a folder that is not there, before any work is done."""
     if out.suffix not in WRITERS:
         raise ConfigError(

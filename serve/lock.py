@@ -1,76 +1,51 @@
-"""One run at a time for a workspace."""
+"""Exclusive locks on files: one run at a time for a workspace, or for a project of a database."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from configs.errors import ConfigError, WorkspaceBusy
 
 
 @contextmanager
-def hold(root: Path) -> Iterator[None]:
-    """Hold the workspace ``root`` for the length of the block; create it if need be.
+def hold_workspace(root: Path) -> Iterator[None]:
+    """Lock the workspace ``root`` while the block runs; create the folder if it is missing.
 
-    Raises WorkspaceBusy at once if another run holds it, ConfigError if the workspace cannot be written.
+    Raises WorkspaceBusy without waiting if another run holds the lock, ConfigError if the
+    workspace cannot be written.
     """
     fix = "wait for it to end, or give this run another workspace with LEADSCORE_WORKSPACE"
-    with hold_file(root / ".lock", "another run holds this workspace", root, fix):
+    with hold_file_lock(root / ".lock", "another run holds this workspace", root, fix):
         yield
 
 
 @contextmanager
-def hold_file(
+def hold_file_lock(
     path: Path, busy: str, root: Path | None = None, fix: str = "wait for it to end"
 ) -> Iterator[None]:
-    """Hold a file that stands for something that one run at a time may do.
+    """Lock the file ``path`` while the block runs; create it if it is missing.
 
-    The lock is the kernel's (``flock(2)``): it vanishes with the process that holds it, so a killed run never leaves
-    it shut. The file's text, pid and command of the holder, is only for people.
+    The lock is the kernel's (``flock(2)``): it ends with the process that holds it, so a killed
+    run leaves no stale lock. The file's text, pid and command of the holder, is information only.
 
-    Raises WorkspaceBusy at once, saying ``busy`` of ``root`` or of the path, if another run holds it; ConfigError if
-    it cannot be written.
+    Raises WorkspaceBusy with the message ``busy`` about ``root`` (by default ``path``) without
+    waiting if another run holds the lock, ConfigError if the file cannot be written.
     """
-    with _open(path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            found = file.read().strip() or "a run that has just begun"
-            raise WorkspaceBusy(busy, where=str(root or path), found=found, fix=fix) from error
-        try:
-            _say(file, f"pid {os.getpid()}: {shlex.join(sys.argv)}\n")
-            yield
-        finally:
-            _say(file, "")
-            # Closing would not do: a forked child shares the open file and would keep the lock.
-            fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def held(root: Path) -> bool:
-    """Say whether a living process of this machine holds the workspace, without touching its lock.
-
-    By the pid that the holder wrote: to try the lock would keep a run that begins at this moment from taking it.
-    """
-    try:
-        said = (root / ".lock").read_text(encoding="utf-8", errors="replace")
-        os.kill(int(said.removeprefix("pid ").partition(":")[0]), 0)
-    except PermissionError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _open(path: Path) -> IO[str]:
+    # No soft lock: where flock(2) is missing it would outlive a killed run (filelock 3.30+).
+    lock = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8", errors="replace")
+        acquired = lock.acquire()
+    except Timeout as error:
+        holder = _read_holder(path) or "a run that has just begun"
+        raise WorkspaceBusy(busy, where=str(root or path), found=holder, fix=fix) from error
     except OSError as error:
         raise ConfigError(
             "cannot write to the workspace",
@@ -78,12 +53,40 @@ def _open(path: Path) -> IO[str]:
             found=str(error),
             fix="name a directory you may write to",
         ) from error
-    file.seek(0)
-    return file
+    with acquired:
+        try:
+            _write_holder(path, f"pid {os.getpid()}: {shlex.join(sys.argv)}\n")
+            yield
+        finally:
+            _write_holder(path, "")
 
 
-def _say(file: IO[str], text: str) -> None:
-    """Write who holds the lock; on a full disk nobody is told, and the lock holds all the same."""
-    with suppress(OSError):
+def is_workspace_held(root: Path) -> bool:
+    """Return whether a living process of this machine holds the workspace.
+
+    The answer comes from the pid that the holder wrote. Trying the lock instead would make a run
+    that starts at this moment fail.
+    """
+    try:
+        holder = (root / ".lock").read_text(encoding="utf-8", errors="replace")
+        os.kill(int(holder.removeprefix("pid ").partition(":")[0]), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _read_holder(path: Path) -> str:
+    """Return the text in a lock file, without surrounding space; empty if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _write_holder(path: Path, text: str) -> None:
+    """Replace the text in a lock file; a full disk is ignored, since the lock itself holds."""
+    with suppress(OSError), path.open("r+b", buffering=0) as file:
         file.truncate(0)
-        os.write(file.fileno(), text.encode())
+        file.write(text.encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from configs.durations import duration_label
+from configs.durations import format_duration
 from features.definitions.feature import AGGREGATES, CHANNEL, GROUP, TYPE, Feature, Scope
 from features.definitions.semantics import meaning_of
 from features.definitions.vocabulary import Offer
@@ -92,7 +92,7 @@ def _feature(
     offer: Offer, aggregate: str, subject: str, scope: Scope, span: timedelta | None
 ) -> Feature:
     kind = AGGREGATES[aggregate]
-    label = "" if kind.per == "once" else f"_{duration_label(span) if span else 'all'}"
+    label = "" if kind.per == "once" else f"_{format_duration(span) if span else 'all'}"
     prefix = "" if scope == "entity" else f"{scope}_"
     return Feature(
         f"{prefix}{offer.slugs[subject]}_{kind.of}{label}",

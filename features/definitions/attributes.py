@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError
 from features.intake.values import attribute as typed
-from features.spine import instants
 from features.tools.binary_search import ends
 from features.tools.duckdb_sql import query
 from features.tools.id_index import Ids
+from features.tools.instants import column_to_microseconds
 from features.tools.jit import kernel
 
 Kind = Literal["number", "category"]
@@ -48,8 +48,8 @@ def values_at(
     own = values.filter(pc.equal(values["attribute"], attribute))
     code = ids.find(own["entity_id"]).astype(np.int64)
     own, code = own.filter(pa.array(code >= 0)), code[code >= 0]
-    known, text = instants(own["available_at"]), own["value"].combine_chunks()
-    order = _newest_last(code, instants(own["valid_from"]), known, text)
+    known, text = column_to_microseconds(own["available_at"]), own["value"].combine_chunks()
+    order = _newest_last(code, column_to_microseconds(own["valid_from"]), known, text)
     begin = np.searchsorted(code[order], np.arange(len(ids) + 1))
     arrival = _by_arrival(begin, known[order])
     # The farther in the order the newer, and every place of a later entity lies behind: the newest so far is a maximum.

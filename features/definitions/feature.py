@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from configs.schema import Family
+from configs.feature_options import Family
 from features.definitions.semantics import Meaning, Unit
 
 TYPE, CHANNEL, GROUP = "type:", "channel:", "group:"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from configs.schema import Family
+from configs.feature_options import Family
 from features.definitions.feature import TYPE, Feature
 from features.definitions.semantics import Meaning, Unit
 from features.definitions.vocabulary import Offer, slugged

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Self
 
-from configs.durations import duration_label, parse_duration
+from configs.durations import format_duration, parse_duration
 from features.definitions.feature import CHANNEL, GROUP, TYPE
 
 RESERVED = (
@@ -95,7 +95,7 @@ class Offer:
         """Return it as JSON values."""
         plain = asdict(self)
         for key in ("windows", "half_lives"):
-            plain[key] = [duration_label(length) for length in plain[key]]
+            plain[key] = [format_duration(length) for length in plain[key]]
         return plain
 
     @classmethod

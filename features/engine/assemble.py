@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
-from features.contracts import US_PER_DAY, Dataset
+from features.contracts import Dataset
 from features.definitions.attributes import Kind, values_at
 from features.definitions.catalog import Catalog
 from features.definitions.feature import Feature
 from features.definitions.sequences import ORIGINS
 from features.engine.kernels.sequence import hour_of_week
-from features.spine import instants
+from features.tools.instants import US_PER_DAY, column_to_microseconds
 
 
 def lead_columns(
@@ -60,14 +60,17 @@ def _names(levels: tuple[str, ...], code: np.ndarray) -> pa.Array:
 def _lead_column(
     dataset: Dataset, feature: Feature, catalog: Catalog, entity: np.ndarray, spine: pa.Table
 ) -> pa.Array:
-    created, cutoff = instants(dataset.leads["created_at"]), instants(spine["cutoff"])
+    created, cutoff = (
+        column_to_microseconds(dataset.leads["created_at"]),
+        column_to_microseconds(spine["cutoff"]),
+    )
     if feature.aggregate == "created_age":
         return pa.array((cutoff - created[entity]) / US_PER_DAY)
     if feature.aggregate == "created_hour":
         return pa.array(hour_of_week(created, catalog.timezone)[entity].astype(float))
     if feature.aggregate == "dated":
         kind: Kind = "category" if feature.category else "number"
-        return values_at(dataset.values, feature.subject, kind, entity, cutoff, dataset.ids)
+        return values_at(dataset.values, feature.subject, kind, entity, cutoff, dataset.lead_ids)
     return _attribute(dataset, feature, entity)
 
 

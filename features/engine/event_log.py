@@ -18,8 +18,8 @@ from joblib import Parallel, delayed
 from features.definitions.vocabulary import Offer
 from features.engine.kernels.merging import by_time
 from features.engine.kernels.windows import History
-from features.spine import instants
 from features.tools.id_index import Ids
+from features.tools.instants import column_to_microseconds
 from features.tools.jit import kernel
 from features.tools.spill import nameless
 
@@ -71,7 +71,7 @@ class Seats:
         seated = grouped(account, int(account.max(initial=-1)) + 1)
         seat = np.empty_like(seated)
         seat[seated] = np.arange(len(seated))
-        joined = instants(leads["available_at"])[seated]
+        joined = column_to_microseconds(leads["available_at"])[seated]
         return cls(ids, seat, account[seated], joined)
 
 
@@ -274,8 +274,8 @@ def _pour(
     place = np.empty(size, np.int64)
     _places(seat, shard, start.copy(), place)
     _write(columns["seat"], place, seat)
-    _write(columns["time"], place, instants(table["event_time"]))
-    _write(columns["available"], place, instants(table["available_at"]))
+    _write(columns["time"], place, column_to_microseconds(table["event_time"]))
+    _write(columns["available"], place, column_to_microseconds(table["available_at"]))
     _write(columns["kind"], place, codes(table["event_type"], offer.types))
     _write(
         columns["channel"],

@@ -23,29 +23,29 @@ def repeated(hashes: pa.Table) -> np.ndarray:
     Equal hashes lie in one part, since parts are ranges of them; most parts hold none and cost one sort.
     """
     bits = max(len(hashes) // ROWS_AT_ONCE, 0).bit_length()
-    found = side_by_side(lambda number: _repeated(*_part(hashes, number, bits)), range(1 << bits))
+    found = side_by_side(lambda number: _find_duplicates_in_range(*_select_hash_range(hashes, number, bits)), range(1 << bits))
     return np.sort(np.concatenate(list(found)))
 
 
 def total(hashes: pa.Table, but: np.ndarray) -> bytes:
     """Return the sum of all hashes but those of some rows; it does not depend on their order."""
     left_out = hashes.take(pa.array(but))
-    sums = [_sum(hashes[name]) - _sum(left_out[name]) for name in (HIGH, LOW)]
+    sums = [_sum_column(hashes[name]) - _sum_column(left_out[name]) for name in (HIGH, LOW)]
     return b"".join((each % (1 << 64)).to_bytes(8, "little") for each in sums)
 
 
-def _sum(column: pa.ChunkedArray) -> int:
+def _sum_column(column: pa.ChunkedArray) -> int:
     return sum(int(chunk.to_numpy().sum(dtype=np.uint64)) for chunk in column.chunks)
 
 
-def _part(hashes: pa.Table, number: int, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _select_hash_range(hashes: pa.Table, number: int, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the places and hashes of the rows whose hash begins with so many bits."""
     places, highs, lows = (
         [np.empty(0, np.int64)],
         [np.empty(0, np.uint64)],
         [np.empty(0, np.uint64)],
     )
-    for begin, high, low in _chunks(hashes):
+    for begin, high, low in _iter_batches(hashes):
         own = (
             np.flatnonzero(high >> np.uint64(64 - bits) == number) if bits else np.arange(len(high))
         )
@@ -55,14 +55,14 @@ def _part(hashes: pa.Table, number: int, bits: int) -> tuple[np.ndarray, np.ndar
     return np.concatenate(places), np.concatenate(highs), np.concatenate(lows)
 
 
-def _chunks(hashes: pa.Table) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def _iter_batches(hashes: pa.Table) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     begin = 0
     for batch in hashes.to_batches():
         yield begin, batch[HIGH].to_numpy(), batch[LOW].to_numpy()
         begin += len(batch)
 
 
-def _repeated(place: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+def _find_duplicates_in_range(place: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
     ordered = np.sort(high)
     suspects = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(suspects):

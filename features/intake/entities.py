@@ -35,12 +35,12 @@ class Entities:
         rows = rows.append_column("account_known", rows["available"])
         self._found.append(rows.select(FOUND.names).cast(FOUND))
         if sum(map(len, self._found)) > self._limit:
-            self._found = [_one_each(pa.concat_tables(self._found))]
+            self._found = [_aggregate_by_entity(pa.concat_tables(self._found))]
             self._limit = ROWS_AT_ONCE + 2 * len(self._found[0])
 
     def table(self) -> pa.Table:
         """Return the leads as LEADS, ordered by id."""
-        found = _one_each(pa.concat_tables(self._found))
+        found = _aggregate_by_entity(pa.concat_tables(self._found))
         columns = {"entity_id": found["entity_id"], "account_id": found["account_id"]}
         columns |= {
             "created_at": found["time"].cast(INSTANT),
@@ -49,7 +49,7 @@ class Entities:
         return pa.table(columns).cast(LEADS)
 
 
-def _one_each(rows: pa.Table) -> pa.Table:
+def _aggregate_by_entity(rows: pa.Table) -> pa.Table:
     found = query(
         """SELECT entity_id, min(time) AS time, arg_min(available, (time, available)) AS available,
              arg_min(account_id, (account_known, account_id)) FILTER (account_id IS NOT NULL) AS account_id,

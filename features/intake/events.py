@@ -74,10 +74,10 @@ def read_events(
     origins, verdicts = list[Origin](), list[Verdict]()
     for i, source in enumerate(project.sources.events):
         origins.append(Origin.of(source, scratch))
-        judged = _judged(project, source, i, origins[i], (known, objections))
+        judged = _check_pieces(project, source, i, origins[i], (known, objections))
         verdicts.append(
             Verdict.joined(
-                _put(shelf, entities if known is None else None, *piece) for piece in judged
+                _store_piece(shelf, entities if known is None else None, *piece) for piece in judged
             )
         )
     hashed = shelf.table()
@@ -92,19 +92,19 @@ def read_events(
         replace(settle(f"events_{i + 1}", verdict, bad(i), quarantine, limit), arrivals=arrivals)
         for i, (verdict, arrivals) in enumerate(
             zip(
-                _with_duplicates(verdicts, again),
-                _arrivals(verdicts, hashed["available_at"]),
+                _add_duplicates(verdicts, again),
+                _count_arrivals(verdicts, hashed["available_at"]),
                 strict=True,
             )
         )
     )
-    kept = Shelf.of(LOG, _without(log, again), scratch) if len(again) else log
+    kept = Shelf.of(LOG, _drop_rows(log, again), scratch) if len(again) else log
     return ReadLog(
         kept.select(EVENTS.names), kept["lead"], entities.table(), counts, total(hashes, again)
     )
 
 
-def _with_duplicates(verdicts: list[Verdict], again: np.ndarray) -> Iterator[Verdict]:
+def _add_duplicates(verdicts: list[Verdict], again: np.ndarray) -> Iterator[Verdict]:
     """Yield the verdicts of the sources with the places ``again`` in the log of what all of them use."""
     begin = 0
     for verdict in verdicts:
@@ -114,15 +114,15 @@ def _with_duplicates(verdicts: list[Verdict], again: np.ndarray) -> Iterator[Ver
         begin = end
 
 
-def _arrivals(verdicts: list[Verdict], available: pa.ChunkedArray) -> Iterator[Arrivals]:
+def _count_arrivals(verdicts: list[Verdict], available: pa.ChunkedArray) -> Iterator[Arrivals]:
     """Yield when the rows that each source puts into the log became known."""
     for verdict in verdicts:
         own = verdict.rows - len(verdict.places)
-        yield Arrivals.of(available.slice(0, own))
+        yield Arrivals.from_instants(available.slice(0, own))
         available = available.slice(own)
 
 
-def _judged(
+def _check_pieces(
     project: Project,
     source: EventRows,
     i: int,
@@ -133,16 +133,16 @@ def _judged(
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
 
     def judged(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
-        return _judged_piece(project, source, raw, *known)
+        return _check_piece(project, source, raw, *known)
 
-    return side_by_side(judged, origin.pieces(_needed(source, i), few), ahead=effective_n_jobs(-1))
+    return side_by_side(judged, origin.pieces(_required_columns(source, i), few), ahead=effective_n_jobs(-1))
 
 
-def _judged_piece(
+def _check_piece(
     project: Project, source: EventRows, raw: RawRows, known: Ids | None, objections: Objections
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the reason why each raw row is not used, the good rows, and these as HASHED."""
-    columns = _columns(project, source, raw)
+    columns = _read_columns(project, source, raw)
     found = objections.flaws(columns["entity_id"], meets=known is None)
     found += flaws(columns, source.missing_time == "skip")
     found += [(pc.is_null(columns["event_type"]), NO_TYPE)]
@@ -167,16 +167,16 @@ def _judged_piece(
     good = pa.table({name: columns[name] for name in names})
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
-    return reasons, good, _hashed(good)
+    return reasons, good, _to_hashed_log(good)
 
 
-def _needed(source: EventRows, i: int) -> dict[str, str]:
+def _required_columns(source: EventRows, i: int) -> dict[str, str]:
     keys = ("entity_id", "event_time", "event_type", "known_at", "channel", "value", "account_id")
     mapped = {f"sources.events[{i}].{key}": getattr(source, key) for key in keys}
     return {key: name for key, name in mapped.items() if isinstance(name, str)}
 
 
-def _columns(project: Project, source: EventRows, raw: RawRows) -> dict[str, pa.ChunkedArray]:
+def _read_columns(project: Project, source: EventRows, raw: RawRows) -> dict[str, pa.ChunkedArray]:
     """Read what is mapped as what it should be, with the reason where that fails."""
     missing = source.missing
     columns = {
@@ -184,8 +184,8 @@ def _columns(project: Project, source: EventRows, raw: RawRows) -> dict[str, pa.
         "entity_id": plain(cleaned(raw, source.entity_id, missing)),
         "account_id": plain(cleaned(raw, source.account_id, missing)),
         **times(raw, source.event_time, source.known_at, missing, project.zone),
-        "event_type": _text(raw, source.event_type, missing),
-        "channel": _text(raw, source.channel, missing),
+        "event_type": _read_text(raw, source.event_type, missing),
+        "channel": _read_text(raw, source.channel, missing),
     }
     value = pa.chunked_array([pa.nulls(len(raw.table), pa.float64())])
     if source.value is not None:
@@ -194,13 +194,13 @@ def _columns(project: Project, source: EventRows, raw: RawRows) -> dict[str, pa.
     return columns
 
 
-def _text(raw: RawRows, mapped: str | Constant | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
+def _read_text(raw: RawRows, mapped: str | Constant | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
     if isinstance(mapped, Constant):
         return pa.chunked_array([pa.repeat(mapped.constant, len(raw.table)).dictionary_encode()])
     return cleaned(raw, mapped, missing)
 
 
-def _put(
+def _store_piece(
     shelf: Shelf, entities: Entities | None, reasons: pa.Array, good: pa.Table, hashed: pa.Table
 ) -> pa.Array:
     """Put the good rows of a piece on the shelf; return what became of all its rows."""
@@ -210,9 +210,9 @@ def _put(
     return reasons
 
 
-def _hashed(good: pa.Table) -> pa.Table:
+def _to_hashed_log(good: pa.Table) -> pa.Table:
     """Return good rows as HASHED."""
-    hashes = _hashes(good)
+    hashes = _hash_events(good)
     table = pa.table(
         {
             "entity_id": good["entity_id"],
@@ -229,7 +229,7 @@ def _hashed(good: pa.Table) -> pa.Table:
     return table.cast(HASHED)
 
 
-def _hashes(rows: pa.Table) -> np.ndarray:
+def _hash_events(rows: pa.Table) -> np.ndarray:
     value = pc.fill_null(rows["value"], np.nan).to_numpy()
     return row_hashes(
         [
@@ -243,7 +243,7 @@ def _hashes(rows: pa.Table) -> np.ndarray:
     )
 
 
-def _without(table: pa.Table, places: np.ndarray) -> Iterator[pa.Table]:
+def _drop_rows(table: pa.Table, places: np.ndarray) -> Iterator[pa.Table]:
     begin = 0
     for batch in table.to_batches():
         end = begin + len(batch)

@@ -16,23 +16,23 @@ def fingerprint(leads: pa.Table, events: pa.Table, events_sum: bytes, values: pa
     ``leads`` and ``values`` have an order of their own; events are known by ``events_sum``, the sum of their hashes.
     """
     digest = hashlib.sha256()
-    log = [_head(events), *([events_sum] if events.num_rows else [])]
-    for part in chain(_parts(leads), log, _parts(values) if values.num_rows else ()):
+    log = [_schema_bytes(events), *([events_sum] if events.num_rows else [])]
+    for part in chain(_iter_table_bytes(leads), log, _iter_table_bytes(values) if values.num_rows else ()):
         digest.update(part)
     return digest.hexdigest()[:16]
 
 
-def _parts(table: pa.Table) -> Iterator[bytes]:
-    yield _head(table)
+def _iter_table_bytes(table: pa.Table) -> Iterator[bytes]:
+    yield _schema_bytes(table)
     for column in table.columns:
-        yield from _content(column)
+        yield from _iter_column_bytes(column)
 
 
-def _head(table: pa.Table) -> bytes:
+def _schema_bytes(table: pa.Table) -> bytes:
     return repr([(field.name, str(field.type)) for field in table.schema] + [len(table)]).encode()
 
 
-def _content(column: pa.ChunkedArray, step: int = 1 << 16) -> Iterator[bytes]:
+def _iter_column_bytes(column: pa.ChunkedArray, step: int = 1 << 16) -> Iterator[bytes]:
     """Yield the bytes of a column in steps of rows: which are missing, then lengths and text, or numbers."""
     for start in range(0, len(column), step):
         values = column.slice(start, step).combine_chunks()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.contracts import US_PER_DAY
+from features.tools.instants import US_PER_DAY
 from features.tools.jit import kernel
 
 UNREADABLE, NAIVE, ZONED = 0, 1, 2
@@ -28,22 +28,22 @@ def parse(
     for row in range(len(kind)):
         at, end = ends[row], ends[row + 1]
         kind[row], wall[row], offset[row] = UNREADABLE, 0, 0
-        at, day = _date(texts, at, end)
+        at, day = _parse_date(texts, at, end)
         if at < 0:
             continue
-        at, clock = _clock(texts, at, end)
+        at, clock = _parse_clock(texts, at, end)
         if at < 0:
             continue
         if at == end:
             kind[row], wall[row] = NAIVE, day * US_PER_DAY + clock
             continue
-        seconds = _zone(texts, at + (texts[at] == SPACE), end)
+        seconds = _parse_offset(texts, at + (texts[at] == SPACE), end)
         if seconds < US_PER_DAY:
             kind[row], wall[row], offset[row] = ZONED, day * US_PER_DAY + clock, seconds * 1_000_000
 
 
 @kernel
-def _digits(texts: np.ndarray, at: int, count: int) -> np.int64:
+def _read_digits(texts: np.ndarray, at: int, count: int) -> np.int64:
     """Return the number of so many digits, negative if one of them is none."""
     found = np.int64(0)
     for place in range(at, at + count):
@@ -55,12 +55,12 @@ def _digits(texts: np.ndarray, at: int, count: int) -> np.int64:
 
 
 @kernel
-def _date(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int64]:
+def _parse_date(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int64]:
     """Return where the date ends, -1 if there is none, and its day since 1970-01-01."""
     none = np.int64(-1), np.int64(0)
     if end - at < 10 or texts[at + 4] != MINUS or texts[at + 7] != MINUS:
         return none
-    year, month, day = _digits(texts, at, 4), _digits(texts, at + 5, 2), _digits(texts, at + 8, 2)
+    year, month, day = _read_digits(texts, at, 4), _read_digits(texts, at + 5, 2), _read_digits(texts, at + 8, 2)
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     longest = 28 + leap if month == 2 else 30 + ((month + (month > 7)) & 1)
     if year < 0 or month < 1 or month > 12 or day < 1 or day > longest:
@@ -72,16 +72,16 @@ def _date(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int64]:
 
 
 @kernel
-def _clock(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int64]:
+def _parse_clock(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int64]:
     """Return where the time of the day ends, -1 if it is none, and its microseconds; 0 where there is no time."""
     none = np.int64(-1), np.int64(0)
     if end - at < 6 or (texts[at] != T and texts[at] != SPACE) or texts[at + 3] != COLON:
         return np.int64(at), np.int64(0)
-    hour, minute, second = _digits(texts, at + 1, 2), _digits(texts, at + 4, 2), np.int64(0)
+    hour, minute, second = _read_digits(texts, at + 1, 2), _read_digits(texts, at + 4, 2), np.int64(0)
     at += 6
     fraction, scale = np.int64(0), np.int64(1_000_000)
     if at < end and texts[at] == COLON:
-        second = _digits(texts, at + 1, 2) if end - at > 2 else np.int64(-1)
+        second = _read_digits(texts, at + 1, 2) if end - at > 2 else np.int64(-1)
         at += 3
         if at < end and texts[at] == DOT:
             first = at + 1
@@ -98,7 +98,7 @@ def _clock(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int64]:
 
 
 @kernel
-def _zone(texts: np.ndarray, at: int, end: int) -> np.int64:
+def _parse_offset(texts: np.ndarray, at: int, end: int) -> np.int64:
     """Return the offset from UTC in seconds; US_PER_DAY, which is none, for any other text."""
     none, length = np.int64(US_PER_DAY), end - at
     if length == 1 and (texts[at] == BIG_Z or texts[at] == SMALL_Z):
@@ -109,8 +109,8 @@ def _zone(texts: np.ndarray, at: int, end: int) -> np.int64:
         return none
     if length == 6 and texts[at + 3] != COLON:
         return none
-    hours = _digits(texts, at + 1, 2)
-    minutes = _digits(texts, end - 2, 2) if length > 3 else np.int64(0)
+    hours = _read_digits(texts, at + 1, 2)
+    minutes = _read_digits(texts, end - 2, 2) if length > 3 else np.int64(0)
     if hours < 0 or hours > 15 or minutes < 0 or minutes > 59:
         return none
     seconds = 60 * (60 * hours + minutes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 from configs.errors import ConfigError
 from configs.schema import Project
 from configs.source_rows import AllExcept, LeadRows
+from configs.suggestions import did_you_mean, nearest_name
 from configs.targets import ColumnOutcome
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
@@ -58,22 +58,22 @@ def read_leads(
     listed = () if isinstance(source.attributes, AllExcept) else source.attributes
     needed |= {f"{where}.attributes.{name}": name for name in listed}
     needed |= {f"targets: outcome column {name}": name for name in sorted(outcome_columns(project))}
-    if owner := _owner(project):
+    if owner := _owner_column(project):
         needed["capacity.owner"] = owner
     if project.privacy.suppress_where is not None:
         needed["privacy.suppress_where.column"] = project.privacy.suppress_where.column
     raw = read_rows(source, needed)
-    names = _attribute_names(project, source, raw)
-    leads = _columns(project, source, raw, names)
+    names = _select_attributes(project, source, raw)
+    leads = _read_columns(project, source, raw, names)
     objections.opted_out(raw, leads["entity_id"], source.missing)
     out = objections.flaws(leads["entity_id"], meets=True)
-    reasons = _judged(leads, out, bool(source.missing_time == "skip"), len(names))
-    table = _lead_table(leads.filter(reasons.is_null()), names, source)
+    reasons = _reject_rows(leads, out, bool(source.missing_time == "skip"), len(names))
+    table = _build_lead_table(leads.filter(reasons.is_null()), names, source)
     verdict = Verdict.of(reasons)
     bad = masked(rows_of(raw), project.privacy.personal)
     count = settle("leads", verdict, bad, quarantine, project.sources.max_quarantine)
     return table, replace(
-        count, arrivals=Arrivals.of(table["available_at"]) if source.created_at else None
+        count, arrivals=Arrivals.from_instants(table["available_at"]) if source.created_at else None
     )
 
 
@@ -87,18 +87,18 @@ def outcome_columns(project: Project) -> set[str]:
 def carried_columns(project: Project) -> set[str]:
     """Return the columns that ``leads`` carries and no feature may use: outcomes, and an owner that is no attribute."""
     owner, chosen = (
-        _owner(project),
+        _owner_column(project),
         project.sources.leads.attributes if project.sources.leads else (),
     )
     used = owner not in chosen.all_except if isinstance(chosen, AllExcept) else owner in chosen
     return outcome_columns(project) | ({owner} if owner and not used else set())
 
 
-def _owner(project: Project) -> str | None:
-    return project.places.owner if project.places else None
+def _owner_column(project: Project) -> str | None:
+    return project.capacity_config.owner if project.capacity_config else None
 
 
-def _attribute_names(project: Project, source: LeadRows, raw: RawRows) -> list[str]:
+def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list[str]:
     """Return the columns to carry along: the attributes, and the outcomes beside them."""
     mapped = {source.entity_id, source.created_at, source.known_at, source.account_id, source.order}
     chosen = source.attributes
@@ -108,8 +108,8 @@ def _attribute_names(project: Project, source: LeadRows, raw: RawRows) -> list[s
         names = [name for name in raw.names if name not in mapped and name not in chosen.all_except]
     else:
         names = list(chosen)
-    names = [name for name in names if name not in project.privacy.hidden]
-    _refuse_typing_error(project, raw, names)
+    names = [name for name in names if name not in project.privacy.hidden_columns]
+    _refuse_misspelled_personal(project, raw, names)
     names = list(dict.fromkeys([*names, *sorted(carried_columns(project))]))
     if taken := [name for name in names if name in LEADS.names]:
         raise ConfigError(
@@ -122,11 +122,12 @@ def _attribute_names(project: Project, source: LeadRows, raw: RawRows) -> list[s
     return names
 
 
-def _refuse_typing_error(project: Project, raw: RawRows, names: list[str]) -> None:
+def _refuse_misspelled_personal(project: Project, raw: RawRows, names: list[str]) -> None:
     """A personal column that is written wrong would be hidden nowhere, and nobody would hear of it."""
     known = {name.lower(): name for name in names}
     for name in set(project.privacy.personal) - set(raw.names):
-        for near in difflib.get_close_matches(name.lower(), known, 1, 0.7):
+        near = nearest_name(name.lower(), known, min_similarity=0.7)
+        if near is not None:
             raise ConfigError(
                 "no such column, and one that is used is nearly called so",
                 where=f"{project.path}: privacy.personal",
@@ -138,16 +139,16 @@ def _refuse_typing_error(project: Project, raw: RawRows, names: list[str]) -> No
 def _check_amounts(project: Project, names: list[str]) -> None:
     for key, target in project.targets.items():
         if isinstance(target.amount, str) and target.amount not in names:
-            near = difflib.get_close_matches(target.amount, names, 1, 0.5)
             raise ConfigError(
                 "the amount is not an attribute of the leads",
                 where=f"{project.path}: targets.{key}.amount",
                 found=repr(target.amount),
-                fix=f"did you mean {near[0]}?" if near else "list it in sources.leads.attributes",
+                fix=did_you_mean(target.amount, names, min_similarity=0.5)
+                or "list it in sources.leads.attributes",
             )
 
 
-def _columns(project: Project, source: LeadRows, raw: RawRows, names: list[str]) -> pa.Table:
+def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[str]) -> pa.Table:
     """One row a raw row: what is mapped, read as what it should be, with the reason where that fails."""
     size, missing = len(raw.table), source.missing
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable()}
@@ -155,7 +156,7 @@ def _columns(project: Project, source: LeadRows, raw: RawRows, names: list[str])
     if source.entity_id is None:
         columns["entity_id"] = pc.add(raw.table["nr"], 1).cast(pa.string())
     columns["account_id"] = plain(cleaned(raw, source.account_id, missing))
-    columns |= _order(raw, source, columns["entity_id"]) if source.created_at is None else {}
+    columns |= _read_order(raw, source, columns["entity_id"]) if source.created_at is None else {}
     if source.created_at is not None:
         columns |= times(raw, source.created_at, source.known_at, missing, project.zone)
         columns["sort_number"], columns["sort_text"] = (
@@ -167,7 +168,7 @@ def _columns(project: Project, source: LeadRows, raw: RawRows, names: list[str])
     return pa.table(columns)
 
 
-def _order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[str, pa.Array]:
+def _read_order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[str, pa.Array]:
     """Return what sorts leads that have no times: numbers where all are, else texts; their ids without an
     order.
     """
@@ -191,7 +192,7 @@ def _order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[str, pa
     }
 
 
-def _judged(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int) -> pa.Array:
+def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int) -> pa.Array:
     """Return each row's reason, ``out`` before all others.
 
     Of several rows with one id the earliest known is used, then the smallest as text.
@@ -218,7 +219,7 @@ def _judged(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int) -> p
     return with_duplicates(reasons, leads["nr"], later["nr"])
 
 
-def _lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.Table:
+def _build_lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.Table:
     """One row an entity, ordered by id; without times, created_at is the place in the order as seconds from
     1970.
     """

@@ -34,16 +34,16 @@ class Objections:
         self._learn, self._where = project.privacy.learn, project.privacy.suppress_where
         self._named = dict[str, pa.Array]()
         if project.privacy.suppress is not None:
-            self._named[LISTED] = _listed(project.privacy.suppress, LISTED)
-        own = project.root / OWN_LIST
+            self._named[LISTED] = _read_list(project.privacy.suppress, LISTED)
+        own = project.workspace_path / OWN_LIST
         if own.exists():
-            self._named[ASKED] = _listed(own_list(own), ASKED)
+            self._named[ASKED] = _read_list(own_list(own), ASKED)
         self._look_up()
 
     def opted_out(self, raw: RawRows, ids: pa.ChunkedArray, missing: tuple[str, ...]) -> None:
         """Add who opted out by the column of the leads that says so; any one row of an entity is enough."""
         if self._where is not None:
-            out = pc.and_(_says_so(raw, self._where, missing), pc.is_valid(ids))
+            out = pc.and_(_find_opt_outs(raw, self._where, missing), pc.is_valid(ids))
             self._named[OPTED_OUT] = pc.unique(ids.filter(out))
             self._look_up()
 
@@ -95,7 +95,7 @@ def own_list(path: Path) -> SuppressList:
     return SuppressList(path=str(path), format="csv", delimiter=",", entity_id="entity_id")
 
 
-def _listed(source: SuppressList, key: str) -> pa.Array:
+def _read_list(source: SuppressList, key: str) -> pa.Array:
     """Return the different ids of a list. A row without one may be anybody's, so it stops the run."""
     try:
         raw = read_rows(source, {f"{key}.entity_id": source.entity_id})
@@ -119,8 +119,8 @@ def _listed(source: SuppressList, key: str) -> pa.Array:
     return pc.unique(ids)
 
 
-def _says_so(raw: RawRows, where: SuppressWhere, missing: tuple[str, ...]) -> pa.ChunkedArray:
+def _find_opt_outs(raw: RawRows, where: SuppressWhere, missing: tuple[str, ...]) -> pa.ChunkedArray:
     said = plain(texts(clean(raw.column(where.column, f"{OPTED_OUT}.column"), missing)))
     said = pc.utf8_lower(pc.utf8_trim_whitespace(said))
-    out = pc.is_in(said, value_set=pa.array(sorted(where.texts), pa.string()))
-    return pc.or_(out, pc.is_null(said)) if where.missing else out
+    out = pc.is_in(said, value_set=pa.array(sorted(where.normalized_values), pa.string()))
+    return pc.or_(out, pc.is_null(said)) if where.includes_missing else out

@@ -181,14 +181,14 @@ def settle(
     flawed = len(bad.places) - count.quarantined.get(DUPLICATE, 0)
     if folder is not None:
         try:
-            _write(_tables(source, bad, again), folder / f"{source}.csv")
+            _write_csv(_iter_quarantine_tables(source, bad, again), folder / f"{source}.csv")
         except OSError as error:
             fix = "make room there, or give the workspace another place with LEADSCORE_WORKSPACE"
             raise ConfigError(
                 "cannot write the bad rows", where=str(folder), found=str(error), fix=fix
             ) from error
     if flawed > limit * count.rows_in:
-        raise _too_many(count, flawed, _example(source, bad, again), limit)
+        raise _too_many_error(count, flawed, _first_bad_row(source, bad, again), limit)
     return count
 
 
@@ -201,10 +201,10 @@ def masked(rows: Rows, personal: Collection[str]) -> Rows:
     """Return what gives the same rows without the values of some columns; of a broken line nothing can be shown."""
     if not personal:
         return rows
-    return lambda places: (_masked(raw, personal) for raw in rows(places))
+    return lambda places: (_mask_piece(raw, personal) for raw in rows(places))
 
 
-def _masked(raw: RawRows, personal: Collection[str]) -> RawRows:
+def _mask_piece(raw: RawRows, personal: Collection[str]) -> RawRows:
     named = [f"c{i}" for i, name in enumerate(raw.names) if name in personal]
     table = raw.table
     for name in (*named, "broken") if named else ():
@@ -214,15 +214,15 @@ def _masked(raw: RawRows, personal: Collection[str]) -> RawRows:
     return replace(raw, table=table)
 
 
-def _tables(source: str, bad: Verdict, again: Rows) -> Iterator[pa.Table]:
+def _iter_quarantine_tables(source: str, bad: Verdict, again: Rows) -> Iterator[pa.Table]:
     if not len(bad.places):
         return
     for raw in again(bad.places):
         reasons = bad.reasons[np.searchsorted(bad.places, raw.table["nr"].to_numpy())]
-        yield _table(source, raw, pa.array(REASONS).take(pa.array(reasons)))
+        yield _build_quarantine_table(source, raw, pa.array(REASONS).take(pa.array(reasons)))
 
 
-def _table(source: str, raw: RawRows, reasons: pa.Array) -> pa.Table:
+def _build_quarantine_table(source: str, raw: RawRows, reasons: pa.Array) -> pa.Table:
     names = {f"c{i}": name for i, name in enumerate(raw.names) if f"c{i}" in raw.table.column_names}
     rows = {name: plain(raw.table[name]) for name in OWN}
     rows |= {place: plain(texts(raw.table[place])) for place in names}
@@ -236,7 +236,7 @@ def _table(source: str, raw: RawRows, reasons: pa.Array) -> pa.Table:
     )
 
 
-def _write(tables: Iterable[pa.Table], path: Path) -> None:
+def _write_csv(tables: Iterable[pa.Table], path: Path) -> None:
     """Write beside the place and move there, so that no one reads half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -246,14 +246,14 @@ def _write(tables: Iterable[pa.Table], path: Path) -> None:
     os.replace(part, path)  # noqa: PTH105 - the atomic one
 
 
-def _example(source: str, bad: Verdict, again: Rows) -> dict[str, object]:
+def _first_bad_row(source: str, bad: Verdict, again: Rows) -> dict[str, object]:
     """Return the first bad row that is no duplicate."""
     first = int(np.argmax(bad.reasons != REASONS.index(DUPLICATE)))
     one = Verdict(bad.rows, bad.places[first : first + 1], bad.reasons[first : first + 1])
-    return next(_tables(source, one, again)).to_pylist()[0]
+    return next(_iter_quarantine_tables(source, one, again)).to_pylist()[0]
 
 
-def _too_many(count: SourceCount, bad: int, example: dict[str, object], limit: float) -> DataError:
+def _too_many_error(count: SourceCount, bad: int, example: dict[str, object], limit: float) -> DataError:
     reasons = ", ".join(f"{rows} {reason}" for reason, rows in count.quarantined.items())
     shown = json.dumps(json.loads(str(example["original"])), ensure_ascii=False)[:160]
     return DataError(

@@ -6,7 +6,6 @@ the same rules, so that the same rows give the same table whatever the format.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import DataError, listed
-from configs.source_rows import Rows
+from configs.errors import DataError, join_names
+from configs.source_rows import SourceRows
+from configs.suggestions import did_you_mean
 from features.intake.formats.database import read_query
 from features.intake.formats.files import Block, Wanted, blocks, files, format_of
 from features.intake.formats.texts import is_text, plain, texts
@@ -49,7 +49,6 @@ class RawRows:
         """Return a column by the source's name for it; raise DataError that names file, key and nearest name."""
         if name in self.names:
             return self.table[f"c{self.names.index(name)}"]
-        near = difflib.get_close_matches(name, self.names, 1, 0.5)
         other = (
             "name a column of the source"
             if self.names
@@ -58,8 +57,8 @@ class RawRows:
         raise DataError(
             "no such column",
             where=f"{self.label}: {key}",
-            found=f"{name!r}; the columns are {listed(self.names, 20) or 'none, the source is empty'}",
-            fix=f"did you mean {near[0]}?" if near else other,
+            found=f"{name!r}; the columns are {join_names(self.names, 20) or 'none, the source is empty'}",
+            fix=did_you_mean(name, self.names, min_similarity=0.5) or other,
         )
 
     def unreadable(self) -> pa.ChunkedArray:
@@ -68,7 +67,7 @@ class RawRows:
         """
         bad = pc.is_valid(self.table["broken"])
         for name in self.table.column_names[len(OWN) :]:
-            if (holds := _nul(self.table[name])) is not None:
+            if (holds := _find_nul(self.table[name])) is not None:
                 bad = pc.or_(bad, holds)
         return bad
 
@@ -81,11 +80,11 @@ class RawRows:
 class Origin:
     """Where the rows of a source are: in files, or in the kept result of its query, which need not come twice alike."""
 
-    source: Rows
+    source: SourceRows
     kept: tuple[list[str], pa.Table] | None
 
     @classmethod
-    def of(cls, source: Rows, scratch: Path | None = None) -> Self:
+    def of(cls, source: SourceRows, scratch: Path | None = None) -> Self:
         """Look at a source; a query is run now, and a large result lies in ``scratch``.
 
         Raises DataError where the database or the query fails, ConfigError for a database that is not known.
@@ -109,10 +108,10 @@ class Origin:
             parts.append(part)
             size += len(part.table)
             if size >= ROWS_PER_PIECE:
-                yield _joined(parts, self.source.label)
+                yield _concat_rows(parts, self.source.label)
                 parts, size = [], 0
         if parts:
-            yield _joined(parts, self.source.label)
+            yield _concat_rows(parts, self.source.label)
 
     def again(self, places: np.ndarray) -> Iterator[RawRows]:
         """Yield the rows with these numbers ``nr``, ascending, once more and with all columns.
@@ -135,7 +134,7 @@ class Origin:
         """Yield what is wanted block by block; ``needed`` and what it raises are as with ``pieces``."""
         begin = 0
         for label, block in self._blocks(wanted):
-            part = _raw(label, block, begin)
+            part = _to_raw_rows(label, block, begin)
             for key, name in needed.items():
                 part.column(name, key)
             begin += len(part.table)
@@ -162,12 +161,12 @@ class Origin:
                 ) from error
 
 
-def read_rows(source: Rows, needed: dict[str, str]) -> RawRows:
+def read_rows(source: SourceRows, needed: dict[str, str]) -> RawRows:
     """Return all rows of a source with all its columns; ``needed`` and what it raises are as with ``Origin``."""
-    return _joined(list(Origin.of(source).parts(Wanted(), needed)), source.label)
+    return _concat_rows(list(Origin.of(source).parts(Wanted(), needed)), source.label)
 
 
-def _raw(label: str, block: Block, begin: int) -> RawRows:
+def _to_raw_rows(label: str, block: Block, begin: int) -> RawRows:
     """Put rows and broken records together in the order of their lines; ``begin`` is the number of the first."""
     size = len(block.rows)
     columns = {"row": pa.array(block.rows, pa.int64()), "broken": pa.nulls(size, pa.string())}
@@ -191,30 +190,30 @@ def _raw(label: str, block: Block, begin: int) -> RawRows:
     )
 
 
-def _joined(parts: Sequence[RawRows], label: str) -> RawRows:
+def _concat_rows(parts: Sequence[RawRows], label: str) -> RawRows:
     """Return all parts as one, with the columns of any of them."""
     if len(parts) == 1:
         return RawRows(parts[0].names, parts[0].table, label)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
-    own = {name: _chained([part.table[name] for part in parts]) for name in OWN}
+    own = {name: _concat_columns([part.table[name] for part in parts]) for name in OWN}
     for i, name in enumerate(names):
-        columns = [_column_of(part, name) for part in parts]
+        columns = [_find_column(part, name) for part in parts]
         if any(column is not None for column in columns):
             sizes = (len(part.table) for part in parts)
             filled = [
                 pa.chunked_array([pa.nulls(size)]) if each is None else each
                 for each, size in zip(columns, sizes, strict=True)
             ]
-            own[f"c{i}"] = _chained(filled)
+            own[f"c{i}"] = _concat_columns(filled)
     return RawRows(names, pa.table(own), label)
 
 
-def _column_of(part: RawRows, name: str) -> pa.ChunkedArray | None:
+def _find_column(part: RawRows, name: str) -> pa.ChunkedArray | None:
     place = f"c{part.names.index(name)}" if name in part.names else ""
     return part.table[place] if place in part.table.column_names else None
 
 
-def _chained(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+def _concat_columns(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     """Put columns one after the other; as text, where they are of several types."""
     kinds = {column.type for column in columns if not pa.types.is_null(column.type)}
     if len(kinds) > 1:
@@ -225,7 +224,7 @@ def _chained(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     )
 
 
-def _nul(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+def _find_nul(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     """Return a mask of the texts that hold a NUL byte; None where none does, or it is no column of text."""
     coded = pa.types.is_dictionary(column.type)
     if not is_text(column.type.value_type if coded else column.type):

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from configs.errors import ConfigError
 from configs.schema import Project
-from configs.source_rows import AttributeRows, claimed_twice
+from configs.source_rows import AttributeRows, find_duplicate_claim
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
 from features.intake.formats.texts import plain
@@ -47,24 +47,24 @@ def read_values(
     claims += [("sources.leads", [name for name in leads.column_names if name not in LEADS.names])]
     tables, counts = [VALUES.empty_table()], list[SourceCount]()
     for i, source in enumerate(project.sources.attributes):
-        table, count = _history(project, source, i, (leads, objections), quarantine)
+        table, count = _read_source(project, source, i, (leads, objections), quarantine)
         claims.append((f"sources.attributes[{i}]", pc.unique(table["attribute"]).to_pylist()))
         _check_names(project, claims)
         tables.append(table)
         counts.append(count)
-    return _in_order(pa.concat_tables(tables)) if counts else tables[0], counts
+    return _sort_distinct(pa.concat_tables(tables)) if counts else tables[0], counts
 
 
-def _history(
+def _read_source(
     project: Project,
     source: AttributeRows,
     i: int,
     known: tuple[pa.Table, Objections],
     quarantine: Path | None,
 ) -> tuple[pa.Table, SourceCount]:
-    raw = read_rows(source, _columns(source, f"sources.attributes[{i}]"))
-    rows = _texts(project, source, raw)
-    reasons = _judged(
+    raw = read_rows(source, _required_columns(source, f"sources.attributes[{i}]"))
+    rows = _read_columns(project, source, raw)
+    reasons = _reject_rows(
         rows, known[0], known[1].flaws(rows["entity_id"]), source.missing_time == "skip"
     )
     personal = project.privacy.personal
@@ -74,21 +74,21 @@ def _history(
         f"attributes_{i + 1}", Verdict.of(reasons), bad, quarantine, project.sources.max_quarantine
     )
     good = rows.filter(reasons.is_null())
-    values = _values(good, source)
+    values = _to_values(good, source)
     hidden = pc.is_in(
-        values["attribute"], value_set=pa.array(sorted(project.privacy.hidden), pa.string())
+        values["attribute"], value_set=pa.array(sorted(project.privacy.hidden_columns), pa.string())
     )
-    return values.filter(pc.invert(hidden)), replace(count, arrivals=Arrivals.of(good["available"]))
+    return values.filter(pc.invert(hidden)), replace(count, arrivals=Arrivals.from_instants(good["available"]))
 
 
-def _columns(source: AttributeRows, where: str) -> dict[str, str]:
+def _required_columns(source: AttributeRows, where: str) -> dict[str, str]:
     keys = ("entity_id", "valid_from", "known_at", "attribute", "value")
     mapped = {f"{where}.{key}": getattr(source, key) for key in keys}
     mapped |= {f"{where}.columns.{name}": name for name in source.columns}
     return {key: name for key, name in mapped.items() if name is not None}
 
 
-def _texts(project: Project, source: AttributeRows, raw: RawRows) -> pa.Table:
+def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.Table:
     """One row a raw row: what is mapped, read as what it should be, with the reason where that fails."""
     size, missing = len(raw.table), source.missing
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable()}
@@ -107,7 +107,7 @@ def _texts(project: Project, source: AttributeRows, raw: RawRows) -> pa.Table:
     return pa.table(columns)
 
 
-def _judged(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) -> pa.Array:
+def _reject_rows(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) -> pa.Array:
     """Return each row's reason, ``out`` before all others. Of rows that are equal the first is used."""
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
     unknown = Ids.of(leads["entity_id"]).find(rows["entity_id"]) < 0
@@ -128,7 +128,7 @@ def _judged(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) -> pa
     return with_duplicates(reasons, rows["nr"], later["nr"])
 
 
-def _values(rows: pa.Table, source: AttributeRows) -> pa.Table:
+def _to_values(rows: pa.Table, source: AttributeRows) -> pa.Table:
     """Turn the good rows of a source into values: one a row, or one a row and column."""
     names = [pa.repeat(name, len(rows)) for name in source.columns] or [rows["name"]]
     shared = [rows["entity_id"], rows["time"].cast(INSTANT), rows["available"].cast(INSTANT)]
@@ -139,14 +139,14 @@ def _values(rows: pa.Table, source: AttributeRows) -> pa.Table:
     return pa.concat_tables(tables).cast(VALUES)
 
 
-def _in_order(values: pa.Table) -> pa.Table:
+def _sort_distinct(values: pa.Table) -> pa.Table:
     """Order values by all columns, and keep one of those that are equal: two wide rows may share some values."""
     order = ", ".join(f"{name} NULLS FIRST" for name in VALUES.names)
     return query(f"SELECT DISTINCT * FROM rows ORDER BY {order}", rows=values).cast(VALUES)  # noqa: S608 - our names
 
 
 def _check_names(project: Project, claims: list[tuple[str, list[str]]]) -> None:
-    if twice := claimed_twice(claims):
+    if twice := find_duplicate_claim(claims):
         name, first, second = twice
         raise ConfigError(
             "an attribute's name is taken",

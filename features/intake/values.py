@@ -15,13 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contracts import INSTANT, US_PER_DAY
+from features.contracts import INSTANT
 from features.intake.formats.texts import direct, plain, texts, without
 from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse
 from features.intake.reading import RawRows
-from features.timezones import offsets_of
+from features.timezones import find_offsets_at_wall_times
 from features.tools.duckdb_sql import query
 from features.tools.id_index import text_bytes
+from features.tools.instants import US_PER_DAY
 
 WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", "impossible time"
 TIME_PROBLEMS = (UNREADABLE_TIME, IMPOSSIBLE_TIME)
@@ -56,7 +57,7 @@ def clean(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
         return without(column, pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string())))
     if pa.types.is_floating(column.type):
         column = without(column, pc.is_nan(column))
-    marks = _marks(column.type, missing)
+    marks = _missing_markers(column.type, missing)
     return without(column, pc.is_in(column, value_set=marks)) if len(marks) else column
 
 
@@ -70,7 +71,7 @@ def _clean_codes(chunk: pa.DictionaryArray, missing: tuple[str, ...]) -> pa.Dict
     return pa.DictionaryArray.from_arrays(place.take(chunk.indices), chunk.dictionary)
 
 
-def _marks(kind: pa.DataType, missing: tuple[str, ...]) -> pa.Array:
+def _missing_markers(kind: pa.DataType, missing: tuple[str, ...]) -> pa.Array:
     """Return the values of a type that are written like one of ``missing``."""
     found = [pa.array([], kind)]
     for text in missing:
@@ -123,12 +124,12 @@ def instants(column: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Arra
     offset = walls.offset
     if naive.any():
         offset = np.where(naive, 0, offset)
-        offset[naive] = offsets_of(walls.wall[naive], zone)
+        offset[naive] = find_offsets_at_wall_times(walls.wall[naive], zone)
     found = pa.array(walls.wall - offset, mask=~possible).cast(INSTANT)
-    return found, _problems(column, walls, possible)
+    return found, _name_time_problems(column, walls, possible)
 
 
-def _problems(column: pa.ChunkedArray, walls: Walls, possible: np.ndarray) -> pa.Array:
+def _name_time_problems(column: pa.ChunkedArray, walls: Walls, possible: np.ndarray) -> pa.Array:
     """Name what is wrong with each value that is neither null nor a possible time."""
     wrong = ~possible & column.is_valid().to_numpy()
     if not wrong.any():
@@ -204,25 +205,25 @@ class Walls:
 
 def numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
     """Return finite numbers and, where a value is not one, the reason; both null where the value is."""
-    number = _numbers(direct(column))
+    number = _to_numbers(direct(column))
     problem = pc.and_(column.is_valid(), number.is_null())
     if not pc.any(problem).as_py():
         return number, pa.nulls(len(number), pa.string())
     return number, pc.if_else(problem, WRONG_TYPE, pa.scalar(None, pa.string())).combine_chunks()
 
 
-def _numbers(column: pa.ChunkedArray) -> pa.Array:
+def _to_numbers(column: pa.ChunkedArray) -> pa.Array:
     """Return each value's number, null where it is none or too large; one zero instead of two."""
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         number = column.cast(pa.float64(), safe=False)
         return pc.add(without(number, pc.invert(pc.is_finite(number))), 0.0).combine_chunks()
     with suppress(pa.ArrowInvalid):  # texts that are all plain numbers, as in most columns
-        return _numbers(plain(texts(column)).cast(pa.float64()))
+        return _to_numbers(plain(texts(column)).cast(pa.float64()))
     read = "CASE WHEN regexp_full_match(trim(text), $number) THEN try_cast(text AS DOUBLE) END"
     text = (
         f"SELECT CASE WHEN isfinite({read}) THEN {read} + 0.0 END AS number FROM rows ORDER BY nr"  # noqa: S608
     )
-    return query(text, {"number": NUMBER}, rows=_numbered(plain(texts(column))))[
+    return query(text, {"number": NUMBER}, rows=_with_row_numbers(plain(texts(column))))[
         "number"
     ].combine_chunks()
 
@@ -236,17 +237,17 @@ def attribute(column: pa.ChunkedArray) -> pa.Array:
     """
     column = direct(column)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return _numbers(column)
+        return _to_numbers(column)
     if pa.types.is_boolean(column.type):
         return column.cast(pa.float64()).combine_chunks()
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         walls = Walls.of(column)
-        if _all((walls.wall >= WRITABLE[0]) & (walls.wall < WRITABLE[1]), column):
-            return _days(walls)
-    return _alike(plain(texts(column)).combine_chunks())
+        if _all_fit((walls.wall >= WRITABLE[0]) & (walls.wall < WRITABLE[1]), column):
+            return _days_since_epoch(walls)
+    return _infer_from_text(plain(texts(column)).combine_chunks())
 
 
-def _alike(column: pa.Array) -> pa.Array:
+def _infer_from_text(column: pa.Array) -> pa.Array:
     """Read texts as what they all are; each different one is looked at once."""
     encoded = column.dictionary_encode()
     known = pa.chunked_array([encoded.dictionary])
@@ -256,27 +257,27 @@ def _alike(column: pa.Array) -> pa.Array:
               regexp_full_match(trim(text), $not_finite) AS is_odd
             FROM rows ORDER BY nr""",
         {"not_finite": NOT_FINITE, "zero": LEADING_ZERO},
-        rows=_numbered(known),
+        rows=_with_row_numbers(known),
     )
-    number, walls = _numbers(known), Walls.of(known)
+    number, walls = _to_numbers(known), Walls.of(known)
     is_number = pc.and_(read["is_plain"], pc.or_(number.is_valid(), read["is_odd"]))
     for fits, values in (
         (is_number.to_numpy(), number),
         (read["is_truth"].to_numpy(), read["truth"].cast(pa.float64()).combine_chunks()),
-        (walls.kind != UNREADABLE, _days(walls)),
+        (walls.kind != UNREADABLE, _days_since_epoch(walls)),
     ):
         if fits.all():
             return values.take(encoded.indices)
     return column
 
 
-def _all(fits: np.ndarray, column: pa.ChunkedArray) -> bool:
+def _all_fit(fits: np.ndarray, column: pa.ChunkedArray) -> bool:
     return bool((fits | column.is_null().to_numpy()).all())
 
 
-def _days(walls: Walls) -> pa.Array:
+def _days_since_epoch(walls: Walls) -> pa.Array:
     return pa.array((walls.wall - walls.offset) / US_PER_DAY, mask=walls.kind == UNREADABLE)
 
 
-def _numbered(column: pa.ChunkedArray) -> pa.Table:
+def _with_row_numbers(column: pa.ChunkedArray) -> pa.Table:
     return pa.table({"nr": pa.array(np.arange(len(column))), "text": column})

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import yaml
 
-from configs.durations import duration_label
+from configs.durations import format_duration
 from configs.errors import ConfigError
 
 FOLDER = Path(__file__).parent
@@ -119,5 +119,5 @@ def readable(name: str) -> str:
 
 
 def _units(span: timedelta) -> tuple[int, str]:
-    label = duration_label(span)
+    label = format_duration(span)
     return round(float(label[:-1])), LONG[label[-1]]

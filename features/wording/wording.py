@@ -160,7 +160,7 @@ def wording_of(project: Project) -> Wording:
         *project.features.ends,
         *(name for target in targets for name in target.population.until),
     }
-    ends -= {name for target in targets for name in target.outcomes}
+    ends -= {name for target in targets for name in target.outcome_types}
     return replace(Wording.of(project.publish.language, project.words), ends=frozenset(ends))
 
 

@@ -1,4 +1,4 @@
-"""Which rows a limited number of hands would work, and what they hold of the outcomes and of the money."""
+"""Metrics at capacity: precision, lift and captured value of the highest-ranked rows."""
 
 from __future__ import annotations
 
@@ -7,99 +7,130 @@ from typing import Any, Self
 
 import numpy as np
 
-from models.evaluation.grouped import before, ends, ratio
+from models.evaluation.grouped import divide_or_zero, find_group_ends, sum_before
 
-NO_CAPACITY_SHARE = 0.1
-"""Share of the rows of a batch that stands for the capacity where none is given."""
+# Without a configured capacity, the top tenth of each batch is worked.
+DEFAULT_CAPACITY_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Held:
-    """Rows taken, of how many, and the amount of the outcomes among them, of how much; without amounts, outcomes."""
+class CapacityCounts:
+    """Weighted counts of the worked rows and of all rows; without amounts, an outcome counts 1.
 
-    taken: float
-    rows: float
-    worth: float
-    whole: float
+    Attributes:
+        rows_worked: Rows that are worked.
+        rows_total: All rows.
+        amount_worked: Amount of the outcomes among the worked rows.
+        amount_total: Amount of all outcomes.
+    """
+
+    rows_worked: float
+    rows_total: float
+    amount_worked: float
+    amount_total: float
 
     @property
-    def work(self) -> tuple[float, float]:
-        """The share of rows taken, and the share of the amount that they hold; NaN of nothing."""
-        return _share(self.taken, self.rows), _share(self.worth, self.whole)
+    def gain_point(self) -> tuple[float, float]:
+        """Share of rows worked, and their share of the amount; NaN where the total is 0."""
+        return _divide_or_nan(self.rows_worked, self.rows_total), _divide_or_nan(
+            self.amount_worked, self.amount_total
+        )
 
     @property
     def precision(self) -> float:
-        """The amount for each row taken; without amounts, the share of rows with the outcome."""
-        return _share(self.worth, self.taken)
+        """Amount per worked row; without amounts, the outcome rate of the worked rows."""
+        return _divide_or_nan(self.amount_worked, self.rows_worked)
 
     @property
     def lift(self) -> float:
-        """The precision against that of all rows."""
-        return _share(self.precision, _share(self.whole, self.rows))
+        """Precision divided by the amount per row of all rows."""
+        return _divide_or_nan(self.precision, _divide_or_nan(self.amount_total, self.rows_total))
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Rows by batch of work and, within, by score descending.
+    """Rows sorted by batch of work and, within a batch, by score descending.
 
-    ``level`` of each row: rows of one batch, score and amount are one level. Levels of one batch and score are a
-    ``tie``, in which none comes before another. ``amount`` of levels, ``batch`` of ties; ``first`` is the first tie
-    of each tie's batch.
+    Rows of the same batch, score and amount form a level. Levels of the same batch and score form a
+    tie, in which no row comes before another.
+
+    Attributes:
+        row_level: Level of each row.
+        level_tie: Tie of each level.
+        level_amount: Amount of each level.
+        tie_batch: Batch of each tie.
+        batch_start: First tie of each tie's batch.
+        capacity: Rows that can be worked in each batch; None for the default share.
     """
 
-    level: np.ndarray
-    tie: np.ndarray
-    amount: np.ndarray
-    batch: np.ndarray
-    first: np.ndarray
+    row_level: np.ndarray
+    level_tie: np.ndarray
+    level_amount: np.ndarray
+    tie_batch: np.ndarray
+    batch_start: np.ndarray
     capacity: int | None
 
     @classmethod
-    def of(
+    def from_scores(
         cls, score: np.ndarray, batch: Any = None, capacity: int | None = None, amount: Any = 1.0
     ) -> Self:
-        """Sort rows once; ``score`` and ``amount`` are numbers, ``batch`` any key a row, without it all are of one."""
+        """Sort the rows once.
+
+        ``score`` and ``amount`` hold one number a row, ``batch`` any key; without ``batch`` all
+        rows are in the same one.
+        """
         key = np.zeros(len(score)) if batch is None else np.asarray(batch)
         code = np.unique(key, return_inverse=True)[1]
         amount = np.broadcast_to(np.asarray(amount, dtype=float), score.shape)
         order = np.lexsort((amount, -score, code))
-        new_tie = _changes(code[order]) | _changes(score[order])
-        new_level = new_tie | _changes(amount[order])
+        new_tie = _mark_changes(code[order]) | _mark_changes(score[order])
+        new_level = new_tie | _mark_changes(amount[order])
         level = np.empty(len(order), int)
         level[order] = np.cumsum(new_level) - 1
         tie = (np.cumsum(new_tie) - 1)[new_level]
-        batches = code[order][new_tie]
-        return cls(level, tie, amount[order][new_level], batches, ends(batches)[0], capacity)
+        tie_batch = code[order][new_tie]
+        starts = find_group_ends(tie_batch)[0]
+        return cls(level, tie, amount[order][new_level], tie_batch, starts, capacity)
 
-    def taken(self, weight: np.ndarray, share: float | None = None) -> np.ndarray:
-        """Return the share of each level's rows that lies in the top ``share`` of its batch, or in the capacity.
+    def worked_shares(self, weight: np.ndarray, share: float | None = None) -> np.ndarray:
+        """Return the share of each level's rows that is worked.
 
-        Of rows that tie for the last places each is taken in part, as drawing lots would on average.
+        Worked are the top ``share`` of each batch, or without it the capacity. Rows that tie for
+        the last places each count in part, as a random choice among them would on average.
         """
         total = np.bincount(
-            self.tie, np.bincount(self.level, weight, minlength=len(self.tie)), len(self.batch)
+            self.level_tie,
+            np.bincount(self.row_level, weight, minlength=len(self.level_tie)),
+            len(self.tie_batch),
         )
-        rows = np.bincount(self.batch, total)
+        rows = np.bincount(self.tie_batch, total)
         if share is None and self.capacity is not None:
             room: Any = self.capacity
         else:
-            room = (NO_CAPACITY_SHARE if share is None else share) * rows[self.batch]
-        return ratio(np.clip(room - before(total, self.first), 0, total), total)[self.tie]
+            room = (DEFAULT_CAPACITY_SHARE if share is None else share) * rows[self.tie_batch]
+        worked = np.clip(room - sum_before(total, self.batch_start), 0, total)
+        return divide_or_zero(worked, total)[self.level_tie]
 
-    def held(
-        self, taken: np.ndarray, rows: np.ndarray, label: np.ndarray, weight: np.ndarray
-    ) -> Held:
-        """Return what lies among those taken of some rows: their index, and their ``label`` and ``weight``."""
-        total = np.bincount(self.level[rows], weight, minlength=len(self.tie))
-        worth = np.bincount(self.level[rows], weight * label, minlength=len(self.tie)) * self.amount
-        sums = ((taken * total).sum(), total.sum(), (taken * worth).sum(), worth.sum())
-        return Held(*(float(x) for x in sums))
+    def count_worked(
+        self, shares: np.ndarray, rows: np.ndarray, label: np.ndarray, weight: np.ndarray
+    ) -> CapacityCounts:
+        """Return the counts of some rows, given by their index, ``label`` and ``weight``.
+
+        ``shares`` is the result of ``worked_shares`` for all rows.
+        """
+        total = np.bincount(self.row_level[rows], weight, minlength=len(self.level_tie))
+        amount = (
+            np.bincount(self.row_level[rows], weight * label, minlength=len(self.level_tie))
+            * self.level_amount
+        )
+        sums = ((shares * total).sum(), total.sum(), (shares * amount).sum(), amount.sum())
+        return CapacityCounts(*(float(x) for x in sums))
 
 
-def _changes(column: np.ndarray) -> np.ndarray:
-    """Return for each element whether it is the first or differs from the one before."""
+def _mark_changes(column: np.ndarray) -> np.ndarray:
+    """Return for each element whether it is the first, or differs from the previous one."""
     return np.concatenate([np.ones(min(1, len(column)), bool), column[1:] != column[:-1]])
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else np.nan
+def _divide_or_nan(part: float, total: float) -> float:
+    return part / total if total > 0 else np.nan

@@ -1,6 +1,7 @@
-"""Weighted sums over groups of rows, the same to the bit whatever the order of the rows and the number of cores.
+"""Weighted sums over groups of rows; neither row order nor the number of cores changes a bit.
 
-Weights are whole numbers (how often a row was drawn), so that sums of them within a group are exact in any order.
+Weights are whole numbers (how often a row was drawn), so their sums within a group are exact in any
+order.
 """
 
 from __future__ import annotations
@@ -8,37 +9,44 @@ from __future__ import annotations
 import numpy as np
 
 
-def dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return ``left @ right`` without BLAS, whose threads fight over busy cores and sum in an order of their own."""
+def dot_without_blas(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return ``left @ right`` computed by ``einsum``."""
+    # BLAS threads compete for busy cores, and sum in an order that depends on their number.
     indices = {(1, 1): "i,i->", (1, 2): "i,ij->j", (2, 1): "ij,j->i", (2, 2): "ij,jk->ik"}
     return np.einsum(indices[left.ndim, right.ndim], left, right)
 
 
-def split(
+def split_by_label(
     group: np.ndarray, label: np.ndarray, weight: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each of ``size`` groups the weight of its rows without the outcome and of those with it."""
+    """Return the weight of the negative and of the positive rows of each of ``size`` groups."""
     positive = np.bincount(group, weight * label, minlength=size)
     return np.bincount(group, weight, minlength=size) - positive, positive
 
 
-def ends(group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first and the last position of each element's group, of groups in ascending order."""
+def find_group_ends(group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each element's first and last position of its group; ``group`` is ascending."""
     return np.searchsorted(group, group), np.searchsorted(group, group, side="right") - 1
 
 
-def before(weight: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Return the weight of the earlier elements of each element's group, which starts at ``first``."""
+def sum_before(weight: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return for each element the weight of the earlier ones of its group.
+
+    ``first`` is the position of each group's first element.
+    """
     earlier = np.cumsum(weight) - weight
     return earlier - earlier[first]
 
 
-def onwards(weight: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Return the weight of each element and of the later ones of its group, which ends at ``last``."""
+def sum_onwards(weight: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return for each element its weight plus that of the later ones of its group.
+
+    ``last`` is the position of each group's last element.
+    """
     so_far = np.cumsum(weight)
     return so_far[last] - so_far + weight
 
 
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return ``part / whole`` element by element, 0 where the whole is 0."""
-    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+def divide_or_zero(part: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return ``part / total`` element by element, 0 where the total is 0."""
+    return np.divide(part, total, out=np.zeros(len(total)), where=total > 0)

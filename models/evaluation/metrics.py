@@ -1,15 +1,16 @@
-"""How good probabilities are, with intervals that respect that rows of one entity belong together.
+"""Metrics of predicted probabilities, with entity-clustered 90 % intervals.
 
-The order of the rows changes no bit of the result. Figures of a part of the rows, such as one fold's, come from
-the same draws of entities as those of all rows, and what a limited number of hands would work is chosen among all.
+The order of the rows changes no bit of the result. Metrics of a slice, such as one fold, come from
+the same bootstrap draws as those of all rows, and the rows worked at capacity are chosen among all
+rows.
 
-Ranking compares rows of the same stratum only. Folds have models of their own: where their levels differ, the
-pooled ranking of even a constant measures which fold a row is of, not which row is likelier within it (Forman &
-Scholz 2010, Apples-to-apples in cross-validation studies, SIGKDD Explorations 12).
+Ranking compares rows of the same stratum only. Each fold has a model of its own: where their levels
+differ, even a pooled constant ranks rows by fold, not by likelihood within it (Forman & Scholz
+2010, Apples-to-apples in cross-validation studies, SIGKDD Explorations 12).
 
-Intervals are 90 % percentile intervals of the cluster bootstrap: whole entities are drawn with replacement
-(Field & Welsh 2007, Bootstrapping clustered data, JRSS B 69; Cameron, Gelbach & Miller 2008, Bootstrap-based
-improvements for inference with clustered errors, REStat 90).
+Intervals are percentile intervals of the cluster bootstrap: whole entities are drawn with
+replacement (Field & Welsh 2007, Bootstrapping clustered data, JRSS B 69; Cameron, Gelbach & Miller
+2008, Bootstrap-based improvements for inference with clustered errors, REStat 90).
 """
 
 from __future__ import annotations
@@ -21,17 +22,25 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from models.evaluation.capacity_metrics import Ranking
-from models.evaluation.grouped import dot, split
-from models.evaluation.weighted_curves import EPSILON, Levels, equal_count_bins
+from models.evaluation.grouped import dot_without_blas, split_by_label
+from models.evaluation.weighted_curves import EPSILON, ProbabilityLevels, assign_equal_count_bins
 
-LOW, HIGH = 0.05, 0.95
-VALUE = "value_captured_at_capacity"
-Part = TypeVar("Part", bound=Hashable)
+# Ends of the 90 % interval.
+LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95
+VALUE_CAPTURED = "value_captured_at_capacity"
+SliceName = TypeVar("SliceName", bound=Hashable)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A value with its 90 % interval, from ``n`` rows; NaN where undefined, such as an AUC of one class."""
+class Estimate:
+    """A metric with its 90 % interval; NaN where undefined, such as the AUC of one class.
+
+    Attributes:
+        value: Point estimate.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        n: Number of rows that the estimate is made of.
+    """
 
     value: float
     low: float
@@ -39,7 +48,7 @@ class Figure:
     n: int
 
     def to_json(self) -> dict[str, float | int | None]:
-        """Return the four parts; null, which JSON knows, instead of NaN, which it does not."""
+        """Return the attributes as JSON values; null instead of NaN, which JSON lacks."""
         parts = {"value": self.value, "low": self.low, "high": self.high}
         return {
             **{name: float(x) if np.isfinite(x) else None for name, x in parts.items()},
@@ -51,14 +60,21 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """Predicted rows, side by side; all arrays have one element a row.
+class PredictedRows:
+    """Predicted rows as arrays of one element a row.
 
-    ``label`` is 0 or 1, ``probability`` in [0, 1]; ``stratum`` is any key a row, such as its fold: only rows of one
-    are ranked against each other, without it all are. ``capacity`` is the number of rows that can be worked at
-    each distinct ``cutoff`` (any key: give the week where every row has its own instant); without it, the top 10 % of
-    each, without ``cutoff`` all rows are one. ``amount`` is what an outcome is worth, in any unit, NaN where unknown.
-    ``value`` is the expected value; without it, it is probability times amount, as where an amount is known before.
+    Attributes:
+        label: 0 or 1.
+        probability: Predicted probability in [0, 1].
+        entity_id: Entity of the row; the bootstrap draws whole entities.
+        stratum: Any key, such as the fold; only rows of the same stratum are ranked against each
+            other. None ranks all rows together.
+        cutoff: Batch of work, as any key; give the week where every row has an instant of its own.
+            None puts all rows in the same batch.
+        capacity: Rows that can be worked at each distinct cutoff; None for the top 10 %.
+        amount: Value of an outcome, in any unit; NaN where unknown.
+        expected_value: Expected value of the row; None for probability times amount, which holds
+            where the amount is known beforehand.
     """
 
     label: Any
@@ -68,10 +84,10 @@ class Predicted:
     cutoff: Any = None
     capacity: int | None = None
     amount: Any = None
-    value: Any = None
+    expected_value: Any = None
 
 
-def evaluate(
+def evaluate_rows(
     label: Any,
     probability: Any,
     entity_id: Any,
@@ -81,107 +97,119 @@ def evaluate(
     capacity: int | None = None,
     seed: int = 0,
     replicates: int = 200,
-) -> dict[str, Figure]:
-    """Return the figures of all rows; arguments as in ``Predicted``, figures and errors as in ``evaluate_parts``."""
-    rows = Predicted(label, probability, entity_id, stratum, cutoff, capacity)
-    everything = np.ones(np.shape(label), bool)
-    return evaluate_parts(rows, {"all": everything}, seed=seed, replicates=replicates)["all"]
+) -> dict[str, Estimate]:
+    """Return the metrics of all rows by name.
 
-
-def evaluate_parts(
-    rows: Predicted, parts: Mapping[Part, np.ndarray], *, seed: int = 0, replicates: int = 200
-) -> dict[Part, dict[str, Figure]]:
-    """Return all figures of each part, a boolean mask of the n rows.
-
-    ``roc_auc`` is the share of right pairs among those of the same stratum, so that strata weigh by their pairs, and
-    ``average_precision`` the mean over the positives of the precision within their stratum. Where the probability
-    is one in each stratum, nothing tells a slope from the strata's levels, and ``calibration_slope`` and
-    ``calibration_intercept`` are NaN.
-
-    ``precision_at_capacity`` is the outcome rate among the part's rows that would be worked, the most probable of
-    all rows of their cutoff, and ``lift_at_capacity`` its ratio to the outcome rate of the part. With amounts,
-    ``value_captured_at_capacity`` is the share of the part's realised amount (that of the rows with the outcome) held
-    by the rows that would be worked if the expected value decided; a row of unknown amount, or unknown expected value,
-    is worth nothing.
-
-    ``n`` is the number of rows of the part, of precision and lift that of those that would be worked, of the value
-    captured that of those with an amount. Figures that one class or one probability leaves undefined are NaN. Raises
-    ValueError for arrays of different length or values out of range.
+    Arguments are those of ``PredictedRows``, metrics and errors those of ``evaluate_slices``.
     """
-    label, probability = _checked(rows.label, rows.probability)
-    hands = _Hands.of(rows, label, probability)
-    pieces = {
-        name: _Piece.of(label, probability, rows.stratum, np.flatnonzero(mask))
-        for name, mask in parts.items()
+    rows = PredictedRows(label, probability, entity_id, stratum, cutoff, capacity)
+    everything = np.ones(np.shape(label), bool)
+    return evaluate_slices(rows, {"all": everything}, seed=seed, replicates=replicates)["all"]
+
+
+def evaluate_slices(
+    rows: PredictedRows,
+    masks: Mapping[SliceName, np.ndarray],
+    *,
+    seed: int = 0,
+    replicates: int = 200,
+) -> dict[SliceName, dict[str, Estimate]]:
+    """Return all metrics of each slice, given by a boolean mask of the n rows.
+
+    ``roc_auc`` is the share of correctly ordered pairs of the same stratum, so strata weigh by
+    their pairs. ``average_precision`` is the mean over the positives of the precision within their
+    stratum. ``calibration_slope`` and ``calibration_intercept`` are NaN where each stratum has one
+    probability only, since a slope cannot be separated from differences between strata.
+
+    ``precision_at_capacity`` is the outcome rate of the slice's worked rows, where worked are the
+    most probable of all rows of their cutoff. ``lift_at_capacity`` is its ratio to the slice's
+    outcome rate. With amounts, ``value_captured_at_capacity`` is the share of the slice's realized
+    amount (that of its rows with the outcome) that lies in the rows that would be worked by
+    expected value. Rows of unknown amount or expected value count 0.
+
+    ``n`` is the number of rows of the slice; for precision and lift that of its worked rows, for
+    the captured value that of its rows with an amount. Metrics that one class or one probability
+    leaves undefined are NaN. Raise ValueError for arrays of different length or values out of
+    range.
+    """
+    label, probability = _validate_inputs(rows.label, rows.probability)
+    rankings = _CapacityRankings.from_rows(rows, label, probability)
+    slices = {
+        name: _SliceRows.from_index(label, probability, rows.stratum, np.flatnonzero(mask))
+        for name, mask in masks.items()
     }
     ones = np.ones(len(label))
-    taken = hands.taken(ones)
+    shares = rankings.worked_shares(ones)
     values = {
-        n: {**piece.figures(ones), **hands.figures(taken, piece.rows, ones)}
-        for n, piece in pieces.items()
+        name: {**part.metrics(ones), **rankings.metrics(shares, part.rows, ones)}
+        for name, part in slices.items()
     }
-    counts = {name: hands.counts(piece.rows) for name, piece in pieces.items()}
+    counts = {name: rankings.row_counts(part.rows) for name, part in slices.items()}
     drawn = [
-        _drawn(pieces, hands, weight) for weight in entity_weights(rows.entity_id, seed, replicates)
+        _evaluate_replicate(slices, rankings, weight)
+        for weight in draw_entity_weights(rows.entity_id, seed, replicates)
     ]
 
-    def figure(name: Part, key: str) -> Figure:
+    def make_estimate(name: SliceName, key: str) -> Estimate:
         replicated = np.array([replicate[name][key] for replicate in drawn])
-        n = counts[name].get(key, len(pieces[name].rows))
-        return interval(values[name][key], replicated, n, biased=key == "calibration_error")
+        n = counts[name].get(key, len(slices[name].rows))
+        return estimate_with_interval(
+            values[name][key], replicated, n, biased=key == "calibration_error"
+        )
 
-    return {name: {key: figure(name, key) for key in found} for name, found in values.items()}
+    return {name: {key: make_estimate(name, key) for key in keys} for name, keys in values.items()}
 
 
-def reliability(
+def compute_reliability(
     label: Any, probability: Any, entity_id: Any, *, seed: int = 0, replicates: int = 200
-) -> list[tuple[float, Figure]]:
-    """Return (mean predicted, observed rate) of each of up to BINS equal-count bins, ascending."""
-    label, probability = _checked(label, probability)
+) -> list[tuple[float, Estimate]]:
+    """Return (mean predicted, observed rate) of up to 10 equal-count bins, ascending."""
+    label, probability = _validate_inputs(label, probability)
     distinct, level = np.unique(probability, return_inverse=True)
-    bin_of_row = np.unique(equal_count_bins(level, len(distinct))[level], return_inverse=True)[1]
+    bin_of_row = np.unique(
+        assign_equal_count_bins(level, len(distinct))[level], return_inverse=True
+    )[1]
     bins = bin_of_row.max(initial=-1) + 1
 
     def observed(weight: np.ndarray) -> np.ndarray:
-        negative, positive = split(bin_of_row, label, weight, bins)
+        negative, positive = split_by_label(bin_of_row, label, weight, bins)
         total = negative + positive
         return np.divide(positive, total, out=np.full(bins, np.nan), where=total > 0)
 
     ones = np.ones(len(label))
     replicated = np.array(
-        [observed(weight) for weight in entity_weights(entity_id, seed, replicates)]
+        [observed(weight) for weight in draw_entity_weights(entity_id, seed, replicates)]
     )
     rows = np.bincount(bin_of_row, minlength=bins)
     predicted = np.bincount(bin_of_row, probability, minlength=bins) / rows
     return [
-        (float(predicted[i]), interval(rate, replicated[:, i], int(rows[i])))
+        (float(predicted[i]), estimate_with_interval(rate, replicated[:, i], int(rows[i])))
         for i, rate in enumerate(observed(ones))
     ]
 
 
-def gain(
+def compute_gain_curve(
     label: Any, probability: Any, *, cutoff: Any = None, capacity: int | None = None
 ) -> tuple[list[tuple[float, float]], tuple[float, float]]:
-    """Return the curve of (share of rows worked, share of outcomes among them), and its point at capacity.
+    """Return the gain curve and its point at capacity.
 
-    The curve has 101 points, each the most probable rows of every cutoff; ``cutoff`` and ``capacity`` as in
-    ``Predicted``.
+    A point is (share of rows worked, share of outcomes among them). The curve has 101 points; at
+    each, the most probable rows of every cutoff are worked. ``cutoff`` and ``capacity`` are those
+    of ``PredictedRows``.
     """
-    label, probability = _checked(label, probability)
-    ranking, ones, rows = (
-        Ranking.of(probability, cutoff, capacity),
-        np.ones(len(label)),
-        np.arange(len(label)),
-    )
+    label, probability = _validate_inputs(label, probability)
+    ranking = Ranking.from_scores(probability, cutoff, capacity)
+    ones, rows = np.ones(len(label)), np.arange(len(label))
 
-    def work(share: float | None = None) -> tuple[float, float]:
-        return ranking.held(ranking.taken(ones, share), rows, label, ones).work
+    def find_point(share: float | None = None) -> tuple[float, float]:
+        shares = ranking.worked_shares(ones, share)
+        return ranking.count_worked(shares, rows, label, ones).gain_point
 
-    return [work(share) for share in np.linspace(0, 1, 101)], work()
+    return [find_point(share) for share in np.linspace(0, 1, 101)], find_point()
 
 
-def entity_weights(entity_id: Any, seed: int, replicates: int) -> Iterator[np.ndarray]:
-    """Yield for each replicate how often each of the n rows counts: as often as its entity was drawn."""
+def draw_entity_weights(entity_id: Any, seed: int, replicates: int) -> Iterator[np.ndarray]:
+    """Yield for each replicate the weight of each row: how often its entity was drawn."""
     entities, code = np.unique(np.asarray(entity_id), return_inverse=True)
     generator = np.random.default_rng(seed)
     for _ in range(replicates):
@@ -193,49 +221,58 @@ def entity_weights(entity_id: Any, seed: int, replicates: int) -> Iterator[np.nd
         yield np.bincount(drawn, minlength=len(entities))[code].astype(float)
 
 
-def interval(value: float, replicated: np.ndarray, n: int, *, biased: bool = False) -> Figure:
-    """Return the figure with the 90 % interval that its replicates give; undefined replicates are left out.
+def estimate_with_interval(
+    value: float, replicates: np.ndarray, n: int, *, biased: bool = False
+) -> Estimate:
+    """Return a value with the 90 % interval of its replicates; undefined replicates are left out.
 
-    ``biased`` is for a distance, which noise only ever enlarges, so that replicates lie above the value: its
-    interval is mirrored at the value (basic bootstrap, Davison & Hinkley 1997, section 5.2), kept above zero
-    and stretched to hold the value.
+    ``biased`` is for a distance, which noise only enlarges, so that replicates lie above the value.
+    Its interval is mirrored at the value (basic bootstrap, Davison & Hinkley 1997, section 5.2),
+    clipped at zero and stretched to contain the value.
     """
-    defined = replicated[np.isfinite(replicated)]
+    defined = replicates[np.isfinite(replicates)]
     if not np.isfinite(value) or not len(defined):
-        return Figure(float(value), np.nan, np.nan, n)
-    low, high = np.quantile(defined, [LOW, HIGH])
+        return Estimate(float(value), np.nan, np.nan, n)
+    low, high = np.quantile(defined, [LOW_QUANTILE, HIGH_QUANTILE])
     if biased:
         low, high = max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)
-    return Figure(float(value), float(low), float(high), n)
+    return Estimate(float(value), float(low), float(high), n)
 
 
-def log_loss(label: Any, probability: Any) -> np.ndarray:
-    """Return the log loss of each row in nats, probabilities read as within [EPSILON, 1 - EPSILON]."""
-    label, probability = _checked(label, probability)
+def log_loss_per_row(label: Any, probability: Any) -> np.ndarray:
+    """Return the log loss of each row in nats.
+
+    Probabilities are clipped to [EPSILON, 1 - EPSILON].
+    """
+    label, probability = _validate_inputs(label, probability)
     clipped = np.clip(probability, EPSILON, 1 - EPSILON)
     return -np.where(label == 1, np.log(clipped), np.log1p(-clipped))
 
 
 def paired_log_loss_gain(
     label: Any, better: Any, worse: Any, entity_id: Any, seed: int = 0, replicates: int = 200
-) -> Figure:
-    """Return mean log loss of ``worse`` minus that of ``better`` on the same rows, in nats a row."""
-    gain = log_loss(label, worse) - log_loss(label, better)
-    if not len(gain):
-        return Figure(np.nan, np.nan, np.nan, 0)
-    drawn = [
-        dot(weight, gain) / weight.sum() for weight in entity_weights(entity_id, seed, replicates)
-    ]
-    return interval(float(gain.mean()), np.array(drawn), len(gain))
+) -> Estimate:
+    """Return the mean log loss of ``worse`` minus that of ``better``, in nats a row.
 
-
-def skill(label: Any, probability: Any, base: Any, oracle: Any) -> float:
-    """Return the share of what can be known that the model knows: 0 as the base rate, 1 as the oracle.
-
-    Measured in log loss, on arrays of length n (``base`` may be one number). NaN where the oracle knows no
-    more than the base rate.
+    Both are probabilities of the same rows.
     """
-    losses = [log_loss(label, p).mean() for p in (base, probability, oracle)]
+    gain = log_loss_per_row(label, worse) - log_loss_per_row(label, better)
+    if not len(gain):
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    drawn = [
+        dot_without_blas(weight, gain) / weight.sum()
+        for weight in draw_entity_weights(entity_id, seed, replicates)
+    ]
+    return estimate_with_interval(float(gain.mean()), np.array(drawn), len(gain))
+
+
+def compute_skill(label: Any, probability: Any, base: Any, oracle: Any) -> float:
+    """Return the log-loss skill of a model: 0 for the base rate, 1 for the oracle.
+
+    All arguments are arrays of length n; ``base`` may also be a number. NaN where the oracle is no
+    better than the base rate.
+    """
+    losses = [log_loss_per_row(label, p).mean() for p in (base, probability, oracle)]
     return (
         float((losses[0] - losses[1]) / (losses[0] - losses[2]))
         if losses[0] > losses[2]
@@ -244,99 +281,126 @@ def skill(label: Any, probability: Any, base: Any, oracle: Any) -> float:
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """The rows of a part (their index), by level, and its recalibration, from which the replicates' are near.
+class _SliceRows:
+    """Rows of one slice, ready for the whole sample and for bootstrap replicates.
 
-    Replicates are drawn of the coarse levels, and shifted by what these differ from the levels in the whole sample.
+    Attributes:
+        rows: Index of the slice's rows.
+        levels: Levels of the rows.
+        coarse: Fewer levels, of which replicates are made; ``levels`` itself if there are few.
+        start: Recalibration of the whole sample, from which that of a replicate starts.
+        shift: Metrics of ``levels`` minus those of ``coarse`` in the whole sample, added to
+            replicates.
     """
 
     rows: np.ndarray
-    levels: Levels
-    coarse: Levels
+    levels: ProbabilityLevels
+    coarse: ProbabilityLevels
     start: np.ndarray
     shift: dict[str, float]
 
     @classmethod
-    def of(cls, label: np.ndarray, probability: np.ndarray, stratum: Any, rows: np.ndarray) -> Self:
+    def from_index(
+        cls, label: np.ndarray, probability: np.ndarray, stratum: Any, rows: np.ndarray
+    ) -> Self:
         key = None if stratum is None else np.asarray(stratum)[rows]
-        levels = Levels.of(label[rows], probability[rows], key)
-        coarse, ones = levels.coarse(), np.ones(len(rows))
-        start = levels.recalibration(*levels.weights(ones))
+        levels = ProbabilityLevels.from_rows(label[rows], probability[rows], key)
+        coarse, ones = levels.coarsen(), np.ones(len(rows))
+        start = levels.recalibrate(*levels.level_weights(ones))
         if coarse is levels:
             return cls(rows, levels, levels, start, {})
-        exact, rough = (each.figures(ones, start) for each in (levels, coarse))
+        exact, rough = levels.metrics(ones, start), coarse.metrics(ones, start)
         return cls(rows, levels, coarse, start, {name: exact[name] - rough[name] for name in exact})
 
-    def figures(self, weight: np.ndarray) -> dict[str, float]:
-        """Return the figures of the whole sample."""
-        return self.levels.figures(weight[self.rows], self.start)
+    def metrics(self, weight: np.ndarray) -> dict[str, float]:
+        """Return the metrics of the whole sample."""
+        return self.levels.metrics(weight[self.rows], self.start)
 
     def replicate(self, weight: np.ndarray) -> dict[str, float]:
-        """Return the figures of one drawing."""
-        figures = self.coarse.figures(weight[self.rows], self.start)
-        return {name: value + self.shift.get(name, 0.0) for name, value in figures.items()}
+        """Return the metrics of one bootstrap replicate."""
+        metrics = self.coarse.metrics(weight[self.rows], self.start)
+        return {name: value + self.shift.get(name, 0.0) for name, value in metrics.items()}
 
 
 @dataclass(frozen=True)
-class _Hands:
-    """All rows ranked by probability, and by expected value where amounts are given; ``priced`` rows have one."""
+class _CapacityRankings:
+    """All rows ranked for the work at capacity.
+
+    Attributes:
+        label: Label of each row.
+        by_probability: Rows ranked by probability.
+        by_expected_value: Rows ranked by expected value; None without amounts.
+        has_amount: Whether the amount of each row is known.
+    """
 
     label: np.ndarray
-    probable: Ranking
-    valuable: Ranking | None
-    priced: np.ndarray
+    by_probability: Ranking
+    by_expected_value: Ranking | None
+    has_amount: np.ndarray
 
     @classmethod
-    def of(cls, rows: Predicted, label: np.ndarray, probability: np.ndarray) -> Self:
-        probable = Ranking.of(probability, rows.cutoff, rows.capacity)
+    def from_rows(cls, rows: PredictedRows, label: np.ndarray, probability: np.ndarray) -> Self:
+        by_probability = Ranking.from_scores(probability, rows.cutoff, rows.capacity)
         if rows.amount is None:
-            return cls(label, probable, None, np.zeros(len(label), bool))
+            return cls(label, by_probability, None, np.zeros(len(label), bool))
         amount = np.broadcast_to(np.asarray(rows.amount, dtype=float), label.shape)
-        priced = np.isfinite(amount)
-        amount = np.where(priced, amount, 0.0)
+        has_amount = np.isfinite(amount)
+        amount = np.where(has_amount, amount, 0.0)
         value = (
             probability * amount
-            if rows.value is None
-            else np.nan_to_num(np.asarray(rows.value, dtype=float))
+            if rows.expected_value is None
+            else np.nan_to_num(np.asarray(rows.expected_value, dtype=float))
         )
-        return cls(label, probable, Ranking.of(value, rows.cutoff, rows.capacity, amount), priced)
+        by_value = Ranking.from_scores(value, rows.cutoff, rows.capacity, amount)
+        return cls(label, by_probability, by_value, has_amount)
 
-    def taken(self, weight: np.ndarray) -> list[np.ndarray]:
-        return [ranking.taken(weight) for ranking in (self.probable, self.valuable) if ranking]
+    def worked_shares(self, weight: np.ndarray) -> list[np.ndarray]:
+        """Return the worked share of each level, by probability and by expected value."""
+        return [
+            ranking.worked_shares(weight)
+            for ranking in (self.by_probability, self.by_expected_value)
+            if ranking
+        ]
 
-    def figures(
-        self, taken: list[np.ndarray], rows: np.ndarray, weight: np.ndarray
+    def metrics(
+        self, shares: list[np.ndarray], rows: np.ndarray, weight: np.ndarray
     ) -> dict[str, float]:
+        """Return the metrics at capacity of some rows; ``shares`` are those of ``worked_shares``."""
         label, weight = self.label[rows], weight[rows]
-        held = self.probable.held(taken[0], rows, label, weight)
-        figures = {"precision_at_capacity": held.precision, "lift_at_capacity": held.lift}
-        if self.valuable:
-            figures[VALUE] = self.valuable.held(taken[1], rows, label, weight).work[1]
-        return figures
+        counts = self.by_probability.count_worked(shares[0], rows, label, weight)
+        metrics = {"precision_at_capacity": counts.precision, "lift_at_capacity": counts.lift}
+        if self.by_expected_value:
+            value = self.by_expected_value.count_worked(shares[1], rows, label, weight)
+            metrics[VALUE_CAPTURED] = value.gain_point[1]
+        return metrics
 
-    def counts(self, rows: np.ndarray) -> dict[str, int]:
-        """Return of how many of some rows each figure is made."""
-        taken = self.probable.taken(np.ones(len(self.label)))
-        worked = round(self.probable.held(taken, rows, self.label[rows], np.ones(len(rows))).taken)
+    def row_counts(self, rows: np.ndarray) -> dict[str, int]:
+        """Return the number of rows that each metric of some rows is made of."""
+        shares = self.by_probability.worked_shares(np.ones(len(self.label)))
+        counts = self.by_probability.count_worked(
+            shares, rows, self.label[rows], np.ones(len(rows))
+        )
+        worked = round(counts.rows_worked)
         return {
             "precision_at_capacity": worked,
             "lift_at_capacity": worked,
-            VALUE: int(self.priced[rows].sum()),
+            VALUE_CAPTURED: int(self.has_amount[rows].sum()),
         }
 
 
-def _drawn(
-    pieces: Mapping[Part, _Piece], hands: _Hands, weight: np.ndarray
-) -> dict[Part, dict[str, float]]:
-    """Return each part's figures in one drawing, in which the rows count ``weight`` times."""
-    taken = hands.taken(weight)
+def _evaluate_replicate(
+    slices: Mapping[SliceName, _SliceRows], rankings: _CapacityRankings, weight: np.ndarray
+) -> dict[SliceName, dict[str, float]]:
+    """Return each slice's metrics in one bootstrap replicate; row i counts ``weight[i]`` times."""
+    shares = rankings.worked_shares(weight)
     return {
-        name: piece.replicate(weight) | hands.figures(taken, piece.rows, weight)
-        for name, piece in pieces.items()
+        name: part.replicate(weight) | rankings.metrics(shares, part.rows, weight)
+        for name, part in slices.items()
     }
 
 
-def _checked(label: Any, probability: Any) -> tuple[np.ndarray, np.ndarray]:
+def _validate_inputs(label: Any, probability: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and probabilities as float arrays of one shape; raise ValueError if invalid."""
     label = np.asarray(label, dtype=float)
     probability = np.broadcast_to(np.asarray(probability, dtype=float), label.shape)
     if not np.isin(label, (0, 1)).all():

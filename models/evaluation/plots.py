@@ -1,4 +1,4 @@
-"""Pictures of a model, drawn the same to the byte for the same input; each function writes one PNG file."""
+"""Plots of a model; each function writes one PNG file, with the same bytes for the same input."""
 
 from __future__ import annotations
 
@@ -8,54 +8,63 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from models.evaluation.metrics import Figure, reliability
-from models.evaluation.weighted_curves import BINS
+from models.evaluation.metrics import Estimate, compute_reliability
+from models.evaluation.weighted_curves import BIN_COUNT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-MODEL, CHANCE, MARK = "#1f5fa8", "#8a8a8a", "#c44e1c"
+MODEL_COLOR, CHANCE_COLOR, MARK_COLOR = "#1f5fa8", "#8a8a8a", "#c44e1c"
+# By axis label of a panel: metric, color and legend of each line.
 ORIGIN_PANELS = {
-    "ROC AUC": [("roc_auc", MODEL, "challenger")],
-    "log loss, nats a row": [("log_loss", MODEL, "challenger")],
-    "outcome rate": [("outcome_rate", MARK, "happened"), ("mean_predicted", MODEL, "predicted")],
-    "lift at capacity, times": [("lift_at_capacity", MODEL, "challenger")],
+    "ROC AUC": [("roc_auc", MODEL_COLOR, "challenger")],
+    "log loss, nats a row": [("log_loss", MODEL_COLOR, "challenger")],
+    "outcome rate": [
+        ("outcome_rate", MARK_COLOR, "happened"),
+        ("mean_predicted", MODEL_COLOR, "predicted"),
+    ],
+    "lift at capacity, times": [("lift_at_capacity", MODEL_COLOR, "challenger")],
 }
-"""What is drawn of each fold: a panel's axis, and of each line the figure, its colour and its name."""
 
 
 def plot_reliability(
     directory: Path, label: Any, probability: Any, entity_id: Any, *, title: str = "", seed: int = 0
 ) -> Path:
-    """Write ``reliability.png``: observed rate against prediction with 90 % intervals, above a histogram.
+    """Write ``reliability.png``: observed rate by prediction, with 90 % intervals and a histogram.
 
-    All arrays have one element a row, as in ``evaluation.evaluate``.
+    Arrays have one element a row, as in ``evaluate_rows``.
     """
     probability = np.asarray(probability, dtype=float)
-    bins = reliability(label, probability, entity_id, seed=seed)
+    bins = compute_reliability(label, probability, entity_id, seed=seed)
     reach = (
         max([1e-3, *(predicted for predicted, _ in bins), *(rate.high for _, rate in bins)]) * 1.05
     )
-    canvas = _canvas(5.5, 6)
+    canvas = _make_canvas(5.5, 6)
     upper, lower = canvas.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [4, 1]})
     upper.plot(
-        [0, reach], [0, reach], color=CHANCE, linestyle="--", linewidth=1, label="as predicted"
+        [0, reach],
+        [0, reach],
+        color=CHANCE_COLOR,
+        linestyle="--",
+        linewidth=1,
+        label="as predicted",
     )
     _draw_bins(upper, bins)
     upper.set(ylabel="observed outcome rate", xlim=(0, reach), ylim=(0, reach))
     upper.set_title(title or "Do predictions come true?", parse_math=False)
     upper.legend(loc="lower right", frameon=False)
-    # The few rows beyond the last bin's mean would squeeze all others to the left.
+    # The few rows beyond the last bin's mean would squeeze all others to the left, so the last bar
+    # holds them too.
     above = " (last bar: and above)" if (probability > reach).any() else ""
     lower.hist(
         np.minimum(probability, reach),
         bins=np.linspace(0, reach, 41).tolist(),
-        color=MODEL,
+        color=MODEL_COLOR,
         alpha=0.7,
     )
     lower.set(xlabel=f"predicted probability{above}", ylabel="rows")
-    return _write(canvas, directory / "reliability.png")
+    return _write_png(canvas, directory / "reliability.png")
 
 
 def plot_gain(
@@ -66,17 +75,22 @@ def plot_gain(
     capacity: int | None = None,
     title: str = "",
 ) -> Path:
-    """Write ``gain.png``: the curve and the point at capacity that ``evaluation.gain`` returns."""
-    worked, found = point
-    canvas = _canvas(6, 4.5)
+    """Write ``gain.png``: the curve and the point at capacity from ``compute_gain_curve``."""
+    worked, captured = point
+    canvas = _make_canvas(6, 4.5)
     axes = canvas.subplots()
-    axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", linewidth=1, label="at random")
-    axes.plot(*zip(*curve, strict=True), color=MODEL, linewidth=2, label="most probable first")
-    if np.isfinite(found) and worked > 0:
-        name = "top 10 %" if capacity is None else f"capacity of {capacity} at a time"
-        text = f"{name}: {worked:.0%} of rows hold\n{found:.0%} of outcomes, {found / worked:.1f} times their share"
-        axes.vlines(worked, 0, found, color=MARK, linewidth=1)
-        axes.plot([worked], [found], marker="o", color=MARK, linestyle="", label=text)
+    axes.plot([0, 1], [0, 1], color=CHANCE_COLOR, linestyle="--", linewidth=1, label="at random")
+    axes.plot(
+        *zip(*curve, strict=True), color=MODEL_COLOR, linewidth=2, label="most probable first"
+    )
+    if np.isfinite(captured) and worked > 0:
+        label = "top 10 %" if capacity is None else f"capacity of {capacity} at a time"
+        text = (
+            f"{label}: {worked:.0%} of rows hold\n"
+            f"{captured:.0%} of outcomes, {captured / worked:.1f} times their share"
+        )
+        axes.vlines(worked, 0, captured, color=MARK_COLOR, linewidth=1)
+        axes.plot([worked], [captured], marker="o", color=MARK_COLOR, linestyle="", label=text)
     axes.set(
         xlabel="share of rows worked", ylabel="share of outcomes found", xlim=(0, 1), ylim=(0, 1.02)
     )
@@ -84,7 +98,7 @@ def plot_gain(
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.legend(loc="lower right", frameon=False)
-    return _write(canvas, directory / "gain.png")
+    return _write_png(canvas, directory / "gain.png")
 
 
 def plot_importance(
@@ -94,39 +108,45 @@ def plot_importance(
     *,
     unit: str = "mean absolute contribution (log-odds)",
     title: str = "",
-    most: int = 20,
+    max_features: int = 20,
 ) -> Path:
-    """Write ``importance.png``: the ``most`` important features, the greatest on top; ties by name."""
-    ranked = sorted(zip(names, values, strict=True), key=lambda pair: (-pair[1], pair[0]))[:most]
-    canvas = _canvas(8, 1.6 + 0.26 * max(1, len(ranked)))
+    """Write ``importance.png``: the most important features, the largest on top; ties by name."""
+    ranked = sorted(zip(names, values, strict=True), key=lambda pair: (-pair[1], pair[0]))[
+        :max_features
+    ]
+    canvas = _make_canvas(8, 1.6 + 0.26 * max(1, len(ranked)))
     axes = canvas.subplots()
     places = list(range(len(ranked)))[::-1]
-    axes.barh(places, [value for _, value in ranked], color=MODEL, height=0.7)
-    axes.set_yticks(places, labels=[_short(name) for name, _ in ranked], parse_math=False)
+    axes.barh(places, [value for _, value in ranked], color=MODEL_COLOR, height=0.7)
+    axes.set_yticks(places, labels=[_shorten_name(name) for name, _ in ranked], parse_math=False)
     more = f"\nthe first {len(ranked)} of {len(names)} features" if len(names) > len(ranked) else ""
     axes.set(xlabel=unit + more, ylim=(-0.6, max(1, len(ranked)) - 0.4))
     canvas.suptitle(title or "What the model looks at", parse_math=False)
     axes.tick_params(axis="y", length=0)
-    return _write(canvas, directory / "importance.png", grid="x")
+    return _write_png(canvas, directory / "importance.png", grid="x")
 
 
 def plot_distribution(directory: Path, label: Any, probability: Any, *, title: str = "") -> Path:
-    """Write ``distribution.png``: how the predictions spread among the rows with the outcome and those without."""
+    """Write ``distribution.png``: predictions of rows with the outcome and of those without."""
     label, probability = np.asarray(label), np.asarray(probability, dtype=float)
+    # The highest half percent would squeeze the rest; the last bar holds it.
     reach = max(1e-3, float(np.quantile(probability, 0.995))) if len(probability) else 1.0
     edges = np.linspace(0, reach, 41)
-    canvas = _canvas(6, 4)
+    canvas = _make_canvas(6, 4)
     axes = canvas.subplots()
-    for rows, color, name in ((label == 0, CHANCE, "without"), (label == 1, MODEL, "with")):
-        held = np.minimum(probability[rows], reach)
-        share = np.histogram(held, edges)[0] / max(1, len(held))
+    for rows, color, name in (
+        (label == 0, CHANCE_COLOR, "without"),
+        (label == 1, MODEL_COLOR, "with"),
+    ):
+        clipped = np.minimum(probability[rows], reach)
+        share = np.histogram(clipped, edges)[0] / max(1, len(clipped))
         axes.stairs(share, edges, color=color, fill=True, alpha=0.25)
         axes.stairs(
             share,
             edges,
             color=color,
             linewidth=1.5,
-            label=f"{name} the outcome: {len(held):,} rows",
+            label=f"{name} the outcome: {len(clipped):,} rows",
         )
     above = " (last bar: and above)" if (probability > reach).any() else ""
     axes.set(
@@ -136,22 +156,25 @@ def plot_distribution(directory: Path, label: Any, probability: Any, *, title: s
         ylim=(0, None),
     )
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
-    axes.set_title(title or "How predictions part the outcomes", parse_math=False)
+    axes.set_title(title or "How predictions separate the outcomes", parse_math=False)
     axes.legend(loc="upper right", frameon=False)
-    return _write(canvas, directory / "distribution.png")
+    return _write_png(canvas, directory / "distribution.png")
 
 
 def plot_origins(
-    directory: Path, origins: Sequence[tuple[str, Mapping[str, Figure]]], *, title: str = ""
+    directory: Path, origins: Sequence[tuple[str, Mapping[str, Estimate]]], *, title: str = ""
 ) -> Path:
-    """Write ``origins.png``: the main figures of each fold, (name, figures), in order, with 90 % intervals."""
-    canvas = _canvas(8, 5.5)
+    """Write ``origins.png``: the main metrics of each fold, with 90 % intervals.
+
+    ``origins`` has (name, metrics) of each fold, in order.
+    """
+    canvas = _make_canvas(8, 5.5)
     for axes, (name, lines) in zip(
         canvas.subplots(2, 2, sharex=True).flat, ORIGIN_PANELS.items(), strict=True
     ):
-        for number, (key, color, words) in enumerate(lines):
+        for number, (key, color, legend) in enumerate(lines):
             shift = 0.08 * number - 0.04 * (len(lines) - 1)
-            _draw_origins(axes, [figures.get(key) for _, figures in origins], color, words, shift)
+            _draw_origins(axes, [metrics.get(key) for _, metrics in origins], color, legend, shift)
         if len(lines) > 1:
             axes.legend(loc="best", frameon=False)
         axes.set(ylabel=name, xlim=(-0.5, max(1, len(origins)) - 0.5))
@@ -159,38 +182,43 @@ def plot_origins(
         axes.tick_params(axis="x", labelrotation=30 if len(origins) > 4 else 0)
     canvas.supxlabel("fold, by the first day tested")
     canvas.suptitle(title or "Does it hold over time?", parse_math=False)
-    return _write(canvas, directory / "origins.png")
+    return _write_png(canvas, directory / "origins.png")
 
 
 def _draw_origins(
-    axes: Axes, figures: Sequence[Figure | None], color: str, words: str, shift: float
+    axes: Axes, estimates: Sequence[Estimate | None], color: str, legend: str, shift: float
 ) -> None:
-    known = [
-        (at + shift, f)
-        for at, f in enumerate(figures)
-        if f is not None and np.isfinite([f.value, f.low]).all()
+    """Draw a line of estimates with their intervals; undefined ones are left out."""
+    points = [
+        (place + shift, estimate)
+        for place, estimate in enumerate(estimates)
+        if estimate is not None and np.isfinite([estimate.value, estimate.low]).all()
     ]
-    at, values = [place for place, _ in known], [f.value for _, f in known]
-    axes.vlines(
-        at, [f.low for _, f in known], [f.high for _, f in known], color=color, linewidth=1.2
-    )
+    x, values = [place for place, _ in points], [estimate.value for _, estimate in points]
+    low, high = [e.low for _, e in points], [e.high for _, e in points]
+    axes.vlines(x, low, high, color=color, linewidth=1.2)
     axes.plot(
-        at, values, color=color, marker="o", markersize=5, linewidth=1, linestyle=":", label=words
+        x, values, color=color, marker="o", markersize=5, linewidth=1, linestyle=":", label=legend
     )
 
 
 def _draw_bins(axes: Axes, bins: list[tuple[float, Any]]) -> None:
-    predicted = [at for at, _ in bins]
+    predicted = [mean for mean, _ in bins]
     observed = [rate.value for _, rate in bins]
     low, high = [rate.low for _, rate in bins], [rate.high for _, rate in bins]
-    axes.fill_between(predicted, low, high, color=MODEL, alpha=0.15, linewidth=0)
-    axes.vlines(predicted, low, high, color=MODEL, linewidth=1.2)
-    name = f"observed, 90 % interval, {BINS} bins of equal size"
-    axes.plot(predicted, observed, color=MODEL, marker="o", markersize=4, linewidth=1.2, label=name)
+    axes.fill_between(predicted, low, high, color=MODEL_COLOR, alpha=0.15, linewidth=0)
+    axes.vlines(predicted, low, high, color=MODEL_COLOR, linewidth=1.2)
+    name = f"observed, 90 % interval, {BIN_COUNT} bins of equal size"
+    axes.plot(
+        predicted, observed, color=MODEL_COLOR, marker="o", markersize=4, linewidth=1.2, label=name
+    )
 
 
-def _canvas(width: float, height: float) -> Canvas:
-    """Return an empty picture of so many inches, apart from any global plotting state."""
+def _make_canvas(width: float, height: float) -> Canvas:
+    """Return an empty canvas of this size in inches.
+
+    It is made without pyplot, whose global state would be shared with the caller.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
@@ -199,7 +227,7 @@ def _canvas(width: float, height: float) -> Canvas:
     return canvas
 
 
-def _write(canvas: Canvas, path: Path, grid: Literal["both", "x"] = "both") -> Path:
+def _write_png(canvas: Canvas, path: Path, grid: Literal["both", "x"] = "both") -> Path:
     for axes in canvas.axes:
         axes.grid(axis=grid, color="#e6e6e6", linewidth=0.7)
         axes.spines[["top", "right"]].set_visible(False)
@@ -209,5 +237,5 @@ def _write(canvas: Canvas, path: Path, grid: Literal["both", "x"] = "both") -> P
     return path
 
 
-def _short(name: str, most: int = 60) -> str:
+def _shorten_name(name: str, most: int = 60) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"

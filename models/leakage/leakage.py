@@ -1,4 +1,4 @@
-"""The leakage audit: which columns were not known, as they stand, when the prediction would have been made."""
+"""The leakage audit: find columns whose current value was written after the prediction time."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from models.encoding import evenly
-from models.leakage.rules import COMPARED, RULES, Sample
-from models.leakage.strength import Column, alone
-from models.training.folds import entity_hash
+from models.encoding import sample_evenly
+from models.leakage.rules import RULES
+from models.leakage.sample import AuditSample
+from models.leakage.standouts import MAX_COMPARED
+from models.leakage.strength import AuditColumn, measure_single_strength
+from models.training.folds import hash_entities
 
-ROWS = 20_000
-"""Rows that are looked at, spread evenly: enough to tell a strength of 0.01 from none."""
+# Rows that are read, spread evenly: enough to distinguish a strength of 0.01 from none.
+MAX_ROWS = 20_000
+# Rows that rank the dated features; only the strongest are compared on all rows.
 PILOT_ROWS = 4_000
-"""Rows on which the features of history are ranked, to compare with the strongest of them."""
-FEWEST = 100
-"""Rows of the rarer class below which nothing is said: chance alone would make suspects."""
+# With fewer rows of the rarer class, chance alone would make suspects.
+MIN_CLASS_ROWS = 100
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A source's column that seems to know the outcome, with the evidence in words and numbers.
+    """A source column that seems to contain the outcome.
 
-    ``allowed`` is true where the config says that features may use it all the same.
+    Attributes:
+        target: Name of the target.
+        column: Name of the source column.
+        evidence: Evidence in words and numbers.
+        allowed: Whether the config lets features use it all the same.
     """
 
     target: str
@@ -39,97 +45,116 @@ class Suspect:
 
 
 @dataclass(frozen=True)
-class Origins:
-    """Where the columns of a feature matrix come from.
+class ColumnOrigins:
+    """Origin of the columns of a feature matrix.
 
-    ``today`` maps each feature that shows today's value to its source column, ``dated`` the features that look back to
-    the event type or attribute they are of; features in neither are not looked at. ``ordered`` is false where the order
-    of the rows means nothing. ``account_id`` has one text or null a row of the matrix; None where there are no
-    accounts. ``allowed`` columns make no other column a suspect.
+    Attributes:
+        current: Source column by feature, for features that show the current value of a column.
+        dated: Event type or attribute by feature, for features computed point-in-time. Features in
+            neither mapping are not audited.
+        ordered: Whether the order of the cutoffs means anything.
+        account_id: One text or null for each row of the matrix; None without accounts.
+        allowed: Columns that the config allows; they make no other column a suspect.
     """
 
-    today: Mapping[str, str]
+    current: Mapping[str, str]
     dated: Mapping[str, str] = field(default_factory=dict)
     ordered: bool = True
     account_id: pa.ChunkedArray | None = None
     allowed: frozenset[str] = frozenset()
 
 
-def suspects(matrix: pa.Table, labels: pa.Table, target: str, origins: Origins) -> list[Suspect]:
-    """Return the columns that seem to know the outcome of ``target``, one Suspect each, by name.
+def find_suspects(
+    matrix: pa.Table, labels: pa.Table, target: str, origins: ColumnOrigins
+) -> list[Suspect]:
+    """Return the columns that seem to contain the outcome of ``target``, sorted by name.
 
-    ``matrix`` holds SPINE and features (float64 or string), ``labels`` is a LABELS table of the same rows in the same
-    order. Only rows with a label are read, at most ROWS of them, and the same tables give the same suspects. Nothing is
-    said of fewer than FEWEST rows with or without the outcome.
+    ``matrix`` holds SPINE and features (float64 or string); ``labels`` is a LABELS table of the
+    same rows in the same order. Only rows with a label are read, at most 20,000 of them, and the
+    same tables give the same suspects. Return an empty list for fewer than 100 rows with or without
+    the outcome.
     """
-    kept = np.flatnonzero(labels["label"].is_valid().to_numpy())
-    kept = kept[evenly(len(kept), ROWS)] if len(kept) else kept
-    label = labels["label"].take(kept).to_numpy().astype(np.int64)
-    if min(label.sum(), len(label) - label.sum()) < FEWEST:
+    rows = np.flatnonzero(labels["label"].is_valid().to_numpy())
+    rows = rows[sample_evenly(len(rows), MAX_ROWS)] if len(rows) else rows
+    label = labels["label"].take(rows).to_numpy().astype(np.int64)
+    if min(label.sum(), len(label) - label.sum()) < MIN_CLASS_ROWS:
         return []
-    sample = _sample(matrix, kept, label, origins)
-    found: dict[str, str] = {}
+    sample = _draw_sample(matrix, rows, label, origins)
+    suspects: dict[str, str] = {}
     for rule in RULES:
-        blamed = {
-            column: evidence for column, evidence in found.items() if column not in origins.allowed
+        incriminating = {
+            column: evidence
+            for column, evidence in suspects.items()
+            if column not in origins.allowed
         }
-        for column, evidence in rule(sample, blamed):
-            found.setdefault(column, evidence)
+        for column, evidence in rule(sample, incriminating):
+            suspects.setdefault(column, evidence)
     return [
-        Suspect(target, column, found[column], column in origins.allowed)
-        for column in sorted(found)
+        Suspect(target, column, suspects[column], column in origins.allowed)
+        for column in sorted(suspects)
     ]
 
 
-def _sample(matrix: pa.Table, kept: np.ndarray, label: np.ndarray, origins: Origins) -> Sample:
-    ids = matrix["entity_id"].take(kept).to_numpy()
+def _draw_sample(
+    matrix: pa.Table, rows: np.ndarray, label: np.ndarray, origins: ColumnOrigins
+) -> AuditSample:
+    """Return the audit sample of some rows of the matrix."""
+    ids = matrix["entity_id"].take(rows).to_numpy()
     group, account = ids, None
     if origins.account_id is not None:
-        account = origins.account_id.take(kept).to_numpy()
+        account = origins.account_id.take(rows).to_numpy()
         group = account = np.where(account == None, ids, account)  # noqa: E711 - element by element
-    half = entity_hash(group.astype(str), 0) % np.uint64(2) == 0
-    today = {
-        column: Column.of(column, matrix[name].take(kept)) for name, column in origins.today.items()
+    half = hash_entities(group.astype(str), 0) % np.uint64(2) == 0
+    current = {
+        column: AuditColumn.from_arrow(column, matrix[name].take(rows))
+        for name, column in origins.current.items()
     }
-    return Sample(
+    return AuditSample(
         label=label,
         half=half,
-        entity=_codes(ids),
-        account=None if account is None else _codes(account),
-        order=matrix["cutoff"].take(kept).cast(pa.int64()).to_numpy().astype(np.float64)
+        entity=_encode_ids(ids),
+        account=None if account is None else _encode_ids(account),
+        time_order=matrix["cutoff"].take(rows).cast(pa.int64()).to_numpy().astype(np.float64)
         if origins.ordered
         else None,
-        number=_numbers(ids),
-        columns={name: column for name, column in today.items() if column.filled.any()},
-        history=_history(matrix, kept, label, half, origins.dated),
+        id_number=_parse_numeric_ids(ids),
+        columns={name: column for name, column in current.items() if column.filled.any()},
+        dated=_select_dated_features(matrix, rows, label, half, origins.dated),
     )
 
 
-def _history(
+def _select_dated_features(
     matrix: pa.Table,
-    kept: np.ndarray,
+    rows: np.ndarray,
     label: np.ndarray,
     half: np.ndarray,
     dated: Mapping[str, str],
-) -> list[Column]:
-    """Return the strongest features of what was dated, named by what they are of."""
-    pilot = evenly(len(kept), PILOT_ROWS)
-    powers = {}
+) -> list[AuditColumn]:
+    """Return the strongest dated features, named by their event type or attribute."""
+    pilot = sample_evenly(len(rows), PILOT_ROWS)
+    strengths = {}
     for name in dated:
-        steps = Column.of(name, matrix[name].take(kept[pilot])).steps
-        powers[name] = alone(steps, label[pilot], half[pilot]) if steps.any() else -1.0
-    strongest = sorted(powers, key=lambda name: (-powers[name], name))[:COMPARED]
+        bins = AuditColumn.from_arrow(name, matrix[name].take(rows[pilot])).bins
+        strengths[name] = (
+            measure_single_strength(bins, label[pilot], half[pilot]) if bins.any() else -1.0
+        )
+    strongest = sorted(strengths, key=lambda name: (-strengths[name], name))[:MAX_COMPARED]
     return [
-        Column.of(dated[name], matrix[name].take(kept)) for name in strongest if powers[name] > 0
+        AuditColumn.from_arrow(dated[name], matrix[name].take(rows))
+        for name in strongest
+        if strengths[name] > 0
     ]
 
 
-def _codes(texts: np.ndarray) -> np.ndarray:
+def _encode_ids(texts: np.ndarray) -> np.ndarray:
     return np.unique(texts.astype(str), return_inverse=True)[1]
 
 
-def _numbers(ids: np.ndarray) -> np.ndarray | None:
-    """Return ids as numbers, None where any is none: ids are mostly numbered in the order of time."""
+def _parse_numeric_ids(ids: np.ndarray) -> np.ndarray | None:
+    """Return the ids as numbers, or None if any is not a number.
+
+    Numeric ids mostly follow the order in which the rows were created.
+    """
     try:
         return ids.astype(np.float64)
     except ValueError:

@@ -1,381 +1,329 @@
-"""The rules by which a column gives itself away as written after the outcome.
+"""Rules that recognize columns that were written after the outcome.
 
-Only columns that show today's value can be written late: what is computed from dated rows saw nothing later than its
-cutoff, and serves here as the measure of what an honest column tells. No rule knows a name; each reads what being
-written late does to a column. Kaufman, Rosset, Perlich & Stitelman 2012, Leakage in data mining: formulation,
-detection, and avoidance, ACM TKDD 6, is the source of the first two; the others follow from how records are kept.
-The bounds were set where the suspects and the honest columns of seven public data sets lie far apart.
+Only columns that show their current value can have been written late. Features computed
+point-in-time saw nothing later than their cutoff; they show how strong an honest column is. No rule
+knows a name: each tests an effect of late writing on the values. Two rules, decisive columns and
+standouts, follow Kaufman, Rosset, Perlich & Stitelman 2012, Leakage in data mining: formulation,
+detection, and avoidance, ACM TKDD 6; the others follow from how records are kept. The bounds lie
+where suspects and honest columns of seven public data sets are far apart.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import rankdata
 
-from models.leakage.strength import Column, alone, explained, rates, strength, together
+from models.leakage.sample import MIN_STRENGTH, AuditSample
+from models.leakage.standouts import find_standouts
+from models.leakage.strength import (
+    AuditColumn,
+    measure_explained_share,
+    measure_single_strength,
+)
 
-Found = Mapping[str, str]
-Rule = Callable[["Sample", Found], Iterator[tuple[str, str]]]
-"""Takes the sample and what was found so far; yields columns with the evidence in words."""
+# Evidence by column, in words.
+Evidence = Mapping[str, str]
+# Takes the sample and the suspects found so far; yields columns with their evidence.
+Rule = Callable[[AuditSample, Evidence], Iterator[tuple[str, str]]]
 
-MATTERS = 0.01
-"""Strength below which a column does no harm; most rules leave such columns alone."""
+# A column of this strength alone, an AUC of about 0.95, leaves hardly anything open.
+DECISIVE_STRENGTH = 0.6
 
-DECIDES = 0.6
-"""Strength of a column alone from which hardly anything is left to learn: an AUC of about 0.95."""
+# Strength of being filled. Optional questions of a form stay below 0.1.
+MIN_FILLED_STRENGTH = 0.15
 
-STANDS_OUT, STANDS_OUT_TIMES, TRIED, COMPARED = 0.25, 4.0, 6, 30
-"""What only one column tells: this share of what the others leave open, and so many times what any other column tells.
-The strongest TRIED are left out one by one, beside the COMPARED strongest features of history. Honest columns of the
-data sets settle at most 0.17 of what is open, those that were written later 0.34 and more.
-"""
+# Rows in the order of time are cut into blocks; a later block is emptier by this share of its rows.
+TIME_BLOCKS, MIN_FILL_DROP = 20, 0.5
 
-ASKED = 0.1
-"""Strength alone from which a column is asked whether it stands out."""
+# A column written in the same step as a suspect is empty in this share of the suspect's gaps.
+MIN_EMPTY_TOGETHER = 0.95
 
-SAME_WORDS = 0.95
-"""Correlation of what two columns say of the outcome from which they say the same, and are left out together."""
+# Two columns record the same fact from this kappa on; whether they differ has at least this
+# strength.
+MIN_KAPPA, MIN_DIFFERENCE_STRENGTH = 0.5, 0.02
 
-FILLED_DECIDES = 0.15
-"""Strength of being filled alone. Optional questions of a form stay below 0.1."""
+# Share of rows in which at most so many columns add up to one, within this tolerance.
+MIN_WHOLE_SHARE, MAX_PARTS, SUM_TOLERANCE = 0.8, 4, 0.01
 
-BLOCKS, EMPTIER = 20, 0.5
-"""Rows in order of time are cut into BLOCKS; a later one is EMPTIER by this share of its rows."""
+# Rank correlation with the order of rows. A value of the season or the market correlates too, but
+# more than half of neighboring rows share it.
+MAX_ORDER_CORRELATION, MAX_TIED_NEIGHBORS = -0.6, 0.5
 
-WITHIN = 0.95
-"""Share of the rows without a suspect that a column filled in the same step leaves empty too, against chance."""
+# Share of a number's ranks that the suspects explain, and its ratio to that of the other columns.
+MIN_EXPLAINED_SHARE, MIN_EXPLAINED_RATIO = 0.5, 1.5
 
-AGREE, DIFFER = 0.5, 0.02
-"""Cohen's kappa of two columns that record one thing, and the strength of whether they differ."""
-
-WHOLE, PARTS, ROUNDED = 0.8, 4, 0.01
-"""Share of the rows in which shares add up to one, of at most so many columns, to this precision."""
-
-RUNS, SHARED = -0.6, 0.5
-"""Rank correlation with the order of rows, and the share of neighbours with one value that a date's value has."""
-
-EXPLAINED, EXPLAINED_TIMES = 0.5, 1.5
-"""Share of a number's ranks that the suspects explain, and how many times what the other columns do."""
-
-CARRIES, REPEATED = 0.05, 2
-"""Strength that rows of an entity or an account lend each other, where it has so many rows on average."""
+# Strength that rows of an entity or account lend each other, from so many rows of each on average.
+MIN_IDENTITY_STRENGTH, MIN_ROWS_PER_GROUP = 0.05, 2
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Labelled rows: ``columns`` show today's value, by name; ``history`` are features of what was dated.
+def find_decisive(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[str, str]]:
+    """Find columns, and dated features, that alone nearly decide the outcome.
 
-    ``half`` parts the rows into two that share no entity and no account. ``order`` holds each row's place in time, None
-    where order means nothing; ``number`` its id where all ids are numbers. ``entity`` and ``account`` are codes.
+    No column that is known beforehand does.
     """
-
-    label: np.ndarray
-    half: np.ndarray
-    entity: np.ndarray
-    account: np.ndarray | None
-    order: np.ndarray | None
-    number: np.ndarray | None
-    columns: dict[str, Column]
-    history: list[Column]
-
-    @cached_property
-    def said(self) -> dict[str, np.ndarray]:
-        """What each column alone says of each row, learnt from the other half."""
-        return {
-            name: rates(column.steps, self.label, self.half)
-            for name, column in self.columns.items()
-        }
-
-    @cached_property
-    def single(self) -> dict[str, float]:
-        """The strength of each column alone."""
-        return {name: strength(said, self.label) for name, said in self.said.items()}
-
-    def alone(self, steps: np.ndarray) -> float:
-        """Return the strength of a step a row alone."""
-        return alone(steps, self.label, self.half)
-
-    def strong(self, least: float = MATTERS) -> list[Column]:
-        """Return the columns of at least this strength, the strongest first."""
-        ranked = sorted(self.columns, key=lambda name: (-self.single[name], name))
-        return [self.columns[name] for name in ranked if self.single[name] >= least]
-
-
-def decides(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """A column that alone nearly decides the outcome: none that is known beforehand does. History is asked too."""
-    for name, power in sample.single.items():
-        if power >= DECIDES:
-            yield name, f"alone it takes {power:.0%} off the log loss of the base rate"
-    for column in sample.history:
-        power = sample.alone(column.steps)
-        if power >= DECIDES:
+    for name, strength in sample.strengths.items():
+        if strength >= DECISIVE_STRENGTH:
+            yield name, f"alone it reduces the log loss of the base rate by {strength:.0%}"
+    for column in sample.dated:
+        strength = sample.measure_alone(column.bins)
+        if strength >= DECISIVE_STRENGTH:
             yield (
                 column.name,
-                f"what was dated before the cutoff alone takes {power:.0%} off the log loss",
+                f"its values from before the cutoff alone reduce the log loss of the base rate "
+                f"by {strength:.0%}",
             )
 
 
-def stands_out(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """A column that tells what no other does, far more of it than any other, and more than all of history does.
-
-    What it alone tells is what is lost when it is left out (with those that say the same). The place in time is among
-    the others, so that a column that only stands for a season or a market does not stand out. Repeated without the one
-    found, since a leak hides the next.
-    """
-    order = [Column("", pa.array(sample.order), sample.order)] if sample.order is not None else []
-    left = sample.strong(0.0)[:COMPARED]
-    while left and sample.single[left[0].name] >= ASKED:
-        whole = _together(sample, [*left, *sample.history, *order])
-        history = whole - _together(sample, [*left, *order]) if sample.history else 0.0
-        lost = {
-            c.name: whole - _together(sample, _others(sample, left, c, order)) for c in left[:TRIED]
-        }
-        name = max(lost, key=lambda each: lost[each])
-        same = _saying_the_same(sample, left, name)
-        second = max((gain for each, gain in lost.items() if each not in same), default=0.0)
-        settled = lost[name] / (1 - whole + lost[name])
-        if settled < STANDS_OUT or lost[name] < max(STANDS_OUT_TIMES * second, history):
-            return
-        words = f"without it the log loss rises by {lost[name]:.0%} of the base rate's, without any other column by "
-        words += (
-            f"{max(second, 0):.1%} at most: it settles {settled:.0%} of what all others leave open"
-        )
-        yield from (
-            (each, words if each == name else f"it says the same as {name}: {words}")
-            for each in sorted(same)
-        )
-        left = [column for column in left if column.name not in same]
-
-
-def _others(
-    sample: Sample, left: list[Column], column: Column, order: list[Column]
-) -> list[Column]:
-    same = _saying_the_same(sample, left, column.name)
-    return [*(each for each in left if each.name not in same), *sample.history, *order]
-
-
-def _together(sample: Sample, columns: list[Column]) -> float:
-    return together(columns, sample.label, sample.half) if columns else 0.0
-
-
-def _saying_the_same(sample: Sample, left: list[Column], name: str) -> set[str]:
-    """Return the column and those whose rates run with its own: copies would hide each other."""
-    said = sample.said[name]
-    return {name} | {c.name for c in left if _correlation(said, sample.said[c.name]) >= SAME_WORDS}
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.corrcoef(one, other)[0, 1]) if np.ptp(one) > 0 and np.ptp(other) > 0 else 0.0
-
-
-def filled_decides(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """A column that is filled where the outcome came about: it was written when that was known."""
+def find_decisive_when_filled(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[str, str]]:
+    """Find columns that are filled where the outcome occurred: they were written afterwards."""
     for column in sample.columns.values():
         if column.filled.all() or not column.filled.any():
             continue
-        power = sample.alone(column.filled.astype(np.int64))
-        if power >= FILLED_DECIDES:
+        strength = sample.measure_alone(column.filled.astype(np.int64))
+        if strength >= MIN_FILLED_STRENGTH:
             rate, rest = (sample.label[rows].mean() for rows in (column.filled, ~column.filled))
             yield (
                 column.name,
-                f"filled in {column.filled.mean():.0%} of rows, and {rate:.1%} of these have the outcome against "
-                f"{rest:.1%} of the others: being filled alone takes {power:.0%} off the log loss of the base rate",
+                f"filled in {column.filled.mean():.0%} of rows; {rate:.1%} of these have the "
+                f"outcome, against {rest:.1%} of the others: whether it is filled reduces the log "
+                f"loss of the base rate by {strength:.0%}",
             )
 
 
-def emptied(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """A column that earlier rows hold and later rows lack: it is filled long after, or no longer, by a tool or a batch.
+def find_emptied(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[str, str]]:
+    """Find columns that earlier rows have and later rows lack.
 
-    Either way a row to be scored does not hold what its like held in training.
+    They are filled long after the row was created, or are no longer filled. In both cases a row to
+    be scored differs from the training rows.
     """
-    if sample.order is None:
+    if sample.time_order is None:
         return
-    blocks = np.array_split(np.argsort(sample.order, kind="stable"), BLOCKS)
+    blocks = np.array_split(np.argsort(sample.time_order, kind="stable"), TIME_BLOCKS)
     for column in sample.columns.values():
         share = np.array([column.filled[rows].mean() for rows in blocks])
         highest = np.maximum.accumulate(share)
         worst = int(np.argmax(highest - share))
-        if highest[worst] - share[worst] >= EMPTIER and sample.single[column.name] > 0:
+        if highest[worst] - share[worst] >= MIN_FILL_DROP and sample.strengths[column.name] > 0:
             first = int(np.argmax(share[: worst + 1]))
             yield (
                 column.name,
-                f"filled in {share[first]:.0%} of the rows around {(first + 0.5) / BLOCKS:.0%} of the time and in "
-                f"{share[worst]:.0%} around {(worst + 0.5) / BLOCKS:.0%}: later rows lack what earlier ones hold",
+                f"filled in {share[first]:.0%} of the rows around "
+                f"{(first + 0.5) / TIME_BLOCKS:.0%} of the time span and in {share[worst]:.0%} "
+                f"around {(worst + 0.5) / TIME_BLOCKS:.0%}: later rows lack what earlier rows have",
             )
 
 
-def filled_with(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """A column filled only where a suspect is: it is written in the same step or a later one."""
-    partly = [
-        c for name, c in sample.columns.items() if name in found and 0.05 < c.filled.mean() < 0.95
+def find_filled_together(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[str, str]]:
+    """Find columns that are filled only where a suspect is: they are written with it or later."""
+    partly_filled = [
+        column
+        for name, column in sample.columns.items()
+        if name in suspects and 0.05 < column.filled.mean() < 0.95
     ]
-    for column in sample.strong():
-        for suspect in partly if column.name not in found else []:
+    for column in sample.columns_by_strength():
+        for suspect in partly_filled if column.name not in suspects else []:
             both = suspect.filled[column.filled].mean()
-            if (1 - both) <= (1 - WITHIN) * (1 - suspect.filled.mean()):
+            if (1 - both) <= (1 - MIN_EMPTY_TOGETHER) * (1 - suspect.filled.mean()):
                 yield (
                     column.name,
-                    f"filled in {column.filled.mean():.0%} of rows, and {both:.1%} of these hold {suspect.name} too, "
-                    f"which {suspect.filled.mean():.0%} of all rows do: it is written no earlier",
+                    f"filled in {column.filled.mean():.0%} of rows; {both:.1%} of these also have "
+                    f"{suspect.name}, which {suspect.filled.mean():.0%} of all rows have: it is "
+                    f"written in the same step or later",
                 )
                 break
 
 
-def written_over(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """Two columns that hold one thing, as of two moments, where having changed in between tells of the outcome.
+def find_overwritten(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[str, str]]:
+    """Find pairs of columns with the same fact at two times, whose difference predicts the outcome.
 
-    They agree far beyond chance (Cohen 1960, A coefficient of agreement for nominal scales), so they record the same;
-    where they differ one of them was written over, and which one the data does not say.
+    They agree far beyond chance (Cohen 1960, A coefficient of agreement for nominal scales), so
+    they record the same fact. Where they differ one of them was overwritten; the data does not show
+    which.
     """
-    columns = [column for column in sample.columns.values() if column.levels > 2]
-    for one, other in itertools.combinations(columns, 2):
-        if one.category != other.category:
+    columns = [column for column in sample.columns.values() if column.distinct_count > 2]
+    for left, right in itertools.combinations(columns, 2):
+        if left.is_category != right.is_category:
             continue
-        both = one.filled & other.filled
-        same = pc.fill_null(pc.equal(one.raw, other.raw), False).to_numpy(zero_copy_only=False)
-        if same.sum() <= AGREE * both.sum() or _kappa(one, other, both, same) < AGREE:
+        both = left.filled & right.filled
+        same = pc.fill_null(pc.equal(left.raw, right.raw), False).to_numpy(zero_copy_only=False)
+        # The cheap test first: kappa is at most the share of equal rows.
+        if same.sum() <= MIN_KAPPA * both.sum() or _compute_kappa(left, right, both, same) < (
+            MIN_KAPPA
+        ):
             continue
-        power = sample.alone(np.where(both, 1 + same, 0))
-        if power >= DIFFER:
+        strength = sample.measure_alone(np.where(both, 1 + same, 0))
+        if strength >= MIN_DIFFERENCE_STRENGTH:
             differ, agree = (sample.label[both & rows].mean() for rows in (~same, same))
-            words = f"the same in {same[both].mean():.0%} of rows; where they differ {differ:.1%} have the outcome, "
-            words += f"else {agree:.1%}: one of the two was written over as it came about"
-            yield one.name, f"it and {other.name} are {words}"
-            yield other.name, f"it and {one.name} are {words}"
+            evidence = (
+                f"are equal in {same[both].mean():.0%} of rows; where they differ {differ:.1%} "
+                f"have the outcome, otherwise {agree:.1%}: one of the two was overwritten when "
+                f"the outcome became known"
+            )
+            yield left.name, f"it and {right.name} {evidence}"
+            yield right.name, f"it and {left.name} {evidence}"
 
 
-def _kappa(one: Column, other: Column, both: np.ndarray, same: np.ndarray) -> float:
+def _compute_kappa(
+    left: AuditColumn, right: AuditColumn, both: np.ndarray, same: np.ndarray
+) -> float:
+    """Return Cohen's kappa of two columns on the rows in ``both``."""
     shares = []
-    for column in (one, other):
+    for column in (left, right):
         counts = pc.value_counts(column.raw.filter(pa.array(both)))
-        values, share = (
-            counts.field("values").to_pylist(),
-            counts.field("counts").to_numpy() / both.sum(),
-        )
+        values = counts.field("values").to_pylist()
+        share = counts.field("counts").to_numpy() / both.sum()
         shares.append(dict(zip(values, share.tolist(), strict=True)))
     chance = sum(share * shares[1].get(value, 0.0) for value, share in shares[0].items())
     return float((same[both].mean() - chance) / (1 - chance)) if chance < 1 else 0.0
 
 
-def shares_of_a_whole(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """Numbers that add up to one: the share of a whole is known when the whole is, at the end of the process."""
+def find_parts_of_whole(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[str, str]]:
+    """Find numbers that add up to one: shares of a total that is known only at the end."""
     numbers = [
-        c
-        for c in sample.columns.values()
-        if not c.category and c.filled.mean() > WHOLE and c.levels > 2
+        column
+        for column in sample.columns.values()
+        if not column.is_category
+        and column.filled.mean() > MIN_WHOLE_SHARE
+        and column.distinct_count > 2
     ]
-    parts = [c for c in numbers if np.nanmin(c.values) >= 0 and np.nanmax(c.values) <= 1][
-        : 2 * PARTS
-    ]
-    for size in range(2, PARTS + 1):
-        for group in itertools.combinations(parts, size):
-            total = np.sum([np.nan_to_num(column.values) for column in group], axis=0)
-            begun = total > 0
-            whole = (np.abs(total - 1) <= ROUNDED)[begun].mean() if begun.mean() > WHOLE else 0.0
-            if whole < WHOLE or max(sample.single[c.name] for c in group) < MATTERS:
+    shares = [c for c in numbers if np.nanmin(c.values) >= 0 and np.nanmax(c.values) <= 1]
+    # Twice as many columns as a group has bound the number of combinations.
+    for size in range(2, MAX_PARTS + 1):
+        for group in itertools.combinations(shares[: 2 * MAX_PARTS], size):
+            whole = _measure_whole_share(group)
+            strongest = max(sample.strengths[column.name] for column in group)
+            if whole < MIN_WHOLE_SHARE or strongest < MIN_STRENGTH:
                 continue
             names = ", ".join(column.name for column in group)
-            words = f"add up to one in {whole:.0%} of the rows where they are not all zero: they are shares of a whole"
-            yield from ((c.name, f"{names} {words}, which is known at the end") for c in group)
+            evidence = (
+                f"{names} add up to one in {whole:.0%} of the rows where they are not all zero: "
+                f"they are shares of a total, which is known only at the end"
+            )
+            yield from ((column.name, evidence) for column in group)
 
 
-def runs_on(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """A number of each row's own that is the larger the older the row: it grew on until the data was drawn.
+def _measure_whole_share(group: tuple[AuditColumn, ...]) -> float:
+    """Return the share of the rows with a positive sum in which the sum is one.
 
-    The level of a market or a season runs with time too, but neighbours share it.
+    Return 0 if too few rows have a positive sum.
     """
-    place = sample.order if sample.order is not None else sample.number
+    total = np.sum([np.nan_to_num(column.values) for column in group], axis=0)
+    positive = total > 0
+    if positive.mean() <= MIN_WHOLE_SHARE:
+        return 0.0
+    return float((np.abs(total - 1) <= SUM_TOLERANCE)[positive].mean())
+
+
+def find_still_growing(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[str, str]]:
+    """Find numbers that are larger for older rows: they kept growing until the data was extracted.
+
+    The level of a market or a season also follows time, but neighboring rows share it.
+    """
+    place = sample.time_order if sample.time_order is not None else sample.id_number
     if place is None:
         return
     by_age = np.argsort(place, kind="stable")
-    for column in sample.strong():
-        known = column.values[by_age][column.filled[by_age]]
-        if column.category or len(known) < len(place) / 2 or column.levels <= 2:
+    order_name = "order" if place is sample.time_order else "id"
+    for column in sample.columns_by_strength():
+        values = column.values[by_age][column.filled[by_age]]
+        if column.is_category or len(values) < len(place) / 2 or column.distinct_count <= 2:
             continue
-        run = float(np.corrcoef(rankdata(known), np.arange(len(known)))[0, 1])
-        shared = float((np.diff(known) == 0).mean())
-        if run <= RUNS and shared <= SHARED:
+        correlation = float(np.corrcoef(rankdata(values), np.arange(len(values)))[0, 1])
+        tied = float((np.diff(values) == 0).mean())
+        if correlation <= MAX_ORDER_CORRELATION and tied <= MAX_TIED_NEIGHBORS:
             yield (
                 column.name,
-                f"the older the row the larger (rank correlation with the {'order' if place is sample.order else 'id'} "
-                f"{run:.2f}), and only {shared:.0%} of neighbours share a value: it grew on until the data was drawn",
+                f"larger for older rows (rank correlation with the {order_name} "
+                f"{correlation:.2f}), and only {tied:.0%} of neighboring rows share a value: it "
+                f"kept growing until the data was extracted",
             )
 
 
-def moves_with(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """A number that the suspects explain far better than the other columns do: one process writes them."""
-    suspects = [column for name, column in sample.columns.items() if name in found]
-    others = [column for column in sample.strong(0.0) if column.name not in found]
-    for column in sample.strong(2 * MATTERS) if suspects else []:
-        if column.category or column.name in found:
-            continue
-        by_suspects = explained(column, suspects, sample.half)
-        if by_suspects < EXPLAINED:
-            continue
-        rest = [each for each in others if each is not column]
-        by_others = explained(column, rest, sample.half) if rest else 0.0
-        if by_suspects >= EXPLAINED_TIMES * by_others:
-            yield (
-                column.name,
-                f"the columns found explain {by_suspects:.0%} of it, all the others {max(by_others, 0):.0%}: it is "
-                f"written with them",
-            )
+def find_explained_by_suspects(
+    sample: AuditSample, suspects: Evidence
+) -> Iterator[tuple[str, str]]:
+    """Find numbers that the suspects explain far better than the other columns do.
 
-
-def stands_for(sample: Sample, found: Found) -> Iterator[tuple[str, str]]:
-    """A category that stands for an entity or an account, whose other rows carry the score.
-
-    Read by rows at random it tells much, read by whole entities or accounts it does not: what it tells is whose row
-    it is. Roberts et al. 2017, Cross-validation strategies for data with … hierarchical structure, Ecography 40.
+    One process writes them.
     """
-    groups = {"entity": sample.entity} | (
-        {"account": sample.account} if sample.account is not None else {}
-    )
-    at_random = np.random.default_rng(0).permutation(len(sample.label)) % 2 == 0
-    for what, codes in groups.items():
-        if len(codes) < REPEATED * len(np.unique(codes)):
+    suspect_columns = [column for name, column in sample.columns.items() if name in suspects]
+    others = [column for column in sample.columns_by_strength(0.0) if column.name not in suspects]
+    for column in sample.columns_by_strength(2 * MIN_STRENGTH) if suspect_columns else []:
+        if column.is_category or column.name in suspects:
             continue
-        for name, steps in _identifying(sample, what, codes, found):
-            scattered, apart = alone(steps, sample.label, at_random), max(sample.alone(steps), 0.0)
-            if scattered - apart >= CARRIES:
+        by_suspects = measure_explained_share(column, suspect_columns, sample.half)
+        if by_suspects < MIN_EXPLAINED_SHARE:
+            continue
+        rest = [other for other in others if other is not column]
+        by_others = measure_explained_share(column, rest, sample.half) if rest else 0.0
+        if by_suspects >= MIN_EXPLAINED_RATIO * by_others:
+            yield (
+                column.name,
+                f"the other suspects explain {by_suspects:.0%} of it, all other columns "
+                f"{max(by_others, 0):.0%}: it is written together with them",
+            )
+
+
+def find_identifiers(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[str, str]]:
+    """Find categories that identify an entity or an account.
+
+    The other rows of the entity or account then predict the row. Such categories are strong where
+    rows are split at random, and weak where whole entities or accounts are (Roberts et al. 2017,
+    Cross-validation strategies for data with temporal, spatial, hierarchical, or phylogenetic
+    structure, Ecography 40).
+    """
+    groups = {"entity": sample.entity}
+    if sample.account is not None:
+        groups["account"] = sample.account
+    at_random = np.random.default_rng(0).permutation(len(sample.label)) % 2 == 0
+    for kind, codes in groups.items():
+        if len(codes) < MIN_ROWS_PER_GROUP * len(np.unique(codes)):
+            continue
+        for name, bins in _list_identifiers(sample, kind, codes, suspects):
+            shared = measure_single_strength(bins, sample.label, at_random)
+            apart = max(sample.measure_alone(bins), 0.0)
+            if shared - apart >= MIN_IDENTITY_STRENGTH:
                 yield (
                     name,
-                    f"it stands for the {what}: takes {scattered:.0%} off the log loss where rows of one {what} lie in "
-                    f"both halves, {apart:.0%} where they do not",
+                    f"it identifies the {kind}: it reduces the log loss of the base rate by "
+                    f"{shared:.0%} where rows of one {kind} lie in both halves, by {apart:.0%} "
+                    f"where they do not",
                 )
 
 
-def _identifying(
-    sample: Sample, what: str, codes: np.ndarray, found: Found
+def _list_identifiers(
+    sample: AuditSample, kind: str, codes: np.ndarray, suspects: Evidence
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield what may stand for an entity or account: the categories, and the account itself where folds part it.
+    """Yield columns that may identify an entity or account, each with the bin of each row.
 
-    Folds are cut in time, or by whole entities where order means nothing; only the latter part an account unawares.
+    These are the categories, and the account itself if the order means nothing: then folds are cut
+    by entity and split the rows of an account. Otherwise folds are cut in time.
     """
     yield from (
-        (c.name, c.steps) for c in sample.columns.values() if c.category and c.name not in found
+        (column.name, column.bins)
+        for column in sample.columns.values()
+        if column.is_category and column.name not in suspects
     )
-    if what == "account" and sample.order is None:
+    if kind == "account" and sample.time_order is None:
         yield "account_id", codes + 1
 
 
+# The order matters: find_filled_together and find_explained_by_suspects read what earlier rules
+# found.
 RULES: tuple[Rule, ...] = (
-    decides,
-    filled_decides,
-    stands_out,
-    emptied,
-    shares_of_a_whole,
-    runs_on,
-    written_over,
-    filled_with,
-    moves_with,
-    stands_for,
+    find_decisive,
+    find_decisive_when_filled,
+    find_standouts,
+    find_emptied,
+    find_parts_of_whole,
+    find_still_growing,
+    find_overwritten,
+    find_filled_together,
+    find_explained_by_suspects,
+    find_identifiers,
 )
-"""In this order: ``filled_with`` and ``moves_with`` ask what was found before them."""

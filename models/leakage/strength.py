@@ -1,8 +1,8 @@
-"""How much columns tell of an outcome, measured on rows that played no part in the learning.
+"""Predictive strength of columns, measured on held-out rows.
 
-Strength is the share of the base rate's log loss that is taken off (McFadden 1974, Conditional logit analysis of
-qualitative choice behavior: 1 - log loss / log loss of the base rate): 0 tells nothing, 1 decides. Unlike the area
-under a curve it does not call a rare outcome decided that is only ranked well.
+Strength is 1 - log loss / log loss of the base rate (McFadden 1974, Conditional logit analysis of
+qualitative choice behavior): 0 for a column without information, 1 for one that decides the
+outcome. Unlike the AUC it stays low for a rare outcome that is ranked well and not decided.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from models.calibration import held_log_odds, log_loss
-from models.encoding import MAX_CATEGORIES, by_frequency, codes, finite
-from models.learners.lightgbm import TREES
+from models.calibration import compute_log_loss, to_clipped_log_odds
+from models.encoding import MAX_CATEGORIES, encode_categories, rank_by_frequency, to_finite_numbers
+from models.learners.lightgbm import TREE_PARAMETERS
 
-BINS = 32
-"""Steps of equal count in which a number is read: enough for a threshold anywhere, few enough to be learnt."""
+# Equal-count bins of a number: enough for a threshold anywhere, few enough to estimate rates.
+BIN_COUNT = 32
+# Each bin or category starts with so many rows of the base rate, so that rare ones prove nothing.
 PRIOR_ROWS = 10.0
-"""Rows of the base rate that every step or category starts with, so that rare ones claim nothing."""
-QUICK = {
-    **TREES,
+# Small trees: the audit trains many models.
+AUDIT_TREE_PARAMS = {
+    **TREE_PARAMETERS,
     "num_leaves": 15,
     "learning_rate": 0.15,
     "num_iterations": 40,
@@ -35,10 +36,14 @@ QUICK = {
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column of n rows: its texts or numbers as Arrow, and ``values`` float64, codes where it holds texts.
+class AuditColumn:
+    """One column of n rows.
 
-    Codes are places in the order of frequency, ties by text; what is missing or not finite is NaN.
+    Attributes:
+        name: Name of the source column, event type or attribute.
+        raw: Texts or numbers as they came.
+        values: float64; for texts the rank by frequency, ties by text. NaN where missing or
+            infinite.
     """
 
     name: str
@@ -46,94 +51,120 @@ class Column:
     values: np.ndarray
 
     @classmethod
-    def of(cls, name: str, column: pa.ChunkedArray) -> Self:
-        """Read a float64 or string column."""
+    def from_arrow(cls, name: str, column: pa.ChunkedArray) -> Self:
+        """Convert a float64 or string column."""
         raw = column.combine_chunks()
         if pa.types.is_floating(raw.type):
-            return cls(name, raw, finite(column))
-        return cls(name, raw, codes(column, by_frequency(column)))
+            return cls(name, raw, to_finite_numbers(column))
+        return cls(name, raw, encode_categories(column, rank_by_frequency(column)))
 
     @property
-    def category(self) -> bool:
-        """Whether it holds texts."""
+    def is_category(self) -> bool:
+        """Whether the column holds texts."""
         return not pa.types.is_floating(self.raw.type)
 
     @cached_property
     def filled(self) -> np.ndarray:
-        """Which rows hold a value."""
+        """Boolean mask of the rows with a value."""
         return ~np.isnan(self.values)
 
     @cached_property
-    def levels(self) -> int:
-        """How many different values there are."""
+    def distinct_count(self) -> int:
+        """Number of distinct values."""
         return len(np.unique(self.values[self.filled]))
 
     @cached_property
-    def steps(self) -> np.ndarray:
-        """Return for each row the step or category it lies in, 0 where it is missing."""
-        if self.category:
+    def bins(self) -> np.ndarray:
+        """Bin or category of each row, from 1 on; 0 where missing."""
+        if self.is_category:
             place = np.minimum(np.nan_to_num(self.values), MAX_CATEGORIES)
         else:
-            known = self.values[self.filled]
+            values = self.values[self.filled]
             edges = (
-                np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if known.size else known
+                np.unique(np.quantile(values, np.arange(1, BIN_COUNT) / BIN_COUNT))
+                if values.size
+                else values
             )
             place = np.searchsorted(edges, np.nan_to_num(self.values), side="right")
         return np.where(self.filled, place.astype(np.int64) + 1, 0)
 
 
-def strength(chance: np.ndarray, label: np.ndarray) -> float:
-    """Return the share of the base rate's log loss that ``chance`` takes off; below 0 where it does harm."""
-    base = log_loss(held_log_odds(np.full(len(label), label.mean())), label).mean()
-    return float(1 - log_loss(held_log_odds(chance), label).mean() / base)
+def measure_strength(chance: np.ndarray, label: np.ndarray) -> float:
+    """Return the strength of predicted probabilities.
+
+    It is negative if they are worse than the base rate.
+    """
+    base = compute_log_loss(to_clipped_log_odds(np.full(len(label), label.mean())), label).mean()
+    return float(1 - compute_log_loss(to_clipped_log_odds(chance), label).mean() / base)
 
 
-def rates(steps: np.ndarray, label: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Return each row's share of outcomes among the rows of its step in the other half (``half`` is true or false)."""
-    found = np.empty(len(label))
-    for part in (False, True):
-        learnt = half != part
-        rows = np.bincount(steps[learnt], minlength=steps.max() + 1)
-        outcomes = np.bincount(steps[learnt], label[learnt], minlength=steps.max() + 1)
-        rate = (outcomes + PRIOR_ROWS * label[learnt].mean()) / (rows + PRIOR_ROWS)
-        found[~learnt] = rate[steps[~learnt]]
-    return found
+def cross_fit_rates(bins: np.ndarray, label: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Return for each row the outcome rate of its bin in the other half.
+
+    ``bins``, ``label`` and the boolean ``half`` have one element a row.
+    """
+    row_rate = np.empty(len(label))
+    for side in (False, True):
+        train = half != side
+        rows = np.bincount(bins[train], minlength=bins.max() + 1)
+        outcomes = np.bincount(bins[train], label[train], minlength=bins.max() + 1)
+        bin_rate = (outcomes + PRIOR_ROWS * label[train].mean()) / (rows + PRIOR_ROWS)
+        row_rate[~train] = bin_rate[bins[~train]]
+    return row_rate
 
 
-def alone(steps: np.ndarray, label: np.ndarray, half: np.ndarray) -> float:
-    """Return the strength of one column alone, each half read by what the other half taught."""
-    return strength(rates(steps, label, half), label)
+def measure_single_strength(bins: np.ndarray, label: np.ndarray, half: np.ndarray) -> float:
+    """Return the strength of one column, given by the bin of each row.
+
+    Each half is predicted by the rates of the other one.
+    """
+    return measure_strength(cross_fit_rates(bins, label, half), label)
 
 
-def together(columns: Sequence[Column], label: np.ndarray, half: np.ndarray) -> float:
-    """Return the strength of columns together: small boosted trees that learn from one half, tested on the other."""
-    model = _trees(columns, label, half, {"objective": "binary", "lambda_l2": 10.0})
-    return strength(model, label[~half])
+def measure_joint_strength(
+    columns: Sequence[AuditColumn], label: np.ndarray, half: np.ndarray
+) -> float:
+    """Return the joint strength of columns.
+
+    Boosted trees are trained on one half and tested on the other.
+    """
+    probability = _predict_other_half(
+        columns, label, half, {"objective": "binary", "lambda_l2": 10.0}
+    )
+    return measure_strength(probability, label[~half])
 
 
-def explained(target: Column, columns: Sequence[Column], half: np.ndarray) -> float:
-    """Return the share of the variance of a column's ranks that others explain, learnt from one half, tested on the
-    other.
+def measure_explained_share(
+    target: AuditColumn, columns: Sequence[AuditColumn], half: np.ndarray
+) -> float:
+    """Return the share of the variance of a column's ranks that other columns explain.
+
+    Boosted trees are trained on one half and tested on the other.
     """
     _, rank = np.unique(np.where(target.filled, target.values, -np.inf), return_inverse=True)
-    place = rank / max(rank.max(), 1)
-    model = _trees(columns, place, half, {"objective": "regression"})
-    return float(1 - np.mean((model - place[~half]) ** 2) / np.var(place[~half]))
+    rank_share = rank / max(rank.max(), 1)
+    predicted = _predict_other_half(columns, rank_share, half, {"objective": "regression"})
+    return float(1 - np.mean((predicted - rank_share[~half]) ** 2) / np.var(rank_share[~half]))
 
 
-def _trees(
-    columns: Sequence[Column], target: np.ndarray, half: np.ndarray, settings: dict[str, object]
+def _predict_other_half(
+    columns: Sequence[AuditColumn],
+    target: np.ndarray,
+    half: np.ndarray,
+    settings: dict[str, object],
 ) -> np.ndarray:
-    """Return predictions of the rows outside ``half`` by trees that learnt from the rows in it."""
+    """Return predictions for the rows outside ``half`` by trees trained on the rows in it."""
     import lightgbm
 
     x = np.column_stack(
         [
-            c.values if not c.category else np.where(c.values < MAX_CATEGORIES, c.values, np.nan)
-            for c in columns
+            column.values
+            if not column.is_category
+            else np.where(column.values < MAX_CATEGORIES, column.values, np.nan)
+            for column in columns
         ]
     )
-    places = [j for j, column in enumerate(columns) if column.category]
-    asked = {**QUICK, **settings}
-    rows = lightgbm.Dataset(x[half], target[half], categorical_feature=places, params=asked)
-    return np.asarray(lightgbm.train(asked, rows).predict(x[~half], num_threads=1))
+    categorical = [j for j, column in enumerate(columns) if column.is_category]
+    params = {**AUDIT_TREE_PARAMS, **settings}
+    rows = lightgbm.Dataset(x[half], target[half], categorical_feature=categorical, params=params)
+    return np.asarray(lightgbm.train(params, rows).predict(x[~half], num_threads=1))

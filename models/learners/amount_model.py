@@ -1,4 +1,4 @@
-"""What an outcome will be worth, learnt from what earlier ones were worth."""
+"""Amount model: the expected amount of an outcome, given that it comes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from models.calibration import FEWEST, Z90, clustered_error
-from models.learners.fit_input import Lesson
+from models.calibration import MIN_CALIBRATION_ROWS, Z90, compute_clustered_error
+from models.learners.fit_input import FitInput
 from models.learners.lightgbm import LightGbm
-from models.sample_weights import one_vote
+from models.sample_weights import weigh_entities_equally
 
-NOTHING = "no outcome that could be learnt from carries a value, so there is no expected value"
-TWEEDIE = {
+NO_AMOUNTS = "no outcome in the training rows has an amount, so there is no expected value"
+# Amounts are skewed, some are zero, and large ones vary more: Tweedie. Few rows carry an amount:
+# small trees, which start from the mean.
+TWEEDIE_PARAMETERS = {
     "objective": "tweedie",
     "tweedie_variance_power": 1.5,
     "boost_from_average": False,
@@ -23,13 +25,17 @@ TWEEDIE = {
     "num_leaves": 6,
     "min_data_in_leaf": 20,
 }
-"""Amounts are skewed, some are zero, and large ones vary more; trees start from the mean, and few rows carry any."""
 
 
 @dataclass(frozen=True)
-class Priced:
-    """Rows with the outcome and a known amount, side by side: ``x`` (rows, features) as a learner reads it, the
-    ``amount`` in its unit, ``entity_id`` (text), and ``order``, which rises with time, such as the cutoff.
+class AmountRows:
+    """Rows with the outcome and a known amount.
+
+    Attributes:
+        x: Encoded features (rows, features).
+        amount: Amount of each outcome, in its unit.
+        entity_id: Entity of each row (text).
+        order: Rises with time, such as the cutoff.
     """
 
     x: np.ndarray
@@ -37,65 +43,93 @@ class Priced:
     entity_id: np.ndarray
     order: np.ndarray
 
-    def take(self, rows: np.ndarray) -> Priced:
+    def take(self, rows: np.ndarray) -> AmountRows:
         """Return the rows of an index or a mask."""
-        return Priced(self.x[rows], self.amount[rows], self.entity_id[rows], self.order[rows])
+        return AmountRows(self.x[rows], self.amount[rows], self.entity_id[rows], self.order[rows])
 
     @cached_property
     def weight(self) -> np.ndarray:
-        """How much each row counts, on average 1: each entity has one vote."""
-        votes = one_vote(self.entity_id)
-        return votes / votes.mean()
+        """Sample weights (rows,), 1 on average: each entity weighs the same in total."""
+        weights = weigh_entities_equally(self.entity_id)
+        return weights / weights.mean()
 
 
 @dataclass(frozen=True)
-class Trial:
-    """How trees that learnt from earlier entities did on ``entities`` later ones, the mean of the earlier beside it.
+class AmountTrial:
+    """Out-of-time comparison of trees and mean, both fitted on earlier entities.
 
-    ``mean`` and ``trees`` are mean Tweedie deviances, less is better. ``expected`` is the mean amount that the better
-    expected of the later entities, ``happened`` what it was.
+    Attributes:
+        entities: Number of later entities that were tested.
+        mean_deviance: Mean Tweedie deviance of the mean; less is better.
+        tree_deviance: Mean Tweedie deviance of the trees; less is better.
+        expected: Mean amount that the better one predicted for the later entities.
+        observed: Mean amount of their outcomes.
     """
 
     entities: int
-    mean: float
-    trees: float
+    mean_deviance: float
+    tree_deviance: float
     expected: float
-    happened: float
+    observed: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored keys, which are older than the field names."""
+        return {
+            "entities": self.entities,
+            "mean": self.mean_deviance,
+            "trees": self.tree_deviance,
+            "expected": self.expected,
+            "happened": self.observed,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Return the trial that ``to_json`` described; raise KeyError for an absent key."""
+        keys = ("entities", "mean", "trees", "expected", "happened")
+        return cls(*(data[key] for key in keys))
 
 
 @dataclass(frozen=True)
-class Worth:
-    """The expected amount of an outcome, given that it comes: ``level`` times what the trees make of the row, if any.
+class AmountModel:
+    """Expected amount of an outcome: ``level``, times the trees' factor of the row if any.
 
-    ``entities`` is of how many it was learnt, ``mean`` what their outcomes were worth on average, each entity one vote.
+    Attributes:
+        level: Amount where the trees' margin is 0; the mean amount without trees.
+        trees: Model of the log of a row's amount relative to the level.
+        entities: Number of entities that the model was fitted on.
+        mean: Mean amount of their outcomes, each entity weighing the same.
+        trial: Out-of-time comparison that decided about the trees; None if there was none.
     """
 
     level: float
     trees: LightGbm | None
     entities: int
     mean: float
-    trial: Trial | None = None
+    trial: AmountTrial | None = None
 
     @classmethod
-    def fit(cls, rows: Priced, categorical: list[int], seed: int = 0) -> Worth | None:
-        """Learn from rows with a finite amount; None where there are none.
+    def fit(cls, rows: AmountRows, categorical: list[int], seed: int = 0) -> AmountModel | None:
+        """Fit on rows with a finite amount; return None if there are none.
 
-        Trees with a Tweedie loss of power 1.5 and a log link (Jørgensen, "Exponential dispersion models", J. R. Stat.
-        Soc. B 49, 1987), brought to the level at which they expect the mean amount of the rows learnt from. They are
-        kept only where what they learn from the earlier half of the entities is better on the later half than its mean,
-        beyond noise (1.645 standard errors, by entity). Otherwise, below 50 entities, and where an amount is negative
-        or all are zero, everyone is expected the mean.
+        Trees have a Tweedie loss of power 1.5 and a log link (Jørgensen, "Exponential dispersion
+        models", J. R. Stat. Soc. B 49, 1987). They are scaled to the level at which their mean
+        prediction is the mean amount of the training rows. They are used only where trees of the
+        earlier half of the entities beat its mean on the later half beyond noise (1.645 standard
+        errors, by entity). Otherwise the mean is predicted for all rows; so it is below 50
+        entities, and where an amount is negative or all are zero.
         """
         if not len(rows.amount):
             return None
         mean = float(np.average(rows.amount, weights=rows.weight))
-        plain = cls(mean, None, len(set(rows.entity_id)), mean)
-        if plain.entities < FEWEST or rows.amount.min() < 0 or not mean > 0:
-            return plain
-        trial, proven = _tried(rows, categorical, seed)
-        return replace(_grown(rows, plain, categorical, seed) if proven else plain, trial=trial)
+        mean_model = cls(mean, None, len(set(rows.entity_id)), mean)
+        too_few = mean_model.entities < MIN_CALIBRATION_ROWS
+        if too_few or rows.amount.min() < 0 or not mean > 0:
+            return mean_model
+        trial, proven = _compare_with_mean(rows, categorical, seed)
+        model = _add_trees(rows, mean_model, categorical, seed) if proven else mean_model
+        return replace(model, trial=trial)
 
-    def expected(self, x: np.ndarray) -> np.ndarray:
+    def predict_amounts(self, x: np.ndarray) -> np.ndarray:
         """Return the expected amount (rows,); no row's value depends on another row."""
         if self.trees is None:
             return np.full(len(x), self.level)
@@ -103,75 +137,97 @@ class Worth:
 
     @property
     def sentence(self) -> str:
-        """What was learnt, in words."""
-        learnt = f"an outcome is worth {self.mean:,.2f} on average, by the values of {self.entities:,} entities"
+        """Description of the fit and its trial, for reports."""
+        summary = (
+            f"an outcome is worth {self.mean:,.2f} on average, over {self.entities:,} entities "
+            "with an amount"
+        )
         if self.trial is None:
-            return f"{learnt}; too few, or not of a kind, to tell outcomes apart: the mean is expected of all"
-        less = 1 - self.trial.trees / self.trial.mean if self.trial.mean else 0.0
+            return f"{summary}; amounts cannot be modelled, so the mean is used for all leads"
+        before, after = self.trial.mean_deviance, self.trial.tree_deviance
+        less = 1 - after / before if before else 0.0
         size = f"{abs(less):.1%} {'less' if less > 0 else 'more'} deviance"
-        did = f"on the later half of them trees that learnt from the earlier have {size} than its mean"
-        return f"{learnt}; {did}, so {'trees are kept' if self.trees else 'the mean is expected of all'}"
+        result = f"on the later half, trees fitted on the earlier half have {size} than its mean"
+        used = "trees are used" if self.trees else "the mean is used for all leads"
+        return f"{summary}; {result}, so {used}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``from_json`` reads."""
-        trees, trial = self.trees and self.trees.to_json(), self.trial and vars(self.trial)
+        """Return the values that ``from_json`` reads."""
         return {
             "level": self.level,
-            "trees": trees,
+            "trees": self.trees and self.trees.to_json(),
             "entities": self.entities,
             "mean": self.mean,
-            "trial": trial,
+            "trial": self.trial and self.trial.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Build the model that ``to_json`` described; raises ValueError, TypeError or KeyError for anything else."""
+        """Return the model that ``to_json`` described.
+
+        Raise ValueError, TypeError or KeyError for anything else.
+        """
         trees = LightGbm.from_json(data["trees"]) if data["trees"] is not None else None
-        trial = Trial(**data["trial"]) if data["trial"] is not None else None
+        trial = AmountTrial.from_json(data["trial"]) if data["trial"] is not None else None
         return cls(float(data["level"]), trees, int(data["entities"]), float(data["mean"]), trial)
 
 
-def deviance(amount: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Return the unit Tweedie deviance of power 1.5 of each amount, 0 or more, under what was expected, above 0."""
+def compute_tweedie_deviance(amount: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the unit Tweedie deviance of power 1.5 of each amount (0 or more).
+
+    ``expected`` is the predicted amount, above 0.
+    """
     return 4 * (np.sqrt(amount) - np.sqrt(expected)) ** 2 / np.sqrt(expected)
 
 
-def _grown(rows: Priced, plain: Worth, categorical: list[int], seed: int) -> Worth:
-    """Learn trees; of amounts as shares of their mean, so that the unit changes nothing."""
-    lesson = Lesson(rows.x, categorical, seed, len(rows.amount) / plain.entities, rows.weight)
-    trees = LightGbm.grow(lesson, rows.amount / plain.mean, TWEEDIE)
-    found = replace(plain, trees=trees)
-    return replace(
-        found, level=plain.mean**2 / float(np.average(found.expected(rows.x), weights=rows.weight))
-    )
+def _add_trees(
+    rows: AmountRows, mean_model: AmountModel, categorical: list[int], seed: int
+) -> AmountModel:
+    """Fit trees on amounts as shares of their mean, so that the unit changes nothing."""
+    rows_per_entity = len(rows.amount) / mean_model.entities
+    fit_input = FitInput(rows.x, categorical, seed, rows_per_entity, rows.weight)
+    trees = LightGbm.fit_trees(fit_input, rows.amount / mean_model.mean, TWEEDIE_PARAMETERS)
+    model = replace(mean_model, trees=trees)
+    predicted = float(np.average(model.predict_amounts(rows.x), weights=rows.weight))
+    return replace(model, level=mean_model.mean**2 / predicted)
 
 
-def _tried(rows: Priced, categorical: list[int], seed: int) -> tuple[Trial | None, bool]:
-    """Return how trees of the earlier half did on the later one, and whether they were better beyond noise.
+def _compare_with_mean(
+    rows: AmountRows, categorical: list[int], seed: int
+) -> tuple[AmountTrial | None, bool]:
+    """Return how trees of the earlier half did on the later half, and whether they are proven.
 
-    An entity is in the half of its last row with all its rows: they are of one outcome, which trees would know again.
+    An entity is in the half of its last row with all its rows: these share one outcome, which
+    trees would recognise.
     """
     _, entity = np.unique(rows.entity_id.astype(str), return_inverse=True)
     last = np.full(entity.max() + 1, rows.order.min())
     np.maximum.at(last, entity, rows.order)
-    later = (last >= np.sort(last)[len(last) // 2])[entity]
-    earlier = rows.take(~later)
+    is_later = (last >= np.sort(last)[len(last) // 2])[entity]
+    earlier, later = rows.take(~is_later), rows.take(is_later)
     mean = float(np.average(earlier.amount, weights=earlier.weight)) if len(earlier.amount) else 0.0
     if not mean > 0:
         return None, False
-    plain = Worth(mean, None, len(set(earlier.entity_id)), mean)
-    after, code = rows.take(later), np.unique(entity[later], return_inverse=True)[1]
-    kinds = plain, _grown(earlier, plain, categorical, seed)
-    expected = [kind.expected(after.x) for kind in kinds]
-    loss = [_by_entity(deviance(after.amount, each), code) for each in expected]
-    gain = loss[0] - loss[1]
-    proven = bool(gain.mean() > Z90 * clustered_error(gain, np.arange(len(gain))))
-    means = (_by_entity(each, code).mean() for each in (expected[proven], after.amount))
-    return Trial(
-        len(gain), *(float(each) for each in (loss[0].mean(), loss[1].mean(), *means))
-    ), proven
+    mean_model = AmountModel(mean, None, len(set(earlier.entity_id)), mean)
+    models = mean_model, _add_trees(earlier, mean_model, categorical, seed)
+    _, code = np.unique(entity[is_later], return_inverse=True)
+    expected = [model.predict_amounts(later.x) for model in models]
+    mean_loss, tree_loss = (
+        _average_by_entity(compute_tweedie_deviance(later.amount, predicted), code)
+        for predicted in expected
+    )
+    gain = mean_loss - tree_loss
+    proven = bool(gain.mean() > Z90 * compute_clustered_error(gain, np.arange(len(gain))))
+    trial = AmountTrial(
+        len(gain),
+        float(mean_loss.mean()),
+        float(tree_loss.mean()),
+        float(_average_by_entity(expected[proven], code).mean()),
+        float(_average_by_entity(later.amount, code).mean()),
+    )
+    return trial, proven
 
 
-def _by_entity(value: np.ndarray, entity: np.ndarray) -> np.ndarray:
-    """Return the mean of each entity's rows."""
+def _average_by_entity(value: np.ndarray, entity: np.ndarray) -> np.ndarray:
+    """Return the mean over each entity's rows."""
     return np.bincount(entity, value) / np.bincount(entity)

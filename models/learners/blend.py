@@ -1,4 +1,4 @@
-"""Several models made one: a weighted mean of their log-odds."""
+"""Blend: a weighted mean of the log-odds of several models."""
 
 from __future__ import annotations
 
@@ -8,39 +8,44 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from models.calibration import EXTREME, log_loss, probability
+from models.calibration import MAX_ABS_LOG_ODDS, compute_log_loss, to_probability
 from models.learners.hazard import Hazard
 from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.serialization import JsonModel
 
-LEAST = 0.02
-"""A smaller share is not worth a model's time at night."""
+# A smaller share is not worth the time that the model costs at each scoring run.
+MIN_SHARE = 0.02
 
-Part = LightGbm | Logistic | Hazard
-PARTS: dict[str, type[Part]] = {part.name: part for part in (LightGbm, Logistic, Hazard)}
+BlendPart = LightGbm | Logistic | Hazard
+BLEND_PARTS: dict[str, type[BlendPart]] = {part.name: part for part in (LightGbm, Logistic, Hazard)}
 
 
 @dataclass(frozen=True)
 class Blend(JsonModel):
-    """A weighted mean of the log-odds of models of several kinds, as JSON that holds them all.
+    """Weighted mean of the log-odds of models of several kinds, stored as one JSON file.
 
-    Beyond the values that they learnt from trees stay level and a line goes on; inside, trees bend where a line cannot.
-    The logarithmic opinion pool: Genest & Zidek, "Combining probability distributions", Statistical Science 1 (1986).
+    Beyond the values of the training rows, trees stay level and a linear model goes on; inside,
+    trees bend where a linear model cannot. The logarithmic opinion pool: Genest & Zidek,
+    "Combining probability distributions", Statistical Science 1 (1986).
+
+    Attributes:
+        parts: Fitted models.
+        shares: Weight of each part, above 0 and 1 in sum.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[BlendPart, ...]
     shares: tuple[float, ...]
     name: ClassVar[str] = "blend"
     file: ClassVar[str] = "blend.json"
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         """Return the mean log-odds of each row, added up from the first part to the last."""
-        return weighted([part.margin(x) for part in self.parts], self.shares)
+        return compute_weighted_sum([part.margin(x) for part in self.parts], self.shares)
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return the mean of the parts' contributions, each exact for its part, bias last."""
-        return weighted((part.contributions(x) for part in self.parts), self.shares)
+        """Return the mean of the parts' contributions, each exact for its part; bias last."""
+        return compute_weighted_sum((part.contributions(x) for part in self.parts), self.shares)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the parts with their shares."""
@@ -51,15 +56,18 @@ class Blend(JsonModel):
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Build the blend that ``to_json`` described."""
-        parts = tuple(PARTS[part["learner"]].from_json(part["model"]) for part in data)
+        """Return the blend that ``to_json`` described."""
+        parts = tuple(BLEND_PARTS[part["learner"]].from_json(part["model"]) for part in data)
         if not parts:
             raise ValueError("a blend of no parts")
         return cls(parts, tuple(float(part["share"]) for part in data))
 
 
-def weighted(values: Iterable[np.ndarray], shares: Sequence[float]) -> np.ndarray:
-    """Return the sum of ``values``, each times its share, from left to right; only one of them is held at a time."""
+def compute_weighted_sum(values: Iterable[np.ndarray], shares: Sequence[float]) -> np.ndarray:
+    """Return the sum of ``values``, each times its share; only one of them is in memory at a time.
+
+    Added from left to right, so the last bits do not depend on the number of parts in memory.
+    """
     pairs = zip(values, shares, strict=True)
     value, share = next(pairs)
     total: np.ndarray = share * value
@@ -68,37 +76,37 @@ def weighted(values: Iterable[np.ndarray], shares: Sequence[float]) -> np.ndarra
     return total
 
 
-def shares(margins: Sequence[np.ndarray], label: np.ndarray) -> tuple[float, ...]:
-    """Return the shares, none negative and 1 in sum, whose weighted mean of log-odds has the lowest log loss.
+def fit_shares(margins: Sequence[np.ndarray], label: np.ndarray) -> tuple[float, ...]:
+    """Return the shares whose weighted mean of log-odds has the lowest log loss.
 
-    ``margins`` are those of several models for the same rows, which none of them learnt from, ``label`` 0 or 1. The
-    problem is convex. Held to sum to 1, so that no model is trusted beyond what it says (Breiman, "Stacked
-    regressions", Machine Learning 24, 1996). Shares below LEAST are given to the others.
+    ``margins`` are the log-odds (rows,) of several models for the same rows, which none of them
+    was fitted on; ``label`` is 0 or 1. Shares are not negative and sum to 1, so that no model is
+    trusted beyond its own prediction (Breiman, "Stacked regressions", Machine Learning 24, 1996).
+    The problem is convex. Shares below MIN_SHARE are given to the others.
     """
     from scipy.optimize import minimize
 
-    held = np.clip(np.column_stack(margins), -EXTREME, EXTREME)
+    clipped = np.clip(np.column_stack(margins), -MAX_ABS_LOG_ODDS, MAX_ABS_LOG_ODDS)
 
-    def cost(share: np.ndarray) -> tuple[float, np.ndarray]:
-        margin = held @ share
-        pull = probability(margin) - label
-        return float(np.mean(log_loss(margin, label))), held.T @ pull / len(label)
+    def compute_cost(shares: np.ndarray) -> tuple[float, np.ndarray]:
+        margin = clipped @ shares
+        residual = to_probability(margin) - label
+        return float(np.mean(compute_log_loss(margin, label))), clipped.T @ residual / len(label)
 
-    models = held.shape[1]
-    whole: dict[str, Any] = {
+    models = clipped.shape[1]
+    sum_to_one: dict[str, Any] = {
         "type": "eq",
-        "fun": lambda share: share.sum() - 1.0,
-        "jac": lambda share: np.ones(models),
+        "fun": lambda shares: shares.sum() - 1.0,
+        "jac": lambda shares: np.ones(models),
     }
-    start, inside = np.full(models, 1.0 / models), [(0.0, 1.0)] * models
-    found = minimize(
-        cost,
-        start,
+    result = minimize(
+        compute_cost,
+        np.full(models, 1.0 / models),
         jac=True,
         method="SLSQP",
-        bounds=inside,
-        constraints=whole,
+        bounds=[(0.0, 1.0)] * models,
+        constraints=sum_to_one,
         options={"ftol": 1e-12},
     )
-    share = np.where(found.x < LEAST, 0.0, found.x)
-    return tuple((share / share.sum()).tolist())
+    shares = np.where(result.x < MIN_SHARE, 0.0, result.x)
+    return tuple((shares / shares.sum()).tolist())

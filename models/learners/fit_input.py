@@ -1,4 +1,4 @@
-"""What a learner is given beside the outcomes: the same for every kind."""
+"""Input common to every learner's ``fit``, apart from the labels."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Rows to learn from, ``x`` (rows, features) float64, NaN where missing; ``categorical`` are columns of codes.
+class FitInput:
+    """Rows to fit on.
 
-    ``repeats`` is how many rows an entity has. ``weight`` (rows,) says how much each row counts, on average 1; without
-    it all count alike. ``parameters`` are LightGBM's, by its names for them, in place of those that it would be given;
-    the other learners have none.
+    Attributes:
+        x: Features (rows, features) float64, NaN where missing.
+        categorical: Columns of ``x`` that hold category codes.
+        seed: Seed of every random choice.
+        rows_per_entity: Mean number of rows of an entity.
+        weight: Sample weights (rows,), 1 on average; None where all rows weigh alike.
+        parameters: LightGBM parameters that replace the chosen ones; other learners ignore them.
     """
 
     x: np.ndarray
     categorical: list[int]
     seed: int
-    repeats: float = 1.0
+    rows_per_entity: float = 1.0
     weight: np.ndarray | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)

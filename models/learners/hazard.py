@@ -1,11 +1,13 @@
-"""When the outcome comes, learnt from every row as far as it was followed: young rows are neither wasted nor negative.
+"""Hazard: when the outcome comes, fitted on every row as far as it was followed up.
 
-A row that was followed for five of thirty days without an outcome says something about these five days and nothing
-about the other twenty-five. A table of person-periods says so with a row for each day. Under proportional hazards its
-likelihood is that of one Poisson count a row, 1 if the outcome was seen, whose expectation is the hazard that the row
-had met until then times what its features make of it (Holford, "The analysis of rates and of survivorship using
-log-linear models", Biometrics 36, 1980; Laird & Olivier, J. Am. Stat. Assoc. 76, 1981). So any horizon comes from one
-model that costs no more than one that learns from mature rows alone.
+A row that was followed for five of thirty days without an outcome is evidence about these five days
+and none about the other twenty-five. So right-censored rows are neither wasted nor counted as
+negative. A table of person-periods would hold a row for each day. Under proportional hazards its
+likelihood is that of one Poisson count a row, 1 if the outcome was observed, whose expectation is
+the cumulative baseline hazard of the row's follow-up times a factor of its features (Holford, "The
+analysis of rates and of survivorship using log-linear models", Biometrics 36, 1980; Laird &
+Olivier, J. Am. Stat. Assoc. 76, 1981). So one model serves any horizon, and costs no more than one that is
+fitted on mature rows alone.
 """
 
 from __future__ import annotations
@@ -15,41 +17,59 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from features.contracts import US_PER_DAY
-from models.learners.fit_input import Lesson
+from features.tools.instants import US_PER_DAY
+from models.learners.fit_input import FitInput
 from models.learners.lightgbm import LightGbm
 from models.serialization import JsonModel
 
-KNOTS = 200
-POISSON = {"objective": "poisson", "boost_from_average": False, "poisson_max_delta_step": 0.01}
-"""Trees start from the hazard of all and say by how much a row's own differs; steps need no holding back."""
+# Knots of the stored baseline, at quantiles of the observed outcomes.
+MAX_KNOTS = 200
+# Trees start from the hazard common to all rows and only fit by how much a row differs from it.
+# Their steps are small as they are, so LightGBM's safeguard for Poisson steps is nearly turned off.
+POISSON_PARAMETERS = {
+    "objective": "poisson",
+    "boost_from_average": False,
+    "poisson_max_delta_step": 0.01,
+}
 
 
 @dataclass(frozen=True)
-class Followed:
-    """How long each row was followed, in days above 0, and whether the outcome was seen at the end of it."""
+class FollowUp:
+    """Follow-up of rows from their cutoff.
+
+    Attributes:
+        days: Days that each row was followed, above 0.
+        observed: Whether the outcome was observed at the end of these days.
+    """
 
     days: np.ndarray
-    happened: np.ndarray
+    observed: np.ndarray
 
     @classmethod
-    def until(cls, cutoff: np.ndarray, outcome: np.ndarray, end: int, horizon: int) -> Self:
-        """Follow rows from their cutoff until the outcome, the horizon, or what was known at ``end``.
+    def from_times(
+        cls, cutoff: np.ndarray, outcome_at: np.ndarray, known_until: int, horizon: int
+    ) -> Self:
+        """Follow rows from their cutoff until the outcome, the horizon, or ``known_until``.
 
-        All in microseconds (int64 UTC), intervals closed at their start; ``cutoff`` before ``end``, and ``outcome`` at
-        or after ``cutoff``, beyond every ``end`` where there is none. An outcome at the cutoff itself counts as half a
-        microsecond later, so that every row was followed for a while.
+        All in microseconds (int64 UTC), intervals closed at their start. ``cutoff`` lies before
+        ``known_until``, ``outcome_at`` at or after ``cutoff``, and beyond every instant where
+        there is none. An outcome at the cutoff itself counts as half a microsecond later, so that
+        the follow-up of every row is above 0.
         """
-        last = np.minimum(cutoff + horizon, end)
-        happened = outcome < last
-        return cls(
-            np.maximum(np.where(happened, outcome, last) - cutoff, 0.5) / US_PER_DAY, happened
-        )
+        last = np.minimum(cutoff + horizon, known_until)
+        observed = outcome_at < last
+        microseconds = np.maximum(np.where(observed, outcome_at, last) - cutoff, 0.5)
+        return cls(microseconds / US_PER_DAY, observed)
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """Cumulative hazard of all rows together: ``hazard`` (rising from 0) by ``days``, straight lines in between."""
+class BaselineHazard:
+    """Cumulative hazard common to all rows, linear between its knots.
+
+    Attributes:
+        days: Knots in days, rising from 0.
+        hazard: Cumulative hazard at each knot, rising from 0.
+    """
 
     days: tuple[float, ...]
     hazard: tuple[float, ...]
@@ -57,95 +77,108 @@ class Baseline:
     @classmethod
     def fit(
         cls,
-        followed: Followed,
+        follow_up: FollowUp,
         horizon: float,
         weight: np.ndarray | float = 1.0,
-        relative: np.ndarray | float = 0.0,
+        log_relative: np.ndarray | float = 0.0,
     ) -> Self:
-        """Estimate by Nelson and Aalen (Aalen, Annals of Statistics 6, 1978), at no more than KNOTS places to the end.
+        """Estimate the baseline at no more than MAX_KNOTS outcome times and at the horizon.
 
-        ``horizon`` in days; ``weight`` (rows,) says how much each row counts; at least one outcome must have been seen.
-        With ``relative``, the log of each row's hazard relative to the baseline, by Breslow (discussion of Cox, J. R.
-        Stat. Soc. B 34, 1972): rows of a high hazard leave first, so that without it the hazard seems to fade.
+        Nelson-Aalen (Aalen, Annals of Statistics 6, 1978). ``horizon`` is in days, ``weight``
+        (rows,) holds sample weights; at least one outcome must have been observed. With
+        ``log_relative``, the log of each row's hazard relative to the baseline, the estimate is
+        Breslow's (discussion of Cox, J. R. Stat. Soc. B 34, 1972): rows of a high hazard leave
+        first, so that without it the hazard would seem to fade.
         """
-        times, place = np.unique(followed.days, return_inverse=True)
-        risk = weight * np.exp(relative) * np.ones(len(place))
-        came = np.bincount(place, weight * followed.happened)
-        still = np.cumsum(np.bincount(place, risk)[::-1])[::-1]
-        risen = np.cumsum(np.divide(came, still, out=np.zeros(len(times)), where=came > 0))
-        seen = followed.days[followed.happened]
+        times, place = np.unique(follow_up.days, return_inverse=True)
+        risk = weight * np.exp(log_relative) * np.ones(len(place))
+        events = np.bincount(place, weight * follow_up.observed)
+        at_risk = np.cumsum(np.bincount(place, risk)[::-1])[::-1]
+        increments = np.divide(events, at_risk, out=np.zeros(len(times)), where=events > 0)
+        cumulative = np.cumsum(increments)
+        event_days = follow_up.days[follow_up.observed]
+        levels = np.linspace(0, 1, MAX_KNOTS)
         knots = np.unique(
-            np.concatenate([np.quantile(seen, np.linspace(0, 1, KNOTS), method="lower"), [horizon]])
+            np.concatenate([np.quantile(event_days, levels, method="lower"), [horizon]])
         )
-        hazard = risen[np.searchsorted(times, knots, side="right") - 1]
+        hazard = cumulative[np.searchsorted(times, knots, side="right") - 1]
         return cls((0.0, *knots.tolist()), (0.0, *hazard.tolist()))
 
-    def at(self, days: np.ndarray) -> np.ndarray:
+    def cumulative_hazard(self, days: np.ndarray) -> np.ndarray:
         """Return the cumulative hazard of each number of days."""
         return np.interp(days, self.days, self.hazard)
 
-    def reached(self, hazard: np.ndarray) -> np.ndarray:
+    def days_to_hazard(self, hazard: np.ndarray) -> np.ndarray:
         """Return the days by which each cumulative hazard is reached."""
         return np.interp(hazard, self.hazard, self.days)
 
 
 @dataclass(frozen=True)
 class Hazard(JsonModel):
-    """Trees for the log of a row's hazard relative to the baseline, which is the same shape for all rows."""
+    """Proportional hazards: one baseline for all rows, and trees for each row's factor.
+
+    Attributes:
+        trees: Model of the log of a row's hazard relative to the baseline.
+        baseline: Cumulative hazard common to all rows.
+    """
 
     trees: LightGbm
-    baseline: Baseline
+    baseline: BaselineHazard
     name: ClassVar[str] = "hazard"
     file: ClassVar[str] = "hazard.json"
 
     @classmethod
-    def learn(cls, lesson: Lesson, followed: Followed, horizon: float) -> Self:
-        """Learn from rows, each followed for a while within ``horizon`` days.
+    def fit_follow_up(cls, fit_input: FitInput, follow_up: FollowUp, horizon: float) -> Self:
+        """Fit on rows that were each followed up for some time within ``horizon`` days.
 
-        The trees start from what all rows met alike; what they tell apart then gives the baseline its level and shape.
+        The trees start from the baseline of all rows. Their result then gives the baseline its
+        final level and shape.
         """
-        start = np.log(Baseline.fit(followed, horizon).at(followed.days))
-        settings = {**lesson.parameters, **POISSON, "seed": lesson.seed}
-        trees = LightGbm.grow(lesson, followed.happened.astype(float), settings, start)
-        weight = 1.0 if lesson.weight is None else lesson.weight
-        return cls(trees, Baseline.fit(followed, horizon, weight, trees.margin(lesson.x)))
+        baseline = BaselineHazard.fit(follow_up, horizon)
+        init_score = np.log(baseline.cumulative_hazard(follow_up.days))
+        parameters = {**fit_input.parameters, **POISSON_PARAMETERS, "seed": fit_input.seed}
+        observed = follow_up.observed.astype(float)
+        trees = LightGbm.fit_trees(fit_input, observed, parameters, init_score)
+        weight = 1.0 if fit_input.weight is None else fit_input.weight
+        log_relative = trees.margin(fit_input.x)
+        return cls(trees, BaselineHazard.fit(follow_up, horizon, weight, log_relative))
 
-    def relative(self, x: np.ndarray) -> np.ndarray:
+    def log_relative_hazard(self, x: np.ndarray) -> np.ndarray:
         """Return the log of each row's hazard relative to the baseline."""
         return self.trees.margin(x)
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         """Return the log-odds that the outcome happens within the horizon."""
-        return self._log_odds(self.relative(x))
+        return self._log_odds(self.log_relative_hazard(x))
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
         """Return (rows, features + 1) in log-odds that sum to the margin, bias last.
 
-        The trees' exact values for the log hazard, of which each log-odds is a rising function, brought to log-odds by
-        one factor a row.
+        The trees' exact SHAP values of the log hazard, scaled to log-odds by one factor a row:
+        each log-odds is a rising function of the log hazard.
         """
         parts = self.trees.contributions(x)
         bias = parts[:, -1].copy()
-        moved = parts[:, :-1].sum(axis=1)
+        total = parts[:, :-1].sum(axis=1)
         base = self._log_odds(bias)
-        still = np.abs(moved) < 1e-9
-        step = np.where(still, 1e-6, moved)
+        # Near a total of 0 the factor is the derivative, taken over a small step.
+        step = np.where(np.abs(total) < 1e-9, 1e-6, total)
         parts[:, :-1] *= ((self._log_odds(bias + step) - base) / step)[:, None]
         parts[:, -1] = base
         return parts
 
-    def days(self, relative: np.ndarray, share: float) -> np.ndarray:
-        """Return the days after which ``share`` of the outcomes that come within the horizon have come.
+    def days_to_share(self, log_relative: np.ndarray, share: float) -> np.ndarray:
+        """Return the days after which ``share`` of the outcomes within the horizon have come.
 
-        ``relative`` is what ``relative(x)`` returned for the rows.
+        ``log_relative`` is the result of ``log_relative_hazard`` for the rows.
         """
-        times = np.exp(relative)
-        chance = -np.expm1(-times * self.baseline.hazard[-1])
-        return self.baseline.reached(-np.log1p(-share * chance) / times)
+        relative = np.exp(log_relative)
+        probability = -np.expm1(-relative * self.baseline.hazard[-1])
+        return self.baseline.days_to_hazard(-np.log1p(-share * probability) / relative)
 
-    def _log_odds(self, relative: np.ndarray) -> np.ndarray:
-        met = np.exp(relative + np.log(self.baseline.hazard[-1]))
-        return met + np.log(-np.expm1(-met))
+    def _log_odds(self, log_relative: np.ndarray) -> np.ndarray:
+        cumulative = np.exp(log_relative + np.log(self.baseline.hazard[-1]))
+        return cumulative + np.log(-np.expm1(-cumulative))
 
     def to_json(self) -> dict[str, Any]:
         """Return the trees' text and the baseline."""
@@ -153,8 +186,9 @@ class Hazard(JsonModel):
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Build the model that ``to_json`` described."""
-        base = data["baseline"]
+        """Return the model that ``to_json`` described."""
+        baseline = data["baseline"]
         return cls(
-            LightGbm.from_json(data["trees"]), Baseline(tuple(base["days"]), tuple(base["hazard"]))
+            LightGbm.from_json(data["trees"]),
+            BaselineHazard(tuple(baseline["days"]), tuple(baseline["hazard"])),
         )

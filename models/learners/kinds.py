@@ -1,13 +1,16 @@
-"""Every kind of model that a scorer can hold, by its name."""
+"""All kinds of models that a scorer can hold."""
 
 from __future__ import annotations
 
+from models.learners.base_rate import BaseRate
 from models.learners.blend import Blend
 from models.learners.hazard import Hazard
-from models.learners.lightgbm import BaseRate, LightGbm, Model
+from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.learners.naive_bayes import NaiveBayes
+from models.learners.protocol import Model
 
-KINDS: dict[str, type[Model]] = {
-    kind.name: kind for kind in (LightGbm, Hazard, Logistic, Blend, NaiveBayes, BaseRate)
+# The order is that of the columns of OUT_OF_TIME and of the rows of reports.
+MODELS_BY_NAME: dict[str, type[Model]] = {
+    model.name: model for model in (LightGbm, Hazard, Logistic, Blend, NaiveBayes, BaseRate)
 }

@@ -1,9 +1,4 @@
-"""What learns and what it gives: the protocol of all models, LightGBM, and the base rate.
-
-Input everywhere: ``x`` (rows, features) float64, NaN where missing, categories as codes 0, 1, …. Output is in log-odds.
-Each model is stored as text that holds no code, and is the same to the bit after it was read back, because ``fit``
-itself keeps only what is stored.
-"""
+"""LightGBM: gradient-boosted trees with parameters that grow with the data."""
 
 from __future__ import annotations
 
@@ -11,17 +6,18 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from models.learners.fit_input import Lesson
-from models.serialization import JsonModel, read_text, unreadable
+from models.learners.fit_input import FitInput
+from models.serialization import read_text, unreadable_model_error
 
-# Small trees, slow steps and strong smoothing: leads are few, outcomes rare and columns noisy. One thread a model:
-# several models learn side by side instead, as threads of one model wait for each other hundreds of times a second,
-# which on a busy machine costs four times the work. By column, more threads would still add up in the same order.
-TREES = {
+# Small trees, slow steps and strong smoothing: leads are few, outcomes rare and columns noisy. One
+# thread a model: several models are fitted in parallel instead, as threads of one model wait for
+# each other hundreds of times a second, which on a busy machine costs four times the work. By
+# column, more threads would still add up in the same order.
+TREE_PARAMETERS = {
     "objective": "binary",
     "lambda_l2": 20.0,
     "cat_l2": 20.0,
@@ -30,55 +26,30 @@ TREES = {
     "num_threads": 1,
     "verbosity": -1,
 }
-LIGHTGBM = {
-    **TREES,
+DEFAULT_PARAMETERS = {
+    **TREE_PARAMETERS,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "cat_smooth": 10.0,
     "min_data_per_group": 20,
 }
 ROUNDS = 200
-FEW = 20_000
-"""Rows below which a table counts as small."""
-WIDE = 100
-"""Columns from which a table counts as wide."""
-REPEATED = 2.0
-"""Rows an entity from which its rows count as repeats of each other."""
-
-
-class Model(Protocol):
-    """What can be asked, explained and stored."""
-
-    name: ClassVar[str]
-    file: ClassVar[str]
-
-    def margin(self, x: np.ndarray) -> np.ndarray:
-        """Return the log-odds of each row; a row's value does not depend on the rows beside it."""
-
-    def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return (rows, features + 1) in log-odds that sum to the margin; the last column is the bias."""
-
-    def save(self, directory: Path) -> None:
-        """Write ``file`` into the directory; the same bytes for the same model."""
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read what ``save`` wrote; raises DataError if it is not there or not readable."""
-
-
-class Learner(Model, Protocol):
-    """A model that learns from labels alone."""
-
-    @classmethod
-    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
-        """Learn from the rows of a lesson and the outcome ``y`` of each, 0 or 1, both present."""
+# A table with fewer rows counts as small.
+SMALL_TABLE_ROWS = 20_000
+# A table with more features counts as wide.
+WIDE_TABLE_FEATURES = 100
+# From so many rows an entity, its rows count as repeats of each other.
+REPEATED_ROWS_PER_ENTITY = 2.0
 
 
 @dataclass(frozen=True)
 class LightGbm:
-    """Gradient-boosted trees on native categories and missing values, as LightGBM's own text.
+    """Gradient-boosted trees on native categories and missing values.
 
     Ke et al., "LightGBM: a highly efficient gradient boosting decision tree", NeurIPS 2017.
+
+    Attributes:
+        text: The model in LightGBM's own text format, without its parameters.
     """
 
     text: str
@@ -86,62 +57,71 @@ class LightGbm:
     file: ClassVar[str] = "model.txt"
 
     @classmethod
-    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
-        """Learn trees; unless given, parameters depend on the number of rows only, nothing is tuned on ``y``.
+    def fit(cls, fit_input: FitInput, y: np.ndarray) -> Self:
+        """Fit trees on labels ``y``, 0 or 1.
 
-        Where an entity has several rows, a threshold that fits best is found on few independent leads: then one random
-        threshold a feature is tried instead (Geurts, Ernst & Wehenkel, "Extremely randomized trees", 2006).
+        Unless given, parameters depend on the shape of the table only: nothing is tuned on ``y``.
+        Where an entity has several rows, the best threshold is found on few independent leads.
+        Then one random threshold a feature is tried instead (Geurts, Ernst & Wehenkel, "Extremely
+        randomized trees", 2006).
         """
-        return cls.grow(lesson, y, lesson.parameters)
+        return cls.fit_trees(fit_input, y, fit_input.parameters)
 
     @classmethod
-    def grow(
+    def fit_trees(
         cls,
-        lesson: Lesson,
+        fit_input: FitInput,
         y: np.ndarray,
-        settings: Mapping[str, Any],
-        start: np.ndarray | None = None,
+        parameters: Mapping[str, Any],
+        init_score: np.ndarray | None = None,
     ) -> Self:
-        """Learn trees with these ``settings`` in place of LightGBM's own for such a lesson.
+        """Fit trees with ``parameters`` in place of those chosen for a table of this shape.
 
-        ``start`` (rows,) is what each row has before the first tree; it is not part of the model.
+        ``init_score`` (rows,) is the margin of each row before the first tree; it is not part of
+        the model.
         """
         import lightgbm
 
-        own = {
-            **own_parameters(len(lesson.x), lesson.x.shape[1], lesson.repeats),
-            "seed": lesson.seed,
-            **settings,
+        x = fit_input.x
+        all_parameters = {
+            **choose_parameters(len(x), x.shape[1], fit_input.rows_per_entity),
+            "seed": fit_input.seed,
+            **parameters,
         }
-        codes = lesson.categorical
-        rows = lightgbm.Dataset(
-            lesson.x,
+        dataset = lightgbm.Dataset(
+            x,
             y,
-            weight=lesson.weight,
-            init_score=start,
-            categorical_feature=codes,
-            params=own,
+            weight=fit_input.weight,
+            init_score=init_score,
+            categorical_feature=fit_input.categorical,
+            params=all_parameters,
         )
-        return cls(_trees_only(lightgbm.train(own, rows).model_to_string()))
+        return cls(_strip_parameters(lightgbm.train(all_parameters, dataset).model_to_string()))
 
     @functools.cached_property
-    def _adder(self) -> Any:
-        from models.trees.predict import Adder
+    def _predictor(self) -> Any:
+        from models.trees.predict import MarginPredictor
 
-        return Adder.of(self.text)
+        return MarginPredictor.from_text(self.text)
 
     def margin(self, x: np.ndarray) -> np.ndarray:
-        """Return the log-odds of each row: the sum over the trees, on one thread and to LightGBM's own bit."""
-        return self._adder.margin(x)
+        """Return the log-odds of each row: the sum over the trees, to LightGBM's own bit.
+
+        One thread adds up the trees.
+        """
+        return self._predictor.margin(x)
 
     @functools.cached_property
     def _explainer(self) -> Any:
-        from models.trees.shap import Explainer
+        from models.trees.shap import ShapExplainer
 
-        return Explainer.of(self.text)
+        return ShapExplainer.from_text(self.text)
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return exact TreeSHAP values (Lundberg et al., Nature Machine Intelligence 2, 2020), bias last."""
+        """Return exact TreeSHAP values, bias last.
+
+        Lundberg et al., Nature Machine Intelligence 2, 2020.
+        """
         return self._explainer.contributions(x)
 
     def to_json(self) -> str:
@@ -150,13 +130,14 @@ class LightGbm:
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Build the model of LightGBM's own text; raises ValueError if it is none.
+        """Return the model of LightGBM's own text; raise ValueError for any other text.
 
-        LightGBM itself, which takes a second to import, is not asked: what predicts reads the text without it.
+        LightGBM itself, which takes a second to import, is not needed: prediction reads the text
+        without it.
         """
         model = cls(str(data))
         try:
-            _ = model._adder
+            _ = model._predictor
         except (KeyError, IndexError) as error:
             raise ValueError(f"not LightGBM's text: {error!r}") from error
         return model
@@ -167,67 +148,40 @@ class LightGbm:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read ``model.txt``; raises DataError if it is not there or not a model."""
+        """Read ``model.txt``; raise DataError if it is absent or not a model."""
         text = read_text(directory / cls.file)
         try:
             return cls.from_json(text)
         except ValueError as error:
-            raise unreadable(directory / cls.file, error) from error
+            raise unreadable_model_error(directory / cls.file, error) from error
 
 
-def own_parameters(rows: int, features: int, repeats: float) -> dict[str, Any]:
-    """Return the parameters, by LightGBM's names, that a table of this size is learnt with unless others are given."""
-    random = repeats >= REPEATED
-    size = _size(rows, rows / repeats if random else rows)
+def choose_parameters(rows: int, features: int, rows_per_entity: float) -> dict[str, Any]:
+    """Return LightGBM's parameters, by its own names, for a table of this shape."""
+    random = rows_per_entity >= REPEATED_ROWS_PER_ENTITY
+    size = _scale_trees(rows, rows / rows_per_entity if random else rows)
     # A tree that tries random thresholds needs more features to find a good one.
     share = float(np.clip((60 if random else 30) / features, 0.15, 1.0))
-    # Many columns say much the same: coarser is faster and no worse.
-    shape = {"feature_fraction": share, "max_bin": 255 if features <= WIDE else 63}
-    return {**LIGHTGBM, **size, **shape, "extra_trees": random}
+    # In a wide table many columns say much the same: coarser bins are faster and no worse.
+    shape = {
+        "feature_fraction": share,
+        "max_bin": 255 if features <= WIDE_TABLE_FEATURES else 63,
+    }
+    return {**DEFAULT_PARAMETERS, **size, **shape, "extra_trees": random}
 
 
-def _size(rows: int, independent: float) -> dict[str, float]:
-    """Grow the trees with the data: what few independent rows cannot tell is not asked of them."""
+def _scale_trees(rows: int, independent_rows: float) -> dict[str, float]:
+    """Return size and number of trees: their complexity grows with the independent rows."""
+    small = rows < SMALL_TABLE_ROWS
     return {
-        "num_leaves": int(np.clip(6 + independent // 3000, 6, 31)),
+        "num_leaves": int(np.clip(6 + independent_rows // 3000, 6, 31)),
         "min_data_in_leaf": int(np.clip(rows // 500, 5, 100)),
-        # Small steps, if not too many, even out the luck of the seed; on large tables they only cost.
-        "learning_rate": 0.02 if rows < FEW else 0.05,
-        "num_iterations": 2 * ROUNDS if rows < FEW else ROUNDS,
+        # Many small steps even out the luck of the seed; on large tables they only cost time.
+        "learning_rate": 0.02 if small else 0.05,
+        "num_iterations": 2 * ROUNDS if small else ROUNDS,
     }
 
 
-def _trees_only(text: str) -> str:
-    """Leave out the settings that LightGBM appends: they name threads and say nothing about predictions."""
+def _strip_parameters(text: str) -> str:
+    """Remove the parameters that LightGBM appends: they name threads and predict nothing."""
     return text[: text.index("\nparameters:")] + "\n"
-
-
-@dataclass(frozen=True)
-class BaseRate(JsonModel):
-    """The share of outcomes among the rows learnt from, for everyone: what a model must at least beat."""
-
-    bias: float
-    name: ClassVar[str] = "base_rate"
-    file: ClassVar[str] = "base_rate.json"
-
-    @classmethod
-    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
-        """Learn the log-odds of the share of outcomes; both classes must occur. Every row counts alike."""
-        return cls(float(np.log(np.sum(y) / np.sum(1 - y))))
-
-    def margin(self, x: np.ndarray) -> np.ndarray:
-        """Return the same log-odds for each row."""
-        return np.full(len(x), self.bias)
-
-    def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return zeros and the bias."""
-        return np.column_stack([np.zeros(x.shape), self.margin(x)])
-
-    def to_json(self) -> dict[str, float]:
-        """Return the bias."""
-        return {"bias": self.bias}
-
-    @classmethod
-    def from_json(cls, data: Any) -> Self:
-        """Build the model that ``to_json`` described."""
-        return cls(float(data["bias"]))

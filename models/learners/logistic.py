@@ -1,4 +1,4 @@
-"""Logistic regression: the honest baseline beside the trees, and the straight part of a blend."""
+"""Logistic regression: a linear baseline next to the trees, and a part of the blend."""
 
 from __future__ import annotations
 
@@ -7,24 +7,32 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from models.encoding import evenly
-from models.learners.fit_input import Lesson
+from models.encoding import sample_evenly
+from models.learners.fit_input import FitInput
 from models.serialization import JsonModel
 
-MAX_LEVELS = 30
-"""Frequent categories that the logistic regression tells apart; the others count as one."""
+# Most frequent categories that get a column each; all others share none.
+MAX_CATEGORY_LEVELS = 30
+# Variance of the normal prior of the weights, scikit-learn's C.
 INVERSE_PENALTY = 1.0
-"""Of the logistic regression: the variance of the normal prior of its weights."""
-MOST_ROWS = 200_000
-"""Rows that a logistic regression is learnt from."""
+# With more rows a few hundred weights become no more certain.
+MAX_FIT_ROWS = 200_000
 
 
 @dataclass(frozen=True)
-class Term:
-    """What one feature of a logistic regression adds to the log-odds, on average 0 where it learnt.
+class LogisticTerm:
+    """Contribution of one feature to the log-odds, 0 on average over the training rows.
 
-    A number v has the basis ``signed_log((v - center) / scale)``, 0 where missing, and whether it is missing;
-    a category one column per frequent code and whether it is missing. ``weights`` belong to these columns.
+    A number v has two design columns: ``signed_log((v - center) / scale)``, 0 where missing, and
+    whether it is missing. A category has one column for each frequent code, and whether it is
+    missing.
+
+    Attributes:
+        category: Whether the feature is a category.
+        center: Median of a number.
+        scale: Mean absolute deviation of a number from its median; 1 if that is 0.
+        weights: Weight of each design column.
+        offset: Mean contribution over the training rows, subtracted from each contribution.
     """
 
     category: bool
@@ -34,87 +42,94 @@ class Term:
     offset: float = 0.0
 
     @classmethod
-    def plan(cls, column: np.ndarray, category: bool) -> Self:
-        """Choose the basis for a column; the weights are still 0."""
-        known = column[~np.isnan(column)]
+    def initialize(cls, column: np.ndarray, category: bool) -> Self:
+        """Choose the design columns of a feature; the weights are 0."""
+        present = column[~np.isnan(column)]
         if category:
-            levels = int(min(known.max(initial=-1) + 1, MAX_LEVELS))
+            levels = int(min(present.max(initial=-1) + 1, MAX_CATEGORY_LEVELS))
             return cls(True, 0.0, 1.0, (0.0,) * (levels + 1))
-        center = float(np.median(known)) if known.size else 0.0
-        scale = float(np.abs(known - center).mean()) if known.size else 0.0
+        center = float(np.median(present)) if present.size else 0.0
+        scale = float(np.abs(present - center).mean()) if present.size else 0.0
         return cls(False, center, scale or 1.0, (0.0, 0.0))
 
-    def basis(self, column: np.ndarray) -> np.ndarray:
-        """Return (rows, weights) float32, the part of the design matrix that belongs to this feature."""
-        absent = np.isnan(column)
+    def design_columns(self, column: np.ndarray) -> np.ndarray:
+        """Return (rows, weights) float32: the part of the design matrix of this feature."""
+        missing = np.isnan(column)
         if not self.category:
-            return np.column_stack([self._curve(column), absent]).astype(np.float32)
-        codes = np.where(absent, len(self.weights) - 1, column)
-        codes[~absent & (column >= len(self.weights) - 1)] = -1
+            return np.column_stack([self._signed_log(column), missing]).astype(np.float32)
+        codes = np.where(missing, len(self.weights) - 1, column)
+        codes[~missing & (column >= len(self.weights) - 1)] = -1
         return (codes[:, None] == np.arange(len(self.weights))).astype(np.float32)
 
-    def add(self, column: np.ndarray) -> np.ndarray:
-        """Return the log-odds that each value adds; element by element, so no row depends on another."""
-        absent = np.isnan(column)
+    def contribution(self, column: np.ndarray) -> np.ndarray:
+        """Return the log-odds that each value adds; element by element, so rows are independent."""
+        missing = np.isnan(column)
         if not self.category:
-            slope, missing = self.weights
-            return slope * self._curve(column) + np.where(absent, missing, 0.0) - self.offset
-        *levels, missing = self.weights
-        codes = np.where(absent, 0.0, np.minimum(column, len(levels))).astype(np.int64)
-        return np.where(absent, missing, np.array([*levels, 0.0])[codes]) - self.offset
+            slope, if_missing = self.weights
+            values = slope * self._signed_log(column) + np.where(missing, if_missing, 0.0)
+            return values - self.offset
+        *levels, if_missing = self.weights
+        codes = np.where(missing, 0.0, np.minimum(column, len(levels))).astype(np.int64)
+        return np.where(missing, if_missing, np.array([*levels, 0.0])[codes]) - self.offset
 
-    def _curve(self, column: np.ndarray) -> np.ndarray:
-        """Straight near the centre and logarithmic far from it: counts and amounts have heavy tails."""
+    def _signed_log(self, column: np.ndarray) -> np.ndarray:
+        # Straight near the centre and logarithmic far from it: counts and amounts have heavy tails.
         distance = np.where(np.isnan(column), 0.0, (column - self.center) / self.scale)
         return np.copysign(np.log1p(np.abs(distance)), distance)
 
 
 @dataclass(frozen=True)
 class Logistic(JsonModel):
-    """Ridge logistic regression on standardised numbers and one-hot categories, as JSON."""
+    """Ridge logistic regression on standardised numbers and one-hot categories.
+
+    Attributes:
+        bias: Log-odds where every term contributes 0.
+        terms: One term for each feature, in their order.
+    """
 
     bias: float
-    terms: tuple[Term, ...]
+    terms: tuple[LogisticTerm, ...]
     name: ClassVar[str] = "logistic"
     file: ClassVar[str] = "logistic.json"
 
     @classmethod
-    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
-        """Learn by penalised maximum likelihood; the solution is unique, so the seed plays no part.
+    def fit(cls, fit_input: FitInput, y: np.ndarray) -> Self:
+        """Fit by penalised maximum likelihood; the solution is unique, so the seed has no effect.
 
-        From at most MOST_ROWS rows, spread evenly: a line of a few hundred weights is as sure as it will be by then.
+        At most MAX_FIT_ROWS rows are used, spread evenly.
         """
-        some = evenly(len(y), MOST_ROWS)
-        x, y, weight = (
-            lesson.x[some],
-            y[some],
-            None if lesson.weight is None else lesson.weight[some],
-        )
-        plans = [Term.plan(x[:, j], j in lesson.categorical) for j in range(x.shape[1])]
-        design = np.column_stack([plan.basis(x[:, j]) for j, plan in enumerate(plans)])
-        intercept, weights = _ridge(design, y, _number_columns(plans), weight)
-        parts = np.split(weights, np.cumsum([len(plan.weights) for plan in plans])[:-1])
-        means = np.split(
-            design.mean(axis=0, dtype=np.float64), np.cumsum([len(p.weights) for p in plans])[:-1]
-        )
-        offsets = [float(np.sum(w * m)) for w, m in zip(parts, means, strict=True)]
+        rows = sample_evenly(len(y), MAX_FIT_ROWS)
+        x, y = fit_input.x[rows], y[rows]
+        weight = None if fit_input.weight is None else fit_input.weight[rows]
         terms = [
-            replace(plan, weights=tuple(w.tolist()), offset=offset)
-            for plan, w, offset in zip(plans, parts, offsets, strict=True)
+            LogisticTerm.initialize(x[:, j], j in fit_input.categorical) for j in range(x.shape[1])
         ]
-        return cls(intercept + sum(offsets), tuple(terms))
+        design = np.column_stack([term.design_columns(x[:, j]) for j, term in enumerate(terms)])
+        intercept, weights = _fit_ridge(design, y, _find_number_columns(terms), weight)
+        ends = np.cumsum([len(term.weights) for term in terms])[:-1]
+        parts = np.split(weights, ends)
+        means = np.split(design.mean(axis=0, dtype=np.float64), ends)
+        offsets = [float(np.sum(w * mean)) for w, mean in zip(parts, means, strict=True)]
+        fitted = tuple(
+            replace(term, weights=tuple(w.tolist()), offset=offset)
+            for term, w, offset in zip(terms, parts, offsets, strict=True)
+        )
+        return cls(intercept + sum(offsets), fitted)
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         """Return the log-odds of each row, added up from left to right."""
         total = np.full(len(x), self.bias)
         for j, term in enumerate(self.terms):
-            total += term.add(x[:, j])
+            total += term.contribution(x[:, j])
         return total
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return each term's part: the SHAP values of a linear model with independent features, bias last."""
-        added = [term.add(x[:, j]) for j, term in enumerate(self.terms)]
-        return np.column_stack([*added, np.full(len(x), self.bias)])
+        """Return each term's contribution, bias last.
+
+        These are the SHAP values of a linear model with independent features.
+        """
+        columns = [term.contribution(x[:, j]) for j, term in enumerate(self.terms)]
+        return np.column_stack([*columns, np.full(len(x), self.bias)])
 
     def to_json(self) -> dict[str, Any]:
         """Return bias and terms."""
@@ -122,35 +137,38 @@ class Logistic(JsonModel):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Build the model that ``to_json`` described."""
-        terms = [Term(**{**term, "weights": tuple(term["weights"])}) for term in data["terms"]]
+        """Return the model that ``to_json`` described."""
+        terms = [
+            LogisticTerm(**{**term, "weights": tuple(term["weights"])}) for term in data["terms"]
+        ]
         return cls(float(data["bias"]), tuple(terms))
 
 
-def _number_columns(plans: list[Term]) -> np.ndarray:
-    """Places of the curves of numbers in the design; all other columns are 0 or 1."""
-    starts = np.cumsum([0, *[len(plan.weights) for plan in plans]])
+def _find_number_columns(terms: list[LogisticTerm]) -> np.ndarray:
+    """Return the design columns of numbers' values; all other columns are 0 or 1."""
+    starts = np.cumsum([0, *[len(term.weights) for term in terms]])
     return np.array(
-        [s for s, plan in zip(starts, plans, strict=False) if not plan.category], dtype=np.int64
+        [start for start, term in zip(starts, terms, strict=False) if not term.category],
+        dtype=np.int64,
     )
 
 
-def _ridge(
-    design: np.ndarray, y: np.ndarray, numbers: np.ndarray, weight: np.ndarray | None
+def _fit_ridge(
+    design: np.ndarray, y: np.ndarray, number_columns: np.ndarray, weight: np.ndarray | None
 ) -> tuple[float, np.ndarray]:
     """Return intercept and weights of a ridge logistic regression.
 
-    Numbers are brought to unit spread, so that the penalty treats them alike; indicators are left as they
-    are, so that it holds rare ones back.
+    Numbers are scaled to unit spread, so that the penalty treats them alike. Indicators stay as
+    they are, so that the penalty shrinks rare ones.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     spread = np.ones(design.shape[1])
-    spread[numbers] = design[:, numbers].std(axis=0, dtype=np.float64)
+    spread[number_columns] = design[:, number_columns].std(axis=0, dtype=np.float64)
     spread[spread == 0] = 1.0
     # More threads would add up in another order: the last bits would depend on the number of cores.
     with threadpool_limits(1):
-        learnt = LogisticRegression(C=INVERSE_PENALTY, max_iter=500)
-        learnt.fit(design / spread.astype(np.float32), y, sample_weight=weight)
-    return float(learnt.intercept_[0]), learnt.coef_[0].astype(np.float64) / spread
+        regression = LogisticRegression(C=INVERSE_PENALTY, max_iter=500)
+        regression.fit(design / spread.astype(np.float32), y, sample_weight=weight)
+    return float(regression.intercept_[0]), regression.coef_[0].astype(np.float64) / spread

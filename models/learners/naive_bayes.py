@@ -1,6 +1,7 @@
-"""The naive Bayes score that CRMs ship: what a company has today, as a baseline beside every learner.
+"""Naive Bayes: the predictive score that CRMs ship, as a baseline next to every learner.
 
-It is never calibrated and never chosen: its figures say what changes for those who now read their CRM's number.
+It is never calibrated and never chosen. Its metrics show the gain over the score that a company's
+CRM gives today.
 """
 
 from __future__ import annotations
@@ -11,50 +12,61 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from models.learners.fit_input import Lesson
+from models.learners.fit_input import FitInput
 from models.serialization import JsonModel
 
-ADDED = 0.1
-"""Won and lost leads that every value is given on top of those counted, so that no share is 0."""
-MOST_VALUES = 5
-"""Different values up to which a number counts as a field: a state, a flag, a rating. A CRM counts leads by the value
-of a field, and of a number that is measured hardly two leads share one."""
-LEAST, MOST = 0.0001, 0.9999
+# Won and lost leads that are added to the counts of each value, so that no share is 0.
+PSEUDO_COUNT = 0.1
+# A number with at most so many distinct values counts as a field: a state, a flag, a rating. A CRM
+# counts leads by the value of a field; hardly two leads share the value of a measured number.
+MAX_FIELD_VALUES = 5
+# The CRM clips its probability to 0.01 and 99.99 %.
+MIN_PROBABILITY, MAX_PROBABILITY = 0.0001, 0.9999
 
 
 @dataclass(frozen=True)
 class FieldOdds:
-    """Of one column the values that were counted, ascending, and the log-odds that each of them adds."""
+    """Log-odds that the values of one field add.
+
+    Attributes:
+        column: Column of the feature matrix.
+        values: Values counted in training, ascending.
+        added: Log-odds that each value adds.
+    """
 
     column: int
     values: tuple[float, ...]
     added: tuple[float, ...]
 
     @classmethod
-    def count(cls, place: int, column: np.ndarray, y: np.ndarray) -> Self:
-        """Count won and lost rows for each value; rows where the field is missing are not counted."""
-        known = ~np.isnan(column)
-        values, code = np.unique(column[known], return_inverse=True)
-        won = np.bincount(code, y[known], values.size) + ADDED
-        lost = np.bincount(code, 1 - y[known], values.size) + ADDED
+    def from_counts(cls, column: int, x: np.ndarray, y: np.ndarray) -> Self:
+        """Count won and lost rows for each value of ``x`` (rows,); missing values do not count."""
+        present = ~np.isnan(x)
+        values, code = np.unique(x[present], return_inverse=True)
+        won = np.bincount(code, y[present], values.size) + PSEUDO_COUNT
+        lost = np.bincount(code, 1 - y[present], values.size) + PSEUDO_COUNT
         added = np.log(won / won.sum()) - np.log(lost / lost.sum())
-        return cls(place, tuple(values.tolist()), tuple(added.tolist()))
+        return cls(column, tuple(values.tolist()), tuple(added.tolist()))
 
-    def add(self, column: np.ndarray) -> np.ndarray:
-        """Return the log-odds that each row's value adds; 0 where it is missing or was never counted."""
+    def contribution(self, x: np.ndarray) -> np.ndarray:
+        """Return the log-odds that each value adds; 0 where it is missing or was never counted."""
         values, added = np.array(self.values), np.array(self.added)
-        place = np.minimum(np.searchsorted(values, column), values.size - 1)
-        return np.where(values[place] == column, added[place], 0.0)
+        place = np.minimum(np.searchsorted(values, x), values.size - 1)
+        return np.where(values[place] == x, added[place], 0.0)
 
 
 @dataclass(frozen=True)
 class NaiveBayes(JsonModel):
-    """P(won) × P(value | won) over the fields, against the same for lost, held within 0.01 and 99.99 %, as JSON.
+    """P(won) × P(value | won) over the fields, against the same for lost, clipped to 0.01–99.99 %.
 
-    The predictive lead scoring of Odoo's CRM (documentation of Odoo 17, Sales, CRM, "Assign leads with predictive
-    lead scoring"), with fields as they were at the cutoff. Stages are a field like the others: which values are stages,
-    and in which order, is not known here. Fields are taken to be independent, so what several fields say is believed as
-    many times.
+    The predictive lead scoring of Odoo's CRM (documentation of Odoo 17, Sales, CRM, "Assign leads
+    with predictive lead scoring"), with fields as of the cutoff. Stages are a field like any
+    other: which values are stages, and in which order, is not known here. Fields are assumed to be
+    independent, so evidence that several fields share is counted several times.
+
+    Attributes:
+        bias: Log-odds of the share of outcomes.
+        fields: Fields that the model reads.
     """
 
     bias: float
@@ -63,29 +75,35 @@ class NaiveBayes(JsonModel):
     file: ClassVar[str] = "naive_bayes.json"
 
     @classmethod
-    def fit(cls, lesson: Lesson, y: np.ndarray) -> Self:
-        """Count rows by the categories and by numbers of few values; every row counts alike, as a CRM counts.
+    def fit(cls, fit_input: FitInput, y: np.ndarray) -> Self:
+        """Count rows by categories and by numbers of few values; rows weigh alike, as in a CRM.
 
-        Without any such column it is the base rate.
+        Without any such column the model is the base rate.
         """
+        x = fit_input.x
         fields = [
-            FieldOdds.count(j, lesson.x[:, j], y) for j in _fields(lesson.x, lesson.categorical)
+            FieldOdds.from_counts(j, x[:, j], y) for j in _find_fields(x, fit_input.categorical)
         ]
-        return cls(float(np.clip(np.log(np.sum(y) / np.sum(1 - y)), *_limits())), tuple(fields))
+        bias = np.clip(np.log(np.sum(y) / np.sum(1 - y)), *_margin_limits())
+        return cls(float(bias), tuple(fields))
 
     def margin(self, x: np.ndarray) -> np.ndarray:
-        """Return the log-odds of each row, added up from left to right and held within the limits."""
-        return np.clip(self._unheld(x), *_limits())
+        """Return the log-odds of each row, added up from left to right and clipped."""
+        return np.clip(self._unclipped_margin(x), *_margin_limits())
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return what each column adds, bias last; where the sum is held, all shrink by one factor to the limit."""
+        """Return the log-odds that each column adds, bias last.
+
+        Where the margin is clipped, all contributions of the row shrink by one factor.
+        """
         parts = np.zeros((len(x), x.shape[1] + 1))
         for field in self.fields:
-            parts[:, field.column] = field.add(x[:, field.column])
-        total = self._unheld(x)
-        held = np.clip(total, *_limits())
-        beyond = total != held
-        parts[beyond] *= ((held - self.bias)[beyond] / (total - self.bias)[beyond])[:, None]
+            parts[:, field.column] = field.contribution(x[:, field.column])
+        margin = self._unclipped_margin(x)
+        clipped = np.clip(margin, *_margin_limits())
+        changed = margin != clipped
+        factor = (clipped - self.bias)[changed] / (margin - self.bias)[changed]
+        parts[changed] *= factor[:, None]
         parts[:, -1] = self.bias
         return parts
 
@@ -95,27 +113,31 @@ class NaiveBayes(JsonModel):
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Build the model that ``to_json`` described."""
+        """Return the model that ``to_json`` described."""
         fields = [
-            FieldOdds(int(f["column"]), tuple(f["values"]), tuple(f["added"]))
-            for f in data["fields"]
+            FieldOdds(int(field["column"]), tuple(field["values"]), tuple(field["added"]))
+            for field in data["fields"]
         ]
         return cls(float(data["bias"]), tuple(fields))
 
-    def _unheld(self, x: np.ndarray) -> np.ndarray:
+    def _unclipped_margin(self, x: np.ndarray) -> np.ndarray:
         total = np.full(len(x), self.bias)
         for field in self.fields:
-            total += field.add(x[:, field.column])
+            total += field.contribution(x[:, field.column])
         return total
 
 
-def _fields(x: np.ndarray, categorical: list[int]) -> Iterator[int]:
-    """Yield the columns that hold a known value, and are categories or have few values."""
+def _find_fields(x: np.ndarray, categorical: list[int]) -> Iterator[int]:
+    """Yield the columns that are not all missing, and are categories or have few values."""
     for j in range(x.shape[1]):
         values = np.unique(x[~np.isnan(x[:, j]), j]).size
-        if values and (j in categorical or values <= MOST_VALUES):
+        if values and (j in categorical or values <= MAX_FIELD_VALUES):
             yield j
 
 
-def _limits() -> tuple[float, float]:
-    return float(np.log(LEAST / (1 - LEAST))), float(np.log(MOST / (1 - MOST)))
+def _margin_limits() -> tuple[float, float]:
+    """Return the log-odds of the least and the greatest probability."""
+    return (
+        float(np.log(MIN_PROBABILITY / (1 - MIN_PROBABILITY))),
+        float(np.log(MAX_PROBABILITY / (1 - MAX_PROBABILITY))),
+    )

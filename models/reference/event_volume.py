@@ -1,65 +1,77 @@
-"""What the event log looked like when a model was trained: which event types and channels were busy, week by week."""
+"""Weekly event volume at training time, by event type and channel."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contracts import to_us
+from features.tools.instants import (
+    WEEK,
+    column_to_microseconds,
+    duration_to_microseconds,
+    to_microseconds,
+)
 
-WEEKS = 13
-MOST = 200
-"""Subjects kept, the busiest."""
-WEEK = timedelta(days=7)
-"""As long as the rhythm of work: a Sunday without calls is no news, a week without them is."""
+# A quarter.
+MAX_WEEKS = 13
+# Only the busiest subjects are stored, which bounds the size of scorer.json.
+MAX_SUBJECTS = 200
 
 
 @dataclass(frozen=True)
-class Activity:
-    """How many events became known of each subject in the least busy and in all of the latest weeks.
+class EventVolume:
+    """Events by subject in the latest weeks before training.
 
-    A subject is an event type, a channel, or the amounts of an event type, such as ``event type call``. ``weeks`` is
-    how many whole weeks the log reached back, at most WEEKS.
+    A subject is an event type, a channel, or the amounts of an event type, e.g. ``event type call``.
+
+    Attributes:
+        weeks: Number of whole weeks that the log reaches back, at most 13.
+        weekly_min: Events of each subject in its least busy week.
+        total: Events of each subject in all weeks.
     """
 
     weeks: int
-    least: dict[str, int]
+    weekly_min: dict[str, int]
     total: dict[str, int]
 
     @classmethod
-    def of(cls, events: pa.Table, as_of: datetime) -> Self:
-        """Count the events (EVENTS) that became known in the weeks before ``as_of``."""
+    def from_events(cls, events: pa.Table, as_of: datetime) -> Self:
+        """Count the rows of an EVENTS table that became known in the weeks before ``as_of``."""
         first = pc.min(events["available_at"]).as_py()
-        weeks = min(WEEKS, (as_of - first) // WEEK) if first else 0
-        counts = weekly(events, as_of, max(weeks, 1))
-        busiest = sorted(counts, key=lambda subject: (-int(counts[subject].sum()), subject))[:MOST]
+        weeks = min(MAX_WEEKS, (as_of - first) // WEEK) if first else 0
+        counts = count_weekly_events(events, as_of, max(weeks, 1))
+        busiest = sorted(counts, key=lambda subject: (-int(counts[subject].sum()), subject))[:MAX_SUBJECTS]
         counts = {subject: counts[subject] for subject in sorted(busiest)}
         least = {subject: int(rows.min()) for subject, rows in counts.items()}
         return cls(weeks, least, {subject: int(rows.sum()) for subject, rows in counts.items()})
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {"weeks": self.weeks, "least": self.least, "total": self.total}
+        """Return the attributes as JSON values."""
+        return {"weeks": self.weeks, "least": self.weekly_min, "total": self.total}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
+        """Restore from the result of ``to_json``."""
         return cls(data["weeks"], data["least"], data["total"])
 
 
-def weekly(events: pa.Table, as_of: datetime, weeks: int) -> dict[str, np.ndarray]:
-    """Return the events of each subject that became known in the weeks before ``as_of``, the latest week first."""
+def count_weekly_events(events: pa.Table, as_of: datetime, weeks: int) -> dict[str, np.ndarray]:
+    """Count the events of each subject that became known in the weeks before ``as_of``.
+
+    Return an array of ``weeks`` counts by subject, the latest week first. Week k is
+    [as_of - (k + 1) weeks, as_of - k weeks).
+    """
     since = pa.scalar(as_of - weeks * WEEK, events["available_at"].type)
     pieces = (pa.Table.from_batches([batch]) for batch in events.to_batches())
     recent = [piece.filter(pc.greater_equal(piece["available_at"], since)) for piece in pieces]
     table = pa.concat_tables([events.schema.empty_table(), *recent])
-    ago = (to_us(as_of) - pc.cast(table["available_at"], pa.int64()).to_numpy() - 1) // (
-        WEEK // timedelta.resolution
+    ago = (to_microseconds(as_of) - column_to_microseconds(table["available_at"]) - 1) // (
+        duration_to_microseconds(WEEK)
     )
     ago = np.clip(ago, 0, weeks - 1)
     valued = pc.if_else(

@@ -1,4 +1,4 @@
-"""What a model keeps of the population it learnt from, so that a night can be compared with it."""
+"""Distribution of the training features, stored with a model and compared with each scoring run."""
 
 from __future__ import annotations
 
@@ -10,42 +10,46 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.encoding import Encoding, evenly
-from models.reference.psi import beyond_chance
+from models.encoding import Encoding, sample_evenly
+from models.reference.psi import compute_excess_psi
 from models.scorer import Scorer
 
 BINS = 10
 LEVELS = 20
-"""Categories counted apart; all others together."""
-ROWS = 25_000
-"""Rows counted of a slice of the training, and of a night: more tell nothing more."""
+# Rows counted of a training slice and of a scoring run: more rows change no verdict.
+MAX_ROWS = 25_000
 DIGITS = 6
 FEATURES = 120
 EXPLAINED = 300
 
 
 @dataclass(frozen=True)
-class Column:
-    """How one column lay in the training: rows by bin, the last bin being that of the missing ones.
+class ColumnDistribution:
+    """Distribution of one column in the training data; the last bin counts missing values.
 
-    The bins of numbers end at each of ``edges``, which belongs to the bin below it, and beyond the last; those of a
-    category are its ``levels``, and all other ones. ``whole`` counts all slices of the training, ``recent`` the latest.
-    ``usual`` is the largest index (``drift``), beyond chance, of a slice against the others: how far this column moves
-    anyway. ``weight`` is its share in what the model says, ``novel`` the share of rows of the latest slice whose
-    category was not there before.
+    Attributes:
+        kind: Whether the column holds numbers or texts.
+        edges: Upper ends of the bins of numbers, each inclusive; one more bin lies above the last.
+        levels: Categories with a bin of their own; all others share the next bin.
+        total_counts: Rows by bin in all time slices of the training data.
+        recent_counts: Rows by bin in the latest slice.
+        max_training_drift: Largest excess PSI of a slice against the other ones: how far the column
+            drifts in normal operation.
+        importance: Share of the column in the model's mean absolute contributions.
+        new_category_share: Share of rows of the latest slice whose category is in no earlier one.
     """
 
     kind: Literal["number", "category"]
     edges: np.ndarray
     levels: tuple[str, ...]
-    whole: np.ndarray
-    recent: np.ndarray
-    usual: float
-    weight: float = 0.0
-    novel: float = 0.0
+    total_counts: np.ndarray
+    recent_counts: np.ndarray
+    max_training_drift: float
+    importance: float = 0.0
+    new_category_share: float = 0.0
 
     def count(self, column: pa.ChunkedArray) -> np.ndarray:
-        """Return the rows by bin."""
+        """Return the number of rows by bin."""
         return (
             _count_numbers(column, self.edges)
             if self.kind == "number"
@@ -53,18 +57,21 @@ class Column:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values; numbers in a row are one text, which takes a tenth of the room."""
-        known: dict[str, Any] = {
+        """Return the attributes as JSON values.
+
+        An array is one text of numbers, which takes a tenth of the space of an indented list.
+        """
+        data: dict[str, Any] = {
             "kind": self.kind,
-            "usual": round(self.usual, 4),
-            "weight": round(self.weight, 5),
+            "usual": round(self.max_training_drift, 4),
+            "weight": round(self.importance, 5),
         }
-        known |= {
-            "whole": _joined(self.whole),
-            "recent": _joined(self.recent),
-            "novel": round(self.novel, 4),
+        data |= {
+            "whole": _joined(self.total_counts),
+            "recent": _joined(self.recent_counts),
+            "novel": round(self.new_category_share, 4),
         }
-        return known | (
+        return data | (
             {"edges": _joined(self.edges)}
             if self.kind == "number"
             else {"levels": list(self.levels)}
@@ -72,7 +79,7 @@ class Column:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
+        """Restore from the result of ``to_json``."""
         whole, recent, edges = (
             _parted(data.get(name, "")) for name in ("whole", "recent", "edges")
         )
@@ -81,41 +88,48 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Population:
-    """The columns of a model's training, what it says of them, and how many entities each counts.
+class TrainingDistribution:
+    """Distributions of the features and predictions of a training.
 
-    Of ``probability`` the whole is what the folds said out of time, and ``recent`` what the model itself, which learnt
-    from more, says of the latest slice: it may be bolder than they were. ``entities`` are those of the whole and of the
-    latest slice, ``tested`` the same of the probabilities; ``means`` are the mean probability of each tested slice,
-    and last that of the latest.
+    Attributes:
+        columns: Distribution of each monitored feature.
+        entities: Number of entities in all slices, and in the latest one.
+        probability: Distribution of the predictions. ``total_counts`` are out-of-time predictions
+            of the folds. ``recent_counts`` are predictions of the final model for the latest slice,
+            which may be more extreme, since that model was trained on more rows.
+        tested_entities: Number of entities with out-of-time predictions: of all slices, and of the
+            latest one.
+        mean_probabilities: Mean out-of-time probability of each slice, and last the mean of the
+            final model's predictions for the latest slice.
     """
 
-    columns: dict[str, Column]
+    columns: dict[str, ColumnDistribution]
     entities: tuple[int, int]
-    probability: Column
-    tested: tuple[int, int]
-    means: tuple[float, ...]
+    probability: ColumnDistribution
+    tested_entities: tuple[int, int]
+    mean_probabilities: tuple[float, ...]
 
     @classmethod
-    def of(
+    def from_matrix(
         cls,
         matrix: pa.Table,
         slices: Sequence[np.ndarray],
-        weights: dict[str, float],
+        importances: dict[str, float],
         encoding: Encoding,
-        tested: Sequence[pa.Table],
-        latest: pa.Table,
+        tested_slices: Sequence[pa.Table],
+        latest_predictions: pa.Table,
         by_week: frozenset[str] = frozenset(),
     ) -> Self:
-        """Look at the rows of a feature matrix, slice by slice in the order of time, and at what was tested of them.
+        """Summarize the rows of a feature matrix, slice by slice in the order of time.
 
-        ``weights`` names the columns to keep; ``tested`` are slices of OUT_OF_TIME, in order, ``latest`` PREDICTIONS of
-        the latest slice; ``by_week`` are columns of days, which are told apart by whole weeks. A slice may be empty,
-        but not all of them. Of more than ROWS rows a slice an even sample is looked at.
+        ``slices`` are row numbers of the matrix; a slice may be empty, but not all of them.
+        ``importances`` names the columns to keep. ``tested_slices`` are slices of OUT_OF_TIME, in
+        order; ``latest_predictions`` are PREDICTIONS of the latest slice. ``by_week`` are columns in
+        days, whose bins end at whole weeks. Slices of more than 25,000 rows are sampled evenly.
         """
-        slices = [rows[evenly(len(rows), ROWS)] for rows in slices if len(rows)]
-        tables = [matrix.select(["entity_id", *weights]).take(pa.array(rows)) for rows in slices]
-        chances = [table.take(pa.array(evenly(len(table), ROWS))) for table in tested if len(table)]
+        slices = [rows[sample_evenly(len(rows), MAX_ROWS)] for rows in slices if len(rows)]
+        tables = [matrix.select(["entity_id", *importances]).take(pa.array(rows)) for rows in slices]
+        chances = [table.take(pa.array(sample_evenly(len(table), MAX_ROWS))) for table in tested_slices if len(table)]
         sizes, own = [_entities(table) for table in tables], [_entities(table) for table in chances]
         categories = {feature.name: feature.categories for feature in encoding.features}
         columns = {
@@ -126,51 +140,50 @@ class Population:
                 categories.get(name, ()),
                 7.0 * (name in by_week),
             )
-            for name, weight in weights.items()
+            for name, weight in importances.items()
         }
         said = [table["probability"] for table in chances]
-        means = tuple(float(np.mean(each.to_numpy())) for each in (*said, latest["probability"]))
+        means = tuple(float(np.mean(each.to_numpy())) for each in (*said, latest_predictions["probability"]))
         chance = _column(said, own, 1.0, ())
-        chance = replace(chance, recent=chance.count(latest["probability"]))
-        return cls(columns, (sum(sizes), sizes[-1]), chance, (sum(own), _entities(latest)), means)
+        chance = replace(chance, recent_counts=chance.count(latest_predictions["probability"]))
+        return cls(columns, (sum(sizes), sizes[-1]), chance, (sum(own), _entities(latest_predictions)), means)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the attributes as JSON values."""
         return {
             "columns": {name: column.to_json() for name, column in self.columns.items()},
             "entities": list(self.entities),
             "probability": self.probability.to_json(),
-            "tested": list(self.tested),
-            "means": [round(mean, DIGITS) for mean in self.means],
+            "tested": list(self.tested_entities),
+            "means": [round(mean, DIGITS) for mean in self.mean_probabilities],
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
+        """Restore from the result of ``to_json``."""
         return cls(
-            {name: Column.from_json(column) for name, column in data["columns"].items()},
+            {name: ColumnDistribution.from_json(column) for name, column in data["columns"].items()},
             (data["entities"][0], data["entities"][1]),
-            Column.from_json(data["probability"]),
+            ColumnDistribution.from_json(data["probability"]),
             (data["tested"][0], data["tested"][1]),
             tuple(data["means"]),
         )
 
 
-def telling(
-    scorer: Scorer, matrix: pa.Table, always: Iterable[str], never: Iterable[str]
+def select_monitored_features(
+    scorer: Scorer, matrix: pa.Table, always_keep: Iterable[str], never_keep: Iterable[str]
 ) -> dict[str, float]:
-    """Return the features to keep, the weightiest and those of ``always``, and each one's share in what the model says.
+    """Return the features to monitor, each with its importance.
 
-    Those of ``never`` are not kept.
-
-    A share is the mean size of the feature's contribution among that of all, in an even sample of the rows. A feature
-    on which the model hardly looks may drift as it likes.
+    These are the most important features except ``never_keep``, and those in ``always_keep``. The
+    importance is the feature's share in the mean absolute contributions, on an even sample of rows.
+    The drift of a feature that the model hardly uses does no harm.
     """
-    sample = matrix.take(pa.array(evenly(matrix.num_rows, EXPLAINED)))
+    sample = matrix.take(pa.array(sample_evenly(matrix.num_rows, EXPLAINED)))
     size = np.abs(scorer.explain(sample)[:, :-1]).mean(axis=0)
     share = dict(zip(scorer.encoding.names, (size / max(size.sum(), 1e-12)).tolist(), strict=True))
-    heavy = sorted(set(share).difference(never), key=lambda name: (-share[name], name))[:FEATURES]
-    kept = {name for name in heavy if share[name] > 0} | set(always).intersection(share)
+    heavy = sorted(set(share).difference(never_keep), key=lambda name: (-share[name], name))[:FEATURES]
+    kept = {name for name in heavy if share[name] > 0} | set(always_keep).intersection(share)
     return {name: share[name] for name in scorer.encoding.names if name in kept}
 
 
@@ -180,20 +193,20 @@ def _column(
     weight: float,
     categories: tuple[str, ...],
     step: float = 0.0,
-) -> Column:
+) -> ColumnDistribution:
     if slices[0].type == pa.string():
-        empty = Column("category", np.empty(0), categories[:LEVELS], np.empty(0), np.empty(0), 0.0)
+        empty = ColumnDistribution("category", np.empty(0), categories[:LEVELS], np.empty(0), np.empty(0), 0.0)
     else:
-        empty = Column("number", _edges(slices, step), (), np.empty(0), np.empty(0), 0.0)
+        empty = ColumnDistribution("number", _edges(slices, step), (), np.empty(0), np.empty(0), 0.0)
     counts = np.array([empty.count(column) for column in slices])
     whole = counts.sum(axis=0)
     usual = [
-        beyond_chance(whole - own, own, (sum(sizes) - size, size))
+        compute_excess_psi(whole - own, own, (sum(sizes) - size, size))
         for own, size in zip(counts, sizes, strict=True)
         if len(sizes) > 1
     ]
     novel = _novel(slices, categories) if empty.kind == "category" else 0.0
-    return Column(
+    return ColumnDistribution(
         empty.kind,
         empty.edges,
         empty.levels,
@@ -206,8 +219,9 @@ def _column(
 
 
 def _edges(slices: list[pa.ChunkedArray], step: float) -> np.ndarray:
-    """Return the inner deciles of all slices, fewer where values repeat, in as many digits as are kept of them; with a
-    ``step`` the next multiples of it.
+    """Return the inner deciles of all slices, fewer where values repeat.
+
+    They are rounded to the digits that are stored, or with a ``step`` up to its next multiple.
     """
     known = np.concatenate([_finite(column) for column in slices])
     known = known[~np.isnan(known)]
@@ -219,7 +233,7 @@ def _edges(slices: list[pa.ChunkedArray], step: float) -> np.ndarray:
 
 
 def _novel(slices: list[pa.ChunkedArray], categories: tuple[str, ...]) -> float:
-    """Return the share of the latest rows that a night like them would call new."""
+    """Return the share of the latest rows whose category is new compared with the earlier slices."""
     latest = slices[-1]
     before = pa.chunked_array(
         [chunk for column in slices[:-1] for chunk in column.chunks], pa.string()

@@ -1,63 +1,67 @@
-"""Two sides of a score: fit, what is known of the lead itself, and engagement, what it and its account have done."""
+"""Fit and engagement: the two sides of a score.
+
+Fit comes from attributes of the lead, engagement from events of the lead and its account.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from features.definitions.feature import Feature
-from models.encoding import evenly
-from models.scorer import Scale, Scorer
+from models.encoding import sample_evenly
+from models.scorer import Scorer, ScoreScale
 
-LEAD_ROW = ("attribute", "dated")
-"""Aggregates of the features that are attributes of the lead."""
+# Aggregates of the features that are attributes of the lead.
+ATTRIBUTE_AGGREGATES = ("attribute", "dated")
 SIDES = ("fit", "engagement")
-ROWS = 5_000
-"""Rows explained for the percentiles: each stands for a fiftieth of a point."""
-META = "facets"
+# Rows explained for the percentiles: 50 rows for each point of the 1-100 scale.
+MAX_ROWS = 5_000
 
 
-def side_of(feature: Feature) -> str | None:
-    """Return the side that a feature belongs to; None for the age of a lead, which is neither."""
+def classify_side(feature: Feature) -> str | None:
+    """Return the side of a feature; None for the age of a lead, which is on neither."""
     if feature.scope == "lead":
-        return "fit" if feature.aggregate in LEAD_ROW else None
+        return "fit" if feature.aggregate in ATTRIBUTE_AGGREGATES else None
     return "engagement"
 
 
-def fitted(scorer: Scorer, matrix: pa.Table, rows: np.ndarray) -> dict[str, Any]:
-    """Return the scales of both sides as JSON values: the percentiles of their sums over some rows of a matrix.
+def fit_side_scales(scorer: Scorer, matrix: pa.Table, rows: np.ndarray) -> dict[str, Any]:
+    """Return the scale of each side as JSON values.
 
-    Of more than ROWS rows an even sample is explained. A side of which the model reads no feature has no scale.
+    A scale holds the percentiles of the side's summed contributions over some rows of a feature
+    matrix; of more than 5,000 rows an even sample is used. A side without a feature in the model
+    has no scale.
     """
-    sample = matrix.take(pa.array(rows[evenly(len(rows), ROWS)]))
+    sample = matrix.take(pa.array(rows[sample_evenly(len(rows), MAX_ROWS)]))
     return {
-        side: asdict(Scale.fit(total))
+        side: ScoreScale.fit(total).to_json()
         for side, total in _sums(scorer, scorer.explain(sample)).items()
     }
 
 
-def points(scorer: Scorer, contributions: np.ndarray) -> Mapping[str, np.ndarray]:
-    """Return 1 to 100 for each row of both sides, as far as the scorer keeps their scales; none of an older model's.
+def score_sides(scorer: Scorer, contributions: np.ndarray) -> Mapping[str, np.ndarray]:
+    """Return fit and engagement of each row, 1 to 100, for the sides with a stored scale.
 
-    ``contributions`` is what ``Scorer.explain`` returned. Contributions to log-odds may be added (Lundberg & Lee 2017,
-    https://arxiv.org/abs/1705.07874); the map is the percentile among the rows that the model learnt from, and so
+    A model trained by an earlier version stores none. ``contributions`` is the result of
+    ``Scorer.explain``, which may be summed, being in log-odds (Lundberg & Lee 2017,
+    https://arxiv.org/abs/1705.07874). The points are percentiles among training rows, so the map is
     monotone and frozen with the model.
     """
-    kept = scorer.meta.get(META, {})
+    scales = scorer.metadata.fit_engagement or {}
     sums = _sums(scorer, contributions)
     return {
-        side: Scale(**kept[side]).score(sums[side])
+        side: ScoreScale.from_json(scales[side]).score(sums[side])
         for side in SIDES
-        if side in kept and side in sums
+        if side in scales and side in sums
     }
 
 
 def _sums(scorer: Scorer, contributions: np.ndarray) -> dict[str, np.ndarray]:
-    sides = {feature.name: side_of(feature) for feature in scorer.catalog.features}
+    sides = {feature.name: classify_side(feature) for feature in scorer.catalog.features}
     own = np.array([sides[name] for name in scorer.encoding.names], dtype=object)
     return {
         side: contributions[:, :-1][:, own == side].sum(axis=1)

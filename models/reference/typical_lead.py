@@ -1,4 +1,4 @@
-"""What is usual among the leads that a model learnt from: the yardstick of what is told as much or as little."""
+"""Training medians and effects of absence: reasons describe a value as high or low against them."""
 
 from __future__ import annotations
 
@@ -11,34 +11,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.definitions.feature import CHANNEL, GROUP, TYPE, Feature
-from models.encoding import evenly
+from models.encoding import sample_evenly
 from models.scorer import Scorer
 
+# Training rows that are read; medians of more rows hardly differ.
 ROWS = 2_000
-"""Rows of the training that are looked at: more tell nothing more."""
+# The mean over fewer leads is chance.
 FEW = 10
-"""Leads below which their mean is chance."""
 DIGITS = 6
 
 
 @dataclass(frozen=True)
-class Usual:
-    """What the leads of a training usually have, and what having nothing is worth to the model.
+class TypicalLead:
+    """Typical values of the training leads, and the effect of having no events of a kind.
 
-    ``middle`` has the median of each number. ``family`` names, for a group of features, all groups that tell of the
-    same events: a call is an event by phone too, and every event is one of all. ``without`` is, for a feature, what its
-    group's family adds to the log-odds on average where the feature says that there is nothing. Where hardly a lead
-    has nothing of it, it is the average over leads whose whole history is taken away.
+    Attributes:
+        medians: Median of each numeric feature.
+        absence_effects: For each feature of events, the mean log-odds that the family of its group
+            contributes for leads without such events. Where hardly any lead is without, it is the
+            mean over leads whose whole history is removed.
+        group_families: For each group of features, all groups about the same events, its own first:
+            a call is also an event by phone, and each event belongs to the group of all events.
     """
 
-    middle: Mapping[str, float] = field(default_factory=dict)
-    without: Mapping[str, float] = field(default_factory=dict)
-    family: Mapping[str, list[str]] = field(default_factory=dict)
+    medians: Mapping[str, float] = field(default_factory=dict)
+    absence_effects: Mapping[str, float] = field(default_factory=dict)
+    group_families: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, scorer: Scorer, matrix: pa.Table, features: Iterable[Feature]) -> Self:
-        """Look at a feature matrix that the scorer learnt from, of all features of its catalogue."""
-        sample = matrix.take(pa.array(evenly(matrix.num_rows, ROWS)))
+    def from_matrix(cls, scorer: Scorer, matrix: pa.Table, features: Iterable[Feature]) -> Self:
+        """Summarize a training matrix with all features of the scorer's catalog."""
+        sample = matrix.take(pa.array(sample_evenly(matrix.num_rows, ROWS)))
         numbers = [
             name for name in scorer.encoding.names if pa.types.is_floating(sample[name].type)
         ]
@@ -53,24 +56,24 @@ class Usual:
         return cls(middle, _without(scorer, sample, history, family), family)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        parts = {"middle": self.middle, "without": self.without}
+        """Return the attributes as JSON values, under the keys of stored models."""
+        parts = {"middle": self.medians, "without": self.absence_effects}
         short = {
             name: {key: float(f"{v:.{DIGITS}g}") for key, v in part.items()}
             for name, part in parts.items()
         }
-        return {**short, "family": dict(self.family)}
+        return {**short, "family": dict(self.group_families)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
-        return cls(**data)
+        """Restore from the result of ``to_json``."""
+        return cls(*(data.get(key, {}) for key in ("middle", "without", "family")))
 
 
 def _without(
     scorer: Scorer, sample: pa.Table, history: list[Feature], family: Mapping[str, list[str]]
 ) -> dict[str, float]:
-    """Return of each feature of the model what its family adds where there is nothing of it."""
+    """Return for each feature of the model its family's contribution without events."""
     names, groups = (
         scorer.encoding.names,
         {feature.name: feature.meaning.group for feature in history},
@@ -93,7 +96,7 @@ def _without(
 def _families(
     sample: pa.Table, history: Sequence[Feature], names: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return for each group, its own first, the groups of the model's features that some of the same events are in."""
+    """Return for each group, its own first, the groups of the model that share events with it."""
     groups = dict.fromkeys(feature.meaning.group for feature in history if feature.name in names)
     about = {feature.meaning.group: (feature.scope, feature.meaning.subject) for feature in history}
     counts = {
@@ -122,7 +125,10 @@ def _related(
     counts: Mapping[str, np.ndarray],
     whole: set[str],
 ) -> bool:
-    """Say whether the events of one group are, all or in part, events of the other: what takes them away takes both."""
+    """Return whether all or some events of one group are events of the other.
+
+    Removing the events of such a group changes both.
+    """
     (scope, subject), (other_scope, other_subject) = about[one], about[other]
     if one in whole:
         return scope == "account" or other_scope == "entity"
@@ -136,7 +142,10 @@ def _related(
 
 
 def _within(inner: str, outer: str, counts: Mapping[str, np.ndarray]) -> bool:
-    """Say whether no lead has more events of one kind than of another, wider one: of a type in a channel, say."""
+    """Return whether no lead has more events of one kind than of a wider one.
+
+    An example is an event type that occurs in one channel only.
+    """
     width = [kind.strip(":") for kind in (TYPE, CHANNEL, GROUP)]
     if not {inner, outer} <= set(counts) or width.index(_kind(inner)) >= width.index(_kind(outer)):
         return False
@@ -148,7 +157,7 @@ def _kind(subject: str) -> str:
 
 
 def _counts_all(feature: Feature, sample: pa.Table) -> bool:
-    """Say whether a feature counts all events of the lead of one type, channel or direction."""
+    """Return whether a feature counts all events of the lead of one type, channel or direction."""
     own = (
         feature.scope == "entity"
         and feature.subject != "any"
@@ -158,7 +167,7 @@ def _counts_all(feature: Feature, sample: pa.Table) -> bool:
 
 
 def _blanked(sample: pa.Table, history: Iterable[Feature]) -> pa.Table:
-    """Return the rows as they would be if nothing had ever happened to the leads."""
+    """Return the rows with the value that each feature of events has without any event."""
     known = set(sample.column_names)
     for feature in (each for each in history if each.name in known):
         place = sample.column_names.index(feature.name)

@@ -1,4 +1,4 @@
-"""The champions that the last night saw: what the next one scores with while the registry cannot be reached."""
+"""Cache of the champions that the registry last returned, used while it cannot be reached."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from pathlib import Path
 
 from configs.errors import ConfigError
 from features.tools.atomic_file import write_whole
-from models.registry.registry import Registry, Version
+from models.registry.registry import RegisteredVersion, Registry
 
-FILE = "champions.json"
+CACHE_FILE = "champions.json"
 
 
-def champions(
+def read_champions(
     registry: Registry, targets: list[str]
-) -> tuple[dict[str, Version | None], ConfigError | None]:
-    """Return each target's champion, None where there is none, and what kept the registry from saying so, if anything.
+) -> tuple[dict[str, RegisteredVersion | None], ConfigError | None]:
+    """Return the champion of each target, and the error if the cache had to answer.
 
-    Its answer is kept in its directory. Raises ConfigError where it cannot be reached and no answer was kept.
+    A target without a champion has None. Each answer of the registry is stored in its directory.
+    Raise ConfigError if the registry cannot be reached and no answer is stored.
     """
     try:
         found = {target: registry.champion(target) for target in targets}
     except ConfigError as error:
-        kept = _read(registry.root / FILE)
+        kept = _read(registry.root / CACHE_FILE)
         if not any(kept.get(target) for target in targets):
             raise
         return {target: kept.get(target) for target in targets}, error
-    _write(registry.root / FILE, {target: version for target, version in found.items() if version})
+    _write(registry.root / CACHE_FILE, {target: version for target, version in found.items() if version})
     return found, None
 
 
-def _read(path: Path) -> dict[str, Version]:
+def _read(path: Path) -> dict[str, RegisteredVersion]:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         return {
-            target: Version(**one | {"aliases": tuple(one["aliases"])})
+            target: RegisteredVersion(**one | {"aliases": tuple(one["aliases"])})
             for target, one in kept.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
-def _write(path: Path, versions: Mapping[str, Version]) -> None:
+def _write(path: Path, versions: Mapping[str, RegisteredVersion]) -> None:
     text = json.dumps(
         {target: asdict(version) for target, version in versions.items()}, indent=1, sort_keys=True
     )

@@ -6,7 +6,6 @@ from its first instant: its files are stored before it is created, and their has
 """
 
 # No postponed annotations here: MLflow reads the type of `predict`'s argument off the function.
-import fcntl
 import hashlib
 import json
 import logging
@@ -22,15 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
+from filelock import FileLock
+
 from configs.errors import ConfigError, DataError
-from models.evaluation.gate import require_passed
+from models.evaluation.gate import require_gate_passed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
     from mlflow.entities.model_registry import ModelVersion
 
-TRACKING = "MLFLOW_TRACKING_URI"
+TRACKING_URI_VARIABLE = "MLFLOW_TRACKING_URI"
 CHAMPION, CHALLENGER = "champion", "challenger"
 SCORER, SHA256, PREVIOUS = "scorer", "scorer_sha256", "previous_champion"
 REPORT, NOTE, MOST_NOTED = (
@@ -45,7 +46,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Story:
+class TrainingRecord:
     """All that is kept of one training.
 
     ``scorer`` is the directory that ``Scorer.save`` wrote, ``plots`` one of pictures. ``metrics`` that are
@@ -62,7 +63,7 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Version:
+class RegisteredVersion:
     """One registered version of a target's model; ``tags`` are those of its story and those of the registry."""
 
     target: str
@@ -83,21 +84,21 @@ class Registry:
     def __init__(self, root: Path, project: str) -> None:
         self.root, self.project = Path(root).resolve(), project
 
-    def log(self, target: str, story: Story) -> Version:
+    def log_training(self, target: str, record: TrainingRecord) -> RegisteredVersion:
         """Keep a finished training as a run and a new version with the alias ``challenger``.
 
         If anything fails the run ends as FAILED and no version is registered.
         """
         name = self._name(target)
-        with self._run(target, story) as run:
-            model = self._log_model(target, story.scorer, run)
-            number = self._register(name, model, story)
+        with self._run(target, record) as run:
+            model = self._log_model(target, record.scorer, run)
+            number = self._register(name, model, record)
         self._client.set_registered_model_alias(name, CHALLENGER, number)
         link = json.dumps([{"name": name, "version": number}])
         self._client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": link})
         return self._chosen(target, int(number))
 
-    def versions(self, target: str) -> list[Version]:
+    def versions(self, target: str) -> list[RegisteredVersion]:
         """Return all versions of a target, the newest first."""
         found = self._client.search_model_versions(f"name='{self._name(target)}'")
         return [
@@ -105,33 +106,33 @@ class Registry:
             for n in sorted((int(version.version) for version in found), reverse=True)
         ]
 
-    def version(self, target: str, number: int) -> Version:
+    def version(self, target: str, number: int) -> RegisteredVersion:
         """Return one version; raises ConfigError if there is none with this number."""
         return self._chosen(target, number)
 
-    def champion(self, target: str) -> Version | None:
+    def champion(self, target: str) -> RegisteredVersion | None:
         """Return the version in use, or None."""
         return self._version(target, CHAMPION)
 
-    def challenger(self, target: str) -> Version | None:
+    def challenger(self, target: str) -> RegisteredVersion | None:
         """Return the version that was trained last, or None."""
         return self._version(target, CHALLENGER)
 
-    def promote(self, target: str, version: int | None = None) -> Version:
+    def promote(self, target: str, version: int | None = None) -> RegisteredVersion:
         """Make a version (default: the challenger) the champion; the version remembers whom it followed.
 
         Raises ConfigError for no such version, GateRefused for one refused, DataError if files are missing or changed.
         """
         chosen, champion = self._chosen(target, version), self.champion(target)
-        require_passed(target, chosen.number, chosen.tags)
+        require_gate_passed(target, chosen.number, chosen.tags)
         if champion and champion.number == chosen.number:
             return champion
-        self.directory(chosen)
+        self.scorer_directory(chosen)
         before = str(champion.number) if champion else ""
         self._client.set_model_version_tag(self._name(target), str(chosen.number), PREVIOUS, before)
         return self._crown(chosen)
 
-    def rollback(self, target: str) -> Version:
+    def rollback(self, target: str) -> RegisteredVersion:
         """Make the champion's predecessor the champion again.
 
         Raises ConfigError if there is none, DataError if its files are missing or changed.
@@ -148,10 +149,10 @@ class Registry:
                 fix="promote a version by its number",
             )
         chosen = self._chosen(target, int(before))
-        self.directory(chosen)
+        self.scorer_directory(chosen)
         return self._crown(chosen)
 
-    def directory(self, version: Version) -> Path:
+    def scorer_directory(self, version: RegisteredVersion) -> Path:
         """Return a local directory with the version's scorer files, in place where they are local.
 
         Raises DataError if files are missing or are not the ones that were logged.
@@ -159,7 +160,7 @@ class Registry:
         uri = f"{version.artifacts}/artifacts/{SCORER}"
         local = urlparse(uri).scheme == "file"
         directory = Path(unquote(urlparse(uri).path)) if local else self._download(version, uri)
-        found = fingerprint(directory) if directory.is_dir() else "missing"
+        found = hash_directory(directory) if directory.is_dir() else "missing"
         if found != version.tags.get(SHA256):
             raise DataError(
                 "the files of a model are missing"
@@ -176,7 +177,7 @@ class Registry:
 
     @cached_property
     def _uri(self) -> str:
-        return os.environ.get(TRACKING) or f"sqlite:///{self.root / 'mlflow.db'}"
+        return os.environ.get(TRACKING_URI_VARIABLE) or f"sqlite:///{self.root / 'mlflow.db'}"
 
     @cached_property
     def _client(self) -> "MlflowClient":
@@ -193,7 +194,7 @@ class Registry:
                 client.search_experiments(max_results=1)
             except (MlflowException, SQLAlchemyError) as error:
                 raise _unreachable(
-                    self._uri if self._uri.startswith("sqlite") else TRACKING, error
+                    self._uri if self._uri.startswith("sqlite") else TRACKING_URI_VARIABLE, error
                 ) from error
         return client
 
@@ -208,7 +209,7 @@ class Registry:
             return str(client.create_experiment(self.project, artifact_location=place))
 
     @contextmanager
-    def _run(self, target: str, story: Story) -> Iterator["Run"]:
+    def _run(self, target: str, story: TrainingRecord) -> Iterator["Run"]:
         """Open a run and close it, as FAILED if the block or the logging of the story raises anything at all."""
         client = self._client
         tags = _texts({**story.tags, NOTE: story.texts.get(REPORT, "")[:MOST_NOTED] or None})
@@ -221,7 +222,7 @@ class Registry:
         finally:
             client.set_terminated(run.info.run_id, status)
 
-    def _log_story(self, run: "Run", story: Story) -> None:
+    def _log_story(self, run: "Run", story: TrainingRecord) -> None:
         from mlflow.entities import Metric, Param
 
         client, run_id, since = self._client, run.info.run_id, run.info.start_time
@@ -253,7 +254,7 @@ class Registry:
             client.finalize_logged_model(model.model_id, status)
         return model
 
-    def _register(self, name: str, model: "LoggedModel", story: Story) -> str:
+    def _register(self, name: str, model: "LoggedModel", story: TrainingRecord) -> str:
         client = self._client
         if _found(lambda: client.get_registered_model(name)) is None:
             client.create_registered_model(name)
@@ -263,19 +264,19 @@ class Registry:
             # A models:/ address would be looked up in MLflow's global store, which is not this one.
             source=model.artifact_location if local else f"models:/{model.model_id}",
             run_id=model.source_run_id,
-            tags={**_texts(story.tags), SHA256: fingerprint(story.scorer)},
+            tags={**_texts(story.tags), SHA256: hash_directory(story.scorer)},
             model_id=model.model_id,
         )
         return str(version.version)
 
-    def _version(self, target: str, which: str) -> Version | None:
+    def _version(self, target: str, which: str) -> RegisteredVersion | None:
         """Return the version with this number or alias, or None."""
         client, name = self._client, self._name(target)
         ask = client.get_model_version if which.isdigit() else client.get_model_version_by_alias
         version = _found(lambda: ask(name, which))
         return self._read(target, version) if version else None
 
-    def _chosen(self, target: str, number: int | None) -> Version:
+    def _chosen(self, target: str, number: int | None) -> RegisteredVersion:
         chosen = self._version(target, CHALLENGER if number is None else str(number))
         if chosen:
             return chosen
@@ -289,20 +290,20 @@ class Registry:
             fix="name one of them" if known != "none" else "train first",
         )
 
-    def _crown(self, version: Version) -> Version:
+    def _crown(self, version: RegisteredVersion) -> RegisteredVersion:
         self._client.set_registered_model_alias(
             self._name(version.target), CHAMPION, str(version.number)
         )
         return self._chosen(version.target, version.number)
 
-    def _read(self, target: str, version: "ModelVersion") -> Version:
+    def _read(self, target: str, version: "ModelVersion") -> RegisteredVersion:
         place = self._client.get_model_version_download_uri(
             self._name(target), str(version.version)
         )
         tags, aliases = dict(version.tags), tuple(sorted(version.aliases))
-        return Version(target, int(version.version), str(version.run_id), tags, aliases, place)
+        return RegisteredVersion(target, int(version.version), str(version.run_id), tags, aliases, place)
 
-    def _download(self, version: Version, uri: str) -> Path:
+    def _download(self, version: RegisteredVersion, uri: str) -> Path:
         """Fetch the scorer once; what is already here is checked by its hash like anything else."""
         place = (
             self.root
@@ -329,7 +330,7 @@ class Registry:
         return place
 
 
-def fingerprint(directory: Path) -> str:
+def hash_directory(directory: Path) -> str:
     """Return the SHA-256 of all files of a directory, names and contents, in the order of their names."""
     digest = hashlib.sha256()
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
@@ -398,15 +399,16 @@ def _quieten() -> None:
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Wait for the registry's lock (``flock(2)``), which vanishes with the process that holds it."""
+    # No soft lock: where flock(2) is missing it would outlive a killed process (filelock 3.30+).
+    lock = FileLock(root / ".registry.lock", thread_local=False, fallback_to_soft=False)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        handle = (root / ".registry.lock").open("a")
+        acquired = lock.acquire()
     except OSError as error:
         raise ConfigError(
             "cannot write the workspace", where=str(root), found=str(error)
         ) from error
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with acquired:
         yield
 
 
@@ -429,7 +431,7 @@ def _found(ask: Callable[[], Answer]) -> Answer | None:
         # A missing alias is reported as an invalid parameter.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
             return None
-        raise _unreachable(TRACKING, error) from error
+        raise _unreachable(TRACKING_URI_VARIABLE, error) from error
 
 
 def _texts(tags: Mapping[str, str | None]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.contracts import SPINE
-from models.encoding import TYPES
+from models.encoding import ARROW_TYPES
 from models.registry.registry import serve
 from models.scorer import Scorer
 
@@ -23,7 +23,7 @@ def predict(scorer: Scorer, frame: pd.DataFrame) -> pd.DataFrame:
     instants as cutoffs. Raises KeyError for an absent column, ArrowInvalid for a value that cannot be read.
     """
     types = {name: SPINE.field(name).type for name in SPINE.names}
-    types |= {feature.name: TYPES[feature.kind] for feature in scorer.encoding.features}
+    types |= {feature.name: ARROW_TYPES[feature.kind] for feature in scorer.encoding.features}
     columns = {name: pa.Array.from_pandas(frame[name]).cast(kind) for name, kind in types.items()}
     return scorer.predict(pa.table(columns)).to_pandas()
 

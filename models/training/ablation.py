@@ -1,8 +1,9 @@
-"""What each family of features is worth: out-of-time figures without it, and with it alone.
+"""Ablation: out-of-time metrics without each family of features, and with each family alone.
 
-Every run goes through the folds as a training does, on the same rows, with LightGBM alone. A family that others can
-stand in for costs little when it is left out, however much it tells alone: so both are asked (Covert, Lundberg & Lee
-2021, Explaining by removing: a unified framework for model explanation, JMLR 22).
+Every run goes through the folds as a training does, on the same rows, with LightGBM alone. A family
+that others can replace costs little when it is left out, however informative it is alone: so both
+are measured (Covert, Lundberg & Lee 2021, Explaining by removing: a unified framework for model
+explanation, JMLR 22).
 """
 
 from __future__ import annotations
@@ -16,88 +17,113 @@ import pyarrow as pa
 
 from configs.errors import DataError
 from features.contracts import SPINE
-from models.calibration import probability
-from models.evaluation.metrics import Figure, evaluate, paired_log_loss_gain
-from models.learners.lightgbm import BaseRate, LightGbm
-from models.training.training import Pooled, Settings, predict
+from models.calibration import to_probability
+from models.evaluation.metrics import Estimate, evaluate_rows, paired_log_loss_gain
+from models.learners.base_rate import BaseRate
+from models.learners.lightgbm import LightGbm
+from models.training.predict import OutOfTimePredictions
+from models.training.settings import TrainingSettings, discard_message
+from models.training.train import predict_out_of_time
 
-Kept = Literal["all", "without", "only", "none"]
+AblationMode = Literal["all", "without", "only", "none"]
+# Mode, family and number of offered features.
+TrialSubject = tuple[AblationMode, str, int]
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Figures of one run: all features, those without or only those of a family, or none (the base rate).
+class AblationTrial:
+    """Metrics of one run.
 
-    ``features`` is how many columns of the matrix were offered to the learner. ``difference`` is the log loss less
-    that with all features on the same rows, in nats a row: above 0 is worse than with all, below 0 better.
+    Attributes:
+        mode: All features, those without or only those of a family, or none (the base rate).
+        family: The family; empty where the mode has none.
+        feature_count: Columns of the matrix that were offered to the learner.
+        roc_auc: ROC AUC.
+        log_loss: Log loss in nats a row.
+        difference: Log loss minus that with all features on the same rows, in nats a row; above 0
+            is worse than with all features.
     """
 
-    kept: Kept
+    mode: AblationMode
     family: str
-    features: int
-    roc_auc: Figure
-    log_loss: Figure
-    difference: Figure
+    feature_count: int
+    roc_auc: Estimate
+    log_loss: Estimate
+    difference: Estimate
 
     def to_json(self) -> dict[str, Any]:
-        """Return the trial as plain JSON values."""
-        figures = {
-            name: getattr(self, name).to_json() for name in ("roc_auc", "log_loss", "difference")
-        }
+        """Return the trial as JSON values."""
         return {
-            "kept": self.kept,
+            "kept": self.mode,
             "family": self.family or None,
-            "features": self.features,
-        } | figures
+            "features": self.feature_count,
+            "roc_auc": self.roc_auc.to_json(),
+            "log_loss": self.log_loss.to_json(),
+            "difference": self.difference.to_json(),
+        }
 
 
-def ablate(
-    matrix: pa.Table, labels: pa.Table, settings: Settings, families: Mapping[str, str]
-) -> list[Trial]:
+def run_ablation(
+    matrix: pa.Table, labels: pa.Table, settings: TrainingSettings, families: Mapping[str, str]
+) -> list[AblationTrial]:
     """Return the trials: all features, without each family, only each family, none.
 
-    ``matrix`` and ``labels`` are those of ``training.train``; ``families`` gives the family of every feature column,
-    and the order of the families. Where nothing that is kept varies among the rows learnt from, a run is the base
-    rate. Raises what ``training.predict`` raises for all features.
+    ``matrix`` and ``labels`` are those of ``train_scorer``. ``families`` gives the family of every
+    feature column, and the order of the families. Where no offered column varies among the train
+    rows, the run is the base rate. Raise the errors of ``predict_out_of_time`` for all features.
     """
     present = [name for name in families if name in matrix.column_names]
-    plan = list(_plan(list(dict.fromkeys(families[name] for name in present))))
-    settings.tell(f"1 of {len(plan) + 1}: all features")
-    quiet = replace(settings, learners=(LightGbm,), progress=None)
-    whole = predict(matrix, labels, quiet)
-    trials = [_trial(whole, LightGbm.name, whole, ("all", "", len(present)))]
-    for number, (kept, family) in enumerate(plan, 2):
-        settings.tell(f"{number} of {len(plan) + 1}: {kept} {family}")
-        names = [name for name in present if (families[name] == family) == (kept == "only")]
-        found, learner = _predict(matrix.select([*SPINE.names, *names]), labels, quiet, whole)
-        trials.append(_trial(found, learner, whole, (kept, family, len(names))))
-    return [*trials, _trial(whole, BaseRate.name, whole, ("none", "", 0))]
+    plan = list(_plan_trials(list(dict.fromkeys(families[name] for name in present))))
+    settings.log(f"1 of {len(plan) + 1}: all features")
+    quiet = replace(settings, learners=(LightGbm,), log=discard_message)
+    all_features = predict_out_of_time(matrix, labels, quiet)
+    subject: TrialSubject = ("all", "", len(present))
+    trials = [_summarize_trial(all_features, LightGbm.name, all_features, subject)]
+    for number, (mode, family) in enumerate(plan, 2):
+        settings.log(f"{number} of {len(plan) + 1}: {mode} {family}")
+        names = [name for name in present if (families[name] == family) == (mode == "only")]
+        offered = matrix.select([*SPINE.names, *names])
+        predictions, learner = _predict_or_base_rate(offered, labels, quiet, all_features)
+        subject = (mode, family, len(names))
+        trials.append(_summarize_trial(predictions, learner, all_features, subject))
+    subject = ("none", "", 0)
+    return [*trials, _summarize_trial(all_features, BaseRate.name, all_features, subject)]
 
 
-def _plan(families: list[str]) -> Iterator[tuple[Kept, str]]:
+def _plan_trials(families: list[str]) -> Iterator[tuple[AblationMode, str]]:
     yield from (("without", family) for family in families)
     yield from (("only", family) for family in families)
 
 
-def _predict(
-    matrix: pa.Table, labels: pa.Table, settings: Settings, whole: Pooled
-) -> tuple[Pooled, str]:
-    """Return predictions, and the learner whose they are: with nothing to learn from it is the base rate."""
+def _predict_or_base_rate(
+    matrix: pa.Table,
+    labels: pa.Table,
+    settings: TrainingSettings,
+    all_features: OutOfTimePredictions,
+) -> tuple[OutOfTimePredictions, str]:
+    """Return predictions and the learner that made them; the base rate where no feature varies."""
     try:
-        return predict(matrix, labels, settings), LightGbm.name
-    except (
-        DataError
-    ):  # rows, labels and folds did for all features, so it is that no column kept varies
-        return whole, BaseRate.name
+        return predict_out_of_time(matrix, labels, settings), LightGbm.name
+    except DataError:
+        # Rows, labels and folds were valid with all features, so the cause can only be that no
+        # offered column varies.
+        return all_features, BaseRate.name
 
 
-def _trial(found: Pooled, learner: str, whole: Pooled, what: tuple[Kept, str, int]) -> Trial:
-    label, entity = whole.rows.label, whole.rows.entity_id.astype(str)
-    chance, best = _chance(found, learner), _chance(whole, LightGbm.name)
-    figures = evaluate(label, chance, entity, stratum=whole.fold)
-    difference = paired_log_loss_gain(label, best, chance, entity)
-    return Trial(*what, figures["roc_auc"], figures["log_loss"], difference)
+def _summarize_trial(
+    predictions: OutOfTimePredictions,
+    learner: str,
+    all_features: OutOfTimePredictions,
+    subject: TrialSubject,
+) -> AblationTrial:
+    rows = all_features.rows
+    label, entity = rows.label, rows.entity_id.astype(str)
+    probability = _get_probability(predictions, learner)
+    reference = _get_probability(all_features, LightGbm.name)
+    metrics = evaluate_rows(label, probability, entity, stratum=all_features.fold)
+    difference = paired_log_loss_gain(label, reference, probability, entity)
+    return AblationTrial(*subject, metrics["roc_auc"], metrics["log_loss"], difference)
 
 
-def _chance(pooled: Pooled, learner: str) -> np.ndarray:
-    return probability(pooled.calibrated[learner])
+def _get_probability(predictions: OutOfTimePredictions, learner: str) -> np.ndarray:
+    return to_probability(predictions.calibrated[learner])

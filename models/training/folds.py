@@ -1,4 +1,4 @@
-"""Segments for honest figures: rolling origins with purge and embargo, or whole entities without order."""
+"""Folds for out-of-time evaluation: rolling origins with purge and embargo, or whole entities."""
 
 from __future__ import annotations
 
@@ -9,94 +9,114 @@ from datetime import timedelta
 
 import numpy as np
 
-from configs.durations import MICROSECOND
 from configs.errors import DataError
-from features.contracts import US_PER_DAY
+from features.tools.instants import US_PER_DAY, duration_to_microseconds
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Row indices (int64, ascending) to learn from and to test on; the two have no row in common."""
+    """Rows to fit on and rows to test on; the two have no row in common.
+
+    Attributes:
+        train: Positions (int64, ascending) of the train rows.
+        test: Positions (int64, ascending) of the test rows.
+    """
 
     train: np.ndarray
     test: np.ndarray
 
 
 @dataclass(frozen=True)
-class Keys:
-    """Rows by entity, cutoff (int64 microseconds UTC) and a key, such as the account; all of one length."""
+class RowKeys:
+    """Keys of rows, all of one length.
+
+    Attributes:
+        entity: Entity of each row.
+        cutoff: Cutoff (int64 microseconds UTC).
+        key: Key of interest, such as the account.
+    """
 
     entity: np.ndarray
     cutoff: np.ndarray
     key: np.ndarray
 
 
-def rolling_origin(
+def split_rolling_origin(
     cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, folds: int, share: float
 ) -> list[Fold]:
-    """Cut the latest ``share`` of the time range into ``folds`` test windows, each after all it learns from.
+    """Cut the latest ``share`` of the time range into ``folds`` test windows.
 
-    ``cutoff`` holds the cutoffs of mature rows, int64 microseconds UTC, in any order. The windows are
-    consecutive, half-open and of equal length. The train rows of a window are all rows with
-    ``cutoff + horizon + embargo <=`` the smallest test cutoff, and before it anyway. Windows without test
-    or train rows are dropped; raises DataError if none remains.
+    ``cutoff`` holds the cutoffs of mature rows, int64 microseconds UTC, in any order. The windows
+    are consecutive, half-open and of equal length. The train rows of a window are all rows with
+    ``cutoff + horizon + embargo <=`` the smallest test cutoff that also lie before it. Windows
+    without test or train rows are dropped; raise DataError if none remains.
 
-    Rolling origins: Tashman, "Out-of-sample tests of forecasting accuracy", Int. J. Forecasting 16 (2000).
-    Purge and embargo: López de Prado, "Advances in Financial Machine Learning" (2018), chapter 7.
+    Rolling origins: Tashman, "Out-of-sample tests of forecasting accuracy", Int. J. Forecasting 16
+    (2000). Purge and embargo: López de Prado, "Advances in Financial Machine Learning" (2018),
+    chapter 7.
     """
-    gap = (horizon + embargo) // MICROSECOND
-    windows = [_purged(cutoff, low, high, gap) for low, high in _windows(cutoff, folds, share)]
-    kept = [fold for fold in windows if fold.train.size and fold.test.size]
-    if not kept:
-        raise _too_short(cutoff, horizon, embargo, share)
-    return kept
+    gap = duration_to_microseconds(horizon + embargo)
+    windows = _cut_windows(cutoff, folds, share)
+    all_folds = [_make_purged_fold(cutoff, start, end, gap) for start, end in windows]
+    usable = [fold for fold in all_folds if fold.train.size and fold.test.size]
+    if not usable:
+        raise _short_history_error(cutoff, horizon, embargo, share)
+    return usable
 
 
-def by_entity(entity_id: np.ndarray, folds: int, seed: int) -> list[Fold]:
+def split_by_entity(entity_id: np.ndarray, folds: int, seed: int) -> list[Fold]:
     """Test every row once in one of ``folds`` parts; rows of one entity stay together.
 
-    For data whose order means nothing. The part of an entity depends on its id and the seed alone, so neither
-    the order of the rows nor the presence of others moves it. Parts that hold no row are dropped; raises
-    DataError if fewer than two parts hold rows.
+    For data whose order means nothing. The part of an entity depends on its id and the seed alone,
+    so neither the order of the rows nor the presence of others moves it. Parts without rows are
+    dropped; raise DataError if fewer than two parts hold rows.
     """
-    part = entity_hash(entity_id, seed) % np.uint64(folds)
-    kept = [Fold(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in np.unique(part)]
-    if len(kept) < 2:
+    part = hash_entities(entity_id, seed) % np.uint64(folds)
+    all_folds = [
+        Fold(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in np.unique(part)
+    ]
+    if len(all_folds) < 2:
         raise DataError(
-            "too few entities to test on any that were not learnt from",
+            "too few entities to train on some and test on others",
             found=f"{np.unique(entity_id).size} entities for {folds} folds",
-            fix="bring more leads",
+            fix="provide more leads",
         )
-    return kept
+    return all_folds
 
 
-def learnt_from(cutoff: np.ndarray, tested_from: int, gap: int) -> np.ndarray:
-    """Say of each row whether a window may learn from it whose first tested row is at ``tested_from``.
+def mask_train_rows(cutoff: np.ndarray, test_start: int, gap: int) -> np.ndarray:
+    """Return for each row whether a window that starts at ``test_start`` may train on it.
 
-    That is so if ``cutoff + gap <= tested_from`` and the row lies before it anyway; all in microseconds.
+    It may if ``cutoff + gap <= test_start`` and the row lies before ``test_start``; all in
+    microseconds.
     """
-    return cutoff <= tested_from - max(gap, 1)
+    # With a gap of 0 the rows at the start itself are still test rows: hence at least 1.
+    return cutoff <= test_start - max(gap, 1)
 
 
-def unseen(known: Keys, tested: Keys, fold: np.ndarray, gap: timedelta | None) -> np.ndarray:
-    """Say of each tested row whether its key is new to its fold: no row that the fold learnt from has it.
+def mask_unseen_keys(
+    mature: RowKeys, tested: RowKeys, fold: np.ndarray, gap: timedelta | None
+) -> np.ndarray:
+    """Return for each tested row whether no train row of its fold has its key.
 
-    ``known`` are all mature rows, ``tested`` those of all folds, ``fold`` the fold of each tested row. ``gap`` is
-    horizon plus embargo of ``rolling_origin``; None says that the folds are those of ``by_entity``.
+    ``mature`` are all mature rows, ``tested`` those of all folds, ``fold`` the fold of each tested
+    row. ``gap`` is horizon plus embargo of ``split_rolling_origin``; None means that the folds are
+    those of ``split_by_entity``.
     """
-    found = np.zeros(len(fold), bool)
+    unseen = np.zeros(len(fold), bool)
     for number in np.unique(fold):
         rows = np.flatnonzero(fold == number)
         if gap is None:
-            learnt = ~np.isin(known.entity, tested.entity[rows])
+            train = ~np.isin(mature.entity, tested.entity[rows])
         else:
-            learnt = learnt_from(known.cutoff, int(tested.cutoff[rows].min()), gap // MICROSECOND)
-        found[rows] = ~np.isin(tested.key[rows], known.key[learnt])
-    return found
+            test_start = int(tested.cutoff[rows].min())
+            train = mask_train_rows(mature.cutoff, test_start, duration_to_microseconds(gap))
+        unseen[rows] = ~np.isin(tested.key[rows], mature.key[train])
+    return unseen
 
 
-def entity_hash(entity_id: np.ndarray, seed: int) -> np.ndarray:
-    """Return one uint64 a row, made of the entity's id and the seed only, the same on every machine."""
+def hash_entities(entity_id: np.ndarray, seed: int) -> np.ndarray:
+    """Return a uint64 for each row, from its entity's id and the seed, on any machine the same."""
     names, row = np.unique(entity_id.astype(str), return_inverse=True)
     salt = seed.to_bytes(16, "little", signed=True)
     digests = b"".join(
@@ -105,32 +125,35 @@ def entity_hash(entity_id: np.ndarray, seed: int) -> np.ndarray:
     return np.frombuffer(digests, dtype="<u8")[row]
 
 
-def _windows(cutoff: np.ndarray, folds: int, share: float) -> list[tuple[int, int]]:
-    """Half-open ``[low, high)`` in whole microseconds, so that no instant falls between two windows."""
+def _cut_windows(cutoff: np.ndarray, folds: int, share: float) -> list[tuple[int, int]]:
+    """Return half-open windows ``[start, end)`` in microseconds UTC."""
     if cutoff.size == 0:
         return []
+    # Whole microseconds, so that no instant falls between two windows.
     end = int(cutoff.max()) + 1
     start = end - int((end - int(cutoff.min())) * share)
     edges = [start + (end - start) * k // folds for k in range(folds + 1)]
     return list(itertools.pairwise(edges))
 
 
-def _purged(cutoff: np.ndarray, low: int, high: int, gap: int) -> Fold:
-    """Purge from the first test row rather than from the window's edge: no row is dropped without need."""
-    test = np.flatnonzero((cutoff >= low) & (cutoff < high))
-    first = int(cutoff[test].min()) if test.size else low
-    return Fold(np.flatnonzero(learnt_from(cutoff, first, gap)), test)
+def _make_purged_fold(cutoff: np.ndarray, start: int, end: int, gap: int) -> Fold:
+    test = np.flatnonzero((cutoff >= start) & (cutoff < end))
+    # Purged from the first test row rather than from the window's edge: no row is dropped without
+    # need.
+    test_start = int(cutoff[test].min()) if test.size else start
+    return Fold(np.flatnonzero(mask_train_rows(cutoff, test_start, gap)), test)
 
 
-def _too_short(
+def _short_history_error(
     cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, share: float
 ) -> DataError:
     span = (int(cutoff.max()) - int(cutoff.min())) / US_PER_DAY if cutoff.size else 0.0
-    ahead, gap = horizon / timedelta(days=1), embargo / timedelta(days=1)
+    horizon_days, embargo_days = horizon / timedelta(days=1), embargo / timedelta(days=1)
     return DataError(
-        "too short a history to learn before and test after",
+        "the history is too short to train on earlier rows and test on later ones",
         where="evaluation",
-        found=f"{cutoff.size} mature rows span {span:.1f} days; horizon {ahead:g} days, "
-        f"embargo {gap:g} days, the latest {share:.0%} are tested",
-        fix="bring more history, or choose a shorter horizon or embargo, or a smaller evaluation.share",
+        found=f"{cutoff.size} mature rows span {span:.1f} days; horizon {horizon_days:g} days, "
+        f"embargo {embargo_days:g} days, the latest {share:.0%} are tested",
+        fix="provide more history, or choose a shorter horizon or embargo, or a smaller "
+        "evaluation.share",
     )

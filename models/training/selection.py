@@ -1,4 +1,4 @@
-"""Which of many features are worth learning from, by a pilot model on the very rows that are learnt from."""
+"""Feature selection by a pilot model, on the same rows that the models are fitted on."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.encoding import evenly
-from models.learners.lightgbm import TREES
+from models.encoding import sample_evenly
+from models.learners.lightgbm import TREE_PARAMETERS
 
-MOST = 120
-"""Features that a model reads; a catalogue has hundreds, and most of what they say is said by others too."""
+# A catalogue has hundreds of features, and most of their information is in others too.
+MAX_FEATURES = 120
 
-PILOT_ROWS = 20_000
-PILOT = {
-    **TREES,
+MAX_PILOT_ROWS = 20_000
+# Each tree sees a third of the features, so that one of a group of similar features does not hide
+# the rest. It tries one random threshold a feature, since the best of many thresholds favours
+# noise that has many values (Geurts et al. 2006).
+PILOT_PARAMETERS = {
+    **TREE_PARAMETERS,
     "num_leaves": 8,
     "extra_trees": True,
     "learning_rate": 0.1,
@@ -23,28 +26,31 @@ PILOT = {
     "cat_smooth": 20.0,
     "max_bin": 63,
 }
-"""Each tree sees a third of the features, so that one of a group that says the same does not hide the rest, and tries
-one random threshold a feature, since the best of many favours noise that has many values (Geurts et al. 2006).
-"""
 
 
-def strongest(
-    read: Callable[[np.ndarray], np.ndarray], y: np.ndarray, categorical: list[int], seed: int
+def select_strongest_features(
+    encode_rows: Callable[[np.ndarray], np.ndarray],
+    y: np.ndarray,
+    categorical: list[int],
+    seed: int,
 ) -> np.ndarray:
-    """Return the columns to learn from, ascending: the MOST with the largest gain.
+    """Return the columns to train on, ascending: the MAX_FEATURES with the largest gain.
 
-    All of them where there are no more. The gain is what a column's splits took off the training loss of a small
-    gradient-boosted model, on at most PILOT_ROWS rows spread evenly: ``read`` gives (rows, features) of the rows of
-    these numbers, so that no others need be made. ``y`` is 0 or 1, ``categorical`` the columns of codes. Chosen anew
-    from the rows of each fold, so that no tested row has a say.
+    All columns are returned if there are no more. The gain of a column is the reduction of the
+    training loss by its splits in a small gradient-boosted model, on at most MAX_PILOT_ROWS rows
+    spread evenly. ``encode_rows`` returns (rows, features) of the rows at these positions, so that
+    no other rows need to be encoded. ``y`` is 0 or 1, ``categorical`` lists the columns of codes.
+    Features are selected anew from the train rows of each fold, so that no tested row takes part.
     """
-    rows = evenly(len(y), PILOT_ROWS)
-    x = read(rows)
-    if x.shape[1] <= MOST:
+    rows = sample_evenly(len(y), MAX_PILOT_ROWS)
+    x = encode_rows(rows)
+    if x.shape[1] <= MAX_FEATURES:
         return np.arange(x.shape[1])
     import lightgbm
 
-    settings = {**PILOT, "min_data_in_leaf": int(np.clip(len(rows) // 200, 5, 100)), "seed": seed}
-    data = lightgbm.Dataset(x, y[rows], categorical_feature=categorical, params=settings)
-    gain = lightgbm.train(settings, data).feature_importance("gain")
-    return np.sort(np.argsort(-gain, kind="stable")[:MOST])
+    min_leaf_rows = int(np.clip(len(rows) // 200, 5, 100))
+    parameters = {**PILOT_PARAMETERS, "min_data_in_leaf": min_leaf_rows, "seed": seed}
+    dataset = lightgbm.Dataset(x, y[rows], categorical_feature=categorical, params=parameters)
+    gain = lightgbm.train(parameters, dataset).feature_importance("gain")
+    # Stable, so that columns of equal gain keep their order.
+    return np.sort(np.argsort(-gain, kind="stable")[:MAX_FEATURES])

@@ -1,4 +1,7 @@
-"""What can be learnt from at an instant: rows whose horizon is over, and younger ones as far as they were followed."""
+"""Training rows: all rows of a target, and those available at a cutoff.
+
+Available are mature rows, and right-censored recent rows as far as they were followed up.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +13,44 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError
 from features.contracts import SPINE
-from models.learners.hazard import Followed
-from models.scorer import spine_of
+from features.tools.instants import NEVER_US
+from models.learners.hazard import FollowUp
+from models.scorer import select_spine
 
-NEVER = np.iinfo(np.int64).max
 IMMATURE = -1
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows side by side: number in ``matrix``, entity_id (text), cutoff (int64 microseconds UTC), label and outcome.
+class TrainingTable:
+    """Columns of training rows, each of one length. Grain: one row an entity and cutoff.
 
-    The matrix is that of all rows; only columns are ever taken from it, as it may be large. ``label`` is 0 or 1,
-    IMMATURE where it cannot be known; ``outcome`` the time of the first outcome known at or after the cutoff (int64
-    microseconds UTC), NEVER where there is none.
+    Attributes:
+        matrix: Feature matrix of all rows. It may be large, so it is shared by every selection of
+            rows, and only columns are taken from it.
+        row_number: Row of ``matrix``.
+        entity_id: Entity (text).
+        cutoff: Cutoff (int64 microseconds UTC).
+        label: 0 or 1; IMMATURE where it is not known yet.
+        outcome_at: First outcome known at or after the cutoff (int64 microseconds UTC); NEVER_US
+            where there is none.
     """
 
     matrix: pa.Table
-    number: np.ndarray
+    row_number: np.ndarray
     entity_id: np.ndarray
     cutoff: np.ndarray
     label: np.ndarray
-    outcome: np.ndarray
+    outcome_at: np.ndarray
 
     @classmethod
-    def of(cls, matrix: pa.Table, labels: pa.Table) -> Rows:
-        """Put a matrix and its LABELS table side by side; raises DataError if they are not of the same rows."""
-        spine, expected = spine_of(matrix), spine_of(labels)
+    def from_tables(cls, matrix: pa.Table, labels: pa.Table) -> TrainingTable:
+        """Join a matrix and its LABELS table row by row; raise DataError if their rows differ."""
+        spine, expected = select_spine(matrix), select_spine(labels)
         if any(not a.equals(b) for a, b in zip(spine, expected, strict=True)):
             raise DataError(
-                "features and labels are not of the same rows",
-                found=f"{matrix.num_rows} rows of features, {labels.num_rows} of labels, or another order",
+                "features and labels have different rows",
+                found=f"{matrix.num_rows} rows of features, {labels.num_rows} rows of labels, or "
+                "another order",
                 fix="compute both from one spine",
             )
         return cls(
@@ -49,56 +59,72 @@ class Rows:
             spine[0].to_numpy(),
             spine[1].cast(pa.int64()).to_numpy(),
             pc.fill_null(labels["label"], IMMATURE).to_numpy().astype(np.int64),
-            pc.fill_null(labels["outcome_at"].cast(pa.int64()), NEVER).to_numpy(),
+            pc.fill_null(labels["outcome_at"].cast(pa.int64()), NEVER_US).to_numpy(),
         )
 
-    def take(self, index: np.ndarray) -> Rows:
-        """Return the rows of an index."""
-        columns = self.number, self.entity_id, self.cutoff, self.label, self.outcome
-        return Rows(self.matrix, *(column[index] for column in columns))
+    def take(self, index: np.ndarray) -> TrainingTable:
+        """Return the rows at these positions."""
+        columns = self.row_number, self.entity_id, self.cutoff, self.label, self.outcome_at
+        return TrainingTable(self.matrix, *(column[index] for column in columns))
 
     @property
-    def mature(self) -> np.ndarray:
+    def mature_rows(self) -> np.ndarray:
         """Positions of the rows that have a label."""
         return np.flatnonzero(self.label != IMMATURE)
 
     @property
-    def features(self) -> list[str]:
+    def feature_names(self) -> list[str]:
         """Names of the feature columns."""
         return [name for name in self.matrix.column_names if name not in SPINE.names]
 
 
 @dataclass(frozen=True)
-class Known:
-    """``mature`` rows and their labels, and ``young`` rows, of which is known what happened before ``end``.
+class AvailableRows:
+    """Rows that a model may be fitted on at an instant.
 
-    ``end`` and ``horizon`` in microseconds. There are no young rows where outcomes have no times.
+    Attributes:
+        all_rows: Mature rows first, then right-censored rows; of these it is known what happened
+            before ``known_until``. There are none where outcomes have no times.
+        mature: Mature rows with their labels.
+        known_until: Instant (int64 microseconds UTC) through which outcomes are known.
+        horizon: Horizon in microseconds; 0 where rows are not followed up.
     """
 
-    mature: Rows
-    young: Rows
-    end: int
+    all_rows: TrainingTable
+    mature: TrainingTable
+    known_until: int
     horizon: int
 
     @classmethod
-    def at(cls, whole: Rows, train: np.ndarray, end: int | None, horizon: int) -> Known:
-        """Return what is known at ``end`` (int64 microseconds UTC), None where rows are not followed.
+    def from_cutoff(
+        cls, table: TrainingTable, train: np.ndarray, known_until: int | None, horizon: int
+    ) -> AvailableRows:
+        """Return the rows available at ``known_until`` (int64 microseconds UTC).
 
-        ``train`` are the positions of the mature rows. Young are the rows with a cutoff before ``end`` whose horizon
-        reaches beyond it.
+        ``train`` are the positions of the mature rows. Right-censored are the rows with a cutoff
+        before ``known_until`` whose horizon reaches beyond it. A ``known_until`` of None means
+        that rows are not followed up.
         """
-        if end is None:
-            return cls(whole.take(train), whole.take(np.empty(0, np.int64)), 0, 0)
-        young = np.flatnonzero((whole.cutoff < end) & (whole.cutoff > end - horizon))
-        return cls(whole.take(train), whole.take(young), end, horizon)
+        mature = table.take(train)
+        if known_until is None:
+            return cls(mature, mature, 0, 0)
+        cutoff = table.cutoff
+        censored = np.flatnonzero((cutoff < known_until) & (cutoff > known_until - horizon))
+        all_rows = table.take(np.concatenate([train, censored]))
+        return cls(all_rows, mature, known_until, horizon)
 
     @property
-    def follows(self) -> bool:
-        """Whether it is known when outcomes came."""
-        return self.horizon > 0 and bool(self.followed().happened.any())
+    def censored(self) -> TrainingTable:
+        """Right-censored rows."""
+        rows = self.all_rows
+        return rows.take(np.arange(len(self.mature.label), len(rows.label)))
 
-    def followed(self) -> Followed:
-        """Return how long each row was followed, the mature ones first."""
-        cutoff = np.concatenate([self.mature.cutoff, self.young.cutoff])
-        outcome = np.concatenate([self.mature.outcome, self.young.outcome])
-        return Followed.until(cutoff, outcome, self.end, self.horizon)
+    @property
+    def has_outcome_times(self) -> bool:
+        """Whether at least one outcome was observed at a known time."""
+        return self.horizon > 0 and bool(self.follow_up().observed.any())
+
+    def follow_up(self) -> FollowUp:
+        """Return the follow-up of all rows."""
+        rows = self.all_rows
+        return FollowUp.from_times(rows.cutoff, rows.outcome_at, self.known_until, self.horizon)

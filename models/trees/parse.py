@@ -1,4 +1,4 @@
-"""The trees of a LightGBM model as arrays, read from its text."""
+"""Trees of a LightGBM model as arrays, parsed from its text format."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from typing import NamedTuple
 import numpy as np
 
 CATEGORY, DEFAULT_LEFT = 1, 2
-"""Bits of ``decision_type``; the number above them says what counts as missing: nothing, ZERO, or NaN."""
 ZERO = 1
 WORD = 32
 ALMOST_ZERO = float(np.float32(1e-35))
-"""Where zero counts as missing, so does what is no farther from it than this."""
 
 
 class Splits(NamedTuple):
-    """What of a row goes left, one element a split.
+    """Conditions of the splits of one tree, one element a split.
 
-    A number goes left if it is at most ``threshold``; NaN, and what is no farther from 0 than ``zero`` (negative where
-    0 is not missing), if ``gap`` is true. A category's code below ``codes`` goes where ``sides`` says, from ``place``
-    on: 0 left, 1 right; NaN and other codes go right. Numbers have no codes.
+    A number goes left if it is at most ``threshold``. A category goes left if its code is below
+    ``code_count`` and its bit is 0; NaN and other codes go right.
+
+    Attributes:
+        feature: Index of the feature.
+        threshold: Largest number that goes left.
+        zero_bound: Numbers no farther from 0 than this count as missing; negative where 0 is not
+            missing.
+        missing_left: Whether a missing number goes left.
+        code_start: Place in ``Tree.code_sides`` of the first code.
+        code_count: Number of codes; 0 for a number.
     """
 
     feature: np.ndarray
@@ -32,11 +38,19 @@ class Splits(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """One tree: its splits, parents before their children, and for both sides (splits, 2) what follows.
+    """One tree; parents come before their children.
 
-    ``child`` is the number of the split that follows, -1 for a leaf; ``value`` is what a leaf adds, else 0; ``share``
-    how many of the rows that the split was learnt from went there, as a part of 1. ``parent`` and ``side`` (splits,)
-    lead back, -1 at the root. ``expected`` is what the tree adds on average to the rows that it was learnt from.
+    Arrays of shape (splits, 2) have one column a side: left, right.
+
+    Attributes:
+        splits: Conditions of the splits.
+        code_sides: Side of each code, 0 for left and 1 for right; see ``Splits.code_start``.
+        child: (splits, 2) next split; -1 for a leaf.
+        leaf_value: (splits, 2) value that the leaf adds; 0 where a split follows.
+        row_share: (splits, 2) share of the split's training rows that went to this side.
+        parent: Parent of each split; -1 at the root.
+        side: Side of its parent on which each split lies; -1 at the root.
+        expected_value: Mean value that the tree adds to its training rows.
     """
 
     splits: Splits
@@ -50,21 +64,21 @@ class Tree(NamedTuple):
 
 
 def trees(text: str) -> Iterator[Tree]:
-    """Read the trees of LightGBM's text, format v4, of a model with one tree a round and constant leaves.
+    """Yield the trees of a model text, format v4, with one tree a round and constant leaves.
 
-    Raises ValueError for another text, or one that is cut off.
+    Raise ValueError for another or a truncated text.
     """
     body, end, _ = text.partition("\nend of trees\n")
     head, *blocks = body.split("\nTree=")
     sizes = head.partition("\ntree_sizes=")[2].partition("\n")[0].split()
     if not end or not head.startswith("tree\nversion=v4\n") or len(blocks) != len(sizes):
-        raise ValueError(f"not LightGBM's text: {len(blocks)} trees of {len(sizes)}")
+        raise ValueError(f"not a LightGBM v4 model text: {len(blocks)} of {len(sizes)} trees")
     for block in blocks:
         yield _tree(dict(line.split("=", 1) for line in block.splitlines() if "=" in line))
 
 
 def features_of(text: str) -> int:
-    """Return how many features the model was learnt from."""
+    """Return the number of features that the model was trained on."""
     head = text.partition("\nTree=")[0]
     return int(head.partition("max_feature_idx=")[2].split()[0]) + 1
 
@@ -106,7 +120,7 @@ def _splits(lines: dict[str, str]) -> Splits:
         feature=_numbers(lines, "split_feature").astype(np.int64),
         threshold=threshold,
         zero=np.where(missing == ZERO, ALMOST_ZERO, -1.0),
-        # Where nothing counts as missing, NaN counts as 0.
+        # Where no value is missing, LightGBM treats NaN as 0.
         gap=np.where(missing == 0, threshold >= 0, decision & DEFAULT_LEFT > 0),
         place=np.where(category, WORD * bounds[which], 0),
         codes=np.where(
@@ -116,12 +130,12 @@ def _splits(lines: dict[str, str]) -> Splits:
 
 
 def _sides(words: np.ndarray) -> np.ndarray:
-    """Return 0 for each bit that is set, else 1, the lowest bit of each word first."""
+    """Return 0 for each bit that is set and 1 for the others, the lowest bit of each word first."""
     return 1 - (words[:, None] >> np.arange(WORD, dtype=np.uint32) & 1).astype(np.int64).ravel()
 
 
 def _back(child: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each split's parent and the side on which it hangs there."""
+    """Return the parent of each split, and the side of the parent on which it lies."""
     parent, side = np.full(len(child), -1), np.full(len(child), -1)
     above, where = np.nonzero(child >= 0)
     parent[child[above, where]], side[child[above, where]] = above, where

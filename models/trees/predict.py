@@ -1,9 +1,10 @@
-"""The sum over the trees of a LightGBM model, its margin, for many rows at a time and to LightGBM's own bit.
+"""Margins of a LightGBM model, equal to LightGBM's own to the bit.
 
-Trees ask the same questions again and again: is this feature at most that. Each is asked once, of 64 rows, and its
-answers are kept as the bits of one word. A row's way is then found for all 64 at once: who reaches a split and is
-answered yes goes left (Lucchese et al., "QuickScorer", SIGIR 2015, does so for all splits of one row). Each row adds up
-the values of its leaves in the order of the trees, as LightGBM does.
+Many splits ask the same question: is this feature at most that threshold? Each question is answered
+once for a tile of 64 rows, and the answers are stored as the bits of a word. The paths of all 64
+rows are then found together: the rows that reach a split and whose answer is yes go left. (Lucchese
+et al., "QuickScorer", SIGIR 2015, does so for all splits of one row.) Each row adds up the values
+of its leaves in the order of the trees, as LightGBM does.
 """
 
 from __future__ import annotations
@@ -27,9 +28,14 @@ NONE, ONE, ALL = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
 
 
 class Numbers(NamedTuple):
-    """Questions to numbers, those to one feature side by side: to ``feature[i]`` from ``start[i]`` to the next start.
+    """Questions about numbers, sorted by feature; the answer is whether a row goes left.
 
-    ``threshold``, ``zero`` and ``gap`` are those of Splits; the answer is whether a row goes left.
+    Attributes:
+        feature: Features that are asked about.
+        start: First question about each feature; one more element ends the last.
+        threshold: As in Splits, one element a question.
+        zero_bound: As in Splits.
+        missing_left: As in Splits.
     """
 
     feature: np.ndarray
@@ -40,10 +46,15 @@ class Numbers(NamedTuple):
 
 
 class Categories(NamedTuple):
-    """Questions to categories: of ``feature[i]``, whose codes lie below ``codes[i]``, ``words[i]`` times 64 questions.
+    """Questions about categories, by feature; the questions of a feature fill whole words.
 
-    ``yes`` holds the answers: from ``start[i]`` on as many words for each code, one bit a question, and at last those
-    of any other code.
+    Attributes:
+        feature: Features that are asked about.
+        code_count: Codes of each feature lie below this.
+        word_count: Words of 64 questions for each feature.
+        start: First word of each feature in ``answer_bits``.
+        answer_bits: Answers, one bit a question: for each code ``word_count`` words, and last those
+            of any other code.
     """
 
     feature: np.ndarray
@@ -54,9 +65,14 @@ class Categories(NamedTuple):
 
 
 class Forest(NamedTuple):
-    """Splits tree by tree, from ``start``: ``question``, and ``child`` and ``value`` as in Tree.
+    """Splits of all trees, tree by tree.
 
-    ``alone`` (trees,) is what a tree without splits adds, 0 if it has some.
+    Attributes:
+        start: First split of each tree; one more element ends the last.
+        question: Question of each split.
+        child: As in Tree.
+        leaf_value: As in Tree.
+        constant: (trees,) value of a tree without splits; 0 for the others.
     """
 
     start: np.ndarray
@@ -67,8 +83,15 @@ class Forest(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Adder:
-    """The trees of one model, ready for rows of ``features`` columns; answers to numbers come first."""
+class MarginPredictor:
+    """The trees of one model, ready to predict rows of ``feature_count`` columns.
+
+    Attributes:
+        numbers: Questions about numbers; their answers come first.
+        categories: Questions about categories.
+        forest: Splits and leaves.
+        feature_count: Number of features of the model.
+    """
 
     numbers: Numbers
     categories: Categories
@@ -76,8 +99,8 @@ class Adder:
     features: int
 
     @classmethod
-    def of(cls, text: str) -> Self:
-        """Read LightGBM's text."""
+    def from_text(cls, text: str) -> Self:
+        """Parse the text of a LightGBM model."""
         found = list(trees(text))
         asked = [key for tree in found for key in _asked(tree)]
         numbers, place = _numbers([key for key in asked if isinstance(key, Number)])
@@ -95,10 +118,11 @@ class Adder:
         return cls(numbers, categories, forest, features_of(text))
 
     def margin(self, x: np.ndarray) -> np.ndarray:
-        """Return (rows,) in the unit of the trees; ``x`` (rows, features) is NaN where missing.
+        """Return the margin of each row, in the unit of the trees.
 
-        One thread, which lets go of the interpreter; a row's value does not depend on the rows beside it. Raises
-        ValueError if ``x`` has not as many columns as the model learnt from.
+        ``x`` has shape (rows, features) and is NaN where missing. The computation runs in one
+        thread, which releases the GIL; a row's value does not depend on other rows. Raise
+        ValueError if the number of columns is not that of the model.
         """
         if x.shape[1] != self.features:
             raise ValueError(f"rows of {x.shape[1]} features for a model of {self.features}")
@@ -121,8 +145,13 @@ class Adder:
 
 
 class Work(NamedTuple):
-    """TILE rows on their way: a column ``seen``, the ``total`` so far, the ``answer`` to each question, and by split of
-    one tree who ``reached`` it.
+    """Working memory for one tile of rows.
+
+    Attributes:
+        column: Values of one feature.
+        total: Sum of the leaf values so far.
+        answer: Answer to each question, one bit a row.
+        reached: Rows that reached each split of one tree, one bit a row.
     """
 
     seen: np.ndarray
@@ -132,7 +161,7 @@ class Work(NamedTuple):
 
 
 class Number(NamedTuple):
-    """A question to a number."""
+    """A question about a number; attributes are those of Splits."""
 
     feature: int
     threshold: float
@@ -141,7 +170,13 @@ class Number(NamedTuple):
 
 
 class Category(NamedTuple):
-    """A question to a category: whether its code is one of ``yes``, all below ``codes``."""
+    """A question about a category: is its code among some codes?
+
+    Attributes:
+        feature: Index of the feature.
+        code_count: All codes lie below this.
+        left_codes: Codes whose rows go left.
+    """
 
     feature: int
     codes: int
@@ -164,7 +199,7 @@ def _asked(tree: Tree) -> Iterator[Number | Category]:
 
 
 def _numbers(asked: list[Number]) -> tuple[Numbers, dict[Hashable, int]]:
-    """Return the questions and the place of each."""
+    """Return the distinct questions, and the place of each."""
     keys = sorted(set(asked))
     feature, threshold, zero, gap = np.array(keys, float).reshape(-1, 4).T.copy()
     columns, start = np.unique(feature.astype(np.int64), return_index=True)
@@ -173,7 +208,10 @@ def _numbers(asked: list[Number]) -> tuple[Numbers, dict[Hashable, int]]:
 
 
 def _categories(asked: list[Category], first: int) -> tuple[Categories, dict[Hashable, int]]:
-    """Return the questions and the place of each, from ``first``; each feature's fill whole words."""
+    """Return the distinct questions, and the place of each.
+
+    Places begin at ``first``. The questions of each feature fill whole words.
+    """
     place: dict[Hashable, int] = {}
     columns, parts = [], [np.zeros(0, np.uint64)]
     for column in sorted({key.feature for key in asked}):
@@ -201,7 +239,7 @@ def _margin(
     work: Work,
     out: np.ndarray,
 ) -> None:
-    """Write the sums of rows ``x`` (rows, features) into ``out``."""
+    """Write the margins of rows ``x`` (rows, features) into ``out``."""
     wide, total = int(TILE), work.total
     for first in range(0, len(x), wide):
         rows = x[first : first + wide]
@@ -219,7 +257,7 @@ def _margin(
 
 @kernel
 def _read(x: np.ndarray, feature: int, seen: np.ndarray) -> None:
-    """Read a column; as in LightGBM, what is almost zero is zero."""
+    """Read a column of a tile; as in LightGBM, almost zero is zero."""
     for row in range(len(x)):
         value = x[row, feature]
         seen[row] = 0.0 if abs(value) <= ALMOST_ZERO else value
@@ -227,7 +265,7 @@ def _read(x: np.ndarray, feature: int, seen: np.ndarray) -> None:
 
 @kernel
 def _ask_numbers(x: np.ndarray, numbers: Numbers, seen: np.ndarray, answer: np.ndarray) -> None:
-    """Answer all questions to numbers: yes up to the threshold; where the value is missing, the gap."""
+    """Answer all questions about numbers; a missing value goes to the side of missing values."""
     for column in range(len(numbers.feature)):
         _read(x, numbers.feature[column], seen)
         gaps = ~_up_to(seen, np.inf)
@@ -242,7 +280,7 @@ def _ask_numbers(x: np.ndarray, numbers: Numbers, seen: np.ndarray, answer: np.n
 
 @kernel
 def _up_to(seen: np.ndarray, threshold: float) -> np.uint64:
-    """Return a bit for each row that is at most the threshold, which NaN is not."""
+    """Return a word with a bit for each row of at most the threshold; NaN is not."""
     found = NONE
     for row in range(TILE):
         found |= np.uint64(seen[row] <= threshold) << np.uint64(row)
@@ -253,7 +291,11 @@ def _up_to(seen: np.ndarray, threshold: float) -> np.uint64:
 def _ask_categories(
     x: np.ndarray, categories: Categories, seen: np.ndarray, answer: np.ndarray
 ) -> None:
-    """Answer all questions to categories: look up a row's answers, then turn 64 rows of 64 answers round."""
+    """Answer all questions about categories.
+
+    Look up the 64 answers of each row, then transpose them into one word of 64 rows for each
+    question.
+    """
     place = np.empty(int(TILE), np.int64)
     first = 0
     for column in range(len(categories.feature)):
@@ -274,7 +316,7 @@ def _ask_categories(
 
 @kernel
 def _turn(block: np.ndarray) -> None:
-    """Exchange the rows and columns of 64 words of 64 bits (Warren, "Hacker's Delight", 2012, 7-3)."""
+    """Transpose 64 words of 64 bits in place (Warren, "Hacker's Delight", 2012, 7-3)."""
     half, low = np.uintp(TILE >> 1), ALL >> np.uint64(32)
     while half:
         shift = np.uint64(half)
@@ -289,7 +331,7 @@ def _turn(block: np.ndarray) -> None:
 
 @kernel
 def _add(forest: Forest, tree: int, work: Work) -> None:
-    """Add a tree's values to the rows that reached its root; splits come before what follows them."""
+    """Add the leaf values of one tree to the rows that reached its root."""
     first, end, reached, total = (
         forest.start[tree],
         forest.start[tree + 1],

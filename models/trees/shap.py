@@ -1,19 +1,21 @@
-"""Exact SHAP values of trees, for many rows at a time.
+"""Exact SHAP values of tree ensembles, for many rows at a time.
 
-A path that asks for n features and ends in a leaf that adds v gives feature i
+A path that asks about n features and ends in a leaf of value v gives feature i
 
-    v (o_i - z_i) times the integral, t from 0 to 1, of the product over the other features j of z_j (1 - t) + o_j t
+    v (o_i - z_i) * integral over t from 0 to 1 of the product over j != i of z_j (1 - t) + o_j t
 
-where o_j is 1 if the row goes the path's way wherever it asks for j, else 0, and z_j is the share of the rows learnt
-from that went this way there. These are the path-dependent values of Lundberg et al., "From local explanations to
-global understanding with explainable AI for trees", Nature Machine Intelligence 2 (2020). The product is a polynomial
-of degree n - 1, so that the rule of Gauss and Legendre is exact with n / 2 points, and stays so however long the path.
-At one point all leaves share the products on the way down and the sums on the way back (Wettenstein, Mitchell & Yu,
+where o_j is 1 if the row follows the path wherever it asks about j, else 0, and z_j is the share of
+the training rows that followed the path there. These are the path-dependent values of Lundberg et
+al., "From local explanations to global understanding with explainable AI for trees", Nature Machine
+Intelligence 2 (2020). The product is a polynomial of degree n - 1, so Gauss-Legendre quadrature
+with n / 2 points is exact, and stays so for paths of any length. At each point all leaves share the
+products on the way down and the sums on the way up (Wettenstein, Mitchell & Yu,
 "Quadrature-TreeSHAP", arXiv:2605.04497, 2026).
 
-At a split a row is in one of three states: on the path's way wherever its feature was asked above, and now going left;
-the same, going right; or off the way above. In each, what it multiplies and adds by is the same for all rows. So these
-constants are made once a model, and rows go through a tree side by side, in the processor's wide registers.
+At a split a row is in one of three states: it has followed the path wherever its feature was asked
+about above, and now goes left; the same, and goes right; or it has left the path above. In each
+state the factors and summands are the same for all rows. So these constants are computed once a
+model, and rows go through a tree in tiles that suit the wide registers of the processor.
 """
 
 from __future__ import annotations
@@ -37,16 +39,30 @@ FIRST, SECOND, FOURTH = np.uintp(0), np.uintp(1), np.uintp(3)
 
 
 class Plan(NamedTuple):
-    """What the kernels ask of each split, numbers of splits counted from 0 in each tree.
+    """Splits of one or more trees as the kernels read them; split numbers start at 0 in each tree.
 
-    The first six are those of Splits. ``prior`` is the last split above with the same feature, -1 if there is none, and
-    ``kept`` the state there of a row that is not off the way. ``below`` says how many splits follow: ``far`` is the
-    only or the right one, ``near`` the left one beside it. ``above`` leads back, and ``column`` is the place among the
-    constants there of the factor that leads here.
+    The first six attributes are those of Splits. Of two children that are splits, ``near_child`` is
+    the left and ``far_child`` the right one; a single child is the far one.
 
-    ``constant`` (splits and points, states, 4) holds for ``near`` the factor on the way there and what its sum is
-    multiplied by for the feature, then the same for ``far``; where there is no near, the first two are what the leaves
-    add to the sum and to the feature. ``weight`` is that of each point, ``sides`` those of codes.
+    Attributes:
+        feature: As in Splits.
+        threshold: As in Splits.
+        zero_bound: As in Splits.
+        missing_left: As in Splits.
+        code_start: As in Splits.
+        code_count: As in Splits.
+        prior_split: Last split above with the same feature; -1 if there is none.
+        prior_state: State at ``prior_split`` of rows that have not left the path.
+        child_count: Number of children that are splits.
+        near_child: Left child, where both children are splits.
+        far_child: Right child, or the only one.
+        parent: Parent split.
+        factor_column: Column in ``constant`` of the parent's factor that leads to this split.
+        constant: (splits and points, states, 4) factor toward the near child, multiplier of its sum
+            for the feature, then the same for the far child. Without a near child, the first two
+            are what the leaves add to the sum and to the feature.
+        weight: Weight of each quadrature point.
+        code_sides: As in Tree.
     """
 
     feature: np.ndarray
@@ -68,7 +84,14 @@ class Plan(NamedTuple):
 
 
 class Starts(NamedTuple):
-    """Where each tree's splits, constants, weights and sides begin in a plan of several trees; the last ones' end."""
+    """First element of each tree in a plan of several trees; one more element ends the last.
+
+    Attributes:
+        split: First split.
+        constant: First row of ``ShapPlan.constant``.
+        weight: First quadrature point.
+        code_sides: First element of ``ShapPlan.code_sides``.
+    """
 
     split: np.ndarray
     constant: np.ndarray
@@ -77,8 +100,15 @@ class Starts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Explainer:
-    """The trees of one model, ready to explain rows of ``features`` columns; ``expected`` is their base value."""
+class ShapExplainer:
+    """The trees of one model, ready to explain rows of ``feature_count`` columns.
+
+    Attributes:
+        plan: Splits of all trees.
+        offsets: First element of each tree in the plan.
+        feature_count: Number of features of the model.
+        expected_value: Mean margin of the training rows: the base value of the contributions.
+    """
 
     plan: Plan
     starts: Starts
@@ -86,8 +116,8 @@ class Explainer:
     expected: float
 
     @classmethod
-    def of(cls, text: str) -> Self:
-        """Read LightGBM's text."""
+    def from_text(cls, text: str) -> Self:
+        """Parse the text of a LightGBM model."""
         found = list(trees(text))
         plans = [_plan(tree) for tree in found]
         lengths = [
@@ -98,10 +128,10 @@ class Explainer:
         return cls(joined, Starts(*starts), features_of(text), sum(tree.expected for tree in found))
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return (rows, features + 1) in the unit of the trees, the base value last; ``x`` is NaN where missing.
+        """Return (rows, features + 1) contributions in the unit of the trees, the base value last.
 
-        A row's values depend neither on the rows beside it nor on how many threads there are. Raises ValueError if
-        ``x`` has not as many columns as the model learnt from.
+        ``x`` is NaN where missing. A row's values depend neither on other rows nor on the number of
+        threads. Raise ValueError if the number of columns is not that of the model.
         """
         if x.shape[1] != self.features:
             raise ValueError(f"rows of {x.shape[1]} features for a model of {self.features}")
@@ -138,8 +168,11 @@ def _plan(tree: Tree) -> Plan:
 
 
 def _paths(tree: Tree) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
-    """Return prior and kept, the share of rows (splits, 2) that went each way wherever the path asks for the feature,
-    and how many features the path to each split asks for, with its own.
+    """Trace the path to each split.
+
+    Return ``prior_split`` and ``prior_state``, the share of rows (splits, 2) that went to each side
+    wherever the path asks about the feature, and the number of features on the path, the split's
+    own included.
     """
     feature, above, side = tree.splits.feature.tolist(), tree.parent.tolist(), tree.side.tolist()
     prior: list[int] = []
@@ -159,7 +192,7 @@ def _paths(tree: Tree) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
 
 
 def _constants(tree: Tree, before: np.ndarray, share: np.ndarray, t: float) -> np.ndarray:
-    """Return (splits, states, 4) constants at one point of the rule."""
+    """Return the (splits, states, 4) constants at one quadrature point."""
     was, now = before * (1 - t) + t, share * (1 - t) + t
     factor, pull = np.empty((2, len(share), 3, 2))
     for state in (LEFT, RIGHT):
@@ -176,8 +209,13 @@ def _constants(tree: Tree, before: np.ndarray, share: np.ndarray, t: float) -> n
 
 
 class Tile(NamedTuple):
-    """TILE rows on their way: what is ``seen`` of each feature and ``added`` to it so far, and by split of one tree
-    the ``state`` of each row and what it has ``held`` there: the product on the way down, the sum on the way up.
+    """Working memory for one tile of rows.
+
+    Attributes:
+        values: (features, rows) values of the rows.
+        contributions: (features, rows) contributions so far.
+        state: (splits, rows) state of each row at each split of one tree.
+        carried: (splits, rows) product on the way down, sum on the way up.
     """
 
     seen: np.ndarray
@@ -188,7 +226,7 @@ class Tile(NamedTuple):
 
 @kernel
 def _explain(x: np.ndarray, plan: Plan, starts: Starts, out: np.ndarray) -> None:
-    """Write the values of rows ``x`` (rows, features) into ``out``, whose last column is left alone."""
+    """Write the contributions of rows ``x`` into ``out``, except its last column."""
     rows, features = x.shape
     trees, most = len(starts.split) - 1, 0
     for tree in range(trees):
@@ -232,7 +270,7 @@ def _decide(tile: Tile, plan: Plan, first: int, end: int, sides: int) -> None:
 
 @kernel
 def _look_up(tile: Tile, own: int, column: int, sides: np.ndarray, place: int, codes: int) -> None:
-    """Send categories to their sides."""
+    """Send each row to the side of its category."""
     seen, state, start, end = tile.seen, tile.state, np.uintp(place), float(codes)
     for row in range(TILE):
         code = seen[column, row]
@@ -243,7 +281,10 @@ def _look_up(tile: Tile, own: int, column: int, sides: np.ndarray, place: int, c
 
 @kernel
 def _compare(tile: Tile, own: int, column: int, threshold: float, gap: bool) -> None:
-    """Send numbers to the left up to the threshold, and NaN, which compares as false, to the side of the gap."""
+    """Send numbers up to the threshold to the left.
+
+    NaN compares as false and goes to the side of missing values.
+    """
     seen, state = tile.seen, tile.state
     if gap:
         for row in range(TILE):
@@ -255,7 +296,7 @@ def _compare(tile: Tile, own: int, column: int, threshold: float, gap: bool) -> 
 
 @kernel
 def _is_zero(tile: Tile, own: int, column: int, zero: float, gap: bool) -> None:
-    """Send to the side of the gap what counts as zero where that is missing."""
+    """Send numbers that count as zero to the side of missing values."""
     for row in range(TILE):
         if abs(tile.seen[column, row]) <= zero:
             tile.state[own, row] = LEFT if gap else RIGHT
@@ -263,7 +304,7 @@ def _is_zero(tile: Tile, own: int, column: int, zero: float, gap: bool) -> None:
 
 @kernel
 def _keep(tile: Tile, own: int, prior: int, kept: int) -> None:
-    """Set off the way who left it where the feature was asked before."""
+    """Mark the rows that left the path where the feature was asked about before."""
     state = tile.state
     for row in range(TILE):
         state[own, row] = max(state[own, row], LEFT if state[prior, row] == kept else OFF)
@@ -271,7 +312,10 @@ def _keep(tile: Tile, own: int, prior: int, kept: int) -> None:
 
 @kernel
 def _add(tile: Tile, plan: Plan, starts: Starts, tree: int) -> None:
-    """Add what a tree says of the rows, point by point: products down to each split, then sums back up."""
+    """Add the contributions of one tree.
+
+    At each quadrature point, compute products down to each split, then sums back up.
+    """
     first, splits, entry = (
         starts.split[tree],
         starts.split[tree + 1] - starts.split[tree],
@@ -322,7 +366,7 @@ def _of(state: int, choice: tuple[float, float, float]) -> float:
 def _descend(
     tile: Tile, own: int, above: int, constants: np.ndarray, place: int, column: int
 ) -> None:
-    """Multiply what is held at the split above by the factor that leads on."""
+    """Multiply the parent's product by the factor that leads to this split."""
     state, held, factor = tile.state, tile.held, _by_state(constants, place, column)
     for row in range(TILE):
         held[own, row] = held[above, row] * _of(state[above, row], factor)

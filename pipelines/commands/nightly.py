@@ -75,7 +75,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the CRM's file again from the scores table, of the newest published as-of or of another one."""
-    from pipelines.nightly.deliver import export_again
+    from pipelines.nightly.deliver import export_from_store
 
     project = project_of(config)
     if ledger:
@@ -90,7 +90,7 @@ def export(
             fix=f"name one of them: {', '.join(project.publish.exports) or 'there is none'}",
         )
     else:
-        path = export_again(project, as_of, form or "csv")
+        path = export_from_store(project, as_of, form or "csv")
         note(f"wrote {path}")
 
 
@@ -103,7 +103,7 @@ def outcomes(
 ) -> None:
     """Hold published scores against what happened since: by week, grade, stage and version, and against the promise."""
     from pipelines.monitoring.monitor import as_json as plain
-    from pipelines.reports.outcomes_screen import outcomes as screen
+    from pipelines.reports.monitor_tables import outcomes as screen
 
     project = project_of(config)
     found = _monitor(str(config), as_of, targets_of(project, target), prefect)
@@ -128,7 +128,7 @@ def explain(
 ) -> None:
     """Show one entity's published scores: reasons, features, what changed since the night before, and its history."""
     from pipelines.lead.explain import published
-    from pipelines.reports import lead_screen
+    from pipelines.reports import lead_tables
 
     project = project_of(config)
     found = published(project, entity, as_of)
@@ -139,7 +139,7 @@ def explain(
     if as_json:
         print_json(found.to_json())
     else:
-        show(*lead_screen.explanation(found, project.zone, None if every else lead_screen.TOP))
+        show(*lead_tables.explanation(found, project.zone, None if every else lead_tables.TOP))
 
 
 def deploy(
@@ -172,9 +172,9 @@ def deploy(
 def _deliver(
     project: Any, name: str, as_of: str | None, full: bool, since: str | None, as_json: bool
 ) -> None:
-    from pipelines.nightly.crm import deliver_again
-    from pipelines.runner import Driver
-    from serve.crm.delivery import Wish
+    from pipelines.nightly.crm import deliver_export_now
+    from pipelines.runner import Runner
+    from serve.crm.delivery import DeliveryOptions
 
     if as_of is not None:
         raise ConfigError(
@@ -187,22 +187,22 @@ def _deliver(
             found=since,
             fix="take one of them",
         )
-    done = deliver_again(project, name, Wish(full, since), Driver(note=note))
+    done = deliver_export_now(project, name, DeliveryOptions(full, since), Runner(log=note))
     said = done.manifest
     if as_json:
         print_json(done.to_json())
     else:
-        what = "delivered" if done.fresh else "nothing is new since"
+        what = "delivered" if done.is_new else "nothing is new since"
         note(
             f"{what} {said['kind']} {done.id}: {said['rows']:,} leads, {said['cleared']:,} cleared: {done.folder}"
         )
 
 
 def _deliveries(project: Any, name: str | None, as_json: bool) -> None:
-    from pipelines.nightly.crm import ledger
+    from pipelines.nightly.crm import list_deliveries
     from pipelines.reports import terminal
 
-    rows = ledger(project, name)
+    rows = list_deliveries(project, name)
     if as_json:
         print_json({"deliveries": rows})
     else:
@@ -212,14 +212,14 @@ def _deliveries(project: Any, name: str | None, as_json: bool) -> None:
 def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None:
     from pipelines.nightly.backfill import score_nights
     from pipelines.reports import terminal
-    from pipelines.runner import Driver
+    from pipelines.runner import Runner
 
     if first is None:
         raise ConfigError(
             "where to begin is not said", where="--until", fix="give --as-of, the first night"
         )
     note("driver: direct")
-    nights = score_nights(project, first, last, Driver(note=note))
+    nights = score_nights(project, first, last, Runner(log=note))
     if as_json:
         print_json({"nights": [night.to_json() for night in nights]})
     else:
@@ -230,9 +230,9 @@ def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None
 
 def _status(project: Any, report: bool, as_json: bool) -> None:
     from pipelines.orchestration import alarm, watch
-    from pipelines.runner import clock
+    from pipelines.runner import read_clock
 
-    found = watch.status(project, clock())
+    found = watch.status(project, read_clock())
     if as_json:
         print_json(found.to_json())
     else:
@@ -250,9 +250,9 @@ def _monitor(config: str, as_of: str | None, targets: list[str], prefect: bool |
 
         return flow(config, as_of, targets)
     from pipelines.monitoring.monitor import monitor
-    from pipelines.runner import Driver
+    from pipelines.runner import Runner
 
-    return monitor(project_of(Path(config)), as_of, targets, Driver(note=note))
+    return monitor(project_of(Path(config)), as_of, targets, Runner(log=note))
 
 
 def run_night(config: str, as_of: str | None, form: str, prefect: bool | None) -> Any:
@@ -262,6 +262,6 @@ def run_night(config: str, as_of: str | None, form: str, prefect: bool | None) -
 
         return flow(config, as_of, form)
     from pipelines.nightly.score import score_night
-    from pipelines.runner import Driver
+    from pipelines.runner import Runner
 
-    return score_night(project_of(Path(config)), as_of, Driver(note=note), form)
+    return score_night(project_of(Path(config)), as_of, Runner(log=note), form)

@@ -42,9 +42,9 @@ Format = Annotated[
 
 def project_of(config: Path) -> Any:
     """Read a company's YAML."""
-    from configs.schema import load
+    from configs.schema import load_project
 
-    return load(config)
+    return load_project(config)
 
 
 def targets_of(project: Any, target: str | None) -> list[str]:
@@ -56,9 +56,9 @@ def targets_of(project: Any, target: str | None) -> list[str]:
 
 def through_prefect(wanted: bool | None) -> bool:
     """Say which driver runs, and whether it is Prefect: as asked, else where an API is configured."""
-    from pipelines.runner import api_configured
+    from pipelines.runner import is_prefect_configured
 
-    chosen = api_configured() if wanted is None else wanted
+    chosen = is_prefect_configured() if wanted is None else wanted
     note(f"driver: {'prefect' if chosen else 'direct'}")
     return chosen
 

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contracts import INSTANT, Dataset, to_us
+from features.contracts import INSTANT, Dataset
 from features.definitions.attributes import values_at
+from features.tools.instants import to_microseconds
 from models.scorer import Scorer
 from pipelines.lead.replay import Past, Replay, features_of
 
@@ -84,7 +85,7 @@ def change(
     from what was published is the data's: rows of before that came unannounced or were written over, or another
     config or version. Raises what loading the earlier model and reading its features raises.
     """
-    earlier = later.upto(before["as_of"])
+    earlier = later.cut_at(before["as_of"])
     cutoffs = (past.cutoff(before), past.cutoff(now))
     steps = _steps(
         past, (before, now), (earlier, later), cutoffs, (last.predicted["score"], last.probability)
@@ -193,10 +194,10 @@ def _attributes(
     later: Dataset, entity: str, since: datetime, until: datetime
 ) -> list[dict[str, Any]]:
     names = pc.unique(_new(later.values, since, [entity])["attribute"]).to_pylist()
-    place = later.lead_of(pa.chunked_array([[entity, entity]]))
-    at = np.array([to_us(since), to_us(until)])
+    place = later.find_leads(pa.chunked_array([[entity, entity]]))
+    at = np.array([to_microseconds(since), to_microseconds(until)])
     found = []
     for name in sorted(names):
-        old, new = values_at(later.values, name, "category", place, at, later.ids).to_pylist()
+        old, new = values_at(later.values, name, "category", place, at, later.lead_ids).to_pylist()
         found += [{"attribute": name, "before": old, "after": new}] if old != new else []
     return found

@@ -13,7 +13,7 @@ from features.intake.duplicates import HASHES, total
 from features.intake.fingerprint import fingerprint
 from features.intake.row_hash import row_hashes, text_hashes
 from pipelines.lead.replay import Past, Replay, eligible
-from pipelines.version import code_version
+from pipelines.version import find_code_version
 
 MOST = 3
 """Values named of those that differ."""
@@ -23,7 +23,7 @@ def evidence(past: Past, run: dict[str, Any] | None) -> dict[str, dict[str, str 
     """Return config hash, code version and data fingerprint as the SCORE_RUNS row has them, and as they are now."""
     now = {
         "config_hash": past.project.config_hash,
-        "code_version": code_version(),
+        "code_version": find_code_version(),
         "data_fingerprint": past.whole.fingerprint,
     }
     return {
@@ -49,7 +49,7 @@ def differences(
         f"{found.predicted['probability']:.6f}, score {found.predicted['score']}"
     ]
     said += _values(row["reasons"], found)
-    target = past.project.target(row["target"])
+    target = past.project.target_config(row["target"])
     if not eligible(known, target, row):
         said.append("by the data as it is now, this lead would not have been scored then")
     causes = [*_data(known, proof["data_fingerprint"]), *_other(proof)]

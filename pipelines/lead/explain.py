@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from configs.errors import ConfigError
 from configs.schema import Project
-from pipelines.workspace import store_of
+from pipelines.workspace import open_store
 
 if TYPE_CHECKING:  # the table alone is told without what a replay needs
     from pipelines.lead.trace import Trace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the table alone is told without what a replay needs
 
 @dataclass(frozen=True)
 class Explanation:
-    """``now`` holds one SCORES row a target with its reasons read, ``history`` all rows, oldest first.
+    """``now`` holds one SCORES row a target with its reasons read, ``entity_history`` all rows, oldest first.
 
     ``when`` says of each target in words when the outcome comes if it comes, where that is known. ``trace`` holds what
     stands behind each row of ``now``, by target; nothing where it was not asked for. ``suppressed`` are SUPPRESSIONS
@@ -45,10 +45,10 @@ def published(project: Project, entity: str, as_of: str | None) -> Explanation:
 
     Raises ConfigError for an entity that no score was published of, unless it was left out of what was.
     """
-    store = store_of(project)
-    rows = store.history(project.project, entity).to_pylist()
+    store = open_store(project)
+    rows = store.entity_history(project.project, entity).to_pylist()
     suppressed = _since(store.suppressions(project.project, entity).to_pylist(), rows)
-    end = project.instant(as_of) if as_of else None
+    end = project.parse_instant(as_of) if as_of else None
     history = [_read(row) for row in rows if end is None or row["as_of"] <= end]
     if not history and not suppressed:
         raise ConfigError(

@@ -16,14 +16,14 @@ from configs.schema import Project
 from configs.targets import Target
 from features.build import build_features
 from features.contracts import SPINE, Dataset
-from features.sources import read
-from features.spine import scoring_spine, training_spine
+from features.sources import read_sources
+from features.spine import build_scoring_spine, build_training_spine
 from features.wording.wording import Wording
-from models.calibration import probability
+from models.calibration import to_probability
 from models.registry.registry import Registry
 from models.scorer import PREDICTIONS, Scorer
-from pipelines.workspace import registry_of
-from serve.reasons.reasons import Teller, reasons
+from pipelines.workspace import find_registry
+from serve.reasons.reasons import ReasonWriter, write_reasons
 
 SAME = [name for name in PREDICTIONS.names if name not in (*SPINE.names, "amount")]
 """Columns of SCORES that follow from the lead's features and the model alone; the config may name another amount."""
@@ -47,17 +47,17 @@ class Past:
 
         Takes no workspace lock and leaves the quarantine as it is. Raises what reading raises.
         """
-        whole = read(project, None, project.root / "scratch")
-        return cls(project, whole, registry_of(project))
+        whole = read_sources(project, None, project.workspace_path / "scratch")
+        return cls(project, whole, find_registry(project))
 
     def scorer(self, row: dict[str, Any]) -> Scorer:
         """Load the very model that a SCORES row names; raises ConfigError or DataError where it is gone or changed."""
         named = row["target"], row["model_version"]
         if named not in self.loaded:
             if self.registry is None:
-                raise ConfigError("there is no model registry", where=str(self.project.root))
+                raise ConfigError("there is no model registry", where=str(self.project.workspace_path))
             version = self.registry.version(named[0], int(named[1]))
-            self.loaded[named] = Scorer.load(self.registry.directory(version))
+            self.loaded[named] = Scorer.load(self.registry.scorer_directory(version))
         return self.loaded[named]
 
     def cutoff(self, row: dict[str, Any]) -> datetime:
@@ -68,9 +68,9 @@ class Past:
         """
         if self.whole.timed:
             return row["cutoff"]
-        target = self.project.target(row["target"])
+        target = self.project.target_config(row["target"])
         spines = [
-            build(self.whole, target, row["as_of"]) for build in (scoring_spine, training_spine)
+            build(self.whole, target, row["as_of"]) for build in (build_scoring_spine, build_training_spine)
         ]
         own = pa.concat_tables(spines).filter(pc.field("entity_id") == row["entity_id"])
         if not own.num_rows:
@@ -84,8 +84,8 @@ class Replay:
 
     ``reproduced`` says that all that the model predicts is equal to the bit. ``base`` and ``total`` are log-odds:
     the model's base value, and that with the ``contribution`` (log-odds) of every one of ``features``, strongest
-    first; each has its ``value``, the ``sentence`` that words it, and the ``points`` of probability (in per cent) that
-    the lead would have less without it, which do not add up. ``reasons`` are grouped as published ones are.
+    first; each has its ``value``, the ``write_sentence`` that words it, and the ``points`` of probability (in per cent) that
+    the lead would have less without it, which do not add up. ``write_reasons`` are grouped as published ones are.
     """
 
     predicted: dict[str, Any]
@@ -115,17 +115,17 @@ def replay(
     matrix = features_of(known, scorer, row["entity_id"], [cutoff])
     predicted = scorer.predict(matrix).select(SAME).to_pylist()[0]
     parts = scorer.explain(matrix)
-    teller = Teller.of(scorer, wording)
+    teller = ReasonWriter.from_scorer(scorer, wording)
     used, total = matrix.select(scorer.encoding.names), float(parts[0].sum())
     values = used.to_pylist()[0]
-    without = probability(total - parts[0, :-1])
+    without = to_probability(total - parts[0, :-1])
     told = [
         {
             "feature": name,
             "value": _plain(values[name]),
-            "sentence": teller.sentence(name, values[name]),
+            "sentence": teller.write_sentence(name, values[name]),
             "contribution": float(parts[0, place]),
-            "points": 100 * float(probability(np.array([total]))[0] - without[place]),
+            "points": 100 * float(to_probability(np.array([total]))[0] - without[place]),
         }
         for place, name in enumerate(used.column_names)
     ]
@@ -135,7 +135,7 @@ def replay(
         float(parts[0, -1]),
         total,
         sorted(told, key=lambda one: -abs(one["contribution"])),
-        json.loads(reasons(parts, used, teller)[0]),
+        json.loads(write_reasons(parts, used, teller)[0]),
     )
 
 
@@ -153,7 +153,7 @@ def features_of(dataset: Dataset, scorer: Scorer, entity: str, cutoffs: list[dat
 
 def eligible(known: Dataset, target: Target, row: dict[str, Any]) -> bool:
     """Say whether a SCORES row's entity would be scored at its as-of by the data known before it."""
-    return row["entity_id"] in scoring_spine(known, target, row["as_of"])["entity_id"].to_pylist()
+    return row["entity_id"] in build_scoring_spine(known, target, row["as_of"])["entity_id"].to_pylist()
 
 
 def _same(predicted: dict[str, Any], row: dict[str, Any]) -> bool:

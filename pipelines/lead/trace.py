@@ -12,7 +12,7 @@ from features.wording.wording import wording_of
 from pipelines.lead.change import Change, change
 from pipelines.lead.evidence import differences, evidence
 from pipelines.lead.replay import Past, Replay, replay
-from pipelines.workspace import store_of
+from pipelines.workspace import open_store
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ def traces(
     note("reading the sources; --published shows the table alone")
     try:
         past = Past.of(project)
-        ledger = store_of(project).runs(project.project).to_pylist()
+        ledger = open_store(project).runs(project.project).to_pylist()
     except LeadscoreError as error:
         return {row["target"]: Trace(missing=[error.headline]) for row in rows}
-    if rows and past.whole.suppressed.holds(rows[0]["entity_id"]):
+    if rows and past.whole.suppressed.contains(rows[0]["entity_id"]):
         return {
             row["target"]: Trace(missing=["it is suppressed, so nothing is computed of it"])
             for row in rows
@@ -72,8 +72,8 @@ def trace(
     ]
     told = Trace(evidence=evidence(past, same[0] if same else None), first=before is None)
     try:
-        past.project.target(row["target"])
-        known = past.whole.upto(row["as_of"])
+        past.project.target_config(row["target"])
+        known = past.whole.cut_at(row["as_of"])
         found = replay(known, past.scorer(row), row, past.cutoff(row), wording_of(past.project))
         told = replace(
             told, replay=found, differences=differences(past, known, row, found, told.evidence)

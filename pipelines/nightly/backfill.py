@@ -7,17 +7,17 @@ from typing import Any
 
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
-from models.evaluation.gate import GATE, PASSED
-from models.registry.registry import Registry, Version
-from pipelines.nightly.crm import planned
-from pipelines.nightly.deliver import deliver
+from models.evaluation.gate import GATE_TAG, PASSED
+from models.registry.registry import RegisteredVersion, Registry
+from pipelines.nightly.crm import plan_exports
+from pipelines.nightly.deliver import export_newest_scores
 from pipelines.nightly.score import Desk, hand_over_all, open_desk, publish_night
-from pipelines.results.night import Missed
-from pipelines.runner import Driver
-from pipelines.training_data import as_known, whole_data
+from pipelines.results.night import BackfilledNight
+from pipelines.runner import Runner
+from pipelines.training_data import cut_snapshot, read_dataset
 
 
-def score_nights(project: Project, first: str, last: str, driver: Driver) -> list[Missed]:
+def score_nights(project: Project, first: str, last: str, driver: Runner) -> list[BackfilledNight]:
     """Score and publish each day's as-of from ``first`` to ``last``, both included, at the local time of ``first``.
 
     Each night sees what was known before it and is scored by the model that was in use: the newest that had been
@@ -25,41 +25,41 @@ def score_nights(project: Project, first: str, last: str, driver: Driver) -> lis
     are read once, and the CRM's file, of the newest as-of, is written at the end. Raises ConfigError for data without
     times and for an interval that ends before it begins, and what reading raises.
     """
-    planned(project)
+    plan_exports(project)
     nights = _nights(project, first, last)
     with open_desk(project, driver) as desk:
-        driver.note("reading the sources")
-        whole = driver.step(whole_data)(project)
+        driver.log("reading the sources")
+        whole = driver.step(read_dataset)(project)
         done = []
         for as_of in nights:
-            driver.note(f"night of {as_of.isoformat()}")
+            driver.log(f"night of {as_of.isoformat()}")
             try:
                 champions = {
                     target: in_use(desk.registry, target, as_of) for target in project.targets
                 }
                 read = _reader(desk, whole, as_of)
-                done.append(Missed(as_of, publish_night(desk, as_of, champions, read)))
+                done.append(BackfilledNight(as_of, publish_night(desk, as_of, champions, read)))
             except LeadscoreError as error:
-                driver.note(str(error))
-                done.append(Missed(as_of, error=error))
+                driver.log(str(error))
+                done.append(BackfilledNight(as_of, error=error))
         if any(night.published for night in done):
-            path, exported = driver.step(deliver)(desk.store, project, "csv")
-            driver.note(f"export: {path}, as of {exported.isoformat()}")
+            path, exported = driver.step(export_newest_scores)(desk.store, project, "csv")
+            driver.log(f"export: {path}, as of {exported.isoformat()}")
             hand_over_all(desk)
         return done
 
 
-def in_use(registry: Registry, target: str, as_of: datetime) -> Version | None:
+def in_use(registry: Registry, target: str, as_of: datetime) -> RegisteredVersion | None:
     """Return the newest version that had been trained by an instant and passed the gate; None if there was none."""
     for version in registry.versions(target):
         trained = datetime.fromisoformat(version.tags["as_of"])
-        if trained <= as_of and version.tags.get(GATE) == PASSED:
+        if trained <= as_of and version.tags.get(GATE_TAG) == PASSED:
             return version
     return None
 
 
 def _reader(desk: Desk, whole: Any, as_of: datetime) -> Any:
-    return lambda: desk.driver.step(as_known)(desk.project, whole, as_of.isoformat())
+    return lambda: desk.driver.step(cut_snapshot)(desk.project, whole, as_of.isoformat())
 
 
 def _nights(project: Project, first: str, last: str) -> list[datetime]:
@@ -68,10 +68,10 @@ def _nights(project: Project, first: str, last: str) -> list[datetime]:
         raise ConfigError(
             "this data has no times", where="--until", fix="score it once, with --as-of"
         )
-    begin, end = (project.instant(text).astimezone(project.zone) for text in (first, last))
+    begin, end = (project.parse_instant(text).astimezone(project.zone) for text in (first, last))
     count = (end.date() - begin.date()).days + 1
     wall = [begin.replace(tzinfo=None) + timedelta(days=day) for day in range(count)]
-    nights = [night for night in map(project.aware, wall) if night <= end]
+    nights = [night for night in map(project.to_utc, wall) if night <= end]
     if not nights:
         raise ConfigError(
             "the interval ends before it begins",

@@ -11,83 +11,84 @@ import pyarrow as pa
 
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
-from pipelines.nightly.suppress import permitted
-from pipelines.runner import Driver, clock
-from pipelines.workspace import published, store_of, workspace
-from serve.crm.delivery import Delivered, Wish, deliver
-from serve.crm.kept import kept
-from serve.crm.plan import Plan, plans
-from serve.export.atomic_folders import MANIFEST, current_run
-from serve.store.store import Run, Store
+from pipelines.nightly.suppress import drop_suppressed
+from pipelines.runner import Runner, read_clock
+from pipelines.workspace import find_published_run, hold_workspace, open_store
+from serve.crm.delivery import DeliveryOptions, DeliveryResult, write_delivery
+from serve.crm.plan import ExportPlan, build_plans
+from serve.crm.stored_deliveries import list_deliveries
+from serve.export.atomic_folders import MANIFEST_NAME, read_current_run_id
+from serve.run import Run
+from serve.store.store import Store
 
-NO_WISH = Wish()
+DEFAULT_OPTIONS = DeliveryOptions()
 
 
-def planned(project: Project) -> dict[str, Plan]:
+def plan_exports(project: Project) -> dict[str, ExportPlan]:
     """Return what is to be delivered, by name; raise ConfigError for what no CRM could take or no score has."""
-    return plans(project.publish.exports, project.targets, project.path)
+    return build_plans(project.publish.exports, project.targets, project.path)
 
 
-def hand_over(
-    store: Store, project: Project, driver: Driver, fresh: pa.Table | None = None
-) -> tuple[list[Delivered], list[LeadscoreError]]:
+def deliver_exports(
+    store: Store, project: Project, driver: Runner, fresh: pa.Table | None = None
+) -> tuple[list[DeliveryResult], list[LeadscoreError]]:
     """Deliver the newest scores to every configured export; return what was delivered and what failed.
 
-    ``fresh`` are the scores of all targets of the newest as-of where they are in hand. A target that the newest night
+    ``is_new`` are the scores of all targets of the newest as-of where they are in hand. A target that the newest night
     did not publish keeps its latest scores. One export that fails does not keep the others from theirs: it is said and
     stands in the ledger, and the next delivery brings what it lacks. Scores from the table are without whom the lists
     of today name.
     """
-    wanted, newest = planned(project), store.last(project.project)
+    wanted, newest = plan_exports(project), store.last_published_run(project.project)
     if not wanted or newest is None:
         return [], []
-    scores = permitted(project, store.scores(project.project)) if fresh is None else fresh
-    done, failed = list[Delivered](), list[LeadscoreError]()
+    scores = drop_suppressed(project, store.scores(project.project)) if fresh is None else fresh
+    done, failed = list[DeliveryResult](), list[LeadscoreError]()
     for plan in wanted.values():
         try:
-            done.append(_hand_over(store, project, plan, scores, newest, driver))
+            done.append(_deliver_and_record(store, project, plan, scores, newest, driver))
         except LeadscoreError as error:
-            driver.note(f"{plan.name}: {error}")
+            driver.log(f"{plan.name}: {error}")
             failed.append(error)
     return done, failed
 
 
-def catch_up(store: Store, project: Project, driver: Driver) -> None:
+def deliver_missing_exports(store: Store, project: Project, driver: Runner) -> None:
     """Deliver what was published and not delivered; a failure is said, and left to the next delivery."""
-    newest = store.last(project.project)
+    newest = store.last_published_run(project.project)
     if newest and any(
-        current_run(project.root / "exports" / name) != newest.run_id
+        read_current_run_id(project.workspace_path / "exports" / name) != newest.run_id
         for name in project.publish.exports
     ):
-        done, _ = hand_over(store, project, driver)
+        done, _ = deliver_exports(store, project, driver)
         for one in done:
-            if one.fresh:
-                driver.note(
+            if one.is_new:
+                driver.log(
                     f"{one.manifest['name']}: delivered {one.id}, which was published and not delivered"
                 )
 
 
-def deliver_again(project: Project, name: str, wish: Wish, driver: Driver) -> Delivered:
+def deliver_export_now(project: Project, name: str, options: DeliveryOptions, driver: Runner) -> DeliveryResult:
     """Deliver the newest scores to one configured export now.
 
     Raises ConfigError where nothing was published or ``wish.since`` is not kept, LeadscoreError if it fails.
     """
-    plan = planned(project)[name]
-    with workspace(project):
-        store = store_of(project)
-        newest = published(store, project)
-        return _hand_over(
+    plan = plan_exports(project)[name]
+    with hold_workspace(project):
+        store = open_store(project)
+        newest = find_published_run(store, project)
+        return _deliver_and_record(
             store,
             project,
             plan,
-            permitted(project, store.scores(project.project)),
+            drop_suppressed(project, store.scores(project.project)),
             newest,
             driver,
-            wish,
+            options,
         )
 
 
-def undelivered(failed: Sequence[LeadscoreError], project: Project) -> LeadscoreError:
+def make_delivery_error(failed: Sequence[LeadscoreError], project: Project) -> LeadscoreError:
     """Return the failure of a night whose scores are published but did not reach a CRM."""
     return LeadscoreError(
         "the scores are published, but not delivered to every CRM",
@@ -97,13 +98,13 @@ def undelivered(failed: Sequence[LeadscoreError], project: Project) -> Leadscore
     )
 
 
-def ledger(project: Project, name: str | None = None) -> list[dict[str, Any]]:
+def list_deliveries(project: Project, name: str | None = None) -> list[dict[str, Any]]:
     """Return what was delivered when, oldest first, to all exports or to one: rows of DELIVERIES.
 
     Beside them ``kept``, whether the delivery is still on the disk, and its ``sequence`` there. Raises ConfigError for
     a name that neither the config nor the ledger has.
     """
-    rows = store_of(project).deliveries(project.project).to_pylist()
+    rows = open_store(project).deliveries(project.project).to_pylist()
     names = sorted({*project.publish.exports, *(row["name"] for row in rows)})
     if name is not None and name not in names:
         fix = (
@@ -113,7 +114,7 @@ def ledger(project: Project, name: str | None = None) -> list[dict[str, Any]]:
         )
         raise ConfigError("no such export", where="--format", found=repr(name), fix=fix)
     there = {
-        each: {one.id: one.manifest["sequence"] for one in kept(project.root / "exports" / each)}
+        each: {one.id: one.manifest["sequence"] for one in list_deliveries(project.workspace_path / "exports" / each)}
         for each in names
     }
     found = [
@@ -124,24 +125,24 @@ def ledger(project: Project, name: str | None = None) -> list[dict[str, Any]]:
     return [row | {"kept": row["sequence"] is not None} for row in found]
 
 
-def _hand_over(
+def _deliver_and_record(
     store: Store,
     project: Project,
-    plan: Plan,
+    plan: ExportPlan,
     scores: pa.Table,
     newest: Run,
-    driver: Driver,
-    wish: Wish = NO_WISH,
-) -> Delivered:
+    driver: Runner,
+    options: DeliveryOptions = DEFAULT_OPTIONS,
+) -> DeliveryResult:
     head = {
         "project": project.project,
         "name": plan.name,
-        "format": plan.form,
+        "format": plan.format_name,
         "as_of": newest.as_of,
     }
     head |= {"run_id": newest.run_id}
     try:
-        done = deliver(plan, scores, project.root, newest, clock(), wish)
+        done = write_delivery(plan, scores, project.workspace_path, newest, read_clock(), options)
     except ConfigError:
         # It is the command that was wrong: nothing was to be delivered.
         raise
@@ -149,21 +150,21 @@ def _hand_over(
         failure = {
             "delivery": newest.run_id,
             "status": "failed",
-            "made_at": clock(),
+            "made_at": read_clock(),
             "message": error.headline,
         }
-        store.record(head | failure)
+        store.record_delivery(head | failure)
         raise
-    store.record(head | _row(done))
+    store.record_delivery(head | _ledger_row(done))
     if refused := done.manifest["refused"]["rows"]:
         example = done.manifest["refused"]["examples"][0]
-        driver.note(
+        driver.log(
             f"{plan.name}: {refused:,} leads not delivered, their ids cannot be written safely, such as {example!r}"
         )
     return done
 
 
-def _row(done: Delivered) -> dict[str, Any]:
+def _ledger_row(done: DeliveryResult) -> dict[str, Any]:
     """Return what the ledger says of a delivery; one that was there before is told in its own words."""
     said = done.manifest
     return {
@@ -172,6 +173,6 @@ def _row(done: Delivered) -> dict[str, Any]:
         **{name: said[name] for name in ("run_id", "kind", "base", "rows", "cleared")},
         "refused": said["refused"]["rows"],
         "parts": len(said["parts"]),
-        "manifest_sha256": hashlib.sha256((done.folder / MANIFEST).read_bytes()).hexdigest(),
+        "manifest_sha256": hashlib.sha256((done.folder / MANIFEST_NAME).read_bytes()).hexdigest(),
         "made_at": datetime.fromisoformat(said["made_at"]),
     }

@@ -13,15 +13,15 @@ from configs.schema import Project
 from features.intake.objections import OWN_LIST, own_list
 from features.intake.reading import read_rows
 from features.tools.atomic_file import write_whole
-from pipelines.nightly.deliver import write_again
-from pipelines.workspace import store_of, workspace
+from pipelines.nightly.deliver import write_export_from_store
+from pipelines.workspace import hold_workspace, open_store
 from serve.erasure.deliveries import erase_deliveries, erase_export
 from serve.erasure.quarantine import erase_quarantine
-from serve.erasure.sweep import still_naming
-from serve.store.named import SHORTEST, Named
+from serve.erasure.sweep import find_remaining_mentions
+from serve.store.entity_matcher import MIN_WORD_LENGTH, EntityMatcher
 from serve.store.store import Store
 
-ELSEWHERE = (
+OUT_OF_REACH = (
     "the sources: it is read from them again, and scored unless it is suppressed",
     "the CRM: clear or delete the lead there",
     "backups, logs of the scheduler, Prefect's own history, and files that were copied out of the workspace",
@@ -30,7 +30,7 @@ ELSEWHERE = (
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class ErasureResult:
     """``erased`` counts rows (of former exports, folders) by where they were; ``left`` says what still names it."""
 
     entity: str
@@ -43,7 +43,7 @@ class Forgotten:
         return dict(vars(self))
 
 
-def forget(project: Project, entity: str, and_suppress: bool) -> Forgotten:
+def forget_entity(project: Project, entity: str, and_suppress: bool) -> ErasureResult:
     """Erase an entity from tables, exports, deliveries and quarantine; with ``and_suppress`` it is never scored again.
 
     Doing it again finishes what was killed half-way, and finds nothing once all is done. Raises WorkspaceBusy while
@@ -51,27 +51,27 @@ def forget(project: Project, entity: str, and_suppress: bool) -> Forgotten:
     """
     if not entity.strip():
         raise ConfigError("no entity is named", where="leadscore forget", fix="give an entity_id")
-    named = Named(entity)
-    with workspace(project) as root, store_of(project).hold(project.project) as store:
+    named = EntityMatcher(entity)
+    with hold_workspace(project) as root, open_store(project).hold(project.project) as store:
         if and_suppress:
-            _suppress(root / OWN_LIST, entity)
+            _add_to_own_list(root / OWN_LIST, entity)
         rows, gone = store.erase(project.project, named)
-        erased = rows | erase_export(root / "exports", named, lambda: _export_again(store, project))
+        erased = rows | erase_export(root / "exports", named, lambda: _rewrite_current_export(store, project))
         erased |= erase_deliveries(root / "exports", named)
-        erased |= erase_quarantine(root / "quarantine", named, _id_columns(project))
-        left = still_naming(root, named)
-    if set(left) <= {OWN_LIST} and len(entity) >= SHORTEST:
+        erased |= erase_quarantine(root / "quarantine", named, _map_id_columns(project))
+        left = find_remaining_mentions(root, named)
+    if set(left) <= {OWN_LIST} and len(entity) >= MIN_WORD_LENGTH:
         erased["models, reports and all other files of the workspace"] = 0
-    return Forgotten(
-        entity, and_suppress, erased, [*_left(project, root, named, left, gone), *ELSEWHERE]
+    return ErasureResult(
+        entity, and_suppress, erased, [*_describe_remains(project, root, named, left, gone), *OUT_OF_REACH]
     )
 
 
-def _left(project: Project, root: Path, named: Named, files: list[str], gone: bool) -> list[str]:
-    found = [f"{root / name}: {_why(name)}" for name in files]
-    if len(named.entity) < SHORTEST:
+def _describe_remains(project: Project, root: Path, named: EntityMatcher, files: list[str], gone: bool) -> list[str]:
+    found = [f"{root / name}: {_explain_remaining_file(name)}" for name in files]
+    if len(named.entity_id) < MIN_WORD_LENGTH:
         found.append(
-            f"{root}: an id of fewer than {SHORTEST} signs is not looked for in texts and other files"
+            f"{root}: an id of fewer than {MIN_WORD_LENGTH} signs is not looked for in texts and other files"
         )
     if not gone and project.publish.database:
         found.append(
@@ -84,7 +84,7 @@ def _left(project: Project, root: Path, named: Named, files: list[str], gone: bo
     return found
 
 
-def _why(name: str) -> str:
+def _explain_remaining_file(name: str) -> str:
     if name == OWN_LIST:
         return "the id alone, kept to go on suppressing it"
     if name.startswith(("artifacts/", "mlflow.db", "downloads/")):
@@ -92,7 +92,7 @@ def _why(name: str) -> str:
     return "not a file of leadscore's, or one that it does not rewrite; remove it yourself"
 
 
-def _suppress(path: Path, entity: str) -> None:
+def _add_to_own_list(path: Path, entity: str) -> None:
     """Add an id to the workspace's own list, whole or not at all."""
     if "\0" in entity or "\n" in entity or "\r" in entity:
         raise DataError("no list can hold this id", where="entity", found=repr(entity))
@@ -107,22 +107,22 @@ def _suppress(path: Path, entity: str) -> None:
     write_whole(path, text.getvalue())
 
 
-def _export_again(store: Store, project: Project) -> None:
+def _rewrite_current_export(store: Store, project: Project) -> None:
     """Write the current export once more from the table, in the forms that it has."""
-    newest = store.last(project.project)
+    newest = store.last_published_run(project.project)
     if newest is None:
         raise DataError(
-            "there is an export and nothing was published", where=str(project.root / "exports")
+            "there is an export and nothing was published", where=str(project.workspace_path / "exports")
         )
     there = {
-        path.suffix.lstrip(".") for path in (project.root / "exports" / "current").glob("scores.*")
+        path.suffix.lstrip(".") for path in (project.workspace_path / "exports" / "current").glob("scores.*")
     }
     form = next(iter(sorted(there - {"csv"})), "csv")
     # The lists are not read: erasing must not wait for one that is broken.
-    write_again(store, project, newest, form, store.scores(project.project, newest.as_of))
+    write_export_from_store(store, project, newest, form, store.scores(project.project, newest.as_of))
 
 
-def _id_columns(project: Project) -> dict[str, str | None]:
+def _map_id_columns(project: Project) -> dict[str, str | None]:
     """Return the column that holds the id, by the name of a source's quarantine file."""
     sources = project.sources
     found = {f"events_{i + 1}": source.entity_id for i, source in enumerate(sources.events)}

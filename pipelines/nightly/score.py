@@ -12,41 +12,53 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.durations import duration_label
+from configs.durations import format_duration
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
 from features.contracts import ACCOUNT_SCORES, SCORES, Dataset
 from features.tools.parallel import meanwhile
 from features.wording.wording import wording_of
-from models.accounts import Together
-from models.grades import Steady
+from models.accounts import WithinAccountDependence
+from models.grades import GradeHysteresis
 from models.registry import champion_cache
-from models.registry.registry import Registry, Version
+from models.registry.registry import RegisteredVersion, Registry
 from models.scorer import Scorer
-from pipelines.nightly.crm import hand_over, planned, undelivered
-from pipelines.nightly.deliver import deliver, tidy, whole
-from pipelines.nightly.publish_checks import check_data, check_scores, load_champions, unreached
-from pipelines.results.night import Night, Published
-from pipelines.runner import Driver, clock
-from pipelines.training_data import Snapshot, snapshot
-from pipelines.version import code_version
-from pipelines.workspace import store_of, workspace
-from serve.checks.checks import Check, check_table, loud, refuse
-from serve.checks.score_checks import check_some
-from serve.crm.delivery import Delivered
-from serve.export.export import Staged, require_form, stage
-from serve.scoring.accounts import account_scores
-from serve.scoring.review_dates import with_review
-from serve.scoring.scoring import Order, rows_to_score, score, stamped, told
-from serve.scoring.trends import Past, with_columns, with_history
-from serve.scoring.weekly_lists import Week, seed_of, with_list
-from serve.store.store import Run, Store
+from pipelines.nightly.crm import deliver_exports, make_delivery_error, plan_exports
+from pipelines.nightly.deliver import covers_newest_run, export_newest_scores, finish_killed_runs
+from pipelines.nightly.publish_checks import (
+    check_data,
+    check_scores,
+    load_champion_scorers,
+    warn_registry_unreachable,
+)
+from pipelines.results.night import NightResult, PublishedScores
+from pipelines.runner import Runner, read_clock
+from pipelines.training_data import Snapshot, load_snapshot
+from pipelines.version import find_code_version
+from pipelines.workspace import hold_workspace, open_store
+from serve.checks.checks import CheckResult, build_check_table, raise_on_stop, select_alerts
+from serve.checks.score_checks import check_any_scored
+from serve.crm.delivery import DeliveryResult
+from serve.export.export import StagedExport, require_export_format, stage_export
+from serve.run import Run
+from serve.scoring.accounts import score_accounts
+from serve.scoring.review_dates import add_review_dates
+from serve.scoring.scoring import (
+    ScoringRequest,
+    build_scoring_matrix,
+    explain_rows,
+    score_matrix,
+    stamp_run_columns,
+)
+from serve.scoring.trends import ScoreHistory, add_score_history, append_columns
+from serve.scoring.weekly_lists import Week, add_weekly_list, make_draw_seed
+from serve.store.store import Store
 
 AHEAD = timedelta(days=1)
 """How far a night may lie before the machine's clock: without an as-of it is the midnight after the last row."""
 
 
-def score_night(project: Project, as_of: str | None, driver: Driver, form: str = "csv") -> Night:
+def score_night(project: Project, as_of: str | None, driver: Runner, form: str = "csv") -> NightResult:
     """Score every target that has a champion, publish and export; return what was published.
 
     The same as-of again replaces its rows by the same rows. An as-of older than the newest published one goes into
@@ -54,25 +66,25 @@ def score_night(project: Project, as_of: str | None, driver: Driver, form: str =
     refuses, and what reading raises; the ledger then says refused or failed, and nothing is published. Without an
     as-of the data must be read to know it, so an attempt that cannot read them has no ledger row.
     """
-    require_form(form)  # known before anything is published
-    planned(project)
-    moment = project.instant(as_of) if as_of else None
+    require_export_format(form)  # known before anything is published
+    plan_exports(project)
+    moment = project.parse_instant(as_of) if as_of else None
     if not project.timed and moment is None:
         raise ConfigError(
             "this data has no times", where="--as-of", fix="say as of when these scores are"
         )
-    with open_desk(project, driver) as desk, meanwhile(snapshot, project, as_of) as reading:
-        driver.note("reading the sources")
-        champions, silent = champion_cache.champions(desk.registry, list(project.targets))
+    with open_desk(project, driver) as desk, meanwhile(load_snapshot, project, as_of) as reading:
+        driver.log("reading the sources")
+        champions, silent = champion_cache.read_champions(desk.registry, list(project.targets))
         moment = moment or reading.result().as_of
-        known = [unreached(silent)] if silent else []
+        known = [warn_registry_unreachable(silent)] if silent else []
         published = publish_night(
             desk, moment, champions, lambda: driver.step(sources)(reading), known, form
         )
-        path, exported = driver.step(deliver)(desk.store, project, form, published.written)
+        path, exported = driver.step(export_newest_scores)(desk.store, project, form, published.staged_export)
         handed = hand_over_all(desk, published.scores)
         forget_old(desk, published.as_of)
-        return Night(**vars(published), export=path, exported=exported, delivered=handed)
+        return NightResult(**vars(published), export=path, exported_as_of=exported, deliveries=handed)
 
 
 def sources(reading: Future[Snapshot]) -> Snapshot:
@@ -87,26 +99,26 @@ class Desk:
     project: Project
     store: Store
     registry: Registry
-    driver: Driver
+    driver: Runner
 
 
 @contextmanager
-def open_desk(project: Project, driver: Driver) -> Iterator[Desk]:
+def open_desk(project: Project, driver: Runner) -> Iterator[Desk]:
     """Hold the workspace, open its tables and models, and finish what a killed run left."""
     wording_of(project)  # words that do not fit the language are known before anything is read
-    with workspace(project), store_of(project).hold(project.project) as store:
-        tidy(store, project, driver)
-        yield Desk(project, store, Registry(project.root, project.project), driver)
+    with hold_workspace(project), open_store(project).hold(project.project) as store:
+        finish_killed_runs(store, project, driver)
+        yield Desk(project, store, Registry(project.workspace_path, project.project), driver)
 
 
 def publish_night(
     desk: Desk,
     as_of: datetime,
-    champions: dict[str, Version | None],
+    champions: dict[str, RegisteredVersion | None],
     read: Callable[[], Snapshot],
-    known: Sequence[Check] = (),
+    known: Sequence[CheckResult] = (),
     form: str | None = None,
-) -> Published:
+) -> PublishedScores:
     """Score and publish one as-of with these champions, None for a target that has none; ``read`` gives the data.
 
     ``known`` is what was found before. With a ``form`` the CRM's file is written while the table is, if it will be the
@@ -117,18 +129,18 @@ def publish_night(
     run = _run(project, as_of, champions, driver)
     with _attempt(store, run) as checks:
         _require_champion(project, champions)
-        scorers, found = load_champions(champions, desk.registry)
+        scorers, found = load_champion_scorers(champions, desk.registry)
         _heed(checks, [*known, *found], driver)
         now = read()
-        if now.dataset.suppressed.named:
-            driver.note(now.dataset.suppressed.sentence())
-        former = store.checked(project.project, now.as_of, project.checks.nights)
+        if now.dataset.suppressed.listed_counts:
+            driver.log(now.dataset.suppressed.describe())
+        former = store.past_checks(project.project, now.as_of, project.checks.nights)
         _heed(checks, driver.step(check_data)(now, scorers, former), driver)
         versions = {target: version for target, version in champions.items() if version}
         scored = driver.step(score_all)(now, versions, scorers, store, former, run.run_id, driver)
         _heed(checks, scored.found, driver)
         scores = scored.scores
-        driver.note(
+        driver.log(
             f"publishing {scores.num_rows:,} rows and {scored.accounts.num_rows:,} of accounts"
         )
         run = replace(run, data_fingerprint=now.dataset.fingerprint)
@@ -138,14 +150,14 @@ def publish_night(
         target: pc.sum(pc.equal(scores["target"], target), min_count=0).as_py()
         for target in versions
     }
-    return Published(
+    return PublishedScores(
         run_id=run.run_id,
         as_of=run.as_of,
         rows=rows,
         scores=scores,
-        written=written,
+        staged_export=written,
         accounts=scored.accounts.num_rows,
-        checks=tuple(loud(checks)),
+        checks=tuple(select_alerts(checks)),
         suppressed=now.dataset.suppressed,
     )
 
@@ -153,7 +165,7 @@ def publish_night(
 @contextmanager
 def _ahead(
     desk: Desk, run: Run, scored: Scored, form: str | None
-) -> Iterator[Future[Staged] | None]:
+) -> Iterator[Future[StagedExport] | None]:
     """Write the CRM's file of a run beside what else is done, to be shown once the run is published.
 
     Where it cannot be written the scores are published all the same: whoever wants the file meets the failure.
@@ -161,33 +173,33 @@ def _ahead(
     if form is None or set(run.models) != set(desk.project.targets):
         yield None
         return
-    newest = desk.store.last(run.project)
+    newest = desk.store.last_published_run(run.project)
     if newest is not None and newest.as_of > run.as_of:
         yield None
         return
-    with meanwhile(stage, scored.scores, desk.project.root, run, form, scored.accounts) as written:
+    with meanwhile(stage_export, scored.scores, desk.project.workspace_path, run, form, scored.accounts) as written:
         yield written
 
 
-def hand_over_all(desk: Desk, scores: pa.Table | None = None) -> tuple[Delivered, ...]:
+def hand_over_all(desk: Desk, scores: pa.Table | None = None) -> tuple[DeliveryResult, ...]:
     """Deliver the newest scores to every configured CRM, from those in hand where they are all there are.
 
     Raises LeadscoreError, after all were tried, if one failed: the scores are published all the same.
     """
-    project, newest = desk.project, desk.store.last(desk.project.project)
-    fresh = scores if newest and whole(scores, newest, project) else None
-    done, failed = desk.driver.step(hand_over)(desk.store, project, desk.driver, fresh)
+    project, newest = desk.project, desk.store.last_published_run(desk.project.project)
+    fresh = scores if newest and covers_newest_run(scores, newest, project) else None
+    done, failed = desk.driver.step(deliver_exports)(desk.store, project, desk.driver, fresh)
     if failed:
-        raise undelivered(failed, project)
+        raise make_delivery_error(failed, project)
     return tuple(done)
 
 
 def forget_old(desk: Desk, as_of: datetime) -> None:
     """Remove the scores that lie further behind a night than the config keeps."""
     keep = desk.project.publish.keep
-    if keep is not None and (removed := desk.store.keep(desk.project.project, as_of - keep)):
-        desk.driver.note(
-            f"removed {removed:,} nights (one a target) that are older than {duration_label(keep)}"
+    if keep is not None and (removed := desk.store.delete_scores_before(desk.project.project, as_of - keep)):
+        desk.driver.log(
+            f"removed {removed:,} nights (one a target) that are older than {format_duration(keep)}"
         )
 
 
@@ -197,91 +209,91 @@ class Scored:
 
     scores: pa.Table
     accounts: pa.Table
-    found: list[Check]
+    found: list[CheckResult]
 
 
 def score_all(
     now: Snapshot,
-    champions: dict[str, Version],
+    champions: dict[str, RegisteredVersion],
     scorers: dict[str, Scorer],
     store: Store,
     former: pa.Table,
     run_id: str,
-    driver: Driver,
+    driver: Runner,
 ) -> Scored:
     """Score all targets of one as-of, and look at the scores beside the last nights' checks."""
     project, frames, accounts, found = (
         now.project,
         dict[str, pa.Table](),
         list[pa.Table](),
-        list[Check](),
+        list[CheckResult](),
     )
     wording = wording_of(project)
     for target, version in sorted(champions.items()):
-        driver.note(f"{target}: scoring with version {version.number}")
+        driver.log(f"{target}: scoring with version {version.number}")
         names = {"project": project.project, "target": target, "model_version": str(version.number)}
         scorer = scorers[target]
-        learnt = project.instant(scorer.meta["trained_as_of"])
+        learnt = project.parse_instant(scorer.metadata.trained_as_of)
         if learnt > now.as_of:
-            driver.note(
+            driver.log(
                 f"{target}: the model learnt as of {learnt.isoformat()}: this is a rehearsal, not a forecast"
             )
-        order = Order(
-            project.target(target),
+        order = ScoringRequest(
+            project.target_config(target),
             now.as_of,
             names,
             project.publish.reasons,
-            project.places,
+            project.capacity_config,
             wording,
         )
-        matrix = rows_to_score(now.dataset, scorer, order)
-        frame = score(now.dataset, scorer, order, matrix)
-        with meanwhile(told, scorer, order, matrix, frame) as words:
+        matrix = build_scoring_matrix(now.dataset, scorer, order)
+        frame = score_matrix(now.dataset, scorer, order, matrix)
+        with meanwhile(explain_rows, scorer, order, matrix, frame) as words:
             if project.publish.accounts:
-                accounts.append(account_scores(now.dataset, frame, Together.of(scorer.meta)))
+                accounts.append(score_accounts(now.dataset, frame, WithinAccountDependence.from_json(scorer.metadata.within_account)))
             frame = in_time(now, target, frame, store)
             found += check_scores(now, target, scorer, matrix, frame, former)
-        frames[target] = with_columns(frame, words.result())
-    scored_at = clock()
-    scores = [stamped(frame, SCORES, run_id, scored_at) for frame in frames.values()]
-    owned = [stamped(rows, ACCOUNT_SCORES, run_id, scored_at) for rows in accounts]
+        frames[target] = append_columns(frame, words.result())
+    scored_at = read_clock()
+    scores = [stamp_run_columns(frame, SCORES, run_id, scored_at) for frame in frames.values()]
+    owned = [stamp_run_columns(rows, ACCOUNT_SCORES, run_id, scored_at) for rows in accounts]
     together = pa.concat_tables([ACCOUNT_SCORES.empty_table(), *owned])
-    return Scored(pa.concat_tables(scores), together, [*check_some(frames), *found])
+    return Scored(pa.concat_tables(scores), together, [*check_any_scored(frames), *found])
 
 
 def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Table:
     """Add to a target's scores what follows from the nights before, the week's list, and when to look again."""
     project, publish = now.project, now.project.publish
-    past = Past.of(store, project.project, target, now.as_of)
-    frame = with_history(frame, past, now.as_of, Steady(publish.steady, publish.settle))
-    week = Week.of(now.as_of, project.zone)
-    given = store.listed(project.project, target, week.begin, now.as_of)
-    frame = with_list(frame, given, project.places, seed_of(project.project, target, week))
-    return with_review(frame, past.previous, now.as_of, publish.review, project.zone)
+    past = ScoreHistory.load(store, project.project, target, now.as_of)
+    frame = add_score_history(frame, past, now.as_of, GradeHysteresis(publish.steady, publish.settle))
+    week = Week.containing(now.as_of, project.zone)
+    given = store.listed_leads(project.project, target, week.start, now.as_of)
+    frame = add_weekly_list(frame, given, project.capacity_config, make_draw_seed(project.project, target, week))
+    return add_review_dates(frame, past.previous, now.as_of, publish.review, project.zone)
 
 
-def publish(store: Store, scored: Scored, run: Run, dataset: Dataset, checks: list[Check]) -> None:
+def publish(store: Store, scored: Scored, run: Run, dataset: Dataset, checks: list[CheckResult]) -> None:
     """Put the scores, the run's checks and whom it left out into their tables in one transaction."""
     told, suppressed = (
-        check_table(checks, run.run_id, run.project, run.as_of),
+        build_check_table(checks, run.run_id, run.project, run.as_of),
         dataset.suppressed.rows,
     )
     store.publish(
-        scored.scores, run.run_id, clock(), run.data_fingerprint, told, suppressed, scored.accounts
+        scored.scores, run.run_id, read_clock(), run.data_fingerprint, told, suppressed, scored.accounts
     )
 
 
-def _heed(checks: list[Check], found: list[Check], driver: Driver) -> None:
+def _heed(checks: list[CheckResult], found: list[CheckResult], driver: Runner) -> None:
     """Add what was found to the run's checks, say what is wrong, and refuse to go on where a check stops."""
     checks += found
-    for one in loud(found):
-        driver.note(str(one))
-    refuse(found)
+    for one in select_alerts(found):
+        driver.log(str(one))
+    raise_on_stop(found)
 
 
 def _refuse_to_come(as_of: datetime) -> None:
     """Raise ConfigError for a night that is to come: until it has come, none before it would reach the CRM."""
-    now = clock()
+    now = read_clock()
     if as_of > now + AHEAD:
         raise ConfigError(
             "this night is yet to come",
@@ -291,7 +303,7 @@ def _refuse_to_come(as_of: datetime) -> None:
         )
 
 
-def _require_champion(project: Project, champions: dict[str, Version | None]) -> None:
+def _require_champion(project: Project, champions: dict[str, RegisteredVersion | None]) -> None:
     if not any(champions.values()):
         raise NotFitToPublish(
             "no target has a champion",
@@ -303,7 +315,7 @@ def _require_champion(project: Project, champions: dict[str, Version | None]) ->
 
 
 def _run(
-    project: Project, as_of: datetime, champions: dict[str, Version | None], driver: Driver
+    project: Project, as_of: datetime, champions: dict[str, RegisteredVersion | None], driver: Runner
 ) -> Run:
     models = {target: str(version.number) for target, version in champions.items() if version}
     return Run(
@@ -311,29 +323,29 @@ def _run(
         project=project.project,
         as_of=as_of,
         models=models or dict.fromkeys(project.targets),
-        code_version=code_version(),
+        code_version=find_code_version(),
         config_hash=project.config_hash,
-        started_at=clock(),
+        started_at=read_clock(),
         driver=driver.name,
         flow_run_id=driver.flow_run_id,
     )
 
 
 @contextmanager
-def _attempt(store: Store, run: Run) -> Iterator[list[Check]]:
+def _attempt(store: Store, run: Run) -> Iterator[list[CheckResult]]:
     """Write the attempt into the ledger when it begins, and how it ended if it does not publish; yield its checks."""
     store.start(run)
-    checks = list[Check]()
+    checks = list[CheckResult]()
     try:
         yield checks
     except NotFitToPublish as refusal:
-        told = check_table(checks, run.run_id, run.project, run.as_of)
-        store.finish(run.run_id, "refused", str(refusal), clock(), told)
+        told = build_check_table(checks, run.run_id, run.project, run.as_of)
+        store.finish(run.run_id, "refused", str(refusal), read_clock(), told)
         raise
     except (
         BaseException
     ) as error:  # whatever ends the attempt, the ledger says so; it goes on unchanged
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         message = "stopped by a signal" if stopped else str(error) or type(error).__name__
-        store.finish(run.run_id, "failed", message, clock())
+        store.finish(run.run_id, "failed", message, read_clock())
         raise

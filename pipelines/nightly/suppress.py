@@ -11,7 +11,7 @@ from features.intake.objections import listed
 from features.tools.duckdb_sql import query
 
 
-def permitted(project: Project, scores: pa.Table) -> pa.Table:
+def drop_suppressed(project: Project, scores: pa.Table) -> pa.Table:
     """Return SCORES without whom the lists of today name.
 
     Raises what reading any source raises, and DataError for a row of a list without an id.
@@ -19,7 +19,7 @@ def permitted(project: Project, scores: pa.Table) -> pa.Table:
     return scores.filter(pc.invert(pc.is_in(scores["entity_id"], value_set=listed(project))))
 
 
-def whole_accounts(accounts: pa.Table, scores: pa.Table) -> pa.Table:
+def keep_complete_accounts(accounts: pa.Table, scores: pa.Table) -> pa.Table:
     """Return those ACCOUNT_SCORES of which all entities stand in these SCORES of the same as-of, by target and rank.
 
     What is said of an account holds the scores of all of them: where one is left out, so is the account.

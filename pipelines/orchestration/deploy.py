@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import ConfigError, LeadscoreError, WorkspaceBusy
-from pipelines.cron import FLOWS, require_cron
-from pipelines.runner import api_configured
-from serve.lock import hold
+from pipelines.cron import FLOW_NAMES, require_cron_lines
+from pipelines.runner import is_prefect_configured
+from serve.lock import hold_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def deploy(project: Project) -> None:
     Raises ConfigError where no Prefect API is configured or a cron line is none, LeadscoreError if the API does not
     answer.
     """
-    if not api_configured():
+    if not is_prefect_configured():
         raise ConfigError(
             "no Prefect API is configured",
             where="PREFECT_API_URL",
@@ -72,7 +72,7 @@ def deployments(project: Project) -> list[RunnerDeployment]:
 
     from pipelines.orchestration import flows
 
-    require_cron(project)
+    require_cron_lines(project)
     return [
         getattr(flows, name).to_deployment(
             name=project.project,
@@ -82,7 +82,7 @@ def deployments(project: Project) -> list[RunnerDeployment]:
             tags=["leadscore"],
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        for name in FLOWS
+        for name in FLOW_NAMES
     ]
 
 
@@ -103,8 +103,8 @@ def give_back(project: Project) -> None:
     from prefect.exceptions import ObjectNotFound
     from prefect.states import Scheduled, State
 
-    with suppress(WorkspaceBusy), hold(project.root), get_client(sync_client=True) as client:
-        for name in FLOWS:
+    with suppress(WorkspaceBusy), hold_workspace(project.workspace_path), get_client(sync_client=True) as client:
+        for name in FLOW_NAMES:
             with suppress(ObjectNotFound):
                 found = client.read_deployment_by_name(f"leadscore-{name}/{project.project}")
                 for run in _runs(client, found.id, StateType.RUNNING, StateType.PENDING):
@@ -152,7 +152,7 @@ def _silence(silence: timedelta) -> AutomationCore:
             match={"prefect.resource.id": ["prefect.flow-run.*"]},
             match_related={
                 "prefect.resource.role": "flow",
-                "prefect.resource.name": [f"leadscore-{name}" for name in FLOWS],
+                "prefect.resource.name": [f"leadscore-{name}" for name in FLOW_NAMES],
             },
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -185,7 +185,7 @@ def deployed(project: Project, now: datetime) -> list[Deployed]:
     from prefect.client.orchestration import get_client
 
     with _answering(), get_client(sync_client=True, httpx_settings={"timeout": ANSWER}) as client:
-        return [_deployed(client, f"leadscore-{name}/{project.project}", now) for name in FLOWS]
+        return [_deployed(client, f"leadscore-{name}/{project.project}", now) for name in FLOW_NAMES]
 
 
 def _deployed(client: SyncPrefectClient, name: str, now: datetime) -> Deployed:

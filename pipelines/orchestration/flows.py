@@ -19,16 +19,16 @@ from prefect.runtime import flow_run
 from prefect.states import Failed, State
 
 from configs.errors import LeadscoreError
-from configs.schema import load
+from configs.schema import load_project
 from pipelines.monitoring.monitor import monitor as follow_targets
 from pipelines.nightly.score import score_night
 from pipelines.orchestration.scheduled import on_schedule, superseded, tell
-from pipelines.reports.outcomes_screen import outcomes_markdown
-from pipelines.reports.prefect_summary import night_markdown, training_markdown
-from pipelines.results.monitoring import Monitored
-from pipelines.results.night import Night
-from pipelines.results.training import Training
-from pipelines.runner import Driver, Step
+from pipelines.reports.markdown import night_markdown, training_markdown
+from pipelines.reports.monitor_tables import outcomes_markdown
+from pipelines.results.monitoring import MonitorResult
+from pipelines.results.night import NightResult
+from pipelines.results.training import TargetTraining
+from pipelines.runner import Runner, Step
 from pipelines.training.train import train as train_targets
 
 
@@ -70,14 +70,14 @@ def in_words(function: Step) -> Step:
 @in_words
 def train(
     config: str, as_of: str | None = None, targets: list[str] | None = None
-) -> list[Training]:
+) -> list[TargetTraining]:
     """Train the targets of a config; the run fails if one of them has no new champion."""
     if skipped := superseded():
         return skipped  # type: ignore[return-value]
-    project = load(config)
+    project = load_project(config)
     driver, names = _driver(), targets or list(project.targets)
     results = on_schedule(
-        project, as_of, driver.note, lambda moment: train_targets(project, moment, names, driver)
+        project, as_of, driver.log, lambda moment: train_targets(project, moment, names, driver)
     )
     create_markdown_artifact(
         training_markdown(project, results), key="leadscore-training", description=config
@@ -88,7 +88,7 @@ def train(
     return results
 
 
-def run_train(config: str, as_of: str | None, targets: list[str]) -> list[Training]:
+def run_train(config: str, as_of: str | None, targets: list[str]) -> list[TargetTraining]:
     """Run the training flow here and return what became of each target, refused ones too."""
     state = train(config, as_of, targets, return_state=True)
     return state.result(raise_on_failure=not isinstance(state.data, list))  # type: ignore[return-value]
@@ -102,12 +102,12 @@ def run_train(config: str, as_of: str | None, targets: list[str]) -> list[Traini
     on_crashed=[tell],
 )
 @in_words
-def score(config: str, as_of: str | None = None, form: str = "csv") -> Night:
+def score(config: str, as_of: str | None = None, form: str = "csv") -> NightResult:
     """Score and publish one as-of of a config."""
-    project = load(config)
+    project = load_project(config)
     driver = _driver()
     night = on_schedule(
-        project, as_of, driver.note, lambda moment: score_night(project, moment, driver, form)
+        project, as_of, driver.log, lambda moment: score_night(project, moment, driver, form)
     )
     create_markdown_artifact(
         night_markdown(project, night), key="leadscore-scores", description=config
@@ -125,14 +125,14 @@ def score(config: str, as_of: str | None = None, form: str = "csv") -> Night:
 @in_words
 def monitor(
     config: str, as_of: str | None = None, targets: list[str] | None = None
-) -> list[Monitored]:
+) -> list[MonitorResult]:
     """Hold the published scores of a config against what happened since."""
     if skipped := superseded():
         return skipped  # type: ignore[return-value]
-    project = load(config)
+    project = load_project(config)
     driver, names = _driver(), targets or list(project.targets)
     results = on_schedule(
-        project, as_of, driver.note, lambda moment: follow_targets(project, moment, names, driver)
+        project, as_of, driver.log, lambda moment: follow_targets(project, moment, names, driver)
     )
     create_markdown_artifact(
         outcomes_markdown(project, results), key="leadscore-outcomes", description=config
@@ -140,9 +140,9 @@ def monitor(
     return results
 
 
-def _driver() -> Driver:
+def _driver() -> Runner:
     logger = get_run_logger()
-    return Driver("prefect", str(flow_run.id), _as_task, partial(_note, logger))
+    return Runner("prefect", str(flow_run.id), _as_task, partial(_note, logger))
 
 
 def _note(logger: Any, line: str) -> None:

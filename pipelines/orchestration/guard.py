@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
-from configs.durations import duration_label
+from configs.durations import format_duration
 from configs.errors import GateRefused, LeadscoreError, NotFitToPublish, WorkspaceBusy
 
 Result = TypeVar("Result")
@@ -88,7 +88,7 @@ def time_limit(limit: timedelta) -> Iterator[None]:
 
     def stop(*_: object) -> None:
         raise OverTime(
-            f"the run took longer than {duration_label(limit)}",
+            f"the run took longer than {format_duration(limit)}",
             where="schedule.limit",
             fix="look in the log at which step it stood; give it more time, or fewer rows",
         )

@@ -26,7 +26,7 @@ from prefect.states import Completed, State
 from configs.schema import Project
 from pipelines.orchestration import alarm
 from pipelines.orchestration.guard import guarded
-from pipelines.runner import clock
+from pipelines.runner import read_clock
 
 Result = TypeVar("Result")
 
@@ -73,7 +73,7 @@ def superseded() -> State | None:
     """
     if deployment.id is None:
         return None
-    later = FlowRunFilterExpectedStartTime(after_=this_run.scheduled_start_time, before_=clock())
+    later = FlowRunFilterExpectedStartTime(after_=this_run.scheduled_start_time, before_=read_clock())
     waiting = FlowRunFilterStateType(any_=[StateType.SCHEDULED, StateType.PENDING])
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from configs.durations import duration_label
+from configs.durations import format_duration
 from configs.errors import LeadscoreError
 from configs.schema import Project
-from pipelines.runner import api_configured
-from pipelines.workspace import store_of
-from serve.export.atomic_folders import CURRENT, read_manifest
-from serve.lock import held
+from pipelines.runner import is_prefect_configured
+from pipelines.workspace import open_store
+from serve.export.atomic_folders import CURRENT_LINK, read_manifest
+from serve.lock import is_workspace_held
 
 if TYPE_CHECKING:
     from pipelines.orchestration.deploy import Deployed
@@ -118,7 +118,7 @@ def status(project: Project, now: datetime) -> Status:
     Changes nothing, and makes no workspace where there is none. Raises LeadscoreError if the ledger cannot be read.
     """
     attempts = _attempts(project)
-    if project.publish.database is None and not held(project.root):
+    if project.publish.database is None and not is_workspace_held(project.workspace_path):
         attempts = [
             replace(each, status=KILLED) if each.status == "started" else each for each in attempts
         ]
@@ -146,10 +146,10 @@ def status(project: Project, now: datetime) -> Status:
 
 def _attempts(project: Project) -> list[Attempt]:
     """Return the runs of the ledger in the order of starting."""
-    if project.publish.database is None and not (project.root / "scores.db").exists():
+    if project.publish.database is None and not (project.workspace_path / "scores.db").exists():
         return []
     runs: dict[str, Attempt] = {}
-    for row in store_of(project, PATIENCE).runs(project.project).to_pylist():
+    for row in open_store(project, PATIENCE).runs(project.project).to_pylist():
         before = runs.get(row["run_id"])
         names = ("run_id", "as_of", "status", "started_at", "finished_at", "message")
         rows = (row["rows"] or 0) + (before.rows if before else 0)
@@ -168,7 +168,7 @@ def _lateness(project: Project, good: Attempt | None, now: datetime) -> list[str
         ]
     if now - good.finished_at > late:
         return [
-            f"the last good night finished {_ago(now - good.finished_at)}, more than {duration_label(late)}"
+            f"the last good night finished {_ago(now - good.finished_at)}, more than {format_duration(late)}"
         ]
     if good.finished_at - good.as_of > late:
         return [
@@ -184,7 +184,7 @@ def _export(project: Project, good: Attempt | None, now: datetime) -> list[str]:
         return []
     fix = f"run `leadscore export {project.path}`"
     try:
-        found = read_manifest(project.root / "exports" / CURRENT)
+        found = read_manifest(project.workspace_path / "exports" / CURRENT_LINK)
     except (OSError, ValueError) as error:
         return [f"the export cannot be read ({type(error).__name__}): {fix}"]
     if found.get("run_id") == good.run_id:
@@ -196,7 +196,7 @@ def _deployments(
     project: Project, now: datetime
 ) -> tuple[Sequence[Deployed], list[str], list[str]]:
     """Return the deployments, what is to be noted, and what is to be raised where the server does not tell of them."""
-    if not api_configured():
+    if not is_prefect_configured():
         return [], ["no Prefect API is configured; the ledger alone was read"], []
     from pipelines.orchestration.deploy import deployed
 

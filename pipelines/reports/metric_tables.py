@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from models.evaluation.gate import Verdict
-    from models.evaluation.metrics import Figure
-    from models.evaluation.sliced_metrics import Part
-    from pipelines.results.evaluation import Figures
+    from models.evaluation.gate import GateVerdict
+    from models.evaluation.metrics import Estimate
+    from models.evaluation.sliced_metrics import SliceMetrics
+    from pipelines.results.evaluation import Metrics
 
 SHOWN = {
     "roc_auc": "ROC AUC",
@@ -47,7 +47,7 @@ WITH_INTERVAL = ("roc_auc", "log_loss")
 LEARNER_NAMES = {"lightgbm": "LightGBM", "base_rate": "base rate", "naive_bayes": "naive Bayes"}
 
 
-def figure_text(figure: Figure | None) -> str:
+def figure_text(figure: Estimate | None) -> str:
     """Return a figure with its 90 % interval, such as ``0.812 (0.790–0.833)``."""
     if figure is None or figure.value != figure.value:
         return "–"
@@ -73,13 +73,13 @@ def tested_text(ordered: bool) -> str:
     return "out of time (90 % interval)" if ordered else "random folds (90 % interval)"
 
 
-def challenger_table(metrics: Figures, ordered: bool) -> list[list[str]]:
+def challenger_table(metrics: Metrics, ordered: bool) -> list[list[str]]:
     """Return rows of texts, the first the heads: each figure that there is, with its interval."""
     rows = [[name, figure_text(metrics[key])] for key, name in SHOWN.items() if key in metrics]
     return [[tested_text(ordered), "challenger"], *rows]
 
 
-def learner_table(learners: Mapping[str, Figures], chosen: str) -> list[list[str]]:
+def learner_table(learners: Mapping[str, Metrics], chosen: str) -> list[list[str]]:
     """Return rows of texts, the first the heads: each learner, the ``chosen`` one marked, and what tells them apart."""
     names = {
         name: learner_text(name) + (" (chosen)" if name == chosen else "") for name in learners
@@ -88,7 +88,7 @@ def learner_table(learners: Mapping[str, Figures], chosen: str) -> list[list[str
     return [["learner", *SHOWN_OF_LEARNERS.values()], *rows]
 
 
-def part_table(what: str, parts: Mapping[str, Part]) -> list[list[str]]:
+def part_table(what: str, parts: Mapping[str, SliceMetrics]) -> list[list[str]]:
     """Return rows of texts, the first the heads: a part's name, rows, outcomes, and figures unless it is too small."""
     heads = [what, "rows", "outcomes", *(SHOWN[key] for key in SHOWN_OF_PARTS)]
     return [
@@ -100,13 +100,13 @@ def part_table(what: str, parts: Mapping[str, Part]) -> list[list[str]]:
     ]
 
 
-def reliability_table(bins: list[tuple[float, Figure]]) -> list[list[str]]:
+def reliability_table(bins: list[tuple[float, Estimate]]) -> list[list[str]]:
     """Return rows of texts, the first the heads: what was predicted in each bin, and what happened."""
     heads = ["predicted, bins of equal size", "happened (90 % interval)", "rows"]
     return [heads, *([f"{at:.3f}", figure_text(rate), f"{rate.n:,}"] for at, rate in bins)]
 
 
-def gate_text(verdict: Verdict) -> str:
+def gate_text(verdict: GateVerdict) -> str:
     """Return what the gate would do, with the sentence of each test."""
     head = "the gate would let it pass" if verdict.passed else "the gate would refuse it"
     lines = [
@@ -115,15 +115,15 @@ def gate_text(verdict: Verdict) -> str:
     return "\n".join([f"{head}:", *lines])
 
 
-def _told_apart(figures: Figures) -> list[str]:
+def _told_apart(figures: Metrics) -> list[str]:
     texts = {key: figure_text(figures.get(key)) for key in SHOWN_OF_LEARNERS}
     return [text if key in WITH_INTERVAL else text.partition(" ")[0] for key, text in texts.items()]
 
 
-def _shown(part: Part) -> list[str]:
+def _shown(part: SliceMetrics) -> list[str]:
     if part.too_small:
         return ["too small"]
-    texts = {key: figure_text(part.figures.get(key)) for key in SHOWN_OF_PARTS}
+    texts = {key: figure_text(part.estimates.get(key)) for key in SHOWN_OF_PARTS}
     # What was predicted is known but for which leads there were: its interval would only take room.
     return [
         text.partition(" ")[0] if key == "mean_predicted" else text for key, text in texts.items()

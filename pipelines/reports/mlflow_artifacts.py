@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from configs.durations import duration_label
+from configs.durations import format_duration
 from features.definitions.catalog import Catalog
 from features.wording.wording import english
-from models.evaluation.gate import GATE, PASSED, REFUSED, Verdict
-from models.evaluation.metrics import Figure, gain
+from models.evaluation.gate import GATE_TAG, PASSED, REFUSED, GateVerdict
+from models.evaluation.metrics import Estimate, compute_gain_curve
 from models.evaluation.plots import (
     plot_distribution,
     plot_gain,
@@ -26,15 +26,15 @@ from models.evaluation.plots import (
     plot_origins,
     plot_reliability,
 )
-from models.evaluation.sliced_metrics import Part
+from models.evaluation.sliced_metrics import SliceMetrics
 from models.leakage.leakage import Suspect
-from models.registry.registry import Story
-from models.training.training import Trained
+from models.registry.registry import TrainingRecord
+from models.training.results import TrainResult
 from pipelines.reports.metric_tables import SHOWN_OF_PARTS
 from pipelines.reports.training_report import Told, report
-from pipelines.results.evaluation import Figures, Findings
-from pipelines.training_data import Snapshot, TrainingRows, count_rows
-from pipelines.version import code_version
+from pipelines.results.evaluation import Evaluation, Metrics
+from pipelines.training_data import Snapshot, TrainingRows, count_training_rows
+from pipelines.version import find_code_version
 
 MOST_EXPLAINED = 1_000
 """Rows from which importance is taken, evenly spread: enough for a picture."""
@@ -46,11 +46,11 @@ def story(
     folder: Path,
     now: Snapshot,
     rows: TrainingRows,
-    trained: Trained,
-    found: Findings,
-    verdict: Verdict,
+    trained: TrainResult,
+    found: Evaluation,
+    verdict: GateVerdict,
     suspects: Sequence[Suspect] = (),
-) -> Story:
+) -> TrainingRecord:
     """Write the scorer and the plots into ``folder`` and return them with all that belongs to the training.
 
     ``suspects`` are the columns that the leakage audit names among those offered.
@@ -58,20 +58,20 @@ def story(
     scorer, project = trained.scorer, now.project
     scorer.save(folder / "scorer")
     told = Told(
-        now, trained, found, verdict, count_rows(rows), _importance(rows, trained), tuple(suspects)
+        now, trained, found, verdict, count_training_rows(rows), _importance(rows, trained), tuple(suspects)
     )
     curve, point = _gain(told)
     _plot(folder / "plots", told, curve, point)
-    return Story(
+    return TrainingRecord(
         scorer=folder / "scorer",
         params=_params(told),
         metrics=dict(_metrics(found)),
         tags={
-            GATE: PASSED if verdict.passed else REFUSED,
+            GATE_TAG: PASSED if verdict.passed else REFUSED,
             "as_of": now.as_of.isoformat(),
             "data_fingerprint": now.dataset.fingerprint,
             "config_hash": project.config_hash,
-            "code_version": code_version(),
+            "code_version": find_code_version(),
         },
         texts={
             "report.md": report(told),
@@ -91,11 +91,11 @@ def _params(told: Told) -> dict[str, Any]:
     project, scorer, target = (
         told.now.project,
         told.trained.scorer,
-        told.now.project.target(told.trained.scorer.target),
+        told.now.project.target_config(told.trained.scorer.target),
     )
     return {
         "target": scorer.target,
-        "horizon": duration_label(target.horizon) if target.horizon else "none",
+        "horizon": format_duration(target.horizon) if target.horizon else "none",
         "as_of": told.now.as_of.isoformat(),
         "config_hash": project.config_hash,
         "data_fingerprint": told.now.dataset.fingerprint,
@@ -105,7 +105,7 @@ def _params(told: Told) -> dict[str, Any]:
         "features": len(scorer.encoding.names),
         "slope": scorer.calibrator.slope,
         "intercept": scorer.calibrator.intercept,
-        "capacity": project.places.per_week if project.places else "none",
+        "capacity": project.capacity_config.per_week if project.capacity_config else "none",
         **told.rows,
         **project.evaluation.model_dump(mode="json"),
         **{
@@ -115,23 +115,23 @@ def _params(told: Told) -> dict[str, Any]:
     }
 
 
-def _metrics(found: Findings) -> Iterator[tuple[str, float]]:
+def _metrics(found: Evaluation) -> Iterator[tuple[str, float]]:
     """Name the challenger's figures plainly, the others' with their learner or part before a slash."""
     yield from _flat("", found.metrics)
     for learner, figures in found.baselines.items():
         yield from _flat(f"{learner}/", figures)
     for of, part in found.unseen.items():
-        yield from _flat(f"unseen_{of}/", part.figures)
+        yield from _flat(f"unseen_{of}/", part.estimates)
 
 
-def _flat(prefix: str, figures: Figures) -> Iterator[tuple[str, float]]:
+def _flat(prefix: str, figures: Metrics) -> Iterator[tuple[str, float]]:
     for key, figure in figures.items():
         yield f"{prefix}{key}", figure.value
         yield f"{prefix}{key}_low", figure.low
         yield f"{prefix}{key}_high", figure.high
 
 
-def _importance(rows: TrainingRows, trained: Trained) -> list[tuple[str, str, float]]:
+def _importance(rows: TrainingRows, trained: TrainResult) -> list[tuple[str, str, float]]:
     """Return each feature of the model, its words and its mean absolute contribution in log-odds, greatest first."""
     step = max(1, rows.matrix.num_rows // MOST_EXPLAINED)
     sample = rows.matrix.take(np.arange(0, rows.matrix.num_rows, step))
@@ -145,14 +145,14 @@ def _importance(rows: TrainingRows, trained: Trained) -> list[tuple[str, str, fl
 
 
 def _gain(told: Told) -> tuple[Curve, tuple[float, float]]:
-    table, tested = told.trained.out_of_time, told.found.tested
-    return gain(table["label"], table["probability"], cutoff=tested.batch, capacity=tested.capacity)
+    table, tested = told.trained.out_of_time, told.found.rows
+    return compute_gain_curve(table["label"], table["probability"], cutoff=tested.batch, capacity=tested.capacity)
 
 
 def _plot(folder: Path, told: Told, curve: Curve, point: tuple[float, float]) -> None:
     """Draw how true the probabilities are, how they part the outcomes, what order gains, over time, and by what."""
     folder.mkdir(parents=True, exist_ok=True)
-    table, tested = told.trained.out_of_time, told.found.tested
+    table, tested = told.trained.out_of_time, told.found.rows
     label, probability = table["label"].to_numpy(), table["probability"].to_numpy()
     name = f"{told.now.project.project} · {told.trained.scorer.target}"
     plot_reliability(
@@ -163,7 +163,7 @@ def _plot(folder: Path, told: Told, curve: Curve, point: tuple[float, float]) ->
     )
     name_of_gain = f"{name}: what the best leads hold"
     plot_gain(folder, curve, point, capacity=tested.capacity, title=name_of_gain)
-    origins = [(told.days[number], part.figures) for number, part in told.found.folds.items()]
+    origins = [(told.days[number], part.estimates) for number, part in told.found.folds.items()]
     plot_origins(folder, origins, title=f"{name}: does it hold over time?")
     words, values = (
         [words for _, words, _ in told.importance],
@@ -197,7 +197,7 @@ def _tables(told: Told, curve: Curve) -> dict[str, list[list[Any]]]:
     return {name: [list(row) for row in rows] for name, rows in tables.items()}
 
 
-def _figure_rows(found: Findings) -> Iterator[list[Any]]:
+def _figure_rows(found: Evaluation) -> Iterator[list[Any]]:
     for learner, figures in {"challenger": found.metrics, **found.baselines}.items():
         for key, figure in figures.items():
             yield [learner, key, *_ends(figure), figure.n]
@@ -220,21 +220,21 @@ def _part_rows(told: Told) -> Iterator[list[Any]]:
             ]
 
 
-def _ends_of(part: Part, key: str) -> list[float | None]:
-    return _ends(part.figures[key]) if key in part.figures else [None] * 3
+def _ends_of(part: SliceMetrics, key: str) -> list[float | None]:
+    return _ends(part.estimates[key]) if key in part.estimates else [None] * 3
 
 
-def _bins(found: Findings) -> Iterator[list[Any]]:
+def _bins(found: Evaluation) -> Iterator[list[Any]]:
     return ([predicted, *_ends(rate), rate.n] for predicted, rate in found.reliability)
 
 
-def _gate_rows(verdict: Verdict) -> Iterator[list[Any]]:
+def _gate_rows(verdict: GateVerdict) -> Iterator[list[Any]]:
     return (
-        [t.name, t.passed, *_ends(t.figure), *_finite(t.bound), t.sentence] for t in verdict.tests
+        [t.name, t.passed, *_ends(t.estimate), *_finite(t.bound), t.sentence] for t in verdict.tests
     )
 
 
-def _ends(figure: Figure) -> list[float | None]:
+def _ends(figure: Estimate) -> list[float | None]:
     return _finite((figure.value, figure.low, figure.high))
 
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.wording.wording import english
+from pipelines.reports.markdown import verdict_text
 from pipelines.reports.metric_tables import (
     challenger_table,
     figure_text,
@@ -23,20 +24,19 @@ from pipelines.reports.metric_tables import (
     rows_text,
     tested_text,
 )
-from pipelines.reports.prefect_summary import verdict_text
 
 if TYPE_CHECKING:  # a command pays only for what it runs
     from configs.schema import Project
     from features.definitions.catalog import Catalog
-    from models.evaluation.metrics import Figure
-    from models.evaluation.sliced_metrics import Part
-    from models.training.ablation import Trial
-    from pipelines.results.ablation import Ablation
-    from pipelines.results.audit import Finding
-    from pipelines.results.backtest import Backtest
-    from pipelines.results.examination import Examination, TargetCheck
-    from pipelines.results.night import Missed, Night
-    from pipelines.results.training import Training
+    from models.evaluation.metrics import Estimate
+    from models.evaluation.sliced_metrics import SliceMetrics
+    from models.training.ablation import AblationTrial
+    from pipelines.results.ablation import TargetAblation
+    from pipelines.results.audit import AuditFinding
+    from pipelines.results.backtest import TargetBacktest
+    from pipelines.results.examination import DataCheck, TargetCheck
+    from pipelines.results.night import BackfilledNight, NightResult
+    from pipelines.results.training import TargetTraining
 
 TOP = 10
 TODAY = (
@@ -50,7 +50,7 @@ READING = (
 """How the table of an ablation is to be read."""
 
 
-def training(project: Project, result: Training) -> RenderableType:
+def training(project: Project, result: TargetTraining) -> RenderableType:
     """Return one target's figures and what became of its challenger."""
     if result.trained is None:
         return f"\n{project.project} · {result.target}: not trained"
@@ -65,9 +65,9 @@ def training(project: Project, result: Training) -> RenderableType:
     return Group(escape(head), learner, *tables, "", verdict, *report)
 
 
-def backtest(project: Project, result: Backtest) -> RenderableType:
+def backtest(project: Project, result: TargetBacktest) -> RenderableType:
     """Return what the past says of one target: all figures, by part, reliability, and what the gate would do."""
-    found = result.findings
+    found = result.evaluation
     if found is None or result.verdict is None:
         return f"\n{project.project} · {result.target}: not tested"
     tables = [
@@ -84,9 +84,9 @@ def backtest(project: Project, result: Backtest) -> RenderableType:
     return Group(escape(head), learner, *_tables(*tables), "", escape(gate_text(result.verdict)))
 
 
-def _windows(result: Backtest, timed: bool) -> dict[str, Part]:
+def _windows(result: TargetBacktest, timed: bool) -> dict[str, SliceMetrics]:
     """Name the folds by the first day that they test, where the data has days."""
-    parts = result.findings.folds if result.findings else {}
+    parts = result.evaluation.folds if result.evaluation else {}
     days = {str(fold["fold"]): f": {fold['test']['from'][:10]}" for fold in result.folds}
     return {name + (days[name] if timed else ""): part for name, part in parts.items()}
 
@@ -103,7 +103,7 @@ def truth(oracle: dict[str, Any] | None) -> RenderableType | None:
     )
 
 
-def top(night: Night) -> RenderableType:
+def top(night: NightResult) -> RenderableType:
     """Return the best leads of each target with their strongest reason."""
     table = _table(
         "target",
@@ -127,16 +127,16 @@ def top(night: Night) -> RenderableType:
     return table
 
 
-def delivered(night: Night, more: str = "") -> RenderableType:
+def delivered(night: NightResult, more: str = "") -> RenderableType:
     """Return where the scores went."""
     rows = ", ".join(f"{target} {count:,}" for target, count in night.rows.items())
     text = f"\npublished as of {night.as_of.isoformat()}: {rows} (run {night.run_id})\nexport: {night.export}"
-    if night.exported != night.as_of:
-        text += f"\n  it stays at {night.exported.isoformat()}, the newest; `leadscore export --as-of` writes an older one"
-    for one in night.delivered:
+    if night.exported_as_of != night.as_of:
+        text += f"\n  it stays at {night.exported_as_of.isoformat()}, the newest; `leadscore export --as-of` writes an older one"
+    for one in night.deliveries:
         said = one.manifest
         what = f"{said['kind']}, {said['rows']:,} leads, {said['cleared']:,} cleared: {one.folder}"
-        text += f"\n{said['name']}: {'' if one.fresh else 'nothing is new since '}{what}"
+        text += f"\n{said['name']}: {'' if one.is_new else 'nothing is new since '}{what}"
     return escape(text + (f"\n\n{more}" if more else ""))
 
 
@@ -158,7 +158,7 @@ def deliveries(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def backfill(nights: list[Missed]) -> Table:
+def backfill(nights: list[BackfilledNight]) -> Table:
     """Return a row for each night that was made up for."""
     table = _table("as of", "status", "rows", "model versions", "warnings")
     for night in nights:
@@ -197,7 +197,7 @@ def catalog(found: Catalog) -> RenderableType:
     return Group(table, *foot)
 
 
-def ablation(project: Project, found: Ablation) -> RenderableType:
+def ablation(project: Project, found: TargetAblation) -> RenderableType:
     """Return what each family of features is worth to one target."""
     table = _table(tested_text(project.ordered), "features", "ROC AUC", "log loss", "worse by")
     for trial in found.trials:
@@ -208,15 +208,15 @@ def ablation(project: Project, found: Ablation) -> RenderableType:
         )
         table.add_row(
             _trial(trial),
-            str(trial.features),
-            *(figures if trial.kept != "all" else (*figures[:2], "")),
+            str(trial.feature_count),
+            *(figures if trial.mode != "all" else (*figures[:2], "")),
         )
     # LightGBM alone learns from what is mature.
     rows = rows_text(found.rows, followed=False)
     return Group(f"\n{project.project} · {found.target}: {rows}", table, READING)
 
 
-def audit(project: Project, target: str, found: list[Finding]) -> RenderableType:
+def audit(project: Project, target: str, found: list[AuditFinding]) -> RenderableType:
     """Return the columns that seem to know a target's outcome, with the evidence and what becomes of them."""
     if not found:
         return f"\n{project.project} · {target}: no column seems to know the outcome"
@@ -229,7 +229,7 @@ def audit(project: Project, target: str, found: list[Finding]) -> RenderableType
     return Group(f"\n{project.project} · {target}: {number}", table)
 
 
-def examination(found: Examination) -> list[RenderableType]:
+def examination(found: DataCheck) -> list[RenderableType]:
     """Return what ``check`` found."""
     when = f"as of {found.as_of.isoformat()}" if found.timed else "(data without times)"
     head = [f"{found.project} {when}"]
@@ -245,18 +245,18 @@ def examination(found: Examination) -> list[RenderableType]:
         for name, count in found.types.items():
             kinds.add_row(escape(name), f"{count:,}")
         parts.append(kinds)
-    parts += [escape(found.suppressed.sentence())] if found.suppressed.named else []
+    parts += [escape(found.suppressed.describe())] if found.suppressed.listed_counts else []
     parts.append(_targets(found.targets))
-    parts += [escape(f"problem: target {t.name}: {t.problem}") for t in found.targets if t.problem]
+    parts += [escape(f"problem: target {t.target}: {t.problem}") for t in found.targets if t.problem]
     return [*parts, *(escape(f"note: {line}") for line in found.warnings)]
 
 
-def _trial(trial: Trial) -> str:
+def _trial(trial: AblationTrial) -> str:
     whole = {"all": "all features", "none": "no feature: the base rate"}
-    return whole.get(trial.kept, f"{trial.kept} {trial.family}")
+    return whole.get(trial.mode, f"{trial.mode} {trial.family}")
 
 
-def _signed(figure: Figure) -> str:
+def _signed(figure: Estimate) -> str:
     return f"{figure.value:+.4f} ({figure.low:+.4f} to {figure.high:+.4f})"
 
 
@@ -265,7 +265,7 @@ def _reason(reasons: str) -> str:
     return escape(best["sentence"]) if best and best["contribution"] > 0 else ""
 
 
-def _sources(found: Examination) -> Table:
+def _sources(found: DataCheck) -> Table:
     table = _table("source", "rows in", "used", "not yet", "suppressed", "quarantined", "reasons")
     for count in found.counts:
         bad = sum(count.quarantined.values())
@@ -292,7 +292,7 @@ def _targets(targets: tuple[TargetCheck, ...]) -> Table:
         rate = f"{target.base_rate:.2%}" if target.base_rate is not None else "–"
         numbers = (target.rows, target.entities, target.mature, target.positive)
         table.add_row(
-            target.name, *(f"{number:,}" for number in numbers), rate, f"{target.to_score:,}"
+            target.target, *(f"{number:,}" for number in numbers), rate, f"{target.to_score:,}"
         )
     return table
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from configs.durations import duration_label
+from configs.durations import format_duration
 from configs.targets import ColumnOutcome, Target
-from models.accounts import Together
-from models.evaluation.gate import Verdict
+from models.accounts import WithinAccountDependence
+from models.evaluation.gate import GateVerdict
 from models.leakage.leakage import Suspect
-from models.learners.amount_model import NOTHING
-from models.training.training import Trained
+from models.learners.amount_model import NO_AMOUNTS
+from models.training.results import TrainResult
 from pipelines.reports.metric_tables import (
     challenger_table,
     figure_text,
@@ -23,9 +23,9 @@ from pipelines.reports.metric_tables import (
     reliability_table,
     rows_text,
 )
-from pipelines.results.evaluation import Findings
+from pipelines.results.evaluation import Evaluation
 from pipelines.training_data import Snapshot
-from pipelines.version import code_version
+from pipelines.version import find_code_version
 
 TOP = 10
 FILES = """- `plots/`: reliability, distribution of the predictions, gain, the figures fold by fold, importance
@@ -39,9 +39,9 @@ class Told:
     """All that is told of a training; ``importance`` is (feature, words, mean absolute log-odds), greatest first."""
 
     now: Snapshot
-    trained: Trained
-    found: Findings
-    verdict: Verdict
+    trained: TrainResult
+    found: Evaluation
+    verdict: GateVerdict
     rows: dict[str, int]
     importance: list[tuple[str, str, float]]
     suspects: tuple[Suspect, ...] = ()
@@ -83,11 +83,11 @@ def report(told: Told) -> str:
 def _trained(told: Told) -> Iterator[str]:
     now, scorer = told.now, told.trained.scorer
     offered = len(scorer.catalog.features)
-    target = now.project.target(scorer.target)
+    target = now.project.target_config(scorer.target)
     yield f"- **target** `{scorer.target}`: {_question(target)}"
     when = f"as of {now.as_of.isoformat()}, outcomes complete through {now.observed.isoformat()}"
     yield f"- **data** {when if now.project.timed else 'without times'},"
-    yield f"  fingerprint `{now.dataset.fingerprint}`, config `{now.project.config_hash}`, code `{code_version()}`"
+    yield f"  fingerprint `{now.dataset.fingerprint}`, config `{now.project.config_hash}`, code `{find_code_version()}`"
     learner, *others = (learner_text(name) for name in (scorer.learner, *told.found.baselines))
     beside = ", ".join(name for name in others if name != learner)
     yield f"- **model** {learner} on {len(scorer.encoding.names)} of {offered} features, beside it {beside};"
@@ -98,8 +98,8 @@ def _question(target: Target) -> str:
     if isinstance(target.outcome, ColumnOutcome):
         return f"is `{target.outcome.column}` `{target.outcome.equals}`? (a column without a time: no horizon)"
     ends = f" until `{'`, `'.join(target.population.until)}`" if target.population.until else ""
-    horizon = duration_label(target.horizon) if target.horizon else "ever"
-    outcome = "` or `".join(target.outcomes)
+    horizon = format_duration(target.horizon) if target.horizon else "ever"
+    outcome = "` or `".join(target.outcome_types)
     return f"will `{outcome}` happen within {horizon}? Asked of all from `{target.population.after}`{ends}"
 
 
@@ -135,25 +135,25 @@ def _fold(fold: dict[str, Any], timed: bool) -> list[str]:
 
 def _accounts(told: Told) -> Iterator[str]:
     """Say how the chance of an account holds: of groups of two and more entities, tested at one time."""
-    found = Together.of(told.trained.scorer.meta)
-    if not found.accounts:
+    found = WithinAccountDependence.from_json(told.trained.scorer.metadata.within_account)
+    if not found.groups:
         return
-    yield f"Of {found.accounts:,} times that two or more entities of an account were tested together, at least one"
-    yield f"had the outcome {found.happened:,} times. By their chances it were {found.alone:,.0f} if each were on its"
-    yield f"own; an account's score expects {found.expected:,.0f} (further entities add {found.adds:.0%} of that)."
+    yield f"Of {found.groups:,} times that two or more entities of an account were tested together, at least one"
+    yield f"had the outcome {found.observed:,} times. By their chances it were {found.independent:,.0f} if each were on its"
+    yield f"own; an account's score expects {found.expected:,.0f} (further entities add {found.added_share:.0%} of that)."
 
 
 def _worth(told: Told) -> Iterator[str]:
     """Say what amounts were learnt, and how they held on later entities."""
     scorer = told.trained.scorer
-    if not told.now.project.target(scorer.target).learns_amount:
+    if not told.now.project.target_config(scorer.target).learns_amount:
         return
-    said = scorer.worth.sentence if scorer.worth else NOTHING
+    said = scorer.amount_model.sentence if scorer.amount_model else NO_AMOUNTS
     yield f"{said[0].upper()}{said[1:]}."
-    if scorer.worth and (trial := scorer.worth.trial):
+    if scorer.amount_model and (trial := scorer.amount_model.trial):
         yield f"Of the {trial.entities:,} later entities {trial.expected:,.2f} was expected on average; they were worth"
-        yield f"{trial.happened:,.2f}. Deviance is that of Tweedie's law of power 1.5: {trial.trees:,.4g} of trees,"
-        yield f"{trial.mean:,.4g} of the mean."
+        yield f"{trial.observed:,.2f}. Deviance is that of Tweedie's law of power 1.5: {trial.tree_deviance:,.4g} of trees,"
+        yield f"{trial.mean_deviance:,.4g} of the mean."
 
 
 def _figures(told: Told) -> Iterator[str]:
@@ -182,7 +182,7 @@ def _figures(told: Told) -> Iterator[str]:
 
 
 def _capacity(told: Told) -> str:
-    capacity = told.found.tested.capacity
+    capacity = told.found.rows.capacity
     precision, lift = (told.found.metrics[f"{name}_at_capacity"] for name in ("precision", "lift"))
     if lift.n == told.trained.out_of_time.num_rows:
         return f"The capacity, {capacity} leads of each batch, is enough to work all of them: there is no lift to gain."
@@ -190,7 +190,7 @@ def _capacity(told: Told) -> str:
     return f"Of {of}, a share of {figure_text(precision)} has the outcome: {figure_text(lift)} times that of all."
 
 
-def _gate(verdict: Verdict) -> Iterator[str]:
+def _gate(verdict: GateVerdict) -> Iterator[str]:
     yield "It passed every test:" if verdict.passed else "It was refused and cannot be promoted:"
     yield ""
     for test in verdict.tests:

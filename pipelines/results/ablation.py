@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from models.training.ablation import Trial
+from models.training.ablation import AblationTrial
 
 
 @dataclass(frozen=True)
-class Ablation:
+class TargetAblation:
     """One target's rows and the trials that ``models.ablation.ablate`` made of them."""
 
     target: str
     rows: dict[str, int]
-    trials: list[Trial]
+    trials: list[AblationTrial]
 
     def to_json(self) -> dict[str, Any]:
         """Return the trials as plain JSON values."""

@@ -16,7 +16,7 @@ OFFERED, ALLOWED, LEFT_OUT, NO_FEATURE = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """A suspect, and whether features use its column: one of the four states above."""
 
     suspect: Suspect

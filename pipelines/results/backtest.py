@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 
 from configs.errors import LeadscoreError
-from models.evaluation.gate import Verdict
-from pipelines.results.evaluation import Findings
+from models.evaluation.gate import GateVerdict
+from pipelines.results.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
-class Backtest:
+class TargetBacktest:
     """What became of one target: its figures and what the gate would say, or why there are none.
 
     ``folds`` describes the origins as ``Tried.folds`` does. ``predictions`` has one row a tested row: target, the
@@ -24,17 +24,17 @@ class Backtest:
     rows: dict[str, int] = field(default_factory=dict)
     learner: str = ""
     folds: list[dict[str, Any]] = field(default_factory=list)
-    findings: Findings | None = None
-    verdict: Verdict | None = None
+    evaluation: Evaluation | None = None
+    verdict: GateVerdict | None = None
     predictions: pa.Table | None = None
     error: LeadscoreError | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as plain JSON values."""
-        if self.findings is None or self.verdict is None:
+        if self.evaluation is None or self.verdict is None:
             nothing: dict[str, Any] = {"rows": self.rows, "metrics": {}, "baselines": {}}
             return nothing | {"gate": {"passed": False, "tests": []}, "error": str(self.error)}
-        found = self.findings.to_json()
+        found = self.evaluation.to_json()
         folds = [fold | found["folds"][str(fold["fold"])] for fold in self.folds]
         head = {"rows": self.rows, "learner": self.learner}
         return head | found | {"folds": folds, "gate": self.verdict.to_json()}

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from models.evaluation.metrics import Figure
-from models.evaluation.sliced_metrics import Part
+from models.evaluation.metrics import Estimate
+from models.evaluation.sliced_metrics import SliceMetrics
 
 
 @dataclass(frozen=True)
-class Tested:
+class EvaluationRows:
     """Columns of one element a tested row, in the order of the OUT_OF_TIME table.
 
     ``entity`` is the row number of ``leads``. ``batch`` is the batch of work a row belongs to, of which ``capacity``
@@ -33,9 +33,9 @@ class Tested:
     stage: pa.Array | None
 
 
-Figures = dict[str, Figure]
+Metrics = dict[str, Estimate]
 
-PROMISED = (
+EXPECTED_METRICS = (
     "roc_auc",
     "log_loss",
     "calibration_slope",
@@ -50,46 +50,46 @@ PROMISED = (
 
 
 @dataclass(frozen=True)
-class Findings:
+class Evaluation:
     """Figures of the challenger on all tested rows and by part, and of each baseline on the same rows.
 
     ``unseen`` has the parts “entities” and “accounts” that are new to their fold, ``folds`` one a fold, ``segments``
     by attribute and value, ``stages`` by stage. ``reliability`` is (mean predicted, observed rate) of bins.
     """
 
-    metrics: Figures
-    baselines: dict[str, Figures]
-    unseen: dict[str, Part]
-    folds: dict[str, Part]
-    segments: dict[str, dict[str, Part]]
-    stages: dict[str, Part]
-    reliability: list[tuple[float, Figure]]
-    tested: Tested
+    metrics: Metrics
+    baselines: dict[str, Metrics]
+    unseen: dict[str, SliceMetrics]
+    folds: dict[str, SliceMetrics]
+    segments: dict[str, dict[str, SliceMetrics]]
+    stages: dict[str, SliceMetrics]
+    reliability: list[tuple[float, Estimate]]
+    rows: EvaluationRows
 
     @property
-    def promise(self) -> dict[str, Any]:
+    def expectations(self) -> dict[str, Any]:
         """The promised figures as plain JSON values, to be kept with the model and held against what happens."""
-        return _plain({name: self.metrics[name] for name in PROMISED if name in self.metrics})
+        return _metrics_to_json({name: self.metrics[name] for name in EXPECTED_METRICS if name in self.metrics})
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the rows as plain JSON values."""
-        others = {name: _plain(figures) for name, figures in self.baselines.items()}
+        others = {name: _metrics_to_json(figures) for name, figures in self.baselines.items()}
         return {
-            "metrics": _plain(self.metrics),
+            "metrics": _metrics_to_json(self.metrics),
             "baselines": others,
-            "unseen": _parts(self.unseen),
-            "folds": _parts(self.folds),
-            "segments": {column: _parts(parts) for column, parts in self.segments.items()},
-            "stages": _parts(self.stages),
+            "unseen": _parts_to_json(self.unseen),
+            "folds": _parts_to_json(self.folds),
+            "segments": {column: _parts_to_json(parts) for column, parts in self.segments.items()},
+            "stages": _parts_to_json(self.stages),
             "reliability": [
                 {"predicted": at, "observed": rate.to_json()} for at, rate in self.reliability
             ],
         }
 
 
-def _parts(parts: dict[str, Part]) -> dict[str, Any]:
+def _parts_to_json(parts: dict[str, SliceMetrics]) -> dict[str, Any]:
     return {name: part.to_json() for name, part in parts.items()}
 
 
-def _plain(figures: Figures) -> dict[str, Any]:
+def _metrics_to_json(figures: Metrics) -> dict[str, Any]:
     return {name: figure.to_json() for name, figure in figures.items()}

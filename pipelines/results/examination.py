@@ -14,7 +14,7 @@ from features.suppressed import Suppression
 class TargetCheck:
     """One target: its rows before the as-of, how many are mature, how many hold the outcome, who would be scored."""
 
-    name: str
+    target: str
     rows: int = 0
     entities: int = 0
     mature: int = 0
@@ -29,7 +29,7 @@ class TargetCheck:
 
 
 @dataclass(frozen=True)
-class Examination:
+class DataCheck:
     """All that ``check`` found; ``warnings`` say what this data cannot promise and what looks wrong."""
 
     project: str
@@ -51,5 +51,5 @@ class Examination:
         """Return it as plain JSON values."""
         plain = vars(self) | {"counts": [vars(c) for c in self.counts]}
         plain["suppressed"] = self.suppressed.to_json()
-        plain["targets"] = {t.name: vars(t) | {"base_rate": t.base_rate} for t in self.targets}
+        plain["targets"] = {t.target: vars(t) | {"base_rate": t.base_rate} for t in self.targets}
         return plain

@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from configs.errors import LeadscoreError
 from features.suppressed import Suppression
-from serve.checks.checks import Check
-from serve.crm.delivery import Delivered
-from serve.export.export import Staged
+from serve.checks.checks import CheckResult
+from serve.crm.delivery import DeliveryResult
+from serve.export.export import StagedExport
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedScores:
     """One published as-of: its ledger id, rows by target, the scores, rows of accounts, who was left out, and what
     warned.
     """
@@ -27,9 +27,9 @@ class Published:
     as_of: datetime
     rows: dict[str, int]
     scores: pa.Table
-    written: Future[Staged] | None = None
+    staged_export: Future[StagedExport] | None = None
     accounts: int = 0
-    checks: tuple[Check, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
     suppressed: Suppression = field(default_factory=Suppression)
 
     def to_json(self) -> dict[str, Any]:
@@ -44,29 +44,29 @@ class Published:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Night(Published):
-    """A published as-of, the CRM's file, which holds the newest one, that of ``exported``, and what was delivered."""
+class NightResult(PublishedScores):
+    """A published as-of, the CRM's file, which holds the newest one, that of ``exported_as_of``, and what was delivered."""
 
     export: Path
-    exported: datetime
-    delivered: tuple[Delivered, ...] = ()
+    exported_as_of: datetime
+    deliveries: tuple[DeliveryResult, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         plain = {**super().to_json(), "export": str(self.export)}
         return (
-            plain | {"deliveries": [one.to_json() for one in self.delivered]}
-            if self.delivered
+            plain | {"deliveries": [one.to_json() for one in self.deliveries]}
+            if self.deliveries
             else plain
         )
 
 
 @dataclass(frozen=True)
-class Missed:
+class BackfilledNight:
     """What became of one night: what it published, or the error that kept it from that."""
 
     as_of: datetime
-    published: Published | None = None
+    published: PublishedScores | None = None
     error: LeadscoreError | None = None
 
     def to_json(self) -> dict[str, Any]:

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from configs.errors import LeadscoreError
-from models.evaluation.gate import Verdict
-from models.evaluation.metrics import Figure
+from models.evaluation.gate import GateVerdict
+from models.evaluation.metrics import Estimate
 from models.leakage.leakage import Suspect
-from models.registry.registry import Version
-from models.training.training import Trained
+from models.registry.registry import RegisteredVersion
+from models.training.results import TrainResult
 
 
 @dataclass(frozen=True)
-class Training:
+class TargetTraining:
     """What became of one target: figures, the gate's verdict, and the registered version; or why there is none."""
 
     target: str
     rows: dict[str, int]
-    metrics: dict[str, Figure]
-    baselines: dict[str, dict[str, Figure]]
-    verdict: Verdict | None = None
-    version: Version | None = None
-    trained: Trained | None = None
+    metrics: dict[str, Estimate]
+    baselines: dict[str, dict[str, Estimate]]
+    verdict: GateVerdict | None = None
+    version: RegisteredVersion | None = None
+    trained: TrainResult | None = None
     suspects: tuple[Suspect, ...] = ()
     error: LeadscoreError | None = None
 

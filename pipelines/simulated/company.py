@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
-from features.contracts import to_us
+from features.tools.instants import US_PER_HOUR, to_microseconds
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 END = datetime(2025, 7, 1, tzinfo=UTC)
@@ -26,7 +26,6 @@ CHANGE = datetime(2024, 11, 1, tzinfo=UTC)
 """From here on customers chat instead of filling in forms and open fewer e-mails; what they want stays as it was."""
 LATE = timedelta(days=2)
 """A late row is known exactly this long after it happened."""
-US_PER_HOUR = 3_600_000_000
 
 INTENTS = ("silent", "cold", "warm", "hot")
 OUTCOMES = ("opportunity", "disqualified", "won", "lost")
@@ -210,7 +209,7 @@ class Clock:
 
     def business(self, us: np.ndarray) -> np.ndarray:
         """Return business days since START at instants in microseconds since 1970; DataError outside the clock."""
-        hours = (np.asarray(us, dtype=np.int64) - to_us(START)) / US_PER_HOUR
+        hours = (np.asarray(us, dtype=np.int64) - to_microseconds(START)) / US_PER_HOUR
         if hours.size and (hours.min() < 0 or hours.max() >= len(self.edges)):
             raise DataError(
                 "an instant the company's clock does not cover", where="simulated company", fix=SPAN
@@ -220,7 +219,7 @@ class Clock:
     def calendar(self, tau: np.ndarray) -> np.ndarray:
         """Return the instant, in whole microseconds since 1970, at which the clock shows ``tau`` business days."""
         hours = np.interp(tau, self.edges, np.arange(len(self.edges)))
-        return to_us(START) + np.floor(hours * US_PER_HOUR).astype(np.int64)
+        return to_microseconds(START) + np.floor(hours * US_PER_HOUR).astype(np.int64)
 
 
 CLOCK_DAYS = 3653

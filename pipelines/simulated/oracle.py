@@ -19,7 +19,13 @@ import pandas as pd
 import pyarrow as pa
 
 from configs.errors import DataError
-from features.contracts import US_PER_DAY, Dataset, to_us
+from features.contracts import Dataset
+from features.tools.instants import (
+    US_PER_DAY,
+    column_to_microseconds,
+    duration_to_microseconds,
+    to_microseconds,
+)
 from pipelines.simulated import company
 from pipelines.simulated.company import CHANGE, LATE, MARKS, OUTCOME_OF_TARGET, OUTCOMES, Clock, Law
 from pipelines.simulated.filtering import Asked, History, Rates, answer
@@ -59,15 +65,11 @@ def oracle(
 
 def _rates(law: Law, clock: Clock) -> Rates:
     seen = np.stack([law.mark_rate.sum(axis=3), law.mark_rate @ (1 - law.late)])
-    change = float(clock.business(np.array([to_us(CHANGE)]))[0])
+    change = float(clock.business(np.array([to_microseconds(CHANGE)]))[0])
     x_out = law.x_rate.sum(axis=2)
     return Rates(
         law.z_rate, law.x_rate, x_out, law.mark_rate, seen, law.exit_rate, law.entry, change
     )
-
-
-def _us(column: pa.ChunkedArray) -> np.ndarray:
-    return column.cast(pa.int64()).to_numpy()
 
 
 def _ordered_leads(table: pa.Table) -> pd.DataFrame:
@@ -78,7 +80,7 @@ def _ordered_leads(table: pa.Table) -> pd.DataFrame:
         {
             "group": pd.factorize(name)[0],
             "id": ids,
-            "us": _us(table["created_at"]),
+            "us": column_to_microseconds(table["created_at"]),
             "fit": company.fit(table),
             "entry": company.entry_row(table),
         }
@@ -116,7 +118,10 @@ def _history(events: pa.Table, leads: pd.DataFrame, clock: Clock) -> tuple[Histo
         )
     lead = _place(events["entity_id"], leads, "events")
     group = leads["group"].to_numpy()
-    us, known = _us(events["event_time"]), _us(events["available_at"])
+    us, known = (
+        column_to_microseconds(events["event_time"]),
+        column_to_microseconds(events["available_at"]),
+    )
     order = np.lexsort((us, group[lead]))
     arrays = (us[order], clock.business(us[order]), known[order], lead[order], kind[order])
     arrivals = leads["us"].to_numpy()
@@ -136,7 +141,7 @@ def _asked(
     """Return what is asked, the spine row of each question, and for each account where its questions end."""
     lead, us, group = (
         _place(spine["entity_id"], leads, "spine rows"),
-        _us(spine["cutoff"]),
+        column_to_microseconds(spine["cutoff"]),
         leads["group"].to_numpy(),
     )
     unborn = int((leads["us"].to_numpy()[lead] >= us).sum())
@@ -146,8 +151,8 @@ def _asked(
         )
     order = np.lexsort((us, group[lead]))
     lead, us = lead[order], us[order]
-    tau, ends = clock.business(us), clock.business(us + horizon // timedelta(microseconds=1))
+    tau, ends = clock.business(us), clock.business(us + duration_to_microseconds(horizon))
     since = us - LATE_US
-    since_tau = clock.business(np.maximum(since, to_us(company.START)))
+    since_tau = clock.business(np.maximum(since, to_microseconds(company.START)))
     asked = Asked(lead, us, tau, since, since_tau, ends - tau)
     return asked, order, np.cumsum(np.bincount(group[lead], minlength=group.max() + 1))

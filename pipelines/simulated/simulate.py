@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
-from features.contracts import EVENTS, INSTANT, LEADS, US_PER_DAY, to_us
+from features.contracts import EVENTS, INSTANT, LEADS
+from features.tools.instants import US_PER_DAY, to_microseconds
 from pipelines.simulated import company
 from pipelines.simulated.company import CHANGE, END, LATE, MARKS, OUTCOMES, Clock, Law
 from pipelines.simulated.untidy import Summary, Writer
@@ -111,7 +112,7 @@ def _leads(
     account = np.repeat(np.arange(count), rng.choice([1, 2, 3], count, p=GROUP_SIZES))[:count]
     single = np.bincount(account)[account] == 1
     anonymous = single & (rng.random(count) < NO_ACCOUNT)
-    end = float(clock.business(np.array([to_us(END)]))[0])
+    end = float(clock.business(np.array([to_microseconds(END)]))[0])
     first = rng.uniform(0, end, count)[account]
     founder = np.r_[True, account[1:] != account[:-1]][:count]
     arrival = np.where(
@@ -152,7 +153,7 @@ def play(
     entry: np.ndarray,
 ) -> _Marks:
     """Let leads live by the law from arrival (business days) to END; ``account`` must be 0, 1, … in order."""
-    change, end = clock.business(np.array([to_us(CHANGE), to_us(END)]))
+    change, end = clock.business(np.array([to_microseconds(CHANGE), to_microseconds(END)]))
     return _Marks(*_play(rng, law, account, arrival, fits, entry, change, end))
 
 
@@ -271,7 +272,7 @@ def _events(rng: np.random.Generator, clock: Clock, leads: pa.Table, done: _Mark
         pa.array([name[2] for name in names]).take(kind),
     ]
     table = pa.Table.from_arrays(columns, schema=EVENTS.append(pa.field("log", pa.string())))
-    return table.filter(pa.array(known < to_us(END))).sort_by(
+    return table.filter(pa.array(known < to_microseconds(END))).sort_by(
         [(name, "ascending") for name in EVENTS.names]
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
@@ -11,21 +10,22 @@ import pyarrow.compute as pc
 from configs.errors import ConfigError, DataError
 from configs.schema import Project
 from configs.source_rows import AllExcept
+from configs.suggestions import did_you_mean
 from features.contracts import LEADS, SPINE
 from features.definitions.catalog import Catalog
 from features.definitions.feature import CHANNEL, TYPE
 from features.intake.reading import read_rows
 from features.sources import carried_columns
-from models.leakage.leakage import Origins, Suspect, suspects
-from pipelines.results.audit import ALLOWED, LEFT_OUT, NO_FEATURE, OFFERED, Finding
-from pipelines.training_data import Snapshot, TrainingRows, snapshot, training_rows
+from models.leakage.leakage import ColumnOrigins, Suspect, find_suspects
+from pipelines.results.audit import ALLOWED, LEFT_OUT, NO_FEATURE, OFFERED, AuditFinding
+from pipelines.training_data import Snapshot, TrainingRows, build_training_rows, load_snapshot
 
 ACCOUNT = "account_id"
 
 
 def audit(
     project: Project, as_of: str | None, targets: list[str], note: Callable[[str], None]
-) -> Iterator[list[Finding]]:
+) -> Iterator[list[AuditFinding]]:
     """Yield each target's findings, by column, on the labelled rows that a training at ``as_of`` would learn from.
 
     Beside the features it looks at every column of the leads source that no key maps, so also at those that the config
@@ -33,16 +33,16 @@ def audit(
     """
     note("reading the sources")
     columns = _attributes(project)
-    now = snapshot(_offering(project, columns), as_of)
+    now = load_snapshot(_offering(project, columns), as_of)
     left_out = set(columns) - set(_offered(project, columns))
     for name in targets:
         note(f"{name}: rows and features")
-        rows = training_rows(now, name)
+        rows = build_training_rows(now, name)
         note(
             f"{name}: looking at {len(now.dataset.attributes)} columns of {rows.matrix.num_rows:,} rows"
         )
-        found = suspects(rows.matrix, rows.labels, name, origins(now, rows))
-        yield [Finding(suspect, _state(suspect, left_out)) for suspect in found]
+        found = find_suspects(rows.matrix, rows.labels, name, origins(now, rows))
+        yield [AuditFinding(suspect, _state(suspect, left_out)) for suspect in found]
 
 
 def without_suspects(
@@ -53,10 +53,10 @@ def without_suspects(
     Columns that the config allows stay, and are among the suspects returned. Raises DataError where no feature is left.
     """
     traced = origins(now, rows)
-    found = suspects(rows.matrix, rows.labels, name, traced)
+    found = find_suspects(rows.matrix, rows.labels, name, traced)
     out = {suspect.column for suspect in found if not suspect.allowed}
     dropped = {
-        feature for feature, column in {**traced.today, **traced.dated}.items() if column in out
+        feature for feature, column in {**traced.current, **traced.dated}.items() if column in out
     }
     if not dropped:
         return rows, found
@@ -73,7 +73,7 @@ def without_suspects(
     ), found
 
 
-def origins(now: Snapshot, rows: TrainingRows) -> Origins:
+def origins(now: Snapshot, rows: TrainingRows) -> ColumnOrigins:
     """Trace the columns of a target's matrix to the columns and event types they come from."""
     traced = {
         feature.name: _source(feature.subject, feature.name) for feature in rows.catalog.features
@@ -84,24 +84,22 @@ def origins(now: Snapshot, rows: TrainingRows) -> Origins:
     )
     account = None
     if now.dataset.leads[ACCOUNT].null_count < now.dataset.leads.num_rows:
-        lead = now.dataset.lead_of(rows.matrix["entity_id"])
+        lead = now.dataset.find_leads(rows.matrix["entity_id"])
         account = now.dataset.leads[ACCOUNT].take(pa.array(lead))
     _refuse_unknown(now, {*today.values(), *dated.values(), *now.dataset.attributes, ACCOUNT})
-    return Origins(today, dated, now.dataset.ordered, account, frozenset(now.project.audit.allow))
+    return ColumnOrigins(today, dated, now.dataset.ordered, account, frozenset(now.project.audit.allow))
 
 
 def _refuse_unknown(now: Snapshot, known: set[str]) -> None:
     """A column that is written wrong would allow nothing, and nobody would hear of it."""
     for name in now.project.audit.allow:
         if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), 1)
             raise ConfigError(
                 "no feature comes from this column, so there is nothing to allow",
                 where=f"{now.project.path}: audit.allow",
                 found=repr(name),
-                fix=f"did you mean {near[0]!r}?"
-                if near
-                else "see `leadscore audit` for the columns, or leave it out",
+                fix=did_you_mean(name, known)
+                or "see `leadscore audit` for the columns, or leave it out",
             )
 
 
@@ -132,16 +130,16 @@ def _attributes(project: Project) -> list[str]:
         leads.order,
         *LEADS.names,
     }
-    taken |= carried_columns(project) | _dated(project) | project.privacy.hidden
+    taken |= carried_columns(project) | _dated(project) | project.privacy.hidden_columns
     return [name for name in read_rows(leads, {}).names if name not in taken]
 
 
 def _dated(project: Project) -> set[str]:
     """Return the attributes that a history tells of; where the config does not name them, the data does."""
     sources = project.sources.attributes
-    if all(source.named for source in sources):
-        return {name for source in sources for name in source.named}
-    return set(pc.unique(snapshot(project, None).dataset.values["attribute"]).to_pylist())
+    if all(source.declared_attributes for source in sources):
+        return {name for source in sources for name in source.declared_attributes}
+    return set(pc.unique(load_snapshot(project, None).dataset.values["attribute"]).to_pylist())
 
 
 def _offering(project: Project, columns: list[str]) -> Project:

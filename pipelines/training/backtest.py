@@ -10,33 +10,33 @@ import pyarrow as pa
 
 from configs.errors import LeadscoreError
 from configs.schema import Project
-from models.evaluation.gate import judge
-from models.training import training
-from models.training.training import Tried
-from pipelines.results.backtest import Backtest
-from pipelines.results.evaluation import Tested
-from pipelines.table_file import check_place, write_tables
+from models.evaluation.gate import judge_challenger
+from models.training.results import BacktestResult
+from models.training.train import backtest_learners
+from pipelines.results.backtest import TargetBacktest
+from pipelines.results.evaluation import EvaluationRows
+from pipelines.table_file import require_output_path, write_tables
 from pipelines.training.evaluate import findings
 from pipelines.training.evaluation_rows import STAGE, check_segments
 from pipelines.training.train import audited_rows, champion_says, settings_of
-from pipelines.training_data import Snapshot, TrainingRows, count_rows, snapshot
-from pipelines.workspace import registry_of
+from pipelines.training_data import Snapshot, TrainingRows, count_training_rows, load_snapshot
+from pipelines.workspace import find_registry
 
 Note = Callable[[str], None]
 
 
 def backtest(
     project: Project, as_of: str | None, targets: list[str], note: Note, out: Path | None = None
-) -> list[Backtest]:
+) -> list[TargetBacktest]:
     """Test each target's training on the past and write the predictions to ``out``; return one Backtest a target.
 
     A target that fails does not keep the others from being tested: its error stands in its Backtest. Raises what
     reading the data raises, and ConfigError for a wrong place of ``out`` or a wrong segment.
     """
     if out is not None:
-        check_place(out)
+        require_output_path(out)
     note("reading the sources")
-    now = snapshot(project, as_of)
+    now = load_snapshot(project, as_of)
     check_segments(now)
     results = [_test(now, name, note) for name in targets]
     tables = [result.predictions for result in results if result.predictions is not None]
@@ -47,35 +47,35 @@ def backtest(
     return results
 
 
-def _test(now: Snapshot, name: str, note: Note) -> Backtest:
+def _test(now: Snapshot, name: str, note: Note) -> TargetBacktest:
     try:
         note(f"{name}: rows and features")
         rows = audited_rows(now, name, lambda line: note(f"{name}: {line}")).rows
-        tried = training.backtest(
+        tried = backtest_learners(
             rows.matrix, rows.labels, settings_of(now, name, lambda line: note(f"{name}: {line}"))
         )
         note(f"{name}: measuring")
         return _measured(now, name, rows, tried)
     except LeadscoreError as error:
-        return Backtest(name, error=error)
+        return TargetBacktest(name, error=error)
 
 
-def _measured(now: Snapshot, name: str, rows: TrainingRows, tried: Tried) -> Backtest:
+def _measured(now: Snapshot, name: str, rows: TrainingRows, tried: BacktestResult) -> TargetBacktest:
     found = findings(now, name, rows, tried)
-    registry = registry_of(now.project)
+    registry = find_registry(now.project)
     champion = champion_says(now, name, tried, registry) if registry else None
-    return Backtest(
+    return TargetBacktest(
         target=name,
-        rows=count_rows(rows),
+        rows=count_training_rows(rows),
         learner=tried.learner,
         folds=tried.folds,
-        findings=found,
-        verdict=judge(tried.out_of_time, champion),
-        predictions=_predictions(name, tried.out_of_time, found.tested),
+        evaluation=found,
+        verdict=judge_challenger(tried.out_of_time, champion),
+        predictions=_predictions(name, tried.out_of_time, found.rows),
     )
 
 
-def _predictions(name: str, out_of_time: pa.Table, tested: Tested) -> pa.Table:
+def _predictions(name: str, out_of_time: pa.Table, tested: EvaluationRows) -> pa.Table:
     columns: dict[str, Any] = {"target": pa.repeat(name, out_of_time.num_rows)}
     columns |= dict(zip(out_of_time.column_names, out_of_time.columns, strict=True))
     columns |= {"batch": tested.batch}

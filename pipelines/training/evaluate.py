@@ -7,53 +7,53 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from models.evaluation.metrics import Predicted, evaluate_parts, reliability
-from models.evaluation.sliced_metrics import Part, breakdown, by_value
-from models.learners.kinds import KINDS
-from models.training.training import Tried
-from pipelines.results.evaluation import Findings, Tested
+from models.evaluation.metrics import PredictedRows, compute_reliability, evaluate_slices
+from models.evaluation.sliced_metrics import SliceMetrics, compute_sliced_metrics, mask_by_value
+from models.learners.kinds import MODELS_BY_NAME
+from models.training.results import BacktestResult
+from pipelines.results.evaluation import Evaluation, EvaluationRows
 from pipelines.training.evaluation_rows import tested_rows
 from pipelines.training_data import Snapshot, TrainingRows
 
 Key = tuple[str, str]
 
 
-def findings(now: Snapshot, name: str, rows: TrainingRows, tried: Tried) -> Findings:
+def findings(now: Snapshot, name: str, rows: TrainingRows, tried: BacktestResult) -> Evaluation:
     """Return the figures of a training's out-of-time rows; raises what ``tested_rows`` raises."""
     table = tried.out_of_time
     tested = tested_rows(now, name, rows, table)
     everything = np.ones(table.num_rows, bool)
     baselines = {
-        learner: evaluate_parts(_predicted(table, learner, tested), {"all": everything})["all"]
-        for learner in KINDS
+        learner: evaluate_slices(_predicted(table, learner, tested), {"all": everything})["all"]
+        for learner in MODELS_BY_NAME
         if learner in table.column_names
     }
     challenger = _predicted(table, "probability", tested)
-    parts = breakdown(challenger, dict(_masks(tested, table, now.project.features.stages)))
-    return Findings(
+    parts = compute_sliced_metrics(challenger, dict(_masks(tested, table, now.project.features.stages)))
+    return Evaluation(
         metrics=baselines.get(tried.learner)
-        or evaluate_parts(challenger, {"all": everything})["all"],
+        or evaluate_slices(challenger, {"all": everything})["all"],
         baselines=baselines,
         unseen=_of(parts, "unseen"),
         folds=_of(parts, "fold"),
         segments={column: _of(parts, f"segment {column}") for column in tested.segments},
         stages=_of(parts, "stage"),
-        reliability=reliability(challenger.label, challenger.probability, challenger.entity_id),
-        tested=tested,
+        reliability=compute_reliability(challenger.label, challenger.probability, challenger.entity_id),
+        rows=tested,
     )
 
 
-def _predicted(table: pa.Table, column: str, tested: Tested) -> Predicted:
+def _predicted(table: pa.Table, column: str, tested: EvaluationRows) -> PredictedRows:
     # Rows are ranked within their fold, whose model is its own.
     label, probability, fold = (table[name].to_numpy() for name in ("label", column, "fold"))
     value = None if tested.expected is None else probability * tested.expected
-    return Predicted(
+    return PredictedRows(
         label, probability, tested.entity, fold, tested.batch, tested.capacity, tested.amount, value
     )
 
 
 def _masks(
-    tested: Tested, table: pa.Table, stages: tuple[str, ...]
+    tested: EvaluationRows, table: pa.Table, stages: tuple[str, ...]
 ) -> Iterator[tuple[Key, np.ndarray]]:
     for of, mask in tested.unseen.items():
         yield ("unseen", of), mask
@@ -61,12 +61,12 @@ def _masks(
     for number in np.unique(fold):
         yield ("fold", str(number)), fold == number
     for column, values in tested.segments.items():
-        for value, mask in by_value(values.to_pylist()).items():
+        for value, mask in mask_by_value(values.to_pylist()).items():
             yield (f"segment {column}", value), mask
     if tested.stage is not None:
-        for value, mask in by_value(tested.stage.to_pylist(), stages).items():
+        for value, mask in mask_by_value(tested.stage.to_pylist(), stages).items():
             yield ("stage", value), mask
 
 
-def _of(parts: dict[Key, Part], kind: str) -> dict[str, Part]:
+def _of(parts: dict[Key, SliceMetrics], kind: str) -> dict[str, SliceMetrics]:
     return {name: part for (of, name), part in parts.items() if of == kind}

@@ -6,39 +6,39 @@ and the lead's own of today where it has none.
 
 from __future__ import annotations
 
-import difflib
-from datetime import timedelta
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError
+from configs.suggestions import did_you_mean
 from configs.targets import Target
 from features.contracts import Dataset
 from features.definitions.attributes import kinds, values_at
-from features.spine import instants
-from models.training.folds import Keys, unseen
-from pipelines.results.evaluation import Tested
+from features.tools.instants import WEEK, column_to_microseconds, duration_to_microseconds
+from models.training.folds import RowKeys, mask_unseen_keys
+from pipelines.results.evaluation import EvaluationRows
 from pipelines.training.amounts import expected_before, places, realised
 from pipelines.training_data import Snapshot, TrainingRows
-from serve.scoring.weekly_lists import in_a_week
+from serve.scoring.weekly_lists import total_weekly_capacity
 
-WEEK = timedelta(days=7)
 STAGE = "stage_now"
 
 
-def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table) -> Tested:
+def tested_rows(now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table) -> EvaluationRows:
     """Return what is known of the rows of an OUT_OF_TIME table.
 
     Raises ConfigError for a segment that is no category attribute, DataError for an amount that is no number.
     """
-    target, dataset = now.project.target(name), now.dataset
-    lead, cutoff = dataset.lead_of(out_of_time["entity_id"]), instants(out_of_time["cutoff"])
-    batch, capacity = _batches(
-        out_of_time, target, in_a_week(dataset, now.project.places), dataset.timed
+    target, dataset = now.project.target_config(name), now.dataset
+    lead, cutoff = (
+        dataset.find_leads(out_of_time["entity_id"]),
+        column_to_microseconds(out_of_time["cutoff"]),
     )
-    return Tested(
+    batch, capacity = _batches(
+        out_of_time, target, total_weekly_capacity(dataset, now.project.capacity_config), dataset.timed
+    )
+    return EvaluationRows(
         lead,
         batch,
         capacity,
@@ -64,12 +64,11 @@ def check_segments(now: Snapshot) -> None:
     ]
     odd = next((name for name in wanted if name not in known), None)
     if odd is not None:
-        near = difflib.get_close_matches(odd, known, 1)
         raise ConfigError(
             "a segment is not a category attribute",
             where=f"{now.project.path}: evaluation.segments",
             found=f"{odd!r}; there are {', '.join(known) or 'none'}",
-            fix=f"did you mean {near[0]!r}?" if near else "name one of them, or leave it out",
+            fix=did_you_mean(odd, known) or "name one of them, or leave it out",
         )
 
 
@@ -84,9 +83,12 @@ def _batches(
     """
     if not timed:
         return out_of_time["fold"].to_numpy(), capacity
-    cutoff, step = instants(out_of_time["cutoff"]), target.cutoffs.every if target.cutoffs else None
+    cutoff, step = (
+        column_to_microseconds(out_of_time["cutoff"]),
+        target.cutoffs.every if target.cutoffs else None,
+    )
     if step is None:
-        return cutoff // (WEEK // timedelta(microseconds=1)), capacity
+        return cutoff // duration_to_microseconds(WEEK), capacity
     return cutoff, max(1, round(capacity * (step / WEEK))) if capacity else None
 
 
@@ -95,15 +97,15 @@ def _unseen(now: Snapshot, labels: pa.Table, out_of_time: pa.Table) -> dict[str,
     leads = now.dataset.leads
     known_rows, fold = labels.filter(labels["label"].is_valid()), out_of_time["fold"].to_numpy()
     known_rows = labels if now.dataset.timed else known_rows
-    known, tested = (now.dataset.lead_of(table["entity_id"]) for table in (known_rows, out_of_time))
+    known, tested = (now.dataset.find_leads(table["entity_id"]) for table in (known_rows, out_of_time))
     keys = {"entities": np.arange(leads.num_rows)}
     if leads["account_id"].null_count < leads.num_rows:
         keys["accounts"] = _accounts(leads["account_id"])
     gap = now.project.evaluation.embargo if now.dataset.ordered else None
     return {
-        of: unseen(
-            Keys(known, instants(known_rows["cutoff"]), key[known]),
-            Keys(tested, instants(out_of_time["cutoff"]), key[tested]),
+        of: mask_unseen_keys(
+            RowKeys(known, column_to_microseconds(known_rows["cutoff"]), key[known]),
+            RowKeys(tested, column_to_microseconds(out_of_time["cutoff"]), key[tested]),
             fold,
             gap,
         )

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from configs.schema import Project
-from features.build import Progress, stream_features
+from features.build import ProgressCallback, stream_features
 from features.contracts import INSTANT, SPINE
 from features.definitions.catalog import Catalog, catalog_of
 from features.sources import carried_columns
-from features.spine import scoring_spine
+from features.spine import build_scoring_spine
 from features.tools.spill import is_large
-from pipelines.table_file import check_place, write_tables
-from pipelines.training_data import Snapshot, snapshot
+from pipelines.table_file import require_output_path, write_tables
+from pipelines.training_data import Snapshot, load_snapshot
 
 
 def write(
@@ -23,17 +23,17 @@ def write(
     as_of: str | None,
     target: str | None,
     out: Path,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[int, int]:
     """Write the matrix at an instant, whole or not at all; return its rows and its number of features.
 
     One row for each entity that a target would score, or without one for each entity known, in the order of account
     and entity; never more than a few shards of them are in memory. Raises ConfigError for another file ending.
     """
-    check_place(out)
-    now = snapshot(project, as_of)
+    require_output_path(out)
+    now = load_snapshot(project, as_of)
     spine = (
-        scoring_spine(now.dataset, now.project.target(target), now.as_of)
+        build_scoring_spine(now.dataset, now.project.target_config(target), now.as_of)
         if target
         else _everyone(now)
     )
@@ -45,7 +45,7 @@ def write(
 
 def catalog_at(project: Project, as_of: str | None) -> Catalog:
     """Return the catalogue of a project's data as known at an instant."""
-    return _catalog(snapshot(project, as_of))
+    return _catalog(load_snapshot(project, as_of))
 
 
 def _catalog(now: Snapshot) -> Catalog:

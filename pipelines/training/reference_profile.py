@@ -12,64 +12,71 @@ import pyarrow.compute as pc
 from configs.targets import Target
 from features.contracts import INSTANT
 from features.definitions.feature import Feature
-from features.spine import scoring_spine
-from models.accounts import Together
-from models.encoding import evenly
-from models.reference.event_volume import WEEK, Activity
-from models.reference.feature_distribution import ROWS, Population, telling
-from models.reference.fit_engagement import META, fitted
-from models.reference.typical_lead import Usual
-from models.training.training import Trained
+from features.spine import build_scoring_spine
+from features.tools.instants import WEEK
+from models.accounts import WithinAccountDependence
+from models.encoding import sample_evenly
+from models.reference.event_volume import EventVolume
+from models.reference.feature_distribution import (
+    MAX_ROWS,
+    TrainingDistribution,
+    select_monitored_features,
+)
+from models.reference.fit_engagement import fit_side_scales
+from models.reference.typical_lead import TypicalLead
+from models.training.results import TrainResult
 from pipelines.training.amounts import learnt
 from pipelines.training_data import Snapshot, TrainingRows
-from serve.scoring.scoring import attributes_of
+from serve.scoring.scoring import list_lead_attributes
 
 SLICES = 4
 CALENDAR = ("last_hour", "created_hour", "silence")
 """Aggregates that know the day of the week: on a Monday everyone has been silent for two days."""
 
 
-def with_reference(trained: Trained, now: Snapshot, name: str, rows: TrainingRows) -> Trained:
+def with_reference(trained: TrainResult, now: Snapshot, name: str, rows: TrainingRows) -> TrainResult:
     """Return a training whose scorer keeps what a night is compared with, in ``meta``, and the amount learnt."""
     scorer = trained.scorer
     features = rows.catalog.features
-    weights = telling(
+    weights = select_monitored_features(
         scorer,
         rows.matrix,
-        attributes_of(rows.catalog),
+        list_lead_attributes(rows.catalog),
         [f.name for f in features if _of_the_day(f)],
     )
-    slices = slices_of(now, now.project.target(name), rows)
+    slices = slices_of(now, now.project.target_config(name), rows)
     tested = _tested(trained.out_of_time, slices, rows.matrix)
     last = next(part for part in reversed(slices) if len(part))
-    latest = scorer.predict(rows.matrix.take(pa.array(last[evenly(len(last), ROWS)])))
+    latest = scorer.predict(rows.matrix.take(pa.array(last[sample_evenly(len(last), MAX_ROWS)])))
     days = frozenset(feature.name for feature in features if feature.meaning.unit == "days")
-    population = Population.of(rows.matrix, slices, weights, scorer.encoding, tested, latest, days)
-    kept = {
-        "population": population.to_json(),
-        META: fitted(scorer, rows.matrix, np.concatenate(slices)),
-    }
-    kept["usual"] = Usual.of(scorer, rows.matrix, features).to_json()
+    population = TrainingDistribution.from_matrix(rows.matrix, slices, weights, scorer.encoding, tested, latest, days)
+    metadata = replace(
+        scorer.metadata,
+        feature_distribution=population.to_json(),
+        fit_engagement=fit_side_scales(scorer, rows.matrix, np.concatenate(slices)),
+        typical_lead=TypicalLead.from_matrix(scorer, rows.matrix, features).to_json(),
+        within_account=together(now, name, trained.out_of_time).to_json(),
+    )
     if now.dataset.timed:
-        kept["activity"] = Activity.of(now.dataset.events, now.as_of).to_json()
-    kept["accounts"] = together(now, name, trained.out_of_time).to_json()
+        volume = EventVolume.from_events(now.dataset.events, now.as_of)
+        metadata = replace(metadata, event_volume=volume.to_json())
     worth = learnt(now, name, rows, scorer.encoding)
-    return replace(trained, scorer=replace(scorer, meta=scorer.meta | kept, worth=worth))
+    return replace(trained, scorer=replace(scorer, metadata=metadata, amount_model=worth))
 
 
-def together(now: Snapshot, name: str, out_of_time: pa.Table) -> Together:
+def together(now: Snapshot, name: str, out_of_time: pa.Table) -> WithinAccountDependence:
     """Return how outcomes of one account go together, from the rows tested out of time that have an account.
 
     Rows of one cutoff are looked at together; where each entity has a cutoff of its own, those of one fold are.
     """
-    cutoffs = now.project.target(name).cutoffs
+    cutoffs = now.project.target_config(name).cutoffs
     own = not now.project.timed or (cutoffs is not None and cutoffs.delay is not None)
-    lead = pa.array(now.dataset.lead_of(out_of_time["entity_id"]))
+    lead = pa.array(now.dataset.find_leads(out_of_time["entity_id"]))
     account = now.dataset.leads["account_id"].take(lead)
     rows = out_of_time.append_column("account_id", account).filter(pc.is_valid(account))
     instant = rows["fold"] if own else rows["cutoff"].cast(pa.int64())
     columns = (rows["account_id"].to_numpy(), instant.to_numpy(), rows["probability"].to_numpy())
-    return Together.fit(*columns, rows["label"].to_numpy())
+    return WithinAccountDependence.fit(*columns, rows["label"].to_numpy())
 
 
 def _of_the_day(feature: Feature) -> bool:
@@ -90,7 +97,7 @@ def slices_of(now: Snapshot, target: Target, rows: TrainingRows) -> list[np.ndar
     ids, found = rows.matrix["entity_id"].combine_chunks(), []
     for back in reversed(range(SLICES)):
         night = now.as_of - back * (target.horizon or timedelta(0))
-        spine = scoring_spine(now.dataset.upto(night), target, night)
+        spine = build_scoring_spine(now.dataset.cut_at(night), target, night)
         found.append(pc.index_in(spine["entity_id"], value_set=ids).drop_null().to_numpy())
     return found if any(map(len, found)) else [np.arange(rows.matrix.num_rows)]
 

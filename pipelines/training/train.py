@@ -11,60 +11,66 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from configs.durations import duration_label
 from configs.errors import DataError, GateRefused, LeadscoreError
 from configs.schema import Project
 from configs.targets import ColumnOutcome
 from features.build import build_features
 from features.contracts import INSTANT, SPINE
-from models.evaluation.gate import judge
+from models.evaluation.gate import judge_challenger
 from models.leakage.leakage import Suspect
-from models.learners.amount_model import NOTHING
+from models.learners.amount_model import NO_AMOUNTS
 from models.learners.blend import Blend
 from models.learners.hazard import Hazard
 from models.registry.registry import Registry
 from models.scorer import Scorer
-from models.training import training
-from models.training.fold_pipeline import Settings
-from models.training.training import Trained, Tried
+from models.scorer_metadata import ScorerMetadata
+from models.training.results import BacktestResult, TrainResult
+from models.training.settings import TrainingSettings
+from models.training.train import train_scorer
 from pipelines.reports.mlflow_artifacts import story
-from pipelines.results.training import Training
-from pipelines.runner import Driver
+from pipelines.results.training import TargetTraining
+from pipelines.runner import Runner
 from pipelines.training.audit import without_suspects
 from pipelines.training.evaluate import findings
 from pipelines.training.evaluation_rows import check_segments
 from pipelines.training.reference_profile import with_reference
-from pipelines.training_data import Snapshot, TrainingRows, count_rows, snapshot, training_rows
-from pipelines.workspace import workspace
+from pipelines.training_data import (
+    Snapshot,
+    TrainingRows,
+    build_training_rows,
+    count_training_rows,
+    load_snapshot,
+)
+from pipelines.workspace import hold_workspace
 
 
 def train(
-    project: Project, as_of: str | None, targets: list[str], driver: Driver
-) -> list[Training]:
+    project: Project, as_of: str | None, targets: list[str], driver: Runner
+) -> list[TargetTraining]:
     """Train the targets and promote each challenger that passes the gate; return one Training a target.
 
     A target that fails does not keep the others from being trained: its error stands in its Training. Raises what
     reading the data raises, and WorkspaceBusy.
     """
-    with workspace(project):
-        driver.note("reading the sources")
-        now = driver.step(snapshot)(project, as_of)
+    with hold_workspace(project):
+        driver.log("reading the sources")
+        now = driver.step(load_snapshot)(project, as_of)
         check_segments(now)
-        registry = Registry(project.root, project.project)
+        registry = Registry(project.workspace_path, project.project)
         return [_train_target(now, name, registry, driver) for name in targets]
 
 
-def _train_target(now: Snapshot, name: str, registry: Registry, driver: Driver) -> Training:
+def _train_target(now: Snapshot, name: str, registry: Registry, driver: Runner) -> TargetTraining:
     try:
-        driver.note(f"{name}: rows and features")
-        audited = driver.step(audited_rows)(now, name, lambda line: driver.note(f"{name}: {line}"))
+        driver.log(f"{name}: rows and features")
+        audited = driver.step(audited_rows)(now, name, lambda line: driver.log(f"{name}: {line}"))
         trained = driver.step(challenge)(
-            now, name, audited, lambda line: driver.note(f"{name}: {line}")
+            now, name, audited, lambda line: driver.log(f"{name}: {line}")
         )
-        driver.note(f"{name}: judging")
+        driver.log(f"{name}: judging")
         return driver.step(conclude)(now, name, audited, trained, registry, driver)
     except LeadscoreError as error:
-        return Training(name, {}, {}, {}, error=error)
+        return TargetTraining(name, {}, {}, {}, error=error)
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Audited:
 
 def audited_rows(now: Snapshot, name: str, note: Callable[[str], None]) -> Audited:
     """Return a target's rows to learn from; ``note`` is told of each suspect and why it is left out."""
-    offered = training_rows(now, name)
+    offered = build_training_rows(now, name)
     _refuse_immature(now, name, offered)
     rows, suspects = without_suspects(now, name, offered)
     for suspect in suspects:
@@ -87,54 +93,54 @@ def audited_rows(now: Snapshot, name: str, note: Callable[[str], None]) -> Audit
     return Audited(rows, tuple(suspects))
 
 
-def challenge(now: Snapshot, name: str, audited: Audited, note: Callable[[str], None]) -> Trained:
+def challenge(now: Snapshot, name: str, audited: Audited, note: Callable[[str], None]) -> TrainResult:
     """Train the challenger of one target."""
-    target, rows = now.project.target(name), audited.rows
-    meta = {
-        "catalog": rows.catalog.to_json(),
-        "horizon": duration_label(target.horizon) if target.horizon else None,
-        "trained_as_of": now.as_of.isoformat(),
-        "observation_date": now.observed.isoformat(),
-        "audit": [suspect.to_json() | {"allowed": suspect.allowed} for suspect in audited.suspects],
-    }
-    trained = training.train(
-        rows.matrix, rows.labels, replace(settings_of(now, name, note), meta=meta)
+    target, rows = now.project.target_config(name), audited.rows
+    metadata = ScorerMetadata.from_training(
+        rows.catalog.to_json(),
+        target.horizon,
+        now.as_of,
+        now.observed,
+        [suspect.to_json() | {"allowed": suspect.allowed} for suspect in audited.suspects],
+    )
+    trained = train_scorer(
+        rows.matrix, rows.labels, replace(settings_of(now, name, note), metadata=metadata)
     )
     trained = with_reference(trained, now, name, rows)
     if target.learns_amount:
-        note(trained.scorer.worth.sentence if trained.scorer.worth else NOTHING)
+        note(trained.scorer.amount_model.sentence if trained.scorer.amount_model else NO_AMOUNTS)
     return trained
 
 
-def settings_of(now: Snapshot, name: str, note: Callable[[str], None]) -> Settings:
+def settings_of(now: Snapshot, name: str, note: Callable[[str], None]) -> TrainingSettings:
     """Return how one target is learnt and tested; ``note`` is told each step in words."""
-    horizon = now.project.target(name).horizon or timedelta(0)
-    return Settings(
+    horizon = now.project.target_config(name).horizon or timedelta(0)
+    return TrainingSettings(
         name,
         horizon,
         now.project.evaluation,
         now.dataset.ordered,
         now.observed if now.dataset.timed else None,
         learning=now.project.learning,
-        progress=note,
+        log=note,
     )
 
 
 def conclude(
-    now: Snapshot, name: str, audited: Audited, trained: Trained, registry: Registry, driver: Driver
-) -> Training:
+    now: Snapshot, name: str, audited: Audited, trained: TrainResult, registry: Registry, driver: Runner
+) -> TargetTraining:
     """Judge a challenger, keep its story, and promote it if it passes."""
     rows, suspects = audited.rows, audited.suspects
     found = findings(now, name, rows, trained)
     # Kept with the model, so that the scores it publishes can be held against it whatever becomes of the run.
-    meta = trained.scorer.meta | {"promise": found.promise}
-    trained = replace(trained, scorer=replace(trained.scorer, meta=meta))
-    verdict = judge(trained.out_of_time, champion_says(now, name, trained, registry))
-    counts = count_rows(rows)
+    metadata = replace(trained.scorer.metadata, expectations=found.expectations)
+    trained = replace(trained, scorer=replace(trained.scorer, metadata=metadata))
+    verdict = judge_challenger(trained.out_of_time, champion_says(now, name, trained, registry))
+    counts = count_training_rows(rows)
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
         told = story(Path(folder), now, rows, trained, found, verdict, suspects)
-        version = registry.log(name, replace(told, tags={**told.tags, **driver.tags}))
-    result = Training(
+        version = registry.log_training(name, replace(told, tags={**told.tags, **driver.tags}))
+    result = TargetTraining(
         name, counts, found.metrics, found.baselines, verdict, version, trained, suspects
     )
     try:
@@ -157,7 +163,7 @@ def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
 
 
 def champion_says(
-    now: Snapshot, name: str, trained: Tried, registry: Registry
+    now: Snapshot, name: str, trained: BacktestResult, registry: Registry
 ) -> np.ndarray | None:
     """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had learnt from them.
 
@@ -166,13 +172,13 @@ def champion_says(
     version = registry.champion(name)
     if version is None:
         return None
-    champion = Scorer.load(registry.directory(version))
-    horizon = now.project.target(name).horizon
+    champion = Scorer.load(registry.scorer_directory(version))
+    horizon = now.project.target_config(name).horizon
     probability = np.full(trained.out_of_time.num_rows, np.nan)
-    if horizon is None or isinstance(now.project.target(name).outcome, ColumnOutcome):
+    if horizon is None or isinstance(now.project.target_config(name).outcome, ColumnOutcome):
         return probability
     follows = champion.learner in (Hazard.name, Blend.name)
-    seen_through = now.project.instant(champion.meta["observation_date"]) - (
+    seen_through = now.project.parse_instant(champion.metadata.observation_date) - (
         timedelta(0) if follows else horizon
     )
     cutoff = trained.out_of_time["cutoff"].cast(INSTANT)

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from configs.checks import Limits, Spans
+from configs.checks import DurationLimits, Limits
 from configs.errors import NotFitToPublish
 from features.contracts import SCORE_CHECKS
 
 Verdict = Literal["pass", "warn", "stop"]
-MOST_NAMED = 5
+MAX_NAMED_SUBJECTS = 5
 """Subjects of one check that are named; how many more there are stands in the check's summary."""
 
 FIXES = {
@@ -38,7 +38,7 @@ FIXES = {
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """What was found of one subject; ``observed`` and both limits are in the unit of the check.
 
     ``target`` is empty where a source was checked, ``subject`` where it is the target itself or the check's summary.
@@ -63,18 +63,18 @@ class Check:
         return f"{self.verdict}: {self.check}{f' of {of}' if of else ''}: {self.message}"
 
 
-def judged(
+def judge_value(
     check: str,
     target: str,
     subject: str,
     observed: float,
-    limits: Limits | Spans,
+    limits: Limits | DurationLimits,
     message: str | None = None,
-) -> Check:
+) -> CheckResult:
     """Judge what was observed, in days where the limits are lengths of time; a message of a pass is left out."""
-    warn, stop = in_days(limits.warn), in_days(limits.stop)
-    verdict = verdict_of(observed, warn, stop)
-    return Check(
+    warn, stop = to_days(limits.warn), to_days(limits.stop)
+    verdict = decide_verdict(observed, warn, stop)
+    return CheckResult(
         check,
         target,
         subject,
@@ -86,52 +86,52 @@ def judged(
     )
 
 
-def passed(check: str, target: str, why: str) -> Check:
+def pass_unchecked(check: str, target: str, why: str) -> CheckResult:
     """Return the pass of a check that had nothing to look at."""
-    return Check(check, target, "", None, None, None, "pass", why)
+    return CheckResult(check, target, "", None, None, None, "pass", why)
 
 
-def verdict_of(observed: float, warn: float | None, stop: float | None) -> Verdict:
+def decide_verdict(observed: float, warn: float | None, stop: float | None) -> Verdict:
     """Return the verdict of what must not lie beyond its limits."""
     if stop is not None and observed > stop:
         return "stop"
     return "warn" if warn is not None and observed > warn else "pass"
 
 
-def in_days(limit: float | timedelta | None) -> float | None:
+def to_days(limit: float | timedelta | None) -> float | None:
     """Return a length of time in days, anything else as it is."""
     return limit / timedelta(days=1) if isinstance(limit, timedelta) else limit
 
 
-def worst(name: str, target: str, found: Sequence[Check], limits: Limits, what: str) -> list[Check]:
+def report_worst(name: str, target: str, results: Sequence[CheckResult], limits: Limits, counted: str) -> list[CheckResult]:
     """Return the worst few of those that do not pass, and a summary with the largest of all.
 
     ``what`` names what was looked at, such as “features”.
     """
-    ranked = sorted(found, key=lambda one: (-(one.observed or 0.0), one.subject))
+    ranked = sorted(results, key=lambda one: (-(one.observed or 0.0), one.subject))
     loud = sorted(
         (one for one in ranked if one.verdict != "pass"), key=lambda one: one.verdict != "stop"
     )
     most = ranked[0] if ranked else None
-    text = f"{len(loud)} of {len(found)} {what}" + (f"; the most is {most.subject}" if most else "")
-    summary = Check(
+    text = f"{len(loud)} of {len(results)} {counted}" + (f"; the most is {most.subject}" if most else "")
+    summary = CheckResult(
         name, target, "", most.observed if most else None, limits.warn, limits.stop, "pass", text
     )
-    return [*loud[:MOST_NAMED], summary]
+    return [*loud[:MAX_NAMED_SUBJECTS], summary]
 
 
-def loud(checks: Iterable[Check]) -> list[Check]:
+def select_alerts(checks: Iterable[CheckResult]) -> list[CheckResult]:
     """Return those that warn or stop."""
     return [one for one in checks if one.verdict != "pass"]
 
 
-def check_table(checks: Iterable[Check], run_id: str, project: str, as_of: datetime) -> pa.Table:
+def build_check_table(checks: Iterable[CheckResult], run_id: str, project: str, as_of: datetime) -> pa.Table:
     """Return the checks of a run as SCORE_CHECKS."""
     run = {"run_id": run_id, "project": project, "as_of": as_of}
     return pa.Table.from_pylist([run | one.to_json() for one in checks], schema=SCORE_CHECKS)
 
 
-def refuse(checks: Iterable[Check]) -> None:
+def raise_on_stop(checks: Iterable[CheckResult]) -> None:
     """Raise NotFitToPublish if a check stops, with the first one's reason and the names of the others."""
     stops = [one for one in checks if one.verdict == "stop"]
     if not stops:
@@ -142,7 +142,7 @@ def refuse(checks: Iterable[Check]) -> None:
     found = f"{named}: {first.message}" if named else str(first.message)
     if others:
         names = dict.fromkeys(f"{one.check} of {one.subject or one.target}" for one in others)
-        found += f"; {len(others)} more: {', '.join(list(names)[:MOST_NAMED])}"
+        found += f"; {len(others)} more: {', '.join(list(names)[:MAX_NAMED_SUBJECTS])}"
     raising = f"; or raise checks.{first.check}.stop" if first.stop is not None else ""
     raise NotFitToPublish(
         f"the check {first.check} stops", where=where, found=found, fix=FIXES[first.check] + raising

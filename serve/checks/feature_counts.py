@@ -9,33 +9,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.encoding import evenly
-from models.reference.feature_distribution import ROWS, Population
+from models.encoding import sample_evenly
+from models.reference.feature_distribution import MAX_ROWS, TrainingDistribution
 from models.scorer import Scorer
 
 
 @dataclass(frozen=True)
-class Tonight:
+class FeatureCounts:
     """Rows by bin of each column that ``population`` keeps, of ``rows`` rows looked at.
 
-    ``strange`` are the rows of each category column whose category the model does not know. An old model keeps no
+    ``unknown_categories`` are the rows of each category column whose category the model does not know. An old model keeps no
     population: then nothing is counted.
     """
 
-    population: Population | None
+    population: TrainingDistribution | None
     rows: int
     counts: dict[str, np.ndarray]
-    strange: dict[str, int]
+    unknown_categories: dict[str, int]
 
     @classmethod
-    def of(cls, scorer: Scorer, matrix: pa.Table) -> Self:
+    def from_matrix(cls, scorer: Scorer, matrix: pa.Table) -> Self:
         """Look at a feature matrix; of more than ROWS rows at an even sample, which tells as much."""
-        kept = scorer.meta.get("population")
+        kept = scorer.metadata.feature_distribution
         if kept is None:
             return cls(None, 0, {}, {})
-        population = Population.from_json(kept)
+        population = TrainingDistribution.from_json(kept)
         sample = matrix.select(list(population.columns)).take(
-            pa.array(evenly(matrix.num_rows, ROWS))
+            pa.array(sample_evenly(matrix.num_rows, MAX_ROWS))
         )
         counts = {name: column.count(sample[name]) for name, column in population.columns.items()}
         known = {
@@ -44,13 +44,13 @@ class Tonight:
             if feature.categories
         }
         strange = {
-            name: _strange(sample[name], known[name])
+            name: _count_unknown(sample[name], known[name])
             for name in population.columns
             if name in known
         }
         return cls(population, sample.num_rows, counts, strange)
 
 
-def _strange(column: pa.ChunkedArray, known: tuple[str, ...]) -> int:
+def _count_unknown(column: pa.ChunkedArray, known: tuple[str, ...]) -> int:
     unknown = pc.invert(pc.is_in(column, value_set=pa.array(known, pa.string())))
     return pc.sum(pc.and_(unknown, pc.is_valid(column))).as_py() or 0

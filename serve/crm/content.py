@@ -1,4 +1,4 @@
-"""What one delivery holds: the leads that are due, those to clear, and what the CRM holds after it."""
+"""The content of one delivery: leads that are due, leads to clear, and the state after it."""
 
 from __future__ import annotations
 
@@ -10,91 +10,111 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from serve.crm.cells import rendered, unfit
-from serve.crm.kept import Kept
-from serve.crm.plan import STATUS, Plan
-from serve.crm.state import State
-from serve.crm.wide import CLEARED, ENTITY, wide
+from serve.crm.cells import find_unfit_keys, render_cells
+from serve.crm.plan import STATUS_FIELD, ExportPlan
+from serve.crm.state import CrmState
+from serve.crm.stored_deliveries import StoredDelivery
+from serve.crm.wide_table import CLEARED, ENTITY_COLUMN, build_wide_table
 
-SHOWN = 5
-"""Keys of leads that could not be delivered that the manifest names."""
+# Maximum number of undeliverable keys that the manifest names.
+MAX_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Follows:
-    """The delivery ``base`` that one follows and all later ones: any of them may be the last that the CRM loaded.
+class DeltaBase:
+    """The deliveries that a new one is compared with.
 
-    ``base`` is None on the first night. ``all_due`` where every lead is to be delivered whatever the CRM holds.
+    The CRM may have loaded any of them last, so a delta covers the changes since each one.
+
+    Attributes:
+        base: Id of the oldest of them; None if there is none of an earlier night.
+        deliveries: The base and all later deliveries.
+        deliver_all: Whether all leads are due regardless of what the CRM holds.
     """
 
     base: str | None
-    deliveries: Sequence[Kept]
-    all_due: bool
+    deliveries: Sequence[StoredDelivery]
+    deliver_all: bool
 
 
 @dataclass(frozen=True)
-class Content:
-    """One delivery: ``tables`` are the leads that are due and those to clear, ``texts`` their cells.
+class DeliveryContent:
+    """The rows of one delivery.
 
-    ``state`` is what the CRM holds after it; ``refused`` counts the leads whose key no file can hold, with examples.
+    Attributes:
+        kind: ``full`` or ``delta``.
+        base: Id of the delivery that a delta follows.
+        tables: Typed rows: leads that are due, and leads to clear.
+        texts: The cells of these rows.
+        state: What the CRM holds after the delivery.
+        refused: Count and examples of leads whose key no file can hold.
     """
 
     kind: str
     base: str | None
     tables: tuple[pa.Table, pa.Table]
     texts: tuple[pa.Table, pa.Table]
-    state: State
+    state: CrmState
     refused: Mapping[str, Any]
 
     @property
     def rows(self) -> int:
-        """Rows of leads that are scored."""
+        """Return the number of rows of scored leads."""
         return self.tables[0].num_rows
 
     @property
     def cleared(self) -> int:
-        """Rows that clear a lead."""
+        """Return the number of rows that clear a lead."""
         return self.tables[1].num_rows
 
 
-def content(plan: Plan, scores: pa.Table, as_of: datetime, follows: Follows) -> Content:
-    """Work out what is due, from the scores and from what the CRM may hold.
+def build_content(
+    plan: ExportPlan, scores: pa.Table, as_of: datetime, delta_base: DeltaBase
+) -> DeliveryContent:
+    """Determine which leads are due, from the scores and from what the CRM may hold.
 
-    A lead is due where any of the deliveries followed lacks it or told something else of it. A lead that any of them
-    holds and that has no score any more is cleared. Values of another layout cannot be compared, so all leads are due.
+    A lead is due if any delivery since the base lacks it or has other cells for it. A lead that any
+    of them holds and that has no score any more is cleared. Cells of another layout cannot be
+    compared: all leads are due then.
     """
-    table = wide(scores, plan)
-    bad = unfit(table[ENTITY], plan.format)
-    refused = table[ENTITY].filter(bad)
-    table = table.filter(pc.invert(bad))
-    texts = rendered(table, plan.format)
-    state = State.of(table[ENTITY], [texts[str(n)] for n in plan.compared])
-    before = [one for one in follows.deliveries if one.manifest["key"] == plan.key]
-    states = [one.state() for one in before]
-    delta = not follows.all_due and all(
-        one.manifest["layout"] == plan.layout for one in follows.deliveries
+    table = build_wide_table(scores, plan)
+    is_unfit = find_unfit_keys(table[ENTITY_COLUMN], plan.format)
+    refused = table[ENTITY_COLUMN].filter(is_unfit)
+    table = table.filter(pc.invert(is_unfit))
+    texts = render_cells(table, plan.format)
+    state = CrmState.from_cells(
+        table[ENTITY_COLUMN], [texts[str(n)] for n in plan.compared_columns]
     )
-    if delta:
-        due = pa.array(state.differs(states))
-        table, texts = table.filter(due), texts.filter(due)
-    clears = _clears(plan, state.lacks(states), as_of)
-    return Content(
-        kind="delta" if delta else "full",
-        base=follows.base,
-        tables=(table, clears),
-        texts=(texts, rendered(clears, plan.format)),
+    comparable = [
+        delivery for delivery in delta_base.deliveries if delivery.manifest["key"] == plan.key
+    ]
+    states = [delivery.state() for delivery in comparable]
+    is_delta = not delta_base.deliver_all and all(
+        delivery.manifest["layout"] == plan.layout for delivery in delta_base.deliveries
+    )
+    if is_delta:
+        is_due = pa.array(state.find_changed(states))
+        table, texts = table.filter(is_due), texts.filter(is_due)
+    clearing_rows = _build_clearing_rows(plan, state.find_removed(states), as_of)
+    return DeliveryContent(
+        kind="delta" if is_delta else "full",
+        base=delta_base.base,
+        tables=(table, clearing_rows),
+        texts=(texts, render_cells(clearing_rows, plan.format)),
         state=state,
-        refused={"rows": len(refused), "examples": refused.slice(0, SHOWN).to_pylist()},
+        refused={"rows": len(refused), "examples": refused.slice(0, MAX_EXAMPLES).to_pylist()},
     )
 
 
-def _clears(plan: Plan, gone: pa.Array, as_of: datetime) -> pa.Table:
-    """Return rows without any value but the status and the night."""
-    said = {STATUS.name: CLEARED, "as_of": as_of}
+def _build_clearing_rows(plan: ExportPlan, keys: pa.Array, as_of: datetime) -> pa.Table:
+    """Return rows with null in all columns but key, status and as-of."""
+    values = {STATUS_FIELD.name: CLEARED, "as_of": as_of}
     columns = []
-    for one in plan.mapped:
-        value = None if one.target else said.get(one.column)
+    for column in plan.columns:
+        value = None if column.target else values.get(column.column)
         columns.append(
-            gone if one.column == ENTITY else pa.repeat(pa.scalar(value, one.field.type), len(gone))
+            keys
+            if column.column == ENTITY_COLUMN
+            else pa.repeat(pa.scalar(value, column.field.type), len(keys))
         )
-    return pa.table([gone, *columns], names=[ENTITY, *map(str, range(len(columns)))])
+    return pa.table([keys, *columns], names=[ENTITY_COLUMN, *map(str, range(len(columns)))])

@@ -1,8 +1,9 @@
-"""One delivery to a CRM: full or what changed, with what is to be cleared; whole on the disk, or not there.
+"""One delivery to a CRM: full or delta, with leads to clear; complete on disk or absent.
 
-It lies in ``exports/NAME/ID/``: numbered parts, ``state.parquet`` (what the CRM holds after it) and ``manifest.json``.
-The folder appears in one step, complete and on the disk; the link ``exports/NAME/current`` is switched to it after
-that. A reader loads every delivery between the one it loaded last and the current one, in the order of ``sequence``.
+It lies in ``exports/NAME/ID/``: numbered parts, ``state.parquet`` (what the CRM holds after it) and
+``manifest.json``. The folder appears in one step, complete and flushed to disk; the link
+``exports/NAME/current`` is switched to it afterwards. A reader loads the deliveries after the one
+it loaded last, up to the current one, in the order of ``sequence``.
 """
 
 from __future__ import annotations
@@ -20,50 +21,68 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.errors import LeadscoreError
-from serve.crm.content import Content, Follows, content
-from serve.crm.kept import STATE_FILE, Kept, forget, kept, since
-from serve.crm.parts import write_parquet, write_parts
-from serve.crm.plan import Plan
-from serve.delimited import iso
+from serve.crm.content import DeliveryContent, DeltaBase, build_content
+from serve.crm.parts import write_parquet_part, write_parts
+from serve.crm.plan import ExportPlan
+from serve.crm.stored_deliveries import (
+    STATE_FILE,
+    StoredDelivery,
+    list_deliveries,
+    prune_deliveries,
+    select_since,
+)
+from serve.delimited import format_instant
 from serve.export.atomic_folders import (
-    MANIFEST,
-    STAGING,
-    fingerprint,
-    free_name,
-    place,
-    switch,
-    write,
+    MANIFEST_NAME,
+    STAGING_NAME,
+    choose_folder_name,
+    fingerprint_file,
+    promote_staging,
+    switch_current,
+    write_durably,
     write_manifest,
 )
-from serve.export.export import TYPES, meaning
-from serve.store.store import Run
+from serve.export.export import TYPE_NAMES, column_meaning
+from serve.run import Run
 
+# Version of the manifest.
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked for beside the config: all leads, or else all that changed since an older delivery."""
+class DeliveryOptions:
+    """Options of one delivery, in addition to the config.
+
+    Attributes:
+        full: Deliver all leads.
+        since: Id of an older delivery; deliver the changes since then.
+    """
 
     full: bool = False
     since: str | None = None
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """A delivery on the disk; ``fresh`` unless the same was the newest before."""
+class DeliveryResult:
+    """A delivery on disk.
+
+    Attributes:
+        folder: Its folder.
+        manifest: The content of its manifest.
+        is_new: False if the newest delivery already had the same content.
+    """
 
     folder: Path
     manifest: Mapping[str, Any]
-    fresh: bool
+    is_new: bool
 
     @property
     def id(self) -> str:
-        """The delivery's name, that of its folder."""
+        """Return the id of the delivery, the name of its folder."""
         return self.folder.name
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a night says of it as plain JSON values."""
+        """Return a summary as plain JSON values."""
         return {
             **{
                 name: self.manifest[name]
@@ -75,104 +94,137 @@ class Delivered:
         }
 
 
-def deliver(
-    plan: Plan, scores: pa.Table, root: Path, run: Run, made_at: datetime, wish: Wish = Wish()
-) -> Delivered:
-    """Write one delivery of the newest scores into the workspace ``root`` and make it current.
+def write_delivery(
+    plan: ExportPlan,
+    scores: pa.Table,
+    root: Path,
+    run: Run,
+    made_at: datetime,
+    options: DeliveryOptions = DeliveryOptions(),
+) -> DeliveryResult:
+    """Write a delivery of the newest scores into the workspace ``root`` and make it current.
 
-    ``scores`` is a SCORES table of all targets, ``run`` the newest that published, ``made_at`` the machine's time. The
-    same night again gives the same delivery, which is then not written twice. The newest KEEP deliveries stay. Call it
-    under the workspace's lock.
+    ``scores`` is a SCORES table of all targets, ``run`` the newest published run, ``made_at`` the
+    machine's time. The same night again gives the same delivery, which is not written twice. The
+    newest KEPT_FOLDERS deliveries are kept. Call it while the workspace is locked.
 
-    Raises ConfigError where ``wish.since`` is not kept, LeadscoreError if the files cannot be written; the former
-    delivery then stays current.
+    Raises ConfigError if ``options.since`` is not kept, LeadscoreError if the files cannot be
+    written; the former delivery then stays current.
     """
     folder = root / "exports" / plan.name
     try:
-        before = kept(folder)
-        found = content(plan, scores, run.as_of, _follows(before, plan, run.as_of, wish, folder))
-        manifest = _staged(folder / STAGING, plan, run, found)
-        done = _placed(folder, before, manifest, made_at)
-        switch(folder, done.id)
-        if done.fresh:
-            forget([*before, Kept(done.folder, done.manifest)])
-        return done
+        before = list_deliveries(folder)
+        content = build_content(
+            plan, scores, run.as_of, _choose_delta_base(before, plan, run.as_of, options, folder)
+        )
+        manifest = _stage_delivery(folder / STAGING_NAME, plan, run, content)
+        result = _commit_delivery(folder, before, manifest, made_at)
+        switch_current(folder, result.id)
+        if result.is_new:
+            prune_deliveries([*before, StoredDelivery(result.folder, result.manifest)])
+        return result
     except OSError as error:
         raise LeadscoreError(
             "cannot write the delivery",
             where=str(folder),
             found=str(error),
-            fix="make room or fix the permissions and run it again; what is current now is whole",
+            fix="free disk space or fix the permissions and run again; "
+            "the current delivery is intact",
         ) from error
 
 
-def _follows(before: list[Kept], plan: Plan, as_of: datetime, wish: Wish, folder: Path) -> Follows:
-    """Return what a delivery follows: the newest one of an earlier night, so that a night again follows the same."""
-    if wish.since is not None:
-        return Follows(wish.since, since(before, wish.since, str(folder)), all_due=False)
-    earlier = [
-        n for n, one in enumerate(before) if datetime.fromisoformat(one.manifest["as_of"]) < as_of
+def _choose_delta_base(
+    before: list[StoredDelivery],
+    plan: ExportPlan,
+    as_of: datetime,
+    options: DeliveryOptions,
+    folder: Path,
+) -> DeltaBase:
+    """Return what a delivery follows: the newest one of an earlier night.
+
+    A repeated night therefore follows the same delivery as its first run.
+    """
+    if options.since is not None:
+        return DeltaBase(
+            options.since, select_since(before, options.since, str(folder)), deliver_all=False
+        )
+    earlier_indices = [
+        index
+        for index, delivery in enumerate(before)
+        if datetime.fromisoformat(delivery.manifest["as_of"]) < as_of
     ]
-    if not earlier:
-        return Follows(None, before, all_due=True)
-    return Follows(
-        before[earlier[-1]].id, before[earlier[-1] :], all_due=wish.full or not plan.delta
+    if not earlier_indices:
+        return DeltaBase(None, before, deliver_all=True)
+    return DeltaBase(
+        before[earlier_indices[-1]].id,
+        before[earlier_indices[-1] :],
+        deliver_all=options.full or not plan.delta,
     )
 
 
-def _staged(staging: Path, plan: Plan, run: Run, found: Content) -> dict[str, Any]:
-    """Write parts and state into a folder that no reader looks at; return the manifest but for its place in time."""
+def _stage_delivery(
+    staging: Path, plan: ExportPlan, run: Run, content: DeliveryContent
+) -> dict[str, Any]:
+    """Write parts and state into the staging folder, which no reader opens.
+
+    Return the manifest without id, sequence and time.
+    """
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    names = [plan.key, *(one.name for one in plan.mapped)]
-    if plan.format.ending == "parquet":
-        parts = write_parquet(staging, _plain(found, plan, names))
+    names = [plan.key, *(column.name for column in plan.columns)]
+    if plan.format.extension == "parquet":
+        parts = write_parquet_part(staging, _build_parquet_table(content, plan, names))
     else:
-        parts = write_parts(staging, found.texts, names, plan.format)
-    write(
+        parts = write_parts(staging, content.texts, names, plan.format)
+    write_durably(
         staging / STATE_FILE,
-        lambda file: pq.write_table(found.state.table(), file, compression="zstd"),
+        lambda file: pq.write_table(content.state.to_table(), file, compression="zstd"),
     )
-    manifest = _manifest(plan, run, found, parts)
-    # Names a delivery by what it says, and not by who said it when.
-    said = [manifest[name] for name in ("kind", "base", "as_of", "layout", "parts", "refused")]
-    state = fingerprint(staging / STATE_FILE)
+    manifest = _describe_delivery(plan, run, content, parts)
+    # The hash covers the content only, not the run or its time.
+    identity = [manifest[name] for name in ("kind", "base", "as_of", "layout", "parts", "refused")]
+    state = fingerprint_file(staging / STATE_FILE)
     return manifest | {
-        "content": hashlib.sha256(json.dumps(said).encode()).hexdigest(),
+        "content": hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
         "state": state,
     }
 
 
-def _plain(found: Content, plan: Plan, names: list[str]) -> pa.Table:
+def _build_parquet_table(content: DeliveryContent, plan: ExportPlan, names: list[str]) -> pa.Table:
     """Return the rows of a Parquet file: typed, without dictionaries."""
     schema = pa.schema(
-        [pa.field(names[0], pa.string()), *(one.field.with_name(one.name) for one in plan.mapped)]
+        [
+            pa.field(names[0], pa.string()),
+            *(column.field.with_name(column.name) for column in plan.columns),
+        ]
     )
     schema = pa.schema([field.with_nullable(True) for field in schema])
-    return pa.concat_tables([table.rename_columns(names).cast(schema) for table in found.tables])
+    return pa.concat_tables([table.rename_columns(names).cast(schema) for table in content.tables])
 
 
-def _manifest(plan: Plan, run: Run, found: Content, parts: list[dict[str, Any]]) -> dict[str, Any]:
+def _describe_delivery(
+    plan: ExportPlan, run: Run, content: DeliveryContent, parts: list[dict[str, Any]]
+) -> dict[str, Any]:
     columns = [
         {
-            "name": one.name,
-            "source": one.source,
-            "type": TYPES[one.field.type],
-            "meaning": meaning(one.field),
+            "name": column.name,
+            "source": column.source,
+            "type": TYPE_NAMES[column.field.type],
+            "meaning": column_meaning(column.field),
         }
-        for one in plan.mapped
+        for column in plan.columns
     ]
     return {
         "schema_version": SCHEMA_VERSION,
         "project": run.project,
         "name": plan.name,
-        "format": plan.form,
-        "kind": found.kind,
-        "base": found.base,
-        "as_of": iso(run.as_of),
-        "rows": found.rows,
-        "cleared": found.cleared,
-        "refused": dict(found.refused),
+        "format": plan.format_name,
+        "kind": content.kind,
+        "base": content.base,
+        "as_of": format_instant(run.as_of),
+        "rows": content.rows,
+        "cleared": content.cleared,
+        "refused": dict(content.refused),
         "key": plan.key,
         "columns": columns,
         "layout": plan.layout,
@@ -185,18 +237,27 @@ def _manifest(plan: Plan, run: Run, found: Content, parts: list[dict[str, Any]])
     }
 
 
-def _placed(
-    folder: Path, before: list[Kept], manifest: dict[str, Any], made_at: datetime
-) -> Delivered:
-    """Make a delivery of what was staged, in one step; the newest one stays where it says the same."""
-    staging = folder / STAGING
+def _commit_delivery(
+    folder: Path, before: list[StoredDelivery], manifest: dict[str, Any], made_at: datetime
+) -> DeliveryResult:
+    """Turn the staged files into a delivery in one step.
+
+    If the newest delivery has the same content, return that one instead.
+    """
+    staging = folder / STAGING_NAME
     newest = before[-1] if before else None
     if newest and newest.manifest["content"] == manifest["content"]:
         shutil.rmtree(staging, ignore_errors=True)
-        return Delivered(newest.folder, newest.manifest, fresh=False)
-    name = free_name(folder, datetime.fromisoformat(manifest["as_of"]), manifest["content"])
+        return DeliveryResult(newest.folder, newest.manifest, is_new=False)
+    name = choose_folder_name(
+        folder, datetime.fromisoformat(manifest["as_of"]), manifest["content"]
+    )
     sequence = newest.manifest["sequence"] + 1 if newest else 1
-    manifest = manifest | {"delivery": name, "sequence": sequence, "made_at": iso(made_at)}
-    write_manifest(staging / MANIFEST, manifest)
-    place(folder, name)
-    return Delivered(folder / name, manifest, fresh=True)
+    manifest = manifest | {
+        "delivery": name,
+        "sequence": sequence,
+        "made_at": format_instant(made_at),
+    }
+    write_manifest(staging / MANIFEST_NAME, manifest)
+    promote_staging(folder, name)
+    return DeliveryResult(folder / name, manifest, is_new=True)

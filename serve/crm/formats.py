@@ -1,16 +1,19 @@
-"""What each CRM takes: names, files, texts, and how a value is cleared, each with where its vendor says so.
+"""The file format of each CRM: names, limits, texts, and how a value is cleared, with sources.
 
-Salesforce Bulk API 2.0 (developer.salesforce.com, Bulk API 2.0 and Bulk API Developer Guide, “Prepare CSV Files” and
-“Valid Date Format in Records”): UTF-8, LF, a header of API names, 100 MB a file, no blanks beside quotes; an empty
-field leaves a value and ``#N/A`` clears it; ``yyyy-MM-ddTHH:mm:ss.SSSZ``. An External ID has at most 255 signs.
+Salesforce Bulk API 2.0 (developer.salesforce.com, Bulk API 2.0 and Bulk API Developer Guide,
+“Prepare CSV Files” and “Valid Date Format in Records”): UTF-8, LF, a header of API names, 100 MB
+per file, no blanks next to quotes. An empty field leaves a value and ``#N/A`` clears it; instants
+are ``yyyy-MM-ddTHH:mm:ss.SSSZ``. An External ID has at most 255 characters.
 
-HubSpot import (knowledge.hubspot.com, “Set up import files”): UTF-8, one header row, less than 1,000 columns, 1,048,576
-rows and 512 MB a file, instants in CSV as milliseconds since 1970. HubSpot says how its API clears a property (by an
-empty text: developers.hubspot.com, “Understanding the CRM”) and not how an import does; an empty cell leaves what is
-there. So a text without a value is written as a dash; a number cannot be.
+HubSpot import (knowledge.hubspot.com, “Set up import files”): UTF-8, one header row, less than
+1,000 columns, 1,048,576 rows and 512 MB per file, instants in CSV as milliseconds since 1970.
+HubSpot documents how its API clears a property (by an empty text: developers.hubspot.com,
+“Understanding the CRM”) and not how an import does; an empty cell leaves the stored value. So a
+missing text is written as a dash; a number cannot be cleared.
 
-Dataverse (learn.microsoft.com, “Import data in model-driven apps”): 8 MB a file, UTF-8 with a byte-order mark,
-alternate keys. Data Factory and dataflows write an empty value as null (“ignoreNullValues” is false).
+Dataverse (learn.microsoft.com, “Import data in model-driven apps”): 8 MB per file, UTF-8 with a
+byte-order mark, alternate keys. Data Factory and dataflows write an empty value as null
+(“ignoreNullValues” is false).
 
 CSV is RFC 4180; JSON lines and Parquet have nulls and need no rule.
 """
@@ -24,122 +27,144 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from serve.delimited import instants
+from serve.delimited import format_instants
 
-Words = tuple[str, str]
-"""A target and a column, or two words of a column of the lead."""
+# A target and a column, or two words for a column of the lead.
+NameParts = tuple[str, str]
 
-LABEL = r'[^\s",=+\-@\x00-\x1f\x7f]([^",\x00-\x1f\x7f]*[^\s",\x00-\x1f\x7f])?'
+# Printable, without quotes and commas, no blanks at the ends, and not the start of a formula.
+LABEL_PATTERN = r'[^\s",=+\-@\x00-\x1f\x7f]([^",\x00-\x1f\x7f]*[^\s",\x00-\x1f\x7f])?'
 
 
 @dataclass(frozen=True)
-class Format:
-    """One kind of file. ``pattern``, ``longest`` and ``spelling`` are the rule of column names; ``named`` makes one.
+class CrmFormat:
+    """The rules of one kind of file. Limits of None do not apply.
 
-    A missing value is written as ``missing``, a missing text as ``missing_text``; a text that would be read as one of
-    them is marked as a formula is. ``bytes`` and ``rows`` are the most of one file, without the header.
+    Attributes:
+        extension: Extension of the files, which selects the encoding.
+        make_name: Makes a default column name.
+        name_pattern: Pattern of a valid column name.
+        max_name_length: Maximum characters of a column name.
+        name_rule: The pattern in words, for error messages.
+        example_key: Example of a key column; None where the key needs no name.
+        missing_value: Text of a missing number or instant.
+        missing_text: Text of a missing text; texts equal to it get a leading apostrophe.
+        format_instants: Formats instants as texts.
+        line_end: End of a line.
+        byte_order_mark: First bytes of a file.
+        max_bytes: Maximum bytes of a file, header included.
+        max_rows: Maximum rows of a file, without the header.
+        max_columns: Maximum columns, without counting bytes.
+        max_header_length: Maximum characters of the header.
+        max_key_length: Maximum characters of a key.
     """
 
-    ending: str
-    named: Callable[[Words], str]
-    pattern: str = LABEL
-    longest: int = 255
-    spelling: str = "printable text without quotes and commas that does not begin as a formula"
-    example: str | None = None
-    missing: str = ""
+    extension: str
+    make_name: Callable[[NameParts], str]
+    name_pattern: str = LABEL_PATTERN
+    max_name_length: int = 255
+    name_rule: str = "printable text without quotes and commas that does not start like a formula"
+    example_key: str | None = None
+    missing_value: str = ""
     missing_text: str = ""
-    instant: Callable[[pa.Array], pa.Array] = instants
-    end: str = "\r\n"
-    mark: bytes = b""
-    bytes: int | None = None
-    rows: int | None = None
-    columns: int | None = None
-    header: int | None = None
-    longest_key: int | None = None
+    format_instants: Callable[[pa.Array], pa.Array] = format_instants
+    line_end: str = "\r\n"
+    byte_order_mark: bytes = b""
+    max_bytes: int | None = None
+    max_rows: int | None = None
+    max_columns: int | None = None
+    max_header_length: int | None = None
+    max_key_length: int | None = None
 
     @property
-    def spreadsheet(self) -> bool:
-        """Whether people may open the file in a spreadsheet."""
-        return self.ending == "csv"
+    def is_spreadsheet(self) -> bool:
+        """Return whether people may open the file in a spreadsheet."""
+        return self.extension == "csv"
 
 
-def _snake(words: Words) -> str:
-    return "_".join(words)
+def _snake_name(parts: NameParts) -> str:
+    return "_".join(parts)
 
 
-def _lower(words: Words) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", _snake(words).lower()).strip("_")
+def _lower_name(parts: NameParts) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", _snake_name(parts).lower()).strip("_")
 
 
-def _label(words: Words) -> str:
-    text = re.sub(r"[_-]+", " ", " ".join(words))
+def _label_name(parts: NameParts) -> str:
+    text = re.sub(r"[_-]+", " ", " ".join(parts))
     return text[:1].upper() + text[1:]
 
 
-def _api_name(words: Words) -> str:
-    """Return ``Buy_Reason_1__c`` for ``buy`` and ``reason_1``."""
-    parts = re.sub(r"[^A-Za-z0-9]+", "_", _snake(words)).strip("_").split("_")
+def _salesforce_name(words: NameParts) -> str:
+    """Return an API name, such as ``Buy_Reason_1__c`` for ``buy`` and ``reason_1``."""
+    parts = re.sub(r"[^A-Za-z0-9]+", "_", _snake_name(words)).strip("_").split("_")
     return "_".join(part[:1].upper() + part[1:] for part in parts if part) + "__c"
 
 
-def _milliseconds(column: pa.Array) -> pa.Array:
+def _format_milliseconds(column: pa.Array) -> pa.Array:
     return pc.cast(
         column.cast(pa.timestamp("ms", tz="UTC"), safe=False).cast(pa.int64()), pa.string()
     )
 
 
-def _iso(unit: str) -> Callable[[pa.Array], pa.Array]:
-    """Return what writes instants as ISO-8601 in UTC with the decimals of a unit."""
+def _iso_formatter(unit: str) -> Callable[[pa.Array], pa.Array]:
+    """Return a function that formats instants as ISO-8601 in UTC with the decimals of a unit."""
 
-    def write(column: pa.Array) -> pa.Array:
+    def format_column(column: pa.Array) -> pa.Array:
         encoded = column.dictionary_encode()
         texts = pc.strftime(
             encoded.dictionary.cast(pa.timestamp(unit, tz="UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ"
         )
         return texts.take(encoded.indices)
 
-    return write
+    return format_column
 
 
-FORMATS: Mapping[str, Format] = {
-    "csv": Format("csv", _snake),
-    "jsonl": Format("jsonl", _snake, end="\n"),
-    "parquet": Format("parquet", _snake),
-    "salesforce": Format(
+FORMATS: Mapping[str, CrmFormat] = {
+    "csv": CrmFormat("csv", _snake_name),
+    "jsonl": CrmFormat("jsonl", _snake_name, line_end="\n"),
+    "parquet": CrmFormat("parquet", _snake_name),
+    "salesforce": CrmFormat(
         "csv",
-        _api_name,
-        pattern=r"([A-Za-z][A-Za-z0-9]{0,14}__)?(?=\w{1,40}(__c)?$)[A-Za-z](_?[A-Za-z0-9])*(__c)?",
-        longest=60,
-        spelling="an API name: a letter, then letters, digits and single underscores, at most 40, then __c",
-        example="Lead_External_Id__c",
-        missing="#N/A",
+        _salesforce_name,
+        name_pattern=(
+            r"([A-Za-z][A-Za-z0-9]{0,14}__)?"  # the namespace of a managed package
+            r"(?=\w{1,40}(__c)?$)[A-Za-z](_?[A-Za-z0-9])*(__c)?"
+        ),
+        max_name_length=60,
+        name_rule=(
+            "an API name: a letter, then letters, digits and single underscores, at most 40, "
+            "then __c"
+        ),
+        example_key="Lead_External_Id__c",
+        missing_value="#N/A",
         missing_text="#N/A",
-        instant=_iso("ms"),
-        end="\n",
-        bytes=100_000_000,
-        header=32_000,
-        longest_key=255,
+        format_instants=_iso_formatter("ms"),
+        line_end="\n",
+        max_bytes=100_000_000,
+        max_header_length=32_000,
+        max_key_length=255,
     ),
-    "hubspot": Format(
+    "hubspot": CrmFormat(
         "csv",
-        _lower,
-        longest=100,
-        example="Record ID",
+        _lower_name,
+        max_name_length=100,
+        example_key="Record ID",
         missing_text="—",
-        instant=_milliseconds,
-        end="\n",
-        bytes=512_000_000,
-        rows=1_048_575,
-        columns=999,
+        format_instants=_format_milliseconds,
+        line_end="\n",
+        max_bytes=512_000_000,
+        max_rows=1_048_575,
+        max_columns=999,
     ),
-    "dynamics": Format(
+    "dynamics": CrmFormat(
         "csv",
-        _label,
-        longest=100,
-        example="Lead key",
-        instant=_iso("s"),
-        mark=b"\xef\xbb\xbf",
-        bytes=8_000_000,
-        longest_key=450,
+        _label_name,
+        max_name_length=100,
+        example_key="Lead key",
+        format_instants=_iso_formatter("s"),
+        byte_order_mark=b"\xef\xbb\xbf",
+        max_bytes=8_000_000,
+        max_key_length=450,
     ),
 }

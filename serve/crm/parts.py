@@ -1,4 +1,4 @@
-"""The numbered files of a delivery, each within what its CRM takes."""
+"""The numbered part files of a delivery, each within the limits of its CRM."""
 
 from __future__ import annotations
 
@@ -15,108 +15,119 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.tools.parallel import side_by_side
-from serve.crm.formats import Format
-from serve.delimited import BATCH, joined
-from serve.export.atomic_folders import fingerprint, settle, write
+from serve.crm.formats import CrmFormat
+from serve.delimited import BATCH_ROWS, concatenate_texts
+from serve.export.atomic_folders import fingerprint_file, flush_to_disk, write_durably
 
 
 def write_parts(
-    folder: Path, texts: Sequence[pa.Table], names: Sequence[str], form: Format
+    folder: Path, texts: Sequence[pa.Table], names: Sequence[str], crm_format: CrmFormat
 ) -> list[dict[str, Any]]:
     """Write rows of cells as ``part-0001`` and so on; return file, rows, bytes and sha256 of each.
 
-    ``texts`` are cells as ``rendered`` gives them, ``names`` the header. No rows make no file.
+    ``texts`` are tables from ``render_cells``, ``names`` the header. Without rows no file is
+    written.
     """
-    parts = _Parts(folder, names, form)
-    batches = [batch for table in texts for batch in table.to_batches(max_chunksize=BATCH)]
-    for lines in side_by_side(partial(_lines, names=names, form=form), batches):
+    parts = _PartWriter(folder, names, crm_format)
+    batches = [batch for table in texts for batch in table.to_batches(max_chunksize=BATCH_ROWS)]
+    for lines in side_by_side(partial(_join_lines, names=names, crm_format=crm_format), batches):
         parts.add(lines)
     return parts.close()
 
 
-def write_parquet(folder: Path, table: pa.Table) -> list[dict[str, Any]]:
-    """Write one Parquet file; return it as ``write_parts`` does."""
+def write_parquet_part(folder: Path, table: pa.Table) -> list[dict[str, Any]]:
+    """Write one Parquet file, if there are rows; return what ``write_parts`` returns."""
     if not table.num_rows:
         return []
     path = folder / "part-0001.parquet"
-    write(path, lambda file: pq.write_table(table, file, compression="zstd"))
-    return [{"file": path.name, "rows": table.num_rows, **fingerprint(path)}]
+    write_durably(path, lambda file: pq.write_table(table, file, compression="zstd"))
+    return [{"file": path.name, "rows": table.num_rows, **fingerprint_file(path)}]
 
 
-def _lines(batch: pa.RecordBatch, names: Sequence[str], form: Format) -> pa.Array:
+def _join_lines(batch: pa.RecordBatch, names: Sequence[str], crm_format: CrmFormat) -> pa.Array:
     columns = [
-        c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for column in batch.columns
     ]
-    if form.ending == "csv":
-        return pc.binary_join_element_wise(pc.binary_join_element_wise(*columns, ","), form.end, "")
-    heads = [
-        f"{', ' if place else '{'}{json.dumps(name, ensure_ascii=False)}: "
-        for place, name in enumerate(names)
+    if crm_format.extension == "csv":
+        return pc.binary_join_element_wise(
+            pc.binary_join_element_wise(*columns, ","), crm_format.line_end, ""
+        )
+    prefixes = [
+        f"{', ' if position else '{'}{json.dumps(name, ensure_ascii=False)}: "
+        for position, name in enumerate(names)
     ]
-    pieces = [piece for pair in zip(heads, columns, strict=True) for piece in pair]
-    return pc.binary_join_element_wise(*pieces, "}" + form.end, "")
+    pieces = [piece for pair in zip(prefixes, columns, strict=True) for piece in pair]
+    return pc.binary_join_element_wise(*pieces, "}" + crm_format.line_end, "")
 
 
-class _Parts:
-    """The files as they grow: a line that would make one too large begins the next."""
+class _PartWriter:
+    """Writes the parts; a line that would make one too large starts the next."""
 
-    def __init__(self, folder: Path, names: Sequence[str], form: Format) -> None:
-        self._folder, self._form = folder, form
-        self._head = (
-            b"" if form.ending != "csv" else form.mark + (",".join(names) + form.end).encode()
+    def __init__(self, folder: Path, names: Sequence[str], crm_format: CrmFormat) -> None:
+        self._folder, self._format = folder, crm_format
+        self._header = (
+            b""
+            if crm_format.extension != "csv"
+            else crm_format.byte_order_mark + (",".join(names) + crm_format.line_end).encode()
         )
         self._file: IO[bytes] | None = None
         self._done: list[dict[str, Any]] = []
 
     def add(self, lines: pa.Array) -> None:
-        """Write lines, in as many files as they need."""
-        for file, piece in self._cut(lines):
-            text = joined(piece)
-            file.write(text)
-            self._hash.update(text)
-            self._rows += len(piece)
-            self._bytes += text.size
+        """Write lines into as many files as they need."""
+        for file, fitting_lines in self._cut(lines):
+            content = concatenate_texts(fitting_lines)
+            file.write(content)
+            self._hash.update(content)
+            self._rows += len(fitting_lines)
+            self._bytes += content.size
 
     def close(self) -> list[dict[str, Any]]:
-        """See the last file on the disk and return all of them."""
+        """Flush the last file to disk and return all of them."""
         if self._file is not None:
-            settle(self._file)
+            flush_to_disk(self._file)
             self._file.close()
-            sums = {"rows": self._rows, "bytes": self._bytes, "sha256": self._hash.hexdigest()}
-            self._done.append({"file": Path(self._file.name).name, **sums})
+            totals = {"rows": self._rows, "bytes": self._bytes, "sha256": self._hash.hexdigest()}
+            self._done.append({"file": Path(self._file.name).name, **totals})
             self._file = None
         return self._done
 
     def _cut(self, lines: pa.Array) -> Iterator[tuple[IO[bytes], pa.Array]]:
         """Yield the lines in pieces, each with the file that it fits into."""
-        ends = np.frombuffer(lines.buffers()[1], np.int32)[
+        offsets = np.frombuffer(lines.buffers()[1], np.int32)[
             lines.offset : lines.offset + len(lines) + 1
         ]
         first = 0
         while first < len(lines):
             file = self._file or self._open()
-            last = first + self._room(ends[first:])
+            last = first + self._room(offsets[first:])
             if last > first:
                 yield file, lines.slice(first, last - first)
             if last < len(lines):
                 self.close()
             first = last
 
-    def _room(self, ends: np.ndarray) -> int:
-        """Return how many of the next lines fit; one does in a file that has none."""
-        room = len(ends) - 1
-        if self._form.rows is not None:
-            room = min(room, self._form.rows - self._rows)
-        if self._form.bytes is not None:
+    def _room(self, offsets: np.ndarray) -> int:
+        """Return how many of the next lines fit; an empty file takes at least one."""
+        room = len(offsets) - 1
+        if self._format.max_rows is not None:
+            room = min(room, self._format.max_rows - self._rows)
+        if self._format.max_bytes is not None:
             room = min(
                 room,
-                int(np.searchsorted(ends - ends[0], self._form.bytes - self._bytes, "right")) - 1,
+                int(
+                    np.searchsorted(
+                        offsets - offsets[0], self._format.max_bytes - self._bytes, "right"
+                    )
+                )
+                - 1,
             )
         return max(room, 0 if self._rows else 1)
 
     def _open(self) -> IO[bytes]:
-        path = self._folder / f"part-{len(self._done) + 1:04}.{self._form.ending}"
+        path = self._folder / f"part-{len(self._done) + 1:04}.{self._format.extension}"
         self._file = path.open("xb")
-        self._file.write(self._head)
-        self._hash, self._rows, self._bytes = hashlib.sha256(self._head), 0, len(self._head)
+        self._file.write(self._header)
+        self._hash, self._rows, self._bytes = hashlib.sha256(self._header), 0, len(self._header)
         return self._file

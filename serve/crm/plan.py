@@ -1,8 +1,7 @@
-"""What a configured export holds: which column of the CRM gets which column of which target."""
+"""The plan of a configured export: which column of the CRM gets which column of which target."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -13,32 +12,42 @@ import pyarrow as pa
 
 from configs.errors import ConfigError
 from configs.exports import CrmExport
-from serve.crm.formats import FORMATS, Format
-from serve.export.export import EXPORT, REASONS
+from configs.suggestions import did_you_mean
+from serve.crm.formats import FORMATS, CrmFormat
+from serve.export.export import EXPORT_SCHEMA, REASON_FIELDS
 
-STATUS = pa.field(
+STATUS_FIELD = pa.field(
     "status",
     pa.string(),
     metadata={"meaning": "scored; or cleared, once, when no target of the file scores the lead"},
 )
-LEAD = {
+# Columns that all targets of a lead share.
+LEAD_FIELDS = {
     field.name: field
     for field in (
-        *(EXPORT.field(n) for n in ("project", "entity_id", "account_id", "as_of")),
-        STATUS,
+        *(EXPORT_SCHEMA.field(n) for n in ("project", "entity_id", "account_id", "as_of")),
+        STATUS_FIELD,
     )
 }
-"""What is the same for all targets of a lead."""
-OF_TARGET = {field.name: field for field in EXPORT if field.name not in {*LEAD, "target"}}
-DATES = {"as_of", "cutoff"}
-"""They move every night and say nothing new of a lead: no delta heeds them."""
-USUAL = ("score", "grade", "evidence", *(field.name for field in REASONS))
-"""What is delivered of each target unless the config says otherwise: what changes when the lead does."""
+# Columns of one target.
+TARGET_FIELDS = {
+    field.name: field for field in EXPORT_SCHEMA if field.name not in {*LEAD_FIELDS, "target"}
+}
+# Columns that change every night; ignored when computing deltas.
+NIGHTLY_COLUMNS = {"as_of", "cutoff"}
+# Columns delivered per target by default: those that change only when the lead does.
+DEFAULT_COLUMNS = ("score", "grade", "evidence", *(field.name for field in REASON_FIELDS))
 
 
 @dataclass(frozen=True)
-class Mapped:
-    """One column of the file; ``target`` is empty for a column of the lead."""
+class MappedColumn:
+    """One column of the file.
+
+    Attributes:
+        name: Name of the column in the file.
+        target: Name of the target; empty for a column of the lead.
+        column: Name of the column of scores.
+    """
 
     name: str
     target: str
@@ -46,200 +55,242 @@ class Mapped:
 
     @property
     def source(self) -> str:
-        """What the config calls it."""
+        """Return the source of the column as the config names it."""
         return f"{self.target}.{self.column}" if self.target else self.column
 
     @property
     def field(self) -> pa.Field:
-        """Its type and meaning."""
-        return OF_TARGET[self.column] if self.target else LEAD[self.column]
+        """Return its type and meaning."""
+        return TARGET_FIELDS[self.column] if self.target else LEAD_FIELDS[self.column]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One configured export, seen to be possible; ``changes`` are the sources that make a lead due, all if empty."""
+class ExportPlan:
+    """One configured export, validated.
+
+    Attributes:
+        name: Name of the export.
+        format_name: Key of its format in FORMATS.
+        key: Name of the key column.
+        columns: The other columns, in order.
+        delta: Whether deliveries hold changes only.
+        changes: Sources whose change makes a lead due; all but NIGHTLY_COLUMNS if empty.
+    """
 
     name: str
-    form: str
+    format_name: str
     key: str
-    mapped: tuple[Mapped, ...]
+    columns: tuple[MappedColumn, ...]
     delta: bool
     changes: frozenset[str] = frozenset()
 
     @property
-    def format(self) -> Format:
-        """The rules of the CRM."""
-        return FORMATS[self.form]
+    def format(self) -> CrmFormat:
+        """Return the rules of the CRM."""
+        return FORMATS[self.format_name]
 
     @property
     def targets(self) -> list[str]:
-        """The targets with a column in the file, in the file's order."""
-        return list(dict.fromkeys(one.target for one in self.mapped if one.target))
+        """Return the targets with a column in the file, in order of columns."""
+        return list(dict.fromkeys(column.target for column in self.columns if column.target))
 
     @property
-    def compared(self) -> list[int]:
-        """The places of the columns whose change makes a lead due."""
-        counts = [
-            one.source in self.changes if self.changes else one.column not in DATES
-            for one in self.mapped
+    def compared_columns(self) -> list[int]:
+        """Return the positions of the columns whose change makes a lead due."""
+        is_compared = [
+            column.source in self.changes if self.changes else column.column not in NIGHTLY_COLUMNS
+            for column in self.columns
         ]
-        return [n for n, does in enumerate(counts) if does]
+        return [position for position, compared in enumerate(is_compared) if compared]
 
     @property
     def layout(self) -> str:
-        """A hash of what a row holds and what of it counts: values of another layout cannot be compared."""
+        """Return a hash of the columns and of those compared.
+
+        Cells of different layouts cannot be compared.
+        """
         parts: list[object] = [
-            self.form,
+            self.format_name,
             self.key,
-            *([one.name, one.source] for one in self.mapped),
+            *([column.name, column.source] for column in self.columns),
         ]
         parts += [sorted(self.changes)] if self.changes else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def plans(exports: Mapping[str, CrmExport], targets: Iterable[str], where: str) -> dict[str, Plan]:
+def build_plans(
+    exports: Mapping[str, CrmExport], targets: Iterable[str], where: str
+) -> dict[str, ExportPlan]:
     """Return the plan of each configured export by its name.
 
-    ``where`` names the config. Raises ConfigError for a target or column that is not there, and for a name that the
-    CRM does not take.
+    ``where`` names the config. Raises ConfigError for an unknown target or column, and for a column
+    name that the CRM does not accept.
     """
-    known = tuple(targets)
+    target_names = tuple(targets)
     return {
-        name: _plan(name, export, known, f"{where}: publish.exports.{name}")
+        name: _build_plan(name, export, target_names, f"{where}: publish.exports.{name}")
         for name, export in exports.items()
     }
 
 
-def _plan(name: str, export: CrmExport, targets: tuple[str, ...], where: str) -> Plan:
-    form = FORMATS[export.format]
-    key = export.key or (None if form.example else "entity_id")
+def _build_plan(name: str, export: CrmExport, targets: tuple[str, ...], where: str) -> ExportPlan:
+    crm_format = FORMATS[export.format]
+    key = export.key or (None if crm_format.example_key else "entity_id")
     if key is None:
         raise ConfigError(
-            f"{export.format} needs to know which column finds the record",
+            f"{export.format} needs a key column to find the record",
             where=f"{where}.key",
             found="no key",
-            fix=f"name the column that gets the entity_id, such as {form.example}",
+            fix=f"name the column that gets the entity_id, such as {crm_format.example_key}",
         )
-    columns = export.columns or _usual(form, targets)
-    mapped = _all_mapped(columns, targets, f"{where}.columns")
-    if not any(one.target for one in mapped):
+    columns = export.columns or _default_columns(crm_format, targets)
+    mapped = _map_columns(columns, targets, f"{where}.columns")
+    if not any(column.target for column in mapped):
+        example = f"{crm_format.make_name((targets[0], 'score'))}: {targets[0]}.score"
         raise ConfigError(
             "no column of a target",
             where=f"{where}.columns",
             found=", ".join(columns),
-            fix=f"add one, such as {form.named((targets[0], 'score'))}: {targets[0]}.score",
+            fix=f"add one, such as {example}",
         )
-    _check_names([key, *columns], export.format, where)
-    return Plan(
-        name, export.format, key, mapped, export.delta, _changes(export, mapped, f"{where}.changes")
+    _validate_names([key, *columns], export.format, where)
+    return ExportPlan(
+        name,
+        export.format,
+        key,
+        mapped,
+        export.delta,
+        _read_changes(export, mapped, f"{where}.changes"),
     )
 
 
-def _changes(export: CrmExport, mapped: tuple[Mapped, ...], where: str) -> frozenset[str]:
-    """Return what makes a lead due; raise ConfigError for what is not in the file or moves every night anyway."""
+def _read_changes(
+    export: CrmExport, mapped: tuple[MappedColumn, ...], where: str
+) -> frozenset[str]:
+    """Return the sources that make a lead due.
+
+    Raises ConfigError for sources that are not in the file or that change every night.
+    """
     if export.changes and not export.delta:
         raise ConfigError(
-            "only a delta heeds changes", where=where, found="delta: false", fix="add delta: true"
+            "changes apply to a delta only",
+            where=where,
+            found="delta: false",
+            fix="add delta: true",
         )
-    there = [one.source for one in mapped]
-    if odd := [source for source in export.changes if source not in there]:
-        near = difflib.get_close_matches(odd[0], there, 1)
+    sources = [column.source for column in mapped]
+    if unknown := [source for source in export.changes if source not in sources]:
         raise ConfigError(
             "not a column of this file",
             where=where,
-            found=f"{len(odd)}, such as {odd[0]!r}",
-            fix=f"did you mean {near[0]}?"
-            if near
-            else "add it to columns, or name one that is there",
+            found=f"{len(unknown)}, such as {unknown[0]!r}",
+            fix=did_you_mean(unknown[0], sources) or "add it to columns, or name one of them",
         )
-    if dates := [
-        one.source for one in mapped if one.source in export.changes and one.column in DATES
+    if nightly := [
+        column.source
+        for column in mapped
+        if column.source in export.changes and column.column in NIGHTLY_COLUMNS
     ]:
         raise ConfigError(
-            "it moves every night", where=where, found=", ".join(dates), fix="leave it out"
+            "the column changes every night",
+            where=where,
+            found=", ".join(nightly),
+            fix="remove it from changes",
         )
     return frozenset(export.changes)
 
 
-def _usual(form: Format, targets: tuple[str, ...]) -> dict[str, str]:
+def _default_columns(crm_format: CrmFormat, targets: tuple[str, ...]) -> dict[str, str]:
     columns = {
-        form.named((target, column)): f"{target}.{column}" for target in targets for column in USUAL
+        crm_format.make_name((target, column)): f"{target}.{column}"
+        for target in targets
+        for column in DEFAULT_COLUMNS
     }
-    return columns | {form.named(("score", column)): column for column in ("as_of", "status")}
+    return columns | {
+        crm_format.make_name(("score", column)): column for column in ("as_of", "status")
+    }
 
 
-def _all_mapped(
+def _map_columns(
     columns: Mapping[str, str], targets: tuple[str, ...], where: str
-) -> tuple[Mapped, ...]:
-    found = {name: _mapped(name, source, targets) for name, source in columns.items()}
-    wrong = [name for name, one in found.items() if one is None]
-    if not wrong:
-        return tuple(one for one in found.values() if one is not None)
-    source = columns[wrong[0]]
+) -> tuple[MappedColumn, ...]:
+    mapped = {name: _map_column(name, source, targets) for name, source in columns.items()}
+    unmapped = [name for name, column in mapped.items() if column is None]
+    if not unmapped:
+        return tuple(column for column in mapped.values() if column is not None)
+    source = columns[unmapped[0]]
     raise ConfigError(
         "no such column",
-        where=f"{where}.{wrong[0]}",
-        found=repr(source) if len(wrong) == 1 else f"{len(wrong)}, such as {source!r}",
-        fix=_near(source, targets),
+        where=f"{where}.{unmapped[0]}",
+        found=repr(source) if len(unmapped) == 1 else f"{len(unmapped)}, such as {source!r}",
+        fix=_suggest_source(source, targets),
     )
 
 
-def _mapped(name: str, source: str, targets: tuple[str, ...]) -> Mapped | None:
+def _map_column(name: str, source: str, targets: tuple[str, ...]) -> MappedColumn | None:
     target, dot, column = source.rpartition(".")
-    if not dot and column in LEAD:
-        return Mapped(name, "", column)
-    return Mapped(name, target, column) if target in targets and column in OF_TARGET else None
-
-
-def _near(source: str, targets: tuple[str, ...]) -> str:
-    target, _, column = source.rpartition(".")
-    there = [*LEAD, *(f"{one}.{each}" for one in targets for each in OF_TARGET)]
-    near = difflib.get_close_matches(source, there, 1)
-    if target not in targets and column in OF_TARGET:
-        hint = f"did you mean {near[0]}? " if near else ""
-        return f"{hint}the targets are {', '.join(targets)}"
+    if not dot and column in LEAD_FIELDS:
+        return MappedColumn(name, "", column)
     return (
-        f"did you mean {near[0]}?"
-        if near
-        else f"name target.column or a column of the lead ({', '.join(LEAD)})"
+        MappedColumn(name, target, column)
+        if target in targets and column in TARGET_FIELDS
+        else None
     )
 
 
-def _check_names(names: list[str], form_name: str, where: str) -> None:
-    """Raise ConfigError for column names that the CRM does not take, or takes for one another."""
-    form = FORMATS[form_name]
-    if short := [
-        name for name in names if form_name == "salesforce" and re.search("[^_]_c$", name)
+def _suggest_source(source: str, targets: tuple[str, ...]) -> str:
+    target, _, column = source.rpartition(".")
+    sources = [*LEAD_FIELDS, *(f"{name}.{field}" for name in targets for field in TARGET_FIELDS)]
+    hint = did_you_mean(source, sources)
+    if target not in targets and column in TARGET_FIELDS:
+        return f"{hint} the targets are {', '.join(targets)}".lstrip()
+    return hint or f"name target.column or a column of the lead ({', '.join(LEAD_FIELDS)})"
+
+
+def _validate_names(names: list[str], format_name: str, where: str) -> None:
+    """Raise ConfigError for column names that the CRM rejects or confuses."""
+    crm_format = FORMATS[format_name]
+    if single_underscore := [
+        name for name in names if format_name == "salesforce" and re.search("[^_]_c$", name)
     ]:
         raise ConfigError(
-            "a name of salesforce's own ends in two underscores and c",
+            "a custom name in salesforce ends in two underscores and c",
             where=where,
-            found=f"{len(short)}, such as {short[0]!r}",
-            fix=f"did you mean {short[0][:-2]}__c?",
+            found=f"{len(single_underscore)}, such as {single_underscore[0]!r}",
+            fix=f"did you mean {single_underscore[0][:-2]}__c?",
         )
-    odd = [
-        name for name in names if not re.fullmatch(form.pattern, name) or len(name) > form.longest
+    invalid = [
+        name
+        for name in names
+        if not re.fullmatch(crm_format.name_pattern, name) or len(name) > crm_format.max_name_length
     ]
-    if odd:
+    if invalid:
         raise ConfigError(
-            f"a name that {form_name} does not take",
+            f"invalid column name for {format_name}",
             where=where,
-            found=f"{len(odd)}, such as {odd[0]!r}",
-            fix=f"write {form.spelling}, {form.longest} signs at most",
+            found=f"{len(invalid)}, such as {invalid[0]!r}",
+            fix=f"write {crm_format.name_rule}, at most {crm_format.max_name_length} characters",
         )
     lower = [name.lower() for name in names]
-    if twice := [name for name in names if lower.count(name.lower()) > 1]:
+    if duplicates := [name for name in names if lower.count(name.lower()) > 1]:
         raise ConfigError(
-            "two columns of one name",
+            "duplicate column names",
             where=where,
-            found=", ".join(twice),
-            fix="name the columns, each differently",
+            found=", ".join(duplicates),
+            fix="give each column a unique name",
         )
     size = len(",".join(names))
-    if len(names) > (form.columns or len(names)) or size > (form.header or size):
+    limit = (
+        f"{crm_format.max_columns} columns"
+        if crm_format.max_columns
+        else f"{crm_format.max_header_length} characters"
+    )
+    if len(names) > (crm_format.max_columns or len(names)) or size > (
+        crm_format.max_header_length or size
+    ):
         raise ConfigError(
-            f"more columns than {form_name} takes",
+            f"too many columns for {format_name}",
             where=where,
-            found=f"{len(names)} of {size} signs together",
-            fix=f"name fewer: {form.columns or form.header} {'columns' if form.columns else 'signs'} at most",
+            found=f"{len(names)} of {size} characters in total",
+            fix=f"name at most {limit}",
         )

@@ -1,4 +1,4 @@
-"""What a CRM was told of each lead, and what has changed since."""
+"""The cells that a CRM was last sent per lead, as hashes, and their changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from features.intake.row_hash import row_hashes, text_hashes
 from features.tools.id_index import Ids
 
-STATE = pa.schema(
+# One row per lead that the CRM holds after a delivery, in the order of the file.
+STATE_SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), metadata={"meaning": "the lead"}),
         pa.field(
@@ -26,19 +27,23 @@ STATE = pa.schema(
         pa.field("low", pa.uint64(), metadata={"meaning": "lower half"}),
     ]
 )
-"""One row a lead that the CRM holds after a delivery, in the file's order."""
 
 
 @dataclass(frozen=True)
-class State:
-    """The leads that a CRM holds after a delivery; ``hashes`` has shape (leads, 2) and is of the cells."""
+class CrmState:
+    """The leads that a CRM holds after a delivery.
+
+    Attributes:
+        keys: The key of each lead.
+        hashes: Hashes of the compared cells, of shape (leads, 2).
+    """
 
     keys: pa.ChunkedArray
     hashes: np.ndarray
 
     @classmethod
-    def of(cls, keys: pa.ChunkedArray, columns: Sequence[pa.ChunkedArray]) -> Self:
-        """Take the keys and the cells that count."""
+    def from_cells(cls, keys: pa.ChunkedArray, columns: Sequence[pa.ChunkedArray]) -> Self:
+        """Hash the compared cells of each key."""
         return cls(
             keys,
             row_hashes(
@@ -47,34 +52,36 @@ class State:
         )
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read what ``table`` wrote."""
-        found = pq.read_table(path, schema=STATE)
+    def load(cls, path: Path) -> Self:
+        """Load a state that was saved as a ``to_table`` file."""
+        table = pq.read_table(path, schema=STATE_SCHEMA)
         return cls(
-            found["key"], np.column_stack([found["high"].to_numpy(), found["low"].to_numpy()])
+            table["key"], np.column_stack([table["high"].to_numpy(), table["low"].to_numpy()])
         )
 
-    def table(self) -> pa.Table:
-        """Return it as a STATE table."""
-        return pa.table([self.keys, self.hashes[:, 0], self.hashes[:, 1]], schema=STATE)
+    def to_table(self) -> pa.Table:
+        """Return a STATE_SCHEMA table."""
+        return pa.table([self.keys, self.hashes[:, 0], self.hashes[:, 1]], schema=STATE_SCHEMA)
 
-    def differs(self, others: Sequence[State]) -> np.ndarray:
-        """Say of each lead whether any of the other states lacks it or has other cells."""
-        found = np.zeros(len(self.keys), bool)
+    def find_changed(self, others: Sequence[CrmState]) -> np.ndarray:
+        """Return a mask of leads that any other state lacks or has other cells of."""
+        is_changed = np.zeros(len(self.keys), bool)
         for other in others:
-            at = Ids.of(other.keys).find(self.keys)
-            same = at >= 0
-            same[same] = (other.hashes[at[same]] == self.hashes[same]).all(axis=1)
-            found |= ~same
-        return found
+            positions = Ids.of(other.keys).find(self.keys)
+            is_same = positions >= 0
+            is_same[is_same] = (other.hashes[positions[is_same]] == self.hashes[is_same]).all(
+                axis=1
+            )
+            is_changed |= ~is_same
+        return is_changed
 
-    def lacks(self, others: Sequence[State]) -> pa.Array:
-        """Return the leads of the other states that are not in this one, in order."""
-        known = Ids.of(self.keys)
-        gone = [
+    def find_removed(self, others: Sequence[CrmState]) -> pa.Array:
+        """Return the sorted keys of leads in the other states that are not in this one."""
+        index = Ids.of(self.keys)
+        chunks = [
             chunk
             for other in others
-            for chunk in other.keys.filter(pa.array(known.find(other.keys) < 0)).chunks
+            for chunk in other.keys.filter(pa.array(index.find(other.keys) < 0)).chunks
         ]
-        found = pc.unique(pa.chunked_array(gone, pa.string()))
-        return found.take(pc.sort_indices(found))
+        keys = pc.unique(pa.chunked_array(chunks, pa.string()))
+        return keys.take(pc.sort_indices(keys))

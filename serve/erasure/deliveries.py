@@ -1,158 +1,187 @@
-"""An entity taken out of the exports and deliveries that are kept.
+"""Erasure of an entity from the exports and deliveries that are kept.
 
-The current export is replaced as it always is, a whole new folder and then the link, and former ones are removed. Of
-deliveries each one is written anew in its own place: what a CRM is told next follows from them. What was killed
-half-way is finished by doing it again.
+The current export is replaced as usual, by a new folder and a switch of the link, and former
+exports are removed. Each delivery is rewritten in place: the next delta to the CRM follows from
+them. An erasure that was killed is completed by running it again.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
-from serve.crm.kept import STATE_FILE
+from serve.crm.stored_deliveries import STATE_FILE
 from serve.export.atomic_folders import (
-    CURRENT,
-    MANIFEST,
-    NAME,
-    STAGING,
-    fingerprint,
+    CURRENT_LINK,
+    FOLDER_NAME,
+    MANIFEST_NAME,
+    STAGING_NAME,
+    fingerprint_file,
     read_manifest,
-    sync,
-    write,
+    sync_folder,
+    write_durably,
     write_manifest,
 )
-from serve.store.named import HIDDEN, Named, without
+from serve.store.entity_matcher import REDACTED, EntityMatcher, remove_rows
 
-ERASING, ERASED, DRAFT = ".erasing", ".erased", ".manifest"
-TABLES = (".csv", ".jsonl", ".parquet")
+# Folder of the rewritten delivery.
+ERASING_NAME, ERASED_NAME, DRAFT_NAME = ".erasing", ".erased", ".manifest"
+# Extensions of files that hold rows.
+TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
-def erase_export(folder: Path, named: Named, again: Callable[[], object]) -> dict[str, int]:
-    """Have the current export written ``again`` if it names an entity, and remove the former ones that do.
+def erase_export(
+    folder: Path, matcher: EntityMatcher, rewrite_export: Callable[[], object]
+) -> dict[str, int]:
+    """Rewrite the current export if it names the entity, and remove former ones that do.
 
-    Call it once the scores themselves are erased. Return how many rows were in the current one, and how many former
-    ones were removed.
+    Call it after the scores themselves are erased: ``rewrite_export`` writes the export from them.
+    Return the number of rows in the current export and the number of former exports removed.
     """
-    rows = sum(_rows(folder / CURRENT, named).values()) if (folder / CURRENT).exists() else 0
+    rows = (
+        sum(_count_rows_by_file(folder / CURRENT_LINK, matcher).values())
+        if (folder / CURRENT_LINK).exists()
+        else 0
+    )
     if rows:
-        again()
-    return {"exports/current": rows, "exports, former (removed)": _remove_former(folder, named)}
+        rewrite_export()
+    return {
+        "exports/current": rows,
+        "exports, former (removed)": _remove_former_exports(folder, matcher),
+    }
 
 
-def erase_deliveries(exports: Path, named: Named) -> dict[str, int]:
-    """Take an entity out of every delivery that is kept, current or former, and count its rows in them.
+def erase_deliveries(exports: Path, matcher: EntityMatcher) -> dict[str, int]:
+    """Erase an entity from all deliveries that are kept; return the number of its rows in them.
 
-    Each keeps its name, number and base: the next delta follows the same ones, and clears others as it would have.
+    Each delivery keeps its id, sequence and base: the next delta follows the same ones and clears
+    other leads as before.
     """
-    found = dict[str, int]()
+    result = dict[str, int]()
     for folder in sorted(
         path for path in exports.glob("*") if path.is_dir() and not path.is_symlink()
     ):
-        if NAME.fullmatch(folder.name) or folder.name == STAGING:
+        if FOLDER_NAME.fullmatch(folder.name) or folder.name == STAGING_NAME:
             continue
-        _finish(folder)
-        current = (folder / CURRENT).resolve()
+        _finish_rewrite(folder)
+        current = (folder / CURRENT_LINK).resolve()
         counts = {"current": 0, "former": 0}
         for path in sorted(
-            path for path in folder.glob("*") if NAME.fullmatch(path.name) and path.is_dir()
+            path for path in folder.glob("*") if FOLDER_NAME.fullmatch(path.name) and path.is_dir()
         ):
-            rows = sum(_rows(path, named).values())
+            rows = sum(_count_rows_by_file(path, matcher).values())
             if rows:
-                _rewrite(path, named)
+                _rewrite_delivery(path, matcher)
             counts["current" if path == current else "former"] += rows
-        found |= {f"exports/{folder.name}/{which}": rows for which, rows in counts.items()}
-    return found
+        result |= {f"exports/{folder.name}/{kind}": rows for kind, rows in counts.items()}
+    return result
 
 
-def _rows(folder: Path, named: Named) -> dict[str, int]:
+def _count_rows_by_file(folder: Path, matcher: EntityMatcher) -> dict[str, int]:
     """Return by file how many rows name the entity, and whether the manifest does."""
-    found = {path.name: without(path, named)[0] for path in _tables(folder)}
-    if (folder / MANIFEST).exists():
-        found[MANIFEST] = int(_hidden(before := read_manifest(folder), named, {}) != before)
-    return found
+    counts = {path.name: remove_rows(path, matcher)[0] for path in _list_tables(folder)}
+    if (folder / MANIFEST_NAME).exists():
+        counts[MANIFEST_NAME] = int(
+            _redact_manifest(manifest := read_manifest(folder), matcher, {}) != manifest
+        )
+    return counts
 
 
-def _tables(folder: Path) -> Iterator[Path]:
-    yield from sorted(path for path in folder.iterdir() if path.suffix in TABLES)
+def _list_tables(folder: Path) -> Iterator[Path]:
+    yield from sorted(path for path in folder.iterdir() if path.suffix in TABLE_SUFFIXES)
 
 
-def _remove_former(folder: Path, named: Named) -> int:
-    """Remove what a killed run left and every former folder that names the entity; return how many of these."""
-    shutil.rmtree(folder / STAGING, ignore_errors=True)
-    current = (folder / CURRENT).resolve()
+def _remove_former_exports(folder: Path, matcher: EntityMatcher) -> int:
+    """Remove leftovers of a killed run and the former exports that name the entity.
+
+    Return the number of these exports.
+    """
+    shutil.rmtree(folder / STAGING_NAME, ignore_errors=True)
+    current = (folder / CURRENT_LINK).resolve()
     former = [
-        path for path in folder.glob("*") if NAME.fullmatch(path.name) and path.resolve() != current
+        path
+        for path in folder.glob("*")
+        if FOLDER_NAME.fullmatch(path.name) and path.resolve() != current
     ]
-    gone = [path for path in former if any(_rows(path, named).values())]
-    for path in gone:
-        # First of all it stops being an export.
-        (path / MANIFEST).unlink(missing_ok=True)
+    removed = [path for path in former if any(_count_rows_by_file(path, matcher).values())]
+    for path in removed:
+        # The manifest first: without it the folder no longer counts as an export.
+        (path / MANIFEST_NAME).unlink(missing_ok=True)
         shutil.rmtree(path)
-    return len(gone)
+    return len(removed)
 
 
-def _rewrite(old: Path, named: Named) -> None:
-    """Put a delivery without the entity in the place of one that names it."""
-    new = old.parent / ERASING
+def _rewrite_delivery(old: Path, matcher: EntityMatcher) -> None:
+    """Replace a delivery that names the entity by one without it."""
+    new = old.parent / ERASING_NAME
     new.mkdir()
     changed = dict[str, dict[str, Any]]()
-    for path in _tables(old):
-        rows, content = without(path, named)
-        write(new / path.name, lambda file, content=content: file.write(content))  # type: ignore[misc]
-        changed[fingerprint(path)["sha256"]] = fingerprint(new / path.name) | {"removed": rows}
-    manifest = _hidden(read_manifest(old), named, changed)
-    manifest = _counted(
+    for path in _list_tables(old):
+        rows, content = remove_rows(path, matcher)
+        write_durably(new / path.name, methodcaller("write", content))
+        changed[fingerprint_file(path)["sha256"]] = fingerprint_file(new / path.name) | {
+            "removed": rows
+        }
+    manifest = _redact_manifest(read_manifest(old), matcher, changed)
+    manifest = _subtract_removed_rows(
         manifest,
         changed,
-        without(old / STATE_FILE, named)[0] > 0 if (old / STATE_FILE).exists() else True,
+        remove_rows(old / STATE_FILE, matcher)[0] > 0 if (old / STATE_FILE).exists() else True,
     )
-    write_manifest(new / DRAFT, manifest)
-    sync(new)
-    (new / DRAFT).replace(new / MANIFEST)
-    sync(new)
-    _finish(old.parent)
+    write_manifest(new / DRAFT_NAME, manifest)
+    sync_folder(new)
+    (new / DRAFT_NAME).replace(new / MANIFEST_NAME)
+    sync_folder(new)
+    _finish_rewrite(old.parent)
 
 
-def _finish(folder: Path) -> None:
-    """Put a rewritten delivery in its place if it is whole, and remove what is left of others that were killed.
+def _finish_rewrite(folder: Path) -> None:
+    """Move a complete rewritten delivery into place; remove leftovers of killed runs.
 
-    A folder cannot take another's place in one step. Between the two steps there is none: a reader sees no half one.
+    A folder cannot replace another in one step. Between the two steps there is none: no reader sees
+    a partial one.
     """
-    new, old = folder / ERASING, folder / ERASED
-    if (new / MANIFEST).exists():
+    new, old = folder / ERASING_NAME, folder / ERASED_NAME
+    if (new / MANIFEST_NAME).exists():
         place = folder / read_manifest(new)["delivery"]
         if place.exists():
             shutil.rmtree(old, ignore_errors=True)
             place.replace(old)
         new.replace(place)
-        sync(folder)
-    for left in (new, old, folder / STAGING):
-        shutil.rmtree(left, ignore_errors=True)
+        sync_folder(folder)
+    for leftover in (new, old, folder / STAGING_NAME):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _counted(
+def _subtract_removed_rows(
     manifest: dict[str, Any], changed: dict[str, dict[str, Any]], scored: bool
 ) -> dict[str, Any]:
-    """Take the rows of the parts off the manifest's own count: a lead that the CRM was to hold, or to clear."""
+    """Subtract the rows removed from the parts from the manifest's own count.
+
+    A removed lead was either ``scored`` or to be cleared, and counts accordingly.
+    """
     removed = sum(part["removed"] for part in changed.values() if part.get("counted"))
     count = "rows" if scored or "cleared" not in manifest else "cleared"
     return manifest | {count: manifest.get(count, 0) - removed}
 
 
-def _hidden(value: Any, named: Named, changed: dict[str, dict[str, Any]]) -> Any:
-    """Return a manifest without the id, and with the files that have ``changed``, by their former sha256."""
+def _redact_manifest(value: Any, matcher: EntityMatcher, changed: dict[str, dict[str, Any]]) -> Any:
+    """Return a manifest without the id.
+
+    Descriptions of files that have ``changed`` are updated, by their former sha256.
+    """
     if isinstance(value, list):
-        return [_hidden(each, named, changed) for each in value]
+        return [_redact_manifest(item, matcher, changed) for item in value]
     if not isinstance(value, dict):
-        return HIDDEN if isinstance(value, str) and value in named.cells else value
-    found = {key: _hidden(each, named, changed) for key, each in value.items()}
-    file = changed.get(str(found.get("sha256")))
+        return REDACTED if isinstance(value, str) and value in matcher.cells else value
+    redacted = {key: _redact_manifest(item, matcher, changed) for key, item in value.items()}
+    file = changed.get(str(redacted.get("sha256")))
     if file is not None:
-        found |= {key: file[key] for key in ("sha256", "bytes") if key in found}
-        if "rows" in found:
-            found["rows"] -= file["removed"]
+        redacted |= {key: file[key] for key in ("sha256", "bytes") if key in redacted}
+        if "rows" in redacted:
+            redacted["rows"] -= file["removed"]
             file["counted"] = True
-    return found
+    return redacted

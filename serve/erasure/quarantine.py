@@ -1,4 +1,4 @@
-"""An entity taken out of the rows that were set aside."""
+"""Erasure of an entity from quarantined rows."""
 
 from __future__ import annotations
 
@@ -6,40 +6,44 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from features.tools.atomic_file import write_whole
-from serve.store.named import Named, lines_without
+from serve.store.entity_matcher import EntityMatcher, remove_lines
 
 
 def erase_quarantine(
-    folder: Path, named: Named, columns: Mapping[str, str | None]
+    folder: Path, matcher: EntityMatcher, columns: Mapping[str, str | None]
 ) -> dict[str, int]:
-    """Write each file of bad rows without those of an entity; return how many each held.
+    """Rewrite each file of bad rows without those of the entity; return its rows by file.
 
-    ``columns`` says by source which column holds the id; of other files, and of broken lines, any mention counts.
+    ``columns`` maps a source to its id column. In other files and in malformed lines, any mention
+    counts.
     """
-    found = dict[str, int]()
+    counts = dict[str, int]()
     for draft in folder.glob(".*"):  # of a run that was killed
         draft.unlink()
     for path in sorted(folder.glob("*.csv")):
         column = columns.get(path.stem)
-        rows, content = lines_without(
-            path.read_bytes(), named, lambda line, column=column: _of(line, named, column)
-        )  # type: ignore[misc]
+        rows, content = remove_lines(
+            path.read_bytes(),
+            matcher,
+            partial(_names_entity, matcher=matcher, column=column),
+        )
         if rows:
             write_whole(path, content.decode())
-        found[f"quarantine/{path.name}"] = rows
-    return found
+        counts[f"quarantine/{path.name}"] = rows
+    return counts
 
 
-def _of(line: str, named: Named, column: str | None) -> bool:
-    """Say whether a row of a quarantine file is the entity's."""
+def _names_entity(line: str, matcher: EntityMatcher, column: str | None) -> bool:
+    """Return whether a row of a quarantine file is the entity's."""
     *_, original = next(csv.reader(io.StringIO(line)))
     try:
         row = json.loads(original)
     except ValueError:
-        return bool(named.words.search(original))
+        return bool(matcher.text_pattern.search(original))
     if isinstance(row, str):
-        return bool(named.words.search(row)) or named.is_cell(row.split(","))
-    return named.is_cell([row[column]] if column in row else row.values())
+        return bool(matcher.text_pattern.search(row)) or matcher.matches_any(row.split(","))
+    return matcher.matches_any([row[column]] if column in row else row.values())

@@ -1,4 +1,4 @@
-"""Which files of a workspace still name an entity: what cannot be rewritten is said."""
+"""Search of a workspace for files that still mention an entity and cannot be rewritten."""
 
 from __future__ import annotations
 
@@ -8,37 +8,41 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from serve.store.named import SHORTEST, Named, without
+from serve.store.entity_matcher import MIN_WORD_LENGTH, EntityMatcher, remove_rows
 
-PIECE = 1 << 24
-LOCK, DATABASE, OWN = ".lock", ".db", "scores.db"
-"""Endings of files that say who runs, and of databases, in which texts lie next to each other without a gap."""
+# Bytes read at a time, so that large files are not loaded whole.
+CHUNK_BYTES = 1 << 24
+# Files that name a running process, and databases, in which texts are adjacent without a gap.
+LOCK_SUFFIX, DATABASE_SUFFIX, SCORES_DATABASE_NAME = ".lock", ".db", "scores.db"
 
 
-def still_naming(root: Path, named: Named) -> list[str]:
-    """Return the files under a workspace that hold an id as bytes, or as a cell of Parquet, by their relative path.
+def find_remaining_mentions(root: Path, matcher: EntityMatcher) -> list[str]:
+    """Return the files under ``root`` that hold the id, by relative path.
 
-    A short id may be any number, so nothing is said of it. The scores database, which knows its own rows, is not
-    looked at; elsewhere a longer id that holds this one is another.
+    The id is searched as bytes, and in Parquet files as a cell. A short id may be any number, so it
+    is not searched. The scores database, which erases its own rows, is skipped. Outside databases a
+    longer id that contains this one is another.
     """
-    if len(named.entity) < SHORTEST:
+    if len(matcher.entity_id) < MIN_WORD_LENGTH:
         return []
     files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
-    return [path.relative_to(root).as_posix() for path in files if _names(path, named)]
+    return [path.relative_to(root).as_posix() for path in files if _mentions_entity(path, matcher)]
 
 
-def _names(path: Path, named: Named) -> bool:
-    if path.name.endswith(LOCK) or path.name.startswith(OWN):
+def _mentions_entity(path: Path, matcher: EntityMatcher) -> bool:
+    if path.name.endswith(LOCK_SUFFIX) or path.name.startswith(SCORES_DATABASE_NAME):
         return False
     if path.suffix == ".parquet":
         with suppress(pa.ArrowException, OSError):
-            return bool(without(path, named)[0])
-    pattern = b"|".join(re.escape(needle) for needle in named.needles)
-    words = re.compile(pattern if DATABASE in path.name else rb"(?<!\w)(?:%b)(?!\w)" % pattern)
-    overlap, rest = max(map(len, named.needles)) + 1, b""
+            return bool(remove_rows(path, matcher)[0])
+    pattern = b"|".join(re.escape(needle) for needle in matcher.byte_patterns)
+    expression = re.compile(
+        pattern if DATABASE_SUFFIX in path.name else rb"(?<!\w)(?:%b)(?!\w)" % pattern
+    )
+    overlap, tail = max(map(len, matcher.byte_patterns)) + 1, b""
     with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            if words.search(rest + piece):
+        while chunk := file.read(CHUNK_BYTES):
+            if expression.search(tail + chunk):
                 return True
-            rest = piece[-overlap:]
+            tail = chunk[-overlap:]
     return False

@@ -1,4 +1,4 @@
-"""Directories of files that are on the disk, with a manifest, before anything points to them."""
+"""Folders of files with a manifest, flushed to disk before anything points to them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,31 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
 
-MANIFEST, STAGING, CURRENT = "manifest.json", ".staging", "current"
-NAME = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
-"""A directory's name: its as-of in UTC and the first digits of a sha256."""
-KEEP = 7
+MANIFEST_NAME, STAGING_NAME, CURRENT_LINK = "manifest.json", ".staging", "current"
+# Name of a folder: its as-of in UTC and the first digits of a sha256.
+FOLDER_NAME = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
+# A week of nightly folders.
+KEPT_FOLDERS = 7
 
 
-def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Write a new file and see its content on the disk."""
+def write_durably(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Write a new file and flush it to disk."""
     with path.open("xb") as file:
         fill(file)
-        settle(file)
+        flush_to_disk(file)
 
 
-def settle(file: IO[bytes]) -> None:
-    """See what was written to an open file on the disk."""
+def flush_to_disk(file: IO[bytes]) -> None:
+    """Flush an open file to disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
-def sync(folder: Path) -> None:
-    """See a directory's entries on the disk; without it a power cut may lose a file whose content is safe."""
+def sync_folder(folder: Path) -> None:
+    """Flush the entries of a folder to disk.
+
+    Without it a power failure may lose a file whose content is on disk.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -40,52 +44,54 @@ def sync(folder: Path) -> None:
         os.close(handle)
 
 
-def write_manifest(path: Path, about: Mapping[str, Any]) -> None:
-    """Write what a directory holds as JSON, and see it on the disk."""
-    text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
-    write(path, lambda file: file.write(f"{text}\n".encode()))
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of a folder as JSON and flush it to disk."""
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
+    write_durably(path, lambda file: file.write(f"{text}\n".encode()))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return what a directory says of itself; raise OSError or ValueError where it does not."""
-    found: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    return found
+    """Return the manifest of a folder; raise OSError or ValueError if it is missing or invalid."""
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+    return manifest
 
 
-def current_run(folder: Path) -> str | None:
-    """Return the run whose scores the current directory holds; None where there is none that says so."""
+def read_current_run_id(folder: Path) -> str | None:
+    """Return the run whose scores the current folder holds; None if there is no manifest."""
     try:
-        return read_manifest(folder / CURRENT).get("run_id")
+        return read_manifest(folder / CURRENT_LINK).get("run_id")
     except (OSError, ValueError):
         return None
 
 
-def free_name(folder: Path, as_of: datetime, sha256: str) -> str:
-    """Return a NAME that no directory has."""
+def choose_folder_name(folder: Path, as_of: datetime, sha256: str) -> str:
+    """Return a FOLDER_NAME that no folder has yet."""
     stamp = f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{sha256[:12]}"
     return next(
-        n for n in chain([stamp], (f"{stamp}-{i}" for i in count(2))) if not (folder / n).exists()
+        name
+        for name in chain([stamp], (f"{stamp}-{i}" for i in count(2)))
+        if not (folder / name).exists()
     )
 
 
-def place(folder: Path, name: str) -> None:
-    """Give what was staged its name, in one step and on the disk."""
-    sync(folder / STAGING)
-    (folder / STAGING).replace(folder / name)
-    sync(folder)
+def promote_staging(folder: Path, name: str) -> None:
+    """Rename the staging folder to its name, in one step and on disk."""
+    sync_folder(folder / STAGING_NAME)
+    (folder / STAGING_NAME).replace(folder / name)
+    sync_folder(folder)
 
 
-def switch(folder: Path, name: str) -> None:
-    """Point ``current`` to a directory in one step: a link is replaced whole or not at all."""
+def switch_current(folder: Path, name: str) -> None:
+    """Point ``current`` to a folder in one step: renaming a link replaces it atomically."""
     link = folder / ".current"
     link.unlink(missing_ok=True)
     link.symlink_to(name, target_is_directory=True)
-    link.replace(folder / CURRENT)
-    sync(folder)
+    link.replace(folder / CURRENT_LINK)
+    sync_folder(folder)
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Return a file's sha256 and bytes."""
+def fingerprint_file(path: Path) -> dict[str, Any]:
+    """Return a file's sha256 and size in bytes."""
     with path.open("rb") as file:
         return {
             "sha256": hashlib.file_digest(file, "sha256").hexdigest(),

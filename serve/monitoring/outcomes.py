@@ -23,13 +23,13 @@ import pyarrow.compute as pc
 
 from configs.targets import ColumnOutcome, Target
 from features.contracts import INSTANT, LABELS, SCORES, SPINE, Dataset
-from features.labels import labels
-from features.spine import instants
-from models.evaluation.metrics import Figure
-from serve.scoring.weekly_lists import Week, first_each
+from features.labels import compute_labels
+from features.tools.instants import MICROSECOND, column_to_microseconds, duration_to_microseconds
+from models.evaluation.metrics import Estimate
+from serve.scoring.weekly_lists import Week, keep_first_per_lead
 from serve.store.store import Store
 
-COLUMNS = (
+READ_COLUMNS = (
     "entity_id",
     "cutoff",
     "as_of",
@@ -41,18 +41,18 @@ COLUMNS = (
 """What is read of a night, column by column: the reasons would be most of it."""
 FOLLOWED = pa.schema(
     [
-        *(SCORES.field(name) for name in COLUMNS),
+        *(SCORES.field(name) for name in READ_COLUMNS),
         pa.field("week", pa.string()),
         LABELS.field("label"),
     ]
 )
 """One row a published row that counts; the label is null where the outcome is not known (yet)."""
-MOST_ROWS = 3_000_000
+MAX_FOLLOWED_ROWS = 3_000_000
 """Weeks that are older than the newest ones with so many rows are left out."""
-LATE = timedelta(days=7)
+MAX_FIRST_DELAY = timedelta(days=7)
 
-EARLIER, REHEARSED = "not the last night of its week", "the model had learnt from later data"
-NOT_KEPT, OLDER = "no longer in the scores table", f"older than the newest {MOST_ROWS:,} rows"
+NOT_LAST_OF_WEEK, REHEARSED = "not the last night of its week", "the model had learnt from later data"
+NOT_KEPT, OLDER = "no longer in the scores table", f"older than the newest {MAX_FOLLOWED_ROWS:,} rows"
 """Why a night does not count."""
 GONE, LATE_START = (
     "the lead is no longer in the data",
@@ -62,20 +62,20 @@ GONE, LATE_START = (
 
 
 @dataclass(frozen=True)
-class Terms:
+class VersionRecord:
     """What is kept with a model version: the horizon of its scores, and what it promised.
 
-    ``learnt`` is the as-of of its training, ``observed`` the instant through which outcomes were complete then.
+    ``trained_as_of`` is the as-of of its training, ``observed_until`` the instant through which outcomes were complete then.
     """
 
     horizon: timedelta | None = None
-    learnt: datetime | None = None
-    observed: datetime | None = None
-    promise: Mapping[str, Figure] = field(default_factory=dict)
+    trained_as_of: datetime | None = None
+    observed_until: datetime | None = None
+    expectations: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Night:
+class PublishedNight:
     """One published as-of of a target as it stands in the ledger; ``week`` is written like 2025-W07."""
 
     as_of: datetime
@@ -85,20 +85,20 @@ class Night:
 
 
 @dataclass(frozen=True)
-class Choice:
+class NightSelection:
     """The nights whose rows count, ascending: those to read and those wholly immature; and the others by reason."""
 
-    read: list[Night]
-    waiting: list[Night]
-    others: Counter[str]
+    read: list[PublishedNight]
+    immature: list[PublishedNight]
+    excluded: Counter[str]
 
 
 @dataclass(frozen=True)
-class Followed:
+class FollowedScores:
     """What became of the rows that count: published = used + immature + unknown.
 
     ``rows`` is FOLLOWED with the rows used, those whose outcome is known. ``immature`` and ``unknown`` count the others
-    by (week, version); ``reasons`` says why rows are unknown, ``nights`` why nights do not count. ``first_mature`` is
+    by (week, version); ``unknown_reasons`` says why rows are unknown, ``excluded_nights`` why nights do not count. ``first_mature`` is
     the instant through which outcomes must be complete for the first of the immature rows to be known; None where
     there are none, or no time to tell it by.
     """
@@ -106,8 +106,8 @@ class Followed:
     rows: pa.Table
     immature: Counter[tuple[str, str]]
     unknown: Counter[tuple[str, str]]
-    reasons: Counter[str]
-    nights: Counter[str]
+    unknown_reasons: Counter[str]
+    excluded_nights: Counter[str]
     first_mature: datetime | None
 
 
@@ -118,7 +118,7 @@ def once_by(target: Target) -> tuple[str, ...]:
     return ("entity_id", "cutoff") if target.cutoffs and target.cutoffs.delay else ()
 
 
-def nights_of(ledger: pa.Table, target: str, upto: datetime, zone: ZoneInfo) -> list[Night]:
+def nights_of(ledger: pa.Table, target: str, upto: datetime, zone: ZoneInfo) -> list[PublishedNight]:
     """Return the published nights of a target up to and including an instant, ascending, each as published last."""
     mine = (pc.field("target") == target) & (pc.field("status") == "published")
     rows = ledger.filter(mine & (pc.field("as_of") <= pa.scalar(upto, INSTANT))).to_pylist()
@@ -127,31 +127,31 @@ def nights_of(ledger: pa.Table, target: str, upto: datetime, zone: ZoneInfo) -> 
         for row in sorted(rows, key=lambda row: (row["finished_at"], row["run_id"]))
     }
     return [
-        Night(at, Week.of(at, zone).name, row["model_version"] or "", row["rows"] or 0)
+        PublishedNight(at, Week.containing(at, zone).name, row["model_version"] or "", row["rows"] or 0)
         for at, row in sorted(last.items())
     ]
 
 
 def choose(
-    nights: Sequence[Night], target: Target, observed: datetime, terms: Mapping[str, Terms]
-) -> Choice:
+    nights: Sequence[PublishedNight], target: Target, observed: datetime, terms: Mapping[str, VersionRecord]
+) -> NightSelection:
     """Return the nights whose rows count; a night is left out if its model had learnt as of later (a rehearsal)."""
     honest = [night for night in nights if not _rehearsed(night, terms)]
     others = Counter({REHEARSED: len(nights) - len(honest)})
     if once_by(target):
-        return Choice(honest, [], +others)
+        return NightSelection(honest, [], +others)
     last = list({night.week: night for night in honest}.values())
-    others[EARLIER] = len(honest) - len(last)
+    others[NOT_LAST_OF_WEEK] = len(honest) - len(last)
     waiting = [
         night for night in last if night.as_of + horizon_of(night.version, target, terms) > observed
     ]
     mature = [night for night in last if night not in waiting]
     read = _newest(mature)
     others[OLDER] = len(mature) - len(read)
-    return Choice(read, waiting, +others)
+    return NightSelection(read, waiting, +others)
 
 
-def horizon_of(version: str, target: Target, terms: Mapping[str, Terms]) -> timedelta:
+def horizon_of(version: str, target: Target, terms: Mapping[str, VersionRecord]) -> timedelta:
     """Return how far ahead a version's scores look: its own horizon where that is known, else the target's of today."""
     own = terms[version].horizon if version in terms else None
     return own or target.horizon or timedelta(0)
@@ -161,10 +161,10 @@ def follow(
     store: Store,
     names: tuple[str, str],
     target: Target,
-    nights: Sequence[Night],
+    nights: Sequence[PublishedNight],
     now: tuple[Dataset, datetime],
-    terms: Mapping[str, Terms],
-) -> Followed:
+    terms: Mapping[str, VersionRecord],
+) -> FollowedScores:
     """Return what became of the published rows of a target that count.
 
     ``names`` are those of project and target; ``now`` is the data and the instant through which its outcomes are
@@ -176,19 +176,19 @@ def follow(
     rows = _labelled(published.filter(never.is_null()), target, now, terms)
     open_rows = rows.filter(rows["label"].is_null())
     immature = _tally(open_rows)
-    for night in choice.waiting:
+    for night in choice.immature:
         immature[night.week, night.version] += night.rows
     ends = [
         night.as_of + horizon_of(night.version, target, terms)
-        for night in choice.waiting
+        for night in choice.immature
         if night.rows
     ]
-    return Followed(
+    return FollowedScores(
         rows.filter(rows["label"].is_valid()),
         immature,
         _tally(published.filter(never.is_valid())),
         Counter(never.drop_null().to_pylist()),
-        +(choice.others + Counter({NOT_KEPT: lost})),
+        +(choice.excluded + Counter({NOT_KEPT: lost})),
         min([*ends, *_ends(open_rows, target, terms)], default=None),
     )
 
@@ -197,53 +197,51 @@ def follow_lists(
     store: Store,
     names: tuple[str, str],
     target: Target,
-    nights: Sequence[Night],
+    nights: Sequence[PublishedNight],
     now: tuple[Dataset, datetime],
-    terms: Mapping[str, Terms],
+    terms: Mapping[str, VersionRecord],
 ) -> pa.Table:
-    """Return FOLLOWED with ``listed``: each week's list, every lead as it stood on its first night there.
+    """Return FOLLOWED with ``listed_leads``: each week's list, every lead as it stood on its first night there.
 
     The last night of a week no longer has those whose outcome came meanwhile, so a list is followed from its beginning.
     Where a lead is scored once, its first row counts. Rows whose outcome will never be known are left out; the label
     is null where it is not known yet. Parameters are those of ``follow``.
     """
     schema = pa.schema(
-        [*(SCORES.field(name) for name in (*COLUMNS, "listed")), FOLLOWED.field("week")]
+        [*(SCORES.field(name) for name in (*READ_COLUMNS, "listed")), FOLLOWED.field("week")]
     )
     honest = [night for night in nights if not _rehearsed(night, terms)]
     kept = [schema.empty_table()]
     for week, days in groupby(honest, key=lambda night: night.week):
         ends = [night.as_of for night in days]
-        rows = store.listed(
-            *names, min(ends), max(ends) + timedelta(microseconds=1), (*COLUMNS, "listed")
-        )
-        rows = first_each(rows.filter(pc.is_in(rows["as_of"], pa.array(ends, INSTANT))))
+        rows = store.listed_leads(*names, min(ends), max(ends) + MICROSECOND, (*READ_COLUMNS, "listed"))
+        rows = keep_first_per_lead(rows.filter(pc.is_in(rows["as_of"], pa.array(ends, INSTANT))))
         kept.append(rows.append_column("week", pa.repeat(week, rows.num_rows)).cast(schema))
     rows = pa.concat_tables(kept).combine_chunks()
     if once_by(target):
-        rows = first_each(rows)
+        rows = keep_first_per_lead(rows)
     return _labelled(rows.filter(_never_known(rows, target, now[0]).is_null()), target, now, terms)
 
 
-def _rehearsed(night: Night, terms: Mapping[str, Terms]) -> bool:
-    learnt = terms[night.version].learnt if night.version in terms else None
+def _rehearsed(night: PublishedNight, terms: Mapping[str, VersionRecord]) -> bool:
+    learnt = terms[night.version].trained_as_of if night.version in terms else None
     return learnt is not None and learnt > night.as_of
 
 
-def _newest(nights: list[Night]) -> list[Night]:
+def _newest(nights: list[PublishedNight]) -> list[PublishedNight]:
     """Return the newest nights with at most MOST_ROWS rows, but one at least."""
     rows = np.cumsum([night.rows for night in reversed(nights)])
-    return nights[len(nights) - max(1, int((rows <= MOST_ROWS).sum())) :] if nights else []
+    return nights[len(nights) - max(1, int((rows <= MAX_FOLLOWED_ROWS).sum())) :] if nights else []
 
 
 def _published(
-    store: Store, names: tuple[str, str], nights: Sequence[Night], once: tuple[str, ...]
+    store: Store, names: tuple[str, str], nights: Sequence[PublishedNight], once: tuple[str, ...]
 ) -> tuple[pa.Table, int]:
     """Return the rows of the nights with their week, and how many nights the table no longer keeps."""
     schema = FOLLOWED.remove(len(FOLLOWED) - 1)
     kept, lost = [schema.empty_table()], 0
     for night in nights:
-        rows = store.scores(names[0], night.as_of, names[1], COLUMNS)
+        rows = store.scores(names[0], night.as_of, names[1], READ_COLUMNS)
         lost += night.rows > 0 and not rows.num_rows
         rows = rows.append_column(FOLLOWED.field("week"), pa.repeat(night.week, rows.num_rows))
         if once:
@@ -255,18 +253,19 @@ def _published(
 
 def _never_known(rows: pa.Table, target: Target, dataset: Dataset) -> pa.Array:
     """Return for each row why its outcome will never be known; null where it is known or will be."""
-    gone = pa.array(dataset.lead_of(rows["entity_id"]) < 0)
+    gone = pa.array(dataset.find_leads(rows["entity_id"]) < 0)
     late = pa.array(np.zeros(rows.num_rows, bool))
     if "cutoff" in once_by(target):
         # Who is still open so long after the cutoff is a survivor, and the probability is not one of survivors.
         late = pa.array(
-            instants(rows["as_of"]) - instants(rows["cutoff"]) > LATE // timedelta(microseconds=1)
+            column_to_microseconds(rows["as_of"]) - column_to_microseconds(rows["cutoff"])
+            > duration_to_microseconds(MAX_FIRST_DELAY)
         )
     return pc.case_when(pc.make_struct(gone, late), GONE, LATE_START)
 
 
 def _labelled(
-    rows: pa.Table, target: Target, now: tuple[Dataset, datetime], terms: Mapping[str, Terms]
+    rows: pa.Table, target: Target, now: tuple[Dataset, datetime], terms: Mapping[str, VersionRecord]
 ) -> pa.Table:
     """Return FOLLOWED: the rows with their labels, each by the horizon that its version has."""
     versions = pc.unique(rows["model_version"]).to_pylist()
@@ -278,7 +277,7 @@ def _labelled(
         )
         part = rows.filter(pc.is_in(rows["model_version"], mine)).combine_chunks()
         asked = target.model_copy(update={"horizon": horizon})
-        found = labels(now[0], part.select(SPINE.names), asked, now[1])
+        found = compute_labels(now[0], part.select(SPINE.names), asked, now[1])
         parts.append(part.append_column(FOLLOWED.field("label"), found["label"]))
     return pa.concat_tables(parts).combine_chunks()
 
@@ -290,7 +289,7 @@ def _tally(rows: pa.Table) -> Counter[tuple[str, str]]:
     )
 
 
-def _ends(rows: pa.Table, target: Target, terms: Mapping[str, Terms]) -> list[datetime]:
+def _ends(rows: pa.Table, target: Target, terms: Mapping[str, VersionRecord]) -> list[datetime]:
     """Return when the first row of each version is mature."""
     if isinstance(target.outcome, ColumnOutcome):
         return []

@@ -23,93 +23,93 @@ import numpy as np
 from features.definitions.feature import CHANNEL, GROUP, TYPE
 from features.definitions.semantics import Meaning
 
-TIMES, LONG = 1, 2
+COUNT_MEASURE, DAYS_MEASURE = 1, 2
 """Measures whose numbers can be the same: how often, and how long."""
-MEASURES = {"count": TIMES, "change": 0, "days": LONG}
-EVER = np.inf
+MEASURE_OF_UNIT = {"count": COUNT_MEASURE, "change": 0, "days": DAYS_MEASURE}
+UNLIMITED = np.inf
 
 
 @dataclass(frozen=True)
-class Facts:
+class FeatureFacts:
     """What a fact of each feature is about; one element a feature.
 
     ``holds[a, b]`` says that every event that b tells of is one that a tells of, ``shares[a, b]`` that some may be.
-    ``reach`` is the time in days that a count looks back, and NaN for what is no count.
+    ``lookback_days`` is the time in days that a count looks back, and NaN for what is no count.
     """
 
     group: np.ndarray
     measure: np.ndarray
     subject: np.ndarray
-    reach: np.ndarray
-    holds: np.ndarray
-    shares: np.ndarray
+    lookback_days: np.ndarray
+    contains: np.ndarray
+    overlaps: np.ndarray
 
     @classmethod
-    def of(cls, meanings: Sequence[Meaning]) -> Self:
+    def from_meanings(cls, meanings: Sequence[Meaning]) -> Self:
         """Describe the features of these meanings."""
         about = [(meaning.scope, meaning.subject) for meaning in meanings]
         subjects = list(dict.fromkeys(about))
         groups = list(dict.fromkeys(meaning.group for meaning in meanings))
         return cls(
             np.array([groups.index(meaning.group) for meaning in meanings]),
-            np.array([MEASURES.get(meaning.unit, 0) for meaning in meanings]),
+            np.array([MEASURE_OF_UNIT.get(meaning.unit, 0) for meaning in meanings]),
             np.array([subjects.index(each) for each in about]),
-            np.array([_reach(meaning) for meaning in meanings]),
-            np.array([[_holds(a, b) for b in subjects] for a in subjects]),
-            np.array([[_shares(a, b) for b in subjects] for a in subjects]),
+            np.array([_find_lookback_days(meaning) for meaning in meanings]),
+            np.array([[_contains_subject(a, b) for b in subjects] for a in subjects]),
+            np.array([[_overlaps_subject(a, b) for b in subjects] for a in subjects]),
         )
 
 
 @dataclass(frozen=True)
-class Said:
+class Statement:
     """What candidates for a reason say: arrays of one shape, an element a lead and place.
 
-    ``feature`` speaks, on the side ``side`` (1 or -1), of ``number`` as it is written (NaN where none); ``lacks`` says
-    that it tells of little or nothing, ``nothing`` that there was nothing at all since ``reach`` days, which a last
+    ``feature`` speaks, on the side ``side`` (1 or -1), of ``number`` as it is written (NaN where none); ``is_lack`` says
+    that it tells of little or nothing, ``is_absence`` that there was nothing at all since ``lookback_days`` days, which a last
     time says too.
     """
 
     feature: np.ndarray
     side: np.ndarray
     number: np.ndarray
-    lacks: np.ndarray
-    nothing: np.ndarray
-    reach: np.ndarray
+    is_lack: np.ndarray
+    is_absence: np.ndarray
+    lookback_days: np.ndarray
 
-    def at(self, place: int) -> Said:
+    def select_place(self, place: int) -> Statement:
         """Return one place of every lead."""
-        return Said(*(part[:, place] for part in vars(self).values()))
+        return Statement(*(part[:, place] for part in vars(self).values()))
 
-    def of(self, rows: np.ndarray) -> Said:
+    def select_rows(self, rows: np.ndarray) -> Statement:
         """Return some leads of one place."""
-        return Said(*(part[rows] for part in vars(self).values()))
+        return Statement(*(part[rows] for part in vars(self).values()))
 
 
-def clash(facts: Facts, a: Said, b: Said) -> np.ndarray:
+def find_clashes(facts: FeatureFacts, a: Statement, b: Statement) -> np.ndarray:
     """Return for each lead whether two things said of it clash, by the rules above."""
     one, other = facts.subject[a.feature], facts.subject[b.feature]
     same_group = facts.group[a.feature] == facts.group[b.feature]
     measured = (facts.measure[a.feature] == facts.measure[b.feature]) & (
         facts.measure[a.feature] > 0
     )
-    same = measured & (a.number == b.number) & facts.shares[one, other]
-    over, under = facts.holds[one, other], facts.holds[other, one]
-    follows = (over & (b.reach <= a.reach)) | (under & (a.reach <= b.reach))
-    lacking = (a.side != b.side) & a.lacks & b.lacks & (over | under)
-    return same_group | same | (a.nothing & b.nothing & follows) | lacking
+    same = measured & (a.number == b.number) & facts.overlaps[one, other]
+    over, under = facts.contains[one, other], facts.contains[other, one]
+    follows = (over & (b.lookback_days <= a.lookback_days)) | (under & (a.lookback_days <= b.lookback_days))
+    lacking = (a.side != b.side) & a.is_lack & b.is_lack & (over | under)
+    return same_group | same | (a.is_absence & b.is_absence & follows) | lacking
 
 
-def _reach(meaning: Meaning) -> float:
-    return meaning.span.total_seconds() / 86_400 if meaning.span else EVER
+def _find_lookback_days(meaning: Meaning) -> float:
+    return meaning.span.total_seconds() / 86_400 if meaning.span else UNLIMITED
 
 
-def _holds(a: tuple[str, str], b: tuple[str, str]) -> bool:
+def _contains_subject(a: tuple[str, str], b: tuple[str, str]) -> bool:
     if "lead" in (a[0], b[0]):
         return a == b
-    return _scope_holds(a[0], b[0]) and a[1] in ("any", b[1])
+    return _contains_scope(a[0], b[0]) and a[1] in ("any", b[1])
 
 
-def _shares(a: tuple[str, str], b: tuple[str, str]) -> bool:
+def _overlaps_subject(a: tuple[str, str], b: tuple[str, str]) -> bool:
     """Say whether an event may belong to both: types exclude each other, and so do channels."""
     if "lead" in (a[0], b[0]):
         return a == b
@@ -121,9 +121,9 @@ def _shares(a: tuple[str, str], b: tuple[str, str]) -> bool:
         ),
         None,
     )
-    scopes = _scope_holds(a[0], b[0]) or _scope_holds(b[0], a[0])
+    scopes = _contains_scope(a[0], b[0]) or _contains_scope(b[0], a[0])
     return scopes and (alike in (None, GROUP) or a[1] == b[1])
 
 
-def _scope_holds(a: str, b: str) -> bool:
+def _contains_scope(a: str, b: str) -> bool:
     return a in (b, "account")

@@ -1,4 +1,4 @@
-"""How steady published grades are: the leads whose grade changes and changes back within days."""
+"""Stability of published grades: leads whose grade changes and changes back within days."""
 
 from __future__ import annotations
 
@@ -9,75 +9,93 @@ import numpy as np
 import pyarrow as pa
 
 from features.contracts import SCORES
-from features.spine import instants
-from models.grades import GRADE_OF
+from features.tools.instants import WEEK, column_to_microseconds, duration_to_microseconds
+from models.grades import GRADE_BY_SCORE
 
 GRADED = pa.schema([SCORES.field(name) for name in ("entity_id", "as_of", "score", "grade")])
-WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Flaps:
-    """Of the ``leads`` scored, and of their lead-weeks (``weeks``: lead and 7 days, by the night), how many flap."""
+class GradeFlips:
+    """Counts of grade flips, by lead and by lead-week.
+
+    Attributes:
+        leads: Distinct leads scored.
+        flipping_leads: Leads with at least one flip.
+        weeks: Distinct pairs of a lead and a 7-day week in which it was scored.
+        flipping_weeks: Pairs in which at least one flip was completed.
+    """
 
     leads: int
-    flapping: int
+    flipping_leads: int
     weeks: int
-    flapping_weeks: int
+    flipping_weeks: int
 
     @property
-    def share(self) -> float:
-        """The share of the leads that ever flap; NaN without leads."""
-        return self.flapping / self.leads if self.leads else np.nan
+    def lead_share(self) -> float:
+        """Share of the leads with at least one flip; NaN without leads."""
+        return self.flipping_leads / self.leads if self.leads else np.nan
 
     @property
-    def weekly(self) -> float:
-        """The share of the lead-weeks in which a change is undone; NaN without leads."""
-        return self.flapping_weeks / self.weeks if self.weeks else np.nan
+    def week_share(self) -> float:
+        """Share of the lead-weeks in which a flip is completed; NaN without leads."""
+        return self.flipping_weeks / self.weeks if self.weeks else np.nan
 
 
-def flaps(rows: pa.Table, within: timedelta = WEEK) -> Flaps:
-    """Count the leads of one target whose published grade flaps; ``rows`` is GRADED, one row a lead and as-of.
+def count_grade_flips(rows: pa.Table, within: timedelta = WEEK) -> GradeFlips:
+    """Count the grade flips of one target in GRADED rows, one row per lead and as-of.
 
-    A lead flaps where its grade changes at one of its nights t and is again what it was before t at one of its nights
-    in (t, t + within]. Such a flap counts for the week in which it is undone, counted in 7 days from the first night.
+    A lead flips if its grade changes on night t and returns to the grade before t on one of its
+    nights in (t, t + within]. The flip belongs to the week in which the grade returns; weeks are
+    7 days long, counted from the first night of ``rows``.
     """
-    lead, night, grade = _sorted(rows)
-    week = (night - (night.min() if len(night) else 0)) // (WEEK // timedelta(microseconds=1))
+    lead, night, grade = _sort_by_lead(rows)
+    week = (night - (night.min() if len(night) else 0)) // duration_to_microseconds(WEEK)
     start = np.flatnonzero(
         np.append(True, (np.diff(lead) != 0) | (np.diff(grade) != 0))[: len(lead)]
     )
-    undone = _undone(lead[start], night[start], grade[start], within // timedelta(microseconds=1))
-    rows_undone = start[undone]
-    pairs = np.unique(np.stack([lead, week]), axis=1).shape[1]
-    there = np.unique(np.stack([lead[rows_undone], week[rows_undone]]), axis=1).shape[1]
-    return Flaps(len(np.unique(lead)), len(np.unique(lead[rows_undone])), pairs, there)
-
-
-def plain(rows: pa.Table) -> pa.Table:
-    """Return GRADED rows with the grades that their scores alone give: as if none were kept."""
-    return rows.set_column(
-        rows.column_names.index("grade"), "grade", pa.array(GRADE_OF[rows["score"].to_numpy()])
+    is_undoing = _find_undoing_spells(
+        lead[start], night[start], grade[start], duration_to_microseconds(within)
+    )
+    undoing_rows = start[is_undoing]
+    weeks = np.unique(np.stack([lead, week]), axis=1).shape[1]
+    undoing = np.stack([lead[undoing_rows], week[undoing_rows]])
+    flipping_weeks = np.unique(undoing, axis=1).shape[1]
+    return GradeFlips(
+        len(np.unique(lead)), len(np.unique(lead[undoing_rows])), weeks, flipping_weeks
     )
 
 
-def _sorted(rows: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return lead, night and grade as numbers, by lead and night."""
+def grade_by_score(rows: pa.Table) -> pa.Table:
+    """Return GRADED rows with the grade of each score, ignoring grades kept from earlier nights."""
+    return rows.set_column(
+        rows.column_names.index("grade"),
+        "grade",
+        pa.array(GRADE_BY_SCORE[rows["score"].to_numpy()]),
+    )
+
+
+def _sort_by_lead(rows: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return lead codes, nights (microseconds) and grade codes, sorted by lead, then by night."""
     lead, grade = (
         rows[name].combine_chunks().dictionary_encode().indices.to_numpy()
         for name in ("entity_id", "grade")
     )
-    night = instants(rows["as_of"])
+    night = column_to_microseconds(rows["as_of"])
     order = np.lexsort((night, lead))
     return lead[order], night[order], grade[order]
 
 
-def _undone(lead: np.ndarray, since: np.ndarray, grade: np.ndarray, within: int) -> np.ndarray:
-    """Return the spells (a lead, a grade, and since when) that bring back the grade of before a change ``within`` ago.
+def _find_undoing_spells(
+    lead: np.ndarray, since: np.ndarray, grade: np.ndarray, within: int
+) -> np.ndarray:
+    """Return a mask of the spells that restore the grade held before a change ``within`` ago.
 
-    Spells are by lead and time. The change of spell i is undone by the spell i + k that has the grade of i - 1.
+    A spell is a run of equal grades of one lead; ``since`` is its first night in microseconds.
+    Spells are sorted by lead and time. Spell i + k undoes the change at spell i if it has the
+    grade of spell i - 1.
     """
-    found = np.zeros(len(lead), bool)
+    is_undoing = np.zeros(len(lead), bool)
     first = np.arange(1, max(len(lead), 1))
     first = first[lead[first] == lead[first - 1]]
     for step in range(1, len(lead)):
@@ -87,6 +105,6 @@ def _undone(lead: np.ndarray, since: np.ndarray, grade: np.ndarray, within: int)
         ]
         if not len(first):
             break
-        back = grade[first + step] == grade[first - 1]
-        found[first[back] + step] = True
-    return found
+        is_restored = grade[first + step] == grade[first - 1]
+        is_undoing[first[is_restored] + step] = True
+    return is_undoing

@@ -1,4 +1,4 @@
-"""When a lead should be looked at again."""
+"""Review dates: the day on which a lead is to be looked at again."""
 
 from __future__ import annotations
 
@@ -11,43 +11,55 @@ import pyarrow.compute as pc
 
 from configs.night import Review
 from features.contracts import INSTANT
-from serve.scoring.trends import found
+from features.tools.instants import US_PER_DAY
+from serve.scoring.trends import look_up_leads
 
 DAY = timedelta(days=1)
-ACTED_ON = ("A", "B")
-"""Grades of leads worth acting on: the others wait for their own length, however soon an outcome would come."""
+# Only these grades may be reviewed before their configured interval has passed. Few leads of the
+# other grades have the outcome at all, so an earlier review is not worth the time.
+ACTIONABLE_GRADES = ("A", "B")
 NEVER = np.iinfo(np.int64).max
 
 
-def with_review(
-    frame: pa.Table, previous: pa.Table, as_of: datetime, review: Review, zone: ZoneInfo
+def add_review_dates(
+    scores: pa.Table, previous: pa.Table, as_of: datetime, review: Review, zone: ZoneInfo
 ) -> pa.Table:
-    """Add review_at: midnight in ``zone`` of the day on which a lead is looked at again.
+    """Append review_at: midnight in ``zone`` of the day on which a lead is due for review.
 
-    A lead keeps the date that ``previous``, the last earlier night's PREVIOUS, gave to it, until the as-of's day is
-    later than the date; so the date comes due, and is seen on its day. A lead that has another grade than on that
-    night, or was not scored then, gets a new one: as many days after the as-of's day as ``review`` gives to its grade,
-    but with a grade ACTED_ON not after the day by which half of outcome_days_50 has gone by since the cutoff, and
-    never before the day after the as-of's. ``frame`` has entity_id, cutoff, outcome_days_50 (null where it is not
-    known), grade and previous_grade as ``with_history`` leaves them.
+    A lead keeps the date that ``previous``, the last earlier night's PREVIOUS, gave it, through the day
+    of the date itself, so that a due date is visible on its day. A lead gets a new date if its
+    date has passed, its grade differs from that night's, or that night did not score it.
+
+    A new date lies ``review``'s interval for the grade after the as-of's day. For
+    ACTIONABLE_GRADES it is not later than the day on which half of outcome_days_50 has passed
+    since the cutoff. It is never earlier than the day after the as-of's.
+
+    ``scores`` needs entity_id, cutoff, outcome_days_50 (null if unknown), and grade and
+    previous_grade as ``add_score_history`` returns them.
     """
     today = as_of.astimezone(zone).date()
-    asked = {grade: length // DAY for grade, length in review.by_grade().items()}
-    place = pc.index_in(frame["grade"], value_set=pa.array(asked)).to_numpy()
-    acted_on = pc.is_in(frame["grade"], value_set=pa.array(ACTED_ON)).to_numpy()
-    half = np.where(acted_on, _half(frame, today, zone), NEVER)
-    days = np.maximum(np.minimum(np.array([*asked.values()])[place], half), 1)
-    nights = [_midnight(today + number * DAY, zone) for number in range(max(days, default=0) + 1)]
-    fresh = pa.array(nights, INSTANT).take(pa.array(days))
-    (given,) = found(frame, previous, ("review_at",))
-    waits = pc.greater_equal(given, pa.scalar(_midnight(today, zone), INSTANT))
-    stays = pc.and_(waits, pc.equal(frame["grade"], frame["previous_grade"]))
-    return frame.append_column("review_at", pc.if_else(pc.fill_null(stays, False), given, fresh))
+    intervals = {grade: length // DAY for grade, length in review.by_grade().items()}
+    place = pc.index_in(scores["grade"], value_set=pa.array(intervals)).to_numpy()
+    actionable = pc.is_in(scores["grade"], value_set=pa.array(ACTIONABLE_GRADES)).to_numpy()
+    half = np.where(actionable, _days_to_half_of_outcomes(scores, today, zone), NEVER)
+    days = np.maximum(np.minimum(np.array([*intervals.values()])[place], half), 1)
+    midnights = [
+        _midnight_of(today + number * DAY, zone) for number in range(max(days, default=0) + 1)
+    ]
+    new_dates = pa.array(midnights, INSTANT).take(pa.array(days))
+    (previous_dates,) = look_up_leads(scores, previous, ("review_at",))
+    is_ahead = pc.greater_equal(previous_dates, pa.scalar(_midnight_of(today, zone), INSTANT))
+    same_grade = pc.equal(scores["grade"], scores["previous_grade"])
+    is_kept = pc.fill_null(pc.and_(is_ahead, same_grade), False)
+    return scores.append_column("review_at", pc.if_else(is_kept, previous_dates, new_dates))
 
 
-def _half(frame: pa.Table, today: date, zone: ZoneInfo) -> np.ndarray:
-    """Return in how many days half of outcome_days_50 has gone by, by the calendar of ``zone``; NEVER if unknown."""
-    half = pc.multiply(frame["outcome_days_50"], DAY / timedelta(microseconds=1) / 2)
+def _days_to_half_of_outcomes(frame: pa.Table, today: date, zone: ZoneInfo) -> np.ndarray:
+    """Return the days from ``today`` until half of outcome_days_50 has passed since the cutoff.
+
+    Days are calendar days in ``zone``. NEVER if outcome_days_50 is null.
+    """
+    half = pc.multiply(frame["outcome_days_50"], US_PER_DAY / 2)
     due = pc.add(pc.cast(frame["cutoff"], pa.int64()), pc.cast(pc.floor(half), pa.int64())).cast(
         INSTANT
     )
@@ -59,5 +71,5 @@ def _half(frame: pa.Table, today: date, zone: ZoneInfo) -> np.ndarray:
     return pc.fill_null(days, NEVER).to_numpy()
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def _midnight_of(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone)

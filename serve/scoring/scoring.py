@@ -1,4 +1,4 @@
-"""A champion and today's features become a frame of scores."""
+"""Scoring: feature matrix, predictions, ranks and reasons of the open leads of one target."""
 
 from __future__ import annotations
 
@@ -16,182 +16,227 @@ from configs.targets import OutcomeAmount, Target
 from features.build import build_features
 from features.contracts import INSTANT, SCORES, SPINE, Dataset
 from features.definitions.catalog import Catalog
-from features.spine import scoring_spine
+from features.spine import build_scoring_spine
 from features.tools.parallel import side_by_side
 from features.wording.wording import Wording, english
-from models.reference.fit_engagement import LEAD_ROW, SIDES, points
+from models.reference.fit_engagement import ATTRIBUTE_AGGREGATES, SIDES, score_sides
 from models.scorer import Scorer
-from serve.reasons.reasons import Teller, reasons
-from serve.scoring.weekly_lists import owners_of
+from serve.reasons.reasons import ReasonWriter, write_reasons
+from serve.scoring.weekly_lists import look_up_owners
 
 NO_REASONS = "[]"
-HISTORY = {"previous_score", "previous_grade", "falling_since", "trend", "trend_7d", "trend_30d"}
-UNKNOWN = HISTORY | {"listed", "review_at", "run_id", "scored_at"}
-"""Columns of SCORES that only the run that publishes can fill."""
-TOLD_OF = {"reasons", *SIDES}
-"""Columns of SCORES that ``told`` gives."""
+HISTORY_COLUMNS = {
+    "previous_score",
+    "previous_grade",
+    "falling_since",
+    "trend",
+    "trend_7d",
+    "trend_30d",
+}
+# Only the publishing run can fill these columns of SCORES: they need the scores table or the run.
+PUBLISH_COLUMNS = HISTORY_COLUMNS | {"listed", "review_at", "run_id", "scored_at"}
+# ``explain_rows`` fills these columns of SCORES.
+EXPLANATION_COLUMNS = {"reasons", *SIDES}
 
-PIECE, TOLD = 50_000, 10_000
-"""Rows predicted, and rows told, at once: no row's result depends on another, so that this changes memory alone."""
+PREDICTED_COLUMNS = (
+    "entity_id",
+    "probability",
+    "probability_low",
+    "probability_high",
+    "score",
+    "grade",
+    "outcome_days_50",
+    "outcome_days_80",
+)
+
+# No row's result depends on another row, so the batch sizes affect only the memory used.
+PREDICT_BATCH_ROWS, EXPLAIN_BATCH_ROWS = 50_000, 10_000
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to score: ``names`` gives project, target and model_version.
+class ScoringRequest:
+    """A target to be scored at one as-of.
 
-    ``told`` is the share of the rows, from the top, that are given reasons, ``wording`` the words of these.
+    Attributes:
+        target_config: Config of the target.
+        as_of: Instant of the scores; only data available before it is used.
+        name_columns: Values of the columns project, target and model_version.
+        explained_share: Share of the rows, from rank 1 down, that get reasons (0 to 1).
+        capacity: Capacity of the weekly lists; it names the owner column.
+        wording: Language and nouns of the reasons.
     """
 
-    target: Target
+    target_config: Target
     as_of: datetime
-    names: dict[str, str]
-    told: float = 1.0
+    name_columns: dict[str, str]
+    explained_share: float = 1.0
     capacity: Capacity | None = None
     wording: Wording = field(default_factory=english)
 
 
-def rows_to_score(dataset: Dataset, scorer: Scorer, order: Order) -> pa.Table:
-    """Return the feature matrix of the order's rows, one an entity of the target's scoring spine.
+def build_scoring_matrix(dataset: Dataset, scorer: Scorer, request: ScoringRequest) -> pa.Table:
+    """Return the feature matrix of a request, one row per entity of the target's scoring spine.
 
-    The features are those of the scorer's own catalogue: those that it reads, and those that tell of evidence.
+    It has the features of the scorer's own catalog that the model reads, and those that show
+    whether anything is known of a lead.
     """
-    spine = scoring_spine(dataset, order.target, order.as_of)
+    spine = build_scoring_spine(dataset, request.target_config, request.as_of)
     catalog = scorer.catalog
     return build_features(
-        dataset, spine, catalog.keeping([*scorer.encoding.names, *_telling(catalog)])
+        dataset, spine, catalog.keeping([*scorer.encoding.names, *_list_evidence_features(catalog)])
     )
 
 
-def score(dataset: Dataset, scorer: Scorer, order: Order, matrix: pa.Table) -> pa.Table:
-    """Return the rows of SCORES of one target at one as-of, without UNKNOWN and TOLD_OF, ordered by rank.
+def score_matrix(
+    dataset: Dataset, scorer: Scorer, request: ScoringRequest, matrix: pa.Table
+) -> pa.Table:
+    """Return SCORES of one target at one as-of, sorted by rank, one row per row of ``matrix``.
 
-    One row a row of ``matrix``, which ``rows_to_score`` returned. Rank 1 is the most probable, ties by entity_id.
+    ``matrix`` is the result of ``build_scoring_matrix``. Rank 1 is the most probable lead; ties
+    are ranked by entity_id. PUBLISH_COLUMNS and EXPLANATION_COLUMNS are missing.
     """
     catalog = scorer.catalog
-    pieces = [matrix.slice(start, PIECE) for start in range(0, max(matrix.num_rows, 1), PIECE)]
+    pieces = [
+        matrix.slice(start, PREDICT_BATCH_ROWS)
+        for start in range(0, max(matrix.num_rows, 1), PREDICT_BATCH_ROWS)
+    ]
     predicted = pa.concat_tables(list(side_by_side(scorer.predict, pieces)))
-    lead = pa.array(dataset.lead_of(predicted["entity_id"]))
+    lead = pa.array(dataset.find_leads(predicted["entity_id"]))
     probability = predicted["probability"].to_numpy()
-    columns = {name: _constant(text, predicted, pa.string()) for name, text in order.names.items()}
-    columns |= {
-        name: predicted[name]
-        for name in ("entity_id", "probability", "probability_low", "probability_high")
+    columns = {
+        name: _repeat_value(text, predicted, pa.string())
+        for name, text in request.name_columns.items()
     }
-    columns |= {
-        name: predicted[name] for name in ("score", "grade", "outcome_days_50", "outcome_days_80")
-    }
-    columns["owner"] = owners_of(dataset, order.capacity, lead)
+    columns |= {name: predicted[name] for name in PREDICTED_COLUMNS}
+    columns["owner"] = look_up_owners(dataset, request.capacity, lead)
     columns["account_id"] = dataset.leads["account_id"].take(lead)
-    columns["as_of"] = _constant(order.as_of, predicted, INSTANT)
-    # Without times a cutoff only carries the order of the rows: it is no instant to tell anyone.
+    columns["as_of"] = _repeat_value(request.as_of, predicted, INSTANT)
+    # In data without times a cutoff only encodes the order of the rows, so it is not published.
     columns["cutoff"] = predicted["cutoff"] if dataset.timed else columns["as_of"]
-    columns["rank"], columns["percentile"] = _standing(probability, lead.to_numpy())
-    columns["amount"] = _amount(dataset, order.target, lead, predicted)
+    columns["rank"], columns["percentile"] = _rank_rows(probability, lead.to_numpy())
+    columns["amount"] = _choose_amounts(dataset, request.target_config, lead, predicted)
     columns["expected_value"] = pc.multiply(columns["amount"], pa.array(probability))
-    columns["evidence"] = _evidence(matrix, catalog)
-    schema = pa.schema([field for field in SCORES if field.name not in UNKNOWN | TOLD_OF])
-    ranked = pa.array(np.argsort(columns["rank"].to_numpy()))
+    columns["evidence"] = _assess_evidence(matrix, catalog)
+    missing = PUBLISH_COLUMNS | EXPLANATION_COLUMNS
+    schema = pa.schema([field for field in SCORES if field.name not in missing])
+    order = pa.array(np.argsort(columns["rank"].to_numpy()))
 
-    def in_order(field: pa.Field) -> pa.Array:
-        return _plain(columns[field.name], field.type).take(ranked)
+    def sort_column(field: pa.Field) -> pa.Array:
+        return _cast_column(columns[field.name], field.type).take(order)
 
-    return pa.table(list(side_by_side(in_order, schema)), schema=schema)
+    return pa.table(list(side_by_side(sort_column, schema)), schema=schema)
 
 
-def stamped(rows: pa.Table, schema: pa.Schema, run_id: str, scored_at: datetime) -> pa.Table:
-    """Complete rows to SCORES or ACCOUNT_SCORES, the ``schema``, with the run that publishes them."""
-    rows = rows.append_column("run_id", _constant(run_id, rows, pa.string()))
-    rows = rows.append_column("scored_at", _constant(scored_at, rows, INSTANT))
+def stamp_run_columns(
+    rows: pa.Table, schema: pa.Schema, run_id: str, scored_at: datetime
+) -> pa.Table:
+    """Return rows with run_id and scored_at, in ``schema``: SCORES or ACCOUNT_SCORES."""
+    rows = rows.append_column("run_id", _repeat_value(run_id, rows, pa.string()))
+    rows = rows.append_column("scored_at", _repeat_value(scored_at, rows, INSTANT))
     return rows.select(schema.names).cast(schema)
 
 
-def _constant(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> pa.Array:
+def _repeat_value(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> pa.Array:
     return pa.repeat(pa.scalar(value, kind), rows.num_rows)
 
 
-def told(scorer: Scorer, order: Order, matrix: pa.Table, frame: pa.Table) -> dict[str, pa.Array]:
-    """Return reasons, fit and engagement of the rows of a ``frame`` that ``score`` made: of the order's share of them.
+def explain_rows(
+    scorer: Scorer, request: ScoringRequest, matrix: pa.Table, scores: pa.Table
+) -> dict[str, pa.Array]:
+    """Return EXPLANATION_COLUMNS: reasons (JSON), fit and engagement, one value per row of ``scores``.
 
-    The others, of lower rank, have an empty list, and null.
+    ``scores`` is the result of ``score_matrix``. The request's share of the rows, from rank 1 down,
+    is explained; the other rows get an empty list of reasons, and null.
     """
-    teller = Teller.of(scorer, order.wording)
-    texts = np.full(frame.num_rows, NO_REASONS, object)
-    sides = {side: np.zeros(frame.num_rows, np.int64) for side in SIDES}
-    entities = frame["entity_id"].slice(0, math.ceil(order.told * frame.num_rows))
+    writer = ReasonWriter.from_scorer(scorer, request.wording)
+    texts = np.full(scores.num_rows, NO_REASONS, object)
+    sides = {side: np.zeros(scores.num_rows, np.int64) for side in SIDES}
+    entities = scores["entity_id"].slice(0, math.ceil(request.explained_share * scores.num_rows))
     place = pc.index_in(entities, value_set=matrix["entity_id"].combine_chunks()).combine_chunks()
     features = matrix.select([*SPINE.names, *scorer.encoding.names])
 
-    def tell(start: int) -> None:
-        piece = features.take(place.slice(start, TOLD))
+    def explain_batch(start: int) -> None:
+        piece = features.take(place.slice(start, EXPLAIN_BATCH_ROWS))
         rows, parts = slice(start, start + piece.num_rows), scorer.explain(piece)
-        for side, found in points(scorer, parts).items():
-            sides[side][rows] = found
-        texts[rows] = reasons(parts, piece.select(scorer.encoding.names), teller)
+        for side, values in score_sides(scorer, parts).items():
+            sides[side][rows] = values
+        texts[rows] = write_reasons(parts, piece.select(scorer.encoding.names), writer)
 
-    # Words are made by the interpreter, contributions without it: one piece waits for the words of another.
-    for _ in side_by_side(tell, range(0, len(place), TOLD)):
+    # Contributions are computed without the interpreter lock, sentences with it: batches in threads
+    # overlap the one with the other.
+    for _ in side_by_side(explain_batch, range(0, len(place), EXPLAIN_BATCH_ROWS)):
         pass
-    known = {side: pa.array(found, pa.int64(), mask=found == 0) for side, found in sides.items()}
-    return {"reasons": pa.array(texts, pa.string()), **known}
+    side_columns = {
+        side: pa.array(values, pa.int64(), mask=values == 0) for side, values in sides.items()
+    }
+    return {"reasons": pa.array(texts, pa.string()), **side_columns}
 
 
-def _plain(column: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+def _cast_column(column: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     merged = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return merged.cast(kind)
 
 
-def _standing(probability: np.ndarray, lead: np.ndarray) -> tuple[pa.Array, pa.Array]:
-    order = np.lexsort((lead, -probability))  # leads are numbered in the order of entity_id
+def _rank_rows(probability: np.ndarray, lead: np.ndarray) -> tuple[pa.Array, pa.Array]:
+    # Lead numbers follow the order of entity_id, so they break ties as documented.
+    order = np.lexsort((lead, -probability))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(1, len(order) + 1)
     below = np.searchsorted(np.sort(probability), probability, "right")
     return pa.array(rank), pa.array(100.0 * below / max(len(probability), 1))
 
 
-def amounts(dataset: Dataset, target: Target, lead: pa.Array) -> pa.Array | None:
-    """Return what an outcome of each lead (row numbers of ``leads``) is worth, float64, null where unknown.
+def look_up_amounts(dataset: Dataset, target_config: Target, lead: pa.Array) -> pa.Array | None:
+    """Return the configured amount of an outcome of each lead, float64; null if unknown.
 
-    None where the target has no amount, or learns it; raises DataError for one that is no number.
+    ``lead`` holds row numbers of the dataset's leads. Returns None if the target has no amount or
+    learns it from outcome events.
+
+    Raises DataError if the amount names a column that is not numeric.
     """
-    if target.amount is None or isinstance(target.amount, OutcomeAmount):
+    if target_config.amount is None or isinstance(target_config.amount, OutcomeAmount):
         return None
-    if isinstance(target.amount, float):
-        return pa.array(np.full(len(lead), target.amount))
-    if target.amount not in dataset.attributes or not pa.types.is_floating(
-        dataset.leads[target.amount].type
+    if isinstance(target_config.amount, float):
+        return pa.array(np.full(len(lead), target_config.amount))
+    if target_config.amount not in dataset.attributes or not pa.types.is_floating(
+        dataset.leads[target_config.amount].type
     ):
         raise DataError(
             "the amount is not a number",
-            where=f"amount: {target.amount}",
+            where=f"amount: {target_config.amount}",
             fix="name a numeric attribute or a constant",
         )
-    return dataset.leads[target.amount].take(lead).combine_chunks()
+    return dataset.leads[target_config.amount].take(lead).combine_chunks()
 
 
-def _amount(dataset: Dataset, target: Target, lead: pa.Array, predicted: pa.Table) -> pa.Array:
-    if target.learns_amount:
+def _choose_amounts(
+    dataset: Dataset, target_config: Target, lead: pa.Array, predicted: pa.Table
+) -> pa.Array:
+    if target_config.learns_amount:
         return predicted["amount"].combine_chunks()
-    amount = amounts(dataset, target, lead)
+    amount = look_up_amounts(dataset, target_config, lead)
     return pa.nulls(len(lead), pa.float64()) if amount is None else amount
 
 
-def attributes_of(catalog: Catalog) -> list[str]:
-    """Return the features that are attributes of the lead."""
-    return [feature.name for feature in catalog.features if feature.aggregate in LEAD_ROW]
-
-
-def _telling(catalog: Catalog) -> list[str]:
-    """Return the features that say whether anything is known of a lead."""
+def list_lead_attributes(catalog: Catalog) -> list[str]:
+    """Return the names of the features that are attributes of the lead."""
     return [
-        *attributes_of(catalog),
+        feature.name for feature in catalog.features if feature.aggregate in ATTRIBUTE_AGGREGATES
+    ]
+
+
+def _list_evidence_features(catalog: Catalog) -> list[str]:
+    """Return the names of the features that show whether anything is known of a lead."""
+    return [
+        *list_lead_attributes(catalog),
         *(f.name for f in catalog.features if f.name == "any_count_all"),
     ]
 
 
-def _evidence(matrix: pa.Table, catalog: Catalog) -> pa.Array:
-    """Say “too little” where nothing at all is known: no event of the entity and no attribute."""
+def _assess_evidence(matrix: pa.Table, catalog: Catalog) -> pa.Array:
+    """Return “too little” for a lead without any event and any attribute, else “enough”."""
     known = np.zeros(matrix.num_rows, bool)
-    for name in _telling(catalog):
+    for name in _list_evidence_features(catalog):
         column = matrix[name]
         known |= (
             column.to_numpy() > 0

@@ -1,4 +1,4 @@
-"""What the earlier nights say of tonight's scores: the score and grade before, the grade that is kept, the trends."""
+"""Comparison of scores with earlier nights: previous score and grade, kept grade, trends."""
 
 from __future__ import annotations
 
@@ -10,62 +10,76 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.grades import Steady, held
+from features.tools.instants import MICROSECOND
+from models.grades import GradeHysteresis, apply_grade_hysteresis
 from serve.store.store import Store
 
-DAY, AN_INSTANT = timedelta(days=1), timedelta(microseconds=1)
-TRENDS = {"trend_7d": (7 * DAY, 14 * DAY), "trend_30d": (30 * DAY, 60 * DAY)}
-"""How far back the night lies that a trend is told against: at least, and at most."""
+DAY = timedelta(days=1)
+# Minimum and maximum distance of the night a trend compares with: a missed night is replaced by the
+# one before it, but not by one so old that the trend would cover another period.
+TREND_WINDOWS = {"trend_7d": (7 * DAY, 14 * DAY), "trend_30d": (30 * DAY, 60 * DAY)}
 
 
 @dataclass(frozen=True)
-class Past:
-    """The published nights that one is compared with.
+class ScoreHistory:
+    """Published scores of the earlier nights that a night is compared with.
 
-    ``previous`` is PREVIOUS of the last earlier as-of; ``earlier`` maps each of TRENDS to entity_id and score of the
-    newest as-of that lies so far back, without rows where there is none.
+    Attributes:
+        previous: PREVIOUS_SCORES of the last earlier as-of; empty if there is none.
+        earlier: For each of TREND_WINDOWS, entity_id and score of the newest as-of in the window;
+            empty if there is none.
     """
 
     previous: pa.Table
     earlier: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: Store, project: str, target: str, as_of: datetime) -> Self:
-        """Read them from the scores table."""
+    def load(cls, store: Store, project: str, target: str, as_of: datetime) -> Self:
+        """Read the earlier nights of a target from the scores table."""
         earlier = {
-            name: store.previous(
-                project, target, as_of - least + AN_INSTANT, as_of - most, ("entity_id", "score")
+            name: store.previous_scores(
+                project, target, as_of - least + MICROSECOND, as_of - most, ("entity_id", "score")
             )
-            for name, (least, most) in TRENDS.items()
+            for name, (least, most) in TREND_WINDOWS.items()
         }
-        return cls(store.previous(project, target, as_of), earlier)
+        return cls(store.previous_scores(project, target, as_of), earlier)
 
 
-def with_history(frame: pa.Table, past: Past, as_of: datetime, steady: Steady) -> pa.Table:
-    """Add the columns that compare with earlier nights, and keep the grades that ``held`` keeps.
+def add_score_history(
+    scores: pa.Table, history: ScoreHistory, as_of: datetime, steady: GradeHysteresis
+) -> pa.Table:
+    """Append the columns that compare with earlier nights, and apply the grade hysteresis.
 
-    ``frame`` has entity_id, score and the plain grade. The same two give the same, so an as-of that is published again
-    keeps its grades. Points are null for a lead that the night in question did not score.
+    ``scores`` needs entity_id, score and the grade of the score alone. The result depends only on
+    the arguments, so an as-of that is published again gets the same grades. Differences are null
+    for a lead that the earlier night did not score.
     """
-    score, grade, falling = found(frame, past.previous, ("score", "grade", "falling_since"))
-    kept, since = held(frame["score"], grade, falling, as_of, steady)
-    frame = frame.set_column(frame.column_names.index("grade"), "grade", kept)
-    more = {"previous_score": score, "previous_grade": grade, "falling_since": since}
-    more["trend"] = pc.subtract(frame["score"], score)
-    for name in TRENDS:
-        earlier = past.earlier.get(name, past.previous.slice(0, 0))
-        more[name] = pc.subtract(frame["score"], *found(frame, earlier, ("score",)))
-    return with_columns(frame, more)
+    score, grade, falling = look_up_leads(
+        scores, history.previous, ("score", "grade", "falling_since")
+    )
+    kept, since = apply_grade_hysteresis(scores["score"], grade, falling, as_of, steady)
+    scores = scores.set_column(scores.column_names.index("grade"), "grade", kept)
+    columns = {"previous_score": score, "previous_grade": grade, "falling_since": since}
+    columns["trend"] = pc.subtract(scores["score"], score)
+    for name in TREND_WINDOWS:
+        earlier = history.earlier.get(name, history.previous.slice(0, 0))
+        columns[name] = pc.subtract(scores["score"], *look_up_leads(scores, earlier, ("score",)))
+    return append_columns(scores, columns)
 
 
-def with_columns(frame: pa.Table, columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
-    """Add columns of as many rows, by their names."""
+def append_columns(frame: pa.Table, columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
+    """Append columns with as many rows as ``frame``, under their names."""
     for name, column in columns.items():
         frame = frame.append_column(name, column)
     return frame
 
 
-def found(frame: pa.Table, night: pa.Table, columns: tuple[str, ...]) -> list[pa.ChunkedArray]:
-    """Return columns of a night for the leads of a frame, null where it did not score them."""
-    place = pc.index_in(frame["entity_id"], value_set=night["entity_id"].combine_chunks())
-    return [night[name].take(place) for name in columns]
+def look_up_leads(
+    frame: pa.Table, earlier: pa.Table, columns: tuple[str, ...]
+) -> list[pa.ChunkedArray]:
+    """Return columns of ``earlier`` in the row order of ``frame``, matched by entity_id.
+
+    A lead of ``frame`` without a row in ``earlier`` gets null.
+    """
+    place = pc.index_in(frame["entity_id"], value_set=earlier["entity_id"].combine_chunks())
+    return [earlier[name].take(place) for name in columns]

@@ -1,4 +1,4 @@
-"""The week's list: the leads that each owner works, and a few drawn at random so that the model hears of others."""
+"""Weekly lists: the leads that each owner works in a week, and a few drawn at random to explore."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ from features.contracts import Dataset
 from features.intake.row_hash import text_hashes
 
 PICK, EXPLORE = "pick", "explore"
-KINDS = pa.array([PICK, EXPLORE])
+LIST_KINDS = pa.array([PICK, EXPLORE])
 
 
 @dataclass(frozen=True)
 class Week:
-    """A week by ISO 8601 in the company's zone: its name, like 2025-W07, and the midnight it begins with."""
+    """A week by ISO 8601 in the company's time zone.
+
+    Attributes:
+        name: Year and week, such as 2025-W07.
+        start: Midnight of its Monday.
+    """
 
     name: str
-    begin: datetime
+    start: datetime
 
     @classmethod
-    def of(cls, instant: datetime, zone: ZoneInfo) -> Week:
-        """Return the week that an instant lies in."""
+    def containing(cls, instant: datetime, zone: ZoneInfo) -> Week:
+        """Return the week that contains an instant."""
         day = instant.astimezone(zone).date()
         year, week, weekday = day.isocalendar()
         return cls(
@@ -36,51 +41,63 @@ class Week:
         )
 
 
-def with_list(frame: pa.Table, given: pa.Table, capacity: Capacity | None, seed: str) -> pa.Table:
-    """Add listed: “pick”, “explore”, or null for a lead that is not on the week's list; all null without a capacity.
+def add_weekly_list(
+    scores: pa.Table, earlier: pa.Table, capacity: Capacity | None, seed: str
+) -> pa.Table:
+    """Append listed: “pick”, “explore”, or null for a lead that is not on the week's list.
 
-    ``frame`` has entity_id and owner, by rank; ``given`` has entity_id, owner and listed of the leads on the list on
-    earlier nights of the week, by night: a lead's first row counts. Whoever was given a place keeps it, and a place is
-    given once a week: those of leads that are gone stay used. What is left of an owner's places for picks goes to the
-    most probable, and what is left for exploring to those of the others with the smallest hash of ``seed`` and
-    entity_id: a draw that comes out the same each time. No owner (null) is an owner too.
+    ``scores`` needs entity_id and owner, sorted by rank. ``earlier`` has entity_id, owner and
+    listed of the leads on the list on earlier nights of the week, sorted by night; the first row
+    of a lead counts.
+
+    A lead keeps its place for the week. A place is given once a week, so the places of leads that
+    are gone stay used. An owner's free places for picks go to its most probable leads. The free
+    places for exploring go to its other leads with the smallest hash of ``seed`` and entity_id,
+    so a repeated draw gives the same leads. Null counts as one owner. Without a capacity, listed
+    is null.
     """
     if capacity is None:
-        return frame.append_column("listed", pa.nulls(frame.num_rows, pa.string()))
-    given = first_each(given)
-    place = pc.index_in(frame["entity_id"], value_set=given["entity_id"].combine_chunks())
+        return scores.append_column("listed", pa.nulls(scores.num_rows, pa.string()))
+    earlier = keep_first_per_lead(earlier)
+    place = pc.index_in(scores["entity_id"], value_set=earlier["entity_id"].combine_chunks())
     listed = (
-        pc.fill_null(pc.index_in(given["listed"].take(place), value_set=KINDS), -1)
+        pc.fill_null(pc.index_in(earlier["listed"].take(place), value_set=LIST_KINDS), -1)
         .to_numpy()
         .copy()
     )
-    owner, owners = _codes(frame["owner"])
+    owner, owners = _encode_owners(scores["owner"])
+    # ``round`` would round half to even; half a place is rounded up.
     explored = floor(capacity.per_week * capacity.explore + 0.5)
     for kind, places in enumerate((capacity.per_week - explored, explored)):
         open_rows = np.flatnonzero(listed < 0)
-        if KINDS[kind].as_py() == EXPLORE and places:
-            open_rows = open_rows[_drawn(frame["entity_id"].take(pa.array(open_rows)), seed)]
-        listed[_first(open_rows, owner, places - _used(given, kind, owners))] = kind
-    return frame.append_column("listed", KINDS.take(pa.array(listed, mask=listed < 0)))
+        if LIST_KINDS[kind].as_py() == EXPLORE and places:
+            open_rows = open_rows[_draw_order(scores["entity_id"].take(pa.array(open_rows)), seed)]
+        free = places - _count_used_places(earlier, kind, owners)
+        listed[_take_free_places(open_rows, owner, free)] = kind
+    return scores.append_column("listed", LIST_KINDS.take(pa.array(listed, mask=listed < 0)))
 
 
-def first_each(rows: pa.Table) -> pa.Table:
-    """Return the first row of each lead, in their order."""
+def keep_first_per_lead(rows: pa.Table) -> pa.Table:
+    """Return the first row of each lead, in the order of ``rows``."""
     codes = rows["entity_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     return rows.take(np.sort(np.unique(codes, return_index=True)[1]))
 
 
-def seed_of(project: str, target: str, week: Week) -> str:
-    """Return what the draw of a target's list depends on beside the lead."""
+def make_draw_seed(project: str, target: str, week: Week) -> str:
+    """Return the seed of the draw for a target's list: one per project, target and week."""
     return f"{project}\0{target}\0{week.name}\0"
 
 
-def owners_of(dataset: Dataset, capacity: Capacity | None, lead: pa.Array) -> pa.Array:
-    """Return the owner of each lead (row numbers of ``leads``) as text, null where there is none or none is named."""
+def look_up_owners(dataset: Dataset, capacity: Capacity | None, lead: pa.Array) -> pa.Array:
+    """Return the owner of each lead as text; null if it has none or the config names no owner column.
+
+    ``lead`` holds row numbers of the dataset's leads.
+    """
     if capacity is None or capacity.owner is None:
         return pa.nulls(len(lead), pa.string())
     column = dataset.leads[capacity.owner].combine_chunks()
-    if pa.types.is_floating(column.type):  # a number stands for a name, and is written as one
+    # A numeric owner is an identifier: 15 digits write every whole number as it was given.
+    if pa.types.is_floating(column.type):
         column = pa.array(
             [None if value is None else f"{value:.15g}" for value in column.to_pylist()],
             pa.string(),
@@ -88,36 +105,36 @@ def owners_of(dataset: Dataset, capacity: Capacity | None, lead: pa.Array) -> pa
     return column.take(lead)
 
 
-def in_a_week(dataset: Dataset, capacity: Capacity | None) -> int | None:
-    """Return how many leads all owners of today's data can work in a week; None where no capacity is given."""
+def total_weekly_capacity(dataset: Dataset, capacity: Capacity | None) -> int | None:
+    """Return the leads that all owners of the dataset can work in a week; None without a capacity."""
     if capacity is None or capacity.owner is None:
         return capacity.per_week if capacity else None
     return capacity.per_week * max(len(pc.unique(dataset.leads[capacity.owner])), 1)
 
 
-def _codes(owner: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    """Return each row's place among the owners, and the owners; null is one of them."""
+def _encode_owners(owner: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    """Return each row's owner code, and the distinct owners; null is one of them."""
     owners = pc.unique(owner)
     return pc.index_in(owner, value_set=owners).to_numpy(), owners
 
 
-def _used(given: pa.Table, kind: int, owners: pa.Array) -> np.ndarray:
-    """Return how many places of a kind each owner has given this week."""
-    own = given.filter(pc.equal(given["listed"], KINDS[kind]))["owner"]
+def _count_used_places(earlier: pa.Table, kind: int, owners: pa.Array) -> np.ndarray:
+    """Return the number of places of a kind that each owner has given this week."""
+    own = earlier.filter(pc.equal(earlier["listed"], LIST_KINDS[kind]))["owner"]
     return np.bincount(
         pc.index_in(own, value_set=owners).drop_null().to_numpy(), minlength=len(owners)
     )
 
 
-def _drawn(entity_id: pa.ChunkedArray, seed: str) -> np.ndarray:
-    """Return the order of a draw: that of the hashes, which are as good as random."""
+def _draw_order(entity_id: pa.ChunkedArray, seed: str) -> np.ndarray:
+    """Return the order of a reproducible random draw: the order of seeded hashes."""
     names = pc.binary_join_element_wise(seed, entity_id, "")
     hashes = text_hashes(names)
     return np.lexsort((hashes[:, 1], hashes[:, 0]))
 
 
-def _first(rows: np.ndarray, owner: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Return the first of some rows, as many for each owner as are left."""
+def _take_free_places(rows: np.ndarray, owner: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return the first rows of each owner, at most ``left`` (places by owner code) of them."""
     codes = owner[rows]
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(left)))

@@ -1,7 +1,8 @@
-"""The database of the scores: SQLite or PostgreSQL through ADBC, asked again while it does not answer.
+"""The scores database, SQLite or PostgreSQL through ADBC, with retries while it does not answer.
 
-All is done by ADBC's drivers and nothing by Python's own sqlite3: two copies of SQLite in one process would let go of
-each other's file locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1).
+All access goes through ADBC's drivers and none through Python's own sqlite3: two copies of SQLite
+in one process would release each other's file locks (https://www.sqlite.org/howtocorrupt.html,
+2.2.1).
 """
 
 from __future__ import annotations
@@ -25,20 +26,24 @@ from serve.store.session import Session
 
 Result = TypeVar("Result")
 LOG = logging.getLogger(__name__)
-PATIENCE = 120.0
-BUSY_MS = 5_000
+# Longer than a restart of a database server takes.
+RETRY_SECONDS = 120.0
+# SQLite itself waits this long for a lock before it reports that the file is busy.
+BUSY_TIMEOUT_MS = 5_000
 DIALECTS = {
     "sqlite": lambda: sqlite.dialect(paramstyle="qmark"),
     "postgresql": lambda: postgresql.dialect(paramstyle="numeric_dollar"),
 }
-PRAGMAS = (f"PRAGMA busy_timeout = {BUSY_MS}", "PRAGMA page_size = 16384")
-"""A row of scores is wide, and one table keeps its rows in its key: small pages would hold a handful of them."""
+# A row of scores is wide and lies in the B-tree of its key: SQLite's default page of 4 KB would
+# hold a handful of rows.
+PRAGMAS = (f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}", "PRAGMA page_size = 16384")
 
-# By SQLSTATE: connection lost, server stopping or starting, out of memory or connections, deadlock, lock not granted.
-PASSING_STATES = ("08", "57P", "53200", "53300", "40", "55P03")
-PASSING = ("locked", "busy", "disk I/O error", "connection")
-# What waiting does not fix, though the server could not be reached for it and there is no SQLSTATE.
-LASTING = (
+# SQLSTATEs: connection lost, server stopping or starting, out of memory or connections, deadlock,
+# lock not granted.
+TRANSIENT_SQLSTATES = ("08", "57P", "53200", "53300", "40", "55P03")
+TRANSIENT_MESSAGES = ("locked", "busy", "disk I/O error", "connection")
+# Failures to connect that have no SQLSTATE and that waiting does not fix.
+PERMANENT_MESSAGES = (
     *("does not exist", "authentication", "no pg_hba.conf entry", "password", "invalid"),
     *(
         "readonly",
@@ -50,88 +55,107 @@ LASTING = (
     ),
 )
 
+# Advice for failures that are not transient.
 FIXES = {
-    "sqlite": "see that the file is a database of leadscore and that there is room for it",
-    "postgresql": "see that server, database, user and password of publish.database are right, and the user's rights",
+    "sqlite": "check that the file is a database of leadscore and that its disk has free space",
+    "postgresql": (
+        "check that publish.database names server, database, user and password correctly, "
+        "and that the user has the privileges"
+    ),
 }
-"""What to look at when a database failed for a reason that does not pass."""
 
 
 class Database:
-    """One database: transactions that are tried again, for a bounded time, while it is busy or gone."""
+    """One database; its transactions are retried while it is busy or unreachable.
 
-    def __init__(self, url_or_path: str | Path, patience: float = PATIENCE) -> None:
-        """Take the path of a SQLite file, or a URL ``sqlite:///…`` or ``postgresql://…``; connect to nothing yet.
+    Attributes:
+        backend: ``sqlite`` or ``postgresql``.
+        address: The URL without its password, for messages.
+        retry_seconds: Time limit of the retries.
+    """
 
-        ``patience`` is in seconds. Raises ConfigError for another kind of URL or a folder that cannot be made.
+    def __init__(self, url_or_path: str | Path, retry_seconds: float = RETRY_SECONDS) -> None:
+        """Parse the address; connect to nothing yet.
+
+        ``url_or_path`` is the path of a SQLite file, or a URL ``sqlite:///…`` or
+        ``postgresql://…``. Raises ConfigError for another kind of URL, or for a folder that cannot
+        be created or written to.
         """
-        self._url = _url(url_or_path)
-        self.kind = self._url.get_backend_name()
-        self.where = self._clean(self._url.render_as_string())
-        self.patience = patience
-        if self.kind not in DIALECTS:
+        self._url = _parse_url(url_or_path)
+        self.backend = self._url.get_backend_name()
+        self.address = self._redact_password(self._url.render_as_string())
+        self.retry_seconds = retry_seconds
+        if self.backend not in DIALECTS:
             raise ConfigError(
-                "not a database for scores",
-                where=self.where,
+                "the database URL is not supported",
+                where=self.address,
                 fix="use sqlite:///… or postgresql://…",
             )
-        self._dialect = DIALECTS[self.kind]()
-        if self.kind == "sqlite":
-            self._make_folder()
+        self._dialect = DIALECTS[self.backend]()
+        if self.backend == "sqlite":
+            self._require_writable_folder()
 
     @property
     def path(self) -> Path:
-        """The file of a SQLite database."""
+        """Return the file of a SQLite database."""
         return Path(self._url.database or "")
 
     def run(self, work: Callable[[Session], Result], writes: bool = True) -> Result:
-        """Do ``work`` in one transaction and return what it returns; all is undone if it raises.
+        """Run ``work`` in one transaction and return its result; roll back if it raises.
 
-        While the database is busy or does not answer it is done again, from the start and in a new connection, for
-        up to ``patience`` seconds. The answer to a commit may have been the thing that was lost: work that writes
-        must look, where ``session.again``, whether it is done already. Raises DataError for rows that the tables
-        cannot take, LeadscoreError for any other failure of the database.
+        While the database is busy or does not answer, the work is repeated from the start in a new
+        connection, for up to ``retry_seconds``. The lost answer may have been that to the commit:
+        work that writes must check, where ``session.is_retry``, whether its changes are already
+        there. Raises DataError for rows that violate a constraint, LeadscoreError for any other
+        failure of the database.
         """
-        return self.answering(lambda attempt: self._once(work, writes, again=attempt > 0))
+        return self.retry(lambda attempt: self._attempt(work, writes, is_retry=attempt > 0))
 
-    def answering(self, call: Callable[[int], Result]) -> Result:
-        """Return what a call gives, made again while the database is busy or gone; it takes how often it was made."""
-        deadline = time.monotonic() + self.patience
+    def retry(self, call: Callable[[int], Result]) -> Result:
+        """Return the result of ``call``, repeated while the database is busy or unreachable.
+
+        ``call`` takes the number of earlier attempts. Raises as ``run`` does.
+        """
+        deadline = time.monotonic() + self.retry_seconds
         for attempt in count():
             try:
                 return call(attempt)
             except adbc.Error as error:
-                left = deadline - time.monotonic()
-                if left <= 0 or not _passing(error):
-                    self._give_up(error, attempt)
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not _is_transient(error):
+                    self._raise_failure(error, attempt)
                 if attempt == 0:
                     LOG.warning(
-                        "the scores database does not answer (%s); asking again for %.0f s",
-                        self._say(error),
-                        left,
+                        "the scores database does not answer (%s); retrying for %.0f s",
+                        self._describe_error(error),
+                        remaining,
                     )
-                time.sleep(min(left, 0.2 * 2 ** min(attempt, 5)))
-        raise AssertionError  # the count has no end
+                time.sleep(min(remaining, 0.2 * 2 ** min(attempt, 5)))
+        raise AssertionError  # unreachable: the loop is endless
 
-    def open(self, autocommit: bool = True) -> Any:
-        """Return a new connection; with ``autocommit`` each statement stands for itself, in SQLite until a BEGIN."""
-        module = importlib.import_module(f"adbc_driver_{self.kind}.dbapi")
-        connection = module.connect(self._address(), autocommit=autocommit)
-        if self.kind == "sqlite":
-            self._set_up(connection)
+    def connect(self, autocommit: bool = True) -> Any:
+        """Return a new connection.
+
+        With ``autocommit`` each statement is its own transaction, in SQLite until a BEGIN.
+        """
+        module = importlib.import_module(f"adbc_driver_{self.backend}.dbapi")
+        connection = module.connect(self._driver_uri(), autocommit=autocommit)
+        if self.backend == "sqlite":
+            self._configure_sqlite(connection)
         return connection
 
     def compact(self, tables: Sequence[str]) -> bool:
-        """Give up the space of removed rows; say whether their bytes are surely gone from the files.
+        """Release the space of deleted rows; return whether their bytes are certainly gone.
 
-        In SQLite they are, unless a reader still looks at the state before. PostgreSQL writes over them in its own
-        time. It needs as much free space as SQLite's file takes. Raises LeadscoreError if the database fails.
+        In SQLite they are gone from its files, unless a reader still uses the former state.
+        PostgreSQL overwrites them later. SQLite needs as much free space as its file takes. Raises
+        LeadscoreError if the database fails.
         """
-        return self.answering(lambda attempt: self._compact(tables))
+        return self.retry(lambda attempt: self._vacuum(tables))
 
-    def _compact(self, tables: Sequence[str]) -> bool:
-        with self.open() as connection, connection.cursor() as cursor:
-            if self.kind != "sqlite":
+    def _vacuum(self, tables: Sequence[str]) -> bool:
+        with self.connect() as connection, connection.cursor() as cursor:
+            if self.backend != "sqlite":
                 for name in tables:
                     cursor.execute(f"VACUUM {name}")
                 return False
@@ -139,31 +163,31 @@ class Database:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return bool(cursor.fetchone()[0] == 0)
 
-    def _once(self, work: Callable[[Session], Result], writes: bool, again: bool) -> Result:
-        """Work in one transaction: closing the connection undoes what is not committed."""
-        # SQLite's driver would begin as a reader, who may find that he cannot become the writer.
-        with self.open(autocommit=self.kind == "sqlite") as connection:
-            session = Session(connection, self._dialect, again)
-            if self.kind == "sqlite":
+    def _attempt(self, work: Callable[[Session], Result], writes: bool, is_retry: bool) -> Result:
+        """Run ``work`` in one transaction; closing the connection rolls back what is pending."""
+        # SQLite's driver would begin as a reader, and a reader may fail to become the writer.
+        with self.connect(autocommit=self.backend == "sqlite") as connection:
+            session = Session(connection, self._dialect, is_retry)
+            if self.backend == "sqlite":
                 session.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             result = work(session)
-            if self.kind == "sqlite":
+            if self.backend == "sqlite":
                 session.execute("COMMIT")
             else:
                 connection.commit()
             return result
 
-    def _set_up(self, connection: Any) -> None:
+    def _configure_sqlite(self, connection: Any) -> None:
         with connection.cursor() as cursor:
             for pragma in PRAGMAS:
                 cursor.execute(pragma)
             cursor.execute("PRAGMA journal_mode")
             if cursor.fetchone()[0] != "wal":
-                # Kept in the file: from now on readers and the one writer do not wait for each other.
+                # The file keeps this setting: readers and the writer no longer block each other.
                 cursor.execute("PRAGMA journal_mode = WAL")
 
-    def _address(self) -> str:
-        if self.kind == "sqlite":
+    def _driver_uri(self) -> str:
+        if self.backend == "sqlite":
             return f"file:{quote(str(self.path))}?mode=rwc"
         limits = {
             "connect_timeout": "10",
@@ -176,68 +200,78 @@ class Database:
         )
         return url.render_as_string(hide_password=False)
 
-    def _make_folder(self) -> None:
+    def _require_writable_folder(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            there = self.path if self.path.exists() else self.path.parent
-            # Looked at and not opened: to close it would let go of SQLite's locks on it.
-            found = "" if os.access(there, os.W_OK) else f"no right to write {there}"
+            path = self.path if self.path.exists() else self.path.parent
+            # Not opened: closing the file would release this process's SQLite locks on it.
+            problem = "" if os.access(path, os.W_OK) else f"no right to write {path}"
         except OSError as error:
-            found = str(error)
-        if found:
+            problem = str(error)
+        if problem:
             raise ConfigError(
                 "cannot open the scores database",
-                where=self.where,
-                found=found,
+                where=self.address,
+                found=problem,
                 fix="name a file you may write to",
             )
 
-    def _give_up(self, error: adbc.Error, attempt: int) -> NoReturn:
-        found = self._say(error)
-        if _breaks_a_rule(error):
+    def _raise_failure(self, error: adbc.Error, attempt: int) -> NoReturn:
+        message = self._describe_error(error)
+        if _violates_constraint(error):
             raise DataError(
-                "rows that the scores database cannot take", where=self.where, found=found
+                "the scores database rejects the rows", where=self.address, found=message
             ) from error
-        fix = "see that it runs and can be reached, then run again" if attempt else FIXES[self.kind]
+        fix = (
+            "check that it runs and is reachable, then run again"
+            if attempt
+            else FIXES[self.backend]
+        )
         raise LeadscoreError(
-            "the scores database failed", where=self.where, found=found, fix=fix
+            "the scores database failed", where=self.address, found=message, fix=fix
         ) from error
 
-    def _say(self, error: adbc.Error) -> str:
-        return self._clean(
+    def _describe_error(self, error: adbc.Error) -> str:
+        return self._redact_password(
             " ".join(str(error).split("\nquery")[0].split("\nDETAIL")[0].split())[:300]
         )
 
-    def _clean(self, text: str) -> str:
-        """Take the password out of a text."""
+    def _redact_password(self, text: str) -> str:
+        """Replace the password in a text, as written and URL-encoded."""
         password = self._url.password
-        named = self._url.query.get("password")
+        query_password = self._url.query.get("password")
         for secret in filter(
             None,
-            (password, quote(password or "", safe=""), named if isinstance(named, str) else ""),
+            (
+                password,
+                quote(password or "", safe=""),
+                query_password if isinstance(query_password, str) else "",
+            ),
         ):
             text = text.replace(secret, "***")
         return text
 
 
-def _url(url_or_path: str | Path) -> sa.URL:
+def _parse_url(url_or_path: str | Path) -> sa.URL:
     if isinstance(url_or_path, Path) or "://" not in url_or_path:
         return sa.URL.create("sqlite", database=str(url_or_path))
     return sa.make_url(url_or_path)
 
 
-def _breaks_a_rule(error: adbc.Error) -> bool:
+def _violates_constraint(error: adbc.Error) -> bool:
     return isinstance(error, adbc.IntegrityError) or "constraint failed" in str(error)
 
 
-def _passing(error: adbc.Error) -> bool:
-    """Say whether the same may go well in a while. The drivers give no SQLSTATE where a connection was lost."""
+def _is_transient(error: adbc.Error) -> bool:
+    """Return whether a retry may succeed. The drivers give no SQLSTATE for a lost connection."""
     if isinstance(
         error, adbc.IntegrityError | adbc.DataError | adbc.NotSupportedError
-    ) or _breaks_a_rule(error):
+    ) or _violates_constraint(error):
         return False
     if error.sqlstate:
-        return error.sqlstate.startswith(PASSING_STATES)
-    text = str(error)
-    lost = error.status_code == adbc.AdbcStatusCode.IO or any(word in text for word in PASSING)
-    return lost and not any(word in text for word in LASTING)
+        return error.sqlstate.startswith(TRANSIENT_SQLSTATES)
+    message = str(error)
+    is_lost = error.status_code == adbc.AdbcStatusCode.IO or any(
+        word in message for word in TRANSIENT_MESSAGES
+    )
+    return is_lost and not any(word in message for word in PERMANENT_MESSAGES)

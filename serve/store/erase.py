@@ -1,64 +1,78 @@
-"""An entity taken out of the tables of published scores: its rows, and where other rows and messages name it."""
+"""Erasure of an entity from the score tables: its rows, and mentions in other rows and messages."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from serve.store.named import HIDDEN, Named
+from serve.store.entity_matcher import REDACTED, EntityMatcher
 from serve.store.session import Session
-from serve.store.tables import ACCOUNT, ACCOUNTS_TABLE, SCORES_TABLE, TABLES
+from serve.store.tables import ACCOUNT_KEY, ACCOUNTS_TABLE, SCORES_TABLE, TABLES
 
-OWNER, TEXT = "entity_id", "message"
-"""Columns of an entity's own rows, and of free text that may quote it."""
-COUNT = pa.schema([pa.field("rows", pa.int64())])
-MESSAGES = pa.schema([pa.field(TEXT, pa.string())])
+# Free text that may quote the id.
+OWNER_COLUMN, TEXT_COLUMN = "entity_id", "message"
+COUNT_SCHEMA = pa.schema([pa.field("rows", pa.int64())])
+MESSAGE_SCHEMA = pa.schema([pa.field(TEXT_COLUMN, pa.string())])
 
 
-def erase_rows(session: Session, project: str, named: Named) -> dict[str, int]:
-    """Take an entity of a project out of all tables; return by table how many rows were removed or changed."""
-    if session.kind == "sqlite":
+def erase_rows(session: Session, project: str, matcher: EntityMatcher) -> dict[str, int]:
+    """Erase an entity of a project from all tables.
+
+    Return by table how many rows were removed or changed.
+    """
+    if session.backend == "sqlite":
+        # Overwrite deleted content with zeros instead of leaving it in free pages.
         session.execute("PRAGMA secure_delete = ON")
-    found = {ACCOUNTS_TABLE.name: _erase_accounts(session, project, named)}
+    counts = {ACCOUNTS_TABLE.name: _erase_accounts(session, project, matcher)}
     for table in TABLES:
-        mine = table.c.project == project
-        if OWNER in table.c:
-            own = mine & (table.c[OWNER] == named.entity)
-            found[table.name] = _count(session, table, own)
-            session.execute(sa.delete(table).where(own))
-        if TEXT in table.c:
-            found[f"{table.name} (messages)"] = _hide(session, table, mine, named)
-    return found
+        in_project = table.c.project == project
+        if OWNER_COLUMN in table.c:
+            is_own = in_project & (table.c[OWNER_COLUMN] == matcher.entity_id)
+            counts[table.name] = _count_matching_rows(session, table, is_own)
+            session.execute(sa.delete(table).where(is_own))
+        if TEXT_COLUMN in table.c:
+            counts[f"{table.name} (messages)"] = _redact_messages(
+                session, table, in_project, matcher
+            )
+    return counts
 
 
-def _erase_accounts(session: Session, project: str, named: Named) -> int:
-    """Remove what is said of the accounts that it belongs to: their chances hold its own, or are the same."""
+def _erase_accounts(session: Session, project: str, matcher: EntityMatcher) -> int:
+    """Delete the scores of the accounts that it belongs to: they are derived from its own score."""
     accounts, scores = ACCOUNTS_TABLE.c, SCORES_TABLE.c
-    own = sa.select(*(scores[name] for name in ACCOUNT)).where(
-        scores.project == project, scores.entity_id == named.entity, scores.account_id.is_not(None)
+    own_accounts = sa.select(*(scores[name] for name in ACCOUNT_KEY)).where(
+        scores.project == project,
+        scores.entity_id == matcher.entity_id,
+        scores.account_id.is_not(None),
     )
-    member = sa.tuple_(*(accounts[name] for name in ACCOUNT)).in_(own)
-    gone = (accounts.project == project) & (member | (accounts.main_contact == named.entity))
-    count = _count(session, ACCOUNTS_TABLE, gone)
-    session.execute(sa.delete(ACCOUNTS_TABLE).where(gone))
+    is_member = sa.tuple_(*(accounts[name] for name in ACCOUNT_KEY)).in_(own_accounts)
+    is_removed = (accounts.project == project) & (
+        is_member | (accounts.main_contact == matcher.entity_id)
+    )
+    count = _count_matching_rows(session, ACCOUNTS_TABLE, is_removed)
+    session.execute(sa.delete(ACCOUNTS_TABLE).where(is_removed))
     return count
 
 
-def _count(session: Session, table: sa.Table, which: sa.ColumnElement[bool]) -> int:
-    query = sa.select(sa.func.count().label("rows")).select_from(table).where(which)
-    return int(session.table(query, COUNT)["rows"][0].as_py())
+def _count_matching_rows(
+    session: Session, table: sa.Table, condition: sa.ColumnElement[bool]
+) -> int:
+    query = sa.select(sa.func.count().label("rows")).select_from(table).where(condition)
+    return int(session.fetch_table(query, COUNT_SCHEMA)["rows"][0].as_py())
 
 
-def _hide(session: Session, table: sa.Table, mine: sa.ColumnElement[bool], named: Named) -> int:
-    """Put *** in place of the id in messages: they may quote a row as an example."""
-    text, changed = table.c[TEXT], 0
-    texts = session.table(sa.select(text).where(mine, text.is_not(None)).distinct(), MESSAGES)[
-        TEXT
-    ].to_pylist()
+def _redact_messages(
+    session: Session, table: sa.Table, in_project: sa.ColumnElement[bool], matcher: EntityMatcher
+) -> int:
+    """Replace the id in messages, which may quote a row as an example."""
+    text, changed = table.c[TEXT_COLUMN], 0
+    texts = session.fetch_table(
+        sa.select(text).where(in_project, text.is_not(None)).distinct(), MESSAGE_SCHEMA
+    )[TEXT_COLUMN].to_pylist()
     for before in texts:
-        after = named.words.sub(HIDDEN, before)
+        after = matcher.text_pattern.sub(REDACTED, before)
         if after != before:
-            same = mine & (text == before)
-            changed += _count(session, table, same)
-            session.execute(sa.update(table).where(same).values({TEXT: after}))
+            is_same = in_project & (text == before)
+            changed += _count_matching_rows(session, table, is_same)
+            session.execute(sa.update(table).where(is_same).values({TEXT_COLUMN: after}))
     return changed

@@ -1,4 +1,4 @@
-"""One run at a time for a project in a PostgreSQL database, on whatever machine."""
+"""An advisory lock on a project in PostgreSQL: one run at a time across all machines."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ import adbc_driver_manager as adbc
 from configs.errors import WorkspaceBusy
 from serve.store.database import Database
 
-# The same name in another schema is another project.
-KEY = "hashtextextended('leadscore ' || current_schema() || ' ' || $1, 0)"
-SETTINGS = {
-    # A night computes for hours and this connection says nothing.
+# The schema is part of the key: the same name in another schema is another project.
+LOCK_KEY_SQL = "hashtextextended('leadscore ' || current_schema() || ' ' || $1, 0)"
+CONNECTION_SETTINGS = {
+    # This connection stays idle for the hours that a night computes.
     "idle_session_timeout": "0",
-    # The server misses a machine that lost its power after a minute, not after two hours.
+    # The server notices a machine without power after a minute, not after two hours.
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
-HOLDER = f"""
-SELECT coalesce(string_agg(application_name, ', '), '') FROM pg_locks JOIN pg_stat_activity USING (pid)
+HOLDER_SQL = f"""
+SELECT coalesce(string_agg(application_name, ', '), '')
+FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
-AND (classid::bigint << 32) | objid::bigint = {KEY}
-"""  # noqa: S608 - both parts are ours
+AND (classid::bigint << 32) | objid::bigint = {LOCK_KEY_SQL}
+"""  # noqa: S608 - built from constants only
 
 
 class SessionLock:
-    """The lock of a project, held by a connection of its own: it vanishes with the run, the machine or the server.
+    """The lock of a project, held by its own connection: it ends with the run, machine or server.
 
-    It needs a connection to the server itself, or a pooler that pools sessions and not transactions.
+    The connection must go to the server itself, or through a pooler that pools sessions and not
+    transactions.
     """
 
     def __init__(self, database: Database, project: str) -> None:
@@ -42,68 +44,70 @@ class SessionLock:
         self._connection: Any = None
 
     def __enter__(self) -> Self:
-        """Take the lock; raise WorkspaceBusy at once if another run has it."""
-        self._take(patience=0)
+        """Acquire the lock; raise WorkspaceBusy without waiting if another run holds it."""
+        self._acquire(wait_seconds=0)
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        exception_traceback: TracebackType | None,
     ) -> None:
-        self._let_go()
+        self._release()
 
     def confirm(self) -> None:
-        """See that the lock is still held, or take it again where its connection was lost.
+        """Check that the lock is still held; reacquire it if its connection was lost.
 
-        Raises WorkspaceBusy if another run has it by now: only after the database's patience has passed, as a server
-        may take a while to miss a connection that was cut.
+        Raises WorkspaceBusy if another run holds it by now, after the database's retry limit: a
+        server may take a while to notice that a connection was cut.
         """
         try:
-            self._ask("SELECT 1")
+            self._query_value("SELECT 1")
         except adbc.Error:
-            self._let_go()
-            self._take(self._database.patience)
+            self._release()
+            self._acquire(self._database.retry_seconds)
 
-    def _take(self, patience: float) -> None:
-        deadline = time.monotonic() + patience
-        while not self._database.answering(lambda _: self._taken()):
+    def _acquire(self, wait_seconds: float) -> None:
+        deadline = time.monotonic() + wait_seconds
+        while not self._database.retry(lambda _: self._try_acquire()):
             if time.monotonic() >= deadline:
-                found = self._ask(HOLDER, self._project)
-                self._let_go()
+                holder = self._query_value(HOLDER_SQL, self._project)
+                self._release()
                 raise WorkspaceBusy(
                     "another run holds this project in the database",
-                    where=f"{self._database.where}: {self._project}",
-                    found=found or "a run that has just ended",
+                    where=f"{self._database.address}: {self._project}",
+                    found=holder or "a run that has just ended",
                     fix="wait for it to end, and score a project on one machine only",
                 )
-            time.sleep(min(1.0, patience))
+            time.sleep(min(1.0, wait_seconds))
 
-    def _taken(self) -> bool:
+    def _try_acquire(self) -> bool:
         try:
             if self._connection is None:
-                self._connection = self._database.open()
+                self._connection = self._database.connect()
                 name = f"leadscore on {platform.node()}, pid {os.getpid()}"
-                for setting, value in {**SETTINGS, "application_name": name}.items():
-                    # An older server does not know all of them.
-                    self._ask(
+                for setting, value in {**CONNECTION_SETTINGS, "application_name": name}.items():
+                    # Older servers lack some of the settings.
+                    self._query_value(
                         "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1",
                         setting,
                         value,
                     )
-            return bool(self._ask(f"SELECT pg_try_advisory_lock({KEY})", self._project))
+            return bool(
+                self._query_value(f"SELECT pg_try_advisory_lock({LOCK_KEY_SQL})", self._project)
+            )
         except adbc.Error:
-            self._let_go()
+            self._release()
             raise
 
-    def _ask(self, sql: str, *values: str) -> Any:
+    def _query_value(self, sql: str, *values: str) -> Any:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, values or None)
             row = cursor.fetchone()
         return row and row[0]
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

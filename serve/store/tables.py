@@ -1,4 +1,4 @@
-"""The tables of published scores as SQL: their columns and keys, their creation, and the fixing of older ones."""
+"""The SQL tables of published scores: columns, keys, creation and migration."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ from features.contracts import (
 )
 from serve.store.session import Session
 
-CREATION_LOCK = 1_278_559_043
-VIEW, ACCOUNTS_VIEW = "current_scores", "current_account_scores"
-LISTS = "CREATE INDEX IF NOT EXISTS scores_listed ON scores (project, target, as_of) WHERE listed IS NOT NULL"
-"""The week's lists are a few rows of some nights: without it all rows of those nights would be read for them."""
-NAMED = pa.schema([("name", pa.string()), ("type", pa.string())])
+# Key of the advisory lock under which PostgreSQL tables are created; any constant will do.
+CREATION_LOCK_KEY = 1_278_559_043
+SCORES_VIEW, ACCOUNTS_VIEW = "current_scores", "current_account_scores"
+# The weekly lists are few rows of some nights: without an index all rows of these nights are read.
+LISTED_INDEX_SQL = (
+    "CREATE INDEX IF NOT EXISTS scores_listed ON scores (project, target, as_of) "
+    "WHERE listed IS NOT NULL"
+)
+CATALOG_SCHEMA = pa.schema([("name", pa.string()), ("type", pa.string())])
 SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
     INSTANT: sa.Text().with_variant(sa.TIMESTAMP(timezone=True), "postgresql"),
     pa.string(): sa.Text(),
@@ -33,7 +37,7 @@ SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
 }
 
 
-def _sql_table(name: str, schema: pa.Schema, key: list[str]) -> sa.Table:
+def _define_table(name: str, schema: pa.Schema, key: list[str]) -> sa.Table:
     columns = [
         sa.Column(field.name, SQL_TYPES[field.type], nullable=field.nullable) for field in schema
     ]
@@ -42,16 +46,16 @@ def _sql_table(name: str, schema: pa.Schema, key: list[str]) -> sa.Table:
     )
 
 
-# The as-of stands first in the key, so that a night's rows lie together and a new night goes to the end of its index.
-# Beside it there is one of the few rows on a list; one entity's rows are found night by night.
-SCORES_TABLE = _sql_table("scores", SCORES, ["as_of", "project", "target", "entity_id"])
-ACCOUNTS_TABLE = _sql_table(
+# The as-of comes first in the key: rows of a night are stored together, new nights are appended.
+# No index leads with the entity: its rows are found night by night.
+SCORES_TABLE = _define_table("scores", SCORES, ["as_of", "project", "target", "entity_id"])
+ACCOUNTS_TABLE = _define_table(
     "account_scores", ACCOUNT_SCORES, ["as_of", "project", "target", "account_id"]
 )
-RUNS_TABLE = _sql_table("score_runs", SCORE_RUNS, ["run_id", "target"])
-CHECKS_TABLE = _sql_table("score_checks", SCORE_CHECKS, ["run_id", "target", "check", "subject"])
-DELIVERIES_TABLE = _sql_table("deliveries", DELIVERIES, ["project", "name", "delivery"])
-SUPPRESSIONS_TABLE = _sql_table("suppressions", SUPPRESSIONS, ["project", "entity_id", "reason"])
+RUNS_TABLE = _define_table("score_runs", SCORE_RUNS, ["run_id", "target"])
+CHECKS_TABLE = _define_table("score_checks", SCORE_CHECKS, ["run_id", "target", "check", "subject"])
+DELIVERIES_TABLE = _define_table("deliveries", DELIVERIES, ["project", "name", "delivery"])
+SUPPRESSIONS_TABLE = _define_table("suppressions", SUPPRESSIONS, ["project", "entity_id", "reason"])
 TABLES = (
     SCORES_TABLE,
     ACCOUNTS_TABLE,
@@ -61,122 +65,145 @@ TABLES = (
     SUPPRESSIONS_TABLE,
 )
 
-ACCOUNT = ("project", "target", "as_of", "account_id")
-"""The key of an account's row, by which its entities' scores are found."""
-VIEWS = {VIEW: SCORES_TABLE, ACCOUNTS_VIEW: ACCOUNTS_TABLE}
+# The key of an account row, by which the scores of its entities are found.
+ACCOUNT_KEY = ("project", "target", "as_of", "account_id")
+VIEWS = {SCORES_VIEW: SCORES_TABLE, ACCOUNTS_VIEW: ACCOUNTS_TABLE}
 
 
-def not_suppressed_since() -> sa.ColumnElement[bool]:
-    """Say of a row of scores that neither a later night nor a later run left its entity out.
+def is_not_suppressed_since() -> sa.ColumnElement[bool]:
+    """Return a condition on scores: no later night or run suppressed the entity.
 
-    Such a score is not to be used any more. A later run may have been of an earlier night.
+    A suppressed entity's score must not be used any more. The later run may have been of an earlier
+    night.
     """
-    return ~sa.exists().where(*_suppressed_since())
+    return ~sa.exists().where(*_match_suppressed_since())
 
 
-def _suppressed_since() -> tuple[sa.ColumnElement[bool], ...]:
-    rows, out = SCORES_TABLE.c, SUPPRESSIONS_TABLE.c
-    since = (out.last_as_of > rows.as_of) | (out.noted_at > rows.scored_at)
-    return out.project == rows.project, out.entity_id == rows.entity_id, since
+def _match_suppressed_since() -> tuple[sa.ColumnElement[bool], ...]:
+    rows, suppressions = SCORES_TABLE.c, SUPPRESSIONS_TABLE.c
+    is_later = (suppressions.last_as_of > rows.as_of) | (suppressions.noted_at > rows.scored_at)
+    return suppressions.project == rows.project, suppressions.entity_id == rows.entity_id, is_later
 
 
-def current(table: sa.Table = SCORES_TABLE) -> sa.Select[Any]:
-    """Select the rows of each target's latest published as-of, without those of who was suppressed since.
+def select_current(table: sa.Table = SCORES_TABLE) -> sa.Select[Any]:
+    """Select the rows of each target's latest published as-of, without entities suppressed since.
 
-    Of accounts these are all to which one of them belongs: what is said of the account holds its score.
+    For account scores, leave out each account of which one member was suppressed: its score is
+    derived from the member's.
     """
-    newest = _newest(sa.select(table), table)
+    newest = _restrict_to_newest(sa.select(table), table)
     if table is SCORES_TABLE:
-        return newest.where(not_suppressed_since())
-    theirs = _newest(sa.select(*(SCORES_TABLE.c[name] for name in ACCOUNT)), SCORES_TABLE)
-    theirs = theirs.where(SCORES_TABLE.c.account_id.is_not(None), *_suppressed_since())
-    return newest.where(sa.tuple_(*(table.c[name] for name in ACCOUNT)).not_in(theirs))
+        return newest.where(is_not_suppressed_since())
+    suppressed_accounts = _restrict_to_newest(
+        sa.select(*(SCORES_TABLE.c[name] for name in ACCOUNT_KEY)), SCORES_TABLE
+    )
+    suppressed_accounts = suppressed_accounts.where(
+        SCORES_TABLE.c.account_id.is_not(None), *_match_suppressed_since()
+    )
+    return newest.where(
+        sa.tuple_(*(table.c[name] for name in ACCOUNT_KEY)).not_in(suppressed_accounts)
+    )
 
 
-def _newest(query: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
+def _restrict_to_newest(query: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
     rows, runs = table.c, RUNS_TABLE.c
     latest = sa.select(runs.project, runs.target, sa.func.max(runs.as_of).label("as_of"))
     latest = latest.where(runs.status == "published").group_by(runs.project, runs.target)
-    night = latest.subquery("latest").c
-    same = (
-        (rows.project == night.project)
-        & (rows.target == night.target)
-        & (rows.as_of == night.as_of)
+    latest_nights = latest.subquery("latest").c
+    is_latest = (
+        (rows.project == latest_nights.project)
+        & (rows.target == latest_nights.target)
+        & (rows.as_of == latest_nights.as_of)
     )
-    return query.join(night.project.table, same)
+    return query.join(latest_nights.project.table, is_latest)
 
 
-def ready(session: Session, where: str) -> bool:
-    """Say whether the database has all tables, columns and the view of this version.
+def is_schema_current(session: Session, where: str) -> bool:
+    """Return whether the database has all tables, columns and views of this version.
 
-    Raises DataError if the tables there are not those of this version and cannot be made so.
+    Raises DataError if the existing tables cannot be migrated to this version.
     """
-    there = {name: _columns(session, name) for name in (*VIEWS, *(table.name for table in TABLES))}
+    there = {
+        name: _read_columns(session, name) for name in (*VIEWS, *(table.name for table in TABLES))
+    }
     return all(there.values()) and not any(
-        _differing(table, there[table.name], where) for table in TABLES
+        _find_differing_columns(table, there[table.name], where) for table in TABLES
     )
 
 
-def prepare(session: Session, where: str) -> None:
-    """Create what the database lacks, and add the columns that an earlier version did not know: all or nothing.
+def migrate_schema(session: Session, where: str) -> None:
+    """Create missing tables and add missing columns in one transaction.
 
-    Whoever comes second waits, looks again, and finds nothing to do. Raises DataError as ``ready`` does.
+    Of concurrent callers the second waits, checks again, and finds nothing to do. Raises DataError
+    as ``is_schema_current`` does.
     """
-    if session.kind == "postgresql":
-        session.execute(f"SELECT pg_advisory_xact_lock({CREATION_LOCK})")
-    if ready(session, where):
+    if session.backend == "postgresql":
+        session.execute(f"SELECT pg_advisory_xact_lock({CREATION_LOCK_KEY})")
+    if is_schema_current(session, where):
         return
-    # Neither database lets a view grow in its middle.
+    # Neither database can add a column in the middle of a view.
     for view in VIEWS:
         session.execute(f"DROP VIEW IF EXISTS {view}")
     for table in TABLES:
-        session.execute(session.text(CreateTable(table, if_not_exists=True)))
-        for column in _differing(table, _columns(session, table.name), where):
+        session.execute(session.render_sql(CreateTable(table, if_not_exists=True)))
+        for column in _find_differing_columns(table, _read_columns(session, table.name), where):
             _add_column(session, column)
     session.execute("DROP INDEX IF EXISTS scores_by_entity")
-    session.execute(LISTS)
-    for view, of in VIEWS.items():
-        session.execute(f"CREATE VIEW {view} AS {session.text(current(of))}")
+    session.execute(LISTED_INDEX_SQL)
+    for view, table in VIEWS.items():
+        session.execute(f"CREATE VIEW {view} AS {session.render_sql(select_current(table))}")
 
 
 def _add_column(session: Session, column: sa.Column[Any]) -> None:
-    """Add a column that is not there, or make PostgreSQL's instants of text the instants that they are."""
-    if column.name in _columns(session, column.table.name):
+    """Add a missing column, or convert a PostgreSQL column of text instants to timestamptz."""
+    if column.name in _read_columns(session, column.table.name):
         change = f"ALTER COLUMN {column.name} TYPE timestamptz USING {column.name}::timestamptz"
     else:
-        change = f"ADD COLUMN {session.text(CreateColumn(column))}"
+        change = f"ADD COLUMN {session.render_sql(CreateColumn(column))}"
     session.execute(f"ALTER TABLE {column.table.name} {change}")
 
 
-def _differing(table: sa.Table, there: dict[str, str], where: str) -> list[sa.Column[Any]]:
-    """Return a table's columns that can be fixed, if there is the table; raise DataError for any other difference."""
+def _find_differing_columns(
+    table: sa.Table, there: dict[str, str], where: str
+) -> list[sa.Column[Any]]:
+    """Return the columns of an existing table that can be added or converted.
+
+    Raises DataError for any other difference.
+    """
     if not there:
         return []
-    lacking = [column for column in table.c if column.name not in there]
-    odd = sorted({*there.keys() - table.c.keys(), *(c.name for c in lacking if not c.nullable)})
-    if odd:
+    missing = [column for column in table.c if column.name not in there]
+    incompatible = sorted(
+        {*there.keys() - table.c.keys(), *(c.name for c in missing if not c.nullable)}
+    )
+    if incompatible:
         raise DataError(
             "the table is not one of this version",
             where=f"{where}: {table.name}",
-            found=f"{len(odd)} differing columns, such as {odd[0]}",
+            found=f"{len(incompatible)} differing columns, such as {incompatible[0]}",
             fix="move the database away, or use the version of leadscore that wrote it",
         )
-    instants = [c for c in table.c if there.get(c.name) == "text" and c.type is SQL_TYPES[INSTANT]]
-    return lacking + instants
+    text_instants = [
+        c for c in table.c if there.get(c.name) == "text" and c.type is SQL_TYPES[INSTANT]
+    ]
+    return missing + text_instants
 
 
-def _columns(session: Session, name: str) -> dict[str, str]:
-    """Return the columns of a table or view with their types, empty if there is none; no types in SQLite."""
-    if session.kind == "sqlite":
-        found: sa.Select[Any] = sa.select(sa.column("name"), sa.literal_column("''")).select_from(
+def _read_columns(session: Session, name: str) -> dict[str, str]:
+    """Return the columns of a table or view with their types; empty if it does not exist.
+
+    SQLite's types are left empty.
+    """
+    if session.backend == "sqlite":
+        query: sa.Select[Any] = sa.select(sa.column("name"), sa.literal_column("''")).select_from(
             sa.func.pragma_table_info(name)
         )
     else:
-        parts = [sa.cast(sa.column(part), sa.Text) for part in ("column_name", "data_type")]
+        columns = [sa.cast(sa.column(name), sa.Text) for name in ("column_name", "data_type")]
         catalog = sa.table("columns", schema="information_schema")
-        ours = (sa.column("table_schema") == sa.func.current_schema()) & (
+        in_schema = (sa.column("table_schema") == sa.func.current_schema()) & (
             sa.column("table_name") == name
         )
-        found = sa.select(*parts).select_from(catalog).where(ours)
-    rows = session.table(found, NAMED)
+        query = sa.select(*columns).select_from(catalog).where(in_schema)
+    rows = session.fetch_table(query, CATALOG_SCHEMA)
     return dict(zip(rows["name"].to_pylist(), rows["type"].to_pylist(), strict=True))

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.csv
 
 from configs.exports import CrmExport
-from serve.crm.delivery import deliver
-from serve.crm.plan import Plan, plans
-from serve.crm.wide import wide
-from serve.store.store import Run
+from serve.crm.delivery import write_delivery
+from serve.crm.plan import ExportPlan, build_plans
+from serve.crm.wide_table import build_wide_table
+from serve.run import Run
 from tests.benchmarks.measure import peak
 from tests.benchmarks.publishing import NIGHT, TOP, sample, timed
 
@@ -30,10 +30,10 @@ CHANGED = 0.05
 """The share of leads whose score moves from one night to the next, and that of those who leave."""
 
 
-def plan_of(form: str) -> Plan:
+def plan_of(form: str) -> ExportPlan:
     """Return the plan with the usual columns and the probability."""
     export = CrmExport(format=form, key=KEYS.get(form), delta=True)
-    return plans({"crm": export}, ["buy"], "bench.yaml")["crm"]
+    return build_plans({"crm": export}, ["buy"], "bench.yaml")["crm"]
 
 
 def a_run(day: int) -> Run:
@@ -70,14 +70,14 @@ def ours(folder: Path, rows: int, form: str) -> dict:
     plan = plan_of(form)
     with tempfile.TemporaryDirectory() as small:  # compiles what is compiled
         for day in range(2):
-            deliver(plan, a_night(1_000, a_run(day)), Path(small), a_run(day), NIGHT)
+            write_delivery(plan, a_night(1_000, a_run(day)), Path(small), a_run(day), NIGHT)
     scores = a_night(rows, a_run(0))
     before, found = peak(), {}
-    found["full"] = timed(lambda: deliver(plan, scores, folder, a_run(0), NIGHT))
+    found["full"] = timed(lambda: write_delivery(plan, scores, folder, a_run(0), NIGHT))
     found["peak, GiB"], found["over the scores, GiB"] = peak(), peak() - before
-    found["the same again"] = timed(lambda: deliver(plan, scores, folder, a_run(0), NIGHT))
+    found["the same again"] = timed(lambda: write_delivery(plan, scores, folder, a_run(0), NIGHT))
     later = next_night(scores)
-    found["delta"] = timed(lambda: deliver(plan, later, folder, a_run(1), NIGHT))
+    found["delta"] = timed(lambda: write_delivery(plan, later, folder, a_run(1), NIGHT))
     manifest = json.loads((folder / "exports" / "crm" / "current" / "manifest.json").read_text())
     found |= {"rows of the delta": manifest["rows"], "cleared": manifest["cleared"]}
     return found
@@ -86,8 +86,8 @@ def ours(folder: Path, rows: int, form: str) -> dict:
 def floor(folder: Path, rows: int, form: str) -> dict:
     """Write the same columns with Arrow alone, and see the file on the disk."""
     plan = plan_of(form)
-    table = wide(a_night(rows, a_run(0)), plan).rename_columns(
-        [plan.key, *(one.name for one in plan.mapped)]
+    table = build_wide_table(a_night(rows, a_run(0)), plan).rename_columns(
+        [plan.key, *(one.name for one in plan.columns)]
     )
     table = table.cast(
         pa.schema(

@@ -15,11 +15,11 @@ from features.definitions.semantics import Meaning
 from features.wording.wording import english
 from models.encoding import Encoding
 from models.learners.blend import Blend
-from models.learners.fit_input import Lesson
-from models.learners.hazard import Followed, Hazard
+from models.learners.fit_input import FitInput
+from models.learners.hazard import FollowUp, Hazard
 from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
-from serve.reasons.reasons import Teller, reasons
+from serve.reasons.reasons import ReasonWriter, write_reasons
 from tests.benchmarks.measure import peak
 
 HORIZON = 30.0
@@ -73,11 +73,11 @@ def models(x, categorical):
     )
     wait = random.exponential(2 * HORIZON / np.exp(odds))
     happened = wait < HORIZON
-    lesson = Lesson(x, categorical, 1)
-    trees = LightGbm.grow(lesson, happened.astype(float), {"num_leaves": 31})
-    hazard = Hazard.learn(
-        Lesson(x, categorical, 1, parameters={"num_leaves": 31}),
-        Followed(np.minimum(wait, HORIZON), happened),
+    lesson = FitInput(x, categorical, 1)
+    trees = LightGbm.fit_trees(lesson, happened.astype(float), {"num_leaves": 31})
+    hazard = Hazard.fit_follow_up(
+        FitInput(x, categorical, 1, parameters={"num_leaves": 31}),
+        FollowUp(np.minimum(wait, HORIZON), happened),
         HORIZON,
     )
     return {
@@ -110,7 +110,7 @@ def main(rows, features):
             found["its own"] = slow / SAMPLE * rows
             found["apart"] = float(np.abs(own - parts[:SAMPLE]).max())
     texts, clock, _ = timed(
-        lambda: reasons(parts, matrix.select(encoding.names), Teller(meanings, english()))
+        lambda: write_reasons(parts, matrix.select(encoding.names), ReasonWriter(meanings, english()))
     )
     return {**found, "wording": clock, "texts": len(texts), "peak": peak()}
 

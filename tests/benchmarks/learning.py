@@ -12,11 +12,12 @@ import lightgbm
 import numpy as np
 import pyarrow as pa
 
-from configs.learning import Evaluation
-from features.contracts import INSTANT, LABELS, US_PER_DAY
-from models.leakage.leakage import Origins, suspects
-from models.training.fold_pipeline import Settings
-from models.training.training import train
+from configs.learning import EvaluationConfig
+from features.contracts import INSTANT, LABELS
+from features.tools.instants import US_PER_DAY
+from models.leakage.leakage import ColumnOrigins, find_suspects
+from models.training.settings import TrainingSettings
+from models.training.train import train_scorer
 from tests.benchmarks.measure import peak
 
 DAYS, HORIZON = 500, 30
@@ -69,21 +70,21 @@ def sample(rows, features):
 def main(rows, features):
     matrix, labels = sample(rows, features)
     observed = datetime.fromtimestamp(DAYS * 86_400, UTC)
-    settings = Settings(
-        "target", timedelta(days=HORIZON), Evaluation(folds=3, share=0.4), True, observed
+    settings = TrainingSettings(
+        "target", timedelta(days=HORIZON), EvaluationConfig(folds=3, share=0.4), True, observed
     )
     begin = time.process_time()
-    suspects(
+    find_suspects(
         matrix,
         labels,
         "target",
-        Origins({name: name for name in matrix.column_names[2:]}, ordered=True),
+        ColumnOrigins({name: name for name in matrix.column_names[2:]}, ordered=True),
     )
     audit = time.process_time() - begin
     watch = Watch(lightgbm.train)
     lightgbm.train = watch
     begin, clock = time.process_time(), time.perf_counter()
-    trained = train(matrix, labels, settings)
+    trained = train_scorer(matrix, labels, settings)
     return {
         "seconds": time.perf_counter() - clock,
         "processor": time.process_time() - begin,

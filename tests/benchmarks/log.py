@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.contracts import EVENTS, INSTANT, LEADS, US_PER_DAY, Dataset
+from features.contracts import EVENTS, INSTANT, LEADS, Dataset
+from features.tools.instants import US_PER_DAY
 
 START = 1_704_067_200_000_000  # 2024-01-01
 SPAN = 548 * US_PER_DAY  # 18 months

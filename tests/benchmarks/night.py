@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from features.contracts import EVENTS, INSTANT, US_PER_DAY
+from features.contracts import EVENTS, INSTANT
+from features.tools.instants import US_PER_DAY
 from tests.benchmarks import log
 from tests.benchmarks.measure import peak
 from tests.benchmarks.peers import FLOOR
@@ -66,11 +67,11 @@ def prepare(folder: Path, leads: int) -> None:
         text = yaml.safe_dump(config(folder, name), sort_keys=False)
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     if not (folder / "workspace" / "mlflow.db").exists():
-        from configs.schema import load
-        from pipelines.runner import Driver
+        from configs.schema import load_project
+        from pipelines.runner import Runner
         from pipelines.training.train import train
 
-        (result,) = train(load(folder / "small.yaml"), AS_OF, ["buy"], Driver())
+        (result,) = train(load_project(folder / "small.yaml"), AS_OF, ["buy"], Runner())
         if result.error:
             raise result.error
 
@@ -107,9 +108,9 @@ def _outcomes(events: pa.Table, rng: np.random.Generator) -> pa.Table:
 
 def night(folder: Path, as_of: str = AS_OF) -> dict:
     """Score, publish and export; return the seconds of each step and the peak memory in GiB."""
-    from configs.schema import load
+    from configs.schema import load_project
     from pipelines.nightly.score import score_night
-    from pipelines.runner import Driver
+    from pipelines.runner import Runner
 
     steps: dict[str, float] = {}
 
@@ -125,9 +126,9 @@ def night(folder: Path, as_of: str = AS_OF) -> dict:
 
         return run
 
-    project = load(folder / "large.yaml")
+    project = load_project(folder / "large.yaml")
     begin, processor = time.perf_counter(), time.process_time()
-    found = score_night(project, as_of, Driver(wrap=timed))
+    found = score_night(project, as_of, Runner(wrap=timed))
     return {
         "seconds": time.perf_counter() - begin,
         "processor": time.process_time() - processor,
@@ -141,23 +142,23 @@ def floor(folder: Path) -> dict:
     """Return the seconds of the scan, and those of the bare ``predict`` of the champion's trees on all rows."""
     import lightgbm
 
-    from configs.schema import load
+    from configs.schema import load_project
     from features.build import build_features
-    from features.spine import scoring_spine
+    from features.spine import build_scoring_spine
     from models.registry.registry import Registry
     from models.scorer import Scorer
-    from pipelines.training_data import snapshot
+    from pipelines.training_data import load_snapshot
 
     path = str(folder / "large" / "events.parquet")
     begin = time.perf_counter()
     for _ in duckdb.connect().sql(FLOOR, params={"path": path}).to_arrow_reader():
         pass
     scan = time.perf_counter() - begin
-    project = load(folder / "large.yaml")
-    registry = Registry(project.root, project.project)
-    scorer = Scorer.load(registry.directory(registry.champion("buy")))
-    now = snapshot(project, AS_OF)
-    spine = scoring_spine(now.dataset, project.target("buy"), now.as_of)
+    project = load_project(folder / "large.yaml")
+    registry = Registry(project.workspace_path, project.project)
+    scorer = Scorer.load(registry.scorer_directory(registry.champion("buy")))
+    now = load_snapshot(project, AS_OF)
+    spine = build_scoring_spine(now.dataset, project.target_config("buy"), now.as_of)
     catalog = scorer.catalog.keeping(scorer.encoding.names)
     x = scorer.encoding.encode(build_features(now.dataset, spine, catalog))
     predict, trees = 0.0, 0

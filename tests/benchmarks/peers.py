@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.contracts import US_PER_DAY
+from features.tools.instants import US_PER_DAY
 from tests.benchmarks import log
 from tests.benchmarks.common import DAYS, FEATURES, Common
 

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from features.contracts import INSTANT, SCORES
+from serve.run import Run
 from serve.store.database import Database
-from serve.store.session import PIECE, Session, in_order
-from serve.store.store import Run, Store
+from serve.store.session import BATCH_ROWS, Session, sort_into_batches
+from serve.store.store import Store
 from serve.store.tables import SCORES_TABLE
 from tests.benchmarks.measure import peak
 
@@ -106,7 +107,7 @@ def ours(url: str, rows: int) -> dict:
     found["bytes a row"] = table.nbytes / rows
     del table
     for name, read in {
-        "previous": lambda: store.previous("bench", "buy", NIGHT + timedelta(days=1)),
+        "previous": lambda: store.previous_scores("bench", "buy", NIGHT + timedelta(days=1)),
         "scores": lambda: store.scores("bench"),
     }.items():
         begin = time.perf_counter()
@@ -119,14 +120,14 @@ def floor(url: str, rows: int) -> dict:
     """Load the same rows, encoded and in order, with nothing around it: no key, no ledger, nothing to replace."""
     run = Run("floor", "bench", NIGHT, {"buy": "7"}, "1", "c0ffee", NIGHT)
     pieces = list(
-        in_order(
+        sort_into_batches(
             sample(rows, run),
             [column.name for column in SCORES_TABLE.primary_key],
             lambda piece: piece,
         )
     )
     plain, database = pa.Table.from_batches(pieces), Database(url)
-    if database.kind == "sqlite":
+    if database.backend == "sqlite":
         plain = _as_text(plain)
         return {"bare load": timed(lambda: database.run(lambda session: _loaded(session, plain)))}
     binary = timed(lambda: database.run(lambda session: _loaded(session, plain)))
@@ -140,7 +141,7 @@ def floor(url: str, rows: int) -> dict:
 
 def _loaded(session: Session, table: pa.Table) -> None:
     with session._connection.cursor() as cursor:
-        cursor.adbc_ingest("floor", table.to_reader(max_chunksize=PIECE), mode="create")
+        cursor.adbc_ingest("floor", table.to_reader(max_chunksize=BATCH_ROWS), mode="create")
 
 
 def _as_text(table: pa.Table) -> pa.Table:

@@ -20,18 +20,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from configs.schema import load
+from configs.schema import load_project
 from features.build import build_features
-from features.spine import scoring_spine
+from features.spine import build_scoring_spine
 from features.wording.wording import Wording
-from models.encoding import evenly
+from models.encoding import sample_evenly
 from models.registry.registry import Registry
 from models.scorer import Scorer
-from pipelines.runner import Driver
+from pipelines.runner import Runner
 from pipelines.simulated.simulate import simulate
 from pipelines.training.train import train
-from pipelines.training_data import snapshot
-from serve.reasons.reasons import Teller, reasons
+from pipelines.training_data import load_snapshot
+from serve.reasons.reasons import ReasonWriter, write_reasons
 from tests.benchmarks.removal import Without, log_odds, removable
 from tests.benchmarks.sense import contradictory, repeated
 
@@ -48,13 +48,13 @@ def champion(project, target):
         simulate(project.root / "data", leads=COMPANY)
     registry = Registry(project.root, project.project)
     if registry.champion(target) is None:
-        train(project, None, [target], Driver())
-    return Scorer.load(registry.directory(registry.champion(target)))
+        train(project, None, [target], Runner())
+    return Scorer.load(registry.scorer_directory(registry.champion(target)))
 
 
 def sample(project, now, target, leads):
     """Return a spine of some of the leads that a night would score."""
-    spine = scoring_spine(now.dataset, project.target(target), now.as_of)
+    spine = build_scoring_spine(now.dataset, project.target(target), now.as_of)
     rows = np.random.default_rng(0).choice(
         spine.num_rows, min(leads, spine.num_rows), replace=False
     )
@@ -64,8 +64,8 @@ def sample(project, now, target, leads):
 def told(scorer, dataset, spine, language="en"):
     """Return the reasons of each row of a spine."""
     matrix = build_features(dataset, spine, scorer.catalog.keeping(scorer.encoding.names))
-    teller = Teller.of(scorer, Wording.of(language))
-    texts = reasons(scorer.explain(matrix), matrix.select(scorer.encoding.names), teller)
+    teller = ReasonWriter.from_scorer(scorer, Wording.of(language))
+    texts = write_reasons(scorer.explain(matrix), matrix.select(scorer.encoding.names), teller)
     return [json.loads(text) for text in texts]
 
 
@@ -104,14 +104,14 @@ def _others(dataset, feature):
         return []
     return (
         dataset.leads[feature.subject]
-        .take(pa.array(evenly(dataset.leads.num_rows, DRAWN)))
+        .take(pa.array(sample_evenly(dataset.leads.num_rows, DRAWN)))
         .to_pylist()
     )
 
 
 def main(config, target, leads=LEADS):
-    project = load(Path(config))
-    scorer, now = champion(project, target), snapshot(project, None)
+    project = load_project(Path(config))
+    scorer, now = champion(project, target), load_snapshot(project, None)
     spine = sample(project, now, target, int(leads))
     found = told(scorer, now.dataset, spine)
     features = {feature.name: feature for feature in scorer.catalog.features}

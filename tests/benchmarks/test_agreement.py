@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from features.contracts import US_PER_DAY
+from features.tools.instants import US_PER_DAY
 from tests.benchmarks import log
 from tests.benchmarks.common import NAMES
 from tests.benchmarks.measure import Job, measured

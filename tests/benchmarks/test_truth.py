@@ -6,17 +6,17 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from features.contracts import US_PER_DAY
-from models.calibration import probability
-from models.evaluation.metrics import evaluate, skill
+from features.tools.instants import NEVER_US, US_PER_DAY
+from models.calibration import to_probability
+from models.evaluation.metrics import compute_skill, evaluate_rows
 from models.learners.lightgbm import LightGbm
-from models.training import training
-from models.training.fold_pipeline import learn
-from models.training.training_rows import NEVER, Known, Rows
+from models.training.fit import fit_models
+from models.training.train import train_scorer
+from models.training.training_rows import AvailableRows, TrainingTable
 from pipelines import demo
 from pipelines.simulated.oracle import oracle
 from pipelines.training.train import settings_of
-from pipelines.training_data import snapshot, training_rows
+from pipelines.training_data import build_training_rows, load_snapshot
 from tests.benchmarks.machine import memory
 
 LEADS, SEED = 20_000, 7
@@ -35,8 +35,8 @@ class Against:
     fold: np.ndarray
 
     def figures(self, chance):
-        found = evaluate(self.label, chance, self.entity_id, stratum=self.fold)
-        best = evaluate(self.label, self.truth, self.entity_id, stratum=self.fold, replicates=1)
+        found = evaluate_rows(self.label, chance, self.entity_id, stratum=self.fold)
+        best = evaluate_rows(self.label, self.truth, self.entity_id, stratum=self.fold, replicates=1)
         return found, found["roc_auc"].value / best["roc_auc"].value
 
 
@@ -45,16 +45,16 @@ def company(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LEADSCORE_WORKSPACE", str(tmp_path_factory.mktemp("company")))
         project = demo.company(LEADS, SEED, lambda line: None)
-        yield snapshot(project, None)
+        yield load_snapshot(project, None)
 
 
 @pytest.mark.parametrize("name", ["propensity", "close"])
 def test_against_the_truth(company, report, name):
     title = f"The demo company against its oracle: {LEADS:,} leads, seed {SEED}; {memory():.0f} GiB"
     project = company.project
-    rows = training_rows(company, name)
+    rows = build_training_rows(company, name)
     settings = settings_of(company, name, lambda line: None)
-    trained = training.train(rows.matrix, rows.labels, settings)
+    trained = train_scorer(rows.matrix, rows.labels, settings)
     table, horizon = trained.out_of_time, project.target(name).horizon
     truth = oracle(company.dataset, table, name, horizon)
     label, chance, base = (
@@ -65,9 +65,9 @@ def test_against_the_truth(company, report, name):
     low, high = trained.scorer.band.interval(chance)
     say = lambda row, cell: report.add(title, row, name, cell)  # noqa: E731 - one line of the table
     say("chosen", trained.learner)
-    say("skill, share of the oracle's", f"{skill(label, chance, base, truth):.1%}")
+    say("skill, share of the oracle's", f"{compute_skill(label, chance, base, truth):.1%}")
     for other in ("lightgbm", "hazard", "logistic", "blend", "naive_bayes"):
-        say(f"skill of {other}", f"{skill(label, table[other].to_numpy(), base, truth):.1%}")
+        say(f"skill of {other}", f"{compute_skill(label, table[other].to_numpy(), base, truth):.1%}")
     say("ROC AUC, share of the oracle's", f"{share:.1%}")
     slope = found["calibration_slope"]
     say("calibration slope", f"{slope.value:.3f} ({slope.low:.3f}–{slope.high:.3f})")
@@ -83,33 +83,33 @@ def test_against_the_truth(company, report, name):
 
 def _young(company, name, rows, scorer, settings):
     """Compare the mean prediction of the last cohorts with the truth, by how immature rows are treated."""
-    whole = Rows.of(rows.matrix, rows.labels)
+    whole = TrainingTable.from_tables(rows.matrix, rows.labels)
     late = whole.take(
         np.flatnonzero(whole.cutoff >= whole.cutoff.max() - LATE // timedelta(microseconds=1))
     )
-    matrix = rows.matrix.take(late.number)
+    matrix = rows.matrix.take(late.row_number)
     truth = oracle(company.dataset, matrix, name, company.project.target(name).horizon)
     said = scorer.predict(matrix)
     low, high = said["probability_low"].to_numpy(), said["probability_high"].to_numpy()
     called = np.where(
         whole.label >= 0,
         whole.label,
-        (whole.outcome < whole.cutoff + HORIZON) & (whole.outcome < NEVER),
+        (whole.outcome_at < whole.cutoff + HORIZON) & (whole.outcome_at < NEVER_US),
     )
-    naive = Rows(
+    naive = TrainingTable(
         whole.matrix,
-        whole.number,
+        whole.row_number,
         whole.entity_id,
         whole.cutoff,
         called.astype(np.int64),
-        whole.outcome,
+        whole.outcome_at,
     )
     means = {
         "the scorer's mean / truth": said["probability"].to_numpy(),
-        "hazard": probability(scorer.timing.margin(scorer.encoding.encode(matrix))),
-        "mature rows only": _lightgbm(Known.at(whole, whole.mature, None, 0), late, settings),
+        "hazard": to_probability(scorer.timing.margin(scorer.encoding.encode(matrix))),
+        "mature rows only": _lightgbm(AvailableRows.from_cutoff(whole, whole.mature_rows, None, 0), late, settings),
         "immature called negative": _lightgbm(
-            Known.at(naive, naive.mature, None, 0), late, settings
+            AvailableRows.from_cutoff(naive, naive.mature_rows, None, 0), late, settings
         ),
     }
     found = {"rows": f"{len(truth):,}", "share immature": f"{np.mean(late.label < 0):.0%}"}
@@ -118,4 +118,4 @@ def _young(company, name, rows, scorer, settings):
 
 
 def _lightgbm(known, asked, settings):
-    return probability(learn(known, {LightGbm.name}, settings).margins(asked)[LightGbm.name])
+    return to_probability(fit_models(known, {LightGbm.name}, settings).predict_margins(asked)[LightGbm.name])

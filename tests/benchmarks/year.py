@@ -24,17 +24,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import LeadscoreError
-from configs.schema import load
+from configs.schema import load_project
 from pipelines.demo import CONFIG
 from pipelines.monitoring.monitor import monitor, recommended
 from pipelines.nightly.backfill import score_nights
 from pipelines.nightly.score import score_night
-from pipelines.runner import Driver
+from pipelines.runner import Runner
 from pipelines.simulated.simulate import simulate
 from pipelines.training.train import train
-from pipelines.workspace import store_of
-from serve.monitoring.realised import realise
-from serve.scoring.grade_flips import GRADED, flaps, plain
+from pipelines.workspace import open_store
+from serve.monitoring.realised import measure_outcomes
+from serve.scoring.grade_flips import GRADED, count_grade_flips, grade_by_score
 
 FIRST = "2024-07-01"
 OFF, HALF_WRITTEN, KILLED = range(60, 63), 150, 240
@@ -56,9 +56,9 @@ class Year:
     """One simulated year: the company, its nights, and what was seen of them."""
 
     def __init__(self, leads: int, nights: int) -> None:
-        self.project = load(CONFIG)
-        simulate(self.project.root / "data", leads=leads)
-        first = self.project.instant(FIRST)
+        self.project = load_project(CONFIG)
+        simulate(self.project.workspace_path / "data", leads=leads)
+        first = self.project.parse_instant(FIRST)
         self.nights = [first + timedelta(days=day) for day in range(nights)]
         self.trained: list[dict] = []
         self.refused: list[dict] = []
@@ -85,7 +85,7 @@ class Year:
     def _night(self, as_of: str) -> None:
         begin = time.perf_counter()
         try:
-            score_night(self.project, as_of, Driver())
+            score_night(self.project, as_of, Runner())
         except LeadscoreError as error:
             self.refused.append({"as_of": as_of[:10], "why": str(error).partition("\n")[0]})
             _say(f"{as_of[:10]}: {self.refused[-1]['why']}")
@@ -96,12 +96,12 @@ class Year:
 
     def _decide(self, as_of: str) -> None:
         targets = list(self.project.targets)
-        advice = recommended(self.project, as_of, targets, Driver())
+        advice = recommended(self.project, as_of, targets, Runner())
         tried = {
             row["target"] for row in self.trained if row["as_of"] > _days_before(as_of, PATIENCE)
         }
         needed = [name for name in targets if advice[name].retrain and name not in tried]
-        for result in train(self.project, as_of, needed, Driver()) if needed else []:
+        for result in train(self.project, as_of, needed, Runner()) if needed else []:
             why = "; ".join(advice[result.target].reasons)
             kept = (
                 str(result.error).partition("\n")[0]
@@ -115,12 +115,12 @@ class Year:
 
     def _half_written(self, as_of: str) -> None:
         """Cut a source in the middle of a row; the night must refuse, and fix itself when the file is whole."""
-        path = self.project.root / "data" / "web" / "part-000.parquet"
-        path = path if path.exists() else next((self.project.root / "data" / "web").iterdir())
+        path = self.project.workspace_path / "data" / "web" / "part-000.parquet"
+        path = path if path.exists() else next((self.project.workspace_path / "data" / "web").iterdir())
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
         try:
-            score_night(self.project, as_of, Driver())
+            score_night(self.project, as_of, Runner())
             raise AssertionError("a half-written source was scored")
         except LeadscoreError as error:
             _say(f"{as_of[:10]}: refused, {str(error).partition(chr(10))[0]}")
@@ -147,7 +147,7 @@ class Year:
         ]
         if missing:
             done = score_nights(
-                self.project, missing[0].isoformat(), missing[-1].isoformat(), Driver()
+                self.project, missing[0].isoformat(), missing[-1].isoformat(), Runner()
             )
             _say(
                 f"made up for {sum(night.published is not None for night in done)} of {len(missing)} nights"
@@ -155,14 +155,14 @@ class Year:
 
     def published(self) -> set:
         """Return the as-ofs that the ledger calls published."""
-        ledger = store_of(self.project).runs(self.project.project)
+        ledger = open_store(self.project).runs(self.project.project)
         return set(ledger.filter(pc.field("status") == "published")["as_of"].to_pylist())
 
     def told(self) -> dict:
         """Return what the year came to."""
-        ledger = store_of(self.project).runs(self.project.project).to_pylist()
+        ledger = open_store(self.project).runs(self.project.project).to_pylist()
         end = (self.nights[-1] + timedelta(days=1)).isoformat()
-        found = monitor(self.project, end, list(self.project.targets), Driver())
+        found = monitor(self.project, end, list(self.project.targets), Runner())
         return {
             "nights": len(self.nights),
             "gaps": [night.isoformat() for night in self.nights if night not in self.published()],
@@ -181,16 +181,16 @@ class Year:
 
     def _flaps(self, target: str) -> dict[str, dict[str, float]]:
         """Return how many grades changed and changed back within 7 days: as published, and by the score alone."""
-        store, name = store_of(self.project), self.project.project
+        store, name = open_store(self.project), self.project.project
         rows = [
             store.scores(name, night, target, GRADED.names)
             for night in self.nights
             if night in self.published()
         ]
         whole = pa.concat_tables(rows)
-        found = {"published": flaps(whole), "plain": flaps(plain(whole))}
+        found = {"published": count_grade_flips(whole), "plain": count_grade_flips(grade_by_score(whole))}
         return {
-            kind: vars(each) | {"share": each.share, "weekly": each.weekly}
+            kind: vars(each) | {"share": each.lead_share, "weekly": each.week_share}
             for kind, each in found.items()
         }
 
@@ -204,7 +204,7 @@ def _months(each) -> dict[str, dict]:
     lead = rows["entity_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     masks = {("month", name): month == name for name in sorted(set(month))}
     return {
-        name: part.to_json() for (_, name), part in realise(rows, lead, masks, None, None).items()
+        name: part.to_json() for (_, name), part in measure_outcomes(rows, lead, masks, None, None).items()
     }
 
 

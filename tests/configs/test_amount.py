@@ -1,11 +1,11 @@
-"""What an outcome is worth: a number, an attribute, or the value of the outcome event, which must be there to learn."""
+"""Amount of a target: a number, an attribute, or the value of the outcome event."""
 
 import jsonschema
 import pytest
 import yaml
 
 from configs.errors import ConfigError
-from configs.schema import json_schema, load
+from configs.schema import build_json_schema, load_project
 from configs.targets import OutcomeAmount
 
 COMPANY = """
@@ -19,14 +19,16 @@ targets: {win: {outcome: won, horizon: 30d, cutoffs: {every: 7d}, amount: AMOUNT
 UNTIMED = """
 project: p
 workspace: w
-sources: {leads: {path: l.csv}, events: [{path: e.csv, entity_id: id, event_time: at, event_type: what, value: worth}]}
+sources:
+  leads: {path: l.csv}
+  events: [{path: e.csv, entity_id: id, event_time: at, event_type: what, value: worth}]
 targets: {win: {outcome: {column: won, equals: 1}, amount: {outcome: value}}}
 """
 
 
 def read(folder, text):
     (folder / "company.yaml").write_text(text, encoding="utf-8")
-    return load(folder / "company.yaml")
+    return load_project(folder / "company.yaml")
 
 
 @pytest.mark.parametrize(
@@ -38,11 +40,11 @@ def read(folder, text):
         ("null", None),
     ],
 )
-def test_an_amount_is_a_number_an_attribute_or_learnt(tmp_path, amount, expected):
+def test_amount_accepts_number_attribute_or_outcome_value(tmp_path, amount, expected):
     text = COMPANY.replace("AMOUNT", amount).replace("VALUE", "value: worth")
-    target = read(tmp_path, text).target("win")
+    target = read(tmp_path, text).target_config("win")
     assert target.amount == expected and target.learns_amount == isinstance(expected, OutcomeAmount)
-    jsonschema.validate(yaml.safe_load(text), json_schema())
+    jsonschema.validate(yaml.safe_load(text), build_json_schema())
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_an_amount_is_a_number_an_attribute_or_learnt(tmp_path, amount, expected
         (UNTIMED, "carries no value"),
     ],
 )
-def test_an_amount_that_cannot_be_learnt_is_refused(tmp_path, text, words):
+def test_amount_without_value_column_is_rejected(tmp_path, text, words):
     with pytest.raises(ConfigError) as refused:
         read(tmp_path, text)
     assert words in str(refused.value)

@@ -1,4 +1,4 @@
-"""Limits of the checks: one can be moved alone, and a stop is never milder than a warning."""
+"""Limits of the checks: defaults, overrides, and the order of warn and stop."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from configs.checks import Checks, Limits
 
 
-def test_a_limit_left_out_keeps_its_default_and_null_switches_it_off():
+def test_limits_keep_defaults_and_null_disables():
     checks = Checks.model_validate(
         {"rows": {"stop": 0.6}, "freshness": {"stop": "9d"}, "missing": {"warn": None}}
     )
@@ -34,6 +34,6 @@ def test_a_limit_left_out_keeps_its_default_and_null_switches_it_off():
         {"typo": {"warn": 1}},
     ],
 )
-def test_what_makes_no_sense_is_refused(wrong):
+def test_invalid_limits_are_rejected(wrong):
     with pytest.raises(ValidationError):
         Checks.model_validate(wrong)

@@ -1,39 +1,39 @@
-"""What a wrong delivery in the config is told."""
+"""Validation of CRM exports in the config."""
 
 import pytest
 
 from configs.errors import ConfigError
-from configs.schema import load
+from configs.schema import load_project
 from tests.pipelines import tiny
 
 
 @pytest.mark.parametrize(
-    ("exports", "said"),
+    ("exports", "message"),
     [
         (
             {"crm": {"format": "hubspott"}},
-            "'hubspott' is none of csv, jsonl, parquet, salesforce, hubspot, dynamics: ",
+            "'hubspott' is not one of csv, jsonl, parquet, salesforce, hubspot, dynamics: ",
         ),
         ({"crm": {"format": "hubspott"}}, "did you mean hubspot?"),
-        ({"crm": {"format": "zoho"}}, "'zoho' is none of csv"),
+        ({"crm": {"format": "zoho"}}, "'zoho' is not one of csv"),
         (
             {"../x": {"format": "csv"}},
-            "'../x' cannot be a folder's name: write a letter, then letters, digits",
+            "'../x' is not a valid folder name: start with a letter, then use letters, digits",
         ),
-        ({"2x": {"format": "csv"}}, "'2x' cannot be a folder's name"),
-        ({"x" * 61: {"format": "csv"}}, "60 at most"),
+        ({"2x": {"format": "csv"}}, "'2x' is not a valid folder name"),
+        ({"x" * 61: {"format": "csv"}}, "at most 60 characters"),
         ({"Current": {"format": "csv"}}, "the folder of the plain export"),
     ],
 )
-def test_a_wrong_name_or_format_is_told_in_words(tmp_path, exports, said):
+def test_invalid_export_name_or_format_is_explained(tmp_path, exports, message):
     with pytest.raises(ConfigError) as caught:
-        load(tiny.write(tmp_path, leads=1, publish={"exports": exports}))
-    assert said in str(caught.value) and "pattern" not in str(caught.value)
+        load_project(tiny.write(tmp_path, leads=1, publish={"exports": exports}))
+    assert message in str(caught.value) and "pattern" not in str(caught.value)
 
 
-def test_any_plain_name_is_taken(tmp_path):
+def test_valid_export_names_are_accepted(tmp_path):
     names = ["x" * 60, "Sales_2-b"]
-    project = load(
+    project = load_project(
         tiny.write(
             tmp_path, leads=1, publish={"exports": {name: {"format": "csv"} for name in names}}
         )

@@ -1,18 +1,18 @@
-"""Consent and personal data in the YAML: what suppresses, and what a personal column must not be needed for."""
+"""Suppression and personal columns in the config."""
 
 import pytest
 import yaml
 
 from configs.errors import ConfigError
 from configs.privacy import SuppressWhere
-from configs.schema import load
+from configs.schema import load_project
 from tests.pipelines import tiny
 
 
 def project(folder, privacy, **changes):
     path = folder / "company.yaml"
     path.write_text(yaml.safe_dump(tiny.CONFIG | {"privacy": privacy} | changes), encoding="utf-8")
-    return load(path)
+    return load_project(path)
 
 
 @pytest.mark.parametrize(
@@ -23,21 +23,25 @@ def project(folder, privacy, **changes):
         ([" Out ", 2, 3.0, 0.5], {"out", "2", "3", "0.5"}, False),
     ],
 )
-def test_a_value_suppresses_however_a_source_writes_it(equals, texts, missing):
+def test_suppressing_values_cover_all_spellings(equals, texts, missing):
     where = SuppressWhere(column="x", equals=equals)
-    assert (where.texts, where.missing) == (texts, missing)
+    assert (where.normalized_values, where.includes_missing) == (texts, missing)
 
 
-def test_nobody_is_suppressed_and_nothing_hidden_unless_the_config_says_so(tmp_path):
+def test_privacy_defaults_to_no_suppression(tmp_path):
     privacy = project(tmp_path, {}).privacy
-    assert privacy.suppress is None and privacy.hidden == frozenset() and privacy.learn is False
+    assert (
+        privacy.suppress is None
+        and privacy.hidden_columns == frozenset()
+        and privacy.learn is False
+    )
 
 
-def test_the_column_of_an_opt_out_and_personal_columns_are_hidden_from_features(tmp_path):
+def test_opt_out_and_personal_columns_are_hidden(tmp_path):
     privacy = project(
         tmp_path, {"suppress_where": {"column": "out", "equals": True}, "personal": ["email"]}
     ).privacy
-    assert privacy.hidden == {"out", "email"}
+    assert privacy.hidden_columns == {"out", "email"}
 
 
 @pytest.mark.parametrize(
@@ -58,24 +62,22 @@ def test_the_column_of_an_opt_out_and_personal_columns_are_hidden_from_features(
         ("country", {"capacity": {"per_week": 3, "owner": "country"}}, "capacity.owner"),
     ],
 )
-def test_a_key_that_needs_a_personal_column_is_refused_with_a_mend(
-    tmp_path, personal, changes, key
-):
+def test_personal_column_required_by_key_is_rejected(tmp_path, personal, changes, key):
     with pytest.raises(ConfigError) as refused:
         project(tmp_path, {"personal": [personal]}, **changes)
     assert key in str(refused.value) and repr(personal) in str(refused.value)
-    assert "take it off privacy.personal" in str(refused.value)
+    assert "remove it from privacy.personal" in str(refused.value)
     assert refused.value.where.endswith(f".yaml: {key}, privacy.personal")
 
 
-def test_a_personal_outcome_column_is_refused(tmp_path):
+def test_personal_outcome_column_is_rejected(tmp_path):
     sources = {"leads": {"path": "leads.csv", "attributes": ["x"]}}
     targets = {"buy": {"outcome": {"column": "won", "equals": 1}}}
     with pytest.raises(ConfigError, match=r"targets\.buy\.outcome"):
         project(tmp_path, {"personal": ["won"]}, sources=sources, targets=targets)
 
 
-def test_an_id_may_be_personal(tmp_path):
+def test_id_column_may_be_personal(tmp_path):
     assert project(tmp_path, {"personal": ["id", "lead", "firm"]}).privacy.personal == (
         "id",
         "lead",
@@ -83,15 +85,15 @@ def test_an_id_may_be_personal(tmp_path):
     )
 
 
-def test_an_opt_out_column_needs_a_leads_source(tmp_path):
+def test_opt_out_column_requires_leads_source(tmp_path):
     sources = {"events": tiny.CONFIG["sources"]["events"]}
-    with pytest.raises(ConfigError, match="leads source"):
+    with pytest.raises(ConfigError, match=r"requires sources\.leads"):
         project(tmp_path, {"suppress_where": {"column": "out", "equals": True}}, sources=sources)
 
 
 @pytest.mark.parametrize(
     "wrong", [{"suppress": {"path": "x.csv"}}, {"suppress_where": {"column": "x", "equals": []}}]
 )
-def test_half_a_suppression_is_refused(tmp_path, wrong):
+def test_incomplete_suppression_is_rejected(tmp_path, wrong):
     with pytest.raises(ConfigError):
         project(tmp_path, wrong)

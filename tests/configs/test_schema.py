@@ -1,4 +1,4 @@
-"""The config: what it accepts, and what it says about what it does not."""
+"""Loading of a project's config, and the errors of invalid ones."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from configs.durations import duration_label, parse_duration
+from configs.durations import format_duration, parse_duration
 from configs.errors import ConfigError
 from configs.learning import Learning, Search
 from configs.night import Capacity
-from configs.schema import Project, json_schema, load
+from configs.schema import Project, build_json_schema, load_project
 from configs.targets import ColumnOutcome
 
 SHIPPED = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
@@ -36,7 +36,7 @@ targets:
 def load_text(tmp_path, text, monkeypatch=None):
     path = tmp_path / "c.yaml"
     path.write_text(text, encoding="utf-8")
-    return load(path)
+    return load_project(path)
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +46,13 @@ def environment(monkeypatch):
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
 
 
-def test_a_good_config_is_read_as_written(tmp_path):
+def test_config_loads_as_written(tmp_path):
     found = load_text(tmp_path, GOOD)
     assert found.sources.leads.path == "/data/l.csv"
     assert found.targets["close"].horizon == timedelta(days=30)
-    assert found.targets["close"].outcomes == ("won",)
+    assert found.targets["close"].outcome_types == ("won",)
     assert found.targets["close"].observed_from == datetime(2024, 6, 30, 22, tzinfo=UTC)
-    assert (found.timed, found.root, found.path) == (
+    assert (found.timed, found.workspace_path, found.path) == (
         True,
         Path("workspace/p"),
         str(tmp_path / "c.yaml"),
@@ -61,26 +61,29 @@ def test_a_good_config_is_read_as_written(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["0.9", "5%", "-1", "[1]"])
 @pytest.mark.parametrize("others", ["per_week: 7, ", ""])
-def test_a_wrong_share_of_a_capacity_is_named_with_its_value_and_bounds(tmp_path, wrong, others):
+def test_capacity_error_names_value_and_bounds(tmp_path, wrong, others):
     with pytest.raises(ConfigError) as refused:
         load_text(tmp_path, f"{GOOD}capacity: {{{others}explore: {wrong}}}")
     assert refused.value.where == f"{tmp_path / 'c.yaml'}: capacity.explore"
     assert (
-        f"not {yaml.safe_load(wrong)!r}" in refused.value.what and "0 to 0.5" in refused.value.what
+        f"not {yaml.safe_load(wrong)!r}" in refused.value.what
+        and "between 0 and 0.5" in refused.value.what
     )
 
 
-def test_a_refusal_names_the_key_of_a_capacity_and_not_its_kind(tmp_path):
+def test_capacity_error_names_the_yaml_key(tmp_path):
     for text, key in (("{owner: x}", "capacity.per_week"), ("x", "capacity"), ("0", "capacity")):
         with pytest.raises(ConfigError) as refused:
             load_text(tmp_path, f"{GOOD}capacity: {text}")
         assert refused.value.where == f"{tmp_path / 'c.yaml'}: {key}"
 
 
-def test_a_capacity_is_a_number_or_says_whose_it_is(tmp_path):
-    assert load_text(tmp_path, GOOD).places is None
-    assert load_text(tmp_path, GOOD + "capacity: 7").places == Capacity(per_week=7)
-    whole = load_text(tmp_path, GOOD + "capacity: {per_week: 7, owner: who, explore: 0.05}").places
+def test_capacity_accepts_number_or_mapping(tmp_path):
+    assert load_text(tmp_path, GOOD).capacity_config is None
+    assert load_text(tmp_path, GOOD + "capacity: 7").capacity_config == Capacity(per_week=7)
+    whole = load_text(
+        tmp_path, GOOD + "capacity: {per_week: 7, owner: who, explore: 0.05}"
+    ).capacity_config
     assert whole == Capacity(per_week=7, owner="who", explore=0.05)
     for wrong in (
         "0",
@@ -122,8 +125,8 @@ def test_a_capacity_is_a_number_or_says_whose_it_is(tmp_path):
         ),
         (("project: p", "project: a b"), ["project"]),
         (("path: e.csv", "path: e.csv, database: x, query: y"), ["either path"]),
-        (("path: e.csv", "database: x"), ["database and query go together"]),
-        ((", created_at: born", ""), ["outcome event needs times"]),
+        (("path: e.csv", "database: x"), ["database and query must be given together"]),
+        ((", created_at: born", ""), ["outcome event requires times"]),
         (("created_at: born", "created_at: born, order: n"), ["order is for data without times"]),
         (
             ("timezone:", "learning: {one_vot: true}\ntimezone:"),
@@ -145,11 +148,11 @@ def test_a_capacity_is_a_number_or_says_whose_it_is(tmp_path):
         (("timezone:", "learning: {search: 5}\ntimezone:"), ["learning.search"]),
         (
             ("outcome: won", "outcome: {column: y, equals: 1}"),
-            ["leave out population, horizon and cutoffs"],
+            ["remove population, horizon and cutoffs"],
         ),
     ],
 )
-def test_each_mistake_is_named_with_its_file_key_and_mend(tmp_path, change, words):
+def test_config_error_names_file_key_and_fix(tmp_path, change, words):
     assert change[0] in GOOD
     with pytest.raises(ConfigError) as caught:
         load_text(tmp_path, GOOD.replace(*change))
@@ -161,53 +164,56 @@ def test_each_mistake_is_named_with_its_file_key_and_mend(tmp_path, change, word
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: [1", "not readable as YAML"),
+        ("a: [1", "invalid YAML"),
         ("", "not a mapping"),
         ("- 1\n", "not a mapping"),
-        ("a: \0", "not readable"),
+        ("a: \0", "invalid YAML"),
     ],
 )
-def test_what_is_no_yaml_mapping(tmp_path, text, words):
+def test_yaml_that_is_no_mapping_is_rejected(tmp_path, text, words):
     with pytest.raises(ConfigError, match=words):
         load_text(tmp_path, text)
 
 
-def test_a_file_that_is_not_there_or_not_text(tmp_path):
-    with pytest.raises(ConfigError, match="no such config file"):
-        load(tmp_path / "none.yaml")
+def test_missing_or_binary_file_is_rejected(tmp_path):
+    with pytest.raises(ConfigError, match="config file not found"):
+        load_project(tmp_path / "none.yaml")
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="cannot read"):
-        load(tmp_path / "x.yaml")
+        load_project(tmp_path / "x.yaml")
 
 
-def test_the_environment_fills_in_and_moves_the_workspace(tmp_path, monkeypatch):
+def test_environment_expands_variables_and_overrides_workspace(tmp_path, monkeypatch):
     text = GOOD.replace("path: e.csv", 'path: "${workspace}/e.csv"')
     assert load_text(tmp_path, text).sources.events[0].path == "workspace/p/e.csv"
     monkeypatch.setenv("LEADSCORE_WORKSPACE", "/elsewhere")
     found = load_text(tmp_path, text)
-    assert (found.root, found.sources.events[0].path) == (Path("/elsewhere"), "/elsewhere/e.csv")
+    assert (found.workspace_path, found.sources.events[0].path) == (
+        Path("/elsewhere"),
+        "/elsewhere/e.csv",
+    )
 
 
-def test_the_hash_is_of_the_meaning_not_of_the_place(tmp_path, monkeypatch):
+def test_config_hash_ignores_locations(tmp_path, monkeypatch):
     once = load_text(tmp_path, GOOD).config_hash
     monkeypatch.setenv("DATA_FOR_TEST", "/other")
     assert load_text(tmp_path, GOOD.replace("workspace/p", "w")).config_hash == once
     assert load_text(tmp_path, GOOD.replace("30d", "31d")).config_hash != once
 
 
-def test_a_typo_in_a_target_names_the_nearest(tmp_path):
+def test_unknown_target_suggests_nearest_name(tmp_path):
     found = load_text(tmp_path, GOOD)
-    assert found.target("close") is found.targets["close"]
+    assert found.target_config("close") is found.targets["close"]
     with pytest.raises(ConfigError, match="did you mean close"):
-        found.target("clsoe")
+        found.target_config("clsoe")
 
 
-def test_an_instant_is_read_in_the_zone(tmp_path):
+def test_naive_instant_is_read_in_config_zone(tmp_path):
     found = load_text(tmp_path, GOOD)
-    assert found.instant("2024-01-01") == datetime(2023, 12, 31, 23, tzinfo=UTC)
-    assert found.instant("2024-01-01T00:00:00Z") == datetime(2024, 1, 1, tzinfo=UTC)
-    with pytest.raises(ConfigError, match="not an instant"):
-        found.instant("soon")
+    assert found.parse_instant("2024-01-01") == datetime(2023, 12, 31, 23, tzinfo=UTC)
+    assert found.parse_instant("2024-01-01T00:00:00Z") == datetime(2024, 1, 1, tzinfo=UTC)
+    with pytest.raises(ConfigError, match="not a date or instant"):
+        found.parse_instant("soon")
 
 
 @pytest.mark.parametrize(
@@ -224,23 +230,23 @@ def test_an_instant_is_read_in_the_zone(tmp_path):
         ("{search: null, recency_half_life: null}", Learning()),
     ],
 )
-def test_how_learners_weigh_and_search_is_read_and_fits_the_json_schema(tmp_path, text, expected):
+def test_learning_settings_load_and_match_json_schema(tmp_path, text, expected):
     whole = f"{GOOD}learning: {text}\n"
     assert load_text(tmp_path, whole).learning == expected
     typed = yaml.safe_load(whole)
     del typed["targets"]["close"]["observed_from"]
-    jsonschema.validate(typed, json_schema())
+    jsonschema.validate(typed, build_json_schema())
 
 
 @pytest.mark.parametrize(
     ("order", "half_life", "words"),
     [
-        ("", "0.1", "or an order"),
+        ("", "0.1", "or order"),
         ("order: rows, ", "30d", "such as 0.1"),
         ("order: rows, ", "0.1", ""),
     ],
 )
-def test_a_half_life_needs_times_or_an_order(tmp_path, order, half_life, words):
+def test_half_life_requires_times_or_order(tmp_path, order, half_life, words):
     text = f"""
 project: p
 workspace: w
@@ -255,24 +261,24 @@ learning: {{recency_half_life: {half_life}}}
         load_text(tmp_path, text)
 
 
-def test_nothing_is_weighed_or_searched_for_unless_asked(tmp_path):
+def test_learning_defaults_to_no_weights_and_no_search(tmp_path):
     assert load_text(tmp_path, GOOD).learning == Learning(
         one_vote=False, recency_half_life=None, search=None
     )
 
 
-def test_a_config_cannot_be_changed(tmp_path):
+def test_config_is_immutable(tmp_path):
     with pytest.raises(ValidationError):
         load_text(tmp_path, GOOD).capacity = 3
 
 
 @given(st.timedeltas(timedelta(0), timedelta(days=4000)))
-def test_a_duration_survives_its_label(length):
-    assert parse_duration(duration_label(length)) == length
+def test_duration_round_trips_through_format(length):
+    assert parse_duration(format_duration(length)) == length
 
 
 @given(st.text(max_size=8))
-def test_a_text_is_a_duration_or_an_error_that_shows_it(text):
+def test_duration_parse_error_shows_the_text(text):
     fits = re.fullmatch(r"\s*\d+(\.\d+)?[wdhms]\s*", text)
     try:
         assert isinstance(parse_duration(text), timedelta) and fits
@@ -281,8 +287,8 @@ def test_a_text_is_a_duration_or_an_error_that_shows_it(text):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_config_loads_and_fits_the_json_schema(path):
-    found = load(path)
+def test_shipped_configs_load_and_match_json_schema(path):
+    found = load_project(path)
     assert found.project == path.stem
     # A date in YAML is a text in JSON.
     raw = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
@@ -290,19 +296,20 @@ def test_every_shipped_config_loads_and_fits_the_json_schema(path):
     for name, target in typed["targets"].items():
         if "observed_from" in target:
             target["observed_from"] = raw["targets"][name]["observed_from"] + "T00:00:00Z"
-    jsonschema.Draft202012Validator(json_schema()).validate(typed)
+    jsonschema.Draft202012Validator(build_json_schema()).validate(typed)
 
 
-def test_the_json_schema_refuses_an_unknown_key():
+def test_json_schema_rejects_unknown_key():
     with pytest.raises(jsonschema.ValidationError, match="nonsense"):
         jsonschema.validate(
-            yaml.safe_load(GOOD.replace("project: p", "project: p\nnonsense: 1")), json_schema()
+            yaml.safe_load(GOOD.replace("project: p", "project: p\nnonsense: 1")),
+            build_json_schema(),
         )
 
 
-def test_data_without_times_say_so():
-    """Sets with a plain outcome column promise no horizon; those with row order only, or none, are told apart."""
-    shipped = {path.stem: load(path) for path in SHIPPED}
+def test_untimed_shipped_configs_use_outcome_columns():
+    """Check that untimed sets use outcome columns, with or without row order."""
+    shipped = {path.stem: load_project(path) for path in SHIPPED}
     untimed = {name for name, each in shipped.items() if not each.timed}
     assert {
         "xeducation",
@@ -319,14 +326,14 @@ def test_data_without_times_say_so():
     assert isinstance(shipped["olist"], Project)
 
 
-def test_scores_are_kept_until_their_outcome_can_be_known(tmp_path):
+def test_score_retention_must_exceed_horizon(tmp_path):
     path = tmp_path / "company.yaml"
     text = Path(__file__).parents[2].joinpath("configs", "demo.yaml").read_text(encoding="utf-8")
     path.write_text(text + "\npublish: {keep: 31d}\n", encoding="utf-8")
-    assert load(path).publish.keep == timedelta(days=31)
+    assert load_project(path).publish.keep == timedelta(days=31)
     path.write_text(text + "\npublish: {keep: 30d}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="longer than every horizon"):
-        load(path)
+        load_project(path)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +348,7 @@ def test_scores_are_kept_until_their_outcome_can_be_known(tmp_path):
         ("publish: {reasons: {}}", "publish.reasons"),
     ],
 )
-def test_an_error_names_the_key_as_it_is_written(tmp_path, line, key):
+def test_config_error_names_key_as_written(tmp_path, line, key):
     path = tmp_path / "company.yaml"
     name = line.partition(":")[0]
     text = yaml.safe_load(GOOD)
@@ -349,5 +356,5 @@ def test_an_error_names_the_key_as_it_is_written(tmp_path, line, key):
         yaml.safe_dump({each: text[each] for each in text if each != name}) + line, encoding="utf-8"
     )
     with pytest.raises(ConfigError) as caught:
-        load(path)
+        load_project(path)
     assert caught.value.where == f"{path}: {key}"

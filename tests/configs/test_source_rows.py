@@ -1,10 +1,10 @@
-"""What the config says of histories of attributes, and what it says where they do not fit."""
+"""Attribute histories in the config, and the errors of invalid ones."""
 
 import pytest
 
 from configs.errors import ConfigError
-from configs.schema import load
-from configs.source_rows import claimed_twice
+from configs.schema import load_project
+from configs.source_rows import find_duplicate_claim
 
 HISTORIES = """
 project: p
@@ -13,7 +13,8 @@ sources:
   leads: {path: l.csv, entity_id: id, created_at: born, attributes: [country]}
   attributes:
     - {path: w.csv, entity_id: id, valid_from: since, columns: [segment, size], missing: ["-"]}
-    - {path: f.csv, entity_id: id, valid_from: at, known_at: seen, attribute: field, value: new, only: [stage]}
+    - {path: f.csv, entity_id: id, valid_from: at, known_at: seen,
+       attribute: field, value: new, only: [stage]}
 targets:
   close: {outcome: won, horizon: 30d, cutoffs: {every: 7d}}
 """
@@ -22,18 +23,18 @@ targets:
 def load_text(tmp_path, text):
     path = tmp_path / "c.yaml"
     path.write_text(text, encoding="utf-8")
-    return load(path)
+    return load_project(path)
 
 
-def test_both_shapes_are_read_as_written(tmp_path):
+def test_wide_and_long_histories_load_as_written(tmp_path):
     wide, long = load_text(tmp_path, HISTORIES).sources.attributes
-    assert (wide.columns, wide.named, wide.attribute, wide.known_at) == (
+    assert (wide.columns, wide.declared_attributes, wide.attribute, wide.known_at) == (
         ("segment", "size"),
         ("segment", "size"),
         None,
         None,
     )
-    assert (long.attribute, long.value, long.named, long.known_at) == (
+    assert (long.attribute, long.value, long.declared_attributes, long.known_at) == (
         "field",
         "new",
         ("stage",),
@@ -47,29 +48,32 @@ def test_both_shapes_are_read_as_written(tmp_path):
         (("value: new", "value: new, columns: [x]"), ["sources.attributes.1", "either columns"]),
         ((", columns: [segment, size]", ""), ["sources.attributes.0", "either columns"]),
         (("columns: [segment, size]", "columns: []"), ["either columns"]),
-        ((", value: new", ""), ["attribute and value go together"]),
+        ((", value: new", ""), ["attribute and value must be given together"]),
         (
             ("columns: [segment, size]", "columns: [segment], value: x"),
-            ["attribute and value go together"],
+            ["attribute and value must be given together"],
         ),
         (
             ("columns: [segment, size]", "columns: [segment], only: [segment]"),
-            ["list those you want"],
+            ["list just the columns you want"],
         ),
-        (("only: [stage]", "only: [size]"), ["'size' of attributes[1] is named in attributes[0]"]),
+        (
+            ("only: [stage]", "only: [size]"),
+            ["'size' of attributes[1] is already defined in attributes[0]"],
+        ),
         (
             ("[segment, size]", "[segment, segment]"),
-            ["'segment' of attributes[0] is named in attributes[0]"],
+            ["'segment' of attributes[0] is already defined in attributes[0]"],
         ),
         (
             ("only: [stage]", "only: [country]"),
-            ["'country' of attributes[1] is named in leads.attributes"],
+            ["'country' of attributes[1] is already defined in leads.attributes"],
         ),
         (("valid_from: at", "valid_form: at"), ["unknown key", "did you mean valid_from"]),
         ((", valid_from: since", ""), ["sources.attributes.0.valid_from"]),
     ],
 )
-def test_each_mistake_is_named_with_its_key_and_mend(tmp_path, change, words):
+def test_history_error_names_key_and_fix(tmp_path, change, words):
     assert change[0] in HISTORIES
     with pytest.raises(ConfigError) as caught:
         load_text(tmp_path, HISTORIES.replace(*change))
@@ -77,15 +81,19 @@ def test_each_mistake_is_named_with_its_key_and_mend(tmp_path, change, words):
         assert word in str(caught.value)
 
 
-def test_data_without_times_has_no_histories(tmp_path):
+def test_untimed_data_rejects_histories(tmp_path):
     untimed = HISTORIES.replace(", created_at: born", "")
     outcome = "outcome: {column: y, equals: 1}}"
-    with pytest.raises(ConfigError, match="a history of attributes needs times"):
+    with pytest.raises(ConfigError, match="an attribute history requires times"):
         load_text(
             tmp_path, untimed.replace("outcome: won, horizon: 30d, cutoffs: {every: 7d}}", outcome)
         )
 
 
-def test_a_claim_may_repeat_nothing_of_another():
-    assert claimed_twice([("a", ["x", "y"]), ("b", ["z"])]) is None
-    assert claimed_twice([("a", ["x", "y"]), ("b", ["z", "y"]), ("c", ["x"])]) == ("y", "a", "b")
+def test_duplicate_claim_is_found():
+    assert find_duplicate_claim([("a", ["x", "y"]), ("b", ["z"])]) is None
+    assert find_duplicate_claim([("a", ["x", "y"]), ("b", ["z", "y"]), ("c", ["x"])]) == (
+        "y",
+        "a",
+        "b",
+    )

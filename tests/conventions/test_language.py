@@ -35,9 +35,31 @@ NOT_IN_PROSE = {
 """Patterns of docstrings, comments, messages and documents, and what to write instead."""
 
 NOT_A_NAME = {
-    "told", "tell", "heed", "mend", "usual", "lesson", "teller", "said", "worth", "tonight",
-    "seats", "shelf", "wish", "whole_thing", "found_", "desk", "story", "order_", "doubt",
-    "now_", "night_", "meanwhile", "side_by_side", "nobody", "wanted",
+    "told",
+    "tell",
+    "heed",
+    "mend",
+    "usual",
+    "lesson",
+    "teller",
+    "said",
+    "worth",
+    "tonight",
+    "seats",
+    "shelf",
+    "wish",
+    "whole_thing",
+    "found_",
+    "desk",
+    "story",
+    "order_",
+    "doubt",
+    "now_",
+    "night_",
+    "meanwhile",
+    "side_by_side",
+    "nobody",
+    "wanted",
 }
 """Words that no function, class, parameter, field or variable is called, or has as a part of its name."""
 
@@ -56,7 +78,10 @@ VAGUE_TEST_START = re.compile(
 def tracked_files(*suffixes):
     names = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     paths = (ROOT / name for name in names if name.endswith(suffixes))
     return [path for path in paths if path.exists() and path.name != Path(__file__).name]
@@ -101,7 +126,11 @@ def words_of(name):
 
 
 def bad_prose(text):
-    return [f"{m.group()!r}: {advice}" for p, advice in NOT_IN_PROSE.items() if (m := re.search(p, text, re.I))]
+    return [
+        f"{m.group()!r}: {advice}"
+        for p, advice in NOT_IN_PROSE.items()
+        if (m := re.search(p, text, re.I))
+    ]
 
 
 def bad_name(name):
@@ -111,7 +140,11 @@ def bad_name(name):
 
 @pytest.mark.parametrize("path", package_files(), ids=relative)
 def test_prose_is_plain(path):
-    found = [f"line {n}: {bad}" for n, text in prose_of(path.read_text("utf-8")) for bad in bad_prose(text)]
+    found = [
+        f"line {n}: {bad}"
+        for n, text in prose_of(path.read_text("utf-8"))
+        for bad in bad_prose(text)
+    ]
     assert found == []
 
 
@@ -123,7 +156,9 @@ def test_documents_are_plain(path):
 
 @pytest.mark.parametrize("path", package_files(), ids=relative)
 def test_names_say_what_they_are(path):
-    assert [f"line {n}: {name}" for n, name in names_of(path.read_text("utf-8")) if bad_name(name)] == []
+    assert [
+        f"line {n}: {name}" for n, name in names_of(path.read_text("utf-8")) if bad_name(name)
+    ] == []
 
 
 @pytest.mark.parametrize("path", package_files(), ids=relative)
@@ -131,8 +166,12 @@ def test_functions_are_verb_and_object(path):
     body = ast.parse(path.read_text("utf-8")).body
     functions = [node.name for node in body if isinstance(node, ast.FunctionDef)]
     if path.parent.name == "commands":
-        functions = [name for name in functions if name.startswith("_")]  # a command is its function
-    assert [n for n in functions if "_" not in n.strip("_") and n.strip("_") not in ONE_WORD_FUNCTIONS] == []
+        functions = [
+            name for name in functions if name.startswith("_")
+        ]  # a command is its function
+    assert [
+        n for n in functions if "_" not in n.strip("_") and n.strip("_") not in ONE_WORD_FUNCTIONS
+    ] == []
 
 
 def test_classes_and_functions_have_one_home():
@@ -143,7 +182,8 @@ def test_classes_and_functions_have_one_home():
                 homes.setdefault(node.name, []).append(relative(path))
     commands = "pipelines/commands/"
     assert {
-        name: paths for name, paths in homes.items()
+        name: paths
+        for name, paths in homes.items()
         if len([p for p in paths if not p.startswith(commands)]) > 1
     } == {}
 
@@ -166,14 +206,18 @@ def test_lines_are_short(path):
     assert [n for n, line in enumerate(lines, 1) if len(line) > LONGEST_LINE] == []
 
 
-@pytest.mark.parametrize("path", [p for p in tracked_files(".py") if p.name.startswith("test_")], ids=relative)
+@pytest.mark.parametrize(
+    "path", [p for p in tracked_files(".py") if p.name.startswith("test_")], ids=relative
+)
 def test_tests_start_with_their_subject(path):
     tree = ast.parse(path.read_text("utf-8"))
     names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     assert [name for name in names if VAGUE_TEST_START.match(name)] == []
 
 
-@pytest.mark.parametrize("text", ["He is told so.", "Heed it.", "rows learnt from", "the mend", "ten signs of it"])
+@pytest.mark.parametrize(
+    "text", ["He is told so.", "Heed it.", "rows learnt from", "the mend", "ten signs of it"]
+)
 def test_private_idiom_is_found(text):
     assert bad_prose(text)
 

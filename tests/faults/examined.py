@@ -24,11 +24,11 @@ from pyarrow import parquet
 from rich.console import Console
 
 from configs.errors import LeadscoreError
-from configs.schema import load
+from configs.schema import load_project
 from features.contracts import Dataset
 from features.intake import reading
 from pipelines import cli, training_data
-from pipelines.check import examine
+from pipelines.check import examine_data
 from pipelines.reports import terminal
 from tests.faults.corrupt import Case, make
 from tests.faults.wild_files import Source
@@ -70,8 +70,8 @@ def _read(case: Case) -> tuple[str, str]:
     kept = list[Dataset]()
     try:
         with _meanwhile(case, kept):
-            project = load(case.config)
-            found = examine(project, None)
+            project = load_project(case.config)
+            found = examine_data(project, None)
         Console(file=io.StringIO(), width=160).print(*terminal.examination(found))
         json.dumps(found.to_json(), default=str).encode()
     except LeadscoreError as error:
@@ -84,7 +84,7 @@ def _read(case: Case) -> tuple[str, str]:
         return TRACEBACK, traceback.format_exc()
     # What files hold that changed, or that the config no longer names as it was meant to, no other reader can say.
     known = not case.during and not any(name.startswith("config") for name in case.wrong)
-    flaws = list(_flaws(case, kept[0], project.root / "quarantine")) if known else []
+    flaws = list(_flaws(case, kept[0], project.workspace_path / "quarantine")) if known else []
     return (UNCOUNTED, "; ".join(flaws)) if flaws else (COUNTED, "")
 
 
@@ -115,12 +115,12 @@ def _meanwhile(case: Case, kept: list[Dataset]) -> Iterator[None]:
         kept.append(reads(*arguments))
         return kept[-1]
 
-    listed, reads = reading.files, training_data.read
-    reading.files, training_data.read = files, read
+    listed, reads = reading.files, training_data.read_sources
+    reading.files, training_data.read_sources = files, read
     try:
         yield
     finally:
-        reading.files, training_data.read = listed, reads
+        reading.files, training_data.read_sources = listed, reads
 
 
 def _befall(source: Source) -> None:

@@ -101,16 +101,16 @@ def _night(command: dict, pipe: int) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.chdir(command["folder"])
         from configs.errors import LeadscoreError
-        from configs.schema import load
+        from configs.schema import load_project
         from pipelines.nightly.score import score_night
-        from pipelines.runner import Driver
+        from pipelines.runner import Runner
 
         place = f"{Path('workspace').resolve()}/".encode()
         shim.faults_arm(
             place, ctypes.c_long(command["at"]), ctypes.c_char(command["mode"].encode())
         )
         try:
-            score_night(load("company.yaml"), command["as_of"], Driver())
+            score_night(load_project("company.yaml"), command["as_of"], Runner())
         except LeadscoreError as error:
             answer["error"] = str(error)
         answer |= {"seen": shim.faults_seen(), "names": shim.faults_names().decode()}

@@ -114,7 +114,7 @@ def failures(found: list[dict]) -> str:
     )
 
 
-def test_each_row_of_corrupt_inputs_is_counted_or_the_input_is_refused(capsys):
+def test_corrupt_inputs_are_counted_or_refused(capsys):
     found = judged([(number, "") for number in range(CASES)], None)
     if WANTED:
         with capsys.disabled():
@@ -127,7 +127,7 @@ def test_each_row_of_corrupt_inputs_is_counted_or_the_input_is_refused(capsys):
     )
 
 
-def test_a_sound_company_is_counted_in_every_format():
+def test_sound_company_is_counted_in_all_formats():
     found = judged([(number, "") for number in range(-12, 0)], None)
     assert {each["outcome"] for each in found} == {COUNTED}
     assert {form for each in found for form in each["forms"]} == {
@@ -139,7 +139,7 @@ def test_a_sound_company_is_counted_in_every_format():
     }
 
 
-def test_the_command_line_says_the_same_in_codes_that_scripts_rely_on():
+def test_command_line_exit_codes_match_outcomes():
     work = [
         (number, command)
         for number in range(1000, 1000 + max(CASES // 20, 6))
@@ -150,7 +150,7 @@ def test_the_command_line_says_the_same_in_codes_that_scripts_rely_on():
 
 
 @pytest.mark.skipif(not WANTED, reason="trains a champion first: with LEADSCORE_CORRUPT alone")
-def test_a_night_on_corrupt_inputs_publishes_or_says_why_not(tmp_path):
+def test_night_on_corrupt_inputs_publishes_or_is_refused(tmp_path):
     tiny.write(tmp_path)
     train = [
         sys.executable,

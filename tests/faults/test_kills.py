@@ -19,9 +19,9 @@ import psycopg
 import pytest
 import yaml
 
-from configs.schema import load
-from pipelines.workspace import store_of
-from serve.crm.kept import kept
+from configs.schema import load_project
+from pipelines.workspace import open_store
+from serve.crm.stored_deliveries import list_deliveries
 from tests.faults.nights import Nights
 from tests.pipelines import tiny
 
@@ -129,23 +129,23 @@ def left(folder: Path) -> dict:
     here = Path.cwd()
     os.chdir(folder)
     try:
-        project = load("company.yaml")
-        store = store_of(project)
-        rows = [store.scores(project.project, project.instant(night)) for night in (FIRST, SECOND)]
+        project = load_project("company.yaml")
+        store = open_store(project)
+        rows = [store.scores(project.project, project.parse_instant(night)) for night in (FIRST, SECOND)]
         own = ["run_id", "scored_at"]
         runs = store.runs(project.project).to_pylist()
         return {
             "rows": sum(table.num_rows for table in rows),
             "scores": [table.drop_columns(own).to_pylist() for table in rows],
             "current": store.scores(project.project).drop_columns(own).to_pylist(),
-            "export": exported(project.root),
-            "delivered": delivered(project.root / "exports" / "crm"),
+            "export": exported(project.workspace_path),
+            "delivered": delivered(project.workspace_path / "exports" / "crm"),
             "published": sorted(
                 {str(run["as_of"]) for run in runs if run["status"] == "published"}
             ),
             "started": [run for run in runs if run["status"] == "started"],
             "files": sorted(
-                str(path.relative_to(project.root)) for path in leftovers(project.root)
+                str(path.relative_to(project.workspace_path)) for path in leftovers(project.workspace_path)
             ),
         }
     finally:
@@ -164,7 +164,7 @@ def exported(root: Path) -> str:
 def delivered(folder: Path) -> list[str]:
     """What the deliveries tell, in order, after each was seen to be whole."""
     told = []
-    for one in kept(folder):
+    for one in list_deliveries(folder):
         for part in one.manifest["parts"]:
             assert (
                 hashlib.sha256((one.folder / part["file"]).read_bytes()).hexdigest()
@@ -189,7 +189,7 @@ def points(count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_night_ended_at_a_write_is_made_good_by_the_next(
+def test_night_killed_at_any_write_is_completed_by_next(
     mode, place, after_first, nights, capsys
 ):
     first, before, expected, writes = after_first

@@ -12,10 +12,10 @@ import yaml
 from pyarrow import parquet
 
 from configs.errors import ConfigError, DataError
-from configs.schema import load
+from configs.schema import load_project
 from features.intake.formats.files import files
 from features.intake.formats.texts import plain, texts
-from features.sources import read
+from features.sources import read_sources
 from tests.faults.corrupt import CONFIG
 from tests.features.company import EVENT, LEAD, project, write
 
@@ -40,20 +40,20 @@ BOMB = "\n".join(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (BOMB, "too large for a config"),
-        ("learning: &x {search: *x}", "too large for a config"),
+        (BOMB, "config is too large"),
+        ("learning: &x {search: *x}", "config is too large"),
         ("x: " + "[" * 5000, "nested too deeply"),
-        ("capacity: 2024-13-45", "cannot be read as timestamp"),
-        ("capacity: " + "1" * 5000, "cannot be read as int"),
-        ("x: !!timestamp abc", "cannot be read as timestamp"),
-        ("x: !!bool maybe", "cannot be read as bool"),
-        ("x: !!map [a]", "not readable as YAML"),
-        ("? [a]\n: 1\n? [a]\n: 2", "not readable as YAML"),
+        ("capacity: 2024-13-45", "is not a valid timestamp"),
+        ("capacity: " + "1" * 5000, "is not a valid int"),
+        ("x: !!timestamp abc", "is not a valid timestamp"),
+        ("x: !!bool maybe", "is not a valid bool"),
+        ("x: !!map [a]", "invalid YAML"),
+        ("? [a]\n: 1\n? [a]\n: 2", "invalid YAML"),
     ],
 )
-def test_yaml_that_is_none(tmp_path, text, words):
+def test_unreadable_yaml_is_a_config_error(tmp_path, text, words):
     with pytest.raises(ConfigError, match=words):
-        load(config(tmp_path, text))
+        load_project(config(tmp_path, text))
 
 
 def target(**changes):
@@ -67,27 +67,27 @@ def target(**changes):
         ({"timezone": "x" * 300}, "is not a time zone"),
         (target(horizon="99999999999w"), "longer than 300 years"),
         (target(horizon="400000d"), "longer than 300 years"),
-        (target(observed_from="9999-12-31T23:59:59-12:00"), "beyond the calendar"),
-        (target(cutoffs={"every": "1s"}), "an hour at least"),
-        ({"workspace": "a\0b"}, "holds no NUL"),
+        (target(observed_from="9999-12-31T23:59:59-12:00"), "supported range of dates"),
+        (target(cutoffs={"every": "1s"}), "at least 1h"),
+        ({"workspace": "a\0b"}, "must not contain a NUL"),
         (
             {"sources": {"events": [{"path": "e.csv", "delimiter": ";;", **EVENT}]}},
-            "one ASCII sign",
+            "one ASCII character",
         ),
-        ({"sources": {"events": [{"path": "e.csv", "delimiter": "", **EVENT}]}}, "one ASCII sign"),
+        ({"sources": {"events": [{"path": "e.csv", "delimiter": "", **EVENT}]}}, "one ASCII character"),
     ],
 )
-def test_values_that_no_config_can_have(tmp_path, changes, words):
+def test_invalid_config_values_are_rejected(tmp_path, changes, words):
     with pytest.raises(ConfigError, match=words):
-        load(config(tmp_path, **changes))
+        load_project(config(tmp_path, **changes))
 
 
-def test_an_as_of_beyond_the_calendar(tmp_path):
-    with pytest.raises(ConfigError, match="not an instant"):
-        load(config(tmp_path)).instant("0001-01-01T00:00:00")
+def test_as_of_outside_calendar_is_rejected(tmp_path):
+    with pytest.raises(ConfigError, match="not a date or instant"):
+        load_project(config(tmp_path)).parse_instant("0001-01-01T00:00:00")
 
 
-def test_a_failure_is_two_lines_whatever_the_data_puts_into_it():
+def test_error_text_is_two_lines_for_any_data():
     error = DataError("odd", where="a\nb", found="\ud800\x1b[2J" + "x" * 5000, fix="é\r\n")
     text = str(error)
     assert text.count("\n") == 1 and len(text) < 1000
@@ -96,7 +96,7 @@ def test_a_failure_is_two_lines_whatever_the_data_puts_into_it():
 
 
 @pytest.mark.parametrize("kind", ["dangling", "loop", "pipe"])
-def test_what_is_no_file_is_not_left_out_in_silence(tmp_path, kind):
+def test_unreadable_paths_are_not_ignored(tmp_path, kind):
     write(tmp_path / "e1.csv", EVENTS)
     odd = tmp_path / "e2.csv"
     os.mkfifo(odd) if kind == "pipe" else odd.symlink_to(
@@ -110,21 +110,21 @@ def test_what_is_no_file_is_not_left_out_in_silence(tmp_path, kind):
     assert files(str(tmp_path / "e*.csv")) == [tmp_path / "e1.csv"]
 
 
-def test_a_name_that_is_not_utf8_and_one_that_is_too_long(tmp_path):
+def test_file_names_that_are_not_utf8_or_too_long_are_rejected(tmp_path):
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv")).write_text(EVENTS)
     with pytest.raises(DataError, match="not a file that can be read"):
         files(str(tmp_path))
     with pytest.raises(DataError, match="cannot look there"):
         files("x" * 5000)
     with pytest.raises(DataError, match="no such database file"):
-        read(
+        read_sources(
             project(events=[{"database": "sqlite:///" + "x" * 5000, "query": "SELECT 1", **EVENT}])
         )
 
 
-def test_an_address_that_is_none_is_not_repeated():
+def test_malformed_address_is_not_echoed():
     with pytest.raises(DataError, match="the address is not one") as caught:
-        read(
+        read_sources(
             project(
                 events=[{"database": "postgresql://u:secret@[x/db", "query": "SELECT 1", **EVENT}]
             )
@@ -132,17 +132,17 @@ def test_an_address_that_is_none_is_not_repeated():
     assert "secret" not in str(caught.value)
 
 
-def test_a_header_beyond_what_the_csv_reader_takes(tmp_path):
+def test_overlong_csv_header_is_rejected(tmp_path):
     path = write(tmp_path / "e.csv", "lead,at,what," + "x" * 140_000 + "\n")
     with pytest.raises(DataError, match="header not readable"):
-        read(project(events=[{"path": path, **EVENT}]))
+        read_sources(project(events=[{"path": path, **EVENT}]))
 
 
-def test_a_quarantine_that_cannot_be_written(tmp_path):
+def test_unwritable_quarantine_is_a_config_error(tmp_path):
     path = write(tmp_path / "e.csv", EVENTS)
     write(tmp_path / "q", "a file where the folder should be")
     with pytest.raises(ConfigError, match="cannot write the bad rows"):
-        read(project(events=[{"path": path, **EVENT}]), tmp_path / "q")
+        read_sources(project(events=[{"path": path, **EVENT}]), tmp_path / "q")
 
 
 @pytest.mark.parametrize(
@@ -155,24 +155,24 @@ def test_a_quarantine_that_cannot_be_written(tmp_path):
         (pa.array([0, 2**63 - 1]).cast(pa.timestamp("ms", "UTC")), ["1970-01-01 00:00:00+00", str(2**63 - 1)]),
     ],
 )  # fmt: skip
-def test_types_that_duckdb_does_not_take_are_text_too(column, expected):
+def test_types_unsupported_by_duckdb_become_text(column, expected):
     assert plain(texts(pa.chunked_array([column]))).to_pylist() == expected
 
 
-def test_rows_with_such_types_are_counted(tmp_path):
+def test_rows_with_unsupported_types_are_counted(tmp_path):
     odd = pa.array([2**63 - 1, 5]).cast(pa.timestamp("ms"))
     rows = pa.table(
         {"id": odd, "born": ["2024-01-01", "2024-01-02"], "size": pa.array([np.float16(0.1), None])}
     )
     parquet.write_table(rows, tmp_path / "x.parquet")
-    found = read(
+    found = read_sources(
         project(leads={"path": str(tmp_path / "x.parquet"), **LEAD, "attributes": ["size"]})
     )
     assert (found.counts[0].rows_in, found.counts[0].used) == (2, 2)
     assert found.leads["size"].to_pylist() == [None, 0.1]
 
 
-def test_a_duration_of_the_whole_span_is_one(tmp_path):
-    assert load(config(tmp_path, **target(horizon="109000d"))).targets["buy"].horizon == timedelta(
+def test_duration_of_whole_span_is_accepted(tmp_path):
+    assert load_project(config(tmp_path, **target(horizon="109000d"))).targets["buy"].horizon == timedelta(
         days=109_000
     )

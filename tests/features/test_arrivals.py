@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs.schema import load
+from configs.schema import load_project
 from features.arrivals import Arrivals
 from features.contracts import INSTANT
-from features.sources import read
+from features.sources import read_sources
 from tests.pipelines import tiny
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -17,7 +17,7 @@ START = datetime(2024, 3, 1, tzinfo=UTC)
 
 def arrivals(*minutes):
     column = pa.array([START + timedelta(minutes=m) for m in minutes], INSTANT)
-    return Arrivals.of(pa.chunked_array([column.slice(0, 2), column.slice(2)]))
+    return Arrivals.from_instants(pa.chunked_array([column.slice(0, 2), column.slice(2)]))
 
 
 def test_rows_before_an_instant_and_the_newest_of_them():
@@ -37,7 +37,7 @@ def test_counts_are_those_of_plain_python_however_far_rows_are_strewn(years):
     rng = np.random.default_rng(years)
     us = rng.integers(-years * 10**13, years * 10**13, 1000)
     us[::3] = us[0]
-    found = Arrivals.of(pa.chunked_array([pa.array(us[:400]), pa.array(us[400:])]))
+    found = Arrivals.from_instants(pa.chunked_array([pa.array(us[:400]), pa.array(us[400:])]))
     expected = {}
     for each in us.tolist():
         expected[each // 900_000_000] = expected.get(each // 900_000_000, 0) + 1
@@ -48,26 +48,26 @@ def test_counts_are_those_of_plain_python_however_far_rows_are_strewn(years):
 def test_the_usual_pause_forgives_the_three_longest():
     day = 24 * 60
     weekly = [7 * day * k for k in range(20)]
-    assert arrivals(*weekly).usual_pause() == timedelta(days=7) - timedelta(minutes=15)
+    assert arrivals(*weekly).longest_regular_pause() == timedelta(days=7) - timedelta(minutes=15)
     outages = [
         m + (40 * day if m > 5 * 7 * day else 0) + (40 * day if m > 9 * 7 * day else 0)
         for m in weekly
     ]
-    assert arrivals(*outages).usual_pause() == timedelta(days=7) - timedelta(minutes=15)
-    assert arrivals(*weekly[:4]).usual_pause() == timedelta(0) == arrivals().usual_pause()
+    assert arrivals(*outages).longest_regular_pause() == timedelta(days=7) - timedelta(minutes=15)
+    assert arrivals(*weekly[:4]).longest_regular_pause() == timedelta(0) == arrivals().longest_regular_pause()
 
 
 def test_pauses_of_long_ago_do_not_count():
     day = 24 * 60
     recent = [day * k for k in range(1000, 1400)]
-    assert arrivals(*[100 * day * k for k in range(10)], *recent).usual_pause() == timedelta(
+    assert arrivals(*[100 * day * k for k in range(10)], *recent).longest_regular_pause() == timedelta(
         days=1, minutes=-15
     )
 
 
 def test_every_source_that_has_times_says_when_its_rows_arrived(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    dataset = read(load(tiny.write(tmp_path, leads=50)))
+    dataset = read_sources(load_project(tiny.write(tmp_path, leads=50)))
     leads, events = dataset.counts
     assert leads.arrivals.total == leads.used == 50
     assert events.arrivals.total == events.used

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from features.build import build_features
-from features.contracts import EVENTS, LEADS, to_us
+from features.contracts import EVENTS, LEADS
 from features.definitions.catalog import MOST_TYPES, Catalog
+from features.tools.instants import to_microseconds
 from tests.features.agreement import disagreements, same_bits
 from tests.features.logs import (
     AUTUMN,
@@ -246,7 +247,7 @@ def log_of(events, leads, seed, account=None):
     """Draw a log of some weeks as arrays: ties are common, some rows are late."""
     chance = np.random.default_rng(seed)
     names = pa.array([f"e{number}" for number in range(leads)])
-    start, hour = to_us(AUTUMN), 3_600_000_000
+    start, hour = to_microseconds(AUTUMN), 3_600_000_000
     joined = pa.array(start - hour + chance.integers(0, 500, leads) * hour).cast(
         LEADS.field("created_at").type
     )

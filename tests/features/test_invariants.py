@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.build import build_features, stream_features
-from features.sources import read
+from features.sources import read_sources
 from tests.features.agreement import same_bits
 from tests.features.company import FULL_EVENT, LEAD, project
 from tests.features.logs import (
@@ -223,7 +223,7 @@ def source(folder, leads, log, lead_files, event_files):
         "account_id": "account",
         "attributes": ["role"],
     }
-    return read(project(lead_rows, [FULL_EVENT | {"path": str(folder / "events")}]))
+    return read_sources(project(lead_rows, [FULL_EVENT | {"path": str(folder / "events")}]))
 
 
 @examples(15)

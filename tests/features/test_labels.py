@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from configs.errors import ConfigError
 from configs.targets import ColumnOutcome, Cutoffs, Target
 from features.contracts import EVENTS
-from features.labels import labels, observation_date, outcome_values
-from features.spine import scoring_spine, training_spine
+from features.labels import compute_labels, compute_observation_date, find_outcome_values
+from features.spine import build_scoring_spine, build_training_spine
 from tests.features.logs import HOUR, START, dataset, entities, moments, of, spine_of
 
 ORDER = ("event_time", "available_at", "event_type", "channel", "value")
@@ -32,7 +32,7 @@ def test_labels_look_exactly_one_horizon_ahead(data, rows, observed):
             e["event_time"]
             for e in data.events.to_pylist()
             if e["entity_id"] == row["entity_id"]
-            and e["event_type"] in TARGET.outcomes
+            and e["event_type"] in TARGET.outcome_types
             and start <= e["event_time"]
         ]
         mature, label = end <= observed, int(any(time < end for time in later))
@@ -40,7 +40,7 @@ def test_labels_look_exactly_one_horizon_ahead(data, rows, observed):
         expected.append(
             {**row, "mature": mature, "label": label if mature else None, "outcome_at": at}
         )
-    assert labels(data, spine, TARGET, observed).to_pylist() == expected
+    assert compute_labels(data, spine, TARGET, observed).to_pylist() == expected
 
 
 @settings(max_examples=60, deadline=None)
@@ -53,7 +53,7 @@ def test_an_outcome_is_worth_what_its_first_event_carries(data, rows):
             e
             for e in data.events.to_pylist()
             if e["entity_id"] == row["entity_id"]
-            and e["event_type"] in TARGET.outcomes
+            and e["event_type"] in TARGET.outcome_types
             and row["cutoff"] <= e["event_time"]
         ]
         first = min(
@@ -62,7 +62,7 @@ def test_an_outcome_is_worth_what_its_first_event_carries(data, rows):
             default={"value": None},
         )
         expected.append(nan if first["value"] is None else first["value"])
-    assert outcome_values(data, spine, TARGET) == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
+    assert find_outcome_values(data, spine, TARGET) == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_of_outcomes_at_one_instant_the_first_by_the_other_columns_counts(column
     events.append(same | {column: others[0], "value": 8.0})
     for log in permutations(events):
         data = replace(of([lead], []), events=pa.Table.from_pylist(list(log), schema=EVENTS))
-        assert outcome_values(data, spine_of([("a", START)]), TARGET).tolist() == [7.0]
+        assert find_outcome_values(data, spine_of([("a", START)]), TARGET).tolist() == [7.0]
 
 
 @settings(max_examples=50, deadline=None)
@@ -107,7 +107,7 @@ def test_observation_date_never_lies_beyond_what_is_known(data, as_of):
         if t < as_of
     ]
     lag = timedelta(days=2)
-    assert observation_date(data, as_of, lag) == (max(known) if known else as_of) - lag
+    assert compute_observation_date(data, as_of, lag) == (max(known) if known else as_of) - lag
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,11 @@ def test_an_outcome_column_is_mature_where_it_is_filled_and_scored_where_it_is_n
     data = of(leads, [])
     data = replace(data, leads=data.leads.append_column("result", pa.array(column)), timed=False)
     target = Target(outcome=ColumnOutcome(column="result", equals=equals))
-    spine = training_spine(data, target, START)
+    spine = build_training_spine(data, target, START)
     assert spine["entity_id"].to_pylist() == ["a", "b", "d"]
-    found = labels(data, spine, target, START)
+    found = compute_labels(data, spine, target, START)
     assert found["label"].to_pylist() == expected and all(found["mature"].to_pylist())
-    assert scoring_spine(data, target, START)["entity_id"].to_pylist() == ["c"]
+    assert build_scoring_spine(data, target, START)["entity_id"].to_pylist() == ["c"]
 
 
 def test_a_text_outcome_of_a_column_of_numbers_is_a_config_error():
@@ -153,4 +153,4 @@ def test_a_text_outcome_of_a_column_of_numbers_is_a_config_error():
     ]
     data, target = of(leads, []), Target(outcome=ColumnOutcome(column="size", equals="yes"))
     with pytest.raises(ConfigError, match="'yes'"):
-        labels(data, training_spine(data, target, START), target, START)
+        compute_labels(data, build_training_spine(data, target, START), target, START)

@@ -10,7 +10,7 @@ from configs.errors import ConfigError, DataError
 from configs.night import Capacity
 from features.contracts import EVENTS, LEADS
 from features.definitions.catalog import catalog_of
-from features.sources import carried_columns, read
+from features.sources import carried_columns, read_sources
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
 
@@ -119,7 +119,7 @@ def plain_counts(outcomes):
 @given(event_rows)
 def test_events_are_what_plain_python_makes_of_the_same_csv(tmp_path_factory, rows):
     path = write(tmp_path_factory.mktemp("x") / "e.csv", csv_text(rows))
-    found = read(project(events=[{"path": path, **FULL_EVENT}], max_quarantine=1))
+    found = read_sources(project(events=[{"path": path, **FULL_EVENT}], max_quarantine=1))
     tally, seen = plain_counts(map(plain_event, rows))
     assert found.counts[0].quarantined == tally
     assert adds_up(found)
@@ -138,7 +138,7 @@ def test_events_are_what_plain_python_makes_of_the_same_csv(tmp_path_factory, ro
 @given(st.binary(max_size=80) | st.text('7,"\n\r\0ж-', max_size=80).map(str.encode))
 def test_hostile_text_is_always_accounted_for(tmp_path_factory, body):
     path = write(tmp_path_factory.mktemp("x") / "e.csv", b"lead,at,what\n7,2024-01-01,won\n" + body)
-    found = read(project(events=[{"path": path, **EVENT}], max_quarantine=1))
+    found = read_sources(project(events=[{"path": path, **EVENT}], max_quarantine=1))
     assert adds_up(found)
     assert found.counts[0].used == found.events.num_rows >= 0
 
@@ -161,7 +161,7 @@ def test_neither_order_nor_split_changes_anything(tmp_path_factory, rows, chance
             write(folder / f"{i}.csv", csv_text(rows[i::parts], list(rows[0])))
         lead_path = write(folder / "leads.csv.tmp", csv_text(leads))
         lead = {"path": lead_path, "format": "csv", **LEAD, "attributes": ["size"]}
-        return read(
+        return read_sources(
             project(lead, [{"path": str(folder / "*.csv"), **FULL_EVENT}], max_quarantine=1)
         )
 
@@ -188,7 +188,7 @@ def test_any_changed_cell_changes_the_fingerprint(tmp_path):
     for change in [*changes, {"amount": "1e-9"}, {"lead": "1w", "what": "on"}]:
         path = write(tmp_path / "e.csv", csv_text([rows[0] | change]))
         mapped = {**EVENT, "channel": "via", "value": "amount"}
-        seen.add(read(project(events=[{"path": path, **mapped}])).fingerprint)
+        seen.add(read_sources(project(events=[{"path": path, **mapped}])).fingerprint)
     assert len(seen) == 8
 
 
@@ -197,7 +197,7 @@ def test_any_changed_cell_changes_the_fingerprint(tmp_path):
 
 def test_tables_obey_the_contracts(tmp_path):
     path = write(tmp_path / "e.csv", "lead,at,what\n1,2024-01-01,won\n")
-    found = read(project(events=[{"path": path, **EVENT}]))
+    found = read_sources(project(events=[{"path": path, **EVENT}]))
     assert found.events.schema.equals(EVENTS, check_metadata=True)
     assert found.leads.schema.equals(LEADS, check_metadata=True)
 
@@ -205,20 +205,20 @@ def test_tables_obey_the_contracts(tmp_path):
 @pytest.mark.parametrize("text", ["lead,at,what\n", "lead,at,what", "lead,at,what\n\n\n"])
 def test_an_empty_log_can_be_read(tmp_path, text):
     path = write(tmp_path / "e.csv", text)
-    found = read(project(events=[{"path": path, **EVENT}]), tmp_path / "q")
-    assert (found.leads.num_rows, found.events.num_rows, found.last_known()) == (0, 0, None)
+    found = read_sources(project(events=[{"path": path, **EVENT}]), tmp_path / "q")
+    assert (found.leads.num_rows, found.events.num_rows, found.last_available_at()) == (0, 0, None)
     assert found.counts[0].rows_in == 0
     lead = {
         "path": write(tmp_path / "l.csv", "id,born,x\n"),
         **LEAD,
         "attributes": {"all_except": []},
     }
-    assert read(project(lead)).attributes == ["x"]
+    assert read_sources(project(lead)).attributes == ["x"]
 
 
 def test_a_file_without_any_text_lacks_the_columns(tmp_path):
     with pytest.raises(DataError, match="the source is empty"):
-        read(project(events=[{"path": write(tmp_path / "e.csv", ""), **EVENT}]))
+        read_sources(project(events=[{"path": write(tmp_path / "e.csv", ""), **EVENT}]))
 
 
 def test_several_logs_become_one_table_and_a_row_in_both_is_a_duplicate(tmp_path):
@@ -231,7 +231,7 @@ def test_several_logs_become_one_table_and_a_row_in_both_is_a_duplicate(tmp_path
         "event_type": {"constant": "won"},
         "missing_time": "skip",
     }
-    found = read(project(events=[{"path": one, **EVENT}, second]))
+    found = read_sources(project(events=[{"path": one, **EVENT}, second]))
     rows = [
         (row["entity_id"], row["event_time"].day, row["event_type"])
         for row in found.events.to_pylist()
@@ -251,7 +251,7 @@ def test_an_event_of_nobody_in_the_leads_is_set_aside(tmp_path):
     events = write(
         tmp_path / "e.csv", "lead,at,what\n1,2024-01-01,won\n2,2024-01-01,won\n3,2024-01-01,won\n"
     )
-    found = read(
+    found = read_sources(
         project(
             {"path": leads, **LEAD, "missing_time": "skip"},
             [{"path": events, **EVENT}],
@@ -271,7 +271,7 @@ def test_without_leads_the_account_is_the_one_known_first(tmp_path):
     ]
     text = "\n".join(["lead,at,what,acc,known", *rows])
     mapped = {**EVENT, "account_id": "acc", "known_at": "known"}
-    found = read(project(events=[{"path": write(tmp_path / "e.csv", text), **mapped}]))
+    found = read_sources(project(events=[{"path": write(tmp_path / "e.csv", text), **mapped}]))
     assert [tuple(row.values()) for row in found.leads.to_pylist()] == [
         ("1", "x", at(2024, 1, 2), at(2024, 2, 1)),
         ("2", None, at(2024, 1, 1), at(2024, 1, 1)),
@@ -284,12 +284,12 @@ COLUMN_TARGET = {"win": {"outcome": {"column": "y", "equals": 1}}}
 def test_leads_without_times_keep_their_order(tmp_path):
     path = write(tmp_path / "l.csv", "n,y,z\n10,1,b\n9,0,a\n9,1,c\nx,0,d\n")
     lead = {"path": path, "entity_id": "z", "order": "n"}
-    by_text = read(project(lead, targets=COLUMN_TARGET))
+    by_text = read_sources(project(lead, targets=COLUMN_TARGET))
     assert [row["created_at"].second for row in by_text.leads.to_pylist()] == [1, 0, 1, 3]
     write(tmp_path / "l.csv", "n,y,z\n10,1,b\n9,0,a\n9,1,c\n")
-    by_number = read(project(lead, targets=COLUMN_TARGET))
+    by_number = read_sources(project(lead, targets=COLUMN_TARGET))
     assert [row["created_at"].second for row in by_number.leads.to_pylist()] == [0, 2, 0]
-    by_row = read(project({"path": path, "order": "rows"}, targets=COLUMN_TARGET))
+    by_row = read_sources(project({"path": path, "order": "rows"}, targets=COLUMN_TARGET))
     assert [
         (row["entity_id"], row["created_at"].second, row["y"]) for row in by_row.leads.to_pylist()
     ] == [
@@ -298,15 +298,15 @@ def test_leads_without_times_keep_their_order(tmp_path):
         ("3", 2, 1.0),
     ]
     assert [(each.timed, each.ordered) for each in (by_text, by_row)] == [(False, True)] * 2
-    assert not read(project({"path": path, "entity_id": "z"}, targets=COLUMN_TARGET)).ordered
+    assert not read_sources(project({"path": path, "entity_id": "z"}, targets=COLUMN_TARGET)).ordered
 
 
 def test_the_outcome_column_comes_along_and_is_named_as_no_feature(tmp_path):
     path = write(tmp_path / "l.csv", "z,a,y,late\n1,x,1,q\n")
     chosen = project({"path": path, "entity_id": "z", "attributes": ["a"]}, targets=COLUMN_TARGET)
-    assert (read(chosen).attributes, carried_columns(chosen)) == (["a", "y"], {"y"})
+    assert (read_sources(chosen).attributes, carried_columns(chosen)) == (["a", "y"], {"y"})
     rest = {"path": path, "entity_id": "z", "attributes": {"all_except": ["late"]}}
-    assert read(project(rest, targets=COLUMN_TARGET)).attributes == ["a", "y"]
+    assert read_sources(project(rest, targets=COLUMN_TARGET)).attributes == ["a", "y"]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_an_owner_comes_along_and_is_a_feature_only_as_an_attribute(tmp_path, at
     path = write(tmp_path / "l.csv", "z,a,y,who\n1,x,1,Ann\n")
     lead = {"path": path, "entity_id": "z", "attributes": attributes or {"all_except": ["y"]}}
     chosen = owned(lead, "who")
-    data = read(chosen)
+    data = read_sources(chosen)
     assert (
         data.leads["who"].to_pylist() == ["Ann"]
         and ("who" not in carried_columns(chosen)) == feature
@@ -325,7 +325,7 @@ def test_an_owner_comes_along_and_is_a_feature_only_as_an_attribute(tmp_path, at
     names = [name for name, _ in catalog_of(chosen, data, carried_columns(chosen)).attributes]
     assert ("who" in names) == feature and "a" in names
     with pytest.raises(DataError, match=r"capacity\.owner"):
-        read(owned(lead, "whom"))
+        read_sources(owned(lead, "whom"))
 
 
 def owned(lead, owner):
@@ -337,20 +337,20 @@ def owned(lead, owner):
 def test_attributes_that_cannot_be(tmp_path):
     path = write(tmp_path / "l.csv", "id,born,available_at,size\n1,2024-01-01,x,2\n")
     with pytest.raises(ConfigError, match="own columns"):
-        read(project({"path": path, **LEAD, "attributes": {"all_except": []}}))
+        read_sources(project({"path": path, **LEAD, "attributes": {"all_except": []}}))
     with pytest.raises(DataError, match="did you mean size"):
-        read(project({"path": path, **LEAD, "attributes": {"all_except": ["sise"]}}))
+        read_sources(project({"path": path, **LEAD, "attributes": {"all_except": ["sise"]}}))
     target = {
         "win": {"outcome": "won", "horizon": "30d", "cutoffs": {"every": "7d"}, "amount": "sizes"}
     }
     with pytest.raises(ConfigError, match="did you mean size"):
-        read(project({"path": path, **LEAD, "attributes": ["size"]}, targets=target))
+        read_sources(project({"path": path, **LEAD, "attributes": ["size"]}, targets=target))
 
 
 def test_known_at_delays_what_can_be_read(tmp_path):
     text = "id,born,seen\n1,2024-01-01,2024-01-05\n2,2024-01-06,2024-01-05\n3,2024-01-07,\n4,2024-01-07,what\n"
     path = write(tmp_path / "l.csv", text)
-    found = read(project({"path": path, **LEAD, "known_at": "seen"}, max_quarantine=1))
+    found = read_sources(project({"path": path, **LEAD, "known_at": "seen"}, max_quarantine=1))
     gaps = [row["available_at"] - row["created_at"] for row in found.leads.to_pylist()]
     assert gaps == [timedelta(days=4), timedelta(0), timedelta(0)]
     assert found.counts[0].quarantined == {"unreadable time": 1}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.targets import Cutoffs, Population, Target
-from features.spine import scoring_spine, training_spine
+from features.spine import build_scoring_spine, build_training_spine
 from tests.features.logs import START, dataset, event, of
 
 AS_OF = START + timedelta(days=18)
@@ -81,7 +81,7 @@ def test_training_spine_is_every_eligible_cutoff(data, target):
         ]
     if target.observed_from:
         expected = [row for row in expected if row[1] >= target.observed_from]
-    assert pairs(training_spine(data, target, AS_OF)) == sorted(
+    assert pairs(build_training_spine(data, target, AS_OF)) == sorted(
         expected, key=lambda r: (r[1], r[0])
     )
 
@@ -104,7 +104,7 @@ def test_scoring_spine_is_who_is_open_now(data, target):
         expected += (
             [(entity, cutoff)] if open_now and eligible(data, target, entity, cutoff) else []
         )
-    assert pairs(scoring_spine(data, target, AS_OF)) == sorted(expected, key=lambda r: (r[1], r[0]))
+    assert pairs(build_scoring_spine(data, target, AS_OF)) == sorted(expected, key=lambda r: (r[1], r[0]))
 
 
 def _still_open(data, target, entity, entry):
@@ -122,6 +122,6 @@ def test_what_is_not_known_yet_changes_no_row(data, later, target):
     cutoff = START + timedelta(days=7)
     unknown = [{**e, "available_at": max(e["event_time"], cutoff)} for e in later]
     more = of(data.leads.to_pylist(), data.events.to_pylist() + unknown)
-    before = [row for row in pairs(training_spine(data, target, AS_OF)) if row[1] <= cutoff]
-    after = [row for row in pairs(training_spine(more, target, AS_OF)) if row[1] <= cutoff]
+    before = [row for row in pairs(build_training_spine(data, target, AS_OF)) if row[1] <= cutoff]
+    after = [row for row in pairs(build_training_spine(more, target, AS_OF)) if row[1] <= cutoff]
     assert before == after

@@ -7,23 +7,25 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from features.contracts import INSTANT, LABELS, US_PER_DAY
+from features.contracts import INSTANT, LABELS
+from features.tools.instants import US_PER_DAY
 from models.learners.blend import Blend
-from models.learners.fit_input import Lesson
-from models.learners.hazard import Followed, Hazard
-from models.learners.kinds import KINDS
-from models.learners.lightgbm import LightGbm, Model
+from models.learners.fit_input import FitInput
+from models.learners.hazard import FollowUp, Hazard
+from models.learners.kinds import MODELS_BY_NAME
+from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
+from models.learners.protocol import Model
 
 HORIZON = 30.0
 """Days that the rows of the samples look ahead."""
 SHARES = 0.5, 0.2, 0.3
 
 
-def whole_horizon(y: np.ndarray) -> Followed:
+def whole_horizon(y: np.ndarray) -> FollowUp:
     """Rows that were followed to the outcome, which came at some time or other, or to the horizon."""
     when = np.random.default_rng(0).uniform(1, HORIZON, len(y))
-    return Followed(np.where(y == 1, when, HORIZON), y == 1)
+    return FollowUp(np.where(y == 1, when, HORIZON), y == 1)
 
 
 def fitted(
@@ -34,9 +36,9 @@ def fitted(
     weight: np.ndarray | None = None,
 ) -> Model:
     """Learn a model of a kind, also of those that do not learn from labels alone, or not by themselves."""
-    lesson = Lesson(x, categorical, 1, weight=weight)
+    lesson = FitInput(x, categorical, 1, weight=weight)
     if kind is Hazard:
-        return Hazard.learn(lesson, whole_horizon(y), HORIZON)
+        return Hazard.fit_follow_up(lesson, whole_horizon(y), HORIZON)
     if kind is Blend:
         parts = tuple(
             fitted(part, x, y, categorical, weight) for part in (LightGbm, Hazard, Logistic)
@@ -49,7 +51,7 @@ def fitted_kinds(x: np.ndarray, y: np.ndarray, categorical: list[int]) -> dict[s
     """Return a model of every kind by its name; the blend is one of the others."""
     models = {
         name: fitted(kind, x, y, categorical)
-        for name, kind in sorted(KINDS.items())
+        for name, kind in sorted(MODELS_BY_NAME.items())
         if kind is not Blend
     }
     parts = models[LightGbm.name], models[Hazard.name], models[Logistic.name]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.accounts import Together
+from models.accounts import WithinAccountDependence
 
 
 @given(
@@ -18,7 +18,7 @@ from models.accounts import Together
 def test_the_chance_of_an_account_is_what_a_loop_says(rows, adds):
     _, group = np.unique([account for account, _ in rows], return_inverse=True)
     chance = np.array([own for _, own in rows])
-    found = Together(adds).chance(group, chance, group.max() + 1)
+    found = WithinAccountDependence(adds).any_outcome_probability(group, chance, group.max() + 1)
     members = defaultdict(list)
     for place, own in zip(group.tolist(), chance.tolist(), strict=True):
         members[place].append(own)
@@ -45,34 +45,39 @@ def company(seed, correlated, accounts=1500, nights=4):
 
 
 def test_accounts_that_buy_as_one_are_not_counted_once_a_lead():
-    found = Together.fit(*company(1, correlated=True))
-    assert found.alone > 1.3 * found.happened, "independence promises far too many"
-    assert found.adds == pytest.approx(0, abs=0.1) and found.expected == pytest.approx(
-        found.happened, rel=0.06
+    found = WithinAccountDependence.fit(*company(1, correlated=True))
+    assert found.independent > 1.3 * found.observed, "independence promises far too many"
+    assert found.added_share == pytest.approx(0, abs=0.1) and found.expected == pytest.approx(
+        found.observed, rel=0.06
     )
     account, night, chance, label = company(2, correlated=True)
     _, group = np.unique(
         [f"{a} {n}" for a, n in zip(account, night, strict=True)], return_inverse=True
     )
     happened = np.bincount(group, label) > 0
-    assert found.chance(group, chance, group.max() + 1).mean() == pytest.approx(
+    assert found.any_outcome_probability(group, chance, group.max() + 1).mean() == pytest.approx(
         happened.mean(), rel=0.05
     )
 
 
 def test_independent_leads_are_left_as_they_are():
-    found = Together.fit(*company(3, correlated=False))
-    assert found.adds == 1 and found.expected == pytest.approx(found.alone)
-    assert found.happened == pytest.approx(found.alone, rel=0.05)
+    found = WithinAccountDependence.fit(*company(3, correlated=False))
+    assert found.added_share == 1 and found.expected == pytest.approx(found.independent)
+    assert found.observed == pytest.approx(found.independent, rel=0.05)
 
 
 def test_without_an_account_of_several_leads_nothing_is_learnt():
     account = np.array(["a", "b", "c"])
-    found = Together.fit(account, np.zeros(3), np.array([0.1, 0.2, 0.3]), np.array([0.0, 1.0, 0.0]))
-    assert found == Together()
-    assert Together.fit(account[:0], np.zeros(0), np.zeros(0), np.zeros(0)) == Together()
+    found = WithinAccountDependence.fit(
+        account, np.zeros(3), np.array([0.1, 0.2, 0.3]), np.array([0.0, 1.0, 0.0])
+    )
+    assert found == WithinAccountDependence()
+    assert (
+        WithinAccountDependence.fit(account[:0], np.zeros(0), np.zeros(0), np.zeros(0))
+        == WithinAccountDependence()
+    )
 
 
 def test_it_is_kept_as_json():
-    found = Together.fit(*company(1, correlated=True, accounts=300))
-    assert Together(**json.loads(json.dumps(found.to_json()))) == found
+    found = WithinAccountDependence.fit(*company(1, correlated=True, accounts=300))
+    assert WithinAccountDependence(**json.loads(json.dumps(found.to_json()))) == found

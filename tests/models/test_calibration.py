@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.calibration import Affine, Band, fit_calibrator, log_loss, log_odds, probability, wilson
+from models.calibration import (
+    AffineCalibrator,
+    ProbabilityBand,
+    compute_log_loss,
+    compute_wilson_interval,
+    fit_calibrator,
+    to_log_odds,
+    to_probability,
+)
 
 
 def draw(rows: int, slope: float, intercept: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -38,19 +46,19 @@ def grid_search(margin: np.ndarray, label: np.ndarray) -> tuple[float, float]:
 @pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (0.5, 0.7), (2.0, -1.0)])
 def test_affine_finds_the_posterior_mode(slope, intercept):
     margin, label = draw(400, slope, intercept)
-    found = Affine.fit(margin, label)
+    found = AffineCalibrator.fit(margin, label)
     assert (found.slope, found.intercept) == pytest.approx(grid_search(margin, label), abs=1e-3)
 
 
 def test_affine_never_turns_the_order_round():
     margin, label = draw(3000, -1.0, 0.0)
-    assert 0 < Affine.fit(margin, label).slope < 0.02
+    assert 0 < AffineCalibrator.fit(margin, label).slope < 0.02
 
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.integers(0, 1)), min_size=1, max_size=30))
 def test_affine_is_finite_and_positive_for_any_rows(rows):
-    found = Affine.fit(np.array([m for m, _ in rows]), np.array([y for _, y in rows]))
+    found = AffineCalibrator.fit(np.array([m for m, _ in rows]), np.array([y for _, y in rows]))
     assert found.slope > 0
     assert math.isfinite(found.slope) and math.isfinite(found.intercept)
 
@@ -60,22 +68,22 @@ def test_calibrator_repairs_an_overconfident_model():
     found = fit_calibrator(margin, label, np.arange(len(margin)), np.arange(len(margin)))
     assert found.slope == pytest.approx(0.5, abs=0.05)
     assert found.intercept == pytest.approx(0.4, abs=0.1)
-    assert found == Affine.fit(margin, label)
+    assert found == AffineCalibrator.fit(margin, label)
 
 
 def test_calibrator_keeps_identity_if_the_later_half_says_no():
     early, early_label = draw(2000, 1.0, 1.5)
     late, late_label = draw(2000, 1.0, 0.0, seed=1)
     margin, label = np.concatenate([early, late]), np.concatenate([early_label, late_label])
-    assert fit_calibrator(margin, label, np.arange(4000), np.arange(4000)) == Affine()
+    assert fit_calibrator(margin, label, np.arange(4000), np.arange(4000)) == AffineCalibrator()
 
 
 def test_calibrator_is_not_proven_by_many_rows_of_few_entities():
     """A gain that is beyond noise for rows that stand alone is none where they are copies of a few."""
     margin, label = (np.tile(part, 20) for part in draw(60, 0.7, 0.2))
     order = np.repeat([0, 1], 600)
-    assert fit_calibrator(margin, label, order, np.arange(1200)) != Affine()
-    assert fit_calibrator(margin, label, order, np.arange(1200) % 60) == Affine()
+    assert fit_calibrator(margin, label, order, np.arange(1200)) != AffineCalibrator()
+    assert fit_calibrator(margin, label, order, np.arange(1200) % 60) == AffineCalibrator()
 
 
 def test_calibrator_looks_at_order_not_at_position():
@@ -90,36 +98,36 @@ def test_calibrator_looks_at_order_not_at_position():
 def test_calibrator_needs_fifty_of_each(positives, negatives):
     label = np.repeat([1, 0], [positives, negatives])
     rows = np.arange(len(label))
-    assert fit_calibrator(np.full(len(label), 3.0), label, rows, rows) == Affine()
+    assert fit_calibrator(np.full(len(label), 3.0), label, rows, rows) == AffineCalibrator()
 
 
 def test_calibrator_is_identity_where_all_rows_are_of_one_instant():
     margin, label = draw(2000, 0.3, 2.0)
-    assert fit_calibrator(margin, label, np.zeros(2000), np.arange(2000)) == Affine()
+    assert fit_calibrator(margin, label, np.zeros(2000), np.arange(2000)) == AffineCalibrator()
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20))
 def test_probability_stays_inside_and_comes_back(margins):
     margin = np.array(margins)
-    chance = probability(margin)
+    chance = to_probability(margin)
     assert ((chance > 0) & (chance < 1)).all()
     near = np.abs(margin) < 20
-    np.testing.assert_allclose(log_odds(chance)[near], margin[near], atol=1e-6)
+    np.testing.assert_allclose(to_log_odds(chance)[near], margin[near], atol=1e-6)
 
 
 @given(st.lists(st.tuples(st.floats(-25, 25), st.integers(0, 1)), min_size=1, max_size=20))
 def test_log_loss_is_the_textbook_formula(rows):
     margin, label = np.array([m for m, _ in rows]), np.array([y for _, y in rows])
     expected = [
-        -math.log(p if y else 1 - p) for p, y in zip(probability(margin), label, strict=True)
+        -math.log(p if y else 1 - p) for p, y in zip(to_probability(margin), label, strict=True)
     ]
-    np.testing.assert_allclose(log_loss(margin, label), expected, rtol=1e-4, atol=1e-12)
+    np.testing.assert_allclose(compute_log_loss(margin, label), expected, rtol=1e-4, atol=1e-12)
 
 
 def test_wilson_solves_the_score_equation():
     """Each end is the rate whose own standard error puts the observation 1.645 of them away."""
     for hits, size in [(0, 10), (3, 10), (50, 400), (10, 10)]:
-        for end in wilson(np.array([hits / size]), np.array([size])):
+        for end in compute_wilson_interval(np.array([hits / size]), np.array([size])):
             assert (hits / size - end[0]) ** 2 == pytest.approx(
                 1.6448536269514722**2 * end[0] * (1 - end[0]) / size, abs=1e-12
             )
@@ -136,20 +144,20 @@ CHANCES = st.lists(
 @given(CHANCES, st.lists(st.floats(1e-12, 1 - 1e-12), min_size=2, max_size=20))
 def test_band_encloses_the_probability_and_rises_with_it(rows, asked):
     chance, label, entity, doubt = (np.array(column) for column in zip(*rows, strict=True))
-    band = Band.fit(chance, label, entity, doubt)
+    band = ProbabilityBand.fit(chance, label, entity, doubt)
     asked = np.sort(np.array(asked))
     low, high = band.interval(asked)
     assert ((low > 0) & (low <= asked) & (asked <= high) & (high < 1)).all()
     assert (np.diff(low) >= -1e-9).all() and (np.diff(high) >= -1e-9).all()
-    assert Band.from_json(json.loads(json.dumps(band.to_json()))) == band
+    assert ProbabilityBand.from_json(json.loads(json.dumps(band.to_json()))) == band
 
 
 def test_band_of_a_calibrated_model_holds_the_true_rate_as_often_as_it_says():
     held = []
     for seed in range(40):
         margin, label = draw(2000, 1.0, 0.0, seed)
-        chance = probability(margin)
-        low, high = Band.fit(chance, label, np.arange(2000), np.zeros(2000)).interval(
+        chance = to_probability(margin)
+        low, high = ProbabilityBand.fit(chance, label, np.arange(2000), np.zeros(2000)).interval(
             np.linspace(0.05, 0.6, 12)
         )
         held.append((low <= np.linspace(0.05, 0.6, 12)) & (np.linspace(0.05, 0.6, 12) <= high))
@@ -159,21 +167,25 @@ def test_band_of_a_calibrated_model_holds_the_true_rate_as_often_as_it_says():
 def test_band_covers_the_true_rate_of_a_model_that_is_off():
     inside = []
     asked = np.linspace(0.08, 0.5, 10)
-    truth = probability(log_odds(asked) + 0.6)
+    truth = to_probability(to_log_odds(asked) + 0.6)
     for seed in range(40):
         margin, label = draw(3000, 1.0, 0.6, seed)
-        low, high = Band.fit(probability(margin), label, np.arange(3000), np.zeros(3000)).interval(
-            asked
-        )
+        low, high = ProbabilityBand.fit(
+            to_probability(margin), label, np.arange(3000), np.zeros(3000)
+        ).interval(asked)
         inside.append((low <= truth) & (truth <= high))
     assert np.mean(inside) > 0.85
 
 
 def test_rows_of_few_entities_make_a_wide_band():
     margin, label = draw(2000, 1.0, 0.0)
-    chance = probability(margin)
-    many = Band.fit(chance, label, np.arange(2000), np.zeros(2000)).interval(np.array([0.2]))
-    few = Band.fit(chance, label, np.arange(2000) % 20, np.zeros(2000)).interval(np.array([0.2]))
+    chance = to_probability(margin)
+    many = ProbabilityBand.fit(chance, label, np.arange(2000), np.zeros(2000)).interval(
+        np.array([0.2])
+    )
+    few = ProbabilityBand.fit(chance, label, np.arange(2000) % 20, np.zeros(2000)).interval(
+        np.array([0.2])
+    )
     assert few[1] - few[0] > 1.5 * (many[1] - many[0])
 
 
@@ -189,22 +201,22 @@ def interval_without_doubt(chance, label, asked):
             pools[-2:] = [[(low * few + high * more) / (few + more), few + more, bins + others]]
     rising = [value for value, _, bins in pools for _ in range(bins)]
     ends = [
-        wilson(np.array([value]), np.array([size]))
+        compute_wilson_interval(np.array([value]), np.array([size]))
         for value, (_, size) in zip(rising, rate, strict=True)
     ]
-    center = [log_odds(chance[place == k]).mean() for k in range(20)]
-    low = [log_odds(min(ends[j][0][0] for j in range(k, 20))) - center[k] for k in range(20)]
-    high = [log_odds(max(ends[j][1][0] for j in range(k + 1))) - center[k] for k in range(20)]
-    at = log_odds(asked)
-    return probability(at + np.interp(at, center, low)), probability(
+    center = [to_log_odds(chance[place == k]).mean() for k in range(20)]
+    low = [to_log_odds(min(ends[j][0][0] for j in range(k, 20))) - center[k] for k in range(20)]
+    high = [to_log_odds(max(ends[j][1][0] for j in range(k + 1))) - center[k] for k in range(20)]
+    at = to_log_odds(asked)
+    return to_probability(at + np.interp(at, center, low)), to_probability(
         at + np.interp(at, center, high)
     )
 
 
 def test_without_doubt_the_band_is_wilsons_interval_of_the_rates():
     margin, label = draw(4000, 1.0, 0.3)
-    chance, asked = probability(margin), np.linspace(0.03, 0.6, 30)
-    found = Band.fit(chance, label, np.arange(4000), np.zeros(4000)).interval(asked)
+    chance, asked = to_probability(margin), np.linspace(0.03, 0.6, 30)
+    found = ProbabilityBand.fit(chance, label, np.arange(4000), np.zeros(4000)).interval(asked)
     low, high = interval_without_doubt(chance, label, asked)
     np.testing.assert_allclose(found[0], np.minimum(low, asked), rtol=1e-9)
     np.testing.assert_allclose(found[1], np.maximum(high, asked), rtol=1e-9)
@@ -217,12 +229,12 @@ def test_band_with_doubt_holds_the_own_chance_of_nine_leads_in_ten(unseen):
     held, naive = [], []
     for _ in range(10):
         margin = random.normal(-1.5, 1.2, 6000)
-        truth = probability(margin + unseen * random.normal(size=6000))
+        truth = to_probability(margin + unseen * random.normal(size=6000))
         label = (random.random(6000) < truth).astype(np.int64)
-        chance = probability(Affine.fit(margin, label).apply(margin))
+        chance = to_probability(AffineCalibrator.fit(margin, label).apply(margin))
         doubt = np.abs(unseen * random.normal(size=6000))
         for inside, size in ((held, doubt), (naive, np.zeros(6000))):
-            low, high = Band.fit(chance, label, np.arange(6000), size).interval(chance)
+            low, high = ProbabilityBand.fit(chance, label, np.arange(6000), size).interval(chance)
             inside.append(np.mean((low <= truth) & (truth <= high)))
     assert 0.87 < np.mean(held) < 0.95
     assert np.mean(naive) < np.mean(held) - 0.1
@@ -230,9 +242,9 @@ def test_band_with_doubt_holds_the_own_chance_of_nine_leads_in_ten(unseen):
 
 def test_doubt_about_some_leads_widens_the_band_only_there():
     margin, label = draw(4000, 1.0, 0.0)
-    chance = probability(margin)
-    plain = Band.fit(chance, label, np.arange(4000), np.zeros(4000))
-    wide = Band.fit(chance, label, np.arange(4000), 2.0 * (chance > 0.4))
+    chance = to_probability(margin)
+    plain = ProbabilityBand.fit(chance, label, np.arange(4000), np.zeros(4000))
+    wide = ProbabilityBand.fit(chance, label, np.arange(4000), 2.0 * (chance > 0.4))
     for asked, factor in ((0.05, (0.99, 1.01)), (0.6, (2.0, 20.0))):
         own, other = (
             float(np.diff(band.interval(np.array([asked])), axis=0)[0, 0]) for band in (plain, wide)

@@ -116,8 +116,8 @@ def test_in_whatever_parts_rows_are_encoded_each_is_that_row(count, monkeypatch)
     )
     encoding, rows = Encoding.fit(whole, ["n", "c"]), random.permutation(160)[:count]
     alone = [encoding.encode(whole.slice(row, 1))[0] for row in rows]
-    monkeypatch.setattr("models.encoding.ROWS", 3)
-    monkeypatch.setattr("models.encoding.BLOCK", 2)
+    monkeypatch.setattr("models.encoding.READ_ROWS", 3)
+    monkeypatch.setattr("models.encoding.CACHE_ROWS", 2)
     np.testing.assert_array_equal(encoding.encode(whole, rows), np.array(alone).reshape(-1, 2))
     np.testing.assert_array_equal(
         encoding.encode(whole.take(pa.array(rows))), np.array(alone).reshape(-1, 2)

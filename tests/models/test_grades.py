@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from features.contracts import INSTANT
-from models.grades import GRADE_OF, Steady, held
+from models.grades import GRADE_BY_SCORE, GradeHysteresis, apply_grade_hysteresis
 from tests.serve.samples import DAY, MONDAY
 
 EDGES = {"A": (91, 100), "B": (71, 90), "C": (41, 70), "D": (1, 40)}
@@ -32,21 +32,21 @@ def by_hand(score, before, since, steady):
 
 def given(scores, before, since, steady):
     columns = zip((scores, before, since), (pa.int64(), pa.string(), INSTANT), strict=True)
-    grade, falling = held(
+    grade, falling = apply_grade_hysteresis(
         *(pa.chunked_array([list(column)], kind) for column, kind in columns), MONDAY, steady
     )
     return list(zip(grade.to_pylist(), falling.to_pylist(), strict=True))
 
 
 def test_the_plain_map_is_the_one_of_the_documentation():
-    assert all(GRADE_OF[score] == plain(score) for score in SCORES)
+    assert all(GRADE_BY_SCORE[score] == plain(score) for score in SCORES)
 
 
 @pytest.mark.parametrize("points", [0, 2.5, 3, 12, 50])
 @pytest.mark.parametrize("days", [0, 7])
 @pytest.mark.parametrize("before", ["A", "B", "C", "D", None, "Z"])
 def test_a_grade_rises_at_once_and_falls_when_it_was_low_for_long(before, days, points):
-    steady = Steady(points, timedelta(days=days))
+    steady = GradeHysteresis(points, timedelta(days=days))
     for since in SINCE:
         found = given(SCORES, [before] * 100, [since] * 100, steady)
         assert found == [by_hand(score, before, since, steady) for score in SCORES]
@@ -56,9 +56,9 @@ def test_a_grade_rises_at_once_and_falls_when_it_was_low_for_long(before, days, 
 
 def test_nothing_is_kept_where_it_is_turned_off():
     scores = [score for score in SCORES for _ in EDGES]
-    found = given(scores, list(EDGES) * 100, [None] * 400, Steady())
+    found = given(scores, list(EDGES) * 100, [None] * 400, GradeHysteresis())
     assert found == [(plain(score), None) for score in scores]
 
 
 def test_no_rows():
-    assert given([], [], [], Steady(3)) == []
+    assert given([], [], [], GradeHysteresis(3)) == []

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from features.contracts import INSTANT, SPINE
-from models.calibration import Affine, Band, log_odds, probability
+from models.calibration import AffineCalibrator, ProbabilityBand, to_log_odds, to_probability
 from models.encoding import Encoding
 from models.learners import lightgbm
-from models.learners.amount_model import Priced, Worth
+from models.learners.amount_model import AmountModel, AmountRows
 from models.learners.hazard import Hazard
-from models.learners.kinds import KINDS
-from models.scorer import PREDICTIONS, Scale, Scorer
+from models.learners.kinds import MODELS_BY_NAME
+from models.scorer import PREDICTIONS, Scorer, ScoreScale
 from tests.models import samples
 
 TIMED = {"blend", "hazard", "lightgbm"}
@@ -45,26 +45,26 @@ def scorer(learner: str) -> Scorer:
     table = matrix(1200)
     encoding = Encoding.fit(table, ["visits", "age", "source"])
     x = encoding.encode(table)
-    y = (np.random.default_rng(7).random(1200) < probability(x[:, 0] - 3)).astype(np.int64)
-    model = samples.fitted(KINDS[learner], x, y, encoding.categorical)
+    y = (np.random.default_rng(7).random(1200) < to_probability(x[:, 0] - 3)).astype(np.int64)
+    model = samples.fitted(MODELS_BY_NAME[learner], x, y, encoding.categorical)
     timing = samples.fitted(Hazard, x, y, encoding.categorical) if learner in TIMED else None
-    calibrator = Affine(0.9, 0.1)
-    chance = probability(calibrator.apply(model.margin(x)))
-    band = Band.fit(chance, y, np.arange(1200), np.full(1200, 0.2))
+    calibrator = AffineCalibrator(0.9, 0.1)
+    chance = to_probability(calibrator.apply(model.margin(x)))
+    band = ProbabilityBand.fit(chance, y, np.arange(1200), np.full(1200, 0.2))
     meta = {"horizon": "30d", "ё": [1, None]}
-    worth = Worth.fit(priced(x), encoding.categorical) if learner in TIMED else None
+    worth = AmountModel.fit(priced(x), encoding.categorical) if learner in TIMED else None
     return Scorer(
-        "close", model, encoding, calibrator, band, Scale.fit(chance), meta, timing, worth
+        "close", model, encoding, calibrator, band, ScoreScale.fit(chance), meta, timing, worth
     )
 
 
-def priced(x: np.ndarray) -> Priced:
+def priced(x: np.ndarray) -> AmountRows:
     """Rows whose amount grows with the visits: one an entity, a new one each hour."""
     amount = 100 * (1 + x[:, 0]) * np.random.default_rng(9).random(len(x))
-    return Priced(x, amount, np.arange(len(x)).astype(str), np.arange(len(x)))
+    return AmountRows(x, amount, np.arange(len(x)).astype(str), np.arange(len(x)))
 
 
-@pytest.fixture(scope="module", params=sorted(KINDS))
+@pytest.fixture(scope="module", params=sorted(MODELS_BY_NAME))
 def fitted(request):
     return scorer(request.param)
 
@@ -118,7 +118,7 @@ def test_a_scorer_that_was_stored_before_amounts_were_learnt_has_none(tmp_path):
     path = tmp_path / "scorer.json"
     older = {key: value for key, value in json.loads(path.read_text()).items() if key != "worth"}
     path.write_text(json.dumps(older))
-    assert Scorer.load(tmp_path).worth is None
+    assert Scorer.load(tmp_path).amount_model is None
 
 
 def test_a_row_alone_is_predicted_as_among_others(fitted):
@@ -143,7 +143,7 @@ def test_explanations_sum_to_the_calibrated_log_odds(fitted):
     chance = fitted.predict(table)["probability"].to_numpy()
     parts = fitted.explain(table)
     assert parts.shape == (80, len(fitted.encoding.names) + 1)
-    np.testing.assert_allclose(parts.sum(axis=1), log_odds(chance), atol=1e-8)
+    np.testing.assert_allclose(parts.sum(axis=1), to_log_odds(chance), atol=1e-8)
 
 
 def test_no_rows_give_no_predictions(fitted):
@@ -226,7 +226,7 @@ def test_a_matrix_without_a_feature_is_refused(fitted):
 
 def test_scores_and_grades_split_a_smooth_distribution_as_promised():
     chance = np.random.default_rng(0).beta(1, 8, 20_000)
-    scale = Scale.fit(chance)
+    scale = ScoreScale.fit(chance)
     later = np.random.default_rng(1).beta(1, 8, 20_000)
     share = {g: np.mean(np.array(scale.grade(later)) == g) for g in "ABCD"}
     assert share == pytest.approx({"A": 0.1, "B": 0.2, "C": 0.3, "D": 0.4}, abs=0.015)
@@ -239,7 +239,7 @@ CHANCES = st.lists(st.floats(1e-9, 1 - 1e-9), min_size=1, max_size=80)
 @settings(max_examples=50)
 @given(CHANCES, CHANCES)
 def test_scores_rise_with_the_probability_and_grades_with_the_score(fit_on, asked):
-    scale = Scale.fit(np.array(fit_on))
+    scale = ScoreScale.fit(np.array(fit_on))
     ranked = np.sort(np.array(asked))
     score, grade = scale.score(ranked), scale.grade(ranked)
     assert (np.diff(score) >= 0).all()
@@ -249,4 +249,4 @@ def test_scores_rise_with_the_probability_and_grades_with_the_score(fit_on, aske
 
 
 def test_a_constant_model_makes_no_one_an_a():
-    assert set(Scale.fit(np.full(100, 0.1)).grade(np.full(5, 0.1))) == {"C"}
+    assert set(ScoreScale.fit(np.full(100, 0.1)).grade(np.full(5, 0.1))) == {"C"}

@@ -10,9 +10,9 @@ import urllib.request
 
 import pytest
 
-from configs.schema import load
+from configs.schema import load_project
 from models.learners import lightgbm
-from pipelines.runner import Driver
+from pipelines.runner import Runner
 from pipelines.training.train import train
 from tests.pipelines import guarded, tiny
 
@@ -26,7 +26,7 @@ def guarded_company(tmp_path_factory):
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         patch.setattr(lightgbm, "ROUNDS", 15)
-        (done,) = train(load("company.yaml"), tiny.END, ["buy"], Driver())
+        (done,) = train(load_project("company.yaml"), tiny.END, ["buy"], Runner())
     assert done.error is None
     return folder
 

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from configs.errors import ConfigError
-from configs.schema import load
-from pipelines.check import examine
+from configs.schema import load_project
+from pipelines.check import examine_data
 from pipelines.reports import terminal
 from tests.pipelines import tiny
 
@@ -23,11 +23,11 @@ HISTORY = {
 def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sources = tiny.CONFIG["sources"] | {"attributes": [{**HISTORY, "only": ["staff", "stagee"]}]}
-    config = load(tiny.write(tmp_path, leads=120, sources=sources))
+    config = load_project(tiny.write(tmp_path, leads=120, sources=sources))
     rows = [f"L{number:04},2024-06-01,staff,{number}" for number in range(99)]
     rows += ["L0000,2024-07-01,staff,many", "L0000,2024-07-01,stage,x", "L0000,soon,staff,1"]
     (tmp_path / "h.csv").write_text("\n".join(["id,at,field,new", *rows]))
-    found = examine(config, tiny.END)
+    found = examine_data(config, tiny.END)
     count = found.counts[-1]
     assert (count.source, count.rows_in, count.used, count.skipped) == ("attributes_1", 102, 100, 1)
     assert count.quarantined == {"unreadable time": 1}
@@ -44,10 +44,10 @@ def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeyp
 
 def test_a_schedule_that_is_no_cron_line_is_named_before_the_data_are_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = load(tiny.write(tmp_path, leads=3, schedule={"score": "every night at five"}))
+    config = load_project(tiny.write(tmp_path, leads=3, schedule={"score": "every night at five"}))
     (tmp_path / "leads.csv").unlink()
     with pytest.raises(ConfigError, match=r"schedule\.score.*every night at five"):
-        examine(config, tiny.END)
+        examine_data(config, tiny.END)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_words_that_would_stop_the_night_are_refused_before_the_data_are_read(
     tmp_path, monkeypatch, changes, where
 ):
     monkeypatch.chdir(tmp_path)
-    config = load(tiny.write(tmp_path, leads=3, **changes))
+    config = load_project(tiny.write(tmp_path, leads=3, **changes))
     (tmp_path / "leads.csv").unlink()
     with pytest.raises(ConfigError) as refused:
-        examine(config, tiny.END)
+        examine_data(config, tiny.END)
     assert refused.value.where == where
 
 
@@ -82,7 +82,7 @@ def test_words_for_what_occurs_nowhere_are_named_with_the_nearest(tmp_path, monk
         "bought",
     )
     words = dict.fromkeys([*known, "vissit", "channel:fone", "Mars"], "word")
-    found = examine(load(tiny.write(tmp_path, leads=60, words=words)), tiny.END).warnings
+    found = examine_data(load_project(tiny.write(tmp_path, leads=60, words=words)), tiny.END).warnings
     assert [line for line in found if line.startswith("words.")] == [
         "words.Mars: nothing in the data is called so",
         "words.channel:fone: nothing in the data is called so; did you mean phone?",

@@ -507,10 +507,10 @@ def test_hostile_text_survives_the_whole_line(run, tmp_path):
 
 
 def test_a_second_run_is_turned_away(run, tmp_path):
-    from serve.lock import hold
+    from serve.lock import hold_workspace
 
     tiny.write(tmp_path)
-    with hold(tmp_path / "workspace"):
+    with hold_workspace(tmp_path / "workspace"):
         code, _, err = run("score", "company.yaml", "--as-of", tiny.END, "--direct")
     assert code == 6 and "pid" in err
 

@@ -12,7 +12,7 @@ import psycopg
 import pyarrow as pa
 
 from features.contracts import ACCOUNT_SCORES, SCORE_CHECKS, SCORES
-from serve.store.store import Run
+from serve.run import Run
 
 MONDAY = datetime(2025, 7, 7, 4, 30, 0, 123456, tzinfo=UTC)
 DAY = timedelta(days=1)

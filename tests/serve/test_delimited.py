@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from serve.delimited import fractions, write_csv
+from serve.delimited import format_fractions, write_csv
 
 
 def spelt(value):
@@ -33,13 +33,13 @@ def spelt(value):
         -2.5,
     ]
 )
-def test_a_fraction_has_twelve_digits_and_no_exponent(values):
-    assert fractions(pa.array(values, pa.float64())).to_pylist() == [
+def test_fractions_have_twelve_digits_and_no_exponent(values):
+    assert format_fractions(pa.array(values, pa.float64())).to_pylist() == [
         v if v is None else spelt(v) for v in values
     ]
 
 
-def test_a_piece_of_a_table_is_written_and_no_more():
+def test_csv_of_slice_holds_only_its_rows():
     whole = pa.table({"a": pa.array(["x", None, "z,", 'say "hi"']), "n": pa.array([1, 2, None, 4])})
     file = io.BytesIO()
     write_csv(whole.slice(1, 3), file)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import ConfigError, WorkspaceBusy
-from serve.lock import hold
+from serve.lock import hold_workspace
 
 HOLDER = """
 import sys, time
@@ -34,42 +34,42 @@ def holder(tmp_path):
     process.stdout.close()
 
 
-def test_another_process_is_refused_and_told_who_holds_it(holder, tmp_path):
-    with pytest.raises(WorkspaceBusy, match=rf"pid {holder.pid}: .*-c") as caught, hold(tmp_path):
+def test_lock_refuses_other_process_and_names_holder(holder, tmp_path):
+    with pytest.raises(WorkspaceBusy, match=rf"pid {holder.pid}: .*-c") as caught, hold_workspace(tmp_path):
         pass
     assert caught.value.exit_code == 6
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_refusal_leaves_the_holder_its_lock_and_its_name(holder, tmp_path):
+def test_refusal_keeps_lock_and_name_of_holder(holder, tmp_path):
     for _ in range(2):
-        with pytest.raises(WorkspaceBusy, match=f"pid {holder.pid}"), hold(tmp_path):
+        with pytest.raises(WorkspaceBusy, match=f"pid {holder.pid}"), hold_workspace(tmp_path):
             pass
 
 
-def test_a_killed_holder_leaves_no_lock(holder, tmp_path):
+def test_killed_holder_releases_lock(holder, tmp_path):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    with hold(tmp_path):
+    with hold_workspace(tmp_path):
         assert f"pid {os.getpid()}: " in (tmp_path / ".lock").read_text()
 
 
-def test_the_same_process_cannot_hold_it_twice(tmp_path):
-    with hold(tmp_path), pytest.raises(WorkspaceBusy), hold(tmp_path):
+def test_lock_is_exclusive_within_process(tmp_path):
+    with hold_workspace(tmp_path), pytest.raises(WorkspaceBusy), hold_workspace(tmp_path):
         pass
 
 
-def test_it_is_free_after_the_block_and_after_an_error(tmp_path):
-    with pytest.raises(KeyError), hold(tmp_path):
+def test_lock_is_free_after_block_and_after_error(tmp_path):
+    with pytest.raises(KeyError), hold_workspace(tmp_path):
         raise KeyError
-    with hold(tmp_path):
+    with hold_workspace(tmp_path):
         pass
     assert (tmp_path / ".lock").read_text() == ""
 
 
-def test_a_forked_child_does_not_keep_the_lock(tmp_path):
+def test_forked_child_does_not_keep_lock(tmp_path):
     ready, done = os.pipe(), os.pipe()
-    with hold(tmp_path):
+    with hold_workspace(tmp_path):
         child = os.fork()
         if child == 0:
             os.write(ready[1], b"x")
@@ -77,19 +77,19 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path):
             os._exit(0)
         os.read(ready[0], 1)
     try:
-        with hold(tmp_path):
+        with hold_workspace(tmp_path):
             pass
     finally:
         os.write(done[1], b"x")
         os.waitpid(child, 0)
 
 
-def test_two_workspaces_do_not_meet(tmp_path):
-    with hold(tmp_path / "a"), hold(tmp_path / "b" / "c"):
+def test_locks_of_workspaces_are_independent(tmp_path):
+    with hold_workspace(tmp_path / "a"), hold_workspace(tmp_path / "b" / "c"):
         assert (tmp_path / "b" / "c").is_dir()
 
 
-def test_a_workspace_that_is_a_file_is_a_config_error(tmp_path):
+def test_workspace_that_is_a_file_raises_config_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot write to the workspace"), hold(tmp_path / "file"):
+    with pytest.raises(ConfigError, match="cannot write to the workspace"), hold_workspace(tmp_path / "file"):
         pass

@@ -11,9 +11,9 @@ import numpy as np
 
 from features.definitions.feature import AGGREGATES, CHANNEL, GROUP, TYPE, Feature
 from features.definitions.vocabulary import Offer
+from features.tools.instants import NEVER_US, duration_to_microseconds
 from features.tools.jit import kernel
 
-FOREVER = np.iinfo(np.int64).max
 CODES = 128
 """Room for every code and one more for -1, the unknown."""
 
@@ -80,8 +80,8 @@ class Plan:
             np.array(figure),
             np.array([column for column, _ in wanted]),
             np.array([aggregates.index(feature.aggregate) for _, feature in wanted]),
-            np.array([_us(span) for span in spans]),
-            np.array([_us(length) for length in offer.half_lives], np.int64),
+            np.array([_window_edge(span) for span in spans]),
+            np.array([duration_to_microseconds(length) for length in offer.half_lives], np.int64),
             np.array([spans.index(window) for window in windows], np.int64),
             np.array([spans.index(2 * window) for window in windows], np.int64),
             offsets,
@@ -122,8 +122,9 @@ def _spans(offer: Offer, doubled: bool) -> list[timedelta | None]:
     return [*sorted(windows), None]
 
 
-def _us(span: timedelta | None) -> int:
-    return FOREVER if span is None else span // timedelta(microseconds=1)
+def _window_edge(span: timedelta | None) -> int:
+    """Return the length of a window in microseconds; all of history (None) has no end."""
+    return NEVER_US if span is None else duration_to_microseconds(span)
 
 
 def _layout(

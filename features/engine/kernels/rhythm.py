@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.contracts import US_PER_DAY
 from features.engine.kernels.kernel_plan import Plan
 from features.engine.kernels.windows import History, Looks, write
+from features.tools.instants import US_PER_DAY
 from features.tools.jit import inlined, kernel
 
 AGGREGATES = ("active_days", "gap_mean", "gap_std", "gap_max", "silence")

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from features.contracts import US_PER_DAY
 from features.definitions.sequences import LAST
 from features.definitions.vocabulary import Offer
 from features.engine.kernels.windows import History, Looks
-from features.timezones import offsets_at
+from features.timezones import find_offsets_at_instants
+from features.tools.instants import US_PER_DAY
 from features.tools.jit import inlined, kernel
 
 FIGURES = (
@@ -54,7 +54,7 @@ def sequence(history: History, looks: Looks, offer: Offer) -> np.ndarray:
 
 def hour_of_week(instant: np.ndarray, timezone: str) -> np.ndarray:
     """Return the local hour of the week of instants, 0 for Monday 0:00 to 1:00; int64."""
-    local = instant + offsets_at(instant, ZoneInfo(timezone))
+    local = instant + find_offsets_at_instants(instant, ZoneInfo(timezone))
     return (local // 3_600_000_000 + 3 * 24) % 168  # 1970 began on a Thursday
 
 

@@ -7,8 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from features.contracts import US_PER_DAY
 from features.engine.kernels.windows import History, Looks
+from features.tools.instants import US_PER_DAY
 from features.tools.jit import kernel
 
 FIGURES = ("stage_now", "stage_entry", "stage_age", "stages_age", "skipped", "returns", "moves")

@@ -14,9 +14,9 @@ from typing import Self
 
 import numpy as np
 
-from features.contracts import US_PER_DAY
 from features.engine.kernels.kernel_plan import Plan
 from features.tools.binary_search import ends
+from features.tools.instants import US_PER_DAY
 from features.tools.jit import inlined, kernel
 
 

@@ -32,7 +32,7 @@ def read_query(
     ``sqlite:///file`` nor ``postgresql://…``, DataError where the database cannot be reached or the query
     fails; no message holds the URL's password.
     """
-    kind, connect = _driver(url)
+    kind, connect = _select_driver(url)
     inner = f"({query.strip().rstrip(';')}\n) AS source_rows"
     errors = importlib.import_module("adbc_driver_manager").Error
     try:
@@ -41,26 +41,26 @@ def read_query(
                 cursor.execute("SET TIME ZONE 'UTC'")
             cursor.execute(f"SELECT * FROM {inner} LIMIT 0")  # noqa: S608 - the query is the user's own
             fields = list(cursor.fetch_arrow_table().schema)
-            columns = ", ".join(f"{_column(field, kind)} AS c{i}" for i, field in enumerate(fields))
+            columns = ", ".join(f"{_select_expression(field, kind)} AS c{i}" for i, field in enumerate(fields))
             cursor.execute(f"SELECT {columns} FROM {inner}")  # noqa: S608 - quoted names
             with cursor.fetch_record_batch() as reader:
                 return [field.name for field in fields], Shelf.of(
-                    reader.schema, map(_valid, reader), scratch
+                    reader.schema, map(_validate_batch, reader), scratch
                 )
     except (errors, pa.ArrowInvalid, UnicodeDecodeError) as error:
-        found = _without_secret(" ".join(str(error).split()), url)
+        found = _mask_secrets(" ".join(str(error).split()), url)
         fix = "check the address, that the server runs, and the query"
         raise DataError(
             f"{kind} did not give the rows", where=where, found=found, fix=fix
         ) from None
 
 
-def _valid(batch: pa.RecordBatch) -> pa.Table:
+def _validate_batch(batch: pa.RecordBatch) -> pa.Table:
     batch.validate(full=True)
     return pa.Table.from_batches([batch])
 
 
-def _driver(url: str) -> tuple[str, Callable[[], Any]]:
+def _select_driver(url: str) -> tuple[str, Callable[[], Any]]:
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
         path = unquote(rest.removeprefix("/"))
@@ -89,17 +89,17 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _column(field: pa.Field, kind: str) -> str:
+def _select_expression(field: pa.Field, kind: str) -> str:
     """SQL for a column: as it is, or as its text."""
     typed = (
         pa.types.is_integer(field.type)
         or pa.types.is_float64(field.type)
         or pa.types.is_boolean(field.type)
     )
-    return quoted(field.name) if typed and kind == POSTGRESQL else _text(quoted(field.name), kind)
+    return quoted(field.name) if typed and kind == POSTGRESQL else _text_expression(quoted(field.name), kind)
 
 
-def _text(column: str, kind: str) -> str:
+def _text_expression(column: str, kind: str) -> str:
     """SQL for a value's text. SQLite types each value, not the column, and its own cast rounds to 15 digits."""
     if kind == POSTGRESQL:
         return f"CAST({column} AS text)"
@@ -111,7 +111,7 @@ def _text(column: str, kind: str) -> str:
     return f"coalesce(CASE typeof({column}) WHEN 'real' THEN {real} {other}, '')"
 
 
-def _without_secret(text: str, url: str) -> str:
+def _mask_secrets(text: str, url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:  # then the driver has not read it either, and may have said it whole

@@ -61,7 +61,7 @@ class Grammar:
         return (
             b"\0" not in text
             and decodes(text)
-            and bool(_whole(pa.array([text], pa.binary()), self)[0])
+            and bool(_find_complete_lines(pa.array([text], pa.binary()), self)[0])
         )
 
 
@@ -88,7 +88,7 @@ def split_lines(data: bytes) -> pa.Array:
 def unreadable(lines: pa.Array) -> np.ndarray:
     """Return a mask of the lines that hold a NUL byte or are not UTF-8."""
     bad = (
-        _array(pc.match_substring(lines, pattern=b"\0"))
+        _to_numpy(pc.match_substring(lines, pattern=b"\0"))
         if holds_nul(lines)
         else np.zeros(len(lines), bool)
     )
@@ -101,7 +101,7 @@ def unreadable(lines: pa.Array) -> np.ndarray:
 
 def blank(lines: pa.Array) -> np.ndarray:
     """Return a mask of the lines that hold nothing at all."""
-    return _array(pc.is_in(lines, value_set=pa.array([b"", b"\r"], pa.binary())))
+    return _to_numpy(pc.is_in(lines, value_set=pa.array([b"", b"\r"], pa.binary())))
 
 
 def read_csv(
@@ -119,14 +119,14 @@ def read_csv(
         lines = pa.concat_arrays([rest, block.lines])
         if not names:
             at = int(np.argmin(blank(lines))) if len(lines) else 0
-            names, grammar = _header(lines[at].as_py(), delimiter, path)
+            names, grammar = _read_header(lines[at].as_py(), delimiter, path)
             lines, first = lines[at + 1 :], first + at + 1
-        table, rows, broken, used = _records(lines, first, grammar, block.last)
+        table, rows, broken, used = _split_records(lines, first, grammar, block.last)
         yield names, table, rows, broken
         rest, first = lines[used:], first + used
 
 
-def _header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], Grammar]:
+def _read_header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], Grammar]:
     if not decodes(line) or b"\0" in line or b"\r" in line[:-1]:
         found = "it is not UTF-8, or holds a NUL byte or a lone carriage return"
         raise DataError(
@@ -146,22 +146,22 @@ def _header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], 
     return names, Grammar(sign, len(names))
 
 
-def _records(
+def _split_records(
     lines: pa.Array, first: int, grammar: Grammar, last: bool
 ) -> tuple[pa.Table, np.ndarray, list[Broken], int]:
     """Part lines into rows and broken records; the last figure says how many lines are dealt with."""
-    alone = _whole(lines, grammar) & ~unreadable(lines)
+    alone = _find_complete_lines(lines, grammar) & ~unreadable(lines)
     starts, keep, used, free = alone.copy(), alone.copy(), len(lines), 0
     broken, loose = list[Broken](), np.flatnonzero(~alone & ~blank(lines)).tolist()
     odd = (
-        np.flatnonzero(_array(pc.count_substring(lines, pattern=b'"')) % 2)
+        np.flatnonzero(_to_numpy(pc.count_substring(lines, pattern=b'"')) % 2)
         if loose
         else np.empty(0, np.int64)
     )
     for i in loose:
         if i < free:
             continue
-        opened, end = _closing(odd, i)
+        opened, end = _find_closing_line(odd, i)
         if opened and end is None and not last and lines[i:].nbytes < BLOCK:
             used = i
             break
@@ -172,14 +172,14 @@ def _records(
             broken.append(Broken(first + i, lines[i].as_py().decode("utf-8", "replace")))
     starts[used:] = keep[used:] = False
     return (
-        _parse(lines.filter(pa.array(keep)), grammar),
+        _parse_records(lines.filter(pa.array(keep)), grammar),
         first + np.flatnonzero(starts),
         broken,
         used,
     )
 
 
-def _closing(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
+def _find_closing_line(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
     """Return whether a line leaves a quote open, and the next line that can close it: both have an odd
     number.
     """
@@ -188,15 +188,15 @@ def _closing(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
     return opened, int(odd[at + 1]) if opened and at + 1 < len(odd) else None
 
 
-def _whole(lines: pa.Array, grammar: Grammar) -> np.ndarray:
+def _find_complete_lines(lines: pa.Array, grammar: Grammar) -> np.ndarray:
     """Return a mask of the lines that are one record each."""
     found = np.zeros(len(lines), bool)
-    _fits(*text_bytes(lines), ord(grammar.delimiter), grammar.width, found)
+    _check_fields(*text_bytes(lines), ord(grammar.delimiter), grammar.width, found)
     return found & ~blank(lines)
 
 
 @kernel
-def _fits(
+def _check_fields(
     texts: np.ndarray, ends: np.ndarray, delimiter: int, width: int, found: np.ndarray
 ) -> None:
     """Say of each line whether it has so many fields, and whether each that begins with a quote ends with one."""
@@ -206,7 +206,7 @@ def _fits(
             end -= 1
         while at >= 0 and fields <= width:
             fields += 1
-            at = _field(texts, at, end, delimiter)
+            at = _find_field_end(texts, at, end, delimiter)
             if at == end:
                 found[line] = fields == width
                 break
@@ -214,7 +214,7 @@ def _fits(
 
 
 @kernel
-def _field(texts: np.ndarray, at: np.int64, end: np.int64, delimiter: int) -> np.int64:
+def _find_field_end(texts: np.ndarray, at: np.int64, end: np.int64, delimiter: int) -> np.int64:
     """Return where the field that begins here ends, at a delimiter or the line's end; -2 if it does not."""
     if at < end and texts[at] == QUOTE:
         at += 1
@@ -230,7 +230,7 @@ def _field(texts: np.ndarray, at: np.int64, end: np.int64, delimiter: int) -> np
     return np.int64(at)
 
 
-def _parse(lines: pa.Array, grammar: Grammar) -> pa.Table:
+def _parse_records(lines: pa.Array, grammar: Grammar) -> pa.Table:
     names = [f"c{i}" for i in range(grammar.width)]
     if not len(lines):
         return pa.table({name: pa.array([], pa.string()) for name in names})
@@ -254,5 +254,5 @@ def decodes(text: bytes) -> bool:
     return True
 
 
-def _array(values: pa.Array) -> np.ndarray:
+def _to_numpy(values: pa.Array) -> np.ndarray:
     return values.to_numpy(zero_copy_only=False)

@@ -72,12 +72,12 @@ def files(path: str) -> list[Path]:
     not UTF-8: left out, its rows would be missing in silence.
     """
     try:
-        inside = [each for each in _named(path) if not each.name.startswith((".", "_"))]
+        inside = [each for each in _find_paths(path) if not each.name.startswith((".", "_"))]
         found = sorted(each for each in inside if each.is_file())
         odd = [each for each in inside if not each.is_file() and not each.is_dir()]
     except OSError as error:
         raise DataError("cannot look there", where=path, found=str(error), fix=CHECK) from error
-    odd += [each for each in found if not _is_utf8(each)]
+    odd += [each for each in found if not _has_utf8_name(each)]
     if odd:
         fix = "fix the link, give it a name in UTF-8, or take it out of there"
         raise DataError(
@@ -89,16 +89,16 @@ def files(path: str) -> list[Path]:
     return found
 
 
-def _named(path: str) -> list[Path]:
+def _find_paths(path: str) -> list[Path]:
     where = Path(path)
     if where.is_file():
         return [where]
     if where.is_dir():
-        return [each for each in where.rglob("*") if _kind(each)]
+        return [each for each in where.rglob("*") if _format_by_suffix(each)]
     return [Path(each) for each in glob.glob(path, recursive=True)]  # noqa: PTH207 - takes absolute patterns
 
 
-def _is_utf8(path: Path) -> bool:
+def _has_utf8_name(path: Path) -> bool:
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -108,7 +108,7 @@ def _is_utf8(path: Path) -> bool:
 
 def format_of(path: Path) -> str:
     """Return the format that a file's ending says; raise ConfigError for any other."""
-    if kind := _kind(path):
+    if kind := _format_by_suffix(path):
         return kind
     raise ConfigError(
         "format not known by its ending", where=str(path), fix="give format: csv, parquet or jsonl"
@@ -118,30 +118,30 @@ def format_of(path: Path) -> str:
 def blocks(path: Path, kind: str, delimiter: str | None, wanted: Wanted) -> Iterator[Block]:
     """Read a file, at least as one block, though that may be empty."""
     if kind == PARQUET:
-        yield from _parquet(path, wanted)
+        yield from _read_parquet_blocks(path, wanted)
     elif kind == JSONL:
         for table, rows, broken in read_json_lines(path, wanted.columns):
-            yield Block(table.column_names, _by_place(table), rows, broken)
+            yield Block(table.column_names, _rename_by_position(table), rows, broken)
     else:
-        yield from _csv(path, delimiter)
+        yield from _read_csv_blocks(path, delimiter)
 
 
-def _kind(path: Path) -> str | None:
+def _format_by_suffix(path: Path) -> str | None:
     bare = Path(path.stem) if path.suffix.lower() in PACKED else path
     return ENDINGS.get(bare.suffix.lower())
 
 
-def _csv(path: Path, delimiter: str | None) -> Iterator[Block]:
+def _read_csv_blocks(path: Path, delimiter: str | None) -> Iterator[Block]:
     named = False
     for names, table, rows, broken in read_csv(path, delimiter):
         if names:
             named = True
-            yield Block(_distinct(names), table, rows, broken)
+            yield Block(_make_unique(names), table, rows, broken)
     if not named:
         yield Block([], pa.table({}), np.empty(0, np.int64))
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def _make_unique(names: Sequence[str]) -> list[str]:
     """Number a name that occurs again: a spreadsheet leaves several columns without one."""
     seen = [names[:i].count(name) for i, name in enumerate(names)]
     return [
@@ -149,11 +149,11 @@ def _distinct(names: Sequence[str]) -> list[str]:
     ]
 
 
-def _by_place(table: pa.Table) -> pa.Table:
+def _rename_by_position(table: pa.Table) -> pa.Table:
     return table.rename_columns([f"c{i}" for i in range(table.num_columns)])
 
 
-def _parquet(path: Path, wanted: Wanted) -> Iterator[Block]:
+def _read_parquet_blocks(path: Path, wanted: Wanted) -> Iterator[Block]:
     """Read row group by row group; one without a wanted row is not opened, and its rows come without columns."""
     schema = parquet.read_schema(path)
     few = [field.name for field in schema if field.name in wanted.few and is_text(field.type)]
@@ -161,7 +161,7 @@ def _parquet(path: Path, wanted: Wanted) -> Iterator[Block]:
         path, read_dictionary=few, pre_buffer=False, buffer_size=1 << 20
     ) as file:
         written = schema.names
-        names = _distinct(written)
+        names = _make_unique(written)
         chosen = [
             i for i, name in enumerate(names) if wanted.columns is None or name in wanted.columns
         ]

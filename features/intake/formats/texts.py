@@ -33,7 +33,7 @@ def direct(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return column
-    return column.cast(pa.string()) if is_text(kind) or pa.types.is_null(kind) else _written(column)
+    return column.cast(pa.string()) if is_text(kind) or pa.types.is_null(kind) else _format_as_text(column)
 
 
 def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -45,7 +45,7 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return (
         column.cast(pa.string())
         if pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-        else _written(column)
+        else _format_as_text(column)
     )
 
 
@@ -70,26 +70,26 @@ def is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _format_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_float16(column.type):
-        return pa.chunked_array([pa.array(map(_half, column.to_pylist()), pa.string())])
+        return pa.chunked_array([pa.array(map(_format_half_float, column.to_pylist()), pa.string())])
     if pa.types.is_decimal256(column.type):  # DuckDB has none so long
         return column.cast(pa.string())
     if pa.types.is_timestamp(column.type):
-        return _stamps(column)
+        return _format_timestamps(column)
     text = "CAST(value AS VARCHAR)"
     if pa.types.is_floating(column.type):
         text = f"regexp_replace(nullif({text}, 'nan'), '\\.0$', '')"
     return query(f"SELECT {text} AS text FROM rows", rows=pa.table({"value": column}))["text"]  # noqa: S608 - our own
 
 
-def _half(value: float | None) -> str | None:
+def _format_half_float(value: float | None) -> str | None:
     """Write a number of half precision, which DuckDB does not have, with the fewest digits that say it."""
     known = value is not None and not np.isnan(value)
     return np.format_float_positional(np.float16(value), trim="-") if known else None
 
 
-def _stamps(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _format_timestamps(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Write timestamps, those with a zone in UTC; one beyond DuckDB's years is the number that it is."""
     counts, unit = column.cast(pa.int64()), column.type.unit
     last = (1 << 63) // PER_UNIT[unit] - 1

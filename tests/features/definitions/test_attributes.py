@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from features.contracts import LEADS, VALUES, Dataset, known_before, to_us
+from features.contracts import LEADS, VALUES, Dataset, filter_available_before
 from features.definitions.attributes import kinds, values_at
 from features.tools.id_index import Ids
+from features.tools.instants import to_microseconds
 from tests.features.logs import delays, entities, moments
 
 NAMES = "abcd"
@@ -46,7 +47,7 @@ def table(rows):
 def ask(values, questions, kind="category", leads=TABLE):
     ids = leads["entity_id"].to_pylist()
     entity = np.array([ids.index(name) for name, _ in questions], np.int64)
-    cutoff = np.array([to_us(at) for _, at in questions], np.int64)
+    cutoff = np.array([to_microseconds(at) for _, at in questions], np.int64)
     return values_at(values, "size", kind, entity, cutoff, Ids.of(leads["entity_id"])).to_pylist()
 
 
@@ -96,7 +97,7 @@ def test_what_is_not_known_yet_changes_nothing(rows, later, cutoff):
         row | {"available_at": max(row["valid_from"], cutoff), "value": "garbled"} for row in later
     ]
     for kind in ("category", "number"):
-        expected = ask(known_before(table(rows), cutoff), questions, kind)
+        expected = ask(filter_available_before(table(rows), cutoff), questions, kind)
         assert ask(table(rows), questions, kind) == expected
         assert ask(table(rows + unknown), questions, kind) == expected
 
@@ -137,7 +138,7 @@ def test_nothing_known_is_null_of_the_kind_asked(rows):
     }
     nothing, later = (
         table([row | moment for row in rows]),
-        np.array([to_us(datetime(2025, 1, 1, tzinfo=UTC))]),
+        np.array([to_microseconds(datetime(2025, 1, 1, tzinfo=UTC))]),
     )
     for kind, wanted in {"number": pa.float64(), "category": pa.string()}.items():
         found = values_at(nothing, "size", kind, np.array([1]), later, IDS)
@@ -170,7 +171,7 @@ def test_kinds_follow_what_all_values_have_in_common():
     assert found == numbers | {"n": "category", "code": "category"}
     assert list(found) == sorted(found)
     assert kinds(table([])) == {}
-    entity, later = np.array([0]), np.array([to_us(moment) + 1])
+    entity, later = np.array([0]), np.array([to_microseconds(moment) + 1])
     assert values_at(table(rows), "day", "number", entity, later, IDS).to_pylist() == [19727.0]
     assert values_at(table(rows), "truth", "number", entity, later, IDS).to_pylist() == [1.0]
     with pytest.raises(DataError, match="was a number and is text now"):
@@ -178,7 +179,7 @@ def test_kinds_follow_what_all_values_have_in_common():
 
 
 def test_one_entity_with_a_long_history():
-    start, count = to_us(datetime(2024, 1, 1, tzinfo=UTC)), 100_000
+    start, count = to_microseconds(datetime(2024, 1, 1, tzinfo=UTC)), 100_000
     rng = np.random.default_rng(5)
     since = start + rng.integers(0, 30_000, count)
     available = since + rng.choice([0, 0, 50, 20_000], count)
@@ -204,8 +205,8 @@ def test_a_data_set_is_cut_in_its_values_too(rows, cutoff):
     whole = Dataset(
         TABLE, pa.table({"available_at": TABLE["available_at"]}), (), "f", values=table(rows)
     )
-    kept = whole.upto(cutoff)
+    kept = whole.cut_at(cutoff)
     assert kept.values.to_pylist() == [row for row in rows if row["available_at"] < cutoff]
     assert (kept.fingerprint, kept.timed, kept.ordered) == ("f", True, True)
     untimed = Dataset(TABLE, TABLE, (), "f", timed=False, values=table(rows))
-    assert untimed.upto(cutoff) is untimed
+    assert untimed.cut_at(cutoff) is untimed

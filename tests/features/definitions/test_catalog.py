@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError
-from configs.schema import Family
+from configs.feature_options import Family
 from features.definitions.catalog import MOST_TYPES, Catalog, catalog_of
 from features.definitions.feature import AGGREGATES
-from features.sources import read
+from features.sources import read_sources
 from tests.features import logs
 from tests.features.company import project
 from tests.features.logs import START, examples, of
@@ -284,4 +284,4 @@ def test_hours_of_creation_need_more_than_dates(tmp_path, times, has):
     found = project({"path": str(tmp_path / "leads.csv"), "entity_id": "id", "created_at": "born"})
     # On 2018-11-04 midnight does not exist in this zone: the date is the hour after.
     found = found.model_copy(update={"timezone": "America/Sao_Paulo"})
-    assert catalog_of(found, read(found)).hours == has
+    assert catalog_of(found, read_sources(found)).hours == has

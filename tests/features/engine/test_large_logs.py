@@ -18,9 +18,9 @@ from features.build import build_features
 from features.contracts import EVENTS
 from features.intake import duplicates, entities, reading
 from features.intake.formats import files
-from features.labels import labels
-from features.sources import read
-from features.spine import scoring_spine, training_spine
+from features.labels import compute_labels
+from features.sources import read_sources
+from features.spine import build_scoring_spine, build_training_spine
 from features.tools import spill
 from tests.features.agreement import same_bits
 from tests.features.company import FULL_EVENT, LEAD, at, csv_text, project, write
@@ -90,9 +90,9 @@ def test_pieces_and_a_file_change_nothing(tmp_path, form, with_leads, request):
     }
     events = log_of(tmp_path / "log", some_rows(3), form, 3)
     whole = project(leads if with_leads else None, events, max_quarantine=1)
-    at_once = read(whole, tmp_path / "q1")
+    at_once = read_sources(whole, tmp_path / "q1")
     request.getfixturevalue("small")
-    found = read(whole, tmp_path / "q2", tmp_path / "s")
+    found = read_sources(whole, tmp_path / "q2", tmp_path / "s")
     assert found.events.equals(at_once.events) and found.events.schema.equals(
         EVENTS, check_metadata=True
     )
@@ -101,14 +101,14 @@ def test_pieces_and_a_file_change_nothing(tmp_path, form, with_leads, request):
     assert found.events.num_rows and found.counts[-1].quarantined["duplicate"] >= 10
     assert bad_rows(tmp_path / "q2") == bad_rows(tmp_path / "q1")
     assert list((tmp_path / "s").iterdir()) == []
-    assert found.upto(at(2024, 1, 3)).events.equals(at_once.upto(at(2024, 1, 3)).events)
-    for each in (found, at_once, found.upto(at(2999, 1, 1))):
-        rows = each.lead_of_events
+    assert found.cut_at(at(2024, 1, 3)).events.equals(at_once.cut_at(at(2024, 1, 3)).events)
+    for each in (found, at_once, found.cut_at(at(2999, 1, 1))):
+        rows = each.lead_row_of_events
         assert (rows is not None) == with_leads
-        assert rows is None or rows.to_pylist() == each.lead_of(each.events["entity_id"]).tolist()
+        assert rows is None or rows.to_pylist() == each.find_leads(each.events["entity_id"]).tolist()
     # Row numbers of other tables are worth nothing.
-    assert found.upto(at(2024, 1, 3)).lead_of_events is None
-    assert replace(found, leads=found.leads.slice(1)).lead_of_events is None
+    assert found.cut_at(at(2024, 1, 3)).lead_row_of_events is None
+    assert replace(found, leads=found.leads.slice(1)).lead_row_of_events is None
 
 
 @pytest.mark.parametrize("place", ["memory", "files"])
@@ -120,10 +120,10 @@ def test_features_are_the_same_where_the_leads_of_events_are_looked_up(tmp_path,
     events = log_of(tmp_path / "log", some_rows(5), "csv", 2)
     if place == "files":
         request.getfixturevalue("small")
-    found = read(
+    found = read_sources(
         project(leads, events, max_quarantine=1), None, tmp_path / "s" if place == "files" else None
     )
-    assert found.lead_of_events is not None
+    assert found.lead_row_of_events is not None
     spine = spine_of([(lead, at(2024, 1, day)) for lead in "abc" for day in (2, 3, 9)])
     catalog = replace(CATALOG, attributes=(), role="", roles=())
     looked_up = build_features(replace(found, belonging=None), spine, catalog)
@@ -137,7 +137,7 @@ def test_of_equal_rows_the_first_is_used_wherever_they_lie(tmp_path_factory, see
     rows = some_rows(seed)
     chance.shuffle(rows)
     sources = [log_of(folder / name, rows, "csv", parts)[0] for name in ("one", "two")]
-    found = read(project(events=sources, max_quarantine=1))
+    found = read_sources(project(events=sources, max_quarantine=1))
     good = [
         row
         for row in rows
@@ -166,7 +166,7 @@ def test_a_query_that_does_not_come_twice_alike_is_kept(tmp_path, small):
         "entity_id": "lead",
         "event_time": "at",
     }
-    found = read(project(events=[event | {"event_type": "what"}]), tmp_path / "q", tmp_path / "s")
+    found = read_sources(project(events=[event | {"event_type": "what"}]), tmp_path / "q", tmp_path / "s")
     assert (found.events.num_rows, found.counts[0].quarantined) == (30, {"duplicate": 30})
     assert len(bad_rows(tmp_path / "q")) == 30
 
@@ -182,7 +182,7 @@ def test_a_source_that_shrinks_while_it_is_read_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr(reading.Origin, "again", shrunk)
     with pytest.raises(DataError, match="changed while it was read"):
-        read(project(events=events, max_quarantine=1), tmp_path / "q")
+        read_sources(project(events=events, max_quarantine=1), tmp_path / "q")
 
 
 # ---- the order of the log -------------------------------------------------------------------------------------------
@@ -218,9 +218,9 @@ def test_the_order_of_a_crowds_log_changes_no_bit(data, chance):
         mixed(data, chance),
         max(data.events["event_time"].to_pylist()) + timedelta(days=1),
     )
-    spine = training_spine(data, TARGET, as_of)
-    assert training_spine(other, TARGET, as_of).equals(spine)
-    assert scoring_spine(other, TARGET, as_of).equals(scoring_spine(data, TARGET, as_of))
-    assert labels(other, spine, TARGET, as_of).equals(labels(data, spine, TARGET, as_of))
+    spine = build_training_spine(data, TARGET, as_of)
+    assert build_training_spine(other, TARGET, as_of).equals(spine)
+    assert build_scoring_spine(other, TARGET, as_of).equals(build_scoring_spine(data, TARGET, as_of))
+    assert compute_labels(other, spine, TARGET, as_of).equals(compute_labels(data, spine, TARGET, as_of))
     some = spine_of([tuple(row.values()) for row in spine.to_pylist()[::3]])
     assert same_bits(build_features(other, some, CATALOG), build_features(data, some, CATALOG))

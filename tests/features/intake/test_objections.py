@@ -12,8 +12,8 @@ from configs.errors import ConfigError, DataError, LeadscoreError
 from configs.privacy import Privacy
 from configs.targets import Cutoffs, Population, Target
 from features.intake.objections import ASKED, LISTED, OPTED_OUT, OWN_LIST
-from features.sources import read
-from features.spine import scoring_spine
+from features.sources import read_sources
+from features.spine import build_scoring_spine
 from tests.features.company import EVENT, LEAD, project, write
 
 LEADS = "id,born,out,mail,size\n1,2024-01-01,no,CANARY-1,3\n2,2024-01-02,YES,CANARY-2,4\n3,2024-01-03,,CANARY-3,5\n"
@@ -48,28 +48,28 @@ def ids(table):
 
 
 def test_a_listed_lead_and_all_that_it_did_are_left_out_and_counted(tmp_path):
-    found = read(company(tmp_path, listed(tmp_path)), tmp_path / "q")
+    found = read_sources(company(tmp_path, listed(tmp_path)), tmp_path / "q")
     assert ids(found.leads) == ["2", "3"] and set(ids(found.events)) == {"2", "3"}
     assert found.suppressed.rows.to_pylist() == [{"entity_id": "1", "reason": LISTED}]
-    assert found.suppressed.named == {LISTED: 2} and found.suppressed.unknown == {LISTED: 1}
+    assert found.suppressed.listed_counts == {LISTED: 2} and found.suppressed.unknown_counts == {LISTED: 1}
     for count in found.counts:
         assert (count.rows_in, count.used, count.suppressed, count.quarantined) == (3, 2, 1, {})
     assert (
         "1 left out (privacy.suppress 1); listed and not in the data: 1"
-        in found.suppressed.sentence()
+        in found.suppressed.describe()
     )
 
 
 def test_a_lead_that_opts_out_in_a_column_is_left_out_and_the_column_is_no_attribute(tmp_path):
     chosen = company(tmp_path, WHERE, chosen={"all_except": ["mail"]})
-    found = read(chosen)
+    found = read_sources(chosen)
     assert ids(found.leads) == ["1", "3"] and found.attributes == ["size"]
     assert found.suppressed.rows.to_pylist() == [{"entity_id": "2", "reason": OPTED_OUT}]
 
 
 def test_null_suppresses_who_never_agreed(tmp_path):
-    found = read(company(tmp_path, {"suppress_where": {"column": "out", "equals": [True, None]}}))
-    assert ids(found.leads) == ["1"] and found.suppressed.ids.to_pylist() == ["2", "3"]
+    found = read_sources(company(tmp_path, {"suppress_where": {"column": "out", "equals": [True, None]}}))
+    assert ids(found.leads) == ["1"] and found.suppressed.entity_ids.to_pylist() == ["2", "3"]
 
 
 @pytest.mark.parametrize("kind", [pa.bool_(), pa.int64(), pa.float64(), pa.string()])
@@ -86,59 +86,59 @@ def test_true_is_true_in_any_type_of_column(tmp_path, kind):
     chosen = chosen.model_copy(
         update={"sources": chosen.sources.model_copy(update={"leads": leads})}
     )
-    assert read(chosen).suppressed.ids.to_pylist() == ["1"]
+    assert read_sources(chosen).suppressed.entity_ids.to_pylist() == ["1"]
 
 
 def test_one_row_of_a_lead_that_opts_out_is_enough_even_if_it_is_a_duplicate_or_unreadable(
     tmp_path,
 ):
     twice = LEADS + "3,2024-01-04,yes,x,5\n1,soon,yes,x,5\n4,2024-01-04,no,x,5\n"
-    found = read(company(tmp_path, WHERE, leads=twice), tmp_path / "q")
-    assert found.suppressed.ids.to_pylist() == ["1", "2", "3"] and ids(found.leads) == ["4"]
+    found = read_sources(company(tmp_path, WHERE, leads=twice), tmp_path / "q")
+    assert found.suppressed.entity_ids.to_pylist() == ["1", "2", "3"] and ids(found.leads) == ["4"]
     assert found.counts[0].suppressed == 5 and found.counts[0].quarantined == {}
 
 
 def test_without_a_leads_source_ids_are_met_in_the_log(tmp_path):
-    found = read(company(tmp_path, listed(tmp_path), leads=None))
-    assert ids(found.leads) == ["2", "3"] and found.suppressed.ids.to_pylist() == ["1"]
+    found = read_sources(company(tmp_path, listed(tmp_path), leads=None))
+    assert ids(found.leads) == ["2", "3"] and found.suppressed.entity_ids.to_pylist() == ["1"]
     assert found.counts[0].suppressed == 1
 
 
 def test_models_may_learn_from_the_suppressed_where_the_config_says_so_and_they_are_not_scored(
     tmp_path,
 ):
-    found = read(company(tmp_path, listed(tmp_path) | {"learn": True}))
+    found = read_sources(company(tmp_path, listed(tmp_path) | {"learn": True}))
     assert ids(found.leads) == ["1", "2", "3"] and found.counts[0].suppressed == 0
-    assert found.suppressed.ids.to_pylist() == ["1"]
-    assert ids(scoring_spine(found, VISITED, AS_OF)) == ["2", "3"]
+    assert found.suppressed.entity_ids.to_pylist() == ["1"]
+    assert ids(build_scoring_spine(found, VISITED, AS_OF)) == ["2", "3"]
 
 
 def test_the_same_without_the_suppressed_rows_is_the_same_data(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    found = read(company(tmp_path / "a", listed(tmp_path)))
+    found = read_sources(company(tmp_path / "a", listed(tmp_path)))
     leads, events = (
         "\n".join(line for line in text.splitlines() if line[:2] != "1,") + "\n"
         for text in (LEADS, EVENTS)
     )
-    bare = read(company(tmp_path / "b", {}, leads=leads, events=events))
+    bare = read_sources(company(tmp_path / "b", {}, leads=leads, events=events))
     assert found.leads.equals(bare.leads) and found.fingerprint == bare.fingerprint
 
 
 def test_the_own_list_of_the_workspace_counts_too(tmp_path):
     (tmp_path / "w").mkdir()
     write(tmp_path / "w" / OWN_LIST, "entity_id\n3\n")
-    found = read(company(tmp_path, listed(tmp_path)))
-    assert found.suppressed.found == {LISTED: 1, ASKED: 1} and ids(found.leads) == ["2"]
+    found = read_sources(company(tmp_path, listed(tmp_path)))
+    assert found.suppressed.suppressed_counts == {LISTED: 1, ASKED: 1} and ids(found.leads) == ["2"]
 
 
 def test_a_list_may_be_parquet_with_numbers_or_json_lines(tmp_path):
     pq.write_table(pa.table({"who": [1.0, 3.0]}), tmp_path / "out.parquet")
     privacy = {"suppress": {"path": str(tmp_path / "out.parquet"), "entity_id": "who"}}
-    assert read(company(tmp_path, privacy)).suppressed.ids.to_pylist() == ["1", "3"]
+    assert read_sources(company(tmp_path, privacy)).suppressed.entity_ids.to_pylist() == ["1", "3"]
     write(tmp_path / "out.jsonl", '{"who": 2}\n{"who": "3"}\n')
     privacy = {"suppress": {"path": str(tmp_path / "out.jsonl"), "entity_id": "who"}}
-    assert read(company(tmp_path, privacy)).suppressed.ids.to_pylist() == ["2", "3"]
+    assert read_sources(company(tmp_path, privacy)).suppressed.entity_ids.to_pylist() == ["2", "3"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_list_may_be_parquet_with_numbers_or_json_lines(tmp_path):
 )
 def test_a_list_that_cannot_be_read_whole_stops_the_run(tmp_path, text):
     with pytest.raises(DataError) as refused:
-        read(company(tmp_path, listed(tmp_path, text)))
+        read_sources(company(tmp_path, listed(tmp_path, text)))
     assert refused.value.exit_code == 3 and "privacy.suppress" in str(refused.value)
 
 
@@ -154,7 +154,7 @@ def test_a_list_that_is_gone_stops_the_run(tmp_path):
     privacy = listed(tmp_path)
     (tmp_path / "out.csv").unlink()
     with pytest.raises(DataError, match="no such file") as refused:
-        read(company(tmp_path, privacy))
+        read_sources(company(tmp_path, privacy))
     assert refused.value.where == f"privacy.suppress: {tmp_path / 'out.csv'}"
     assert (
         refused.value.fix
@@ -164,17 +164,17 @@ def test_a_list_that_is_gone_stops_the_run(tmp_path):
 
 def test_an_opt_out_column_that_is_gone_stops_the_run(tmp_path):
     with pytest.raises(DataError, match=r"privacy\.suppress_where\.column"):
-        read(company(tmp_path, {"suppress_where": {"column": "gone", "equals": True}}))
+        read_sources(company(tmp_path, {"suppress_where": {"column": "gone", "equals": True}}))
 
 
 def test_an_empty_list_with_its_header_suppresses_nobody(tmp_path):
-    found = read(company(tmp_path, listed(tmp_path, "who\n")))
-    assert found.suppressed.named == {LISTED: 0} and len(found.leads) == 3
+    found = read_sources(company(tmp_path, listed(tmp_path, "who\n")))
+    assert found.suppressed.listed_counts == {LISTED: 0} and len(found.leads) == 3
 
 
 @pytest.mark.parametrize("chosen", [("size", "mail"), {"all_except": ["out"]}])
 def test_a_personal_column_is_no_attribute_however_it_is_chosen(tmp_path, chosen):
-    found = read(company(tmp_path, {"personal": ["mail"]}, chosen=chosen))
+    found = read_sources(company(tmp_path, {"personal": ["mail"]}, chosen=chosen))
     assert found.attributes == ["size"]
 
 
@@ -196,13 +196,13 @@ def test_a_personal_attribute_of_a_history_is_left_out(tmp_path):
             "columns": ["mail", "rank"],
         },
     ]
-    found = read(company(tmp_path, {"personal": ["mail"]}, chosen=(), attributes=histories))
+    found = read_sources(company(tmp_path, {"personal": ["mail"]}, chosen=(), attributes=histories))
     assert set(found.values["attribute"].to_pylist()) == {"staff", "rank"}
 
 
 def test_a_personal_column_that_is_written_wrong_is_refused_where_it_would_be_used(tmp_path):
     with pytest.raises(ConfigError, match="'mial', and the attribute 'mail'"):
-        read(company(tmp_path, {"personal": ["mial"]}, chosen=("size", "mail")))
+        read_sources(company(tmp_path, {"personal": ["mial"]}, chosen=("size", "mail")))
 
 
 def test_the_quarantine_and_its_error_mask_personal_columns_and_broken_lines(tmp_path):
@@ -210,9 +210,9 @@ def test_the_quarantine_and_its_error_mask_personal_columns_and_broken_lines(tmp
     events = EVENTS + "1,never,visit,CANARY-6\n"
     privacy, q = {"personal": ["mail"]}, tmp_path / "q"
     with pytest.raises(LeadscoreError) as refused:
-        read(company(tmp_path, privacy, leads=leads, events=events, max_quarantine=0.1), q)
+        read_sources(company(tmp_path, privacy, leads=leads, events=events, max_quarantine=0.1), q)
     assert "too many bad rows" in str(refused.value) and "CANARY" not in str(refused.value)
-    read(company(tmp_path, privacy, leads=leads, events=events, max_quarantine=1), q)
+    read_sources(company(tmp_path, privacy, leads=leads, events=events, max_quarantine=1), q)
     for path in q.iterdir():
         assert "CANARY" not in path.read_text()
     with (q / "leads.csv").open() as file:

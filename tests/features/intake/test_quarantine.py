@@ -6,7 +6,7 @@ import json
 import pytest
 
 from configs.errors import DataError
-from features.sources import read
+from features.sources import read_sources
 from tests.features.company import EVENT, LEAD, project, write
 
 BAD = 'lead,at,what\n1,2024-01-01,won\n,2024-01-01,"a\nb"\n1,2024-01-01,won\n1,"2,3\n2,5,x\n'
@@ -28,7 +28,7 @@ def quarantined(folder, source="events_1"):
 
 
 def test_each_bad_row_is_written_with_its_place_reason_and_text(tmp_path):
-    found = read(bad_project(tmp_path, 0.6), tmp_path / "q")
+    found = read_sources(bad_project(tmp_path, 0.6), tmp_path / "q")
     rows = quarantined(tmp_path / "q")
     assert [(row["row"], row["reason"], json.loads(row["original"])) for row in rows] == ROWS
     assert {(row["source"], row["file"]) for row in rows} == {("events_1", str(tmp_path / "e.csv"))}
@@ -37,19 +37,19 @@ def test_each_bad_row_is_written_with_its_place_reason_and_text(tmp_path):
 
 def test_the_same_data_gives_the_same_bytes_and_a_mended_source_an_empty_file(tmp_path):
     chosen, path = bad_project(tmp_path, 0.6), tmp_path / "q" / "events_1.csv"
-    read(chosen, tmp_path / "q")
+    read_sources(chosen, tmp_path / "q")
     once = path.read_bytes()
-    read(chosen, tmp_path / "q")
+    read_sources(chosen, tmp_path / "q")
     assert path.read_bytes() == once
     write(tmp_path / "e.csv", "lead,at,what\n1,2024-01-01,won\n")
-    read(chosen, tmp_path / "q")
+    read_sources(chosen, tmp_path / "q")
     assert quarantined(tmp_path / "q") == []
     assert [each.name for each in (tmp_path / "q").iterdir()] == ["events_1.csv"]
 
 
 def test_too_many_bad_rows_stop_the_run_after_they_were_written(tmp_path):
     with pytest.raises(DataError) as caught:
-        read(bad_project(tmp_path, 0.59), tmp_path / "q")
+        read_sources(bad_project(tmp_path, 0.59), tmp_path / "q")
     assert caught.value.exit_code == 3
     assert "3 of 5 (1 duplicate, 1 no id, 1 unreadable row, 1 wrong type)" in caught.value.found
     assert "row 3, no id" in caught.value.found
@@ -58,7 +58,7 @@ def test_too_many_bad_rows_stop_the_run_after_they_were_written(tmp_path):
 
 def test_duplicates_are_not_held_against_a_source(tmp_path):
     path = write(tmp_path / "e.csv", "lead,at,what\n" + "1,2024-01-01,won\n" * 50)
-    found = read(project(events=[{"path": path, **EVENT}], max_quarantine=0))
+    found = read_sources(project(events=[{"path": path, **EVENT}], max_quarantine=0))
     assert found.counts[0].quarantined == {"duplicate": 49}
 
 
@@ -68,7 +68,7 @@ def test_a_nul_byte_in_any_format_sets_its_row_aside(tmp_path):
         json.dumps({"id": "2", "born": "2024-01-01", "x": "a\0b"}),
     ]
     path = write(tmp_path / "l.jsonl", "\n".join(lines))
-    found = read(project({"path": path, **LEAD}, max_quarantine=1), tmp_path / "q")
+    found = read_sources(project({"path": path, **LEAD}, max_quarantine=1), tmp_path / "q")
     assert found.leads["entity_id"].to_pylist() == ["1"]
     (row,) = quarantined(tmp_path / "q", "leads")
     assert (row["reason"], json.loads(row["original"])["x"]) == ("unreadable row", "a\0b")

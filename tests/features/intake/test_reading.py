@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from configs.errors import ConfigError, DataError
 from features.contracts import INSTANT
-from features.sources import read
+from features.sources import read_sources
 from tests.features.company import EVENT, LEAD, at, csv_text, project, write
 
 ROWS = [
@@ -117,7 +117,7 @@ def write_sqlite(folder):
 
 def check_rows(source):
     lead = {**source, **LEAD, "account_id": "acc", "attributes": ["size", "rate", "ok", "name"]}
-    found = read(project(lead))
+    found = read_sources(project(lead))
     assert [[*row.values()] for row in found.leads.to_pylist()] == EXPECTED
     return found.fingerprint
 
@@ -150,7 +150,7 @@ def test_postgresql_gives_the_same_rows(tmp_path, postgresql_url):
     source = {"database": postgresql_url, "query": "SELECT * FROM leads_pg;"}
     assert check_rows(source) == check_rows(write_csv(tmp_path))
     with pytest.raises(DataError, match="did not give the rows") as caught:
-        read(project({**source, "query": "SELECT nope FROM leads_pg", **LEAD}))
+        read_sources(project({**source, "query": "SELECT nope FROM leads_pg", **LEAD}))
     assert "nope" in str(caught.value)
 
 
@@ -161,7 +161,7 @@ def test_no_message_shows_the_password(postgresql_url):
     )
     for url in (postgresql_url, postgresql_url.replace("s3cret", "wr0ng")):
         with pytest.raises(DataError, match=r"nope|authentication") as caught:
-            read(project({"database": url, "query": query, **LEAD}))
+            read_sources(project({"database": url, "query": query, **LEAD}))
         assert "/word" not in str(caught.value) and "%2Fword" not in str(caught.value)
         assert caught.value.__cause__ is None
 
@@ -171,14 +171,14 @@ def test_ids_are_text_as_written_or_as_a_person_writes_a_number(tmp_path):
         {"id": pa.array([12.0, 0.5, float("nan")]), "born": pa.array([at(2024, 1, 1)] * 3, INSTANT)}
     )
     parquet.write_table(table, tmp_path / "x.parquet")
-    found = read(project({"path": str(tmp_path / "x.parquet"), **LEAD}, max_quarantine=1))
+    found = read_sources(project({"path": str(tmp_path / "x.parquet"), **LEAD}, max_quarantine=1))
     assert found.leads["entity_id"].to_pylist() == ["0.5", "12"]
     assert found.counts[0].quarantined == {"no id": 1}
     path = write(
         tmp_path / "x.jsonl",
         '{"id": 12.0, "born": "2024-01-01"}\n{"id": "12.0", "born": "2024-01-01"}\n[1]\n{"id"\n',
     )
-    found = read(project({"path": path, **LEAD}, max_quarantine=1))
+    found = read_sources(project({"path": path, **LEAD}, max_quarantine=1))
     assert found.leads["entity_id"].to_pylist() == ["12", "12.0"]
     assert found.counts[0].quarantined == {"unreadable row": 2}
 
@@ -186,7 +186,7 @@ def test_ids_are_text_as_written_or_as_a_person_writes_a_number(tmp_path):
 def test_a_date_is_the_start_of_its_day_in_the_zone_of_the_config(tmp_path):
     dates = pa.table({"id": ["a"], "born": pa.array([datetime(2018, 5, 1).date()])})  # noqa: DTZ001
     parquet.write_table(dates, tmp_path / "x.parquet")
-    found = read(project({"path": str(tmp_path / "x.parquet"), **LEAD}, zone="America/Sao_Paulo"))
+    found = read_sources(project({"path": str(tmp_path / "x.parquet"), **LEAD}, zone="America/Sao_Paulo"))
     assert found.leads["created_at"].to_pylist() == [at(2018, 5, 1, 3)]
 
 
@@ -194,7 +194,7 @@ def test_a_date_is_the_start_of_its_day_in_the_zone_of_the_config(tmp_path):
 def test_files_that_are_not_there(tmp_path, path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError) as caught:
-        read(project(events=[{"path": str(tmp_path / path), **EVENT}]))
+        read_sources(project(events=[{"path": str(tmp_path / path), **EVENT}]))
     assert path in str(caught.value) and caught.value.fix
 
 
@@ -202,7 +202,7 @@ def test_a_missing_column_names_file_key_and_the_nearest(tmp_path):
     write(tmp_path / "a.csv", "lead,at,what\n")
     write(tmp_path / "b.csv", "lead,att,what\n")
     with pytest.raises(DataError, match="did you mean att") as caught:
-        read(project(events=[{"path": str(tmp_path / "*.csv"), **EVENT}]))
+        read_sources(project(events=[{"path": str(tmp_path / "*.csv"), **EVENT}]))
     assert "b.csv" in caught.value.where and "sources.events[0].event_time" in caught.value.where
 
 
@@ -210,14 +210,14 @@ def test_a_missing_column_of_parquet_is_said_before_anything_is_read(tmp_path):
     table = pa.table({"lead": ["1"], "at": [at(2024, 1, 1)], "kind": ["won"]})
     parquet.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(DataError, match="the columns are lead, at, kind") as caught:
-        read(project(events=[{"path": str(tmp_path / "x.parquet"), **EVENT}]))
+        read_sources(project(events=[{"path": str(tmp_path / "x.parquet"), **EVENT}]))
     assert "sources.events[0].event_type" in caught.value.where
 
 
 def test_of_many_columns_the_message_says_how_many_it_leaves_out(tmp_path):
     write(tmp_path / "wide.csv", ",".join(["lead", "at", *(f"x{n}" for n in range(21))]) + "\n")
     with pytest.raises(DataError, match="x17 and 3 more"):
-        read(project(events=[{"path": str(tmp_path / "wide.csv"), **EVENT}]))
+        read_sources(project(events=[{"path": str(tmp_path / "wide.csv"), **EVENT}]))
 
 
 def test_sources_that_cannot_be_read(tmp_path):
@@ -239,7 +239,7 @@ def test_sources_that_cannot_be_read(tmp_path):
     ]
     for source, kind, words in cases:
         with pytest.raises(kind, match=words) as caught:
-            read(project(events=[{**source, **EVENT}]))
+            read_sources(project(events=[{**source, **EVENT}]))
         assert "hidden" not in str(caught.value)
 
 
@@ -254,7 +254,7 @@ def test_sqlite_types_each_value_not_the_column(tmp_path):
         connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
     connection.close()
     source = {"database": f"sqlite:///{tmp_path / 'x.db'}", "query": "SELECT * FROM t", **EVENT}
-    found = read(project(events=[source], max_quarantine=1))
+    found = read_sources(project(events=[source], max_quarantine=1))
     assert sorted(tuple(row.values())[0::3] for row in found.events.to_pylist()) == [
         ("0.5", "2"),
         ("007", "won"),

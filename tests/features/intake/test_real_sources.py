@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from configs.schema import load
-from features.sources import read
+from configs.schema import load_project
+from features.sources import read_sources
 
 pytestmark = pytest.mark.real
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -27,7 +27,7 @@ def test_a_real_set_is_read_whole(name):
     folder = Path(os.environ.get("LEADSCORE_DATA") or "/nowhere") / name
     if not folder.is_dir():
         pytest.skip(f"LEADSCORE_DATA holds no {name}")
-    found = read(load(CONFIGS / f"{name}.yaml"))
+    found = read_sources(load_project(CONFIGS / f"{name}.yaml"))
     leads, events, quarantined = EXPECTED[name]
     assert (found.leads.num_rows, found.events.num_rows) == (leads, events)
     assert {

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from configs.errors import DataError
 from features.intake.formats.texts import texts
 from features.intake.values import attribute, clean, instants, numbers
-from features.sources import read
+from features.sources import read_sources
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -272,7 +272,7 @@ def test_the_same_events_in_every_format_are_the_same_log(tmp_path_factory, rows
     write(folder / "e.csv", csv_text([plainly(row) for row in rows]))
     write(folder / "e.jsonl", "\n".join(json.dumps(plainly(row)) for row in rows))
     found = [
-        read(
+        read_sources(
             project(
                 events=[{"path": str(folder / name), **FULL_EVENT}],
                 zone="Europe/Berlin",
@@ -304,7 +304,7 @@ def test_a_bad_row_of_parquet_lies_in_quarantine_as_it_was(tmp_path):
         tmp_path / "e.parquet",
         row_group_size=1,
     )
-    read(
+    read_sources(
         project(events=[{"path": str(tmp_path / "e.parquet"), **EVENT}], max_quarantine=1),
         tmp_path / "q",
     )
@@ -330,7 +330,7 @@ def test_files_of_one_folder_may_hold_a_column_in_several_types(tmp_path):
         parquet.write_table(
             pa.table({"id": ids, "born": born, "size": ids}), tmp_path / f"{name}.parquet"
         )
-    found = read(project({"path": str(tmp_path), **LEAD, "attributes": ["size"]}))
+    found = read_sources(project({"path": str(tmp_path), **LEAD, "attributes": ["size"]}))
     assert found.leads["entity_id"].to_pylist() == ["0.5", "007", "10", "7", "8", "9"]
     assert found.leads["size"].to_pylist() == found.leads["entity_id"].to_pylist()
 
@@ -340,7 +340,7 @@ def test_text_that_is_not_utf8_is_a_file_that_cannot_be_read(tmp_path):
     table = pa.table({"id": odd_text, "born": pa.array([at(2018, 1, 1)])})
     parquet.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(DataError, match="cannot read the file"):
-        read(project({"path": str(tmp_path / "x.parquet"), **LEAD}))
+        read_sources(project({"path": str(tmp_path / "x.parquet"), **LEAD}))
 
 
 def _unchecked(data):
@@ -354,7 +354,7 @@ def test_of_two_rows_of_one_lead_the_same_is_used_whatever_the_format(tmp_path):
     table = pa.table({"id": [1, 1], "born": [date(2018, 1, 1)] * 2, "size": [3, 12]})
     parquet.write_table(table, tmp_path / "l.parquet")
     found = [
-        read(project({"path": str(tmp_path / name), **LEAD, "attributes": ["size"]}))
+        read_sources(project({"path": str(tmp_path / name), **LEAD, "attributes": ["size"]}))
         for name in ("l.csv", "l.parquet")
     ]
     assert [each.leads["size"].to_pylist() for each in found] == [[12.0], [12.0]]
@@ -373,11 +373,11 @@ def test_names_with_dots_and_twice_the_same_are_columns_too(tmp_path):
         "created_at": "born",
         "attributes": ["c (2)"],
     }
-    assert read(project(lead)).leads.to_pylist()[0]["c (2)"] == "y"
+    assert read_sources(project(lead)).leads.to_pylist()[0]["c (2)"] == "y"
     event = {
         "path": str(tmp_path / "x.parquet"),
         "entity_id": "a.b",
         "event_time": "born",
         "event_type": "c (2)",
     }
-    assert read(project(events=[event])).events["event_type"].to_pylist() == ["y"]
+    assert read_sources(project(events=[event])).events["event_type"].to_pylist() == ["y"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError, DataError
 from features.contracts import VALUES
-from features.sources import read
+from features.sources import read_sources
 from tests.features.company import EVENT, LEAD, at, csv_text, project, write
 from tests.features.test_sources import plain_counts, plain_time
 
@@ -55,7 +55,7 @@ def read_csv(folder, mapped, rows, files=1):
         write(folder / f"{i}.csv", csv_text(rows[i::files], list(rows[0])))
     lead = {"path": write(folder / "leads.txt", LEADS_CSV), **LEAD}
     source = {"path": str(folder / "*.csv"), "missing": ["-"], **mapped}
-    return read(project(lead, attributes=[source], max_quarantine=1), folder / "q")
+    return read_sources(project(lead, attributes=[source], max_quarantine=1), folder / "q")
 
 
 def plain_row(row, cells, only=()):
@@ -183,10 +183,10 @@ def test_too_many_bad_rows_stop_the_run(tmp_path):
     lead = {"path": write(tmp_path / "l.csv", LEADS_CSV), **LEAD}
     source = {"path": write(tmp_path / "h.csv", csv_text([row(), row(lead="8")])), **LONG}
     with pytest.raises(DataError, match="attributes_1") as caught:
-        read(project(lead, attributes=[source]))
+        read_sources(project(lead, attributes=[source]))
     assert "1 of 2 (1 unknown entity)" in str(caught.value)
     with pytest.raises(DataError, match="no such column") as caught:
-        read(project(lead, attributes=[{**source, "value": "nw"}]))
+        read_sources(project(lead, attributes=[{**source, "value": "nw"}]))
     assert "sources.attributes[0].value" in caught.value.where and "did you mean new" in str(
         caught.value
     )
@@ -204,7 +204,7 @@ def test_a_row_without_a_time_can_be_declared_as_not_begun(tmp_path):
 def test_a_history_belongs_to_the_entities_of_the_events_too(tmp_path):
     events = {"path": write(tmp_path / "e.csv", "lead,at,what\n7,2024-01-01,won\n"), **EVENT}
     history = {"path": write(tmp_path / "h.csv", csv_text([row(), row(lead="9")])), **LONG}
-    found = read(project(events=[events], attributes=[history], max_quarantine=1))
+    found = read_sources(project(events=[events], attributes=[history], max_quarantine=1))
     assert found.values.to_pylist() == [
         {
             "entity_id": "7",
@@ -220,7 +220,7 @@ def test_a_history_belongs_to_the_entities_of_the_events_too(tmp_path):
 
 def test_histories_move_the_fingerprint_but_an_empty_one_does_not(tmp_path):
     lead = {"path": write(tmp_path / "l.csv", LEADS_CSV), **LEAD}
-    seen = [read(project(lead)).fingerprint]
+    seen = [read_sources(project(lead)).fingerprint]
     for rows in (
         [],
         [row()],
@@ -230,7 +230,7 @@ def test_histories_move_the_fingerprint_but_an_empty_one_does_not(tmp_path):
         [row(when="2024-01-02")],
     ):
         source = {"path": write(tmp_path / "h.csv", csv_text(rows, list(row()))), **LONG}
-        seen.append(read(project(lead, attributes=[source])).fingerprint)
+        seen.append(read_sources(project(lead, attributes=[source])).fingerprint)
     # Written down before there were histories: the ledger of a company without any goes on unbroken.
     assert seen[0] == seen[1] == "f58bdc61c9dc7b2a"
     assert len(set(seen)) == len(seen) - 1
@@ -253,10 +253,10 @@ def test_an_attribute_has_one_home(tmp_path, fields, leads, words):
         **LONG,
     }
     with pytest.raises(ConfigError) as caught:
-        read(project(lead, attributes=[first, second]))
+        read_sources(project(lead, attributes=[first, second]))
     assert "sources.attributes[1]" in caught.value.where and words in str(caught.value)
     assert (
-        read(project(lead, attributes=[first, {**second, "only": ["none of them"]}]))
+        read_sources(project(lead, attributes=[first, {**second, "only": ["none of them"]}]))
         .counts[2]
         .skipped
         == 1
@@ -266,7 +266,7 @@ def test_an_attribute_has_one_home(tmp_path, fields, leads, words):
 def test_without_a_lead_no_value_is_anyones(tmp_path):
     lead = {"path": write(tmp_path / "l.csv", "id,born\n"), **LEAD}
     with pytest.raises(DataError, match="there is no lead"):
-        read(
+        read_sources(
             project(
                 lead, attributes=[{"path": write(tmp_path / "h.csv", csv_text([row()])), **LONG}]
             )

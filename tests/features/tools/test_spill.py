@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError
-from features.contracts import known_before
+from features.contracts import filter_available_before
 from features.tools import spill
 from features.tools.spill import Shelf, is_large
 from tests.features.logs import START, crowd
@@ -84,16 +84,16 @@ def test_what_was_known_is_the_same_in_a_file_and_in_memory(tmp_path, monkeypatc
     events = crowd(5).events
     for days in (0, 3, 9, 99):
         cutoff = START + timedelta(days=days)
-        whole = known_before(events, cutoff)
+        whole = filter_available_before(events, cutoff)
         assert repr(whole.to_pylist()) == repr(
             [row for row in events.to_pylist() if row["available_at"] < cutoff]
         )
         with monkeypatch.context() as patch:
             patch.setattr(spill, "most_in_memory", lambda: 0)
-            assert repr(known_before(events, cutoff, tmp_path).to_pylist()) == repr(
+            assert repr(filter_available_before(events, cutoff, tmp_path).to_pylist()) == repr(
                 whole.to_pylist()
             )
-    assert known_before(events, cutoff) is events
+    assert filter_available_before(events, cutoff) is events
 
 
 def test_a_table_in_memory_is_a_small_part_of_it():

@@ -5,8 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.evaluation.capacity_metrics import NO_CAPACITY_SHARE
-from models.evaluation.metrics import Predicted, entity_weights, evaluate, evaluate_parts
+from models.evaluation.capacity_metrics import DEFAULT_CAPACITY_SHARE
+from models.evaluation.metrics import (
+    PredictedRows,
+    draw_entity_weights,
+    evaluate_rows,
+    evaluate_slices,
+)
 
 VALUE = "value_captured_at_capacity"
 
@@ -30,7 +35,7 @@ def taken_one_by_one(score, batch, capacity, weight):
     taken = np.zeros(len(score))
     for one in set(batch.tolist()):
         rows = np.flatnonzero(batch == one)
-        room = capacity if capacity is not None else NO_CAPACITY_SHARE * weight[rows].sum()
+        room = capacity if capacity is not None else DEFAULT_CAPACITY_SHARE * weight[rows].sum()
         for level in sorted(set(score[rows].tolist()), reverse=True):
             tied = rows[score[rows] == level]
             whole = weight[tied].sum()
@@ -63,7 +68,7 @@ def oracle(rows, mask, capacity, weight):
 
 def given_rows(rows, capacity):
     label, probability, entity, cutoff, amount = rows
-    return Predicted(label, probability, entity, cutoff=cutoff, capacity=capacity, amount=amount)
+    return PredictedRows(label, probability, entity, cutoff=cutoff, capacity=capacity, amount=amount)
 
 
 @given(
@@ -82,10 +87,10 @@ def test_parts_hold_what_was_taken_of_them_one_by_one_with_its_interval(
         "odd": np.arange(count) % 2 == 1,
         "first": np.arange(count) < 1,
     }
-    found = evaluate_parts(given_rows(rows, capacity), masks, seed=3, replicates=4)
+    found = evaluate_slices(given_rows(rows, capacity), masks, seed=3, replicates=4)
     for name, mask in masks.items():
         point = oracle(rows, mask, capacity, np.ones(count))
-        drawn = [oracle(rows, mask, capacity, weight) for weight in entity_weights(rows[2], 3, 4)]
+        drawn = [oracle(rows, mask, capacity, weight) for weight in draw_entity_weights(rows[2], 3, 4)]
         for key, value in point.items():
             figure = found[name][key]
             assert figure.value == pytest.approx(value, nan_ok=True)
@@ -106,9 +111,9 @@ def test_a_part_of_its_own_rows_has_the_figures_of_these_rows_alone(seed, count,
     label, probability, entity, cutoff, _ = company(seed, count, ties)
     mask = cutoff == cutoff[0]
     stratum = np.arange(count) % 2
-    both = Predicted(label, probability, entity, stratum, cutoff, 3)
-    part = evaluate_parts(both, {"one": mask}, replicates=1)["one"]
-    alone = evaluate(
+    both = PredictedRows(label, probability, entity, stratum, cutoff, 3)
+    part = evaluate_slices(both, {"one": mask}, replicates=1)["one"]
+    alone = evaluate_rows(
         label[mask],
         probability[mask],
         entity[mask],
@@ -125,8 +130,8 @@ def test_a_part_of_its_own_rows_has_the_figures_of_these_rows_alone(seed, count,
 @settings(max_examples=30, deadline=None)
 def test_one_amount_for_all_captures_the_share_of_outcomes_found(seed, count, ties, amount):
     label, probability, entity, cutoff, _ = company(seed, count, ties)
-    rows = Predicted(label, probability, entity, cutoff=cutoff, capacity=4, amount=amount)
-    found = evaluate_parts(rows, {0: np.ones(count, bool)}, replicates=1)[0]
+    rows = PredictedRows(label, probability, entity, cutoff=cutoff, capacity=4, amount=amount)
+    found = evaluate_slices(rows, {0: np.ones(count, bool)}, replicates=1)[0]
     worked = np.minimum(4, np.bincount(cutoff)).sum()
     expected = share(found["precision_at_capacity"].value * worked, label.sum())
     assert found[VALUE].value == pytest.approx(expected, nan_ok=True)
@@ -138,9 +143,9 @@ def test_the_order_of_rows_changes_no_bit_of_the_value(seed, count, ties):
     rows = company(seed, count, ties)
     order = np.random.default_rng(seed + 1).permutation(count)
     masks = {"all": np.ones(count, bool), "odd": np.arange(count) % 2 == 1}
-    straight = evaluate_parts(given_rows(rows, 2), masks, replicates=3)
+    straight = evaluate_slices(given_rows(rows, 2), masks, replicates=3)
     mixed_masks = {name: mask[order] for name, mask in masks.items()}
-    mixed = evaluate_parts(
+    mixed = evaluate_slices(
         given_rows(tuple(column[order] for column in rows), 2), mixed_masks, replicates=3
     )
     assert {k: str(v) for k, v in straight.items()} == {k: str(v) for k, v in mixed.items()}
@@ -152,7 +157,7 @@ def test_more_hands_capture_no_less_and_enough_hands_everything(seed, count, cap
     rows = company(seed, count)
     everything = {0: np.ones(count, bool)}
     few, more = (
-        evaluate_parts(given_rows(rows, c), everything, replicates=1)[0][VALUE].value
+        evaluate_slices(given_rows(rows, c), everything, replicates=1)[0][VALUE].value
         for c in (capacity, 60)
     )
     if np.isfinite(more):
@@ -160,25 +165,25 @@ def test_more_hands_capture_no_less_and_enough_hands_everything(seed, count, cap
 
 
 def test_expected_value_not_probability_decides_what_is_captured():
-    rows = Predicted([1, 1, 0], [0.9, 0.5, 0.1], list("abc"), capacity=1, amount=[10, 100, 1000])
-    found = evaluate_parts(rows, {0: np.ones(3, bool)})[0]
+    rows = PredictedRows([1, 1, 0], [0.9, 0.5, 0.1], list("abc"), capacity=1, amount=[10, 100, 1000])
+    found = evaluate_slices(rows, {0: np.ones(3, bool)})[0]
     assert found[VALUE].value == 0  # 0.1 × 1000 is the largest expectation, and it is not realised
-    sure = Predicted([1, 1, 0], [0.9, 0.5, 0.01], list("abc"), capacity=1, amount=[10, 100, 1000])
-    assert evaluate_parts(sure, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(100 / 110)
+    sure = PredictedRows([1, 1, 0], [0.9, 0.5, 0.01], list("abc"), capacity=1, amount=[10, 100, 1000])
+    assert evaluate_slices(sure, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(100 / 110)
 
 
 def test_an_expected_value_that_is_given_decides_and_realised_amounts_are_captured():
     """Amounts that are known only afterwards must not say who is worked."""
     amount, value = [10, 100, 0], [5.0, 1.0, np.nan]
-    rows = Predicted(
-        [1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, value=value
+    rows = PredictedRows(
+        [1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, expected_value=value
     )
-    assert evaluate_parts(rows, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(10 / 110)
-    first = Predicted(
-        [1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, value=[1.0, 5.0, 2.0]
+    assert evaluate_slices(rows, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(10 / 110)
+    first = PredictedRows(
+        [1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, expected_value=[1.0, 5.0, 2.0]
     )
-    assert evaluate_parts(first, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(100 / 110)
+    assert evaluate_slices(first, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(100 / 110)
 
 
 def test_without_amounts_no_value_is_shown():
-    assert VALUE not in evaluate([0, 1], [0.2, 0.3], ["a", "b"])
+    assert VALUE not in evaluate_rows([0, 1], [0.2, 0.3], ["a", "b"])

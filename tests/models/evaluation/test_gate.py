@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from configs.errors import GateRefused
-from models.evaluation.gate import GateSettings, judge
+from models.evaluation.gate import GateSettings, judge_challenger
 
 SETTINGS = GateSettings(replicates=100)
 
@@ -38,7 +38,7 @@ def logits(rows: pa.Table, shift: float = 0, slope: float = 1) -> np.ndarray:
 
 
 def test_an_honest_useful_challenger_passes():
-    verdict = judge(table(), settings=SETTINGS)
+    verdict = judge_challenger(table(), settings=SETTINGS)
     assert verdict.passed
     assert [test.name for test in verdict.tests] == [
         "enough data",
@@ -54,7 +54,7 @@ def test_an_honest_useful_challenger_passes():
 def test_guessing_is_refused_for_its_ranking():
     rows = table()
     guess = np.random.default_rng(1).permutation(np.asarray(rows["probability"]))
-    verdict = judge(replaced(rows, guess), settings=SETTINGS)
+    verdict = judge_challenger(replaced(rows, guess), settings=SETTINGS)
     assert {"better than the base rate", "ranks"} <= set(failed(verdict))
     with pytest.raises(GateRefused) as refusal:
         verdict.raise_if_refused("close")
@@ -67,7 +67,7 @@ def test_guessing_is_refused_for_its_ranking():
 def test_the_base_rate_itself_ranks_nothing():
     rows = table()
     assert {"better than the base rate", "ranks"} <= set(
-        failed(judge(replaced(rows, rows["base_rate"].to_numpy())))
+        failed(judge_challenger(replaced(rows, rows["base_rate"].to_numpy())))
     )
 
 
@@ -75,8 +75,8 @@ def test_a_refusal_says_where_no_signal_was_found():
     rows = table(3000)
     shuffled = np.random.default_rng(1).permutation(np.asarray(rows["probability"]))
     silent, few = (
-        judge(replaced(rows, shuffled)),
-        judge(replaced(table(60), table(60)["base_rate"].to_numpy())),
+        judge_challenger(replaced(rows, shuffled)),
+        judge_challenger(replaced(table(60), table(60)["base_rate"].to_numpy())),
     )
     with pytest.raises(GateRefused, match="no signal was found"):
         silent.raise_if_refused("close")
@@ -87,7 +87,7 @@ def test_a_refusal_says_where_no_signal_was_found():
 
 def test_a_model_that_ranks_but_exaggerates_has_found_a_signal():
     rows = table(3000)
-    verdict = judge(replaced(rows, logits(rows, 0, 4)), settings=SETTINGS)
+    verdict = judge_challenger(replaced(rows, logits(rows, 0, 4)), settings=SETTINGS)
     assert {"better than the base rate", "calibrated in spread"} <= set(failed(verdict))
     assert not verdict.no_signal
 
@@ -102,33 +102,33 @@ def test_a_model_that_ranks_but_exaggerates_has_found_a_signal():
 )
 def test_predictions_that_are_off_are_refused_by_name(shift, slope, name):
     rows = table(3000)
-    verdict = judge(replaced(rows, logits(rows, shift, slope)), settings=SETTINGS)
+    verdict = judge_challenger(replaced(rows, logits(rows, shift, slope)), settings=SETTINGS)
     assert name in failed(verdict)
     assert "ranks" not in failed(verdict)
 
 
 def test_what_is_slightly_off_passes():
     rows = table(3000)
-    assert judge(replaced(rows, logits(rows, 0.15, 1.1)), settings=SETTINGS).passed
+    assert judge_challenger(replaced(rows, logits(rows, 0.15, 1.1)), settings=SETTINGS).passed
 
 
 def test_few_outcomes_are_refused_with_the_numbers():
     rows = table(90)
-    sentence = judge(rows, settings=SETTINGS).tests[0].sentence
+    sentence = judge_challenger(rows, settings=SETTINGS).tests[0].sentence
     label, entity = np.asarray(rows["label"]), np.asarray(rows["entity_id"])
     assert f"{len(set(entity[label == 1]))} entities with the outcome" in sentence
-    assert "enough data" in failed(judge(rows, settings=SETTINGS))
+    assert "enough data" in failed(judge_challenger(rows, settings=SETTINGS))
 
 
 def test_many_rows_of_few_entities_are_few():
     rows = table(900)
     same = rows.set_column(0, "entity_id", pa.array([f"lead-{i % 20}" for i in range(900)]))
-    assert "enough data" in failed(judge(same, settings=SETTINGS))
+    assert "enough data" in failed(judge_challenger(same, settings=SETTINGS))
 
 
 def test_one_class_is_refused_in_words():
     rows = table(100)
-    verdict = judge(
+    verdict = judge_challenger(
         rows.set_column(1, "label", pa.array(np.zeros(100, np.int8))), settings=SETTINGS
     )
     assert {"enough data", "ranks"} <= set(failed(verdict))
@@ -136,7 +136,7 @@ def test_one_class_is_refused_in_words():
 
 
 def test_no_rows_at_all_are_refused():
-    assert "enough data" in failed(judge(table(0), settings=SETTINGS))
+    assert "enough data" in failed(judge_challenger(table(0), settings=SETTINGS))
 
 
 def test_a_better_champion_stays():
@@ -144,25 +144,25 @@ def test_a_better_champion_stays():
     champion = np.asarray(rows["probability"])
     challenger = (champion + np.asarray(rows["base_rate"])) / 2
     assert "not worse than the champion" in failed(
-        judge(replaced(rows, challenger), champion, settings=SETTINGS)
+        judge_challenger(replaced(rows, challenger), champion, settings=SETTINGS)
     )
 
 
 def test_a_champion_of_equal_worth_gives_way():
     rows = table(3000)
     champion = logits(rows, 0.01, 1.01)
-    assert judge(rows, champion, settings=SETTINGS).passed
+    assert judge_challenger(rows, champion, settings=SETTINGS).passed
 
 
 def test_rows_that_the_champion_has_seen_are_left_out():
     rows = table(3000)
     perfect_where_seen = np.abs(np.asarray(rows["label"]) - 0.01)
     champion = np.where(np.arange(3000) < 1500, np.nan, np.asarray(rows["base_rate"]))
-    last = judge(rows, champion, settings=SETTINGS).tests[-1]
+    last = judge_challenger(rows, champion, settings=SETTINGS).tests[-1]
     assert last.passed
-    assert last.figure.n == 1500
+    assert last.estimate.n == 1500
     assert "not worse than the champion" in failed(
-        judge(rows, perfect_where_seen, settings=SETTINGS)
+        judge_challenger(rows, perfect_where_seen, settings=SETTINGS)
     )
 
 
@@ -170,7 +170,7 @@ def test_too_few_new_rows_pass_as_not_testable_yet():
     rows = table(900)
     champion = np.full(900, np.nan)
     champion[:60] = 0.5
-    last = judge(rows, champion, settings=SETTINGS).tests[-1]
+    last = judge_challenger(rows, champion, settings=SETTINGS).tests[-1]
     assert last.passed
     assert "not testable yet" in last.sentence
     assert "needs 30" in last.sentence
@@ -178,5 +178,5 @@ def test_too_few_new_rows_pass_as_not_testable_yet():
 
 def test_the_verdict_is_strict_json():
     for rows in (table(), table(0)):
-        text = json.dumps(judge(rows, settings=SETTINGS).to_json(), allow_nan=False)
+        text = json.dumps(judge_challenger(rows, settings=SETTINGS).to_json(), allow_nan=False)
         assert {"passed", "tests"} == set(json.loads(text))

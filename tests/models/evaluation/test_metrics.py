@@ -12,14 +12,14 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from models.evaluation import metrics
 from models.evaluation.metrics import (
-    Figure,
-    evaluate,
-    gain,
+    Estimate,
+    compute_gain_curve,
+    compute_reliability,
+    compute_skill,
+    evaluate_rows,
     paired_log_loss_gain,
-    reliability,
-    skill,
 )
-from models.evaluation.weighted_curves import EPSILON, Levels, recalibration
+from models.evaluation.weighted_curves import EPSILON, ProbabilityLevels, fit_recalibration
 
 
 def sample(rows: int, seed: int = 0, ties: int | None = None, entities: int | None = None):
@@ -33,7 +33,7 @@ def sample(rows: int, seed: int = 0, ties: int | None = None, entities: int | No
 
 
 def values(*args, **kwargs) -> dict[str, float]:
-    return {name: figure.value for name, figure in evaluate(*args, replicates=1, **kwargs).items()}
+    return {name: figure.value for name, figure in evaluate_rows(*args, replicates=1, **kwargs).items()}
 
 
 @pytest.mark.parametrize("ties", [None, 7])
@@ -55,7 +55,7 @@ def test_point_values_are_those_of_scikit_learn(ties):
 def test_intervals_are_those_of_scikit_learn_on_the_same_replicates():
     label, probability, entity = sample(300, ties=40)
     replicates = 60
-    found = evaluate(label, probability, entity, seed=5, replicates=replicates)
+    found = evaluate_rows(label, probability, entity, seed=5, replicates=replicates)
     oracles = {
         "roc_auc": roc_auc_score,
         "average_precision": average_precision_score,
@@ -97,9 +97,9 @@ def ranking_by_pairs(label, probability, stratum, weight):
 def test_ranking_within_strata_is_that_of_all_pairs_with_its_interval(ties):
     label, probability, entity = sample(90, ties=ties)
     stratum = np.random.default_rng(2).choice(["a", "b", "c"], size=90, p=[0.6, 0.3, 0.1])
-    found = evaluate(label, probability, entity, stratum=stratum, seed=5, replicates=20)
+    found = evaluate_rows(label, probability, entity, stratum=stratum, seed=5, replicates=20)
     point = ranking_by_pairs(label, probability, stratum, np.ones(90))
-    weights = metrics.entity_weights(entity, 5, 20)
+    weights = metrics.draw_entity_weights(entity, 5, 20)
     drawn = np.array([ranking_by_pairs(label, probability, stratum, weight) for weight in weights])
     for at, name in enumerate(["roc_auc", "average_precision"]):
         expected = [point[at], *np.quantile(drawn[:, at], [0.05, 0.95])]
@@ -130,7 +130,7 @@ def test_strata_weigh_by_their_pairs_and_by_their_positives(seed, rows, ties):
 def test_one_stratum_is_none(seed, rows, ties):
     columns = sample(rows, seed, ties)
     alone, one = (
-        evaluate(*columns, stratum=s, replicates=3) for s in (None, np.full(rows, "fold 1"))
+        evaluate_rows(*columns, stratum=s, replicates=3) for s in (None, np.full(rows, "fold 1"))
     )
     assert {k: str(v.to_json()) for k, v in alone.items()} == {
         k: str(v.to_json()) for k, v in one.items()
@@ -145,8 +145,8 @@ def test_a_level_for_each_stratum_ranks_as_chance_and_has_no_slope(seed, rows, s
     probability = generator.random(strata)[stratum]
     label = generator.permutation(np.arange(rows) % 2)
     stratum[:2], probability[:2], label[:2] = stratum[0], probability[0], [0, 1]
-    found = evaluate(label, probability, np.arange(rows), stratum=stratum, replicates=5)
-    assert found["roc_auc"] == Figure(0.5, 0.5, 0.5, rows)
+    found = evaluate_rows(label, probability, np.arange(rows), stratum=stratum, replicates=5)
+    assert found["roc_auc"] == Estimate(0.5, 0.5, 0.5, rows)
     assert np.isnan([found[f"calibration_{name}"].value for name in ("slope", "intercept")]).all()
     assert np.isfinite(found["log_loss"].value)
 
@@ -165,8 +165,8 @@ def test_strata_touch_nothing_but_the_ranking(ties):
 def test_weighting_a_row_twice_is_repeating_it():
     label, probability, entity = sample(80, ties=20)
     weight = np.random.default_rng(1).integers(0, 4, 80)
-    levels = Levels.of(label.astype(float), probability)
-    weighted = levels.figures(weight.astype(float), np.zeros(3))
+    levels = ProbabilityLevels.from_rows(label.astype(float), probability)
+    weighted = levels.metrics(weight.astype(float), np.zeros(3))
     repeated = values(
         np.repeat(label, weight), np.repeat(probability, weight), np.repeat(entity, weight)
     )
@@ -210,7 +210,7 @@ def test_recalibration_finds_the_root_from_far_away(seed, scale, shift):
     x = generator.normal(0, scale, 60)
     truth = 1 / (1 + np.exp(-generator.normal(0, 1, 60)))
     probability = np.clip(1 / (1 + np.exp(-(x + shift))), 1e-9, 1 - 1e-9)
-    intercept, joint, slope = recalibration(probability, 1 - truth, truth)
+    intercept, joint, slope = fit_recalibration(probability, 1 - truth, truth)
     z = np.log(probability / (1 - probability))
     for mean, columns in ((intercept + z, [1]), (joint + slope * z, [1, z])):
         residual = truth - 1 / (1 + np.exp(-mean))
@@ -245,10 +245,10 @@ def test_the_order_of_rows_changes_no_bit(seed, rows, ties):
     label, probability, entity = sample(rows, seed, ties)
     cutoff, stratum = np.random.default_rng(seed).integers(3, size=(2, rows))
     shuffled = np.random.default_rng(seed + 1).permutation(rows)
-    straight = evaluate(
+    straight = evaluate_rows(
         label, probability, entity, stratum=stratum, cutoff=cutoff, capacity=2, replicates=5
     )
-    mixed = evaluate(
+    mixed = evaluate_rows(
         label[shuffled],
         probability[shuffled],
         entity[shuffled],
@@ -266,9 +266,9 @@ def test_large_samples_draw_coarse_levels_with_nearly_the_same_interval(monkeypa
     label, probability, entity = sample(12_000)
     stratum = np.arange(12_000) % 3
     drawn = {"stratum": stratum, "replicates": 40}
-    coarse = evaluate(label, probability, entity, **drawn)
-    monkeypatch.setattr(Levels, "coarse", lambda self: self)
-    exact = evaluate(label, probability, entity, **drawn)
+    coarse = evaluate_rows(label, probability, entity, **drawn)
+    monkeypatch.setattr(ProbabilityLevels, "coarse", lambda self: self)
+    exact = evaluate_rows(label, probability, entity, **drawn)
     for name, figure in exact.items():
         assert coarse[name].value == figure.value
         width = figure.high - figure.low
@@ -282,20 +282,20 @@ def test_large_samples_draw_coarse_levels_with_nearly_the_same_interval(monkeypa
 def test_coarse_levels_are_runs_of_neighbours_of_one_stratum_and_bin(seed, rows, most):
     label, probability, _ = sample(rows, seed)
     stratum = np.random.default_rng(seed).integers(3, size=rows)
-    levels = Levels.of(label.astype(float), probability, stratum)
-    coarse = levels.coarse(most)
+    levels = ProbabilityLevels.from_rows(label.astype(float), probability, stratum)
+    coarse = levels.coarsen(most)
     assert len(coarse.probability) <= max(
         len(levels.probability) if len(levels.probability) <= most else 0, most + 32
     )
     for group in range(len(coarse.probability)):
-        own = np.flatnonzero(coarse.level == group)
-        assert len(set(stratum[own])) == len({levels.bin[at] for at in levels.level[own]}) == 1
+        own = np.flatnonzero(coarse.row_level == group)
+        assert len(set(stratum[own])) == len({levels.level_bin[at] for at in levels.row_level[own]}) == 1
         assert coarse.probability[group] == pytest.approx(probability[own].mean())
-        others = probability[(stratum == stratum[own[0]]) & (coarse.level != group)]
+        others = probability[(stratum == stratum[own[0]]) & (coarse.row_level != group)]
         assert not ((others > probability[own].min()) & (others < probability[own].max())).any()
-    first, last = coarse.first[coarse.level], coarse.last[coarse.level]
+    first, last = coarse.stratum_first[coarse.row_level], coarse.stratum_last[coarse.row_level]
     for one in set(stratum):
-        groups = coarse.level[stratum == one]
+        groups = coarse.row_level[stratum == one]
         assert set(first[stratum == one]) == {groups.min()} and set(last[stratum == one]) == {
             groups.max()
         }
@@ -303,11 +303,11 @@ def test_coarse_levels_are_runs_of_neighbours_of_one_stratum_and_bin(seed, rows,
 
 def test_intervals_widen_when_rows_of_an_entity_agree():
     label, probability, _ = sample(150)
-    once = evaluate(label, probability, np.arange(150), replicates=60)["log_loss"]
-    copied = evaluate(
+    once = evaluate_rows(label, probability, np.arange(150), replicates=60)["log_loss"]
+    copied = evaluate_rows(
         *(np.repeat(column, 10) for column in (label, probability, np.arange(150))), replicates=60
     )["log_loss"]
-    blind = evaluate(
+    blind = evaluate_rows(
         np.repeat(label, 10), np.repeat(probability, 10), np.arange(1500), replicates=60
     )["log_loss"]
     assert copied.high - copied.low == pytest.approx(once.high - once.low)
@@ -315,7 +315,7 @@ def test_intervals_widen_when_rows_of_an_entity_agree():
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    def drawn(entities: int, seed: int, replicates: int) -> Figure:
+    def drawn(entities: int, seed: int, replicates: int) -> Estimate:
         label, probability, _ = sample(entities, seed=seed)
         rows = np.repeat(np.arange(entities), 1 + np.arange(entities) % 3)
         return paired_log_loss_gain(
@@ -331,13 +331,13 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 
 def test_the_interval_of_the_calibration_error_holds_its_value():
     for seed in range(3):
-        figure = evaluate(*sample(200, seed=seed), seed=seed, replicates=100)["calibration_error"]
+        figure = evaluate_rows(*sample(200, seed=seed), seed=seed, replicates=100)["calibration_error"]
         assert 0 <= figure.low <= figure.value <= figure.high
 
 
 @pytest.mark.parametrize("label", [np.zeros(8), np.ones(8), np.zeros(0)])
 def test_one_class_gives_nan_where_undefined(label):
-    found = evaluate(label, np.linspace(0.1, 0.9, len(label)), np.arange(len(label)))
+    found = evaluate_rows(label, np.linspace(0.1, 0.9, len(label)), np.arange(len(label)))
     assert np.isnan(found["roc_auc"].value)
     assert np.isnan(found["calibration_slope"].value)
     assert np.isfinite(found["log_loss"].value) == bool(len(label))
@@ -353,15 +353,15 @@ def test_one_probability_has_no_slope_and_ranks_as_chance():
 
 
 def test_certainty_that_fails_costs_a_finite_loss():
-    assert metrics.log_loss([1], [0.0])[0] == pytest.approx(-np.log(EPSILON))
-    assert metrics.log_loss([0], [1.0])[0] == pytest.approx(-np.log(EPSILON), rel=1e-6)
+    assert metrics.log_loss_per_row([1], [0.0])[0] == pytest.approx(-np.log(EPSILON))
+    assert metrics.log_loss_per_row([0], [1.0])[0] == pytest.approx(-np.log(EPSILON), rel=1e-6)
 
 
 def test_values_out_of_range_are_refused():
     with pytest.raises(ValueError, match="probabilities"):
-        evaluate([0, 1], [0.2, np.nan], ["a", "b"])
+        evaluate_rows([0, 1], [0.2, np.nan], ["a", "b"])
     with pytest.raises(ValueError, match="labels"):
-        evaluate([0, 2], [0.2, 0.3], ["a", "b"])
+        evaluate_rows([0, 2], [0.2, 0.3], ["a", "b"])
 
 
 def test_paired_gain_is_the_difference_of_losses_and_tighter_than_either():
@@ -369,26 +369,26 @@ def test_paired_gain_is_the_difference_of_losses_and_tighter_than_either():
     worse = np.clip(probability * 1.1, 0.001, 0.999)
     gain = paired_log_loss_gain(label, probability, worse, entity, seed=1)
     expected = sklearn_log_loss(label, worse) - sklearn_log_loss(label, probability)
-    alone = evaluate(label, probability, entity, seed=1)["log_loss"]
+    alone = evaluate_rows(label, probability, entity, seed=1)["log_loss"]
     assert gain.value == pytest.approx(expected)
     assert gain.low <= gain.value <= gain.high
     assert gain.high - gain.low < alone.high - alone.low
-    assert paired_log_loss_gain(label, probability, probability, entity) == Figure(0, 0, 0, 600)
+    assert paired_log_loss_gain(label, probability, probability, entity) == Estimate(0, 0, 0, 600)
 
 
 def test_skill_is_nought_for_the_base_rate_and_one_for_the_oracle():
     label, probability, _ = sample(500)
     base = label.mean()
     half = (probability + base) / 2
-    assert skill(label, np.full(500, base), base, probability) == 0
-    assert skill(label, probability, base, probability) == 1
-    assert 0 < skill(label, half, base, probability) < 1
-    assert np.isnan(skill(label, half, base, np.full(500, base)))
+    assert compute_skill(label, np.full(500, base), base, probability) == 0
+    assert compute_skill(label, probability, base, probability) == 1
+    assert 0 < compute_skill(label, half, base, probability) < 1
+    assert np.isnan(compute_skill(label, half, base, np.full(500, base)))
 
 
 def test_reliability_bins_hold_equally_many_rows_and_match_by_hand():
     label, probability, entity = sample(500)
-    bins = reliability(label, probability, entity)
+    bins = compute_reliability(label, probability, entity)
     for rows, (predicted, observed) in zip(
         np.split(np.argsort(probability), 10), bins, strict=True
     ):
@@ -399,7 +399,7 @@ def test_reliability_bins_hold_equally_many_rows_and_match_by_hand():
 
 
 def test_reliability_of_tied_probabilities_keeps_ties_together():
-    bins = reliability([0, 1, 0, 1, 1], [0.2, 0.2, 0.2, 0.7, 0.7], list("abcde"))
+    bins = compute_reliability([0, 1, 0, 1, 1], [0.2, 0.2, 0.2, 0.7, 0.7], list("abcde"))
     assert [(predicted, observed.n) for predicted, observed in bins] == [
         (pytest.approx(0.2), 3),
         (0.7, 2),
@@ -409,7 +409,7 @@ def test_reliability_of_tied_probabilities_keeps_ties_together():
 def test_gain_is_the_share_of_outcomes_in_the_top_of_each_cutoff():
     label, probability, _ = sample(200)
     cutoff = np.arange(200) % 2
-    curve, point = gain(label, probability, cutoff=cutoff, capacity=25)
+    curve, point = compute_gain_curve(label, probability, cutoff=cutoff, capacity=25)
     for share, found in curve:
         top = [
             np.flatnonzero(cutoff == c)[np.argsort(-probability[cutoff == c])][: round(share * 100)]

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 from matplotlib.image import imread
 
-from models.evaluation.metrics import Figure, gain
+from models.evaluation.metrics import Estimate, compute_gain_curve
 from models.evaluation.plots import (
     plot_distribution,
     plot_gain,
@@ -28,20 +28,20 @@ def draw_all(directory, count: int = 400):
     cutoff = np.arange(count) % 4
     return [
         plot_reliability(directory, label, probability, entity),
-        plot_gain(directory, *gain(label, probability, cutoff=cutoff, capacity=20), capacity=20),
+        plot_gain(directory, *compute_gain_curve(label, probability, cutoff=cutoff, capacity=20), capacity=20),
         plot_importance(directory, ["any_count_7d", "stage_age"], [0.3, 0.5]),
         plot_distribution(directory, label, probability),
         plot_origins(directory, [(f"2025-0{fold}-01", fold_figures(fold)) for fold in (1, 2, 3)]),
     ]
 
 
-def fold_figures(fold: int) -> dict[str, Figure]:
+def fold_figures(fold: int) -> dict[str, Estimate]:
     """Return figures that move from fold to fold, one of them undefined."""
     names = ("roc_auc", "log_loss", "outcome_rate", "mean_predicted")
     figures = {
-        name: Figure(0.5 + fold / 10, 0.4 + fold / 10, 0.6 + fold / 10, 100) for name in names
+        name: Estimate(0.5 + fold / 10, 0.4 + fold / 10, 0.6 + fold / 10, 100) for name in names
     }
-    return figures | {"lift_at_capacity": Figure(np.nan, np.nan, np.nan, 0)}
+    return figures | {"lift_at_capacity": Estimate(np.nan, np.nan, np.nan, 0)}
 
 
 def ink(path) -> float:
@@ -68,7 +68,7 @@ def test_one_row_is_drawn_all_the_same(tmp_path):
 
 def test_one_class_has_no_gain_but_a_picture(tmp_path):
     _, probability, entity = rows()
-    assert plot_gain(tmp_path, *gain(np.zeros(400), probability)).is_file()
+    assert plot_gain(tmp_path, *compute_gain_curve(np.zeros(400), probability)).is_file()
     assert plot_reliability(tmp_path, np.zeros(400), probability, entity).is_file()
     assert plot_distribution(tmp_path, np.zeros(400), probability).is_file()
 

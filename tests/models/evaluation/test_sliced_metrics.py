@@ -8,75 +8,75 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from models.evaluation.metrics import Predicted
+from models.evaluation.metrics import PredictedRows
 from models.evaluation.sliced_metrics import (
-    FEWEST_OUTCOMES,
-    FEWEST_ROWS,
+    MAX_VALUES,
+    MIN_OUTCOMES,
+    MIN_ROWS,
     MISSING,
-    MOST_VALUES,
     OTHERS,
-    breakdown,
-    by_value,
+    compute_sliced_metrics,
+    mask_by_value,
 )
 
 
-def predicted(rows: int, seed: int = 0) -> Predicted:
+def predicted(rows: int, seed: int = 0) -> PredictedRows:
     generator = np.random.default_rng(seed)
     probability = generator.random(rows)
     label = (generator.random(rows) < probability).astype(int)
-    return Predicted(label, probability, generator.integers(rows // 2, size=rows).astype(str))
+    return PredictedRows(label, probability, generator.integers(rows // 2, size=rows).astype(str))
 
 
 def test_a_part_has_its_own_counts_and_figures():
     rows = predicted(400)
     mask = np.arange(400) % 3 == 0
-    part = breakdown(rows, {"third": mask})["third"]
+    part = compute_sliced_metrics(rows, {"third": mask})["third"]
     assert (part.rows, part.outcomes) == (134, rows.label[mask].sum())
     assert part.entities == len(set(rows.entity_id[mask]))
-    assert part.figures["roc_auc"].value == pytest.approx(
+    assert part.estimates["roc_auc"].value == pytest.approx(
         roc_auc_score(rows.label[mask], rows.probability[mask])
     )
     assert (
-        part.figures["roc_auc"].low < part.figures["roc_auc"].value < part.figures["roc_auc"].high
+        part.estimates["roc_auc"].low < part.estimates["roc_auc"].value < part.estimates["roc_auc"].high
     )
 
 
 def test_parts_that_cover_all_rows_add_up_to_the_whole():
     rows = predicted(600)
     fold = np.arange(600) % 3
-    parts = breakdown(rows, {None: fold >= 0, **{k: fold == k for k in range(3)}})
+    parts = compute_sliced_metrics(rows, {None: fold >= 0, **{k: fold == k for k in range(3)}})
     for name in ("log_loss", "brier", "outcome_rate", "mean_predicted"):
-        values = [parts[k].figures[name].value for k in range(3)]
-        assert parts[None].figures[name].value == pytest.approx(
+        values = [parts[k].estimates[name].value for k in range(3)]
+        assert parts[None].estimates[name].value == pytest.approx(
             np.average(values, weights=[200] * 3)
         )
     assert parts[None].outcomes == sum(parts[k].outcomes for k in range(3))
 
 
-@given(st.integers(0, 2 * FEWEST_ROWS), st.integers(0, 3 * FEWEST_OUTCOMES), st.booleans())
+@given(st.integers(0, 2 * MIN_ROWS), st.integers(0, 3 * MIN_OUTCOMES), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_too_few_rows_or_outcomes_are_said_and_not_shown(rows, rarer, mostly):
     rarer = min(rarer, rows)
     label = np.concatenate([np.arange(rows) < rarer, np.ones(200)])
     label[:rows] = label[:rows] if not mostly else 1 - label[:rows]
-    every = Predicted(label, np.linspace(0, 1, rows + 200), np.arange(rows + 200))
-    part = breakdown(every, {"some": np.arange(rows + 200) < rows}, replicates=1)["some"]
-    assert part.too_small == (rows < FEWEST_ROWS or min(rarer, rows - rarer) < FEWEST_OUTCOMES)
-    assert bool(part.figures) != part.too_small
+    every = PredictedRows(label, np.linspace(0, 1, rows + 200), np.arange(rows + 200))
+    part = compute_sliced_metrics(every, {"some": np.arange(rows + 200) < rows}, replicates=1)["some"]
+    assert part.too_small == (rows < MIN_ROWS or min(rarer, rows - rarer) < MIN_OUTCOMES)
+    assert bool(part.estimates) != part.too_small
     assert part.to_json()["too_small"] == part.too_small
 
 
 def test_a_figure_of_hardly_any_row_is_left_out():
     rows = predicted(400)
     low = rows.probability < 0.5
-    ten = Predicted(rows.label, rows.probability, rows.entity_id, capacity=40)
-    parts = breakdown(ten, {"low": low, "high": ~low})
-    assert parts["high"].figures["lift_at_capacity"].n == 40
-    assert "lift_at_capacity" not in parts["low"].figures and "roc_auc" in parts["low"].figures
+    ten = PredictedRows(rows.label, rows.probability, rows.entity_id, capacity=40)
+    parts = compute_sliced_metrics(ten, {"low": low, "high": ~low})
+    assert parts["high"].estimates["lift_at_capacity"].n == 40
+    assert "lift_at_capacity" not in parts["low"].estimates and "roc_auc" in parts["low"].estimates
 
 
 def test_no_part_at_all_is_no_figure():
-    assert breakdown(predicted(10), {}) == {}
+    assert compute_sliced_metrics(predicted(10), {}) == {}
 
 
 VALUES = st.lists(
@@ -89,7 +89,7 @@ VALUES = st.lists(
 @settings(max_examples=80, deadline=None)
 def test_every_row_is_of_one_value(values, order):
     values = [v for v in values if v not in (OTHERS, MISSING)]
-    masks = by_value(values, order)
+    masks = mask_by_value(values, order)
     assert sum((mask.astype(int) for mask in masks.values()), np.zeros(len(values))).tolist() == [
         1
     ] * len(values)
@@ -103,5 +103,5 @@ def test_every_row_is_of_one_value(values, order):
     assert shown[: len([v for v in order if counts[v]])] == [v for v in order if counts[v]]
     free = [name for name in shown if name not in order]
     hidden = [v for v in counts if v is not None and v not in shown]
-    assert len(free) <= MOST_VALUES and (len(free) == MOST_VALUES or not hidden)
+    assert len(free) <= MAX_VALUES and (len(free) == MAX_VALUES or not hidden)
     assert max((counts[v] for v in hidden), default=0) <= min((counts[v] for v in free), default=0)

@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.contracts import INSTANT, LABELS, US_PER_DAY
-from models.leakage.leakage import FEWEST, Origins, suspects
-from models.leakage.strength import Column, alone, rates, strength
+from features.contracts import INSTANT, LABELS
+from features.tools.instants import US_PER_DAY
+from models.leakage.leakage import MIN_CLASS_ROWS, ColumnOrigins, find_suspects
+from models.leakage.strength import (
+    AuditColumn,
+    cross_fit_rates,
+    measure_single_strength,
+    measure_strength,
+)
 
 N = 3_000
 
@@ -54,8 +60,8 @@ class Company:
             "outcome_at": pa.nulls(self.n, INSTANT),
         }
         labels = pa.table({**spine, **truth}).cast(LABELS)
-        origins = Origins(**({"today": {name: name for name in self.columns}} | changes))
-        return suspects(pa.table({**spine, **columns}), labels, "close", origins)
+        origins = ColumnOrigins(**({"current": {name: name for name in self.columns}} | changes))
+        return find_suspects(pa.table({**spine, **columns}), labels, "close", origins)
 
     def found(self, **changes):
         return [suspect.column for suspect in self.suspects(**changes)]
@@ -97,15 +103,15 @@ def test_history_is_the_measure_of_what_an_honest_column_tells():
     company.columns["length of the call"] = company.flipped(0.13) + company.random.normal(0, 0.3, N)
     company.columns["visits last week"] = company.flipped(0.08) + company.random.normal(0, 0.3, N)
     attributes = {name: name for name in company.columns if name != "visits last week"}
-    assert company.found(today=attributes) == ["length of the call"]
-    assert company.found(today=attributes, dated={"visits last week": "visit"}) == []
+    assert company.found(current=attributes) == ["length of the call"]
+    assert company.found(current=attributes, dated={"visits last week": "visit"}) == []
 
 
 def test_an_event_that_decides_is_named_by_its_type():
     company = Company()
     company.columns["approved_count_all"] = company.flipped(0.01).astype(float)
     today = {name: name for name in company.columns if name != "approved_count_all"}
-    assert company.found(today=today, dated={"approved_count_all": "approved"}) == ["approved"]
+    assert company.found(current=today, dated={"approved_count_all": "approved"}) == ["approved"]
 
 
 def test_what_only_stands_for_the_time_does_not_stand_out():
@@ -233,9 +239,9 @@ def test_nothing_is_said_of_too_few_outcomes():
     company = Company()
     company.columns["tag"] = company.label.astype(float)
     outcomes = company.random.permutation(np.flatnonzero(company.label))
-    company.unlabelled[outcomes[FEWEST - 1 :]] = True
+    company.unlabelled[outcomes[MIN_CLASS_ROWS - 1 :]] = True
     assert company.found() == []
-    company.unlabelled[outcomes[FEWEST - 1]] = False
+    company.unlabelled[outcomes[MIN_CLASS_ROWS - 1]] = False
     assert company.found() == ["tag"]
 
 
@@ -257,7 +263,7 @@ def test_rates_are_those_of_the_other_half(rows):
     half = half.astype(bool)
     if half.all() or not half.any():
         return
-    for i, found in enumerate(rates(steps, label, half)):
+    for i, found in enumerate(cross_fit_rates(steps, label, half)):
         other = half != half[i]
         same = other & (steps == steps[i])
         assert found == pytest.approx(
@@ -270,14 +276,14 @@ def test_strength_is_the_share_of_the_log_loss_of_the_base_rate():
     chance = np.array([0.7, 0.2, 0.1, 0.4])
     loss = -np.mean(np.log(np.where(label == 1, chance, 1 - chance)))
     base = -np.mean(np.log(np.where(label == 1, 0.25, 0.75)))
-    assert strength(chance, label) == pytest.approx(1 - loss / base)
-    assert strength(np.full(4, 0.25), label) == pytest.approx(0)
+    assert measure_strength(chance, label) == pytest.approx(1 - loss / base)
+    assert measure_strength(np.full(4, 0.25), label) == pytest.approx(0)
 
 
 def test_noise_of_many_values_has_no_strength():
     random = np.random.default_rng(4)
     label, half = random.integers(0, 2, N), random.random(N) < 0.5
-    names = Column.of("name", pa.chunked_array([[f"n{i}" for i in range(N)]]))
-    numbers = Column.of("number", pa.chunked_array([random.normal(size=N)]))
-    assert names.levels == numbers.levels == N
-    assert max(alone(column.steps, label, half) for column in (names, numbers)) < 0.005
+    names = AuditColumn.from_arrow("name", pa.chunked_array([[f"n{i}" for i in range(N)]]))
+    numbers = AuditColumn.from_arrow("number", pa.chunked_array([random.normal(size=N)]))
+    assert names.distinct_count == numbers.distinct_count == N
+    assert max(measure_single_strength(column.bins, label, half) for column in (names, numbers)) < 0.005

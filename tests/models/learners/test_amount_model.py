@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import mean_tweedie_deviance
 
-from models.learners.amount_model import Priced, Worth, deviance
+from models.learners.amount_model import AmountModel, AmountRows, compute_tweedie_deviance
 
 
 def outcomes(entities, seed=0, doubles=True, rows=3, unit=100.0):
@@ -23,7 +23,7 @@ def outcomes(entities, seed=0, doubles=True, rows=3, unit=100.0):
     amount[rng.random(entities) < 0.1] = 0.0
     order = rng.integers(0, 300, entities)[entity] + np.arange(len(entity)) % 5
     x = np.column_stack([large[entity].astype(float), rng.normal(size=len(entity))])
-    return Priced(x, amount[entity], np.array([f"E{number}" for number in entity]), order)
+    return AmountRows(x, amount[entity], np.array([f"E{number}" for number in entity]), order)
 
 
 def each_entity(rows):
@@ -33,18 +33,21 @@ def each_entity(rows):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_an_amount_that_doubles_with_an_attribute_is_found(seed):
-    found = Worth.fit(outcomes(800, seed), [])
+    found = AmountModel.fit(outcomes(800, seed), [])
     new = each_entity(outcomes(4000, seed + 50))
-    expected = found.expected(new.x)
+    expected = found.predict_amounts(new.x)
     for large in (0.0, 1.0):
         group = new.x[:, 0] == large
         assert expected[group].mean() == pytest.approx(new.amount[group].mean(), rel=0.08)
-    assert found.trial.trees < found.trial.mean and "trees are kept" in found.sentence
+    assert (
+        found.trial.tree_deviance < found.trial.mean_deviance and "trees are kept" in found.sentence
+    )
 
 
 def test_noise_stays_the_mean():
     kept = [
-        Worth.fit(outcomes(300, seed, doubles=False), []).trees is not None for seed in range(20)
+        AmountModel.fit(outcomes(300, seed, doubles=False), []).trees is not None
+        for seed in range(20)
     ]
     assert sum(kept) <= 3, "one in twenty is expected by chance"
 
@@ -52,31 +55,31 @@ def test_noise_stays_the_mean():
 @pytest.mark.parametrize(("seed", "doubles"), [(1, True), (2, False)])
 def test_the_level_is_that_of_the_rows_learnt_from_each_entity_one_vote(seed, doubles):
     rows = outcomes(400, seed, doubles)
-    found = Worth.fit(rows, [])
+    found = AmountModel.fit(rows, [])
     mean = each_entity(rows).amount.mean()
     names, code = np.unique(rows.entity_id, return_inverse=True)
-    votes = [found.expected(rows.x)[code == entity].mean() for entity in range(len(names))]
+    votes = [found.predict_amounts(rows.x)[code == entity].mean() for entity in range(len(names))]
     assert (found.entities, found.mean) == (len(names), pytest.approx(mean))
     assert np.mean(votes) == pytest.approx(mean)
 
 
 def test_few_entities_negative_and_zero_amounts_are_expected_the_mean():
     few = outcomes(49)
-    assert Worth.fit(few, []).trees is None and Worth.fit(few, []).trial is None
+    assert AmountModel.fit(few, []).trees is None and AmountModel.fit(few, []).trial is None
     rows = outcomes(400)
     for amount in (np.where(rows.order == rows.order.max(), -1.0, rows.amount), 0 * rows.amount):
-        found = Worth.fit(Priced(rows.x, amount, rows.entity_id, rows.order), [])
+        found = AmountModel.fit(AmountRows(rows.x, amount, rows.entity_id, rows.order), [])
         assert (
             found.trees is None
             and found.trial is None
             and "the mean is expected of all" in found.sentence
         )
-        mean = each_entity(Priced(rows.x, amount, rows.entity_id, rows.order)).amount.mean()
-        assert found.expected(rows.x[:3]) == pytest.approx([mean] * 3, rel=0.02)
+        mean = each_entity(AmountRows(rows.x, amount, rows.entity_id, rows.order)).amount.mean()
+        assert found.predict_amounts(rows.x[:3]) == pytest.approx([mean] * 3, rel=0.02)
 
 
 def test_without_an_amount_there_is_nothing_to_learn():
-    assert Worth.fit(outcomes(60).take(np.zeros(0, int)), []) is None
+    assert AmountModel.fit(outcomes(60).take(np.zeros(0, int)), []) is None
 
 
 def test_the_rows_of_one_outcome_are_never_on_both_sides_of_the_trial():
@@ -84,12 +87,12 @@ def test_the_rows_of_one_outcome_are_never_on_both_sides_of_the_trial():
     rng = np.random.default_rng(4)
     entity = np.tile(np.arange(200), 6)
     amount = 100 * np.exp(rng.standard_normal(200))[entity]
-    rows = Priced(
+    rows = AmountRows(
         entity[:, None].astype(float), amount, entity.astype(str), np.repeat(np.arange(6), 200)
     )
-    found = Worth.fit(rows, [])
+    found = AmountModel.fit(rows, [])
     assert found.trees is None
-    alone = Worth.fit(Priced(rows.x, amount, np.arange(1200).astype(str), rows.order), [])
+    alone = AmountModel.fit(AmountRows(rows.x, amount, np.arange(1200).astype(str), rows.order), [])
     assert alone.trees is not None, "taken for 1,200 entities its rows are known again"
 
 
@@ -98,10 +101,10 @@ def test_later_entities_decide_and_are_counted():
     rows = outcomes(600, rows=1)
     middle = np.sort(rows.order)[len(rows.order) // 2]
     x = np.where((rows.order >= middle)[:, None], 1 - rows.x, rows.x)
-    found = Worth.fit(Priced(x, rows.amount, rows.entity_id, rows.order), [])
+    found = AmountModel.fit(AmountRows(x, rows.amount, rows.entity_id, rows.order), [])
     later = rows.take(rows.order >= middle)
-    assert found.trees is None and found.trial.trees > found.trial.mean
-    assert found.trial.entities == len(later.amount) and found.trial.happened == pytest.approx(
+    assert found.trees is None and found.trial.tree_deviance > found.trial.mean_deviance
+    assert found.trial.entities == len(later.amount) and found.trial.observed == pytest.approx(
         later.amount.mean()
     )
     assert found.trial.expected == pytest.approx(rows.take(rows.order < middle).amount.mean())
@@ -112,7 +115,7 @@ def test_later_entities_decide_and_are_counted():
 def test_the_deviance_is_that_of_another_library(pairs):
     amount, expected = np.array(pairs).T
     ours, theirs = (
-        deviance(amount, expected).mean(),
+        compute_tweedie_deviance(amount, expected).mean(),
         mean_tweedie_deviance(amount, expected, power=1.5),
     )
     assert ours == pytest.approx(
@@ -121,15 +124,17 @@ def test_the_deviance_is_that_of_another_library(pairs):
 
 
 def test_the_unit_of_the_amount_changes_nothing_else():
-    cents, euros = (Worth.fit(outcomes(300, unit=unit), []) for unit in (10_000.0, 100.0))
+    cents, euros = (AmountModel.fit(outcomes(300, unit=unit), []) for unit in (10_000.0, 100.0))
     x = outcomes(50, seed=9).x
-    assert cents.trees is not None and cents.expected(x) == pytest.approx(100 * euros.expected(x))
+    assert cents.trees is not None and cents.predict_amounts(x) == pytest.approx(
+        100 * euros.predict_amounts(x)
+    )
 
 
 def test_it_is_the_same_after_it_was_stored_and_when_learnt_again():
     for rows in (outcomes(300), outcomes(30)):
-        found, x = Worth.fit(rows, []), outcomes(50, seed=9).x
+        found, x = AmountModel.fit(rows, []), outcomes(50, seed=9).x
         text = json.dumps(found.to_json(), allow_nan=False)
-        again = Worth.from_json(json.loads(text))
-        assert again == found and (again.expected(x) == found.expected(x)).all()
-        assert json.dumps(Worth.fit(rows, []).to_json()) == text
+        again = AmountModel.from_json(json.loads(text))
+        assert again == found and (again.predict_amounts(x) == found.predict_amounts(x)).all()
+        assert json.dumps(AmountModel.fit(rows, []).to_json()) == text

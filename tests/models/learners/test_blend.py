@@ -11,11 +11,12 @@ from scipy.optimize import minimize_scalar
 from configs.errors import DataError
 from models.encoding import Encoding
 from models.learners import lightgbm
-from models.learners.blend import LEAST, Blend, shares, weighted
+from models.learners.blend import MIN_SHARE, Blend, compute_weighted_sum, fit_shares
 from models.learners.hazard import Hazard
 from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
-from models.training.fold_pipeline import Learnt, blend_of, blend_shares, blended
+from models.training.blending import blend_margins, build_blend, fit_blend_shares
+from models.training.fit import FittedModels
 from tests.models.samples import fitted
 
 KINDS = (LightGbm, Hazard, Logistic)
@@ -55,8 +56,10 @@ def test_shares_are_the_best_of_a_fine_grid(seed):
     truth, y = told(400, seed)
     random = np.random.default_rng(seed + 10)
     margins = [truth + noise * random.normal(size=400) for noise in random.uniform(0.3, 3, size=3)]
-    found = shares(margins, y)
-    assert sum(found) == pytest.approx(1) and all(share == 0 or share >= LEAST for share in found)
+    found = fit_shares(margins, y)
+    assert sum(found) == pytest.approx(1) and all(
+        share == 0 or share >= MIN_SHARE for share in found
+    )
     steps = np.arange(0, 1.01, 0.02)
     grid = [(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-9]
     best = min(
@@ -71,8 +74,8 @@ def test_shares_are_the_best_of_a_fine_grid(seed):
 def test_a_model_that_is_wrong_gets_no_share():
     """The other is too careful: one that was too sure would be tempered by a little of anything."""
     truth, y = told(2000, 3)
-    assert shares([0.8 * truth, -truth], y) == (1.0, 0.0)
-    assert shares([truth], y) == (1.0,)
+    assert fit_shares([0.8 * truth, -truth], y) == (1.0, 0.0)
+    assert fit_shares([truth], y) == (1.0,)
 
 
 def test_a_share_of_next_to_nothing_goes_to_the_others():
@@ -85,7 +88,7 @@ def test_a_share_of_next_to_nothing_goes_to_the_others():
         for share in np.arange(30) / 1000
     ]
     assert np.argmin(loss) == 10
-    assert shares(margins, y) == (1.0, 0.0)
+    assert fit_shares(margins, y) == (1.0, 0.0)
 
 
 @settings(max_examples=30)
@@ -93,7 +96,7 @@ def test_a_share_of_next_to_nothing_goes_to_the_others():
 def test_shares_are_a_split_whatever_the_models_say(seed, models, size):
     random = np.random.default_rng(seed)
     margins = [size * random.normal(size=60) for _ in range(models)]
-    found = shares(margins, random.integers(0, 2, 60))
+    found = fit_shares(margins, random.integers(0, 2, 60))
     assert sum(found) == pytest.approx(1) and min(found) >= 0
 
 
@@ -150,13 +153,13 @@ def test_models_without_a_share_are_not_asked_at_night(parts):
             strict=True,
         )
     )
-    learnt = Learnt(Encoding(()), names, {})
+    learnt = FittedModels(Encoding(()), names, {})
     split = {LightGbm.name: 0.7, Hazard.name: 0.0, Logistic.name: 0.0, "recent": 0.3}
-    assert blend_of(learnt, split) == Blend((trees, line), (0.7, 0.3))
+    assert build_blend(learnt, split) == Blend((trees, line), (0.7, 0.3))
     x, _ = sample(100, seed=9)
     margins = {name: model.margin(x) for name, model in names.items()}
     np.testing.assert_allclose(
-        blend_of(learnt, split).margin(x), blended(margins, split), atol=1e-12
+        build_blend(learnt, split).margin(x), blend_margins(margins, split), atol=1e-12
     )
 
 
@@ -168,10 +171,11 @@ def test_the_shares_of_a_procedure_are_those_of_the_parts_it_has():
         "logistic": truth + random.normal(size=400),
         "lightgbm": truth,
     }
-    found = blend_shares(margins, y)
+    found = fit_blend_shares(margins, y)
     assert found == dict(
-        zip(("lightgbm", "logistic"), shares([truth, margins["logistic"]], y), strict=True)
+        zip(("lightgbm", "logistic"), fit_shares([truth, margins["logistic"]], y), strict=True)
     )
     np.testing.assert_array_equal(
-        blended(margins, found), weighted([margins[name] for name in found], list(found.values()))
+        blend_margins(margins, found),
+        compute_weighted_sum([margins[name] for name in found], list(found.values())),
     )

@@ -5,15 +5,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.contracts import US_PER_DAY
-from models.learners.fit_input import Lesson
-from models.learners.hazard import KNOTS, Baseline, Followed, Hazard
+from features.tools.instants import NEVER_US, US_PER_DAY
+from models.learners.fit_input import FitInput
+from models.learners.hazard import MAX_KNOTS, BaselineHazard, FollowUp, Hazard
 from models.learners.lightgbm import LightGbm
-from models.training.training_rows import NEVER
 
 HORIZON = 30.0
 ROWS = st.lists(
-    st.tuples(st.integers(0, 9), st.integers(0, 15) | st.just(NEVER)), min_size=1, max_size=20
+    st.tuples(st.integers(0, 9), st.integers(0, 15) | st.just(NEVER_US)), min_size=1, max_size=20
 )
 
 
@@ -31,16 +30,16 @@ def walked(cutoff: int, outcome: int, end: int, horizon: int) -> tuple[float, bo
 @example([(4, 0)], 10, 3)  # at the cutoff
 @example([(4, 3), (4, 2)], 10, 3)  # at the horizon and just before it
 @example([(4, 6), (4, 5)], 10, 9)  # at the end and just before it
-@example([(4, NEVER)], 10, 3)
+@example([(4, NEVER_US)], 10, 3)
 def test_rows_are_followed_as_if_walked_along(rows, end, horizon):
     cutoff = np.array([start for start, _ in rows])
-    outcome = np.array([NEVER if wait == NEVER else start + wait for start, wait in rows])
-    found = Followed.until(cutoff, outcome, end, horizon)
+    outcome = np.array([NEVER_US if wait == NEVER_US else start + wait for start, wait in rows])
+    found = FollowUp.from_times(cutoff, outcome, end, horizon)
     expected = [
         walked(*row, end, horizon) for row in zip(cutoff.tolist(), outcome.tolist(), strict=True)
     ]
     assert (found.days * US_PER_DAY).round(1).tolist() == [time for time, _ in expected]
-    assert found.happened.tolist() == [seen for _, seen in expected]
+    assert found.observed.tolist() == [seen for _, seen in expected]
 
 
 def nelson_aalen(rows: list[tuple[float, bool]], day: float) -> float:
@@ -57,8 +56,8 @@ FOLLOWED = st.lists(
 ).filter(lambda rows: any(seen for _, seen in rows))
 
 
-def followed_of(rows: list[tuple[float, bool]]) -> Followed:
-    return Followed(np.array([time for time, _ in rows]), np.array([seen for _, seen in rows]))
+def followed_of(rows: list[tuple[float, bool]]) -> FollowUp:
+    return FollowUp(np.array([time for time, _ in rows]), np.array([seen for _, seen in rows]))
 
 
 @given(FOLLOWED)
@@ -67,20 +66,20 @@ def followed_of(rows: list[tuple[float, bool]]) -> Followed:
 )  # one stops being followed when another has its outcome
 @example([(5.0, True), (5.0, True), (7.0, False)])
 def test_the_baseline_is_that_of_nelson_and_aalen(rows):
-    found = Baseline.fit(followed_of(rows), HORIZON)
+    found = BaselineHazard.fit(followed_of(rows), HORIZON)
     assert (found.days[0], found.hazard[0], found.days[-1]) == (0.0, 0.0, HORIZON)
     assert set(found.days[1:-1]) == {time for time, seen in rows if seen}
     asked = np.array(found.days[1:])
     np.testing.assert_allclose(
-        found.at(asked), [nelson_aalen(rows, day) for day in asked], rtol=1e-12
+        found.cumulative_hazard(asked), [nelson_aalen(rows, day) for day in asked], rtol=1e-12
     )
 
 
 @given(FOLLOWED, st.randoms(use_true_random=False))
 def test_the_order_of_rows_says_nothing_about_the_baseline(rows, random):
-    assert Baseline.fit(followed_of(random.sample(rows, len(rows))), HORIZON) == Baseline.fit(
-        followed_of(rows), HORIZON
-    )
+    assert BaselineHazard.fit(
+        followed_of(random.sample(rows, len(rows))), HORIZON
+    ) == BaselineHazard.fit(followed_of(rows), HORIZON)
 
 
 def test_a_baseline_of_many_outcomes_keeps_to_the_estimate_at_few_places():
@@ -89,8 +88,8 @@ def test_a_baseline_of_many_outcomes_keeps_to_the_estimate_at_few_places():
     rows = list(
         zip(np.minimum(days, HORIZON).tolist(), (seen & (days < HORIZON)).tolist(), strict=True)
     )
-    found = Baseline.fit(followed_of(rows), HORIZON)
-    assert len(found.days) <= KNOTS + 2
+    found = BaselineHazard.fit(followed_of(rows), HORIZON)
+    assert len(found.days) <= MAX_KNOTS + 2
     for place in range(1, len(found.days), 40):
         assert found.hazard[place] == pytest.approx(nelson_aalen(rows, found.days[place]))
     assert found.hazard[-1] == pytest.approx(nelson_aalen(rows, HORIZON))
@@ -105,26 +104,28 @@ def company(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return x, -np.expm1(-rate * HORIZON), random.exponential(1 / rate)
 
 
-def observed(when: np.ndarray, seed: int = 1) -> Followed:
+def observed(when: np.ndarray, seed: int = 1) -> FollowUp:
     """Half of the rows are followed to the horizon, the others to any day before it."""
     random = np.random.default_rng(seed)
     last = np.where(random.random(len(when)) < 0.5, HORIZON, random.uniform(0, HORIZON, len(when)))
-    return Followed(np.minimum(when, last), when < last)
+    return FollowUp(np.minimum(when, last), when < last)
 
 
 @pytest.fixture(scope="module")
 def learnt() -> Hazard:
     x, _, when = company(4000)
     parameters = {"num_iterations": 150, "learning_rate": 0.06}
-    return Hazard.learn(Lesson(x, [1], 1, parameters=parameters), observed(when), HORIZON)
+    return Hazard.fit_follow_up(FitInput(x, [1], 1, parameters=parameters), observed(when), HORIZON)
 
 
-def periods(followed: Followed, baseline: Baseline) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def periods(
+    followed: FollowUp, baseline: BaselineHazard
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One row a row and stretch between two knots: whose, the hazard met there, and whether the outcome came."""
     whose, met, came = [], [], []
-    for row, (days, happened) in enumerate(zip(followed.days, followed.happened, strict=True)):
+    for row, (days, happened) in enumerate(zip(followed.days, followed.observed, strict=True)):
         edges = [0.0, *[day for day in baseline.days[1:] if day < days], days]
-        hazard = np.diff(baseline.at(np.array(edges)))
+        hazard = np.diff(baseline.cumulative_hazard(np.array(edges)))
         kept = hazard > 0
         whose += [row] * int(kept.sum())
         met += hazard[kept].tolist()
@@ -135,15 +136,15 @@ def periods(followed: Followed, baseline: Baseline) -> tuple[np.ndarray, np.ndar
 def test_one_count_a_row_is_as_likely_as_its_person_periods_but_for_a_constant():
     _, _, when = company(60)
     followed = observed(when)
-    baseline = Baseline.fit(followed, HORIZON)
+    baseline = BaselineHazard.fit(followed, HORIZON)
     whose, met, came = periods(followed, baseline)
     random = np.random.default_rng(2)
     apart = []
     for _ in range(5):
         relative = random.normal(size=60)
         long = came * (relative[whose] + np.log(met)) - np.exp(relative[whose]) * met
-        whole = baseline.at(followed.days)
-        short = followed.happened * (relative + np.log(whole)) - np.exp(relative) * whole
+        whole = baseline.cumulative_hazard(followed.days)
+        short = followed.observed * (relative + np.log(whole)) - np.exp(relative) * whole
         apart.append(long.sum() - short.sum())
     assert len(whose) > 600
     np.testing.assert_allclose(apart, apart[0], rtol=1e-9)
@@ -157,19 +158,19 @@ def test_trees_of_rows_are_those_of_literal_person_periods():
         **{"num_leaves": 4, "num_iterations": 30, "learning_rate": 0.2, "lambda_l2": 1.0},
         **{"min_data_in_leaf": 1, "bagging_freq": 0, "feature_fraction": 1.0, "extra_trees": False},
     }
-    model = Hazard.learn(Lesson(x, [], 1, parameters=plain), followed, HORIZON)
-    whose, met, came = periods(followed, Baseline.fit(followed, HORIZON))
+    model = Hazard.fit_follow_up(FitInput(x, [], 1, parameters=plain), followed, HORIZON)
+    whose, met, came = periods(followed, BaselineHazard.fit(followed, HORIZON))
     poisson = {"objective": "poisson", "boost_from_average": False, "poisson_max_delta_step": 0.01}
-    literal = LightGbm.grow(Lesson(x[whose], [], 1), came, {**plain, **poisson}, np.log(met))
-    assert np.ptp(model.relative(x)) > 1
-    np.testing.assert_allclose(model.relative(x), literal.margin(x), atol=1e-3)
+    literal = LightGbm.fit_trees(FitInput(x[whose], [], 1), came, {**plain, **poisson}, np.log(met))
+    assert np.ptp(model.log_relative_hazard(x)) > 1
+    np.testing.assert_allclose(model.log_relative_hazard(x), literal.margin(x), atol=1e-3)
 
 
 def test_young_rows_bias_nothing_where_calling_them_negative_does(learnt):
     x, _, when = company(4000)
     followed = observed(when)
     later, chance, _ = company(20_000, seed=7)
-    naive = LightGbm.fit(Lesson(x, [1], 1), followed.happened.astype(np.int64))
+    naive = LightGbm.fit(FitInput(x, [1], 1), followed.observed.astype(np.int64))
     found, low = (1 / (1 + np.exp(-model.margin(later))) for model in (learnt, naive))
     assert found.mean() == pytest.approx(chance.mean(), rel=0.05)
     assert low.mean() < 0.85 * chance.mean()
@@ -189,10 +190,10 @@ def test_contributions_sum_to_the_margin_and_have_the_signs_of_the_trees(learnt)
 
 def test_a_row_that_moves_nothing_has_the_bias_for_its_margin():
     """Trees that found no split say the same of every row."""
-    followed = Followed(
+    followed = FollowUp(
         np.array([3.0, 9.0, HORIZON, HORIZON]), np.array([True, True, False, False])
     )
-    model = Hazard.learn(Lesson(np.zeros((4, 1)), [], 1), followed, HORIZON)
+    model = Hazard.fit_follow_up(FitInput(np.zeros((4, 1)), [], 1), followed, HORIZON)
     parts = model.contributions(np.zeros((2, 1)))
     assert parts[:, 0].tolist() == [0.0, 0.0]
     np.testing.assert_allclose(parts[:, 1], model.margin(np.zeros((2, 1))), atol=1e-12)
@@ -253,7 +254,9 @@ def test_what_weighs_nothing_teaches_nothing():
     turned = np.where(np.arange(2000)[:, None] < 1000, x, 7 - x)
     weight = 2.0 * (np.arange(2000) < 1000)
     fast = {"num_iterations": 50, "learning_rate": 0.1}
-    model = Hazard.learn(Lesson(turned, [], 1, weight=weight, parameters=fast), followed, HORIZON)
-    first = Followed(followed.days[:1000], followed.happened[:1000])
-    alone = Hazard.learn(Lesson(x[:1000], [], 1, parameters=fast), first, HORIZON)
+    model = Hazard.fit_follow_up(
+        FitInput(turned, [], 1, weight=weight, parameters=fast), followed, HORIZON
+    )
+    first = FollowUp(followed.days[:1000], followed.observed[:1000])
+    alone = Hazard.fit_follow_up(FitInput(x[:1000], [], 1, parameters=fast), first, HORIZON)
     assert np.corrcoef(model.margin(x), alone.margin(x))[0, 1] > 0.9

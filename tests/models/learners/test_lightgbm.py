@@ -10,11 +10,12 @@ import pytest
 
 from configs.errors import DataError
 from models.learners import lightgbm, logistic
+from models.learners.base_rate import BaseRate
 from models.learners.blend import Blend
-from models.learners.fit_input import Lesson
+from models.learners.fit_input import FitInput
 from models.learners.hazard import Hazard
-from models.learners.kinds import KINDS
-from models.learners.lightgbm import BaseRate, LightGbm
+from models.learners.kinds import MODELS_BY_NAME
+from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from tests.models.samples import fitted, fitted_kinds
 
@@ -46,9 +47,9 @@ def few_rounds():
         yield
 
 
-@pytest.fixture(scope="module", params=sorted(KINDS))
+@pytest.fixture(scope="module", params=sorted(MODELS_BY_NAME))
 def model(request):
-    return fitted(KINDS[request.param], *sample(1500), CATEGORICAL)
+    return fitted(MODELS_BY_NAME[request.param], *sample(1500), CATEGORICAL)
 
 
 def test_contributions_sum_to_the_margin(model):
@@ -106,7 +107,7 @@ for name, model in fitted_kinds(data["x"], data["y"], [3]).items():
 
 def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr(lightgbm, "ROUNDS", 5)
-    monkeypatch.setitem(lightgbm.LIGHTGBM, "num_threads", 2)
+    monkeypatch.setitem(lightgbm.DEFAULT_PARAMETERS, "num_threads", 2)
     x, y = sample(1200, seed=4)
     np.savez(tmp_path / "data.npz", x=x, y=y)
     expected = []
@@ -124,7 +125,7 @@ def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert done.stdout.split() == expected
-    for name, kind in KINDS.items():
+    for name, kind in MODELS_BY_NAME.items():
         first, again = (tmp_path / name / kind.file, tmp_path / name / "again" / kind.file)
         assert first.read_bytes() == again.read_bytes()
 
@@ -161,11 +162,11 @@ def test_logistic_agrees_with_plain_gradient_descent():
         pull = 1 / (1 + np.exp(-design @ weights - bias)) - y
         weights -= 0.004 * (design.T @ pull + weights / logistic.INVERSE_PENALTY)
         bias -= 0.004 * pull.sum()
-    model = Logistic.fit(Lesson(x, [1], 0), y)
+    model = Logistic.fit(FitInput(x, [1], 0), y)
     np.testing.assert_allclose(model.margin(x), design @ weights + bias, atol=3e-3)
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", MODELS_BY_NAME.values())
 def test_rows_of_one_weight_all_count_alike(kind):
     x, y = sample(800)
     plain = fitted(kind, x, y, CATEGORICAL)
@@ -204,18 +205,20 @@ def test_rows_of_no_weight_teach_nothing(kind):
 def test_parameters_take_the_place_of_those_lightgbm_would_be_given():
     x, y = sample(800)
     few = {"num_iterations": 3, "num_leaves": 2}
-    model = LightGbm.fit(Lesson(x, CATEGORICAL, 1, parameters=few), y)
+    model = LightGbm.fit(FitInput(x, CATEGORICAL, 1, parameters=few), y)
     assert model.text.count("\nTree=") == 3
     assert model.text.count("\nnum_leaves=2\n") == 3
 
 
 def test_base_rate_is_the_share_of_outcomes():
-    model = BaseRate.fit(Lesson(np.zeros((10, 1)), [], 0), np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0]))
+    model = BaseRate.fit(
+        FitInput(np.zeros((10, 1)), [], 0), np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+    )
     margin = model.margin(np.zeros((3, 1)))
     np.testing.assert_allclose(1 / (1 + np.exp(-margin)), 0.2)
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", MODELS_BY_NAME.values())
 @pytest.mark.parametrize("content", [None, "", "{", "not a model", '{"a": 1}', "[]"])
 def test_an_absent_or_damaged_file_is_a_data_error(kind, content, tmp_path):
     if content is not None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.learners.fit_input import Lesson
-from models.learners.naive_bayes import MOST_VALUES, NaiveBayes
+from models.learners.fit_input import FitInput
+from models.learners.naive_bayes import MAX_FIELD_VALUES, NaiveBayes
 
 gap = st.just(math.nan)
 tables = st.lists(
@@ -38,7 +38,7 @@ def chance(learnt: list[tuple], lead: tuple) -> float:
 @given(tables, st.lists(st.tuples(st.integers(0, 4) | gap, st.integers(0, 2) | gap), max_size=8))
 def test_it_agrees_with_multiplying_shares_by_hand(learnt, leads):
     table = np.array(learnt, dtype=float)
-    model = NaiveBayes.fit(Lesson(table[:, :2], [0], 0), table[:, 2].astype(np.int64))
+    model = NaiveBayes.fit(FitInput(table[:, :2], [0], 0), table[:, 2].astype(np.int64))
     asked = np.array([*(row[:2] for row in learnt), *leads], dtype=float)
     margin = model.margin(asked)
     expected = [chance(learnt, tuple(lead)) for lead in asked.tolist()]
@@ -54,7 +54,7 @@ def certain(columns: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_what_is_surer_than_the_limits_is_held_and_still_adds_up():
     x, y = certain(6)
-    model = NaiveBayes.fit(Lesson(x, [], 0), y)
+    model = NaiveBayes.fit(FitInput(x, [], 0), y)
     margin, parts = model.margin(x), model.contributions(x)
     np.testing.assert_allclose(1 / (1 + np.exp(-margin)), np.where(y == 1, 0.9999, 0.0001))
     np.testing.assert_allclose(parts.sum(axis=1), margin, atol=1e-9)
@@ -70,20 +70,20 @@ def test_categories_and_numbers_of_few_values_are_fields_and_measured_numbers_ar
         np.full(500, np.nan),
     ]
     x = np.column_stack([*columns, random.normal(size=500)]).astype(float)
-    model = NaiveBayes.fit(Lesson(x, [0, 3], 0), random.integers(0, 2, 500))
-    assert MOST_VALUES == 5
+    model = NaiveBayes.fit(FitInput(x, [0, 3], 0), random.integers(0, 2, 500))
+    assert MAX_FIELD_VALUES == 5
     assert [field.column for field in model.fields] == [0, 1]
 
 
 def test_without_a_field_it_is_the_base_rate():
     x = np.linspace(0, 1, 50)[:, None]
-    model = NaiveBayes.fit(Lesson(x, [], 0), (np.arange(50) < 10).astype(np.int64))
+    model = NaiveBayes.fit(FitInput(x, [], 0), (np.arange(50) < 10).astype(np.int64))
     np.testing.assert_allclose(1 / (1 + np.exp(-model.margin(x))), 0.2)
 
 
 @pytest.mark.parametrize("weight", [None, np.linspace(0.1, 1.9, 200)])
 def test_every_row_counts_alike_whatever_its_weight(weight):
     x, y = certain(2)
-    assert NaiveBayes.fit(Lesson(x, [0], 1, weight=weight), y) == NaiveBayes.fit(
-        Lesson(x, [0], 2), y
+    assert NaiveBayes.fit(FitInput(x, [0], 1, weight=weight), y) == NaiveBayes.fit(
+        FitInput(x, [0], 2), y
     )

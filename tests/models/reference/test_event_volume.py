@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from features.contracts import EVENTS
 from models.reference import event_volume
-from models.reference.event_volume import Activity, weekly
+from models.reference.event_volume import EventVolume, count_weekly_events
 from tests.features.logs import START, TICK
 
 
@@ -47,7 +47,7 @@ def test_events_are_counted_by_the_week_in_which_they_became_known():
     as_of = START + timedelta(days=50)
     events = a_log()
     known = events.filter(pa.array([at < as_of for at in events["available_at"].to_pylist()]))
-    found = {name: rows.tolist() for name, rows in weekly(known, as_of, 5).items()}
+    found = {name: rows.tolist() for name, rows in count_weekly_events(known, as_of, 5).items()}
     assert found == by_hand(known, as_of, 5) and "amount of call" in found
 
 
@@ -55,19 +55,19 @@ def test_the_least_busy_week_and_all_of_them_are_kept():
     as_of = START + timedelta(days=64)
     events = a_log()
     known = events.filter(pa.array([at < as_of for at in events["available_at"].to_pylist()]))
-    kept = Activity.of(known, as_of)
+    kept = EventVolume.from_events(known, as_of)
     expected = by_hand(known, as_of, kept.weeks)
     assert kept.weeks == 9
     assert kept.total == {name: sum(rows) for name, rows in expected.items()}
-    assert kept.least == {name: min(rows) for name, rows in expected.items()}
-    assert Activity.from_json(kept.to_json()) == kept
+    assert kept.weekly_min == {name: min(rows) for name, rows in expected.items()}
+    assert EventVolume.from_json(kept.to_json()) == kept
 
 
 def test_only_the_busiest_are_kept(monkeypatch):
     monkeypatch.setattr(event_volume, "MOST", 2)
-    kept = Activity.of(a_log(), START + timedelta(days=70))
+    kept = EventVolume.from_events(a_log(), START + timedelta(days=70))
     assert len(kept.total) == 2 and "event type visit" in kept.total
 
 
 def test_no_events_are_no_matter():
-    assert Activity.of(EVENTS.empty_table(), START) == Activity(0, {}, {})
+    assert EventVolume.from_events(EVENTS.empty_table(), START) == EventVolume(0, {}, {})

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.encoding import EncodedFeature as Input
 from models.encoding import Encoding
-from models.encoding import Feature as Input
-from models.reference.feature_distribution import LEVELS, Column, Population
-from models.reference.psi import beyond_chance, by_chance, stability_index
+from models.reference.feature_distribution import LEVELS, ColumnDistribution, TrainingDistribution
+from models.reference.psi import bound_psi_by_chance, compute_excess_psi, compute_psi
 
 ENCODING = Encoding((Input("size", "number"), Input("land", "category", ("de", "fr", "it"))))
 
@@ -38,7 +38,7 @@ def a_population(seed=0, rows=4000, slices=4):
     rng = np.random.default_rng(seed)
     tested = [some_tested(rng, 400) for _ in range(slices)]
     parts = np.array_split(np.arange(rows), slices)
-    return Population.of(
+    return TrainingDistribution.from_matrix(
         a_matrix(rng, rows), parts, {"size": 0.6, "land": 0.4}, ENCODING, tested, tested[0]
     )
 
@@ -47,8 +47,8 @@ def test_the_index_is_its_formula():
     expected, found = np.array([10, 0, 30]), np.array([5, 5, 5])
     p, q = [10.5 / 41.5, 0.5 / 41.5, 30.5 / 41.5], [5.5 / 16.5] * 3
     by_hand = sum((b - a) * math.log(b / a) for a, b in zip(p, q, strict=True))
-    assert stability_index(expected, found) == pytest.approx(by_hand)
-    assert stability_index(found, found) == 0.0
+    assert compute_psi(expected, found) == pytest.approx(by_hand)
+    assert compute_psi(found, found) == 0.0
 
 
 @pytest.mark.parametrize(("before", "tonight"), [(20_000, 300), (1_000, 60), (300, 25_000)])
@@ -58,9 +58,9 @@ def test_what_did_not_move_is_within_chance(before, tonight):
     pairs = [
         (rng.multinomial(before, shares), rng.multinomial(tonight, shares)) for _ in range(2000)
     ]
-    beyond = [beyond_chance(one, other, (before, tonight)) for one, other in pairs]
+    beyond = [compute_excess_psi(one, other, (before, tonight)) for one, other in pairs]
     assert sum(each > 0 for each in beyond) <= 2
-    assert np.mean([stability_index(*pair) for pair in pairs]) == pytest.approx(
+    assert np.mean([compute_psi(*pair) for pair in pairs]) == pytest.approx(
         11 * (1 / before + 1 / tonight), rel=0.25
     )
 
@@ -68,8 +68,8 @@ def test_what_did_not_move_is_within_chance(before, tonight):
 def test_what_moved_is_beyond_chance():
     rng = np.random.default_rng(8)
     one, other = rng.multinomial(5000, [0.1] * 10), rng.multinomial(300, [0.01] * 9 + [0.91])
-    assert beyond_chance(one, other, (5000, 300)) > 2
-    assert by_chance(10, 0, 300) == math.inf
+    assert compute_excess_psi(one, other, (5000, 300)) > 2
+    assert bound_psi_by_chance(10, 0, 300) == math.inf
 
 
 def test_rows_are_counted_by_bin_as_by_hand():
@@ -104,11 +104,11 @@ def test_rare_categories_are_counted_together():
         }
     )
     tested = [some_tested(np.random.default_rng(0), 10)]
-    column = Population.of(
+    column = TrainingDistribution.from_matrix(
         matrix, [np.arange(1000)], {"land": 1.0}, encoding, tested, tested[0]
     ).columns["land"]
-    assert len(column.whole) == LEVELS + 2
-    assert column.whole.tolist() == [10] * LEVELS + [1000 - 10 * LEVELS, 0]
+    assert len(column.total_counts) == LEVELS + 2
+    assert column.total_counts.tolist() == [10] * LEVELS + [1000 - 10 * LEVELS, 0]
 
 
 def test_what_moves_in_the_training_already_is_usual():
@@ -117,9 +117,9 @@ def test_what_moves_in_the_training_already_is_usual():
     matrix = pa.concat_tables(parts)
     slices = np.array_split(np.arange(4000), 4)
     tested = [some_tested(rng, 100)] * 4
-    moving = Population.of(matrix, slices, {"size": 1.0, "land": 0.0}, ENCODING, tested, tested[0])
-    assert moving.columns["size"].usual > 0.5 and moving.columns["land"].usual == 0.0
-    assert a_population().columns["size"].usual == 0.0
+    moving = TrainingDistribution.from_matrix(matrix, slices, {"size": 1.0, "land": 0.0}, ENCODING, tested, tested[0])
+    assert moving.columns["size"].max_training_drift > 0.5 and moving.columns["land"].max_training_drift == 0.0
+    assert a_population().columns["size"].max_training_drift == 0.0
 
 
 def test_categories_that_come_all_the_time_are_not_new():
@@ -129,32 +129,32 @@ def test_categories_that_come_all_the_time_are_not_new():
     weights = {"land": 1.0}
     slices = np.array_split(np.arange(2000), 4)
     encoding = Encoding((Input("land", "category", ("de", "only0", "only1", "only2", "only3")),))
-    land = Population.of(
+    land = TrainingDistribution.from_matrix(
         pa.concat_tables(parts), slices, weights, encoding, tested, tested[0]
     ).columns["land"]
     share = sum(each == "only3" for each in parts[3]["land"].to_pylist()) / 500
-    assert land.novel == pytest.approx(share)
-    assert a_population().columns["land"].novel == 0.0
+    assert land.new_category_share == pytest.approx(share)
+    assert a_population().columns["land"].new_category_share == 0.0
 
 
 def test_it_is_the_same_after_json_and_small():
     whole = a_population()
     text = json.dumps(whole.to_json())
-    again = Population.from_json(json.loads(text))
+    again = TrainingDistribution.from_json(json.loads(text))
     assert json.dumps(again.to_json()) == text and len(text) < 2_000
-    assert again.entities == whole.entities == (4000, 1000) and again.tested == whole.tested
+    assert again.entities == whole.entities == (4000, 1000) and again.tested_entities == whole.tested_entities
     for name, column in whole.columns.items():
         assert again.columns[name].edges.tolist() == column.edges.tolist()
-        assert again.columns[name].whole.tolist() == column.whole.tolist()
-    assert isinstance(again.probability, Column) and len(again.means) == 5
+        assert again.columns[name].total_counts.tolist() == column.total_counts.tolist()
+    assert isinstance(again.probability, ColumnDistribution) and len(again.mean_probabilities) == 5
 
 
 def test_empty_slices_and_columns_without_any_value_are_no_matter():
     rng = np.random.default_rng(4)
     matrix = a_matrix(rng, 100).set_column(1, "size", pa.array(np.full(100, np.nan)))
     tested = [some_tested(rng, 50), some_tested(rng, 50).slice(50)]
-    kept = Population.of(
+    kept = TrainingDistribution.from_matrix(
         matrix, [np.empty(0, int), np.arange(100)], {"size": 1.0}, ENCODING, tested, tested[0]
     )
-    assert kept.columns["size"].whole.tolist() == [0, 100]
-    assert kept.entities == (100, 100) and kept.tested == (50, 50)
+    assert kept.columns["size"].total_counts.tolist() == [0, 100]
+    assert kept.entities == (100, 100) and kept.tested_entities == (50, 50)

@@ -9,11 +9,12 @@ import pytest
 
 from features.contracts import INSTANT
 from features.definitions.catalog import Catalog
-from models.calibration import Affine, Band, probability
+from models.calibration import AffineCalibrator, ProbabilityBand, to_probability
 from models.encoding import Encoding
 from models.learners.logistic import Logistic
-from models.reference.fit_engagement import META, fitted, points
-from models.scorer import Scale, Scorer
+from models.reference.fit_engagement import fit_side_scales, score_sides
+from models.scorer import Scorer, ScoreScale
+from models.scorer_metadata import ScorerMetadata
 from tests.models import samples
 
 CATALOG = Catalog(
@@ -43,25 +44,26 @@ def a_scorer(names):
     table = matrix(800)
     encoding = Encoding.fit(table, names)
     x = encoding.encode(table)
-    y = (np.random.default_rng(7).random(800) < probability(x[:, 0] - 1)).astype(np.int64)
+    y = (np.random.default_rng(7).random(800) < to_probability(x[:, 0] - 1)).astype(np.int64)
     model = samples.fitted(Logistic, x, y, encoding.categorical)
-    chance = probability(model.margin(x))
-    band = Band.fit(chance, y, np.arange(800), np.full(800, 0.2))
+    chance = to_probability(model.margin(x))
+    band = ProbabilityBand.fit(chance, y, np.arange(800), np.full(800, 0.2))
     return Scorer(
         "t",
         model,
         encoding,
-        Affine(0.9, 0.1),
+        AffineCalibrator(0.9, 0.1),
         band,
-        Scale.fit(chance),
-        {"catalog": CATALOG.to_json()},
+        ScoreScale.fit(chance),
+        ScorerMetadata(catalog=CATALOG.to_json()),
     )
 
 
 @pytest.fixture(scope="module")
 def scorer():
     bare = a_scorer(["size", "visit_count_7d", "created_age", "trade", "any_age"])
-    return replace(bare, meta=bare.meta | {META: fitted(bare, matrix(800), np.arange(800))})
+    scales = fit_side_scales(bare, matrix(800), np.arange(800))
+    return replace(bare, metadata=replace(bare.metadata, fit_engagement=scales))
 
 
 def sums(scorer, table, names):
@@ -73,7 +75,7 @@ def sums(scorer, table, names):
 
 
 def test_each_side_is_the_share_of_the_rows_learnt_from_that_lie_below(scorer):
-    found = points(scorer, scorer.explain(matrix(300, seed=1)))
+    found = score_sides(scorer, scorer.explain(matrix(300, seed=1)))
     for side, names in (("fit", FIT), ("engagement", ENGAGEMENT)):
         learnt, new = sums(scorer, matrix(800), names), sums(scorer, matrix(300, seed=1), names)
         below = [100 * np.mean([one < value for one in learnt]) for value in new]
@@ -85,7 +87,7 @@ def test_what_a_lead_does_moves_engagement_alone(scorer):
     table = matrix(50, seed=2)
     busy = table.set_column(3, "visit_count_7d", pa.array(table["visit_count_7d"].to_numpy() + 3))
     older = table.set_column(4, "created_age", pa.array(table["created_age"].to_numpy() + 3))
-    before, after, aged = (points(scorer, scorer.explain(each)) for each in (table, busy, older))
+    before, after, aged = (score_sides(scorer, scorer.explain(each)) for each in (table, busy, older))
     assert (before["fit"] == after["fit"]).all() and (
         before["engagement"] != after["engagement"]
     ).any()
@@ -95,19 +97,19 @@ def test_what_a_lead_does_moves_engagement_alone(scorer):
 def test_a_side_without_features_and_an_older_model_have_no_points(scorer):
     table = matrix(60)
     alone = a_scorer(["visit_count_7d", "created_age"])
-    kept = fitted(alone, table, np.arange(60))
+    kept = fit_side_scales(alone, table, np.arange(60))
     assert list(kept) == ["engagement"]
-    alone = replace(alone, meta=alone.meta | {META: kept})
-    assert list(points(alone, alone.explain(table))) == ["engagement"]
-    older = replace(scorer, meta={"catalog": CATALOG.to_json()})
-    assert points(older, older.explain(table)) == {}
+    alone = replace(alone, metadata=replace(alone.metadata, fit_engagement=kept))
+    assert list(score_sides(alone, alone.explain(table))) == ["engagement"]
+    older = replace(scorer, metadata=ScorerMetadata(catalog=CATALOG.to_json()))
+    assert score_sides(older, older.explain(table)) == {}
 
 
 def test_a_saved_scorer_says_the_same(scorer, tmp_path):
     scorer.save(tmp_path)
     table = matrix(40, seed=3)
     found, read = (
-        points(scorer, scorer.explain(table)),
-        points(Scorer.load(tmp_path), scorer.explain(table)),
+        score_sides(scorer, scorer.explain(table)),
+        score_sides(Scorer.load(tmp_path), scorer.explain(table)),
     )
     assert all((found[side] == read[side]).all() for side in found)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from features.definitions.catalog import Catalog
-from models.reference.typical_lead import FEW, Usual
+from models.reference.typical_lead import FEW, TypicalLead
 
 WEEK = timedelta(days=7)
 CATALOG = Catalog(
@@ -64,14 +64,14 @@ def sample():
 
 
 def test_medians_are_of_known_numbers(sample):
-    found = Usual.of(Plain(USED), sample, CATALOG.features)
+    found = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features)
     for name in USED:
         known = [value for value in sample[name].to_pylist() if value is not None]
-        assert found.middle[name] == pytest.approx(np.median(known))
+        assert found.medians[name] == pytest.approx(np.median(known))
 
 
 def test_groups_of_the_same_events_are_a_family(sample):
-    family = Usual.of(Plain(USED), sample, CATALOG.features).family
+    family = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features).group_families
     assert set(family["entity.type:call"]) == {
         "entity.type:call",
         "entity.channel:phone",
@@ -84,29 +84,29 @@ def test_groups_of_the_same_events_are_a_family(sample):
 
 
 def test_what_nothing_adds_is_what_leads_without_add(sample):
-    found = Usual.of(Plain(USED), sample, CATALOG.features)
+    found = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features)
     rows = sample.to_pylist()
     none = [row for row in rows if row["call_count_all"] == 0]
     assert len(none) >= FEW
     by_hand = np.mean(
         [10 * (0 + row["phone_channel_count_all"]) - 1 for row in none]
     )  # the age is missing
-    assert found.without["call_count_all"] == found.without["call_age"] == pytest.approx(by_hand)
+    assert found.absence_effects["call_count_all"] == found.absence_effects["call_age"] == pytest.approx(by_hand)
     quiet = [row for row in rows if row["any_count_7d"] == 0]
     parts = [[-1 if row[name] is None else 10 * row[name] for name in USED[:-1]] for row in quiet]
-    assert found.without["any_count_7d"] == pytest.approx(np.mean(np.sum(parts, axis=1)))
+    assert found.absence_effects["any_count_7d"] == pytest.approx(np.mean(np.sum(parts, axis=1)))
 
 
 def test_where_no_lead_is_without_the_history_is_taken_away(sample):
-    found = Usual.of(Plain(USED), sample, CATALOG.features)
-    assert found.without["mail_count_all"] == 0.0  # of a blank lead, whose count is 0
-    assert found.without["any_age"] == pytest.approx(-2.0)  # both ages are missing, all counts 0
-    assert "size" not in found.without
+    found = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features)
+    assert found.absence_effects["mail_count_all"] == 0.0  # of a blank lead, whose count is 0
+    assert found.absence_effects["any_age"] == pytest.approx(-2.0)  # both ages are missing, all counts 0
+    assert "size" not in found.absence_effects
 
 
 def test_it_survives_json(sample):
-    found = Usual.of(Plain(USED), sample, CATALOG.features)
-    again = Usual.from_json(found.to_json())
-    assert again.family == found.family
-    assert again.without == pytest.approx(found.without, rel=1e-5)
-    assert Usual.from_json({}) == Usual()
+    found = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features)
+    again = TypicalLead.from_json(found.to_json())
+    assert again.group_families == found.group_families
+    assert again.absence_effects == pytest.approx(found.absence_effects, rel=1e-5)
+    assert TypicalLead.from_json({}) == TypicalLead()

@@ -6,7 +6,7 @@ import pytest
 
 from configs.errors import ConfigError
 from models.registry import champion_cache
-from models.registry.registry import Version
+from models.registry.registry import RegisteredVersion
 
 
 class Registry:
@@ -22,7 +22,7 @@ class Registry:
         return answer
 
 
-SEVEN = Version(
+SEVEN = RegisteredVersion(
     "close", 7, "r1", {"gate": "passed"}, ("challenger", "champion"), "file:///models/7"
 )
 SILENT = ConfigError("the model registry does not answer")
@@ -31,21 +31,21 @@ SILENT = ConfigError("the model registry does not answer")
 def test_the_last_answer_is_kept_and_taken_while_there_is_none(tmp_path):
     targets = ["close", "propensity"]
     answer = {"close": SEVEN, "propensity": None}
-    assert champion_cache.champions(Registry(tmp_path, close=SEVEN), targets) == (answer, None)
-    assert champion_cache.champions(Registry(tmp_path, close=SILENT), targets) == (answer, SILENT)
+    assert champion_cache.read_champions(Registry(tmp_path, close=SEVEN), targets) == (answer, None)
+    assert champion_cache.read_champions(Registry(tmp_path, close=SILENT), targets) == (answer, SILENT)
 
 
 def test_a_champion_that_is_gone_is_forgotten(tmp_path):
-    champion_cache.champions(Registry(tmp_path, close=SEVEN), ["close"])
-    champion_cache.champions(Registry(tmp_path), ["close"])
+    champion_cache.read_champions(Registry(tmp_path, close=SEVEN), ["close"])
+    champion_cache.read_champions(Registry(tmp_path), ["close"])
     with pytest.raises(ConfigError):
-        champion_cache.champions(Registry(tmp_path, close=SILENT), ["close"])
+        champion_cache.read_champions(Registry(tmp_path, close=SILENT), ["close"])
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", json.dumps({"close": {"number": 7}}), json.dumps({"close": None})]
 )
 def test_what_is_no_answer_is_none(tmp_path, text):
-    (tmp_path / champion_cache.FILE).write_text(text)
+    (tmp_path / champion_cache.CACHE_FILE).write_text(text)
     with pytest.raises(ConfigError):
-        champion_cache.champions(Registry(tmp_path, close=SILENT), ["close"])
+        champion_cache.read_champions(Registry(tmp_path, close=SILENT), ["close"])

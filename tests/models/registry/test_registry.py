@@ -14,12 +14,12 @@ import pytest
 
 from configs.errors import ConfigError, DataError
 from features.contracts import INSTANT
-from models.calibration import Affine, Band, probability
+from models.calibration import AffineCalibrator, ProbabilityBand, to_probability
 from models.encoding import Encoding
-from models.learners.fit_input import Lesson
+from models.learners.fit_input import FitInput
 from models.learners.logistic import Logistic
-from models.registry.registry import Registry, Story, fingerprint
-from models.scorer import Scale, Scorer
+from models.registry.registry import Registry, TrainingRecord, hash_directory
+from models.scorer import Scorer, ScoreScale
 
 OPEN = "import sys; from pathlib import Path; from models.registry.registry import Registry; "
 OPEN += "Registry(Path(sys.argv[1]), 'race')._experiment"
@@ -57,7 +57,7 @@ def story(tmp_path):
     (scorer / "model.txt").write_text("tree")
     (scorer / "parts" / "scorer.json").write_text('{"features": ["a"]}')
     (plots / "gain.svg").write_text("<svg/>")
-    return Story(
+    return TrainingRecord(
         scorer,
         params={f"p{i}": i for i in range(150)},
         metrics={"roc_auc": 0.75, "undefined": float("nan")},
@@ -87,7 +87,7 @@ def test_two_processes_open_a_new_database_at_once_and_in_silence(opened):
 
 
 def test_a_training_becomes_a_run_and_a_challenger(registry, story):
-    version = registry.log("close", story)
+    version = registry.log_training("close", story)
     assert (version.number, version.aliases) == (1, ("challenger",))
     assert version.tags["as_of"] == "2024-05-01"
     assert "prefect.flow_run_id" not in version.tags
@@ -99,13 +99,13 @@ def test_a_training_becomes_a_run_and_a_challenger(registry, story):
     assert run.data.tags["as_of"] == "2024-05-01"
     assert {"config.json", "gain.svg", "model.txt"} <= {path.name for path in files(registry)}
     assert registry.champion("close") is None
-    assert registry.log("close", story).number == 2
+    assert registry.log_training("close", story).number == 2
     assert [v.aliases for v in registry.versions("close")] == [("challenger",), ()]
 
 
 def test_the_report_is_the_runs_description_as_far_as_it_fits_and_not_the_versions(registry, story):
     report = "# what was trained\n" + "word " * 3_000
-    version = registry.log(
+    version = registry.log_training(
         "close", replace(story, texts={"report.md": report, "tables/parts.csv": "by,part\n"})
     )
     assert runs(registry)[0].data.tags["mlflow.note.content"] == report[:8_000]
@@ -117,14 +117,14 @@ def test_the_report_is_the_runs_description_as_far_as_it_fits_and_not_the_versio
 
 
 def test_the_scorer_is_read_where_it_lies(registry, story):
-    directory = registry.directory(registry.log("close", story))
+    directory = registry.scorer_directory(registry.log_training("close", story))
     assert registry.root in directory.parents
-    assert fingerprint(directory) == fingerprint(story.scorer)
+    assert hash_directory(directory) == hash_directory(story.scorer)
     assert (directory / "parts" / "scorer.json").read_text() == '{"features": ["a"]}'
 
 
 def test_nothing_that_is_logged_is_a_pickle(registry, story):
-    registry.log("close", story)
+    registry.log_training("close", story)
     found = files(registry)
     assert len(found) >= 8
     for path in found:
@@ -145,7 +145,7 @@ def test_mlflow_serves_the_scorer_from_its_files(registry, story, tmp_path):
     )
     saved = small_scorer(matrix)
     saved.save(tmp_path / "scored")
-    version = registry.log("close", replace(story, scorer=tmp_path / "scored"))
+    version = registry.log_training("close", replace(story, scorer=tmp_path / "scored"))
     from mlflow.pyfunc import load_model
 
     # As a JSON request would carry it: whole numbers, and instants as text.
@@ -159,15 +159,15 @@ def small_scorer(matrix: pa.Table) -> Scorer:
     encoding = Encoding.fit(matrix, ["visits", "origin"])
     x = encoding.encode(matrix)
     y = (x[:, 0] > 3).astype(np.int64) ^ (np.arange(len(x)) % 5 == 0)
-    model = Logistic.fit(Lesson(x, encoding.categorical, 0), y)
-    chance = probability(model.margin(x))
-    band = Band.fit(chance, y, np.arange(len(x)), np.zeros(len(x)))
-    return Scorer("close", model, encoding, Affine(1.0, 0.0), band, Scale.fit(chance), {})
+    model = Logistic.fit(FitInput(x, encoding.categorical, 0), y)
+    chance = to_probability(model.margin(x))
+    band = ProbabilityBand.fit(chance, y, np.arange(len(x)), np.zeros(len(x)))
+    return Scorer("close", model, encoding, AffineCalibrator(1.0, 0.0), band, ScoreScale.fit(chance))
 
 
 def test_promotion_and_rollback_follow_the_champions(registry, story):
     for _ in range(3):
-        registry.log("close", story)
+        registry.log_training("close", story)
     assert registry.promote("close", 1).aliases == ("champion",)
     assert registry.promote("close").number == 3
     assert registry.promote("close").tags["previous_champion"] == "1"
@@ -180,9 +180,9 @@ def test_promotion_and_rollback_follow_the_champions(registry, story):
 
 
 def test_targets_have_their_own_champions(registry, story):
-    registry.log("close", story)
+    registry.log_training("close", story)
     registry.promote("close")
-    registry.log("propensity", story)
+    registry.log_training("propensity", story)
     assert registry.champion("propensity") is None
     assert registry.promote("propensity").number == 1
 
@@ -193,31 +193,31 @@ def test_what_does_not_exist_is_said_in_words(registry, story):
         registry.promote("close")
     with pytest.raises(ConfigError, match=r"no earlier champion.*no champion"):
         registry.rollback("close")
-    registry.log("close", story)
+    registry.log_training("close", story)
     with pytest.raises(ConfigError, match=r"no such version.*7; the newest are 1"):
         registry.promote("close", 7)
 
 
 def test_a_changed_file_is_found_and_never_promoted(registry, story):
-    version = registry.log("close", story)
-    (registry.directory(version) / "model.txt").write_text("another tree")
+    version = registry.log_training("close", story)
+    (registry.scorer_directory(version) / "model.txt").write_text("another tree")
     with pytest.raises(DataError, match=r"have changed.*demo\.close version 1"):
-        registry.directory(version)
+        registry.scorer_directory(version)
     with pytest.raises(DataError):
         registry.promote("close")
     assert registry.champion("close") is None
 
 
 def test_missing_files_are_found(registry, story):
-    version = registry.log("close", story)
-    shutil.rmtree(registry.directory(version))
+    version = registry.log_training("close", story)
+    shutil.rmtree(registry.scorer_directory(version))
     with pytest.raises(DataError, match="are missing"):
-        registry.directory(version)
+        registry.scorer_directory(version)
 
 
 def test_a_story_that_cannot_be_kept_leaves_a_failed_run_and_no_version(registry, story):
     with pytest.raises(FileNotFoundError):
-        registry.log("close", replace(story, scorer=story.scorer / "nowhere"))
+        registry.log_training("close", replace(story, scorer=story.scorer / "nowhere"))
     assert [run.info.status for run in runs(registry)] == ["FAILED"]
     assert registry.versions("close") == []
 
@@ -228,7 +228,7 @@ def test_the_hash_sees_names_contents_and_their_limits(tmp_path):
         directory.mkdir()
         for name, text in texts.items():
             (directory / name).write_text(text)
-        return fingerprint(directory)
+        return hash_directory(directory)
 
     assert written(a="1", b="2") == written(b="2", a="1")
     assert (
@@ -255,7 +255,7 @@ def test_the_environment_overrides_where_the_registry_is(
     shutil.copy(opened[0] / "workspace" / "mlflow.db", tmp_path / "elsewhere.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'elsewhere.db'}")
     elsewhere = Registry(registry.root, "demo")
-    elsewhere.log("close", story)
-    assert elsewhere.directory(elsewhere.challenger("close")).is_dir()
+    elsewhere.log_training("close", story)
+    assert elsewhere.scorer_directory(elsewhere.challenger("close")).is_dir()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert Registry(registry.root, "demo").challenger("close") is None

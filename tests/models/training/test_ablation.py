@@ -8,14 +8,16 @@ import pyarrow as pa
 import pytest
 
 from configs.errors import DataError
-from configs.learning import Evaluation
-from features.contracts import INSTANT, LABELS, US_PER_DAY
-from models.calibration import probability
+from configs.learning import EvaluationConfig
+from features.contracts import INSTANT, LABELS
+from features.tools.instants import US_PER_DAY
+from models.calibration import to_probability
 from models.learners import lightgbm
-from models.training.ablation import ablate
-from models.training.training import Settings, train
+from models.training.ablation import run_ablation
+from models.training.settings import TrainingSettings
+from models.training.train import train_scorer
 
-SETTINGS = Settings("close", timedelta(days=14), Evaluation(folds=2))
+SETTINGS = TrainingSettings("close", timedelta(days=14), EvaluationConfig(folds=2))
 FAMILIES = {
     "a": "counts",
     "b": "counts",
@@ -38,7 +40,7 @@ def company(leads=150, weeks=12):
     n = leads * weeks
     week = np.repeat(np.arange(weeks), leads)
     columns = dict(zip("abcde", random.normal(size=(5, n)), strict=True)) | {"same": np.ones(n)}
-    label = (random.random(n) < probability(2 * columns["a"] + columns["b"] - 1)).astype(float)
+    label = (random.random(n) < to_probability(2 * columns["a"] + columns["b"] - 1)).astype(float)
     mature = week < weeks - 2
     entity = pa.array(np.tile([f"lead-{i}" for i in range(leads)], weeks))
     spine = {"entity_id": entity, "cutoff": pa.array(week * 7 * US_PER_DAY, INSTANT)}
@@ -56,7 +58,8 @@ def trials():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 15)
         return {
-            (trial.kept, trial.family): trial for trial in ablate(*company(), SETTINGS, FAMILIES)
+            (trial.mode, trial.family): trial
+            for trial in run_ablation(*company(), SETTINGS, FAMILIES)
         }
 
 
@@ -94,7 +97,7 @@ def test_a_family_that_never_varies_is_the_base_rate_and_changes_nothing(trials)
 
 
 def test_all_features_are_what_training_says_of_lightgbm_on_the_same_rows(trials):
-    found = train(*company(), SETTINGS).out_of_time
+    found = train_scorer(*company(), SETTINGS).out_of_time
     label, chance, base = (found[name].to_numpy() for name in ("label", "lightgbm", "base_rate"))
     loss, worst = (-np.mean(np.log(np.where(label == 1, p, 1 - p))) for p in (chance, base))
     assert trials["all", ""].log_loss.value == pytest.approx(loss, rel=1e-9)
@@ -113,8 +116,8 @@ def test_the_difference_is_that_of_the_losses(trials):
 def test_progress_tells_each_run_and_what_cannot_be_learnt_from_is_refused():
     heard: list[str] = []
     matrix, labels = company(leads=40)
-    ablate(matrix, labels, replace(SETTINGS, progress=heard.append), FAMILIES)
+    run_ablation(matrix, labels, replace(SETTINGS, progress=heard.append), FAMILIES)
     assert [line.split(": ")[1] for line in heard][:2] == ["all features", "without counts"]
     assert heard[-1].startswith("7 of 7")
     with pytest.raises(DataError, match="one value only"):
-        ablate(matrix.select(["entity_id", "cutoff", "same"]), labels, SETTINGS, FAMILIES)
+        run_ablation(matrix.select(["entity_id", "cutoff", "same"]), labels, SETTINGS, FAMILIES)

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from models.training.folds import Keys, by_entity, entity_hash, rolling_origin, unseen
+from models.training.folds import (
+    RowKeys,
+    hash_entities,
+    mask_unseen_keys,
+    split_by_entity,
+    split_rolling_origin,
+)
 
 DAY = 86_400_000_000
 CUTOFFS = st.lists(st.integers(0, 400), min_size=1, max_size=60).map(
@@ -23,7 +29,7 @@ def days(count: float) -> timedelta:
 
 def origins(cutoff, horizon, embargo, folds, share):
     try:
-        return rolling_origin(cutoff, days(horizon), days(embargo), folds, share)
+        return split_rolling_origin(cutoff, days(horizon), days(embargo), folds, share)
     except DataError:
         return []
 
@@ -81,14 +87,14 @@ def test_rolling_origin_does_not_depend_on_the_order_of_rows(cutoff, random, fol
 
 def test_an_instant_on_an_edge_belongs_to_the_later_window():
     cutoff = np.arange(100, dtype=np.int64)
-    folds = rolling_origin(cutoff, timedelta(0), timedelta(0), 2, 0.4)
+    folds = split_rolling_origin(cutoff, timedelta(0), timedelta(0), 2, 0.4)
     assert [(f.test.min(), f.test.max()) for f in folds] == [(60, 79), (80, 99)]
     assert [f.train.max() for f in folds] == [59, 79]
 
 
 def test_rows_of_the_first_test_instant_are_never_learnt_from_even_without_a_horizon():
     cutoff = np.repeat(np.arange(10, dtype=np.int64), 3)
-    for fold in rolling_origin(cutoff, timedelta(0), timedelta(0), 3, 0.5):
+    for fold in split_rolling_origin(cutoff, timedelta(0), timedelta(0), 3, 0.5):
         assert cutoff[fold.train].max() < cutoff[fold.test].min()
 
 
@@ -97,12 +103,12 @@ def test_too_short_a_history_says_span_and_horizon(spread):
     with pytest.raises(
         DataError, match=rf"span {spread}\.0 days; horizon 30 days.*\n.*shorter horizon"
     ):
-        rolling_origin(np.array([0, spread * DAY]), days(30), days(0), 3, 0.4)
+        split_rolling_origin(np.array([0, spread * DAY]), days(30), days(0), 3, 0.4)
 
 
 def test_no_rows_at_all_is_a_data_error():
     with pytest.raises(DataError, match="0 mature rows"):
-        rolling_origin(np.array([], dtype=np.int64), days(1), days(0), 3, 0.4)
+        split_rolling_origin(np.array([], dtype=np.int64), days(1), days(0), 3, 0.4)
 
 
 @settings(max_examples=60)
@@ -114,25 +120,25 @@ def test_no_rows_at_all_is_a_data_error():
 def test_by_entity_tests_each_row_once_and_keeps_entities_together(numbers, folds, random):
     entity = np.array([f"lead-{n}" for n in numbers])
     try:
-        found = by_entity(entity, folds, seed=3)
+        found = split_by_entity(entity, folds, seed=3)
     except DataError:
-        assert len(set(entity_hash(entity, 3) % np.uint64(folds))) < 2
+        assert len(set(hash_entities(entity, 3) % np.uint64(folds))) < 2
         return
     assert sorted(np.concatenate([f.test for f in found])) == list(range(entity.size))
     for fold in found:
         assert not set(entity[fold.train]) & set(entity[fold.test])
         assert fold.train.size + fold.test.size == entity.size
     order = np.array(random.sample(range(entity.size), entity.size))
-    mixed = by_entity(entity[order], folds, seed=3)
+    mixed = split_by_entity(entity[order], folds, seed=3)
     assert [set(f.test) for f in found] == [set(order[f.test]) for f in mixed]
 
 
 def test_entity_hash_is_pinned_balanced_and_moved_by_the_seed():
     entity = np.array([f"lead-{n}" for n in range(3000)])
-    assert entity_hash(np.array(["привет", "a"]), 0).tolist() == PINNED
-    sizes = np.bincount((entity_hash(entity, 0) % np.uint64(3)).astype(int))
+    assert hash_entities(np.array(["привет", "a"]), 0).tolist() == PINNED
+    sizes = np.bincount((hash_entities(entity, 0) % np.uint64(3)).astype(int))
     assert sizes.min() > 900
-    assert (entity_hash(entity, 0) != entity_hash(entity, 1)).all()
+    assert (hash_entities(entity, 0) != hash_entities(entity, 1)).all()
 
 
 @settings(max_examples=60)
@@ -143,7 +149,7 @@ def test_unseen_rows_have_a_key_that_their_fold_did_not_learn_from(
     entity = np.arange(cutoff.size)
     key = np.random.default_rng(seed).integers(keys, size=cutoff.size)
     found = origins(cutoff, horizon, 0, folds, 0.5)
-    check_unseen(found, Keys(entity, cutoff, key), days(horizon))
+    check_unseen(found, RowKeys(entity, cutoff, key), days(horizon))
 
 
 @settings(max_examples=40)
@@ -152,11 +158,11 @@ def test_unseen_rows_of_folds_by_entity_are_told_by_the_other_entities(numbers, 
     entity = np.array([f"lead-{n}" for n in numbers])
     account = np.array(numbers) % accounts
     try:
-        found = by_entity(entity, folds, seed=3)
+        found = split_by_entity(entity, folds, seed=3)
     except DataError:
         return
-    check_unseen(found, Keys(entity, np.zeros(entity.size, np.int64), account), None)
-    alone = Keys(entity, np.zeros(entity.size, np.int64), entity)
+    check_unseen(found, RowKeys(entity, np.zeros(entity.size, np.int64), account), None)
+    alone = RowKeys(entity, np.zeros(entity.size, np.int64), entity)
     check_unseen(found, alone, None)
 
 
@@ -166,18 +172,18 @@ def check_unseen(found, rows, gap):
         return
     index = np.concatenate([fold.test for fold in found])
     number = np.repeat(np.arange(len(found)), [fold.test.size for fold in found])
-    tested = Keys(*(column[index] for column in (rows.entity, rows.cutoff, rows.key)))
+    tested = RowKeys(*(column[index] for column in (rows.entity, rows.cutoff, rows.key)))
     expected = [
         key not in set(rows.key[fold.train].tolist())
         for fold in found
         for key in rows.key[fold.test].tolist()
     ]
-    assert unseen(rows, tested, number, gap).tolist() == expected
+    assert mask_unseen_keys(rows, tested, number, gap).tolist() == expected
 
 
 def test_one_entity_cannot_be_split():
     with pytest.raises(DataError, match="1 entities for 3 folds"):
-        by_entity(np.array(["a", "a"]), 3, 0)
+        split_by_entity(np.array(["a", "a"]), 3, 0)
 
 
 PINNED = [10185964128229428279, 3405396810240292928]

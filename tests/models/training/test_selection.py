@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.training import selection
-from models.training.selection import MOST, strongest
+from models.training.selection import MAX_FEATURES, select_strongest_features
 
 
 def table(rows, noise, seed=1):
@@ -16,38 +16,41 @@ def table(rows, noise, seed=1):
 
 
 def test_few_features_all_stay():
-    x, y = table(300, MOST)
-    assert strongest(x.__getitem__, y, [], 0).tolist() == list(range(MOST))
+    x, y = table(300, MAX_FEATURES)
+    assert select_strongest_features(x.__getitem__, y, [], 0).tolist() == list(range(MAX_FEATURES))
 
 
 def test_what_tells_stays_among_hundreds_that_do_not():
-    x, y = table(4_000, MOST + 300)
-    kept = strongest(x.__getitem__, y, [x.shape[1] - 1], 0)
-    assert len(kept) == MOST and kept.tolist() == sorted(set(kept.tolist()))
+    x, y = table(4_000, MAX_FEATURES + 300)
+    kept = select_strongest_features(x.__getitem__, y, [x.shape[1] - 1], 0)
+    assert len(kept) == MAX_FEATURES and kept.tolist() == sorted(set(kept.tolist()))
     assert {3, x.shape[1] - 1} <= set(kept.tolist())
 
 
 def test_the_choice_is_the_same_twice_and_follows_the_labels():
-    x, y = table(2_000, MOST + 100)
+    x, y = table(2_000, MAX_FEATURES + 100)
     assert (
-        strongest(x.__getitem__, y, [], 0).tolist() == strongest(x.__getitem__, y, [], 0).tolist()
+        select_strongest_features(x.__getitem__, y, [], 0).tolist()
+        == select_strongest_features(x.__getitem__, y, [], 0).tolist()
     )
     assert (
-        strongest(x.__getitem__, y, [], 0).tolist()
-        != strongest(x.__getitem__, 1 - y[::-1], [], 0).tolist()
+        select_strongest_features(x.__getitem__, y, [], 0).tolist()
+        != select_strongest_features(x.__getitem__, 1 - y[::-1], [], 0).tolist()
     )
 
 
 def test_only_the_rows_of_the_pilot_are_read(monkeypatch):
     monkeypatch.setattr(selection, "PILOT_ROWS", 500)
-    x, y = table(2_000, MOST + 100)
+    x, y = table(2_000, MAX_FEATURES + 100)
     read = []
 
     def reading(rows):
         read.append(rows)
         return x[rows]
 
-    kept = strongest(reading, y, [], 0)
+    kept = select_strongest_features(reading, y, [], 0)
     (pilot,) = read
     assert len(pilot) == 500 and pilot[0] == 0 and pilot[-1] == 1_999
-    assert kept.tolist() == strongest(x[pilot].__getitem__, y[pilot], [], 0).tolist()
+    assert (
+        kept.tolist() == select_strongest_features(x[pilot].__getitem__, y[pilot], [], 0).tolist()
+    )

@@ -12,17 +12,27 @@ import pyarrow as pa
 import pytest
 
 from configs.errors import DataError
-from configs.learning import Evaluation
-from features.contracts import INSTANT, LABELS, SPINE, US_PER_DAY
-from models.calibration import fit_calibrator, log_odds, probability
+from configs.learning import EvaluationConfig
+from features.contracts import INSTANT, LABELS, SPINE
+from features.tools.instants import US_PER_DAY
+from models.calibration import fit_calibrator, to_log_odds, to_probability
 from models.learners import lightgbm
 from models.scorer import Scorer
-from models.training.training import OUT_OF_TIME, Pooled, Settings, predict, train
+from models.scorer_metadata import ScorerMetadata
+from models.training.predict import OutOfTimePredictions
+from models.training.results import OUT_OF_TIME
+from models.training.settings import TrainingSettings
+from models.training.train import predict_out_of_time, train_scorer
 from tests.models.samples import OBSERVED, TWO_WEEKS, followed_company, garbled
 
-SETTINGS = Settings("close", timedelta(days=14), Evaluation(), meta={"horizon": "14d"})
-FOLLOWED = Settings(
-    "close", timedelta(days=14), Evaluation(embargo=timedelta(days=2)), observed=OBSERVED
+SETTINGS = TrainingSettings(
+    "close", timedelta(days=14), EvaluationConfig(), metadata=ScorerMetadata(horizon="14d")
+)
+FOLLOWED = TrainingSettings(
+    "close",
+    timedelta(days=14),
+    EvaluationConfig(embargo=timedelta(days=2)),
+    observed_through=OBSERVED,
 )
 
 
@@ -42,7 +52,7 @@ def company(
     one, two = random.normal(size=(2, leads * weeks))
     source = random.choice(["web", "fair", "call"], leads * weeks)
     odds = {"smooth": one - 1 + (source == "fair"), "crossed": 4 * np.sign(one * two)}[kind]
-    label = (random.random(leads * weeks) < probability(odds)).astype(float)
+    label = (random.random(leads * weeks) < to_probability(odds)).astype(float)
     mature = week < weeks - 2
     cutoff = pa.array(week * 7 * US_PER_DAY, INSTANT)
     spine = {"entity_id": pa.array(entity), "cutoff": cutoff}
@@ -77,7 +87,7 @@ def frame(trained, fold: int) -> dict:
 
 def test_out_of_time_rows_are_the_tested_ones_with_their_labels():
     matrix, labels = company()
-    trained = train(matrix, labels, SETTINGS)
+    trained = train_scorer(matrix, labels, SETTINGS)
     found = trained.out_of_time
     assert found.select(OUT_OF_TIME.names).schema == OUT_OF_TIME
     assert found.column_names[len(OUT_OF_TIME) :] == [
@@ -100,7 +110,7 @@ def test_out_of_time_rows_are_the_tested_ones_with_their_labels():
 
 
 def test_chosen_probabilities_are_the_chosen_learners():
-    trained = train(*company(), SETTINGS)
+    trained = train_scorer(*company(), SETTINGS)
     found = trained.out_of_time
     assert found["probability"].equals(found[trained.scorer.learner])
     assert len(set(found["base_rate"].to_pylist())) == len(trained.folds)
@@ -108,7 +118,7 @@ def test_chosen_probabilities_are_the_chosen_learners():
 
 def test_no_prediction_depends_on_its_own_or_a_later_outcome():
     matrix, labels = company()
-    plain = train(matrix, labels, SETTINGS)
+    plain = train_scorer(matrix, labels, SETTINGS)
     for fold in plain.folds:
         start = fold["test"]["from"]
         late = [c.isoformat() >= start for c in labels["cutoff"].to_pylist()]
@@ -119,7 +129,7 @@ def test_no_prediction_depends_on_its_own_or_a_later_outcome():
                 for v, there in zip(values, late, strict=True)
             ]
 
-        other = train(matrix, relabel(labels, flip), SETTINGS)
+        other = train_scorer(matrix, relabel(labels, flip), SETTINGS)
         for name in ("lightgbm", "logistic", "base_rate"):
             assert frame(other, fold["fold"])[name] == frame(plain, fold["fold"])[name]
         assert frame(other, fold["fold"])["label"] != frame(plain, fold["fold"])["label"]
@@ -128,13 +138,13 @@ def test_no_prediction_depends_on_its_own_or_a_later_outcome():
 def test_rows_that_are_not_mature_play_no_part_where_outcomes_have_no_times(tmp_path):
     matrix, labels = company()
     mature = np.flatnonzero(labels["mature"].to_numpy())
-    whole = train(matrix, labels, SETTINGS)
-    only = train(matrix.take(mature), labels.take(mature), SETTINGS)
+    whole = train_scorer(matrix, labels, SETTINGS)
+    only = train_scorer(matrix.take(mature), labels.take(mature), SETTINGS)
     assert whole.out_of_time.equals(only.out_of_time)
     assert bytes_of(whole.scorer, tmp_path / "a") == bytes_of(only.scorer, tmp_path / "b")
 
 
-def margins_of(pooled: Pooled, fold: int) -> dict[str, bytes]:
+def margins_of(pooled: OutOfTimePredictions, fold: int) -> dict[str, bytes]:
     """Return each model's log-odds of a fold's test rows, as they are and calibrated."""
     rows = pooled.fold == fold
     return {
@@ -156,13 +166,13 @@ def other_later(matrix: pa.Table, end: int, tested: np.ndarray) -> pa.Table:
 
 def test_no_fold_has_heard_of_what_came_after_it():
     matrix, labels = followed_company()
-    plain = predict(matrix, labels, FOLLOWED)
+    plain = predict_out_of_time(matrix, labels, FOLLOWED)
     assert "hazard" in plain.raw and len(set(plain.fold)) == 3
     for fold in (1, 2, 3):
-        tested = plain.rows.number[plain.fold == fold]
+        tested = plain.rows.row_number[plain.fold == fold]
         end = int(plain.rows.cutoff[plain.fold == fold].min()) - 2 * US_PER_DAY
         changed = other_later(matrix, end, np.isin(np.arange(matrix.num_rows), tested))
-        other = predict(changed, garbled(labels, end), FOLLOWED)
+        other = predict_out_of_time(changed, garbled(labels, end), FOLLOWED)
         assert margins_of(other, fold) == margins_of(plain, fold)
         if fold < 3:
             assert margins_of(other, 3)["hazard"] != margins_of(plain, 3)["hazard"]
@@ -171,14 +181,16 @@ def test_no_fold_has_heard_of_what_came_after_it():
 def test_young_rows_are_heard_of_as_far_as_they_were_followed():
     """What came between the last day that has a label and the end is news to one model alone."""
     matrix, labels = followed_company()
-    plain = predict(matrix, labels, FOLLOWED)
+    plain = predict_out_of_time(matrix, labels, FOLLOWED)
     end = int(plain.rows.cutoff[plain.fold == 3].min()) - 2 * US_PER_DAY
     at, cutoff = (labels[name].cast(pa.int64()).to_pylist() for name in ("outcome_at", "cutoff"))
     sooner = [
         when and (start + 1 if start > end - TWO_WEEKS and when < end else when)
         for when, start in zip(at, cutoff, strict=True)
     ]
-    other = predict(matrix, labels.set_column(4, LABELS[4], pa.array(sooner, INSTANT)), FOLLOWED)
+    other = predict_out_of_time(
+        matrix, labels.set_column(4, LABELS[4], pa.array(sooner, INSTANT)), FOLLOWED
+    )
     found, before = margins_of(other, 3), margins_of(plain, 3)
     assert {name for name in before if found[name] != before[name]} >= {"hazard"}
     assert all(
@@ -188,22 +200,22 @@ def test_young_rows_are_heard_of_as_far_as_they_were_followed():
 
 def test_where_outcomes_have_times_the_scorer_knows_when_they_come():
     matrix, labels = followed_company()
-    trained = train(matrix, labels, FOLLOWED)
+    trained = train_scorer(matrix, labels, FOLLOWED)
     assert "hazard" in trained.out_of_time.column_names
     days = trained.scorer.predict(matrix).select(["outcome_days_50", "outcome_days_80"]).to_pandas()
     assert days.notna().all(axis=None) and (days["outcome_days_50"] < days["outcome_days_80"]).all()
-    assert train(*company(), SETTINGS).scorer.timing is None
+    assert train_scorer(*company(), SETTINGS).scorer.timing is None
 
 
 def test_final_calibrator_scale_and_band_come_from_the_pooled_predictions():
-    trained = train(*company(), SETTINGS)
+    trained = train_scorer(*company(), SETTINGS)
     found = trained.out_of_time
-    raw = log_odds(found["uncalibrated"].to_numpy())
+    raw = to_log_odds(found["uncalibrated"].to_numpy())
     order = found["cutoff"].cast(pa.int64()).to_numpy()
     again = fit_calibrator(raw, found["label"].to_numpy(), order, found["entity_id"].to_numpy())
     scorer = trained.scorer
     assert scorer.calibrator.slope == pytest.approx(again.slope, rel=1e-5)
-    chance = probability(scorer.calibrator.apply(raw))
+    chance = to_probability(scorer.calibrator.apply(raw))
     assert np.mean(np.array(scorer.scale.grade(chance)) == "A") == pytest.approx(0.1, abs=0.02)
     low, high = scorer.band.interval(np.array([np.median(chance)]))
     middle = np.abs(chance - np.median(chance)) < 0.02
@@ -211,8 +223,8 @@ def test_final_calibrator_scale_and_band_come_from_the_pooled_predictions():
 
 
 def test_trees_win_where_effects_cross_and_logistic_where_rows_are_few_and_plain():
-    assert train(*company(kind="crossed"), SETTINGS).scorer.learner == "lightgbm"
-    assert train(*company(leads=60), SETTINGS).scorer.learner == "logistic"
+    assert train_scorer(*company(kind="crossed"), SETTINGS).scorer.learner == "lightgbm"
+    assert train_scorer(*company(leads=60), SETTINGS).scorer.learner == "logistic"
 
 
 def test_the_default_stays_if_the_other_is_not_better_beyond_noise():
@@ -221,7 +233,7 @@ def test_the_default_stays_if_the_other_is_not_better_beyond_noise():
     shuffled = matrix.select(SPINE.names).append_column(
         "one", [np.tile([0.0, 1.0], matrix.num_rows // 2)]
     )
-    assert train(shuffled, noise, SETTINGS).scorer.learner == "lightgbm"
+    assert train_scorer(shuffled, noise, SETTINGS).scorer.learner == "lightgbm"
 
 
 def test_twice_and_with_one_thread_the_same_bytes(tmp_path):
@@ -230,8 +242,8 @@ def test_twice_and_with_one_thread_the_same_bytes(tmp_path):
         "from tests.models.test_training import *;"
         "print(bytes_of(train(*company(), SETTINGS).scorer, pathlib.Path(sys.argv[1])))"
     )
-    first = bytes_of(train(*company(), SETTINGS).scorer, tmp_path / "a")
-    assert bytes_of(train(*company(), SETTINGS).scorer, tmp_path / "b") == first
+    first = bytes_of(train_scorer(*company(), SETTINGS).scorer, tmp_path / "a")
+    assert bytes_of(train_scorer(*company(), SETTINGS).scorer, tmp_path / "b") == first
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "c")],
         capture_output=True,
@@ -244,8 +256,8 @@ def test_twice_and_with_one_thread_the_same_bytes(tmp_path):
 
 def test_without_order_each_row_is_tested_once_by_a_model_of_other_entities():
     matrix, labels = company(weeks=5)
-    settings = Settings("close", timedelta(0), Evaluation(folds=4), ordered=False)
-    trained = train(matrix, labels, settings)
+    settings = TrainingSettings("close", timedelta(0), EvaluationConfig(folds=4), ordered=False)
+    trained = train_scorer(matrix, labels, settings)
     found = trained.out_of_time
     mature = labels.filter(labels["mature"])
     assert sorted(zip(*found.select(SPINE.names).to_pydict().values(), strict=True)) == sorted(
@@ -264,15 +276,15 @@ def test_folds_before_the_first_outcome_are_left_out():
     none_yet = relabel(
         labels, lambda v: [x if late[i] or x is None else 0 for i, x in enumerate(v)]
     )
-    trained = train(matrix, none_yet, SETTINGS)
+    trained = train_scorer(matrix, none_yet, SETTINGS)
     assert len(trained.folds) < 3
     assert all(fold["train"]["outcomes"] >= 2 for fold in trained.folds)
 
 
 def test_progress_is_told():
     steps: list[str] = []
-    settings = Settings("close", timedelta(days=14), Evaluation(), progress=steps.append)
-    trained = train(*company(), settings)
+    settings = TrainingSettings("close", timedelta(days=14), EvaluationConfig(), log=steps.append)
+    trained = train_scorer(*company(), settings)
     assert len(steps) == len(trained.folds) + 1
     assert "fold 1 of" in steps[0]
 
@@ -297,24 +309,24 @@ def test_progress_is_told():
 def test_too_little_to_learn_from_is_said_in_numbers(change, message):
     matrix, labels = company()
     with pytest.raises(DataError, match=f"(?s){message}"):
-        train(matrix, relabel(labels, change), SETTINGS)
+        train_scorer(matrix, relabel(labels, change), SETTINGS)
 
 
 def test_a_horizon_longer_than_the_history_is_said_in_numbers():
-    settings = Settings("close", timedelta(days=365), Evaluation())
+    settings = TrainingSettings("close", timedelta(days=365), EvaluationConfig())
     with pytest.raises(DataError, match=r"span 63\.0 days; horizon 365 days"):
-        train(*company(), settings)
+        train_scorer(*company(), settings)
 
 
 def test_tables_of_other_rows_are_refused():
     matrix, labels = company()
     with pytest.raises(DataError, match="not of the same rows"):
-        train(matrix.slice(1), labels.slice(0, labels.num_rows - 1), SETTINGS)
+        train_scorer(matrix.slice(1), labels.slice(0, labels.num_rows - 1), SETTINGS)
     with pytest.raises(DataError, match="2400 rows of features, 2399"):
-        train(matrix, labels.slice(1), SETTINGS)
+        train_scorer(matrix, labels.slice(1), SETTINGS)
 
 
 def test_a_matrix_without_features_is_refused():
     matrix, labels = company()
     with pytest.raises(DataError, match="no feature varies"):
-        train(matrix.select(SPINE.names), labels, SETTINGS)
+        train_scorer(matrix.select(SPINE.names), labels, SETTINGS)

@@ -9,24 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from configs.learning import Evaluation
-from features.contracts import US_PER_DAY
+from configs.learning import EvaluationConfig
+from features.tools.instants import NEVER_US, US_PER_DAY
 from models.learners import lightgbm
-from models.training.fold_pipeline import (
-    BASELINES,
-    CANDIDATES,
-    Settings,
-    calibrators,
-    learn,
-    wanted,
-)
-from models.training.training_rows import IMMATURE, NEVER, Known, Rows
+from models.training.blending import list_models_to_fit
+from models.training.calibrate import fit_fold_calibrators
+from models.training.fit import fit_models
+from models.training.settings import BASELINES, CANDIDATES, TrainingSettings
+from models.training.training_rows import IMMATURE, AvailableRows, TrainingTable
 from tests.models.samples import OBSERVED, TWO_WEEKS, followed_company, garbled
 
-SETTINGS = Settings("close", timedelta(microseconds=TWO_WEEKS), Evaluation(), observed=OBSERVED)
+SETTINGS = TrainingSettings(
+    "close", timedelta(microseconds=TWO_WEEKS), EvaluationConfig(), observed_through=OBSERVED
+)
 END = 60 * US_PER_DAY
 TIMED = st.lists(
-    st.tuples(st.integers(0, 12), st.integers(0, 9) | st.just(NEVER)), min_size=1, max_size=15
+    st.tuples(st.integers(0, 12), st.integers(0, 9) | st.just(NEVER_US)), min_size=1, max_size=15
 )
 
 
@@ -36,31 +34,33 @@ def few_rounds(monkeypatch):
     monkeypatch.setattr(lightgbm, "ROUNDS", 15)
 
 
-def rows_of(timed: list[tuple[int, int]], end: int, horizon: int) -> Rows:
+def rows_of(timed: list[tuple[int, int]], end: int, horizon: int) -> TrainingTable:
     """Rows by cutoff and days until the outcome, with the labels that are known at ``end``."""
     cutoff = np.array([start for start, _ in timed])
-    outcome = np.array([NEVER if wait == NEVER else start + wait for start, wait in timed])
+    outcome = np.array([NEVER_US if wait == NEVER_US else start + wait for start, wait in timed])
     label = np.where(cutoff + horizon <= end, outcome < cutoff + horizon, IMMATURE).astype(np.int64)
     entity = np.array([f"e{i}" for i in range(len(timed))], dtype=object)
-    return Rows(pa.table({"x": cutoff}), np.arange(len(timed)), entity, cutoff, label, outcome)
+    return TrainingTable(
+        pa.table({"x": cutoff}), np.arange(len(timed)), entity, cutoff, label, outcome
+    )
 
 
 @given(TIMED, st.integers(1, 14), st.integers(1, 8))
 def test_young_rows_are_those_that_began_and_are_not_over(timed, end, horizon):
     whole = rows_of(timed, end, horizon)
-    known = Known.at(whole, whole.mature, end, horizon)
+    known = AvailableRows.from_cutoff(whole, whole.mature_rows, end, horizon)
     mature, young = [], []
     for number, (start, _) in enumerate(timed):
         if start + horizon <= end:
             mature.append(number)
         elif start < end:
             young.append(number)
-    assert known.mature.number.tolist() == mature
-    assert known.young.number.tolist() == young
-    assert known.young.outcome.tolist() == whole.outcome[young].tolist()
-    assert len(known.followed().days) == len(mature) + len(young)
+    assert known.mature.row_number.tolist() == mature
+    assert known.censored.row_number.tolist() == young
+    assert known.censored.outcome_at.tolist() == whole.outcome_at[young].tolist()
+    assert len(known.follow_up().days) == len(mature) + len(young)
     # A mature row is positive if and only if it was seen to be.
-    assert known.followed().happened[: len(mature)].tolist() == (known.mature.label == 1).tolist()
+    assert known.follow_up().observed[: len(mature)].tolist() == (known.mature.label == 1).tolist()
 
 
 @given(TIMED, st.integers(1, 14), st.integers(1, 8), st.randoms(use_true_random=False))
@@ -70,57 +70,59 @@ def test_how_rows_were_followed_says_nothing_of_later(timed, end, horizon, rando
             start,
             wait
             if start + wait < end
-            else random.choice([max(end - start, 0) + random.randrange(9), NEVER]),
+            else random.choice([max(end - start, 0) + random.randrange(9), NEVER_US]),
         )
         for start, wait in timed
     ]
     known, other = (
-        Known.at(whole, whole.mature, end, horizon)
+        AvailableRows.from_cutoff(whole, whole.mature_rows, end, horizon)
         for whole in (rows_of(each, end, horizon) for each in (timed, others))
     )
-    assert known.followed().days.tolist() == other.followed().days.tolist()
-    assert known.followed().happened.tolist() == other.followed().happened.tolist()
-    assert known.follows == other.follows
+    assert known.follow_up().days.tolist() == other.follow_up().days.tolist()
+    assert known.follow_up().observed.tolist() == other.follow_up().observed.tolist()
+    assert known.has_outcome_times == other.has_outcome_times
 
 
 def test_rows_without_times_are_not_followed():
-    whole = rows_of([(0, 1), (0, NEVER), (9, 1)], 10, 5)
-    known = Known.at(whole, whole.mature, None, 5)
-    assert known.mature.number.tolist() == [0, 1]
-    assert not len(known.young.number) and not known.follows
+    whole = rows_of([(0, 1), (0, NEVER_US), (9, 1)], 10, 5)
+    known = AvailableRows.from_cutoff(whole, whole.mature_rows, None, 5)
+    assert known.mature.row_number.tolist() == [0, 1]
+    assert not len(known.censored.row_number) and not known.has_outcome_times
 
 
 def test_rows_are_those_of_both_tables():
     matrix, labels = followed_company(leads=20)
-    whole = Rows.of(matrix, labels)
+    whole = TrainingTable.from_tables(matrix, labels)
     for number, row in enumerate(labels.to_pylist()):
-        at = NEVER if row["outcome_at"] is None else round(row["outcome_at"].timestamp() * 1e6)
+        at = NEVER_US if row["outcome_at"] is None else round(row["outcome_at"].timestamp() * 1e6)
         label = IMMATURE if row["label"] is None else row["label"]
         found = (
             whole.entity_id[number],
             whole.cutoff[number],
             whole.label[number],
-            whole.outcome[number],
+            whole.outcome_at[number],
         )
         assert found == (row["entity_id"], round(row["cutoff"].timestamp() * 1e6), label, at)
-    assert whole.mature.tolist() == [
+    assert whole.mature_rows.tolist() == [
         i for i, mature in enumerate(labels["mature"].to_pylist()) if mature
     ]
-    assert whole.features == ["one", "two", "source"]
+    assert whole.feature_names == ["one", "two", "source"]
     some = whole.take(np.array([5, 3])).take(np.array([1]))
-    assert (some.number.tolist(), some.cutoff.tolist()) == ([3], [whole.cutoff[3]])
+    assert (some.row_number.tolist(), some.cutoff.tolist()) == ([3], [whole.cutoff[3]])
     with pytest.raises(DataError, match="not of the same rows"):
-        Rows.of(matrix, labels.take(np.arange(labels.num_rows)[::-1]))
+        TrainingTable.from_tables(matrix, labels.take(np.arange(labels.num_rows)[::-1]))
 
 
 def learnt_at(labels: pa.Table, matrix: pa.Table):
     """Return all models learnt at END, and the calibrators and shares that the rows before it give."""
-    whole = Rows.of(matrix, labels)
+    whole = TrainingTable.from_tables(matrix, labels)
     train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
-    learnt = learn(
-        Known.at(whole, train, END, TWO_WEEKS), wanted((*CANDIDATES, *BASELINES)), SETTINGS
+    learnt = fit_models(
+        AvailableRows.from_cutoff(whole, train, END, TWO_WEEKS),
+        list_models_to_fit((*CANDIDATES, *BASELINES)),
+        SETTINGS,
     )
-    return learnt, calibrators(whole, train, SETTINGS)
+    return learnt, fit_fold_calibrators(whole, train, SETTINGS)
 
 
 def test_nothing_that_is_learnt_at_an_instant_hangs_on_what_came_later():
@@ -145,16 +147,19 @@ def test_nothing_that_is_learnt_at_an_instant_hangs_on_what_came_later():
 
 def test_only_the_model_of_when_it_comes_has_heard_of_young_rows():
     matrix, labels = followed_company()
-    whole = Rows.of(matrix, labels)
+    whole = TrainingTable.from_tables(matrix, labels)
     train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
     known, mature = (
-        Known.at(whole, train, end, TWO_WEEKS)
+        AvailableRows.from_cutoff(whole, train, end, TWO_WEEKS)
         for end in (END, int(whole.cutoff[train].max() + TWO_WEEKS))
     )
-    assert len(known.young.number) > 0
-    alone = Known(mature.mature, whole.take(np.empty(0, np.int64)), mature.end, TWO_WEEKS)
+    assert len(known.censored.row_number) > 0
+    alone = AvailableRows(
+        mature.mature, whole.take(np.empty(0, np.int64)), mature.known_until, TWO_WEEKS
+    )
     learnt, other = (
-        learn(each, wanted((*CANDIDATES, *BASELINES)), SETTINGS).models for each in (known, alone)
+        fit_models(each, list_models_to_fit((*CANDIDATES, *BASELINES)), SETTINGS).models
+        for each in (known, alone)
     )
     assert {name for name in learnt if learnt[name] != other[name]} == {"hazard"}
 
@@ -166,8 +171,8 @@ def test_without_times_there_is_no_model_of_when_it_comes():
     )
     for each, settings in [
         (untimed, SETTINGS),
-        (labels, Settings("close", SETTINGS.horizon, Evaluation())),
+        (labels, TrainingSettings("close", SETTINGS.horizon, EvaluationConfig())),
     ]:
-        whole = Rows.of(matrix, each)
-        known = settings.known(whole, whole.mature, None)
-        assert "hazard" not in learn(known, wanted(CANDIDATES), settings).models
+        whole = TrainingTable.from_tables(matrix, each)
+        known = settings.known(whole, whole.mature_rows, None)
+        assert "hazard" not in fit_models(known, list_models_to_fit(CANDIDATES), settings).models

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.trees import predict
-from models.trees.predict import PIECE, TILE, Adder
+from models.trees.predict import PIECE, TILE, MarginPredictor
 from tests.models.trees.tree_samples import MISSING, SHAPES, learnt, rows_of, strange
 
 TINY = float(np.float32(1e-35))
@@ -60,7 +60,7 @@ def test_they_are_those_of_lightgbm(shape, missing, seed, objective):
     random = np.random.default_rng(seed)
     text = learnt(random, shape, missing, objective)
     x = np.concatenate([strange(random, 150), random.choice(ODD, (50, 14)), mixed(random, text)])
-    assert Adder.of(text).margin(x).tobytes() == own_of_lightgbm(text, x).tobytes()
+    assert MarginPredictor.from_text(text).margin(x).tobytes() == own_of_lightgbm(text, x).tobytes()
 
 
 def mixed(random, text, rows=50):
@@ -90,7 +90,7 @@ def test_any_number_of_leaves_and_of_questions_to_a_category():
     own |= {"max_bin": 500, "num_iterations": 5, "num_threads": 1, "verbosity": -1}
     data = lightgbm.Dataset(x, y, categorical_feature=[0], params=own)
     text = lightgbm.train(own, data).model_to_string()
-    adder = Adder.of(text)
+    adder = MarginPredictor.from_text(text)
     assert adder.categories.words.max() > 1
     assert np.diff(adder.forest.start).max() > 256
     assert adder.margin(x).tobytes() == own_of_lightgbm(text, x).tobytes()
@@ -103,7 +103,7 @@ def text():
 
 @pytest.fixture(scope="module")
 def model(text):
-    return Adder.of(text)
+    return MarginPredictor.from_text(text)
 
 
 @pytest.mark.parametrize("rows", [0, 1, int(TILE) - 1, int(TILE), int(TILE) + 1, PIECE, PIECE + 1])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.trees import shap
-from models.trees.shap import TILE, Explainer
+from models.trees.shap import TILE, ShapExplainer
 from tests.models.trees.tree_samples import MISSING, SHAPES, learnt, rows_of, strange
 
 
@@ -23,7 +23,7 @@ def test_they_are_those_of_lightgbm(shape, missing, seed, objective):
     random = np.random.default_rng(seed)
     text = learnt(random, shape, missing, objective)
     x = strange(random, 70)
-    found = Explainer.of(text).contributions(x)
+    found = ShapExplainer.from_text(text).contributions(x)
     np.testing.assert_allclose(found, own_of_lightgbm(text, x), rtol=1e-9, atol=1e-9)
     margin = lightgbm.Booster(model_str=text).predict(x, raw_score=True, num_threads=1)
     np.testing.assert_allclose(found.sum(axis=1), margin, rtol=1e-9, atol=1e-9)
@@ -42,7 +42,7 @@ def test_the_samples_have_long_paths_categories_and_all_ways_of_missing():
     assert {kind & 1 for kind in kinds} == {0, 1}
     assert {kind >> 2 for kind in kinds if not kind & 1} == {0, 1, 2}
     points = max(
-        np.diff(Explainer.of(text).starts.weight).max()
+        np.diff(ShapExplainer.from_text(text).starts.weight).max()
         for text in [*deep, learnt(random, "long", "nan")]
     )
     assert points >= 5, "a path of nine features"
@@ -54,7 +54,7 @@ def numbers(line, name):
 
 @pytest.fixture(scope="module")
 def model():
-    return Explainer.of(learnt(np.random.default_rng(2), "usual", "nan"))
+    return ShapExplainer.from_text(learnt(np.random.default_rng(2), "usual", "nan"))
 
 
 @pytest.mark.parametrize("rows", [0, 1, int(TILE) - 1, int(TILE), int(TILE) + 1])

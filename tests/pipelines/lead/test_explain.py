@@ -2,9 +2,9 @@
 
 import pytest
 
-from configs.schema import load
+from configs.schema import load_project
 from pipelines.lead.explain import published
-from pipelines.reports.lead_screen import explanation
+from pipelines.reports.lead_tables import explanation
 from serve.store.store import Store
 from tests.pipelines import tiny
 from tests.serve.samples import DAY, LATER, MONDAY, TUESDAY, a_run, some_scores
@@ -14,7 +14,7 @@ from tests.serve.samples import DAY, LATER, MONDAY, TUESDAY, a_run, some_scores
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
-    return load(tiny.write(tmp_path, leads=10))
+    return load_project(tiny.write(tmp_path, leads=10))
 
 
 def publish(project, days, **more):

@@ -18,26 +18,28 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from configs.errors import DataError
-from configs.learning import Evaluation
-from configs.schema import load
+from configs.learning import EvaluationConfig
+from configs.schema import load_project
 from features.build import build_features
 from features.contracts import SPINE
-from features.sources import read
+from features.sources import read_sources
 from features.wording.wording import english
-from models.calibration import Affine
+from models.calibration import AffineCalibrator
 from models.learners import lightgbm
-from models.registry.registry import Registry, Story
-from models.training.training import Settings, train
+from models.registry.registry import Registry, TrainingRecord
+from models.scorer_metadata import ScorerMetadata
+from models.training.settings import TrainingSettings
+from models.training.train import train_scorer
 from pipelines.lead.change import Part
 from pipelines.lead.evidence import known_fingerprint
 from pipelines.lead.explain import published
 from pipelines.lead.replay import Past, replay
 from pipelines.lead.trace import trace, traces
 from pipelines.nightly.score import score_night
-from pipelines.reports.lead_screen import changed, explanation
-from pipelines.runner import Driver
-from pipelines.training_data import snapshot, training_rows
-from pipelines.workspace import store_of, workspace
+from pipelines.reports.lead_tables import changed, explanation
+from pipelines.runner import Runner
+from pipelines.training_data import build_training_rows, load_snapshot
+from pipelines.workspace import hold_workspace, open_store
 from tests.features.logs import examples
 from tests.pipelines import tiny
 
@@ -120,19 +122,19 @@ def champion(project, target, scorer, folder):
     """Register a scorer and make it the champion."""
     scorer.save(folder)
     registry = Registry(project.root, project.project)
-    with workspace(project):
-        return registry.promote(target, registry.log(target, Story(folder)).number)
+    with hold_workspace(project):
+        return registry.promote(target, registry.log_training(target, TrainingRecord(folder)).number)
 
 
 def learn(project, target):
-    now = snapshot(project, NIGHTS[0])
-    rows = training_rows(now, target)
-    meta = {"catalog": rows.catalog.to_json(), "trained_as_of": now.as_of.isoformat()}
+    now = load_snapshot(project, NIGHTS[0])
+    rows = build_training_rows(now, target)
+    metadata = ScorerMetadata(rows.catalog.to_json(), trained_as_of=now.as_of.isoformat())
     length = project.targets[target].horizon
-    found = train(
+    found = train_scorer(
         rows.matrix,
         rows.labels,
-        Settings(target, length, Evaluation(folds=1, share=0.4), meta=meta),
+        TrainingSettings(target, length, EvaluationConfig(folds=1, share=0.4), metadata=metadata),
     )
     return found.scorer
 
@@ -144,22 +146,22 @@ def kept(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 15)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        project = load(company(folder))
+        project = load_project(company(folder))
         scorers = {target: learn(project, target) for target in TARGETS}
         for target, scorer in scorers.items():
             champion(project, target, scorer, folder / f"{target}_1")
         for night in NIGHTS:
-            score_night(project, night, Driver())
+            score_night(project, night, Runner())
         for target, scorer in scorers.items():
-            moved = Affine(scorer.calibrator.slope, scorer.calibrator.intercept + 0.7)
+            moved = AffineCalibrator(scorer.calibrator.slope, scorer.calibrator.intercept + 0.7)
             champion(project, target, replace(scorer, calibrator=moved), folder / f"{target}_2")
-        score_night(project, LAST, Driver())
+        score_night(project, LAST, Runner())
     return folder
 
 
 @pytest.fixture(scope="module")
 def project(kept):
-    return load(kept / "company.yaml")
+    return load_project(kept / "company.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +183,7 @@ def moved(kept, folder):
     path.write_text(
         (kept / "company.yaml").read_text(encoding="utf-8").replace(str(kept), str(folder))
     )
-    return load(path)
+    return load_project(path)
 
 
 def silent(_):
@@ -190,14 +192,14 @@ def silent(_):
 
 def behind(past, row):
     """Return the Trace of a row of scores."""
-    store = store_of(past.project)
+    store = open_store(past.project)
     history = published(past.project, row["entity_id"], None).history
     ledger = store.runs(past.project.project).to_pylist()
     return trace(past, row | {"reasons": json.loads(row["reasons"])}, history, ledger)
 
 
 def scored(project, night, target):
-    return store_of(project).scores(project.project, project.instant(night), target).to_pylist()
+    return open_store(project).scores(project.project, project.instant(night), target).to_pylist()
 
 
 def on_both(project, target, first, second):
@@ -221,7 +223,7 @@ def by_hand(folder, keep, entity, cutoff, scorer):
         cut = Path(name)
         for file in ("leads.csv", "events.csv", "plans.csv"):
             write_csv(cut / file, [line for line in read_csv(folder / file) if keep(line)])
-        data = read(moved(folder, cut))
+        data = read_sources(moved(folder, cut))
     spine = pa.table([[entity], [cutoff]], schema=SPINE)
     found = scorer.predict(build_features(data, spine, scorer.catalog)).to_pylist()[0]
     return found["score"], found["probability"]
@@ -400,7 +402,7 @@ def test_a_lead_that_was_out_in_between_is_compared_with_its_last_score(project,
     history = published(project, row["entity_id"], None).history
     without = [one for one in history if one["as_of"] != project.instant(NIGHTS[1])]
     found = trace(
-        past, row | {"reasons": []}, without, store_of(project).runs(project.project).to_pylist()
+        past, row | {"reasons": []}, without, open_store(project).runs(project.project).to_pylist()
     ).change
     assert found.since == project.instant(NIGHTS[0]) and found.nights_without == 1
     assert "in between, 1 night did not score this lead" in changed(found, project.zone)
@@ -457,7 +459,7 @@ def test_a_trace_disturbs_no_night_that_runs(own, tmp_path):
     name = scored(own, LAST, "buy")[0]["entity_id"]
     note = tmp_path / "workspace" / "quarantine" / "events_1.csv"
     note.write_text("of the night that runs")
-    with workspace(own):
+    with hold_workspace(own):
         assert traced(own, published(own, name, None), silent).trace["buy"].replay.reproduced
     assert note.read_text() == "of the night that runs"
 
@@ -505,9 +507,9 @@ def test_without_times_a_cutoff_is_taken_from_the_order_of_the_rows(tmp_path):
     }
     config["targets"] = {"win": {"outcome": {"column": "won", "equals": "yes"}}}
     (tmp_path / "plain.yaml").write_text(json.dumps(config))
-    past = Past.of(load(tmp_path / "plain.yaml"))
+    past = Past.of(load_project(tmp_path / "plain.yaml"))
     assert past.registry is None
-    night = past.project.instant("2025-01-01")
+    night = past.project.parse_instant("2025-01-01")
     places = dict(
         zip(
             *(past.whole.leads[name].to_pylist() for name in ("entity_id", "available_at")),

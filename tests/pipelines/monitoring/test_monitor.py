@@ -14,21 +14,20 @@ import pytest
 import yaml
 from rich.console import Console
 
-from configs.schema import load
-from features.spine import scoring_spine
-from models.evaluation.gate import GATE, PASSED
+from configs.schema import load_project
+from features.spine import build_scoring_spine
+from models.evaluation.gate import GATE_TAG, PASSED
 from models.learners import lightgbm
-from models.registry.registry import Registry, Story
-from models.scorer import FILE
+from models.registry.registry import Registry, TrainingRecord
+from models.scorer import SCORER_FILE
 from models.serialization import read_json, write_json
 from pipelines import cli
-from pipelines.commands import learning
 from pipelines.commands.options import WIDE
 from pipelines.monitoring.monitor import follow_target, monitor, recommended
-from pipelines.reports.outcomes_screen import outcomes
-from pipelines.runner import Driver
-from pipelines.training_data import snapshot
-from pipelines.workspace import registry_of, store_of
+from pipelines.reports.monitor_tables import outcomes
+from pipelines.runner import Runner
+from pipelines.training_data import load_snapshot
+from pipelines.workspace import find_registry, open_store
 from serve.monitoring import realised
 from tests.pipelines import tiny
 from tests.serve.samples import LATER, a_run, some_scores
@@ -53,7 +52,7 @@ def register(project, folder, learnt, **more):
     write_json(folder / "scorer.json", {"meta": meta})
     registry = Registry(project.root, project.project)
     return registry.promote(
-        "buy", registry.log("buy", Story(scorer=folder, tags={GATE: PASSED})).number
+        "buy", registry.log_training("buy", TrainingRecord(scorer=folder, tags={GATE_TAG: PASSED})).number
     )
 
 
@@ -64,7 +63,7 @@ def publish(project, night, version, ids, chance):
         "cutoff": [night] * len(ids),
         "expected_value": [WORTH * p for p in chance],
     }
-    store = store_of(project)
+    store = open_store(project)
     store.start(run)
     grades = ["ABCD"[min(3, int(4 * (1 - p)))] for p in chance]
     listed = [("pick", "explore", None)[place % 3] for place in range(len(ids))]
@@ -86,19 +85,19 @@ def company(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        project = load(path)
+        project = load_project(path)
         for source in (project.sources.leads, *project.sources.events):
             object.__setattr__(source, "path", str(folder / source.path))
         numbers = [
             register(project, folder / "one", "2024-06-03", promise=PROMISE).number,
             register(project, folder / "two", "2024-09-01").number,
         ]
-        now = snapshot(project, TODAY)
+        now = load_snapshot(project, TODAY)
         rng = np.random.default_rng(6)
         for number in range(120):
             night = FIRST + 2 * number * DAY
             if night < now.as_of:
-                spine = scoring_spine(now.dataset.upto(night), project.target("buy"), night)
+                spine = build_scoring_spine(now.dataset.cut_at(night), project.target_config("buy"), night)
                 ids = spine["entity_id"].to_pylist()
                 publish(project, night, str(numbers[number >= 50]), ids, rng.random(len(ids)) ** 4)
         yield folder, project, path
@@ -270,12 +269,12 @@ def test_the_same_again_is_the_same_to_the_byte(run, company):
 
 def test_versions_are_held_against_their_promise_or_the_gate(company):
     _, project, _ = company
-    (found,) = monitor(project, TODAY, ["buy"], Driver())
-    one, two = ({c.figure: c for c in found.versions[name]} for name in ("1", "2"))
-    assert one["roc_auc"].kept and one["roc_auc"].off  # the probabilities are drawn by lot
-    assert one["actual_to_expected"].promised.low == pytest.approx(1 / 1.1)
-    assert not one["calibration_slope"].off  # promised without an interval
-    assert not any(c.kept for c in two.values()) and found.without_promise == ("2",)
+    (found,) = monitor(project, TODAY, ["buy"], Runner())
+    one, two = ({c.metric: c for c in found.versions[name]} for name in ("1", "2"))
+    assert one["roc_auc"].is_recorded and one["roc_auc"].is_off  # the probabilities are drawn by lot
+    assert one["actual_to_expected"].expected.low == pytest.approx(1 / 1.1)
+    assert not one["calibration_slope"].is_off  # promised without an interval
+    assert not any(c.is_recorded for c in two.values()) and found.without_expectations == ("2",)
     assert found.champion == "2" and found.recommendation.retrain
     assert all("version 2" in reason for reason in found.recommendation.reasons)
     assert all(len(line) <= WIDE for line in rendered(project, found))
@@ -308,21 +307,21 @@ def test_where_nothing_was_published_it_says_so(tmp_path, monkeypatch, capsys):
 def test_an_old_champion_is_trained_again_once_enough_has_matured(company):
     """Version 2 is of the first of September; 60 days are allowed."""
     _, project, _ = company
-    young = recommended(project, "2024-10-30", ["buy"], Driver())["buy"]
-    old = recommended(project, TODAY, ["buy"], Driver())["buy"]
+    young = recommended(project, "2024-10-30", ["buy"], Runner())["buy"]
+    old = recommended(project, TODAY, ["buy"], Runner())["buy"]
     assert not any("days ago" in reason for reason in young.reasons)
     said = next(reason for reason in old.reasons if "days ago" in reason)
     assert "was trained 91 days ago, more than the 60 allowed" in said
-    (found,) = monitor(project, TODAY, ["buy"], Driver())
+    (found,) = monitor(project, TODAY, ["buy"], Runner())
     assert found.recommendation == old  # the advice alone is quicker, and the same
 
 
 def test_a_target_without_champion_needs_one(company):
     _, project, _ = company
-    now = snapshot(project, TODAY)
-    found = follow_target(now, "buy", store_of(project), None, Driver())
+    now = load_snapshot(project, TODAY)
+    found = follow_target(now, "buy", open_store(project), None, Runner())
     assert found.recommendation.reasons == ("there is no champion",)
-    assert found.counts["used"] and set(found.without_promise) == {"1", "2"}
+    assert found.counts["used"] and set(found.without_expectations) == {"1", "2"}
 
 
 @pytest.mark.parametrize(("as_of", "wanted"), [(TODAY, ["buy"]), ("2024-09-02", [])])
@@ -358,7 +357,7 @@ def test_without_times_a_lead_is_followed_until_its_outcome_is_filled(
     (tmp_path / "company.yaml").write_text(yaml.safe_dump(whole))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
-    project = load("company.yaml")
+    project = load_project("company.yaml")
     for night in (FIRST, FIRST + 9 * DAY):
         publish(project, night, "1", [f"L{n:02}" for n in range(30)], np.full(30, 0.25))
     code, out, _ = caller(monkeypatch, capsys)("outcomes", "company.yaml", "--direct", "--json")
@@ -394,8 +393,8 @@ def test_a_training_keeps_its_promise_with_the_model(tmp_path, monkeypatch, caps
     found = json.loads(out)["targets"]["buy"]
     assert found["nights_left_out"] == {"the model had learnt from later data": 1}
     against = found["versions"]["1"]["against_promise"]
-    champion = (registry := registry_of(load("company.yaml"))).champion("buy")
-    promise = read_json(registry.directory(champion) / FILE)["meta"]["promise"]
+    champion = (registry := find_registry(load_project("company.yaml"))).champion("buy")
+    promise = read_json(registry.scorer_directory(champion) / SCORER_FILE)["meta"]["promise"]
     assert promise == {name: metrics[name] for name in promise} and {"roc_auc", "log_loss"} < set(
         promise
     )

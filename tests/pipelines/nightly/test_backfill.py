@@ -10,16 +10,16 @@ import pytest
 
 from configs.errors import ConfigError
 from configs.night import Publish
-from configs.schema import load
+from configs.schema import load_project
 from models.learners import lightgbm
 from models.registry.registry import Registry
 from pipelines.nightly import score
 from pipelines.nightly.backfill import _nights, score_nights
-from pipelines.nightly.deliver import export_again
+from pipelines.nightly.deliver import export_from_store
 from pipelines.nightly.score import score_night
-from pipelines.runner import Driver
+from pipelines.runner import Runner
 from pipelines.training.train import train
-from pipelines.workspace import store_of
+from pipelines.workspace import open_store
 from tests.pipelines import tiny
 
 EARLY = "2024-11-15"
@@ -37,9 +37,9 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(lightgbm, "ROUNDS", 15)
-        project = load(tiny.write(folder, **tiny.LITTLE).name)
+        project = load_project(tiny.write(folder, **tiny.LITTLE).name)
         for as_of in (EARLY, "2024-12-10"):
-            (result,) = train(project, as_of, ["buy"], Driver())
+            (result,) = train(project, as_of, ["buy"], Runner())
             assert result.version, result.error
     return folder
 
@@ -48,17 +48,17 @@ def trained(tmp_path_factory):
 def company(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True, symlinks=True)
     monkeypatch.chdir(tmp_path)
-    return load("company.yaml")
+    return load_project("company.yaml")
 
 
 def rows(project, night):
-    table = store_of(project).scores(project.project, project.instant(night))
+    table = open_store(project).scores(project.project, project.instant(night))
     return table.drop_columns(["run_id", "scored_at"]).to_pylist()
 
 
 def test_each_night_is_as_it_would_have_been(company):
     nights = [f"2024-12-{day:02}" for day in (8, 9, 10, 11)]
-    done = score_nights(company, nights[0], nights[-1], Driver())
+    done = score_nights(company, nights[0], nights[-1], Runner())
     assert [night.as_of for night in done] == [company.instant(night) for night in nights]
     found = [rows(company, night) for night in nights]
     assert [{row["model_version"] for row in night} for night in found] == [
@@ -76,25 +76,25 @@ def test_each_night_is_as_it_would_have_been(company):
         nights, (1, 1, 2, 2), strict=True
     ):  # what a scheduler and a person would have done
         registry.promote("buy", version)
-        score_night(company, night, Driver())
+        score_night(company, night, Runner())
     assert [rows(company, night) for night in nights] == found
     assert (company.root / "exports" / "current" / "scores.csv").read_bytes() == export
 
 
 def test_a_night_before_any_model_is_refused_and_the_others_are_not(company):
-    done = score_nights(company, "2024-11-13", "2024-11-16", Driver())
+    done = score_nights(company, "2024-11-13", "2024-11-16", Runner())
     assert [night.published is not None for night in done] == [False, False, True, True]
-    ledger = store_of(company).runs("tiny").to_pylist()
+    ledger = open_store(company).runs("tiny").to_pylist()
     assert [row["status"] for row in ledger] == ["refused", "refused", "published", "published"]
     manifest = json.loads((company.root / "exports" / "current" / "manifest.json").read_text())
     assert manifest["as_of"] == "2024-11-15T23:00:00Z"
 
 
 def test_a_night_goes_on_with_the_last_champions_while_the_registry_is_silent(company, monkeypatch):
-    before = score_night(company, "2024-12-11", Driver())
+    before = score_night(company, "2024-12-11", Runner())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    after = score_night(company, "2024-12-11", Driver())
+    after = score_night(company, "2024-12-11", Runner())
     own = ["run_id", "scored_at"]
     assert after.scores.drop_columns(own).equals(before.scores.drop_columns(own))
     assert [(one.check, one.verdict) for one in after.checks if one not in before.checks] == [
@@ -103,16 +103,16 @@ def test_a_night_goes_on_with_the_last_champions_while_the_registry_is_silent(co
 
 
 def test_the_file_is_the_same_from_the_scores_in_hand_and_from_the_table(company):
-    night = score_night(company, "2024-12-11", Driver())
+    night = score_night(company, "2024-12-11", Runner())
     in_hand = night.export.read_bytes()
-    assert export_again(company, None, "csv").read_bytes() == in_hand
+    assert export_from_store(company, None, "csv").read_bytes() == in_hand
     assert night.export.read_bytes() == in_hand
 
 
 def test_scores_are_kept_as_long_as_the_config_says(company):
     short = company.model_copy(update={"publish": Publish(keep="22d")})
     for night in ("2024-11-20", "2024-12-11", "2024-12-13"):
-        score_night(short, night, Driver())
+        score_night(short, night, Runner())
     assert rows(company, "2024-11-20") == []
     assert rows(company, "2024-12-11") and rows(company, "2024-12-13")
 
@@ -126,7 +126,7 @@ def test_days_are_local_ones_whatever_their_length(company):
 
 def test_an_interval_that_ends_before_it_begins(company):
     with pytest.raises(ConfigError, match="ends before it begins"):
-        score_nights(company, "2024-12-02", "2024-12-01", Driver())
+        score_nights(company, "2024-12-02", "2024-12-01", Runner())
 
 
 def test_the_command_says_what_became_of_each_night(company, tmp_path):
@@ -148,8 +148,8 @@ def test_the_command_says_what_became_of_each_night(company, tmp_path):
 
 def test_a_night_that_is_yet_to_come_is_refused(company, monkeypatch):
     monkeypatch.setattr(score, "clock", lambda: company.instant("2024-12-09T12:00"))
-    score_night(company, "2024-12-10", Driver())
+    score_night(company, "2024-12-10", Runner())
     with pytest.raises(ConfigError, match="yet to come"):
-        score_night(company, "2024-12-11", Driver())
-    (first, second) = score_nights(company, "2024-12-10", "2024-12-11", Driver())
+        score_night(company, "2024-12-11", Runner())
+    (first, second) = score_nights(company, "2024-12-10", "2024-12-11", Runner())
     assert first.published and "yet to come" in str(second.error)

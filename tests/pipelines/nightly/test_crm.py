@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from configs.errors import LeadscoreError
-from configs.schema import load
+from configs.schema import load_project
 from pipelines import cli
-from pipelines.nightly.crm import catch_up, hand_over, ledger
-from pipelines.runner import Driver
-from pipelines.workspace import store_of
+from pipelines.nightly.crm import deliver_exports, deliver_missing_exports, list_deliveries
+from pipelines.runner import Runner
+from pipelines.workspace import open_store
 from serve.crm import delivery as module
 from tests.pipelines import tiny
 from tests.serve.crm.samples import a_night
@@ -38,7 +38,7 @@ def company(tmp_path, monkeypatch):
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
     monkeypatch.chdir(tmp_path)
     path = tiny.write(tmp_path, leads=3, publish={"exports": EXPORTS})
-    publish(load(path), 0, {"L1": (5, "A", ""), "L2": (7, "B", "")})
+    publish(load_project(path), 0, {"L1": (5, "A", ""), "L2": (7, "B", "")})
     return path
 
 
@@ -46,7 +46,7 @@ def publish(project, day, leads):
     scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
     scores = scores.set_column(0, scores.field("project"), pa.repeat("tiny", scores.num_rows))
     run = type(run)(**vars(run) | {"project": "tiny"})
-    store = store_of(project)
+    store = open_store(project)
     store.start(run)
     store.publish(scores, run.run_id, LATER)
     return store
@@ -82,7 +82,7 @@ def test_a_delivery_on_request_and_its_ledger(company, call):
     told = json.loads(out)
     assert (code, told["kind"], told["rows"], told["refused"], err) == (0, "full", 2, 0, "")
     assert sold(company) == [("L1", "5"), ("L2", "7")]
-    publish(load(company), 1, {"L1": (5, "A", ""), "L3": (1, "D", "")})
+    publish(load_project(company), 1, {"L1": (5, "A", ""), "L3": (1, "D", "")})
     assert call("export", company, "--format", "sales")[0] == 0
     assert sold(company) == [("L3", "1"), ("L2", "#N/A")]
     code, _, err = call("export", company, "--format", "sales")
@@ -109,23 +109,23 @@ def test_a_delivery_on_request_and_its_ledger(company, call):
         (["--format", "sales", "--since", "gone"], "no such delivery is kept"),
         (["--format", "sales", "--full", "--since", "gone"], "--full and --since"),
         (["--deliveries", "--format", "oracle"], "no such export"),
-        (["--format", "oracle"], "parquet, or of publish.exports in the config: sales, lake"),
+        (["--format", "oracle"], "parquet, or an export of publish.exports in the config: sales, lake"),
         (["--format", "sales", "--as-of", "2025-07-07"], "a delivery is of the newest night"),
         (["--format", "csv", "--full"], "--full and --since are of an export of the config"),
-        (["--format", "oracle"], "no such export format"),
+        (["--format", "oracle"], "unknown export format"),
     ],
 )
 def test_what_cannot_be_delivered_is_a_config_error(company, call, arguments, said):
     code, _, err = call("export", company, *arguments)
     assert code == 2 and said in err
-    assert ledger(load(company)) == []
+    assert list_deliveries(load_project(company)) == []
 
 
 def test_the_ledger_of_one_export_says_what_is_still_there(company, call):
-    project = load(company)
-    hand_over(store_of(project), project, Driver())
+    project = load_project(company)
+    deliver_exports(open_store(project), project, Runner())
     publish(project, 1, {"L1": (9, "A", "")})
-    hand_over(store_of(project), project, Driver())
+    deliver_exports(open_store(project), project, Runner())
     told = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])[
         "deliveries"
     ]
@@ -133,7 +133,7 @@ def test_the_ledger_of_one_export_says_what_is_still_there(company, call):
         ("sales", 1, True),
         ("sales", 2, True),
     ]
-    shutil.rmtree(project.root / "exports" / "sales" / told[0]["delivery"])
+    shutil.rmtree(project.workspace_path / "exports" / "sales" / told[0]["delivery"])
     rows = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])[
         "deliveries"
     ]
@@ -169,13 +169,13 @@ def test_a_wrong_column_is_known_before_anything_is_read(company, call):
 
 
 def test_what_a_killed_night_published_is_delivered_by_the_next_run(company):
-    project, notes = load(company), []
-    store = store_of(project)
-    catch_up(store, project, Driver(note=notes.append))
+    project, notes = load_project(company), []
+    store = open_store(project)
+    deliver_missing_exports(store, project, Runner(log=notes.append))
     assert len(notes) == 2 and "published and not delivered" in notes[0]
     assert sold(company) == [("L1", "5"), ("L2", "7")]
-    catch_up(store, project, Driver(note=notes.append))
-    assert len(notes) == len(ledger(project)) == 2
+    deliver_missing_exports(store, project, Runner(log=notes.append))
+    assert len(notes) == len(list_deliveries(project)) == 2
 
 
 def test_who_objects_since_is_in_nothing_that_is_made_from_the_table(company, call):
@@ -183,8 +183,8 @@ def test_who_objects_since_is_in_nothing_that_is_made_from_the_table(company, ca
     text["privacy"] = {"suppress": {"path": "objections.csv", "entity_id": "id"}}
     company.write_text(yaml.safe_dump(text, sort_keys=False))
     (company.parent / "objections.csv").write_text("id\nL2\n")
-    project = load(company)
-    hand_over(store_of(project), project, Driver())
+    project = load_project(company)
+    deliver_exports(open_store(project), project, Runner())
     assert sold(company) == [("L1", "5")]
     publish(project, 1, {"L1": (6, "A", ""), "L2": (7, "B", ""), "L3": (1, "D", "")})
     (company.parent / "objections.csv").write_text("id\nL1\nL2\n")
@@ -196,35 +196,35 @@ def test_who_objects_since_is_in_nothing_that_is_made_from_the_table(company, ca
 
 
 def test_a_killed_delivery_enters_the_ledger_with_the_next(company):
-    project = load(company)
-    hand_over(store_of(project), project, Driver())
-    (project.root / "scores.db").rename(project.root / "old.db")
+    project = load_project(company)
+    deliver_exports(open_store(project), project, Runner())
+    (project.workspace_path / "scores.db").rename(project.workspace_path / "old.db")
     store = publish(project, 0, {"L1": (5, "A", ""), "L2": (7, "B", "")})
-    done, failed = hand_over(store, project, Driver())
-    assert not failed and not any(one.fresh for one in done)
-    assert {row["delivery"] for row in ledger(project)} == {one.id for one in done}
+    done, failed = deliver_exports(store, project, Runner())
+    assert not failed and not any(one.is_new for one in done)
+    assert {row["delivery"] for row in list_deliveries(project)} == {one.id for one in done}
 
 
 def test_a_failed_delivery_is_said_and_mended(company, monkeypatch):
-    project, notes = load(company), []
-    store = store_of(project)
-    hand_over(store, project, Driver())
+    project, notes = load_project(company), []
+    store = open_store(project)
+    deliver_exports(store, project, Runner())
     publish(project, 1, {"L1": (9, "A", "")})
-    folder = project.root / "exports" / "sales"
+    folder = project.workspace_path / "exports" / "sales"
     with monkeypatch.context() as patch:
         patch.setattr(module, "write_parts", no_room)
-        done, failed = hand_over(store, project, Driver(note=notes.append))
+        done, failed = deliver_exports(store, project, Runner(log=notes.append))
     assert [one.manifest["name"] for one in done] == ["lake"]
     assert [type(error) for error in failed] == [
         LeadscoreError
     ] and "sales: error: cannot write" in notes[0]
-    assert [row["status"] for row in ledger(project) if row["name"] == "sales"] == [
+    assert [row["status"] for row in list_deliveries(project) if row["name"] == "sales"] == [
         "delivered",
         "failed",
     ]
     assert sold(company) == [("L1", "5"), ("L2", "7")]
     publish(project, 2, {"L1": (9, "A", "")})
-    assert hand_over(store, project, Driver())[1] == []
+    assert deliver_exports(store, project, Runner())[1] == []
     assert sold(company) == [("L1", "9"), ("L2", "#N/A")]
     assert not (folder / ".staging").exists()
 
@@ -243,15 +243,15 @@ def test_a_target_that_was_not_published_tonight_keeps_its_scores(company):
         }
     }
     company.write_text(yaml.safe_dump(text, sort_keys=False))
-    project = load(company)
+    project = load_project(company)
     store = publish(project, 1, {})
-    hand_over(store, project, Driver())
+    deliver_exports(store, project, Runner())
     assert sold(company) == []
     only_close(project, store)
-    hand_over(store, project, Driver())
+    deliver_exports(store, project, Runner())
     assert sold(company) == [("L1", "#N/A", "3")]
     publish(project, 3, {"L1": (8, "A", "")})
-    hand_over(store, project, Driver())
+    deliver_exports(store, project, Runner())
     assert sold(company) == [("L1", "8", "3")]
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from configs.schema import load
-from pipelines.nightly.deliver import tidy
-from pipelines.runner import Driver
-from pipelines.workspace import store_of
+from configs.schema import load_project
+from pipelines.nightly.deliver import finish_killed_runs
+from pipelines.runner import Runner
+from pipelines.workspace import open_store
 from tests.pipelines import tiny
 from tests.serve.samples import MONDAY, a_run, publish, some_scores
 
@@ -21,9 +21,9 @@ def test_what_was_left_over_waits_where_somebody_may_object(tmp_path, monkeypatc
         changes["sources"] = tiny.CONFIG["sources"] | {
             "leads": tiny.CONFIG["sources"]["leads"] | {"attributes": ["size"]}
         }
-    project = load(tiny.write(tmp_path, leads=3, **changes))
-    store, run, said = store_of(project), a_run("r1", MONDAY, ("buy",), "tiny"), []
+    project = load_project(tiny.write(tmp_path, leads=3, **changes))
+    store, run, said = open_store(project), a_run("r1", MONDAY, ("buy",), "tiny"), []
     publish(store, run, some_scores(run))
-    tidy(store, project, Driver(note=said.append))
-    assert (project.root / "exports" / "current" / "scores.csv").exists() != objects
+    finish_killed_runs(store, project, Runner(log=said.append))
+    assert (project.workspace_path / "exports" / "current" / "scores.csv").exists() != objects
     assert bool(said) != objects

@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from configs.errors import NotFitToPublish
-from configs.schema import load
+from configs.schema import load_project
 from models.learners import lightgbm
 from models.registry.registry import Registry
 from models.scorer import Scorer
 from pipelines.nightly.score import score_night
-from pipelines.runner import Driver
+from pipelines.runner import Runner
 from pipelines.training.train import train
-from pipelines.workspace import store_of
+from pipelines.workspace import open_store
 from tests.pipelines import tiny
 
 TRAINED, MONDAY, TUESDAY = "2024-12-16", "2024-12-16", "2024-12-17"
@@ -58,13 +58,13 @@ def trained(tmp_path_factory):
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         tiny.write(folder, **LITTLE)
         sized(folder)
-        project = load("company.yaml")
+        project = load_project("company.yaml")
         assert [
             str(each.error)
-            for each in train(project, TRAINED, list(TARGETS), Driver())
+            for each in train(project, TRAINED, list(TARGETS), Runner())
             if each.error
         ] == []
-        assert score_night(project, MONDAY, Driver()).checks == ()
+        assert score_night(project, MONDAY, Runner()).checks == ()
     return folder
 
 
@@ -82,21 +82,21 @@ def found(night):
 
 
 def ledger(project):
-    return store_of(project).runs("tiny").to_pylist()
+    return open_store(project).runs("tiny").to_pylist()
 
 
 def left(folder, project):
     """What a CRM and a reader of the table see."""
     current = folder / "workspace" / "exports" / "current"
-    return (current / "scores.csv").read_bytes(), store_of(project).scores("tiny").to_pylist()
+    return (current / "scores.csv").read_bytes(), open_store(project).scores("tiny").to_pylist()
 
 
 def refused(folder, *parts):
     """Score on Tuesday, see it refused for a reason, and Monday's scores and export stay."""
-    project, said = load("company.yaml"), []
+    project, said = load_project("company.yaml"), []
     before = left(folder, project)
     with pytest.raises(NotFitToPublish) as refusal:
-        score_night(project, TUESDAY, Driver(note=said.append))
+        score_night(project, TUESDAY, Runner(log=said.append))
     assert refusal.value.exit_code == 5
     for part in parts:
         assert part in str(refusal.value)
@@ -111,10 +111,10 @@ def refused(folder, *parts):
 
 
 def test_an_ordinary_night_passes_every_check_and_keeps_what_was_seen(company):
-    project = load("company.yaml")
-    night = score_night(project, TUESDAY, Driver())
+    project = load_project("company.yaml")
+    night = score_night(project, TUESDAY, Runner())
     assert night.checks == () and night.to_json()["checks"] == []
-    kept = store_of(project).checked("tiny", project.instant("2024-12-18"), 1).to_pylist()
+    kept = open_store(project).past_checks("tiny", project.parse_instant("2024-12-18"), 1).to_pylist()
     assert {row["verdict"] for row in kept} == {"pass"} and {row["run_id"] for row in kept} == {
         night.run_id
     }
@@ -192,7 +192,7 @@ def test_a_new_category_and_one_that_vanished_warn(company):
         company / "leads.csv",
         lambda row: row | {"country": row["country"].replace("DE", "Germany")},
     )
-    told = found(score_night(load("company.yaml"), TUESDAY, Driver()))
+    told = found(score_night(load_project("company.yaml"), TUESDAY, Runner()))
     assert ("warn", "new_categories", "buy", "country") in told
     assert ("warn", "gone_categories", "buy", "country: DE") in told
 
@@ -200,7 +200,7 @@ def test_a_new_category_and_one_that_vanished_warn(company):
 def test_a_stale_source_warns_and_is_refused_where_the_config_says_so(company):
     rewrite(company / "events.csv", lambda row: row if row["at"] < "2024-12-12" else None)
     said = []
-    night = score_night(load("company.yaml"), TUESDAY, Driver(note=said.append))
+    night = score_night(load_project("company.yaml"), TUESDAY, Runner(log=said.append))
     assert ("warn", "freshness", "", "events_1") in found(night)
     assert any(
         line.startswith("warn: freshness of events_1: the newest row became known at")
@@ -210,17 +210,17 @@ def test_a_stale_source_warns_and_is_refused_where_the_config_says_so(company):
     text["checks"] = {"freshness": {"stop": "4d"}}
     (company / "company.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
     with pytest.raises(NotFitToPublish, match=r"the check freshness stops \[events_1\]"):
-        score_night(load("company.yaml"), "2024-12-18", Driver())
+        score_night(load_project("company.yaml"), "2024-12-18", Runner())
 
 
 @pytest.fixture
 def swap(company, monkeypatch, tmp_path_factory):
     """Put another scorer in place of the champion of one target; None takes its files away."""
-    real = Registry.directory
+    real = Registry.scorer_directory
 
     def swapped(target, change):
-        project = load("company.yaml")
-        registry = Registry(project.root, "tiny")
+        project = load_project("company.yaml")
+        registry = Registry(project.workspace_path, "tiny")
         champion = Scorer.load(real(registry, registry.champion(target)))
         place = tmp_path_factory.mktemp("swapped")
         if change is not None:
@@ -246,9 +246,9 @@ def test_a_model_whose_files_are_gone_refuses_the_night_of_every_target(company,
 
 
 def test_changed_model_files_are_refused(company):
-    project = load("company.yaml")
-    registry = Registry(project.root, "tiny")
-    file = registry.directory(registry.champion("buy")) / "scorer.json"
+    project = load_project("company.yaml")
+    registry = Registry(project.workspace_path, "tiny")
+    file = registry.scorer_directory(registry.champion("buy")) / "scorer.json"
     text = file.read_text(encoding="utf-8")
     try:
         file.write_text(text.replace('"slope"', '"slope" '), encoding="utf-8")
@@ -284,15 +284,11 @@ def test_a_model_that_says_something_else_warns_of_grades_and_is_refused_for_its
 
 def test_a_model_of_an_earlier_version_is_scored_with_and_says_what_it_cannot_check(company, swap):
     def old(scorer):
-        meta = {
-            name: value
-            for name, value in scorer.meta.items()
-            if name not in ("population", "activity")
-        }
-        return replace(scorer, meta=meta)
+        older = replace(scorer.metadata, feature_distribution=None, event_volume=None)
+        return replace(scorer, metadata=older)
 
     swap("buy", old)
-    night = score_night(load("company.yaml"), TUESDAY, Driver())
+    night = score_night(load_project("company.yaml"), TUESDAY, Runner())
     kept = [row for row in _kept(night.run_id) if (row["target"], row["check"]) == ("buy", "drift")]
     assert [row["verdict"] for row in kept] == ["pass"] and "train again" in kept[0]["message"]
 
@@ -301,13 +297,13 @@ def test_a_target_without_a_champion_is_told_and_the_others_are_published(compan
     text = yaml.safe_load((company / "company.yaml").read_text(encoding="utf-8"))
     text["targets"]["later"] = text["targets"]["buy"] | {"horizon": "30d"}
     (company / "company.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
-    night = score_night(load("company.yaml"), TUESDAY, Driver())
+    night = score_night(load_project("company.yaml"), TUESDAY, Runner())
     assert set(night.rows) == set(TARGETS)
     assert found(night) == {("warn", "champion", "", "later")}
     assert json.dumps(night.to_json()["checks"])
 
 
 def test_a_night_before_the_training_is_not_compared_with_weeks_that_it_cannot_know(company):
-    night = score_night(load("company.yaml"), "2024-12-01", Driver())
+    night = score_night(load_project("company.yaml"), "2024-12-01", Runner())
     kept = [row for row in _kept(night.run_id) if row["check"] == "gone_types"]
     assert [row["verdict"] for row in kept] == ["pass"] and "after this night" in kept[0]["message"]

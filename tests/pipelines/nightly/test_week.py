@@ -6,16 +6,18 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from configs.learning import Evaluation
-from configs.schema import load
+from configs.learning import EvaluationConfig
+from configs.schema import load_project
 from models.learners import lightgbm
-from models.registry.registry import Registry, Story
-from models.training.training import Settings, train
+from models.registry.registry import Registry, TrainingRecord
+from models.scorer_metadata import ScorerMetadata
+from models.training.settings import TrainingSettings
+from models.training.train import train_scorer
 from pipelines.nightly.score import score_night
-from pipelines.runner import Driver
+from pipelines.runner import Runner
 from pipelines.training.reference_profile import with_reference
-from pipelines.training_data import snapshot, training_rows
-from pipelines.workspace import workspace
+from pipelines.training_data import build_training_rows, load_snapshot
+from pipelines.workspace import hold_workspace
 from tests.pipelines import tiny
 
 NIGHTS = ("2024-11-25", "2024-11-26", "2024-11-27", "2024-12-02")
@@ -40,20 +42,20 @@ def company(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 15)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        project = load(path)
-        now = snapshot(project, NIGHTS[0])
-        rows = training_rows(now, "buy")
-        meta = {"catalog": rows.catalog.to_json(), "trained_as_of": now.as_of.isoformat()}
-        settings = Settings(
-            "buy", project.targets["buy"].horizon, Evaluation(folds=1, share=0.4), meta=meta
+        project = load_project(path)
+        now = load_snapshot(project, NIGHTS[0])
+        rows = build_training_rows(now, "buy")
+        metadata = ScorerMetadata(rows.catalog.to_json(), trained_as_of=now.as_of.isoformat())
+        settings = TrainingSettings(
+            "buy", project.targets["buy"].horizon, EvaluationConfig(folds=1, share=0.4), metadata=metadata
         )
-        trained = with_reference(train(rows.matrix, rows.labels, settings), now, "buy", rows)
+        trained = with_reference(train_scorer(rows.matrix, rows.labels, settings), now, "buy", rows)
         trained.scorer.save(folder / "model")
-        registry = Registry(project.root, project.project)
-        with workspace(project):
-            registry.promote("buy", registry.log("buy", Story(folder / "model")).number)
+        registry = Registry(project.workspace_path, project.project)
+        with hold_workspace(project):
+            registry.promote("buy", registry.log_training("buy", TrainingRecord(folder / "model")).number)
         for night in NIGHTS:
-            score_night(project, night, Driver())
+            score_night(project, night, Runner())
         yield folder, project, trained.scorer
 
 
@@ -130,7 +132,7 @@ def test_a_review_date_stays_until_its_day_has_come_or_the_grade_changed(company
 def test_a_night_again_is_the_same_and_the_file_has_it_all(company):
     folder, project, _ = company
     before = nights(folder)
-    score_night(project, NIGHTS[1], Driver())
+    score_night(project, NIGHTS[1], Runner())
     same = [name for name in next(iter(before[0].values())) if name not in ("run_id", "scored_at")]
     for old, new in zip(before, nights(folder), strict=True):
         assert [[row[name] for name in same] for row in old.values()] == [

@@ -7,13 +7,13 @@ import shutil
 import pytest
 
 from configs.errors import ConfigError
-from configs.schema import load
+from configs.schema import load_project
 from features.wording.wording import wording_of
 from models.learners import lightgbm
 from pipelines.lead.explain import published
 from pipelines.lead.trace import traces
 from pipelines.nightly.score import score_night
-from pipelines.runner import Driver
+from pipelines.runner import Runner
 from pipelines.training.train import train
 from tests.pipelines import guarded, tiny
 
@@ -38,8 +38,8 @@ def here(company, monkeypatch):
 def night(folder, **changes):
     """Publish the night with these changes to the config; return its reasons by lead, and the project."""
     guarded.rewrite(folder, guarded.PRIVACY, **changes)
-    project = load("company.yaml")
-    scores = score_night(project, tiny.END, Driver()).scores
+    project = load_project("company.yaml")
+    scores = score_night(project, tiny.END, Runner()).scores
     texts = zip(scores["entity_id"].to_pylist(), scores["reasons"].to_pylist(), strict=True)
     return {entity: json.loads(text) for entity, text in texts}, project
 
@@ -72,9 +72,9 @@ def test_a_lead_is_explained_in_the_words_of_its_company(here):
 
 def test_what_gives_a_lead_up_is_read_from_the_config(here):
     guarded.rewrite(here, guarded.PRIVACY)
-    project = load("company.yaml")
+    project = load_project("company.yaml")
     target = next(iter(project.targets.values()))
-    until = target.population.model_copy(update={"until": ("away", *target.outcomes)})
+    until = target.population.model_copy(update={"until": ("away", *target.outcome_types)})
     given_up = target.model_copy(update={"population": until})
     features = project.features.model_copy(update={"ends": ("gone",)})
     changed = project.model_copy(update={"features": features, "targets": {"one": given_up}})
@@ -93,7 +93,7 @@ def test_words_that_do_not_fit_stop_the_night_before_it_begins(here, changes, wo
     (here / "leads.csv").rename(here / "away.csv")
     try:
         with pytest.raises(ConfigError, match=words):
-            score_night(load("company.yaml"), tiny.END, Driver())
+            score_night(load_project("company.yaml"), tiny.END, Runner())
     finally:
         (here / "away.csv").rename(here / "leads.csv")
 
@@ -105,10 +105,10 @@ def test_personal_and_excluded_columns_are_never_named(here, tmp_path, monkeypat
     guarded.rewrite(
         here, guarded.PRIVACY, features=tiny.LITTLE["features"] | {"exclude": list(EXCLUDED)}
     )
-    project = load("company.yaml")
-    (done,) = train(project, tiny.END, ["buy"], Driver())
+    project = load_project("company.yaml")
+    (done,) = train(project, tiny.END, ["buy"], Runner())
     assert done.error is None
-    scores = score_night(project, tiny.END, Driver()).scores
+    scores = score_night(project, tiny.END, Runner()).scores
     told = [one for text in scores["reasons"].to_pylist() for one in json.loads(text)]
     assert told
     names = " ".join(f"{one['feature']} {one['sentence']}" for one in told)

@@ -19,11 +19,11 @@ import pytest
 import yaml
 
 from configs.errors import ConfigError, DataError, GateRefused, NotFitToPublish
-from configs.schema import load
+from configs.schema import load_project
 from models.learners import lightgbm
-from pipelines.runner import Driver
+from pipelines.runner import Runner
 from pipelines.training.train import train
-from serve.lock import hold
+from serve.lock import hold_workspace
 from tests.pipelines import tiny
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -43,7 +43,7 @@ def project(folder, **changes):
     path = folder / "company.yaml"
     raw = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(raw | changes))
-    return load(path)
+    return load_project(path)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_night_is_as_of_the_last_local_midnight(tmp_path, zone, due, night):
 
     tiny.write(tmp_path, leads=3, timezone=zone)
     assert (
-        night_of(load(tmp_path / "company.yaml"), datetime.fromisoformat(due)).isoformat() == night
+        night_of(load_project(tmp_path / "company.yaml"), datetime.fromisoformat(due)).isoformat() == night
     )
 
 
@@ -94,7 +94,7 @@ def test_a_company_that_scores_by_the_hour_is_as_of_the_instant(tmp_path):
 
     tiny.write(tmp_path, leads=3, schedule={"as_of": "start"})
     due = datetime(2026, 7, 10, 5, tzinfo=UTC)
-    assert night_of(load(tmp_path / "company.yaml"), due.astimezone(ZONE)) == due
+    assert night_of(load_project(tmp_path / "company.yaml"), due.astimezone(ZONE)) == due
 
 
 def test_a_cron_line_that_is_none_is_named(tmp_path):
@@ -102,7 +102,7 @@ def test_a_cron_line_that_is_none_is_named(tmp_path):
 
     tiny.write(tmp_path, leads=3, schedule={"train": "at two on Sundays"})
     with pytest.raises(ConfigError, match=r"schedule\.train.*at two on Sundays"):
-        deployments(load(tmp_path / "company.yaml"))
+        deployments(load_project(tmp_path / "company.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def served(tmp_path_factory, prefect_server, hooked):
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         tiny.write(folder)
-        assert train(load("company.yaml"), midnight.isoformat(), ["buy"], Driver())[0].error is None
+        assert train(load_project("company.yaml"), midnight.isoformat(), ["buy"], Runner())[0].error is None
     environment = {k: v for k, v in prefect_server.items() if k != "LEADSCORE_WORKSPACE"}
     company = Served(folder, environment | {"LEADSCORE_WEBHOOK": hooked.url}, hooked)
     company.start(score=EACH_MINUTE)
@@ -390,7 +390,7 @@ def test_a_run_that_waits_for_longer_than_its_limit_is_stopped_and_told(served, 
         schedule={"train": None, "monitor": None, "limit": "5s", "score": ONCE_A_YEAR},
     )
     before = len(served.hooked.bodies)
-    with hold(served.folder / "workspace"):
+    with hold_workspace(served.folder / "workspace"):
         run = ask_for(server, config="company.yaml")
         state = until(lambda: ended(server, run), "the run ends", served.log)
     assert state.is_failed() and "another run holds this workspace" in state.message

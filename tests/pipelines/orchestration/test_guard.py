@@ -119,7 +119,7 @@ def test_what_cannot_pass_is_done_once(error):
 
 def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
     """The lock itself, held by another process for two seconds."""
-    from serve.lock import hold
+    from serve.lock import hold_workspace
 
     monkeypatch.setattr(guard, "POLL", 0.1)
     code = "import sys,time;from pathlib import Path;from serve.lock import hold\nwith hold(Path(sys.argv[1])):"
@@ -131,7 +131,7 @@ def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
     notes = []
 
     def work():
-        with hold(tmp_path):
+        with hold_workspace(tmp_path):
             return "done"
 
     assert guarded(work, HOUR, notes.append, pauses=()) == "done"

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import typer
 
-from configs.schema import load
+from configs.schema import load_project
 from pipelines.orchestration import watch
 from pipelines.orchestration.deploy import Deployed
-from pipelines.workspace import store_of
-from serve.export.export import export
-from serve.lock import hold
+from pipelines.workspace import open_store
+from serve.export.export import write_export
+from serve.lock import hold_workspace
 from tests.pipelines import tiny
 from tests.serve.samples import a_run, some_scores
 
@@ -33,7 +33,7 @@ def company(tmp_path, monkeypatch):
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "no-prefect"))
     monkeypatch.chdir(tmp_path)
     tiny.write(tmp_path, leads=3)
-    return load("company.yaml")
+    return load_project("company.yaml")
 
 
 def night(
@@ -41,12 +41,12 @@ def night(
 ):
     """Write one run into the ledger that took half an hour."""
     run = a_run(name or f"{as_of:%d}-{start:%d%H}", as_of, ("buy",), "tiny", started_at=start)
-    store = store_of(project)
+    store = open_store(project)
     store.start(run)
     if end == "published":
         store.publish(some_scores(run), run.run_id, start + HOUR / 2)
         if deliver:
-            export(store.scores("tiny", as_of), project.root, run)
+            write_export(store.scores("tiny", as_of), project.root, run)
     elif end != "started":
         store.finish(run.run_id, end, message, start + HOUR / 2)
     return run
@@ -80,7 +80,7 @@ def test_an_attempt_that_came_to_nothing_is_no_alarm_and_not_well(company, end):
 def test_a_run_whose_process_is_gone_is_called_killed_and_one_that_lives_is_not(company):
     night(company)
     night(company, start=FIVE + 2 * HOUR, end="started")
-    with hold(company.root):
+    with hold_workspace(company.root):
         found = watch.status(company, FIVE + 3 * HOUR)
         assert (
             found.alarms == ()

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from models.evaluation.metrics import Figure
-from models.evaluation.sliced_metrics import Part
-from models.learners.kinds import KINDS
-from models.training.fold_pipeline import CANDIDATES
+from models.evaluation.metrics import Estimate
+from models.evaluation.sliced_metrics import SliceMetrics
+from models.learners.kinds import MODELS_BY_NAME
+from models.training.settings import CANDIDATES
 from pipelines.commands.options import WIDE
 from pipelines.reports import terminal
+from pipelines.reports.markdown import training_markdown
 from pipelines.reports.metric_tables import (
     SHOWN,
     challenger_table,
@@ -21,7 +22,6 @@ from pipelines.reports.metric_tables import (
     part_table,
     rows_text,
 )
-from pipelines.reports.prefect_summary import training_markdown
 
 NARROW = 100
 NAN = float("nan")
@@ -31,15 +31,15 @@ ROWS = {"rows": 5000, "mature": 4200, "immature": 800, "positive": 310}
 def figures(seed):
     """Return a Figure of each kind that is shown, as wide as they come; a learner without a slope has none."""
     rng = np.random.default_rng(seed)
-    found = {key: Figure(0.4567, 0.2345, 0.8765, 1000) for key in SHOWN}
+    found = {key: Estimate(0.4567, 0.2345, 0.8765, 1000) for key in SHOWN}
     odd = ("calibration_error", "calibration_slope", "calibration_intercept")
-    found |= {key: Figure(*(-9.0 + rng.random(3)).round(3).tolist(), 1000) for key in odd}
-    return found | ({"calibration_slope": Figure(NAN, NAN, NAN, 1000)} if seed == 0 else {})
+    found |= {key: Estimate(*(-9.0 + rng.random(3)).round(3).tolist(), 1000) for key in odd}
+    return found | ({"calibration_slope": Estimate(NAN, NAN, NAN, 1000)} if seed == 0 else {})
 
 
 @pytest.fixture
 def learners():
-    return {name: figures(seed) for seed, name in enumerate(KINDS)}
+    return {name: figures(seed) for seed, name in enumerate(MODELS_BY_NAME)}
 
 
 def text_of(part, width):
@@ -89,7 +89,7 @@ def test_each_learner_has_a_row_and_the_chosen_one_is_marked(learners):
 
 
 def test_parts_fit_what_is_printed_into_a_file(learners):
-    parts = {"other_publicities": Part(1352, 900, 147, learners["blend"]), "email": Part(4, 4, 1)}
+    parts = {"other_publicities": SliceMetrics(1352, 900, 147, learners["blend"]), "email": SliceMetrics(4, 4, 1)}
     rows = part_table("origin", parts)
     assert [row[:3] for row in rows[1:]] == [
         ["other_publicities", "1,352", "147"],

@@ -5,15 +5,15 @@ import json
 
 import pytest
 
-from configs.schema import load
-from models.accounts import Together
-from models.evaluation.gate import judge
+from configs.schema import load_project
+from models.accounts import WithinAccountDependence
+from models.evaluation.gate import judge_challenger
 from models.leakage.leakage import Suspect
 from models.learners import lightgbm
 from pipelines.reports.mlflow_artifacts import story
 from pipelines.training.evaluate import findings
 from pipelines.training.train import Audited, challenge
-from pipelines.training_data import snapshot, training_rows
+from pipelines.training_data import build_training_rows, load_snapshot
 from tests.pipelines import tiny
 
 SUSPECTS = [Suspect("buy", "rating", "filled only after the outcome: 40 of 40 rows")]
@@ -34,10 +34,10 @@ def told(tmp_path_factory):
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         patch.setattr(lightgbm, "ROUNDS", 15)
-        now = snapshot(load("company.yaml"), tiny.END)
-        rows = training_rows(now, "buy")
+        now = load_snapshot(load_project("company.yaml"), tiny.END)
+        rows = build_training_rows(now, "buy")
         trained = challenge(now, "buy", Audited(rows, tuple(SUSPECTS)), lambda _: None)
-        found, verdict = findings(now, "buy", rows, trained), judge(trained.out_of_time)
+        found, verdict = findings(now, "buy", rows, trained), judge_challenger(trained.out_of_time)
         yield (
             now,
             trained,
@@ -79,7 +79,7 @@ def test_metrics_carry_intervals_baselines_and_what_is_new(told):
     assert kept.metrics["base_rate/log_loss"] == found.baselines["base_rate"]["log_loss"].value
     assert (
         kept.metrics["unseen_entities/log_loss"]
-        == found.unseen["entities"].figures["log_loss"].value
+        == found.unseen["entities"].estimates["log_loss"].value
     )
 
 
@@ -99,10 +99,10 @@ def test_the_report_leads_from_the_config_to_the_champion(told):
         "How to go on",
         "What else is here",
     ]
-    together = Together(**trained.scorer.meta["accounts"])
+    together = WithinAccountDependence.from_json(trained.scorer.metadata.within_account)
     assert (
-        f"Of {together.accounts:,} times" in report
-        and f"the outcome {together.happened:,} times" in report
+        f"Of {together.groups:,} times" in report
+        and f"the outcome {together.observed:,} times" in report
     )
     assert all(test.sentence in report for test in verdict.tests)
     assert f"{found.metrics['roc_auc'].value:.3f}" in report and "`rating`" in report
@@ -120,7 +120,7 @@ def test_tables_hold_what_the_report_shows(told):
         ("new to its fold", "accounts"),
     } <= set(parts)
     row, part = parts["country", "DE"], found.segments["country"]["DE"]
-    assert (int(row["rows"]), float(row["log_loss"])) == (part.rows, part.figures["log_loss"].value)
+    assert (int(row["rows"]), float(row["log_loss"])) == (part.rows, part.estimates["log_loss"].value)
     assert [row["sentence"] for row in table(kept, "gate")] == [
         test.sentence for test in verdict.tests
     ]

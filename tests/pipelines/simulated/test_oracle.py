@@ -14,10 +14,11 @@ import pytest
 from scipy.linalg import expm
 
 from configs.errors import DataError
-from configs.schema import load
-from features.contracts import EVENTS, INSTANT, LEADS, SPINE, Dataset, known_before, to_us
-from features.labels import labels
-from features.spine import training_spine
+from configs.schema import load_project
+from features.contracts import EVENTS, INSTANT, LEADS, SPINE, Dataset, filter_available_before
+from features.labels import compute_labels
+from features.spine import build_training_spine
+from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate
 from pipelines.simulated.company import CHANGE, END, LATE, MARKS, OUTCOMES, Law
 from pipelines.simulated.oracle import oracle
@@ -29,7 +30,7 @@ PLAIN = {"industry": "manufacturing", "employees": 120.0, "country": "FR", "sour
 
 
 def tau(moment: datetime) -> float:
-    return float(CLOCK.business(np.array([to_us(moment)]))[0])
+    return float(CLOCK.business(np.array([to_microseconds(moment)]))[0])
 
 
 def dataset_of(block: simulate.Block) -> Dataset:
@@ -172,7 +173,7 @@ def test_equals_dense_matrix_exponentials(goal: int, target: str) -> None:
     """Pairs of leads, with the change of behaviour and late rows inside the last two days before the cutoff."""
     law, cutoff = random_law(np.random.default_rng(5)), datetime(2024, 11, 2, 9, tzinfo=UTC)
     data = dataset_of(simulate.block(2, 0, 300, law))
-    leads, events = data.leads.to_pandas(), known_before(data.events, cutoff).to_pandas()
+    leads, events = data.leads.to_pandas(), filter_available_before(data.events, cutoff).to_pandas()
     over = set(events.loc[events["event_type"].isin(OUTCOMES[1:]), "entity_id"])
     opened = set(events.loc[events["event_type"] == "opportunity", "entity_id"])
     open_ = leads[(leads["created_at"] < cutoff) & ~leads["entity_id"].isin(over)]
@@ -199,16 +200,18 @@ def test_equals_what_happens_after_a_history_that_many_leads_share() -> None:
     law = law._replace(
         mark_rate=law.mark_rate / 16, late=np.full(len(MARKS), 0.8), exit_rate=law.exit_rate * 2
     )
-    born = [to_us(datetime(2024, 10, day, tzinfo=UTC)) for day in (10, 28)]
+    born = [to_microseconds(datetime(2024, 10, day, tzinfo=UTC)) for day in (10, 28)]
     arrival = np.tile(CLOCK.business(np.array(born)), count)
     account, entry = np.repeat(np.arange(count), 2), np.zeros(2 * count, np.int64)
     done = simulate.play(rng, law, CLOCK, account, arrival, np.ones(2 * count), entry)
     happened = CLOCK.calendar(done.tau)
     known = happened + done.late * (LATE // timedelta(microseconds=1))
     quiet = np.ones(count, bool)
-    quiet[account[done.lead[known < to_us(cutoff)]]] = False
+    quiet[account[done.lead[known < to_microseconds(cutoff)]]] = False
     within = (
-        (done.kind == len(MARKS)) & (happened >= to_us(cutoff)) & (happened < to_us(cutoff + MONTH))
+        (done.kind == len(MARKS))
+        & (happened >= to_microseconds(cutoff))
+        & (happened < to_microseconds(cutoff + MONTH))
     )
     opens = np.zeros(2 * count, bool)
     opens[done.lead[within]] = True
@@ -231,12 +234,12 @@ def demo() -> Dataset:
 
 @pytest.mark.parametrize("target", ["propensity", "close"])
 def test_tells_the_outcome_rate_however_rows_are_grouped(demo: Dataset, target: str) -> None:
-    config = load(Path(__file__).parents[3] / "configs" / "demo.yaml").targets[target]
+    config = load_project(Path(__file__).parents[3] / "configs" / "demo.yaml").targets[target]
     config = config.model_copy(
         update={"cutoffs": config.cutoffs.model_copy(update={"every": timedelta(days=28)})}
     )
-    spine = training_spine(demo, config, END)
-    marked = labels(demo, spine, config, END)
+    spine = build_training_spine(demo, config, END)
+    marked = compute_labels(demo, spine, config, END)
     frame = marked.to_pandas().assign(p=oracle(demo, spine, target, MONTH))
     frame = frame[frame["mature"]].astype({"label": float})
     assert frame["label"].mean() > 0.03
@@ -276,7 +279,7 @@ def test_what_is_not_known_at_the_cutoff_changes_nothing(demo: Dataset) -> None:
     for target in ("propensity", "close"):
         before = oracle(demo, spine, target, MONTH)
         assert np.array_equal(before, oracle(garbled, spine, target, MONTH))
-        assert np.array_equal(before, oracle(demo.upto(cutoff), spine, target, MONTH))
+        assert np.array_equal(before, oracle(demo.cut_at(cutoff), spine, target, MONTH))
         assert before.max() > 0.1
 
 

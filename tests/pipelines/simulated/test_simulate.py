@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from configs.schema import load
-from features.contracts import EVENTS, LEADS, to_us
-from features.sources import read
+from configs.schema import load_project
+from features.contracts import EVENTS, LEADS
+from features.sources import read_sources
+from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate
 from pipelines.simulated.simulate import block
 
@@ -53,7 +54,7 @@ def text_of(path: Path) -> pa.Table:
 @settings(max_examples=50)
 @given(st.integers(0, int((company.END - company.START).total_seconds()) * 1_000_000))
 def test_the_clock_and_its_inverse_agree_to_a_microsecond(offset: int) -> None:
-    us = np.array([to_us(company.START) + offset])
+    us = np.array([to_microseconds(company.START) + offset])
     assert abs(int(CLOCK.calendar(CLOCK.business(us))[0] - us[0])) <= 1
 
 
@@ -66,7 +67,7 @@ def test_the_clock_always_runs_and_by_day_faster_than_by_night() -> None:
 
 def test_an_instant_before_the_company_is_an_error() -> None:
     with pytest.raises(DataError, match="clock"):
-        CLOCK.business(np.array([to_us(company.START) - 1]))
+        CLOCK.business(np.array([to_microseconds(company.START) - 1]))
 
 
 def test_same_seed_same_bytes(written: tuple[Path, simulate.Summary], tmp_path: Path) -> None:
@@ -202,7 +203,7 @@ def test_the_config_reads_the_truth_back(
 ) -> None:
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
     (tmp_path / "data").symlink_to(written[0])
-    dataset = read(load(Path(__file__).parents[3] / "configs" / "demo.yaml"))
+    dataset = read_sources(load_project(Path(__file__).parents[3] / "configs" / "demo.yaml"))
     leads = truth.leads.drop_columns(["email", "billing_contact"]).sort_by("entity_id")
     assert dataset.leads.select(LEADS.names).equals(leads.select(LEADS.names))
     assert dataset.leads.to_pandas()["employees"].equals(leads.to_pandas()["employees"])

@@ -12,24 +12,24 @@ import pyarrow.compute as pc
 import pytest
 import yaml
 
-from configs.schema import load
+from configs.schema import load_project
 from features.contracts import SPINE
-from features.spine import scoring_spine
-from models.evaluation.gate import judge
+from features.spine import build_scoring_spine
+from models.evaluation.gate import judge_challenger
 from models.learners import lightgbm
-from models.learners.amount_model import NOTHING
-from models.training.training import OUT_OF_TIME
+from models.learners.amount_model import NO_AMOUNTS
+from models.training.results import OUT_OF_TIME
 from pipelines.monitoring.monitor import monitor
 from pipelines.reports.training_report import Told, report
-from pipelines.runner import Driver
+from pipelines.runner import Runner
 from pipelines.training.amounts import expected_before, learnt, realised
 from pipelines.training.evaluate import findings
 from pipelines.training.train import Audited, challenge
-from pipelines.training_data import count_rows, snapshot, training_rows
-from pipelines.workspace import store_of
+from pipelines.training_data import build_training_rows, count_training_rows, load_snapshot
+from pipelines.workspace import open_store
 from serve.monitoring import realised as drawn
-from serve.monitoring.realised import ALL
-from serve.scoring.scoring import Order, rows_to_score, score
+from serve.monitoring.realised import ALL_ROWS
+from serve.scoring.scoring import ScoringRequest, build_scoring_matrix, score_matrix
 from tests.pipelines import tiny
 from tests.serve.samples import LATER, a_run, some_scores
 
@@ -76,8 +76,8 @@ def told(tmp_path_factory):
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         patch.setattr(lightgbm, "ROUNDS", 15)
-        now = snapshot(load("company.yaml"), tiny.END)
-        rows = training_rows(now, "buy")
+        now = load_snapshot(load_project("company.yaml"), tiny.END)
+        rows = build_training_rows(now, "buy")
         yield now, rows, challenge(now, "buy", Audited(rows, ()), said.append), said, folder
 
 
@@ -148,13 +148,13 @@ def test_the_amount_learnt_is_that_of_mature_outcomes_each_entity_one_vote(told)
 
 def test_a_night_expects_probability_times_amount(told):
     now, _, trained, *_ = told
-    order = Order(
+    order = ScoringRequest(
         now.project.target("buy"),
         now.as_of,
         {"project": "tiny", "target": "buy", "model_version": "1"},
     )
-    frame = score(
-        now.dataset, trained.scorer, order, rows_to_score(now.dataset, trained.scorer, order)
+    frame = score_matrix(
+        now.dataset, trained.scorer, order, build_scoring_matrix(now.dataset, trained.scorer, order)
     ).to_pylist()
     assert len(frame) > 20 and all(row["amount"] > 0 for row in frame)
     assert all(row["expected_value"] == row["amount"] * row["probability"] for row in frame)
@@ -193,7 +193,7 @@ def test_the_value_captured_is_by_what_was_expected_and_of_what_came(told, found
 
 def test_the_report_says_how_amounts_held(told, found):
     now, rows, trained, *_ = told
-    text = report(Told(now, trained, found, judge(trained.out_of_time), count_rows(rows), []))
+    text = report(Told(now, trained, found, judge_challenger(trained.out_of_time), count_training_rows(rows), []))
     trial = trained.scorer.worth.trial
     assert "## What an outcome is worth\n\nAn outcome is worth" in text
     assert f"Of the {trial.entities:,} later entities {trial.expected:,.2f} was expected" in text
@@ -207,9 +207,9 @@ def test_without_a_value_nothing_is_learnt_and_the_training_says_so(told, found)
     without = replace(now, dataset=replace(now.dataset, events=bare))
     assert learnt(without, "buy", rows, trained.scorer.encoding) is None
     assert np.isnan(expected_before(without, "buy", rows, trained.out_of_time)).all()
-    none = replace(trained, scorer=replace(trained.scorer, worth=None))
-    assert NOTHING[1:] in report(
-        Told(without, none, found, judge(none.out_of_time), count_rows(rows), [])
+    none = replace(trained, scorer=replace(trained.scorer, amount_model=None))
+    assert NO_AMOUNTS[1:] in report(
+        Told(without, none, found, judge_challenger(none.out_of_time), count_training_rows(rows), [])
     )
 
 
@@ -217,10 +217,10 @@ def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, m
     monkeypatch.setattr(drawn, "REPLICATES", 20)
     now, *_, folder = told
     night = now.as_of - timedelta(days=90)
-    spine = scoring_spine(now.dataset.upto(night), now.project.target("buy"), night)
+    spine = build_scoring_spine(now.dataset.upto(night), now.project.target("buy"), night)
     run, store = (
         replace(a_run("night", night, (), "tiny"), models={"buy": "1"}),
-        store_of(now.project),
+        open_store(now.project),
     )
     ids = spine["entity_id"].to_pylist()
     store.start(run)
@@ -229,8 +229,8 @@ def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, m
         "cutoff": [night] * len(ids),
     }
     store.publish(some_scores(run, ids, **expected), run.run_id, LATER)
-    (followed,) = monitor(now.project, tiny.END, ["buy"], Driver())
-    value = followed.parts[ALL].value
+    (followed,) = monitor(now.project, tiny.END, ["buy"], Runner())
+    value = followed.parts[ALL_ROWS].value
     worth = list(by_hand(folder, spine))
     assert sum(amount or 0 for amount in worth) > 0
     assert value.rows == len(ids) - worth.count(None)

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from configs.errors import ConfigError, DataError
-from configs.schema import load
+from configs.schema import load_project
 from pipelines import cli
 from pipelines.results.audit import ALLOWED, LEFT_OUT, OFFERED
 from pipelines.training.audit import audit, origins, without_suspects
-from pipelines.training_data import snapshot, training_rows
+from pipelines.training_data import build_training_rows, load_snapshot
 from tests.pipelines import tiny
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -62,7 +62,7 @@ def company(tmp_path, monkeypatch):
         }
         config = config | {"sources": config["sources"] | {"leads": leads}}
         path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-        return load(path)
+        return load_project(path)
 
     return configured
 
@@ -89,8 +89,8 @@ def test_the_planted_column_is_named_and_nothing_else(company, changes, state):
 
 
 def test_training_goes_without_the_features_of_suspects(company):
-    now = snapshot(company(["country", "billed"]), None)
-    rows = training_rows(now, "buy")
+    now = load_snapshot(company(["country", "billed"]), None)
+    rows = build_training_rows(now, "buy")
     kept, suspects = without_suspects(now, "buy", rows)
     assert [suspect.column for suspect in suspects] == ["billed"]
     gone = set(rows.matrix.column_names) - set(kept.matrix.column_names)
@@ -100,23 +100,23 @@ def test_training_goes_without_the_features_of_suspects(company):
 
 
 def test_training_keeps_what_the_config_allows(company):
-    now = snapshot(company(["country", "billed"], audit={"allow": ["billed"]}), None)
-    rows = training_rows(now, "buy")
+    now = load_snapshot(company(["country", "billed"], audit={"allow": ["billed"]}), None)
+    rows = build_training_rows(now, "buy")
     kept, suspects = without_suspects(now, "buy", rows)
     assert kept is rows
     assert [(suspect.column, suspect.allowed) for suspect in suspects] == [("billed", True)]
 
 
 def test_a_column_that_no_feature_comes_from_cannot_be_allowed(company):
-    now = snapshot(company(["country", "billed"], audit={"allow": ["biled"]}), None)
-    rows = training_rows(now, "buy")
-    with pytest.raises(ConfigError, match=r"audit\.allow.*'biled'[^'@]*did you mean 'billed'"):
+    now = load_snapshot(company(["country", "billed"], audit={"allow": ["biled"]}), None)
+    rows = build_training_rows(now, "buy")
+    with pytest.raises(ConfigError, match=r"audit\.allow.*'biled'[^'@]*did you mean billed"):
         without_suspects(now, "buy", rows)
 
 
 def test_no_feature_left_is_an_error_that_says_how_to_allow_one(company):
-    now = snapshot(company(["billed"]), None)
-    rows = training_rows(now, "buy")
+    now = load_snapshot(company(["billed"]), None)
+    rows = build_training_rows(now, "buy")
     alone = rows.catalog.keeping(["billed"])
     bare = type(rows)(rows.matrix.select(["entity_id", "cutoff", "billed"]), rows.labels, alone)
     with pytest.raises(DataError, match=r"audit\.allow"):
@@ -124,14 +124,14 @@ def test_no_feature_left_is_an_error_that_says_how_to_allow_one(company):
 
 
 def test_every_feature_is_traced_to_its_source(company):
-    now = snapshot(company(["country", "size"]), None)
-    rows = training_rows(now, "buy")
+    now = load_snapshot(company(["country", "size"]), None)
+    rows = build_training_rows(now, "buy")
     traced = origins(now, rows)
-    assert traced.today == {"country": "country", "size": "size"}
+    assert traced.current == {"country": "country", "size": "size"}
     assert traced.dated["visit_count_7d"] == "visit"
     assert traced.dated["web_channel_count_7d"] == "web"
     assert traced.dated["any_count_7d"] == "any_count_7d"
-    assert set(traced.today) | set(traced.dated) == set(rows.matrix.column_names[2:])
+    assert set(traced.current) | set(traced.dated) == set(rows.matrix.column_names[2:])
     firms = dict(
         zip(
             now.dataset.leads["entity_id"].to_pylist(),
@@ -167,10 +167,10 @@ def test_of_a_real_set_what_was_written_later_is_named_and_nothing_else(
     if not (Path(os.environ.get("LEADSCORE_DATA") or "/nowhere") / name).is_dir():
         pytest.skip(f"LEADSCORE_DATA holds no {name}")
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
-    project = load(CONFIGS / f"{name}.yaml")
+    project = load_project(CONFIGS / f"{name}.yaml")
     (findings,) = audit(project, None, list(project.targets), lambda line: None)
     assert {finding.suspect.column for finding in findings} == WRITTEN_LATER[name]
     assert {finding.state for finding in findings} <= {LEFT_OUT}
-    now = snapshot(project, None)
+    now = load_snapshot(project, None)
     for target in project.targets:
-        assert without_suspects(now, target, training_rows(now, target))[1] == []
+        assert without_suspects(now, target, build_training_rows(now, target))[1] == []

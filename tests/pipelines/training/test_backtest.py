@@ -12,7 +12,7 @@ import yaml
 from sklearn.metrics import log_loss, roc_auc_score
 
 from models.learners import lightgbm
-from models.learners.kinds import KINDS
+from models.learners.kinds import MODELS_BY_NAME
 from pipelines import cli
 from tests.pipelines import tiny
 
@@ -68,7 +68,7 @@ def test_the_printed_figures_are_those_of_the_rows_in_the_file(tested):
     _, printed, rows = tested
     assert {row["target"] for row in rows} == {"buy"}
     assert same_loss(printed, rows)
-    assert set(printed["baselines"]) == set(KINDS) and set(KINDS) <= set(rows[0])
+    assert set(printed["baselines"]) == set(MODELS_BY_NAME) and set(MODELS_BY_NAME) <= set(rows[0])
     for learner, figures in printed["baselines"].items():
         found = log_loss(column(rows, "label"), column(rows, learner))
         assert figures["log_loss"]["value"] == pytest.approx(found)
@@ -93,14 +93,14 @@ def test_each_fold_has_its_own_figures_and_learnt_only_before_its_rows(tested):
 
 def rows_to_learn_from(folder):
     """Return (entity, cutoff, whether mature) of all rows, and the firm of each lead."""
-    from configs.schema import load
-    from pipelines.training_data import snapshot, training_rows
+    from configs.schema import load_project
+    from pipelines.training_data import build_training_rows, load_snapshot
 
-    project = load(folder / "company.yaml")
+    project = load_project(folder / "company.yaml")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        labels = training_rows(snapshot(project, tiny.END), "buy").labels.to_pylist()
+        labels = build_training_rows(load_snapshot(project, tiny.END), "buy").labels.to_pylist()
         with (folder / "leads.csv").open(encoding="utf-8") as file:
             firms = {row["id"]: row["firm"] for row in csv.DictReader(file)}
     return [(row["entity_id"], row["cutoff"], row["mature"]) for row in labels], firms
@@ -248,7 +248,7 @@ def test_a_target_that_fails_does_not_stop_the_others(run, tmp_path):
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
-        ({"evaluation": {"segments": ["contry"]}}, [], "did you mean 'country'?"),
+        ({"evaluation": {"segments": ["contry"]}}, [], "did you mean country?"),
         ({"evaluation": {"segments": ["size"]}}, [], "'size'"),
         ({}, ["--out", "rows.xls"], "rows.xls"),
         ({}, ["--out", "nowhere/rows.csv"], "nowhere"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs.schema import load
+from configs.schema import load_project
 from features.tools import spill
 from pipelines.training import feature_matrix
 from tests.pipelines import tiny
@@ -12,7 +12,7 @@ from tests.pipelines import tiny
 def test_a_log_beyond_memory_gives_the_same_file_and_leaves_nothing(tmp_path, monkeypatch, as_of):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
-    project = load(
+    project = load_project(
         tiny.write(tmp_path, leads=60, sources=tiny.CONFIG["sources"] | {"max_staleness": "999d"})
     )
     feature_matrix.write(project, as_of, None, tmp_path / "memory.parquet")

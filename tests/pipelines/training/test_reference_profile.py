@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs.schema import load
-from models.training.training import OUT_OF_TIME
+from configs.schema import load_project
+from models.training.results import OUT_OF_TIME
 from pipelines.training.reference_profile import together
-from pipelines.training_data import snapshot
+from pipelines.training_data import load_snapshot
 from tests.pipelines import tiny
 
 
@@ -21,7 +21,7 @@ def test_the_rows_of_an_account_at_one_time_are_one_group(tmp_path, monkeypatch,
         "buy": tiny.CONFIG["targets"]["buy"]
         | ({"cutoffs": {"delay": "7d"}} if by == "fold" else {})
     }
-    now = snapshot(load(tiny.write(tmp_path, leads=60, targets=targets)), tiny.END)
+    now = load_snapshot(load_project(tiny.write(tmp_path, leads=60, targets=targets)), tiny.END)
     rng, leads = np.random.default_rng(5), now.dataset.leads.to_pylist()
     rows = [
         {
@@ -43,18 +43,18 @@ def test_the_rows_of_an_account_at_one_time_are_one_group(tmp_path, monkeypatch,
             groups[account[row["entity_id"]], row[by]].append(row)
     several = [own for own in groups.values() if len(own) > 1]
     found = together(now, "buy", pa.Table.from_pylist(rows, schema=OUT_OF_TIME))
-    assert found.accounts == len(several) > 10
-    assert found.happened == sum(any(row["label"] for row in own) for own in several)
-    assert found.alone == pytest.approx(
+    assert found.groups == len(several) > 10
+    assert found.observed == sum(any(row["label"] for row in own) for own in several)
+    assert found.independent == pytest.approx(
         sum(1 - np.prod([1 - row["probability"] for row in own]) for own in several)
     )
 
 
 def test_data_without_accounts_teaches_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    now = snapshot(load(tiny.write(tmp_path, leads=60)), tiny.END)
+    now = load_snapshot(load_project(tiny.write(tmp_path, leads=60)), tiny.END)
     leads = now.dataset.leads.set_column(
         1, "account_id", pa.nulls(now.dataset.leads.num_rows, pa.string())
     )
     bare = replace(now, dataset=replace(now.dataset, leads=leads))
-    assert together(bare, "buy", OUT_OF_TIME.empty_table()).accounts == 0
+    assert together(bare, "buy", OUT_OF_TIME.empty_table()).groups == 0

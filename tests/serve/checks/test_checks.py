@@ -5,11 +5,20 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from configs.checks import Limits, Spans
+from configs.checks import DurationLimits, Limits
 from configs.errors import NotFitToPublish
 from features.contracts import SCORE_CHECKS
-from serve.checks.checks import FIXES, Check, check_table, judged, loud, passed, refuse, worst
-from serve.checks.score_checks import check_probabilities, check_some
+from serve.checks.checks import (
+    FIXES,
+    CheckResult,
+    build_check_table,
+    judge_value,
+    pass_unchecked,
+    raise_on_stop,
+    report_worst,
+    select_alerts,
+)
+from serve.checks.score_checks import check_any_scored, check_probabilities
 from tests.serve.samples import MONDAY
 
 
@@ -23,9 +32,9 @@ def test_sane_frames_pass_and_one_target_may_be_empty():
         "a": frame(("x", 0.0, 0.5, 1.0), ("y", 0.1, 0.1, 0.1)),
         "b": frame(("x", 0.2, 0.3, 0.4)).slice(1),
     }
-    assert not loud(
+    assert not select_alerts(
         [
-            *check_some(frames),
+            *check_any_scored(frames),
             *(one for name in frames for one in check_probabilities(name, frames[name])),
         ]
     )
@@ -33,7 +42,7 @@ def test_sane_frames_pass_and_one_target_may_be_empty():
 
 def test_nothing_to_publish_is_refused():
     with pytest.raises(NotFitToPublish, match="0 rows"):
-        refuse(check_some({"a": frame(("x", 0.0, 0.5, 1.0)).slice(1)}))
+        raise_on_stop(check_any_scored({"a": frame(("x", 0.0, 0.5, 1.0)).slice(1)}))
 
 
 @pytest.mark.parametrize(
@@ -51,12 +60,12 @@ def test_a_probability_outside_its_interval_is_refused(row):
     with pytest.raises(
         NotFitToPublish, match="1 rows outside their interval or outside 0 to 1, such as 'bad'"
     ):
-        refuse(check_probabilities("a", frame(("x", 0.0, 0.5, 1.0), row)))
+        raise_on_stop(check_probabilities("a", frame(("x", 0.0, 0.5, 1.0), row)))
 
 
 def test_an_entity_twice_is_refused():
     with pytest.raises(NotFitToPublish, match="twice"):
-        refuse(check_probabilities("a", frame(("x", 0.0, 0.5, 1.0), ("x", 0.0, 0.5, 1.0))))
+        raise_on_stop(check_probabilities("a", frame(("x", 0.0, 0.5, 1.0), ("x", 0.0, 0.5, 1.0))))
 
 
 @pytest.mark.parametrize(
@@ -69,50 +78,50 @@ def test_an_entity_twice_is_refused():
         (0.49, Limits(warn=None, stop=0.5), "pass"),
         (9e9, Limits(warn=0.2, stop=None), "warn"),
         (9e9, Limits(warn=None, stop=None), "pass"),
-        (1.5, Spans(warn=timedelta(days=1), stop=timedelta(days=2)), "warn"),
-        (2.5, Spans(warn=timedelta(days=1), stop=timedelta(days=2)), "stop"),
+        (1.5, DurationLimits(warn=timedelta(days=1), stop=timedelta(days=2)), "warn"),
+        (2.5, DurationLimits(warn=timedelta(days=1), stop=timedelta(days=2)), "stop"),
     ],
 )
 def test_a_limit_is_passed_beyond_it(observed, limits, verdict):
-    found = judged("drift", "a", "size", observed, limits, "why")
+    found = judge_value("drift", "a", "size", observed, limits, "why")
     assert (found.verdict, found.message) == (verdict, None if verdict == "pass" else "why")
 
 
 def test_a_refusal_tells_the_first_reason_and_names_the_others():
     stop, limits = "bad", Limits(warn=0.1, stop=0.2)
     checks = [
-        passed("drift", "a", "fine"),
-        judged("missing", "a", "size", 0.15, limits, "only a warning"),
-        judged("rows", "", "events_1", 0.4, limits, stop),
-        judged("missing", "a", "country", 0.5, limits, stop),
-        judged("score_drift", "b", "", 0.5, limits, stop),
+        pass_unchecked("drift", "a", "fine"),
+        judge_value("missing", "a", "size", 0.15, limits, "only a warning"),
+        judge_value("rows", "", "events_1", 0.4, limits, stop),
+        judge_value("missing", "a", "country", 0.5, limits, stop),
+        judge_value("score_drift", "b", "", 0.5, limits, stop),
     ]
     with pytest.raises(NotFitToPublish) as refusal:
-        refuse(checks)
+        raise_on_stop(checks)
     told = str(refusal.value)
     assert told.count("\n") == 1 and refusal.value.exit_code == 5
     assert (
         "the check rows stops [events_1]: bad; 2 more: missing of country, score_drift of b" in told
     )
     assert "or raise checks.rows.stop" in told
-    assert next(str(one) for one in loud(checks)) == "warn: missing of a · size: only a warning"
-    refuse(checks[:2])
+    assert next(str(one) for one in select_alerts(checks)) == "warn: missing of a · size: only a warning"
+    raise_on_stop(checks[:2])
 
 
 def test_the_worst_few_are_named_and_the_largest_of_all_is_kept():
     limits = Limits(warn=0.5, stop=8.5)
-    found = [judged("drift", "a", f"f{i}", float(i), limits, "far") for i in range(10)]
-    named = worst("drift", "a", found, limits, "features")
+    found = [judge_value("drift", "a", f"f{i}", float(i), limits, "far") for i in range(10)]
+    named = report_worst("drift", "a", found, limits, "features")
     assert [one.subject for one in named] == ["f9", "f8", "f7", "f6", "f5", ""]
     assert [one.verdict for one in named] == ["stop", *["warn"] * 4, "pass"]
     assert named[-1].observed == 9.0 and named[-1].message == "9 of 10 features; the most is f9"
-    assert worst("drift", "a", [], limits, "features")[0].observed is None
+    assert report_worst("drift", "a", [], limits, "features")[0].observed is None
 
 
 def test_a_stop_is_named_before_a_larger_warning():
-    one = Check("drift", "a", "light", 9.0, 0.2, 2.0, "warn", "far")
-    two = Check("drift", "a", "heavy", 3.0, 0.2, 2.0, "stop", "far")
-    assert [each.subject for each in worst("drift", "a", [one, two], Limits(), "features")] == [
+    one = CheckResult("drift", "a", "light", 9.0, 0.2, 2.0, "warn", "far")
+    two = CheckResult("drift", "a", "heavy", 3.0, 0.2, 2.0, "stop", "far")
+    assert [each.subject for each in report_worst("drift", "a", [one, two], Limits(), "features")] == [
         "heavy",
         "light",
         "",
@@ -121,10 +130,10 @@ def test_a_stop_is_named_before_a_larger_warning():
 
 def test_the_table_is_that_of_the_contract():
     checks = [
-        judged("rows", "", "leads", 3.0, Limits(warn=1, stop=None), "odd"),
-        passed("drift", "a", "fine"),
+        judge_value("rows", "", "leads", 3.0, Limits(warn=1, stop=None), "odd"),
+        pass_unchecked("drift", "a", "fine"),
     ]
-    table = check_table(checks, "r1", "acme", MONDAY)
+    table = build_check_table(checks, "r1", "acme", MONDAY)
     assert table.schema.equals(SCORE_CHECKS)
     first = table.to_pylist()[0]
     assert (

@@ -6,7 +6,7 @@ import pytest
 from configs.checks import Checks
 from features.contracts import EVENTS, LEADS, SCORE_CHECKS, Dataset, SourceCount
 from features.suppressed import Suppression
-from serve.checks.checks import check_table
+from serve.checks.checks import build_check_table
 from serve.checks.source_checks import check_sources
 from tests.serve.samples import MONDAY, TUESDAY
 
@@ -14,7 +14,7 @@ from tests.serve.samples import MONDAY, TUESDAY
 def night(named, used=100, suppressed=0, former=None):
     """Return the checks of a night by (check, subject)."""
     counts = (SourceCount("leads", used + suppressed, used, suppressed=suppressed),)
-    found = Suppression(named=named)
+    found = Suppression(listed_counts=named)
     data = Dataset(LEADS.empty_table(), EVENTS.empty_table(), counts, "f", suppressed=found)
     checks = check_sources(data, TUESDAY, former or SCORE_CHECKS.empty_table(), Checks())
     return {(one.check, one.subject): one for one in checks}
@@ -22,7 +22,7 @@ def night(named, used=100, suppressed=0, former=None):
 
 def before(*nights):
     return pa.concat_tables(
-        [check_table(night(named).values(), "r", "acme", MONDAY) for named in nights]
+        [build_check_table(night(named).values(), "r", "acme", MONDAY) for named in nights]
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from serve.crm.delivery import deliver
+from serve.crm.delivery import write_delivery
 from serve.crm.formats import FORMATS
 from tests.serve.crm.samples import a_plan
 from tests.serve.crm.validators import RULES, problems
@@ -137,14 +137,14 @@ def marked(text, empty=""):
 def deliverable(key, form):
     """The documented rule of ids."""
     rules = FORMATS[form]
-    if rules.ending != "csv":
+    if rules.extension != "csv":
         return key != ""
     if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in key) or len(key) > (
-        rules.longest_key or 1e9
+        rules.max_key_length or 1e9
     ):
         return False
     plain = all(sign.isascii() and (sign.isalnum() or sign in "_.-") for sign in key[1:])
-    if key in ("", rules.missing, rules.missing_text) or key[0] == "=":
+    if key in ("", rules.missing_value, rules.missing_text) or key[0] == "=":
         return False
     return key[0] not in "+-@" or plain
 
@@ -159,7 +159,7 @@ def expected(table, form):
         texts = [*[*sides, None, None][:2], row["account_id"]]
         cells = {"A__c": str(row["score"]), "B__c": _number(row["probability"])}
         cells["C__c"] = (
-            rules.missing if row["expected_value"] is None else _number(row["expected_value"])
+            rules.missing_value if row["expected_value"] is None else _number(row["expected_value"])
         )
         cells |= {
             name: rules.missing_text if text is None else marked(text, rules.missing_text)
@@ -245,7 +245,7 @@ WITH_SPREADSHEET = PARSERS | ({"LibreOffice": by_spreadsheet} if SPREADSHEET els
 
 def differences(table, run, root, form, parsers=PARSERS):
     """Deliver in one format and return how many rows each parser reads otherwise, by its name."""
-    done = deliver(
+    done = write_delivery(
         a_plan(form, targets=("buy",), columns=COLUMNS, name=form), table, root, run, LATER
     )
     parts = [done.folder / part["file"] for part in done.manifest["parts"]]

@@ -6,7 +6,7 @@ import json
 import pyarrow as pa
 
 from configs.exports import CrmExport
-from serve.crm.plan import plans
+from serve.crm.plan import build_plans
 from tests.serve.samples import a_reason, a_run, some_scores
 
 KEYS = {"salesforce": "Lead_External_Id__c", "hubspot": "Record ID", "dynamics": "Lead key"}
@@ -17,7 +17,7 @@ CLEARS = {"salesforce": {"#N/A"}, "hubspot": {"", "—"}}
 
 def a_plan(form="csv", targets=("buy", "close"), name="crm", **more):
     export = CrmExport(format=form, key=more.pop("key", KEYS.get(form)), **more)
-    return plans({name: export}, targets, "company.yaml")[name]
+    return build_plans({name: export}, targets, "company.yaml")[name]
 
 
 def a_night(as_of, buy, close=None, run_id="r1"):

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError, LeadscoreError
 from serve.crm import delivery as module
-from serve.crm import kept as kept_module
 from serve.crm import parts as parts_module
-from serve.crm.delivery import Wish, deliver
+from serve.crm import stored_deliveries as kept_module
+from serve.crm.delivery import DeliveryOptions, write_delivery
 from serve.crm.formats import FORMATS
-from serve.crm.kept import KEEP, kept
+from serve.crm.stored_deliveries import KEPT_FOLDERS, list_deliveries
 from serve.export import atomic_folders
 from tests.serve.crm.samples import CLEARS, FORMS, a_night, a_plan, rows
 from tests.serve.crm.validators import RULES, problems
@@ -57,11 +57,11 @@ def whole(root, name="crm"):
     return manifest
 
 
-def test_one_row_a_lead_across_targets(tmp_path):
+def test_delivery_has_one_row_per_lead_across_targets(tmp_path):
     scores, run = a_night(
         MONDAY, {"b": (9, "A", "x"), "a": (1, "D", "")}, {"c": (5, "B", "y"), "b": (7, "C", "z")}
     )
-    done = deliver(a_plan(columns=COLUMNS), scores, tmp_path, run, LATER)
+    done = write_delivery(a_plan(columns=COLUMNS), scores, tmp_path, run, LATER)
     at = "2025-07-07T04:30:00.123456Z"
     assert rows(done) == [
         {"entity_id": "b", "S": "9", "G": "A", "R": "x", "C": "7", "At": at, "St": "scored"},
@@ -71,17 +71,17 @@ def test_one_row_a_lead_across_targets(tmp_path):
     assert whole(tmp_path)["rows"] == 3
 
 
-def test_the_order_of_the_scores_changes_nothing(tmp_path):
+def test_delivery_does_not_depend_on_row_order(tmp_path):
     scores, run = a_night(
         MONDAY, {"b": (9, "A", "x"), "a": (1, "D", "")}, {"c": (5, "B", "y"), "b": (7, "C", "z")}
     )
-    deliver(a_plan(columns=COLUMNS), scores, tmp_path, run, LATER)
-    assert not deliver(
+    write_delivery(a_plan(columns=COLUMNS), scores, tmp_path, run, LATER)
+    assert not write_delivery(
         a_plan(columns=COLUMNS), scores.take([3, 1, 2, 0]), tmp_path, run, LATER
-    ).fresh
+    ).is_new
 
 
-def test_a_delta_holds_what_changed_and_clears_what_left_once(tmp_path):
+def test_delta_holds_changes_and_clears_departed_leads_once(tmp_path):
     plan = a_plan(
         "salesforce", columns={"S__c": "buy.score", "At__c": "as_of", "St__c": "status"}, delta=True
     )
@@ -90,7 +90,7 @@ def test_a_delta_holds_what_changed_and_clears_what_left_once(tmp_path):
     nights = [{"a": a, "b": (2, "D", ""), "c": c}, {"a": (1, "A", "new"), "b": b}, {"a": a, "b": b}]
     for day, leads in enumerate([*nights, {"a": a, "b": b, "c": c}]):
         scores, run = a_night(night(day), leads, run_id=f"r{day}")
-        done = deliver(plan, scores, tmp_path, run, LATER)
+        done = write_delivery(plan, scores, tmp_path, run, LATER)
         told.append([(row["Lead_External_Id__c"], row["S__c"], row["St__c"]) for row in rows(done)])
         assert whole(tmp_path)["kind"] == ("delta" if day else "full")
     assert told == [
@@ -101,7 +101,7 @@ def test_a_delta_holds_what_changed_and_clears_what_left_once(tmp_path):
     ]
 
 
-def test_full_deliveries_clear_what_left_too(tmp_path):
+def test_full_delivery_clears_departed_leads(tmp_path):
     plan = a_plan(columns={"S": "buy.score", "St": "status"})
     deliver_night(plan, tmp_path, 0, {"a": (1, "D", ""), "b": (2, "D", "")})
     done = deliver_night(plan, tmp_path, 1, {"a": (1, "D", "")})
@@ -114,21 +114,21 @@ def test_full_deliveries_clear_what_left_too(tmp_path):
 
 def deliver_night(plan, root, day, buy, wish=None, close=None, run_id=None):
     scores, run = a_night(night(day), buy, close, run_id or f"r{day}")
-    return deliver(plan, scores, root, run, LATER, wish or Wish())
+    return write_delivery(plan, scores, root, run, LATER, wish or DeliveryOptions())
 
 
-def test_the_same_night_again_is_the_same_delivery(tmp_path):
+def test_repeated_night_gives_same_delivery(tmp_path):
     plan = a_plan(columns=COLUMNS, delta=True)
     for day, leads in enumerate([{"a": (1, "D", ""), "b": (2, "D", "")}, {"a": (4, "D", "")}]):
         one = deliver_night(plan, tmp_path, day, leads)
         before = {path.name: path.read_bytes() for path in one.folder.iterdir()}
         two = deliver_night(plan, tmp_path, day, leads, run_id="again")
-        assert (one.fresh, two.fresh, two.id) == (True, False, one.id)
+        assert (one.is_new, two.is_new, two.id) == (True, False, one.id)
         assert {path.name: path.read_bytes() for path in two.folder.iterdir()} == before
-    assert len(kept(tmp_path / "exports" / "crm")) == 2
+    assert len(list_deliveries(tmp_path / "exports" / "crm")) == 2
 
 
-def test_a_night_scored_again_takes_back_what_its_first_delivery_said(tmp_path):
+def test_rescored_night_reverts_changes_of_its_first_delivery(tmp_path):
     """The CRM may have loaded the first: against the night before alone, nothing would seem to be due."""
     plan = a_plan(columns={"S": "buy.score", "St": "status"}, delta=True)
     deliver_night(plan, tmp_path, 0, {"a": (1, "D", "")})
@@ -140,7 +140,7 @@ def test_a_night_scored_again_takes_back_what_its_first_delivery_said(tmp_path):
     ]
 
 
-def test_a_new_layout_makes_a_full_delivery(tmp_path):
+def test_new_layout_makes_full_delivery(tmp_path):
     deliver_night(
         a_plan(columns={"S": "buy.score"}, delta=True),
         tmp_path,
@@ -156,7 +156,7 @@ def test_a_new_layout_makes_a_full_delivery(tmp_path):
     )
 
 
-def test_only_the_columns_named_make_a_lead_due_and_all_of_it_is_written(tmp_path):
+def test_changes_restrict_due_leads_but_not_written_columns(tmp_path):
     """Against what each lead was told last of the named columns; joining and leaving always count."""
     plan = a_plan(columns=COLUMNS, delta=True, changes=["buy.grade"])
     nights = [
@@ -176,13 +176,13 @@ def test_only_the_columns_named_make_a_lead_due_and_all_of_it_is_written(tmp_pat
     ]
 
 
-def test_dates_alone_make_no_lead_due(tmp_path):
+def test_nightly_dates_make_no_lead_due(tmp_path):
     plan = a_plan(columns={"S": "buy.score", "At": "as_of", "From": "buy.cutoff"}, delta=True)
     told = [len(rows(deliver_night(plan, tmp_path, day, {"a": (1, "D", "")}))) for day in range(2)]
     assert told == [1, 0]
 
 
-def test_other_columns_to_compare_make_a_full_delivery(tmp_path):
+def test_new_changes_make_full_delivery(tmp_path):
     """What was told last of the new ones is not known."""
     for day, changes in enumerate(
         [["buy.grade"], ["buy.score"], ["buy.score", "buy.grade"], ["buy.grade", "buy.score"]]
@@ -192,18 +192,18 @@ def test_other_columns_to_compare_make_a_full_delivery(tmp_path):
         assert done.manifest["kind"] == ("delta" if day == 3 else "full")
 
 
-def test_a_delivery_on_request(tmp_path):
+def test_delivery_options_full_and_since(tmp_path):
     plan = a_plan(columns={"S": "buy.score"}, delta=True)
     ids = [
         deliver_night(plan, tmp_path, day, {"a": (1, "D", ""), "b": (day + 2, "D", "")}).id
         for day in range(3)
     ]
     again = deliver_night(
-        plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, Wish(full=True)
+        plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, DeliveryOptions(full=True)
     )
     assert (again.manifest["kind"], len(rows(again))) == ("full", 2)
     since = deliver_night(
-        plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, Wish(since=ids[0])
+        plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, DeliveryOptions(since=ids[0])
     )
     assert (since.manifest["kind"], since.manifest["base"], rows(since)) == (
         "delta",
@@ -211,16 +211,16 @@ def test_a_delivery_on_request(tmp_path):
         [{"entity_id": "b", "S": "4"}],
     )
     with pytest.raises(ConfigError, match=r"--since gone.*5 kept in .*, from .*\n.*--full"):
-        deliver_night(plan, tmp_path, 2, {"a": (1, "D", "")}, Wish(since="gone"))
+        deliver_night(plan, tmp_path, 2, {"a": (1, "D", "")}, DeliveryOptions(since="gone"))
 
 
-def test_only_the_newest_are_kept(tmp_path):
+def test_delivery_keeps_newest_deliveries(tmp_path):
     plan = a_plan(columns={"S": "buy.score"}, delta=True)
     ids = [
-        deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")}).id for day in range(KEEP + 3)
+        deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")}).id for day in range(KEPT_FOLDERS + 3)
     ]
     assert sorted(path.name for path in (tmp_path / "exports" / "crm").iterdir()) == sorted(
-        [*ids[-KEEP:], "current"]
+        [*ids[-KEPT_FOLDERS:], "current"]
     )
 
 
@@ -237,7 +237,7 @@ steps = st.lists(
 
 @given(steps, st.sampled_from(["csv", "salesforce", "hubspot", "dynamics"]))
 @settings(max_examples=25, deadline=None)
-def test_a_crm_that_loads_what_it_gets_holds_what_is_so(tmp_path_factory, story, form):
+def test_crm_that_loads_deliveries_holds_current_scores(tmp_path_factory, story, form):
     """A CRM loads deliveries, misses some, and has those repeated; nights are scored again with other results."""
     root, crm, loaded, day = tmp_path_factory.mktemp("crm"), {}, None, 0
     columns = {"S__c": "buy.score", "R__c": "buy.reason_1", "C__c": "close.score", "T__c": "status"}
@@ -247,11 +247,11 @@ def test_a_crm_that_loads_what_it_gets_holds_what_is_so(tmp_path_factory, story,
         done = deliver_night(plan, root, day, buy, close=close)
         if crm_does == "misses":
             continue
-        names = [one.id for one in kept(root / "exports" / "crm")]
+        names = [one.id for one in list_deliveries(root / "exports" / "crm")]
         if loaded is None:
-            done = deliver_night(plan, root, day, buy, Wish(full=True), close)
+            done = deliver_night(plan, root, day, buy, DeliveryOptions(full=True), close)
         elif done.manifest["base"] and names.index(loaded) < names.index(done.manifest["base"]):
-            done = deliver_night(plan, root, day, buy, Wish(since=loaded), close)
+            done = deliver_night(plan, root, day, buy, DeliveryOptions(since=loaded), close)
         load(crm, done, form)
         loaded = done.id
         left = {
@@ -287,12 +287,12 @@ def truth(buy, close, form):
 
 
 @pytest.mark.parametrize("form", RULES)
-def test_each_vendors_file_passes_its_rules_in_parts(tmp_path, monkeypatch, form):
+def test_vendor_files_pass_vendor_rules_in_parts(tmp_path, monkeypatch, form):
     limit = 2_000
-    monkeypatch.setitem(FORMATS, form, replace(FORMATS[form], bytes=limit, rows=40))
+    monkeypatch.setitem(FORMATS, form, replace(FORMATS[form], max_bytes=limit, max_rows=40))
     leads = {f"L{n:03}": (n % 100 + 1, "A", f'+ "{n}", x') for n in range(100)}
     scores, run = a_night(MONDAY, leads, {"L001": (1, "B", "")})
-    done = deliver(a_plan(form), scores, tmp_path, run, LATER)
+    done = write_delivery(a_plan(form), scores, tmp_path, run, LATER)
     manifest = whole(tmp_path)
     kinds = [column["type"] for column in manifest["columns"]]
     assert len(manifest["parts"]) > 2
@@ -306,7 +306,7 @@ def test_each_vendors_file_passes_its_rules_in_parts(tmp_path, monkeypatch, form
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_nothing_to_tell_is_a_delivery_without_files(tmp_path, form):
+def test_delivery_without_changes_has_no_parts(tmp_path, form):
     plan = a_plan(form, delta=True)
     deliver_night(plan, tmp_path, 0, {"a": (1, "D", "")})
     done = deliver_night(plan, tmp_path, 1, {"a": (1, "D", "")})
@@ -314,17 +314,17 @@ def test_nothing_to_tell_is_a_delivery_without_files(tmp_path, form):
     assert whole(tmp_path)["as_of"].startswith("2025-07-08")
 
 
-def test_ids_that_no_file_can_hold_are_left_out_and_said(tmp_path):
+def test_unfit_ids_are_left_out_and_reported(tmp_path):
     fine = ["00123", "9007199254740993123", "-NxK_1", "@bob", "+49301", 'é, "q"']
     bad = ["=cmd|'/C calc'!A0", "+1+1", "a\nb", "\tx", "#N/A", ""]
     ids = [*fine[:3], *bad, *fine[3:]]
     scores, run = a_night(MONDAY, {lead: (1, "D", "") for lead in ids})
-    done = deliver(
+    done = write_delivery(
         a_plan("salesforce", columns={"S__c": "buy.score"}), scores, tmp_path, run, LATER
     )
     assert [row["Lead_External_Id__c"] for row in rows(done)] == fine
     assert done.manifest["refused"] == {"rows": 6, "examples": bad[:5]}
-    plain = deliver(
+    plain = write_delivery(
         a_plan("parquet", columns={"S": "buy.score"}, name="plain"), scores, tmp_path, run, LATER
     )
     assert pq.read_table(plain.folder / "part-0001.parquet")["entity_id"].to_pylist() == [
@@ -334,7 +334,7 @@ def test_ids_that_no_file_can_hold_are_left_out_and_said(tmp_path):
 
 def test_parquet_keeps_the_types(tmp_path):
     scores, run = a_night(MONDAY, {"a": (1, "D", "x")}, {"b": (2, "A", "")})
-    done = deliver(
+    done = write_delivery(
         a_plan("parquet", columns=COLUMNS | {"P": "buy.probability"}), scores, tmp_path, run, LATER
     )
     found = pq.read_table(done.folder / "part-0001.parquet")
@@ -352,7 +352,7 @@ def test_parquet_keeps_the_types(tmp_path):
 
 
 @pytest.mark.parametrize("step", range(1, 40, 3))
-def test_a_full_disk_leaves_the_former_delivery(tmp_path, monkeypatch, step):
+def test_full_disk_leaves_former_delivery(tmp_path, monkeypatch, step):
     plan = a_plan(columns=COLUMNS, delta=True)
     old = deliver_night(plan, tmp_path, 0, {"a": (1, "D", "")})
     with monkeypatch.context() as patch:
@@ -363,7 +363,7 @@ def test_a_full_disk_leaves_the_former_delivery(tmp_path, monkeypatch, step):
             assert "No space left on device" in str(error)
             assert whole(tmp_path)["delivery"] in {
                 old.id,
-                kept(tmp_path / "exports" / "crm")[-1].id,
+                list_deliveries(tmp_path / "exports" / "crm")[-1].id,
             }
     new = deliver_night(plan, tmp_path, 1, {"a": (2, "D", "")})
     assert whole(tmp_path)["delivery"] == new.id
@@ -385,20 +385,20 @@ def dying(plan, root, line):
             os._exit(1)
         return trace
 
-    scores, run = a_night(night(KEEP), {"a": (99, "D", "")})
+    scores, run = a_night(night(KEPT_FOLDERS), {"a": (99, "D", "")})
     sys.settrace(trace)
-    deliver(plan, scores, root, run, LATER)
+    write_delivery(plan, scores, root, run, LATER)
 
 
-def test_a_death_at_any_line_leaves_whole_deliveries(tmp_path):
+def test_kill_at_any_line_leaves_complete_deliveries(tmp_path):
     plan = a_plan(columns={"S": "buy.score"}, delta=True)
-    for day in range(KEEP):
+    for day in range(KEPT_FOLDERS):
         old = deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")})
     met = []
     for line in range(0, 4000, 7):
         _, status = os.waitpid(in_a_fork(partial(dying, plan, tmp_path, line)), 0)
         met.append(whole(tmp_path)["delivery"])
-        for one in kept(tmp_path / "exports" / "crm"):
+        for one in list_deliveries(tmp_path / "exports" / "crm"):
             assert {part["file"] for part in one.manifest["parts"]} <= {
                 path.name for path in one.folder.iterdir()
             }

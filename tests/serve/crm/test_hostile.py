@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve.crm.delivery import deliver
+from serve.crm.delivery import write_delivery
 from tests.serve.crm import hostile
 from tests.serve.crm.hostile import BITS, COLUMNS, deliverable, differences, expected, scores
 from tests.serve.crm.samples import FORMS, a_plan, rows
@@ -27,7 +27,7 @@ def test_hostile_leads_are_read_back_by_independent_parsers(tmp_path, form):
 
 
 @pytest.mark.skipif(not hostile.SPREADSHEET, reason="no LibreOffice")
-def test_a_spreadsheet_reads_the_same_and_runs_nothing(tmp_path):
+def test_spreadsheet_reads_same_cells_and_runs_no_formula(tmp_path):
     table, run = scores(400)
     found = differences(table, run, tmp_path, "csv", {"LibreOffice": hostile.by_spreadsheet})
     assert found["rows"] > 200 and found["LibreOffice"] == 0
@@ -57,7 +57,7 @@ def test_hostile_text_is_neutralised_and_no_id_is_changed(tmp_path_factory, text
     }
     table = some_scores(run, ids=[key for key, _ in texts], **values)
     plan = a_plan(form, targets=("buy",), columns=COLUMNS)
-    done = deliver(plan, table, tmp_path_factory.mktemp("hostile"), run, LATER)
+    done = write_delivery(plan, table, tmp_path_factory.mktemp("hostile"), run, LATER)
     assert {row.pop(plan.key): row for row in rows(done)} == expected(table, form)
     state = pq.read_table(done.folder / "state.parquet")["key"].to_pylist()
     assert state == [key for key, _ in texts if deliverable(key, form)]

@@ -10,19 +10,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from serve.crm.delivery import deliver
-from serve.crm.kept import kept
+from serve.crm.delivery import write_delivery
+from serve.crm.stored_deliveries import list_deliveries
 from serve.erasure import deliveries
 from serve.erasure.deliveries import erase_deliveries, erase_export
 from serve.erasure.quarantine import erase_quarantine
-from serve.erasure.sweep import still_naming
-from serve.export.export import export
-from serve.store.named import Named, without
+from serve.erasure.sweep import find_remaining_mentions
+from serve.export.export import write_export
+from serve.store.entity_matcher import EntityMatcher, remove_rows
 from tests.serve.crm.samples import FORMS, a_night, a_plan
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, some_scores
 
 HOSTILE = ['=1+1"x', "L-007", "Ж, 'é", "a\\b", "0012", "L-0071"]
-NAMED = Named("L-007")
+NAMED = EntityMatcher("L-007")
 FIRST, SECOND = "20250707T043000Z-0123456789ab", "20250708T043000Z-ba9876543210"
 
 
@@ -43,10 +43,10 @@ def table(path):
 
 @pytest.mark.parametrize("gone", HOSTILE)
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
-def test_only_the_rows_of_the_entity_go_whatever_its_id(tmp_path, gone, form):
+def test_remove_rows_removes_only_rows_of_entity(tmp_path, gone, form):
     run = a_run()
-    path = export(some_scores(run, ids=HOSTILE), tmp_path, run, form)
-    rows, content = without(path, Named(gone))
+    path = write_export(some_scores(run, ids=HOSTILE), tmp_path, run, form)
+    rows, content = remove_rows(path, EntityMatcher(gone))
     rest = tmp_path / path.name
     rest.write_bytes(content)
     before, after = table(path), table(rest)
@@ -54,21 +54,21 @@ def test_only_the_rows_of_the_entity_go_whatever_its_id(tmp_path, gone, form):
     dropped = [row for row in before if row not in after]
     assert len(dropped) == 1 and [row for row in before if row in after] == after
     assert gone in str(dropped[0]).replace("\\\\", "\\") or gone.split('"')[0] in str(dropped[0])
-    assert without(rest, Named(gone))[0] == 0 and without(path, Named("nobody"))[0] == 0
+    assert remove_rows(rest, EntityMatcher(gone))[0] == 0 and remove_rows(path, EntityMatcher("nobody"))[0] == 0
 
 
-def test_the_export_is_written_again_and_former_ones_go(tmp_path):
+def test_erase_export_rewrites_current_and_removes_former(tmp_path):
     for as_of, ids in ((MONDAY, ["a", "b"]), (MONDAY, ["a", "L-007"]), (TUESDAY, ["b", "L-007"])):
         run = a_run(as_of=as_of)
-        export(some_scores(run, ids=ids), tmp_path, run, "jsonl")
+        write_export(some_scores(run, ids=ids), tmp_path, run, "jsonl")
     run = a_run(as_of=TUESDAY)
     folder = tmp_path / "exports"
     found = erase_export(
-        folder, NAMED, lambda: export(some_scores(run, ids=["b"]), tmp_path, run, "jsonl")
+        folder, NAMED, lambda: write_export(some_scores(run, ids=["b"]), tmp_path, run, "jsonl")
     )
     assert found == {"exports/current": 2, "exports, former (removed)": 2}
     assert len([path for path in folder.iterdir() if not path.is_symlink()]) == 2
-    assert still_naming(tmp_path, NAMED) == []
+    assert find_remaining_mentions(tmp_path, NAMED) == []
     again = erase_export(folder, NAMED, lambda: pytest.fail("nothing to write"))
     assert again == {"exports/current": 0, "exports, former (removed)": 0}
 
@@ -107,7 +107,7 @@ def check(folder, ids):
     assert [row["key"] for row in table(now / "state.parquet")] == ids
 
 
-def test_every_kept_delivery_is_whole_without_the_entity_and_keeps_its_name(tmp_path):
+def test_erase_deliveries_leaves_complete_deliveries_with_their_names(tmp_path):
     folder = tmp_path / "exports" / "crm"
     delivery(folder, FIRST, ["a", "L-007"])
     delivery(folder, SECOND, ["a", "L-007", "L-0071"], sequence=2)
@@ -116,56 +116,56 @@ def test_every_kept_delivery_is_whole_without_the_entity_and_keeps_its_name(tmp_
     check(folder, ["a", "L-0071"])
     assert [path.name for path in sorted(folder.iterdir())] == [FIRST, SECOND, "current"]
     assert [row["key"] for row in table(folder / FIRST / "state.parquet")] == ["a"]
-    assert still_naming(tmp_path, NAMED) == []
+    assert find_remaining_mentions(tmp_path, NAMED) == []
     assert set(erase_deliveries(tmp_path / "exports", NAMED).values()) == {0}
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_a_crm_is_told_goes_on_from_a_delivery_without_the_entity(tmp_path, form):
+def test_deltas_continue_after_erasure(tmp_path, form):
     plan = a_plan(form, columns={"S__c" if form == "salesforce" else "S": "buy.score"}, delta=True)
     a, b, gone = (1, "D", ""), (2, "D", ""), (3, "D", "")
     for day, leads in enumerate(
         [{"a": a, "b": b, "L-007": gone}, {"a": b, "b": b, "c": a, "L-007": gone}, {"b": a}]
     ):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
-        deliver(plan, scores, tmp_path, run, LATER)
+        write_delivery(plan, scores, tmp_path, run, LATER)
         erase_deliveries(tmp_path / "exports", NAMED)
-        (now,) = kept(tmp_path / "exports" / "crm")[-1:]
+        (now,) = list_deliveries(tmp_path / "exports" / "crm")[-1:]
         said = now.manifest
         for part in [*said["parts"], {"file": "state.parquet", **said["state"]}]:
             path = now.folder / part["file"]
             assert (part["sha256"], part["bytes"]) == (digest(path), path.stat().st_size)
         assert sum(part["rows"] for part in said["parts"]) == said["rows"] + said["cleared"]
-        assert "L-007" not in now.state().keys.to_pylist() and still_naming(tmp_path, NAMED) == []
+        assert "L-007" not in now.state().keys.to_pylist() and find_remaining_mentions(tmp_path, NAMED) == []
     assert (said["kind"], said["rows"], said["cleared"]) == ("delta", 1, 2)
 
 
-def test_a_lead_that_was_to_be_cleared_is_not_counted_as_one_any_more(tmp_path):
+def test_erase_deliveries_reduces_cleared_count(tmp_path):
     plan = a_plan("csv", columns={"S": "buy.score"}, delta=True)
     for day, leads in enumerate([{"b": (1, "D", ""), "L-007": (2, "D", "")}, {"b": (2, "D", "")}]):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
-        deliver(plan, scores, tmp_path, run, LATER)
+        write_delivery(plan, scores, tmp_path, run, LATER)
     erase_deliveries(tmp_path / "exports", NAMED)
-    *_, now = kept(tmp_path / "exports" / "crm")
+    *_, now = list_deliveries(tmp_path / "exports" / "crm")
     assert (now.manifest["rows"], now.manifest["cleared"]) == (1, 0)
 
 
 @pytest.mark.parametrize("nights", [1, 2])
-def test_what_others_are_still_to_be_told_is_not_lost(tmp_path, nights):
+def test_pending_clears_of_other_leads_survive_erasure(tmp_path, nights):
     """Who had a score before and has none any more is cleared by the next delta, whoever is erased meanwhile."""
     plan = a_plan("csv", columns={"S": "buy.score"}, delta=True)
     leads = {"b": (1, "D", ""), "c": (2, "D", ""), "L-007": (2, "D", "")}
     for day in range(nights):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
-        deliver(plan, scores, tmp_path, run, LATER)
-    before = kept(tmp_path / "exports" / "crm")
+        write_delivery(plan, scores, tmp_path, run, LATER)
+    before = list_deliveries(tmp_path / "exports" / "crm")
     erase_deliveries(tmp_path / "exports", NAMED)
-    after = kept(tmp_path / "exports" / "crm")
+    after = list_deliveries(tmp_path / "exports" / "crm")
     assert [(one.id, one.manifest["sequence"], one.manifest["base"]) for one in after] == [
         (one.id, one.manifest["sequence"], one.manifest["base"]) for one in before
     ]
     scores, run = a_night(MONDAY + timedelta(days=nights), {"b": (1, "D", "")}, run_id="last")
-    done = deliver(plan, scores, tmp_path, run, LATER).manifest
+    done = write_delivery(plan, scores, tmp_path, run, LATER).manifest
     assert (done["kind"], done["rows"], done["cleared"], done["base"]) == (
         "delta",
         0,
@@ -174,22 +174,22 @@ def test_what_others_are_still_to_be_told_is_not_lost(tmp_path, nights):
     )
 
 
-def test_a_night_again_after_somebody_is_erased_still_clears_others(tmp_path):
+def test_repeated_night_after_erasure_clears_other_leads(tmp_path):
     plan = a_plan("csv", columns={"S": "buy.score"}, delta=True)
     b, c, gone = (1, "D", ""), (2, "D", ""), (3, "D", "")
     for day, leads in enumerate([{"b": b, "c": c, "L-007": gone}, {"b": b, "L-007": c}]):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
-        deliver(plan, scores, tmp_path, run, LATER)
+        write_delivery(plan, scores, tmp_path, run, LATER)
     erase_deliveries(tmp_path / "exports", NAMED)
-    first, second = kept(tmp_path / "exports" / "crm")
+    first, second = list_deliveries(tmp_path / "exports" / "crm")
     scores, run = a_night(MONDAY + timedelta(days=1), {"b": b}, run_id="again")
-    done = deliver(plan, scores, tmp_path, run, LATER).manifest
+    done = write_delivery(plan, scores, tmp_path, run, LATER).manifest
     assert (done["kind"], done["cleared"], done["base"]) == ("delta", 1, first.id)
     assert done["sequence"] == second.manifest["sequence"] + 1
 
 
-@pytest.mark.parametrize("step", ["rename", "sync", "write", "fingerprint"])
-def test_killed_at_any_step_it_is_finished_by_the_next(tmp_path, monkeypatch, step):
+@pytest.mark.parametrize("step", ["rename", "sync_folder", "write_durably", "fingerprint_file"])
+def test_erasure_killed_at_any_step_is_finished_by_next(tmp_path, monkeypatch, step):
     folder = tmp_path / "exports" / "crm"
     delivery(folder, FIRST, ["a"])
     delivery(folder, SECOND, ["a", "L-007"], sequence=2)
@@ -215,11 +215,11 @@ def test_killed_at_any_step_it_is_finished_by_the_next(tmp_path, monkeypatch, st
     check(folder, ["a"])
     assert (
         sorted(p.name for p in folder.iterdir()) == [FIRST, SECOND, "current"]
-        and still_naming(tmp_path, NAMED) == []
+        and find_remaining_mentions(tmp_path, NAMED) == []
     )
 
 
-def test_bad_rows_of_the_entity_leave_the_quarantine_and_those_of_others_stay(tmp_path):
+def test_erase_quarantine_removes_only_rows_of_entity(tmp_path):
     rows = [
         ["leads", "l.csv", "2", "duplicate", json.dumps({"id": "L-007", "parent": "a"})],
         ["leads", "l.csv", "3", "duplicate", json.dumps({"id": "a", "parent": "L-007"})],
@@ -235,10 +235,10 @@ def test_bad_rows_of_the_entity_leave_the_quarantine_and_those_of_others_stay(tm
     assert erase_quarantine(tmp_path, NAMED, {"leads": "id"}) == {"quarantine/leads.csv": 0}
 
 
-def test_what_is_not_rewritten_is_named(tmp_path):
+def test_remaining_mentions_are_listed(tmp_path):
     (tmp_path / "notes.txt").write_text("x" * 100 + " L-007")
     (tmp_path / "other.txt").write_text("L-0071, XL-007")
     pq.write_table(pa.table({"k": ["L-007"] * 3}), tmp_path / "mine.parquet")
     (tmp_path / ".lock").write_text("leadscore forget L-007")
-    assert still_naming(tmp_path, NAMED) == ["mine.parquet", "notes.txt"]
-    assert still_naming(tmp_path, Named("007")) == []
+    assert find_remaining_mentions(tmp_path, NAMED) == ["mine.parquet", "notes.txt"]
+    assert find_remaining_mentions(tmp_path, EntityMatcher("007")) == []

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from configs.errors import ConfigError, LeadscoreError
 from serve.export import atomic_folders
 from serve.export import export as module
-from serve.export.export import ACCOUNTS, EXPORT, KEEP, export
+from serve.export.export import ACCOUNTS_SCHEMA, EXPORT_SCHEMA, KEPT_FOLDERS, write_export
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_accounts, some_scores
 
 COLUMNS = [
@@ -57,7 +57,7 @@ def complete(root):
     return manifest
 
 
-def test_columns_rows_and_numbers(tmp_path):
+def test_csv_has_columns_rows_and_number_formats(tmp_path):
     run = a_run(as_of=MONDAY.replace(microsecond=0), targets=("propensity", "close"))
     scores = some_scores(
         run,
@@ -67,8 +67,8 @@ def test_columns_rows_and_numbers(tmp_path):
         trend=[None, -3, 0, 4],
         rank=[2, 1, 1, 2],
     )
-    rows = read(export(scores, tmp_path, run))
-    assert list(rows[0]) == COLUMNS == EXPORT.names
+    rows = read(write_export(scores, tmp_path, run))
+    assert list(rows[0]) == COLUMNS == EXPORT_SCHEMA.names
     assert [(row["target"], row["rank"], row["entity_id"]) for row in rows] == [
         ("close", "1", "b"),
         ("close", "2", "a"),
@@ -89,10 +89,10 @@ def test_columns_rows_and_numbers(tmp_path):
     assert [row["cutoff"] for row in rows] == [f"2025-07-07T0{4 - i}:30:00Z" for i in (2, 3, 1, 0)]
 
 
-def test_reasons_stand_in_columns(tmp_path):
+def test_reasons_become_columns(tmp_path):
     found = [a_reason(c, f"s{c}") for c in (0.9, 0.8, 0.7, 0.6, -0.5, -0.4)]
     run = a_run()
-    path = export(
+    path = write_export(
         some_scores(run, reasons=[json.dumps(found), "[]", json.dumps(found[4:])]), tmp_path, run
     )
     sides = [
@@ -106,9 +106,9 @@ def test_reasons_stand_in_columns(tmp_path):
     ]
 
 
-def test_the_file_is_rfc_4180(tmp_path):
+def test_csv_follows_rfc_4180(tmp_path):
     run = a_run()
-    content = export(
+    content = write_export(
         some_scores(run, ids=['say "hi", you', "é😀", "0012"]), tmp_path, run
     ).read_bytes()
     assert content.startswith(b"project,target,")
@@ -118,10 +118,10 @@ def test_the_file_is_rfc_4180(tmp_path):
     assert b",0012," in content
 
 
-def test_the_manifest_says_what_the_file_is(tmp_path):
+def test_manifest_describes_export(tmp_path):
     run = a_run(targets=("close", "propensity", "empty"))
     scores = some_scores(a_run(targets=("close", "propensity")))
-    path = export(scores, tmp_path, run)
+    path = write_export(scores, tmp_path, run)
     manifest = json.loads((path.parent / "manifest.json").read_text())
     assert [column["name"] for column in manifest.pop("columns")] == COLUMNS
     files = manifest.pop("files")
@@ -143,33 +143,33 @@ def test_the_manifest_says_what_the_file_is(tmp_path):
     assert files == {"scores.csv": {"sha256": manifest["sha256"], "bytes": manifest["bytes"]}}
 
 
-def test_no_scores_make_a_file_of_a_header(tmp_path):
+def test_export_without_scores_is_a_header(tmp_path):
     run = a_run()
-    path = export(some_scores(run, ids=[]), tmp_path, run)
+    path = write_export(some_scores(run, ids=[]), tmp_path, run)
     assert path.read_bytes() == ",".join(COLUMNS).encode() + b"\r\n"
     assert complete(tmp_path)["scored_at"] is None
 
 
-def test_two_runs_of_one_as_of_give_the_same_file(tmp_path):
+def test_runs_of_same_as_of_write_same_file(tmp_path):
     first, second = a_run("r1"), a_run("r2")
-    one = export(some_scores(first), tmp_path, first).read_bytes()
+    one = write_export(some_scores(first), tmp_path, first).read_bytes()
     rows = some_scores(second, scored_at=[LATER + timedelta(days=1)] * 3)
-    assert export(rows.take([2, 0, 1]), tmp_path, second).read_bytes() == one
+    assert write_export(rows.take([2, 0, 1]), tmp_path, second).read_bytes() == one
     assert complete(tmp_path)["run_id"] == "r2"
 
 
-def test_an_export_mends_a_file_that_somebody_edited(tmp_path):
+def test_export_replaces_edited_file(tmp_path):
     run = a_run()
-    path = export(some_scores(run), tmp_path, run)
+    path = write_export(some_scores(run), tmp_path, run)
     path.write_text("saved by a spreadsheet")
-    export(some_scores(run), tmp_path, run)
+    write_export(some_scores(run), tmp_path, run)
     assert complete(tmp_path)["rows"] == 3
 
 
-def test_other_forms_stand_beside_the_csv(tmp_path):
+def test_other_formats_are_written_next_to_csv(tmp_path):
     run = a_run()
     hostile = some_scores(run, ids=["=1+1", "a\nb", "c"])
-    lines = export(hostile, tmp_path, run, "jsonl").read_text(encoding="utf-8").splitlines()
+    lines = write_export(hostile, tmp_path, run, "jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     assert list(rows[0]) == COLUMNS
     assert [row["entity_id"] for row in rows] == ["=1+1", "a\nb", "c"]
@@ -178,29 +178,29 @@ def test_other_forms_stand_beside_the_csv(tmp_path):
         f"2025-07-07T0{hour}:30:00.123456Z" for hour in (4, 3, 2)
     ]
     assert set(complete(tmp_path)["files"]) == {"scores.csv", "scores.jsonl"}
-    table = pq.read_table(export(hostile, tmp_path, run, "parquet"))
-    assert table.schema == EXPORT
+    table = pq.read_table(write_export(hostile, tmp_path, run, "parquet"))
+    assert table.schema == EXPORT_SCHEMA
     assert table["entity_id"].to_pylist() == ["=1+1", "a\nb", "c"]
     assert set(complete(tmp_path)["files"]) == {"scores.csv", "scores.parquet"}
 
 
-def test_an_unknown_form_is_a_config_error(tmp_path):
+def test_unknown_format_is_a_config_error(tmp_path):
     with pytest.raises(ConfigError, match="xlsx"):
-        export(some_scores(a_run()), tmp_path, a_run(), "xlsx")
+        write_export(some_scores(a_run()), tmp_path, a_run(), "xlsx")
     assert not (tmp_path / "exports").exists()
 
 
 @pytest.mark.parametrize("stranger", [a_run(as_of=TUESDAY), a_run(project="zeta")])
-def test_scores_of_another_as_of_or_project_are_refused(tmp_path, stranger):
-    with pytest.raises(ValueError, match="3 scores are not of project"):
-        export(some_scores(stranger), tmp_path, a_run())
+def test_export_rejects_scores_of_other_as_of_or_project(tmp_path, stranger):
+    with pytest.raises(ValueError, match="3 scores do not belong to project"):
+        write_export(some_scores(stranger), tmp_path, a_run())
 
 
-def test_only_the_newest_former_exports_are_kept(tmp_path):
+def test_export_keeps_newest_former_exports(tmp_path):
     (tmp_path / "exports" / "mine").mkdir(parents=True)
-    runs = [a_run(as_of=MONDAY - timedelta(days=i)) for i in range(KEEP + 3)]
+    runs = [a_run(as_of=MONDAY - timedelta(days=i)) for i in range(KEPT_FOLDERS + 3)]
     for i, run in enumerate(runs):
-        path = export(some_scores(run), tmp_path, run).resolve()
+        path = write_export(some_scores(run), tmp_path, run).resolve()
         os.utime(path.parent, ns=(i * 10**9, i * 10**9))
     names = sorted(
         path.name
@@ -208,8 +208,8 @@ def test_only_the_newest_former_exports_are_kept(tmp_path):
         if path.name not in ("current", "mine")
     )
     days = {name[:8] for name in names}
-    assert days == {f"{run.as_of:%Y%m%d}" for run in runs[-KEEP - 1 :]}
-    assert len(names) == KEEP + 1
+    assert days == {f"{run.as_of:%Y%m%d}" for run in runs[-KEPT_FOLDERS - 1 :]}
+    assert len(names) == KEPT_FOLDERS + 1
     assert (tmp_path / "exports" / "mine").is_dir()
     assert complete(tmp_path)["as_of"].startswith(f"{runs[-1].as_of:%Y-%m-%d}")
 
@@ -241,7 +241,7 @@ def test_hostile_text_is_neutralised_and_nothing_else_changes(tmp_path_factory, 
         json.dumps([a_reason(0.5, s), a_reason(-0.5, s)], ensure_ascii=False) for s in sentences
     ]
     scores = some_scores(run, ids=ids, account_id=accounts, reasons=reasons)
-    path = export(scores, root, run)
+    path = write_export(scores, root, run)
     names = ["entity_id", "account_id", "reason_1", "against_1"]
     expected = [[neutral(i), neutral(a), neutral(s), neutral(s)] for i, a, s in texts]
     assert [[row[name] for name in names] for row in read(path)] == expected
@@ -273,14 +273,14 @@ def failing_at(monkeypatch, step):
         monkeypatch.setattr(home, name, trap)
 
 
-def test_a_full_disk_at_any_step_leaves_a_whole_pair(tmp_path, monkeypatch):
+def test_full_disk_at_any_step_leaves_consistent_export(tmp_path, monkeypatch):
     old, new = a_run("old"), a_run("new", TUESDAY)
-    export(some_scores(old), tmp_path, old)
+    write_export(some_scores(old), tmp_path, old)
     for step in range(1, 100):
         with monkeypatch.context() as patch:
             failing_at(patch, step)
             try:
-                export(some_scores(new), tmp_path, new)
+                write_export(some_scores(new), tmp_path, new)
             except LeadscoreError as error:
                 assert "No space left on device" in str(error)
             else:
@@ -291,7 +291,7 @@ def test_a_full_disk_at_any_step_leaves_a_whole_pair(tmp_path, monkeypatch):
     assert not [path for path in (tmp_path / "exports").iterdir() if path.name.startswith(".")]
 
 
-DISK_WORK = {"export", "_write_all", "switch"}
+DISK_WORK = {"write_export", "_write_staging", "switch_current"}
 DISK_FILES = {module.__file__, atomic_folders.__file__}
 
 
@@ -321,12 +321,12 @@ def dying_export(root, run, line):
 
     scores = some_scores(run, ids=["only"])
     sys.settrace(trace)
-    export(scores, root, run)
+    write_export(scores, root, run)
 
 
-def test_a_death_at_any_line_leaves_a_whole_pair(tmp_path):
+def test_kill_at_any_line_leaves_consistent_export(tmp_path):
     old, new = a_run("old"), a_run("new", TUESDAY)
-    export(some_scores(old), tmp_path, old)
+    write_export(some_scores(old), tmp_path, old)
     met = []
     for line in range(200):
         _, status = os.waitpid(in_a_fork(partial(dying_export, tmp_path, new, line)), 0)
@@ -339,13 +339,13 @@ def test_a_death_at_any_line_leaves_a_whole_pair(tmp_path):
     assert met == sorted(met, reverse=True), "once current, the new pair stays"
 
 
-def test_a_reader_never_meets_half_an_export(tmp_path):
+def test_reader_sees_only_complete_exports(tmp_path):
     runs = [a_run(f"r{i}", MONDAY + timedelta(days=i)) for i in range(30)]
-    export(some_scores(runs[0]), tmp_path, runs[0])
+    write_export(some_scores(runs[0]), tmp_path, runs[0])
 
     def publish_all():
         for i, run in enumerate(runs):
-            export(some_scores(run, ids=[f"id{j}" for j in range(i + 1)]), tmp_path, run)
+            write_export(some_scores(run, ids=[f"id{j}" for j in range(i + 1)]), tmp_path, run)
 
     child = in_a_fork(publish_all)
     met = set()
@@ -355,26 +355,26 @@ def test_a_reader_never_meets_half_an_export(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
-def test_accounts_stand_beside_the_scores_in_the_same_export(tmp_path, form):
+def test_accounts_are_written_next_to_scores(tmp_path, form):
     run = a_run(targets=("close", "propensity"))
-    export(some_scores(run), tmp_path, run, form, some_accounts(run, ("=Acme", "Beta")))
+    write_export(some_scores(run), tmp_path, run, form, some_accounts(run, ("=Acme", "Beta")))
     manifest = complete_files(tmp_path)
     folder = (tmp_path / "exports" / "current").resolve()
     rows = read(folder / "accounts.csv")
     assert (
         list(rows[0])
         == [column["name"] for column in manifest["account_columns"]]
-        == ACCOUNTS.names
+        == ACCOUNTS_SCHEMA.names
     )
     assert [(row["target"], row["account_id"], row["main_contact"]) for row in rows] == [
         *(("close", "'=Acme", "e0"), ("close", "Beta", "e1")),
         *(("propensity", "'=Acme", "e0"), ("propensity", "Beta", "e1")),
     ]
     assert manifest["account_rows"] == 4 and f"accounts.{form}" in manifest["files"]
-    export(some_scores(run), tmp_path, run, form, some_accounts(run, ()))
+    write_export(some_scores(run), tmp_path, run, form, some_accounts(run, ()))
     assert "account_rows" not in complete_files(tmp_path)
-    with pytest.raises(ValueError, match="not of project"):
-        export(some_scores(run), tmp_path, run, form, some_accounts(a_run(as_of=TUESDAY)))
+    with pytest.raises(ValueError, match="not belong to project"):
+        write_export(some_scores(run), tmp_path, run, form, some_accounts(a_run(as_of=TUESDAY)))
 
 
 def complete_files(root):

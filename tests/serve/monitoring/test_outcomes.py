@@ -14,24 +14,30 @@ import pyarrow as pa
 import pytest
 
 from configs.targets import ColumnOutcome, Cutoffs, Target
-from features.labels import observation_date
-from models.evaluation.metrics import Figure
+from features.labels import compute_observation_date
+from models.evaluation.metrics import Estimate
 from serve.monitoring import outcomes
-from serve.monitoring.expectations import Age, compare, difference, promised, recommend
+from serve.monitoring.expectations import (
+    ModelAge,
+    compare,
+    estimate_difference,
+    read_expectations,
+    recommend_retraining,
+)
 from serve.monitoring.outcomes import (
-    EARLIER,
+    NOT_LAST_OF_WEEK,
     FOLLOWED,
     GONE,
     LATE_START,
     NOT_KEPT,
     OLDER,
     REHEARSED,
-    Terms,
+    VersionRecord,
     follow,
     follow_lists,
     nights_of,
 )
-from serve.monitoring.realised import ALL, masks_of, realise
+from serve.monitoring.realised import ALL_ROWS, build_masks, measure_outcomes
 from serve.store.store import Store
 from tests.features.logs import of
 from tests.serve.samples import LATER, a_run, some_scores
@@ -126,14 +132,14 @@ def nightly(store):
 def followed(store, target, rows, events, upto=None, terms=None, lag=timedelta(0)):
     """Follow what was published as of ``upto``, with the data as it was then."""
     upto = upto or START + DAY * 80
-    dataset = of(rows, events).upto(upto)
+    dataset = of(rows, events).cut_at(upto)
     nights = nights_of(store.runs("p"), "t", upto, BERLIN)
     return dataset, follow(
         store,
         ("p", "t"),
         target,
         nights,
-        (dataset, observation_date(dataset, upto, lag)),
+        (dataset, compute_observation_date(dataset, upto, lag)),
         terms or {},
     )
 
@@ -202,9 +208,9 @@ def test_a_list_is_followed_from_each_leads_first_night_on_it(store, seed):
             listed=[rng.choice([None, "pick", "explore"]) for _ in ids],
         )
     today = START + 74 * DAY
-    dataset = of(rows, events).upto(today)
-    terms = {"2": Terms(learnt=START + 53 * DAY)}
-    observed = observation_date(dataset, today, timedelta(0))
+    dataset = of(rows, events).cut_at(today)
+    terms = {"2": VersionRecord(trained_as_of=START + 53 * DAY)}
+    observed = compute_observation_date(dataset, today, timedelta(0))
     nights = nights_of(store.runs("p"), "t", today, BERLIN)
     found = follow_lists(store, ("p", "t"), GRID, nights, (dataset, observed), terms)
     known = [e for e in won if e["available_at"] < today]
@@ -248,19 +254,19 @@ def test_every_count_and_figure_is_that_of_sql_and_loops(store, nightly):
     states = Counter(state for *_, state, _ in hand)
     assert found.rows.num_rows == states["used"] > 200
     assert found.immature.total() == states["immature"] > 50
-    assert found.unknown.total() == states["unknown"] > 3 and found.reasons == {
+    assert found.unknown.total() == states["unknown"] > 3 and found.unknown_reasons == {
         GONE: states["unknown"]
     }
     assert (
-        sum(found.nights.values()) == found.nights[EARLIER] == 70 - len({week for week, *_ in hand})
+        sum(found.excluded_nights.values()) == found.excluded_nights[NOT_LAST_OF_WEEK] == 70 - len({week for week, *_ in hand})
     )
     for counted, state in ((found.immature, "immature"), (found.unknown, "unknown")):
         assert counted == Counter(
             (week, row["model_version"]) for week, row, s, _ in hand if s == state
         )
-    lead = dataset.lead_of(found.rows["entity_id"])
+    lead = dataset.find_leads(found.rows["entity_id"])
     amount = dataset.leads["size"].to_numpy()[lead]
-    parts = realise(found.rows, lead, masks_of(found.rows, None, (), "2"), amount, 7)
+    parts = measure_outcomes(found.rows, lead, build_masks(found.rows, None, (), "2"), amount, 7)
     used = [(week, row, label) for week, row, state, label in hand if state == "used"]
     kinds = {
         "week": lambda w, _: w,
@@ -278,7 +284,7 @@ def test_every_count_and_figure_is_that_of_sql_and_loops(store, nightly):
             weeks = sorted({w for w, r, _ in used if r["model_version"] == "2"})[-4:]
             mine = [(r, y) for w, r, y in used if r["model_version"] == "2" and w in weeks]
         check_part(part, mine, {row["entity_id"]: row["size"] for row in rows})
-    check_capacity(parts[ALL], used, 7)
+    check_capacity(parts[ALL_ROWS], used, 7)
 
 
 def check_part(part, mine, sizes):
@@ -291,12 +297,12 @@ def check_part(part, mine, sizes):
     assert part.value.rows == len(priced)
     assert part.value.expected == pytest.approx(sum(r["expected_value"] for r, _ in priced))
     assert part.value.actual == pytest.approx(sum(sizes[r["entity_id"]] for r, y in priced if y))
-    if "roc_auc" in part.part.figures:
-        assert part.part.figures["roc_auc"].value == pytest.approx(auc(mine))
+    if "roc_auc" in part.part.estimates:
+        assert part.part.estimates["roc_auc"].value == pytest.approx(auc(mine))
         loss = -sum(
             math.log(max(r["probability"] if y else 1 - r["probability"], 1e-9)) for r, y in mine
         ) / len(mine)
-        assert part.part.figures["log_loss"].value == pytest.approx(loss)
+        assert part.part.estimates["log_loss"].value == pytest.approx(loss)
 
 
 def check_capacity(part, used, capacity):
@@ -331,9 +337,9 @@ def test_of_a_learnt_amount_the_published_expectation_says_who_would_be_worked()
         "model_version": ["1"] * n,
     }
     rows = pa.table(columns | {"week": ["2025-W09"] * n, "label": label}, schema=FOLLOWED)
-    part = realise(rows, np.arange(n), {ALL: np.ones(n, bool)}, amount, 40, learnt=True)[ALL]
+    part = measure_outcomes(rows, np.arange(n), {ALL_ROWS: np.ones(n, bool)}, amount, 40, amount_is_learned=True)[ALL_ROWS]
     best, known = np.argsort(-expected)[:40], np.nan_to_num(amount)
-    captured = part.part.figures["value_captured_at_capacity"].value
+    captured = part.part.estimates["value_captured_at_capacity"].value
     assert captured == pytest.approx(known[best].sum() / known.sum()) and captured < 0.4
     assert part.value.rows == n - 5 and part.value.actual == pytest.approx(known.sum())
     assert part.value.expected == pytest.approx(expected[~np.isnan(amount)].sum())
@@ -392,23 +398,23 @@ def test_a_week_is_the_companys_and_its_last_night_as_published_last_counts(stor
 def test_a_night_whose_model_had_learnt_later_is_a_rehearsal_and_does_not_count(store):
     publish(store, START, ["a"], "1")
     publish(store, START + DAY, ["a"], "2")
-    terms = {"2": Terms(learnt=START + 2 * DAY), "1": Terms(learnt=START)}
+    terms = {"2": VersionRecord(trained_as_of=START + 2 * DAY), "1": VersionRecord(trained_as_of=START)}
     _, found = followed(store, GRID, [lead("a")], alive(), terms=terms)
-    assert found.rows["model_version"].to_pylist() == ["1"] and found.nights == {REHEARSED: 1}
+    assert found.rows["model_version"].to_pylist() == ["1"] and found.excluded_nights == {REHEARSED: 1}
 
 
 def test_a_version_is_held_to_its_own_horizon(store):
     events = [*alive(), event("a", START + 15 * DAY)]
     publish(store, START, ["a"], "1")
     publish(store, START + 7 * DAY, ["a"], "2")
-    _, found = followed(store, GRID, [lead("a")], events, terms={"1": Terms(horizon=16 * DAY)})
+    _, found = followed(store, GRID, [lead("a")], events, terms={"1": VersionRecord(horizon=16 * DAY)})
     assert dict(
         zip(found.rows["model_version"].to_pylist(), found.rows["label"].to_pylist(), strict=True)
     ) == {
         "1": 1,
         "2": 1,
     }
-    _, shorter = followed(store, GRID, [lead("a")], events, terms={"1": Terms(horizon=15 * DAY)})
+    _, shorter = followed(store, GRID, [lead("a")], events, terms={"1": VersionRecord(horizon=15 * DAY)})
     assert sorted(shorter.rows["label"].to_pylist()) == [0, 1]
 
 
@@ -418,7 +424,7 @@ def test_nights_that_the_table_no_longer_keeps_are_counted(store):
     with sqlite3.connect(store.path) as db:
         db.execute("delete from scores where as_of = (select min(as_of) from scores)")
     _, found = followed(store, GRID, [lead("a")], alive())
-    assert found.rows.num_rows == 1 and found.nights == {NOT_KEPT: 1}
+    assert found.rows.num_rows == 1 and found.excluded_nights == {NOT_KEPT: 1}
 
 
 def test_the_oldest_weeks_are_left_out_of_too_many_rows(store, monkeypatch):
@@ -426,7 +432,7 @@ def test_the_oldest_weeks_are_left_out_of_too_many_rows(store, monkeypatch):
     for week in range(4):
         publish(store, START + 7 * DAY * week, ["a", "b"])
     _, found = followed(store, GRID, [lead("a"), lead("b")], alive(50))
-    assert found.nights == {OLDER: 2} and set(found.rows["week"].to_pylist()) == {
+    assert found.excluded_nights == {OLDER: 2} and set(found.rows["week"].to_pylist()) == {
         "2025-W12",
         "2025-W13",
     }
@@ -446,7 +452,7 @@ def test_who_is_scored_once_after_entry_counts_once_in_the_week_of_the_first_nig
     assert found.rows.select(["entity_id", "as_of", "probability", "label"]).to_pylist() == [
         {"entity_id": "a", "as_of": START, "probability": 0.5, "label": 1}
     ]
-    assert found.reasons == {LATE_START: 1} and found.nights == {}
+    assert found.unknown_reasons == {LATE_START: 1} and found.excluded_nights == {}
     _, young = followed(store, ONCE, rows, events, START + 5 * DAY)
     assert young.immature.total() == 1 and young.first_mature == mine + 10 * DAY
 
@@ -471,7 +477,7 @@ def test_an_outcome_column_is_known_once_it_is_filled(store):
         "a": 1,
         "b": 0,
     }
-    assert found.immature.total() == 1 and found.reasons == {GONE: 1} and found.first_mature is None
+    assert found.immature.total() == 1 and found.unknown_reasons == {GONE: 1} and found.first_mature is None
 
 
 def test_nothing_published_is_nothing_followed(store):
@@ -491,9 +497,9 @@ def some_part(label, p, leads=None):
             "week": pa.array(["w"] * n),
         }
     )
-    return realise(
-        table, np.arange(n) if leads is None else leads, {ALL: np.ones(n, bool)}, None, None
-    )[ALL]
+    return measure_outcomes(
+        table, np.arange(n) if leads is None else leads, {ALL_ROWS: np.ones(n, bool)}, None, None
+    )[ALL_ROWS]
 
 
 def test_no_outcome_at_all_says_something_too():
@@ -503,11 +509,11 @@ def test_no_outcome_at_all_says_something_too():
     part = some_part(np.zeros(400), np.full(400, 0.1))
     assert part.part.too_small and part.ratio.value == part.ratio.low == 0
     assert poisson.cdf(0, part.ratio.high * 40) == pytest.approx(0.05)
-    good = {"actual_to_expected": Figure(1.0, 0.9, 1.1, 1000)}
-    assert [c.off for c in compare(part, good)] == [True]
+    good = {"actual_to_expected": Estimate(1.0, 0.9, 1.1, 1000)}
+    assert [c.is_off for c in compare(part, good)] == [True]
     repeated = some_part(np.zeros(400), np.full(400, 0.1), np.arange(400) // 40)
     assert repeated.ratio.high == pytest.approx(40 * part.ratio.high)
-    assert not compare(repeated, good)[0].off
+    assert not compare(repeated, good)[0].is_off
 
 
 def test_few_outcomes_are_judged_by_their_number_alone():
@@ -519,9 +525,9 @@ def test_few_outcomes_are_judged_by_their_number_alone():
     assert poisson.sf(11, part.ratio.low * 15) == pytest.approx(0.05)
     assert poisson.cdf(12, part.ratio.high * 15) == pytest.approx(0.05)
     promise = {
-        name: Figure(0.5, 0.4, 0.6, 100) for name in ("roc_auc", "log_loss", "actual_to_expected")
+        name: Estimate(0.5, 0.4, 0.6, 100) for name in ("roc_auc", "log_loss", "actual_to_expected")
     }
-    assert [c.figure for c in compare(part, promise)] == ["actual_to_expected"]
+    assert [c.metric for c in compare(part, promise)] == ["actual_to_expected"]
 
 
 def drawn(rng, leads, shift=0.0, weight=1.0, each=1):
@@ -534,7 +540,7 @@ def drawn(rng, leads, shift=0.0, weight=1.0, each=1):
 
 def kept(part):
     """Return a part's figures as a training keeps them and as they are read again."""
-    return promised({name: figure.to_json() for name, figure in part.part.figures.items()})
+    return read_expectations({name: figure.to_json() for name, figure in part.part.estimates.items()})
 
 
 @pytest.mark.parametrize("leads", [50, 300])
@@ -542,81 +548,81 @@ def test_a_model_that_keeps_its_word_hardly_ever_alarms(leads):
     """Each of the four figures errs in about one of a hundred cases, however few the leads are."""
     rng = np.random.default_rng(leads)
     promise = kept(drawn(rng, 3000))
-    alarms = [any(c.off for c in compare(drawn(rng, leads), promise)) for _ in range(12)]
+    alarms = [any(c.is_off for c in compare(drawn(rng, leads), promise)) for _ in range(12)]
     assert sum(alarms) <= 1
 
 
 def test_a_model_that_breaks_its_word_is_found():
     rng = np.random.default_rng(1)
     promise = kept(drawn(rng, 3000))
-    off = {c.figure: c.off for c in compare(drawn(rng, 2000, shift=0.8), promise)}
+    off = {c.metric: c.is_off for c in compare(drawn(rng, 2000, shift=0.8), promise)}
     assert off["actual_to_expected"] and off["log_loss"] and not off["roc_auc"]
-    off = {c.figure: c.off for c in compare(drawn(rng, 2000, weight=2.0), promise)}
+    off = {c.metric: c.is_off for c in compare(drawn(rng, 2000, weight=2.0), promise)}
     assert off["calibration_slope"] and not off["roc_auc"]
     noise = some_part((rng.random(2000) < 0.3).astype(int), rng.random(2000))
-    assert {c.figure: c.off for c in compare(noise, promise)}["roc_auc"]
+    assert {c.metric: c.is_off for c in compare(noise, promise)}["roc_auc"]
 
 
 def test_the_interval_of_a_difference_holds_both_doubts():
     """Zou & Donner's limits, and what they imply: where 0 is outside, the 90 % intervals have nothing in common."""
-    exact = difference(Figure(0.8, 0.75, 0.84, 1), Figure(0.9, 0.88, 0.93, 1))
+    exact = estimate_difference(Estimate(0.8, 0.75, 0.84, 1), Estimate(0.9, 0.88, 0.93, 1))
     wider = 2.5758 / 1.6449
     assert exact.low == pytest.approx(-0.1 - wider * math.hypot(0.05, 0.03))
     assert exact.high == pytest.approx(-0.1 + wider * math.hypot(0.04, 0.02))
     rng = np.random.default_rng(0)
     for _ in range(300):
         one, other = (sorted(rng.normal(size=3)) for _ in range(2))
-        a, b = (Figure(x[1], x[0], x[2], 1) for x in (one, other))
-        found = difference(a, b)
+        a, b = (Estimate(x[1], x[0], x[2], 1) for x in (one, other))
+        found = estimate_difference(a, b)
         if found.low > 0 or found.high < 0:
             assert a.low > b.high or a.high < b.low
 
 
 def test_better_than_promised_is_no_alarm():
-    good = Figure(0.95, 0.94, 0.96, 1)
+    good = Estimate(0.95, 0.94, 0.96, 1)
     part = some_part([0, 1] * 200, [0.1, 0.9] * 200)
     found = {
-        c.figure: c
-        for c in compare(part, {"roc_auc": Figure(0.8, 0.79, 0.81, 1), "log_loss": good})
+        c.metric: c
+        for c in compare(part, {"roc_auc": Estimate(0.8, 0.79, 0.81, 1), "log_loss": good})
     }
-    assert found["roc_auc"].difference.low > 0 and not found["roc_auc"].off
-    assert found["log_loss"].difference.high < 0 and not found["log_loss"].off
+    assert found["roc_auc"].difference.low > 0 and not found["roc_auc"].is_off
+    assert found["log_loss"].difference.high < 0 and not found["log_loss"].is_off
 
 
 def test_without_a_promise_the_gates_bounds_are_asked_for():
     rng = np.random.default_rng(4)
     found = compare(drawn(rng, 2000, shift=1.5), {})
-    assert [c.figure for c in found] == ["calibration_slope", "actual_to_expected"] and not any(
-        c.kept for c in found
+    assert [c.metric for c in found] == ["calibration_slope", "actual_to_expected"] and not any(
+        c.is_recorded for c in found
     )
-    assert found[1].off and "the gate asks for 1.000 (0.800 to 1.250)" in found[1].sentence
+    assert found[1].is_off and "the gate asks for 1.000 (0.800 to 1.250)" in found[1].sentence
 
 
 def test_a_recommendation_has_its_reasons_in_numbers():
     rng = np.random.default_rng(3)
     promise = kept(drawn(rng, 3000))
     fine, broken = compare(drawn(rng, 2000), promise), compare(drawn(rng, 2000, shift=1.0), promise)
-    assert recommend(None, [], [], None).reasons == ("there is no champion",)
-    assert not recommend("1", fine, fine, None).retrain
-    said = recommend("1", broken, broken, None).reasons
+    assert recommend_retraining(None, [], [], None).reasons == ("there is no champion",)
+    assert not recommend_retraining("1", fine, fine, None).retrain
+    said = recommend_retraining("1", broken, broken, None).reasons
     assert (
         len(said) == 1
         and "version 1: actual to expected outcomes is 0.6" in said[0]
         and "promised 0.9" in said[0]
     )
-    said = recommend("1", fine, broken, None).reasons
+    said = recommend_retraining("1", fine, broken, None).reasons
     assert len(said) == 1 and "in its latest weeks" in said[0]
-    old = Age(61 * DAY, 60 * DAY, 1000, 100)
-    said = recommend("1", fine, fine, old).reasons
+    old = ModelAge(61 * DAY, 60 * DAY, 1000, 100)
+    said = recommend_retraining("1", fine, fine, old).reasons
     assert "61 days ago" in said[0] and "100 rows have matured since, beside 1,000" in said[0]
-    assert not recommend("1", fine, fine, Age(61 * DAY, 60 * DAY, 1000, 99)).retrain
-    assert not recommend("1", fine, fine, Age(60 * DAY, 60 * DAY, 1000, 999)).retrain
+    assert not recommend_retraining("1", fine, fine, ModelAge(61 * DAY, 60 * DAY, 1000, 99)).retrain
+    assert not recommend_retraining("1", fine, fine, ModelAge(60 * DAY, 60 * DAY, 1000, 999)).retrain
 
 
 def test_what_cannot_be_felt_is_a_warning_and_no_reason():
     """Of a million rows any difference is sure; a twentieth more outcomes than promised changes nobody's day."""
     from serve.monitoring.expectations import Comparison
 
-    promise, found = Figure(1.0, 0.99, 1.01, 10**6), Figure(1.05, 1.04, 1.06, 10**6)
-    each = Comparison("actual_to_expected", promise, found, difference(found, promise), True)
-    assert each.off and not each.felt and not recommend("1", [each], [each], None).retrain
+    promise, found = Estimate(1.0, 0.99, 1.01, 10**6), Estimate(1.05, 1.04, 1.06, 10**6)
+    each = Comparison("actual_to_expected", promise, found, estimate_difference(found, promise), True)
+    assert each.is_off and not each.is_relevant and not recommend_retraining("1", [each], [each], None).retrain

@@ -13,9 +13,14 @@ from hypothesis import strategies as st
 
 from features.definitions.semantics import Meaning
 from features.wording.wording import Wording, english
-from models.reference.typical_lead import Usual
-from serve.reasons.reasons import Teller, reasons
-from serve.reasons.selection import CLEAR, FIRM, SPARE, THRESHOLD
+from models.reference.typical_lead import TypicalLead
+from serve.reasons.reasons import ReasonWriter, write_reasons
+from serve.reasons.selection import (
+    MIN_CATEGORY_CONTRIBUTION,
+    MIN_CLEAR_EFFECT,
+    MIN_CONTRIBUTION,
+    SPARE_GROUPS,
+)
 
 WEEK = timedelta(days=7)
 
@@ -41,8 +46,8 @@ def told(parts, columns, meanings=None, most=3, usual=None, words=None):
     """The reasons of one row, its contributions without the base value."""
     known = {name: fact(name) for name in columns} | (meanings or {})
     matrix = pa.table({name: pa.array([value]) for name, value in columns.items()})
-    teller = Teller(known, words or english(), usual or Usual())
-    return json.loads(reasons(np.array([[*parts, 9.0]]), matrix, teller, most)[0])
+    teller = ReasonWriter(known, words or english(), usual or TypicalLead())
+    return json.loads(write_reasons(np.array([[*parts, 9.0]]), matrix, teller, most)[0])
 
 
 def sentences(*arguments, **more):
@@ -62,7 +67,7 @@ def test_the_base_value_is_no_reason():
 
 
 def test_what_is_below_the_threshold_is_no_reason():
-    parts = [THRESHOLD, THRESHOLD - 1e-4, -THRESHOLD, 1e-4 - THRESHOLD]
+    parts = [MIN_CONTRIBUTION, MIN_CONTRIBUTION - 1e-4, -MIN_CONTRIBUTION, 1e-4 - MIN_CONTRIBUTION]
     assert [one["feature"] for one in told(parts, dict.fromkeys("abcd", 1.0))] == ["a", "c"]
 
 
@@ -102,7 +107,7 @@ def test_what_tells_nothing_never_speaks_and_what_tells_little_only_alone():
         "2 “x” events so far"
     ]
     assert told([0.0, 0.9, 0.0], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings) == []
-    usual = Usual({"x": 9.0, "pause": 2.0}, {"x": -0.9, "pause": -0.9})
+    usual = TypicalLead({"x": 9.0, "pause": 2.0}, {"x": -0.9, "pause": -0.9})
     cells = {"x": 2.0, "decay": 1.0, "pause": 30.0}
     assert sentences([0.1, -0.3, -0.3], cells, meanings, usual=usual) == [
         "a pause of 30 days between “x” events"
@@ -139,7 +144,7 @@ VIEWS = {"n": count("type:x", WEEK, group="x"), "age": age("type:x", group="x")}
     ],
 )
 def test_a_sentence_agrees_with_its_sign(parts, columns, without, said):
-    usual = Usual({"n": 2.0, "age": 10.0}, {"n": without, "age": without})
+    usual = TypicalLead({"n": 2.0, "age": 10.0}, {"n": without, "age": without})
     assert sentences(parts, columns, VIEWS, usual=usual) == said
 
 
@@ -153,13 +158,13 @@ def test_a_model_of_an_earlier_version_is_told_as_it_is():
 def test_groups_that_tell_of_the_same_events_stand_together():
     """A lead with few events is told so though each is worth something: without any it would lose that too."""
     meanings = {"all": count("any", WEEK, group="a"), "x": count("type:x", group="x")}
-    usual = Usual({"all": 5.0, "x": 1.0}, {"all": -0.5, "x": -0.2}, {"a": ["a", "x"]})
+    usual = TypicalLead({"all": 5.0, "x": 1.0}, {"all": -0.5, "x": -0.2}, {"a": ["a", "x"]})
     found = sentences([-0.3, 0.4], {"all": 2.0, "x": 3.0}, meanings, usual=usual)
     assert found == ["3 “x” events so far", "only 2 events in the last 7 days"]
     assert sentences([-0.3, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=usual) == [
         "3 “x” events so far"
     ]
-    alone = Usual(usual.middle, usual.without)
+    alone = TypicalLead(usual.medians, usual.absence_effects)
     assert sentences([-0.6, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=alone) == [
         "3 “x” events so far"
     ]
@@ -177,17 +182,17 @@ def test_groups_that_tell_of_the_same_events_stand_together():
     ],
 )
 def test_activity_of_any_kind_is_never_told_as_something_bad(meaning):
-    for usual in (Usual(), Usual({"a": 5.0}, {"a": 0.4})):
+    for usual in (TypicalLead(), TypicalLead({"a": 5.0}, {"a": 0.4})):
         assert told([-0.3], {"a": 7.0}, {"a": meaning}, usual=usual) == []
-        assert len(told([0.3], {"a": 7.0}, {"a": meaning}, usual=Usual({"a": 5.0}))) == 1
+        assert len(told([0.3], {"a": 7.0}, {"a": meaning}, usual=TypicalLead({"a": 5.0}))) == 1
 
 
 @pytest.mark.parametrize("key", ["gap_mean", "gap_max", "silence"])
 def test_a_pause_is_never_told_as_something_good(key):
     meanings = {"a": Meaning("g", key, "number" if key == "silence" else "days", subject="type:x")}
     for part, without in ((0.3, 0.0), (0.3, 0.6), (0.3, 0.3), (-0.3, 0.0)):
-        assert told([part], {"a": 7.0}, meanings, usual=Usual({"a": 5.0}, {"a": without})) == []
-    assert len(told([-0.3], {"a": 7.0}, meanings, usual=Usual({"a": 5.0}, {"a": -0.6}))) == 1
+        assert told([part], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": without})) == []
+    assert len(told([-0.3], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": -0.6}))) == 1
 
 
 def test_what_gives_a_lead_up_is_never_told_as_something_good():
@@ -206,19 +211,19 @@ def test_what_gives_a_lead_up_is_never_told_as_something_good():
     ]
     gone = cells | {"stage": nan, "last": None}
     assert told([0.0, 0.2, 0.5], gone, meanings) == []
-    none = Usual({"n": 1.0}, {"n": -0.3})
+    none = TypicalLead({"n": 1.0}, {"n": -0.3})
     assert told([-0.3, 0.0, 0.0], cells | {"n": 0.0}, meanings, words=words, usual=none) == []
 
 
 def test_what_has_no_yardstick_must_weigh_more():
     meanings = {"last": Meaning("order", "last_type_1", "category")}
-    assert told([FIRM - 0.01], {"last": "call"}, meanings) == []
-    assert sentences([FIRM], {"last": "call"}, meanings) == ["the last event: call"]
+    assert told([MIN_CATEGORY_CONTRIBUTION - 0.01], {"last": "call"}, meanings) == []
+    assert sentences([MIN_CATEGORY_CONTRIBUTION], {"last": "call"}, meanings) == ["the last event: call"]
 
 
 def test_more_and_less_than_before():
     meanings = {"t": Meaning("m", "trend", "change", span=WEEK)}
-    usual = Usual({"t": 3.0}, {"t": -0.2})
+    usual = TypicalLead({"t": 3.0}, {"t": -0.2})
     assert sentences([0.1], {"t": 2.0}, meanings, usual=usual) == [
         "2 more events in the last 7 days than as long before"
     ]
@@ -266,7 +271,7 @@ def test_more_and_less_than_before():
 def test_no_two_reasons_say_the_same_or_speak_against_each_other(one, other, values, parts, both):
     meanings = {"one": one, "other": other}
     without = {name: _zero(*pair) for name, *pair in zip(meanings, values, parts, strict=True)}
-    usual = Usual({"one": 10.0, "other": 10.0}, without)
+    usual = TypicalLead({"one": 10.0, "other": 10.0}, without)
     found = told(parts, {"one": values[0], "other": values[1]}, meanings, usual=usual)
     assert {each["feature"] for each in found} == ({"one", "other"} if both else {"one"})
     alone = told([0.0, parts[1]], {"one": values[0], "other": values[1]}, meanings, usual=usual)
@@ -295,7 +300,7 @@ def test_missing_values_and_text_of_any_column_type():
     )
     meanings = {name: fact(name) for name in columns} | {"c": fact("c", unit="category")}
     found = json.loads(
-        reasons(np.array([[0.3, 0.2, 0.1, 0.0]]), matrix, Teller(meanings, english()))[0]
+        write_reasons(np.array([[0.3, 0.2, 0.1, 0.0]]), matrix, ReasonWriter(meanings, english()))[0]
     )
     assert [(one["value"], one["sentence"]) for one in found] == [
         (None, "a is not known"),
@@ -325,7 +330,7 @@ def test_the_text_to_the_byte():
             [-0.1, 0.1, -0.30000000000000004, 1.0],
         ]
     )
-    assert reasons(parts, matrix, Teller(meanings, english(), Usual({}, {"views": -0.2}))) == [
+    assert write_reasons(parts, matrix, ReasonWriter(meanings, english(), TypicalLead({}, {"views": -0.2}))) == [
         '[{"feature": "views", "value": 3.0, "contribution": 0.5, "sentence": "3 “x” events in the last 7 days"}, '
         '{"feature": "rate", "value": 1e-07, "contribution": 0.25, "sentence": "rate is 1e-07"}, '
         '{"feature": "industry", "value": "Ж \\"q\\"\\n", "contribution": -0.123457, '
@@ -350,17 +355,17 @@ def test_the_same_reasons_in_another_language():
 
 def test_a_row_s_reasons_do_not_depend_on_the_rows_beside():
     matrix = pa.table({"rate": [0.0, -0.0, nan, None], "industry": pa.array(["a", "b", "a", None])})
-    teller = Teller(
+    teller = ReasonWriter(
         {"rate": fact("rate"), "industry": fact("industry", unit="category")}, english()
     )
     parts = np.tile([0.5, -0.5, 0.0], (4, 1))
-    alone = [reasons(parts[i : i + 1], matrix.slice(i, 1), teller)[0] for i in range(4)]
-    assert reasons(parts, matrix, teller) == alone
+    alone = [write_reasons(parts[i : i + 1], matrix.slice(i, 1), teller)[0] for i in range(4)]
+    assert write_reasons(parts, matrix, teller) == alone
 
 
 def test_no_rows_and_fewer_groups_than_places():
     empty = pa.table({"a": pa.array([], pa.float64())})
-    assert reasons(np.empty((0, 2)), empty, Teller({"a": fact("a")}, english())) == []
+    assert write_reasons(np.empty((0, 2)), empty, ReasonWriter({"a": fact("a")}, english())) == []
     assert len(told([0.3], {"a": 1.0})) == 1
 
 
@@ -370,7 +375,7 @@ def test_no_rows_and_fewer_groups_than_places():
 )
 def test_what_does_not_fit_is_refused(shape, meanings, words):
     with pytest.raises(ValueError, match=words):
-        reasons(np.zeros(shape), pa.table({"a": [1.0, 2.0]}), Teller(meanings, english()))
+        write_reasons(np.zeros(shape), pa.table({"a": [1.0, 2.0]}), ReasonWriter(meanings, english()))
 
 
 SUBJECTS = ("any", "type:x", "type:y", "channel:w")
@@ -406,16 +411,16 @@ def slow_speaker(members, side, added, without):
     best = None
     for part, i, meaning, value in members:
         nothing, low = value == 0, value > 5 if meaning.key == "age" else value < 5
-        if side * added >= CLEAR:
+        if side * added >= MIN_CLEAR_EFFECT:
             fits = not nothing and not (side < 0 and not meaning.subject.startswith("type:"))
-        elif side * added <= -CLEAR:
+        elif side * added <= -MIN_CLEAR_EFFECT:
             fits = side < 0 and (nothing or low)
         else:
             fits = side < 0 and (
-                nothing or (meaning.key == "age" and low and side * without >= THRESHOLD)
+                nothing or (meaning.key == "age" and low and side * without >= MIN_CONTRIBUTION)
             )
         if fits and side * part > 0 and (best is None or side * part > best[0]):
-            best = (side * part, i, side * added < CLEAR)
+            best = (side * part, i, side * added < MIN_CLEAR_EFFECT)
     return best and best[1:]
 
 
@@ -428,11 +433,11 @@ def slow_reasons(row, values, meanings, without, most):
     found, told_so_far = {1: [], -1: []}, []
     candidates = []
     for side in (1, -1):
-        ranked = sorted(total, key=lambda group: -side * total[group])[: most + SPARE]
+        ranked = sorted(total, key=lambda group: -side * total[group])[: most + SPARE_GROUPS]
         candidates += [(side, group) for group in ranked]
     for side, group in sorted(candidates, key=lambda each: -abs(total[each[1]])):
         speaker = slow_speaker(members[group], side, total[group] - without[group], without[group])
-        if speaker is None or side * total[group] < THRESHOLD or len(found[side]) == most:
+        if speaker is None or side * total[group] < MIN_CONTRIBUTION or len(found[side]) == most:
             continue
         said = (side, meanings[speaker[0]], values[speaker[0]], speaker[1])
         if not any(slow_clash(said, before) for before in told_so_far):
@@ -472,12 +477,12 @@ def test_all_rows_at_once_are_each_row_alone(data):
         row[:] = [max(v, 1.0) if m.key == "age" else v for v, m in zip(row, meanings, strict=True)]
     matrix = pa.table({f"f{i}": [row[i] for row in values] for i in range(features)})
     names = [f"f{i}" for i in range(features)]
-    usual = Usual(
+    usual = TypicalLead(
         dict.fromkeys(names, 5.0),
         {n: without[m.group] for n, m in zip(names, meanings, strict=True)},
     )
-    teller = Teller({f"f{i}": meaning for i, meaning in enumerate(meanings)}, english(), usual)
-    found = reasons(np.column_stack([np.array(grid), np.full(rows, 5.0)]), matrix, teller, most)
+    teller = ReasonWriter({f"f{i}": meaning for i, meaning in enumerate(meanings)}, english(), usual)
+    found = write_reasons(np.column_stack([np.array(grid), np.full(rows, 5.0)]), matrix, teller, most)
     for text, row, value in zip(found, grid, values, strict=True):
         slow = slow_reasons(row, value, meanings, without, most)
         got = [(one["feature"], one["contribution"], one["sentence"]) for one in json.loads(text)]

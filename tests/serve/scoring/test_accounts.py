@@ -8,23 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.contracts import ACCOUNT_SCORES
-from models.accounts import Together
-from serve.scoring.accounts import RECENT, account_scores
-from serve.scoring.scoring import stamped
+from models.accounts import WithinAccountDependence
+from serve.scoring.accounts import ACTIVE_WITHIN, score_accounts
+from serve.scoring.scoring import stamp_run_columns
 from tests.features.logs import of
 from tests.serve.samples import MONDAY, a_run, some_scores
 
 ACCOUNTS = st.sampled_from([None, "Acme", "Beta", "0012"])
 AGES = st.sampled_from(
-    [timedelta(microseconds=1), RECENT, RECENT + timedelta(microseconds=1), timedelta(days=90)]
+    [timedelta(microseconds=1), ACTIVE_WITHIN, ACTIVE_WITHIN + timedelta(microseconds=1), timedelta(days=90)]
 )
 
 
 def company(accounts, events):
     """A lead for each account given, each with events of these ages, and who has the even numbers as scores."""
     leads = [
-        {"entity_id": f"e{i:02}", "account_id": account, "created_at": MONDAY - 2 * RECENT}
-        | {"available_at": MONDAY - 2 * RECENT}
+        {"entity_id": f"e{i:02}", "account_id": account, "created_at": MONDAY - 2 * ACTIVE_WITHIN}
+        | {"available_at": MONDAY - 2 * ACTIVE_WITHIN}
         for i, account in enumerate(accounts)
     ]
     log = [
@@ -52,7 +52,7 @@ def company(accounts, events):
 )
 def test_each_column_is_what_a_loop_says(accounts, events, adds):
     data, frame = company(accounts, events)
-    found = stamped(account_scores(data, frame, Together(adds)), ACCOUNT_SCORES, "r1", MONDAY)
+    found = stamp_run_columns(score_accounts(data, frame, WithinAccountDependence(adds)), ACCOUNT_SCORES, "r1", MONDAY)
     assert found.schema == ACCOUNT_SCORES
     rows = frame.to_pylist()
     assert set(found["account_id"].to_pylist()) == {row["account_id"] for row in rows} - {None}
@@ -73,7 +73,7 @@ def test_each_column_is_what_a_loop_says(accounts, events, adds):
         people = [i for i, account in enumerate(accounts) if account == one["account_id"]]
         assert (one["entities"], one["people"]) == (len(own), len(people))
         assert one["active_people"] == len(
-            {i for i, age in events if i in people and age <= RECENT}
+            {i for i, age in events if i in people and age <= ACTIVE_WITHIN}
         )
         assert (one["as_of"], one["run_id"], one["model_version"]) == (MONDAY, "r1", "7")
     ranked = sorted(found.to_pylist(), key=lambda row: (-row["probability"], row["account_id"]))
@@ -86,4 +86,4 @@ def test_scores_in_another_order_are_refused():
     """The main contact is the first of an account."""
     data, frame = company(["Acme"] * 4, [])
     with pytest.raises(ValueError, match="order of rank"):
-        account_scores(data, frame.take([1, 0]), Together())
+        score_accounts(data, frame.take([1, 0]), WithinAccountDependence())

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from serve.scoring.grade_flips import GRADED, flaps, plain
+from serve.scoring.grade_flips import GRADED, count_grade_flips, grade_by_score
 from tests.serve.samples import DAY, MONDAY
 
 ORACLE = """
@@ -42,8 +42,8 @@ def table(lives):
 
 
 def counted(rows, within=timedelta(days=7)):
-    found = flaps(rows, within)
-    return found.leads, found.flapping, found.weeks, found.flapping_weeks
+    found = count_grade_flips(rows, within)
+    return found.leads, found.flipping_leads, found.weeks, found.flipping_weeks
 
 
 def by_sql(rows, days):
@@ -83,12 +83,12 @@ def test_random_lives_are_counted_as_sql_counts_them(seed):
 
 
 def test_no_rows_have_no_share():
-    found = flaps(GRADED.empty_table())
-    assert (found.leads, found.flapping, found.weeks) == (0, 0, 0) and np.isnan(
-        [found.share, found.weekly]
+    found = count_grade_flips(GRADED.empty_table())
+    assert (found.leads, found.flipping_leads, found.weeks) == (0, 0, 0) and np.isnan(
+        [found.lead_share, found.week_share]
     ).all()
 
 
 def test_plain_grades_come_from_the_scores_alone():
     rows = pa.table([["a"] * 4, [MONDAY] * 4, [100, 90, 70, 40], ["D"] * 4], schema=GRADED)
-    assert plain(rows)["grade"].to_pylist() == ["A", "B", "C", "D"]
+    assert grade_by_score(rows)["grade"].to_pylist() == ["A", "B", "C", "D"]

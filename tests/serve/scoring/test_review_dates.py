@@ -9,15 +9,15 @@ import pytest
 
 from configs.night import Review
 from features.contracts import SCORES
-from serve.scoring.review_dates import with_review
-from serve.store.store import PREVIOUS
+from serve.scoring.review_dates import add_review_dates
+from serve.store.reader import PREVIOUS_SCORES
 
 BERLIN, SAO_PAULO = ZoneInfo("Europe/Berlin"), ZoneInfo("America/Sao_Paulo")
 DAY = timedelta(days=1)
 FRAME = pa.schema(
     [SCORES.field(n) for n in ("entity_id", "cutoff", "grade", "previous_grade", "outcome_days_50")]
 )
-NOBODY = PREVIOUS.empty_table()
+NOBODY = PREVIOUS_SCORES.empty_table()
 
 
 def by_hand(as_of, cutoff, grade, half, review, zone):
@@ -47,7 +47,7 @@ def test_every_lead_gets_a_midnight_of_the_company(as_of, zone):
         cutoff = as_of if rng.random() < 0.5 else as_of - timedelta(days=float(rng.uniform(0, 60)))
         rows.append((cutoff, str(rng.choice(list("ABCD"))), half))
     for review in (Review(), Review(A="1d", B="12h", C="2d", D="90d")):
-        found = with_review(framed(rows), NOBODY, as_of, review, zone)["review_at"].to_pylist()
+        found = add_review_dates(framed(rows), NOBODY, as_of, review, zone)["review_at"].to_pylist()
         assert found == [by_hand(as_of, *row, review, zone) for row in rows]
 
 
@@ -60,7 +60,7 @@ def test_the_examples_of_the_documentation():
         (as_of - 20 * DAY, "B", 30.0),
         (as_of, "B", 8.0),
     ]
-    found = with_review(framed(rows), NOBODY, as_of, Review(), BERLIN)["review_at"]
+    found = add_review_dates(framed(rows), NOBODY, as_of, Review(), BERLIN)["review_at"]
     assert [at.astimezone(BERLIN).isoformat()[:16] for at in found.to_pylist()] == [
         "2025-07-04T00:00",
         "2025-07-31T00:00",
@@ -74,13 +74,13 @@ def night(as_of, rows, previous=NOBODY):
     """Return the review dates of ``rows``, grade by lead, and the night as the next one finds it."""
     before = {row["entity_id"]: row["grade"] for row in previous.to_pylist()}
     named = [(name, as_of, grade, before.get(name), None) for name, grade in rows.items()]
-    frame = with_review(
+    frame = add_review_dates(
         pa.table(list(zip(*named, strict=True)), schema=FRAME), previous, as_of, Review(), BERLIN
     )
     dates = [at.astimezone(BERLIN) for at in frame["review_at"].to_pylist()]
     kept = [(name, 1, rows[name], None, at) for name, at in zip(rows, dates, strict=True)]
     return dict(zip(rows, dates, strict=True)), pa.table(
-        list(zip(*kept, strict=True)), schema=PREVIOUS
+        list(zip(*kept, strict=True)), schema=PREVIOUS_SCORES
     )
 
 
@@ -114,12 +114,12 @@ def test_nights_that_were_missed_keep_a_date_to_come_and_renew_one_that_is_over(
 
 
 def test_a_night_of_an_older_version_gave_no_date():
-    previous = pa.table([["a"], [95], ["A"], [None], [None]], schema=PREVIOUS)
+    previous = pa.table([["a"], [95], ["A"], [None], [None]], schema=PREVIOUS_SCORES)
     assert night(datetime(2025, 7, 1, tzinfo=BERLIN), {"a": "A"}, previous)[0]["a"].day == 4
 
 
 def test_no_rows():
     empty = FRAME.empty_table()
     assert (
-        with_review(empty, NOBODY, datetime(2025, 7, 1, tzinfo=UTC), Review(), BERLIN).num_rows == 0
+        add_review_dates(empty, NOBODY, datetime(2025, 7, 1, tzinfo=UTC), Review(), BERLIN).num_rows == 0
     )

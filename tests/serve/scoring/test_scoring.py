@@ -11,25 +11,32 @@ import pyarrow as pa
 import pytest
 
 from configs.errors import DataError
-from configs.learning import Evaluation
+from configs.learning import EvaluationConfig
 from configs.night import Review
 from configs.targets import ColumnOutcome, Cutoffs, OutcomeAmount, Target
 from features.build import build_features
 from features.contracts import SCORES
 from features.definitions.catalog import Catalog
-from features.labels import labels
-from features.spine import training_spine
-from models.grades import Steady
-from models.learners.amount_model import Priced, Worth
+from features.labels import compute_labels
+from features.spine import build_training_spine
+from models.grades import GradeHysteresis
+from models.learners.amount_model import AmountModel, AmountRows
 from models.scorer import Scorer
-from models.training.training import Settings, train
+from models.scorer_metadata import ScorerMetadata
+from models.training.settings import TrainingSettings
+from models.training.train import train_scorer
 from serve.scoring import scoring
-from serve.scoring.review_dates import with_review
-from serve.scoring.scoring import Order, rows_to_score, score, stamped
-from serve.scoring.scoring import told as of_rows
-from serve.scoring.trends import Past, with_columns, with_history
-from serve.scoring.weekly_lists import with_list
-from serve.store.store import PREVIOUS
+from serve.scoring.review_dates import add_review_dates
+from serve.scoring.scoring import (
+    ScoringRequest,
+    build_scoring_matrix,
+    score_matrix,
+    stamp_run_columns,
+)
+from serve.scoring.scoring import explain_rows as of_rows
+from serve.scoring.trends import ScoreHistory, add_score_history, append_columns
+from serve.scoring.weekly_lists import add_weekly_list
+from serve.store.reader import PREVIOUS_SCORES
 from tests.features.logs import START, of
 
 NAMES = {"project": "p", "target": "t", "model_version": "3"}
@@ -78,19 +85,19 @@ def company():
 
 @pytest.fixture(scope="module")
 def scorer(company):
-    spine = training_spine(company, TARGET, END)
-    found = labels(company, spine, TARGET, END)
-    settings = Settings(
-        "t", TARGET.horizon, Evaluation(folds=1, share=0.4), meta={"catalog": CATALOG.to_json()}
+    spine = build_training_spine(company, TARGET, END)
+    found = compute_labels(company, spine, TARGET, END)
+    settings = TrainingSettings(
+        "t", TARGET.horizon, EvaluationConfig(folds=1, share=0.4), metadata=ScorerMetadata(catalog=CATALOG.to_json())
     )
-    return train(build_features(company, spine, CATALOG), found, settings).scorer
+    return train_scorer(build_features(company, spine, CATALOG), found, settings).scorer
 
 
 def scored(dataset, target, scorer, told=1.0):
-    order = Order(target, END, NAMES, told)
-    matrix = rows_to_score(dataset, scorer, order)
-    frame = score(dataset, scorer, order, matrix)
-    return with_columns(frame, of_rows(scorer, order, matrix, frame))
+    order = ScoringRequest(target, END, NAMES, told)
+    matrix = build_scoring_matrix(dataset, scorer, order)
+    frame = score_matrix(dataset, scorer, order, matrix)
+    return append_columns(frame, of_rows(scorer, order, matrix, frame))
 
 
 def test_every_column_follows_from_the_prediction(company, scorer):
@@ -172,11 +179,11 @@ def test_a_lead_alone_scores_as_among_others(company, scorer):
 def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     frame = scored(company, TARGET, scorer)
     known = frame["entity_id"][0].as_py()
-    previous = pa.table([[known], [7], ["D"], [None], [None]], schema=PREVIOUS)
-    frame = with_review(
-        with_history(frame, Past(previous), END, Steady()), previous, END, Review(), ZoneInfo("UTC")
+    previous = pa.table([[known], [7], ["D"], [None], [None]], schema=PREVIOUS_SCORES)
+    frame = add_review_dates(
+        add_score_history(frame, ScoreHistory(previous), END, GradeHysteresis()), previous, END, Review(), ZoneInfo("UTC")
     )
-    full = stamped(with_list(frame, SCORES.empty_table(), None, ""), SCORES, "run", END)
+    full = stamp_run_columns(add_weekly_list(frame, SCORES.empty_table(), None, ""), SCORES, "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
@@ -196,20 +203,20 @@ def test_an_amount_that_is_the_same_for_all(company, scorer, amount, expected):
 def test_a_learnt_amount_is_that_of_the_models_trees(company, scorer):
     """Amounts of the outcomes are ten times the size here, so that the lead's size tells them."""
     target = TARGET.model_copy(update={"amount": OutcomeAmount(outcome="value")})
-    order = Order(target, END, NAMES)
-    matrix = rows_to_score(company, scorer, order)
+    order = ScoringRequest(target, END, NAMES)
+    matrix = build_scoring_matrix(company, scorer, order)
     size = scorer.encoding.names.index("size")
     x = np.zeros((400, len(scorer.encoding.names)))
     x[:, size] = 1 + np.arange(400) % 8
-    worth = Worth.fit(Priced(x, 10 * x[:, size], np.arange(400).astype(str), np.arange(400)), [])
+    worth = AmountModel.fit(AmountRows(x, 10 * x[:, size], np.arange(400).astype(str), np.arange(400)), [])
     assert worth.trees is not None
-    frame = score(company, replace(scorer, worth=worth), order, matrix).to_pylist()
+    frame = score_matrix(company, replace(scorer, amount_model=worth), order, matrix).to_pylist()
     sizes = dict(zip(matrix["entity_id"].to_pylist(), matrix["size"].to_pylist(), strict=True))
     for row in frame:
         assert row["expected_value"] == row["amount"] * row["probability"]
         if sizes[row["entity_id"]] is not None and not np.isnan(sizes[row["entity_id"]]):
             assert row["amount"] == pytest.approx(10 * sizes[row["entity_id"]], rel=0.25)
-    plain = scored(company, TARGET, replace(scorer, worth=worth)).to_pylist()
+    plain = scored(company, TARGET, replace(scorer, amount_model=worth)).to_pylist()
     assert [row["amount"] for row in plain] == [
         row["amount"] for row in scored(company, TARGET, scorer).to_pylist()
     ]

@@ -7,20 +7,21 @@ import pyarrow as pa
 import pytest
 
 from features.contracts import SCORES
-from models.grades import Steady
-from serve.scoring.scoring import UNKNOWN
-from serve.scoring.trends import Past, with_history
-from serve.store.store import PREVIOUS, Store
+from models.grades import GradeHysteresis
+from serve.scoring.scoring import PUBLISH_COLUMNS
+from serve.scoring.trends import ScoreHistory, add_score_history
+from serve.store.reader import PREVIOUS_SCORES
+from serve.store.store import Store
 from tests.serve.samples import DAY, LATER, MONDAY, a_run, some_scores
 
-THREE = Steady(3)
+THREE = GradeHysteresis(3)
 PLAIN = {"A": 91, "B": 71, "C": 41, "D": 1}
 
 
 def fresh(run, ids, scores):
     """Return scored rows as they are before the nights before are looked at."""
     rows = some_scores(run, ids, score=scores, grade=[plain(score) for score in scores])
-    return rows.drop_columns(sorted(UNKNOWN & set(rows.column_names)))
+    return rows.drop_columns(sorted(PUBLISH_COLUMNS & set(rows.column_names)))
 
 
 def plain(score):
@@ -29,8 +30,8 @@ def plain(score):
 
 def published(store, night, ids, scores, steady=THREE, run_id=None):
     run = a_run(run_id or f"night {night}", MONDAY + night * DAY)
-    frame = with_history(
-        fresh(run, ids, scores), Past.of(store, "acme", "close", run.as_of), run.as_of, steady
+    frame = add_score_history(
+        fresh(run, ids, scores), ScoreHistory.load(store, "acme", "close", run.as_of), run.as_of, steady
     )
     whole = {
         name: frame[name] if name in frame.column_names else pa.nulls(len(ids))
@@ -69,7 +70,7 @@ def test_a_lead_at_an_edge_keeps_its_grade_until_it_is_well_beyond(store):
 def test_a_grade_falls_after_a_week_of_lower_scores_without_a_break(store):
     scores = [95, 60, 60, 90, *[60] * 6, 30, 30, 30]
     rows = [
-        published(store, night, ["a"], [s], Steady(3, timedelta(days=7)))["a"]
+        published(store, night, ["a"], [s], GradeHysteresis(3, timedelta(days=7)))["a"]
         for night, s in enumerate(scores)
     ]
     assert "".join(row["grade"] for row in rows) == "AAAAAAAAAAADD"
@@ -82,7 +83,7 @@ def test_random_nights_follow_from_the_night_before_alone(store):
     for night in range(12):
         ids = [f"L{n}" for n in range(60) if rng.random() < 0.8]
         scores = {name: int(rng.integers(1, 101)) for name in ids}
-        rows = published(store, night, ids, list(scores.values()), steady=Steady(20))
+        rows = published(store, night, ids, list(scores.values()), steady=GradeHysteresis(20))
         for name, row in rows.items():
             score, grade = grades.get(name, (None, None))
             assert (row["previous_score"], row["previous_grade"]) == (score, grade)
@@ -107,7 +108,7 @@ def test_the_same_night_again_and_an_older_one_give_the_same_grades(store):
 
 def test_a_previous_without_rows_is_no_history():
     run = a_run()
-    frame = with_history(fresh(run, ["a"], [95]), Past(PREVIOUS.empty_table()), MONDAY, Steady(3))
+    frame = add_score_history(fresh(run, ["a"], [95]), ScoreHistory(PREVIOUS_SCORES.empty_table()), MONDAY, GradeHysteresis(3))
     assert frame["previous_score"].to_pylist() == [None] and frame["grade"].to_pylist() == ["A"]
 
 

@@ -10,13 +10,21 @@ import pytest
 
 from configs.night import Capacity
 from features.contracts import EVENTS, SCORES, Dataset
-from serve.scoring.weekly_lists import Week, _drawn, in_a_week, owners_of, seed_of, with_list
-from serve.store.store import LISTED, Store
+from serve.scoring.weekly_lists import (
+    Week,
+    _draw_order,
+    add_weekly_list,
+    look_up_owners,
+    make_draw_seed,
+    total_weekly_capacity,
+)
+from serve.store.reader import LISTED_COLUMNS
+from serve.store.store import Store
 from tests.serve.samples import DAY, MONDAY, a_run, ask, publish, some_scores
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FRAME = pa.schema([SCORES.field(name) for name in ("entity_id", "owner")])
-GIVEN = pa.schema([SCORES.field(name) for name in LISTED])
+GIVEN = pa.schema([SCORES.field(name) for name in LISTED_COLUMNS])
 NOBODY = GIVEN.empty_table()
 
 
@@ -35,13 +43,13 @@ def given(rows):
 
 def test_the_most_probable_are_picked_for_each_owner_and_for_none():
     ids, owners = list("abcdefgh"), ["x", "x", "y", None, "x", None, None, "y"]
-    found = listed(with_list(frame(ids, owners), NOBODY, Capacity(per_week=2), "s"))
+    found = listed(add_weekly_list(frame(ids, owners), NOBODY, Capacity(per_week=2), "s"))
     assert [name for name in ids if found[name]] == ["a", "b", "c", "d", "f", "h"]
     assert set(found.values()) == {"pick", None}
 
 
 def test_without_a_capacity_there_is_no_list():
-    assert listed(with_list(frame(["a"]), NOBODY, None, "s")) == {"a": None}
+    assert listed(add_weekly_list(frame(["a"]), NOBODY, None, "s")) == {"a": None}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +57,7 @@ def test_without_a_capacity_there_is_no_list():
 )
 def test_a_share_of_the_places_is_drawn_from_the_others(per_week, explore, drawn):
     ids = [f"L{n:03}" for n in range(200)]
-    found = listed(with_list(frame(ids), NOBODY, Capacity(per_week=per_week, explore=explore), "s"))
+    found = listed(add_weekly_list(frame(ids), NOBODY, Capacity(per_week=per_week, explore=explore), "s"))
     counts = Counter(found.values())
     assert (counts["pick"], counts["explore"]) == (per_week - drawn, drawn)
     assert all(found[name] == "pick" for name in ids[: per_week - drawn])
@@ -59,9 +67,9 @@ def test_the_draw_is_the_same_each_time_another_each_week_and_fair():
     ids = [f"L{n:03}" for n in range(110)]
     capacity, hits = Capacity(per_week=20, explore=0.5), Counter()
     for week in range(400):
-        seed = seed_of("p", "t", Week(f"2025-W{week}", MONDAY))
-        found = listed(with_list(frame(ids), NOBODY, capacity, seed))
-        assert week % 50 or found == listed(with_list(frame(ids), NOBODY, capacity, seed))
+        seed = make_draw_seed("p", "t", Week(f"2025-W{week}", MONDAY))
+        found = listed(add_weekly_list(frame(ids), NOBODY, capacity, seed))
+        assert week % 50 or found == listed(add_weekly_list(frame(ids), NOBODY, capacity, seed))
         hits.update(name for name, kind in found.items() if kind == "explore")
     drawn = np.array([hits[name] for name in ids[10:]])
     assert not any(hits[name] for name in ids[:10]) and drawn.sum() == 4000
@@ -72,10 +80,10 @@ def test_the_draw_is_the_same_each_time_another_each_week_and_fair():
 def test_places_once_given_stay_given_and_only_those_never_given_are_filled():
     capacity = Capacity(per_week=3)
     before = given([("a", None, "pick"), ("gone", None, "pick"), ("a", "later", "pick")])
-    found = listed(with_list(frame(["new", "b", "a"]), before, capacity, "s"))
+    found = listed(add_weekly_list(frame(["new", "b", "a"]), before, capacity, "s"))
     assert found == {"new": "pick", "b": None, "a": "pick"}
     moved = given([("a", "x", "pick"), ("b", "x", "pick"), ("c", "x", "pick")])
-    found = listed(with_list(frame(["a", "d", "e"], ["y", "x", "y"]), moved, capacity, "s"))
+    found = listed(add_weekly_list(frame(["a", "d", "e"], ["y", "x", "y"]), moved, capacity, "s"))
     assert found == {"a": "pick", "d": None, "e": "pick"}  # the place of a was one of x
 
 
@@ -102,7 +110,7 @@ def by_hand(night, ranked, history, capacity, seed):
 
 def _hashed(ids, seed):
     place = np.empty(len(ids), int)
-    place[_drawn(pa.chunked_array([ids], pa.string()), seed)] = np.arange(len(ids))
+    place[_draw_order(pa.chunked_array([ids], pa.string()), seed)] = np.arange(len(ids))
     return place
 
 
@@ -118,19 +126,19 @@ def test_five_weeks_of_nights_are_those_of_the_loop_and_a_night_again_changes_no
         draws = np.random.default_rng(1000 * seed + night)
         ids = [f"L{n:02}" for n in draws.permutation(30) if draws.random() < 0.6]
         owners = [[None, "x", "y"][int(draws.integers(3))] for _ in ids]
-        now = Week.of(at, BERLIN)
+        now = Week.containing(at, BERLIN)
         if now != week and not again:
             history, week = {}, now
-        before = store.listed("acme", "close", now.begin, at)
+        before = store.listed_leads("acme", "close", now.start, at)
         found = listed(
-            with_list(frame(ids, owners), before, capacity, seed_of("acme", "close", now))
+            add_weekly_list(frame(ids, owners), before, capacity, make_draw_seed("acme", "close", now))
         )
         if again:
             kept = store.scores("acme", at)
             assert found == listed(kept)
             continue
         ranked = list(zip(ids, owners, strict=True))
-        hand = by_hand(night, ranked, history, capacity, seed_of("acme", "close", now))
+        hand = by_hand(night, ranked, history, capacity, make_draw_seed("acme", "close", now))
         assert {lead: kind for lead, kind in found.items() if kind} == hand
         history |= {
             lead: (dict(ranked)[lead], kind) for lead, kind in hand.items() if lead not in history
@@ -147,11 +155,11 @@ def test_a_list_is_found_without_reading_the_nights(store, url):
         publish(
             store, run, some_scores(run, ids, listed=["pick"] * 3 + [None] * 497, owner=["x"] * 500)
         )
-    found = store.listed("acme", "close", MONDAY, MONDAY + 2 * DAY, (*LISTED, "as_of"))
+    found = store.listed_leads("acme", "close", MONDAY, MONDAY + 2 * DAY, (*LISTED_COLUMNS, "as_of"))
     assert found["as_of"].to_pylist() == [MONDAY] * 3 + [MONDAY + DAY] * 3 and set(
         found["owner"].to_pylist()
     ) == {"x"}
-    assert store.listed("acme", "close", MONDAY + DAY, MONDAY + DAY).num_rows == 0
+    assert store.listed_leads("acme", "close", MONDAY + DAY, MONDAY + DAY).num_rows == 0
     if url.startswith("sqlite"):
         plan = ask(
             url,
@@ -178,26 +186,26 @@ def test_a_list_is_found_without_reading_the_nights(store, url):
     ],
 )
 def test_a_week_begins_on_monday_at_midnight_of_the_company(at, name, begin):
-    assert Week.of(at, BERLIN) == Week(name, begin)
+    assert Week.containing(at, BERLIN) == Week(name, begin)
 
 
 def test_owners_are_texts_and_the_capacity_of_all_is_that_of_each():
     leads = pa.table({"who": ["Ann", None, "Ann"], "number": [12.0, 1234567.0, None]})
     data = Dataset(leads, EVENTS.empty_table(), (), "x")
     rows = pa.array([2, 1, 0])
-    assert owners_of(data, Capacity(per_week=5, owner="who"), rows).to_pylist() == [
+    assert look_up_owners(data, Capacity(per_week=5, owner="who"), rows).to_pylist() == [
         "Ann",
         None,
         "Ann",
     ]
-    assert owners_of(data, Capacity(per_week=5, owner="number"), rows).to_pylist() == [
+    assert look_up_owners(data, Capacity(per_week=5, owner="number"), rows).to_pylist() == [
         None,
         "1234567",
         "12",
     ]
-    assert owners_of(data, Capacity(per_week=5), rows).to_pylist() == [None] * 3
+    assert look_up_owners(data, Capacity(per_week=5), rows).to_pylist() == [None] * 3
     assert [
-        in_a_week(data, one)
+        total_weekly_capacity(data, one)
         for one in (None, Capacity(per_week=5), Capacity(per_week=5, owner="who"))
     ] == [
         None,

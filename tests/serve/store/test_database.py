@@ -43,21 +43,21 @@ def later(seconds, work):
 
 def losing(monkeypatch, when):
     """Let the connection be lost once, before the commit of a transaction or after it."""
-    once, lost = Database._once, []
+    attempt, lost = Database._attempt, []
 
-    def cut(self, work, writes, again):
+    def cut(self, work, writes, is_retry):
         if not writes or lost:
-            return once(self, work, writes, again)
+            return attempt(self, work, writes, is_retry)
         lost.append(when)
         if when == "after":
-            once(self, work, writes, again)
+            attempt(self, work, writes, is_retry)
         raise adbc.OperationalError("connection lost", status_code=adbc.AdbcStatusCode.IO)
 
-    monkeypatch.setattr(Database, "_once", cut)
+    monkeypatch.setattr(Database, "_attempt", cut)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_commit_whose_answer_was_lost_is_recognised(store, monkeypatch, when):
+def test_commit_with_lost_answer_is_recognised(store, monkeypatch, when):
     run = a_run(targets=("close", "propensity"))
     with monkeypatch.context() as patch:
         losing(patch, when)
@@ -66,7 +66,7 @@ def test_a_commit_whose_answer_was_lost_is_recognised(store, monkeypatch, when):
         losing(patch, when)
         store.publish(some_scores(run), "r1", LATER, checks=some_checks(run))
     assert store.scores("acme").equals(some_scores(run))
-    assert store.checked("acme", LATER).equals(some_checks(run))
+    assert store.past_checks("acme", LATER).equals(some_checks(run))
     assert store.runs("acme")["status"].to_pylist() == ["published"] * 2
     store.start(a_run("r2", TUESDAY))
     with monkeypatch.context() as patch:
@@ -75,22 +75,22 @@ def test_a_commit_whose_answer_was_lost_is_recognised(store, monkeypatch, when):
     assert store.runs("acme")["status"].to_pylist()[2:] == ["refused"]
 
 
-def test_a_lost_answer_does_not_let_a_run_publish_twice(store, monkeypatch):
+def test_lost_answer_does_not_allow_second_publication(store, monkeypatch):
     publish(store, a_run())
-    with monkeypatch.context() as patch, pytest.raises(ValueError, match="not a started one"):
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="not in status started"):
         losing(patch, "before")
         store.finish("r1", "failed", "late", LATER)
-    with pytest.raises(ValueError, match="not a started one"):
+    with pytest.raises(ValueError, match="not in status started"):
         store.publish(some_scores(a_run()), "r1", LATER)
 
 
-def test_what_waiting_does_not_mend_is_not_tried_again(store, monkeypatch):
+def test_permanent_errors_are_not_retried(store, monkeypatch):
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waited"))
     publish(store, a_run("r1"))
     store.start(a_run("r2"))
     with pytest.raises(DataError):
         store.publish(some_scores(a_run("r2"), ids=["a", "a"]), "r2", LATER)
-    with pytest.raises(LeadscoreError, match=r"syntax(.|\n)*fix: see that"):
+    with pytest.raises(LeadscoreError, match=r"syntax(.|\n)*fix: check that"):
         store._database.run(lambda session: session.execute("SELEC 1"))
 
 
@@ -116,10 +116,10 @@ def locked(path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("serve.store.store.database.PRAGMAS", ("PRAGMA busy_timeout = 10",))
+    monkeypatch.setattr("serve.store.database.PRAGMAS", ("PRAGMA busy_timeout = 10",))
 
 
-def test_a_locked_sqlite_file_is_waited_for(tmp_path, impatient, caplog):
+def test_locked_sqlite_file_is_retried(tmp_path, impatient, caplog):
     path = tmp_path / "scores.db"
     store = Store(path)
     publish(store, a_run("r1"))
@@ -134,18 +134,20 @@ def test_a_locked_sqlite_file_is_waited_for(tmp_path, impatient, caplog):
     assert store.scores("acme")["run_id"].to_pylist() == ["r2"] * 3
 
 
-def test_patience_ends(tmp_path, impatient):
-    store = Store(tmp_path / "scores.db", patience=0.3)
+def test_retries_end_after_limit(tmp_path, impatient):
+    store = Store(tmp_path / "scores.db", retry_seconds=0.3)
     with (
         locked(tmp_path / "scores.db"),
-        pytest.raises(LeadscoreError, match=r"database failed.*locked(.|\n)*fix: see that it runs"),
+        pytest.raises(
+            LeadscoreError, match=r"database failed.*locked(.|\n)*fix: check that it runs"
+        ),
     ):
         store.start(a_run())
     assert store.runs("acme").num_rows == 0
 
 
 @pytest.mark.server
-def test_a_server_that_is_gone_for_a_while_is_waited_for(server, caplog):
+def test_temporarily_stopped_server_is_retried(server, caplog):
     store = Store(server.url)
     publish(store, a_run("r1"))
     with caplog.at_level(logging.WARNING):
@@ -168,7 +170,7 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(server, caplog):
 
 
 @pytest.mark.server
-def test_a_server_that_stops_in_the_middle_of_publishing_is_waited_for(server, monkeypatch):
+def test_server_stopped_during_publication_is_retried(server, monkeypatch):
     store = Store(server.url)
     publish(store, a_run("r1"))
     append, stopped = Session.append, []
@@ -187,11 +189,11 @@ def test_a_server_that_stops_in_the_middle_of_publishing_is_waited_for(server, m
 
 
 @pytest.mark.server
-def test_a_server_that_stays_away_is_one_clear_error(server):
-    store = Store(server.url, patience=0.5)
+def test_server_that_stays_down_is_an_error_without_password(server):
+    store = Store(server.url, retry_seconds=0.5)
     server.stop()
     with pytest.raises(
-        LeadscoreError, match=r"scores database failed.*(?i:refused)(.|\n)*fix: see that it runs"
+        LeadscoreError, match=r"scores database failed.*(?i:refused)(.|\n)*fix: check that it runs"
     ) as caught:
         store.runs("acme")
     assert "s3cret" not in str(caught.value)
@@ -199,13 +201,13 @@ def test_a_server_that_stays_away_is_one_clear_error(server):
 
 @pytest.mark.server
 @pytest.mark.parametrize(("part", "wrong"), [("s3cret%2Fword", "guess"), ("/postgres", "/nowhere")])
-def test_a_wrong_address_is_said_at_once(postgresql_url, monkeypatch, part, wrong):
+def test_wrong_address_fails_without_retry(postgresql_url, monkeypatch, part, wrong):
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waited"))
     with pytest.raises(LeadscoreError, match="scores database failed"):
         Store(postgresql_url[::-1].replace(part[::-1], wrong[::-1], 1)[::-1])
 
 
-def test_a_project_is_held_by_one_store_at_a_time(url):
+def test_project_is_held_by_one_store(url):
     with Store(url).hold("acme") as first:
         publish(first, a_run("r1"))
         with pytest.raises(WorkspaceBusy, match=r"(leadscore on|pid) "), Store(url).hold("acme"):
@@ -217,7 +219,7 @@ def test_a_project_is_held_by_one_store_at_a_time(url):
 
 
 @pytest.mark.server
-def test_a_held_project_outlives_its_server(server):
+def test_held_project_survives_server_restart(server):
     store = Store(server.url)
     with store.hold("acme"):
         store.start(a_run())
@@ -236,9 +238,9 @@ def cut_lock(url):
 
 
 @pytest.mark.server
-def test_a_lost_lock_that_another_took_is_noticed_before_publishing(postgresql_url):
+def test_lock_lost_to_other_run_blocks_publication(postgresql_url):
     clean(postgresql_url)
-    store = Store(postgresql_url, patience=0.5)
+    store = Store(postgresql_url, retry_seconds=0.5)
     with store.hold("acme"):
         store.start(a_run())
         cut_lock(postgresql_url)
@@ -250,9 +252,9 @@ def test_a_lost_lock_that_another_took_is_noticed_before_publishing(postgresql_u
     assert store.scores("acme").num_rows == 0
 
 
-def test_a_run_that_another_called_dead_cannot_publish_any_more(store):
+def test_abandoned_run_cannot_publish(store):
     store.start(a_run())
-    store.abandon("acme", LATER)
+    store.abandon_started_runs("acme", LATER)
     publish(store, a_run("r2"))
     with pytest.raises(WorkspaceBusy, match="took the project over"):
         store.publish(some_scores(a_run()), "r1", LATER)
@@ -261,7 +263,7 @@ def test_a_run_that_another_called_dead_cannot_publish_any_more(store):
     assert store.scores("acme")["run_id"].to_pylist() == ["r2"] * 3
 
 
-def test_old_scores_go_and_the_latest_of_each_target_stay(store):
+def test_delete_scores_before_keeps_latest_as_of_per_target(store):
     nights = [MONDAY + timedelta(days=i) for i in range(4)]
     for i, as_of in enumerate(nights):
         run = a_run(f"r{i}", as_of, targets=("close", "propensity") if i < 2 else ("close",))
@@ -282,13 +284,13 @@ def test_old_scores_go_and_the_latest_of_each_target_stay(store):
         }
         return sorted(rows)
 
-    assert store.keep("acme", nights[2]) == 3
+    assert store.delete_scores_before("acme", nights[2]) == 3
     expected = [("close", nights[2]), ("close", nights[3]), ("propensity", nights[1])]
     assert left() == expected
-    assert sorted(set(store.checked("acme", LATER)["as_of"].to_pylist())) == nights[1:]
-    assert store.keep("acme", nights[2]) == 0
-    assert store.keep("acme", LATER) == 1
+    assert sorted(set(store.past_checks("acme", LATER)["as_of"].to_pylist())) == nights[1:]
+    assert store.delete_scores_before("acme", nights[2]) == 0
+    assert store.delete_scores_before("acme", LATER) == 1
     assert left() == [expected[1], expected[2]]
     assert store.runs("acme").equals(ledger)
     assert store.scores("zeta", MONDAY).num_rows == 3
-    assert store.checked("zeta", LATER).num_rows == 2
+    assert store.past_checks("zeta", LATER).num_rows == 2

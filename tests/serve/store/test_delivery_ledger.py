@@ -17,11 +17,11 @@ def a_row(delivery="d1", **more):
     return row | {"format": "csv", "as_of": MONDAY, "status": "delivered", "made_at": LATER} | more
 
 
-def test_a_delivery_stands_once_and_in_the_order_of_making(store, url):
-    store.record(a_row("d2", made_at=LATER + timedelta(seconds=1), rows=5))
-    store.record(a_row("d1", status="failed", message="no room, “here”"))
-    store.record(a_row("d1", kind="full", rows=3, manifest_sha256="c0ffee"))
-    store.record(a_row("d1", project="zeta"))
+def test_deliveries_are_unique_and_sorted_by_time(store, url):
+    store.record_delivery(a_row("d2", made_at=LATER + timedelta(seconds=1), rows=5))
+    store.record_delivery(a_row("d1", status="failed", message="no room, “here”"))
+    store.record_delivery(a_row("d1", kind="full", rows=3, manifest_sha256="c0ffee"))
+    store.record_delivery(a_row("d1", project="zeta"))
     found = store.deliveries("acme")
     assert found.schema == DELIVERIES
     assert found.to_pylist() == [
@@ -31,7 +31,7 @@ def test_a_delivery_stands_once_and_in_the_order_of_making(store, url):
     assert ask(url, "SELECT count(*) FROM deliveries") == [(3,)]
 
 
-def test_a_database_of_before_is_given_the_table(store, url):
+def test_older_database_gets_deliveries_table(store, url):
     do(url, "DROP TABLE deliveries")
-    Store(url).record(a_row())
+    Store(url).record_delivery(a_row())
     assert ask(url, "SELECT delivery FROM deliveries") == [("d1",)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from features.suppressed import SUPPRESSED
-from serve.store.named import Named
+from serve.store.entity_matcher import EntityMatcher
 from tests.serve.samples import (
     LATER,
     MONDAY,
@@ -39,9 +39,9 @@ def filled(store):
     store.publish(some_scores(run, ids=["a"]), "s", LATER, suppressed=out)
 
 
-def test_all_rows_of_one_project_go_and_nobody_elses(store, url):
+def test_erase_removes_rows_of_one_entity_in_one_project(store, url):
     filled(store)
-    found, _ = store.erase("acme", Named(GONE))
+    found, _ = store.erase("acme", EntityMatcher(GONE))
     expected = {
         "scores": 6,
         "suppressions": 1,
@@ -56,17 +56,17 @@ def test_all_rows_of_one_project_go_and_nobody_elses(store, url):
     assert ask(url, "SELECT entity_id FROM suppressions") == [(OTHER,)]
     (message,) = ask(url, "SELECT message FROM score_runs WHERE run_id = 'f'")[0]
     assert message == f'too many bad rows: row 3: {{"id": ***}}; also ***, but not {OTHER}'
-    assert set(store.erase("acme", Named(GONE))[0].values()) == {0}
+    assert set(store.erase("acme", EntityMatcher(GONE))[0].values()) == {0}
 
 
-def test_a_short_number_is_hidden_in_messages_only_between_quotes(store):
+def test_erase_redacts_short_id_only_between_quotes(store):
     store.start(a_run("f"))
     store.finish("f", "failed", 'bad: 3 of 13; {"id": "3"}', LATER)
-    store.erase("acme", Named("3"))
+    store.erase("acme", EntityMatcher("3"))
     assert store.runs("acme")["message"].to_pylist() == ['bad: 3 of 13; {"id": ***}']
 
 
-def test_no_byte_is_left_in_the_file_or_its_log(tmp_path):
+def test_erase_leaves_no_byte_in_sqlite_files(tmp_path):
     from serve.store.store import Store
 
     path = tmp_path / "scores.db"
@@ -79,7 +79,7 @@ def test_no_byte_is_left_in_the_file_or_its_log(tmp_path):
         assert reader.execute("SELECT count(*) FROM scores").fetchone() == (301,)
     reader.close()
     assert any(only.encode() in file.read_bytes() for file in tmp_path.glob("scores.db*"))
-    assert store.erase("acme", Named(only))[1]
+    assert store.erase("acme", EntityMatcher(only))[1]
     assert [
         file.name
         for file in tmp_path.glob("scores.db*")

@@ -5,34 +5,39 @@ import pyarrow as pa
 import pytest
 
 from serve.store import session
-from serve.store.session import in_order
+from serve.store.session import sort_into_batches
 from tests.serve.samples import TUESDAY, a_run, publish, some_scores
 
 
 @pytest.mark.parametrize("chunks", [1, 3, 50])
-@pytest.mark.parametrize("piece", [1, 7, 1000])
-def test_pieces_in_order_are_the_whole_table_sorted(monkeypatch, chunks, piece):
-    monkeypatch.setattr(session, "PIECE", piece)
+@pytest.mark.parametrize("batch_rows", [1, 7, 1000])
+def test_sorted_batches_equal_sorted_table(monkeypatch, chunks, batch_rows):
+    monkeypatch.setattr(session, "BATCH_ROWS", batch_rows)
     g = np.random.default_rng(chunks)
     table = pa.table(
         {"k": g.integers(0, 5, 100), "e": g.permutation(100), "text": [f"t{i}" for i in range(100)]}
     )
     edges = np.linspace(0, 100, chunks + 1).astype(int)
     split = pa.concat_tables([table.slice(a, b - a) for a, b in pairwise(edges)])
-    pieces = list(in_order(split, ["k", "e"], lambda piece: piece))
-    assert max(p.num_rows for p in pieces) <= piece
-    assert pa.Table.from_batches(pieces).equals(
+    batches = list(sort_into_batches(split, ["k", "e"], lambda batch: batch))
+    assert max(batch.num_rows for batch in batches) <= batch_rows
+    assert pa.Table.from_batches(batches).equals(
         table.sort_by([("k", "ascending"), ("e", "ascending")])
     )
 
 
-def test_no_rows_have_no_pieces():
+def test_empty_table_has_no_batches():
     assert (
-        list(in_order(pa.table({"k": pa.array([], pa.string())}), ["k"], lambda piece: piece)) == []
+        list(
+            sort_into_batches(
+                pa.table({"k": pa.array([], pa.string())}), ["k"], lambda batch: batch
+            )
+        )
+        == []
     )
 
 
-def test_empty_text_is_not_a_missing_value_and_quotes_are_only_text(store):
+def test_texts_round_trip_including_empty_and_quotes(store):
     run = a_run()
     texts = [
         "",
@@ -49,12 +54,12 @@ def test_empty_text_is_not_a_missing_value_and_quotes_are_only_text(store):
     scores = some_scores(run, ids=[f"e{i}" for i in range(9)] + ["e'9\\"], account_id=texts)
     publish(store, run, scores)
     assert store.scores("acme").equals(scores)
-    assert store.history("acme", "e'9\\")["account_id"].to_pylist() == ["?"]
-    assert store.history("acme", "e'9")["account_id"].to_pylist() == []
+    assert store.entity_history("acme", "e'9\\")["account_id"].to_pylist() == ["?"]
+    assert store.entity_history("acme", "e'9")["account_id"].to_pylist() == []
 
 
-def test_types_do_not_depend_on_what_comes_first(store, monkeypatch):
-    monkeypatch.setitem(session.SQLITE_PIECES, "adbc.sqlite.query.batch_rows", "16")
+def test_column_types_do_not_depend_on_first_batch(store, monkeypatch):
+    monkeypatch.setitem(session.SQLITE_OPTIONS, "adbc.sqlite.query.batch_rows", "16")
     n = 100
     empty = [None] * (n - 1)
     columns = {
@@ -69,7 +74,7 @@ def test_types_do_not_depend_on_what_comes_first(store, monkeypatch):
     assert store.scores("acme").equals(scores)
 
 
-def test_some_columns_come_in_the_order_of_all(store):
+def test_scores_of_some_columns_keep_row_order(store):
     run = a_run(targets=("propensity", "close"))
     publish(store, run)
     whole = store.scores("acme")

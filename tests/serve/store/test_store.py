@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, DataError, LeadscoreError
-from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES, from_us
+from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES
+from features.tools.instants import from_microseconds
+from serve.store.reader import PREVIOUS_SCORES
 from serve.store.session import Session
-from serve.store.store import PREVIOUS, Store
+from serve.store.store import Store
 from serve.store.tables import CHECKS_TABLE, RUNS_TABLE, SCORES_TABLE
 from tests.serve.samples import (
     LATER,
@@ -68,7 +70,7 @@ def test_tables_have_the_columns_of_the_contract():
     assert [c.name for c in SCORES_TABLE.c if c.nullable] == [f.name for f in SCORES if f.nullable]
 
 
-def test_what_is_published_comes_back_to_the_bit(store):
+def test_published_scores_round_trip_exactly(store):
     run = a_run(targets=("close", "propensity"))
     scores = some_scores(
         run, ids=["é😀", "0012", "Ж"], probability=[1 / 3, 5e-324, 1.0, 0.1 + 0.2, 0.0, 1e-9]
@@ -79,7 +81,7 @@ def test_what_is_published_comes_back_to_the_bit(store):
     assert back.equals(scores)
 
 
-YEARS = st.integers(-62_000_000_000_000_000, 250_000_000_000_000_000).map(from_us)
+YEARS = st.integers(-62_000_000_000_000_000, 250_000_000_000_000_000).map(from_microseconds)
 
 
 @given(st.lists(YEARS, min_size=30, max_size=30, unique=True))
@@ -91,7 +93,7 @@ def test_instants_come_back_to_the_microsecond_and_in_order(tmp_path_factory, in
     assert store.runs("acme")["started_at"].to_pylist() == sorted(instants)
 
 
-def test_start_is_seen_before_anything_is_published(store):
+def test_started_run_is_in_ledger_before_publication(store):
     store.start(a_run(targets=("close", "propensity"), flow_run_id="p1", driver="prefect"))
     runs = store.runs("acme")
     assert runs.schema == SCORE_RUNS
@@ -116,7 +118,7 @@ def test_start_is_seen_before_anything_is_published(store):
     assert store.scores("acme").num_rows == 0
 
 
-def test_the_same_as_of_twice_leaves_one_set_of_rows(store):
+def test_publishing_as_of_again_replaces_its_rows(store):
     publish(store, a_run("r1"), some_scores(a_run("r1"), seed=1))
     second = some_scores(a_run("r2"), ids=["b", "c", "d", "e"], seed=2)
     publish(store, a_run("r2"), second)
@@ -141,7 +143,7 @@ def test_publishing_touches_no_other_target_as_of_or_project(store):
     assert store.scores("acme", MONDAY, "close")["run_id"].to_pylist() == ["r2"]
 
 
-def test_a_target_without_rows_is_published_empty(store):
+def test_target_without_rows_is_published_empty(store):
     publish(store, a_run("r1", targets=("close", "propensity")))
     run = a_run("r2", targets=("close", "propensity"))
     publish(store, run, some_scores(a_run("r2", targets=("close",))))
@@ -164,7 +166,7 @@ def test_current_is_the_latest_published_as_of_of_each_target(store):
     assert store.scores("acme", target="close")["run_id"].to_pylist() == ["r2"] * 3
 
 
-def test_the_view_is_what_scores_returns(store, url):
+def test_view_equals_current_scores(store, url):
     publish(store, a_run("r1", MONDAY, targets=("close", "propensity")))
     publish(store, a_run("r2", TUESDAY))
     view = ask(url, "SELECT target, entity_id, run_id FROM current_scores ORDER BY target, rank")
@@ -172,55 +174,55 @@ def test_the_view_is_what_scores_returns(store, url):
     assert view == [tuple(row.values()) for row in current]
 
 
-def test_previous_is_strictly_before_and_only_what_was_published(store):
+def test_previous_scores_are_of_earlier_published_as_of(store):
     for run_id, as_of in (("r1", MONDAY), ("r2", TUESDAY)):
         run = a_run(run_id, as_of)
         publish(store, run, some_scores(run, seed=int(run_id[1])))
-    assert store.previous("acme", "close", MONDAY).num_rows == 0
+    assert store.previous_scores("acme", "close", MONDAY).num_rows == 0
     monday = store.scores("acme", MONDAY)
     assert (
-        store.previous("acme", "close", TUESDAY)
+        store.previous_scores("acme", "close", TUESDAY)
         .sort_by("entity_id")
-        .equals(monday.select(PREVIOUS.names).sort_by("entity_id"))
+        .equals(monday.select(PREVIOUS_SCORES.names).sort_by("entity_id"))
     )
     late = ("acme", "close", TUESDAY, MONDAY + timedelta(microseconds=1))
     assert (
-        store.previous(*late).num_rows == 0
-        and store.previous(*late[:3], MONDAY).num_rows == monday.num_rows
+        store.previous_scores(*late).num_rows == 0
+        and store.previous_scores(*late[:3], MONDAY).num_rows == monday.num_rows
     )
-    assert store.previous("acme", "close", TUESDAY, columns=("score",)).column_names == ["score"]
+    assert store.previous_scores("acme", "close", TUESDAY, columns=("score",)).column_names == ["score"]
     after = TUESDAY + timedelta(microseconds=1)
-    assert scored(store.previous("acme", "close", after).sort_by("entity_id")) == scored(
+    assert scored(store.previous_scores("acme", "close", after).sort_by("entity_id")) == scored(
         store.scores("acme", TUESDAY)
     )
-    assert store.previous("acme", "propensity", after).num_rows == 0
-    assert store.previous("other", "close", after).num_rows == 0
+    assert store.previous_scores("acme", "propensity", after).num_rows == 0
+    assert store.previous_scores("other", "close", after).num_rows == 0
 
 
-def test_history_is_all_nights_of_one_entity(store):
+def test_entity_history_holds_its_scores_of_all_as_ofs(store):
     publish(store, a_run("r2", TUESDAY))
     publish(store, a_run("r1", MONDAY, targets=("close", "propensity")))
-    history = store.history("acme", "b")
+    history = store.entity_history("acme", "b")
     assert list(zip(history["target"].to_pylist(), history["as_of"].to_pylist(), strict=True)) == [
         ("close", MONDAY),
         ("close", TUESDAY),
         ("propensity", MONDAY),
     ]
-    assert store.history("acme", "nobody").schema == SCORES
+    assert store.entity_history("acme", "nobody").schema == SCORES
 
 
-def test_last_gives_the_run_back(store):
-    assert store.last("acme") is None
+def test_last_published_run_round_trips(store):
+    assert store.last_published_run("acme") is None
     run = a_run("r1", TUESDAY, targets=("close", "propensity"), flow_run_id="p")
     publish(store, run)
     publish(store, a_run("r0", MONDAY))
-    assert store.last("acme") == run
-    assert store.last("acme", MONDAY) == a_run("r0", MONDAY)
-    assert store.last("acme", LATER) is None
+    assert store.last_published_run("acme") == run
+    assert store.last_published_run("acme", MONDAY) == a_run("r0", MONDAY)
+    assert store.last_published_run("acme", LATER) is None
 
 
 @pytest.mark.parametrize("status", ["refused", "failed"])
-def test_finish_says_why_nothing_was_published(store, status):
+def test_finish_records_status_and_message(store, status):
     store.start(a_run())
     store.finish("r1", status, "because", LATER)
     row = store.runs("acme").to_pylist()[0]
@@ -230,21 +232,21 @@ def test_finish_says_why_nothing_was_published(store, status):
         LATER,
         None,
     )
-    with pytest.raises(ValueError, match="not a started one"):
+    with pytest.raises(ValueError, match="not in status started"):
         store.publish(some_scores(a_run()), "r1", LATER)
 
 
-def test_a_run_started_before_its_data_is_read_learns_the_fingerprint_when_it_publishes(store):
+def test_publish_sets_data_fingerprint_of_run_started_without_one(store):
     targets = ("close", "propensity")
     for run_id, as_of in (("r1", MONDAY), ("r2", TUESDAY)):
         store.start(a_run(run_id, as_of, targets, data_fingerprint=None))
     assert store.runs("acme")["data_fingerprint"].to_pylist() == [None] * 4
     store.publish(some_scores(a_run("r1", targets=targets)), "r1", LATER, "beef")
     assert store.runs("acme")["data_fingerprint"].to_pylist() == ["beef", "beef", None, None]
-    assert store.last("acme") == a_run("r1", targets=targets, data_fingerprint="beef")
+    assert store.last_published_run("acme") == a_run("r1", targets=targets, data_fingerprint="beef")
 
 
-def test_accounts_come_and_go_with_the_scores_of_their_night(store, url):
+def test_account_scores_are_replaced_and_deleted_with_scores(store, url):
     targets = ("close", "propensity")
     for run, ids in (
         (a_run("r1", MONDAY, targets), ("Acme", "Beta")),
@@ -252,47 +254,47 @@ def test_accounts_come_and_go_with_the_scores_of_their_night(store, url):
         (a_run("r3", MONDAY, targets), ("Beta", "Zeta")),
     ):
         publish(store, run, accounts=some_accounts(run, ids))
-    assert store.accounts("acme", MONDAY).equals(
+    assert store.account_scores("acme", MONDAY).equals(
         some_accounts(a_run("r3", MONDAY, targets), ("Beta", "Zeta"))
     )
     newest = ask(url, "SELECT target, account_id FROM current_account_scores ORDER BY target")
     assert newest == [("close", "Acme"), ("propensity", "Acme")]
-    assert store.keep("acme", TUESDAY) == 2
+    assert store.delete_scores_before("acme", TUESDAY) == 2
     assert (
-        store.accounts("acme", MONDAY).num_rows == 0
-        and store.accounts("acme", TUESDAY).num_rows == 2
+        store.account_scores("acme", MONDAY).num_rows == 0
+        and store.account_scores("acme", TUESDAY).num_rows == 2
     )
     publish(store, a_run("r4", TUESDAY, targets))
-    assert store.accounts("acme", TUESDAY).num_rows == 0
+    assert store.account_scores("acme", TUESDAY).num_rows == 0
 
 
-def test_accounts_of_another_run_are_refused_with_all_the_rest(store):
+def test_publish_rejects_account_scores_of_other_run(store):
     store.start(a_run("r1"))
-    with pytest.raises(ValueError, match="not of the run"):
+    with pytest.raises(ValueError, match="not belong to the run"):
         store.publish(
             some_scores(a_run("r1")), "r1", LATER, accounts=some_accounts(a_run("r1", TUESDAY))
         )
-    assert store.scores("acme").num_rows == store.accounts("acme", TUESDAY).num_rows == 0
+    assert store.scores("acme").num_rows == store.account_scores("acme", TUESDAY).num_rows == 0
 
 
-def test_publishing_without_a_fingerprint_keeps_the_one_of_the_start(store):
+def test_publish_without_fingerprint_keeps_fingerprint_of_start(store):
     publish(store, a_run())
     assert store.runs("acme")["data_fingerprint"].to_pylist() == ["f00d"]
 
 
-def test_only_a_started_run_can_publish_or_finish(store):
-    with pytest.raises(ValueError, match="not a started one"):
+def test_publish_and_finish_require_started_run(store):
+    with pytest.raises(ValueError, match="not in status started"):
         store.publish(some_scores(a_run()), "r1", LATER)
     publish(store, a_run())
-    with pytest.raises(ValueError, match="not a started one"):
+    with pytest.raises(ValueError, match="not in status started"):
         store.finish("r1", "failed", "late", LATER)
 
 
-def test_a_run_that_died_is_called_failed_and_no_other_nor_another_projects(store):
+def test_abandon_fails_started_runs_of_one_project(store):
     publish(store, a_run("r1"))
     store.start(a_run("r2", targets=("close", "propensity")))
     store.start(a_run("r3", project="zeta"))
-    store.abandon("acme", LATER)
+    store.abandon_started_runs("acme", LATER)
     assert store.runs("zeta")["status"].to_pylist() == ["started"]
     runs = store.runs("acme").to_pylist()
     assert [(row["run_id"], row["status"], row["message"], row["finished_at"]) for row in runs] == [
@@ -304,15 +306,15 @@ def test_a_run_that_died_is_called_failed_and_no_other_nor_another_projects(stor
 @pytest.mark.parametrize(
     "stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}]
 )
-def test_rows_of_another_run_are_not_published(store, stranger):
+def test_publish_rejects_scores_of_other_run(store, stranger):
     store.start(a_run())
-    with pytest.raises(ValueError, match="not of the run"):
+    with pytest.raises(ValueError, match="not belong to the run"):
         store.publish(some_scores(a_run(**stranger)), "r1", LATER)
     assert store.scores("acme").num_rows == 0
     assert store.runs("acme")["status"].to_pylist() == ["started"]
 
 
-def test_two_rows_of_one_key_change_nothing(store):
+def test_publish_with_duplicate_key_changes_nothing(store):
     publish(store, a_run("r1"))
     store.start(a_run("r2"))
     with pytest.raises(DataError, match=r"(?i)unique"):
@@ -321,7 +323,7 @@ def test_two_rows_of_one_key_change_nothing(store):
     assert store.runs("acme")["status"].to_pylist() == ["published", "started"]
 
 
-def test_a_row_without_a_required_value_changes_nothing(store):
+def test_publish_without_required_value_changes_nothing(store):
     publish(store, a_run("r1"))
     store.start(a_run("r2"))
     with pytest.raises(DataError, match="grade"):
@@ -329,23 +331,23 @@ def test_a_row_without_a_required_value_changes_nothing(store):
     assert store.scores("acme")["run_id"].to_pylist() == ["r1"] * 3
 
 
-def test_a_naive_instant_is_refused(store):
+def test_naive_instant_is_rejected(store):
     with pytest.raises(ValueError, match="no time zone"):
-        store.previous("acme", "close", MONDAY.replace(tzinfo=None))
+        store.previous_scores("acme", "close", MONDAY.replace(tzinfo=None))
 
 
-def test_checks_are_written_with_the_scores_and_come_back(store):
+def test_checks_round_trip_with_scores(store):
     run = a_run(targets=("close", "propensity"))
     store.start(run)
     checks = some_checks(run)
     store.publish(some_scores(run), "r1", LATER, checks=checks)
-    back = store.checked("acme", LATER)
+    back = store.past_checks("acme", LATER)
     assert back.schema == SCORE_CHECKS
     assert back.equals(checks)
-    assert store.checked("zeta", LATER).num_rows == 0
+    assert store.past_checks("zeta", LATER).num_rows == 0
 
 
-def test_checks_are_of_the_newest_published_run_of_each_of_the_last_nights(store):
+def test_past_checks_are_of_newest_published_run_per_as_of(store):
     nights = [MONDAY + timedelta(days=i) for i in range(4)]
     for i, as_of in enumerate(nights):
         for run_id, finished in (
@@ -361,7 +363,7 @@ def test_checks_are_of_the_newest_published_run_of_each_of_the_last_nights(store
         store.finish(run_id, status, "because", LATER + timedelta(days=9), some_checks(run))
 
     def found(before, nights):
-        return list(dict.fromkeys(store.checked("acme", before, nights)["run_id"].to_pylist()))
+        return list(dict.fromkeys(store.past_checks("acme", before, nights)["run_id"].to_pylist()))
 
     assert found(LATER, 28) == ["a0", "a1", "a2", "a3"]
     assert found(LATER, 2) == ["a2", "a3"]
@@ -369,7 +371,7 @@ def test_checks_are_of_the_newest_published_run_of_each_of_the_last_nights(store
     assert found(nights[0], 2) == []
 
 
-def test_a_refused_run_keeps_its_checks(store, url):
+def test_refused_run_keeps_its_checks(store, url):
     store.start(a_run())
     store.finish("r1", "refused", "stale", LATER, some_checks(a_run(), verdict="stop"))
     assert ask(url, "SELECT run_id, target, verdict FROM score_checks ORDER BY target") == [
@@ -381,11 +383,11 @@ def test_a_refused_run_keeps_its_checks(store, url):
 @pytest.mark.parametrize(
     "stranger", [{"run_id": "x"}, {"as_of": TUESDAY}, {"project": "x"}, {"targets": ("x",)}]
 )
-def test_checks_of_another_run_change_nothing(store, stranger):
+def test_publish_and_finish_reject_checks_of_other_run(store, stranger):
     store.start(a_run())
-    with pytest.raises(ValueError, match="not of the run"):
+    with pytest.raises(ValueError, match="not belong to the run"):
         store.publish(some_scores(a_run()), "r1", LATER, checks=some_checks(a_run(**stranger)))
-    with pytest.raises(ValueError, match="not of the run"):
+    with pytest.raises(ValueError, match="not belong to the run"):
         store.finish("r1", "failed", "because", LATER, some_checks(a_run(**stranger)))
     assert store.scores("acme").num_rows == 0
     assert store.runs("acme")["status"].to_pylist() == ["started"]
@@ -422,7 +424,7 @@ def writer(url, mode):
     )
 
 
-def test_a_run_killed_between_delete_and_insert_leaves_the_old_set(store, url):
+def test_run_killed_between_delete_and_insert_keeps_old_scores(store, url):
     publish(store, a_run("r1", targets=("close", "propensity")))
     before = store.scores("acme")
     with writer(url, "stall") as process:
@@ -439,7 +441,7 @@ def test_a_run_killed_between_delete_and_insert_leaves_the_old_set(store, url):
     publish(store, a_run("r2"))
 
 
-def test_a_reader_sees_the_old_set_or_the_new_one(store, url):
+def test_reader_sees_old_or_new_scores(store, url):
     seen = []
     with writer(url, "publish") as process:
         while process.poll() is None:
@@ -452,14 +454,14 @@ def test_a_reader_sees_the_old_set_or_the_new_one(store, url):
     assert len(set(seen)) > 3, "the reader met too few publications to prove anything"
 
 
-def test_many_may_open_a_new_database_at_once(url):
+def test_new_database_can_be_opened_concurrently(url):
     with ThreadPoolExecutor(8) as pool:
         assert [
             runs.num_rows for runs in pool.map(lambda _: Store(url).runs("acme"), range(8))
         ] == [0] * 8
 
 
-def test_a_database_of_an_earlier_version_is_given_the_columns_it_lacks(url):
+def test_older_database_gets_missing_columns(url):
     publish(Store(url), a_run("r1", MONDAY, targets=("close", "propensity")))
     before = Store(url).scores("acme")
     made_old(url, *LATER_COLUMNS)
@@ -480,7 +482,7 @@ def test_a_database_of_an_earlier_version_is_given_the_columns_it_lacks(url):
     ]
 
 
-def test_many_may_open_a_database_of_an_earlier_version_at_once(url):
+def test_older_database_can_be_opened_concurrently(url):
     publish(Store(url), a_run())
     made_old(url, *LATER_COLUMNS)
     with ThreadPoolExecutor(8) as pool:
@@ -489,23 +491,23 @@ def test_many_may_open_a_database_of_an_earlier_version_at_once(url):
         ] == [3] * 8
 
 
-def test_a_database_from_before_there_were_checks_is_given_their_table(url):
+def test_older_database_gets_checks_table(url):
     publish(Store(url), a_run("r1"))
     do(url, "DROP TABLE score_checks")
     tuesday = a_run("r2", TUESDAY)
     with ThreadPoolExecutor(8) as pool:
         assert [
             table.num_rows
-            for table in pool.map(lambda _: Store(url).checked("acme", LATER), range(8))
+            for table in pool.map(lambda _: Store(url).past_checks("acme", LATER), range(8))
         ] == [0] * 8
     store = Store(url)
     store.start(tuesday)
     store.publish(some_scores(tuesday), "r2", LATER, checks=some_checks(tuesday))
-    assert store.checked("acme", LATER).equals(some_checks(tuesday))
+    assert store.past_checks("acme", LATER).equals(some_checks(tuesday))
 
 
 @pytest.mark.parametrize("without", ["grade", "cutoff"])
-def test_a_column_that_must_hold_a_value_is_not_made_up(url, without):
+def test_missing_required_column_is_an_error(url, without):
     Store(url)
     made_old(url, without, *LATER_COLUMNS)
     with pytest.raises(DataError, match=rf"scores.*1 differing columns, such as {without}"):
@@ -515,7 +517,7 @@ def test_a_column_that_must_hold_a_value_is_not_made_up(url, without):
     )
 
 
-def test_a_database_is_mended_whole_or_not_at_all(url, monkeypatch):
+def test_schema_migration_is_atomic(url, monkeypatch):
     Store(url)
     made_old(url, *LATER_COLUMNS)
     execute = Session.execute
@@ -534,7 +536,7 @@ def test_a_database_is_mended_whole_or_not_at_all(url, monkeypatch):
 
 
 @pytest.mark.server
-def test_instants_that_an_earlier_version_kept_as_text_in_postgresql_become_instants(
+def test_text_instants_of_older_postgresql_schema_are_converted(
     postgresql_url,
 ):
     clean(postgresql_url)
@@ -563,7 +565,7 @@ def test_instants_that_an_earlier_version_kept_as_text_in_postgresql_become_inst
     assert indexes == [("scores_listed",), ("scores_pkey",)]
 
 
-def test_a_table_of_another_version_is_named(tmp_path):
+def test_unknown_column_is_an_error_that_names_table(tmp_path):
     Store(tmp_path / "scores.db")
     with sqlite3.connect(tmp_path / "scores.db") as connection:
         connection.execute("ALTER TABLE score_runs ADD COLUMN colour TEXT")
@@ -571,7 +573,7 @@ def test_a_table_of_another_version_is_named(tmp_path):
         Store(tmp_path / "scores.db")
 
 
-def test_a_file_that_is_no_database_is_one_clear_error(tmp_path):
+def test_file_that_is_not_a_database_is_an_error(tmp_path):
     (tmp_path / "scores.db").write_text(
         "not a database at all, but long enough to be read as a header" * 20
     )
@@ -580,19 +582,19 @@ def test_a_file_that_is_no_database_is_one_clear_error(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["mysql://user:secret@host/db", "oracle://user:secret@host/db"])
-def test_another_kind_of_database_is_a_config_error_without_the_secret(url):
-    with pytest.raises(ConfigError, match="not a database for scores") as caught:
+def test_unsupported_database_url_is_an_error_without_secret(url):
+    with pytest.raises(ConfigError, match="database URL is not supported") as caught:
         Store(url)
     assert "secret" not in str(caught.value)
 
 
-def test_a_path_is_a_sqlite_file_and_its_folder_is_made(tmp_path):
+def test_path_opens_sqlite_file_and_creates_folder(tmp_path):
     publish(Store(tmp_path / "new" / "scores.db"), a_run())
     assert Store(f"sqlite:///{tmp_path}/new/scores.db").scores("acme").num_rows == 3
     assert Store(str(tmp_path / "new" / "scores.db")).scores("acme").num_rows == 3
 
 
-def test_the_database_sorts_instants_as_time_does(store, url):
+def test_database_sorts_instants_chronologically(store, url):
     moments = [MONDAY, MONDAY.replace(microsecond=0), MONDAY + timedelta(microseconds=1), TUESDAY]
     for i, moment in enumerate(moments):
         publish(store, a_run(f"r{i}", moment))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from features.contracts import ACCOUNT_SCORES, SUPPRESSIONS
 from features.suppressed import SUPPRESSED
 from serve.store.store import Store
-from serve.store.suppressions import merged
+from serve.store.suppressions import merge_suppressions
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_run, ask, do, publish, some_scores
 
 WEDNESDAY = TUESDAY + timedelta(days=1)
@@ -31,7 +31,7 @@ def told(table):
     return [tuple(row.values())[1:7] for row in table.to_pylist()]
 
 
-def test_since_when_why_and_by_which_run(store):
+def test_suppressions_record_reason_and_first_and_last_run(store):
     publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"), ("a", "column"))
     publish_without(store, a_run("r2", TUESDAY), ["b"], ("a", "list"))
     publish_without(store, a_run("r9", TUESDAY, project="other"), ["b"], ("z", "list"))
@@ -45,29 +45,29 @@ def test_since_when_why_and_by_which_run(store):
     )
 
 
-def test_the_same_night_again_leaves_the_same_rows(store):
+def test_suppressions_of_repeated_night_keep_their_rows(store):
     publish_without(store, a_run("r1"), ["b"], ("a", "list"))
     publish_without(store, a_run("r2"), ["b"], ("a", "list"))
     assert told(store.suppressions("acme")) == [("a", "list", MONDAY, "r1", MONDAY, "r2")]
 
 
-def test_a_night_that_is_made_up_for_says_nothing_newer(store):
+def test_suppressions_of_backfilled_night_do_not_update_newer_ones(store):
     publish_without(store, a_run("r2", TUESDAY), ["b"], ("a", "list"))
     publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"))
     assert told(store.suppressions("acme")) == [("a", "list", TUESDAY, "r2", TUESDAY, "r2")]
 
 
-def test_older_scores_of_who_was_left_out_since_are_not_shown(store, url):
+def test_scores_older_than_suppression_are_hidden(store, url):
     publish(store, a_run("r1", MONDAY, targets=("close", "buy")))
     publish_without(store, a_run("r2", TUESDAY), ["b", "c"], ("a", "list"))
     newest = {(row["target"], row["entity_id"]) for row in store.scores("acme").to_pylist()}
     assert newest == {("close", "b"), ("close", "c"), ("buy", "b"), ("buy", "c")}
     assert set(ask(url, "SELECT target, entity_id FROM current_scores")) == newest
     assert set(store.scores("acme", MONDAY)["entity_id"].to_pylist()) == {"b", "c"}
-    assert store.history("acme", "a").num_rows == 2
+    assert store.entity_history("acme", "a").num_rows == 2
 
 
-def test_scores_that_are_older_than_a_night_made_up_for_are_not_shown_either(store, url):
+def test_scores_older_than_suppression_by_backfill_are_hidden(store, url):
     """Who objects after the newest night is left out by a run of an older one: that run knew it last."""
     first = a_run("r2", TUESDAY, started_at=LATER - timedelta(hours=1))
     store.start(first)
@@ -82,7 +82,7 @@ def test_scores_that_are_older_than_a_night_made_up_for_are_not_shown_either(sto
     assert set(store.scores("acme")["entity_id"].to_pylist()) == {"a", "b", "c"}
 
 
-def test_who_is_no_longer_suppressed_is_shown_again(store):
+def test_scores_after_suppression_ends_are_shown(store):
     publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"))
     publish(store, a_run("r2", TUESDAY))
     assert "a" in store.scores("acme")["entity_id"].to_pylist()
@@ -90,15 +90,15 @@ def test_who_is_no_longer_suppressed_is_shown_again(store):
     assert "a" in store.scores("acme", MONDAY)["entity_id"].to_pylist()
 
 
-def test_a_refused_publication_leaves_no_trace(store):
+def test_suppressions_of_refused_publication_are_not_recorded(store):
     run = a_run()
     store.start(run)
-    with pytest.raises(ValueError, match="not of the run"):
+    with pytest.raises(ValueError, match="not belong to the run"):
         store.publish(some_scores(a_run("other")), "r1", LATER, suppressed=out(("a", "list")))
     assert store.suppressions("acme").num_rows == 0
 
 
-def test_a_database_without_the_table_is_given_it(tmp_path):
+def test_suppressions_table_is_created_in_older_database(tmp_path):
     url = f"sqlite:///{tmp_path}/scores.db"
     publish(Store(url), a_run())
     do(
@@ -120,7 +120,7 @@ nights = st.lists(
 
 @settings(max_examples=12)
 @given(nights)
-def test_nights_add_up_as_one_row_at_a_time_does(found):
+def test_merged_suppressions_match_row_by_row_oracle(found):
     table, rows, noted = SUPPRESSIONS.empty_table(), {}, {}
     for number, (day, pairs) in enumerate(found):
         as_of, run, began = (
@@ -129,7 +129,7 @@ def test_nights_add_up_as_one_row_at_a_time_does(found):
             LATER + timedelta(hours=number),
         )
         night = {"project": "acme", "as_of": as_of, "run_id": run, "started_at": began}
-        table = merged(table, out(*sorted(pairs)), night)
+        table = merge_suppressions(table, out(*sorted(pairs)), night)
         noted |= dict.fromkeys(pairs, began)
         for pair in pairs:
             first = rows.get(pair, (as_of, run, as_of, run))
@@ -138,7 +138,7 @@ def test_nights_add_up_as_one_row_at_a_time_does(found):
     assert table["noted_at"].to_pylist() == [noted[pair] for pair in sorted(noted)]
 
 
-def test_an_account_is_not_shown_where_one_of_it_was_suppressed_since(store, url):
+def test_account_with_suppressed_member_is_hidden(store, url):
     """What is said of it holds the score of each: only accounts of others stay, until it is scored again."""
     first = a_run("r1", MONDAY)
     store.start(first)

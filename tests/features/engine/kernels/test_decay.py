@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.contracts import US_PER_DAY
 from features.engine.kernels.decay import _halved
+from features.tools.instants import US_PER_DAY
 
 YEARS = 400 * 366 * US_PER_DAY
 

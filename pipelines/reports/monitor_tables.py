@@ -10,26 +10,26 @@ from rich.markup import escape
 
 from pipelines.reports.metric_tables import figure_text, markdown_table
 from pipelines.reports.terminal import grid
-from serve.monitoring.expectations import NAMES
+from serve.monitoring.expectations import METRIC_NAMES
 
 if TYPE_CHECKING:
     from configs.schema import Project
-    from pipelines.results.monitoring import Monitored
-    from serve.monitoring.realised import Realised, Value
+    from pipelines.results.monitoring import MonitorResult
+    from serve.monitoring.realised import RealisedOutcomes, RealisedValue
 
 KINDS = ("week", "grade", "stage", "list", "version")
 RANKED = ("week", "version")
 """The parts that hold leads of all grades: of others no ranking at capacity is told."""
 
 
-def outcomes(project: Project, found: Monitored) -> RenderableType:
+def outcomes(project: Project, found: MonitorResult) -> RenderableType:
     """Return what became of one target's published scores."""
     tables = [part for rows in tables_of(found) for part in ("", grid(rows))]
     head = f"\n{project.project} · {found.target}: {_head(found)}"
     return Group(escape(head), *tables, "", *(escape(line) for line in _verdict(found)))
 
 
-def outcomes_markdown(project: Project, found: list[Monitored]) -> str:
+def outcomes_markdown(project: Project, found: list[MonitorResult]) -> str:
     """Return what became of all targets' published scores as Markdown."""
     lines = [f"# {project.project}: published scores against realised outcomes"]
     for each in found:
@@ -40,24 +40,24 @@ def outcomes_markdown(project: Project, found: list[Monitored]) -> str:
     return "\n".join(lines)
 
 
-def tables_of(found: Monitored) -> list[list[list[str]]]:
+def tables_of(found: MonitorResult) -> list[list[list[str]]]:
     """Return the tables, each rows of texts with the heads first: by week, grade, stage, version; and the promise."""
     tables = [
         _parts(found, kind)
         for kind in KINDS
-        if found.of(kind) or (kind in RANKED and found.waiting(kind))
+        if found.parts_by_name(kind) or (kind in RANKED and found.count_immature(kind))
     ]
     return [*tables, *([_promises(found)] if found.versions else [])]
 
 
-def _head(found: Monitored) -> str:
-    counts, nights = found.counts, found.followed.nights
+def _head(found: MonitorResult) -> str:
+    counts, nights = found.counts, found.followed.excluded_nights
     rows = (
         f"{counts['published']:,} published rows count: {counts['used']:,} with a known outcome, "
     )
     rows += f"{counts['immature']:,} immature, {counts['unknown']:,} unknown"
     why = "; ".join(
-        f"{rows:,}: {reason}" for reason, rows in sorted(found.followed.reasons.items())
+        f"{rows:,}: {reason}" for reason, rows in sorted(found.followed.unknown_reasons.items())
     )
     left = "; ".join(f"{number:,}: {reason}" for reason, number in sorted(nights.items()))
     text = f"{rows}{f' ({why})' if why else ''}."
@@ -67,9 +67,9 @@ def _head(found: Monitored) -> str:
     return text + (f" Nights left out: {left}." if left else "")
 
 
-def _parts(found: Monitored, kind: str) -> list[list[str]]:
+def _parts(found: MonitorResult, kind: str) -> list[list[str]]:
     """Return the parts of one kind; a week or version that only waits has a row too."""
-    parts, waiting = found.of(kind), found.waiting(kind) if kind in RANKED else None
+    parts, waiting = found.parts_by_name(kind), found.count_immature(kind) if kind in RANKED else None
     valued = any(part.value for part in parts.values())
     heads = [kind if kind != "version" else "model version", "used"]
     heads += [] if waiting is None else ["immature"]
@@ -104,41 +104,41 @@ def _parts(found: Monitored, kind: str) -> list[list[str]]:
     return rows
 
 
-def _only_waiting(parts: dict[str, Realised], waiting: dict[str, int] | None) -> list[str]:
+def _only_waiting(parts: dict[str, RealisedOutcomes], waiting: dict[str, int] | None) -> list[str]:
     return sorted(name for name in waiting or () if name not in parts)
 
 
-def _figures(part: Realised, kind: str) -> list[str]:
+def _figures(part: RealisedOutcomes, kind: str) -> list[str]:
     names = ["roc_auc", "log_loss", "calibration_error", "calibration_slope"]
     names += ["precision_at_capacity", "lift_at_capacity"] if kind in RANKED else []
     counts = [f"{part.expected:,.1f}", f"{part.part.outcomes:,}", figure_text(part.ratio)]
-    return counts + [figure_text(part.part.figures.get(name)).partition(" ")[0] for name in names]
+    return counts + [figure_text(part.part.estimates.get(name)).partition(" ")[0] for name in names]
 
 
-def _value(value: Value | None) -> list[str]:
+def _value(value: RealisedValue | None) -> list[str]:
     if value is None:
         return ["–", "–", "–"]
     return [f"{value.expected:,.0f}", f"{value.actual:,.0f}", figure_text(value.ratio)]
 
 
-def _promises(found: Monitored) -> list[list[str]]:
+def _promises(found: MonitorResult) -> list[list[str]]:
     rows = [
         ["model version", "figure", "realised (90 %)", "promised (90 %)", "difference (99 %)", ""]
     ]
     for version, compared in found.versions.items():
         for each in compared:
             promise = (
-                figure_text(each.promised)
-                if each.kept
-                else f"none kept; the gate: {figure_text(each.promised)}"
+                figure_text(each.expected)
+                if each.is_recorded
+                else f"none kept; the gate: {figure_text(each.expected)}"
             )
-            verdict = "off" if each.off else "kept"
+            verdict = "off" if each.is_off else "kept"
             figures = [figure_text(each.realised), promise, figure_text(each.difference)]
-            rows.append([version, NAMES[each.figure], *figures, verdict])
+            rows.append([version, METRIC_NAMES[each.metric], *figures, verdict])
     return rows
 
 
-def _verdict(found: Monitored) -> Iterator[str]:
+def _verdict(found: MonitorResult) -> Iterator[str]:
     first = found.followed.first_mature
     if not found.counts["published"]:
         yield "nothing that counts was published"
@@ -148,7 +148,7 @@ def _verdict(found: Monitored) -> Iterator[str]:
             if first
             else ""
         )
-    yield from (f"version {version}: no promise kept" for version in found.without_promise)
+    yield from (f"version {version}: no promise kept" for version in found.without_expectations)
     yield from (f"warning: {line}" for line in found.warnings)
     if found.recommendation.retrain:
         yield from (f"train again: {reason}" for reason in found.recommendation.reasons)

@@ -55,10 +55,10 @@ def demo(
 
 def check(config: Config, as_of: AsOf = None, as_json: Json = False) -> None:
     """Read the data and say what is there, what was set aside and why, and what each target could learn from."""
-    from pipelines.check import examine
+    from pipelines.check import examine_data
     from pipelines.reports import terminal
 
-    found = examine(project_of(config), as_of)
+    found = examine_data(project_of(config), as_of)
     if as_json:
         print_json(found.to_json())
     else:
@@ -204,9 +204,9 @@ def _ablate(project: Any, as_of: str | None, target: str | None, as_json: bool) 
 def _advice(project: Any, as_of: str | None, names: list[str]) -> dict[str, Any]:
     """Say of each target whether it needs a training, and why, from what became of its published scores."""
     from pipelines.monitoring.monitor import recommended
-    from pipelines.runner import Driver
+    from pipelines.runner import Runner
 
-    found = recommended(project, as_of, names, Driver(note=note))
+    found = recommended(project, as_of, names, Runner(log=note))
     for name, advice in found.items():
         note(f"{name}: {'; '.join(advice.reasons) or 'no need to train'}")
     return {name: advice.to_json() for name, advice in found.items()}
@@ -217,10 +217,10 @@ def _train(config: str, as_of: str | None, targets: list[str], prefect: bool | N
         from pipelines.orchestration.flows import run_train
 
         return run_train(config, as_of, targets)
-    from pipelines.runner import Driver
+    from pipelines.runner import Runner
     from pipelines.training.train import train as directly
 
-    return directly(project_of(Path(config)), as_of, targets, Driver(note=note))
+    return directly(project_of(Path(config)), as_of, targets, Runner(log=note))
 
 
 def _stop_if_refused(results: list[Any]) -> None:

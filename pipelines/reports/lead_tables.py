@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.markup import escape
 
-from models.grades import GRADE_OF
+from models.grades import GRADE_BY_SCORE
 from pipelines.reports.terminal import grid
 
 if TYPE_CHECKING:  # a command pays only for what it runs
@@ -77,7 +77,7 @@ def _head(found: Explanation, row: dict[str, Any]) -> str:
 
 def _kept(row: dict[str, Any]) -> str:
     """Say of a grade that its score alone would not give that it was kept."""
-    plain, since = GRADE_OF[row["score"]], row["falling_since"]
+    plain, since = GRADE_BY_SCORE[row["score"]], row["falling_since"]
     low = f", which is too low since {since.date().isoformat()}" if since else ""
     return (
         f" (kept from the night before: the score alone gives {plain}{low})"

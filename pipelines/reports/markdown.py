@@ -13,11 +13,11 @@ from pipelines.reports.metric_tables import (
 
 if TYPE_CHECKING:
     from configs.schema import Project
-    from pipelines.results.night import Night
-    from pipelines.results.training import Training
+    from pipelines.results.night import NightResult
+    from pipelines.results.training import TargetTraining
 
 
-def verdict_text(result: Training) -> str:
+def verdict_text(result: TargetTraining) -> str:
     """Return what became of a challenger, in one line."""
     if result.error:
         return str(result.error)
@@ -25,7 +25,7 @@ def verdict_text(result: Training) -> str:
     return f"version {number} passed the gate and is the champion"
 
 
-def training_markdown(project: Project, results: list[Training]) -> str:
+def training_markdown(project: Project, results: list[TargetTraining]) -> str:
     """Return a training's summary as Markdown."""
     lines = [f"# {project.project}: training"]
     for result in results:
@@ -37,7 +37,7 @@ def training_markdown(project: Project, results: list[Training]) -> str:
     return "\n".join(lines)
 
 
-def night_markdown(project: Project, night: Night) -> str:
+def night_markdown(project: Project, night: NightResult) -> str:
     """Return a night's summary as Markdown."""
     rows = "\n".join(f"| {target} | {count:,} |" for target, count in night.rows.items())
     head = f"# {project.project}: scores as of {night.as_of.isoformat()}"

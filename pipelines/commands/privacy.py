@@ -19,7 +19,7 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Erase one entity from tables, exports, deliveries and quarantine, and say where it was and what is left."""
-    from pipelines.nightly.forget import forget as erase
+    from pipelines.nightly.forget import forget_entity as erase
 
     found = erase(project_of(config), entity, and_suppress)
     if as_json:

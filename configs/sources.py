@@ -1,0 +1,59 @@
+"""All sources of a company, and limits on their quality: part of a project's YAML."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from configs.durations import Duration
+from configs.source_rows import (
+    AttributeRows,
+    EventRows,
+    FrozenModel,
+    LeadRows,
+    find_duplicate_claim,
+)
+
+
+class Sources(FrozenModel):
+    """All sources of a company."""
+
+    leads: LeadRows | None = None
+    events: tuple[EventRows, ...] = ()
+    attributes: tuple[AttributeRows, ...] = Field(
+        (), description="histories of changing attributes"
+    )
+    max_quarantine: float = Field(
+        0.02, ge=0, le=1, description="maximum share of bad rows in a source; more stop the run"
+    )
+    complete_after: Duration = Field(
+        timedelta(0), description="delay after which all outcomes have arrived in the data"
+    )
+    max_staleness: Duration = Field(
+        timedelta(days=7), description="maximum time from the last row to the as-of"
+    )
+
+    @model_validator(mode="after")
+    def _check_any_source(self) -> Self:
+        if self.leads is None and not self.events:
+            raise ValueError("give leads, events, or both")
+        return self
+
+    @model_validator(mode="after")
+    def _check_attribute_owners(self) -> Self:
+        attributes = (
+            self.leads.attributes if self.leads and isinstance(self.leads.attributes, tuple) else ()
+        )
+        claims = [("leads.attributes", tuple(dict.fromkeys(attributes)))]
+        claims += [
+            (f"attributes[{i}]", source.declared_attributes)
+            for i, source in enumerate(self.attributes)
+        ]
+        if duplicate := find_duplicate_claim(claims):
+            name, first, second = duplicate
+            raise ValueError(
+                f"attribute {name!r} of {second} is already defined in {first}: define it once"
+            )
+        return self

@@ -1,0 +1,106 @@
+"""Calibration inside a fold, on the latest slice of its train rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from configs.errors import DataError
+from models.calibration import MIN_CALIBRATION_ROWS, AffineCalibrator, fit_calibrator
+from models.learners.blend import Blend
+from models.learners.lightgbm import LightGbm
+from models.training.blending import (
+    Margins,
+    blend_margins,
+    fit_blend_shares,
+    list_models_to_fit,
+)
+from models.training.fit import predict_held_out
+from models.training.folds import Fold, hash_entities, split_by_entity, split_rolling_origin
+from models.training.plan_folds import count_rarer_class
+from models.training.settings import MIN_CLASS_ROWS, TrainingSettings
+from models.training.training_rows import TrainingTable
+
+# Latest share of a fold's train rows that the inner models leave for the calibrators.
+CALIBRATION_SHARE = 0.25
+# The same share where the order of the rows means nothing: one of four parts of the entities.
+CALIBRATION_PARTS = 4
+
+
+@dataclass(frozen=True)
+class FoldCalibration:
+    """Calibrators of the candidates and shares of the blend, from one fold's train rows.
+
+    Attributes:
+        calibrators: Calibrator of each model by name; a model without one stays as it is.
+        shares: Share of each part of the blend; empty where no blend is tried.
+    """
+
+    calibrators: Mapping[str, AffineCalibrator]
+    shares: Mapping[str, float]
+
+    def apply(self, margins: Margins) -> Margins:
+        """Return calibrated log-odds of each model."""
+        identity = AffineCalibrator()
+        return {
+            name: self.calibrators.get(name, identity).apply(margin)
+            for name, margin in margins.items()
+        }
+
+
+def fit_fold_calibration(
+    table: TrainingTable, train: np.ndarray, settings: TrainingSettings
+) -> FoldCalibration:
+    """Return calibrators and blend shares, fitted on rows that the inner models were not fitted on.
+
+    These rows are the latest slice of the rows at the positions ``train``; inner models are fitted
+    on the earlier rows. Where the slice or the earlier rows hold too few outcomes, there is no
+    calibrator, which means identity, and LightGBM is the whole blend.
+    """
+    fold = _split_calibration_rows(table, train, settings)
+    if fold is None:
+        return FoldCalibration({}, {LightGbm.name: 1.0})
+    margins = predict_held_out(table, fold, list_models_to_fit(settings.learners), settings)
+    rows = table.take(fold.test)
+    shares: dict[str, float] = {}
+    if Blend in settings.learners:
+        shares = fit_blend_shares(margins, rows.label)
+        margins[Blend.name] = blend_margins(margins, shares)
+    calibrators = {
+        name: calibrate_margin(margin, rows, settings) for name, margin in margins.items()
+    }
+    return FoldCalibration(calibrators, shares)
+
+
+def calibrate_margin(
+    margin: np.ndarray, rows: TrainingTable, settings: TrainingSettings
+) -> AffineCalibrator:
+    """Return the calibrator of one model's out-of-time log-odds of the rows."""
+    # Without an order, two random halves of the entities stand for earlier and later rows.
+    order = rows.cutoff if settings.ordered else hash_entities(rows.entity_id, settings.seed + 2)
+    return fit_calibrator(margin, rows.label, order, rows.entity_id)
+
+
+def _split_calibration_rows(
+    table: TrainingTable, train: np.ndarray, settings: TrainingSettings
+) -> Fold | None:
+    """Return inner train and calibration rows, None if either holds too few outcomes."""
+    try:
+        if settings.ordered:
+            embargo = settings.evaluation.embargo
+            inner = split_rolling_origin(
+                table.cutoff[train], settings.horizon, embargo, 1, CALIBRATION_SHARE
+            )[0]
+        else:
+            # Seeds next to the one of the outer folds, so that the parts are independent of them.
+            inner = split_by_entity(table.entity_id[train], CALIBRATION_PARTS, settings.seed + 1)[0]
+    except DataError:
+        return None
+    fold = Fold(train[inner.train], train[inner.test])
+    enough = (
+        count_rarer_class(table.label[fold.train]) >= MIN_CLASS_ROWS
+        and count_rarer_class(table.label[fold.test]) >= MIN_CALIBRATION_ROWS
+    )
+    return fold if enough else None

@@ -1,0 +1,86 @@
+"""Out-of-time predictions: each fold is fitted, calibrated and predicted on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from models.learners.blend import Blend
+from models.training.blending import Margins, blend_margins, list_models_to_fit
+from models.training.calibrate import FoldCalibration, fit_fold_calibration
+from models.training.fit import predict_held_out
+from models.training.folds import Fold
+from models.training.settings import BASELINES, TrainingSettings
+from models.training.training_rows import TrainingTable
+
+
+@dataclass(frozen=True)
+class OutOfTimePredictions:
+    """Out-of-time log-odds of the test rows of all folds, ordered by fold and row.
+
+    Attributes:
+        rows: Test rows.
+        fold: Fold number of each row, from 1.
+        raw: Log-odds (rows,) of each model.
+        calibrated: Log-odds (rows,) of each model, calibrated where it is a candidate.
+    """
+
+    rows: TrainingTable
+    fold: np.ndarray
+    raw: Margins
+    calibrated: Margins
+
+
+def predict_folds(
+    table: TrainingTable, folds: list[Fold], settings: TrainingSettings
+) -> OutOfTimePredictions:
+    """Run the whole procedure on each fold's train rows and predict its test rows."""
+    raw, calibrated = [], []
+    for margins, calibration in _run_folds(table, folds, settings):
+        if Blend in settings.learners:
+            margins[Blend.name] = blend_margins(margins, calibration.shares)
+        raw.append(margins)
+        calibrated.append(calibration.apply(margins))
+    return OutOfTimePredictions(
+        rows=table.take(np.concatenate([fold.test for fold in folds])),
+        fold=np.repeat(np.arange(1, len(folds) + 1), [fold.test.size for fold in folds]),
+        raw=_concatenate_margins(raw),
+        calibrated=_concatenate_margins(calibrated),
+    )
+
+
+def _run_folds(
+    table: TrainingTable, folds: list[Fold], settings: TrainingSettings
+) -> Iterator[tuple[Margins, FoldCalibration]]:
+    """Yield each fold's log-odds and calibration, in order; folds run in parallel on all cores."""
+    names = list_models_to_fit((*settings.learners, *BASELINES))
+    # More threads in one matrix product add up in another order: the last bits of the result
+    # would depend on the number of cores.
+    with threadpool_limits(1):
+        pool = Parallel(n_jobs=-1, prefer="threads", return_as="generator")
+        jobs = (
+            job
+            for fold in folds
+            for job in (
+                delayed(predict_held_out)(table, fold, names, settings),
+                delayed(fit_fold_calibration)(table, fold.train, settings),
+            )
+        )
+        results = pool(jobs)
+        for number, fold in enumerate(folds, 1):
+            margins, calibration = next(results), next(results)
+            settings.log(
+                f"fold {number} of {len(folds)}: trained on {fold.train.size:,} rows, "
+                f"tested on {fold.test.size:,}"
+            )
+            yield margins, calibration
+
+
+def _concatenate_margins(folds: list[Margins]) -> Margins:
+    """Join the folds' log-odds; a model that is absent from one fold is left out of all."""
+    common = [name for name in folds[0] if all(name in margins for margins in folds)]
+    return {name: np.concatenate([margins[name] for margins in folds]) for name in common}

@@ -1,0 +1,105 @@
+"""Results of a training: out-of-time predictions as a table, and a description of the folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.contracts import INSTANT, SPINE
+from features.tools.instants import from_microseconds
+from models.calibration import to_probability
+from models.learners.kinds import MODELS_BY_NAME
+from models.scorer import Scorer
+from models.training.folds import Fold
+from models.training.predict import OutOfTimePredictions
+from models.training.training_rows import TrainingTable
+
+# Grain: one row an out-of-time row, ordered by fold and row. ``probability`` is the calibrated
+# probability of the chosen model, ``uncalibrated`` its raw one. A column follows for each model
+# that was tried, by its name, calibrated where it is a candidate. All come from models and
+# calibrators that were not fitted on the row.
+OUT_OF_TIME = pa.schema(
+    [
+        *SPINE,
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("fold", pa.int64(), nullable=False),
+        pa.field("probability", pa.float64(), nullable=False),
+        pa.field("uncalibrated", pa.float64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """Out-of-time result of a procedure.
+
+    Attributes:
+        out_of_time: Predictions, OUT_OF_TIME and a column for each model.
+        folds: Description of each fold as JSON values, see ``describe_folds``.
+        learner: Name of the chosen learner.
+    """
+
+    out_of_time: pa.Table
+    folds: list[dict[str, Any]]
+    learner: str
+
+
+@dataclass(frozen=True)
+class TrainResult(BacktestResult):
+    """Out-of-time result together with the scorer that was fitted on all mature rows.
+
+    Attributes:
+        scorer: The final scorer.
+    """
+
+    scorer: Scorer
+
+
+def tabulate_predictions(predictions: OutOfTimePredictions, learner: str) -> pa.Table:
+    """Return OUT_OF_TIME of the chosen learner, and a probability column for each model."""
+    rows = predictions.rows
+    columns = {
+        "entity_id": rows.entity_id,
+        "cutoff": pa.array(rows.cutoff).cast(INSTANT),
+        "label": rows.label.astype(np.int8),
+        "fold": predictions.fold,
+        "probability": to_probability(predictions.calibrated[learner]),
+        "uncalibrated": to_probability(predictions.raw[learner]),
+    }
+    table = pa.table([columns[name] for name in OUT_OF_TIME.names], schema=OUT_OF_TIME)
+    for name in MODELS_BY_NAME:
+        if name in predictions.calibrated:
+            field = pa.field(name, pa.float64(), nullable=False)
+            table = table.append_column(
+                field, pa.array(to_probability(predictions.calibrated[name]))
+            )
+    return table
+
+
+def describe_folds(table: TrainingTable, folds: list[Fold]) -> list[dict[str, Any]]:
+    """Return number, train rows and test rows of each fold as JSON values.
+
+    Of both kinds of rows: first and last cutoff (``from``, ``to``, ISO 8601 UTC), and the number
+    of rows, entities and outcomes.
+    """
+    return [
+        {
+            "fold": number,
+            "train": _describe_rows(table.take(fold.train)),
+            "test": _describe_rows(table.take(fold.test)),
+        }
+        for number, fold in enumerate(folds, 1)
+    ]
+
+
+def _describe_rows(rows: TrainingTable) -> dict[str, Any]:
+    return {
+        "from": from_microseconds(rows.cutoff.min()).isoformat(),
+        "to": from_microseconds(rows.cutoff.max()).isoformat(),
+        "rows": len(rows.label),
+        "entities": len(set(rows.entity_id)),
+        "outcomes": int(rows.label.sum()),
+    }

@@ -1,0 +1,105 @@
+"""Scores as one row per lead, with the columns of all targets."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.contracts import INSTANT
+from features.tools.id_index import Ids
+from serve.crm.plan import STATUS_FIELD, ExportPlan, MappedColumn
+from serve.export.export import REASON_FIELDS, reason_columns
+
+SCORED, CLEARED = "scored", "cleared"
+ENTITY_COLUMN = "entity_id"
+REASON_NAMES = {field.name for field in REASON_FIELDS}
+
+
+def build_wide_table(scores: pa.Table, plan: ExportPlan) -> pa.Table:
+    """Return one row per lead: entity_id, then the plan's columns by position (``0``, ``1``, …).
+
+    ``scores`` is a SCORES table. Leads come in the rank order of the plan's first target, then
+    those that only a later one scores. Cells of a target that does not score the lead are null.
+    Texts may be dictionary-encoded.
+    """
+    parts = {
+        target: _sort_by_rank(scores.filter(pc.field("target") == target))
+        for target in plan.targets
+    }
+    leads = _collect_leads([part[ENTITY_COLUMN] for part in parts.values()])
+    positions = {target: Ids.of(part[ENTITY_COLUMN]).find(leads) for target, part in parts.items()}
+    aligned = {
+        target: _align_columns(part, positions[target], plan) for target, part in parts.items()
+    }
+    columns = [_build_column(column, leads, aligned) for column in plan.columns]
+    return pa.table([leads, *columns], names=[ENTITY_COLUMN, *map(str, range(len(columns)))])
+
+
+def _sort_by_rank(part: pa.Table) -> pa.Table:
+    ranks = part["rank"].to_numpy()
+    return (
+        part
+        if (ranks[1:] >= ranks[:-1]).all()
+        else part.sort_by([("rank", "ascending"), (ENTITY_COLUMN, "ascending")])
+    )
+
+
+def _collect_leads(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Return the distinct leads of all columns in order of appearance."""
+
+    def append_new(leads: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
+        new = others.filter(pa.array(Ids.of(leads).find(others) < 0))
+        return pa.chunked_array([*leads.chunks, *new.chunks], pa.string())
+
+    return reduce(append_new, columns)
+
+
+def _align_columns(
+    part: pa.Table, positions: np.ndarray, plan: ExportPlan
+) -> dict[str, pa.ChunkedArray]:
+    """Return the columns that the plan needs of one target, in the order of the leads.
+
+    ``at`` has the row of each lead in the part, -1 where the target does not score it.
+    """
+    target = part["target"][0].as_py() if part.num_rows else ""
+    names = {column.column for column in plan.columns if column.target == target} | {
+        "project",
+        "account_id",
+        "as_of",
+    }
+    columns = {name: part[name] for name in names if name in part.column_names}
+    if names & REASON_NAMES:
+        columns |= {
+            name: pa.chunked_array([text])
+            for name, text in reason_columns(part["reasons"]).items()
+            if name in names
+        }
+    if len(positions) == part.num_rows and (positions == np.arange(len(positions))).all():
+        return columns
+    indices = pa.array(positions, mask=positions < 0)
+    return {name: column.take(indices) for name, column in columns.items()}
+
+
+def _build_column(
+    column: MappedColumn, leads: pa.ChunkedArray, aligned: dict[str, dict[str, pa.ChunkedArray]]
+) -> pa.ChunkedArray:
+    if column.target:
+        values = aligned[column.target].get(column.column)
+        return (
+            pa.chunked_array([pa.nulls(len(leads), column.field.type)])
+            if values is None
+            else values
+        )
+    if column.column == ENTITY_COLUMN:
+        return leads
+    if column.column == STATUS_FIELD.name:
+        return pa.chunked_array([pa.repeat(SCORED, len(leads))], pa.string())
+    values_by_target = [side[column.column] for side in aligned.values()]
+    if column.column == "as_of":
+        return pc.max_element_wise(*(column.cast(pa.int64()) for column in values_by_target)).cast(
+            INSTANT
+        )
+    return pc.coalesce(*values_by_target)

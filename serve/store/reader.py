@@ -1,0 +1,215 @@
+"""Reading of published scores, checks, suppressions, deliveries and the run ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from features.contracts import (
+    ACCOUNT_SCORES,
+    DELIVERIES,
+    SCORE_CHECKS,
+    SCORE_RUNS,
+    SCORES,
+    SUPPRESSIONS,
+)
+from features.tools.instants import EPOCH
+from serve.run import Run
+from serve.store.database import Database
+from serve.store.ledger import NIGHT_KEY
+from serve.store.tables import (
+    ACCOUNTS_TABLE,
+    CHECKS_TABLE,
+    DELIVERIES_TABLE,
+    RUNS_TABLE,
+    SCORES_TABLE,
+    SUPPRESSIONS_TABLE,
+    is_not_suppressed_since,
+    select_current,
+)
+
+# What a night compares its scores with.
+PREVIOUS_SCORES = pa.schema(
+    [SCORES.field(name) for name in ("entity_id", "score", "grade", "falling_since", "review_at")]
+)
+LISTED_COLUMNS = ("entity_id", "owner", "listed")
+
+
+class ScoreReader:
+    """Reads the tables of one scores database.
+
+    Each read is one statement, so that it sees the rows before a publication or those after it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def previous_scores(
+        self,
+        project: str,
+        target: str,
+        before: datetime,
+        since: datetime = EPOCH,
+        columns: Sequence[str] = tuple(PREVIOUS_SCORES.names),
+    ) -> pa.Table:
+        """Return PREVIOUS_SCORES, or columns of it, in no order.
+
+        They are of the latest published as-of in ``[since, before)``.
+        """
+        rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
+        in_range = (runs.target == target, runs.as_of >= since, runs.as_of < before)
+        latest = sa.select(sa.func.max(runs.as_of)).where(*is_published(project), *in_range)
+        is_latest = (
+            rows.project == project,
+            rows.target == target,
+            rows.as_of == latest.scalar_subquery(),
+        )
+        schema = pa.schema([PREVIOUS_SCORES.field(name) for name in columns])
+        return self._read(sa.select(*(rows[name] for name in columns)).where(*is_latest), schema)
+
+    def listed_leads(
+        self,
+        project: str,
+        target: str,
+        since: datetime,
+        before: datetime,
+        columns: Sequence[str] = LISTED_COLUMNS,
+    ) -> pa.Table:
+        """Return columns of SCORES of the listed leads at as-ofs in ``[since, before)``.
+
+        The rows are sorted by as-of and entity_id.
+        """
+        rows = SCORES_TABLE.c
+        in_range = (
+            rows.project == project,
+            rows.target == target,
+            rows.as_of >= since,
+            rows.as_of < before,
+        )
+        query = sa.select(*(rows[name] for name in columns)).where(
+            *in_range, rows.listed.is_not(None)
+        )
+        return self._read(
+            query, pa.schema([SCORES.field(name) for name in columns]), rows.as_of, rows.entity_id
+        )
+
+    def scores(
+        self,
+        project: str,
+        as_of: datetime | None = None,
+        target: str | None = None,
+        columns: Sequence[str] = tuple(SCORES.names),
+    ) -> pa.Table:
+        """Return a SCORES table, or some of its columns, sorted by target and rank.
+
+        It holds the rows of one as-of, by default of each target's latest published one, without
+        entities suppressed since.
+        """
+        rows = SCORES_TABLE.c
+        night = sa.select(SCORES_TABLE).where(rows.as_of == as_of, is_not_suppressed_since())
+        query = select_current() if as_of is None else night
+        query = query.where(rows.project == project)
+        if target is not None:
+            query = query.where(rows.target == target)
+        schema = pa.schema([SCORES.field(name) for name in columns])
+        query = query.with_only_columns(*(rows[name] for name in columns))
+        return self._read(query, schema, rows.target, rows.rank, rows.entity_id)
+
+    def account_scores(self, project: str, as_of: datetime) -> pa.Table:
+        """Return the ACCOUNT_SCORES of one as-of, sorted by target and rank."""
+        rows = ACCOUNTS_TABLE.c
+        query = sa.select(ACCOUNTS_TABLE).where(rows.project == project, rows.as_of == as_of)
+        return self._read(query, ACCOUNT_SCORES, rows.target, rows.rank)
+
+    def entity_history(self, project: str, entity_id: str) -> pa.Table:
+        """Return all published scores of one entity (SCORES), sorted by target and as-of."""
+        rows = SCORES_TABLE.c
+        nights = (
+            sa.select(*(RUNS_TABLE.c[name] for name in NIGHT_KEY))
+            .where(*is_published(project))
+            .distinct()
+            .subquery()
+        )
+        is_published_row = sa.and_(
+            rows.entity_id == entity_id, *(rows[name] == nights.c[name] for name in NIGHT_KEY)
+        )
+        return self._read(
+            sa.select(SCORES_TABLE).join(nights, is_published_row), SCORES, rows.target, rows.as_of
+        )
+
+    def suppressions(self, project: str, entity_id: str | None = None) -> pa.Table:
+        """Return the suppressions of one entity or of all as a SUPPRESSIONS table."""
+        rows = SUPPRESSIONS_TABLE.c
+        query = sa.select(SUPPRESSIONS_TABLE).where(rows.project == project)
+        query = query if entity_id is None else query.where(rows.entity_id == entity_id)
+        return self._read(query, SUPPRESSIONS, rows.entity_id, rows.reason)
+
+    def runs(self, project: str) -> pa.Table:
+        """Return the project's ledger as a SCORE_RUNS table, sorted by start."""
+        runs = RUNS_TABLE.c
+        query = sa.select(RUNS_TABLE).where(runs.project == project)
+        return self._read(query, SCORE_RUNS, runs.started_at, runs.run_id, runs.target)
+
+    def past_checks(self, project: str, before: datetime, nights: int = 28) -> pa.Table:
+        """Return the checks before an instant as a SCORE_CHECKS table, sorted by as-of.
+
+        They are those of the newest published run of each of the last ``nights`` as-ofs earlier
+        than ``before``. A night that was published without checks counts as one and has no rows.
+        """
+        runs, checks = RUNS_TABLE.c, CHECKS_TABLE.c
+        recency = sa.func.row_number().over(
+            partition_by=runs.as_of, order_by=(runs.finished_at.desc(), runs.run_id)
+        )
+        published = sa.select(runs.run_id, runs.as_of, recency.label("recency"))
+        candidates = published.where(*is_published(project), runs.as_of < before).subquery().c
+        latest_runs = (
+            sa.select(candidates.run_id)
+            .where(candidates.recency == 1)
+            .order_by(candidates.as_of.desc())
+            .limit(nights)
+        )
+        query = sa.select(CHECKS_TABLE).where(checks.run_id.in_(latest_runs))
+        return self._read(
+            query, SCORE_CHECKS, checks.as_of, checks.target, checks.check, checks.subject
+        )
+
+    def last_published_run(self, project: str, as_of: datetime | None = None) -> Run | None:
+        """Return the run that last published an as-of, by default the latest one.
+
+        Return None if no run did.
+        """
+        ledger = self.runs(project).filter(pc.field("status") == "published").to_pylist()
+        nights = [row for row in ledger if as_of is None or row["as_of"] == as_of]
+        if not nights:
+            return None
+        newest = max(nights, key=lambda row: (row["as_of"], row["finished_at"]))
+        models = {
+            row["target"]: row["model_version"]
+            for row in ledger
+            if row["run_id"] == newest["run_id"]
+        }
+        return Run(
+            models=models, **{f.name: newest[f.name] for f in fields(Run) if f.name != "models"}
+        )
+
+    def deliveries(self, project: str) -> pa.Table:
+        """Return the project's deliveries as a DELIVERIES table, sorted by time."""
+        rows = DELIVERIES_TABLE.c
+        query = sa.select(DELIVERIES_TABLE).where(rows.project == project)
+        return self._read(query, DELIVERIES, rows.made_at, rows.name, rows.delivery)
+
+    def _read(self, query: sa.Select[Any], schema: pa.Schema, *order: sa.Column[Any]) -> pa.Table:
+        return self._database.run(
+            lambda session: session.fetch_table(query, schema, *order), writes=False
+        )
+
+
+def is_published(project: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return conditions on the ledger: rows of published runs of a project."""
+    return RUNS_TABLE.c.project == project, RUNS_TABLE.c.status == "published"
