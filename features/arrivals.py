@@ -76,11 +76,15 @@ class Arrivals:
             else None
         )
 
-    def longest_regular_pause(self, span: timedelta = timedelta(days=365), excluded: int = 3) -> timedelta:
+    def longest_regular_pause(
+        self, span: timedelta = timedelta(days=365), excluded: int = 3
+    ) -> timedelta:
         """Return the longest time without a row in the latest ``span``, ignoring the longest ones.
 
         The ``excluded`` longest pauses may have been outages. Zero if there are no more than these.
         """
         since = self.quarters[-1] - span // timedelta(minutes=15) if len(self.quarters) else 0
         pauses = np.sort(np.diff(self.quarters[self.quarters >= since]))
-        return timedelta(minutes=15) * int(pauses[-excluded - 1] - 1 if len(pauses) > excluded else 0)
+        return timedelta(minutes=15) * int(
+            pauses[-excluded - 1] - 1 if len(pauses) > excluded else 0
+        )

@@ -1,4 +1,4 @@
-"""``build_features``: the only way to get features, in training and in scoring alike."""
+"""Point-in-time features of spine rows, in training and scoring alike."""
 
 from __future__ import annotations
 
@@ -22,50 +22,62 @@ from features.tools.instants import column_to_microseconds
 from features.tools.parallel import side_by_side
 
 ProgressCallback = Callable[[int, int], None]
-Result = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class SpineRows:
-    """The spine's rows in the order of seats: where each one stands in the spine, its seat and its cutoff."""
+    """The spine's rows, ordered by (position, cutoff).
 
-    place: np.ndarray
-    seat: np.ndarray
+    Attributes:
+        spine_row: Row number in the spine.
+        position: Position of the row's entity in the LeadIndex.
+        cutoff: Cutoff in microseconds since 1970.
+    """
+
+    spine_row: np.ndarray
+    position: np.ndarray
     cutoff: np.ndarray
 
     def part(self, first: int, end: int) -> SpineRows:
-        """Return the rows of the seats ``[first, end)``, in the order of (seat, cutoff)."""
-        low, high = np.searchsorted(self.seat, [first, end])
-        return SpineRows(self.place[low:high], self.seat[low:high], self.cutoff[low:high])
+        """Return the rows of the positions ``[first, end)``, in the order of (position, cutoff)."""
+        low, high = np.searchsorted(self.position, [first, end])
+        return SpineRows(self.spine_row[low:high], self.position[low:high], self.cutoff[low:high])
 
 
 @dataclass(frozen=True)
 class BuildContext:
-    """All that the shards share: what to compute, of which events, for which rows; and the past visits to stages.
+    """Input that all shards share.
 
-    ``lead`` are the features of the lead row, which need no history; ``roles`` is the code of each seat's role, -1
-    for none.
+    Attributes:
+        task: Features to compute.
+        lead_features: Features of the lead row, which need no history.
+        index: Index of the leads.
+        roles: Code of each position's role, -1 for none.
+        log: Events.
+        rows: Spine rows.
+        visits: Past visits to stages of all entities, if a feature needs them.
     """
 
     task: Task
-    lead: dict[str, pa.Array]
-    seats: Seats
+    lead_features: dict[str, pa.Array]
+    index: Seats
     roles: np.ndarray
     log: Log
     rows: SpineRows
     visits: Visits | None
 
     def shard_numbers(self) -> list[int]:
-        """Return the numbers of the shards that have rows."""
-        edges = np.searchsorted(self.rows.seat, self.log.seats)
+        """Return the numbers of the shards with spine rows."""
+        edges = np.searchsorted(self.rows.position, self.log.seats)
         return np.flatnonzero(np.diff(edges)).tolist()
 
     def load_shard(self, number: int) -> tuple[Shard, SpineRows]:
-        """Return one shard's events and rows."""
+        """Return the events and the spine rows of a shard."""
         first, end = self.log.seats[number : number + 2]
         rows = self.rows.part(first, end)
         account, joined, roles = (
-            column[first:end] for column in (self.seats.account, self.seats.joined, self.roles)
+            column[first:end] for column in (self.index.account, self.index.joined, self.roles)
         )
         return Shard(self.log.shard(number), account, joined, roles, self.visits), rows
 
@@ -79,18 +91,21 @@ def build_features(
     workers: int = -1,
     progress: ProgressCallback | None = None,
 ) -> pa.Table:
-    """Return the SPINE columns and then the catalogue's features, one row a spine row, in the spine's order.
+    """Return the SPINE columns followed by the catalog's features, one row per spine row in its
+    order.
 
-    Numbers are float64 with NaN where there is none, categories strings with null. Features see only rows with
-    ``available_at < cutoff``; static attributes are as the leads source shows them. Shards are whole accounts, so
-    neither their number nor that of the workers (threads; -1 is one a core) changes a bit. Raises DataError for a
-    spine row without a lead.
+    Numbers are float64 with NaN if missing, categories strings with null. Features see only rows
+    with ``available_at < cutoff``; static attributes are as the leads source shows them. Shards are
+    whole accounts, so neither their number nor that of the workers (threads; -1 is one per core)
+    changes a bit of the result. Raises DataError for a spine row without a lead.
     """
-    work = _prepare_build(dataset, spine, catalog, shards, workers, None)
+    context = _prepare_build(dataset, spine, catalog, shards, workers, None)
     out = np.empty((len(catalog.history), spine.num_rows))
-    for _ in _run_shards(work, workers, progress, lambda number: _fill_shard(work, number, out)):
+    for _ in _run_shards(
+        context, workers, progress, lambda number: _fill_shard(context, number, out)
+    ):
         pass
-    return table_of(spine, catalog, out, work.lead)
+    return table_of(spine, catalog, out, context.lead_features)
 
 
 def stream_features(
@@ -103,16 +118,19 @@ def stream_features(
     progress: ProgressCallback | None = None,
     scratch: Path | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield the rows of ``build_features`` shard by shard, for more rows than fit into memory; one table at least.
+    """Yield the rows of ``build_features`` shard by shard, at least one table.
 
-    They come in the order of account, entity and cutoff, whatever the shards. ``dataset.events`` may be the Parquet
-    file of an EVENTS table; ``scratch`` is a directory for nameless files of up to 30 bytes an event, for a log larger
-    than memory. Raises as ``build_features``.
+    This is for more rows than fit into memory. The rows are ordered by account, entity and cutoff,
+    independent of the shards. ``dataset.events`` may be the Parquet file of an EVENTS table;
+    ``scratch`` is a directory for unnamed files of up to 30 bytes per event, for a log larger than
+    memory. Raises as ``build_features``.
     """
-    work = _prepare_build(dataset, spine, catalog, shards, workers, scratch)
-    if not work.shard_numbers():
-        yield table_of(spine, catalog, np.empty((len(catalog.history), 0)), work.lead)
-    yield from _run_shards(work, workers, progress, lambda number: _build_shard_table(work, number, spine))
+    context = _prepare_build(dataset, spine, catalog, shards, workers, scratch)
+    if not context.shard_numbers():
+        yield table_of(spine, catalog, np.empty((len(catalog.history), 0)), context.lead_features)
+    yield from _run_shards(
+        context, workers, progress, lambda number: _build_shard_table(context, number, spine)
+    )
 
 
 def _prepare_build(
@@ -123,52 +141,60 @@ def _prepare_build(
     workers: int,
     scratch: Path | None,
 ) -> BuildContext:
-    seats = Seats.of(dataset.leads, dataset.lead_ids)
-    entity = _find_leads(seats, spine)
-    seat = seats.of_lead[entity]
-    place = grouped(seat, len(seats.account))
-    rows = SpineRows(place, seat[place], column_to_microseconds(spine["cutoff"])[place])
-    number = np.bincount(rows.seat, minlength=len(seats.account))
-    known = dataset.lead_row_of_events
-    events = dataset.events if known is None else dataset.events.append_column(LEAD, known)
-    log = Log.of(events, seats, catalog, number * len(catalog.features), shards, workers, scratch)
-    lead = lead_columns(dataset, spine, catalog, entity)
+    index = Seats.of(dataset.leads, dataset.lead_ids)
+    lead_row = _find_leads(index, spine)
+    position = index.of_lead[lead_row]
+    spine_row = grouped(position, len(index.account))
+    rows = SpineRows(
+        spine_row, position[spine_row], column_to_microseconds(spine["cutoff"])[spine_row]
+    )
+    row_counts = np.bincount(rows.position, minlength=len(index.account))
+    lead_row_of_events = dataset.lead_row_of_events
+    events = (
+        dataset.events
+        if lead_row_of_events is None
+        else dataset.events.append_column(LEAD, lead_row_of_events)
+    )
+    log = Log.of(
+        events, index, catalog, row_counts * len(catalog.features), shards, workers, scratch
+    )
+    lead_features = lead_columns(dataset, spine, catalog, lead_row)
     return BuildContext(
         Task.of(catalog),
-        lead,
-        seats,
-        _encode_roles(dataset, seats, catalog),
+        lead_features,
+        index,
+        _encode_roles(dataset, index, catalog),
         log,
         rows,
-        _collect_stage_visits(log, seats, catalog),
+        _collect_stage_visits(log, index, catalog),
     )
 
 
-def _find_leads(seats: Seats, spine: pa.Table) -> np.ndarray:
-    entity = seats.ids.find(spine["entity_id"])
-    if (entity < 0).any():
-        lost = spine["entity_id"][int(np.argmin(entity))].as_py()
-        found = f"{int((entity < 0).sum())}, such as {lost!r}"
-        raise DataError("spine rows without a lead", where="entity_id", found=found)
-    return entity
+def _find_leads(index: Seats, spine: pa.Table) -> np.ndarray:
+    lead_row = index.ids.find(spine["entity_id"])
+    if (lead_row < 0).any():
+        entity_id = spine["entity_id"][int(np.argmin(lead_row))].as_py()
+        observed = f"{int((lead_row < 0).sum())}, such as {entity_id!r}"
+        raise DataError("spine rows without a lead", where="entity_id", found=observed)
+    return lead_row
 
 
-def _encode_roles(dataset: Dataset, seats: Seats, catalog: Catalog) -> np.ndarray:
-    found = np.full(len(seats.account), -1, np.int8)
+def _encode_roles(dataset: Dataset, index: Seats, catalog: Catalog) -> np.ndarray:
+    roles = np.full(len(index.account), -1, np.int8)
     if catalog.role:
-        found[seats.of_lead] = codes(
+        roles[index.of_lead] = codes(
             pc.cast(dataset.leads[catalog.role], pa.string()), catalog.roles
         )
-    return found
+    return roles
 
 
-def _collect_stage_visits(log: Log, seats: Seats, catalog: Catalog) -> Visits | None:
-    """Gather the past visits to stages of all entities, where a feature asks for them."""
+def _collect_stage_visits(log: Log, index: Seats, catalog: Catalog) -> Visits | None:
+    """Return the past visits to stages of all entities, or None if no feature needs them."""
     if not any(feature.aggregate == "stalled" for feature in catalog.features):
         return None
     ranks = stage_ranks(catalog)
     parts = (
-        (log.loose(number), seats.joined[first:]) for number, first in enumerate(log.seats[:-1])
+        (log.loose(number), index.joined[first:]) for number, first in enumerate(log.seats[:-1])
     )
     return Visits.joined(
         [Visits.of(*stage_events(events, ranks), joined) for events, joined in parts]
@@ -176,45 +202,52 @@ def _collect_stage_visits(log: Log, seats: Seats, catalog: Catalog) -> Visits | 
 
 
 def _run_shards(
-    work: BuildContext, workers: int, progress: ProgressCallback | None, job: Callable[[int], Result]
+    context: BuildContext,
+    workers: int,
+    progress: ProgressCallback | None,
+    job: Callable[[int], Result],
 ) -> Iterator[Result]:
-    """Run a job for every shard, side by side; yield what each returns, in order, and tell of it."""
-    numbers = work.shard_numbers()
-    for done, found in enumerate(side_by_side(job, numbers, workers), 1):
+    """Run a job for every shard in parallel; yield the results in order and report progress."""
+    numbers = context.shard_numbers()
+    for done, result in enumerate(side_by_side(job, numbers, workers), 1):
         if progress:
             progress(done, len(numbers))
-        yield found
+        yield result
 
 
-def _fill_shard(work: BuildContext, number: int, out: np.ndarray) -> None:
-    """Compute a shard's rows into their places, in the order of these so that each column is written in order."""
-    shard, rows = work.load_shard(number)
-    order = np.argsort(rows.place, kind="stable")
+def _fill_shard(context: BuildContext, number: int, out: np.ndarray) -> None:
+    """Compute the features of a shard's rows into their rows of ``out``.
+
+    The rows are processed in ascending order of their spine row, so that each column of ``out`` is
+    written sequentially.
+    """
+    shard, rows = context.load_shard(number)
+    order = np.argsort(rows.spine_row, kind="stable")
     fill(
         shard,
-        work.task,
-        rows.seat[order] - work.log.seats[number],
+        context.task,
+        rows.position[order] - context.log.seats[number],
         rows.cutoff[order],
-        rows.place[order],
+        rows.spine_row[order],
         out,
     )
 
 
-def _build_shard_table(work: BuildContext, number: int, spine: pa.Table) -> pa.Table:
-    shard, rows = work.load_shard(number)
-    out = np.empty((len(work.task.catalog.history), len(rows.place)))
+def _build_shard_table(context: BuildContext, number: int, spine: pa.Table) -> pa.Table:
+    shard, rows = context.load_shard(number)
+    out = np.empty((len(context.task.catalog.history), len(rows.spine_row)))
     fill(
         shard,
-        work.task,
-        rows.seat - work.log.seats[number],
+        context.task,
+        rows.position - context.log.seats[number],
         rows.cutoff,
-        np.arange(len(rows.place)),
+        np.arange(len(rows.spine_row)),
         out,
     )
-    part = pa.array(rows.place)
+    part = pa.array(rows.spine_row)
     return table_of(
         spine.take(part),
-        work.task.catalog,
+        context.task.catalog,
         out,
-        {name: column.take(part) for name, column in work.lead.items()},
+        {name: column.take(part) for name, column in context.lead_features.items()},
     )

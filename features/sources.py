@@ -1,4 +1,4 @@
-"""A company's rows as tables, leads, events and values, in one time zone, good rows parted from bad."""
+"""Reading of all sources of a company as one Dataset of leads, events and attribute values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from configs.errors import DataError
 from configs.schema import Project
-from features.contracts import EventLeadRows, Dataset, SourceCount
+from features.contracts import Dataset, EventLeadRows, SourceCount
 from features.intake.events import read_events
 from features.intake.fingerprint import fingerprint
 from features.intake.formats.files import Wanted
@@ -18,18 +18,22 @@ from features.intake.value_history import read_values
 __all__ = ["carried_columns", "list_source_columns", "read_sources"]
 
 
-def read_sources(project: Project, quarantine: Path | None = None, scratch: Path | None = None) -> Dataset:
-    """Read all sources of a project as ``leads``, ``events`` and ``values``.
+def read_sources(
+    project: Project, quarantine: Path | None = None, scratch: Path | None = None
+) -> Dataset:
+    """Read all sources of a project as a Dataset.
 
-    Bad rows go to ``quarantine/<source>.csv`` (not written where ``quarantine`` is None), where ``<source>``
-    is ``leads``, or ``events_1`` … and ``attributes_1`` … in the config's order; duplicates among them, of which
-    the first is used. Without a leads source the entities come from the events. Neither the order of the rows nor
-    how they are split into files changes the leads, the values or the fingerprint, nor which events there are. A log
-    larger than memory lies in the folder ``scratch``, where there is one, while it is used. Who must not be scored is
-    left out, and counted, unless models may learn from them; personal columns go no further than here.
+    Bad rows are written to ``quarantine/<source>.csv`` (not if ``quarantine`` is None), where
+    ``<source>`` is ``leads``, or ``events_1`` … and ``attributes_1`` … in the config's order.
+    Duplicates are among them; the first of equal rows is used. Without a leads source the entities
+    come from the events. Neither the order of the rows nor their distribution over files changes
+    leads, values, fingerprint or the set of events. A log larger than memory is stored in the
+    directory ``scratch``, if given, while it is used. Suppressed entities are left out and counted,
+    unless models may learn from them; personal columns are dropped here.
 
-    Raises DataError for a source that cannot be read, lacks a column or holds too many bad rows; ConfigError
-    for a database or format that is not known, and for an attribute that cannot be one or comes from two sources.
+    Raises DataError for a source that cannot be read, lacks a column or has too many bad rows;
+    ConfigError for an unknown database or format, and for an attribute that is not allowed or has
+    two sources.
     """
     sources, counts, objections = project.sources, list[SourceCount](), Objections(project)
     leads = None
@@ -37,37 +41,38 @@ def read_sources(project: Project, quarantine: Path | None = None, scratch: Path
         leads, count = read_leads(project, sources.leads, quarantine, objections)
         counts.append(count)
         if not leads.num_rows and (sources.events or sources.attributes):
-            found = f"{count.rows_in} rows in, 0 used, {count.suppressed} suppressed"
+            observed = f"{count.rows_in} rows in, 0 used, {count.suppressed} suppressed"
             raise DataError(
-                "there is no lead, so no event can be anyone's",
+                "no usable lead, so no event or attribute value can be assigned",
                 where=sources.leads.label,
-                found=found,
+                found=observed,
             )
     log = read_events(project, leads, objections, quarantine, scratch)
-    belonging = None if leads is None else EventLeadRows(leads, log.events, log.lead)
+    event_lead_rows = None if leads is None else EventLeadRows(leads, log.events, log.lead)
     leads = log.entities if leads is None else leads
     values, value_counts = read_values(project, leads, objections, quarantine)
-    found = fingerprint(leads, log.events, log.sum, values)
-    all_counts = (*counts, *log.counts, *value_counts)
     return Dataset(
         leads,
         log.events,
-        all_counts,
-        found,
-        project.timed,
-        project.ordered,
-        values,
-        scratch,
-        objections.found(),
-        belonging,
+        (*counts, *log.counts, *value_counts),
+        fingerprint(leads, log.events, log.sum, values),
+        timed=project.timed,
+        ordered=project.ordered,
+        values=values,
+        scratch=scratch,
+        suppressed=objections.found(),
+        event_lead_rows=event_lead_rows,
     )
 
 
 def list_source_columns(project: Project) -> set[str]:
-    """Return the names of all columns of all sources, by the first file of each; raises what reading one raises."""
+    """Return the names of all columns of all sources, by the first file of each.
+
+    Raises the errors of reading a source.
+    """
     sources = project.sources
-    found = [sources.leads] if sources.leads else []
-    origins = (Origin.of(source) for source in (*found, *sources.events, *sources.attributes))
+    leads = [sources.leads] if sources.leads else []
+    readers = (Origin.of(source) for source in (*leads, *sources.events, *sources.attributes))
     return {
-        name for origin in origins for name in next(origin.parts(Wanted(frozenset()), {})).names
+        name for reader in readers for name in next(reader.parts(Wanted(frozenset()), {})).names
     }

@@ -1,4 +1,4 @@
-"""Which entities are eligible at which cutoffs: the rows to compute, for training and for scoring alike."""
+"""Spines: the entities that are eligible at each cutoff, for training and for scoring."""
 
 from __future__ import annotations
 
@@ -21,10 +21,17 @@ from features.tools.instants import (
 
 @dataclass(frozen=True)
 class EligibilitySpans:
-    """When each entity of ``leads`` may be a row of a target; one element an entity, in microseconds since 1970.
+    """Time spans in which each entity may be a row of a target.
 
-    Eligible at cutoff c: ``entry_known < c <= end_known`` and ``c <= last``: what happens at the cutoff itself is
+    Each array has one element per entity, int64 microseconds since 1970. An entity is eligible at
+    cutoff c if ``entry_known < c <= end_known`` and ``c <= last``. Events at the cutoff itself are
     not known yet, so an entity whose end becomes known exactly at c is still eligible.
+
+    Attributes:
+        entry: Time of the entry.
+        entry_known: Time at which the entry and the lead's row became known.
+        end_known: Time at which the first end became known.
+        last: Latest cutoff by the maximum age.
     """
 
     entry: np.ndarray
@@ -34,23 +41,23 @@ class EligibilitySpans:
 
 
 def build_training_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
-    """Return the SPINE of all cutoffs before ``as_of`` at which an entity was eligible, by what was known then.
+    """Return the SPINE of all cutoffs before ``as_of`` at which an entity was eligible.
 
-    A grid target has cutoffs ``as_of - k * every`` for k = 1, 2, …; a delay target one cutoff an entity. Rows before
-    ``observed_from`` are left out, since their outcomes were not recorded. An outcome column gives one row for
-    each entity whose outcome is filled.
+    Eligibility follows from what was known at the cutoff. A grid target has cutoffs ``as_of - k *
+    every`` for k = 1, 2, …; a delay target one cutoff per entity. Cutoffs before ``observed_from``
+    are left out, since their outcomes were not recorded. An outcome column gives one row per entity
+    whose outcome is filled.
     """
     if isinstance(target.outcome, ColumnOutcome):
         return _build_column_spine(dataset, target.outcome, filled=True)
     spans = _find_eligibility(dataset, target)
     if target.cutoffs is not None and target.cutoffs.delay is not None:
         rows, cutoff = _compute_delayed_cutoffs(spans, target.cutoffs.delay)
+    elif target.cutoffs is not None:
+        step = duration_to_microseconds(target.cutoffs.every)
+        rows, cutoff = _expand_grid_cutoffs(spans, to_microseconds(as_of), step)
     else:
-        rows, cutoff = (
-            _expand_grid_cutoffs(spans, to_microseconds(as_of), duration_to_microseconds(target.cutoffs.every))
-            if target.cutoffs
-            else _empty_rows()
-        )
+        rows, cutoff = np.empty(0, np.int64), np.empty(0, np.int64)
     keep = cutoff < to_microseconds(as_of)
     if target.observed_from is not None:
         keep &= cutoff >= to_microseconds(target.observed_from)
@@ -58,44 +65,43 @@ def build_training_spine(dataset: Dataset, target: Target, as_of: datetime) -> p
 
 
 def build_scoring_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
-    """Return the SPINE of the entities to score at ``as_of``.
+    """Return the SPINE of the entities to score at ``as_of``, without suppressed entities.
 
-    A grid target gives every entity eligible at ``as_of``. A delay target gives its open entities whose own cutoff
-    has come and whose horizon still runs, each at its own cutoff, as in training; ``closed_by`` closes them too. An
-    outcome column gives the entities whose outcome is still empty. Nobody who is suppressed is among them.
+    A grid target gives every entity eligible at ``as_of``. A delay target gives its open entities
+    whose own cutoff has been reached and whose horizon has not ended, each at its own cutoff, as in
+    training; ``closed_by`` closes them too. An outcome column gives the entities whose outcome is
+    still empty.
     """
-    spine = _select_open_rows(dataset, target, as_of)
+    spine = _select_rows_to_score(dataset, target, as_of)
     suppressed = pc.is_in(spine["entity_id"], value_set=dataset.suppressed.entity_ids)
     return spine.filter(pc.invert(suppressed)) if len(dataset.suppressed.entity_ids) else spine
 
 
-def _select_open_rows(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
+def _select_rows_to_score(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
     if isinstance(target.outcome, ColumnOutcome):
         return _build_column_spine(dataset, target.outcome, filled=False)
-    spans, now = _find_eligibility(dataset, target), to_microseconds(as_of)
+    spans, as_of_us = _find_eligibility(dataset, target), to_microseconds(as_of)
     delay = target.cutoffs.delay if target.cutoffs else None
     if delay is None:
         rows = np.flatnonzero(
-            (spans.entry_known < now) & (now <= spans.end_known) & (now <= spans.last)
+            (spans.entry_known < as_of_us)
+            & (as_of_us <= spans.end_known)
+            & (as_of_us <= spans.last)
         )
-        return _make_spine(dataset.leads, rows, np.full(len(rows), now))
+        return _make_spine(dataset.leads, rows, np.full(len(rows), as_of_us))
     rows, cutoff = _compute_delayed_cutoffs(spans, delay)
     horizon = duration_to_microseconds(target.horizon or timedelta(0))
     closed = np.minimum(
-        spans.end_known, _find_first_known(dataset, target.population.closed_by, since=spans.entry)[1]
+        spans.end_known,
+        _find_first_known(dataset, target.population.closed_by, since=spans.entry)[1],
     )
-    keep = (cutoff <= now) & (now < cutoff + horizon) & (closed[rows] >= now)
+    keep = (cutoff <= as_of_us) & (as_of_us < cutoff + horizon) & (closed[rows] >= as_of_us)
     return _make_spine(dataset.leads, rows[keep], cutoff[keep])
 
 
-def _empty_rows() -> tuple[np.ndarray, np.ndarray]:
-    return np.empty(0, np.int64), np.empty(0, np.int64)
-
-
 def _make_spine(leads: pa.Table, rows: np.ndarray, cutoff: np.ndarray) -> pa.Table:
-    order = np.lexsort(
-        (rows, cutoff)
-    )  # leads are ordered by entity_id, so this is (cutoff, entity_id)
+    # Leads are ordered by entity_id, so this is the order of (cutoff, entity_id).
+    order = np.lexsort((rows, cutoff))
     ids = leads["entity_id"].take(pa.array(rows[order])).combine_chunks()
     return pa.table([ids, pa.array(cutoff[order]).cast(INSTANT)], schema=SPINE)
 
@@ -103,56 +109,62 @@ def _make_spine(leads: pa.Table, rows: np.ndarray, cutoff: np.ndarray) -> pa.Tab
 def _build_column_spine(dataset: Dataset, outcome: ColumnOutcome, *, filled: bool) -> pa.Table:
     known = pc.is_valid(dataset.leads[outcome.column]).to_numpy()
     rows = np.flatnonzero(known == filled)
-    return _make_spine(
-        dataset.leads, rows, column_to_microseconds(dataset.leads["available_at"])[rows] + 1
-    )
+    # Features see rows available before the cutoff: one microsecond later includes the lead row.
+    cutoff = column_to_microseconds(dataset.leads["available_at"])[rows] + 1
+    return _make_spine(dataset.leads, rows, cutoff)
 
 
 def _find_eligibility(dataset: Dataset, target: Target) -> EligibilitySpans:
     population = target.population
-    entry, entry_known = (
-        column_to_microseconds(dataset.leads["created_at"]),
-        column_to_microseconds(dataset.leads["available_at"]),
-    )
+    entry = column_to_microseconds(dataset.leads["created_at"])
+    entry_known = column_to_microseconds(dataset.leads["available_at"])
     if population.after != "created":
         entry, known = _find_first_known(dataset, (population.after,))
-        entry_known = np.maximum(
-            entry_known, known
-        )  # without its lead row an entity cannot be looked at
-    _, end_known = _find_first_known(dataset, (*population.until, *target.outcome_types), since=entry)
+        # An event may arrive before the lead's row; both are needed to know the entity.
+        entry_known = np.maximum(entry_known, known)
+    _, end_known = _find_first_known(
+        dataset, (*population.until, *target.outcome_types), since=entry
+    )
     longest = duration_to_microseconds(population.max_age)
     reachable = entry < NEVER_US - longest
-    last = np.where(
-        reachable & bool(population.max_age), np.where(reachable, entry, 0) + longest, NEVER_US
-    )
+    # The inner where avoids an overflow of NEVER_US + longest.
+    oldest = np.where(reachable, entry, 0) + longest
+    last = np.where(reachable & bool(population.max_age), oldest, NEVER_US)
     return EligibilitySpans(entry, entry_known, end_known, last)
 
 
 def _find_first_known(
     dataset: Dataset, types: tuple[str, ...], since: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return, for each entity, when the event of these types that became known first happened and became known.
+    """Return for each entity time and availability of the first known event of these types.
 
-    The first known, not the first to happen: an earlier one that is reported later must not move what was decided.
+    First known, not first to happen: an earlier event that is reported later must not change past
+    decisions. NEVER_US if there is none.
     """
-    time, known = (
-        np.full(dataset.leads.num_rows, NEVER_US),
-        np.full(dataset.leads.num_rows, NEVER_US),
-    )
+    size = dataset.leads.num_rows
+    time, known = np.full(size, NEVER_US), np.full(size, NEVER_US)
     events = dataset.events.filter(
         pc.is_in(dataset.events["event_type"], value_set=pa.array(types, pa.string()))
     )
-    code, at = dataset.find_leads(events["entity_id"]), column_to_microseconds(events["event_time"])
-    keep = np.flatnonzero((code >= 0) & (at >= since[code] if since is not None else True))
-    code, at, available = code[keep], at[keep], column_to_microseconds(events["available_at"])[keep]
-    order = np.lexsort((at, available, code))[
-        ::-1
-    ]  # of several writes to one place the last stays: the first known
-    time[code[order]], known[code[order]] = at[order], available[order]
+    lead, event_time = (
+        dataset.find_leads(events["entity_id"]),
+        column_to_microseconds(events["event_time"]),
+    )
+    keep = np.flatnonzero((lead >= 0) & (event_time >= since[lead] if since is not None else True))
+    lead, event_time, available = (
+        lead[keep],
+        event_time[keep],
+        column_to_microseconds(events["available_at"])[keep],
+    )
+    # Of several assignments to one element the last one stays: reversed, that is the first known.
+    order = np.lexsort((event_time, available, lead))[::-1]
+    time[lead[order]], known[lead[order]] = event_time[order], available[order]
     return time, known
 
 
-def _compute_delayed_cutoffs(spans: EligibilitySpans, delay: timedelta) -> tuple[np.ndarray, np.ndarray]:
+def _compute_delayed_cutoffs(
+    spans: EligibilitySpans, delay: timedelta
+) -> tuple[np.ndarray, np.ndarray]:
     rows = np.flatnonzero(spans.entry < NEVER_US)
     cutoff = spans.entry[rows] + duration_to_microseconds(delay)
     keep = (
@@ -163,13 +175,17 @@ def _compute_delayed_cutoffs(spans: EligibilitySpans, delay: timedelta) -> tuple
     return rows[keep], cutoff[keep]
 
 
-def _expand_grid_cutoffs(spans: EligibilitySpans, as_of: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Expand each entity to its cutoffs ``as_of - k * step`` in ``(entry_known, min(end_known, last)]``, k >= 1."""
+def _expand_grid_cutoffs(
+    spans: EligibilitySpans, as_of: int, step: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return entity row and cutoff for each grid cutoff at which an entity is eligible.
+
+    These are the cutoffs ``as_of - k * step``, k >= 1, in ``(entry_known, min(end_known, last)]``.
+    """
     end = np.minimum(np.minimum(spans.end_known, spans.last), as_of - step)
-    nearest = -((end - as_of) // step)  # smallest k whose cutoff is <= end
-    farthest = (
-        as_of - np.minimum(spans.entry_known, as_of) - 1
-    ) // step  # largest k whose cutoff is > entry_known
+    # The smallest k whose cutoff is <= end, and the largest k whose cutoff is > entry_known.
+    nearest = -((end - as_of) // step)
+    farthest = (as_of - np.minimum(spans.entry_known, as_of) - 1) // step
     count = np.maximum(farthest - nearest + 1, 0)
     rows = np.repeat(np.arange(len(count)), count)
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 SUPPRESSED = pa.schema(
     [
         pa.field(
-            "entity_id", pa.string(), nullable=False, metadata={"meaning": "who must not be scored"}
+            "entity_id", pa.string(), nullable=False, metadata={"meaning": "the suppressed entity"}
         ),
         pa.field(
             "reason",
             pa.string(),
             nullable=False,
-            metadata={"meaning": "the key of the config that says so"},
+            metadata={"meaning": "config key that suppresses it"},
         ),
     ]
 )
@@ -52,15 +52,17 @@ class Suppression:
     @property
     def unknown_counts(self) -> dict[str, int]:
         """Return the number of listed ids that the data does not contain, by reason."""
-        return {reason: self.listed_counts[reason] - count for reason, count in self.suppressed_counts.items()}
+        return {
+            reason: self.listed_counts[reason] - count
+            for reason, count in self.suppressed_counts.items()
+        }
 
     def contains(self, entity: str) -> bool:
         """Return whether an entity is suppressed."""
         return bool(pc.any(pc.equal(self.rows["entity_id"], entity)).as_py())
 
     def describe(self) -> str:
-        """Return a sentence with the number of suppressed entities by reason, and of unknown ids.
-        """
+        """Return a sentence with the suppressed entities by reason, and the unknown ids."""
         parts = [f"{reason} {count:,}" for reason, count in self.suppressed_counts.items()]
         unknown = sum(self.unknown_counts.values())
         more = f"; listed and not in the data: {unknown:,}" if unknown else ""
@@ -68,4 +70,8 @@ class Suppression:
 
     def to_json(self) -> dict[str, object]:
         """Return the counts as plain JSON values."""
-        return {"entities": len(self.entity_ids), "by": self.suppressed_counts, "unknown": self.unknown_counts}
+        return {
+            "entities": len(self.entity_ids),
+            "by": self.suppressed_counts,
+            "unknown": self.unknown_counts,
+        }

@@ -48,7 +48,9 @@ def _find_offset_changes(zone: ZoneInfo, first: int, last: int) -> tuple[np.ndar
             while high - low > 1:
                 middle = (low + high) // 2
                 low, high = (
-                    (low, middle) if _utc_offset_us(zone, middle * 1_000_000) == new else (middle, high)
+                    (low, middle)
+                    if _utc_offset_us(zone, middle * 1_000_000) == new
+                    else (middle, high)
                 )
             changes.append(high * 1_000_000)
             offsets.append(new)

@@ -19,8 +19,8 @@ from features.sources import list_source_columns
 from features.spine import build_scoring_spine, build_training_spine
 from features.wording.wording import english, wording_of
 from pipelines.cron import require_cron_lines
-from pipelines.nightly.crm import plan_exports
-from pipelines.results.examination import DataCheck, TargetCheck
+from pipelines.nightly.crm_delivery import plan_exports
+from pipelines.results.data_check import DataCheck, TargetCheck
 from pipelines.training_data import Snapshot, load_snapshot, require_event_types
 
 NUMBER_PATTERN = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")

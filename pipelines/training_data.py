@@ -97,7 +97,7 @@ def require_event_types(snapshot: Snapshot, target: str) -> None:
     target = snapshot.project.target_config(target)
     known = pc.unique(snapshot.dataset.events["event_type"]).to_pylist()
     wanted = {
-        "outcome": set(target.outcomes),
+        "outcome": set(target.outcome_types),
         "population.after": {target.population.after} - {"created"},
     }
     for key, types in wanted.items():

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own."""
+"""A PostgreSQL server for a single test."""
 
 import os
 import shutil
@@ -15,7 +15,12 @@ import pytest
 
 @dataclass(frozen=True)
 class Server:
-    """A running server on loopback: its URL, with a user that may do everything, and ``pg_ctl`` for it."""
+    """A running server on loopback.
+
+    Attributes:
+        url: Its URL, with a superuser.
+        control: Runs ``pg_ctl`` for it.
+    """
 
     url: str
     control: Callable[..., None]
@@ -28,9 +33,9 @@ class Server:
 
 
 def _programs() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
-    return found[-1].parent if found else Path(on_path).parent if on_path else None
+    return installed[-1].parent if installed else Path(on_path).parent if on_path else None
 
 
 def _free_port() -> int:
@@ -41,7 +46,7 @@ def _free_port() -> int:
 
 @contextmanager
 def postgresql() -> Iterator[Server]:
-    """Run a server for the length of the block; skip the test where the server's programs are not installed."""
+    """Run a server while the block runs; skip the test if PostgreSQL is not installed."""
     programs = _programs()
     if programs is None:
         pytest.skip("no PostgreSQL server installed (initdb is not found)")

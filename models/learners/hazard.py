@@ -6,8 +6,8 @@ negative. A table of person-periods would hold a row for each day. Under proport
 likelihood is that of one Poisson count a row, 1 if the outcome was observed, whose expectation is
 the cumulative baseline hazard of the row's follow-up times a factor of its features (Holford, "The
 analysis of rates and of survivorship using log-linear models", Biometrics 36, 1980; Laird &
-Olivier, J. Am. Stat. Assoc. 76, 1981). So one model serves any horizon, and costs no more than one that is
-fitted on mature rows alone.
+Olivier, J. Am. Stat. Assoc. 76, 1981). So one model serves any horizon, and costs no more than one
+that is fitted on mature rows alone.
 """
 
 from __future__ import annotations

@@ -81,11 +81,11 @@ def count_weekly_events(events: pa.Table, as_of: datetime, weeks: int) -> dict[s
     return {
         f"{kind} {name}": rows
         for kind, column in subjects.items()
-        for name, rows in _tally(column, ago, weeks).items()
+        for name, rows in _count_by_week(column, ago, weeks).items()
     }
 
 
-def _tally(column: pa.ChunkedArray, ago: np.ndarray, weeks: int) -> dict[str, np.ndarray]:
+def _count_by_week(column: pa.ChunkedArray, ago: np.ndarray, weeks: int) -> dict[str, np.ndarray]:
     coded = pc.dictionary_encode(column.combine_chunks())
     names = coded.dictionary.to_pylist()
     code = pc.fill_null(coded.indices, len(names)).to_numpy(zero_copy_only=False).astype(np.int64)

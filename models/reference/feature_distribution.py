@@ -14,13 +14,13 @@ from models.encoding import Encoding, sample_evenly
 from models.reference.psi import compute_excess_psi
 from models.scorer import Scorer
 
-BINS = 10
-LEVELS = 20
+BIN_COUNT = 10
+MAX_LEVELS = 20
 # Rows counted of a training slice and of a scoring run: more rows change no verdict.
 MAX_ROWS = 25_000
-DIGITS = 6
-FEATURES = 120
-EXPLAINED = 300
+SIGNIFICANT_DIGITS = 6
+MAX_FEATURES = 120
+EXPLAINED_ROWS = 300
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class ColumnDistribution:
             "weight": round(self.importance, 5),
         }
         data |= {
-            "whole": _joined(self.total_counts),
-            "recent": _joined(self.recent_counts),
+            "whole": _join_numbers(self.total_counts),
+            "recent": _join_numbers(self.recent_counts),
             "novel": round(self.new_category_share, 4),
         }
         return data | (
-            {"edges": _joined(self.edges)}
+            {"edges": _join_numbers(self.edges)}
             if self.kind == "number"
             else {"levels": list(self.levels)}
         )
@@ -81,7 +81,7 @@ class ColumnDistribution:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Restore from the result of ``to_json``."""
         whole, recent, edges = (
-            _parted(data.get(name, "")) for name in ("whole", "recent", "edges")
+            _split_numbers(data.get(name, "")) for name in ("whole", "recent", "edges")
         )
         rest = (data["usual"], data["weight"], data["novel"])
         return cls(data["kind"], edges, tuple(data.get("levels", ())), whole, recent, *rest)
@@ -130,10 +130,10 @@ class TrainingDistribution:
         slices = [rows[sample_evenly(len(rows), MAX_ROWS)] for rows in slices if len(rows)]
         tables = [matrix.select(["entity_id", *importances]).take(pa.array(rows)) for rows in slices]
         chances = [table.take(pa.array(sample_evenly(len(table), MAX_ROWS))) for table in tested_slices if len(table)]
-        sizes, own = [_entities(table) for table in tables], [_entities(table) for table in chances]
+        sizes, own = [_count_entities(table) for table in tables], [_count_entities(table) for table in chances]
         categories = {feature.name: feature.categories for feature in encoding.features}
         columns = {
-            name: _column(
+            name: _describe_column(
                 [table[name] for table in tables],
                 sizes,
                 weight,
@@ -144,9 +144,9 @@ class TrainingDistribution:
         }
         said = [table["probability"] for table in chances]
         means = tuple(float(np.mean(each.to_numpy())) for each in (*said, latest_predictions["probability"]))
-        chance = _column(said, own, 1.0, ())
+        chance = _describe_column(said, own, 1.0, ())
         chance = replace(chance, recent_counts=chance.count(latest_predictions["probability"]))
-        return cls(columns, (sum(sizes), sizes[-1]), chance, (sum(own), _entities(latest_predictions)), means)
+        return cls(columns, (sum(sizes), sizes[-1]), chance, (sum(own), _count_entities(latest_predictions)), means)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values."""
@@ -155,7 +155,7 @@ class TrainingDistribution:
             "entities": list(self.entities),
             "probability": self.probability.to_json(),
             "tested": list(self.tested_entities),
-            "means": [round(mean, DIGITS) for mean in self.mean_probabilities],
+            "means": [round(mean, SIGNIFICANT_DIGITS) for mean in self.mean_probabilities],
         }
 
     @classmethod
@@ -179,15 +179,15 @@ def select_monitored_features(
     importance is the feature's share in the mean absolute contributions, on an even sample of rows.
     The drift of a feature that the model hardly uses does no harm.
     """
-    sample = matrix.take(pa.array(sample_evenly(matrix.num_rows, EXPLAINED)))
+    sample = matrix.take(pa.array(sample_evenly(matrix.num_rows, EXPLAINED_ROWS)))
     size = np.abs(scorer.explain(sample)[:, :-1]).mean(axis=0)
     share = dict(zip(scorer.encoding.names, (size / max(size.sum(), 1e-12)).tolist(), strict=True))
-    heavy = sorted(set(share).difference(never_keep), key=lambda name: (-share[name], name))[:FEATURES]
+    heavy = sorted(set(share).difference(never_keep), key=lambda name: (-share[name], name))[:MAX_FEATURES]
     kept = {name for name in heavy if share[name] > 0} | set(always_keep).intersection(share)
     return {name: share[name] for name in scorer.encoding.names if name in kept}
 
 
-def _column(
+def _describe_column(
     slices: list[pa.ChunkedArray],
     sizes: list[int],
     weight: float,
@@ -195,9 +195,9 @@ def _column(
     step: float = 0.0,
 ) -> ColumnDistribution:
     if slices[0].type == pa.string():
-        empty = ColumnDistribution("category", np.empty(0), categories[:LEVELS], np.empty(0), np.empty(0), 0.0)
+        empty = ColumnDistribution("category", np.empty(0), categories[:MAX_LEVELS], np.empty(0), np.empty(0), 0.0)
     else:
-        empty = ColumnDistribution("number", _edges(slices, step), (), np.empty(0), np.empty(0), 0.0)
+        empty = ColumnDistribution("number", _find_bin_edges(slices, step), (), np.empty(0), np.empty(0), 0.0)
     counts = np.array([empty.count(column) for column in slices])
     whole = counts.sum(axis=0)
     usual = [
@@ -205,7 +205,7 @@ def _column(
         for own, size in zip(counts, sizes, strict=True)
         if len(sizes) > 1
     ]
-    novel = _novel(slices, categories) if empty.kind == "category" else 0.0
+    novel = _measure_new_categories(slices, categories) if empty.kind == "category" else 0.0
     return ColumnDistribution(
         empty.kind,
         empty.edges,
@@ -218,21 +218,21 @@ def _column(
     )
 
 
-def _edges(slices: list[pa.ChunkedArray], step: float) -> np.ndarray:
+def _find_bin_edges(slices: list[pa.ChunkedArray], step: float) -> np.ndarray:
     """Return the inner deciles of all slices, fewer where values repeat.
 
     They are rounded to the digits that are stored, or with a ``step`` up to its next multiple.
     """
-    known = np.concatenate([_finite(column) for column in slices])
+    known = np.concatenate([_finite_or_nan(column) for column in slices])
     known = known[~np.isnan(known)]
     if not len(known):
         return np.empty(0)
-    edges = np.quantile(known, np.arange(1, BINS) / BINS)
+    edges = np.quantile(known, np.arange(1, BIN_COUNT) / BIN_COUNT)
     edges = np.ceil(edges / step) * step if step else edges
-    return np.unique([float(f"{edge:.{DIGITS}g}") for edge in edges])
+    return np.unique([float(f"{edge:.{SIGNIFICANT_DIGITS}g}") for edge in edges])
 
 
-def _novel(slices: list[pa.ChunkedArray], categories: tuple[str, ...]) -> float:
+def _measure_new_categories(slices: list[pa.ChunkedArray], categories: tuple[str, ...]) -> float:
     """Return the share of the latest rows whose category is new compared with the earlier slices."""
     latest = slices[-1]
     before = pa.chunked_array(
@@ -245,7 +245,7 @@ def _novel(slices: list[pa.ChunkedArray], categories: tuple[str, ...]) -> float:
 
 
 def _count_numbers(column: pa.ChunkedArray, edges: np.ndarray) -> np.ndarray:
-    numbers = _finite(column)
+    numbers = _finite_or_nan(column)
     place = np.searchsorted(edges, numbers)
     place[np.isnan(numbers)] = len(edges) + 1
     return np.bincount(place, minlength=len(edges) + 2)
@@ -258,18 +258,18 @@ def _count_texts(column: pa.ChunkedArray, levels: tuple[str, ...]) -> np.ndarray
     )
 
 
-def _finite(column: pa.ChunkedArray) -> np.ndarray:
+def _finite_or_nan(column: pa.ChunkedArray) -> np.ndarray:
     numbers = column.to_numpy()
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def _entities(table: pa.Table) -> int:
+def _count_entities(table: pa.Table) -> int:
     return pc.count_distinct(table["entity_id"]).as_py()
 
 
-def _joined(numbers: np.ndarray) -> str:
-    return " ".join(f"{number:.{DIGITS}g}" for number in numbers)
+def _join_numbers(numbers: np.ndarray) -> str:
+    return " ".join(f"{number:.{SIGNIFICANT_DIGITS}g}" for number in numbers)
 
 
-def _parted(text: str) -> np.ndarray:
+def _split_numbers(text: str) -> np.ndarray:
     return np.array([float(number) for number in text.split()])

@@ -39,7 +39,7 @@ def fit_side_scales(scorer: Scorer, matrix: pa.Table, rows: np.ndarray) -> dict[
     sample = matrix.take(pa.array(rows[sample_evenly(len(rows), MAX_ROWS)]))
     return {
         side: ScoreScale.fit(total).to_json()
-        for side, total in _sums(scorer, scorer.explain(sample)).items()
+        for side, total in _sum_by_side(scorer, scorer.explain(sample)).items()
     }
 
 
@@ -52,7 +52,7 @@ def score_sides(scorer: Scorer, contributions: np.ndarray) -> Mapping[str, np.nd
     monotone and frozen with the model.
     """
     scales = scorer.metadata.fit_engagement or {}
-    sums = _sums(scorer, contributions)
+    sums = _sum_by_side(scorer, contributions)
     return {
         side: ScoreScale.from_json(scales[side]).score(sums[side])
         for side in SIDES
@@ -60,7 +60,7 @@ def score_sides(scorer: Scorer, contributions: np.ndarray) -> Mapping[str, np.nd
     }
 
 
-def _sums(scorer: Scorer, contributions: np.ndarray) -> dict[str, np.ndarray]:
+def _sum_by_side(scorer: Scorer, contributions: np.ndarray) -> dict[str, np.ndarray]:
     sides = {feature.name: classify_side(feature) for feature in scorer.catalog.features}
     own = np.array([sides[name] for name in scorer.encoding.names], dtype=object)
     return {

@@ -15,10 +15,10 @@ from models.encoding import sample_evenly
 from models.scorer import Scorer
 
 # Training rows that are read; medians of more rows hardly differ.
-ROWS = 2_000
+MAX_ROWS = 2_000
 # The mean over fewer leads is chance.
-FEW = 10
-DIGITS = 6
+MIN_LEADS = 10
+SIGNIFICANT_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TypicalLead:
     @classmethod
     def from_matrix(cls, scorer: Scorer, matrix: pa.Table, features: Iterable[Feature]) -> Self:
         """Summarize a training matrix with all features of the scorer's catalog."""
-        sample = matrix.take(pa.array(sample_evenly(matrix.num_rows, ROWS)))
+        sample = matrix.take(pa.array(sample_evenly(matrix.num_rows, MAX_ROWS)))
         numbers = [
             name for name in scorer.encoding.names if pa.types.is_floating(sample[name].type)
         ]
@@ -52,14 +52,14 @@ class TypicalLead:
         }
         middle = {name: float(np.median(column)) for name, column in known.items() if len(column)}
         history = [feature for feature in features if feature.scope != "lead"]
-        family = _families(sample, history, scorer.encoding.names)
-        return cls(middle, _without(scorer, sample, history, family), family)
+        family = _find_families(sample, history, scorer.encoding.names)
+        return cls(middle, _measure_absence_effects(scorer, sample, history, family), family)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values, under the keys of stored models."""
         parts = {"middle": self.medians, "without": self.absence_effects}
         short = {
-            name: {key: float(f"{v:.{DIGITS}g}") for key, v in part.items()}
+            name: {key: float(f"{v:.{SIGNIFICANT_DIGITS}g}") for key, v in part.items()}
             for name, part in parts.items()
         }
         return {**short, "family": dict(self.group_families)}
@@ -70,7 +70,7 @@ class TypicalLead:
         return cls(*(data.get(key, {}) for key in ("middle", "without", "family")))
 
 
-def _without(
+def _measure_absence_effects(
     scorer: Scorer, sample: pa.Table, history: list[Feature], family: Mapping[str, list[str]]
 ) -> dict[str, float]:
     """Return for each feature of the model its family's contribution without events."""
@@ -78,7 +78,7 @@ def _without(
         scorer.encoding.names,
         {feature.name: feature.meaning.group for feature in history},
     )
-    parts, blank = scorer.explain(sample), scorer.explain(_blanked(sample, history))
+    parts, blank = scorer.explain(sample), scorer.explain(_blank_history(sample, history))
     found = {}
     for feature in (each for each in history if each.name in names):
         related = family[feature.meaning.group]
@@ -88,12 +88,12 @@ def _without(
         if feature.meaning.nothing == 0:
             nothing = pc.or_(nothing, pc.equal(column, 0.0))
         rows = pc.fill_null(nothing, True).to_numpy()
-        chosen = parts[rows] if rows.sum() >= FEW else blank
+        chosen = parts[rows] if rows.sum() >= MIN_LEADS else blank
         found[feature.name] = float(chosen[:, columns].sum(axis=1).mean())
     return found
 
 
-def _families(
+def _find_families(
     sample: pa.Table, history: Sequence[Feature], names: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return for each group, its own first, the groups of the model that share events with it."""
@@ -102,7 +102,7 @@ def _families(
     counts = {
         f.subject: sample[f.name].to_numpy()
         for f in history
-        if f.scope == "entity" and _counts_all(f, sample)
+        if f.scope == "entity" and _is_total_count(f, sample)
     }
     whole = {feature.meaning.group for feature in history if feature.meaning.whole}
     return {
@@ -111,14 +111,14 @@ def _families(
             *(
                 other
                 for other in groups
-                if other != group and _related(group, other, about, counts, whole)
+                if other != group and _share_events(group, other, about, counts, whole)
             ),
         ]
         for group in groups
     }
 
 
-def _related(
+def _share_events(
     one: str,
     other: str,
     about: Mapping[str, tuple[str, str]],
@@ -137,26 +137,26 @@ def _related(
             scope == "account" and subject == other_subject
         )
     return other not in whole and (
-        _within(subject, other_subject, counts) or _within(other_subject, subject, counts)
+        _is_contained(subject, other_subject, counts) or _is_contained(other_subject, subject, counts)
     )
 
 
-def _within(inner: str, outer: str, counts: Mapping[str, np.ndarray]) -> bool:
+def _is_contained(inner: str, outer: str, counts: Mapping[str, np.ndarray]) -> bool:
     """Return whether no lead has more events of one kind than of a wider one.
 
     An example is an event type that occurs in one channel only.
     """
     width = [kind.strip(":") for kind in (TYPE, CHANNEL, GROUP)]
-    if not {inner, outer} <= set(counts) or width.index(_kind(inner)) >= width.index(_kind(outer)):
+    if not {inner, outer} <= set(counts) or width.index(_subject_kind(inner)) >= width.index(_subject_kind(outer)):
         return False
-    return bool((counts[inner] > 0).sum() >= FEW and (counts[inner] <= counts[outer]).all())
+    return bool((counts[inner] > 0).sum() >= MIN_LEADS and (counts[inner] <= counts[outer]).all())
 
 
-def _kind(subject: str) -> str:
+def _subject_kind(subject: str) -> str:
     return subject.partition(":")[0]
 
 
-def _counts_all(feature: Feature, sample: pa.Table) -> bool:
+def _is_total_count(feature: Feature, sample: pa.Table) -> bool:
     """Return whether a feature counts all events of the lead of one type, channel or direction."""
     own = (
         feature.scope == "entity"
@@ -166,7 +166,7 @@ def _counts_all(feature: Feature, sample: pa.Table) -> bool:
     return own and feature.aggregate == "count" and feature.span is None
 
 
-def _blanked(sample: pa.Table, history: Iterable[Feature]) -> pa.Table:
+def _blank_history(sample: pa.Table, history: Iterable[Feature]) -> pa.Table:
     """Return the rows with the value that each feature of events has without any event."""
     known = set(sample.column_names)
     for feature in (each for each in history if each.name in known):

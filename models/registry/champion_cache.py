@@ -25,15 +25,15 @@ def read_champions(
     try:
         found = {target: registry.champion(target) for target in targets}
     except ConfigError as error:
-        kept = _read(registry.root / CACHE_FILE)
+        kept = _read_cache(registry.root / CACHE_FILE)
         if not any(kept.get(target) for target in targets):
             raise
         return {target: kept.get(target) for target in targets}, error
-    _write(registry.root / CACHE_FILE, {target: version for target, version in found.items() if version})
+    _write_cache(registry.root / CACHE_FILE, {target: version for target, version in found.items() if version})
     return found, None
 
 
-def _read(path: Path) -> dict[str, RegisteredVersion]:
+def _read_cache(path: Path) -> dict[str, RegisteredVersion]:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         return {
@@ -44,7 +44,7 @@ def _read(path: Path) -> dict[str, RegisteredVersion]:
         return {}
 
 
-def _write(path: Path, versions: Mapping[str, RegisteredVersion]) -> None:
+def _write_cache(path: Path, versions: Mapping[str, RegisteredVersion]) -> None:
     text = json.dumps(
         {target: asdict(version) for target, version in versions.items()}, indent=1, sort_keys=True
     )

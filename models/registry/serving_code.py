@@ -7,16 +7,16 @@ import pyarrow as pa
 
 from features.contracts import SPINE
 from models.encoding import ARROW_TYPES
-from models.registry.registry import serve
+from models.registry.registry import register_pyfunc
 from models.scorer import Scorer
 
 
-def load(directory: Path) -> Scorer:
+def load_scorer(directory: Path) -> Scorer:
     """Return the scorer of a logged model; raises DataError if its files do not fit together."""
     return Scorer.load(directory)
 
 
-def predict(scorer: Scorer, frame: pd.DataFrame) -> pd.DataFrame:
+def predict_frame(scorer: Scorer, frame: pd.DataFrame) -> pd.DataFrame:
     """Return PREDICTIONS for a feature matrix as a frame, one row an (entity_id, cutoff).
 
     A frame, or JSON on its way to one, does not keep Arrow's types: whole numbers are read as numbers, ISO
@@ -28,4 +28,4 @@ def predict(scorer: Scorer, frame: pd.DataFrame) -> pd.DataFrame:
     return scorer.predict(pa.table(columns)).to_pandas()
 
 
-serve(load, predict)
+register_pyfunc(load_scorer, predict_frame)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-CATEGORY, DEFAULT_LEFT = 1, 2
-ZERO = 1
-WORD = 32
-ALMOST_ZERO = float(np.float32(1e-35))
+CATEGORY_BIT, DEFAULT_LEFT_BIT = 1, 2
+MISSING_IS_ZERO = 1
+WORD_BITS = 32
+ZERO_THRESHOLD = float(np.float32(1e-35))
 
 
 class Splits(NamedTuple):
@@ -31,10 +31,10 @@ class Splits(NamedTuple):
 
     feature: np.ndarray
     threshold: np.ndarray
-    zero: np.ndarray
-    gap: np.ndarray
-    place: np.ndarray
-    codes: np.ndarray
+    zero_bound: np.ndarray
+    missing_left: np.ndarray
+    code_start: np.ndarray
+    code_count: np.ndarray
 
 
 class Tree(NamedTuple):
@@ -54,16 +54,16 @@ class Tree(NamedTuple):
     """
 
     splits: Splits
-    sides: np.ndarray
+    code_sides: np.ndarray
     child: np.ndarray
-    value: np.ndarray
-    share: np.ndarray
+    leaf_value: np.ndarray
+    row_share: np.ndarray
     parent: np.ndarray
     side: np.ndarray
-    expected: float
+    expected_value: float
 
 
-def trees(text: str) -> Iterator[Tree]:
+def parse_trees(text: str) -> Iterator[Tree]:
     """Yield the trees of a model text, format v4, with one tree a round and constant leaves.
 
     Raise ValueError for another or a truncated text.
@@ -74,67 +74,67 @@ def trees(text: str) -> Iterator[Tree]:
     if not end or not head.startswith("tree\nversion=v4\n") or len(blocks) != len(sizes):
         raise ValueError(f"not a LightGBM v4 model text: {len(blocks)} of {len(sizes)} trees")
     for block in blocks:
-        yield _tree(dict(line.split("=", 1) for line in block.splitlines() if "=" in line))
+        yield _parse_tree(dict(line.split("=", 1) for line in block.splitlines() if "=" in line))
 
 
-def features_of(text: str) -> int:
+def count_features(text: str) -> int:
     """Return the number of features that the model was trained on."""
     head = text.partition("\nTree=")[0]
     return int(head.partition("max_feature_idx=")[2].split()[0]) + 1
 
 
-def _tree(lines: dict[str, str]) -> Tree:
-    leaf, leaf_rows = _numbers(lines, "leaf_value"), _numbers(lines, "leaf_count")
+def _parse_tree(lines: dict[str, str]) -> Tree:
+    leaf, leaf_rows = _parse_numbers(lines, "leaf_value"), _parse_numbers(lines, "leaf_count")
     child = np.column_stack(
-        [_numbers(lines, name).astype(np.int64) for name in ("left_child", "right_child")]
+        [_parse_numbers(lines, name).astype(np.int64) for name in ("left_child", "right_child")]
     )
-    inner, split_rows = child >= 0, _numbers(lines, "internal_count")
+    inner, split_rows = child >= 0, _parse_numbers(lines, "internal_count")
     leaves = np.where(inner, 0, ~child)
     went = np.where(
         inner,
         np.append(split_rows, 0.0)[np.where(inner, child, -1)],
         np.append(leaf_rows, 0.0)[leaves],
     )
-    parent, side = _back(child)
+    parent, side = _find_parents(child)
     return Tree(
-        splits=_splits(lines),
-        sides=_sides(_numbers(lines, "cat_threshold").astype(np.uint32)),
+        splits=_parse_splits(lines),
+        code_sides=_unpack_code_sides(_parse_numbers(lines, "cat_threshold").astype(np.uint32)),
         child=np.where(inner, child, -1),
-        value=np.where(inner, 0.0, leaf[leaves]),
-        share=went / split_rows[:, None],
+        leaf_value=np.where(inner, 0.0, leaf[leaves]),
+        row_share=went / split_rows[:, None],
         parent=parent,
         side=side,
-        expected=float(leaf @ leaf_rows / split_rows[0]) if len(leaf) > 1 else float(leaf[0]),
+        expected_value=float(leaf @ leaf_rows / split_rows[0]) if len(leaf) > 1 else float(leaf[0]),
     )
 
 
-def _splits(lines: dict[str, str]) -> Splits:
+def _parse_splits(lines: dict[str, str]) -> Splits:
     threshold, decision = (
-        _numbers(lines, "threshold"),
-        _numbers(lines, "decision_type").astype(np.int64),
+        _parse_numbers(lines, "threshold"),
+        _parse_numbers(lines, "decision_type").astype(np.int64),
     )
-    category, missing = decision & CATEGORY > 0, decision >> 2
-    bounds = np.append(_numbers(lines, "cat_boundaries").astype(np.int64), 0)
+    category, missing = decision & CATEGORY_BIT > 0, decision >> 2
+    bounds = np.append(_parse_numbers(lines, "cat_boundaries").astype(np.int64), 0)
     which = np.where(category, threshold, 0).astype(np.int64)
     return Splits(
-        feature=_numbers(lines, "split_feature").astype(np.int64),
+        feature=_parse_numbers(lines, "split_feature").astype(np.int64),
         threshold=threshold,
-        zero=np.where(missing == ZERO, ALMOST_ZERO, -1.0),
+        zero_bound=np.where(missing == MISSING_IS_ZERO, ZERO_THRESHOLD, -1.0),
         # Where no value is missing, LightGBM treats NaN as 0.
-        gap=np.where(missing == 0, threshold >= 0, decision & DEFAULT_LEFT > 0),
-        place=np.where(category, WORD * bounds[which], 0),
-        codes=np.where(
-            category, WORD * (bounds[np.minimum(which + 1, len(bounds) - 1)] - bounds[which]), 0
+        missing_left=np.where(missing == 0, threshold >= 0, decision & DEFAULT_LEFT_BIT > 0),
+        code_start=np.where(category, WORD_BITS * bounds[which], 0),
+        code_count=np.where(
+            category, WORD_BITS * (bounds[np.minimum(which + 1, len(bounds) - 1)] - bounds[which]), 0
         ),
     )
 
 
-def _sides(words: np.ndarray) -> np.ndarray:
+def _unpack_code_sides(words: np.ndarray) -> np.ndarray:
     """Return 0 for each bit that is set and 1 for the others, the lowest bit of each word first."""
-    return 1 - (words[:, None] >> np.arange(WORD, dtype=np.uint32) & 1).astype(np.int64).ravel()
+    return 1 - (words[:, None] >> np.arange(WORD_BITS, dtype=np.uint32) & 1).astype(np.int64).ravel()
 
 
-def _back(child: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_parents(child: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the parent of each split, and the side of the parent on which it lies."""
     parent, side = np.full(len(child), -1), np.full(len(child), -1)
     above, where = np.nonzero(child >= 0)
@@ -142,5 +142,5 @@ def _back(child: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return parent, side
 
 
-def _numbers(lines: dict[str, str], name: str) -> np.ndarray:
+def _parse_numbers(lines: dict[str, str], name: str) -> np.ndarray:
     return np.array(lines.get(name, "").split(), float)

@@ -14,20 +14,21 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numba.cpython.unsafe import numbers as bits
+from numba import types
+from numba.extending import intrinsic
 
 from features.tools.jit import kernel
-from models.trees.parse import ALMOST_ZERO, Tree, features_of, trees
+from models.trees.parse import ZERO_THRESHOLD, Tree, count_features, parse_trees
 
-TILE = np.uintp(64)
+TILE_ROWS = np.uintp(64)
 """Rows that go through the trees together, one a bit. Unsigned, as all places in loops over them."""
-PIECE = 16 * int(TILE)
+CHUNK_ROWS = 16 * int(TILE_ROWS)
 """Rows that are brought at a time, copied, into the form that the kernels are compiled for."""
 lowest: Any = bits.trailing_zeros  # its stubs do not know how it is called
-NONE, ONE, ALL = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
+NO_BITS, ONE_BIT, ALL_BITS = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
 
 
-class Numbers(NamedTuple):
+class NumberQuestions(NamedTuple):
     """Questions about numbers, sorted by feature; the answer is whether a row goes left.
 
     Attributes:
@@ -41,11 +42,11 @@ class Numbers(NamedTuple):
     feature: np.ndarray
     start: np.ndarray
     threshold: np.ndarray
-    zero: np.ndarray
-    gap: np.ndarray
+    zero_bound: np.ndarray
+    missing_left: np.ndarray
 
 
-class Categories(NamedTuple):
+class CategoryQuestions(NamedTuple):
     """Questions about categories, by feature; the questions of a feature fill whole words.
 
     Attributes:
@@ -58,10 +59,10 @@ class Categories(NamedTuple):
     """
 
     feature: np.ndarray
-    codes: np.ndarray
-    words: np.ndarray
+    code_count: np.ndarray
+    word_count: np.ndarray
     start: np.ndarray
-    yes: np.ndarray
+    answer_bits: np.ndarray
 
 
 class Forest(NamedTuple):
@@ -78,8 +79,8 @@ class Forest(NamedTuple):
     start: np.ndarray
     question: np.ndarray
     child: np.ndarray
-    value: np.ndarray
-    alone: np.ndarray
+    leaf_value: np.ndarray
+    constant: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -93,29 +94,29 @@ class MarginPredictor:
         feature_count: Number of features of the model.
     """
 
-    numbers: Numbers
-    categories: Categories
+    numbers: NumberQuestions
+    categories: CategoryQuestions
     forest: Forest
-    features: int
+    feature_count: int
 
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Parse the text of a LightGBM model."""
-        found = list(trees(text))
-        asked = [key for tree in found for key in _asked(tree)]
-        numbers, place = _numbers([key for key in asked if isinstance(key, Number)])
-        categories, rest = _categories(
-            [key for key in asked if isinstance(key, Category)], len(place)
+        found = list(parse_trees(text))
+        asked = [key for tree in found for key in _list_questions(tree)]
+        numbers, place = _index_number_questions([key for key in asked if isinstance(key, NumberQuestion)])
+        categories, rest = _index_category_questions(
+            [key for key in asked if isinstance(key, CategoryQuestion)], len(place)
         )
         place |= rest
         forest = Forest(
             np.cumsum([0, *(len(tree.child) for tree in found)]),
             np.array([place[key] for key in asked], np.int64),
             np.concatenate([np.zeros((0, 2), np.int64), *(tree.child for tree in found)]),
-            np.concatenate([np.zeros((0, 2)), *(tree.value for tree in found)]),
-            np.array([0.0 if len(tree.child) else tree.expected for tree in found]),
+            np.concatenate([np.zeros((0, 2)), *(tree.leaf_value for tree in found)]),
+            np.array([0.0 if len(tree.child) else tree.expected_value for tree in found]),
         )
-        return cls(numbers, categories, forest, features_of(text))
+        return cls(numbers, categories, forest, count_features(text))
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         """Return the margin of each row, in the unit of the trees.
@@ -124,27 +125,27 @@ class MarginPredictor:
         thread, which releases the GIL; a row's value does not depend on other rows. Raise
         ValueError if the number of columns is not that of the model.
         """
-        if x.shape[1] != self.features:
-            raise ValueError(f"rows of {x.shape[1]} features for a model of {self.features}")
+        if x.shape[1] != self.feature_count:
+            raise ValueError(f"rows of {x.shape[1]} features for a model of {self.feature_count}")
         out = np.empty(len(x))
-        work = self._work()
-        for at in range(0, len(x), PIECE):
-            rows = np.array(x[at : at + PIECE], float, order="C")
-            _margin(rows, self.numbers, self.categories, self.forest, work, out[at : at + PIECE])
+        work = self._make_buffers()
+        for at in range(0, len(x), CHUNK_ROWS):
+            rows = np.array(x[at : at + CHUNK_ROWS], float, order="C")
+            _sum_margins(rows, self.numbers, self.categories, self.forest, work, out[at : at + CHUNK_ROWS])
         return out
 
-    def _work(self) -> Work:
-        answers = len(self.numbers.threshold) + int(TILE) * int(self.categories.words.sum())
+    def _make_buffers(self) -> TileBuffers:
+        answers = len(self.numbers.threshold) + int(TILE_ROWS) * int(self.categories.word_count.sum())
         reached = int(np.diff(self.forest.start).max(initial=1))
-        return Work(
-            np.zeros(TILE),
-            np.zeros(TILE),
+        return TileBuffers(
+            np.zeros(TILE_ROWS),
+            np.zeros(TILE_ROWS),
             np.zeros(answers, np.uint64),
             np.zeros(reached, np.uint64),
         )
 
 
-class Work(NamedTuple):
+class TileBuffers(NamedTuple):
     """Working memory for one tile of rows.
 
     Attributes:
@@ -154,22 +155,22 @@ class Work(NamedTuple):
         reached: Rows that reached each split of one tree, one bit a row.
     """
 
-    seen: np.ndarray
+    column: np.ndarray
     total: np.ndarray
     answer: np.ndarray
     reached: np.ndarray
 
 
-class Number(NamedTuple):
+class NumberQuestion(NamedTuple):
     """A question about a number; attributes are those of Splits."""
 
     feature: int
     threshold: float
-    zero: float
-    gap: bool
+    zero_bound: float
+    missing_left: bool
 
 
-class Category(NamedTuple):
+class CategoryQuestion(NamedTuple):
     """A question about a category: is its code among some codes?
 
     Attributes:
@@ -179,35 +180,35 @@ class Category(NamedTuple):
     """
 
     feature: int
-    codes: int
-    yes: tuple[int, ...]
+    code_count: int
+    left_codes: tuple[int, ...]
 
 
-def _asked(tree: Tree) -> Iterator[Number | Category]:
+def _list_questions(tree: Tree) -> Iterator[NumberQuestion | CategoryQuestion]:
     """Yield the question of each split."""
     for feature, threshold, zero, gap, place, codes in zip(
         *(part.tolist() for part in tree.splits), strict=True
     ):
         if codes:
-            yield Category(
+            yield CategoryQuestion(
                 feature,
                 codes,
-                tuple(np.flatnonzero(tree.sides[place : place + codes] == 0).tolist()),
+                tuple(np.flatnonzero(tree.code_sides[place : place + codes] == 0).tolist()),
             )
         else:
-            yield Number(feature, threshold, zero, gap)
+            yield NumberQuestion(feature, threshold, zero, gap)
 
 
-def _numbers(asked: list[Number]) -> tuple[Numbers, dict[Hashable, int]]:
+def _index_number_questions(asked: list[NumberQuestion]) -> tuple[NumberQuestions, dict[Hashable, int]]:
     """Return the distinct questions, and the place of each."""
     keys = sorted(set(asked))
     feature, threshold, zero, gap = np.array(keys, float).reshape(-1, 4).T.copy()
     columns, start = np.unique(feature.astype(np.int64), return_index=True)
-    numbers = Numbers(columns, np.append(start, len(keys)), threshold, zero, gap > 0)
+    numbers = NumberQuestions(columns, np.append(start, len(keys)), threshold, zero, gap > 0)
     return numbers, {key: place for place, key in enumerate(keys)}
 
 
-def _categories(asked: list[Category], first: int) -> tuple[Categories, dict[Hashable, int]]:
+def _index_category_questions(asked: list[CategoryQuestion], first: int) -> tuple[CategoryQuestions, dict[Hashable, int]]:
     """Return the distinct questions, and the place of each.
 
     Places begin at ``first``. The questions of each feature fill whole words.
@@ -216,111 +217,111 @@ def _categories(asked: list[Category], first: int) -> tuple[Categories, dict[Has
     columns, parts = [], [np.zeros(0, np.uint64)]
     for column in sorted({key.feature for key in asked}):
         keys = sorted({key for key in asked if key.feature == column})
-        most, blocks = max(key.codes for key in keys), -(-len(keys) // int(TILE))
-        yes = np.zeros((most + 1, blocks * int(TILE)), np.uint8)
+        most, blocks = max(key.code_count for key in keys), -(-len(keys) // int(TILE_ROWS))
+        yes = np.zeros((most + 1, blocks * int(TILE_ROWS)), np.uint8)
         for at, key in enumerate(keys):
             place[key] = first + at
-            yes[list(key.yes), at] = 1
+            yes[list(key.left_codes), at] = 1
         columns.append((column, most, blocks, sum(map(len, parts))))
         parts.append(
             np.packbits(yes, axis=1, bitorder="little").view("<u8").astype(np.uint64).ravel()
         )
-        first += blocks * int(TILE)
+        first += blocks * int(TILE_ROWS)
     feature, codes, words, start = np.array(columns, np.int64).reshape(-1, 4).T.copy()
-    return Categories(feature, codes, words, start, np.concatenate(parts)), place
+    return CategoryQuestions(feature, codes, words, start, np.concatenate(parts)), place
 
 
 @kernel
-def _margin(
+def _sum_margins(
     x: np.ndarray,
-    numbers: Numbers,
-    categories: Categories,
+    numbers: NumberQuestions,
+    categories: CategoryQuestions,
     forest: Forest,
-    work: Work,
+    work: TileBuffers,
     out: np.ndarray,
 ) -> None:
     """Write the margins of rows ``x`` (rows, features) into ``out``."""
-    wide, total = int(TILE), work.total
+    wide, total = int(TILE_ROWS), work.total
     for first in range(0, len(x), wide):
         rows = x[first : first + wide]
-        _ask_numbers(rows, numbers, work.seen, work.answer)
-        _ask_categories(rows, categories, work.seen, work.answer[len(numbers.threshold) :])
+        _answer_number_questions(rows, numbers, work.column, work.answer)
+        _answer_category_questions(rows, categories, work.column, work.answer[len(numbers.threshold) :])
         total.fill(0.0)
-        for tree in range(len(forest.alone)):
-            for row in range(TILE):
-                total[row] += forest.alone[tree]
-            work.reached[0] = ALL >> np.uint64(wide - len(rows))
-            _add(forest, tree, work)
+        for tree in range(len(forest.constant)):
+            for row in range(TILE_ROWS):
+                total[row] += forest.constant[tree]
+            work.reached[0] = ALL_BITS >> np.uint64(wide - len(rows))
+            _add_tree(forest, tree, work)
         for row in range(len(rows)):
             out[first + row] = total[row]
 
 
 @kernel
-def _read(x: np.ndarray, feature: int, seen: np.ndarray) -> None:
+def _read_column(x: np.ndarray, feature: int, seen: np.ndarray) -> None:
     """Read a column of a tile; as in LightGBM, almost zero is zero."""
     for row in range(len(x)):
         value = x[row, feature]
-        seen[row] = 0.0 if abs(value) <= ALMOST_ZERO else value
+        seen[row] = 0.0 if abs(value) <= ZERO_THRESHOLD else value
 
 
 @kernel
-def _ask_numbers(x: np.ndarray, numbers: Numbers, seen: np.ndarray, answer: np.ndarray) -> None:
+def _answer_number_questions(x: np.ndarray, numbers: NumberQuestions, seen: np.ndarray, answer: np.ndarray) -> None:
     """Answer all questions about numbers; a missing value goes to the side of missing values."""
     for column in range(len(numbers.feature)):
-        _read(x, numbers.feature[column], seen)
-        gaps = ~_up_to(seen, np.inf)
-        zeros = gaps | _up_to(seen, 0.0) & ~_up_to(seen, -ALMOST_ZERO)
+        _read_column(x, numbers.feature[column], seen)
+        gaps = ~_mark_at_most(seen, np.inf)
+        zeros = gaps | _mark_at_most(seen, 0.0) & ~_mark_at_most(seen, -ZERO_THRESHOLD)
         for question in range(numbers.start[column], numbers.start[column + 1]):
             yes, missing = (
-                _up_to(seen, numbers.threshold[question]),
-                zeros if numbers.zero[question] >= 0 else gaps,
+                _mark_at_most(seen, numbers.threshold[question]),
+                zeros if numbers.zero_bound[question] >= 0 else gaps,
             )
-            answer[question] = yes | missing if numbers.gap[question] else yes & ~missing
+            answer[question] = yes | missing if numbers.missing_left[question] else yes & ~missing
 
 
 @kernel
-def _up_to(seen: np.ndarray, threshold: float) -> np.uint64:
+def _mark_at_most(seen: np.ndarray, threshold: float) -> np.uint64:
     """Return a word with a bit for each row of at most the threshold; NaN is not."""
-    found = NONE
-    for row in range(TILE):
+    found = NO_BITS
+    for row in range(TILE_ROWS):
         found |= np.uint64(seen[row] <= threshold) << np.uint64(row)
     return found
 
 
 @kernel
-def _ask_categories(
-    x: np.ndarray, categories: Categories, seen: np.ndarray, answer: np.ndarray
+def _answer_category_questions(
+    x: np.ndarray, categories: CategoryQuestions, seen: np.ndarray, answer: np.ndarray
 ) -> None:
     """Answer all questions about categories.
 
     Look up the 64 answers of each row, then transpose them into one word of 64 rows for each
     question.
     """
-    place = np.empty(int(TILE), np.int64)
+    place = np.empty(int(TILE_ROWS), np.int64)
     first = 0
     for column in range(len(categories.feature)):
-        codes, words = categories.codes[column], categories.words[column]
-        _read(x, categories.feature[column], seen)
-        for row in range(TILE):
+        codes, words = categories.code_count[column], categories.word_count[column]
+        _read_column(x, categories.feature[column], seen)
+        for row in range(TILE_ROWS):
             known = seen[row] > -1.0 and seen[row] < codes
             place[row] = categories.start[column] + words * (
                 np.int64(seen[row]) if known else codes
             )
         for word in range(words):
-            block = answer[first : first + int(TILE)]
-            for row in range(TILE):
-                block[row] = categories.yes[np.uintp(place[row] + word)]
-            _turn(block)
-            first += int(TILE)
+            block = answer[first : first + int(TILE_ROWS)]
+            for row in range(TILE_ROWS):
+                block[row] = categories.answer_bits[np.uintp(place[row] + word)]
+            _transpose_bits(block)
+            first += int(TILE_ROWS)
 
 
 @kernel
-def _turn(block: np.ndarray) -> None:
+def _transpose_bits(block: np.ndarray) -> None:
     """Transpose 64 words of 64 bits in place (Warren, "Hacker's Delight", 2012, 7-3)."""
-    half, low = np.uintp(TILE >> 1), ALL >> np.uint64(32)
+    half, low = np.uintp(TILE_ROWS >> 1), ALL_BITS >> np.uint64(32)
     while half:
         shift = np.uint64(half)
-        for first in range(np.uintp(0), TILE, half << np.uintp(1)):
+        for first in range(np.uintp(0), TILE_ROWS, half << np.uintp(1)):
             for row in range(first, first + half):
                 swapped = (block[row] >> shift ^ block[row + half]) & low
                 block[row] ^= swapped << shift
@@ -330,7 +331,7 @@ def _turn(block: np.ndarray) -> None:
 
 
 @kernel
-def _add(forest: Forest, tree: int, work: Work) -> None:
+def _add_tree(forest: Forest, tree: int, work: TileBuffers) -> None:
     """Add the leaf values of one tree to the rows that reached its root."""
     first, end, reached, total = (
         forest.start[tree],
@@ -345,7 +346,7 @@ def _add(forest: Forest, tree: int, work: Work) -> None:
             if child >= 0:
                 reached[child] = rows
                 continue
-            value = forest.value[split, side]
+            value = forest.leaf_value[split, side]
             while rows:
                 total[np.uintp(lowest(rows))] += value
-                rows &= rows - ONE
+                rows &= rows - ONE_BIT

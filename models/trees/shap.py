@@ -27,18 +27,18 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from features.tools.jit import inlined, kernel
-from models.trees.parse import Tree, features_of, trees
+from models.trees.parse import Tree, count_features, parse_trees
 
-TILE = np.uintp(128)
+TILE_ROWS = np.uintp(128)
 """Rows that go through the trees together. Unsigned, as all places in loops over them, which else stay narrow."""
-PIECE = 16 * int(TILE)
+CHUNK_ROWS = 16 * int(TILE_ROWS)
 """Rows that a thread is given at a time."""
 LEFT, RIGHT, OFF = 0, 1, 2
 """States of a row at a split."""
 FIRST, SECOND, FOURTH = np.uintp(0), np.uintp(1), np.uintp(3)
 
 
-class Plan(NamedTuple):
+class ShapPlan(NamedTuple):
     """Splits of one or more trees as the kernels read them; split numbers start at 0 in each tree.
 
     The first six attributes are those of Splits. Of two children that are splits, ``near_child`` is
@@ -67,23 +67,23 @@ class Plan(NamedTuple):
 
     feature: np.ndarray
     threshold: np.ndarray
-    zero: np.ndarray
-    gap: np.ndarray
-    place: np.ndarray
-    codes: np.ndarray
-    prior: np.ndarray
-    kept: np.ndarray
-    below: np.ndarray
-    near: np.ndarray
-    far: np.ndarray
-    above: np.ndarray
-    column: np.ndarray
+    zero_bound: np.ndarray
+    missing_left: np.ndarray
+    code_start: np.ndarray
+    code_count: np.ndarray
+    prior_split: np.ndarray
+    prior_state: np.ndarray
+    child_count: np.ndarray
+    near_child: np.ndarray
+    far_child: np.ndarray
+    parent: np.ndarray
+    factor_column: np.ndarray
     constant: np.ndarray
     weight: np.ndarray
-    sides: np.ndarray
+    code_sides: np.ndarray
 
 
-class Starts(NamedTuple):
+class PlanOffsets(NamedTuple):
     """First element of each tree in a plan of several trees; one more element ends the last.
 
     Attributes:
@@ -96,7 +96,7 @@ class Starts(NamedTuple):
     split: np.ndarray
     constant: np.ndarray
     weight: np.ndarray
-    sides: np.ndarray
+    code_sides: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -110,22 +110,22 @@ class ShapExplainer:
         expected_value: Mean margin of the training rows: the base value of the contributions.
     """
 
-    plan: Plan
-    starts: Starts
-    features: int
-    expected: float
+    plan: ShapPlan
+    offsets: PlanOffsets
+    feature_count: int
+    expected_value: float
 
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Parse the text of a LightGBM model."""
-        found = list(trees(text))
-        plans = [_plan(tree) for tree in found]
+        found = list(parse_trees(text))
+        plans = [_make_plan(tree) for tree in found]
         lengths = [
-            [len(part) for part in (p.feature, p.constant, p.weight, p.sides)] for p in plans
+            [len(part) for part in (p.feature, p.constant, p.weight, p.code_sides)] for p in plans
         ]
         starts = np.ascontiguousarray(np.cumsum([[0] * 4, *lengths], axis=0).T)
-        joined = Plan(*(np.concatenate(parts) for parts in zip(*plans, strict=True)))
-        return cls(joined, Starts(*starts), features_of(text), sum(tree.expected for tree in found))
+        joined = ShapPlan(*(np.concatenate(parts) for parts in zip(*plans, strict=True)))
+        return cls(joined, PlanOffsets(*starts), count_features(text), sum(tree.expected_value for tree in found))
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
         """Return (rows, features + 1) contributions in the unit of the trees, the base value last.
@@ -133,41 +133,41 @@ class ShapExplainer:
         ``x`` is NaN where missing. A row's values depend neither on other rows nor on the number of
         threads. Raise ValueError if the number of columns is not that of the model.
         """
-        if x.shape[1] != self.features:
-            raise ValueError(f"rows of {x.shape[1]} features for a model of {self.features}")
-        out = np.empty((len(x), self.features + 1))
-        out[:, -1] = self.expected
-        pieces = [slice(at, at + PIECE) for at in range(0, len(x), PIECE)]
+        if x.shape[1] != self.feature_count:
+            raise ValueError(f"rows of {x.shape[1]} features for a model of {self.feature_count}")
+        out = np.empty((len(x), self.feature_count + 1))
+        out[:, -1] = self.expected_value
+        pieces = [slice(at, at + CHUNK_ROWS) for at in range(0, len(x), CHUNK_ROWS)]
         jobs = (
-            delayed(_explain)(np.ascontiguousarray(x[at], float), self.plan, self.starts, out[at])
+            delayed(_explain_rows)(np.ascontiguousarray(x[at], float), self.plan, self.offsets, out[at])
             for at in pieces
         )
         Parallel(n_jobs=-1 if len(pieces) > 1 else 1, prefer="threads")(jobs)
         return out
 
 
-def _plan(tree: Tree) -> Plan:
-    prior, kept, share, asked = _paths(tree)
+def _make_plan(tree: Tree) -> ShapPlan:
+    prior, kept, share, asked = _trace_paths(tree)
     before = np.where(prior >= 0, share[prior, kept], 1.0)[:, None]
     point, weight = np.polynomial.legendre.leggauss((max(asked, default=1) + 1) // 2)
     inner = tree.child >= 0
     below = inner.sum(axis=1)
-    return Plan(
+    return ShapPlan(
         *tree.splits,
-        prior=prior,
-        kept=kept,
-        below=below,
-        near=tree.child[:, 0],
-        far=np.where(inner[:, 1], tree.child[:, 1], tree.child[:, 0]),
-        above=tree.parent,
-        column=np.where((below[tree.parent] == 2) & (tree.side == 0), 0, 2),
-        constant=np.concatenate([_constants(tree, before, share, (t + 1) / 2) for t in point]),
+        prior_split=prior,
+        prior_state=kept,
+        child_count=below,
+        near_child=tree.child[:, 0],
+        far_child=np.where(inner[:, 1], tree.child[:, 1], tree.child[:, 0]),
+        parent=tree.parent,
+        factor_column=np.where((below[tree.parent] == 2) & (tree.side == 0), 0, 2),
+        constant=np.concatenate([_make_constants(tree, before, share, (t + 1) / 2) for t in point]),
         weight=weight / 2,
-        sides=tree.sides,
+        code_sides=tree.code_sides,
     )
 
 
-def _paths(tree: Tree) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
+def _trace_paths(tree: Tree) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
     """Trace the path to each split.
 
     Return ``prior_split`` and ``prior_state``, the share of rows (splits, 2) that went to each side
@@ -178,7 +178,7 @@ def _paths(tree: Tree) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
     prior: list[int] = []
     kept: list[int] = []
     asked: list[int] = []
-    share = tree.share.copy()
+    share = tree.row_share.copy()
     for split in range(len(feature)):
         place, way = above[split], side[split]
         while place >= 0 and feature[place] != feature[split]:
@@ -191,7 +191,7 @@ def _paths(tree: Tree) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
     return np.array(prior, np.int64), np.array(kept, np.int64), share, asked
 
 
-def _constants(tree: Tree, before: np.ndarray, share: np.ndarray, t: float) -> np.ndarray:
+def _make_constants(tree: Tree, before: np.ndarray, share: np.ndarray, t: float) -> np.ndarray:
     """Return the (splits, states, 4) constants at one quadrature point."""
     was, now = before * (1 - t) + t, share * (1 - t) + t
     factor, pull = np.empty((2, len(share), 3, 2))
@@ -199,8 +199,8 @@ def _constants(tree: Tree, before: np.ndarray, share: np.ndarray, t: float) -> n
         on = np.arange(2) == state
         factor[:, state] = np.where(on, now, share * (1 - t)) / was
         pull[:, state] = np.where(on, (1 - share) / now, -1 / (1 - t)) - (1 - before) / was
-    factor[:, OFF], pull[:, OFF] = tree.share, 0.0
-    leaf, inner = factor * tree.value[:, None], tree.child[:, :, None, None] >= 0
+    factor[:, OFF], pull[:, OFF] = tree.row_share, 0.0
+    leaf, inner = factor * tree.leaf_value[:, None], tree.child[:, :, None, None] >= 0
     ends = np.stack([leaf.sum(axis=2), (leaf * pull).sum(axis=2)], axis=-1)
     left, right = np.stack([factor, pull], axis=-1).transpose(2, 0, 1, 3)
     return np.concatenate(
@@ -208,7 +208,7 @@ def _constants(tree: Tree, before: np.ndarray, share: np.ndarray, t: float) -> n
     )
 
 
-class Tile(NamedTuple):
+class ShapTile(NamedTuple):
     """Working memory for one tile of rows.
 
     Attributes:
@@ -218,26 +218,26 @@ class Tile(NamedTuple):
         carried: (splits, rows) product on the way down, sum on the way up.
     """
 
-    seen: np.ndarray
-    added: np.ndarray
+    values: np.ndarray
+    contributions: np.ndarray
     state: np.ndarray
-    held: np.ndarray
+    carried: np.ndarray
 
 
 @kernel
-def _explain(x: np.ndarray, plan: Plan, starts: Starts, out: np.ndarray) -> None:
+def _explain_rows(x: np.ndarray, plan: ShapPlan, starts: PlanOffsets, out: np.ndarray) -> None:
     """Write the contributions of rows ``x`` into ``out``, except its last column."""
     rows, features = x.shape
     trees, most = len(starts.split) - 1, 0
     for tree in range(trees):
         most = max(most, starts.split[tree + 1] - starts.split[tree])
-    wide = int(TILE)
+    wide = int(TILE_ROWS)
     seen, added, held = (
         np.zeros((features, wide)),
         np.empty((features, wide)),
         np.empty((most, wide)),
     )
-    tile = Tile(seen, added, np.empty((most, wide), np.int64), held)
+    tile = ShapTile(seen, added, np.empty((most, wide), np.int64), held)
     for first in range(0, rows, wide):
         size = min(wide, rows - first)
         for row in range(size):
@@ -245,34 +245,34 @@ def _explain(x: np.ndarray, plan: Plan, starts: Starts, out: np.ndarray) -> None
                 seen[feature, row] = x[first + row, feature]
         added[:] = 0.0
         for tree in range(trees):
-            _decide(tile, plan, starts.split[tree], starts.split[tree + 1], starts.sides[tree])
-            _add(tile, plan, starts, tree)
+            _assign_states(tile, plan, starts.split[tree], starts.split[tree + 1], starts.code_sides[tree])
+            _add_tree(tile, plan, starts, tree)
         for row in range(size):
             for feature in range(features):
                 out[first + row, feature] = added[feature, row]
 
 
 @kernel
-def _decide(tile: Tile, plan: Plan, first: int, end: int, sides: int) -> None:
+def _assign_states(tile: ShapTile, plan: ShapPlan, first: int, end: int, sides: int) -> None:
     """Find the state of each row at each split of a tree."""
     for split in range(end - first):
         here, own = first + split, np.uintp(split)
         column = np.uintp(plan.feature[here])
-        if plan.codes[here]:
-            _look_up(tile, own, column, plan.sides, sides + plan.place[here], plan.codes[here])
+        if plan.code_count[here]:
+            _assign_by_category(tile, own, column, plan.code_sides, sides + plan.code_start[here], plan.code_count[here])
         else:
-            _compare(tile, own, column, plan.threshold[here], plan.gap[here])
-            if plan.zero[here] >= 0:
-                _is_zero(tile, own, column, plan.zero[here], plan.gap[here])
-        if plan.prior[here] >= 0:
-            _keep(tile, own, np.uintp(plan.prior[here]), plan.kept[here])
+            _assign_by_threshold(tile, own, column, plan.threshold[here], plan.missing_left[here])
+            if plan.zero_bound[here] >= 0:
+                _assign_zeros(tile, own, column, plan.zero_bound[here], plan.missing_left[here])
+        if plan.prior_split[here] >= 0:
+            _inherit_off_path(tile, own, np.uintp(plan.prior_split[here]), plan.prior_state[here])
 
 
 @kernel
-def _look_up(tile: Tile, own: int, column: int, sides: np.ndarray, place: int, codes: int) -> None:
+def _assign_by_category(tile: ShapTile, own: int, column: int, sides: np.ndarray, place: int, codes: int) -> None:
     """Send each row to the side of its category."""
-    seen, state, start, end = tile.seen, tile.state, np.uintp(place), float(codes)
-    for row in range(TILE):
+    seen, state, start, end = tile.values, tile.state, np.uintp(place), float(codes)
+    for row in range(TILE_ROWS):
         code = seen[column, row]
         known = code > -1.0 and code < end
         side = sides[start + np.uintp(np.int64(code if known else 0.0))]
@@ -280,38 +280,38 @@ def _look_up(tile: Tile, own: int, column: int, sides: np.ndarray, place: int, c
 
 
 @kernel
-def _compare(tile: Tile, own: int, column: int, threshold: float, gap: bool) -> None:
+def _assign_by_threshold(tile: ShapTile, own: int, column: int, threshold: float, gap: bool) -> None:
     """Send numbers up to the threshold to the left.
 
     NaN compares as false and goes to the side of missing values.
     """
-    seen, state = tile.seen, tile.state
+    seen, state = tile.values, tile.state
     if gap:
-        for row in range(TILE):
+        for row in range(TILE_ROWS):
             state[own, row] = RIGHT if seen[column, row] > threshold else LEFT
     else:
-        for row in range(TILE):
+        for row in range(TILE_ROWS):
             state[own, row] = LEFT if seen[column, row] <= threshold else RIGHT
 
 
 @kernel
-def _is_zero(tile: Tile, own: int, column: int, zero: float, gap: bool) -> None:
+def _assign_zeros(tile: ShapTile, own: int, column: int, zero: float, gap: bool) -> None:
     """Send numbers that count as zero to the side of missing values."""
-    for row in range(TILE):
-        if abs(tile.seen[column, row]) <= zero:
+    for row in range(TILE_ROWS):
+        if abs(tile.values[column, row]) <= zero:
             tile.state[own, row] = LEFT if gap else RIGHT
 
 
 @kernel
-def _keep(tile: Tile, own: int, prior: int, kept: int) -> None:
+def _inherit_off_path(tile: ShapTile, own: int, prior: int, kept: int) -> None:
     """Mark the rows that left the path where the feature was asked about before."""
     state = tile.state
-    for row in range(TILE):
+    for row in range(TILE_ROWS):
         state[own, row] = max(state[own, row], LEFT if state[prior, row] == kept else OFF)
 
 
 @kernel
-def _add(tile: Tile, plan: Plan, starts: Starts, tree: int) -> None:
+def _add_tree(tile: ShapTile, plan: ShapPlan, starts: PlanOffsets, tree: int) -> None:
     """Add the contributions of one tree.
 
     At each quadrature point, compute products down to each split, then sums back up.
@@ -324,11 +324,11 @@ def _add(tile: Tile, plan: Plan, starts: Starts, tree: int) -> None:
     if splits == 0:
         return
     for point in range(starts.weight[tree], starts.weight[tree + 1]):
-        tile.held[0] = plan.weight[point]
+        tile.carried[0] = plan.weight[point]
         for split in range(1, splits):
-            above = plan.above[first + split]
-            column = np.uintp(plan.column[first + split])
-            _descend(
+            above = plan.parent[first + split]
+            column = np.uintp(plan.factor_column[first + split])
+            _multiply_down(
                 tile,
                 np.uintp(split),
                 np.uintp(above),
@@ -338,18 +338,18 @@ def _add(tile: Tile, plan: Plan, starts: Starts, tree: int) -> None:
             )
         for split in range(splits - 1, -1, -1):
             here, own, constant = first + split, np.uintp(split), np.uintp(entry + split)
-            column, far = np.uintp(plan.feature[here]), np.uintp(plan.far[here])
-            if plan.below[here] == 0:
-                _end(tile, own, plan.constant, constant, column)
-            elif plan.below[here] == 1:
-                _bend(tile, own, far, plan.constant, constant, column)
+            column, far = np.uintp(plan.feature[here]), np.uintp(plan.far_child[here])
+            if plan.child_count[here] == 0:
+                _sum_leaves(tile, own, plan.constant, constant, column)
+            elif plan.child_count[here] == 1:
+                _sum_leaf_and_split(tile, own, far, plan.constant, constant, column)
             else:
-                _join(tile, own, np.uintp(plan.near[here]), far, plan.constant, constant, column)
+                _sum_splits(tile, own, np.uintp(plan.near_child[here]), far, plan.constant, constant, column)
         entry += splits
 
 
 @inlined
-def _by_state(constants: np.ndarray, place: int, column: int) -> tuple[float, float, float]:
+def _read_constants(constants: np.ndarray, place: int, column: int) -> tuple[float, float, float]:
     return (
         constants[place, LEFT, column],
         constants[place, RIGHT, column],
@@ -358,51 +358,51 @@ def _by_state(constants: np.ndarray, place: int, column: int) -> tuple[float, fl
 
 
 @inlined
-def _of(state: int, choice: tuple[float, float, float]) -> float:
+def _pick_by_state(state: int, choice: tuple[float, float, float]) -> float:
     return choice[0] if state == LEFT else (choice[1] if state == RIGHT else choice[2])
 
 
 @kernel
-def _descend(
-    tile: Tile, own: int, above: int, constants: np.ndarray, place: int, column: int
+def _multiply_down(
+    tile: ShapTile, own: int, above: int, constants: np.ndarray, place: int, column: int
 ) -> None:
     """Multiply the parent's product by the factor that leads to this split."""
-    state, held, factor = tile.state, tile.held, _by_state(constants, place, column)
-    for row in range(TILE):
-        held[own, row] = held[above, row] * _of(state[above, row], factor)
+    state, held, factor = tile.state, tile.carried, _read_constants(constants, place, column)
+    for row in range(TILE_ROWS):
+        held[own, row] = held[above, row] * _pick_by_state(state[above, row], factor)
 
 
 @kernel
-def _end(tile: Tile, own: int, constants: np.ndarray, place: int, column: int) -> None:
+def _sum_leaves(tile: ShapTile, own: int, constants: np.ndarray, place: int, column: int) -> None:
     """Sum up a split of two leaves."""
-    state, held, added = tile.state, tile.held, tile.added
-    total, gain = _by_state(constants, place, FIRST), _by_state(constants, place, SECOND)
-    for row in range(TILE):
+    state, held, added = tile.state, tile.carried, tile.contributions
+    total, gain = _read_constants(constants, place, FIRST), _read_constants(constants, place, SECOND)
+    for row in range(TILE_ROWS):
         at, here = state[own, row], held[own, row]
-        added[column, row] += here * _of(at, gain)
-        held[own, row] = here * _of(at, total)
+        added[column, row] += here * _pick_by_state(at, gain)
+        held[own, row] = here * _pick_by_state(at, total)
 
 
 @kernel
-def _bend(tile: Tile, own: int, far: int, constants: np.ndarray, place: int, column: int) -> None:
+def _sum_leaf_and_split(tile: ShapTile, own: int, far: int, constants: np.ndarray, place: int, column: int) -> None:
     """Sum up a split of a leaf and a split."""
-    state, held, added = tile.state, tile.held, tile.added
-    total, gain = _by_state(constants, place, FIRST), _by_state(constants, place, SECOND)
-    pull = _by_state(constants, place, FOURTH)
-    for row in range(TILE):
+    state, held, added = tile.state, tile.carried, tile.contributions
+    total, gain = _read_constants(constants, place, FIRST), _read_constants(constants, place, SECOND)
+    pull = _read_constants(constants, place, FOURTH)
+    for row in range(TILE_ROWS):
         at, here, there = state[own, row], held[own, row], held[far, row]
-        added[column, row] += here * _of(at, gain) + there * _of(at, pull)
-        held[own, row] = here * _of(at, total) + there
+        added[column, row] += here * _pick_by_state(at, gain) + there * _pick_by_state(at, pull)
+        held[own, row] = here * _pick_by_state(at, total) + there
 
 
 @kernel
-def _join(
-    tile: Tile, own: int, near: int, far: int, constants: np.ndarray, place: int, column: int
+def _sum_splits(
+    tile: ShapTile, own: int, near: int, far: int, constants: np.ndarray, place: int, column: int
 ) -> None:
     """Sum up a split of two splits."""
-    state, held, added = tile.state, tile.held, tile.added
-    first, second = _by_state(constants, place, SECOND), _by_state(constants, place, FOURTH)
-    for row in range(TILE):
+    state, held, added = tile.state, tile.carried, tile.contributions
+    first, second = _read_constants(constants, place, SECOND), _read_constants(constants, place, FOURTH)
+    for row in range(TILE_ROWS):
         at, one, other = state[own, row], held[near, row], held[far, row]
-        added[column, row] += one * _of(at, first) + other * _of(at, second)
+        added[column, row] += one * _pick_by_state(at, first) + other * _pick_by_state(at, second)
         held[own, row] = one + other

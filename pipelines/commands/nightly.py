@@ -75,7 +75,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the CRM's file again from the scores table, of the newest published as-of or of another one."""
-    from pipelines.nightly.deliver import export_from_store
+    from pipelines.nightly.export import export_from_store
 
     project = project_of(config)
     if ledger:
@@ -111,7 +111,7 @@ def outcomes(
         print_json(plain(found))
     else:
         show(*(screen(project, each) for each in found))
-        note(f"reports: {project.root / 'reports'}/outcomes.json and .md")
+        note(f"reports: {project.workspace_path / 'reports'}/outcomes.json and .md")
 
 
 def explain(
@@ -132,10 +132,10 @@ def explain(
 
     project = project_of(config)
     found = published(project, entity, as_of)
-    if not table and found.now:
+    if not table and found.newest:
         from pipelines.lead.trace import traces
 
-        found = replace(found, trace=traces(project, found.now, found.history, note))
+        found = replace(found, trace=traces(project, found.newest, found.history, note))
     if as_json:
         print_json(found.to_json())
     else:
@@ -172,7 +172,7 @@ def deploy(
 def _deliver(
     project: Any, name: str, as_of: str | None, full: bool, since: str | None, as_json: bool
 ) -> None:
-    from pipelines.nightly.crm import deliver_export_now
+    from pipelines.nightly.crm_delivery import deliver_export_now
     from pipelines.runner import Runner
     from serve.crm.delivery import DeliveryOptions
 
@@ -199,7 +199,7 @@ def _deliver(
 
 
 def _deliveries(project: Any, name: str | None, as_json: bool) -> None:
-    from pipelines.nightly.crm import list_deliveries
+    from pipelines.nightly.crm_delivery import list_deliveries
     from pipelines.reports import terminal
 
     rows = list_deliveries(project, name)
@@ -210,7 +210,7 @@ def _deliveries(project: Any, name: str | None, as_json: bool) -> None:
 
 
 def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None:
-    from pipelines.nightly.backfill import score_nights
+    from pipelines.nightly.backfill import backfill_nights
     from pipelines.reports import terminal
     from pipelines.runner import Runner
 
@@ -219,7 +219,7 @@ def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None
             "where to begin is not said", where="--until", fix="give --as-of, the first night"
         )
     note("driver: direct")
-    nights = score_nights(project, first, last, Runner(log=note))
+    nights = backfill_nights(project, first, last, Runner(log=note))
     if as_json:
         print_json({"nights": [night.to_json() for night in nights]})
     else:
@@ -239,7 +239,7 @@ def _status(project: Any, report: bool, as_json: bool) -> None:
         for line in found.lines():
             typer.echo(line)
     if report and (body := found.told()):
-        alarm.post(body, note)
+        alarm.post_alarm(body, note)
     if found.alarms:
         raise typer.Exit(NotFitToPublish.exit_code)
 

@@ -50,7 +50,7 @@ def project_of(config: Path) -> Any:
 def targets_of(project: Any, target: str | None) -> list[str]:
     """Return the targets asked for; raises ConfigError for one that the config does not hold."""
     if target:
-        project.target(target)
+        project.target_config(target)
     return [target] if target else list(project.targets)
 
 

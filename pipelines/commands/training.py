@@ -214,9 +214,9 @@ def _advice(project: Any, as_of: str | None, names: list[str]) -> dict[str, Any]
 
 def _train(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
     if through_prefect(prefect):
-        from pipelines.orchestration.flows import run_train
+        from pipelines.orchestration.flows import run_train_flow
 
-        return run_train(config, as_of, targets)
+        return run_train_flow(config, as_of, targets)
     from pipelines.runner import Runner
     from pipelines.training.train import train as directly
 
@@ -236,8 +236,8 @@ def _registry(config: Path, target: str) -> tuple[Any, str]:
     from models.registry.registry import Registry
 
     project = project_of(config)
-    project.target(target)
-    return Registry(project.root, project.project), target
+    project.target_config(target)
+    return Registry(project.workspace_path, project.project), target
 
 
 def _told(results: list[Any]) -> dict[str, Any]:

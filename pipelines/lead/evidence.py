@@ -15,51 +15,51 @@ from features.intake.row_hash import row_hashes, text_hashes
 from pipelines.lead.replay import Past, Replay, eligible
 from pipelines.version import find_code_version
 
-MOST = 3
+MAX_NAMED_VALUES = 3
 """Values named of those that differ."""
 
 
-def evidence(past: Past, run: dict[str, Any] | None) -> dict[str, dict[str, str | None]]:
+def collect_evidence(sources: Past, run: dict[str, Any] | None) -> dict[str, dict[str, str | None]]:
     """Return config hash, code version and data fingerprint as the SCORE_RUNS row has them, and as they are now."""
     now = {
-        "config_hash": past.project.config_hash,
+        "config_hash": sources.project.config_hash,
         "code_version": find_code_version(),
-        "data_fingerprint": past.whole.fingerprint,
+        "data_fingerprint": sources.whole.fingerprint,
     }
     return {
         name: {"published": run[name] if run else None, "now": text} for name, text in now.items()
     }
 
 
-def differences(
-    past: Past,
+def explain_differences(
+    sources: Past,
     known: Dataset,
     row: dict[str, Any],
-    found: Replay,
-    proof: dict[str, dict[str, str | None]],
+    replay: Replay,
+    evidence: dict[str, dict[str, str | None]],
 ) -> list[str]:
     """Say in words what a score that was not reproduced differs by, and what is known of the cause; else nothing.
 
-    ``known`` is the data before the row's as-of, ``proof`` what ``evidence`` returned.
+    ``known`` is the data before the row's as-of, ``evidence`` what ``collect_evidence`` returned.
     """
-    if found.reproduced:
+    if replay.reproduced:
         return []
     said = [
         f"published was probability {row['probability']:.6f}, score {row['score']}; now it comes out as "
-        f"{found.predicted['probability']:.6f}, score {found.predicted['score']}"
+        f"{replay.predicted['probability']:.6f}, score {replay.predicted['score']}"
     ]
-    said += _values(row["reasons"], found)
-    target = past.project.target_config(row["target"])
+    said += _describe_changed_values(row["reasons"], replay)
+    target = sources.project.target_config(row["target"])
     if not eligible(known, target, row):
         said.append("by the data as it is now, this lead would not have been scored then")
-    causes = [*_data(known, proof["data_fingerprint"]), *_other(proof)]
+    causes = [*_compare_fingerprints(known, evidence["data_fingerprint"]), *_compare_versions(evidence)]
     return [
         *said,
         *(causes or ["data, config and version are the same: a library or the machine is another"]),
     ]
 
 
-def known_fingerprint(data: Dataset) -> str:
+def compute_fingerprint(data: Dataset) -> str:
     """Return the fingerprint of a data set as it stands, such as one that was cut in time.
 
     A Dataset's own stays that of all that was read, whatever is cut.
@@ -80,24 +80,24 @@ def known_fingerprint(data: Dataset) -> str:
     return fingerprint(data.leads, events, summed, data.values)
 
 
-def _values(published: list[dict[str, Any]], found: Replay) -> list[str]:
+def _describe_changed_values(published: list[dict[str, Any]], replay: Replay) -> list[str]:
     """Name the values that the published reasons tell and that are others now."""
-    now = {one["feature"]: one["value"] for one in found.features}
+    now = {one["feature"]: one["value"] for one in replay.features}
     told = [
-        f"{reason['feature']} was {_text(reason['value'])} and is {_text(now[reason['feature']])}"
+        f"{reason['feature']} was {_format_value(reason['value'])} and is {_format_value(now[reason['feature']])}"
         for reason in published
         if reason["feature"] in now and now[reason["feature"]] != reason["value"]
     ]
-    more = [f"and {len(told) - MOST} more reasons have other values"] if len(told) > MOST else []
-    return told[:MOST] + more
+    more = [f"and {len(told) - MAX_NAMED_VALUES} more reasons have other values"] if len(told) > MAX_NAMED_VALUES else []
+    return told[:MAX_NAMED_VALUES] + more
 
 
-def _data(known: Dataset, prints: dict[str, str | None]) -> list[str]:
+def _compare_fingerprints(known: Dataset, fingerprints: dict[str, str | None]) -> list[str]:
     """Say whether the data as known then was read that night; a night that read later rows too cannot tell."""
-    then = prints["published"]
+    then = fingerprints["published"]
     if then is None:
         return ["the ledger does not say which data was read"]
-    if then in (prints["now"], known_fingerprint(known)):
+    if then in (fingerprints["now"], compute_fingerprint(known)):
         return []
     return [
         f"the data of that night is not what is there now (fingerprint {then}): rows from before the as-of came later "
@@ -105,16 +105,16 @@ def _data(known: Dataset, prints: dict[str, str | None]) -> list[str]:
     ]
 
 
-def _other(proof: dict[str, dict[str, str | None]]) -> list[str]:
+def _compare_versions(evidence: dict[str, dict[str, str | None]]) -> list[str]:
     words = {
         "config_hash": "the config has changed",
         "code_version": "leadscore is another version",
     }
-    pairs = [(word, proof[name]["published"], proof[name]["now"]) for name, word in words.items()]
+    pairs = [(word, evidence[name]["published"], evidence[name]["now"]) for name, word in words.items()]
     return [
         f"{word} ({then} then, {now} now)" for word, then, now in pairs if then not in (None, now)
     ]
 
 
-def _text(value: float | str | None) -> str:
+def _format_value(value: float | str | None) -> str:
     return "missing" if value is None else f"{value:g}" if isinstance(value, float) else repr(value)

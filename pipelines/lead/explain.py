@@ -29,7 +29,7 @@ class Explanation:
     """
 
     entity: str
-    now: list[dict[str, Any]]
+    newest: list[dict[str, Any]]
     history: list[dict[str, Any]]
     when: dict[str, str]
     trace: dict[str, Trace] = field(default_factory=dict)

@@ -9,8 +9,8 @@ from typing import Any
 from configs.errors import LeadscoreError
 from configs.schema import Project
 from features.wording.wording import wording_of
-from pipelines.lead.change import Change, change
-from pipelines.lead.evidence import differences, evidence
+from pipelines.lead.change import ScoreChange, explain_change
+from pipelines.lead.evidence import explain_differences, collect_evidence
 from pipelines.lead.replay import Past, Replay, replay
 from pipelines.workspace import open_store
 
@@ -19,7 +19,7 @@ from pipelines.workspace import open_store
 class Trace:
     """What stands behind one SCORES row.
 
-    ``differences`` says why it is not reproduced; ``evidence`` maps config_hash, code_version and data_fingerprint to
+    ``explain_differences`` says why it is not reproduced; ``collect_evidence`` maps config_hash, code_version and data_fingerprint to
     what was published and what is now. ``first`` is true where no earlier score of the target and entity stands in
     the table. ``missing`` says why there is no replay, or no change.
     """
@@ -28,7 +28,7 @@ class Trace:
     differences: list[str] = field(default_factory=list)
     evidence: dict[str, dict[str, str | None]] = field(default_factory=dict)
     first: bool = False
-    change: Change | None = None
+    change: ScoreChange | None = None
     missing: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -70,13 +70,13 @@ def trace(
     same = [
         run for run in ledger if (run["run_id"], run["target"]) == (row["run_id"], row["target"])
     ]
-    told = Trace(evidence=evidence(past, same[0] if same else None), first=before is None)
+    told = Trace(evidence=collect_evidence(past, same[0] if same else None), first=before is None)
     try:
         past.project.target_config(row["target"])
         known = past.whole.cut_at(row["as_of"])
         found = replay(known, past.scorer(row), row, past.cutoff(row), wording_of(past.project))
         told = replace(
-            told, replay=found, differences=differences(past, known, row, found, told.evidence)
+            told, replay=found, differences=explain_differences(past, known, row, found, told.evidence)
         )
     except LeadscoreError as error:
         return replace(told, missing=[f"the score cannot be computed again: {error.headline}"])
@@ -85,7 +85,7 @@ def trace(
     try:
         return replace(
             told,
-            change=change(past, known, before, row, found, _nights_between(before, row, ledger)),
+            change=explain_change(past, known, before, row, found, _nights_between(before, row, ledger)),
         )
     except LeadscoreError as error:
         since = before["as_of"].isoformat()

@@ -42,7 +42,12 @@ from serve.monitoring.expectations import (
     read_expectations,
     recommend_retraining,
 )
-from serve.monitoring.outcomes import VersionRecord, follow, follow_lists, nights_of
+from serve.monitoring.outcomes import (
+    VersionRecord,
+    follow_lists,
+    follow_scores,
+    list_published_nights,
+)
 from serve.monitoring.realised import RECENT_WEEKS, RealisedOutcomes, build_masks, measure_outcomes
 from serve.scoring.weekly_lists import EXPLORE, PICK, total_weekly_capacity
 from serve.store.store import Store
@@ -115,11 +120,11 @@ def follow_target(
     project, target = now.project, now.project.target_config(name)
     require_event_types(now, name)
     driver.log(f"{name}: following the published scores")
-    nights = nights_of(store.runs(project.project), name, _as_of(now) or MAX_INSTANT, project.zone)
+    nights = list_published_nights(store.runs(project.project), name, _as_of(now) or MAX_INSTANT, project.zone)
     champion = registry.champion(name) if registry else None
     versions = {night.version for night in nights} | ({str(champion.number)} if champion else set())
     terms = {version: _terms(registry, name, version, now) for version in versions}
-    followed = follow(
+    followed = follow_scores(
         store, (project.project, name), target, nights, (now.dataset, now.observed), terms
     )
     number = str(champion.number) if champion else None

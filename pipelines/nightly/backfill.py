@@ -9,15 +9,20 @@ from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from models.evaluation.gate import GATE_TAG, PASSED
 from models.registry.registry import RegisteredVersion, Registry
-from pipelines.nightly.crm import plan_exports
-from pipelines.nightly.deliver import export_newest_scores
-from pipelines.nightly.score import Desk, hand_over_all, open_desk, publish_night
+from pipelines.nightly.crm_delivery import plan_exports
+from pipelines.nightly.export import export_newest_scores
+from pipelines.nightly.score import (
+    NightContext,
+    deliver_all_exports,
+    open_night_context,
+    publish_night,
+)
 from pipelines.results.night import BackfilledNight
 from pipelines.runner import Runner
 from pipelines.training_data import cut_snapshot, read_dataset
 
 
-def score_nights(project: Project, first: str, last: str, driver: Runner) -> list[BackfilledNight]:
+def backfill_nights(project: Project, first: str, last: str, driver: Runner) -> list[BackfilledNight]:
     """Score and publish each day's as-of from ``first`` to ``last``, both included, at the local time of ``first``.
 
     Each night sees what was known before it and is scored by the model that was in use: the newest that had been
@@ -26,8 +31,8 @@ def score_nights(project: Project, first: str, last: str, driver: Runner) -> lis
     times and for an interval that ends before it begins, and what reading raises.
     """
     plan_exports(project)
-    nights = _nights(project, first, last)
-    with open_desk(project, driver) as desk:
+    nights = _list_as_ofs(project, first, last)
+    with open_night_context(project, driver) as desk:
         driver.log("reading the sources")
         whole = driver.step(read_dataset)(project)
         done = []
@@ -35,7 +40,7 @@ def score_nights(project: Project, first: str, last: str, driver: Runner) -> lis
             driver.log(f"night of {as_of.isoformat()}")
             try:
                 champions = {
-                    target: in_use(desk.registry, target, as_of) for target in project.targets
+                    target: find_champion_at(desk.registry, target, as_of) for target in project.targets
                 }
                 read = _reader(desk, whole, as_of)
                 done.append(BackfilledNight(as_of, publish_night(desk, as_of, champions, read)))
@@ -45,11 +50,11 @@ def score_nights(project: Project, first: str, last: str, driver: Runner) -> lis
         if any(night.published for night in done):
             path, exported = driver.step(export_newest_scores)(desk.store, project, "csv")
             driver.log(f"export: {path}, as of {exported.isoformat()}")
-            hand_over_all(desk)
+            deliver_all_exports(desk)
         return done
 
 
-def in_use(registry: Registry, target: str, as_of: datetime) -> RegisteredVersion | None:
+def find_champion_at(registry: Registry, target: str, as_of: datetime) -> RegisteredVersion | None:
     """Return the newest version that had been trained by an instant and passed the gate; None if there was none."""
     for version in registry.versions(target):
         trained = datetime.fromisoformat(version.tags["as_of"])
@@ -58,11 +63,11 @@ def in_use(registry: Registry, target: str, as_of: datetime) -> RegisteredVersio
     return None
 
 
-def _reader(desk: Desk, whole: Any, as_of: datetime) -> Any:
+def _reader(desk: NightContext, whole: Any, as_of: datetime) -> Any:
     return lambda: desk.driver.step(cut_snapshot)(desk.project, whole, as_of.isoformat())
 
 
-def _nights(project: Project, first: str, last: str) -> list[datetime]:
+def _list_as_ofs(project: Project, first: str, last: str) -> list[datetime]:
     """Return the instants of the nights in UTC; days are those of the config's zone, whatever their length."""
     if not project.timed:
         raise ConfigError(

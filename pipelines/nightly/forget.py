@@ -13,7 +13,7 @@ from configs.schema import Project
 from features.intake.objections import OWN_LIST, own_list
 from features.intake.reading import read_rows
 from features.tools.atomic_file import write_whole
-from pipelines.nightly.deliver import write_export_from_store
+from pipelines.nightly.export import write_export_from_store
 from pipelines.workspace import hold_workspace, open_store
 from serve.erasure.deliveries import erase_deliveries, erase_export
 from serve.erasure.quarantine import erase_quarantine

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from configs.durations import format_duration
 from configs.errors import ConfigError, NotFitToPublish
 from configs.schema import Project
-from features.contracts import ACCOUNT_SCORES, SCORES, Dataset
+from features.contracts import Dataset
+from features.score_tables import ACCOUNT_SCORES, SCORES
 from features.tools.parallel import meanwhile
 from features.wording.wording import wording_of
 from models.accounts import WithinAccountDependence
@@ -23,8 +24,8 @@ from models.grades import GradeHysteresis
 from models.registry import champion_cache
 from models.registry.registry import RegisteredVersion, Registry
 from models.scorer import Scorer
-from pipelines.nightly.crm import deliver_exports, make_delivery_error, plan_exports
-from pipelines.nightly.deliver import covers_newest_run, export_newest_scores, finish_killed_runs
+from pipelines.nightly.crm_delivery import deliver_exports, make_delivery_error, plan_exports
+from pipelines.nightly.export import covers_newest_run, export_newest_scores, finish_killed_runs
 from pipelines.nightly.publish_checks import (
     check_data,
     check_scores,
@@ -54,11 +55,13 @@ from serve.scoring.trends import ScoreHistory, add_score_history, append_columns
 from serve.scoring.weekly_lists import Week, add_weekly_list, make_draw_seed
 from serve.store.store import Store
 
-AHEAD = timedelta(days=1)
+MAX_AHEAD = timedelta(days=1)
 """How far a night may lie before the machine's clock: without an as-of it is the midnight after the last row."""
 
 
-def score_night(project: Project, as_of: str | None, driver: Runner, form: str = "csv") -> NightResult:
+def score_night(
+    project: Project, as_of: str | None, driver: Runner, form: str = "csv"
+) -> NightResult:
     """Score every target that has a champion, publish and export; return what was published.
 
     The same as-of again replaces its rows by the same rows. An as-of older than the newest published one goes into
@@ -73,7 +76,7 @@ def score_night(project: Project, as_of: str | None, driver: Runner, form: str =
         raise ConfigError(
             "this data has no times", where="--as-of", fix="say as of when these scores are"
         )
-    with open_desk(project, driver) as desk, meanwhile(load_snapshot, project, as_of) as reading:
+    with open_night_context(project, driver) as desk, meanwhile(load_snapshot, project, as_of) as reading:
         driver.log("reading the sources")
         champions, silent = champion_cache.read_champions(desk.registry, list(project.targets))
         moment = moment or reading.result().as_of
@@ -81,10 +84,14 @@ def score_night(project: Project, as_of: str | None, driver: Runner, form: str =
         published = publish_night(
             desk, moment, champions, lambda: driver.step(sources)(reading), known, form
         )
-        path, exported = driver.step(export_newest_scores)(desk.store, project, form, published.staged_export)
-        handed = hand_over_all(desk, published.scores)
-        forget_old(desk, published.as_of)
-        return NightResult(**vars(published), export=path, exported_as_of=exported, deliveries=handed)
+        path, exported = driver.step(export_newest_scores)(
+            desk.store, project, form, published.staged_export
+        )
+        handed = deliver_all_exports(desk, published.scores)
+        remove_old_scores(desk, published.as_of)
+        return NightResult(
+            **vars(published), export=path, exported_as_of=exported, deliveries=handed
+        )
 
 
 def sources(reading: Future[Snapshot]) -> Snapshot:
@@ -93,7 +100,7 @@ def sources(reading: Future[Snapshot]) -> Snapshot:
 
 
 @dataclass(frozen=True)
-class Desk:
+class NightContext:
     """What a run that publishes has before it, under the workspace's lock."""
 
     project: Project
@@ -103,16 +110,16 @@ class Desk:
 
 
 @contextmanager
-def open_desk(project: Project, driver: Runner) -> Iterator[Desk]:
+def open_night_context(project: Project, driver: Runner) -> Iterator[NightContext]:
     """Hold the workspace, open its tables and models, and finish what a killed run left."""
     wording_of(project)  # words that do not fit the language are known before anything is read
     with hold_workspace(project), open_store(project).hold(project.project) as store:
         finish_killed_runs(store, project, driver)
-        yield Desk(project, store, Registry(project.workspace_path, project.project), driver)
+        yield NightContext(project, store, Registry(project.workspace_path, project.project), driver)
 
 
 def publish_night(
-    desk: Desk,
+    desk: NightContext,
     as_of: datetime,
     champions: dict[str, RegisteredVersion | None],
     read: Callable[[], Snapshot],
@@ -125,26 +132,26 @@ def publish_night(
     newest and has all targets.
     """
     project, driver, store = desk.project, desk.driver, desk.store
-    _refuse_to_come(as_of)
-    run = _run(project, as_of, champions, driver)
-    with _attempt(store, run) as checks:
+    _require_as_of_reached(as_of)
+    run = _create_run(project, as_of, champions, driver)
+    with _record_attempt(store, run) as checks:
         _require_champion(project, champions)
         scorers, found = load_champion_scorers(champions, desk.registry)
-        _heed(checks, [*known, *found], driver)
+        _record_and_enforce(checks, [*known, *found], driver)
         now = read()
         if now.dataset.suppressed.listed_counts:
             driver.log(now.dataset.suppressed.describe())
         former = store.past_checks(project.project, now.as_of, project.checks.nights)
-        _heed(checks, driver.step(check_data)(now, scorers, former), driver)
+        _record_and_enforce(checks, driver.step(check_data)(now, scorers, former), driver)
         versions = {target: version for target, version in champions.items() if version}
-        scored = driver.step(score_all)(now, versions, scorers, store, former, run.run_id, driver)
-        _heed(checks, scored.found, driver)
+        scored = driver.step(score_targets)(now, versions, scorers, store, former, run.run_id, driver)
+        _record_and_enforce(checks, scored.found, driver)
         scores = scored.scores
         driver.log(
             f"publishing {scores.num_rows:,} rows and {scored.accounts.num_rows:,} of accounts"
         )
         run = replace(run, data_fingerprint=now.dataset.fingerprint)
-        with _ahead(desk, run, scored, form) as written:
+        with _stage_export(desk, run, scored, form) as written:
             driver.step(publish)(store, scored, run, now.dataset, checks)
     rows = {
         target: pc.sum(pc.equal(scores["target"], target), min_count=0).as_py()
@@ -163,8 +170,8 @@ def publish_night(
 
 
 @contextmanager
-def _ahead(
-    desk: Desk, run: Run, scored: Scored, form: str | None
+def _stage_export(
+    desk: NightContext, run: Run, scored: ScoredTargets, form: str | None
 ) -> Iterator[Future[StagedExport] | None]:
     """Write the CRM's file of a run beside what else is done, to be shown once the run is published.
 
@@ -177,11 +184,13 @@ def _ahead(
     if newest is not None and newest.as_of > run.as_of:
         yield None
         return
-    with meanwhile(stage_export, scored.scores, desk.project.workspace_path, run, form, scored.accounts) as written:
+    with meanwhile(
+        stage_export, scored.scores, desk.project.workspace_path, run, form, scored.accounts
+    ) as written:
         yield written
 
 
-def hand_over_all(desk: Desk, scores: pa.Table | None = None) -> tuple[DeliveryResult, ...]:
+def deliver_all_exports(desk: NightContext, scores: pa.Table | None = None) -> tuple[DeliveryResult, ...]:
     """Deliver the newest scores to every configured CRM, from those in hand where they are all there are.
 
     Raises LeadscoreError, after all were tried, if one failed: the scores are published all the same.
@@ -194,17 +203,19 @@ def hand_over_all(desk: Desk, scores: pa.Table | None = None) -> tuple[DeliveryR
     return tuple(done)
 
 
-def forget_old(desk: Desk, as_of: datetime) -> None:
+def remove_old_scores(desk: NightContext, as_of: datetime) -> None:
     """Remove the scores that lie further behind a night than the config keeps."""
     keep = desk.project.publish.keep
-    if keep is not None and (removed := desk.store.delete_scores_before(desk.project.project, as_of - keep)):
+    if keep is not None and (
+        removed := desk.store.delete_scores_before(desk.project.project, as_of - keep)
+    ):
         desk.driver.log(
             f"removed {removed:,} nights (one a target) that are older than {format_duration(keep)}"
         )
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredTargets:
     """What a night is about to publish: SCORES of all targets, ACCOUNT_SCORES, and what the checks found of them."""
 
     scores: pa.Table
@@ -212,7 +223,7 @@ class Scored:
     found: list[CheckResult]
 
 
-def score_all(
+def score_targets(
     now: Snapshot,
     champions: dict[str, RegisteredVersion],
     scorers: dict[str, Scorer],
@@ -220,7 +231,7 @@ def score_all(
     former: pa.Table,
     run_id: str,
     driver: Runner,
-) -> Scored:
+) -> ScoredTargets:
     """Score all targets of one as-of, and look at the scores beside the last nights' checks."""
     project, frames, accounts, found = (
         now.project,
@@ -250,40 +261,58 @@ def score_all(
         frame = score_matrix(now.dataset, scorer, order, matrix)
         with meanwhile(explain_rows, scorer, order, matrix, frame) as words:
             if project.publish.accounts:
-                accounts.append(score_accounts(now.dataset, frame, WithinAccountDependence.from_json(scorer.metadata.within_account)))
-            frame = in_time(now, target, frame, store)
+                accounts.append(
+                    score_accounts(
+                        now.dataset,
+                        frame,
+                        WithinAccountDependence.from_json(scorer.metadata.within_account),
+                    )
+                )
+            frame = add_history_columns(now, target, frame, store)
             found += check_scores(now, target, scorer, matrix, frame, former)
         frames[target] = append_columns(frame, words.result())
     scored_at = read_clock()
     scores = [stamp_run_columns(frame, SCORES, run_id, scored_at) for frame in frames.values()]
     owned = [stamp_run_columns(rows, ACCOUNT_SCORES, run_id, scored_at) for rows in accounts]
     together = pa.concat_tables([ACCOUNT_SCORES.empty_table(), *owned])
-    return Scored(pa.concat_tables(scores), together, [*check_any_scored(frames), *found])
+    return ScoredTargets(pa.concat_tables(scores), together, [*check_any_scored(frames), *found])
 
 
-def in_time(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Table:
+def add_history_columns(now: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Table:
     """Add to a target's scores what follows from the nights before, the week's list, and when to look again."""
     project, publish = now.project, now.project.publish
     past = ScoreHistory.load(store, project.project, target, now.as_of)
-    frame = add_score_history(frame, past, now.as_of, GradeHysteresis(publish.steady, publish.settle))
+    frame = add_score_history(
+        frame, past, now.as_of, GradeHysteresis(publish.steady, publish.settle)
+    )
     week = Week.containing(now.as_of, project.zone)
     given = store.listed_leads(project.project, target, week.start, now.as_of)
-    frame = add_weekly_list(frame, given, project.capacity_config, make_draw_seed(project.project, target, week))
+    frame = add_weekly_list(
+        frame, given, project.capacity_config, make_draw_seed(project.project, target, week)
+    )
     return add_review_dates(frame, past.previous, now.as_of, publish.review, project.zone)
 
 
-def publish(store: Store, scored: Scored, run: Run, dataset: Dataset, checks: list[CheckResult]) -> None:
+def publish(
+    store: Store, scored: ScoredTargets, run: Run, dataset: Dataset, checks: list[CheckResult]
+) -> None:
     """Put the scores, the run's checks and whom it left out into their tables in one transaction."""
     told, suppressed = (
         build_check_table(checks, run.run_id, run.project, run.as_of),
         dataset.suppressed.rows,
     )
     store.publish(
-        scored.scores, run.run_id, read_clock(), run.data_fingerprint, told, suppressed, scored.accounts
+        scored.scores,
+        run.run_id,
+        read_clock(),
+        run.data_fingerprint,
+        told,
+        suppressed,
+        scored.accounts,
     )
 
 
-def _heed(checks: list[CheckResult], found: list[CheckResult], driver: Runner) -> None:
+def _record_and_enforce(checks: list[CheckResult], found: list[CheckResult], driver: Runner) -> None:
     """Add what was found to the run's checks, say what is wrong, and refuse to go on where a check stops."""
     checks += found
     for one in select_alerts(found):
@@ -291,10 +320,10 @@ def _heed(checks: list[CheckResult], found: list[CheckResult], driver: Runner) -
     raise_on_stop(found)
 
 
-def _refuse_to_come(as_of: datetime) -> None:
+def _require_as_of_reached(as_of: datetime) -> None:
     """Raise ConfigError for a night that is to come: until it has come, none before it would reach the CRM."""
     now = read_clock()
-    if as_of > now + AHEAD:
+    if as_of > now + MAX_AHEAD:
         raise ConfigError(
             "this night is yet to come",
             where=f"--as-of {as_of.isoformat()}",
@@ -314,8 +343,11 @@ def _require_champion(project: Project, champions: dict[str, RegisteredVersion |
         )
 
 
-def _run(
-    project: Project, as_of: datetime, champions: dict[str, RegisteredVersion | None], driver: Runner
+def _create_run(
+    project: Project,
+    as_of: datetime,
+    champions: dict[str, RegisteredVersion | None],
+    driver: Runner,
 ) -> Run:
     models = {target: str(version.number) for target, version in champions.items() if version}
     return Run(
@@ -332,7 +364,7 @@ def _run(
 
 
 @contextmanager
-def _attempt(store: Store, run: Run) -> Iterator[list[CheckResult]]:
+def _record_attempt(store: Store, run: Run) -> Iterator[list[CheckResult]]:
     """Write the attempt into the ledger when it begins, and how it ended if it does not publish; yield its checks."""
     store.start(run)
     checks = list[CheckResult]()

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.schema import Project
-from features.contracts import ACCOUNT_SCORES
 from features.intake.objections import listed
+from features.score_tables import ACCOUNT_SCORES
 from features.tools.duckdb_sql import query
 
 

@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
     from configs.schema import Project
 
-HEARTBEAT = timedelta(seconds=60)
+HEARTBEAT_INTERVAL = timedelta(seconds=60)
 """How often a run says that it lives."""
-SILENCE = timedelta(minutes=5)
+SILENCE_LIMIT = timedelta(minutes=5)
 """A run that has not said so for this long is called crashed."""
-AUTOMATION = "leadscore: a run that fell silent has crashed"
-SIGNS = {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
+AUTOMATION_NAME = "leadscore: a run that fell silent has crashed"
+LIFE_EVENTS = {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
 """What says that a run lives. The server itself says that one began: a run may be killed before its first heartbeat."""
-ENDS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
-ANSWER = 10.0
+END_EVENTS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
+API_TIMEOUT_SECONDS = 10.0
 """Seconds to wait for the server when it is only asked how things stand."""
 
 
@@ -55,12 +55,12 @@ def deploy(project: Project) -> None:
         )
     from prefect import serve
 
-    with _answering():
+    with _translate_api_errors():
         ready = deployments(project)
-        watch_for_silence(SILENCE)
-        give_back(project)
+        ensure_silence_automation(SILENCE_LIMIT)
+        reschedule_lost_runs(project)
         # Stopping the runner, as each restart of the machine does, must not pause the schedules.
-        serve(*ready, limit=1, pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT.total_seconds())
+        serve(*ready, limit=1, pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT_INTERVAL.total_seconds())
 
 
 def deployments(project: Project) -> list[RunnerDeployment]:
@@ -77,7 +77,7 @@ def deployments(project: Project) -> list[RunnerDeployment]:
         getattr(flows, name).to_deployment(
             name=project.project,
             parameters={"config": project.path},
-            schedules=_schedules(project, name),
+            schedules=_build_schedules(project, name),
             paused=False,
             tags=["leadscore"],
             entrypoint_type=EntrypointType.MODULE_PATH,
@@ -86,14 +86,14 @@ def deployments(project: Project) -> list[RunnerDeployment]:
     ]
 
 
-def _schedules(project: Project, name: str) -> list[Any]:
+def _build_schedules(project: Project, name: str) -> list[Any]:
     from prefect.schedules import Cron
 
     line = getattr(project.schedule, name)
     return [] if line is None else [Cron(line, timezone=project.timezone)]
 
 
-def give_back(project: Project) -> None:
+def reschedule_lost_runs(project: Project) -> None:
     """Have the runs done again that the former runner of this workspace left under way, each as of its night.
 
     They are surely dead if nobody holds the workspace; if somebody does, one of them may live on, and all are left.
@@ -107,7 +107,7 @@ def give_back(project: Project) -> None:
         for name in FLOW_NAMES:
             with suppress(ObjectNotFound):
                 found = client.read_deployment_by_name(f"leadscore-{name}/{project.project}")
-                for run in _runs(client, found.id, StateType.RUNNING, StateType.PENDING):
+                for run in _find_flow_runs(client, found.id, StateType.RUNNING, StateType.PENDING):
                     again: State = Scheduled(
                         scheduled_time=run.expected_start_time,
                         message="its runner ended before it did",
@@ -115,7 +115,7 @@ def give_back(project: Project) -> None:
                     client.set_flow_run_state(run.id, again, force=True)
 
 
-def watch_for_silence(silence: timedelta) -> None:
+def ensure_silence_automation(silence: timedelta) -> None:
     """See to it that the server calls a run of our flows crashed when it was not heard of for so long.
 
     A run tells the end of itself; a machine that loses its power does not. Without this its run would be Running
@@ -123,32 +123,32 @@ def watch_for_silence(silence: timedelta) -> None:
     """
     from prefect.client.orchestration import get_client
 
-    wanted = _silence(silence)
+    wanted = _build_silence_automation(silence)
     with get_client(sync_client=True) as client:
-        found = client.read_automations_by_name(AUTOMATION)
+        found = client.read_automations_by_name(AUTOMATION_NAME)
         # What is right is left alone: an automation made anew has not heard the runs that fell silent before it.
-        if any(_meaning(each) == _meaning(wanted) for each in found):
+        if any(_comparable_form(each) == _comparable_form(wanted) for each in found):
             return
         for old in found:
             client.delete_automation(old.id)
         client.create_automation(wanted)
 
 
-def _meaning(automation: AutomationCore) -> tuple[bool, dict[str, Any]]:
+def _comparable_form(automation: AutomationCore) -> tuple[bool, dict[str, Any]]:
     return automation.enabled, automation.trigger.model_dump(exclude={"id"})
 
 
-def _silence(silence: timedelta) -> AutomationCore:
+def _build_silence_automation(silence: timedelta) -> AutomationCore:
     from prefect.client.schemas.objects import StateType
     from prefect.events.actions import ChangeFlowRunState
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
     return AutomationCore(
-        name=AUTOMATION,
+        name=AUTOMATION_NAME,
         description=f"Runs of leadscore's flows that sent no heartbeat for {silence} are called crashed.",
         trigger=EventTrigger(
-            after=SIGNS,
-            expect=SIGNS | ENDS,
+            after=LIFE_EVENTS,
+            expect=LIFE_EVENTS | END_EVENTS,
             match={"prefect.resource.id": ["prefect.flow-run.*"]},
             match_related={
                 "prefect.resource.role": "flow",
@@ -164,7 +164,7 @@ def _silence(silence: timedelta) -> AutomationCore:
 
 
 @dataclass(frozen=True)
-class Deployed:
+class DeploymentStatus:
     """One deployment as the server sees it.
 
     ``due`` is the next start planned, ``waiting`` the earliest start that is past and has not begun, ``running`` the
@@ -180,45 +180,45 @@ class Deployed:
     running: datetime | None = None
 
 
-def deployed(project: Project, now: datetime) -> list[Deployed]:
+def read_deployments(project: Project, now: datetime) -> list[DeploymentStatus]:
     """Return what the server knows of the deployments of a config; raise LeadscoreError if it does not answer."""
     from prefect.client.orchestration import get_client
 
-    with _answering(), get_client(sync_client=True, httpx_settings={"timeout": ANSWER}) as client:
-        return [_deployed(client, f"leadscore-{name}/{project.project}", now) for name in FLOW_NAMES]
+    with _translate_api_errors(), get_client(sync_client=True, httpx_settings={"timeout": API_TIMEOUT_SECONDS}) as client:
+        return [_read_deployment(client, f"leadscore-{name}/{project.project}", now) for name in FLOW_NAMES]
 
 
-def _deployed(client: SyncPrefectClient, name: str, now: datetime) -> Deployed:
+def _read_deployment(client: SyncPrefectClient, name: str, now: datetime) -> DeploymentStatus:
     from prefect.client.schemas.objects import StateType
     from prefect.exceptions import ObjectNotFound
 
     try:
         found = client.read_deployment_by_name(name)
     except ObjectNotFound:
-        return Deployed(name, exists=False)
+        return DeploymentStatus(name, exists=False)
     active = [schedule for schedule in found.schedules if schedule.active]
-    waiting = _starts(client, found.id, StateType.SCHEDULED)
-    return Deployed(
+    waiting = _read_start_times(client, found.id, StateType.SCHEDULED)
+    return DeploymentStatus(
         name,
         exists=True,
         scheduled=bool(found.schedules),
         paused=bool(found.schedules) and (found.paused or not active),
         due=min((start for start in waiting if start > now), default=None),
         waiting=min((start for start in waiting if start <= now), default=None),
-        running=min(_starts(client, found.id, StateType.RUNNING), default=None),
+        running=min(_read_start_times(client, found.id, StateType.RUNNING), default=None),
     )
 
 
-def _starts(client: SyncPrefectClient, deployment: UUID, state: StateType) -> list[datetime]:
+def _read_start_times(client: SyncPrefectClient, deployment: UUID, state: StateType) -> list[datetime]:
     """Return when the runs of a deployment that are in a state were to start."""
     return [
         run.expected_start_time
-        for run in _runs(client, deployment, state)
+        for run in _find_flow_runs(client, deployment, state)
         if run.expected_start_time
     ]
 
 
-def _runs(client: SyncPrefectClient, deployment: UUID, *states: StateType) -> list[FlowRun]:
+def _find_flow_runs(client: SyncPrefectClient, deployment: UUID, *states: StateType) -> list[FlowRun]:
     from prefect.client.schemas.filters import (
         DeploymentFilter,
         DeploymentFilterId,
@@ -236,7 +236,7 @@ def _runs(client: SyncPrefectClient, deployment: UUID, *states: StateType) -> li
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def _translate_api_errors() -> Iterator[None]:
     """Turn the silence of the Prefect API into one error."""
     import httpx
     from prefect.exceptions import PrefectHTTPStatusError

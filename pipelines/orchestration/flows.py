@@ -22,7 +22,7 @@ from configs.errors import LeadscoreError
 from configs.schema import load_project
 from pipelines.monitoring.monitor import monitor as follow_targets
 from pipelines.nightly.score import score_night
-from pipelines.orchestration.scheduled import on_schedule, superseded, tell
+from pipelines.orchestration.scheduled import find_superseded_state, run_on_schedule, tell
 from pipelines.reports.markdown import night_markdown, training_markdown
 from pipelines.reports.monitor_tables import outcomes_markdown
 from pipelines.results.monitoring import MonitorResult
@@ -32,7 +32,7 @@ from pipelines.runner import Runner, Step
 from pipelines.training.train import train as train_targets
 
 
-def without_traceback(record: logging.LogRecord) -> bool:
+def drop_expected_traceback(record: logging.LogRecord) -> bool:
     """Take the traceback off a line of Prefect's on a failure that a user can meet, or on none; keep the line."""
     kind = record.exc_info[0] if record.exc_info else None
     if kind is None or issubclass(kind, LeadscoreError):
@@ -41,10 +41,10 @@ def without_traceback(record: logging.LogRecord) -> bool:
 
 
 for _name in ("prefect.engine", "prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(_name).addFilter(without_traceback)
+    logging.getLogger(_name).addFilter(drop_expected_traceback)
 
 
-def in_words(function: Step) -> Step:
+def fail_with_message(function: Step) -> Step:
     """Have a failure that a user can meet end the run in its own two lines, not in Prefect's traceback of them.
 
     Whoever takes the result has the failure raised as before.
@@ -67,16 +67,16 @@ def in_words(function: Step) -> Step:
     on_failure=[tell],
     on_crashed=[tell],
 )
-@in_words
+@fail_with_message
 def train(
     config: str, as_of: str | None = None, targets: list[str] | None = None
 ) -> list[TargetTraining]:
     """Train the targets of a config; the run fails if one of them has no new champion."""
-    if skipped := superseded():
+    if skipped := find_superseded_state():
         return skipped  # type: ignore[return-value]
     project = load_project(config)
-    driver, names = _driver(), targets or list(project.targets)
-    results = on_schedule(
+    driver, names = _create_runner(), targets or list(project.targets)
+    results = run_on_schedule(
         project, as_of, driver.log, lambda moment: train_targets(project, moment, names, driver)
     )
     create_markdown_artifact(
@@ -88,7 +88,7 @@ def train(
     return results
 
 
-def run_train(config: str, as_of: str | None, targets: list[str]) -> list[TargetTraining]:
+def run_train_flow(config: str, as_of: str | None, targets: list[str]) -> list[TargetTraining]:
     """Run the training flow here and return what became of each target, refused ones too."""
     state = train(config, as_of, targets, return_state=True)
     return state.result(raise_on_failure=not isinstance(state.data, list))  # type: ignore[return-value]
@@ -101,12 +101,12 @@ def run_train(config: str, as_of: str | None, targets: list[str]) -> list[Target
     on_failure=[tell],
     on_crashed=[tell],
 )
-@in_words
+@fail_with_message
 def score(config: str, as_of: str | None = None, form: str = "csv") -> NightResult:
     """Score and publish one as-of of a config."""
     project = load_project(config)
-    driver = _driver()
-    night = on_schedule(
+    driver = _create_runner()
+    night = run_on_schedule(
         project, as_of, driver.log, lambda moment: score_night(project, moment, driver, form)
     )
     create_markdown_artifact(
@@ -122,16 +122,16 @@ def score(config: str, as_of: str | None = None, form: str = "csv") -> NightResu
     on_failure=[tell],
     on_crashed=[tell],
 )
-@in_words
+@fail_with_message
 def monitor(
     config: str, as_of: str | None = None, targets: list[str] | None = None
 ) -> list[MonitorResult]:
     """Hold the published scores of a config against what happened since."""
-    if skipped := superseded():
+    if skipped := find_superseded_state():
         return skipped  # type: ignore[return-value]
     project = load_project(config)
-    driver, names = _driver(), targets or list(project.targets)
-    results = on_schedule(
+    driver, names = _create_runner(), targets or list(project.targets)
+    results = run_on_schedule(
         project, as_of, driver.log, lambda moment: follow_targets(project, moment, names, driver)
     )
     create_markdown_artifact(
@@ -140,19 +140,19 @@ def monitor(
     return results
 
 
-def _driver() -> Runner:
+def _create_runner() -> Runner:
     logger = get_run_logger()
-    return Runner("prefect", str(flow_run.id), _as_task, partial(_note, logger))
+    return Runner("prefect", str(flow_run.id), _create_task, partial(_log_line, logger))
 
 
-def _note(logger: Any, line: str) -> None:
+def _log_line(logger: Any, line: str) -> None:
     logger.info(line)
 
 
-def _as_task(function: Callable) -> Callable:
+def _create_task(function: Callable) -> Callable:
     """Make a task of a step: never cached, since tables are no cache keys, and run where the flow runs."""
     name = getattr(function, "__name__", "step")
-    step = task(in_words(function), name=name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[call-overload]
+    step = task(fail_with_message(function), name=name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[call-overload]
 
     def run(*arguments: Any) -> Any:
         found = step(*arguments)

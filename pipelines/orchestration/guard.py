@@ -19,30 +19,30 @@ from configs.errors import GateRefused, LeadscoreError, NotFitToPublish, Workspa
 
 Result = TypeVar("Result")
 
-PAUSES = (60.0, 300.0, 900.0)
+RETRY_PAUSES_SECONDS = (60.0, 300.0, 900.0)
 """Seconds before the second, third and fourth attempt at what failed on input or output."""
-POLL = 15.0
+POLL_SECONDS = 15.0
 """Seconds between two looks at a workspace that another run holds."""
-GRACE = timedelta(minutes=2)
+GRACE_PERIOD = timedelta(minutes=2)
 """How long a run has to end by itself when its time is over."""
 DATABASE_ERRORS = {"OperationalError", "InterfaceError"}
 """What every Python database driver calls a connection or a server that failed (PEP 249)."""
 
 
-class OverTime(LeadscoreError):
+class TimeLimitExceeded(LeadscoreError):
     """A scheduled run took longer than it may."""
 
     title = "stopped"
 
 
-FINAL = (GateRefused, NotFitToPublish, WorkspaceBusy, OverTime)
+FINAL_ERRORS = (GateRefused, NotFitToPublish, WorkspaceBusy, TimeLimitExceeded)
 
 
-def guarded(
+def run_guarded(
     work: Callable[[], Result],
     limit: timedelta,
     note: Callable[[str], None],
-    pauses: Sequence[float] = PAUSES,
+    pauses: Sequence[float] = RETRY_PAUSES_SECONDS,
 ) -> Result:
     """Do the work of a scheduled run and return what it returns.
 
@@ -50,25 +50,25 @@ def guarded(
     ``pauses`` (seconds). All of it together ends after ``limit``. Raises what the work raises, WorkspaceBusy if the
     workspace was never free, and OverTime.
     """
-    with time_limit(limit):
+    with limit_time(limit):
         for pause in pauses:
             try:
-                return _patiently(work, note)
+                return _run_when_free(work, note)
             except Exception as error:
-                if not may_pass(error):
+                if not is_transient(error):
                     raise
                 note(f"{type(error).__name__}: again in {pause:g} s: {error}")
             time.sleep(pause)
-        return _patiently(work, note)
+        return _run_when_free(work, note)
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Say whether a failure is one of input or output, which may be gone in a minute.
 
     What counts is the cause: a file, connection or database that failed, in whatever words it reached us. Bad data, a
     wrong config and a refusal stay what they are.
     """
-    if isinstance(error, FINAL):
+    if isinstance(error, FINAL_ERRORS):
         return False
     link: BaseException | None = error
     while link is not None:
@@ -79,7 +79,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 @contextmanager
-def time_limit(limit: timedelta) -> Iterator[None]:
+def limit_time(limit: timedelta) -> Iterator[None]:
     """Stop the block after ``limit``: by raising OverTime in it, and GRACE later by ending the process.
 
     The end needs no Python: a run that hangs in compiled code is ended too, and every thread's place is written to
@@ -87,7 +87,7 @@ def time_limit(limit: timedelta) -> Iterator[None]:
     """
 
     def stop(*_: object) -> None:
-        raise OverTime(
+        raise TimeLimitExceeded(
             f"the run took longer than {format_duration(limit)}",
             where="schedule.limit",
             fix="look in the log at which step it stood; give it more time, or fewer rows",
@@ -95,7 +95,7 @@ def time_limit(limit: timedelta) -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
-    faulthandler.dump_traceback_later((limit + GRACE).total_seconds(), exit=True, file=2)
+    faulthandler.dump_traceback_later((limit + GRACE_PERIOD).total_seconds(), exit=True, file=2)
     try:
         yield
     finally:
@@ -104,7 +104,7 @@ def time_limit(limit: timedelta) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _patiently(work: Callable[[], Result], note: Callable[[str], None]) -> Result:
+def _run_when_free(work: Callable[[], Result], note: Callable[[str], None]) -> Result:
     """Do the work as soon as no other run holds the workspace."""
     told = False
     while True:
@@ -114,11 +114,11 @@ def _patiently(work: Callable[[], Result], note: Callable[[str], None]) -> Resul
             if not told:
                 note(f"waiting: {busy}")
             told = True
-            _sleep(busy)
+            _sleep_between_polls(busy)
 
 
-def _sleep(busy: WorkspaceBusy) -> None:
+def _sleep_between_polls(busy: WorkspaceBusy) -> None:
     try:
-        time.sleep(POLL)
-    except OverTime:
+        time.sleep(POLL_SECONDS)
+    except TimeLimitExceeded:
         raise busy from None

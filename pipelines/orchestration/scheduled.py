@@ -25,13 +25,13 @@ from prefect.states import Completed, State
 
 from configs.schema import Project
 from pipelines.orchestration import alarm
-from pipelines.orchestration.guard import guarded
+from pipelines.orchestration.guard import run_guarded
 from pipelines.runner import read_clock
 
 Result = TypeVar("Result")
 
 
-def night_of(project: Project, due: datetime) -> datetime:
+def find_scheduled_as_of(project: Project, due: datetime) -> datetime:
     """Return the as-of of a run that was due at an instant: the last midnight of the company's zone, in UTC.
 
     A source is rarely complete up to the very minute, but by the hour of the night run it is up to midnight; and each
@@ -47,7 +47,7 @@ def night_of(project: Project, due: datetime) -> datetime:
     )
 
 
-def on_schedule(
+def run_on_schedule(
     project: Project,
     as_of: str | None,
     note: Callable[[str], None],
@@ -60,12 +60,12 @@ def on_schedule(
     """
     if deployment.id is None:
         return work(as_of)
-    night = as_of or night_of(project, this_run.scheduled_start_time).isoformat()
+    night = as_of or find_scheduled_as_of(project, this_run.scheduled_start_time).isoformat()
     note(f"as of {night}")
-    return guarded(lambda: work(night), project.schedule.limit, note)
+    return run_guarded(lambda: work(night), project.schedule.limit, note)
 
 
-def superseded() -> State | None:
+def find_superseded_state() -> State | None:
     """Return the state of a run after which a later one of its deployment is already due, None for any other.
 
     After an outage every missed run is made up for. A night's scores belong to that night, but of trainings and
@@ -92,16 +92,16 @@ def tell(flow: Flow, flow_run: Any, state: State) -> None:
     if flow_run.deployment_id is None:
         return
     logger = flow_run_logger(flow_run, flow)
-    body = alarm_body(flow.name, flow_run, state)
+    body = build_alarm(flow.name, flow_run, state)
     logger.error("%s", body["text"])
-    alarm.post(body, logger.warning)
+    alarm.post_alarm(body, logger.warning)
 
 
-def alarm_body(flow: str, run: Any, state: State) -> dict[str, Any]:
+def build_alarm(flow: str, run: Any, state: State) -> dict[str, Any]:
     """Return what is told of a run that did not end well: no data, no place, no address."""
     config = Path(str(run.parameters.get("config", ""))).name
     due = run.expected_start_time
-    why = _why(state)
+    why = _describe_state(state)
     return {
         "text": f"{flow} of {config}: {state.name}: {why['what']}",
         "source": "leadscore",
@@ -114,7 +114,7 @@ def alarm_body(flow: str, run: Any, state: State) -> dict[str, Any]:
     }
 
 
-def _why(state: State) -> dict[str, Any]:
+def _describe_state(state: State) -> dict[str, Any]:
     if state.is_crashed():
         return {
             "what": "the run ended without a word: killed, out of memory, or stopped",
@@ -122,9 +122,9 @@ def _why(state: State) -> dict[str, Any]:
         }
     found = state.result(raise_on_failure=False)
     if isinstance(found, BaseException):
-        return alarm.described(found)
+        return alarm.describe_failure(found)
     errors = [
-        (result.target, alarm.described(result.error)) for result in found or [] if result.error
+        (result.target, alarm.describe_failure(result.error)) for result in found or [] if result.error
     ]
     told = "; ".join(f"{target}: {error['what']}" for target, error in errors)
     return {

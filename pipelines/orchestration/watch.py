@@ -21,15 +21,15 @@ from serve.export.atomic_folders import CURRENT_LINK, read_manifest
 from serve.lock import is_workspace_held
 
 if TYPE_CHECKING:
-    from pipelines.orchestration.deploy import Deployed
+    from pipelines.orchestration.deploy import DeploymentStatus
 
-ATTEMPTS = 5
+MAX_ATTEMPTS_SHOWN = 5
 """So many attempts after the last good night are told."""
 KILLED = "killed"
 """What the ledger still calls started although its process is gone; the next run will call it failed."""
-PATIENCE = 10.0
+DATABASE_PATIENCE_SECONDS = 10.0
 """Seconds that a database may take to answer: whoever watches wants to know that it does not."""
-SLACK = timedelta(hours=1)
+TOLERANCE = timedelta(hours=1)
 """An export may be this much later than its table, a start than its time, a clock than another."""
 
 
@@ -50,7 +50,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Status:
+class NightlyStatus:
     """How the nights of a project go at an instant; ``alarms`` is empty if they go well.
 
     ``last_good`` is the run that published the newest as-of; ``since`` are the attempts begun after it, newest first;
@@ -61,7 +61,7 @@ class Status:
     now: datetime
     last_good: Attempt | None
     since: tuple[Attempt, ...]
-    deployments: tuple[Deployed, ...]
+    deployments: tuple[DeploymentStatus, ...]
     alarms: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -75,7 +75,7 @@ class Status:
         good = self.last_good
         lines = [f"{self.project}: last good night: " + (self._told(good) if good else "none")]
         lines += [f"since then: {_line(attempt)}" for attempt in self.since]
-        lines += [_deployment_line(each) for each in self.deployments]
+        lines += [_format_deployment(each) for each in self.deployments]
         lines += [f"note: {note}" for note in self.notes]
         lines += [f"WARNING: {self.warning}"] if self.warning else []
         lines += [f"ALARM: {alarm}" for alarm in self.alarms]
@@ -112,12 +112,12 @@ class Status:
         return f"as of {_instant(good.as_of)}, {good.rows:,} rows, finished {_instant(good.finished_at)}, {_ago(age)}"
 
 
-def status(project: Project, now: datetime) -> Status:
+def status(project: Project, now: datetime) -> NightlyStatus:
     """Return how the nights of a project go at ``now``, which is the machine's time.
 
     Changes nothing, and makes no workspace where there is none. Raises LeadscoreError if the ledger cannot be read.
     """
-    attempts = _attempts(project)
+    attempts = _read_attempts(project)
     if project.publish.database is None and not is_workspace_held(project.workspace_path):
         attempts = [
             replace(each, status=KILLED) if each.status == "started" else each for each in attempts
@@ -129,27 +129,27 @@ def status(project: Project, now: datetime) -> Status:
     since = [
         each for each in reversed(attempts) if good is None or each.started_at > good.started_at
     ]
-    alarms = [*_lateness(project, good, now), *_export(project, good, now)]
-    deployments, notes, silent = _deployments(project, now)
+    alarms = [*_check_lateness(project, good, now), *_check_export(project, good, now)]
+    deployments, notes, silent = _check_deployments(project, now)
     alarms += silent
-    alarms += [alarm for each in deployments for alarm in _amiss(each, project, now)]
-    return Status(
+    alarms += [alarm for each in deployments for alarm in _check_deployment(each, project, now)]
+    return NightlyStatus(
         project.project,
         now,
         good,
-        tuple(since[:ATTEMPTS]),
+        tuple(since[:MAX_ATTEMPTS_SHOWN]),
         tuple(deployments),
         tuple(alarms),
         tuple(notes),
     )
 
 
-def _attempts(project: Project) -> list[Attempt]:
+def _read_attempts(project: Project) -> list[Attempt]:
     """Return the runs of the ledger in the order of starting."""
     if project.publish.database is None and not (project.workspace_path / "scores.db").exists():
         return []
     runs: dict[str, Attempt] = {}
-    for row in open_store(project, PATIENCE).runs(project.project).to_pylist():
+    for row in open_store(project, DATABASE_PATIENCE_SECONDS).runs(project.project).to_pylist():
         before = runs.get(row["run_id"])
         names = ("run_id", "as_of", "status", "started_at", "finished_at", "message")
         rows = (row["rows"] or 0) + (before.rows if before else 0)
@@ -157,12 +157,12 @@ def _attempts(project: Project) -> list[Attempt]:
     return list(runs.values())
 
 
-def _lateness(project: Project, good: Attempt | None, now: datetime) -> list[str]:
+def _check_lateness(project: Project, good: Attempt | None, now: datetime) -> list[str]:
     """Say whether the last good night is too long ago, or was of an as-of long past when it ran."""
     late = project.schedule.late
     if good is None or good.finished_at is None:
         return ["no night was ever published"]
-    if good.finished_at > now + SLACK:
+    if good.finished_at > now + TOLERANCE:
         return [
             f"the last good night finished {_instant(good.finished_at)}, which is yet to come: look at the clock"
         ]
@@ -178,9 +178,9 @@ def _lateness(project: Project, good: Attempt | None, now: datetime) -> list[str
     return []
 
 
-def _export(project: Project, good: Attempt | None, now: datetime) -> list[str]:
+def _check_export(project: Project, good: Attempt | None, now: datetime) -> list[str]:
     """Say whether the file that the CRM reads is another night's than the newest published."""
-    if good is None or good.finished_at is None or now - good.finished_at < SLACK:
+    if good is None or good.finished_at is None or now - good.finished_at < TOLERANCE:
         return []
     fix = f"run `leadscore export {project.path}`"
     try:
@@ -192,16 +192,16 @@ def _export(project: Project, good: Attempt | None, now: datetime) -> list[str]:
     return [f"the export is as of {found.get('as_of')}, not the newest published night: {fix}"]
 
 
-def _deployments(
+def _check_deployments(
     project: Project, now: datetime
-) -> tuple[Sequence[Deployed], list[str], list[str]]:
+) -> tuple[Sequence[DeploymentStatus], list[str], list[str]]:
     """Return the deployments, what is to be noted, and what is to be raised where the server does not tell of them."""
     if not is_prefect_configured():
         return [], ["no Prefect API is configured; the ledger alone was read"], []
-    from pipelines.orchestration.deploy import deployed
+    from pipelines.orchestration.deploy import read_deployments
 
     try:
-        found = deployed(project, now)
+        found = read_deployments(project, now)
     except LeadscoreError as error:
         return (
             [],
@@ -215,7 +215,7 @@ def _deployments(
     return found, [], []
 
 
-def _amiss(found: Deployed, project: Project, now: datetime) -> list[str]:
+def _check_deployment(found: DeploymentStatus, project: Project, now: datetime) -> list[str]:
     """Say what keeps a deployment from running when it should."""
     if not found.exists:
         return [f"{found.name} is missing: start `leadscore deploy {project.path}` again"]
@@ -225,16 +225,16 @@ def _amiss(found: Deployed, project: Project, now: datetime) -> list[str]:
         ]
     if found.scheduled and found.due is None:
         return [f"{found.name} has a schedule and no run planned: does the server's scheduler run?"]
-    if found.running and now - found.running > project.schedule.limit + SLACK:
+    if found.running and now - found.running > project.schedule.limit + TOLERANCE:
         return [f"{found.name} should have ended: its run was due {_instant(found.running)}"]
-    if found.waiting and found.running is None and now - found.waiting > SLACK:
+    if found.waiting and found.running is None and now - found.waiting > TOLERANCE:
         return [
             f"{found.name} was due {_instant(found.waiting)} and has not begun: does `leadscore deploy` run?"
         ]
     return []
 
 
-def _deployment_line(found: Deployed) -> str:
+def _format_deployment(found: DeploymentStatus) -> str:
     if not found.exists:
         return f"{found.name}: missing"
     parts = [
@@ -246,20 +246,20 @@ def _deployment_line(found: Deployed) -> str:
     return f"{found.name}: " + ", ".join(part for part in parts if part)
 
 
-def _line(attempt: Attempt) -> str:
+def _format_attempt(attempt: Attempt) -> str:
     said = (attempt.message or "").split("\n", 1)[0]
     told = f"{attempt.status} as of {_instant(attempt.as_of)}, begun {_instant(attempt.started_at)}"
     return f"{told}: {said}" if said else told
 
 
-def _instant(moment: datetime | None) -> str:
+def _format_instant(moment: datetime | None) -> str:
     return moment.isoformat(timespec="seconds") if moment else "never"
 
 
-def _hours(span: timedelta) -> str:
+def _format_duration(span: timedelta) -> str:
     hours = span / timedelta(hours=1)
     return f"{hours / 24:.1f} days" if abs(hours) >= 48 else f"{round(hours, 1) + 0.0:.1f} h"
 
 
-def _ago(span: timedelta) -> str:
+def _format_age(span: timedelta) -> str:
     return f"{_hours(span)} ago"

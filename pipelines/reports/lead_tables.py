@@ -13,7 +13,7 @@ from pipelines.reports.terminal import grid
 if TYPE_CHECKING:  # a command pays only for what it runs
     from datetime import datetime, tzinfo
 
-    from pipelines.lead.change import Change
+    from pipelines.lead.change import ScoreChange
     from pipelines.lead.explain import Explanation
     from pipelines.lead.replay import Replay
     from pipelines.lead.trace import Trace
@@ -36,7 +36,7 @@ def explanation(found: Explanation, zone: tzinfo, most: int | None = TOP) -> lis
     Nights are told in the time zone ``zone``; ``most`` features are shown, None for all.
     """
     parts: list[RenderableType] = [escape(line) for line in _suppressed(found, zone)]
-    for row in found.now:
+    for row in found.newest:
         behind = found.trace.get(row["target"])
         parts += [_head(found, row), _reasons(row, behind)]
         parts += _behind(behind, zone, most) if behind else []
@@ -110,44 +110,44 @@ def _behind(behind: Trace, zone: tzinfo, most: int | None) -> list[RenderableTyp
     return [*told, *(_features(behind.replay, most) if behind.replay else [])]
 
 
-def changed(found: Change, zone: tzinfo) -> list[str]:
+def changed(found: ScoreChange, zone: tzinfo) -> list[str]:
     """Return in two sentences, points and probability, what moved a score since the one before it."""
     causes = [name for name in WORDS if _tells(found, name)]
     points = ", ".join(
-        f"{_signed(found.parts[name].points)} {_cause(found, name)}" for name in causes
+        f"{_signed(found.effects[name].points)} {_cause(found, name)}" for name in causes
     )
-    shares = ", ".join(f"{_moved(found.parts[name].probability)} {name}" for name in causes)
+    shares = ", ".join(f"{_moved(found.effects[name].probability)} {name}" for name in causes)
     (first, last), (low, high) = found.score, found.probability
     told = [f"{first} → {last} since {_day(found.since, zone)}: {points}"]
     told.append(f"probability {low:.3f} → {high:.3f}: {shares}")
-    if found.nights_without:
-        nights = f"{found.nights_without} night{'s' * (found.nights_without > 1)}"
+    if found.unscored_nights:
+        nights = f"{found.unscored_nights} night{'s' * (found.unscored_nights > 1)}"
         told.append(f"in between, {nights} did not score this lead")
-    if not found.moved:
+    if not found.cutoff_moved:
         told.append("its features look back from one and the same instant, whatever the night")
     return told
 
 
-def _tells(found: Change, name: str) -> bool:
+def _tells(found: ScoreChange, name: str) -> bool:
     """Say whether a cause is told: others only where they did something, the data only where it moved the score."""
-    moved = found.parts[name].points != 0 or found.parts[name].probability != 0
+    moved = found.effects[name].points != 0 or found.effects[name].probability != 0
     return (
         moved
         or name in ("lead", "time", "model")
-        or (name == "others" and bool(found.happened.others))
+        or (name == "others" and bool(found.new_information.account_events))
     )
 
 
-def _cause(found: Change, name: str) -> str:
+def _cause(found: ScoreChange, name: str) -> str:
     what = WORDS[name]
     if name == "model":
         first, last = found.model_version
         return f"{what} (version {first} to {last})" if first != last else what
     if name == "lead":
-        told = [*_counts(found.happened.events), *_late(found), *_attributes(found)]
+        told = [*_counts(found.new_information.events), *_late(found), *_attributes(found)]
         return f"{what} ({', '.join(told)})" if told else what
-    if name == "others" and found.happened.others:
-        return f"others at its account did something ({', '.join(_counts(found.happened.others))})"
+    if name == "others" and found.new_information.account_events:
+        return f"others at its account did something ({', '.join(_counts(found.new_information.account_events))})"
     return what
 
 
@@ -155,18 +155,18 @@ def _counts(counts: dict[str, int]) -> list[str]:
     return [f"{number} {name}" for name, number in counts.items()]
 
 
-def _late(found: Change) -> list[str]:
-    number = sum(found.happened.late.values())
+def _late(found: ScoreChange) -> list[str]:
+    number = sum(found.new_information.late_events.values())
     return [f"of which {number} had happened before and came late"] if number else []
 
 
-def _attributes(found: Change) -> list[str]:
+def _attributes(found: ScoreChange) -> list[str]:
     def text(value: str | None) -> str:
         return "missing" if value is None else value
 
     return [
         f"{one['attribute']} from {text(one['before'])} to {text(one['after'])}"
-        for one in found.happened.attributes
+        for one in found.new_information.changed_attributes
     ]
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # a command pays only for what it runs
     from pipelines.results.ablation import TargetAblation
     from pipelines.results.audit import AuditFinding
     from pipelines.results.backtest import TargetBacktest
-    from pipelines.results.examination import DataCheck, TargetCheck
+    from pipelines.results.data_check import DataCheck, TargetCheck
     from pipelines.results.night import BackfilledNight, NightResult
     from pipelines.results.training import TargetTraining
 

@@ -1,4 +1,4 @@
-"""What is seen of a night's features: counts by the bins that the model keeps of its training."""
+"""Counts of a night's feature values by the bins of the model's training distribution."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from models.scorer import Scorer
 
 @dataclass(frozen=True)
 class FeatureCounts:
-    """Rows by bin of each column that ``population`` keeps, of ``rows`` rows looked at.
+    """Counts of feature values by bin.
 
-    ``unknown_categories`` are the rows of each category column whose category the model does not know. An old model keeps no
-    population: then nothing is counted.
+    Attributes:
+        population: Training distribution of the model; None for a model of an early version,
+            for which nothing is counted.
+        rows: Rows counted.
+        counts: Rows by bin of each column of ``population``.
+        unknown_categories: For each category column, the rows whose category the model does not
+            know.
     """
 
     population: TrainingDistribution | None
@@ -29,11 +34,11 @@ class FeatureCounts:
 
     @classmethod
     def from_matrix(cls, scorer: Scorer, matrix: pa.Table) -> Self:
-        """Look at a feature matrix; of more than ROWS rows at an even sample, which tells as much."""
-        kept = scorer.metadata.feature_distribution
-        if kept is None:
+        """Count a feature matrix, or an even sample of MAX_ROWS rows of a larger one."""
+        stored = scorer.metadata.feature_distribution
+        if stored is None:
             return cls(None, 0, {}, {})
-        population = TrainingDistribution.from_json(kept)
+        population = TrainingDistribution.from_json(stored)
         sample = matrix.select(list(population.columns)).take(
             pa.array(sample_evenly(matrix.num_rows, MAX_ROWS))
         )
@@ -43,12 +48,12 @@ class FeatureCounts:
             for feature in scorer.encoding.features
             if feature.categories
         }
-        strange = {
+        unknown = {
             name: _count_unknown(sample[name], known[name])
             for name in population.columns
             if name in known
         }
-        return cls(population, sample.num_rows, counts, strange)
+        return cls(population, sample.num_rows, counts, unknown)
 
 
 def _count_unknown(column: pa.ChunkedArray, known: tuple[str, ...]) -> int:

@@ -1,4 +1,4 @@
-"""What must hold of the sources before anything is scored: fresh, whole, and of the events that were learnt from."""
+"""Checks of the sources before scoring: freshness, row counts, suppressions and event types."""
 
 from __future__ import annotations
 
@@ -26,53 +26,64 @@ from serve.checks.checks import (
 )
 
 SUPPRESSED_CHECK = "suppressed"
+# Events in the least busy week; a subject with fewer may have none in a week by chance.
 MIN_STEADY_EVENTS = 5
-"""Events in the least busy week from which a week without any is a change."""
+# Weeks of training data that must be covered before a subject counts as steady.
 MIN_STEADY_WEEKS = 4
-"""Weeks that must have been seen to call a subject steady."""
 
 
 def check_sources(
     dataset: Dataset, as_of: datetime, earlier: pa.Table, limits: Checks
 ) -> list[CheckResult]:
-    """Check freshness and rows of every source, by what was known of it at ``as_of``.
+    """Check freshness and row count of every source, and the size of every suppression.
 
-    ``earlier`` are the SCORE_CHECKS of published nights before.
+    Only rows available at ``as_of`` count. ``earlier`` holds SCORE_CHECKS of earlier published
+    nights.
     """
-    found = []
+    results = []
     for count in dataset.counts:
-        found += [_check_freshness(count, as_of, limits)] if count.arrivals else []
+        results += [_check_freshness(count, as_of, limits)] if count.arrivals else []
         known = count.arrivals.before(as_of).total if count.arrivals else count.used
-        # Who objects takes rows away from what is used, and none from the source.
+        # Suppressed leads reduce the rows used, but not the rows of the source.
         known += round(known * count.suppressed / max(count.used, 1))
-        found.append(compare_row_count("rows", "", count.source, known, earlier, limits.rows))
-    return [*found, *_check_suppressions(dataset.suppressed, earlier, limits.suppressed)]
+        results.append(compare_row_count("rows", "", count.source, known, earlier, limits.rows))
+    return [*results, *_check_suppressions(dataset.suppressed, earlier, limits.suppressed)]
 
 
-def _check_suppressions(found: Suppression, earlier: pa.Table, limits: Limits) -> Iterator[CheckResult]:
-    """Check that no suppression names far fewer ids than before, or is asked for no more: they would be scored."""
+def _check_suppressions(
+    suppression: Suppression, earlier: pa.Table, limits: Limits
+) -> Iterator[CheckResult]:
+    """Yield a check of each suppression list: its ids compared with earlier nights.
+
+    A list that is no longer configured counts as empty. Leads missing from a list would be scored,
+    so a shorter list warns or stops, and a longer one passes.
+    """
     own = earlier.filter(pc.equal(earlier["check"], SUPPRESSED_CHECK))
-    for reason, ids in (dict.fromkeys(own["subject"].to_pylist(), 0) | found.listed_counts).items():
+    listed = dict.fromkeys(own["subject"].to_pylist(), 0) | suppression.listed_counts
+    for reason, ids in listed.items():
         check = compare_row_count(SUPPRESSED_CHECK, "", reason, ids, earlier, limits)
-        more = check.verdict == "warn" and ids >= (check.warn or 0)
-        yield replace(check, verdict="pass", message=None) if more else check
+        is_longer = check.verdict == "warn" and ids >= (check.warn or 0)
+        yield replace(check, verdict="pass", message=None) if is_longer else check
 
 
 def _check_freshness(count: SourceCount, as_of: datetime, limits: Checks) -> CheckResult:
     arrivals = count.arrivals.before(as_of) if count.arrivals else None
     if arrivals is None or arrivals.newest is None:
-        return CheckResult("freshness", "", count.source, None, None, None, "pass", "no row is known yet")
+        return CheckResult(
+            "freshness", "", count.source, None, None, None, "pass", "no row is available yet"
+        )
     age, pause = (as_of - arrivals.newest), arrivals.longest_regular_pause()
     text = (
-        f"the newest row became known at {arrivals.newest.isoformat()}, {to_days(age):.1f} days before; "
-        f"{to_days(pause):.1f} days are a usual pause"
+        f"the newest row became available at {arrivals.newest.isoformat()}, "
+        f"{to_days(age):.1f} days before the as-of; a pause of {to_days(pause):.1f} days is normal"
     )
-    found = judge_value("freshness", "", count.source, to_days(age) or 0.0, limits.freshness, text)
-    if found.verdict == "warn" and age <= pause:
+    result = judge_value("freshness", "", count.source, to_days(age) or 0.0, limits.freshness, text)
+    # A source that is delivered weekly is not stale on the sixth day; a stop does not wait.
+    if result.verdict == "warn" and age <= pause:
         return CheckResult(
-            "freshness", "", count.source, found.observed, to_days(pause), found.stop, "pass"
+            "freshness", "", count.source, result.observed, to_days(pause), result.stop, "pass"
         )
-    return found
+    return result
 
 
 def compare_row_count(
@@ -84,11 +95,11 @@ def compare_row_count(
     limits: Limits,
     noisy: bool = False,
 ) -> CheckResult:
-    """Compare a number of rows with that of the nights before: what is missing warns or stops, a surplus only warns.
+    """Compare a row count with earlier nights: missing rows warn or stop, a surplus only warns.
 
-    Rows are missing against the larger of the newest night and the median. A surplus warns from the reciprocal of the
-    stop limit on. With ``noisy`` three standard deviations of a count are forgiven. The limits of the check that is
-    returned are numbers of rows.
+    The expected count is the larger of the newest night's and the median. A surplus warns if the
+    newest night has less than 1 - stop of the rows. With ``noisy``, three standard deviations of
+    a Poisson count are tolerated. The limits of the result are row counts.
     """
     mask = pc.and_(pc.equal(earlier["check"], name), pc.equal(earlier["subject"], subject))
     before = (
@@ -102,18 +113,17 @@ def compare_row_count(
         )
     expected = max(median(before), before[-1])
     slack = 3 * np.sqrt(expected) if noisy else 0.0
-    lost, gained = (expected - slack - rows) / max(expected, 1), 1 - before[-1] / max(rows, 1)
-    verdict: Verdict = decide_verdict(lost, limits.warn, limits.stop)
+    missing, surplus = (expected - slack - rows) / max(expected, 1), 1 - before[-1] / max(rows, 1)
+    verdict: Verdict = decide_verdict(missing, limits.warn, limits.stop)
     if (
         verdict == "pass"
         and limits.warn is not None
         and limits.stop is not None
-        and gained > max(limits.stop, slack)
+        and surplus > max(limits.stop, slack)
     ):
         verdict = "warn"
-    text = (
-        f"{rows:,} rows, {expected:,.0f} in the nights before ({rows / max(expected, 1) - 1:+.0%})"
-    )
+    change = rows / max(expected, 1) - 1
+    text = f"{rows:,} rows, {expected:,.0f} on earlier nights ({change:+.0%})"
     warn, stop = (
         None if limit is None else max(expected * (1 - limit) - slack, 0.0)
         for limit in (limits.warn, limits.stop)
@@ -126,33 +136,71 @@ def compare_row_count(
 def check_event_types(
     events: pa.Table, as_of: datetime, activity: EventVolume, known: Iterable[str], limits: Checks
 ) -> list[CheckResult]:
-    """Check for event types, channels and amounts that fell silent for a week, and for new ones.
+    """Check for event types, channels and amounts without events for a week, and for new ones.
 
-    ``known`` are subjects, as ``EventVolume`` names them, that the model knows beyond those of its last weeks.
+    ``activity`` holds weekly counts of the training data. ``known`` names subjects, as EventVolume
+    does, that the model knows beyond those of the last weeks of its training data.
     """
     if not activity.total:
-        return [pass_unchecked("gone_types", "", "there were no events to learn from")]
-    tonight = {subject: int(rows[0]) for subject, rows in count_weekly_events(events, as_of, 1).items()}
-    gone = [
-        judge_value("gone_types", "", subject, _compute_share(subject, activity.total), limits.gone_types, text)
+        return [pass_unchecked("gone_types", "", "the training data has no events")]
+    weekly = count_weekly_events(events, as_of, 1)
+    current = {subject: int(rows[0]) for subject, rows in weekly.items()}
+    results = [
+        *_check_gone_types(current, activity, limits.gone_types),
+        *_check_new_types(
+            current, set(current) - set(activity.total) - set(known), limits.new_types
+        ),
+    ]
+    return results
+
+
+def _check_gone_types(
+    current: dict[str, int], activity: EventVolume, limits: Limits
+) -> list[CheckResult]:
+    """Check for steady subjects without an event in ``current``, the counts of the last week."""
+    steady = {
+        subject: least
         for subject, least in activity.weekly_min.items()
-        if activity.weeks >= MIN_STEADY_WEEKS and least >= MIN_STEADY_EVENTS and not tonight.get(subject)
-        for text in [
-            f"none in the last 7 days; at least {least:,} in each of the {activity.weeks} weeks learnt from"
-        ]
+        if least >= MIN_STEADY_EVENTS
+    }
+    gone = [subject for subject in steady if not current.get(subject)]
+    results = [
+        judge_value(
+            "gone_types",
+            "",
+            subject,
+            _compute_share(subject, activity.total),
+            limits,
+            f"none in the last 7 days; at least {steady[subject]:,} in each of the last "
+            f"{activity.weeks} weeks of the training data",
+        )
+        for subject in (gone if activity.weeks >= MIN_STEADY_WEEKS else [])
     ]
-    strange = set(tonight) - set(activity.total) - set(known)
-    new = [
-        judge_value("new_types", "", subject, _compute_share(subject, tonight), limits.new_types, text)
-        for subject in sorted(strange)
-        for text in [f"{tonight[subject]:,} in the last 7 days; the model has not learnt from any"]
+    return report_worst(
+        "gone_types", "", results, limits, f"silent subjects ({len(steady)} were steady)"
+    )
+
+
+def _check_new_types(
+    current: dict[str, int], new_subjects: set[str], limits: Limits
+) -> list[CheckResult]:
+    """Check the share of the last week's events that belongs to each new subject."""
+    results = [
+        judge_value(
+            "new_types",
+            "",
+            subject,
+            _compute_share(subject, current),
+            limits,
+            f"{current[subject]:,} in the last 7 days; the model was trained without any",
+        )
+        for subject in sorted(new_subjects)
     ]
-    steady = len([subject for subject, least in activity.weekly_min.items() if least >= MIN_STEADY_EVENTS])
-    silent = report_worst("gone_types", "", gone, limits.gone_types, f"silent, {steady} were steady")
-    return [*silent, *report_worst("new_types", "", new, limits.new_types, "new beyond the limit")]
+    return report_worst("new_types", "", results, limits, "new subjects")
 
 
 def _compute_share(subject: str, counts: dict[str, int]) -> float:
+    """Return a subject's share of all events of its kind: event type, channel or amount."""
     kind = subject.partition(" ")[0]
     return counts[subject] / max(
         sum(rows for name, rows in counts.items() if name.partition(" ")[0] == kind), 1

@@ -28,7 +28,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, LeadscoreError
-from features.contracts import ACCOUNT_SCORES, INSTANT, SCORES
+from features.contracts import INSTANT
+from features.score_tables import ACCOUNT_SCORES, SCORES
 from features.tools.duckdb_sql import query
 from serve.delimited import BATCH_ROWS, format_instant, write_csv
 from serve.export.atomic_folders import (

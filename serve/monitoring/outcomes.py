@@ -22,8 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.targets import ColumnOutcome, Target
-from features.contracts import INSTANT, LABELS, SCORES, SPINE, Dataset
+from features.contracts import INSTANT, LABELS, SPINE, Dataset
 from features.labels import compute_labels
+from features.score_tables import SCORES
 from features.tools.instants import MICROSECOND, column_to_microseconds, duration_to_microseconds
 from models.evaluation.metrics import Estimate
 from serve.scoring.weekly_lists import Week, keep_first_per_lead
@@ -51,8 +52,14 @@ MAX_FOLLOWED_ROWS = 3_000_000
 """Weeks that are older than the newest ones with so many rows are left out."""
 MAX_FIRST_DELAY = timedelta(days=7)
 
-NOT_LAST_OF_WEEK, REHEARSED = "not the last night of its week", "the model had learnt from later data"
-NOT_KEPT, OLDER = "no longer in the scores table", f"older than the newest {MAX_FOLLOWED_ROWS:,} rows"
+NOT_LAST_OF_WEEK, REHEARSED = (
+    "not the last night of its week",
+    "the model had learnt from later data",
+)
+NOT_KEPT, OLDER = (
+    "no longer in the scores table",
+    f"older than the newest {MAX_FOLLOWED_ROWS:,} rows",
+)
 """Why a night does not count."""
 GONE, LATE_START = (
     "the lead is no longer in the data",
@@ -111,131 +118,142 @@ class FollowedScores:
     first_mature: datetime | None
 
 
-def once_by(target: Target) -> tuple[str, ...]:
+def list_unique_columns(target_config: Target) -> tuple[str, ...]:
     """Return what makes a row of a target the only one of its lead; nothing where leads are scored every night."""
-    if isinstance(target.outcome, ColumnOutcome):
+    if isinstance(target_config.outcome, ColumnOutcome):
         return ("entity_id",)
-    return ("entity_id", "cutoff") if target.cutoffs and target.cutoffs.delay else ()
+    return ("entity_id", "cutoff") if target_config.cutoffs and target_config.cutoffs.delay else ()
 
 
-def nights_of(ledger: pa.Table, target: str, upto: datetime, zone: ZoneInfo) -> list[PublishedNight]:
+def list_published_nights(
+    ledger: pa.Table, target: str, until: datetime, zone: ZoneInfo
+) -> list[PublishedNight]:
     """Return the published nights of a target up to and including an instant, ascending, each as published last."""
     mine = (pc.field("target") == target) & (pc.field("status") == "published")
-    rows = ledger.filter(mine & (pc.field("as_of") <= pa.scalar(upto, INSTANT))).to_pylist()
+    rows = ledger.filter(mine & (pc.field("as_of") <= pa.scalar(until, INSTANT))).to_pylist()
     last = {
         row["as_of"]: row
         for row in sorted(rows, key=lambda row: (row["finished_at"], row["run_id"]))
     }
     return [
-        PublishedNight(at, Week.containing(at, zone).name, row["model_version"] or "", row["rows"] or 0)
+        PublishedNight(
+            at, Week.containing(at, zone).name, row["model_version"] or "", row["rows"] or 0
+        )
         for at, row in sorted(last.items())
     ]
 
 
-def choose(
-    nights: Sequence[PublishedNight], target: Target, observed: datetime, terms: Mapping[str, VersionRecord]
+def select_nights(
+    nights: Sequence[PublishedNight],
+    target_config: Target,
+    observed: datetime,
+    records: Mapping[str, VersionRecord],
 ) -> NightSelection:
     """Return the nights whose rows count; a night is left out if its model had learnt as of later (a rehearsal)."""
-    honest = [night for night in nights if not _rehearsed(night, terms)]
+    honest = [night for night in nights if not _is_rehearsal(night, records)]
     others = Counter({REHEARSED: len(nights) - len(honest)})
-    if once_by(target):
+    if list_unique_columns(target_config):
         return NightSelection(honest, [], +others)
     last = list({night.week: night for night in honest}.values())
     others[NOT_LAST_OF_WEEK] = len(honest) - len(last)
     waiting = [
-        night for night in last if night.as_of + horizon_of(night.version, target, terms) > observed
+        night
+        for night in last
+        if night.as_of + resolve_horizon(night.version, target_config, records) > observed
     ]
     mature = [night for night in last if night not in waiting]
-    read = _newest(mature)
+    read = _take_newest(mature)
     others[OLDER] = len(mature) - len(read)
     return NightSelection(read, waiting, +others)
 
 
-def horizon_of(version: str, target: Target, terms: Mapping[str, VersionRecord]) -> timedelta:
+def resolve_horizon(version: str, target_config: Target, records: Mapping[str, VersionRecord]) -> timedelta:
     """Return how far ahead a version's scores look: its own horizon where that is known, else the target's of today."""
-    own = terms[version].horizon if version in terms else None
-    return own or target.horizon or timedelta(0)
+    own = records[version].horizon if version in records else None
+    return own or target_config.horizon or timedelta(0)
 
 
-def follow(
+def follow_scores(
     store: Store,
     names: tuple[str, str],
-    target: Target,
+    target_config: Target,
     nights: Sequence[PublishedNight],
-    now: tuple[Dataset, datetime],
-    terms: Mapping[str, VersionRecord],
+    observed: tuple[Dataset, datetime],
+    records: Mapping[str, VersionRecord],
 ) -> FollowedScores:
     """Return what became of the published rows of a target that count.
 
     ``names`` are those of project and target; ``now`` is the data and the instant through which its outcomes are
-    complete; ``terms`` are known of a version or not.
+    complete; ``records`` are known of a version or not.
     """
-    choice = choose(nights, target, now[1], terms)
-    published, lost = _published(store, names, choice.read, once_by(target))
-    never = _never_known(published, target, now[0])
-    rows = _labelled(published.filter(never.is_null()), target, now, terms)
+    choice = select_nights(nights, target_config, observed[1], records)
+    published, lost = _read_published(store, names, choice.read, list_unique_columns(target_config))
+    never = _explain_unknowable(published, target_config, observed[0])
+    rows = _label_rows(published.filter(never.is_null()), target_config, observed, records)
     open_rows = rows.filter(rows["label"].is_null())
-    immature = _tally(open_rows)
+    immature = _count_by_week(open_rows)
     for night in choice.immature:
         immature[night.week, night.version] += night.rows
     ends = [
-        night.as_of + horizon_of(night.version, target, terms)
+        night.as_of + resolve_horizon(night.version, target_config, records)
         for night in choice.immature
         if night.rows
     ]
     return FollowedScores(
         rows.filter(rows["label"].is_valid()),
         immature,
-        _tally(published.filter(never.is_valid())),
+        _count_by_week(published.filter(never.is_valid())),
         Counter(never.drop_null().to_pylist()),
         +(choice.excluded + Counter({NOT_KEPT: lost})),
-        min([*ends, *_ends(open_rows, target, terms)], default=None),
+        min([*ends, *_find_mature_instants(open_rows, target_config, records)], default=None),
     )
 
 
 def follow_lists(
     store: Store,
     names: tuple[str, str],
-    target: Target,
+    target_config: Target,
     nights: Sequence[PublishedNight],
-    now: tuple[Dataset, datetime],
-    terms: Mapping[str, VersionRecord],
+    observed: tuple[Dataset, datetime],
+    records: Mapping[str, VersionRecord],
 ) -> pa.Table:
     """Return FOLLOWED with ``listed_leads``: each week's list, every lead as it stood on its first night there.
 
     The last night of a week no longer has those whose outcome came meanwhile, so a list is followed from its beginning.
     Where a lead is scored once, its first row counts. Rows whose outcome will never be known are left out; the label
-    is null where it is not known yet. Parameters are those of ``follow``.
+    is null where it is not known yet. Parameters are those of ``follow_scores``.
     """
     schema = pa.schema(
         [*(SCORES.field(name) for name in (*READ_COLUMNS, "listed")), FOLLOWED.field("week")]
     )
-    honest = [night for night in nights if not _rehearsed(night, terms)]
+    honest = [night for night in nights if not _is_rehearsal(night, records)]
     kept = [schema.empty_table()]
     for week, days in groupby(honest, key=lambda night: night.week):
         ends = [night.as_of for night in days]
-        rows = store.listed_leads(*names, min(ends), max(ends) + MICROSECOND, (*READ_COLUMNS, "listed"))
+        rows = store.listed_leads(
+            *names, min(ends), max(ends) + MICROSECOND, (*READ_COLUMNS, "listed")
+        )
         rows = keep_first_per_lead(rows.filter(pc.is_in(rows["as_of"], pa.array(ends, INSTANT))))
         kept.append(rows.append_column("week", pa.repeat(week, rows.num_rows)).cast(schema))
     rows = pa.concat_tables(kept).combine_chunks()
-    if once_by(target):
+    if list_unique_columns(target_config):
         rows = keep_first_per_lead(rows)
-    return _labelled(rows.filter(_never_known(rows, target, now[0]).is_null()), target, now, terms)
+    return _label_rows(rows.filter(_explain_unknowable(rows, target_config, observed[0]).is_null()), target_config, observed, records)
 
 
-def _rehearsed(night: PublishedNight, terms: Mapping[str, VersionRecord]) -> bool:
-    learnt = terms[night.version].trained_as_of if night.version in terms else None
+def _is_rehearsal(night: PublishedNight, records: Mapping[str, VersionRecord]) -> bool:
+    learnt = records[night.version].trained_as_of if night.version in records else None
     return learnt is not None and learnt > night.as_of
 
 
-def _newest(nights: list[PublishedNight]) -> list[PublishedNight]:
+def _take_newest(nights: list[PublishedNight]) -> list[PublishedNight]:
     """Return the newest nights with at most MOST_ROWS rows, but one at least."""
     rows = np.cumsum([night.rows for night in reversed(nights)])
     return nights[len(nights) - max(1, int((rows <= MAX_FOLLOWED_ROWS).sum())) :] if nights else []
 
 
-def _published(
-    store: Store, names: tuple[str, str], nights: Sequence[PublishedNight], once: tuple[str, ...]
+def _read_published(
+    store: Store, names: tuple[str, str], nights: Sequence[PublishedNight], unique_columns: tuple[str, ...]
 ) -> tuple[pa.Table, int]:
     """Return the rows of the nights with their week, and how many nights the table no longer keeps."""
     schema = FOLLOWED.remove(len(FOLLOWED) - 1)
@@ -244,18 +262,18 @@ def _published(
         rows = store.scores(names[0], night.as_of, names[1], READ_COLUMNS)
         lost += night.rows > 0 and not rows.num_rows
         rows = rows.append_column(FOLLOWED.field("week"), pa.repeat(night.week, rows.num_rows))
-        if once:
-            seen = pa.concat_tables(table.select(once) for table in kept)
-            rows = rows.join(seen, list(once), join_type="left anti").sort_by("entity_id")
+        if unique_columns:
+            seen = pa.concat_tables(table.select(unique_columns) for table in kept)
+            rows = rows.join(seen, list(unique_columns), join_type="left anti").sort_by("entity_id")
         kept.append(rows.cast(schema).combine_chunks())
     return pa.concat_tables(kept), lost
 
 
-def _never_known(rows: pa.Table, target: Target, dataset: Dataset) -> pa.Array:
+def _explain_unknowable(rows: pa.Table, target_config: Target, dataset: Dataset) -> pa.Array:
     """Return for each row why its outcome will never be known; null where it is known or will be."""
     gone = pa.array(dataset.find_leads(rows["entity_id"]) < 0)
     late = pa.array(np.zeros(rows.num_rows, bool))
-    if "cutoff" in once_by(target):
+    if "cutoff" in list_unique_columns(target_config):
         # Who is still open so long after the cutoff is a survivor, and the probability is not one of survivors.
         late = pa.array(
             column_to_microseconds(rows["as_of"]) - column_to_microseconds(rows["cutoff"])
@@ -264,36 +282,39 @@ def _never_known(rows: pa.Table, target: Target, dataset: Dataset) -> pa.Array:
     return pc.case_when(pc.make_struct(gone, late), GONE, LATE_START)
 
 
-def _labelled(
-    rows: pa.Table, target: Target, now: tuple[Dataset, datetime], terms: Mapping[str, VersionRecord]
+def _label_rows(
+    rows: pa.Table,
+    target_config: Target,
+    observed: tuple[Dataset, datetime],
+    records: Mapping[str, VersionRecord],
 ) -> pa.Table:
     """Return FOLLOWED: the rows with their labels, each by the horizon that its version has."""
     versions = pc.unique(rows["model_version"]).to_pylist()
-    horizons = {version: horizon_of(version, target, terms) for version in versions}
+    horizons = {version: resolve_horizon(version, target_config, records) for version in versions}
     parts = [rows.slice(0, 0).append_column(FOLLOWED.field("label"), pa.array([], pa.int8()))]
     for horizon in sorted(set(horizons.values())):
         mine = pa.array(
             [version for version in versions if horizons[version] == horizon], pa.string()
         )
         part = rows.filter(pc.is_in(rows["model_version"], mine)).combine_chunks()
-        asked = target.model_copy(update={"horizon": horizon})
-        found = compute_labels(now[0], part.select(SPINE.names), asked, now[1])
+        asked = target_config.model_copy(update={"horizon": horizon})
+        found = compute_labels(observed[0], part.select(SPINE.names), asked, observed[1])
         parts.append(part.append_column(FOLLOWED.field("label"), found["label"]))
     return pa.concat_tables(parts).combine_chunks()
 
 
-def _tally(rows: pa.Table) -> Counter[tuple[str, str]]:
+def _count_by_week(rows: pa.Table) -> Counter[tuple[str, str]]:
     groups = rows.group_by(["week", "model_version"]).aggregate([([], "count_all")]).to_pylist()
     return Counter(
         {(group["week"], group["model_version"]): group["count_all"] for group in groups}
     )
 
 
-def _ends(rows: pa.Table, target: Target, terms: Mapping[str, VersionRecord]) -> list[datetime]:
+def _find_mature_instants(rows: pa.Table, target_config: Target, records: Mapping[str, VersionRecord]) -> list[datetime]:
     """Return when the first row of each version is mature."""
-    if isinstance(target.outcome, ColumnOutcome):
+    if isinstance(target_config.outcome, ColumnOutcome):
         return []
     first = rows.group_by("model_version").aggregate([("cutoff", "min")]).to_pylist()
     return [
-        group["cutoff_min"] + horizon_of(group["model_version"], target, terms) for group in first
+        group["cutoff_min"] + resolve_horizon(group["model_version"], target_config, records) for group in first
     ]

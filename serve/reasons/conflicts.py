@@ -1,15 +1,15 @@
-"""When two reasons of one lead say the same thing or speak against each other: the rules, in one place.
+"""Rules that decide whether two reasons of one lead repeat or contradict each other.
 
-Every reason states a fact: of whose events of which kind it tells (the subject), a number, and whether it tells of what
-happened or of what did not. Two reasons clash
+Each reason states a fact: its subject (whose events, of which kind), a number, and whether
+something happened or did not. Two reasons clash if
 
-1. if they belong to one group: a group speaks once;
-2. if they give the same number of the same measure (so many times, so long ago) of subjects that may share events:
-   “last event 2 days ago” beside “last page view 2 days ago”;
-3. if both tell of nothing and one follows from the other: “no activity for 41 days”, or “last event 41 days ago”,
-   beside “no events in the last 7 days”;
-4. if one stands for and one against, both tell of a lack, and the subject of one holds that of the other: silence
-   cannot be good and the same silence bad.
+1. they belong to one group: a group is shown once;
+2. they state the same number of the same measure (a count, a time) for subjects that may share
+   events: “last event 2 days ago” and “last page view 2 days ago”;
+3. both state that nothing happened and one follows from the other: “no activity for 41 days”, or
+   “last event 41 days ago”, and “no events in the last 7 days”;
+4. one is for and one against, both state a lack, and the subject of one contains that of the
+   other: the same silence cannot be both good and bad.
 """
 
 from __future__ import annotations
@@ -23,18 +23,23 @@ import numpy as np
 from features.definitions.feature import CHANNEL, GROUP, TYPE
 from features.definitions.semantics import Meaning
 
+# Only numbers of one measure can repeat each other: how often, and how long ago.
 COUNT_MEASURE, DAYS_MEASURE = 1, 2
-"""Measures whose numbers can be the same: how often, and how long."""
 MEASURE_OF_UNIT = {"count": COUNT_MEASURE, "change": 0, "days": DAYS_MEASURE}
 UNLIMITED = np.inf
 
 
 @dataclass(frozen=True)
 class FeatureFacts:
-    """What a fact of each feature is about; one element a feature.
+    """Subject, measure and lookback of each feature, one element per feature.
 
-    ``holds[a, b]`` says that every event that b tells of is one that a tells of, ``shares[a, b]`` that some may be.
-    ``lookback_days`` is the time in days that a count looks back, and NaN for what is no count.
+    Attributes:
+        group: Number of the feature's group.
+        measure: COUNT_MEASURE, DAYS_MEASURE, or 0 for any other.
+        subject: Number of the feature's subject, an index into the last two.
+        lookback_days: Days that the feature looks back; infinite if it has no window.
+        contains: ``contains[a, b]``: every event of subject b is one of subject a.
+        overlaps: ``overlaps[a, b]``: an event may belong to both subjects.
     """
 
     group: np.ndarray
@@ -46,14 +51,14 @@ class FeatureFacts:
 
     @classmethod
     def from_meanings(cls, meanings: Sequence[Meaning]) -> Self:
-        """Describe the features of these meanings."""
+        """Describe features by their meanings."""
         about = [(meaning.scope, meaning.subject) for meaning in meanings]
         subjects = list(dict.fromkeys(about))
         groups = list(dict.fromkeys(meaning.group for meaning in meanings))
         return cls(
             np.array([groups.index(meaning.group) for meaning in meanings]),
             np.array([MEASURE_OF_UNIT.get(meaning.unit, 0) for meaning in meanings]),
-            np.array([subjects.index(each) for each in about]),
+            np.array([subjects.index(subject) for subject in about]),
             np.array([_find_lookback_days(meaning) for meaning in meanings]),
             np.array([[_contains_subject(a, b) for b in subjects] for a in subjects]),
             np.array([[_overlaps_subject(a, b) for b in subjects] for a in subjects]),
@@ -62,11 +67,16 @@ class FeatureFacts:
 
 @dataclass(frozen=True)
 class Statement:
-    """What candidates for a reason say: arrays of one shape, an element a lead and place.
+    """Statements of candidate reasons: arrays of one shape, (leads, places) or (leads,).
 
-    ``feature`` speaks, on the side ``side`` (1 or -1), of ``number`` as it is written (NaN where none); ``is_lack`` says
-    that it tells of little or nothing, ``is_absence`` that there was nothing at all since ``lookback_days`` days, which a last
-    time says too.
+    Attributes:
+        feature: Column of the feature.
+        side: 1 for the score, -1 against it.
+        number: Number as written in the sentence; NaN if it has none.
+        is_lack: Whether it states little or nothing.
+        is_absence: Whether it states that nothing happened in the last ``lookback_days``; the time
+            of the last event states that too.
+        lookback_days: Length of that time in days.
     """
 
     feature: np.ndarray
@@ -77,24 +87,31 @@ class Statement:
     lookback_days: np.ndarray
 
     def select_place(self, place: int) -> Statement:
-        """Return one place of every lead."""
+        """Return the statements at one place, one per lead."""
         return Statement(*(part[:, place] for part in vars(self).values()))
 
+    def reorder_places(self, order: np.ndarray) -> Statement:
+        """Return the statements with each lead's places in ``order``, shape (leads, places)."""
+        return Statement(*(np.take_along_axis(part, order, axis=1) for part in vars(self).values()))
+
     def select_rows(self, rows: np.ndarray) -> Statement:
-        """Return some leads of one place."""
+        """Return the statements of some leads; ``self`` must hold one place."""
         return Statement(*(part[rows] for part in vars(self).values()))
 
 
 def find_clashes(facts: FeatureFacts, a: Statement, b: Statement) -> np.ndarray:
-    """Return for each lead whether two things said of it clash, by the rules above."""
-    one, other = facts.subject[a.feature], facts.subject[b.feature]
+    """Return for each lead whether its two statements clash, by the rules of this module."""
+    a_subject, b_subject = facts.subject[a.feature], facts.subject[b.feature]
     same_group = facts.group[a.feature] == facts.group[b.feature]
     measured = (facts.measure[a.feature] == facts.measure[b.feature]) & (
         facts.measure[a.feature] > 0
     )
-    same = measured & (a.number == b.number) & facts.overlaps[one, other]
-    over, under = facts.contains[one, other], facts.contains[other, one]
-    follows = (over & (b.lookback_days <= a.lookback_days)) | (under & (a.lookback_days <= b.lookback_days))
+    same = measured & (a.number == b.number) & facts.overlaps[a_subject, b_subject]
+    over = facts.contains[a_subject, b_subject]
+    under = facts.contains[b_subject, a_subject]
+    follows = (over & (b.lookback_days <= a.lookback_days)) | (
+        under & (a.lookback_days <= b.lookback_days)
+    )
     lacking = (a.side != b.side) & a.is_lack & b.is_lack & (over | under)
     return same_group | same | (a.is_absence & b.is_absence & follows) | lacking
 
@@ -110,10 +127,10 @@ def _contains_subject(a: tuple[str, str], b: tuple[str, str]) -> bool:
 
 
 def _overlaps_subject(a: tuple[str, str], b: tuple[str, str]) -> bool:
-    """Say whether an event may belong to both: types exclude each other, and so do channels."""
+    """Return whether an event may belong to both: an event has one type and one channel."""
     if "lead" in (a[0], b[0]):
         return a == b
-    alike = next(
+    shared_kind = next(
         (
             kind
             for kind in (TYPE, CHANNEL, GROUP)
@@ -122,7 +139,7 @@ def _overlaps_subject(a: tuple[str, str], b: tuple[str, str]) -> bool:
         None,
     )
     scopes = _contains_scope(a[0], b[0]) or _contains_scope(b[0], a[0])
-    return scopes and (alike in (None, GROUP) or a[1] == b[1])
+    return scopes and (shared_kind in (None, GROUP) or a[1] == b[1])
 
 
 def _contains_scope(a: str, b: str) -> bool:

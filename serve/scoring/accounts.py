@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contracts import ACCOUNT_SCORES, INSTANT, Dataset
+from features.contracts import INSTANT, Dataset
+from features.score_tables import ACCOUNT_SCORES
 from models.accounts import WithinAccountDependence
 
 # The breadth of a buying group counts people with an event in the last 30 days.

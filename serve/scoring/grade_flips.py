@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from features.contracts import SCORES
+from features.score_tables import SCORES
 from features.tools.instants import WEEK, column_to_microseconds, duration_to_microseconds
 from models.grades import GRADE_BY_SCORE
 

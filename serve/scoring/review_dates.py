@@ -26,8 +26,8 @@ def add_review_dates(
 ) -> pa.Table:
     """Append review_at: midnight in ``zone`` of the day on which a lead is due for review.
 
-    A lead keeps the date that ``previous``, the last earlier night's PREVIOUS, gave it, through the day
-    of the date itself, so that a due date is visible on its day. A lead gets a new date if its
+    A lead keeps the date of ``previous`` (PREVIOUS_SCORES of the last earlier night) through the
+    day of the date itself, so that a due date is visible on its day. A lead gets a new date if its
     date has passed, its grade differs from that night's, or that night did not score it.
 
     A new date lies ``review``'s interval for the grade after the as-of's day. For

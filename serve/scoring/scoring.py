@@ -14,8 +14,9 @@ from configs.errors import DataError
 from configs.night import Capacity
 from configs.targets import OutcomeAmount, Target
 from features.build import build_features
-from features.contracts import INSTANT, SCORES, SPINE, Dataset
+from features.contracts import INSTANT, SPINE, Dataset
 from features.definitions.catalog import Catalog
+from features.score_tables import SCORES
 from features.spine import build_scoring_spine
 from features.tools.parallel import side_by_side
 from features.wording.wording import Wording, english
@@ -143,7 +144,7 @@ def _repeat_value(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> p
 def explain_rows(
     scorer: Scorer, request: ScoringRequest, matrix: pa.Table, scores: pa.Table
 ) -> dict[str, pa.Array]:
-    """Return EXPLANATION_COLUMNS: reasons (JSON), fit and engagement, one value per row of ``scores``.
+    """Return reasons (JSON), fit and engagement, one value per row of ``scores``.
 
     ``scores`` is the result of ``score_matrix``. The request's share of the rows, from rank 1 down,
     is explained; the other rows get an empty list of reasons, and null.

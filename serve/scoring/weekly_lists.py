@@ -89,7 +89,7 @@ def make_draw_seed(project: str, target: str, week: Week) -> str:
 
 
 def look_up_owners(dataset: Dataset, capacity: Capacity | None, lead: pa.Array) -> pa.Array:
-    """Return the owner of each lead as text; null if it has none or the config names no owner column.
+    """Return the owner of each lead as text; null if it has none or no owner column is set.
 
     ``lead`` holds row numbers of the dataset's leads.
     """
@@ -106,7 +106,7 @@ def look_up_owners(dataset: Dataset, capacity: Capacity | None, lead: pa.Array) 
 
 
 def total_weekly_capacity(dataset: Dataset, capacity: Capacity | None) -> int | None:
-    """Return the leads that all owners of the dataset can work in a week; None without a capacity."""
+    """Return how many leads all owners can work in a week; None without a capacity."""
     if capacity is None or capacity.owner is None:
         return capacity.per_week if capacity else None
     return capacity.per_week * max(len(pc.unique(dataset.leads[capacity.owner])), 1)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from configs.errors import WorkspaceBusy
-from features.contracts import SCORE_RUNS
+from features.score_tables import SCORE_RUNS
 from serve.store.session import Session
 from serve.store.tables import CHECKS_TABLE, RUNS_TABLE
 

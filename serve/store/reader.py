@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from features.contracts import (
+from features.score_tables import (
     ACCOUNT_SCORES,
     DELIVERIES,
     SCORE_CHECKS,

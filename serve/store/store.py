@@ -12,11 +12,7 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 import sqlalchemy as sa
 
-from features.contracts import (
-    DELIVERIES,
-    SCORE_RUNS,
-    SCORES,
-)
+from features.score_tables import DELIVERIES, SCORE_RUNS, SCORES
 from serve.lock import hold_file_lock
 from serve.run import Run
 from serve.store.database import RETRY_SECONDS, Database

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from features.contracts import INSTANT, SUPPRESSIONS
+from features.contracts import INSTANT
+from features.score_tables import SUPPRESSIONS
 from features.tools.duckdb_sql import query
 from serve.store.session import Session
 from serve.store.tables import SUPPRESSIONS_TABLE

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn, CreateTable
 
 from configs.errors import DataError
-from features.contracts import (
+from features.contracts import INSTANT
+from features.score_tables import (
     ACCOUNT_SCORES,
     DELIVERIES,
-    INSTANT,
     SCORE_CHECKS,
     SCORE_RUNS,
     SCORES,

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from features.contracts import INSTANT, SCORES
+from features.contracts import INSTANT
+from features.score_tables import SCORES
 from serve.run import Run
 from serve.store.database import Database
 from serve.store.session import BATCH_ROWS, Session, sort_into_batches

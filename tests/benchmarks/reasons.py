@@ -44,9 +44,9 @@ COMPANY = 5_000
 
 def champion(project, target):
     """Return the target's scorer, trained if there is none yet."""
-    if project.project == "demo" and not (project.root / "data").exists():
-        simulate(project.root / "data", leads=COMPANY)
-    registry = Registry(project.root, project.project)
+    if project.project == "demo" and not (project.workspace_path / "data").exists():
+        simulate(project.workspace_path / "data", leads=COMPANY)
+    registry = Registry(project.workspace_path, project.project)
     if registry.champion(target) is None:
         train(project, None, [target], Runner())
     return Scorer.load(registry.scorer_directory(registry.champion(target)))
@@ -54,7 +54,7 @@ def champion(project, target):
 
 def sample(project, now, target, leads):
     """Return a spine of some of the leads that a night would score."""
-    spine = build_scoring_spine(now.dataset, project.target(target), now.as_of)
+    spine = build_scoring_spine(now.dataset, project.target_config(target), now.as_of)
     rows = np.random.default_rng(0).choice(
         spine.num_rows, min(leads, spine.num_rows), replace=False
     )

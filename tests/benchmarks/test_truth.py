@@ -55,7 +55,7 @@ def test_against_the_truth(company, report, name):
     rows = build_training_rows(company, name)
     settings = settings_of(company, name, lambda line: None)
     trained = train_scorer(rows.matrix, rows.labels, settings)
-    table, horizon = trained.out_of_time, project.target(name).horizon
+    table, horizon = trained.out_of_time, project.target_config(name).horizon
     truth = oracle(company.dataset, table, name, horizon)
     label, chance, base = (
         table[column].to_numpy() for column in ("label", "probability", "base_rate")
@@ -88,7 +88,7 @@ def _young(company, name, rows, scorer, settings):
         np.flatnonzero(whole.cutoff >= whole.cutoff.max() - LATE // timedelta(microseconds=1))
     )
     matrix = rows.matrix.take(late.row_number)
-    truth = oracle(company.dataset, matrix, name, company.project.target(name).horizon)
+    truth = oracle(company.dataset, matrix, name, company.project.target_config(name).horizon)
     said = scorer.predict(matrix)
     low, high = said["probability_low"].to_numpy(), said["probability_high"].to_numpy()
     called = np.where(

@@ -27,7 +27,7 @@ from configs.errors import LeadscoreError
 from configs.schema import load_project
 from pipelines.demo import CONFIG
 from pipelines.monitoring.monitor import monitor, recommended
-from pipelines.nightly.backfill import score_nights
+from pipelines.nightly.backfill import backfill_nights
 from pipelines.nightly.score import score_night
 from pipelines.runner import Runner
 from pipelines.simulated.simulate import simulate
@@ -146,7 +146,7 @@ class Year:
             if night not in self.published()
         ]
         if missing:
-            done = score_nights(
+            done = backfill_nights(
                 self.project, missing[0].isoformat(), missing[-1].isoformat(), Runner()
             )
             _say(

@@ -1,6 +1,6 @@
-"""Seeded corrupt companies: a small valid one, in every format that sources read, with one to three things wrong.
+"""Seeded corrupt companies: small valid ones in all source formats, with one to three corruptions.
 
-A case is known by its number alone: the same number gives the same files, byte for byte, and the same config.
+A case is identified by its number: the same number gives the same files, byte for byte, and config.
 """
 
 import random
@@ -57,13 +57,21 @@ CONFIG = {
     "capacity": 20,
 }
 
+# Shares of cases with a corrupt config, with a value history, and with lenient limits, where bad
+# rows do not stop the reading.
 CONFIG_SHARE, HISTORY_SHARE, LENIENT_SHARE = 0.2, 0.3, 0.65
-"""Shares of cases whose config is corrupt, that have a history too, and in which bad rows do not stop the reading."""
 
 
 @dataclass
 class Case:
-    """One corrupt company: what is wrong with it, its folder's config, and the sources as they were meant."""
+    """One corrupt company.
+
+    Attributes:
+        number: Number of the case, which seeds it.
+        wrong: Names of its corruptions.
+        config: Path of the config.
+        sources: The sources as they were meant.
+    """
 
     number: int
     wrong: list[str] = field(default_factory=list)
@@ -72,12 +80,12 @@ class Case:
 
     @property
     def during(self) -> str:
-        """What happens while the sources are read: nothing, or files that vanish or change."""
-        return next((each.during for each in self.sources if each.during), "")
+        """Return what happens while the sources are read: files vanish or change, or nothing."""
+        return next((source.during for source in self.sources if source.during), "")
 
 
 def make(number: int, folder: Path) -> Case:
-    """Write the files of a case into an empty folder; with nothing wrong in it if the number is negative."""
+    """Write the files of a case into an empty folder; a negative number has no corruption."""
     rng = random.Random(f"{SEED} {number}")
     sources = company(rng, with_history=rng.random() < HISTORY_SHARE)
     case = Case(number, config=folder / "company.yaml", sources=sources)
@@ -112,7 +120,7 @@ def _text(tree: dict) -> str:
 
 
 def company(rng: random.Random, with_history: bool) -> list[Source]:
-    """Return the sources of a company whose leads do what leads do, each in a format of its own."""
+    """Return the sources of a plausible company, each in a random format."""
     leads, events, values = [], [], []
     for number in range(LEADS):
         lead, born = f"L{number:04}", START + timedelta(seconds=rng.randrange(170 * 86_400))
@@ -154,22 +162,22 @@ def company(rng: random.Random, with_history: bool) -> list[Source]:
 
 
 def config_of(sources: list[Source], limit: float) -> dict:
-    """Return the config that names the sources where they lie."""
+    """Return the config that names the files of the sources."""
     shape = yaml.safe_load(yaml.safe_dump(CONFIG))
     roles = {source.role: source.where for source in sources}
-    found = {"leads": shape["sources"]["leads"] | roles["leads"]}
-    found["events"] = [shape["sources"]["events"][0] | roles["events"]]
+    described = {"leads": shape["sources"]["leads"] | roles["leads"]}
+    described["events"] = [shape["sources"]["events"][0] | roles["events"]]
     if "attributes" in roles:
-        found["attributes"] = [shape["sources"]["attributes"][0] | roles["attributes"]]
-    shape["sources"] = found | {"max_quarantine": limit}
+        described["attributes"] = [shape["sources"]["attributes"][0] | roles["attributes"]]
+    shape["sources"] = described | {"max_quarantine": limit}
     return shape
 
 
 def _spoil(rng: random.Random, source: Source) -> str:
-    """Do one thing wrong to a source, of those that can be done to its format; return its name."""
-    every: dict[str, tuple[tuple[str, ...], Callable]] = WRONG_ROWS | WRONG_FILES
-    names = [name for name, (forms, _) in every.items() if source.form in forms]
-    # What can happen to one or two formats only would be rare among what can happen to all.
-    name = rng.choices(names, [4 if len(every[name][0]) < 3 else 1 for name in names])[0]
-    every[name][1](source, rng)
+    """Corrupt a source in a way that its format allows; return the name of the corruption."""
+    corruptions: dict[str, tuple[tuple[str, ...], Callable]] = WRONG_ROWS | WRONG_FILES
+    names = [name for name, (forms, _) in corruptions.items() if source.form in forms]
+    # Corruptions of one or two formats only would be rare otherwise.
+    name = rng.choices(names, [4 if len(corruptions[name][0]) < 3 else 1 for name in names])[0]
+    corruptions[name][1](source, rng)
     return name

@@ -1,7 +1,7 @@
-"""Corrupt companies read by the real thing, one after another: what became of each, judged by independent counts.
+"""Reading of corrupt companies, one after another, judged by independent counts.
 
-As a program it takes numbers of cases on standard input and answers each with one line of JSON, so that who asks
-outlives a reader that dies or never ends.
+As a program it takes numbers of cases on standard input and answers each with one line of JSON, so
+that the caller survives a reader that dies or hangs.
 """
 
 import contextlib
@@ -35,14 +35,15 @@ from tests.faults.wild_files import Source
 
 COUNTED, REFUSED, UNCOUNTED, TRACEBACK = "counted", "refused", "not counted", "traceback"
 NO_FILES = ("loop", "dangling", "pipe", "device")
-MOST_MEMORY = 24 << 30
-"""Bytes of address space: a config that would fill the machine fails instead."""
+# Address space: a config that would fill the memory of the machine fails instead.
+MAX_MEMORY_BYTES = 24 << 30
 
 
 def judge(number: int, command: str = "") -> dict[str, object]:
-    """Make a case in a folder of its own, read it, and say what became of it; with a command through the CLI.
+    """Make a case in a temporary folder, read it, and return its outcome.
 
-    The workspace is a copy of TEMPLATE where that is set, so that there can be a champion that scores.
+    With a ``command`` it is read through the command line. The workspace is a copy of TEMPLATE if
+    that is set, so that there can be a champion that scores.
     """
     home = Path.cwd()
     folder = Path(tempfile.mkdtemp(prefix="corrupt-"))
@@ -52,7 +53,7 @@ def judge(number: int, command: str = "") -> dict[str, object]:
     try:
         os.chdir(folder)
         case = make(number, folder)
-        outcome, detail = _through_the_command(case, command) if command else _read(case)
+        outcome, detail = _run_command(case, command) if command else _read(case)
         forms = sorted({source.form for source in case.sources})
         return {
             "number": number,
@@ -67,29 +68,33 @@ def judge(number: int, command: str = "") -> dict[str, object]:
 
 
 def _read(case: Case) -> tuple[str, str]:
-    kept = list[Dataset]()
+    datasets = list[Dataset]()
     try:
-        with _meanwhile(case, kept):
+        with _intercept_reading(case, datasets):
             project = load_project(case.config)
-            found = examine_data(project, None)
-        Console(file=io.StringIO(), width=160).print(*terminal.examination(found))
-        json.dumps(found.to_json(), default=str).encode()
+            examination = examine_data(project, None)
+        Console(file=io.StringIO(), width=160).print(*terminal.examination(examination))
+        json.dumps(examination.to_json(), default=str).encode()
     except LeadscoreError as error:
         return (
             (REFUSED, type(error).__name__)
-            if _well_said(error)
-            else (TRACEBACK, f"badly said: {error}")
+            if _is_well_formed(error)
+            else (TRACEBACK, f"malformed error: {error}")
         )
-    except Exception:  # noqa: BLE001 - any other exception is what is looked for
+    except Exception:  # noqa: BLE001 - any other exception is a failure
         return TRACEBACK, traceback.format_exc()
-    # What files hold that changed, or that the config no longer names as it was meant to, no other reader can say.
-    known = not case.during and not any(name.startswith("config") for name in case.wrong)
-    flaws = list(_flaws(case, kept[0], project.workspace_path / "quarantine")) if known else []
-    return (UNCOUNTED, "; ".join(flaws)) if flaws else (COUNTED, "")
+    # No independent reader can count files that change, or that a corrupt config names.
+    is_countable = not case.during and not any(name.startswith("config") for name in case.wrong)
+    inconsistencies = (
+        list(_find_inconsistencies(case, datasets[0], project.workspace_path / "quarantine"))
+        if is_countable
+        else []
+    )
+    return (UNCOUNTED, "; ".join(inconsistencies)) if inconsistencies else (COUNTED, "")
 
 
-def _well_said(error: LeadscoreError) -> bool:
-    """Say whether an error has its parts and is a line or two that any terminal can show."""
+def _is_well_formed(error: LeadscoreError) -> bool:
+    """Return whether an error is complete and at most two printable lines."""
     text = str(error)
     text.encode()
     return (
@@ -101,29 +106,29 @@ def _well_said(error: LeadscoreError) -> bool:
 
 
 @contextlib.contextmanager
-def _meanwhile(case: Case, kept: list[Dataset]) -> Iterator[None]:
-    """Let files vanish or change as soon as they were listed, and keep what was read."""
+def _intercept_reading(case: Case, datasets: list[Dataset]) -> Iterator[None]:
+    """Let files vanish or change after they are listed, and collect the datasets read."""
 
     def files(path: str) -> list[Path]:
-        found = listed(path)
+        paths = list_files(path)
         for source in case.sources:
-            if source.during and source.paths[-1] in found and source.paths[-1].is_file():
-                _befall(source)
-        return found
+            if source.during and source.paths[-1] in paths and source.paths[-1].is_file():
+                _change_file(source)
+        return paths
 
     def read(*arguments: object) -> Dataset:
-        kept.append(reads(*arguments))
-        return kept[-1]
+        datasets.append(read_dataset(*arguments))
+        return datasets[-1]
 
-    listed, reads = reading.files, training_data.read_sources
+    list_files, read_dataset = reading.files, training_data.read_sources
     reading.files, training_data.read_sources = files, read
     try:
         yield
     finally:
-        reading.files, training_data.read_sources = listed, reads
+        reading.files, training_data.read_sources = list_files, read_dataset
 
 
-def _befall(source: Source) -> None:
+def _change_file(source: Source) -> None:
     path = source.paths[-1]
     if source.during == "vanishes":
         path.unlink()
@@ -133,8 +138,8 @@ def _befall(source: Source) -> None:
         path.write_bytes(bytes(range(256)) * 8)
 
 
-def _flaws(case: Case, data: Dataset, quarantine: Path) -> Iterator[str]:
-    """Yield what does not add up."""
+def _find_inconsistencies(case: Case, data: Dataset, quarantine: Path) -> Iterator[str]:
+    """Yield inconsistencies between counts, files and tables."""
     counts = {count.source.split("_")[0]: count for count in data.counts}
     for source in case.sources:
         count = counts[source.role]
@@ -142,21 +147,22 @@ def _flaws(case: Case, data: Dataset, quarantine: Path) -> Iterator[str]:
             yield f"{count} does not add up"
         if source.placed in NO_FILES:
             yield f"{source.role}: used although one of its files is none: {source.placed}"
-        wanted = _rows_in(source)
-        if wanted is not None and wanted != count.rows_in:
-            yield f"{source.role}: {count.rows_in} rows in, an independent reader finds {wanted}"
-        written = _written(quarantine / f"{count.source}.csv")
+        expected = _count_rows(source)
+        if expected is not None and expected != count.rows_in:
+            yield f"{source.role}: {count.rows_in} rows in, an independent reader finds {expected}"
+        written = _count_quarantined(quarantine / f"{count.source}.csv")
         if written != sum(count.quarantined.values()):
-            yield f"{source.role}: {written} rows in quarantine's file, {sum(count.quarantined.values())} counted"
+            counted = sum(count.quarantined.values())
+            yield f"{source.role}: {written} rows in the quarantine file, {counted} counted"
     for name, size in (("leads", len(data.leads)), ("events", len(data.events))):
         if size != counts[name].used:
             yield f"{size} {name} in the table, {counts[name].used} counted as used"
     leads = set(data.leads["entity_id"].to_pylist())
-    yield from _untouched(case.sources[0], leads, leads)
-    yield from _untouched(case.sources[1], leads, counts["events"].used)
+    yield from _find_lost_lines(case.sources[0], leads, leads)
+    yield from _find_lost_lines(case.sources[1], leads, counts["events"].used)
 
 
-def _written(path: Path) -> int:
+def _count_quarantined(path: Path) -> int:
     csv.field_size_limit(1 << 30)
     with path.open(encoding="utf-8", newline="") as file:
         return sum(1 for _ in csv.reader(file)) - 1
@@ -167,8 +173,8 @@ def _bytes(path: Path) -> bytes:
     return gzip.decompress(data) if path.suffix == ".gz" else data
 
 
-def _rows_in(source: Source) -> int | None:
-    """Count the rows with another reader; None where there is none that says."""
+def _count_rows(source: Source) -> int | None:
+    """Count the rows with an independent reader; None if there is none."""
     form, paths = source.form, [path for path in source.paths if path.is_file()]
     if source.ending:
         return None
@@ -179,21 +185,24 @@ def _rows_in(source: Source) -> int | None:
             return connection.execute("SELECT count(*) FROM r").fetchone()[0]
     if form == "parquet":
         return sum(parquet.read_metadata(path).num_rows for path in paths)
-    each = [_csv_rows(_bytes(path)) if form != "jsonl" else _lines(_bytes(path)) for path in paths]
-    return None if None in each else sum(each)
+    counts = [
+        _count_csv_rows(_bytes(path)) if form != "jsonl" else _count_lines(_bytes(path))
+        for path in paths
+    ]
+    return None if None in counts else sum(counts)
 
 
-def _lines(data: bytes) -> int:
+def _count_lines(data: bytes) -> int:
     return sum(line not in (b"", b"\r") for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"))
 
 
-def _csv_rows(data: bytes) -> int | None:
-    """Return the records after the header, of a file without quotes."""
-    return None if b'"' in data else max(_lines(data) - 1, 0)
+def _count_csv_rows(data: bytes) -> int | None:
+    """Return the number of records after the header in a file without quotes."""
+    return None if b'"' in data else max(_count_lines(data) - 1, 0)
 
 
-def _untouched(source: Source, leads: set[str], used: set[str] | int) -> Iterator[str]:
-    """Yield what is lost of a text file's lines that are as they were meant: each must be among the used rows."""
+def _find_lost_lines(source: Source, leads: set[str], used: set[str] | int) -> Iterator[str]:
+    """Yield sound lines of a text file that are missing from the used rows."""
     if (
         source.form not in ("csv", "gz")
         or source.ending
@@ -204,22 +213,22 @@ def _untouched(source: Source, leads: set[str], used: set[str] | int) -> Iterato
     head = ",".join(source.names)
     if head not in ("id,created,firm,country,size", "lead,at,what,via,amount"):
         return
-    kept = set()
+    sound_lines = set()
     for path in (path for path in source.paths if path.is_file()):
         lines = _bytes(path).decode("utf-8", "replace").split("\n")
         if lines[0] != head or any('"' in line for line in lines):
             return
-        kept |= source.meant & set(lines[1:])
+        sound_lines |= source.meant & set(lines[1:])
     if isinstance(used, set):
-        lost = {line.split(",")[0] for line in kept} - used
+        lost = {line.split(",")[0] for line in sound_lines} - used
         if lost:
             yield f"leads lost although their lines are sound: {sorted(lost)[:3]}"
-    elif len([line for line in kept if line.split(",")[0] in leads]) > used:
-        yield f"events lost although their lines are sound: {len(kept)} sound, {used} used"
+    elif len([line for line in sound_lines if line.split(",")[0] in leads]) > used:
+        yield f"events lost although their lines are sound: {len(sound_lines)} sound, {used} used"
 
 
-def _through_the_command(case: Case, command: str) -> tuple[str, str]:
-    """Run a command on a case as the command line does; return what became of it."""
+def _run_command(case: Case, command: str) -> tuple[str, str]:
+    """Run a command on a case through the command line; return the outcome."""
     out, err = (
         io.TextIOWrapper(io.BytesIO(), "utf-8", errors=how)
         for how in ("strict", "backslashreplace")
@@ -230,24 +239,24 @@ def _through_the_command(case: Case, command: str) -> tuple[str, str]:
             cli.main()
         except SystemExit as stop:
             code = stop.code or 0
-        except BaseException:  # noqa: BLE001 - nothing else may leave the command line
+        except BaseException:  # noqa: BLE001 - nothing else may escape
             return TRACEBACK, traceback.format_exc()
     err.flush()
-    said = err.buffer.getvalue().decode()
+    output = err.buffer.getvalue().decode()
     allowed = {0: COUNTED, 2: REFUSED, 3: REFUSED} | (
         {5: REFUSED} if command.startswith("score") else {}
     )
-    if code not in allowed or "unexpected" in said or "Traceback" in said:
-        return TRACEBACK, f"leadscore {command}: exit {code}: {said[-1500:]}"
+    if code not in allowed or "unexpected" in output or "Traceback" in output:
+        return TRACEBACK, f"leadscore {command}: exit {code}: {output[-1500:]}"
     return allowed[code], f"exit {code}"
 
 
 def main() -> None:
-    """Answer each number, or number and command, that comes in with a line of JSON."""
+    """Answer each number, or number and command, with a line of JSON."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     faulthandler.enable()
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     for number in range(
         -12, 0
     ):  # sound ones first, in all formats: they pay for imports and compilation

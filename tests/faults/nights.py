@@ -1,8 +1,9 @@
-"""Nights that die or find the disk full at a chosen write: one process under the shim, which forks one for each.
+"""Nights that are killed or find the disk full at a chosen write.
 
-``python -m tests.faults.nights`` with the shim loaded reads one JSON command a line, ``{"folder", "as_of", "at",
-"mode"}``, and answers each with one line: ``{"signal", "error", "seen", "names"}``. Forking saves the imports, which
-take longer than the night of a small company.
+One process runs under the shim and forks a child per night. ``python -m tests.faults.nights`` with
+the shim loaded reads one JSON command per line, ``{"folder", "as_of", "at", "mode"}``, and answers
+each with one line ``{"signal", "error", "seen", "names"}``. Forking saves the imports, which take
+longer than the night of a small company.
 """
 
 import ctypes
@@ -17,7 +18,7 @@ SHIM = Path(__file__).with_name("shim.c")
 
 
 class Nights:
-    """The process that runs nights, started with the shim; used as a context."""
+    """The process that runs nights under the shim; a context manager."""
 
     def __init__(self, folder: Path) -> None:
         library = folder / "shim.so"
@@ -51,7 +52,10 @@ class Nights:
         self._process.wait(60)
 
     def run(self, folder: Path, as_of: str, at: int | None = None, mode: str = "k") -> dict:
-        """Run a night of the company in a folder; without ``at`` it goes to its end and all writes are named."""
+        """Run a night of the company in a folder and return its answer.
+
+        Without ``at`` it runs to its end and its writes are named.
+        """
         command = {
             "folder": str(folder),
             "as_of": as_of,
@@ -64,7 +68,10 @@ class Nights:
 
 
 def _serve() -> None:
-    """Answer commands; the first night is what imports everything, and no thread was started before the forks."""
+    """Answer commands.
+
+    Imports come first and no thread is started before the forks.
+    """
     import lightgbm  # noqa: F401
     import mlflow
     import mlflow.tracking  # noqa: F401
@@ -80,7 +87,7 @@ def _serve() -> None:
             _night(command, writing)
         os.close(writing)
         with os.fdopen(reading, encoding="utf-8") as pipe:
-            told = pipe.read()
+            report = pipe.read()
         _, status = os.waitpid(child, 0)
         answer = {
             "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
@@ -88,7 +95,7 @@ def _serve() -> None:
             "seen": 0,
             "names": "",
         }
-        answer |= json.loads(told) if told else {}
+        answer |= json.loads(report) if report else {}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
@@ -114,7 +121,7 @@ def _night(command: dict, pipe: int) -> None:
         except LeadscoreError as error:
             answer["error"] = str(error)
         answer |= {"seen": shim.faults_seen(), "names": shim.faults_names().decode()}
-    except BaseException as error:  # noqa: BLE001 - what no user may ever see is told to the test
+    except BaseException as error:  # noqa: BLE001 - a traceback is reported to the test
         answer["error"] = f"traceback: {type(error).__name__}: {error}"
     finally:
         shim.faults_arm(b"", ctypes.c_long(-1), ctypes.c_char(b"k"))

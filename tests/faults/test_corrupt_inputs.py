@@ -1,6 +1,7 @@
-"""Fed garbage, it loses nothing: each row is counted, or the input refused in words; never a traceback or a hang.
+"""Corrupt inputs: each row is counted, or the input is refused; never a traceback or a hang.
 
-LEADSCORE_CORRUPT=1000 runs so many cases, a sample of them through the command line with a champion that scores.
+LEADSCORE_CORRUPT=1000 runs that many cases, a sample of them through the command line with a
+champion that scores.
 """
 
 import json
@@ -18,16 +19,16 @@ from tests.faults.examined import COUNTED, REFUSED, TRACEBACK, UNCOUNTED
 from tests.pipelines import tiny
 
 WANTED = int(os.environ.get("LEADSCORE_CORRUPT", "0"))
-CASES, READERS, LONGEST = WANTED or 70, 2, 60
-"""Cases, how many processes read them, and the seconds after which a case counts as a hang (its first one pays for
-imports and compilation)."""
+# Cases, processes that read them, and seconds after which a case is a hang. The first case of a
+# process gets more time, for imports and compilation.
+CASES, READERS, MAX_SECONDS = WANTED or 70, 2, 60
 
 DIED, HUNG = "process died", "hang"
 OUTCOMES = (COUNTED, REFUSED, UNCOUNTED, TRACEBACK, DIED, HUNG)
 
 
 class Reader:
-    """A process that reads cases; it is started again when it dies or hangs."""
+    """A process that reads cases; it is restarted when it dies or hangs."""
 
     def __init__(self, template: Path | None) -> None:
         self._environment = os.environ | ({"TEMPLATE": str(template)} if template else {})
@@ -35,12 +36,12 @@ class Reader:
         self._process: subprocess.Popen | None = None
 
     def judge(self, number: int, command: str) -> dict:
-        """Return what became of a case."""
-        first = self._process is None
+        """Return the outcome of a case."""
+        is_first = self._process is None
         process = self._process = self._process or self._start()
         process.stdin.write(f"{number} {command}\n")
         process.stdin.flush()
-        ready, _, _ = select.select([process.stdout], [], [], LONGEST + 240 * first)
+        ready, _, _ = select.select([process.stdout], [], [], MAX_SECONDS + 240 * is_first)
         if line := process.stdout.readline() if ready else "":
             return json.loads(line)
         self.stop()
@@ -72,7 +73,7 @@ class Reader:
 
 
 def judged(work: list[tuple[int, str]], template: Path | None) -> list[dict]:
-    """Return what became of the cases, read by several processes side by side."""
+    """Return the outcomes of the cases, read by several processes in parallel."""
 
     def read(part: list[tuple[int, str]]) -> list[dict]:
         reader = Reader(template)
@@ -83,54 +84,57 @@ def judged(work: list[tuple[int, str]], template: Path | None) -> list[dict]:
 
     with ThreadPoolExecutor(READERS) as pool:
         return [
-            each
+            outcome
             for part in pool.map(read, [work[i::READERS] for i in range(READERS)])
-            for each in part
+            for outcome in part
         ]
 
 
-def table(found: list[dict]) -> str:
-    """Return a line for each kind of corruption; a case with several stands in several."""
+def table(outcomes: list[dict]) -> str:
+    """Return one line per kind of corruption; a case with several kinds is in several lines."""
     kinds: dict[str, Counter] = {}
-    for each in found:
-        for kind in {name.split(" (")[0] for name in each["wrong"]}:
-            kinds.setdefault(kind, Counter())[each["outcome"]] += 1
-    kinds = dict(sorted(kinds.items())) | {"all cases": Counter(each["outcome"] for each in found)}
-    failed = [(kind, sum(tally.values()), tally) for kind, tally in kinds.items()]
+    for outcome in outcomes:
+        for kind in {name.split(" (")[0] for name in outcome["wrong"]}:
+            kinds.setdefault(kind, Counter())[outcome["outcome"]] += 1
+    kinds = dict(sorted(kinds.items())) | {
+        "all cases": Counter(outcome["outcome"] for outcome in outcomes)
+    }
+    rows = [(kind, sum(tally.values()), tally) for kind, tally in kinds.items()]
     lines = [f"{'what is wrong':<40}{'cases':>7}" + "".join(f"{name:>13}" for name in OUTCOMES)]
     lines += [
         f"{kind:<40}{n:>7}" + "".join(f"{tally[name]:>13}" for name in OUTCOMES)
-        for kind, n, tally in failed
+        for kind, n, tally in rows
     ]
     return "\n".join(lines)
 
 
-def failures(found: list[dict]) -> str:
-    """Return the cases that ended neither counted nor refused, with their numbers, which make them again."""
-    bad = [each for each in found if each["outcome"] not in (COUNTED, REFUSED)]
+def failures(outcomes: list[dict]) -> str:
+    """Return the cases that were neither counted nor refused, with their reproducible numbers."""
+    failed = [outcome for outcome in outcomes if outcome["outcome"] not in (COUNTED, REFUSED)]
     return "\n\n".join(
-        f"{e['number']} {e['wrong']} {e['forms']}: {e['outcome']} {e['detail'][-800:]}"
-        for e in bad[:10]
+        f"{outcome['number']} {outcome['wrong']} {outcome['forms']}: "
+        f"{outcome['outcome']} {outcome['detail'][-800:]}"
+        for outcome in failed[:10]
     )
 
 
 def test_corrupt_inputs_are_counted_or_refused(capsys):
-    found = judged([(number, "") for number in range(CASES)], None)
+    outcomes = judged([(number, "") for number in range(CASES)], None)
     if WANTED:
         with capsys.disabled():
-            sys.stdout.write(f"\n{table(found)}\n")
-    assert not failures(found), failures(found)
-    assert len(found) == CASES
-    tally = Counter(each["outcome"] for each in found)
+            sys.stdout.write(f"\n{table(outcomes)}\n")
+    assert not failures(outcomes), failures(outcomes)
+    assert len(outcomes) == CASES
+    tally = Counter(outcome["outcome"] for outcome in outcomes)
     assert min(tally[COUNTED], tally[REFUSED]) > CASES / 5, (
         "the cases are all too mild, or all too harsh"
     )
 
 
 def test_sound_company_is_counted_in_all_formats():
-    found = judged([(number, "") for number in range(-12, 0)], None)
-    assert {each["outcome"] for each in found} == {COUNTED}
-    assert {form for each in found for form in each["forms"]} == {
+    outcomes = judged([(number, "") for number in range(-12, 0)], None)
+    assert {outcome["outcome"] for outcome in outcomes} == {COUNTED}
+    assert {form for outcome in outcomes for form in outcome["forms"]} == {
         "csv",
         "gz",
         "jsonl",
@@ -145,8 +149,8 @@ def test_command_line_exit_codes_match_outcomes():
         for number in range(1000, 1000 + max(CASES // 20, 6))
         for command in ("check", "check --json")
     ]
-    found = judged(work, None)
-    assert not failures(found), failures(found)
+    outcomes = judged(work, None)
+    assert not failures(outcomes), failures(outcomes)
 
 
 @pytest.mark.skipif(not WANTED, reason="trains a champion first: with LEADSCORE_CORRUPT alone")
@@ -165,8 +169,8 @@ def test_night_on_corrupt_inputs_publishes_or_is_refused(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     environment.pop("LEADSCORE_WORKSPACE", None)
     subprocess.run(train, cwd=tmp_path, env=environment, check=True, capture_output=True)
-    found = judged(
+    outcomes = judged(
         [(number, "score --direct") for number in range(2000, 2000 + CASES // 20)],
         tmp_path / "workspace",
     )
-    assert not failures(found), failures(found)
+    assert not failures(outcomes), failures(outcomes)

@@ -1,8 +1,8 @@
-"""A night is ended at each of its writes, by SIGKILL or by a full disk; the next leaves what an undisturbed one does.
+"""Nights ended at each of their writes, by SIGKILL or by a full disk, are completed by the next.
 
-Every write, rename, creation and removal below the workspace is such a point, and with PostgreSQL everything sent to
-the server, down to half a write. LEADSCORE_KILLS says how many points are tried of each kind and store, spread evenly:
-a number, or ``all``.
+Each write, rename, creation and removal below the workspace is such a point, and with PostgreSQL
+everything sent to the server, down to half a write. LEADSCORE_KILLS is the number of points tried
+per mode and store, spread evenly, or ``all``.
 """
 
 import hashlib
@@ -27,7 +27,10 @@ from tests.pipelines import tiny
 
 KILLS = os.environ.get("LEADSCORE_KILLS", "3")
 FIRST, SECOND = "2024-12-01", "2024-12-15"
-QUICK = "from models.learners import lightgbm; lightgbm.ROUNDS = 15; from pipelines.cli import main; main()"
+QUICK = (
+    "from models.learners import lightgbm; lightgbm.ROUNDS = 15; "
+    "from pipelines.cli import main; main()"
+)
 EXPORTS = {
     "crm": {"format": "csv", "columns": {"score": "buy.score", "status": "status"}, "delta": True}
 }
@@ -46,7 +49,7 @@ def nights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A company with a champion and nothing published."""
+    """Return the folder of a company with a champion and nothing published."""
     folder = tmp_path_factory.mktemp("trained")
     tiny.write(folder, **tiny.LITTLE, publish={"exports": EXPORTS})
     command = [
@@ -65,13 +68,16 @@ def trained(tmp_path_factory):
 
 
 class Place:
-    """Copies of a company after its first night, each in a folder of its own and with a database of its own."""
+    """Copies of a company after its first night, each with its own folder and database."""
 
     def __init__(self, home: Path, url: str | None) -> None:
         self.home, self.url, self.made = home, url, 0
 
     def copy(self, template: Path, database: str) -> Path:
-        """Return a new copy of a template folder; ``database`` is the template of its PostgreSQL."""
+        """Return a new copy of a template folder.
+
+        ``database`` is the template of its PostgreSQL database.
+        """
         self.made += 1
         folder = self.home / f"night{self.made}"
         shutil.copytree(template, folder, symlinks=True)
@@ -107,31 +113,33 @@ def place(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def after_first(place, trained, nights):
-    """A company after its first night, and all that its second night writes and leaves."""
+    """Return a company after its first night, and what its second night writes and leaves."""
     first = place.home / "first"
     shutil.copytree(trained, first, symlinks=True)
     if place.url:
         place.admin("CREATE DATABASE first")
         place.configure(first, "first")
     assert nights.run(first, FIRST)["error"] is None
-    whole = place.copy(first, "first")
-    before = left(whole)
-    writes = nights.run(whole, SECOND)
+    second = place.copy(first, "first")
+    before = left(second)
+    writes = nights.run(second, SECOND)
     assert writes["error"] is None
-    expected = left(whole)
+    expected = left(second)
     assert expected["rows"] > before["rows"]
     assert len(expected["delivered"]) == len(before["delivered"]) + 1 == 2
     return first, before, expected, writes["names"].split()
 
 
 def left(folder: Path) -> dict:
-    """What anybody can see after a night, without what each run has of its own: ids and times of the run."""
-    here = Path.cwd()
+    """Return the visible state after nights, without ids and times that differ per run."""
+    home = Path.cwd()
     os.chdir(folder)
     try:
         project = load_project("company.yaml")
         store = open_store(project)
-        rows = [store.scores(project.project, project.parse_instant(night)) for night in (FIRST, SECOND)]
+        rows = [
+            store.scores(project.project, project.parse_instant(night)) for night in (FIRST, SECOND)
+        ]
         own = ["run_id", "scored_at"]
         runs = store.runs(project.project).to_pylist()
         return {
@@ -145,15 +153,16 @@ def left(folder: Path) -> dict:
             ),
             "started": [run for run in runs if run["status"] == "started"],
             "files": sorted(
-                str(path.relative_to(project.workspace_path)) for path in leftovers(project.workspace_path)
+                str(path.relative_to(project.workspace_path))
+                for path in leftovers(project.workspace_path)
             ),
         }
     finally:
-        os.chdir(here)
+        os.chdir(home)
 
 
 def exported(root: Path) -> str:
-    """The CSV's hash, after it was seen to be what its manifest says."""
+    """Return the CSV's hash after checking it against its manifest."""
     folder = (root / "exports" / "current").resolve(strict=True)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     for name, file in manifest["files"].items():
@@ -162,20 +171,20 @@ def exported(root: Path) -> str:
 
 
 def delivered(folder: Path) -> list[str]:
-    """What the deliveries tell, in order, after each was seen to be whole."""
-    told = []
-    for one in list_deliveries(folder):
-        for part in one.manifest["parts"]:
+    """Return the contents of the deliveries in order, after checking their parts."""
+    contents = []
+    for stored in list_deliveries(folder):
+        for part in stored.manifest["parts"]:
             assert (
-                hashlib.sha256((one.folder / part["file"]).read_bytes()).hexdigest()
+                hashlib.sha256((stored.folder / part["file"]).read_bytes()).hexdigest()
                 == part["sha256"]
             )
-        told.append(one.manifest["content"])
-    return told
+        contents.append(stored.manifest["content"])
+    return contents
 
 
 def leftovers(root: Path) -> list[Path]:
-    """All files but those of a database and of finished exports, which have names of their own."""
+    """Return all files but those of databases and of finished exports."""
     files = [path for path in root.rglob("*") if path.is_file() or path.is_symlink()]
     folders = [*(root / "exports").glob("2*/*"), *(root / "exports" / "crm").glob("2*/*")]
     done = {path for path in folders if path.parent.name[:4].isdigit()}
@@ -183,36 +192,37 @@ def leftovers(root: Path) -> list[Path]:
 
 
 def points(count: int) -> list[int]:
-    """The chosen ones of 1 to ``count``: spread evenly, the first and the last among them."""
-    wanted = count if KILLS == "all" else min(int(KILLS), count)
-    return sorted({1 + round(i * (count - 1) / max(1, wanted - 1)) for i in range(wanted)})
+    """Return points of 1 to ``count``, spread evenly, with the first and the last."""
+    chosen = count if KILLS == "all" else min(int(KILLS), count)
+    return sorted({1 + round(i * (count - 1) / max(1, chosen - 1)) for i in range(chosen)})
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_night_killed_at_any_write_is_completed_by_next(
-    mode, place, after_first, nights, capsys
-):
+def test_night_killed_at_any_write_is_completed_by_next(mode, place, after_first, nights, capsys):
     first, before, expected, writes = after_first
-    chosen, lost = points(len(writes)), Counter()
+    chosen, tried = points(len(writes)), Counter()
     for at in chosen:
         folder = place.copy(first, "first")
         ended = nights.run(folder, SECOND, at, mode)
         point = f"write {at} of {len(writes)} ({writes[at - 1]}), {MODES[mode]}: {ended}"
         assert ended["signal"] == (0 if mode == "f" else signal.SIGKILL), point
         assert not str(ended["error"]).startswith("traceback"), point
-        seen = left(folder)
-        assert seen["current"] in (before["current"], expected["current"]), f"a mixture at {point}"
-        assert seen["export"] in (before["export"], expected["export"]), f"a mixture at {point}"
-        assert seen["delivered"] in (before["delivered"], expected["delivered"]), (
+        state = left(folder)
+        assert state["current"] in (before["current"], expected["current"]), f"a mixture at {point}"
+        assert state["export"] in (before["export"], expected["export"]), f"a mixture at {point}"
+        assert state["delivered"] in (before["delivered"], expected["delivered"]), (
             f"a mixture at {point}"
         )
         again = nights.run(folder, SECOND)
         assert again["error"] is None, f"{again} after {point}"
         assert left(folder) == expected, point
-        lost[writes[at - 1]] += 1
+        tried[writes[at - 1]] += 1
         place.drop(folder)
     with capsys.disabled():
-        kinds = ", ".join(f"{name} {count}" for name, count in sorted(lost.items()))
+        kinds = ", ".join(f"{name} {count}" for name, count in sorted(tried.items()))
         store = "PostgreSQL" if place.url else "SQLite"
-        told = f"{store}, {MODES[mode]}: {len(chosen)} of {len(writes)} points, 0 lost, 0 twice, 0 partial ({kinds})"
-        sys.stdout.write(f"\n{told}\n")
+        summary = (
+            f"{store}, {MODES[mode]}: {len(chosen)} of {len(writes)} points, "
+            f"0 lost, 0 twice, 0 partial ({kinds})"
+        )
+        sys.stdout.write(f"\n{summary}\n")

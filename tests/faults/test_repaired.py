@@ -1,4 +1,4 @@
-"""What once ended in a traceback, in a hang or in rows that were missing in silence, each by itself."""
+"""Regression tests: inputs that once ended in a traceback, a hang or silently missing rows."""
 
 import os
 from datetime import timedelta
@@ -74,7 +74,10 @@ def target(**changes):
             {"sources": {"events": [{"path": "e.csv", "delimiter": ";;", **EVENT}]}},
             "one ASCII character",
         ),
-        ({"sources": {"events": [{"path": "e.csv", "delimiter": "", **EVENT}]}}, "one ASCII character"),
+        (
+            {"sources": {"events": [{"path": "e.csv", "delimiter": "", **EVENT}]}},
+            "one ASCII character",
+        ),
     ],
 )
 def test_invalid_config_values_are_rejected(tmp_path, changes, words):
@@ -98,15 +101,15 @@ def test_error_text_is_two_lines_for_any_data():
 @pytest.mark.parametrize("kind", ["dangling", "loop", "pipe"])
 def test_unreadable_paths_are_not_ignored(tmp_path, kind):
     write(tmp_path / "e1.csv", EVENTS)
-    odd = tmp_path / "e2.csv"
-    os.mkfifo(odd) if kind == "pipe" else odd.symlink_to(
-        odd if kind == "loop" else tmp_path / "nowhere"
+    unreadable = tmp_path / "e2.csv"
+    os.mkfifo(unreadable) if kind == "pipe" else unreadable.symlink_to(
+        unreadable if kind == "loop" else tmp_path / "nowhere"
     )
-    for path in (tmp_path, tmp_path / "e*.csv", odd):
+    for path in (tmp_path, tmp_path / "e*.csv", unreadable):
         with pytest.raises(DataError, match=r"not a file that can be read.*e2\.csv"):
             files(str(path))
-    odd.unlink()
-    odd.mkdir()
+    unreadable.unlink()
+    unreadable.mkdir()
     assert files(str(tmp_path / "e*.csv")) == [tmp_path / "e1.csv"]
 
 
@@ -148,31 +151,46 @@ def test_unwritable_quarantine_is_a_config_error(tmp_path):
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
-        (pa.array([np.float16(0.1), np.float16(12), np.float16("nan"), None]), ["0.1", "12", None, None]),
-        (pa.array([Decimal("1" * 50 + ".10"), None], pa.decimal256(76, 2)), ["1" * 50 + ".10", None]),
-        (pa.array([0, 2**63 - 1, -(2**63) + 1, None]).cast(pa.timestamp("ms")),
-         ["1970-01-01 00:00:00", str(2**63 - 1), str(-(2**63) + 1), None]),
-        (pa.array([0, 2**63 - 1]).cast(pa.timestamp("ms", "UTC")), ["1970-01-01 00:00:00+00", str(2**63 - 1)]),
+        (
+            pa.array([np.float16(0.1), np.float16(12), np.float16("nan"), None]),
+            ["0.1", "12", None, None],
+        ),
+        (
+            pa.array([Decimal("1" * 50 + ".10"), None], pa.decimal256(76, 2)),
+            ["1" * 50 + ".10", None],
+        ),
+        (
+            pa.array([0, 2**63 - 1, -(2**63) + 1, None]).cast(pa.timestamp("ms")),
+            ["1970-01-01 00:00:00", str(2**63 - 1), str(-(2**63) + 1), None],
+        ),
+        (
+            pa.array([0, 2**63 - 1]).cast(pa.timestamp("ms", "UTC")),
+            ["1970-01-01 00:00:00+00", str(2**63 - 1)],
+        ),
     ],
-)  # fmt: skip
+)
 def test_types_unsupported_by_duckdb_become_text(column, expected):
     assert plain(texts(pa.chunked_array([column]))).to_pylist() == expected
 
 
 def test_rows_with_unsupported_types_are_counted(tmp_path):
-    odd = pa.array([2**63 - 1, 5]).cast(pa.timestamp("ms"))
+    instants = pa.array([2**63 - 1, 5]).cast(pa.timestamp("ms"))
     rows = pa.table(
-        {"id": odd, "born": ["2024-01-01", "2024-01-02"], "size": pa.array([np.float16(0.1), None])}
+        {
+            "id": instants,
+            "born": ["2024-01-01", "2024-01-02"],
+            "size": pa.array([np.float16(0.1), None]),
+        }
     )
     parquet.write_table(rows, tmp_path / "x.parquet")
-    found = read_sources(
+    dataset = read_sources(
         project(leads={"path": str(tmp_path / "x.parquet"), **LEAD, "attributes": ["size"]})
     )
-    assert (found.counts[0].rows_in, found.counts[0].used) == (2, 2)
-    assert found.leads["size"].to_pylist() == [None, 0.1]
+    assert (dataset.counts[0].rows_in, dataset.counts[0].used) == (2, 2)
+    assert dataset.leads["size"].to_pylist() == [None, 0.1]
 
 
 def test_duration_of_whole_span_is_accepted(tmp_path):
-    assert load_project(config(tmp_path, **target(horizon="109000d"))).targets["buy"].horizon == timedelta(
-        days=109_000
-    )
+    assert load_project(config(tmp_path, **target(horizon="109000d"))).targets[
+        "buy"
+    ].horizon == timedelta(days=109_000)

@@ -1,10 +1,11 @@
-"""Configs that are wrong: values where others belong, keys gone or made up, and text that is hardly YAML."""
+"""Corrupt configs: wrong values, missing and unknown keys, and text that is hardly YAML."""
 
 import copy
 import datetime as dt
 import random
 from typing import Any
 
+# Values to put in a wrong place.
 VALUES: list[Any] = [
     None,
     True,
@@ -95,7 +96,6 @@ VALUES: list[Any] = [
     "SELECT",
     "; DROP TABLE t",
 ]
-"""What may stand where something else belongs."""
 
 KEYS = [
     "max_age",
@@ -122,19 +122,19 @@ KEYS = [
 ]
 
 
-def _places(tree: Any, at: tuple = ()) -> list[tuple]:
-    """Return the ways to all values of a tree."""
-    inside = (
+def _places(tree: Any, path: tuple = ()) -> list[tuple]:
+    """Return the paths to all values of a tree."""
+    children = (
         tree.items()
         if isinstance(tree, dict)
         else enumerate(tree)
         if isinstance(tree, list)
         else ()
     )
-    found = [at] if at else []
-    for key, value in inside:
-        found += _places(value, (*at, key))
-    return found
+    paths = [path] if path else []
+    for key, value in children:
+        paths += _places(value, (*path, key))
+    return paths
 
 
 def _owner(tree: Any, at: tuple) -> Any:
@@ -144,7 +144,7 @@ def _owner(tree: Any, at: tuple) -> Any:
 
 
 def spoil_tree(tree: dict, rng: random.Random) -> str:
-    """Change one place of a config's values; return what was done."""
+    """Change one value of a config; return the name of the corruption."""
     places = _places(tree)
     if not places:
         return "config: a value"
@@ -294,7 +294,7 @@ BYTES = {
 
 
 def spoil_yaml(text: str, rng: random.Random) -> tuple[str, bytes]:
-    """Change a config's text or bytes; return what was done, and the bytes."""
+    """Change a config's text or bytes; return the name of the corruption and the bytes."""
     kind = rng.choice([*TEXTS, *BYTES])
     if kind in TEXTS:
         return f"config: text ({kind})", TEXTS[kind](text, rng).encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Sources on their way to disk: encoded in each format, spoiled as bytes, and laid where they should not be."""
+"""Sources written to disk: encoded in each format, corrupted as bytes, and misplaced."""
 
 import gzip
 import json
@@ -24,10 +24,10 @@ ENDINGS = {
 
 @dataclass
 class Source:
-    """One source: its rows as text, how they are to be written, and what is done to the bytes and the place.
+    """One source: its rows as text, their format, and corruptions of bytes and place.
 
-    ``where`` are the keys of the config that name it, ``paths`` its files; both are set by ``place``. ``meant`` are the
-    lines of CSV that the sound rows are.
+    ``where`` has the config keys that name it, ``paths`` its files; both are set by ``place``.
+    ``meant`` are the CSV lines of the sound rows.
     """
 
     role: str
@@ -96,7 +96,10 @@ def parquet_bytes(source: Source, rows: list[list[object]], rng: random.Random) 
 
 
 def sqlite_bytes(source: Source, rows: list[list[object]], rng: random.Random) -> bytes:
-    """Return a database whose view ``t`` has the names, of which several may be alike, as a query's may."""
+    """Return a database whose view ``t`` has the names.
+
+    Several of them may be equal, as in the result of a query.
+    """
     width = len(source.names)
     with sqlite3.connect(":memory:") as connection:
         columns = [f"c{i}" for i in range(width)]
@@ -135,7 +138,7 @@ ENCODERS = {
 
 
 def place(source: Source, folder: Path, rng: random.Random) -> None:
-    """Write a source's files, or what stands where they should be."""
+    """Write a source's files, or put something else in their place."""
     name, ending = source.role, source.ending or ENDINGS[source.form]
     bounds = [len(source.rows) * i // source.parts for i in range(source.parts + 1)]
     spoiled = rng.randrange(source.parts)
@@ -165,7 +168,7 @@ def place(source: Source, folder: Path, rng: random.Random) -> None:
 
 
 def _misplace(source: Source, rng: random.Random) -> None:
-    """Lay something else where the last file should be."""
+    """Replace the last file by something else."""
     path = source.paths[-1]
     if source.placed == "empty":
         path.write_bytes(b"")
@@ -186,7 +189,7 @@ def _misplace(source: Source, rng: random.Random) -> None:
         path.chmod(0)
     elif source.placed == "strange name":
         strange = rng.choice([b"\xff\xfe", b"a\nb", b"[red]", b"${HOME}", b"*?", "é🙂".encode()])
-        ending = b"".join(os.fsencode(each) for each in path.suffixes)
+        ending = b"".join(os.fsencode(suffix) for suffix in path.suffixes)
         name = strange if source.parts == 1 else os.fsencode(source.role) + b"_" + strange
         moved = path.parent / "in" / os.fsdecode(name + ending)
         (path.parent / "in").mkdir(exist_ok=True)
@@ -205,11 +208,11 @@ def _no_head(data: bytes, rng: random.Random) -> bytes:
 
 
 def _flip(data: bytes, rng: random.Random) -> bytes:
-    found = bytearray(data)
+    changed = bytearray(data)
     for _ in range(rng.choice([1, 1, 3, 30])):
-        if found:
-            found[rng.randrange(len(found))] ^= 1 << rng.randrange(8)
-    return bytes(found)
+        if changed:
+            changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
 
 
 def _put_in(data: bytes, rng: random.Random) -> bytes:
@@ -281,6 +284,7 @@ def _setting(name: str, *values: object) -> Callable[[Source, random.Random], No
 
 EVERY = (*ALL_FILES, "sqlite")
 
+# Corruptions of a file: the formats they apply to, and the function that applies them.
 WRONG: dict[str, tuple[tuple[str, ...], Callable[[Source, random.Random], None]]] = {
     "cut at a random byte": (EVERY, _byte_change(_cut)),
     "first bytes gone": (EVERY, _byte_change(_no_head)),
@@ -324,4 +328,3 @@ WRONG: dict[str, tuple[tuple[str, ...], Callable[[Source, random.Random], None]]
         _setting("during", "vanishes", "shrinks", "becomes noise"),
     ),
 }
-"""What can be wrong with a file: the formats it can happen to, and what does it."""

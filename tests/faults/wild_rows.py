@@ -1,4 +1,4 @@
-"""Rows, headers and types that are wrong, in each format by its own means."""
+"""Corrupt rows, headers and types, in each format by its own means."""
 
 import json
 import math
@@ -15,26 +15,30 @@ from tests.faults.wild_files import Source
 TEXT = ("csv", "gz")
 ROWS = ("csv", "gz", "jsonl", "parquet", "sqlite")
 
+# Texts that have been found in cells.
 WILD = [
-    "", " ", "\t", "NaN", "nan", "inf", "-Infinity", "1e300", "1e999", "-0", "00012", "0x1F", "1_000", "12,5", "NULL",
-    "0000-00-00", "0000-01-01", "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999", "2024-02-30", "2024-13-01",
-    "24:00", "2024-01-01T25:00", "2024-06-31", "1e18", "99999999999999999999999999", "-9223372036854775809",
-    "2024-01-01+99:99", "2024-01-01T00:00:00+15:59", "2200-01-01", "1899-12-31T23:59:59Z", "20240101", "01/02/2024",
-    "\u202e\u0000x", "\ufeff", "\u2028", "é" * 300, "🙂", "[/red]", "[bold]", "${HOME}", "'; DROP TABLE t; --",
-    "=1+1", "a\\", "\\N", "{}", "[]", "null", "true", "\x1b[2J", "x" * 10_240, "x" * 200_000, "١٢", "½", "\x85",
+    "", " ", "\t", "NaN", "nan", "inf", "-Infinity", "1e300", "1e999", "-0", "00012", "0x1F",
+    "1_000", "12,5", "NULL", "0000-00-00", "0000-01-01", "0001-01-01 00:00:00",
+    "9999-12-31 23:59:59.999999", "2024-02-30", "2024-13-01", "24:00", "2024-01-01T25:00",
+    "2024-06-31", "1e18", "99999999999999999999999999", "-9223372036854775809", "2024-01-01+99:99",
+    "2024-01-01T00:00:00+15:59", "2200-01-01", "1899-12-31T23:59:59Z", "20240101", "01/02/2024",
+    "\u202e\u0000x", "\ufeff", "\u2028", "é" * 300, "🙂", "[/red]", "[bold]", "${HOME}",
+    "'; DROP TABLE t; --", "=1+1", "a\\", "\\N", "{}", "[]", "null", "true", "\x1b[2J",
+    "x" * 10_240, "x" * 200_000, "١٢", "½", "\x85",
 ]  # fmt: skip
-"""Texts that someone, somewhere, has put into a cell."""
 
 ODD_JSON = [
-    {"a": {"b": [1, 2]}}, [], [[[]]], {"": ""}, 10**30, -(10**400), 1.5e308, True, None, "\ud800", "a\u0000b",
-    "\udfff\ud800", 2**63, -(2**63) - 1, 0.1, 12.0, -0.0, math.nan, math.inf,
+    {"a": {"b": [1, 2]}}, [], [[[]]], {"": ""}, 10**30, -(10**400), 1.5e308, True, None, "\ud800",
+    "a\u0000b", "\udfff\ud800", 2**63, -(2**63) - 1, 0.1, 12.0, -0.0, math.nan, math.inf,
 ]  # fmt: skip
 
 ODD_LINES = [
-    "[]", "[1,2]", "null", "1e999", '"x"', "{", "}", "{}", '{"id":1,"id":2}', '{"a":' * 3000 + "1" + "}" * 3000,
-    "[" * 100_000, '{"id": "\\ud800"}', '{"id": 01}', "{'id': 1}", '{"id": NaN}', '{"\\u0000": 1}', '{"": 1}',
-    '{"id": 1e400}', '{"a.b": 1, "a/b": 2, "a~b": 3}', '{"id":1}{"id":2}', '{"id":1},', "// x", '{"\\ud800": 1}',
-    '{"id": 123456789012345678901234567890}', '{"' + "k" * 70_000 + '": 1}', '{"*": 1, "$": 2, "$.id": 3}',
+    "[]", "[1,2]", "null", "1e999", '"x"', "{", "}", "{}", '{"id":1,"id":2}',
+    '{"a":' * 3000 + "1" + "}" * 3000, "[" * 100_000, '{"id": "\\ud800"}', '{"id": 01}',
+    "{'id': 1}", '{"id": NaN}', '{"\\u0000": 1}', '{"": 1}', '{"id": 1e400}',
+    '{"a.b": 1, "a/b": 2, "a~b": 3}', '{"id":1}{"id":2}', '{"id":1},', "// x", '{"\\ud800": 1}',
+    '{"id": 123456789012345678901234567890}', '{"' + "k" * 70_000 + '": 1}',
+    '{"*": 1, "$": 2, "$.id": 3}',
 ]  # fmt: skip
 
 
@@ -75,7 +79,7 @@ def odd_json_lines(source: Source, rng: random.Random) -> None:
 
 
 def json_whole(source: Source, rng: random.Random) -> None:
-    """One array, or objects over several lines, instead of an object a line."""
+    """Write one array, or objects over several lines, instead of one object per line."""
     indent = rng.choice([None, 2])
     source.lines.append(
         lambda lines, _: json.dumps([json.loads(line) for line in lines], indent=indent).split("\n")
@@ -83,7 +87,7 @@ def json_whole(source: Source, rng: random.Random) -> None:
 
 
 def keys_of_its_own(source: Source, rng: random.Random) -> None:
-    """Each object has a key that no other one has."""
+    """Add a unique key to each object."""
 
     def put(lines: list[str], rng: random.Random) -> list[str]:
         return [
@@ -120,7 +124,7 @@ def header(source: Source, rng: random.Random) -> None:
     if not source.names:
         return
     i = rng.randrange(len(source.names))
-    odd = [
+    names = [
         "",
         source.names[i].upper(),
         source.names[0],
@@ -131,8 +135,8 @@ def header(source: Source, rng: random.Random) -> None:
         "nr",
         "c0",
     ]
-    odd += ["entity_id", "created_at", "a\tb", "$.id", "\ufeffid", "file", "broken"]
-    source.names[i] = rng.choice(odd)
+    names += ["entity_id", "created_at", "a\tb", "$.id", "\ufeffid", "file", "broken"]
+    source.names[i] = rng.choice(names)
 
 
 def columns_gone(source: Source, rng: random.Random) -> None:
@@ -169,7 +173,7 @@ def line_ends(source: Source, rng: random.Random) -> None:
 
 
 def quotes(source: Source, rng: random.Random) -> None:
-    """Quotes that never close, that stand inside a field, or that hold line ends and delimiters."""
+    """Insert quotes that are unclosed, inside a field, or around line ends and delimiters."""
 
     def put(lines: list[str], rng: random.Random) -> list[str]:
         for i in _some(lines, rng, 6):
@@ -194,8 +198,8 @@ def _of(values: list[object], kind: pa.DataType) -> Callable[[int, random.Random
 def _stamps(unit: str, zone: str | None) -> Callable[[int, random.Random], pa.Array]:
     edge = (2**63 - 1) // (1000 if unit == "s" else 1)  # Parquet has no seconds
     scale = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
-    odd = [0, -1, edge, -edge, 1_704_067_200 * scale, 1_710_000_000 * scale + 1, None]
-    return lambda size, rng: pa.array([rng.choice(odd) for _ in range(size)], pa.int64()).cast(
+    instants = [0, -1, edge, -edge, 1_704_067_200 * scale, 1_710_000_000 * scale + 1, None]
+    return lambda size, rng: pa.array([rng.choice(instants) for _ in range(size)], pa.int64()).cast(
         pa.timestamp(unit, zone)
     )
 
@@ -213,6 +217,7 @@ def _dictionary(size: int, rng: random.Random) -> pa.Array:
     )
 
 
+# Types of Parquet columns other than text.
 TYPES = [
     _bad_utf8,
     _dictionary,
@@ -246,7 +251,6 @@ TYPES = [
     _of([[("k", 1)], [], None], pa.map_(pa.string(), pa.int64())),
     _of([datetime(2024, 1, 1, 12), None], pa.timestamp("us")),  # noqa: DTZ001 - naive on purpose
 ]
-"""What else a column of Parquet may hold than text."""
 
 
 def typed_column(source: Source, rng: random.Random) -> None:
@@ -255,9 +259,9 @@ def typed_column(source: Source, rng: random.Random) -> None:
 
 
 def typed_cells(source: Source, rng: random.Random) -> None:
-    """SQLite types each value: numbers, blobs and texts that are none, in one column."""
+    """Put numbers, blobs and malformed texts into one SQLite column, which types each value."""
     column = rng.randrange(max(len(source.names), 1))
-    odd = [
+    values = [
         1,
         -(2**63),
         2**63 - 1,
@@ -273,19 +277,21 @@ def typed_cells(source: Source, rng: random.Random) -> None:
     ]
     for i in _some(source.rows, rng, 8):
         if column < len(source.rows[i]):
-            source.rows[i][column] = rng.choice(odd)
+            source.rows[i][column] = rng.choice(values)
 
 
 def bad_text(source: Source, rng: random.Random) -> None:
     def statements(names: list[str], rng: random.Random) -> list[str]:
         name = rng.choice(names)
         return [
-            f"UPDATE r SET {name} = CAST(x'{rng.choice(['ff', '61ff62', 'eda080'])}' AS TEXT) WHERE rowid % 7 = 3"
+            f"UPDATE r SET {name} = CAST(x'{rng.choice(['ff', '61ff62', 'eda080'])}' AS TEXT) "
+            "WHERE rowid % 7 = 3"
         ]
 
     source.lines.append(statements)
 
 
+# Corruptions of rows: the formats they apply to, and the function that applies them.
 WRONG: dict[str, tuple[tuple[str, ...], Callable[[Source, random.Random], None]]] = {
     "wild cells": (ROWS, wild_cells),
     "a wild column": (ROWS, wild_column),
@@ -308,4 +314,3 @@ WRONG: dict[str, tuple[tuple[str, ...], Callable[[Source, random.Random], None]]
     "types of SQLite": (("sqlite",), typed_cells),
     "text of SQLite that is none": (("sqlite",), bad_text),
 }
-"""What can be wrong with rows: the formats it can happen to, and what does it."""

@@ -84,7 +84,7 @@ def test_what_is_not_known_yet_changes_no_bit(data, rows, draw):
     expected = build_features(data, spine, CATALOG)
     assert same_bits(build_features(of(leads, known), spine, CATALOG), expected)
     assert same_bits(build_features(of(odd, known + changed), spine, CATALOG), expected)
-    assert same_bits(build_features(data.upto(cutoff), spine, CATALOG), expected)
+    assert same_bits(build_features(data.cut_at(cutoff), spine, CATALOG), expected)
 
 
 @examples(30)

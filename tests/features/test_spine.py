@@ -34,7 +34,7 @@ def eligible(data, target, entity, cutoff):
     entry = _entry(data, target, entity)
     if entry is None or not entry[1] < cutoff:
         return False
-    ends = (*target.population.until, *target.outcomes)
+    ends = (*target.population.until, *target.outcome_types)
     for row in data.events.to_pylist():
         same = (
             row["entity_id"] == entity
@@ -108,7 +108,7 @@ def test_scoring_spine_is_who_is_open_now(data, target):
 
 
 def _still_open(data, target, entity, entry):
-    ends = (*target.population.until, *target.population.closed_by, *target.outcomes)
+    ends = (*target.population.until, *target.population.closed_by, *target.outcome_types)
     rows = [
         r for r in data.events.to_pylist() if r["entity_id"] == entity and r["event_type"] in ends
     ]

@@ -1,4 +1,4 @@
-"""Models of every kind, and a company whose outcomes have times, for the tests of this room."""
+"""Fitted models of every kind, and a company whose outcomes have times."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from models.learners.logistic import Logistic
 from models.learners.protocol import Model
 
 HORIZON = 30.0
-"""Days that the rows of the samples look ahead."""
+"""Horizon of the samples in days."""
 SHARES = 0.5, 0.2, 0.3
 
 
-def whole_horizon(y: np.ndarray) -> FollowUp:
-    """Rows that were followed to the outcome, which came at some time or other, or to the horizon."""
+def follow_to_horizon(y: np.ndarray) -> FollowUp:
+    """Return the follow-up of rows to the outcome, at a random time, or to the horizon."""
     when = np.random.default_rng(0).uniform(1, HORIZON, len(y))
     return FollowUp(np.where(y == 1, when, HORIZON), y == 1)
 
@@ -35,20 +35,20 @@ def fitted(
     categorical: list[int],
     weight: np.ndarray | None = None,
 ) -> Model:
-    """Learn a model of a kind, also of those that do not learn from labels alone, or not by themselves."""
-    lesson = FitInput(x, categorical, 1, weight=weight)
+    """Return a fitted model of any kind, also of those that need more than labels."""
+    fit_input = FitInput(x, categorical, 1, weight=weight)
     if kind is Hazard:
-        return Hazard.fit_follow_up(lesson, whole_horizon(y), HORIZON)
+        return Hazard.fit_follow_up(fit_input, follow_to_horizon(y), HORIZON)
     if kind is Blend:
         parts = tuple(
             fitted(part, x, y, categorical, weight) for part in (LightGbm, Hazard, Logistic)
         )
         return Blend(parts, SHARES)
-    return kind.fit(lesson, y)
+    return kind.fit(fit_input, y)
 
 
 def fitted_kinds(x: np.ndarray, y: np.ndarray, categorical: list[int]) -> dict[str, Model]:
-    """Return a model of every kind by its name; the blend is one of the others."""
+    """Return a model of every kind by its name; the blend consists of three of them."""
     models = {
         name: fitted(kind, x, y, categorical)
         for name, kind in sorted(MODELS_BY_NAME.items())
@@ -64,9 +64,9 @@ OBSERVED = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(weeks=WEEKS - 1, days=3)
 
 
 def followed_company(leads: int = 120, seed: int = 0) -> tuple[pa.Table, pa.Table]:
-    """A matrix and its labels: weekly rows, each with a waiting time of its own, two weeks ahead; some never end.
+    """Return a matrix and its labels: weekly rows with a waiting time each; some never end.
 
-    As much as is known after all of it: outcomes are there that came after OBSERVED.
+    The horizon is two weeks. Outcomes after OBSERVED are included.
     """
     random = np.random.default_rng(seed)
     rows = leads * WEEKS
@@ -85,10 +85,10 @@ def followed_company(leads: int = 120, seed: int = 0) -> tuple[pa.Table, pa.Tabl
     return matrix, pa.table([*spine, mature, label, at], schema=LABELS)
 
 
-def garbled(labels: pa.Table, end: int, seed: int = 1) -> pa.Table:
-    """Return labels in which all is the same that was known at ``end`` (microseconds UTC), and all else is not.
+def change_later_outcomes(labels: pa.Table, end: int, seed: int = 1) -> pa.Table:
+    """Return labels that are equal as known at ``end`` (microseconds UTC), and differ later.
 
-    An outcome that had not come by then comes at another time or never; labels whose horizon was not over are turned.
+    An outcome after ``end`` comes at another time or never; immature labels are inverted.
     """
     random = np.random.default_rng(seed)
     rows = []

@@ -1,4 +1,4 @@
-"""At least one outcome in an account: against a loop over the accounts, and against companies whose truth is known."""
+"""Outcomes within an account, against a loop over accounts and simulated companies."""
 
 import json
 from collections import defaultdict
@@ -15,23 +15,29 @@ from models.accounts import WithinAccountDependence
     st.lists(st.tuples(st.integers(0, 5), st.floats(0.001, 0.999)), min_size=1, max_size=30),
     st.floats(0, 2),
 )
-def test_the_chance_of_an_account_is_what_a_loop_says(rows, adds):
+def test_any_outcome_probability_equals_a_loop(rows, added_share):
     _, group = np.unique([account for account, _ in rows], return_inverse=True)
-    chance = np.array([own for _, own in rows])
-    found = WithinAccountDependence(adds).any_outcome_probability(group, chance, group.max() + 1)
+    probability = np.array([own for _, own in rows])
+    dependence = WithinAccountDependence(added_share)
+    result = dependence.any_outcome_probability(group, probability, group.max() + 1)
     members = defaultdict(list)
-    for place, own in zip(group.tolist(), chance.tolist(), strict=True):
+    for place, own in zip(group.tolist(), probability.tolist(), strict=True):
         members[place].append(own)
     for place, own in members.items():
-        alone = 1 - np.prod([1 - each for each in own])
+        independent = 1 - np.prod([1 - p for p in own])
         expected = (
-            own[0] if len(own) == 1 else min(max(own) + adds * (alone - max(own)), sum(own), 1)
+            own[0]
+            if len(own) == 1
+            else min(max(own) + added_share * (independent - max(own)), sum(own), 1)
         )
-        assert found[place] == pytest.approx(expected, abs=1e-8) and 0 < found[place] < 1
+        assert result[place] == pytest.approx(expected, abs=1e-8) and 0 < result[place] < 1
 
 
 def company(seed, correlated, accounts=1500, nights=4):
-    """Leads of accounts that buy as one (``correlated``) or each for themselves; calibrated chances of each."""
+    """Return leads of accounts that buy as one (``correlated``) or independently.
+
+    Account, night, calibrated probability and label of each row.
+    """
     rng = np.random.default_rng(seed)
     size = rng.integers(1, 5, accounts)
     account = np.repeat(np.arange(accounts), size)
@@ -44,9 +50,9 @@ def company(seed, correlated, accounts=1500, nights=4):
     return np.array([f"A{number}" for number in account]), night, chance, label
 
 
-def test_accounts_that_buy_as_one_are_not_counted_once_a_lead():
+def test_dependence_of_accounts_that_buy_as_one_is_fitted():
     found = WithinAccountDependence.fit(*company(1, correlated=True))
-    assert found.independent > 1.3 * found.observed, "independence promises far too many"
+    assert found.independent > 1.3 * found.observed, "independence predicts far too many"
     assert found.added_share == pytest.approx(0, abs=0.1) and found.expected == pytest.approx(
         found.observed, rel=0.06
     )
@@ -60,13 +66,13 @@ def test_accounts_that_buy_as_one_are_not_counted_once_a_lead():
     )
 
 
-def test_independent_leads_are_left_as_they_are():
+def test_dependence_of_independent_leads_is_one():
     found = WithinAccountDependence.fit(*company(3, correlated=False))
     assert found.added_share == 1 and found.expected == pytest.approx(found.independent)
     assert found.observed == pytest.approx(found.independent, rel=0.05)
 
 
-def test_without_an_account_of_several_leads_nothing_is_learnt():
+def test_dependence_needs_an_account_of_several_leads():
     account = np.array(["a", "b", "c"])
     found = WithinAccountDependence.fit(
         account, np.zeros(3), np.array([0.1, 0.2, 0.3]), np.array([0.0, 1.0, 0.0])
@@ -78,6 +84,8 @@ def test_without_an_account_of_several_leads_nothing_is_learnt():
     )
 
 
-def test_it_is_kept_as_json():
+def test_dependence_round_trips_through_json():
     found = WithinAccountDependence.fit(*company(1, correlated=True, accounts=300))
-    assert WithinAccountDependence(**json.loads(json.dumps(found.to_json()))) == found
+    stored = json.loads(json.dumps(found.to_json()))
+    assert sorted(stored) == ["accounts", "adds", "alone", "expected", "happened"]
+    assert WithinAccountDependence.from_json(stored) == found

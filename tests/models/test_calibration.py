@@ -1,4 +1,4 @@
-"""Calibration repairs what it can prove, and intervals hold the truth as often as they say."""
+"""Calibrators correct proven errors only; bands hold the truth at their nominal rate."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from models.calibration import (
 
 
 def draw(rows: int, slope: float, intercept: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Margins and labels whose true log-odds are ``slope * margin + intercept``."""
+    """Return margins, and labels whose true log-odds are ``slope * margin + intercept``."""
     random = np.random.default_rng(seed)
     margin = random.normal(-1.5, 1.2, rows)
     return margin, (random.random(rows) < 1 / (1 + np.exp(-(slope * margin + intercept)))).astype(
@@ -29,7 +29,7 @@ def draw(rows: int, slope: float, intercept: float, seed: int = 0) -> tuple[np.n
 
 
 def grid_search(margin: np.ndarray, label: np.ndarray) -> tuple[float, float]:
-    """The posterior mode by brute force."""
+    """Return the posterior mode by brute force."""
     best, center, width = (1.0, 0.0), (1.0, 0.0), 3.0
     for _ in range(12):
         found = []
@@ -50,7 +50,7 @@ def test_affine_finds_the_posterior_mode(slope, intercept):
     assert (found.slope, found.intercept) == pytest.approx(grid_search(margin, label), abs=1e-3)
 
 
-def test_affine_never_turns_the_order_round():
+def test_affine_slope_stays_positive():
     margin, label = draw(3000, -1.0, 0.0)
     assert 0 < AffineCalibrator.fit(margin, label).slope < 0.02
 
@@ -63,7 +63,7 @@ def test_affine_is_finite_and_positive_for_any_rows(rows):
     assert math.isfinite(found.slope) and math.isfinite(found.intercept)
 
 
-def test_calibrator_repairs_an_overconfident_model():
+def test_calibrator_corrects_an_overconfident_model():
     margin, label = draw(20_000, 0.5, 0.4)
     found = fit_calibrator(margin, label, np.arange(len(margin)), np.arange(len(margin)))
     assert found.slope == pytest.approx(0.5, abs=0.05)
@@ -71,7 +71,7 @@ def test_calibrator_repairs_an_overconfident_model():
     assert found == AffineCalibrator.fit(margin, label)
 
 
-def test_calibrator_keeps_identity_if_the_later_half_says_no():
+def test_calibrator_is_identity_if_the_later_half_disagrees():
     early, early_label = draw(2000, 1.0, 1.5)
     late, late_label = draw(2000, 1.0, 0.0, seed=1)
     margin, label = np.concatenate([early, late]), np.concatenate([early_label, late_label])
@@ -79,14 +79,14 @@ def test_calibrator_keeps_identity_if_the_later_half_says_no():
 
 
 def test_calibrator_is_not_proven_by_many_rows_of_few_entities():
-    """A gain that is beyond noise for rows that stand alone is none where they are copies of a few."""
+    """A gain beyond noise for independent rows is within noise for copies of a few rows."""
     margin, label = (np.tile(part, 20) for part in draw(60, 0.7, 0.2))
     order = np.repeat([0, 1], 600)
     assert fit_calibrator(margin, label, order, np.arange(1200)) != AffineCalibrator()
     assert fit_calibrator(margin, label, order, np.arange(1200) % 60) == AffineCalibrator()
 
 
-def test_calibrator_looks_at_order_not_at_position():
+def test_calibrator_uses_order_not_position():
     margin, label = draw(4000, 0.6, 0.3)
     mixed = np.random.default_rng(0).permutation(4000)
     plain = fit_calibrator(margin, label, np.arange(4000), np.arange(4000))
@@ -101,13 +101,13 @@ def test_calibrator_needs_fifty_of_each(positives, negatives):
     assert fit_calibrator(np.full(len(label), 3.0), label, rows, rows) == AffineCalibrator()
 
 
-def test_calibrator_is_identity_where_all_rows_are_of_one_instant():
+def test_calibrator_is_identity_for_rows_of_one_instant():
     margin, label = draw(2000, 0.3, 2.0)
     assert fit_calibrator(margin, label, np.zeros(2000), np.arange(2000)) == AffineCalibrator()
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20))
-def test_probability_stays_inside_and_comes_back(margins):
+def test_probability_is_inside_its_bounds_and_invertible(margins):
     margin = np.array(margins)
     chance = to_probability(margin)
     assert ((chance > 0) & (chance < 1)).all()
@@ -125,7 +125,7 @@ def test_log_loss_is_the_textbook_formula(rows):
 
 
 def test_wilson_solves_the_score_equation():
-    """Each end is the rate whose own standard error puts the observation 1.645 of them away."""
+    """Each end is a rate at 1.645 of its own standard errors from the observation."""
     for hits, size in [(0, 10), (3, 10), (50, 400), (10, 10)]:
         for end in compute_wilson_interval(np.array([hits / size]), np.array([size])):
             assert (hits / size - end[0]) ** 2 == pytest.approx(
@@ -143,8 +143,8 @@ CHANCES = st.lists(
 @settings(max_examples=50)
 @given(CHANCES, st.lists(st.floats(1e-12, 1 - 1e-12), min_size=2, max_size=20))
 def test_band_encloses_the_probability_and_rises_with_it(rows, asked):
-    chance, label, entity, doubt = (np.array(column) for column in zip(*rows, strict=True))
-    band = ProbabilityBand.fit(chance, label, entity, doubt)
+    chance, label, entity, disagreement = (np.array(column) for column in zip(*rows, strict=True))
+    band = ProbabilityBand.fit(chance, label, entity, disagreement)
     asked = np.sort(np.array(asked))
     low, high = band.interval(asked)
     assert ((low > 0) & (low <= asked) & (asked <= high) & (high < 1)).all()
@@ -152,7 +152,7 @@ def test_band_encloses_the_probability_and_rises_with_it(rows, asked):
     assert ProbabilityBand.from_json(json.loads(json.dumps(band.to_json()))) == band
 
 
-def test_band_of_a_calibrated_model_holds_the_true_rate_as_often_as_it_says():
+def test_band_of_a_calibrated_model_has_nominal_coverage():
     held = []
     for seed in range(40):
         margin, label = draw(2000, 1.0, 0.0, seed)
@@ -164,7 +164,7 @@ def test_band_of_a_calibrated_model_holds_the_true_rate_as_often_as_it_says():
     assert np.mean(held) > 0.9
 
 
-def test_band_covers_the_true_rate_of_a_model_that_is_off():
+def test_band_of_a_biased_model_covers_the_true_rate():
     inside = []
     asked = np.linspace(0.08, 0.5, 10)
     truth = to_probability(to_log_odds(asked) + 0.6)
@@ -177,7 +177,7 @@ def test_band_covers_the_true_rate_of_a_model_that_is_off():
     assert np.mean(inside) > 0.85
 
 
-def test_rows_of_few_entities_make_a_wide_band():
+def test_band_of_few_entities_is_wide():
     margin, label = draw(2000, 1.0, 0.0)
     chance = to_probability(margin)
     many = ProbabilityBand.fit(chance, label, np.arange(2000), np.zeros(2000)).interval(
@@ -189,8 +189,11 @@ def test_rows_of_few_entities_make_a_wide_band():
     assert few[1] - few[0] > 1.5 * (many[1] - many[0])
 
 
-def interval_without_doubt(chance, label, asked):
-    """Wilson's interval about the rising rates of twenty bins, each lead of one row: plain loops, no log-odds' sums."""
+def interval_without_disagreement(chance, label, asked):
+    """Return Wilson's interval about the isotonic rates of twenty bins, by plain loops.
+
+    Each lead has one row.
+    """
     place = np.searchsorted(np.quantile(chance, np.arange(1, 20) / 20), chance, side="right")
     rate = [[label[place == k].mean(), int((place == k).sum())] for k in range(20)]
     pools = []
@@ -213,18 +216,21 @@ def interval_without_doubt(chance, label, asked):
     )
 
 
-def test_without_doubt_the_band_is_wilsons_interval_of_the_rates():
+def test_band_without_disagreement_is_wilsons_interval_of_the_rates():
     margin, label = draw(4000, 1.0, 0.3)
     chance, asked = to_probability(margin), np.linspace(0.03, 0.6, 30)
     found = ProbabilityBand.fit(chance, label, np.arange(4000), np.zeros(4000)).interval(asked)
-    low, high = interval_without_doubt(chance, label, asked)
+    low, high = interval_without_disagreement(chance, label, asked)
     np.testing.assert_allclose(found[0], np.minimum(low, asked), rtol=1e-9)
     np.testing.assert_allclose(found[1], np.maximum(high, asked), rtol=1e-9)
 
 
 @pytest.mark.parametrize("unseen", [0.3, 0.8])
-def test_band_with_doubt_holds_the_own_chance_of_nine_leads_in_ten(unseen):
-    """Two models that are off by as much as what neither sees: the truth lies as far from one as they from another."""
+def test_band_with_disagreement_holds_nine_leads_in_ten(unseen):
+    """Two models disagree as much as the hidden effect is large.
+
+    So the truth is as far from one model as the models are from each other.
+    """
     random = np.random.default_rng(5)
     held, naive = [], []
     for _ in range(10):
@@ -232,15 +238,15 @@ def test_band_with_doubt_holds_the_own_chance_of_nine_leads_in_ten(unseen):
         truth = to_probability(margin + unseen * random.normal(size=6000))
         label = (random.random(6000) < truth).astype(np.int64)
         chance = to_probability(AffineCalibrator.fit(margin, label).apply(margin))
-        doubt = np.abs(unseen * random.normal(size=6000))
-        for inside, size in ((held, doubt), (naive, np.zeros(6000))):
+        disagreement = np.abs(unseen * random.normal(size=6000))
+        for inside, size in ((held, disagreement), (naive, np.zeros(6000))):
             low, high = ProbabilityBand.fit(chance, label, np.arange(6000), size).interval(chance)
             inside.append(np.mean((low <= truth) & (truth <= high)))
     assert 0.87 < np.mean(held) < 0.95
     assert np.mean(naive) < np.mean(held) - 0.1
 
 
-def test_doubt_about_some_leads_widens_the_band_only_there():
+def test_disagreement_widens_the_band_locally():
     margin, label = draw(4000, 1.0, 0.0)
     chance = to_probability(margin)
     plain = ProbabilityBand.fit(chance, label, np.arange(4000), np.zeros(4000))

@@ -1,4 +1,4 @@
-"""Columns become numbers in one frozen way, whatever comes later."""
+"""Encoding: a fitted encoding maps later columns in the same way."""
 
 import collections
 import json
@@ -38,7 +38,7 @@ def same(left: float, right: float) -> bool:
 @settings(max_examples=60)
 @given(TEXTS, TEXTS)
 def test_categories_are_coded_by_frequency_then_text(seen, later):
-    learnt = table(
+    training = table(
         c=pa.array(seen, pa.string()), n=[float(i) for i in range(len(seen) - 1)] + [None]
     )
     counts = collections.Counter(text for text in seen if text is not None)
@@ -48,9 +48,9 @@ def test_categories_are_coded_by_frequency_then_text(seen, later):
         expected_names.append("n")
     if not expected_names:
         with pytest.raises(DataError, match="no feature varies"):
-            Encoding.fit(learnt, ["c", "n"])
+            Encoding.fit(training, ["c", "n"])
         return
-    encoding = Encoding.fit(learnt, ["c", "n"])
+    encoding = Encoding.fit(training, ["c", "n"])
     assert encoding.names == expected_names
     if "c" not in expected_names:
         return
@@ -63,7 +63,7 @@ def test_categories_are_coded_by_frequency_then_text(seen, later):
 
 @settings(max_examples=60)
 @given(NUMBERS)
-def test_numbers_pass_unchanged_and_what_is_not_finite_is_missing(values):
+def test_numbers_stay_and_infinite_ones_are_missing(values):
     column = pa.array(values, pa.float64())
     try:
         encoding = Encoding.fit(pa.table({"x": column}), ["x"])
@@ -76,7 +76,7 @@ def test_numbers_pass_unchanged_and_what_is_not_finite_is_missing(values):
     assert all(same(a, b) for a, b in zip(codes, expected, strict=True))
 
 
-def test_only_the_most_frequent_categories_are_kept():
+def test_categories_are_limited_to_the_most_frequent():
     texts = [f"v{i:03d}" for i in range(300) for _ in range(2 if i >= 100 else 1)]
     feature = Encoding.fit(table(c=texts), ["c"]).features[0]
     assert len(feature.categories) == MAX_CATEGORIES
@@ -84,17 +84,17 @@ def test_only_the_most_frequent_categories_are_kept():
     assert feature.categories[200:] == tuple(f"v{i:03d}" for i in range(55))
 
 
-def test_constant_and_all_missing_columns_are_left_out_but_sometimes_missing_is_kept():
+def test_constant_columns_are_left_out_unless_sometimes_missing():
     matrix = table(
         same=[1.0, 1.0, 1.0],
         none=pa.array([None] * 3, pa.float64()),
         nothing=pa.array([None] * 3, pa.string()),
         one=["a", "a", "a"],
         at_times=[1.0, None, 1.0],
-        told=["a", None, "a"],
+        text=["a", None, "a"],
     )
     encoding = Encoding.fit(matrix, matrix.column_names)
-    assert encoding.names == ["at_times", "told"]
+    assert encoding.names == ["at_times", "text"]
     assert encoding.categorical == [1]
 
 
@@ -108,7 +108,7 @@ def test_row_order_and_chunks_change_nothing():
 
 
 @pytest.mark.parametrize("count", [0, 1, 24, 25, 160])
-def test_in_whatever_parts_rows_are_encoded_each_is_that_row(count, monkeypatch):
+def test_encoding_is_independent_of_the_read_size(count, monkeypatch):
     random = np.random.default_rng(count)
     whole = table(
         n=np.where(random.random(160) < 0.2, np.inf, random.random(160)).tolist(),
@@ -124,12 +124,12 @@ def test_in_whatever_parts_rows_are_encoded_each_is_that_row(count, monkeypatch)
     )
 
 
-def test_json_round_trip_keeps_everything():
+def test_encoding_round_trips_through_json():
     encoding = Encoding.fit(table(x=[1.0, 2.0], c=["ё", "🙂"]), ["x", "c"])
     assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
 
 
-def test_a_missing_column_is_named():
+def test_missing_column_is_named():
     encoding = Encoding.fit(table(x=[1.0, 2.0]), ["x"])
     with pytest.raises(DataError, match=r"\[x\]"):
         encoding.encode(table(y=[1.0]))
@@ -137,7 +137,7 @@ def test_a_missing_column_is_named():
         Encoding.fit(table(x=[1.0, 2.0]), ["z"])
 
 
-def test_a_changed_type_is_named():
+def test_changed_type_is_named():
     encoding = Encoding.fit(table(x=[1.0, 2.0]), ["x"])
     with pytest.raises(DataError, match=r"\[x\]: string\n.*double"):
         encoding.encode(table(x=["1", "2"]))

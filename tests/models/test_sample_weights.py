@@ -1,4 +1,4 @@
-"""Weights by hand, by plain loops, and what must hold for any rows."""
+"""Sample weights by hand, by plain loops, and their properties for any rows."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def columns(listed: list[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def test_the_rows_of_a_lead_share_one_vote():
+def test_equal_weights_sum_to_one_over_a_lead():
     np.testing.assert_array_equal(
         weigh_entities_equally(np.array(["a", "b", "a", "a", "c"], dtype=object)),
         [1 / 3, 1, 1 / 3, 1 / 3, 1],
@@ -29,34 +29,34 @@ def test_the_rows_of_a_lead_share_one_vote():
 
 
 @pytest.mark.parametrize("half_life", [timedelta(days=10), 0.25])
-def test_a_half_life_back_counts_half(half_life):
+def test_recency_halves_after_a_half_life(half_life):
     cutoff = np.array([0, 40, 30, 20]) * DAY
     np.testing.assert_allclose(weigh_by_recency(cutoff, half_life), [1 / 16, 1, 1 / 2, 1 / 4])
 
 
-def test_a_share_of_no_time_leaves_all_alike():
+def test_recency_of_a_single_instant_is_equal():
     np.testing.assert_array_equal(weigh_by_recency(np.array([5, 5]) * DAY, 0.1), [1, 1])
 
 
-def test_unless_asked_there_are_none():
+def test_weights_are_off_by_default():
     assert compute_sample_weights(*columns([("a", 0), ("a", 9)]), Learning()) is None
 
 
 @given(rows)
-def test_both_kinds_are_multiplied_and_brought_to_a_mean_of_one(listed):
+def test_weights_multiply_both_kinds_to_a_mean_of_one(listed):
     names = [name for name, _ in listed]
     latest = max(day for _, day in listed)
-    plain = [1 / names.count(name) * 0.5 ** ((latest - day) / 10) for name, day in listed]
-    mean = sum(plain) / len(plain)
+    expected = [1 / names.count(name) * 0.5 ** ((latest - day) / 10) for name, day in listed]
+    mean = sum(expected) / len(expected)
     np.testing.assert_allclose(
         compute_sample_weights(*columns(listed), BOTH),
-        [weight / mean for weight in plain],
+        [weight / mean for weight in expected],
         rtol=1e-9,
     )
 
 
 @given(rows, st.randoms())
-def test_no_order_of_rows_and_no_shift_of_time_changes_a_weight(listed, random):
+def test_weights_ignore_row_order_and_time_shift(listed, random):
     order = list(range(len(listed)))
     random.shuffle(order)
     moved = compute_sample_weights(

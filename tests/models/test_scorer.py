@@ -1,4 +1,4 @@
-"""A scorer gives each row the same answer alone, among others, and after it was stored."""
+"""Scorer: same result for a row alone, among others, and after storage."""
 
 import json
 import os
@@ -20,10 +20,11 @@ from models.learners.amount_model import AmountModel, AmountRows
 from models.learners.hazard import Hazard
 from models.learners.kinds import MODELS_BY_NAME
 from models.scorer import PREDICTIONS, Scorer, ScoreScale
+from models.scorer_metadata import ScorerMetadata
 from tests.models import samples
 
-TIMED = {"blend", "hazard", "lightgbm"}
-"""Kinds that are tried here with models of when the outcome comes and of its amount beside them; others without."""
+WITH_TIMING = {"blend", "hazard", "lightgbm"}
+"""Learners that are tested with a timing model and an amount model; the others without."""
 
 
 def matrix(rows: int, seed: int = 0) -> pa.Table:
@@ -47,19 +48,20 @@ def scorer(learner: str) -> Scorer:
     x = encoding.encode(table)
     y = (np.random.default_rng(7).random(1200) < to_probability(x[:, 0] - 3)).astype(np.int64)
     model = samples.fitted(MODELS_BY_NAME[learner], x, y, encoding.categorical)
-    timing = samples.fitted(Hazard, x, y, encoding.categorical) if learner in TIMED else None
+    timing = samples.fitted(Hazard, x, y, encoding.categorical) if learner in WITH_TIMING else None
     calibrator = AffineCalibrator(0.9, 0.1)
     chance = to_probability(calibrator.apply(model.margin(x)))
     band = ProbabilityBand.fit(chance, y, np.arange(1200), np.full(1200, 0.2))
-    meta = {"horizon": "30d", "ё": [1, None]}
-    worth = AmountModel.fit(priced(x), encoding.categorical) if learner in TIMED else None
-    return Scorer(
-        "close", model, encoding, calibrator, band, ScoreScale.fit(chance), meta, timing, worth
+    metadata = ScorerMetadata.from_json({"horizon": "30d", "ё": [1, None]})
+    amount_model = (
+        AmountModel.fit(amount_rows(x), encoding.categorical) if learner in WITH_TIMING else None
     )
+    scale = ScoreScale.fit(chance)
+    return Scorer("close", model, encoding, calibrator, band, scale, metadata, timing, amount_model)
 
 
-def priced(x: np.ndarray) -> AmountRows:
-    """Rows whose amount grows with the visits: one an entity, a new one each hour."""
+def amount_rows(x: np.ndarray) -> AmountRows:
+    """Return rows whose amount grows with the visits: one row an entity, one an hour."""
     amount = 100 * (1 + x[:, 0]) * np.random.default_rng(9).random(len(x))
     return AmountRows(x, amount, np.arange(len(x)).astype(str), np.arange(len(x)))
 
@@ -71,7 +73,7 @@ def fitted(request):
 
 @pytest.fixture(autouse=True, scope="module")
 def few_rounds():
-    """Trees enough to learn something, few enough to be quick."""
+    """Fit few trees, so that the tests are fast."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 20)
         yield
@@ -88,32 +90,34 @@ def test_predictions_follow_their_contract(fitted):
     assert ((low > 0) & (low <= chance) & (chance <= high) & (high < 1)).all()
 
 
-def test_days_to_the_outcome_are_those_of_the_model_of_when_it_comes(fitted):
+def test_outcome_days_are_those_of_the_timing_model(fitted):
     table = matrix(50, seed=8)
     half, most = (fitted.predict(table)[name] for name in ("outcome_days_50", "outcome_days_80"))
     if fitted.timing is None:
         assert half.null_count == most.null_count == 50
         return
     x = fitted.encoding.encode(table)
-    assert half.to_pylist() == fitted.timing.days(fitted.timing.relative(x), 0.5).tolist()
-    assert most.to_pylist() == fitted.timing.days(fitted.timing.relative(x), 0.8).tolist()
+    log_relative = fitted.timing.log_relative_hazard(x)
+    assert half.to_pylist() == fitted.timing.days_to_share(log_relative, 0.5).tolist()
+    assert most.to_pylist() == fitted.timing.days_to_share(log_relative, 0.8).tolist()
     assert all(
-        0 < one < other < samples.HORIZON
-        for one, other in zip(half.to_pylist(), most.to_pylist(), strict=True)
+        0 < earlier < later < samples.HORIZON
+        for earlier, later in zip(half.to_pylist(), most.to_pylist(), strict=True)
     )
 
 
-def test_the_amount_is_that_of_the_model_of_what_an_outcome_is_worth(fitted):
+def test_amount_is_that_of_the_amount_model(fitted):
     table = matrix(50, seed=8)
     found = fitted.predict(table)["amount"]
-    if fitted.worth is None:
+    if fitted.amount_model is None:
         assert found.null_count == 50
         return
-    assert fitted.worth.trees is not None
-    assert found.to_pylist() == fitted.worth.expected(fitted.encoding.encode(table)).tolist()
+    assert fitted.amount_model.trees is not None
+    x = fitted.encoding.encode(table)
+    assert found.to_pylist() == fitted.amount_model.predict_amounts(x).tolist()
 
 
-def test_a_scorer_that_was_stored_before_amounts_were_learnt_has_none(tmp_path):
+def test_scorer_stored_before_amounts_has_no_amount_model(tmp_path):
     scorer("lightgbm").save(tmp_path)
     path = tmp_path / "scorer.json"
     older = {key: value for key, value in json.loads(path.read_text()).items() if key != "worth"}
@@ -121,7 +125,7 @@ def test_a_scorer_that_was_stored_before_amounts_were_learnt_has_none(tmp_path):
     assert Scorer.load(tmp_path).amount_model is None
 
 
-def test_a_row_alone_is_predicted_as_among_others(fitted):
+def test_predictions_are_independent_of_other_rows(fitted):
     table = matrix(60, seed=2)
     together = fitted.predict(table)
     alone = pa.concat_tables([fitted.predict(table.slice(i, 1)) for i in range(60)])
@@ -130,7 +134,7 @@ def test_a_row_alone_is_predicted_as_among_others(fitted):
     assert together.equals(backwards)
 
 
-def test_columns_in_another_order_and_further_columns_change_nothing(fitted):
+def test_predictions_ignore_column_order_and_extra_columns(fitted):
     table = matrix(20, seed=3)
     other = table.select(["source", "cutoff", "age", "entity_id", "visits"]).append_column(
         "new", [["x"] * 20]
@@ -146,11 +150,11 @@ def test_explanations_sum_to_the_calibrated_log_odds(fitted):
     np.testing.assert_allclose(parts.sum(axis=1), to_log_odds(chance), atol=1e-8)
 
 
-def test_no_rows_give_no_predictions(fitted):
+def test_predictions_of_an_empty_matrix_are_empty(fitted):
     assert fitted.predict(matrix(1).slice(0, 0)).num_rows == 0
 
 
-def test_stored_twice_is_the_same_and_comes_back_the_same(fitted, tmp_path):
+def test_saved_scorer_is_reproducible_and_loads_equal(fitted, tmp_path):
     fitted.save(tmp_path / "a")
     again = Scorer.load(tmp_path / "a")
     again.save(tmp_path / "b")
@@ -162,13 +166,14 @@ def test_stored_twice_is_the_same_and_comes_back_the_same(fitted, tmp_path):
     assert again.predict(matrix(40, seed=5)).equals(fitted.predict(matrix(40, seed=5)))
 
 
-def test_a_fresh_process_predicts_the_same_bits(tmp_path):
+def test_predictions_are_identical_in_another_process(tmp_path):
     fitted = scorer("lightgbm")
     fitted.save(tmp_path)
     code = (
         "import sys, pathlib, pyarrow.feather as f; from models.scorer import Scorer;"
         "d = pathlib.Path(sys.argv[1]);"
-        "f.write_feather(Scorer.load(d).predict(f.read_table(d / 'in')), d / 'out', compression='uncompressed')"
+        "found = Scorer.load(d).predict(f.read_table(d / 'in'));"
+        "f.write_feather(found, d / 'out', compression='uncompressed')"
     )
     feather = pytest.importorskip("pyarrow.feather")
     feather.write_feather(matrix(100, seed=6), tmp_path / "in", compression="uncompressed")
@@ -178,7 +183,7 @@ def test_a_fresh_process_predicts_the_same_bits(tmp_path):
 
 
 @pytest.mark.parametrize("lost", ["scorer.json", "model.txt"])
-def test_an_absent_file_is_named(lost, tmp_path):
+def test_absent_file_is_named(lost, tmp_path):
     scorer("lightgbm").save(tmp_path)
     (tmp_path / lost).unlink()
     with pytest.raises(DataError, match=lost):
@@ -200,7 +205,7 @@ def test_an_absent_file_is_named(lost, tmp_path):
         ({"model_sha256": "0"}, "changed or mixed"),
     ],
 )
-def test_an_unknown_or_changed_store_is_refused(change, message, tmp_path):
+def test_unknown_or_changed_scorer_is_refused(change, message, tmp_path):
     scorer("logistic").save(tmp_path)
     path = tmp_path / "scorer.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
@@ -208,7 +213,7 @@ def test_an_unknown_or_changed_store_is_refused(change, message, tmp_path):
         Scorer.load(tmp_path)
 
 
-def test_a_model_of_another_scorer_is_refused(tmp_path):
+def test_model_of_another_scorer_is_refused(tmp_path):
     scorer("logistic").save(tmp_path)
     path = tmp_path / "logistic.json"
     path.write_text(path.read_text().replace('"bias": ', '"bias": 1'))
@@ -216,7 +221,7 @@ def test_a_model_of_another_scorer_is_refused(tmp_path):
         Scorer.load(tmp_path)
 
 
-def test_a_matrix_without_a_feature_is_refused(fitted):
+def test_matrix_without_a_feature_is_refused(fitted):
     with pytest.raises(DataError, match="cutoff"):
         fitted.predict(matrix(3).drop_columns(["cutoff"]))
     if fitted.encoding.names:
@@ -224,7 +229,7 @@ def test_a_matrix_without_a_feature_is_refused(fitted):
             fitted.predict(matrix(3).drop_columns(["visits"]))
 
 
-def test_scores_and_grades_split_a_smooth_distribution_as_promised():
+def test_grades_split_a_smooth_distribution_as_documented():
     chance = np.random.default_rng(0).beta(1, 8, 20_000)
     scale = ScoreScale.fit(chance)
     later = np.random.default_rng(1).beta(1, 8, 20_000)
@@ -248,5 +253,5 @@ def test_scores_rise_with_the_probability_and_grades_with_the_score(fit_on, aske
     assert [scale.grade(np.array([p]))[0] for p in ranked] == grade
 
 
-def test_a_constant_model_makes_no_one_an_a():
+def test_grade_of_a_constant_model_is_c():
     assert set(ScoreScale.fit(np.full(100, 0.1)).grade(np.full(5, 0.1))) == {"C"}

@@ -1,4 +1,4 @@
-"""The databases that the tests of this room run against."""
+"""Databases that the tests of published scores run against."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Hand-made score tables for the tests of this room."""
+"""Hand-made score tables for the tests of serve."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 
-from features.contracts import ACCOUNT_SCORES, SCORE_CHECKS, SCORES
+from features.score_tables import ACCOUNT_SCORES, SCORE_CHECKS, SCORES
 from serve.run import Run
 
 MONDAY = datetime(2025, 7, 7, 4, 30, 0, 123456, tzinfo=UTC)
@@ -35,7 +35,7 @@ def a_reason(contribution, sentence):
 
 
 def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
-    """One SCORES row for each target of the run and id, with replaced columns where given."""
+    """Return one SCORES row per target of the run and id, with replaced columns where given."""
     generator = np.random.default_rng(seed)
     n = len(ids) * len(run.models)
     p = np.sort(generator.random(n))[::-1]
@@ -67,12 +67,12 @@ def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
         "run_id": [run.run_id] * n,
         "scored_at": [LATER] * n,
     }
-    unsaid = {field.name: [None] * n for field in SCORES if field.nullable}
-    return pa.table(unsaid | values | columns, schema=SCORES)
+    missing = {field.name: [None] * n for field in SCORES if field.nullable}
+    return pa.table(missing | values | columns, schema=SCORES)
 
 
 def some_checks(run, verdict="pass"):
-    """One SCORE_CHECKS row of a source and one of each target of the run, in the store's order."""
+    """Return one SCORE_CHECKS row of a source and one per target of the run, in store order."""
     targets = sorted(["", *run.models])
     n = len(targets)
     values = {
@@ -92,7 +92,7 @@ def some_checks(run, verdict="pass"):
 
 
 def some_accounts(run, ids=("Acme", "Beta")):
-    """One ACCOUNT_SCORES row for each target of the run and account."""
+    """Return one ACCOUNT_SCORES row per target of the run and account."""
     n = len(ids)
     values = {
         "account_id": list(ids),
@@ -124,14 +124,14 @@ def publish(store, run, scores=None, checks=None, accounts=None):
 
 
 def ask(url, query):
-    """Read with the database's own driver, as a stranger would."""
+    """Run a query with the database's own driver, independently of the store."""
     kind = sqlite3 if url.startswith("sqlite") else psycopg
     with closing(kind.connect(url.removeprefix("sqlite:///"))) as connection:
         return connection.execute(query).fetchall()
 
 
 def do(url, *statements):
-    """Change the database with its own driver, as a stranger would."""
+    """Run statements with the database's own driver, independently of the store."""
     kind = sqlite3 if url.startswith("sqlite") else psycopg
     with closing(kind.connect(url.removeprefix("sqlite:///"))) as connection:
         for statement in statements:

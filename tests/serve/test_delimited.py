@@ -9,7 +9,7 @@ from serve.delimited import format_fractions, write_csv
 
 
 def spelt(value):
-    """The same, told by Python's own formatting of one number."""
+    """Return the expected text of one number, by Python's own formatting."""
     text = f"{value:.12g}"
     return format(Decimal(text), "f") if "e" in text else text
 
@@ -40,7 +40,7 @@ def test_fractions_have_twelve_digits_and_no_exponent(values):
 
 
 def test_csv_of_slice_holds_only_its_rows():
-    whole = pa.table({"a": pa.array(["x", None, "z,", 'say "hi"']), "n": pa.array([1, 2, None, 4])})
+    table = pa.table({"a": pa.array(["x", None, "z,", 'say "hi"']), "n": pa.array([1, 2, None, 4])})
     file = io.BytesIO()
-    write_csv(whole.slice(1, 3), file)
+    write_csv(table.slice(1, 3), file)
     assert file.getvalue() == b'a,n\r\n,2\r\n"z,",\r\n"say ""hi""",4\r\n'

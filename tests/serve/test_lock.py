@@ -12,8 +12,8 @@ from serve.lock import hold_workspace
 HOLDER = """
 import sys, time
 from pathlib import Path
-from serve.lock import hold
-with hold(Path(sys.argv[1])):
+from serve.lock import hold_workspace
+with hold_workspace(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -35,7 +35,10 @@ def holder(tmp_path):
 
 
 def test_lock_refuses_other_process_and_names_holder(holder, tmp_path):
-    with pytest.raises(WorkspaceBusy, match=rf"pid {holder.pid}: .*-c") as caught, hold_workspace(tmp_path):
+    with (
+        pytest.raises(WorkspaceBusy, match=rf"pid {holder.pid}: .*-c") as caught,
+        hold_workspace(tmp_path),
+    ):
         pass
     assert caught.value.exit_code == 6
     assert str(tmp_path) in str(caught.value)
@@ -91,5 +94,8 @@ def test_locks_of_workspaces_are_independent(tmp_path):
 
 def test_workspace_that_is_a_file_raises_config_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot write to the workspace"), hold_workspace(tmp_path / "file"):
+    with (
+        pytest.raises(ConfigError, match="cannot write to the workspace"),
+        hold_workspace(tmp_path / "file"),
+    ):
         pass

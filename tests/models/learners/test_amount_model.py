@@ -1,4 +1,4 @@
-"""What an outcome will be worth: a known dependence is found, noise stays the mean, and all of it is kept as text."""
+"""Amount model: a known dependence is found, noise is not, and storage keeps every bit."""
 
 import json
 
@@ -12,9 +12,10 @@ from models.learners.amount_model import AmountModel, AmountRows, compute_tweedi
 
 
 def outcomes(entities, seed=0, doubles=True, rows=3, unit=100.0):
-    """Rows of entities, a few each, whose amount doubles with the first column, or does not depend on it.
+    """Return rows of entities, a few each, whose amount doubles with the first column, or not.
 
-    All rows of an entity have its one amount, of which a tenth are zero; the second column is noise.
+    All rows of an entity have its amount; a tenth of the amounts are zero. The second column is
+    noise.
     """
     rng = np.random.default_rng(seed)
     entity = np.repeat(np.arange(entities), rng.integers(1, rows + 1, entities))
@@ -27,12 +28,12 @@ def outcomes(entities, seed=0, doubles=True, rows=3, unit=100.0):
 
 
 def each_entity(rows):
-    """The first row of each entity."""
+    """Return the first row of each entity."""
     return rows.take(np.unique(rows.entity_id, return_index=True)[1])
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_an_amount_that_doubles_with_an_attribute_is_found(seed):
+def test_trees_find_an_amount_that_doubles(seed):
     found = AmountModel.fit(outcomes(800, seed), [])
     new = each_entity(outcomes(4000, seed + 50))
     expected = found.predict_amounts(new.x)
@@ -40,11 +41,11 @@ def test_an_amount_that_doubles_with_an_attribute_is_found(seed):
         group = new.x[:, 0] == large
         assert expected[group].mean() == pytest.approx(new.amount[group].mean(), rel=0.08)
     assert (
-        found.trial.tree_deviance < found.trial.mean_deviance and "trees are kept" in found.sentence
+        found.trial.tree_deviance < found.trial.mean_deviance and "trees are used" in found.sentence
     )
 
 
-def test_noise_stays_the_mean():
+def test_noise_is_predicted_as_the_mean():
     kept = [
         AmountModel.fit(outcomes(300, seed, doubles=False), []).trees is not None
         for seed in range(20)
@@ -53,7 +54,7 @@ def test_noise_stays_the_mean():
 
 
 @pytest.mark.parametrize(("seed", "doubles"), [(1, True), (2, False)])
-def test_the_level_is_that_of_the_rows_learnt_from_each_entity_one_vote(seed, doubles):
+def test_level_is_the_mean_over_entities(seed, doubles):
     rows = outcomes(400, seed, doubles)
     found = AmountModel.fit(rows, [])
     mean = each_entity(rows).amount.mean()
@@ -63,7 +64,7 @@ def test_the_level_is_that_of_the_rows_learnt_from_each_entity_one_vote(seed, do
     assert np.mean(votes) == pytest.approx(mean)
 
 
-def test_few_entities_negative_and_zero_amounts_are_expected_the_mean():
+def test_mean_is_used_for_few_entities_negative_and_zero_amounts():
     few = outcomes(49)
     assert AmountModel.fit(few, []).trees is None and AmountModel.fit(few, []).trial is None
     rows = outcomes(400)
@@ -72,18 +73,18 @@ def test_few_entities_negative_and_zero_amounts_are_expected_the_mean():
         assert (
             found.trees is None
             and found.trial is None
-            and "the mean is expected of all" in found.sentence
+            and "the mean is used for all leads" in found.sentence
         )
         mean = each_entity(AmountRows(rows.x, amount, rows.entity_id, rows.order)).amount.mean()
         assert found.predict_amounts(rows.x[:3]) == pytest.approx([mean] * 3, rel=0.02)
 
 
-def test_without_an_amount_there_is_nothing_to_learn():
+def test_fit_without_amounts_returns_none():
     assert AmountModel.fit(outcomes(60).take(np.zeros(0, int)), []) is None
 
 
-def test_the_rows_of_one_outcome_are_never_on_both_sides_of_the_trial():
-    """A column that names the entity tells all of its amount, and nothing of any other's."""
+def test_rows_of_an_outcome_stay_on_one_side_of_the_trial():
+    """A column that identifies the entity predicts its amount, and no other amount."""
     rng = np.random.default_rng(4)
     entity = np.tile(np.arange(200), 6)
     amount = 100 * np.exp(rng.standard_normal(200))[entity]
@@ -93,11 +94,11 @@ def test_the_rows_of_one_outcome_are_never_on_both_sides_of_the_trial():
     found = AmountModel.fit(rows, [])
     assert found.trees is None
     alone = AmountModel.fit(AmountRows(rows.x, amount, np.arange(1200).astype(str), rows.order), [])
-    assert alone.trees is not None, "taken for 1,200 entities its rows are known again"
+    assert alone.trees is not None, "as 1,200 entities, rows of one outcome are recognised"
 
 
-def test_later_entities_decide_and_are_counted():
-    """A dependence that turned round in the later half is not kept."""
+def test_trial_is_decided_by_later_entities():
+    """A dependence that is reversed in the later half is not used."""
     rows = outcomes(600, rows=1)
     middle = np.sort(rows.order)[len(rows.order) // 2]
     x = np.where((rows.order >= middle)[:, None], 1 - rows.x, rows.x)
@@ -112,7 +113,7 @@ def test_later_entities_decide_and_are_counted():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1e9), st.floats(1e-3, 1e9)), min_size=1, max_size=20))
-def test_the_deviance_is_that_of_another_library(pairs):
+def test_deviance_equals_that_of_scikit_learn(pairs):
     amount, expected = np.array(pairs).T
     ours, theirs = (
         compute_tweedie_deviance(amount, expected).mean(),
@@ -123,7 +124,7 @@ def test_the_deviance_is_that_of_another_library(pairs):
     )
 
 
-def test_the_unit_of_the_amount_changes_nothing_else():
+def test_predictions_scale_with_the_unit_of_the_amount():
     cents, euros = (AmountModel.fit(outcomes(300, unit=unit), []) for unit in (10_000.0, 100.0))
     x = outcomes(50, seed=9).x
     assert cents.trees is not None and cents.predict_amounts(x) == pytest.approx(
@@ -131,7 +132,7 @@ def test_the_unit_of_the_amount_changes_nothing_else():
     )
 
 
-def test_it_is_the_same_after_it_was_stored_and_when_learnt_again():
+def test_model_is_reproducible_and_round_trips_through_json():
     for rows in (outcomes(300), outcomes(30)):
         found, x = AmountModel.fit(rows, []), outcomes(50, seed=9).x
         text = json.dumps(found.to_json(), allow_nan=False)

@@ -1,4 +1,4 @@
-"""Shares are the best of all there are, and a blend is the mean that they say."""
+"""Blend: shares are the best of all, and its margin is the weighted mean."""
 
 import json
 
@@ -9,21 +9,19 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from configs.errors import DataError
-from models.encoding import Encoding
 from models.learners import lightgbm
 from models.learners.blend import MIN_SHARE, Blend, compute_weighted_sum, fit_shares
 from models.learners.hazard import Hazard
 from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.training.blending import blend_margins, build_blend, fit_blend_shares
-from models.training.fit import FittedModels
 from tests.models.samples import fitted
 
 KINDS = (LightGbm, Hazard, Logistic)
 
 
 def sample(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two numbers that tell and a category that does not."""
+    """Return two informative numbers and a category of noise."""
     random = np.random.default_rng(seed)
     x = np.column_stack([random.normal(size=(rows, 2)), random.integers(0, 3, rows)])
     return x, (random.random(rows) < 1 / (1 + np.exp(-x[:, 0] * x[:, 1] - x[:, 0]))).astype(
@@ -33,7 +31,7 @@ def sample(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def parts():
-    """One model of each kind that a blend may hold."""
+    """Return one model of each kind that a blend may hold."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 20)
         return tuple(fitted(kind, *sample(1000), [2]) for kind in KINDS)
@@ -44,8 +42,8 @@ def log_losses(margin: np.ndarray, y: np.ndarray) -> np.ndarray:
     return -np.where(y == 1, np.log(chance), np.log(1 - chance))
 
 
-def told(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Log-odds and what they gave."""
+def true_margins(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return true log-odds and labels drawn from them."""
     random = np.random.default_rng(seed)
     truth = random.normal(size=rows) * 2
     return truth, (random.random(rows) < 1 / (1 + np.exp(-truth))).astype(np.int64)
@@ -53,7 +51,7 @@ def told(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_shares_are_the_best_of_a_fine_grid(seed):
-    truth, y = told(400, seed)
+    truth, y = true_margins(400, seed)
     random = np.random.default_rng(seed + 10)
     margins = [truth + noise * random.normal(size=400) for noise in random.uniform(0.3, 3, size=3)]
     found = fit_shares(margins, y)
@@ -63,24 +61,27 @@ def test_shares_are_the_best_of_a_fine_grid(seed):
     steps = np.arange(0, 1.01, 0.02)
     grid = [(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-9]
     best = min(
-        grid, key=lambda each: log_losses(np.column_stack(margins) @ np.array(each), y).mean()
+        grid, key=lambda split: log_losses(np.column_stack(margins) @ np.array(split), y).mean()
     )
     assert found == pytest.approx(best, abs=0.03)
-    # What is too little for a share of its own costs next to nothing.
-    held = log_losses(np.column_stack(margins) @ np.array(found), y).mean()
-    assert held <= log_losses(np.column_stack(margins) @ np.array(best), y).mean() + 1e-4
+    # Shares below the minimum cost next to nothing.
+    loss = log_losses(np.column_stack(margins) @ np.array(found), y).mean()
+    assert loss <= log_losses(np.column_stack(margins) @ np.array(best), y).mean() + 1e-4
 
 
-def test_a_model_that_is_wrong_gets_no_share():
-    """The other is too careful: one that was too sure would be tempered by a little of anything."""
-    truth, y = told(2000, 3)
+def test_wrong_model_gets_no_share():
+    """The other is underconfident: an overconfident one would be tempered by a wrong one."""
+    truth, y = true_margins(2000, 3)
     assert fit_shares([0.8 * truth, -truth], y) == (1.0, 0.0)
     assert fit_shares([truth], y) == (1.0,)
 
 
-def test_a_share_of_next_to_nothing_goes_to_the_others():
-    """Both say the same, one a little too carefully and one much too surely: the best share of this one is 1 in 101."""
-    truth, y = told(2000, 5)
+def test_small_share_goes_to_the_others():
+    """Two models agree, one slightly underconfident, one very overconfident.
+
+    The best share of the second is 1 in 101.
+    """
+    truth, y = true_margins(2000, 5)
     slope = minimize_scalar(lambda size: log_losses(size * truth, y).mean(), (0.5, 1.5)).x
     margins = [(slope - 0.01) * truth, (slope + 1.0) * truth]
     loss = [
@@ -93,14 +94,14 @@ def test_a_share_of_next_to_nothing_goes_to_the_others():
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**20), st.integers(2, 4), st.floats(0.1, 1e6))
-def test_shares_are_a_split_whatever_the_models_say(seed, models, size):
+def test_shares_sum_to_one_for_any_models(seed, models, size):
     random = np.random.default_rng(seed)
     margins = [size * random.normal(size=60) for _ in range(models)]
     found = fit_shares(margins, random.integers(0, 2, 60))
     assert sum(found) == pytest.approx(1) and min(found) >= 0
 
 
-def test_a_blend_is_the_weighted_mean_of_all_its_parts(parts):
+def test_blend_is_the_weighted_mean_of_its_parts(parts):
     x, _ = sample(200, seed=8)
     for split in [(0.5, 0.2, 0.3), (1.0, 0.0, 0.0), (0.0, 0.25, 0.75)]:
         blend = Blend(parts, split)
@@ -115,7 +116,7 @@ def test_a_blend_is_the_weighted_mean_of_all_its_parts(parts):
         np.testing.assert_allclose(blend.contributions(x), added, atol=1e-12)
 
 
-def test_a_blend_of_one_part_is_that_part(parts):
+def test_blend_of_one_part_equals_that_part(parts):
     x, _ = sample(100, seed=9)
     for part in parts:
         alone = Blend((part,), (1.0,))
@@ -123,8 +124,8 @@ def test_a_blend_of_one_part_is_that_part(parts):
         assert alone.contributions(x).tobytes() == part.contributions(x).tobytes()
 
 
-def test_a_stored_blend_comes_back_with_every_bit(parts, tmp_path):
-    """Several parts may be of one kind: the second line of a blend has learnt from other weights."""
+def test_saved_blend_loads_with_every_bit(parts, tmp_path):
+    """Several parts may be of one kind: the recent logistic regression has other weights."""
     line = fitted(Logistic, *sample(300, seed=4), [2])
     blend = Blend((*parts, line), (0.1, 0.2, 0.3, 0.4))
     blend.save(tmp_path)
@@ -136,7 +137,7 @@ def test_a_stored_blend_comes_back_with_every_bit(parts, tmp_path):
 
 
 @pytest.mark.parametrize("damage", [{"learner": "pickle"}, {"share": "much"}, {"model": "none"}])
-def test_a_damaged_part_is_a_data_error(parts, damage, tmp_path):
+def test_damaged_part_is_a_data_error(parts, damage, tmp_path):
     Blend(parts[:1], (1.0,)).save(tmp_path)
     path = tmp_path / Blend.file
     path.write_text(json.dumps([{**json.loads(path.read_text())[0], **damage}]))
@@ -144,7 +145,7 @@ def test_a_damaged_part_is_a_data_error(parts, damage, tmp_path):
         Blend.load(tmp_path)
 
 
-def test_models_without_a_share_are_not_asked_at_night(parts):
+def test_models_without_a_share_are_left_out(parts):
     trees, hazard, line = parts
     names = dict(
         zip(
@@ -153,18 +154,17 @@ def test_models_without_a_share_are_not_asked_at_night(parts):
             strict=True,
         )
     )
-    learnt = FittedModels(Encoding(()), names, {})
     split = {LightGbm.name: 0.7, Hazard.name: 0.0, Logistic.name: 0.0, "recent": 0.3}
-    assert build_blend(learnt, split) == Blend((trees, line), (0.7, 0.3))
+    assert build_blend(names, split) == Blend((trees, line), (0.7, 0.3))
     x, _ = sample(100, seed=9)
     margins = {name: model.margin(x) for name, model in names.items()}
     np.testing.assert_allclose(
-        build_blend(learnt, split).margin(x), blend_margins(margins, split), atol=1e-12
+        build_blend(names, split).margin(x), blend_margins(margins, split), atol=1e-12
     )
 
 
-def test_the_shares_of_a_procedure_are_those_of_the_parts_it_has():
-    truth, y = told(400, 6)
+def test_blend_shares_use_the_parts_that_were_fitted():
+    truth, y = true_margins(400, 6)
     random = np.random.default_rng(0)
     margins = {
         "base_rate": 0 * truth,

@@ -1,4 +1,4 @@
-"""When the outcome comes: against loops, against literal person-periods, and against a truth that was simulated."""
+"""Hazard model against loops, literal person-periods, and a simulated truth."""
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ ROWS = st.lists(
 )
 
 
-def walked(cutoff: int, outcome: int, end: int, horizon: int) -> tuple[float, bool]:
-    """Walk from the cutoff, one microsecond at a time, as long as something could be seen."""
+def follow_by_steps(cutoff: int, outcome: int, end: int, horizon: int) -> tuple[float, bool]:
+    """Walk from the cutoff in steps of a microsecond while the row is followed up."""
     at = cutoff
     while at < end and at < cutoff + horizon:
         if at == outcome:
@@ -31,19 +31,20 @@ def walked(cutoff: int, outcome: int, end: int, horizon: int) -> tuple[float, bo
 @example([(4, 3), (4, 2)], 10, 3)  # at the horizon and just before it
 @example([(4, 6), (4, 5)], 10, 9)  # at the end and just before it
 @example([(4, NEVER_US)], 10, 3)
-def test_rows_are_followed_as_if_walked_along(rows, end, horizon):
+def test_follow_up_equals_a_walk_in_steps(rows, end, horizon):
     cutoff = np.array([start for start, _ in rows])
     outcome = np.array([NEVER_US if wait == NEVER_US else start + wait for start, wait in rows])
     found = FollowUp.from_times(cutoff, outcome, end, horizon)
     expected = [
-        walked(*row, end, horizon) for row in zip(cutoff.tolist(), outcome.tolist(), strict=True)
+        follow_by_steps(*row, end, horizon)
+        for row in zip(cutoff.tolist(), outcome.tolist(), strict=True)
     ]
     assert (found.days * US_PER_DAY).round(1).tolist() == [time for time, _ in expected]
     assert found.observed.tolist() == [seen for _, seen in expected]
 
 
 def nelson_aalen(rows: list[tuple[float, bool]], day: float) -> float:
-    """Add up, over the times at which outcomes came, how many of those still followed had one."""
+    """Add up, over outcome times, the share of rows at risk that had the outcome."""
     total = 0.0
     for time in sorted({time for time, seen in rows if seen and time <= day}):
         came = sum(seen and other == time for other, seen in rows)
@@ -56,17 +57,15 @@ FOLLOWED = st.lists(
 ).filter(lambda rows: any(seen for _, seen in rows))
 
 
-def followed_of(rows: list[tuple[float, bool]]) -> FollowUp:
+def follow_up_of(rows: list[tuple[float, bool]]) -> FollowUp:
     return FollowUp(np.array([time for time, _ in rows]), np.array([seen for _, seen in rows]))
 
 
 @given(FOLLOWED)
-@example(
-    [(5.0, False), (5.0, True), (7.0, True)]
-)  # one stops being followed when another has its outcome
+@example([(5.0, False), (5.0, True), (7.0, True)])  # one is censored when another has its outcome
 @example([(5.0, True), (5.0, True), (7.0, False)])
-def test_the_baseline_is_that_of_nelson_and_aalen(rows):
-    found = BaselineHazard.fit(followed_of(rows), HORIZON)
+def test_baseline_is_that_of_nelson_and_aalen(rows):
+    found = BaselineHazard.fit(follow_up_of(rows), HORIZON)
     assert (found.days[0], found.hazard[0], found.days[-1]) == (0.0, 0.0, HORIZON)
     assert set(found.days[1:-1]) == {time for time, seen in rows if seen}
     asked = np.array(found.days[1:])
@@ -76,19 +75,19 @@ def test_the_baseline_is_that_of_nelson_and_aalen(rows):
 
 
 @given(FOLLOWED, st.randoms(use_true_random=False))
-def test_the_order_of_rows_says_nothing_about_the_baseline(rows, random):
+def test_baseline_ignores_row_order(rows, random):
     assert BaselineHazard.fit(
-        followed_of(random.sample(rows, len(rows))), HORIZON
-    ) == BaselineHazard.fit(followed_of(rows), HORIZON)
+        follow_up_of(random.sample(rows, len(rows))), HORIZON
+    ) == BaselineHazard.fit(follow_up_of(rows), HORIZON)
 
 
-def test_a_baseline_of_many_outcomes_keeps_to_the_estimate_at_few_places():
+def test_baseline_of_many_outcomes_has_few_knots():
     random = np.random.default_rng(0)
     days, seen = random.exponential(9, 900), random.random(900) < 0.6
     rows = list(
         zip(np.minimum(days, HORIZON).tolist(), (seen & (days < HORIZON)).tolist(), strict=True)
     )
-    found = BaselineHazard.fit(followed_of(rows), HORIZON)
+    found = BaselineHazard.fit(follow_up_of(rows), HORIZON)
     assert len(found.days) <= MAX_KNOTS + 2
     for place in range(1, len(found.days), 40):
         assert found.hazard[place] == pytest.approx(nelson_aalen(rows, found.days[place]))
@@ -97,33 +96,39 @@ def test_a_baseline_of_many_outcomes_keeps_to_the_estimate_at_few_places():
 
 
 def company(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A number and a category, the chance of an outcome within the horizon, and when it comes, at a constant rate."""
+    """Return features, the probability of the outcome within the horizon, and its time.
+
+    The features are a number and a category; the rate is constant in time.
+    """
     random = np.random.default_rng(seed)
     x = np.column_stack([random.integers(0, 8, rows), random.integers(0, 3, rows)]).astype(float)
     rate = 0.012 * np.exp(0.5 * (x[:, 0] - 3.5) + (x[:, 1] == 2))
     return x, -np.expm1(-rate * HORIZON), random.exponential(1 / rate)
 
 
-def observed(when: np.ndarray, seed: int = 1) -> FollowUp:
-    """Half of the rows are followed to the horizon, the others to any day before it."""
+def censor(when: np.ndarray, seed: int = 1) -> FollowUp:
+    """Follow half of the rows to the horizon, the others to any day before it."""
     random = np.random.default_rng(seed)
     last = np.where(random.random(len(when)) < 0.5, HORIZON, random.uniform(0, HORIZON, len(when)))
     return FollowUp(np.minimum(when, last), when < last)
 
 
 @pytest.fixture(scope="module")
-def learnt() -> Hazard:
+def fitted_hazard() -> Hazard:
     x, _, when = company(4000)
     parameters = {"num_iterations": 150, "learning_rate": 0.06}
-    return Hazard.fit_follow_up(FitInput(x, [1], 1, parameters=parameters), observed(when), HORIZON)
+    return Hazard.fit_follow_up(FitInput(x, [1], 1, parameters=parameters), censor(when), HORIZON)
 
 
-def periods(
-    followed: FollowUp, baseline: BaselineHazard
+def expand_periods(
+    follow_up: FollowUp, baseline: BaselineHazard
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One row a row and stretch between two knots: whose, the hazard met there, and whether the outcome came."""
+    """Return a row for each row and stretch between two knots.
+
+    Its row, the hazard of the stretch, and whether the outcome came.
+    """
     whose, met, came = [], [], []
-    for row, (days, happened) in enumerate(zip(followed.days, followed.observed, strict=True)):
+    for row, (days, happened) in enumerate(zip(follow_up.days, follow_up.observed, strict=True)):
         edges = [0.0, *[day for day in baseline.days[1:] if day < days], days]
         hazard = np.diff(baseline.cumulative_hazard(np.array(edges)))
         kept = hazard > 0
@@ -133,45 +138,45 @@ def periods(
     return np.array(whose), np.array(met), np.array(came)
 
 
-def test_one_count_a_row_is_as_likely_as_its_person_periods_but_for_a_constant():
+def test_likelihood_equals_that_of_person_periods_up_to_a_constant():
     _, _, when = company(60)
-    followed = observed(when)
-    baseline = BaselineHazard.fit(followed, HORIZON)
-    whose, met, came = periods(followed, baseline)
+    follow_up = censor(when)
+    baseline = BaselineHazard.fit(follow_up, HORIZON)
+    whose, met, came = expand_periods(follow_up, baseline)
     random = np.random.default_rng(2)
     apart = []
     for _ in range(5):
         relative = random.normal(size=60)
         long = came * (relative[whose] + np.log(met)) - np.exp(relative[whose]) * met
-        whole = baseline.cumulative_hazard(followed.days)
-        short = followed.observed * (relative + np.log(whole)) - np.exp(relative) * whole
+        whole = baseline.cumulative_hazard(follow_up.days)
+        short = follow_up.observed * (relative + np.log(whole)) - np.exp(relative) * whole
         apart.append(long.sum() - short.sum())
     assert len(whose) > 600
     np.testing.assert_allclose(apart, apart[0], rtol=1e-9)
 
 
-def test_trees_of_rows_are_those_of_literal_person_periods():
-    """The same splits and leaves: what counts rows rather than outcomes and hazard met is switched off."""
+def test_trees_equal_those_of_literal_person_periods():
+    """Splits and leaves are equal with all parameters off that depend on the number of rows."""
     x, _, when = company(150)
-    followed = observed(when)
+    follow_up = censor(when)
     plain = {
         **{"num_leaves": 4, "num_iterations": 30, "learning_rate": 0.2, "lambda_l2": 1.0},
         **{"min_data_in_leaf": 1, "bagging_freq": 0, "feature_fraction": 1.0, "extra_trees": False},
     }
-    model = Hazard.fit_follow_up(FitInput(x, [], 1, parameters=plain), followed, HORIZON)
-    whose, met, came = periods(followed, BaselineHazard.fit(followed, HORIZON))
+    model = Hazard.fit_follow_up(FitInput(x, [], 1, parameters=plain), follow_up, HORIZON)
+    whose, met, came = expand_periods(follow_up, BaselineHazard.fit(follow_up, HORIZON))
     poisson = {"objective": "poisson", "boost_from_average": False, "poisson_max_delta_step": 0.01}
     literal = LightGbm.fit_trees(FitInput(x[whose], [], 1), came, {**plain, **poisson}, np.log(met))
     assert np.ptp(model.log_relative_hazard(x)) > 1
     np.testing.assert_allclose(model.log_relative_hazard(x), literal.margin(x), atol=1e-3)
 
 
-def test_young_rows_bias_nothing_where_calling_them_negative_does(learnt):
+def test_censored_rows_bias_nothing_unlike_negative_labels(fitted_hazard):
     x, _, when = company(4000)
-    followed = observed(when)
+    follow_up = censor(when)
     later, chance, _ = company(20_000, seed=7)
-    naive = LightGbm.fit(FitInput(x, [1], 1), followed.observed.astype(np.int64))
-    found, low = (1 / (1 + np.exp(-model.margin(later))) for model in (learnt, naive))
+    naive = LightGbm.fit(FitInput(x, [1], 1), follow_up.observed.astype(np.int64))
+    found, low = (1 / (1 + np.exp(-model.margin(later))) for model in (fitted_hazard, naive))
     assert found.mean() == pytest.approx(chance.mean(), rel=0.05)
     assert low.mean() < 0.85 * chance.mean()
     assert np.abs(found - chance).mean() < 0.03
@@ -180,20 +185,20 @@ def test_young_rows_bias_nothing_where_calling_them_negative_does(learnt):
         assert found[alike].mean() == pytest.approx(chance[alike].mean(), abs=0.04)
 
 
-def test_contributions_sum_to_the_margin_and_have_the_signs_of_the_trees(learnt):
+def test_contributions_sum_to_the_margin_and_have_the_signs_of_the_trees(fitted_hazard):
     x, _, _ = company(500, seed=3)
-    parts, trees = learnt.contributions(x), learnt.trees.contributions(x)
-    np.testing.assert_allclose(parts.sum(axis=1), learnt.margin(x), atol=1e-9)
+    parts, trees = fitted_hazard.contributions(x), fitted_hazard.trees.contributions(x)
+    np.testing.assert_allclose(parts.sum(axis=1), fitted_hazard.margin(x), atol=1e-9)
     assert (np.sign(parts[:, :-1]) == np.sign(trees[:, :-1])).all()
     assert len(set(parts[:, -1].round(12))) == 1
 
 
-def test_a_row_that_moves_nothing_has_the_bias_for_its_margin():
-    """Trees that found no split say the same of every row."""
-    followed = FollowUp(
+def test_margin_without_splits_is_the_bias():
+    """Trees without a split predict the same for every row."""
+    follow_up = FollowUp(
         np.array([3.0, 9.0, HORIZON, HORIZON]), np.array([True, True, False, False])
     )
-    model = Hazard.fit_follow_up(FitInput(np.zeros((4, 1)), [], 1), followed, HORIZON)
+    model = Hazard.fit_follow_up(FitInput(np.zeros((4, 1)), [], 1), follow_up, HORIZON)
     parts = model.contributions(np.zeros((2, 1)))
     assert parts[:, 0].tolist() == [0.0, 0.0]
     np.testing.assert_allclose(parts[:, 1], model.margin(np.zeros((2, 1))), atol=1e-12)
@@ -201,62 +206,63 @@ def test_a_row_that_moves_nothing_has_the_bias_for_its_margin():
 
 @settings(max_examples=50)
 @given(st.floats(0.001, 0.999), st.integers(0, 7), st.integers(0, 2))
-def test_days_are_those_by_which_a_share_of_the_chance_is_used_up(learnt, share, number, category):
+def test_days_to_share_invert_the_cumulative_probability(fitted_hazard, share, number, category):
     x = np.array([[number, category]], dtype=float)
-    days, relative = learnt.days(learnt.relative(x), share), np.exp(learnt.relative(x))
+    log_relative = fitted_hazard.log_relative_hazard(x)
+    days, relative = fitted_hazard.days_to_share(log_relative, share), np.exp(log_relative)
     assert 0 < days[0] < HORIZON
-    by_then, whole = (
-        -np.expm1(-relative * learnt.baseline.at(at)) for at in (days, np.array([HORIZON]))
+    by_then, in_all = (
+        -np.expm1(-relative * fitted_hazard.baseline.cumulative_hazard(at))
+        for at in (days, np.array([HORIZON]))
     )
-    assert by_then / whole == pytest.approx(share, rel=1e-9)
-    assert 1 / (1 + np.exp(-learnt.margin(x))) == pytest.approx(whole, rel=1e-9)
+    assert by_then / in_all == pytest.approx(share, rel=1e-9)
+    assert 1 / (1 + np.exp(-fitted_hazard.margin(x))) == pytest.approx(in_all, rel=1e-9)
 
 
-def test_days_hold_on_what_really_came(learnt):
+def test_days_to_share_hold_on_simulated_outcomes(fitted_hazard):
     later, _, when = company(20_000, seed=8)
     came = when < HORIZON
+    log_relative = fitted_hazard.log_relative_hazard(later)
     for share in (0.5, 0.8):
-        assert np.mean(
-            when[came] <= learnt.days(learnt.relative(later), share)[came]
-        ) == pytest.approx(share, abs=0.03)
+        days = fitted_hazard.days_to_share(log_relative, share)
+        assert np.mean(when[came] <= days[came]) == pytest.approx(share, abs=0.03)
 
 
-def test_a_row_alone_has_the_same_values_as_among_others(learnt):
+def test_predictions_are_independent_of_other_rows(fitted_hazard):
     x, _, _ = company(200, seed=4)
-    for of in (
-        learnt.margin,
-        learnt.contributions,
-        lambda rows: learnt.days(learnt.relative(rows), 0.5),
+    for predict in (
+        fitted_hazard.margin,
+        fitted_hazard.contributions,
+        lambda rows: fitted_hazard.days_to_share(fitted_hazard.log_relative_hazard(rows), 0.5),
     ):
-        alone = np.concatenate([of(x[i : i + 1]) for i in range(len(x))])
-        assert (
-            of(x).tobytes() == alone.tobytes() == np.ascontiguousarray(of(x[::-1])[::-1]).tobytes()
-        )
+        alone = np.concatenate([predict(x[i : i + 1]) for i in range(len(x))])
+        backwards = np.ascontiguousarray(predict(x[::-1])[::-1])
+        assert predict(x).tobytes() == alone.tobytes() == backwards.tobytes()
 
 
-def test_a_stored_model_comes_back_with_every_bit(learnt, tmp_path):
-    learnt.save(tmp_path)
+def test_saved_model_loads_with_every_bit(fitted_hazard, tmp_path):
+    fitted_hazard.save(tmp_path)
     again = Hazard.load(tmp_path)
     x, _, _ = company(200, seed=5)
-    assert again == learnt
-    for of in (
+    assert again == fitted_hazard
+    for predict in (
         Hazard.margin,
         Hazard.contributions,
-        lambda model, rows: model.days(model.relative(rows), 0.8),
+        lambda model, rows: model.days_to_share(model.log_relative_hazard(rows), 0.8),
     ):
-        assert of(again, x).tobytes() == of(learnt, x).tobytes()
+        assert predict(again, x).tobytes() == predict(fitted_hazard, x).tobytes()
 
 
-def test_what_weighs_nothing_teaches_nothing():
-    """Half of the rows tell the opposite; only those that weigh are believed."""
+def test_rows_without_weight_have_no_effect():
+    """Half of the rows say the opposite and have no weight."""
     x, _, when = company(2000)
-    followed = observed(when)
+    follow_up = censor(when)
     turned = np.where(np.arange(2000)[:, None] < 1000, x, 7 - x)
     weight = 2.0 * (np.arange(2000) < 1000)
     fast = {"num_iterations": 50, "learning_rate": 0.1}
     model = Hazard.fit_follow_up(
-        FitInput(turned, [], 1, weight=weight, parameters=fast), followed, HORIZON
+        FitInput(turned, [], 1, weight=weight, parameters=fast), follow_up, HORIZON
     )
-    first = FollowUp(followed.days[:1000], followed.observed[:1000])
+    first = FollowUp(follow_up.days[:1000], follow_up.observed[:1000])
     alone = Hazard.fit_follow_up(FitInput(x[:1000], [], 1, parameters=fast), first, HORIZON)
     assert np.corrcoef(model.margin(x), alone.margin(x))[0, 1] > 0.9

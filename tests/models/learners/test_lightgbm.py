@@ -1,4 +1,4 @@
-"""Each model: contributions sum to the margin, rows stand alone, storage keeps every bit."""
+"""All models: contributions sum to the margin, rows are independent, storage is exact."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ CATEGORICAL = [3]
 
 
 def sample(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two numbers (one with gaps, one heavy-tailed), one constant, one category with gaps."""
+    """Return two numbers (one with gaps, one heavy-tailed), a constant, a category with gaps."""
     random = np.random.default_rng(seed)
     x = np.column_stack(
         [
@@ -41,7 +41,7 @@ def sample(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(autouse=True, scope="module")
 def few_rounds():
-    """Trees enough to learn something, few enough to be quick."""
+    """Fit few trees, so that the tests are fast."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 20)
         yield
@@ -59,7 +59,7 @@ def test_contributions_sum_to_the_margin(model):
     np.testing.assert_allclose(parts.sum(axis=1), model.margin(x), atol=1e-9)
 
 
-def test_a_row_alone_has_the_same_margin_as_among_others(model):
+def test_margins_are_independent_of_other_rows(model):
     x, _ = sample(300, seed=3)
     together = model.margin(x)
     alone = np.concatenate([model.margin(x[i : i + 1]) for i in range(len(x))])
@@ -67,12 +67,12 @@ def test_a_row_alone_has_the_same_margin_as_among_others(model):
     assert together.tobytes() == alone.tobytes() == backwards.tobytes()
 
 
-def test_no_rows_have_no_margins(model):
+def test_margins_of_an_empty_matrix_are_empty(model):
     assert model.margin(np.zeros((0, 4))).shape == (0,)
     assert model.contributions(np.zeros((0, 4))).shape == (0, 5)
 
 
-def test_a_code_never_learnt_and_gaps_everywhere_are_accepted(model):
+def test_unknown_codes_and_gaps_are_accepted(model):
     strange = np.array([[np.nan] * 4, [1e300, -1e300, 0.0, 254.0]])
     assert np.isfinite(model.margin(strange)).all()
 
@@ -91,21 +91,22 @@ ELSEWHERE = """
 import hashlib, pathlib, sys
 import numpy as np
 from models.learners import lightgbm
-from models.learners.kinds import KINDS
+from models.learners.kinds import MODELS_BY_NAME
 from tests.models.samples import fitted_kinds
 
 lightgbm.ROUNDS = 5
 here = pathlib.Path(sys.argv[1])
 data = np.load(here / "data.npz")
 for name, model in fitted_kinds(data["x"], data["y"], [3]).items():
-    read = KINDS[name].load(here / name)
-    print(hashlib.sha256(read.margin(data["x"]).tobytes() + read.contributions(data["x"]).tobytes()).hexdigest())
+    read = MODELS_BY_NAME[name].load(here / name)
+    bits = read.margin(data["x"]).tobytes() + read.contributions(data["x"]).tobytes()
+    print(hashlib.sha256(bits).hexdigest())
     (here / name / "again").mkdir()
     model.save(here / name / "again")
 """
 
 
-def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path, monkeypatch):
+def test_models_are_identical_in_another_process_with_one_thread(tmp_path, monkeypatch):
     monkeypatch.setattr(lightgbm, "ROUNDS", 5)
     monkeypatch.setitem(lightgbm.DEFAULT_PARAMETERS, "num_threads", 2)
     x, y = sample(1200, seed=4)
@@ -131,7 +132,7 @@ def test_another_process_with_one_thread_reads_and_learns_the_same_bits(tmp_path
 
 
 @pytest.mark.parametrize("kind", [LightGbm, Hazard, Logistic, Blend])
-def test_it_learns_what_is_there(kind):
+def test_model_finds_a_known_effect(kind):
     x, y = sample(4000)
     later, truth = sample(4000, seed=9)
     margin = fitted(kind, x, y, CATEGORICAL).margin(later)
@@ -141,7 +142,7 @@ def test_it_learns_what_is_there(kind):
 
 
 @pytest.mark.parametrize("kind", [LightGbm, Hazard, Logistic, Blend])
-def test_a_handful_of_rows_is_enough_to_answer(kind):
+def test_model_can_be_fitted_on_six_rows(kind):
     x, _ = sample(6)
     model = fitted(kind, x, np.array([0, 1, 0, 1, 0, 0]), CATEGORICAL)
     assert np.isfinite(model.margin(x)).all()
@@ -149,7 +150,7 @@ def test_a_handful_of_rows_is_enough_to_answer(kind):
 
 
 def test_logistic_agrees_with_plain_gradient_descent():
-    """An independent oracle: the same penalised likelihood on a hand-made design, solved another way."""
+    """An independent oracle: the same penalised likelihood, solved in another way."""
     random = np.random.default_rng(5)
     x = np.column_stack([random.normal(size=300), random.integers(0, 2, 300)])
     y = (random.random(300) < 1 / (1 + np.exp(-x[:, 0] - x[:, 1]))).astype(np.int64)
@@ -167,18 +168,18 @@ def test_logistic_agrees_with_plain_gradient_descent():
 
 
 @pytest.mark.parametrize("kind", MODELS_BY_NAME.values())
-def test_rows_of_one_weight_all_count_alike(kind):
+def test_equal_weights_change_nothing(kind):
     x, y = sample(800)
     plain = fitted(kind, x, y, CATEGORICAL)
     same = fitted(kind, x, y, CATEGORICAL, weight=np.ones(800))
     np.testing.assert_allclose(same.margin(x), plain.margin(x), atol=1e-6)
 
 
-def test_a_row_of_weight_two_is_two_rows_to_the_logistic_regression():
+def test_logistic_weight_of_two_equals_two_rows():
     x, y = sample(600)
     twice = np.arange(600) % 3 == 0
-    weighed = logistic._ridge(*design_of(x, y), 1.0 + twice)
-    doubled = logistic._ridge(
+    weighed = logistic._fit_ridge(*design_of(x, y), 1.0 + twice)
+    doubled = logistic._fit_ridge(
         *design_of(np.concatenate([x, x[twice]]), np.concatenate([y, y[twice]])), None
     )
     np.testing.assert_allclose(weighed[0], doubled[0], atol=2e-3)
@@ -186,23 +187,23 @@ def test_a_row_of_weight_two_is_two_rows_to_the_logistic_regression():
 
 
 def design_of(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indicators only, which are not scaled: a scale would be of the rows, not of their weights."""
+    """Return indicators only: they are not scaled, as a scale would ignore the weights."""
     codes = np.nan_to_num(x[:, 3], nan=5.0)
     return (codes[:, None] == np.arange(6)).astype(np.float32), y, np.zeros(0, dtype=np.int64)
 
 
 @pytest.mark.parametrize("kind", [LightGbm, Hazard, Logistic, Blend])
-def test_rows_of_no_weight_teach_nothing(kind):
-    """Half of the rows tell the opposite of the other half; only those that weigh are believed."""
+def test_rows_without_weight_have_no_effect(kind):
+    """Half of the rows say the opposite and have no weight."""
     x, y = sample(4000)
-    believed = np.arange(4000) < 2000
-    told = np.where(believed, y, 1 - y)
-    margin = fitted(kind, x, told, CATEGORICAL, weight=2.0 * believed).margin(x)
-    alone = fitted(kind, x[believed], y[believed], CATEGORICAL).margin(x)
+    weighted = np.arange(4000) < 2000
+    labels = np.where(weighted, y, 1 - y)
+    margin = fitted(kind, x, labels, CATEGORICAL, weight=2.0 * weighted).margin(x)
+    alone = fitted(kind, x[weighted], y[weighted], CATEGORICAL).margin(x)
     assert np.corrcoef(margin, alone)[0, 1] > 0.9
 
 
-def test_parameters_take_the_place_of_those_lightgbm_would_be_given():
+def test_parameters_replace_the_chosen_ones():
     x, y = sample(800)
     few = {"num_iterations": 3, "num_leaves": 2}
     model = LightGbm.fit(FitInput(x, CATEGORICAL, 1, parameters=few), y)
@@ -220,7 +221,7 @@ def test_base_rate_is_the_share_of_outcomes():
 
 @pytest.mark.parametrize("kind", MODELS_BY_NAME.values())
 @pytest.mark.parametrize("content", [None, "", "{", "not a model", '{"a": 1}', "[]"])
-def test_an_absent_or_damaged_file_is_a_data_error(kind, content, tmp_path):
+def test_absent_or_damaged_file_is_a_data_error(kind, content, tmp_path):
     if content is not None:
         (tmp_path / kind.file).write_text(content)
     with pytest.raises(DataError, match=kind.file):
@@ -228,7 +229,7 @@ def test_an_absent_or_damaged_file_is_a_data_error(kind, content, tmp_path):
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
-def test_a_text_of_trees_that_is_cut_off_is_a_data_error(part, tmp_path):
+def test_truncated_trees_are_a_data_error(part, tmp_path):
     fitted(LightGbm, *sample(1500), CATEGORICAL).save(tmp_path)
     whole = (tmp_path / LightGbm.file).read_text()
     trees = whole[: whole.index("end of trees")]
@@ -238,9 +239,10 @@ def test_a_text_of_trees_that_is_cut_off_is_a_data_error(part, tmp_path):
 
 
 def test_trees_predict_and_explain_without_lightgbm(tmp_path):
-    """Its import takes longer than many a night's scoring."""
+    """Importing LightGBM takes longer than scoring many a data set."""
     fitted(LightGbm, *sample(1500), CATEGORICAL).save(tmp_path)
-    code = "import sys, numpy; from pathlib import Path; from models.learners.lightgbm import LightGbm\n"
+    code = "import sys, numpy; from pathlib import Path\n"
+    code += "from models.learners.lightgbm import LightGbm\n"
     code += f"model, x = LightGbm.load(Path({str(tmp_path)!r})), numpy.zeros((2, 4))\n"
     code += "print(model.margin(x), model.contributions(x), 'lightgbm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

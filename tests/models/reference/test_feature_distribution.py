@@ -9,7 +9,7 @@ import pytest
 
 from models.encoding import EncodedFeature as Input
 from models.encoding import Encoding
-from models.reference.feature_distribution import LEVELS, ColumnDistribution, TrainingDistribution
+from models.reference.feature_distribution import MAX_LEVELS, ColumnDistribution, TrainingDistribution
 from models.reference.psi import bound_psi_by_chance, compute_excess_psi, compute_psi
 
 ENCODING = Encoding((Input("size", "number"), Input("land", "category", ("de", "fr", "it"))))
@@ -107,8 +107,8 @@ def test_rare_categories_are_counted_together():
     column = TrainingDistribution.from_matrix(
         matrix, [np.arange(1000)], {"land": 1.0}, encoding, tested, tested[0]
     ).columns["land"]
-    assert len(column.total_counts) == LEVELS + 2
-    assert column.total_counts.tolist() == [10] * LEVELS + [1000 - 10 * LEVELS, 0]
+    assert len(column.total_counts) == MAX_LEVELS + 2
+    assert column.total_counts.tolist() == [10] * MAX_LEVELS + [1000 - 10 * MAX_LEVELS, 0]
 
 
 def test_what_moves_in_the_training_already_is_usual():

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from features.definitions.catalog import Catalog
-from models.reference.typical_lead import FEW, TypicalLead
+from models.reference.typical_lead import MIN_LEADS, TypicalLead
 
 WEEK = timedelta(days=7)
 CATALOG = Catalog(
@@ -87,7 +87,7 @@ def test_what_nothing_adds_is_what_leads_without_add(sample):
     found = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features)
     rows = sample.to_pylist()
     none = [row for row in rows if row["call_count_all"] == 0]
-    assert len(none) >= FEW
+    assert len(none) >= MIN_LEADS
     by_hand = np.mean(
         [10 * (0 + row["phone_channel_count_all"]) - 1 for row in none]
     )  # the age is missing

@@ -72,7 +72,7 @@ def files(registry: Registry) -> list[Path]:
 
 
 def runs(registry: Registry) -> list:
-    return registry._client.search_runs([registry._experiment])
+    return registry._client.search_runs([registry._experiment_id])
 
 
 def test_two_processes_open_a_new_database_at_once_and_in_silence(opened):

@@ -1,4 +1,4 @@
-"""What a family is worth: all of it where it carries the signal, nothing where it is noise."""
+"""Ablation: the family with the signal is missed, a family of noise is not."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,12 +30,15 @@ FAMILIES = {
 
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch):
-    """Trees enough to learn something, few enough to be quick."""
+    """Fit few trees, so that the tests are fast."""
     monkeypatch.setattr(lightgbm, "ROUNDS", 15)
 
 
 def company(leads=150, weeks=12):
-    """Weekly rows whose label hangs on the counts alone; the rhythm is noise and ``same`` one value."""
+    """Return weekly rows whose label depends on the counts alone.
+
+    The rhythm is noise and ``same`` has one value.
+    """
     random = np.random.default_rng(3)
     n = leads * weeks
     week = np.repeat(np.arange(weeks), leads)
@@ -54,7 +57,7 @@ def company(leads=150, weeks=12):
 
 @pytest.fixture(scope="module")
 def trials():
-    """Return the trials of the company by what was kept and of which family."""
+    """Return the trials of the company by mode and family."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 15)
         return {
@@ -63,40 +66,45 @@ def trials():
         }
 
 
-def test_there_is_a_trial_for_all_without_each_only_each_and_none(trials):
+def test_trials_cover_all_each_family_and_none(trials):
     families = ["counts", "rhythm", "lead"]
     without, only = [("without", name) for name in families], [("only", name) for name in families]
     assert list(trials) == [("all", ""), *without, *only, ("none", "")]
 
 
-def test_the_columns_of_a_family_and_of_the_others_are_all_columns(trials):
-    assert trials["all", ""].features == len(FAMILIES) and trials["none", ""].features == 0
+def test_feature_counts_of_with_and_without_add_up(trials):
+    assert (
+        trials["all", ""].feature_count == len(FAMILIES) and trials["none", ""].feature_count == 0
+    )
     for family in set(FAMILIES.values()):
-        assert trials["only", family].features == list(FAMILIES.values()).count(family)
-        assert trials["without", family].features + trials["only", family].features == len(FAMILIES)
+        assert trials["only", family].feature_count == list(FAMILIES.values()).count(family)
+        assert trials["without", family].features + trials["only", family].feature_count == len(
+            FAMILIES
+        )
 
 
-def test_without_the_signal_it_is_worse_beyond_noise_and_without_noise_it_is_not(trials):
+def test_difference_is_large_without_the_signal_only(trials):
     assert trials["without", "counts"].difference.low > 0.05
     assert trials["without", "rhythm"].difference.low < 0.01
     assert trials["only", "counts"].difference.low < 0.01
     assert trials["only", "counts"].roc_auc.low > 0.75
 
 
-def test_only_noise_is_at_the_base_rate(trials):
+def test_noise_alone_is_at_the_base_rate(trials):
     none, noise = trials["none", ""], trials["only", "rhythm"]
     assert none.roc_auc.value == 0.5
     assert noise.log_loss.value == pytest.approx(none.log_loss.value, abs=0.01)
     assert noise.roc_auc.low < 0.53
 
 
-def test_a_family_that_never_varies_is_the_base_rate_and_changes_nothing(trials):
-    assert replace(trials["only", "lead"], kept="none", family="", features=0) == trials["none", ""]
+def test_constant_family_is_the_base_rate_and_changes_nothing(trials):
+    lead = replace(trials["only", "lead"], mode="none", family="", feature_count=0)
+    assert lead == trials["none", ""]
     same = trials["without", "lead"].difference
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
-def test_all_features_are_what_training_says_of_lightgbm_on_the_same_rows(trials):
+def test_metrics_of_all_features_equal_those_of_a_training(trials):
     found = train_scorer(*company(), SETTINGS).out_of_time
     label, chance, base = (found[name].to_numpy() for name in ("label", "lightgbm", "base_rate"))
     loss, worst = (-np.mean(np.log(np.where(label == 1, p, 1 - p))) for p in (chance, base))
@@ -106,18 +114,18 @@ def test_all_features_are_what_training_says_of_lightgbm_on_the_same_rows(trials
     assert trials["all", ""].difference.value == 0
 
 
-def test_the_difference_is_that_of_the_losses(trials):
-    whole = trials["all", ""].log_loss.value
+def test_difference_equals_that_of_the_losses(trials):
+    reference = trials["all", ""].log_loss.value
     for trial in trials.values():
-        assert trial.difference.value == pytest.approx(trial.log_loss.value - whole, abs=1e-9)
+        assert trial.difference.value == pytest.approx(trial.log_loss.value - reference, abs=1e-9)
         assert trial.difference.low <= trial.difference.value <= trial.difference.high
 
 
-def test_progress_tells_each_run_and_what_cannot_be_learnt_from_is_refused():
-    heard: list[str] = []
+def test_progress_lists_each_run_and_constant_features_are_refused():
+    lines: list[str] = []
     matrix, labels = company(leads=40)
-    run_ablation(matrix, labels, replace(SETTINGS, progress=heard.append), FAMILIES)
-    assert [line.split(": ")[1] for line in heard][:2] == ["all features", "without counts"]
-    assert heard[-1].startswith("7 of 7")
+    run_ablation(matrix, labels, replace(SETTINGS, log=lines.append), FAMILIES)
+    assert [line.split(": ")[1] for line in lines][:2] == ["all features", "without counts"]
+    assert lines[-1].startswith("7 of 7")
     with pytest.raises(DataError, match="one value only"):
         run_ablation(matrix.select(["entity_id", "cutoff", "same"]), labels, SETTINGS, FAMILIES)

@@ -27,7 +27,7 @@ def days(count: float) -> timedelta:
     return timedelta(days=count)
 
 
-def origins(cutoff, horizon, embargo, folds, share):
+def split_or_empty(cutoff, horizon, embargo, folds, share):
     try:
         return split_rolling_origin(cutoff, days(horizon), days(embargo), folds, share)
     except DataError:
@@ -37,7 +37,7 @@ def origins(cutoff, horizon, embargo, folds, share):
 def oracle(
     cutoff: list[int], gap: int, folds: int, share: float
 ) -> list[tuple[list[int], list[int]]]:
-    """Row by row, from the definition."""
+    """Return train and test rows, row by row from the definition."""
     end = max(cutoff) + 1
     start = end - int((end - min(cutoff)) * share)
     found = []
@@ -57,16 +57,17 @@ def oracle(
 @given(CUTOFFS, st.integers(0, 90), st.integers(0, 20), st.integers(1, 6), SHARES)
 def test_rolling_origin_equals_the_definition_row_by_row(cutoff, horizon, embargo, folds, share):
     found = [
-        (f.train.tolist(), f.test.tolist()) for f in origins(cutoff, horizon, embargo, folds, share)
+        (f.train.tolist(), f.test.tolist())
+        for f in split_or_empty(cutoff, horizon, embargo, folds, share)
     ]
     assert found == oracle(cutoff.tolist(), (horizon + embargo) * DAY, folds, share)
 
 
 @settings(max_examples=60)
 @given(CUTOFFS, st.integers(0, 90), st.integers(0, 20), st.integers(1, 6), SHARES)
-def test_no_label_window_of_train_reaches_into_test(cutoff, horizon, embargo, folds, share):
+def test_label_windows_of_train_rows_end_before_test(cutoff, horizon, embargo, folds, share):
     tested: list[int] = []
-    for fold in origins(cutoff, horizon, embargo, folds, share):
+    for fold in split_or_empty(cutoff, horizon, embargo, folds, share):
         first = cutoff[fold.test].min()
         assert cutoff[fold.train].max() + (horizon + embargo) * DAY <= first
         assert not set(fold.train) & set(fold.test)
@@ -78,35 +79,35 @@ def test_no_label_window_of_train_reaches_into_test(cutoff, horizon, embargo, fo
 @given(CUTOFFS, st.randoms(use_true_random=False), st.integers(1, 4))
 def test_rolling_origin_does_not_depend_on_the_order_of_rows(cutoff, random, folds):
     order = np.array(random.sample(range(cutoff.size), cutoff.size))
-    plain = origins(cutoff, 7, 0, folds, 0.5)
-    mixed = origins(cutoff[order], 7, 0, folds, 0.5)
-    assert [(set(f.train), set(f.test)) for f in plain] == [
+    reference = split_or_empty(cutoff, 7, 0, folds, 0.5)
+    mixed = split_or_empty(cutoff[order], 7, 0, folds, 0.5)
+    assert [(set(f.train), set(f.test)) for f in reference] == [
         (set(order[f.train]), set(order[f.test])) for f in mixed
     ]
 
 
-def test_an_instant_on_an_edge_belongs_to_the_later_window():
+def test_instant_on_an_edge_belongs_to_the_later_window():
     cutoff = np.arange(100, dtype=np.int64)
     folds = split_rolling_origin(cutoff, timedelta(0), timedelta(0), 2, 0.4)
     assert [(f.test.min(), f.test.max()) for f in folds] == [(60, 79), (80, 99)]
     assert [f.train.max() for f in folds] == [59, 79]
 
 
-def test_rows_of_the_first_test_instant_are_never_learnt_from_even_without_a_horizon():
+def test_rows_of_the_first_test_instant_are_not_trained_on():
     cutoff = np.repeat(np.arange(10, dtype=np.int64), 3)
     for fold in split_rolling_origin(cutoff, timedelta(0), timedelta(0), 3, 0.5):
         assert cutoff[fold.train].max() < cutoff[fold.test].min()
 
 
 @pytest.mark.parametrize("spread", [0, 1, 20])
-def test_too_short_a_history_says_span_and_horizon(spread):
+def test_short_history_is_an_error_with_span_and_horizon(spread):
     with pytest.raises(
         DataError, match=rf"span {spread}\.0 days; horizon 30 days.*\n.*shorter horizon"
     ):
         split_rolling_origin(np.array([0, spread * DAY]), days(30), days(0), 3, 0.4)
 
 
-def test_no_rows_at_all_is_a_data_error():
+def test_empty_history_is_a_data_error():
     with pytest.raises(DataError, match="0 mature rows"):
         split_rolling_origin(np.array([], dtype=np.int64), days(1), days(0), 3, 0.4)
 
@@ -117,7 +118,7 @@ def test_no_rows_at_all_is_a_data_error():
     st.integers(2, 5),
     st.randoms(use_true_random=False),
 )
-def test_by_entity_tests_each_row_once_and_keeps_entities_together(numbers, folds, random):
+def test_split_by_entity_tests_each_row_once_and_keeps_entities_together(numbers, folds, random):
     entity = np.array([f"lead-{n}" for n in numbers])
     try:
         found = split_by_entity(entity, folds, seed=3)
@@ -133,7 +134,7 @@ def test_by_entity_tests_each_row_once_and_keeps_entities_together(numbers, fold
     assert [set(f.test) for f in found] == [set(order[f.test]) for f in mixed]
 
 
-def test_entity_hash_is_pinned_balanced_and_moved_by_the_seed():
+def test_hash_entities_is_pinned_balanced_and_moved_by_the_seed():
     entity = np.array([f"lead-{n}" for n in range(3000)])
     assert hash_entities(np.array(["привет", "a"]), 0).tolist() == PINNED
     sizes = np.bincount((hash_entities(entity, 0) % np.uint64(3)).astype(int))
@@ -143,18 +144,16 @@ def test_entity_hash_is_pinned_balanced_and_moved_by_the_seed():
 
 @settings(max_examples=60)
 @given(CUTOFFS, st.integers(0, 90), st.integers(1, 4), st.integers(1, 8), st.integers(0, 99))
-def test_unseen_rows_have_a_key_that_their_fold_did_not_learn_from(
-    cutoff, horizon, folds, keys, seed
-):
+def test_unseen_keys_are_not_in_the_train_rows(cutoff, horizon, folds, keys, seed):
     entity = np.arange(cutoff.size)
     key = np.random.default_rng(seed).integers(keys, size=cutoff.size)
-    found = origins(cutoff, horizon, 0, folds, 0.5)
+    found = split_or_empty(cutoff, horizon, 0, folds, 0.5)
     check_unseen(found, RowKeys(entity, cutoff, key), days(horizon))
 
 
 @settings(max_examples=40)
 @given(st.lists(st.integers(0, 30), min_size=12, max_size=80), st.integers(2, 5), st.integers(1, 8))
-def test_unseen_rows_of_folds_by_entity_are_told_by_the_other_entities(numbers, folds, accounts):
+def test_unseen_keys_of_folds_by_entity_are_not_in_other_entities(numbers, folds, accounts):
     entity = np.array([f"lead-{n}" for n in numbers])
     account = np.array(numbers) % accounts
     try:
@@ -181,7 +180,7 @@ def check_unseen(found, rows, gap):
     assert mask_unseen_keys(rows, tested, number, gap).tolist() == expected
 
 
-def test_one_entity_cannot_be_split():
+def test_single_entity_cannot_be_split():
     with pytest.raises(DataError, match="1 entities for 3 folds"):
         split_by_entity(np.array(["a", "a"]), 3, 0)
 

@@ -1,4 +1,4 @@
-"""The search finds what is there, keeps nothing that is luck, and says the same twice."""
+"""Search: finds a real gain, rejects a lucky one, and is reproducible."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +9,7 @@ import pytest
 from configs.learning import Learning, Search
 from models.calibration import compute_clustered_error, compute_log_loss
 from models.learners import lightgbm
-from models.training import search as searching
+from models.training import search
 from models.training.folds import Fold, split_by_entity, split_rolling_origin
 from models.training.search import HyperparameterChoice, SearchSample, search_hyperparameters
 
@@ -20,11 +20,11 @@ SIX = Learning(search=Search(trials=6))
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch):
     monkeypatch.setattr(lightgbm, "ROUNDS", 10)
-    monkeypatch.setitem(searching.SEARCH_RANGES, "num_iterations", (5, 40))
+    monkeypatch.setitem(search.SEARCH_RANGES, "num_iterations", (5, 40))
 
 
 def drifting(rows: int, seed: int = 0) -> tuple[SearchSample, list[Fold]]:
-    """One row a day and lead; what the first column tells is turned around after a third of the time."""
+    """Return a row a day and lead; the first column's effect reverses after a third of the time."""
     random = np.random.default_rng(seed)
     x = np.column_stack([random.normal(size=rows), random.integers(0, 4, rows)]).astype(float)
     sign = np.where(np.arange(rows) < rows // 3, 1.0, -1.0)
@@ -34,7 +34,7 @@ def drifting(rows: int, seed: int = 0) -> tuple[SearchSample, list[Fold]]:
     return sample, split_rolling_origin(cutoff, timedelta(0), timedelta(0), 4, 0.5)
 
 
-def test_a_gain_that_holds_later_is_kept_and_is_the_one_reported():
+def test_proven_gain_is_used_and_reported():
     sample, folds = drifting(1000)
     choice, report = search_hyperparameters(
         sample, folds, Learning(search=Search(trials=12)), seed=1
@@ -46,37 +46,39 @@ def test_a_gain_that_holds_later_is_kept_and_is_the_one_reported():
         True,
     )
     assert choice == report.best
-    everything = np.arange(2)
+    columns = np.arange(2)
     gains = []
     for fold in folds[2:]:
-        learnt, tested = sample.take(fold.train, everything), sample.take(fold.test, everything)
-        usual, best = (
-            each.fit(learnt, 1).margin(tested.x)
-            for each in (HyperparameterChoice(Learning()), choice)
+        train, test = sample.take(fold.train, columns), sample.take(fold.test, columns)
+        default, best = (
+            settings.fit(train, 1).margin(test.x)
+            for settings in (HyperparameterChoice(Learning()), choice)
         )
-        gains.append(compute_log_loss(usual, tested.y) - compute_log_loss(best, tested.y))
+        gains.append(compute_log_loss(default, test.y) - compute_log_loss(best, test.y))
     assert report.gain == pytest.approx(np.concatenate(gains).mean())
     assert report.gain > report.noise > 0
 
 
-def test_luck_on_the_earlier_folds_is_not_kept():
-    """The later folds tell the opposite of the earlier ones, so what is best there is worst here."""
+def test_lucky_gain_on_earlier_folds_is_rejected():
+    """The later folds are the opposite of the earlier ones: the best settings become the worst."""
     sample, folds = drifting(900)
     later = np.arange(900) >= folds[2].test.min()
-    told = replace(sample, y=np.where(later, 1 - sample.y, sample.y))
-    choice, report = search_hyperparameters(told, folds, Learning(search=Search(trials=12)), seed=1)
+    reversed_later = replace(sample, y=np.where(later, 1 - sample.y, sample.y))
+    choice, report = search_hyperparameters(
+        reversed_later, folds, Learning(search=Search(trials=12)), seed=1
+    )
     assert report.gain < 0 and not report.is_proven
     assert choice.parameters == {}
 
 
-def test_the_same_trials_find_the_same():
+def test_search_is_reproducible():
     sample, folds = drifting(400)
     first, second = (search_hyperparameters(sample, folds, SIX, seed=3) for _ in range(2))
     assert first == second
     assert search_hyperparameters(sample, folds, SIX, seed=4)[1].best != first[1].best
 
 
-def test_no_time_means_no_trial_and_the_report_says_so():
+def test_report_shows_that_no_time_allowed_no_trial():
     sample, folds = drifting(300)
     choice, report = search_hyperparameters(
         sample, folds, Learning(search=Search(limit=timedelta(0))), seed=0
@@ -91,7 +93,7 @@ def test_no_time_means_no_trial_and_the_report_says_so():
     assert report.to_json()["gain"] is None
 
 
-def test_one_trial_is_the_usual_way():
+def test_single_trial_is_the_default():
     sample, folds = drifting(300)
     choice, report = search_hyperparameters(
         sample, folds, Learning(search=Search(trials=1)), seed=0
@@ -104,20 +106,20 @@ def test_one_trial_is_the_usual_way():
     )
 
 
-def test_rows_that_decide_are_never_learnt_from_before(monkeypatch):
-    """Without order each fold learns from the others: the search must leave the deciding ones out of them."""
+def test_decision_rows_are_not_trained_on_during_the_search(monkeypatch):
+    """Without order each fold trains on the others: the search must leave out decision rows."""
     sample, _ = drifting(400)
     sample = replace(sample, ordered=False)
     folds = split_by_entity(sample.entity_id, 4, 0)
     deciding = {name for fold in folds[2:] for name in sample.entity_id[fold.test]}
-    learnt, fit = [], HyperparameterChoice.fit
+    trained, fit = [], HyperparameterChoice.fit
     monkeypatch.setattr(
         HyperparameterChoice,
         "fit",
-        lambda self, rows, seed: learnt.append(set(rows.entity_id)) or fit(self, rows, seed),
+        lambda self, rows, seed: trained.append(set(rows.entity_id)) or fit(self, rows, seed),
     )
     _, report = search_hyperparameters(sample, folds, SIX, seed=0)
-    during = learnt[: 2 * report.trials]
+    during = trained[: 2 * report.trials]
     assert len(during) == 12
     assert all(not names & deciding for names in during)
     assert report.best.learning.recency_half_life is None
@@ -139,11 +141,13 @@ def test_weights_are_tried_only_where_they_can_differ(monkeypatch, rows_each, or
         Learning(search=Search(trials=12)),
         seed=0,
     )
-    assert {each.one_vote for each in tried} == ({False, True} if rows_each > 1 else {False})
-    assert ({each.recency_half_life for each in tried} == {None}) is not ordered
+    assert {learning.one_vote for learning in tried} == (
+        {False, True} if rows_each > 1 else {False}
+    )
+    assert ({learning.recency_half_life for learning in tried} == {None}) is not ordered
 
 
-def test_it_is_quiet_and_leaves_optuna_as_it_was(capfd):
+def test_search_is_quiet_and_restores_optunas_verbosity(capfd):
     import optuna
 
     before = optuna.logging.get_verbosity()
@@ -152,7 +156,7 @@ def test_it_is_quiet_and_leaves_optuna_as_it_was(capfd):
     assert optuna.logging.get_verbosity() == before
 
 
-def test_rows_of_one_entity_are_no_further_evidence():
+def test_clustered_error_ignores_repeated_rows():
     gain = np.random.default_rng(0).normal(size=50)
     names = np.array([f"l{i}" for i in range(50)], dtype=object)
     assert compute_clustered_error(gain, names) == pytest.approx(gain.std() / np.sqrt(50))
@@ -161,7 +165,7 @@ def test_rows_of_one_entity_are_no_further_evidence():
     )
 
 
-def test_a_sample_keeps_which_columns_are_categories():
+def test_sample_take_keeps_the_categories():
     sample, _ = drifting(10)
     taken = sample.take(np.array([2, 5]), np.array([1]))
     assert taken.categorical == [0]

@@ -1,4 +1,4 @@
-"""The choice of features: what carries signal stays, whatever stands around it, and nothing outside has a say."""
+"""Feature selection: signal stays among noise, and only pilot rows are read."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from models.training.selection import MAX_FEATURES, select_strongest_features
 
 
 def table(rows, noise, seed=1):
-    """Two telling columns at places 3 and the last, the rest noise."""
+    """Return two informative columns, at places 3 and the last; the rest is noise."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, noise))
     x[:, -1] = rng.integers(0, 4, rows)
@@ -15,19 +15,19 @@ def table(rows, noise, seed=1):
     return x, y
 
 
-def test_few_features_all_stay():
+def test_few_features_are_all_selected():
     x, y = table(300, MAX_FEATURES)
     assert select_strongest_features(x.__getitem__, y, [], 0).tolist() == list(range(MAX_FEATURES))
 
 
-def test_what_tells_stays_among_hundreds_that_do_not():
+def test_informative_features_are_selected_among_hundreds():
     x, y = table(4_000, MAX_FEATURES + 300)
     kept = select_strongest_features(x.__getitem__, y, [x.shape[1] - 1], 0)
     assert len(kept) == MAX_FEATURES and kept.tolist() == sorted(set(kept.tolist()))
     assert {3, x.shape[1] - 1} <= set(kept.tolist())
 
 
-def test_the_choice_is_the_same_twice_and_follows_the_labels():
+def test_selection_is_reproducible_and_depends_on_the_labels():
     x, y = table(2_000, MAX_FEATURES + 100)
     assert (
         select_strongest_features(x.__getitem__, y, [], 0).tolist()
@@ -39,16 +39,16 @@ def test_the_choice_is_the_same_twice_and_follows_the_labels():
     )
 
 
-def test_only_the_rows_of_the_pilot_are_read(monkeypatch):
-    monkeypatch.setattr(selection, "PILOT_ROWS", 500)
+def test_selection_reads_only_the_pilot_rows(monkeypatch):
+    monkeypatch.setattr(selection, "MAX_PILOT_ROWS", 500)
     x, y = table(2_000, MAX_FEATURES + 100)
     read = []
 
-    def reading(rows):
+    def read_rows(rows):
         read.append(rows)
         return x[rows]
 
-    kept = select_strongest_features(reading, y, [], 0)
+    kept = select_strongest_features(read_rows, y, [], 0)
     (pilot,) = read
     assert len(pilot) == 500 and pilot[0] == 0 and pilot[-1] == 1_999
     assert (

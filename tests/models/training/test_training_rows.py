@@ -1,4 +1,4 @@
-"""What is known at an instant: against a plain loop, and untouched by whatever comes after it."""
+"""Available rows, against a reference loop, and independent of everything after the cutoff."""
 
 from datetime import timedelta
 
@@ -13,11 +13,11 @@ from configs.learning import EvaluationConfig
 from features.tools.instants import NEVER_US, US_PER_DAY
 from models.learners import lightgbm
 from models.training.blending import list_models_to_fit
-from models.training.calibrate import fit_fold_calibrators
+from models.training.calibrate import fit_fold_calibration
 from models.training.fit import fit_models
 from models.training.settings import BASELINES, CANDIDATES, TrainingSettings
 from models.training.training_rows import IMMATURE, AvailableRows, TrainingTable
-from tests.models.samples import OBSERVED, TWO_WEEKS, followed_company, garbled
+from tests.models.samples import OBSERVED, TWO_WEEKS, change_later_outcomes, followed_company
 
 SETTINGS = TrainingSettings(
     "close", timedelta(microseconds=TWO_WEEKS), EvaluationConfig(), observed_through=OBSERVED
@@ -30,12 +30,12 @@ TIMED = st.lists(
 
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch):
-    """Trees enough to learn something, few enough to be quick."""
+    """Fit few trees, so that the tests are fast."""
     monkeypatch.setattr(lightgbm, "ROUNDS", 15)
 
 
-def rows_of(timed: list[tuple[int, int]], end: int, horizon: int) -> TrainingTable:
-    """Rows by cutoff and days until the outcome, with the labels that are known at ``end``."""
+def make_table(timed: list[tuple[int, int]], end: int, horizon: int) -> TrainingTable:
+    """Return rows by cutoff and time to the outcome, with the labels known at ``end``."""
     cutoff = np.array([start for start, _ in timed])
     outcome = np.array([NEVER_US if wait == NEVER_US else start + wait for start, wait in timed])
     label = np.where(cutoff + horizon <= end, outcome < cutoff + horizon, IMMATURE).astype(np.int64)
@@ -46,25 +46,25 @@ def rows_of(timed: list[tuple[int, int]], end: int, horizon: int) -> TrainingTab
 
 
 @given(TIMED, st.integers(1, 14), st.integers(1, 8))
-def test_young_rows_are_those_that_began_and_are_not_over(timed, end, horizon):
-    whole = rows_of(timed, end, horizon)
+def test_censored_rows_began_and_are_not_over(timed, end, horizon):
+    whole = make_table(timed, end, horizon)
     known = AvailableRows.from_cutoff(whole, whole.mature_rows, end, horizon)
-    mature, young = [], []
+    mature, censored = [], []
     for number, (start, _) in enumerate(timed):
         if start + horizon <= end:
             mature.append(number)
         elif start < end:
-            young.append(number)
+            censored.append(number)
     assert known.mature.row_number.tolist() == mature
-    assert known.censored.row_number.tolist() == young
-    assert known.censored.outcome_at.tolist() == whole.outcome_at[young].tolist()
-    assert len(known.follow_up().days) == len(mature) + len(young)
+    assert known.censored.row_number.tolist() == censored
+    assert known.censored.outcome_at.tolist() == whole.outcome_at[censored].tolist()
+    assert len(known.follow_up().days) == len(mature) + len(censored)
     # A mature row is positive if and only if it was seen to be.
     assert known.follow_up().observed[: len(mature)].tolist() == (known.mature.label == 1).tolist()
 
 
 @given(TIMED, st.integers(1, 14), st.integers(1, 8), st.randoms(use_true_random=False))
-def test_how_rows_were_followed_says_nothing_of_later(timed, end, horizon, random):
+def test_follow_up_is_independent_of_later_outcomes(timed, end, horizon, random):
     others = [
         (
             start,
@@ -76,21 +76,21 @@ def test_how_rows_were_followed_says_nothing_of_later(timed, end, horizon, rando
     ]
     known, other = (
         AvailableRows.from_cutoff(whole, whole.mature_rows, end, horizon)
-        for whole in (rows_of(each, end, horizon) for each in (timed, others))
+        for whole in (make_table(times, end, horizon) for times in (timed, others))
     )
     assert known.follow_up().days.tolist() == other.follow_up().days.tolist()
     assert known.follow_up().observed.tolist() == other.follow_up().observed.tolist()
     assert known.has_outcome_times == other.has_outcome_times
 
 
-def test_rows_without_times_are_not_followed():
-    whole = rows_of([(0, 1), (0, NEVER_US), (9, 1)], 10, 5)
+def test_rows_without_outcome_times_are_not_followed_up():
+    whole = make_table([(0, 1), (0, NEVER_US), (9, 1)], 10, 5)
     known = AvailableRows.from_cutoff(whole, whole.mature_rows, None, 5)
     assert known.mature.row_number.tolist() == [0, 1]
     assert not len(known.censored.row_number) and not known.has_outcome_times
 
 
-def test_rows_are_those_of_both_tables():
+def test_table_holds_the_rows_of_both_tables():
     matrix, labels = followed_company(leads=20)
     whole = TrainingTable.from_tables(matrix, labels)
     for number, row in enumerate(labels.to_pylist()):
@@ -109,26 +109,28 @@ def test_rows_are_those_of_both_tables():
     assert whole.feature_names == ["one", "two", "source"]
     some = whole.take(np.array([5, 3])).take(np.array([1]))
     assert (some.row_number.tolist(), some.cutoff.tolist()) == ([3], [whole.cutoff[3]])
-    with pytest.raises(DataError, match="not of the same rows"):
+    with pytest.raises(DataError, match="have different rows"):
         TrainingTable.from_tables(matrix, labels.take(np.arange(labels.num_rows)[::-1]))
 
 
-def learnt_at(labels: pa.Table, matrix: pa.Table):
-    """Return all models learnt at END, and the calibrators and shares that the rows before it give."""
+def fit_at_end(labels: pa.Table, matrix: pa.Table):
+    """Return all models fitted at END, and the calibration from the rows before it."""
     whole = TrainingTable.from_tables(matrix, labels)
     train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
-    learnt = fit_models(
+    fitted = fit_models(
         AvailableRows.from_cutoff(whole, train, END, TWO_WEEKS),
         list_models_to_fit((*CANDIDATES, *BASELINES)),
         SETTINGS,
     )
-    return learnt, fit_fold_calibrators(whole, train, SETTINGS)
+    return fitted, fit_fold_calibration(whole, train, SETTINGS)
 
 
-def test_nothing_that_is_learnt_at_an_instant_hangs_on_what_came_later():
+def test_fit_at_an_instant_is_independent_of_later_outcomes():
     matrix, labels = followed_company()
-    plain, other = (learnt_at(each, matrix) for each in (labels, garbled(labels, END)))
-    assert set(plain[0].models) == {
+    reference, other = (
+        fit_at_end(known, matrix) for known in (labels, change_later_outcomes(labels, END))
+    )
+    assert set(reference[0].models) == {
         "lightgbm",
         "hazard",
         "logistic",
@@ -136,16 +138,16 @@ def test_nothing_that_is_learnt_at_an_instant_hangs_on_what_came_later():
         "naive_bayes",
         "base_rate",
     }
-    assert set(plain[1][0]) == {"lightgbm", "hazard", "logistic", "recent", "blend"}
-    assert other == plain
-    # What it was proven on: the garbling reaches up to the instant itself, and no further.
+    assert set(reference[1].calibrators) == {"lightgbm", "hazard", "logistic", "recent", "blend"}
+    assert other == reference
+    # The change reaches up to the instant itself: with an earlier one the models differ.
     assert (
-        learnt_at(garbled(labels, END - 3 * US_PER_DAY), matrix)[0].models["hazard"]
-        != plain[0].models["hazard"]
+        fit_at_end(change_later_outcomes(labels, END - 3 * US_PER_DAY), matrix)[0].models["hazard"]
+        != reference[0].models["hazard"]
     )
 
 
-def test_only_the_model_of_when_it_comes_has_heard_of_young_rows():
+def test_censored_rows_change_the_hazard_model_alone():
     matrix, labels = followed_company()
     whole = TrainingTable.from_tables(matrix, labels)
     train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
@@ -154,17 +156,15 @@ def test_only_the_model_of_when_it_comes_has_heard_of_young_rows():
         for end in (END, int(whole.cutoff[train].max() + TWO_WEEKS))
     )
     assert len(known.censored.row_number) > 0
-    alone = AvailableRows(
-        mature.mature, whole.take(np.empty(0, np.int64)), mature.known_until, TWO_WEEKS
+    alone = AvailableRows(mature.mature, mature.mature, mature.known_until, TWO_WEEKS)
+    fitted, other = (
+        fit_models(available, list_models_to_fit((*CANDIDATES, *BASELINES)), SETTINGS).models
+        for available in (known, alone)
     )
-    learnt, other = (
-        fit_models(each, list_models_to_fit((*CANDIDATES, *BASELINES)), SETTINGS).models
-        for each in (known, alone)
-    )
-    assert {name for name in learnt if learnt[name] != other[name]} == {"hazard"}
+    assert {name for name in fitted if fitted[name] != other[name]} == {"hazard"}
 
 
-def test_without_times_there_is_no_model_of_when_it_comes():
+def test_hazard_model_needs_outcome_times():
     matrix, labels = followed_company(leads=40)
     untimed = labels.set_column(
         4, labels.schema.field("outcome_at"), pa.nulls(labels.num_rows, labels.schema[4].type)

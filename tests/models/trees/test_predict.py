@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.trees import predict
-from models.trees.predict import PIECE, TILE, MarginPredictor
-from tests.models.trees.tree_samples import MISSING, SHAPES, learnt, rows_of, strange
+from models.trees.predict import CHUNK_ROWS, TILE_ROWS, MarginPredictor
+from tests.models.trees.tree_samples import MISSING, SHAPES, train_model_text, draw_rows, draw_unseen_rows
 
 TINY = float(np.float32(1e-35))
 ODD = [
@@ -58,14 +58,14 @@ def own_of_lightgbm(text, x):
 @settings(max_examples=5, deadline=None)
 def test_they_are_those_of_lightgbm(shape, missing, seed, objective):
     random = np.random.default_rng(seed)
-    text = learnt(random, shape, missing, objective)
-    x = np.concatenate([strange(random, 150), random.choice(ODD, (50, 14)), mixed(random, text)])
+    text = train_model_text(random, shape, missing, objective)
+    x = np.concatenate([draw_unseen_rows(random, 150), random.choice(ODD, (50, 14)), mixed(random, text)])
     assert MarginPredictor.from_text(text).margin(x).tobytes() == own_of_lightgbm(text, x).tobytes()
 
 
 def mixed(random, text, rows=50):
     """Rows whose values are the model's own thresholds, or next to them, in some of the columns."""
-    x = strange(random, rows)
+    x = draw_unseen_rows(random, rows)
     for line in text.splitlines():
         if line.startswith("split_feature="):
             features = [int(word) for word in line.split("=")[1].split()]
@@ -91,14 +91,14 @@ def test_any_number_of_leaves_and_of_questions_to_a_category():
     data = lightgbm.Dataset(x, y, categorical_feature=[0], params=own)
     text = lightgbm.train(own, data).model_to_string()
     adder = MarginPredictor.from_text(text)
-    assert adder.categories.words.max() > 1
+    assert adder.categories.word_count.max() > 1
     assert np.diff(adder.forest.start).max() > 256
     assert adder.margin(x).tobytes() == own_of_lightgbm(text, x).tobytes()
 
 
 @pytest.fixture(scope="module")
 def text():
-    return learnt(np.random.default_rng(2), "usual", "nan")
+    return train_model_text(np.random.default_rng(2), "usual", "nan")
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +106,9 @@ def model(text):
     return MarginPredictor.from_text(text)
 
 
-@pytest.mark.parametrize("rows", [0, 1, int(TILE) - 1, int(TILE), int(TILE) + 1, PIECE, PIECE + 1])
+@pytest.mark.parametrize("rows", [0, 1, int(TILE_ROWS) - 1, int(TILE_ROWS), int(TILE_ROWS) + 1, CHUNK_ROWS, CHUNK_ROWS + 1])
 def test_any_number_of_rows(model, text, rows):
-    x = rows_of(np.random.default_rng(3), rows)
+    x = draw_rows(np.random.default_rng(3), rows)
     found = model.margin(x)
     assert found.shape == (rows,)
     assert found.dtype == float
@@ -116,14 +116,14 @@ def test_any_number_of_rows(model, text, rows):
 
 
 def test_a_row_alone_has_the_same_margin_as_among_others(model):
-    x = rows_of(np.random.default_rng(4), 300)
+    x = draw_rows(np.random.default_rng(4), 300)
     assert model.margin(x).tobytes() == b"".join(
         model.margin(x[i : i + 1]).tobytes() for i in range(300)
     )
 
 
 def test_order_layout_and_type_of_the_rows_change_no_bit(model, text):
-    x = rows_of(np.random.default_rng(5), 300)
+    x = draw_rows(np.random.default_rng(5), 300)
     expected = own_of_lightgbm(text, x).tobytes()
     fixed = x.copy()
     fixed.flags.writeable = False
@@ -142,7 +142,7 @@ def test_order_layout_and_type_of_the_rows_change_no_bit(model, text):
 
 @pytest.mark.parametrize("piece", [1, 77, 1000])
 def test_pieces_and_threads_change_no_bit(model, text, piece, monkeypatch):
-    x = rows_of(np.random.default_rng(6), 2000)
+    x = draw_rows(np.random.default_rng(6), 2000)
     expected = own_of_lightgbm(text, x).tobytes()
     with ThreadPoolExecutor(4) as pool:
         parts = list(pool.map(model.margin, np.array_split(x, 16)))

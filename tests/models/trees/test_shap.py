@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.trees import shap
-from models.trees.shap import TILE, ShapExplainer
-from tests.models.trees.tree_samples import MISSING, SHAPES, learnt, rows_of, strange
+from models.trees.shap import TILE_ROWS, ShapExplainer
+from tests.models.trees.tree_samples import MISSING, SHAPES, train_model_text, draw_rows, draw_unseen_rows
 
 
 def own_of_lightgbm(text, x):
@@ -21,8 +21,8 @@ def own_of_lightgbm(text, x):
 @settings(max_examples=5, deadline=None)
 def test_they_are_those_of_lightgbm(shape, missing, seed, objective):
     random = np.random.default_rng(seed)
-    text = learnt(random, shape, missing, objective)
-    x = strange(random, 70)
+    text = train_model_text(random, shape, missing, objective)
+    x = draw_unseen_rows(random, 70)
     found = ShapExplainer.from_text(text).contributions(x)
     np.testing.assert_allclose(found, own_of_lightgbm(text, x), rtol=1e-9, atol=1e-9)
     margin = lightgbm.Booster(model_str=text).predict(x, raw_score=True, num_threads=1)
@@ -32,7 +32,7 @@ def test_they_are_those_of_lightgbm(shape, missing, seed, objective):
 def test_the_samples_have_long_paths_categories_and_all_ways_of_missing():
     """Or the test above would show little."""
     random = np.random.default_rng(0)
-    deep = [learnt(random, "deep", missing) for missing in MISSING]
+    deep = [train_model_text(random, "deep", missing) for missing in MISSING]
     kinds = {
         int(kind)
         for text in deep
@@ -42,8 +42,8 @@ def test_the_samples_have_long_paths_categories_and_all_ways_of_missing():
     assert {kind & 1 for kind in kinds} == {0, 1}
     assert {kind >> 2 for kind in kinds if not kind & 1} == {0, 1, 2}
     points = max(
-        np.diff(ShapExplainer.from_text(text).starts.weight).max()
-        for text in [*deep, learnt(random, "long", "nan")]
+        np.diff(ShapExplainer.from_text(text).offsets.weight).max()
+        for text in [*deep, train_model_text(random, "long", "nan")]
     )
     assert points >= 5, "a path of nine features"
 
@@ -54,12 +54,12 @@ def numbers(line, name):
 
 @pytest.fixture(scope="module")
 def model():
-    return ShapExplainer.from_text(learnt(np.random.default_rng(2), "usual", "nan"))
+    return ShapExplainer.from_text(train_model_text(np.random.default_rng(2), "usual", "nan"))
 
 
-@pytest.mark.parametrize("rows", [0, 1, int(TILE) - 1, int(TILE), int(TILE) + 1])
+@pytest.mark.parametrize("rows", [0, 1, int(TILE_ROWS) - 1, int(TILE_ROWS), int(TILE_ROWS) + 1])
 def test_any_number_of_rows(model, rows):
-    x = rows_of(np.random.default_rng(3), rows)
+    x = draw_rows(np.random.default_rng(3), rows)
     found = model.contributions(x)
     assert found.shape == (rows, 15)
     assert found.tobytes() == b"".join(
@@ -69,7 +69,7 @@ def test_any_number_of_rows(model, rows):
 
 @pytest.mark.parametrize("piece", [64, 77, 128, 1000])
 def test_threads_and_pieces_change_no_bit(model, piece, monkeypatch):
-    x = rows_of(np.random.default_rng(4), 3000)
+    x = draw_rows(np.random.default_rng(4), 3000)
     monkeypatch.setattr(shap, "PIECE", len(x))
     alone = model.contributions(x)
     monkeypatch.setattr(shap, "PIECE", piece)
@@ -77,7 +77,7 @@ def test_threads_and_pieces_change_no_bit(model, piece, monkeypatch):
 
 
 def test_order_and_layout_of_the_rows_change_no_bit(model):
-    x = rows_of(np.random.default_rng(5), 300)
+    x = draw_rows(np.random.default_rng(5), 300)
     expected = model.contributions(x).tobytes()
     assert model.contributions(np.asfortranarray(x)).tobytes() == expected
     assert np.ascontiguousarray(model.contributions(x[::-1])[::-1]).tobytes() == expected

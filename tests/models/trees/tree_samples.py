@@ -15,7 +15,7 @@ SHAPES = {
 MISSING = {"nan": {}, "none": {"use_missing": False}, "zero": {"zero_as_missing": True}}
 
 
-def rows_of(random, rows, features=14):
+def draw_rows(random, rows, features=14):
     """Numbers, some of them few and 0, and two categories, one of many codes; all with gaps."""
     x = random.normal(size=(rows, features))
     x[:, 0] = random.poisson(0.7, rows)
@@ -25,8 +25,8 @@ def rows_of(random, rows, features=14):
     return x
 
 
-def learnt(random, shape, missing, objective="binary", rows=500):
-    x = rows_of(random, rows)
+def train_model_text(random, shape, missing, objective="binary", rows=500):
+    x = draw_rows(random, rows)
     odds = np.nan_to_num(x).clip(-1, 1) @ random.normal(size=x.shape[1]) + (x[:, 4] % 3 == 0)
     y = (random.random(rows) < 1 / (1 + np.exp(-odds))).astype(float)
     own = {
@@ -48,9 +48,9 @@ def learnt(random, shape, missing, objective="binary", rows=500):
     return lightgbm.train(own, data).model_to_string()
 
 
-def strange(random, rows):
+def draw_unseen_rows(random, rows):
     """Rows with values that were never learnt from."""
-    x = rows_of(random, rows)
+    x = draw_rows(random, rows)
     x[random.random(rows) < 0.1, 4] = random.choice([-3.0, 95.0, 2.7, 1e12])
     x[random.random(rows) < 0.1, 3] = random.choice([np.inf, -np.inf, 1e-36, -0.0])
     return x

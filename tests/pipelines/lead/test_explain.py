@@ -19,7 +19,7 @@ def project(tmp_path, monkeypatch):
 
 def publish(project, days, **more):
     run = a_run(project=project.project, **more)
-    store = Store(project.root / "scores.db")
+    store = Store(project.workspace_path / "scores.db")
     store.start(run)
     half, most = days
     rows = len(run.models)
@@ -47,7 +47,7 @@ def test_a_target_that_the_config_no_longer_has_keeps_its_sentence(project):
 
 def test_a_grade_that_its_score_alone_does_not_give_is_said_to_be_kept(project):
     run = a_run(project=project.project, targets=("buy", "early", "late"))
-    store, grades = Store(project.root / "scores.db"), ["A", "B", "C"]
+    store, grades = Store(project.workspace_path / "scores.db"), ["A", "B", "C"]
     store.start(run)
     since = [None, MONDAY - DAY, None]
     store.publish(
@@ -77,4 +77,4 @@ def test_nothing_is_said_where_it_is_not_known_in_the_newest_night(project):
     publish(project, (3.0, 7.0), targets=("buy", "former"))
     publish(project, (None, None), run_id="r2", as_of=TUESDAY, targets=("buy",))
     found = published(project, "a", None)
-    assert set(found.when) == {"former"} and len(found.now) == 2 and len(found.history) == 3
+    assert set(found.when) == {"former"} and len(found.newest) == 2 and len(found.history) == 3

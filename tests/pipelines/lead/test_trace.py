@@ -30,8 +30,8 @@ from models.registry.registry import Registry, TrainingRecord
 from models.scorer_metadata import ScorerMetadata
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
-from pipelines.lead.change import Part
-from pipelines.lead.evidence import known_fingerprint
+from pipelines.lead.change import CauseEffect
+from pipelines.lead.evidence import compute_fingerprint
 from pipelines.lead.explain import published
 from pipelines.lead.replay import Past, replay
 from pipelines.lead.trace import trace, traces
@@ -121,7 +121,7 @@ def write_csv(path, rows):
 def champion(project, target, scorer, folder):
     """Register a scorer and make it the champion."""
     scorer.save(folder)
-    registry = Registry(project.root, project.project)
+    registry = Registry(project.workspace_path, project.project)
     with hold_workspace(project):
         return registry.promote(target, registry.log_training(target, TrainingRecord(folder)).number)
 
@@ -199,7 +199,7 @@ def behind(past, row):
 
 
 def scored(project, night, target):
-    return open_store(project).scores(project.project, project.instant(night), target).to_pylist()
+    return open_store(project).scores(project.project, project.parse_instant(night), target).to_pylist()
 
 
 def on_both(project, target, first, second):
@@ -214,7 +214,7 @@ def on_both(project, target, first, second):
 def seen(project, line):
     """Return when a line of one of the files became known."""
     texts = [line[name] for name in ("at", "seen", "since", "created") if line.get(name)]
-    return project.aware(datetime.fromisoformat(max(texts)))
+    return project.to_utc(datetime.fromisoformat(max(texts)))
 
 
 def by_hand(folder, keep, entity, cutoff, scorer):
@@ -276,7 +276,7 @@ def new_lines(kept, past, leads, before, now):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_lead_of_a_night_is_reproduced_to_the_bit(project, past, target):
-    known, rows = past.whole.upto(project.instant(NIGHTS[1])), scored(project, NIGHTS[1], target)
+    known, rows = past.whole.cut_at(project.parse_instant(NIGHTS[1])), scored(project, NIGHTS[1], target)
     assert len(rows) > 20
     for row in rows:
         found = replay(known, past.scorer(row), row, past.cutoff(row), english())
@@ -285,7 +285,7 @@ def test_every_lead_of_a_night_is_reproduced_to_the_bit(project, past, target):
 
 
 def test_a_grade_that_was_kept_from_the_night_before_is_reproduced_and_no_other(project, past):
-    known, row = past.whole.upto(project.instant(NIGHTS[1])), scored(project, NIGHTS[1], "buy")[0]
+    known, row = past.whole.cut_at(project.parse_instant(NIGHTS[1])), scored(project, NIGHTS[1], "buy")[0]
     plain = replay(known, past.scorer(row), row, past.cutoff(row), english()).predicted["grade"]
     for grade, before, same in (
         ("D", "D", True),
@@ -325,30 +325,30 @@ def test_each_part_is_what_cut_files_say_and_together_they_are_the_change(kept, 
     before, now = pairs[data.draw(st.sampled_from(sorted(pairs)))]
     found = behind(past, now).change
     for name, (points, probability) in parts_by_hand(kept, past, before, now).items():
-        assert found.parts[name].points == points, name
-        assert found.parts[name].probability == probability, name
-    assert found.parts["data"] == Part(0, 0.0)
-    assert sum(part.points for part in found.parts.values()) == now["score"] - before["score"]
-    moved = math.fsum(part.probability for part in found.parts.values())
+        assert found.effects[name].points == points, name
+        assert found.effects[name].probability == probability, name
+    assert found.effects["data"] == CauseEffect(0, 0.0)
+    assert sum(part.points for part in found.effects.values()) == now["score"] - before["score"]
+    moved = math.fsum(part.probability for part in found.effects.values())
     assert moved == pytest.approx(now["probability"] - before["probability"], abs=1e-15)
 
 
 def test_a_lead_that_did_nothing_has_nothing_for_what_it_did(kept, past):
     _, _, _, found = one_that(kept, past, lambda new: not new)
-    assert found.happened.events == {} and found.happened.attributes == []
-    assert found.parts["lead"] == Part(0, 0.0) and found.parts["model"] == Part(0, 0.0)
+    assert found.new_information.events == {} and found.new_information.changed_attributes == []
+    assert found.effects["lead"] == CauseEffect(0, 0.0) and found.effects["model"] == CauseEffect(0, 0.0)
 
 
 def test_what_happened_in_between_is_counted_by_type_and_late_rows_are_told(kept, past):
     def is_late(line):
-        return "at" in line and past.project.aware(
+        return "at" in line and past.project.to_utc(
             datetime.fromisoformat(line["at"])
-        ) < past.project.instant(NIGHTS[0])
+        ) < past.project.parse_instant(NIGHTS[0])
 
     _, _, new, found = one_that(kept, past, lambda new: any(map(is_late, new)))
     late = [line for line in new if is_late(line)]
-    assert found.happened.events == Counter(line["what"] for line in new if "what" in line)
-    assert found.happened.late == Counter(line["what"] for line in late)
+    assert found.new_information.events == Counter(line["what"] for line in new if "what" in line)
+    assert found.new_information.late_events == Counter(line["what"] for line in late)
     told = changed(found, past.project.zone)
     assert (
         f"since {NIGHTS[0]}: " in told[0]
@@ -360,7 +360,7 @@ def test_an_attribute_that_changed_is_named_with_both_values(kept, past):
     _, _, _, found = one_that(
         kept, past, lambda new: any(line.get("plan") == "paid" for line in new)
     )
-    assert found.happened.attributes == [{"attribute": "plan", "before": "free", "after": "paid"}]
+    assert found.new_information.changed_attributes == [{"attribute": "plan", "before": "free", "after": "paid"}]
     assert "plan from free to paid" in changed(found, past.project.zone)[0]
 
 
@@ -373,7 +373,7 @@ def test_what_others_at_the_account_did_stands_apart(kept, past):
     )
     new = new_lines(kept, past, others_of(now["entity_id"], firm), before, now)
     found = behind(past, now).change
-    assert found.happened.others == Counter(line["what"] for line in new if "what" in line)
+    assert found.new_information.account_events == Counter(line["what"] for line in new if "what" in line)
 
 
 def others_of(lead, firm):
@@ -384,9 +384,9 @@ def test_another_model_alone_takes_all_points(kept, past):
     pairs = on_both(past.project, "early", NIGHTS[2], LAST)
     for before, now in list(pairs.values())[:3]:
         found = behind(past, now).change
-        assert found.parts["model"].points == now["score"] - before["score"] and not found.moved
-        assert found.parts["model"].probability == now["probability"] - before["probability"] > 0
-        assert {found.parts[name] for name in ("lead", "others", "time", "data")} == {Part(0, 0.0)}
+        assert found.effects["model"].points == now["score"] - before["score"] and not found.cutoff_moved
+        assert found.effects["model"].probability == now["probability"] - before["probability"] > 0
+        assert {found.effects[name] for name in ("lead", "others", "time", "data")} == {CauseEffect(0, 0.0)}
         told = changed(found, past.project.zone)
         assert "the model (version 1 to 2)" in told[0] and "one and the same instant" in told[-1]
 
@@ -400,11 +400,11 @@ def test_the_first_night_of_a_lead_says_so(project, past):
 def test_a_lead_that_was_out_in_between_is_compared_with_its_last_score(project, past):
     _, row = next(iter(on_both(project, "buy", NIGHTS[0], NIGHTS[2]).values()))
     history = published(project, row["entity_id"], None).history
-    without = [one for one in history if one["as_of"] != project.instant(NIGHTS[1])]
+    without = [one for one in history if one["as_of"] != project.parse_instant(NIGHTS[1])]
     found = trace(
         past, row | {"reasons": []}, without, open_store(project).runs(project.project).to_pylist()
     ).change
-    assert found.since == project.instant(NIGHTS[0]) and found.nights_without == 1
+    assert found.since == project.parse_instant(NIGHTS[0]) and found.unscored_nights == 1
     assert "in between, 1 night did not score this lead" in changed(found, project.zone)
 
 
@@ -420,10 +420,10 @@ def test_rows_that_were_written_over_are_noticed_with_what_differs(own, tmp_path
     assert f"{row['probability']:.6f}" in found.differences[0]
     assert any(" was " in line and " is " in line for line in found.differences)
     assert any("fingerprint" in line for line in found.differences)
-    moved = sum(part.points for part in found.change.parts.values())
-    assert moved == found.change.score[1] - found.change.score[0] and found.change.parts[
+    moved = sum(part.points for part in found.change.effects.values())
+    assert moved == found.change.score[1] - found.change.score[0] and found.change.effects[
         "data"
-    ] != Part(0, 0.0)
+    ] != CauseEffect(0, 0.0)
 
 
 def test_data_that_is_as_it_was_puts_the_blame_elsewhere(project, past):
@@ -434,9 +434,9 @@ def test_data_that_is_as_it_was_puts_the_blame_elsewhere(project, past):
 
 
 def test_the_fingerprint_of_a_whole_is_that_of_its_reading(past):
-    assert known_fingerprint(past.whole) == past.whole.fingerprint
+    assert compute_fingerprint(past.whole) == past.whole.fingerprint
     assert (
-        known_fingerprint(past.whole.upto(past.project.instant(NIGHTS[0])))
+        compute_fingerprint(past.whole.cut_at(past.project.parse_instant(NIGHTS[0])))
         != past.whole.fingerprint
     )
 
@@ -447,7 +447,7 @@ def test_what_is_in_the_table_is_told_when_data_or_model_are_gone(own, tmp_path)
         database.execute("UPDATE scores SET model_version = '99'")
     table = published(own, name, None)
     found = traced(own, table, silent)
-    assert found.now == table.now and found.trace["buy"].replay is None
+    assert found.newest == table.newest and found.trace["buy"].replay is None
     assert "no such version" in found.trace["buy"].missing[0]
     (tmp_path / "events.csv").unlink()
     found = traced(own, table, silent)
@@ -470,7 +470,7 @@ def test_a_person_sees_the_strongest_features_or_all(project, past):
     found = replace(
         found,
         trace={"buy": behind(past, row)},
-        now=[one for one in found.now if one["target"] == "buy"],
+        now=[one for one in found.newest if one["target"] == "buy"],
     )
     few, every = shown(found, project, 3), shown(found, project, None)
     assert (

@@ -50,7 +50,7 @@ def register(project, folder, learnt, **more):
     meta = {"horizon": "21d", "trained_as_of": learnt, "observation_date": learnt, **more}
     folder.mkdir()
     write_json(folder / "scorer.json", {"meta": meta})
-    registry = Registry(project.root, project.project)
+    registry = Registry(project.workspace_path, project.project)
     return registry.promote(
         "buy", registry.log_training("buy", TrainingRecord(scorer=folder, tags={GATE_TAG: PASSED})).number
     )

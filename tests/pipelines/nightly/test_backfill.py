@@ -14,8 +14,8 @@ from configs.schema import load_project
 from models.learners import lightgbm
 from models.registry.registry import Registry
 from pipelines.nightly import score
-from pipelines.nightly.backfill import _nights, score_nights
-from pipelines.nightly.deliver import export_from_store
+from pipelines.nightly.backfill import _list_as_ofs, backfill_nights
+from pipelines.nightly.export import export_from_store
 from pipelines.nightly.score import score_night
 from pipelines.runner import Runner
 from pipelines.training.train import train
@@ -52,13 +52,13 @@ def company(trained, tmp_path, monkeypatch):
 
 
 def rows(project, night):
-    table = open_store(project).scores(project.project, project.instant(night))
+    table = open_store(project).scores(project.project, project.parse_instant(night))
     return table.drop_columns(["run_id", "scored_at"]).to_pylist()
 
 
 def test_each_night_is_as_it_would_have_been(company):
     nights = [f"2024-12-{day:02}" for day in (8, 9, 10, 11)]
-    done = score_nights(company, nights[0], nights[-1], Runner())
+    done = backfill_nights(company, nights[0], nights[-1], Runner())
     assert [night.as_of for night in done] == [company.instant(night) for night in nights]
     found = [rows(company, night) for night in nights]
     assert [{row["model_version"] for row in night} for night in found] == [
@@ -82,7 +82,7 @@ def test_each_night_is_as_it_would_have_been(company):
 
 
 def test_a_night_before_any_model_is_refused_and_the_others_are_not(company):
-    done = score_nights(company, "2024-11-13", "2024-11-16", Runner())
+    done = backfill_nights(company, "2024-11-13", "2024-11-16", Runner())
     assert [night.published is not None for night in done] == [False, False, True, True]
     ledger = open_store(company).runs("tiny").to_pylist()
     assert [row["status"] for row in ledger] == ["refused", "refused", "published", "published"]
@@ -118,7 +118,7 @@ def test_scores_are_kept_as_long_as_the_config_says(company):
 
 
 def test_days_are_local_ones_whatever_their_length(company):
-    found = _nights(company, "2024-10-26", "2024-10-28")
+    found = _list_as_ofs(company, "2024-10-26", "2024-10-28")
     assert found == [
         datetime(2024, 10, day, hour, tzinfo=UTC) for day, hour in ((25, 22), (26, 22), (27, 23))
     ]
@@ -126,7 +126,7 @@ def test_days_are_local_ones_whatever_their_length(company):
 
 def test_an_interval_that_ends_before_it_begins(company):
     with pytest.raises(ConfigError, match="ends before it begins"):
-        score_nights(company, "2024-12-02", "2024-12-01", Runner())
+        backfill_nights(company, "2024-12-02", "2024-12-01", Runner())
 
 
 def test_the_command_says_what_became_of_each_night(company, tmp_path):
@@ -151,5 +151,5 @@ def test_a_night_that_is_yet_to_come_is_refused(company, monkeypatch):
     score_night(company, "2024-12-10", Runner())
     with pytest.raises(ConfigError, match="yet to come"):
         score_night(company, "2024-12-11", Runner())
-    (first, second) = score_nights(company, "2024-12-10", "2024-12-11", Runner())
+    (first, second) = backfill_nights(company, "2024-12-10", "2024-12-11", Runner())
     assert first.published and "yet to come" in str(second.error)

@@ -102,7 +102,7 @@ def test_trends_sides_and_review_dates_are_there(company):
         assert local.time().isoformat() == "00:00:00"
         assert (
             timedelta(0)
-            <= local - project.instant(NIGHTS[3]).astimezone(project.zone)
+            <= local - project.parse_instant(NIGHTS[3]).astimezone(project.zone)
             <= timedelta(days=30)
         )
     assert (
@@ -121,11 +121,11 @@ def test_a_review_date_stays_until_its_day_has_come_or_the_grade_changed(company
     for at, before, night in zip(NIGHTS[1:], each, each[1:], strict=False):
         for name in before.keys() & night.keys():
             old, new = (datetime.fromisoformat(one[name]["review_at"]) for one in (before, night))
-            if old >= project.instant(at) and before[name]["grade"] == night[name]["grade"]:
+            if old >= project.parse_instant(at) and before[name]["grade"] == night[name]["grade"]:
                 assert new == old
                 kept += 1
             else:
-                assert new > project.instant(at)
+                assert new > project.parse_instant(at)
     assert kept > 50
 
 

@@ -64,7 +64,7 @@ def test_a_lead_is_explained_in_the_words_of_its_company(here):
     russian, project = night(here, publish={"language": "ru"}, words=RUSSIAN)
     entity = max(russian, key=lambda name: len(russian[name]))
     found = published(project, entity, None)
-    (trace,) = traces(project, found.now, found.history, lambda _: None).values()
+    (trace,) = traces(project, found.newest, found.history, lambda _: None).values()
     assert trace.replay.reproduced
     assert trace.replay.reasons == russian[entity]
     assert all(one["sentence"] for one in trace.replay.features)

@@ -40,14 +40,14 @@ def webhook():
 
 def test_it_is_posted_as_json(webhook, monkeypatch):
     monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
-    assert alarm.post({"text": "a night failed"}, print)
+    assert alarm.post_alarm({"text": "a night failed"}, print)
     assert webhook.bodies == [{"text": "a night failed"}]
 
 
 def test_without_an_address_nothing_is_sent(monkeypatch):
     monkeypatch.delenv("LEADSCORE_WEBHOOK", raising=False)
     notes = []
-    assert not alarm.post({}, notes.append) and not notes
+    assert not alarm.post_alarm({}, notes.append) and not notes
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
@@ -55,7 +55,7 @@ def test_a_webhook_that_refuses_is_one_line_without_its_address(webhook, monkeyp
     webhook.status = status
     monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
     notes = []
-    assert not alarm.post({}, notes.append)
+    assert not alarm.post_alarm({}, notes.append)
     assert len(notes) == 1 and str(status) in notes[0] and SECRET not in notes[0]
 
 
@@ -74,7 +74,7 @@ def test_a_webhook_that_refuses_is_one_line_without_its_address(webhook, monkeyp
 def test_a_webhook_that_is_not_there_is_one_line_without_its_address(monkeypatch, address):
     monkeypatch.setenv("LEADSCORE_WEBHOOK", address)
     notes = []
-    assert not alarm.post({}, notes.append)
+    assert not alarm.post_alarm({}, notes.append)
     assert len(notes) == 1 and SECRET not in notes[0]
 
 
@@ -83,7 +83,7 @@ def test_a_webhook_that_does_not_answer_is_left(webhook, monkeypatch):
     monkeypatch.setattr(alarm, "TIMEOUT", 0.3)
     monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
     notes = []
-    assert not alarm.post({}, notes.append) and len(notes) == 1
+    assert not alarm.post_alarm({}, notes.append) and len(notes) == 1
 
 
 def test_what_was_found_is_not_told():
@@ -94,6 +94,6 @@ def test_what_was_found_is_not_told():
         found="3 of 5, such as ann@example.com",
         fix="x",
     )
-    assert alarm.described(error) == {"what": "data error: too many bad rows", "exit_code": 3}
-    assert alarm.described(ValueError("ann@example.com")) == {"what": "ValueError", "exit_code": 1}
-    assert alarm.described(NotFitToPublish("no champion"))["exit_code"] == 5
+    assert alarm.describe_failure(error) == {"what": "data error: too many bad rows", "exit_code": 3}
+    assert alarm.describe_failure(ValueError("ann@example.com")) == {"what": "ValueError", "exit_code": 1}
+    assert alarm.describe_failure(NotFitToPublish("no champion"))["exit_code"] == 5

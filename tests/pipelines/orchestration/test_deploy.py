@@ -81,20 +81,20 @@ def project(folder, **changes):
     ],
 )
 def test_a_night_is_as_of_the_last_local_midnight(tmp_path, zone, due, night):
-    from pipelines.orchestration.scheduled import night_of
+    from pipelines.orchestration.scheduled import find_scheduled_as_of
 
     tiny.write(tmp_path, leads=3, timezone=zone)
     assert (
-        night_of(load_project(tmp_path / "company.yaml"), datetime.fromisoformat(due)).isoformat() == night
+        find_scheduled_as_of(load_project(tmp_path / "company.yaml"), datetime.fromisoformat(due)).isoformat() == night
     )
 
 
 def test_a_company_that_scores_by_the_hour_is_as_of_the_instant(tmp_path):
-    from pipelines.orchestration.scheduled import night_of
+    from pipelines.orchestration.scheduled import find_scheduled_as_of
 
     tiny.write(tmp_path, leads=3, schedule={"as_of": "start"})
     due = datetime(2026, 7, 10, 5, tzinfo=UTC)
-    assert night_of(load_project(tmp_path / "company.yaml"), due.astimezone(ZONE)) == due
+    assert find_scheduled_as_of(load_project(tmp_path / "company.yaml"), due.astimezone(ZONE)) == due
 
 
 def test_a_cron_line_that_is_none_is_named(tmp_path):
@@ -135,12 +135,12 @@ def test_a_cron_line_that_is_none_is_named(tmp_path):
 def test_what_is_told_of_a_run_that_failed(found, what, code):
     from prefect.states import Failed
 
-    from pipelines.orchestration.scheduled import alarm_body
+    from pipelines.orchestration.scheduled import build_alarm
 
     run = SimpleNamespace(
         parameters={"config": "/srv/acme/company.yaml"}, expected_start_time=None, id="r1"
     )
-    body = alarm_body("leadscore-score", run, Failed(data=found))
+    body = build_alarm("leadscore-score", run, Failed(data=found))
     assert (body["what"], body["exit_code"], body["config"]) == (what, code, "company.yaml")
     assert "ann@" not in json.dumps(body) and "/srv" not in json.dumps(body)
 
@@ -283,7 +283,7 @@ def ended(server, run):
 
 @contextmanager
 def holding_in_another_process(folder):
-    code = "import sys,time;from pathlib import Path;from serve.lock import hold\nwith hold(Path(sys.argv[1])):"
+    code = "import sys,time;from pathlib import Path;from serve.lock import hold_workspace\nwith hold_workspace(Path(sys.argv[1])):"
     code += "\n print('held',flush=True);time.sleep(1000)"
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True

@@ -18,7 +18,7 @@ from configs.errors import (
     WorkspaceBusy,
 )
 from pipelines.orchestration import guard
-from pipelines.orchestration.guard import OverTime, guarded, may_pass
+from pipelines.orchestration.guard import TimeLimitExceeded, is_transient, run_guarded
 
 HOUR = timedelta(hours=1)
 
@@ -48,7 +48,7 @@ def database_error(kind):
     ],
 )
 def test_what_failed_on_input_or_output_may_pass(error):
-    assert may_pass(error)
+    assert is_transient(error)
 
 
 def test_a_source_database_that_is_away_may_pass():
@@ -56,7 +56,7 @@ def test_a_source_database_that_is_away_may_pass():
 
     with pytest.raises(DataError) as away:
         read_query("postgresql://u:p@127.0.0.1:1/none", "select 1", "leads")
-    assert may_pass(away.value)
+    assert is_transient(away.value)
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_a_source_database_that_is_away_may_pass():
         caused(NotFitToPublish("too few rows"), OSError()),
         caused(GateRefused("not better"), OSError()),
         WorkspaceBusy("another run holds this workspace"),
-        OverTime("the run took longer"),
+        TimeLimitExceeded("the run took longer"),
         database_error(sa.exc.ProgrammingError),
         ValueError("a mistake of ours"),
         MemoryError(),
     ],
 )
 def test_what_is_wrong_stays_wrong(error):
-    assert not may_pass(error)
+    assert not is_transient(error)
 
 
 def work_that(*ends):
@@ -96,14 +96,14 @@ def work_that(*ends):
 def test_it_is_done_again_until_it_works():
     work, calls = work_that(OSError("away"), OSError("away"), "done")
     notes = []
-    assert guarded(work, HOUR, notes.append, pauses=(0, 0, 0)) == "done"
+    assert run_guarded(work, HOUR, notes.append, pauses=(0, 0, 0)) == "done"
     assert len(calls) == 3 and len(notes) == 2
 
 
 def test_it_is_done_no_more_often_than_there_are_pauses():
     work, calls = work_that(OSError("away"))
     with pytest.raises(OSError, match="away"):
-        guarded(work, HOUR, print, pauses=(0, 0))
+        run_guarded(work, HOUR, print, pauses=(0, 0))
     assert len(calls) == 3
 
 
@@ -113,7 +113,7 @@ def test_it_is_done_no_more_often_than_there_are_pauses():
 def test_what_cannot_pass_is_done_once(error):
     work, calls = work_that(error)
     with pytest.raises(type(error)):
-        guarded(work, HOUR, print, pauses=(0, 0))
+        run_guarded(work, HOUR, print, pauses=(0, 0))
     assert len(calls) == 1
 
 
@@ -122,7 +122,7 @@ def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
     from serve.lock import hold_workspace
 
     monkeypatch.setattr(guard, "POLL", 0.1)
-    code = "import sys,time;from pathlib import Path;from serve.lock import hold\nwith hold(Path(sys.argv[1])):"
+    code = "import sys,time;from pathlib import Path;from serve.lock import hold_workspace\nwith hold_workspace(Path(sys.argv[1])):"
     code += "\n print('held',flush=True);time.sleep(2)"
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
@@ -134,7 +134,7 @@ def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
         with hold_workspace(tmp_path):
             return "done"
 
-    assert guarded(work, HOUR, notes.append, pauses=()) == "done"
+    assert run_guarded(work, HOUR, notes.append, pauses=()) == "done"
     assert len(notes) == 1 and "another run holds" in notes[0] and str(other.pid) in notes[0]
     assert other.wait() == 0
 
@@ -142,7 +142,7 @@ def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
 def test_a_workspace_that_is_never_free_is_said_so(monkeypatch):
     monkeypatch.setattr(guard, "POLL", 0.05)
     with pytest.raises(WorkspaceBusy):
-        guarded(work_that(WorkspaceBusy("held"))[0], timedelta(seconds=0.4), print)
+        run_guarded(work_that(WorkspaceBusy("held"))[0], timedelta(seconds=0.4), print)
 
 
 def test_a_run_is_stopped_when_its_time_is_over_and_its_cleaning_up_is_done():
@@ -155,14 +155,14 @@ def test_a_run_is_stopped_when_its_time_is_over_and_its_cleaning_up_is_done():
             seen.append("tidied")
 
     begun = time.monotonic()
-    with pytest.raises(OverTime, match="longer than"):
-        guarded(work, timedelta(seconds=0.3), print)
+    with pytest.raises(TimeLimitExceeded, match="longer than"):
+        run_guarded(work, timedelta(seconds=0.3), print)
     assert seen == ["tidied"] and time.monotonic() - begun < 5
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_the_time_limit_is_over_with_the_work():
-    assert guarded(lambda: "done", timedelta(seconds=0.2), print) == "done"
+    assert run_guarded(lambda: "done", timedelta(seconds=0.2), print) == "done"
     time.sleep(0.4)
 
 

@@ -13,7 +13,7 @@ import typer
 
 from configs.schema import load_project
 from pipelines.orchestration import watch
-from pipelines.orchestration.deploy import Deployed
+from pipelines.orchestration.deploy import DeploymentStatus
 from pipelines.workspace import open_store
 from serve.export.export import write_export
 from serve.lock import hold_workspace
@@ -46,7 +46,7 @@ def night(
     if end == "published":
         store.publish(some_scores(run), run.run_id, start + HOUR / 2)
         if deliver:
-            write_export(store.scores("tiny", as_of), project.root, run)
+            write_export(store.scores("tiny", as_of), project.workspace_path, run)
     elif end != "started":
         store.finish(run.run_id, end, message, start + HOUR / 2)
     return run
@@ -172,7 +172,7 @@ def test_the_export_must_be_of_the_newest_night(company):
 
 def deployed(**more):
     usual = {"exists": True, "scheduled": True, "due": FIVE + 24 * HOUR}
-    return Deployed("leadscore-score/tiny", **(usual | more))
+    return DeploymentStatus("leadscore-score/tiny", **(usual | more))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def deployed(**more):
         (deployed(due=None), "no run planned"),
         (deployed(waiting=FIVE), "has not begun"),
         (deployed(running=FIVE - 6 * HOUR), "should have ended"),
-        (Deployed("leadscore-score/tiny", exists=False), "is missing"),
+        (DeploymentStatus("leadscore-score/tiny", exists=False), "is missing"),
     ],
 )
 def test_what_keeps_a_deployment_from_running(company, monkeypatch, found, alarm):
@@ -195,7 +195,7 @@ def test_what_keeps_a_deployment_from_running(company, monkeypatch, found, alarm
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     other = deployed(exists=True, scheduled=False)
     monkeypatch.setattr(
-        "pipelines.orchestration.deploy.deployed", lambda project, now: [other, found]
+        "pipelines.orchestration.deploy.read_deployments", lambda project, now: [other, found]
     )
     told = alarms(company, FIVE + 2 * HOUR)
     assert [alarm in each for each in told] == ([True] if alarm else [])
@@ -247,7 +247,7 @@ def test_a_prefect_server_that_is_away_leaves_the_ledger(company):
 def test_an_alarm_is_reported_when_asked(company, monkeypatch):
     """A watch that nobody reads: the same command tells the webhook."""
     sent = []
-    monkeypatch.setattr("pipelines.orchestration.alarm.post", lambda body, note: sent.append(body))
+    monkeypatch.setattr("pipelines.orchestration.alarm.post_alarm", lambda body, note: sent.append(body))
     from pipelines.commands import nightly
 
     with pytest.raises(typer.Exit) as stop:

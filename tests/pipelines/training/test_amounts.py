@@ -119,7 +119,7 @@ def by_hand(folder, rows):
 def test_what_outcomes_were_worth_is_what_the_file_says(told):
     now, _, trained, _, folder = told
     tested = trained.out_of_time
-    found = realised(now.dataset, now.project.target("buy"), tested)
+    found = realised(now.dataset, now.project.target_config("buy"), tested)
     expected = [np.nan if amount is None else amount for amount in by_hand(folder, tested)]
     assert found == pytest.approx(expected, nan_ok=True)
     assert np.isnan(found).sum() > 3 and (found > 0).sum() > 30
@@ -149,7 +149,7 @@ def test_the_amount_learnt_is_that_of_mature_outcomes_each_entity_one_vote(told)
 def test_a_night_expects_probability_times_amount(told):
     now, _, trained, *_ = told
     order = ScoringRequest(
-        now.project.target("buy"),
+        now.project.target_config("buy"),
         now.as_of,
         {"project": "tiny", "target": "buy", "model_version": "1"},
     )
@@ -217,7 +217,7 @@ def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, m
     monkeypatch.setattr(drawn, "REPLICATES", 20)
     now, *_, folder = told
     night = now.as_of - timedelta(days=90)
-    spine = build_scoring_spine(now.dataset.upto(night), now.project.target("buy"), night)
+    spine = build_scoring_spine(now.dataset.cut_at(night), now.project.target_config("buy"), night)
     run, store = (
         replace(a_run("night", night, (), "tiny"), models={"buy": "1"}),
         open_store(now.project),
@@ -252,5 +252,5 @@ def test_a_constant_or_an_attribute_is_not_learnt(told):
         zip(*(now.dataset.leads[name].to_pylist() for name in ("entity_id", "size")), strict=True)
     )
     tested = trained.out_of_time
-    found = realised(now.dataset, project.target("buy"), tested)
+    found = realised(now.dataset, project.target_config("buy"), tested)
     assert found.tolist() == [size[entity] for entity in tested["entity_id"].to_pylist()]

@@ -7,7 +7,7 @@ import pytest
 
 from configs.checks import DurationLimits, Limits
 from configs.errors import NotFitToPublish
-from features.contracts import SCORE_CHECKS
+from features.score_tables import SCORE_CHECKS
 from serve.checks.checks import (
     FIXES,
     CheckResult,
@@ -104,7 +104,10 @@ def test_a_refusal_tells_the_first_reason_and_names_the_others():
         "the check rows stops [events_1]: bad; 2 more: missing of country, score_drift of b" in told
     )
     assert "or raise checks.rows.stop" in told
-    assert next(str(one) for one in select_alerts(checks)) == "warn: missing of a · size: only a warning"
+    assert (
+        next(str(one) for one in select_alerts(checks))
+        == "warn: missing of a · size: only a warning"
+    )
     raise_on_stop(checks[:2])
 
 
@@ -121,7 +124,9 @@ def test_the_worst_few_are_named_and_the_largest_of_all_is_kept():
 def test_a_stop_is_named_before_a_larger_warning():
     one = CheckResult("drift", "a", "light", 9.0, 0.2, 2.0, "warn", "far")
     two = CheckResult("drift", "a", "heavy", 3.0, 0.2, 2.0, "stop", "far")
-    assert [each.subject for each in report_worst("drift", "a", [one, two], Limits(), "features")] == [
+    assert [
+        each.subject for each in report_worst("drift", "a", [one, two], Limits(), "features")
+    ] == [
         "heavy",
         "light",
         "",

@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from configs.checks import Checks
-from features.contracts import EVENTS, LEADS, SCORE_CHECKS, Dataset, SourceCount
+from features.contracts import EVENTS, LEADS, Dataset, SourceCount
+from features.score_tables import SCORE_CHECKS
 from features.suppressed import Suppression
 from serve.checks.checks import build_check_table
 from serve.checks.source_checks import check_sources

@@ -1,4 +1,4 @@
-"""Hostile leads in every format, read back by independent parsers; by a spreadsheet too where LibreOffice is there."""
+"""Hostile leads in all formats, read by independent parsers, and by LibreOffice if installed."""
 
 import csv
 import json
@@ -101,10 +101,12 @@ SPREADSHEET = shutil.which("soffice")
 
 
 def scores(rows, seed=1):
-    """Return a SCORES table of hostile leads, and its run; all ids differ."""
+    """Return a SCORES table of hostile leads with distinct ids, and its run."""
     random, run = np.random.default_rng(seed), a_run(targets=("buy",), as_of=MONDAY)
     picks = random.integers(0, len(BITS), (rows, 9))
-    texts = [["".join(BITS[one] for one in row[n : n + 3]) for n in (0, 3, 6)] for row in picks]
+    texts = [
+        ["".join(BITS[number] for number in row[n : n + 3]) for n in (0, 3, 6)] for row in picks
+    ]
     sizes = 10.0 ** random.uniform(-9, 12, rows)
     values = {
         "account_id": [None if n % 7 == 0 else row[1] for n, row in enumerate(texts)],
@@ -122,41 +124,45 @@ def scores(rows, seed=1):
 
 
 def _id(text, number):
-    """Half of the ids are of harmless kinds, such as leading zeros and 19 digits; the others begin as they like."""
+    """Return an id: half are harmless, such as leading zeros and 19 digits, half are hostile."""
     kinds = [f"{number:012}", f"{9007199254740993000 + number}", f"-N{number}", f"L {number}, “x”"]
     return kinds[number % 8] if number % 8 < 4 else f"{text}{number}"
 
 
 def marked(text, empty=""):
-    """The documented rule, told again by Python's own character table."""
-    unsafe = [unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in text]
+    """Return the expected text by the documented rule, with Python's own character table."""
+    unsafe = [unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text]
     mark = "'" if text and (text[0] in "=+-@" or unsafe[0] or text == empty) else ""
-    return mark + "".join(" " if bad else sign for sign, bad in zip(text, unsafe, strict=True))
+    return mark + "".join(
+        " " if is_unsafe else character for character, is_unsafe in zip(text, unsafe, strict=True)
+    )
 
 
 def deliverable(key, form):
-    """The documented rule of ids."""
+    """Return whether a key is deliverable by the documented rule."""
     rules = FORMATS[form]
     if rules.extension != "csv":
         return key != ""
-    if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in key) or len(key) > (
-        rules.max_key_length or 1e9
-    ):
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in key) or len(
+        key
+    ) > (rules.max_key_length or 1e9):
         return False
-    plain = all(sign.isascii() and (sign.isalnum() or sign in "_.-") for sign in key[1:])
+    is_harmless = all(
+        character.isascii() and (character.isalnum() or character in "_.-") for character in key[1:]
+    )
     if key in ("", rules.missing_value, rules.missing_text) or key[0] == "=":
         return False
-    return key[0] not in "+-@" or plain
+    return key[0] not in "+-@" or is_harmless
 
 
 def expected(table, form):
-    """Return the rows that a delivery must hold as texts by column, by the documented rules."""
-    rules, found = FORMATS[form], {}
+    """Return the expected rows of a delivery as texts by column, by the documented rules."""
+    rules, rows = FORMATS[form], {}
     for row in table.to_pylist():
         if not deliverable(row["entity_id"], form):
             continue
-        sides = [one["sentence"] for one in json.loads(row["reasons"])]
-        texts = [*[*sides, None, None][:2], row["account_id"]]
+        sentences = [reason["sentence"] for reason in json.loads(row["reasons"])]
+        texts = [*[*sentences, None, None][:2], row["account_id"]]
         cells = {"A__c": str(row["score"]), "B__c": _number(row["probability"])}
         cells["C__c"] = (
             rules.missing_value if row["expected_value"] is None else _number(row["expected_value"])
@@ -165,8 +171,8 @@ def expected(table, form):
             name: rules.missing_text if text is None else marked(text, rules.missing_text)
             for name, text in zip(TEXTS, texts, strict=True)
         }
-        found[row["entity_id"]] = cells | {"G__c": _instant(row["as_of"], form), "H__c": "scored"}
-    return found
+        rows[row["entity_id"]] = cells | {"G__c": _instant(row["as_of"], form), "H__c": "scored"}
+    return rows
 
 
 def _number(value):
@@ -186,7 +192,8 @@ def by_python(path):
 
 
 def by_duckdb(path):
-    query = "SELECT * FROM read_csv(?, header=true, all_varchar=true, delim=',', quote='\"', escape='\"')"
+    options = "header=true, all_varchar=true, delim=',', quote='\"', escape='\"'"
+    query = f"SELECT * FROM read_csv(?, {options})"
     rows = duckdb.connect().sql(query, params=[str(path)]).to_arrow_table()
     return [{name: cell or "" for name, cell in row.items()} for row in rows.to_pylist()]
 
@@ -198,7 +205,10 @@ def by_pandas(path):
 
 
 def by_spreadsheet(path):
-    """Open a CSV in LibreOffice with every column as text, as its import dialogue does, and save what it holds."""
+    """Open a CSV in LibreOffice with all columns as text, and return its saved cells.
+
+    This is what its import dialogue does.
+    """
     columns = "/".join(f"{n}/2" for n in range(1, len(COLUMNS) + 2))
     with tempfile.TemporaryDirectory() as folder:
         opened = [
@@ -217,7 +227,7 @@ def by_spreadsheet(path):
 
 
 def formulas(path):
-    """Return how many cells LibreOffice takes for formulas when it opens a CSV with no word on its columns."""
+    """Return how many cells LibreOffice reads as formulas when column types are not given."""
     with tempfile.TemporaryDirectory() as folder:
         profile = f"-env:UserInstallation=file://{folder}/profile"
         command = [
@@ -244,43 +254,47 @@ WITH_SPREADSHEET = PARSERS | ({"LibreOffice": by_spreadsheet} if SPREADSHEET els
 
 
 def differences(table, run, root, form, parsers=PARSERS):
-    """Deliver in one format and return how many rows each parser reads otherwise, by its name."""
-    done = write_delivery(
+    """Deliver in one format and return by parser how many rows it reads differently."""
+    result = write_delivery(
         a_plan(form, targets=("buy",), columns=COLUMNS, name=form), table, root, run, LATER
     )
-    parts = [done.folder / part["file"] for part in done.manifest["parts"]]
+    parts = [result.folder / part["file"] for part in result.manifest["parts"]]
     if form in ("parquet", "jsonl"):
-        return {"rows": done.manifest["rows"], **_plainly(table, parts, form)}
-    wanted, key = expected(table, form), done.manifest["key"]
-    found = {"rows": done.manifest["rows"], "left out": done.manifest["refused"]["rows"]}
+        return {"rows": result.manifest["rows"], **_plainly(table, parts, form)}
+    expected_rows, key = expected(table, form), result.manifest["key"]
+    counts = {"rows": result.manifest["rows"], "left out": result.manifest["refused"]["rows"]}
     if form in RULES:
-        kinds = [column["type"] for column in done.manifest["columns"]]
-        found["against its rules"] = sum(len(problems(form, part, kinds)) for part in parts)
+        kinds = [column["type"] for column in result.manifest["columns"]]
+        counts["against its rules"] = sum(len(problems(form, part, kinds)) for part in parts)
     for name, parse in parsers.items():
         read = {row.pop(key): row for part in parts for row in parse(part)}
-        found[name] = sum(read.get(each) != wanted.get(each) for each in {*read, *wanted})
-    return found
+        counts[name] = sum(
+            read.get(lead) != expected_rows.get(lead) for lead in {*read, *expected_rows}
+        )
+    return counts
 
 
 def _plainly(table, parts, form):
-    """JSON lines and Parquet hold every text and number as it is."""
-    wanted = {}
+    """Return the differences of JSON lines and Parquet, which hold texts and numbers unescaped."""
+    expected_rows = {}
     for row in table.to_pylist():
         if row["entity_id"]:
-            sides = [one["sentence"] for one in json.loads(row["reasons"])]
+            sides = [reason["sentence"] for reason in json.loads(row["reasons"])]
             values = [
                 row["score"],
                 row["probability"],
                 row["expected_value"],
                 *[*sides, None, None][:2],
             ]
-            wanted[row["entity_id"]] = [*values, row["account_id"], row["as_of"], "scored"]
+            expected_rows[row["entity_id"]] = [*values, row["account_id"], row["as_of"], "scored"]
     readers = {"parquet": _parquet, "jsonl": _jsonl}[form]
-    found = {}
+    counts = {}
     for name, rows in readers(parts[0]).items():
         read = {row[0]: row[1:] for row in rows}
-        found[name] = sum(read.get(each) != wanted.get(each) for each in {*read, *wanted})
-    return found
+        counts[name] = sum(
+            read.get(lead) != expected_rows.get(lead) for lead in {*read, *expected_rows}
+        )
+    return counts
 
 
 def _parquet(path):

@@ -1,4 +1,4 @@
-"""Nights of two targets, and what reads their deliveries."""
+"""Nights of two targets, and a reader of their deliveries."""
 
 import csv
 import json
@@ -11,8 +11,8 @@ from tests.serve.samples import a_reason, a_run, some_scores
 
 KEYS = {"salesforce": "Lead_External_Id__c", "hubspot": "Record ID", "dynamics": "Lead key"}
 FORMS = ["csv", "jsonl", "parquet", "salesforce", "hubspot", "dynamics"]
+# Cells without a value in a CSV; elsewhere it is the empty text.
 CLEARS = {"salesforce": {"#N/A"}, "hubspot": {"", "—"}}
-"""What stands for no value in a CSV; elsewhere it is the empty text."""
 
 
 def a_plan(form="csv", targets=("buy", "close"), name="crm", **more):
@@ -21,7 +21,10 @@ def a_plan(form="csv", targets=("buy", "close"), name="crm", **more):
 
 
 def a_night(as_of, buy, close=None, run_id="r1"):
-    """SCORES and their run: ``buy`` and ``close`` map a lead to its score, a grade and a sentence."""
+    """Return SCORES and their run.
+
+    ``buy`` and ``close`` map a lead to its score, grade and sentence.
+    """
     targets = {"buy": buy, **({"close": close} if close is not None else {})}
     run = a_run(run_id, as_of, targets=tuple(targets))
     parts = []
@@ -43,8 +46,8 @@ def a_night(as_of, buy, close=None, run_id="r1"):
 
 def rows(delivered):
     """Return the rows of all parts of a CSV delivery as dictionaries, in order."""
-    found = []
+    records = []
     for part in delivered.manifest["parts"]:
         with (delivered.folder / part["file"]).open(encoding="utf-8-sig", newline="") as file:
-            found += csv.DictReader(file, strict=True)
-    return found
+            records += csv.DictReader(file, strict=True)
+    return records

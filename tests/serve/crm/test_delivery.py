@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, LeadscoreError
-from serve.crm import delivery as module
-from serve.crm import parts as parts_module
-from serve.crm import stored_deliveries as kept_module
+from serve.crm import delivery, parts, stored_deliveries
 from serve.crm.delivery import DeliveryOptions, write_delivery
 from serve.crm.formats import FORMATS
 from serve.crm.stored_deliveries import KEPT_FOLDERS, list_deliveries
@@ -39,7 +37,7 @@ def night(day):
 
 
 def whole(root, name="crm"):
-    """The current manifest, after its parts were seen to be as it says."""
+    """Return the current manifest after checking its parts against it."""
     folder = (root / "exports" / name / "current").resolve(strict=True)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     for part in [*manifest["parts"], {"file": "state.parquet", **manifest["state"]}]:
@@ -85,15 +83,15 @@ def test_delta_holds_changes_and_clears_departed_leads_once(tmp_path):
     plan = a_plan(
         "salesforce", columns={"S__c": "buy.score", "At__c": "as_of", "St__c": "status"}, delta=True
     )
-    told = []
+    sent = []
     a, b, c = (1, "D", ""), (5, "D", ""), (3, "D", "")
     nights = [{"a": a, "b": (2, "D", ""), "c": c}, {"a": (1, "A", "new"), "b": b}, {"a": a, "b": b}]
     for day, leads in enumerate([*nights, {"a": a, "b": b, "c": c}]):
         scores, run = a_night(night(day), leads, run_id=f"r{day}")
         done = write_delivery(plan, scores, tmp_path, run, LATER)
-        told.append([(row["Lead_External_Id__c"], row["S__c"], row["St__c"]) for row in rows(done)])
+        sent.append([(row["Lead_External_Id__c"], row["S__c"], row["St__c"]) for row in rows(done)])
         assert whole(tmp_path)["kind"] == ("delta" if day else "full")
-    assert told == [
+    assert sent == [
         [("a", "1", "scored"), ("b", "2", "scored"), ("c", "3", "scored")],
         [("b", "5", "scored"), ("c", "#N/A", "cleared")],
         [],
@@ -120,16 +118,16 @@ def deliver_night(plan, root, day, buy, wish=None, close=None, run_id=None):
 def test_repeated_night_gives_same_delivery(tmp_path):
     plan = a_plan(columns=COLUMNS, delta=True)
     for day, leads in enumerate([{"a": (1, "D", ""), "b": (2, "D", "")}, {"a": (4, "D", "")}]):
-        one = deliver_night(plan, tmp_path, day, leads)
-        before = {path.name: path.read_bytes() for path in one.folder.iterdir()}
-        two = deliver_night(plan, tmp_path, day, leads, run_id="again")
-        assert (one.is_new, two.is_new, two.id) == (True, False, one.id)
-        assert {path.name: path.read_bytes() for path in two.folder.iterdir()} == before
+        first = deliver_night(plan, tmp_path, day, leads)
+        before = {path.name: path.read_bytes() for path in first.folder.iterdir()}
+        second = deliver_night(plan, tmp_path, day, leads, run_id="again")
+        assert (first.is_new, second.is_new, second.id) == (True, False, first.id)
+        assert {path.name: path.read_bytes() for path in second.folder.iterdir()} == before
     assert len(list_deliveries(tmp_path / "exports" / "crm")) == 2
 
 
 def test_rescored_night_reverts_changes_of_its_first_delivery(tmp_path):
-    """The CRM may have loaded the first: against the night before alone, nothing would seem to be due."""
+    """The CRM may have loaded the first delivery, so the night before alone is not the base."""
     plan = a_plan(columns={"S": "buy.score", "St": "status"}, delta=True)
     deliver_night(plan, tmp_path, 0, {"a": (1, "D", "")})
     deliver_night(plan, tmp_path, 1, {"a": (2, "D", ""), "b": (3, "D", "")})
@@ -157,7 +155,7 @@ def test_new_layout_makes_full_delivery(tmp_path):
 
 
 def test_changes_restrict_due_leads_but_not_written_columns(tmp_path):
-    """Against what each lead was told last of the named columns; joining and leaving always count."""
+    """Leads are due by the named columns as last sent; joining and leaving always count."""
     plan = a_plan(columns=COLUMNS, delta=True, changes=["buy.grade"])
     nights = [
         {"a": (1, "D", "6 days"), "b": (2, "D", "x"), "c": (3, "D", "x")},
@@ -165,11 +163,11 @@ def test_changes_restrict_due_leads_but_not_written_columns(tmp_path):
         {"a": (3, "D", "8 days"), "b": (8, "A", "z"), "c": (4, "D", "x")},
         {"a": (4, "C", "9 days"), "b": (7, "A", "z"), "c": (4, "D", "x")},
     ]
-    told = []
+    sent = []
     for day, leads in enumerate(nights):
         done = deliver_night(plan, tmp_path, day, leads)
-        told.append([(row["entity_id"], row["S"], row["R"], row["St"]) for row in rows(done)])
-    assert told[1:] == [
+        sent.append([(row["entity_id"], row["S"], row["R"], row["St"]) for row in rows(done)])
+    assert sent[1:] == [
         [("b", "9", "y", "scored"), ("c", "", "", "cleared")],
         [("c", "4", "x", "scored")],
         [("a", "4", "9 days", "scored")],
@@ -178,12 +176,12 @@ def test_changes_restrict_due_leads_but_not_written_columns(tmp_path):
 
 def test_nightly_dates_make_no_lead_due(tmp_path):
     plan = a_plan(columns={"S": "buy.score", "At": "as_of", "From": "buy.cutoff"}, delta=True)
-    told = [len(rows(deliver_night(plan, tmp_path, day, {"a": (1, "D", "")}))) for day in range(2)]
-    assert told == [1, 0]
+    sent = [len(rows(deliver_night(plan, tmp_path, day, {"a": (1, "D", "")}))) for day in range(2)]
+    assert sent == [1, 0]
 
 
 def test_new_changes_make_full_delivery(tmp_path):
-    """What was told last of the new ones is not known."""
+    """The last sent values of the new columns are not known."""
     for day, changes in enumerate(
         [["buy.grade"], ["buy.score"], ["buy.score", "buy.grade"], ["buy.grade", "buy.score"]]
     ):
@@ -198,10 +196,10 @@ def test_delivery_options_full_and_since(tmp_path):
         deliver_night(plan, tmp_path, day, {"a": (1, "D", ""), "b": (day + 2, "D", "")}).id
         for day in range(3)
     ]
-    again = deliver_night(
+    full = deliver_night(
         plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, DeliveryOptions(full=True)
     )
-    assert (again.manifest["kind"], len(rows(again))) == ("full", 2)
+    assert (full.manifest["kind"], len(rows(full))) == ("full", 2)
     since = deliver_night(
         plan, tmp_path, 2, {"a": (1, "D", ""), "b": (4, "D", "")}, DeliveryOptions(since=ids[0])
     )
@@ -217,7 +215,8 @@ def test_delivery_options_full_and_since(tmp_path):
 def test_delivery_keeps_newest_deliveries(tmp_path):
     plan = a_plan(columns={"S": "buy.score"}, delta=True)
     ids = [
-        deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")}).id for day in range(KEPT_FOLDERS + 3)
+        deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")}).id
+        for day in range(KEPT_FOLDERS + 3)
     ]
     assert sorted(path.name for path in (tmp_path / "exports" / "crm").iterdir()) == sorted(
         [*ids[-KEPT_FOLDERS:], "current"]
@@ -237,17 +236,17 @@ steps = st.lists(
 
 @given(steps, st.sampled_from(["csv", "salesforce", "hubspot", "dynamics"]))
 @settings(max_examples=25, deadline=None)
-def test_crm_that_loads_deliveries_holds_current_scores(tmp_path_factory, story, form):
-    """A CRM loads deliveries, misses some, and has those repeated; nights are scored again with other results."""
+def test_crm_that_loads_deliveries_holds_current_scores(tmp_path_factory, history, form):
+    """Simulate a CRM that loads deliveries or misses and requests them, with rescored nights."""
     root, crm, loaded, day = tmp_path_factory.mktemp("crm"), {}, None, 0
     columns = {"S__c": "buy.score", "R__c": "buy.reason_1", "C__c": "close.score", "T__c": "status"}
     plan = a_plan(form, columns=columns, delta=True)
-    for buy, close, crm_does, new_day in story:
+    for buy, close, crm_does, new_day in history:
         day += new_day
         done = deliver_night(plan, root, day, buy, close=close)
         if crm_does == "misses":
             continue
-        names = [one.id for one in list_deliveries(root / "exports" / "crm")]
+        names = [stored.id for stored in list_deliveries(root / "exports" / "crm")]
         if loaded is None:
             done = deliver_night(plan, root, day, buy, DeliveryOptions(full=True), close)
         elif done.manifest["base"] and names.index(loaded) < names.index(done.manifest["base"]):
@@ -263,7 +262,10 @@ def test_crm_that_loads_deliveries_holds_current_scores(tmp_path_factory, story,
 
 
 def load(crm, done, form):
-    """Upsert as the vendor does: what clears, clears; where an empty cell leaves a value, none of ours is empty."""
+    """Upsert rows as the vendor does.
+
+    Where an empty cell leaves a value, none of the cells may be empty.
+    """
     for row in rows(done):
         record = crm.setdefault(row.pop(done.manifest["key"]), {})
         for name, cell in row.items():
@@ -272,18 +274,18 @@ def load(crm, done, form):
 
 
 def truth(buy, close, form):
-    found = {}
+    records = {}
     for lead in {*buy, *close}:
         score, _, text = buy.get(lead, (None, None, None))
         marked = f"'{text}" if text and text in CLEARS.get(form, ()) else text or None
         other = close.get(lead, (None,))[0]
-        found[lead] = {
+        records[lead] = {
             "S__c": score and str(score),
             "R__c": marked,
             "C__c": other and str(other),
             "T__c": "scored",
         }
-    return found
+    return records
 
 
 @pytest.mark.parametrize("form", RULES)
@@ -324,10 +326,10 @@ def test_unfit_ids_are_left_out_and_reported(tmp_path):
     )
     assert [row["Lead_External_Id__c"] for row in rows(done)] == fine
     assert done.manifest["refused"] == {"rows": 6, "examples": bad[:5]}
-    plain = write_delivery(
+    parquet = write_delivery(
         a_plan("parquet", columns={"S": "buy.score"}, name="plain"), scores, tmp_path, run, LATER
     )
-    assert pq.read_table(plain.folder / "part-0001.parquet")["entity_id"].to_pylist() == [
+    assert pq.read_table(parquet.folder / "part-0001.parquet")["entity_id"].to_pylist() == [
         lead for lead in ids if lead
     ]
 
@@ -337,8 +339,8 @@ def test_parquet_keeps_the_types(tmp_path):
     done = write_delivery(
         a_plan("parquet", columns=COLUMNS | {"P": "buy.probability"}), scores, tmp_path, run, LATER
     )
-    found = pq.read_table(done.folder / "part-0001.parquet")
-    assert [str(kind) for kind in found.schema.types] == [
+    table = pq.read_table(done.folder / "part-0001.parquet")
+    assert [str(kind) for kind in table.schema.types] == [
         "string",
         "int64",
         "string",
@@ -348,7 +350,7 @@ def test_parquet_keeps_the_types(tmp_path):
         "string",
         "double",
     ]
-    assert found["R"].to_pylist() == ["x", None]
+    assert table["R"].to_pylist() == ["x", None]
 
 
 @pytest.mark.parametrize("step", range(1, 40, 3))
@@ -370,11 +372,11 @@ def test_full_disk_leaves_former_delivery(tmp_path, monkeypatch, step):
     assert rows(new)[0]["S"] == "2" and new.manifest["sequence"] == 2
 
 
-FILES = {each.__file__ for each in (module, kept_module, parts_module, atomic_folders)}
+FILES = {module.__file__ for module in (delivery, stored_deliveries, parts, atomic_folders)}
 
 
 def dying(plan, root, line):
-    """Deliver, and end without a word at the line-th line of what orders the work on the disk."""
+    """Deliver, and exit at the line-th line of the functions that order the disk writes."""
     left = [line]
 
     def trace(frame, event, _):
@@ -394,15 +396,15 @@ def test_kill_at_any_line_leaves_complete_deliveries(tmp_path):
     plan = a_plan(columns={"S": "buy.score"}, delta=True)
     for day in range(KEPT_FOLDERS):
         old = deliver_night(plan, tmp_path, day, {"a": (day + 1, "D", "")})
-    met = []
+    seen = []
     for line in range(0, 4000, 7):
         _, status = os.waitpid(in_a_fork(partial(dying, plan, tmp_path, line)), 0)
-        met.append(whole(tmp_path)["delivery"])
-        for one in list_deliveries(tmp_path / "exports" / "crm"):
-            assert {part["file"] for part in one.manifest["parts"]} <= {
-                path.name for path in one.folder.iterdir()
+        seen.append(whole(tmp_path)["delivery"])
+        for stored in list_deliveries(tmp_path / "exports" / "crm"):
+            assert {part["file"] for part in stored.manifest["parts"]} <= {
+                path.name for path in stored.folder.iterdir()
             }
         if os.waitstatus_to_exitcode(status) != 1:
             break
     assert os.waitstatus_to_exitcode(status) == 0
-    assert len(met) > 10 and met[0] == old.id and len(set(met)) == 2
+    assert len(seen) > 10 and seen[0] == old.id and len(set(seen)) == 2

@@ -19,18 +19,18 @@ hostile_text = st.one_of(
 @pytest.mark.parametrize("form", FORMS)
 def test_hostile_leads_are_read_back_by_independent_parsers(tmp_path, form):
     table, run = scores(400)
-    found = differences(table, run, tmp_path, form)
-    count, left = found.pop("rows"), found.pop("left out", 0)
-    assert count + left == table.num_rows and count > 200
-    assert left > 50 or form in ("jsonl", "parquet")
-    assert len(found) >= 2 and not any(found.values()), found
+    counts = differences(table, run, tmp_path, form)
+    count, left_out = counts.pop("rows"), counts.pop("left out", 0)
+    assert count + left_out == table.num_rows and count > 200
+    assert left_out > 50 or form in ("jsonl", "parquet")
+    assert len(counts) >= 2 and not any(counts.values()), counts
 
 
 @pytest.mark.skipif(not hostile.SPREADSHEET, reason="no LibreOffice")
 def test_spreadsheet_reads_same_cells_and_runs_no_formula(tmp_path):
     table, run = scores(400)
-    found = differences(table, run, tmp_path, "csv", {"LibreOffice": hostile.by_spreadsheet})
-    assert found["rows"] > 200 and found["LibreOffice"] == 0
+    counts = differences(table, run, tmp_path, "csv", {"LibreOffice": hostile.by_spreadsheet})
+    assert counts["rows"] > 200 and counts["LibreOffice"] == 0
     assert hostile.formulas(tmp_path / "exports" / "csv" / "current" / "part-0001.csv") == 0
     (tmp_path / "bare.csv").write_text("a,b\n=1+1,x\n")
     assert hostile.formulas(tmp_path / "bare.csv") == 1

@@ -10,19 +10,21 @@ from tests.serve.crm.validators import NAMES
 @pytest.mark.parametrize("form", FORMS)
 def test_default_columns_change_only_with_the_lead(form):
     plan = a_plan(form, targets=("buy", "close-won"))
-    sources = [one.source for one in plan.columns]
-    wanted = [
+    sources = [column.source for column in plan.columns]
+    expected = [
         "score",
         "grade",
         "evidence",
         *(f"{side}_{n}" for side in ("reason", "against") for n in (1, 2, 3)),
     ]
-    assert sources == [f"{target}.{name}" for target in ("buy", "close-won") for name in wanted] + [
+    assert sources == [
+        f"{target}.{name}" for target in ("buy", "close-won") for name in expected
+    ] + [
         "as_of",
         "status",
     ]
     assert plan.key == KEYS.get(form, "entity_id")
-    names = [plan.key, *(one.name for one in plan.columns)]
+    names = [plan.key, *(column.name for column in plan.columns)]
     assert not NAMES.get(form, lambda _: [])(names)
 
 
@@ -132,7 +134,7 @@ def test_too_many_columns_are_rejected():
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ({"changes": ["buy.grade"]}, "delta: true"),
         ({"changes": ["buy.grad"], "delta": True}, "did you mean buy.grade?"),
@@ -140,10 +142,10 @@ def test_too_many_columns_are_rejected():
         ({"changes": ["as_of"], "delta": True}, "changes every night"),
     ],
 )
-def test_invalid_changes_are_rejected(more, said):
+def test_invalid_changes_are_rejected(more, message):
     with pytest.raises(ConfigError) as caught:
         a_plan(**more)
-    assert said in str(caught.value) and "publish.exports.crm.changes" in str(caught.value)
+    assert message in str(caught.value) and "publish.exports.crm.changes" in str(caught.value)
 
 
 def test_plan_without_target_column_is_rejected():

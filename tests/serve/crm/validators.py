@@ -1,4 +1,4 @@
-"""What each vendor's published rules say of a file, told again without the writer."""
+"""The rules that each vendor publishes for its files, checked independently of the writer."""
 
 import csv
 import io
@@ -13,54 +13,61 @@ RULES = {
 
 
 def problems(form, path, kinds):
-    """Return what is wrong with one file; ``kinds`` are the types of the columns after the key."""
+    """Return the violations of one file; ``kinds`` are the types of the columns after the key."""
     content = path.read_bytes()
     rule = RULES[form]
-    found = [f"{len(content)} bytes"] if len(content) > rule["bytes"] else []
-    found += ["byte-order mark"] if content.startswith(b"\xef\xbb\xbf") is not rule["bom"] else []
+    violations = [f"{len(content)} bytes"] if len(content) > rule["bytes"] else []
+    violations += (
+        ["byte-order mark"] if content.startswith(b"\xef\xbb\xbf") is not rule["bom"] else []
+    )
     text = content.decode("utf-8-sig")  # raises where it is not UTF-8
-    found += ["carriage return"] if rule["end"] == b"\n" and "\r" in text else []
-    found += ["no last line end"] if not text.endswith("\n") else []
-    found += quoting(text)
+    violations += ["carriage return"] if rule["end"] == b"\n" and "\r" in text else []
+    violations += ["no last line end"] if not text.endswith("\n") else []
+    violations += quoting(text)
     header, *body = list(csv.reader(io.StringIO(text), strict=True))
-    found += ["too many rows"] if rule["rows"] and len(body) + 1 > rule["rows"] else []
-    found += ["ragged"] if any(len(row) != len(header) for row in body) else []
-    found += NAMES[form](header)
+    violations += ["too many rows"] if rule["rows"] and len(body) + 1 > rule["rows"] else []
+    violations += ["ragged"] if any(len(row) != len(header) for row in body) else []
+    violations += NAMES[form](header)
     for row in body:
-        found += [f"empty key in {row}"] if not row[0] else []
-        found += [
+        violations += [f"empty key in {row}"] if not row[0] else []
+        violations += [
             bad
             for cell, kind in zip(row[1:], kinds, strict=True)
             if (bad := CELLS[form](cell, kind))
         ]
-        found += [
+        violations += [
             f"formula {cell!r}"
             for cell, kind in zip(row[1:], kinds, strict=True)
             if formula(cell, kind)
         ]
-    return found
+    return violations
 
 
 def quoting(text):
-    """A quote stands only at the ends of a field or doubled, with a delimiter next to it and no blank."""
-    state, found = "start", []
-    for place, sign in enumerate(text):
+    """Return misplaced quotes.
+
+    A quote is at the ends of a field or doubled, next to a delimiter and without blanks.
+    """
+    state, violations = "start", []
+    for place, character in enumerate(text):
         if state == "start":
-            state = {'"': "quoted", ",": "start", "\n": "start", "\r": "start"}.get(sign, "plain")
+            state = {'"': "quoted", ",": "start", "\n": "start", "\r": "start"}.get(
+                character, "plain"
+            )
         elif state == "plain":
-            if sign == '"':
+            if character == '"':
                 return [f"a quote within a field at {place}"]
-            state = "start" if sign in ",\n" else "plain"
+            state = "start" if character in ",\n" else "plain"
         elif state == "quoted":
-            state = "maybe" if sign == '"' else "quoted"
-            found += ["line break in a field"] if sign in "\r\n" else []
-        elif sign == '"':
+            state = "maybe" if character == '"' else "quoted"
+            violations += ["line break in a field"] if character in "\r\n" else []
+        elif character == '"':
             state = "quoted"
-        elif sign in ",\r\n":
+        elif character in ",\r\n":
             state = "start"
         else:
             return [f"text after a quote at {place}"]
-    return found
+    return violations
 
 
 def formula(cell, kind):
@@ -68,29 +75,31 @@ def formula(cell, kind):
 
 
 def salesforce_names(header):
-    found = [
+    violations = [
         name
         for name in header
         if not re.fullmatch(r"[A-Za-z]\w*", name) or "___" in name or len(name) > 60
     ]
-    found += [
+    violations += [
         name for name in header if name.endswith("__c") and ("__" in name[:-3] or len(name) > 43)
     ]
-    found += ["one name twice"] if len({name.lower() for name in header}) < len(header) else []
-    return found + (["long header"] if len(",".join(header)) > 32_000 else [])
+    violations += ["one name twice"] if len({name.lower() for name in header}) < len(header) else []
+    return violations + (["long header"] if len(",".join(header)) > 32_000 else [])
 
 
 def label_names(header):
-    found = [name for name in header if not name.strip() or name != name.strip() or len(name) > 100]
-    found += ["one name twice"] if len({name.lower() for name in header}) < len(header) else []
-    return found + (["too many columns"] if len(header) >= 1000 else [])
+    violations = [
+        name for name in header if not name.strip() or name != name.strip() or len(name) > 100
+    ]
+    violations += ["one name twice"] if len({name.lower() for name in header}) < len(header) else []
+    return violations + (["too many columns"] if len(header) >= 1000 else [])
 
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def salesforce_cell(cell, kind):
-    """Empty means “leave”, so that nothing of ours may be empty."""
+    """An empty cell leaves the stored value, so none of the cells may be empty."""
     if cell == "#N/A":
         return None
     if kind == "instant":

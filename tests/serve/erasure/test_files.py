@@ -1,4 +1,4 @@
-"""An entity taken out of exports, deliveries and quarantine: other rows stay as they are, and manifests agree."""
+"""Erasure from exports, deliveries and quarantine: other rows stay, and manifests agree."""
 
 import csv
 import hashlib
@@ -54,7 +54,10 @@ def test_remove_rows_removes_only_rows_of_entity(tmp_path, gone, form):
     dropped = [row for row in before if row not in after]
     assert len(dropped) == 1 and [row for row in before if row in after] == after
     assert gone in str(dropped[0]).replace("\\\\", "\\") or gone.split('"')[0] in str(dropped[0])
-    assert remove_rows(rest, EntityMatcher(gone))[0] == 0 and remove_rows(path, EntityMatcher("nobody"))[0] == 0
+    assert (
+        remove_rows(rest, EntityMatcher(gone))[0] == 0
+        and remove_rows(path, EntityMatcher("nobody"))[0] == 0
+    )
 
 
 def test_erase_export_rewrites_current_and_removes_former(tmp_path):
@@ -63,10 +66,10 @@ def test_erase_export_rewrites_current_and_removes_former(tmp_path):
         write_export(some_scores(run, ids=ids), tmp_path, run, "jsonl")
     run = a_run(as_of=TUESDAY)
     folder = tmp_path / "exports"
-    found = erase_export(
+    counts = erase_export(
         folder, NAMED, lambda: write_export(some_scores(run, ids=["b"]), tmp_path, run, "jsonl")
     )
-    assert found == {"exports/current": 2, "exports, former (removed)": 2}
+    assert counts == {"exports/current": 2, "exports, former (removed)": 2}
     assert len([path for path in folder.iterdir() if not path.is_symlink()]) == 2
     assert find_remaining_mentions(tmp_path, NAMED) == []
     again = erase_export(folder, NAMED, lambda: pytest.fail("nothing to write"))
@@ -74,7 +77,7 @@ def test_erase_export_rewrites_current_and_removes_former(tmp_path):
 
 
 def delivery(folder, name, ids, sequence=1):
-    """Write a delivery as one to a CRM is: parts, the state after it, and a manifest that tells of them."""
+    """Write a delivery with parts, state and manifest, as one to a CRM has them."""
     place = folder / name
     place.mkdir(parents=True)
     lines = ["\ufeffKey,Score", *(f'"{one}",5' for one in ids)]
@@ -93,26 +96,29 @@ def delivery(folder, name, ids, sequence=1):
 
 
 def check(folder, ids):
-    now = folder / "current"
-    manifest = json.loads((now / "manifest.json").read_text())
+    current = folder / "current"
+    manifest = json.loads((current / "manifest.json").read_text())
     (part,) = manifest["parts"]
     assert (manifest["rows"], part["rows"]) == (len(ids), len(ids)) and manifest["refused"][
         "examples"
     ] == ["***"]
-    assert manifest["delivery"] == now.resolve().name and manifest["sequence"] == 2
-    for said, path in ((part, now / part["name"]), (manifest["state"], now / "state.parquet")):
-        assert (said["sha256"], said["bytes"]) == (digest(path), path.stat().st_size)
-    assert (now / "part-0001.csv").read_bytes().startswith(b"\xef\xbb\xbfKey,Score\r\n")
-    assert [row[0] for row in table(now / "part-0001.csv")[1:] if row] == ids
-    assert [row["key"] for row in table(now / "state.parquet")] == ids
+    assert manifest["delivery"] == current.resolve().name and manifest["sequence"] == 2
+    for described, path in (
+        (part, current / part["name"]),
+        (manifest["state"], current / "state.parquet"),
+    ):
+        assert (described["sha256"], described["bytes"]) == (digest(path), path.stat().st_size)
+    assert (current / "part-0001.csv").read_bytes().startswith(b"\xef\xbb\xbfKey,Score\r\n")
+    assert [row[0] for row in table(current / "part-0001.csv")[1:] if row] == ids
+    assert [row["key"] for row in table(current / "state.parquet")] == ids
 
 
 def test_erase_deliveries_leaves_complete_deliveries_with_their_names(tmp_path):
     folder = tmp_path / "exports" / "crm"
     delivery(folder, FIRST, ["a", "L-007"])
     delivery(folder, SECOND, ["a", "L-007", "L-0071"], sequence=2)
-    found = erase_deliveries(tmp_path / "exports", NAMED)
-    assert found["exports/crm/former"] >= 2 and found["exports/crm/current"] >= 2
+    counts = erase_deliveries(tmp_path / "exports", NAMED)
+    assert counts["exports/crm/former"] >= 2 and counts["exports/crm/current"] >= 2
     check(folder, ["a", "L-0071"])
     assert [path.name for path in sorted(folder.iterdir())] == [FIRST, SECOND, "current"]
     assert [row["key"] for row in table(folder / FIRST / "state.parquet")] == ["a"]
@@ -130,14 +136,20 @@ def test_deltas_continue_after_erasure(tmp_path, form):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
         write_delivery(plan, scores, tmp_path, run, LATER)
         erase_deliveries(tmp_path / "exports", NAMED)
-        (now,) = list_deliveries(tmp_path / "exports" / "crm")[-1:]
-        said = now.manifest
-        for part in [*said["parts"], {"file": "state.parquet", **said["state"]}]:
-            path = now.folder / part["file"]
+        (newest,) = list_deliveries(tmp_path / "exports" / "crm")[-1:]
+        manifest = newest.manifest
+        for part in [*manifest["parts"], {"file": "state.parquet", **manifest["state"]}]:
+            path = newest.folder / part["file"]
             assert (part["sha256"], part["bytes"]) == (digest(path), path.stat().st_size)
-        assert sum(part["rows"] for part in said["parts"]) == said["rows"] + said["cleared"]
-        assert "L-007" not in now.state().keys.to_pylist() and find_remaining_mentions(tmp_path, NAMED) == []
-    assert (said["kind"], said["rows"], said["cleared"]) == ("delta", 1, 2)
+        assert (
+            sum(part["rows"] for part in manifest["parts"])
+            == manifest["rows"] + manifest["cleared"]
+        )
+        assert (
+            "L-007" not in newest.state().keys.to_pylist()
+            and find_remaining_mentions(tmp_path, NAMED) == []
+        )
+    assert (manifest["kind"], manifest["rows"], manifest["cleared"]) == ("delta", 1, 2)
 
 
 def test_erase_deliveries_reduces_cleared_count(tmp_path):
@@ -152,7 +164,7 @@ def test_erase_deliveries_reduces_cleared_count(tmp_path):
 
 @pytest.mark.parametrize("nights", [1, 2])
 def test_pending_clears_of_other_leads_survive_erasure(tmp_path, nights):
-    """Who had a score before and has none any more is cleared by the next delta, whoever is erased meanwhile."""
+    """A lead that lost its score is cleared by the next delta, even if another one is erased."""
     plan = a_plan("csv", columns={"S": "buy.score"}, delta=True)
     leads = {"b": (1, "D", ""), "c": (2, "D", ""), "L-007": (2, "D", "")}
     for day in range(nights):
@@ -161,9 +173,9 @@ def test_pending_clears_of_other_leads_survive_erasure(tmp_path, nights):
     before = list_deliveries(tmp_path / "exports" / "crm")
     erase_deliveries(tmp_path / "exports", NAMED)
     after = list_deliveries(tmp_path / "exports" / "crm")
-    assert [(one.id, one.manifest["sequence"], one.manifest["base"]) for one in after] == [
-        (one.id, one.manifest["sequence"], one.manifest["base"]) for one in before
-    ]
+    assert [
+        (stored.id, stored.manifest["sequence"], stored.manifest["base"]) for stored in after
+    ] == [(stored.id, stored.manifest["sequence"], stored.manifest["base"]) for stored in before]
     scores, run = a_night(MONDAY + timedelta(days=nights), {"b": (1, "D", "")}, run_id="last")
     done = write_delivery(plan, scores, tmp_path, run, LATER).manifest
     assert (done["kind"], done["rows"], done["cleared"], done["base"]) == (
@@ -228,8 +240,8 @@ def test_erase_quarantine_removes_only_rows_of_entity(tmp_path):
     ]
     with (tmp_path / "leads.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["source", "file", "row", "reason", "original"], *rows])
-    found = erase_quarantine(tmp_path, NAMED, {"leads": "id"})
-    assert found == {"quarantine/leads.csv": 2}
+    counts = erase_quarantine(tmp_path, NAMED, {"leads": "id"})
+    assert counts == {"quarantine/leads.csv": 2}
     with (tmp_path / "leads.csv").open(newline="") as file:
         assert list(csv.reader(file))[1:] == [rows[1], rows[3]]
     assert erase_quarantine(tmp_path, NAMED, {"leads": "id"}) == {"quarantine/leads.csv": 0}

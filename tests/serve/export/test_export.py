@@ -17,8 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, LeadscoreError
-from serve.export import atomic_folders
-from serve.export import export as module
+from serve.export import atomic_folders, export
 from serve.export.export import ACCOUNTS_SCHEMA, EXPORT_SCHEMA, KEPT_FOLDERS, write_export
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_accounts, some_scores
 
@@ -48,7 +47,7 @@ def read(path):
 
 
 def complete(root):
-    """The manifest of the current export, after it was seen to belong to the file beside it."""
+    """Return the manifest of the current export after checking its files against it."""
     folder = (root / "exports" / "current").resolve(strict=True)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     for name, file in manifest["files"].items():
@@ -85,15 +84,18 @@ def test_csv_has_columns_rows_and_number_formats(tmp_path):
     assert [row["trend"] for row in rows] == ["0", "4", "-3", ""]
     assert [row["outcome_days_80"] for row in rows] == ["9.5", "", "", "7.5"]
     assert {row["as_of"] for row in rows} == {"2025-07-07T04:30:00Z"}
-    # By target and rank these are the sample's rows 2, 3, 1, 0; each was looked at as many hours before the night.
+    # By target and rank these are rows 2, 3, 1, 0 of the sample, whose cutoffs are as many hours
+    # before the night.
     assert [row["cutoff"] for row in rows] == [f"2025-07-07T0{4 - i}:30:00Z" for i in (2, 3, 1, 0)]
 
 
 def test_reasons_become_columns(tmp_path):
-    found = [a_reason(c, f"s{c}") for c in (0.9, 0.8, 0.7, 0.6, -0.5, -0.4)]
+    sentences = [a_reason(c, f"s{c}") for c in (0.9, 0.8, 0.7, 0.6, -0.5, -0.4)]
     run = a_run()
     path = write_export(
-        some_scores(run, reasons=[json.dumps(found), "[]", json.dumps(found[4:])]), tmp_path, run
+        some_scores(run, reasons=[json.dumps(sentences), "[]", json.dumps(sentences[4:])]),
+        tmp_path,
+        run,
     )
     sides = [
         [row[f"{side}_{place}"] for side in ("reason", "against") for place in (1, 2, 3)]
@@ -152,9 +154,9 @@ def test_export_without_scores_is_a_header(tmp_path):
 
 def test_runs_of_same_as_of_write_same_file(tmp_path):
     first, second = a_run("r1"), a_run("r2")
-    one = write_export(some_scores(first), tmp_path, first).read_bytes()
+    content = write_export(some_scores(first), tmp_path, first).read_bytes()
     rows = some_scores(second, scored_at=[LATER + timedelta(days=1)] * 3)
-    assert write_export(rows.take([2, 0, 1]), tmp_path, second).read_bytes() == one
+    assert write_export(rows.take([2, 0, 1]), tmp_path, second).read_bytes() == content
     assert complete(tmp_path)["run_id"] == "r2"
 
 
@@ -226,7 +228,7 @@ hostile_text = st.one_of(
 
 
 def neutral(text):
-    """The documented rule, told again by Python's own character table."""
+    """Return the expected text by the documented rule, with Python's own character table."""
     unsafe = [unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in text]
     mark = "'" if text and (text[0] in "=+-@" or unsafe[0]) else ""
     return mark + "".join(" " if bad else c for c, bad in zip(text, unsafe, strict=True))
@@ -247,9 +249,10 @@ def test_hostile_text_is_neutralised_and_nothing_else_changes(tmp_path_factory, 
     assert [[row[name] for name in names] for row in read(path)] == expected
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     assert frame[names].to_numpy().tolist() == expected
-    query = f"SELECT {', '.join(names)} FROM read_csv(?, header=true, all_varchar=true, delim=',', quote='\"', escape='\"')"
-    found = duckdb.connect().execute(query, [str(path)]).fetchall()
-    assert [[cell or "" for cell in row] for row in found] == expected
+    options = "header=true, all_varchar=true, delim=',', quote='\"', escape='\"'"
+    query = f"SELECT {', '.join(names)} FROM read_csv(?, {options})"
+    cells = duckdb.connect().execute(query, [str(path)]).fetchall()
+    assert [[cell or "" for cell in row] for row in cells] == expected
     assert [float(row["probability"]) for row in read(path)] == pytest.approx(
         scores["probability"].to_pylist(), rel=1e-11
     )
@@ -259,7 +262,7 @@ STEPS = [(os, "fsync"), (os, "replace"), (os, "mkdir"), (os, "symlink"), (io, "o
 
 
 def failing_at(monkeypatch, step):
-    """Make the step-th call of what writes to the disk fail, as a full disk would."""
+    """Make the step-th call that writes to disk fail, as a full disk would."""
     calls = []
     for home, name in STEPS:
         real = getattr(home, name)
@@ -292,11 +295,11 @@ def test_full_disk_at_any_step_leaves_consistent_export(tmp_path, monkeypatch):
 
 
 DISK_WORK = {"write_export", "_write_staging", "switch_current"}
-DISK_FILES = {module.__file__, atomic_folders.__file__}
+DISK_FILES = {export.__file__, atomic_folders.__file__}
 
 
 def in_a_fork(work):
-    """Start work in a forked process, which can never return into the tests; return its id."""
+    """Start work in a forked process, which never returns into the tests; return its id."""
     child = os.fork()
     if child == 0:
         try:
@@ -308,7 +311,7 @@ def in_a_fork(work):
 
 
 def dying_export(root, run, line):
-    """Export, and end without a word at the line-th line of what orders the work on the disk."""
+    """Export, and exit at the line-th line of the functions that order the disk writes."""
     left = [line]
 
     def trace(frame, event, _):
@@ -327,16 +330,16 @@ def dying_export(root, run, line):
 def test_kill_at_any_line_leaves_consistent_export(tmp_path):
     old, new = a_run("old"), a_run("new", TUESDAY)
     write_export(some_scores(old), tmp_path, old)
-    met = []
+    seen = []
     for line in range(200):
         _, status = os.waitpid(in_a_fork(partial(dying_export, tmp_path, new, line)), 0)
-        met.append(complete(tmp_path)["run_id"])
+        seen.append(complete(tmp_path)["run_id"])
         if os.waitstatus_to_exitcode(status) != 1:
             break
     assert os.waitstatus_to_exitcode(status) == 0
-    assert len(met) > 10
-    assert set(met) == {"old", "new"}
-    assert met == sorted(met, reverse=True), "once current, the new pair stays"
+    assert len(seen) > 10
+    assert set(seen) == {"old", "new"}
+    assert seen == sorted(seen, reverse=True), "once current, the new pair stays"
 
 
 def test_reader_sees_only_complete_exports(tmp_path):
@@ -348,10 +351,10 @@ def test_reader_sees_only_complete_exports(tmp_path):
             write_export(some_scores(run, ids=[f"id{j}" for j in range(i + 1)]), tmp_path, run)
 
     child = in_a_fork(publish_all)
-    met = set()
+    seen = set()
     while os.waitpid(child, os.WNOHANG) == (0, 0):
-        met.add(complete(tmp_path)["rows"])
-    assert len(met) > 3, "the reader met too few exports to prove anything"
+        seen.add(complete(tmp_path)["rows"])
+    assert len(seen) > 3, "the reader met too few exports to prove anything"
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
@@ -378,7 +381,7 @@ def test_accounts_are_written_next_to_scores(tmp_path, form):
 
 
 def complete_files(root):
-    """The manifest of the current export, after each of its files was seen to be the one that it names."""
+    """Return the manifest of the current export after checking that it lists exactly its files."""
     folder = (root / "exports" / "current").resolve(strict=True)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert {path.name for path in folder.iterdir()} == {"manifest.json", *manifest["files"]}

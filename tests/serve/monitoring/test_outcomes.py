@@ -33,9 +33,9 @@ from serve.monitoring.outcomes import (
     OLDER,
     REHEARSED,
     VersionRecord,
-    follow,
+    follow_scores,
     follow_lists,
-    nights_of,
+    list_published_nights,
 )
 from serve.monitoring.realised import ALL_ROWS, build_masks, measure_outcomes
 from serve.store.store import Store
@@ -133,8 +133,8 @@ def followed(store, target, rows, events, upto=None, terms=None, lag=timedelta(0
     """Follow what was published as of ``upto``, with the data as it was then."""
     upto = upto or START + DAY * 80
     dataset = of(rows, events).cut_at(upto)
-    nights = nights_of(store.runs("p"), "t", upto, BERLIN)
-    return dataset, follow(
+    nights = list_published_nights(store.runs("p"), "t", upto, BERLIN)
+    return dataset, follow_scores(
         store,
         ("p", "t"),
         target,
@@ -211,7 +211,7 @@ def test_a_list_is_followed_from_each_leads_first_night_on_it(store, seed):
     dataset = of(rows, events).cut_at(today)
     terms = {"2": VersionRecord(trained_as_of=START + 53 * DAY)}
     observed = compute_observation_date(dataset, today, timedelta(0))
-    nights = nights_of(store.runs("p"), "t", today, BERLIN)
+    nights = list_published_nights(store.runs("p"), "t", today, BERLIN)
     found = follow_lists(store, ("p", "t"), GRID, nights, (dataset, observed), terms)
     known = [e for e in won if e["available_at"] < today]
     hand = list(
@@ -228,7 +228,7 @@ def test_a_lead_that_is_scored_once_is_followed_once(store):
     rows, events = [lead("a"), lead("b")], [event("b", START + DAY * n, "visit") for n in range(60)]
     for number in range(20):
         publish(store, START + DAY * number, ["a", "b"], cutoff=[START] * 2, listed=["pick", None])
-    nights = nights_of(store.runs("p"), "t", START + 60 * DAY, BERLIN)
+    nights = list_published_nights(store.runs("p"), "t", START + 60 * DAY, BERLIN)
     found = follow_lists(store, ("p", "t"), ONCE, nights, (of(rows, events), START + 50 * DAY), {})
     assert found.select(["entity_id", "label"]).to_pylist() == [{"entity_id": "a", "label": 0}]
 
@@ -384,15 +384,15 @@ def test_a_week_is_the_companys_and_its_last_night_as_published_last_counts(stor
     publish(store, sunday, ["a"], run_id="first")
     publish(store, sunday, ["a", "b"], "2", run_id="again", finished=LATER + DAY)
     publish(store, sunday + timedelta(hours=1), ["a"])
-    nights = nights_of(store.runs("p"), "t", LATER, BERLIN)
+    nights = list_published_nights(store.runs("p"), "t", LATER, BERLIN)
     assert [(n.week, n.rows, n.version) for n in nights] == [
         ("2025-W10", 2, "2"),
         ("2025-W11", 1, "1"),
     ]
-    assert nights_of(store.runs("p"), "t", sunday, BERLIN) == nights[:1]
+    assert list_published_nights(store.runs("p"), "t", sunday, BERLIN) == nights[:1]
     store.start(a_run("torn", sunday + DAY, ("t",), "p"))
     store.finish("torn", "refused", "no", LATER)
-    assert nights_of(store.runs("p"), "t", LATER, BERLIN) == nights
+    assert list_published_nights(store.runs("p"), "t", LATER, BERLIN) == nights
 
 
 def test_a_night_whose_model_had_learnt_later_is_a_rehearsal_and_does_not_count(store):
@@ -469,8 +469,8 @@ def test_an_outcome_column_is_known_once_it_is_filled(store):
     )
     for night in range(2):
         publish(store, START + DAY * night, ["a", "b", "c", "d"])
-    nights = nights_of(store.runs("p"), "t", LATER, BERLIN)
-    found = follow(store, ("p", "t"), FILLED, nights, (dataset, START), {})
+    nights = list_published_nights(store.runs("p"), "t", LATER, BERLIN)
+    found = follow_scores(store, ("p", "t"), FILLED, nights, (dataset, START), {})
     assert dict(
         zip(found.rows["entity_id"].to_pylist(), found.rows["label"].to_pylist(), strict=True)
     ) == {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.contracts import ACCOUNT_SCORES
+from features.score_tables import ACCOUNT_SCORES
 from models.accounts import WithinAccountDependence
 from serve.scoring.accounts import ACTIVE_WITHIN, score_accounts
 from serve.scoring.scoring import stamp_run_columns
@@ -16,7 +16,12 @@ from tests.serve.samples import MONDAY, a_run, some_scores
 
 ACCOUNTS = st.sampled_from([None, "Acme", "Beta", "0012"])
 AGES = st.sampled_from(
-    [timedelta(microseconds=1), ACTIVE_WITHIN, ACTIVE_WITHIN + timedelta(microseconds=1), timedelta(days=90)]
+    [
+        timedelta(microseconds=1),
+        ACTIVE_WITHIN,
+        ACTIVE_WITHIN + timedelta(microseconds=1),
+        timedelta(days=90),
+    ]
 )
 
 
@@ -52,7 +57,9 @@ def company(accounts, events):
 )
 def test_each_column_is_what_a_loop_says(accounts, events, adds):
     data, frame = company(accounts, events)
-    found = stamp_run_columns(score_accounts(data, frame, WithinAccountDependence(adds)), ACCOUNT_SCORES, "r1", MONDAY)
+    found = stamp_run_columns(
+        score_accounts(data, frame, WithinAccountDependence(adds)), ACCOUNT_SCORES, "r1", MONDAY
+    )
     assert found.schema == ACCOUNT_SCORES
     rows = frame.to_pylist()
     assert set(found["account_id"].to_pylist()) == {row["account_id"] for row in rows} - {None}

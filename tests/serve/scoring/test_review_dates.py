@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from configs.night import Review
-from features.contracts import SCORES
+from features.score_tables import SCORES
 from serve.scoring.review_dates import add_review_dates
 from serve.store.reader import PREVIOUS_SCORES
 
@@ -121,5 +121,6 @@ def test_a_night_of_an_older_version_gave_no_date():
 def test_no_rows():
     empty = FRAME.empty_table()
     assert (
-        add_review_dates(empty, NOBODY, datetime(2025, 7, 1, tzinfo=UTC), Review(), BERLIN).num_rows == 0
+        add_review_dates(empty, NOBODY, datetime(2025, 7, 1, tzinfo=UTC), Review(), BERLIN).num_rows
+        == 0
     )

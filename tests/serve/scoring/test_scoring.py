@@ -15,9 +15,9 @@ from configs.learning import EvaluationConfig
 from configs.night import Review
 from configs.targets import ColumnOutcome, Cutoffs, OutcomeAmount, Target
 from features.build import build_features
-from features.contracts import SCORES
 from features.definitions.catalog import Catalog
 from features.labels import compute_labels
+from features.score_tables import SCORES
 from features.spine import build_training_spine
 from models.grades import GradeHysteresis
 from models.learners.amount_model import AmountModel, AmountRows
@@ -88,7 +88,10 @@ def scorer(company):
     spine = build_training_spine(company, TARGET, END)
     found = compute_labels(company, spine, TARGET, END)
     settings = TrainingSettings(
-        "t", TARGET.horizon, EvaluationConfig(folds=1, share=0.4), metadata=ScorerMetadata(catalog=CATALOG.to_json())
+        "t",
+        TARGET.horizon,
+        EvaluationConfig(folds=1, share=0.4),
+        metadata=ScorerMetadata(catalog=CATALOG.to_json()),
     )
     return train_scorer(build_features(company, spine, CATALOG), found, settings).scorer
 
@@ -181,9 +184,15 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
     known = frame["entity_id"][0].as_py()
     previous = pa.table([[known], [7], ["D"], [None], [None]], schema=PREVIOUS_SCORES)
     frame = add_review_dates(
-        add_score_history(frame, ScoreHistory(previous), END, GradeHysteresis()), previous, END, Review(), ZoneInfo("UTC")
+        add_score_history(frame, ScoreHistory(previous), END, GradeHysteresis()),
+        previous,
+        END,
+        Review(),
+        ZoneInfo("UTC"),
     )
-    full = stamp_run_columns(add_weekly_list(frame, SCORES.empty_table(), None, ""), SCORES, "run", END)
+    full = stamp_run_columns(
+        add_weekly_list(frame, SCORES.empty_table(), None, ""), SCORES, "run", END
+    )
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
@@ -208,7 +217,9 @@ def test_a_learnt_amount_is_that_of_the_models_trees(company, scorer):
     size = scorer.encoding.names.index("size")
     x = np.zeros((400, len(scorer.encoding.names)))
     x[:, size] = 1 + np.arange(400) % 8
-    worth = AmountModel.fit(AmountRows(x, 10 * x[:, size], np.arange(400).astype(str), np.arange(400)), [])
+    worth = AmountModel.fit(
+        AmountRows(x, 10 * x[:, size], np.arange(400).astype(str), np.arange(400)), []
+    )
     assert worth.trees is not None
     frame = score_matrix(company, replace(scorer, amount_model=worth), order, matrix).to_pylist()
     sizes = dict(zip(matrix["entity_id"].to_pylist(), matrix["size"].to_pylist(), strict=True))

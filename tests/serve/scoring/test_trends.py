@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.contracts import SCORES
+from features.score_tables import SCORES
 from models.grades import GradeHysteresis
 from serve.scoring.scoring import PUBLISH_COLUMNS
 from serve.scoring.trends import ScoreHistory, add_score_history
@@ -31,7 +31,10 @@ def plain(score):
 def published(store, night, ids, scores, steady=THREE, run_id=None):
     run = a_run(run_id or f"night {night}", MONDAY + night * DAY)
     frame = add_score_history(
-        fresh(run, ids, scores), ScoreHistory.load(store, "acme", "close", run.as_of), run.as_of, steady
+        fresh(run, ids, scores),
+        ScoreHistory.load(store, "acme", "close", run.as_of),
+        run.as_of,
+        steady,
     )
     whole = {
         name: frame[name] if name in frame.column_names else pa.nulls(len(ids))
@@ -108,7 +111,12 @@ def test_the_same_night_again_and_an_older_one_give_the_same_grades(store):
 
 def test_a_previous_without_rows_is_no_history():
     run = a_run()
-    frame = add_score_history(fresh(run, ["a"], [95]), ScoreHistory(PREVIOUS_SCORES.empty_table()), MONDAY, GradeHysteresis(3))
+    frame = add_score_history(
+        fresh(run, ["a"], [95]),
+        ScoreHistory(PREVIOUS_SCORES.empty_table()),
+        MONDAY,
+        GradeHysteresis(3),
+    )
     assert frame["previous_score"].to_pylist() == [None] and frame["grade"].to_pylist() == ["A"]
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from configs.night import Capacity
-from features.contracts import EVENTS, SCORES, Dataset
+from features.contracts import EVENTS, Dataset
+from features.score_tables import SCORES
 from serve.scoring.weekly_lists import (
     Week,
     _draw_order,
@@ -57,7 +58,9 @@ def test_without_a_capacity_there_is_no_list():
 )
 def test_a_share_of_the_places_is_drawn_from_the_others(per_week, explore, drawn):
     ids = [f"L{n:03}" for n in range(200)]
-    found = listed(add_weekly_list(frame(ids), NOBODY, Capacity(per_week=per_week, explore=explore), "s"))
+    found = listed(
+        add_weekly_list(frame(ids), NOBODY, Capacity(per_week=per_week, explore=explore), "s")
+    )
     counts = Counter(found.values())
     assert (counts["pick"], counts["explore"]) == (per_week - drawn, drawn)
     assert all(found[name] == "pick" for name in ids[: per_week - drawn])
@@ -131,7 +134,9 @@ def test_five_weeks_of_nights_are_those_of_the_loop_and_a_night_again_changes_no
             history, week = {}, now
         before = store.listed_leads("acme", "close", now.start, at)
         found = listed(
-            add_weekly_list(frame(ids, owners), before, capacity, make_draw_seed("acme", "close", now))
+            add_weekly_list(
+                frame(ids, owners), before, capacity, make_draw_seed("acme", "close", now)
+            )
         )
         if again:
             kept = store.scores("acme", at)
@@ -155,7 +160,9 @@ def test_a_list_is_found_without_reading_the_nights(store, url):
         publish(
             store, run, some_scores(run, ids, listed=["pick"] * 3 + [None] * 497, owner=["x"] * 500)
         )
-    found = store.listed_leads("acme", "close", MONDAY, MONDAY + 2 * DAY, (*LISTED_COLUMNS, "as_of"))
+    found = store.listed_leads(
+        "acme", "close", MONDAY, MONDAY + 2 * DAY, (*LISTED_COLUMNS, "as_of")
+    )
     assert found["as_of"].to_pylist() == [MONDAY] * 3 + [MONDAY + DAY] * 3 and set(
         found["owner"].to_pylist()
     ) == {"x"}

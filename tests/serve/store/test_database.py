@@ -29,20 +29,20 @@ from tests.serve.samples import (
 
 @pytest.fixture
 def server():
-    """A server that a test may stop."""
+    """Run a server that a test may stop."""
     with postgresql() as server:
         yield server
 
 
 def later(seconds, work):
-    """Do something while the test goes on."""
+    """Run work in the background after some seconds."""
     timer = threading.Timer(seconds, work)
     timer.start()
     return timer
 
 
 def losing(monkeypatch, when):
-    """Let the connection be lost once, before the commit of a transaction or after it."""
+    """Lose the connection once, before or after the commit of a transaction."""
     attempt, lost = Database._attempt, []
 
     def cut(self, work, writes, is_retry):
@@ -105,7 +105,7 @@ sys.stdin.read()
 
 @contextmanager
 def locked(path):
-    """Let another process write to a SQLite file, until it is told to end."""
+    """Lock a SQLite file by another process while the block runs."""
     command = [sys.executable, "-c", LOCKER, str(path)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -233,7 +233,7 @@ def test_held_project_survives_server_restart(server):
 
 
 def cut_lock(url):
-    """End the connection that holds a project, as an idle time-out or a firewall would."""
+    """Terminate the connection that holds a project, as an idle timeout or a firewall would."""
     ask(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
 
 

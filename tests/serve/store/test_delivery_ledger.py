@@ -1,8 +1,8 @@
-"""The table of deliveries, in both databases."""
+"""The table of deliveries in both databases."""
 
 from datetime import timedelta
 
-from features.contracts import DELIVERIES
+from features.score_tables import DELIVERIES
 from serve.store.store import Store
 from tests.serve.samples import LATER, MONDAY, ask, do
 
@@ -22,9 +22,9 @@ def test_deliveries_are_unique_and_sorted_by_time(store, url):
     store.record_delivery(a_row("d1", status="failed", message="no room, “here”"))
     store.record_delivery(a_row("d1", kind="full", rows=3, manifest_sha256="c0ffee"))
     store.record_delivery(a_row("d1", project="zeta"))
-    found = store.deliveries("acme")
-    assert found.schema == DELIVERIES
-    assert found.to_pylist() == [
+    deliveries = store.deliveries("acme")
+    assert deliveries.schema == DELIVERIES
+    assert deliveries.to_pylist() == [
         a_row("d1", kind="full", rows=3, manifest_sha256="c0ffee"),
         a_row("d2", made_at=LATER + timedelta(seconds=1), rows=5),
     ]

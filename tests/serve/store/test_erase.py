@@ -1,4 +1,4 @@
-"""An entity taken out of the tables: its rows of all nights, and its bytes in the file."""
+"""Erasure of an entity from the tables: its rows of all nights, and its bytes in the file."""
 
 import sqlite3
 from datetime import timedelta
@@ -24,7 +24,10 @@ MESSAGE = f"""too many bad rows: row 3: {{"id": "{GONE}"}}; also {GONE}, but not
 
 
 def filled(store):
-    """Publish three nights, two of which were published twice, with the entity in all places that can name it."""
+    """Publish three nights with the entity in all places that can name it.
+
+    Two of the nights are published twice.
+    """
     ids = (GONE, OTHER, "a")
     for number, as_of in enumerate([MONDAY, MONDAY, TUESDAY, TUESDAY, TUESDAY + timedelta(days=1)]):
         run = a_run(f"r{number}", as_of, targets=("close", "buy"))
@@ -41,14 +44,14 @@ def filled(store):
 
 def test_erase_removes_rows_of_one_entity_in_one_project(store, url):
     filled(store)
-    found, _ = store.erase("acme", EntityMatcher(GONE))
+    counts, _ = store.erase("acme", EntityMatcher(GONE))
     expected = {
         "scores": 6,
         "suppressions": 1,
         "score_runs (messages)": 1,
         "score_checks (messages)": 0,
     }
-    assert found == {name: 0 for name in found} | expected
+    assert counts == {name: 0 for name in counts} | expected
     assert ask(
         url, f"SELECT project, count(*) FROM scores WHERE entity_id = '{GONE}' GROUP BY 1"
     ) == [("other", 1)]

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, DataError, LeadscoreError
-from features.contracts import INSTANT, SCORE_CHECKS, SCORE_RUNS, SCORES
+from features.contracts import INSTANT
+from features.score_tables import SCORE_CHECKS, SCORE_RUNS, SCORES
 from features.tools.instants import from_microseconds
 from serve.store.reader import PREVIOUS_SCORES
 from serve.store.session import Session
@@ -33,12 +34,12 @@ from tests.serve.samples import (
     some_scores,
 )
 
+# Columns of the scores table that its first version lacked.
 LATER_COLUMNS = ("outcome_days_50", "outcome_days_80")
-"""Columns of the scores table that its first version did not have."""
 
 
 def made_old(url, *without):
-    """Take columns out of the scores table, and make its view as it was then."""
+    """Remove columns from the scores table, and recreate the view without them."""
     former = ", ".join(name for name in SCORES.names if name not in without)
     drops = [f"ALTER TABLE scores DROP COLUMN {name}" for name in without]
     do(
@@ -50,11 +51,12 @@ def made_old(url, *without):
 
 
 def columns(url, name):
-    """Return the names of a table's or view's columns, in order."""
+    """Return the names of the columns of a table or view, in order."""
     if url.startswith("sqlite"):
         return [row[1] for row in ask(url, f"PRAGMA table_info({name})")]
-    wanted = f"table_name = '{name}' AND table_schema = 'public'"
-    query = f"SELECT column_name FROM information_schema.columns WHERE {wanted} ORDER BY ordinal_position"
+    condition = f"table_name = '{name}' AND table_schema = 'public'"
+    catalog = "SELECT column_name FROM information_schema.columns"
+    query = f"{catalog} WHERE {condition} ORDER BY ordinal_position"
     return [row[0] for row in ask(url, query)]
 
 
@@ -190,7 +192,9 @@ def test_previous_scores_are_of_earlier_published_as_of(store):
         store.previous_scores(*late).num_rows == 0
         and store.previous_scores(*late[:3], MONDAY).num_rows == monday.num_rows
     )
-    assert store.previous_scores("acme", "close", TUESDAY, columns=("score",)).column_names == ["score"]
+    assert store.previous_scores("acme", "close", TUESDAY, columns=("score",)).column_names == [
+        "score"
+    ]
     after = TUESDAY + timedelta(microseconds=1)
     assert scored(store.previous_scores("acme", "close", after).sort_by("entity_id")) == scored(
         store.scores("acme", TUESDAY)
@@ -410,7 +414,8 @@ if mode == "stall":
 for i in range(1 if mode == "stall" else 8):
     run = a_run(f"w{i}", targets=("close", "propensity"))
     store.start(run)
-    store.publish(some_scores(run, ids=[f"id{j}" for j in range(100 + i)], seed=i), run.run_id, LATER)
+    scores = some_scores(run, ids=[f"id{j}" for j in range(100 + i)], seed=i)
+    store.publish(scores, run.run_id, LATER)
 """
 
 
@@ -466,9 +471,9 @@ def test_older_database_gets_missing_columns(url):
     before = Store(url).scores("acme")
     made_old(url, *LATER_COLUMNS)
     store = Store(url)
-    kept = store.scores("acme")
-    assert kept.drop_columns(LATER_COLUMNS).equals(before.drop_columns(LATER_COLUMNS))
-    assert all(kept[name].null_count == kept.num_rows == 6 for name in LATER_COLUMNS)
+    migrated = store.scores("acme")
+    assert migrated.drop_columns(LATER_COLUMNS).equals(before.drop_columns(LATER_COLUMNS))
+    assert all(migrated[name].null_count == migrated.num_rows == 6 for name in LATER_COLUMNS)
     tuesday = a_run("r2", TUESDAY)
     publish(store, tuesday)
     assert store.scores("acme", TUESDAY).equals(some_scores(tuesday))

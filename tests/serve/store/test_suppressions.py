@@ -1,4 +1,4 @@
-"""Whom nights left out: since when, why and by which run; and that no later reading shows their older scores."""
+"""Suppressions of published nights: time, reason and run, and hidden older scores."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.contracts import ACCOUNT_SCORES, SUPPRESSIONS
+from features.score_tables import ACCOUNT_SCORES, SUPPRESSIONS
 from features.suppressed import SUPPRESSED
 from serve.store.store import Store
 from serve.store.suppressions import merge_suppressions
@@ -27,7 +27,7 @@ def publish_without(store, run, ids, *suppressed):
     store.publish(some_scores(run, ids=ids), run.run_id, LATER, suppressed=out(*suppressed))
 
 
-def told(table):
+def audit_rows(table):
     return [tuple(row.values())[1:7] for row in table.to_pylist()]
 
 
@@ -35,7 +35,7 @@ def test_suppressions_record_reason_and_first_and_last_run(store):
     publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"), ("a", "column"))
     publish_without(store, a_run("r2", TUESDAY), ["b"], ("a", "list"))
     publish_without(store, a_run("r9", TUESDAY, project="other"), ["b"], ("z", "list"))
-    assert told(store.suppressions("acme")) == [
+    assert audit_rows(store.suppressions("acme")) == [
         ("a", "column", MONDAY, "r1", MONDAY, "r1"),
         ("a", "list", MONDAY, "r1", TUESDAY, "r2"),
     ]
@@ -48,13 +48,13 @@ def test_suppressions_record_reason_and_first_and_last_run(store):
 def test_suppressions_of_repeated_night_keep_their_rows(store):
     publish_without(store, a_run("r1"), ["b"], ("a", "list"))
     publish_without(store, a_run("r2"), ["b"], ("a", "list"))
-    assert told(store.suppressions("acme")) == [("a", "list", MONDAY, "r1", MONDAY, "r2")]
+    assert audit_rows(store.suppressions("acme")) == [("a", "list", MONDAY, "r1", MONDAY, "r2")]
 
 
 def test_suppressions_of_backfilled_night_do_not_update_newer_ones(store):
     publish_without(store, a_run("r2", TUESDAY), ["b"], ("a", "list"))
     publish_without(store, a_run("r1", MONDAY), ["b"], ("a", "list"))
-    assert told(store.suppressions("acme")) == [("a", "list", TUESDAY, "r2", TUESDAY, "r2")]
+    assert audit_rows(store.suppressions("acme")) == [("a", "list", TUESDAY, "r2", TUESDAY, "r2")]
 
 
 def test_scores_older_than_suppression_are_hidden(store, url):
@@ -68,7 +68,7 @@ def test_scores_older_than_suppression_are_hidden(store, url):
 
 
 def test_scores_older_than_suppression_by_backfill_are_hidden(store, url):
-    """Who objects after the newest night is left out by a run of an older one: that run knew it last."""
+    """A later run of an older night knows the newer suppression."""
     first = a_run("r2", TUESDAY, started_at=LATER - timedelta(hours=1))
     store.start(first)
     early = pa.array([LATER - timedelta(minutes=30)] * 3, pa.timestamp("us", "UTC"))
@@ -120,9 +120,9 @@ nights = st.lists(
 
 @settings(max_examples=12)
 @given(nights)
-def test_merged_suppressions_match_row_by_row_oracle(found):
+def test_merged_suppressions_match_row_by_row_oracle(published_nights):
     table, rows, noted = SUPPRESSIONS.empty_table(), {}, {}
-    for number, (day, pairs) in enumerate(found):
+    for number, (day, pairs) in enumerate(published_nights):
         as_of, run, began = (
             MONDAY + timedelta(days=day),
             f"r{number}",
@@ -134,12 +134,12 @@ def test_merged_suppressions_match_row_by_row_oracle(found):
         for pair in pairs:
             first = rows.get(pair, (as_of, run, as_of, run))
             rows[pair] = (*first[:2], as_of, run) if as_of >= first[2] else first
-    assert told(table) == [(*pair, *row) for pair, row in sorted(rows.items())]
+    assert audit_rows(table) == [(*pair, *row) for pair, row in sorted(rows.items())]
     assert table["noted_at"].to_pylist() == [noted[pair] for pair in sorted(noted)]
 
 
 def test_account_with_suppressed_member_is_hidden(store, url):
-    """What is said of it holds the score of each: only accounts of others stay, until it is scored again."""
+    """An account's score is derived from its members: it is hidden until it is scored again."""
     first = a_run("r1", MONDAY)
     store.start(first)
     scores = some_scores(first, account_id=["X", "X", "Y"])

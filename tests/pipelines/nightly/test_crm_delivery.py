@@ -13,7 +13,7 @@ import yaml
 from configs.errors import LeadscoreError
 from configs.schema import load_project
 from pipelines import cli
-from pipelines.nightly.crm import deliver_exports, deliver_missing_exports, list_deliveries
+from pipelines.nightly.crm_delivery import deliver_exports, deliver_missing_exports, list_deliveries
 from pipelines.runner import Runner
 from pipelines.workspace import open_store
 from serve.crm import delivery as module

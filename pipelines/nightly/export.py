@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from configs.schema import Project
-from pipelines.nightly.crm import deliver_missing_exports
+from pipelines.nightly.crm_delivery import deliver_missing_exports
 from pipelines.nightly.suppress import drop_suppressed, keep_complete_accounts
 from pipelines.runner import Runner, read_clock
 from pipelines.workspace import find_published_run, hold_workspace, open_store

@@ -1,4 +1,4 @@
-"""Training is honest about time, deterministic, and says in numbers why it cannot be done."""
+"""Training: no leakage in time, deterministic, and errors with counts."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ from models.training.predict import OutOfTimePredictions
 from models.training.results import OUT_OF_TIME
 from models.training.settings import TrainingSettings
 from models.training.train import predict_out_of_time, train_scorer
-from tests.models.samples import OBSERVED, TWO_WEEKS, followed_company, garbled
+from tests.models.samples import OBSERVED, TWO_WEEKS, change_later_outcomes, followed_company
 
 SETTINGS = TrainingSettings(
     "close", timedelta(days=14), EvaluationConfig(), metadata=ScorerMetadata(horizon="14d")
@@ -38,14 +38,14 @@ FOLLOWED = TrainingSettings(
 
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch):
-    """Trees enough to learn something, few enough to be quick."""
+    """Fit few trees, so that the tests are fast."""
     monkeypatch.setattr(lightgbm, "ROUNDS", 15)
 
 
 def company(
     leads: int = 200, weeks: int = 12, seed: int = 0, kind: str = "smooth"
 ) -> tuple[pa.Table, pa.Table]:
-    """Weekly rows of leads with two numbers and a category; the last two weeks are immature."""
+    """Return weekly rows of leads, two numbers and a category; the last two weeks are immature."""
     random = np.random.default_rng(seed)
     entity = np.tile([f"lead-{i}" for i in range(leads)], weeks)
     week = np.repeat(np.arange(weeks), leads)
@@ -71,7 +71,7 @@ def relabel(labels: pa.Table, change) -> pa.Table:
     return labels.set_column(3, LABELS.field("label"), [pa.array(change(values), pa.int8())])
 
 
-def bytes_of(scorer: Scorer, directory: Path) -> str:
+def hash_saved(scorer: Scorer, directory: Path) -> str:
     scorer.save(directory)
     digest = hashlib.sha256()
     for path in sorted(directory.iterdir()):
@@ -79,13 +79,13 @@ def bytes_of(scorer: Scorer, directory: Path) -> str:
     return digest.hexdigest()
 
 
-def frame(trained, fold: int) -> dict:
+def select_fold(trained, fold: int) -> dict:
     return trained.out_of_time.filter(
         pa.compute.equal(trained.out_of_time["fold"], fold)
     ).to_pydict()
 
 
-def test_out_of_time_rows_are_the_tested_ones_with_their_labels():
+def test_out_of_time_rows_are_the_test_rows_with_their_labels():
     matrix, labels = company()
     trained = train_scorer(matrix, labels, SETTINGS)
     found = trained.out_of_time
@@ -102,58 +102,65 @@ def test_out_of_time_rows_are_the_tested_ones_with_their_labels():
     assert [known[key] for key in keys] == found["label"].to_pylist()
     assert len(set(keys)) == len(keys) == sum(f["test"]["rows"] for f in trained.folds)
     for fold in trained.folds:
-        rows = frame(trained, fold["fold"])
+        rows = select_fold(trained, fold["fold"])
         assert min(rows["cutoff"]).isoformat() == fold["test"]["from"]
         last = max(c for (_, c) in known if c.isoformat() <= fold["train"]["to"])
         assert last + SETTINGS.horizon <= min(rows["cutoff"])
         assert fold["test"]["outcomes"] == sum(rows["label"])
 
 
-def test_chosen_probabilities_are_the_chosen_learners():
+def test_probability_is_that_of_the_chosen_learner():
     trained = train_scorer(*company(), SETTINGS)
     found = trained.out_of_time
     assert found["probability"].equals(found[trained.scorer.learner])
     assert len(set(found["base_rate"].to_pylist())) == len(trained.folds)
 
 
-def test_no_prediction_depends_on_its_own_or_a_later_outcome():
+def test_predictions_ignore_their_own_and_later_outcomes():
     matrix, labels = company()
-    plain = train_scorer(matrix, labels, SETTINGS)
-    for fold in plain.folds:
+    reference = train_scorer(matrix, labels, SETTINGS)
+    for fold in reference.folds:
         start = fold["test"]["from"]
         late = [c.isoformat() >= start for c in labels["cutoff"].to_pylist()]
 
         def flip(values, late=late):
             return [
-                v if v is None or not there else 1 - v
-                for v, there in zip(values, late, strict=True)
+                v if v is None or not is_late else 1 - v
+                for v, is_late in zip(values, late, strict=True)
             ]
 
         other = train_scorer(matrix, relabel(labels, flip), SETTINGS)
         for name in ("lightgbm", "logistic", "base_rate"):
-            assert frame(other, fold["fold"])[name] == frame(plain, fold["fold"])[name]
-        assert frame(other, fold["fold"])["label"] != frame(plain, fold["fold"])["label"]
+            assert (
+                select_fold(other, fold["fold"])[name] == select_fold(reference, fold["fold"])[name]
+            )
+        assert (
+            select_fold(other, fold["fold"])["label"]
+            != select_fold(reference, fold["fold"])["label"]
+        )
 
 
-def test_rows_that_are_not_mature_play_no_part_where_outcomes_have_no_times(tmp_path):
+def test_immature_rows_are_ignored_where_outcomes_have_no_times(tmp_path):
     matrix, labels = company()
     mature = np.flatnonzero(labels["mature"].to_numpy())
-    whole = train_scorer(matrix, labels, SETTINGS)
-    only = train_scorer(matrix.take(mature), labels.take(mature), SETTINGS)
-    assert whole.out_of_time.equals(only.out_of_time)
-    assert bytes_of(whole.scorer, tmp_path / "a") == bytes_of(only.scorer, tmp_path / "b")
+    all_rows = train_scorer(matrix, labels, SETTINGS)
+    mature_rows = train_scorer(matrix.take(mature), labels.take(mature), SETTINGS)
+    assert all_rows.out_of_time.equals(mature_rows.out_of_time)
+    assert hash_saved(all_rows.scorer, tmp_path / "a") == hash_saved(
+        mature_rows.scorer, tmp_path / "b"
+    )
 
 
-def margins_of(pooled: OutOfTimePredictions, fold: int) -> dict[str, bytes]:
+def margin_bytes(predictions: OutOfTimePredictions, fold: int) -> dict[str, bytes]:
     """Return each model's log-odds of a fold's test rows, as they are and calibrated."""
-    rows = pooled.fold == fold
+    rows = predictions.fold == fold
     return {
-        name: pooled.raw[name][rows].tobytes() + pooled.calibrated[name][rows].tobytes()
-        for name in pooled.calibrated
+        name: predictions.raw[name][rows].tobytes() + predictions.calibrated[name][rows].tobytes()
+        for name in predictions.calibrated
     }
 
 
-def other_later(matrix: pa.Table, end: int, tested: np.ndarray) -> pa.Table:
+def change_later_features(matrix: pa.Table, end: int, tested: np.ndarray) -> pa.Table:
     """Return the matrix with other features in the rows from ``end`` on that are not tested."""
     cutoff = matrix["cutoff"].cast(pa.int64()).to_numpy()
     later = (cutoff >= end) & ~tested
@@ -164,25 +171,25 @@ def other_later(matrix: pa.Table, end: int, tested: np.ndarray) -> pa.Table:
     )
 
 
-def test_no_fold_has_heard_of_what_came_after_it():
+def test_folds_ignore_everything_after_their_start():
     matrix, labels = followed_company()
-    plain = predict_out_of_time(matrix, labels, FOLLOWED)
-    assert "hazard" in plain.raw and len(set(plain.fold)) == 3
+    reference = predict_out_of_time(matrix, labels, FOLLOWED)
+    assert "hazard" in reference.raw and len(set(reference.fold)) == 3
     for fold in (1, 2, 3):
-        tested = plain.rows.row_number[plain.fold == fold]
-        end = int(plain.rows.cutoff[plain.fold == fold].min()) - 2 * US_PER_DAY
-        changed = other_later(matrix, end, np.isin(np.arange(matrix.num_rows), tested))
-        other = predict_out_of_time(changed, garbled(labels, end), FOLLOWED)
-        assert margins_of(other, fold) == margins_of(plain, fold)
+        tested = reference.rows.row_number[reference.fold == fold]
+        end = int(reference.rows.cutoff[reference.fold == fold].min()) - 2 * US_PER_DAY
+        changed = change_later_features(matrix, end, np.isin(np.arange(matrix.num_rows), tested))
+        other = predict_out_of_time(changed, change_later_outcomes(labels, end), FOLLOWED)
+        assert margin_bytes(other, fold) == margin_bytes(reference, fold)
         if fold < 3:
-            assert margins_of(other, 3)["hazard"] != margins_of(plain, 3)["hazard"]
+            assert margin_bytes(other, 3)["hazard"] != margin_bytes(reference, 3)["hazard"]
 
 
-def test_young_rows_are_heard_of_as_far_as_they_were_followed():
-    """What came between the last day that has a label and the end is news to one model alone."""
+def test_censored_rows_are_used_as_far_as_followed_up():
+    """Outcomes after the last mature day change the hazard model alone."""
     matrix, labels = followed_company()
-    plain = predict_out_of_time(matrix, labels, FOLLOWED)
-    end = int(plain.rows.cutoff[plain.fold == 3].min()) - 2 * US_PER_DAY
+    reference = predict_out_of_time(matrix, labels, FOLLOWED)
+    end = int(reference.rows.cutoff[reference.fold == 3].min()) - 2 * US_PER_DAY
     at, cutoff = (labels[name].cast(pa.int64()).to_pylist() for name in ("outcome_at", "cutoff"))
     sooner = [
         when and (start + 1 if start > end - TWO_WEEKS and when < end else when)
@@ -191,14 +198,14 @@ def test_young_rows_are_heard_of_as_far_as_they_were_followed():
     other = predict_out_of_time(
         matrix, labels.set_column(4, LABELS[4], pa.array(sooner, INSTANT)), FOLLOWED
     )
-    found, before = margins_of(other, 3), margins_of(plain, 3)
+    found, before = margin_bytes(other, 3), margin_bytes(reference, 3)
     assert {name for name in before if found[name] != before[name]} >= {"hazard"}
     assert all(
         found[name] == before[name] for name in ("lightgbm", "logistic", "naive_bayes", "base_rate")
     )
 
 
-def test_where_outcomes_have_times_the_scorer_knows_when_they_come():
+def test_scorer_has_a_timing_model_where_outcomes_have_times():
     matrix, labels = followed_company()
     trained = train_scorer(matrix, labels, FOLLOWED)
     assert "hazard" in trained.out_of_time.column_names
@@ -207,7 +214,7 @@ def test_where_outcomes_have_times_the_scorer_knows_when_they_come():
     assert train_scorer(*company(), SETTINGS).scorer.timing is None
 
 
-def test_final_calibrator_scale_and_band_come_from_the_pooled_predictions():
+def test_final_calibrator_scale_and_band_come_from_the_predictions_predictions():
     trained = train_scorer(*company(), SETTINGS)
     found = trained.out_of_time
     raw = to_log_odds(found["uncalibrated"].to_numpy())
@@ -222,12 +229,12 @@ def test_final_calibrator_scale_and_band_come_from_the_pooled_predictions():
     assert low[0] <= found["label"].to_numpy()[middle].mean() <= high[0]
 
 
-def test_trees_win_where_effects_cross_and_logistic_where_rows_are_few_and_plain():
+def test_choice_is_trees_for_interactions_and_logistic_for_few_rows():
     assert train_scorer(*company(kind="crossed"), SETTINGS).scorer.learner == "lightgbm"
     assert train_scorer(*company(leads=60), SETTINGS).scorer.learner == "logistic"
 
 
-def test_the_default_stays_if_the_other_is_not_better_beyond_noise():
+def test_default_stays_unless_another_is_better_beyond_noise():
     matrix, labels = company()
     noise = relabel(labels, lambda v: [x and int(i % 3 == 0) for i, x in enumerate(v)])
     shuffled = matrix.select(SPINE.names).append_column(
@@ -236,14 +243,14 @@ def test_the_default_stays_if_the_other_is_not_better_beyond_noise():
     assert train_scorer(shuffled, noise, SETTINGS).scorer.learner == "lightgbm"
 
 
-def test_twice_and_with_one_thread_the_same_bytes(tmp_path):
+def test_scorer_is_identical_twice_and_with_one_thread(tmp_path):
     code = (
         "import sys, pathlib; from models.learners import lightgbm; lightgbm.ROUNDS = 15;"
-        "from tests.models.test_training import *;"
-        "print(bytes_of(train(*company(), SETTINGS).scorer, pathlib.Path(sys.argv[1])))"
+        "from tests.models.training.test_train import *;"
+        "print(hash_saved(train(*company(), SETTINGS).scorer, pathlib.Path(sys.argv[1])))"
     )
-    first = bytes_of(train_scorer(*company(), SETTINGS).scorer, tmp_path / "a")
-    assert bytes_of(train_scorer(*company(), SETTINGS).scorer, tmp_path / "b") == first
+    first = hash_saved(train_scorer(*company(), SETTINGS).scorer, tmp_path / "a")
+    assert hash_saved(train_scorer(*company(), SETTINGS).scorer, tmp_path / "b") == first
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "c")],
         capture_output=True,
@@ -254,7 +261,7 @@ def test_twice_and_with_one_thread_the_same_bytes(tmp_path):
     assert done.stdout.strip() == first
 
 
-def test_without_order_each_row_is_tested_once_by_a_model_of_other_entities():
+def test_unordered_rows_are_each_tested_once_by_other_entities():
     matrix, labels = company(weeks=5)
     settings = TrainingSettings("close", timedelta(0), EvaluationConfig(folds=4), ordered=False)
     trained = train_scorer(matrix, labels, settings)
@@ -281,7 +288,7 @@ def test_folds_before_the_first_outcome_are_left_out():
     assert all(fold["train"]["outcomes"] >= 2 for fold in trained.folds)
 
 
-def test_progress_is_told():
+def test_progress_is_logged():
     steps: list[str] = []
     settings = TrainingSettings("close", timedelta(days=14), EvaluationConfig(), log=steps.append)
     trained = train_scorer(*company(), settings)
@@ -292,7 +299,7 @@ def test_progress_is_told():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: [None] * len(v), "no row is mature.*0 of 2400 rows"),
+        (lambda v: [None] * len(v), "no rows are mature.*0 of 2400 rows"),
         (
             lambda v: [x and 0 for x in v],
             "2000 of 2400 rows are mature, 0 of them with the outcome",
@@ -306,27 +313,27 @@ def test_progress_is_told():
         ),
     ],
 )
-def test_too_little_to_learn_from_is_said_in_numbers(change, message):
+def test_too_few_outcomes_are_an_error_with_counts(change, message):
     matrix, labels = company()
     with pytest.raises(DataError, match=f"(?s){message}"):
         train_scorer(matrix, relabel(labels, change), SETTINGS)
 
 
-def test_a_horizon_longer_than_the_history_is_said_in_numbers():
+def test_horizon_longer_than_the_history_is_an_error_with_counts():
     settings = TrainingSettings("close", timedelta(days=365), EvaluationConfig())
     with pytest.raises(DataError, match=r"span 63\.0 days; horizon 365 days"):
         train_scorer(*company(), settings)
 
 
-def test_tables_of_other_rows_are_refused():
+def test_tables_of_different_rows_are_refused():
     matrix, labels = company()
-    with pytest.raises(DataError, match="not of the same rows"):
+    with pytest.raises(DataError, match="have different rows"):
         train_scorer(matrix.slice(1), labels.slice(0, labels.num_rows - 1), SETTINGS)
     with pytest.raises(DataError, match="2400 rows of features, 2399"):
         train_scorer(matrix, labels.slice(1), SETTINGS)
 
 
-def test_a_matrix_without_features_is_refused():
+def test_matrix_without_features_is_refused():
     matrix, labels = company()
     with pytest.raises(DataError, match="no feature varies"):
         train_scorer(matrix.select(SPINE.names), labels, SETTINGS)
