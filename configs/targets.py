@@ -92,7 +92,8 @@ class Target(FrozenModel):
     @classmethod
     def _read_date_as_midnight(cls, value: object) -> object:
         if isinstance(value, date) and not isinstance(value, datetime):
-            return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - Project adds the zone
+            # Project adds the zone.
+            return datetime(value.year, value.month, value.day)  # noqa: DTZ001
         return value
 
     @field_validator("amount", mode="before")

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.contracts import Dataset
 from features.definitions.catalog import Catalog
-from features.engine.assemble import lead_columns, table_of
-from features.engine.event_log import LEAD, Log, Seats, codes, grouped
+from features.engine.assemble import build_feature_table, build_lead_columns
+from features.engine.event_log import LEAD_ROW, EventLog, LeadIndex, encode_texts, sort_by_code
 from features.engine.kernels.stages import Visits, stage_events
 from features.engine.shard import Shard, Task, fill, stage_ranks
 from features.tools.instants import column_to_microseconds
-from features.tools.parallel import side_by_side
+from features.tools.parallel import parallel_map
 
 ProgressCallback = Callable[[int, int], None]
 Result = TypeVar("Result")
@@ -61,25 +61,25 @@ class BuildContext:
 
     task: Task
     lead_features: dict[str, pa.Array]
-    index: Seats
+    index: LeadIndex
     roles: np.ndarray
-    log: Log
+    log: EventLog
     rows: SpineRows
     visits: Visits | None
 
     def shard_numbers(self) -> list[int]:
         """Return the numbers of the shards with spine rows."""
-        edges = np.searchsorted(self.rows.position, self.log.seats)
+        edges = np.searchsorted(self.rows.position, self.log.shard_starts)
         return np.flatnonzero(np.diff(edges)).tolist()
 
     def load_shard(self, number: int) -> tuple[Shard, SpineRows]:
         """Return the events and the spine rows of a shard."""
-        first, end = self.log.seats[number : number + 2]
+        first, end = self.log.shard_starts[number : number + 2]
         rows = self.rows.part(first, end)
         account, joined, roles = (
-            column[first:end] for column in (self.index.account, self.index.joined, self.roles)
+            column[first:end] for column in (self.index.account, self.index.known_at, self.roles)
         )
-        return Shard(self.log.shard(number), account, joined, roles, self.visits), rows
+        return Shard(self.log.sorted_shard(number), account, joined, roles, self.visits), rows
 
 
 def build_features(
@@ -100,12 +100,12 @@ def build_features(
     changes a bit of the result. Raises DataError for a spine row without a lead.
     """
     context = _prepare_build(dataset, spine, catalog, shards, workers, None)
-    out = np.empty((len(catalog.history), spine.num_rows))
+    out = np.empty((len(catalog.history_features), spine.num_rows))
     for _ in _run_shards(
         context, workers, progress, lambda number: _fill_shard(context, number, out)
     ):
         pass
-    return table_of(spine, catalog, out, context.lead_features)
+    return build_feature_table(spine, catalog, out, context.lead_features)
 
 
 def stream_features(
@@ -127,7 +127,8 @@ def stream_features(
     """
     context = _prepare_build(dataset, spine, catalog, shards, workers, scratch)
     if not context.shard_numbers():
-        yield table_of(spine, catalog, np.empty((len(catalog.history), 0)), context.lead_features)
+        values = np.empty((len(catalog.history_features), 0))
+        yield build_feature_table(spine, catalog, values, context.lead_features)
     yield from _run_shards(
         context, workers, progress, lambda number: _build_shard_table(context, number, spine)
     )
@@ -141,10 +142,10 @@ def _prepare_build(
     workers: int,
     scratch: Path | None,
 ) -> BuildContext:
-    index = Seats.of(dataset.leads, dataset.lead_ids)
+    index = LeadIndex.from_leads(dataset.leads, dataset.lead_ids)
     lead_row = _find_leads(index, spine)
-    position = index.of_lead[lead_row]
-    spine_row = grouped(position, len(index.account))
+    position = index.position[lead_row]
+    spine_row = sort_by_code(position, len(index.account))
     rows = SpineRows(
         spine_row, position[spine_row], column_to_microseconds(spine["cutoff"])[spine_row]
     )
@@ -153,12 +154,12 @@ def _prepare_build(
     events = (
         dataset.events
         if lead_row_of_events is None
-        else dataset.events.append_column(LEAD, lead_row_of_events)
+        else dataset.events.append_column(LEAD_ROW, lead_row_of_events)
     )
-    log = Log.of(
+    log = EventLog.from_events(
         events, index, catalog, row_counts * len(catalog.features), shards, workers, scratch
     )
-    lead_features = lead_columns(dataset, spine, catalog, lead_row)
+    lead_features = build_lead_columns(dataset, spine, catalog, lead_row)
     return BuildContext(
         Task.of(catalog),
         lead_features,
@@ -170,7 +171,7 @@ def _prepare_build(
     )
 
 
-def _find_leads(index: Seats, spine: pa.Table) -> np.ndarray:
+def _find_leads(index: LeadIndex, spine: pa.Table) -> np.ndarray:
     lead_row = index.ids.find(spine["entity_id"])
     if (lead_row < 0).any():
         entity_id = spine["entity_id"][int(np.argmin(lead_row))].as_py()
@@ -179,22 +180,22 @@ def _find_leads(index: Seats, spine: pa.Table) -> np.ndarray:
     return lead_row
 
 
-def _encode_roles(dataset: Dataset, index: Seats, catalog: Catalog) -> np.ndarray:
+def _encode_roles(dataset: Dataset, index: LeadIndex, catalog: Catalog) -> np.ndarray:
     roles = np.full(len(index.account), -1, np.int8)
     if catalog.role:
-        roles[index.of_lead] = codes(
+        roles[index.position] = encode_texts(
             pc.cast(dataset.leads[catalog.role], pa.string()), catalog.roles
         )
     return roles
 
 
-def _collect_stage_visits(log: Log, index: Seats, catalog: Catalog) -> Visits | None:
+def _collect_stage_visits(log: EventLog, index: LeadIndex, catalog: Catalog) -> Visits | None:
     """Return the past visits to stages of all entities, or None if no feature needs them."""
     if not any(feature.aggregate == "stalled" for feature in catalog.features):
         return None
     ranks = stage_ranks(catalog)
     parts = (
-        (log.loose(number), index.joined[first:]) for number, first in enumerate(log.seats[:-1])
+        (log.unsorted_shard(number), index.known_at[first:]) for number, first in enumerate(log.shard_starts[:-1])
     )
     return Visits.joined(
         [Visits.of(*stage_events(events, ranks), joined) for events, joined in parts]
@@ -209,7 +210,7 @@ def _run_shards(
 ) -> Iterator[Result]:
     """Run a job for every shard in parallel; yield the results in order and report progress."""
     numbers = context.shard_numbers()
-    for done, result in enumerate(side_by_side(job, numbers, workers), 1):
+    for done, result in enumerate(parallel_map(job, numbers, workers), 1):
         if progress:
             progress(done, len(numbers))
         yield result
@@ -226,7 +227,7 @@ def _fill_shard(context: BuildContext, number: int, out: np.ndarray) -> None:
     fill(
         shard,
         context.task,
-        rows.position[order] - context.log.seats[number],
+        rows.position[order] - context.log.shard_starts[number],
         rows.cutoff[order],
         rows.spine_row[order],
         out,
@@ -235,17 +236,17 @@ def _fill_shard(context: BuildContext, number: int, out: np.ndarray) -> None:
 
 def _build_shard_table(context: BuildContext, number: int, spine: pa.Table) -> pa.Table:
     shard, rows = context.load_shard(number)
-    out = np.empty((len(context.task.catalog.history), len(rows.spine_row)))
+    out = np.empty((len(context.task.catalog.history_features), len(rows.spine_row)))
     fill(
         shard,
         context.task,
-        rows.position - context.log.seats[number],
+        rows.position - context.log.shard_starts[number],
         rows.cutoff,
         np.arange(len(rows.spine_row)),
         out,
     )
     part = pa.array(rows.spine_row)
-    return table_of(
+    return build_feature_table(
         spine.take(part),
         context.task.catalog,
         out,

@@ -26,8 +26,8 @@ import pyarrow.compute as pc
 
 from features.arrivals import Arrivals
 from features.suppressed import Suppression
-from features.tools.id_index import Ids
-from features.tools.spill import Shelf
+from features.tools.id_index import IdIndex
+from features.tools.spill import SpillBuffer
 
 INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -206,9 +206,9 @@ class Dataset:
         )
 
     @cached_property
-    def lead_ids(self) -> Ids:
+    def lead_ids(self) -> IdIndex:
         """Return the index of the leads' ids, from id to row number."""
-        return Ids.of(self.leads["entity_id"])
+        return IdIndex.from_column(self.leads["entity_id"])
 
     def find_leads(self, entities: pa.ChunkedArray) -> np.ndarray:
         """Return each entity's row number in ``leads``, int64, -1 if it is not there."""
@@ -248,7 +248,7 @@ def filter_available_before(
     if not table.num_rows or pc.less(pc.max(table["available_at"]), limit).as_py():
         return table
     pieces = (pa.Table.from_batches([batch]) for batch in table.to_batches())
-    return Shelf.of(
+    return SpillBuffer.collect(
         table.schema,
         (piece.filter(pc.less(piece["available_at"], limit)) for piece in pieces),
         scratch,

@@ -43,7 +43,7 @@ class EligibilitySpans:
 def build_training_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
     """Return the SPINE of all cutoffs before ``as_of`` at which an entity was eligible.
 
-    Eligibility follows from what was known at the cutoff. A grid target has cutoffs ``as_of - k *
+    Eligibility depends on rows known at the cutoff. A grid target has cutoffs ``as_of - k *
     every`` for k = 1, 2, …; a delay target one cutoff per entity. Cutoffs before ``observed_from``
     are left out, since their outcomes were not recorded. An outcome column gives one row per entity
     whose outcome is filled.

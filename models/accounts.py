@@ -93,7 +93,7 @@ class WithinAccountDependence:
 
         ``group`` (rows,) holds each row's group 0, 1, …, none of which is empty; ``probability``
         (rows,) its probability. The result is never below the largest nor above the sum of them,
-        whatever their dependence (Fréchet 1935, Fundamenta Mathematicae 25). A group of one row
+        for any dependence (Fréchet 1935, Fundamenta Mathematicae 25). A group of one row
         keeps that row's probability.
         """
         combined = _combine_probabilities(group, probability, groups)

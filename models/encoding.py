@@ -221,7 +221,7 @@ def _encode_column(feature: EncodedFeature, column: pa.ChunkedArray) -> np.ndarr
     return encode_categories(column, feature.categories)
 
 
-def _wrong_type_error(name: str, found: pa.DataType, expected: str) -> DataError:
+def _wrong_type_error(name: str, actual: pa.DataType, expected: str) -> DataError:
     return DataError(
-        "a feature has the wrong type", where=name, found=str(found), fix=f"it must be {expected}"
+        "a feature has the wrong type", where=name, found=str(actual), fix=f"it must be {expected}"
     )

@@ -33,9 +33,11 @@ def read_json(path: Path) -> Any:
 
 def unreadable_model_error(path: Path, error: Exception) -> DataError:
     """Return the error for a stored model that is absent or damaged."""
-    found = f"{type(error).__name__}: {error}"
     return DataError(
-        "cannot read the stored model", where=str(path), found=found, fix="train again"
+        "cannot read the stored model",
+        where=str(path),
+        found=f"{type(error).__name__}: {error}",
+        fix="train again",
     )
 
 

@@ -1,9 +1,10 @@
-"""What a company's data holds, and what each target could learn from it."""
+"""Data check: what a company's data contains, and what each target could be trained on."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,71 +13,90 @@ from configs.errors import LeadscoreError
 from configs.night import Schedule
 from configs.schema import Project
 from configs.suggestions import did_you_mean
-from features.definitions.attributes import kinds
-from features.definitions.feature import CHANNEL, GROUP, TYPE
+from features.contracts import Dataset
+from features.definitions.attributes import infer_attribute_kinds
+from features.definitions.feature import CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX
 from features.labels import compute_labels
 from features.sources import list_source_columns
 from features.spine import build_scoring_spine, build_training_spine
-from features.wording.wording import english, wording_of
+from features.wording.wording import load_english, load_wording
 from pipelines.cron import require_cron_lines
 from pipelines.nightly.crm_delivery import plan_exports
 from pipelines.results.data_check import DataCheck, TargetCheck
 from pipelines.training_data import Snapshot, load_snapshot, require_event_types
 
 NUMBER_PATTERN = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+# Up to this share of values that are not numbers, a column was probably meant to be numeric.
 MAX_NON_NUMERIC_SHARE = 0.1
-"""Share of values that are no numbers up to which a column was probably meant as one."""
 
 
 def examine_data(project: Project, as_of: str | None) -> DataCheck:
-    """Read the data as of an instant and count; raises what reading raises.
+    """Read the data as of an instant and count its rows; raise what reading raises.
 
-    ConfigError comes first, before the data are read: for deliveries, words or a cron line that would stop a night.
+    Before the data is read, ConfigError is raised for deliveries, words or a cron line that would
+    stop a nightly run.
     """
     plan_exports(project)
-    wording_of(project)
-    if project.schedule != Schedule():  # Prefect knows cron lines, and takes seconds to import
+    load_wording(project)
+    # Prefect parses cron lines but takes seconds to import, so only a set schedule is checked.
+    if project.schedule != Schedule():
         require_cron_lines(project)
-    now = load_snapshot(project, as_of)
-    data = now.dataset
-    times = data.events["event_time"] if data.events.num_rows else data.leads["created_at"]
-    edges = pc.min_max(times).as_py()
-    kinds = pc.value_counts(data.events["event_type"]).to_pylist()
-    types = {
-        row["values"]: row["counts"]
-        for row in sorted(kinds, key=lambda row: (-row["counts"], row["values"]))
-    }
+    snapshot = load_snapshot(project, as_of)
+    dataset = snapshot.dataset
+    types = _count_event_types(dataset)
     return DataCheck(
         project=project.project,
-        as_of=now.as_of,
-        observed=now.observed,
-        timed=data.timed,
-        entities=data.leads.num_rows,
-        accounts=len(pc.unique(data.leads["account_id"].drop_null())),
-        events=data.events.num_rows,
-        span=(edges["min"], edges["max"]) if data.timed and len(times) else None,
+        as_of=snapshot.as_of,
+        observed=snapshot.observed,
+        timed=dataset.timed,
+        entities=dataset.leads.num_rows,
+        accounts=len(pc.unique(dataset.leads["account_id"].drop_null())),
+        events=dataset.events.num_rows,
+        span=_find_time_span(dataset),
         types=types,
-        counts=data.counts,
+        counts=dataset.counts,
         quarantine=str(project.workspace_path / "quarantine"),
-        targets=tuple(_check_target(now, name) for name in project.targets),
-        suppressed=data.suppressed,
-        warnings=tuple(_list_warnings(now, set(types))),
+        targets=tuple(_check_target(snapshot, target) for target in project.targets),
+        suppressed=dataset.suppressed,
+        warnings=tuple(_list_warnings(snapshot, set(types))),
     )
 
 
-def _check_target(now: Snapshot, name: str) -> TargetCheck:
-    target = now.project.target_config(name)
+def _count_event_types(dataset: Dataset) -> dict[str, int]:
+    """Return the number of events by type, the most frequent first, then by name."""
+    counts = pc.value_counts(dataset.events["event_type"]).to_pylist()
+    counts.sort(key=lambda row: (-row["counts"], row["values"]))
+    return {row["values"]: row["counts"] for row in counts}
+
+
+def _find_time_span(dataset: Dataset) -> tuple[datetime, datetime] | None:
+    """Return the first and the last event time, or creation time where there are no events."""
+    events = dataset.events
+    times = events["event_time"] if events.num_rows else dataset.leads["created_at"]
+    if not (dataset.timed and len(times)):
+        return None
+    edges = pc.min_max(times).as_py()
+    return edges["min"], edges["max"]
+
+
+def _check_target(snapshot: Snapshot, target: str) -> TargetCheck:
+    target_config, dataset = snapshot.project.target_config(target), snapshot.dataset
     try:
-        require_event_types(now, name)
-        spine = build_training_spine(now.dataset, target, now.as_of)
-        found = compute_labels(now.dataset, spine, target, now.observed)
-        waiting = build_scoring_spine(now.dataset, target, now.as_of).num_rows
+        require_event_types(snapshot, target)
+        spine = build_training_spine(dataset, target_config, snapshot.as_of)
+        labels = compute_labels(dataset, spine, target_config, snapshot.observed)
+        to_score = build_scoring_spine(dataset, target_config, snapshot.as_of).num_rows
     except LeadscoreError as error:
-        return TargetCheck(name, problem=str(error))
-    mature, positive = (pc.sum(found[column]).as_py() or 0 for column in ("mature", "label"))
-    entities = len(pc.unique(spine["entity_id"]))
+        return TargetCheck(target, problem=str(error))
+    mature, positive = (pc.sum(labels[column]).as_py() or 0 for column in ("mature", "label"))
     return TargetCheck(
-        name, spine.num_rows, entities, mature, positive, waiting, _describe_problem(spine, mature, positive)
+        target=target,
+        rows=spine.num_rows,
+        entities=len(pc.unique(spine["entity_id"])),
+        mature=mature,
+        positive=positive,
+        to_score=to_score,
+        problem=_describe_problem(spine, mature, positive),
     )
 
 
@@ -84,108 +104,120 @@ def _describe_problem(spine: pa.Table, mature: int, positive: int) -> str:
     if not spine.num_rows:
         return "no entity was ever eligible: check population, cutoffs and observed_from"
     if not mature:
-        return "no row is mature yet: wait until the horizon has passed, or shorten it"
+        return "no rows are mature: wait until the horizon has passed, or shorten it"
     if positive in (0, mature):
-        return f"only one class: {positive:,} of {mature:,} mature rows hold the outcome"
+        return f"only one class: {positive:,} of {mature:,} mature rows have the outcome"
     return ""
 
 
-def _list_warnings(now: Snapshot, types: set[str]) -> list[str]:
-    """Say what this data cannot promise, and which names of the config occur nowhere in it."""
-    project, found = now.project, []
-    if not now.dataset.timed:
-        found.append(
-            "the data has no times: no point-in-time features, no maturity, no horizon; the outcome's date is unknown, "
-            "and so is whether an attribute was filled before or after it"
-        )
-        order = (
-            "their order stands for time"
-            if now.dataset.ordered
-            else "figures come from random folds by entity"
-        )
-        found.append(f"rows are not dated: {order}")
-    named = {"features.stages": project.features.stages}
-    named |= {
-        f"targets.{name}.population.until": t.population.until
-        for name, t in project.targets.items()
-    }
-    for key, wanted in named.items():
-        missing = sorted(set(wanted) - types)
-        if missing:
-            found.append(f"{key}: no event of type {', '.join(missing)}")
-    found += [
-        line
-        for name in now.dataset.attributes
-        for line in _warn_about_numeric_texts(now.dataset.leads[name], name)
-    ]
-    found += [*_warn_about_histories(now), *_warn_about_privacy(now), *_warn_about_words(now)]
+def _list_warnings(snapshot: Snapshot, types: set[str]) -> list[str]:
+    """Return a line for each limit of this data, and for each name of the config not in it."""
+    project, dataset = snapshot.project, snapshot.dataset
+    lines = [*_warn_about_missing_times(dataset), *_warn_about_event_types(project, types)]
+    for name in dataset.attributes:
+        lines += _warn_about_numeric_texts(dataset.leads[name], name)
+    lines += [*_warn_about_histories(snapshot), *_warn_about_privacy(snapshot)]
+    lines += _warn_about_words(snapshot)
     leads = project.sources.leads
     if leads and leads.attributes:
-        found.append(
-            "attributes of the leads source show the values of today; one that is filled after the outcome would leak "
-            "it: give its history in sources.attributes where there is one"
+        lines.append(
+            "attributes of the leads source have today's values; one that is filled after the "
+            "outcome would leak it: give its history in sources.attributes if there is one"
         )
-    return found
+    return lines
 
 
-def _warn_about_histories(now: Snapshot) -> Iterator[str]:
-    """Say which attributes that the config chooses no history tells of, and which are nearly numbers."""
-    values, found = now.dataset.values, kinds(now.dataset.values)
-    for i, source in enumerate(now.project.sources.attributes):
-        if missing := [name for name in source.only if name not in found]:
+def _warn_about_missing_times(dataset: Dataset) -> Iterator[str]:
+    if dataset.timed:
+        return
+    yield (
+        "the data has no times: no point-in-time features, no maturity, no horizon; the outcome's "
+        "date is unknown, and so is whether an attribute was filled before or after it"
+    )
+    order = (
+        "their order stands for time" if dataset.ordered else "folds are drawn at random by entity"
+    )
+    yield f"rows are not dated: {order}"
+
+
+def _warn_about_event_types(project: Project, types: set[str]) -> Iterator[str]:
+    """Yield a line for each key of the config that names event types without events."""
+    configured = {"features.stages": project.features.stages} | {
+        f"targets.{name}.population.until": target_config.population.until
+        for name, target_config in project.targets.items()
+    }
+    for key, names in configured.items():
+        if missing := sorted(set(names) - types):
+            yield f"{key}: no event of type {', '.join(missing)}"
+
+
+def _warn_about_histories(snapshot: Snapshot) -> Iterator[str]:
+    """Yield a line for each chosen attribute without a value, and each nearly numeric one."""
+    values = snapshot.dataset.values
+    kind_by_name = infer_attribute_kinds(values)
+    for i, source in enumerate(snapshot.project.sources.attributes):
+        if missing := [name for name in source.only if name not in kind_by_name]:
             yield f"sources.attributes[{i}].only: no value of {', '.join(missing)}"
-    for name in (name for name, kind in found.items() if kind == "category"):
-        yield from _warn_about_numeric_texts(
-            values["value"].filter(pc.equal(values["attribute"], name)), name
-        )
+    for name in (name for name, kind in kind_by_name.items() if kind == "category"):
+        column = values["value"].filter(pc.equal(values["attribute"], name))
+        yield from _warn_about_numeric_texts(column, name)
 
 
-def _warn_about_privacy(now: Snapshot) -> Iterator[str]:
-    """Say which personal columns are in no source, and which suppression holds nobody: a name may be written wrong."""
-    personal, histories = set(now.project.privacy.personal), now.project.sources.attributes
-    if personal and all(source.declared_attributes for source in histories):  # else the data names attributes too
-        named = {name for source in histories for name in source.declared_attributes}
-        if missing := sorted(personal - list_source_columns(now.project) - named):
+def _warn_about_privacy(snapshot: Snapshot) -> Iterator[str]:
+    """Yield a line for each personal column that no source has, and each suppression without leads.
+
+    Either may be a misspelled name.
+    """
+    project = snapshot.project
+    personal, histories = set(project.privacy.personal), project.sources.attributes
+    # A history that does not declare its attributes names them in its rows: columns are unknown.
+    if personal and all(source.declared_attributes for source in histories):
+        declared = {name for source in histories for name in source.declared_attributes}
+        if missing := sorted(personal - list_source_columns(project) - declared):
             yield f"privacy.personal: no source has a column {', '.join(missing)}"
-    for reason, held in now.dataset.suppressed.suppressed_counts.items():
-        if not held:
-            yield f"{reason}: none of the leads is suppressed by it"
+    for reason, count in snapshot.dataset.suppressed.suppressed_counts.items():
+        if not count:
+            yield f"{reason}: it suppresses none of the leads"
 
 
-def _warn_about_words(now: Snapshot) -> Iterator[str]:
-    """Say which own words stand for a name that occurs nowhere, with the nearest that does."""
-    events, leads = now.dataset.events, now.dataset.leads
-    names = {*now.dataset.attributes, *now.project.features.stages, *english().language.nouns}
-    for column in (events["event_type"], events["channel"], now.dataset.values["attribute"]):
+def _warn_about_words(snapshot: Snapshot) -> Iterator[str]:
+    """Yield a line for each word whose name occurs nowhere, with the most similar name."""
+    dataset, project = snapshot.dataset, snapshot.project
+    events, leads, values = dataset.events, dataset.leads, dataset.values
+    names = {*dataset.attributes, *project.features.stages, *load_english().language.nouns}
+    for column in (events["event_type"], events["channel"], values["attribute"]):
         names.update(_distinct_texts(column))
-    known = names.union(_distinct_texts(now.dataset.values["value"]))
-    for name in now.dataset.attributes:
+    known = names.union(_distinct_texts(values["value"]))
+    for name in dataset.attributes:
         known |= _distinct_texts(leads[name])
-    for key in sorted(now.project.words):
-        name = key.removeprefix(TYPE).removeprefix(CHANNEL).removeprefix(GROUP)
+    for key in sorted(project.words):
+        name = key.removeprefix(TYPE_PREFIX).removeprefix(CHANNEL_PREFIX)
+        name = name.removeprefix(GROUP_PREFIX)
         if not {name, key} & known:
             hint = did_you_mean(name, names)
-            yield f"words.{key}: nothing in the data is called so" + (f"; {hint}" if hint else "")
+            yield f"words.{key}: nothing in the data has this name" + (f"; {hint}" if hint else "")
 
 
 def _distinct_texts(column: pa.ChunkedArray) -> set[str]:
-    """Return the different values of a column of texts; none of any other."""
+    """Return the distinct values of a text column; an empty set for any other column."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     return set(pc.unique(column).drop_null().to_pylist()) if pa.types.is_string(kind) else set()
 
 
 def _warn_about_numeric_texts(column: pa.ChunkedArray, name: str) -> list[str]:
-    """Say that a column is read as categories because of a few values that are not numbers."""
+    """Return a line if a few values that are not numbers make a column categorical."""
     if not pa.types.is_string(column.type):
         return []
-    texts = {
+    counts = {
         row["values"]: row["counts"] for row in pc.value_counts(column.drop_null()).to_pylist()
     }
-    odd = {text: count for text, count in texts.items() if not NUMBER_PATTERN.fullmatch(text)}
-    bad, total = sum(odd.values()), sum(texts.values())
+    non_numeric = {
+        text: count for text, count in counts.items() if not NUMBER_PATTERN.fullmatch(text)
+    }
+    bad, total = sum(non_numeric.values()), sum(counts.values())
     if not 0 < bad <= MAX_NON_NUMERIC_SHARE * total:
         return []
     return [
-        f"attribute {name} is read as categories: {bad:,} of {total:,} values are no numbers, such as {min(odd)!r}; "
-        f"fix them, or list them under missing"
+        f"attribute {name} is read as categories: {bad:,} of {total:,} values are not numbers, "
+        f"such as {min(non_numeric)!r}; fix them, or list them under missing"
     ]

@@ -1,4 +1,4 @@
-"""The ``leadscore`` command: thin over the functions. Heavy libraries are imported inside the commands."""
+"""The ``leadscore`` command line. Heavy libraries are imported inside the commands only."""
 
 from __future__ import annotations
 
@@ -11,28 +11,33 @@ from typing import Annotated, NoReturn
 import typer
 
 from configs.errors import LeadscoreError
-from pipelines.commands import nightly, privacy, training
+from pipelines.commands import demo, nightly, privacy, schema, training
 from pipelines.commands.options import print_json
 
+DESCRIPTION = """Point-in-time lead scoring: train, gate, score, publish and export.
+
+Start with `leadscore demo`. `leadscore COMMAND --help` explains a command."""
+
 app = typer.Typer(
-    help="Lead scoring that is honest in time: train, gate, score, publish and export.",
+    help=DESCRIPTION,
     no_args_is_help=True,
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Exit codes: 0 done; 1 unexpected; 2 wrong usage or config; 3 the data breaks its contract; "
-    "4 the gate refused; 5 scores not fit to publish, nothing was published; 6 another run holds this workspace.",
+    epilog="Exit codes: 0 success; 1 unexpected error; 2 wrong usage or config; 3 invalid data; "
+    "4 refused by the gate; 5 scores not fit to publish, nothing was published; "
+    "6 another run holds the workspace.",
 )
 
 
-@app.callback()
-def leadscore(
+@app.callback(help=DESCRIPTION)
+def print_version(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="print the version and stop")
+        bool, typer.Option("--version", is_eager=True, help="print the version and exit")
     ] = False,
 ) -> None:
-    """Lead scoring that is honest in time: train, gate, score, publish and export."""
+    """Print the version of the software, if asked to."""
     if version:
         from pipelines.version import find_code_version
 
@@ -40,15 +45,8 @@ def leadscore(
         raise typer.Exit
 
 
-def schema() -> None:
-    """Print the JSON Schema of a company's YAML."""
-    from configs.schema import build_json_schema
-
-    print_json(build_json_schema())
-
-
 COMMANDS = (
-    training.demo,
+    demo.demo,
     training.check,
     training.audit,
     training.features,
@@ -62,45 +60,51 @@ COMMANDS = (
     nightly.explain,
     nightly.deploy,
     privacy.forget,
-    schema,
+    schema.schema,
 )
 for command in COMMANDS:
     app.command()(command)
 
 
 def main() -> NoReturn:
-    """Run the command line; every failure is one or two lines and a code that scripts can rely on."""
-    # Telemetry stays off unless the user has turned it on; set before any library that sends some is imported.
+    """Run the command line.
+
+    Every failure is a message of a few lines and an exit code that scripts can rely on.
+    """
+    # Telemetry stays off unless the user has turned it on. The variables are set before any library
+    # that sends telemetry is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     try:
         app()
     except LeadscoreError as error:
-        _fail(str(error), error.exit_code)
+        _exit_with_error(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("stopped; nothing was left half done", 130)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: two lines for a person, the traceback on request
-        if "interrupted" in str(error).lower():  # Ctrl-C as a library passes it on
-            _fail("stopped; nothing was left half done", 130)
+        _exit_with_error("stopped; nothing was left half done", 130)
+    except Exception as error:  # noqa: BLE001 - the outermost handler: a short message, the traceback on request
+        if "interrupted" in str(error).lower():  # Ctrl-C, as some libraries report it
+            _exit_with_error("stopped; nothing was left half done", 130)
         if os.environ.get("LEADSCORE_DEBUG"):
             traceback.print_exc()
-        _fail(
-            f"unexpected: {type(error).__name__}: {error}\n  set LEADSCORE_DEBUG=1 to see where", 1
+        _exit_with_error(
+            f"unexpected error: {type(error).__name__}: {error}\n"
+            "  set LEADSCORE_DEBUG=1 for the traceback",
+            1,
         )
     sys.exit(0)
 
 
-def _fail(message: str, code: int) -> NoReturn:
+def _exit_with_error(message: str, code: int) -> NoReturn:
     typer.echo(message, err=True)
     if "--json" in sys.argv:
         print_json({"error": message, "exit_code": code})
     sys.exit(code)
 
 
-def _terminated(*_: object) -> NoReturn:
-    """Unwind on SIGTERM, so that the ledger says how the run ended."""
+def _exit_on_sigterm(*_: object) -> NoReturn:
+    """Unwind the stack on SIGTERM, so that the ledger records how the run ended."""
     sys.exit(143)
 
 

@@ -1,4 +1,4 @@
-"""The cron lines of a schedule, as Prefect reads them."""
+"""Validation of a schedule's cron lines by Prefect's own parser."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from configs.errors import ConfigError
 from configs.schema import Project
 
 FLOW_NAMES = ("train", "score", "monitor")
+# Stands in for a flow without a schedule, so that one check serves all flows.
+ANY_CRON_LINE = "0 5 * * *"
 
 
 def require_cron_lines(project: Project) -> None:
-    """Raise ConfigError where a line of the schedule is no cron line."""
+    """Raise ConfigError for a line of the schedule that is not a cron line."""
     from prefect.client.schemas.schedules import CronSchedule
 
-    for name in FLOW_NAMES:
-        line = getattr(project.schedule, name)
+    for flow in FLOW_NAMES:
+        line = getattr(project.schedule, flow)
         try:
-            CronSchedule(cron=line or "0 5 * * *")
+            CronSchedule(cron=line or ANY_CRON_LINE)
         except ValueError as error:
             raise ConfigError(
                 "not a cron line",
-                where=f"{project.path}: schedule.{name}",
+                where=f"{project.path}: schedule.{flow}",
                 found=repr(line),
                 fix="write minute hour day month weekday: 0 5 * * *",
             ) from error

@@ -1,4 +1,7 @@
-"""How a wiring is driven: directly, or as a Prefect flow. The wiring and its results are the same to the bit."""
+"""How the steps of a pipeline are run: directly, or as tasks of a Prefect flow.
+
+The results are the same to the bit either way.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
-Step = TypeVar("Step", bound=Callable)
-
-
-def _discard_line(_: str) -> None:
-    """Say nothing."""
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 def read_clock() -> datetime:
-    """Return the machine's time: only for when a run started and ended, never for what it computes."""
+    """Return the machine's time in UTC.
+
+    It is only for when a run started and ended, and never enters what the run computes.
+    """
     return datetime.now(UTC)
+
+
+def _discard_line(_: str) -> None:
+    """Drop a progress line."""
 
 
 @dataclass(frozen=True)
 class Runner:
-    """``name`` and ``flow_run_id`` stand in the ledger; ``wrap`` makes a task of a step; ``note`` says one line."""
+    """Runs the steps of a pipeline and logs its progress.
+
+    Attributes:
+        name: Name in the ledger, “direct” or “prefect”.
+        flow_run_id: Id of the Prefect flow run, None without one.
+        wrap: Makes a Prefect task of a step; None runs the step itself.
+        log: Logs one line of progress.
+    """
 
     name: str = "direct"
     flow_run_id: str | None = None
@@ -33,16 +47,25 @@ class Runner:
 
     @property
     def tags(self) -> dict[str, str | None]:
-        """What is written beside each result, so that it can be found in Prefect."""
+        """Tags that are stored with a result, so that its run can be found in Prefect."""
         return {"driver": self.name, "prefect.flow_run_id": self.flow_run_id}
 
-    def step(self, function: Step) -> Step:
-        """Return the function as this driver runs it."""
-        return self.wrap(function) if self.wrap else function  # type: ignore[return-value]
+    def run(
+        self,
+        step: Callable[Parameters, Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        """Run one step and return what it returns; raise what it raises."""
+        wrapped = self.wrap(step) if self.wrap else step
+        return wrapped(*arguments, **named)
 
 
 def is_prefect_configured() -> bool:
-    """Say whether a Prefect API is configured, by the environment or the active profile, without importing Prefect."""
+    """Return whether the environment or the active profile names a Prefect API.
+
+    The profile is read without Prefect, which takes seconds to import.
+    """
     if os.environ.get("PREFECT_API_URL"):
         return True
     home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")

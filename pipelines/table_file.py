@@ -1,4 +1,4 @@
-"""A table as a CSV or Parquet file, whole or not at all."""
+"""Tables written as one CSV or Parquet file, complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,31 +15,37 @@ from configs.errors import ConfigError
 WRITERS = {".parquet": pq.ParquetWriter, ".csv": csv.CSVWriter}
 
 
-def require_output_path(out: Path) -> None:
-    """Raise ConfigError for another file ending or a folder that is not there, before any work is done."""
-    if out.suffix not in WRITERS:
+def require_output_path(path: Path) -> None:
+    """Raise ConfigError for an unknown file ending or a missing folder, before any work is done."""
+    if path.suffix not in WRITERS:
         raise ConfigError(
-            "no such format", where=f"--out {out}", fix=f"end the name in {' or '.join(WRITERS)}"
+            "unknown file format",
+            where=f"--out {path}",
+            fix=f"end the name in {' or '.join(WRITERS)}",
         )
-    if not out.parent.is_dir():
+    if not path.parent.is_dir():
         raise ConfigError(
-            "no such folder", where=f"--out {out}", found=str(out.parent), fix="create it first"
+            "no such folder",
+            where=f"--out {path}",
+            found=str(path.parent),
+            fix="create it first",
         )
 
 
-def write_tables(out: Path, tables: Iterable[pa.Table]) -> int:
-    """Write tables of one schema, at least one, below each other and return the number of columns.
+def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
+    """Write tables of one schema, at least one, below each other; return the number of columns.
 
-    They are written to a file beside it that takes its place once it is complete: nobody reads half of one.
+    A temporary file in the same folder takes the place of ``path`` once it is complete, so no
+    reader sees half a file.
     """
-    rest = iter(tables)
-    first = next(rest)
-    part = out.with_name(f".{out.name}.part")
+    remaining = iter(tables)
+    first = next(remaining)
+    temporary = path.with_name(f".{path.name}.part")
     try:
-        with WRITERS[out.suffix](part, first.schema) as writer:
-            for table in chain([first], rest):
+        with WRITERS[path.suffix](temporary, first.schema) as writer:
+            for table in chain([first], remaining):
                 writer.write_table(table)
-        part.replace(out)
+        temporary.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return first.num_columns

@@ -1,4 +1,4 @@
-"""From a config to rows: the data as known at an instant, and a target's spine, labels and features."""
+"""Data of a project as known at an as-of, and a target's spine, labels and features."""
 
 from __future__ import annotations
 
@@ -13,15 +13,25 @@ from configs.schema import Project
 from configs.suggestions import did_you_mean
 from features.build import build_features
 from features.contracts import Dataset
-from features.definitions.catalog import Catalog, catalog_of
+from features.definitions.catalog import Catalog, build_catalog
 from features.labels import compute_labels, compute_observation_date
 from features.sources import carried_columns, read_sources
 from features.spine import build_training_spine
 
+# Event types that an error message lists: enough to spot a typo, on a few lines.
+MAX_TYPES_LISTED = 12
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A company's data as it could be read just before ``as_of``."""
+    """A company's data as known just before an as-of.
+
+    Attributes:
+        project: Config of the company.
+        dataset: Rows that had become known before ``as_of``.
+        as_of: The as-of, in UTC.
+        observed: Observation date, in UTC: outcomes before it are complete.
+    """
 
     project: Project
     dataset: Dataset
@@ -31,7 +41,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """A target's mature and immature rows: matrix and labels in the same order, and the catalogue they follow."""
+    """A target's mature and immature rows.
+
+    Attributes:
+        matrix: Feature matrix, one row per entity and cutoff.
+        labels: Labels of the same rows, in the same order.
+        catalog: Catalog of the matrix's features.
+    """
 
     matrix: pa.Table
     labels: pa.Table
@@ -41,15 +57,17 @@ class TrainingRows:
 def load_snapshot(project: Project, as_of: str | None) -> Snapshot:
     """Read the sources and cut them at ``as_of``.
 
-    Without an as-of it is the first midnight, in the config's zone, after the last row known. Raises DataError where
-    nothing was known before the as-of, and where it lies further than ``sources.max_staleness`` after the last row.
+    The default as-of is the first midnight, in the config's zone, after the last known row. Raises
+    DataError where nothing was known before the as-of, and where it is more than
+    ``sources.max_staleness`` after the last row.
     """
     return cut_snapshot(project, read_dataset(project), as_of)
 
 
 def read_dataset(project: Project) -> Dataset:
-    """Read the sources, whatever became known when; rows that are set aside go into the workspace's quarantine."""
-    return read_sources(project, project.workspace_path / "quarantine", project.workspace_path / "scratch")
+    """Read all rows of the sources; bad rows go into the workspace's quarantine folder."""
+    root = project.workspace_path
+    return read_sources(project, root / "quarantine", root / "scratch")
 
 
 def cut_snapshot(project: Project, dataset: Dataset, as_of: str | None) -> Snapshot:
@@ -67,69 +85,83 @@ def cut_snapshot(project: Project, dataset: Dataset, as_of: str | None) -> Snaps
         return Snapshot(project, dataset, moment if as_of else last, last)
     known = dataset.cut_at(moment)
     _require_recent_data(project, dataset, known, moment)
-    return Snapshot(
-        project, known, moment, compute_observation_date(known, moment, project.sources.complete_after)
-    )
+    observed = compute_observation_date(known, moment, project.sources.complete_after)
+    return Snapshot(project, known, moment, observed)
 
 
 def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
     """Return a target's rows with labels and features.
 
-    Raises ConfigError for an event type that the data does not hold, DataError where no entity was ever eligible.
+    Raises ConfigError for an event type that the data does not contain, DataError where no entity
+    was ever eligible.
     """
-    target = snapshot.project.target_config(target)
+    project, dataset = snapshot.project, snapshot.dataset
+    target_config = project.target_config(target)
     require_event_types(snapshot, target)
-    spine = build_training_spine(snapshot.dataset, target, snapshot.as_of)
+    spine = build_training_spine(dataset, target_config, snapshot.as_of)
     if not spine.num_rows:
         raise DataError(
             "no entity was ever eligible",
-            where=f"{snapshot.project.path}: targets.{target}.population",
-            found=f"{snapshot.dataset.leads.num_rows} entities known before {snapshot.as_of.isoformat()}",
-            fix="check population, cutoffs and observed_from, or take a later --as-of",
+            where=f"{project.path}: targets.{target}.population",
+            found=f"{dataset.leads.num_rows} entities known before {snapshot.as_of.isoformat()}",
+            fix="check population, cutoffs and observed_from, or use a later --as-of",
         )
-    catalog = catalog_of(snapshot.project, snapshot.dataset, carried_columns(snapshot.project))
-    found = compute_labels(snapshot.dataset, spine, target, snapshot.observed)
-    return TrainingRows(build_features(snapshot.dataset, spine, catalog), found, catalog)
+    catalog = build_catalog(project, dataset, carried_columns(project))
+    labels = compute_labels(dataset, spine, target_config, snapshot.observed)
+    return TrainingRows(build_features(dataset, spine, catalog), labels, catalog)
 
 
 def require_event_types(snapshot: Snapshot, target: str) -> None:
-    """Raise ConfigError if the outcome or the entry of a target is an event type that never occurs."""
-    target = snapshot.project.target_config(target)
+    """Raise ConfigError if a target's outcome or entry is an event type that never occurs."""
+    target_config = snapshot.project.target_config(target)
     known = pc.unique(snapshot.dataset.events["event_type"]).to_pylist()
-    wanted = {
-        "outcome": set(target.outcome_types),
-        "population.after": {target.population.after} - {"created"},
+    required_types = {
+        "outcome": set(target_config.outcome_types),
+        # `created` is the lead's own creation, not an event of the log.
+        "population.after": {target_config.population.after} - {"created"},
     }
-    for key, types in wanted.items():
+    for key, types in required_types.items():
         if types and not types & set(known):
-            odd = min(types)
-            there = join_names(sorted(known), 12) or "no event at all"
+            missing = min(types)
+            listed = join_names(sorted(known), MAX_TYPES_LISTED) or "no event at all"
             raise ConfigError(
                 "this event type never occurs",
                 where=f"{snapshot.project.path}: targets.{target}.{key}",
-                found=f"{odd!r}; before {snapshot.as_of.isoformat()} the data holds {there}",
-                fix=did_you_mean(odd, known) or "correct the name, or take a later --as-of",
+                found=f"{missing!r}; before {snapshot.as_of.isoformat()} the data contains "
+                f"{listed}",
+                fix=did_you_mean(missing, known) or "correct the name, or use a later --as-of",
             )
 
 
-def _require_recent_data(project: Project, whole: Dataset, known: Dataset, as_of: datetime) -> None:
+def count_training_rows(rows: TrainingRows) -> dict[str, int]:
+    """Return the number of rows, of mature and immature ones, and of mature ones with outcome."""
+    mature = pc.sum(rows.labels["mature"]).as_py() or 0
+    positive = pc.sum(rows.labels["label"]).as_py() or 0
+    total = rows.labels.num_rows
+    return {"rows": total, "mature": mature, "immature": total - mature, "positive": positive}
+
+
+def _require_recent_data(
+    project: Project, dataset: Dataset, known: Dataset, as_of: datetime
+) -> None:
+    """Raise DataError where nothing was known before the as-of, or the last row is too old."""
     last = known.last_available_at()
     if last is None:
-        first = min(
-            pc.min(t["available_at"]).as_py() for t in (whole.leads, whole.events) if t.num_rows
-        )
+        tables = (table for table in (dataset.leads, dataset.events) if table.num_rows)
+        first = min(pc.min(table["available_at"]).as_py() for table in tables)
         raise DataError(
-            "nothing was known yet",
+            "no data was known at this as-of",
             where=f"--as-of {as_of.isoformat()}",
             found=f"the first row became known at {first.isoformat()}",
-            fix="take a later --as-of",
+            fix="use a later --as-of",
         )
     if as_of - last > project.sources.max_staleness:
         raise DataError(
             "the data is too old for this as-of",
             where=f"--as-of {as_of.isoformat()}",
-            found=f"the last row became known at {last.isoformat()}, {(as_of - last).days} days before",
-            fix="bring the sources up to date, take an earlier --as-of, or raise sources.max_staleness",
+            found=f"the last row became known at {last.isoformat()}, "
+            f"{(as_of - last).days} days before",
+            fix="update the sources, use an earlier --as-of, or raise sources.max_staleness",
         )
 
 
@@ -139,12 +171,5 @@ def _find_midnight_after(project: Project, moment: datetime) -> datetime:
 
 
 def _describe_row_counts(dataset: Dataset) -> str:
-    return "; ".join(f"{c.source}: {c.rows_in} rows in, {c.used} used" for c in dataset.counts)
-
-
-def count_training_rows(rows: TrainingRows) -> dict[str, int]:
-    """Return how many rows there are, how many are mature, and how many of those hold the outcome."""
-    mature = pc.sum(rows.labels["mature"]).as_py() or 0
-    positive = pc.sum(rows.labels["label"]).as_py() or 0
-    total = rows.labels.num_rows
-    return {"rows": total, "mature": mature, "immature": total - mature, "positive": positive}
+    counts = dataset.counts
+    return "; ".join(f"{c.source}: {c.rows_in} rows in, {c.used} used" for c in counts)

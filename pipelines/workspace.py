@@ -1,4 +1,4 @@
-"""Where one project's state lives: one run at a time, and never two projects."""
+"""Location of one project's state: a workspace holds one project, and one run at a time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
-from features.tools.atomic_file import write_whole
+from features.tools.atomic_file import write_atomically
 from models.registry.registry import Registry
-from serve.lock import hold_workspace
+from serve.lock import lock_workspace
 from serve.run import Run
 from serve.store.database import RETRY_SECONDS
 from serve.store.store import Store
@@ -21,46 +21,41 @@ OWNER_FILE = "project.txt"
 
 
 @contextmanager
-def hold_workspace(project: Project) -> Iterator[Path]:
-    """Hold a project's workspace and yield its directory.
+def open_workspace(project: Project) -> Iterator[Path]:
+    """Lock a project's workspace and yield its directory.
 
-    Raises WorkspaceBusy while another run holds it, ConfigError if it belongs to another project: one that shares
-    LEADSCORE_WORKSPACE with it would take its export from the CRM. An OSError of the block is raised as LeadscoreError.
+    Raises WorkspaceBusy while another run holds it, and ConfigError if it belongs to another
+    project: two projects that share LEADSCORE_WORKSPACE would overwrite each other's export. An
+    OSError of the block is raised as LeadscoreError.
     """
-    with hold_workspace(project.workspace_path):
-        owner = project.workspace_path / OWNER_FILE
-        if not owner.exists():
-            write_whole(owner, project.project)
-        found = owner.read_text(encoding="utf-8")
-        if found != project.project:
-            raise ConfigError(
-                "the workspace belongs to another project",
-                where=str(owner),
-                found=f"{found!r}, not {project.project!r}",
-                fix="give each project a workspace of its own, in its YAML or by LEADSCORE_WORKSPACE",
-            )
+    with lock_workspace(project.workspace_path):
+        _require_owner(project)
         try:
             yield project.workspace_path
-        except OSError as error:  # a full disk, for one, may show itself in any library
+        # Any library may meet a full disk, so the translation stands here and not at each write.
+        except OSError as error:
             raise LeadscoreError(
                 "a file could not be read or written",
                 where=str(error.filename or project.workspace_path),
                 found=error.strerror or str(error),
-                fix="make room or fix the permissions and run it again; what was published is whole",
+                fix="free disk space or fix the permissions, then run it again; "
+                "published data is intact",
             ) from error
 
 
 def open_store(project: Project, patience: float = RETRY_SECONDS) -> Store:
-    """Open the scores table and the run ledger of a project: in its workspace, or where the config says.
+    """Open the scores table and the run ledger of a project.
 
-    A database that does not answer is asked again for ``patience`` seconds.
+    They lie in the workspace, or in the database that the config names. A database that does not
+    answer is tried again for ``patience`` seconds.
     """
     address = project.publish.database
-    return Store(address.get_secret_value() if address else project.workspace_path / "scores.db", patience)
+    path = project.workspace_path / "scores.db"
+    return Store(address.get_secret_value() if address else path, patience)
 
 
 def find_published_run(store: Store, project: Project, as_of: datetime | None = None) -> Run:
-    """Return the newest run that published, or that of an as-of; raise ConfigError where there is none."""
+    """Return the newest run that published, or that of an as-of; raise ConfigError if none did."""
     run = store.last_published_run(project.project, as_of)
     if run is None:
         raise ConfigError(
@@ -73,6 +68,22 @@ def find_published_run(store: Store, project: Project, as_of: datetime | None = 
 
 
 def find_registry(project: Project) -> Registry | None:
-    """Return a project's registry if there may be a model in it; one that is not there is not made."""
-    there = os.environ.get("MLFLOW_TRACKING_URI") or (project.workspace_path / "mlflow.db").exists()
-    return Registry(project.workspace_path, project.project) if there else None
+    """Return a project's registry if it may hold a model, else None; none is created."""
+    path = project.workspace_path / "mlflow.db"
+    may_exist = os.environ.get("MLFLOW_TRACKING_URI") or path.exists()
+    return Registry(project.workspace_path, project.project) if may_exist else None
+
+
+def _require_owner(project: Project) -> None:
+    """Make the project the owner of a new workspace; raise ConfigError for another's workspace."""
+    path = project.workspace_path / OWNER_FILE
+    if not path.exists():
+        write_atomically(path, project.project)
+    owner = path.read_text(encoding="utf-8")
+    if owner != project.project:
+        raise ConfigError(
+            "the workspace belongs to another project",
+            where=str(path),
+            found=f"{owner!r}, not {project.project!r}",
+            fix="give each project its own workspace, in its YAML or by LEADSCORE_WORKSPACE",
+        )

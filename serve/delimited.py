@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT
-from features.tools.parallel import side_by_side
+from features.tools.parallel import parallel_map
 
 # Rows formatted at a time, so that the texts of a large table are never all in memory.
 BATCH_ROWS = 50_000
@@ -39,7 +39,7 @@ TIE_TOLERANCE = 1e-3
 def write_csv(table: pa.Table, file: IO[bytes], line_end: str = "\r\n") -> None:
     """Write the header and rows of a table of texts, integers, fractions and instants as UTF-8."""
     file.write((",".join(table.column_names) + line_end).encode())
-    for lines in side_by_side(
+    for lines in parallel_map(
         partial(_format_lines, line_end=line_end), table.to_batches(max_chunksize=BATCH_ROWS)
     ):
         file.write(lines)

@@ -15,7 +15,7 @@ from configs.errors import ConfigError, WorkspaceBusy
 
 
 @contextmanager
-def hold_workspace(root: Path) -> Iterator[None]:
+def lock_workspace(root: Path) -> Iterator[None]:
     """Lock the workspace ``root`` while the block runs; create the folder if it is missing.
 
     Raises WorkspaceBusy without waiting if another run holds the lock, ConfigError if the

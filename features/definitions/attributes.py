@@ -10,30 +10,30 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError
 from features.intake.values import attribute as typed
-from features.tools.binary_search import ends
-from features.tools.duckdb_sql import query
-from features.tools.id_index import Ids
+from features.tools.binary_search import find_lower_bounds
+from features.tools.duckdb_sql import run_query
+from features.tools.id_index import IdIndex
 from features.tools.instants import column_to_microseconds
-from features.tools.jit import kernel
+from features.tools.jit import jit_kernel
 
-Kind = Literal["number", "category"]
+AttributeKind = Literal["number", "category"]
 
 
-def kinds(values: pa.Table) -> dict[str, Kind]:
+def infer_attribute_kinds(values: pa.Table) -> dict[str, AttributeKind]:
     """Return every attribute of VALUES in the order of names, with what all its values have in common.
 
     The rule is that of the leads' attributes: numbers, true and false, and dates are numbers, the rest a category.
     """
-    different = query(
+    different = run_query(
         "SELECT DISTINCT attribute, value FROM rows ORDER BY attribute, value", rows=values
     )
     names = pc.unique(different["attribute"]).to_pylist()
     texts = (different["value"].filter(pc.equal(different["attribute"], name)) for name in names)
-    return {name: _kind(typed(each)) for name, each in zip(names, texts, strict=True)}
+    return {name: _kind_of_column(typed(each)) for name, each in zip(names, texts, strict=True)}
 
 
-def values_at(
-    values: pa.Table, attribute: str, kind: Kind, entity: np.ndarray, cutoff: np.ndarray, ids: Ids
+def as_of_join(
+    values: pa.Table, attribute: str, kind: AttributeKind, entity: np.ndarray, cutoff: np.ndarray, ids: IdIndex
 ) -> pa.Array:
     """Return an attribute's value at each (entity, cutoff): float64 for a number, string for a category.
 
@@ -49,26 +49,26 @@ def values_at(
     code = ids.find(own["entity_id"]).astype(np.int64)
     own, code = own.filter(pa.array(code >= 0)), code[code >= 0]
     known, text = column_to_microseconds(own["available_at"]), own["value"].combine_chunks()
-    order = _newest_last(code, column_to_microseconds(own["valid_from"]), known, text)
+    order = _sort_history(code, column_to_microseconds(own["valid_from"]), known, text)
     begin = np.searchsorted(code[order], np.arange(len(ids) + 1))
-    arrival = _by_arrival(begin, known[order])
+    arrival = _order_by_arrival(begin, known[order])
     # The farther in the order the newer, and every place of a later entity lies behind: the newest so far is a maximum.
     newest = order[np.maximum.accumulate(arrival)]
-    found = ends(known[order[arrival]], begin[entity], begin[entity + 1], cutoff)
+    found = find_lower_bounds(known[order[arrival]], begin[entity], begin[entity + 1], cutoff)
     found = np.where(found > begin[entity], found - 1, -1)
     place = pa.array(newest[found] if len(newest) else found, mask=found < 0)
-    return text.take(place) if kind == "category" else _numbers(text, place, attribute)
+    return text.take(place) if kind == "category" else _read_numbers(text, place, attribute)
 
 
-def _kind(column: pa.Array) -> Kind:
+def _kind_of_column(column: pa.Array) -> AttributeKind:
     return "number" if pa.types.is_floating(column.type) else "category"
 
 
-def _newest_last(
+def _sort_history(
     code: np.ndarray, since: np.ndarray, known: np.ndarray, text: pa.Array
 ) -> np.ndarray:
     """Order values by entity, valid_from, available_at and text, null first; texts are compared where all else ties."""
-    order = np.arange(len(code)) if _rises(code, since, known) else np.lexsort((known, since, code))
+    order = np.arange(len(code)) if _is_sorted(code, since, known) else np.lexsort((known, since, code))
     same = np.zeros(len(order), bool)
     same[1:] = (
         (np.diff(code[order]) == 0) & (np.diff(since[order]) == 0) & (np.diff(known[order]) == 0)
@@ -80,7 +80,7 @@ def _newest_last(
     return order
 
 
-def _rises(*keys: np.ndarray) -> bool:
+def _is_sorted(*keys: np.ndarray) -> bool:
     """Say whether rows are in the order of several keys, the first of most weight: VALUES are, and need no sort."""
     tied, rises = np.ones(max(len(keys[0]) - 1, 0), bool), True
     for key in keys:
@@ -90,8 +90,8 @@ def _rises(*keys: np.ndarray) -> bool:
     return rises
 
 
-@kernel
-def _by_arrival(begin: np.ndarray, known: np.ndarray) -> np.ndarray:
+@jit_kernel
+def _order_by_arrival(begin: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Order each entity's places by when they became known; most entities have nothing late and need no sort."""
     order = np.arange(len(known))
     for entity in range(len(begin) - 1):
@@ -101,12 +101,12 @@ def _by_arrival(begin: np.ndarray, known: np.ndarray) -> np.ndarray:
     return order
 
 
-def _numbers(text: pa.Array, place: pa.Array, name: str) -> pa.Array:
+def _read_numbers(text: pa.Array, place: pa.Array, name: str) -> pa.Array:
     """Read as numbers the values that are seen, and only those: what is not known yet must not even fail."""
     seen = np.zeros(len(text), bool)
     seen[place.drop_null().to_numpy()] = True
     number = typed(pa.chunked_array([text.filter(pa.array(seen))]))
-    if _kind(number) != "number":
+    if _kind_of_column(number) != "number":
         raise DataError(
             "attribute was a number and is text now",
             where=name,

@@ -13,53 +13,53 @@ import pyarrow.compute as pc
 from configs.errors import ConfigError
 from configs.schema import Project
 from features.contracts import SPINE, Dataset
-from features.definitions.aggregates import of_account, of_entity, of_others
-from features.definitions.attributes import kinds
+from features.definitions.aggregates import declare_account_features, declare_entity_features, declare_peer_features
+from features.definitions.attributes import infer_attribute_kinds
 from features.definitions.feature import Feature
-from features.definitions.sequences import of_journey, of_lead, of_sequence
-from features.definitions.vocabulary import Offer
+from features.definitions.sequences import declare_journey_features, declare_lead_features, declare_sequence_features
+from features.definitions.vocabulary import Vocabulary
 
-MOST_TYPES = 60
+MAX_TYPES = 60
 """Rarer event types and channels beyond this many have no features of their own; “any” counts them still."""
 
-ONE_HOUR = 0.9
+DATE_ONLY_SHARE = 0.9
 """Share of the leads created at one time of the day from which that time is a date, not an hour."""
 
 
 @dataclass(frozen=True)
-class Catalog(Offer):
+class Catalog(Vocabulary):
     """The features that follow from what a data set offers."""
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
         """All features that are kept, in the order of the matrix's columns."""
         found: list[Feature] = []
-        if self.eventful:
-            found += [*of_entity(self), *of_sequence(self), *of_journey(self)]
-        if self.eventful and self.accounts:
-            found += [*of_account(self), *of_others(self)]
-        found += of_lead(self)
+        if self.has_history:
+            found += [*declare_entity_features(self), *declare_sequence_features(self), *declare_journey_features(self)]
+        if self.has_history and self.accounts:
+            found += [*declare_account_features(self), *declare_peer_features(self)]
+        found += declare_lead_features(self)
         kept = set(self.only)
-        return tuple(feature for feature in _unlike(found) if not kept or feature.name in kept)
+        return tuple(feature for feature in _make_names_unique(found) if not kept or feature.name in kept)
 
     @cached_property
-    def history(self) -> tuple[Feature, ...]:
+    def history_features(self) -> tuple[Feature, ...]:
         """Those that look back on events; the others come from the lead row."""
         return tuple(feature for feature in self.features if feature.scope != "lead")
 
-    def keeping(self, names: Iterable[str]) -> Self:
+    def select(self, names: Iterable[str]) -> Self:
         """Return the catalogue of these features alone; what is not asked for is not computed."""
         return replace(self, only=tuple(sorted(names)))
 
 
-def catalog_of(
-    project: Project, dataset: Dataset, hidden: frozenset[str] | set[str] = frozenset()
+def build_catalog(
+    project: Project, dataset: Dataset, hidden_columns: frozenset[str] | set[str] = frozenset()
 ) -> Catalog:
-    """Return the catalogue of a data set as it is known, less what the config excludes and the ``hidden`` columns."""
+    """Return the catalogue of a data set as it is known, less what the config excludes and the ``hidden_columns`` columns."""
     asked = project.features
-    out = {*asked.exclude, *hidden}
+    out = {*asked.exclude, *hidden_columns}
     types, channels = (
-        _most_frequent(dataset.events[name], out) for name in ("event_type", "channel")
+        _list_most_frequent(dataset.events[name], out) for name in ("event_type", "channel")
     )
     with_value = dataset.events["event_type"].filter(pc.is_valid(dataset.events["value"]))
     accounts = dataset.leads["account_id"].drop_null()
@@ -79,9 +79,9 @@ def catalog_of(
         offline=tuple(sorted({*asked.offline} & {*channels})),
         ends=tuple(sorted({*asked.ends} & {*types})),
         role=asked.role or "",
-        roles=_roles(project, dataset),
+        roles=_list_roles(project, dataset),
         dated=tuple(
-            (name, kind) for name, kind in kinds(dataset.values).items() if name not in out
+            (name, kind) for name, kind in infer_attribute_kinds(dataset.values).items() if name not in out
         ),
         timezone=project.timezone,
         accounts=len(pc.unique(accounts)) < len(accounts),
@@ -89,13 +89,13 @@ def catalog_of(
         timed=dataset.timed,
     )
     return (
-        whole.keeping(f.name for f in whole.features if f.family in asked.families)
+        whole.select(f.name for f in whole.features if f.family in asked.families)
         if asked.families
         else whole
     )
 
 
-def _unlike(features: list[Feature]) -> list[Feature]:
+def _make_names_unique(features: list[Feature]) -> list[Feature]:
     """Give each feature a name of its own: an attribute may be called like a feature of the history."""
     taken = set(SPINE.names)
     found = []
@@ -115,10 +115,10 @@ def _has_hours(project: Project, dataset: Dataset) -> bool:
     counts = pc.value_counts(pc.subtract(local, pc.floor_temporal(local, unit="day"))).field(
         "counts"
     )
-    return bool(len(created)) and pc.max(counts).as_py() < ONE_HOUR * len(created)
+    return bool(len(created)) and pc.max(counts).as_py() < DATE_ONLY_SHARE * len(created)
 
 
-def _roles(project: Project, dataset: Dataset) -> tuple[str, ...]:
+def _list_roles(project: Project, dataset: Dataset) -> tuple[str, ...]:
     role = project.features.role
     if role is None:
         return ()
@@ -127,11 +127,11 @@ def _roles(project: Project, dataset: Dataset) -> tuple[str, ...]:
         raise ConfigError(
             "the role is not an attribute of the leads", where=where, found=repr(role), fix=fix
         )
-    return _most_frequent(pc.cast(dataset.leads[role], pa.string()), set())
+    return _list_most_frequent(pc.cast(dataset.leads[role], pa.string()), set())
 
 
-def _most_frequent(column: pa.ChunkedArray, out: set[str]) -> tuple[str, ...]:
+def _list_most_frequent(column: pa.ChunkedArray, out: set[str]) -> tuple[str, ...]:
     counts = [
         (-row["counts"], row["values"]) for row in pc.value_counts(column.drop_null()).to_pylist()
     ]
-    return tuple(sorted(name for _, name in sorted(counts)[:MOST_TYPES] if name not in out))
+    return tuple(sorted(name for _, name in sorted(counts)[:MAX_TYPES] if name not in out))

@@ -9,7 +9,7 @@ from typing import Literal
 from configs.feature_options import Family
 from features.definitions.semantics import Meaning, Unit
 
-TYPE, CHANNEL, GROUP = "type:", "channel:", "group:"
+TYPE_PREFIX, CHANNEL_PREFIX, GROUP_PREFIX = "type:", "channel:", "group:"
 """What a subject's name starts with, so that an event type and a channel of one name stay apart."""
 
 Scope = Literal["entity", "account", "others", "lead"]
@@ -33,7 +33,7 @@ class Feature:
     subject: str = "any"
     span: timedelta | None = None
     index: int = 0
-    category: bool = False
+    is_category: bool = False
     levels: str = ""
 
     @property
@@ -53,7 +53,7 @@ class Aggregate:
     Per “span” is for each window and for all of history.
     """
 
-    of: str
+    label: str
     per: Literal["span", "window", "half_life", "once"]
     family: Family
     unit: Unit

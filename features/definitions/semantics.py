@@ -8,7 +8,7 @@ from typing import Literal
 
 Unit = Literal["count", "days", "amount", "category", "number", "change", "share"]
 
-SILENT = (
+NEVER_WORDED = (
     "decay",
     "decay_total",
     "gap_std",
@@ -20,16 +20,16 @@ SILENT = (
 )
 """Figures that tell a person nothing: their contribution counts in the group, and another member words it."""
 
-FAINT = ("gap_mean", "gap_max", "silence", "share", "last_gap_1", "last_gap_2", "kinds")
+WORDED_LAST = ("gap_mean", "gap_max", "silence", "share", "last_gap_1", "last_gap_2", "kinds")
 """Figures that tell a person little: they speak only where no other member of the group can."""
 
-AMOUNTS = ("total", "mean", "least", "most")
+AMOUNT_KEYS = ("total", "mean", "least", "most")
 """What values add up to: of several event types together they are no figure of anything."""
 
-PAUSES = ("gap_mean", "gap_max", "silence", "last_gap_1", "last_gap_2")
+PAUSE_KEYS = ("gap_mean", "gap_max", "silence", "last_gap_1", "last_gap_2")
 """Figures that tell something where they are long, and then nothing good."""
 
-ACTIVITY = (
+ACTIVITY_KEYS = (
     "count",
     "trend",
     "share",
@@ -42,7 +42,7 @@ ACTIVITY = (
 )
 """Figures that anybody takes for good news, where they tell of whatever was done and not of one event type."""
 
-LATER_IS_LESS = (
+INVERTED_KEYS = (
     "age",
     "first",
     "gap_mean",
@@ -54,7 +54,7 @@ LATER_IS_LESS = (
 )
 """Figures that grow as less happens: a long time without an event is a low value of what it tells of."""
 
-STORIES = {
+TOPICS = {
     "age": "recency",
     "silence": "recency",
     "last_gap_1": "recency",
@@ -76,7 +76,7 @@ STORIES = {
 """The stories of all events together, which are too many for one; what is not here is the amount of activity."""
 
 
-PLAIN: tuple[str, ...] = (
+NEUTRAL_KEYS: tuple[str, ...] = (
     "least",
     "stage_age",
     "stages_age",
@@ -86,7 +86,7 @@ PLAIN: tuple[str, ...] = (
     "spell_age",
     "last_hour",
 )
-PLAIN += ("office_hours", "weekend", "created_hour", "attribute", "dated")
+NEUTRAL_KEYS += ("office_hours", "weekend", "created_hour", "attribute", "dated")
 """Figures of which neither much nor little is good or bad in itself: they are told as they are."""
 
 
@@ -110,46 +110,46 @@ class Meaning:
     name: str = ""
 
     @property
-    def speaks(self) -> bool:
+    def is_worded(self) -> bool:
         """Whether its value tells a person anything."""
         mixed = not self.subject.startswith("type:")
-        return self.key not in SILENT and not (mixed and self.key in AMOUNTS)
+        return self.key not in NEVER_WORDED and not (mixed and self.key in AMOUNT_KEYS)
 
     @property
-    def faint(self) -> bool:
+    def is_worded_last(self) -> bool:
         """Whether another member should rather speak."""
-        return self.key in FAINT
+        return self.key in WORDED_LAST
 
     @property
-    def pause(self) -> bool:
+    def is_pause(self) -> bool:
         """Whether it tells of a pause, of which only a long one is worth a word."""
-        return self.key in PAUSES
+        return self.key in PAUSE_KEYS
 
     @property
-    def praise(self) -> bool:
+    def reads_as_praise(self) -> bool:
         """Whether much of it reads as praise, whatever it adds: any activity of theirs, but not of ours."""
         return (
-            self.key in ACTIVITY
+            self.key in ACTIVITY_KEYS
             and not self.subject.startswith("type:")
             and self.subject != "group:outbound"
         )
 
     @property
-    def graded(self) -> bool:
+    def is_graded(self) -> bool:
         """Whether its value is much or little of what it tells of."""
         return (
             self.unit != "category"
-            and self.key not in PLAIN
+            and self.key not in NEUTRAL_KEYS
             and (self.key, self.subject) != ("first", "any")
         )
 
     @property
-    def whole(self) -> bool:
+    def covers_all_events(self) -> bool:
         """Whether it tells of all events together: then all that is known of them stands or falls with it."""
-        return self.scope in ("entity", "account") and self.subject == "any" and self.graded
+        return self.scope in ("entity", "account") and self.subject == "any" and self.is_graded
 
     @property
-    def nothing(self) -> float | None:
+    def empty_value(self) -> float | None:
         """Its value where nothing ever happened; None is missing."""
         return (
             0.0
@@ -158,21 +158,21 @@ class Meaning:
         )
 
     @property
-    def upside_down(self) -> bool:
+    def is_inverted(self) -> bool:
         """Whether a high value tells of little: much time without an event."""
-        return self.key in LATER_IS_LESS
+        return self.key in INVERTED_KEYS
 
 
-def meaning_of(
+def make_meaning(
     aggregate: str, unit: Unit, scope: str, subject: str, span: timedelta | None
 ) -> Meaning:
     """Return the meaning of one figure of one subject; ``span`` is its window or half-life, None for all of history."""
-    return Meaning(_group(aggregate, scope, subject), aggregate, unit, scope, subject, span)
+    return Meaning(_choose_group(aggregate, scope, subject), aggregate, unit, scope, subject, span)
 
 
-def _group(aggregate: str, scope: str, subject: str) -> str:
+def _choose_group(aggregate: str, scope: str, subject: str) -> str:
     """Join by event type, channel or direction; of all events together by the story that a figure tells."""
     if scope == "others":
         return "others"
-    story = STORIES.get(aggregate, "activity") if subject == "any" else subject
+    story = TOPICS.get(aggregate, "activity") if subject == "any" else subject
     return f"{scope}.{story}"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from configs.feature_options import Family
-from features.definitions.feature import TYPE, Feature
+from features.definitions.feature import TYPE_PREFIX, Feature
 from features.definitions.semantics import Meaning, Unit
-from features.definitions.vocabulary import Offer, slugged
+from features.definitions.vocabulary import Vocabulary, make_slug
 
-LAST = 3
+LAST_EVENTS = 3
 """How many of the latest events a row names."""
 
 ORIGINS = ("cold", "warm")
 """Whether we spoke first or they did."""
 
-JOURNEY: tuple[tuple[str, str, Unit], ...] = (
+STAGE_FEATURES: tuple[tuple[str, str, Unit], ...] = (
     ("stage_age", "stage_age", "days"),
     ("stages_age", "stages_age", "days"),
     ("stages_skipped", "skipped", "count"),
@@ -25,19 +25,19 @@ JOURNEY: tuple[tuple[str, str, Unit], ...] = (
 )
 
 
-def of_sequence(offer: Offer) -> Iterator[Feature]:
+def declare_sequence_features(offer: Vocabulary) -> Iterator[Feature]:
     """Yield what the order, the hours and the directions of the entity's events say."""
-    for k in range(LAST):
-        yield _category(
+    for k in range(LAST_EVENTS):
+        yield _make_category_feature(
             f"last_type_{k + 1}", "last_type", "types", index=k, key=f"last_type_{k + 1}"
         )
-    for k in range(LAST - 1):
+    for k in range(LAST_EVENTS - 1):
         words = Meaning("entity.recency", f"last_gap_{k + 1}", "days")
         yield Feature(f"last_gap_{k + 1}", "last_gap", words, "sequence", index=k)
-    yield _category("first_type", "first_type", "types", group="entity.beginning")
+    yield _make_category_feature("first_type", "first_type", "types", group="entity.beginning")
     if offer.channels:
-        yield _category("last_channel", "last_channel", "channels", group="channels")
-        yield _category("first_channel", "first_channel", "channels", group="channels")
+        yield _make_category_feature("last_channel", "last_channel", "channels", group="channels")
+        yield _make_category_feature("first_channel", "first_channel", "channels", group="channels")
     for aggregate in ("office_hours", "weekend"):
         yield Feature(
             f"any_{aggregate}_share", aggregate, Meaning("hours", aggregate, "share"), "sequence"
@@ -46,10 +46,10 @@ def of_sequence(offer: Offer) -> Iterator[Feature]:
         "last_hour_of_week", "last_hour", Meaning("hours", "last_hour", "number"), "sequence"
     )
     if offer.outbound:
-        yield from _touches()
+        yield from _declare_touch_features()
 
 
-def of_journey(offer: Offer) -> Iterator[Feature]:
+def declare_journey_features(offer: Vocabulary) -> Iterator[Feature]:
     """Yield where the entity stands on its way and how it came there."""
     if offer.ends:
         yield Feature("spells", "spells", Meaning("spells", "spells", "count"), "journey")
@@ -57,18 +57,18 @@ def of_journey(offer: Offer) -> Iterator[Feature]:
     if not set(offer.stages) & set(offer.types):
         return
     for name in ("stage_now", "stage_entry"):
-        yield _category(name, name, "stages", group="stage", family="journey")
-    for name, aggregate, unit in JOURNEY:
+        yield _make_category_feature(name, name, "stages", group="stage", family="journey")
+    for name, aggregate, unit in STAGE_FEATURES:
         yield Feature(name, aggregate, Meaning("stage", aggregate, unit), "journey")
     for rank, stage in enumerate(offer.stages):
-        name, subject = slugged(stage), TYPE + stage
+        name, subject = make_slug(stage), TYPE_PREFIX + stage
         words = Meaning(f"entity.{subject}", "visits", "count", subject=subject, name=stage)
         yield Feature(f"stage_{name}_visits", "visits", words, "journey", index=rank)
         words = Meaning(f"entity.{subject}", "stage_days", "days", subject=subject, name=stage)
         yield Feature(f"stage_{name}_days", "stage_days", words, "journey", index=rank)
 
 
-def of_lead(offer: Offer) -> Iterator[Feature]:
+def declare_lead_features(offer: Vocabulary) -> Iterator[Feature]:
     """Yield what the lead row and its value histories say."""
     if offer.timed:
         words = Meaning("entity.beginning", "created_age", "days")
@@ -80,17 +80,17 @@ def of_lead(offer: Offer) -> Iterator[Feature]:
         for name, kind in columns:
             unit: Unit = "number" if kind == "number" else "category"
             words = Meaning(f"attribute.{name}", aggregate, unit, "lead", name, name=name)
-            yield Feature(name, aggregate, words, "lead", "lead", name, category=kind == "category")
+            yield Feature(name, aggregate, words, "lead", "lead", name, is_category=kind == "category")
 
 
-def _touches() -> Iterator[Feature]:
-    yield _category("origin", "origin", "origins", group="origin")
+def _declare_touch_features() -> Iterator[Feature]:
+    yield _make_category_feature("origin", "origin", "origins", group="origin")
     for aggregate in ("unanswered", "before_reply"):
         words = Meaning("entity.group:outbound", aggregate, "count", subject="group:outbound")
         yield Feature(f"touches_{aggregate}", aggregate, words, "sequence")
 
 
-def _category(
+def _make_category_feature(
     name: str,
     aggregate: str,
     levels: str,
@@ -101,4 +101,4 @@ def _category(
     family: Family = "sequence",
 ) -> Feature:
     words = Meaning(group, key or aggregate, "category")
-    return Feature(name, aggregate, words, family, index=index, category=True, levels=levels)
+    return Feature(name, aggregate, words, family, index=index, is_category=True, levels=levels)

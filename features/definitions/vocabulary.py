@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any, Self
 
 from configs.durations import format_duration, parse_duration
-from features.definitions.feature import CHANNEL, GROUP, TYPE
+from features.definitions.feature import CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX
 
-RESERVED = (
+RESERVED_WORDS = (
     "any",
     "outbound",
     "offline",
@@ -28,7 +28,7 @@ RESERVED = (
 
 
 @dataclass(frozen=True)
-class Offer:
+class Vocabulary:
     """Frozen with a model: from it the same features follow in training and in scoring.
 
     ``valued`` are the event types that carry amounts, ``attributes`` pairs of column name and “number” or “category”,
@@ -59,7 +59,7 @@ class Offer:
     only: tuple[str, ...] = ()
 
     @property
-    def eventful(self) -> bool:
+    def has_history(self) -> bool:
         """Whether there is any history to look back on."""
         return self.timed and bool(self.types)
 
@@ -71,22 +71,22 @@ class Offer:
     @cached_property
     def subjects(self) -> tuple[str, ...]:
         """What is counted apart: “any”, each event type, each channel, our own touches, the offline channels."""
-        groups = [GROUP + name for name in ("outbound", "offline") if getattr(self, name)]
+        groups = [GROUP_PREFIX + name for name in ("outbound", "offline") if getattr(self, name)]
         return (
             "any",
-            *(TYPE + name for name in self.types),
-            *(CHANNEL + name for name in self.channels),
+            *(TYPE_PREFIX + name for name in self.types),
+            *(CHANNEL_PREFIX + name for name in self.channels),
             *groups,
         )
 
     @cached_property
     def slugs(self) -> dict[str, str]:
         """Name of each subject inside feature names, a channel's with ``_channel``; no two alike."""
-        taken = {"any": "any", GROUP + "outbound": "outbound", GROUP + "offline": "offline"}
+        taken = {"any": "any", GROUP_PREFIX + "outbound": "outbound", GROUP_PREFIX + "offline": "offline"}
         for subject in (s for s in self.subjects if s not in taken):
             name = subject.partition(":")[2]
-            slug = slugged(f"{name}_channel" if subject.startswith(CHANNEL) else name)
-            while slug in {*taken.values(), *RESERVED}:
+            slug = make_slug(f"{name}_channel" if subject.startswith(CHANNEL_PREFIX) else name)
+            while slug in {*taken.values(), *RESERVED_WORDS}:
                 slug += "_"
             taken[subject] = slug
         return taken
@@ -111,6 +111,6 @@ class Offer:
         return cls(**known)
 
 
-def slugged(text: str) -> str:
+def make_slug(text: str) -> str:
     """Return a text as a word for names: lower case, underscores for all but letters and digits."""
     return re.sub(r"\W+", "_", text.lower()).strip("_") or "unnamed"

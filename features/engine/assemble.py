@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError
 from features.contracts import Dataset
-from features.definitions.attributes import Kind, values_at
+from features.definitions.attributes import AttributeKind, as_of_join
 from features.definitions.catalog import Catalog
 from features.definitions.feature import Feature
 from features.definitions.sequences import ORIGINS
@@ -16,7 +16,7 @@ from features.engine.kernels.sequence import hour_of_week
 from features.tools.instants import US_PER_DAY, column_to_microseconds
 
 
-def lead_columns(
+def build_lead_columns(
     dataset: Dataset, spine: pa.Table, catalog: Catalog, entity: np.ndarray
 ) -> dict[str, pa.Array]:
     """Return the features of the lead row and its value histories, one element a spine row.
@@ -25,12 +25,12 @@ def lead_columns(
     """
     wanted = [feature for feature in catalog.features if feature.scope == "lead"]
     found = {
-        feature.name: _lead_column(dataset, feature, catalog, entity, spine) for feature in wanted
+        feature.name: _compute_lead_column(dataset, feature, catalog, entity, spine) for feature in wanted
     }
-    return {name: _without_null(column) for name, column in found.items()}
+    return {name: _fill_missing(column) for name, column in found.items()}
 
 
-def table_of(
+def build_feature_table(
     spine: pa.Table, catalog: Catalog, history: np.ndarray, lead: dict[str, pa.Array]
 ) -> pa.Table:
     """Return SPINE and then the catalogue's features; ``history`` is (features of history in order, rows)."""
@@ -48,16 +48,16 @@ def table_of(
         else:
             values = next(columns)
             table[feature.name] = (
-                _names(levels[feature.levels], values) if feature.category else pa.array(values)
+                _decode_levels(levels[feature.levels], values) if feature.is_category else pa.array(values)
             )
     return pa.table(table)
 
 
-def _names(levels: tuple[str, ...], code: np.ndarray) -> pa.Array:
+def _decode_levels(levels: tuple[str, ...], code: np.ndarray) -> pa.Array:
     return pa.array(levels, pa.string()).take(pa.array(code.astype(np.int64), mask=code < 0))
 
 
-def _lead_column(
+def _compute_lead_column(
     dataset: Dataset, feature: Feature, catalog: Catalog, entity: np.ndarray, spine: pa.Table
 ) -> pa.Array:
     created, cutoff = (
@@ -69,16 +69,16 @@ def _lead_column(
     if feature.aggregate == "created_hour":
         return pa.array(hour_of_week(created, catalog.timezone)[entity].astype(float))
     if feature.aggregate == "dated":
-        kind: Kind = "category" if feature.category else "number"
-        return values_at(dataset.values, feature.subject, kind, entity, cutoff, dataset.lead_ids)
-    return _attribute(dataset, feature, entity)
+        kind: AttributeKind = "category" if feature.is_category else "number"
+        return as_of_join(dataset.values, feature.subject, kind, entity, cutoff, dataset.lead_ids)
+    return _read_attribute(dataset, feature, entity)
 
 
-def _without_null(column: pa.Array) -> pa.Array:
+def _fill_missing(column: pa.Array) -> pa.Array:
     return pc.fill_null(column, np.nan) if pa.types.is_floating(column.type) else column
 
 
-def _attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Array:
+def _read_attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Array:
     if feature.subject not in dataset.leads.column_names:
         fix = "restore the column, or train again; a column that is in privacy.personal now is no longer read"
         raise DataError(
@@ -87,7 +87,7 @@ def _attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Arr
             found=f"{len(dataset.attributes)} other attributes",
             fix=fix,
         )
-    wanted = pa.string() if feature.category else pa.float64()
+    wanted = pa.string() if feature.is_category else pa.float64()
     try:
         return (
             pc.cast(dataset.leads[feature.subject], wanted).take(pa.array(entity)).combine_chunks()

@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from joblib import Parallel, delayed
 
-from features.definitions.vocabulary import Offer
+from features.definitions.vocabulary import Vocabulary
 from features.engine.kernels.merging import by_time
 from features.engine.kernels.windows import History
-from features.tools.id_index import Ids
+from features.tools.id_index import IdIndex
 from features.tools.instants import column_to_microseconds
-from features.tools.jit import kernel
-from features.tools.spill import nameless
+from features.tools.jit import jit_kernel
+from features.tools.spill import open_unnamed_file
 
 EVENTS_PER_SHARD = 150_000
 """Few enough that a shard's arrays stay in a core's cache while it is sorted and walked."""
@@ -35,12 +35,12 @@ ROWS_PER_PIECE = 1 << 20
 DIGIT_BITS = 10
 """Of the counting sort: 1,024 streams at a time."""
 
-LEAD = "lead"
+LEAD_ROW = "lead"
 """Beside the columns of EVENTS: the row of the lead that an event belongs to, int32, -1 for nobody's."""
 
-Piece = Callable[[list[str]], pa.Table]
+PieceReader = Callable[[list[str]], pa.Table]
 
-PACKED = {
+PACKED_COLUMNS = {
     "seat": np.int32,
     "time": np.int64,
     "available": np.int64,
@@ -52,23 +52,23 @@ PACKED = {
 
 
 @dataclass(frozen=True)
-class Seats:
+class LeadIndex:
     """Numbers the leads so that those of one account sit together, in the order of their ids.
 
-    ``ids`` knows the leads by their places, ``of_lead`` is one element a lead: its seat. ``account`` and ``joined`` are
+    ``ids`` knows the leads by their places, ``position`` is one element a lead: its seat. ``account`` and ``known_at`` are
     one element a seat: the number of its account, ascending, and when the lead row became known, in microseconds.
     """
 
-    ids: Ids
-    of_lead: np.ndarray
+    ids: IdIndex
+    position: np.ndarray
     account: np.ndarray
-    joined: np.ndarray
+    known_at: np.ndarray
 
     @classmethod
-    def of(cls, leads: pa.Table, ids: Ids) -> Self:
+    def from_leads(cls, leads: pa.Table, ids: IdIndex) -> Self:
         """Seat the leads, whose ids are these; one without an account is an account of its own."""
         account = _account_codes(leads)
-        seated = grouped(account, int(account.max(initial=-1)) + 1)
+        seated = sort_by_code(account, int(account.max(initial=-1)) + 1)
         seat = np.empty_like(seated)
         seat[seated] = np.arange(len(seated))
         joined = column_to_microseconds(leads["available_at"])[seated]
@@ -76,23 +76,23 @@ class Seats:
 
 
 @dataclass(frozen=True)
-class Log:
+class EventLog:
     """All events that belong to a lead, shard by shard, and within a shard as they stand in the log.
 
-    ``seats`` are the first seat of each shard and the end of the last, ``edges`` the same of its events in
+    ``shard_starts`` are the first seat of each shard and the end of the last, ``event_starts`` the same of its events in
     ``columns``, which are those of PACKED.
     """
 
-    seats: np.ndarray
-    edges: np.ndarray
+    shard_starts: np.ndarray
+    event_starts: np.ndarray
     columns: dict[str, np.ndarray]
 
     @classmethod
-    def of(
+    def from_events(
         cls,
         events: pa.Table | Path,
-        seats: Seats,
-        offer: Offer,
+        seats: LeadIndex,
+        offer: Vocabulary,
         load: np.ndarray,
         shards: int | None = None,
         workers: int = -1,
@@ -105,16 +105,16 @@ class Log:
         sorted; a table that has each event's row of the leads, LEAD, spares looking its id up. With ``scratch`` the
         arrays are files there, of which no more is in memory than is being looked at.
         """
-        pieces = _pieces(events)
+        pieces = _split_pieces(events)
         run = Parallel(n_jobs=workers, prefer="threads")
-        seat_of = np.append(seats.of_lead, -1).astype(np.int32)
-        known = isinstance(events, pa.Table) and LEAD in events.column_names
-        leads_in = _leads_in if known else partial(_looked_up, seats.ids)
+        seat_of = np.append(seats.position, -1).astype(np.int32)
+        known = isinstance(events, pa.Table) and LEAD_ROW in events.column_names
+        leads_in = _read_lead_rows if known else partial(_look_up_leads, seats.ids)
         found = run(delayed(lambda piece: seat_of.take(leads_in(piece)))(piece) for piece in pieces)
         counts = np.zeros(len(seats.account), np.int64)
         for some in found:
-            _count(some, counts)
-        first = _shards(seats.account, counts / EVENTS_PER_SHARD + load / CELLS_PER_SHARD, shards)
+            _count_events(some, counts)
+        first = _cut_shards(seats.account, counts / EVENTS_PER_SHARD + load / CELLS_PER_SHARD, shards)
         shard = np.append(
             np.repeat(np.arange(len(first) - 1), np.diff(first)), len(first) - 1
         ).astype(np.int32)
@@ -124,31 +124,31 @@ class Log:
         sizes = sizes.reshape(-1, len(first))
         edges = np.append(0, np.cumsum(sizes.sum(axis=0)))
         starts = edges[:-1] + np.cumsum(sizes, axis=0) - sizes
-        columns = {name: _array(edges[-2], kind, scratch) for name, kind in PACKED.items()}
+        columns = {name: _allocate_column(edges[-2], kind, scratch) for name, kind in PACKED_COLUMNS.items()}
         run(
-            delayed(_pour)(piece, some, shard, start, offer, columns)
+            delayed(_write_piece)(piece, some, shard, start, offer, columns)
             for piece, some, start in zip(pieces, found, starts, strict=True)
         )
         return cls(first, edges[:-1], columns)
 
-    def shard(self, number: int) -> History:
+    def sorted_shard(self, number: int) -> History:
         """Return a shard's events in order, with seats counted from the shard's first as groups and members."""
-        loose = self.loose(number)
-        first, last = self.seats[number : number + 2]
-        ordered = loose.only(_in_order(grouped(loose.group, int(last - first)), loose))
-        _let_go(self.columns)
+        loose = self.unsorted_shard(number)
+        first, last = self.shard_starts[number : number + 2]
+        ordered = loose.only(_in_order(sort_by_code(loose.group, int(last - first)), loose))
+        _release_pages(self.columns)
         return ordered
 
-    def loose(self, number: int) -> History:
+    def unsorted_shard(self, number: int) -> History:
         """Return the same events as they stand in the log."""
-        begin, end = self.edges[number : number + 2]
-        group, *rest = (self.columns[name][begin:end] for name in PACKED)
-        group = group - np.int32(self.seats[number])
+        begin, end = self.event_starts[number : number + 2]
+        group, *rest = (self.columns[name][begin:end] for name in PACKED_COLUMNS)
+        group = group - np.int32(self.shard_starts[number])
         return History(group, group, *rest)
 
 
-def by_account(own: History, account: np.ndarray, joined: np.ndarray) -> History:
-    """Return a shard's events grouped by account; ``account`` and ``joined`` are one element a member.
+def group_by_account(own: History, account: np.ndarray, joined: np.ndarray) -> History:
+    """Return a shard's events grouped by account; ``account`` and ``known_at`` are one element a member.
 
     Who belongs to an account is known from the lead row, so its events say nothing of the account before that.
     """
@@ -158,15 +158,15 @@ def by_account(own: History, account: np.ndarray, joined: np.ndarray) -> History
     return History(of, *rest).only(by_time(of, own.time))
 
 
-def codes(column: pa.ChunkedArray, known: tuple[str, ...]) -> np.ndarray:
+def encode_texts(column: pa.ChunkedArray, known: tuple[str, ...]) -> np.ndarray:
     """Return each text's place among the known ones, -1 where it is none of them; int8, since they are few."""
     if not known:
         return np.full(len(column), -1, np.int8)
-    found = [_codes(chunk, pa.array(known, pa.string())) for chunk in column.chunks]
+    found = [_encode_chunk(chunk, pa.array(known, pa.string())) for chunk in column.chunks]
     return np.concatenate([np.empty(0, np.int8), *found])
 
 
-def _codes(chunk: pa.Array, known: pa.Array) -> np.ndarray:
+def _encode_chunk(chunk: pa.Array, known: pa.Array) -> np.ndarray:
     encoded = chunk if pa.types.is_dictionary(chunk.type) else pc.dictionary_encode(chunk)
     place = pc.fill_null(pc.index_in(encoded.dictionary, value_set=known), -1).to_numpy(
         zero_copy_only=False
@@ -175,7 +175,7 @@ def _codes(chunk: pa.Array, known: pa.Array) -> np.ndarray:
     return table[pc.fill_null(encoded.indices, len(place)).to_numpy(zero_copy_only=False)]
 
 
-def grouped(code: np.ndarray, size: int) -> np.ndarray:
+def sort_by_code(code: np.ndarray, size: int) -> np.ndarray:
     """Return the order that puts equal codes (0 … size - 1) together, ascending, and keeps the order within each.
 
     A counting sort digit by digit from the lowest: each pass writes to at most 2 ** DIGIT_BITS streams, which the
@@ -184,13 +184,13 @@ def grouped(code: np.ndarray, size: int) -> np.ndarray:
     key, order = code.astype(np.int32), np.arange(len(code), dtype=np.int32)
     shift = 0
     while max(size - 1, 0) >> shift:
-        key, order = _pass(key, order, shift)
+        key, order = _sort_by_digit(key, order, shift)
         shift += DIGIT_BITS
     return order.astype(np.int64)
 
 
-@kernel
-def _pass(key: np.ndarray, order: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
+@jit_kernel
+def _sort_by_digit(key: np.ndarray, order: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
     """Sort by one digit of the key, keeping the order of equal ones."""
     begin = np.zeros((1 << DIGIT_BITS) + 1, np.int64)
     mask = (1 << DIGIT_BITS) - 1
@@ -206,33 +206,33 @@ def _pass(key: np.ndarray, order: np.ndarray, shift: int) -> tuple[np.ndarray, n
     return keys, orders
 
 
-def _pieces(events: pa.Table | Path) -> list[Piece]:
+def _split_pieces(events: pa.Table | Path) -> list[PieceReader]:
     """Return the log as readers of some of its rows; each is given the columns wanted."""
     if isinstance(events, Path):
         groups = pq.ParquetFile(events).metadata.num_row_groups
-        return [partial(_row_group, events, group) for group in range(groups)]
-    return [partial(_slice, events, start) for start in range(0, events.num_rows, ROWS_PER_PIECE)]
+        return [partial(_read_row_group, events, group) for group in range(groups)]
+    return [partial(_read_slice, events, start) for start in range(0, events.num_rows, ROWS_PER_PIECE)]
 
 
-def _row_group(path: Path, number: int, names: list[str]) -> pa.Table:
+def _read_row_group(path: Path, number: int, names: list[str]) -> pa.Table:
     """Read one row group; a few texts come as codes already."""
     file = pq.ParquetFile(path, read_dictionary=["event_type", "channel"])
     return file.read_row_group(number, names, use_threads=False)
 
 
-def _slice(events: pa.Table, start: int, names: list[str]) -> pa.Table:
+def _read_slice(events: pa.Table, start: int, names: list[str]) -> pa.Table:
     return events.select(names).slice(start, ROWS_PER_PIECE)
 
 
-def _leads_in(piece: Piece) -> np.ndarray:
-    return piece([LEAD])[LEAD].to_numpy()
+def _read_lead_rows(piece: PieceReader) -> np.ndarray:
+    return piece([LEAD_ROW])[LEAD_ROW].to_numpy()
 
 
-def _looked_up(ids: Ids, piece: Piece) -> np.ndarray:
+def _look_up_leads(ids: IdIndex, piece: PieceReader) -> np.ndarray:
     return ids.find(piece(["entity_id"])["entity_id"])
 
 
-def _shards(account: np.ndarray, weight: np.ndarray, wanted: int | None) -> np.ndarray:
+def _cut_shards(account: np.ndarray, weight: np.ndarray, wanted: int | None) -> np.ndarray:
     """Return the first seats of about as many shards as wanted, cut between accounts, and the end of the last."""
     total = np.cumsum(weight)
     number = wanted or int(np.ceil(total[-1])) if len(total) else 1
@@ -244,26 +244,26 @@ def _shards(account: np.ndarray, weight: np.ndarray, wanted: int | None) -> np.n
     return np.unique(np.concatenate([[0], np.searchsorted(account, account[aims]), [len(account)]]))
 
 
-def _array(size: int, kind: type, scratch: Path | None) -> np.ndarray:
+def _allocate_column(size: int, kind: type, scratch: Path | None) -> np.ndarray:
     if scratch is None or not size:
         return np.empty(size, kind)
-    with nameless(scratch) as file:
+    with open_unnamed_file(scratch) as file:
         return np.memmap(file, kind, "w+", shape=(int(size),))
 
 
-def _let_go(columns: dict[str, np.ndarray]) -> None:
+def _release_pages(columns: dict[str, np.ndarray]) -> None:
     """Leave what lies in files to the system, which writes it out and reads it again as it needs."""
     for column in columns.values():
         if isinstance(column, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
             column._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
-def _pour(
-    piece: Piece,
+def _write_piece(
+    piece: PieceReader,
     seat: np.ndarray,
     shard: np.ndarray,
     start: np.ndarray,
-    offer: Offer,
+    offer: Vocabulary,
     columns: dict[str, np.ndarray],
 ) -> None:
     """Write a piece's events to their shards; ``start`` is where the piece's own events of each shard begin."""
@@ -272,34 +272,34 @@ def _pour(
     table = piece(names)
     size = table.num_rows
     place = np.empty(size, np.int64)
-    _places(seat, shard, start.copy(), place)
-    _write(columns["seat"], place, seat)
-    _write(columns["time"], place, column_to_microseconds(table["event_time"]))
-    _write(columns["available"], place, column_to_microseconds(table["available_at"]))
-    _write(columns["kind"], place, codes(table["event_type"], offer.types))
-    _write(
+    _assign_places(seat, shard, start.copy(), place)
+    _scatter_values(columns["seat"], place, seat)
+    _scatter_values(columns["time"], place, column_to_microseconds(table["event_time"]))
+    _scatter_values(columns["available"], place, column_to_microseconds(table["available_at"]))
+    _scatter_values(columns["kind"], place, encode_texts(table["event_type"], offer.types))
+    _scatter_values(
         columns["channel"],
         place,
-        codes(table["channel"], offer.channels) if offer.channels else np.full(size, -1, np.int8),
+        encode_texts(table["channel"], offer.channels) if offer.channels else np.full(size, -1, np.int8),
     )
-    _write(
+    _scatter_values(
         columns["value"],
         place,
         pc.fill_null(table["value"], np.nan).to_numpy() if offer.valued else np.full(size, np.nan),
     )
-    _let_go(columns)
+    _release_pages(columns)
 
 
-@kernel
-def _count(seat: np.ndarray, counts: np.ndarray) -> None:
+@jit_kernel
+def _count_events(seat: np.ndarray, counts: np.ndarray) -> None:
     """Add each seat's events to its count."""
     for event in range(len(seat)):
         if seat[event] >= 0:
             counts[seat[event]] += 1
 
 
-@kernel
-def _places(seat: np.ndarray, shard: np.ndarray, start: np.ndarray, place: np.ndarray) -> None:
+@jit_kernel
+def _assign_places(seat: np.ndarray, shard: np.ndarray, start: np.ndarray, place: np.ndarray) -> None:
     """Number the places to which events go; -1 for those that are nobody's."""
     for event in range(len(seat)):
         if seat[event] < 0:
@@ -310,8 +310,8 @@ def _places(seat: np.ndarray, shard: np.ndarray, start: np.ndarray, place: np.nd
             start[where] += 1
 
 
-@kernel
-def _write(column: np.ndarray, place: np.ndarray, values: np.ndarray) -> None:
+@jit_kernel
+def _scatter_values(column: np.ndarray, place: np.ndarray, values: np.ndarray) -> None:
     for event in range(len(place)):
         if place[event] >= 0:
             column[place[event]] = values[event]

@@ -10,7 +10,7 @@ import numpy as np
 
 from features.definitions.catalog import Catalog
 from features.definitions.feature import Feature
-from features.engine.event_log import by_account
+from features.engine.event_log import group_by_account
 from features.engine.kernels import account_peers, amounts, decay, distinct, rhythm, windows
 from features.engine.kernels.kernel_plan import Plan
 from features.engine.kernels.sequence import FIGURES as SEQUENCE
@@ -75,7 +75,7 @@ class Task:
     def of(cls, catalog: Catalog) -> Self:
         """Plan all features of history of a catalogue."""
         wanted: dict[str, Wanted] = {"entity": [], "account": [], "others": []}
-        for column, feature in enumerate(catalog.history):
+        for column, feature in enumerate(catalog.history_features):
             wanted[feature.scope].append((column, feature))
         shared = [(place, feature) for place, (_, feature) in enumerate(wanted["account"])]
         return cls(
@@ -149,7 +149,7 @@ def _order(shard: Shard, task: Task, looks: Looks, out: np.ndarray) -> None:
 def _account(shard: Shard, task: Task, seat: np.ndarray, looks: Looks, out: np.ndarray) -> None:
     """Look back from each different (account, cutoff) once: many entities of one account share a cutoff."""
     account = shard.account - shard.account[0]
-    events = by_account(shard.events, account, shard.joined)
+    events = group_by_account(shard.events, account, shard.joined)
     looked, back = _distinct(account[seat], looks.cutoff)
     together = Looks.of(events, account[seat][looked], looks.cutoff[looked], np.arange(len(looked)))
     shared = np.empty((len(task.account), len(looked)))

@@ -1,1 +1,1 @@
-"""Reading: a company's sources as good rows and bad ones, typed, counted and in pieces."""
+"""Reading of the sources: parsing, validation, quarantine and deduplication."""

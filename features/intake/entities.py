@@ -1,11 +1,11 @@
-"""The leads of a company that has only a log: one for each entity in it."""
+"""Leads of a company without a leads source: one per entity in the event log."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
 from features.contracts import INSTANT, LEADS
-from features.tools.duckdb_sql import query
+from features.tools.duckdb_sql import run_query
 
 ROWS_AT_ONCE = 1 << 22
 """Rows that wait, about, before they are made one a lead."""
@@ -22,39 +22,44 @@ FOUND = pa.schema(
 
 
 class Entities:
-    """Gathers the leads of a log piece by piece: one is created, and becomes known, with its first event.
+    """Collects the leads of a log piece by piece.
 
-    Its account is the one that became known first, at a tie the smallest.
+    A lead is created, and becomes known, with its first event. Its account is the one that became
+    known first; at a tie the smallest.
     """
 
     def __init__(self) -> None:
-        self._found, self._limit = [FOUND.empty_table()], ROWS_AT_ONCE
+        self._pieces, self._limit = [FOUND.empty_table()], ROWS_AT_ONCE
 
     def add(self, rows: pa.Table) -> None:
-        """Take rows with ``entity_id``, ``account_id``, ``time`` and ``available`` in microseconds."""
+        """Add rows with ``entity_id``, ``account_id``, and ``time`` and ``available`` in
+        microseconds.
+        """
         rows = rows.append_column("account_known", rows["available"])
-        self._found.append(rows.select(FOUND.names).cast(FOUND))
-        if sum(map(len, self._found)) > self._limit:
-            self._found = [_aggregate_by_entity(pa.concat_tables(self._found))]
-            self._limit = ROWS_AT_ONCE + 2 * len(self._found[0])
+        self._pieces.append(rows.select(FOUND.names).cast(FOUND))
+        if sum(map(len, self._pieces)) > self._limit:
+            self._pieces = [_aggregate_by_entity(pa.concat_tables(self._pieces))]
+            self._limit = ROWS_AT_ONCE + 2 * len(self._pieces[0])
 
     def table(self) -> pa.Table:
         """Return the leads as LEADS, ordered by id."""
-        found = _aggregate_by_entity(pa.concat_tables(self._found))
-        columns = {"entity_id": found["entity_id"], "account_id": found["account_id"]}
+        entities = _aggregate_by_entity(pa.concat_tables(self._pieces))
+        columns = {"entity_id": entities["entity_id"], "account_id": entities["account_id"]}
         columns |= {
-            "created_at": found["time"].cast(INSTANT),
-            "available_at": found["available"].cast(INSTANT),
+            "created_at": entities["time"].cast(INSTANT),
+            "available_at": entities["available"].cast(INSTANT),
         }
         return pa.table(columns).cast(LEADS)
 
 
 def _aggregate_by_entity(rows: pa.Table) -> pa.Table:
-    found = query(
+    """Return one row per entity, in the order of ids; the rows may be aggregated ones."""
+    entities = run_query(
         """SELECT entity_id, min(time) AS time, arg_min(available, (time, available)) AS available,
-             arg_min(account_id, (account_known, account_id)) FILTER (account_id IS NOT NULL) AS account_id,
+             arg_min(account_id, (account_known, account_id))
+               FILTER (account_id IS NOT NULL) AS account_id,
              min(account_known) FILTER (account_id IS NOT NULL) AS account_known
            FROM rows GROUP BY entity_id ORDER BY entity_id""",
         rows=rows,
     )
-    return found.select(FOUND.names).cast(FOUND)
+    return entities.select(FOUND.names).cast(FOUND)

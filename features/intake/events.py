@@ -1,4 +1,6 @@
-"""The event sources as one log, read, judged and put away piece by piece, so that it may be larger than memory."""
+"""Event sources as one log, read, validated and stored piece by piece, so that it may exceed
+memory.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,9 @@ from features.intake.quarantine import (
 from features.intake.reading import Origin, RawRows
 from features.intake.row_hash import row_hashes, text_hashes
 from features.intake.values import clean, cleaned, numbers, times
-from features.tools.id_index import Ids
-from features.tools.parallel import side_by_side
-from features.tools.spill import Shelf
+from features.tools.id_index import IdIndex
+from features.tools.parallel import parallel_map
+from features.tools.spill import SpillBuffer
 
 LOG = pa.schema([*EVENTS, pa.field("lead", pa.int32(), nullable=False)])
 """EVENTS, and the row of the lead that each belongs to, -1 where there is no leads source."""
@@ -44,10 +46,14 @@ HASHED = pa.schema([*LOG, *HASHES])
 
 @dataclass(frozen=True)
 class ReadLog:
-    """The events as EVENTS, what became of each source's rows, and the sum of the events' hashes.
+    """The events of all sources.
 
-    ``lead`` is the row of the lead that each event belongs to. ``entities`` are the leads that the events tell of, as
-    LEADS; none where there is a leads source, and without one ``lead`` is -1.
+    Attributes:
+        events: EVENTS.
+        lead_row: Row number in the leads of each event, int32; -1 if there is no leads source.
+        entities: The leads derived from the events, as LEADS; empty if there is a leads source.
+        counts: Row counts of each source.
+        hash_sum: Sum of the events' hashes.
     """
 
     events: pa.Table
@@ -64,62 +70,72 @@ def read_events(
     quarantine: Path | None,
     scratch: Path | None,
 ) -> ReadLog:
-    """Read all event sources; those of entities that are not in ``leads``, where there are any, are set aside.
+    """Read all event sources as one log; set rows of entities without a lead aside.
 
-    Of rows that are equal in the whole log the first is used. Of Parquet only the mapped columns are read, and the
-    whole rows of those in quarantine. Raises what reading any source raises.
+    Of equal rows in the whole log the first is used. From Parquet only the mapped columns are read,
+    and whole rows of those in quarantine. Raises the errors of reading a source.
     """
-    known = None if leads is None else Ids.of(leads["entity_id"])
-    shelf, entities = Shelf(HASHED, scratch), Entities()
-    origins, verdicts = list[Origin](), list[Verdict]()
+    lead_index = None if leads is None else IdIndex.from_column(leads["entity_id"])
+    buffer, entities = SpillBuffer(HASHED, scratch), Entities()
+    readers, rejections = list[Origin](), list[Verdict]()
     for i, source in enumerate(project.sources.events):
-        origins.append(Origin.of(source, scratch))
-        judged = _check_pieces(project, source, i, origins[i], (known, objections))
-        verdicts.append(
+        readers.append(Origin.of(source, scratch))
+        pieces = _check_pieces(project, source, i, readers[i], (lead_index, objections))
+        rejections.append(
             Verdict.joined(
-                _store_piece(shelf, entities if known is None else None, *piece) for piece in judged
+                _store_piece(buffer, entities if lead_index is None else None, *piece)
+                for piece in pieces
             )
         )
-    hashed = shelf.table()
+    hashed = buffer.to_table()
     hashes, log = hashed.select(HASHES.names), hashed.select(LOG.names)
     again = repeated(hashes)
     limit = project.sources.max_quarantine
 
-    def bad(i: int) -> Rows:
-        return masked(origins[i].again, project.privacy.personal)
+    def read_again(i: int) -> Rows:
+        return masked(readers[i].again, project.privacy.personal)
 
     counts = tuple(
-        replace(settle(f"events_{i + 1}", verdict, bad(i), quarantine, limit), arrivals=arrivals)
-        for i, (verdict, arrivals) in enumerate(
+        replace(
+            settle(f"events_{i + 1}", rejection, read_again(i), quarantine, limit),
+            arrivals=arrivals,
+        )
+        for i, (rejection, arrivals) in enumerate(
             zip(
-                _add_duplicates(verdicts, again),
-                _count_arrivals(verdicts, hashed["available_at"]),
+                _add_duplicates(rejections, again),
+                _count_arrivals(rejections, hashed["available_at"]),
                 strict=True,
             )
         )
     )
-    kept = Shelf.of(LOG, _drop_rows(log, again), scratch) if len(again) else log
+    distinct_log = SpillBuffer.collect(LOG, _drop_rows(log, again), scratch) if len(again) else log
     return ReadLog(
-        kept.select(EVENTS.names), kept["lead"], entities.table(), counts, total(hashes, again)
+        distinct_log.select(EVENTS.names),
+        distinct_log["lead"],
+        entities.table(),
+        counts,
+        total(hashes, again),
     )
 
 
-def _add_duplicates(verdicts: list[Verdict], again: np.ndarray) -> Iterator[Verdict]:
-    """Yield the verdicts of the sources with the places ``again`` in the log of what all of them use."""
+def _add_duplicates(rejections: list[Verdict], again: np.ndarray) -> Iterator[Verdict]:
+    """Yield each source's rejections, with its rows among the log's duplicates ``again``."""
     begin = 0
-    for verdict in verdicts:
-        end = begin + verdict.rows - len(verdict.places)
-        own = again[np.searchsorted(again, begin) : np.searchsorted(again, end)] - begin
-        yield verdict.also(verdict.used(own), DUPLICATE)
+    for rejection in rejections:
+        end = begin + rejection.rows - len(rejection.places)
+        source_duplicates = (
+            again[np.searchsorted(again, begin) : np.searchsorted(again, end)] - begin
+        )
+        yield rejection.also(rejection.used(source_duplicates), DUPLICATE)
         begin = end
 
 
-def _count_arrivals(verdicts: list[Verdict], available: pa.ChunkedArray) -> Iterator[Arrivals]:
-    """Yield when the rows that each source puts into the log became known."""
-    for verdict in verdicts:
-        own = verdict.rows - len(verdict.places)
-        yield Arrivals.from_instants(available.slice(0, own))
-        available = available.slice(own)
+def _count_arrivals(rejections: list[Verdict], available: pa.ChunkedArray) -> Iterator[Arrivals]:
+    """Yield the arrivals of the rows that each source adds to the log."""
+    for rejection in rejections:
+        used_rows = rejection.rows - len(rejection.places)
+        yield Arrivals.from_instants(available.slice(0, used_rows))
+        available = available.slice(used_rows)
 
 
 def _check_pieces(
@@ -127,33 +143,45 @@ def _check_pieces(
     source: EventRows,
     i: int,
     origin: Origin,
-    known: tuple[Ids | None, Objections],
+    known: tuple[IdIndex | None, Objections],
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
-    """Return what becomes of each piece of a source; a few are judged side by side while the next is read."""
+    """Return the outcome of each piece of a source; some are checked in parallel while the next is
+    read.
+    """
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
 
-    def judged(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
+    def check_piece(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
         return _check_piece(project, source, raw, *known)
 
-    return side_by_side(judged, origin.pieces(_required_columns(source, i), few), ahead=effective_n_jobs(-1))
+    return parallel_map(
+        check_piece,
+        origin.pieces(_required_columns(source, i), few),
+        max_pending=effective_n_jobs(-1),
+    )
 
 
 def _check_piece(
-    project: Project, source: EventRows, raw: RawRows, known: Ids | None, objections: Objections
+    project: Project,
+    source: EventRows,
+    raw: RawRows,
+    lead_index: IdIndex | None,
+    objections: Objections,
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
-    """Return the reason why each raw row is not used, the good rows, and these as HASHED."""
+    """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
     columns = _read_columns(project, source, raw)
-    found = objections.flaws(columns["entity_id"], meets=known is None)
-    found += flaws(columns, source.missing_time == "skip")
-    found += [(pc.is_null(columns["event_type"]), NO_TYPE)]
-    found += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
+    row_flaws = objections.flaws(columns["entity_id"], meets=lead_index is None)
+    row_flaws += flaws(columns, source.missing_time == "skip")
+    row_flaws += [(pc.is_null(columns["event_type"]), NO_TYPE)]
+    row_flaws += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
     lead = (
-        np.full(len(raw.table), -1, np.int32) if known is None else known.find(columns["entity_id"])
+        np.full(len(raw.table), -1, np.int32)
+        if lead_index is None
+        else lead_index.find(columns["entity_id"])
     )
-    if known is not None:
-        found += [(pa.array(lead < 0), UNKNOWN_ENTITY)]
+    if lead_index is not None:
+        row_flaws += [(pa.array(lead < 0), UNKNOWN_ENTITY)]
     columns["lead"] = pa.chunked_array([lead])
-    reasons = first_flaw(found, len(raw.table))
+    reasons = first_flaw(row_flaws, len(raw.table))
     names = (
         "entity_id",
         "account_id",
@@ -177,7 +205,7 @@ def _required_columns(source: EventRows, i: int) -> dict[str, str]:
 
 
 def _read_columns(project: Project, source: EventRows, raw: RawRows) -> dict[str, pa.ChunkedArray]:
-    """Read what is mapped as what it should be, with the reason where that fails."""
+    """Read the mapped columns in their types, with the reason where a value is invalid."""
     missing = source.missing
     columns = {
         "unreadable": raw.unreadable(),
@@ -194,24 +222,30 @@ def _read_columns(project: Project, source: EventRows, raw: RawRows) -> dict[str
     return columns
 
 
-def _read_text(raw: RawRows, mapped: str | Constant | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
+def _read_text(
+    raw: RawRows, mapped: str | Constant | None, missing: tuple[str, ...]
+) -> pa.ChunkedArray:
     if isinstance(mapped, Constant):
         return pa.chunked_array([pa.repeat(mapped.constant, len(raw.table)).dictionary_encode()])
     return cleaned(raw, mapped, missing)
 
 
 def _store_piece(
-    shelf: Shelf, entities: Entities | None, reasons: pa.Array, good: pa.Table, hashed: pa.Table
+    buffer: SpillBuffer,
+    entities: Entities | None,
+    reasons: pa.Array,
+    good: pa.Table,
+    hashed: pa.Table,
 ) -> pa.Array:
-    """Put the good rows of a piece on the shelf; return what became of all its rows."""
+    """Store the good rows of a piece; return the rejection reasons of all its rows."""
     if entities is not None:
         entities.add(good)
-    shelf.add(hashed)
+    buffer.add(hashed)
     return reasons
 
 
 def _to_hashed_log(good: pa.Table) -> pa.Table:
-    """Return good rows as HASHED."""
+    """Return good rows as HASHED_EVENT_LOG."""
     hashes = _hash_events(good)
     table = pa.table(
         {
@@ -243,12 +277,15 @@ def _hash_events(rows: pa.Table) -> np.ndarray:
     )
 
 
-def _drop_rows(table: pa.Table, places: np.ndarray) -> Iterator[pa.Table]:
+def _drop_rows(table: pa.Table, row_numbers: np.ndarray) -> Iterator[pa.Table]:
     begin = 0
     for batch in table.to_batches():
         end = begin + len(batch)
-        own = places[np.searchsorted(places, begin) : np.searchsorted(places, end)] - begin
+        dropped = (
+            row_numbers[np.searchsorted(row_numbers, begin) : np.searchsorted(row_numbers, end)]
+            - begin
+        )
         keep = np.ones(len(batch), bool)
-        keep[own] = False
-        yield pa.Table.from_batches([batch.filter(pa.array(keep)) if len(own) else batch])
+        keep[dropped] = False
+        yield pa.Table.from_batches([batch.filter(pa.array(keep)) if len(dropped) else batch])
         begin = end

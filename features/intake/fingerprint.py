@@ -1,4 +1,6 @@
-"""One short word for all that was read: the same for the same data, whatever the order and the files of the events."""
+"""Fingerprint of a data set: equal for equal data, independent of the order and files of the
+events.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,16 @@ import pyarrow.compute as pc
 
 
 def fingerprint(leads: pa.Table, events: pa.Table, events_sum: bytes, values: pa.Table) -> str:
-    """Hash the content of tables: names, types and values, whatever the chunks they lie in.
+    """Return a hash of names, types and values of the tables, independent of their chunks.
 
-    ``leads`` and ``values`` have an order of their own; events are known by ``events_sum``, the sum of their hashes.
+    ``leads`` and ``values`` have a defined order; the events enter by ``events_sum``, the sum of
+    their hashes.
     """
     digest = hashlib.sha256()
     log = [_schema_bytes(events), *([events_sum] if events.num_rows else [])]
-    for part in chain(_iter_table_bytes(leads), log, _iter_table_bytes(values) if values.num_rows else ()):
+    for part in chain(
+        _iter_table_bytes(leads), log, _iter_table_bytes(values) if values.num_rows else ()
+    ):
         digest.update(part)
     return digest.hexdigest()[:16]
 
@@ -33,7 +38,9 @@ def _schema_bytes(table: pa.Table) -> bytes:
 
 
 def _iter_column_bytes(column: pa.ChunkedArray, step: int = 1 << 16) -> Iterator[bytes]:
-    """Yield the bytes of a column in steps of rows: which are missing, then lengths and text, or numbers."""
+    """Yield the bytes of a column in steps of rows: null mask, then text lengths and text, or
+    numbers.
+    """
     for start in range(0, len(column), step):
         values = column.slice(start, step).combine_chunks()
         yield pc.is_null(values).to_numpy(zero_copy_only=False).tobytes()

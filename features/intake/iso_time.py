@@ -1,29 +1,30 @@
-"""ISO dates and times, with or without a zone, out of millions of texts."""
+"""Parsing of ISO dates and times, with or without UTC offset, for arrays of text."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from features.tools.instants import US_PER_DAY
-from features.tools.jit import kernel
+from features.tools.jit import jit_kernel
 
+# Kind of a text: no date or time, one without an offset, or one with its UTC offset.
 UNREADABLE, NAIVE, ZONED = 0, 1, 2
-"""What a text is: no date or time, one by an unnamed clock, or one with its offset from UTC."""
 
+# Codes of ASCII characters.
 ZERO, COLON, DOT, SPACE, PLUS, MINUS = 48, 58, 46, 32, 43, 45
 T, BIG_Z, SMALL_Z = 84, 90, 122
 
 
-@kernel
+@jit_kernel
 def parse(
     texts: np.ndarray, ends: np.ndarray, kind: np.ndarray, wall: np.ndarray, offset: np.ndarray
 ) -> None:
-    """Read each text ``texts[ends[i]:ends[i + 1]]``: its kind, and in microseconds what its clock showed and its
-    offset.
+    """Parse each text ``texts[ends[i]:ends[i + 1]]`` into its kind, wall time and UTC offset.
 
-    A text is ``YYYY-MM-DD``, with ``hh:mm``, ``:ss`` and any digits of a fraction after ``T`` or a space, and with
-    ``Z``, ``z``, ``UTC``, ``+hh``, ``+hhmm`` or ``+hh:mm`` (less than 16 hours) as its offset, after a space or not.
-    Digits beyond microseconds are cut off.
+    Wall time and offset are in microseconds. A text is ``YYYY-MM-DD``, optionally with ``hh:mm``,
+    ``:ss`` and a fraction of any length after ``T`` or a space, and optionally with ``Z``, ``z``,
+    ``UTC``, ``+hh``, ``+hhmm`` or ``+hh:mm`` (less than 16 hours) as the offset, with or without a
+    space before it. Digits beyond microseconds are cut off.
     """
     for row in range(len(kind)):
         at, end = ends[row], ends[row + 1]
@@ -42,42 +43,53 @@ def parse(
             kind[row], wall[row], offset[row] = ZONED, day * US_PER_DAY + clock, seconds * 1_000_000
 
 
-@kernel
+@jit_kernel
 def _read_digits(texts: np.ndarray, at: int, count: int) -> np.int64:
-    """Return the number of so many digits, negative if one of them is none."""
-    found = np.int64(0)
-    for place in range(at, at + count):
-        digit = np.int64(texts[place]) - ZERO
+    """Return the number of so many digits; negative if one of them is not a digit."""
+    number = np.int64(0)
+    for index in range(at, at + count):
+        digit = np.int64(texts[index]) - ZERO
         if digit < 0 or digit > 9:
             return np.int64(-1)
-        found = 10 * found + digit
-    return found
+        number = 10 * number + digit
+    return number
 
 
-@kernel
+@jit_kernel
 def _parse_date(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int64]:
-    """Return where the date ends, -1 if there is none, and its day since 1970-01-01."""
-    none = np.int64(-1), np.int64(0)
+    """Return the end of the date, -1 if it is invalid, and its day since 1970-01-01."""
+    invalid = np.int64(-1), np.int64(0)
     if end - at < 10 or texts[at + 4] != MINUS or texts[at + 7] != MINUS:
-        return none
-    year, month, day = _read_digits(texts, at, 4), _read_digits(texts, at + 5, 2), _read_digits(texts, at + 8, 2)
+        return invalid
+    year, month, day = (
+        _read_digits(texts, at, 4),
+        _read_digits(texts, at + 5, 2),
+        _read_digits(texts, at + 8, 2),
+    )
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     longest = 28 + leap if month == 2 else 30 + ((month + (month > 7)) & 1)
     if year < 0 or month < 1 or month > 12 or day < 1 or day > longest:
-        return none
-    # Counted from 1 March of year 0, so that a leap day ends a year (Richards 2013, “Calendars”, 15.11.3).
-    since = year - (month < 3)
-    before = 365 * since + since // 4 - since // 100 + since // 400
+        return invalid
+    # Days are counted from 1 March of year 0, so that a leap day is the last of its year
+    # (Richards 2013, “Calendars”, 15.11.3). 719,468 of them precede 1970-01-01.
+    shifted_year = year - (month < 3)
+    before = 365 * shifted_year + shifted_year // 4 - shifted_year // 100 + shifted_year // 400
     return np.int64(at + 10), before + (153 * ((month + 9) % 12) + 2) // 5 + day - 1 - 719_468
 
 
-@kernel
+@jit_kernel
 def _parse_clock(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int64]:
-    """Return where the time of the day ends, -1 if it is none, and its microseconds; 0 where there is no time."""
-    none = np.int64(-1), np.int64(0)
+    """Return the end of the time of day, -1 if it is invalid, and its microseconds; 0 without a
+    time.
+    """
+    invalid = np.int64(-1), np.int64(0)
     if end - at < 6 or (texts[at] != T and texts[at] != SPACE) or texts[at + 3] != COLON:
         return np.int64(at), np.int64(0)
-    hour, minute, second = _read_digits(texts, at + 1, 2), _read_digits(texts, at + 4, 2), np.int64(0)
+    hour, minute, second = (
+        _read_digits(texts, at + 1, 2),
+        _read_digits(texts, at + 4, 2),
+        np.int64(0),
+    )
     at += 6
     fraction, scale = np.int64(0), np.int64(1_000_000)
     if at < end and texts[at] == COLON:
@@ -91,27 +103,27 @@ def _parse_clock(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int
                 fraction += (np.int64(texts[at]) - ZERO) * scale
                 at += 1
             if at == first:
-                return none
+                return invalid
     if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
-        return none
+        return invalid
     return np.int64(at), ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction
 
 
-@kernel
+@jit_kernel
 def _parse_offset(texts: np.ndarray, at: int, end: int) -> np.int64:
-    """Return the offset from UTC in seconds; US_PER_DAY, which is none, for any other text."""
-    none, length = np.int64(US_PER_DAY), end - at
+    """Return the UTC offset in seconds; US_PER_DAY, which is not a valid offset, if invalid."""
+    invalid, length = np.int64(US_PER_DAY), end - at
     if length == 1 and (texts[at] == BIG_Z or texts[at] == SMALL_Z):
         return np.int64(0)
     if length == 3 and texts[at] == 85 and texts[at + 1] == 84 and texts[at + 2] == 67:  # UTC
         return np.int64(0)
     if (length != 3 and length != 5 and length != 6) or (texts[at] != PLUS and texts[at] != MINUS):
-        return none
+        return invalid
     if length == 6 and texts[at + 3] != COLON:
-        return none
+        return invalid
     hours = _read_digits(texts, at + 1, 2)
     minutes = _read_digits(texts, end - 2, 2) if length > 3 else np.int64(0)
     if hours < 0 or hours > 15 or minutes < 0 or minutes > 59:
-        return none
+        return invalid
     seconds = 60 * (60 * hours + minutes)
     return -seconds if texts[at] == MINUS else seconds

@@ -1,4 +1,4 @@
-"""The leads source as a table: one row an entity with its attributes, good rows parted from bad."""
+"""The leads source as a table: one row per entity with its attributes, without invalid rows."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import RawRows, read_rows
 from features.intake.values import attribute, clean, cleaned, times
-from features.tools.duckdb_sql import query
+from features.tools.duckdb_sql import run_query
 
+# Value of ``order`` that stands for the position of a row in its source.
 ROWS = "rows"
-"""The word of ``order`` for the place of a row in its source."""
 
 
 def read_leads(
     project: Project, source: LeadRows, quarantine: Path | None, objections: Objections
 ) -> tuple[pa.Table, SourceCount]:
-    """Read the leads as LEADS and their attributes, with what became of the rows.
+    """Read the leads as LEADS with their attributes, and the source's row counts.
 
-    Those who opt out in a column of the leads are added to the objections, whose leads are left out. Raises what
-    reading any source raises, and ConfigError for an attribute that cannot be one.
+    Entities that opt out in a column of the leads are added to ``objections``, whose entities are
+    left out. Raises the errors of reading a source, and ConfigError for an attribute that is not
+    allowed.
     """
     where = "sources.leads"
     mapped = {
@@ -78,14 +79,17 @@ def read_leads(
 
 
 def outcome_columns(project: Project) -> set[str]:
-    """Return the columns that are outcomes: ``leads`` carries them, and no feature may use them."""
+    """Return the outcome columns: ``leads`` has them, and no feature may use them."""
     return {
         t.outcome.column for t in project.targets.values() if isinstance(t.outcome, ColumnOutcome)
     }
 
 
 def carried_columns(project: Project) -> set[str]:
-    """Return the columns that ``leads`` carries and no feature may use: outcomes, and an owner that is no attribute."""
+    """Return the columns that ``leads`` has and no feature may use.
+
+    These are the outcome columns, and the owner's column if it is no attribute.
+    """
     owner, chosen = (
         _owner_column(project),
         project.sources.leads.attributes if project.sources.leads else (),
@@ -99,7 +103,7 @@ def _owner_column(project: Project) -> str | None:
 
 
 def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list[str]:
-    """Return the columns to carry along: the attributes, and the outcomes beside them."""
+    """Return the columns to keep: the attributes, and the carried columns after them."""
     mapped = {source.entity_id, source.created_at, source.known_at, source.account_id, source.order}
     chosen = source.attributes
     if isinstance(chosen, AllExcept):
@@ -113,26 +117,29 @@ def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list
     names = list(dict.fromkeys([*names, *sorted(carried_columns(project))]))
     if taken := [name for name in names if name in LEADS.names]:
         raise ConfigError(
-            "an attribute has the name of one of the table's own columns",
+            "an attribute has the name of a column of the leads table",
             where=f"{project.path}: sources.leads.attributes",
             found=taken[0],
-            fix="map it to its own key, or list it in all_except",
+            fix="map it to that key, or list it in all_except",
         )
     _check_amounts(project, names)
     return names
 
 
 def _refuse_misspelled_personal(project: Project, raw: RawRows, names: list[str]) -> None:
-    """A personal column that is written wrong would be hidden nowhere, and nobody would hear of it."""
+    """Raise ConfigError if a personal column looks like a misspelled attribute.
+
+    A misspelled personal column would not be hidden, without any message.
+    """
     known = {name.lower(): name for name in names}
     for name in set(project.privacy.personal) - set(raw.names):
         near = nearest_name(name.lower(), known, min_similarity=0.7)
         if near is not None:
             raise ConfigError(
-                "no such column, and one that is used is nearly called so",
+                "unknown column, similar to a column in use",
                 where=f"{project.path}: privacy.personal",
-                found=f"{name!r}, and the attribute {known[near]!r}",
-                fix=f"did you mean {known[near]}? If not, leave {known[near]} out of the attributes",
+                found=f"{name!r}, similar to the attribute {known[near]!r}",
+                fix=f"did you mean {known[near]}? If not, remove {known[near]} from the attributes",
             )
 
 
@@ -144,12 +151,14 @@ def _check_amounts(project: Project, names: list[str]) -> None:
                 where=f"{project.path}: targets.{key}.amount",
                 found=repr(target.amount),
                 fix=did_you_mean(target.amount, names, min_similarity=0.5)
-                or "list it in sources.leads.attributes",
+                or "add it to sources.leads.attributes",
             )
 
 
 def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[str]) -> pa.Table:
-    """One row a raw row: what is mapped, read as what it should be, with the reason where that fails."""
+    """Return one row per raw row: the mapped columns in their types, with reasons of invalid
+    values.
+    """
     size, missing = len(raw.table), source.missing
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable()}
     columns["entity_id"] = plain(cleaned(raw, source.entity_id, missing))
@@ -169,8 +178,10 @@ def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[
 
 
 def _read_order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[str, pa.Array]:
-    """Return what sorts leads that have no times: numbers where all are, else texts; their ids without an
-    order.
+    """Return the sort keys of leads without times, in place of the columns of ``read_times``.
+
+    The order column is numeric if all its values are numbers, else text. Without an order the ids
+    are sorted.
     """
     size = len(raw.table)
     zero, false = pa.array(np.zeros(size, np.int64)), pa.array(np.zeros(size, bool))
@@ -193,9 +204,9 @@ def _read_order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[st
 
 
 def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int) -> pa.Array:
-    """Return each row's reason, ``out`` before all others.
+    """Return the rejection reason of each row; those of ``out`` take precedence.
 
-    Of several rows with one id the earliest known is used, then the smallest as text.
+    Of several rows with one id the earliest known is used; at a tie, the smallest in text order.
     """
     columns = dict(zip(leads.column_names, leads.columns, strict=True))
     reasons = first_flaw([*out, *flaws(columns, skips)], len(leads))
@@ -210,9 +221,10 @@ def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int)
             same.column_names.index(f"a{i}"), f"a{i}", plain(texts(same[f"a{i}"]))
         )
     rest = "".join(f", a{i} NULLS FIRST" for i in range(attributes))
-    later = query(
+    later = run_query(
         f"""SELECT nr FROM (SELECT nr, row_number() OVER (PARTITION BY entity_id
-              ORDER BY available, time, sort_number, sort_text, account_id NULLS FIRST{rest}, nr) AS place FROM same)
+              ORDER BY available, time, sort_number, sort_text,
+              account_id NULLS FIRST{rest}, nr) AS place FROM same)
             WHERE place > 1""",  # noqa: S608 - positions only
         same=same,
     )
@@ -220,17 +232,18 @@ def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int)
 
 
 def _build_lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.Table:
-    """One row an entity, ordered by id; without times, created_at is the place in the order as seconds from
-    1970.
+    """Return one row per entity, ordered by id.
+
+    Without times, ``created_at`` is the rank in the order, as seconds from 1970.
     """
     if source.created_at is None:
         text = "SELECT *, rank() OVER (ORDER BY sort_number, sort_text) - 1 AS place FROM kept"
-        kept = query(text, kept=kept)
+        kept = run_query(text, kept=kept)
         kept = kept.set_column(
             kept.column_names.index("time"), "time", pc.multiply(kept["place"], 1_000_000)
         )
         kept = kept.set_column(kept.column_names.index("available"), "available", kept["time"])
-    kept = query("SELECT * FROM kept ORDER BY entity_id", kept=kept)
+    kept = run_query("SELECT * FROM kept ORDER BY entity_id", kept=kept)
     columns = {"entity_id": kept["entity_id"], "account_id": kept["account_id"]}
     columns |= {
         "created_at": kept["time"].cast(INSTANT),

@@ -1,4 +1,4 @@
-"""Who objects to being scored, by the config's list, by a column of the leads, and by the workspace's own list."""
+"""Suppressed entities: by the config's list, a column of the leads, or the workspace's own list."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from features.intake.quarantine import Flaw
 from features.intake.reading import RawRows, read_rows
 from features.intake.values import clean, cleaned
 from features.suppressed import SUPPRESSED, Suppression
-from features.tools.id_index import Ids
+from features.tools.id_index import IdIndex
 
+# Reasons of a suppression; the last one is requested by ``leadscore forget --and-suppress``.
 LISTED, OPTED_OUT, ASKED = "privacy.suppress", "privacy.suppress_where", "forget"
-"""Why an entity is suppressed; the last one was asked for with ``leadscore forget --and-suppress``."""
+# File of the workspace's own list of ids.
 OWN_LIST = "suppressed.csv"
-"""The workspace's own list of ids."""
 
 
 class Objections:
-    """Tells the rows of suppressed entities, and remembers which of these the data holds."""
+    """Finds the rows of suppressed entities, and records which entities the data contains."""
 
     def __init__(self, project: Project) -> None:
-        """Read the lists; raise what reading any source raises, and DataError for a row of a list without an id."""
+        """Read the lists.
+
+        Raises the errors of reading a source, and DataError for a row of a list without an id.
+        """
         self._learn, self._where = project.privacy.learn, project.privacy.suppress_where
         self._named = dict[str, pa.Array]()
         if project.privacy.suppress is not None:
@@ -41,31 +44,31 @@ class Objections:
         self._look_up()
 
     def opted_out(self, raw: RawRows, ids: pa.ChunkedArray, missing: tuple[str, ...]) -> None:
-        """Add who opted out by the column of the leads that says so; any one row of an entity is enough."""
+        """Add entities that a column of the leads suppresses; one row of an entity is enough."""
         if self._where is not None:
             out = pc.and_(_find_opt_outs(raw, self._where, missing), pc.is_valid(ids))
             self._named[OPTED_OUT] = pc.unique(ids.filter(out))
             self._look_up()
 
     def flaws(self, ids: pa.ChunkedArray, *, meets: bool = False) -> list[Flaw]:
-        """Return the rows to leave out as if they were not there: none if models may learn from them.
+        """Return the rows to leave out as if absent; none if models may learn from them.
 
-        ``meets`` says that these rows make the entities that the data holds.
+        ``marks_held`` records the entities of these rows as contained in the data.
         """
         if not len(self._held):
             return []
-        place = self._ids.find(ids)
+        position = self._ids.find(ids)
         if meets:
-            self._held[place[place >= 0]] = True
-        return [] if self._learn else [(pa.array(place >= 0), LEFT_OUT)]
+            self._held[position[position >= 0]] = True
+        return [] if self._learn else [(pa.array(position >= 0), LEFT_OUT)]
 
     def found(self) -> Suppression:
-        """Return who is suppressed, once all sources are read."""
+        """Return the suppressed entities, after all sources have been read."""
         held = self._all.filter(pa.array(self._held))
         parts = [SUPPRESSED.empty_table()]
         for reason, ids in self._named.items():
-            own = ids.filter(pc.is_in(ids, value_set=held))
-            parts.append(pa.table([own, pa.repeat(reason, len(own))], schema=SUPPRESSED))
+            held_ids = ids.filter(pc.is_in(ids, value_set=held))
+            parts.append(pa.table([held_ids, pa.repeat(reason, len(held_ids))], schema=SUPPRESSED))
         rows = pa.concat_tables(parts).sort_by(
             [("entity_id", "ascending"), ("reason", "ascending")]
         )
@@ -73,19 +76,19 @@ class Objections:
 
     @property
     def named(self) -> pa.Array:
-        """The different entities that are named so far, whether the data holds them or not."""
+        """Return the distinct ids listed so far, whether the data contains them or not."""
         return self._all
 
     def _look_up(self) -> None:
         named = [pa.array([], pa.string()), *self._named.values()]
         self._all = pc.unique(pa.chunked_array(named))
-        self._ids, self._held = Ids.of(self._all), np.zeros(len(self._all), bool)
+        self._ids, self._held = IdIndex.from_column(self._all), np.zeros(len(self._all), bool)
 
 
 def listed(project: Project) -> pa.Array:
-    """Return the different ids that the lists of today name; no other source is read.
+    """Return the distinct ids of today's lists; no other source is read.
 
-    Raises what reading any source raises, and DataError for a row of a list without an id.
+    Raises the errors of reading a source, and DataError for a row of a list without an id.
     """
     return Objections(project).named
 
@@ -96,31 +99,33 @@ def own_list(path: Path) -> SuppressList:
 
 
 def _read_list(source: SuppressList, key: str) -> pa.Array:
-    """Return the different ids of a list. A row without one may be anybody's, so it stops the run."""
+    """Return the distinct ids of a list.
+
+    A row without an id could be anyone's, so it raises DataError and stops the run.
+    """
     try:
         raw = read_rows(source, {f"{key}.entity_id": source.entity_id})
-    except (
-        DataError
-    ) as error:  # the reading knows the file, not that it is what keeps leads from being scored
+    except DataError as error:
+        # The reader knows only the file; name the key, and the consequence for scoring.
         where = error.where if key in error.where else f"{key}: {error.where}"
         fix = f"put the list back, or fix {key}.path" if error.fix == CHECK else error.fix
-        fix = f"{fix}; until it can be read nobody is scored"
+        fix = f"{fix}; no lead is scored until it can be read"
         raise DataError(error.what, where=where, found=error.found, fix=fix) from error
     ids = plain(cleaned(raw, source.entity_id, source.missing))
-    bad = pc.or_(raw.unreadable(), pc.is_null(ids))
-    if pc.any(bad).as_py():
-        lines = raw.table["row"].filter(bad)
+    invalid = pc.or_(raw.unreadable(), pc.is_null(ids))
+    if pc.any(invalid).as_py():
+        lines = raw.table["row"].filter(invalid)
         raise DataError(
             "a suppression list has rows without an id",
             where=f"{source.label}: {key}.entity_id",
-            found=f"{len(lines):,} of {len(bad):,}, the first is row {lines[0]}",
-            fix="fix the list; until all of it can be read nobody is scored",
+            found=f"{len(lines):,} of {len(invalid):,}, the first is row {lines[0]}",
+            fix="fix the list; no lead is scored until all of it can be read",
         )
     return pc.unique(ids)
 
 
 def _find_opt_outs(raw: RawRows, where: SuppressWhere, missing: tuple[str, ...]) -> pa.ChunkedArray:
-    said = plain(texts(clean(raw.column(where.column, f"{OPTED_OUT}.column"), missing)))
-    said = pc.utf8_lower(pc.utf8_trim_whitespace(said))
-    out = pc.is_in(said, value_set=pa.array(sorted(where.normalized_values), pa.string()))
-    return pc.or_(out, pc.is_null(said)) if where.includes_missing else out
+    value = plain(texts(clean(raw.column(where.column, f"{OPTED_OUT}.column"), missing)))
+    value = pc.utf8_lower(pc.utf8_trim_whitespace(value))
+    out = pc.is_in(value, value_set=pa.array(sorted(where.normalized_values), pa.string()))
+    return pc.or_(out, pc.is_null(value)) if where.includes_missing else out

@@ -1,4 +1,4 @@
-"""Rows that cannot be used: why, where they stood, and what they said. None is dropped in silence."""
+"""Rejected rows: reasons, counts, and the quarantine files. No row is dropped without a record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from features.contracts import SourceCount
 from features.intake.formats.texts import plain, texts
 from features.intake.reading import OWN, RawRows
 from features.intake.values import TIME_PROBLEMS, UNREADABLE_TIME, WRONG_TYPE
-from features.tools.duckdb_sql import query
+from features.tools.duckdb_sql import run_query
 
 NO_ID, NO_TYPE, NO_NAME, UNREADABLE = (
     "no id",
@@ -34,6 +34,7 @@ DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED = (
     "suppressed",
 )
 NO_FLAWS = (SKIPPED, SUPPRESSED)
+# Why a row is not used; a rejection is an index of this tuple.
 REASONS = (
     UNREADABLE,
     NO_ID,
@@ -45,16 +46,16 @@ REASONS = (
     UNKNOWN_ENTITY,
     DUPLICATE,
 )
-"""Why a row is not used."""
+# Replacement of a personal value.
 HIDDEN = "***"
-"""What stands in place of a value that nobody may see."""
 
+# Reads the raw rows with the given numbers, in pieces.
 Rows = Callable[[np.ndarray], Iterator[RawRows]]
-"""Gives the raw rows with these numbers, in pieces."""
 
+# A mask of rows and their reason: one for all of them, or one for each.
 Flaw = tuple[pa.Array | pa.ChunkedArray, str | pa.Array]
-"""A mask of rows and what is wrong with them, one reason for all or one for each."""
 
+# One row per quarantined row, in the source's order.
 QUARANTINE = pa.schema(
     [
         pa.field(
@@ -76,11 +77,10 @@ QUARANTINE = pa.schema(
         ),
     ]
 )
-"""One row a quarantined row, in the source's order."""
 
 
 def flaws(columns: dict[str, pa.Array], skips: bool) -> list[Flaw]:
-    """Return what makes a row of any source unusable, or no row yet, in the order in which it counts."""
+    """Return the flaws that rows of any source may have, in order of precedence."""
     return [
         (columns["unreadable"], UNREADABLE),
         (pc.is_null(columns["entity_id"]), NO_ID),
@@ -90,19 +90,19 @@ def flaws(columns: dict[str, pa.Array], skips: bool) -> list[Flaw]:
     ]
 
 
-def first_flaw(found: Iterable[Flaw], size: int) -> pa.Array:
-    """Return the first reason that holds for each row, null where none does."""
-    some = [(mask, reason) for mask, reason in found if pc.any(mask).as_py()]
-    if not some:
+def first_flaw(row_flaws: Iterable[Flaw], size: int) -> pa.Array:
+    """Return the first reason that applies to each row, null if none does."""
+    present = [(mask, reason) for mask, reason in row_flaws if pc.any(mask).as_py()]
+    if not present:
         return pa.nulls(size, pa.string())
     reasons = pc.case_when(
-        pc.make_struct(*(mask for mask, _ in some)), *(reason for _, reason in some)
+        pc.make_struct(*(mask for mask, _ in present)), *(reason for _, reason in present)
     )
     return reasons.combine_chunks() if isinstance(reasons, pa.ChunkedArray) else reasons
 
 
 def with_duplicates(reasons: pa.Array, nr: pa.ChunkedArray, again: pa.ChunkedArray) -> pa.Array:
-    """Return the reasons of rows ``nr``, of which those in ``again`` are duplicates."""
+    """Return the reasons of rows ``nr``, where those in ``again`` become duplicates."""
     return pc.if_else(
         pc.is_in(nr, value_set=again.combine_chunks()), DUPLICATE, reasons
     ).combine_chunks()
@@ -110,10 +110,12 @@ def with_duplicates(reasons: pa.Array, nr: pa.ChunkedArray, again: pa.ChunkedArr
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a source's rows: how many there are, and the numbers (``nr``, ascending) and reasons of the others
-    than the used ones.
+    """Rows of a source that are not used, and why.
 
-    A reason is its place in REASONS.
+    Attributes:
+        rows: Number of all rows.
+        row_numbers: Numbers (``nr``, ascending) of the rows that are not used.
+        reason_codes: Reason of each of these, as an index of REASONS, int8.
     """
 
     rows: int
@@ -128,23 +130,23 @@ class Verdict:
     @classmethod
     def joined(cls, parts: Iterable[pa.Array]) -> Self:
         """Take the reasons of every row part by part."""
-        rows, places, found = 0, [np.empty(0, np.int64)], [np.empty(0, np.int8)]
+        rows, numbers, codes = 0, [np.empty(0, np.int64)], [np.empty(0, np.int8)]
         for reasons in parts:
-            at = np.flatnonzero(reasons.is_valid().to_numpy(zero_copy_only=False))
-            places.append(rows + at)
-            named = pc.index_in(reasons.take(pa.array(at)), value_set=pa.array(REASONS))
-            found.append(named.to_numpy(zero_copy_only=False).astype(np.int8))
+            rejected = np.flatnonzero(reasons.is_valid().to_numpy(zero_copy_only=False))
+            numbers.append(rows + rejected)
+            code = pc.index_in(reasons.take(pa.array(rejected)), value_set=pa.array(REASONS))
+            codes.append(code.to_numpy(zero_copy_only=False).astype(np.int8))
             rows += len(reasons)
-        return cls(rows, np.concatenate(places), np.concatenate(found))
+        return cls(rows, np.concatenate(numbers), np.concatenate(codes))
 
     def used(self, number: np.ndarray) -> np.ndarray:
-        """Return the places of used rows, counted among these alone from 0."""
+        """Return the row numbers of used rows, given their numbers among used rows, from 0."""
         return number + np.searchsorted(
             self.places - np.arange(len(self.places)), number, side="right"
         )
 
     def also(self, places: np.ndarray, reason: str) -> Self:
-        """Return the verdict with a reason for further rows, which were used."""
+        """Return the rejections with a reason for further rows, which were used before."""
         places = np.concatenate([self.places, places])
         order = np.argsort(places, kind="stable")
         reasons = np.concatenate(
@@ -153,7 +155,7 @@ class Verdict:
         return type(self)(self.rows, places[order], reasons[order].astype(np.int8))
 
     def count(self, source: str) -> SourceCount:
-        """Count the rows by what became of them."""
+        """Return the row counts."""
         tally = {reason: int((self.reasons == i).sum()) for i, reason in enumerate(REASONS)}
         skipped, suppressed = (tally.pop(reason) for reason in NO_FLAWS)
         bad = {reason: rows for reason, rows in sorted(tally.items()) if rows}
@@ -162,43 +164,42 @@ class Verdict:
         )
 
     def bad(self) -> Self:
-        """Return it without the rows that are skipped or suppressed."""
+        """Return the rejections without skipped and suppressed rows."""
         keep = ~np.isin(self.reasons, [REASONS.index(reason) for reason in NO_FLAWS])
         return type(self)(self.rows, self.places[keep], self.reasons[keep])
 
 
 def settle(
-    source: str, verdict: Verdict, again: Rows, folder: Path | None, limit: float
+    source: str, rejections: Verdict, again: Rows, folder: Path | None, limit: float
 ) -> SourceCount:
-    """Count what became of a source's rows, write the bad ones to ``folder/<source>.csv``, and judge their
-    share.
+    """Write the bad rows of a source to its quarantine file, check their share, return the counts.
 
-    ``again`` gives the raw rows with some numbers once more. The file is replaced each time, also where nothing is bad.
-    Raises DataError if more than ``limit`` of the rows are bad; duplicates are not held against a source. ConfigError
-    where the folder cannot be written to.
+    The file is ``folder/<source>.csv``; it is replaced each time, also if no row is bad. ``again``
+    reads raw rows by number once more. Raises DataError if more than ``limit`` of the rows are bad,
+    not counting duplicates; ConfigError if the folder is not writable.
     """
-    count, bad = verdict.count(source), verdict.bad()
-    flawed = len(bad.places) - count.quarantined.get(DUPLICATE, 0)
+    count, bad = rejections.count(source), rejections.bad()
+    bad_rows = len(bad.places) - count.quarantined.get(DUPLICATE, 0)
     if folder is not None:
         try:
             _write_csv(_iter_quarantine_tables(source, bad, again), folder / f"{source}.csv")
         except OSError as error:
-            fix = "make room there, or give the workspace another place with LEADSCORE_WORKSPACE"
+            fix = "free disk space, or move the workspace with LEADSCORE_WORKSPACE"
             raise ConfigError(
-                "cannot write the bad rows", where=str(folder), found=str(error), fix=fix
+                "cannot write the quarantined rows", where=str(folder), found=str(error), fix=fix
             ) from error
-    if flawed > limit * count.rows_in:
-        raise _too_many_error(count, flawed, _first_bad_row(source, bad, again), limit)
+    if bad_rows > limit * count.rows_in:
+        raise _too_many_error(count, bad_rows, _first_bad_row(source, bad, again), limit)
     return count
 
 
 def rows_of(raw: RawRows) -> Rows:
-    """Return what gives the rows with some numbers out of all rows."""
+    """Return a reader of rows by number, out of rows in memory."""
     return lambda places: iter([raw.only(np.isin(raw.table["nr"].to_numpy(), places))])
 
 
 def masked(rows: Rows, personal: Collection[str]) -> Rows:
-    """Return what gives the same rows without the values of some columns; of a broken line nothing can be shown."""
+    """Return a reader of the same rows with personal values masked, and broken lines entirely."""
     if not personal:
         return rows
     return lambda places: (_mask_piece(raw, personal) for raw in rows(places))
@@ -229,15 +230,19 @@ def _build_quarantine_table(source: str, raw: RawRows, reasons: pa.Array) -> pa.
     keys = {f"k{place}": name for place, name in names.items()}
     pairs = ", ".join(f"$k{place}, nullif({place}, '')" for place in names)
     text = f"""SELECT $source AS source, file, "row", reason,
-                 CASE WHEN broken IS NULL THEN json_object({pairs}) ELSE to_json(broken) END AS original
+                 CASE WHEN broken IS NULL THEN json_object({pairs})
+                      ELSE to_json(broken) END AS original
                FROM rows ORDER BY nr"""  # noqa: S608 - positions only
-    return query(text, {"source": source, **keys}, rows=pa.table(rows | {"reason": reasons})).cast(
-        QUARANTINE
-    )
+    return run_query(
+        text, {"source": source, **keys}, rows=pa.table(rows | {"reason": reasons})
+    ).cast(QUARANTINE)
 
 
 def _write_csv(tables: Iterable[pa.Table], path: Path) -> None:
-    """Write beside the place and move there, so that no one reads half a file."""
+    """Write a temporary file next to the destination, then move it.
+
+    So no reader sees half a file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     with arrow_csv.CSVWriter(part, QUARANTINE) as writer:
@@ -247,18 +252,22 @@ def _write_csv(tables: Iterable[pa.Table], path: Path) -> None:
 
 
 def _first_bad_row(source: str, bad: Verdict, again: Rows) -> dict[str, object]:
-    """Return the first bad row that is no duplicate."""
+    """Return the first bad row that is not a duplicate, as a row of QUARANTINE."""
     first = int(np.argmax(bad.reasons != REASONS.index(DUPLICATE)))
-    one = Verdict(bad.rows, bad.places[first : first + 1], bad.reasons[first : first + 1])
-    return next(_iter_quarantine_tables(source, one, again)).to_pylist()[0]
+    single = Verdict(bad.rows, bad.places[first : first + 1], bad.reasons[first : first + 1])
+    return next(_iter_quarantine_tables(source, single, again)).to_pylist()[0]
 
 
-def _too_many_error(count: SourceCount, bad: int, example: dict[str, object], limit: float) -> DataError:
+def _too_many_error(
+    count: SourceCount, bad: int, example: dict[str, object], limit: float
+) -> DataError:
     reasons = ", ".join(f"{rows} {reason}" for reason, rows in count.quarantined.items())
     shown = json.dumps(json.loads(str(example["original"])), ensure_ascii=False)[:160]
     return DataError(
         "too many bad rows",
         where=f"{example['file']}: {count.source}",
-        found=f"{bad} of {count.rows_in} ({reasons}); row {example['row']}, {example['reason']}: {shown}",
-        fix=f"fix the source, see quarantine/{count.source}.csv; or raise sources.max_quarantine ({limit:g})",
+        found=f"{bad} of {count.rows_in} ({reasons}); row {example['row']}, {example['reason']}: "
+        f"{shown}",
+        fix=f"fix the source, see quarantine/{count.source}.csv; or raise sources.max_quarantine "
+        f"({limit:g})",
     )

@@ -1,4 +1,4 @@
-"""Histories of attributes: sources in either of two shapes, read as one table of values, good rows parted from bad."""
+"""Attribute histories, in wide or long format, as one table of values, without invalid rows."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import RawRows, read_rows
 from features.intake.values import cleaned, times
-from features.tools.duckdb_sql import query
-from features.tools.id_index import Ids
+from features.tools.duckdb_sql import run_query
+from features.tools.id_index import IdIndex
 
 
 def read_values(
     project: Project, leads: pa.Table, objections: Objections, quarantine: Path | None
 ) -> tuple[pa.Table, list[SourceCount]]:
-    """Read all histories of a project as VALUES, with what became of each source's rows.
+    """Read all histories of a project as VALUES, with the row counts of each source.
 
-    A row of a wide source is counted once, however many attributes it tells of. Bad rows go to
-    ``quarantine/attributes_1.csv`` … as those of the other sources do. Raises what reading any source raises, and
-    ConfigError for an attribute that two sources tell of or that has the name of a column of LEADS.
+    A row of a wide source counts once, independent of the number of its attributes. Bad rows go to
+    ``quarantine/attributes_1.csv`` …, as for other sources. Raises the errors of reading a source,
+    and ConfigError for an attribute that two sources define or that has the name of a LEADS column.
     """
     claims = [("the leads table", LEADS.names)]
     claims += [("sources.leads", [name for name in leads.column_names if name not in LEADS.names])]
@@ -68,7 +68,7 @@ def _read_source(
         rows, known[0], known[1].flaws(rows["entity_id"]), source.missing_time == "skip"
     )
     personal = project.privacy.personal
-    # In a long history a personal attribute's values are in the column of all values.
+    # In a long history the value column holds the values of personal attributes, too.
     bad = masked(rows_of(raw), (*personal, source.value) if personal and source.value else personal)
     count = settle(
         f"attributes_{i + 1}", Verdict.of(reasons), bad, quarantine, project.sources.max_quarantine
@@ -78,7 +78,9 @@ def _read_source(
     hidden = pc.is_in(
         values["attribute"], value_set=pa.array(sorted(project.privacy.hidden_columns), pa.string())
     )
-    return values.filter(pc.invert(hidden)), replace(count, arrivals=Arrivals.from_instants(good["available"]))
+    return values.filter(pc.invert(hidden)), replace(
+        count, arrivals=Arrivals.from_instants(good["available"])
+    )
 
 
 def _required_columns(source: AttributeRows, where: str) -> dict[str, str]:
@@ -89,12 +91,14 @@ def _required_columns(source: AttributeRows, where: str) -> dict[str, str]:
 
 
 def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.Table:
-    """One row a raw row: what is mapped, read as what it should be, with the reason where that fails."""
+    """Return one row per raw row: the mapped columns in their types, with reasons of invalid
+    values.
+    """
     size, missing = len(raw.table), source.missing
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable()}
     columns["entity_id"] = plain(cleaned(raw, source.entity_id, missing))
     columns |= times(raw, source.valid_from, source.known_at, missing, project.zone)
-    # A wide row has no name of its own: it tells of all its columns, which the config names.
+    # A wide row names no attribute: the config names its columns.
     columns["name"] = (
         plain(cleaned(raw, source.attribute, missing)) if source.attribute else pa.repeat("", size)
     )
@@ -108,20 +112,23 @@ def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.T
 
 
 def _reject_rows(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) -> pa.Array:
-    """Return each row's reason, ``out`` before all others. Of rows that are equal the first is used."""
+    """Return the rejection reason of each row; those of ``out`` take precedence, duplicates come
+    last.
+    """
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
-    unknown = Ids.of(leads["entity_id"]).find(rows["entity_id"]) < 0
-    found = [
+    unknown = IdIndex.from_column(leads["entity_id"]).find(rows["entity_id"]) < 0
+    row_flaws = [
         *out,
         (columns["other"], SKIPPED),
         *flaws(columns, skips),
         (pc.is_null(columns["name"]), NO_NAME),
     ]
-    reasons = first_flaw([*found, (pa.array(unknown), UNKNOWN_ENTITY)], len(rows))
+    reasons = first_flaw([*row_flaws, (pa.array(unknown), UNKNOWN_ENTITY)], len(rows))
     values = ", ".join(name for name in rows.column_names if name[0] == "v")
-    later = query(
+    later = run_query(
         f"""SELECT nr FROM (SELECT nr, row_number() OVER (
-              PARTITION BY entity_id, time, available, name, {values} ORDER BY nr) AS place FROM good)
+              PARTITION BY entity_id, time, available, name, {values}
+              ORDER BY nr) AS place FROM good)
             WHERE place > 1""",  # noqa: S608 - positions only
         good=rows.filter(reasons.is_null()),
     )
@@ -129,7 +136,7 @@ def _reject_rows(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) 
 
 
 def _to_values(rows: pa.Table, source: AttributeRows) -> pa.Table:
-    """Turn the good rows of a source into values: one a row, or one a row and column."""
+    """Return the good rows of a source as VALUES: one per row, or one per row and column."""
     names = [pa.repeat(name, len(rows)) for name in source.columns] or [rows["name"]]
     shared = [rows["entity_id"], rows["time"].cast(INSTANT), rows["available"].cast(INSTANT)]
     tables = [
@@ -140,17 +147,19 @@ def _to_values(rows: pa.Table, source: AttributeRows) -> pa.Table:
 
 
 def _sort_distinct(values: pa.Table) -> pa.Table:
-    """Order values by all columns, and keep one of those that are equal: two wide rows may share some values."""
+    """Return distinct values ordered by all columns; wide rows may share some of their values."""
     order = ", ".join(f"{name} NULLS FIRST" for name in VALUES.names)
-    return query(f"SELECT DISTINCT * FROM rows ORDER BY {order}", rows=values).cast(VALUES)  # noqa: S608 - our names
+    sql = f"SELECT DISTINCT * FROM rows ORDER BY {order}"  # noqa: S608 - schema names
+    return run_query(sql, rows=values).cast(VALUES)
 
 
 def _check_names(project: Project, claims: list[tuple[str, list[str]]]) -> None:
-    if twice := find_duplicate_claim(claims):
-        name, first, second = twice
+    if duplicate := find_duplicate_claim(claims):
+        name, first, second = duplicate
         raise ConfigError(
-            "an attribute's name is taken",
+            "an attribute is defined twice",
             where=f"{project.path}: {second}",
-            found=f"{name!r} is in {first} already",
-            fix="name those to use, without this one, in `columns` or `only`; or rename it in the source",
+            found=f"{name!r} is already defined in {first}",
+            fix="list the attributes to use, without this one, in `columns` or `only`; or rename "
+            "it",
         )

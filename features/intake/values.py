@@ -1,7 +1,8 @@
-"""Columns as values: instants, numbers, and attributes of the kind their column holds.
+"""Interpretation of raw columns as instants, numbers and attributes.
 
-A column may be text, or of a type of its own, as in Parquet; the rules are the same, and so is what is found. Text is
-read as what it says; a column of another type is taken as it is where it has that type, and else as its text.
+A column may be text or have a type of its own, as in Parquet; the rules and the results are the
+same. Text is parsed. A column of another type is used directly if it has the required type, else by
+its text.
 """
 
 from __future__ import annotations
@@ -20,32 +21,32 @@ from features.intake.formats.texts import direct, plain, texts, without
 from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse
 from features.intake.reading import RawRows
 from features.timezones import find_offsets_at_wall_times
-from features.tools.duckdb_sql import query
-from features.tools.id_index import text_bytes
+from features.tools.duckdb_sql import run_query
+from features.tools.id_index import get_text_buffers
 from features.tools.instants import US_PER_DAY
 
 WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", "impossible time"
+# Reasons of an invalid time, in addition to WRONG_TYPE for a bare number.
 TIME_PROBLEMS = (UNREADABLE_TIME, IMPOSSIBLE_TIME)
-"""What is wrong with a time, beside a bare number's being of the wrong type."""
 
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 NOT_FINITE = r"(?i)[+-]?(?:nan|inf|infinity)"
 LEADING_ZERO = r"[+-]?0[0-9].*"
 
+# 1900-01-01 and 2200-01-01: valid times lie in between.
 FIRST_TIME, LAST_TIME = -2_208_988_800_000_000, 7_258_118_400_000_000
-"""1900-01-01 and 2200-01-01: times lie in between."""
 
+# The years 0000 to 9999; other times have no ISO text.
 WRITABLE = (-62_167_219_200_000_000, 253_402_300_800_000_000)
-"""The years 0000 to 9999: other times have no ISO text."""
 
+# Microseconds per unit of a timestamp, as numerator and denominator.
 UNITS = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
-"""Microseconds, as a fraction, of a timestamp's units."""
 
 
 def clean(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
-    """Return a column in the type in which it is read, with null for all that means “no value”.
+    """Return a column in a supported type, with null for every value that means “no value”.
 
-    These are blank texts, NaN, and what is written like one of ``missing``.
+    These are blank texts, NaN, and values written like one of ``missing``.
     """
     column = direct(column)
     if pa.types.is_dictionary(column.type):
@@ -62,30 +63,30 @@ def clean(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
 
 
 def _clean_codes(chunk: pa.DictionaryArray, missing: tuple[str, ...]) -> pa.DictionaryArray:
-    kept = clean(pa.chunked_array([chunk.dictionary]), missing).combine_chunks()
-    if not kept.null_count:
+    levels = clean(pa.chunked_array([chunk.dictionary]), missing).combine_chunks()
+    if not levels.null_count:
         return chunk
-    place = pa.array(
-        np.arange(len(kept), dtype=np.int32), mask=kept.is_null().to_numpy(zero_copy_only=False)
+    level = pa.array(
+        np.arange(len(levels), dtype=np.int32), mask=levels.is_null().to_numpy(zero_copy_only=False)
     )
-    return pa.DictionaryArray.from_arrays(place.take(chunk.indices), chunk.dictionary)
+    return pa.DictionaryArray.from_arrays(level.take(chunk.indices), chunk.dictionary)
 
 
 def _missing_markers(kind: pa.DataType, missing: tuple[str, ...]) -> pa.Array:
     """Return the values of a type that are written like one of ``missing``."""
-    found = [pa.array([], kind)]
+    markers = [pa.array([], kind)]
     for text in missing:
         try:
             value = pa.array([text]).cast(kind)
         except pa.ArrowInvalid:
             continue
         if texts(pa.chunked_array([value])).to_pylist() == [text]:
-            found.append(value)
-    return pa.concat_arrays(found)
+            markers.append(value)
+    return pa.concat_arrays(markers)
 
 
 def cleaned(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
-    """Return the column that a key of the config maps as text, cleaned; all null where it maps none."""
+    """Return the column mapped by a config key as cleaned text; all null if the key is not set."""
     if name is None:
         return pa.chunked_array([pa.nulls(len(raw.table), pa.string())])
     return texts(clean(raw.column(name, ""), missing))
@@ -94,29 +95,29 @@ def cleaned(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.Chun
 def times(
     raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: ZoneInfo
 ) -> dict[str, pa.Array]:
-    """Return when a row happened and when it could be read, in microseconds, with what is wrong about them."""
-    happened, problem = instants(clean(raw.column(time, ""), missing), zone)
-    reached, known_problem = happened, problem
+    """Return time and availability of each row in microseconds, and reasons of invalid ones."""
+    time_utc, problem = instants(clean(raw.column(time, ""), missing), zone)
+    known_utc, known_problem = time_utc, problem
     if known is not None:
-        reached, known_problem = instants(clean(raw.column(known, ""), missing), zone)
-    moment = happened.cast(pa.int64())
+        known_utc, known_problem = instants(clean(raw.column(known, ""), missing), zone)
+    time_us = time_utc.cast(pa.int64())
     return {
-        "time": moment,
+        "time": time_us,
         "available": pc.if_else(
-            pc.is_valid(moment), pc.max_element_wise(moment, reached.cast(pa.int64())), None
+            pc.is_valid(time_us), pc.max_element_wise(time_us, known_utc.cast(pa.int64())), None
         ),
         "time_problem": pc.coalesce(problem, known_problem),
-        "time_missing": pc.and_(pc.is_null(happened), pc.is_null(problem)),
+        "time_missing": pc.and_(pc.is_null(time_utc), pc.is_null(problem)),
     }
 
 
 def instants(column: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Array]:
-    """Return UTC instants and, where a value is not one, the reason; both null where the value is.
+    """Return UTC instants and the reason for each invalid value; both null for a null.
 
-    A time without a zone is read in ``zone``, a date as its first instant there. Of an hour that comes twice when
-    the clock goes back the earlier is meant; a time that the clock jumps over is read with the offset from before
-    the jump, as ``zoneinfo`` does. Digits beyond microseconds are cut off. Possible are the years 1900 to 2199; a
-    bare number is no time.
+    A time without an offset is read in ``zone``, a date as its first instant there. Of an hour that
+    occurs twice when the clock is set back, the earlier is meant; a time that the clock skips is
+    read with the offset from before the transition, as ``zoneinfo`` does. Digits beyond
+    microseconds are cut off. The years 1900 to 2199 are valid; a bare number is not a time.
     """
     walls = Walls.of(column)
     possible = (walls.kind != UNREADABLE) & (walls.wall >= FIRST_TIME) & (walls.wall < LAST_TIME)
@@ -125,32 +126,34 @@ def instants(column: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Arra
     if naive.any():
         offset = np.where(naive, 0, offset)
         offset[naive] = find_offsets_at_wall_times(walls.wall[naive], zone)
-    found = pa.array(walls.wall - offset, mask=~possible).cast(INSTANT)
-    return found, _name_time_problems(column, walls, possible)
+    instants_utc = pa.array(walls.wall - offset, mask=~possible).cast(INSTANT)
+    return instants_utc, _name_time_problems(column, walls, possible)
 
 
 def _name_time_problems(column: pa.ChunkedArray, walls: Walls, possible: np.ndarray) -> pa.Array:
-    """Name what is wrong with each value that is neither null nor a possible time."""
+    """Return the reason for each value that is neither null nor a valid time."""
     wrong = ~possible & column.is_valid().to_numpy()
     if not wrong.any():
         return pa.nulls(len(wrong), pa.string())
     reason = np.full(len(wrong), None, object)
     reason[wrong] = IMPOSSIBLE_TIME
-    at = np.flatnonzero(wrong & (walls.kind == UNREADABLE))
-    odd = pc.utf8_trim_whitespace(plain(texts(column.take(pa.array(at))))).combine_chunks()
-    bare = pc.match_substring_regex(odd, pattern=rf"\A(?:{NUMBER})\z").to_numpy(
+    rows = np.flatnonzero(wrong & (walls.kind == UNREADABLE))
+    unreadable = pc.utf8_trim_whitespace(plain(texts(column.take(pa.array(rows))))).combine_chunks()
+    bare = pc.match_substring_regex(unreadable, pattern=rf"\A(?:{NUMBER})\z").to_numpy(
         zero_copy_only=False
     )
-    reason[at] = np.where(bare, WRONG_TYPE, UNREADABLE_TIME)
+    reason[rows] = np.where(bare, WRONG_TYPE, UNREADABLE_TIME)
     return pa.array(reason, pa.string())
 
 
 @dataclass(frozen=True)
 class Walls:
-    """Times as a clock on the wall showed them; one element a value, in microseconds from 1970.
+    """Times as shown by a clock on the wall, one element per value.
 
-    ``kind`` is that of ``iso_time``, UNREADABLE for null and for what is no time; ``offset`` is that of the clock from
-    UTC where it is known.
+    Attributes:
+        kind: Kind as in ``iso_time``; UNREADABLE for null and invalid values.
+        wall: Wall time in microseconds since 1970.
+        offset: UTC offset in microseconds if known, else 0.
     """
 
     kind: np.ndarray
@@ -174,16 +177,20 @@ class Walls:
 
     @classmethod
     def _typed(cls, counts: pa.ChunkedArray, unit: tuple[int, int], kind: int) -> Self:
-        """Turn counts of a unit into microseconds; what no ISO text could say becomes the end of its range."""
-        many, few = unit
-        first, last = (edge * few // many for edge in WRITABLE)
+        """Convert counts of a unit to microseconds.
+
+        Values outside the range of ISO text are clipped to just beyond its ends, so that they
+        remain invalid.
+        """
+        numerator, denominator = unit
+        first, last = (edge * denominator // numerator for edge in WRITABLE)
         count = pc.fill_null(counts, 0).to_numpy()
-        if many > few:  # a nanosecond cannot leave the range
-            count = np.clip(count.astype(np.int64), first - 1, last) * many
+        if numerator > denominator:  # int64 nanoseconds cannot leave the range
+            count = np.clip(count.astype(np.int64), first - 1, last) * numerator
         known = counts.is_valid().to_numpy()
         return cls(
             np.where(known, np.int8(kind), np.int8(UNREADABLE)),
-            count // few,
+            count // denominator,
             np.zeros(len(count), np.int64),
         )
 
@@ -198,13 +205,13 @@ class Walls:
         begin = 0
         for chunk in column.chunks:
             part = slice(begin, begin + len(chunk))
-            parse(*text_bytes(chunk), kind[part], wall[part], offset[part])
+            parse(*get_text_buffers(chunk), kind[part], wall[part], offset[part])
             begin += len(chunk)
         return cls(np.where(column.is_valid().to_numpy(), kind, np.int8(UNREADABLE)), wall, offset)
 
 
 def numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
-    """Return finite numbers and, where a value is not one, the reason; both null where the value is."""
+    """Return finite numbers and the reason for each invalid value; both null for a null."""
     number = _to_numbers(direct(column))
     problem = pc.and_(column.is_valid(), number.is_null())
     if not pc.any(problem).as_py():
@@ -213,27 +220,27 @@ def numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
 
 
 def _to_numbers(column: pa.ChunkedArray) -> pa.Array:
-    """Return each value's number, null where it is none or too large; one zero instead of two."""
+    """Return each value's number, null if it is none or too large; -0.0 becomes 0.0."""
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         number = column.cast(pa.float64(), safe=False)
         return pc.add(without(number, pc.invert(pc.is_finite(number))), 0.0).combine_chunks()
-    with suppress(pa.ArrowInvalid):  # texts that are all plain numbers, as in most columns
+    with suppress(pa.ArrowInvalid):  # fast path: most columns are all numbers
         return _to_numbers(plain(texts(column)).cast(pa.float64()))
-    read = "CASE WHEN regexp_full_match(trim(text), $number) THEN try_cast(text AS DOUBLE) END"
-    text = (
-        f"SELECT CASE WHEN isfinite({read}) THEN {read} + 0.0 END AS number FROM rows ORDER BY nr"  # noqa: S608
-    )
-    return query(text, {"number": NUMBER}, rows=_with_row_numbers(plain(texts(column))))[
+    number = "CASE WHEN regexp_full_match(trim(text), $number) THEN try_cast(text AS DOUBLE) END"
+    finite = f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END"
+    text = f"SELECT {finite} AS number FROM rows ORDER BY nr"  # noqa: S608 - our own expression
+    return run_query(text, {"number": NUMBER}, rows=_with_row_numbers(plain(texts(column))))[
         "number"
     ].combine_chunks()
 
 
 def attribute(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as float64 or as text, by what all its values have in common.
+    """Return a column as float64 or as text, by the kind common to all its values.
 
-    Numbers without leading zeros are float64 (NaN and infinity among them are null), true and false 1 and 0,
-    dates and times days since 1970 by their own clock or by UTC where they carry a zone; a column without any
-    value is float64, every other one text. The kind does not depend on the order of the rows.
+    Numbers without leading zeros become float64 (NaN and infinity among them null); true and false
+    become 1 and 0; dates and times become days since 1970, by wall time or by UTC if they carry an
+    offset. A column without any value is float64; all others are text. The kind does not depend on
+    the order of the rows.
     """
     column = direct(column)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
@@ -248,11 +255,12 @@ def attribute(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _infer_from_text(column: pa.Array) -> pa.Array:
-    """Read texts as what they all are; each different one is looked at once."""
+    """Convert texts to the kind common to all of them; each distinct text is parsed once."""
     encoded = column.dictionary_encode()
     known = pa.chunked_array([encoded.dictionary])
-    read = query(
-        """SELECT lower(trim(text)) = 'true' AS truth, lower(trim(text)) IN ('true', 'false') AS is_truth,
+    read = run_query(
+        """SELECT lower(trim(text)) = 'true' AS truth,
+              lower(trim(text)) IN ('true', 'false') AS is_truth,
               NOT regexp_full_match(trim(text), $zero) AS is_plain,
               regexp_full_match(trim(text), $not_finite) AS is_odd
             FROM rows ORDER BY nr""",

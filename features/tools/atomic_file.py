@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write a text beside the file that is there, and put it in its place once it is on the disk.
 
     Whoever reads sees the former file or this one. Raises OSError where it cannot be written; the former then stays.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.tools.jit import kernel
+from features.tools.jit import jit_kernel
 
 
-def ends(
+def find_lower_bounds(
     instant: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray
 ) -> np.ndarray:
     """Return for each row the place of the first instant in ``[first, last)`` that is not before its cutoff, else last.
@@ -15,12 +15,12 @@ def ends(
     Instants rise within each range; all are int64, instants and cutoffs in microseconds.
     """
     found = np.empty(len(cutoff), np.int64)
-    _halve(instant, first, last, cutoff, found)
+    _bisect_rows(instant, first, last, cutoff, found)
     return found
 
 
-@kernel
-def _halve(
+@jit_kernel
+def _bisect_rows(
     instant: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray, found: np.ndarray
 ) -> None:
     for row in range(len(cutoff)):

@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 
 
-def query(text: str, values: dict[str, object] | None = None, **tables: pa.Table) -> pa.Table:
+def run_query(text: str, values: dict[str, object] | None = None, **tables: pa.Table) -> pa.Table:
     """Run one statement of DuckDB over Arrow tables, in UTC, and return an Arrow table."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")

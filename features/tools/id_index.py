@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.tools.jit import kernel
+from features.tools.jit import jit_kernel
 
-BLOCK = 512
+LOOKUP_BLOCK_SIZE = 512
 """Ids looked up together, so that the waits for memory overlap instead of adding up."""
 
 
 @dataclass(frozen=True)
-class Ids:
+class IdIndex:
     """A hash table of different ids, each known by its place among them.
 
     Open addressing with linear probing, at most a quarter full, over FNV-1a (Fowler, Noll & Vo) of the bytes; its
@@ -26,39 +26,39 @@ class Ids:
     """
 
     texts: np.ndarray
-    ends: np.ndarray
+    offsets: np.ndarray
     slots: np.ndarray
 
     @classmethod
-    def of(cls, column: pa.ChunkedArray | pa.Array) -> Self:
+    def from_column(cls, column: pa.ChunkedArray | pa.Array) -> Self:
         """Build the table of a column of different texts."""
         # Copied, since numpy asks for large pages: looking ids up touches all of it at random.
-        texts, ends = (part.copy() for part in text_bytes(column))
+        texts, ends = (part.copy() for part in get_text_buffers(column))
         slots = np.full(1 << max(int(4 * len(ends) - 1).bit_length(), 4), -1, np.int64)
-        _fill(texts, ends, slots)
+        _fill_slots(texts, ends, slots)
         return cls(texts, ends, slots)
 
     def __len__(self) -> int:
         """How many ids there are."""
-        return len(self.ends) - 1
+        return len(self.offsets) - 1
 
     def find(self, column: pa.ChunkedArray | pa.Array) -> np.ndarray:
         """Return each text's place, -1 where it is null or not in the table; int32."""
         chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-        return np.concatenate([np.empty(0, np.int32), *(self._find(chunk) for chunk in chunks)])
+        return np.concatenate([np.empty(0, np.int32), *(self._find_in_chunk(chunk) for chunk in chunks)])
 
-    def _find(self, chunk: pa.Array) -> np.ndarray:
+    def _find_in_chunk(self, chunk: pa.Array) -> np.ndarray:
         if pa.types.is_dictionary(chunk.type):
-            known = np.append(self._find(chunk.dictionary), np.int32(-1))
+            known = np.append(self._find_in_chunk(chunk.dictionary), np.int32(-1))
             return known[pc.fill_null(chunk.indices, len(known) - 1).to_numpy(zero_copy_only=False)]
         found = np.empty(len(chunk), np.int32)
-        _find(*text_bytes(chunk), self.texts, self.ends, self.slots, found)
+        _find_positions(*get_text_buffers(chunk), self.texts, self.offsets, self.slots, found)
         if chunk.null_count:
             found[chunk.is_null().to_numpy(zero_copy_only=False)] = -1
         return found
 
 
-def text_bytes(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def get_text_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Return the bytes of all texts and where each begins, one element more than there are texts."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     array = array if pa.types.is_binary(array.type) else pc.cast(array, pa.string())
@@ -69,14 +69,14 @@ def text_bytes(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarr
     return np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8), ends
 
 
-def holds_nul(column: pa.Array) -> bool:
+def contains_nul(column: pa.Array) -> bool:
     """Say whether any of the texts holds a NUL byte, which few do."""
-    texts, ends = text_bytes(column)
+    texts, ends = get_text_buffers(column)
     return b"\0" in texts[ends[0] : ends[-1]].tobytes()
 
 
-@kernel
-def _hash(texts: np.ndarray, begin: int, end: int) -> np.int64:
+@jit_kernel
+def _hash_bytes(texts: np.ndarray, begin: int, end: int) -> np.int64:
     """Return 63 bits."""
     found = np.uint64(0xCBF29CE484222325)
     for at in range(begin, end):
@@ -85,19 +85,19 @@ def _hash(texts: np.ndarray, begin: int, end: int) -> np.int64:
     return np.int64((found ^ (found >> np.uint64(33))) >> np.uint64(1))
 
 
-@kernel
-def _fill(texts: np.ndarray, ends: np.ndarray, slots: np.ndarray) -> None:
+@jit_kernel
+def _fill_slots(texts: np.ndarray, ends: np.ndarray, slots: np.ndarray) -> None:
     mask = len(slots) - 1
     for place in range(len(ends) - 1):
-        code = _hash(texts, ends[place], ends[place + 1])
+        code = _hash_bytes(texts, ends[place], ends[place + 1])
         at = code & mask
         while slots[at] >= 0:
             at = (at + 1) & mask
         slots[at] = (code >> 32 << 32) | place
 
 
-@kernel
-def _find(
+@jit_kernel
+def _find_positions(
     texts: np.ndarray,
     ends: np.ndarray,
     known: np.ndarray,
@@ -108,14 +108,14 @@ def _find(
     """Fill ``found``; the number returned says nothing, but without it the compiler would touch no text early."""
     mask, last, touched = len(slots) - 1, len(known) - 1, 0
     codes, hits, starts = (
-        np.empty(BLOCK, np.int64),
-        np.empty(BLOCK, np.int64),
-        np.empty(BLOCK, np.int64),
+        np.empty(LOOKUP_BLOCK_SIZE, np.int64),
+        np.empty(LOOKUP_BLOCK_SIZE, np.int64),
+        np.empty(LOOKUP_BLOCK_SIZE, np.int64),
     )
-    for first in range(0, len(found), BLOCK):
-        size = min(BLOCK, len(found) - first)
+    for first in range(0, len(found), LOOKUP_BLOCK_SIZE):
+        size = min(LOOKUP_BLOCK_SIZE, len(found) - first)
         for k in range(size):
-            codes[k] = _hash(texts, ends[first + k], ends[first + k + 1])
+            codes[k] = _hash_bytes(texts, ends[first + k], ends[first + k + 1])
         for k in range(size):
             hits[k] = slots[codes[k] & mask]
         for k in range(size):
@@ -127,7 +127,7 @@ def _find(
             hit, start = hits[k], starts[k]
             while hit >= 0:
                 place = hit & 0x7FFFFFFF
-                if hit >> 32 == codes[k] >> 32 and _same(
+                if hit >> 32 == codes[k] >> 32 and _equal_bytes(
                     texts, begin, end, known, start, known_ends[place + 1]
                 ):
                     break
@@ -138,8 +138,8 @@ def _find(
     return touched
 
 
-@kernel
-def _same(a: np.ndarray, begin: int, end: int, b: np.ndarray, other: int, other_end: int) -> bool:
+@jit_kernel
+def _equal_bytes(a: np.ndarray, begin: int, end: int, b: np.ndarray, other: int, other_end: int) -> bool:
     if end - begin != other_end - other:
         return False
     at = 0

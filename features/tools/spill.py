@@ -12,28 +12,28 @@ from typing import IO
 import pyarrow as pa
 
 from configs.errors import ConfigError
-from features.tools.duckdb_sql import query
+from features.tools.duckdb_sql import run_query
 
-SHARE = 8
+MEMORY_LIMIT_DIVISOR = 8
 """Of what DuckDB would take of the memory, a table gets this part before it lies in a file."""
-UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+BYTES_PER_UNIT = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 @functools.cache
-def most_in_memory() -> int:
+def get_max_bytes_in_memory() -> int:
     """Return the bytes beyond which a table lies in a file: a tenth of the memory that a process here may have.
 
     DuckDB knows that of the machine or its container, and takes four fifths of it for itself unless told otherwise.
     """
-    text = query("SELECT current_setting('memory_limit') AS most")["most"][0].as_py()
+    text = run_query("SELECT current_setting('memory_limit') AS most")["most"][0].as_py()
     number, unit = text.split()
-    return int(float(number) * UNITS[unit]) // SHARE
+    return int(float(number) * BYTES_PER_UNIT[unit]) // MEMORY_LIMIT_DIVISOR
 
 
-class Shelf:
+class SpillBuffer:
     """Takes the pieces of one table and gives it back whole, as it was written, whether it fitted into memory or not.
 
-    With a ``scratch`` folder, which need not exist yet, a table beyond ``most_in_memory`` becomes an uncompressed Arrow
+    With a ``scratch`` folder, which need not exist yet, a table beyond ``get_max_bytes_in_memory`` becomes an uncompressed Arrow
     file there that is mapped into memory, so that its pages belong to the operating system. The file has no name
     from the beginning: it vanishes with the table or with the process, however that ends.
     """
@@ -45,25 +45,25 @@ class Shelf:
         self._writer: pa.RecordBatchFileWriter | None = None
 
     @classmethod
-    def of(cls, schema: pa.Schema, pieces: Iterable[pa.Table], scratch: Path | None) -> pa.Table:
+    def collect(cls, schema: pa.Schema, pieces: Iterable[pa.Table], scratch: Path | None) -> pa.Table:
         """Return the table of all pieces."""
         shelf = cls(schema, scratch)
         for piece in pieces:
             shelf.add(piece)
-        return shelf.table()
+        return shelf.to_table()
 
     def add(self, piece: pa.Table) -> None:
         """Append rows of the shelf's schema; raise ConfigError where the scratch folder cannot take them."""
         self._size += piece.nbytes
         self._pieces.append(piece)
-        if self._scratch is None or (self._writer is None and self._size <= most_in_memory()):
+        if self._scratch is None or (self._writer is None and self._size <= get_max_bytes_in_memory()):
             return
         try:
             self._spill(self._scratch)
         except OSError as error:
-            raise _full(self._scratch, error) from error
+            raise _build_scratch_error(self._scratch, error) from error
 
-    def table(self) -> pa.Table:
+    def to_table(self) -> pa.Table:
         """Return all rows in the order in which they came; nothing can be added after that."""
         if self._writer is None or self._file is None:
             return pa.concat_tables([self._schema.empty_table(), *self._pieces])
@@ -71,7 +71,7 @@ class Shelf:
             self._writer.close()
             self._file.flush()
         except OSError as error:
-            raise _full(self._scratch, error) from error
+            raise _build_scratch_error(self._scratch, error) from error
         with self._file as file:  # the mapping outlives the file's handle
             return pa.ipc.open_file(
                 pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -79,25 +79,25 @@ class Shelf:
 
     def _spill(self, scratch: Path) -> None:
         if self._writer is None:
-            self._file = nameless(scratch)
+            self._file = open_unnamed_file(scratch)
             self._writer = pa.ipc.new_file(self._file, self._schema)
         for piece in self._pieces:
             self._writer.write_table(piece)
         self._pieces.clear()
 
 
-def is_large(table: pa.Table) -> bool:
+def exceeds_memory(table: pa.Table) -> bool:
     """Say whether a table is too large to lie in memory."""
-    return table.nbytes > most_in_memory()
+    return table.nbytes > get_max_bytes_in_memory()
 
 
-def nameless(scratch: Path) -> IO[bytes]:
+def open_unnamed_file(scratch: Path) -> IO[bytes]:
     """Open a file without a name in a folder, which is made where it is missing; it is gone once it is closed."""
     scratch.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=scratch)
 
 
-def _full(scratch: Path | None, error: OSError) -> ConfigError:
+def _build_scratch_error(scratch: Path | None, error: OSError) -> ConfigError:
     fix = "make room there, or give the workspace another place with LEADSCORE_WORKSPACE"
     return ConfigError(
         "cannot write to the scratch folder", where=str(scratch), found=str(error), fix=fix

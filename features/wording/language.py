@@ -16,8 +16,8 @@ import yaml
 from configs.durations import format_duration
 from configs.errors import ConfigError
 
-FOLDER = Path(__file__).parent
-LONG = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
+LANGUAGE_FOLDER = Path(__file__).parent
+UNIT_NAMES = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
 @dataclass(frozen=True)
@@ -43,27 +43,27 @@ class Language:
     @classmethod
     def load(cls, code: str) -> Self:
         """Read a language's file; raises ConfigError where there is none."""
-        if code not in languages():
+        if code not in list_languages():
             raise ConfigError(
                 "no such language",
                 where="publish.language",
-                found=f"{code!r}, there are {', '.join(languages())}",
+                found=f"{code!r}, there are {', '.join(list_languages())}",
                 fix="name one of them, or add a file to features/words",
             )
-        return cls(code, **yaml.safe_load((FOLDER / f"{code}.yaml").read_text(encoding="utf-8")))
+        return cls(code, **yaml.safe_load((LANGUAGE_FOLDER / f"{code}.yaml").read_text(encoding="utf-8")))
 
     @cached_property
-    def _form(self) -> Callable[[int], int]:
+    def _plural_rule(self) -> Callable[[int], int]:
         return c2py(self.plural)
 
     @property
-    def forms(self) -> int:
+    def form_count(self) -> int:
         """How many forms a noun has."""
         return len(self.nouns["any"])
 
-    def form(self, value: float) -> int:
+    def form_of(self, value: float) -> int:
         """Return which form of a noun a number asks for, as it is written."""
-        return self._form(abs(int(value))) if value == round(value) else self.fraction
+        return self._plural_rule(abs(int(value))) if value == round(value) else self.fraction
 
     def number(self, value: float, style: str) -> str:
         """Return a number by Python's format ``style``, such as ``,.2f``, with the language's own signs."""
@@ -80,44 +80,44 @@ class Language:
     def days(self, days: float) -> str:
         """Return days in whole days, or in hours below one day."""
         size, sign = abs(days), "-" if days < 0 else ""
-        number, unit = whole(size)
+        number, unit = round_length(size)
         return sign + (self.length(number, unit) if number else self.lengths["moment"])
 
     def length(self, number: int, unit: str) -> str:
         """Return so many units as a length of time: ``7 days``."""
-        return str(self.lengths[unit][self.form(number)]).replace("{n}", self.number(number, ",d"))
+        return str(self.lengths[unit][self.form_of(number)]).replace("{n}", self.number(number, ",d"))
 
-    def spelled(self, span: timedelta | None) -> str:
+    def duration(self, span: timedelta | None) -> str:
         """Return a configured length of time: ``7 days``; empty for None."""
-        return self.length(*_units(span)) if span else ""
+        return self.length(*split_duration(span)) if span else ""
 
     def window(self, span: timedelta | None) -> str:
         """Return a window in words: ``in the last 7 days``; None is all of history."""
         if span is None:
             return str(self.within["always"])
-        number, unit = _units(span)
+        number, unit = split_duration(span)
         alone, *forms = self.within[unit]
-        return str(alone if number == 1 else forms[self.form(number)]).replace(
+        return str(alone if number == 1 else forms[self.form_of(number)]).replace(
             "{n}", self.number(number, ",d")
         )
 
 
-def languages() -> list[str]:
+def list_languages() -> list[str]:
     """Return the languages that there are."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return sorted(path.stem for path in LANGUAGE_FOLDER.glob("*.yaml"))
 
 
-def whole(days: float) -> tuple[int, str]:
+def round_length(days: float) -> tuple[int, str]:
     """Return a length as it is written: whole days, or whole hours below one day."""
     hours = round(days * 24)
     return (hours, "hour") if hours < 24 else (round(days), "day")
 
 
-def readable(name: str) -> str:
+def humanize_name(name: str) -> str:
     """Return a name as words: ``page_view`` is “page view”."""
     return re.sub(r"_+", " ", name).strip() or name
 
 
-def _units(span: timedelta) -> tuple[int, str]:
+def split_duration(span: timedelta) -> tuple[int, str]:
     label = format_duration(span)
-    return round(float(label[:-1])), LONG[label[-1]]
+    return round(float(label[:-1])), UNIT_NAMES[label[-1]]

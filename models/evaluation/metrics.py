@@ -149,15 +149,30 @@ def evaluate_slices(
         _evaluate_replicate(slices, rankings, weight)
         for weight in draw_entity_weights(rows.entity_id, seed, replicates)
     ]
-
-    def make_estimate(name: SliceName, key: str) -> Estimate:
-        replicated = np.array([replicate[name][key] for replicate in drawn])
-        n = counts[name].get(key, len(slices[name].rows))
-        return estimate_with_interval(
-            values[name][key], replicated, n, biased=key == "calibration_error"
+    return {
+        name: _make_estimates(
+            values[name], [replicate[name] for replicate in drawn], counts[name], len(part.rows)
         )
+        for name, part in slices.items()
+    }
 
-    return {name: {key: make_estimate(name, key) for key in keys} for name, keys in values.items()}
+
+def _make_estimates(
+    values: Mapping[str, float],
+    replicates: list[dict[str, float]],
+    counts: Mapping[str, int],
+    n: int,
+) -> dict[str, Estimate]:
+    """Return the estimates of one slice; ``counts`` has the rows of metrics of fewer than ``n``."""
+    return {
+        key: estimate_with_interval(
+            value,
+            np.array([replicate[key] for replicate in replicates]),
+            counts.get(key, n),
+            biased=key == "calibration_error",
+        )
+        for key, value in values.items()
+    }
 
 
 def compute_reliability(
@@ -365,7 +380,10 @@ class _CapacityRankings:
     def metrics(
         self, shares: list[np.ndarray], rows: np.ndarray, weight: np.ndarray
     ) -> dict[str, float]:
-        """Return the metrics at capacity of some rows; ``shares`` are those of ``worked_shares``."""
+        """Return the metrics at capacity of some rows.
+
+        ``shares`` is the result of ``worked_shares``.
+        """
         label, weight = self.label[rows], weight[rows]
         counts = self.by_probability.count_worked(shares[0], rows, label, weight)
         metrics = {"precision_at_capacity": counts.precision, "lift_at_capacity": counts.lift}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+
+from configs.learning import Learning
+from models.sample_weights import compute_sample_weights
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,22 @@ class FitInput:
     rows_per_entity: float = 1.0
     weight: np.ndarray | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_rows(
+        cls,
+        x: np.ndarray,
+        categorical: list[int],
+        entity_id: np.ndarray,
+        cutoff: np.ndarray,
+        learning: Learning,
+        parameters: Mapping[str, Any],
+        seed: int,
+    ) -> Self:
+        """Return the input of rows with these entities (text) and cutoffs (microseconds UTC).
+
+        Sample weights follow ``learning``.
+        """
+        rows_per_entity = len(entity_id) / len(set(entity_id))
+        weight = compute_sample_weights(entity_id, cutoff, learning)
+        return cls(x, categorical, seed, rows_per_entity, weight, parameters)

@@ -27,7 +27,7 @@ MAX_SUBJECTS = 200
 class EventVolume:
     """Events by subject in the latest weeks before training.
 
-    A subject is an event type, a channel, or the amounts of an event type, e.g. ``event type call``.
+    A subject is an event type, a channel, or the amounts of an event type: ``event type call``.
 
     Attributes:
         weeks: Number of whole weeks that the log reaches back, at most 13.
@@ -45,10 +45,11 @@ class EventVolume:
         first = pc.min(events["available_at"]).as_py()
         weeks = min(MAX_WEEKS, (as_of - first) // WEEK) if first else 0
         counts = count_weekly_events(events, as_of, max(weeks, 1))
-        busiest = sorted(counts, key=lambda subject: (-int(counts[subject].sum()), subject))[:MAX_SUBJECTS]
-        counts = {subject: counts[subject] for subject in sorted(busiest)}
-        least = {subject: int(rows.min()) for subject, rows in counts.items()}
-        return cls(weeks, least, {subject: int(rows.sum()) for subject, rows in counts.items()})
+        ranked = sorted(counts, key=lambda subject: (-int(counts[subject].sum()), subject))
+        busiest = sorted(ranked[:MAX_SUBJECTS])
+        weekly_min = {subject: int(counts[subject].min()) for subject in busiest}
+        total = {subject: int(counts[subject].sum()) for subject in busiest}
+        return cls(weeks, weekly_min, total)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values."""
@@ -67,8 +68,9 @@ def count_weekly_events(events: pa.Table, as_of: datetime, weeks: int) -> dict[s
     [as_of - (k + 1) weeks, as_of - k weeks).
     """
     since = pa.scalar(as_of - weeks * WEEK, events["available_at"].type)
-    pieces = (pa.Table.from_batches([batch]) for batch in events.to_batches())
-    recent = [piece.filter(pc.greater_equal(piece["available_at"], since)) for piece in pieces]
+    # Filtered batch by batch: the log may be larger than memory, its latest weeks are not.
+    batches = (pa.Table.from_batches([batch]) for batch in events.to_batches())
+    recent = [batch.filter(pc.greater_equal(batch["available_at"], since)) for batch in batches]
     table = pa.concat_tables([events.schema.empty_table(), *recent])
     ago = (to_microseconds(as_of) - column_to_microseconds(table["available_at"]) - 1) // (
         duration_to_microseconds(WEEK)

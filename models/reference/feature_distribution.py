@@ -14,13 +14,16 @@ from models.encoding import Encoding, sample_evenly
 from models.reference.psi import compute_excess_psi
 from models.scorer import Scorer
 
+# Deciles of the training data, as is usual for the PSI.
 BIN_COUNT = 10
+# The most frequent categories have a bin each; all others share one.
 MAX_LEVELS = 20
 # Rows counted of a training slice and of a scoring run: more rows change no verdict.
 MAX_ROWS = 25_000
+# Digits stored of numbers.
 SIGNIFICANT_DIGITS = 6
-MAX_FEATURES = 120
-EXPLAINED_ROWS = 300
+# Features that are monitored, and training rows that rank them by importance.
+MAX_FEATURES, EXPLAINED_ROWS = 120, 300
 
 
 @dataclass(frozen=True)
@@ -124,29 +127,37 @@ class TrainingDistribution:
 
         ``slices`` are row numbers of the matrix; a slice may be empty, but not all of them.
         ``importances`` names the columns to keep. ``tested_slices`` are slices of OUT_OF_TIME, in
-        order; ``latest_predictions`` are PREDICTIONS of the latest slice. ``by_week`` are columns in
-        days, whose bins end at whole weeks. Slices of more than 25,000 rows are sampled evenly.
+        order; ``latest_predictions`` are PREDICTIONS of the latest slice. ``by_week`` are columns
+        in days, whose bins end at whole weeks. Slices of more than 25,000 rows are sampled evenly.
         """
         slices = [rows[sample_evenly(len(rows), MAX_ROWS)] for rows in slices if len(rows)]
-        tables = [matrix.select(["entity_id", *importances]).take(pa.array(rows)) for rows in slices]
-        chances = [table.take(pa.array(sample_evenly(len(table), MAX_ROWS))) for table in tested_slices if len(table)]
-        sizes, own = [_count_entities(table) for table in tables], [_count_entities(table) for table in chances]
+        kept = matrix.select(["entity_id", *importances])
+        tables = [kept.take(pa.array(rows)) for rows in slices]
+        predictions = [
+            table.take(pa.array(sample_evenly(len(table), MAX_ROWS)))
+            for table in tested_slices
+            if len(table)
+        ]
+        sizes = [_count_entities(table) for table in tables]
+        tested_sizes = [_count_entities(table) for table in predictions]
         categories = {feature.name: feature.categories for feature in encoding.features}
         columns = {
             name: _describe_column(
                 [table[name] for table in tables],
                 sizes,
-                weight,
+                importance,
                 categories.get(name, ()),
                 7.0 * (name in by_week),
             )
-            for name, weight in importances.items()
+            for name, importance in importances.items()
         }
-        said = [table["probability"] for table in chances]
-        means = tuple(float(np.mean(each.to_numpy())) for each in (*said, latest_predictions["probability"]))
-        chance = _describe_column(said, own, 1.0, ())
-        chance = replace(chance, recent_counts=chance.count(latest_predictions["probability"]))
-        return cls(columns, (sum(sizes), sizes[-1]), chance, (sum(own), _count_entities(latest_predictions)), means)
+        latest = latest_predictions["probability"]
+        tested = [table["probability"] for table in predictions]
+        means = tuple(float(np.mean(column.to_numpy())) for column in (*tested, latest))
+        probability = _describe_column(tested, tested_sizes, 1.0, ())
+        probability = replace(probability, recent_counts=probability.count(latest))
+        tested_entities = (sum(tested_sizes), _count_entities(latest_predictions))
+        return cls(columns, (sum(sizes), sizes[-1]), probability, tested_entities, means)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values."""
@@ -162,7 +173,10 @@ class TrainingDistribution:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Restore from the result of ``to_json``."""
         return cls(
-            {name: ColumnDistribution.from_json(column) for name, column in data["columns"].items()},
+            {
+                name: ColumnDistribution.from_json(column)
+                for name, column in data["columns"].items()
+            },
             (data["entities"][0], data["entities"][1]),
             ColumnDistribution.from_json(data["probability"]),
             (data["tested"][0], data["tested"][1]),
@@ -182,39 +196,46 @@ def select_monitored_features(
     sample = matrix.take(pa.array(sample_evenly(matrix.num_rows, EXPLAINED_ROWS)))
     size = np.abs(scorer.explain(sample)[:, :-1]).mean(axis=0)
     share = dict(zip(scorer.encoding.names, (size / max(size.sum(), 1e-12)).tolist(), strict=True))
-    heavy = sorted(set(share).difference(never_keep), key=lambda name: (-share[name], name))[:MAX_FEATURES]
-    kept = {name for name in heavy if share[name] > 0} | set(always_keep).intersection(share)
+    candidates = set(share).difference(never_keep)
+    important = sorted(candidates, key=lambda name: (-share[name], name))[:MAX_FEATURES]
+    kept = {name for name in important if share[name] > 0} | set(always_keep).intersection(share)
     return {name: share[name] for name in scorer.encoding.names if name in kept}
 
 
 def _describe_column(
     slices: list[pa.ChunkedArray],
     sizes: list[int],
-    weight: float,
+    importance: float,
     categories: tuple[str, ...],
     step: float = 0.0,
 ) -> ColumnDistribution:
+    """Return the distribution of one column over some slices.
+
+    ``sizes`` are the numbers of entities of the slices. With a ``step``, bins of numbers end at its
+    multiples.
+    """
+    no_counts = np.empty(0)
     if slices[0].type == pa.string():
-        empty = ColumnDistribution("category", np.empty(0), categories[:MAX_LEVELS], np.empty(0), np.empty(0), 0.0)
+        levels = categories[:MAX_LEVELS]
+        empty = ColumnDistribution("category", np.empty(0), levels, no_counts, no_counts, 0.0)
     else:
-        empty = ColumnDistribution("number", _find_bin_edges(slices, step), (), np.empty(0), np.empty(0), 0.0)
+        edges = _find_bin_edges(slices, step)
+        empty = ColumnDistribution("number", edges, (), no_counts, no_counts, 0.0)
     counts = np.array([empty.count(column) for column in slices])
-    whole = counts.sum(axis=0)
-    usual = [
-        compute_excess_psi(whole - own, own, (sum(sizes) - size, size))
+    total = counts.sum(axis=0)
+    drift = [
+        compute_excess_psi(total - own, own, (sum(sizes) - size, size))
         for own, size in zip(counts, sizes, strict=True)
         if len(sizes) > 1
     ]
-    novel = _measure_new_categories(slices, categories) if empty.kind == "category" else 0.0
-    return ColumnDistribution(
-        empty.kind,
-        empty.edges,
-        empty.levels,
-        whole,
-        counts[-1],
-        max(usual, default=0.0),
-        weight,
-        novel,
+    is_category = empty.kind == "category"
+    return replace(
+        empty,
+        total_counts=total,
+        recent_counts=counts[-1],
+        max_training_drift=max(drift, default=0.0),
+        importance=importance,
+        new_category_share=_measure_new_categories(slices, categories) if is_category else 0.0,
     )
 
 
@@ -223,25 +244,28 @@ def _find_bin_edges(slices: list[pa.ChunkedArray], step: float) -> np.ndarray:
 
     They are rounded to the digits that are stored, or with a ``step`` up to its next multiple.
     """
-    known = np.concatenate([_finite_or_nan(column) for column in slices])
-    known = known[~np.isnan(known)]
-    if not len(known):
+    numbers = np.concatenate([_finite_or_nan(column) for column in slices])
+    numbers = numbers[~np.isnan(numbers)]
+    if not len(numbers):
         return np.empty(0)
-    edges = np.quantile(known, np.arange(1, BIN_COUNT) / BIN_COUNT)
+    edges = np.quantile(numbers, np.arange(1, BIN_COUNT) / BIN_COUNT)
     edges = np.ceil(edges / step) * step if step else edges
     return np.unique([float(f"{edge:.{SIGNIFICANT_DIGITS}g}") for edge in edges])
 
 
 def _measure_new_categories(slices: list[pa.ChunkedArray], categories: tuple[str, ...]) -> float:
-    """Return the share of the latest rows whose category is new compared with the earlier slices."""
+    """Return the share of the latest rows with a category that is in no earlier slice.
+
+    A category that the encoding does not know is new too.
+    """
     latest = slices[-1]
     before = pa.chunked_array(
         [chunk for column in slices[:-1] for chunk in column.chunks], pa.string()
     )
-    strange = pc.invert(pc.is_in(latest, value_set=pa.array(categories, pa.string())))
+    is_new = pc.invert(pc.is_in(latest, value_set=pa.array(categories, pa.string())))
     if len(before):
-        strange = pc.or_(strange, pc.invert(pc.is_in(latest, value_set=pc.unique(before))))
-    return pc.sum(pc.and_(strange, pc.is_valid(latest))).as_py() / len(latest)
+        is_new = pc.or_(is_new, pc.invert(pc.is_in(latest, value_set=pc.unique(before))))
+    return pc.sum(pc.and_(is_new, pc.is_valid(latest))).as_py() / len(latest)
 
 
 def _count_numbers(column: pa.ChunkedArray, edges: np.ndarray) -> np.ndarray:

@@ -61,6 +61,7 @@ def score_sides(scorer: Scorer, contributions: np.ndarray) -> Mapping[str, np.nd
 
 
 def _sum_by_side(scorer: Scorer, contributions: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the summed contributions of each row, for the sides with a feature in the model."""
     sides = {feature.name: classify_side(feature) for feature in scorer.catalog.features}
     own = np.array([sides[name] for name in scorer.encoding.names], dtype=object)
     return {

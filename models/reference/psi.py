@@ -18,7 +18,10 @@ def compute_psi(expected: np.ndarray, observed: np.ndarray) -> float:
     scoring calls 0.1 to 0.25 a shift to examine, and more than that a large one (Siddiqi, Credit
     Risk Scorecards, 2006).
     """
-    p, q = ((counts + PSEUDO_COUNT) / (counts.sum() + PSEUDO_COUNT * len(counts)) for counts in (expected, observed))
+    p, q = (
+        (counts + PSEUDO_COUNT) / (counts.sum() + PSEUDO_COUNT * len(counts))
+        for counts in (expected, observed)
+    )
     return float(np.sum((q - p) * np.log(q / p)))
 
 
@@ -35,7 +38,9 @@ def bound_psi_by_chance(bins: int, expected: float, observed: float) -> float:
     return float(chdtri(max(bins - 1, 1), FALSE_ALARM_RATE) * (1 / expected + 1 / observed))
 
 
-def compute_excess_psi(expected: np.ndarray, observed: np.ndarray, sizes: tuple[float, float]) -> float:
+def compute_excess_psi(
+    expected: np.ndarray, observed: np.ndarray, sizes: tuple[float, float]
+) -> float:
     """Return the PSI minus its bound by chance, at least 0.
 
     ``sizes`` are the numbers of entities on either side.

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.definitions.feature import CHANNEL, GROUP, TYPE, Feature
+from features.definitions.feature import CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX, Feature
 from models.encoding import sample_evenly
 from models.scorer import Scorer
 
@@ -45,15 +45,13 @@ class TypicalLead:
         numbers = [
             name for name in scorer.encoding.names if pa.types.is_floating(sample[name].type)
         ]
-        known = {
-            name: column[np.isfinite(column)]
-            for name in numbers
-            for column in [sample[name].to_numpy()]
-        }
-        middle = {name: float(np.median(column)) for name, column in known.items() if len(column)}
+        columns = {name: sample[name].to_numpy() for name in numbers}
+        finite = {name: column[np.isfinite(column)] for name, column in columns.items()}
+        medians = {name: float(np.median(column)) for name, column in finite.items() if len(column)}
         history = [feature for feature in features if feature.scope != "lead"]
-        family = _find_families(sample, history, scorer.encoding.names)
-        return cls(middle, _measure_absence_effects(scorer, sample, history, family), family)
+        families = _find_families(sample, history, scorer.encoding.names)
+        effects = _measure_absence_effects(scorer, sample, history, families)
+        return cls(medians, effects, families)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values, under the keys of stored models."""
@@ -71,26 +69,26 @@ class TypicalLead:
 
 
 def _measure_absence_effects(
-    scorer: Scorer, sample: pa.Table, history: list[Feature], family: Mapping[str, list[str]]
+    scorer: Scorer, sample: pa.Table, history: list[Feature], families: Mapping[str, list[str]]
 ) -> dict[str, float]:
     """Return for each feature of the model its family's contribution without events."""
-    names, groups = (
-        scorer.encoding.names,
-        {feature.name: feature.meaning.group for feature in history},
-    )
-    parts, blank = scorer.explain(sample), scorer.explain(_blank_history(sample, history))
-    found = {}
-    for feature in (each for each in history if each.name in names):
-        related = family[feature.meaning.group]
+    names = scorer.encoding.names
+    groups = {feature.name: feature.meaning.group for feature in history}
+    contributions, blank = scorer.explain(sample), scorer.explain(_blank_history(sample, history))
+    effects = {}
+    for feature in history:
+        if feature.name not in names:
+            continue
+        related = families[feature.meaning.group]
         columns = [place for place, name in enumerate(names) if groups.get(name) in related]
         column = sample[feature.name]
-        nothing = pc.is_null(column, nan_is_null=True)
-        if feature.meaning.nothing == 0:
-            nothing = pc.or_(nothing, pc.equal(column, 0.0))
-        rows = pc.fill_null(nothing, True).to_numpy()
-        chosen = parts[rows] if rows.sum() >= MIN_LEADS else blank
-        found[feature.name] = float(chosen[:, columns].sum(axis=1).mean())
-    return found
+        is_absent = pc.is_null(column, nan_is_null=True)
+        if feature.meaning.empty_value == 0:
+            is_absent = pc.or_(is_absent, pc.equal(column, 0.0))
+        rows = pc.fill_null(is_absent, True).to_numpy()
+        chosen = contributions[rows] if rows.sum() >= MIN_LEADS else blank
+        effects[feature.name] = float(chosen[:, columns].sum(axis=1).mean())
+    return effects
 
 
 def _find_families(
@@ -104,14 +102,14 @@ def _find_families(
         for f in history
         if f.scope == "entity" and _is_total_count(f, sample)
     }
-    whole = {feature.meaning.group for feature in history if feature.meaning.whole}
+    all_events = {feature.meaning.group for feature in history if feature.meaning.covers_all_events}
     return {
         group: [
             group,
             *(
                 other
                 for other in groups
-                if other != group and _share_events(group, other, about, counts, whole)
+                if other != group and _share_events(group, other, about, counts, all_events)
             ),
         ]
         for group in groups
@@ -119,25 +117,26 @@ def _find_families(
 
 
 def _share_events(
-    one: str,
+    group: str,
     other: str,
     about: Mapping[str, tuple[str, str]],
     counts: Mapping[str, np.ndarray],
-    whole: set[str],
+    all_events: set[str],
 ) -> bool:
     """Return whether all or some events of one group are events of the other.
 
     Removing the events of such a group changes both.
     """
-    (scope, subject), (other_scope, other_subject) = about[one], about[other]
-    if one in whole:
+    (scope, subject), (other_scope, other_subject) = about[group], about[other]
+    if group in all_events:
         return scope == "account" or other_scope == "entity"
     if scope != other_scope:
         return {scope, other_scope} == {"account", "others"} or (
             scope == "account" and subject == other_subject
         )
-    return other not in whole and (
-        _is_contained(subject, other_subject, counts) or _is_contained(other_subject, subject, counts)
+    return other not in all_events and (
+        _is_contained(subject, other_subject, counts)
+        or _is_contained(other_subject, subject, counts)
     )
 
 
@@ -146,8 +145,10 @@ def _is_contained(inner: str, outer: str, counts: Mapping[str, np.ndarray]) -> b
 
     An example is an event type that occurs in one channel only.
     """
-    width = [kind.strip(":") for kind in (TYPE, CHANNEL, GROUP)]
-    if not {inner, outer} <= set(counts) or width.index(_subject_kind(inner)) >= width.index(_subject_kind(outer)):
+    width = [kind.strip(":") for kind in (TYPE_PREFIX, CHANNEL_PREFIX, GROUP_PREFIX)]
+    if not {inner, outer} <= set(counts):
+        return False
+    if width.index(_subject_kind(inner)) >= width.index(_subject_kind(outer)):
         return False
     return bool((counts[inner] > 0).sum() >= MIN_LEADS and (counts[inner] <= counts[outer]).all())
 
@@ -168,10 +169,12 @@ def _is_total_count(feature: Feature, sample: pa.Table) -> bool:
 
 def _blank_history(sample: pa.Table, history: Iterable[Feature]) -> pa.Table:
     """Return the rows with the value that each feature of events has without any event."""
-    known = set(sample.column_names)
-    for feature in (each for each in history if each.name in known):
+    names = set(sample.column_names)
+    for feature in history:
+        if feature.name not in names:
+            continue
         place = sample.column_names.index(feature.name)
         column = sample.schema.field(place)
-        nothing = pa.scalar(feature.meaning.nothing, column.type)
-        sample = sample.set_column(place, column, pa.repeat(nothing, sample.num_rows))
+        empty_value = pa.scalar(feature.meaning.empty_value, column.type)
+        sample = sample.set_column(place, column, pa.repeat(empty_value, sample.num_rows))
     return sample

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from configs.errors import ConfigError
-from features.tools.atomic_file import write_whole
-from models.registry.registry import RegisteredVersion, Registry
+from features.tools.atomic_file import write_atomically
+from models.registry.records import RegisteredVersion
+from models.registry.registry import Registry
 
 CACHE_FILE = "champions.json"
 
@@ -23,31 +24,36 @@ def read_champions(
     Raise ConfigError if the registry cannot be reached and no answer is stored.
     """
     try:
-        found = {target: registry.champion(target) for target in targets}
+        champions = {target: registry.champion(target) for target in targets}
     except ConfigError as error:
-        kept = _read_cache(registry.root / CACHE_FILE)
-        if not any(kept.get(target) for target in targets):
+        cached = _read_cache(registry.root / CACHE_FILE)
+        if not any(cached.get(target) for target in targets):
             raise
-        return {target: kept.get(target) for target in targets}, error
-    _write_cache(registry.root / CACHE_FILE, {target: version for target, version in found.items() if version})
-    return found, None
+        return {target: cached.get(target) for target in targets}, error
+    _write_cache(
+        registry.root / CACHE_FILE,
+        {target: version for target, version in champions.items() if version},
+    )
+    return champions, None
 
 
 def _read_cache(path: Path) -> dict[str, RegisteredVersion]:
+    """Return the stored champions by target; an empty dict for an absent or damaged file."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
         return {
-            target: RegisteredVersion(**one | {"aliases": tuple(one["aliases"])})
-            for target, one in kept.items()
+            target: RegisteredVersion(**fields | {"aliases": tuple(fields["aliases"])})
+            for target, fields in data.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
 def _write_cache(path: Path, versions: Mapping[str, RegisteredVersion]) -> None:
+    """Store the champions by target, unless the file holds them already."""
     text = json.dumps(
         {target: asdict(version) for target, version in versions.items()}, indent=1, sort_keys=True
     )
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
         return
-    write_whole(path, text)
+    write_atomically(path, text)

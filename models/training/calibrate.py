@@ -18,8 +18,13 @@ from models.training.blending import (
     list_models_to_fit,
 )
 from models.training.fit import predict_held_out
-from models.training.folds import Fold, hash_entities, split_by_entity, split_rolling_origin
-from models.training.plan_folds import count_rarer_class
+from models.training.folds import (
+    Fold,
+    count_rarer_class,
+    hash_entities,
+    split_by_entity,
+    split_rolling_origin,
+)
 from models.training.settings import MIN_CLASS_ROWS, TrainingSettings
 from models.training.training_rows import TrainingTable
 

@@ -1,14 +1,13 @@
-"""Fitting: encoding, features, hyperparameters and models, from the rows known at an instant."""
+"""Fitting: all models of one encoding, from the rows available at an instant."""
 
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
-
+from configs.learning import Learning
 from models.encoding import Encoding
 from models.learners.base_rate import BaseRate
 from models.learners.fit_input import FitInput
@@ -17,11 +16,9 @@ from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.learners.naive_bayes import NaiveBayes
 from models.learners.protocol import Model
-from models.sample_weights import compute_sample_weights
 from models.training.blending import RECENT_LOGISTIC, Margins
 from models.training.folds import Fold
-from models.training.search import HyperparameterChoice, choose_hyperparameters
-from models.training.selection import select_strongest_features
+from models.training.prepare import prepare_features
 from models.training.settings import TrainingSettings
 from models.training.training_rows import AvailableRows, TrainingTable
 
@@ -53,7 +50,7 @@ class FittedModels:
 def predict_held_out(
     table: TrainingTable, fold: Fold, names: Container[str], settings: TrainingSettings
 ) -> Margins:
-    """Fit models on what was known before a fold's test rows; return their log-odds of these."""
+    """Fit models on the rows available before a fold's test rows; return log-odds of these."""
     test = table.take(fold.test)
     known_until = settings.known_until(int(test.cutoff.min()))
     available = AvailableRows.from_cutoff(table, fold.train, known_until, settings.horizon_us)
@@ -67,64 +64,34 @@ def fit_models(
 
     Right-censored rows are used by the hazard model alone.
     """
-    rows = available.mature
-    encoding = Encoding.fit(rows.matrix, rows.feature_names, rows.row_number)
-    choice, search = choose_hyperparameters(rows, encoding, settings)
-    encoding = encoding.take(_select_features(rows, encoding, settings.seed))
-    # Encoded once for all models: the mature rows come first, the censored ones follow.
-    all_rows = available.all_rows
-    x = encoding.encode(all_rows.matrix, all_rows.row_number)
-    fit_input = _make_fit_input(x[: len(rows.label)], rows, encoding, choice, settings)
-    models = _fit_on_labels(fit_input, rows, names, choice, settings)
-    if Hazard.name in names and available.has_outcome_times:
-        models[Hazard.name] = Hazard.fit_follow_up(
-            _make_fit_input(x, all_rows, encoding, choice, settings),
-            available.follow_up(),
-            settings.horizon / timedelta(days=1),
+    features = prepare_features(available, settings)
+    encoding, choice = features.encoding, features.choice
+
+    def make_fit_input(table: TrainingTable, learning: Learning) -> FitInput:
+        return FitInput.from_rows(
+            features.x[: len(table.label)],
+            encoding.categorical,
+            table.entity_id,
+            table.cutoff,
+            learning,
+            choice.parameters,
+            settings.seed,
         )
-    return FittedModels(encoding, models, search)
 
-
-def _select_features(rows: TrainingTable, encoding: Encoding, seed: int) -> np.ndarray:
-    return select_strongest_features(
-        lambda pilot: encoding.encode(rows.matrix, rows.row_number[pilot]),
-        rows.label,
-        encoding.categorical,
-        seed,
-    )
-
-
-def _make_fit_input(
-    x: np.ndarray,
-    rows: TrainingTable,
-    encoding: Encoding,
-    choice: HyperparameterChoice,
-    settings: TrainingSettings,
-) -> FitInput:
-    return FitInput(
-        x,
-        encoding.categorical,
-        settings.seed,
-        len(rows.entity_id) / len(set(rows.entity_id)),
-        compute_sample_weights(rows.entity_id, rows.cutoff, choice.learning),
-        choice.parameters,
-    )
-
-
-def _fit_on_labels(
-    fit_input: FitInput,
-    rows: TrainingTable,
-    names: Container[str],
-    choice: HyperparameterChoice,
-    settings: TrainingSettings,
-) -> dict[str, Model]:
+    table = available.mature
+    fit_input = make_fit_input(table, choice.learning)
     models: dict[str, Model] = {}
     for learner in (LightGbm, Logistic, NaiveBayes, BaseRate):
         if learner.name in names:
-            models[learner.name] = learner.fit(fit_input, rows.label)
+            models[learner.name] = learner.fit(fit_input, table.label)
     # Weights by age need an order of the rows.
     if RECENT_LOGISTIC in names and settings.ordered:
         recent = choice.learning.model_copy(update={"recency_half_life": RECENT_HALF_LIFE_SHARE})
-        weight = compute_sample_weights(rows.entity_id, rows.cutoff, recent)
-        models[RECENT_LOGISTIC] = Logistic.fit(replace(fit_input, weight=weight), rows.label)
-    return models
+        models[RECENT_LOGISTIC] = Logistic.fit(make_fit_input(table, recent), table.label)
+    # A baseline needs at least one outcome that was observed at a known time.
+    follow_up = available.follow_up
+    if Hazard.name in names and follow_up is not None and follow_up.observed.any():
+        horizon_days = settings.horizon / timedelta(days=1)
+        fit_input = make_fit_input(available.all_rows, choice.learning)
+        models[Hazard.name] = Hazard.fit_follow_up(fit_input, follow_up, horizon_days)
+    return FittedModels(encoding, models, features.search)

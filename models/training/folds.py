@@ -11,6 +11,8 @@ import numpy as np
 
 from configs.errors import DataError
 from features.tools.instants import US_PER_DAY, duration_to_microseconds
+from models.training.settings import MIN_CLASS_ROWS, TrainingSettings
+from models.training.training_rows import TrainingTable
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,40 @@ class RowKeys:
     entity: np.ndarray
     cutoff: np.ndarray
     key: np.ndarray
+
+
+def plan_folds(table: TrainingTable, settings: TrainingSettings) -> list[Fold]:
+    """Return the folds of a training, as positions in the table.
+
+    Only mature rows are in a fold. Folds with too few outcomes among their train rows are left
+    out: the first folds of a young history often hold no outcome yet.
+
+    Raise DataError, with counts, if there are too few mature rows or outcomes, or if the history
+    is too short.
+    """
+    mature = table.mature_rows
+    label = table.label[mature]
+    _require_both_classes(label, len(table.label))
+    evaluation = settings.evaluation
+    if settings.ordered:
+        folds = split_rolling_origin(
+            table.cutoff[mature],
+            settings.horizon,
+            evaluation.embargo,
+            evaluation.folds,
+            evaluation.share,
+        )
+    else:
+        # One part alone would leave no rows to fit on.
+        folds = split_by_entity(table.entity_id[mature], max(evaluation.folds, 2), settings.seed)
+    return [
+        Fold(mature[fold.train], mature[fold.test]) for fold in _keep_trainable_folds(folds, label)
+    ]
+
+
+def count_rarer_class(label: np.ndarray) -> int:
+    """Return the number of rows with the rarer of the labels 0 and 1."""
+    return int(min(label.sum(), (1 - label).sum()))
 
 
 def split_rolling_origin(
@@ -123,6 +159,40 @@ def hash_entities(entity_id: np.ndarray, seed: int) -> np.ndarray:
         hashlib.blake2b(name.encode(), digest_size=8, salt=salt).digest() for name in names
     )
     return np.frombuffer(digests, dtype="<u8")[row]
+
+
+def _require_both_classes(label: np.ndarray, all_rows: int) -> None:
+    counts = (
+        f"{len(label)} of {all_rows} rows are mature, {int(label.sum())} of them with the outcome"
+    )
+    if not len(label):
+        raise DataError(
+            "no rows are mature",
+            found=counts,
+            fix="provide a longer history, choose a shorter horizon, or wait for outcomes",
+        )
+    if count_rarer_class(label) < MIN_CLASS_ROWS:
+        raise DataError(
+            "too few outcomes to train on"
+            if label.mean() < 0.5
+            else "nearly every row has the outcome",
+            found=counts,
+            fix=f"at least {MIN_CLASS_ROWS} rows with and {MIN_CLASS_ROWS} without the outcome are "
+            "needed; check outcome and population",
+        )
+
+
+def _keep_trainable_folds(folds: list[Fold], label: np.ndarray) -> list[Fold]:
+    counts = [count_rarer_class(label[fold.train]) for fold in folds]
+    if max(counts) < MIN_CLASS_ROWS:
+        raise DataError(
+            "too few outcomes before the test window to train on",
+            where="evaluation",
+            found=f"{int(label.sum())} outcomes in all, but at most {max(counts)} train rows of "
+            f"the rarer class in each of {len(folds)} folds",
+            fix="provide more history, or choose a smaller evaluation.share or a shorter horizon",
+        )
+    return [fold for fold, count in zip(folds, counts, strict=True) if count >= MIN_CLASS_ROWS]
 
 
 def _cut_windows(cutoff: np.ndarray, folds: int, share: float) -> list[tuple[int, int]]:

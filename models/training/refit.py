@@ -34,6 +34,7 @@ def refit_scorer(
     """
     mature = table.mature_rows
     settings.log(f"{learner.name}: training on all {len(mature):,} mature rows")
+    disagreement = _measure_disagreement(predictions)
     raw, rows = predictions.raw[learner.name], predictions.rows
     calibrator = calibrate_margin(raw, rows, settings)
     probability = to_probability(calibrator.apply(raw))
@@ -57,9 +58,7 @@ def refit_scorer(
         else fitted.models[learner.name],
         encoding=fitted.encoding,
         calibrator=calibrator,
-        band=ProbabilityBand.fit(
-            probability, rows.label, rows.entity_id, _measure_disagreement(predictions)
-        ),
+        band=ProbabilityBand.fit(probability, rows.label, rows.entity_id, disagreement),
         scale=ScoreScale.fit(probability),
         metadata=metadata,
         timing=timing if isinstance(timing, Hazard) else None,

@@ -88,18 +88,19 @@ def describe_folds(table: TrainingTable, folds: list[Fold]) -> list[dict[str, An
     return [
         {
             "fold": number,
-            "train": _describe_rows(table.take(fold.train)),
-            "test": _describe_rows(table.take(fold.test)),
+            "train": _describe_rows(table, fold.train),
+            "test": _describe_rows(table, fold.test),
         }
         for number, fold in enumerate(folds, 1)
     ]
 
 
-def _describe_rows(rows: TrainingTable) -> dict[str, Any]:
+def _describe_rows(table: TrainingTable, index: np.ndarray) -> dict[str, Any]:
+    cutoff = table.cutoff[index]
     return {
-        "from": from_microseconds(rows.cutoff.min()).isoformat(),
-        "to": from_microseconds(rows.cutoff.max()).isoformat(),
-        "rows": len(rows.label),
-        "entities": len(set(rows.entity_id)),
-        "outcomes": int(rows.label.sum()),
+        "from": from_microseconds(cutoff.min()).isoformat(),
+        "to": from_microseconds(cutoff.max()).isoformat(),
+        "rows": int(index.size),
+        "entities": len(set(table.entity_id[index])),
+        "outcomes": int(table.label[index].sum()),
     }

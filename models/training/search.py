@@ -20,9 +20,12 @@ from models.calibration import Z90, compute_clustered_error, compute_log_loss
 from models.encoding import Encoding
 from models.learners.fit_input import FitInput
 from models.learners.lightgbm import LightGbm, choose_parameters
-from models.sample_weights import compute_sample_weights
-from models.training.folds import Fold, split_by_entity, split_rolling_origin
-from models.training.plan_folds import count_rarer_class
+from models.training.folds import (
+    Fold,
+    count_rarer_class,
+    split_by_entity,
+    split_rolling_origin,
+)
 from models.training.selection import select_strongest_features
 from models.training.settings import MIN_CLASS_ROWS, TrainingSettings
 from models.training.training_rows import TrainingTable
@@ -97,13 +100,14 @@ class HyperparameterChoice:
 
     def fit(self, sample: SearchSample, seed: int) -> LightGbm:
         """Fit LightGBM on all rows of the sample."""
-        fit_input = FitInput(
+        fit_input = FitInput.from_rows(
             sample.x,
             sample.categorical,
-            seed,
-            sample.rows_per_entity,
-            compute_sample_weights(sample.entity_id, sample.cutoff, self.learning),
+            sample.entity_id,
+            sample.cutoff,
+            self.learning,
             self.parameters,
+            seed,
         )
         return LightGbm.fit(fit_input, sample.y)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from models.training.choose import choose_learner
-from models.training.plan_folds import plan_folds
+from models.training.folds import plan_folds
 from models.training.predict import OutOfTimePredictions, predict_folds
 from models.training.refit import refit_scorer
 from models.training.results import (

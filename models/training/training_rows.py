@@ -83,17 +83,15 @@ class AvailableRows:
     """Rows that a model may be fitted on at an instant.
 
     Attributes:
-        all_rows: Mature rows first, then right-censored rows; of these it is known what happened
-            before ``known_until``. There are none where outcomes have no times.
         mature: Mature rows with their labels.
-        known_until: Instant (int64 microseconds UTC) through which outcomes are known.
-        horizon: Horizon in microseconds; 0 where rows are not followed up.
+        all_rows: Mature rows first, then right-censored rows; there are none where outcomes have
+            no times.
+        follow_up: Follow-up of all rows up to the instant; None where outcomes have no times.
     """
 
-    all_rows: TrainingTable
     mature: TrainingTable
-    known_until: int
-    horizon: int
+    all_rows: TrainingTable
+    follow_up: FollowUp | None
 
     @classmethod
     def from_cutoff(
@@ -101,30 +99,21 @@ class AvailableRows:
     ) -> AvailableRows:
         """Return the rows available at ``known_until`` (int64 microseconds UTC).
 
-        ``train`` are the positions of the mature rows. Right-censored are the rows with a cutoff
-        before ``known_until`` whose horizon reaches beyond it. A ``known_until`` of None means
-        that rows are not followed up.
+        ``train`` are the positions of the mature rows, ``horizon`` is in microseconds.
+        Right-censored are the rows with a cutoff before ``known_until`` whose horizon reaches
+        beyond it. A ``known_until`` of None means that rows are not followed up.
         """
         mature = table.take(train)
-        if known_until is None:
-            return cls(mature, mature, 0, 0)
+        if known_until is None or not horizon:
+            return cls(mature, mature, None)
         cutoff = table.cutoff
         censored = np.flatnonzero((cutoff < known_until) & (cutoff > known_until - horizon))
-        all_rows = table.take(np.concatenate([train, censored]))
-        return cls(all_rows, mature, known_until, horizon)
+        rows = table.take(np.concatenate([train, censored]))
+        follow_up = FollowUp.from_times(rows.cutoff, rows.outcome_at, known_until, horizon)
+        return cls(mature, rows, follow_up)
 
     @property
     def censored(self) -> TrainingTable:
         """Right-censored rows."""
         rows = self.all_rows
         return rows.take(np.arange(len(self.mature.label), len(rows.label)))
-
-    @property
-    def has_outcome_times(self) -> bool:
-        """Whether at least one outcome was observed at a known time."""
-        return self.horizon > 0 and bool(self.follow_up().observed.any())
-
-    def follow_up(self) -> FollowUp:
-        """Return the follow-up of all rows."""
-        rows = self.all_rows
-        return FollowUp.from_times(rows.cutoff, rows.outcome_at, self.known_until, self.horizon)

@@ -7,17 +7,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Bits of LightGBM's decision_type. The number above them is the kind of missing values: 0 none,
+# 1 zero, 2 NaN.
 CATEGORY_BIT, DEFAULT_LEFT_BIT = 1, 2
 MISSING_IS_ZERO = 1
+# Bits of one number of cat_threshold.
 WORD_BITS = 32
+# LightGBM's kZeroThreshold: where zero counts as missing, numbers this close to it do too.
 ZERO_THRESHOLD = float(np.float32(1e-35))
 
 
 class Splits(NamedTuple):
     """Conditions of the splits of one tree, one element a split.
 
-    A number goes left if it is at most ``threshold``. A category goes left if its code is below
-    ``code_count`` and its bit is 0; NaN and other codes go right.
+    A number goes left if it is at most ``threshold``. A category whose code is below ``code_count``
+    goes to its side in ``Tree.code_sides``; NaN and other codes go right.
 
     Attributes:
         feature: Index of the feature.
@@ -90,7 +94,7 @@ def _parse_tree(lines: dict[str, str]) -> Tree:
     )
     inner, split_rows = child >= 0, _parse_numbers(lines, "internal_count")
     leaves = np.where(inner, 0, ~child)
-    went = np.where(
+    side_rows = np.where(
         inner,
         np.append(split_rows, 0.0)[np.where(inner, child, -1)],
         np.append(leaf_rows, 0.0)[leaves],
@@ -101,7 +105,7 @@ def _parse_tree(lines: dict[str, str]) -> Tree:
         code_sides=_unpack_code_sides(_parse_numbers(lines, "cat_threshold").astype(np.uint32)),
         child=np.where(inner, child, -1),
         leaf_value=np.where(inner, 0.0, leaf[leaves]),
-        row_share=went / split_rows[:, None],
+        row_share=side_rows / split_rows[:, None],
         parent=parent,
         side=side,
         expected_value=float(leaf @ leaf_rows / split_rows[0]) if len(leaf) > 1 else float(leaf[0]),
@@ -109,36 +113,40 @@ def _parse_tree(lines: dict[str, str]) -> Tree:
 
 
 def _parse_splits(lines: dict[str, str]) -> Splits:
-    threshold, decision = (
-        _parse_numbers(lines, "threshold"),
-        _parse_numbers(lines, "decision_type").astype(np.int64),
-    )
+    threshold = _parse_numbers(lines, "threshold")
+    decision = _parse_numbers(lines, "decision_type").astype(np.int64)
     category, missing = decision & CATEGORY_BIT > 0, decision >> 2
     bounds = np.append(_parse_numbers(lines, "cat_boundaries").astype(np.int64), 0)
-    which = np.where(category, threshold, 0).astype(np.int64)
+    # The threshold of a category is the number of its set of codes.
+    code_set = np.where(category, threshold, 0).astype(np.int64)
     return Splits(
         feature=_parse_numbers(lines, "split_feature").astype(np.int64),
         threshold=threshold,
         zero_bound=np.where(missing == MISSING_IS_ZERO, ZERO_THRESHOLD, -1.0),
         # Where no value is missing, LightGBM treats NaN as 0.
         missing_left=np.where(missing == 0, threshold >= 0, decision & DEFAULT_LEFT_BIT > 0),
-        code_start=np.where(category, WORD_BITS * bounds[which], 0),
+        code_start=np.where(category, WORD_BITS * bounds[code_set], 0),
         code_count=np.where(
-            category, WORD_BITS * (bounds[np.minimum(which + 1, len(bounds) - 1)] - bounds[which]), 0
+            category,
+            WORD_BITS * (bounds[np.minimum(code_set + 1, len(bounds) - 1)] - bounds[code_set]),
+            0,
         ),
     )
 
 
 def _unpack_code_sides(words: np.ndarray) -> np.ndarray:
     """Return 0 for each bit that is set and 1 for the others, the lowest bit of each word first."""
-    return 1 - (words[:, None] >> np.arange(WORD_BITS, dtype=np.uint32) & 1).astype(np.int64).ravel()
+    return (
+        1 - (words[:, None] >> np.arange(WORD_BITS, dtype=np.uint32) & 1).astype(np.int64).ravel()
+    )
 
 
 def _find_parents(child: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the parent of each split, and the side of the parent on which it lies."""
     parent, side = np.full(len(child), -1), np.full(len(child), -1)
-    above, where = np.nonzero(child >= 0)
-    parent[child[above, where]], side[child[above, where]] = above, where
+    above, child_side = np.nonzero(child >= 0)
+    below = child[above, child_side]
+    parent[below], side[below] = above, child_side
     return parent, side
 
 

@@ -17,15 +17,29 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from features.tools.jit import kernel
+from features.tools.jit import jit_kernel
 from models.trees.parse import ZERO_THRESHOLD, Tree, count_features, parse_trees
 
+# Rows that go through the trees together, one for each bit of a word. It is unsigned, as are all
+# indices in loops over them: numba would test signed ones for negative values at every access.
 TILE_ROWS = np.uintp(64)
-"""Rows that go through the trees together, one a bit. Unsigned, as all places in loops over them."""
+# Rows copied at a time into the memory layout that the kernels are compiled for.
 CHUNK_ROWS = 16 * int(TILE_ROWS)
-"""Rows that are brought at a time, copied, into the form that the kernels are compiled for."""
-lowest: Any = bits.trailing_zeros  # its stubs do not know how it is called
 NO_BITS, ONE_BIT, ALL_BITS = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
+
+
+# It lies in this file because numba caches a kernel by its own file: see features.tools.jit.
+@intrinsic
+def count_trailing_zeros(typing_context: Any, word: Any) -> Any:
+    """Return the number of zero bits below the lowest bit that is set; ``word`` is not 0.
+
+    It compiles to the processor's own instruction, for which numba has no function.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, False))
+
+    return word(word), generate
 
 
 class NumberQuestions(NamedTuple):
@@ -102,19 +116,22 @@ class MarginPredictor:
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Parse the text of a LightGBM model."""
-        found = list(parse_trees(text))
-        asked = [key for tree in found for key in _list_questions(tree)]
-        numbers, place = _index_number_questions([key for key in asked if isinstance(key, NumberQuestion)])
-        categories, rest = _index_category_questions(
-            [key for key in asked if isinstance(key, CategoryQuestion)], len(place)
+        trees = list(parse_trees(text))
+        questions = [question for tree in trees for question in _list_questions(tree)]
+        numbers, place = _index_number_questions(
+            [question for question in questions if isinstance(question, NumberQuestion)]
         )
-        place |= rest
+        categories, category_place = _index_category_questions(
+            [question for question in questions if isinstance(question, CategoryQuestion)],
+            len(place),
+        )
+        place |= category_place
         forest = Forest(
-            np.cumsum([0, *(len(tree.child) for tree in found)]),
-            np.array([place[key] for key in asked], np.int64),
-            np.concatenate([np.zeros((0, 2), np.int64), *(tree.child for tree in found)]),
-            np.concatenate([np.zeros((0, 2)), *(tree.leaf_value for tree in found)]),
-            np.array([0.0 if len(tree.child) else tree.expected_value for tree in found]),
+            np.cumsum([0, *(len(tree.child) for tree in trees)]),
+            np.array([place[question] for question in questions], np.int64),
+            np.concatenate([np.zeros((0, 2), np.int64), *(tree.child for tree in trees)]),
+            np.concatenate([np.zeros((0, 2)), *(tree.leaf_value for tree in trees)]),
+            np.array([0.0 if len(tree.child) else tree.expected_value for tree in trees]),
         )
         return cls(numbers, categories, forest, count_features(text))
 
@@ -128,14 +145,17 @@ class MarginPredictor:
         if x.shape[1] != self.feature_count:
             raise ValueError(f"rows of {x.shape[1]} features for a model of {self.feature_count}")
         out = np.empty(len(x))
-        work = self._make_buffers()
-        for at in range(0, len(x), CHUNK_ROWS):
-            rows = np.array(x[at : at + CHUNK_ROWS], float, order="C")
-            _sum_margins(rows, self.numbers, self.categories, self.forest, work, out[at : at + CHUNK_ROWS])
+        buffers = self._make_buffers()
+        for start in range(0, len(x), CHUNK_ROWS):
+            chunk = slice(start, start + CHUNK_ROWS)
+            rows = np.array(x[chunk], float, order="C")
+            _sum_margins(rows, self.numbers, self.categories, self.forest, buffers, out[chunk])
         return out
 
     def _make_buffers(self) -> TileBuffers:
-        answers = len(self.numbers.threshold) + int(TILE_ROWS) * int(self.categories.word_count.sum())
+        answers = len(self.numbers.threshold) + int(TILE_ROWS) * int(
+            self.categories.word_count.sum()
+        )
         reached = int(np.diff(self.forest.start).max(initial=1))
         return TileBuffers(
             np.zeros(TILE_ROWS),
@@ -186,111 +206,121 @@ class CategoryQuestion(NamedTuple):
 
 def _list_questions(tree: Tree) -> Iterator[NumberQuestion | CategoryQuestion]:
     """Yield the question of each split."""
-    for feature, threshold, zero, gap, place, codes in zip(
+    for feature, threshold, zero_bound, missing_left, start, codes in zip(
         *(part.tolist() for part in tree.splits), strict=True
     ):
         if codes:
             yield CategoryQuestion(
                 feature,
                 codes,
-                tuple(np.flatnonzero(tree.code_sides[place : place + codes] == 0).tolist()),
+                tuple(np.flatnonzero(tree.code_sides[start : start + codes] == 0).tolist()),
             )
         else:
-            yield NumberQuestion(feature, threshold, zero, gap)
+            yield NumberQuestion(feature, threshold, zero_bound, missing_left)
 
 
-def _index_number_questions(asked: list[NumberQuestion]) -> tuple[NumberQuestions, dict[Hashable, int]]:
+def _index_number_questions(
+    questions: list[NumberQuestion],
+) -> tuple[NumberQuestions, dict[Hashable, int]]:
     """Return the distinct questions, and the place of each."""
-    keys = sorted(set(asked))
-    feature, threshold, zero, gap = np.array(keys, float).reshape(-1, 4).T.copy()
+    distinct = sorted(set(questions))
+    feature, threshold, zero_bound, left = np.array(distinct, float).reshape(-1, 4).T.copy()
     columns, start = np.unique(feature.astype(np.int64), return_index=True)
-    numbers = NumberQuestions(columns, np.append(start, len(keys)), threshold, zero, gap > 0)
-    return numbers, {key: place for place, key in enumerate(keys)}
+    starts = np.append(start, len(distinct))
+    numbers = NumberQuestions(columns, starts, threshold, zero_bound, left > 0)
+    return numbers, {question: place for place, question in enumerate(distinct)}
 
 
-def _index_category_questions(asked: list[CategoryQuestion], first: int) -> tuple[CategoryQuestions, dict[Hashable, int]]:
+def _index_category_questions(
+    questions: list[CategoryQuestion], first: int
+) -> tuple[CategoryQuestions, dict[Hashable, int]]:
     """Return the distinct questions, and the place of each.
 
     Places begin at ``first``. The questions of each feature fill whole words.
     """
     place: dict[Hashable, int] = {}
     columns, parts = [], [np.zeros(0, np.uint64)]
-    for column in sorted({key.feature for key in asked}):
-        keys = sorted({key for key in asked if key.feature == column})
-        most, blocks = max(key.code_count for key in keys), -(-len(keys) // int(TILE_ROWS))
-        yes = np.zeros((most + 1, blocks * int(TILE_ROWS)), np.uint8)
-        for at, key in enumerate(keys):
-            place[key] = first + at
-            yes[list(key.left_codes), at] = 1
-        columns.append((column, most, blocks, sum(map(len, parts))))
+    for feature in sorted({question.feature for question in questions}):
+        distinct = sorted({question for question in questions if question.feature == feature})
+        code_count = max(question.code_count for question in distinct)
+        word_count = -(-len(distinct) // int(TILE_ROWS))
+        answers = np.zeros((code_count + 1, word_count * int(TILE_ROWS)), np.uint8)
+        for number, question in enumerate(distinct):
+            place[question] = first + number
+            answers[list(question.left_codes), number] = 1
+        columns.append((feature, code_count, word_count, sum(map(len, parts))))
         parts.append(
-            np.packbits(yes, axis=1, bitorder="little").view("<u8").astype(np.uint64).ravel()
+            np.packbits(answers, axis=1, bitorder="little").view("<u8").astype(np.uint64).ravel()
         )
-        first += blocks * int(TILE_ROWS)
-    feature, codes, words, start = np.array(columns, np.int64).reshape(-1, 4).T.copy()
-    return CategoryQuestions(feature, codes, words, start, np.concatenate(parts)), place
+        first += word_count * int(TILE_ROWS)
+    features, codes, words, starts = np.array(columns, np.int64).reshape(-1, 4).T.copy()
+    return CategoryQuestions(features, codes, words, starts, np.concatenate(parts)), place
 
 
-@kernel
+@jit_kernel
 def _sum_margins(
     x: np.ndarray,
     numbers: NumberQuestions,
     categories: CategoryQuestions,
     forest: Forest,
-    work: TileBuffers,
+    buffers: TileBuffers,
     out: np.ndarray,
 ) -> None:
     """Write the margins of rows ``x`` (rows, features) into ``out``."""
-    wide, total = int(TILE_ROWS), work.total
-    for first in range(0, len(x), wide):
-        rows = x[first : first + wide]
-        _answer_number_questions(rows, numbers, work.column, work.answer)
-        _answer_category_questions(rows, categories, work.column, work.answer[len(numbers.threshold) :])
+    width, total = int(TILE_ROWS), buffers.total
+    for first in range(0, len(x), width):
+        rows = x[first : first + width]
+        _answer_number_questions(rows, numbers, buffers.column, buffers.answer)
+        _answer_category_questions(
+            rows, categories, buffers.column, buffers.answer[len(numbers.threshold) :]
+        )
         total.fill(0.0)
         for tree in range(len(forest.constant)):
             for row in range(TILE_ROWS):
                 total[row] += forest.constant[tree]
-            work.reached[0] = ALL_BITS >> np.uint64(wide - len(rows))
-            _add_tree(forest, tree, work)
+            buffers.reached[0] = ALL_BITS >> np.uint64(width - len(rows))
+            _add_tree(forest, tree, buffers)
         for row in range(len(rows)):
             out[first + row] = total[row]
 
 
-@kernel
-def _read_column(x: np.ndarray, feature: int, seen: np.ndarray) -> None:
+@jit_kernel
+def _read_column(x: np.ndarray, feature: int, values: np.ndarray) -> None:
     """Read a column of a tile; as in LightGBM, almost zero is zero."""
     for row in range(len(x)):
         value = x[row, feature]
-        seen[row] = 0.0 if abs(value) <= ZERO_THRESHOLD else value
+        values[row] = 0.0 if abs(value) <= ZERO_THRESHOLD else value
 
 
-@kernel
-def _answer_number_questions(x: np.ndarray, numbers: NumberQuestions, seen: np.ndarray, answer: np.ndarray) -> None:
+@jit_kernel
+def _answer_number_questions(
+    x: np.ndarray, numbers: NumberQuestions, values: np.ndarray, answer: np.ndarray
+) -> None:
     """Answer all questions about numbers; a missing value goes to the side of missing values."""
     for column in range(len(numbers.feature)):
-        _read_column(x, numbers.feature[column], seen)
-        gaps = ~_mark_at_most(seen, np.inf)
-        zeros = gaps | _mark_at_most(seen, 0.0) & ~_mark_at_most(seen, -ZERO_THRESHOLD)
+        _read_column(x, numbers.feature[column], values)
+        is_nan = ~_mark_at_most(values, np.inf)
+        is_nan_or_zero = is_nan | _mark_at_most(values, 0.0) & ~_mark_at_most(
+            values, -ZERO_THRESHOLD
+        )
         for question in range(numbers.start[column], numbers.start[column + 1]):
-            yes, missing = (
-                _mark_at_most(seen, numbers.threshold[question]),
-                zeros if numbers.zero_bound[question] >= 0 else gaps,
-            )
+            yes = _mark_at_most(values, numbers.threshold[question])
+            missing = is_nan_or_zero if numbers.zero_bound[question] >= 0 else is_nan
             answer[question] = yes | missing if numbers.missing_left[question] else yes & ~missing
 
 
-@kernel
-def _mark_at_most(seen: np.ndarray, threshold: float) -> np.uint64:
+@jit_kernel
+def _mark_at_most(values: np.ndarray, threshold: float) -> np.uint64:
     """Return a word with a bit for each row of at most the threshold; NaN is not."""
-    found = NO_BITS
+    bits = NO_BITS
     for row in range(TILE_ROWS):
-        found |= np.uint64(seen[row] <= threshold) << np.uint64(row)
-    return found
+        bits |= np.uint64(values[row] <= threshold) << np.uint64(row)
+    return bits
 
 
-@kernel
+@jit_kernel
 def _answer_category_questions(
-    x: np.ndarray, categories: CategoryQuestions, seen: np.ndarray, answer: np.ndarray
+    x: np.ndarray, categories: CategoryQuestions, values: np.ndarray, answer: np.ndarray
 ) -> None:
     """Answer all questions about categories.
 
@@ -301,11 +331,11 @@ def _answer_category_questions(
     first = 0
     for column in range(len(categories.feature)):
         codes, words = categories.code_count[column], categories.word_count[column]
-        _read_column(x, categories.feature[column], seen)
+        _read_column(x, categories.feature[column], values)
         for row in range(TILE_ROWS):
-            known = seen[row] > -1.0 and seen[row] < codes
+            known = values[row] > -1.0 and values[row] < codes
             place[row] = categories.start[column] + words * (
-                np.int64(seen[row]) if known else codes
+                np.int64(values[row]) if known else codes
             )
         for word in range(words):
             block = answer[first : first + int(TILE_ROWS)]
@@ -315,7 +345,7 @@ def _answer_category_questions(
             first += int(TILE_ROWS)
 
 
-@kernel
+@jit_kernel
 def _transpose_bits(block: np.ndarray) -> None:
     """Transpose 64 words of 64 bits in place (Warren, "Hacker's Delight", 2012, 7-3)."""
     half, low = np.uintp(TILE_ROWS >> 1), ALL_BITS >> np.uint64(32)
@@ -330,23 +360,23 @@ def _transpose_bits(block: np.ndarray) -> None:
         low ^= low << np.uint64(half)
 
 
-@kernel
-def _add_tree(forest: Forest, tree: int, work: TileBuffers) -> None:
+@jit_kernel
+def _add_tree(forest: Forest, tree: int, buffers: TileBuffers) -> None:
     """Add the leaf values of one tree to the rows that reached its root."""
     first, end, reached, total = (
         forest.start[tree],
         forest.start[tree + 1],
-        work.reached,
-        work.total,
+        buffers.reached,
+        buffers.total,
     )
     for split in range(first, end):
-        here, yes = reached[split - first], work.answer[np.uintp(forest.question[split])]
+        rows_here, yes = reached[split - first], buffers.answer[np.uintp(forest.question[split])]
         for side in range(2):
-            rows, child = here & (~yes if side else yes), forest.child[split, side]
+            rows, child = rows_here & (~yes if side else yes), forest.child[split, side]
             if child >= 0:
                 reached[child] = rows
                 continue
             value = forest.leaf_value[split, side]
             while rows:
-                total[np.uintp(lowest(rows))] += value
+                total[np.uintp(count_trailing_zeros(rows))] += value
                 rows &= rows - ONE_BIT

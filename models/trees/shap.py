@@ -26,15 +26,17 @@ from typing import NamedTuple, Self
 import numpy as np
 from joblib import Parallel, delayed
 
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 from models.trees.parse import Tree, count_features, parse_trees
 
+# Rows that go through the trees together. It is unsigned, as are all indices in loops over them:
+# loops with signed indices are not vectorized.
 TILE_ROWS = np.uintp(128)
-"""Rows that go through the trees together. Unsigned, as all places in loops over them, which else stay narrow."""
+# Rows that a thread explains at a time.
 CHUNK_ROWS = 16 * int(TILE_ROWS)
-"""Rows that a thread is given at a time."""
+# States of a row at a split.
 LEFT, RIGHT, OFF = 0, 1, 2
-"""States of a row at a split."""
+# Columns of ShapPlan.constant.
 FIRST, SECOND, FOURTH = np.uintp(0), np.uintp(1), np.uintp(3)
 
 
@@ -118,14 +120,19 @@ class ShapExplainer:
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Parse the text of a LightGBM model."""
-        found = list(parse_trees(text))
-        plans = [_make_plan(tree) for tree in found]
+        trees = list(parse_trees(text))
+        plans = [_make_plan(tree) for tree in trees]
         lengths = [
             [len(part) for part in (p.feature, p.constant, p.weight, p.code_sides)] for p in plans
         ]
-        starts = np.ascontiguousarray(np.cumsum([[0] * 4, *lengths], axis=0).T)
+        offsets = np.ascontiguousarray(np.cumsum([[0] * 4, *lengths], axis=0).T)
         joined = ShapPlan(*(np.concatenate(parts) for parts in zip(*plans, strict=True)))
-        return cls(joined, PlanOffsets(*starts), count_features(text), sum(tree.expected_value for tree in found))
+        return cls(
+            joined,
+            PlanOffsets(*offsets),
+            count_features(text),
+            sum(tree.expected_value for tree in trees),
+        )
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
         """Return (rows, features + 1) contributions in the unit of the trees, the base value last.
@@ -137,31 +144,36 @@ class ShapExplainer:
             raise ValueError(f"rows of {x.shape[1]} features for a model of {self.feature_count}")
         out = np.empty((len(x), self.feature_count + 1))
         out[:, -1] = self.expected_value
-        pieces = [slice(at, at + CHUNK_ROWS) for at in range(0, len(x), CHUNK_ROWS)]
+        chunks = [slice(start, start + CHUNK_ROWS) for start in range(0, len(x), CHUNK_ROWS)]
         jobs = (
-            delayed(_explain_rows)(np.ascontiguousarray(x[at], float), self.plan, self.offsets, out[at])
-            for at in pieces
+            delayed(_explain_rows)(
+                np.ascontiguousarray(x[chunk], float), self.plan, self.offsets, out[chunk]
+            )
+            for chunk in chunks
         )
-        Parallel(n_jobs=-1 if len(pieces) > 1 else 1, prefer="threads")(jobs)
+        Parallel(n_jobs=-1 if len(chunks) > 1 else 1, prefer="threads")(jobs)
         return out
 
 
 def _make_plan(tree: Tree) -> ShapPlan:
-    prior, kept, share, asked = _trace_paths(tree)
-    before = np.where(prior >= 0, share[prior, kept], 1.0)[:, None]
-    point, weight = np.polynomial.legendre.leggauss((max(asked, default=1) + 1) // 2)
+    prior, state, share, path_length = _trace_paths(tree)
+    share_before = np.where(prior >= 0, share[prior, state], 1.0)[:, None]
+    # A polynomial of degree n - 1 needs n / 2 points, rounded up.
+    point, weight = np.polynomial.legendre.leggauss((max(path_length, default=1) + 1) // 2)
     inner = tree.child >= 0
-    below = inner.sum(axis=1)
+    child_count = inner.sum(axis=1)
     return ShapPlan(
         *tree.splits,
         prior_split=prior,
-        prior_state=kept,
-        child_count=below,
+        prior_state=state,
+        child_count=child_count,
         near_child=tree.child[:, 0],
         far_child=np.where(inner[:, 1], tree.child[:, 1], tree.child[:, 0]),
         parent=tree.parent,
-        factor_column=np.where((below[tree.parent] == 2) & (tree.side == 0), 0, 2),
-        constant=np.concatenate([_make_constants(tree, before, share, (t + 1) / 2) for t in point]),
+        factor_column=np.where((child_count[tree.parent] == 2) & (tree.side == 0), 0, 2),
+        constant=np.concatenate(
+            [_make_constants(tree, share_before, share, (t + 1) / 2) for t in point]
+        ),
         weight=weight / 2,
         code_sides=tree.code_sides,
     )
@@ -176,29 +188,31 @@ def _trace_paths(tree: Tree) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[i
     """
     feature, above, side = tree.splits.feature.tolist(), tree.parent.tolist(), tree.side.tolist()
     prior: list[int] = []
-    kept: list[int] = []
-    asked: list[int] = []
+    state: list[int] = []
+    path_length: list[int] = []
     share = tree.row_share.copy()
     for split in range(len(feature)):
-        place, way = above[split], side[split]
-        while place >= 0 and feature[place] != feature[split]:
-            place, way = above[place], side[place]
-        prior.append(place)
-        kept.append(way)
-        asked.append((asked[above[split]] if split else 0) + (place < 0))
-        if place >= 0:
-            share[split] *= share[place, way]
-    return np.array(prior, np.int64), np.array(kept, np.int64), share, asked
+        ancestor, way = above[split], side[split]
+        while ancestor >= 0 and feature[ancestor] != feature[split]:
+            ancestor, way = above[ancestor], side[ancestor]
+        prior.append(ancestor)
+        state.append(way)
+        path_length.append((path_length[above[split]] if split else 0) + (ancestor < 0))
+        if ancestor >= 0:
+            share[split] *= share[ancestor, way]
+    return np.array(prior, np.int64), np.array(state, np.int64), share, path_length
 
 
-def _make_constants(tree: Tree, before: np.ndarray, share: np.ndarray, t: float) -> np.ndarray:
+def _make_constants(
+    tree: Tree, share_before: np.ndarray, share: np.ndarray, t: float
+) -> np.ndarray:
     """Return the (splits, states, 4) constants at one quadrature point."""
-    was, now = before * (1 - t) + t, share * (1 - t) + t
+    was, now = share_before * (1 - t) + t, share * (1 - t) + t
     factor, pull = np.empty((2, len(share), 3, 2))
     for state in (LEFT, RIGHT):
         on = np.arange(2) == state
         factor[:, state] = np.where(on, now, share * (1 - t)) / was
-        pull[:, state] = np.where(on, (1 - share) / now, -1 / (1 - t)) - (1 - before) / was
+        pull[:, state] = np.where(on, (1 - share) / now, -1 / (1 - t)) - (1 - share_before) / was
     factor[:, OFF], pull[:, OFF] = tree.row_share, 0.0
     leaf, inner = factor * tree.leaf_value[:, None], tree.child[:, :, None, None] >= 0
     ends = np.stack([leaf.sum(axis=2), (leaf * pull).sum(axis=2)], axis=-1)
@@ -224,106 +238,126 @@ class ShapTile(NamedTuple):
     carried: np.ndarray
 
 
-@kernel
-def _explain_rows(x: np.ndarray, plan: ShapPlan, starts: PlanOffsets, out: np.ndarray) -> None:
+@jit_kernel
+def _explain_rows(x: np.ndarray, plan: ShapPlan, offsets: PlanOffsets, out: np.ndarray) -> None:
     """Write the contributions of rows ``x`` into ``out``, except its last column."""
     rows, features = x.shape
-    trees, most = len(starts.split) - 1, 0
+    trees, most = len(offsets.split) - 1, 0
     for tree in range(trees):
-        most = max(most, starts.split[tree + 1] - starts.split[tree])
-    wide = int(TILE_ROWS)
-    seen, added, held = (
-        np.zeros((features, wide)),
-        np.empty((features, wide)),
-        np.empty((most, wide)),
-    )
-    tile = ShapTile(seen, added, np.empty((most, wide), np.int64), held)
-    for first in range(0, rows, wide):
-        size = min(wide, rows - first)
+        most = max(most, offsets.split[tree + 1] - offsets.split[tree])
+    width = int(TILE_ROWS)
+    values, contributions = np.zeros((features, width)), np.empty((features, width))
+    state, carried = np.empty((most, width), np.int64), np.empty((most, width))
+    tile = ShapTile(values, contributions, state, carried)
+    for first in range(0, rows, width):
+        size = min(width, rows - first)
         for row in range(size):
             for feature in range(features):
-                seen[feature, row] = x[first + row, feature]
-        added[:] = 0.0
+                values[feature, row] = x[first + row, feature]
+        contributions[:] = 0.0
         for tree in range(trees):
-            _assign_states(tile, plan, starts.split[tree], starts.split[tree + 1], starts.code_sides[tree])
-            _add_tree(tile, plan, starts, tree)
+            _assign_states(
+                tile, plan, offsets.split[tree], offsets.split[tree + 1], offsets.code_sides[tree]
+            )
+            _add_tree(tile, plan, offsets, tree)
         for row in range(size):
             for feature in range(features):
-                out[first + row, feature] = added[feature, row]
+                out[first + row, feature] = contributions[feature, row]
 
 
-@kernel
-def _assign_states(tile: ShapTile, plan: ShapPlan, first: int, end: int, sides: int) -> None:
+@jit_kernel
+def _assign_states(tile: ShapTile, plan: ShapPlan, first: int, end: int, first_code: int) -> None:
     """Find the state of each row at each split of a tree."""
     for split in range(end - first):
-        here, own = first + split, np.uintp(split)
-        column = np.uintp(plan.feature[here])
-        if plan.code_count[here]:
-            _assign_by_category(tile, own, column, plan.code_sides, sides + plan.code_start[here], plan.code_count[here])
+        number, index = first + split, np.uintp(split)
+        column = np.uintp(plan.feature[number])
+        if plan.code_count[number]:
+            _assign_by_category(
+                tile,
+                index,
+                column,
+                plan.code_sides,
+                first_code + plan.code_start[number],
+                plan.code_count[number],
+            )
         else:
-            _assign_by_threshold(tile, own, column, plan.threshold[here], plan.missing_left[here])
-            if plan.zero_bound[here] >= 0:
-                _assign_zeros(tile, own, column, plan.zero_bound[here], plan.missing_left[here])
-        if plan.prior_split[here] >= 0:
-            _inherit_off_path(tile, own, np.uintp(plan.prior_split[here]), plan.prior_state[here])
+            _assign_by_threshold(
+                tile, index, column, plan.threshold[number], plan.missing_left[number]
+            )
+            if plan.zero_bound[number] >= 0:
+                _assign_zeros(
+                    tile, index, column, plan.zero_bound[number], plan.missing_left[number]
+                )
+        if plan.prior_split[number] >= 0:
+            _inherit_off_path(
+                tile, index, np.uintp(plan.prior_split[number]), plan.prior_state[number]
+            )
 
 
-@kernel
-def _assign_by_category(tile: ShapTile, own: int, column: int, sides: np.ndarray, place: int, codes: int) -> None:
+@jit_kernel
+def _assign_by_category(
+    tile: ShapTile, index: int, column: int, sides: np.ndarray, place: int, codes: int
+) -> None:
     """Send each row to the side of its category."""
-    seen, state, start, end = tile.values, tile.state, np.uintp(place), float(codes)
+    values, state, start, end = tile.values, tile.state, np.uintp(place), float(codes)
     for row in range(TILE_ROWS):
-        code = seen[column, row]
+        code = values[column, row]
         known = code > -1.0 and code < end
         side = sides[start + np.uintp(np.int64(code if known else 0.0))]
-        state[own, row] = side if known else RIGHT
+        state[index, row] = side if known else RIGHT
 
 
-@kernel
-def _assign_by_threshold(tile: ShapTile, own: int, column: int, threshold: float, gap: bool) -> None:
+@jit_kernel
+def _assign_by_threshold(
+    tile: ShapTile, index: int, column: int, threshold: float, missing_left: bool
+) -> None:
     """Send numbers up to the threshold to the left.
 
     NaN compares as false and goes to the side of missing values.
     """
-    seen, state = tile.values, tile.state
-    if gap:
+    values, state = tile.values, tile.state
+    if missing_left:
         for row in range(TILE_ROWS):
-            state[own, row] = RIGHT if seen[column, row] > threshold else LEFT
+            state[index, row] = RIGHT if values[column, row] > threshold else LEFT
     else:
         for row in range(TILE_ROWS):
-            state[own, row] = LEFT if seen[column, row] <= threshold else RIGHT
+            state[index, row] = LEFT if values[column, row] <= threshold else RIGHT
 
 
-@kernel
-def _assign_zeros(tile: ShapTile, own: int, column: int, zero: float, gap: bool) -> None:
+@jit_kernel
+def _assign_zeros(
+    tile: ShapTile, index: int, column: int, zero_bound: float, missing_left: bool
+) -> None:
     """Send numbers that count as zero to the side of missing values."""
     for row in range(TILE_ROWS):
-        if abs(tile.values[column, row]) <= zero:
-            tile.state[own, row] = LEFT if gap else RIGHT
+        if abs(tile.values[column, row]) <= zero_bound:
+            tile.state[index, row] = LEFT if missing_left else RIGHT
 
 
-@kernel
-def _inherit_off_path(tile: ShapTile, own: int, prior: int, kept: int) -> None:
+@jit_kernel
+def _inherit_off_path(tile: ShapTile, index: int, prior: int, prior_state: int) -> None:
     """Mark the rows that left the path where the feature was asked about before."""
     state = tile.state
     for row in range(TILE_ROWS):
-        state[own, row] = max(state[own, row], LEFT if state[prior, row] == kept else OFF)
+        state[index, row] = max(
+            state[index, row], LEFT if state[prior, row] == prior_state else OFF
+        )
 
 
-@kernel
-def _add_tree(tile: ShapTile, plan: ShapPlan, starts: PlanOffsets, tree: int) -> None:
+@jit_kernel
+def _add_tree(tile: ShapTile, plan: ShapPlan, offsets: PlanOffsets, tree: int) -> None:
     """Add the contributions of one tree.
 
     At each quadrature point, compute products down to each split, then sums back up.
     """
     first, splits, entry = (
-        starts.split[tree],
-        starts.split[tree + 1] - starts.split[tree],
-        starts.constant[tree],
+        offsets.split[tree],
+        offsets.split[tree + 1] - offsets.split[tree],
+        offsets.constant[tree],
     )
     if splits == 0:
         return
-    for point in range(starts.weight[tree], starts.weight[tree + 1]):
+    for point in range(offsets.weight[tree], offsets.weight[tree + 1]):
         tile.carried[0] = plan.weight[point]
         for split in range(1, splits):
             above = plan.parent[first + split]
@@ -337,18 +371,26 @@ def _add_tree(tile: ShapTile, plan: ShapPlan, starts: PlanOffsets, tree: int) ->
                 column,
             )
         for split in range(splits - 1, -1, -1):
-            here, own, constant = first + split, np.uintp(split), np.uintp(entry + split)
-            column, far = np.uintp(plan.feature[here]), np.uintp(plan.far_child[here])
-            if plan.child_count[here] == 0:
-                _sum_leaves(tile, own, plan.constant, constant, column)
-            elif plan.child_count[here] == 1:
-                _sum_leaf_and_split(tile, own, far, plan.constant, constant, column)
+            number, index, constant = first + split, np.uintp(split), np.uintp(entry + split)
+            column, far = np.uintp(plan.feature[number]), np.uintp(plan.far_child[number])
+            if plan.child_count[number] == 0:
+                _sum_leaves(tile, index, plan.constant, constant, column)
+            elif plan.child_count[number] == 1:
+                _sum_leaf_and_split(tile, index, far, plan.constant, constant, column)
             else:
-                _sum_splits(tile, own, np.uintp(plan.near_child[here]), far, plan.constant, constant, column)
+                _sum_splits(
+                    tile,
+                    index,
+                    np.uintp(plan.near_child[number]),
+                    far,
+                    plan.constant,
+                    constant,
+                    column,
+                )
         entry += splits
 
 
-@inlined
+@jit_inline
 def _read_constants(constants: np.ndarray, place: int, column: int) -> tuple[float, float, float]:
     return (
         constants[place, LEFT, column],
@@ -357,52 +399,67 @@ def _read_constants(constants: np.ndarray, place: int, column: int) -> tuple[flo
     )
 
 
-@inlined
+@jit_inline
 def _pick_by_state(state: int, choice: tuple[float, float, float]) -> float:
     return choice[0] if state == LEFT else (choice[1] if state == RIGHT else choice[2])
 
 
-@kernel
+@jit_kernel
 def _multiply_down(
-    tile: ShapTile, own: int, above: int, constants: np.ndarray, place: int, column: int
+    tile: ShapTile, index: int, above: int, constants: np.ndarray, place: int, column: int
 ) -> None:
     """Multiply the parent's product by the factor that leads to this split."""
-    state, held, factor = tile.state, tile.carried, _read_constants(constants, place, column)
+    state, carried, factor = tile.state, tile.carried, _read_constants(constants, place, column)
     for row in range(TILE_ROWS):
-        held[own, row] = held[above, row] * _pick_by_state(state[above, row], factor)
+        carried[index, row] = carried[above, row] * _pick_by_state(state[above, row], factor)
 
 
-@kernel
-def _sum_leaves(tile: ShapTile, own: int, constants: np.ndarray, place: int, column: int) -> None:
+@jit_kernel
+def _sum_leaves(tile: ShapTile, index: int, constants: np.ndarray, place: int, column: int) -> None:
     """Sum up a split of two leaves."""
-    state, held, added = tile.state, tile.carried, tile.contributions
-    total, gain = _read_constants(constants, place, FIRST), _read_constants(constants, place, SECOND)
+    state, carried, contributions = tile.state, tile.carried, tile.contributions
+    total, gain = (
+        _read_constants(constants, place, FIRST),
+        _read_constants(constants, place, SECOND),
+    )
     for row in range(TILE_ROWS):
-        at, here = state[own, row], held[own, row]
-        added[column, row] += here * _pick_by_state(at, gain)
-        held[own, row] = here * _pick_by_state(at, total)
+        way, product = state[index, row], carried[index, row]
+        contributions[column, row] += product * _pick_by_state(way, gain)
+        carried[index, row] = product * _pick_by_state(way, total)
 
 
-@kernel
-def _sum_leaf_and_split(tile: ShapTile, own: int, far: int, constants: np.ndarray, place: int, column: int) -> None:
+@jit_kernel
+def _sum_leaf_and_split(
+    tile: ShapTile, index: int, far: int, constants: np.ndarray, place: int, column: int
+) -> None:
     """Sum up a split of a leaf and a split."""
-    state, held, added = tile.state, tile.carried, tile.contributions
-    total, gain = _read_constants(constants, place, FIRST), _read_constants(constants, place, SECOND)
+    state, carried, contributions = tile.state, tile.carried, tile.contributions
+    total, gain = (
+        _read_constants(constants, place, FIRST),
+        _read_constants(constants, place, SECOND),
+    )
     pull = _read_constants(constants, place, FOURTH)
     for row in range(TILE_ROWS):
-        at, here, there = state[own, row], held[own, row], held[far, row]
-        added[column, row] += here * _pick_by_state(at, gain) + there * _pick_by_state(at, pull)
-        held[own, row] = here * _pick_by_state(at, total) + there
+        way, product, below = state[index, row], carried[index, row], carried[far, row]
+        contributions[column, row] += product * _pick_by_state(way, gain) + below * _pick_by_state(
+            way, pull
+        )
+        carried[index, row] = product * _pick_by_state(way, total) + below
 
 
-@kernel
+@jit_kernel
 def _sum_splits(
-    tile: ShapTile, own: int, near: int, far: int, constants: np.ndarray, place: int, column: int
+    tile: ShapTile, index: int, near: int, far: int, constants: np.ndarray, place: int, column: int
 ) -> None:
     """Sum up a split of two splits."""
-    state, held, added = tile.state, tile.carried, tile.contributions
-    first, second = _read_constants(constants, place, SECOND), _read_constants(constants, place, FOURTH)
+    state, carried, contributions = tile.state, tile.carried, tile.contributions
+    first, second = (
+        _read_constants(constants, place, SECOND),
+        _read_constants(constants, place, FOURTH),
+    )
     for row in range(TILE_ROWS):
-        at, one, other = state[own, row], held[near, row], held[far, row]
-        added[column, row] += one * _pick_by_state(at, first) + other * _pick_by_state(at, second)
-        held[own, row] = one + other
+        way, left, right = state[index, row], carried[near, row], carried[far, row]
+        contributions[column, row] += left * _pick_by_state(way, first) + right * _pick_by_state(
+            way, second
+        )
+        carried[index, row] = left + right

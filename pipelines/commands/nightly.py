@@ -1,10 +1,9 @@
-"""The commands of every night: scores, what becomes of them, and why."""
+"""Commands of the nightly run: scores, deliveries, realised outcomes and explanations."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,86 +11,99 @@ from configs.errors import ConfigError, NotFitToPublish
 from pipelines.commands.options import (
     AsOf,
     Config,
-    Format,
+    Entity,
+    FileFormat,
     Json,
     Prefect,
-    Published,
+    PublishedAsOf,
     TargetName,
-    note,
+    log_line,
     print_json,
-    project_of,
-    show,
-    targets_of,
-    through_prefect,
+    print_parts,
+    read_project,
+    resolve_targets,
 )
+from pipelines.commands.runs import run_monitor, run_night
+
+if TYPE_CHECKING:
+    from configs.schema import Project
 
 
 def score(
     config: Config,
     as_of: AsOf = None,
     until: Annotated[
-        str | None, typer.Option("--until", help="all days from --as-of to here, as they were")
+        str | None,
+        typer.Option("--until", help="backfill all days from --as-of to this one"),
     ] = None,
-    form: Format = "csv",
+    form: FileFormat = "csv",
     prefect: Prefect = None,
     as_json: Json = False,
 ) -> None:
-    """Score the open leads with the champions, publish them in the table and write the CRM's file."""
+    """Score the open leads, publish the scores, write the CRM's file.
+
+    The champion of each target scores its leads. Exit code 5 if the scores are not fit to publish;
+    then nothing is published.
+    """
     from pipelines.reports import terminal
 
-    project = project_of(config)
+    project = read_project(config)
     if until is not None:
-        _backfill(project, as_of, until, as_json)
+        _run_backfill(project, as_of, until, as_json)
         return
     night = run_night(str(config), as_of, form, prefect)
     if as_json:
         print_json(night.to_json())
     else:
-        show(terminal.top(night), terminal.delivered(night))
+        print_parts(terminal.render_top_leads(night), terminal.render_delivery(night))
 
 
 def export(
     config: Config,
-    as_of: Published = None,
+    as_of: PublishedAsOf = None,
     form: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="csv, jsonl, parquet, or an export of the config, which is delivered now",
+            help="csv, jsonl or parquet; or the name of an export of the config, to deliver it now",
         ),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="all leads, also where the config says delta")
+        bool, typer.Option("--full", help="deliver all leads, where the config says delta too")
     ] = False,
     since: Annotated[
-        str | None, typer.Option("--since", help="all that changed since this older delivery")
+        str | None,
+        typer.Option("--since", help="deliver all changes since this older delivery"),
     ] = None,
-    ledger: Annotated[
+    deliveries: Annotated[
         bool,
         typer.Option(
-            "--deliveries", help="list what was delivered when, with --format of that export only"
+            "--deliveries", help="list all deliveries; with --format those of that export only"
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the CRM's file again from the scores table, of the newest published as-of or of another one."""
+    """Write the CRM's file again, deliver now, or list deliveries.
+
+    The file is written from the table of published scores, for the newest as-of or another one.
+    """
     from pipelines.nightly.export import export_from_store
 
-    project = project_of(config)
-    if ledger:
-        _deliveries(project, form, as_json)
+    project = read_project(config)
+    if deliveries:
+        _list_deliveries(project, form, as_json)
     elif form is not None and form in project.publish.exports:
-        _deliver(project, form, as_of, full, since, as_json)
+        _deliver_export(project, form, as_of, full, since, as_json)
     elif full or since:
         raise ConfigError(
-            "--full and --since are of an export of the config",
+            "--full and --since need an export of the config",
             where="--format",
             found=form or "csv",
-            fix=f"name one of them: {', '.join(project.publish.exports) or 'there is none'}",
+            fix=f"name one of them: {', '.join(project.publish.exports) or 'the config has none'}",
         )
     else:
         path = export_from_store(project, as_of, form or "csv")
-        note(f"wrote {path}")
+        log_line(f"wrote {path}")
 
 
 def outcomes(
@@ -101,167 +113,166 @@ def outcomes(
     prefect: Prefect = None,
     as_json: Json = False,
 ) -> None:
-    """Hold published scores against what happened since: by week, grade, stage and version, and against the promise."""
-    from pipelines.monitoring.monitor import as_json as plain
-    from pipelines.reports.monitor_tables import outcomes as screen
+    """Compare published scores with the outcomes since then.
 
-    project = project_of(config)
-    found = _monitor(str(config), as_of, targets_of(project, target), prefect)
+    The comparison is by week, grade, stage and model version, and against the metrics that the
+    training expected.
+    """
+    from pipelines.monitoring.monitor import outcomes_to_json
+    from pipelines.reports import terminal
+
+    project = read_project(config)
+    results = run_monitor(str(config), as_of, resolve_targets(project, target), prefect)
     if as_json:
-        print_json(plain(found))
+        print_json(outcomes_to_json(results))
     else:
-        show(*(screen(project, each) for each in found))
-        note(f"reports: {project.workspace_path / 'reports'}/outcomes.json and .md")
+        print_parts(*(terminal.render_monitor_result(project, result) for result in results))
+        log_line(f"reports: {project.workspace_path / 'reports'}/outcomes.json and .md")
 
 
 def explain(
     config: Config,
-    entity: str,
-    as_of: Published = None,
-    table: Annotated[
-        bool, typer.Option("--published", help="only what stands in the table; nothing is read")
+    entity: Entity,
+    as_of: PublishedAsOf = None,
+    published: Annotated[
+        bool,
+        typer.Option("--published", help="only the published row; the source data is not read"),
     ] = False,
-    every: Annotated[
-        bool, typer.Option("--all", help="all features, not only the strongest")
+    all_features: Annotated[
+        bool, typer.Option("--all", help="show all features, not only the strongest")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show one entity's published scores: reasons, features, what changed since the night before, and its history."""
-    from pipelines.lead.explain import published
+    """Show one lead's scores, their reasons and their history.
+
+    The score is replayed from the source data, with the contribution of each feature and the causes
+    of its change since the night before.
+    """
+    from pipelines.lead.explain import read_published_scores
     from pipelines.reports import lead_tables
 
-    project = project_of(config)
-    found = published(project, entity, as_of)
-    if not table and found.newest:
-        from pipelines.lead.trace import traces
+    project = read_project(config)
+    explanation = read_published_scores(project, entity, as_of)
+    if not published and explanation.newest:
+        from pipelines.lead.trace import trace_rows
 
-        found = replace(found, trace=traces(project, found.newest, found.history, note))
+        traces = trace_rows(project, explanation.newest, explanation.history, log_line)
+        explanation = replace(explanation, trace=traces)
     if as_json:
-        print_json(found.to_json())
-    else:
-        show(*lead_tables.explanation(found, project.zone, None if every else lead_tables.TOP))
+        print_json(explanation.to_json())
+        return
+    max_features = None if all_features else lead_tables.MAX_FEATURES
+    print_parts(*lead_tables.render_explanation(explanation, project.zone, max_features))
 
 
 def deploy(
     config: Config,
     status: Annotated[
-        bool, typer.Option("--status", help="say how the nights go; exit 5 if they do not")
+        bool,
+        typer.Option("--status", help="report the state of the nightly runs; exit 5 on an alarm"),
     ] = False,
     report: Annotated[
         bool,
         typer.Option(
-            "--report", help="with --status: tell what is amiss to the address in LEADSCORE_WEBHOOK"
+            "--report", help="with --status: send alarms to the address in LEADSCORE_WEBHOOK"
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Serve train, score and monitor on their cron lines through Prefect; or say how the nights go."""
-    project = project_of(config)
+    """Run the schedules of the config, or report their state.
+
+    Without --status this serves the flows train, score and monitor on their cron lines through
+    Prefect until it is stopped.
+    """
+    project = read_project(config)
     if status:
-        _status(project, report, as_json)
+        _show_status(project, report, as_json)
         return
     if report or as_json:
         raise ConfigError(
-            "--report and --json are of --status", where="leadscore deploy", fix="add --status"
+            "--report and --json need --status", where="leadscore deploy", fix="add --status"
         )
-    from pipelines.orchestration.deploy import deploy as serve
+    from pipelines.orchestration.deploy import serve_deployments
 
-    serve(project)
+    serve_deployments(project)
 
 
-def _deliver(
-    project: Any, name: str, as_of: str | None, full: bool, since: str | None, as_json: bool
+def _deliver_export(
+    project: Project,
+    name: str,
+    as_of: str | None,
+    full: bool,
+    since: str | None,
+    as_json: bool,
 ) -> None:
     from pipelines.nightly.crm_delivery import deliver_export_now
+    from pipelines.reports import terminal
     from pipelines.runner import Runner
     from serve.crm.delivery import DeliveryOptions
 
     if as_of is not None:
         raise ConfigError(
-            "a delivery is of the newest night", where="--as-of", fix="leave it out, or use --since"
+            "only the newest night can be delivered",
+            where="--as-of",
+            fix="leave it out, or use --since",
         )
     if full and since:
         raise ConfigError(
-            "--full and --since are two wishes",
+            "--full and --since exclude each other",
             where="--since",
             found=since,
-            fix="take one of them",
+            fix="give one of them",
         )
-    done = deliver_export_now(project, name, DeliveryOptions(full, since), Runner(log=note))
-    said = done.manifest
+    delivery = deliver_export_now(
+        project, name, DeliveryOptions(full, since), Runner(log=log_line)
+    )
     if as_json:
-        print_json(done.to_json())
+        print_json(delivery.to_json())
     else:
-        what = "delivered" if done.is_new else "nothing is new since"
-        note(
-            f"{what} {said['kind']} {done.id}: {said['rows']:,} leads, {said['cleared']:,} cleared: {done.folder}"
-        )
+        log_line(terminal.describe_delivery(delivery))
 
 
-def _deliveries(project: Any, name: str | None, as_json: bool) -> None:
-    from pipelines.nightly.crm_delivery import list_deliveries
+def _list_deliveries(project: Project, name: str | None, as_json: bool) -> None:
+    from pipelines.nightly.crm_delivery import read_delivery_ledger
     from pipelines.reports import terminal
 
-    rows = list_deliveries(project, name)
+    rows = read_delivery_ledger(project, name)
     if as_json:
         print_json({"deliveries": rows})
     else:
-        show(terminal.deliveries(rows))
+        print_parts(terminal.render_deliveries(rows))
 
 
-def _backfill(project: Any, first: str | None, last: str, as_json: bool) -> None:
+def _run_backfill(project: Project, first: str | None, last: str, as_json: bool) -> None:
     from pipelines.nightly.backfill import backfill_nights
     from pipelines.reports import terminal
     from pipelines.runner import Runner
 
     if first is None:
         raise ConfigError(
-            "where to begin is not said", where="--until", fix="give --as-of, the first night"
+            "--until needs a first night", where="--until", fix="give the first night as --as-of"
         )
-    note("driver: direct")
-    nights = backfill_nights(project, first, last, Runner(log=note))
+    log_line("driver: direct")
+    nights = backfill_nights(project, first, last, Runner(log=log_line))
     if as_json:
         print_json({"nights": [night.to_json() for night in nights]})
     else:
-        show(terminal.backfill(nights))
+        print_parts(terminal.render_backfill(nights))
     if errors := [night.error for night in nights if night.error]:
         raise typer.Exit(min(error.exit_code for error in errors))
 
 
-def _status(project: Any, report: bool, as_json: bool) -> None:
+def _show_status(project: Project, report: bool, as_json: bool) -> None:
     from pipelines.orchestration import alarm, watch
     from pipelines.runner import read_clock
 
-    found = watch.status(project, read_clock())
+    state = watch.read_status(project, read_clock())
     if as_json:
-        print_json(found.to_json())
+        print_json(state.to_json())
     else:
-        for line in found.lines():
+        for line in state.lines():
             typer.echo(line)
-    if report and (body := found.told()):
-        alarm.post_alarm(body, note)
-    if found.alarms:
+    if report and (body := state.to_alarm()):
+        alarm.post_alarm(body, log_line)
+    if state.alarms:
         raise typer.Exit(NotFitToPublish.exit_code)
-
-
-def _monitor(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
-    if through_prefect(prefect):
-        from pipelines.orchestration.flows import monitor as flow
-
-        return flow(config, as_of, targets)
-    from pipelines.monitoring.monitor import monitor
-    from pipelines.runner import Runner
-
-    return monitor(project_of(Path(config)), as_of, targets, Runner(log=note))
-
-
-def run_night(config: str, as_of: str | None, form: str, prefect: bool | None) -> Any:
-    """Score and publish one as-of through the driver asked for."""
-    if through_prefect(prefect):
-        from pipelines.orchestration.flows import score as flow
-
-        return flow(config, as_of, form)
-    from pipelines.nightly.score import score_night
-    from pipelines.runner import Runner
-
-    return score_night(project_of(Path(config)), as_of, Runner(log=note), form)

@@ -1,4 +1,4 @@
-"""What the commands share: their arguments, and how they say what they did."""
+"""Arguments and options that commands share, and how a command prints its result."""
 
 from __future__ import annotations
 
@@ -6,76 +6,95 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-WIDE = 160
-"""Columns of a table that goes into a file or a pipe."""
+if TYPE_CHECKING:  # a command pays only for the imports that it runs
+    from rich.console import RenderableType
 
-Config = Annotated[Path, typer.Argument(help="the company's YAML, such as configs/olist.yaml")]
+    from configs.schema import Project
+
+# Columns of a table that goes into a file or a pipe: the widest table fits without wrapping.
+WIDTH_WITHOUT_TERMINAL = 160
+
+Config = Annotated[Path, typer.Argument(help="the company's YAML file, such as configs/demo.yaml")]
+Entity = Annotated[str, typer.Argument(help="the id of one lead")]
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", help="ISO date or instant; default: after the last row known"),
+    typer.Option(
+        "--as-of", help="ISO date or instant; default: the first midnight after the last known row"
+    ),
 ]
-Published = Annotated[
-    str | None, typer.Option("--as-of", help="a published as-of; default: the newest")
+PublishedAsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="as-of of published scores; default: the newest"),
 ]
 TargetName = Annotated[
-    str | None, typer.Option("--target", help="one target; default: all of the config")
+    str | None, typer.Option("--target", help="one target; default: all targets of the config")
 ]
+RequiredTarget = Annotated[str, typer.Option("--target", help="the target of the model")]
 Json = Annotated[
-    bool,
-    typer.Option("--json", help="print one JSON object on standard output and nothing else there"),
+    bool, typer.Option("--json", help="print the result as one JSON object on standard output")
 ]
 Prefect = Annotated[
     bool | None,
     typer.Option(
         "--prefect/--direct",
-        help="run as a Prefect flow or not; default: where a Prefect API is configured",
+        help="run as a Prefect flow, or without Prefect; "
+        "default: Prefect where a Prefect API is configured",
     ),
 ]
-Format = Annotated[
-    str, typer.Option("--format", help="csv, jsonl or parquet; csv is always written")
+FileFormat = Annotated[
+    str, typer.Option("--format", help="csv, jsonl or parquet; a csv file is always written")
 ]
 
 
-def project_of(config: Path) -> Any:
-    """Read a company's YAML."""
+def read_project(config: Path) -> Project:
+    """Return the project that a company's YAML file describes.
+
+    Raises ConfigError for an invalid file.
+    """
     from configs.schema import load_project
 
     return load_project(config)
 
 
-def targets_of(project: Any, target: str | None) -> list[str]:
-    """Return the targets asked for; raises ConfigError for one that the config does not hold."""
+def resolve_targets(project: Project, target: str | None) -> list[str]:
+    """Return the requested target, or all targets of the config.
+
+    Raises ConfigError for a target that is not in the config.
+    """
     if target:
         project.target_config(target)
     return [target] if target else list(project.targets)
 
 
-def through_prefect(wanted: bool | None) -> bool:
-    """Say which driver runs, and whether it is Prefect: as asked, else where an API is configured."""
+def choose_prefect(prefect: bool | None) -> bool:
+    """Return whether Prefect runs the command, and log the choice.
+
+    Without a choice of the user, Prefect runs it where a Prefect API is configured.
+    """
     from pipelines.runner import is_prefect_configured
 
-    chosen = is_prefect_configured() if wanted is None else wanted
-    note(f"driver: {'prefect' if chosen else 'direct'}")
+    chosen = is_prefect_configured() if prefect is None else prefect
+    log_line(f"driver: {'prefect' if chosen else 'direct'}")
     return chosen
 
 
-def note(line: str) -> None:
-    """Say one line beside the result."""
+def log_line(line: str) -> None:
+    """Print one line of progress on standard error."""
     typer.echo(line, err=True)
 
 
-def progress(what: str) -> Callable[[int, int], None]:
-    """Return what tells every tenth of a long piece of work."""
+def make_progress_log(step: str) -> Callable[[int, int], None]:
+    """Return a callback (done, total) that logs the progress of a step every 10 %."""
 
-    def tell(done: int, total: int) -> None:
+    def log_progress(done: int, total: int) -> None:
         if total >= 10 and 10 * done // total > 10 * (done - 1) // total:
-            note(f"{what}: {done / total:.0%}")
+            log_line(f"{step}: {done / total:.0%}")
 
-    return tell
+    return log_progress
 
 
 def print_json(value: Any) -> None:
@@ -83,11 +102,11 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def show(*parts: Any) -> None:
-    """Print tables and texts as the result; None is left out."""
+def print_parts(*parts: RenderableType) -> None:
+    """Print tables and texts as the result."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
+    console = Console(width=width, highlight=False)
     for part in parts:
-        if part is not None:
-            console.print(part)
+        console.print(part)

@@ -1,4 +1,4 @@
-"""The command of somebody who answers for personal data."""
+"""Commands for personal data."""
 
 from __future__ import annotations
 
@@ -6,26 +6,40 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import Config, Json, note, print_json, project_of
+from pipelines.commands.options import (
+    Config,
+    Entity,
+    Json,
+    log_line,
+    print_json,
+    print_parts,
+    read_project,
+)
 
 
 def forget(
     config: Config,
-    entity: str,
+    entity: Entity,
     and_suppress: Annotated[
         bool,
-        typer.Option("--and-suppress", help="and never score it again: its id is kept in a list"),
+        typer.Option(
+            "--and-suppress", help="never score this lead again: its id is kept in a suppression list"
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Erase one entity from tables, exports, deliveries and quarantine, and say where it was and what is left."""
-    from pipelines.nightly.forget import forget_entity as erase
+    """Erase one lead from all stored data.
 
-    found = erase(project_of(config), entity, and_suppress)
+    Rows are erased from tables, exports, deliveries and quarantine. The result lists the places where
+    rows were found, and the places that still name the lead.
+    """
+    from pipelines.nightly.forget import forget_entity
+    from pipelines.reports import terminal
+
+    result = forget_entity(read_project(config), entity, and_suppress)
     if as_json:
-        print_json(found.to_json())
+        print_json(result.to_json())
         return
-    for where, rows in found.erased.items():
-        typer.echo(f"{where}: {f'{rows:,}' if rows else 'nothing found'}")
-    for line in found.left:
-        note(f"not erased: {line}")
+    print_parts(terminal.render_erasure(result))
+    for line in result.left:
+        log_line(f"not erased: {line}")

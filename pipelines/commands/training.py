@@ -1,120 +1,116 @@
-"""The commands of somebody who trains: from looking at the data to the champion."""
+"""Commands from a look at the data to the champion."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from configs.errors import ConfigError
-from pipelines.commands.nightly import run_night
 from pipelines.commands.options import (
     AsOf,
     Config,
     Json,
     Prefect,
+    RequiredTarget,
     TargetName,
-    note,
+    log_line,
+    make_progress_log,
     print_json,
-    progress,
-    project_of,
-    show,
-    targets_of,
-    through_prefect,
+    print_parts,
+    read_project,
+    resolve_targets,
 )
+from pipelines.commands.runs import collect_json, exit_on_errors, run_training
 
-
-def demo(
-    leads: Annotated[int, typer.Option(min=100, help="how many leads the company has")] = 20_000,
-    seed: Annotated[int, typer.Option(help="same seed, same company")] = 7,
-    prefect: Annotated[
-        bool, typer.Option("--prefect/--direct", help="run as Prefect flows or not")
-    ] = True,
-    as_json: Json = False,
-) -> None:
-    """Make a company with known truth, train on it, score its open leads and write the CRM's file."""
-    from pipelines import demo as made
-    from pipelines.reports import terminal
-
-    project = made.company(leads, seed, note)
-    results = _train(str(project.path), None, list(project.targets), prefect)
-    oracles = made.oracles(project, results, note)
-    for result in [] if as_json else results:
-        show(terminal.training(project, result), terminal.truth(oracles.get(result.target)))
-    _stop_if_refused(results)
-    night = run_night(str(project.path), None, "csv", prefect)
-    if as_json:
-        trained = _told(results)
-        for name, oracle in oracles.items():
-            trained["targets"][name]["oracle"] = oracle
-        print_json(trained | night.to_json())
-    else:
-        show(terminal.top(night), terminal.delivered(night, made.STEPS))
+if TYPE_CHECKING:
+    from configs.schema import Project
+    from models.registry.registry import Registry
 
 
 def check(config: Config, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Read the data and say what is there, what was set aside and why, and what each target could learn from."""
+    """Read the data and report what is in it.
+
+    The report counts the rows of each source with the reasons of quarantined rows, and the rows that
+    each target could train on. Exit code 3 if a target cannot be trained.
+    """
     from pipelines.check import examine_data
     from pipelines.reports import terminal
 
-    found = examine_data(project_of(config), as_of)
+    result = examine_data(read_project(config), as_of)
     if as_json:
-        print_json(found.to_json())
+        print_json(result.to_json())
     else:
-        show(*terminal.examination(found))
-    if any(target.problem for target in found.targets):
+        print_parts(*terminal.render_data_check(result))
+    if any(target.problem for target in result.targets):
         raise typer.Exit(3)
 
 
 def features(
     config: Config,
     as_of: AsOf = None,
-    out: Annotated[Path | None, typer.Option(help="a .parquet or .csv file")] = None,
+    out: Annotated[Path | None, typer.Option(help="write the matrix to this file")] = None,
     target: Annotated[
-        str | None, typer.Option("--target", help="whom it would score; default: all entities")
+        str | None,
+        typer.Option(
+            "--target", help="only the leads that this target would score; default: all leads"
+        ),
     ] = None,
     list_all: Annotated[
-        bool, typer.Option("--list", help="list every feature with its meaning instead")
+        bool, typer.Option("--list", help="list every feature with its meaning")
     ] = False,
     ablation: Annotated[
-        bool, typer.Option("--ablation", help="say instead what each family is worth")
+        bool, typer.Option("--ablation", help="measure the contribution of each feature family")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="with --ablation: print one JSON object instead")
+        bool, typer.Option("--json", help="with --ablation: print the result as one JSON object")
     ] = False,
 ) -> None:
-    """Write the feature matrix at an instant: of all entities known, or of those that a target would score."""
-    from pipelines.reports import terminal
-    from pipelines.training.feature_matrix import catalog_at, write
+    """Write the feature matrix, list the features, or ablate them.
 
-    project = project_of(config)
+    Give exactly one of --out (a .parquet or .csv file), --list and --ablation.
+    """
+    from pipelines.reports import terminal
+    from pipelines.training.feature_matrix import load_catalog, write_feature_matrix
+
+    project = read_project(config)
     if sum((list_all, ablation, out is not None)) != 1 or (as_json and not ablation):
-        wanted = "give one of --out FILE.parquet, --list, --ablation; --json goes with --ablation"
-        raise ConfigError("what to do is not clear", where="features", fix=wanted)
+        raise ConfigError(
+            "the options do not select one action",
+            where="leadscore features",
+            fix="give one of --out FILE.parquet, --list, --ablation; --json goes with --ablation",
+        )
     if ablation:
-        _ablate(project, as_of, target, as_json)
+        _run_ablation(project, as_of, target, as_json)
     elif list_all:
-        show(terminal.catalog(catalog_at(project, as_of)))
+        print_parts(terminal.render_catalog(load_catalog(project, as_of)))
     elif out is not None:
-        rows, columns = write(project, as_of, target, out, progress("features"))
-        note(f"{rows:,} rows with {columns} features in {out}")
+        log_progress = make_progress_log("features")
+        rows, columns = write_feature_matrix(project, as_of, target, out, log_progress)
+        log_line(f"{rows:,} rows with {columns} features in {out}")
 
 
 def audit(
     config: Config, as_of: AsOf = None, target: TargetName = None, as_json: Json = False
 ) -> None:
-    """Name the columns that seem to know the outcome, with the evidence; finding some is no failure (exit 0)."""
-    from pipelines.reports import terminal
-    from pipelines.training.audit import audit as audited
+    """Name the columns that seem to leak the outcome.
 
-    project = project_of(config)
-    names, found = targets_of(project, target), []
-    for name, findings in zip(names, audited(project, as_of, names, note), strict=True):
-        found += [finding.suspect.to_json() for finding in findings]
-        show(None if as_json else terminal.audit(project, name, findings))
+    Each column is listed with its evidence. A suspect is not a failure: the exit code is 0.
+    """
+    from pipelines.reports import terminal
+    from pipelines.training.audit import audit_targets
+
+    project = read_project(config)
+    targets = resolve_targets(project, target)
+    suspects: list[dict[str, Any]] = []
+    audits = audit_targets(project, as_of, targets, log_line)
+    for name, findings in zip(targets, audits, strict=True):
+        suspects += [finding.suspect.to_json() for finding in findings]
+        if not as_json:
+            print_parts(terminal.render_audit(project, name, findings))
     if as_json:
-        print_json({"suspects": found})
+        print_json({"suspects": suspects})
 
 
 def train(
@@ -123,31 +119,34 @@ def train(
     target: TargetName = None,
     if_needed: Annotated[
         bool,
-        typer.Option("--if-needed", help="only what `leadscore outcomes` recommends to train"),
+        typer.Option(
+            "--if-needed", help="train only the targets that `leadscore outcomes` recommends to train"
+        ),
     ] = False,
     prefect: Prefect = None,
     as_json: Json = False,
 ) -> None:
-    """Train each target's challenger and promote it if it passes the gate (exit 4 if it does not)."""
+    """Train each target and promote the model if it passes the gate.
+
+    Exit code 4 if the gate refuses a model.
+    """
     from pipelines.reports import terminal
 
-    project = project_of(config)
-    names = targets_of(project, target)
-    advice = _advice(project, as_of, names) if if_needed else {}
-    names = [name for name in names if not if_needed or advice[name]["retrain"]]
-    results = _train(str(config), as_of, names, prefect) if names else []
+    project = read_project(config)
+    targets = resolve_targets(project, target)
+    advice = _recommend_training(project, as_of, targets) if if_needed else {}
+    targets = [name for name in targets if not if_needed or advice[name]["retrain"]]
+    results = run_training(str(config), as_of, targets, prefect) if targets else []
     if as_json:
-        told = _told(results)["targets"]
-        print_json(
-            {
-                "targets": told
-                | {n: {"recommendation": a} | told.get(n, {}) for n, a in advice.items()}
-            }
-        )
+        trained = collect_json(results)["targets"]
+        advised = {
+            name: {"recommendation": value} | trained.get(name, {})
+            for name, value in advice.items()
+        }
+        print_json({"targets": trained | advised})
     else:
-        for result in results:
-            show(terminal.training(project, result))
-    _stop_if_refused(results)
+        print_parts(*(terminal.render_training(project, result) for result in results))
+    exit_on_errors(results)
 
 
 def backtest(
@@ -155,90 +154,79 @@ def backtest(
     as_of: AsOf = None,
     target: TargetName = None,
     out: Annotated[
-        Path | None, typer.Option(help="a .csv or .parquet file for every tested row")
+        Path | None,
+        typer.Option(help="write every tested row to this .csv or .parquet file"),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Test each target's training on the past, origin by origin; no model is kept, and what the gate says is told."""
-    from pipelines.reports import terminal
-    from pipelines.training.backtest import backtest as on_the_past
+    """Test each target's training on the past; no model is kept.
 
-    project = project_of(config)
-    results = on_the_past(project, as_of, targets_of(project, target), note, out)
+    The training procedure is repeated at several origins, each tested on later rows. The result says
+    what the gate would decide. Exit code 4 if it would refuse.
+    """
+    from pipelines.reports import terminal
+    from pipelines.training.backtest import backtest_targets
+
+    project = read_project(config)
+    results = backtest_targets(project, as_of, resolve_targets(project, target), log_line, out)
     if as_json:
-        print_json(_told(results))
+        print_json(collect_json(results))
     else:
-        for result in results:
-            show(terminal.backtest(project, result))
-    _stop_if_refused(results)
+        print_parts(*(terminal.render_backtest(project, result) for result in results))
+    exit_on_errors(results)
 
 
 def promote(
     config: Config,
-    target: Annotated[str, typer.Option("--target")],
-    version: Annotated[int | None, typer.Option(help="default: the challenger")] = None,
+    target: RequiredTarget,
+    version: Annotated[
+        int | None, typer.Option(help="registered version; default: the challenger")
+    ] = None,
 ) -> None:
-    """Make a registered version the champion, if the gate passed it."""
-    registry, name = _registry(config, target)
-    note(f"{name}: version {registry.promote(name, version).number} is the champion")
+    """Make a registered version the champion.
+
+    Exit code 4 if the gate did not pass this version.
+    """
+    promoted = _open_registry(config, target).promote(target, version)
+    log_line(f"{target}: version {promoted.number} is the champion")
 
 
-def rollback(config: Config, target: Annotated[str, typer.Option("--target")]) -> None:
+def rollback(config: Config, target: RequiredTarget) -> None:
     """Make the champion's predecessor the champion again."""
-    registry, name = _registry(config, target)
-    note(f"{name}: version {registry.rollback(name).number} is the champion again")
+    restored = _open_registry(config, target).rollback(target)
+    log_line(f"{target}: version {restored.number} is the champion again")
 
 
-def _ablate(project: Any, as_of: str | None, target: str | None, as_json: bool) -> None:
+def _run_ablation(project: Project, as_of: str | None, target: str | None, as_json: bool) -> None:
     from pipelines.reports import terminal
-    from pipelines.training.ablation import ablations
+    from pipelines.training.ablation import run_ablations
 
-    found = {}
-    for result in ablations(project, as_of, targets_of(project, target), note):
-        found[result.target] = result.to_json()
-        show(None if as_json else terminal.ablation(project, result))
+    results: dict[str, Any] = {}
+    for ablation in run_ablations(project, as_of, resolve_targets(project, target), log_line):
+        results[ablation.target] = ablation.to_json()
+        if not as_json:
+            print_parts(terminal.render_ablation(project, ablation))
     if as_json:
-        print_json({"targets": found})
+        print_json({"targets": results})
 
 
-def _advice(project: Any, as_of: str | None, names: list[str]) -> dict[str, Any]:
-    """Say of each target whether it needs a training, and why, from what became of its published scores."""
-    from pipelines.monitoring.monitor import recommended
+def _recommend_training(
+    project: Project, as_of: str | None, targets: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Return by target whether it needs a training, judged by its published scores, and log why."""
+    from pipelines.monitoring.monitor import recommend_for_targets
     from pipelines.runner import Runner
 
-    found = recommended(project, as_of, names, Runner(log=note))
-    for name, advice in found.items():
-        note(f"{name}: {'; '.join(advice.reasons) or 'no need to train'}")
-    return {name: advice.to_json() for name, advice in found.items()}
+    recommendations = recommend_for_targets(project, as_of, targets, Runner(log=log_line))
+    for target, advice in recommendations.items():
+        log_line(f"{target}: {'; '.join(advice.reasons) or 'no need to train'}")
+    return {target: advice.to_json() for target, advice in recommendations.items()}
 
 
-def _train(config: str, as_of: str | None, targets: list[str], prefect: bool | None) -> list[Any]:
-    if through_prefect(prefect):
-        from pipelines.orchestration.flows import run_train_flow
-
-        return run_train_flow(config, as_of, targets)
-    from pipelines.runner import Runner
-    from pipelines.training.train import train as directly
-
-    return directly(project_of(Path(config)), as_of, targets, Runner(log=note))
-
-
-def _stop_if_refused(results: list[Any]) -> None:
-    """Say what kept each target from its end, and leave: broken data before a gate's refusal."""
-    errors = [result.error for result in results if result.error]
-    for error in errors:
-        note(str(error))
-    if errors:
-        raise typer.Exit(min(error.exit_code for error in errors))
-
-
-def _registry(config: Path, target: str) -> tuple[Any, str]:
+def _open_registry(config: Path, target: str) -> Registry:
+    """Return the project's registry; raises ConfigError for a target that is not in the config."""
     from models.registry.registry import Registry
 
-    project = project_of(config)
+    project = read_project(config)
     project.target_config(target)
-    return Registry(project.workspace_path, project.project), target
-
-
-def _told(results: list[Any]) -> dict[str, Any]:
-    return {"targets": {result.target: result.to_json() for result in results}}
+    return Registry(project.workspace_path, project.project)

@@ -1,4 +1,4 @@
-"""Why a score is another one than the last published before it: the lead, the others, time, the model, or the data."""
+"""Causes of the change between two published scores of one lead."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT, Dataset
-from features.definitions.attributes import values_at
+from features.definitions.attributes import as_of_join
 from features.tools.instants import to_microseconds
 from models.scorer import Scorer
-from pipelines.lead.replay import Past, Replay, features_of
+from pipelines.lead.replay import Replay, ReplaySources, build_lead_matrix
 
+# In the order of reports and of `explain --json`.
 CAUSES = ("lead", "others", "time", "model", "data")
-"""What can move a score, in the order in which it is told."""
 
 
 @dataclass(frozen=True)
 class CauseEffect:
-    """What one cause did: ``points`` of the score (1 to 100), and the difference of the probability (0 to 1)."""
+    """Effect of one cause on a score.
+
+    Attributes:
+        points: Difference of the score (1 to 100).
+        probability: Difference of the probability (0 to 1).
+    """
 
     points: int
     probability: float
@@ -32,11 +37,14 @@ class CauseEffect:
 
 @dataclass(frozen=True)
 class NewInformation:
-    """What became known of a lead at or after one as-of and before the next.
+    """Rows that became available at or after one as-of and before the next.
 
-    ``events`` and ``account_events`` count the events of the lead and of the others at its account by type, ``late`` those
-    of the lead's that had happened before the earlier as-of. ``changed_attributes`` names each changed attribute with its
-    values ``previous`` and ``after`` as written.
+    Attributes:
+        events: Events of the lead, by type.
+        late_events: Those of ``events`` that happened before the earlier as-of, by type.
+        account_events: Events of the other leads at its account, by type.
+        changed_attributes: For each changed attribute its name (``attribute``) and its values as
+            written, ``before`` and ``after``.
     """
 
     events: dict[str, int]
@@ -44,15 +52,31 @@ class NewInformation:
     account_events: dict[str, int]
     changed_attributes: list[dict[str, Any]]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values, under the keys of `explain --json`."""
+        return {
+            "events": self.events,
+            "late": self.late_events,
+            "others": self.account_events,
+            "attributes": self.changed_attributes,
+        }
+
 
 @dataclass(frozen=True)
 class ScoreChange:
-    """The difference between two published scores of one lead, by cause.
+    """Difference between two published scores of one lead, by cause.
 
-    ``since`` is the earlier as-of, and ``unscored_nights`` counts the published nights between the two on which the
-    lead was not scored. ``effects`` has one Part for each of CAUSES. Their points sum to the scores' difference, and
-    their probabilities to that of the probabilities but for the rounding of floats. ``cutoff_moved`` is false where both
-    look back from one cutoff, as where a target scores once after entry.
+    Attributes:
+        since: As-of of the earlier score.
+        unscored_nights: Published nights between the two on which the lead was not scored.
+        score: Earlier and later score.
+        probability: Earlier and later probability.
+        model_version: Earlier and later model version.
+        cutoff_moved: Whether the two have different cutoffs; a target that scores once after entry
+            keeps one cutoff.
+        effects: Effect of each of CAUSES. The points sum to the difference of the scores, the
+            probabilities to that of the probabilities, up to floating-point rounding.
+        new_information: Rows that became available between the two.
     """
 
     since: datetime
@@ -65,39 +89,50 @@ class ScoreChange:
     new_information: NewInformation
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return asdict(self)
+        """Return the fields as JSON values, under the keys of `explain --json`."""
+        return {
+            "since": self.since,
+            "nights_without": self.unscored_nights,
+            "score": self.score,
+            "probability": self.probability,
+            "model_version": self.model_version,
+            "moved": self.cutoff_moved,
+            "parts": {name: asdict(effect) for name, effect in self.effects.items()},
+            "happened": self.new_information.to_json(),
+        }
 
 
 def explain_change(
-    sources: Past,
+    sources: ReplaySources,
     dataset: Dataset,
     previous: dict[str, Any],
     current: dict[str, Any],
     replay: Replay,
     unscored_nights: int,
 ) -> ScoreChange:
-    """Return why a SCORES row ``now`` differs from an earlier one of the same target and entity.
+    """Return why a SCORES row differs from an earlier one of the same target and entity.
 
-    ``dataset`` is the data before the as-of of ``now``, and ``last`` what it comes out as. The causes are told apart by
-    going from one to the other in steps: the earlier model on what was known then, its cutoff moved (time), with what
-    became known of the lead, with what became known of all others, and the later model. What the two ends differ by
-    from what was published is the data's: rows of before that came unannounced or were written over, or another
-    config or version. Raises what loading the earlier model and reading its features raises.
+    ``dataset`` holds the data available before the as-of of ``current``, and ``replay`` the replay
+    of ``current``.
+
+    The causes are separated by computing the score in steps: the earlier model on the data
+    available then; the same with the later cutoff (time); with the lead's new rows (lead); with the
+    new rows of all other leads (others); and with the later model (model). A difference between
+    either end and the published score is attributed to the data: older rows that arrived late or
+    were overwritten, or another config or code version.
+
+    Raises the errors of loading the earlier model and computing its features.
     """
     earlier = dataset.cut_at(previous["as_of"])
-    cutoffs = (sources.cutoff(previous), sources.cutoff(current))
+    cutoffs = (sources.find_cutoff(previous), sources.find_cutoff(current))
     steps = _predict_steps(
-        sources, (previous, current), (earlier, dataset), cutoffs, (replay.predicted["score"], replay.probability)
+        sources,
+        (previous, current),
+        (earlier, dataset),
+        cutoffs,
+        (replay.predicted["score"], replay.probability),
     )
-    steps = [(previous["score"], previous["probability"]), *steps, (current["score"], current["probability"])]
-    moves = [CauseEffect(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(steps)]
-    rewritten = CauseEffect(
-        moves[0].points + moves[-1].points, moves[0].probability + moves[-1].probability
-    )
-    parts = dict(
-        zip(("data", "time", "lead", "others", "model"), [rewritten, *moves[1:-1]], strict=True)
-    )
+    published = [(row["score"], row["probability"]) for row in (previous, current)]
     return ScoreChange(
         previous["as_of"],
         unscored_nights,
@@ -105,39 +140,59 @@ def explain_change(
         (previous["probability"], current["probability"]),
         (previous["model_version"], current["model_version"]),
         cutoffs[0] != cutoffs[1],
-        {name: parts[name] for name in CAUSES},
-        _collect_new_information(earlier, dataset, current["entity_id"], previous["as_of"], current["as_of"]),
+        _split_by_cause([published[0], *steps, published[1]]),
+        _collect_new_information(
+            earlier, dataset, current["entity_id"], previous["as_of"], current["as_of"]
+        ),
     )
 
 
+def _split_by_cause(steps: list[tuple[int, float]]) -> dict[str, CauseEffect]:
+    """Return the effect of each of CAUSES, from score and probability after each step.
+
+    The first and the last step compare a replay with a published score: both are due to the data.
+    """
+    moves = [CauseEffect(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(steps)]
+    first, *inner, last = moves
+    effects = dict(zip(("time", "lead", "others", "model"), inner, strict=True))
+    effects["data"] = CauseEffect(first.points + last.points, first.probability + last.probability)
+    return {name: effects[name] for name in CAUSES}
+
+
 def _predict_steps(
-    sources: Past,
+    sources: ReplaySources,
     rows: tuple[dict[str, Any], dict[str, Any]],
-    data: tuple[Dataset, Dataset],
+    datasets: tuple[Dataset, Dataset],
     cutoffs: tuple[datetime, datetime],
     last: tuple[int, float],
 ) -> list[tuple[int, float]]:
-    """Return score and probability at the start, after time, after the lead, after the others, and at last."""
-    (before, now), (earlier, later) = rows, data
-    entity, end = now["entity_id"], cutoffs[1]
-    old = sources.scorer(before)
-    own = _add_lead_rows(earlier, later, entity, before["as_of"])
-    found = _predict_at_cutoffs(old, earlier, entity, list(cutoffs)) + _predict_at_cutoffs(old, own, entity, [end])
-    same = before["model_version"] == now["model_version"]
-    return [*found, *([last] if same else _predict_at_cutoffs(old, later, entity, [end])), last]
+    """Return score and probability of the start and after time, lead, others and model.
+
+    The pairs hold the earlier and the later one; ``last`` is the result of the last step.
+    """
+    (previous, current), (earlier, later) = rows, datasets
+    entity, cutoff = current["entity_id"], cutoffs[1]
+    scorer = sources.load_scorer(previous)
+    with_lead = _add_lead_rows(earlier, later, entity, previous["as_of"])
+    steps = _predict_at_cutoffs(scorer, earlier, entity, list(cutoffs))
+    steps += _predict_at_cutoffs(scorer, with_lead, entity, [cutoff])
+    if previous["model_version"] == current["model_version"]:
+        return [*steps, last, last]
+    return [*steps, *_predict_at_cutoffs(scorer, later, entity, [cutoff]), last]
 
 
 def _predict_at_cutoffs(
-    scorer: Scorer, data: Dataset, entity: str, cutoffs: list[datetime]
+    scorer: Scorer, dataset: Dataset, entity: str, cutoffs: list[datetime]
 ) -> list[tuple[int, float]]:
-    predicted = scorer.predict(features_of(data, scorer, entity, cutoffs))
+    """Return score and probability of one entity at each cutoff."""
+    predicted = scorer.predict(build_lead_matrix(dataset, scorer, entity, cutoffs))
     return list(
         zip(predicted["score"].to_pylist(), predicted["probability"].to_pylist(), strict=True)
     )
 
 
 def _add_lead_rows(earlier: Dataset, later: Dataset, entity: str, since: datetime) -> Dataset:
-    """Return the earlier data with what became known of one entity by the later."""
+    """Return ``earlier`` with the rows of one entity that ``later`` adds."""
     tables = {
         name: pa.concat_tables(
             [getattr(earlier, name), _select_new_rows(getattr(later, name), since, [entity])]
@@ -148,16 +203,16 @@ def _add_lead_rows(earlier: Dataset, later: Dataset, entity: str, since: datetim
 
 
 def _select_new_rows(rows: pa.Table, since: datetime, entities: list[str]) -> pa.Table:
-    """Return the rows of some entities that became known at ``since`` or after."""
-    own = pc.is_in(rows["entity_id"], value_set=pa.array(entities, pa.string()))
-    return rows.filter(
-        pc.and_(own, pc.greater_equal(rows["available_at"], pa.scalar(since, INSTANT)))
-    )
+    """Return the rows of some entities that became available at ``since`` or later."""
+    is_own = pc.is_in(rows["entity_id"], value_set=pa.array(entities, pa.string()))
+    is_new = pc.greater_equal(rows["available_at"], pa.scalar(since, INSTANT))
+    return rows.filter(pc.and_(is_own, is_new))
 
 
 def _collect_new_information(
     earlier: Dataset, later: Dataset, entity: str, since: datetime, until: datetime
 ) -> NewInformation:
+    """Return the rows that became available from ``since`` on; empty for data without times."""
     if not later.timed:
         return NewInformation({}, {}, {}, [])
     own = _select_new_rows(later.events, since, [entity])
@@ -168,36 +223,39 @@ def _collect_new_information(
         if later.values.num_rows > earlier.values.num_rows
         else []
     )
-    return NewInformation(_count_by_type(own), _count_by_type(late), _count_by_type(others), changed)
+    return NewInformation(
+        _count_by_type(own), _count_by_type(late), _count_by_type(others), changed
+    )
 
 
 def _find_account_peers(leads: pa.Table, entity: str) -> list[str]:
-    """Return the other entities of an entity's account; none where it has no account."""
+    """Return the other entities of an entity's account; empty if it has no account."""
     account = leads["account_id"].filter(pc.equal(leads["entity_id"], entity))[0]
     if not account.is_valid:
         return []
-    found = (
-        leads["entity_id"]
-        .filter(pc.fill_null(pc.equal(leads["account_id"], account), False))
-        .to_pylist()
-    )
-    return [name for name in found if name != entity]
+    is_member = pc.fill_null(pc.equal(leads["account_id"], account), False)
+    members = leads["entity_id"].filter(is_member).to_pylist()
+    return [member for member in members if member != entity]
 
 
 def _count_by_type(events: pa.Table) -> dict[str, int]:
-    """Count events by type, the most frequent first, ties by name."""
+    """Return the number of events by type, the most frequent first, ties by name."""
     counts = Counter(events["event_type"].to_pylist())
-    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _find_changed_attributes(
     later: Dataset, entity: str, since: datetime, until: datetime
 ) -> list[dict[str, Any]]:
+    """Return the attributes whose value at ``since`` and at ``until`` differ, by name."""
     names = pc.unique(_select_new_rows(later.values, since, [entity])["attribute"]).to_pylist()
     place = later.find_leads(pa.chunked_array([[entity, entity]]))
-    at = np.array([to_microseconds(since), to_microseconds(until)])
-    found = []
+    instants = np.array([to_microseconds(since), to_microseconds(until)])
+    changed = []
     for name in sorted(names):
-        old, new = values_at(later.values, name, "category", place, at, later.lead_ids).to_pylist()
-        found += [{"attribute": name, "before": old, "after": new}] if old != new else []
-    return found
+        old, new = as_of_join(
+            later.values, name, "category", place, instants, later.lead_ids
+        ).to_pylist()
+        if old != new:
+            changed.append({"attribute": name, "before": old, "after": new})
+    return changed

@@ -1,4 +1,4 @@
-"""What a published score was made from, beside what is there now; and, where they disagree, what differs."""
+"""Inputs of a published score compared with the current ones, and their differences in words."""
 
 from __future__ import annotations
 
@@ -12,60 +12,68 @@ from features.contracts import Dataset
 from features.intake.duplicates import HASHES, total
 from features.intake.fingerprint import fingerprint
 from features.intake.row_hash import row_hashes, text_hashes
-from pipelines.lead.replay import Past, Replay, eligible
+from pipelines.lead.replay import Replay, ReplaySources, is_eligible
 from pipelines.version import find_code_version
 
+# Changed values that are named; the others are counted.
 MAX_NAMED_VALUES = 3
-"""Values named of those that differ."""
 
 
-def collect_evidence(sources: Past, run: dict[str, Any] | None) -> dict[str, dict[str, str | None]]:
-    """Return config hash, code version and data fingerprint as the SCORE_RUNS row has them, and as they are now."""
-    now = {
+def collect_evidence(
+    sources: ReplaySources, run: dict[str, Any] | None
+) -> dict[str, dict[str, str | None]]:
+    """Return config hash, code version and data fingerprint, each ``published`` and ``now``.
+
+    ``run`` is the SCORE_RUNS row of the score; None if the ledger has none.
+    """
+    current = {
         "config_hash": sources.project.config_hash,
         "code_version": find_code_version(),
-        "data_fingerprint": sources.whole.fingerprint,
+        "data_fingerprint": sources.dataset.fingerprint,
     }
     return {
-        name: {"published": run[name] if run else None, "now": text} for name, text in now.items()
+        name: {"published": run[name] if run else None, "now": value}
+        for name, value in current.items()
     }
 
 
 def explain_differences(
-    sources: Past,
-    known: Dataset,
+    sources: ReplaySources,
+    available: Dataset,
     row: dict[str, Any],
     replay: Replay,
     evidence: dict[str, dict[str, str | None]],
 ) -> list[str]:
-    """Say in words what a score that was not reproduced differs by, and what is known of the cause; else nothing.
+    """Return in words how a replay differs from the published score, and the likely causes.
 
-    ``known`` is the data before the row's as-of, ``evidence`` what ``collect_evidence`` returned.
+    The list is empty if the score was reproduced. ``available`` holds the data available before the
+    row's as-of, ``evidence`` the result of ``collect_evidence``.
     """
     if replay.reproduced:
         return []
-    said = [
-        f"published was probability {row['probability']:.6f}, score {row['score']}; now it comes out as "
-        f"{replay.predicted['probability']:.6f}, score {replay.predicted['score']}"
+    differences = [
+        f"published: probability {row['probability']:.6f}, score {row['score']}; computed now: "
+        f"probability {replay.predicted['probability']:.6f}, score {replay.predicted['score']}"
     ]
-    said += _describe_changed_values(row["reasons"], replay)
-    target = sources.project.target_config(row["target"])
-    if not eligible(known, target, row):
-        said.append("by the data as it is now, this lead would not have been scored then")
-    causes = [*_compare_fingerprints(known, evidence["data_fingerprint"]), *_compare_versions(evidence)]
-    return [
-        *said,
-        *(causes or ["data, config and version are the same: a library or the machine is another"]),
+    differences += _describe_changed_values(row["reasons"], replay)
+    target_config = sources.project.target_config(row["target"])
+    if not is_eligible(available, target_config, row):
+        differences.append("with the current data, this lead would not have been scored then")
+    causes = [
+        *_compare_fingerprints(available, evidence["data_fingerprint"]),
+        *_compare_versions(evidence),
     ]
+    unexplained = ["data, config and version are unchanged: a library or the machine differs"]
+    return [*differences, *(causes or unexplained)]
 
 
-def compute_fingerprint(data: Dataset) -> str:
-    """Return the fingerprint of a data set as it stands, such as one that was cut in time.
+def compute_fingerprint(dataset: Dataset) -> str:
+    """Return the fingerprint of a dataset's rows, such as one that was cut in time.
 
-    A Dataset's own stays that of all that was read, whatever is cut.
+    ``Dataset.fingerprint`` stays that of all rows read, also after a cut.
     """
-    events = data.events
-    words = [
+    events = dataset.events
+    columns = [
         text_hashes(events["entity_id"]),
         *(
             events[name].cast(pa.int64()).to_numpy().view(np.uint64)
@@ -75,44 +83,54 @@ def compute_fingerprint(data: Dataset) -> str:
         text_hashes(events["channel"]),
         pc.fill_null(events["value"], np.nan).to_numpy().view(np.uint64),
     ]
-    hashes = np.ascontiguousarray(row_hashes(words).T)
+    hashes = np.ascontiguousarray(row_hashes(columns).T)
     summed = total(pa.table(list(hashes), schema=HASHES), np.empty(0, np.int64))
-    return fingerprint(data.leads, events, summed, data.values)
+    return fingerprint(dataset.leads, events, summed, dataset.values)
 
 
 def _describe_changed_values(published: list[dict[str, Any]], replay: Replay) -> list[str]:
-    """Name the values that the published reasons tell and that are others now."""
-    now = {one["feature"]: one["value"] for one in replay.features}
-    told = [
-        f"{reason['feature']} was {_format_value(reason['value'])} and is {_format_value(now[reason['feature']])}"
+    """Return the values of the published reasons that have changed, in words."""
+    current = {feature["feature"]: feature["value"] for feature in replay.features}
+    changed = [
+        (reason["feature"], reason["value"], current[reason["feature"]])
         for reason in published
-        if reason["feature"] in now and now[reason["feature"]] != reason["value"]
+        if reason["feature"] in current and current[reason["feature"]] != reason["value"]
     ]
-    more = [f"and {len(told) - MAX_NAMED_VALUES} more reasons have other values"] if len(told) > MAX_NAMED_VALUES else []
-    return told[:MAX_NAMED_VALUES] + more
+    lines = [
+        f"{feature} was {_format_value(before)} and is {_format_value(now)}"
+        for feature, before, now in changed[:MAX_NAMED_VALUES]
+    ]
+    others = len(changed) - len(lines)
+    return [*lines, f"and {others} more reasons have other values"] if others else lines
 
 
-def _compare_fingerprints(known: Dataset, fingerprints: dict[str, str | None]) -> list[str]:
-    """Say whether the data as known then was read that night; a night that read later rows too cannot tell."""
-    then = fingerprints["published"]
-    if then is None:
-        return ["the ledger does not say which data was read"]
-    if then in (fingerprints["now"], compute_fingerprint(known)):
+def _compare_fingerprints(available: Dataset, fingerprints: dict[str, str | None]) -> list[str]:
+    """Return a difference in words if the night read other data than ``available``, else nothing.
+
+    The comparison is inconclusive if the night had also read rows from after its as-of.
+    """
+    published = fingerprints["published"]
+    if published is None:
+        return ["the ledger does not record which data was read"]
+    if published in (fingerprints["now"], compute_fingerprint(available)):
         return []
     return [
-        f"the data of that night is not what is there now (fingerprint {then}): rows from before the as-of came later "
-        "or were written over, where the night had read nothing from after it"
+        f"the data has changed since that night (fingerprint {published}): rows from before the "
+        "as-of arrived late or were overwritten, unless the night also read rows from after it"
     ]
 
 
 def _compare_versions(evidence: dict[str, dict[str, str | None]]) -> list[str]:
-    words = {
+    """Return the changes of config and code version in words."""
+    texts = {
         "config_hash": "the config has changed",
-        "code_version": "leadscore is another version",
+        "code_version": "the version of leadscore has changed",
     }
-    pairs = [(word, evidence[name]["published"], evidence[name]["now"]) for name, word in words.items()]
+    pairs = [
+        (text, evidence[name]["published"], evidence[name]["now"]) for name, text in texts.items()
+    ]
     return [
-        f"{word} ({then} then, {now} now)" for word, then, now in pairs if then not in (None, now)
+        f"{text} ({then} then, {now} now)" for text, then, now in pairs if then not in (None, now)
     ]
 
 

@@ -1,4 +1,4 @@
-"""One entity's published scores as they stand in the table, and what can be traced behind them."""
+"""Published scores of one entity, with their traces."""
 
 from __future__ import annotations
 
@@ -15,86 +15,107 @@ from configs.errors import ConfigError
 from configs.schema import Project
 from pipelines.workspace import open_store
 
-if TYPE_CHECKING:  # the table alone is told without what a replay needs
+if TYPE_CHECKING:  # Reading the scores table alone must not import what a replay needs.
     from pipelines.lead.trace import Trace
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """``now`` holds one SCORES row a target with its reasons read, ``entity_history`` all rows, oldest first.
+    """Published scores of one entity.
 
-    ``when`` says of each target in words when the outcome comes if it comes, where that is known. ``trace`` holds what
-    stands behind each row of ``now``, by target; nothing where it was not asked for. ``suppressed`` are SUPPRESSIONS
-    rows of an entity that was left out since its last score, or was never scored.
+    Attributes:
+        entity: Id of the entity.
+        newest: Newest SCORES row of each target, with its reasons parsed.
+        history: All SCORES rows, by target, oldest first.
+        outcome_timing: By target, in words, when the outcome comes if it comes; if known.
+        traces: Trace of each row of ``newest``, by target; empty if not requested.
+        suppressions: SUPPRESSIONS rows of an entity suppressed since its last score, or never
+            scored.
     """
 
     entity: str
     newest: list[dict[str, Any]]
     history: list[dict[str, Any]]
-    when: dict[str, str]
-    trace: dict[str, Trace] = field(default_factory=dict)
-    suppressed: list[dict[str, Any]] = field(default_factory=list)
+    outcome_timing: dict[str, str]
+    traces: dict[str, Trace] = field(default_factory=dict)
+    suppressions: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return vars(self) | {"trace": {name: found.to_json() for name, found in self.trace.items()}}
+        """Return the fields as JSON values, under the keys of `explain --json`."""
+        return {
+            "entity": self.entity,
+            "now": self.newest,
+            "history": self.history,
+            "when": self.outcome_timing,
+            "trace": {name: trace.to_json() for name, trace in self.traces.items()},
+            "suppressed": self.suppressions,
+        }
 
 
-def published(project: Project, entity: str, as_of: str | None) -> Explanation:
-    """Return what was published of an entity, up to and including an as-of.
+def read_published_scores(project: Project, entity: str, as_of: str | None) -> Explanation:
+    """Return the published scores of an entity, up to and including ``as_of``.
 
-    Raises ConfigError for an entity that no score was published of, unless it was left out of what was.
+    Raises ConfigError if no score of the entity was published and it is not suppressed.
     """
     store = open_store(project)
     rows = store.entity_history(project.project, entity).to_pylist()
-    suppressed = _since(store.suppressions(project.project, entity).to_pylist(), rows)
+    suppressions = _select_newer(store.suppressions(project.project, entity).to_pylist(), rows)
     end = project.parse_instant(as_of) if as_of else None
-    history = [_read(row) for row in rows if end is None or row["as_of"] <= end]
-    if not history and not suppressed:
+    history = [_parse_reasons(row) for row in rows if end is None or row["as_of"] <= end]
+    if not history and not suppressions:
         raise ConfigError(
-            "no score was published of this entity",
-            where=store.where,
+            "no score of this entity was published",
+            where=store.address,
             found=repr(entity),
-            fix=_fix(project, entity),
+            fix=_suggest_fix(project, entity),
         )
     newest = {row["target"]: row for row in sorted(history, key=lambda row: row["as_of"])}
     history = sorted(history, key=lambda row: (row["target"], row["as_of"]))
-    when = {
-        name: _when(project, row)
+    timing = {
+        name: _describe_timing(project, row)
         for name, row in newest.items()
         if row["outcome_days_50"] is not None
     }
-    return Explanation(entity, list(newest.values()), history, when, suppressed=suppressed)
+    return Explanation(entity, list(newest.values()), history, timing, suppressions=suppressions)
 
 
-def _fix(project: Project, entity: str) -> str:
-    from features.intake.objections import (
-        listed,
-    )  # the table alone is told without what reading needs
+def _suggest_fix(project: Project, entity: str) -> str:
+    """Return the fix for an entity without scores."""
+    # Reading the scores table alone must not import what reading the sources needs.
+    from features.intake.objections import listed
 
     if pc.is_in(pa.scalar(entity), value_set=listed(project)).as_py():
         return (
-            "it is on a list of who must not be scored: privacy.suppress, or forget --and-suppress"
+            "it is on a list of leads that must not be scored: "
+            "privacy.suppress, or forget --and-suppress"
         )
-    return "take an entity_id of the export, or score first"
+    return "use an entity_id of the export, or score first"
 
 
-def _since(suppressions: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _select_newer(
+    suppressions: list[dict[str, Any]], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return the suppressions that are newer than every score."""
-    return [one for one in suppressions if all(_later(one, row) for row in rows)]
+    return [
+        suppression
+        for suppression in suppressions
+        if all(_is_later(suppression, row) for row in rows)
+    ]
 
 
-def _later(suppression: dict[str, Any], row: dict[str, Any]) -> bool:
+def _is_later(suppression: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Return whether an entity was suppressed after a score of it was published."""
     noted = suppression["noted_at"]
     return suppression["last_as_of"] > row["as_of"] or (
         noted is not None and noted > row["scored_at"]
     )
 
 
-def _when(project: Project, row: dict[str, Any]) -> str:
-    """Return in words by which day after the cutoff the outcome has come, in the cases in which it comes."""
-    target = project.targets.get(row["target"])
-    days = target.horizon / timedelta(days=1) if target and target.horizon else None
+def _describe_timing(project: Project, row: dict[str, Any]) -> str:
+    """Return in words how many days after the cutoff the outcome comes, if it comes."""
+    target_config = project.targets.get(row["target"])
+    horizon = target_config.horizon if target_config else None
+    days = horizon / timedelta(days=1) if horizon else None
     within = f"{days:g} day{'s' * (days != 1)}" if days else "its horizon"
     half, most = (max(1, math.ceil(row[name])) for name in ("outcome_days_50", "outcome_days_80"))
     share = f"half of such cases have by day {half}, eight of ten by day {most}"
@@ -103,5 +124,5 @@ def _when(project: Project, row: dict[str, Any]) -> str:
     )
 
 
-def _read(row: dict[str, Any]) -> dict[str, Any]:
+def _parse_reasons(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"reasons": json.loads(row["reasons"])}

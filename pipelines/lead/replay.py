@@ -1,4 +1,4 @@
-"""A published score computed once more: by the model that said it, from what was known then."""
+"""Replay of a published score: the same model on the data available then."""
 
 from __future__ import annotations
 
@@ -23,69 +23,91 @@ from models.calibration import to_probability
 from models.registry.registry import Registry
 from models.scorer import PREDICTIONS, Scorer
 from pipelines.workspace import find_registry
-from serve.reasons.reasons import ReasonWriter, write_reasons
+from serve.reasons.reasons import ReasonWriter, null_if_not_finite, write_reasons
 
-SAME = [name for name in PREDICTIONS.names if name not in (*SPINE.names, "amount")]
-"""Columns of SCORES that follow from the lead's features and the model alone; the config may name another amount."""
+# Columns of SCORES that depend only on features and model. The amount is left out, since the config
+# may have changed it.
+REPRODUCED_COLUMNS = [name for name in PREDICTIONS.names if name not in (*SPINE.names, "amount")]
 
 
 @dataclass(frozen=True)
-class Past:
-    """What scores can be computed again from: the sources as they are now, and the models as they were registered.
+class ReplaySources:
+    """Current data and registered models, from which published scores are computed again.
 
-    ``loaded`` keeps the models that were read, by target and version: a registered version never changes.
+    Attributes:
+        project: Config of the project.
+        dataset: All current data.
+        registry: Model registry; None if there is none.
+        loaded_scorers: Models read so far, by target and version; a registered version never
+            changes.
     """
 
     project: Project
-    whole: Dataset
+    dataset: Dataset
     registry: Registry | None
-    loaded: dict[tuple[str, str], Scorer] = field(default_factory=dict)
+    loaded_scorers: dict[tuple[str, str], Scorer] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project) -> Self:
-        """Read the sources and open the registry beside a night that may be running.
+    def load(cls, project: Project) -> Self:
+        """Read the sources and open the registry, also while a night is running.
 
-        Takes no workspace lock and leaves the quarantine as it is. Raises what reading raises.
+        Takes no workspace lock and does not change the quarantine. Raises the errors of reading
+        the sources.
         """
-        whole = read_sources(project, None, project.workspace_path / "scratch")
-        return cls(project, whole, find_registry(project))
+        dataset = read_sources(project, None, project.workspace_path / "scratch")
+        return cls(project, dataset, find_registry(project))
 
-    def scorer(self, row: dict[str, Any]) -> Scorer:
-        """Load the very model that a SCORES row names; raises ConfigError or DataError where it is gone or changed."""
-        named = row["target"], row["model_version"]
-        if named not in self.loaded:
+    def load_scorer(self, row: dict[str, Any]) -> Scorer:
+        """Return the model that a SCORES row names.
+
+        Raises ConfigError or DataError if it is gone or was changed.
+        """
+        key = row["target"], row["model_version"]
+        if key not in self.loaded_scorers:
             if self.registry is None:
-                raise ConfigError("there is no model registry", where=str(self.project.workspace_path))
-            version = self.registry.version(named[0], int(named[1]))
-            self.loaded[named] = Scorer.load(self.registry.scorer_directory(version))
-        return self.loaded[named]
+                raise ConfigError(
+                    "there is no model registry", where=str(self.project.workspace_path)
+                )
+            version = self.registry.version(key[0], int(key[1]))
+            self.loaded_scorers[key] = Scorer.load(self.registry.scorer_directory(version))
+        return self.loaded_scorers[key]
 
-    def cutoff(self, row: dict[str, Any]) -> datetime:
-        """Return the instant from which the features of a SCORES row look back.
+    def find_cutoff(self, row: dict[str, Any]) -> datetime:
+        """Return the cutoff from which the features of a SCORES row look back.
 
-        Data without times has cutoffs that only carry an order: they are taken from the data once more. Raises
-        DataError where the data no longer holds the entity.
+        In data without times cutoffs only encode an order and are not published; they are computed
+        again from the data.
+
+        Raises DataError if the data no longer holds the entity.
         """
-        if self.whole.timed:
+        if self.dataset.timed:
             return row["cutoff"]
-        target = self.project.target_config(row["target"])
+        target_config = self.project.target_config(row["target"])
         spines = [
-            build(self.whole, target, row["as_of"]) for build in (build_scoring_spine, build_training_spine)
+            build(self.dataset, target_config, row["as_of"])
+            for build in (build_scoring_spine, build_training_spine)
         ]
         own = pa.concat_tables(spines).filter(pc.field("entity_id") == row["entity_id"])
         if not own.num_rows:
-            raise _gone(row["entity_id"])
+            raise _make_gone_error(row["entity_id"])
         return own["cutoff"][0].as_py()
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What a published score comes out as today, from the data known before its as-of and its own model.
+    """A published score computed again, by its own model on the data available before its as-of.
 
-    ``reproduced`` says that all that the model predicts is equal to the bit. ``base`` and ``total`` are log-odds:
-    the model's base value, and that with the ``contribution`` (log-odds) of every one of ``features``, strongest
-    first; each has its ``value``, the ``write_sentence`` that words it, and the ``points`` of probability (in per cent) that
-    the lead would have less without it, which do not add up. ``write_reasons`` are grouped as published ones are.
+    The fields are keys of `explain --json`.
+
+    Attributes:
+        predicted: REPRODUCED_COLUMNS as predicted now.
+        reproduced: Whether all of them equal the published ones to the bit.
+        base: Base value of the model, in log-odds.
+        total: Base value plus all contributions, in log-odds.
+        features: Every feature, strongest first: its ``value``, ``sentence``, ``contribution`` in
+            log-odds, and ``points``, the percentage points of probability that the lead would lose
+            without it. The points do not add up.
+        reasons: Reasons, grouped as in published scores.
     """
 
     predicted: dict[str, Any]
@@ -97,78 +119,78 @@ class Replay:
 
     @property
     def probability(self) -> float:
-        """What comes out, 0 to 1."""
+        """Probability as predicted now, 0 to 1."""
         return float(self.predicted["probability"])
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+        """Return the fields as JSON values."""
         return vars(self)
 
 
-def replay(
-    known: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime, wording: Wording
+def replay_score(
+    available: Dataset, scorer: Scorer, row: dict[str, Any], cutoff: datetime, wording: Wording
 ) -> Replay:
-    """Compute a SCORES row's prediction again from the data known before its as-of.
+    """Compute the prediction of a SCORES row again from the data available before its as-of.
 
-    Raises DataError where the data does not hold the entity, or lacks what the model reads.
+    Raises DataError if the data does not hold the entity, or lacks a column that the model reads.
     """
-    matrix = features_of(known, scorer, row["entity_id"], [cutoff])
-    predicted = scorer.predict(matrix).select(SAME).to_pylist()[0]
-    parts = scorer.explain(matrix)
-    teller = ReasonWriter.from_scorer(scorer, wording)
-    used, total = matrix.select(scorer.encoding.names), float(parts[0].sum())
+    matrix = build_lead_matrix(available, scorer, row["entity_id"], [cutoff])
+    predicted = scorer.predict(matrix).select(REPRODUCED_COLUMNS).to_pylist()[0]
+    contributions = scorer.explain(matrix)
+    writer = ReasonWriter.from_scorer(scorer, wording)
+    used, total = matrix.select(scorer.encoding.names), float(contributions[0].sum())
     values = used.to_pylist()[0]
-    without = to_probability(total - parts[0, :-1])
-    told = [
+    without = to_probability(total - contributions[0, :-1])
+    features = [
         {
             "feature": name,
-            "value": _plain(values[name]),
-            "sentence": teller.write_sentence(name, values[name]),
-            "contribution": float(parts[0, place]),
+            "value": null_if_not_finite(values[name]),
+            "sentence": writer.write_sentence(name, values[name]),
+            "contribution": float(contributions[0, place]),
             "points": 100 * float(to_probability(np.array([total]))[0] - without[place]),
         }
         for place, name in enumerate(used.column_names)
     ]
     return Replay(
         predicted,
-        _same(predicted, row),
-        float(parts[0, -1]),
+        _is_reproduced(predicted, row),
+        float(contributions[0, -1]),
         total,
-        sorted(told, key=lambda one: -abs(one["contribution"])),
-        json.loads(write_reasons(parts, used, teller)[0]),
+        sorted(features, key=lambda feature: -abs(feature["contribution"])),
+        json.loads(write_reasons(contributions, used, writer)[0]),
     )
 
 
-def features_of(dataset: Dataset, scorer: Scorer, entity: str, cutoffs: list[datetime]) -> pa.Table:
-    """Return the matrix of one entity, a row a cutoff, with what its model reads and nothing else.
+def build_lead_matrix(
+    dataset: Dataset, scorer: Scorer, entity: str, cutoffs: list[datetime]
+) -> pa.Table:
+    """Return the feature matrix of one entity, one row per cutoff, with the model's features alone.
 
-    All other leads stay in the data: features look at the account, and at how long others took. Raises DataError where
-    the data does not hold the entity.
+    The dataset must hold all other leads too: features read the account and the pace of others.
+
+    Raises DataError if the dataset does not hold the entity.
     """
     if not pc.any(pc.equal(dataset.leads["entity_id"], entity)).as_py():
-        raise _gone(entity)
+        raise _make_gone_error(entity)
     spine = pa.table([[entity] * len(cutoffs), cutoffs], schema=SPINE)
-    return build_features(dataset, spine, scorer.catalog.keeping(scorer.encoding.names))
+    return build_features(dataset, spine, scorer.catalog.select(scorer.encoding.names))
 
 
-def eligible(known: Dataset, target: Target, row: dict[str, Any]) -> bool:
-    """Say whether a SCORES row's entity would be scored at its as-of by the data known before it."""
-    return row["entity_id"] in build_scoring_spine(known, target, row["as_of"])["entity_id"].to_pylist()
+def is_eligible(available: Dataset, target_config: Target, row: dict[str, Any]) -> bool:
+    """Return whether the entity of a SCORES row is eligible at its as-of, by the available data."""
+    spine = build_scoring_spine(available, target_config, row["as_of"])
+    return row["entity_id"] in spine["entity_id"].to_pylist()
 
 
-def _same(predicted: dict[str, Any], row: dict[str, Any]) -> bool:
-    """Say whether a SCORES row is what the model predicts; its grade may be the one kept from the night before."""
-    # What an earlier version did not publish yet cannot differ.
-    equal = {name: row[name] is None or predicted[name] == row[name] for name in SAME}
+def _is_reproduced(predicted: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Return whether a SCORES row equals the prediction; its grade may be a kept one."""
+    # A column that an earlier version did not publish is null and cannot differ.
+    equal = {name: row[name] is None or predicted[name] == row[name] for name in REPRODUCED_COLUMNS}
     kept = row["grade"] == row["previous_grade"]
-    return all(equal[name] or (name == "grade" and kept) for name in SAME)
+    return all(equal[name] or (name == "grade" and kept) for name in REPRODUCED_COLUMNS)
 
 
-def _plain(value: float | str | None) -> float | str | None:
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _gone(entity: str) -> DataError:
+def _make_gone_error(entity: str) -> DataError:
     return DataError(
-        "the data no longer holds this lead as known then", where="entity_id", found=repr(entity)
+        "the data no longer holds this lead as of then", where="entity_id", found=repr(entity)
     )

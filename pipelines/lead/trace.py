@@ -1,4 +1,4 @@
-"""Where a lead's published scores came from: each one replayed, and what moved it since the one before."""
+"""Traces of a lead's published scores: the replay of each, and its change since the last one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from typing import Any
 
 from configs.errors import LeadscoreError
 from configs.schema import Project
-from features.wording.wording import wording_of
+from features.wording.wording import load_wording
 from pipelines.lead.change import ScoreChange, explain_change
-from pipelines.lead.evidence import explain_differences, collect_evidence
-from pipelines.lead.replay import Past, Replay, replay
+from pipelines.lead.evidence import collect_evidence, explain_differences
+from pipelines.lead.replay import Replay, ReplaySources, replay_score
 from pipelines.workspace import open_store
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What stands behind one SCORES row.
+    """Replay and change of one SCORES row; the fields are keys of `explain --json`.
 
-    ``explain_differences`` says why it is not reproduced; ``collect_evidence`` maps config_hash, code_version and data_fingerprint to
-    what was published and what is now. ``first`` is true where no earlier score of the target and entity stands in
-    the table. ``missing`` says why there is no replay, or no change.
+    Attributes:
+        replay: Score computed again; None if that is impossible.
+        differences: How the replay differs from the published score; empty if reproduced.
+        evidence: config_hash, code_version and data_fingerprint, as published and now.
+        first: Whether the table has no earlier score of the target and entity.
+        change: Change since the last earlier score; None for the first.
+        missing: Why there is no replay, or no change.
     """
 
     replay: Replay | None = None
@@ -32,81 +36,99 @@ class Trace:
     missing: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+        """Return the fields as JSON values."""
         parts = {"replay": self.replay, "change": self.change}
         return vars(self) | {name: part.to_json() if part else None for name, part in parts.items()}
 
 
-def traces(
+def trace_rows(
     project: Project,
     rows: list[dict[str, Any]],
     history: list[dict[str, Any]],
-    note: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> dict[str, Trace]:
-    """Return the Trace of each SCORES row, one a target; ``history`` are all rows of the same entity.
+    """Return the Trace of each SCORES row, by target; ``history`` holds all rows of the entity.
 
-    Whatever cannot be had any more, such as the data or a model, is said in the traces and raises nothing. Reads the
-    sources once, without the workspace's lock: a night may be running.
+    Data or a model that no longer exists raises nothing; the traces say so. Reads the sources once,
+    without the workspace lock, so a night may be running.
     """
-    note("reading the sources; --published shows the table alone")
+    log("reading the sources; --published shows the table alone")
     try:
-        past = Past.of(project)
+        sources = ReplaySources.load(project)
         ledger = open_store(project).runs(project.project).to_pylist()
     except LeadscoreError as error:
         return {row["target"]: Trace(missing=[error.headline]) for row in rows}
-    if rows and past.whole.suppressed.contains(rows[0]["entity_id"]):
+    if rows and sources.dataset.suppressed.contains(rows[0]["entity_id"]):
         return {
-            row["target"]: Trace(missing=["it is suppressed, so nothing is computed of it"])
+            row["target"]: Trace(missing=["the lead is suppressed, so nothing is computed for it"])
             for row in rows
         }
-    return {row["target"]: trace(past, row, history, ledger) for row in rows}
+    return {row["target"]: trace_row(sources, row, history, ledger) for row in rows}
 
 
-def trace(
-    past: Past, row: dict[str, Any], history: list[dict[str, Any]], ledger: list[dict[str, Any]]
+def trace_row(
+    sources: ReplaySources,
+    row: dict[str, Any],
+    history: list[dict[str, Any]],
+    ledger: list[dict[str, Any]],
 ) -> Trace:
-    """Return the Trace of one SCORES row; ``history`` are rows of the same entity, ``ledger`` SCORE_RUNS rows."""
-    before = _before(row, history)
-    same = [
+    """Return the Trace of one SCORES row.
+
+    ``history`` holds rows of the same entity, ``ledger`` SCORE_RUNS rows.
+    """
+    previous = _find_previous(row, history)
+    runs = [
         run for run in ledger if (run["run_id"], run["target"]) == (row["run_id"], row["target"])
     ]
-    told = Trace(evidence=collect_evidence(past, same[0] if same else None), first=before is None)
+    trace = Trace(
+        evidence=collect_evidence(sources, runs[0] if runs else None), first=previous is None
+    )
     try:
-        past.project.target_config(row["target"])
-        known = past.whole.cut_at(row["as_of"])
-        found = replay(known, past.scorer(row), row, past.cutoff(row), wording_of(past.project))
-        told = replace(
-            told, replay=found, differences=explain_differences(past, known, row, found, told.evidence)
+        sources.project.target_config(row["target"])
+        available = sources.dataset.cut_at(row["as_of"])
+        replay = replay_score(
+            available,
+            sources.load_scorer(row),
+            row,
+            sources.find_cutoff(row),
+            load_wording(sources.project),
+        )
+        trace = replace(
+            trace,
+            replay=replay,
+            differences=explain_differences(sources, available, row, replay, trace.evidence),
         )
     except LeadscoreError as error:
-        return replace(told, missing=[f"the score cannot be computed again: {error.headline}"])
-    if before is None:
-        return told
+        return replace(trace, missing=[f"the score cannot be computed again: {error.headline}"])
+    if previous is None:
+        return trace
+    nights = _count_nights_between(previous, row, ledger)
     try:
         return replace(
-            told,
-            change=explain_change(past, known, before, row, found, _nights_between(before, row, ledger)),
+            trace, change=explain_change(sources, available, previous, row, replay, nights)
         )
     except LeadscoreError as error:
-        since = before["as_of"].isoformat()
-        return replace(
-            told, missing=[f"why it changed since {since} cannot be told: {error.headline}"]
-        )
+        since = previous["as_of"].isoformat()
+        text = f"the change since {since} cannot be explained: {error.headline}"
+        return replace(trace, missing=[text])
 
 
-def _nights_between(
-    before: dict[str, Any], row: dict[str, Any], ledger: list[dict[str, Any]]
+def _count_nights_between(
+    previous: dict[str, Any], row: dict[str, Any], ledger: list[dict[str, Any]]
 ) -> int:
-    """Count the nights on which the target was published after the one row and before the other."""
+    """Return the number of published nights of the target between two rows."""
     published = (
         run for run in ledger if (run["target"], run["status"]) == (row["target"], "published")
     )
-    return len({run["as_of"] for run in published if before["as_of"] < run["as_of"] < row["as_of"]})
+    nights = {run["as_of"] for run in published}
+    return len([night for night in nights if previous["as_of"] < night < row["as_of"]])
 
 
-def _before(row: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _find_previous(row: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the last earlier row of the same target."""
     earlier = [
-        one for one in history if one["target"] == row["target"] and one["as_of"] < row["as_of"]
+        other
+        for other in history
+        if other["target"] == row["target"] and other["as_of"] < row["as_of"]
     ]
-    return max(earlier, key=lambda one: one["as_of"], default=None)
+    return max(earlier, key=lambda other: other["as_of"], default=None)

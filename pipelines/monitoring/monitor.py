@@ -1,4 +1,4 @@
-"""The wiring of the monitor: published scores → realised outcomes → what was promised → whether to train again."""
+"""Monitoring pipeline: published scores, their outcomes, expected metrics, retraining advice."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from configs.schema import Project
 from configs.targets import ColumnOutcome
 from features.build import build_features
 from features.contracts import SPINE
-from features.definitions.catalog import catalog_of
+from features.definitions.catalog import build_catalog
 from features.sources import carried_columns
 from features.spine import build_training_spine
-from features.tools.atomic_file import write_whole
+from features.tools.atomic_file import write_atomically
 from features.tools.instants import MAX_INSTANT, column_to_microseconds, to_microseconds
 from models.registry.registry import Registry
 from models.scorer import SCORER_FILE
 from models.scorer_metadata import ScorerMetadata
 from models.serialization import read_json
-from pipelines.reports.monitor_tables import outcomes_markdown
+from pipelines.reports.monitor_tables import render_monitor_markdown
 from pipelines.results.monitoring import MonitorResult
 from pipelines.runner import Runner
-from pipelines.training.amounts import realised
+from pipelines.training.amounts import compute_realised_amounts
 from pipelines.training.evaluation_rows import STAGE
 from pipelines.training_data import Snapshot, load_snapshot, require_event_types
 from pipelines.workspace import find_registry, open_store
@@ -43,6 +43,7 @@ from serve.monitoring.expectations import (
     recommend_retraining,
 )
 from serve.monitoring.outcomes import (
+    OutcomeData,
     VersionRecord,
     follow_lists,
     follow_scores,
@@ -52,142 +53,162 @@ from serve.monitoring.realised import RECENT_WEEKS, RealisedOutcomes, build_mask
 from serve.scoring.weekly_lists import EXPLORE, PICK, total_weekly_capacity
 from serve.store.store import Store
 
-FOLDER, NAME = "reports", "outcomes"
+REPORT_FOLDER, REPORT_NAME = "reports", "outcomes"
 
 
-def monitor(
-    project: Project, as_of: str | None, targets: list[str], driver: Runner
+def monitor_targets(
+    project: Project, as_of: str | None, targets: list[str], runner: Runner
 ) -> list[MonitorResult]:
     """Follow the published scores of the targets and write ``reports/outcomes.json`` and ``.md``.
 
-    Raises ConfigError where nothing was published of any of the targets, and what reading the data raises. It needs
-    no lock: it changes neither scores nor models.
+    Takes no lock, since it changes neither scores nor models.
+
+    Raises ConfigError if no score of any of the targets was published, and the errors of reading
+    the data.
     """
     store = open_store(project)
     ledger = store.runs(project.project)
     published = set(ledger.filter(pc.field("status") == "published")["target"].to_pylist())
     if not published & set(targets):
         raise ConfigError(
-            "nothing was published",
-            where=store.where,
+            "no scores were published",
+            where=store.address,
             found=f"no run of {', '.join(targets)}",
             fix=f"run `leadscore score {project.path}` first",
         )
-    found = _followed(project, as_of, targets, driver, store)
-    _write(project.workspace_path / FOLDER, json.dumps(as_json(found), ensure_ascii=False, indent=1), "json")
-    _write(project.workspace_path / FOLDER, outcomes_markdown(project, found), "md")
-    return found
+    results = _follow_targets(project, as_of, targets, runner, store)
+    folder = project.workspace_path / REPORT_FOLDER
+    text = json.dumps(outcomes_to_json(results), ensure_ascii=False, indent=1)
+    _write_report(folder, text, "json")
+    _write_report(folder, render_monitor_markdown(project, results), "md")
+    return results
 
 
-def recommended(
-    project: Project, as_of: str | None, targets: list[str], driver: Runner
+def recommend_for_targets(
+    project: Project, as_of: str | None, targets: list[str], runner: Runner
 ) -> dict[str, Recommendation]:
-    """Say of each target whether to train it again, and why; one that was never published is judged by age alone."""
-    found = _followed(project, as_of, targets, driver, open_store(project), brief=True)
-    return {each.target: each.recommendation for each in found}
+    """Return for each target whether to train it again, and why.
+
+    A target without published scores is judged by the age of its champion alone.
+    """
+    results = _follow_targets(project, as_of, targets, runner, open_store(project), brief=True)
+    return {result.target: result.recommendation for result in results}
 
 
-def as_json(found: list[MonitorResult]) -> dict[str, Any]:
-    """Return what became of all targets as plain JSON values."""
-    return {"targets": {each.target: each.to_json() for each in found}}
+def outcomes_to_json(results: list[MonitorResult]) -> dict[str, Any]:
+    """Return the results of all targets as JSON values."""
+    return {"targets": {result.target: result.to_json() for result in results}}
 
 
-def _followed(
+def _follow_targets(
     project: Project,
     as_of: str | None,
     targets: list[str],
-    driver: Runner,
+    runner: Runner,
     store: Store,
     brief: bool = False,
 ) -> list[MonitorResult]:
-    driver.log("reading the sources")
-    now = driver.step(load_snapshot)(project, as_of)
+    """Follow each target on one snapshot of the data."""
+    runner.log("reading the sources")
+    snapshot = runner.run(load_snapshot, project, as_of)
     registry = find_registry(project)
     return [
-        driver.step(follow_target)(now, name, store, registry, driver, brief) for name in targets
+        runner.run(follow_target, snapshot, target, store, registry, runner, brief)
+        for target in targets
     ]
 
 
 def follow_target(
-    now: Snapshot,
-    name: str,
+    snapshot: Snapshot,
+    target: str,
     store: Store,
     registry: Registry | None,
-    driver: Runner,
+    runner: Runner,
     brief: bool = False,
 ) -> MonitorResult:
-    """Return what became of one target's published scores; ``brief`` asks for the parts of the champion alone."""
-    project, target = now.project, now.project.target_config(name)
-    require_event_types(now, name)
-    driver.log(f"{name}: following the published scores")
-    nights = list_published_nights(store.runs(project.project), name, _as_of(now) or MAX_INSTANT, project.zone)
-    champion = registry.champion(name) if registry else None
+    """Follow the published scores of one target.
+
+    With ``brief``, only the parts of the champion are measured: all its rows, and the recent ones.
+    """
+    project, target_config = snapshot.project, snapshot.project.target_config(target)
+    require_event_types(snapshot, target)
+    runner.log(f"{target}: following the published scores")
+    nights = list_published_nights(
+        store.runs(project.project), target, _resolve_as_of(snapshot) or MAX_INSTANT, project.zone
+    )
+    champion = registry.champion(target) if registry else None
     versions = {night.version for night in nights} | ({str(champion.number)} if champion else set())
-    terms = {version: _terms(registry, name, version, now) for version in versions}
-    followed = follow_scores(
-        store, (project.project, name), target, nights, (now.dataset, now.observed), terms
-    )
-    number = str(champion.number) if champion else None
-    parts = _parts(now, name, followed.rows, number, brief)
-    listed = follow_lists(
-        store, (project.project, name), target, nights, (now.dataset, now.observed), terms
-    )
-    parts |= {} if brief else _lists(now, name, listed)
-    compared = {
-        v: compare_with_expectations(part, terms[v].expectations) for (kind, v), part in parts.items() if kind == "version"
+    records = {
+        version: _read_version_record(registry, target, version, snapshot) for version in versions
     }
-    latest = [
-        c
-        for (kind, v), part in parts.items()
-        if kind == "recent"
-        for c in compare_with_expectations(part, terms[v].expectations)
-    ]
-    age = _age(now, name, terms[number]) if number else None
+    names, observed = (project.project, target), OutcomeData(snapshot.dataset, snapshot.observed)
+    followed = follow_scores(store, names, target_config, nights, observed, records)
+    number = str(champion.number) if champion else None
+    parts = _measure_parts(snapshot, target, followed.rows, number, brief)
+    if not brief:
+        listed = follow_lists(store, names, target_config, nights, observed, records)
+        parts |= _measure_lists(snapshot, target, listed)
+    compared = _compare_parts("version", parts, records)
+    recent = _compare_parts("recent", parts, records).get(number or "", [])
+    age = _find_champion_age(snapshot, target, records[number]) if number else None
     return MonitorResult(
-        name,
-        _as_of(now),
-        now.observed if project.timed else None,
+        target,
+        _resolve_as_of(snapshot),
+        snapshot.observed if project.timed else None,
         number,
         followed,
         parts,
         compared,
-        recommend_retraining(number, compared.get(number or "", []), latest, age),
-        tuple(version for version in compared if not terms[version].expectations),
-        tuple(_warnings(followed.rows, compared, number)),
+        recommend_retraining(number, compared.get(number or "", []), recent, age),
+        tuple(version for version in compared if not records[version].expectations),
+        tuple(_list_warnings(followed.rows, compared, number)),
     )
 
 
-def _as_of(now: Snapshot) -> datetime | None:
-    """Return the as-of; None where data without times was read as of its last row, which is no instant."""
-    return now.as_of if now.project.timed or now.as_of != now.observed else None
+def _compare_parts(
+    kind: str,
+    parts: dict[tuple[str, str], RealisedOutcomes],
+    records: dict[str, VersionRecord],
+) -> dict[str, list[Comparison]]:
+    """Compare each part of a kind that is named after a model version, by version."""
+    return {
+        version: compare_with_expectations(part, records[version].expectations)
+        for (part_kind, version), part in parts.items()
+        if part_kind == kind
+    }
 
 
-def _warnings(
+def _resolve_as_of(snapshot: Snapshot) -> datetime | None:
+    """Return the as-of; None if it is only the order of the last row of data without times."""
+    return snapshot.as_of if snapshot.project.timed or snapshot.as_of != snapshot.observed else None
+
+
+def _list_warnings(
     rows: pa.Table, compared: dict[str, list[Comparison]], champion: str | None
 ) -> Iterator[str]:
-    """Tell what is off of the champion and of the versions of the latest weeks; the others are history."""
+    """Yield each metric that is off, of the champion and of versions published in recent weeks."""
     latest = sorted(pc.unique(rows["week"]).to_pylist())[-RECENT_WEEKS:]
-    live = {
-        *rows.filter(pc.is_in(rows["week"], pa.array(latest, pa.string())))[
-            "model_version"
-        ].to_pylist(),
-        champion,
-    }
-    for version, found in compared.items():
+    recent = rows.filter(pc.is_in(rows["week"], pa.array(latest, pa.string())))
+    live = {*recent["model_version"].to_pylist(), champion}
+    for version, comparisons in compared.items():
         if version in live:
-            yield from (f"version {version}: {each.sentence}" for each in found if each.is_off)
+            yield from (f"version {version}: {c.sentence}" for c in comparisons if c.is_off)
 
 
-def _parts(
-    now: Snapshot, name: str, rows: pa.Table, champion: str | None, brief: bool
+def _measure_parts(
+    snapshot: Snapshot, target: str, rows: pa.Table, champion: str | None, brief: bool
 ) -> dict[tuple[str, str], RealisedOutcomes]:
+    """Return the realised outcomes of each part of the rows used, by (kind, name)."""
     if not rows.num_rows:
         return {}
-    lead = now.dataset.find_leads(rows["entity_id"])
-    target = now.project.target_config(name)
-    amount = realised(now.dataset, target, rows)
+    lead = snapshot.dataset.find_leads(rows["entity_id"])
+    target_config = snapshot.project.target_config(target)
+    amount = compute_realised_amounts(snapshot.dataset, target_config, rows)
     masks = build_masks(
-        rows, None if brief else _stage(now, rows), now.project.features.stages, champion
+        rows,
+        None if brief else _find_stages(snapshot, rows),
+        snapshot.project.features.stages,
+        champion,
     )
     if brief:
         masks = {
@@ -196,35 +217,49 @@ def _parts(
             if part in (("version", champion), ("recent", champion))
         }
     return measure_outcomes(
-        rows, lead, masks, amount, total_weekly_capacity(now.dataset, now.project.capacity_config), target.learns_amount
+        rows,
+        lead,
+        masks,
+        amount,
+        total_weekly_capacity(snapshot.dataset, snapshot.project.capacity_config),
+        target_config.learns_amount,
     )
 
 
-def _lists(now: Snapshot, name: str, rows: pa.Table) -> dict[tuple[str, str], RealisedOutcomes]:
-    """Return what became of the leads on the weeks' lists: of those picked, and of those drawn at random."""
+def _measure_lists(
+    snapshot: Snapshot, target: str, rows: pa.Table
+) -> dict[tuple[str, str], RealisedOutcomes]:
+    """Return the realised outcomes of listed leads: picked ones, and those drawn at random."""
     rows = rows.filter(rows["label"].is_valid())
     listed = np.array(rows["listed"].to_pylist(), dtype=object)
     masks = {("list", kind): listed == kind for kind in (PICK, EXPLORE) if (listed == kind).any()}
     if not masks:
         return {}
-    lead = now.dataset.find_leads(rows["entity_id"])
-    target = now.project.target_config(name)
+    lead = snapshot.dataset.find_leads(rows["entity_id"])
+    target_config = snapshot.project.target_config(target)
     return measure_outcomes(
-        rows, lead, masks, realised(now.dataset, target, rows), None, target.learns_amount
+        rows,
+        lead,
+        masks,
+        compute_realised_amounts(snapshot.dataset, target_config, rows),
+        None,
+        target_config.learns_amount,
     )
 
 
-def _stage(now: Snapshot, rows: pa.Table) -> pa.Array | None:
-    """Return each row's stage at its cutoff, by what was known then; None where there are no stages."""
-    catalog = catalog_of(now.project, now.dataset, carried_columns(now.project))
+def _find_stages(snapshot: Snapshot, rows: pa.Table) -> pa.Array | None:
+    """Return each row's stage at its cutoff, point-in-time; None if no stages are configured."""
+    catalog = build_catalog(snapshot.project, snapshot.dataset, carried_columns(snapshot.project))
     if not any(feature.name == STAGE for feature in catalog.features):
         return None
-    matrix = build_features(now.dataset, rows.select(SPINE.names), catalog.keeping([STAGE]))
+    matrix = build_features(snapshot.dataset, rows.select(SPINE.names), catalog.select([STAGE]))
     return matrix[STAGE].combine_chunks()
 
 
-def _terms(registry: Registry | None, target: str, version: str, now: Snapshot) -> VersionRecord:
-    """Read what is kept with a version; nothing where it, or its files, are no longer there."""
+def _read_version_record(
+    registry: Registry | None, target: str, version: str, snapshot: Snapshot
+) -> VersionRecord:
+    """Return the record of a model version; an empty one if the version or its files are gone."""
     if registry is None or not version.isdigit():
         return VersionRecord()
     try:
@@ -234,45 +269,49 @@ def _terms(registry: Registry | None, target: str, version: str, now: Snapshot) 
         return VersionRecord()
     return VersionRecord(
         parse_duration(metadata.horizon) if metadata.horizon else None,
-        now.project.parse_instant(metadata.trained_as_of),
-        now.project.parse_instant(metadata.observation_date),
+        snapshot.project.parse_instant(metadata.trained_as_of),
+        snapshot.project.parse_instant(metadata.observation_date),
         read_expectations(metadata.expectations or {}),
     )
 
 
-def _age(now: Snapshot, name: str, terms: VersionRecord) -> ModelAge | None:
-    """Return a champion's age; None where it is young, where any age is allowed, or where no time tells it."""
-    target, allowed = now.project.target_config(name), now.project.checks.model_age.warn
+def _find_champion_age(snapshot: Snapshot, target: str, record: VersionRecord) -> ModelAge | None:
+    """Return the champion's age if it exceeds the limit; None if not, or if it is unknown."""
+    target_config = snapshot.project.target_config(target)
+    max_age = snapshot.project.checks.model_age.warn
     if (
-        allowed is None
-        or terms.trained_as_of is None
-        or terms.observed_until is None
-        or isinstance(target.outcome, ColumnOutcome)
+        max_age is None
+        or record.trained_as_of is None
+        or record.observed_until is None
+        or isinstance(target_config.outcome, ColumnOutcome)
     ):
         return None
-    length = now.as_of - terms.trained_as_of
-    if length <= allowed:
+    age = snapshot.as_of - record.trained_as_of
+    if age <= max_age:
         return None
-    cutoff = column_to_microseconds(build_training_spine(now.dataset, target, now.as_of)["cutoff"])
-    horizon = target.horizon or timedelta(0)
-    then, today = (
-        _mature(cutoff, horizon, observed) for observed in (terms.observed_until, now.observed)
+    spine = build_training_spine(snapshot.dataset, target_config, snapshot.as_of)
+    cutoff = column_to_microseconds(spine["cutoff"])
+    horizon = target_config.horizon or timedelta(0)
+    at_training, current = (
+        _count_mature(cutoff, horizon, observed)
+        for observed in (record.observed_until, snapshot.observed)
     )
-    return ModelAge(length, allowed, then, today - then)
+    return ModelAge(age, max_age, at_training, current - at_training)
 
 
-def _mature(cutoff: np.ndarray, horizon: timedelta, observed: datetime) -> int:
+def _count_mature(cutoff: np.ndarray, horizon: timedelta, observed: datetime) -> int:
+    """Return the number of cutoffs (microseconds) whose horizon ends by ``observed``."""
     return int((cutoff <= to_microseconds(observed - horizon)).sum())
 
 
-def _write(folder: Path, text: str, ending: str) -> None:
+def _write_report(folder: Path, text: str, ending: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / f"{NAME}.{ending}", text.rstrip("\n") + "\n")
+        write_atomically(folder / f"{REPORT_NAME}.{ending}", text.rstrip("\n") + "\n")
     except OSError as error:
         raise LeadscoreError(
             "cannot write the report",
             where=str(folder),
             found=str(error),
-            fix="make room and run it again",
+            fix="free disk space, then run it again",
         ) from error

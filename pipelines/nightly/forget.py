@@ -1,4 +1,4 @@
-"""One entity erased from all that a project stores, and what of it lies elsewhere."""
+"""Erasure of one entity from everything that a project stores, and a list of what remains."""
 
 from __future__ import annotations
 
@@ -12,26 +12,34 @@ from configs.errors import ConfigError, DataError
 from configs.schema import Project
 from features.intake.objections import OWN_LIST, own_list
 from features.intake.reading import read_rows
-from features.tools.atomic_file import write_whole
+from features.tools.atomic_file import write_atomically
 from pipelines.nightly.export import write_export_from_store
-from pipelines.workspace import hold_workspace, open_store
+from pipelines.workspace import open_store, open_workspace
 from serve.erasure.deliveries import erase_deliveries, erase_export
 from serve.erasure.quarantine import erase_quarantine
 from serve.erasure.sweep import find_remaining_mentions
 from serve.store.entity_matcher import MIN_WORD_LENGTH, EntityMatcher
 from serve.store.store import Store
 
+# Places outside the workspace, which no run can reach.
 OUT_OF_REACH = (
-    "the sources: it is read from them again, and scored unless it is suppressed",
+    "the sources: the entity is read from them again, and scored unless it is suppressed",
     "the CRM: clear or delete the lead there",
-    "backups, logs of the scheduler, Prefect's own history, and files that were copied out of the workspace",
+    "backups, logs of the scheduler, Prefect's own history, and files that were copied out of the "
+    "workspace",
 )
-"""What no run can reach."""
 
 
 @dataclass(frozen=True)
 class ErasureResult:
-    """``erased`` counts rows (of former exports, folders) by where they were; ``left`` says what still names it."""
+    """Result of erasing one entity.
+
+    Attributes:
+        entity: Id of the entity.
+        suppressed: Whether it was put on the workspace's own suppression list.
+        erased: Number of rows by place; of former exports, the number of folders.
+        left: One line for each place that still names it, or may.
+    """
 
     entity: str
     suppressed: bool
@@ -40,93 +48,109 @@ class ErasureResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return dict(vars(self))
+        return {
+            "entity": self.entity,
+            "suppressed": self.suppressed,
+            "erased": self.erased,
+            "left": self.left,
+        }
 
 
 def forget_entity(project: Project, entity: str, and_suppress: bool) -> ErasureResult:
-    """Erase an entity from tables, exports, deliveries and quarantine; with ``and_suppress`` it is never scored again.
+    """Erase an entity from tables, exports, deliveries and quarantine.
 
-    Doing it again finishes what was killed half-way, and finds nothing once all is done. Raises WorkspaceBusy while
-    another run holds the workspace, ConfigError for an empty id.
+    With ``and_suppress`` it is put on the workspace's own suppression list first and never scored
+    again. A second call finishes what a killed one left, and erases nothing once all is done.
+    Raises WorkspaceBusy while another run holds the workspace, ConfigError for an empty id.
     """
     if not entity.strip():
         raise ConfigError("no entity is named", where="leadscore forget", fix="give an entity_id")
-    named = EntityMatcher(entity)
-    with hold_workspace(project) as root, open_store(project).hold(project.project) as store:
+    matcher = EntityMatcher(entity)
+    with open_workspace(project) as root, open_store(project).hold(project.project) as store:
+        # The list comes first: a run that is killed after it must not score the entity again.
         if and_suppress:
             _add_to_own_list(root / OWN_LIST, entity)
-        rows, gone = store.erase(project.project, named)
-        erased = rows | erase_export(root / "exports", named, lambda: _rewrite_current_export(store, project))
-        erased |= erase_deliveries(root / "exports", named)
-        erased |= erase_quarantine(root / "quarantine", named, _map_id_columns(project))
-        left = find_remaining_mentions(root, named)
-    if set(left) <= {OWN_LIST} and len(entity) >= MIN_WORD_LENGTH:
+        erased, gone = store.erase(project.project, matcher)
+        # The export is rewritten from the tables, so these are erased before it.
+        erased |= erase_export(
+            root / "exports", matcher, lambda: _rewrite_current_export(store, project)
+        )
+        erased |= erase_deliveries(root / "exports", matcher)
+        erased |= erase_quarantine(root / "quarantine", matcher, _map_id_columns(project))
+        remaining = find_remaining_mentions(root, matcher)
+    if set(remaining) <= {OWN_LIST} and len(entity) >= MIN_WORD_LENGTH:
         erased["models, reports and all other files of the workspace"] = 0
-    return ErasureResult(
-        entity, and_suppress, erased, [*_describe_remains(project, root, named, left, gone), *OUT_OF_REACH]
-    )
+    left = [*_describe_remains(project, root, entity, remaining, gone), *OUT_OF_REACH]
+    return ErasureResult(entity, and_suppress, erased, left)
 
 
-def _describe_remains(project: Project, root: Path, named: EntityMatcher, files: list[str], gone: bool) -> list[str]:
-    found = [f"{root / name}: {_explain_remaining_file(name)}" for name in files]
-    if len(named.entity_id) < MIN_WORD_LENGTH:
-        found.append(
-            f"{root}: an id of fewer than {MIN_WORD_LENGTH} signs is not looked for in texts and other files"
+def _describe_remains(
+    project: Project, root: Path, entity: str, files: list[str], gone: bool
+) -> list[str]:
+    """Return one line for each place in the workspace that still names the entity, or may."""
+    lines = [f"{root / name}: {_explain_remaining_file(name)}" for name in files]
+    if len(entity) < MIN_WORD_LENGTH:
+        lines.append(
+            f"{root}: an id shorter than {MIN_WORD_LENGTH} characters is not searched for in texts "
+            "and other files"
         )
     if not gone and project.publish.database:
-        found.append(
-            "the database's own files and logs: PostgreSQL writes over removed rows in its own time"
+        lines.append(
+            "the database's own files and logs: PostgreSQL overwrites removed rows in its own time"
         )
     elif not gone:
-        found.append(
-            f"{root / 'scores.db'}: a reader still looks at the state before; run it again once it is done"
+        lines.append(
+            f"{root / 'scores.db'}: a reader still uses the state before the erasure; run it again "
+            "once that reader is done"
         )
-    return found
+    return lines
 
 
 def _explain_remaining_file(name: str) -> str:
     if name == OWN_LIST:
         return "the id alone, kept to go on suppressing it"
     if name.startswith(("artifacts/", "mlflow.db", "downloads/")):
-        return "a training names it: declare that column as privacy.personal, train again, delete the old runs in MLflow"
+        return (
+            "a training names it: declare that column as privacy.personal, train again, delete the "
+            "old runs in MLflow"
+        )
     return "not a file of leadscore's, or one that it does not rewrite; remove it yourself"
 
 
 def _add_to_own_list(path: Path, entity: str) -> None:
-    """Add an id to the workspace's own list, whole or not at all."""
+    """Add an id to the workspace's own suppression list in one step."""
     if "\0" in entity or "\n" in entity or "\r" in entity:
         raise DataError("no list can hold this id", where="entity", found=repr(entity))
-    known = list[str]()
+    ids = list[str]()
     if path.exists():
-        known = read_rows(own_list(path), {}).column("entity_id", str(path)).to_pylist()
-    if entity in known:
+        ids = read_rows(own_list(path), {}).column("entity_id", str(path)).to_pylist()
+    if entity in ids:
         return
     text = io.StringIO()
-    rows = [[one] for one in ("entity_id", *known, entity)]
-    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
-    write_whole(path, text.getvalue())
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerows([value] for value in ("entity_id", *ids, entity))
+    write_atomically(path, text.getvalue())
 
 
 def _rewrite_current_export(store: Store, project: Project) -> None:
-    """Write the current export once more from the table, in the forms that it has."""
+    """Write the current export again from the table, in the formats that it has."""
     newest = store.last_published_run(project.project)
+    exports = project.workspace_path / "exports"
     if newest is None:
-        raise DataError(
-            "there is an export and nothing was published", where=str(project.workspace_path / "exports")
-        )
-    there = {
-        path.suffix.lstrip(".") for path in (project.workspace_path / "exports" / "current").glob("scores.*")
-    }
-    form = next(iter(sorted(there - {"csv"})), "csv")
-    # The lists are not read: erasing must not wait for one that is broken.
-    write_export_from_store(store, project, newest, form, store.scores(project.project, newest.as_of))
+        raise DataError("there is an export but nothing was published", where=str(exports))
+    endings = {path.suffix.lstrip(".") for path in (exports / "current").glob("scores.*")}
+    # CSV is always written; an export has at most one more format.
+    form = next(iter(sorted(endings - {"csv"})), "csv")
+    # Suppression lists are not read here: erasing must not wait for a broken one.
+    scores = store.scores(project.project, newest.as_of)
+    write_export_from_store(store, project, newest, form, scores)
 
 
 def _map_id_columns(project: Project) -> dict[str, str | None]:
-    """Return the column that holds the id, by the name of a source's quarantine file."""
+    """Return the column that holds the entity id, by the name of a source's quarantine file."""
     sources = project.sources
-    found = {f"events_{i + 1}": source.entity_id for i, source in enumerate(sources.events)}
-    found |= {
+    columns = {f"events_{i + 1}": source.entity_id for i, source in enumerate(sources.events)}
+    columns |= {
         f"attributes_{i + 1}": source.entity_id for i, source in enumerate(sources.attributes)
     }
-    return {**found, "leads": sources.leads.entity_id if sources.leads else None}
+    return {**columns, "leads": sources.leads.entity_id if sources.leads else None}

@@ -1,4 +1,4 @@
-"""Is a night fit to be published? The checks in their order: the models, the sources, then each target's scores."""
+"""Checks before publishing, in their order: models, sources, then each target's scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from configs.errors import ConfigError, DataError
 from models.reference.event_volume import EventVolume
-from models.registry.registry import RegisteredVersion, Registry
+from models.registry.records import RegisteredVersion
+from models.registry.registry import Registry
 from models.scorer import Scorer
 from pipelines.training_data import Snapshot
 from serve.checks.checks import CheckResult, pass_unchecked
@@ -26,28 +27,75 @@ from serve.scoring.scoring import list_lead_attributes
 
 
 def warn_registry_unreachable(error: ConfigError) -> CheckResult:
-    """Warn that the registry did not answer, so that the last night's champions are taken."""
-    text = f"the champions are those of the last night: {error.headline}"
+    """Return a warning that the last run's champions are used: the registry does not answer."""
+    text = f"the champions are those of the last run: {error.headline}"
     return CheckResult("champion", "", "the registry", None, None, None, "warn", text)
 
 
 def load_champion_scorers(
     champions: Mapping[str, RegisteredVersion | None], registry: Registry
 ) -> tuple[dict[str, Scorer], list[CheckResult]]:
-    """Return each target's scorer, with a stop for one whose files are missing, changed or of another target."""
-    scorers, found = dict[str, Scorer](), []
+    """Return the scorer of each target that has a champion, and one check result a target.
+
+    The result stops the run for a scorer whose files are missing, changed or of another target.
+    """
+    scorers, checks = dict[str, Scorer](), list[CheckResult]()
     for target, version in champions.items():
         if version is None:
-            text = "it has no champion, so no scores; train it and look at what the gate says"
-            found.append(CheckResult("champion", "", target, None, None, None, "warn", text))
+            text = "it has no champion, so no scores; train it and see what the gate says"
+            checks.append(CheckResult("champion", "", target, None, None, None, "warn", text))
             continue
         try:
             scorers[target] = Scorer.load(registry.scorer_directory(version))
         except DataError as error:
-            found.append(CheckResult("champion", target, "", None, None, None, "stop", error.headline))
+            checks.append(
+                CheckResult("champion", target, "", None, None, None, "stop", error.headline)
+            )
             continue
-        found.append(_check_scorer_target(target, scorers[target], version))
-    return scorers, found
+        checks.append(_check_scorer_target(target, scorers[target], version))
+    return scorers, checks
+
+
+def check_data(
+    snapshot: Snapshot, scorers: Mapping[str, Scorer], past_checks: pa.Table
+) -> list[CheckResult]:
+    """Check the data before anything is scored, against the check results of the last runs."""
+    limits = snapshot.project.checks
+    return [
+        *check_sources(snapshot.dataset, snapshot.as_of, past_checks, limits),
+        *_check_event_volume(snapshot, list(scorers.values())),
+    ]
+
+
+def check_scores(
+    snapshot: Snapshot,
+    target: str,
+    scorer: Scorer,
+    matrix: pa.Table,
+    frame: pa.Table,
+    past_checks: pa.Table,
+) -> list[CheckResult]:
+    """Check a target's scores.
+
+    ``matrix`` is the feature matrix and ``frame`` its SCORES with the history columns, row by row.
+    """
+    limits = snapshot.project.checks
+    attributes = list_lead_attributes(scorer.catalog)
+    previous = pc.max(past_checks["as_of"]).as_py()
+    counts = FeatureCounts.from_matrix(scorer, matrix)
+    probability = frame["probability"].to_numpy()
+    checks = [
+        *check_probabilities(target, frame),
+        compare_row_count(
+            "leads", target, "", frame.num_rows, past_checks, limits.leads, noisy=True
+        ),
+        check_grade_changes(target, frame, snapshot.as_of - previous if previous else None, limits),
+        *check_population(target, counts, probability, attributes, limits),
+    ]
+    if snapshot.dataset.timed:
+        age = snapshot.as_of - _trained_as_of(snapshot, scorer)
+        checks.append(check_model_age(target, age, limits))
+    return checks
 
 
 def _check_scorer_target(target: str, scorer: Scorer, version: RegisteredVersion) -> CheckResult:
@@ -57,59 +105,35 @@ def _check_scorer_target(target: str, scorer: Scorer, version: RegisteredVersion
     return CheckResult("champion", target, "", None, None, None, "stop", text)
 
 
-def check_data(snapshot: Snapshot, scorers: dict[str, Scorer], former: pa.Table) -> list[CheckResult]:
-    """Check what was read, before anything is scored; ``former`` is what the last nights' checks saw."""
-    limits = snapshot.project.checks
-    return [
-        *check_sources(snapshot.dataset, snapshot.as_of, former, limits),
-        *_check_event_volume(snapshot, list(scorers.values())),
-    ]
+def _check_event_volume(snapshot: Snapshot, scorers: list[Scorer]) -> list[CheckResult]:
+    """Compare the event log with the weeks before the newest training.
 
-
-def _check_event_volume(now: Snapshot, scorers: list[Scorer]) -> list[CheckResult]:
-    """Compare the log with the weeks before the newest training; those say nothing of a night before them."""
-    if not now.dataset.timed:
+    Those weeks say nothing about an as-of before them, so such an as-of passes unchecked.
+    """
+    if not snapshot.dataset.timed:
         return []
-    newest = max(scorers, key=lambda scorer: _trained_as_of(now, scorer))
-    kept, trained = newest.metadata.event_volume, _trained_as_of(now, newest)
-    if kept is None:
-        return [
-            pass_unchecked("gone_types", "", "the model does not keep what the log was like; train again")
-        ]
-    if trained > now.as_of:
-        return [
-            pass_unchecked(
-                "gone_types", "", f"the model learnt as of {trained.isoformat()}, after this night"
-            )
-        ]
+    newest = max(scorers, key=lambda scorer: _trained_as_of(snapshot, scorer))
+    volume, trained_as_of = newest.metadata.event_volume, _trained_as_of(snapshot, newest)
+    if volume is None:
+        text = "the model does not keep the event volume of its training; train it again"
+        return [pass_unchecked("gone_types", "", text)]
+    if trained_as_of > snapshot.as_of:
+        text = f"the model was trained as of {trained_as_of.isoformat()}, after this as-of"
+        return [pass_unchecked("gone_types", "", text)]
     catalog = newest.catalog
-    known = [f"event type {name}" for name in catalog.types] + [
-        f"channel {name}" for name in catalog.channels
+    names = [
+        *(f"event type {name}" for name in catalog.types),
+        *(f"channel {name}" for name in catalog.channels),
+        *(f"amount of {name}" for name in catalog.valued),
     ]
-    known += [f"amount of {name}" for name in catalog.valued]
     return check_event_types(
-        now.dataset.events, now.as_of, EventVolume.from_json(kept), known, now.project.checks
+        snapshot.dataset.events,
+        snapshot.as_of,
+        EventVolume.from_json(volume),
+        names,
+        snapshot.project.checks,
     )
 
 
-def check_scores(
-    snapshot: Snapshot, target: str, scorer: Scorer, matrix: pa.Table, frame: pa.Table, former: pa.Table
-) -> list[CheckResult]:
-    """Check what a target's champion made of the night; ``frame`` is SCORES with the history, of ``matrix``."""
-    limits = snapshot.project.checks
-    attributes = list_lead_attributes(scorer.catalog)
-    before = pc.max(former["as_of"]).as_py()
-    seen, probability = FeatureCounts.from_matrix(scorer, matrix), frame["probability"].to_numpy()
-    found = [
-        *check_probabilities(target, frame),
-        compare_row_count("leads", target, "", frame.num_rows, former, limits.leads, noisy=True),
-        check_grade_changes(target, frame, snapshot.as_of - before if before else None, limits),
-        *check_population(target, seen, probability, attributes, limits),
-    ]
-    if snapshot.dataset.timed:
-        found.append(check_model_age(target, snapshot.as_of - _trained_as_of(snapshot, scorer), limits))
-    return found
-
-
-def _trained_as_of(now: Snapshot, scorer: Scorer) -> datetime:
-    return now.project.parse_instant(scorer.metadata.trained_as_of)
+def _trained_as_of(snapshot: Snapshot, scorer: Scorer) -> datetime:
+    return snapshot.project.parse_instant(scorer.metadata.trained_as_of)

@@ -1,4 +1,4 @@
-"""Whoever objects today taken out of scores of an earlier run: these were made before the lists of today were."""
+"""Suppression of leads in scores of earlier runs, which were made before today's lists."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ import pyarrow.compute as pc
 from configs.schema import Project
 from features.intake.objections import listed
 from features.score_tables import ACCOUNT_SCORES
-from features.tools.duckdb_sql import query
+from features.tools.duckdb_sql import run_query
 
 
 def drop_suppressed(project: Project, scores: pa.Table) -> pa.Table:
-    """Return SCORES without whom the lists of today name.
+    """Return SCORES without the leads that today's suppression lists name.
 
-    Raises what reading any source raises, and DataError for a row of a list without an id.
+    Raises what reading a source raises, and DataError for a row of a list without an id.
     """
-    return scores.filter(pc.invert(pc.is_in(scores["entity_id"], value_set=listed(project))))
+    suppressed = listed(project)
+    return scores.filter(pc.invert(pc.is_in(scores["entity_id"], value_set=suppressed)))
 
 
 def keep_complete_accounts(accounts: pa.Table, scores: pa.Table) -> pa.Table:
-    """Return those ACCOUNT_SCORES of which all entities stand in these SCORES of the same as-of, by target and rank.
+    """Return the ACCOUNT_SCORES whose entities are all in SCORES, by target and rank.
 
-    What is said of an account holds the scores of all of them: where one is left out, so is the account.
+    Both are of one as-of. An account's values depend on all its entities: where one is left out,
+    so is the account.
     """
-    found = query(
+    complete = run_query(
         """SELECT a.* FROM accounts a
-           JOIN (SELECT target, account_id, count(*) AS held FROM scores GROUP BY ALL) s USING (target, account_id)
+           JOIN (SELECT target, account_id, count(*) AS held FROM scores GROUP BY ALL) s
+           USING (target, account_id)
            WHERE held >= entities ORDER BY target, rank""",
         accounts=accounts,
         scores=scores.select(["target", "account_id"]),
     )
-    return found.cast(ACCOUNT_SCORES)
+    return complete.cast(ACCOUNT_SCORES)

@@ -1,4 +1,4 @@
-"""The wirings as Prefect flows, with a task for each step and a summary artifact."""
+"""Training, scoring and monitoring as Prefect flows, each step a task, with a summary artifact."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
+# A temporary server migrates its database first, which takes over a minute on a busy machine;
+# Prefect's own limit is 20 seconds.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 
 from prefect import flow, get_run_logger, task
@@ -20,34 +22,35 @@ from prefect.states import Failed, State
 
 from configs.errors import LeadscoreError
 from configs.schema import load_project
-from pipelines.monitoring.monitor import monitor as follow_targets
-from pipelines.nightly.score import score_night
-from pipelines.orchestration.scheduled import find_superseded_state, run_on_schedule, tell
-from pipelines.reports.markdown import night_markdown, training_markdown
-from pipelines.reports.monitor_tables import outcomes_markdown
+from pipelines.monitoring.monitor import monitor_targets
+from pipelines.nightly.night import score_night
+from pipelines.orchestration.console import (
+    install_traceback_filter,
+    log_progress,
+    quiet_console,
+)
+from pipelines.orchestration.scheduled import (
+    find_superseded_state,
+    report_failure,
+    run_on_schedule,
+)
+from pipelines.reports.markdown import render_night_markdown, render_training_markdown
+from pipelines.reports.monitor_tables import render_monitor_markdown
 from pipelines.results.monitoring import MonitorResult
 from pipelines.results.night import NightResult
 from pipelines.results.training import TargetTraining
-from pipelines.runner import Runner, Step
-from pipelines.training.train import train as train_targets
+from pipelines.runner import Runner, is_prefect_configured
+from pipelines.training.train import train_targets
 
+Step = TypeVar("Step", bound=Callable)
 
-def drop_expected_traceback(record: logging.LogRecord) -> bool:
-    """Take the traceback off a line of Prefect's on a failure that a user can meet, or on none; keep the line."""
-    kind = record.exc_info[0] if record.exc_info else None
-    if kind is None or issubclass(kind, LeadscoreError):
-        record.exc_info = None
-    return True
-
-
-for _name in ("prefect.engine", "prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(_name).addFilter(drop_expected_traceback)
+install_traceback_filter()
 
 
 def fail_with_message(function: Step) -> Step:
-    """Have a failure that a user can meet end the run in its own two lines, not in Prefect's traceback of them.
+    """Make a function return a failed state, with the message, instead of raising LeadscoreError.
 
-    Whoever takes the result has the failure raised as before.
+    Prefect then shows the message without a traceback. Taking the result raises the error.
     """
 
     @wraps(function)
@@ -64,53 +67,48 @@ def fail_with_message(function: Step) -> Step:
     name="leadscore-train",
     persist_result=False,
     validate_parameters=False,
-    on_failure=[tell],
-    on_crashed=[tell],
+    on_failure=[report_failure],
+    on_crashed=[report_failure],
 )
 @fail_with_message
-def train(
+def train_flow(
     config: str, as_of: str | None = None, targets: list[str] | None = None
 ) -> list[TargetTraining]:
     """Train the targets of a config; the run fails if one of them has no new champion."""
     if skipped := find_superseded_state():
         return skipped  # type: ignore[return-value]
     project = load_project(config)
-    driver, names = _create_runner(), targets or list(project.targets)
+    runner, names = _create_runner(), targets or list(project.targets)
     results = run_on_schedule(
-        project, as_of, driver.log, lambda moment: train_targets(project, moment, names, driver)
+        project, as_of, runner.log, lambda moment: train_targets(project, moment, names, runner)
     )
     create_markdown_artifact(
-        training_markdown(project, results), key="leadscore-training", description=config
+        render_training_markdown(project, results), key="leadscore-training", description=config
     )
     refused = [result.target for result in results if result.error]
-    if refused:  # a failed state that still carries what was found
+    # The failed state carries the results: the command reports on refused targets too.
+    if refused:
         return Failed(message=f"no new champion: {', '.join(refused)}", data=results)  # type: ignore[return-value]
     return results
-
-
-def run_train_flow(config: str, as_of: str | None, targets: list[str]) -> list[TargetTraining]:
-    """Run the training flow here and return what became of each target, refused ones too."""
-    state = train(config, as_of, targets, return_state=True)
-    return state.result(raise_on_failure=not isinstance(state.data, list))  # type: ignore[return-value]
 
 
 @flow(
     name="leadscore-score",
     persist_result=False,
     validate_parameters=False,
-    on_failure=[tell],
-    on_crashed=[tell],
+    on_failure=[report_failure],
+    on_crashed=[report_failure],
 )
 @fail_with_message
-def score(config: str, as_of: str | None = None, form: str = "csv") -> NightResult:
+def score_flow(config: str, as_of: str | None = None, form: str = "csv") -> NightResult:
     """Score and publish one as-of of a config."""
     project = load_project(config)
-    driver = _create_runner()
+    runner = _create_runner()
     night = run_on_schedule(
-        project, as_of, driver.log, lambda moment: score_night(project, moment, driver, form)
+        project, as_of, runner.log, lambda moment: score_night(project, moment, runner, form)
     )
     create_markdown_artifact(
-        night_markdown(project, night), key="leadscore-scores", description=config
+        render_night_markdown(project, night), key="leadscore-scores", description=config
     )
     return night
 
@@ -119,45 +117,74 @@ def score(config: str, as_of: str | None = None, form: str = "csv") -> NightResu
     name="leadscore-monitor",
     persist_result=False,
     validate_parameters=False,
-    on_failure=[tell],
-    on_crashed=[tell],
+    on_failure=[report_failure],
+    on_crashed=[report_failure],
 )
 @fail_with_message
-def monitor(
+def monitor_flow(
     config: str, as_of: str | None = None, targets: list[str] | None = None
 ) -> list[MonitorResult]:
-    """Hold the published scores of a config against what happened since."""
+    """Compare the published scores of a config with what happened since."""
     if skipped := find_superseded_state():
         return skipped  # type: ignore[return-value]
     project = load_project(config)
-    driver, names = _create_runner(), targets or list(project.targets)
+    runner, names = _create_runner(), targets or list(project.targets)
     results = run_on_schedule(
-        project, as_of, driver.log, lambda moment: follow_targets(project, moment, names, driver)
+        project, as_of, runner.log, lambda moment: monitor_targets(project, moment, names, runner)
     )
     create_markdown_artifact(
-        outcomes_markdown(project, results), key="leadscore-outcomes", description=config
+        render_monitor_markdown(project, results), key="leadscore-outcomes", description=config
     )
     return results
 
 
+def run_train_flow(config: str, as_of: str | None, targets: list[str]) -> list[TargetTraining]:
+    """Run the training flow in this process; return the result of each target, refused ones too.
+
+    Raises the error of a run that failed as a whole.
+    """
+    _prepare_console()
+    state = train_flow(config, as_of, targets, return_state=True)
+    return state.result(raise_on_failure=not isinstance(state.data, list))  # type: ignore[return-value]
+
+
+def run_score_flow(config: str, as_of: str | None, form: str) -> NightResult:
+    """Run the scoring flow in this process and return its result; raise its error."""
+    _prepare_console()
+    return score_flow(config, as_of, form)
+
+
+def run_monitor_flow(config: str, as_of: str | None, targets: list[str]) -> list[MonitorResult]:
+    """Run the monitoring flow in this process and return its results; raise its error."""
+    _prepare_console()
+    return monitor_flow(config, as_of, targets)
+
+
+def _prepare_console() -> None:
+    """Quieten the console, and say so where the next line takes a while."""
+    quiet_console()
+    if not is_prefect_configured():
+        line = "starting a temporary Prefect server, which may take a minute"
+        log_progress(logging.getLogger("prefect.leadscore"), line)
+
+
 def _create_runner() -> Runner:
-    logger = get_run_logger()
-    return Runner("prefect", str(flow_run.id), _create_task, partial(_log_line, logger))
-
-
-def _log_line(logger: Any, line: str) -> None:
-    logger.info(line)
+    return Runner(
+        "prefect", str(flow_run.id), _create_task, partial(log_progress, get_run_logger())
+    )
 
 
 def _create_task(function: Callable) -> Callable:
-    """Make a task of a step: never cached, since tables are no cache keys, and run where the flow runs."""
+    """Make a task of a step.
+
+    It is never cached, since tables are no cache keys, and runs in the flow's own thread.
+    """
     name = getattr(function, "__name__", "step")
     step = task(fail_with_message(function), name=name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[call-overload]
 
-    def run(*arguments: Any) -> Any:
-        found = step(*arguments)
-        return (
-            found.result() if isinstance(found, State) else found
-        )  # a task gives the state that it ended in as it is
+    def run(*arguments: Any, **named: Any) -> Any:
+        result = step(*arguments, **named)
+        # A task that returns a failed state hands that state over as it is.
+        return result.result() if isinstance(result, State) else result
 
     return run

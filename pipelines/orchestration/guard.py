@@ -1,7 +1,7 @@
-"""What stands around a scheduled run: it waits for its workspace, tries again what may pass, and is stopped in time.
+"""Guard around a scheduled run: wait for the workspace, retry transient failures, stop in time.
 
-Nobody watches such a run. So it must neither fail because a training still holds the workspace, nor because a
-database restarts at that minute, nor hold the workspace for ever.
+Nobody watches a scheduled run. It must not fail because a training still holds the workspace or a
+database restarts at that minute, and it must not hold the workspace forever.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from configs.errors import GateRefused, LeadscoreError, NotFitToPublish, Workspa
 
 Result = TypeVar("Result")
 
+# Pauses before the second, third and fourth attempt: a network hiccup, a restart, a short outage.
 RETRY_PAUSES_SECONDS = (60.0, 300.0, 900.0)
-"""Seconds before the second, third and fourth attempt at what failed on input or output."""
+# Pause between two looks at a workspace that another run holds.
 POLL_SECONDS = 15.0
-"""Seconds between two looks at a workspace that another run holds."""
+# Time for a run to end by itself, and write into the ledger, after its limit.
 GRACE_PERIOD = timedelta(minutes=2)
-"""How long a run has to end by itself when its time is over."""
+# Names that every Python database driver gives to a failed connection or server (PEP 249).
 DATABASE_ERRORS = {"OperationalError", "InterfaceError"}
-"""What every Python database driver calls a connection or a server that failed (PEP 249)."""
 
 
 class TimeLimitExceeded(LeadscoreError):
-    """A scheduled run took longer than it may."""
+    """A scheduled run took longer than its limit."""
 
     title = "stopped"
 
@@ -41,32 +41,32 @@ FINAL_ERRORS = (GateRefused, NotFitToPublish, WorkspaceBusy, TimeLimitExceeded)
 def run_guarded(
     work: Callable[[], Result],
     limit: timedelta,
-    note: Callable[[str], None],
+    log: Callable[[str], None],
     pauses: Sequence[float] = RETRY_PAUSES_SECONDS,
 ) -> Result:
-    """Do the work of a scheduled run and return what it returns.
+    """Do the work of a scheduled run and return its result.
 
-    It waits while another run holds the workspace; what fails on input or output is done again after each of
-    ``pauses`` (seconds). All of it together ends after ``limit``. Raises what the work raises, WorkspaceBusy if the
-    workspace was never free, and OverTime.
+    It waits while another run holds the workspace, and retries transient failures after each of
+    ``pauses`` (seconds). All of it together ends after ``limit``. Raises what the work raises,
+    WorkspaceBusy if the workspace was never free, and TimeLimitExceeded.
     """
     with limit_time(limit):
         for pause in pauses:
             try:
-                return _run_when_free(work, note)
+                return _run_when_free(work, log)
             except Exception as error:
                 if not is_transient(error):
                     raise
-                note(f"{type(error).__name__}: again in {pause:g} s: {error}")
+                log(f"{type(error).__name__}: retry in {pause:g} s: {error}")
             time.sleep(pause)
-        return _run_when_free(work, note)
+        return _run_when_free(work, log)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether a failure is one of input or output, which may be gone in a minute.
+    """Return whether a failure is one of input or output, which may be gone in a minute.
 
-    What counts is the cause: a file, connection or database that failed, in whatever words it reached us. Bad data, a
-    wrong config and a refusal stay what they are.
+    Its chain of causes decides: a file, connection or database that failed, however the failure
+    was reworded. Bad data, a wrong config and a refusal are final.
     """
     if isinstance(error, FINAL_ERRORS):
         return False
@@ -80,20 +80,21 @@ def is_transient(error: BaseException) -> bool:
 
 @contextmanager
 def limit_time(limit: timedelta) -> Iterator[None]:
-    """Stop the block after ``limit``: by raising OverTime in it, and GRACE later by ending the process.
+    """Raise TimeLimitExceeded in the block after ``limit``; GRACE_PERIOD later, end the process.
 
-    The end needs no Python: a run that hangs in compiled code is ended too, and every thread's place is written to
-    standard error. Only in the main thread of a process that does nothing else.
+    That end needs no Python: a run that hangs in compiled code is ended too, and the traceback of
+    every thread is written to standard error. Use it only in the main thread of a process that
+    does nothing else.
     """
 
     def stop(*_: object) -> None:
         raise TimeLimitExceeded(
             f"the run took longer than {format_duration(limit)}",
             where="schedule.limit",
-            fix="look in the log at which step it stood; give it more time, or fewer rows",
+            fix="see in the log at which step it was; raise the limit, or use fewer rows",
         )
 
-    before = signal.signal(signal.SIGALRM, stop)
+    previous = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
     faulthandler.dump_traceback_later((limit + GRACE_PERIOD).total_seconds(), exit=True, file=2)
     try:
@@ -101,23 +102,24 @@ def limit_time(limit: timedelta) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous)
 
 
-def _run_when_free(work: Callable[[], Result], note: Callable[[str], None]) -> Result:
-    """Do the work as soon as no other run holds the workspace."""
-    told = False
+def _run_when_free(work: Callable[[], Result], log: Callable[[str], None]) -> Result:
+    """Do the work once no other run holds the workspace; log the first wait only."""
+    logged = False
     while True:
         try:
             return work()
         except WorkspaceBusy as busy:
-            if not told:
-                note(f"waiting: {busy}")
-            told = True
+            if not logged:
+                log(f"waiting: {busy}")
+            logged = True
             _sleep_between_polls(busy)
 
 
 def _sleep_between_polls(busy: WorkspaceBusy) -> None:
+    """Sleep; at the time limit raise WorkspaceBusy, which names the run that holds it."""
     try:
         time.sleep(POLL_SECONDS)
     except TimeLimitExceeded:

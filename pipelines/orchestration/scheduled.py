@@ -1,4 +1,4 @@
-"""What sets a run that a deployment started apart from one that a person started: its night, its turn, its alarm."""
+"""Runs that a deployment started: their as-of, whether a later run replaces them, their alarms."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -19,8 +20,6 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.flows import Flow
 from prefect.logging.loggers import flow_run_logger
-from prefect.runtime import deployment
-from prefect.runtime import flow_run as this_run
 from prefect.states import Completed, State
 
 from configs.schema import Project
@@ -32,63 +31,63 @@ Result = TypeVar("Result")
 
 
 def find_scheduled_as_of(project: Project, due: datetime) -> datetime:
-    """Return the as-of of a run that was due at an instant: the last midnight of the company's zone, in UTC.
+    """Return the as-of, in UTC, of a run that was due at an instant: the last local midnight.
 
-    A source is rarely complete up to the very minute, but by the hour of the night run it is up to midnight; and each
-    attempt at a night, however late, is as of the same instant. Where midnight comes twice as clocks go back, the
-    first counts. With ``schedule.as_of: start`` it is the instant itself.
+    A source is rarely complete up to the minute, but by the hour of the nightly run it is complete
+    up to midnight. Each attempt, however late, has the same as-of. Where midnight comes twice as
+    clocks go back, the first counts. With ``schedule.as_of: start`` it is the instant itself.
     """
     if project.schedule.as_of == "start":
         return due.astimezone(UTC)
-    return (
-        due.astimezone(project.zone)
-        .replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        .astimezone(UTC)
-    )
+    local = due.astimezone(project.zone)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
 
 
 def run_on_schedule(
     project: Project,
     as_of: str | None,
-    note: Callable[[str], None],
+    log: Callable[[str], None],
     work: Callable[[str | None], Result],
 ) -> Result:
-    """Do the work of a flow, which is given its as-of.
+    """Do the work of a flow, given its as-of, and return its result.
 
-    Where a person started the flow, that is the as-of asked for; where a deployment did, it is the run's night if
-    none was asked for, and the work is guarded.
+    A flow that a person started gets the as-of asked for. A deployment's run gets its scheduled
+    as-of if none was asked for, and is guarded.
     """
-    if deployment.id is None:
+    if runtime.deployment.id is None:
         return work(as_of)
-    night = as_of or find_scheduled_as_of(project, this_run.scheduled_start_time).isoformat()
-    note(f"as of {night}")
-    return run_guarded(lambda: work(night), project.schedule.limit, note)
+    due = runtime.flow_run.scheduled_start_time
+    instant = as_of or find_scheduled_as_of(project, due).isoformat()
+    log(f"as of {instant}")
+    return run_guarded(lambda: work(instant), project.schedule.limit, log)
 
 
 def find_superseded_state() -> State | None:
-    """Return the state of a run after which a later one of its deployment is already due, None for any other.
+    """Return the state “Skipped” if a later run of this deployment is already due, else None.
 
-    After an outage every missed run is made up for. A night's scores belong to that night, but of trainings and
-    reports of what came of the scores only the last one is of use.
+    After an outage every missed run is due at the same time. Scores belong to their as-of, but of
+    trainings and monitoring reports only the last one is useful.
     """
-    if deployment.id is None:
+    if runtime.deployment.id is None:
         return None
-    later = FlowRunFilterExpectedStartTime(after_=this_run.scheduled_start_time, before_=read_clock())
-    waiting = FlowRunFilterStateType(any_=[StateType.SCHEDULED, StateType.PENDING])
+    due_later = FlowRunFilterExpectedStartTime(
+        after_=runtime.flow_run.scheduled_start_time, before_=read_clock()
+    )
+    not_begun = FlowRunFilterStateType(any_=[StateType.SCHEDULED, StateType.PENDING])
     with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(
-            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
+        runs = client.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[runtime.deployment.id])),
             flow_run_filter=FlowRunFilter(
-                expected_start_time=later, state=FlowRunFilterState(type=waiting)
+                expected_start_time=due_later, state=FlowRunFilterState(type=not_begun)
             ),
         )
-    if all(str(other.id) == str(this_run.id) for other in found):
+    if all(str(run.id) == str(runtime.flow_run.id) for run in runs):
         return None
     return Completed(name="Skipped", message="a later run of this deployment is already due")
 
 
-def tell(flow: Flow, flow_run: Any, state: State) -> None:
-    """Report a scheduled run that failed, was refused or crashed: a line in the log and a POST to the webhook."""
+def report_failure(flow: Flow, flow_run: Any, state: State) -> None:
+    """Log a deployment's run that failed, was refused or crashed, and post it to the webhook."""
     if flow_run.deployment_id is None:
         return
     logger = flow_run_logger(flow_run, flow)
@@ -98,36 +97,39 @@ def tell(flow: Flow, flow_run: Any, state: State) -> None:
 
 
 def build_alarm(flow: str, run: Any, state: State) -> dict[str, Any]:
-    """Return what is told of a run that did not end well: no data, no place, no address."""
+    """Return the webhook's body for a failed run: no data, no place, no address."""
     config = Path(str(run.parameters.get("config", ""))).name
     due = run.expected_start_time
-    why = _describe_state(state)
+    reason = _describe_state(state)
     return {
-        "text": f"{flow} of {config}: {state.name}: {why['what']}",
+        "text": f"{flow} of {config}: {state.name}: {reason['what']}",
         "source": "leadscore",
         "flow": flow,
         "config": config,
         "state": state.name,
-        **why,
+        **reason,
         "due": due.isoformat() if due else None,
         "flow_run_id": str(run.id),
     }
 
 
 def _describe_state(state: State) -> dict[str, Any]:
+    """Return the reason and the exit code of a state that is not a success."""
     if state.is_crashed():
         return {
-            "what": "the run ended without a word: killed, out of memory, or stopped",
+            "what": "the run ended without a report: killed, out of memory, or stopped",
             "exit_code": 1,
         }
-    found = state.result(raise_on_failure=False)
-    if isinstance(found, BaseException):
-        return alarm.describe_failure(found)
-    errors = [
-        (result.target, alarm.describe_failure(result.error)) for result in found or [] if result.error
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        return alarm.describe_failure(result)
+    failures = [
+        (each_target.target, alarm.describe_failure(each_target.error))
+        for each_target in result or []
+        if each_target.error
     ]
-    told = "; ".join(f"{target}: {error['what']}" for target, error in errors)
+    reasons = "; ".join(f"{target}: {failure['what']}" for target, failure in failures)
     return {
-        "what": told or "no reason known",
-        "exit_code": min((e["exit_code"] for _, e in errors), default=1),
+        "what": reasons or "no reason known",
+        "exit_code": min((failure["exit_code"] for _, failure in failures), default=1),
     }

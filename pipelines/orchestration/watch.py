@@ -1,7 +1,8 @@
-"""How the nights go: when the last good one was, and what keeps the next from being one.
+"""Status of the nightly runs: the last good one, and what keeps the next from succeeding.
 
-From the ledger, so it is true whoever runs the nights; where a Prefect API is configured, also from its deployments.
-A schedule that never fires leaves no failed run behind: only the age of the last good night tells.
+It is read from the run ledger, so it is right however runs are started; where a Prefect API is
+configured, also from its deployments. A schedule that never fires leaves no failed run: only the
+age of the last good run shows it.
 """
 
 from __future__ import annotations
@@ -21,23 +22,33 @@ from serve.export.atomic_folders import CURRENT_LINK, read_manifest
 from serve.lock import is_workspace_held
 
 if TYPE_CHECKING:
-    from pipelines.orchestration.deploy import DeploymentStatus
+    from pipelines.orchestration.deployment_status import DeploymentStatus
 
+# Attempts after the last good run that are listed: enough to see a pattern, on one screen.
 MAX_ATTEMPTS_SHOWN = 5
-"""So many attempts after the last good night are told."""
+# Status of an attempt that the ledger calls started although its process is gone. The next run
+# will call it failed.
 KILLED = "killed"
-"""What the ledger still calls started although its process is gone; the next run will call it failed."""
+# Whoever asks for the status wants to know soon that a database does not answer.
 DATABASE_PATIENCE_SECONDS = 10.0
-"""Seconds that a database may take to answer: whoever watches wants to know that it does not."""
+# Tolerated delay of an export after its table and of a start after its time, and difference of
+# clocks.
 TOLERANCE = timedelta(hours=1)
-"""An export may be this much later than its table, a start than its time, a clock than another."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of the ledger, all its targets together; instants in UTC by the machine's clock, but for the as-of.
+    """One run of the ledger, over all its targets. Instants are in UTC.
 
-    ``status`` is the ledger's, or KILLED; of a database that other machines may use too it is the ledger's.
+    Attributes:
+        run_id: Id of the run.
+        as_of: The as-of.
+        status: The ledger's status, or KILLED. Of a database that other machines may use too, the
+            ledger's status is kept.
+        started_at: Start, by the machine's clock.
+        finished_at: End, by the machine's clock; None if it has not ended.
+        rows: Number of published rows.
+        message: Why it was refused or failed.
     """
 
     run_id: str
@@ -51,10 +62,16 @@ class Attempt:
 
 @dataclass(frozen=True)
 class NightlyStatus:
-    """How the nights of a project go at an instant; ``alarms`` is empty if they go well.
+    """Status of a project's nightly runs at an instant; they are well without alarms.
 
-    ``last_good`` is the run that published the newest as-of; ``since`` are the attempts begun after it, newest first;
-    ``notes`` is what a person may want to know that is no alarm.
+    Attributes:
+        project: Name of the project.
+        now: The instant, in UTC.
+        last_good: The run that published the newest as-of; None if none did.
+        since: The last attempts that started after it, the newest first.
+        deployments: Prefect deployments; empty where no API is configured.
+        alarms: Lines on what is wrong.
+        notes: Lines that are no alarm.
     """
 
     project: str
@@ -67,15 +84,16 @@ class NightlyStatus:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        told = {"healthy": not self.alarms, **asdict(self), "warning": self.warning or None}
-        return json.loads(json.dumps(told, default=datetime.isoformat))
+        payload = {"healthy": not self.alarms, **asdict(self), "warning": self.warning or None}
+        return json.loads(json.dumps(payload, default=datetime.isoformat))
 
     def lines(self) -> list[str]:
-        """Return it in words."""
+        """Return it as lines for a person."""
         good = self.last_good
-        lines = [f"{self.project}: last good night: " + (self._told(good) if good else "none")]
-        lines += [f"since then: {_line(attempt)}" for attempt in self.since]
-        lines += [_format_deployment(each) for each in self.deployments]
+        summary = self._describe_last_good(good) if good else "none"
+        lines = [f"{self.project}: last good night: {summary}"]
+        lines += [f"since then: {_format_attempt(attempt)}" for attempt in self.since]
+        lines += [_format_deployment(deployment) for deployment in self.deployments]
         lines += [f"note: {note}" for note in self.notes]
         lines += [f"WARNING: {self.warning}"] if self.warning else []
         lines += [f"ALARM: {alarm}" for alarm in self.alarms]
@@ -83,56 +101,68 @@ class NightlyStatus:
 
     @property
     def warning(self) -> str:
-        """Say that the last attempt came to nothing, which is no alarm until the last good night is too old."""
-        last = self.since[0] if self.since else None
-        wrong = last and last.status in ("refused", "failed", KILLED)
-        return (
-            f"the last attempt, as of {_instant(last.as_of)}: {last.status}"
-            if last and wrong
-            else ""
-        )
+        """The last attempt if it published nothing.
 
-    def told(self) -> dict[str, Any] | None:
-        """Return what a webhook is told: the alarms, and whether the last attempt came to nothing; None if all is well.
-
-        Without the attempt's message, which may quote a row.
+        It is no alarm until the last good run is too old.
         """
-        said = [*self.alarms, *filter(None, [self.warning])]
-        if not said:
+        last = self.since[0] if self.since else None
+        if last is None or last.status not in ("refused", "failed", KILLED):
+            return ""
+        return f"the last attempt, as of {_format_instant(last.as_of)}: {last.status}"
+
+    def to_alarm(self) -> dict[str, Any] | None:
+        """Return the webhook's body: alarms and warning; None if there are none.
+
+        It does not include the attempt's message, which may quote a row.
+        """
+        lines = [*self.alarms, *filter(None, [self.warning])]
+        if not lines:
             return None
-        head = {
+        return {
+            "text": f"{self.project}: {'; '.join(lines)}",
             "source": "leadscore",
             "project": self.project,
             "state": "Alarm" if self.alarms else "Warning",
+            "said": lines,
         }
-        return {"text": f"{self.project}: {'; '.join(said)}", **head, "said": said}
 
-    def _told(self, good: Attempt) -> str:
+    def _describe_last_good(self, good: Attempt) -> str:
         age = self.now - (good.finished_at or self.now)
-        return f"as of {_instant(good.as_of)}, {good.rows:,} rows, finished {_instant(good.finished_at)}, {_ago(age)}"
+        return (
+            f"as of {_format_instant(good.as_of)}, {good.rows:,} rows, "
+            f"finished {_format_instant(good.finished_at)}, {_format_age(age)}"
+        )
 
 
-def status(project: Project, now: datetime) -> NightlyStatus:
-    """Return how the nights of a project go at ``now``, which is the machine's time.
+def read_status(project: Project, now: datetime) -> NightlyStatus:
+    """Return the status of a project's nightly runs at ``now``, the machine's time in UTC.
 
-    Changes nothing, and makes no workspace where there is none. Raises LeadscoreError if the ledger cannot be read.
+    Nothing is changed, and no workspace is created. Raises LeadscoreError if the ledger cannot be
+    read.
     """
     attempts = _read_attempts(project)
     if project.publish.database is None and not is_workspace_held(project.workspace_path):
         attempts = [
-            replace(each, status=KILLED) if each.status == "started" else each for each in attempts
+            replace(attempt, status=KILLED) if attempt.status == "started" else attempt
+            for attempt in attempts
         ]
-    published = [each for each in attempts if each.status == "published"]
     good = max(
-        published, key=lambda each: (each.as_of, each.finished_at or each.started_at), default=None
+        (attempt for attempt in attempts if attempt.status == "published"),
+        key=lambda attempt: (attempt.as_of, attempt.finished_at or attempt.started_at),
+        default=None,
     )
     since = [
-        each for each in reversed(attempts) if good is None or each.started_at > good.started_at
+        attempt
+        for attempt in reversed(attempts)
+        if good is None or attempt.started_at > good.started_at
     ]
-    alarms = [*_check_lateness(project, good, now), *_check_export(project, good, now)]
-    deployments, notes, silent = _check_deployments(project, now)
-    alarms += silent
-    alarms += [alarm for each in deployments for alarm in _check_deployment(each, project, now)]
+    deployments, notes, server_alarms = _check_deployments(project, now)
+    alarms = [
+        *_check_lateness(project, good, now),
+        *_check_export(project, good, now),
+        *server_alarms,
+        *(line for item in deployments for line in _check_deployment(item, project, now)),
+    ]
     return NightlyStatus(
         project.project,
         now,
@@ -149,117 +179,126 @@ def _read_attempts(project: Project) -> list[Attempt]:
     if project.publish.database is None and not (project.workspace_path / "scores.db").exists():
         return []
     runs: dict[str, Attempt] = {}
+    names = ("run_id", "as_of", "status", "started_at", "finished_at", "message")
+    # The ledger has one row per run and target.
     for row in open_store(project, DATABASE_PATIENCE_SECONDS).runs(project.project).to_pylist():
-        before = runs.get(row["run_id"])
-        names = ("run_id", "as_of", "status", "started_at", "finished_at", "message")
-        rows = (row["rows"] or 0) + (before.rows if before else 0)
+        earlier = runs.get(row["run_id"])
+        rows = (row["rows"] or 0) + (earlier.rows if earlier else 0)
         runs[row["run_id"]] = Attempt(**{name: row[name] for name in names}, rows=rows)
     return list(runs.values())
 
 
 def _check_lateness(project: Project, good: Attempt | None, now: datetime) -> list[str]:
-    """Say whether the last good night is too long ago, or was of an as-of long past when it ran."""
+    """Return an alarm if the last good run is too old, or had an old as-of when it ran."""
     late = project.schedule.late
     if good is None or good.finished_at is None:
         return ["no night was ever published"]
     if good.finished_at > now + TOLERANCE:
         return [
-            f"the last good night finished {_instant(good.finished_at)}, which is yet to come: look at the clock"
+            f"the last good night finished {_format_instant(good.finished_at)}, "
+            "which is in the future: check the clock"
         ]
     if now - good.finished_at > late:
         return [
-            f"the last good night finished {_ago(now - good.finished_at)}, more than {format_duration(late)}"
+            f"the last good night finished {_format_age(now - good.finished_at)}, "
+            f"more than {format_duration(late)}"
         ]
     if good.finished_at - good.as_of > late:
         return [
-            f"the last good night was as of {_instant(good.as_of)}, "
-            f"{_hours(good.finished_at - good.as_of)} before it finished: are the sources and the as-of up to date?"
+            f"the last good night was as of {_format_instant(good.as_of)}, "
+            f"{_format_hours(good.finished_at - good.as_of)} before it finished: "
+            "are the sources and the as-of up to date?"
         ]
     return []
 
 
 def _check_export(project: Project, good: Attempt | None, now: datetime) -> list[str]:
-    """Say whether the file that the CRM reads is another night's than the newest published."""
+    """Return an alarm if the CRM's file is not of the newest published run."""
     if good is None or good.finished_at is None or now - good.finished_at < TOLERANCE:
         return []
     fix = f"run `leadscore export {project.path}`"
     try:
-        found = read_manifest(project.workspace_path / "exports" / CURRENT_LINK)
+        manifest = read_manifest(project.workspace_path / "exports" / CURRENT_LINK)
     except (OSError, ValueError) as error:
         return [f"the export cannot be read ({type(error).__name__}): {fix}"]
-    if found.get("run_id") == good.run_id:
+    if manifest.get("run_id") == good.run_id:
         return []
-    return [f"the export is as of {found.get('as_of')}, not the newest published night: {fix}"]
+    return [f"the export is as of {manifest.get('as_of')}, not the newest published night: {fix}"]
 
 
 def _check_deployments(
     project: Project, now: datetime
 ) -> tuple[Sequence[DeploymentStatus], list[str], list[str]]:
-    """Return the deployments, what is to be noted, and what is to be raised where the server does not tell of them."""
+    """Return the deployments, notes, and alarms where the server does not answer."""
     if not is_prefect_configured():
-        return [], ["no Prefect API is configured; the ledger alone was read"], []
-    from pipelines.orchestration.deploy import read_deployments
+        return [], ["no Prefect API is configured; only the ledger was read"], []
+    # Imported here: it imports Prefect, which takes seconds.
+    from pipelines.orchestration.deployment_status import read_deployments
 
     try:
-        found = read_deployments(project, now)
+        deployments = read_deployments(project, now)
     except LeadscoreError as error:
-        return (
-            [],
-            [],
-            [
-                f"{error.what}: until it does no run starts; see that the server runs, and PREFECT_API_URL"
-            ],
+        alarm = (
+            f"{error.what}: until it does, no run starts; check that the server runs, "
+            "and PREFECT_API_URL"
         )
-    if not any(each.exists for each in found):
-        return [], [f"the Prefect server knows no deployment of {project.project}"], []
-    return found, [], []
+        return [], [], [alarm]
+    if not any(deployment.exists for deployment in deployments):
+        return [], [f"the Prefect server has no deployment of {project.project}"], []
+    return deployments, [], []
 
 
-def _check_deployment(found: DeploymentStatus, project: Project, now: datetime) -> list[str]:
-    """Say what keeps a deployment from running when it should."""
-    if not found.exists:
-        return [f"{found.name} is missing: start `leadscore deploy {project.path}` again"]
-    if found.paused:
+def _check_deployment(status: DeploymentStatus, project: Project, now: datetime) -> list[str]:
+    """Return an alarm if a deployment does not run when it should."""
+    name = status.name
+    if not status.exists:
+        return [f"{name} is missing: start `leadscore deploy {project.path}` again"]
+    if status.paused:
         return [
-            f"{found.name} is paused: `prefect deployment schedule resume`, or start the deployment again"
+            f"{name} is paused: `prefect deployment schedule resume`, or start the deployment again"
         ]
-    if found.scheduled and found.due is None:
-        return [f"{found.name} has a schedule and no run planned: does the server's scheduler run?"]
-    if found.running and now - found.running > project.schedule.limit + TOLERANCE:
-        return [f"{found.name} should have ended: its run was due {_instant(found.running)}"]
-    if found.waiting and found.running is None and now - found.waiting > TOLERANCE:
+    if status.scheduled and status.due is None:
+        return [f"{name} has a schedule and no run planned: does the server's scheduler run?"]
+    if status.running and now - status.running > project.schedule.limit + TOLERANCE:
+        return [f"{name} should have ended: its run was due {_format_instant(status.running)}"]
+    if status.waiting and status.running is None and now - status.waiting > TOLERANCE:
         return [
-            f"{found.name} was due {_instant(found.waiting)} and has not begun: does `leadscore deploy` run?"
+            f"{name} was due {_format_instant(status.waiting)} and has not begun: "
+            "does `leadscore deploy` run?"
         ]
     return []
 
 
-def _format_deployment(found: DeploymentStatus) -> str:
-    if not found.exists:
-        return f"{found.name}: missing"
+def _format_deployment(status: DeploymentStatus) -> str:
+    if not status.exists:
+        return f"{status.name}: missing"
     parts = [
-        "paused" if found.paused else "",
-        f"running since {_instant(found.running)}" if found.running else "",
-        f"waiting since {_instant(found.waiting)}" if found.waiting else "",
-        f"next {_instant(found.due)}" if found.due else "no run planned",
+        "paused" if status.paused else "",
+        f"running since {_format_instant(status.running)}" if status.running else "",
+        f"waiting since {_format_instant(status.waiting)}" if status.waiting else "",
+        f"next {_format_instant(status.due)}" if status.due else "no run planned",
     ]
-    return f"{found.name}: " + ", ".join(part for part in parts if part)
+    return f"{status.name}: " + ", ".join(part for part in parts if part)
 
 
 def _format_attempt(attempt: Attempt) -> str:
-    said = (attempt.message or "").split("\n", 1)[0]
-    told = f"{attempt.status} as of {_instant(attempt.as_of)}, begun {_instant(attempt.started_at)}"
-    return f"{told}: {said}" if said else told
+    first_line = (attempt.message or "").split("\n", 1)[0]
+    text = (
+        f"{attempt.status} as of {_format_instant(attempt.as_of)}, "
+        f"started {_format_instant(attempt.started_at)}"
+    )
+    return f"{text}: {first_line}" if first_line else text
 
 
 def _format_instant(moment: datetime | None) -> str:
     return moment.isoformat(timespec="seconds") if moment else "never"
 
 
-def _format_duration(span: timedelta) -> str:
+def _format_hours(span: timedelta) -> str:
     hours = span / timedelta(hours=1)
+    # From two days on, hours are hard to read. Adding 0.0 turns -0.0 into 0.0.
     return f"{hours / 24:.1f} days" if abs(hours) >= 48 else f"{round(hours, 1) + 0.0:.1f} h"
 
 
 def _format_age(span: timedelta) -> str:
-    return f"{_hours(span)} ago"
+    return f"{_format_hours(span)} ago"

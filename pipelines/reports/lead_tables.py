@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 
 from models.grades import GRADE_BY_SCORE
-from pipelines.reports.terminal import grid
+from pipelines.reports.terminal import render_table
 
 if TYPE_CHECKING:  # a command pays only for what it runs
     from datetime import datetime, tzinfo
@@ -18,10 +18,10 @@ if TYPE_CHECKING:  # a command pays only for what it runs
     from pipelines.lead.replay import Replay
     from pipelines.lead.trace import Trace
 
-TOP = 15
+MAX_FEATURES = 15
 """Features shown, unless all are asked for."""
 
-WORDS = {
+CAUSE_LABELS = {
     "lead": "the lead did something",
     "others": "others did something",
     "time": "time passed",
@@ -30,14 +30,16 @@ WORDS = {
 }
 
 
-def explanation(found: Explanation, zone: tzinfo, most: int | None = TOP) -> list[RenderableType]:
+def render_explanation(
+    found: Explanation, zone: tzinfo, most: int | None = MAX_FEATURES
+) -> list[RenderableType]:
     """Return one entity's scores with all reasons and what stands behind them, and their history.
 
     Nights are told in the time zone ``zone``; ``most`` features are shown, None for all.
     """
     parts: list[RenderableType] = [escape(line) for line in _suppressed(found, zone)]
     for row in found.newest:
-        behind = found.trace.get(row["target"])
+        behind = found.traces.get(row["target"])
         parts += [_head(found, row), _reasons(row, behind)]
         parts += _behind(behind, zone, most) if behind else []
     history = [["target", "as of", "probability", "score", "grade", "model version"]]
@@ -46,13 +48,13 @@ def explanation(found: Explanation, zone: tzinfo, most: int | None = TOP) -> lis
         history.append(
             [row["target"], when, chance, str(row["score"]), row["grade"], row["model_version"]]
         )
-    return [*parts, grid(history)] if found.history else parts
+    return [*parts, render_table(history)] if found.history else parts
 
 
 def _suppressed(found: Explanation, zone: tzinfo) -> list[str]:
     """Say why an entity is not scored, since which night, and by which run."""
     lines = []
-    for one in found.suppressed:
+    for one in found.suppressions:
         first, last = (
             one[name].astimezone(zone).isoformat() for name in ("first_as_of", "last_as_of")
         )
@@ -71,7 +73,9 @@ def _head(found: Explanation, row: dict[str, Any]) -> str:
         f"{found.entity} · {row['target']} as of {row['as_of'].isoformat()}: probability {chance}"
     )
     verdict = f"score {row['score']}, grade {row['grade']}{_kept(row)}, evidence {row['evidence']}"
-    when = f"\n{found.when[row['target']]}" if row["target"] in found.when else ""
+    when = (
+        f"\n{found.outcome_timing[row['target']]}" if row["target"] in found.outcome_timing else ""
+    )
     return escape(f"{head}\n{verdict}, model version {row['model_version']}{when}")
 
 
@@ -90,13 +94,13 @@ def _reasons(row: dict[str, Any], behind: Trace | None) -> RenderableType:
     """Return the reasons as published; of a lead that was published without, those of its replay."""
     told = row["reasons"] or (behind.replay.reasons if behind and behind.replay else [])
     rows = [[f"{one['contribution']:+.2f}", one["sentence"], one["feature"]] for one in told]
-    return grid([["log-odds", "reason", "feature"], *rows])
+    return render_table([["log-odds", "reason", "feature"], *rows])
 
 
 def _behind(behind: Trace, zone: tzinfo, most: int | None) -> list[RenderableType]:
     """Return why the score changed, whether it is reproduced, its features, and what cannot be told any more."""
     lines = ["first scored on this night"] if behind.first else []
-    lines += changed(behind.change, zone) if behind.change else []
+    lines += describe_change(behind.change, zone) if behind.change else []
     if behind.replay:
         lines += [
             "replayed: reproduced to the bit"
@@ -110,9 +114,9 @@ def _behind(behind: Trace, zone: tzinfo, most: int | None) -> list[RenderableTyp
     return [*told, *(_features(behind.replay, most) if behind.replay else [])]
 
 
-def changed(found: ScoreChange, zone: tzinfo) -> list[str]:
+def describe_change(found: ScoreChange, zone: tzinfo) -> list[str]:
     """Return in two sentences, points and probability, what moved a score since the one before it."""
-    causes = [name for name in WORDS if _tells(found, name)]
+    causes = [name for name in CAUSE_LABELS if _tells(found, name)]
     points = ", ".join(
         f"{_signed(found.effects[name].points)} {_cause(found, name)}" for name in causes
     )
@@ -139,7 +143,7 @@ def _tells(found: ScoreChange, name: str) -> bool:
 
 
 def _cause(found: ScoreChange, name: str) -> str:
-    what = WORDS[name]
+    what = CAUSE_LABELS[name]
     if name == "model":
         first, last = found.model_version
         return f"{what} (version {first} to {last})" if first != last else what
@@ -184,7 +188,7 @@ def _features(found: Replay, most: int | None) -> list[RenderableType]:
     rows.append([f"{found.base:+.3f}", "", "base value", "", "where every lead starts"])
     chance = f"the log-odds of probability {found.predicted['probability']:.3f}"
     rows.append([f"{found.total:+.3f}", "", "sum", "", chance])
-    return [grid(rows)]
+    return [render_table(rows)]
 
 
 def _value(value: float | str | None) -> str:

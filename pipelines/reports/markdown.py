@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.reports.metric_tables import (
-    challenger_table,
-    learner_table,
-    markdown_table,
-    rows_text,
+    build_challenger_table,
+    build_learner_table,
+    describe_row_counts,
+    render_markdown_table,
 )
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipelines.results.training import TargetTraining
 
 
-def verdict_text(result: TargetTraining) -> str:
+def describe_training_result(result: TargetTraining) -> str:
     """Return what became of a challenger, in one line."""
     if result.error:
         return str(result.error)
@@ -25,20 +25,25 @@ def verdict_text(result: TargetTraining) -> str:
     return f"version {number} passed the gate and is the champion"
 
 
-def training_markdown(project: Project, results: list[TargetTraining]) -> str:
+def render_training_markdown(project: Project, results: list[TargetTraining]) -> str:
     """Return a training's summary as Markdown."""
     lines = [f"# {project.project}: training"]
     for result in results:
-        lines += [f"\n## {result.target}", verdict_text(result)]
+        lines += [f"\n## {result.target}", describe_training_result(result)]
         if result.trained:
-            lines += [rows_text(result.rows, project.timed), ""]
-            lines += [*markdown_table(challenger_table(result.metrics, project.ordered)), ""]
-            lines += markdown_table(learner_table(result.baselines, result.trained.learner))
+            lines += [describe_row_counts(result.rows, project.timed), ""]
+            lines += [
+                *render_markdown_table(build_challenger_table(result.metrics, project.ordered)),
+                "",
+            ]
+            lines += render_markdown_table(
+                build_learner_table(result.baselines, result.trained.learner)
+            )
     return "\n".join(lines)
 
 
-def night_markdown(project: Project, night: NightResult) -> str:
+def render_night_markdown(project: Project, night: NightResult) -> str:
     """Return a night's summary as Markdown."""
-    rows = "\n".join(f"| {target} | {count:,} |" for target, count in night.rows.items())
-    head = f"# {project.project}: scores as of {night.as_of.isoformat()}"
-    return f"{head}\n\nrun `{night.run_id}`, export `{night.export}`\n\n| target | rows |\n|---|---|\n{rows}"
+    rows = "\n".join(f"| {target} | {count:,} |" for target, count in night.published.rows.items())
+    head = f"# {project.project}: scores as of {night.published.as_of.isoformat()}"
+    return f"{head}\n\nrun `{night.published.run_id}`, export `{night.export}`\n\n| target | rows |\n|---|---|\n{rows}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from models.evaluation.sliced_metrics import SliceMetrics
     from pipelines.results.evaluation import Metrics
 
-SHOWN = {
+METRIC_LABELS = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
     "log_loss": "log loss",
@@ -26,7 +26,7 @@ SHOWN = {
     "value_captured_at_capacity": "value captured",
 }
 """The figures a person sees first, and their names."""
-SHOWN_OF_PARTS = (
+SLICE_METRICS = (
     "roc_auc",
     "log_loss",
     "calibration_slope",
@@ -35,7 +35,7 @@ SHOWN_OF_PARTS = (
     "lift_at_capacity",
 )
 """Those shown of a part of the rows."""
-SHOWN_OF_LEARNERS = {
+LEARNER_METRIC_LABELS = {
     "roc_auc": "ROC AUC",
     "log_loss": "log loss",
     "average_precision": "avg. precision",
@@ -43,23 +43,23 @@ SHOWN_OF_LEARNERS = {
     "calibration_slope": "cal. slope",
 }
 """Those shown of each learner; with both intervals, and no more, a row fits a terminal of 100 columns."""
-WITH_INTERVAL = ("roc_auc", "log_loss")
+METRICS_WITH_INTERVAL = ("roc_auc", "log_loss")
 LEARNER_NAMES = {"lightgbm": "LightGBM", "base_rate": "base rate", "naive_bayes": "naive Bayes"}
 
 
-def figure_text(figure: Estimate | None) -> str:
+def format_estimate(figure: Estimate | None) -> str:
     """Return a figure with its 90 % interval, such as ``0.812 (0.790–0.833)``."""
     if figure is None or figure.value != figure.value:
         return "–"
     return f"{figure.value:.3f} ({figure.low:.3f}–{figure.high:.3f})"
 
 
-def learner_text(name: str) -> str:
+def format_learner(name: str) -> str:
     """Return what people call a kind of model."""
     return LEARNER_NAMES.get(name, name)
 
 
-def rows_text(rows: dict[str, int], followed: bool) -> str:
+def describe_row_counts(rows: dict[str, int], followed: bool) -> str:
     """Return how many rows a training used, in one line; ``followed`` says whether outcomes have times."""
     fate = "learnt from as far as they were followed" if followed else "not used"
     return (
@@ -68,45 +68,49 @@ def rows_text(rows: dict[str, int], followed: bool) -> str:
     )
 
 
-def tested_text(ordered: bool) -> str:
+def describe_evaluation(ordered: bool) -> str:
     """Return what figures were tested on: later rows, where the rows have an order in time."""
     return "out of time (90 % interval)" if ordered else "random folds (90 % interval)"
 
 
-def challenger_table(metrics: Metrics, ordered: bool) -> list[list[str]]:
+def build_challenger_table(metrics: Metrics, ordered: bool) -> list[list[str]]:
     """Return rows of texts, the first the heads: each figure that there is, with its interval."""
-    rows = [[name, figure_text(metrics[key])] for key, name in SHOWN.items() if key in metrics]
-    return [[tested_text(ordered), "challenger"], *rows]
+    rows = [
+        [name, format_estimate(metrics[key])]
+        for key, name in METRIC_LABELS.items()
+        if key in metrics
+    ]
+    return [[describe_evaluation(ordered), "challenger"], *rows]
 
 
-def learner_table(learners: Mapping[str, Metrics], chosen: str) -> list[list[str]]:
+def build_learner_table(learners: Mapping[str, Metrics], chosen: str) -> list[list[str]]:
     """Return rows of texts, the first the heads: each learner, the ``chosen`` one marked, and what tells them apart."""
     names = {
-        name: learner_text(name) + (" (chosen)" if name == chosen else "") for name in learners
+        name: format_learner(name) + (" (chosen)" if name == chosen else "") for name in learners
     }
-    rows = [[names[name], *_told_apart(figures)] for name, figures in learners.items()]
-    return [["learner", *SHOWN_OF_LEARNERS.values()], *rows]
+    rows = [[names[name], *_format_learner_metrics(figures)] for name, figures in learners.items()]
+    return [["learner", *LEARNER_METRIC_LABELS.values()], *rows]
 
 
-def part_table(what: str, parts: Mapping[str, SliceMetrics]) -> list[list[str]]:
+def build_slice_table(what: str, parts: Mapping[str, SliceMetrics]) -> list[list[str]]:
     """Return rows of texts, the first the heads: a part's name, rows, outcomes, and figures unless it is too small."""
-    heads = [what, "rows", "outcomes", *(SHOWN[key] for key in SHOWN_OF_PARTS)]
+    heads = [what, "rows", "outcomes", *(METRIC_LABELS[key] for key in SLICE_METRICS)]
     return [
         heads,
         *(
-            [name, f"{part.rows:,}", f"{part.outcomes:,}", *_shown(part)]
+            [name, f"{part.rows:,}", f"{part.outcomes:,}", *_format_slice_metrics(part)]
             for name, part in parts.items()
         ),
     ]
 
 
-def reliability_table(bins: list[tuple[float, Estimate]]) -> list[list[str]]:
+def build_reliability_table(bins: list[tuple[float, Estimate]]) -> list[list[str]]:
     """Return rows of texts, the first the heads: what was predicted in each bin, and what happened."""
     heads = ["predicted, bins of equal size", "happened (90 % interval)", "rows"]
-    return [heads, *([f"{at:.3f}", figure_text(rate), f"{rate.n:,}"] for at, rate in bins)]
+    return [heads, *([f"{at:.3f}", format_estimate(rate), f"{rate.n:,}"] for at, rate in bins)]
 
 
-def gate_text(verdict: GateVerdict) -> str:
+def describe_verdict(verdict: GateVerdict) -> str:
     """Return what the gate would do, with the sentence of each test."""
     head = "the gate would let it pass" if verdict.passed else "the gate would refuse it"
     lines = [
@@ -115,22 +119,25 @@ def gate_text(verdict: GateVerdict) -> str:
     return "\n".join([f"{head}:", *lines])
 
 
-def _told_apart(figures: Metrics) -> list[str]:
-    texts = {key: figure_text(figures.get(key)) for key in SHOWN_OF_LEARNERS}
-    return [text if key in WITH_INTERVAL else text.partition(" ")[0] for key, text in texts.items()]
+def _format_learner_metrics(figures: Metrics) -> list[str]:
+    texts = {key: format_estimate(figures.get(key)) for key in LEARNER_METRIC_LABELS}
+    return [
+        text if key in METRICS_WITH_INTERVAL else text.partition(" ")[0]
+        for key, text in texts.items()
+    ]
 
 
-def _shown(part: SliceMetrics) -> list[str]:
+def _format_slice_metrics(part: SliceMetrics) -> list[str]:
     if part.too_small:
         return ["too small"]
-    texts = {key: figure_text(part.estimates.get(key)) for key in SHOWN_OF_PARTS}
+    texts = {key: format_estimate(part.estimates.get(key)) for key in SLICE_METRICS}
     # What was predicted is known but for which leads there were: its interval would only take room.
     return [
         text.partition(" ")[0] if key == "mean_predicted" else text for key, text in texts.items()
     ]
 
 
-def markdown_table(rows: list[list[str]]) -> list[str]:
+def render_markdown_table(rows: list[list[str]]) -> list[str]:
     """Return a table as lines of Markdown; the first row are the heads."""
     width = len(rows[0])
     lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]

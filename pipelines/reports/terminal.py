@@ -11,18 +11,18 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from features.wording.wording import english
-from pipelines.reports.markdown import verdict_text
+from features.wording.wording import load_english
+from pipelines.reports.markdown import describe_training_result
 from pipelines.reports.metric_tables import (
-    challenger_table,
-    figure_text,
-    gate_text,
-    learner_table,
-    learner_text,
-    part_table,
-    reliability_table,
-    rows_text,
-    tested_text,
+    build_challenger_table,
+    build_learner_table,
+    build_reliability_table,
+    build_slice_table,
+    describe_evaluation,
+    describe_row_counts,
+    describe_verdict,
+    format_estimate,
+    format_learner,
 )
 
 if TYPE_CHECKING:  # a command pays only for what it runs
@@ -50,48 +50,55 @@ READING = (
 """How the table of an ablation is to be read."""
 
 
-def training(project: Project, result: TargetTraining) -> RenderableType:
+def render_training(project: Project, result: TargetTraining) -> RenderableType:
     """Return one target's figures and what became of its challenger."""
     if result.trained is None:
         return f"\n{project.project} · {result.target}: not trained"
     chosen = result.trained.learner
     tables = _tables(
-        challenger_table(result.metrics, project.ordered), learner_table(result.baselines, chosen)
+        build_challenger_table(result.metrics, project.ordered),
+        build_learner_table(result.baselines, chosen),
     )
-    head = f"\n{project.project} · {result.target}: {rows_text(result.rows, project.timed)}"
-    learner = f"learner {learner_text(chosen)}, folds: {len(result.trained.folds)}"
-    verdict = "refused by the gate" if result.error else escape(verdict_text(result))
+    head = (
+        f"\n{project.project} · {result.target}: {describe_row_counts(result.rows, project.timed)}"
+    )
+    learner = f"learner {format_learner(chosen)}, folds: {len(result.trained.folds)}"
+    verdict = "refused by the gate" if result.error else escape(describe_training_result(result))
     report = [f"report: report.md of MLflow run {result.version.run_id}"] if result.version else []
     return Group(escape(head), learner, *tables, "", verdict, *report)
 
 
-def backtest(project: Project, result: TargetBacktest) -> RenderableType:
+def render_backtest(project: Project, result: TargetBacktest) -> RenderableType:
     """Return what the past says of one target: all figures, by part, reliability, and what the gate would do."""
     found = result.evaluation
     if found is None or result.verdict is None:
         return f"\n{project.project} · {result.target}: not tested"
     tables = [
-        challenger_table(found.metrics, project.ordered),
-        learner_table(found.baselines, result.learner),
-        part_table("new to its fold", found.unseen),
-        part_table("fold", _windows(result, project.timed)),
-        *(part_table(column, parts) for column, parts in found.segments.items()),
+        build_challenger_table(found.metrics, project.ordered),
+        build_learner_table(found.baselines, result.learner),
+        build_slice_table("new to its fold", found.unseen),
+        build_slice_table("fold", _label_folds(result, project.timed)),
+        *(build_slice_table(column, parts) for column, parts in found.segments.items()),
     ]
-    tables += [part_table("stage", found.stages)] if found.stages else []
-    tables += [reliability_table(found.reliability)]
-    head = f"\n{project.project} · {result.target}: {rows_text(result.rows, project.timed)}"
-    learner = f"learner {learner_text(result.learner)}, folds: {len(result.folds)}"
-    return Group(escape(head), learner, *_tables(*tables), "", escape(gate_text(result.verdict)))
+    tables += [build_slice_table("stage", found.stages)] if found.stages else []
+    tables += [build_reliability_table(found.reliability)]
+    head = (
+        f"\n{project.project} · {result.target}: {describe_row_counts(result.rows, project.timed)}"
+    )
+    learner = f"learner {format_learner(result.learner)}, folds: {len(result.folds)}"
+    return Group(
+        escape(head), learner, *_tables(*tables), "", escape(describe_verdict(result.verdict))
+    )
 
 
-def _windows(result: TargetBacktest, timed: bool) -> dict[str, SliceMetrics]:
+def _label_folds(result: TargetBacktest, timed: bool) -> dict[str, SliceMetrics]:
     """Name the folds by the first day that they test, where the data has days."""
     parts = result.evaluation.folds if result.evaluation else {}
     days = {str(fold["fold"]): f": {fold['test']['from'][:10]}" for fold in result.folds}
     return {name + (days[name] if timed else ""): part for name, part in parts.items()}
 
 
-def truth(oracle: dict[str, Any] | None) -> RenderableType | None:
+def render_oracle(oracle: dict[str, Any] | None) -> RenderableType | None:
     """Return how the model compares with what could be known at all."""
     if oracle is None:
         return None
@@ -103,7 +110,7 @@ def truth(oracle: dict[str, Any] | None) -> RenderableType | None:
     )
 
 
-def top(night: NightResult) -> RenderableType:
+def render_top_leads(night: NightResult) -> RenderableType:
     """Return the best leads of each target with their strongest reason."""
     table = _table(
         "target",
@@ -114,10 +121,10 @@ def top(night: NightResult) -> RenderableType:
         "grade",
         "strongest reason",
     )
-    for target in night.rows:
+    for target in night.published.rows:
         rows = [
             row
-            for row in night.scores.to_pylist()
+            for row in night.published.scores.to_pylist()
             if row["target"] == target and row["rank"] <= TOP
         ]
         for row in rows:
@@ -127,11 +134,11 @@ def top(night: NightResult) -> RenderableType:
     return table
 
 
-def delivered(night: NightResult, more: str = "") -> RenderableType:
+def render_delivery(night: NightResult, more: str = "") -> RenderableType:
     """Return where the scores went."""
-    rows = ", ".join(f"{target} {count:,}" for target, count in night.rows.items())
-    text = f"\npublished as of {night.as_of.isoformat()}: {rows} (run {night.run_id})\nexport: {night.export}"
-    if night.exported_as_of != night.as_of:
+    rows = ", ".join(f"{target} {count:,}" for target, count in night.published.rows.items())
+    text = f"\npublished as of {night.published.as_of.isoformat()}: {rows} (run {night.published.run_id})\nexport: {night.export}"
+    if night.exported_as_of != night.published.as_of:
         text += f"\n  it stays at {night.exported_as_of.isoformat()}, the newest; `leadscore export --as-of` writes an older one"
     for one in night.deliveries:
         said = one.manifest
@@ -140,7 +147,7 @@ def delivered(night: NightResult, more: str = "") -> RenderableType:
     return escape(text + (f"\n\n{more}" if more else ""))
 
 
-def deliveries(rows: list[dict[str, Any]]) -> Table:
+def render_deliveries(rows: list[dict[str, Any]]) -> Table:
     """Return the delivery ledger, the newest last; a delivery that is not on the disk any more is called removed.
 
     The id of a delivery begins with its as-of.
@@ -158,7 +165,7 @@ def deliveries(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def backfill(nights: list[BackfilledNight]) -> Table:
+def render_backfill(nights: list[BackfilledNight]) -> Table:
     """Return a row for each night that was made up for."""
     table = _table("as of", "status", "rows", "model versions", "warnings")
     for night in nights:
@@ -180,12 +187,12 @@ def backfill(nights: list[BackfilledNight]) -> Table:
     return table
 
 
-def catalog(found: Catalog) -> RenderableType:
+def render_catalog(found: Catalog) -> RenderableType:
     """Return every feature with its meaning."""
     table = _table("feature", "family", "unit", "what it is", "known")
-    words = english()
+    words = load_english()
     for feature in found.features:
-        what, known = escape(words.what(feature.meaning)), escape(feature.availability)
+        what, known = escape(words.noun_phrase(feature.meaning)), escape(feature.availability)
         table.add_row(escape(feature.name), feature.family, feature.meaning.unit, what, known)
     families = Counter(feature.family for feature in found.features)
     shares = ", ".join(f"{name} {number}" for name, number in families.items())
@@ -197,13 +204,15 @@ def catalog(found: Catalog) -> RenderableType:
     return Group(table, *foot)
 
 
-def ablation(project: Project, found: TargetAblation) -> RenderableType:
+def render_ablation(project: Project, found: TargetAblation) -> RenderableType:
     """Return what each family of features is worth to one target."""
-    table = _table(tested_text(project.ordered), "features", "ROC AUC", "log loss", "worse by")
+    table = _table(
+        describe_evaluation(project.ordered), "features", "ROC AUC", "log loss", "worse by"
+    )
     for trial in found.trials:
         figures = (
-            figure_text(trial.roc_auc),
-            figure_text(trial.log_loss),
+            format_estimate(trial.roc_auc),
+            format_estimate(trial.log_loss),
             _signed(trial.difference),
         )
         table.add_row(
@@ -212,11 +221,11 @@ def ablation(project: Project, found: TargetAblation) -> RenderableType:
             *(figures if trial.mode != "all" else (*figures[:2], "")),
         )
     # LightGBM alone learns from what is mature.
-    rows = rows_text(found.rows, followed=False)
+    rows = describe_row_counts(found.rows, followed=False)
     return Group(f"\n{project.project} · {found.target}: {rows}", table, READING)
 
 
-def audit(project: Project, target: str, found: list[AuditFinding]) -> RenderableType:
+def render_audit(project: Project, target: str, found: list[AuditFinding]) -> RenderableType:
     """Return the columns that seem to know a target's outcome, with the evidence and what becomes of them."""
     if not found:
         return f"\n{project.project} · {target}: no column seems to know the outcome"
@@ -229,7 +238,7 @@ def audit(project: Project, target: str, found: list[AuditFinding]) -> Renderabl
     return Group(f"\n{project.project} · {target}: {number}", table)
 
 
-def examination(found: DataCheck) -> list[RenderableType]:
+def render_data_check(found: DataCheck) -> list[RenderableType]:
     """Return what ``check`` found."""
     when = f"as of {found.as_of.isoformat()}" if found.timed else "(data without times)"
     head = [f"{found.project} {when}"]
@@ -247,7 +256,9 @@ def examination(found: DataCheck) -> list[RenderableType]:
         parts.append(kinds)
     parts += [escape(found.suppressed.describe())] if found.suppressed.listed_counts else []
     parts.append(_targets(found.targets))
-    parts += [escape(f"problem: target {t.target}: {t.problem}") for t in found.targets if t.problem]
+    parts += [
+        escape(f"problem: target {t.target}: {t.problem}") for t in found.targets if t.problem
+    ]
     return [*parts, *(escape(f"note: {line}") for line in found.warnings)]
 
 
@@ -299,10 +310,10 @@ def _targets(targets: tuple[TargetCheck, ...]) -> Table:
 
 def _tables(*tables: list[list[str]]) -> list[RenderableType]:
     """Return tables one below the other, an empty line above each."""
-    return [part for rows in tables for part in ("", grid(rows))]
+    return [part for rows in tables for part in ("", render_table(rows))]
 
 
-def grid(rows: list[list[str]]) -> Table:
+def render_table(rows: list[list[str]]) -> Table:
     """Return a table of texts whose first row are the heads."""
     table = _table(*(escape(head) for head in rows[0]))
     for row in rows[1:]:

@@ -14,28 +14,28 @@ from models.leakage.leakage import Suspect
 from models.learners.amount_model import NO_AMOUNTS
 from models.training.results import TrainResult
 from pipelines.reports.metric_tables import (
-    challenger_table,
-    figure_text,
-    learner_table,
-    learner_text,
-    markdown_table,
-    part_table,
-    reliability_table,
-    rows_text,
+    build_challenger_table,
+    build_learner_table,
+    build_reliability_table,
+    build_slice_table,
+    describe_row_counts,
+    format_estimate,
+    format_learner,
+    render_markdown_table,
 )
 from pipelines.results.evaluation import Evaluation
 from pipelines.training_data import Snapshot
 from pipelines.version import find_code_version
 
-TOP = 10
-FILES = """- `plots/`: reliability, distribution of the predictions, gain, the figures fold by fold, importance
+MAX_FEATURES = 10
+FILE_LIST = """- `plots/`: reliability, distribution of the predictions, gain, the figures fold by fold, importance
 - `tables/`: the same as numbers; `parts.csv` by fold, segment, stage and for what is new, `gate.csv` every test
 - `config.yaml` as written, `features.json` every feature in words, `folds.json`, `gate.json`
 - the registered model holds the scorer: its model as text or JSON, and `scorer.json`"""
 
 
 @dataclass(frozen=True)
-class Told:
+class ReportInput:
     """All that is told of a training; ``importance`` is (feature, words, mean absolute log-odds), greatest first."""
 
     now: Snapshot
@@ -56,19 +56,19 @@ class Told:
         }
 
 
-def report(told: Told) -> str:
+def render_training_report(told: ReportInput) -> str:
     """Return what was trained, on which rows, what it can do, what the gate said, and how to go on."""
     sections = {
-        "What was trained": _trained(told),
-        "On which rows": _rows(told),
-        "What it can do": _figures(told),
-        "What an account's score is worth": _accounts(told),
-        "What an outcome is worth": _worth(told),
-        "What the gate said": _gate(told.verdict),
-        "What the model looks at": _importance(told),
-        "Columns that look as if they knew the outcome": _suspects(told),
-        "How to go on": _next(told),
-        "What else is here": iter([FILES]),
+        "What was trained": _describe_model(told),
+        "On which rows": _describe_rows(told),
+        "What it can do": _describe_metrics(told),
+        "What an account's score is worth": _describe_accounts(told),
+        "What an outcome is worth": _describe_amounts(told),
+        "What the gate said": _describe_gate(told.verdict),
+        "What the model looks at": _describe_importance(told),
+        "Columns that look as if they knew the outcome": _describe_suspects(told),
+        "How to go on": _describe_next_steps(told),
+        "What else is here": iter([FILE_LIST]),
     }
     body = [
         f"## {title}\n\n" + "\n".join(lines)
@@ -80,21 +80,21 @@ def report(told: Told) -> str:
     return "\n\n".join([head, *body]) + "\n"
 
 
-def _trained(told: Told) -> Iterator[str]:
+def _describe_model(told: ReportInput) -> Iterator[str]:
     now, scorer = told.now, told.trained.scorer
     offered = len(scorer.catalog.features)
     target = now.project.target_config(scorer.target)
-    yield f"- **target** `{scorer.target}`: {_question(target)}"
+    yield f"- **target** `{scorer.target}`: {_describe_target(target)}"
     when = f"as of {now.as_of.isoformat()}, outcomes complete through {now.observed.isoformat()}"
     yield f"- **data** {when if now.project.timed else 'without times'},"
     yield f"  fingerprint `{now.dataset.fingerprint}`, config `{now.project.config_hash}`, code `{find_code_version()}`"
-    learner, *others = (learner_text(name) for name in (scorer.learner, *told.found.baselines))
+    learner, *others = (format_learner(name) for name in (scorer.learner, *told.found.baselines))
     beside = ", ".join(name for name in others if name != learner)
     yield f"- **model** {learner} on {len(scorer.encoding.names)} of {offered} features, beside it {beside};"
     yield f"  its log-odds are calibrated by {scorer.calibrator.intercept:+.3f} + {scorer.calibrator.slope:.3f} × raw"
 
 
-def _question(target: Target) -> str:
+def _describe_target(target: Target) -> str:
     if isinstance(target.outcome, ColumnOutcome):
         return f"is `{target.outcome.column}` `{target.outcome.equals}`? (a column without a time: no horizon)"
     ends = f" until `{'`, `'.join(target.population.until)}`" if target.population.until else ""
@@ -103,8 +103,8 @@ def _question(target: Target) -> str:
     return f"will `{outcome}` happen within {horizon}? Asked of all from `{target.population.after}`{ends}"
 
 
-def _rows(told: Told) -> Iterator[str]:
-    yield rows_text(told.rows, told.now.project.timed) + "."
+def _describe_rows(told: ReportInput) -> Iterator[str]:
+    yield describe_row_counts(told.rows, told.now.project.timed) + "."
     yield ""
     timed = told.now.project.timed
     if told.now.dataset.ordered and not timed:
@@ -116,10 +116,12 @@ def _rows(told: Told) -> Iterator[str]:
     yield ""
     learnt, tested = (["learnt from cutoffs"], ["tested on cutoffs"]) if timed else ([], [])
     heads = ["fold", *learnt, "rows", "outcomes", *tested, "rows tested", "outcomes", "entities"]
-    yield from markdown_table([heads, *(_fold(fold, timed) for fold in told.trained.folds)])
+    yield from render_markdown_table(
+        [heads, *(_build_fold_row(fold, timed) for fold in told.trained.folds)]
+    )
 
 
-def _fold(fold: dict[str, Any], timed: bool) -> list[str]:
+def _build_fold_row(fold: dict[str, Any], timed: bool) -> list[str]:
     parts = [fold["train"], fold["test"]]
     days = [[f"{part['from'][:10]} to {part['to'][:10]}"] if timed else [] for part in parts]
     counts = [[f"{part['rows']:,}", f"{part['outcomes']:,}"] for part in parts]
@@ -133,7 +135,7 @@ def _fold(fold: dict[str, Any], timed: bool) -> list[str]:
     ]
 
 
-def _accounts(told: Told) -> Iterator[str]:
+def _describe_accounts(told: ReportInput) -> Iterator[str]:
     """Say how the chance of an account holds: of groups of two and more entities, tested at one time."""
     found = WithinAccountDependence.from_json(told.trained.scorer.metadata.within_account)
     if not found.groups:
@@ -143,7 +145,7 @@ def _accounts(told: Told) -> Iterator[str]:
     yield f"own; an account's score expects {found.expected:,.0f} (further entities add {found.added_share:.0%} of that)."
 
 
-def _worth(told: Told) -> Iterator[str]:
+def _describe_amounts(told: ReportInput) -> Iterator[str]:
     """Say what amounts were learnt, and how they held on later entities."""
     scorer = told.trained.scorer
     if not told.now.project.target_config(scorer.target).learns_amount:
@@ -156,16 +158,18 @@ def _worth(told: Told) -> Iterator[str]:
         yield f"{trial.mean_deviance:,.4g} of the mean."
 
 
-def _figures(told: Told) -> Iterator[str]:
+def _describe_metrics(told: ReportInput) -> Iterator[str]:
     found = told.found
     later = ", later than all it learnt from" if told.now.dataset.ordered else ""
     yield f"All figures are of rows that the model had not seen{later}, with 90 % intervals by entity."
     yield ""
-    yield _capacity(told)
+    yield _describe_capacity(told)
     yield ""
-    yield from markdown_table(challenger_table(found.metrics, told.now.dataset.ordered))
+    yield from render_markdown_table(
+        build_challenger_table(found.metrics, told.now.dataset.ordered)
+    )
     yield ""
-    yield from markdown_table(learner_table(found.baselines, told.trained.learner))
+    yield from render_markdown_table(build_learner_table(found.baselines, told.trained.learner))
     folds = {told.days[number]: part for number, part in found.folds.items()}
     tables = {
         "new to its fold": found.unseen,
@@ -176,39 +180,42 @@ def _figures(told: Told) -> Iterator[str]:
     for what, parts in tables.items():
         if parts:
             yield ""
-            yield from markdown_table(part_table(what, parts))
+            yield from render_markdown_table(build_slice_table(what, parts))
     yield ""
-    yield from markdown_table(reliability_table(found.reliability))
+    yield from render_markdown_table(build_reliability_table(found.reliability))
 
 
-def _capacity(told: Told) -> str:
+def _describe_capacity(told: ReportInput) -> str:
     capacity = told.found.rows.capacity
     precision, lift = (told.found.metrics[f"{name}_at_capacity"] for name in ("precision", "lift"))
     if lift.n == told.trained.out_of_time.num_rows:
         return f"The capacity, {capacity} leads of each batch, is enough to work all of them: there is no lift to gain."
     of = f"the {capacity} best leads of each batch" if capacity else "the best tenth of each batch"
-    return f"Of {of}, a share of {figure_text(precision)} has the outcome: {figure_text(lift)} times that of all."
+    return f"Of {of}, a share of {format_estimate(precision)} has the outcome: {format_estimate(lift)} times that of all."
 
 
-def _gate(verdict: GateVerdict) -> Iterator[str]:
+def _describe_gate(verdict: GateVerdict) -> Iterator[str]:
     yield "It passed every test:" if verdict.passed else "It was refused and cannot be promoted:"
     yield ""
     for test in verdict.tests:
         yield f"- {'passed' if test.passed else '**failed**'}: {test.sentence}"
 
 
-def _importance(told: Told) -> Iterator[str]:
-    rows = [[words, f"`{name}`", f"{value:.3f}"] for name, words, value in told.importance[:TOP]]
-    yield from markdown_table([["what", "feature", "mean absolute log-odds"], *rows])
+def _describe_importance(told: ReportInput) -> Iterator[str]:
+    rows = [
+        [words, f"`{name}`", f"{value:.3f}"]
+        for name, words, value in told.importance[:MAX_FEATURES]
+    ]
+    yield from render_markdown_table([["what", "feature", "mean absolute log-odds"], *rows])
 
 
-def _suspects(told: Told) -> Iterator[str]:
+def _describe_suspects(told: ReportInput) -> Iterator[str]:
     for suspect in told.suspects:
         state = "allowed by the config" if suspect.allowed else "left out"
         yield f"- `{suspect.column}` ({state}): {suspect.evidence}"
 
 
-def _next(told: Told) -> Iterator[str]:
+def _describe_next_steps(told: ReportInput) -> Iterator[str]:
     target = told.trained.scorer.target
     if told.verdict.passed:
         yield "The version was made the champion. To go back to the one before, or to it again:"

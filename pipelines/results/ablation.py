@@ -10,7 +10,13 @@ from models.training.ablation import AblationTrial
 
 @dataclass(frozen=True)
 class TargetAblation:
-    """One target's rows and the trials that ``models.ablation.ablate`` made of them."""
+    """Ablation of one target's features.
+
+    Attributes:
+        target: Name of the target.
+        rows: Number of rows, in all and by kind.
+        trials: One trial a group of features that is left out, or tested alone.
+    """
 
     target: str
     rows: dict[str, int]

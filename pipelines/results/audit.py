@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 from models.leakage.leakage import Suspect
 
-OFFERED, ALLOWED, LEFT_OUT, NO_FEATURE = (
-    "offered; training leaves it out",
-    "offered; allowed by the config",
-    "left out by the config",
-    "no feature",
-)
-"""What becomes of a suspect."""
+# States of a suspect: whether features may use its column, and why not.
+OFFERED = "offered; training leaves it out"
+ALLOWED = "offered; allowed by the config"
+LEFT_OUT = "left out by the config"
+NO_FEATURE = "no feature"
 
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """A suspect, and whether features use its column: one of the four states above."""
+    """A column suspected of leakage.
+
+    Attributes:
+        suspect: The column and the evidence.
+        state: OFFERED, ALLOWED, LEFT_OUT or NO_FEATURE.
+    """
 
     suspect: Suspect
     state: str

@@ -14,10 +14,18 @@ from pipelines.results.evaluation import Evaluation
 
 @dataclass(frozen=True)
 class TargetBacktest:
-    """What became of one target: its figures and what the gate would say, or why there are none.
+    """Backtest of one target: its evaluation and the gate's verdict, or an error.
 
-    ``folds`` describes the origins as ``Tried.folds`` does. ``predictions`` has one row a tested row: target, the
-    OUT_OF_TIME columns, and what the figures of parts are made by.
+    Attributes:
+        target: Name of the target.
+        rows: Number of rows, in all and by kind.
+        learner: Name of the learner.
+        folds: Description of each rolling origin, as ``BacktestResult.folds`` has it.
+        evaluation: Metrics; None after an error.
+        verdict: The gate's verdict on this challenger; None after an error.
+        predictions: One row per tested row: the target, the OUT_OF_TIME columns, and the columns
+            that the metrics of slices are computed from.
+        error: The failure; None if it was tested.
     """
 
     target: str
@@ -30,11 +38,21 @@ class TargetBacktest:
     error: LeadscoreError | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain JSON values."""
+        """Return all but the predictions as plain JSON values."""
         if self.evaluation is None or self.verdict is None:
-            nothing: dict[str, Any] = {"rows": self.rows, "metrics": {}, "baselines": {}}
-            return nothing | {"gate": {"passed": False, "tests": []}, "error": str(self.error)}
-        found = self.evaluation.to_json()
-        folds = [fold | found["folds"][str(fold["fold"])] for fold in self.folds]
-        head = {"rows": self.rows, "learner": self.learner}
-        return head | found | {"folds": folds, "gate": self.verdict.to_json()}
+            return {
+                "rows": self.rows,
+                "metrics": {},
+                "baselines": {},
+                "gate": {"passed": False, "tests": []},
+                "error": str(self.error),
+            }
+        metrics = self.evaluation.to_json()
+        folds = [fold | metrics["folds"][str(fold["fold"])] for fold in self.folds]
+        return {
+            "rows": self.rows,
+            "learner": self.learner,
+            **metrics,
+            "folds": folds,
+            "gate": self.verdict.to_json(),
+        }

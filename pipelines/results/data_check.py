@@ -1,4 +1,4 @@
-"""Result of `check`: what a project's data holds."""
+"""Result of `check`: what a project's data contains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from features.suppressed import Suppression
 
 @dataclass(frozen=True)
 class TargetCheck:
-    """One target: its rows before the as-of, how many are mature, how many hold the outcome, who would be scored."""
+    """One target's rows before the as-of.
+
+    Attributes:
+        target: Name of the target.
+        rows: Number of rows of the training spine.
+        entities: Number of distinct entities in it.
+        mature: Number of mature rows.
+        positive: Number of mature rows with the outcome.
+        to_score: Number of leads that would be scored.
+        problem: Reason why it cannot be trained; empty if there is none.
+    """
 
     target: str
     rows: int = 0
@@ -27,10 +37,40 @@ class TargetCheck:
         """Share of mature rows with the outcome; None without any."""
         return self.positive / self.mature if self.mature else None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {
+            "name": self.target,
+            "rows": self.rows,
+            "entities": self.entities,
+            "mature": self.mature,
+            "positive": self.positive,
+            "to_score": self.to_score,
+            "problem": self.problem,
+            "base_rate": self.base_rate,
+        }
+
 
 @dataclass(frozen=True)
 class DataCheck:
-    """All that ``check`` found; ``warnings`` say what this data cannot promise and what looks wrong."""
+    """Counts of a project's data, and warnings.
+
+    Attributes:
+        project: Name of the project.
+        as_of: The as-of, in UTC.
+        observed: Observation date, in UTC.
+        timed: Whether the data has times.
+        entities: Number of entities.
+        accounts: Number of distinct accounts.
+        events: Number of events.
+        span: First and last event time, or creation time without events; None without times.
+        types: Number of events by type, the most frequent first.
+        counts: Row counts of each source.
+        quarantine: Folder of the bad rows.
+        targets: One check a target.
+        suppressed: Suppressed entities.
+        warnings: Limits of this data, and signs of mistakes in the config.
+    """
 
     project: str
     as_of: datetime
@@ -48,8 +88,20 @@ class DataCheck:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        plain = vars(self) | {"counts": [vars(c) for c in self.counts]}
-        plain["suppressed"] = self.suppressed.to_json()
-        plain["targets"] = {t.target: vars(t) | {"base_rate": t.base_rate} for t in self.targets}
-        return plain
+        """Return it as plain JSON values, except instants."""
+        return {
+            "project": self.project,
+            "as_of": self.as_of,
+            "observed": self.observed,
+            "timed": self.timed,
+            "entities": self.entities,
+            "accounts": self.accounts,
+            "events": self.events,
+            "span": self.span,
+            "types": self.types,
+            "counts": [vars(count) for count in self.counts],
+            "quarantine": self.quarantine,
+            "targets": {check.target: check.to_json() for check in self.targets},
+            "suppressed": self.suppressed.to_json(),
+            "warnings": self.warnings,
+        }

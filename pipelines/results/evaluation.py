@@ -1,4 +1,4 @@
-"""Results of an evaluation: metrics of all tested rows, of their parts, and of the baselines."""
+"""Results of an evaluation: metrics of all tested rows, of their slices, and of the baselines."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from models.evaluation.sliced_metrics import SliceMetrics
 
 @dataclass(frozen=True)
 class EvaluationRows:
-    """Columns of one element a tested row, in the order of the OUT_OF_TIME table.
+    """Columns of the tested rows, in the order of the OUT_OF_TIME table.
 
-    ``entity`` is the row number of ``leads``. ``batch`` is the batch of work a row belongs to, of which ``capacity``
-    leads can be worked. ``amount`` is what an outcome is worth, NaN where unknown, None where the target has none;
-    ``expected`` is what a learnt amount was expected to be before, None where the amount is not learnt.
-    ``unseen`` says of “entities”, and of “accounts” where the data has them, whether the fold learnt from no row of
-    this one. ``segments`` and ``stage`` are texts, null where unknown; ``stage`` is None where there are no stages.
+    Attributes:
+        entity: Row number in ``leads``.
+        batch: Batch of work that a row belongs to; leads of one batch compete for the capacity.
+        capacity: Number of leads of a batch that can be worked; None where unknown.
+        amount: Value of the outcome, NaN where unknown; None where the target has no amount.
+        expected: Amount predicted before the outcome; None where the amount is not predicted.
+        unseen: Whether the fold was trained on no row of this “entities”, and of this “accounts”
+            where the data has accounts.
+        segments: Text values by attribute, null where unknown.
+        stage: Stage of the lead, null where unknown; None where there are no stages.
     """
 
     entity: np.ndarray
@@ -35,6 +40,7 @@ class EvaluationRows:
 
 Metrics = dict[str, Estimate]
 
+# Metrics stored with a model and compared later with what happens to its published scores.
 EXPECTED_METRICS = (
     "roc_auc",
     "log_loss",
@@ -46,15 +52,21 @@ EXPECTED_METRICS = (
     "precision_at_capacity",
     "lift_at_capacity",
 )
-"""What a training promises of the scores to come."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of the challenger on all tested rows and by part, and of each baseline on the same rows.
+    """Metrics of a challenger on all tested rows and by slice, and of each baseline.
 
-    ``unseen`` has the parts “entities” and “accounts” that are new to their fold, ``folds`` one a fold, ``segments``
-    by attribute and value, ``stages`` by stage. ``reliability`` is (mean predicted, observed rate) of bins.
+    Attributes:
+        metrics: Metrics of the challenger on all tested rows.
+        baselines: Metrics of each baseline on the same rows.
+        unseen: Metrics of the “entities” and “accounts” that are new to their fold.
+        folds: Metrics by fold.
+        segments: Metrics by attribute and value.
+        stages: Metrics by stage.
+        reliability: Mean predicted and observed rate of each bin.
+        rows: The tested rows.
     """
 
     metrics: Metrics
@@ -68,28 +80,31 @@ class Evaluation:
 
     @property
     def expectations(self) -> dict[str, Any]:
-        """The promised figures as plain JSON values, to be kept with the model and held against what happens."""
-        return _metrics_to_json({name: self.metrics[name] for name in EXPECTED_METRICS if name in self.metrics})
+        """Return EXPECTED_METRICS as plain JSON values."""
+        return _metrics_to_json(
+            {name: self.metrics[name] for name in EXPECTED_METRICS if name in self.metrics}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the rows as plain JSON values."""
-        others = {name: _metrics_to_json(figures) for name, figures in self.baselines.items()}
+        baselines = {name: _metrics_to_json(metrics) for name, metrics in self.baselines.items()}
         return {
             "metrics": _metrics_to_json(self.metrics),
-            "baselines": others,
-            "unseen": _parts_to_json(self.unseen),
-            "folds": _parts_to_json(self.folds),
-            "segments": {column: _parts_to_json(parts) for column, parts in self.segments.items()},
-            "stages": _parts_to_json(self.stages),
+            "baselines": baselines,
+            "unseen": _slices_to_json(self.unseen),
+            "folds": _slices_to_json(self.folds),
+            "segments": {column: _slices_to_json(s) for column, s in self.segments.items()},
+            "stages": _slices_to_json(self.stages),
             "reliability": [
-                {"predicted": at, "observed": rate.to_json()} for at, rate in self.reliability
+                {"predicted": predicted, "observed": rate.to_json()}
+                for predicted, rate in self.reliability
             ],
         }
 
 
-def _parts_to_json(parts: dict[str, SliceMetrics]) -> dict[str, Any]:
-    return {name: part.to_json() for name, part in parts.items()}
+def _slices_to_json(slices: dict[str, SliceMetrics]) -> dict[str, Any]:
+    return {name: metrics.to_json() for name, metrics in slices.items()}
 
 
-def _metrics_to_json(figures: Metrics) -> dict[str, Any]:
-    return {name: figure.to_json() for name, figure in figures.items()}
+def _metrics_to_json(metrics: Metrics) -> dict[str, Any]:
+    return {name: estimate.to_json() for name, estimate in metrics.items()}

@@ -1,4 +1,4 @@
-"""What the monitor found of one target."""
+"""Result of monitoring one target's published scores."""
 
 from __future__ import annotations
 
@@ -14,12 +14,21 @@ from serve.monitoring.realised import RealisedOutcomes
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """What became of one target's published scores.
+    """Published scores of one target, compared with what happened since.
 
-    ``parts`` are keyed by (kind, name): all, week, grade, stage, version, list (of rows of its own, those of the weeks'
-    lists) and, of the champion, recent. ``versions`` holds each version's figures against its promise, or against what
-    the gate asks for where none was kept. Data without times has no ``observed``, and an ``as_of`` only if one was
-    asked for.
+    Attributes:
+        target: Name of the target.
+        as_of: The as-of, in UTC; None for data without times unless one was given.
+        observed: Observation date, in UTC; None for data without times.
+        champion: Version number of the champion; None without one.
+        followed: The scores that are followed, and counts of the others.
+        parts: Realised outcomes by (kind, name). Kinds are all, week, grade, stage, version, list
+            (rows of the weekly lists) and, for the champion, recent.
+        versions: Comparison of each version's metrics with those of its training, or with the
+            gate's limits where none were kept.
+        recommendation: Whether to train again, and why.
+        without_expectations: Versions that kept no metrics of their training.
+        warnings: Lines for a person.
     """
 
     target: str
@@ -35,42 +44,47 @@ class MonitorResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many published rows count, are used, are immature, and will never be known."""
-        used, immature, unknown = (
-            self.followed.rows.num_rows,
-            self.followed.immature,
-            self.followed.unknown,
-        )
-        parts = {"used": used, "immature": immature.total(), "unknown": unknown.total()}
-        return {"published": sum(parts.values()), **parts}
+        """Number of published rows: in all, used, immature, and with an outcome never known."""
+        by_state = {
+            "used": self.followed.rows.num_rows,
+            "immature": self.followed.immature.total(),
+            "unknown": self.followed.unknown.total(),
+        }
+        return {"published": sum(by_state.values()), **by_state}
 
     def parts_by_name(self, kind: str) -> dict[str, RealisedOutcomes]:
         """Return the parts of one kind by name."""
-        return {name: part for (of, name), part in self.parts.items() if of == kind}
+        return {name: part for (its_kind, name), part in self.parts.items() if its_kind == kind}
 
     def count_immature(self, kind: str) -> Counter[str]:
-        """Return how many rows are immature, by “week” or “version”."""
-        found: Counter[str] = Counter()
+        """Return the number of immature rows by “week” or “version”."""
+        counts: Counter[str] = Counter()
         for (week, version), rows in self.followed.immature.items():
-            found[week if kind == "week" else version] += rows
-        return found
+            counts[week if kind == "week" else version] += rows
+        return counts
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain JSON values."""
-        first = self.followed.first_mature
+        first_mature = self.followed.first_mature
+        all_rows = self.parts.get(("all", "all"))
         kinds = {
-            f"{kind}s": self._parts_to_json(kind) for kind in ("week", "grade", "stage", "list", "version")
+            f"{kind}s": self._parts_to_json(kind)
+            for kind in ("week", "grade", "stage", "list", "version")
         }
-        for name, found in self.versions.items():
-            kinds["versions"][name]["against_promise"] = {c.metric: c.to_json() for c in found}
-        whole = self.parts.get(("all", "all"))
+        for version, comparisons in self.versions.items():
+            kinds["versions"][version]["against_promise"] = {
+                comparison.metric: comparison.to_json() for comparison in comparisons
+            }
         return {
             "as_of": self.as_of.isoformat() if self.as_of else None,
             "observed": self.observed.isoformat() if self.observed else None,
-            "rows": {**self.counts, "unknown_because": dict(sorted(self.followed.unknown_reasons.items()))},
+            "rows": {
+                **self.counts,
+                "unknown_because": dict(sorted(self.followed.unknown_reasons.items())),
+            },
             "nights_left_out": dict(sorted(self.followed.excluded_nights.items())),
-            "first_mature": first.isoformat() if first else None,
-            "all": whole.to_json() if whole else None,
+            "first_mature": first_mature.isoformat() if first_mature else None,
+            "all": all_rows.to_json() if all_rows else None,
             **kinds,
             "without_promise": list(self.without_expectations),
             "warnings": list(self.warnings),
@@ -79,8 +93,8 @@ class MonitorResult:
         }
 
     def _parts_to_json(self, kind: str) -> dict[str, Any]:
-        found = {name: part.to_json() for name, part in self.parts_by_name(kind).items()}
+        payload = {name: part.to_json() for name, part in self.parts_by_name(kind).items()}
         if kind in ("week", "version"):
             for name, rows in sorted(self.count_immature(kind).items()):
-                found[name] = found.get(name, {"used": 0}) | {"immature": rows}
-        return found
+                payload[name] = payload.get(name, {"used": 0}) | {"immature": rows}
+        return payload

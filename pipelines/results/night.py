@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,51 +19,77 @@ from serve.export.export import StagedExport
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedScores:
-    """One published as-of: its ledger id, rows by target, the scores, rows of accounts, who was left out, and what
-    warned.
+    """One published as-of.
+
+    Attributes:
+        run_id: Id of the run in the ledger.
+        as_of: The as-of, in UTC.
+        rows: Number of rows by target.
+        scores: SCORES of all targets.
+        staged_export: The CRM's file, written in the background; None where it was not staged.
+            Its failure is raised when the result is taken.
+        accounts: Number of account rows.
+        checks: Results that warned.
+        suppressed: Leads that were left out.
     """
 
     run_id: str
     as_of: datetime
     rows: dict[str, int]
     scores: pa.Table
-    staged_export: Future[StagedExport] | None = None
-    accounts: int = 0
-    checks: tuple[CheckResult, ...] = ()
-    suppressed: Suppression = field(default_factory=Suppression)
+    staged_export: Future[StagedExport | None]
+    accounts: int
+    checks: tuple[CheckResult, ...]
+    suppressed: Suppression
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        head = {"run_id": self.run_id, "status": "published", "as_of": self.as_of.isoformat()}
-        body = {"rows": sum(self.rows.values()), "targets": self.rows, "accounts": self.accounts}
-        told = {
+        return {
+            "run_id": self.run_id,
+            "status": "published",
+            "as_of": self.as_of.isoformat(),
+            "rows": sum(self.rows.values()),
+            "targets": self.rows,
+            "accounts": self.accounts,
             "suppressed": self.suppressed.to_json(),
-            "checks": [one.to_json() for one in self.checks],
+            "checks": [check.to_json() for check in self.checks],
         }
-        return {**head, **body, **told}
 
 
 @dataclass(frozen=True, kw_only=True)
-class NightResult(PublishedScores):
-    """A published as-of, the CRM's file, which holds the newest one, that of ``exported_as_of``, and what was delivered."""
+class NightResult:
+    """A published as-of, exported and delivered.
 
+    Attributes:
+        published: The published scores.
+        export: The CRM's file.
+        exported_as_of: The as-of of that file, in UTC: the newest published one, which may be
+            later than that of this run.
+        deliveries: Deliveries to the configured CRMs.
+    """
+
+    published: PublishedScores
     export: Path
     exported_as_of: datetime
     deliveries: tuple[DeliveryResult, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        plain = {**super().to_json(), "export": str(self.export)}
-        return (
-            plain | {"deliveries": [one.to_json() for one in self.deliveries]}
-            if self.deliveries
-            else plain
-        )
+        """Return it as plain JSON values; without deliveries the key is left out."""
+        payload = {**self.published.to_json(), "export": str(self.export)}
+        if self.deliveries:
+            payload["deliveries"] = [delivery.to_json() for delivery in self.deliveries]
+        return payload
 
 
 @dataclass(frozen=True)
 class BackfilledNight:
-    """What became of one night: what it published, or the error that kept it from that."""
+    """One backfilled as-of.
+
+    Attributes:
+        as_of: The as-of, in UTC.
+        published: The published scores; None if it failed.
+        error: The failure; None if it was published.
+    """
 
     as_of: datetime
     published: PublishedScores | None = None

@@ -9,13 +9,25 @@ from configs.errors import LeadscoreError
 from models.evaluation.gate import GateVerdict
 from models.evaluation.metrics import Estimate
 from models.leakage.leakage import Suspect
-from models.registry.registry import RegisteredVersion
+from models.registry.records import RegisteredVersion
 from models.training.results import TrainResult
 
 
 @dataclass(frozen=True)
 class TargetTraining:
-    """What became of one target: figures, the gate's verdict, and the registered version; or why there is none."""
+    """Training of one target: metrics, verdict and registered version, or an error.
+
+    Attributes:
+        target: Name of the target.
+        rows: Number of rows, in all and by kind.
+        metrics: Metrics of the challenger, by name.
+        baselines: Metrics of each baseline.
+        verdict: The gate's verdict; None if it was not reached.
+        version: The registered version; None if there is none.
+        trained: The trained challenger; None after an earlier error.
+        suspects: Columns left out because they may leak the outcome.
+        error: The failure or refusal; None for a new champion.
+    """
 
     target: str
     rows: dict[str, int]
@@ -28,14 +40,16 @@ class TargetTraining:
     error: LeadscoreError | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain JSON values."""
-        as_json = {name: figure.to_json() for name, figure in self.metrics.items()}
-        others = {
-            name: {key: f.to_json() for key, f in figures.items()}
-            for name, figures in self.baselines.items()
+        """Return the metrics, the verdict and the version as plain JSON values."""
+        payload: dict[str, Any] = {
+            "rows": self.rows,
+            "metrics": {name: estimate.to_json() for name, estimate in self.metrics.items()},
+            "baselines": {
+                name: {key: estimate.to_json() for key, estimate in metrics.items()}
+                for name, metrics in self.baselines.items()
+            },
+            "gate": self.verdict.to_json() if self.verdict else {"passed": False, "tests": []},
+            "suspects": [suspect.to_json() for suspect in self.suspects],
+            "version": self.version.number if self.version else None,
         }
-        gate = self.verdict.to_json() if self.verdict else {"passed": False, "tests": []}
-        found = {"rows": self.rows, "metrics": as_json, "baselines": others, "gate": gate}
-        found["suspects"] = [suspect.to_json() for suspect in self.suspects]
-        found["version"] = self.version.number if self.version else None
-        return found | ({"error": str(self.error)} if self.error else {})
+        return payload | ({"error": str(self.error)} if self.error else {})

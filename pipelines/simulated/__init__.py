@@ -1,1 +1,1 @@
-"""A simulated company whose true probabilities are known."""
+"""A simulated company with known true probabilities."""

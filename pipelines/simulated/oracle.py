@@ -1,13 +1,14 @@
-"""The exact probability of the demo company's outcomes given everything known, by forward filtering.
+"""The exact probability of the demo company's outcomes given all available rows, by forward filtering.
 
-An account's hidden state is its own (quiet or buying) and the intent of each of its leads that has come and is
-not done. Between events the chance of each state moves by the generator with the rates of everything observable
-taken out of it (what was not seen is evidence too); at an event it is multiplied by the event's rate. Because
-the account's state moves by itself, what becomes of one lead depends on the account's state and its own intent
-alone: the other leads matter for what is believed at the cutoff, and no longer after it.
+The hidden state of an account is its own state (quiet or buying) and the intent of each active lead.
+Between events the distribution moves by the generator without the rates of observable events, since
+the absence of events is evidence too. At an event it is multiplied by the event's rate. The account's
+state moves independently of its leads, so the outcome of one lead depends on the account's state and
+on its own intent alone: the other leads matter for the belief at the cutoff, not after it.
 
-In the last LATE days before a cutoff only rows that were not late can be known. So there the filter starts from
-what it believed LATE days before the cutoff and takes each mark's rate times its share of rows that are not late.
+In the last LATE days before a cutoff only rows that are not late are available. There the filter
+starts from its belief LATE days before the cutoff, and takes each mark's rate times its share of rows
+that are not late.
 """
 
 from __future__ import annotations
@@ -27,53 +28,72 @@ from features.tools.instants import (
     to_microseconds,
 )
 from pipelines.simulated import company
-from pipelines.simulated.company import CHANGE, LATE, MARKS, OUTCOME_OF_TARGET, OUTCOMES, Clock, Law
-from pipelines.simulated.filtering import Asked, History, Rates, answer
+from pipelines.simulated.company import (
+    CHANGE_AT,
+    LATE_DELAY,
+    MARKS,
+    OUTCOME_OF_TARGET,
+    OUTCOMES,
+    BusinessClock,
+    CompanyLaw,
+)
+from pipelines.simulated.filtering import AccountHistory, Queries, Rates, filter_accounts
 
-LATE_US = LATE.days * US_PER_DAY
-MAX_GROUP = 6
+LATE_DELAY_US = LATE_DELAY.days * US_PER_DAY
+# The joint state has 2 * 4**leads values, so the cost grows by four with each lead of an account.
+MAX_ACCOUNT_LEADS = 6
 
 
-def oracle(
-    dataset: Dataset, spine: pa.Table, target: str, horizon: timedelta, law: Law | None = None
+def compute_oracle(
+    dataset: Dataset,
+    spine: pa.Table,
+    target: str,
+    horizon: timedelta,
+    law: CompanyLaw | None = None,
 ) -> np.ndarray:
-    """Return the exact chance, for each row of ``spine``, of the outcome in ``[cutoff, cutoff + horizon)``.
+    """Return, for each row of ``spine``, the exact probability of the outcome.
 
-    It is given all of the account (attributes, arrivals, events) with ``available_at < cutoff``. ``target`` is a
-    key of ``OUTCOME_OF_TARGET``. Raises DataError for data or a target that are not the simulated company's.
+    The outcome counts in ``[cutoff, cutoff + horizon)``. The probability is conditional on all rows
+    of the account (attributes, arrivals, events) with ``available_at < cutoff``. ``target`` is a key
+    of ``OUTCOME_OF_TARGET``. Raises DataError for data or a target of another company.
     """
     if target not in OUTCOME_OF_TARGET:
         known = ", ".join(OUTCOME_OF_TARGET)
         raise DataError(
-            "no such target in the simulated company", where=target, fix=f"ask for one of {known}"
+            "unknown target of the simulated company",
+            where=f"target {target}",
+            fix=f"use one of {known}",
         )
-    law, clock = law or company.demo_law(), company.demo_clock()
-    leads = _ordered_leads(dataset.leads)
-    history, event_ends = _history(dataset.events, leads, clock)
-    asked, order, asked_ends = _asked(spine, leads, clock, horizon)
+    law, clock = law or company.build_demo_law(), company.build_demo_clock()
+    leads = _order_leads(dataset.leads)
+    history, event_ends = _build_history(dataset.events, leads, clock)
+    queries, order, query_ends = _build_queries(spine, leads, clock, horizon)
     onward = int(OUTCOME_OF_TARGET[target] == "won")
-    bounds = np.stack([np.cumsum(np.bincount(leads["group"])), event_ends, asked_ends])
-    found = np.empty(len(order))
-    found[order] = answer(_rates(law, clock), history, asked, bounds, onward)
-    if np.isnan(found).any():
+    bounds = np.stack([np.cumsum(np.bincount(leads["group"])), event_ends, query_ends])
+    probability = np.empty(len(order))
+    probability[order] = filter_accounts(_build_rates(law, clock), history, queries, bounds, onward)
+    if np.isnan(probability).any():
         raise DataError(
-            "a history that the law holds to be impossible",
-            found=f"{np.isnan(found).sum()} spine rows",
+            "the history has probability zero under the simulated company's law",
+            found=f"{np.isnan(probability).sum()} spine rows",
         )
-    return found
+    return probability
 
 
-def _rates(law: Law, clock: Clock) -> Rates:
+def _build_rates(law: CompanyLaw, clock: BusinessClock) -> Rates:
     seen = np.stack([law.mark_rate.sum(axis=3), law.mark_rate @ (1 - law.late)])
-    change = float(clock.business(np.array([to_microseconds(CHANGE)]))[0])
+    change = float(clock.to_business_days(np.array([to_microseconds(CHANGE_AT)]))[0])
     x_out = law.x_rate.sum(axis=2)
     return Rates(
         law.z_rate, law.x_rate, x_out, law.mark_rate, seen, law.exit_rate, law.entry, change
     )
 
 
-def _ordered_leads(table: pa.Table) -> pd.DataFrame:
-    """Return leads by (account, arrival), with ``group`` 0, 1, …: those without an account are alone."""
+def _order_leads(table: pa.Table) -> pd.DataFrame:
+    """Return the leads by (account, arrival), with the account's number as ``group``.
+
+    A lead without an account is an account of its own. Raises DataError above MAX_ACCOUNT_LEADS leads.
+    """
     ids, accounts = (table[name].to_pandas().astype(object) for name in ("entity_id", "account_id"))
     name = ("a" + accounts).where(accounts.notna(), "e" + ids)
     frame = pd.DataFrame(
@@ -81,30 +101,37 @@ def _ordered_leads(table: pa.Table) -> pd.DataFrame:
             "group": pd.factorize(name)[0],
             "id": ids,
             "us": column_to_microseconds(table["created_at"]),
-            "fit": company.fit(table),
-            "entry": company.entry_row(table),
+            "fit": company.compute_fit(table),
+            "entry": company.find_entry_rows(table),
         }
     )
     largest = int(frame["group"].value_counts().max())
-    if largest > MAX_GROUP:
+    if largest > MAX_ACCOUNT_LEADS:
         raise DataError(
-            "too many leads in one account", found=f"{largest}, at most {MAX_GROUP} can be filtered"
+            "too many leads in one account",
+            found=f"{largest} leads; at most {MAX_ACCOUNT_LEADS} can be filtered",
         )
     return frame.sort_values(["group", "us"], kind="stable", ignore_index=True)
 
 
-def _place(ids: pa.ChunkedArray, leads: pd.DataFrame, what: str) -> np.ndarray:
-    """Return the row in ``leads`` of each id; raise DataError for an id that is not there."""
+def _find_lead_rows(ids: pa.ChunkedArray, leads: pd.DataFrame, what: str) -> np.ndarray:
+    """Return the row in ``leads`` of each id; raise DataError for an unknown id.
+
+    ``what`` names the rows in the error message.
+    """
     place = pd.Index(leads["id"]).get_indexer(ids.to_pandas().astype(object))
     if (place < 0).any():
         raise DataError(
-            f"{what} of leads that are not in the leads table", found=f"{(place < 0).sum()} rows"
+            f"{what} with an id that is not in the leads table",
+            found=f"{(place < 0).sum()} rows",
         )
     return place
 
 
-def _history(events: pa.Table, leads: pd.DataFrame, clock: Clock) -> tuple[History, np.ndarray]:
-    """Return the history and, for each account, where its events end."""
+def _build_history(
+    events: pa.Table, leads: pd.DataFrame, clock: BusinessClock
+) -> tuple[AccountHistory, np.ndarray]:
+    """Return the history, and the end of each account's events in it."""
     names = [*((m.event_type, m.channel) for m in MARKS), *((name, None) for name in OUTCOMES)]
     kinds = pd.Index([f"{kind}|{channel or ''}" for kind, channel in names])
     types, channels = (
@@ -113,21 +140,21 @@ def _history(events: pa.Table, leads: pd.DataFrame, clock: Clock) -> tuple[Histo
     kind = kinds.get_indexer(types + "|" + channels.where(channels.notna(), ""))
     if (kind < 0).any():
         raise DataError(
-            "events that the law does not know",
-            found=f"{(kind < 0).sum()}, as {types[kind < 0].iloc[0]!r}",
+            "unknown event type in the simulated company",
+            found=f"{(kind < 0).sum()} events, such as {types[kind < 0].iloc[0]!r}",
         )
-    lead = _place(events["entity_id"], leads, "events")
+    lead = _find_lead_rows(events["entity_id"], leads, "events")
     group = leads["group"].to_numpy()
     us, known = (
         column_to_microseconds(events["event_time"]),
         column_to_microseconds(events["available_at"]),
     )
     order = np.lexsort((us, group[lead]))
-    arrays = (us[order], clock.business(us[order]), known[order], lead[order], kind[order])
+    arrays = (us[order], clock.to_business_days(us[order]), known[order], lead[order], kind[order])
     arrivals = leads["us"].to_numpy()
-    history = History(
+    history = AccountHistory(
         arrivals,
-        clock.business(arrivals),
+        clock.to_business_days(arrivals),
         leads["fit"].to_numpy(),
         leads["entry"].to_numpy(),
         *arrays,
@@ -135,24 +162,28 @@ def _history(events: pa.Table, leads: pd.DataFrame, clock: Clock) -> tuple[Histo
     return history, np.cumsum(np.bincount(group[lead], minlength=group.max() + 1))
 
 
-def _asked(
-    spine: pa.Table, leads: pd.DataFrame, clock: Clock, horizon: timedelta
-) -> tuple[Asked, np.ndarray, np.ndarray]:
-    """Return what is asked, the spine row of each question, and for each account where its questions end."""
+def _build_queries(
+    spine: pa.Table, leads: pd.DataFrame, clock: BusinessClock, horizon: timedelta
+) -> tuple[Queries, np.ndarray, np.ndarray]:
+    """Return the queries, the spine row of each query, and the end of each account's queries."""
     lead, us, group = (
-        _place(spine["entity_id"], leads, "spine rows"),
+        _find_lead_rows(spine["entity_id"], leads, "spine rows"),
         column_to_microseconds(spine["cutoff"]),
         leads["group"].to_numpy(),
     )
     unborn = int((leads["us"].to_numpy()[lead] >= us).sum())
     if unborn:
         raise DataError(
-            "spine rows whose lead is not yet known at the cutoff", found=f"{unborn} rows"
+            "spine rows with a lead that was created at or after the cutoff",
+            found=f"{unborn} rows",
         )
     order = np.lexsort((us, group[lead]))
     lead, us = lead[order], us[order]
-    tau, ends = clock.business(us), clock.business(us + duration_to_microseconds(horizon))
-    since = us - LATE_US
-    since_tau = clock.business(np.maximum(since, to_microseconds(company.START)))
-    asked = Asked(lead, us, tau, since, since_tau, ends - tau)
-    return asked, order, np.cumsum(np.bincount(group[lead], minlength=group.max() + 1))
+    tau, ends = (
+        clock.to_business_days(us),
+        clock.to_business_days(us + duration_to_microseconds(horizon)),
+    )
+    since = us - LATE_DELAY_US
+    since_tau = clock.to_business_days(np.maximum(since, to_microseconds(company.START)))
+    queries = Queries(lead, us, tau, since, since_tau, ends - tau)
+    return queries, order, np.cumsum(np.bincount(group[lead], minlength=group.max() + 1))

@@ -1,8 +1,8 @@
-"""A seeded company whose true conversion probabilities are known: data for the demo and for tests.
+"""A seeded company with known true conversion probabilities: data for the demo and for tests.
 
-``simulate`` writes what a real company has: late, duplicated, shuffled and broken rows in three sources. ``block``
-gives the same rows clean, in the tables of ``features.contracts``. Leads come in blocks of whole accounts, each
-with a random stream of its own, so that any number of leads needs the memory of one block.
+The company is written as late, duplicated, shuffled and broken rows in three sources. A simulated
+block holds the same rows clean, in the tables of ``features.contracts``. Leads come in blocks of whole
+accounts, each with a random stream of its own, so any number of leads needs the memory of one block.
 """
 
 from __future__ import annotations
@@ -21,20 +21,31 @@ from numba import njit
 from features.contracts import EVENTS, INSTANT, LEADS
 from features.tools.instants import US_PER_DAY, to_microseconds
 from pipelines.simulated import company
-from pipelines.simulated.company import CHANGE, END, LATE, MARKS, OUTCOMES, Clock, Law
-from pipelines.simulated.untidy import Summary, Writer
+from pipelines.simulated.company import (
+    CHANGE_AT,
+    END,
+    LATE_DELAY,
+    MARKS,
+    OUTCOMES,
+    BusinessClock,
+    CompanyLaw,
+)
+from pipelines.simulated.untidy import CompanyWriter, SimulationSummary
 
-_inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]  # the stubs lack them
-"""Called by compiled code only: without doors to Python it compiles sooner."""
+# These functions are called by compiled code only: without wrappers for Python they compile faster.
+# numba's stubs lack the two options.
+_njit_inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
+# Leads of a block. A change changes the data of a seed: each block has its own random stream.
 BLOCK_LEADS = 5_000
-GROUP_SIZES = (0.6, 0.25, 0.15)
-"""Chances that one, two or three people of an account become leads."""
-NO_ACCOUNT = 0.5
-"""Share of the single leads whose account nobody wrote down: about a fifth of all leads."""
-JOIN_WITHIN = 90.0
-"""The others of a group come within so many business days of the first."""
-BILLED = 0.85
-"""Share of the leads with an opportunity that get a billing contact; nobody gets one before."""
+# Probability that one, two or three people of an account become leads.
+GROUP_SIZE_CHANCES = (0.6, 0.25, 0.15)
+# Share of the single leads without a recorded account: about a fifth of all leads.
+NO_ACCOUNT_SHARE = 0.5
+# Maximum business days between the first lead of an account and its others.
+JOIN_WITHIN_DAYS = 90.0
+# Share of the leads with an opportunity that have a billing contact. No other lead has one: this is
+# the column that leaks the outcome, planted for the leakage audit.
+BILLED_SHARE = 0.85
 FIRST_NAMES = (
     "Ada",
     "Björn",
@@ -51,15 +62,27 @@ FIRST_NAMES = (
 )
 
 
-class Block(NamedTuple):
-    """One block's truth: ``leads`` as LEADS plus attributes and personal columns, ``events`` as EVENTS plus ``log``."""
+class SimulatedBlock(NamedTuple):
+    """The true rows of one block.
+
+    Attributes:
+        leads: LEADS plus attributes and personal columns; one row a lead.
+        events: EVENTS plus ``log``, the source of the row; one row an event.
+    """
 
     leads: pa.Table
     events: pa.Table
 
 
-class _Marks(NamedTuple):
-    """What a block's leads did: lead (row), tau (business days), kind (mark, or outcome after the marks), late."""
+class _MarkLog(NamedTuple):
+    """The marks and outcomes of a block's leads, one element each.
+
+    Attributes:
+        lead: Row of the lead.
+        tau: Time in business days.
+        kind: Mark, or outcome after the marks.
+        late: Whether the row is late.
+    """
 
     lead: np.ndarray
     tau: np.ndarray
@@ -67,68 +90,78 @@ class _Marks(NamedTuple):
     late: np.ndarray
 
 
-def simulate(
+def write_company(
     directory: Path,
     leads: int = 20_000,
     seed: int = 7,
     progress: Callable[[int, int], None] | None = None,
-) -> Summary:
-    """Write a company to ``directory``: leads.csv, crm.csv and web/part-*.parquet, each replaced when complete.
+) -> SimulationSummary:
+    """Write a company to ``directory``: leads.csv, crm.csv and web/part-*.parquet.
 
-    The same seed and number of leads give the same bytes. ``progress(done, total)`` is called with numbers of leads
-    after each block. Times in leads.csv are naive and mean UTC.
+    Each file is replaced when the new one is complete. The same seed and number of leads give the
+    same bytes. ``progress(done, total)`` is called with numbers of leads after each block. Times in
+    leads.csv have no offset and mean UTC.
     """
-    with _staged(directory) as stage, Writer(stage) as writer:
+    with _stage_files(directory) as stage, CompanyWriter(stage) as writer:
         for number, first in enumerate(range(0, leads, BLOCK_LEADS)):
             count = min(BLOCK_LEADS, leads - first)
-            writer.add(*block(seed, number, count), np.random.default_rng([seed, number, 1]))
+            writer.add_block(
+                *simulate_block(seed, number, count), np.random.default_rng([seed, number, 1])
+            )
             if progress is not None:
                 progress(first + count, leads)
     return writer.summary
 
 
-def block(seed: int, number: int, leads: int, law: Law | None = None) -> Block:
-    """Return the true rows of one block of whole accounts, as known at END; depends on its arguments alone."""
+def simulate_block(
+    seed: int, number: int, leads: int, law: CompanyLaw | None = None
+) -> SimulatedBlock:
+    """Return the true rows of one block of whole accounts, as known at END.
+
+    The rows depend on the arguments alone.
+    """
     rng = np.random.default_rng([seed, number, 0])
-    clock = company.demo_clock()
-    table, arrival, account = _leads(rng, clock, number, leads)
-    happened = play(
+    clock = company.build_demo_clock()
+    table, arrival, account = _draw_leads(rng, clock, number, leads)
+    happened = simulate_marks(
         rng,
-        law or company.demo_law(),
+        law or company.build_demo_law(),
         clock,
         account,
         arrival,
-        company.fit(table),
-        company.entry_row(table),
+        company.compute_fit(table),
+        company.find_entry_rows(table),
     )
-    events = _events(rng, clock, table, happened)
-    return Block(_with_personal_columns(rng, table, events), events)
+    events = _build_events(rng, clock, table, happened)
+    return SimulatedBlock(_add_personal_columns(rng, table, events), events)
 
 
-def _leads(
-    rng: np.random.Generator, clock: Clock, number: int, count: int
+def _draw_leads(
+    rng: np.random.Generator, clock: BusinessClock, number: int, count: int
 ) -> tuple[pa.Table, np.ndarray, np.ndarray]:
-    """Return the leads' table, their arrivals in business days, and the account (0, 1, …) of each, in order."""
-    account = np.repeat(np.arange(count), rng.choice([1, 2, 3], count, p=GROUP_SIZES))[:count]
+    """Return the table of leads, their arrivals in business days, and their accounts (0, 1, …)."""
+    account = np.repeat(np.arange(count), rng.choice([1, 2, 3], count, p=GROUP_SIZE_CHANCES))[
+        :count
+    ]
     single = np.bincount(account)[account] == 1
-    anonymous = single & (rng.random(count) < NO_ACCOUNT)
-    end = float(clock.business(np.array([to_microseconds(END)]))[0])
+    anonymous = single & (rng.random(count) < NO_ACCOUNT_SHARE)
+    end = float(clock.to_business_days(np.array([to_microseconds(END)]))[0])
     first = rng.uniform(0, end, count)[account]
     founder = np.r_[True, account[1:] != account[:-1]][:count]
     arrival = np.where(
-        founder, first, first + rng.random(count) * np.minimum(JOIN_WITHIN, end - first)
+        founder, first, first + rng.random(count) * np.minimum(JOIN_WITHIN_DAYS, end - first)
     )
-    created = pa.array(clock.calendar(arrival), INSTANT)
+    created = pa.array(clock.to_instants(arrival), INSTANT)
     ids = pa.array([f"L{number:04d}{row:05d}" for row in range(count)])
     accounts = pa.array([f"A{number:04d}{group:05d}" for group in account], mask=anonymous)
     table = pa.Table.from_arrays([ids, accounts, created, created], schema=LEADS)
-    for name, values in _attributes(rng, account).items():
+    for name, values in _draw_attributes(rng, account).items():
         table = table.append_column(name, values)
     return table, arrival, account
 
 
-def _attributes(rng: np.random.Generator, account: np.ndarray) -> dict[str, pa.Array]:
-    """Draw what is known of each lead; firmographics are the account's, the source is the lead's own."""
+def _draw_attributes(rng: np.random.Generator, account: np.ndarray) -> dict[str, pa.Array]:
+    """Draw the attributes of each lead: firmographics by account, the source by lead."""
     count = len(account)
     industry = rng.choice(list(company.INDUSTRIES), count)[account]
     country = rng.choice(list(company.COUNTRIES), count)[account]
@@ -143,24 +176,29 @@ def _attributes(rng: np.random.Generator, account: np.ndarray) -> dict[str, pa.A
     }
 
 
-def play(
+def simulate_marks(
     rng: np.random.Generator,
-    law: Law,
-    clock: Clock,
+    law: CompanyLaw,
+    clock: BusinessClock,
     account: np.ndarray,
     arrival: np.ndarray,
     fits: np.ndarray,
     entry: np.ndarray,
-) -> _Marks:
-    """Let leads live by the law from arrival (business days) to END; ``account`` must be 0, 1, … in order."""
-    change, end = clock.business(np.array([to_microseconds(CHANGE), to_microseconds(END)]))
-    return _Marks(*_play(rng, law, account, arrival, fits, entry, change, end))
+) -> _MarkLog:
+    """Simulate the marks and outcomes of leads from arrival (business days) to END.
+
+    ``account`` numbers the accounts 0, 1, … in the order of the leads.
+    """
+    change, end = clock.to_business_days(
+        np.array([to_microseconds(CHANGE_AT), to_microseconds(END)])
+    )
+    return _MarkLog(*_simulate_accounts(rng, law, account, arrival, fits, entry, change, end))
 
 
 @njit(cache=True)
-def _play(
+def _simulate_accounts(
     rng: np.random.Generator,
-    law: Law,
+    law: CompanyLaw,
     account: np.ndarray,
     arrival: np.ndarray,
     fits: np.ndarray,
@@ -168,7 +206,11 @@ def _play(
     change: float,
     end: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Simulate exactly (Gillespie 1977): first each account's own path, then its leads given that path."""
+    """Simulate each account's own path, then its leads given that path.
+
+    The simulation is exact: Gillespie, "Exact stochastic simulation of coupled chemical reactions"
+    (1977).
+    """
     log = ([0], [0.0], [0])
     row = 0
     while row < len(account):
@@ -177,8 +219,8 @@ def _play(
             last += 1
         path = _account_path(rng, law, arrival[row:last].min(), end)
         for lead in range(row, last):
-            one = (lead, arrival[lead], fits[lead], entry[lead])
-            _live(rng, law, path, one, (change, end), log)
+            start = (lead, arrival[lead], fits[lead], entry[lead])
+            _simulate_lead(rng, law, path, start, (change, end), log)
         row = last
     kind = np.array(log[2])[1:]
     late = np.zeros(len(kind), np.bool_)
@@ -187,24 +229,27 @@ def _play(
     return np.array(log[0])[1:], np.array(log[1])[1:], kind, late
 
 
-@_inner
+@_njit_inner
 def _account_path(
-    rng: np.random.Generator, law: Law, start: float, end: float
+    rng: np.random.Generator, law: CompanyLaw, start: float, end: float
 ) -> tuple[np.ndarray, int]:
-    """Draw the account's state at ``start`` from its stationary law, and the times at which it flips until ``end``."""
+    """Return the times at which the account's state flips until ``end``, and its state at ``start``.
+
+    The first state is drawn from the stationary distribution.
+    """
     first = 1 if rng.random() < law.z_rate[0] / law.z_rate.sum() else 0
-    z, now = first, start
+    z, time = first, start
     switches = [start]
-    while now < end:
-        now += rng.exponential(1 / law.z_rate[z])
-        switches.append(now)
+    while time < end:
+        time += rng.exponential(1 / law.z_rate[z])
+        switches.append(time)
         z = 1 - z
     return np.array(switches)[1:], first
 
 
-@_inner
-def _pick(rng: np.random.Generator, rates: np.ndarray) -> int:
-    """Draw an index in proportion to rates."""
+@_njit_inner
+def _draw_index(rng: np.random.Generator, rates: np.ndarray) -> int:
+    """Draw an index with probability in proportion to ``rates``."""
     left = rng.random() * rates.sum()
     for i in range(len(rates)):
         left -= rates[i]
@@ -213,62 +258,69 @@ def _pick(rng: np.random.Generator, rates: np.ndarray) -> int:
     return int(np.argmax(rates))
 
 
-@_inner
-def _live(
+@_njit_inner
+def _simulate_lead(
     rng: np.random.Generator,
-    law: Law,
+    law: CompanyLaw,
     path: tuple[np.ndarray, int],
     lead: tuple[int, float, float, int],
     span: tuple[float, float],
     log: tuple[list[int], list[float], list[int]],
 ) -> None:
-    """Let one lead (row, arrival, fit, entry) live until it is done or the end comes; ``log`` what it does."""
-    (switches, z), (row, now, fit, entry), (change, end) = path, lead, span
+    """Simulate one lead (row, arrival, fit, entry) until it is done or ``span`` ends.
+
+    Its marks and outcomes are appended to ``log`` (row, time, kind).
+    """
+    (switches, z), (row, time, fit, entry), (change, end) = path, lead, span
     intents, marks = law.x_rate.shape[1], law.mark_rate.shape[3]
     rates = np.empty(intents + marks + 2)
-    x, phase, flip = _pick(rng, law.entry[entry]), 0, 0
-    while phase < 2 and now < end:
-        while switches[flip] <= now:
+    x, phase, flip = _draw_index(rng, law.entry[entry]), 0, 0
+    while phase < 2 and time < end:
+        while switches[flip] <= time:
             flip, z = flip + 1, 1 - z
-        regime = 1 if now >= change else 0
+        regime = 1 if time >= change else 0
         bound = min(switches[flip], end if regime == 1 else change)
         rates[:intents] = law.x_rate[z, x]
         rates[intents : intents + marks] = law.mark_rate[regime, phase, x]
         rates[intents + marks] = law.exit_rate[phase, 0, z, x] * fit
         rates[intents + marks + 1] = law.exit_rate[phase, 1, z, x]
-        now += rng.exponential(1 / rates.sum())
-        if now >= bound:
-            now = bound
+        # Rates are constant up to the bound; past it the waiting time is drawn again, which is exact
+        # because exponential waiting times are memoryless.
+        time += rng.exponential(1 / rates.sum())
+        if time >= bound:
+            time = bound
             continue
-        what = _pick(rng, rates)
-        if what < intents:
-            x = what
+        move = _draw_index(rng, rates)
+        if move < intents:
+            x = move
             continue
-        kind = what - intents
+        kind = move - intents
         if kind >= marks:
             way = kind - marks
             kind += 2 * phase
             phase = 1 if phase == 0 and way == 0 else 2
         log[0].append(row)
-        log[1].append(now)
+        log[1].append(time)
         log[2].append(kind)
 
 
-def _events(rng: np.random.Generator, clock: Clock, leads: pa.Table, done: _Marks) -> pa.Table:
+def _build_events(
+    rng: np.random.Generator, clock: BusinessClock, leads: pa.Table, done: _MarkLog
+) -> pa.Table:
     """Return the events known before END as EVENTS plus ``log``, in the order of EVENTS."""
     names = [
         *((m.event_type, m.channel, m.log) for m in MARKS),
         *((name, None, "crm") for name in OUTCOMES),
     ]
-    time = clock.calendar(done.tau)
-    known = time + done.late * (LATE.days * US_PER_DAY)
+    time = clock.to_instants(done.tau)
+    known = time + done.late * (LATE_DELAY.days * US_PER_DAY)
     kind = pa.array(done.kind)
     columns = [
         leads["entity_id"].combine_chunks().take(pa.array(done.lead)),
         pa.array(time, INSTANT),
         pa.array(known, INSTANT),
         *(pa.array([name[i] for name in names], pa.string()).take(kind) for i in (0, 1)),
-        _values(rng, leads, done),
+        _draw_values(rng, leads, done),
         pa.array([name[2] for name in names]).take(kind),
     ]
     table = pa.Table.from_arrays(columns, schema=EVENTS.append(pa.field("log", pa.string())))
@@ -277,8 +329,8 @@ def _events(rng: np.random.Generator, clock: Clock, leads: pa.Table, done: _Mark
     )
 
 
-def _values(rng: np.random.Generator, leads: pa.Table, done: _Marks) -> pa.Array:
-    """Draw minutes of calls and amounts of proposals; they say nothing of intent beyond the event's type."""
+def _draw_values(rng: np.random.Generator, leads: pa.Table, done: _MarkLog) -> pa.Array:
+    """Draw minutes of calls and amounts of proposals; given the event's type they are no evidence."""
     carries = np.array([m.value for m in MARKS] + [""] * len(OUTCOMES))[done.kind]
     employees = leads["employees"].to_numpy(zero_copy_only=False)[done.lead]
     size = np.nan_to_num(employees, nan=company.TYPICAL_EMPLOYEES)
@@ -287,25 +339,28 @@ def _values(rng: np.random.Generator, leads: pa.Table, done: _Marks) -> pa.Array
     return pa.array(amount, mask=carries == "")
 
 
-def _with_personal_columns(rng: np.random.Generator, leads: pa.Table, events: pa.Table) -> pa.Table:
-    """Add what no model may use: an address, and the contact that is only written down once there is a deal."""
+def _add_personal_columns(rng: np.random.Generator, leads: pa.Table, events: pa.Table) -> pa.Table:
+    """Add columns that no model may use: an e-mail address and the billing contact.
+
+    The billing contact is filled only after an opportunity, so it leaks the outcome.
+    """
     first = rng.choice(FIRST_NAMES, leads.num_rows)
     ids = leads["entity_id"].to_pylist()
     email = [
         f"{name.lower()}.{lead.lower()}@example.com" for name, lead in zip(first, ids, strict=True)
     ]
-    dealt = pc.is_in(
+    has_opportunity = pc.is_in(
         leads["entity_id"],
         events.filter(pc.equal(events["event_type"], "opportunity"))["entity_id"],
     )
-    empty = ~dealt.to_numpy() | (rng.random(leads.num_rows) >= BILLED)
+    empty = ~has_opportunity.to_numpy() | (rng.random(leads.num_rows) >= BILLED_SHARE)
     contact = pa.array([f"{name} (accounts payable)" for name in first], mask=empty)
     return leads.append_column("email", pa.array(email)).append_column("billing_contact", contact)
 
 
 @contextmanager
-def _staged(directory: Path) -> Iterator[Path]:
-    """Give a folder to write to; when the block ends well, move its files into ``directory``, one rename each."""
+def _stage_files(directory: Path) -> Iterator[Path]:
+    """Yield a staging folder; if the block succeeds, move its files into ``directory``, one rename each."""
     stage = directory / ".partial"
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)

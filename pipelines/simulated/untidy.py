@@ -1,4 +1,4 @@
-"""True rows as a real company's systems would have left them: late, shuffled, some twice, and broken ones between."""
+"""Writes true rows as real source systems export them: late, shuffled, duplicated and broken."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from features.contracts import INSTANT, LEADS
 
-DUPLICATES, BROKEN = 0.01, 0.002
-"""Shares of rows written twice, and of broken rows put between the true ones."""
-WEB = pa.schema(
+# Shares of rows that are written twice, and of broken rows that are added to the true ones.
+DUPLICATE_SHARE, BROKEN_SHARE = 0.01, 0.002
+WEB_SCHEMA = pa.schema(
     [
         ("lead_id", pa.string()),
         ("occurred_at", INSTANT),
@@ -25,10 +25,11 @@ WEB = pa.schema(
         ("loaded_at", INSTANT),
     ]
 )
-CRM = pa.schema(
+CRM_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("lead", "at", "activity", "channel", "amount", "entered_at")]
 )
-WAYS_TO_BREAK: dict[str, tuple[tuple[str, str | None], ...]] = {
+# By source: the column that is spoiled in a broken row, and its value there.
+BROKEN_VALUES: dict[str, tuple[tuple[str, str | None], ...]] = {
     "leads.csv": (
         ("lead_id", None),
         ("created_at", "last Tuesday"),
@@ -42,12 +43,19 @@ WAYS_TO_BREAK: dict[str, tuple[tuple[str, str | None], ...]] = {
     ),
     "web": (("lead_id", None),),
 }
-"""Source: the column that is spoiled, and what stands there then."""
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What was written: true leads and events, and the duplicated and broken rows added to them."""
+class SimulationSummary:
+    """Numbers of rows written.
+
+    Attributes:
+        leads: True leads.
+        events: True events.
+        late: True events that became available after they occurred.
+        duplicates: Rows written twice, in all sources.
+        broken: Broken rows, in all sources.
+    """
 
     leads: int
     events: int
@@ -56,29 +64,33 @@ class Summary:
     broken: int
 
 
-class Writer:
-    """Writes blocks as a real company's systems would have left them, and counts what it wrote."""
+class CompanyWriter:
+    """Writes blocks as untidy source files and counts the rows written."""
 
     def __init__(self, stage: Path) -> None:
-        self.stage, self.part, self.summary = stage, 0, Summary(0, 0, 0, 0, 0)
+        self.stage, self.part, self.summary = stage, 0, SimulationSummary(0, 0, 0, 0, 0)
         (stage / "web").mkdir()
         self.files: dict[str, pacsv.CSVWriter] = {}
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> CompanyWriter:
         return self
 
     def __exit__(self, *failure: object) -> None:
         for file in self.files.values():
             file.close()
 
-    def add(self, leads: pa.Table, events: pa.Table, rng: np.random.Generator) -> None:
-        """Write one block, its rows shuffled with duplicated and broken ones between them."""
+    def add_block(self, leads: pa.Table, events: pa.Table, rng: np.random.Generator) -> None:
+        """Write one block, its rows shuffled together with duplicated and broken ones."""
         web = events.filter(pc.equal(events["log"], "web"))
         crm = events.filter(pc.equal(events["log"], "crm"))
-        tables = {"leads.csv": _as_leads(leads), "web": _as_web(web), "crm.csv": _as_crm(crm)}
+        tables = {
+            "leads.csv": _lay_out_leads(leads),
+            "web": _lay_out_web(web),
+            "crm.csv": _lay_out_crm(crm),
+        }
         for name, table in tables.items():
-            broken = _broken(table, rng, WAYS_TO_BREAK[name])
-            twice = table.take(np.flatnonzero(rng.random(table.num_rows) < DUPLICATES))
+            broken = _draw_broken_rows(table, rng, BROKEN_VALUES[name])
+            twice = table.take(np.flatnonzero(rng.random(table.num_rows) < DUPLICATE_SHARE))
             mixed = pa.concat_tables([table, twice, broken])
             self._write(name, mixed.take(rng.permutation(mixed.num_rows)))
             self._count(twice.num_rows, broken.num_rows)
@@ -100,7 +112,7 @@ class Writer:
         self, duplicates: int, broken: int, leads: int = 0, events: int = 0, late: int = 0
     ) -> None:
         old = self.summary
-        self.summary = Summary(
+        self.summary = SimulationSummary(
             old.leads + leads,
             old.events + events,
             old.late + late,
@@ -109,13 +121,13 @@ class Writer:
         )
 
 
-def _text(instants: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Write instants as ISO text with UTC's offset."""
+def _format_instants(instants: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return instants as ISO 8601 text with the offset of UTC."""
     return pc.replace_substring(pc.cast(instants, pa.string()), "Z", "+00:00")
 
 
-def _as_leads(leads: pa.Table) -> pa.Table:
-    """Lay out leads as leads.csv has them: naive local times, every column text."""
+def _lay_out_leads(leads: pa.Table) -> pa.Table:
+    """Return leads in the columns of leads.csv: times without an offset, every column text."""
     created = pc.cast(leads["created_at"].cast(pa.timestamp("us")), pa.string())
     columns = {
         "lead_id": leads["entity_id"],
@@ -130,36 +142,41 @@ def _as_leads(leads: pa.Table) -> pa.Table:
     return pa.table({**columns, **rest})
 
 
-def _as_web(events: pa.Table) -> pa.Table:
-    """Lay out events as the web log has them."""
+def _lay_out_web(events: pa.Table) -> pa.Table:
+    """Return events in the columns of the web log."""
     columns = [
         events[name]
         for name in ("entity_id", "event_time", "event_type", "channel", "available_at")
     ]
-    return pa.Table.from_arrays(columns, schema=WEB)
+    return pa.Table.from_arrays(columns, schema=WEB_SCHEMA)
 
 
-def _as_crm(events: pa.Table) -> pa.Table:
-    """Lay out events as crm.csv has them: ``entered_at`` only where the entry came later."""
+def _lay_out_crm(events: pa.Table) -> pa.Table:
+    """Return events in the columns of crm.csv; ``entered_at`` is empty unless the row is late."""
     late = pc.greater(events["available_at"], events["event_time"])
-    entered = pc.if_else(late, _text(events["available_at"]), pa.scalar(None, pa.string()))
+    entered = pc.if_else(
+        late, _format_instants(events["available_at"]), pa.scalar(None, pa.string())
+    )
     amount = pc.cast(events["value"], pa.string())
     columns = [
         events["entity_id"],
-        _text(events["event_time"]),
+        _format_instants(events["event_time"]),
         events["event_type"],
         events["channel"],
         amount,
         entered,
     ]
-    return pa.Table.from_arrays(columns, schema=CRM)
+    return pa.Table.from_arrays(columns, schema=CRM_SCHEMA)
 
 
-def _broken(
+def _draw_broken_rows(
     table: pa.Table, rng: np.random.Generator, ways: tuple[tuple[str, str | None], ...]
 ) -> pa.Table:
-    """Copy a few rows and spoil each in one way (column, what is written there); the rows stay whole as well."""
-    copies = table.take(rng.integers(0, table.num_rows, math.ceil(table.num_rows * BROKEN)))
+    """Return copies of a few rows, each spoiled in one way (column, value).
+
+    The original rows stay in the table.
+    """
+    copies = table.take(rng.integers(0, table.num_rows, math.ceil(table.num_rows * BROKEN_SHARE)))
     way = np.arange(copies.num_rows) % len(ways)
     for i, (name, text) in enumerate(ways):
         spoiled = pc.if_else(pa.array(way == i), pa.scalar(text, pa.string()), copies[name])

@@ -19,27 +19,31 @@ from pipelines.training_data import Snapshot, TrainingRows
 from serve.scoring.scoring import PREDICT_BATCH_ROWS, look_up_amounts
 
 
-def realised(dataset: Dataset, target: Target, rows: pa.Table) -> np.ndarray | None:
+def compute_realised_amounts(dataset: Dataset, target: Target, rows: pa.Table) -> np.ndarray | None:
     """Return what the outcome of each row (entity_id, cutoff and a label that is known) is worth, NaN where unknown.
 
     A learnt amount is known afterwards: the value of the outcome event, and nothing where the outcome did not come.
     None where the target has no amount; raises DataError for one that is no number.
     """
     if target.learns_amount:
-        return np.where(rows["label"].to_numpy() == 1, find_outcome_values(dataset, rows, target), 0.0)
+        return np.where(
+            rows["label"].to_numpy() == 1, find_outcome_values(dataset, rows, target), 0.0
+        )
     found = look_up_amounts(dataset, target, pa.array(dataset.find_leads(rows["entity_id"])))
     return None if found is None else found.to_numpy(zero_copy_only=False)
 
 
-def learnt(now: Snapshot, name: str, rows: TrainingRows, encoding: Encoding) -> AmountModel | None:
+def fit_amount_model(
+    now: Snapshot, name: str, rows: TrainingRows, encoding: Encoding
+) -> AmountModel | None:
     """Return what all mature rows with the outcome teach; None where the target does not ask, or none has a value."""
     if not now.project.target_config(name).learns_amount:
         return None
-    known = _Known.of(now, name, rows)
+    known = _AmountRows.of(now, name, rows)
     return known.learn(rows.matrix, known.number, encoding)
 
 
-def expected_before(
+def predict_fold_amounts(
     now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table
 ) -> np.ndarray | None:
     """Return the amount that the outcome of each tested row was expected to have by what its fold knew.
@@ -51,12 +55,12 @@ def expected_before(
     if not target.learns_amount or target.horizon is None:
         return None
     known, gap = (
-        _Known.of(now, name, rows),
+        _AmountRows.of(now, name, rows),
         duration_to_microseconds(target.horizon + now.project.evaluation.embargo),
     )
     cutoff, place = (
         column_to_microseconds(rows.matrix["cutoff"]),
-        places(rows.matrix, out_of_time, now.dataset),
+        find_matrix_rows(rows.matrix, out_of_time, now.dataset),
     )
     fold, expected = out_of_time["fold"].to_numpy(), np.full(out_of_time.num_rows, np.nan)
     for each in np.unique(fold):
@@ -73,7 +77,7 @@ def expected_before(
     return expected
 
 
-def places(matrix: pa.Table, rows: pa.Table, dataset: Dataset) -> np.ndarray:
+def find_matrix_rows(matrix: pa.Table, rows: pa.Table, dataset: Dataset) -> np.ndarray:
     """Return the row number in ``matrix`` of each row, which must be there, by entity_id and cutoff."""
     dates = np.unique(column_to_microseconds(matrix["cutoff"]))
 
@@ -87,14 +91,14 @@ def places(matrix: pa.Table, rows: pa.Table, dataset: Dataset) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _AmountRows:
     """The ``number`` in the matrix of each row with the outcome and an amount that is known, and that ``amount``."""
 
     number: np.ndarray
     amount: np.ndarray
 
     @classmethod
-    def of(cls, now: Snapshot, name: str, rows: TrainingRows) -> _Known:
+    def of(cls, now: Snapshot, name: str, rows: TrainingRows) -> _AmountRows:
         values = find_outcome_values(now.dataset, rows.labels, now.project.target_config(name))
         happened = pc.fill_null(pc.equal(rows.labels["label"], 1), False).to_numpy()
         number = np.flatnonzero(happened & np.isfinite(values))

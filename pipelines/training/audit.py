@@ -13,7 +13,7 @@ from configs.source_rows import AllExcept
 from configs.suggestions import did_you_mean
 from features.contracts import LEADS, SPINE
 from features.definitions.catalog import Catalog
-from features.definitions.feature import CHANNEL, TYPE
+from features.definitions.feature import CHANNEL_PREFIX, TYPE_PREFIX
 from features.intake.reading import read_rows
 from features.sources import carried_columns
 from models.leakage.leakage import ColumnOrigins, Suspect, find_suspects
@@ -23,7 +23,7 @@ from pipelines.training_data import Snapshot, TrainingRows, build_training_rows,
 ACCOUNT = "account_id"
 
 
-def audit(
+def audit_targets(
     project: Project, as_of: str | None, targets: list[str], note: Callable[[str], None]
 ) -> Iterator[list[AuditFinding]]:
     """Yield each target's findings, by column, on the labelled rows that a training at ``as_of`` would learn from.
@@ -32,27 +32,27 @@ def audit(
     leaves out. ``note`` is told each step in words. Raises what reading the data and the rows raise.
     """
     note("reading the sources")
-    columns = _attributes(project)
-    now = load_snapshot(_offering(project, columns), as_of)
-    left_out = set(columns) - set(_offered(project, columns))
+    columns = _list_candidate_columns(project)
+    now = load_snapshot(_offer_columns(project, columns), as_of)
+    left_out = set(columns) - set(_find_offered_columns(project, columns))
     for name in targets:
         note(f"{name}: rows and features")
         rows = build_training_rows(now, name)
         note(
             f"{name}: looking at {len(now.dataset.attributes)} columns of {rows.matrix.num_rows:,} rows"
         )
-        found = find_suspects(rows.matrix, rows.labels, name, origins(now, rows))
-        yield [AuditFinding(suspect, _state(suspect, left_out)) for suspect in found]
+        found = find_suspects(rows.matrix, rows.labels, name, trace_origins(now, rows))
+        yield [AuditFinding(suspect, _describe_state(suspect, left_out)) for suspect in found]
 
 
-def without_suspects(
+def drop_suspects(
     now: Snapshot, name: str, rows: TrainingRows
 ) -> tuple[TrainingRows, list[Suspect]]:
     """Return the rows without the features of suspected columns, and the suspects among the features offered.
 
     Columns that the config allows stay, and are among the suspects returned. Raises DataError where no feature is left.
     """
-    traced = origins(now, rows)
+    traced = trace_origins(now, rows)
     found = find_suspects(rows.matrix, rows.labels, name, traced)
     out = {suspect.column for suspect in found if not suspect.allowed}
     dropped = {
@@ -69,28 +69,33 @@ def without_suspects(
             fix="see `leadscore audit`; allow those that are known at the cutoff under audit.allow",
         )
     return TrainingRows(
-        rows.matrix.select([*SPINE.names, *kept]), rows.labels, rows.catalog.keeping(kept)
+        rows.matrix.select([*SPINE.names, *kept]), rows.labels, rows.catalog.select(kept)
     ), found
 
 
-def origins(now: Snapshot, rows: TrainingRows) -> ColumnOrigins:
+def trace_origins(now: Snapshot, rows: TrainingRows) -> ColumnOrigins:
     """Trace the columns of a target's matrix to the columns and event types they come from."""
     traced = {
-        feature.name: _source(feature.subject, feature.name) for feature in rows.catalog.features
+        feature.name: _find_source_column(feature.subject, feature.name)
+        for feature in rows.catalog.features
     }
     today = {f.name: f.subject for f in rows.catalog.features if f.aggregate == "attribute"}
-    dated = {name: column for name, column in traced.items() if name not in today} | _of_role(
+    dated = {name: column for name, column in traced.items() if name not in today} | _trace_roles(
         rows.catalog
     )
     account = None
     if now.dataset.leads[ACCOUNT].null_count < now.dataset.leads.num_rows:
         lead = now.dataset.find_leads(rows.matrix["entity_id"])
         account = now.dataset.leads[ACCOUNT].take(pa.array(lead))
-    _refuse_unknown(now, {*today.values(), *dated.values(), *now.dataset.attributes, ACCOUNT})
-    return ColumnOrigins(today, dated, now.dataset.ordered, account, frozenset(now.project.audit.allow))
+    _check_allowed_columns(
+        now, {*today.values(), *dated.values(), *now.dataset.attributes, ACCOUNT}
+    )
+    return ColumnOrigins(
+        today, dated, now.dataset.ordered, account, frozenset(now.project.audit.allow)
+    )
 
 
-def _refuse_unknown(now: Snapshot, known: set[str]) -> None:
+def _check_allowed_columns(now: Snapshot, known: set[str]) -> None:
     """A column that is written wrong would allow nothing, and nobody would hear of it."""
     for name in now.project.audit.allow:
         if name not in known:
@@ -103,21 +108,21 @@ def _refuse_unknown(now: Snapshot, known: set[str]) -> None:
             )
 
 
-def _source(subject: str, feature: str) -> str:
+def _find_source_column(subject: str, feature: str) -> str:
     """Return the event type, channel or attribute that a feature is of, its own name where it is of no single one."""
-    if subject.startswith((TYPE, CHANNEL)):
+    if subject.startswith((TYPE_PREFIX, CHANNEL_PREFIX)):
         return subject.partition(":")[2]
     return feature if subject == "any" or ":" in subject else subject
 
 
-def _of_role(catalog: Catalog) -> dict[str, str]:
+def _trace_roles(catalog: Catalog) -> dict[str, str]:
     """Trace what is counted of roles to the attribute that says them."""
     return {
         feature.name: catalog.role for feature in catalog.features if feature.aggregate == "roles"
     }
 
 
-def _attributes(project: Project) -> list[str]:
+def _list_candidate_columns(project: Project) -> list[str]:
     """Return every column of the leads source that can be an attribute."""
     leads = project.sources.leads
     if leads is None:
@@ -130,11 +135,13 @@ def _attributes(project: Project) -> list[str]:
         leads.order,
         *LEADS.names,
     }
-    taken |= carried_columns(project) | _dated(project) | project.privacy.hidden_columns
+    taken |= (
+        carried_columns(project) | _list_dated_attributes(project) | project.privacy.hidden_columns
+    )
     return [name for name in read_rows(leads, {}).names if name not in taken]
 
 
-def _dated(project: Project) -> set[str]:
+def _list_dated_attributes(project: Project) -> set[str]:
     """Return the attributes that a history tells of; where the config does not name them, the data does."""
     sources = project.sources.attributes
     if all(source.declared_attributes for source in sources):
@@ -142,7 +149,7 @@ def _dated(project: Project) -> set[str]:
     return set(pc.unique(load_snapshot(project, None).dataset.values["attribute"]).to_pylist())
 
 
-def _offering(project: Project, columns: list[str]) -> Project:
+def _offer_columns(project: Project, columns: list[str]) -> Project:
     """Return the project as if the config offered these columns, whatever it leaves out."""
     sources, features = project.sources, project.features
     if sources.leads is None:
@@ -156,7 +163,7 @@ def _offering(project: Project, columns: list[str]) -> Project:
     return project.model_copy(update=changed)
 
 
-def _offered(project: Project, columns: list[str]) -> Iterator[str]:
+def _find_offered_columns(project: Project, columns: list[str]) -> Iterator[str]:
     """Yield the columns that the config's own features use."""
     chosen = project.sources.leads.attributes if project.sources.leads else ()
     for name in columns:
@@ -165,7 +172,7 @@ def _offered(project: Project, columns: list[str]) -> Iterator[str]:
             yield name
 
 
-def _state(suspect: Suspect, left_out: set[str]) -> str:
+def _describe_state(suspect: Suspect, left_out: set[str]) -> str:
     if suspect.column == ACCOUNT:
         return NO_FEATURE
     if suspect.column in left_out:

@@ -16,16 +16,16 @@ from models.training.train import backtest_learners
 from pipelines.results.backtest import TargetBacktest
 from pipelines.results.evaluation import EvaluationRows
 from pipelines.table_file import require_output_path, write_tables
-from pipelines.training.evaluate import findings
+from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.evaluation_rows import STAGE, check_segments
-from pipelines.training.train import audited_rows, champion_says, settings_of
+from pipelines.training.train import build_settings, load_audited_rows, predict_with_champion
 from pipelines.training_data import Snapshot, TrainingRows, count_training_rows, load_snapshot
 from pipelines.workspace import find_registry
 
 Note = Callable[[str], None]
 
 
-def backtest(
+def backtest_targets(
     project: Project, as_of: str | None, targets: list[str], note: Note, out: Path | None = None
 ) -> list[TargetBacktest]:
     """Test each target's training on the past and write the predictions to ``out``; return one Backtest a target.
@@ -38,7 +38,7 @@ def backtest(
     note("reading the sources")
     now = load_snapshot(project, as_of)
     check_segments(now)
-    results = [_test(now, name, note) for name in targets]
+    results = [_backtest_target(now, name, note) for name in targets]
     tables = [result.predictions for result in results if result.predictions is not None]
     if out is not None and tables:
         whole = pa.concat_tables(tables, promote_options="default")
@@ -47,23 +47,27 @@ def backtest(
     return results
 
 
-def _test(now: Snapshot, name: str, note: Note) -> TargetBacktest:
+def _backtest_target(now: Snapshot, name: str, note: Note) -> TargetBacktest:
     try:
         note(f"{name}: rows and features")
-        rows = audited_rows(now, name, lambda line: note(f"{name}: {line}")).rows
+        rows = load_audited_rows(now, name, lambda line: note(f"{name}: {line}")).rows
         tried = backtest_learners(
-            rows.matrix, rows.labels, settings_of(now, name, lambda line: note(f"{name}: {line}"))
+            rows.matrix,
+            rows.labels,
+            build_settings(now, name, lambda line: note(f"{name}: {line}")),
         )
         note(f"{name}: measuring")
-        return _measured(now, name, rows, tried)
+        return _evaluate_backtest(now, name, rows, tried)
     except LeadscoreError as error:
         return TargetBacktest(name, error=error)
 
 
-def _measured(now: Snapshot, name: str, rows: TrainingRows, tried: BacktestResult) -> TargetBacktest:
-    found = findings(now, name, rows, tried)
+def _evaluate_backtest(
+    now: Snapshot, name: str, rows: TrainingRows, tried: BacktestResult
+) -> TargetBacktest:
+    found = evaluate_predictions(now, name, rows, tried)
     registry = find_registry(now.project)
-    champion = champion_says(now, name, tried, registry) if registry else None
+    champion = predict_with_champion(now, name, tried, registry) if registry else None
     return TargetBacktest(
         target=name,
         rows=count_training_rows(rows),
@@ -71,11 +75,11 @@ def _measured(now: Snapshot, name: str, rows: TrainingRows, tried: BacktestResul
         folds=tried.folds,
         evaluation=found,
         verdict=judge_challenger(tried.out_of_time, champion),
-        predictions=_predictions(name, tried.out_of_time, found.rows),
+        predictions=_build_predictions(name, tried.out_of_time, found.rows),
     )
 
 
-def _predictions(name: str, out_of_time: pa.Table, tested: EvaluationRows) -> pa.Table:
+def _build_predictions(name: str, out_of_time: pa.Table, tested: EvaluationRows) -> pa.Table:
     columns: dict[str, Any] = {"target": pa.repeat(name, out_of_time.num_rows)}
     columns |= dict(zip(out_of_time.column_names, out_of_time.columns, strict=True))
     columns |= {"batch": tested.batch}

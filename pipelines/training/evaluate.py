@@ -12,38 +12,46 @@ from models.evaluation.sliced_metrics import SliceMetrics, compute_sliced_metric
 from models.learners.kinds import MODELS_BY_NAME
 from models.training.results import BacktestResult
 from pipelines.results.evaluation import Evaluation, EvaluationRows
-from pipelines.training.evaluation_rows import tested_rows
+from pipelines.training.evaluation_rows import build_evaluation_rows
 from pipelines.training_data import Snapshot, TrainingRows
 
-Key = tuple[str, str]
+SliceKey = tuple[str, str]
 
 
-def findings(now: Snapshot, name: str, rows: TrainingRows, tried: BacktestResult) -> Evaluation:
+def evaluate_predictions(
+    now: Snapshot, name: str, rows: TrainingRows, tried: BacktestResult
+) -> Evaluation:
     """Return the figures of a training's out-of-time rows; raises what ``tested_rows`` raises."""
     table = tried.out_of_time
-    tested = tested_rows(now, name, rows, table)
+    tested = build_evaluation_rows(now, name, rows, table)
     everything = np.ones(table.num_rows, bool)
     baselines = {
-        learner: evaluate_slices(_predicted(table, learner, tested), {"all": everything})["all"]
+        learner: evaluate_slices(_select_predictions(table, learner, tested), {"all": everything})[
+            "all"
+        ]
         for learner in MODELS_BY_NAME
         if learner in table.column_names
     }
-    challenger = _predicted(table, "probability", tested)
-    parts = compute_sliced_metrics(challenger, dict(_masks(tested, table, now.project.features.stages)))
+    challenger = _select_predictions(table, "probability", tested)
+    parts = compute_sliced_metrics(
+        challenger, dict(_yield_masks(tested, table, now.project.features.stages))
+    )
     return Evaluation(
         metrics=baselines.get(tried.learner)
         or evaluate_slices(challenger, {"all": everything})["all"],
         baselines=baselines,
-        unseen=_of(parts, "unseen"),
-        folds=_of(parts, "fold"),
-        segments={column: _of(parts, f"segment {column}") for column in tested.segments},
-        stages=_of(parts, "stage"),
-        reliability=compute_reliability(challenger.label, challenger.probability, challenger.entity_id),
+        unseen=_select_slices(parts, "unseen"),
+        folds=_select_slices(parts, "fold"),
+        segments={column: _select_slices(parts, f"segment {column}") for column in tested.segments},
+        stages=_select_slices(parts, "stage"),
+        reliability=compute_reliability(
+            challenger.label, challenger.probability, challenger.entity_id
+        ),
         rows=tested,
     )
 
 
-def _predicted(table: pa.Table, column: str, tested: EvaluationRows) -> PredictedRows:
+def _select_predictions(table: pa.Table, column: str, tested: EvaluationRows) -> PredictedRows:
     # Rows are ranked within their fold, whose model is its own.
     label, probability, fold = (table[name].to_numpy() for name in ("label", column, "fold"))
     value = None if tested.expected is None else probability * tested.expected
@@ -52,9 +60,9 @@ def _predicted(table: pa.Table, column: str, tested: EvaluationRows) -> Predicte
     )
 
 
-def _masks(
+def _yield_masks(
     tested: EvaluationRows, table: pa.Table, stages: tuple[str, ...]
-) -> Iterator[tuple[Key, np.ndarray]]:
+) -> Iterator[tuple[SliceKey, np.ndarray]]:
     for of, mask in tested.unseen.items():
         yield ("unseen", of), mask
     fold = table["fold"].to_numpy()
@@ -68,5 +76,5 @@ def _masks(
             yield ("stage", value), mask
 
 
-def _of(parts: dict[Key, SliceMetrics], kind: str) -> dict[str, SliceMetrics]:
+def _select_slices(parts: dict[SliceKey, SliceMetrics], kind: str) -> dict[str, SliceMetrics]:
     return {name: part for (of, name), part in parts.items() if of == kind}

@@ -25,16 +25,18 @@ from models.reference.feature_distribution import (
 from models.reference.fit_engagement import fit_side_scales
 from models.reference.typical_lead import TypicalLead
 from models.training.results import TrainResult
-from pipelines.training.amounts import learnt
+from pipelines.training.amounts import fit_amount_model
 from pipelines.training_data import Snapshot, TrainingRows
 from serve.scoring.scoring import list_lead_attributes
 
-SLICES = 4
-CALENDAR = ("last_hour", "created_hour", "silence")
+SLICE_COUNT = 4
+CALENDAR_AGGREGATES = ("last_hour", "created_hour", "silence")
 """Aggregates that know the day of the week: on a Monday everyone has been silent for two days."""
 
 
-def with_reference(trained: TrainResult, now: Snapshot, name: str, rows: TrainingRows) -> TrainResult:
+def attach_reference_profile(
+    trained: TrainResult, now: Snapshot, name: str, rows: TrainingRows
+) -> TrainResult:
     """Return a training whose scorer keeps what a night is compared with, in ``meta``, and the amount learnt."""
     scorer = trained.scorer
     features = rows.catalog.features
@@ -42,29 +44,33 @@ def with_reference(trained: TrainResult, now: Snapshot, name: str, rows: Trainin
         scorer,
         rows.matrix,
         list_lead_attributes(rows.catalog),
-        [f.name for f in features if _of_the_day(f)],
+        [f.name for f in features if _follows_weekday(f)],
     )
-    slices = slices_of(now, now.project.target_config(name), rows)
-    tested = _tested(trained.out_of_time, slices, rows.matrix)
+    slices = slice_training_rows(now, now.project.target_config(name), rows)
+    tested = _slice_evaluation_rows(trained.out_of_time, slices, rows.matrix)
     last = next(part for part in reversed(slices) if len(part))
     latest = scorer.predict(rows.matrix.take(pa.array(last[sample_evenly(len(last), MAX_ROWS)])))
     days = frozenset(feature.name for feature in features if feature.meaning.unit == "days")
-    population = TrainingDistribution.from_matrix(rows.matrix, slices, weights, scorer.encoding, tested, latest, days)
+    population = TrainingDistribution.from_matrix(
+        rows.matrix, slices, weights, scorer.encoding, tested, latest, days
+    )
     metadata = replace(
         scorer.metadata,
         feature_distribution=population.to_json(),
         fit_engagement=fit_side_scales(scorer, rows.matrix, np.concatenate(slices)),
         typical_lead=TypicalLead.from_matrix(scorer, rows.matrix, features).to_json(),
-        within_account=together(now, name, trained.out_of_time).to_json(),
+        within_account=fit_account_dependence(now, name, trained.out_of_time).to_json(),
     )
     if now.dataset.timed:
         volume = EventVolume.from_events(now.dataset.events, now.as_of)
         metadata = replace(metadata, event_volume=volume.to_json())
-    worth = learnt(now, name, rows, scorer.encoding)
+    worth = fit_amount_model(now, name, rows, scorer.encoding)
     return replace(trained, scorer=replace(scorer, metadata=metadata, amount_model=worth))
 
 
-def together(now: Snapshot, name: str, out_of_time: pa.Table) -> WithinAccountDependence:
+def fit_account_dependence(
+    now: Snapshot, name: str, out_of_time: pa.Table
+) -> WithinAccountDependence:
     """Return how outcomes of one account go together, from the rows tested out of time that have an account.
 
     Rows of one cutoff are looked at together; where each entity has a cutoff of its own, those of one fold are.
@@ -79,12 +85,14 @@ def together(now: Snapshot, name: str, out_of_time: pa.Table) -> WithinAccountDe
     return WithinAccountDependence.fit(*columns, rows["label"].to_numpy())
 
 
-def _of_the_day(feature: Feature) -> bool:
+def _follows_weekday(feature: Feature) -> bool:
     """Say whether a feature follows the day of the week: the cutoffs of a grid may all be Mondays, nights are not."""
-    return feature.aggregate in CALENDAR or (feature.span is not None and feature.span < WEEK)
+    return feature.aggregate in CALENDAR_AGGREGATES or (
+        feature.span is not None and feature.span < WEEK
+    )
 
 
-def slices_of(now: Snapshot, target: Target, rows: TrainingRows) -> list[np.ndarray]:
+def slice_training_rows(now: Snapshot, target: Target, rows: TrainingRows) -> list[np.ndarray]:
     """Return the rows of a training that are like those of a night, in SLICES parts from the earliest to the latest.
 
     Those of a grid are. A target that scores once after entry publishes only who is still open: there a slice is whom
@@ -92,17 +100,20 @@ def slices_of(now: Snapshot, target: Target, rows: TrainingRows) -> list[np.ndar
     """
     if target.cutoffs is None or target.cutoffs.delay is None:
         return np.array_split(
-            np.argsort(pc.cast(rows.matrix["cutoff"], pa.int64()).to_numpy(), kind="stable"), SLICES
+            np.argsort(pc.cast(rows.matrix["cutoff"], pa.int64()).to_numpy(), kind="stable"),
+            SLICE_COUNT,
         )
     ids, found = rows.matrix["entity_id"].combine_chunks(), []
-    for back in reversed(range(SLICES)):
+    for back in reversed(range(SLICE_COUNT)):
         night = now.as_of - back * (target.horizon or timedelta(0))
         spine = build_scoring_spine(now.dataset.cut_at(night), target, night)
         found.append(pc.index_in(spine["entity_id"], value_set=ids).drop_null().to_numpy())
     return found if any(map(len, found)) else [np.arange(rows.matrix.num_rows)]
 
 
-def _tested(out_of_time: pa.Table, slices: list[np.ndarray], matrix: pa.Table) -> list[pa.Table]:
+def _slice_evaluation_rows(
+    out_of_time: pa.Table, slices: list[np.ndarray], matrix: pa.Table
+) -> list[pa.Table]:
     """Return the tested rows that are in some slice, in SLICES parts by cutoff; all of them where none is."""
     alike = matrix.select(["entity_id", "cutoff"]).take(pa.array(np.unique(np.concatenate(slices))))
     table = out_of_time.select(["entity_id", "cutoff", "probability"])
@@ -111,4 +122,4 @@ def _tested(out_of_time: pa.Table, slices: list[np.ndarray], matrix: pa.Table) -
     own = (own if len(own) else table).sort_by(
         [("cutoff", "ascending"), ("entity_id", "ascending")]
     )
-    return [own.take(pa.array(part)) for part in np.array_split(np.arange(len(own)), SLICES)]
+    return [own.take(pa.array(part)) for part in np.array_split(np.arange(len(own)), SLICE_COUNT)]

@@ -27,13 +27,13 @@ from models.scorer_metadata import ScorerMetadata
 from models.training.results import BacktestResult, TrainResult
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
-from pipelines.reports.mlflow_artifacts import story
+from pipelines.reports.mlflow_artifacts import write_training_record
 from pipelines.results.training import TargetTraining
 from pipelines.runner import Runner
-from pipelines.training.audit import without_suspects
-from pipelines.training.evaluate import findings
+from pipelines.training.audit import drop_suspects
+from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.evaluation_rows import check_segments
-from pipelines.training.reference_profile import with_reference
+from pipelines.training.reference_profile import attach_reference_profile
 from pipelines.training_data import (
     Snapshot,
     TrainingRows,
@@ -41,10 +41,10 @@ from pipelines.training_data import (
     count_training_rows,
     load_snapshot,
 )
-from pipelines.workspace import hold_workspace
+from pipelines.workspace import open_workspace
 
 
-def train(
+def train_targets(
     project: Project, as_of: str | None, targets: list[str], driver: Runner
 ) -> list[TargetTraining]:
     """Train the targets and promote each challenger that passes the gate; return one Training a target.
@@ -52,9 +52,9 @@ def train(
     A target that fails does not keep the others from being trained: its error stands in its Training. Raises what
     reading the data raises, and WorkspaceBusy.
     """
-    with hold_workspace(project):
+    with open_workspace(project):
         driver.log("reading the sources")
-        now = driver.step(load_snapshot)(project, as_of)
+        now = driver.run(load_snapshot, project, as_of)
         check_segments(now)
         registry = Registry(project.workspace_path, project.project)
         return [_train_target(now, name, registry, driver) for name in targets]
@@ -63,37 +63,41 @@ def train(
 def _train_target(now: Snapshot, name: str, registry: Registry, driver: Runner) -> TargetTraining:
     try:
         driver.log(f"{name}: rows and features")
-        audited = driver.step(audited_rows)(now, name, lambda line: driver.log(f"{name}: {line}"))
-        trained = driver.step(challenge)(
-            now, name, audited, lambda line: driver.log(f"{name}: {line}")
+        audited = driver.run(
+            load_audited_rows, now, name, lambda line: driver.log(f"{name}: {line}")
+        )
+        trained = driver.run(
+            train_challenger, now, name, audited, lambda line: driver.log(f"{name}: {line}")
         )
         driver.log(f"{name}: judging")
-        return driver.step(conclude)(now, name, audited, trained, registry, driver)
+        return driver.run(register_challenger, now, name, audited, trained, registry, driver)
     except LeadscoreError as error:
         return TargetTraining(name, {}, {}, {}, error=error)
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditedRows:
     """A target's rows without the features of suspects, and the suspects among the columns offered."""
 
     rows: TrainingRows
     suspects: tuple[Suspect, ...]
 
 
-def audited_rows(now: Snapshot, name: str, note: Callable[[str], None]) -> Audited:
+def load_audited_rows(now: Snapshot, name: str, note: Callable[[str], None]) -> AuditedRows:
     """Return a target's rows to learn from; ``note`` is told of each suspect and why it is left out."""
     offered = build_training_rows(now, name)
-    _refuse_immature(now, name, offered)
-    rows, suspects = without_suspects(now, name, offered)
+    _require_mature_rows(now, name, offered)
+    rows, suspects = drop_suspects(now, name, offered)
     for suspect in suspects:
         fate = "allowed" if suspect.allowed else "left out"
         note(f"{fate}: {suspect.column}: {suspect.evidence}")
     note(f"{rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
-    return Audited(rows, tuple(suspects))
+    return AuditedRows(rows, tuple(suspects))
 
 
-def challenge(now: Snapshot, name: str, audited: Audited, note: Callable[[str], None]) -> TrainResult:
+def train_challenger(
+    now: Snapshot, name: str, audited: AuditedRows, note: Callable[[str], None]
+) -> TrainResult:
     """Train the challenger of one target."""
     target, rows = now.project.target_config(name), audited.rows
     metadata = ScorerMetadata.from_training(
@@ -104,15 +108,15 @@ def challenge(now: Snapshot, name: str, audited: Audited, note: Callable[[str], 
         [suspect.to_json() | {"allowed": suspect.allowed} for suspect in audited.suspects],
     )
     trained = train_scorer(
-        rows.matrix, rows.labels, replace(settings_of(now, name, note), metadata=metadata)
+        rows.matrix, rows.labels, replace(build_settings(now, name, note), metadata=metadata)
     )
-    trained = with_reference(trained, now, name, rows)
+    trained = attach_reference_profile(trained, now, name, rows)
     if target.learns_amount:
         note(trained.scorer.amount_model.sentence if trained.scorer.amount_model else NO_AMOUNTS)
     return trained
 
 
-def settings_of(now: Snapshot, name: str, note: Callable[[str], None]) -> TrainingSettings:
+def build_settings(now: Snapshot, name: str, note: Callable[[str], None]) -> TrainingSettings:
     """Return how one target is learnt and tested; ``note`` is told each step in words."""
     horizon = now.project.target_config(name).horizon or timedelta(0)
     return TrainingSettings(
@@ -126,19 +130,26 @@ def settings_of(now: Snapshot, name: str, note: Callable[[str], None]) -> Traini
     )
 
 
-def conclude(
-    now: Snapshot, name: str, audited: Audited, trained: TrainResult, registry: Registry, driver: Runner
+def register_challenger(
+    now: Snapshot,
+    name: str,
+    audited: AuditedRows,
+    trained: TrainResult,
+    registry: Registry,
+    driver: Runner,
 ) -> TargetTraining:
     """Judge a challenger, keep its story, and promote it if it passes."""
     rows, suspects = audited.rows, audited.suspects
-    found = findings(now, name, rows, trained)
+    found = evaluate_predictions(now, name, rows, trained)
     # Kept with the model, so that the scores it publishes can be held against it whatever becomes of the run.
     metadata = replace(trained.scorer.metadata, expectations=found.expectations)
     trained = replace(trained, scorer=replace(trained.scorer, metadata=metadata))
-    verdict = judge_challenger(trained.out_of_time, champion_says(now, name, trained, registry))
+    verdict = judge_challenger(
+        trained.out_of_time, predict_with_champion(now, name, trained, registry)
+    )
     counts = count_training_rows(rows)
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
-        told = story(Path(folder), now, rows, trained, found, verdict, suspects)
+        told = write_training_record(Path(folder), now, rows, trained, found, verdict, suspects)
         version = registry.log_training(name, replace(told, tags={**told.tags, **driver.tags}))
     result = TargetTraining(
         name, counts, found.metrics, found.baselines, verdict, version, trained, suspects
@@ -150,7 +161,7 @@ def conclude(
     return replace(result, version=registry.promote(name, version.number))
 
 
-def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
+def _require_mature_rows(now: Snapshot, name: str, rows: TrainingRows) -> None:
     if not pc.sum(rows.labels["mature"]).as_py():
         first = pc.min(rows.labels["cutoff"]).as_py()
         raise DataError(
@@ -162,7 +173,7 @@ def _refuse_immature(now: Snapshot, name: str, rows: TrainingRows) -> None:
         )
 
 
-def champion_says(
+def predict_with_champion(
     now: Snapshot, name: str, trained: BacktestResult, registry: Registry
 ) -> np.ndarray | None:
     """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had learnt from them.

@@ -27,7 +27,7 @@ from serve.crm.plan import ExportPlan
 from serve.crm.stored_deliveries import (
     STATE_FILE,
     StoredDelivery,
-    list_deliveries,
+    list_stored_deliveries,
     prune_deliveries,
     select_since,
 )
@@ -113,15 +113,15 @@ def write_delivery(
     """
     folder = root / "exports" / plan.name
     try:
-        before = list_deliveries(folder)
+        previous = list_stored_deliveries(folder)
         content = build_content(
-            plan, scores, run.as_of, _choose_delta_base(before, plan, run.as_of, options, folder)
+            plan, scores, run.as_of, _choose_delta_base(previous, plan, run.as_of, options, folder)
         )
         manifest = _stage_delivery(folder / STAGING_NAME, plan, run, content)
-        result = _commit_delivery(folder, before, manifest, made_at)
+        result = _commit_delivery(folder, previous, manifest, made_at)
         switch_current(folder, result.id)
         if result.is_new:
-            prune_deliveries([*before, StoredDelivery(result.folder, result.manifest)])
+            prune_deliveries([*previous, StoredDelivery(result.folder, result.manifest)])
         return result
     except OSError as error:
         raise LeadscoreError(
@@ -134,7 +134,7 @@ def write_delivery(
 
 
 def _choose_delta_base(
-    before: list[StoredDelivery],
+    previous: list[StoredDelivery],
     plan: ExportPlan,
     as_of: datetime,
     options: DeliveryOptions,
@@ -146,18 +146,18 @@ def _choose_delta_base(
     """
     if options.since is not None:
         return DeltaBase(
-            options.since, select_since(before, options.since, str(folder)), deliver_all=False
+            options.since, select_since(previous, options.since, str(folder)), deliver_all=False
         )
     earlier_indices = [
         index
-        for index, delivery in enumerate(before)
+        for index, delivery in enumerate(previous)
         if datetime.fromisoformat(delivery.manifest["as_of"]) < as_of
     ]
     if not earlier_indices:
-        return DeltaBase(None, before, deliver_all=True)
+        return DeltaBase(None, previous, deliver_all=True)
     return DeltaBase(
-        before[earlier_indices[-1]].id,
-        before[earlier_indices[-1] :],
+        previous[earlier_indices[-1]].id,
+        previous[earlier_indices[-1] :],
         deliver_all=options.full or not plan.delta,
     )
 
@@ -238,14 +238,14 @@ def _describe_delivery(
 
 
 def _commit_delivery(
-    folder: Path, before: list[StoredDelivery], manifest: dict[str, Any], made_at: datetime
+    folder: Path, previous: list[StoredDelivery], manifest: dict[str, Any], made_at: datetime
 ) -> DeliveryResult:
     """Turn the staged files into a delivery in one step.
 
     If the newest delivery has the same content, return that one instead.
     """
     staging = folder / STAGING_NAME
-    newest = before[-1] if before else None
+    newest = previous[-1] if previous else None
     if newest and newest.manifest["content"] == manifest["content"]:
         shutil.rmtree(staging, ignore_errors=True)
         return DeliveryResult(newest.folder, newest.manifest, is_new=False)

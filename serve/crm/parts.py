@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.tools.parallel import side_by_side
+from features.tools.parallel import parallel_map
 from serve.crm.formats import CrmFormat
 from serve.delimited import BATCH_ROWS, concatenate_texts
 from serve.export.atomic_folders import fingerprint_file, flush_to_disk, write_durably
@@ -30,7 +30,7 @@ def write_parts(
     """
     parts = _PartWriter(folder, names, crm_format)
     batches = [batch for table in texts for batch in table.to_batches(max_chunksize=BATCH_ROWS)]
-    for lines in side_by_side(partial(_join_lines, names=names, crm_format=crm_format), batches):
+    for lines in parallel_map(partial(_join_lines, names=names, crm_format=crm_format), batches):
         parts.add(lines)
     return parts.close()
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.intake.row_hash import row_hashes, text_hashes
-from features.tools.id_index import Ids
+from features.tools.id_index import IdIndex
 
 # One row per lead that the CRM holds after a delivery, in the order of the file.
 STATE_SCHEMA = pa.schema(
@@ -67,7 +67,7 @@ class CrmState:
         """Return a mask of leads that any other state lacks or has other cells of."""
         is_changed = np.zeros(len(self.keys), bool)
         for other in others:
-            positions = Ids.of(other.keys).find(self.keys)
+            positions = IdIndex.from_column(other.keys).find(self.keys)
             is_same = positions >= 0
             is_same[is_same] = (other.hashes[positions[is_same]] == self.hashes[is_same]).all(
                 axis=1
@@ -77,7 +77,7 @@ class CrmState:
 
     def find_removed(self, others: Sequence[CrmState]) -> pa.Array:
         """Return the sorted keys of leads in the other states that are not in this one."""
-        index = Ids.of(self.keys)
+        index = IdIndex.from_column(self.keys)
         chunks = [
             chunk
             for other in others

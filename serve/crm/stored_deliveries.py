@@ -32,7 +32,7 @@ class StoredDelivery:
         return CrmState.load(self.folder / STATE_FILE)
 
 
-def list_deliveries(folder: Path) -> list[StoredDelivery]:
+def list_stored_deliveries(folder: Path) -> list[StoredDelivery]:
     """Return the deliveries in the folder of an export, sorted by sequence.
 
     A folder without a manifest is not a delivery: it is being removed.

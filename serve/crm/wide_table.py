@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT
-from features.tools.id_index import Ids
+from features.tools.id_index import IdIndex
 from serve.crm.plan import STATUS_FIELD, ExportPlan, MappedColumn
 from serve.export.export import REASON_FIELDS, reason_columns
 
@@ -30,7 +30,7 @@ def build_wide_table(scores: pa.Table, plan: ExportPlan) -> pa.Table:
         for target in plan.targets
     }
     leads = _collect_leads([part[ENTITY_COLUMN] for part in parts.values()])
-    positions = {target: Ids.of(part[ENTITY_COLUMN]).find(leads) for target, part in parts.items()}
+    positions = {target: IdIndex.from_column(part[ENTITY_COLUMN]).find(leads) for target, part in parts.items()}
     aligned = {
         target: _align_columns(part, positions[target], plan) for target, part in parts.items()
     }
@@ -51,7 +51,7 @@ def _collect_leads(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
     """Return the distinct leads of all columns in order of appearance."""
 
     def append_new(leads: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
-        new = others.filter(pa.array(Ids.of(leads).find(others) < 0))
+        new = others.filter(pa.array(IdIndex.from_column(leads).find(others) < 0))
         return pa.chunked_array([*leads.chunks, *new.chunks], pa.string())
 
     return reduce(append_new, columns)
@@ -62,7 +62,7 @@ def _align_columns(
 ) -> dict[str, pa.ChunkedArray]:
     """Return the columns that the plan needs of one target, in the order of the leads.
 
-    ``at`` has the row of each lead in the part, -1 where the target does not score it.
+    ``positions`` has the row of each lead in the part, -1 where the target does not score it.
     """
     target = part["target"][0].as_py() if part.num_rows else ""
     names = {column.column for column in plan.columns if column.target == target} | {
@@ -99,7 +99,7 @@ def _build_column(
         return pa.chunked_array([pa.repeat(SCORED, len(leads))], pa.string())
     values_by_target = [side[column.column] for side in aligned.values()]
     if column.column == "as_of":
-        return pc.max_element_wise(*(column.cast(pa.int64()) for column in values_by_target)).cast(
+        return pc.max_element_wise(*(values.cast(pa.int64()) for values in values_by_target)).cast(
             INSTANT
         )
     return pc.coalesce(*values_by_target)

@@ -146,11 +146,11 @@ def _finish_rewrite(folder: Path) -> None:
     """
     new, old = folder / ERASING_NAME, folder / ERASED_NAME
     if (new / MANIFEST_NAME).exists():
-        place = folder / read_manifest(new)["delivery"]
-        if place.exists():
+        destination = folder / read_manifest(new)["delivery"]
+        if destination.exists():
             shutil.rmtree(old, ignore_errors=True)
-            place.replace(old)
-        new.replace(place)
+            destination.replace(old)
+        new.replace(destination)
         sync_folder(folder)
     for leftover in (new, old, folder / STAGING_NAME):
         shutil.rmtree(leftover, ignore_errors=True)

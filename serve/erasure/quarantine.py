@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from features.tools.atomic_file import write_whole
+from features.tools.atomic_file import write_atomically
 from serve.store.entity_matcher import EntityMatcher, remove_lines
 
 
@@ -32,7 +32,7 @@ def erase_quarantine(
             partial(_names_entity, matcher=matcher, column=column),
         )
         if rows:
-            write_whole(path, content.decode())
+            write_atomically(path, content.decode())
         counts[f"quarantine/{path.name}"] = rows
     return counts
 

@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from configs.errors import ConfigError, LeadscoreError
 from features.contracts import INSTANT
 from features.score_tables import ACCOUNT_SCORES, SCORES
-from features.tools.duckdb_sql import query
+from features.tools.duckdb_sql import run_query
 from serve.delimited import BATCH_ROWS, format_instant, write_csv
 from serve.export.atomic_folders import (
     CURRENT_LINK,
@@ -261,7 +261,7 @@ def reason_columns(reasons: pa.ChunkedArray) -> dict[str, pa.DictionaryArray]:
     They are the first three for the outcome and the first three against it, null where there are
     fewer. They stay dictionary-encoded, as many leads share them.
     """
-    sentences = query(SENTENCES_SQL, scores=pa.table({"reasons": reasons}))
+    sentences = run_query(SENTENCES_SQL, scores=pa.table({"reasons": reasons}))
     columns = zip(REASON_FIELDS, sentences.columns, strict=True)
     return {field.name: column.combine_chunks().dictionary_encode() for field, column in columns}
 

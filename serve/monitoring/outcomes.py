@@ -1,11 +1,12 @@
-"""Published scores and what became of them: which rows count, and the realised outcome of each.
+"""Selection of the published scores that count, and the realised outcome of each.
 
-Nothing is scored again: probability, grade, expected value and version are read from the scores table, outcomes from
-today's data by the one label function.
+Nothing is scored again: probability, grade, expected value and version come from the scores table,
+outcomes from the current data by the label function that training uses.
 
-A lead is scored night after night, so nights repeat each other. Of each week (ISO 8601, in the config's zone) the last
-published night counts: one row a lead a week. Where a lead is scored once after its entry, or its outcome is a column
-without a time, the first published row of each lead counts, in the week of its night.
+A lead is scored every night, so nights repeat each other. Of each week (ISO 8601, in the config's
+time zone) the last published night counts: one row per lead and week. If a target scores each lead
+once after its entry, or its outcome is a column without a time, the first published row of each
+lead counts, in the week of its night.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -30,6 +32,7 @@ from models.evaluation.metrics import Estimate
 from serve.scoring.weekly_lists import Week, keep_first_per_lead
 from serve.store.store import Store
 
+# Columns read of a night. The reasons are left out: they are most of a row.
 READ_COLUMNS = (
     "entity_id",
     "cutoff",
@@ -39,7 +42,7 @@ READ_COLUMNS = (
     "expected_value",
     "model_version",
 )
-"""What is read of a night, column by column: the reasons would be most of it."""
+# One row per published row that counts; the label is null while the outcome is not known.
 FOLLOWED = pa.schema(
     [
         *(SCORES.field(name) for name in READ_COLUMNS),
@@ -47,11 +50,12 @@ FOLLOWED = pa.schema(
         LABELS.field("label"),
     ]
 )
-"""One row a published row that counts; the label is null where the outcome is not known (yet)."""
+# Bounds memory: older weeks beyond this many rows are left out.
 MAX_FOLLOWED_ROWS = 3_000_000
-"""Weeks that are older than the newest ones with so many rows are left out."""
+# A lead first published later than this after its own cutoff counts as a survivor.
 MAX_FIRST_DELAY = timedelta(days=7)
 
+# Reasons why a night does not count. They are keys of outcomes.json, so their wording is stored.
 NOT_LAST_OF_WEEK, REHEARSED = (
     "not the last night of its week",
     "the model had learnt from later data",
@@ -60,19 +64,23 @@ NOT_KEPT, OLDER = (
     "no longer in the scores table",
     f"older than the newest {MAX_FOLLOWED_ROWS:,} rows",
 )
-"""Why a night does not count."""
+# Reasons why a row that counts will never have an outcome; keys of outcomes.json too.
 GONE, LATE_START = (
     "the lead is no longer in the data",
     "first published over a week after the lead's own cutoff",
 )
-"""Why a row that counts has no outcome and never will."""
 
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """What is kept with a model version: the horizon of its scores, and what it promised.
+    """Facts stored with a model version.
 
-    ``trained_as_of`` is the as-of of its training, ``observed_until`` the instant through which outcomes were complete then.
+    Attributes:
+        horizon: Horizon of its scores; None if unknown.
+        trained_as_of: As-of of its training; None if unknown.
+        observed_until: Instant through which outcomes were complete at its training; None if
+            unknown.
+        expectations: Out-of-time metrics at its training, by name.
     """
 
     horizon: timedelta | None = None
@@ -81,9 +89,28 @@ class VersionRecord:
     expectations: Mapping[str, Estimate] = field(default_factory=dict)
 
 
+class OutcomeData(NamedTuple):
+    """Data from which outcomes are read.
+
+    Attributes:
+        dataset: The current data.
+        complete_until: Instant through which its outcomes are complete.
+    """
+
+    dataset: Dataset
+    complete_until: datetime
+
+
 @dataclass(frozen=True)
 class PublishedNight:
-    """One published as-of of a target as it stands in the ledger; ``week`` is written like 2025-W07."""
+    """One published as-of of a target, as recorded in the run ledger.
+
+    Attributes:
+        as_of: As-of of the night.
+        week: ISO 8601 week, such as 2025-W07.
+        version: Model version.
+        rows: Rows published.
+    """
 
     as_of: datetime
     week: str
@@ -93,7 +120,13 @@ class PublishedNight:
 
 @dataclass(frozen=True)
 class NightSelection:
-    """The nights whose rows count, ascending: those to read and those wholly immature; and the others by reason."""
+    """Nights whose rows count, and nights that are excluded.
+
+    Attributes:
+        read: Nights to read, ascending.
+        immature: Nights without any mature row, ascending.
+        excluded: Number of the other nights, by reason.
+    """
 
     read: list[PublishedNight]
     immature: list[PublishedNight]
@@ -102,12 +135,16 @@ class NightSelection:
 
 @dataclass(frozen=True)
 class FollowedScores:
-    """What became of the rows that count: published = used + immature + unknown.
+    """Published rows that count: published = used + immature + unknown.
 
-    ``rows`` is FOLLOWED with the rows used, those whose outcome is known. ``immature`` and ``unknown`` count the others
-    by (week, version); ``unknown_reasons`` says why rows are unknown, ``excluded_nights`` why nights do not count. ``first_mature`` is
-    the instant through which outcomes must be complete for the first of the immature rows to be known; None where
-    there are none, or no time to tell it by.
+    Attributes:
+        rows: FOLLOWED rows used, with a known outcome.
+        immature: Rows whose horizon has not passed, by (week, version).
+        unknown: Rows whose outcome will never be known, by (week, version).
+        unknown_reasons: Unknown rows by reason.
+        excluded_nights: Nights that do not count, by reason.
+        first_mature: Instant through which outcomes must be complete for the first immature row to
+            be known; None if there is none, or no time to derive it from.
     """
 
     rows: pa.Table
@@ -119,7 +156,7 @@ class FollowedScores:
 
 
 def list_unique_columns(target_config: Target) -> tuple[str, ...]:
-    """Return what makes a row of a target the only one of its lead; nothing where leads are scored every night."""
+    """Return the columns that identify the row of a lead that counts; empty if scored nightly."""
     if isinstance(target_config.outcome, ColumnOutcome):
         return ("entity_id",)
     return ("entity_id", "cutoff") if target_config.cutoffs and target_config.cutoffs.delay else ()
@@ -128,9 +165,14 @@ def list_unique_columns(target_config: Target) -> tuple[str, ...]:
 def list_published_nights(
     ledger: pa.Table, target: str, until: datetime, zone: ZoneInfo
 ) -> list[PublishedNight]:
-    """Return the published nights of a target up to and including an instant, ascending, each as published last."""
-    mine = (pc.field("target") == target) & (pc.field("status") == "published")
-    rows = ledger.filter(mine & (pc.field("as_of") <= pa.scalar(until, INSTANT))).to_pylist()
+    """Return the nights of a target published up to ``until`` (inclusive), ascending.
+
+    A night published more than once is returned as published last.
+    """
+    is_published = (pc.field("target") == target) & (pc.field("status") == "published")
+    rows = ledger.filter(
+        is_published & (pc.field("as_of") <= pa.scalar(until, INSTANT))
+    ).to_pylist()
     last = {
         row["as_of"]: row
         for row in sorted(rows, key=lambda row: (row["finished_at"], row["run_id"]))
@@ -146,29 +188,34 @@ def list_published_nights(
 def select_nights(
     nights: Sequence[PublishedNight],
     target_config: Target,
-    observed: datetime,
+    complete_until: datetime,
     records: Mapping[str, VersionRecord],
 ) -> NightSelection:
-    """Return the nights whose rows count; a night is left out if its model had learnt as of later (a rehearsal)."""
-    honest = [night for night in nights if not _is_rehearsal(night, records)]
-    others = Counter({REHEARSED: len(nights) - len(honest)})
+    """Return the nights whose rows count.
+
+    A night is a rehearsal, and excluded, if its model was trained as of a later time.
+    """
+    eligible = [night for night in nights if not _is_rehearsal(night, records)]
+    excluded = Counter({REHEARSED: len(nights) - len(eligible)})
     if list_unique_columns(target_config):
-        return NightSelection(honest, [], +others)
-    last = list({night.week: night for night in honest}.values())
-    others[NOT_LAST_OF_WEEK] = len(honest) - len(last)
-    waiting = [
+        return NightSelection(eligible, [], +excluded)
+    last = list({night.week: night for night in eligible}.values())
+    excluded[NOT_LAST_OF_WEEK] = len(eligible) - len(last)
+    immature = [
         night
         for night in last
-        if night.as_of + resolve_horizon(night.version, target_config, records) > observed
+        if night.as_of + resolve_horizon(night.version, target_config, records) > complete_until
     ]
-    mature = [night for night in last if night not in waiting]
+    mature = [night for night in last if night not in immature]
     read = _take_newest(mature)
-    others[OLDER] = len(mature) - len(read)
-    return NightSelection(read, waiting, +others)
+    excluded[OLDER] = len(mature) - len(read)
+    return NightSelection(read, immature, +excluded)
 
 
-def resolve_horizon(version: str, target_config: Target, records: Mapping[str, VersionRecord]) -> timedelta:
-    """Return how far ahead a version's scores look: its own horizon where that is known, else the target's of today."""
+def resolve_horizon(
+    version: str, target_config: Target, records: Mapping[str, VersionRecord]
+) -> timedelta:
+    """Return the horizon of a version's scores: its own if recorded, else the configured one."""
     own = records[version].horizon if version in records else None
     return own or target_config.horizon or timedelta(0)
 
@@ -178,33 +225,33 @@ def follow_scores(
     names: tuple[str, str],
     target_config: Target,
     nights: Sequence[PublishedNight],
-    observed: tuple[Dataset, datetime],
+    observed: OutcomeData,
     records: Mapping[str, VersionRecord],
 ) -> FollowedScores:
-    """Return what became of the published rows of a target that count.
+    """Return the published rows of a target that count, with their outcomes.
 
-    ``names`` are those of project and target; ``now`` is the data and the instant through which its outcomes are
-    complete; ``records`` are known of a version or not.
+    ``names`` are those of project and target. ``records`` may lack a version.
     """
-    choice = select_nights(nights, target_config, observed[1], records)
-    published, lost = _read_published(store, names, choice.read, list_unique_columns(target_config))
-    never = _explain_unknowable(published, target_config, observed[0])
-    rows = _label_rows(published.filter(never.is_null()), target_config, observed, records)
+    selection = select_nights(nights, target_config, observed.complete_until, records)
+    unique_columns = list_unique_columns(target_config)
+    published, lost = _read_published(store, names, selection.read, unique_columns)
+    unknowable = _explain_unknowable(published, target_config, observed.dataset)
+    rows = _label_rows(published.filter(unknowable.is_null()), target_config, observed, records)
     open_rows = rows.filter(rows["label"].is_null())
     immature = _count_by_week(open_rows)
-    for night in choice.immature:
+    for night in selection.immature:
         immature[night.week, night.version] += night.rows
     ends = [
         night.as_of + resolve_horizon(night.version, target_config, records)
-        for night in choice.immature
+        for night in selection.immature
         if night.rows
     ]
     return FollowedScores(
         rows.filter(rows["label"].is_valid()),
         immature,
-        _count_by_week(published.filter(never.is_valid())),
-        Counter(never.drop_null().to_pylist()),
-        +(choice.excluded + Counter({NOT_KEPT: lost})),
+        _count_by_week(published.filter(unknowable.is_valid())),
+        Counter(unknowable.drop_null().to_pylist()),
+        +(selection.excluded + Counter({NOT_KEPT: lost})),
         min([*ends, *_find_mature_instants(open_rows, target_config, records)], default=None),
     )
 
@@ -214,48 +261,57 @@ def follow_lists(
     names: tuple[str, str],
     target_config: Target,
     nights: Sequence[PublishedNight],
-    observed: tuple[Dataset, datetime],
+    observed: OutcomeData,
     records: Mapping[str, VersionRecord],
 ) -> pa.Table:
-    """Return FOLLOWED with ``listed_leads``: each week's list, every lead as it stood on its first night there.
+    """Return FOLLOWED rows with ``listed``: each listed lead of a week, on its first night there.
 
-    The last night of a week no longer has those whose outcome came meanwhile, so a list is followed from its beginning.
-    Where a lead is scored once, its first row counts. Rows whose outcome will never be known are left out; the label
-    is null where it is not known yet. Parameters are those of ``follow_scores``.
+    The last night of a week lacks the leads whose outcome came during the week, so a list is
+    followed from its beginning. If a lead is scored once, its first row counts. Rows whose outcome
+    will never be known are left out; the label is null while the outcome is not known. Parameters
+    are those of ``follow_scores``.
     """
     schema = pa.schema(
         [*(SCORES.field(name) for name in (*READ_COLUMNS, "listed")), FOLLOWED.field("week")]
     )
-    honest = [night for night in nights if not _is_rehearsal(night, records)]
-    kept = [schema.empty_table()]
-    for week, days in groupby(honest, key=lambda night: night.week):
+    eligible = [night for night in nights if not _is_rehearsal(night, records)]
+    lists = [schema.empty_table()]
+    for week, days in groupby(eligible, key=lambda night: night.week):
         ends = [night.as_of for night in days]
         rows = store.listed_leads(
             *names, min(ends), max(ends) + MICROSECOND, (*READ_COLUMNS, "listed")
         )
         rows = keep_first_per_lead(rows.filter(pc.is_in(rows["as_of"], pa.array(ends, INSTANT))))
-        kept.append(rows.append_column("week", pa.repeat(week, rows.num_rows)).cast(schema))
-    rows = pa.concat_tables(kept).combine_chunks()
+        lists.append(rows.append_column("week", pa.repeat(week, rows.num_rows)).cast(schema))
+    rows = pa.concat_tables(lists).combine_chunks()
     if list_unique_columns(target_config):
         rows = keep_first_per_lead(rows)
-    return _label_rows(rows.filter(_explain_unknowable(rows, target_config, observed[0]).is_null()), target_config, observed, records)
+    unknowable = _explain_unknowable(rows, target_config, observed.dataset)
+    return _label_rows(rows.filter(unknowable.is_null()), target_config, observed, records)
 
 
 def _is_rehearsal(night: PublishedNight, records: Mapping[str, VersionRecord]) -> bool:
-    learnt = records[night.version].trained_as_of if night.version in records else None
-    return learnt is not None and learnt > night.as_of
+    """Return whether the night's model was trained as of a later time than the night's as-of."""
+    trained_as_of = records[night.version].trained_as_of if night.version in records else None
+    return trained_as_of is not None and trained_as_of > night.as_of
 
 
 def _take_newest(nights: list[PublishedNight]) -> list[PublishedNight]:
-    """Return the newest nights with at most MOST_ROWS rows, but one at least."""
+    """Return the newest nights with at most MAX_FOLLOWED_ROWS rows together, but at least one."""
     rows = np.cumsum([night.rows for night in reversed(nights)])
     return nights[len(nights) - max(1, int((rows <= MAX_FOLLOWED_ROWS).sum())) :] if nights else []
 
 
 def _read_published(
-    store: Store, names: tuple[str, str], nights: Sequence[PublishedNight], unique_columns: tuple[str, ...]
+    store: Store,
+    names: tuple[str, str],
+    nights: Sequence[PublishedNight],
+    unique_columns: tuple[str, ...],
 ) -> tuple[pa.Table, int]:
-    """Return the rows of the nights with their week, and how many nights the table no longer keeps."""
+    """Return the rows of the nights with their week, and the number of nights no longer stored.
+
+    With ``unique_columns``, only the first row with the same values of them is returned.
+    """
     schema = FOLLOWED.remove(len(FOLLOWED) - 1)
     kept, lost = [schema.empty_table()], 0
     for night in nights:
@@ -270,11 +326,12 @@ def _read_published(
 
 
 def _explain_unknowable(rows: pa.Table, target_config: Target, dataset: Dataset) -> pa.Array:
-    """Return for each row why its outcome will never be known; null where it is known or will be."""
+    """Return why the outcome of each row will never be known; null if it may become known."""
     gone = pa.array(dataset.find_leads(rows["entity_id"]) < 0)
     late = pa.array(np.zeros(rows.num_rows, bool))
     if "cutoff" in list_unique_columns(target_config):
-        # Who is still open so long after the cutoff is a survivor, and the probability is not one of survivors.
+        # A lead that is still open so long after its cutoff is a survivor, and its probability was
+        # not conditional on surviving.
         late = pa.array(
             column_to_microseconds(rows["as_of"]) - column_to_microseconds(rows["cutoff"])
             > duration_to_microseconds(MAX_FIRST_DELAY)
@@ -285,36 +342,41 @@ def _explain_unknowable(rows: pa.Table, target_config: Target, dataset: Dataset)
 def _label_rows(
     rows: pa.Table,
     target_config: Target,
-    observed: tuple[Dataset, datetime],
+    observed: OutcomeData,
     records: Mapping[str, VersionRecord],
 ) -> pa.Table:
-    """Return FOLLOWED: the rows with their labels, each by the horizon that its version has."""
+    """Return FOLLOWED: the rows with their labels, each by the horizon of its version."""
     versions = pc.unique(rows["model_version"]).to_pylist()
     horizons = {version: resolve_horizon(version, target_config, records) for version in versions}
     parts = [rows.slice(0, 0).append_column(FOLLOWED.field("label"), pa.array([], pa.int8()))]
     for horizon in sorted(set(horizons.values())):
-        mine = pa.array(
-            [version for version in versions if horizons[version] == horizon], pa.string()
+        same_horizon = [version for version in versions if horizons[version] == horizon]
+        is_same = pc.is_in(rows["model_version"], pa.array(same_horizon, pa.string()))
+        part = rows.filter(is_same).combine_chunks()
+        version_config = target_config.model_copy(update={"horizon": horizon})
+        labels = compute_labels(
+            observed.dataset, part.select(SPINE.names), version_config, observed.complete_until
         )
-        part = rows.filter(pc.is_in(rows["model_version"], mine)).combine_chunks()
-        asked = target_config.model_copy(update={"horizon": horizon})
-        found = compute_labels(observed[0], part.select(SPINE.names), asked, observed[1])
-        parts.append(part.append_column(FOLLOWED.field("label"), found["label"]))
+        parts.append(part.append_column(FOLLOWED.field("label"), labels["label"]))
     return pa.concat_tables(parts).combine_chunks()
 
 
 def _count_by_week(rows: pa.Table) -> Counter[tuple[str, str]]:
+    """Return the number of rows by (week, model version)."""
     groups = rows.group_by(["week", "model_version"]).aggregate([([], "count_all")]).to_pylist()
     return Counter(
         {(group["week"], group["model_version"]): group["count_all"] for group in groups}
     )
 
 
-def _find_mature_instants(rows: pa.Table, target_config: Target, records: Mapping[str, VersionRecord]) -> list[datetime]:
-    """Return when the first row of each version is mature."""
+def _find_mature_instants(
+    rows: pa.Table, target_config: Target, records: Mapping[str, VersionRecord]
+) -> list[datetime]:
+    """Return the instant at which the first row of each version is mature."""
     if isinstance(target_config.outcome, ColumnOutcome):
         return []
     first = rows.group_by("model_version").aggregate([("cutoff", "min")]).to_pylist()
     return [
-        group["cutoff_min"] + resolve_horizon(group["model_version"], target_config, records) for group in first
+        group["cutoff_min"] + resolve_horizon(group["model_version"], target_config, records)
+        for group in first
     ]

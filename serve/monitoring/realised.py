@@ -1,7 +1,8 @@
-"""What realised outcomes say of published scores: expected against actual, and the figures of a test, part by part.
+"""Realised outcomes of published scores: expected against actual, and metrics, by part.
 
-Rows are ranked within their model version, whose levels are its own, and worked week by week; intervals are those of
-``models.evaluation``, by lead.
+Rows are ranked within their model version, since each version has its own level of probabilities.
+Metrics at capacity count each week separately. Intervals are bootstrapped by lead, as in
+``models.evaluation``.
 """
 
 from __future__ import annotations
@@ -24,20 +25,28 @@ from models.evaluation.metrics import (
 )
 from models.evaluation.sliced_metrics import SliceMetrics, compute_sliced_metrics, mask_by_value
 
+# Key of the part with all rows.
 ALL_ROWS = ("all", "all")
-"""The part of all rows used."""
+# A drift shows first in the latest mature weeks of a version.
 RECENT_WEEKS = 4
-"""The latest mature weeks of a version, in which a drift shows first."""
+# With fewer leads that have the outcome, or that have not, only their number is compared: a handful
+# of leads must not raise an alarm.
 MIN_LEADS = 30
-"""Where fewer leads than this have the outcome, or have not, only their number is judged."""
+# Bootstrap replicates of each interval.
 REPLICATES = 200
-"""Drawings of leads from which each interval is made."""
 Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class RealisedValue:
-    """Sums over the ``rows`` whose amount and expected value are known, in the amount's unit, and their ratio."""
+    """Value of the rows whose amount and expected value are known, in the unit of the amount.
+
+    Attributes:
+        rows: Number of these rows.
+        expected: Sum of the expected values.
+        actual: Sum of the amounts of the rows with the outcome.
+        ratio: Actual over expected value, with its 90 % interval.
+    """
 
     rows: int
     expected: float
@@ -45,14 +54,22 @@ class RealisedValue:
     ratio: Estimate
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+        """Return the sums and their ratio as JSON values."""
         sums = {"rows": self.rows, "expected": self.expected, "actual": self.actual}
         return {**sums, "actual_to_expected": self.ratio.to_json()}
 
 
 @dataclass(frozen=True)
 class RealisedOutcomes:
-    """One part of the rows used: counts and figures, leads with the outcome, outcomes expected, actual / expected."""
+    """Realised outcomes of one part of the rows.
+
+    Attributes:
+        part: Counts and metrics of the part.
+        leads_with_outcome: Distinct leads with the outcome.
+        expected: Sum of the published probabilities.
+        ratio: Actual over expected outcomes, with its 90 % interval.
+        value: Expected and actual value; None if no row has both.
+    """
 
     part: SliceMetrics
     leads_with_outcome: int
@@ -62,19 +79,19 @@ class RealisedOutcomes:
 
     @property
     def too_few(self) -> bool:
-        """Whether too few leads have the outcome, or have not, for more than their number to be judged."""
-        return self.part.too_small or min(self.leads_with_outcome, self.part.entities - self.leads_with_outcome) < MIN_LEADS
+        """Whether too few leads have the outcome, or too few have not, to compare metrics."""
+        without_outcome = self.part.entities - self.leads_with_outcome
+        return self.part.too_small or min(self.leads_with_outcome, without_outcome) < MIN_LEADS
 
     @property
     def metrics(self) -> dict[str, Estimate]:
-        """The figures of the part, the ratio among them; without the others where it is too small."""
+        """Metrics of the part with the ratio; the ratio alone if the part is too small."""
         return {"actual_to_expected": self.ratio, **self.part.estimates}
 
     def to_json(self) -> dict[str, Any]:
-        """Return counts and figures as plain JSON values."""
-        found = self.part.to_json()
+        """Return counts and metrics as JSON values, under the keys of outcomes.json."""
         used = {
-            "used": found["rows"],
+            "used": self.part.to_json()["rows"],
             "leads": self.part.entities,
             "leads_with_outcome": self.leads_with_outcome,
         }
@@ -88,16 +105,18 @@ class RealisedOutcomes:
             **used,
             **sums,
             **value,
-            "metrics": {k: figure.to_json() for k, figure in self.metrics.items()},
+            "metrics": {name: metric.to_json() for name, metric in self.metrics.items()},
         }
 
 
 def build_masks(
     rows: pa.Table, stage: pa.Array | None, stages: Sequence[str], champion: str | None
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Return the parts of FOLLOWED rows by boolean masks: all, by week, grade, stage and version, and recent.
+    """Return a boolean mask of FOLLOWED rows for each part, by (kind, name).
 
-    ``stage`` is each row's stage at its cutoff; “recent” are the champion's latest RECENT weeks.
+    The kinds are all, week, version, grade, stage and recent. ``stage`` is each row's stage at its
+    cutoff, ``stages`` the names of all stages. The recent part holds the champion's latest
+    RECENT_WEEKS weeks.
     """
     week, version = (
         np.array(rows[name].to_pylist(), dtype=object) for name in ("week", "model_version")
@@ -111,10 +130,10 @@ def build_masks(
         masks |= {
             ("stage", name): mask for name, mask in mask_by_value(stage.to_pylist(), stages).items()
         }
-    mine = version == champion
-    if mine.any():
-        latest = sorted(set(week[mine]))[-RECENT_WEEKS:]
-        masks["recent", str(champion)] = mine & np.isin(week, latest)
+    is_champion = version == champion
+    if is_champion.any():
+        latest = sorted(set(week[is_champion]))[-RECENT_WEEKS:]
+        masks["recent", str(champion)] = is_champion & np.isin(week, latest)
     return masks
 
 
@@ -126,11 +145,12 @@ def measure_outcomes(
     capacity: int | None,
     amount_is_learned: bool = False,
 ) -> dict[Key, RealisedOutcomes]:
-    """Return what became of each part of FOLLOWED rows that are all labelled.
+    """Return the realised outcomes of each part of labelled FOLLOWED rows.
 
-    ``lead`` is any key of each row's lead, ``amount`` what its outcome is worth, NaN where unknown, None where the
-    target has none. ``capacity`` is a week's, and the most probable of a week are worked. An amount that is ``amount_is_learned``
-    was not known before: then the published expected value says who would be worked by it.
+    ``lead`` holds a key of each row's lead. ``amount`` is the value of each row's outcome, NaN if
+    unknown; None if the target has no amount. ``capacity`` is the number of leads worked in a week:
+    the most probable ones, or by value those with the highest value. A learned amount was not known
+    before the outcome, so then the published expected value ranks the leads by value.
     """
     label, probability = (rows[name].to_numpy().astype(float) for name in ("label", "probability"))
     version, week = (
@@ -143,49 +163,56 @@ def measure_outcomes(
     )
     parts = compute_sliced_metrics(predicted, masks, replicates=REPLICATES)
     values = _measure_values(rows["expected_value"].to_numpy(), label, lead, masks, amount)
-    found = {}
+    outcomes = {}
     for name, part in parts.items():
-        converted, expected = (
-            len(np.unique(lead[masks[name] & (label == 1)])),
-            float(probability[masks[name]].sum()),
+        leads_with_outcome = len(np.unique(lead[masks[name] & (label == 1)]))
+        expected = float(probability[masks[name]].sum())
+        ratio = _estimate_ratio(part, leads_with_outcome, expected)
+        outcomes[name] = RealisedOutcomes(
+            part, leads_with_outcome, expected, ratio, values.get(name)
         )
-        found[name] = RealisedOutcomes(
-            part, converted, expected, _estimate_ratio(part, converted, expected), values.get(name)
-        )
-    return found
+    return outcomes
 
 
-def invert_estimate(figure: Estimate) -> Estimate:
-    """Return one over a positive figure: the percentiles of a bootstrap go over into those of the inverse."""
+def invert_estimate(estimate: Estimate) -> Estimate:
+    """Return the reciprocal of a positive estimate.
+
+    The percentiles of a bootstrap become those of the reciprocal, in reverse order.
+    """
     with np.errstate(divide="ignore"):
         value, low, high = (
-            float(np.float64(1) / x) for x in (figure.value, figure.high, figure.low)
+            float(np.float64(1) / x) for x in (estimate.value, estimate.high, estimate.low)
         )
-    return Estimate(value, low, high, figure.n)
+    return Estimate(value, low, high, estimate.n)
 
 
 def _sort_key(name: str) -> tuple[int, str]:
-    """Sort versions by their number."""
+    """Return a sort key that orders versions by number and other names alphabetically."""
     return (int(name), "") if name.isdigit() else (0, name)
 
 
-def _estimate_ratio(part: SliceMetrics, converted: int, expected: float) -> Estimate:
-    """Return actual over expected outcomes, by the bootstrap where many leads have the outcome, else by counting.
+def _estimate_ratio(part: SliceMetrics, leads_with_outcome: int, expected: float) -> Estimate:
+    """Return actual over expected outcomes with a 90 % interval.
 
-    Few outcomes count as a Poisson number (Garwood 1936, Fiducial limits for the Poisson distribution, Biometrika
-    28), of leads and not of rows: rows are as many as a lead has of them. None at all says something too.
+    The interval is bootstrapped if at least MIN_LEADS leads have the outcome. Otherwise it is that
+    of a Poisson number of leads (Garwood 1936, Fiducial limits for the Poisson distribution,
+    Biometrika 28), so that no outcome at all is evidence too. The number counts leads, not rows,
+    since the rows of one lead are dependent.
     """
-    drawn = part.estimates.get("predicted_to_observed")
-    if drawn is not None and converted >= MIN_LEADS:
-        return invert_estimate(drawn)
+    bootstrapped = part.estimates.get("predicted_to_observed")
+    if bootstrapped is not None and leads_with_outcome >= MIN_LEADS:
+        return invert_estimate(bootstrapped)
     if not expected:
         return Estimate(np.nan, np.nan, np.nan, part.rows)
-    each = part.rows / part.entities
-    count = part.outcomes / each
+    rows_per_lead = part.rows / part.entities
+    count = part.outcomes / rows_per_lead
     low = float(gammaincinv(count, LOW_QUANTILE)) if count else 0.0
     high = float(gammaincinv(count + 1, HIGH_QUANTILE))
     return Estimate(
-        part.outcomes / expected, low * each / expected, high * each / expected, part.rows
+        part.outcomes / expected,
+        low * rows_per_lead / expected,
+        high * rows_per_lead / expected,
+        part.rows,
     )
 
 
@@ -196,26 +223,32 @@ def _measure_values(
     masks: Mapping[Key, np.ndarray],
     amount: np.ndarray | None,
 ) -> dict[Key, RealisedValue]:
-    """Return the value of each part in which an amount and an expected value are known, drawn by lead."""
+    """Return the value of each part with rows whose amount and expected value are both known.
+
+    The intervals of the ratios are bootstrapped by lead.
+    """
     if amount is None:
         return {}
-    priced = np.isfinite(expected) & np.isfinite(amount)
-    promised, actual = np.where(priced, expected, 0.0), np.where(priced & (label == 1), amount, 0.0)
-    places = {name: np.flatnonzero(mask & priced) for name, mask in masks.items()}
-    places = {name: rows for name, rows in places.items() if len(rows)}
-    drawn: dict[Key, list[float]] = {name: [] for name in places}
+    has_value = np.isfinite(expected) & np.isfinite(amount)
+    expected_value = np.where(has_value, expected, 0.0)
+    actual_value = np.where(has_value & (label == 1), amount, 0.0)
+    rows_of = {name: np.flatnonzero(mask & has_value) for name, mask in masks.items()}
+    rows_of = {name: rows for name, rows in rows_of.items() if len(rows)}
+    replicates: dict[Key, list[float]] = {name: [] for name in rows_of}
     for weight in draw_entity_weights(lead, 0, REPLICATES):
-        for name, rows in places.items():
-            drawn[name].append(
-                _divide_or_nan((weight * actual)[rows].sum(), (weight * promised)[rows].sum())
-            )
-    found = {}
-    for name, rows in places.items():
-        sums = float(promised[rows].sum()), float(actual[rows].sum())
-        ratio = estimate_with_interval(_divide_or_nan(sums[1], sums[0]), np.array(drawn[name]), len(rows))
-        found[name] = RealisedValue(len(rows), *sums, ratio)
-    return found
+        for name, rows in rows_of.items():
+            actual_sum = (weight * actual_value)[rows].sum()
+            expected_sum = (weight * expected_value)[rows].sum()
+            replicates[name].append(_divide_or_nan(actual_sum, expected_sum))
+    values = {}
+    for name, rows in rows_of.items():
+        sums = float(expected_value[rows].sum()), float(actual_value[rows].sum())
+        ratio = estimate_with_interval(
+            _divide_or_nan(sums[1], sums[0]), np.array(replicates[name]), len(rows)
+        )
+        values[name] = RealisedValue(len(rows), *sums, ratio)
+    return values
 
 
-def _divide_or_nan(part: float, whole: float) -> float:
-    return float(part / whole) if whole else np.nan
+def _divide_or_nan(numerator: float, denominator: float) -> float:
+    return float(numerator / denominator) if denominator else np.nan

@@ -20,7 +20,7 @@ from typing import Self
 
 import numpy as np
 
-from features.definitions.feature import CHANNEL, GROUP, TYPE
+from features.definitions.feature import CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX
 from features.definitions.semantics import Meaning
 
 # Only numbers of one measure can repeat each other: how often, and how long ago.
@@ -133,13 +133,13 @@ def _overlaps_subject(a: tuple[str, str], b: tuple[str, str]) -> bool:
     shared_kind = next(
         (
             kind
-            for kind in (TYPE, CHANNEL, GROUP)
+            for kind in (TYPE_PREFIX, CHANNEL_PREFIX, GROUP_PREFIX)
             if a[1].startswith(kind) and b[1].startswith(kind)
         ),
         None,
     )
     scopes = _contains_scope(a[0], b[0]) or _contains_scope(b[0], a[0])
-    return scopes and (shared_kind in (None, GROUP) or a[1] == b[1])
+    return scopes and (shared_kind in (None, GROUP_PREFIX) or a[1] == b[1])
 
 
 def _contains_scope(a: str, b: str) -> bool:

@@ -135,7 +135,7 @@ def _format_fragments(
     name: str, values: list[Any], writer: ReasonWriter, is_low: bool
 ) -> np.ndarray:
     """Return the JSON before and after the contribution, one pair (an object) per value."""
-    write_value = writer.wording.wording(writer.meanings[name], is_low)
+    write_value = writer.wording.sentence_writer(writer.meanings[name], is_low)
     fragments = np.empty(len(values), object)
     for place, value in enumerate(values):
         written = repr(value) if isinstance(value, float) else _encode_json(value)

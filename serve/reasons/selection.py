@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.definitions.feature import TYPE
+from features.definitions.feature import TYPE_PREFIX
 from features.definitions.semantics import Meaning
 from models.reference.typical_lead import TypicalLead
 from serve.reasons.conflicts import (
@@ -217,10 +217,9 @@ def _choose_speakers(
     events. A member can represent the group as follows:
 
     - The effect is on the group's side: the sentence states the value.
-    - The effect is on the other side: the sentence states that the value is low, a count below
-      the median or a time above it.
-    - There is no clear effect (MIN_CLEAR_EFFECT): the sentence states that there is nothing, or
-      that it was long ago if having nothing weighs on that side too.
+    - It is on the other side: the sentence states that the value is low (of a time, high).
+    - It is not clear (MIN_CLEAR_EFFECT): the sentence states that there is nothing, or that it
+      was long ago if having nothing weighs on that side too.
 
     A lack, a pause and an ending type are never shown as good; activity is never shown as bad. Of
     the members that qualify, the one with the strongest contribution to the side is chosen, a
@@ -290,17 +289,17 @@ class _ValueKinds:
     def from_groups(cls, groups: FeatureGroups) -> Self:
         meanings = groups.meanings
         return cls(
-            np.array([meaning.graded for meaning in meanings]),
-            np.array([meaning.upside_down for meaning in meanings]),
+            np.array([meaning.is_graded for meaning in meanings]),
+            np.array([meaning.is_inverted for meaning in meanings]),
             np.array([meaning.unit in ("count", "change") for meaning in meanings]),
             np.array([meaning.unit == "change" for meaning in meanings]),
-            np.array([not meaning.speaks for meaning in meanings]),
-            np.array([meaning.faint for meaning in meanings]),
-            np.array([meaning.pause for meaning in meanings]),
-            np.array([meaning.praise for meaning in meanings]),
+            np.array([not meaning.is_worded for meaning in meanings]),
+            np.array([meaning.is_worded_last for meaning in meanings]),
+            np.array([meaning.is_pause for meaning in meanings]),
+            np.array([meaning.reads_as_praise for meaning in meanings]),
             np.array(
                 [
-                    {meaning.name, meaning.subject.removeprefix(TYPE)} & groups.ending_types
+                    {meaning.name, meaning.subject.removeprefix(TYPE_PREFIX)} & groups.ending_types
                     != set()
                     for meaning in meanings
                 ]

@@ -18,8 +18,8 @@ from features.contracts import INSTANT, SPINE, Dataset
 from features.definitions.catalog import Catalog
 from features.score_tables import SCORES
 from features.spine import build_scoring_spine
-from features.tools.parallel import side_by_side
-from features.wording.wording import Wording, english
+from features.tools.parallel import parallel_map
+from features.wording.wording import Wording, load_english
 from models.reference.fit_engagement import ATTRIBUTE_AGGREGATES, SIDES, score_sides
 from models.scorer import Scorer
 from serve.reasons.reasons import ReasonWriter, write_reasons
@@ -72,7 +72,7 @@ class ScoringRequest:
     name_columns: dict[str, str]
     explained_share: float = 1.0
     capacity: Capacity | None = None
-    wording: Wording = field(default_factory=english)
+    wording: Wording = field(default_factory=load_english)
 
 
 def build_scoring_matrix(dataset: Dataset, scorer: Scorer, request: ScoringRequest) -> pa.Table:
@@ -84,7 +84,7 @@ def build_scoring_matrix(dataset: Dataset, scorer: Scorer, request: ScoringReque
     spine = build_scoring_spine(dataset, request.target_config, request.as_of)
     catalog = scorer.catalog
     return build_features(
-        dataset, spine, catalog.keeping([*scorer.encoding.names, *_list_evidence_features(catalog)])
+        dataset, spine, catalog.select([*scorer.encoding.names, *_list_evidence_features(catalog)])
     )
 
 
@@ -101,7 +101,7 @@ def score_matrix(
         matrix.slice(start, PREDICT_BATCH_ROWS)
         for start in range(0, max(matrix.num_rows, 1), PREDICT_BATCH_ROWS)
     ]
-    predicted = pa.concat_tables(list(side_by_side(scorer.predict, pieces)))
+    predicted = pa.concat_tables(list(parallel_map(scorer.predict, pieces)))
     lead = pa.array(dataset.find_leads(predicted["entity_id"]))
     probability = predicted["probability"].to_numpy()
     columns = {
@@ -125,7 +125,7 @@ def score_matrix(
     def sort_column(field: pa.Field) -> pa.Array:
         return _cast_column(columns[field.name], field.type).take(order)
 
-    return pa.table(list(side_by_side(sort_column, schema)), schema=schema)
+    return pa.table(list(parallel_map(sort_column, schema)), schema=schema)
 
 
 def stamp_run_columns(
@@ -165,7 +165,7 @@ def explain_rows(
 
     # Contributions are computed without the interpreter lock, sentences with it: batches in threads
     # overlap the one with the other.
-    for _ in side_by_side(explain_batch, range(0, len(place), EXPLAIN_BATCH_ROWS)):
+    for _ in parallel_map(explain_batch, range(0, len(place), EXPLAIN_BATCH_ROWS)):
         pass
     side_columns = {
         side: pa.array(values, pa.int64(), mask=values == 0) for side, values in sides.items()

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from features.contracts import INSTANT
-from features.tools.parallel import side_by_side
+from features.tools.parallel import parallel_map
 
 # Rows written or read at a time: few batches are in memory next to the table itself.
 BATCH_ROWS = 16_384
@@ -182,7 +182,7 @@ def sort_into_batches(
     batches = rows.to_batches()
     starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
     chunks = (order[begin : begin + BATCH_ROWS] for begin in range(0, len(order), BATCH_ROWS))
-    return side_by_side(
+    return parallel_map(
         lambda row_numbers: encode(_take_rows(batches, starts, row_numbers)), chunks
     )
 

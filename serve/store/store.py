@@ -63,12 +63,11 @@ class Store(ScoreReader):
         """
         super().__init__(Database(url_or_path, retry_seconds))
         self._lock: SessionLock | None = None
-        where = self._database.address
-        if not self._database.run(lambda session: is_schema_current(session, where), writes=False):
-            self._database.run(lambda session: migrate_schema(session, where))
+        if not self._database.run(partial(is_schema_current, address=self.address), writes=False):
+            self._database.run(partial(migrate_schema, address=self.address))
 
     @property
-    def where(self) -> str:
+    def address(self) -> str:
         """Return the address of the database, without its password."""
         return self._database.address
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from features.contracts import INSTANT
 from features.score_tables import SUPPRESSIONS
-from features.tools.duckdb_sql import query
+from features.tools.duckdb_sql import run_query
 from serve.store.session import Session
 from serve.store.tables import SUPPRESSIONS_TABLE
 
@@ -47,7 +47,7 @@ def merge_suppressions(before: pa.Table, suppressed: pa.Table, run: Mapping[str,
         "began": pa.array([run["started_at"]], INSTANT),
     }
     night = pa.table(instants | {"run": [run["run_id"]], "project": [run["project"]]})
-    merged = query(
+    merged = run_query(
         """SELECT
              coalesce(b.project, n.project) AS project,
              coalesce(b.entity_id, s.entity_id) AS entity_id,

@@ -118,20 +118,20 @@ def _restrict_to_newest(query: sa.Select[Any], table: sa.Table) -> sa.Select[Any
     return query.join(latest_nights.project.table, is_latest)
 
 
-def is_schema_current(session: Session, where: str) -> bool:
+def is_schema_current(session: Session, address: str) -> bool:
     """Return whether the database has all tables, columns and views of this version.
 
     Raises DataError if the existing tables cannot be migrated to this version.
     """
-    there = {
+    existing = {
         name: _read_columns(session, name) for name in (*VIEWS, *(table.name for table in TABLES))
     }
-    return all(there.values()) and not any(
-        _find_differing_columns(table, there[table.name], where) for table in TABLES
+    return all(existing.values()) and not any(
+        _find_differing_columns(table, existing[table.name], address) for table in TABLES
     )
 
 
-def migrate_schema(session: Session, where: str) -> None:
+def migrate_schema(session: Session, address: str) -> None:
     """Create missing tables and add missing columns in one transaction.
 
     Of concurrent callers the second waits, checks again, and finds nothing to do. Raises DataError
@@ -139,14 +139,14 @@ def migrate_schema(session: Session, where: str) -> None:
     """
     if session.backend == "postgresql":
         session.execute(f"SELECT pg_advisory_xact_lock({CREATION_LOCK_KEY})")
-    if is_schema_current(session, where):
+    if is_schema_current(session, address):
         return
     # Neither database can add a column in the middle of a view.
     for view in VIEWS:
         session.execute(f"DROP VIEW IF EXISTS {view}")
     for table in TABLES:
         session.execute(session.render_sql(CreateTable(table, if_not_exists=True)))
-        for column in _find_differing_columns(table, _read_columns(session, table.name), where):
+        for column in _find_differing_columns(table, _read_columns(session, table.name), address):
             _add_column(session, column)
     session.execute("DROP INDEX IF EXISTS scores_by_entity")
     session.execute(LISTED_INDEX_SQL)
@@ -164,27 +164,27 @@ def _add_column(session: Session, column: sa.Column[Any]) -> None:
 
 
 def _find_differing_columns(
-    table: sa.Table, there: dict[str, str], where: str
+    table: sa.Table, existing: dict[str, str], address: str
 ) -> list[sa.Column[Any]]:
     """Return the columns of an existing table that can be added or converted.
 
     Raises DataError for any other difference.
     """
-    if not there:
+    if not existing:
         return []
-    missing = [column for column in table.c if column.name not in there]
+    missing = [column for column in table.c if column.name not in existing]
     incompatible = sorted(
-        {*there.keys() - table.c.keys(), *(c.name for c in missing if not c.nullable)}
+        {*existing.keys() - table.c.keys(), *(c.name for c in missing if not c.nullable)}
     )
     if incompatible:
         raise DataError(
             "the table is not one of this version",
-            where=f"{where}: {table.name}",
+            where=f"{address}: {table.name}",
             found=f"{len(incompatible)} differing columns, such as {incompatible[0]}",
             fix="move the database away, or use the version of leadscore that wrote it",
         )
     text_instants = [
-        c for c in table.c if there.get(c.name) == "text" and c.type is SQL_TYPES[INSTANT]
+        c for c in table.c if existing.get(c.name) == "text" and c.type is SQL_TYPES[INSTANT]
     ]
     return missing + text_instants
 

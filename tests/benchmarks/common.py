@@ -1,11 +1,11 @@
-"""The feature set that every engine can compute: counts, sums and last ages of the log's event types."""
+"""The common feature set that all engines compute: counts, sums and ages by event type."""
 
 from typing import NamedTuple
 
 from tests.benchmarks import log
 
+# Windows ``[cutoff - days, cutoff)`` by their name; None is all of history.
 DAYS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "all": None}
-"""Windows ``[cutoff - days, cutoff)`` by their name; None is all of history."""
 
 
 class Common(NamedTuple):

@@ -1,4 +1,4 @@
-"""The one table that all benchmarks write into, printed at the end."""
+"""The table that all benchmarks write to; it is printed at the end."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""Many leads delivered to a CRM, and the floor: a bare Arrow CSV of the same columns; in a process of its own.
+"""Delivery of many leads to a CRM, and the floor: a bare Arrow CSV of the same columns.
 
-``python -m tests.benchmarks.delivering FOLDER ROWS FORMAT ours|floor`` prints one line of JSON: seconds by what was
-done, and the peak of memory over what the scores themselves take.
+``python -m tests.benchmarks.delivering FOLDER ROWS FORMAT ours|floor`` runs in its own process and
+prints one line of JSON: seconds by step, and the peak memory beyond the scores themselves.
 """
 
 import json
@@ -24,10 +24,14 @@ from tests.benchmarks.measure import peak
 from tests.benchmarks.publishing import NIGHT, TOP, sample, timed
 
 KEYS = {"salesforce": "Lead_External_Id__c", "hubspot": "Record ID", "dynamics": "Lead key"}
-REASONS = '[{"feature": "f", "value": %d, "contribution": 0.%06d, "sentence": "%d page views in the last 7 days"}, '
-REASONS += '{"feature": "g", "value": null, "contribution": -0.2, "sentence": "no call in the last %d days"}]'
+REASONS = (
+    '[{"feature": "f", "value": %d, "contribution": 0.%06d, '
+    '"sentence": "%d page views in the last 7 days"}, '
+    '{"feature": "g", "value": null, "contribution": -0.2, '
+    '"sentence": "no call in the last %d days"}]'
+)
+# Share of leads whose score changes from one night to the next, and share of those that leave.
 CHANGED = 0.05
-"""The share of leads whose score moves from one night to the next, and that of those who leave."""
 
 
 def plan_of(form: str) -> ExportPlan:
@@ -42,7 +46,7 @@ def a_run(day: int) -> Run:
 
 
 def a_night(rows: int, run: Run) -> pa.Table:
-    """Return the scores of a night whose top leads have reasons, no two alike as they have contributions."""
+    """Return a night's scores; the top leads have reasons with distinct contributions."""
     scores = sample(rows, run)
     told = scores["reasons"].to_pylist()
     for n in range(int(rows * TOP)):

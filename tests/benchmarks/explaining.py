@@ -1,4 +1,4 @@
-"""Contributions and reasons of many rows; run in a process of its own.
+"""Contributions and reasons of many rows, measured in a separate process.
 
 ``python -m tests.benchmarks.explaining ROWS FEATURES`` prints one line of JSON.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.definitions.semantics import Meaning
-from features.wording.wording import english
+from features.wording.wording import load_english
 from models.encoding import Encoding
 from models.learners.blend import Blend
 from models.learners.fit_input import FitInput
@@ -23,10 +23,10 @@ from serve.reasons.reasons import ReasonWriter, write_reasons
 from tests.benchmarks.measure import peak
 
 HORIZON = 30.0
+# Training rows of the models: enough for trees as large as those of the largest tables.
 LEARNT = 50_000
-"""Rows that the models are learnt from: enough for trees of the size that the largest tables get."""
+# Rows that LightGBM itself explains, which is slow.
 SAMPLE = 500
-"""Rows that LightGBM explains: it takes its time."""
 SHARES = (0.4, 0.4, 0.2)
 KEYS = {
     "count": "count",
@@ -40,7 +40,7 @@ UNITS = tuple(KEYS)
 
 
 def sample(rows, features):
-    """Return a matrix of a column in each unit in turn, every third with gaps, and what its columns mean."""
+    """Return a matrix with one column per unit in turn, every third with gaps, and its meanings."""
     random = np.random.default_rng(0)
     draw = {
         "count": lambda: random.poisson(random.uniform(0.2, 5), rows).astype(float),
@@ -65,7 +65,7 @@ def sample(rows, features):
 
 
 def models(x, categorical):
-    """Return LightGBM, and a blend of it with a hazard and a line, learnt from a part of the rows."""
+    """Return LightGBM, and a blend of it with a hazard and a linear model, trained on some rows."""
     random, x = np.random.default_rng(1), x[:LEARNT]
     odds = (
         np.nan_to_num((x - np.nanmean(x, axis=0)) / np.nanstd(x, axis=0))[:, :12].sum(axis=1) / 3
@@ -110,7 +110,9 @@ def main(rows, features):
             found["its own"] = slow / SAMPLE * rows
             found["apart"] = float(np.abs(own - parts[:SAMPLE]).max())
     texts, clock, _ = timed(
-        lambda: write_reasons(parts, matrix.select(encoding.names), ReasonWriter(meanings, english()))
+        lambda: write_reasons(
+            parts, matrix.select(encoding.names), ReasonWriter(meanings, load_english())
+        )
     )
     return {**found, "wording": clock, "texts": len(texts), "peak": peak()}
 

@@ -1,4 +1,4 @@
-"""A training of many rows, and how much of its time is LightGBM's own; run in a process of its own.
+"""A training of many rows, and LightGBM's share of its time, measured in a separate process.
 
 ``python -m tests.benchmarks.learning ROWS FEATURES`` prints one line of JSON.
 """
@@ -39,7 +39,7 @@ class Watch:
 
 
 def sample(rows, features):
-    """Return a matrix and its LABELS: numbers, every tenth with gaps, a few categories; four rows an entity."""
+    """Return a matrix and its LABELS: four rows per entity, gaps and categories included."""
     random = np.random.default_rng(0)
     columns = {f"n{j}": random.normal(size=rows) for j in range(features - CATEGORIES)}
     odds = sum(columns[f"n{j}"] for j in range(5)) / 2 - 2

@@ -1,4 +1,4 @@
-"""A generated event log: leads with a geometric number of events at times of their own, Parquet ordered by time."""
+"""A generated event log in Parquet, ordered by time, with a geometric number of events per lead."""
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +18,9 @@ BATCH = 2_000_000
 def write(path, events, mean=20, seed=5):
     """Write about ``events`` rows of ``events / mean`` leads and return the number of leads.
 
-    Each lead's events are spread evenly over the 18 months. The log is written batch by batch, each an equal part of
-    the time: every event falls into a batch by a draw of its own, so only the leads' numbers are held in memory.
+    Each lead's events are spread evenly over the 18 months. The log is written in batches of equal
+    time spans: each event is assigned to a batch at random, so that only the counts per lead are
+    held in memory.
     """
     rng = np.random.default_rng(seed)
     left = rng.geometric(1 / mean, events // mean)

@@ -1,4 +1,4 @@
-"""What the figures depend on: the size asked for, the machine, the log and the versions."""
+"""Conditions of a measurement: requested size, machine, log and versions."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from joblib import cpu_count
 
 from tests.benchmarks.measure import PEERS
 
+# Approximate number of events of the generated log.
 EVENTS = int(os.environ.get("LEADSCORE_BENCH_EVENTS", 1_000_000))
-"""Events of the generated log, about."""
 
 VERSIONS = "import importlib.metadata as m, json; print(json.dumps({n: m.version(n) for n in %r}))"
 

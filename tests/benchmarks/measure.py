@@ -1,4 +1,4 @@
-"""One measurement in a process of its own, so that neither the time nor the memory of one engine touches another's.
+"""One measurement in a separate process, so that engines do not share time or memory.
 
 ``python -m tests.benchmarks.measure JOB`` takes a Job as JSON and prints one line of JSON.
 """
@@ -23,16 +23,16 @@ from tests.benchmarks.common import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(sys.prefix) / "peers" / "bin" / "python"
+# Engines of the peers' environment.
 ELSEWHERE = {"polars_per_cutoff", "featuretools"}
-"""Engines of the peers' environment."""
 
+# Seconds under which a measurement is taken three times, and the median is given.
 SHORT = 10.0
-"""Seconds under which a measurement is taken three times, and the median is given."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Which engine (``module:function``) computes what; ``out`` is a Parquet file for the result."""
+    """The engine (``module:function``) and its input; ``out`` is a Parquet file for the result."""
 
     engine: str
     path: str
@@ -42,12 +42,12 @@ class Job:
 
     @property
     def python(self) -> Path:
-        """The interpreter whose environment has the engine."""
+        """Return the interpreter whose environment has the engine."""
         return PEERS if self.engine.split(":")[1] in ELSEWHERE else Path(sys.executable)
 
 
 def measured(job: Job) -> dict:
-    """Run a job in a new process: ``seconds``, ``rows``, ``columns``, ``counted`` events and ``peak`` memory in GiB."""
+    """Run a job in a new process; return seconds, rows, columns, counted events, peak GiB."""
     command = [
         str(job.python),
         "-W",

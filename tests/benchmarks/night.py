@@ -1,9 +1,10 @@
-"""A night at size: from the sources to the CRM's file, and the floors that it is measured against.
+"""A large night from the sources to the CRM's file, and the floors it is compared with.
 
-``python -m tests.benchmarks.night FOLDER prepare LEADS`` trains a champion on a small company and writes the large
-one's sources; ``… night [AS_OF]`` scores it through the command's own function and prints one line of JSON: an as-of a
-day after another compares with it, as all nights but the first do. ``… floor`` prints what the bare parts take:
-LightGBM's own ``predict`` of the champion's trees, and the scan that features cannot go below.
+``python -m tests.benchmarks.night FOLDER prepare LEADS`` trains a champion on a small company and
+writes the sources of the large one. ``… night [AS_OF]`` scores it by the command's own function and
+prints one line of JSON; an as-of one day after another is compared with it, like all nights except
+the first. ``… floor`` prints the time of the bare parts: LightGBM's own ``predict`` of the
+champion's trees, and the scan that is a lower bound for the features.
 """
 
 import json
@@ -25,12 +26,12 @@ from tests.benchmarks.peers import FLOOR
 
 SMALL = 6_000
 AS_OF = "2025-07-02T00:00:00+00:00"
+# Increase in the probability of an outcome within days, per event of the first type.
 PACE = 0.03
-"""How much likelier each event of the first type makes the outcome to follow within days."""
 
 
 def config(folder: Path, name: str) -> dict:
-    """Return the YAML of one of the two companies; they share a workspace, so that one's champion scores the other."""
+    """Return the YAML of a company; both share a workspace, so one's champion scores the other."""
     data = folder / name
     events = {"entity_id": "entity_id", "event_time": "event_time", "known_at": "available_at"}
     events |= {"event_type": "event_type", "channel": "channel", "value": "value"}
@@ -60,7 +61,7 @@ def config(folder: Path, name: str) -> dict:
 
 
 def prepare(folder: Path, leads: int) -> None:
-    """Write both companies, and train and promote a champion on the small one, once for a folder."""
+    """Write both companies, and promote a champion trained on the small one, once per folder."""
     for name, count in (("small", SMALL), ("large", leads)):
         (folder / name).mkdir(parents=True, exist_ok=True)
         write(folder / name, count, won=name == "small")
@@ -69,15 +70,15 @@ def prepare(folder: Path, leads: int) -> None:
     if not (folder / "workspace" / "mlflow.db").exists():
         from configs.schema import load_project
         from pipelines.runner import Runner
-        from pipelines.training.train import train
+        from pipelines.training.train import train_targets
 
-        (result,) = train(load_project(folder / "small.yaml"), AS_OF, ["buy"], Runner())
+        (result,) = train_targets(load_project(folder / "small.yaml"), AS_OF, ["buy"], Runner())
         if result.error:
             raise result.error
 
 
 def write(folder: Path, leads: int, won: bool) -> None:
-    """Write ``leads`` with about 20 events each; with ``won``, outcomes that follow events of the first type."""
+    """Write ``leads`` with about 20 events each; ``won`` adds outcomes after the first type."""
     path, rng = folder / "events.parquet", np.random.default_rng(leads)
     count = log.write(path, 20 * leads)
     start = pa.array(log.START + rng.integers(0, 30 * US_PER_DAY, count)).cast(INSTANT)
@@ -109,7 +110,7 @@ def _outcomes(events: pa.Table, rng: np.random.Generator) -> pa.Table:
 def night(folder: Path, as_of: str = AS_OF) -> dict:
     """Score, publish and export; return the seconds of each step and the peak memory in GiB."""
     from configs.schema import load_project
-    from pipelines.nightly.score import score_night
+    from pipelines.nightly.night import score_night
     from pipelines.runner import Runner
 
     steps: dict[str, float] = {}
@@ -133,13 +134,13 @@ def night(folder: Path, as_of: str = AS_OF) -> dict:
         "seconds": time.perf_counter() - begin,
         "processor": time.process_time() - processor,
         "steps": steps,
-        "rows": sum(found.rows.values()),
+        "rows": sum(found.published.rows.values()),
         "peak": peak(),
     }
 
 
 def floor(folder: Path) -> dict:
-    """Return the seconds of the scan, and those of the bare ``predict`` of the champion's trees on all rows."""
+    """Return the seconds of the scan, and of the bare ``predict`` of the champion's trees."""
     import lightgbm
 
     from configs.schema import load_project
@@ -159,7 +160,7 @@ def floor(folder: Path) -> dict:
     scorer = Scorer.load(registry.scorer_directory(registry.champion("buy")))
     now = load_snapshot(project, AS_OF)
     spine = build_scoring_spine(now.dataset, project.target_config("buy"), now.as_of)
-    catalog = scorer.catalog.keeping(scorer.encoding.names)
+    catalog = scorer.catalog.select(scorer.encoding.names)
     x = scorer.encoding.encode(build_features(now.dataset, spine, catalog))
     predict, trees = 0.0, 0
     for text in _trees(scorer.model):

@@ -1,4 +1,4 @@
-"""leadscore's own engine, called as a user of the package calls it."""
+"""leadscore's own engine, called like by a user of the package."""
 
 import tempfile
 from collections.abc import Callable
@@ -22,7 +22,7 @@ WHOLE = Catalog(
     windows=WINDOWS,
     half_lives=tuple(timedelta(days=days) for days in (3, 14, 60)),
 )
-COMMON = WHOLE.keeping(NAMES)
+COMMON = WHOLE.select(NAMES)
 
 
 def leadscore(path: str, leads: int, instants: list[int]) -> Callable:

@@ -1,6 +1,7 @@
-"""Many scores into a database and out of it, and the floors: bare loads of the same rows; in a process of its own.
+"""Writing many scores to a database and reading them, and the floors: bare loads of the same rows.
 
-``python -m tests.benchmarks.publishing URL ROWS ours|floor`` prints one line of JSON: seconds by what was done.
+``python -m tests.benchmarks.publishing URL ROWS ours|floor`` runs in its own process and prints one
+line of JSON: seconds by step.
 """
 
 import io
@@ -25,12 +26,13 @@ from serve.store.tables import SCORES_TABLE
 from tests.benchmarks.measure import peak
 
 NIGHT = datetime(2025, 7, 7, tzinfo=UTC)
-REASON = '[{"feature":"page_view_count_7d","value":%s,"contribution":0.5123456,"sentence":"%s page views in 7 days"},'
-REASON += (
+REASON = (
+    '[{"feature":"page_view_count_7d","value":%s,"contribution":0.5123456,'
+    '"sentence":"%s page views in 7 days"},'
     '{"feature":"any_age","value":12.25,"contribution":-0.2123,"sentence":"silent for 12 days"}]'
 )
+# Share of rows with reasons.
 TOP = 0.1
-"""The share of rows that have reasons."""
 
 
 def sample(rows: int, run: Run) -> pa.Table:
@@ -118,7 +120,7 @@ def ours(url: str, rows: int) -> dict:
 
 
 def floor(url: str, rows: int) -> dict:
-    """Load the same rows, encoded and in order, with nothing around it: no key, no ledger, nothing to replace."""
+    """Load the same rows, encoded and ordered, without key, ledger or replacement."""
     run = Run("floor", "bench", NIGHT, {"buy": "7"}, "1", "c0ffee", NIGHT)
     pieces = list(
         sort_into_batches(

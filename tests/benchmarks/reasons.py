@@ -1,14 +1,17 @@
-"""Are reasons free of contradiction, and does the model mean them? Of sampled leads of one company.
+"""Consistency of the reasons of sampled leads, and their agreement with the model.
 
-``python -m tests.benchmarks.reasons CONFIG TARGET [LEADS]`` takes the champion of the workspace, or trains one if there
-is none; of the demo's config it makes the company first. It prints one line of JSON:
+``python -m tests.benchmarks.reasons CONFIG TARGET [LEADS]`` uses the champion of the workspace, or
+trains one if there is none; for the demo config it simulates the company first. It prints one line
+of JSON:
 
-- ``repeated`` and ``contradictory``: pairs of reasons of one lead that say the same, or speak against each other, by
-  rules of their own (``tests.benchmarks.sense``);
-- ``removable``: reasons that name something which a log holds, events or an attribute; ``agree`` is the share of them
-  where the log without it moves the score as the reason says: down for what speaks for the lead, up for what speaks
-  against it, and further the same way where it is said to be too little (``few``); ``otherwise`` counts the rest by
-  figure. The reasons that are not removable name what did not happen or time that passed.
+- ``repeated`` and ``contradictory``: pairs of reasons of one lead that repeat or contradict each
+other, by independent rules (``tests.benchmarks.sense``);
+
+- ``removable``: reasons that name something in the log, events or an attribute. ``agree`` is the
+share of them where removing it moves the score as the reason says: down for a reason in favour of
+the lead, up for one against it, and further in the same direction for a reason that says too little
+(``few``). ``otherwise`` counts the rest by feature. Reasons that are not removable name an event
+that did not happen, or time that passed.
 """
 
 import json
@@ -28,27 +31,27 @@ from models.encoding import sample_evenly
 from models.registry.registry import Registry
 from models.scorer import Scorer
 from pipelines.runner import Runner
-from pipelines.simulated.simulate import simulate
-from pipelines.training.train import train
+from pipelines.simulated.simulate import write_company
+from pipelines.training.train import train_targets
 from pipelines.training_data import load_snapshot
 from serve.reasons.reasons import ReasonWriter, write_reasons
 from tests.benchmarks.removal import Without, log_odds, removable
 from tests.benchmarks.sense import contradictory, repeated
 
 LEADS = 200
+# Leads whose values replace a removed attribute.
 DRAWN = 20
-"""Leads whose values take the place of an attribute that is taken away."""
+# Leads of the simulated company.
 COMPANY = 5_000
-"""Leads of the made-up company."""
 
 
 def champion(project, target):
     """Return the target's scorer, trained if there is none yet."""
     if project.project == "demo" and not (project.workspace_path / "data").exists():
-        simulate(project.workspace_path / "data", leads=COMPANY)
+        write_company(project.workspace_path / "data", leads=COMPANY)
     registry = Registry(project.workspace_path, project.project)
     if registry.champion(target) is None:
-        train(project, None, [target], Runner())
+        train_targets(project, None, [target], Runner())
     return Scorer.load(registry.scorer_directory(registry.champion(target)))
 
 
@@ -64,13 +67,13 @@ def sample(project, now, target, leads):
 def told(scorer, dataset, spine, language="en"):
     """Return the reasons of each row of a spine."""
     matrix = build_features(dataset, spine, scorer.catalog.keeping(scorer.encoding.names))
-    teller = ReasonWriter.from_scorer(scorer, Wording.of(language))
+    teller = ReasonWriter.from_scorer(scorer, Wording.load(language))
     texts = write_reasons(scorer.explain(matrix), matrix.select(scorer.encoding.names), teller)
     return [json.loads(text) for text in texts]
 
 
 def moves(scorer, dataset, spine, found):
-    """Return each reason that names something removable with how much its removal moves the log-odds, and its side."""
+    """Return each removable reason with the change of log-odds by its removal, and its side."""
     features = {feature.name: feature for feature in scorer.catalog.features}
     rows = list(
         zip(spine["entity_id"].to_pylist(), spine["cutoff"].to_pylist(), found, strict=True)
@@ -99,7 +102,7 @@ def moves(scorer, dataset, spine, found):
 
 
 def _others(dataset, feature):
-    """Return the values of an attribute that some leads have, evenly chosen; none of what is no attribute."""
+    """Return values of an attribute that some leads have, evenly chosen; none if no attribute."""
     if feature.scope != "lead" or feature.subject not in dataset.leads.column_names:
         return []
     return (

@@ -1,9 +1,10 @@
-"""What a reason names, taken out of the log: the same leads once more, each without one thing.
+"""Removal of the subject of a reason from the log: the same leads once more, each without one
+thing.
 
-A reason names events, of a type, channel or direction or all, in a window or ever, or an attribute. It may name
-nothing that a log holds: that something did not happen, or that time passed. A lead whose attribute is taken away
-may have that of any lead: its log-odds are the mean over some others' values. Nothing here is taken from the code
-that chooses reasons.
+A reason names events, by type, channel, direction or all, in a window or ever, or an attribute. It
+may also name nothing in the log: an event that did not happen, or time that passed. A removed
+attribute is replaced by those of other leads: the log-odds are the mean over some of their values.
+No code is shared with the selection of reasons.
 """
 
 from collections.abc import Sequence
@@ -34,18 +35,23 @@ WINDOWED = {
 }
 WINDOWED |= {"people", "new_people", "roles", "visits", "unanswered", "before_reply"}
 EVER = {"age", "silence", "first", "gap_mean", "gap_max", "last_channel"}
+# Aggregates whose value is an event type.
 NAMED = {"last_type", "stage_now"}
-"""Figures whose value is an event type."""
+# Aggregates of the first event only.
 FIRST = {"first_type", "first_channel", "stage_entry"}
-"""Figures that tell of the first event alone."""
 COUNTS = ("count", "change")
 
 
 @dataclass(frozen=True)
 class Without:
-    """One lead without what a reason names: the feature that speaks, and its value; as it is where there is none.
+    """One lead without the subject of a reason; unchanged if ``feature`` is None.
 
-    ``instead`` is another value in the place of an attribute.
+    Attributes:
+        entity: Id of the lead.
+        cutoff: Cutoff of the lead's row.
+        feature: Feature of the reason.
+        value: Value of the feature.
+        instead: Another value in place of an attribute.
     """
 
     entity: str
@@ -56,7 +62,7 @@ class Without:
 
 
 def removable(feature: Feature, value: float | str | None, lack: bool) -> bool:
-    """Say whether a reason names something that can be taken out; ``lack`` says that it tells of a time without."""
+    """Return whether the subject of a reason can be removed; ``lack``: it names an absence."""
     if value is None or (value == 0 and feature.meaning.unit in COUNTS):
         return False
     if feature.aggregate in EVER:
@@ -71,10 +77,10 @@ def removable(feature: Feature, value: float | str | None, lack: bool) -> bool:
 
 
 def log_odds(scorer: Scorer, dataset: Dataset, asked: Sequence[Without]) -> np.ndarray:
-    """Return the log-odds of each lead without what it is asked without.
+    """Return the log-odds of each lead without the subject of its reason.
 
-    Each is a copy of the lead with its whole account, under new names, beside all leads as they are: features look at
-    the account, and at how long others took.
+    Each is a copy of the lead with its whole account, under new names, next to all unchanged leads:
+    features look at the account, and at the durations of other leads.
     """
     leads, events = dataset.leads.to_pandas(), dataset.events.to_pandas()
     of_lead, rows = (
@@ -103,7 +109,7 @@ def log_odds(scorer: Scorer, dataset: Dataset, asked: Sequence[Without]) -> np.n
         events=_table(pd.concat(logs), dataset.events.schema),
     )
     table = pa.Table.from_pylist(spine, schema=SPINE)
-    matrix = build_features(grown, table, scorer.catalog.keeping(scorer.encoding.names))
+    matrix = build_features(grown, table, scorer.catalog.select(scorer.encoding.names))
     return scorer.explain(matrix).sum(axis=1)
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks found, as Markdown tables."""
+"""Results of the benchmarks as Markdown tables."""
 
 
 class Report:

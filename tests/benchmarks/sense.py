@@ -1,6 +1,6 @@
-"""When two reasons of one lead make no sense together, read off their English sentences and what they tell of.
+"""Pairs of reasons of one lead that do not make sense together, by their English sentences.
 
-Written apart from the rules by which reasons are chosen, so that it may disagree with them.
+This is independent of the rules by which reasons are selected, so that it can disagree with them.
 """
 
 import re
@@ -73,7 +73,7 @@ def _number(one):
 
 
 def _follows(one, other, a, b):
-    """Say whether the second tells of nothing that does not already follow from the first."""
+    """Return whether the second reason follows from the first."""
     says = NOTHING.match(one["sentence"]) or LAST.match(one["sentence"])
     if not (_contains(a, b) and says and NOTHING.match(other["sentence"])):
         return False
@@ -94,14 +94,14 @@ def _same(a, b):
 
 
 def _contains(a, b):
-    """Say whether all events of b are events of a."""
+    """Return whether all events of b are events of a."""
     if "lead" in (a.scope, b.scope):
         return False
     return a.scope in (b.scope, "account") and a.meaning.subject in ("any", b.meaning.subject)
 
 
 def _may_share(a, b):
-    """Say whether one event may count for both."""
+    """Return whether one event may count for both."""
     if "lead" in (a.scope, b.scope) or {a.scope, b.scope} == {"entity", "others"}:
         return False
     kinds = [feature.meaning.subject.partition(":")[0] for feature in (a, b)]

@@ -1,4 +1,4 @@
-"""All engines of the benchmarks compute the same: what is compared in time is equal in every value."""
+"""Agreement of all engines: the results that are compared in time are equal in every value."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from tests.benchmarks.measure import Job, measured
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
-    """A small log, with cutoffs at an event's own instant, at its windows' edges, and before and after all events."""
+    """Write a small log, with cutoffs at events, at window boundaries, before and after all."""
     folder = tmp_path_factory.mktemp("small")
     path = folder / "events.parquet"
     leads = log.write(path, 4_000)
@@ -41,7 +41,7 @@ ENGINES = [
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_all_engines_agree(job, ours, engine, needs):
+def test_engines_agree(job, ours, engine, needs):
     theirs = replace(job, engine=engine, out=f"{job.out}.{engine.split(':')[1]}")
     needs(theirs)
     measured(theirs)

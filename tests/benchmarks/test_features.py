@@ -1,4 +1,4 @@
-"""The feature engine against the floor, against other engines, and its whole catalogue against the common set.
+"""The feature engine against the floor and other engines, and its whole catalog.
 
 LEADSCORE_BENCH_EVENTS sets the size of the log (default one million events).
 """
@@ -55,7 +55,7 @@ def _rows(case):
     return case.job.leads * len(case.job.instants)
 
 
-def test_the_common_set_against_the_floor(case):
+def test_common_set_against_the_floor(case):
     case.tell(COMMON, f"{case.ours['seconds']:.2f}")
     case.tell("leadscore / floor", f"{case.ours['seconds'] / case.floor['seconds']:.1f}")
     case.tell("leadscore peak memory, GiB", f"{case.ours['peak']:.2f}")
@@ -99,7 +99,7 @@ def test_featuretools_with_cutoff_times_on_a_sample(case, needs):
     assert 0 < theirs["rows"] <= _rows(case)
 
 
-def test_the_whole_catalogue(case):
+def test_whole_catalog(case):
     whole = measured(replace(case.job, engine="ours:catalogue"))
     case.tell("whole catalogue, s", f"{whole['seconds']:.2f}")
     case.tell("whole catalogue, features", f"{whole['columns']}")

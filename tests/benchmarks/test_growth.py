@@ -1,6 +1,6 @@
-"""Ten times the events: what becomes of the time and of the memory.
+"""Growth of time and memory with ten times the events.
 
-Runs where LEADSCORE_BENCH_GROWTH is set; LEADSCORE_BENCH_EVENTS is the smaller of the two sizes.
+Runs if LEADSCORE_BENCH_GROWTH is set; LEADSCORE_BENCH_EVENTS is the smaller of the two sizes.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Time and memory of a large training; LEADSCORE_BENCH_ROWS is how many rows it has."""
+"""Time and memory of a large training; LEADSCORE_BENCH_ROWS is the number of rows."""
 
 import json
 import os
@@ -15,8 +15,11 @@ ROWS = int(os.environ.get("LEADSCORE_BENCH_ROWS", 100_000))
 FEATURES = 200
 
 
-def test_a_large_training(report):
-    title = f"A training of {ROWS:,} rows with {FEATURES} features; {cpu_count()} cores, {memory():.0f} GiB"
+def test_large_training(report):
+    title = (
+        f"A training of {ROWS:,} rows with {FEATURES} features; "
+        f"{cpu_count()} cores, {memory():.0f} GiB"
+    )
     command = [
         sys.executable,
         "-W",

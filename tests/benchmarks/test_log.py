@@ -1,4 +1,4 @@
-"""The generated log is what the benchmarks say it is."""
+"""Properties of the generated log."""
 
 import numpy as np
 import pyarrow.compute as pc

@@ -1,9 +1,9 @@
-"""A night from the sources to the CRM's file, against the bare parts it cannot do without.
+"""A night from the sources to the CRM's file, against its indispensable parts.
 
-It is the second night of as many leads: it has one before to compare with, as all nights but the first do.
+It is the second night of the leads: it compares with one before, like all nights except the first.
 
-LEADSCORE_BENCH_LEADS is how many leads the night has, 20 events each, and a tenth of it is measured too; 1,000,000
-takes about ten minutes and 4 GiB.
+LEADSCORE_BENCH_LEADS is the number of leads, with 20 events each; a tenth of it is measured, too.
+1,000,000 take about ten minutes and 4 GiB.
 """
 
 import json
@@ -38,7 +38,7 @@ def run(folder, *arguments):
     return json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
 
 
-def test_a_night_at_size(tmp_path, report):
+def test_night_at_size(tmp_path, report):
     seconds = {}
     for leads, days in zip((LEADS // 10, LEADS), DAYS, strict=True):
         column = f"{leads:,} leads"

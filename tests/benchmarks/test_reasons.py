@@ -1,4 +1,4 @@
-"""How fast rows get their contributions and reasons; LEADSCORE_BENCH_EXPLAINED is how many rows."""
+"""Throughput of contributions and reasons; LEADSCORE_BENCH_EXPLAINED is the number of rows."""
 
 import json
 import os
@@ -36,7 +36,10 @@ def explained(threads):
 
 @pytest.mark.parametrize("threads", sorted({1, cpu_count()}))
 def test_reasons_of_many_rows(report, threads):
-    title = f"Reasons of {ROWS:,} rows with {FEATURES} features; {cpu_count()} cores, {memory():.0f} GiB"
+    title = (
+        f"Reasons of {ROWS:,} rows with {FEATURES} features; "
+        f"{cpu_count()} cores, {memory():.0f} GiB"
+    )
     found, column = explained(threads), f"{threads} thread{'s' * (threads > 1)}"
     for name in ("LightGBM", "blend"):
         report.add(title, f"{name}, rows a second", column, f"{ROWS / found[name]['seconds']:,.0f}")

@@ -1,4 +1,4 @@
-"""Scores into SQLite and PostgreSQL in one transaction, against bare loads of the same rows in the same run.
+"""Scores into SQLite and PostgreSQL in one transaction, against bare loads in the same run.
 
 LEADSCORE_BENCH_SCORES sets the rows (default one million), of which every tenth has reasons.
 """
@@ -26,7 +26,10 @@ def measured(url: str, what: str) -> dict:
 
 
 def tell(report: Report, store: str, ours: dict, floors: dict) -> None:
-    title = f"{ROWS:,} scores of {ours['bytes a row']:.0f} bytes; {cpu_count()} cores, {memory():.0f} GiB; rows/s"
+    title = (
+        f"{ROWS:,} scores of {ours['bytes a row']:.0f} bytes; "
+        f"{cpu_count()} cores, {memory():.0f} GiB; rows/s"
+    )
     for name in ("a night", "again", "the next night", "previous", "scores"):
         verb = f"{name}, read" if name in ("previous", "scores") else f"{name}, published"
         report.add(title, verb, store, f"{ROWS / ours[name]:,.0f}")

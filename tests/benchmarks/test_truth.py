@@ -1,4 +1,4 @@
-"""What the models are worth where the truth is known: the demo company, against the oracle, row by row."""
+"""Models against the known truth: the demo company and its oracle, row by row."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,20 +14,20 @@ from models.training.fit import fit_models
 from models.training.train import train_scorer
 from models.training.training_rows import AvailableRows, TrainingTable
 from pipelines import demo
-from pipelines.simulated.oracle import oracle
-from pipelines.training.train import settings_of
+from pipelines.simulated.oracle import compute_oracle
+from pipelines.training.train import build_settings
 from pipelines.training_data import build_training_rows, load_snapshot
 from tests.benchmarks.machine import memory
 
 LEADS, SEED = 20_000, 7
+# Days of the cohorts that are evaluated separately: at least half of their rows are immature.
 LATE = timedelta(days=60)
-"""Cohorts of the last so many days are looked at apart: half of them and more are immature."""
 HORIZON = 30 * US_PER_DAY
 
 
 @dataclass(frozen=True)
 class Against:
-    """Rows of one target with the oracle's probability beside the label."""
+    """Rows of one target with label and the oracle's probability."""
 
     truth: np.ndarray
     label: np.ndarray
@@ -36,7 +36,9 @@ class Against:
 
     def figures(self, chance):
         found = evaluate_rows(self.label, chance, self.entity_id, stratum=self.fold)
-        best = evaluate_rows(self.label, self.truth, self.entity_id, stratum=self.fold, replicates=1)
+        best = evaluate_rows(
+            self.label, self.truth, self.entity_id, stratum=self.fold, replicates=1
+        )
         return found, found["roc_auc"].value / best["roc_auc"].value
 
 
@@ -44,19 +46,19 @@ class Against:
 def company(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LEADSCORE_WORKSPACE", str(tmp_path_factory.mktemp("company")))
-        project = demo.company(LEADS, SEED, lambda line: None)
+        project = demo.create_company(LEADS, SEED, lambda line: None)
         yield load_snapshot(project, None)
 
 
 @pytest.mark.parametrize("name", ["propensity", "close"])
-def test_against_the_truth(company, report, name):
+def test_models_against_the_truth(company, report, name):
     title = f"The demo company against its oracle: {LEADS:,} leads, seed {SEED}; {memory():.0f} GiB"
     project = company.project
     rows = build_training_rows(company, name)
-    settings = settings_of(company, name, lambda line: None)
+    settings = build_settings(company, name, lambda line: None)
     trained = train_scorer(rows.matrix, rows.labels, settings)
     table, horizon = trained.out_of_time, project.target_config(name).horizon
-    truth = oracle(company.dataset, table, name, horizon)
+    truth = compute_oracle(company.dataset, table, name, horizon)
     label, chance, base = (
         table[column].to_numpy() for column in ("label", "probability", "base_rate")
     )
@@ -67,7 +69,9 @@ def test_against_the_truth(company, report, name):
     say("chosen", trained.learner)
     say("skill, share of the oracle's", f"{compute_skill(label, chance, base, truth):.1%}")
     for other in ("lightgbm", "hazard", "logistic", "blend", "naive_bayes"):
-        say(f"skill of {other}", f"{compute_skill(label, table[other].to_numpy(), base, truth):.1%}")
+        say(
+            f"skill of {other}", f"{compute_skill(label, table[other].to_numpy(), base, truth):.1%}"
+        )
     say("ROC AUC, share of the oracle's", f"{share:.1%}")
     slope = found["calibration_slope"]
     say("calibration slope", f"{slope.value:.3f} ({slope.low:.3f}–{slope.high:.3f})")
@@ -82,13 +86,13 @@ def test_against_the_truth(company, report, name):
 
 
 def _young(company, name, rows, scorer, settings):
-    """Compare the mean prediction of the last cohorts with the truth, by how immature rows are treated."""
+    """Compare the mean prediction of the last cohorts with the truth, by use of immature rows."""
     whole = TrainingTable.from_tables(rows.matrix, rows.labels)
     late = whole.take(
         np.flatnonzero(whole.cutoff >= whole.cutoff.max() - LATE // timedelta(microseconds=1))
     )
     matrix = rows.matrix.take(late.row_number)
-    truth = oracle(company.dataset, matrix, name, company.project.target_config(name).horizon)
+    truth = compute_oracle(company.dataset, matrix, name, company.project.target_config(name).horizon)
     said = scorer.predict(matrix)
     low, high = said["probability_low"].to_numpy(), said["probability_high"].to_numpy()
     called = np.where(
@@ -107,7 +111,9 @@ def _young(company, name, rows, scorer, settings):
     means = {
         "the scorer's mean / truth": said["probability"].to_numpy(),
         "hazard": to_probability(scorer.timing.margin(scorer.encoding.encode(matrix))),
-        "mature rows only": _lightgbm(AvailableRows.from_cutoff(whole, whole.mature_rows, None, 0), late, settings),
+        "mature rows only": _lightgbm(
+            AvailableRows.from_cutoff(whole, whole.mature_rows, None, 0), late, settings
+        ),
         "immature called negative": _lightgbm(
             AvailableRows.from_cutoff(naive, naive.mature_rows, None, 0), late, settings
         ),
@@ -118,4 +124,6 @@ def _young(company, name, rows, scorer, settings):
 
 
 def _lightgbm(known, asked, settings):
-    return to_probability(fit_models(known, {LightGbm.name}, settings).predict_margins(asked)[LightGbm.name])
+    return to_probability(
+        fit_models(known, {LightGbm.name}, settings).predict_margins(asked)[LightGbm.name]
+    )

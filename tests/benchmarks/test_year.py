@@ -1,6 +1,7 @@
-"""A year of nights with weekly decisions and three outages: no gap in the ledger, and what the promise was worth.
+"""A year of nights with weekly decisions and three outages: the ledger, and the calibration.
 
-Runs where LEADSCORE_BENCH_YEAR says how many leads the company has, such as 6000; that takes an hour.
+Runs if LEADSCORE_BENCH_YEAR is the number of leads of the company, such as 6000, which takes an
+hour.
 """
 
 import json
@@ -16,7 +17,7 @@ LEADS = os.environ.get("LEADSCORE_BENCH_YEAR")
 
 
 @pytest.mark.skipif(not LEADS, reason="set LEADSCORE_BENCH_YEAR=6000 to run it")
-def test_a_year_of_nights(report):
+def test_year_of_nights(report):
     command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.year", LEADS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

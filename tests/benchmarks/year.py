@@ -1,11 +1,13 @@
-"""A year of nights on the demo company: weekly decisions to train, a change part-way, and three outages.
+"""A year of nights on the demo company: weekly training decisions, a change part-way, three
+outages.
 
-``python -m tests.benchmarks.year LEADS [NIGHTS]`` runs it in a workspace of its own and prints one line of JSON. Every
-night is `score_night`, every decision `recommended` and `train`: what the commands call. On 2024-11-01 the company
-changes: customers chat instead of filling in forms and open fewer e-mails.
+``python -m tests.benchmarks.year LEADS [NIGHTS]`` runs it in its own workspace and prints one line
+of JSON. Every night and every decision call the functions of the commands. On 2024-11-01 the
+company changes: customers chat instead of filling in forms, and open fewer e-mails.
 
-The outages: the machine is off for three nights; a source is half-written one night; a run is killed while it
-publishes. What is missing after each is made up for by `score_nights`, as `leadscore score --as-of A --until B` does.
+The outages: the machine is off for three nights; a source is half-written one night; a run is
+killed while it publishes. Missing nights are backfilled by ``score_nights``, as by ``leadscore
+score --as-of A --until B``.
 """
 
 import json
@@ -25,30 +27,31 @@ import pyarrow.compute as pc
 
 from configs.errors import LeadscoreError
 from configs.schema import load_project
-from pipelines.demo import CONFIG
-from pipelines.monitoring.monitor import monitor, recommended
+from pipelines.demo import CONFIG_PATH
+from pipelines.monitoring.monitor import monitor_targets, recommend_for_targets
 from pipelines.nightly.backfill import backfill_nights
-from pipelines.nightly.score import score_night
+from pipelines.nightly.night import score_night
 from pipelines.runner import Runner
-from pipelines.simulated.simulate import simulate
-from pipelines.training.train import train
+from pipelines.simulated.simulate import write_company
+from pipelines.training.train import train_targets
 from pipelines.workspace import open_store
 from serve.monitoring.realised import measure_outcomes
 from serve.scoring.grade_flips import GRADED, count_grade_flips, grade_by_score
 
 FIRST = "2024-07-01"
+# Nights of the outages, counted from the first night.
 OFF, HALF_WRITTEN, KILLED = range(60, 63), 150, 240
-"""The nights of the outages, counted from the first."""
+# Minimum days between trainings of a target, regardless of recommendations: a month brings enough
+# new outcomes, a week few.
 PATIENCE = 27
-"""Days in which a target is not trained again, whatever is recommended: a month brings new outcomes, a week few."""
 
 KILL = """
 import os, signal, sys
-from configs.schema import load
-from pipelines import score
-from pipelines.runner import Driver
-score.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-score.score_night(load(sys.argv[1]), sys.argv[2], Driver())
+from configs.schema import load_project
+from pipelines.nightly import night, publish
+from pipelines.runner import Runner
+publish.publish_scores = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+night.score_night(load_project(sys.argv[1]), sys.argv[2], Runner())
 """
 
 
@@ -56,8 +59,8 @@ class Year:
     """One simulated year: the company, its nights, and what was seen of them."""
 
     def __init__(self, leads: int, nights: int) -> None:
-        self.project = load_project(CONFIG)
-        simulate(self.project.workspace_path / "data", leads=leads)
+        self.project = load_project(CONFIG_PATH)
+        write_company(self.project.workspace_path / "data", leads=leads)
         first = self.project.parse_instant(FIRST)
         self.nights = [first + timedelta(days=day) for day in range(nights)]
         self.trained: list[dict] = []
@@ -66,7 +69,7 @@ class Year:
         self.seconds: list[float] = []
 
     def run(self) -> None:
-        """Live through the nights."""
+        """Run the nights."""
         for number, night in enumerate(self.nights):
             as_of = night.isoformat()
             if number % 7 == 0:
@@ -96,12 +99,12 @@ class Year:
 
     def _decide(self, as_of: str) -> None:
         targets = list(self.project.targets)
-        advice = recommended(self.project, as_of, targets, Runner())
+        advice = recommend_for_targets(self.project, as_of, targets, Runner())
         tried = {
             row["target"] for row in self.trained if row["as_of"] > _days_before(as_of, PATIENCE)
         }
         needed = [name for name in targets if advice[name].retrain and name not in tried]
-        for result in train(self.project, as_of, needed, Runner()) if needed else []:
+        for result in train_targets(self.project, as_of, needed, Runner()) if needed else []:
             why = "; ".join(advice[result.target].reasons)
             kept = (
                 str(result.error).partition("\n")[0]
@@ -114,9 +117,13 @@ class Year:
             _say(f"{as_of[:10]}: {result.target} trained, {kept}: {why}")
 
     def _half_written(self, as_of: str) -> None:
-        """Cut a source in the middle of a row; the night must refuse, and fix itself when the file is whole."""
+        """Cut a source in the middle of a row; the night must refuse until the file is whole."""
         path = self.project.workspace_path / "data" / "web" / "part-000.parquet"
-        path = path if path.exists() else next((self.project.workspace_path / "data" / "web").iterdir())
+        path = (
+            path
+            if path.exists()
+            else next((self.project.workspace_path / "data" / "web").iterdir())
+        )
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
         try:
@@ -139,7 +146,7 @@ class Year:
         _say(f"{as_of[:10]}: killed")
 
     def _make_up(self, number: int) -> None:
-        """Make up for the nights that the ledger lacks, as an operator does who reads `deploy --status`."""
+        """Backfill the nights missing in the ledger, as an operator does by `deploy --status`."""
         missing = [
             night
             for night in self.nights[number - len(OFF) : number + 1]
@@ -150,7 +157,8 @@ class Year:
                 self.project, missing[0].isoformat(), missing[-1].isoformat(), Runner()
             )
             _say(
-                f"made up for {sum(night.published is not None for night in done)} of {len(missing)} nights"
+                f"backfilled {sum(night.published is not None for night in done)} of "
+                f"{len(missing)} nights"
             )
 
     def published(self) -> set:
@@ -159,10 +167,10 @@ class Year:
         return set(ledger.filter(pc.field("status") == "published")["as_of"].to_pylist())
 
     def told(self) -> dict:
-        """Return what the year came to."""
+        """Return the results of the year."""
         ledger = open_store(self.project).runs(self.project.project).to_pylist()
         end = (self.nights[-1] + timedelta(days=1)).isoformat()
-        found = monitor(self.project, end, list(self.project.targets), Runner())
+        found = monitor_targets(self.project, end, list(self.project.targets), Runner())
         return {
             "nights": len(self.nights),
             "gaps": [night.isoformat() for night in self.nights if night not in self.published()],
@@ -180,7 +188,7 @@ class Year:
         }
 
     def _flaps(self, target: str) -> dict[str, dict[str, float]]:
-        """Return how many grades changed and changed back within 7 days: as published, and by the score alone."""
+        """Return how many grades flipped back within 7 days: as published, and by score."""
         store, name = open_store(self.project), self.project.project
         rows = [
             store.scores(name, night, target, GRADED.names)
@@ -188,7 +196,10 @@ class Year:
             if night in self.published()
         ]
         whole = pa.concat_tables(rows)
-        found = {"published": count_grade_flips(whole), "plain": count_grade_flips(grade_by_score(whole))}
+        found = {
+            "published": count_grade_flips(whole),
+            "plain": count_grade_flips(grade_by_score(whole)),
+        }
         return {
             kind: vars(each) | {"share": each.lead_share, "weekly": each.week_share}
             for kind, each in found.items()
@@ -196,7 +207,7 @@ class Year:
 
 
 def _months(each) -> dict[str, dict]:
-    """Return realised against promised by month of the night, intervals by lead."""
+    """Return realised against expected outcomes by month of the night, with intervals by lead."""
     rows = each.followed.rows
     if not rows.num_rows:
         return {}
@@ -204,7 +215,8 @@ def _months(each) -> dict[str, dict]:
     lead = rows["entity_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     masks = {("month", name): month == name for name in sorted(set(month))}
     return {
-        name: part.to_json() for (_, name), part in measure_outcomes(rows, lead, masks, None, None).items()
+        name: part.to_json()
+        for (_, name), part in measure_outcomes(rows, lead, masks, None, None).items()
     }
 
 

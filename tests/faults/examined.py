@@ -73,7 +73,7 @@ def _read(case: Case) -> tuple[str, str]:
         with _intercept_reading(case, datasets):
             project = load_project(case.config)
             examination = examine_data(project, None)
-        Console(file=io.StringIO(), width=160).print(*terminal.examination(examination))
+        Console(file=io.StringIO(), width=160).print(*terminal.render_data_check(examination))
         json.dumps(examination.to_json(), default=str).encode()
     except LeadscoreError as error:
         return (

@@ -76,7 +76,7 @@ def _serve() -> None:
     import mlflow
     import mlflow.tracking  # noqa: F401
 
-    import pipelines.nightly.score  # noqa: F401
+    import pipelines.nightly.night  # noqa: F401
 
     for line in sys.stdin:
         command = json.loads(line)
@@ -109,7 +109,7 @@ def _night(command: dict, pipe: int) -> None:
         os.chdir(command["folder"])
         from configs.errors import LeadscoreError
         from configs.schema import load_project
-        from pipelines.nightly.score import score_night
+        from pipelines.nightly.night import score_night
         from pipelines.runner import Runner
 
         place = f"{Path('workspace').resolve()}/".encode()

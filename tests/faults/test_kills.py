@@ -21,7 +21,7 @@ import yaml
 
 from configs.schema import load_project
 from pipelines.workspace import open_store
-from serve.crm.stored_deliveries import list_deliveries
+from serve.crm.stored_deliveries import list_stored_deliveries
 from tests.faults.nights import Nights
 from tests.pipelines import tiny
 
@@ -173,7 +173,7 @@ def exported(root: Path) -> str:
 def delivered(folder: Path) -> list[str]:
     """Return the contents of the deliveries in order, after checking their parts."""
     contents = []
-    for stored in list_deliveries(folder):
+    for stored in list_stored_deliveries(folder):
         for part in stored.manifest["parts"]:
             assert (
                 hashlib.sha256((stored.folder / part["file"]).read_bytes()).hexdigest()

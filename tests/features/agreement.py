@@ -1,4 +1,6 @@
-"""How closely a matrix must agree: with the oracle, figure by figure, and with another matrix to the bit."""
+"""Comparison of feature matrices: with the oracle within tolerances, or with another one bit by
+bit.
+"""
 
 import math
 from dataclasses import replace
@@ -10,12 +12,13 @@ from tests.features.oracle import expected
 
 RELATIVE = 1e-12
 EXACT = ("least", "most")
+# Prefix of a feature's name for the size of its summands, if rounding of these may show in the
+# value.
 SIZE = "size of "
-"""Before a figure's name: how large is what it is made of, where rounding that may show in the figure."""
 
 
 def disagreements(matrix, data, spine, catalog):
-    """Say where a matrix differs from the oracle: names the feature, the row, what was found and what was wanted."""
+    """Return a line per difference between a matrix and the oracle: feature, row, both values."""
     assert matrix.column_names == [
         "entity_id",
         "cutoff",
@@ -37,13 +40,17 @@ def disagreements(matrix, data, spine, catalog):
         for row, (mine, right, size) in enumerate(zip(found, wanted[name], sizes, strict=True)):
             if not agree(feature.aggregate, mine, right, size):
                 lines.append(
-                    f"{name} of row {row}, {spine.slice(row, 1).to_pylist()[0]}: {mine!r}, not {right!r}"
+                    f"{name} of row {row}, {spine.slice(row, 1).to_pylist()[0]}: {mine!r}, not "
+                    f"{right!r}"
                 )
     return lines
 
 
 def faded(data, spine, catalog):
-    """Give what the fading totals add up, taken without its sign: it may be much larger than what is left of it."""
+    """Return the decayed totals of absolute values.
+
+    They give the scale of rounding errors: it may be much larger than the decayed total itself.
+    """
     place = data.events.column_names.index("value")
     sizes = data.events.set_column(place, data.events.field(place), pc.abs(data.events["value"]))
     totals = [
@@ -53,8 +60,10 @@ def faded(data, spine, catalog):
 
 
 def agree(aggregate, found, wanted, size=None):
-    """Say whether a figure is right: categories and extremes are equal, sums off by a last digit at most, the rest by
-    1e-12 of its own size, or of the size of what it is made of.
+    """Return whether a value is right.
+
+    Categories and extremes must be equal, sums within one unit in the last place, all others within
+    1e-12 of their own size, or of the size of their summands.
     """
     if wanted is None or isinstance(wanted, str) or found is None:
         return found == wanted
@@ -71,7 +80,7 @@ def agree(aggregate, found, wanted, size=None):
 
 
 def same_bits(a, b):
-    """Say whether two matrices are equal to the bit, NaN included."""
+    """Return whether two matrices are equal bit by bit, including NaN."""
     pairs = ((a[n].combine_chunks(), b[n].combine_chunks()) for n in a.column_names)
     return a.column_names == b.column_names and all(
         x.to_numpy(zero_copy_only=False).tobytes() == y.to_numpy(zero_copy_only=False).tobytes()

@@ -1,4 +1,4 @@
-"""A small company for the tests of its sources: a config from parts, and files."""
+"""A small company for the tests of its sources: a config from parts, and its files."""
 
 import csv
 import io

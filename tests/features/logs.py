@@ -1,6 +1,7 @@
-"""Small hostile histories for the tests: ties, edges, late rows, odd values, shared accounts, entities without events.
+"""Small hostile event histories for the tests.
 
-``LEADSCORE_EXAMPLES`` multiplies how many of them are generated.
+They have ties, boundary times, late rows, odd values, shared accounts, and entities without events.
+``LEADSCORE_EXAMPLES`` multiplies the number of generated examples.
 """
 
 import os
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from features.contracts import EVENTS, INSTANT, LEADS, VALUES, Dataset
 from features.definitions.catalog import Catalog
 
+# Mondays before the Sundays on which the clocks of Berlin change, 31 March and 27 October.
 START, AUTUMN = datetime(2024, 3, 25, tzinfo=UTC), datetime(2024, 10, 21, tzinfo=UTC)
-"""Mondays before the Sundays on which the clocks of Berlin change, on 31 March and on 27 October."""
 HOUR, TICK = timedelta(hours=1), timedelta(microseconds=1)
 
 TYPES = ("visit", "call", "mail", "won", "lost", "gone")
@@ -42,9 +43,11 @@ ACCOUNTS = (
     ("x", "y", "x", "y"),
     (None, None, None, None),
 )
+# Attribute columns that hold text; all others hold numbers.
 ATTRIBUTES = {"role": pa.string()}
-"""Columns of attributes that hold text; the others hold numbers."""
 
+# Features of these histories, except for some event types, a stage, a channel and a role: the
+# histories contain words that are unknown to the catalog.
 CATALOG = Catalog(
     types=("call", "mail", "visit", "won"),
     channels=("phone", "web"),
@@ -61,11 +64,10 @@ CATALOG = Catalog(
     timezone="Europe/Berlin",
     accounts=True,
 )
-"""What these histories offer, less some event types, a stage, a channel and a role: they hold what it does not know."""
 
 
 def examples(count):
-    """Ask for so many examples, and for LEADSCORE_EXAMPLES times as many where that is set."""
+    """Return Hypothesis settings for ``count`` examples, times LEADSCORE_EXAMPLES if it is set."""
     times = float(os.environ.get("LEADSCORE_EXAMPLES", "1"))
     return settings(
         max_examples=max(1, round(count * times)), suppress_health_check=[HealthCheck.too_slow]
@@ -73,16 +75,19 @@ def examples(count):
 
 
 def one_of_each(catalog):
-    """Keep two features of each aggregate in each scope, the last declared of a window and of all history: for where
-    asking for all of them takes long.
+    """Return a catalog with two features of each aggregate and scope.
+
+    These are the last declared ones with and without a window, for tests in which all features take
+    too long.
     """
     return catalog.keeping(
         {(f.aggregate, f.scope, f.span is None): f.name for f in catalog.features}.values()
     )
 
 
-# A coarse clock makes ties and events exactly on a window's edge common; the odd microsecond tests both sides of it.
-# Its other hours are where Berlin's office hours, its days and its summer time begin and end.
+# A coarse clock makes ties and events exactly on a window's boundary common; the odd microsecond
+# tests both sides of it. Its other hours are those at which office hours, days and summer time
+# begin and end in Berlin.
 hours = st.sampled_from([0, 0, 6, 6, 12, 12, 18, 18, 1, 7, 16, 17, 22, 23])
 moments = st.builds(
     lambda season, days, hour, tick: season + timedelta(days=days, hours=hour, microseconds=tick),
@@ -115,7 +120,7 @@ def event(draw, moments=moments, values=POOLS[-2]):
 
 @st.composite
 def dataset(draw, moments=moments):
-    """Four entities, of which some share an account, with up to 25 events."""
+    """Draw four entities, some of which share an account, with up to 25 events."""
     leads = [
         {
             "entity_id": name,
@@ -137,7 +142,7 @@ def four(moments):
 
 
 def crowd(seed, leads=12, events=400):
-    """More entities and events than Hypothesis likes to draw one by one, on the same clock, from a seed."""
+    """Return a larger data set on the same clock, from a seed; too large to draw one by one."""
     chance = Random(seed)
     values = chance.choice(POOLS)
 
@@ -185,7 +190,7 @@ def of(leads, events, values=()):
 
 
 def _canonical(rows, schema):
-    """Order rows by all columns, nothing first and NaN last, and keep one of those that are equal."""
+    """Return distinct rows ordered by all columns, null first and NaN last."""
     keyed = {tuple(_place(row[name]) for name in schema.names): row for row in rows}
     return pa.Table.from_pylist([keyed[key] for key in sorted(keyed)], schema=schema)
 

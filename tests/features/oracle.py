@@ -1,8 +1,9 @@
-"""What every feature must be, in plain Python, straight from the definitions: slow, and as simple as it can be.
+"""All features in plain Python, straight from their definitions: slow, and as simple as possible.
 
-Nothing is shared with the code under test but the catalogue's declarations and the tables of a data set. Instants and
-lengths are whole microseconds, sums are fractions, local time is ``zoneinfo``'s. An event is seen if it was known
-before the cutoff; ``back`` is how long before the cutoff it happened, and a window w holds ``0 < back <= w``.
+Nothing is shared with the code under test except the catalog's declarations and the tables of a
+data set. Instants and durations are whole microseconds, sums are fractions, local time is that of
+``zoneinfo``. An event is seen if it was known before the cutoff; ``back`` is the time from the
+event to the cutoff, and a window w contains ``0 < back <= w``.
 """
 
 import math
@@ -43,12 +44,12 @@ class Event:
 
     @property
     def amount(self):
-        """The value, None where there is none or it is no number."""
+        """Return the value; None if it is missing or not a number."""
         return None if self.value is None or math.isnan(self.value) else self.value
 
 
 class World:
-    """All that a data set holds; events of entities without a lead row belong to nobody."""
+    """The rows of a data set; events of entities without a lead row are ignored."""
 
     def __init__(self, data: Dataset, catalog: Catalog):
         self.catalog, self.values = catalog, data.values.to_pylist()
@@ -70,7 +71,7 @@ class World:
         self.past = [visit for name in self.leads for visit in self.past_visits(name)]
 
     def turn(self, event):
-        """The order in which events are taken: what the catalogue does not know is all alike, and comes first."""
+        """Return the sort key of an event; words unknown to the catalog are equal, and first."""
         known = (self.catalog.types, event.type), (self.catalog.channels, event.channel)
         places = [names.index(name) if name in names else -1 for names, name in known]
         return (
@@ -82,16 +83,16 @@ class World:
         )
 
     def known(self, event):
-        """When an event of an entity could first be read as one of its account's."""
+        """Return when an event of an entity could first be read as one of its account."""
         return max(event.available, self.joined[event.entity])
 
     def rank(self, event):
-        """The place of a stage event among the stages, None for any other."""
+        """Return the rank of a stage event among the stages, None for any other event."""
         known = event.type in self.catalog.stages and event.type in self.catalog.types
         return self.catalog.stages.index(event.type) if known else None
 
     def past_visits(self, name):
-        """Give rank, length and end of each visit that has ended, in the order in which its events became known."""
+        """Return rank, length and end of each finished visit, by order of availability."""
         own = [
             event for event in self.events if event.entity == name and self.rank(event) is not None
         ]
@@ -101,7 +102,7 @@ class World:
 
 
 class Row:
-    """One (entity, cutoff) and the events that it sees, from the oldest to the newest."""
+    """One (entity, cutoff) and the events seen there, oldest first."""
 
     def __init__(self, world: World, entity: str, cutoff: int):
         self.world, self.catalog, self.entity, self.cutoff = world, world.catalog, entity, cutoff
@@ -132,7 +133,7 @@ class Row:
         return self.back(time) / DAY
 
     def of(self, feature):
-        """Give all seen events of the feature's scope and subject."""
+        """Return all seen events of the feature's scope and subject."""
         return [event for event in self.seen[feature.scope] if self.is_of(event, feature.subject)]
 
     def is_of(self, event, subject):
@@ -146,7 +147,7 @@ class Row:
         return kind == "any" or (event.type if kind == "type" else event.channel) == name
 
     def within(self, feature, times=1):
-        """Give those of them in the feature's window, or in one some times as long."""
+        """Return those of them in the feature's window, or in a multiple of it."""
         return [each for each in self.of(feature) if self.inside(each, feature.span, times)]
 
     def inside(self, event, span, times=1):
@@ -156,7 +157,7 @@ class Row:
         return [event.amount for event in self.within(feature) if event.amount is not None]
 
     def weight(self, event, feature):
-        """Give what is left of an event: half after each half-life."""
+        """Return the weight of an event: halved after each half-life."""
         return 2.0 ** (-self.back(event.time) / micros(feature.span))
 
     def local(self, time):
@@ -164,7 +165,7 @@ class Row:
 
 
 def exact_sum(values):
-    """Sum without any error and round once."""
+    """Return the exact sum, rounded once."""
     infinite = {value for value in values if math.isinf(value)}
     if infinite:
         return infinite.pop() if len(infinite) == 1 else math.nan
@@ -265,7 +266,7 @@ def roles(row, feature):
 
 
 def nth_newest(row, index):
-    """Give the entity's (index + 1)-th newest event, None if there are not so many."""
+    """Return the entity's (index + 1)-th newest event, None if there are fewer."""
     own = row.seen["entity"]
     return own[-1 - index] if index < len(own) else None
 
@@ -315,7 +316,7 @@ def ours_in_a_row(row, events):
 
 
 def beginnings(row):
-    """Give the times at which the entity was taken up."""
+    """Return the times at which a spell of the entity began."""
     own, ends = row.seen["entity"], row.catalog.ends
     again = [new.time for old, new in pairwise(own) if old.type in ends and new.type not in ends]
     return [event.time for event in own[:1]] + again
@@ -392,7 +393,10 @@ def attribute(row, feature):
 
 
 def dated(row, feature):
-    """The newest value known, of those at one instant the one known last, then the greatest text, cleared ones last."""
+    """Return the newest known value.
+
+    Of values at one instant it is the one known last, then the greatest text; cleared ones last.
+    """
     known = [
         (value["valid_from"], value["available_at"], value["value"] is not None, value["value"])
         for value in row.world.values
@@ -440,13 +444,16 @@ FIGURES = {
     "attribute": attribute,
     "dated": dated,
 }
-"""Of each aggregate, what it is of one row."""
+"""Each aggregate as a function of one row."""
 
 
 def expected(
     data: Dataset, spine: pa.Table, catalog: Catalog, features: Iterable[Feature] | None = None
 ) -> dict[str, list]:
-    """Give these features, or else all of the catalogue, one value a spine row; missing is NaN, of a category None."""
+    """Return these features, or all of the catalog, with one value per spine row.
+
+    Missing is NaN for numbers and None for categories.
+    """
     world = World(data, catalog)
     rows = [Row(world, row["entity_id"], instant(row["cutoff"])) for row in spine.to_pylist()]
     asked = catalog.features if features is None else features

@@ -1,4 +1,4 @@
-"""How many rows of a source were known at an instant, how new they were and how long it usually pauses: by hand."""
+"""Arrival counts of sources: rows known at an instant, newest row and regular pauses."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,7 @@ def arrivals(*minutes):
     return Arrivals.from_instants(pa.chunked_array([column.slice(0, 2), column.slice(2)]))
 
 
-def test_rows_before_an_instant_and_the_newest_of_them():
+def test_arrivals_before_instant_have_total_and_newest():
     found = arrivals(50, 0, 14.99, 15, 44)
     assert found.total == 5 and found.newest == START + timedelta(hours=1)
     early = found.before(START + timedelta(minutes=45))
@@ -28,12 +28,12 @@ def test_rows_before_an_instant_and_the_newest_of_them():
     assert found.before(START).total == 0 and found.before(START).newest is None
 
 
-def test_a_quarter_that_is_not_over_is_not_counted():
+def test_arrivals_exclude_unfinished_quarter():
     assert arrivals(0, 16).before(START + timedelta(minutes=20)).total == 1
 
 
 @pytest.mark.parametrize("years", [1, 500])
-def test_counts_are_those_of_plain_python_however_far_rows_are_strewn(years):
+def test_arrivals_equal_plain_python_counts(years):
     rng = np.random.default_rng(years)
     us = rng.integers(-years * 10**13, years * 10**13, 1000)
     us[::3] = us[0]
@@ -45,7 +45,7 @@ def test_counts_are_those_of_plain_python_however_far_rows_are_strewn(years):
     assert found.quarters.tolist() == sorted(expected)
 
 
-def test_the_usual_pause_forgives_the_three_longest():
+def test_regular_pause_excludes_three_longest():
     day = 24 * 60
     weekly = [7 * day * k for k in range(20)]
     assert arrivals(*weekly).longest_regular_pause() == timedelta(days=7) - timedelta(minutes=15)
@@ -54,18 +54,22 @@ def test_the_usual_pause_forgives_the_three_longest():
         for m in weekly
     ]
     assert arrivals(*outages).longest_regular_pause() == timedelta(days=7) - timedelta(minutes=15)
-    assert arrivals(*weekly[:4]).longest_regular_pause() == timedelta(0) == arrivals().longest_regular_pause()
-
-
-def test_pauses_of_long_ago_do_not_count():
-    day = 24 * 60
-    recent = [day * k for k in range(1000, 1400)]
-    assert arrivals(*[100 * day * k for k in range(10)], *recent).longest_regular_pause() == timedelta(
-        days=1, minutes=-15
+    assert (
+        arrivals(*weekly[:4]).longest_regular_pause()
+        == timedelta(0)
+        == arrivals().longest_regular_pause()
     )
 
 
-def test_every_source_that_has_times_says_when_its_rows_arrived(tmp_path, monkeypatch):
+def test_regular_pause_ignores_old_pauses():
+    day = 24 * 60
+    recent = [day * k for k in range(1000, 1400)]
+    assert arrivals(
+        *[100 * day * k for k in range(10)], *recent
+    ).longest_regular_pause() == timedelta(days=1, minutes=-15)
+
+
+def test_timed_sources_have_arrivals(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     dataset = read_sources(load_project(tiny.write(tmp_path, leads=50)))
     leads, events = dataset.counts

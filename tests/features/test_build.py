@@ -1,6 +1,6 @@
-"""Every feature of the matrix against the oracle, on generated histories and on large ones.
+"""All features of the matrix against the oracle, on generated histories and on large ones.
 
-``tests/features/oracle.py`` holds the definitions, ``test_oracle.py`` cases worked out by hand.
+``tests/features/oracle.py`` has the definitions, ``test_oracle.py`` cases calculated by hand.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from configs.errors import DataError
 from features.build import build_features
 from features.contracts import EVENTS, LEADS
-from features.definitions.catalog import MOST_TYPES, Catalog
+from features.definitions.catalog import MAX_TYPES, Catalog
 from features.tools.instants import to_microseconds
 from tests.features.agreement import disagreements, same_bits
 from tests.features.logs import (
@@ -58,13 +58,13 @@ def check(data, spine, catalog=CATALOG):
 
 @examples(120)
 @given(dataset(), spines)
-def test_every_feature_equals_the_oracle(data, spine):
+def test_features_equal_the_oracle(data, spine):
     check(data, spine)
 
 
 @examples(12)
 @given(crowds, st.data())
-def test_every_feature_of_a_crowd_equals_the_oracle(data, draw):
+def test_features_of_many_entities_equal_the_oracle(data, draw):
     names = data.leads["entity_id"].to_pylist()
     rows = st.tuples(
         st.sampled_from(names), st.integers(6, 20).map(lambda day: START + timedelta(days=day))
@@ -78,7 +78,7 @@ def some(names):
 
 @st.composite
 def catalogs(draw):
-    """Draw a catalogue that knows some of the histories' words, and windows of which one may be twice another."""
+    """Draw a catalog with some words of the histories; a window may be twice another."""
     types, channels = draw(some(TYPES)), draw(some(CHANNELS[:-1]))
     return Catalog(
         types=tuple(sorted(types)),
@@ -100,13 +100,13 @@ def catalogs(draw):
 
 @examples(25)
 @given(dataset(), spines, catalogs())
-def test_every_feature_of_any_catalogue_equals_the_oracle(data, spine, catalog):
+def test_features_of_random_catalogs_equal_the_oracle(data, spine, catalog):
     check(data, spine, catalog)
 
 
-def test_the_widest_catalogue():
+def test_widest_catalog_equals_the_oracle():
     types, channels, roles = (
-        tuple(f"{word}{number:02}" for number in range(MOST_TYPES)) for word in "tcr"
+        tuple(f"{word}{number:02}" for number in range(MAX_TYPES)) for word in "tcr"
     )
     leads = [
         LEAD | {"entity_id": f"e{number}", "account_id": "x", "role": role}
@@ -119,7 +119,7 @@ def test_the_widest_catalogue():
             "available_at": START + number * HOUR,
         }
         | {"event_type": types[-1 - number], "channel": channels[number], "value": float(number)}
-        for number in range(MOST_TYPES)
+        for number in range(MAX_TYPES)
     ]
     words = {
         "types": types,
@@ -137,12 +137,12 @@ def test_the_widest_catalogue():
     )
 
 
-def test_crowds_are_large_enough_to_tell_who_is_stalled():
+def test_generated_crowds_have_stalled_entities():
     data = crowd(7)
     spine = spine_of(
         [(name, START + timedelta(days=15)) for name in data.leads["entity_id"].to_pylist()]
     )
-    found = build_features(data, spine, CATALOG.keeping(["stage_stalled"]))[
+    found = build_features(data, spine, CATALOG.select(["stage_stalled"]))[
         "stage_stalled"
     ].to_numpy()
     assert np.isfinite(found).sum() > 0 and len(set(found[np.isfinite(found)])) > 3
@@ -182,7 +182,7 @@ def test_hours_are_local_in_any_zone_and_century(data, spine, zone):
         "last_gap",
     )
     named = [feature.name for feature in CATALOG.features if feature.aggregate in aggregates]
-    check(data, spine, replace(CATALOG.keeping(named), timezone=zone))
+    check(data, spine, replace(CATALOG.select(named), timezone=zone))
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/St_Johns"])
@@ -195,7 +195,7 @@ def test_hours_are_local_after_2037(zone):
         "event_type": "call",
         "channel": None,
     }
-    catalog = replace(CATALOG.keeping(["last_hour_of_week", "created_hour_of_week"]), timezone=zone)
+    catalog = replace(CATALOG.select(["last_hour_of_week", "created_hour_of_week"]), timezone=zone)
     check(
         of([LEAD | {"created_at": far}], [one | {"value": 2.0}]),
         spine_of([("a", far + HOUR)]),
@@ -224,15 +224,15 @@ values = st.builds(
 def test_values_are_those_known_at_the_cutoff(data, history, spine):
     data = of(data.leads.to_pylist(), data.events.to_pylist(), history)
     catalog = replace(CATALOG, dated=(("plan", "category"), ("seats", "number")))
-    check(data, spine, catalog.keeping(["size", "role", "plan", "seats", "any_count_all"]))
+    check(data, spine, catalog.select(["size", "role", "plan", "seats", "any_count_all"]))
 
 
-def test_a_hundred_thousand_events_of_one_entity():
+def test_entity_with_100000_events_equals_the_oracle():
     data = log_of(100_000, leads=1, seed=1)
     check(data, spine_of([("e0", LATER - timedelta(days=2))]), one_of_each(CATALOG))
 
 
-def test_a_giant_account():
+def test_large_account_equals_the_oracle():
     data = log_of(10_000, leads=1_000, seed=3, account="x")
     names = data.leads["entity_id"].to_pylist()
     spine = spine_of([(name, LATER - timedelta(days=days)) for name in names for days in (20, 27)])
@@ -244,7 +244,7 @@ def test_a_giant_account():
 
 
 def log_of(events, leads, seed, account=None):
-    """Draw a log of some weeks as arrays: ties are common, some rows are late."""
+    """Draw a log of some weeks as arrays, with many ties and some late rows."""
     chance = np.random.default_rng(seed)
     names = pa.array([f"e{number}" for number in range(leads)])
     start, hour = to_microseconds(AUTUMN), 3_600_000_000
@@ -285,7 +285,7 @@ def log_of(events, leads, seed, account=None):
     return replace(data, leads=pa.table(people).sort_by("entity_id"), events=table)
 
 
-def test_no_rows_and_no_events():
+def test_empty_spine_and_empty_log_give_empty_matrix():
     nothing = spine_of([])
     empty = build_features(of([LEAD], []), nothing, CATALOG)
     assert (empty.num_rows, empty.column_names[2:]) == (
@@ -296,7 +296,7 @@ def test_no_rows_and_no_events():
     check(of([], []), nothing, replace(CATALOG, attributes=(), role=""))
 
 
-def test_one_event():
+def test_single_event_equals_the_oracle():
     one = {
         "entity_id": "a",
         "event_time": START,
@@ -311,7 +311,7 @@ def test_one_event():
     )
 
 
-def test_data_without_times_has_attributes_only():
+def test_untimed_data_has_only_attributes():
     untimed = replace(CATALOG, timed=False)
     matrix = build_features(of([LEAD], []), spine_of([("a", START)]), untimed)
     assert matrix.column_names == ["entity_id", "cutoff", "size", "role"]
@@ -321,18 +321,18 @@ def test_data_without_times_has_attributes_only():
 def test_numbers_are_float64_and_categories_are_text():
     matrix = build_features(crowd(3), spine_of([("e0000", LATER)]), CATALOG)
     for feature in CATALOG.features:
-        assert matrix[feature.name].type == (pa.string() if feature.category else pa.float64()), (
-            feature.name
-        )
-        assert feature.category or matrix[feature.name].null_count == 0, feature.name
+        assert matrix[feature.name].type == (
+            pa.string() if feature.is_category else pa.float64()
+        ), feature.name
+        assert feature.is_category or matrix[feature.name].null_count == 0, feature.name
 
 
-def test_a_spine_row_without_a_lead_is_an_error():
+def test_spine_row_without_lead_raises():
     with pytest.raises(DataError, match="'zz'"):
         build_features(of([LEAD], []), spine_of([("zz", START)]), CATALOG)
 
 
-def test_an_attribute_that_is_gone_or_has_become_text_is_an_error():
+def test_missing_or_retyped_attribute_raises():
     data, spine = of([LEAD], []), spine_of([("a", START)])
     with pytest.raises(DataError, match="gone"):
         build_features(replace(data, leads=data.leads.drop_columns(["size"])), spine, CATALOG)
@@ -341,7 +341,7 @@ def test_an_attribute_that_is_gone_or_has_become_text_is_an_error():
         build_features(replace(data, leads=text), spine, CATALOG)
 
 
-def test_a_catalogue_that_knows_nothing_still_gives_the_lead():
+def test_empty_catalog_keeps_lead_features():
     matrix = build_features(crowd(3), spine_of([("e0000", LATER)]), Catalog())
     assert matrix.column_names == ["entity_id", "cutoff", "created_age", "created_hour_of_week"]
     assert pc.all(pc.is_finite(matrix["created_age"])).as_py()

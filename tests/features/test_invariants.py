@@ -1,5 +1,7 @@
-"""What must not change a bit of the matrix: what is not known yet, the order and the files of the rows, the company of
-other rows, shards, workers, and what else is asked for.
+"""Changes of the input that must not change a bit of the matrix.
+
+These are rows that are not known yet, order and files of the rows, other rows, shards, workers, and
+further requested features.
 """
 
 import csv
@@ -40,7 +42,7 @@ from tests.features.logs import (
 
 
 def known_at(data, cutoff, rows):
-    """Keep the rows whose lead was known, at cutoffs no later than this one."""
+    """Return the rows whose lead was known, with cutoffs up to this one."""
     leads = {row["entity_id"] for row in data.leads.to_pylist() if row["available_at"] < cutoff}
     return spine_of(
         [(row["entity_id"], row["cutoff"]) for row in rows.to_pylist() if row["entity_id"] in leads]
@@ -53,7 +55,7 @@ def at_most(rows, cutoff):
 
 
 def arrivals(data):
-    """Give the instants at which a lead or an event became known: at such a cutoff it is not known yet."""
+    """Return the instants at which leads and events became known: cutoffs that exclude them."""
     return sorted(
         {row["available_at"] for table in (data.leads, data.events) for row in table.to_pylist()}
     )
@@ -61,14 +63,14 @@ def arrivals(data):
 
 @st.composite
 def unknown_event(draw, cutoff):
-    """Draw an event of any time that is not known at the cutoff."""
+    """Draw an event of any time that is unknown at the cutoff."""
     late = draw(event())
     return late | {"available_at": max(late["available_at"], cutoff) + draw(delays)}
 
 
 @examples(40)
 @given(dataset(), spines, st.data())
-def test_what_is_not_known_yet_changes_no_bit(data, rows, draw):
+def test_future_rows_change_no_bit(data, rows, draw):
     cutoff = draw.draw(moments | st.sampled_from(arrivals(data)))
     spine = known_at(data, cutoff, at_most(rows, cutoff))
     log, leads = data.events.to_pylist(), data.leads.to_pylist()
@@ -111,7 +113,7 @@ def test_shards_and_workers_change_no_bit_of_a_crowd(data, shards, workers):
 
 @examples(30)
 @given(dataset(), spines, st.data())
-def test_a_row_alone_equals_the_row_among_others(data, spine, draw):
+def test_single_row_equals_row_among_others(data, spine, draw):
     matrix = build_features(data, spine, CATALOG)
     row = draw.draw(st.integers(0, spine.num_rows - 1))
     assert same_bits(build_features(data, spine.slice(row, 1), CATALOG), matrix.slice(row, 1))
@@ -119,7 +121,7 @@ def test_a_row_alone_equals_the_row_among_others(data, spine, draw):
 
 @examples(30)
 @given(dataset(), spines, st.randoms())
-def test_rows_of_a_spine_may_stand_in_any_order_and_twice(data, spine, chance):
+def test_spine_order_and_repetition_change_no_bit(data, spine, chance):
     matrix = build_features(data, spine, CATALOG)
     places = [chance.randrange(spine.num_rows) for _ in range(spine.num_rows + 3)]
     assert same_bits(build_features(data, spine.take(places), CATALOG), matrix.take(places))
@@ -127,10 +129,10 @@ def test_rows_of_a_spine_may_stand_in_any_order_and_twice(data, spine, chance):
 
 @examples(30)
 @given(dataset(), spines, st.data())
-def test_what_else_is_asked_for_changes_no_bit(data, spine, draw):
+def test_further_features_change_no_bit(data, spine, draw):
     names = [feature.name for feature in CATALOG.features]
     some = draw.draw(st.sets(st.sampled_from(names), min_size=1, max_size=20))
-    found = build_features(data, spine, CATALOG.keeping(some))
+    found = build_features(data, spine, CATALOG.select(some))
     kept = [name for name in names if name in some]
     assert found.column_names == ["entity_id", "cutoff", *kept]
     assert same_bits(
@@ -138,7 +140,7 @@ def test_what_else_is_asked_for_changes_no_bit(data, spine, draw):
     )
 
 
-def test_each_feature_can_be_asked_for_alone():
+def test_single_feature_equals_feature_among_others():
     data = crowd(11)
     spine = spine_of(
         [(name, START + timedelta(days=14)) for name in data.leads["entity_id"].to_pylist()]
@@ -147,7 +149,7 @@ def test_each_feature_can_be_asked_for_alone():
         build_features(data, spine, CATALOG),
         [feature.name for feature in one_of_each(CATALOG).features],
     )
-    alone = {name: build_features(data, spine, CATALOG.keeping([name])) for name in names}
+    alone = {name: build_features(data, spine, CATALOG.select([name])) for name in names}
     assert [
         name
         for name in names
@@ -157,7 +159,7 @@ def test_each_feature_can_be_asked_for_alone():
 
 @examples(30)
 @given(dataset(), spines, st.lists(st.integers(0, 25), max_size=4))
-def test_pieces_of_tables_change_no_bit(data, spine, cuts):
+def test_table_chunks_change_no_bit(data, spine, cuts):
     def pieces(table):
         edges = [0, *sorted(cut for cut in cuts if cut < table.num_rows), table.num_rows]
         parts = [table.slice(begin, end - begin) for begin, end in pairwise(edges)]
@@ -173,7 +175,7 @@ tame = event(values=TAME)
 
 @st.composite
 def company(draw):
-    """Rows of two sources as a company writes them, and the same in another order, some events twice."""
+    """Draw rows of two sources, and the same in another order with repeated events."""
     leads = [
         {
             "id": name,
@@ -210,7 +212,7 @@ def test_order_files_and_duplicates_change_no_bit(
 
 
 def source(folder, leads, log, lead_files, event_files):
-    """Write rows to so many files and read them."""
+    """Write rows to this number of files and read them."""
     for name, rows, count in (("leads", leads, lead_files), ("events", log, event_files)):
         (folder / name).mkdir(parents=True)
         for number in range(count):
@@ -228,7 +230,7 @@ def source(folder, leads, log, lead_files, event_files):
 
 @examples(15)
 @given(st.one_of(dataset(), crowds), st.data())
-def test_the_stream_equals_the_matrix(data, draw):
+def test_stream_equals_the_matrix(data, draw):
     names = data.leads["entity_id"].to_pylist()
     rows = st.lists(st.tuples(st.sampled_from(names), moments), min_size=1, max_size=30)
     spine = spine_of(draw.draw(rows))
@@ -246,7 +248,7 @@ def test_the_stream_equals_the_matrix(data, draw):
 
 @examples(6)
 @given(crowds, st.sampled_from([None, 1, 4]), st.booleans())
-def test_a_log_in_a_file_and_arrays_on_disk_change_no_bit(data, shards, by_time):
+def test_log_file_and_scratch_arrays_change_no_bit(data, shards, by_time):
     names = data.leads["entity_id"].to_pylist()
     spine = spine_of([(name, START + timedelta(days=day)) for name in names for day in (9, 15)])
     order = ["event_time", "entity_id", *data.events.column_names[2:]]

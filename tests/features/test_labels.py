@@ -1,4 +1,4 @@
-"""Labels against a loop over every row and every event."""
+"""Labels against a loop over all rows and all events."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -45,7 +45,7 @@ def test_labels_look_exactly_one_horizon_ahead(data, rows, observed):
 
 @settings(max_examples=60, deadline=None)
 @given(dataset(), st.lists(st.tuples(entities, moments), max_size=12))
-def test_an_outcome_is_worth_what_its_first_event_carries(data, rows):
+def test_outcome_value_is_that_of_the_first_event(data, rows):
     spine = spine_of(rows)
     expected = []
     for row in spine.to_pylist():
@@ -62,7 +62,9 @@ def test_an_outcome_is_worth_what_its_first_event_carries(data, rows):
             default={"value": None},
         )
         expected.append(nan if first["value"] is None else first["value"])
-    assert find_outcome_values(data, spine, TARGET) == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
+    assert find_outcome_values(data, spine, TARGET) == pytest.approx(
+        expected, rel=0, abs=0, nan_ok=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_an_outcome_is_worth_what_its_first_event_carries(data, rows):
         ("channel", [None, "web"]),
     ],
 )
-def test_of_outcomes_at_one_instant_the_first_by_the_other_columns_counts(column, others):
+def test_outcome_value_at_tied_instants_follows_column_order(column, others):
     same = {
         "entity_id": "a",
         "event_time": START,
@@ -100,7 +102,7 @@ def test_of_outcomes_at_one_instant_the_first_by_the_other_columns_counts(column
 
 @settings(max_examples=50, deadline=None)
 @given(dataset(), moments)
-def test_observation_date_never_lies_beyond_what_is_known(data, as_of):
+def test_observation_date_is_never_after_the_last_known_row(data, as_of):
     known = [
         t
         for t in data.leads["available_at"].to_pylist() + data.events["available_at"].to_pylist()
@@ -118,9 +120,7 @@ def test_observation_date_never_lies_beyond_what_is_known(data, as_of):
         (["Won", "Lost", None, "Won"], "Won", [1, 0, 1]),
     ],
 )
-def test_an_outcome_column_is_mature_where_it_is_filled_and_scored_where_it_is_not(
-    column, equals, expected
-):
+def test_outcome_column_is_mature_if_filled_else_scored(column, equals, expected):
     leads = [
         {
             "entity_id": n,
@@ -141,7 +141,7 @@ def test_an_outcome_column_is_mature_where_it_is_filled_and_scored_where_it_is_n
     assert build_scoring_spine(data, target, START)["entity_id"].to_pylist() == ["c"]
 
 
-def test_a_text_outcome_of_a_column_of_numbers_is_a_config_error():
+def test_text_outcome_of_numeric_column_raises():
     leads = [
         {
             "entity_id": "a",

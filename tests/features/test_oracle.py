@@ -1,4 +1,4 @@
-"""Cases worked out by hand, for the oracle and for the matrix alike: whoever is wrong, it shows here first."""
+"""Cases calculated by hand, for the oracle and the matrix alike."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -13,8 +13,8 @@ from tests.features.agreement import agree
 from tests.features.logs import TICK, of, spine_of
 from tests.features.oracle import FIGURES, expected
 
+# A Monday, 02:00 in Berlin, where summer time began the day before at 01:00 UTC.
 CUTOFF = datetime(2024, 4, 1, tzinfo=UTC)
-"""A Monday, 02:00 in Berlin, whose summer time began the day before at 01:00 UTC."""
 
 CATALOG = Catalog(
     types=("call", "demo", "lead", "lost", "mail", "offer", "won"),
@@ -37,7 +37,7 @@ BY_NAME = {feature.name: feature for feature in CATALOG.features}
 
 
 def at(days):
-    """Give the instant so many days before the cutoff."""
+    """Return the instant this many days before the cutoff."""
     return CUTOFF - timedelta(days=days)
 
 
@@ -70,11 +70,11 @@ def table(data, spine, catalog):
 
 @pytest.fixture(params=[expected, table], ids=["oracle", "matrix"])
 def holds(request):
-    """Check that one row's figures are these."""
+    """Assert the features of one row."""
 
     def check(answers, events, leads=None, values=(), entity="a", days=0.0):
         data = of([lead()] if leads is None else leads, events, values)
-        found = request.param(data, spine_of([(entity, at(days))]), CATALOG.keeping(answers))
+        found = request.param(data, spine_of([(entity, at(days))]), CATALOG.select(answers))
         assert set(found) == set(answers)
         wrong = {
             name: (found[name], answer)
@@ -102,7 +102,7 @@ def test_windows_are_half_open(holds):
     holds(counts | days | {"any_age": tick, "any_first_age": 14, "mail_count_all": 0}, edges)
 
 
-def test_a_row_counts_from_just_after_it_was_known(holds):
+def test_row_counts_from_just_after_it_was_known(holds):
     tick = TICK / timedelta(days=1)
     late = [
         event(2, known=0),
@@ -121,7 +121,7 @@ def test_a_row_counts_from_just_after_it_was_known(holds):
     holds(answers | {"any_trend_7d": 0, "last_gap_1": 6}, late)
 
 
-def test_amounts(holds):
+def test_amounts_by_hand(holds):
     log = [
         event(0.5, value=0.5),
         event(1, value=-2.0),
@@ -268,7 +268,7 @@ def test_breadth_knows_the_catalogue_only(holds):
     )
 
 
-def test_an_entity_without_events(holds):
+def test_entity_without_events(holds):
     zero = dict.fromkeys(
         [
             "any_count_all",
@@ -328,7 +328,7 @@ def test_an_entity_without_events(holds):
     holds({name: answers[name] for name in asked}, [])
 
 
-def test_the_last_and_the_first_events(holds):
+def test_last_and_first_events(holds):
     log = [
         event(9, "gone", "web"),
         event(4, "mail", "fax"),
@@ -433,7 +433,7 @@ def test_spells(holds):
     holds({"spells": 1, "spell_age": 7}, log[2:5])
 
 
-def test_the_journey(holds):
+def test_journey_through_stages(holds):
     log = [
         event(days, kind)
         for days, kind in [(20, "demo"), (15, "lead"), (12, "offer"), (12, "lead"), (5, "demo")]
@@ -502,7 +502,7 @@ def test_stalled_against_the_past(holds):
     holds({"stage_stalled": nan, "stage_now": "offer"}, log, leads, entity="p01")
 
 
-def test_the_account_and_the_others(holds):
+def test_account_and_peers(holds):
     leads = [
         lead("a", "x", role="buyer"),
         lead("b", "x", role="buyer"),
@@ -580,7 +580,7 @@ def test_the_account_and_the_others(holds):
     holds(before | {"account_any_new_people_7d": 2, "account_any_age": 3}, log, leads, days=3)
 
 
-def test_the_lead_row_and_its_values(holds):
+def test_lead_row_and_its_values(holds):
     values = [
         value("plan", 9, "free"),
         value("plan", 5, "gold", known=4),
@@ -600,7 +600,7 @@ def test_the_lead_row_and_its_values(holds):
     holds(empty, [], leads, values, entity="b")
 
 
-def test_one_event_is_the_first_and_the_last(holds):
+def test_single_event_is_first_and_last(holds):
     answers = {
         "any_count_1d": 1,
         "any_age": 0.25,
@@ -621,7 +621,7 @@ def test_one_event_is_the_first_and_the_last(holds):
     )
 
 
-def test_no_aggregate_is_missing_in_the_oracle():
+def test_oracle_covers_all_aggregates():
     declared = {feature.aggregate for feature in CATALOG.features}
     assert declared == set(FIGURES)
     assert set(AGGREGATES) <= declared

@@ -1,4 +1,4 @@
-"""Sources as leads and events, against plain Python on the same rows, whatever their order and split."""
+"""Sources as leads and events, against plain Python on the same rows, in any order and split."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from configs.errors import ConfigError, DataError
 from configs.night import Capacity
 from features.contracts import EVENTS, LEADS
-from features.definitions.catalog import catalog_of
+from features.definitions.catalog import build_catalog
 from features.sources import carried_columns, read_sources
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
@@ -29,7 +29,7 @@ def adds_up(dataset):
     )
 
 
-# ---- what becomes of rows -------------------------------------------------------------------------------------------
+# ---- outcome of each row ------------------------------------------------------------------------
 
 ids = st.sampled_from(["007", "7", "1234567890123456789", "Ж🙂", "a b", ""])
 times = st.sampled_from(
@@ -62,7 +62,7 @@ event_rows = st.lists(
 
 
 def plain_time(text):
-    """The oracle's reading of a time: an instant, None for none, or the reason as text."""
+    """Return the expected instant, None for no time, or the reason as text."""
     if text == "":
         return None
     if text == "17":
@@ -76,7 +76,7 @@ def plain_time(text):
 
 
 def plain_event(row):
-    """The oracle's reading of one event row: the normalised tuple, or the reason as text."""
+    """Return the expected tuple of an event row, or the reason as text."""
     happened, known = plain_time(row["at"]), plain_time(row["known"])
     number = None
     if row["lead"] == "":
@@ -174,7 +174,7 @@ def test_neither_order_nor_split_changes_anything(tmp_path_factory, rows, chance
     assert one.leads["created_at"].to_pylist() == [at(2023, 1, 2), at(2022, 12, 31)]
 
 
-def test_any_changed_cell_changes_the_fingerprint(tmp_path):
+def test_fingerprint_changes_with_every_cell(tmp_path):
     rows = [{"lead": "1", "at": "2024-01-01", "what": "won", "via": "", "amount": ""}]
     seen = set()
     changes = [
@@ -192,7 +192,7 @@ def test_any_changed_cell_changes_the_fingerprint(tmp_path):
     assert len(seen) == 8
 
 
-# ---- the shape of what is read --------------------------------------------------------------------------------------
+# ---- resulting tables ---------------------------------------------------------------------------
 
 
 def test_tables_obey_the_contracts(tmp_path):
@@ -203,7 +203,7 @@ def test_tables_obey_the_contracts(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["lead,at,what\n", "lead,at,what", "lead,at,what\n\n\n"])
-def test_an_empty_log_can_be_read(tmp_path, text):
+def test_empty_log_is_read(tmp_path, text):
     path = write(tmp_path / "e.csv", text)
     found = read_sources(project(events=[{"path": path, **EVENT}]), tmp_path / "q")
     assert (found.leads.num_rows, found.events.num_rows, found.last_available_at()) == (0, 0, None)
@@ -216,12 +216,12 @@ def test_an_empty_log_can_be_read(tmp_path, text):
     assert read_sources(project(lead)).attributes == ["x"]
 
 
-def test_a_file_without_any_text_lacks_the_columns(tmp_path):
+def test_empty_file_raises_missing_column(tmp_path):
     with pytest.raises(DataError, match="the source is empty"):
         read_sources(project(events=[{"path": write(tmp_path / "e.csv", ""), **EVENT}]))
 
 
-def test_several_logs_become_one_table_and_a_row_in_both_is_a_duplicate(tmp_path):
+def test_logs_are_joined_and_deduplicated(tmp_path):
     one = write(tmp_path / "a.csv", "lead,at,what\n1,2024-01-01,won\n1,2024-01-02,call\n")
     two = write(tmp_path / "b.csv", "who,day\n1,2024-01-01\n2,2024-01-03\n3,\n")
     second = {
@@ -246,7 +246,7 @@ def test_several_logs_become_one_table_and_a_row_in_both_is_a_duplicate(tmp_path
     ]
 
 
-def test_an_event_of_nobody_in_the_leads_is_set_aside(tmp_path):
+def test_event_of_unknown_entity_is_quarantined(tmp_path):
     leads = write(tmp_path / "l.csv", "id,born\n1,2024-01-01\n2,\n")
     events = write(
         tmp_path / "e.csv", "lead,at,what\n1,2024-01-01,won\n2,2024-01-01,won\n3,2024-01-01,won\n"
@@ -262,7 +262,7 @@ def test_an_event_of_nobody_in_the_leads_is_set_aside(tmp_path):
     assert found.counts[1].quarantined == {"unknown entity": 2}
 
 
-def test_without_leads_the_account_is_the_one_known_first(tmp_path):
+def test_account_without_leads_source_is_first_known(tmp_path):
     rows = [
         "1,2024-01-02,a,late,2024-02-01",
         "1,2024-01-03,b,y,",
@@ -298,10 +298,12 @@ def test_leads_without_times_keep_their_order(tmp_path):
         ("3", 2, 1.0),
     ]
     assert [(each.timed, each.ordered) for each in (by_text, by_row)] == [(False, True)] * 2
-    assert not read_sources(project({"path": path, "entity_id": "z"}, targets=COLUMN_TARGET)).ordered
+    assert not read_sources(
+        project({"path": path, "entity_id": "z"}, targets=COLUMN_TARGET)
+    ).ordered
 
 
-def test_the_outcome_column_comes_along_and_is_named_as_no_feature(tmp_path):
+def test_outcome_column_is_carried_but_no_feature(tmp_path):
     path = write(tmp_path / "l.csv", "z,a,y,late\n1,x,1,q\n")
     chosen = project({"path": path, "entity_id": "z", "attributes": ["a"]}, targets=COLUMN_TARGET)
     assert (read_sources(chosen).attributes, carried_columns(chosen)) == (["a", "y"], {"y"})
@@ -313,7 +315,7 @@ def test_the_outcome_column_comes_along_and_is_named_as_no_feature(tmp_path):
     ("attributes", "feature"),
     [(["a"], False), (["a", "who"], True), ({"all_except": ["y", "who"]}, False), ({}, True)],
 )
-def test_an_owner_comes_along_and_is_a_feature_only_as_an_attribute(tmp_path, attributes, feature):
+def test_owner_is_carried_and_a_feature_only_as_attribute(tmp_path, attributes, feature):
     path = write(tmp_path / "l.csv", "z,a,y,who\n1,x,1,Ann\n")
     lead = {"path": path, "entity_id": "z", "attributes": attributes or {"all_except": ["y"]}}
     chosen = owned(lead, "who")
@@ -322,7 +324,7 @@ def test_an_owner_comes_along_and_is_a_feature_only_as_an_attribute(tmp_path, at
         data.leads["who"].to_pylist() == ["Ann"]
         and ("who" not in carried_columns(chosen)) == feature
     )
-    names = [name for name, _ in catalog_of(chosen, data, carried_columns(chosen)).attributes]
+    names = [name for name, _ in build_catalog(chosen, data, carried_columns(chosen)).attributes]
     assert ("who" in names) == feature and "a" in names
     with pytest.raises(DataError, match=r"capacity\.owner"):
         read_sources(owned(lead, "whom"))
@@ -334,7 +336,7 @@ def owned(lead, owner):
     )
 
 
-def test_attributes_that_cannot_be(tmp_path):
+def test_invalid_attributes_raise(tmp_path):
     path = write(tmp_path / "l.csv", "id,born,available_at,size\n1,2024-01-01,x,2\n")
     with pytest.raises(ConfigError, match="own columns"):
         read_sources(project({"path": path, **LEAD, "attributes": {"all_except": []}}))
@@ -348,7 +350,10 @@ def test_attributes_that_cannot_be(tmp_path):
 
 
 def test_known_at_delays_what_can_be_read(tmp_path):
-    text = "id,born,seen\n1,2024-01-01,2024-01-05\n2,2024-01-06,2024-01-05\n3,2024-01-07,\n4,2024-01-07,what\n"
+    text = (
+        "id,born,seen\n1,2024-01-01,2024-01-05\n2,2024-01-06,2024-01-05\n3,2024-01-07,\n"
+        "4,2024-01-07,what\n"
+    )
     path = write(tmp_path / "l.csv", text)
     found = read_sources(project({"path": path, **LEAD, "known_at": "seen"}, max_quarantine=1))
     gaps = [row["available_at"] - row["created_at"] for row in found.leads.to_pylist()]

@@ -1,4 +1,4 @@
-"""The spine against a loop over every entity and every cutoff, straight from the words of the rule."""
+"""Spines against a loop over all entities and all cutoffs, straight from the rule."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ targets = st.builds(
 
 
 def eligible(data, target, entity, cutoff):
-    """Say whether an entity is in the population at a cutoff, looking at every row."""
+    """Return whether an entity is in the population at a cutoff, by a loop over all rows."""
     entry = _entry(data, target, entity)
     if entry is None or not entry[1] < cutoff:
         return False
@@ -68,7 +68,7 @@ def pairs(table):
 
 @settings(max_examples=300, deadline=None)
 @given(dataset(), targets)
-def test_training_spine_is_every_eligible_cutoff(data, target):
+def test_training_spine_has_all_eligible_cutoffs(data, target):
     expected = []
     for entity in "abcd":
         if target.cutoffs.delay:
@@ -88,7 +88,7 @@ def test_training_spine_is_every_eligible_cutoff(data, target):
 
 @settings(max_examples=300, deadline=None)
 @given(dataset(), targets)
-def test_scoring_spine_is_who_is_open_now(data, target):
+def test_scoring_spine_has_all_open_entities(data, target):
     expected = []
     for entity in "abcd":
         if not target.cutoffs.delay:
@@ -104,7 +104,9 @@ def test_scoring_spine_is_who_is_open_now(data, target):
         expected += (
             [(entity, cutoff)] if open_now and eligible(data, target, entity, cutoff) else []
         )
-    assert pairs(build_scoring_spine(data, target, AS_OF)) == sorted(expected, key=lambda r: (r[1], r[0]))
+    assert pairs(build_scoring_spine(data, target, AS_OF)) == sorted(
+        expected, key=lambda r: (r[1], r[0])
+    )
 
 
 def _still_open(data, target, entity, entry):
@@ -117,8 +119,8 @@ def _still_open(data, target, entity, entry):
 
 @settings(max_examples=100, deadline=None)
 @given(dataset(), st.lists(event(), max_size=5), targets)
-def test_what_is_not_known_yet_changes_no_row(data, later, target):
-    """Rows that become known at or after a cutoff cannot move anyone into or out of its population."""
+def test_future_rows_change_no_spine_row(data, later, target):
+    """Check that rows known at or after a cutoff do not change its population."""
     cutoff = START + timedelta(days=7)
     unknown = [{**e, "available_at": max(e["event_time"], cutoff)} for e in later]
     more = of(data.leads.to_pylist(), data.events.to_pylist() + unknown)

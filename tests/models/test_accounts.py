@@ -15,7 +15,7 @@ from models.accounts import WithinAccountDependence
     st.lists(st.tuples(st.integers(0, 5), st.floats(0.001, 0.999)), min_size=1, max_size=30),
     st.floats(0, 2),
 )
-def test_any_outcome_probability_equals_a_loop(rows, added_share):
+def test_probability_of_any_outcome_equals_a_loop(rows, added_share):
     _, group = np.unique([account for account, _ in rows], return_inverse=True)
     probability = np.array([own for _, own in rows])
     dependence = WithinAccountDependence(added_share)

@@ -13,7 +13,7 @@ import pytest
 from configs.schema import load_project
 from models.learners import lightgbm
 from pipelines.runner import Runner
-from pipelines.training.train import train
+from pipelines.training.train import train_targets
 from tests.pipelines import guarded, tiny
 
 
@@ -26,7 +26,7 @@ def guarded_company(tmp_path_factory):
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         patch.setattr(lightgbm, "ROUNDS", 15)
-        (done,) = train(load_project("company.yaml"), tiny.END, ["buy"], Runner())
+        (done,) = train_targets(load_project("company.yaml"), tiny.END, ["buy"], Runner())
     assert done.error is None
     return folder
 

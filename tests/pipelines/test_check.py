@@ -34,11 +34,11 @@ def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeyp
     warned = "\n".join(found.warnings)
     assert "sources.attributes[0].only: no value of stagee" in warned
     assert (
-        "attribute staff is read as categories: 1 of 100 values are no numbers, such as 'many'"
+        "attribute staff is read as categories: 1 of 100 values are not numbers, such as 'many'"
         in warned
     )
     shown = Console(file=io.StringIO(), width=120)
-    shown.print(*terminal.examination(found))
+    shown.print(*terminal.render_data_check(found))
     assert "attributes_1" in shown.file.getvalue() and "unreadable time 1" in shown.file.getvalue()
 
 
@@ -84,7 +84,7 @@ def test_words_for_what_occurs_nowhere_are_named_with_the_nearest(tmp_path, monk
     words = dict.fromkeys([*known, "vissit", "channel:fone", "Mars"], "word")
     found = examine_data(load_project(tiny.write(tmp_path, leads=60, words=words)), tiny.END).warnings
     assert [line for line in found if line.startswith("words.")] == [
-        "words.Mars: nothing in the data is called so",
-        "words.channel:fone: nothing in the data is called so; did you mean phone?",
-        "words.vissit: nothing in the data is called so; did you mean visit?",
+        "words.Mars: nothing in the data has this name",
+        "words.channel:fone: nothing in the data has this name; did you mean phone?",
+        "words.vissit: nothing in the data has this name; did you mean visit?",
     ]

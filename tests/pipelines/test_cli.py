@@ -248,7 +248,7 @@ def test_a_version_that_the_gate_refused_cannot_be_promoted(run, tmp_path):
 def test_check_fails_where_a_target_cannot_be_trained(run, tmp_path):
     edit(tmp_path, put("targets", "buy", "horizon", "5000d"))
     code, out, _ = run("check", "company.yaml", "--as-of", tiny.END)
-    assert code == 3 and "no row is mature" in out
+    assert code == 3 and "no rows are mature" in out
 
 
 def test_a_failure_with_json_is_an_object_too(run, tmp_path):
@@ -507,10 +507,10 @@ def test_hostile_text_survives_the_whole_line(run, tmp_path):
 
 
 def test_a_second_run_is_turned_away(run, tmp_path):
-    from serve.lock import hold_workspace
+    from serve.lock import lock_workspace
 
     tiny.write(tmp_path)
-    with hold_workspace(tmp_path / "workspace"):
+    with lock_workspace(tmp_path / "workspace"):
         code, _, err = run("score", "company.yaml", "--as-of", tiny.END, "--direct")
     assert code == 6 and "pid" in err
 

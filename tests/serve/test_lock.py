@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from configs.errors import ConfigError, WorkspaceBusy
-from serve.lock import hold_workspace
+from serve.lock import lock_workspace
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from serve.lock import hold_workspace
-with hold_workspace(Path(sys.argv[1])):
+from serve.lock import lock_workspace
+with lock_workspace(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -37,7 +37,7 @@ def holder(tmp_path):
 def test_lock_refuses_other_process_and_names_holder(holder, tmp_path):
     with (
         pytest.raises(WorkspaceBusy, match=rf"pid {holder.pid}: .*-c") as caught,
-        hold_workspace(tmp_path),
+        lock_workspace(tmp_path),
     ):
         pass
     assert caught.value.exit_code == 6
@@ -46,33 +46,33 @@ def test_lock_refuses_other_process_and_names_holder(holder, tmp_path):
 
 def test_refusal_keeps_lock_and_name_of_holder(holder, tmp_path):
     for _ in range(2):
-        with pytest.raises(WorkspaceBusy, match=f"pid {holder.pid}"), hold_workspace(tmp_path):
+        with pytest.raises(WorkspaceBusy, match=f"pid {holder.pid}"), lock_workspace(tmp_path):
             pass
 
 
 def test_killed_holder_releases_lock(holder, tmp_path):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    with hold_workspace(tmp_path):
+    with lock_workspace(tmp_path):
         assert f"pid {os.getpid()}: " in (tmp_path / ".lock").read_text()
 
 
 def test_lock_is_exclusive_within_process(tmp_path):
-    with hold_workspace(tmp_path), pytest.raises(WorkspaceBusy), hold_workspace(tmp_path):
+    with lock_workspace(tmp_path), pytest.raises(WorkspaceBusy), lock_workspace(tmp_path):
         pass
 
 
 def test_lock_is_free_after_block_and_after_error(tmp_path):
-    with pytest.raises(KeyError), hold_workspace(tmp_path):
+    with pytest.raises(KeyError), lock_workspace(tmp_path):
         raise KeyError
-    with hold_workspace(tmp_path):
+    with lock_workspace(tmp_path):
         pass
     assert (tmp_path / ".lock").read_text() == ""
 
 
 def test_forked_child_does_not_keep_lock(tmp_path):
     ready, done = os.pipe(), os.pipe()
-    with hold_workspace(tmp_path):
+    with lock_workspace(tmp_path):
         child = os.fork()
         if child == 0:
             os.write(ready[1], b"x")
@@ -80,7 +80,7 @@ def test_forked_child_does_not_keep_lock(tmp_path):
             os._exit(0)
         os.read(ready[0], 1)
     try:
-        with hold_workspace(tmp_path):
+        with lock_workspace(tmp_path):
             pass
     finally:
         os.write(done[1], b"x")
@@ -88,7 +88,7 @@ def test_forked_child_does_not_keep_lock(tmp_path):
 
 
 def test_locks_of_workspaces_are_independent(tmp_path):
-    with hold_workspace(tmp_path / "a"), hold_workspace(tmp_path / "b" / "c"):
+    with lock_workspace(tmp_path / "a"), lock_workspace(tmp_path / "b" / "c"):
         assert (tmp_path / "b" / "c").is_dir()
 
 
@@ -96,6 +96,6 @@ def test_workspace_that_is_a_file_raises_config_error(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(ConfigError, match="cannot write to the workspace"),
-        hold_workspace(tmp_path / "file"),
+        lock_workspace(tmp_path / "file"),
     ):
         pass

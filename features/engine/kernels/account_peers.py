@@ -7,7 +7,7 @@ import numpy as np
 from features.engine.kernels.kernel_plan import Plan
 from features.engine.kernels.windows import History, Looks, write
 from features.tools.instants import US_PER_DAY
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("count", "age", "people")
 
@@ -40,7 +40,7 @@ def together(
     return counts, people, newest
 
 
-@kernel
+@jit_kernel
 def _together(
     events: tuple, rows: tuple, edges: np.ndarray, seen: np.ndarray, found: tuple
 ) -> None:
@@ -97,7 +97,7 @@ def others(
     )
 
 
-@kernel
+@jit_kernel
 def _others(
     events: tuple,
     rows: tuple,
@@ -139,7 +139,7 @@ def _others(
         write(state, wanted, out, places[row])
 
 
-@inlined
+@jit_inline
 def _rest(own: np.ndarray, whole: np.ndarray) -> None:
     """Add the own events' nested windows up and take them from the account's."""
     mine = 0.0

@@ -7,7 +7,7 @@ import numpy as np
 from features.engine.kernels.exact_sums import exact_sum, two_sum
 from features.engine.kernels.kernel_plan import Plan
 from features.engine.kernels.windows import History, Looks, write
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("total", "mean", "least", "most")
 
@@ -34,7 +34,7 @@ def amounts(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None
     )
 
 
-@kernel
+@jit_kernel
 def _amounts(
     events: tuple,
     rows: tuple,
@@ -67,7 +67,7 @@ def _amounts(
         write(state, wanted, out, places[row])
 
 
-@inlined
+@jit_inline
 def _add(sums: np.ndarray, of: int, at: int, value: float) -> None:
     """Add a value to (sum, rest, number, number of times that the rest itself was rounded, smallest, largest)."""
     sums[of, at, 0], left = two_sum(sums[of, at, 0], value)
@@ -78,7 +78,7 @@ def _add(sums: np.ndarray, of: int, at: int, value: float) -> None:
     sums[of, at, 2] += 1.0
 
 
-@inlined
+@jit_inline
 def _join(sums: np.ndarray, of: int) -> None:
     """Add to each window what the next narrower one holds."""
     for at in range(1, sums.shape[1]):
@@ -93,7 +93,7 @@ def _join(sums: np.ndarray, of: int) -> None:
             sums[of, at, 2] += sums[of, at - 1, 2]
 
 
-@kernel
+@jit_kernel
 def _again(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.ndarray) -> None:
     """Add up a row's values of one subject from the beginning, exactly, window by window."""
     time, available, value, subjects = events
@@ -108,7 +108,7 @@ def _again(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.
         held[window, 0], held[window, 1] = exact_sum(found), 0.0
 
 
-@inlined
+@jit_inline
 def _finish(sums: np.ndarray, state: np.ndarray, of: int, slots: tuple) -> None:
     """Round each sum once, and note the figures."""
     total, mean, least, most = slots

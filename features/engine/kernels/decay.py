@@ -6,7 +6,7 @@ import numpy as np
 
 from features.engine.kernels.kernel_plan import Plan
 from features.engine.kernels.windows import History, Looks, write
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("decay", "decay_total")
 
@@ -50,7 +50,7 @@ def _halved(instant: np.ndarray, half_lives: np.ndarray) -> tuple[np.ndarray, np
     return whole, np.exp2(share)
 
 
-@kernel
+@jit_kernel
 def _cut(instant: np.ndarray, half_lives: np.ndarray, whole: np.ndarray, share: np.ndarray) -> None:
     """Divide by each half-life into a whole number and a share of one.
 
@@ -70,7 +70,7 @@ def _cut(instant: np.ndarray, half_lives: np.ndarray, whole: np.ndarray, share: 
             whole[place, k], share[place, k] = lives, rest / length
 
 
-@kernel
+@jit_kernel
 def _fade(
     events: tuple,
     rows: tuple,
@@ -102,7 +102,7 @@ def _fade(
         write(state, wanted, out, places[row])
 
 
-@inlined
+@jit_inline
 def _add(state: np.ndarray, of: int, weight: np.ndarray, total: int, value: float) -> None:
     for k in range(len(weight)):
         state[of, k] += weight[k]

@@ -6,7 +6,7 @@ import numpy as np
 
 from features.engine.kernels.kernel_plan import Plan
 from features.engine.kernels.windows import History, Looks
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("kinds", "ways", "roles", "people", "new_people")
 PEOPLE = 3
@@ -41,7 +41,7 @@ def breadth(
     )
 
 
-@kernel
+@jit_kernel
 def _breadth(
     events: tuple,
     subjects: np.ndarray,
@@ -84,7 +84,7 @@ def _breadth(
         _write(bits, counts, wanted, out, places[row])
 
 
-@inlined
+@jit_inline
 def _mark(bits: np.ndarray, of: int, window: int, kind: int, channel: int, role: int) -> None:
     """Set the bits of a kind, a channel and a role; -1 is none."""
     if kind >= 0:
@@ -95,7 +95,7 @@ def _mark(bits: np.ndarray, of: int, window: int, kind: int, channel: int, role:
         bits[of, window, 2] |= np.int64(1) << role
 
 
-@kernel
+@jit_kernel
 def _write(
     bits: np.ndarray, counts: np.ndarray, wanted: tuple, out: np.ndarray, place: int
 ) -> None:
@@ -115,7 +115,7 @@ def _write(
             out[column[index], place] = _ones(bits[subject[index], at, what[index]])
 
 
-@inlined
+@jit_inline
 def _ones(word: int) -> int:
     """Count the bits of a word by removing the lowest (Wegner 1960)."""
     found = 0

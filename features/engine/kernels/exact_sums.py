@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 HUGE, DOWN = 2.0**1000, 2.0**-64
 """With a value beyond HUGE all are added up DOWN times as large, so that no part of the sum overflows before the whole
@@ -15,7 +15,7 @@ PARTS = 64
 """More than 40 floats that do not overlap do not fit into the range of a float."""
 
 
-@inlined
+@jit_inline
 def two_sum(a: float, b: float) -> tuple[float, float]:
     """Return the rounded sum and what rounding left out (Knuth, The Art of Computer Programming 2, 4.2.2)."""
     total = a + b
@@ -23,7 +23,7 @@ def two_sum(a: float, b: float) -> tuple[float, float]:
     return total, (a - (total - part)) + (b - part)
 
 
-@kernel
+@jit_kernel
 def exact_sum(values: np.ndarray) -> float:
     """Return the sum of the values, rounded once, in whatever order they come.
 
@@ -49,7 +49,7 @@ def exact_sum(values: np.ndarray) -> float:
     return _rounded(parts, count) / scale
 
 
-@kernel
+@jit_kernel
 def _rounded(parts: np.ndarray, count: int) -> float:
     """Add up floats that do not overlap, ascending, and round half to even as one would round the whole."""
     if count == 0:

@@ -9,10 +9,10 @@ from typing import Self
 
 import numpy as np
 
-from features.definitions.feature import AGGREGATES, CHANNEL, GROUP, TYPE, Feature
-from features.definitions.vocabulary import Offer
+from features.definitions.feature import AGGREGATES, CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX, Feature
+from features.definitions.vocabulary import Vocabulary
 from features.tools.instants import NEVER_US, duration_to_microseconds
-from features.tools.jit import kernel
+from features.tools.jit import jit_kernel
 
 CODES = 128
 """Room for every code and one more for -1, the unknown."""
@@ -44,7 +44,7 @@ class Plan:
 
     @classmethod
     def of(
-        cls, offer: Offer, features: Sequence[tuple[int, Feature]], aggregates: tuple[str, ...]
+        cls, offer: Vocabulary, features: Sequence[tuple[int, Feature]], aggregates: tuple[str, ...]
     ) -> Self | None:
         """Plan the features, each with its column, that are among a kernel's aggregates; None if there are none."""
         wanted = [
@@ -111,13 +111,13 @@ class Plan:
         return found
 
 
-@kernel
+@jit_kernel
 def _mark(code: np.ndarray, table: np.ndarray, found: np.ndarray) -> None:
     for event in range(len(code)):
         found[event] = table[code[event] + 1]
 
 
-def _spans(offer: Offer, doubled: bool) -> list[timedelta | None]:
+def _spans(offer: Vocabulary, doubled: bool) -> list[timedelta | None]:
     windows = {*offer.windows, *(2 * window for window in offer.windows if doubled)}
     return [*sorted(windows), None]
 
@@ -128,7 +128,7 @@ def _window_edge(span: timedelta | None) -> int:
 
 
 def _layout(
-    offer: Offer, aggregates: tuple[str, ...], asked: set[str], spans: int
+    offer: Vocabulary, aggregates: tuple[str, ...], asked: set[str], spans: int
 ) -> tuple[dict[str, int], int]:
     """Return where each aggregate's slots begin, and how many there are; a kernel's “once” slots always exist."""
     sizes = {
@@ -146,14 +146,14 @@ def _layout(
     return offsets, total
 
 
-def _routes(offer: Offer, names: list[str]) -> list[tuple[str, np.ndarray]]:
+def _routes(offer: Vocabulary, names: list[str]) -> list[tuple[str, np.ndarray]]:
     """Return a table for each way of being counted in which some wanted subject takes part."""
     tables = [
         ("any", {0: "any"}),
-        ("kind", {code + 1: TYPE + name for code, name in enumerate(offer.types)}),
-        ("channel", {code + 1: CHANNEL + name for code, name in enumerate(offer.channels)}),
-        ("kind", {offer.types.index(name) + 1: GROUP + "outbound" for name in offer.outbound}),
-        ("channel", {offer.channels.index(name) + 1: GROUP + "offline" for name in offer.offline}),
+        ("kind", {code + 1: TYPE_PREFIX + name for code, name in enumerate(offer.types)}),
+        ("channel", {code + 1: CHANNEL_PREFIX + name for code, name in enumerate(offer.channels)}),
+        ("kind", {offer.types.index(name) + 1: GROUP_PREFIX + "outbound" for name in offer.outbound}),
+        ("channel", {offer.channels.index(name) + 1: GROUP_PREFIX + "offline" for name in offer.offline}),
     ]
     found = []
     for axis, subjects in tables:

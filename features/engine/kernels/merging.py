@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 
-@kernel
+@jit_kernel
 def by_time(code: np.ndarray, time: np.ndarray) -> np.ndarray:
     """Return the order by time within equal codes, which must lie together; equal times keep the order they have.
 
@@ -25,7 +25,7 @@ def by_time(code: np.ndarray, time: np.ndarray) -> np.ndarray:
     return order
 
 
-@inlined
+@jit_inline
 def _merge_pairs(
     order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, end: int
 ) -> bool:
@@ -41,7 +41,7 @@ def _merge_pairs(
     return merged
 
 
-@inlined
+@jit_inline
 def _run_end(order: np.ndarray, time: np.ndarray, begin: int, end: int) -> int:
     """Return where the run that begins here ends."""
     place = begin + 1
@@ -50,7 +50,7 @@ def _run_end(order: np.ndarray, time: np.ndarray, begin: int, end: int) -> int:
     return place
 
 
-@inlined
+@jit_inline
 def _merge(
     order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, middle: int, end: int
 ) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from features.engine.kernels.kernel_plan import Plan
 from features.engine.kernels.windows import History, Looks, write
 from features.tools.instants import US_PER_DAY
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("active_days", "gap_mean", "gap_std", "gap_max", "silence")
 
@@ -30,7 +30,7 @@ def rhythm(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
     )
 
 
-@kernel
+@jit_kernel
 def _rhythm(
     events: tuple,
     rows: tuple,
@@ -70,7 +70,7 @@ def _rhythm(
         write(state, wanted, out, places[row])
 
 
-@inlined
+@jit_inline
 def _see(state: np.ndarray, seen: np.ndarray, of: int, back: int, gaps: int) -> None:
     """Take in an event of a subject, older than those before; pauses are in microseconds."""
     if seen[of, 0]:
@@ -85,7 +85,7 @@ def _see(state: np.ndarray, seen: np.ndarray, of: int, back: int, gaps: int) -> 
     seen[of, 2] = back
 
 
-@inlined
+@jit_inline
 def _finish(state: np.ndarray, seen: np.ndarray, of: int, spans: int, gaps: int) -> None:
     """Add the nested windows up and turn what was gathered of the pauses into their figures."""
     for window in range(1, spans):

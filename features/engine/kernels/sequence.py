@@ -6,16 +6,16 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from features.definitions.sequences import LAST
-from features.definitions.vocabulary import Offer
+from features.definitions.sequences import LAST_EVENTS
+from features.definitions.vocabulary import Vocabulary
 from features.engine.kernels.windows import History, Looks
 from features.timezones import find_offsets_at_instants
 from features.tools.instants import US_PER_DAY
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 FIGURES = (
-    *(("last_type", k) for k in range(LAST)),
-    *(("last_gap", k) for k in range(LAST - 1)),
+    *(("last_type", k) for k in range(LAST_EVENTS)),
+    *(("last_gap", k) for k in range(LAST_EVENTS - 1)),
     *(
         (name, 0)
         for name in (
@@ -35,7 +35,7 @@ WEEKEND = 5 * 24
 """Hours of the week count from Monday, 0:00."""
 
 
-def sequence(history: History, looks: Looks, offer: Offer) -> np.ndarray:
+def sequence(history: History, looks: Looks, offer: Vocabulary) -> np.ndarray:
     """Return (FIGURES, rows). Ages and pauses are in days, hours those of the offer's time zone."""
     outbound = np.isin(
         np.arange(len(offer.types)), [offer.types.index(name) for name in offer.outbound]
@@ -68,7 +68,7 @@ def _parts_of_week() -> np.ndarray:
 PART_OF_WEEK = _parts_of_week()
 
 
-@kernel
+@jit_kernel
 def _sequence(events: tuple, rows: tuple, marks: tuple, found: np.ndarray) -> None:
     """Walk each row's events from the newest to the oldest; codes index the marks, the last one standing for -1."""
     time, available, kind, channel, hour, part = events
@@ -102,7 +102,7 @@ def _sequence(events: tuple, rows: tuple, marks: tuple, found: np.ndarray) -> No
         figure[14] = tally[6]
 
 
-@inlined
+@jit_inline
 def _latest(
     figure: np.ndarray, number: int, time: np.ndarray, kind: np.ndarray, event: int, newer: int
 ) -> None:
@@ -113,7 +113,7 @@ def _latest(
             figure[2 + number] = (time[newer] - time[event]) / US_PER_DAY
 
 
-@inlined
+@jit_inline
 def _touch(tally: np.ndarray, outbound: bool) -> None:
     """Count touches of ours since the newest answer (3) and before the oldest one (4); 5 says there was one."""
     if outbound:
@@ -125,7 +125,7 @@ def _touch(tally: np.ndarray, outbound: bool) -> None:
         tally[5] = 1
 
 
-@inlined
+@jit_inline
 def _begin(figure: np.ndarray, tally: np.ndarray, back: int) -> None:
     """Note the beginning of a spell; the first one noted is the latest."""
     if tally[6] == 0:

@@ -9,7 +9,7 @@ import numpy as np
 
 from features.engine.kernels.windows import History, Looks
 from features.tools.instants import US_PER_DAY
-from features.tools.jit import kernel
+from features.tools.jit import jit_kernel
 
 FIGURES = ("stage_now", "stage_entry", "stage_age", "stages_age", "skipped", "returns", "moves")
 """What ``journey`` returns first; then the visits of each stage, then the days in each."""
@@ -45,7 +45,7 @@ def _ranks(history: History, rank: np.ndarray) -> np.ndarray:
     return np.append(rank, -1)[history.kind]
 
 
-@kernel
+@jit_kernel
 def _walk(events: tuple, rows: tuple, stages: int, found: np.ndarray) -> None:
     time, available, of = events
     firsts, ends, cutoffs = rows
@@ -129,7 +129,7 @@ class Visits:
         return found
 
 
-@kernel
+@jit_kernel
 def _count(
     known: np.ndarray, place: np.ndarray, cutoff: np.ndarray, below: np.ndarray, share: np.ndarray
 ) -> None:

@@ -15,9 +15,9 @@ from typing import Self
 import numpy as np
 
 from features.engine.kernels.kernel_plan import Plan
-from features.tools.binary_search import ends
+from features.tools.binary_search import find_lower_bounds
 from features.tools.instants import US_PER_DAY
-from features.tools.jit import inlined, kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Looks:
         begins = np.searchsorted(history.group, np.arange(last + 2))
         return cls(
             begins[group],
-            ends(history.time, begins[group], begins[group + 1], cutoff),
+            find_lower_bounds(history.time, begins[group], begins[group + 1], cutoff),
             cutoff,
             place,
         )
@@ -107,7 +107,7 @@ def tally(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
     )
 
 
-@kernel
+@jit_kernel
 def _tally(
     events: tuple,
     rows: tuple,
@@ -149,7 +149,7 @@ def _tally(
         write(state, wanted, out, places[row])
 
 
-@inlined
+@jit_inline
 def _finish(state: np.ndarray, of: int, spans: int, doubles: np.ndarray, slots: tuple) -> None:
     """Add the nested windows up, compare each with the one before and with any event, turn ages into days."""
     trend, share, age, first = slots
@@ -166,7 +166,7 @@ def _finish(state: np.ndarray, of: int, spans: int, doubles: np.ndarray, slots: 
     state[of, first] = state[of, first] / US_PER_DAY if state[of, first] > 0 else np.nan
 
 
-@inlined
+@jit_inline
 def write(state: np.ndarray, wanted: tuple, out: np.ndarray, place: int) -> None:
     """Copy the figures that are wanted of a row's ``state`` (subjects, slots) to their columns."""
     figure, column = wanted

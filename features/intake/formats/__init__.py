@@ -1,1 +1,1 @@
-"""Readers of each source format: delimited text, JSON lines, Parquet and databases."""
+"""Readers of the source formats: delimited text, JSON lines, Parquet and databases."""

@@ -1,4 +1,6 @@
-"""Rows of a query on SQLite or PostgreSQL: typed where the database is, else written as text by the database itself."""
+"""Results of a query on SQLite or PostgreSQL, typed where the database is, else as text written by
+it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pyarrow as pa
 
 from configs.errors import ConfigError, DataError
-from features.tools.spill import Shelf
+from features.tools.spill import SpillBuffer
 
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 
@@ -25,12 +27,13 @@ def quoted(name: str) -> str:
 def read_query(
     url: str, query: str, where: str, scratch: Path | None = None
 ) -> tuple[list[str], pa.Table]:
-    """Return the column names and the table (columns ``c0`` …, one row a result row) of a query.
+    """Return column names and table (columns ``c0`` …, one row per result row) of a query.
 
-    Whole numbers, doubles and booleans of PostgreSQL keep their type; all else is text, an instant in UTC with its
-    offset. A result larger than memory lies in the folder ``scratch``. Raises ConfigError for a URL that is neither
-    ``sqlite:///file`` nor ``postgresql://…``, DataError where the database cannot be reached or the query
-    fails; no message holds the URL's password.
+    Integers, doubles and booleans of PostgreSQL keep their type; all other values are text,
+    instants in UTC with offset. A result larger than memory is stored in the directory ``scratch``.
+    Raises ConfigError for a URL that is neither ``sqlite:///file`` nor ``postgresql://…``,
+    DataError if the database cannot be reached or the query fails. No message contains the URL's
+    password.
     """
     kind, connect = _select_driver(url)
     inner = f"({query.strip().rstrip(';')}\n) AS source_rows"
@@ -39,20 +42,21 @@ def read_query(
         with connect() as connection, connection.cursor() as cursor:
             if kind == POSTGRESQL:
                 cursor.execute("SET TIME ZONE 'UTC'")
-            cursor.execute(f"SELECT * FROM {inner} LIMIT 0")  # noqa: S608 - the query is the user's own
+            # The query is the user's own; the columns are quoted names.
+            cursor.execute(f"SELECT * FROM {inner} LIMIT 0")  # noqa: S608
             fields = list(cursor.fetch_arrow_table().schema)
-            columns = ", ".join(f"{_select_expression(field, kind)} AS c{i}" for i, field in enumerate(fields))
-            cursor.execute(f"SELECT {columns} FROM {inner}")  # noqa: S608 - quoted names
+            columns = ", ".join(
+                f"{_select_expression(field, kind)} AS c{i}" for i, field in enumerate(fields)
+            )
+            cursor.execute(f"SELECT {columns} FROM {inner}")  # noqa: S608
             with cursor.fetch_record_batch() as reader:
-                return [field.name for field in fields], Shelf.of(
+                return [field.name for field in fields], SpillBuffer.collect(
                     reader.schema, map(_validate_batch, reader), scratch
                 )
     except (errors, pa.ArrowInvalid, UnicodeDecodeError) as error:
-        found = _mask_secrets(" ".join(str(error).split()), url)
-        fix = "check the address, that the server runs, and the query"
-        raise DataError(
-            f"{kind} did not give the rows", where=where, found=found, fix=fix
-        ) from None
+        observed = _mask_secrets(" ".join(str(error).split()), url)
+        fix = "check the URL, that the server is running, and the query"
+        raise DataError(f"{kind} query failed", where=where, found=observed, fix=fix) from None
 
 
 def _validate_batch(batch: pa.RecordBatch) -> pa.Table:
@@ -66,9 +70,9 @@ def _select_driver(url: str) -> tuple[str, Callable[[], Any]]:
         path = unquote(rest.removeprefix("/"))
         if not _is_file(path):
             raise DataError(
-                "no such database file",
+                "database file not found",
                 where=path or url,
-                fix="write sqlite:///relative or sqlite:////absolute",
+                fix="write sqlite:///relative/path or sqlite:////absolute/path",
             )
         module = importlib.import_module("adbc_driver_sqlite.dbapi")
         return SQLITE, lambda: module.connect(f"file:{quote(path)}?mode=ro")
@@ -76,7 +80,7 @@ def _select_driver(url: str) -> tuple[str, Callable[[], Any]]:
         module = importlib.import_module("adbc_driver_postgresql.dbapi")
         return POSTGRESQL, lambda: module.connect(url)
     raise ConfigError(
-        "database not known",
+        "unknown database",
         where="sources: database",
         fix="write sqlite:///file or postgresql://…",
     )
@@ -85,37 +89,44 @@ def _select_driver(url: str) -> tuple[str, Callable[[], Any]]:
 def _is_file(path: str) -> bool:
     try:
         return Path(path).is_file()
-    except OSError:  # such as a name too long
+    except OSError:  # such as a name that is too long
         return False
 
 
 def _select_expression(field: pa.Field, kind: str) -> str:
-    """SQL for a column: as it is, or as its text."""
+    """Return the SQL of a column: the column itself, or its text."""
     typed = (
         pa.types.is_integer(field.type)
         or pa.types.is_float64(field.type)
         or pa.types.is_boolean(field.type)
     )
-    return quoted(field.name) if typed and kind == POSTGRESQL else _text_expression(quoted(field.name), kind)
+    return (
+        quoted(field.name)
+        if typed and kind == POSTGRESQL
+        else _text_expression(quoted(field.name), kind)
+    )
 
 
 def _text_expression(column: str, kind: str) -> str:
-    """SQL for a value's text. SQLite types each value, not the column, and its own cast rounds to 15 digits."""
+    """Return the SQL of a value's text.
+
+    SQLite types each value, not the column, and its own cast rounds to 15 digits.
+    """
     if kind == POSTGRESQL:
         return f"CAST({column} AS text)"
-    whole = f"{column} = CAST({column} AS INTEGER) AND abs({column}) < 1e15"
-    as_whole = f"CAST(CAST({column} AS INTEGER) AS TEXT)"
-    real = f"CASE WHEN {whole} THEN {as_whole} ELSE printf('%!.17g', {column}) END"
-    other = f"WHEN 'blob' THEN hex({column}) ELSE CAST({column} AS TEXT) END"
-    # The driver takes a column's type from its first rows: let there be no null among them.
-    return f"coalesce(CASE typeof({column}) WHEN 'real' THEN {real} {other}, '')"
+    is_integer = f"{column} = CAST({column} AS INTEGER) AND abs({column}) < 1e15"
+    integer_text = f"CAST(CAST({column} AS INTEGER) AS TEXT)"
+    real_text = f"CASE WHEN {is_integer} THEN {integer_text} ELSE printf('%!.17g', {column}) END"
+    other_cases = f"WHEN 'blob' THEN hex({column}) ELSE CAST({column} AS TEXT) END"
+    # The driver infers a column's type from its first rows, so they must not be null.
+    return f"coalesce(CASE typeof({column}) WHEN 'real' THEN {real_text} {other_cases}, '')"
 
 
 def _mask_secrets(text: str, url: str) -> str:
     try:
         parts = urlsplit(url)
-    except ValueError:  # then the driver has not read it either, and may have said it whole
-        return "the address is not one"
+    except ValueError:  # the driver fails at it, too, and its message may contain the whole URL
+        return "the URL is invalid"
     secrets = {
         parts.password or "",
         unquote(parts.password or ""),

@@ -1,9 +1,9 @@
-"""Text files line by line: CSV with every column as text, each broken line parted from the good ones.
+"""CSV files as text columns, read line by line; each broken line is separated from the good ones.
 
-CSV here is RFC 4180 made a little wider: lines end in LF or CRLF, a blank line is no row, and a quote inside
-a field that does not begin with one is a plain character. A quoted field may span lines. A quote that is
-never closed costs its own line only, not the rest of the file, which is why the lines are parted before the
-parser sees them.
+The grammar is RFC 4180, slightly extended: lines end in LF or CRLF, a blank line is not a row, and
+a quote inside an unquoted field is a normal character. A quoted field may span lines. A quote that
+is never closed affects only its own line, not the rest of the file; for this, lines are split
+before the parser sees them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from configs.errors import DataError
-from features.tools.id_index import holds_nul, text_bytes
-from features.tools.jit import kernel
+from features.tools.id_index import contains_nul, get_text_buffers
+from features.tools.jit import jit_kernel
 
+# Bytes read per block (64 MB); also the maximum size of a quoted field before its quote counts as
+# broken.
 BLOCK = 1 << 26
-"""Bytes read at a time; also the longest field that may stay open before its quote counts as broken."""
 
 DELIMITERS = ",;\t|"
 QUOTE, RETURN, NEW_LINE = 34, 13, 10
@@ -32,7 +33,12 @@ QUOTE, RETURN, NEW_LINE = 34, 13, 10
 
 @dataclass(frozen=True)
 class Broken:
-    """One record that could not be read: the line it begins at (from 1) and its text as far as it decodes."""
+    """A record that could not be read.
+
+    Attributes:
+        line: Number of its first line, from 1.
+        text: Its text, with undecodable bytes replaced.
+    """
 
     line: int
     text: str
@@ -40,8 +46,12 @@ class Broken:
 
 @dataclass(frozen=True)
 class Lines:
-    """Whole lines of a file without their LF: ``first`` is the number (from 1) of the first, ``last`` ends
-    the file.
+    """Consecutive whole lines of a file.
+
+    Attributes:
+        first: Number of the first line, from 1.
+        lines: Lines without LF, binary.
+        last: Whether the block ends the file.
     """
 
     first: int
@@ -51,13 +61,13 @@ class Lines:
 
 @dataclass(frozen=True)
 class Grammar:
-    """What a record of one CSV file looks like: delimiter and number of fields."""
+    """Delimiter and number of fields of the records of one CSV file."""
 
     delimiter: str
     width: int
 
     def fits(self, text: bytes) -> bool:
-        """Return whether a text is one record of this file (used where lines had to be joined)."""
+        """Return whether a text, joined from several lines, is one record of this file."""
         return (
             b"\0" not in text
             and decodes(text)
@@ -66,30 +76,33 @@ class Grammar:
 
 
 def line_blocks(path: Path) -> Iterator[Lines]:
-    """Read a file, decompressing by its ending, as blocks of whole lines; a leading UTF-8 BOM is left out."""
+    """Yield a file as blocks of whole lines.
+
+    Compressed files are decompressed by their extension; a leading UTF-8 BOM is removed.
+    """
     rest, first, start = b"", 1, True
     with pa.input_stream(path) as stream:
         while block := stream.read(BLOCK):
             data = rest + (block.removeprefix(b"\xef\xbb\xbf") if start else block)
-            cut, start = data.rfind(b"\n") + 1, False
-            rest = data[cut:]
-            if cut:
-                found = Lines(first, split_lines(data[: cut - 1]), False)
-                first += len(found.lines)
-                yield found
+            end, start = data.rfind(b"\n") + 1, False
+            rest = data[end:]
+            if end:
+                block_lines = Lines(first, split_lines(data[: end - 1]), False)
+                first += len(block_lines.lines)
+                yield block_lines
     yield Lines(first, split_lines(rest), True)
 
 
 def split_lines(data: bytes) -> pa.Array:
-    """Return a text's lines without their LF."""
+    """Return the lines of a text without LF."""
     return pc.split_pattern(pa.array([data], pa.binary()), pattern=b"\n").flatten()
 
 
 def unreadable(lines: pa.Array) -> np.ndarray:
-    """Return a mask of the lines that hold a NUL byte or are not UTF-8."""
+    """Return a mask of the lines that contain a NUL byte or are not UTF-8."""
     bad = (
         _to_numpy(pc.match_substring(lines, pattern=b"\0"))
-        if holds_nul(lines)
+        if contains_nul(lines)
         else np.zeros(len(lines), bool)
     )
     try:
@@ -100,17 +113,17 @@ def unreadable(lines: pa.Array) -> np.ndarray:
 
 
 def blank(lines: pa.Array) -> np.ndarray:
-    """Return a mask of the lines that hold nothing at all."""
+    """Return a mask of the empty lines."""
     return _to_numpy(pc.is_in(lines, value_set=pa.array([b"", b"\r"], pa.binary())))
 
 
 def read_csv(
     path: Path, delimiter: str | None
 ) -> Iterator[tuple[list[str], pa.Table, np.ndarray, list[Broken]]]:
-    """Yield blocks of a CSV file: column names, text columns named by position, each row's line, broken
+    """Yield blocks of a CSV file: column names, text columns ``c0`` …, line of each row, broken
     records.
 
-    The first line that is not blank holds the names. A file without any line yields one block without
+    The first line that is not blank is the header. A file without lines yields one block without
     columns. Raises DataError for a header that is not UTF-8 text.
     """
     grammar, names = Grammar(",", 0), list[str]()
@@ -128,60 +141,61 @@ def read_csv(
 
 def _read_header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], Grammar]:
     if not decodes(line) or b"\0" in line or b"\r" in line[:-1]:
-        found = "it is not UTF-8, or holds a NUL byte or a lone carriage return"
+        problem = "not UTF-8, or contains a NUL byte or a lone carriage return"
         raise DataError(
-            "header not readable", where=str(path), found=found, fix="save the file as UTF-8 CSV"
+            "unreadable header", where=str(path), found=problem, fix="save the file as UTF-8 CSV"
         )
     text = line.decode("utf-8").removesuffix("\r")
-    bare = re.sub(r'"[^"]*"', "", text)
-    sign = delimiter or max(
-        DELIMITERS, key=lambda each: (bare.count(each), -DELIMITERS.index(each))
+    unquoted = re.sub(r'"[^"]*"', "", text)
+    separator = delimiter or max(
+        DELIMITERS, key=lambda candidate: (unquoted.count(candidate), -DELIMITERS.index(candidate))
     )
     try:
-        names = next(csv.reader([text], delimiter=sign), [])
+        names = next(csv.reader([text], delimiter=separator), [])
     except csv.Error as error:
         raise DataError(
-            "header not readable", where=str(path), found=str(error), fix="is it CSV?"
+            "unreadable header", where=str(path), found=str(error), fix="check that the file is CSV"
         ) from error
-    return names, Grammar(sign, len(names))
+    return names, Grammar(separator, len(names))
 
 
 def _split_records(
     lines: pa.Array, first: int, grammar: Grammar, last: bool
 ) -> tuple[pa.Table, np.ndarray, list[Broken], int]:
-    """Part lines into rows and broken records; the last figure says how many lines are dealt with."""
-    alone = _find_complete_lines(lines, grammar) & ~unreadable(lines)
-    starts, keep, used, free = alone.copy(), alone.copy(), len(lines), 0
-    broken, loose = list[Broken](), np.flatnonzero(~alone & ~blank(lines)).tolist()
+    """Return the rows, the line of each, the broken records, and the number of lines consumed."""
+    complete = _find_complete_lines(lines, grammar) & ~unreadable(lines)
+    starts, keep, consumed, next_free = complete.copy(), complete.copy(), len(lines), 0
+    broken, incomplete = list[Broken](), np.flatnonzero(~complete & ~blank(lines)).tolist()
     odd = (
         np.flatnonzero(_to_numpy(pc.count_substring(lines, pattern=b'"')) % 2)
-        if loose
+        if incomplete
         else np.empty(0, np.int64)
     )
-    for i in loose:
-        if i < free:
+    for i in incomplete:
+        if i < next_free:
             continue
         opened, end = _find_closing_line(odd, i)
         if opened and end is None and not last and lines[i:].nbytes < BLOCK:
-            used = i
+            consumed = i
             break
         if end is not None and grammar.fits(b"\n".join(lines[i : end + 1].to_pylist())):
             starts[i : end + 1], keep[i : end + 1] = False, True
-            starts[i], free = True, end + 1
+            starts[i], next_free = True, end + 1
         else:
             broken.append(Broken(first + i, lines[i].as_py().decode("utf-8", "replace")))
-    starts[used:] = keep[used:] = False
+    starts[consumed:] = keep[consumed:] = False
     return (
         _parse_records(lines.filter(pa.array(keep)), grammar),
         first + np.flatnonzero(starts),
         broken,
-        used,
+        consumed,
     )
 
 
 def _find_closing_line(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
-    """Return whether a line leaves a quote open, and the next line that can close it: both have an odd
-    number.
+    """Return whether a line leaves a quote open, and the next line that can close it.
+
+    Both have an odd number of quotes; ``odd`` are the numbers of such lines.
     """
     at = int(np.searchsorted(odd, line))
     opened = at < len(odd) and bool(odd[at] == line)
@@ -190,17 +204,17 @@ def _find_closing_line(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
 
 def _find_complete_lines(lines: pa.Array, grammar: Grammar) -> np.ndarray:
     """Return a mask of the lines that are one record each."""
-    found = np.zeros(len(lines), bool)
-    _check_fields(*text_bytes(lines), ord(grammar.delimiter), grammar.width, found)
-    return found & ~blank(lines)
+    complete = np.zeros(len(lines), bool)
+    _check_fields(*get_text_buffers(lines), ord(grammar.delimiter), grammar.width, complete)
+    return complete & ~blank(lines)
 
 
-@kernel
+@jit_kernel
 def _check_fields(
-    texts: np.ndarray, ends: np.ndarray, delimiter: int, width: int, found: np.ndarray
+    texts: np.ndarray, ends: np.ndarray, delimiter: int, width: int, complete: np.ndarray
 ) -> None:
-    """Say of each line whether it has so many fields, and whether each that begins with a quote ends with one."""
-    for line in range(len(found)):
+    """Set for each line whether it has ``width`` fields and every quoted field is closed."""
+    for line in range(len(complete)):
         at, end, fields = np.int64(ends[line]), np.int64(ends[line + 1]), 0
         if end > at and texts[end - 1] == RETURN:
             end -= 1
@@ -208,14 +222,16 @@ def _check_fields(
             fields += 1
             at = _find_field_end(texts, at, end, delimiter)
             if at == end:
-                found[line] = fields == width
+                complete[line] = fields == width
                 break
             at += at >= 0
 
 
-@kernel
+@jit_kernel
 def _find_field_end(texts: np.ndarray, at: np.int64, end: np.int64, delimiter: int) -> np.int64:
-    """Return where the field that begins here ends, at a delimiter or the line's end; -2 if it does not."""
+    """Return the end of the field that begins here, at a delimiter or the end of line; -2 if
+    invalid.
+    """
     if at < end and texts[at] == QUOTE:
         at += 1
         while at < end and (texts[at] != QUOTE or (at + 1 < end and texts[at + 1] == QUOTE)):

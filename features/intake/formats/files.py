@@ -1,4 +1,4 @@
-"""The files of a source, each read in blocks of rows: CSV, JSON lines or Parquet."""
+"""Files of a source, read in blocks of rows: CSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
@@ -29,18 +29,21 @@ ENDINGS = {
 }
 PACKED = (".gz", ".bz2", ".zst", ".lz4")
 
-CHECK = "check `sources` in the config, and LEADSCORE_DATA where it is used"
+CHECK = "check `sources` in the config, and LEADSCORE_DATA if it is used"
 
+# Maximum rows of a Parquet block.
 ROWS = 1 << 20
-"""Rows of a block of Parquet, at most."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of a file, in its order: ``names`` are all its columns, ``table`` those that were asked for.
+    """Consecutive rows of a file, in its order.
 
-    A column of ``table`` is called by its place among the names (``c0`` …). ``rows`` is the line of each row in a text
-    file, else its number, from 1. ``broken`` are the records among them that could not be read.
+    Attributes:
+        names: Names of all columns of the file.
+        table: Selected columns, named by their position among ``names`` (``c0`` …).
+        rows: Line of each row in a text file, else number of the row, from 1.
+        broken: Unreadable records among them.
     """
 
     names: Sequence[str]
@@ -51,9 +54,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What of a file is asked for; the columns named, or all, and all rows or those with some numbers (from 0).
+    """Requested columns and rows of a file; a format may return more.
 
-    Formats that cannot leave out what is not wanted give it too. ``few`` are columns that have few different texts.
+    Attributes:
+        columns: Names of columns; None for all.
+        rows: Numbers of rows, from 0; None for all.
+        low_cardinality: Columns with few distinct texts.
     """
 
     columns: frozenset[str] | None = None
@@ -61,41 +67,48 @@ class Wanted:
     few: frozenset[str] = frozenset()
 
     def after(self, begin: int) -> Self:
-        """Return what is wanted of a file whose first row has the number ``begin``."""
+        """Return the selection for a file whose first row has the number ``begin``."""
         return self if self.rows is None else replace(self, rows=self.rows - begin)
 
 
 def files(path: str) -> list[Path]:
-    """Return the files of a path, folder or glob by name; in a folder only those of known endings, none hidden.
+    """Return the files of a path, folder or glob, sorted by name.
 
-    Raises DataError where there is none, and where one is no file, as a link that leads nowhere, or has a name that is
-    not UTF-8: left out, its rows would be missing in silence.
+    In a folder only files with known extensions count, no hidden ones. Raises DataError if there is
+    none, and if one is not a file, such as a dangling link, or has a name that is not UTF-8: left
+    out, its rows would be missing without a message.
     """
     try:
-        inside = [each for each in _find_paths(path) if not each.name.startswith((".", "_"))]
-        found = sorted(each for each in inside if each.is_file())
-        odd = [each for each in inside if not each.is_file() and not each.is_dir()]
+        items = [item for item in _find_paths(path) if not item.name.startswith((".", "_"))]
+        paths = sorted(item for item in items if item.is_file())
+        unreadable = [item for item in items if not item.is_file() and not item.is_dir()]
     except OSError as error:
-        raise DataError("cannot look there", where=path, found=str(error), fix=CHECK) from error
-    odd += [each for each in found if not _has_utf8_name(each)]
-    if odd:
-        fix = "fix the link, give it a name in UTF-8, or take it out of there"
+        raise DataError("cannot list files", where=path, found=str(error), fix=CHECK) from error
+    unreadable += [item for item in paths if not _has_utf8_name(item)]
+    if unreadable:
+        fix = "fix the link, rename the file in UTF-8, or remove it"
         raise DataError(
-            "not a file that can be read", where=str(odd[0]), found=f"{len(odd)} in {path}", fix=fix
+            "not a readable file",
+            where=str(unreadable[0]),
+            found=f"{len(unreadable)} in {path}",
+            fix=fix,
         )
-    if not found:
-        what = "no file matches" if glob.has_magic(path) or Path(path).is_dir() else "no such file"
+    if not paths:
+        what = (
+            "no matching file" if glob.has_magic(path) or Path(path).is_dir() else "file not found"
+        )
         raise DataError(what, where=path, fix=CHECK)
-    return found
+    return paths
 
 
 def _find_paths(path: str) -> list[Path]:
-    where = Path(path)
-    if where.is_file():
-        return [where]
-    if where.is_dir():
-        return [each for each in where.rglob("*") if _format_by_suffix(each)]
-    return [Path(each) for each in glob.glob(path, recursive=True)]  # noqa: PTH207 - takes absolute patterns
+    root = Path(path)
+    if root.is_file():
+        return [root]
+    if root.is_dir():
+        return [item for item in root.rglob("*") if _format_by_suffix(item)]
+    # Path.glob does not accept absolute patterns.
+    return [Path(name) for name in glob.glob(path, recursive=True)]  # noqa: PTH207
 
 
 def _has_utf8_name(path: Path) -> bool:
@@ -107,20 +120,20 @@ def _has_utf8_name(path: Path) -> bool:
 
 
 def format_of(path: Path) -> str:
-    """Return the format that a file's ending says; raise ConfigError for any other."""
+    """Return the format by a file's extension; raise ConfigError for an unknown one."""
     if kind := _format_by_suffix(path):
         return kind
     raise ConfigError(
-        "format not known by its ending", where=str(path), fix="give format: csv, parquet or jsonl"
+        "unknown file extension", where=str(path), fix="give format: csv, parquet or jsonl"
     )
 
 
-def blocks(path: Path, kind: str, delimiter: str | None, wanted: Wanted) -> Iterator[Block]:
-    """Read a file, at least as one block, though that may be empty."""
+def blocks(path: Path, kind: str, delimiter: str | None, selection: Wanted) -> Iterator[Block]:
+    """Yield a file in blocks, at least one, which may be empty."""
     if kind == PARQUET:
-        yield from _read_parquet_blocks(path, wanted)
+        yield from _read_parquet_blocks(path, selection)
     elif kind == JSONL:
-        for table, rows, broken in read_json_lines(path, wanted.columns):
+        for table, rows, broken in read_json_lines(path, selection.columns):
             yield Block(table.column_names, _rename_by_position(table), rows, broken)
     else:
         yield from _read_csv_blocks(path, delimiter)
@@ -142,7 +155,7 @@ def _read_csv_blocks(path: Path, delimiter: str | None) -> Iterator[Block]:
 
 
 def _make_unique(names: Sequence[str]) -> list[str]:
-    """Number a name that occurs again: a spreadsheet leaves several columns without one."""
+    """Append a number to repeated names: a spreadsheet may leave several columns unnamed."""
     seen = [names[:i].count(name) for i, name in enumerate(names)]
     return [
         f"{name} ({times + 1})" if times else name for name, times in zip(names, seen, strict=True)
@@ -153,38 +166,44 @@ def _rename_by_position(table: pa.Table) -> pa.Table:
     return table.rename_columns([f"c{i}" for i in range(table.num_columns)])
 
 
-def _read_parquet_blocks(path: Path, wanted: Wanted) -> Iterator[Block]:
-    """Read row group by row group; one without a wanted row is not opened, and its rows come without columns."""
+def _read_parquet_blocks(path: Path, selection: Wanted) -> Iterator[Block]:
+    """Yield row groups in batches; groups without a selected row are skipped, without their
+    columns.
+    """
     schema = parquet.read_schema(path)
-    few = [field.name for field in schema if field.name in wanted.few and is_text(field.type)]
+    encoded = [
+        field.name for field in schema if field.name in selection.few and is_text(field.type)
+    ]
     with parquet.ParquetFile(
-        path, read_dictionary=few, pre_buffer=False, buffer_size=1 << 20
+        path, read_dictionary=encoded, pre_buffer=False, buffer_size=1 << 20
     ) as file:
-        written = schema.names
-        names = _make_unique(written)
-        chosen = [
-            i for i, name in enumerate(names) if wanted.columns is None or name in wanted.columns
+        all_names = schema.names
+        names = _make_unique(all_names)
+        positions = [
+            i
+            for i, name in enumerate(names)
+            if selection.columns is None or name in selection.columns
         ]
-        columns = [written[i] for i in chosen]
-        places = [f"c{i}" for i, name in enumerate(written) if name in columns]
+        columns = [all_names[i] for i in positions]
+        labels = [f"c{i}" for i, name in enumerate(all_names) if name in columns]
         begin = 0
         if not file.metadata.num_row_groups:
             yield Block(
                 names,
-                file.schema_arrow.empty_table().select(columns).rename_columns(places),
+                file.schema_arrow.empty_table().select(columns).rename_columns(labels),
                 np.arange(0),
             )
         for group in range(file.metadata.num_row_groups):
             size = file.metadata.row_group(group).num_rows
-            if wanted.rows is not None and not _any_between(wanted.rows, begin, begin + size):
+            if selection.rows is not None and not _any_between(selection.rows, begin, begin + size):
                 yield Block(names, pa.table({"c0": pa.nulls(size)}), begin + np.arange(1, size + 1))
                 begin += size
                 continue
             for batch in file.iter_batches(ROWS, [group], columns):
                 batch.validate(full=True)
-                # What cannot be made readable is said here, where the file is known.
+                # Unsupported values must fail here, where the error can name the file.
                 columns_read = [direct(pa.chunked_array([column])) for column in batch.columns]
-                table = pa.table(columns_read, names=places)
+                table = pa.table(columns_read, names=labels)
                 yield Block(names, table, begin + np.arange(1, len(batch) + 1))
                 begin += len(batch)
 

@@ -1,4 +1,4 @@
-"""JSON lines: one object a line, every value as text, and the lines that hold none."""
+"""JSON lines: one object per line, every value as text; other lines are broken records."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.intake.formats.delimited import Broken, Lines, blank, line_blocks, unreadable
-from features.tools.duckdb_sql import query
+from features.tools.duckdb_sql import run_query
 
 
 def read_json_lines(
-    path: Path, wanted: frozenset[str] | None
+    path: Path, columns: frozenset[str] | None
 ) -> Iterator[tuple[pa.Table, np.ndarray, list[Broken]]]:
-    """Yield blocks of a file: its columns as text, each row's line, and the lines that are no object.
+    """Yield blocks of a file: columns as text, line of each row, broken records.
 
-    The columns are the keys of all objects; one that is not ``wanted`` holds nothing. The number 12.0 becomes 12, a
-    text stays as it is.
+    The columns are the keys of all objects; those not ``wanted`` are null. The number 12.0 becomes
+    12; a text is unchanged.
     """
     names = _collect_keys(path)
-    read = [name for name in names if wanted is None or name in wanted]
+    selected = [name for name in names if columns is None or name in columns]
     for block in line_blocks(path):
         lines, rows, bad = _split_objects(block)
         broken = [
             line.decode("utf-8", "replace") for line in lines.filter(pa.array(bad)).to_pylist()
         ]
-        values = _extract_values(lines.filter(pa.array(~bad)).cast(pa.string()), read)
-        none = pa.nulls(len(bad) - len(broken), pa.string())
+        values = _extract_values(lines.filter(pa.array(~bad)).cast(pa.string()), selected)
+        null_column = pa.nulls(len(bad) - len(broken), pa.string())
         table = pa.table(
-            [values[read.index(name)] if name in read else none for name in names], names=names
+            [values[selected.index(name)] if name in selected else null_column for name in names],
+            names=names,
         )
         yield (
             table,
@@ -41,42 +42,46 @@ def read_json_lines(
 
 
 def _collect_keys(path: Path) -> list[str]:
-    """Return the keys of all objects, those of earlier blocks first."""
-    found = dict[str, None]()
+    """Return the keys of all objects, in the order of the blocks."""
+    all_keys = dict[str, None]()
     for block in line_blocks(path):
         lines, _, bad = _split_objects(block)
         good = pa.table({"line": lines.filter(pa.array(~bad)).cast(pa.string())})
-        keys = query(
+        keys = run_query(
             "SELECT DISTINCT unnest(json_keys(line)) AS key FROM lines ORDER BY key", lines=good
         )
-        found |= dict.fromkeys(keys["key"].to_pylist())
-    return list(found)
+        all_keys |= dict.fromkeys(keys["key"].to_pylist())
+    return list(all_keys)
 
 
 def _split_objects(block: Lines) -> tuple[pa.Array, np.ndarray, np.ndarray]:
-    """Return the lines that are not blank, the number of each, and a mask of those that are no object."""
-    use = ~blank(block.lines)
-    lines, rows = block.lines.filter(pa.array(use)), block.first + np.flatnonzero(use)
+    """Return the nonblank lines, their line numbers, and a mask of those that are no object."""
+    nonblank = ~blank(block.lines)
+    lines, rows = block.lines.filter(pa.array(nonblank)), block.first + np.flatnonzero(nonblank)
     bad = unreadable(lines)
-    whole = "SELECT CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END AS ok FROM lines"
+    is_object = (
+        "SELECT CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END AS ok FROM lines"
+    )
     readable = pa.table({"line": lines.filter(pa.array(~bad)).cast(pa.string())})
-    bad[~bad] = ~pc.fill_null(query(whole, lines=readable)["ok"], False).to_numpy()
+    bad[~bad] = ~pc.fill_null(run_query(is_object, lines=readable)["ok"], False).to_numpy()
     return lines, rows, bad
 
 
 def _extract_values(lines: pa.Array, names: Sequence[str]) -> list[pa.ChunkedArray]:
-    """Take each key's value out of the objects, all of one object at once: it is parsed once for them."""
+    """Extract the values of all keys at the same time, so that each object is parsed once."""
     if not names:
         return []
     pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in names]
     columns = [
-        f"{_json_text_expression(f'found[{i + 1}]', f'$pointers[{i + 1}]')} AS c{i}" for i in range(len(names))
+        f"{_json_text_expression(f'extracted[{i + 1}]', f'$pointers[{i + 1}]')} AS c{i}"
+        for i in range(len(names))
     ]
-    text = f"""SELECT {", ".join(columns)}
-               FROM (SELECT line, json_extract_string(line, $pointers) AS found FROM lines)"""  # noqa: S608 - positions
-    return query(text, {"pointers": pointers}, lines=pa.table({"line": lines})).columns
+    text = f"""SELECT {", ".join(columns)} FROM (
+                 SELECT line, json_extract_string(line, $pointers) AS extracted FROM lines
+               )"""  # noqa: S608 - positions only
+    return run_query(text, {"pointers": pointers}, lines=pa.table({"line": lines})).columns
 
 
-def _json_text_expression(text: str, at: str) -> str:
-    whole = f"ends_with({text}, '.0') AND json_type(line, {at}) = 'DOUBLE'"
-    return f"CASE WHEN {whole} THEN regexp_replace({text}, '[.]0$', '') ELSE {text} END"
+def _json_text_expression(text: str, pointer: str) -> str:
+    is_whole = f"ends_with({text}, '.0') AND json_type(line, {pointer}) = 'DOUBLE'"
+    return f"CASE WHEN {is_whole} THEN regexp_replace({text}, '[.]0$', '') ELSE {text} END"

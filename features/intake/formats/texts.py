@@ -1,4 +1,4 @@
-"""Columns of any type as the text that a person would write, where they cannot be read as they are."""
+"""Columns of any type as supported types, or as the text that a person would write."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.tools.duckdb_sql import query
+from features.tools.duckdb_sql import run_query
 
+# Type of a text column with few distinct values.
 CODES = pa.dictionary(pa.int32(), pa.string())
-"""Texts of a column that has few different ones."""
 
+# Microseconds per timestamp unit, in which DuckDB counts; it counts nanoseconds as such.
 PER_UNIT = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 1}
-"""Microseconds of a timestamp's unit, in which DuckDB counts; nanoseconds it counts as they are."""
 
 
 def direct(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column in a type that is read as it is, as text if its own is none of these.
+    """Return a column in a supported type, or as text if its own is not supported.
 
-    They are text (string, or CODES), whole numbers, float64, true and false, dates and timestamps. A float of less
-    precision goes through text, since 0.1 means 0.1 and not the nearest float32.
+    Supported are text (string or TEXT_CODES), integers, float64, booleans, dates and timestamps.
+    Floats of lower precision become text, since 0.1 means 0.1 and not the nearest float32.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -33,11 +33,15 @@ def direct(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return column
-    return column.cast(pa.string()) if is_text(kind) or pa.types.is_null(kind) else _format_as_text(column)
+    return (
+        column.cast(pa.string())
+        if is_text(kind) or pa.types.is_null(kind)
+        else _format_as_text(column)
+    )
 
 
 def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column as text: 12.0 of a float column is 12, and its NaN is no value."""
+    """Return a column as text; 12.0 of a float column becomes 12, and NaN null."""
     column = direct(column)
     kind = column.type
     if pa.types.is_string(kind) or kind == CODES:
@@ -50,12 +54,12 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column of text as strings, not codes."""
+    """Return a text column as strings instead of dictionary codes."""
     return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
 
 
 def without(column: pa.ChunkedArray, no_value: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column with null where a mask says so."""
+    """Return a column with null where a mask is true."""
     return (
         pc.if_else(no_value, pa.scalar(None, column.type), column)
         if pc.any(no_value).as_py()
@@ -64,7 +68,7 @@ def without(column: pa.ChunkedArray, no_value: pa.ChunkedArray) -> pa.ChunkedArr
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Say whether a type is one of those that hold text."""
+    """Return whether a type holds text."""
     return (
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
@@ -72,31 +76,34 @@ def is_text(kind: pa.DataType) -> bool:
 
 def _format_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_float16(column.type):
-        return pa.chunked_array([pa.array(map(_format_half_float, column.to_pylist()), pa.string())])
-    if pa.types.is_decimal256(column.type):  # DuckDB has none so long
+        return pa.chunked_array(
+            [pa.array(map(_format_half_float, column.to_pylist()), pa.string())]
+        )
+    if pa.types.is_decimal256(column.type):  # DuckDB lacks it
         return column.cast(pa.string())
     if pa.types.is_timestamp(column.type):
         return _format_timestamps(column)
     text = "CAST(value AS VARCHAR)"
     if pa.types.is_floating(column.type):
         text = f"regexp_replace(nullif({text}, 'nan'), '\\.0$', '')"
-    return query(f"SELECT {text} AS text FROM rows", rows=pa.table({"value": column}))["text"]  # noqa: S608 - our own
+    sql = f"SELECT {text} AS text FROM rows"  # noqa: S608
+    return run_query(sql, rows=pa.table({"value": column}))["text"]
 
 
 def _format_half_float(value: float | None) -> str | None:
-    """Write a number of half precision, which DuckDB does not have, with the fewest digits that say it."""
-    known = value is not None and not np.isnan(value)
-    return np.format_float_positional(np.float16(value), trim="-") if known else None
+    """Format a half-precision number with the fewest digits that identify it; DuckDB lacks it."""
+    is_valid = value is not None and not np.isnan(value)
+    return np.format_float_positional(np.float16(value), trim="-") if is_valid else None
 
 
 def _format_timestamps(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Write timestamps, those with a zone in UTC; one beyond DuckDB's years is the number that it is."""
+    """Format timestamps, those with a zone in UTC; one outside DuckDB's range as its integer."""
     counts, unit = column.cast(pa.int64()), column.type.unit
     last = (1 << 63) // PER_UNIT[unit] - 1
     far = pc.or_(pc.greater(counts, last), pc.less(counts, -last))
-    # As naive ones, since DuckDB fails at instants with a zone beyond its microseconds.
+    # Without a zone, since DuckDB fails at zoned instants outside its range of microseconds.
     near = without(counts, pc.fill_null(far, False)).cast(pa.timestamp(unit))
     zone = "" if column.type.tz is None else " || '+00'"
-    text = f"SELECT CAST(value AS VARCHAR){zone} AS text FROM rows"  # noqa: S608 - our own
-    written = query(text, rows=pa.table({"value": near}))["text"]
+    text = f"SELECT CAST(value AS VARCHAR){zone} AS text FROM rows"  # noqa: S608
+    written = run_query(text, rows=pa.table({"value": near}))["text"]
     return pc.coalesce(written, counts.cast(pa.string())) if pc.any(far).as_py() else written

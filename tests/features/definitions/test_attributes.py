@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from features.contracts import LEADS, VALUES, Dataset, filter_available_before
-from features.definitions.attributes import kinds, values_at
-from features.tools.id_index import Ids
+from features.definitions.attributes import infer_attribute_kinds, as_of_join
+from features.tools.id_index import IdIndex
 from features.tools.instants import to_microseconds
 from tests.features.logs import delays, entities, moments
 
@@ -20,7 +20,7 @@ LEAD_ROWS = [{"entity_id": name, "created_at": datetime(2024, 1, 1, tzinfo=UTC)}
 TABLE = pa.Table.from_pylist(
     [row | {"available_at": row["created_at"]} for row in LEAD_ROWS], LEADS
 )
-IDS = Ids.of(TABLE["entity_id"])
+IDS = IdIndex.from_column(TABLE["entity_id"])
 
 one_value = st.builds(
     lambda name, attribute, since, delay, value: {
@@ -48,7 +48,9 @@ def ask(values, questions, kind="category", leads=TABLE):
     ids = leads["entity_id"].to_pylist()
     entity = np.array([ids.index(name) for name, _ in questions], np.int64)
     cutoff = np.array([to_microseconds(at) for _, at in questions], np.int64)
-    return values_at(values, "size", kind, entity, cutoff, Ids.of(leads["entity_id"])).to_pylist()
+    return as_of_join(
+        values, "size", kind, entity, cutoff, IdIndex.from_column(leads["entity_id"])
+    ).to_pylist()
 
 
 def plain(rows, name, cutoff):
@@ -141,9 +143,9 @@ def test_nothing_known_is_null_of_the_kind_asked(rows):
         np.array([to_microseconds(datetime(2025, 1, 1, tzinfo=UTC))]),
     )
     for kind, wanted in {"number": pa.float64(), "category": pa.string()}.items():
-        found = values_at(nothing, "size", kind, np.array([1]), later, IDS)
+        found = as_of_join(nothing, "size", kind, np.array([1]), later, IDS)
         assert (found.type, found.to_pylist()) == (wanted, [None])
-        assert len(values_at(nothing, "size", kind, later[:0], later[:0], IDS)) == 0
+        assert len(as_of_join(nothing, "size", kind, later[:0], later[:0], IDS)) == 0
 
 
 def test_kinds_follow_what_all_values_have_in_common():
@@ -166,16 +168,16 @@ def test_kinds_follow_what_all_values_have_in_common():
         for name, values in texts.items()
         for text in values
     ]
-    found = kinds(table(rows))
+    found = infer_attribute_kinds(table(rows))
     numbers = dict.fromkeys(["day", "none", "number", "truth"], "number")
     assert found == numbers | {"n": "category", "code": "category"}
     assert list(found) == sorted(found)
-    assert kinds(table([])) == {}
+    assert infer_attribute_kinds(table([])) == {}
     entity, later = np.array([0]), np.array([to_microseconds(moment) + 1])
-    assert values_at(table(rows), "day", "number", entity, later, IDS).to_pylist() == [19727.0]
-    assert values_at(table(rows), "truth", "number", entity, later, IDS).to_pylist() == [1.0]
+    assert as_of_join(table(rows), "day", "number", entity, later, IDS).to_pylist() == [19727.0]
+    assert as_of_join(table(rows), "truth", "number", entity, later, IDS).to_pylist() == [1.0]
     with pytest.raises(DataError, match="was a number and is text now"):
-        values_at(table(rows), "n", "number", entity, later, IDS)
+        as_of_join(table(rows), "n", "number", entity, later, IDS)
 
 
 def test_one_entity_with_a_long_history():
@@ -193,7 +195,7 @@ def test_one_entity_with_a_long_history():
     ]
     values = pa.table(columns, VALUES.names).cast(VALUES)
     cutoff = start + rng.integers(-10, 60_000, 40)
-    found = values_at(values, "size", "category", np.ones(40, np.int64), cutoff, IDS).to_pylist()
+    found = as_of_join(values, "size", "category", np.ones(40, np.int64), cutoff, IDS).to_pylist()
     for at, text in zip(cutoff, found, strict=True):
         known = [(since[i], available[i], str(number[i])) for i in np.flatnonzero(available < at)]
         assert text == (max(known)[-1] if known else None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError
 from configs.feature_options import Family
-from features.definitions.catalog import MOST_TYPES, Catalog, catalog_of
+from features.definitions.catalog import MAX_TYPES, Catalog, build_catalog
 from features.definitions.feature import AGGREGATES
 from features.sources import read_sources
 from tests.features import logs
@@ -123,14 +123,14 @@ def test_names_are_those_of_the_types_where_they_can_be():
 
 def test_catalogue_survives_json():
     whole = replace(logs.CATALOG, dated=(("plan", "category"),))
-    for each in (Catalog(), CATALOG, whole, whole.keeping(["any_age", "size"])):
+    for each in (Catalog(), CATALOG, whole, whole.select(["any_age", "size"])):
         again = Catalog.from_json(json.loads(json.dumps(each.to_json())))
         assert again == each
         assert again.features == each.features
 
 
 def test_keeping_keeps_these_in_the_order_of_the_matrix():
-    kept = logs.CATALOG.keeping(["size", "any_age", "stage_now"])
+    kept = logs.CATALOG.select(["size", "any_age", "stage_now"])
     assert [feature.name for feature in kept.features] == ["any_age", "stage_now", "size"]
     named = {feature.name: feature for feature in logs.CATALOG.features}
     assert all(feature == named[feature.name] for feature in kept.features)
@@ -139,9 +139,9 @@ def test_keeping_keeps_these_in_the_order_of_the_matrix():
 @examples(60)
 @given(st.sets(st.sampled_from([feature.name for feature in logs.CATALOG.features]), min_size=1))
 def test_keeping_what_is_kept_changes_nothing(names):
-    kept = logs.CATALOG.keeping(names)
+    kept = logs.CATALOG.select(names)
     assert {feature.name for feature in kept.features} == names
-    assert kept.keeping(names).features == kept.features
+    assert kept.select(names).features == kept.features
 
 
 def company(**features):
@@ -175,7 +175,7 @@ def company(**features):
     ]
     data = of([{"entity_id": name} | lead for name in "ab"], events)
     asked = config.features.model_copy(update=features)
-    return catalog_of(config.model_copy(update={"features": asked}), data)
+    return build_catalog(config.model_copy(update={"features": asked}), data)
 
 
 def test_the_catalogue_is_what_config_and_data_offer():
@@ -243,7 +243,7 @@ def test_every_aggregate_of_a_subject_is_declared():
 
 
 def test_only_frequent_types_have_features_of_their_own():
-    names = [f"t{number:03}" for number in range(MOST_TYPES + 5)]
+    names = [f"t{number:03}" for number in range(MAX_TYPES + 5)]
     times = [name for name in names for _ in range(1 + (name != "t007"))]
     events = [
         {
@@ -255,10 +255,10 @@ def test_only_frequent_types_have_features_of_their_own():
         for n, name in enumerate(times)
     ]
     lead = {"entity_id": "a", "account_id": None, "created_at": START, "available_at": START}
-    found = catalog_of(
+    found = build_catalog(
         project({"path": "l.csv", "entity_id": "id", "created_at": "born"}), of([lead], events)
     )
-    assert len(found.types) == MOST_TYPES
+    assert len(found.types) == MAX_TYPES
     assert "t007" not in found.types
 
 
@@ -284,4 +284,4 @@ def test_hours_of_creation_need_more_than_dates(tmp_path, times, has):
     found = project({"path": str(tmp_path / "leads.csv"), "entity_id": "id", "created_at": "born"})
     # On 2018-11-04 midnight does not exist in this zone: the date is the hour after.
     found = found.model_copy(update={"timezone": "America/Sao_Paulo"})
-    assert catalog_of(found, read_sources(found)).hours == has
+    assert build_catalog(found, read_sources(found)).hours == has

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.build import build_features
-from features.engine.event_log import Log, Seats, grouped
-from features.tools.id_index import Ids
+from features.engine.event_log import EventLog, LeadIndex, sort_by_code
+from features.tools.id_index import IdIndex
 from tests.features.agreement import same_bits
 from tests.features.logs import CATALOG, dataset, spines
 
@@ -19,7 +19,7 @@ from tests.features.logs import CATALOG, dataset, spines
 @given(st.sampled_from([1, 10, 5_000_000]), st.data())
 def test_grouped_is_the_stable_order_of_the_codes(size, draw):
     code = np.array(draw.draw(st.lists(st.integers(0, size - 1), max_size=60)), np.int64)
-    assert grouped(code, size).tolist() == np.argsort(code, kind="stable").tolist()
+    assert sort_by_code(code, size).tolist() == np.argsort(code, kind="stable").tolist()
 
 
 @settings(max_examples=60, deadline=None)
@@ -34,23 +34,23 @@ def test_a_log_in_the_order_of_time_gives_the_same_bits(data, spine):
 @settings(max_examples=60, deadline=None)
 @given(dataset(), st.integers(1, 4))
 def test_shards_hold_whole_accounts_and_every_event_once(data, shards):
-    seats = Seats.of(data.leads, data.ids)
-    assert sorted(seats.of_lead.tolist()) == list(range(4))
+    seats = LeadIndex.from_leads(data.leads, data.ids)
+    assert sorted(seats.position.tolist()) == list(range(4))
     accounts = [row or f"alone {n}" for n, row in enumerate(data.leads["account_id"].to_pylist())]
-    log = Log.of(data.events, seats, CATALOG, np.ones(4), shards)
+    log = EventLog.from_events(data.events, seats, CATALOG, np.ones(4), shards)
     seen = 0
-    for number, (first, end) in enumerate(pairwise(log.seats)):
-        events = log.shard(number)
+    for number, (first, end) in enumerate(pairwise(log.shard_starts)):
+        events = log.sorted_shard(number)
         order = np.lexsort((events.time, events.group))
         assert order.tolist() == list(range(len(order)))
         assert len(order) == 0 or 0 <= events.group.min() <= events.group.max() < end - first
         seen += len(order)
         inside = {
-            name for name, seat in zip(accounts, seats.of_lead, strict=True) if first <= seat < end
+            name for name, seat in zip(accounts, seats.position, strict=True) if first <= seat < end
         }
         assert not inside & {
             name
-            for name, seat in zip(accounts, seats.of_lead, strict=True)
+            for name, seat in zip(accounts, seats.position, strict=True)
             if not first <= seat < end
         }
     assert seen == data.events.num_rows
@@ -68,5 +68,5 @@ def test_ids_are_found_where_arrow_finds_them(known, asked):
     expected = pc.fill_null(
         pc.index_in(asked, value_set=column.combine_chunks(), skip_nulls=True), -1
     ).to_pylist()
-    assert Ids.of(column).find(asked).tolist() == expected
-    assert Ids.of(column).find(asked.dictionary_encode()).tolist() == expected
+    assert IdIndex.from_column(column).find(asked).tolist() == expected
+    assert IdIndex.from_column(column).find(asked.dictionary_encode()).tolist() == expected

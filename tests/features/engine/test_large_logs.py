@@ -105,7 +105,9 @@ def test_pieces_and_a_file_change_nothing(tmp_path, form, with_leads, request):
     for each in (found, at_once, found.cut_at(at(2999, 1, 1))):
         rows = each.lead_row_of_events
         assert (rows is not None) == with_leads
-        assert rows is None or rows.to_pylist() == each.find_leads(each.events["entity_id"]).tolist()
+        assert (
+            rows is None or rows.to_pylist() == each.find_leads(each.events["entity_id"]).tolist()
+        )
     # Row numbers of other tables are worth nothing.
     assert found.cut_at(at(2024, 1, 3)).lead_row_of_events is None
     assert replace(found, leads=found.leads.slice(1)).lead_row_of_events is None
@@ -166,7 +168,9 @@ def test_a_query_that_does_not_come_twice_alike_is_kept(tmp_path, small):
         "entity_id": "lead",
         "event_time": "at",
     }
-    found = read_sources(project(events=[event | {"event_type": "what"}]), tmp_path / "q", tmp_path / "s")
+    found = read_sources(
+        project(events=[event | {"event_type": "what"}]), tmp_path / "q", tmp_path / "s"
+    )
     assert (found.events.num_rows, found.counts[0].quarantined) == (30, {"duplicate": 30})
     assert len(bad_rows(tmp_path / "q")) == 30
 
@@ -220,7 +224,11 @@ def test_the_order_of_a_crowds_log_changes_no_bit(data, chance):
     )
     spine = build_training_spine(data, TARGET, as_of)
     assert build_training_spine(other, TARGET, as_of).equals(spine)
-    assert build_scoring_spine(other, TARGET, as_of).equals(build_scoring_spine(data, TARGET, as_of))
-    assert compute_labels(other, spine, TARGET, as_of).equals(compute_labels(data, spine, TARGET, as_of))
+    assert build_scoring_spine(other, TARGET, as_of).equals(
+        build_scoring_spine(data, TARGET, as_of)
+    )
+    assert compute_labels(other, spine, TARGET, as_of).equals(
+        compute_labels(data, spine, TARGET, as_of)
+    )
     some = spine_of([tuple(row.values()) for row in spine.to_pylist()[::3]])
     assert same_bits(build_features(other, some, CATALOG), build_features(data, some, CATALOG))

@@ -1,4 +1,4 @@
-"""Equal rows against plain Python, whatever the parts in which their hashes are looked at."""
+"""Duplicate rows against plain Python, for any partition of the hashes."""
 
 from itertools import pairwise
 
@@ -26,7 +26,7 @@ def table(pairs, cuts=()):
     st.lists(st.integers(0, 30), max_size=3),
     st.integers(1, 9),
 )
-def test_all_but_the_first_of_equal_hashes_are_found(pairs, cuts, at_once):
+def test_duplicates_are_all_but_the_first_of_equal_hashes(pairs, cuts, at_once):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "ROWS_AT_ONCE", at_once)
         found = repeated(table(pairs, cuts))
@@ -34,7 +34,7 @@ def test_all_but_the_first_of_equal_hashes_are_found(pairs, cuts, at_once):
 
 
 @given(st.lists(st.tuples(halves, halves), max_size=30), st.randoms())
-def test_the_sum_is_that_of_the_rows_left_in_any_order(pairs, chance):
+def test_hash_sum_excludes_rows_in_any_order(pairs, chance):
     hashes = table(pairs)
     again = repeated(hashes)
     mixed = list(dict.fromkeys(pairs))
@@ -44,7 +44,7 @@ def test_the_sum_is_that_of_the_rows_left_in_any_order(pairs, chance):
     assert total(hashes, again) == b"".join(each.to_bytes(8, "little") for each in expected)
 
 
-def test_every_bit_of_a_row_counts():
+def test_row_hash_depends_on_every_bit():
     rows = np.array([0, *(1 << bit for bit in range(64))], np.uint64)
     zero = np.zeros(len(rows), np.uint64)
     for words in (
@@ -60,7 +60,7 @@ def test_every_bit_of_a_row_counts():
 
 
 @given(st.lists(st.none() | st.text(max_size=40), max_size=20), st.integers(0, 3))
-def test_texts_hash_by_their_bytes_however_they_are_stored(values, skip):
+def test_text_hash_is_independent_of_storage(values, skip):
     plain = pa.chunked_array(
         [pa.array(values, pa.string()).slice(skip), pa.array(values, pa.string())]
     )
@@ -72,7 +72,7 @@ def test_texts_hash_by_their_bytes_however_they_are_stored(values, skip):
     assert by_text.get(None, (0, 0)) == (0, 0)
 
 
-def test_texts_that_differ_only_in_length_or_in_one_byte_differ():
+def test_text_hash_depends_on_length_and_every_byte():
     texts = [b"\0" * n for n in range(40)] + [b"a" * n + b"b" + b"a" * (33 - n) for n in range(34)]
     found = text_hashes(pa.chunked_array([pa.array([text.decode() for text in texts])]))
     assert len({tuple(row) for row in found.tolist()}) == len(texts)

@@ -1,4 +1,4 @@
-"""Texts as times against the grammar, written as a pattern, and Python's calendar."""
+"""Times in text against the grammar, written as a pattern, and Python's calendar."""
 
 import re
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse
-from features.tools.id_index import text_bytes
+from features.tools.id_index import get_text_buffers
 
 GRAMMAR = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
@@ -21,7 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parsed(*texts):
-    data, ends = text_bytes(pa.array(texts, pa.string()))
+    data, ends = get_text_buffers(pa.array(texts, pa.string()))
     kind, wall, offset = (
         np.empty(len(texts), np.int8),
         np.empty(len(texts), np.int64),
@@ -38,7 +38,7 @@ def expected(text):
     *parts, fraction, zone = found.groups()
     year, *rest = (int(part or 0) for part in parts)
     try:
-        # Four hundred years have as many days wherever they begin, and Python's calendar knows no year 0.
+        # All periods of 400 years have the same number of days; Python's calendar has no year 0.
         moment = datetime(year or 400, *rest, tzinfo=UTC)
     except ValueError:
         return UNREADABLE, 0, 0
@@ -56,7 +56,7 @@ near = st.from_regex(GRAMMAR, fullmatch=True)
 
 @st.composite
 def spoilt(draw):
-    """A text that is nearly a time: one place of it is something else, twice there or gone."""
+    """Draw a text that is almost a time: one character replaced, repeated or removed."""
     text = draw(near)
     at = draw(st.integers(0, len(text)))
     return text[:at] + draw(st.sampled_from(["", *"09:-+ TZ.Uж"])) + text[at + 1 :]
@@ -76,13 +76,13 @@ def spoilt(draw):
 @example("2018-07-01T10:00+16")
 @example("2018-07-01T10:00+0")
 @example("2018-07-01T1")
-def test_a_text_is_a_time_if_the_grammar_and_the_calendar_say_so(text):
+def test_text_is_a_time_by_grammar_and_calendar(text):
     text = text.strip()
     # Beside others, so that nothing is read beyond a text's end.
     assert parsed("2018-07-01T10:00", text, ":00+01:00")[1] == expected(text)
 
 
 @pytest.mark.parametrize("year", [0, 1, 1899, 1900, 1972, 2000, 2100, 9999])
-def test_every_day_of_a_year(year):
+def test_dates_of_a_whole_year_are_parsed(year):
     texts = [f"{year:04}-{month:02}-{day:02}" for month in range(14) for day in range(33)]
     assert parsed(*texts) == [expected(text) for text in texts]

@@ -1,4 +1,4 @@
-"""Who must not be scored: found by list, by column and by the workspace's own list; and what nobody may see."""
+"""Suppressed entities by list, column and the workspace's own list; personal columns."""
 
 import csv
 import json
@@ -16,8 +16,18 @@ from features.sources import read_sources
 from features.spine import build_scoring_spine
 from tests.features.company import EVENT, LEAD, project, write
 
-LEADS = "id,born,out,mail,size\n1,2024-01-01,no,CANARY-1,3\n2,2024-01-02,YES,CANARY-2,4\n3,2024-01-03,,CANARY-3,5\n"
-EVENTS = "lead,at,what,mail\n1,2024-01-05,visit,CANARY-1\n2,2024-01-05,visit,CANARY-2\n3,2024-01-06,visit,CANARY-3\n"
+LEADS = (
+    "id,born,out,mail,size\n"
+    "1,2024-01-01,no,CANARY-1,3\n"
+    "2,2024-01-02,YES,CANARY-2,4\n"
+    "3,2024-01-03,,CANARY-3,5\n"
+)
+EVENTS = (
+    "lead,at,what,mail\n"
+    "1,2024-01-05,visit,CANARY-1\n"
+    "2,2024-01-05,visit,CANARY-2\n"
+    "3,2024-01-06,visit,CANARY-3\n"
+)
 WHERE = {"suppress_where": {"column": "out", "equals": "yes"}}
 AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
 VISITED = Target(
@@ -47,11 +57,13 @@ def ids(table):
     return table["entity_id"].to_pylist()
 
 
-def test_a_listed_lead_and_all_that_it_did_are_left_out_and_counted(tmp_path):
+def test_listed_lead_is_left_out_with_its_events(tmp_path):
     found = read_sources(company(tmp_path, listed(tmp_path)), tmp_path / "q")
     assert ids(found.leads) == ["2", "3"] and set(ids(found.events)) == {"2", "3"}
     assert found.suppressed.rows.to_pylist() == [{"entity_id": "1", "reason": LISTED}]
-    assert found.suppressed.listed_counts == {LISTED: 2} and found.suppressed.unknown_counts == {LISTED: 1}
+    assert found.suppressed.listed_counts == {LISTED: 2} and found.suppressed.unknown_counts == {
+        LISTED: 1
+    }
     for count in found.counts:
         assert (count.rows_in, count.used, count.suppressed, count.quarantined) == (3, 2, 1, {})
     assert (
@@ -60,20 +72,22 @@ def test_a_listed_lead_and_all_that_it_did_are_left_out_and_counted(tmp_path):
     )
 
 
-def test_a_lead_that_opts_out_in_a_column_is_left_out_and_the_column_is_no_attribute(tmp_path):
+def test_opt_out_column_suppresses_and_is_no_attribute(tmp_path):
     chosen = company(tmp_path, WHERE, chosen={"all_except": ["mail"]})
     found = read_sources(chosen)
     assert ids(found.leads) == ["1", "3"] and found.attributes == ["size"]
     assert found.suppressed.rows.to_pylist() == [{"entity_id": "2", "reason": OPTED_OUT}]
 
 
-def test_null_suppresses_who_never_agreed(tmp_path):
-    found = read_sources(company(tmp_path, {"suppress_where": {"column": "out", "equals": [True, None]}}))
+def test_null_suppresses_leads_without_consent(tmp_path):
+    found = read_sources(
+        company(tmp_path, {"suppress_where": {"column": "out", "equals": [True, None]}})
+    )
     assert ids(found.leads) == ["1"] and found.suppressed.entity_ids.to_pylist() == ["2", "3"]
 
 
 @pytest.mark.parametrize("kind", [pa.bool_(), pa.int64(), pa.float64(), pa.string()])
-def test_true_is_true_in_any_type_of_column(tmp_path, kind):
+def test_true_matches_in_any_column_type(tmp_path, kind):
     flags = pa.array([True, False, None]).cast(pa.int8() if kind != pa.bool_() else kind).cast(kind)
     pq.write_table(
         pa.table({"id": ["1", "2", "3"], "born": ["2024-01-01"] * 3, "out": flags}),
@@ -89,7 +103,7 @@ def test_true_is_true_in_any_type_of_column(tmp_path, kind):
     assert read_sources(chosen).suppressed.entity_ids.to_pylist() == ["1"]
 
 
-def test_one_row_of_a_lead_that_opts_out_is_enough_even_if_it_is_a_duplicate_or_unreadable(
+def test_opt_out_in_duplicate_or_invalid_row_is_enough(
     tmp_path,
 ):
     twice = LEADS + "3,2024-01-04,yes,x,5\n1,soon,yes,x,5\n4,2024-01-04,no,x,5\n"
@@ -98,13 +112,13 @@ def test_one_row_of_a_lead_that_opts_out_is_enough_even_if_it_is_a_duplicate_or_
     assert found.counts[0].suppressed == 5 and found.counts[0].quarantined == {}
 
 
-def test_without_a_leads_source_ids_are_met_in_the_log(tmp_path):
+def test_suppression_without_leads_source_uses_the_log(tmp_path):
     found = read_sources(company(tmp_path, listed(tmp_path), leads=None))
     assert ids(found.leads) == ["2", "3"] and found.suppressed.entity_ids.to_pylist() == ["1"]
     assert found.counts[0].suppressed == 1
 
 
-def test_models_may_learn_from_the_suppressed_where_the_config_says_so_and_they_are_not_scored(
+def test_suppressed_leads_may_train_but_are_not_scored(
     tmp_path,
 ):
     found = read_sources(company(tmp_path, listed(tmp_path) | {"learn": True}))
@@ -113,7 +127,7 @@ def test_models_may_learn_from_the_suppressed_where_the_config_says_so_and_they_
     assert ids(build_scoring_spine(found, VISITED, AS_OF)) == ["2", "3"]
 
 
-def test_the_same_without_the_suppressed_rows_is_the_same_data(tmp_path):
+def test_data_equals_data_without_suppressed_rows(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     found = read_sources(company(tmp_path / "a", listed(tmp_path)))
@@ -125,14 +139,14 @@ def test_the_same_without_the_suppressed_rows_is_the_same_data(tmp_path):
     assert found.leads.equals(bare.leads) and found.fingerprint == bare.fingerprint
 
 
-def test_the_own_list_of_the_workspace_counts_too(tmp_path):
+def test_workspace_list_suppresses(tmp_path):
     (tmp_path / "w").mkdir()
     write(tmp_path / "w" / OWN_LIST, "entity_id\n3\n")
     found = read_sources(company(tmp_path, listed(tmp_path)))
     assert found.suppressed.suppressed_counts == {LISTED: 1, ASKED: 1} and ids(found.leads) == ["2"]
 
 
-def test_a_list_may_be_parquet_with_numbers_or_json_lines(tmp_path):
+def test_list_may_be_parquet_or_json_lines(tmp_path):
     pq.write_table(pa.table({"who": [1.0, 3.0]}), tmp_path / "out.parquet")
     privacy = {"suppress": {"path": str(tmp_path / "out.parquet"), "entity_id": "who"}}
     assert read_sources(company(tmp_path, privacy)).suppressed.entity_ids.to_pylist() == ["1", "3"]
@@ -144,41 +158,41 @@ def test_a_list_may_be_parquet_with_numbers_or_json_lines(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "other\n1\n", 'who\n1\n""\n', 'who,x\n1,2\n"2\n', "who\n1\n \n\0\n"]
 )
-def test_a_list_that_cannot_be_read_whole_stops_the_run(tmp_path, text):
+def test_list_with_invalid_rows_raises(tmp_path, text):
     with pytest.raises(DataError) as refused:
         read_sources(company(tmp_path, listed(tmp_path, text)))
     assert refused.value.exit_code == 3 and "privacy.suppress" in str(refused.value)
 
 
-def test_a_list_that_is_gone_stops_the_run(tmp_path):
+def test_missing_list_raises(tmp_path):
     privacy = listed(tmp_path)
     (tmp_path / "out.csv").unlink()
-    with pytest.raises(DataError, match="no such file") as refused:
+    with pytest.raises(DataError, match="file not found") as refused:
         read_sources(company(tmp_path, privacy))
     assert refused.value.where == f"privacy.suppress: {tmp_path / 'out.csv'}"
     assert (
         refused.value.fix
-        == "put the list back, or fix privacy.suppress.path; until it can be read nobody is scored"
+        == "put the list back, or fix privacy.suppress.path; no lead is scored until it can be read"
     )
 
 
-def test_an_opt_out_column_that_is_gone_stops_the_run(tmp_path):
+def test_missing_opt_out_column_raises(tmp_path):
     with pytest.raises(DataError, match=r"privacy\.suppress_where\.column"):
         read_sources(company(tmp_path, {"suppress_where": {"column": "gone", "equals": True}}))
 
 
-def test_an_empty_list_with_its_header_suppresses_nobody(tmp_path):
+def test_empty_list_suppresses_no_lead(tmp_path):
     found = read_sources(company(tmp_path, listed(tmp_path, "who\n")))
     assert found.suppressed.listed_counts == {LISTED: 0} and len(found.leads) == 3
 
 
 @pytest.mark.parametrize("chosen", [("size", "mail"), {"all_except": ["out"]}])
-def test_a_personal_column_is_no_attribute_however_it_is_chosen(tmp_path, chosen):
+def test_personal_column_is_never_an_attribute(tmp_path, chosen):
     found = read_sources(company(tmp_path, {"personal": ["mail"]}, chosen=chosen))
     assert found.attributes == ["size"]
 
 
-def test_a_personal_attribute_of_a_history_is_left_out(tmp_path):
+def test_personal_attribute_of_history_is_left_out(tmp_path):
     write(tmp_path / "h.csv", "id,at,field,new\n1,2024-01-02,mail,CANARY\n1,2024-01-02,staff,3\n")
     write(tmp_path / "w.csv", "id,at,mail,rank\n1,2024-01-02,CANARY,7\n")
     histories = [
@@ -200,12 +214,12 @@ def test_a_personal_attribute_of_a_history_is_left_out(tmp_path):
     assert set(found.values["attribute"].to_pylist()) == {"staff", "rank"}
 
 
-def test_a_personal_column_that_is_written_wrong_is_refused_where_it_would_be_used(tmp_path):
-    with pytest.raises(ConfigError, match="'mial', and the attribute 'mail'"):
+def test_misspelled_personal_column_raises(tmp_path):
+    with pytest.raises(ConfigError, match="'mial', similar to the attribute 'mail'"):
         read_sources(company(tmp_path, {"personal": ["mial"]}, chosen=("size", "mail")))
 
 
-def test_the_quarantine_and_its_error_mask_personal_columns_and_broken_lines(tmp_path):
+def test_quarantine_masks_personal_columns_and_broken_lines(tmp_path):
     leads = LEADS + "4,soon,no,CANARY-4,1\n5,CANARY-5\n"
     events = EVENTS + "1,never,visit,CANARY-6\n"
     privacy, q = {"personal": ["mail"]}, tmp_path / "q"

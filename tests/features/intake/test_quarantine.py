@@ -1,4 +1,4 @@
-"""Bad rows: written with their reason, counted, and too many of them stop the run."""
+"""Quarantined rows: their files, their counts, and the limit that stops a run."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def quarantined(folder, source="events_1"):
         return list(csv.DictReader(file))
 
 
-def test_each_bad_row_is_written_with_its_place_reason_and_text(tmp_path):
+def test_quarantined_rows_have_line_reason_and_text(tmp_path):
     found = read_sources(bad_project(tmp_path, 0.6), tmp_path / "q")
     rows = quarantined(tmp_path / "q")
     assert [(row["row"], row["reason"], json.loads(row["original"])) for row in rows] == ROWS
@@ -35,7 +35,7 @@ def test_each_bad_row_is_written_with_its_place_reason_and_text(tmp_path):
     assert (found.counts[0].rows_in, found.counts[0].used) == (5, 1)
 
 
-def test_the_same_data_gives_the_same_bytes_and_a_mended_source_an_empty_file(tmp_path):
+def test_quarantine_file_is_deterministic_and_emptied(tmp_path):
     chosen, path = bad_project(tmp_path, 0.6), tmp_path / "q" / "events_1.csv"
     read_sources(chosen, tmp_path / "q")
     once = path.read_bytes()
@@ -47,7 +47,7 @@ def test_the_same_data_gives_the_same_bytes_and_a_mended_source_an_empty_file(tm
     assert [each.name for each in (tmp_path / "q").iterdir()] == ["events_1.csv"]
 
 
-def test_too_many_bad_rows_stop_the_run_after_they_were_written(tmp_path):
+def test_quarantine_limit_raises_after_writing(tmp_path):
     with pytest.raises(DataError) as caught:
         read_sources(bad_project(tmp_path, 0.59), tmp_path / "q")
     assert caught.value.exit_code == 3
@@ -56,13 +56,13 @@ def test_too_many_bad_rows_stop_the_run_after_they_were_written(tmp_path):
     assert len(quarantined(tmp_path / "q")) == 4
 
 
-def test_duplicates_are_not_held_against_a_source(tmp_path):
+def test_duplicates_do_not_count_towards_the_limit(tmp_path):
     path = write(tmp_path / "e.csv", "lead,at,what\n" + "1,2024-01-01,won\n" * 50)
     found = read_sources(project(events=[{"path": path, **EVENT}], max_quarantine=0))
     assert found.counts[0].quarantined == {"duplicate": 49}
 
 
-def test_a_nul_byte_in_any_format_sets_its_row_aside(tmp_path):
+def test_nul_byte_is_quarantined_in_all_formats(tmp_path):
     lines = [
         json.dumps({"id": "1", "born": "2024-01-01"}),
         json.dumps({"id": "2", "born": "2024-01-01", "x": "a\0b"}),

@@ -1,4 +1,4 @@
-"""The shipped configs on the real data sets, where LEADSCORE_DATA says they are."""
+"""Shipped configs on the real data sets, if LEADSCORE_DATA names their directory."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_real_set_is_read_whole(name):
+def test_real_data_set_is_read_completely(name):
     folder = Path(os.environ.get("LEADSCORE_DATA") or "/nowhere") / name
     if not folder.is_dir():
         pytest.skip(f"LEADSCORE_DATA holds no {name}")

@@ -1,4 +1,4 @@
-"""Columns of a type of their own against the same values as text: one set of rules, one result."""
+"""Typed columns against the same values as text: the same rules and results."""
 
 import json
 from datetime import UTC, date, datetime
@@ -19,7 +19,9 @@ from features.sources import read_sources
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
 BERLIN = ZoneInfo("Europe/Berlin")
-AUTUMN, SPRING = datetime(2018, 10, 28, 2, 30), datetime(2018, 3, 25, 2, 30)  # noqa: DTZ001 - by Berlin's clock
+# Naive: times on the clock of Berlin.
+AUTUMN, SPRING = datetime(2018, 10, 28, 2, 30), datetime(2018, 3, 25, 2, 30)  # noqa: DTZ001
+NEW_YEAR, LONG_AGO = datetime(2018, 1, 1), datetime(1800, 1, 1)  # noqa: DTZ001
 
 
 def column(values, kind):
@@ -46,7 +48,7 @@ def both(function, values, kind, *rest):
     ]
 
 
-# ---- times ----------------------------------------------------------------------------------------------------------
+# ---- times ---------------------------------------------------------------------------------------
 
 # A wide range would take long: the clock of a zone is looked up day by day.
 walls = st.integers(1, 9990).flatmap(
@@ -73,7 +75,7 @@ def test_naive_timestamps_are_read_as_their_text(values, unit, zone):
 
 @settings(max_examples=25)
 @given(walls, st.sampled_from(["UTC", "Europe/Berlin", "-03:00"]))
-def test_timestamps_with_a_zone_are_instants_whatever_the_project_says(values, zone):
+def test_zoned_timestamps_ignore_the_config_zone(values, zone):
     values = [each and each.replace(tzinfo=UTC) for each in values]
     found, problem = instants(column(values, pa.timestamp("us", zone)), BERLIN)
     possible = [each if each and 1900 <= each.year < 2200 else None for each in values]
@@ -95,7 +97,7 @@ def test_dates_are_read_as_their_text(values, kind):
         assert typed == text
 
 
-def test_hours_that_come_twice_or_never_are_read_as_in_text():
+def test_repeated_and_skipped_hours_are_read_as_in_text():
     typed, text = both(instants, [AUTUMN, SPRING, None], pa.timestamp("us"), BERLIN)
     assert typed == text == ([at(2018, 10, 28, 0, 30), at(2018, 3, 25, 1, 30), None], [None] * 3)
 
@@ -112,7 +114,7 @@ def test_digits_beyond_microseconds_are_cut_off_before_1970_too():
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC"])
-def test_timestamps_beyond_all_years_are_impossible(unit, zone):
+def test_timestamps_out_of_range_are_impossible(unit, zone):
     ends = np.iinfo(np.int64)
     counts = pa.array([ends.min + 1, ends.max, None, 0], pa.int64())
     found, problem = instants(
@@ -136,13 +138,13 @@ def test_timestamps_beyond_all_years_are_impossible(unit, zone):
         (None, pa.null(), None),
     ],
 )
-def test_other_types_are_times_as_far_as_their_text_is(value, kind, problem):
+def test_other_types_are_times_if_their_text_is(value, kind, problem):
     found, reason = instants(clean(column([value], kind), ()), ZoneInfo("UTC"))
     assert reason.to_pylist() == [problem]
     assert found.to_pylist() == [at(2018, 1, 1) if problem is None and value else None]
 
 
-# ---- numbers and texts ----------------------------------------------------------------------------------------------
+# ---- numbers and texts ---------------------------------------------------------------------------
 
 odd = st.sampled_from(
     [0.0, -0.0, 0.1, 1e22, 5e-324, float("inf"), float("-inf"), float("nan"), None]
@@ -165,7 +167,7 @@ def test_whole_numbers_keep_all_digits_as_ids_and_are_numbers_else(values):
     assert texts(column(values, pa.int64())).to_pylist() == [text_of(value) for value in values]
 
 
-def test_a_float_of_less_precision_means_what_is_written():
+def test_float32_means_its_shortest_decimal():
     assert numbers(column([0.1, 3.0], pa.float32()))[0].to_pylist() == [0.1, 3.0]
     assert texts(column([0.1, 12.0, None], pa.float32())).to_pylist() == ["0.1", "12", None]
 
@@ -178,7 +180,11 @@ def test_a_float_of_less_precision_means_what_is_written():
         ([True, None, False], pa.bool_(), [1.0, None, 0.0]),
         ([date(1970, 1, 3), None], pa.date32(), [2.0, None]),
         ([at(1970, 1, 1, 12), None], pa.timestamp("us", "Europe/Berlin"), [0.5, None]),
-        ([datetime(1, 1, 1), datetime(9999, 12, 31)], pa.timestamp("us"), [-719162.0, 2932896.0]),  # noqa: DTZ001
+        (
+            [datetime(1, 1, 1), datetime(9999, 12, 31)],  # noqa: DTZ001
+            pa.timestamp("us"),
+            [-719162.0, 2932896.0],
+        ),
         ([Decimal("0.10"), None], pa.decimal128(9, 2), [0.1, None]),
         ([None, None], pa.timestamp("s"), [None, None]),
         ([None], pa.null(), [None]),
@@ -186,7 +192,7 @@ def test_a_float_of_less_precision_means_what_is_written():
         (["1", "2", None], pa.dictionary(pa.int32(), pa.string()), [1.0, 2.0, None]),
     ],
 )
-def test_an_attribute_of_any_type_is_what_its_text_is(values, kind, expected):
+def test_attribute_of_any_type_equals_its_text(values, kind, expected):
     found = attribute(clean(column(values, kind), ()))
     assert found.to_pylist() == expected
     if not pa.types.is_dictionary(kind):
@@ -222,13 +228,13 @@ def test_an_attribute_of_any_type_is_what_its_text_is(values, kind, expected):
         ),
     ],
 )
-def test_what_is_written_like_a_marker_is_no_value(values, kind, missing, expected):
+def test_missing_markers_match_typed_values(values, kind, missing, expected):
     found = clean(column(values, kind), missing)
     assert found.to_pylist() == expected
     assert found.null_count == expected.count(None)
 
 
-# ---- whole sources --------------------------------------------------------------------------------------------------
+# ---- whole sources -------------------------------------------------------------------------------
 
 KINDS = {
     "lead": pa.int64(),
@@ -243,9 +249,7 @@ event_rows = st.lists(
     st.fixed_dictionaries(
         {
             "lead": st.sampled_from([7, 8, -1, None]),
-            "at": st.sampled_from(
-                [datetime(2018, 10, 28, 2, 30), datetime(2018, 1, 1), datetime(1800, 1, 1), None]
-            ),  # noqa: DTZ001
+            "at": st.sampled_from([AUTUMN, NEW_YEAR, LONG_AGO, None]),
             "what": st.sampled_from(["won", "call", "", None]),
             "known": st.sampled_from([at(2018, 11, 1), at(2017, 1, 1), at(2300, 1, 1), None]),
             "via": st.sampled_from(["phone", "", None]),
@@ -258,14 +262,14 @@ event_rows = st.lists(
 
 
 def plainly(row):
-    """A row as CSV and JSON hold it: no value is the empty text, and NaN is none."""
+    """Return a row as in CSV and JSON: a missing value and NaN are the empty text."""
     values = {key: None if value != value else value for key, value in row.items()}
     return {key: "" if value is None else text_of(value) for key, value in values.items()}
 
 
 @settings(max_examples=15)
 @given(event_rows)
-def test_the_same_events_in_every_format_are_the_same_log(tmp_path_factory, rows):
+def test_events_are_equal_in_all_formats(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("x")
     schema = pa.schema(KINDS.items())
     parquet.write_table(pa.Table.from_pylist(rows, schema), folder / "e.parquet", row_group_size=3)
@@ -287,17 +291,17 @@ def test_the_same_events_in_every_format_are_the_same_log(tmp_path_factory, rows
         assert other.fingerprint == found[0].fingerprint
 
 
-def test_a_bad_row_of_parquet_lies_in_quarantine_as_it_was(tmp_path):
+def test_parquet_row_is_quarantined_as_it_was(tmp_path):
     rows = [
-        {"lead": 7, "at": datetime(2018, 1, 1), "what": "won", "amount": 12.0, "unused": [1, 2]},  # noqa: DTZ001
+        {"lead": 7, "at": NEW_YEAR, "what": "won", "amount": 12.0, "unused": [1, 2]},
         {
             "lead": 7,
-            "at": datetime(1800, 1, 1),
+            "at": LONG_AGO,
             "what": "won",
             "amount": float("nan"),
             "unused": None,
-        },  # noqa: DTZ001
-        {"lead": 7, "at": datetime(2018, 1, 1), "what": "won", "amount": 12.0, "unused": [3]},  # noqa: DTZ001
+        },
+        {"lead": 7, "at": NEW_YEAR, "what": "won", "amount": 12.0, "unused": [3]},
     ]
     parquet.write_table(
         pa.Table.from_pylist(rows, pa.schema(KINDS.items())),
@@ -320,7 +324,7 @@ def test_a_bad_row_of_parquet_lies_in_quarantine_as_it_was(tmp_path):
     ]
 
 
-def test_files_of_one_folder_may_hold_a_column_in_several_types(tmp_path):
+def test_folder_may_mix_column_types(tmp_path):
     for name, ids in (
         ("a", pa.array([7, 8])),
         ("b", pa.array(["007", "9"])),
@@ -335,7 +339,7 @@ def test_files_of_one_folder_may_hold_a_column_in_several_types(tmp_path):
     assert found.leads["size"].to_pylist() == found.leads["entity_id"].to_pylist()
 
 
-def test_text_that_is_not_utf8_is_a_file_that_cannot_be_read(tmp_path):
+def test_invalid_utf8_in_parquet_raises(tmp_path):
     odd_text = _unchecked(b"\xff")
     table = pa.table({"id": odd_text, "born": pa.array([at(2018, 1, 1)])})
     parquet.write_table(table, tmp_path / "x.parquet")
@@ -348,7 +352,7 @@ def _unchecked(data):
     return pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(data)])
 
 
-def test_of_two_rows_of_one_lead_the_same_is_used_whatever_the_format(tmp_path):
+def test_duplicate_lead_choice_is_independent_of_format(tmp_path):
     rows = [{"id": 1, "born": "2018-01-01", "size": 12}, {"id": 1, "born": "2018-01-01", "size": 3}]
     write(tmp_path / "l.csv", csv_text(rows))
     table = pa.table({"id": [1, 1], "born": [date(2018, 1, 1)] * 2, "size": [3, 12]})
@@ -361,7 +365,7 @@ def test_of_two_rows_of_one_lead_the_same_is_used_whatever_the_format(tmp_path):
     assert found[0].fingerprint == found[1].fingerprint
 
 
-def test_names_with_dots_and_twice_the_same_are_columns_too(tmp_path):
+def test_dotted_and_repeated_column_names_are_read(tmp_path):
     table = pa.table(
         [pa.array([1]), pa.array([at(2018, 1, 1)]), pa.array(["x"]), pa.array(["y"])],
         ["a.b", "born", "c", "c"],

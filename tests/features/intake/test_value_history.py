@@ -1,4 +1,6 @@
-"""Histories of attributes in both shapes, against plain Python on the same rows, whatever their order and split."""
+"""Attribute histories in both formats, against plain Python on the same rows, in any order and
+split.
+"""
 
 import csv
 import json
@@ -49,7 +51,7 @@ long_rows = st.lists(
 
 
 def read_csv(folder, mapped, rows, files=1):
-    """Read one history of the two leads from its rows, parted into files."""
+    """Read one history of the two leads from its rows, split into files."""
     folder.mkdir(exist_ok=True)
     for i in range(files):
         write(folder / f"{i}.csv", csv_text(rows[i::files], list(rows[0])))
@@ -59,7 +61,7 @@ def read_csv(folder, mapped, rows, files=1):
 
 
 def plain_row(row, cells, only=()):
-    """The oracle's reading of one row: its normalised tuple with (attribute, value) pairs, or the reason as text."""
+    """Return the expected tuple of a row with (attribute, value) pairs, or the reason as text."""
     happened, known = plain_time(row["at"]), plain_time(row["known"])
     if only and row["field"] not in ("", *only):
         return "skipped"
@@ -79,7 +81,7 @@ def plain_row(row, cells, only=()):
 
 
 def check(found, outcomes):
-    """Compare what was read with the oracle's outcomes, one a row."""
+    """Compare the values read with the expected outcome of each row."""
     tally, seen = plain_counts(outcomes)
     count = found.counts[-1]
     assert (count.source, count.rows_in, count.used) == ("attributes_1", len(outcomes), len(seen))
@@ -94,7 +96,7 @@ def check(found, outcomes):
 
 @settings(max_examples=8)
 @given(wide_rows)
-def test_a_wide_history_is_what_plain_python_makes_of_it(tmp_path_factory, rows):
+def test_wide_history_equals_plain_python(tmp_path_factory, rows):
     found = read_csv(tmp_path_factory.mktemp("x"), WIDE, rows)
     check(
         found, [plain_row(row, [(name, row[name]) for name in ("segment", "size")]) for row in rows]
@@ -103,14 +105,14 @@ def test_a_wide_history_is_what_plain_python_makes_of_it(tmp_path_factory, rows)
 
 @settings(max_examples=8)
 @given(long_rows, st.sampled_from([(), ("size",), ("size", "stage")]))
-def test_a_long_history_is_what_plain_python_makes_of_it(tmp_path_factory, rows, only):
+def test_long_history_equals_plain_python(tmp_path_factory, rows, only):
     found = read_csv(tmp_path_factory.mktemp("x"), {**LONG, "only": list(only)}, rows)
     check(found, [plain_row(row, [(row["field"], row["new"])], only) for row in rows])
 
 
 @settings(max_examples=4)
 @given(long_rows, st.randoms(), st.integers(1, 4))
-def test_neither_order_nor_split_changes_anything(tmp_path_factory, rows, chance, files):
+def test_history_is_independent_of_order_and_split(tmp_path_factory, rows, chance, files):
     mixed = rows[:]
     chance.shuffle(mixed)
     folder = tmp_path_factory.mktemp("x")
@@ -123,7 +125,7 @@ def row(lead="7", when="2024-01-01", field="size", new="1"):
     return {"lead": lead, "at": when, "known": "", "field": field, "new": new}
 
 
-def test_both_shapes_of_one_history_give_the_same_values(tmp_path):
+def test_wide_and_long_history_give_the_same_values(tmp_path):
     changes = [
         row(),
         row(field="segment", new="a"),
@@ -142,7 +144,7 @@ def test_both_shapes_of_one_history_give_the_same_values(tmp_path):
     assert long.values["value"].to_pylist() == ["a", None, "1", "1"]
 
 
-def test_wide_rows_of_one_instant_that_share_a_value_give_it_once(tmp_path):
+def test_wide_rows_sharing_a_value_give_it_once(tmp_path):
     one = {"lead": "7", "at": "2024-01-01", "known": "", "segment": "a", "size": "1"}
     found = read_csv(tmp_path, WIDE, [one, one | {"size": "2"}, one])
     assert (found.counts[1].used, found.counts[1].quarantined) == (2, {"duplicate": 1})
@@ -155,7 +157,7 @@ def test_wide_rows_of_one_instant_that_share_a_value_give_it_once(tmp_path):
     ]
 
 
-def test_rows_of_attributes_not_chosen_are_no_flaw(tmp_path):
+def test_rows_of_unselected_attributes_are_skipped(tmp_path):
     found = read_csv(
         tmp_path,
         {**LONG, "only": ["size"]},
@@ -168,7 +170,7 @@ def test_rows_of_attributes_not_chosen_are_no_flaw(tmp_path):
     )
 
 
-def test_bad_rows_lie_in_quarantine_as_they_were(tmp_path):
+def test_history_rows_are_quarantined_as_they_were(tmp_path):
     read_csv(tmp_path, LONG, [row(), row(lead="8"), row(field="", new="x")])
     with (tmp_path / "q" / "attributes_1.csv").open(newline="") as file:
         bad = list(csv.DictReader(file))
@@ -179,7 +181,7 @@ def test_bad_rows_lie_in_quarantine_as_they_were(tmp_path):
     assert json.loads(bad[1]["original"]) == {**row(new="x"), "known": None, "field": None}
 
 
-def test_too_many_bad_rows_stop_the_run(tmp_path):
+def test_history_quarantine_limit_raises(tmp_path):
     lead = {"path": write(tmp_path / "l.csv", LEADS_CSV), **LEAD}
     source = {"path": write(tmp_path / "h.csv", csv_text([row(), row(lead="8")])), **LONG}
     with pytest.raises(DataError, match="attributes_1") as caught:
@@ -192,7 +194,7 @@ def test_too_many_bad_rows_stop_the_run(tmp_path):
     )
 
 
-def test_a_row_without_a_time_can_be_declared_as_not_begun(tmp_path):
+def test_history_row_without_time_can_be_skipped(tmp_path):
     found = read_csv(tmp_path, {**LONG, "missing_time": "skip"}, [row(), row(when="")])
     assert (found.counts[1].used, found.counts[1].skipped, found.counts[1].quarantined) == (
         1,
@@ -201,7 +203,7 @@ def test_a_row_without_a_time_can_be_declared_as_not_begun(tmp_path):
     )
 
 
-def test_a_history_belongs_to_the_entities_of_the_events_too(tmp_path):
+def test_history_without_leads_source_uses_event_entities(tmp_path):
     events = {"path": write(tmp_path / "e.csv", "lead,at,what\n7,2024-01-01,won\n"), **EVENT}
     history = {"path": write(tmp_path / "h.csv", csv_text([row(), row(lead="9")])), **LONG}
     found = read_sources(project(events=[events], attributes=[history], max_quarantine=1))
@@ -218,7 +220,7 @@ def test_a_history_belongs_to_the_entities_of_the_events_too(tmp_path):
     assert found.counts[1].quarantined == {"unknown entity": 1}
 
 
-def test_histories_move_the_fingerprint_but_an_empty_one_does_not(tmp_path):
+def test_history_changes_the_fingerprint_unless_empty(tmp_path):
     lead = {"path": write(tmp_path / "l.csv", LEADS_CSV), **LEAD}
     seen = [read_sources(project(lead)).fingerprint]
     for rows in (
@@ -231,7 +233,7 @@ def test_histories_move_the_fingerprint_but_an_empty_one_does_not(tmp_path):
     ):
         source = {"path": write(tmp_path / "h.csv", csv_text(rows, list(row()))), **LONG}
         seen.append(read_sources(project(lead, attributes=[source])).fingerprint)
-    # Written down before there were histories: the ledger of a company without any goes on unbroken.
+    # Recorded before histories existed: fingerprints without any history must stay the same.
     assert seen[0] == seen[1] == "f58bdc61c9dc7b2a"
     assert len(set(seen)) == len(seen) - 1
 
@@ -239,13 +241,13 @@ def test_histories_move_the_fingerprint_but_an_empty_one_does_not(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "leads", "words"),
     [
-        (["home"], ["home"], "'home' is in sources.leads already"),
-        (["home"], {"all_except": []}, "'home' is in sources.leads already"),
-        (["size"], ["home"], "'size' is in sources.attributes[0] already"),
-        (["created_at"], [], "'created_at' is in the leads table already"),
+        (["home"], ["home"], "'home' is already defined in sources.leads"),
+        (["home"], {"all_except": []}, "'home' is already defined in sources.leads"),
+        (["size"], ["home"], "'size' is already defined in sources.attributes[0]"),
+        (["created_at"], [], "'created_at' is already defined in the leads table"),
     ],
 )
-def test_an_attribute_has_one_home(tmp_path, fields, leads, words):
+def test_attribute_defined_twice_raises(tmp_path, fields, leads, words):
     lead = {"path": write(tmp_path / "l.csv", LEADS_CSV), **LEAD, "attributes": leads}
     first = {"path": write(tmp_path / "h.csv", csv_text([row()])), **LONG}
     second = {
@@ -263,9 +265,9 @@ def test_an_attribute_has_one_home(tmp_path, fields, leads, words):
     )
 
 
-def test_without_a_lead_no_value_is_anyones(tmp_path):
+def test_history_without_leads_raises(tmp_path):
     lead = {"path": write(tmp_path / "l.csv", "id,born\n"), **LEAD}
-    with pytest.raises(DataError, match="there is no lead"):
+    with pytest.raises(DataError, match="no usable lead"):
         read_sources(
             project(
                 lead, attributes=[{"path": write(tmp_path / "h.csv", csv_text([row()])), **LONG}]

@@ -1,4 +1,4 @@
-"""Texts as values, against datetime, zoneinfo and float."""
+"""Values of text, against datetime, zoneinfo and float."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,21 +26,23 @@ def read_times(values, zone="UTC"):
 # All moments of one example lie within some years: the clock of a zone is looked up day by day.
 moments = st.integers(1900, 2194).flatmap(
     lambda year: st.lists(
-        st.datetimes(datetime(year, 1, 2), datetime(year + 5, 12, 30)), min_size=1, max_size=60
-    )  # noqa: DTZ001
+        st.datetimes(datetime(year, 1, 2), datetime(year + 5, 12, 30)),  # noqa: DTZ001
+        min_size=1,
+        max_size=60,
+    )
 )
 
 
 @settings(max_examples=20)
 @given(moments, st.sampled_from(ZONES), st.sampled_from(["T", " "]))
-def test_naive_times_are_read_in_the_zone_as_zoneinfo_reads_them(walls, zone, sign):
+def test_naive_times_equal_zoneinfo(walls, zone, sign):
     found = read_times([wall.isoformat(sign) for wall in walls], zone)
     assert found == [(wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC), None) for wall in walls]
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe"])
-def test_the_hours_around_a_change_of_the_clock(zone):
-    """Every half hour of 2018 and of 2050, gaps and repeated hours among them."""
+def test_hours_around_clock_transitions(zone):
+    """Check every half hour of 2018 and 2050, including skipped and repeated hours."""
     starts = (datetime(2018, 1, 1), datetime(2050, 1, 1))  # noqa: DTZ001
     walls = [
         start + timedelta(minutes=30 * step) for start in starts for step in range(2 * 24 * 365)
@@ -51,7 +53,7 @@ def test_the_hours_around_a_change_of_the_clock(zone):
 
 @settings(max_examples=20)
 @given(moments, st.data())
-def test_offsets_are_obeyed_whatever_the_zone(walls, data):
+def test_offsets_take_precedence_over_the_zone(walls, data):
     rows = [(wall, data.draw(st.integers(-15 * 60 - 59, 15 * 60 + 59))) for wall in walls]
     written = []
     for wall, minutes in rows:
@@ -92,11 +94,11 @@ def test_offsets_are_obeyed_whatever_the_zone(walls, data):
         ("9999-12-31T23:59:59", (None, "impossible time")),
     ],
 )
-def test_times_one_by_one(text, expected):
+def test_times_in_single_cases(text, expected):
     assert read_times([text, "2018-01-01"], "Europe/Berlin")[0] == expected
 
 
-def test_zones_may_be_mixed_in_one_column():
+def test_column_may_mix_offsets():
     found = read_times(
         ["2018-07-01 12:00", "2018-07-01T12:00Z", "2018-07-01T12:00+09:00"], "Europe/Berlin"
     )
@@ -105,7 +107,7 @@ def test_zones_may_be_mixed_in_one_column():
 
 @settings(max_examples=20)
 @given(st.lists(st.floats() | st.integers(-(10**20), 10**20), max_size=60))
-def test_numbers_are_read_as_python_reads_them(values):
+def test_numbers_equal_python_floats(values):
     found, problem = numbers(texts(*map(str, values)))
     finite = [abs(float(value)) < float("inf") for value in values]
     assert [each is None for each in problem.to_pylist()] == finite
@@ -116,7 +118,7 @@ def test_numbers_are_read_as_python_reads_them(values):
 @pytest.mark.parametrize(
     "text", ["x", "1_000", "1,5", "0x10", "NaN", "inf", "-Infinity", "1e999", "1 2", "--1"]
 )
-def test_what_is_no_finite_number_is_of_the_wrong_type(text):
+def test_nonfinite_numbers_have_the_wrong_type(text):
     found, problem = numbers(texts(text, None, " 2 "))
     assert (found.to_pylist(), problem.to_pylist()) == (
         [None, None, 2.0],
@@ -140,7 +142,7 @@ def test_what_is_no_finite_number_is_of_the_wrong_type(text):
         ([], []),
     ],
 )
-def test_an_attribute_takes_the_kind_all_its_texts_have(column, expected):
+def test_attribute_has_the_kind_common_to_its_texts(column, expected):
     for order in (column, column[::-1]):
         found = attribute(texts(*order))
         assert found.to_pylist() == (expected if order is column else expected[::-1])
@@ -149,6 +151,6 @@ def test_an_attribute_takes_the_kind_all_its_texts_have(column, expected):
         )
 
 
-def test_texts_that_mean_no_value_become_null_and_others_stay_as_written():
+def test_missing_markers_become_null():
     found = clean(texts("", "  ", " n/a ", "Select", " x ", None), ("n/a", "Select"))
     assert found.to_pylist() == [None, None, None, None, " x ", None]

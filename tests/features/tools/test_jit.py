@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from features.tools import jit
-from features.tools.jit import kernel
+from features.tools.jit import jit_kernel
 
 
 def test_kernels_are_kept_under_the_hash_of_the_sources():
@@ -11,16 +11,16 @@ def test_kernels_are_kept_under_the_hash_of_the_sources():
         return 2 * number
 
     before = jit.nb.config.CACHE_DIR
-    compiled = kernel(doubled)
+    compiled = jit_kernel(doubled)
     assert compiled(4) == 8
     assert before == jit.nb.config.CACHE_DIR
-    assert Path(compiled.stats.cache_path).parent.name == f"kernels-{jit._sources()}"
+    assert Path(compiled.stats.cache_path).parent.name == f"kernels-{jit._hash_sources()}"
 
 
 def test_any_source_of_the_folder_changes_the_hash(tmp_path, monkeypatch):
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "jit.py").write_text("one", encoding="utf-8")
     monkeypatch.setattr(jit, "__file__", str(tmp_path / "tools" / "jit.py"))
-    first = jit._sources()
+    first = jit._hash_sources()
     (tmp_path / "other.py").write_text("called by a kernel", encoding="utf-8")
-    assert jit._sources() != first
+    assert jit._hash_sources() != first

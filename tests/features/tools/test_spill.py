@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from configs.errors import ConfigError
 from features.contracts import filter_available_before
 from features.tools import spill
-from features.tools.spill import Shelf, is_large
+from features.tools.spill import SpillBuffer, exceeds_memory
 from tests.features.logs import START, crowd
 
 SCHEMA = pa.schema([pa.field("n", pa.int64(), nullable=False), ("text", pa.string())])
@@ -34,8 +34,8 @@ def test_a_table_is_the_same_in_a_file_and_in_memory(tmp_path_factory, rows, mos
     pieces = [piece(*numbers) for numbers in rows]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "most_in_memory", lambda: most)
-        found = Shelf.of(SCHEMA, pieces, scratch)
-        assert is_large(found) == (found.nbytes > most)
+        found = SpillBuffer.collect(SCHEMA, pieces, scratch)
+        assert exceeds_memory(found) == (found.nbytes > most)
         # Under way a file of the folder can have no name, so a killed run leaves nothing; neither does a finished one.
         assert not scratch.exists() or list(scratch.iterdir()) == []
     assert found.equals(pa.concat_tables([SCHEMA.empty_table(), *pieces]))
@@ -44,12 +44,12 @@ def test_a_table_is_the_same_in_a_file_and_in_memory(tmp_path_factory, rows, mos
 
 def test_only_what_is_too_large_and_has_a_place_lies_in_a_file(tmp_path, monkeypatch):
     before = pa.total_allocated_bytes()
-    small = Shelf.of(SCHEMA, [piece(*range(1000))], tmp_path / "s")
+    small = SpillBuffer.collect(SCHEMA, [piece(*range(1000))], tmp_path / "s")
     assert not (tmp_path / "s").exists() and pa.total_allocated_bytes() > before
     monkeypatch.setattr(spill, "most_in_memory", lambda: 100)
-    assert Shelf.of(SCHEMA, [piece(*range(1000))], None).equals(small)
+    assert SpillBuffer.collect(SCHEMA, [piece(*range(1000))], None).equals(small)
     held = pa.total_allocated_bytes()
-    large = Shelf.of(SCHEMA, [piece(*range(1000)) for _ in range(5)], tmp_path / "s")
+    large = SpillBuffer.collect(SCHEMA, [piece(*range(1000)) for _ in range(5)], tmp_path / "s")
     assert (tmp_path / "s").is_dir() and pa.total_allocated_bytes() == held
     assert large.slice(4000).equals(small)
 
@@ -76,7 +76,7 @@ def test_a_full_disk_is_said_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(spill, "most_in_memory", lambda: 0)
     monkeypatch.setattr(spill, "nameless", full)
     with pytest.raises(ConfigError, match="No space left") as caught:
-        Shelf.of(SCHEMA, [piece(1)], tmp_path)
+        SpillBuffer.collect(SCHEMA, [piece(1)], tmp_path)
     assert str(tmp_path) in caught.value.where and caught.value.fix
 
 
@@ -98,4 +98,4 @@ def test_what_was_known_is_the_same_in_a_file_and_in_memory(tmp_path, monkeypatc
 
 def test_a_table_in_memory_is_a_small_part_of_it():
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert 1 << 20 < spill.most_in_memory() <= physical / 8
+    assert 1 << 20 < spill.get_max_bytes_in_memory() <= physical / 8

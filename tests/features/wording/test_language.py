@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from configs.errors import ConfigError
-from features.wording.language import Language, languages, readable
+from features.wording.language import Language, list_languages, humanize_name
 
 ENGLISH, RUSSIAN = Language.load("en"), Language.load("ru")
 FIELDS = {"n", "one", "many", "counted", "when", "every", "whose", "among", "beside", "name"}
@@ -22,9 +22,9 @@ def russian_form(number):
 
 def test_every_number_asks_for_its_form():
     for number in range(1200):
-        assert RUSSIAN.form(float(number)) == russian_form(number)
-        assert ENGLISH.form(float(number)) == (number != 1)
-    assert (RUSSIAN.form(2.5), ENGLISH.form(0.5)) == (1, 1)  # 2,5 раза, 0.5 times
+        assert RUSSIAN.form_of(float(number)) == russian_form(number)
+        assert ENGLISH.form_of(float(number)) == (number != 1)
+    assert (RUSSIAN.form_of(2.5), ENGLISH.form_of(0.5)) == (1, 1)  # 2,5 раза, 0.5 times
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_numbers_follow_the_language():
     ]
 
 
-@pytest.mark.parametrize("code", languages())
+@pytest.mark.parametrize("code", list_languages())
 def test_a_language_says_all_that_english_says(code):
     other = Language.load(code)
     assert {key: set(texts) for key, texts in other.sentences.items()} == {
@@ -86,22 +86,22 @@ def test_a_language_says_all_that_english_says(code):
     }
     for part in ("lengths", "within", "whose", "among", "nouns", "values", "numbers"):
         assert set(getattr(other, part)) == set(getattr(ENGLISH, part)), part
-    assert {len(forms) for forms in other.nouns.values()} == {other.forms}
-    assert max(other.form(n) for n in range(1000)) == other.forms - 1
+    assert {len(forms) for forms in other.nouns.values()} == {other.form_count}
+    assert max(other.form_of(n) for n in range(1000)) == other.form_count - 1
     units = ("day", "hour", "minute", "second")
-    assert {len(other.lengths[unit]) for unit in units} == {other.forms}
+    assert {len(other.lengths[unit]) for unit in units} == {other.form_count}
     assert {len(other.within[unit]) for unit in units} == {
-        other.forms + 1
+        other.form_count + 1
     }  # one unit alone stands first
 
 
-@pytest.mark.parametrize("code", languages())
+@pytest.mark.parametrize("code", list_languages())
 def test_every_field_of_a_template_is_known(code):
     other = Language.load(code)
     for key, texts in other.sentences.items():
         for form, text in texts.items():
             for field in re.findall(r"\{([^{}]*)\}", text):
-                assert field in FIELDS or len(field.split("|")) == other.forms, (
+                assert field in FIELDS or len(field.split("|")) == other.form_count, (
                     code,
                     key,
                     form,
@@ -124,4 +124,4 @@ def test_a_language_that_is_not_there_is_an_error():
     [("page_view", "page view"), ("O_SENT_BACK", "O SENT BACK"), ("__", "__"), ("a b", "a b")],
 )
 def test_a_name_becomes_readable(name, words):
-    assert readable(name) == words
+    assert humanize_name(name) == words

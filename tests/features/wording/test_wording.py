@@ -9,8 +9,8 @@ import pytest
 from configs.errors import ConfigError
 from features.definitions.catalog import Catalog
 from features.definitions.semantics import Meaning
-from features.wording.language import languages
-from features.wording.wording import FORMS, Wording, english
+from features.wording.language import list_languages
+from features.wording.wording import SENTENCE_FORMS, Wording, load_english
 from tests.features import logs
 
 CATALOG = Catalog(
@@ -26,14 +26,14 @@ CATALOG = Catalog(
     accounts=True,
 )
 MEANINGS = {feature.name: feature.meaning for feature in CATALOG.features}
-RUSSIAN = Wording.of(
+RUSSIAN = Wording.load(
     "ru", {"page_view": ["просмотр страницы", "просмотра страницы", "просмотров страниц"]}
 )
 NBSP = "\u00a0"
 
 
 def said(name, value, little=False, words=None):
-    return (words or english()).sentence(MEANINGS[name], value, little)
+    return (words or load_english()).sentence(MEANINGS[name], value, little)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_long_time_in_russian():
 
 
 def test_a_company_s_own_words():
-    own = Wording.of(
+    own = Wording.load(
         "en",
         {
             "page_view": ("page view", "page views"),
@@ -191,8 +191,8 @@ def test_a_company_s_own_words():
 
 def test_a_word_needs_as_many_forms_as_the_language_has():
     with pytest.raises(ConfigError, match=r"\[words.call\]: 2: звонок, звонка"):
-        Wording.of("ru", {"call": ("звонок", "звонка")})
-    assert Wording.of("ru", {"call": "звонок"}).noun("type:call") == ("звонок",) * 3
+        Wording.load("ru", {"call": ("звонок", "звонка")})
+    assert Wording.load("ru", {"call": "звонок"}).noun("type:call") == ("звонок",) * 3
 
 
 def test_names_with_braces_are_no_templates():
@@ -200,36 +200,40 @@ def test_names_with_braces_are_no_templates():
         types=("a{n}",), windows=(timedelta(days=7),), attributes=(("{one}|x", "number"),)
     )
     words = {feature.name: feature.meaning for feature in odd.features}
-    assert english().sentence(words["a_n_count_7d"], 2.0) == "2 “a{n}” events in the last 7 days"
-    assert english().sentence(words["{one}|x"], 2.0) == "{one}|x is 2"
+    assert (
+        load_english().sentence(words["a_n_count_7d"], 2.0) == "2 “a{n}” events in the last 7 days"
+    )
+    assert load_english().sentence(words["{one}|x"], 2.0) == "{one}|x is 2"
 
 
-@pytest.mark.parametrize("code", languages())
+@pytest.mark.parametrize("code", list_languages())
 def test_every_feature_can_be_told(code):
-    words = Wording.of(code)
+    words = Wording.load(code)
     for feature in logs.CATALOG.features:
-        for value in ("call", None) if feature.category else (0.0, 1.0, 2.5, -2.0, None):
+        for value in ("call", None) if feature.is_category else (0.0, 1.0, 2.5, -2.0, None):
             for little in (False, True):
                 text = words.sentence(feature.meaning, value, little)
                 assert text and "{" not in text and "}" not in text, (feature.name, text)
-        assert words.what(feature.meaning), feature.name
+        assert words.noun_phrase(feature.meaning), feature.name
 
 
 def test_every_key_of_a_language_is_some_feature_s():
     used = {feature.meaning.key for feature in logs.CATALOG.features} | {"dated"}
-    assert used == set(english().language.sentences)
-    assert {"what", *FORMS} >= {
-        form for texts in english().language.sentences.values() for form in texts
+    assert used == set(load_english().language.sentences)
+    assert {"what", *SENTENCE_FORMS} >= {
+        form for texts in load_english().language.sentences.values() for form in texts
     }
 
 
 def test_no_two_features_mean_the_same():
-    told = Counter((f.meaning.group, english().what(f.meaning)) for f in logs.CATALOG.features)
+    told = Counter(
+        (f.meaning.group, load_english().noun_phrase(f.meaning)) for f in logs.CATALOG.features
+    )
     assert [words for words, times in told.items() if times > 1] == []
 
 
 def test_whoever_is_silent_has_a_member_of_its_group_to_speak():
-    talking = {meaning.group for meaning in MEANINGS.values() if meaning.speaks}
+    talking = {meaning.group for meaning in MEANINGS.values() if meaning.is_worded}
     assert {meaning.group for meaning in MEANINGS.values()} - talking == {
         "entity.value",
         "account.value",
@@ -241,10 +245,10 @@ def test_values_of_several_types_together_and_channels_counted_tell_nothing():
     told = {
         meaning.subject
         for meaning in MEANINGS.values()
-        if meaning.key in figures and meaning.speaks
+        if meaning.key in figures and meaning.is_worded
     }
     assert told == {"type:call"}
-    assert not any(meaning.speaks for meaning in MEANINGS.values() if meaning.key == "ways")
+    assert not any(meaning.is_worded for meaning in MEANINGS.values() if meaning.key == "ways")
 
 
 def test_groups_are_what_a_person_would_call_one_thing():
@@ -266,4 +270,4 @@ def test_groups_are_what_a_person_would_call_one_thing():
 
 def test_a_missing_word_does_not_change_what_is_there():
     meaning = Meaning("g", "count", "count", subject="type:x y")
-    assert english().sentence(meaning, 1.0) == "1 “x y” event so far"
+    assert load_english().sentence(meaning, 1.0) == "1 “x y” event so far"

@@ -1,4 +1,8 @@
-"""What the hands hold, against brute force: rows are taken one by one, and parts are those of all rows' taking."""
+"""Metrics at capacity against brute force.
+
+Rows are worked one at a time, and the metrics of a slice are those of its rows when all rows are
+ranked.
+"""
 
 import numpy as np
 import pytest
@@ -17,7 +21,9 @@ VALUE = "value_captured_at_capacity"
 
 
 def company(seed: int, rows: int, ties: int | None = None, batches: int = 3):
-    """Return label, probability, entity, cutoff and amount of rows; a fifth of the amounts are not known."""
+    """Return label, probability, entity, cutoff and amount of rows; a fifth of the amounts are not
+    known.
+    """
     generator = np.random.default_rng(seed)
     probability = generator.random(rows)
     if ties:
@@ -31,10 +37,12 @@ def company(seed: int, rows: int, ties: int | None = None, batches: int = 3):
 
 
 def taken_one_by_one(score, batch, capacity, weight):
-    """Return how much of each row is taken: rows are drawn from the top; ties share what room is left."""
+    """Return how much of each row is taken: rows are drawn from the top; ties share what room is
+    left.
+    """
     taken = np.zeros(len(score))
-    for one in set(batch.tolist()):
-        rows = np.flatnonzero(batch == one)
+    for cutoff in set(batch.tolist()):
+        rows = np.flatnonzero(batch == cutoff)
         room = capacity if capacity is not None else DEFAULT_CAPACITY_SHARE * weight[rows].sum()
         for level in sorted(set(score[rows].tolist()), reverse=True):
             tied = rows[score[rows] == level]
@@ -68,7 +76,9 @@ def oracle(rows, mask, capacity, weight):
 
 def given_rows(rows, capacity):
     label, probability, entity, cutoff, amount = rows
-    return PredictedRows(label, probability, entity, cutoff=cutoff, capacity=capacity, amount=amount)
+    return PredictedRows(
+        label, probability, entity, cutoff=cutoff, capacity=capacity, amount=amount
+    )
 
 
 @given(
@@ -78,36 +88,36 @@ def given_rows(rows, capacity):
     st.sampled_from([None, 1, 4, 1000]),
 )
 @settings(max_examples=40, deadline=None)
-def test_parts_hold_what_was_taken_of_them_one_by_one_with_its_interval(
-    seed, count, ties, capacity
-):
+def test_slices_match_brute_force_with_its_interval(seed, count, ties, capacity):
     rows = company(seed, count, ties)
     masks = {
         "all": np.ones(count, bool),
         "odd": np.arange(count) % 2 == 1,
         "first": np.arange(count) < 1,
     }
-    found = evaluate_slices(given_rows(rows, capacity), masks, seed=3, replicates=4)
+    metrics = evaluate_slices(given_rows(rows, capacity), masks, seed=3, replicates=4)
     for name, mask in masks.items():
         point = oracle(rows, mask, capacity, np.ones(count))
-        drawn = [oracle(rows, mask, capacity, weight) for weight in draw_entity_weights(rows[2], 3, 4)]
+        drawn = [
+            oracle(rows, mask, capacity, weight) for weight in draw_entity_weights(rows[2], 3, 4)
+        ]
         for key, value in point.items():
-            figure = found[name][key]
+            figure = metrics[name][key]
             assert figure.value == pytest.approx(value, nan_ok=True)
             replicated = [r[key] for r in drawn if np.isfinite(r[key])]
             if np.isfinite(value) and replicated:
                 assert [figure.low, figure.high] == pytest.approx(
                     list(np.quantile(replicated, [0.05, 0.95]))
                 )
-        assert found[name]["roc_auc"].n == mask.sum()
+        assert metrics[name]["roc_auc"].n == mask.sum()
         worked = taken_one_by_one(rows[1], rows[3], capacity, np.ones(count))[mask].sum()
-        assert abs(found[name]["precision_at_capacity"].n - worked) <= 0.5 + 1e-9
-        assert found[name][VALUE].n == (mask & np.isfinite(rows[4])).sum()
+        assert abs(metrics[name]["precision_at_capacity"].n - worked) <= 0.5 + 1e-9
+        assert metrics[name][VALUE].n == (mask & np.isfinite(rows[4])).sum()
 
 
 @given(st.integers(0, 2**32), st.integers(2, 60), st.sampled_from([None, 3]))
 @settings(max_examples=30, deadline=None)
-def test_a_part_of_its_own_rows_has_the_figures_of_these_rows_alone(seed, count, ties):
+def test_slice_of_whole_cutoff_has_metrics_of_its_rows_alone(seed, count, ties):
     label, probability, entity, cutoff, _ = company(seed, count, ties)
     mask = cutoff == cutoff[0]
     stratum = np.arange(count) % 2
@@ -128,18 +138,18 @@ def test_a_part_of_its_own_rows_has_the_figures_of_these_rows_alone(seed, count,
 
 @given(st.integers(0, 2**32), st.integers(2, 60), st.sampled_from([None, 3]), st.floats(0.01, 1e6))
 @settings(max_examples=30, deadline=None)
-def test_one_amount_for_all_captures_the_share_of_outcomes_found(seed, count, ties, amount):
+def test_equal_amounts_capture_share_of_worked_outcomes(seed, count, ties, amount):
     label, probability, entity, cutoff, _ = company(seed, count, ties)
     rows = PredictedRows(label, probability, entity, cutoff=cutoff, capacity=4, amount=amount)
-    found = evaluate_slices(rows, {0: np.ones(count, bool)}, replicates=1)[0]
+    metrics = evaluate_slices(rows, {0: np.ones(count, bool)}, replicates=1)[0]
     worked = np.minimum(4, np.bincount(cutoff)).sum()
-    expected = share(found["precision_at_capacity"].value * worked, label.sum())
-    assert found[VALUE].value == pytest.approx(expected, nan_ok=True)
+    expected = share(metrics["precision_at_capacity"].value * worked, label.sum())
+    assert metrics[VALUE].value == pytest.approx(expected, nan_ok=True)
 
 
 @given(st.integers(0, 2**32), st.integers(2, 60), st.sampled_from([None, 2, 5]))
 @settings(max_examples=20, deadline=None)
-def test_the_order_of_rows_changes_no_bit_of_the_value(seed, count, ties):
+def test_row_order_changes_no_bit_of_captured_value(seed, count, ties):
     rows = company(seed, count, ties)
     order = np.random.default_rng(seed + 1).permutation(count)
     masks = {"all": np.ones(count, bool), "odd": np.arange(count) % 2 == 1}
@@ -153,7 +163,7 @@ def test_the_order_of_rows_changes_no_bit_of_the_value(seed, count, ties):
 
 @given(st.integers(0, 2**32), st.integers(1, 50), st.integers(1, 60))
 @settings(max_examples=30, deadline=None)
-def test_more_hands_capture_no_less_and_enough_hands_everything(seed, count, capacity):
+def test_captured_value_rises_with_capacity_to_one(seed, count, capacity):
     rows = company(seed, count)
     everything = {0: np.ones(count, bool)}
     few, more = (
@@ -164,15 +174,21 @@ def test_more_hands_capture_no_less_and_enough_hands_everything(seed, count, cap
         assert 0 <= few <= more == pytest.approx(1)
 
 
-def test_expected_value_not_probability_decides_what_is_captured():
-    rows = PredictedRows([1, 1, 0], [0.9, 0.5, 0.1], list("abc"), capacity=1, amount=[10, 100, 1000])
-    found = evaluate_slices(rows, {0: np.ones(3, bool)})[0]
-    assert found[VALUE].value == 0  # 0.1 × 1000 is the largest expectation, and it is not realised
-    sure = PredictedRows([1, 1, 0], [0.9, 0.5, 0.01], list("abc"), capacity=1, amount=[10, 100, 1000])
+def test_captured_value_follows_expected_value_not_probability():
+    rows = PredictedRows(
+        [1, 1, 0], [0.9, 0.5, 0.1], list("abc"), capacity=1, amount=[10, 100, 1000]
+    )
+    metrics = evaluate_slices(rows, {0: np.ones(3, bool)})[0]
+    assert (
+        metrics[VALUE].value == 0
+    )  # 0.1 × 1000 is the largest expectation, and it is not realised
+    sure = PredictedRows(
+        [1, 1, 0], [0.9, 0.5, 0.01], list("abc"), capacity=1, amount=[10, 100, 1000]
+    )
     assert evaluate_slices(sure, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(100 / 110)
 
 
-def test_an_expected_value_that_is_given_decides_and_realised_amounts_are_captured():
+def test_given_expected_value_decides_and_realized_amounts_count():
     """Amounts that are known only afterwards must not say who is worked."""
     amount, value = [10, 100, 0], [5.0, 1.0, np.nan]
     rows = PredictedRows(
@@ -180,10 +196,15 @@ def test_an_expected_value_that_is_given_decides_and_realised_amounts_are_captur
     )
     assert evaluate_slices(rows, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(10 / 110)
     first = PredictedRows(
-        [1, 1, 0], [0.9, 0.5, 0.95], list("abc"), capacity=1, amount=amount, expected_value=[1.0, 5.0, 2.0]
+        [1, 1, 0],
+        [0.9, 0.5, 0.95],
+        list("abc"),
+        capacity=1,
+        amount=amount,
+        expected_value=[1.0, 5.0, 2.0],
     )
     assert evaluate_slices(first, {0: np.ones(3, bool)})[0][VALUE].value == pytest.approx(100 / 110)
 
 
-def test_without_amounts_no_value_is_shown():
+def test_captured_value_needs_amounts():
     assert VALUE not in evaluate_rows([0, 1], [0.2, 0.3], ["a", "b"])

@@ -1,4 +1,4 @@
-"""Which challengers pass, which are refused, and in what words."""
+"""Which challengers the gate passes and refuses, and with which sentences."""
 
 import json
 
@@ -37,7 +37,7 @@ def logits(rows: pa.Table, shift: float = 0, slope: float = 1) -> np.ndarray:
     return 1 / (1 + np.exp(-(shift + slope * np.log(p / (1 - p)))))
 
 
-def test_an_honest_useful_challenger_passes():
+def test_gate_passes_honest_useful_challenger():
     verdict = judge_challenger(table(), settings=SETTINGS)
     assert verdict.passed
     assert [test.name for test in verdict.tests] == [
@@ -51,7 +51,7 @@ def test_an_honest_useful_challenger_passes():
     verdict.raise_if_refused("close")
 
 
-def test_guessing_is_refused_for_its_ranking():
+def test_gate_refuses_guessing_by_ranking():
     rows = table()
     guess = np.random.default_rng(1).permutation(np.asarray(rows["probability"]))
     verdict = judge_challenger(replaced(rows, guess), settings=SETTINGS)
@@ -64,14 +64,14 @@ def test_guessing_is_refused_for_its_ranking():
     assert refusal.value.exit_code == 4
 
 
-def test_the_base_rate_itself_ranks_nothing():
+def test_gate_refuses_base_rate_itself():
     rows = table()
     assert {"better than the base rate", "ranks"} <= set(
         failed(judge_challenger(replaced(rows, rows["base_rate"].to_numpy())))
     )
 
 
-def test_a_refusal_says_where_no_signal_was_found():
+def test_refusal_reports_missing_signal():
     rows = table(3000)
     shuffled = np.random.default_rng(1).permutation(np.asarray(rows["probability"]))
     silent, few = (
@@ -85,7 +85,7 @@ def test_a_refusal_says_where_no_signal_was_found():
     assert "no signal" not in str(too_few.value)
 
 
-def test_a_model_that_ranks_but_exaggerates_has_found_a_signal():
+def test_exaggerating_model_that_ranks_has_signal():
     rows = table(3000)
     verdict = judge_challenger(replaced(rows, logits(rows, 0, 4)), settings=SETTINGS)
     assert {"better than the base rate", "calibrated in spread"} <= set(failed(verdict))
@@ -100,19 +100,19 @@ def test_a_model_that_ranks_but_exaggerates_has_found_a_signal():
         (0, 2, "calibrated in spread"),
     ],
 )
-def test_predictions_that_are_off_are_refused_by_name(shift, slope, name):
+def test_gate_names_test_that_biased_predictions_fail(shift, slope, name):
     rows = table(3000)
     verdict = judge_challenger(replaced(rows, logits(rows, shift, slope)), settings=SETTINGS)
     assert name in failed(verdict)
     assert "ranks" not in failed(verdict)
 
 
-def test_what_is_slightly_off_passes():
+def test_gate_passes_slightly_biased_predictions():
     rows = table(3000)
     assert judge_challenger(replaced(rows, logits(rows, 0.15, 1.1)), settings=SETTINGS).passed
 
 
-def test_few_outcomes_are_refused_with_the_numbers():
+def test_gate_refuses_few_outcomes_with_counts():
     rows = table(90)
     sentence = judge_challenger(rows, settings=SETTINGS).tests[0].sentence
     label, entity = np.asarray(rows["label"]), np.asarray(rows["entity_id"])
@@ -120,13 +120,13 @@ def test_few_outcomes_are_refused_with_the_numbers():
     assert "enough data" in failed(judge_challenger(rows, settings=SETTINGS))
 
 
-def test_many_rows_of_few_entities_are_few():
+def test_gate_counts_entities_not_rows():
     rows = table(900)
     same = rows.set_column(0, "entity_id", pa.array([f"lead-{i % 20}" for i in range(900)]))
     assert "enough data" in failed(judge_challenger(same, settings=SETTINGS))
 
 
-def test_one_class_is_refused_in_words():
+def test_gate_refuses_single_class():
     rows = table(100)
     verdict = judge_challenger(
         rows.set_column(1, "label", pa.array(np.zeros(100, np.int8))), settings=SETTINGS
@@ -135,11 +135,11 @@ def test_one_class_is_refused_in_words():
     assert "AUC not defined" in verdict.tests[2].sentence
 
 
-def test_no_rows_at_all_are_refused():
+def test_gate_refuses_empty_table():
     assert "enough data" in failed(judge_challenger(table(0), settings=SETTINGS))
 
 
-def test_a_better_champion_stays():
+def test_better_champion_stays():
     rows = table(3000)
     champion = np.asarray(rows["probability"])
     challenger = (champion + np.asarray(rows["base_rate"])) / 2
@@ -148,13 +148,13 @@ def test_a_better_champion_stays():
     )
 
 
-def test_a_champion_of_equal_worth_gives_way():
+def test_equal_champion_is_replaced():
     rows = table(3000)
     champion = logits(rows, 0.01, 1.01)
     assert judge_challenger(rows, champion, settings=SETTINGS).passed
 
 
-def test_rows_that_the_champion_has_seen_are_left_out():
+def test_rows_seen_by_champion_are_left_out():
     rows = table(3000)
     perfect_where_seen = np.abs(np.asarray(rows["label"]) - 0.01)
     champion = np.where(np.arange(3000) < 1500, np.nan, np.asarray(rows["base_rate"]))
@@ -166,7 +166,7 @@ def test_rows_that_the_champion_has_seen_are_left_out():
     )
 
 
-def test_too_few_new_rows_pass_as_not_testable_yet():
+def test_champion_test_passes_with_too_few_unseen_rows():
     rows = table(900)
     champion = np.full(900, np.nan)
     champion[:60] = 0.5
@@ -176,7 +176,7 @@ def test_too_few_new_rows_pass_as_not_testable_yet():
     assert "needs 30" in last.sentence
 
 
-def test_the_verdict_is_strict_json():
+def test_verdict_is_strict_json():
     for rows in (table(), table(0)):
         text = json.dumps(judge_challenger(rows, settings=SETTINGS).to_json(), allow_nan=False)
         assert {"passed", "tests"} == set(json.loads(text))

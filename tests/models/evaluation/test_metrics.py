@@ -1,4 +1,4 @@
-"""Figures against scikit-learn, brute force and what must never change them."""
+"""Metrics against scikit-learn, brute force and invariants."""
 
 import json
 
@@ -33,29 +33,31 @@ def sample(rows: int, seed: int = 0, ties: int | None = None, entities: int | No
 
 
 def values(*args, **kwargs) -> dict[str, float]:
-    return {name: figure.value for name, figure in evaluate_rows(*args, replicates=1, **kwargs).items()}
+    return {
+        name: figure.value for name, figure in evaluate_rows(*args, replicates=1, **kwargs).items()
+    }
 
 
 @pytest.mark.parametrize("ties", [None, 7])
-def test_point_values_are_those_of_scikit_learn(ties):
+def test_metrics_equal_scikit_learn(ties):
     label, probability, entity = sample(400, ties=ties)
-    found = values(label, probability, entity)
+    estimates = values(label, probability, entity)
     clipped = np.clip(probability, EPSILON, 1 - EPSILON)
-    assert found["roc_auc"] == pytest.approx(roc_auc_score(label, probability), abs=1e-12)
-    assert found["average_precision"] == pytest.approx(
+    assert estimates["roc_auc"] == pytest.approx(roc_auc_score(label, probability), abs=1e-12)
+    assert estimates["average_precision"] == pytest.approx(
         average_precision_score(label, probability), abs=1e-12
     )
-    assert found["log_loss"] == pytest.approx(sklearn_log_loss(label, clipped), abs=1e-12)
-    assert found["brier"] == pytest.approx(brier_score_loss(label, probability), abs=1e-12)
-    assert found["mean_predicted"] == pytest.approx(probability.mean())
-    assert found["outcome_rate"] == pytest.approx(label.mean())
-    assert found["predicted_to_observed"] == pytest.approx(probability.mean() / label.mean())
+    assert estimates["log_loss"] == pytest.approx(sklearn_log_loss(label, clipped), abs=1e-12)
+    assert estimates["brier"] == pytest.approx(brier_score_loss(label, probability), abs=1e-12)
+    assert estimates["mean_predicted"] == pytest.approx(probability.mean())
+    assert estimates["outcome_rate"] == pytest.approx(label.mean())
+    assert estimates["predicted_to_observed"] == pytest.approx(probability.mean() / label.mean())
 
 
-def test_intervals_are_those_of_scikit_learn_on_the_same_replicates():
+def test_intervals_equal_scikit_learn_on_same_replicates():
     label, probability, entity = sample(300, ties=40)
     replicates = 60
-    found = evaluate_rows(label, probability, entity, seed=5, replicates=replicates)
+    estimates = evaluate_rows(label, probability, entity, seed=5, replicates=replicates)
     oracles = {
         "roc_auc": roc_auc_score,
         "average_precision": average_precision_score,
@@ -69,14 +71,16 @@ def test_intervals_are_those_of_scikit_learn_on_the_same_replicates():
         expected = np.quantile(
             [oracle(label, probability, sample_weight=w) for w in weights], [0.05, 0.95]
         )
-        assert [found[name].low, found[name].high] == pytest.approx(list(expected), abs=1e-12)
+        assert [estimates[name].low, estimates[name].high] == pytest.approx(
+            list(expected), abs=1e-12
+        )
 
 
 def ranking_by_pairs(label, probability, stratum, weight):
     """Return AUC and average precision by comparing each row with each other row of its stratum."""
     concordant = pairs = precision = positives = 0.0
     for i in np.flatnonzero(label == 1):
-        found = seen = 0.0
+        hits = seen = 0.0
         for j in np.flatnonzero(stratum == stratum[i]):
             both = weight[i] * weight[j]
             if label[j] == 0:
@@ -86,83 +90,85 @@ def ranking_by_pairs(label, probability, stratum, weight):
                 )
             if probability[j] >= probability[i]:
                 seen += weight[j]
-                found += weight[j] * label[j]
+                hits += weight[j] * label[j]
         if weight[i]:
-            precision += weight[i] * found / seen
+            precision += weight[i] * hits / seen
             positives += weight[i]
     return concordant / pairs, precision / positives
 
 
 @pytest.mark.parametrize("ties", [None, 9])
-def test_ranking_within_strata_is_that_of_all_pairs_with_its_interval(ties):
+def test_ranking_within_strata_equals_brute_force_with_interval(ties):
     label, probability, entity = sample(90, ties=ties)
     stratum = np.random.default_rng(2).choice(["a", "b", "c"], size=90, p=[0.6, 0.3, 0.1])
-    found = evaluate_rows(label, probability, entity, stratum=stratum, seed=5, replicates=20)
+    estimates = evaluate_rows(label, probability, entity, stratum=stratum, seed=5, replicates=20)
     point = ranking_by_pairs(label, probability, stratum, np.ones(90))
     weights = metrics.draw_entity_weights(entity, 5, 20)
     drawn = np.array([ranking_by_pairs(label, probability, stratum, weight) for weight in weights])
     for at, name in enumerate(["roc_auc", "average_precision"]):
         expected = [point[at], *np.quantile(drawn[:, at], [0.05, 0.95])]
-        assert [found[name].value, found[name].low, found[name].high] == pytest.approx(
+        assert [estimates[name].value, estimates[name].low, estimates[name].high] == pytest.approx(
             expected, abs=1e-12
         )
 
 
 @given(st.integers(0, 2**32), st.integers(30, 120), st.sampled_from([None, 2, 5]))
 @settings(max_examples=20, deadline=None)
-def test_strata_weigh_by_their_pairs_and_by_their_positives(seed, rows, ties):
+def test_strata_weigh_by_pairs_and_by_positives(seed, rows, ties):
     label, probability, entity = sample(rows, seed, ties)
     stratum = np.arange(rows) % 3
     label[:6] = [0, 0, 0, 1, 1, 1]
-    found = values(label, probability, entity, stratum=stratum)
+    estimates = values(label, probability, entity, stratum=stratum)
     parts = [(label[stratum == s], probability[stratum == s]) for s in range(3)]
     positives = [y.sum() for y, _ in parts]
     pairs = [y.sum() * (1 - y).sum() for y, _ in parts]
     precision = np.average([average_precision_score(*part) for part in parts], weights=positives)
-    assert found["roc_auc"] == pytest.approx(
+    assert estimates["roc_auc"] == pytest.approx(
         np.average([roc_auc_score(*part) for part in parts], weights=pairs)
     )
-    assert found["average_precision"] == pytest.approx(precision)
+    assert estimates["average_precision"] == pytest.approx(precision)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60), st.sampled_from([None, 2, 5]))
 @settings(max_examples=20, deadline=None)
-def test_one_stratum_is_none(seed, rows, ties):
+def test_single_stratum_equals_no_stratum(seed, rows, ties):
     columns = sample(rows, seed, ties)
-    alone, one = (
+    unstratified, single = (
         evaluate_rows(*columns, stratum=s, replicates=3) for s in (None, np.full(rows, "fold 1"))
     )
-    assert {k: str(v.to_json()) for k, v in alone.items()} == {
-        k: str(v.to_json()) for k, v in one.items()
+    assert {k: str(v.to_json()) for k, v in unstratified.items()} == {
+        k: str(v.to_json()) for k, v in single.items()
     }
 
 
 @given(st.integers(0, 2**32), st.integers(20, 120), st.integers(1, 4))
 @settings(max_examples=20, deadline=None)
-def test_a_level_for_each_stratum_ranks_as_chance_and_has_no_slope(seed, rows, strata):
+def test_constant_in_each_stratum_ranks_as_chance_without_slope(seed, rows, strata):
     generator = np.random.default_rng(seed)
     stratum = generator.integers(strata, size=rows)
     probability = generator.random(strata)[stratum]
     label = generator.permutation(np.arange(rows) % 2)
     stratum[:2], probability[:2], label[:2] = stratum[0], probability[0], [0, 1]
-    found = evaluate_rows(label, probability, np.arange(rows), stratum=stratum, replicates=5)
-    assert found["roc_auc"] == Estimate(0.5, 0.5, 0.5, rows)
-    assert np.isnan([found[f"calibration_{name}"].value for name in ("slope", "intercept")]).all()
-    assert np.isfinite(found["log_loss"].value)
+    estimates = evaluate_rows(label, probability, np.arange(rows), stratum=stratum, replicates=5)
+    assert estimates["roc_auc"] == Estimate(0.5, 0.5, 0.5, rows)
+    assert np.isnan(
+        [estimates[f"calibration_{name}"].value for name in ("slope", "intercept")]
+    ).all()
+    assert np.isfinite(estimates["log_loss"].value)
 
 
 @pytest.mark.parametrize("ties", [None, 9])
-def test_strata_touch_nothing_but_the_ranking(ties):
+def test_strata_change_ranking_metrics_only(ties):
     label, probability, entity = sample(300, ties=ties)
-    plain, stratified = (
+    pooled, stratified = (
         values(label, probability, entity, stratum=s) for s in (None, np.arange(300) % 4)
     )
-    for name in set(plain) - {"roc_auc", "average_precision"}:
-        assert stratified[name] == pytest.approx(plain[name], rel=1e-9)
-    assert stratified["roc_auc"] != plain["roc_auc"]
+    for name in set(pooled) - {"roc_auc", "average_precision"}:
+        assert stratified[name] == pytest.approx(pooled[name], rel=1e-9)
+    assert stratified["roc_auc"] != pooled["roc_auc"]
 
 
-def test_weighting_a_row_twice_is_repeating_it():
+def test_weighting_row_equals_repeating_it():
     label, probability, entity = sample(80, ties=20)
     weight = np.random.default_rng(1).integers(0, 4, 80)
     levels = ProbabilityLevels.from_rows(label.astype(float), probability)
@@ -187,7 +193,7 @@ def test_calibration_error_of_ten_equal_bins_by_hand():
     assert values(label, probability, entity)["calibration_error"] == pytest.approx(expected)
 
 
-def test_slope_and_intercept_minimise_the_log_loss():
+def test_slope_and_intercept_minimize_log_loss():
     label, probability, entity = sample(500)
     exaggerated = probability**2 / (probability**2 + (1 - probability) ** 2)
     x = np.log(exaggerated / (1 - exaggerated))
@@ -197,10 +203,10 @@ def test_slope_and_intercept_minimise_the_log_loss():
 
     line = minimize(lambda c: loss(*c), [0, 1], tol=1e-12).x
     shift = minimize(lambda c: loss(c[0], 1), [0], tol=1e-12).x
-    found = values(label, exaggerated, entity)
-    assert found["calibration_slope"] == pytest.approx(line[1], abs=1e-5)
-    assert found["calibration_intercept"] == pytest.approx(shift[0], abs=1e-5)
-    assert 0.3 < found["calibration_slope"] < 0.7
+    estimates = values(label, exaggerated, entity)
+    assert estimates["calibration_slope"] == pytest.approx(line[1], abs=1e-5)
+    assert estimates["calibration_intercept"] == pytest.approx(shift[0], abs=1e-5)
+    assert 0.3 < estimates["calibration_slope"] < 0.7
 
 
 @given(st.integers(0, 2**32), st.floats(0.05, 20), st.floats(-12, 12))
@@ -224,24 +230,24 @@ def test_capacity_takes_the_top_of_every_cutoff():
         np.array(["2024-01-01", "2024-01-08", "2024-01-15"], dtype="datetime64[us]"), 30
     )
     hits = [label[rows][np.argsort(-probability[rows])[:5]] for rows in np.split(np.arange(90), 3)]
-    found = values(label, probability, entity, cutoff=cutoff, capacity=5)
-    assert found["precision_at_capacity"] == pytest.approx(np.mean(hits))
-    assert found["lift_at_capacity"] == pytest.approx(np.mean(hits) / label.mean())
+    estimates = values(label, probability, entity, cutoff=cutoff, capacity=5)
+    assert estimates["precision_at_capacity"] == pytest.approx(np.mean(hits))
+    assert estimates["lift_at_capacity"] == pytest.approx(np.mean(hits) / label.mean())
     tenth = values(label, probability, entity, cutoff=cutoff)
     assert tenth["precision_at_capacity"] == pytest.approx(np.mean([h[:3] for h in hits]))
     everything = values(label, probability, entity, cutoff=cutoff, capacity=1000)
     assert everything["lift_at_capacity"] == pytest.approx(1)
 
 
-def test_rows_that_tie_for_the_last_place_are_taken_in_part():
+def test_ties_for_last_place_count_in_part():
     label, probability = np.array([1, 1, 0, 0, 0]), np.array([0.9, 0.5, 0.5, 0.5, 0.1])
-    found = values(label, probability, np.arange(5), capacity=2)
-    assert found["precision_at_capacity"] == pytest.approx((1 + 1 / 3) / 2)
+    estimates = values(label, probability, np.arange(5), capacity=2)
+    assert estimates["precision_at_capacity"] == pytest.approx((1 + 1 / 3) / 2)
 
 
 @given(st.integers(0, 2**32), st.integers(2, 60), st.sampled_from([None, 2, 5]))
 @settings(max_examples=20, deadline=None)
-def test_the_order_of_rows_changes_no_bit(seed, rows, ties):
+def test_row_order_changes_no_bit(seed, rows, ties):
     label, probability, entity = sample(rows, seed, ties)
     cutoff, stratum = np.random.default_rng(seed).integers(3, size=(2, rows))
     shuffled = np.random.default_rng(seed + 1).permutation(rows)
@@ -262,12 +268,12 @@ def test_the_order_of_rows_changes_no_bit(seed, rows, ties):
     }
 
 
-def test_large_samples_draw_coarse_levels_with_nearly_the_same_interval(monkeypatch):
+def test_coarse_levels_keep_value_and_nearly_keep_interval(monkeypatch):
     label, probability, entity = sample(12_000)
     stratum = np.arange(12_000) % 3
     drawn = {"stratum": stratum, "replicates": 40}
     coarse = evaluate_rows(label, probability, entity, **drawn)
-    monkeypatch.setattr(ProbabilityLevels, "coarse", lambda self: self)
+    monkeypatch.setattr(ProbabilityLevels, "coarsen", lambda self: self)
     exact = evaluate_rows(label, probability, entity, **drawn)
     for name, figure in exact.items():
         assert coarse[name].value == figure.value
@@ -279,7 +285,7 @@ def test_large_samples_draw_coarse_levels_with_nearly_the_same_interval(monkeypa
 
 @given(st.integers(0, 2**32), st.integers(1, 300), st.integers(1, 40))
 @settings(max_examples=30, deadline=None)
-def test_coarse_levels_are_runs_of_neighbours_of_one_stratum_and_bin(seed, rows, most):
+def test_coarse_levels_merge_neighbors_of_same_stratum_and_bin(seed, rows, most):
     label, probability, _ = sample(rows, seed)
     stratum = np.random.default_rng(seed).integers(3, size=rows)
     levels = ProbabilityLevels.from_rows(label.astype(float), probability, stratum)
@@ -289,16 +295,20 @@ def test_coarse_levels_are_runs_of_neighbours_of_one_stratum_and_bin(seed, rows,
     )
     for group in range(len(coarse.probability)):
         own = np.flatnonzero(coarse.row_level == group)
-        assert len(set(stratum[own])) == len({levels.level_bin[at] for at in levels.row_level[own]}) == 1
+        assert (
+            len(set(stratum[own]))
+            == len({levels.level_bin[at] for at in levels.row_level[own]})
+            == 1
+        )
         assert coarse.probability[group] == pytest.approx(probability[own].mean())
         others = probability[(stratum == stratum[own[0]]) & (coarse.row_level != group)]
         assert not ((others > probability[own].min()) & (others < probability[own].max())).any()
     first, last = coarse.stratum_first[coarse.row_level], coarse.stratum_last[coarse.row_level]
-    for one in set(stratum):
-        groups = coarse.row_level[stratum == one]
-        assert set(first[stratum == one]) == {groups.min()} and set(last[stratum == one]) == {
-            groups.max()
-        }
+    for own_stratum in set(stratum):
+        groups = coarse.row_level[stratum == own_stratum]
+        assert set(first[stratum == own_stratum]) == {groups.min()} and set(
+            last[stratum == own_stratum]
+        ) == {groups.max()}
 
 
 def test_intervals_widen_when_rows_of_an_entity_agree():
@@ -314,7 +324,7 @@ def test_intervals_widen_when_rows_of_an_entity_agree():
     assert blind.high - blind.low < 0.5 * (copied.high - copied.low)
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
+def test_intervals_cover_truth_at_nominal_rate():
     def drawn(entities: int, seed: int, replicates: int) -> Estimate:
         label, probability, _ = sample(entities, seed=seed)
         rows = np.repeat(np.arange(entities), 1 + np.arange(entities) % 3)
@@ -329,42 +339,44 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     assert 165 <= covered <= 195
 
 
-def test_the_interval_of_the_calibration_error_holds_its_value():
+def test_calibration_error_lies_in_its_interval():
     for seed in range(3):
-        figure = evaluate_rows(*sample(200, seed=seed), seed=seed, replicates=100)["calibration_error"]
+        figure = evaluate_rows(*sample(200, seed=seed), seed=seed, replicates=100)[
+            "calibration_error"
+        ]
         assert 0 <= figure.low <= figure.value <= figure.high
 
 
 @pytest.mark.parametrize("label", [np.zeros(8), np.ones(8), np.zeros(0)])
-def test_one_class_gives_nan_where_undefined(label):
-    found = evaluate_rows(label, np.linspace(0.1, 0.9, len(label)), np.arange(len(label)))
-    assert np.isnan(found["roc_auc"].value)
-    assert np.isnan(found["calibration_slope"].value)
-    assert np.isfinite(found["log_loss"].value) == bool(len(label))
-    assert found["roc_auc"].n == len(label)
-    assert "NaN" not in json.dumps({name: figure.to_json() for name, figure in found.items()})
+def test_single_class_gives_nan_where_undefined(label):
+    estimates = evaluate_rows(label, np.linspace(0.1, 0.9, len(label)), np.arange(len(label)))
+    assert np.isnan(estimates["roc_auc"].value)
+    assert np.isnan(estimates["calibration_slope"].value)
+    assert np.isfinite(estimates["log_loss"].value) == bool(len(label))
+    assert estimates["roc_auc"].n == len(label)
+    assert "NaN" not in json.dumps({name: figure.to_json() for name, figure in estimates.items()})
 
 
-def test_one_probability_has_no_slope_and_ranks_as_chance():
-    found = values(np.array([0, 1, 0, 0]), np.full(4, 0.25), np.arange(4))
-    assert found["roc_auc"] == 0.5
-    assert np.isnan(found["calibration_slope"])
-    assert np.isnan(found["calibration_intercept"])
+def test_single_probability_ranks_as_chance_without_slope():
+    estimates = values(np.array([0, 1, 0, 0]), np.full(4, 0.25), np.arange(4))
+    assert estimates["roc_auc"] == 0.5
+    assert np.isnan(estimates["calibration_slope"])
+    assert np.isnan(estimates["calibration_intercept"])
 
 
-def test_certainty_that_fails_costs_a_finite_loss():
+def test_wrong_certainty_costs_finite_loss():
     assert metrics.log_loss_per_row([1], [0.0])[0] == pytest.approx(-np.log(EPSILON))
     assert metrics.log_loss_per_row([0], [1.0])[0] == pytest.approx(-np.log(EPSILON), rel=1e-6)
 
 
-def test_values_out_of_range_are_refused():
+def test_metrics_reject_values_out_of_range():
     with pytest.raises(ValueError, match="probabilities"):
         evaluate_rows([0, 1], [0.2, np.nan], ["a", "b"])
     with pytest.raises(ValueError, match="labels"):
         evaluate_rows([0, 2], [0.2, 0.3], ["a", "b"])
 
 
-def test_paired_gain_is_the_difference_of_losses_and_tighter_than_either():
+def test_paired_gain_equals_loss_difference_and_is_tighter():
     label, probability, entity = sample(600)
     worse = np.clip(probability * 1.1, 0.001, 0.999)
     gain = paired_log_loss_gain(label, probability, worse, entity, seed=1)
@@ -376,7 +388,7 @@ def test_paired_gain_is_the_difference_of_losses_and_tighter_than_either():
     assert paired_log_loss_gain(label, probability, probability, entity) == Estimate(0, 0, 0, 600)
 
 
-def test_skill_is_nought_for_the_base_rate_and_one_for_the_oracle():
+def test_skill_is_zero_for_base_rate_and_one_for_oracle():
     label, probability, _ = sample(500)
     base = label.mean()
     half = (probability + base) / 2
@@ -406,15 +418,15 @@ def test_reliability_of_tied_probabilities_keeps_ties_together():
     ]
 
 
-def test_gain_is_the_share_of_outcomes_in_the_top_of_each_cutoff():
+def test_gain_curve_is_share_of_outcomes_in_top_of_each_cutoff():
     label, probability, _ = sample(200)
     cutoff = np.arange(200) % 2
     curve, point = compute_gain_curve(label, probability, cutoff=cutoff, capacity=25)
-    for share, found in curve:
+    for share, captured in curve:
         top = [
             np.flatnonzero(cutoff == c)[np.argsort(-probability[cutoff == c])][: round(share * 100)]
             for c in (0, 1)
         ]
-        assert found == pytest.approx(label[np.concatenate(top)].sum() / label.sum())
+        assert captured == pytest.approx(label[np.concatenate(top)].sum() / label.sum())
     assert point == pytest.approx(curve[25])
     assert (curve[0], curve[-1]) == ((0, 0), (1, 1))

@@ -1,4 +1,4 @@
-"""Pictures are drawn, the same each time, from whatever input a training has."""
+"""Plots have the same bytes each time, and accept any input that a training has."""
 
 import sys
 
@@ -28,7 +28,11 @@ def draw_all(directory, count: int = 400):
     cutoff = np.arange(count) % 4
     return [
         plot_reliability(directory, label, probability, entity),
-        plot_gain(directory, *compute_gain_curve(label, probability, cutoff=cutoff, capacity=20), capacity=20),
+        plot_gain(
+            directory,
+            *compute_gain_curve(label, probability, cutoff=cutoff, capacity=20),
+            capacity=20,
+        ),
         plot_importance(directory, ["any_count_7d", "stage_age"], [0.3, 0.5]),
         plot_distribution(directory, label, probability),
         plot_origins(directory, [(f"2025-0{fold}-01", fold_figures(fold)) for fold in (1, 2, 3)]),
@@ -49,36 +53,36 @@ def ink(path) -> float:
     return float((imread(path)[..., :3].min(axis=2) < 0.99).mean())
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path):
+def test_plots_have_same_bytes_for_same_input(tmp_path):
     first, second = draw_all(tmp_path / "a"), draw_all(tmp_path / "b")
     assert [path.name for path in first] == [f"{name}.png" for name in NAMES]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert all(0.02 < ink(path) < 0.6 for path in first)
 
 
-def test_no_global_plotting_state_is_touched(tmp_path):
+def test_plots_leave_global_state_alone(tmp_path):
     before = "matplotlib.pyplot" in sys.modules
     plot_importance(tmp_path, ["stage_age"], [0.5])
     assert ("matplotlib.pyplot" in sys.modules) == before
 
 
-def test_one_row_is_drawn_all_the_same(tmp_path):
+def test_plots_accept_single_row(tmp_path):
     assert all(path.is_file() for path in draw_all(tmp_path, 1))
 
 
-def test_one_class_has_no_gain_but_a_picture(tmp_path):
+def test_plots_accept_single_class(tmp_path):
     _, probability, entity = rows()
     assert plot_gain(tmp_path, *compute_gain_curve(np.zeros(400), probability)).is_file()
     assert plot_reliability(tmp_path, np.zeros(400), probability, entity).is_file()
     assert plot_distribution(tmp_path, np.zeros(400), probability).is_file()
 
 
-def test_folds_too_small_for_figures_are_no_points_but_a_picture(tmp_path):
+def test_origins_plot_skips_folds_without_metrics(tmp_path):
     assert plot_origins(tmp_path, [("1", {}), ("2", fold_figures(1))]).is_file()
     assert plot_origins(tmp_path, []).is_file()
 
 
-def test_names_are_text_whatever_they_hold(tmp_path):
+def test_feature_names_are_drawn_as_plain_text(tmp_path):
     names = ["revenue_$_to_$_sum", r"a_\frac{", "отрасль", "x" * 200]
     assert plot_importance(tmp_path, names, [1, 2, 3, 4], title="$a$_b").is_file()
 

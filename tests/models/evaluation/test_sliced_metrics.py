@@ -1,4 +1,7 @@
-"""Parts of the tested rows: counts by hand, figures those of the part, and none where there is too little."""
+"""Counts and metrics of slices.
+
+Counts are checked by hand and metrics against those of the slice's rows; small slices have none.
+"""
 
 from collections import Counter
 
@@ -27,7 +30,7 @@ def predicted(rows: int, seed: int = 0) -> PredictedRows:
     return PredictedRows(label, probability, generator.integers(rows // 2, size=rows).astype(str))
 
 
-def test_a_part_has_its_own_counts_and_figures():
+def test_slice_has_own_counts_and_metrics():
     rows = predicted(400)
     mask = np.arange(400) % 3 == 0
     part = compute_sliced_metrics(rows, {"third": mask})["third"]
@@ -37,11 +40,13 @@ def test_a_part_has_its_own_counts_and_figures():
         roc_auc_score(rows.label[mask], rows.probability[mask])
     )
     assert (
-        part.estimates["roc_auc"].low < part.estimates["roc_auc"].value < part.estimates["roc_auc"].high
+        part.estimates["roc_auc"].low
+        < part.estimates["roc_auc"].value
+        < part.estimates["roc_auc"].high
     )
 
 
-def test_parts_that_cover_all_rows_add_up_to_the_whole():
+def test_disjoint_slices_add_up_to_all_rows():
     rows = predicted(600)
     fold = np.arange(600) % 3
     parts = compute_sliced_metrics(rows, {None: fold >= 0, **{k: fold == k for k in range(3)}})
@@ -55,18 +60,20 @@ def test_parts_that_cover_all_rows_add_up_to_the_whole():
 
 @given(st.integers(0, 2 * MIN_ROWS), st.integers(0, 3 * MIN_OUTCOMES), st.booleans())
 @settings(max_examples=30, deadline=None)
-def test_too_few_rows_or_outcomes_are_said_and_not_shown(rows, rarer, mostly):
+def test_small_slice_is_marked_and_has_no_metrics(rows, rarer, mostly):
     rarer = min(rarer, rows)
     label = np.concatenate([np.arange(rows) < rarer, np.ones(200)])
     label[:rows] = label[:rows] if not mostly else 1 - label[:rows]
     every = PredictedRows(label, np.linspace(0, 1, rows + 200), np.arange(rows + 200))
-    part = compute_sliced_metrics(every, {"some": np.arange(rows + 200) < rows}, replicates=1)["some"]
+    part = compute_sliced_metrics(every, {"some": np.arange(rows + 200) < rows}, replicates=1)[
+        "some"
+    ]
     assert part.too_small == (rows < MIN_ROWS or min(rarer, rows - rarer) < MIN_OUTCOMES)
     assert bool(part.estimates) != part.too_small
     assert part.to_json()["too_small"] == part.too_small
 
 
-def test_a_figure_of_hardly_any_row_is_left_out():
+def test_metric_of_few_rows_is_left_out():
     rows = predicted(400)
     low = rows.probability < 0.5
     ten = PredictedRows(rows.label, rows.probability, rows.entity_id, capacity=40)
@@ -75,7 +82,7 @@ def test_a_figure_of_hardly_any_row_is_left_out():
     assert "lift_at_capacity" not in parts["low"].estimates and "roc_auc" in parts["low"].estimates
 
 
-def test_no_part_at_all_is_no_figure():
+def test_empty_masks_give_no_metrics():
     assert compute_sliced_metrics(predicted(10), {}) == {}
 
 
@@ -87,7 +94,7 @@ VALUES = st.lists(
 
 @given(VALUES, st.lists(st.sampled_from(["v0", "v3", "none of them"]), unique=True, max_size=3))
 @settings(max_examples=80, deadline=None)
-def test_every_row_is_of_one_value(values, order):
+def test_value_masks_partition_rows(values, order):
     values = [v for v in values if v not in (OTHERS, MISSING)]
     masks = mask_by_value(values, order)
     assert sum((mask.astype(int) for mask in masks.values()), np.zeros(len(values))).tolist() == [

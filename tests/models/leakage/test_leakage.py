@@ -1,4 +1,4 @@
-"""Each way in which a column gives itself away is found where it is planted, and honest columns are left alone."""
+"""Each rule of the audit finds its planted leak and leaves honest columns alone."""
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,9 @@ N = 3_000
 
 
 class Company:
-    """Rows in order of time, one an entity, with honest columns that tell something each; leaks are added by name."""
+    """Rows in order of time, one an entity, with honest columns that tell something each; leaks are
+    added by name.
+    """
 
     def __init__(self, n=N, seed=0):
         self.n, self.random = n, np.random.default_rng(seed)
@@ -63,67 +65,69 @@ class Company:
         origins = ColumnOrigins(**({"current": {name: name for name in self.columns}} | changes))
         return find_suspects(pa.table({**spine, **columns}), labels, "close", origins)
 
-    def found(self, **changes):
+    def suspect_names(self, **changes):
         return [suspect.column for suspect in self.suspects(**changes)]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_honest_columns_are_left_alone(seed):
     company = Company(seed=seed)
-    assert company.found() == []
-    assert company.found(ordered=False) == []
+    assert company.suspect_names() == []
+    assert company.suspect_names(ordered=False) == []
 
 
-def test_a_column_that_decides_is_named_with_its_strength():
+def test_decisive_column_is_named_with_strength():
     company = Company()
     company.columns["stage"] = np.where(company.flipped(0.02) == 1, "won", "lost").astype(object)
     (suspect,) = company.suspects()
     assert (suspect.target, suspect.column, suspect.allowed) == ("close", "stage", False)
-    assert "alone it takes" in suspect.evidence and "%" in suspect.evidence
+    assert "alone it reduces" in suspect.evidence and "%" in suspect.evidence
     assert set(suspect.to_json()) == {"target", "column", "evidence"}
 
 
-def test_a_column_that_stands_out_is_named_and_so_is_its_copy():
+def test_standout_column_and_its_copy_are_named():
     company = Company()
     company.columns["length of the call"] = company.flipped(0.15) + company.random.normal(0, 0.3, N)
-    assert company.found() == ["length of the call"]
+    assert company.suspect_names() == ["length of the call"]
     company.columns["the same in minutes"] = company.columns["length of the call"] / 60
-    assert company.found() == ["length of the call", "the same in minutes"]
+    assert company.suspect_names() == ["length of the call", "the same in minutes"]
 
 
-def test_a_strong_column_among_strong_ones_does_not_stand_out():
+def test_strong_column_among_strong_ones_is_left_alone():
     company = Company()
     for k in range(4):
         company.columns[f"visits to page {k}"] = company.label * 1.2 + company.random.normal(size=N)
-    assert company.found() == []
+    assert company.suspect_names() == []
 
 
-def test_history_is_the_measure_of_what_an_honest_column_tells():
+def test_dated_features_raise_bar_for_standouts():
     company = Company()
     company.columns["length of the call"] = company.flipped(0.13) + company.random.normal(0, 0.3, N)
     company.columns["visits last week"] = company.flipped(0.08) + company.random.normal(0, 0.3, N)
     attributes = {name: name for name in company.columns if name != "visits last week"}
-    assert company.found(current=attributes) == ["length of the call"]
-    assert company.found(current=attributes, dated={"visits last week": "visit"}) == []
+    assert company.suspect_names(current=attributes) == ["length of the call"]
+    assert company.suspect_names(current=attributes, dated={"visits last week": "visit"}) == []
 
 
-def test_an_event_that_decides_is_named_by_its_type():
+def test_decisive_event_is_named_by_type():
     company = Company()
     company.columns["approved_count_all"] = company.flipped(0.01).astype(float)
     today = {name: name for name in company.columns if name != "approved_count_all"}
-    assert company.found(current=today, dated={"approved_count_all": "approved"}) == ["approved"]
+    assert company.suspect_names(current=today, dated={"approved_count_all": "approved"}) == [
+        "approved"
+    ]
 
 
-def test_what_only_stands_for_the_time_does_not_stand_out():
+def test_proxy_of_time_does_not_stand_out():
     company = Company()
     company.label = np.where(np.arange(N) < N // 2, 0, company.label)
     season = np.where(np.arange(N) < N // 2, 1.0, 5.0)
     company.columns = {"season": season, "noise": company.random.normal(size=N)}
-    assert company.found() == []
-    assert company.found(ordered=False) == ["season"]
+    assert company.suspect_names() == []
+    assert company.suspect_names(ordered=False) == ["season"]
 
 
-def test_a_column_filled_where_the_outcome_came_about():
+def test_column_filled_where_outcome_occurred_is_named():
     company = Company()
     filled = company.random.random(N) < np.where(company.label == 1, 0.85, 0.1)
     company.columns["contact of the bill"] = np.where(
@@ -135,7 +139,7 @@ def test_a_column_filled_where_the_outcome_came_about():
     assert f"{rate:.1%} of these have the outcome" in suspect.evidence
 
 
-def test_a_column_that_later_rows_lack():
+def test_column_that_later_rows_lack_is_named():
     company = Company()
     known = np.arange(N) < N // 2
     company.columns["score of the tool"] = np.where(
@@ -144,11 +148,11 @@ def test_a_column_that_later_rows_lack():
     company.columns["asked since then"] = np.where(
         known, np.nan, company.label + company.random.normal(0, 2, N)
     )
-    assert company.found() == ["score of the tool"]
-    assert company.found(ordered=False) == []
+    assert company.suspect_names() == ["score of the tool"]
+    assert company.suspect_names(ordered=False) == []
 
 
-def test_a_column_filled_only_where_a_suspect_is():
+def test_column_filled_only_with_suspect_is_named():
     company = Company()
     worked = company.random.random(N) < 0.6
     tag = np.where(company.flipped(0.04) == 1, "good", "bad").astype(object)
@@ -157,35 +161,35 @@ def test_a_column_filled_only_where_a_suspect_is():
     company.columns["quality"] = np.where(
         rated, np.where(company.flipped(0.3) == 1, "A", "B"), None
     ).astype(object)
-    assert company.found() == ["quality", "tag"]
+    assert company.suspect_names() == ["quality", "tag"]
     assert [(s.column, s.allowed) for s in company.suspects(allowed=frozenset({"tag"}))] == [
         ("tag", True)
     ]
 
 
-def test_two_columns_of_one_thing_of_which_one_was_written_over():
+def test_overwritten_pair_of_columns_is_named():
     company = Company()
     first = company.random.integers(1, 30, N).astype(float)
     company.columns |= {
         "days to offer": first,
         "days to close": first + 9 * (company.label * company.random.random(N) > 0.7),
     }
-    assert company.found() == ["days to close", "days to offer"]
+    assert company.suspect_names() == ["days to close", "days to offer"]
     company.columns["days to close"] = first + 9 * (company.random.random(N) > 0.7)
-    assert company.found() == []
+    assert company.suspect_names() == []
 
 
-def test_shares_of_a_whole():
+def test_parts_of_whole_are_named():
     company = Company()
     parts = company.random.dirichlet([0.5, 0.5, 0.5], N)
     parts[company.label == 1] = company.random.dirichlet([0.9, 0.5, 0.4], int(company.label.sum()))
     company.columns |= {f"share {k}": parts[:, k] for k in range(3)}
-    assert company.found() == ["share 0", "share 1", "share 2"]
+    assert company.suspect_names() == ["share 0", "share 1", "share 2"]
     company.columns["share 2"] = company.random.random(N)
-    assert company.found() == []
+    assert company.suspect_names() == []
 
 
-def test_a_number_that_grew_until_the_data_was_drawn():
+def test_still_growing_number_is_named():
     company = Company()
     age = np.arange(N)[::-1] / 100
     company.columns["days in stage"] = np.round(
@@ -194,21 +198,21 @@ def test_a_number_that_grew_until_the_data_was_drawn():
     company.columns["days since the outcome"] = company.random.permutation(
         company.columns["days in stage"]
     )
-    assert company.found() == ["days in stage"]
+    assert company.suspect_names() == ["days in stage"]
     company.entity = [str(1000 + i) for i in range(N)]
-    assert company.found(ordered=False) == ["days in stage"]
+    assert company.suspect_names(ordered=False) == ["days in stage"]
 
 
-def test_a_number_that_moves_with_the_suspects():
+def test_number_explained_by_suspects_is_named():
     company = Company()
     parts = company.random.dirichlet([0.3, 0.3, 0.3], N)
     parts[company.label == 1] = company.random.dirichlet([0.9, 0.4, 0.3], int(company.label.sum()))
     company.columns |= {f"share {k}": parts[:, k] for k in range(3)}
     company.columns["changes"] = np.round(3 + 9 * parts[:, 0] + company.random.normal(0, 0.5, N))
-    assert company.found() == ["changes", "share 0", "share 1", "share 2"]
+    assert company.suspect_names() == ["changes", "share 0", "share 1", "share 2"]
 
 
-def test_a_category_that_stands_for_the_entity_or_its_account():
+def test_identifier_of_entity_or_account_is_named():
     company = Company()
     luck = company.random.integers(0, 2, 150)
     firm = np.repeat(np.arange(150), N // 150)
@@ -218,13 +222,13 @@ def test_a_category_that_stands_for_the_entity_or_its_account():
         "noise": company.random.normal(size=N),
     }
     accounts = pa.chunked_array([[f"firm-{k}" for k in firm]])
-    assert company.found(account_id=accounts) == ["site"]
-    assert company.found(account_id=accounts, ordered=False) == ["account_id", "site"]
+    assert company.suspect_names(account_id=accounts) == ["site"]
+    assert company.suspect_names(account_id=accounts, ordered=False) == ["account_id", "site"]
     company.entity = [f"lead-{k}" for k in firm]
-    assert company.found() == ["site"]
+    assert company.suspect_names() == ["site"]
 
 
-def test_only_rows_with_a_label_are_looked_at():
+def test_unlabelled_rows_are_ignored():
     company = Company()
     company.columns["tag"] = company.flipped(0.05).astype(float)
     company.unlabelled[::3] = True
@@ -235,43 +239,43 @@ def test_only_rows_with_a_label_are_looked_at():
     assert company.suspects() == before
 
 
-def test_nothing_is_said_of_too_few_outcomes():
+def test_few_outcomes_give_no_suspects():
     company = Company()
     company.columns["tag"] = company.label.astype(float)
     outcomes = company.random.permutation(np.flatnonzero(company.label))
     company.unlabelled[outcomes[MIN_CLASS_ROWS - 1 :]] = True
-    assert company.found() == []
+    assert company.suspect_names() == []
     company.unlabelled[outcomes[MIN_CLASS_ROWS - 1]] = False
-    assert company.found() == ["tag"]
+    assert company.suspect_names() == ["tag"]
 
 
 @settings(max_examples=5)
 @given(st.permutations(list("abcdefgh")))
-def test_names_mean_nothing(names):
+def test_column_names_are_irrelevant(names):
     company = Company(1_000)
     company.columns["tag"] = company.flipped(0.03).astype(float)
     new = dict(zip(company.columns, names, strict=False))
     company.columns = {new[name]: values for name, values in company.columns.items()}
-    assert company.found() == [new["tag"]]
+    assert company.suspect_names() == [new["tag"]]
 
 
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.booleans()), min_size=8, max_size=40)
 )
-def test_rates_are_those_of_the_other_half(rows):
+def test_rates_come_from_other_half(rows):
     steps, label, half = (np.array(part).astype(int) for part in zip(*rows, strict=True))
     half = half.astype(bool)
     if half.all() or not half.any():
         return
-    for i, found in enumerate(cross_fit_rates(steps, label, half)):
+    for i, rate in enumerate(cross_fit_rates(steps, label, half)):
         other = half != half[i]
         same = other & (steps == steps[i])
-        assert found == pytest.approx(
+        assert rate == pytest.approx(
             (label[same].sum() + 10 * label[other].mean()) / (same.sum() + 10)
         )
 
 
-def test_strength_is_the_share_of_the_log_loss_of_the_base_rate():
+def test_strength_equals_relative_log_loss_reduction():
     label = np.array([1, 0, 0, 0])
     chance = np.array([0.7, 0.2, 0.1, 0.4])
     loss = -np.mean(np.log(np.where(label == 1, chance, 1 - chance)))
@@ -286,4 +290,7 @@ def test_noise_of_many_values_has_no_strength():
     names = AuditColumn.from_arrow("name", pa.chunked_array([[f"n{i}" for i in range(N)]]))
     numbers = AuditColumn.from_arrow("number", pa.chunked_array([random.normal(size=N)]))
     assert names.distinct_count == numbers.distinct_count == N
-    assert max(measure_single_strength(column.bins, label, half) for column in (names, numbers)) < 0.005
+    assert (
+        max(measure_single_strength(column.bins, label, half) for column in (names, numbers))
+        < 0.005
+    )

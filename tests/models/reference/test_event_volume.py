@@ -1,4 +1,4 @@
-"""What the log was like week by week, against plain Python."""
+"""Weekly event volume against plain Python."""
 
 from collections import Counter
 from datetime import timedelta
@@ -12,24 +12,24 @@ from models.reference.event_volume import EventVolume, count_weekly_events
 from tests.features.logs import START, TICK
 
 
-def a_log(seed=0, rows=600, days=60):
+def make_log(seed=0, rows=600, days=60):
     rng = np.random.default_rng(seed)
-    found = []
+    counts = []
     for _ in range(rows):
         at = START + timedelta(days=float(rng.uniform(0, days)))
         kind = str(rng.choice(["visit", "call", "won"], p=[0.8, 0.19, 0.01]))
         channel = None if rng.random() < 0.1 else str(rng.choice(["web", "phone"]))
         value = float(rng.integers(1, 9)) if kind == "call" and rng.random() < 0.9 else None
         late = at + timedelta(hours=float(rng.exponential(20)))
-        found.append(("e", at, late, kind, channel, value))
-    columns = list(zip(*found, strict=True))
+        counts.append(("e", at, late, kind, channel, value))
+    columns = list(zip(*counts, strict=True))
     table = pa.table(
         [pa.array(c, f.type) for c, f in zip(columns, EVENTS, strict=True)], schema=EVENTS
     )
     return pa.concat_tables([table.slice(0, 100), table.slice(100)])
 
 
-def by_hand(events, as_of, weeks):
+def count_by_hand(events, as_of, weeks):
     counts = [Counter() for _ in range(weeks)]
     for row in events.to_pylist():
         ago = as_of - row["available_at"]
@@ -43,31 +43,31 @@ def by_hand(events, as_of, weeks):
     }
 
 
-def test_events_are_counted_by_the_week_in_which_they_became_known():
+def test_events_are_counted_by_week_of_availability():
     as_of = START + timedelta(days=50)
-    events = a_log()
+    events = make_log()
     known = events.filter(pa.array([at < as_of for at in events["available_at"].to_pylist()]))
-    found = {name: rows.tolist() for name, rows in count_weekly_events(known, as_of, 5).items()}
-    assert found == by_hand(known, as_of, 5) and "amount of call" in found
+    counts = {name: rows.tolist() for name, rows in count_weekly_events(known, as_of, 5).items()}
+    assert counts == count_by_hand(known, as_of, 5) and "amount of call" in counts
 
 
-def test_the_least_busy_week_and_all_of_them_are_kept():
+def test_weekly_min_and_total_match_brute_force():
     as_of = START + timedelta(days=64)
-    events = a_log()
+    events = make_log()
     known = events.filter(pa.array([at < as_of for at in events["available_at"].to_pylist()]))
     kept = EventVolume.from_events(known, as_of)
-    expected = by_hand(known, as_of, kept.weeks)
+    expected = count_by_hand(known, as_of, kept.weeks)
     assert kept.weeks == 9
     assert kept.total == {name: sum(rows) for name, rows in expected.items()}
     assert kept.weekly_min == {name: min(rows) for name, rows in expected.items()}
     assert EventVolume.from_json(kept.to_json()) == kept
 
 
-def test_only_the_busiest_are_kept(monkeypatch):
+def test_volume_keeps_busiest_subjects(monkeypatch):
     monkeypatch.setattr(event_volume, "MOST", 2)
-    kept = EventVolume.from_events(a_log(), START + timedelta(days=70))
+    kept = EventVolume.from_events(make_log(), START + timedelta(days=70))
     assert len(kept.total) == 2 and "event type visit" in kept.total
 
 
-def test_no_events_are_no_matter():
+def test_volume_accepts_empty_log():
     assert EventVolume.from_events(EVENTS.empty_table(), START) == EventVolume(0, {}, {})

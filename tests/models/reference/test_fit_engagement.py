@@ -1,4 +1,4 @@
-"""Fit and engagement against sums by hand, and the share of the rows learnt from that lie below."""
+"""Fit and engagement against sums by hand and percentiles of the training rows."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -74,7 +74,7 @@ def sums(scorer, table, names):
     ]
 
 
-def test_each_side_is_the_share_of_the_rows_learnt_from_that_lie_below(scorer):
+def test_side_score_is_percentile_among_training_rows(scorer):
     found = score_sides(scorer, scorer.explain(matrix(300, seed=1)))
     for side, names in (("fit", FIT), ("engagement", ENGAGEMENT)):
         learnt, new = sums(scorer, matrix(800), names), sums(scorer, matrix(300, seed=1), names)
@@ -83,18 +83,20 @@ def test_each_side_is_the_share_of_the_rows_learnt_from_that_lie_below(scorer):
         assert found[side].min() >= 1 and found[side].max() <= 100 and len(set(found[side])) > 50
 
 
-def test_what_a_lead_does_moves_engagement_alone(scorer):
+def test_events_change_engagement_only(scorer):
     table = matrix(50, seed=2)
     busy = table.set_column(3, "visit_count_7d", pa.array(table["visit_count_7d"].to_numpy() + 3))
     older = table.set_column(4, "created_age", pa.array(table["created_age"].to_numpy() + 3))
-    before, after, aged = (score_sides(scorer, scorer.explain(each)) for each in (table, busy, older))
+    before, after, aged = (
+        score_sides(scorer, scorer.explain(each)) for each in (table, busy, older)
+    )
     assert (before["fit"] == after["fit"]).all() and (
         before["engagement"] != after["engagement"]
     ).any()
     assert all((before[side] == aged[side]).all() for side in before)
 
 
-def test_a_side_without_features_and_an_older_model_have_no_points(scorer):
+def test_side_without_features_and_older_model_have_no_score(scorer):
     table = matrix(60)
     alone = a_scorer(["visit_count_7d", "created_age"])
     kept = fit_side_scales(alone, table, np.arange(60))
@@ -105,7 +107,7 @@ def test_a_side_without_features_and_an_older_model_have_no_points(scorer):
     assert score_sides(older, older.explain(table)) == {}
 
 
-def test_a_saved_scorer_says_the_same(scorer, tmp_path):
+def test_saved_scorer_gives_same_side_scores(scorer, tmp_path):
     scorer.save(tmp_path)
     table = matrix(40, seed=3)
     found, read = (

@@ -1,4 +1,4 @@
-"""The usual lead: medians, what nothing adds, and which groups tell of the same events, against plain Python."""
+"""The typical lead: medians, effects of absence and group families against plain Python."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +28,7 @@ USED = [
 
 
 @dataclass
-class Plain:
+class AdditiveScorer:
     """A model whose contribution of each number is ten times the number, missing being -1."""
 
     names: list[str]
@@ -63,15 +63,15 @@ def sample():
     )
 
 
-def test_medians_are_of_known_numbers(sample):
-    found = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features)
+def test_medians_ignore_missing_numbers(sample):
+    typical = TypicalLead.from_matrix(AdditiveScorer(USED), sample, CATALOG.features)
     for name in USED:
         known = [value for value in sample[name].to_pylist() if value is not None]
-        assert found.medians[name] == pytest.approx(np.median(known))
+        assert typical.medians[name] == pytest.approx(np.median(known))
 
 
-def test_groups_of_the_same_events_are_a_family(sample):
-    family = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features).group_families
+def test_groups_of_same_events_form_family(sample):
+    family = TypicalLead.from_matrix(AdditiveScorer(USED), sample, CATALOG.features).group_families
     assert set(family["entity.type:call"]) == {
         "entity.type:call",
         "entity.channel:phone",
@@ -83,30 +83,36 @@ def test_groups_of_the_same_events_are_a_family(sample):
     assert "attribute.size" not in family
 
 
-def test_what_nothing_adds_is_what_leads_without_add(sample):
-    found = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features)
+def test_absence_effect_is_mean_of_leads_without_events(sample):
+    typical = TypicalLead.from_matrix(AdditiveScorer(USED), sample, CATALOG.features)
     rows = sample.to_pylist()
     none = [row for row in rows if row["call_count_all"] == 0]
     assert len(none) >= MIN_LEADS
     by_hand = np.mean(
         [10 * (0 + row["phone_channel_count_all"]) - 1 for row in none]
     )  # the age is missing
-    assert found.absence_effects["call_count_all"] == found.absence_effects["call_age"] == pytest.approx(by_hand)
+    assert (
+        typical.absence_effects["call_count_all"]
+        == typical.absence_effects["call_age"]
+        == pytest.approx(by_hand)
+    )
     quiet = [row for row in rows if row["any_count_7d"] == 0]
     parts = [[-1 if row[name] is None else 10 * row[name] for name in USED[:-1]] for row in quiet]
-    assert found.absence_effects["any_count_7d"] == pytest.approx(np.mean(np.sum(parts, axis=1)))
+    assert typical.absence_effects["any_count_7d"] == pytest.approx(np.mean(np.sum(parts, axis=1)))
 
 
-def test_where_no_lead_is_without_the_history_is_taken_away(sample):
-    found = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features)
-    assert found.absence_effects["mail_count_all"] == 0.0  # of a blank lead, whose count is 0
-    assert found.absence_effects["any_age"] == pytest.approx(-2.0)  # both ages are missing, all counts 0
-    assert "size" not in found.absence_effects
+def test_absence_effect_falls_back_to_blank_history(sample):
+    typical = TypicalLead.from_matrix(AdditiveScorer(USED), sample, CATALOG.features)
+    assert typical.absence_effects["mail_count_all"] == 0.0  # of a blank lead, whose count is 0
+    assert typical.absence_effects["any_age"] == pytest.approx(
+        -2.0
+    )  # both ages are missing, all counts 0
+    assert "size" not in typical.absence_effects
 
 
-def test_it_survives_json(sample):
-    found = TypicalLead.from_matrix(Plain(USED), sample, CATALOG.features)
-    again = TypicalLead.from_json(found.to_json())
-    assert again.group_families == found.group_families
-    assert again.absence_effects == pytest.approx(found.absence_effects, rel=1e-5)
+def test_typical_lead_survives_json(sample):
+    typical = TypicalLead.from_matrix(AdditiveScorer(USED), sample, CATALOG.features)
+    again = TypicalLead.from_json(typical.to_json())
+    assert again.group_families == typical.group_families
+    assert again.absence_effects == pytest.approx(typical.absence_effects, rel=1e-5)
     assert TypicalLead.from_json({}) == TypicalLead()

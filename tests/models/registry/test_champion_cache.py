@@ -1,4 +1,4 @@
-"""A registry that does not answer: what was known of it last, kept beside it."""
+"""Champions are read from the cache while the registry is unreachable."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from configs.errors import ConfigError
 from models.registry import champion_cache
-from models.registry.registry import RegisteredVersion
+from models.registry.records import RegisteredVersion
 
 
 class Registry:
@@ -28,14 +28,17 @@ SEVEN = RegisteredVersion(
 SILENT = ConfigError("the model registry does not answer")
 
 
-def test_the_last_answer_is_kept_and_taken_while_there_is_none(tmp_path):
+def test_cache_answers_while_registry_is_unreachable(tmp_path):
     targets = ["close", "propensity"]
     answer = {"close": SEVEN, "propensity": None}
     assert champion_cache.read_champions(Registry(tmp_path, close=SEVEN), targets) == (answer, None)
-    assert champion_cache.read_champions(Registry(tmp_path, close=SILENT), targets) == (answer, SILENT)
+    assert champion_cache.read_champions(Registry(tmp_path, close=SILENT), targets) == (
+        answer,
+        SILENT,
+    )
 
 
-def test_a_champion_that_is_gone_is_forgotten(tmp_path):
+def test_cache_forgets_removed_champion(tmp_path):
     champion_cache.read_champions(Registry(tmp_path, close=SEVEN), ["close"])
     champion_cache.read_champions(Registry(tmp_path), ["close"])
     with pytest.raises(ConfigError):
@@ -45,7 +48,7 @@ def test_a_champion_that_is_gone_is_forgotten(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", json.dumps({"close": {"number": 7}}), json.dumps({"close": None})]
 )
-def test_what_is_no_answer_is_none(tmp_path, text):
+def test_cache_ignores_damaged_file(tmp_path, text):
     (tmp_path / champion_cache.CACHE_FILE).write_text(text)
     with pytest.raises(ConfigError):
         champion_cache.read_champions(Registry(tmp_path, close=SILENT), ["close"])

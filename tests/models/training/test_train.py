@@ -247,7 +247,7 @@ def test_scorer_is_identical_twice_and_with_one_thread(tmp_path):
     code = (
         "import sys, pathlib; from models.learners import lightgbm; lightgbm.ROUNDS = 15;"
         "from tests.models.training.test_train import *;"
-        "print(hash_saved(train(*company(), SETTINGS).scorer, pathlib.Path(sys.argv[1])))"
+        "print(hash_saved(train_scorer(*company(), SETTINGS).scorer, pathlib.Path(sys.argv[1])))"
     )
     first = hash_saved(train_scorer(*company(), SETTINGS).scorer, tmp_path / "a")
     assert hash_saved(train_scorer(*company(), SETTINGS).scorer, tmp_path / "b") == first
@@ -309,7 +309,7 @@ def test_progress_is_logged():
             lambda v: [
                 None if x is None else int(i < 1 or 1900 < i < 1910) for i, x in enumerate(v)
             ],
-            "too few outcomes before.*10 outcomes in all.*at most 1 row",
+            "too few outcomes before.*10 outcomes in all.*at most 1 train row",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """Available rows, against a reference loop, and independent of everything after the cutoff."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from configs.learning import EvaluationConfig
-from features.tools.instants import NEVER_US, US_PER_DAY
+from features.tools.instants import NEVER_US, US_PER_DAY, to_microseconds
 from models.learners import lightgbm
+from models.learners.hazard import FollowUp
 from models.training.blending import list_models_to_fit
 from models.training.calibrate import fit_fold_calibration
 from models.training.fit import fit_models
@@ -58,9 +60,9 @@ def test_censored_rows_began_and_are_not_over(timed, end, horizon):
     assert known.mature.row_number.tolist() == mature
     assert known.censored.row_number.tolist() == censored
     assert known.censored.outcome_at.tolist() == whole.outcome_at[censored].tolist()
-    assert len(known.follow_up().days) == len(mature) + len(censored)
+    assert len(known.follow_up.days) == len(mature) + len(censored)
     # A mature row is positive if and only if it was seen to be.
-    assert known.follow_up().observed[: len(mature)].tolist() == (known.mature.label == 1).tolist()
+    assert known.follow_up.observed[: len(mature)].tolist() == (known.mature.label == 1).tolist()
 
 
 @given(TIMED, st.integers(1, 14), st.integers(1, 8), st.randoms(use_true_random=False))
@@ -78,16 +80,15 @@ def test_follow_up_is_independent_of_later_outcomes(timed, end, horizon, random)
         AvailableRows.from_cutoff(whole, whole.mature_rows, end, horizon)
         for whole in (make_table(times, end, horizon) for times in (timed, others))
     )
-    assert known.follow_up().days.tolist() == other.follow_up().days.tolist()
-    assert known.follow_up().observed.tolist() == other.follow_up().observed.tolist()
-    assert known.has_outcome_times == other.has_outcome_times
+    assert known.follow_up.days.tolist() == other.follow_up.days.tolist()
+    assert known.follow_up.observed.tolist() == other.follow_up.observed.tolist()
 
 
 def test_rows_without_outcome_times_are_not_followed_up():
     whole = make_table([(0, 1), (0, NEVER_US), (9, 1)], 10, 5)
     known = AvailableRows.from_cutoff(whole, whole.mature_rows, None, 5)
     assert known.mature.row_number.tolist() == [0, 1]
-    assert not len(known.censored.row_number) and not known.has_outcome_times
+    assert not len(known.censored.row_number) and known.follow_up is None
 
 
 def test_table_holds_the_rows_of_both_tables():
@@ -151,12 +152,11 @@ def test_censored_rows_change_the_hazard_model_alone():
     matrix, labels = followed_company()
     whole = TrainingTable.from_tables(matrix, labels)
     train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
-    known, mature = (
-        AvailableRows.from_cutoff(whole, train, end, TWO_WEEKS)
-        for end in (END, int(whole.cutoff[train].max() + TWO_WEEKS))
-    )
+    known = AvailableRows.from_cutoff(whole, train, END, TWO_WEEKS)
     assert len(known.censored.row_number) > 0
-    alone = AvailableRows(mature.mature, mature.mature, mature.known_until, TWO_WEEKS)
+    rows, end = known.mature, int(whole.cutoff[train].max() + TWO_WEEKS)
+    follow_up = FollowUp.from_times(rows.cutoff, rows.outcome_at, end, TWO_WEEKS)
+    alone = AvailableRows(rows, rows, follow_up)
     fitted, other = (
         fit_models(available, list_models_to_fit((*CANDIDATES, *BASELINES)), SETTINGS).models
         for available in (known, alone)
@@ -169,10 +169,22 @@ def test_hazard_model_needs_outcome_times():
     untimed = labels.set_column(
         4, labels.schema.field("outcome_at"), pa.nulls(labels.num_rows, labels.schema[4].type)
     )
-    for each, settings in [
+    for known, settings in [
         (untimed, SETTINGS),
         (labels, TrainingSettings("close", SETTINGS.horizon, EvaluationConfig())),
     ]:
-        whole = TrainingTable.from_tables(matrix, each)
-        known = settings.known(whole, whole.mature_rows, None)
-        assert "hazard" not in fit_models(known, list_models_to_fit(CANDIDATES), settings).models
+        table = TrainingTable.from_tables(matrix, known)
+        available = AvailableRows.from_cutoff(
+            table, table.mature_rows, settings.known_until(None), settings.horizon_us
+        )
+        fitted = fit_models(available, list_models_to_fit(CANDIDATES), settings)
+        assert "hazard" not in fitted.models
+
+
+def test_known_until_lies_an_embargo_before_the_test():
+    day = timedelta(days=1)
+    settings = replace(SETTINGS, evaluation=EvaluationConfig(embargo=2 * day))
+    assert settings.known_until(END) == END - 2 * US_PER_DAY
+    assert settings.known_until(None) == to_microseconds(OBSERVED)
+    assert replace(settings, ordered=False).known_until(END) is None
+    assert replace(settings, observed_through=None).known_until(END) is None

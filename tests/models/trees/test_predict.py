@@ -1,4 +1,4 @@
-"""Margins are LightGBM's own to the bit, whatever the trees and the rows, and never depend on the rows beside."""
+"""Margins equal LightGBM's to the bit for all shapes of trees, and do not depend on other rows."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 
 from models.trees import predict
 from models.trees.predict import CHUNK_ROWS, TILE_ROWS, MarginPredictor
-from tests.models.trees.tree_samples import MISSING, SHAPES, train_model_text, draw_rows, draw_unseen_rows
+from tests.models.trees.tree_samples import (
+    MISSING,
+    SHAPES,
+    draw_rows,
+    draw_unseen_rows,
+    train_model_text,
+)
 
 TINY = float(np.float32(1e-35))
-ODD = [
+EDGE_VALUES = [
     np.nan,
     np.inf,
     -np.inf,
@@ -26,7 +32,7 @@ ODD = [
     1e-36,
     5e-324,
 ]
-ODD += [
+EDGE_VALUES += [
     -1.0,
     -0.5,
     -3.0,
@@ -48,7 +54,7 @@ ODD += [
 """What numbers and codes can be: almost zero, and at the ends of whole words."""
 
 
-def own_of_lightgbm(text, x):
+def predict_with_lightgbm(text, x):
     return lightgbm.Booster(model_str=text).predict(x, raw_score=True, num_threads=1)
 
 
@@ -56,14 +62,23 @@ def own_of_lightgbm(text, x):
 @pytest.mark.parametrize("shape", SHAPES)
 @given(st.integers(0, 10_000), st.sampled_from(["binary", "poisson", "regression"]))
 @settings(max_examples=5, deadline=None)
-def test_they_are_those_of_lightgbm(shape, missing, seed, objective):
+def test_margins_equal_lightgbm(shape, missing, seed, objective):
     random = np.random.default_rng(seed)
     text = train_model_text(random, shape, missing, objective)
-    x = np.concatenate([draw_unseen_rows(random, 150), random.choice(ODD, (50, 14)), mixed(random, text)])
-    assert MarginPredictor.from_text(text).margin(x).tobytes() == own_of_lightgbm(text, x).tobytes()
+    x = np.concatenate(
+        [
+            draw_unseen_rows(random, 150),
+            random.choice(EDGE_VALUES, (50, 14)),
+            draw_threshold_rows(random, text),
+        ]
+    )
+    assert (
+        MarginPredictor.from_text(text).margin(x).tobytes()
+        == predict_with_lightgbm(text, x).tobytes()
+    )
 
 
-def mixed(random, text, rows=50):
+def draw_threshold_rows(random, text, rows=50):
     """Rows whose values are the model's own thresholds, or next to them, in some of the columns."""
     x = draw_unseen_rows(random, rows)
     for line in text.splitlines():
@@ -76,7 +91,7 @@ def mixed(random, text, rows=50):
     return x
 
 
-def test_any_number_of_leaves_and_of_questions_to_a_category():
+def test_margins_equal_lightgbm_for_many_leaves_and_categories():
     random = np.random.default_rng(0)
     x = np.column_stack([random.integers(0, 300, 4000), random.normal(size=4000)]).astype(float)
     y = random.normal(size=300)[x[:, 0].astype(int)] + x[:, 1] + 0.1 * random.normal(size=4000)
@@ -93,7 +108,7 @@ def test_any_number_of_leaves_and_of_questions_to_a_category():
     adder = MarginPredictor.from_text(text)
     assert adder.categories.word_count.max() > 1
     assert np.diff(adder.forest.start).max() > 256
-    assert adder.margin(x).tobytes() == own_of_lightgbm(text, x).tobytes()
+    assert adder.margin(x).tobytes() == predict_with_lightgbm(text, x).tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -106,25 +121,28 @@ def model(text):
     return MarginPredictor.from_text(text)
 
 
-@pytest.mark.parametrize("rows", [0, 1, int(TILE_ROWS) - 1, int(TILE_ROWS), int(TILE_ROWS) + 1, CHUNK_ROWS, CHUNK_ROWS + 1])
-def test_any_number_of_rows(model, text, rows):
+@pytest.mark.parametrize(
+    "rows",
+    [0, 1, int(TILE_ROWS) - 1, int(TILE_ROWS), int(TILE_ROWS) + 1, CHUNK_ROWS, CHUNK_ROWS + 1],
+)
+def test_margins_equal_lightgbm_for_number_of_rows(model, text, rows):
     x = draw_rows(np.random.default_rng(3), rows)
-    found = model.margin(x)
-    assert found.shape == (rows,)
-    assert found.dtype == float
-    assert found.tobytes() == (own_of_lightgbm(text, x).tobytes() if rows else b"")
+    margins = model.margin(x)
+    assert margins.shape == (rows,)
+    assert margins.dtype == float
+    assert margins.tobytes() == (predict_with_lightgbm(text, x).tobytes() if rows else b"")
 
 
-def test_a_row_alone_has_the_same_margin_as_among_others(model):
+def test_margin_does_not_depend_on_other_rows(model):
     x = draw_rows(np.random.default_rng(4), 300)
     assert model.margin(x).tobytes() == b"".join(
         model.margin(x[i : i + 1]).tobytes() for i in range(300)
     )
 
 
-def test_order_layout_and_type_of_the_rows_change_no_bit(model, text):
+def test_row_order_layout_and_type_change_no_bit(model, text):
     x = draw_rows(np.random.default_rng(5), 300)
-    expected = own_of_lightgbm(text, x).tobytes()
+    expected = predict_with_lightgbm(text, x).tobytes()
     fixed = x.copy()
     fixed.flags.writeable = False
     for same in (
@@ -137,27 +155,27 @@ def test_order_layout_and_type_of_the_rows_change_no_bit(model, text):
     assert model.margin(x[::-1])[::-1].tobytes() == expected
     for other in (np.float32, np.int64, np.int8, bool):
         cast = np.nan_to_num(x).clip(-100, 100).astype(other)
-        assert model.margin(cast).tobytes() == own_of_lightgbm(text, cast).tobytes()
+        assert model.margin(cast).tobytes() == predict_with_lightgbm(text, cast).tobytes()
 
 
 @pytest.mark.parametrize("piece", [1, 77, 1000])
-def test_pieces_and_threads_change_no_bit(model, text, piece, monkeypatch):
+def test_chunks_and_threads_change_no_bit(model, text, piece, monkeypatch):
     x = draw_rows(np.random.default_rng(6), 2000)
-    expected = own_of_lightgbm(text, x).tobytes()
+    expected = predict_with_lightgbm(text, x).tobytes()
     with ThreadPoolExecutor(4) as pool:
         parts = list(pool.map(model.margin, np.array_split(x, 16)))
     assert np.concatenate(parts).tobytes() == expected
-    monkeypatch.setattr(predict, "PIECE", piece)
+    monkeypatch.setattr(predict, "CHUNK_ROWS", piece)
     assert model.margin(x).tobytes() == expected
 
 
-def test_the_rows_are_left_as_they_were(model):
+def test_input_rows_are_not_modified(model):
     x = np.full((3, 14), 1e-36)
     model.margin(x)
     assert (x == 1e-36).all()
 
 
 @pytest.mark.parametrize("rows", [0, 2])
-def test_rows_of_another_width_are_refused(model, rows):
+def test_margin_rejects_wrong_number_of_columns(model, rows):
     with pytest.raises(ValueError, match="13 features for a model of 14"):
         model.margin(np.zeros((rows, 13)))

@@ -1,4 +1,4 @@
-"""Contributions are LightGBM's own, whatever the trees, and never depend on the rows beside or on threads."""
+"""Contributions equal LightGBM's for all shapes of trees, and depend on no other rows."""
 
 import lightgbm
 import numpy as np
@@ -8,10 +8,16 @@ from hypothesis import strategies as st
 
 from models.trees import shap
 from models.trees.shap import TILE_ROWS, ShapExplainer
-from tests.models.trees.tree_samples import MISSING, SHAPES, train_model_text, draw_rows, draw_unseen_rows
+from tests.models.trees.tree_samples import (
+    MISSING,
+    SHAPES,
+    draw_rows,
+    draw_unseen_rows,
+    train_model_text,
+)
 
 
-def own_of_lightgbm(text, x):
+def explain_with_lightgbm(text, x):
     return lightgbm.Booster(model_str=text).predict(x, pred_contrib=True, num_threads=1)
 
 
@@ -19,17 +25,17 @@ def own_of_lightgbm(text, x):
 @pytest.mark.parametrize("shape", SHAPES)
 @given(st.integers(0, 10_000), st.sampled_from(["binary", "poisson", "regression"]))
 @settings(max_examples=5, deadline=None)
-def test_they_are_those_of_lightgbm(shape, missing, seed, objective):
+def test_contributions_equal_lightgbm(shape, missing, seed, objective):
     random = np.random.default_rng(seed)
     text = train_model_text(random, shape, missing, objective)
     x = draw_unseen_rows(random, 70)
-    found = ShapExplainer.from_text(text).contributions(x)
-    np.testing.assert_allclose(found, own_of_lightgbm(text, x), rtol=1e-9, atol=1e-9)
+    contributions = ShapExplainer.from_text(text).contributions(x)
+    np.testing.assert_allclose(contributions, explain_with_lightgbm(text, x), rtol=1e-9, atol=1e-9)
     margin = lightgbm.Booster(model_str=text).predict(x, raw_score=True, num_threads=1)
-    np.testing.assert_allclose(found.sum(axis=1), margin, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(contributions.sum(axis=1), margin, rtol=1e-9, atol=1e-9)
 
 
-def test_the_samples_have_long_paths_categories_and_all_ways_of_missing():
+def test_samples_cover_long_paths_categories_and_missing_kinds():
     """Or the test above would show little."""
     random = np.random.default_rng(0)
     deep = [train_model_text(random, "deep", missing) for missing in MISSING]
@@ -58,31 +64,31 @@ def model():
 
 
 @pytest.mark.parametrize("rows", [0, 1, int(TILE_ROWS) - 1, int(TILE_ROWS), int(TILE_ROWS) + 1])
-def test_any_number_of_rows(model, rows):
+def test_contributions_do_not_depend_on_number_of_rows(model, rows):
     x = draw_rows(np.random.default_rng(3), rows)
-    found = model.contributions(x)
-    assert found.shape == (rows, 15)
-    assert found.tobytes() == b"".join(
+    contributions = model.contributions(x)
+    assert contributions.shape == (rows, 15)
+    assert contributions.tobytes() == b"".join(
         model.contributions(x[i : i + 1]).tobytes() for i in range(rows)
     )
 
 
 @pytest.mark.parametrize("piece", [64, 77, 128, 1000])
-def test_threads_and_pieces_change_no_bit(model, piece, monkeypatch):
+def test_chunks_and_threads_change_no_bit(model, piece, monkeypatch):
     x = draw_rows(np.random.default_rng(4), 3000)
-    monkeypatch.setattr(shap, "PIECE", len(x))
+    monkeypatch.setattr(shap, "CHUNK_ROWS", len(x))
     alone = model.contributions(x)
-    monkeypatch.setattr(shap, "PIECE", piece)
+    monkeypatch.setattr(shap, "CHUNK_ROWS", piece)
     assert model.contributions(x).tobytes() == alone.tobytes()
 
 
-def test_order_and_layout_of_the_rows_change_no_bit(model):
+def test_row_order_and_layout_change_no_bit(model):
     x = draw_rows(np.random.default_rng(5), 300)
     expected = model.contributions(x).tobytes()
     assert model.contributions(np.asfortranarray(x)).tobytes() == expected
     assert np.ascontiguousarray(model.contributions(x[::-1])[::-1]).tobytes() == expected
 
 
-def test_rows_of_another_width_are_refused(model):
+def test_contributions_reject_wrong_number_of_columns(model):
     with pytest.raises(ValueError, match="13 features for a model of 14"):
         model.contributions(np.zeros((2, 13)))

@@ -1,4 +1,7 @@
-"""Small models of LightGBM of all shapes and ways of missing, and rows for them, some with values never learnt from."""
+"""Small LightGBM models of all shapes and kinds of missing values, and rows for them.
+
+Some rows have values that are not in the training data.
+"""
 
 import lightgbm
 import numpy as np

@@ -1,10 +1,10 @@
-"""What was published of one entity is told as it stands in the table."""
+"""Explanations of one entity's published scores."""
 
 import pytest
 
 from configs.schema import load_project
-from pipelines.lead.explain import published
-from pipelines.reports.lead_tables import explanation
+from pipelines.lead.explain import read_published_scores
+from pipelines.reports.lead_tables import render_explanation
 from serve.store.store import Store
 from tests.pipelines import tiny
 from tests.serve.samples import DAY, LATER, MONDAY, TUESDAY, a_run, some_scores
@@ -31,21 +31,24 @@ def publish(project, days, **more):
 
 
 @pytest.mark.parametrize(("days", "by"), [((0.2, 0.9), (1, 1)), ((3.0, 7.01), (3, 8))])
-def test_when_the_outcome_comes_is_told_in_whole_days_that_have_ended(project, days, by):
+def test_outcome_timing_is_in_whole_elapsed_days(project, days, by):
     publish(project, days, targets=("buy",))
-    told = published(project, "a", None).when["buy"]
+    told = read_published_scores(project, "a", None).outcome_timing["buy"]
     assert told == (
         f"if it happens within 21 days, half of such cases have by day {by[0]}, eight of ten by day {by[1]} "
         "(counted from 2025-07-07)"
     )
 
 
-def test_a_target_that_the_config_no_longer_has_keeps_its_sentence(project):
+def test_outcome_timing_of_a_removed_target_names_its_horizon(project):
     publish(project, (3.0, 7.0), targets=("former",))
-    assert "within its horizon, half" in published(project, "a", None).when["former"]
+    assert (
+        "within its horizon, half"
+        in read_published_scores(project, "a", None).outcome_timing["former"]
+    )
 
 
-def test_a_grade_that_its_score_alone_does_not_give_is_said_to_be_kept(project):
+def test_kept_grade_is_marked_in_the_explanation(project):
     run = a_run(project=project.project, targets=("buy", "early", "late"))
     store, grades = Store(project.workspace_path / "scores.db"), ["A", "B", "C"]
     store.start(run)
@@ -64,7 +67,7 @@ def test_a_grade_that_its_score_alone_does_not_give_is_said_to_be_kept(project):
     )
     heads = [
         str(part)
-        for part in explanation(published(project, "a", None), project.zone)
+        for part in render_explanation(read_published_scores(project, "a", None), project.zone)
         if "·" in str(part)
     ]
     assert "score 95, grade A, evidence" in heads[0]
@@ -73,8 +76,12 @@ def test_a_grade_that_its_score_alone_does_not_give_is_said_to_be_kept(project):
     assert f"score 73, grade C ({kept} B), evidence" in heads[2]
 
 
-def test_nothing_is_said_where_it_is_not_known_in_the_newest_night(project):
+def test_outcome_timing_unknown_on_newest_night_is_omitted(project):
     publish(project, (3.0, 7.0), targets=("buy", "former"))
     publish(project, (None, None), run_id="r2", as_of=TUESDAY, targets=("buy",))
-    found = published(project, "a", None)
-    assert set(found.when) == {"former"} and len(found.newest) == 2 and len(found.history) == 3
+    found = read_published_scores(project, "a", None)
+    assert (
+        set(found.outcome_timing) == {"former"}
+        and len(found.newest) == 2
+        and len(found.history) == 3
+    )

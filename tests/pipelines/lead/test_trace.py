@@ -1,4 +1,4 @@
-"""What stands behind a published score, against source files that were cut by hand and read anew."""
+"""Traces of published scores, against source files cut by hand and read again."""
 
 import csv
 import json
@@ -23,23 +23,24 @@ from configs.schema import load_project
 from features.build import build_features
 from features.contracts import SPINE
 from features.sources import read_sources
-from features.wording.wording import english
+from features.wording.wording import load_english
 from models.calibration import AffineCalibrator
 from models.learners import lightgbm
-from models.registry.registry import Registry, TrainingRecord
+from models.registry.records import TrainingRecord
+from models.registry.registry import Registry
 from models.scorer_metadata import ScorerMetadata
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
 from pipelines.lead.change import CauseEffect
 from pipelines.lead.evidence import compute_fingerprint
-from pipelines.lead.explain import published
-from pipelines.lead.replay import Past, replay
-from pipelines.lead.trace import trace, traces
-from pipelines.nightly.score import score_night
-from pipelines.reports.lead_tables import changed, explanation
+from pipelines.lead.explain import read_published_scores
+from pipelines.lead.replay import ReplaySources, replay_score
+from pipelines.lead.trace import trace_row, trace_rows
+from pipelines.nightly.night import score_night
+from pipelines.reports.lead_tables import describe_change, render_explanation
 from pipelines.runner import Runner
 from pipelines.training_data import build_training_rows, load_snapshot
-from pipelines.workspace import hold_workspace, open_store
+from pipelines.workspace import open_store, open_workspace
 from tests.features.logs import examples
 from tests.pipelines import tiny
 
@@ -59,12 +60,12 @@ TARGETS = {"buy": BUY, "early": BUY | {"cutoffs": {"delay": "1d"}, "horizon": "6
 
 
 def traced(project, found, note):
-    """An explanation with its traces, as the command puts it together."""
-    return replace(found, trace=traces(project, found.now, found.history, note))
+    """Return an explanation with its traces, as the command does."""
+    return replace(found, traces=trace_rows(project, found.newest, found.history, note))
 
 
 def company(folder):
-    """Write a company whose events are sometimes seen late, and whose leads change their plan."""
+    """Write a company with events seen late and leads that change their plan."""
     tables = {name: str(folder / f"{name}.csv") for name in ("leads", "events", "plans")}
     sources = {
         "leads": tiny.CONFIG["sources"]["leads"] | {"path": tables["leads"]},
@@ -122,8 +123,10 @@ def champion(project, target, scorer, folder):
     """Register a scorer and make it the champion."""
     scorer.save(folder)
     registry = Registry(project.workspace_path, project.project)
-    with hold_workspace(project):
-        return registry.promote(target, registry.log_training(target, TrainingRecord(folder)).number)
+    with open_workspace(project):
+        return registry.promote(
+            target, registry.log_training(target, TrainingRecord(folder)).number
+        )
 
 
 def learn(project, target):
@@ -141,7 +144,7 @@ def learn(project, target):
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A folder with four published nights of two targets; before the last, other models were promoted."""
+    """Return a folder with four nights of two targets; other models score the last night."""
     folder = tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "ROUNDS", 15)
@@ -166,13 +169,13 @@ def project(kept):
 
 @pytest.fixture(scope="module")
 def past(project):
-    """What all traces of the unchanged folder start from, read once."""
-    return Past.of(project)
+    """Return the replay sources of the unchanged folder, read once."""
+    return ReplaySources.load(project)
 
 
 @pytest.fixture
 def own(kept, tmp_path):
-    """The same in a folder that a test may change, save for the models."""
+    """Return a copy of the folder that a test may change, except for the models."""
     shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
     return moved(kept, tmp_path)
 
@@ -193,13 +196,17 @@ def silent(_):
 def behind(past, row):
     """Return the Trace of a row of scores."""
     store = open_store(past.project)
-    history = published(past.project, row["entity_id"], None).history
+    history = read_published_scores(past.project, row["entity_id"], None).history
     ledger = store.runs(past.project.project).to_pylist()
-    return trace(past, row | {"reasons": json.loads(row["reasons"])}, history, ledger)
+    return trace_row(past, row | {"reasons": json.loads(row["reasons"])}, history, ledger)
 
 
 def scored(project, night, target):
-    return open_store(project).scores(project.project, project.parse_instant(night), target).to_pylist()
+    return (
+        open_store(project)
+        .scores(project.project, project.parse_instant(night), target)
+        .to_pylist()
+    )
 
 
 def on_both(project, target, first, second):
@@ -218,7 +225,7 @@ def seen(project, line):
 
 
 def by_hand(folder, keep, entity, cutoff, scorer):
-    """Return score and probability of an entity from files that hold only the lines that ``keep`` says."""
+    """Return score and probability of an entity from files reduced to the lines to keep."""
     with tempfile.TemporaryDirectory() as name:
         cut = Path(name)
         for file in ("leads.csv", "events.csv", "plans.csv"):
@@ -231,7 +238,7 @@ def by_hand(folder, keep, entity, cutoff, scorer):
 
 def parts_by_hand(folder, past, before, now):
     """Return the parts of a change, step by step from cut files, as (points, probability)."""
-    old, new = past.scorer(before), past.scorer(now)
+    old, new = past.load_scorer(before), past.load_scorer(now)
     entity, ends = now["entity_id"], (before["cutoff"], now["cutoff"])
 
     def known(line, night):
@@ -255,7 +262,7 @@ def parts_by_hand(folder, past, before, now):
 
 
 def one_that(kept, past, says):
-    """Return the first lead of two nights whose new lines say something: its rows, those lines, and its Change."""
+    """Return rows, new lines and change of the first lead whose new lines fulfil ``says``."""
     for before, now in on_both(past.project, "buy", NIGHTS[0], NIGHTS[1]).values():
         found = new_lines(kept, past, [now["entity_id"]], before, now)
         if says(found):
@@ -264,7 +271,7 @@ def one_that(kept, past, says):
 
 
 def new_lines(kept, past, leads, before, now):
-    """Return the lines of events and plans of some leads that became known between two nights."""
+    """Return the lines of some leads that became available between two nights."""
     lines = [
         line
         for name in ("events", "plans")
@@ -275,18 +282,28 @@ def new_lines(kept, past, leads, before, now):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_lead_of_a_night_is_reproduced_to_the_bit(project, past, target):
-    known, rows = past.whole.cut_at(project.parse_instant(NIGHTS[1])), scored(project, NIGHTS[1], target)
+def test_leads_of_a_night_are_reproduced_to_the_bit(project, past, target):
+    known, rows = (
+        past.dataset.cut_at(project.parse_instant(NIGHTS[1])),
+        scored(project, NIGHTS[1], target),
+    )
     assert len(rows) > 20
     for row in rows:
-        found = replay(known, past.scorer(row), row, past.cutoff(row), english())
+        found = replay_score(
+            known, past.load_scorer(row), row, past.find_cutoff(row), load_english()
+        )
         assert found.reproduced and found.predicted["probability"] == row["probability"]
         assert found.reasons == json.loads(row["reasons"])
 
 
-def test_a_grade_that_was_kept_from_the_night_before_is_reproduced_and_no_other(project, past):
-    known, row = past.whole.cut_at(project.parse_instant(NIGHTS[1])), scored(project, NIGHTS[1], "buy")[0]
-    plain = replay(known, past.scorer(row), row, past.cutoff(row), english()).predicted["grade"]
+def test_kept_grade_counts_as_reproduced(project, past):
+    known, row = (
+        past.dataset.cut_at(project.parse_instant(NIGHTS[1])),
+        scored(project, NIGHTS[1], "buy")[0],
+    )
+    plain = replay_score(
+        known, past.load_scorer(row), row, past.find_cutoff(row), load_english()
+    ).predicted["grade"]
     for grade, before, same in (
         ("D", "D", True),
         ("D", "C", False),
@@ -296,12 +313,14 @@ def test_a_grade_that_was_kept_from_the_night_before_is_reproduced_and_no_other(
         changed = row | {"grade": grade, "previous_grade": before}
         assert (
             plain != "D"
-            and replay(known, past.scorer(row), changed, past.cutoff(row), english()).reproduced
+            and replay_score(
+                known, past.load_scorer(row), changed, past.find_cutoff(row), load_english()
+            ).reproduced
             == same
         )
 
 
-def test_the_contributions_and_the_base_value_sum_to_the_log_odds(project, past):
+def test_contributions_and_base_value_sum_to_the_log_odds(project, past):
     row = scored(project, LAST, "buy")[0]
     found = behind(past, row).replay
     summed = found.base + sum(one["contribution"] for one in found.features)
@@ -317,7 +336,7 @@ def test_the_contributions_and_the_base_value_sum_to_the_log_odds(project, past)
 
 @examples(3)
 @given(st.data())
-def test_each_part_is_what_cut_files_say_and_together_they_are_the_change(kept, past, data):
+def test_change_effects_match_cut_files_and_add_up(kept, past, data):
     first, second = data.draw(st.sampled_from([(0, 1), (1, 2), (2, 3)]))
     nights = (*NIGHTS, LAST)
     target = data.draw(st.sampled_from(sorted(TARGETS)))
@@ -333,13 +352,15 @@ def test_each_part_is_what_cut_files_say_and_together_they_are_the_change(kept, 
     assert moved == pytest.approx(now["probability"] - before["probability"], abs=1e-15)
 
 
-def test_a_lead_that_did_nothing_has_nothing_for_what_it_did(kept, past):
+def test_lead_without_new_rows_has_no_lead_effect(kept, past):
     _, _, _, found = one_that(kept, past, lambda new: not new)
     assert found.new_information.events == {} and found.new_information.changed_attributes == []
-    assert found.effects["lead"] == CauseEffect(0, 0.0) and found.effects["model"] == CauseEffect(0, 0.0)
+    assert found.effects["lead"] == CauseEffect(0, 0.0) and found.effects["model"] == CauseEffect(
+        0, 0.0
+    )
 
 
-def test_what_happened_in_between_is_counted_by_type_and_late_rows_are_told(kept, past):
+def test_new_events_are_counted_by_type_with_late_ones(kept, past):
     def is_late(line):
         return "at" in line and past.project.to_utc(
             datetime.fromisoformat(line["at"])
@@ -349,22 +370,24 @@ def test_what_happened_in_between_is_counted_by_type_and_late_rows_are_told(kept
     late = [line for line in new if is_late(line)]
     assert found.new_information.events == Counter(line["what"] for line in new if "what" in line)
     assert found.new_information.late_events == Counter(line["what"] for line in late)
-    told = changed(found, past.project.zone)
+    told = describe_change(found, past.project.zone)
     assert (
         f"since {NIGHTS[0]}: " in told[0]
         and f"of which {len(late)} had happened before and came late" in told[0]
     )
 
 
-def test_an_attribute_that_changed_is_named_with_both_values(kept, past):
+def test_changed_attribute_is_named_with_both_values(kept, past):
     _, _, _, found = one_that(
         kept, past, lambda new: any(line.get("plan") == "paid" for line in new)
     )
-    assert found.new_information.changed_attributes == [{"attribute": "plan", "before": "free", "after": "paid"}]
-    assert "plan from free to paid" in changed(found, past.project.zone)[0]
+    assert found.new_information.changed_attributes == [
+        {"attribute": "plan", "before": "free", "after": "paid"}
+    ]
+    assert "plan from free to paid" in describe_change(found, past.project.zone)[0]
 
 
-def test_what_others_at_the_account_did_stands_apart(kept, past):
+def test_account_events_are_counted_separately(kept, past):
     firm = {line["id"]: line["firm"] for line in read_csv(kept / "leads.csv")}
     before, now = next(
         (before, now)
@@ -373,49 +396,56 @@ def test_what_others_at_the_account_did_stands_apart(kept, past):
     )
     new = new_lines(kept, past, others_of(now["entity_id"], firm), before, now)
     found = behind(past, now).change
-    assert found.new_information.account_events == Counter(line["what"] for line in new if "what" in line)
+    assert found.new_information.account_events == Counter(
+        line["what"] for line in new if "what" in line
+    )
 
 
 def others_of(lead, firm):
     return {name for name, own in firm.items() if own == firm[lead]} - {lead}
 
 
-def test_another_model_alone_takes_all_points(kept, past):
+def test_model_change_alone_takes_all_points(kept, past):
     pairs = on_both(past.project, "early", NIGHTS[2], LAST)
     for before, now in list(pairs.values())[:3]:
         found = behind(past, now).change
-        assert found.effects["model"].points == now["score"] - before["score"] and not found.cutoff_moved
+        assert (
+            found.effects["model"].points == now["score"] - before["score"]
+            and not found.cutoff_moved
+        )
         assert found.effects["model"].probability == now["probability"] - before["probability"] > 0
-        assert {found.effects[name] for name in ("lead", "others", "time", "data")} == {CauseEffect(0, 0.0)}
-        told = changed(found, past.project.zone)
+        assert {found.effects[name] for name in ("lead", "others", "time", "data")} == {
+            CauseEffect(0, 0.0)
+        }
+        told = describe_change(found, past.project.zone)
         assert "the model (version 1 to 2)" in told[0] and "one and the same instant" in told[-1]
 
 
-def test_the_first_night_of_a_lead_says_so(project, past):
+def test_first_score_of_a_lead_has_no_change(project, past):
     row = scored(project, NIGHTS[0], "buy")[0]
     found = behind(past, row)
     assert found.first and found.change is None and found.replay.reproduced
 
 
-def test_a_lead_that_was_out_in_between_is_compared_with_its_last_score(project, past):
+def test_unscored_night_is_counted_and_skipped(project, past):
     _, row = next(iter(on_both(project, "buy", NIGHTS[0], NIGHTS[2]).values()))
-    history = published(project, row["entity_id"], None).history
+    history = read_published_scores(project, row["entity_id"], None).history
     without = [one for one in history if one["as_of"] != project.parse_instant(NIGHTS[1])]
-    found = trace(
+    found = trace_row(
         past, row | {"reasons": []}, without, open_store(project).runs(project.project).to_pylist()
     ).change
     assert found.since == project.parse_instant(NIGHTS[0]) and found.unscored_nights == 1
-    assert "in between, 1 night did not score this lead" in changed(found, project.zone)
+    assert "in between, 1 night did not score this lead" in describe_change(found, project.zone)
 
 
-def test_rows_that_were_written_over_are_noticed_with_what_differs(own, tmp_path):
+def test_overwritten_rows_are_reported_as_differences(own, tmp_path):
     rows = scored(own, LAST, "buy")
     row = next(
         row for row in rows if any("visit" in one["feature"] for one in json.loads(row["reasons"]))
     )
     lines = read_csv(tmp_path / "events.csv")
     write_csv(tmp_path / "events.csv", [line for line in lines if line["lead"] != row["entity_id"]])
-    found = traced(own, published(own, row["entity_id"], LAST), silent).trace["buy"]
+    found = traced(own, read_published_scores(own, row["entity_id"], LAST), silent).traces["buy"]
     assert not found.replay.reproduced
     assert f"{row['probability']:.6f}" in found.differences[0]
     assert any(" was " in line and " is " in line for line in found.differences)
@@ -426,69 +456,73 @@ def test_rows_that_were_written_over_are_noticed_with_what_differs(own, tmp_path
     ] != CauseEffect(0, 0.0)
 
 
-def test_data_that_is_as_it_was_puts_the_blame_elsewhere(project, past):
+def test_unchanged_data_leaves_the_difference_unexplained(project, past):
     row = scored(project, LAST, "buy")[0]
     found = behind(past, row | {"probability": row["probability"] / 2})
     assert not found.replay.reproduced
-    assert found.differences[-1].startswith("data, config and version are the same")
+    assert found.differences[-1].startswith("data, config and version are unchanged")
 
 
-def test_the_fingerprint_of_a_whole_is_that_of_its_reading(past):
-    assert compute_fingerprint(past.whole) == past.whole.fingerprint
+def test_fingerprint_of_all_rows_equals_that_of_reading(past):
+    assert compute_fingerprint(past.dataset) == past.dataset.fingerprint
     assert (
-        compute_fingerprint(past.whole.cut_at(past.project.parse_instant(NIGHTS[0])))
-        != past.whole.fingerprint
+        compute_fingerprint(past.dataset.cut_at(past.project.parse_instant(NIGHTS[0])))
+        != past.dataset.fingerprint
     )
 
 
-def test_what_is_in_the_table_is_told_when_data_or_model_are_gone(own, tmp_path):
+def test_published_scores_are_shown_without_data_or_model(own, tmp_path):
     name = scored(own, LAST, "buy")[0]["entity_id"]
     with sqlite3.connect(tmp_path / "workspace" / "scores.db") as database:
         database.execute("UPDATE scores SET model_version = '99'")
-    table = published(own, name, None)
+    table = read_published_scores(own, name, None)
     found = traced(own, table, silent)
-    assert found.newest == table.newest and found.trace["buy"].replay is None
-    assert "no such version" in found.trace["buy"].missing[0]
+    assert found.newest == table.newest and found.traces["buy"].replay is None
+    assert "no such version" in found.traces["buy"].missing[0]
     (tmp_path / "events.csv").unlink()
     found = traced(own, table, silent)
-    assert found.history == table.history and "events.csv" in found.trace["buy"].missing[0]
+    assert found.history == table.history and "events.csv" in found.traces["buy"].missing[0]
     assert "missing: " in shown(found, own)
 
 
-def test_a_trace_disturbs_no_night_that_runs(own, tmp_path):
+def test_trace_does_not_disturb_a_running_night(own, tmp_path):
     name = scored(own, LAST, "buy")[0]["entity_id"]
     note = tmp_path / "workspace" / "quarantine" / "events_1.csv"
     note.write_text("of the night that runs")
-    with hold_workspace(own):
-        assert traced(own, published(own, name, None), silent).trace["buy"].replay.reproduced
+    with open_workspace(own):
+        assert (
+            traced(own, read_published_scores(own, name, None), silent)
+            .traces["buy"]
+            .replay.reproduced
+        )
     assert note.read_text() == "of the night that runs"
 
 
-def test_a_person_sees_the_strongest_features_or_all(project, past):
+def test_explanation_shows_strongest_features_or_all(project, past):
     row = scored(project, LAST, "buy")[0]
-    found = published(project, row["entity_id"], LAST)
+    found = read_published_scores(project, row["entity_id"], LAST)
     found = replace(
         found,
-        trace={"buy": behind(past, row)},
-        now=[one for one in found.newest if one["target"] == "buy"],
+        traces={"buy": behind(past, row)},
+        newest=[one for one in found.newest if one["target"] == "buy"],
     )
     few, every = shown(found, project, 3), shown(found, project, None)
     assert (
         "reproduced to the bit" in few and "more features" in few and "more features" not in every
     )
-    assert all(one["feature"] in every for one in found.trace["buy"].replay.features)
+    assert all(one["feature"] in every for one in found.traces["buy"].replay.features)
     json.dumps(found.to_json(), default=str)
 
 
 def shown(found, project, most=15):
     console = Console(width=200, highlight=False)
     with console.capture() as capture:
-        for part in explanation(found, project.zone, most):
+        for part in render_explanation(found, project.zone, most):
             console.print(part)
     return capture.get()
 
 
-def test_without_times_a_cutoff_is_taken_from_the_order_of_the_rows(tmp_path):
+def test_cutoff_without_times_follows_row_order(tmp_path):
     rows = [
         {"id": f"L{number}", "size": number, "won": ["yes", "no", ""][number % 3]}
         for number in range(9)
@@ -507,17 +541,19 @@ def test_without_times_a_cutoff_is_taken_from_the_order_of_the_rows(tmp_path):
     }
     config["targets"] = {"win": {"outcome": {"column": "won", "equals": "yes"}}}
     (tmp_path / "plain.yaml").write_text(json.dumps(config))
-    past = Past.of(load_project(tmp_path / "plain.yaml"))
+    past = ReplaySources.load(load_project(tmp_path / "plain.yaml"))
     assert past.registry is None
     night = past.project.parse_instant("2025-01-01")
     places = dict(
         zip(
-            *(past.whole.leads[name].to_pylist() for name in ("entity_id", "available_at")),
+            *(past.dataset.leads[name].to_pylist() for name in ("entity_id", "available_at")),
             strict=True,
         )
     )
     for entity in ("L2", "L3"):  # one that is open still, and one that has its outcome by now
-        found = past.cutoff({"target": "win", "entity_id": entity, "as_of": night, "cutoff": night})
+        found = past.find_cutoff(
+            {"target": "win", "entity_id": entity, "as_of": night, "cutoff": night}
+        )
         assert found == places[entity] + timedelta(microseconds=1)
     with pytest.raises(DataError, match="L99"):
-        past.cutoff({"target": "win", "entity_id": "L99", "as_of": night, "cutoff": night})
+        past.find_cutoff({"target": "win", "entity_id": "L99", "as_of": night, "cutoff": night})

@@ -1,4 +1,4 @@
-"""From the scores table and the raw files to the report: against SQL and plain Python on the CSVs."""
+"""The monitoring report, against SQL and plain Python on the scores table and the CSVs."""
 
 import csv
 import json
@@ -18,13 +18,14 @@ from configs.schema import load_project
 from features.spine import build_scoring_spine
 from models.evaluation.gate import GATE_TAG, PASSED
 from models.learners import lightgbm
-from models.registry.registry import Registry, TrainingRecord
+from models.registry.records import TrainingRecord
+from models.registry.registry import Registry
 from models.scorer import SCORER_FILE
 from models.serialization import read_json, write_json
 from pipelines import cli
-from pipelines.commands.options import WIDE
-from pipelines.monitoring.monitor import follow_target, monitor, recommended
-from pipelines.reports.monitor_tables import outcomes
+from pipelines.commands.options import WIDTH_WITHOUT_TERMINAL
+from pipelines.monitoring.monitor import follow_target, monitor_targets, recommend_for_targets
+from pipelines.reports.monitor_tables import render_monitor_result
 from pipelines.runner import Runner
 from pipelines.training_data import load_snapshot
 from pipelines.workspace import find_registry, open_store
@@ -46,13 +47,14 @@ PROMISE = {
 
 
 def register(project, folder, learnt, **more):
-    """Register a version of “buy” with the meta of a scorer and no model: the monitor never scores."""
+    """Register a version of “buy” with metadata and no model: the monitor never scores."""
     meta = {"horizon": "21d", "trained_as_of": learnt, "observation_date": learnt, **more}
     folder.mkdir()
     write_json(folder / "scorer.json", {"meta": meta})
     registry = Registry(project.workspace_path, project.project)
     return registry.promote(
-        "buy", registry.log_training("buy", TrainingRecord(scorer=folder, tags={GATE_TAG: PASSED})).number
+        "buy",
+        registry.log_training("buy", TrainingRecord(scorer=folder, tags={GATE_TAG: PASSED})).number,
     )
 
 
@@ -72,13 +74,13 @@ def publish(project, night, version, ids, chance):
 
 @pytest.fixture(autouse=True)
 def few_drawings(monkeypatch):
-    """Intervals are tested where they are made."""
+    """Draw few replicates: intervals have tests of their own."""
     monkeypatch.setattr(realised, "REPLICATES", 20)
 
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory):
-    """Publish 120 nights of a small company, every second day, by two versions; the champion kept no promise."""
+    """Publish 120 nights, every second day, by two versions; the champion stores no expectations."""
     folder = tmp_path_factory.mktemp("monitor")
     buy = {**tiny.CONFIG["targets"]["buy"], "amount": WORTH}
     path = tiny.write(folder, leads=400, targets={"buy": buy}, workspace=str(folder / "workspace"))
@@ -97,7 +99,9 @@ def company(tmp_path_factory):
         for number in range(120):
             night = FIRST + 2 * number * DAY
             if night < now.as_of:
-                spine = build_scoring_spine(now.dataset.cut_at(night), project.target_config("buy"), night)
+                spine = build_scoring_spine(
+                    now.dataset.cut_at(night), project.target_config("buy"), night
+                )
                 ids = spine["entity_id"].to_pylist()
                 publish(project, night, str(numbers[number >= 50]), ids, rng.random(len(ids)) ** 4)
         yield folder, project, path
@@ -108,7 +112,7 @@ def local(text):
 
 
 def by_hand(folder):
-    """Label the rows of each week's last night by SQL, the CSVs and loops: yield (week, row, label or None)."""
+    """Label the rows of each week's last night by SQL and loops: yield (week, row, label, stage)."""
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         db.row_factory = sqlite3.Row
         nights = [
@@ -161,7 +165,7 @@ def caller(monkeypatch, capsys):
     return call
 
 
-def test_the_report_is_that_of_sql_and_the_raw_files(run, company):
+def test_report_matches_sql_and_raw_files(run, company):
     folder, *_ = company
     code, out, _ = run("outcomes", "company.yaml", "--as-of", TODAY, "--direct", "--json")
     found = json.loads(out)["targets"]["buy"]
@@ -206,7 +210,7 @@ def test_the_report_is_that_of_sql_and_the_raw_files(run, company):
     }
 
 
-def test_picks_and_explored_leads_are_told_apart_from_their_first_night_of_a_week(run, company):
+def test_lists_are_followed_from_the_first_night_of_each_lead(run, company):
     folder, *_ = company
     _, out, _ = run("outcomes", "company.yaml", "--as-of", TODAY, "--direct", "--json")
     found, first, bought, today = (
@@ -246,7 +250,7 @@ def test_picks_and_explored_leads_are_told_apart_from_their_first_night_of_a_wee
     assert set(found) == {"pick", "explore"} and "explore" in shown
 
 
-def test_the_same_again_is_the_same_to_the_byte(run, company):
+def test_report_is_reproducible_to_the_byte(run, company):
     folder, *_ = company
     reports = [folder / "workspace" / "reports" / f"outcomes.{ending}" for ending in ("json", "md")]
     code, out, _ = run("outcomes", "company.yaml", "--as-of", TODAY, "--direct", "--json")
@@ -267,27 +271,29 @@ def test_the_same_again_is_the_same_to_the_byte(run, company):
     )
 
 
-def test_versions_are_held_against_their_promise_or_the_gate(company):
+def test_versions_are_compared_with_expectations_or_the_gate(company):
     _, project, _ = company
-    (found,) = monitor(project, TODAY, ["buy"], Runner())
+    (found,) = monitor_targets(project, TODAY, ["buy"], Runner())
     one, two = ({c.metric: c for c in found.versions[name]} for name in ("1", "2"))
-    assert one["roc_auc"].is_recorded and one["roc_auc"].is_off  # the probabilities are drawn by lot
+    assert (
+        one["roc_auc"].is_recorded and one["roc_auc"].is_off
+    )  # the probabilities are drawn by lot
     assert one["actual_to_expected"].expected.low == pytest.approx(1 / 1.1)
     assert not one["calibration_slope"].is_off  # promised without an interval
     assert not any(c.is_recorded for c in two.values()) and found.without_expectations == ("2",)
     assert found.champion == "2" and found.recommendation.retrain
     assert all("version 2" in reason for reason in found.recommendation.reasons)
-    assert all(len(line) <= WIDE for line in rendered(project, found))
+    assert all(len(line) <= WIDTH_WITHOUT_TERMINAL for line in rendered(project, found))
 
 
 def rendered(project, found):
-    console = Console(width=WIDE, highlight=False)
+    console = Console(width=WIDTH_WITHOUT_TERMINAL, highlight=False)
     with console.capture() as captured:
-        console.print(outcomes(project, found))
+        console.print(render_monitor_result(project, found))
     return captured.get().splitlines()
 
 
-def test_a_young_company_is_told_when_the_first_outcome_will_be_known(run, company):
+def test_report_without_mature_rows_states_first_maturity(run, company):
     code, out, _ = run("outcomes", "company.yaml", "--as-of", "2024-06-10", "--direct")
     assert (
         code == 0
@@ -296,27 +302,27 @@ def test_a_young_company_is_told_when_the_first_outcome_will_be_known(run, compa
     )
 
 
-def test_where_nothing_was_published_it_says_so(tmp_path, monkeypatch, capsys):
+def test_monitor_without_published_scores_is_an_error(tmp_path, monkeypatch, capsys):
     tiny.write(tmp_path, leads=20)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
     code, _, err = caller(monkeypatch, capsys)("outcomes", "company.yaml", "--direct")
-    assert code == 2 and "nothing was published" in err and "leadscore score company.yaml" in err
+    assert code == 2 and "no scores were published" in err and "leadscore score company.yaml" in err
 
 
-def test_an_old_champion_is_trained_again_once_enough_has_matured(company):
+def test_old_champion_is_retrained_once_enough_rows_matured(company):
     """Version 2 is of the first of September; 60 days are allowed."""
     _, project, _ = company
-    young = recommended(project, "2024-10-30", ["buy"], Runner())["buy"]
-    old = recommended(project, TODAY, ["buy"], Runner())["buy"]
+    young = recommend_for_targets(project, "2024-10-30", ["buy"], Runner())["buy"]
+    old = recommend_for_targets(project, TODAY, ["buy"], Runner())["buy"]
     assert not any("days ago" in reason for reason in young.reasons)
     said = next(reason for reason in old.reasons if "days ago" in reason)
     assert "was trained 91 days ago, more than the 60 allowed" in said
-    (found,) = monitor(project, TODAY, ["buy"], Runner())
+    (found,) = monitor_targets(project, TODAY, ["buy"], Runner())
     assert found.recommendation == old  # the advice alone is quicker, and the same
 
 
-def test_a_target_without_champion_needs_one(company):
+def test_target_without_champion_needs_training(company):
     _, project, _ = company
     now = load_snapshot(project, TODAY)
     found = follow_target(now, "buy", open_store(project), None, Runner())
@@ -325,7 +331,7 @@ def test_a_target_without_champion_needs_one(company):
 
 
 @pytest.mark.parametrize(("as_of", "wanted"), [(TODAY, ["buy"]), ("2024-09-02", [])])
-def test_only_what_needs_it_is_trained(run, monkeypatch, as_of, wanted):
+def test_train_if_needed_trains_recommended_targets(run, monkeypatch, as_of, wanted):
     trained = []
     monkeypatch.setattr(
         learning, "_train", lambda config, as_of, names, prefect: trained.extend(names) or []
@@ -338,9 +344,7 @@ def test_only_what_needs_it_is_trained(run, monkeypatch, as_of, wanted):
     assert ("no need to train" in err) == (not wanted)
 
 
-def test_without_times_a_lead_is_followed_until_its_outcome_is_filled(
-    tmp_path, monkeypatch, capsys
-):
+def test_lead_without_times_is_followed_until_outcome_is_filled(tmp_path, monkeypatch, capsys):
     fates = ["yes" if n % 3 == 0 else "no" if n % 3 == 1 else "" for n in range(30)]
     with (tmp_path / "leads.csv").open("w") as file:
         file.writelines(
@@ -376,8 +380,8 @@ def test_without_times_a_lead_is_followed_until_its_outcome_is_filled(
     assert found["recommendation"]["reasons"] == ["there is no champion"]
 
 
-def test_a_training_keeps_its_promise_with_the_model(tmp_path, monkeypatch, capsys):
-    """Train, score real nights and follow them: what is promised is what the training printed."""
+def test_training_stores_its_metrics_as_expectations(tmp_path, monkeypatch, capsys):
+    """Train, score and follow: the expected metrics are those that the training printed."""
     monkeypatch.setattr(lightgbm, "ROUNDS", 15)
     tiny.write(tmp_path, leads=1200)
     monkeypatch.chdir(tmp_path)

@@ -13,12 +13,12 @@ from configs.night import Publish
 from configs.schema import load_project
 from models.learners import lightgbm
 from models.registry.registry import Registry
-from pipelines.nightly import score
+from pipelines.nightly import attempt
 from pipelines.nightly.backfill import _list_as_ofs, backfill_nights
 from pipelines.nightly.export import export_from_store
-from pipelines.nightly.score import score_night
+from pipelines.nightly.night import score_night
 from pipelines.runner import Runner
-from pipelines.training.train import train
+from pipelines.training.train import train_targets
 from pipelines.workspace import open_store
 from tests.pipelines import tiny
 
@@ -39,7 +39,7 @@ def trained(tmp_path_factory):
         patch.setattr(lightgbm, "ROUNDS", 15)
         project = load_project(tiny.write(folder, **tiny.LITTLE).name)
         for as_of in (EARLY, "2024-12-10"):
-            (result,) = train(project, as_of, ["buy"], Runner())
+            (result,) = train_targets(project, as_of, ["buy"], Runner())
             assert result.version, result.error
     return folder
 
@@ -96,8 +96,8 @@ def test_a_night_goes_on_with_the_last_champions_while_the_registry_is_silent(co
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     after = score_night(company, "2024-12-11", Runner())
     own = ["run_id", "scored_at"]
-    assert after.scores.drop_columns(own).equals(before.scores.drop_columns(own))
-    assert [(one.check, one.verdict) for one in after.checks if one not in before.checks] == [
+    assert after.published.scores.drop_columns(own).equals(before.published.scores.drop_columns(own))
+    assert [(one.check, one.verdict) for one in after.published.checks if one not in before.published.checks] == [
         ("champion", "warn")
     ]
 
@@ -147,9 +147,9 @@ def test_the_command_says_what_became_of_each_night(company, tmp_path):
 
 
 def test_a_night_that_is_yet_to_come_is_refused(company, monkeypatch):
-    monkeypatch.setattr(score, "clock", lambda: company.instant("2024-12-09T12:00"))
+    monkeypatch.setattr(attempt, "read_clock", lambda: company.instant("2024-12-09T12:00"))
     score_night(company, "2024-12-10", Runner())
-    with pytest.raises(ConfigError, match="yet to come"):
+    with pytest.raises(ConfigError, match="in the future"):
         score_night(company, "2024-12-11", Runner())
     (first, second) = backfill_nights(company, "2024-12-10", "2024-12-11", Runner())
-    assert first.published and "yet to come" in str(second.error)
+    assert first.published and "in the future" in str(second.error)

@@ -13,7 +13,11 @@ import yaml
 from configs.errors import LeadscoreError
 from configs.schema import load_project
 from pipelines import cli
-from pipelines.nightly.crm_delivery import deliver_exports, deliver_missing_exports, list_deliveries
+from pipelines.nightly.crm_delivery import (
+    deliver_exports,
+    deliver_missing_exports,
+    read_delivery_ledger,
+)
 from pipelines.runner import Runner
 from pipelines.workspace import open_store
 from serve.crm import delivery as module
@@ -118,7 +122,7 @@ def test_a_delivery_on_request_and_its_ledger(company, call):
 def test_what_cannot_be_delivered_is_a_config_error(company, call, arguments, said):
     code, _, err = call("export", company, *arguments)
     assert code == 2 and said in err
-    assert list_deliveries(load_project(company)) == []
+    assert read_delivery_ledger(load_project(company)) == []
 
 
 def test_the_ledger_of_one_export_says_what_is_still_there(company, call):
@@ -175,7 +179,7 @@ def test_what_a_killed_night_published_is_delivered_by_the_next_run(company):
     assert len(notes) == 2 and "published and not delivered" in notes[0]
     assert sold(company) == [("L1", "5"), ("L2", "7")]
     deliver_missing_exports(store, project, Runner(log=notes.append))
-    assert len(notes) == len(list_deliveries(project)) == 2
+    assert len(notes) == len(read_delivery_ledger(project)) == 2
 
 
 def test_who_objects_since_is_in_nothing_that_is_made_from_the_table(company, call):
@@ -202,7 +206,7 @@ def test_a_killed_delivery_enters_the_ledger_with_the_next(company):
     store = publish(project, 0, {"L1": (5, "A", ""), "L2": (7, "B", "")})
     done, failed = deliver_exports(store, project, Runner())
     assert not failed and not any(one.is_new for one in done)
-    assert {row["delivery"] for row in list_deliveries(project)} == {one.id for one in done}
+    assert {row["delivery"] for row in read_delivery_ledger(project)} == {one.id for one in done}
 
 
 def test_a_failed_delivery_is_said_and_mended(company, monkeypatch):
@@ -218,7 +222,7 @@ def test_a_failed_delivery_is_said_and_mended(company, monkeypatch):
     assert [type(error) for error in failed] == [
         LeadscoreError
     ] and "sales: error: cannot write" in notes[0]
-    assert [row["status"] for row in list_deliveries(project) if row["name"] == "sales"] == [
+    assert [row["status"] for row in read_delivery_ledger(project) if row["name"] == "sales"] == [
         "delivered",
         "failed",
     ]

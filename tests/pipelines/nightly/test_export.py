@@ -3,7 +3,7 @@
 import pytest
 
 from configs.schema import load_project
-from pipelines.nightly.export import finish_killed_runs
+from pipelines.nightly.recovery import finish_killed_runs
 from pipelines.runner import Runner
 from pipelines.workspace import open_store
 from tests.pipelines import tiny

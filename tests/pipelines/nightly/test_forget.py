@@ -10,7 +10,7 @@ import pytest
 
 from pipelines import cli
 from pipelines.nightly import forget
-from serve.lock import hold_workspace
+from serve.lock import lock_workspace
 from tests.pipelines import tiny
 
 
@@ -145,6 +145,6 @@ def test_an_id_with_an_odd_sign_is_refused_in_a_list_and_an_empty_one_altogether
 
 
 def test_it_waits_for_no_run_that_holds_the_workspace(run, scored):
-    with hold_workspace(scored / "workspace"):
+    with lock_workspace(scored / "workspace"):
         code, _, err = run("forget", "company.yaml", "L0001")
     assert code == 6 and "another run holds this workspace" in err

@@ -13,9 +13,9 @@ from configs.schema import load_project
 from models.learners import lightgbm
 from models.registry.registry import Registry
 from models.scorer import Scorer
-from pipelines.nightly.score import score_night
+from pipelines.nightly.night import score_night
 from pipelines.runner import Runner
-from pipelines.training.train import train
+from pipelines.training.train import train_targets
 from pipelines.workspace import open_store
 from tests.pipelines import tiny
 
@@ -61,10 +61,10 @@ def trained(tmp_path_factory):
         project = load_project("company.yaml")
         assert [
             str(each.error)
-            for each in train(project, TRAINED, list(TARGETS), Runner())
+            for each in train_targets(project, TRAINED, list(TARGETS), Runner())
             if each.error
         ] == []
-        assert score_night(project, MONDAY, Runner()).checks == ()
+        assert score_night(project, MONDAY, Runner()).published.checks == ()
     return folder
 
 
@@ -78,7 +78,7 @@ def company(trained, tmp_path, monkeypatch):
 
 
 def found(night):
-    return {(one.verdict, one.check, one.target, one.subject) for one in night.checks}
+    return {(one.verdict, one.check, one.target, one.subject) for one in night.published.checks}
 
 
 def ledger(project):
@@ -113,17 +113,17 @@ def refused(folder, *parts):
 def test_an_ordinary_night_passes_every_check_and_keeps_what_was_seen(company):
     project = load_project("company.yaml")
     night = score_night(project, TUESDAY, Runner())
-    assert night.checks == () and night.to_json()["checks"] == []
+    assert night.published.checks == () and night.to_json()["checks"] == []
     kept = open_store(project).past_checks("tiny", project.parse_instant("2024-12-18"), 1).to_pylist()
     assert {row["verdict"] for row in kept} == {"pass"} and {row["run_id"] for row in kept} == {
-        night.run_id
+        night.published.run_id
     }
     compared = {(row["check"], row["target"], row["subject"]): row for row in kept}
     assert compared["rows", "", "events_1"]["warn"] == pytest.approx(
         0.9 * _rows_before(company, MONDAY)
     )
     assert compared["rows", "", "events_1"]["observed"] == _rows_before(company, TUESDAY)
-    assert compared["leads", "buy", ""]["observed"] == night.rows["buy"]
+    assert compared["leads", "buy", ""]["observed"] == night.published.rows["buy"]
     # Nobody objects here, so there is no list that could have shrunk.
     assert set(project.checks.model_dump()) - {"nights", "suppressed"} <= {
         row["check"] for row in kept
@@ -138,7 +138,7 @@ def _rows_before(folder, day):
 def test_a_source_that_was_half_written_is_refused(company):
     text = (company / "events.csv").read_text(encoding="utf-8")
     (company / "events.csv").write_text(text[: len(text) // 2], encoding="utf-8")
-    refused(company, "the check rows stops", "events_1", "written to its end")
+    refused(company, "the check rows stops", "events_1", "written completely")
 
 
 def test_a_renamed_event_type_is_refused(company):
@@ -168,7 +168,7 @@ def test_a_column_gone_empty_is_refused(company):
     refused(
         company,
         "the check missing stops",
-        "country: missing in 100% of the leads, in 0% of those learnt from",
+        "country: missing in 100% of the leads, in 0% of the training rows",
     )
 
 
@@ -289,7 +289,7 @@ def test_a_model_of_an_earlier_version_is_scored_with_and_says_what_it_cannot_ch
 
     swap("buy", old)
     night = score_night(load_project("company.yaml"), TUESDAY, Runner())
-    kept = [row for row in _kept(night.run_id) if (row["target"], row["check"]) == ("buy", "drift")]
+    kept = [row for row in _kept(night.published.run_id) if (row["target"], row["check"]) == ("buy", "drift")]
     assert [row["verdict"] for row in kept] == ["pass"] and "train again" in kept[0]["message"]
 
 
@@ -298,12 +298,12 @@ def test_a_target_without_a_champion_is_told_and_the_others_are_published(compan
     text["targets"]["later"] = text["targets"]["buy"] | {"horizon": "30d"}
     (company / "company.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
     night = score_night(load_project("company.yaml"), TUESDAY, Runner())
-    assert set(night.rows) == set(TARGETS)
+    assert set(night.published.rows) == set(TARGETS)
     assert found(night) == {("warn", "champion", "", "later")}
     assert json.dumps(night.to_json()["checks"])
 
 
 def test_a_night_before_the_training_is_not_compared_with_weeks_that_it_cannot_know(company):
     night = score_night(load_project("company.yaml"), "2024-12-01", Runner())
-    kept = [row for row in _kept(night.run_id) if row["check"] == "gone_types"]
+    kept = [row for row in _kept(night.published.run_id) if row["check"] == "gone_types"]
     assert [row["verdict"] for row in kept] == ["pass"] and "after this night" in kept[0]["message"]

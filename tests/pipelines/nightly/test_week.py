@@ -9,15 +9,16 @@ import pytest
 from configs.learning import EvaluationConfig
 from configs.schema import load_project
 from models.learners import lightgbm
-from models.registry.registry import Registry, TrainingRecord
+from models.registry.records import TrainingRecord
+from models.registry.registry import Registry
 from models.scorer_metadata import ScorerMetadata
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
-from pipelines.nightly.score import score_night
+from pipelines.nightly.night import score_night
 from pipelines.runner import Runner
-from pipelines.training.reference_profile import with_reference
+from pipelines.training.reference_profile import attach_reference_profile
 from pipelines.training_data import build_training_rows, load_snapshot
-from pipelines.workspace import hold_workspace
+from pipelines.workspace import open_workspace
 from tests.pipelines import tiny
 
 NIGHTS = ("2024-11-25", "2024-11-26", "2024-11-27", "2024-12-02")
@@ -49,10 +50,10 @@ def company(tmp_path_factory):
         settings = TrainingSettings(
             "buy", project.targets["buy"].horizon, EvaluationConfig(folds=1, share=0.4), metadata=metadata
         )
-        trained = with_reference(train_scorer(rows.matrix, rows.labels, settings), now, "buy", rows)
+        trained = attach_reference_profile(train_scorer(rows.matrix, rows.labels, settings), now, "buy", rows)
         trained.scorer.save(folder / "model")
         registry = Registry(project.workspace_path, project.project)
-        with hold_workspace(project):
+        with open_workspace(project):
             registry.promote("buy", registry.log_training("buy", TrainingRecord(folder / "model")).number)
         for night in NIGHTS:
             score_night(project, night, Runner())

@@ -8,13 +8,13 @@ import pytest
 
 from configs.errors import ConfigError
 from configs.schema import load_project
-from features.wording.wording import wording_of
+from features.wording.wording import load_wording
 from models.learners import lightgbm
-from pipelines.lead.explain import published
-from pipelines.lead.trace import traces
-from pipelines.nightly.score import score_night
+from pipelines.lead.explain import read_published_scores
+from pipelines.lead.trace import trace_rows
+from pipelines.nightly.night import score_night
 from pipelines.runner import Runner
-from pipelines.training.train import train
+from pipelines.training.train import train_targets
 from tests.pipelines import guarded, tiny
 
 RUSSIAN = {"visit": ["визит", "визита", "визитов"], "country": "страна", "DE": "Германия"}
@@ -39,7 +39,7 @@ def night(folder, **changes):
     """Publish the night with these changes to the config; return its reasons by lead, and the project."""
     guarded.rewrite(folder, guarded.PRIVACY, **changes)
     project = load_project("company.yaml")
-    scores = score_night(project, tiny.END, Runner()).scores
+    scores = score_night(project, tiny.END, Runner()).published.scores
     texts = zip(scores["entity_id"].to_pylist(), scores["reasons"].to_pylist(), strict=True)
     return {entity: json.loads(text) for entity, text in texts}, project
 
@@ -63,8 +63,8 @@ def test_the_language_and_the_words_are_chosen_when_scores_are_made(here):
 def test_a_lead_is_explained_in_the_words_of_its_company(here):
     russian, project = night(here, publish={"language": "ru"}, words=RUSSIAN)
     entity = max(russian, key=lambda name: len(russian[name]))
-    found = published(project, entity, None)
-    (trace,) = traces(project, found.newest, found.history, lambda _: None).values()
+    found = read_published_scores(project, entity, None)
+    (trace,) = trace_rows(project, found.newest, found.history, lambda _: None).values()
     assert trace.replay.reproduced
     assert trace.replay.reasons == russian[entity]
     assert all(one["sentence"] for one in trace.replay.features)
@@ -78,7 +78,7 @@ def test_what_gives_a_lead_up_is_read_from_the_config(here):
     given_up = target.model_copy(update={"population": until})
     features = project.features.model_copy(update={"ends": ("gone",)})
     changed = project.model_copy(update={"features": features, "targets": {"one": given_up}})
-    assert wording_of(changed).ends == {"away", "gone"}
+    assert load_wording(changed).ends == {"away", "gone"}
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_personal_and_excluded_columns_are_never_named(here, tmp_path, monkeypat
         here, guarded.PRIVACY, features=tiny.LITTLE["features"] | {"exclude": list(EXCLUDED)}
     )
     project = load_project("company.yaml")
-    (done,) = train(project, tiny.END, ["buy"], Runner())
+    (done,) = train_targets(project, tiny.END, ["buy"], Runner())
     assert done.error is None
-    scores = score_night(project, tiny.END, Runner()).scores
+    scores = score_night(project, tiny.END, Runner()).published.scores
     told = [one for text in scores["reasons"].to_pylist() for one in json.loads(text)]
     assert told
     names = " ".join(f"{one['feature']} {one['sentence']}" for one in told)

@@ -80,7 +80,7 @@ def test_a_webhook_that_is_not_there_is_one_line_without_its_address(monkeypatch
 
 def test_a_webhook_that_does_not_answer_is_left(webhook, monkeypatch):
     webhook.wait = 30
-    monkeypatch.setattr(alarm, "TIMEOUT", 0.3)
+    monkeypatch.setattr(alarm, "TIMEOUT_SECONDS", 0.3)
     monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
     notes = []
     assert not alarm.post_alarm({}, notes.append) and len(notes) == 1

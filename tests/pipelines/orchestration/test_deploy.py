@@ -22,8 +22,8 @@ from configs.errors import ConfigError, DataError, GateRefused, NotFitToPublish
 from configs.schema import load_project
 from models.learners import lightgbm
 from pipelines.runner import Runner
-from pipelines.training.train import train
-from serve.lock import hold_workspace
+from pipelines.training.train import train_targets
+from serve.lock import lock_workspace
 from tests.pipelines import tiny
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -32,8 +32,8 @@ PATIENCE = 600
 # The shortest heartbeat that Prefect allows, and little patience with silence, so that a test need not wait for long.
 SERVE = """
 from datetime import timedelta
-from pipelines.deployment import deploy
-deploy.HEARTBEAT, deploy.SILENCE = timedelta(seconds=30), timedelta(seconds=40)
+from pipelines.orchestration import deploy
+deploy.HEARTBEAT_INTERVAL, deploy.SILENCE_LIMIT = timedelta(seconds=30), timedelta(seconds=40)
 from pipelines.cli import main
 main()
 """
@@ -245,7 +245,7 @@ def served(tmp_path_factory, prefect_server, hooked):
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         tiny.write(folder)
-        assert train(load_project("company.yaml"), midnight.isoformat(), ["buy"], Runner())[0].error is None
+        assert train_targets(load_project("company.yaml"), midnight.isoformat(), ["buy"], Runner())[0].error is None
     environment = {k: v for k, v in prefect_server.items() if k != "LEADSCORE_WORKSPACE"}
     company = Served(folder, environment | {"LEADSCORE_WEBHOOK": hooked.url}, hooked)
     company.start(score=EACH_MINUTE)
@@ -283,7 +283,7 @@ def ended(server, run):
 
 @contextmanager
 def holding_in_another_process(folder):
-    code = "import sys,time;from pathlib import Path;from serve.lock import hold_workspace\nwith hold_workspace(Path(sys.argv[1])):"
+    code = "import sys,time;from pathlib import Path;from serve.lock import lock_workspace\nwith lock_workspace(Path(sys.argv[1])):"
     code += "\n print('held',flush=True);time.sleep(1000)"
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True
@@ -348,9 +348,9 @@ def test_a_refused_night_is_done_once_and_told_to_the_webhook(served, server):
     before = len(served.hooked.bodies)
     run = ask_for(server, config="company.yaml", as_of="2000-01-01")
     state = until(lambda: ended(server, run), "the run ends", served.log)
-    assert state.is_failed() and "nothing was known yet" in state.message
+    assert state.is_failed() and "no data was known at this as-of" in state.message
     body = until(lambda: served.hooked.bodies[before:], "the webhook is told", served.log)[0]
-    assert (body["exit_code"], body["what"]) == (3, "data error: nothing was known yet")
+    assert (body["exit_code"], body["what"]) == (3, "data error: no data was known at this as-of")
     assert body["flow_run_id"] == str(run) and body["flow"] == "leadscore-score"
     assert served.hooked.url not in served.log() and "secret-path" not in served.log()
     assert "Traceback" not in served.log() and "NoneType" not in served.log()
@@ -390,7 +390,7 @@ def test_a_run_that_waits_for_longer_than_its_limit_is_stopped_and_told(served, 
         schedule={"train": None, "monitor": None, "limit": "5s", "score": ONCE_A_YEAR},
     )
     before = len(served.hooked.bodies)
-    with hold_workspace(served.folder / "workspace"):
+    with lock_workspace(served.folder / "workspace"):
         run = ask_for(server, config="company.yaml")
         state = until(lambda: ended(server, run), "the run ends", served.log)
     assert state.is_failed() and "another run holds this workspace" in state.message
@@ -424,7 +424,7 @@ def test_a_killed_runner_and_its_killed_run_do_not_stop_the_next_night(served, s
         served.stop(signal.SIGKILL)
     assert server.read_flow_run(lost).state.is_running()
     state = until(lambda: ended(server, lost), "the lost run is called crashed", served.log)
-    assert state.is_crashed() and state.message == "no sign of life"
+    assert state.is_crashed() and state.message == "no heartbeat"
     served.start(score=ONCE_A_YEAR)
     run = ask_for(server, config="company.yaml")
     assert until(lambda: ended(server, run), "the next night ends", served.log).is_completed()
@@ -462,7 +462,7 @@ def test_the_prefect_yaml_for_workers_is_accepted_by_a_server(server, prefect_se
     for name, cron in (("train", "0 2 * * 0"), ("score", "0 5 * * *"), ("monitor", "0 7 * * *")):
         found = server.read_deployment_by_name(f"leadscore-{name}/acme")
         assert (
-            found.entrypoint == f"pipelines.orchestration.flows.{name}"
+            found.entrypoint == f"pipelines.orchestration.flows.{name}_flow"
             and found.work_pool_name == "leadscore"
         )
         assert found.parameters == {"config": "company.yaml"}

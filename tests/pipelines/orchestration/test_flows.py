@@ -103,8 +103,8 @@ def test_a_failure_is_told_in_two_lines_and_without_a_traceback(tmp_path, prefec
     tiny.write(tmp_path, leads=60)
     for arguments, code, said in (
         (["score", "company.yaml", "--as-of", tiny.END], 5, "no target has a champion"),
-        (["score", "company.yaml", "--as-of", "2900-01-01"], 2, "this night is yet to come"),
-        (["train", "company.yaml", "--as-of", "1990-01-01"], 3, "nothing was known yet"),
+        (["score", "company.yaml", "--as-of", "2900-01-01"], 2, "this as-of is in the future"),
+        (["train", "company.yaml", "--as-of", "1990-01-01"], 3, "no data was known at this as-of"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "pipelines.cli", *arguments, driver],

@@ -119,10 +119,10 @@ def test_what_cannot_pass_is_done_once(error):
 
 def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
     """The lock itself, held by another process for two seconds."""
-    from serve.lock import hold_workspace
+    from serve.lock import lock_workspace
 
-    monkeypatch.setattr(guard, "POLL", 0.1)
-    code = "import sys,time;from pathlib import Path;from serve.lock import hold_workspace\nwith hold_workspace(Path(sys.argv[1])):"
+    monkeypatch.setattr(guard, "POLL_SECONDS", 0.1)
+    code = "import sys,time;from pathlib import Path;from serve.lock import lock_workspace\nwith lock_workspace(Path(sys.argv[1])):"
     code += "\n print('held',flush=True);time.sleep(2)"
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
@@ -131,7 +131,7 @@ def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
     notes = []
 
     def work():
-        with hold_workspace(tmp_path):
+        with lock_workspace(tmp_path):
             return "done"
 
     assert run_guarded(work, HOUR, notes.append, pauses=()) == "done"
@@ -140,7 +140,7 @@ def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
 
 
 def test_a_workspace_that_is_never_free_is_said_so(monkeypatch):
-    monkeypatch.setattr(guard, "POLL", 0.05)
+    monkeypatch.setattr(guard, "POLL_SECONDS", 0.05)
     with pytest.raises(WorkspaceBusy):
         run_guarded(work_that(WorkspaceBusy("held"))[0], timedelta(seconds=0.4), print)
 
@@ -170,9 +170,9 @@ def test_a_run_that_hangs_where_python_cannot_reach_is_ended():
     """An endless loop in C, as compiled code can have one: no handler of ours would ever run."""
     code = (
         "import itertools\nfrom datetime import timedelta\nfrom pipelines.orchestration import guard\n"
-        "guard.GRACE = timedelta(seconds=1)\n"
+        "guard.GRACE_PERIOD = timedelta(seconds=1)\n"
         "def work():\n  sum(itertools.repeat(1))\n"
-        "guard.guarded(work, timedelta(seconds=1), print)\n"
+        "guard.run_guarded(work, timedelta(seconds=1), print)\n"
     )
     begun = time.monotonic()
     done = subprocess.run(

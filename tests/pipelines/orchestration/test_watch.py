@@ -13,10 +13,10 @@ import typer
 
 from configs.schema import load_project
 from pipelines.orchestration import watch
-from pipelines.orchestration.deploy import DeploymentStatus
+from pipelines.orchestration.deployment_status import DeploymentStatus
 from pipelines.workspace import open_store
 from serve.export.export import write_export
-from serve.lock import hold_workspace
+from serve.lock import lock_workspace
 from tests.pipelines import tiny
 from tests.serve.samples import a_run, some_scores
 
@@ -53,12 +53,12 @@ def night(
 
 
 def alarms(project, now):
-    return watch.status(project, now).alarms
+    return watch.read_status(project, now).alarms
 
 
 def test_a_night_like_every_night(company):
     run = night(company)
-    found = watch.status(company, FIVE + 20 * HOUR)
+    found = watch.read_status(company, FIVE + 20 * HOUR)
     assert found.alarms == () and found.last_good.run_id == run.run_id and found.since == ()
     assert found.last_good.rows == 3 and found.last_good.as_of == MIDNIGHT
     assert found.lines()[-1] == "all is well"
@@ -68,20 +68,20 @@ def test_a_night_like_every_night(company):
 def test_an_attempt_that_came_to_nothing_is_no_alarm_and_not_well(company, end):
     night(company)
     night(company, start=FIVE + 2 * HOUR, end=end, message="too few rows")
-    found = watch.status(company, FIVE + 3 * HOUR)
+    found = watch.read_status(company, FIVE + 3 * HOUR)
     assert (
         found.alarms == ()
         and found.lines()[-1].startswith("WARNING: the last attempt")
         and end in found.lines()[-1]
     )
-    assert found.told()["state"] == "Warning"
+    assert found.to_alarm()["state"] == "Warning"
 
 
 def test_a_run_whose_process_is_gone_is_called_killed_and_one_that_lives_is_not(company):
     night(company)
     night(company, start=FIVE + 2 * HOUR, end="started")
-    with hold_workspace(company.root):
-        found = watch.status(company, FIVE + 3 * HOUR)
+    with lock_workspace(company.root):
+        found = watch.read_status(company, FIVE + 3 * HOUR)
         assert (
             found.alarms == ()
             and found.since[0].status == "started"
@@ -91,7 +91,7 @@ def test_a_run_whose_process_is_gone_is_called_killed_and_one_that_lives_is_not(
     died.wait()
     for text in ("", f"pid {died.pid}: leadscore score company.yaml\n"):
         (company.root / ".lock").write_text(text)
-        found = watch.status(company, FIVE + 3 * HOUR)
+        found = watch.read_status(company, FIVE + 3 * HOUR)
         assert found.since[0].status == "killed" and "killed" in found.lines()[-1]
 
 
@@ -128,14 +128,14 @@ def test_attempts_since_the_last_good_night_are_told_with_their_message(company)
         "not published: too few rows\n  fix: look",
     )
     night(company, MIDNIGHT + 24 * HOUR, FIVE + 25 * HOUR, "failed", "the scores database failed")
-    found = watch.status(company, FIVE + 26 * HOUR)
+    found = watch.read_status(company, FIVE + 26 * HOUR)
     assert [each.status for each in found.since] == ["failed", "refused"] and found.alarms == ()
     lines = found.lines()
     assert any(
         "refused as of 2026-03-10T23:00:00+00:00" in line and "too few rows" in line
         for line in lines
     )
-    assert watch.status(company, FIVE + 40 * HOUR).alarms
+    assert watch.read_status(company, FIVE + 40 * HOUR).alarms
 
 
 def test_an_older_night_made_up_for_today_is_no_good_night_of_today(company):
@@ -153,7 +153,7 @@ def test_nights_that_run_as_of_long_past_are_an_alarm(company):
 
 def test_a_night_in_the_future_is_an_alarm_and_not_good_for_ever(company):
     night(company, start=FIVE + 24 * 365 * HOUR)
-    assert "look at the clock" in alarms(company, FIVE + HOUR)[0]
+    assert "check the clock" in alarms(company, FIVE + HOUR)[0]
 
 
 def test_the_export_must_be_of_the_newest_night(company):
@@ -195,7 +195,7 @@ def test_what_keeps_a_deployment_from_running(company, monkeypatch, found, alarm
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     other = deployed(exists=True, scheduled=False)
     monkeypatch.setattr(
-        "pipelines.orchestration.deploy.read_deployments", lambda project, now: [other, found]
+        "pipelines.orchestration.deployment_status.read_deployments", lambda project, now: [other, found]
     )
     told = alarms(company, FIVE + 2 * HOUR)
     assert [alarm in each for each in told] == ([True] if alarm else [])
@@ -258,7 +258,7 @@ def test_an_alarm_is_reported_when_asked(company, monkeypatch):
 
 def test_a_refused_night_is_reported_before_it_is_an_alarm_and_without_what_was_found(company):
     night(company)
-    assert watch.status(company, FIVE + HOUR).told() is None
+    assert watch.read_status(company, FIVE + HOUR).to_alarm() is None
     night(
         company,
         MIDNIGHT + 24 * HOUR,
@@ -266,9 +266,9 @@ def test_a_refused_night_is_reported_before_it_is_an_alarm_and_without_what_was_
         "refused",
         "not published: [x]: ann@example.com",
     )
-    found = watch.status(company, FIVE + 25 * HOUR)
-    assert found.alarms == () and found.told()["state"] == "Warning"
-    assert found.told()["said"] == ["the last attempt, as of 2026-03-10T23:00:00+00:00: refused"]
+    found = watch.read_status(company, FIVE + 25 * HOUR)
+    assert found.alarms == () and found.to_alarm()["state"] == "Warning"
+    assert found.to_alarm()["said"] == ["the last attempt, as of 2026-03-10T23:00:00+00:00: refused"]
 
 
 def test_deploying_without_a_prefect_api_says_what_to_do(company):

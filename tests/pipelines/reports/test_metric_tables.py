@@ -11,16 +11,16 @@ from models.evaluation.metrics import Estimate
 from models.evaluation.sliced_metrics import SliceMetrics
 from models.learners.kinds import MODELS_BY_NAME
 from models.training.settings import CANDIDATES
-from pipelines.commands.options import WIDE
+from pipelines.commands.options import WIDTH_WITHOUT_TERMINAL
 from pipelines.reports import terminal
-from pipelines.reports.markdown import training_markdown
+from pipelines.reports.markdown import render_training_markdown
 from pipelines.reports.metric_tables import (
-    SHOWN,
-    challenger_table,
-    learner_table,
-    markdown_table,
-    part_table,
-    rows_text,
+    METRIC_LABELS,
+    build_challenger_table,
+    build_learner_table,
+    build_slice_table,
+    describe_row_counts,
+    render_markdown_table,
 )
 
 NARROW = 100
@@ -31,7 +31,7 @@ ROWS = {"rows": 5000, "mature": 4200, "immature": 800, "positive": 310}
 def figures(seed):
     """Return a Figure of each kind that is shown, as wide as they come; a learner without a slope has none."""
     rng = np.random.default_rng(seed)
-    found = {key: Estimate(0.4567, 0.2345, 0.8765, 1000) for key in SHOWN}
+    found = {key: Estimate(0.4567, 0.2345, 0.8765, 1000) for key in METRIC_LABELS}
     odd = ("calibration_error", "calibration_slope", "calibration_intercept")
     found |= {key: Estimate(*(-9.0 + rng.random(3)).round(3).tolist(), 1000) for key in odd}
     return found | ({"calibration_slope": Estimate(NAN, NAN, NAN, 1000)} if seed == 0 else {})
@@ -49,12 +49,15 @@ def text_of(part, width):
 
 
 def printed(rows, width=NARROW):
-    return text_of(terminal.grid(rows), width)
+    return text_of(terminal.render_table(rows), width)
 
 
 @pytest.mark.parametrize("chosen", [kind.name for kind in CANDIDATES])
 def test_the_tables_of_a_training_fit_a_terminal_without_wrapping(learners, chosen):
-    for rows in (challenger_table(learners[chosen], True), learner_table(learners, chosen)):
+    for rows in (
+        build_challenger_table(learners[chosen], True),
+        build_learner_table(learners, chosen),
+    ):
         assert len(printed(rows)) == len(rows)
 
 
@@ -64,15 +67,18 @@ def test_the_challenger_has_each_figure_with_its_interval_and_no_empty_row(learn
         for key, figure in learners["hazard"].items()
         if key != "value_captured_at_capacity"
     }
-    head, *rows = challenger_table(some, True)
+    head, *rows = build_challenger_table(some, True)
     assert head == ["out of time (90 % interval)", "challenger"]
-    assert challenger_table(some, False) == [["random folds (90 % interval)", "challenger"], *rows]
-    assert [row[0] for row in rows] == [name for key, name in SHOWN.items() if key in some]
+    assert build_challenger_table(some, False) == [
+        ["random folds (90 % interval)", "challenger"],
+        *rows,
+    ]
+    assert [row[0] for row in rows] == [name for key, name in METRIC_LABELS.items() if key in some]
     assert rows[0] == ["ROC AUC", "0.457 (0.234–0.876)"]
 
 
 def test_each_learner_has_a_row_and_the_chosen_one_is_marked(learners):
-    head, *rows = learner_table(learners, "hazard")
+    head, *rows = build_learner_table(learners, "hazard")
     assert head == ["learner", "ROC AUC", "log loss", "avg. precision", "cal. error", "cal. slope"]
     assert [row[0] for row in rows] == [
         "LightGBM",
@@ -89,18 +95,21 @@ def test_each_learner_has_a_row_and_the_chosen_one_is_marked(learners):
 
 
 def test_parts_fit_what_is_printed_into_a_file(learners):
-    parts = {"other_publicities": SliceMetrics(1352, 900, 147, learners["blend"]), "email": SliceMetrics(4, 4, 1)}
-    rows = part_table("origin", parts)
+    parts = {
+        "other_publicities": SliceMetrics(1352, 900, 147, learners["blend"]),
+        "email": SliceMetrics(4, 4, 1),
+    }
+    rows = build_slice_table("origin", parts)
     assert [row[:3] for row in rows[1:]] == [
         ["other_publicities", "1,352", "147"],
         ["email", "4", "1"],
     ]
     assert rows[2][3:] == ["too small"] and rows[1][3] == "0.457 (0.234–0.876)"
-    assert len(printed(rows, WIDE)) == len(rows)
+    assert len(printed(rows, WIDTH_WITHOUT_TERMINAL)) == len(rows)
 
 
 def test_markdown_has_as_many_columns_in_each_line(learners):
-    lines = markdown_table(learner_table(learners, "blend"))
+    lines = render_markdown_table(build_learner_table(learners, "blend"))
     assert {line.count("|") for line in lines} == {7} and "blend (chosen)" in lines[5]
 
 
@@ -118,19 +127,19 @@ def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, time
         version=version,
         error=None,
     )
-    text = training_markdown(project, [done])
-    page = text_of(terminal.training(project, done), WIDE)
-    for table in (challenger_table(figures, timed), learner_table(learners, "hazard")):
-        assert "\n".join(["", *markdown_table(table)]) in text
+    text = render_training_markdown(project, [done])
+    page = text_of(terminal.render_training(project, done), WIDTH_WITHOUT_TERMINAL)
+    for table in (build_challenger_table(figures, timed), build_learner_table(learners, "hazard")):
+        assert "\n".join(["", *render_markdown_table(table)]) in text
         assert all(any(row[0] in line and row[1] in line for line in page) for row in table)
-    for told in (rows_text(ROWS, timed), "version 3 passed the gate and is the champion"):
+    for told in (describe_row_counts(ROWS, timed), "version 3 passed the gate and is the champion"):
         assert told in text and told in " ".join(page)
 
 
 def test_what_becomes_of_immature_rows_depends_on_whether_they_are_followed():
     head = "5,000 rows: 4,200 mature with 310 outcomes, 800 immature "
     assert (
-        rows_text(ROWS, followed=True)
+        describe_row_counts(ROWS, followed=True)
         == head + "(learnt from as far as they were followed, never called negative)"
     )
-    assert rows_text(ROWS, followed=False) == head + "(not used, never called negative)"
+    assert describe_row_counts(ROWS, followed=False) == head + "(not used, never called negative)"

@@ -10,9 +10,9 @@ from models.accounts import WithinAccountDependence
 from models.evaluation.gate import judge_challenger
 from models.leakage.leakage import Suspect
 from models.learners import lightgbm
-from pipelines.reports.mlflow_artifacts import story
-from pipelines.training.evaluate import findings
-from pipelines.training.train import Audited, challenge
+from pipelines.reports.mlflow_artifacts import write_training_record
+from pipelines.training.evaluate import evaluate_predictions
+from pipelines.training.train import AuditedRows, train_challenger
 from pipelines.training_data import build_training_rows, load_snapshot
 from tests.pipelines import tiny
 
@@ -36,14 +36,17 @@ def told(tmp_path_factory):
         patch.setattr(lightgbm, "ROUNDS", 15)
         now = load_snapshot(load_project("company.yaml"), tiny.END)
         rows = build_training_rows(now, "buy")
-        trained = challenge(now, "buy", Audited(rows, tuple(SUSPECTS)), lambda _: None)
-        found, verdict = findings(now, "buy", rows, trained), judge_challenger(trained.out_of_time)
+        trained = train_challenger(now, "buy", AuditedRows(rows, tuple(SUSPECTS)), lambda _: None)
+        found, verdict = (
+            evaluate_predictions(now, "buy", rows, trained),
+            judge_challenger(trained.out_of_time),
+        )
         yield (
             now,
             trained,
             found,
             verdict,
-            story(folder / "story", now, rows, trained, found, verdict, SUSPECTS),
+            write_training_record(folder / "story", now, rows, trained, found, verdict, SUSPECTS),
         )
 
 
@@ -120,7 +123,10 @@ def test_tables_hold_what_the_report_shows(told):
         ("new to its fold", "accounts"),
     } <= set(parts)
     row, part = parts["country", "DE"], found.segments["country"]["DE"]
-    assert (int(row["rows"]), float(row["log_loss"])) == (part.rows, part.estimates["log_loss"].value)
+    assert (int(row["rows"]), float(row["log_loss"])) == (
+        part.rows,
+        part.estimates["log_loss"].value,
+    )
     assert [row["sentence"] for row in table(kept, "gate")] == [
         test.sentence for test in verdict.tests
     ]

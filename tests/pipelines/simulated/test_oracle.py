@@ -20,20 +20,20 @@ from features.labels import compute_labels
 from features.spine import build_training_spine
 from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate
-from pipelines.simulated.company import CHANGE, END, LATE, MARKS, OUTCOMES, Law
-from pipelines.simulated.oracle import oracle
+from pipelines.simulated.company import CHANGE_AT, END, LATE_DELAY, MARKS, OUTCOMES, CompanyLaw
+from pipelines.simulated.oracle import compute_oracle
 
-CLOCK = company.demo_clock()
+CLOCK = company.build_demo_clock()
 MONTH = timedelta(days=30)
 KINDS = [*((m.event_type, m.channel) for m in MARKS), *((name, None) for name in OUTCOMES)]
 PLAIN = {"industry": "manufacturing", "employees": 120.0, "country": "FR", "source": "organic"}
 
 
 def tau(moment: datetime) -> float:
-    return float(CLOCK.business(np.array([to_microseconds(moment)]))[0])
+    return float(CLOCK.to_business_days(np.array([to_microseconds(moment)]))[0])
 
 
-def dataset_of(block: simulate.Block) -> Dataset:
+def dataset_of(block: simulate.SimulatedBlock) -> Dataset:
     leads = block.leads.drop_columns(["email", "billing_contact"])
     return Dataset(leads, block.events.select(EVENTS.names), (), "")
 
@@ -42,10 +42,10 @@ def spine_of(ids: list[str], cutoff: datetime) -> pa.Table:
     return pa.table([pa.array(ids), pa.array([cutoff] * len(ids), INSTANT)], schema=SPINE)
 
 
-def random_law(rng: np.random.Generator) -> Law:
+def random_law(rng: np.random.Generator) -> CompanyLaw:
     """A law in which everything is possible in every state."""
     share = rng.uniform(0.1, 1, (len(company.SOURCES), 4))
-    return Law(
+    return CompanyLaw(
         z_rate=rng.uniform(0.02, 0.1, 2),
         x_rate=rng.uniform(0.005, 0.05, (2, 4, 4)) * (1 - np.eye(4)),
         mark_rate=rng.uniform(0.001, 0.06, (2, 2, 4, len(MARKS))),
@@ -59,7 +59,7 @@ class Reference:
     """The same probability by dense matrices over (Z, X of every lead), with the future of all leads in it."""
 
     def __init__(
-        self, law: Law, leads: pd.DataFrame, events: pd.DataFrame, fits: np.ndarray
+        self, law: CompanyLaw, leads: pd.DataFrame, events: pd.DataFrame, fits: np.ndarray
     ) -> None:
         self.law, self.leads, self.events, self.fits = law, leads, events, fits
         self.states = list(product(range(2), *[range(4)] * len(leads)))
@@ -86,7 +86,7 @@ class Reference:
     def wait(self, start: float, end: float, recent: bool) -> None:
         active = [i for i, phase in enumerate(self.phase) if phase in (0, 1)]
         share = 1 - self.law.late if recent else np.ones(len(MARKS))
-        regime = int(start >= tau(CHANGE))
+        regime = int(start >= tau(CHANGE_AT))
         seen = [sum(self.visible(i, s, regime, share) for i in active) for s in self.states]
         self.p = self.p @ expm((self.generator(active) - np.diag(seen)) * (end - start))
         self.p /= self.p.sum()
@@ -116,18 +116,20 @@ class Reference:
         steps += [
             (e.event_time, 1, e.lead, e.kind) for e in known.itertuples() if e.event_time < cutoff
         ]
-        steps += [(m, 2, None, None) for m in (CHANGE, cutoff - LATE, cutoff) if m <= cutoff]
+        steps += [
+            (m, 2, None, None) for m in (CHANGE_AT, cutoff - LATE_DELAY, cutoff) if m <= cutoff
+        ]
         steps = [
             (pd.Timestamp(company.START), 2, None, None),
             *sorted(steps, key=lambda s: (s[0], s[1])),
         ]
         for (before, *_), (now, what, lead, kind) in pairwise(steps):
             if now > before:
-                self.wait(tau(before), tau(now), recent=before >= cutoff - LATE)
+                self.wait(tau(before), tau(now), recent=before >= cutoff - LATE_DELAY)
             if what == 0:
                 self.arrive(lead)
             elif what == 1:
-                self.observe(lead, kind, int(now >= CHANGE))
+                self.observe(lead, kind, int(now >= CHANGE_AT))
 
     def chance(self, lead: int, days: float, goal: int) -> float:
         """Blocks: lead phase, opportunity phase, goal reached; every lead of the account goes on living."""
@@ -153,16 +155,16 @@ class Reference:
 
 
 def reference(
-    law: Law, data: Dataset, ids: list[str], row: str, cutoff: datetime, goal: int
+    law: CompanyLaw, data: Dataset, ids: list[str], row: str, cutoff: datetime, goal: int
 ) -> float:
     mine = data.leads.filter(pc.is_in(data.leads["entity_id"], pa.array(ids))).sort_by("created_at")
-    leads = mine.to_pandas().assign(entry=company.entry_row(mine))
+    leads = mine.to_pandas().assign(entry=company.find_entry_rows(mine))
     events = data.events.to_pandas()
     events = events[events["entity_id"].isin(ids)]
     events["lead"] = [list(leads["entity_id"]).index(i) for i in events["entity_id"]]
     pairs = zip(events["event_type"], events["channel"].astype(object), strict=True)
     events["kind"] = [KINDS.index((t, None if pd.isna(c) else c)) for t, c in pairs]
-    judge = Reference(law, leads, events, company.fit(mine))
+    judge = Reference(law, leads, events, company.compute_fit(mine))
     judge.upto(cutoff)
     days = tau(cutoff + MONTH) - tau(cutoff)
     return judge.chance(list(leads["entity_id"]).index(row), days, goal)
@@ -172,7 +174,7 @@ def reference(
 def test_equals_dense_matrix_exponentials(goal: int, target: str) -> None:
     """Pairs of leads, with the change of behaviour and late rows inside the last two days before the cutoff."""
     law, cutoff = random_law(np.random.default_rng(5)), datetime(2024, 11, 2, 9, tzinfo=UTC)
-    data = dataset_of(simulate.block(2, 0, 300, law))
+    data = dataset_of(simulate.simulate_block(2, 0, 300, law))
     leads, events = data.leads.to_pandas(), filter_available_before(data.events, cutoff).to_pandas()
     over = set(events.loc[events["event_type"].isin(OUTCOMES[1:]), "entity_id"])
     opened = set(events.loc[events["event_type"] == "opportunity", "entity_id"])
@@ -188,9 +190,9 @@ def test_equals_dense_matrix_exponentials(goal: int, target: str) -> None:
     assert len(rows) >= 5
     for ids, row in rows[:5]:
         exact = reference(law, data, ids, row, cutoff, goal)
-        assert oracle(data, spine_of([row], cutoff), target, MONTH, law)[0] == pytest.approx(
-            exact, rel=1e-9
-        )
+        assert compute_oracle(data, spine_of([row], cutoff), target, MONTH, law)[
+            0
+        ] == pytest.approx(exact, rel=1e-9)
 
 
 def test_equals_what_happens_after_a_history_that_many_leads_share() -> None:
@@ -201,11 +203,11 @@ def test_equals_what_happens_after_a_history_that_many_leads_share() -> None:
         mark_rate=law.mark_rate / 16, late=np.full(len(MARKS), 0.8), exit_rate=law.exit_rate * 2
     )
     born = [to_microseconds(datetime(2024, 10, day, tzinfo=UTC)) for day in (10, 28)]
-    arrival = np.tile(CLOCK.business(np.array(born)), count)
+    arrival = np.tile(CLOCK.to_business_days(np.array(born)), count)
     account, entry = np.repeat(np.arange(count), 2), np.zeros(2 * count, np.int64)
-    done = simulate.play(rng, law, CLOCK, account, arrival, np.ones(2 * count), entry)
-    happened = CLOCK.calendar(done.tau)
-    known = happened + done.late * (LATE // timedelta(microseconds=1))
+    done = simulate.simulate_marks(rng, law, CLOCK, account, arrival, np.ones(2 * count), entry)
+    happened = CLOCK.to_instants(done.tau)
+    known = happened + done.late * (LATE_DELAY // timedelta(microseconds=1))
     quiet = np.ones(count, bool)
     quiet[account[done.lead[known < to_microseconds(cutoff)]]] = False
     within = (
@@ -220,7 +222,7 @@ def test_equals_what_happens_after_a_history_that_many_leads_share() -> None:
     for name, value in PLAIN.items():
         leads = leads.append_column(name, pa.array([value, value]))
     data = Dataset(leads, EVENTS.empty_table(), (), "")
-    exact = oracle(data, spine_of(["a", "b"], cutoff), "propensity", MONTH, law)
+    exact = compute_oracle(data, spine_of(["a", "b"], cutoff), "propensity", MONTH, law)
     assert quiet.sum() > 4_000
     for lead in (0, 1):
         share = opens[lead::2][quiet].mean()
@@ -229,7 +231,7 @@ def test_equals_what_happens_after_a_history_that_many_leads_share() -> None:
 
 @pytest.fixture(scope="module")
 def demo() -> Dataset:
-    return dataset_of(simulate.block(3, 0, 1500))
+    return dataset_of(simulate.simulate_block(3, 0, 1500))
 
 
 @pytest.mark.parametrize("target", ["propensity", "close"])
@@ -240,7 +242,7 @@ def test_tells_the_outcome_rate_however_rows_are_grouped(demo: Dataset, target: 
     )
     spine = build_training_spine(demo, config, END)
     marked = compute_labels(demo, spine, config, END)
-    frame = marked.to_pandas().assign(p=oracle(demo, spine, target, MONTH))
+    frame = marked.to_pandas().assign(p=compute_oracle(demo, spine, target, MONTH))
     frame = frame[frame["mature"]].astype({"label": float})
     assert frame["label"].mean() > 0.03
     frame["account"] = (
@@ -250,7 +252,7 @@ def test_tells_the_outcome_rate_however_rows_are_grouped(demo: Dataset, target: 
         .values
     )
     frame["account"] = frame["account"].fillna(frame["entity_id"])
-    frame["late"] = frame["cutoff"] >= CHANGE
+    frame["late"] = frame["cutoff"] >= CHANGE_AT
     frame["bin"] = pd.qcut(frame["p"], 4, labels=False)
     for key in ("mature", "late", "bin"):
         for _, part in frame.groupby(key):
@@ -277,9 +279,9 @@ def test_what_is_not_known_at_the_cutoff_changes_nothing(demo: Dataset) -> None:
         "",
     )
     for target in ("propensity", "close"):
-        before = oracle(demo, spine, target, MONTH)
-        assert np.array_equal(before, oracle(garbled, spine, target, MONTH))
-        assert np.array_equal(before, oracle(demo.cut_at(cutoff), spine, target, MONTH))
+        before = compute_oracle(demo, spine, target, MONTH)
+        assert np.array_equal(before, compute_oracle(garbled, spine, target, MONTH))
+        assert np.array_equal(before, compute_oracle(demo.cut_at(cutoff), spine, target, MONTH))
         assert before.max() > 0.1
 
 
@@ -298,7 +300,7 @@ def one_lead(*marks: tuple[datetime, str, str | None]) -> Dataset:
 def test_an_event_at_the_cutoff_is_not_known_and_one_just_before_is() -> None:
     cutoff = datetime(2024, 4, 1, tzinfo=UTC)
     chance = [
-        oracle(one_lead(*marks), spine_of(["a"], cutoff), "propensity", MONTH)[0]
+        compute_oracle(one_lead(*marks), spine_of(["a"], cutoff), "propensity", MONTH)[0]
         for marks in (
             (),
             ((cutoff, "pricing_view", "web"),),
@@ -312,17 +314,17 @@ def test_rows_come_back_in_the_spines_order(demo: Dataset) -> None:
     ids = demo.leads["entity_id"].to_pylist()[:40]
     spine = pa.concat_tables([spine_of(ids, END), spine_of(ids[::-1], END + timedelta(days=9))])
     turned = spine.take(np.arange(spine.num_rows)[::-1])
-    ahead = oracle(demo, spine, "propensity", MONTH)
-    assert np.array_equal(ahead, oracle(demo, turned, "propensity", MONTH)[::-1])
+    ahead = compute_oracle(demo, spine, "propensity", MONTH)
+    assert np.array_equal(ahead, compute_oracle(demo, turned, "propensity", MONTH)[::-1])
 
 
 def test_one_that_is_done_has_no_chance() -> None:
     cutoff, day = datetime(2024, 4, 1, tzinfo=UTC), datetime(2024, 3, 9, tzinfo=UTC)
     data = one_lead((day, "disqualified", None))
-    assert oracle(data, spine_of(["a"], cutoff), "close", MONTH)[0] == 0
+    assert compute_oracle(data, spine_of(["a"], cutoff), "close", MONTH)[0] == 0
     opened = one_lead((day, "opportunity", None))
-    assert oracle(opened, spine_of(["a"], cutoff), "propensity", MONTH)[0] == 0
-    assert oracle(opened, spine_of(["a"], cutoff), "close", MONTH)[0] > 0
+    assert compute_oracle(opened, spine_of(["a"], cutoff), "propensity", MONTH)[0] == 0
+    assert compute_oracle(opened, spine_of(["a"], cutoff), "close", MONTH)[0] > 0
 
 
 @pytest.mark.parametrize(
@@ -339,9 +341,13 @@ def test_data_of_another_company_is_an_error(
     marks: tuple, ids: list[str], target: str, words: str
 ) -> None:
     with pytest.raises(DataError, match=words):
-        oracle(one_lead(*marks), spine_of(ids, datetime(2024, 4, 1, tzinfo=UTC)), target, MONTH)
+        compute_oracle(
+            one_lead(*marks), spine_of(ids, datetime(2024, 4, 1, tzinfo=UTC)), target, MONTH
+        )
 
 
 def test_a_lead_not_yet_born_is_an_error() -> None:
     with pytest.raises(DataError, match="not yet known"):
-        oracle(one_lead(), spine_of(["a"], datetime(2024, 3, 1, tzinfo=UTC)), "close", MONTH)
+        compute_oracle(
+            one_lead(), spine_of(["a"], datetime(2024, 3, 1, tzinfo=UTC)), "close", MONTH
+        )

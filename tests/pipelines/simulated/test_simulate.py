@@ -21,20 +21,20 @@ from features.contracts import EVENTS, LEADS
 from features.sources import read_sources
 from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate
-from pipelines.simulated.simulate import block
+from pipelines.simulated.simulate import simulate_block
 
-CLOCK = company.demo_clock()
+CLOCK = company.build_demo_clock()
 
 
 @pytest.fixture(scope="module")
-def truth() -> simulate.Block:
-    return block(3, 0, 1500)
+def truth() -> simulate.SimulatedBlock:
+    return simulate_block(3, 0, 1500)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, simulate.Summary]:
     folder = tmp_path_factory.mktemp("company") / "data"
-    return folder, simulate.simulate(folder, 1500, 3)
+    return folder, simulate.write_company(folder, 1500, 3)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -55,7 +55,7 @@ def text_of(path: Path) -> pa.Table:
 @given(st.integers(0, int((company.END - company.START).total_seconds()) * 1_000_000))
 def test_the_clock_and_its_inverse_agree_to_a_microsecond(offset: int) -> None:
     us = np.array([to_microseconds(company.START) + offset])
-    assert abs(int(CLOCK.calendar(CLOCK.business(us))[0] - us[0])) <= 1
+    assert abs(int(CLOCK.to_instants(CLOCK.to_business_days(us))[0] - us[0])) <= 1
 
 
 def test_the_clock_always_runs_and_by_day_faster_than_by_night() -> None:
@@ -67,13 +67,13 @@ def test_the_clock_always_runs_and_by_day_faster_than_by_night() -> None:
 
 def test_an_instant_before_the_company_is_an_error() -> None:
     with pytest.raises(DataError, match="clock"):
-        CLOCK.business(np.array([to_microseconds(company.START) - 1]))
+        CLOCK.to_business_days(np.array([to_microseconds(company.START) - 1]))
 
 
 def test_same_seed_same_bytes(written: tuple[Path, simulate.Summary], tmp_path: Path) -> None:
-    assert simulate.simulate(tmp_path, 1500, 3) == written[1]
+    assert simulate.write_company(tmp_path, 1500, 3) == written[1]
     assert contents(tmp_path) == contents(written[0])
-    simulate.simulate(tmp_path, 1500, 4)
+    simulate.write_company(tmp_path, 1500, 4)
     assert contents(tmp_path).keys() == contents(written[0]).keys()
     assert contents(tmp_path) != contents(written[0])
 
@@ -83,30 +83,30 @@ def test_blocks_do_not_depend_on_each_other(
 ) -> None:
     monkeypatch.setattr(simulate, "BLOCK_LEADS", 100)
     seen: list[tuple[int, int]] = []
-    simulate.simulate(tmp_path, 250, 3, lambda done, total: seen.append((done, total)))
+    simulate.write_company(tmp_path, 250, 3, lambda done, total: seen.append((done, total)))
     assert seen == [(100, 250), (200, 250), (250, 250)]
-    second = block(3, 1, 100)
+    second = simulate_block(3, 1, 100)
     part = pq.read_table(tmp_path / "web" / "part-00001.parquet")
     web = second.events.filter(pc.equal(second.events["log"], "web"))
     assert set(part["lead_id"].drop_null().to_pylist()) == set(web["entity_id"].to_pylist())
-    simulate.simulate(tmp_path, 80, 3)
+    simulate.write_company(tmp_path, 80, 3)
     assert [f.name for f in (tmp_path / "web").iterdir()] == ["part-00000.parquet"]
     assert not (tmp_path / ".partial").exists()
 
 
 def test_a_failure_leaves_the_old_files(tmp_path: Path) -> None:
-    simulate.simulate(tmp_path, 60, 3)
+    simulate.write_company(tmp_path, 60, 3)
     before = contents(tmp_path)
 
     def fail(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate.simulate(tmp_path, 60, 4, fail)
+        simulate.write_company(tmp_path, 60, 4, fail)
     assert contents(tmp_path) == before
 
 
-def test_no_lead_acts_before_it_comes_or_after_it_is_done(truth: simulate.Block) -> None:
+def test_no_lead_acts_before_it_comes_or_after_it_is_done(truth: simulate.SimulatedBlock) -> None:
     leads, events = truth.leads.to_pandas(), truth.events.to_pandas()
     joined = events.merge(leads[["entity_id", "created_at"]], on="entity_id")
     assert (joined["event_time"] >= joined["created_at"]).all()
@@ -125,7 +125,9 @@ def test_no_lead_acts_before_it_comes_or_after_it_is_done(truth: simulate.Block)
     assert events.duplicated().sum() == 0
 
 
-def test_late_rows_are_known_two_days_later_and_outcomes_at_once(truth: simulate.Block) -> None:
+def test_late_rows_are_known_two_days_later_and_outcomes_at_once(
+    truth: simulate.SimulatedBlock,
+) -> None:
     events = truth.events.to_pandas()
     delay = events["available_at"] - events["event_time"]
     assert set(delay) == {timedelta(0), timedelta(days=2)}
@@ -137,17 +139,19 @@ def test_late_rows_are_known_two_days_later_and_outcomes_at_once(truth: simulate
     )
 
 
-def test_behaviour_changes_part_way(truth: simulate.Block) -> None:
+def test_behaviour_changes_part_way(truth: simulate.SimulatedBlock) -> None:
     events = truth.events.to_pandas()
     web = events[
         events["event_type"].isin(["chat", "form_submit"]) & (events["channel"] != "partner")
     ]
-    after = web["event_time"] >= company.CHANGE
+    after = web["event_time"] >= company.CHANGE_AT
     share = (web["event_type"] == "chat").groupby(after).mean()
     assert share[True] > share[False] + 0.1
 
 
-def test_the_planted_column_is_filled_only_after_an_opportunity(truth: simulate.Block) -> None:
+def test_the_planted_column_is_filled_only_after_an_opportunity(
+    truth: simulate.SimulatedBlock,
+) -> None:
     events = truth.events.to_pandas()
     opened = set(events.loc[events["event_type"] == "opportunity", "entity_id"])
     leads = truth.leads.to_pandas().set_index("entity_id")
@@ -156,16 +160,18 @@ def test_the_planted_column_is_filled_only_after_an_opportunity(truth: simulate.
     assert 0.75 < filled[list(opened)].mean() < 0.93
 
 
-def test_some_leads_have_no_account_and_some_values_are_missing(truth: simulate.Block) -> None:
+def test_some_leads_have_no_account_and_some_values_are_missing(
+    truth: simulate.SimulatedBlock,
+) -> None:
     leads = truth.leads.to_pandas()
     assert 0.15 < leads["account_id"].isna().mean() < 0.25
     assert leads["account_id"].value_counts().max() == 3
     assert 0 < leads["industry"].isna().mean() < 0.1
-    assert (company.fit(truth.leads) > 0).all()
+    assert (company.compute_fit(truth.leads) > 0).all()
 
 
 def test_what_is_written_counts_up(
-    written: tuple[Path, simulate.Summary], truth: simulate.Block
+    written: tuple[Path, simulate.Summary], truth: simulate.SimulatedBlock
 ) -> None:
     folder, summary = written
     rows = sum(text_of(folder / name).num_rows for name in ("leads.csv", "crm.csv"))
@@ -177,7 +183,7 @@ def test_what_is_written_counts_up(
 
 
 def test_every_true_row_is_written_and_nothing_else_but_duplicates_and_broken_rows(
-    written: tuple[Path, simulate.Summary], truth: simulate.Block
+    written: tuple[Path, simulate.Summary], truth: simulate.SimulatedBlock
 ) -> None:
     crm = text_of(written[0] / "crm.csv")
     found = Counter(
@@ -197,7 +203,7 @@ def test_every_true_row_is_written_and_nothing_else_but_duplicates_and_broken_ro
 
 def test_the_config_reads_the_truth_back(
     written: tuple[Path, simulate.Summary],
-    truth: simulate.Block,
+    truth: simulate.SimulatedBlock,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

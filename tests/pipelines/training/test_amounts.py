@@ -19,15 +19,19 @@ from models.evaluation.gate import judge_challenger
 from models.learners import lightgbm
 from models.learners.amount_model import NO_AMOUNTS
 from models.training.results import OUT_OF_TIME
-from pipelines.monitoring.monitor import monitor
-from pipelines.reports.training_report import Told, report
+from pipelines.monitoring.monitor import monitor_targets
+from pipelines.reports.training_report import ReportInput, render_training_report
 from pipelines.runner import Runner
-from pipelines.training.amounts import expected_before, learnt, realised
-from pipelines.training.evaluate import findings
-from pipelines.training.train import Audited, challenge
+from pipelines.training.amounts import (
+    compute_realised_amounts,
+    fit_amount_model,
+    predict_fold_amounts,
+)
+from pipelines.training.evaluate import evaluate_predictions
+from pipelines.training.train import AuditedRows, train_challenger
 from pipelines.training_data import build_training_rows, count_training_rows, load_snapshot
 from pipelines.workspace import open_store
-from serve.monitoring import realised as drawn
+from serve.monitoring import compute_realised_amounts as drawn
 from serve.monitoring.realised import ALL_ROWS
 from serve.scoring.scoring import ScoringRequest, build_scoring_matrix, score_matrix
 from tests.pipelines import tiny
@@ -78,7 +82,13 @@ def told(tmp_path_factory):
         patch.setattr(lightgbm, "ROUNDS", 15)
         now = load_snapshot(load_project("company.yaml"), tiny.END)
         rows = build_training_rows(now, "buy")
-        yield now, rows, challenge(now, "buy", Audited(rows, ()), said.append), said, folder
+        yield (
+            now,
+            rows,
+            train_challenger(now, "buy", AuditedRows(rows, ()), said.append),
+            said,
+            folder,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +96,7 @@ def found(told):
     """The figures of the chosen model alone."""
     now, rows, trained, *_ = told
     chosen = trained.out_of_time.select([*OUT_OF_TIME.names, trained.learner])
-    return findings(now, "buy", rows, replace(trained, out_of_time=chosen))
+    return evaluate_predictions(now, "buy", rows, replace(trained, out_of_time=chosen))
 
 
 def bought(folder):
@@ -119,7 +129,7 @@ def by_hand(folder, rows):
 def test_what_outcomes_were_worth_is_what_the_file_says(told):
     now, _, trained, _, folder = told
     tested = trained.out_of_time
-    found = realised(now.dataset, now.project.target_config("buy"), tested)
+    found = compute_realised_amounts(now.dataset, now.project.target_config("buy"), tested)
     expected = [np.nan if amount is None else amount for amount in by_hand(folder, tested)]
     assert found == pytest.approx(expected, nan_ok=True)
     assert np.isnan(found).sum() > 3 and (found > 0).sum() > 30
@@ -134,12 +144,12 @@ def test_the_amount_learnt_is_that_of_mature_outcomes_each_entity_one_vote(told)
     ):
         if label == 1 and amount is not None:
             votes[entity].append(amount)
-    worth = trained.scorer.worth
-    assert (worth.entities, worth.mean) == (
+    model = trained.scorer.amount_model
+    assert (model.entities, model.mean) == (
         len(votes),
         pytest.approx(np.mean([np.mean(v) for v in votes.values()])),
     )
-    assert worth.trees is not None and worth.sentence in said
+    assert model.trees is not None and model.sentence in said
     matrix = rows.matrix.take(pa.array(np.arange(0, rows.matrix.num_rows, 7)))
     expected = trained.scorer.predict(matrix)["amount"].to_numpy()
     french = np.array(matrix["country"].to_pylist()) == "FR"
@@ -164,17 +174,17 @@ def test_a_fold_expects_what_it_knew(told):
     """Of an outcome that comes at or after the first tested row, no value reaches what is expected before."""
     now, rows, trained, *_ = told
     tested = trained.out_of_time
-    found = expected_before(now, "buy", rows, tested)
+    found = predict_fold_amounts(now, "buy", rows, tested)
     assert np.isfinite(found).all() and len(np.unique(found)) > 1
     start, events = pc.min(tested["cutoff"]), now.dataset.events
     later = pc.greater_equal(events["event_time"], start)
     garbled = pc.if_else(later, pc.multiply(events["value"], 1000.0), events["value"])
     place = events.column_names.index("value")
     data = replace(now.dataset, events=events.set_column(place, "value", garbled))
-    assert (expected_before(replace(now, dataset=data), "buy", rows, tested) == found).all()
+    assert (predict_fold_amounts(replace(now, dataset=data), "buy", rows, tested) == found).all()
     earlier = pc.if_else(later, events["value"], pc.multiply(events["value"], 2.0))
     data = replace(now.dataset, events=events.set_column(place, "value", earlier))
-    assert expected_before(replace(now, dataset=data), "buy", rows, tested) == pytest.approx(
+    assert predict_fold_amounts(replace(now, dataset=data), "buy", rows, tested) == pytest.approx(
         2 * found
     )
 
@@ -193,8 +203,17 @@ def test_the_value_captured_is_by_what_was_expected_and_of_what_came(told, found
 
 def test_the_report_says_how_amounts_held(told, found):
     now, rows, trained, *_ = told
-    text = report(Told(now, trained, found, judge_challenger(trained.out_of_time), count_training_rows(rows), []))
-    trial = trained.scorer.worth.trial
+    text = render_training_report(
+        ReportInput(
+            now,
+            trained,
+            found,
+            judge_challenger(trained.out_of_time),
+            count_training_rows(rows),
+            [],
+        )
+    )
+    trial = trained.scorer.amount_model.trial
     assert "## What an outcome is worth\n\nAn outcome is worth" in text
     assert f"Of the {trial.entities:,} later entities {trial.expected:,.2f} was expected" in text
 
@@ -205,11 +224,13 @@ def test_without_a_value_nothing_is_learnt_and_the_training_says_so(told, found)
         5, "value", pa.nulls(now.dataset.events.num_rows, pa.float64())
     )
     without = replace(now, dataset=replace(now.dataset, events=bare))
-    assert learnt(without, "buy", rows, trained.scorer.encoding) is None
-    assert np.isnan(expected_before(without, "buy", rows, trained.out_of_time)).all()
+    assert fit_amount_model(without, "buy", rows, trained.scorer.encoding) is None
+    assert np.isnan(predict_fold_amounts(without, "buy", rows, trained.out_of_time)).all()
     none = replace(trained, scorer=replace(trained.scorer, amount_model=None))
-    assert NO_AMOUNTS[1:] in report(
-        Told(without, none, found, judge_challenger(none.out_of_time), count_training_rows(rows), [])
+    assert NO_AMOUNTS[1:] in render_training_report(
+        ReportInput(
+            without, none, found, judge_challenger(none.out_of_time), count_training_rows(rows), []
+        )
     )
 
 
@@ -229,7 +250,7 @@ def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, m
         "cutoff": [night] * len(ids),
     }
     store.publish(some_scores(run, ids, **expected), run.run_id, LATER)
-    (followed,) = monitor(now.project, tiny.END, ["buy"], Runner())
+    (followed,) = monitor_targets(now.project, tiny.END, ["buy"], Runner())
     value = followed.parts[ALL_ROWS].value
     worth = list(by_hand(folder, spine))
     assert sum(amount or 0 for amount in worth) > 0
@@ -246,11 +267,11 @@ def test_a_constant_or_an_attribute_is_not_learnt(told):
     plain["targets"]["buy"]["amount"] = "size"
     project = type(now.project).model_validate(plain)
     other = replace(now, project=project)
-    assert learnt(other, "buy", rows, trained.scorer.encoding) is None
-    assert expected_before(other, "buy", rows, trained.out_of_time) is None
+    assert fit_amount_model(other, "buy", rows, trained.scorer.encoding) is None
+    assert predict_fold_amounts(other, "buy", rows, trained.out_of_time) is None
     size = dict(
         zip(*(now.dataset.leads[name].to_pylist() for name in ("entity_id", "size")), strict=True)
     )
     tested = trained.out_of_time
-    found = realised(now.dataset, project.target_config("buy"), tested)
+    found = compute_realised_amounts(now.dataset, project.target_config("buy"), tested)
     assert found.tolist() == [size[entity] for entity in tested["entity_id"].to_pylist()]

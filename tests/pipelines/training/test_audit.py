@@ -13,7 +13,7 @@ from configs.errors import ConfigError, DataError
 from configs.schema import load_project
 from pipelines import cli
 from pipelines.results.audit import ALLOWED, LEFT_OUT, OFFERED
-from pipelines.training.audit import audit, origins, without_suspects
+from pipelines.training.audit import audit_targets, drop_suspects, trace_origins
 from pipelines.training_data import build_training_rows, load_snapshot
 from tests.pipelines import tiny
 
@@ -69,7 +69,7 @@ def company(tmp_path, monkeypatch):
 
 def found(project):
     """Return each finding's column and state."""
-    (findings,) = audit(project, None, ["buy"], lambda line: None)
+    (findings,) = audit_targets(project, None, ["buy"], lambda line: None)
     return [(finding.suspect.column, finding.state) for finding in findings]
 
 
@@ -91,7 +91,7 @@ def test_the_planted_column_is_named_and_nothing_else(company, changes, state):
 def test_training_goes_without_the_features_of_suspects(company):
     now = load_snapshot(company(["country", "billed"]), None)
     rows = build_training_rows(now, "buy")
-    kept, suspects = without_suspects(now, "buy", rows)
+    kept, suspects = drop_suspects(now, "buy", rows)
     assert [suspect.column for suspect in suspects] == ["billed"]
     gone = set(rows.matrix.column_names) - set(kept.matrix.column_names)
     assert gone == {"billed"}
@@ -102,7 +102,7 @@ def test_training_goes_without_the_features_of_suspects(company):
 def test_training_keeps_what_the_config_allows(company):
     now = load_snapshot(company(["country", "billed"], audit={"allow": ["billed"]}), None)
     rows = build_training_rows(now, "buy")
-    kept, suspects = without_suspects(now, "buy", rows)
+    kept, suspects = drop_suspects(now, "buy", rows)
     assert kept is rows
     assert [(suspect.column, suspect.allowed) for suspect in suspects] == [("billed", True)]
 
@@ -111,22 +111,22 @@ def test_a_column_that_no_feature_comes_from_cannot_be_allowed(company):
     now = load_snapshot(company(["country", "billed"], audit={"allow": ["biled"]}), None)
     rows = build_training_rows(now, "buy")
     with pytest.raises(ConfigError, match=r"audit\.allow.*'biled'[^'@]*did you mean billed"):
-        without_suspects(now, "buy", rows)
+        drop_suspects(now, "buy", rows)
 
 
 def test_no_feature_left_is_an_error_that_says_how_to_allow_one(company):
     now = load_snapshot(company(["billed"]), None)
     rows = build_training_rows(now, "buy")
-    alone = rows.catalog.keeping(["billed"])
+    alone = rows.catalog.select(["billed"])
     bare = type(rows)(rows.matrix.select(["entity_id", "cutoff", "billed"]), rows.labels, alone)
     with pytest.raises(DataError, match=r"audit\.allow"):
-        without_suspects(now, "buy", bare)
+        drop_suspects(now, "buy", bare)
 
 
 def test_every_feature_is_traced_to_its_source(company):
     now = load_snapshot(company(["country", "size"]), None)
     rows = build_training_rows(now, "buy")
-    traced = origins(now, rows)
+    traced = trace_origins(now, rows)
     assert traced.current == {"country": "country", "size": "size"}
     assert traced.dated["visit_count_7d"] == "visit"
     assert traced.dated["web_channel_count_7d"] == "web"
@@ -168,9 +168,9 @@ def test_of_a_real_set_what_was_written_later_is_named_and_nothing_else(
         pytest.skip(f"LEADSCORE_DATA holds no {name}")
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
     project = load_project(CONFIGS / f"{name}.yaml")
-    (findings,) = audit(project, None, list(project.targets), lambda line: None)
+    (findings,) = audit_targets(project, None, list(project.targets), lambda line: None)
     assert {finding.suspect.column for finding in findings} == WRITTEN_LATER[name]
     assert {finding.state for finding in findings} <= {LEFT_OUT}
     now = load_snapshot(project, None)
     for target in project.targets:
-        assert without_suspects(now, target, build_training_rows(now, target))[1] == []
+        assert drop_suspects(now, target, build_training_rows(now, target))[1] == []

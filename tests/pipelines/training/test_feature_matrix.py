@@ -15,9 +15,9 @@ def test_a_log_beyond_memory_gives_the_same_file_and_leaves_nothing(tmp_path, mo
     project = load_project(
         tiny.write(tmp_path, leads=60, sources=tiny.CONFIG["sources"] | {"max_staleness": "999d"})
     )
-    feature_matrix.write(project, as_of, None, tmp_path / "memory.parquet")
+    feature_matrix.write_feature_matrix(project, as_of, None, tmp_path / "memory.parquet")
     assert not (tmp_path / "workspace" / "scratch").exists()
     monkeypatch.setattr(spill, "most_in_memory", lambda: 0)
-    feature_matrix.write(project, as_of, None, tmp_path / "disk.parquet")
+    feature_matrix.write_feature_matrix(project, as_of, None, tmp_path / "disk.parquet")
     assert (tmp_path / "disk.parquet").read_bytes() == (tmp_path / "memory.parquet").read_bytes()
     assert list((tmp_path / "workspace" / "scratch").iterdir()) == []

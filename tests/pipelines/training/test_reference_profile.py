@@ -9,7 +9,7 @@ import pytest
 
 from configs.schema import load_project
 from models.training.results import OUT_OF_TIME
-from pipelines.training.reference_profile import together
+from pipelines.training.reference_profile import fit_account_dependence
 from pipelines.training_data import load_snapshot
 from tests.pipelines import tiny
 
@@ -42,7 +42,7 @@ def test_the_rows_of_an_account_at_one_time_are_one_group(tmp_path, monkeypatch,
         if account[row["entity_id"]] is not None:
             groups[account[row["entity_id"]], row[by]].append(row)
     several = [own for own in groups.values() if len(own) > 1]
-    found = together(now, "buy", pa.Table.from_pylist(rows, schema=OUT_OF_TIME))
+    found = fit_account_dependence(now, "buy", pa.Table.from_pylist(rows, schema=OUT_OF_TIME))
     assert found.groups == len(several) > 10
     assert found.observed == sum(any(row["label"] for row in own) for own in several)
     assert found.independent == pytest.approx(
@@ -57,4 +57,4 @@ def test_data_without_accounts_teaches_nothing(tmp_path, monkeypatch):
         1, "account_id", pa.nulls(now.dataset.leads.num_rows, pa.string())
     )
     bare = replace(now, dataset=replace(now.dataset, leads=leads))
-    assert together(bare, "buy", OUT_OF_TIME.empty_table()).groups == 0
+    assert fit_account_dependence(bare, "buy", OUT_OF_TIME.empty_table()).groups == 0

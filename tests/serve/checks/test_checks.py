@@ -1,4 +1,4 @@
-"""What must not be published is refused with the target, the count and an example; every limit has two sides."""
+"""Check results: verdicts on both sides of a limit, and errors with target, count and example."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def frame(*rows):
     return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
 
 
-def test_sane_frames_pass_and_one_target_may_be_empty():
+def test_valid_scores_pass_also_with_an_empty_target():
     frames = {
         "a": frame(("x", 0.0, 0.5, 1.0), ("y", 0.1, 0.1, 0.1)),
         "b": frame(("x", 0.2, 0.3, 0.4)).slice(1),
@@ -40,7 +40,7 @@ def test_sane_frames_pass_and_one_target_may_be_empty():
     )
 
 
-def test_nothing_to_publish_is_refused():
+def test_checks_stop_without_any_scored_entity():
     with pytest.raises(NotFitToPublish, match="0 rows"):
         raise_on_stop(check_any_scored({"a": frame(("x", 0.0, 0.5, 1.0)).slice(1)}))
 
@@ -56,14 +56,14 @@ def test_nothing_to_publish_is_refused():
         ("bad", None, 0.5, 0.6),
     ],
 )
-def test_a_probability_outside_its_interval_is_refused(row):
+def test_probability_outside_its_interval_stops(row):
     with pytest.raises(
         NotFitToPublish, match="1 rows outside their interval or outside 0 to 1, such as 'bad'"
     ):
         raise_on_stop(check_probabilities("a", frame(("x", 0.0, 0.5, 1.0), row)))
 
 
-def test_an_entity_twice_is_refused():
+def test_repeated_entity_stops():
     with pytest.raises(NotFitToPublish, match="twice"):
         raise_on_stop(check_probabilities("a", frame(("x", 0.0, 0.5, 1.0), ("x", 0.0, 0.5, 1.0))))
 
@@ -82,12 +82,12 @@ def test_an_entity_twice_is_refused():
         (2.5, DurationLimits(warn=timedelta(days=1), stop=timedelta(days=2)), "stop"),
     ],
 )
-def test_a_limit_is_passed_beyond_it(observed, limits, verdict):
+def test_verdict_changes_beyond_a_limit(observed, limits, verdict):
     found = judge_value("drift", "a", "size", observed, limits, "why")
     assert (found.verdict, found.message) == (verdict, None if verdict == "pass" else "why")
 
 
-def test_a_refusal_tells_the_first_reason_and_names_the_others():
+def test_stop_error_shows_first_finding_and_names_others():
     stop, limits = "bad", Limits(warn=0.1, stop=0.2)
     checks = [
         pass_unchecked("drift", "a", "fine"),
@@ -98,12 +98,12 @@ def test_a_refusal_tells_the_first_reason_and_names_the_others():
     ]
     with pytest.raises(NotFitToPublish) as refusal:
         raise_on_stop(checks)
-    told = str(refusal.value)
-    assert told.count("\n") == 1 and refusal.value.exit_code == 5
+    text = str(refusal.value)
+    assert text.count("\n") == 1 and refusal.value.exit_code == 5
     assert (
-        "the check rows stops [events_1]: bad; 2 more: missing of country, score_drift of b" in told
+        "the check rows stops [events_1]: bad; 2 more: missing of country, score_drift of b" in text
     )
-    assert "or raise checks.rows.stop" in told
+    assert "or raise checks.rows.stop" in text
     assert (
         next(str(one) for one in select_alerts(checks))
         == "warn: missing of a · size: only a warning"
@@ -111,17 +111,17 @@ def test_a_refusal_tells_the_first_reason_and_names_the_others():
     raise_on_stop(checks[:2])
 
 
-def test_the_worst_few_are_named_and_the_largest_of_all_is_kept():
+def test_worst_results_are_limited_and_summarized():
     limits = Limits(warn=0.5, stop=8.5)
     found = [judge_value("drift", "a", f"f{i}", float(i), limits, "far") for i in range(10)]
     named = report_worst("drift", "a", found, limits, "features")
     assert [one.subject for one in named] == ["f9", "f8", "f7", "f6", "f5", ""]
     assert [one.verdict for one in named] == ["stop", *["warn"] * 4, "pass"]
-    assert named[-1].observed == 9.0 and named[-1].message == "9 of 10 features; the most is f9"
+    assert named[-1].observed == 9.0 and named[-1].message == "9 of 10 features; the largest is f9"
     assert report_worst("drift", "a", [], limits, "features")[0].observed is None
 
 
-def test_a_stop_is_named_before_a_larger_warning():
+def test_stop_precedes_larger_warning():
     one = CheckResult("drift", "a", "light", 9.0, 0.2, 2.0, "warn", "far")
     two = CheckResult("drift", "a", "heavy", 3.0, 0.2, 2.0, "stop", "far")
     assert [
@@ -133,7 +133,7 @@ def test_a_stop_is_named_before_a_larger_warning():
     ]
 
 
-def test_the_table_is_that_of_the_contract():
+def test_check_table_has_contract_schema():
     checks = [
         judge_value("rows", "", "leads", 3.0, Limits(warn=1, stop=None), "odd"),
         pass_unchecked("drift", "a", "fine"),
@@ -149,7 +149,7 @@ def test_the_table_is_that_of_the_contract():
     )
 
 
-def test_every_check_of_the_config_says_how_to_mend_it():
+def test_fixes_cover_all_configured_checks():
     from configs.checks import Checks
 
     assert set(Checks.model_fields) - {"nights"} <= set(FIXES)

@@ -1,4 +1,4 @@
-"""What the checks say of those who object: far fewer than before is a stop, more is none, and no source shrinks."""
+"""Checks of suppression lists: shorter ones warn or stop, and no source loses rows by them."""
 
 import pyarrow as pa
 import pytest
@@ -31,25 +31,25 @@ def before(*nights):
     ("ids", "verdict"),
     [(100, "pass"), (1000, "pass"), (90, "pass"), (89, "warn"), (69, "stop"), (0, "stop")],
 )
-def test_a_list_that_shrinks_warns_and_stops(ids, verdict):
+def test_suppression_list_that_shrinks_warns_and_stops(ids, verdict):
     assert (
         night({"list": ids}, former=before({"list": 100}))["suppressed", "list"].verdict == verdict
     )
 
 
-def test_a_list_that_is_no_longer_asked_for_stops_the_night():
+def test_suppression_list_no_longer_configured_stops():
     found = night({}, former=before({"list": 3}))["suppressed", "list"]
     assert (found.verdict, found.observed) == (
         "stop",
         0,
-    ) and "0 rows, 3 in the nights before" in found.message
+    ) and "0 rows, 3 on earlier nights" in found.message
 
 
-def test_a_list_that_was_empty_and_is_empty_says_nothing():
+def test_suppression_list_that_was_empty_passes():
     assert night({"list": 0}, former=before({"list": 0}))["suppressed", "list"].verdict == "pass"
     assert night({"list": 1}, former=before({"list": 0}))["suppressed", "list"].verdict == "pass"
 
 
-def test_rows_of_who_objects_are_not_missing_from_their_source():
+def test_suppressed_rows_count_as_rows_of_their_source():
     found = night({"list": 60}, used=40, suppressed=60, former=before({"list": 0}))["rows", "leads"]
     assert (found.verdict, found.observed) == ("pass", 100)

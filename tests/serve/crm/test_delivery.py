@@ -15,7 +15,7 @@ from configs.errors import ConfigError, LeadscoreError
 from serve.crm import delivery, parts, stored_deliveries
 from serve.crm.delivery import DeliveryOptions, write_delivery
 from serve.crm.formats import FORMATS
-from serve.crm.stored_deliveries import KEPT_FOLDERS, list_deliveries
+from serve.crm.stored_deliveries import KEPT_FOLDERS, list_stored_deliveries
 from serve.export import atomic_folders
 from tests.serve.crm.samples import CLEARS, FORMS, a_night, a_plan, rows
 from tests.serve.crm.validators import RULES, problems
@@ -123,7 +123,7 @@ def test_repeated_night_gives_same_delivery(tmp_path):
         second = deliver_night(plan, tmp_path, day, leads, run_id="again")
         assert (first.is_new, second.is_new, second.id) == (True, False, first.id)
         assert {path.name: path.read_bytes() for path in second.folder.iterdir()} == before
-    assert len(list_deliveries(tmp_path / "exports" / "crm")) == 2
+    assert len(list_stored_deliveries(tmp_path / "exports" / "crm")) == 2
 
 
 def test_rescored_night_reverts_changes_of_its_first_delivery(tmp_path):
@@ -246,7 +246,7 @@ def test_crm_that_loads_deliveries_holds_current_scores(tmp_path_factory, histor
         done = deliver_night(plan, root, day, buy, close=close)
         if crm_does == "misses":
             continue
-        names = [stored.id for stored in list_deliveries(root / "exports" / "crm")]
+        names = [stored.id for stored in list_stored_deliveries(root / "exports" / "crm")]
         if loaded is None:
             done = deliver_night(plan, root, day, buy, DeliveryOptions(full=True), close)
         elif done.manifest["base"] and names.index(loaded) < names.index(done.manifest["base"]):
@@ -365,7 +365,7 @@ def test_full_disk_leaves_former_delivery(tmp_path, monkeypatch, step):
             assert "No space left on device" in str(error)
             assert whole(tmp_path)["delivery"] in {
                 old.id,
-                list_deliveries(tmp_path / "exports" / "crm")[-1].id,
+                list_stored_deliveries(tmp_path / "exports" / "crm")[-1].id,
             }
     new = deliver_night(plan, tmp_path, 1, {"a": (2, "D", "")})
     assert whole(tmp_path)["delivery"] == new.id
@@ -400,7 +400,7 @@ def test_kill_at_any_line_leaves_complete_deliveries(tmp_path):
     for line in range(0, 4000, 7):
         _, status = os.waitpid(in_a_fork(partial(dying, plan, tmp_path, line)), 0)
         seen.append(whole(tmp_path)["delivery"])
-        for stored in list_deliveries(tmp_path / "exports" / "crm"):
+        for stored in list_stored_deliveries(tmp_path / "exports" / "crm"):
             assert {part["file"] for part in stored.manifest["parts"]} <= {
                 path.name for path in stored.folder.iterdir()
             }

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from serve.crm.delivery import write_delivery
-from serve.crm.stored_deliveries import list_deliveries
+from serve.crm.stored_deliveries import list_stored_deliveries
 from serve.erasure import deliveries
 from serve.erasure.deliveries import erase_deliveries, erase_export
 from serve.erasure.quarantine import erase_quarantine
@@ -136,7 +136,7 @@ def test_deltas_continue_after_erasure(tmp_path, form):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
         write_delivery(plan, scores, tmp_path, run, LATER)
         erase_deliveries(tmp_path / "exports", NAMED)
-        (newest,) = list_deliveries(tmp_path / "exports" / "crm")[-1:]
+        (newest,) = list_stored_deliveries(tmp_path / "exports" / "crm")[-1:]
         manifest = newest.manifest
         for part in [*manifest["parts"], {"file": "state.parquet", **manifest["state"]}]:
             path = newest.folder / part["file"]
@@ -158,7 +158,7 @@ def test_erase_deliveries_reduces_cleared_count(tmp_path):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
         write_delivery(plan, scores, tmp_path, run, LATER)
     erase_deliveries(tmp_path / "exports", NAMED)
-    *_, now = list_deliveries(tmp_path / "exports" / "crm")
+    *_, now = list_stored_deliveries(tmp_path / "exports" / "crm")
     assert (now.manifest["rows"], now.manifest["cleared"]) == (1, 0)
 
 
@@ -170,9 +170,9 @@ def test_pending_clears_of_other_leads_survive_erasure(tmp_path, nights):
     for day in range(nights):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
         write_delivery(plan, scores, tmp_path, run, LATER)
-    before = list_deliveries(tmp_path / "exports" / "crm")
+    before = list_stored_deliveries(tmp_path / "exports" / "crm")
     erase_deliveries(tmp_path / "exports", NAMED)
-    after = list_deliveries(tmp_path / "exports" / "crm")
+    after = list_stored_deliveries(tmp_path / "exports" / "crm")
     assert [
         (stored.id, stored.manifest["sequence"], stored.manifest["base"]) for stored in after
     ] == [(stored.id, stored.manifest["sequence"], stored.manifest["base"]) for stored in before]
@@ -193,7 +193,7 @@ def test_repeated_night_after_erasure_clears_other_leads(tmp_path):
         scores, run = a_night(MONDAY + timedelta(days=day), leads, run_id=f"r{day}")
         write_delivery(plan, scores, tmp_path, run, LATER)
     erase_deliveries(tmp_path / "exports", NAMED)
-    first, second = list_deliveries(tmp_path / "exports" / "crm")
+    first, second = list_stored_deliveries(tmp_path / "exports" / "crm")
     scores, run = a_night(MONDAY + timedelta(days=1), {"b": b}, run_id="again")
     done = write_delivery(plan, scores, tmp_path, run, LATER).manifest
     assert (done["kind"], done["cleared"], done["base"]) == ("delta", 1, first.id)

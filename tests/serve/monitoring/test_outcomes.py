@@ -1,4 +1,4 @@
-"""What became of published scores, against plain Python and SQL on the same raw rows."""
+"""Outcomes of published scores, against plain Python and SQL on the same raw rows."""
 
 import itertools
 import math
@@ -19,22 +19,23 @@ from models.evaluation.metrics import Estimate
 from serve.monitoring import outcomes
 from serve.monitoring.expectations import (
     ModelAge,
-    compare,
+    compare_with_expectations,
     estimate_difference,
     read_expectations,
     recommend_retraining,
 )
 from serve.monitoring.outcomes import (
-    NOT_LAST_OF_WEEK,
     FOLLOWED,
     GONE,
     LATE_START,
     NOT_KEPT,
+    NOT_LAST_OF_WEEK,
     OLDER,
     REHEARSED,
+    OutcomeData,
     VersionRecord,
-    follow_scores,
     follow_lists,
+    follow_scores,
     list_published_nights,
 )
 from serve.monitoring.realised import ALL_ROWS, build_masks, measure_outcomes
@@ -51,7 +52,7 @@ FILLED = Target(outcome=ColumnOutcome(column="fate", equals="yes"))
 
 
 def company(leads=40, days=80, seed=2):
-    """Leads that are all there at START, of which some win on a random day, told of up to two days later."""
+    """Return leads present at START; some win on a random day, known up to two days later."""
     chance = random.Random(seed)
     rows, events = [], []
     for number in range(leads):
@@ -105,7 +106,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def nightly(store):
-    """Publish 70 nights of 40 leads and of one that is not in the data; the model changes on day 33."""
+    """Publish 70 nights of 40 leads and one that is not in the data; the model changes on day 33."""
     rows, events = company()
     sizes = {row["entity_id"]: row["size"] for row in rows}
     chance = np.random.default_rng(5)
@@ -130,7 +131,7 @@ def nightly(store):
 
 
 def followed(store, target, rows, events, upto=None, terms=None, lag=timedelta(0)):
-    """Follow what was published as of ``upto``, with the data as it was then."""
+    """Follow the scores published as of ``upto``, with the data available then."""
     upto = upto or START + DAY * 80
     dataset = of(rows, events).cut_at(upto)
     nights = list_published_nights(store.runs("p"), "t", upto, BERLIN)
@@ -139,7 +140,7 @@ def followed(store, target, rows, events, upto=None, terms=None, lag=timedelta(0
         ("p", "t"),
         target,
         nights,
-        (dataset, compute_observation_date(dataset, upto, lag)),
+        OutcomeData(dataset, compute_observation_date(dataset, upto, lag)),
         terms or {},
     )
 
@@ -170,7 +171,7 @@ def by_hand(store, rows, events, observed, horizon=10 * DAY):
 
 
 def lists_by_hand(store, rows, events, observed, rehearsed, horizon=10 * DAY):
-    """Read the lists by SQL: yield (week, lead, list, label) of each lead's first night on a list of a week."""
+    """Read the lists by SQL: yield (week, lead, list, label) of each lead's first night on a list."""
     seen, there = set(), {row["entity_id"] for row in rows}
     with sqlite3.connect(store.path) as db:
         listed = db.execute(
@@ -190,8 +191,8 @@ def lists_by_hand(store, rows, events, observed, rehearsed, horizon=10 * DAY):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_list_is_followed_from_each_leads_first_night_on_it(store, seed):
-    """Leads that have the outcome vanish the night after, and so from the last night of their week."""
+def test_list_is_followed_from_the_first_night_of_each_lead(store, seed):
+    """Leads with the outcome are no longer scored, so the last night of their week lacks them."""
     rows, events = company(seed=seed)
     rng, won = random.Random(seed), [e for e in events if e["event_type"] == "won"]
     for number in range(70):
@@ -212,7 +213,7 @@ def test_a_list_is_followed_from_each_leads_first_night_on_it(store, seed):
     terms = {"2": VersionRecord(trained_as_of=START + 53 * DAY)}
     observed = compute_observation_date(dataset, today, timedelta(0))
     nights = list_published_nights(store.runs("p"), "t", today, BERLIN)
-    found = follow_lists(store, ("p", "t"), GRID, nights, (dataset, observed), terms)
+    found = follow_lists(store, ("p", "t"), GRID, nights, OutcomeData(dataset, observed), terms)
     known = [e for e in won if e["available_at"] < today]
     hand = list(
         lists_by_hand(store, rows, known, observed, {START + DAY * n for n in (50, 51, 52)})
@@ -224,12 +225,13 @@ def test_a_list_is_followed_from_each_leads_first_night_on_it(store, seed):
     assert {label for *_, label in hand} == {0, 1, None}
 
 
-def test_a_lead_that_is_scored_once_is_followed_once(store):
+def test_lead_scored_once_is_followed_once(store):
     rows, events = [lead("a"), lead("b")], [event("b", START + DAY * n, "visit") for n in range(60)]
     for number in range(20):
         publish(store, START + DAY * number, ["a", "b"], cutoff=[START] * 2, listed=["pick", None])
     nights = list_published_nights(store.runs("p"), "t", START + 60 * DAY, BERLIN)
-    found = follow_lists(store, ("p", "t"), ONCE, nights, (of(rows, events), START + 50 * DAY), {})
+    observed = OutcomeData(of(rows, events), START + 50 * DAY)
+    found = follow_lists(store, ("p", "t"), ONCE, nights, observed, {})
     assert found.select(["entity_id", "label"]).to_pylist() == [{"entity_id": "a", "label": 0}]
 
 
@@ -245,7 +247,7 @@ def auc(rows):
     return right / pairs
 
 
-def test_every_count_and_figure_is_that_of_sql_and_loops(store, nightly):
+def test_outcome_counts_and_metrics_match_sql_and_loops(store, nightly):
     rows, events = nightly
     today = START + 74 * DAY
     dataset, found = followed(store, GRID, rows, events, today)
@@ -258,7 +260,9 @@ def test_every_count_and_figure_is_that_of_sql_and_loops(store, nightly):
         GONE: states["unknown"]
     }
     assert (
-        sum(found.excluded_nights.values()) == found.excluded_nights[NOT_LAST_OF_WEEK] == 70 - len({week for week, *_ in hand})
+        sum(found.excluded_nights.values())
+        == found.excluded_nights[NOT_LAST_OF_WEEK]
+        == 70 - len({week for week, *_ in hand})
     )
     for counted, state in ((found.immature, "immature"), (found.unknown, "unknown")):
         assert counted == Counter(
@@ -290,7 +294,7 @@ def test_every_count_and_figure_is_that_of_sql_and_loops(store, nightly):
 def check_part(part, mine, sizes):
     assert (part.part.rows, part.part.outcomes) == (len(mine), sum(y for _, y in mine))
     assert part.expected == pytest.approx(sum(r["probability"] for r, _ in mine))
-    assert part.converted == len({r["entity_id"] for r, y in mine if y})
+    assert part.leads_with_outcome == len({r["entity_id"] for r, y in mine if y})
     assert part.ratio.value == pytest.approx(part.part.outcomes / part.expected)
     assert part.ratio.low <= part.ratio.value <= part.ratio.high
     priced = [(r, y) for r, y in mine if sizes[r["entity_id"]] is not None]
@@ -315,12 +319,12 @@ def check_capacity(part, used, capacity):
         worked += capacity
         hits += sum(above) + sum(ties) * (capacity - len(above)) / len(ties)
     rate = sum(y for *_, y in used) / len(used)
-    assert part.figures["precision_at_capacity"].value == pytest.approx(hits / worked)
-    assert part.figures["lift_at_capacity"].value == pytest.approx(hits / worked / rate)
+    assert part.metrics["precision_at_capacity"].value == pytest.approx(hits / worked)
+    assert part.metrics["lift_at_capacity"].value == pytest.approx(hits / worked / rate)
 
 
-def test_of_a_learnt_amount_the_published_expectation_says_who_would_be_worked():
-    """What an outcome was worth is known only where it came: to rank by it would find them all."""
+def test_learned_amount_ranks_by_published_expected_value():
+    """The value of an outcome is known only if it came: ranking by it would find them all."""
     rng, n = np.random.default_rng(8), 300
     label, expected = (rng.random(n) < 0.3).astype(np.int8), rng.random(n) * 100
     amount = np.where(label == 1, rng.random(n) * 900, 0.0)
@@ -337,7 +341,9 @@ def test_of_a_learnt_amount_the_published_expectation_says_who_would_be_worked()
         "model_version": ["1"] * n,
     }
     rows = pa.table(columns | {"week": ["2025-W09"] * n, "label": label}, schema=FOLLOWED)
-    part = measure_outcomes(rows, np.arange(n), {ALL_ROWS: np.ones(n, bool)}, amount, 40, amount_is_learned=True)[ALL_ROWS]
+    part = measure_outcomes(
+        rows, np.arange(n), {ALL_ROWS: np.ones(n, bool)}, amount, 40, amount_is_learned=True
+    )[ALL_ROWS]
     best, known = np.argsort(-expected)[:40], np.nan_to_num(amount)
     captured = part.part.estimates["value_captured_at_capacity"].value
     assert captured == pytest.approx(known[best].sum() / known.sum()) and captured < 0.4
@@ -345,8 +351,8 @@ def test_of_a_learnt_amount_the_published_expectation_says_who_would_be_worked()
     assert part.value.expected == pytest.approx(expected[~np.isnan(amount)].sum())
 
 
-def test_an_outcome_that_is_told_of_late_is_waited_for_and_then_counted(store):
-    """The data says it is complete only after six days: until then the row is immature and nobody's failure."""
+def test_late_outcome_is_immature_then_counted(store):
+    """Outcomes are complete only after six days: until then the row is immature, not a failure."""
     rows, events = [lead("a"), lead("b")], [event("b", START + DAY * n, "visit") for n in range(40)]
     events.append(event("a", START + 9 * DAY, "won", START + 14 * DAY))
     publish(store, START, ["a", "b"])
@@ -378,7 +384,7 @@ def alive(days=40):
     return [event("a", START + DAY * n, "visit") for n in range(days)]
 
 
-def test_a_week_is_the_companys_and_its_last_night_as_published_last_counts(store):
+def test_week_is_local_and_its_last_published_night_counts(store):
     """Sunday 23:30 in UTC is Monday in Berlin."""
     sunday = datetime(2025, 3, 9, 22, 30, tzinfo=UTC)
     publish(store, sunday, ["a"], run_id="first")
@@ -395,30 +401,39 @@ def test_a_week_is_the_companys_and_its_last_night_as_published_last_counts(stor
     assert list_published_nights(store.runs("p"), "t", LATER, BERLIN) == nights
 
 
-def test_a_night_whose_model_had_learnt_later_is_a_rehearsal_and_does_not_count(store):
+def test_night_of_a_model_trained_later_is_a_rehearsal(store):
     publish(store, START, ["a"], "1")
     publish(store, START + DAY, ["a"], "2")
-    terms = {"2": VersionRecord(trained_as_of=START + 2 * DAY), "1": VersionRecord(trained_as_of=START)}
+    terms = {
+        "2": VersionRecord(trained_as_of=START + 2 * DAY),
+        "1": VersionRecord(trained_as_of=START),
+    }
     _, found = followed(store, GRID, [lead("a")], alive(), terms=terms)
-    assert found.rows["model_version"].to_pylist() == ["1"] and found.excluded_nights == {REHEARSED: 1}
+    assert found.rows["model_version"].to_pylist() == ["1"] and found.excluded_nights == {
+        REHEARSED: 1
+    }
 
 
-def test_a_version_is_held_to_its_own_horizon(store):
+def test_version_is_labelled_by_its_own_horizon(store):
     events = [*alive(), event("a", START + 15 * DAY)]
     publish(store, START, ["a"], "1")
     publish(store, START + 7 * DAY, ["a"], "2")
-    _, found = followed(store, GRID, [lead("a")], events, terms={"1": VersionRecord(horizon=16 * DAY)})
+    _, found = followed(
+        store, GRID, [lead("a")], events, terms={"1": VersionRecord(horizon=16 * DAY)}
+    )
     assert dict(
         zip(found.rows["model_version"].to_pylist(), found.rows["label"].to_pylist(), strict=True)
     ) == {
         "1": 1,
         "2": 1,
     }
-    _, shorter = followed(store, GRID, [lead("a")], events, terms={"1": VersionRecord(horizon=15 * DAY)})
+    _, shorter = followed(
+        store, GRID, [lead("a")], events, terms={"1": VersionRecord(horizon=15 * DAY)}
+    )
     assert sorted(shorter.rows["label"].to_pylist()) == [0, 1]
 
 
-def test_nights_that_the_table_no_longer_keeps_are_counted(store):
+def test_nights_no_longer_stored_are_counted(store):
     publish(store, START, ["a"])
     publish(store, START + 7 * DAY, ["a"])
     with sqlite3.connect(store.path) as db:
@@ -427,8 +442,8 @@ def test_nights_that_the_table_no_longer_keeps_are_counted(store):
     assert found.rows.num_rows == 1 and found.excluded_nights == {NOT_KEPT: 1}
 
 
-def test_the_oldest_weeks_are_left_out_of_too_many_rows(store, monkeypatch):
-    monkeypatch.setattr(outcomes, "MOST_ROWS", 5)
+def test_oldest_weeks_are_left_out_of_too_many_rows(store, monkeypatch):
+    monkeypatch.setattr(outcomes, "MAX_FOLLOWED_ROWS", 5)
     for week in range(4):
         publish(store, START + 7 * DAY * week, ["a", "b"])
     _, found = followed(store, GRID, [lead("a"), lead("b")], alive(50))
@@ -438,7 +453,7 @@ def test_the_oldest_weeks_are_left_out_of_too_many_rows(store, monkeypatch):
     }
 
 
-def test_who_is_scored_once_after_entry_counts_once_in_the_week_of_the_first_night(store):
+def test_lead_scored_after_entry_counts_on_its_first_night(store):
     mine, late = START - timedelta(hours=3), START - 8 * DAY
     for night in range(3):
         names, cutoffs = ["a", "b"], [mine, late]
@@ -457,7 +472,7 @@ def test_who_is_scored_once_after_entry_counts_once_in_the_week_of_the_first_nig
     assert young.immature.total() == 1 and young.first_mature == mine + 10 * DAY
 
 
-def test_an_outcome_column_is_known_once_it_is_filled(store):
+def test_outcome_column_is_known_once_filled(store):
     rows = [lead("a", fate="yes"), lead("b", fate="no"), lead("c", fate=None)]
     table = of([{k: v for k, v in row.items() if k != "fate"} for row in rows], [])
     dataset = type(table)(
@@ -470,17 +485,21 @@ def test_an_outcome_column_is_known_once_it_is_filled(store):
     for night in range(2):
         publish(store, START + DAY * night, ["a", "b", "c", "d"])
     nights = list_published_nights(store.runs("p"), "t", LATER, BERLIN)
-    found = follow_scores(store, ("p", "t"), FILLED, nights, (dataset, START), {})
+    found = follow_scores(store, ("p", "t"), FILLED, nights, OutcomeData(dataset, START), {})
     assert dict(
         zip(found.rows["entity_id"].to_pylist(), found.rows["label"].to_pylist(), strict=True)
     ) == {
         "a": 1,
         "b": 0,
     }
-    assert found.immature.total() == 1 and found.unknown_reasons == {GONE: 1} and found.first_mature is None
+    assert (
+        found.immature.total() == 1
+        and found.unknown_reasons == {GONE: 1}
+        and found.first_mature is None
+    )
 
 
-def test_nothing_published_is_nothing_followed(store):
+def test_follow_scores_without_published_nights_is_empty(store):
     _, found = followed(store, GRID, [lead("a")], alive())
     assert found.rows.num_rows == 0 and not found.immature and found.first_mature is None
 
@@ -502,21 +521,21 @@ def some_part(label, p, leads=None):
     )[ALL_ROWS]
 
 
-def test_no_outcome_at_all_says_something_too():
-    """A feed that fell silent must not pass for too little data."""
+def test_zero_outcomes_are_evidence():
+    """A feed that fell silent must not pass as too little data."""
     from scipy.stats import poisson
 
     part = some_part(np.zeros(400), np.full(400, 0.1))
     assert part.part.too_small and part.ratio.value == part.ratio.low == 0
     assert poisson.cdf(0, part.ratio.high * 40) == pytest.approx(0.05)
     good = {"actual_to_expected": Estimate(1.0, 0.9, 1.1, 1000)}
-    assert [c.is_off for c in compare(part, good)] == [True]
+    assert [c.is_off for c in compare_with_expectations(part, good)] == [True]
     repeated = some_part(np.zeros(400), np.full(400, 0.1), np.arange(400) // 40)
     assert repeated.ratio.high == pytest.approx(40 * part.ratio.high)
-    assert not compare(repeated, good)[0].is_off
+    assert not compare_with_expectations(repeated, good)[0].is_off
 
 
-def test_few_outcomes_are_judged_by_their_number_alone():
+def test_few_outcomes_are_compared_by_ratio_alone():
     from scipy.stats import poisson
 
     label = np.zeros(300)
@@ -527,11 +546,11 @@ def test_few_outcomes_are_judged_by_their_number_alone():
     promise = {
         name: Estimate(0.5, 0.4, 0.6, 100) for name in ("roc_auc", "log_loss", "actual_to_expected")
     }
-    assert [c.metric for c in compare(part, promise)] == ["actual_to_expected"]
+    assert [c.metric for c in compare_with_expectations(part, promise)] == ["actual_to_expected"]
 
 
 def drawn(rng, leads, shift=0.0, weight=1.0, each=1):
-    """Draw leads whose log-odds are off by ``shift`` and exaggerated by ``weight``; ``each`` rows a lead."""
+    """Draw leads whose log-odds are shifted and scaled by ``weight``, with ``each`` rows per lead."""
     true = rng.normal(-1.0, 1.0, leads)
     label = rng.random(leads) < 1 / (1 + np.exp(-true))
     p = 1 / (1 + np.exp(-(shift + weight * true)))
@@ -539,32 +558,41 @@ def drawn(rng, leads, shift=0.0, weight=1.0, each=1):
 
 
 def kept(part):
-    """Return a part's figures as a training keeps them and as they are read again."""
-    return read_expectations({name: figure.to_json() for name, figure in part.part.estimates.items()})
+    """Return the metrics of a part as stored by a training and read again."""
+    return read_expectations(
+        {name: figure.to_json() for name, figure in part.part.estimates.items()}
+    )
 
 
 @pytest.mark.parametrize("leads", [50, 300])
-def test_a_model_that_keeps_its_word_hardly_ever_alarms(leads):
-    """Each of the four figures errs in about one of a hundred cases, however few the leads are."""
+def test_model_as_expected_rarely_alarms(leads):
+    """Each of the four metrics errs in about one of a hundred cases, for few leads too."""
     rng = np.random.default_rng(leads)
     promise = kept(drawn(rng, 3000))
-    alarms = [any(c.is_off for c in compare(drawn(rng, leads), promise)) for _ in range(12)]
+    alarms = [
+        any(c.is_off for c in compare_with_expectations(drawn(rng, leads), promise))
+        for _ in range(12)
+    ]
     assert sum(alarms) <= 1
 
 
-def test_a_model_that_breaks_its_word_is_found():
+def test_model_worse_than_expected_is_off():
     rng = np.random.default_rng(1)
     promise = kept(drawn(rng, 3000))
-    off = {c.metric: c.is_off for c in compare(drawn(rng, 2000, shift=0.8), promise)}
+    off = {
+        c.metric: c.is_off for c in compare_with_expectations(drawn(rng, 2000, shift=0.8), promise)
+    }
     assert off["actual_to_expected"] and off["log_loss"] and not off["roc_auc"]
-    off = {c.metric: c.is_off for c in compare(drawn(rng, 2000, weight=2.0), promise)}
+    off = {
+        c.metric: c.is_off for c in compare_with_expectations(drawn(rng, 2000, weight=2.0), promise)
+    }
     assert off["calibration_slope"] and not off["roc_auc"]
     noise = some_part((rng.random(2000) < 0.3).astype(int), rng.random(2000))
-    assert {c.metric: c.is_off for c in compare(noise, promise)}["roc_auc"]
+    assert {c.metric: c.is_off for c in compare_with_expectations(noise, promise)}["roc_auc"]
 
 
-def test_the_interval_of_a_difference_holds_both_doubts():
-    """Zou & Donner's limits, and what they imply: where 0 is outside, the 90 % intervals have nothing in common."""
+def test_difference_interval_combines_both_intervals():
+    """Zou & Donner's limits; if they exclude 0, the two 90 % intervals do not overlap."""
     exact = estimate_difference(Estimate(0.8, 0.75, 0.84, 1), Estimate(0.9, 0.88, 0.93, 1))
     wider = 2.5758 / 1.6449
     assert exact.low == pytest.approx(-0.1 - wider * math.hypot(0.05, 0.03))
@@ -578,51 +606,64 @@ def test_the_interval_of_a_difference_holds_both_doubts():
             assert a.low > b.high or a.high < b.low
 
 
-def test_better_than_promised_is_no_alarm():
+def test_model_better_than_expected_is_not_off():
     good = Estimate(0.95, 0.94, 0.96, 1)
     part = some_part([0, 1] * 200, [0.1, 0.9] * 200)
     found = {
         c.metric: c
-        for c in compare(part, {"roc_auc": Estimate(0.8, 0.79, 0.81, 1), "log_loss": good})
+        for c in compare_with_expectations(
+            part, {"roc_auc": Estimate(0.8, 0.79, 0.81, 1), "log_loss": good}
+        )
     }
     assert found["roc_auc"].difference.low > 0 and not found["roc_auc"].is_off
     assert found["log_loss"].difference.high < 0 and not found["log_loss"].is_off
 
 
-def test_without_a_promise_the_gates_bounds_are_asked_for():
+def test_gate_bounds_replace_missing_expectations():
     rng = np.random.default_rng(4)
-    found = compare(drawn(rng, 2000, shift=1.5), {})
+    found = compare_with_expectations(drawn(rng, 2000, shift=1.5), {})
     assert [c.metric for c in found] == ["calibration_slope", "actual_to_expected"] and not any(
         c.is_recorded for c in found
     )
-    assert found[1].is_off and "the gate asks for 1.000 (0.800 to 1.250)" in found[1].sentence
+    assert found[1].is_off and "the gate requires 1.000 (0.800 to 1.250)" in found[1].sentence
 
 
-def test_a_recommendation_has_its_reasons_in_numbers():
+def test_recommendation_states_reasons_in_numbers():
     rng = np.random.default_rng(3)
     promise = kept(drawn(rng, 3000))
-    fine, broken = compare(drawn(rng, 2000), promise), compare(drawn(rng, 2000, shift=1.0), promise)
+    fine, broken = (
+        compare_with_expectations(drawn(rng, 2000), promise),
+        compare_with_expectations(drawn(rng, 2000, shift=1.0), promise),
+    )
     assert recommend_retraining(None, [], [], None).reasons == ("there is no champion",)
     assert not recommend_retraining("1", fine, fine, None).retrain
     said = recommend_retraining("1", broken, broken, None).reasons
     assert (
         len(said) == 1
         and "version 1: actual to expected outcomes is 0.6" in said[0]
-        and "promised 0.9" in said[0]
+        and said[0].endswith(" at training")
     )
     said = recommend_retraining("1", fine, broken, None).reasons
     assert len(said) == 1 and "in its latest weeks" in said[0]
     old = ModelAge(61 * DAY, 60 * DAY, 1000, 100)
     said = recommend_retraining("1", fine, fine, old).reasons
-    assert "61 days ago" in said[0] and "100 rows have matured since, beside 1,000" in said[0]
+    assert "61 days ago" in said[0] and "100 rows have matured since, 1,000 before" in said[0]
     assert not recommend_retraining("1", fine, fine, ModelAge(61 * DAY, 60 * DAY, 1000, 99)).retrain
-    assert not recommend_retraining("1", fine, fine, ModelAge(60 * DAY, 60 * DAY, 1000, 999)).retrain
+    assert not recommend_retraining(
+        "1", fine, fine, ModelAge(60 * DAY, 60 * DAY, 1000, 999)
+    ).retrain
 
 
-def test_what_cannot_be_felt_is_a_warning_and_no_reason():
-    """Of a million rows any difference is sure; a twentieth more outcomes than promised changes nobody's day."""
+def test_small_certain_difference_is_a_warning_alone():
+    """With a million rows any difference is certain; 5 % more outcomes matter little."""
     from serve.monitoring.expectations import Comparison
 
     promise, found = Estimate(1.0, 0.99, 1.01, 10**6), Estimate(1.05, 1.04, 1.06, 10**6)
-    each = Comparison("actual_to_expected", promise, found, estimate_difference(found, promise), True)
-    assert each.is_off and not each.is_relevant and not recommend_retraining("1", [each], [each], None).retrain
+    each = Comparison(
+        "actual_to_expected", promise, found, estimate_difference(found, promise), True
+    )
+    assert (
+        each.is_off
+        and not each.is_relevant
+        and not recommend_retraining("1", [each], [each], None).retrain
+    )

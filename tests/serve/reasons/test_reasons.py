@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.definitions.semantics import Meaning
-from features.wording.wording import Wording, english
+from features.wording.wording import Wording, load_english
 from models.reference.typical_lead import TypicalLead
 from serve.reasons.reasons import ReasonWriter, write_reasons
 from serve.reasons.selection import (
@@ -46,7 +46,7 @@ def told(parts, columns, meanings=None, most=3, usual=None, words=None):
     """The reasons of one row, its contributions without the base value."""
     known = {name: fact(name) for name in columns} | (meanings or {})
     matrix = pa.table({name: pa.array([value]) for name, value in columns.items()})
-    teller = ReasonWriter(known, words or english(), usual or TypicalLead())
+    teller = ReasonWriter(known, words or load_english(), usual or TypicalLead())
     return json.loads(write_reasons(np.array([[*parts, 9.0]]), matrix, teller, most)[0])
 
 
@@ -54,7 +54,7 @@ def sentences(*arguments, **more):
     return [one["sentence"] for one in told(*arguments, **more)]
 
 
-def test_for_and_against_strongest_first():
+def test_reasons_for_and_against_are_sorted_by_strength():
     columns = dict.fromkeys("abcdefgh", 1.0)
     found = told([0.1, -0.2, 0.4, -0.5, 0.3, -0.1, 0.2, -0.3], columns)
     assert [one["feature"] for one in found] == ["c", "e", "g", "d", "h", "b"]
@@ -62,16 +62,16 @@ def test_for_and_against_strongest_first():
     assert found[0] == {"feature": "c", "value": 1.0, "contribution": 0.4, "sentence": "c is 1"}
 
 
-def test_the_base_value_is_no_reason():
+def test_base_value_is_no_reason():
     assert told([0.0, 0.0], {"a": 1.0, "b": 2.0}) == []
 
 
-def test_what_is_below_the_threshold_is_no_reason():
+def test_contribution_below_the_threshold_is_no_reason():
     parts = [MIN_CONTRIBUTION, MIN_CONTRIBUTION - 1e-4, -MIN_CONTRIBUTION, 1e-4 - MIN_CONTRIBUTION]
     assert [one["feature"] for one in told(parts, dict.fromkeys("abcd", 1.0))] == ["a", "c"]
 
 
-def test_ties_go_to_the_first_column():
+def test_reason_ties_go_to_the_first_column():
     assert [one["feature"] for one in told([0.3] * 5, dict.fromkeys("zyxwv", 1.0))] == [
         "z",
         "y",
@@ -79,7 +79,7 @@ def test_ties_go_to_the_first_column():
     ]
 
 
-def test_a_group_is_one_reason_with_the_contribution_of_all():
+def test_group_is_one_reason_with_its_total_contribution():
     columns = {"x7": 1.0, "b": 2.0, "x30": 3.0, "x90": 4.0}
     groups = {name: count("type:x", timedelta(days=int(name[1:]))) for name in ("x7", "x30", "x90")}
     assert told([0.1, 0.25, 0.4, -0.2], columns, groups) == [
@@ -93,13 +93,13 @@ def test_a_group_is_one_reason_with_the_contribution_of_all():
     ]
 
 
-def test_who_speaks_pulls_the_way_of_the_group():
+def test_speaker_has_the_sign_of_its_group():
     groups = {name: count("type:x", timedelta(days=int(name[1:]))) for name in ("x7", "x30", "x90")}
     found = told([0.5, -0.3, -0.4], {"x7": 1.0, "x30": 2.0, "x90": 3.0}, groups)
     assert [(one["feature"], one["contribution"]) for one in found] == [("x90", -0.2)]
 
 
-def test_what_tells_nothing_never_speaks_and_what_tells_little_only_alone():
+def test_silent_features_never_speak_and_faint_ones_only_alone():
     decay = Meaning("entity.type:x", "decay", "number", subject="type:x", span=WEEK)
     pause = Meaning("entity.type:x", "gap_max", "days", subject="type:x")
     meanings = {"x": count("type:x"), "decay": decay, "pause": pause}
@@ -143,19 +143,19 @@ VIEWS = {"n": count("type:x", WEEK, group="x"), "age": age("type:x", group="x")}
         ([0.2, 0.0], {"n": 0.0, "age": 9.0}, -0.3, []),
     ],
 )
-def test_a_sentence_agrees_with_its_sign(parts, columns, without, said):
+def test_sentence_agrees_with_its_sign(parts, columns, without, said):
     usual = TypicalLead({"n": 2.0, "age": 10.0}, {"n": without, "age": without})
     assert sentences(parts, columns, VIEWS, usual=usual) == said
 
 
-def test_a_model_of_an_earlier_version_is_told_as_it_is():
+def test_model_without_typical_lead_states_plain_values():
     assert sentences([0.2, 0.0], {"n": 1.0, "age": 2.0}, VIEWS) == [
         "1 “x” event in the last 7 days"
     ]
     assert sentences([0.0, -0.2], {"n": 1.0, "age": 40.0}, VIEWS) == ["last “x” event 40 days ago"]
 
 
-def test_groups_that_tell_of_the_same_events_stand_together():
+def test_groups_of_one_family_are_judged_together():
     """A lead with few events is told so though each is worth something: without any it would lose that too."""
     meanings = {"all": count("any", WEEK, group="a"), "x": count("type:x", group="x")}
     usual = TypicalLead({"all": 5.0, "x": 1.0}, {"all": -0.5, "x": -0.2}, {"a": ["a", "x"]})
@@ -181,22 +181,24 @@ def test_groups_that_tell_of_the_same_events_stand_together():
         Meaning("g", "trend", "change", span=WEEK),
     ],
 )
-def test_activity_of_any_kind_is_never_told_as_something_bad(meaning):
+def test_activity_is_never_shown_as_bad(meaning):
     for usual in (TypicalLead(), TypicalLead({"a": 5.0}, {"a": 0.4})):
         assert told([-0.3], {"a": 7.0}, {"a": meaning}, usual=usual) == []
         assert len(told([0.3], {"a": 7.0}, {"a": meaning}, usual=TypicalLead({"a": 5.0}))) == 1
 
 
 @pytest.mark.parametrize("key", ["gap_mean", "gap_max", "silence"])
-def test_a_pause_is_never_told_as_something_good(key):
+def test_pause_is_never_shown_as_good(key):
     meanings = {"a": Meaning("g", key, "number" if key == "silence" else "days", subject="type:x")}
     for part, without in ((0.3, 0.0), (0.3, 0.6), (0.3, 0.3), (-0.3, 0.0)):
-        assert told([part], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": without})) == []
+        assert (
+            told([part], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": without})) == []
+        )
     assert len(told([-0.3], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": -0.6}))) == 1
 
 
-def test_what_gives_a_lead_up_is_never_told_as_something_good():
-    words = replace(english(), ends=frozenset({"lost"}))
+def test_ending_type_is_never_shown_as_good():
+    words = replace(load_english(), ends=frozenset({"lost"}))
     meanings = {
         "n": count("type:lost", group="n", scope="account"),
         "stage": Meaning("s", "stage_days", "days", subject="type:lost", name="lost"),
@@ -215,13 +217,15 @@ def test_what_gives_a_lead_up_is_never_told_as_something_good():
     assert told([-0.3, 0.0, 0.0], cells | {"n": 0.0}, meanings, words=words, usual=none) == []
 
 
-def test_what_has_no_yardstick_must_weigh_more():
+def test_category_of_events_needs_a_stronger_contribution():
     meanings = {"last": Meaning("order", "last_type_1", "category")}
     assert told([MIN_CATEGORY_CONTRIBUTION - 0.01], {"last": "call"}, meanings) == []
-    assert sentences([MIN_CATEGORY_CONTRIBUTION], {"last": "call"}, meanings) == ["the last event: call"]
+    assert sentences([MIN_CATEGORY_CONTRIBUTION], {"last": "call"}, meanings) == [
+        "the last event: call"
+    ]
 
 
-def test_more_and_less_than_before():
+def test_trend_states_more_or_fewer_events():
     meanings = {"t": Meaning("m", "trend", "change", span=WEEK)}
     usual = TypicalLead({"t": 3.0}, {"t": -0.2})
     assert sentences([0.1], {"t": 2.0}, meanings, usual=usual) == [
@@ -268,7 +272,7 @@ def test_more_and_less_than_before():
         (age(), age("type:x"), (41.0, 50.0), (-0.3, -0.2), True),
     ],
 )
-def test_no_two_reasons_say_the_same_or_speak_against_each_other(one, other, values, parts, both):
+def test_reasons_neither_repeat_nor_contradict_each_other(one, other, values, parts, both):
     meanings = {"one": one, "other": other}
     without = {name: _zero(*pair) for name, *pair in zip(meanings, values, parts, strict=True)}
     usual = TypicalLead({"one": 10.0, "other": 10.0}, without)
@@ -283,13 +287,13 @@ def _zero(value, part):
     return part + np.sign(part) / 10 if value == 0 or value > 10 else 0.0
 
 
-def test_the_next_group_takes_the_place_of_one_that_clashes():
+def test_next_group_replaces_one_that_clashes():
     meanings = {"a": age(), "b": age("type:x"), "c": age("type:y"), "d": age("type:z")}
     found = told([0.5, 0.4, 0.3, 0.2], {"a": 2.0, "b": 2.0, "c": 3.0, "d": 4.0}, meanings)
     assert [one["feature"] for one in found] == ["a", "c", "d"]
 
 
-def test_missing_values_and_text_of_any_column_type():
+def test_missing_values_and_texts_of_any_column_type():
     columns = {"a": nan, "b": None, "c": "Ж\n"}
     matrix = pa.table(
         {
@@ -300,7 +304,9 @@ def test_missing_values_and_text_of_any_column_type():
     )
     meanings = {name: fact(name) for name in columns} | {"c": fact("c", unit="category")}
     found = json.loads(
-        write_reasons(np.array([[0.3, 0.2, 0.1, 0.0]]), matrix, ReasonWriter(meanings, english()))[0]
+        write_reasons(
+            np.array([[0.3, 0.2, 0.1, 0.0]]), matrix, ReasonWriter(meanings, load_english())
+        )[0]
     )
     assert [(one["value"], one["sentence"]) for one in found] == [
         (None, "a is not known"),
@@ -309,7 +315,7 @@ def test_missing_values_and_text_of_any_column_type():
     ]
 
 
-def test_the_text_to_the_byte():
+def test_reason_json_is_stable_to_the_byte():
     """Readers of stored scores may compare texts."""
     matrix = pa.table(
         {
@@ -330,7 +336,9 @@ def test_the_text_to_the_byte():
             [-0.1, 0.1, -0.30000000000000004, 1.0],
         ]
     )
-    assert write_reasons(parts, matrix, ReasonWriter(meanings, english(), TypicalLead({}, {"views": -0.2}))) == [
+    assert write_reasons(
+        parts, matrix, ReasonWriter(meanings, load_english(), TypicalLead({}, {"views": -0.2}))
+    ) == [
         '[{"feature": "views", "value": 3.0, "contribution": 0.5, "sentence": "3 “x” events in the last 7 days"}, '
         '{"feature": "rate", "value": 1e-07, "contribution": 0.25, "sentence": "rate is 1e-07"}, '
         '{"feature": "industry", "value": "Ж \\"q\\"\\n", "contribution": -0.123457, '
@@ -343,29 +351,31 @@ def test_the_text_to_the_byte():
     ]
 
 
-def test_the_same_reasons_in_another_language():
+def test_language_changes_the_sentences_alone():
     meanings = {"n": count("type:x", WEEK, group="x"), "b": fact("b")}
     columns, parts = {"n": 5.0, "b": 2.0}, [0.4, -0.3]
-    russian = told(parts, columns, meanings, words=Wording.of("ru"))
+    russian = told(parts, columns, meanings, words=Wording.load("ru"))
     assert [one.pop("sentence") for one in russian] == ["5 событий «x» за последние 7 дней", "b: 2"]
     assert russian == [
         {key: one[key] for key in russian[0]} for one in told(parts, columns, meanings)
     ]
 
 
-def test_a_row_s_reasons_do_not_depend_on_the_rows_beside():
+def test_reasons_of_a_row_do_not_depend_on_other_rows():
     matrix = pa.table({"rate": [0.0, -0.0, nan, None], "industry": pa.array(["a", "b", "a", None])})
     teller = ReasonWriter(
-        {"rate": fact("rate"), "industry": fact("industry", unit="category")}, english()
+        {"rate": fact("rate"), "industry": fact("industry", unit="category")}, load_english()
     )
     parts = np.tile([0.5, -0.5, 0.0], (4, 1))
     alone = [write_reasons(parts[i : i + 1], matrix.slice(i, 1), teller)[0] for i in range(4)]
     assert write_reasons(parts, matrix, teller) == alone
 
 
-def test_no_rows_and_fewer_groups_than_places():
+def test_reasons_of_no_rows_and_of_few_groups():
     empty = pa.table({"a": pa.array([], pa.float64())})
-    assert write_reasons(np.empty((0, 2)), empty, ReasonWriter({"a": fact("a")}, english())) == []
+    assert (
+        write_reasons(np.empty((0, 2)), empty, ReasonWriter({"a": fact("a")}, load_english())) == []
+    )
     assert len(told([0.3], {"a": 1.0})) == 1
 
 
@@ -373,9 +383,11 @@ def test_no_rows_and_fewer_groups_than_places():
     ("shape", "meanings", "words"),
     [((2, 1), {"a": fact("a")}, "shape"), ((2, 2), {"b": fact("b")}, "no meaning.*'a'")],
 )
-def test_what_does_not_fit_is_refused(shape, meanings, words):
+def test_reasons_reject_wrong_shapes_and_unknown_features(shape, meanings, words):
     with pytest.raises(ValueError, match=words):
-        write_reasons(np.zeros(shape), pa.table({"a": [1.0, 2.0]}), ReasonWriter(meanings, english()))
+        write_reasons(
+            np.zeros(shape), pa.table({"a": [1.0, 2.0]}), ReasonWriter(meanings, load_english())
+        )
 
 
 SUBJECTS = ("any", "type:x", "type:y", "channel:w")
@@ -448,7 +460,7 @@ def slow_reasons(row, values, meanings, without, most):
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_all_rows_at_once_are_each_row_alone(data):
+def test_vectorized_selection_matches_a_loop_over_rows(data):
     rows, features = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 9))
     # Eighths add up exactly, so that both ways of adding see the same ties.
     eighths = st.integers(-8, 8).map(lambda i: i / 8)
@@ -481,12 +493,16 @@ def test_all_rows_at_once_are_each_row_alone(data):
         dict.fromkeys(names, 5.0),
         {n: without[m.group] for n, m in zip(names, meanings, strict=True)},
     )
-    teller = ReasonWriter({f"f{i}": meaning for i, meaning in enumerate(meanings)}, english(), usual)
-    found = write_reasons(np.column_stack([np.array(grid), np.full(rows, 5.0)]), matrix, teller, most)
+    teller = ReasonWriter(
+        {f"f{i}": meaning for i, meaning in enumerate(meanings)}, load_english(), usual
+    )
+    found = write_reasons(
+        np.column_stack([np.array(grid), np.full(rows, 5.0)]), matrix, teller, most
+    )
     for text, row, value in zip(found, grid, values, strict=True):
         slow = slow_reasons(row, value, meanings, without, most)
         got = [(one["feature"], one["contribution"], one["sentence"]) for one in json.loads(text)]
         assert got == [
-            (f"f{i}", total, english().sentence(meanings[i], value[i], little))
+            (f"f{i}", total, load_english().sentence(meanings[i], value[i], little))
             for i, total, little in slow
         ]

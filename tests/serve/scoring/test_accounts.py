@@ -26,7 +26,7 @@ AGES = st.sampled_from(
 
 
 def company(accounts, events):
-    """A lead for each account given, each with events of these ages, and who has the even numbers as scores."""
+    """Return a dataset with a lead per account and events of these ages, and scores of even leads."""
     leads = [
         {"entity_id": f"e{i:02}", "account_id": account, "created_at": MONDAY - 2 * ACTIVE_WITHIN}
         | {"available_at": MONDAY - 2 * ACTIVE_WITHIN}
@@ -55,7 +55,7 @@ def company(accounts, events):
 @given(
     st.lists(ACCOUNTS, max_size=12), st.lists(st.tuples(st.integers(0, 11), AGES)), st.floats(0, 1)
 )
-def test_each_column_is_what_a_loop_says(accounts, events, adds):
+def test_account_scores_match_a_loop(accounts, events, adds):
     data, frame = company(accounts, events)
     found = stamp_run_columns(
         score_accounts(data, frame, WithinAccountDependence(adds)), ACCOUNT_SCORES, "r1", MONDAY
@@ -89,8 +89,8 @@ def test_each_column_is_what_a_loop_says(accounts, events, adds):
     )
 
 
-def test_scores_in_another_order_are_refused():
+def test_account_scores_reject_unsorted_scores():
     """The main contact is the first of an account."""
     data, frame = company(["Acme"] * 4, [])
-    with pytest.raises(ValueError, match="order of rank"):
+    with pytest.raises(ValueError, match="sorted by rank"):
         score_accounts(data, frame.take([1, 0]), WithinAccountDependence())

@@ -67,13 +67,13 @@ def by_sql(rows, days):
         ("A", False),
     ],
 )
-def test_a_flap_is_a_change_that_is_undone_within_seven_days(life, flaps):
+def test_grade_flip_is_a_change_undone_within_seven_days(life, flaps):
     rows = table({"a": life, "b": "CC"})
     assert counted(rows)[:2] == (2, int(flaps)) == by_sql(rows, 7)[:2]
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_random_lives_are_counted_as_sql_counts_them(seed):
+def test_grade_flips_of_random_histories_match_sql(seed):
     rng = np.random.default_rng(seed)
     lives = {f"L{n}": "".join(rng.choice(list("AABC."), rng.integers(1, 40))) for n in range(80)}
     rows = table(lives)
@@ -82,13 +82,13 @@ def test_random_lives_are_counted_as_sql_counts_them(seed):
         assert counted(rows, timedelta(days=days)) == by_sql(rows, days)
 
 
-def test_no_rows_have_no_share():
+def test_grade_flips_without_rows_have_no_share():
     found = count_grade_flips(GRADED.empty_table())
     assert (found.leads, found.flipping_leads, found.weeks) == (0, 0, 0) and np.isnan(
         [found.lead_share, found.week_share]
     ).all()
 
 
-def test_plain_grades_come_from_the_scores_alone():
+def test_grade_by_score_ignores_kept_grades():
     rows = pa.table([["a"] * 4, [MONDAY] * 4, [100, 90, 70, 40], ["D"] * 4], schema=GRADED)
     assert grade_by_score(rows)["grade"].to_pylist() == ["A", "B", "C", "D"]

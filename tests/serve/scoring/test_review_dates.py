@@ -40,7 +40,7 @@ def framed(rows):
 @pytest.mark.parametrize(
     "as_of", [datetime(2025, 3, 28, 23, 30, tzinfo=UTC), datetime(2025, 10, 20, 4, tzinfo=UTC)]
 )
-def test_every_lead_gets_a_midnight_of_the_company(as_of, zone):
+def test_review_dates_are_local_midnights(as_of, zone):
     rng, rows = np.random.default_rng(1), []
     for _ in range(300):
         half = None if rng.random() < 0.3 else float(rng.uniform(0, 80))
@@ -51,7 +51,7 @@ def test_every_lead_gets_a_midnight_of_the_company(as_of, zone):
         assert found == [by_hand(as_of, *row, review, zone) for row in rows]
 
 
-def test_the_examples_of_the_documentation():
+def test_review_dates_of_documented_examples():
     as_of = datetime(2025, 7, 1, tzinfo=BERLIN)
     rows = [
         (as_of, "A", None),
@@ -85,7 +85,7 @@ def night(as_of, rows, previous=NOBODY):
 
 
 @pytest.mark.parametrize("hour", [0, 5, 23])
-def test_a_date_comes_due_on_its_day_and_then_a_new_one_is_given(hour):
+def test_review_date_is_due_on_its_day_then_renewed(hour):
     previous, seen = NOBODY, []
     for day in range(1, 9):
         dates, previous = night(datetime(2025, 7, day, hour, tzinfo=BERLIN), {"a": "A"}, previous)
@@ -93,7 +93,7 @@ def test_a_date_comes_due_on_its_day_and_then_a_new_one_is_given(hour):
     assert seen == [4, 4, 4, 4, 8, 8, 8, 8]
 
 
-def test_another_grade_and_a_new_lead_get_a_new_date_and_a_night_again_the_same():
+def test_review_date_is_renewed_on_grade_change_and_repeatable():
     first = datetime(2025, 7, 1, tzinfo=BERLIN)
     dates, previous = night(first, {"a": "B", "b": "B", "gone": "C"})
     assert [at.day for at in dates.values()] == [8, 8, 15]
@@ -106,19 +106,19 @@ def test_another_grade_and_a_new_lead_get_a_new_date_and_a_night_again_the_same(
     assert [at.day for at in third.values()] == [8, 17]
 
 
-def test_nights_that_were_missed_keep_a_date_to_come_and_renew_one_that_is_over():
+def test_review_date_after_missed_nights_is_kept_if_ahead():
     first = datetime(2025, 7, 1, tzinfo=BERLIN)
     _, previous = night(first, {"a": "B", "b": "A"})
     dates, _ = night(first + 6 * DAY, {"a": "B", "b": "A"}, previous)
     assert [at.day for at in dates.values()] == [8, 10]
 
 
-def test_a_night_of_an_older_version_gave_no_date():
+def test_review_date_missing_on_last_night_is_assigned():
     previous = pa.table([["a"], [95], ["A"], [None], [None]], schema=PREVIOUS_SCORES)
     assert night(datetime(2025, 7, 1, tzinfo=BERLIN), {"a": "A"}, previous)[0]["a"].day == 4
 
 
-def test_no_rows():
+def test_review_dates_of_no_rows_are_empty():
     empty = FRAME.empty_table()
     assert (
         add_review_dates(empty, NOBODY, datetime(2025, 7, 1, tzinfo=UTC), Review(), BERLIN).num_rows

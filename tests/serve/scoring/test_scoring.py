@@ -103,7 +103,7 @@ def scored(dataset, target, scorer, told=1.0):
     return append_columns(frame, of_rows(scorer, order, matrix, frame))
 
 
-def test_every_column_follows_from_the_prediction(company, scorer):
+def test_score_columns_follow_from_the_prediction(company, scorer):
     frame = scored(company, TARGET, scorer)
     rows = frame.to_pylist()
     by_hand = sorted(rows, key=lambda row: (-row["probability"], row["entity_id"]))
@@ -125,12 +125,12 @@ def test_every_column_follows_from_the_prediction(company, scorer):
         assert row["evidence"] == ("enough" if known else "too little")
 
 
-def test_a_grid_target_looks_back_from_the_night(company, scorer):
+def test_grid_target_has_cutoff_at_as_of(company, scorer):
     frame = scored(company, TARGET, scorer)
     assert set(frame["as_of"].to_pylist()) == set(frame["cutoff"].to_pylist()) == {END}
 
 
-def test_a_target_that_scores_once_looks_back_from_each_entitys_own_cutoff(company, scorer):
+def test_delay_target_has_cutoff_of_each_entity(company, scorer):
     once = TARGET.model_copy(update={"cutoffs": Cutoffs(delay="1h")})
     frame = scored(company, once, scorer)
     entry = dict(
@@ -150,7 +150,7 @@ def test_a_target_that_scores_once_looks_back_from_each_entitys_own_cutoff(compa
     assert {one["sentence"] for one in created} <= {"created 1 hour ago"}
 
 
-def test_without_times_scores_look_back_from_the_night(company, scorer):
+def test_scores_without_times_have_cutoff_at_as_of(company, scorer):
     outcome = ColumnOutcome(column="gained", equals="yes")
     leads = company.leads.append_column("gained", pa.nulls(company.leads.num_rows, pa.string()))
     untimed = Target(outcome=outcome, amount="size")
@@ -159,7 +159,7 @@ def test_without_times_scores_look_back_from_the_night(company, scorer):
     assert set(frame["cutoff"].to_pylist()) == {END}
 
 
-def test_a_lead_alone_scores_as_among_others(company, scorer):
+def test_lead_alone_scores_as_among_others(company, scorer):
     frame = scored(company, TARGET, scorer)
     chosen = frame["entity_id"][5].as_py()
     keep = [name == chosen for name in company.leads["entity_id"].to_pylist()]
@@ -179,7 +179,7 @@ def test_a_lead_alone_scores_as_among_others(company, scorer):
     )
 
 
-def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
+def test_stamped_scores_with_history_have_contract_schema(company, scorer):
     frame = scored(company, TARGET, scorer)
     known = frame["entity_id"][0].as_py()
     previous = pa.table([[known], [7], ["D"], [None], [None]], schema=PREVIOUS_SCORES)
@@ -202,14 +202,14 @@ def test_a_stamped_frame_with_its_history_is_a_table_of_scores(company, scorer):
 @pytest.mark.parametrize(
     ("amount", "expected"), [(250.0, 250.0), (None, None), (OutcomeAmount(outcome="value"), None)]
 )
-def test_an_amount_that_is_the_same_for_all(company, scorer, amount, expected):
+def test_constant_amount_is_used_for_all_leads(company, scorer, amount, expected):
     """A model that has not learnt what outcomes are worth expects nothing of them."""
     for row in scored(company, TARGET.model_copy(update={"amount": amount}), scorer).to_pylist():
         assert row["amount"] == expected
         assert row["expected_value"] == (expected and expected * row["probability"])
 
 
-def test_a_learnt_amount_is_that_of_the_models_trees(company, scorer):
+def test_learned_amount_is_predicted_by_the_amount_model(company, scorer):
     """Amounts of the outcomes are ten times the size here, so that the lead's size tells them."""
     target = TARGET.model_copy(update={"amount": OutcomeAmount(outcome="value")})
     order = ScoringRequest(target, END, NAMES)
@@ -233,19 +233,19 @@ def test_a_learnt_amount_is_that_of_the_models_trees(company, scorer):
     ]
 
 
-def test_an_amount_that_is_no_number_is_an_error(company, scorer):
+def test_amount_column_must_be_numeric(company, scorer):
     wrong = TARGET.model_copy(update={"amount": "nothing"})
     with pytest.raises(DataError, match="nothing"):
         scored(company, wrong, scorer)
 
 
-def test_a_saved_scorer_scores_the_same(company, scorer, tmp_path):
+def test_saved_scorer_gives_equal_scores(company, scorer, tmp_path):
     scorer.save(tmp_path)
     assert scored(company, TARGET, Scorer.load(tmp_path)).equals(scored(company, TARGET, scorer))
 
 
 @pytest.mark.parametrize("told", [0.0, 0.1, 1.0])
-def test_reasons_go_to_the_top_share_and_change_nothing_else(company, scorer, told):
+def test_reasons_cover_the_explained_share_alone(company, scorer, told):
     whole, part = scored(company, TARGET, scorer), scored(company, TARGET, scorer, told)
     most = math.ceil(told * whole.num_rows)
     assert part.drop_columns(["reasons"]).equals(whole.drop_columns(["reasons"]))
@@ -254,8 +254,8 @@ def test_reasons_go_to_the_top_share_and_change_nothing_else(company, scorer, to
     )
 
 
-def test_the_size_of_a_piece_changes_no_bit(company, scorer, monkeypatch):
+def test_batch_sizes_do_not_change_scores(company, scorer, monkeypatch):
     whole = scored(company, TARGET, scorer)
-    monkeypatch.setattr(scoring, "PIECE", 7)
-    monkeypatch.setattr(scoring, "TOLD", 5)
+    monkeypatch.setattr(scoring, "PREDICT_BATCH_ROWS", 7)
+    monkeypatch.setattr(scoring, "EXPLAIN_BATCH_ROWS", 5)
     assert scored(company, TARGET, scorer).equals(whole)

@@ -51,7 +51,7 @@ def store(tmp_path):
     return Store(tmp_path / "scores.db")
 
 
-def test_the_first_night_is_plain_and_has_nothing_before(store):
+def test_first_night_has_grade_of_score_and_no_history(store):
     rows = published(store, 0, ["a", "b"], [91, 90])
     assert [
         (row["grade"], row["previous_score"], row["previous_grade"], row["trend"])
@@ -62,7 +62,7 @@ def test_the_first_night_is_plain_and_has_nothing_before(store):
     ]
 
 
-def test_a_lead_at_an_edge_keeps_its_grade_until_it_is_well_beyond(store):
+def test_grade_at_an_edge_is_kept_until_score_is_beyond_margin(store):
     scores = [91, 90, 88, 87, 90, 93, 94, 91]
     grades = [
         published(store, night, ["a"], [score])["a"]["grade"] for night, score in enumerate(scores)
@@ -70,7 +70,7 @@ def test_a_lead_at_an_edge_keeps_its_grade_until_it_is_well_beyond(store):
     assert grades == ["A", "A", "A", "B", "B", "B", "A", "A"]
 
 
-def test_a_grade_falls_after_a_week_of_lower_scores_without_a_break(store):
+def test_grade_falls_after_a_week_of_lower_scores_without_break(store):
     scores = [95, 60, 60, 90, *[60] * 6, 30, 30, 30]
     rows = [
         published(store, night, ["a"], [s], GradeHysteresis(3, timedelta(days=7)))["a"]
@@ -81,7 +81,7 @@ def test_a_grade_falls_after_a_week_of_lower_scores_without_a_break(store):
     assert since == [None, 1, 1, None, *[4] * 7, None, None]
 
 
-def test_random_nights_follow_from_the_night_before_alone(store):
+def test_random_nights_depend_on_the_last_night_alone(store):
     rng, grades = np.random.default_rng(1), {}
     for night in range(12):
         ids = [f"L{n}" for n in range(60) if rng.random() < 0.8]
@@ -99,7 +99,7 @@ def test_random_nights_follow_from_the_night_before_alone(store):
         }  # a lead left out has none
 
 
-def test_the_same_night_again_and_an_older_one_give_the_same_grades(store):
+def test_repeated_and_older_nights_give_the_same_grades(store):
     scores = [[91, 71], [89, 69], [86, 66]]
     first = [published(store, night, ["a", "b"], each) for night, each in enumerate(scores)]
     for turn, night in enumerate((1, 2, 0, 2, 1)):
@@ -109,7 +109,7 @@ def test_the_same_night_again_and_an_older_one_give_the_same_grades(store):
         ]
 
 
-def test_a_previous_without_rows_is_no_history():
+def test_empty_previous_scores_give_no_history():
     run = a_run()
     frame = add_score_history(
         fresh(run, ["a"], [95]),
@@ -121,7 +121,7 @@ def test_a_previous_without_rows_is_no_history():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_trends_are_against_the_newest_night_far_enough_back_and_not_too_far(store, seed):
+def test_trends_compare_with_the_newest_night_in_the_window(store, seed):
     rng, lives = np.random.default_rng(seed), {}
     nights = [0, *sorted(rng.choice(np.arange(1, 120), 25, replace=False).tolist())]
     for night in nights:

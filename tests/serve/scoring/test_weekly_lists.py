@@ -42,21 +42,21 @@ def given(rows):
     return pa.table(list(zip(*rows, strict=True)), schema=GIVEN)
 
 
-def test_the_most_probable_are_picked_for_each_owner_and_for_none():
+def test_picks_are_the_most_probable_of_each_owner():
     ids, owners = list("abcdefgh"), ["x", "x", "y", None, "x", None, None, "y"]
     found = listed(add_weekly_list(frame(ids, owners), NOBODY, Capacity(per_week=2), "s"))
     assert [name for name in ids if found[name]] == ["a", "b", "c", "d", "f", "h"]
     assert set(found.values()) == {"pick", None}
 
 
-def test_without_a_capacity_there_is_no_list():
+def test_weekly_list_without_capacity_is_empty():
     assert listed(add_weekly_list(frame(["a"]), NOBODY, None, "s")) == {"a": None}
 
 
 @pytest.mark.parametrize(
     ("per_week", "explore", "drawn"), [(20, 0.05, 1), (10, 0.04, 0), (10, 0.25, 3), (4, 0.5, 2)]
 )
-def test_a_share_of_the_places_is_drawn_from_the_others(per_week, explore, drawn):
+def test_explored_share_is_drawn_from_the_others(per_week, explore, drawn):
     ids = [f"L{n:03}" for n in range(200)]
     found = listed(
         add_weekly_list(frame(ids), NOBODY, Capacity(per_week=per_week, explore=explore), "s")
@@ -66,7 +66,7 @@ def test_a_share_of_the_places_is_drawn_from_the_others(per_week, explore, drawn
     assert all(found[name] == "pick" for name in ids[: per_week - drawn])
 
 
-def test_the_draw_is_the_same_each_time_another_each_week_and_fair():
+def test_draw_is_repeatable_and_fair_over_weeks():
     ids = [f"L{n:03}" for n in range(110)]
     capacity, hits = Capacity(per_week=20, explore=0.5), Counter()
     for week in range(400):
@@ -80,7 +80,7 @@ def test_the_draw_is_the_same_each_time_another_each_week_and_fair():
     assert 50 < chi < 160
 
 
-def test_places_once_given_stay_given_and_only_those_never_given_are_filled():
+def test_places_are_given_once_a_week():
     capacity = Capacity(per_week=3)
     before = given([("a", None, "pick"), ("gone", None, "pick"), ("a", "later", "pick")])
     found = listed(add_weekly_list(frame(["new", "b", "a"]), before, capacity, "s"))
@@ -118,9 +118,7 @@ def _hashed(ids, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_five_weeks_of_nights_are_those_of_the_loop_and_a_night_again_changes_nothing(
-    tmp_path, seed
-):
+def test_weekly_lists_of_five_weeks_match_a_loop(tmp_path, seed):
     store, rng = Store(tmp_path / "scores.db"), np.random.default_rng(seed)
     capacity, history, week = Capacity(per_week=4, owner="o", explore=0.25), {}, None
     nights = sorted(rng.choice(35, 22, replace=False).tolist())
@@ -153,7 +151,7 @@ def test_five_weeks_of_nights_are_those_of_the_loop_and_a_night_again_changes_no
         publish(store, run, rows)
 
 
-def test_a_list_is_found_without_reading_the_nights(store, url):
+def test_listed_leads_are_read_by_index(store, url):
     for night in range(3):
         run = a_run(f"r{night}", MONDAY + night * DAY)
         ids = [f"L{n:04}" for n in range(500)]
@@ -192,11 +190,11 @@ def test_a_list_is_found_without_reading_the_nights(store, url):
         (datetime(2025, 4, 6, 12, tzinfo=UTC), "2025-W14", datetime(2025, 3, 30, 22, tzinfo=UTC)),
     ],
 )
-def test_a_week_begins_on_monday_at_midnight_of_the_company(at, name, begin):
+def test_week_starts_on_local_monday_midnight(at, name, begin):
     assert Week.containing(at, BERLIN) == Week(name, begin)
 
 
-def test_owners_are_texts_and_the_capacity_of_all_is_that_of_each():
+def test_owners_are_texts_and_capacities_add_up():
     leads = pa.table({"who": ["Ann", None, "Ann"], "number": [12.0, 1234567.0, None]})
     data = Dataset(leads, EVENTS.empty_table(), (), "x")
     rows = pa.array([2, 1, 0])

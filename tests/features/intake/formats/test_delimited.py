@@ -1,4 +1,4 @@
-"""CSV against Python's csv module where it is well formed, and line by line where it is not."""
+"""CSV against Python's csv module if well formed, and line by line otherwise."""
 
 import csv
 import gzip
@@ -19,7 +19,7 @@ def parse(data: bytes, delimiter=None):
     path = Path(parse.folder) / "x.csv"
     path.write_bytes(data)
     names, rows, lines, broken = [], [], [], []
-    for names, table, at, bad in delimited.read_csv(path, delimiter):  # noqa: B007 - the last names are meant
+    for names, table, at, bad in delimited.read_csv(path, delimiter):  # noqa: B007
         columns = [table[name].to_pylist() for name in table.column_names]
         rows += [list(row) for row in zip(*columns, strict=True)]
         lines += at.tolist()
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
     st.sampled_from(["\n", "\r\n"]),
     st.booleans(),
 )
-def test_well_formed_csv_reads_as_the_csv_module_reads_it(rows, ending, all_quoted):
+def test_well_formed_csv_equals_csv_module(rows, ending, all_quoted):
     if (
         not all_quoted
     ):  # the csv module does not quote a lone carriage return, which is then a line end to it
@@ -52,7 +52,7 @@ def test_well_formed_csv_reads_as_the_csv_module_reads_it(rows, ending, all_quot
 
 
 @given(st.lists(st.lists(cell, min_size=2, max_size=2), max_size=6), st.integers(1, 40))
-def test_the_size_of_the_blocks_does_not_matter(rows, size):
+def test_block_size_does_not_matter(rows, size):
     text = io.StringIO()
     csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows([["a", "b"], *rows])
     whole = parse(text.getvalue().encode())
@@ -63,13 +63,13 @@ def test_the_size_of_the_blocks_does_not_matter(rows, size):
 
 
 @given(st.binary(max_size=60) | st.text('ab,"\n\r\0', max_size=60).map(str.encode))
-def test_every_line_that_is_not_blank_ends_in_a_row_or_is_named_broken(body):
+def test_nonblank_lines_are_rows_or_broken_records(body):
     _, rows, lines, broken = parse(b"a,b\n" + body)
     assert all(len(row) == 2 for row in rows)
     assert len(rows) == len(lines) == len(set(lines))
     taken = {*lines, *(line for line, _ in broken)}
     assert len(taken) == len(lines) + len(broken)
-    # A line that begins no record must be blank or stand inside a quoted field, after a row that holds line ends.
+    # A line that begins no record is blank, or inside a quoted field that contains line breaks.
     inside = sum("\n" in value for row in rows for value in row)
     loose = [
         n
@@ -100,18 +100,18 @@ def test_every_line_that_is_not_blank_ends_in_a_row_or_is_named_broken(body):
         (b"a\n1\n\n2\n", [["1"], ["2"]], []),
     ],
 )
-def test_broken_lines_cost_themselves_only(data, rows, broken):
+def test_broken_lines_do_not_affect_others(data, rows, broken):
     _, found, _, bad = parse(data)
     assert (found, bad) == (rows, broken)
 
 
-def test_packed_files_and_line_numbers(tmp_path):
+def test_compressed_files_keep_line_numbers(tmp_path):
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(b'a,b\n1,"2\n2"\n\n3,4\n'))
     parts = list(delimited.read_csv(path, None))
     assert [line for _, _, lines, _ in parts for line in lines.tolist()] == [2, 5]
 
 
-def test_a_header_that_is_not_utf8_is_a_data_error():
-    with pytest.raises(DataError, match="header not readable"):
+def test_header_that_is_not_utf8_raises():
+    with pytest.raises(DataError, match="unreadable header"):
         parse("a,b\n1,2\n".encode("utf-16"))

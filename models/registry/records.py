@@ -1,0 +1,69 @@
+"""Records of the registry: what is logged of a training, and a registered version."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """Everything that is logged of one training.
+
+    Attributes:
+        scorer: Directory that ``Scorer.save`` wrote.
+        params: Parameters of the run.
+        metrics: Metrics of the run; those that are not finite are left out.
+        tags: Tags of the run and of the version; those that are None are left out.
+        texts: Text by file name; ``report.md`` is the run's description too.
+        plots: Directory of plots.
+        input_example: One row that the logged model accepts; see ``make_input_example``.
+    """
+
+    scorer: Path
+    params: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str | None] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    plots: Path | None = None
+    input_example: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One registered version of a target's model.
+
+    Attributes:
+        target: Name of the target.
+        number: Version number.
+        run_id: MLflow run that logged it.
+        tags: Tags of its training record, and those that the registry set.
+        aliases: Aliases, e.g. champion.
+        artifacts: URI of the model's artifacts.
+    """
+
+    target: str
+    number: int
+    run_id: str
+    tags: dict[str, str]
+    aliases: tuple[str, ...]
+    artifacts: str
+
+
+def hash_directory(directory: Path) -> str:
+    """Return the SHA-256 of all files of a directory.
+
+    It covers names and contents, in the order of the names.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(directory).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,48 @@
+"""Preparation of a fit: encoding, hyperparameters and feature selection, from available rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.encoding import Encoding
+from models.training.search import HyperparameterChoice, choose_hyperparameters
+from models.training.selection import select_strongest_features
+from models.training.settings import TrainingSettings
+from models.training.training_rows import AvailableRows
+
+
+@dataclass(frozen=True)
+class PreparedFeatures:
+    """Encoded features of available rows, and the settings to fit with.
+
+    Attributes:
+        x: Encoded features (rows, features) of all available rows, the mature ones first.
+        encoding: Selected features, in the order of the columns of ``x``.
+        choice: Sample weights and LightGBM parameters to fit with.
+        search: Choice and report of a hyperparameter search as JSON values; empty without one.
+    """
+
+    x: np.ndarray
+    encoding: Encoding
+    choice: HyperparameterChoice
+    search: dict[str, Any]
+
+
+def prepare_features(available: AvailableRows, settings: TrainingSettings) -> PreparedFeatures:
+    """Encode the available rows; encoding, search and selection see the mature rows alone."""
+    table = available.mature
+    encoding = Encoding.fit(table.matrix, table.feature_names, table.row_number)
+    choice, search = choose_hyperparameters(table, encoding, settings)
+    columns = select_strongest_features(
+        lambda pilot: encoding.encode(table.matrix, table.row_number[pilot]),
+        table.label,
+        encoding.categorical,
+        settings.seed,
+    )
+    encoding = encoding.take(columns)
+    # Encoded once for all models, so that the matrix is in memory only once.
+    x = encoding.encode(table.matrix, available.all_rows.row_number)
+    return PreparedFeatures(x, encoding, choice, search)

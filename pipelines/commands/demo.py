@@ -1,0 +1,62 @@
+"""The command that shows the software on a simulated company."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.commands.options import (
+    Json,
+    choose_prefect,
+    log_line,
+    print_json,
+    print_parts,
+)
+from pipelines.commands.runs import collect_json, exit_on_errors, run_night, run_training
+
+if TYPE_CHECKING:
+    from pipelines.results.night import NightResult
+    from pipelines.results.training import TargetTraining
+
+
+def demo(
+    leads: Annotated[
+        int, typer.Option(min=100, help="number of leads of the simulated company")
+    ] = 6_000,
+    seed: Annotated[int, typer.Option(help="seed of the simulation; it fixes the company")] = 7,
+    prefect: Annotated[
+        bool, typer.Option("--prefect/--direct", help="run as Prefect flows, or without Prefect")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Simulate a company, train on it, score its leads, write the file.
+
+    The true probabilities of the simulated company are known. The result shows the best leads, the
+    place of the CRM's file, and how much of the knowable the models know.
+    """
+    from pipelines.demo import compute_oracle_metrics, create_company, warm_up
+    from pipelines.reports import demo_summary
+
+    with warm_up(choose_prefect(prefect)):
+        project = create_company(leads, seed, log_line)
+    config = str(project.path)
+    trainings = run_training(config, None, list(project.targets), prefect)
+    refused = any(training.error for training in trainings)
+    night = None if refused else run_night(config, None, "csv", prefect)
+    # The oracle is not needed for the file, so it is computed after the file is there.
+    oracles = compute_oracle_metrics(project, trainings, log_line)
+    if not as_json:
+        print_parts(*demo_summary.render_demo(project, trainings, night, oracles))
+    exit_on_errors(trainings)
+    if as_json and night is not None:
+        print_json(_merge_json(trainings, night, oracles))
+
+
+def _merge_json(
+    trainings: list[TargetTraining], night: NightResult, oracles: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    result = collect_json(trainings)
+    for target, oracle in oracles.items():
+        result["targets"][target]["oracle"] = oracle
+    return result | night.to_json()

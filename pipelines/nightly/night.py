@@ -1,0 +1,51 @@
+"""The nightly run: read, score, check, publish, export and deliver one as-of."""
+
+from __future__ import annotations
+
+from configs.errors import ConfigError
+from configs.schema import Project
+from features.tools.parallel import run_in_background
+from models.registry import champion_cache
+from pipelines.nightly.after_publish import finish_night
+from pipelines.nightly.context import open_night_context
+from pipelines.nightly.crm_delivery import plan_exports
+from pipelines.nightly.publish import publish_night
+from pipelines.nightly.publish_checks import warn_registry_unreachable
+from pipelines.results.night import NightResult
+from pipelines.runner import Runner
+from pipelines.training_data import load_snapshot
+from serve.export.export import require_export_format
+
+
+def score_night(
+    project: Project, as_of: str | None, runner: Runner, form: str = "csv"
+) -> NightResult:
+    """Score every target that has a champion, publish and export; return the published scores.
+
+    The same as-of again replaces its rows by equal rows. An as-of older than the newest published
+    one goes into the table, but the CRM's file stays the newest. Raises NotFitToPublish where no
+    target has a champion or a check refuses, and what reading raises; the ledger then says refused
+    or failed, and nothing is published. Without an as-of the data must be read to know it, so an
+    attempt that cannot read them has no ledger row.
+    """
+    # Mistakes in the command and the config are found before anything is read or published.
+    require_export_format(form)
+    plan_exports(project)
+    moment = project.parse_instant(as_of) if as_of else None
+    if not project.timed and moment is None:
+        raise ConfigError(
+            "this data has no times", where="--as-of", fix="give the as-of of these scores"
+        )
+    with (
+        open_night_context(project, runner) as context,
+        # The registry takes seconds to answer; the sources are read meanwhile.
+        run_in_background(load_snapshot, project, as_of) as reading,
+    ):
+        runner.log("reading the sources")
+        champions, unreachable = champion_cache.read_champions(
+            context.registry, list(project.targets)
+        )
+        checks = [warn_registry_unreachable(unreachable)] if unreachable else []
+        moment = moment or reading.result().as_of
+        published = publish_night(context, moment, champions, reading, checks, form)
+        return finish_night(context, published, form)

@@ -1,0 +1,153 @@
+"""Publish one as-of: load models and data, score, check, and write all targets or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from configs.errors import NotFitToPublish
+from configs.schema import Project
+from features.contracts import Dataset
+from features.tools.parallel import run_in_background
+from models.registry.records import RegisteredVersion
+from models.scorer import Scorer
+from pipelines.nightly.attempt import create_run, record_and_enforce, record_attempt
+from pipelines.nightly.context import NightContext
+from pipelines.nightly.publish_checks import check_data, load_champion_scorers
+from pipelines.nightly.score import ScoredTargets, score_targets
+from pipelines.results.night import PublishedScores
+from pipelines.runner import read_clock
+from pipelines.training_data import Snapshot
+from serve.checks.checks import CheckResult, build_check_table, select_alerts
+from serve.export.export import StagedExport, stage_export
+from serve.run import Run
+from serve.store.store import Store
+
+
+def publish_night(
+    context: NightContext,
+    as_of: datetime,
+    champions: Mapping[str, RegisteredVersion | None],
+    reading: Future[Snapshot],
+    checks: Sequence[CheckResult] = (),
+    form: str | None = None,
+) -> PublishedScores:
+    """Score and publish one as-of with these champions; a target without one is left out.
+
+    ``reading`` is the data, being read in the background. ``checks`` are results known before.
+    With a ``form`` the CRM's file is written while the table is, if the run has all targets and
+    is the newest. Raises NotFitToPublish where no target has a champion or a check stops, and
+    what reading and the store raise; the ledger then says refused or failed.
+    """
+    run = create_run(context, as_of, champions)
+    with record_attempt(context.store, run) as recorded:
+        _require_champion(context.project, champions)
+        scorers, model_checks = load_champion_scorers(champions, context.registry)
+        record_and_enforce(recorded, [*checks, *model_checks], context.runner)
+        snapshot = context.runner.run(wait_for_snapshot, reading)
+        scored = _score_and_check(context, snapshot, run, scorers, recorded)
+        run = replace(run, data_fingerprint=snapshot.dataset.fingerprint)
+        # Only the newest run with all targets becomes the CRM's file, so only it is worth staging.
+        staged_form = form if _is_newest_and_complete(context, run) else None
+        root = context.project.workspace_path
+        with run_in_background(stage_newest_export, scored, root, run, staged_form) as staged:
+            context.runner.run(
+                publish_scores, context.store, scored, run, snapshot.dataset, recorded
+            )
+    return _summarize_publication(run, scored, staged, recorded, snapshot)
+
+
+def wait_for_snapshot(reading: Future[Snapshot]) -> Snapshot:
+    """Return the data once they are read; raise what reading raises."""
+    return reading.result()
+
+
+def stage_newest_export(
+    scored: ScoredTargets, root: Path, run: Run, form: str | None
+) -> StagedExport | None:
+    """Write the CRM's file of a run next to the current one; None without a ``form``."""
+    return stage_export(scored.scores, root, run, form, scored.accounts) if form else None
+
+
+def publish_scores(
+    store: Store, scored: ScoredTargets, run: Run, dataset: Dataset, checks: Sequence[CheckResult]
+) -> None:
+    """Write the scores, the run's checks and the suppressed leads in one transaction."""
+    store.publish(
+        scored.scores,
+        run.run_id,
+        read_clock(),
+        run.data_fingerprint,
+        build_check_table(checks, run.run_id, run.project, run.as_of),
+        dataset.suppressed.rows,
+        scored.accounts,
+    )
+
+
+def _score_and_check(
+    context: NightContext,
+    snapshot: Snapshot,
+    run: Run,
+    scorers: Mapping[str, Scorer],
+    recorded: list[CheckResult],
+) -> ScoredTargets:
+    """Return the scores of all targets; raise NotFitToPublish where the data or they do not fit."""
+    project, runner = context.project, context.runner
+    if snapshot.dataset.suppressed.listed_counts:
+        runner.log(snapshot.dataset.suppressed.describe())
+    past_checks = context.store.past_checks(project.project, snapshot.as_of, project.checks.nights)
+    record_and_enforce(recorded, runner.run(check_data, snapshot, scorers, past_checks), runner)
+    scored = runner.run(
+        score_targets, snapshot, run, scorers, context.store, past_checks, runner.log
+    )
+    record_and_enforce(recorded, scored.checks, runner)
+    runner.log(
+        f"publishing {scored.scores.num_rows:,} rows and {scored.accounts.num_rows:,} account rows"
+    )
+    return scored
+
+
+def _is_newest_and_complete(context: NightContext, run: Run) -> bool:
+    newest = context.store.last_published_run(run.project)
+    complete = set(run.models) == set(context.project.targets)
+    return complete and (newest is None or newest.as_of <= run.as_of)
+
+
+def _require_champion(project: Project, champions: Mapping[str, RegisteredVersion | None]) -> None:
+    if not any(champions.values()):
+        raise NotFitToPublish(
+            "no target has a champion",
+            where=f"{project.path}: targets",
+            found=f"0 of {len(project.targets)} ({', '.join(project.targets)})",
+            fix=f"run `leadscore train {project.path}` first; if its gate refuses, its report says "
+            "why; a past as-of needs a model that was trained as of an earlier day",
+        )
+
+
+def _summarize_publication(
+    run: Run,
+    scored: ScoredTargets,
+    staged: Future[StagedExport | None],
+    checks: Sequence[CheckResult],
+    snapshot: Snapshot,
+) -> PublishedScores:
+    rows = {
+        target: pc.sum(pc.equal(scored.scores["target"], target), min_count=0).as_py()
+        for target, version in run.models.items()
+        if version
+    }
+    return PublishedScores(
+        run_id=run.run_id,
+        as_of=run.as_of,
+        rows=rows,
+        scores=scored.scores,
+        staged_export=staged,
+        accounts=scored.accounts.num_rows,
+        checks=tuple(select_alerts(checks)),
+        suppressed=snapshot.dataset.suppressed,
+    )
