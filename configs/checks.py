@@ -12,8 +12,9 @@ from configs.source_rows import FrozenModel
 
 
 class Limits(FrozenModel):
-    """Limits of one check: beyond `warn` it warns, beyond `stop` it refuses to publish. Null
-    disables a limit.
+    """Limits of one check; null disables a limit.
+
+    Beyond ``warn`` the run logs a warning, beyond ``stop`` it refuses to publish.
     """
 
     warn: float | None = Field(
@@ -45,6 +46,7 @@ class Checks(FrozenModel):
     nights: int = Field(
         7, ge=1, description="number of earlier published nights that row counts are compared with"
     )
+    # docs/checks.md explains each check and its defaults.
     freshness: DurationLimits = _duration_limits_field(
         timedelta(days=3),
         None,

@@ -37,9 +37,7 @@ def parse_duration(text: object) -> timedelta:
 
 
 def format_duration(length: timedelta) -> str:
-    """Return the shortest notation of a duration, as used in feature names: ``7d``, ``12h``,
-    ``90m``.
-    """
+    """Return the shortest notation of a duration, as in feature names: ``7d``, ``12h``, ``90m``."""
     seconds = length.total_seconds()
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds % size == 0:

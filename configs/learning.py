@@ -28,9 +28,7 @@ class EvaluationConfig(FrozenModel):
 
 
 class Search(FrozenModel):
-    """Budget of the hyperparameter search: a number of trials, optionally cut short by a time
-    limit.
-    """
+    """Budget of the hyperparameter search: number of trials, optionally cut by a time limit."""
 
     trials: int = Field(
         30,
@@ -70,6 +68,7 @@ class Learning(FrozenModel):
     @field_validator("recency_half_life", mode="before")
     @classmethod
     def _parse_half_life(cls, value: object) -> object:
+        # YAML's true is an int in Python, but it is no share.
         if value is None or (
             isinstance(value, int | float) and value is not True and 0 < value <= 1
         ):

@@ -194,9 +194,7 @@ class Project(FrozenModel):
 
     @property
     def ordered(self) -> bool:
-        """Return whether the rows have an order in time, by instants or by another column or
-        position.
-        """
+        """Return whether the rows have an order in time, by instants, a column or position."""
         return self.timed or (
             self.sources.leads is not None and self.sources.leads.order is not None
         )
@@ -213,9 +211,7 @@ class Project(FrozenModel):
 
     @property
     def text(self) -> str:
-        """Return the YAML as written, with variables unexpanded and passwords in database URLs
-        masked.
-        """
+        """Return the YAML as written, with unexpanded variables and masked database passwords."""
         return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", self._text)
 
     @property

@@ -1,6 +1,4 @@
-"""Sources of a company's rows, and the meaning of their columns: leads, events, attribute
-histories.
-"""
+"""Sources of a company's rows, and the meaning of their columns."""
 
 from __future__ import annotations
 

@@ -39,9 +39,7 @@ class ColumnOutcome(FrozenModel):
 
 
 class Cutoffs(FrozenModel):
-    """Times at which rows are computed: a grid back from the as-of, or once per entity after its
-    entry.
-    """
+    """Times at which rows are computed: a grid back from the as-of, or once after entry."""
 
     every: Duration | None = Field(None, description="step of the grid, such as 7d")
     delay: Duration | None = Field(

@@ -70,8 +70,9 @@ def read_yaml(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def expand_variables(value: Any, environment: dict[str, str], where: str) -> Any:
-    """Return the values with each ``${NAME}`` replaced; raise ConfigError for a variable that is
-    not set.
+    """Return the values with each ``${NAME}`` replaced.
+
+    Raises ConfigError for a variable that is not set.
     """
     if isinstance(value, dict):
         return {key: expand_variables(item, environment, where) for key, item in value.items()}

@@ -15,9 +15,10 @@ from configs.errors import DataError
 from features.contracts import Dataset
 from features.definitions.catalog import Catalog
 from features.engine.assemble import build_feature_table, build_lead_columns
-from features.engine.event_log import LEAD_ROW, EventLog, LeadIndex, encode_texts, sort_by_code
-from features.engine.kernels.stages import Visits, stage_events
-from features.engine.shard import Shard, Task, fill, stage_ranks
+from features.engine.event_log import LEAD_ROW, EventLog, encode_texts
+from features.engine.kernels.stages import StageVisits, select_stage_events
+from features.engine.lead_index import LeadIndex, sort_by_code
+from features.engine.shard import Shard, ShardTask, compute_shard, rank_event_types
 from features.tools.instants import column_to_microseconds
 from features.tools.parallel import parallel_map
 
@@ -59,13 +60,13 @@ class BuildContext:
         visits: Past visits to stages of all entities, if a feature needs them.
     """
 
-    task: Task
+    task: ShardTask
     lead_features: dict[str, pa.Array]
     index: LeadIndex
     roles: np.ndarray
     log: EventLog
     rows: SpineRows
-    visits: Visits | None
+    visits: StageVisits | None
 
     def shard_numbers(self) -> list[int]:
         """Return the numbers of the shards with spine rows."""
@@ -91,13 +92,13 @@ def build_features(
     workers: int = -1,
     progress: ProgressCallback | None = None,
 ) -> pa.Table:
-    """Return the SPINE columns followed by the catalog's features, one row per spine row in its
-    order.
+    """Return the SPINE columns followed by the catalog's features.
 
-    Numbers are float64 with NaN if missing, categories strings with null. Features see only rows
-    with ``available_at < cutoff``; static attributes are as the leads source shows them. Shards are
-    whole accounts, so neither their number nor that of the workers (threads; -1 is one per core)
-    changes a bit of the result. Raises DataError for a spine row without a lead.
+    The result has one row per spine row, in the spine's order. Numbers are float64 with NaN if
+    missing, categories strings with null. Features see only rows with ``available_at < cutoff``;
+    static attributes are as the leads source shows them. Shards are whole accounts, so neither
+    their number nor that of the workers (threads; -1 is one per core) changes a bit of the result.
+    Raises DataError for a spine row without a lead.
     """
     context = _prepare_build(dataset, spine, catalog, shards, workers, None)
     out = np.empty((len(catalog.history_features), spine.num_rows))
@@ -145,6 +146,7 @@ def _prepare_build(
     index = LeadIndex.from_leads(dataset.leads, dataset.lead_ids)
     lead_row = _find_leads(index, spine)
     position = index.position[lead_row]
+    # Sorted by position, so that the rows of a shard are one slice.
     spine_row = sort_by_code(position, len(index.account))
     rows = SpineRows(
         spine_row, position[spine_row], column_to_microseconds(spine["cutoff"])[spine_row]
@@ -161,7 +163,7 @@ def _prepare_build(
     )
     lead_features = build_lead_columns(dataset, spine, catalog, lead_row)
     return BuildContext(
-        Task.of(catalog),
+        ShardTask.from_catalog(catalog),
         lead_features,
         index,
         _encode_roles(dataset, index, catalog),
@@ -189,16 +191,20 @@ def _encode_roles(dataset: Dataset, index: LeadIndex, catalog: Catalog) -> np.nd
     return roles
 
 
-def _collect_stage_visits(log: EventLog, index: LeadIndex, catalog: Catalog) -> Visits | None:
+def _collect_stage_visits(log: EventLog, index: LeadIndex, catalog: Catalog) -> StageVisits | None:
     """Return the past visits to stages of all entities, or None if no feature needs them."""
     if not any(feature.aggregate == "stalled" for feature in catalog.features):
         return None
-    ranks = stage_ranks(catalog)
+    ranks = rank_event_types(catalog)
     parts = (
-        (log.unsorted_shard(number), index.known_at[first:]) for number, first in enumerate(log.shard_starts[:-1])
+        (log.unsorted_shard(number), index.known_at[first:])
+        for number, first in enumerate(log.shard_starts[:-1])
     )
-    return Visits.joined(
-        [Visits.of(*stage_events(events, ranks), joined) for events, joined in parts]
+    return StageVisits.concat(
+        [
+            StageVisits.from_stage_events(*select_stage_events(events, ranks), joined)
+            for events, joined in parts
+        ]
     )
 
 
@@ -224,7 +230,7 @@ def _fill_shard(context: BuildContext, number: int, out: np.ndarray) -> None:
     """
     shard, rows = context.load_shard(number)
     order = np.argsort(rows.spine_row, kind="stable")
-    fill(
+    compute_shard(
         shard,
         context.task,
         rows.position[order] - context.log.shard_starts[number],
@@ -237,7 +243,7 @@ def _fill_shard(context: BuildContext, number: int, out: np.ndarray) -> None:
 def _build_shard_table(context: BuildContext, number: int, spine: pa.Table) -> pa.Table:
     shard, rows = context.load_shard(number)
     out = np.empty((len(context.task.catalog.history_features), len(rows.spine_row)))
-    fill(
+    compute_shard(
         shard,
         context.task,
         rows.position - context.log.shard_starts[number],

@@ -120,8 +120,9 @@ LABELS = pa.schema(
 
 @dataclass(frozen=True)
 class SourceCount:
-    """Row counts of one source: ``rows_in == used + skipped + suppressed +
-    sum(quarantined.values())``.
+    """Row counts of one source.
+
+    They add up: ``rows_in == used + skipped + suppressed + sum(quarantined.values())``.
 
     Attributes:
         source: Name of the source, such as ``leads`` or ``events_1``.
@@ -227,11 +228,10 @@ class Dataset:
         return [name for name in self.leads.column_names if name not in LEADS.names]
 
     def last_available_at(self) -> datetime | None:
-        """Return the last instant at which a lead or event became known; None for an empty data
-        set.
+        """Return the last instant at which a lead or event became known.
 
-        Attribute values do not count: they may be planned for the future, and do not indicate how
-        far outcomes are complete.
+        None for an empty data set. Attribute values do not count: they may be planned for the
+        future, and do not indicate how far outcomes are complete.
         """
         ends = [pc.max(t["available_at"]).as_py() for t in (self.leads, self.events) if t.num_rows]
         return max(ends, default=None)

@@ -8,14 +8,14 @@ from configs.errors import DataError
 from configs.schema import Project
 from features.contracts import Dataset, EventLeadRows, SourceCount
 from features.intake.events import read_events
-from features.intake.fingerprint import fingerprint
-from features.intake.formats.files import Wanted
-from features.intake.leads import carried_columns, read_leads
+from features.intake.fingerprint import compute_fingerprint
+from features.intake.formats.files import Selection
+from features.intake.leads import list_carried_columns, read_leads
 from features.intake.objections import Objections
-from features.intake.reading import Origin
+from features.intake.reading import SourceReader
 from features.intake.value_history import read_values
 
-__all__ = ["carried_columns", "list_source_columns", "read_sources"]
+__all__ = ["list_carried_columns", "list_source_columns", "read_sources"]
 
 
 def read_sources(
@@ -47,20 +47,21 @@ def read_sources(
                 where=sources.leads.label,
                 found=observed,
             )
+    # Leads come first: their opt-out column decides which events are left out.
     log = read_events(project, leads, objections, quarantine, scratch)
-    event_lead_rows = None if leads is None else EventLeadRows(leads, log.events, log.lead)
+    event_lead_rows = None if leads is None else EventLeadRows(leads, log.events, log.lead_row)
     leads = log.entities if leads is None else leads
     values, value_counts = read_values(project, leads, objections, quarantine)
     return Dataset(
         leads,
         log.events,
         (*counts, *log.counts, *value_counts),
-        fingerprint(leads, log.events, log.sum, values),
+        compute_fingerprint(leads, log.events, log.hash_sum, values),
         timed=project.timed,
         ordered=project.ordered,
         values=values,
         scratch=scratch,
-        suppressed=objections.found(),
+        suppressed=objections.to_suppression(),
         event_lead_rows=event_lead_rows,
     )
 
@@ -72,7 +73,11 @@ def list_source_columns(project: Project) -> set[str]:
     """
     sources = project.sources
     leads = [sources.leads] if sources.leads else []
-    readers = (Origin.of(source) for source in (*leads, *sources.events, *sources.attributes))
+    readers = (
+        SourceReader.open(source) for source in (*leads, *sources.events, *sources.attributes)
+    )
     return {
-        name for reader in readers for name in next(reader.parts(Wanted(frozenset()), {})).names
+        name
+        for reader in readers
+        for name in next(reader.iter_blocks(Selection(frozenset()), {})).names
     }

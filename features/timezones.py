@@ -39,21 +39,23 @@ def _find_offset_changes(zone: ZoneInfo, first: int, last: int) -> tuple[np.ndar
 
     Days are compared one by one; within a day, the second of the transition is found by bisection.
     """
+    # UTC offsets are below a day: with two days on both sides every wall time is covered.
     days = range(first // US_PER_DAY - 2, last // US_PER_DAY + 3)
     changes, offsets = list[int](), [_utc_offset_us(zone, days[0] * US_PER_DAY)]
     for day in days:
-        new = _utc_offset_us(zone, day * US_PER_DAY)
-        if new != offsets[-1]:
+        offset = _utc_offset_us(zone, day * US_PER_DAY)
+        if offset != offsets[-1]:
+            # Transitions fall on whole seconds.
             low, high = (day - 1) * 86_400, day * 86_400
             while high - low > 1:
                 middle = (low + high) // 2
                 low, high = (
                     (low, middle)
-                    if _utc_offset_us(zone, middle * 1_000_000) == new
+                    if _utc_offset_us(zone, middle * 1_000_000) == offset
                     else (middle, high)
                 )
             changes.append(high * 1_000_000)
-            offsets.append(new)
+            offsets.append(offset)
     return np.array(changes, np.int64), np.array(offsets, np.int64)
 
 

@@ -138,6 +138,7 @@ def _fit_proven_share(
     groups: GroupProbabilities, observed: np.ndarray, order: np.ndarray, account: np.ndarray
 ) -> float:
     """Return the share that further entities add; 1 where no other share is proven."""
+    # By value, not by position, so that groups of one instant stay in one half.
     later = order >= np.sort(order)[len(order) // 2]
     if later.all() or min(observed.sum(), (1 - observed).sum()) < MIN_CALIBRATION_ROWS:
         return 1.0

@@ -107,6 +107,7 @@ def fit_calibrator(
     """
     if min(np.sum(label == 1), np.sum(label == 0)) < MIN_CALIBRATION_ROWS:
         return AffineCalibrator()
+    # By value, not by position, so that rows of one instant stay in one half.
     later = order >= np.sort(order)[len(order) // 2]
     if later.all():
         return AffineCalibrator()

@@ -72,6 +72,7 @@ class ScoreScale:
     def score(self, values: np.ndarray) -> np.ndarray:
         """Return 1 to 100 for each value."""
         share = np.interp(values, np.array(self.quantiles), np.array(self.shares))
+        # A share of exactly 1 would give 101.
         return np.clip(np.floor(100 * share).astype(np.int64) + 1, 1, 100)
 
     def grade(self, values: np.ndarray) -> list[str]:

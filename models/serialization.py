@@ -12,6 +12,7 @@ from configs.errors import DataError
 def write_json(path: Path, data: Any) -> None:
     """Write JSON with sorted keys, the same bytes for the same data on every platform."""
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
+    # Without newline="\\n" Windows would write other bytes, and the sha256 would differ.
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 

@@ -15,7 +15,7 @@ from features.build import build_features
 from features.contracts import Dataset
 from features.definitions.catalog import Catalog, build_catalog
 from features.labels import compute_labels, compute_observation_date
-from features.sources import carried_columns, read_sources
+from features.sources import list_carried_columns, read_sources
 from features.spine import build_training_spine
 
 # Event types that an error message lists: enough to spot a typo, on a few lines.
@@ -106,7 +106,7 @@ def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
             found=f"{dataset.leads.num_rows} entities known before {snapshot.as_of.isoformat()}",
             fix="check population, cutoffs and observed_from, or use a later --as-of",
         )
-    catalog = build_catalog(project, dataset, carried_columns(project))
+    catalog = build_catalog(project, dataset, list_carried_columns(project))
     labels = compute_labels(dataset, spine, target_config, snapshot.observed)
     return TrainingRows(build_features(dataset, spine, catalog), labels, catalog)
 

@@ -1,4 +1,4 @@
-"""What a feature is, and the aggregates that are computed of a subject."""
+"""Feature declarations, and the aggregates that can be computed of a subject."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Literal
 from configs.feature_options import Family
 from features.definitions.semantics import Meaning, Unit
 
+# A subject's name starts with its kind, so that an event type and a channel of one name differ.
 TYPE_PREFIX, CHANNEL_PREFIX, GROUP_PREFIX = "type:", "channel:", "group:"
-"""What a subject's name starts with, so that an event type and a channel of one name stay apart."""
 
 Scope = Literal["entity", "account", "others", "lead"]
 
@@ -19,10 +19,20 @@ Scope = Literal["entity", "account", "others", "lead"]
 class Feature:
     """One column of the feature matrix.
 
-    ``scope`` says whose history is read: the entity's events, those of all entities of its account, those of the
-    others there, or the lead row itself. ``span`` is the window or half-life, None for all of history or where there
-    is none; ``index`` tells apart what has no span, such as the last event and the one before. ``levels`` names the
-    vocabulary of a category: “types”, “channels”, “stages” or “origins”; an attribute's is its own values.
+    Attributes:
+        name: the column's name.
+        aggregate: what is computed, a key of AGGREGATES or the name of another computation.
+        meaning: what the value means to people.
+        family: the family by which a config selects features.
+        scope: whose history is read: the entity's events, those of all entities of its account,
+            those of the others there, or the lead row itself.
+        subject: the events that are aggregated: "any", a type, a channel or a group of them; of the
+            lead row, the attribute.
+        span: window or half-life; None for all of history or where there is none.
+        index: distinguishes features without a span, such as the last event and the one before.
+        is_category: values are categories rather than numbers.
+        levels: vocabulary of a category: "types", "channels", "stages" or "origins"; empty for an
+            attribute, whose levels are its own values.
     """
 
     name: str
@@ -38,8 +48,10 @@ class Feature:
 
     @property
     def availability(self) -> str:
-        """Say when the feature's inputs are known: “before the cutoff” is available_at < cutoff, and a static attribute
-        is what its table shows today, which may have been filled later than the cutoff.
+        """Return when the feature's inputs are known.
+
+        "before the cutoff" means available_at < cutoff. A static attribute is what its table shows
+        today, which may have been filled later than the cutoff.
         """
         if self.aggregate == "attribute":
             return "today's value"
@@ -48,9 +60,14 @@ class Feature:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """What can be computed of a subject: the word in the feature's name, what it is computed per, family and unit.
+    """One computation over a subject's events.
 
-    Per “span” is for each window and for all of history.
+    Attributes:
+        label: the word in the feature's name.
+        per: computed for each window and all of history ("span"), for each window, for each
+            half-life, or once.
+        family: the family by which a config selects features.
+        unit: unit of the value.
     """
 
     label: str
@@ -82,4 +99,4 @@ AGGREGATES: dict[str, Aggregate] = {
     "new_people": Aggregate("new_people", "span", "breadth", "count"),
     "roles": Aggregate("roles", "span", "breadth", "count"),
 }
-"""In a feature's name: ``{subject}_{of}[_{window or half-life}]``."""
+"""A feature is named ``{subject}_{label}[_{window or half-life}]``."""

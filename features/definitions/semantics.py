@@ -1,4 +1,4 @@
-"""What a feature means to people, in no language: what it tells of, which others tell the same story, and its unit."""
+"""Meaning of a feature, independent of language: its subject, its reason group and its unit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Literal
 
 Unit = Literal["count", "days", "amount", "category", "number", "change", "share"]
 
+# These have no sentence of their own: their contribution counts in the group, and another member
+# is worded.
 NEVER_WORDED = (
     "decay",
     "decay_total",
@@ -18,17 +20,17 @@ NEVER_WORDED = (
     "first_channel",
     "ways",
 )
-"""Figures that tell a person nothing: their contribution counts in the group, and another member words it."""
 
+# These say little to a person: they are worded only where no other member of the group can be.
 WORDED_LAST = ("gap_mean", "gap_max", "silence", "share", "last_gap_1", "last_gap_2", "kinds")
-"""Figures that tell a person little: they speak only where no other member of the group can."""
 
+# Aggregates of amounts. Over several event types together they mean nothing.
 AMOUNT_KEYS = ("total", "mean", "least", "most")
-"""What values add up to: of several event types together they are no figure of anything."""
 
+# Lengths of time without an event: worth a sentence only where they are long, which is never good.
 PAUSE_KEYS = ("gap_mean", "gap_max", "silence", "last_gap_1", "last_gap_2")
-"""Figures that tell something where they are long, and then nothing good."""
 
+# A person takes these for good news where they cover all activity and not one event type.
 ACTIVITY_KEYS = (
     "count",
     "trend",
@@ -40,8 +42,8 @@ ACTIVITY_KEYS = (
     "roles",
     "age",
 )
-"""Figures that anybody takes for good news, where they tell of whatever was done and not of one event type."""
 
+# These grow as less happens: a long time without an event is a low level of activity.
 INVERTED_KEYS = (
     "age",
     "first",
@@ -52,8 +54,9 @@ INVERTED_KEYS = (
     "last_gap_1",
     "last_gap_2",
 )
-"""Figures that grow as less happens: a long time without an event is a low value of what it tells of."""
 
+# Features of all events together are too many for one group, so they are grouped by topic. Keys
+# that are not listed belong to the topic "activity".
 TOPICS = {
     "age": "recency",
     "silence": "recency",
@@ -73,10 +76,9 @@ TOPICS = {
     "new_people": "people",
     "roles": "people",
 }
-"""The stories of all events together, which are too many for one; what is not here is the amount of activity."""
 
-
-NEUTRAL_KEYS: tuple[str, ...] = (
+# A high or a low value of these is neither good nor bad in itself: the value is stated as it is.
+NEUTRAL_KEYS = (
     "least",
     "stage_age",
     "stages_age",
@@ -85,20 +87,27 @@ NEUTRAL_KEYS: tuple[str, ...] = (
     "created_age",
     "spell_age",
     "last_hour",
+    "office_hours",
+    "weekend",
+    "created_hour",
+    "attribute",
+    "dated",
 )
-NEUTRAL_KEYS += ("office_hours", "weekend", "created_hour", "attribute", "dated")
-"""Figures of which neither much nor little is good or bad in itself: they are told as they are."""
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What one feature tells, and of what.
+    """What the value of one feature means to people.
 
-    ``group`` joins the features that a person would call one reason; only one of them speaks. ``key`` names the
-    sentences of the language files. ``scope`` and ``subject`` say whose events of which kind it tells of, as in a
-    Feature, or the attribute; ``name`` is the stage that it tells of, if any. ``unit`` says how a value is written:
-    ``days`` are days as a float, ``amount`` is in the source's unit, ``change`` is more or less than before, ``share``
-    in per cent.
+    Attributes:
+        group: joins the features that a person would call one reason; only one of them is worded.
+        key: name of the sentences in the language files.
+        unit: how a value is written: "days" as a float, "amount" in the source's unit, "change" as
+            more or less than before, "share" in per cent.
+        scope: whose events they are, as in a Feature.
+        subject: which events they are, as in a Feature, or the attribute.
+        span: window or half-life, None for all of history or where there is none.
+        name: the stage, the attribute, or empty.
     """
 
     group: str
@@ -111,23 +120,23 @@ class Meaning:
 
     @property
     def is_worded(self) -> bool:
-        """Whether its value tells a person anything."""
-        mixed = not self.subject.startswith("type:")
-        return self.key not in NEVER_WORDED and not (mixed and self.key in AMOUNT_KEYS)
+        """Return whether the value has a meaning for people."""
+        is_mixed = not self.subject.startswith("type:")
+        return self.key not in NEVER_WORDED and not (is_mixed and self.key in AMOUNT_KEYS)
 
     @property
     def is_worded_last(self) -> bool:
-        """Whether another member should rather speak."""
+        """Return whether any other member of the group should be worded first."""
         return self.key in WORDED_LAST
 
     @property
     def is_pause(self) -> bool:
-        """Whether it tells of a pause, of which only a long one is worth a word."""
+        """Return whether it is a time without events; only a long one is worth a sentence."""
         return self.key in PAUSE_KEYS
 
     @property
     def reads_as_praise(self) -> bool:
-        """Whether much of it reads as praise, whatever it adds: any activity of theirs, but not of ours."""
+        """Return whether much of it reads as praise: any activity of theirs, but not of ours."""
         return (
             self.key in ACTIVITY_KEYS
             and not self.subject.startswith("type:")
@@ -136,7 +145,7 @@ class Meaning:
 
     @property
     def is_graded(self) -> bool:
-        """Whether its value is much or little of what it tells of."""
+        """Return whether the value can be called high or low."""
         return (
             self.unit != "category"
             and self.key not in NEUTRAL_KEYS
@@ -145,12 +154,12 @@ class Meaning:
 
     @property
     def covers_all_events(self) -> bool:
-        """Whether it tells of all events together: then all that is known of them stands or falls with it."""
+        """Return whether it covers all events, so that its empty value says there were none."""
         return self.scope in ("entity", "account") and self.subject == "any" and self.is_graded
 
     @property
     def empty_value(self) -> float | None:
-        """Its value where nothing ever happened; None is missing."""
+        """Return the value without any event; None is missing."""
         return (
             0.0
             if self.unit in ("count", "change") or self.key in ("decay", "decay_total", "total")
@@ -159,20 +168,23 @@ class Meaning:
 
     @property
     def is_inverted(self) -> bool:
-        """Whether a high value tells of little: much time without an event."""
+        """Return whether a high value means little activity: much time without an event."""
         return self.key in INVERTED_KEYS
 
 
 def make_meaning(
     aggregate: str, unit: Unit, scope: str, subject: str, span: timedelta | None
 ) -> Meaning:
-    """Return the meaning of one figure of one subject; ``span`` is its window or half-life, None for all of history."""
+    """Return the meaning of an aggregate of one subject.
+
+    ``span`` is its window or half-life, None for all of history.
+    """
     return Meaning(_choose_group(aggregate, scope, subject), aggregate, unit, scope, subject, span)
 
 
 def _choose_group(aggregate: str, scope: str, subject: str) -> str:
-    """Join by event type, channel or direction; of all events together by the story that a figure tells."""
+    """Return the reason group: of a type, channel or direction; of all events, of a topic."""
     if scope == "others":
         return "others"
-    story = TOPICS.get(aggregate, "activity") if subject == "any" else subject
-    return f"{scope}.{story}"
+    topic = TOPICS.get(aggregate, "activity") if subject == "any" else subject
+    return f"{scope}.{topic}"

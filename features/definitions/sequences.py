@@ -1,4 +1,4 @@
-"""The declared features that are no aggregate: the order of the events, the journey, and the lead row."""
+"""Declarations of the other features: order of the events, journey, and lead row."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from features.definitions.semantics import Meaning, Unit
 from features.definitions.vocabulary import Vocabulary, make_slug
 
 LAST_EVENTS = 3
-"""How many of the latest events a row names."""
+"""Number of latest events whose types are features."""
 
 ORIGINS = ("cold", "warm")
-"""Whether we spoke first or they did."""
+"""Levels of the origin: the first event was a touch of ours (cold), or theirs (warm)."""
 
 STAGE_FEATURES: tuple[tuple[str, str, Unit], ...] = (
     ("stage_age", "stage_age", "days"),
@@ -25,17 +25,17 @@ STAGE_FEATURES: tuple[tuple[str, str, Unit], ...] = (
 )
 
 
-def declare_sequence_features(offer: Vocabulary) -> Iterator[Feature]:
-    """Yield what the order, the hours and the directions of the entity's events say."""
+def declare_sequence_features(vocabulary: Vocabulary) -> Iterator[Feature]:
+    """Yield the features of the order, hours and directions of the entity's events."""
     for k in range(LAST_EVENTS):
         yield _make_category_feature(
             f"last_type_{k + 1}", "last_type", "types", index=k, key=f"last_type_{k + 1}"
         )
     for k in range(LAST_EVENTS - 1):
-        words = Meaning("entity.recency", f"last_gap_{k + 1}", "days")
-        yield Feature(f"last_gap_{k + 1}", "last_gap", words, "sequence", index=k)
+        meaning = Meaning("entity.recency", f"last_gap_{k + 1}", "days")
+        yield Feature(f"last_gap_{k + 1}", "last_gap", meaning, "sequence", index=k)
     yield _make_category_feature("first_type", "first_type", "types", group="entity.beginning")
-    if offer.channels:
+    if vocabulary.channels:
         yield _make_category_feature("last_channel", "last_channel", "channels", group="channels")
         yield _make_category_feature("first_channel", "first_channel", "channels", group="channels")
     for aggregate in ("office_hours", "weekend"):
@@ -45,49 +45,51 @@ def declare_sequence_features(offer: Vocabulary) -> Iterator[Feature]:
     yield Feature(
         "last_hour_of_week", "last_hour", Meaning("hours", "last_hour", "number"), "sequence"
     )
-    if offer.outbound:
+    if vocabulary.outbound:
         yield from _declare_touch_features()
 
 
-def declare_journey_features(offer: Vocabulary) -> Iterator[Feature]:
-    """Yield where the entity stands on its way and how it came there."""
-    if offer.ends:
+def declare_journey_features(vocabulary: Vocabulary) -> Iterator[Feature]:
+    """Yield the features of the entity's stage, its way there, and its spells."""
+    if vocabulary.ends:
         yield Feature("spells", "spells", Meaning("spells", "spells", "count"), "journey")
         yield Feature("spell_age", "spell_age", Meaning("spells", "spell_age", "days"), "journey")
-    if not set(offer.stages) & set(offer.types):
+    if not set(vocabulary.stages) & set(vocabulary.types):
         return
     for name in ("stage_now", "stage_entry"):
         yield _make_category_feature(name, name, "stages", group="stage", family="journey")
     for name, aggregate, unit in STAGE_FEATURES:
         yield Feature(name, aggregate, Meaning("stage", aggregate, unit), "journey")
-    for rank, stage in enumerate(offer.stages):
+    for rank, stage in enumerate(vocabulary.stages):
         name, subject = make_slug(stage), TYPE_PREFIX + stage
-        words = Meaning(f"entity.{subject}", "visits", "count", subject=subject, name=stage)
-        yield Feature(f"stage_{name}_visits", "visits", words, "journey", index=rank)
-        words = Meaning(f"entity.{subject}", "stage_days", "days", subject=subject, name=stage)
-        yield Feature(f"stage_{name}_days", "stage_days", words, "journey", index=rank)
+        meaning = Meaning(f"entity.{subject}", "visits", "count", subject=subject, name=stage)
+        yield Feature(f"stage_{name}_visits", "visits", meaning, "journey", index=rank)
+        meaning = Meaning(f"entity.{subject}", "stage_days", "days", subject=subject, name=stage)
+        yield Feature(f"stage_{name}_days", "stage_days", meaning, "journey", index=rank)
 
 
-def declare_lead_features(offer: Vocabulary) -> Iterator[Feature]:
-    """Yield what the lead row and its value histories say."""
-    if offer.timed:
-        words = Meaning("entity.beginning", "created_age", "days")
-        yield Feature("created_age", "created_age", words, "lead", "lead")
-    if offer.timed and offer.hours:
-        words = Meaning("entity.beginning", "created_hour", "number")
-        yield Feature("created_hour_of_week", "created_hour", words, "lead", "lead")
-    for aggregate, columns in (("attribute", offer.attributes), ("dated", offer.dated)):
+def declare_lead_features(vocabulary: Vocabulary) -> Iterator[Feature]:
+    """Yield the features of the lead row and its value histories."""
+    if vocabulary.timed:
+        meaning = Meaning("entity.beginning", "created_age", "days")
+        yield Feature("created_age", "created_age", meaning, "lead", "lead")
+    if vocabulary.timed and vocabulary.hours:
+        meaning = Meaning("entity.beginning", "created_hour", "number")
+        yield Feature("created_hour_of_week", "created_hour", meaning, "lead", "lead")
+    for aggregate, columns in (("attribute", vocabulary.attributes), ("dated", vocabulary.dated)):
         for name, kind in columns:
             unit: Unit = "number" if kind == "number" else "category"
-            words = Meaning(f"attribute.{name}", aggregate, unit, "lead", name, name=name)
-            yield Feature(name, aggregate, words, "lead", "lead", name, is_category=kind == "category")
+            meaning = Meaning(f"attribute.{name}", aggregate, unit, "lead", name, name=name)
+            yield Feature(
+                name, aggregate, meaning, "lead", "lead", name, is_category=kind == "category"
+            )
 
 
 def _declare_touch_features() -> Iterator[Feature]:
     yield _make_category_feature("origin", "origin", "origins", group="origin")
     for aggregate in ("unanswered", "before_reply"):
-        words = Meaning("entity.group:outbound", aggregate, "count", subject="group:outbound")
-        yield Feature(f"touches_{aggregate}", aggregate, words, "sequence")
+        meaning = Meaning("entity.group:outbound", aggregate, "count", subject="group:outbound")
+        yield Feature(f"touches_{aggregate}", aggregate, meaning, "sequence")
 
 
 def _make_category_feature(
@@ -100,5 +102,5 @@ def _make_category_feature(
     group: str = "order",
     family: Family = "sequence",
 ) -> Feature:
-    words = Meaning(group, key or aggregate, "category")
-    return Feature(name, aggregate, words, family, index=index, is_category=True, levels=levels)
+    meaning = Meaning(group, key or aggregate, "category")
+    return Feature(name, aggregate, meaning, family, index=index, is_category=True, levels=levels)

@@ -1,4 +1,4 @@
-"""What a data set offers to compute features from."""
+"""Vocabulary of a data set: the event types, channels, stages and attributes of its features."""
 
 from __future__ import annotations
 
@@ -24,19 +24,34 @@ RESERVED_WORDS = (
     "created",
     "touches",
 )
-"""Words that begin features of their own, which no event type's may begin with."""
+"""Words that begin other features' names, so that the name of no subject may equal them."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Frozen with a model: from it the same features follow in training and in scoring.
+    """Names that features are declared from, stored with a model.
 
-    ``valued`` are the event types that carry amounts, ``attributes`` pairs of column name and “number” or “category”,
-    ``dated`` the same of those with a value history. ``outbound`` event types are our own touches, ``offline``
-    channels are not online, ``ends`` event types close a spell, ``role`` is the attribute that says what someone is at
-    the account, ``roles`` its most frequent values. Hours are those of ``timezone``; ``hours`` is false where
-    leads are created on a day and nobody knows when. Of the features that follow only
-    those in ``only`` are kept, unless that is empty.
+    From one vocabulary the same features follow in training and in scoring.
+
+    Attributes:
+        types: event types that have features of their own.
+        channels: channels that have features of their own.
+        valued: event types that carry amounts.
+        stages: event types that are stages of the journey, in their order.
+        attributes: pairs of column name and "number" or "category".
+        dated: the same for attributes with a value history.
+        windows: lengths of the time windows, ascending.
+        half_lives: half-lives of decaying counts and amounts.
+        outbound: event types that are our own touches.
+        offline: channels that are not online.
+        ends: event types that close a spell.
+        role: the attribute that gives a person's role at the account, empty for none.
+        roles: the most frequent values of ``role``.
+        timezone: time zone of the hours of the day.
+        accounts: leads share accounts.
+        hours: the hour at which a lead was created is known, not only the day.
+        timed: the data set has times.
+        only: names of the features to keep; empty for all.
     """
 
     types: tuple[str, ...] = ()
@@ -60,17 +75,17 @@ class Vocabulary:
 
     @property
     def has_history(self) -> bool:
-        """Whether there is any history to look back on."""
+        """Return whether there is an event history."""
         return self.timed and bool(self.types)
 
     @property
     def spans(self) -> tuple[timedelta | None, ...]:
-        """The windows, ascending, and None for all of history."""
+        """Return the windows, ascending, and None for all of history."""
         return (*self.windows, None)
 
     @cached_property
     def subjects(self) -> tuple[str, ...]:
-        """What is counted apart: “any”, each event type, each channel, our own touches, the offline channels."""
+        """Return the subjects: "any", each event type and channel, outbound touches, offline."""
         groups = [GROUP_PREFIX + name for name in ("outbound", "offline") if getattr(self, name)]
         return (
             "any",
@@ -81,8 +96,12 @@ class Vocabulary:
 
     @cached_property
     def slugs(self) -> dict[str, str]:
-        """Name of each subject inside feature names, a channel's with ``_channel``; no two alike."""
-        taken = {"any": "any", GROUP_PREFIX + "outbound": "outbound", GROUP_PREFIX + "offline": "offline"}
+        """Return the unique name of each subject inside feature names; channels end in _channel."""
+        taken = {
+            "any": "any",
+            GROUP_PREFIX + "outbound": "outbound",
+            GROUP_PREFIX + "offline": "offline",
+        }
         for subject in (s for s in self.subjects if s not in taken):
             name = subject.partition(":")[2]
             slug = make_slug(f"{name}_channel" if subject.startswith(CHANNEL_PREFIX) else name)
@@ -92,25 +111,25 @@ class Vocabulary:
         return taken
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        plain = asdict(self)
+        """Return the vocabulary as JSON values."""
+        payload = asdict(self)
         for key in ("windows", "half_lives"):
-            plain[key] = [format_duration(length) for length in plain[key]]
-        return plain
+            payload[key] = [format_duration(length) for length in payload[key]]
+        return payload
 
     @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
-        known: dict[str, Any] = {
-            key: tuple(v) if isinstance(v, list) else v for key, v in plain.items()
+    def from_json(cls, payload: dict[str, Any]) -> Self:
+        """Return the vocabulary of what ``to_json`` returned."""
+        fields: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in payload.items()
         }
         for key in ("attributes", "dated"):
-            known[key] = tuple((name, kind) for name, kind in plain.get(key, ()))
+            fields[key] = tuple((name, kind) for name, kind in payload.get(key, ()))
         for key in ("windows", "half_lives"):
-            known[key] = tuple(parse_duration(text) for text in plain[key])
-        return cls(**known)
+            fields[key] = tuple(parse_duration(text) for text in payload[key])
+        return cls(**fields)
 
 
 def make_slug(text: str) -> str:
-    """Return a text as a word for names: lower case, underscores for all but letters and digits."""
+    """Return a text in lower case with underscores for all but letters and digits."""
     return re.sub(r"\W+", "_", text.lower()).strip("_") or "unnamed"

@@ -1,4 +1,4 @@
-"""Columns of numbers and codes as the table of features that models read."""
+"""Assembly of the feature matrix: columns of the lead row, and codes decoded to categories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from features.definitions.attributes import AttributeKind, as_of_join
 from features.definitions.catalog import Catalog
 from features.definitions.feature import Feature
 from features.definitions.sequences import ORIGINS
-from features.engine.kernels.sequence import hour_of_week
+from features.engine.kernels.sequence import to_hour_of_week
 from features.tools.instants import US_PER_DAY, column_to_microseconds
 
 
@@ -21,19 +21,24 @@ def build_lead_columns(
 ) -> dict[str, pa.Array]:
     """Return the features of the lead row and its value histories, one element a spine row.
 
-    ``entity`` is each row's place in ``leads``. Raises DataError for an attribute that is gone or was a number.
+    ``entity`` is the row of each spine row in ``leads``. Raises DataError for an attribute that is
+    missing or was a number when the model was trained.
     """
-    wanted = [feature for feature in catalog.features if feature.scope == "lead"]
-    found = {
-        feature.name: _compute_lead_column(dataset, feature, catalog, entity, spine) for feature in wanted
+    columns = {
+        feature.name: _compute_lead_column(dataset, feature, catalog, entity, spine)
+        for feature in catalog.features
+        if feature.scope == "lead"
     }
-    return {name: _fill_missing(column) for name, column in found.items()}
+    return {name: _fill_missing(column) for name, column in columns.items()}
 
 
 def build_feature_table(
     spine: pa.Table, catalog: Catalog, history: np.ndarray, lead: dict[str, pa.Array]
 ) -> pa.Table:
-    """Return SPINE and then the catalogue's features; ``history`` is (features of history in order, rows)."""
+    """Return SPINE and then the catalogue's features.
+
+    ``history`` is (history features in the catalogue's order, rows), ``lead`` the other columns.
+    """
     table = {name: spine[name] for name in ("entity_id", "cutoff")}
     levels = {
         "types": catalog.types,
@@ -48,7 +53,9 @@ def build_feature_table(
         else:
             values = next(columns)
             table[feature.name] = (
-                _decode_levels(levels[feature.levels], values) if feature.is_category else pa.array(values)
+                _decode_levels(levels[feature.levels], values)
+                if feature.is_category
+                else pa.array(values)
             )
     return pa.table(table)
 
@@ -67,7 +74,7 @@ def _compute_lead_column(
     if feature.aggregate == "created_age":
         return pa.array((cutoff - created[entity]) / US_PER_DAY)
     if feature.aggregate == "created_hour":
-        return pa.array(hour_of_week(created, catalog.timezone)[entity].astype(float))
+        return pa.array(to_hour_of_week(created, catalog.timezone)[entity].astype(float))
     if feature.aggregate == "dated":
         kind: AttributeKind = "category" if feature.is_category else "number"
         return as_of_join(dataset.values, feature.subject, kind, entity, cutoff, dataset.lead_ids)
@@ -80,17 +87,19 @@ def _fill_missing(column: pa.Array) -> pa.Array:
 
 def _read_attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Array:
     if feature.subject not in dataset.leads.column_names:
-        fix = "restore the column, or train again; a column that is in privacy.personal now is no longer read"
+        fix = "restore the column, or train again; columns listed in privacy.personal are not read"
         raise DataError(
-            "an attribute that a model reads is gone",
+            "an attribute that the model uses is missing",
             where=f"sources.leads: {feature.subject}",
             found=f"{len(dataset.attributes)} other attributes",
             fix=fix,
         )
-    wanted = pa.string() if feature.is_category else pa.float64()
+    target_type = pa.string() if feature.is_category else pa.float64()
     try:
         return (
-            pc.cast(dataset.leads[feature.subject], wanted).take(pa.array(entity)).combine_chunks()
+            pc.cast(dataset.leads[feature.subject], target_type)
+            .take(pa.array(entity))
+            .combine_chunks()
         )
     except pa.ArrowInvalid as error:
         raise DataError(

@@ -1,4 +1,4 @@
-"""One shard: every kernel over its own events and rows, for the entity, its account, and the others there."""
+"""All kernels over the events and rows of one shard: entity, account and account peers."""
 
 from __future__ import annotations
 
@@ -12,161 +12,199 @@ from features.definitions.catalog import Catalog
 from features.definitions.feature import Feature
 from features.engine.event_log import group_by_account
 from features.engine.kernels import account_peers, amounts, decay, distinct, rhythm, windows
-from features.engine.kernels.kernel_plan import Plan
-from features.engine.kernels.sequence import FIGURES as SEQUENCE
-from features.engine.kernels.sequence import sequence
-from features.engine.kernels.stages import FIGURES as JOURNEY
-from features.engine.kernels.stages import Visits, journey
-from features.engine.kernels.windows import History, Looks
+from features.engine.kernels.kernel_plan import KernelPlan
+from features.engine.kernels.sequence import SEQUENCE_COLUMNS, compute_sequence
+from features.engine.kernels.stages import JOURNEY_COLUMNS, StageVisits, compute_journey
+from features.engine.kernels.walk import AsOfLookups, EventHistory
 
 KERNELS = (
-    (windows.AGGREGATES, windows.tally),
-    (amounts.AGGREGATES, amounts.amounts),
-    (decay.AGGREGATES, decay.fade),
-    (rhythm.AGGREGATES, rhythm.rhythm),
+    (windows.AGGREGATES, windows.compute_counts),
+    (amounts.AGGREGATES, amounts.compute_amounts),
+    (decay.AGGREGATES, decay.compute_decay),
+    (rhythm.AGGREGATES, rhythm.compute_rhythm),
 )
-"""The kernels that know only events; ``breadth`` knows people too."""
+"""Kernels that need only events; ``compute_distinct`` needs the members' roles too."""
 
-Kernel = Callable[[History, Looks, Plan, np.ndarray], None]
-Wanted = list[tuple[int, Feature]]
-Figures = dict[tuple[str, int], np.ndarray]
+Kernel = Callable[[EventHistory, AsOfLookups, KernelPlan, np.ndarray], None]
+ColumnFeatures = list[tuple[int, Feature]]
+OrderColumns = dict[tuple[str, int], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Aggregates:
-    """Which kernels have something to compute in a scope, and what."""
+class AggregateKernels:
+    """Kernels of one scope that have features to compute, with their plans.
 
-    kernels: tuple[tuple[Kernel, Plan], ...]
-    breadth: Plan | None
+    Attributes:
+        kernels: pairs of kernel and plan.
+        distinct: plan of ``compute_distinct``, None if it has nothing to compute.
+    """
+
+    kernels: tuple[tuple[Kernel, KernelPlan], ...]
+    distinct: KernelPlan | None
 
     @classmethod
-    def of(cls, catalog: Catalog, wanted: Wanted) -> Self:
-        """Plan the features that are wanted, each with its column."""
-        plans = [(kernel, Plan.of(catalog, wanted, aggregates)) for aggregates, kernel in KERNELS]
+    def from_features(cls, catalog: Catalog, requested: ColumnFeatures) -> Self:
+        """Plan the requested features, each with its column."""
+        plans = [
+            (kernel, KernelPlan.from_features(catalog, requested, aggregates))
+            for aggregates, kernel in KERNELS
+        ]
         kernels = tuple((kernel, plan) for kernel, plan in plans if plan is not None)
-        return cls(kernels, Plan.of(catalog, wanted, distinct.AGGREGATES))
+        return cls(kernels, KernelPlan.from_features(catalog, requested, distinct.AGGREGATES))
 
-    def fill(
-        self, events: History, looks: Looks, out: np.ndarray, role: np.ndarray | None = None
+    def compute(
+        self,
+        events: EventHistory,
+        lookups: AsOfLookups,
+        out: np.ndarray,
+        role: np.ndarray | None = None,
     ) -> None:
-        """Write the features into ``out[column, place]``; ``role`` is the code of each member's role."""
+        """Write the features to ``out[column, row]``; ``role`` is the role code of each member."""
         for kernel, plan in self.kernels:
-            kernel(events, looks, plan, out)
-        if self.breadth is not None:
-            distinct.breadth(events, looks, self.breadth, out, role)
+            kernel(events, lookups, plan, out)
+        if self.distinct is not None:
+            distinct.compute_distinct(events, lookups, self.distinct, out, role)
 
 
 @dataclass(frozen=True)
-class Task:
-    """What to compute for every shard: which column each feature of history goes to, by scope.
+class ShardTask:
+    """Features of the event history to compute for every shard, by scope.
 
-    ``order`` are the features that follow the order of events; ``account`` the columns of the account's features, in
-    the order of its aggregates' own columns.
+    Attributes:
+        catalog: the catalogue of the features.
+        entity: kernels of the entity's own events.
+        order_columns: columns of the entity's features by (aggregate, index), for those that follow
+            the order of events.
+        account_columns: columns of the account's features.
+        account: kernels of the account's events; they write to an array of their own, whose columns
+            are in the order of ``account_columns``.
+        account_peers: plan of the account's other entities, None if there is nothing to compute.
     """
 
     catalog: Catalog
-    entity: Aggregates
-    order: dict[tuple[str, int], int]
-    account: tuple[int, ...]
-    shared: Aggregates
-    others: Plan | None
+    entity: AggregateKernels
+    order_columns: dict[tuple[str, int], int]
+    account_columns: tuple[int, ...]
+    account: AggregateKernels
+    account_peers: KernelPlan | None
 
     @classmethod
-    def of(cls, catalog: Catalog) -> Self:
-        """Plan all features of history of a catalogue."""
-        wanted: dict[str, Wanted] = {"entity": [], "account": [], "others": []}
+    def from_catalog(cls, catalog: Catalog) -> Self:
+        """Plan all features of the event history of a catalogue."""
+        requested: dict[str, ColumnFeatures] = {"entity": [], "account": [], "others": []}
         for column, feature in enumerate(catalog.history_features):
-            wanted[feature.scope].append((column, feature))
-        shared = [(place, feature) for place, (_, feature) in enumerate(wanted["account"])]
+            requested[feature.scope].append((column, feature))
+        account = [
+            (position, feature) for position, (_, feature) in enumerate(requested["account"])
+        ]
         return cls(
             catalog,
-            Aggregates.of(catalog, wanted["entity"]),
-            {(feature.aggregate, feature.index): column for column, feature in wanted["entity"]},
-            tuple(column for column, _ in wanted["account"]),
-            Aggregates.of(catalog, shared),
-            Plan.of(catalog, wanted["others"], account_peers.AGGREGATES),
+            AggregateKernels.from_features(catalog, requested["entity"]),
+            {(feature.aggregate, feature.index): column for column, feature in requested["entity"]},
+            tuple(column for column, _ in requested["account"]),
+            AggregateKernels.from_features(catalog, account),
+            KernelPlan.from_features(catalog, requested["others"], account_peers.AGGREGATES),
         )
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Whole accounts: their events by seat, counted from the shard's first, and of each seat account, time and role.
+    """Events and leads of whole accounts; leads are counted from the shard's first position.
 
-    ``joined`` is when the lead row became known. ``visits`` are the past visits to stages of all entities, of this
-    shard or not.
+    Attributes:
+        events: events grouped by lead.
+        account: number of each lead's account, ascending.
+        known_at: when each lead row became known, in microseconds since 1970.
+        roles: code of each lead's role, -1 for none.
+        visits: past visits to stages of all entities, of this shard or not; None if not needed.
     """
 
-    events: History
+    events: EventHistory
     account: np.ndarray
-    joined: np.ndarray
+    known_at: np.ndarray
     roles: np.ndarray
-    visits: Visits | None
+    visits: StageVisits | None
 
 
-def fill(
+def compute_shard(
     shard: Shard,
-    task: Task,
-    seat: np.ndarray,
+    task: ShardTask,
+    position: np.ndarray,
     cutoff: np.ndarray,
-    place: np.ndarray,
+    output_row: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write all features of history of the rows (seat, cutoff) into ``out[column, place]``."""
-    looks = Looks.of(shard.events, seat, cutoff, place)
-    task.entity.fill(shard.events, looks, out)
-    _order(shard, task, looks, out)
-    if task.account or task.others is not None:
-        _account(shard, task, seat, looks, out)
+    """Write all history features of the rows (position, cutoff) to ``out[column, output_row]``."""
+    lookups = AsOfLookups.find(shard.events, position, cutoff, output_row)
+    task.entity.compute(shard.events, lookups, out)
+    _compute_order_features(shard, task, lookups, out)
+    if task.account_columns or task.account_peers is not None:
+        _compute_account_features(shard, task, position, lookups, out)
 
 
-def stage_ranks(catalog: Catalog) -> np.ndarray:
-    """Return the place of each event type among the stages, -1 if it is none."""
+def rank_event_types(catalog: Catalog) -> np.ndarray:
+    """Return the rank of each event type among the stages, -1 if it is none."""
     return np.array(
         [catalog.stages.index(name) if name in catalog.stages else -1 for name in catalog.types],
         np.int64,
     )
 
 
-def _order(shard: Shard, task: Task, looks: Looks, out: np.ndarray) -> None:
-    """Run the kernels that follow the order of events."""
-    found: Figures = {}
-    if task.order.keys() & set(SEQUENCE):
-        found |= zip(SEQUENCE, sequence(shard.events, looks, task.catalog), strict=True)
+def _compute_order_features(
+    shard: Shard, task: ShardTask, lookups: AsOfLookups, out: np.ndarray
+) -> None:
+    """Run the kernels of the order of events."""
+    columns: OrderColumns = {}
+    if task.order_columns.keys() & set(SEQUENCE_COLUMNS):
+        columns |= zip(
+            SEQUENCE_COLUMNS, compute_sequence(shard.events, lookups, task.catalog), strict=True
+        )
     stages = len(task.catalog.stages)
-    names = [(name, 0) for name in JOURNEY]
+    names = [(name, 0) for name in JOURNEY_COLUMNS]
     names += [(name, rank) for name in ("visits", "stage_days") for rank in range(stages)]
-    if task.order.keys() & {*names, ("stalled", 0)}:
-        found |= zip(
-            names, journey(shard.events, looks, stage_ranks(task.catalog), stages), strict=True
+    if task.order_columns.keys() & {*names, ("stalled", 0)}:
+        columns |= zip(
+            names,
+            compute_journey(shard.events, lookups, rank_event_types(task.catalog), stages),
+            strict=True,
         )
         if shard.visits is not None:
-            now, age = found["stage_now", 0].astype(np.int64), found["stage_age", 0]
-            found["stalled", 0] = shard.visits.shorter(now, age, looks.cutoff)
-    for figure in task.order.keys() & found.keys():
-        out[task.order[figure], looks.place] = found[figure]
+            now, age = columns["stage_now", 0].astype(np.int64), columns["stage_age", 0]
+            columns["stalled", 0] = shard.visits.share_shorter(now, age, lookups.cutoff)
+    for key in task.order_columns.keys() & columns.keys():
+        out[task.order_columns[key], lookups.output_row] = columns[key]
 
 
-def _account(shard: Shard, task: Task, seat: np.ndarray, looks: Looks, out: np.ndarray) -> None:
-    """Look back from each different (account, cutoff) once: many entities of one account share a cutoff."""
+def _compute_account_features(
+    shard: Shard, task: ShardTask, position: np.ndarray, lookups: AsOfLookups, out: np.ndarray
+) -> None:
+    """Compute each distinct (account, cutoff) once: many entities of an account share a cutoff."""
     account = shard.account - shard.account[0]
-    events = group_by_account(shard.events, account, shard.joined)
-    looked, back = _distinct(account[seat], looks.cutoff)
-    together = Looks.of(events, account[seat][looked], looks.cutoff[looked], np.arange(len(looked)))
-    shared = np.empty((len(task.account), len(looked)))
-    task.shared.fill(events, together, shared, shard.roles)
-    for column, values in zip(task.account, shared, strict=True):
-        out[column, looks.place] = values[back]
-    if task.others is not None:
-        who = (seat, shard.joined[seat])
-        whole = account_peers.together(events, together, task.others)
-        account_peers.others(shard.events, looks, who, back, whole, task.others, out)
+    events = group_by_account(shard.events, account, shard.known_at)
+    distinct_rows, lookup_of_row = _find_distinct(account[position], lookups.cutoff)
+    account_lookups = AsOfLookups.find(
+        events,
+        account[position][distinct_rows],
+        lookups.cutoff[distinct_rows],
+        np.arange(len(distinct_rows)),
+    )
+    values = np.empty((len(task.account_columns), len(distinct_rows)))
+    task.account.compute(events, account_lookups, values, shard.roles)
+    for column, account_values in zip(task.account_columns, values, strict=True):
+        out[column, lookups.output_row] = account_values[lookup_of_row]
+    if task.account_peers is not None:
+        summary = account_peers.summarize_accounts(events, account_lookups, task.account_peers)
+        rows = account_peers.PeerRows(position, shard.known_at[position], lookup_of_row)
+        account_peers.compute_account_peers(
+            shard.events, lookups, rows, summary, task.account_peers, out
+        )
 
 
-def _distinct(account: np.ndarray, cutoff: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows that stand for each different (account, cutoff), and for every row the place of its own."""
+def _find_distinct(account: np.ndarray, cutoff: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a row for each distinct (account, cutoff), and for every row the number of its own."""
     order = np.lexsort((cutoff, account))
-    new = np.ones(len(order), bool)
-    new[1:] = (np.diff(account[order]) != 0) | (np.diff(cutoff[order]) != 0)
-    back = np.empty(len(order), np.int64)
-    back[order] = np.cumsum(new) - 1
-    return order[new], back
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = (np.diff(account[order]) != 0) | (np.diff(cutoff[order]) != 0)
+    number = np.empty(len(order), np.int64)
+    number[order] = np.cumsum(is_new) - 1
+    return order[is_new], number

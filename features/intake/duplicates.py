@@ -13,17 +13,17 @@ HIGH, LOW = "high", "low"
 # The two halves of a row's 128-bit hash.
 HASHES = pa.schema([pa.field(name, pa.uint64(), nullable=False) for name in (HIGH, LOW)])
 
-ROWS_AT_ONCE = 1 << 23
+MAX_SORTED_ROWS = 1 << 23
 """Rows of which the hashes are held in memory and sorted, about."""
 
 
-def repeated(hashes: pa.Table) -> np.ndarray:
+def find_duplicate_rows(hashes: pa.Table) -> np.ndarray:
     """Return the ascending row numbers of rows whose hash equals that of an earlier row.
 
     Parts are ranges of hashes, so equal hashes are in one part. Most parts have no duplicate and
     cost one sort.
     """
-    bits = max(len(hashes) // ROWS_AT_ONCE, 0).bit_length()
+    bits = max(len(hashes) // MAX_SORTED_ROWS, 0).bit_length()
     duplicates = parallel_map(
         lambda number: _find_duplicates_in_range(*_select_hash_range(hashes, number, bits)),
         range(1 << bits),
@@ -31,12 +31,12 @@ def repeated(hashes: pa.Table) -> np.ndarray:
     return np.sort(np.concatenate(list(duplicates)))
 
 
-def total(hashes: pa.Table, but: np.ndarray) -> bytes:
+def sum_hashes(hashes: pa.Table, excluded: np.ndarray) -> bytes:
     """Return the sum of all hashes except those of the ``excluded`` rows, as 16 bytes.
 
     The sum does not depend on the order of the rows.
     """
-    excluded_hashes = hashes.take(pa.array(but))
+    excluded_hashes = hashes.take(pa.array(excluded))
     sums = [_sum_column(hashes[name]) - _sum_column(excluded_hashes[name]) for name in (HIGH, LOW)]
     return b"".join((half_sum % (1 << 64)).to_bytes(8, "little") for half_sum in sums)
 

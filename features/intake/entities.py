@@ -7,10 +7,10 @@ import pyarrow as pa
 from features.contracts import INSTANT, LEADS
 from features.tools.duckdb_sql import run_query
 
-ROWS_AT_ONCE = 1 << 22
+MAX_BUFFERED_ROWS = 1 << 22
 """Rows that wait, about, before they are made one a lead."""
 
-FOUND = pa.schema(
+ENTITY_SCHEMA = pa.schema(
     [
         ("entity_id", pa.string()),
         ("time", pa.int64()),
@@ -21,7 +21,7 @@ FOUND = pa.schema(
 )
 
 
-class Entities:
+class EntityCollector:
     """Collects the leads of a log piece by piece.
 
     A lead is created, and becomes known, with its first event. Its account is the one that became
@@ -29,19 +29,18 @@ class Entities:
     """
 
     def __init__(self) -> None:
-        self._pieces, self._limit = [FOUND.empty_table()], ROWS_AT_ONCE
+        self._pieces, self._limit = [ENTITY_SCHEMA.empty_table()], MAX_BUFFERED_ROWS
 
     def add(self, rows: pa.Table) -> None:
-        """Add rows with ``entity_id``, ``account_id``, and ``time`` and ``available`` in
-        microseconds.
-        """
+        """Add rows with ``entity_id``, ``account_id``, ``time`` and ``available`` (microseconds)."""
         rows = rows.append_column("account_known", rows["available"])
-        self._pieces.append(rows.select(FOUND.names).cast(FOUND))
+        self._pieces.append(rows.select(ENTITY_SCHEMA.names).cast(ENTITY_SCHEMA))
         if sum(map(len, self._pieces)) > self._limit:
             self._pieces = [_aggregate_by_entity(pa.concat_tables(self._pieces))]
-            self._limit = ROWS_AT_ONCE + 2 * len(self._pieces[0])
+            # Grows with the number of leads, so that the total work stays linear in the rows.
+            self._limit = MAX_BUFFERED_ROWS + 2 * len(self._pieces[0])
 
-    def table(self) -> pa.Table:
+    def to_table(self) -> pa.Table:
         """Return the leads as LEADS, ordered by id."""
         entities = _aggregate_by_entity(pa.concat_tables(self._pieces))
         columns = {"entity_id": entities["entity_id"], "account_id": entities["account_id"]}
@@ -62,4 +61,4 @@ def _aggregate_by_entity(rows: pa.Table) -> pa.Table:
            FROM rows GROUP BY entity_id ORDER BY entity_id""",
         rows=rows,
     )
-    return entities.select(FOUND.names).cast(FOUND)
+    return entities.select(ENTITY_SCHEMA.names).cast(ENTITY_SCHEMA)

@@ -1,6 +1,4 @@
-"""Event sources as one log, read, validated and stored piece by piece, so that it may exceed
-memory.
-"""
+"""Event sources as one log, read and validated piece by piece, so that it may exceed memory."""
 
 from __future__ import annotations
 
@@ -17,35 +15,35 @@ from configs.schema import Project
 from configs.source_rows import Constant, EventRows
 from features.arrivals import Arrivals
 from features.contracts import EVENTS, INSTANT, SourceCount
-from features.intake.duplicates import HASHES, repeated, total
-from features.intake.entities import Entities
-from features.intake.formats.texts import plain
+from features.intake.duplicates import HASHES, find_duplicate_rows, sum_hashes
+from features.intake.entities import EntityCollector
+from features.intake.formats.texts import to_plain_text
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     DUPLICATE,
     NO_TYPE,
     UNKNOWN_ENTITY,
-    Rows,
-    Verdict,
-    first_flaw,
-    flaws,
-    masked,
-    settle,
+    Rejections,
+    RowReader,
+    find_common_flaws,
+    mask_columns,
+    pick_first_reason,
+    quarantine_rows,
 )
-from features.intake.reading import Origin, RawRows
-from features.intake.row_hash import row_hashes, text_hashes
-from features.intake.values import clean, cleaned, numbers, times
+from features.intake.reading import RawRows, SourceReader
+from features.intake.row_hash import hash_rows, hash_texts
+from features.intake.values import clean_column, parse_numbers, read_clean_text, read_times
 from features.tools.id_index import IdIndex
 from features.tools.parallel import parallel_map
 from features.tools.spill import SpillBuffer
 
-LOG = pa.schema([*EVENTS, pa.field("lead", pa.int32(), nullable=False)])
-"""EVENTS, and the row of the lead that each belongs to, -1 where there is no leads source."""
-HASHED = pa.schema([*LOG, *HASHES])
+# EVENTS, and the row number of each event's lead, -1 if there is no leads source.
+EVENT_LOG = pa.schema([*EVENTS, pa.field("lead", pa.int32(), nullable=False)])
+HASHED_EVENT_LOG = pa.schema([*EVENT_LOG, *HASHES])
 
 
 @dataclass(frozen=True)
-class ReadLog:
+class EventReadResult:
     """The events of all sources.
 
     Attributes:
@@ -57,10 +55,10 @@ class ReadLog:
     """
 
     events: pa.Table
-    lead: pa.ChunkedArray
+    lead_row: pa.ChunkedArray
     entities: pa.Table
     counts: tuple[SourceCount, ...]
-    sum: bytes
+    hash_sum: bytes
 
 
 def read_events(
@@ -69,35 +67,35 @@ def read_events(
     objections: Objections,
     quarantine: Path | None,
     scratch: Path | None,
-) -> ReadLog:
+) -> EventReadResult:
     """Read all event sources as one log; set rows of entities without a lead aside.
 
     Of equal rows in the whole log the first is used. From Parquet only the mapped columns are read,
     and whole rows of those in quarantine. Raises the errors of reading a source.
     """
     lead_index = None if leads is None else IdIndex.from_column(leads["entity_id"])
-    buffer, entities = SpillBuffer(HASHED, scratch), Entities()
-    readers, rejections = list[Origin](), list[Verdict]()
+    buffer, entities = SpillBuffer(HASHED_EVENT_LOG, scratch), EntityCollector()
+    readers, rejections = list[SourceReader](), list[Rejections]()
     for i, source in enumerate(project.sources.events):
-        readers.append(Origin.of(source, scratch))
+        readers.append(SourceReader.open(source, scratch))
         pieces = _check_pieces(project, source, i, readers[i], (lead_index, objections))
         rejections.append(
-            Verdict.joined(
+            Rejections.from_parts(
                 _store_piece(buffer, entities if lead_index is None else None, *piece)
                 for piece in pieces
             )
         )
     hashed = buffer.to_table()
-    hashes, log = hashed.select(HASHES.names), hashed.select(LOG.names)
-    again = repeated(hashes)
+    hashes, log = hashed.select(HASHES.names), hashed.select(EVENT_LOG.names)
+    again = find_duplicate_rows(hashes)
     limit = project.sources.max_quarantine
 
-    def read_again(i: int) -> Rows:
-        return masked(readers[i].again, project.privacy.personal)
+    def read_again(i: int) -> RowReader:
+        return mask_columns(readers[i].reread, project.privacy.personal)
 
     counts = tuple(
         replace(
-            settle(f"events_{i + 1}", rejection, read_again(i), quarantine, limit),
+            quarantine_rows(f"events_{i + 1}", rejection, read_again(i), quarantine, limit),
             arrivals=arrivals,
         )
         for i, (rejection, arrivals) in enumerate(
@@ -108,32 +106,34 @@ def read_events(
             )
         )
     )
-    distinct_log = SpillBuffer.collect(LOG, _drop_rows(log, again), scratch) if len(again) else log
-    return ReadLog(
+    distinct_log = (
+        SpillBuffer.collect(EVENT_LOG, _drop_rows(log, again), scratch) if len(again) else log
+    )
+    return EventReadResult(
         distinct_log.select(EVENTS.names),
         distinct_log["lead"],
-        entities.table(),
+        entities.to_table(),
         counts,
-        total(hashes, again),
+        sum_hashes(hashes, again),
     )
 
 
-def _add_duplicates(rejections: list[Verdict], again: np.ndarray) -> Iterator[Verdict]:
-    """Yield each source's rejections, with its rows among the log's duplicates ``again``."""
+def _add_duplicates(rejections: list[Rejections], again: np.ndarray) -> Iterator[Rejections]:
+    """Yield each source's rejections, with its rows among the log's duplicates ``reread``."""
     begin = 0
     for rejection in rejections:
-        end = begin + rejection.rows - len(rejection.places)
+        end = begin + rejection.rows - len(rejection.row_numbers)
         source_duplicates = (
             again[np.searchsorted(again, begin) : np.searchsorted(again, end)] - begin
         )
-        yield rejection.also(rejection.used(source_duplicates), DUPLICATE)
+        yield rejection.with_reason(rejection.used_row_numbers(source_duplicates), DUPLICATE)
         begin = end
 
 
-def _count_arrivals(rejections: list[Verdict], available: pa.ChunkedArray) -> Iterator[Arrivals]:
+def _count_arrivals(rejections: list[Rejections], available: pa.ChunkedArray) -> Iterator[Arrivals]:
     """Yield the arrivals of the rows that each source adds to the log."""
     for rejection in rejections:
-        used_rows = rejection.rows - len(rejection.places)
+        used_rows = rejection.rows - len(rejection.row_numbers)
         yield Arrivals.from_instants(available.slice(0, used_rows))
         available = available.slice(used_rows)
 
@@ -142,11 +142,12 @@ def _check_pieces(
     project: Project,
     source: EventRows,
     i: int,
-    origin: Origin,
+    origin: SourceReader,
     known: tuple[IdIndex | None, Objections],
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
-    """Return the outcome of each piece of a source; some are checked in parallel while the next is
-    read.
+    """Return the outcome of each piece of a source.
+
+    Some pieces are checked in parallel while the next one is read.
     """
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
 
@@ -155,7 +156,7 @@ def _check_pieces(
 
     return parallel_map(
         check_piece,
-        origin.pieces(_required_columns(source, i), few),
+        origin.iter_pieces(_required_columns(source, i), few),
         max_pending=effective_n_jobs(-1),
     )
 
@@ -169,8 +170,8 @@ def _check_piece(
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
     columns = _read_columns(project, source, raw)
-    row_flaws = objections.flaws(columns["entity_id"], meets=lead_index is None)
-    row_flaws += flaws(columns, source.missing_time == "skip")
+    row_flaws = objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)
+    row_flaws += find_common_flaws(columns, source.missing_time == "skip")
     row_flaws += [(pc.is_null(columns["event_type"]), NO_TYPE)]
     row_flaws += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
     lead = (
@@ -181,7 +182,7 @@ def _check_piece(
     if lead_index is not None:
         row_flaws += [(pa.array(lead < 0), UNKNOWN_ENTITY)]
     columns["lead"] = pa.chunked_array([lead])
-    reasons = first_flaw(row_flaws, len(raw.table))
+    reasons = pick_first_reason(row_flaws, len(raw.table))
     names = (
         "entity_id",
         "account_id",
@@ -208,17 +209,17 @@ def _read_columns(project: Project, source: EventRows, raw: RawRows) -> dict[str
     """Read the mapped columns in their types, with the reason where a value is invalid."""
     missing = source.missing
     columns = {
-        "unreadable": raw.unreadable(),
-        "entity_id": plain(cleaned(raw, source.entity_id, missing)),
-        "account_id": plain(cleaned(raw, source.account_id, missing)),
-        **times(raw, source.event_time, source.known_at, missing, project.zone),
+        "unreadable": raw.unreadable_rows(),
+        "entity_id": to_plain_text(read_clean_text(raw, source.entity_id, missing)),
+        "account_id": to_plain_text(read_clean_text(raw, source.account_id, missing)),
+        **read_times(raw, source.event_time, source.known_at, missing, project.zone),
         "event_type": _read_text(raw, source.event_type, missing),
         "channel": _read_text(raw, source.channel, missing),
     }
     value = pa.chunked_array([pa.nulls(len(raw.table), pa.float64())])
     if source.value is not None:
-        value = clean(raw.column(source.value, ""), missing)
-    columns["value"], columns["value_problem"] = numbers(value)
+        value = clean_column(raw.column(source.value, ""), missing)
+    columns["value"], columns["value_problem"] = parse_numbers(value)
     return columns
 
 
@@ -227,12 +228,12 @@ def _read_text(
 ) -> pa.ChunkedArray:
     if isinstance(mapped, Constant):
         return pa.chunked_array([pa.repeat(mapped.constant, len(raw.table)).dictionary_encode()])
-    return cleaned(raw, mapped, missing)
+    return read_clean_text(raw, mapped, missing)
 
 
 def _store_piece(
     buffer: SpillBuffer,
-    entities: Entities | None,
+    entities: EntityCollector | None,
     reasons: pa.Array,
     good: pa.Table,
     hashed: pa.Table,
@@ -252,26 +253,27 @@ def _to_hashed_log(good: pa.Table) -> pa.Table:
             "entity_id": good["entity_id"],
             "event_time": good["time"].cast(INSTANT),
             "available_at": good["available"].cast(INSTANT),
-            "event_type": plain(good["event_type"]),
-            "channel": plain(good["channel"]),
+            "event_type": to_plain_text(good["event_type"]),
+            "channel": to_plain_text(good["channel"]),
             "value": good["value"],
             "lead": good["lead"],
             "high": np.ascontiguousarray(hashes[:, 0]),
             "low": np.ascontiguousarray(hashes[:, 1]),
         }
     )
-    return table.cast(HASHED)
+    return table.cast(HASHED_EVENT_LOG)
 
 
 def _hash_events(rows: pa.Table) -> np.ndarray:
+    # All nulls become the same NaN, so that equal rows have equal bytes.
     value = pc.fill_null(rows["value"], np.nan).to_numpy()
-    return row_hashes(
+    return hash_rows(
         [
-            text_hashes(rows["entity_id"]),
+            hash_texts(rows["entity_id"]),
             rows["time"].to_numpy().view(np.uint64),
             rows["available"].to_numpy().view(np.uint64),
-            text_hashes(rows["event_type"]),
-            text_hashes(rows["channel"]),
+            hash_texts(rows["event_type"]),
+            hash_texts(rows["channel"]),
             value.view(np.uint64),
         ]
     )

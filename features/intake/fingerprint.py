@@ -1,6 +1,4 @@
-"""Fingerprint of a data set: equal for equal data, independent of the order and files of the
-events.
-"""
+"""Fingerprint of a data set, independent of the order and the files of the events."""
 
 from __future__ import annotations
 
@@ -12,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def fingerprint(leads: pa.Table, events: pa.Table, events_sum: bytes, values: pa.Table) -> str:
+def compute_fingerprint(
+    leads: pa.Table, events: pa.Table, events_sum: bytes, values: pa.Table
+) -> str:
     """Return a hash of names, types and values of the tables, independent of their chunks.
 
     ``leads`` and ``values`` have a defined order; the events enter by ``events_sum``, the sum of
@@ -38,8 +38,9 @@ def _schema_bytes(table: pa.Table) -> bytes:
 
 
 def _iter_column_bytes(column: pa.ChunkedArray, step: int = 1 << 16) -> Iterator[bytes]:
-    """Yield the bytes of a column in steps of rows: null mask, then text lengths and text, or
-    numbers.
+    """Yield the bytes of a column, in steps of rows: null mask, then texts or numbers.
+
+    Texts are preceded by their lengths, so that no two columns give the same bytes.
     """
     for start in range(0, len(column), step):
         values = column.slice(start, step).combine_chunks()

@@ -16,7 +16,7 @@ T, BIG_Z, SMALL_Z = 84, 90, 122
 
 
 @jit_kernel
-def parse(
+def parse_times(
     texts: np.ndarray, ends: np.ndarray, kind: np.ndarray, wall: np.ndarray, offset: np.ndarray
 ) -> None:
     """Parse each text ``texts[ends[i]:ends[i + 1]]`` into its kind, wall time and UTC offset.
@@ -79,9 +79,7 @@ def _parse_date(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int6
 
 @jit_kernel
 def _parse_clock(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int64]:
-    """Return the end of the time of day, -1 if it is invalid, and its microseconds; 0 without a
-    time.
-    """
+    """Return the end of the time of day, -1 if invalid, and its microseconds; 0 without a time."""
     invalid = np.int64(-1), np.int64(0)
     if end - at < 6 or (texts[at] != T and texts[at] != SPACE) or texts[at + 3] != COLON:
         return np.int64(at), np.int64(0)

@@ -16,24 +16,24 @@ from configs.suggestions import did_you_mean, nearest_name
 from configs.targets import ColumnOutcome
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
-from features.intake.formats.texts import plain, texts
+from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     Flaw,
-    Verdict,
-    first_flaw,
-    flaws,
-    masked,
-    rows_of,
-    settle,
-    with_duplicates,
+    Rejections,
+    find_common_flaws,
+    make_row_reader,
+    mark_duplicates,
+    mask_columns,
+    pick_first_reason,
+    quarantine_rows,
 )
 from features.intake.reading import RawRows, read_rows
-from features.intake.values import attribute, clean, cleaned, times
+from features.intake.values import clean_column, infer_attribute, read_clean_text, read_times
 from features.tools.duckdb_sql import run_query
 
 # Value of ``order`` that stands for the position of a row in its source.
-ROWS = "rows"
+ROW_ORDER = "rows"
 
 
 def read_leads(
@@ -53,12 +53,14 @@ def read_leads(
     }
     mapped |= {
         "account_id": source.account_id,
-        "order": None if source.order == ROWS else source.order,
+        "order": None if source.order == ROW_ORDER else source.order,
     }
     needed = {f"{where}.{key}": name for key, name in mapped.items() if name is not None}
     listed = () if isinstance(source.attributes, AllExcept) else source.attributes
     needed |= {f"{where}.attributes.{name}": name for name in listed}
-    needed |= {f"targets: outcome column {name}": name for name in sorted(outcome_columns(project))}
+    needed |= {
+        f"targets: outcome column {name}": name for name in sorted(list_outcome_columns(project))
+    }
     if owner := _owner_column(project):
         needed["capacity.owner"] = owner
     if project.privacy.suppress_where is not None:
@@ -66,26 +68,26 @@ def read_leads(
     raw = read_rows(source, needed)
     names = _select_attributes(project, source, raw)
     leads = _read_columns(project, source, raw, names)
-    objections.opted_out(raw, leads["entity_id"], source.missing)
-    out = objections.flaws(leads["entity_id"], meets=True)
+    objections.add_opt_outs(raw, leads["entity_id"], source.missing)
+    out = objections.find_flaws(leads["entity_id"], marks_held=True)
     reasons = _reject_rows(leads, out, bool(source.missing_time == "skip"), len(names))
     table = _build_lead_table(leads.filter(reasons.is_null()), names, source)
-    verdict = Verdict.of(reasons)
-    bad = masked(rows_of(raw), project.privacy.personal)
-    count = settle("leads", verdict, bad, quarantine, project.sources.max_quarantine)
+    verdict = Rejections.from_reasons(reasons)
+    bad = mask_columns(make_row_reader(raw), project.privacy.personal)
+    count = quarantine_rows("leads", verdict, bad, quarantine, project.sources.max_quarantine)
     return table, replace(
         count, arrivals=Arrivals.from_instants(table["available_at"]) if source.created_at else None
     )
 
 
-def outcome_columns(project: Project) -> set[str]:
+def list_outcome_columns(project: Project) -> set[str]:
     """Return the outcome columns: ``leads`` has them, and no feature may use them."""
     return {
         t.outcome.column for t in project.targets.values() if isinstance(t.outcome, ColumnOutcome)
     }
 
 
-def carried_columns(project: Project) -> set[str]:
+def list_carried_columns(project: Project) -> set[str]:
     """Return the columns that ``leads`` has and no feature may use.
 
     These are the outcome columns, and the owner's column if it is no attribute.
@@ -95,7 +97,7 @@ def carried_columns(project: Project) -> set[str]:
         project.sources.leads.attributes if project.sources.leads else (),
     )
     used = owner not in chosen.all_except if isinstance(chosen, AllExcept) else owner in chosen
-    return outcome_columns(project) | ({owner} if owner and not used else set())
+    return list_outcome_columns(project) | ({owner} if owner and not used else set())
 
 
 def _owner_column(project: Project) -> str | None:
@@ -114,7 +116,7 @@ def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list
         names = list(chosen)
     names = [name for name in names if name not in project.privacy.hidden_columns]
     _refuse_misspelled_personal(project, raw, names)
-    names = list(dict.fromkeys([*names, *sorted(carried_columns(project))]))
+    names = list(dict.fromkeys([*names, *sorted(list_carried_columns(project))]))
     if taken := [name for name in names if name in LEADS.names]:
         raise ConfigError(
             "an attribute has the name of a column of the leads table",
@@ -156,24 +158,22 @@ def _check_amounts(project: Project, names: list[str]) -> None:
 
 
 def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[str]) -> pa.Table:
-    """Return one row per raw row: the mapped columns in their types, with reasons of invalid
-    values.
-    """
+    """Return one row per raw row: mapped columns in their types, reasons of invalid values."""
     size, missing = len(raw.table), source.missing
-    columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable()}
-    columns["entity_id"] = plain(cleaned(raw, source.entity_id, missing))
+    columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable_rows()}
+    columns["entity_id"] = to_plain_text(read_clean_text(raw, source.entity_id, missing))
     if source.entity_id is None:
         columns["entity_id"] = pc.add(raw.table["nr"], 1).cast(pa.string())
-    columns["account_id"] = plain(cleaned(raw, source.account_id, missing))
+    columns["account_id"] = to_plain_text(read_clean_text(raw, source.account_id, missing))
     columns |= _read_order(raw, source, columns["entity_id"]) if source.created_at is None else {}
     if source.created_at is not None:
-        columns |= times(raw, source.created_at, source.known_at, missing, project.zone)
+        columns |= read_times(raw, source.created_at, source.known_at, missing, project.zone)
         columns["sort_number"], columns["sort_text"] = (
             pa.nulls(size, pa.float64()),
             pa.nulls(size, pa.string()),
         )
     for i, name in enumerate(names):
-        columns[f"a{i}"] = clean(raw.column(name, ""), missing)
+        columns[f"a{i}"] = clean_column(raw.column(name, ""), missing)
     return pa.table(columns)
 
 
@@ -188,10 +188,10 @@ def _read_order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[st
     sort = {"sort_number": pa.nulls(size, pa.float64()), "sort_text": pa.nulls(size, pa.string())}
     if source.order is None:
         sort["sort_text"] = ids
-    elif source.order == ROWS:
+    elif source.order == ROW_ORDER:
         sort["sort_number"] = raw.table["nr"].cast(pa.float64())
     else:
-        values = attribute(clean(raw.column(source.order, ""), source.missing))
+        values = infer_attribute(clean_column(raw.column(source.order, ""), source.missing))
         sort["sort_number" if pa.types.is_floating(values.type) else "sort_text"] = values
         false = pc.is_null(values)
     return {
@@ -209,7 +209,7 @@ def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int)
     Of several rows with one id the earliest known is used; at a tie, the smallest in text order.
     """
     columns = dict(zip(leads.column_names, leads.columns, strict=True))
-    reasons = first_flaw([*out, *flaws(columns, skips)], len(leads))
+    reasons = pick_first_reason([*out, *find_common_flaws(columns, skips)], len(leads))
     good = leads.filter(reasons.is_null())
     counts = pc.value_counts(good["entity_id"])
     twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
@@ -218,7 +218,7 @@ def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int)
     same = good.filter(pc.is_in(good["entity_id"], value_set=twice))
     for i in range(attributes):
         same = same.set_column(
-            same.column_names.index(f"a{i}"), f"a{i}", plain(texts(same[f"a{i}"]))
+            same.column_names.index(f"a{i}"), f"a{i}", to_plain_text(to_text(same[f"a{i}"]))
         )
     rest = "".join(f", a{i} NULLS FIRST" for i in range(attributes))
     later = run_query(
@@ -228,7 +228,7 @@ def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int)
             WHERE place > 1""",  # noqa: S608 - positions only
         same=same,
     )
-    return with_duplicates(reasons, leads["nr"], later["nr"])
+    return mark_duplicates(reasons, leads["nr"], later["nr"])
 
 
 def _build_lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.Table:
@@ -251,5 +251,5 @@ def _build_lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.
     }
     table = pa.table(columns).cast(LEADS)
     for i, name in enumerate(names):
-        table = table.append_column(name, attribute(kept[f"a{i}"]))
+        table = table.append_column(name, infer_attribute(kept[f"a{i}"]))
     return table

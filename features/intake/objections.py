@@ -11,19 +11,19 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.privacy import SuppressList, SuppressWhere
 from configs.schema import Project
-from features.intake.formats.files import CHECK
-from features.intake.formats.texts import plain, texts
-from features.intake.quarantine import SUPPRESSED as LEFT_OUT
+from features.intake.formats.files import FIX_SOURCES
+from features.intake.formats.texts import to_plain_text, to_text
+from features.intake.quarantine import SUPPRESSED_REASON as LEFT_OUT
 from features.intake.quarantine import Flaw
 from features.intake.reading import RawRows, read_rows
-from features.intake.values import clean, cleaned
+from features.intake.values import clean_column, read_clean_text
 from features.suppressed import SUPPRESSED, Suppression
 from features.tools.id_index import IdIndex
 
 # Reasons of a suppression; the last one is requested by ``leadscore forget --and-suppress``.
-LISTED, OPTED_OUT, ASKED = "privacy.suppress", "privacy.suppress_where", "forget"
+LIST_REASON, COLUMN_REASON, FORGET_REASON = "privacy.suppress", "privacy.suppress_where", "forget"
 # File of the workspace's own list of ids.
-OWN_LIST = "suppressed.csv"
+WORKSPACE_LIST = "suppressed.csv"
 
 
 class Objections:
@@ -37,20 +37,20 @@ class Objections:
         self._learn, self._where = project.privacy.learn, project.privacy.suppress_where
         self._named = dict[str, pa.Array]()
         if project.privacy.suppress is not None:
-            self._named[LISTED] = _read_list(project.privacy.suppress, LISTED)
-        own = project.workspace_path / OWN_LIST
+            self._named[LIST_REASON] = _read_list(project.privacy.suppress, LIST_REASON)
+        own = project.workspace_path / WORKSPACE_LIST
         if own.exists():
-            self._named[ASKED] = _read_list(own_list(own), ASKED)
+            self._named[FORGET_REASON] = _read_list(workspace_list_source(own), FORGET_REASON)
         self._look_up()
 
-    def opted_out(self, raw: RawRows, ids: pa.ChunkedArray, missing: tuple[str, ...]) -> None:
+    def add_opt_outs(self, raw: RawRows, ids: pa.ChunkedArray, missing: tuple[str, ...]) -> None:
         """Add entities that a column of the leads suppresses; one row of an entity is enough."""
         if self._where is not None:
             out = pc.and_(_find_opt_outs(raw, self._where, missing), pc.is_valid(ids))
-            self._named[OPTED_OUT] = pc.unique(ids.filter(out))
+            self._named[COLUMN_REASON] = pc.unique(ids.filter(out))
             self._look_up()
 
-    def flaws(self, ids: pa.ChunkedArray, *, meets: bool = False) -> list[Flaw]:
+    def find_flaws(self, ids: pa.ChunkedArray, *, marks_held: bool = False) -> list[Flaw]:
         """Return the rows to leave out as if absent; none if models may learn from them.
 
         ``marks_held`` records the entities of these rows as contained in the data.
@@ -58,11 +58,11 @@ class Objections:
         if not len(self._held):
             return []
         position = self._ids.find(ids)
-        if meets:
+        if marks_held:
             self._held[position[position >= 0]] = True
         return [] if self._learn else [(pa.array(position >= 0), LEFT_OUT)]
 
-    def found(self) -> Suppression:
+    def to_suppression(self) -> Suppression:
         """Return the suppressed entities, after all sources have been read."""
         held = self._all.filter(pa.array(self._held))
         parts = [SUPPRESSED.empty_table()]
@@ -75,7 +75,7 @@ class Objections:
         return Suppression(rows, {reason: len(ids) for reason, ids in self._named.items()})
 
     @property
-    def named(self) -> pa.Array:
+    def named_ids(self) -> pa.Array:
         """Return the distinct ids listed so far, whether the data contains them or not."""
         return self._all
 
@@ -85,15 +85,15 @@ class Objections:
         self._ids, self._held = IdIndex.from_column(self._all), np.zeros(len(self._all), bool)
 
 
-def listed(project: Project) -> pa.Array:
+def read_listed_ids(project: Project) -> pa.Array:
     """Return the distinct ids of today's lists; no other source is read.
 
     Raises the errors of reading a source, and DataError for a row of a list without an id.
     """
-    return Objections(project).named
+    return Objections(project).named_ids
 
 
-def own_list(path: Path) -> SuppressList:
+def workspace_list_source(path: Path) -> SuppressList:
     """Return the workspace's own list as a source."""
     return SuppressList(path=str(path), format="csv", delimiter=",", entity_id="entity_id")
 
@@ -108,11 +108,11 @@ def _read_list(source: SuppressList, key: str) -> pa.Array:
     except DataError as error:
         # The reader knows only the file; name the key, and the consequence for scoring.
         where = error.where if key in error.where else f"{key}: {error.where}"
-        fix = f"put the list back, or fix {key}.path" if error.fix == CHECK else error.fix
+        fix = f"put the list back, or fix {key}.path" if error.fix == FIX_SOURCES else error.fix
         fix = f"{fix}; no lead is scored until it can be read"
         raise DataError(error.what, where=where, found=error.found, fix=fix) from error
-    ids = plain(cleaned(raw, source.entity_id, source.missing))
-    invalid = pc.or_(raw.unreadable(), pc.is_null(ids))
+    ids = to_plain_text(read_clean_text(raw, source.entity_id, source.missing))
+    invalid = pc.or_(raw.unreadable_rows(), pc.is_null(ids))
     if pc.any(invalid).as_py():
         lines = raw.table["row"].filter(invalid)
         raise DataError(
@@ -125,7 +125,9 @@ def _read_list(source: SuppressList, key: str) -> pa.Array:
 
 
 def _find_opt_outs(raw: RawRows, where: SuppressWhere, missing: tuple[str, ...]) -> pa.ChunkedArray:
-    value = plain(texts(clean(raw.column(where.column, f"{OPTED_OUT}.column"), missing)))
+    value = to_plain_text(
+        to_text(clean_column(raw.column(where.column, f"{COLUMN_REASON}.column"), missing))
+    )
     value = pc.utf8_lower(pc.utf8_trim_whitespace(value))
     out = pc.is_in(value, value_set=pa.array(sorted(where.normalized_values), pa.string()))
     return pc.or_(out, pc.is_null(value)) if where.includes_missing else out

@@ -16,8 +16,8 @@ from pyarrow import csv as arrow_csv
 
 from configs.errors import ConfigError, DataError
 from features.contracts import SourceCount
-from features.intake.formats.texts import plain, texts
-from features.intake.reading import OWN, RawRows
+from features.intake.formats.texts import to_plain_text, to_text
+from features.intake.reading import METADATA_COLUMNS, RawRows
 from features.intake.values import TIME_PROBLEMS, UNREADABLE_TIME, WRONG_TYPE
 from features.tools.duckdb_sql import run_query
 
@@ -27,18 +27,18 @@ NO_ID, NO_TYPE, NO_NAME, UNREADABLE = (
     "no attribute name",
     "unreadable row",
 )
-DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED = (
+DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED_REASON = (
     "duplicate",
     "unknown entity",
     "skipped",
     "suppressed",
 )
-NO_FLAWS = (SKIPPED, SUPPRESSED)
+NOT_QUARANTINED = (SKIPPED, SUPPRESSED_REASON)
 # Why a row is not used; a rejection is an index of this tuple.
 REASONS = (
     UNREADABLE,
     NO_ID,
-    *NO_FLAWS,
+    *NOT_QUARANTINED,
     *TIME_PROBLEMS,
     WRONG_TYPE,
     NO_TYPE,
@@ -47,10 +47,10 @@ REASONS = (
     DUPLICATE,
 )
 # Replacement of a personal value.
-HIDDEN = "***"
+MASK = "***"
 
 # Reads the raw rows with the given numbers, in pieces.
-Rows = Callable[[np.ndarray], Iterator[RawRows]]
+RowReader = Callable[[np.ndarray], Iterator[RawRows]]
 
 # A mask of rows and their reason: one for all of them, or one for each.
 Flaw = tuple[pa.Array | pa.ChunkedArray, str | pa.Array]
@@ -79,7 +79,7 @@ QUARANTINE = pa.schema(
 )
 
 
-def flaws(columns: dict[str, pa.Array], skips: bool) -> list[Flaw]:
+def find_common_flaws(columns: dict[str, pa.Array], skips: bool) -> list[Flaw]:
     """Return the flaws that rows of any source may have, in order of precedence."""
     return [
         (columns["unreadable"], UNREADABLE),
@@ -90,7 +90,7 @@ def flaws(columns: dict[str, pa.Array], skips: bool) -> list[Flaw]:
     ]
 
 
-def first_flaw(row_flaws: Iterable[Flaw], size: int) -> pa.Array:
+def pick_first_reason(row_flaws: Iterable[Flaw], size: int) -> pa.Array:
     """Return the first reason that applies to each row, null if none does."""
     present = [(mask, reason) for mask, reason in row_flaws if pc.any(mask).as_py()]
     if not present:
@@ -101,7 +101,7 @@ def first_flaw(row_flaws: Iterable[Flaw], size: int) -> pa.Array:
     return reasons.combine_chunks() if isinstance(reasons, pa.ChunkedArray) else reasons
 
 
-def with_duplicates(reasons: pa.Array, nr: pa.ChunkedArray, again: pa.ChunkedArray) -> pa.Array:
+def mark_duplicates(reasons: pa.Array, nr: pa.ChunkedArray, again: pa.ChunkedArray) -> pa.Array:
     """Return the reasons of rows ``nr``, where those in ``again`` become duplicates."""
     return pc.if_else(
         pc.is_in(nr, value_set=again.combine_chunks()), DUPLICATE, reasons
@@ -109,7 +109,7 @@ def with_duplicates(reasons: pa.Array, nr: pa.ChunkedArray, again: pa.ChunkedArr
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Rejections:
     """Rows of a source that are not used, and why.
 
     Attributes:
@@ -119,16 +119,16 @@ class Verdict:
     """
 
     rows: int
-    places: np.ndarray
-    reasons: np.ndarray
+    row_numbers: np.ndarray
+    reason_codes: np.ndarray
 
     @classmethod
-    def of(cls, reasons: pa.Array) -> Self:
+    def from_reasons(cls, reasons: pa.Array) -> Self:
         """Take the reason of every row, null for a used one."""
-        return cls.joined([reasons])
+        return cls.from_parts([reasons])
 
     @classmethod
-    def joined(cls, parts: Iterable[pa.Array]) -> Self:
+    def from_parts(cls, parts: Iterable[pa.Array]) -> Self:
         """Take the reasons of every row part by part."""
         rows, numbers, codes = 0, [np.empty(0, np.int64)], [np.empty(0, np.int8)]
         for reasons in parts:
@@ -139,38 +139,38 @@ class Verdict:
             rows += len(reasons)
         return cls(rows, np.concatenate(numbers), np.concatenate(codes))
 
-    def used(self, number: np.ndarray) -> np.ndarray:
+    def used_row_numbers(self, number: np.ndarray) -> np.ndarray:
         """Return the row numbers of used rows, given their numbers among used rows, from 0."""
         return number + np.searchsorted(
-            self.places - np.arange(len(self.places)), number, side="right"
+            self.row_numbers - np.arange(len(self.row_numbers)), number, side="right"
         )
 
-    def also(self, places: np.ndarray, reason: str) -> Self:
+    def with_reason(self, places: np.ndarray, reason: str) -> Self:
         """Return the rejections with a reason for further rows, which were used before."""
-        places = np.concatenate([self.places, places])
+        places = np.concatenate([self.row_numbers, places])
         order = np.argsort(places, kind="stable")
         reasons = np.concatenate(
-            [self.reasons, np.full(len(places) - len(self.places), REASONS.index(reason))]
+            [self.reason_codes, np.full(len(places) - len(self.row_numbers), REASONS.index(reason))]
         )
         return type(self)(self.rows, places[order], reasons[order].astype(np.int8))
 
-    def count(self, source: str) -> SourceCount:
+    def count_rows(self, source: str) -> SourceCount:
         """Return the row counts."""
-        tally = {reason: int((self.reasons == i).sum()) for i, reason in enumerate(REASONS)}
-        skipped, suppressed = (tally.pop(reason) for reason in NO_FLAWS)
+        tally = {reason: int((self.reason_codes == i).sum()) for i, reason in enumerate(REASONS)}
+        skipped, suppressed = (tally.pop(reason) for reason in NOT_QUARANTINED)
         bad = {reason: rows for reason, rows in sorted(tally.items()) if rows}
         return SourceCount(
-            source, self.rows, self.rows - len(self.places), skipped, bad, suppressed
+            source, self.rows, self.rows - len(self.row_numbers), skipped, bad, suppressed
         )
 
-    def bad(self) -> Self:
+    def only_quarantined(self) -> Self:
         """Return the rejections without skipped and suppressed rows."""
-        keep = ~np.isin(self.reasons, [REASONS.index(reason) for reason in NO_FLAWS])
-        return type(self)(self.rows, self.places[keep], self.reasons[keep])
+        keep = ~np.isin(self.reason_codes, [REASONS.index(reason) for reason in NOT_QUARANTINED])
+        return type(self)(self.rows, self.row_numbers[keep], self.reason_codes[keep])
 
 
-def settle(
-    source: str, rejections: Verdict, again: Rows, folder: Path | None, limit: float
+def quarantine_rows(
+    source: str, rejections: Rejections, again: RowReader, folder: Path | None, limit: float
 ) -> SourceCount:
     """Write the bad rows of a source to its quarantine file, check their share, return the counts.
 
@@ -178,8 +178,8 @@ def settle(
     reads raw rows by number once more. Raises DataError if more than ``limit`` of the rows are bad,
     not counting duplicates; ConfigError if the folder is not writable.
     """
-    count, bad = rejections.count(source), rejections.bad()
-    bad_rows = len(bad.places) - count.quarantined.get(DUPLICATE, 0)
+    count, bad = rejections.count_rows(source), rejections.only_quarantined()
+    bad_rows = len(bad.row_numbers) - count.quarantined.get(DUPLICATE, 0)
     if folder is not None:
         try:
             _write_csv(_iter_quarantine_tables(source, bad, again), folder / f"{source}.csv")
@@ -193,12 +193,12 @@ def settle(
     return count
 
 
-def rows_of(raw: RawRows) -> Rows:
+def make_row_reader(raw: RawRows) -> RowReader:
     """Return a reader of rows by number, out of rows in memory."""
-    return lambda places: iter([raw.only(np.isin(raw.table["nr"].to_numpy(), places))])
+    return lambda places: iter([raw.filter_rows(np.isin(raw.table["nr"].to_numpy(), places))])
 
 
-def masked(rows: Rows, personal: Collection[str]) -> Rows:
+def mask_columns(rows: RowReader, personal: Collection[str]) -> RowReader:
     """Return a reader of the same rows with personal values masked, and broken lines entirely."""
     if not personal:
         return rows
@@ -210,23 +210,23 @@ def _mask_piece(raw: RawRows, personal: Collection[str]) -> RawRows:
     table = raw.table
     for name in (*named, "broken") if named else ():
         if name in table.column_names:
-            hidden = pc.if_else(pc.is_valid(table[name]), HIDDEN, pa.scalar(None, pa.string()))
+            hidden = pc.if_else(pc.is_valid(table[name]), MASK, pa.scalar(None, pa.string()))
             table = table.set_column(table.column_names.index(name), name, hidden)
     return replace(raw, table=table)
 
 
-def _iter_quarantine_tables(source: str, bad: Verdict, again: Rows) -> Iterator[pa.Table]:
-    if not len(bad.places):
+def _iter_quarantine_tables(source: str, bad: Rejections, again: RowReader) -> Iterator[pa.Table]:
+    if not len(bad.row_numbers):
         return
-    for raw in again(bad.places):
-        reasons = bad.reasons[np.searchsorted(bad.places, raw.table["nr"].to_numpy())]
+    for raw in again(bad.row_numbers):
+        reasons = bad.reason_codes[np.searchsorted(bad.row_numbers, raw.table["nr"].to_numpy())]
         yield _build_quarantine_table(source, raw, pa.array(REASONS).take(pa.array(reasons)))
 
 
 def _build_quarantine_table(source: str, raw: RawRows, reasons: pa.Array) -> pa.Table:
     names = {f"c{i}": name for i, name in enumerate(raw.names) if f"c{i}" in raw.table.column_names}
-    rows = {name: plain(raw.table[name]) for name in OWN}
-    rows |= {place: plain(texts(raw.table[place])) for place in names}
+    rows = {name: to_plain_text(raw.table[name]) for name in METADATA_COLUMNS}
+    rows |= {place: to_plain_text(to_text(raw.table[place])) for place in names}
     keys = {f"k{place}": name for place, name in names.items()}
     pairs = ", ".join(f"$k{place}, nullif({place}, '')" for place in names)
     text = f"""SELECT $source AS source, file, "row", reason,
@@ -251,10 +251,12 @@ def _write_csv(tables: Iterable[pa.Table], path: Path) -> None:
     os.replace(part, path)  # noqa: PTH105 - the atomic one
 
 
-def _first_bad_row(source: str, bad: Verdict, again: Rows) -> dict[str, object]:
+def _first_bad_row(source: str, bad: Rejections, again: RowReader) -> dict[str, object]:
     """Return the first bad row that is not a duplicate, as a row of QUARANTINE."""
-    first = int(np.argmax(bad.reasons != REASONS.index(DUPLICATE)))
-    single = Verdict(bad.rows, bad.places[first : first + 1], bad.reasons[first : first + 1])
+    first = int(np.argmax(bad.reason_codes != REASONS.index(DUPLICATE)))
+    single = Rejections(
+        bad.rows, bad.row_numbers[first : first + 1], bad.reason_codes[first : first + 1]
+    )
     return next(_iter_quarantine_tables(source, single, again)).to_pylist()[0]
 
 

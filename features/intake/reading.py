@@ -21,8 +21,14 @@ from configs.errors import DataError, join_names
 from configs.source_rows import SourceRows
 from configs.suggestions import did_you_mean
 from features.intake.formats.database import read_query
-from features.intake.formats.files import Block, Wanted, blocks, files, format_of
-from features.intake.formats.texts import is_text, plain, texts
+from features.intake.formats.files import (
+    RowBlock,
+    Selection,
+    detect_format,
+    list_files,
+    read_blocks,
+)
+from features.intake.formats.texts import is_text_type, to_plain_text, to_text
 from features.tools.id_index import contains_nul
 
 # Minimum rows of a piece: 1 M rows keep memory bounded and the work per piece efficient. A block of
@@ -30,7 +36,7 @@ from features.tools.id_index import contains_nul
 ROWS_PER_PIECE = 1 << 20
 
 # Columns of raw rows that are not the source's own.
-OWN = ("file", "row", "nr", "broken")
+METADATA_COLUMNS = ("file", "row", "nr", "broken")
 
 
 @dataclass(frozen=True)
@@ -72,24 +78,24 @@ class RawRows:
             fix=did_you_mean(name, self.names, min_similarity=0.5) or other,
         )
 
-    def unreadable(self) -> pa.ChunkedArray:
+    def unreadable_rows(self) -> pa.ChunkedArray:
         """Return a mask of broken records and of rows with a NUL byte.
 
         Many readers fail at NUL bytes.
         """
         bad = pc.is_valid(self.table["broken"])
-        for name in self.table.column_names[len(OWN) :]:
+        for name in self.table.column_names[len(METADATA_COLUMNS) :]:
             if (holds := _find_nul(self.table[name])) is not None:
                 bad = pc.or_(bad, holds)
         return bad
 
-    def only(self, keep: np.ndarray) -> Self:
+    def filter_rows(self, keep: np.ndarray) -> Self:
         """Return the rows that a mask selects."""
         return type(self)(self.names, self.table.filter(pa.array(keep)), self.label)
 
 
 @dataclass(frozen=True)
-class Origin:
+class SourceReader:
     """Reads the rows of a source from files, or from the stored result of its query.
 
     A query runs once, since its result need not be the same twice.
@@ -100,10 +106,10 @@ class Origin:
     """
 
     source: SourceRows
-    kept: tuple[list[str], pa.Table] | None
+    query_result: tuple[list[str], pa.Table] | None
 
     @classmethod
-    def of(cls, source: SourceRows, scratch: Path | None = None) -> Self:
+    def open(cls, source: SourceRows, scratch: Path | None = None) -> Self:
         """Return a reader; a query is run now, and a large result is stored in ``scratch``.
 
         Raises DataError if the database or the query fails, ConfigError for an unknown database.
@@ -112,9 +118,8 @@ class Origin:
             return cls(source, None)
         return cls(source, read_query(source.database, source.query or "", source.label, scratch))
 
-    def pieces(self, needed: dict[str, str], few: Sequence[str] = ()) -> Iterator[RawRows]:
-        """Yield the rows in pieces with the required columns, at least one piece, which may be
-        empty.
+    def iter_pieces(self, needed: dict[str, str], few: Sequence[str] = ()) -> Iterator[RawRows]:
+        """Yield the rows in pieces with the required columns; at least one, possibly empty, piece.
 
         ``needed`` maps each config key to the column it names; ``few`` are columns of low
         cardinality, which may be dictionary-encoded.
@@ -124,7 +129,9 @@ class Origin:
         """
         columns = frozenset(needed.values())
         parts, size = list[RawRows](), 0
-        for part in self.parts(Wanted(columns, few=columns.intersection(few)), needed):
+        for part in self.iter_blocks(
+            Selection(columns, low_cardinality=columns.intersection(few)), needed
+        ):
             parts.append(part)
             size += len(part.table)
             if size >= ROWS_PER_PIECE:
@@ -133,47 +140,45 @@ class Origin:
         if parts:
             yield _concat_rows(parts, self.source.label)
 
-    def again(self, row_numbers: np.ndarray) -> Iterator[RawRows]:
+    def reread(self, row_numbers: np.ndarray) -> Iterator[RawRows]:
         """Yield the rows with the given numbers ``nr``, ascending, once more and with all columns.
 
         Raises DataError if they no longer exist.
         """
         count = 0
-        for part in self.parts(Wanted(rows=row_numbers), {}):
+        for part in self.iter_blocks(Selection(rows=row_numbers), {}):
             keep = np.isin(part.table["nr"].to_numpy(), row_numbers)
             if keep.any():
                 count += int(keep.sum())
-                yield part.only(keep)
+                yield part.filter_rows(keep)
             if count == len(row_numbers):
                 return
         raise DataError(
             "the source changed while it was read", where=self.source.label, fix="run again"
         )
 
-    def parts(self, selection: Wanted, needed: dict[str, str]) -> Iterator[RawRows]:
-        """Yield the selection block by block; ``needed`` and the errors are those of
-        ``iter_pieces``.
-        """
+    def iter_blocks(self, selection: Selection, needed: dict[str, str]) -> Iterator[RawRows]:
+        """Yield the selection block by block; ``needed`` and errors as in ``iter_pieces``."""
         begin = 0
-        for label, block in self._blocks(selection):
+        for label, block in self._iter_file_blocks(selection):
             part = _to_raw_rows(label, block, begin)
             for key, name in needed.items():
                 part.column(name, key)
             begin += len(part.table)
             yield part
 
-    def _blocks(self, selection: Wanted) -> Iterator[tuple[str, Block]]:
-        if self.kept is not None:
-            names, table = self.kept
+    def _iter_file_blocks(self, selection: Selection) -> Iterator[tuple[str, RowBlock]]:
+        if self.query_result is not None:
+            names, table = self.query_result
             for begin in range(0, max(len(table), 1), ROWS_PER_PIECE):
                 part = table.slice(begin, ROWS_PER_PIECE)
-                yield self.source.label, Block(names, part, begin + np.arange(1, len(part) + 1))
+                yield self.source.label, RowBlock(names, part, begin + np.arange(1, len(part) + 1))
             return
         begin = 0
-        for path in files(self.source.path or ""):
-            kind, file_selection = self.source.format or format_of(path), selection.after(begin)
+        for path in list_files(self.source.path or ""):
+            kind, file_selection = self.source.format or detect_format(path), selection.shift(begin)
             try:
-                for block in blocks(path, kind, self.source.delimiter, file_selection):
+                for block in read_blocks(path, kind, self.source.delimiter, file_selection):
                     begin += len(block.rows) + len(block.broken)
                     yield str(path), block
             except (OSError, pa.ArrowException, duckdb.Error, UnicodeError) as error:
@@ -184,13 +189,13 @@ class Origin:
 
 
 def read_rows(source: SourceRows, needed: dict[str, str]) -> RawRows:
-    """Return all rows of a source with all columns; ``needed`` and the errors are as in
-    SourceReader.
-    """
-    return _concat_rows(list(Origin.of(source).parts(Wanted(), needed)), source.label)
+    """Return all rows of a source with all columns; ``needed`` and errors as in SourceReader."""
+    return _concat_rows(
+        list(SourceReader.open(source).iter_blocks(Selection(), needed)), source.label
+    )
 
 
-def _to_raw_rows(label: str, block: Block, begin: int) -> RawRows:
+def _to_raw_rows(label: str, block: RowBlock, begin: int) -> RawRows:
     """Merge rows and broken records by line; ``begin`` is the number of the first row."""
     size = len(block.rows)
     columns = {"row": pa.array(block.rows, pa.int64()), "broken": pa.nulls(size, pa.string())}
@@ -219,7 +224,9 @@ def _concat_rows(parts: Sequence[RawRows], label: str) -> RawRows:
     if len(parts) == 1:
         return RawRows(parts[0].names, parts[0].table, label)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
-    merged = {name: _concat_columns([part.table[name] for part in parts]) for name in OWN}
+    merged = {
+        name: _concat_columns([part.table[name] for part in parts]) for name in METADATA_COLUMNS
+    }
     for i, name in enumerate(names):
         columns = [_find_column(part, name) for part in parts]
         if any(column is not None for column in columns):
@@ -241,7 +248,7 @@ def _concat_columns(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     """Concatenate columns; as text if their types differ."""
     kinds = {column.type for column in columns if not pa.types.is_null(column.type)}
     if len(kinds) > 1:
-        columns, kinds = [plain(texts(column)) for column in columns], {pa.string()}
+        columns, kinds = [to_plain_text(to_text(column)) for column in columns], {pa.string()}
     kind = kinds.pop() if kinds else pa.null()
     return pa.chunked_array(
         [chunk for column in columns for chunk in column.cast(kind).chunks], kind
@@ -251,7 +258,7 @@ def _concat_columns(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
 def _find_nul(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     """Return a mask of texts with a NUL byte; None if there is none, or no text."""
     coded = pa.types.is_dictionary(column.type)
-    if not is_text(column.type.value_type if coded else column.type):
+    if not is_text_type(column.type.value_type if coded else column.type):
         return None
     if not any(contains_nul(chunk.dictionary if coded else chunk) for chunk in column.chunks):
         return None

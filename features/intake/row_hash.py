@@ -15,7 +15,7 @@ from features.tools.jit import jit_kernel
 FIRST, SECOND = 0x87C37B91114253D5, 0x4CF5AD432745937F
 
 
-def row_hashes(words: list[np.ndarray]) -> np.ndarray:
+def hash_rows(words: list[np.ndarray]) -> np.ndarray:
     """Return the hash of each row's words, uint64 (rows, 2).
 
     A word is uint64 (rows,), or (rows, 2) for a hash of text. Each word in turn passes the step and
@@ -27,7 +27,7 @@ def row_hashes(words: list[np.ndarray]) -> np.ndarray:
     return hashes
 
 
-def text_hashes(column: pa.ChunkedArray) -> np.ndarray:
+def hash_texts(column: pa.ChunkedArray) -> np.ndarray:
     """Return the hash of each text's bytes, uint64 (rows, 2); zeros for null."""
     hashes = [_hash_chunk(chunk) for chunk in column.chunks]
     return hashes[0] if len(hashes) == 1 else np.concatenate([np.empty((0, 2), np.uint64), *hashes])

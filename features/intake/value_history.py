@@ -13,23 +13,23 @@ from configs.schema import Project
 from configs.source_rows import AttributeRows, find_duplicate_claim
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
-from features.intake.formats.texts import plain
+from features.intake.formats.texts import to_plain_text
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     NO_NAME,
     SKIPPED,
     UNKNOWN_ENTITY,
     Flaw,
-    Verdict,
-    first_flaw,
-    flaws,
-    masked,
-    rows_of,
-    settle,
-    with_duplicates,
+    Rejections,
+    find_common_flaws,
+    make_row_reader,
+    mark_duplicates,
+    mask_columns,
+    pick_first_reason,
+    quarantine_rows,
 )
 from features.intake.reading import RawRows, read_rows
-from features.intake.values import cleaned, times
+from features.intake.values import read_clean_text, read_times
 from features.tools.duckdb_sql import run_query
 from features.tools.id_index import IdIndex
 
@@ -65,13 +65,19 @@ def _read_source(
     raw = read_rows(source, _required_columns(source, f"sources.attributes[{i}]"))
     rows = _read_columns(project, source, raw)
     reasons = _reject_rows(
-        rows, known[0], known[1].flaws(rows["entity_id"]), source.missing_time == "skip"
+        rows, known[0], known[1].find_flaws(rows["entity_id"]), source.missing_time == "skip"
     )
     personal = project.privacy.personal
     # In a long history the value column holds the values of personal attributes, too.
-    bad = masked(rows_of(raw), (*personal, source.value) if personal and source.value else personal)
-    count = settle(
-        f"attributes_{i + 1}", Verdict.of(reasons), bad, quarantine, project.sources.max_quarantine
+    bad = mask_columns(
+        make_row_reader(raw), (*personal, source.value) if personal and source.value else personal
+    )
+    count = quarantine_rows(
+        f"attributes_{i + 1}",
+        Rejections.from_reasons(reasons),
+        bad,
+        quarantine,
+        project.sources.max_quarantine,
     )
     good = rows.filter(reasons.is_null())
     values = _to_values(good, source)
@@ -91,39 +97,40 @@ def _required_columns(source: AttributeRows, where: str) -> dict[str, str]:
 
 
 def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.Table:
-    """Return one row per raw row: the mapped columns in their types, with reasons of invalid
-    values.
-    """
+    """Return one row per raw row: mapped columns in their types, reasons of invalid values."""
     size, missing = len(raw.table), source.missing
-    columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable()}
-    columns["entity_id"] = plain(cleaned(raw, source.entity_id, missing))
-    columns |= times(raw, source.valid_from, source.known_at, missing, project.zone)
+    columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable_rows()}
+    columns["entity_id"] = to_plain_text(read_clean_text(raw, source.entity_id, missing))
+    columns |= read_times(raw, source.valid_from, source.known_at, missing, project.zone)
     # A wide row names no attribute: the config names its columns.
     columns["name"] = (
-        plain(cleaned(raw, source.attribute, missing)) if source.attribute else pa.repeat("", size)
+        to_plain_text(read_clean_text(raw, source.attribute, missing))
+        if source.attribute
+        else pa.repeat("", size)
     )
     chosen = pc.is_in(columns["name"], value_set=pa.array(source.only, pa.string()))
     columns["other"] = pc.and_(
         pc.and_(pc.is_valid(columns["name"]), bool(source.only)), pc.invert(chosen)
     )
     for k, name in enumerate(source.columns or (source.value,)):
-        columns[f"v{k}"] = plain(cleaned(raw, name, missing))
+        columns[f"v{k}"] = to_plain_text(read_clean_text(raw, name, missing))
     return pa.table(columns)
 
 
 def _reject_rows(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) -> pa.Array:
-    """Return the rejection reason of each row; those of ``out`` take precedence, duplicates come
-    last.
+    """Return the rejection reason of each row.
+
+    Reasons of ``out`` take precedence. Of equal rows the first is used.
     """
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
     unknown = IdIndex.from_column(leads["entity_id"]).find(rows["entity_id"]) < 0
     row_flaws = [
         *out,
         (columns["other"], SKIPPED),
-        *flaws(columns, skips),
+        *find_common_flaws(columns, skips),
         (pc.is_null(columns["name"]), NO_NAME),
     ]
-    reasons = first_flaw([*row_flaws, (pa.array(unknown), UNKNOWN_ENTITY)], len(rows))
+    reasons = pick_first_reason([*row_flaws, (pa.array(unknown), UNKNOWN_ENTITY)], len(rows))
     values = ", ".join(name for name in rows.column_names if name[0] == "v")
     later = run_query(
         f"""SELECT nr FROM (SELECT nr, row_number() OVER (
@@ -132,7 +139,7 @@ def _reject_rows(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) 
             WHERE place > 1""",  # noqa: S608 - positions only
         good=rows.filter(reasons.is_null()),
     )
-    return with_duplicates(reasons, rows["nr"], later["nr"])
+    return mark_duplicates(reasons, rows["nr"], later["nr"])
 
 
 def _to_values(rows: pa.Table, source: AttributeRows) -> pa.Table:

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT
-from features.intake.formats.texts import direct, plain, texts, without
-from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse
+from features.intake.formats.texts import set_null, to_plain_text, to_supported_type, to_text
+from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse_times
 from features.intake.reading import RawRows
 from features.timezones import find_offsets_at_wall_times
 from features.tools.duckdb_sql import run_query
@@ -29,41 +29,41 @@ WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", 
 # Reasons of an invalid time, in addition to WRONG_TYPE for a bare number.
 TIME_PROBLEMS = (UNREADABLE_TIME, IMPOSSIBLE_TIME)
 
-NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-NOT_FINITE = r"(?i)[+-]?(?:nan|inf|infinity)"
-LEADING_ZERO = r"[+-]?0[0-9].*"
+NUMBER_PATTERN = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+NOT_FINITE_PATTERN = r"(?i)[+-]?(?:nan|inf|infinity)"
+LEADING_ZERO_PATTERN = r"[+-]?0[0-9].*"
 
 # 1900-01-01 and 2200-01-01: valid times lie in between.
-FIRST_TIME, LAST_TIME = -2_208_988_800_000_000, 7_258_118_400_000_000
+MIN_TIME_US, MAX_TIME_US = -2_208_988_800_000_000, 7_258_118_400_000_000
 
 # The years 0000 to 9999; other times have no ISO text.
-WRITABLE = (-62_167_219_200_000_000, 253_402_300_800_000_000)
+ISO_RANGE_US = (-62_167_219_200_000_000, 253_402_300_800_000_000)
 
 # Microseconds per unit of a timestamp, as numerator and denominator.
-UNITS = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
+MICROSECONDS_PER_UNIT = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
 
 
-def clean(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
+def clean_column(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
     """Return a column in a supported type, with null for every value that means “no value”.
 
     These are blank texts, NaN, and values written like one of ``missing``.
     """
-    column = direct(column)
+    column = to_supported_type(column)
     if pa.types.is_dictionary(column.type):
         return pa.chunked_array(
             [_clean_codes(chunk, missing) for chunk in column.chunks], column.type
         )
     if pa.types.is_string(column.type):
         trimmed = pc.utf8_trim_whitespace(column)
-        return without(column, pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string())))
+        return set_null(column, pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string())))
     if pa.types.is_floating(column.type):
-        column = without(column, pc.is_nan(column))
+        column = set_null(column, pc.is_nan(column))
     marks = _missing_markers(column.type, missing)
-    return without(column, pc.is_in(column, value_set=marks)) if len(marks) else column
+    return set_null(column, pc.is_in(column, value_set=marks)) if len(marks) else column
 
 
 def _clean_codes(chunk: pa.DictionaryArray, missing: tuple[str, ...]) -> pa.DictionaryArray:
-    levels = clean(pa.chunked_array([chunk.dictionary]), missing).combine_chunks()
+    levels = clean_column(pa.chunked_array([chunk.dictionary]), missing).combine_chunks()
     if not levels.null_count:
         return chunk
     level = pa.array(
@@ -80,26 +80,28 @@ def _missing_markers(kind: pa.DataType, missing: tuple[str, ...]) -> pa.Array:
             value = pa.array([text]).cast(kind)
         except pa.ArrowInvalid:
             continue
-        if texts(pa.chunked_array([value])).to_pylist() == [text]:
+        if to_text(pa.chunked_array([value])).to_pylist() == [text]:
             markers.append(value)
     return pa.concat_arrays(markers)
 
 
-def cleaned(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
+def read_clean_text(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
     """Return the column mapped by a config key as cleaned text; all null if the key is not set."""
     if name is None:
         return pa.chunked_array([pa.nulls(len(raw.table), pa.string())])
-    return texts(clean(raw.column(name, ""), missing))
+    return to_text(clean_column(raw.column(name, ""), missing))
 
 
-def times(
+def read_times(
     raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: ZoneInfo
 ) -> dict[str, pa.Array]:
     """Return time and availability of each row in microseconds, and reasons of invalid ones."""
-    time_utc, problem = instants(clean(raw.column(time, ""), missing), zone)
+    time_utc, problem = parse_instants(clean_column(raw.column(time, ""), missing), zone)
     known_utc, known_problem = time_utc, problem
     if known is not None:
-        known_utc, known_problem = instants(clean(raw.column(known, ""), missing), zone)
+        known_utc, known_problem = parse_instants(
+            clean_column(raw.column(known, ""), missing), zone
+        )
     time_us = time_utc.cast(pa.int64())
     return {
         "time": time_us,
@@ -111,7 +113,7 @@ def times(
     }
 
 
-def instants(column: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Array]:
+def parse_instants(column: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Array]:
     """Return UTC instants and the reason for each invalid value; both null for a null.
 
     A time without an offset is read in ``zone``, a date as its first instant there. Of an hour that
@@ -119,8 +121,8 @@ def instants(column: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Arra
     read with the offset from before the transition, as ``zoneinfo`` does. Digits beyond
     microseconds are cut off. The years 1900 to 2199 are valid; a bare number is not a time.
     """
-    walls = Walls.of(column)
-    possible = (walls.kind != UNREADABLE) & (walls.wall >= FIRST_TIME) & (walls.wall < LAST_TIME)
+    walls = WallTimes.from_column(column)
+    possible = (walls.kind != UNREADABLE) & (walls.wall >= MIN_TIME_US) & (walls.wall < MAX_TIME_US)
     naive = possible & (walls.kind == NAIVE)
     offset = walls.offset
     if naive.any():
@@ -130,7 +132,9 @@ def instants(column: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Arra
     return instants_utc, _name_time_problems(column, walls, possible)
 
 
-def _name_time_problems(column: pa.ChunkedArray, walls: Walls, possible: np.ndarray) -> pa.Array:
+def _name_time_problems(
+    column: pa.ChunkedArray, walls: WallTimes, possible: np.ndarray
+) -> pa.Array:
     """Return the reason for each value that is neither null nor a valid time."""
     wrong = ~possible & column.is_valid().to_numpy()
     if not wrong.any():
@@ -138,8 +142,10 @@ def _name_time_problems(column: pa.ChunkedArray, walls: Walls, possible: np.ndar
     reason = np.full(len(wrong), None, object)
     reason[wrong] = IMPOSSIBLE_TIME
     rows = np.flatnonzero(wrong & (walls.kind == UNREADABLE))
-    unreadable = pc.utf8_trim_whitespace(plain(texts(column.take(pa.array(rows))))).combine_chunks()
-    bare = pc.match_substring_regex(unreadable, pattern=rf"\A(?:{NUMBER})\z").to_numpy(
+    unreadable = pc.utf8_trim_whitespace(
+        to_plain_text(to_text(column.take(pa.array(rows))))
+    ).combine_chunks()
+    bare = pc.match_substring_regex(unreadable, pattern=rf"\A(?:{NUMBER_PATTERN})\z").to_numpy(
         zero_copy_only=False
     )
     reason[rows] = np.where(bare, WRONG_TYPE, UNREADABLE_TIME)
@@ -147,7 +153,7 @@ def _name_time_problems(column: pa.ChunkedArray, walls: Walls, possible: np.ndar
 
 
 @dataclass(frozen=True)
-class Walls:
+class WallTimes:
     """Times as shown by a clock on the wall, one element per value.
 
     Attributes:
@@ -161,29 +167,31 @@ class Walls:
     offset: np.ndarray
 
     @classmethod
-    def of(cls, column: pa.ChunkedArray) -> Self:
+    def from_column(cls, column: pa.ChunkedArray) -> Self:
         """Read a column of any type."""
-        column = direct(column)
+        column = to_supported_type(column)
         if pa.types.is_timestamp(column.type):
             counts = column.cast(pa.int64())
-            return cls._typed(
-                counts, UNITS[column.type.unit], NAIVE if column.type.tz is None else ZONED
+            return cls._from_counts(
+                counts,
+                MICROSECONDS_PER_UNIT[column.type.unit],
+                NAIVE if column.type.tz is None else ZONED,
             )
         if pa.types.is_date(column.type):
-            return cls._typed(
+            return cls._from_counts(
                 column.cast(pa.date32(), safe=False).cast(pa.int32()), (US_PER_DAY, 1), NAIVE
             )
-        return cls._written(pc.utf8_trim_whitespace(plain(texts(column))))
+        return cls._from_text(pc.utf8_trim_whitespace(to_plain_text(to_text(column))))
 
     @classmethod
-    def _typed(cls, counts: pa.ChunkedArray, unit: tuple[int, int], kind: int) -> Self:
+    def _from_counts(cls, counts: pa.ChunkedArray, unit: tuple[int, int], kind: int) -> Self:
         """Convert counts of a unit to microseconds.
 
         Values outside the range of ISO text are clipped to just beyond its ends, so that they
         remain invalid.
         """
         numerator, denominator = unit
-        first, last = (edge * denominator // numerator for edge in WRITABLE)
+        first, last = (edge * denominator // numerator for edge in ISO_RANGE_US)
         count = pc.fill_null(counts, 0).to_numpy()
         if numerator > denominator:  # int64 nanoseconds cannot leave the range
             count = np.clip(count.astype(np.int64), first - 1, last) * numerator
@@ -195,7 +203,7 @@ class Walls:
         )
 
     @classmethod
-    def _written(cls, column: pa.ChunkedArray) -> Self:
+    def _from_text(cls, column: pa.ChunkedArray) -> Self:
         size = len(column)
         kind, wall, offset = (
             np.empty(size, np.int8),
@@ -205,14 +213,14 @@ class Walls:
         begin = 0
         for chunk in column.chunks:
             part = slice(begin, begin + len(chunk))
-            parse(*get_text_buffers(chunk), kind[part], wall[part], offset[part])
+            parse_times(*get_text_buffers(chunk), kind[part], wall[part], offset[part])
             begin += len(chunk)
         return cls(np.where(column.is_valid().to_numpy(), kind, np.int8(UNREADABLE)), wall, offset)
 
 
-def numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+def parse_numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
     """Return finite numbers and the reason for each invalid value; both null for a null."""
-    number = _to_numbers(direct(column))
+    number = _to_numbers(to_supported_type(column))
     problem = pc.and_(column.is_valid(), number.is_null())
     if not pc.any(problem).as_py():
         return number, pa.nulls(len(number), pa.string())
@@ -223,18 +231,18 @@ def _to_numbers(column: pa.ChunkedArray) -> pa.Array:
     """Return each value's number, null if it is none or too large; -0.0 becomes 0.0."""
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         number = column.cast(pa.float64(), safe=False)
-        return pc.add(without(number, pc.invert(pc.is_finite(number))), 0.0).combine_chunks()
+        return pc.add(set_null(number, pc.invert(pc.is_finite(number))), 0.0).combine_chunks()
     with suppress(pa.ArrowInvalid):  # fast path: most columns are all numbers
-        return _to_numbers(plain(texts(column)).cast(pa.float64()))
+        return _to_numbers(to_plain_text(to_text(column)).cast(pa.float64()))
     number = "CASE WHEN regexp_full_match(trim(text), $number) THEN try_cast(text AS DOUBLE) END"
     finite = f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END"
     text = f"SELECT {finite} AS number FROM rows ORDER BY nr"  # noqa: S608 - our own expression
-    return run_query(text, {"number": NUMBER}, rows=_with_row_numbers(plain(texts(column))))[
-        "number"
-    ].combine_chunks()
+    return run_query(
+        text, {"number": NUMBER_PATTERN}, rows=_with_row_numbers(to_plain_text(to_text(column)))
+    )["number"].combine_chunks()
 
 
-def attribute(column: pa.ChunkedArray) -> pa.Array:
+def infer_attribute(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as float64 or as text, by the kind common to all its values.
 
     Numbers without leading zeros become float64 (NaN and infinity among them null); true and false
@@ -242,16 +250,16 @@ def attribute(column: pa.ChunkedArray) -> pa.Array:
     offset. A column without any value is float64; all others are text. The kind does not depend on
     the order of the rows.
     """
-    column = direct(column)
+    column = to_supported_type(column)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         return _to_numbers(column)
     if pa.types.is_boolean(column.type):
         return column.cast(pa.float64()).combine_chunks()
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        walls = Walls.of(column)
-        if _all_fit((walls.wall >= WRITABLE[0]) & (walls.wall < WRITABLE[1]), column):
+        walls = WallTimes.from_column(column)
+        if _all_fit((walls.wall >= ISO_RANGE_US[0]) & (walls.wall < ISO_RANGE_US[1]), column):
             return _days_since_epoch(walls)
-    return _infer_from_text(plain(texts(column)).combine_chunks())
+    return _infer_from_text(to_plain_text(to_text(column)).combine_chunks())
 
 
 def _infer_from_text(column: pa.Array) -> pa.Array:
@@ -264,10 +272,10 @@ def _infer_from_text(column: pa.Array) -> pa.Array:
               NOT regexp_full_match(trim(text), $zero) AS is_plain,
               regexp_full_match(trim(text), $not_finite) AS is_odd
             FROM rows ORDER BY nr""",
-        {"not_finite": NOT_FINITE, "zero": LEADING_ZERO},
+        {"not_finite": NOT_FINITE_PATTERN, "zero": LEADING_ZERO_PATTERN},
         rows=_with_row_numbers(known),
     )
-    number, walls = _to_numbers(known), Walls.of(known)
+    number, walls = _to_numbers(known), WallTimes.from_column(known)
     is_number = pc.and_(read["is_plain"], pc.or_(number.is_valid(), read["is_odd"]))
     for fits, values in (
         (is_number.to_numpy(), number),
@@ -283,7 +291,7 @@ def _all_fit(fits: np.ndarray, column: pa.ChunkedArray) -> bool:
     return bool((fits | column.is_null().to_numpy()).all())
 
 
-def _days_since_epoch(walls: Walls) -> pa.Array:
+def _days_since_epoch(walls: WallTimes) -> pa.Array:
     return pa.array((walls.wall - walls.offset) / US_PER_DAY, mask=walls.kind == UNREADABLE)
 
 

@@ -1,1 +1,1 @@
-"""General building blocks: id index, spill to disk, parallel map, compilation, atomic files."""
+"""General building blocks: id index, spilling to disk, threads, compilation, time, files."""

@@ -1,4 +1,4 @@
-"""Small files that are there whole or not at all."""
+"""Atomic writes of small files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text beside the file that is there, and put it in its place once it is on the disk.
+    """Replace a file by a text, in UTF-8 with LF, once the text is on the disk.
 
-    Whoever reads sees the former file or this one. Raises OSError where it cannot be written; the former then stays.
+    A reader sees either the previous file or the new one. Raises OSError if the text cannot be
+    written; the previous file then stays.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -1,4 +1,4 @@
-"""Where a cutoff falls among instants that rise."""
+"""Binary search for one cutoff per row within ascending instants."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from features.tools.jit import jit_kernel
 def find_lower_bounds(
     instant: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray
 ) -> np.ndarray:
-    """Return for each row the place of the first instant in ``[first, last)`` that is not before its cutoff, else last.
+    """Return for each row the first position in ``[first, last)`` that is not before its cutoff.
 
-    Instants rise within each range; all are int64, instants and cutoffs in microseconds.
+    Returns ``last`` where all instants of the range are before the cutoff. Instants ascend within
+    each range; all arrays are int64, instants and cutoffs in microseconds since 1970.
     """
-    found = np.empty(len(cutoff), np.int64)
-    _bisect_rows(instant, first, last, cutoff, found)
-    return found
+    positions = np.empty(len(cutoff), np.int64)
+    _bisect_rows(instant, first, last, cutoff, positions)
+    return positions
 
 
 @jit_kernel
 def _bisect_rows(
-    instant: np.ndarray, first: np.ndarray, last: np.ndarray, cutoff: np.ndarray, found: np.ndarray
+    instant: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+    cutoff: np.ndarray,
+    positions: np.ndarray,
 ) -> None:
     for row in range(len(cutoff)):
         low, high = first[row], last[row]
@@ -31,4 +36,4 @@ def _bisect_rows(
                 low = middle + 1
             else:
                 high = middle
-        found[row] = low
+        positions[row] = low

@@ -1,4 +1,4 @@
-"""Statements of DuckDB over Arrow tables."""
+"""DuckDB queries over Arrow tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 
 
 def run_query(text: str, values: dict[str, object] | None = None, **tables: pa.Table) -> pa.Table:
-    """Run one statement of DuckDB over Arrow tables, in UTC, and return an Arrow table."""
+    """Run one DuckDB statement over the named Arrow tables, in UTC; return an Arrow table."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name, table in tables.items():

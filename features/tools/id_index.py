@@ -1,4 +1,4 @@
-"""Texts to numbers: which row of a table an id belongs to, for millions of ids at a time."""
+"""Hash index from ids to row numbers, for millions of ids at a time."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ import pyarrow.compute as pc
 
 from features.tools.jit import jit_kernel
 
+# Ids looked up together, so that the waits for memory overlap instead of adding up.
 LOOKUP_BLOCK_SIZE = 512
-"""Ids looked up together, so that the waits for memory overlap instead of adding up."""
 
 
 @dataclass(frozen=True)
 class IdIndex:
-    """A hash table of different ids, each known by its place among them.
+    """A hash table of distinct ids, each mapped to its position.
 
-    Open addressing with linear probing, at most a quarter full, over FNV-1a (Fowler, Noll & Vo) of the bytes; its
-    bits are mixed once more (a round of Appleby's MurmurHash3), since numbered ids would lie in clusters. A slot holds
-    the upper half of the hash and the place, -1 where it is free. Bytes are compared wherever hashes agree, so two ids
-    are never taken for one another.
+    Open addressing with linear probing, at most a quarter full, over FNV-1a (Fowler, Noll & Vo) of
+    the bytes. Its bits are mixed once more (a round of Appleby's MurmurHash3), since numbered ids
+    would cluster. Bytes are compared wherever hashes agree, so two ids are never confused.
+
+    Attributes:
+        texts: the bytes of all ids.
+        offsets: where each id begins in ``texts``, and the end of the last.
+        slots: the upper half of the hash and the position of an id, -1 where the slot is free.
     """
 
     texts: np.ndarray
@@ -31,35 +35,39 @@ class IdIndex:
 
     @classmethod
     def from_column(cls, column: pa.ChunkedArray | pa.Array) -> Self:
-        """Build the table of a column of different texts."""
-        # Copied, since numpy asks for large pages: looking ids up touches all of it at random.
+        """Build the index of a column of distinct texts."""
+        # Copied, since numpy requests large pages: lookups touch all of it at random.
         texts, ends = (part.copy() for part in get_text_buffers(column))
         slots = np.full(1 << max(int(4 * len(ends) - 1).bit_length(), 4), -1, np.int64)
         _fill_slots(texts, ends, slots)
         return cls(texts, ends, slots)
 
     def __len__(self) -> int:
-        """How many ids there are."""
+        """Return the number of ids."""
         return len(self.offsets) - 1
 
     def find(self, column: pa.ChunkedArray | pa.Array) -> np.ndarray:
-        """Return each text's place, -1 where it is null or not in the table; int32."""
+        """Return the position of each text, -1 where it is null or not in the index; int32."""
         chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-        return np.concatenate([np.empty(0, np.int32), *(self._find_in_chunk(chunk) for chunk in chunks)])
+        return np.concatenate(
+            [np.empty(0, np.int32), *(self._find_in_chunk(chunk) for chunk in chunks)]
+        )
 
     def _find_in_chunk(self, chunk: pa.Array) -> np.ndarray:
         if pa.types.is_dictionary(chunk.type):
-            known = np.append(self._find_in_chunk(chunk.dictionary), np.int32(-1))
-            return known[pc.fill_null(chunk.indices, len(known) - 1).to_numpy(zero_copy_only=False)]
-        found = np.empty(len(chunk), np.int32)
-        _find_positions(*get_text_buffers(chunk), self.texts, self.offsets, self.slots, found)
+            positions = np.append(self._find_in_chunk(chunk.dictionary), np.int32(-1))
+            return positions[
+                pc.fill_null(chunk.indices, len(positions) - 1).to_numpy(zero_copy_only=False)
+            ]
+        positions = np.empty(len(chunk), np.int32)
+        _find_positions(*get_text_buffers(chunk), self.texts, self.offsets, self.slots, positions)
         if chunk.null_count:
-            found[chunk.is_null().to_numpy(zero_copy_only=False)] = -1
-        return found
+            positions[chunk.is_null().to_numpy(zero_copy_only=False)] = -1
+        return positions
 
 
 def get_text_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bytes of all texts and where each begins, one element more than there are texts."""
+    """Return the bytes of all texts, and where each begins and the last ends."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     array = array if pa.types.is_binary(array.type) else pc.cast(array, pa.string())
     _, offsets, data = array.buffers()
@@ -70,19 +78,19 @@ def get_text_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np
 
 
 def contains_nul(column: pa.Array) -> bool:
-    """Say whether any of the texts holds a NUL byte, which few do."""
+    """Return whether any of the texts contains a NUL byte."""
     texts, ends = get_text_buffers(column)
     return b"\0" in texts[ends[0] : ends[-1]].tobytes()
 
 
 @jit_kernel
 def _hash_bytes(texts: np.ndarray, begin: int, end: int) -> np.int64:
-    """Return 63 bits."""
-    found = np.uint64(0xCBF29CE484222325)
+    """Return a hash of 63 bits."""
+    code = np.uint64(0xCBF29CE484222325)
     for at in range(begin, end):
-        found = (found ^ np.uint64(texts[at])) * np.uint64(0x100000001B3)
-    found = (found ^ (found >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    return np.int64((found ^ (found >> np.uint64(33))) >> np.uint64(1))
+        code = (code ^ np.uint64(texts[at])) * np.uint64(0x100000001B3)
+    code = (code ^ (code >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    return np.int64((code ^ (code >> np.uint64(33))) >> np.uint64(1))
 
 
 @jit_kernel
@@ -103,17 +111,21 @@ def _find_positions(
     known: np.ndarray,
     known_ends: np.ndarray,
     slots: np.ndarray,
-    found: np.ndarray,
+    positions: np.ndarray,
 ) -> int:
-    """Fill ``found``; the number returned says nothing, but without it the compiler would touch no text early."""
+    """Write the position of each text.
+
+    The number returned has no meaning, but without it the compiler would drop the loop that
+    touches the known texts early, which is there to bring them into the cache.
+    """
     mask, last, touched = len(slots) - 1, len(known) - 1, 0
     codes, hits, starts = (
         np.empty(LOOKUP_BLOCK_SIZE, np.int64),
         np.empty(LOOKUP_BLOCK_SIZE, np.int64),
         np.empty(LOOKUP_BLOCK_SIZE, np.int64),
     )
-    for first in range(0, len(found), LOOKUP_BLOCK_SIZE):
-        size = min(LOOKUP_BLOCK_SIZE, len(found) - first)
+    for first in range(0, len(positions), LOOKUP_BLOCK_SIZE):
+        size = min(LOOKUP_BLOCK_SIZE, len(positions) - first)
         for k in range(size):
             codes[k] = _hash_bytes(texts, ends[first + k], ends[first + k + 1])
         for k in range(size):
@@ -134,12 +146,14 @@ def _find_positions(
                 at = (at + 1) & mask
                 hit = slots[at]
                 start = known_ends[hit & 0x7FFFFFFF] if hit >= 0 else 0
-            found[first + k] = hit & 0x7FFFFFFF if hit >= 0 else -1
+            positions[first + k] = hit & 0x7FFFFFFF if hit >= 0 else -1
     return touched
 
 
 @jit_kernel
-def _equal_bytes(a: np.ndarray, begin: int, end: int, b: np.ndarray, other: int, other_end: int) -> bool:
+def _equal_bytes(
+    a: np.ndarray, begin: int, end: int, b: np.ndarray, other: int, other_end: int
+) -> bool:
     if end - begin != other_end - other:
         return False
     at = 0

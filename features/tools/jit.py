@@ -1,4 +1,4 @@
-"""Compiling kernels, and keeping what was compiled until any of their sources changes."""
+"""Compilation of kernels, cached until any source file of ``features`` changes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import Any
 
 import numba
 
-nb: Any = numba  # its stubs do not know the folder of the cache
+nb: Any = numba  # its type stubs lack config.CACHE_DIR
 
 
 def _hash_sources() -> str:
-    """Return a hash of the code of ``features``."""
-    found = hashlib.sha256()
+    """Return a hash of the source files of ``features``."""
+    digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        found.update(path.read_bytes())
-    return found.hexdigest()[:12]
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
-# numba keeps compiled code by the file of the function alone, and a kernel has functions of other files built in.
-_CACHE_FOLDER = Path(nb.config.CACHE_DIR or Path(__file__).parent / "__pycache__") / f"kernels-{_hash_sources()}"
+# numba keys its cache by the file of a function alone, but a kernel has functions of other files
+# compiled into it. So each state of the sources has a cache folder of its own.
+_CACHE_FOLDER = (
+    Path(nb.config.CACHE_DIR or Path(__file__).parent / "__pycache__")
+    / f"kernels-{_hash_sources()}"
+)
 
 
 def jit_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function on its first call; it runs beside others, since it lets go of the interpreter."""
+    """Compile a function on its first call; it releases the GIL, so threads run in parallel."""
     return _compile_cached(function, inline="never")
 
 

@@ -1,4 +1,4 @@
-"""One job for each of many things, a few at a time, on threads."""
+"""Jobs on threads: one in the background, or one for each of many items."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from joblib import effective_n_jobs
 
-Item = TypeVar("Thing")
-Result = TypeVar("Found")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextmanager
 def run_in_background(job: Callable[..., Result], *arguments: object) -> Iterator[Future[Result]]:
-    """Do a job while the block goes on, which ends no earlier than the job; yield what it will have come to."""
+    """Run ``job`` in a background thread and yield its Future; the block ends after the job."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(job, *arguments)
 
@@ -27,21 +27,21 @@ def parallel_map(
     workers: int = -1,
     max_pending: int | None = None,
 ) -> Iterator[Result]:
-    """Do a job for each of the things, and yield what each returned, in their order.
+    """Run a job for each item on threads; yield the results in the order of the items.
 
-    ``workers`` are threads; -1 is one a core. No more than ``max_pending`` results, twice the threads unless said, wait to be
-    taken or are being made: the rest would fill memory. Raises what a job or the things themselves raise. It pays where
-    a job lets go of the interpreter, as kernels and Arrow do.
+    ``workers`` is the number of threads; -1 is one a core. At most ``max_pending`` results, by
+    default twice the threads, are waiting or in progress: more would fill memory. Raises what a job
+    or the items themselves raise. It pays where a job releases the GIL, as kernels and Arrow do.
     """
     threads = effective_n_jobs(workers)
-    waiting = deque[Future[Result]]()
+    pending = deque[Future[Result]]()
     pool = ThreadPoolExecutor(threads)
     try:
-        for thing in items:
-            waiting.append(pool.submit(job, thing))
-            if len(waiting) > (2 * threads if max_pending is None else max_pending):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for item in items:
+            pending.append(pool.submit(job, item))
+            if len(pending) > (2 * threads if max_pending is None else max_pending):
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Tables larger than memory: put together piece by piece, kept in memory while small and in a nameless file beyond."""
+"""Tables assembled piece by piece, spilled from memory to an unnamed file once they grow large."""
 
 from __future__ import annotations
 
@@ -14,28 +14,33 @@ import pyarrow as pa
 from configs.errors import ConfigError
 from features.tools.duckdb_sql import run_query
 
+# A table may take one eighth of DuckDB's memory limit before it is spilled. That limit is four
+# fifths of the memory, so a table gets a tenth of it.
 MEMORY_LIMIT_DIVISOR = 8
-"""Of what DuckDB would take of the memory, a table gets this part before it lies in a file."""
+
 BYTES_PER_UNIT = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 @functools.cache
 def get_max_bytes_in_memory() -> int:
-    """Return the bytes beyond which a table lies in a file: a tenth of the memory that a process here may have.
+    """Return the size in bytes beyond which a table is spilled.
 
-    DuckDB knows that of the machine or its container, and takes four fifths of it for itself unless told otherwise.
+    It is a tenth of the memory that a process may use here. DuckDB knows that of the machine or of
+    its container, and sets its own limit to four fifths of it by default.
     """
-    text = run_query("SELECT current_setting('memory_limit') AS most")["most"][0].as_py()
+    query = "SELECT current_setting('memory_limit') AS memory_limit"
+    text = run_query(query)["memory_limit"][0].as_py()
     number, unit = text.split()
     return int(float(number) * BYTES_PER_UNIT[unit]) // MEMORY_LIMIT_DIVISOR
 
 
 class SpillBuffer:
-    """Takes the pieces of one table and gives it back whole, as it was written, whether it fitted into memory or not.
+    """Collects the pieces of one table and returns it whole, in memory or mapped from a file.
 
-    With a ``scratch`` folder, which need not exist yet, a table beyond ``get_max_bytes_in_memory`` becomes an uncompressed Arrow
-    file there that is mapped into memory, so that its pages belong to the operating system. The file has no name
-    from the beginning: it vanishes with the table or with the process, however that ends.
+    With a ``scratch`` folder, which need not exist yet, a table beyond ``get_max_bytes_in_memory``
+    becomes an uncompressed Arrow file there that is mapped into memory, so that its pages belong to
+    the operating system. The file never has a name: it vanishes with the table or with the process,
+    however that ends.
     """
 
     def __init__(self, schema: pa.Schema, scratch: Path | None) -> None:
@@ -45,18 +50,22 @@ class SpillBuffer:
         self._writer: pa.RecordBatchFileWriter | None = None
 
     @classmethod
-    def collect(cls, schema: pa.Schema, pieces: Iterable[pa.Table], scratch: Path | None) -> pa.Table:
+    def collect(
+        cls, schema: pa.Schema, pieces: Iterable[pa.Table], scratch: Path | None
+    ) -> pa.Table:
         """Return the table of all pieces."""
-        shelf = cls(schema, scratch)
+        buffer = cls(schema, scratch)
         for piece in pieces:
-            shelf.add(piece)
-        return shelf.to_table()
+            buffer.add(piece)
+        return buffer.to_table()
 
     def add(self, piece: pa.Table) -> None:
-        """Append rows of the shelf's schema; raise ConfigError where the scratch folder cannot take them."""
+        """Append rows of the schema; raise ConfigError if the scratch folder cannot take them."""
         self._size += piece.nbytes
         self._pieces.append(piece)
-        if self._scratch is None or (self._writer is None and self._size <= get_max_bytes_in_memory()):
+        if self._scratch is None or (
+            self._writer is None and self._size <= get_max_bytes_in_memory()
+        ):
             return
         try:
             self._spill(self._scratch)
@@ -64,7 +73,7 @@ class SpillBuffer:
             raise _build_scratch_error(self._scratch, error) from error
 
     def to_table(self) -> pa.Table:
-        """Return all rows in the order in which they came; nothing can be added after that."""
+        """Return all rows in the order in which they were added; nothing can be added later."""
         if self._writer is None or self._file is None:
             return pa.concat_tables([self._schema.empty_table(), *self._pieces])
         try:
@@ -87,18 +96,18 @@ class SpillBuffer:
 
 
 def exceeds_memory(table: pa.Table) -> bool:
-    """Say whether a table is too large to lie in memory."""
+    """Return whether a table is too large to be kept in memory."""
     return table.nbytes > get_max_bytes_in_memory()
 
 
 def open_unnamed_file(scratch: Path) -> IO[bytes]:
-    """Open a file without a name in a folder, which is made where it is missing; it is gone once it is closed."""
+    """Open a file without a name in a folder, created if missing; it vanishes once it is closed."""
     scratch.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=scratch)
 
 
 def _build_scratch_error(scratch: Path | None, error: OSError) -> ConfigError:
-    fix = "make room there, or give the workspace another place with LEADSCORE_WORKSPACE"
+    fix = "free disk space there, or move the workspace with LEADSCORE_WORKSPACE"
     return ConfigError(
         "cannot write to the scratch folder", where=str(scratch), found=str(error), fix=fix
     )

@@ -1,4 +1,4 @@
-"""One language's numbers, lengths of time, nouns and sentences, as its file in ``features/words`` gives them."""
+"""Numbers, durations, nouns and sentences of one language, read from its YAML file here."""
 
 from __future__ import annotations
 
@@ -22,9 +22,21 @@ UNIT_NAMES = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 @dataclass(frozen=True)
 class Language:
-    """What a language file holds; ``code`` is its name, such as ``en``.
+    """Contents of a language file.
 
-    ``beside`` has the nouns as they stand after “with”, where that is none of their forms.
+    Attributes:
+        code: the file's name, such as ``en``.
+        plural: gettext expression that gives the form of a noun for a whole number.
+        fraction: the form of a noun for a fraction.
+        numbers: decimal and grouping characters, and templates of per cent and "more than".
+        lengths: forms of each unit of time.
+        within: phrases of time windows.
+        whose: phrases of a feature's scope.
+        among: phrases of the place in which something happened, by scope.
+        nouns: forms of the nouns of each kind of subject.
+        values: names of category values.
+        sentences: templates of each meaning.
+        beside: the nouns as they stand after "with", where that is none of their forms.
     """
 
     code: str
@@ -42,15 +54,17 @@ class Language:
 
     @classmethod
     def load(cls, code: str) -> Self:
-        """Read a language's file; raises ConfigError where there is none."""
+        """Read a language's file; raise ConfigError if there is none."""
         if code not in list_languages():
             raise ConfigError(
                 "no such language",
                 where="publish.language",
                 found=f"{code!r}, there are {', '.join(list_languages())}",
-                fix="name one of them, or add a file to features/words",
+                fix="name one of them, or add a file to features/wording",
             )
-        return cls(code, **yaml.safe_load((LANGUAGE_FOLDER / f"{code}.yaml").read_text(encoding="utf-8")))
+        return cls(
+            code, **yaml.safe_load((LANGUAGE_FOLDER / f"{code}.yaml").read_text(encoding="utf-8"))
+        )
 
     @cached_property
     def _plural_rule(self) -> Callable[[int], int]:
@@ -58,44 +72,46 @@ class Language:
 
     @property
     def form_count(self) -> int:
-        """How many forms a noun has."""
+        """Return the number of forms that a noun has."""
         return len(self.nouns["any"])
 
     def form_of(self, value: float) -> int:
-        """Return which form of a noun a number asks for, as it is written."""
+        """Return the position of the noun form for a number as it is written."""
         return self._plural_rule(abs(int(value))) if value == round(value) else self.fraction
 
     def number(self, value: float, style: str) -> str:
-        """Return a number by Python's format ``style``, such as ``,.2f``, with the language's own signs."""
+        """Format a number by Python's ``style``, such as ``,.2f``, in the language's way."""
         text = format(value, style)
         if self.numbers["decimal"] == ".":
             return text
         return text.translate({ord(","): self.numbers["group"], ord("."): self.numbers["decimal"]})
 
     def percent(self, share: float) -> str:
-        """Return a share in whole per cent: 0 is none of it, and 100 all."""
-        whole = share if share in (0, 1) else min(max(share, 0.01), 0.99)
-        return self.numbers["percent"].replace("{n}", f"{100 * whole:.0f}")
+        """Return a share in whole per cent; only none is 0 and only all is 100."""
+        bounded = share if share in (0, 1) else min(max(share, 0.01), 0.99)
+        return self.numbers["percent"].replace("{n}", f"{100 * bounded:.0f}")
 
     def days(self, days: float) -> str:
-        """Return days in whole days, or in hours below one day."""
+        """Return days as text, in whole days, or in hours below one day."""
         size, sign = abs(days), "-" if days < 0 else ""
         number, unit = round_length(size)
         return sign + (self.length(number, unit) if number else self.lengths["moment"])
 
     def length(self, number: int, unit: str) -> str:
-        """Return so many units as a length of time: ``7 days``."""
-        return str(self.lengths[unit][self.form_of(number)]).replace("{n}", self.number(number, ",d"))
+        """Return a number of units as a length of time: ``7 days``."""
+        return str(self.lengths[unit][self.form_of(number)]).replace(
+            "{n}", self.number(number, ",d")
+        )
 
     def duration(self, span: timedelta | None) -> str:
         """Return a configured length of time: ``7 days``; empty for None."""
-        return self.length(*split_duration(span)) if span else ""
+        return self.length(*_split_duration(span)) if span else ""
 
     def window(self, span: timedelta | None) -> str:
         """Return a window in words: ``in the last 7 days``; None is all of history."""
         if span is None:
             return str(self.within["always"])
-        number, unit = split_duration(span)
+        number, unit = _split_duration(span)
         alone, *forms = self.within[unit]
         return str(alone if number == 1 else forms[self.form_of(number)]).replace(
             "{n}", self.number(number, ",d")
@@ -103,21 +119,21 @@ class Language:
 
 
 def list_languages() -> list[str]:
-    """Return the languages that there are."""
+    """Return the codes of the available languages."""
     return sorted(path.stem for path in LANGUAGE_FOLDER.glob("*.yaml"))
 
 
 def round_length(days: float) -> tuple[int, str]:
-    """Return a length as it is written: whole days, or whole hours below one day."""
+    """Return a length as (number, unit): whole days, or whole hours below one day."""
     hours = round(days * 24)
     return (hours, "hour") if hours < 24 else (round(days), "day")
 
 
 def humanize_name(name: str) -> str:
-    """Return a name as words: ``page_view`` is “page view”."""
+    """Return a name as words: ``page_view`` is "page view"."""
     return re.sub(r"_+", " ", name).strip() or name
 
 
-def split_duration(span: timedelta) -> tuple[int, str]:
+def _split_duration(span: timedelta) -> tuple[int, str]:
     label = format_duration(span)
     return round(float(label[:-1])), UNIT_NAMES[label[-1]]

@@ -1,4 +1,4 @@
-"""Sentences: what a feature's value says in one language, with a company's own nouns."""
+"""Sentences for feature values, in one language and with a company's own nouns."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ from features.definitions.semantics import Meaning
 from features.wording.language import Language, humanize_name
 
 NounForms = tuple[str, ...]
-SENTENCE_FORMS = ("some", "little", "none")
-"""The sentences of a meaning: for a value, for one that is low or long ago, and where it is 0 or missing."""
 
+# Templates of a meaning: for a value, for one that is low or long ago, and for 0 or missing.
+SENTENCE_FORMS = ("some", "little", "none")
+
+# A silence is expressed in typical gaps, up to this many: beyond it the gaps were of minutes, and
+# their number says nothing.
 MAX_PAUSES = 100.0
-"""A silence is told as so many of the usual pauses at most."""
 
 
 @dataclass(frozen=True)
 class Wording:
-    """A language and a company's own words: of an event type, channel, stage or attribute, or of a category's value.
+    """A language, with a company's own words for names and values.
 
-    ``own`` holds the forms of each, as many as a noun has in the language, or one for all. A key may say which it
-    means: ``type:email`` and ``channel:email``.
-    ``ends`` are the event types that give a lead up: having them is never told as something good.
+    Attributes:
+        language: the language of the sentences.
+        custom_words: own words for an event type, channel, stage, attribute or category value: as
+            many forms as a noun has in the language, or one for all. A key may say which of them it
+            means: ``type:email`` and ``channel:email``.
+        ends: event types that close a lead; they are never presented as good news.
     """
 
     language: Language
@@ -38,68 +43,84 @@ class Wording:
 
     @classmethod
     def load(cls, language: str, own: Mapping[str, str | NounForms] | None = None) -> Self:
-        """Read a language; raises ConfigError if there is none, or if a word's forms are not as many as its nouns'."""
-        known = Language.load(language)
+        """Read a language and check the own words against it.
+
+        Raises ConfigError if there is no such language, or if a word has not as many forms as the
+        language's nouns.
+        """
+        loaded = Language.load(language)
         words = {
             key: (forms,) if isinstance(forms, str) else tuple(forms)
             for key, forms in (own or {}).items()
         }
         for key, forms in words.items():
-            if len(forms) not in (1, known.form_count):
-                nouns = ", ".join(known.nouns["any"])
+            if len(forms) not in (1, loaded.form_count):
+                nouns = ", ".join(loaded.nouns["any"])
                 raise ConfigError(
-                    f"a word has {known.form_count} forms in this language",
+                    f"a word has {loaded.form_count} forms in this language",
                     where=f"words.{key}",
                     found=f"{len(forms)}: {', '.join(forms)}",
-                    fix=f"give {known.form_count}, as of “{nouns}”, or one for all",
+                    fix=f"give {loaded.form_count}, as of “{nouns}”, or one for all",
                 )
-        return cls(known, words)
+        return cls(loaded, words)
 
     def noun_phrase(self, meaning: Meaning) -> str:
-        """Return what a feature is, as a noun phrase."""
+        """Return what a feature measures, as a noun phrase."""
         return self._compile_sentence(meaning, "what")(0.0)
 
     def sentence(self, meaning: Meaning, value: float | str | None, little: bool = False) -> str:
-        """Return what a value says; None or a number that is not finite is a missing value.
+        """Return the sentence for a value; None or a number that is not finite is missing.
 
         ``little`` asks for the words of a value that is low, or of a time that is long.
         """
-        known = None if isinstance(value, float) and not isfinite(value) else value
-        return self.sentence_writer(meaning, little)(known)
+        present = None if isinstance(value, float) and not isfinite(value) else value
+        return self.sentence_writer(meaning, little)(present)
 
     def sentence_writer(self, meaning: Meaning, little: bool = False) -> Callable[[Any], str]:
-        """Return what words a known value or None: the templates are read once for all values of a feature."""
+        """Return a function from a value or None to its sentence.
+
+        The templates are compiled once for all values of a feature.
+        """
         some, less, none = (self._compile_sentence(meaning, form) for form in SENTENCE_FORMS)
 
-        def worded(value: Any) -> str:
+        def write_sentence(value: Any) -> str:
             if is_absent(value, meaning):
                 return none(0.0)
             if meaning.unit == "change":
                 return (some if value > 0 else less)(abs(value))
             return (less if little else some)(_round_for_sentence(value, meaning))
 
-        return worded
+        return write_sentence
 
     def noun(self, subject: str) -> NounForms:
-        """Return the forms of an event type, channel or group of them, as a Feature's subject names it."""
+        """Return the noun forms of a Feature's subject: a type, a channel or a group of them."""
         kind, _, name = subject.partition(":")
         for key in (subject, name or kind):
             if key in self.custom_words:
-                return self.custom_words[key] * (self.language.form_count if len(self.custom_words[key]) == 1 else 1)
+                return self.custom_words[key] * (
+                    self.language.form_count if len(self.custom_words[key]) == 1 else 1
+                )
         forms = self.language.nouns[name if kind == "group" else kind]
         return tuple(form.replace("{name}", humanize_name(name)) for form in forms)
 
     def name(self, name: str, kind: str = "") -> str:
-        """Return a stage's, an attribute's or a value's name in words."""
-        return self.custom_words.get(f"{kind}{name}", self.custom_words.get(name, (humanize_name(name),)))[0]
+        """Return the name of a stage, an attribute or a category value in words."""
+        return self.custom_words.get(
+            f"{kind}{name}", self.custom_words.get(name, (humanize_name(name),))
+        )[0]
 
     def _compile_sentence(self, meaning: Meaning, form: str) -> Callable[[Any], str]:
         texts = self.language.sentences[meaning.key]
         template = texts.get(form, texts["some"])
-        return _compile_template(template, self._fixed_fields(meaning), self._value_fields(meaning), self.language.form_of)
+        return _compile_template(
+            template,
+            self._fixed_fields(meaning),
+            self._value_fields(meaning),
+            self.language.form_of,
+        )
 
     def _fixed_fields(self, meaning: Meaning) -> dict[str, str]:
-        """Return what a template's fields are filled with whatever the value is."""
+        """Return the fields of a template that do not depend on the value."""
         forms = self.noun(meaning.subject) if meaning.scope != "lead" else ("",)
         return {
             "one": forms[0],
@@ -113,7 +134,7 @@ class Wording:
         }
 
     def _noun_after_with(self, meaning: Meaning, many: str) -> str:
-        """Return the noun as it stands after “with”; a company's own has no such form, and stands as a name."""
+        """Return the noun as it stands after "with"; own words are used as a name instead."""
         kind, _, name = meaning.subject.partition(":")
         key = name if kind == "group" else kind
         if meaning.scope == "lead" or key not in self.language.beside:
@@ -123,7 +144,7 @@ class Wording:
         return self.language.beside[key].replace("{name}", humanize_name(name))
 
     def _value_fields(self, meaning: Meaning) -> dict[str, Callable[[Any], str]]:
-        """Return how the fields that change with the value are written."""
+        """Return the functions that write the fields that depend on the value."""
         form, forms = (
             self.language.form_of,
             self.noun(meaning.subject) if meaning.scope != "lead" else ("",),
@@ -137,24 +158,28 @@ class Wording:
         if isinstance(value, str):
             if value in self.language.values and meaning.key == "origin":
                 return self.language.values[value]
-            kind = {"last_channel": "channel:", "first_channel": "channel:"}.get(meaning.key, TYPE_PREFIX)
+            kind = {"last_channel": "channel:", "first_channel": "channel:"}.get(
+                meaning.key, TYPE_PREFIX
+            )
             return self.category_value(value, kind, as_is=meaning.scope == "lead")
         if meaning.unit == "days":
             return self.language.days(value)
         if meaning.unit == "share":
             return self.language.percent(value)
-        told = self.language.number(*_choose_style(value, meaning.unit))
+        number = self.language.number(*_choose_style(value, meaning.unit))
         return (
-            self.language.numbers["more"].replace("{n}", told) if _exceeds_max_pauses(value, meaning) else told
+            self.language.numbers["more"].replace("{n}", number)
+            if _exceeds_max_pauses(value, meaning)
+            else number
         )
 
     def category_value(self, value: str, kind: str, as_is: bool) -> str:
-        """Return a category's value in the company's words; an attribute's own stays ``as_is`` without them."""
+        """Return a category value in the company's words, or ``as_is`` if it has none for it."""
         return value if as_is and value not in self.custom_words else self.name(value, kind)
 
 
 def load_wording(project: Project) -> Wording:
-    """Return the words of a project's reasons; raises ConfigError as ``Wording.of`` does."""
+    """Return the wording of a project's reasons; raise ConfigError as ``Wording.load`` does."""
     targets = project.targets.values()
     ends = {
         *project.features.ends,
@@ -165,18 +190,18 @@ def load_wording(project: Project) -> Wording:
 
 
 def is_absent(value: float | str | None, meaning: Meaning) -> bool:
-    """Say whether a value tells that there is nothing: missing, or no event at all."""
+    """Return whether a value is missing or counts no event at all."""
     return value is None or (meaning.unit in ("count", "change") and value == 0)
 
 
 @cache
 def load_english() -> Wording:
-    """Return the words of the screens and reports."""
+    """Return the wording of terminal output and reports."""
     return Wording.load("en")
 
 
 def _round_for_sentence(value: Any, meaning: Meaning) -> Any:
-    """Return a value as exact as it is told: how many pauses long a silence is, in two digits or whole."""
+    """Return a value as exact as it is written: a silence in two digits or whole gaps."""
     if meaning.key != "silence":
         return value
     if _exceeds_max_pauses(value, meaning):
@@ -185,7 +210,7 @@ def _round_for_sentence(value: Any, meaning: Meaning) -> Any:
 
 
 def _exceeds_max_pauses(value: float, meaning: Meaning) -> bool:
-    """Say whether a silence is so many pauses long that their number says nothing: the pauses were of minutes."""
+    """Return whether a silence is longer than the maximum number of gaps that is written."""
     return meaning.key == "silence" and value >= MAX_PAUSES
 
 
@@ -194,7 +219,7 @@ def _round_count(value: float) -> float:
 
 
 def _choose_style(value: float, unit: str) -> tuple[float, str]:
-    """Return a number and Python's format for it, by its unit."""
+    """Return a number, rounded for its unit, and Python's format for it."""
     if unit in ("count", "change"):
         return round(value), ",d"
     if unit == "amount":
@@ -206,20 +231,22 @@ def _choose_style(value: float, unit: str) -> tuple[float, str]:
 
 def _compile_template(
     template: str,
-    still: Mapping[str, str],
-    moving: Mapping[str, Callable[[Any], str]],
+    fixed_fields: Mapping[str, str],
+    value_fields: Mapping[str, Callable[[Any], str]],
     form: Callable[[float], int],
 ) -> Callable[[Any], str]:
-    """Return what fills a template: fields that do not change are filled now, the others with each value."""
+    """Return a function that fills a template; fixed fields are filled here, others per value."""
     parts = list[str | Callable[[Any], str]]()
-    for place, text in enumerate(re.split(r"\{([^{}]*)\}", template)):
-        if place % 2 == 0 or text in still:
-            parts.append(text if place % 2 == 0 else still[text])
+    for position, text in enumerate(re.split(r"\{([^{}]*)\}", template)):
+        if position % 2 == 0 or text in fixed_fields:
+            parts.append(text if position % 2 == 0 else fixed_fields[text])
         else:
-            parts.append(moving[text] if text in moving else _choose_form(text.split("|"), form))
+            parts.append(
+                value_fields[text] if text in value_fields else _choose_form(text.split("|"), form)
+            )
     if all(isinstance(part, str) for part in parts):
-        whole = "".join(map(str, parts))
-        return lambda _: whole
+        sentence = "".join(map(str, parts))
+        return lambda _: sentence
     return lambda value: "".join(part if isinstance(part, str) else part(value) for part in parts)
 
 

@@ -203,6 +203,7 @@ def _compare_with_mean(
     _, entity = np.unique(rows.entity_id.astype(str), return_inverse=True)
     last = np.full(entity.max() + 1, rows.order.min())
     np.maximum.at(last, entity, rows.order)
+    # By value, not by position, so that entities of one instant stay in one half.
     is_later = (last >= np.sort(last)[len(last) // 2])[entity]
     earlier, later = rows.take(~is_later), rows.take(is_later)
     mean = float(np.average(earlier.amount, weights=earlier.weight)) if len(earlier.amount) else 0.0

@@ -98,6 +98,7 @@ class BaselineHazard:
         cumulative = np.cumsum(increments)
         event_days = follow_up.days[follow_up.observed]
         levels = np.linspace(0, 1, MAX_KNOTS)
+        # method="lower" returns observed times, at which the estimate steps, never a time between.
         knots = np.unique(
             np.concatenate([np.quantile(event_days, levels, method="lower"), [horizon]])
         )

@@ -58,6 +58,7 @@ class LogisticTerm:
         if not self.category:
             return np.column_stack([self._signed_log(column), missing]).astype(np.float32)
         codes = np.where(missing, len(self.weights) - 1, column)
+        # A category beyond the frequent ones matches no column.
         codes[~missing & (column >= len(self.weights) - 1)] = -1
         return (codes[:, None] == np.arange(len(self.weights))).astype(np.float32)
 

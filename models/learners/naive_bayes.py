@@ -51,6 +51,7 @@ class FieldOdds:
     def contribution(self, x: np.ndarray) -> np.ndarray:
         """Return the log-odds that each value adds; 0 where it is missing or was never counted."""
         values, added = np.array(self.values), np.array(self.added)
+        # A value beyond the last one is compared with the last, and so contributes 0.
         place = np.minimum(np.searchsorted(values, x), values.size - 1)
         return np.where(values[place] == x, added[place], 0.0)
 

@@ -28,4 +28,5 @@ def choose_learner(predictions: OutOfTimePredictions, settings: TrainingSettings
         for learner in others
         if gain[learner].mean() > Z90 * compute_clustered_error(gain[learner], entity_id)
     ]
+    # The mean loss decides among those that are proven; their mutual differences are not tested.
     return min(better, key=lambda learner: loss[learner].mean(), default=default)

@@ -70,6 +70,7 @@ def tabulate_predictions(predictions: OutOfTimePredictions, learner: str) -> pa.
         "uncalibrated": to_probability(predictions.raw[learner]),
     }
     table = pa.table([columns[name] for name in OUT_OF_TIME.names], schema=OUT_OF_TIME)
+    # In the order of MODELS_BY_NAME, so that the columns do not depend on the order of fitting.
     for name in MODELS_BY_NAME:
         if name in predictions.calibrated:
             field = pa.field(name, pa.float64(), nullable=False)

@@ -28,18 +28,19 @@ CHUNK_ROWS = 16 * int(TILE_ROWS)
 NO_BITS, ONE_BIT, ALL_BITS = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
 
 
-# It lies in this file because numba caches a kernel by its own file: see features.tools.jit.
-@intrinsic
-def count_trailing_zeros(typing_context: Any, word: Any) -> Any:
-    """Return the number of zero bits below the lowest bit that is set; ``word`` is not 0.
-
-    It compiles to the processor's own instruction, for which numba has no function.
-    """
+def _emit_trailing_zeros(typing_context: Any, word: Any) -> Any:
+    """Return the type and the code generator of ``count_trailing_zeros``."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], context.get_constant(types.boolean, False))
 
     return word(word), generate
+
+
+# The number of zero bits below the lowest bit of a word that is set. It compiles to the processor's
+# own instruction, for which numba has no public function. It is Any because numba's stubs ask for
+# the typing context in calls, and lies in this file because numba caches a kernel by its own file.
+count_trailing_zeros: Any = intrinsic(_emit_trailing_zeros)
 
 
 class NumberQuestions(NamedTuple):

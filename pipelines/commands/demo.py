@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.commands.options import (
     Json,
-    choose_prefect,
     log_line,
     print_json,
     print_parts,
@@ -30,21 +30,27 @@ def demo(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Simulate a company, train on it, score its leads, write the file.
+    """Simulate a company, train on it and score its leads.
 
     The true probabilities of the simulated company are known. The result shows the best leads, the
-    place of the CRM's file, and how much of the knowable the models know.
+    file for the CRM, and the share of the knowable that the models know.
     """
-    from pipelines.demo import compute_oracle_metrics, create_company, warm_up
-    from pipelines.reports import demo_summary
+    from pipelines.orchestration.temporary_server import start_temporary_server
 
-    with warm_up(choose_prefect(prefect)):
+    with start_temporary_server() if prefect else nullcontext() as server:
+        # Imported here, since these libraries load while the server starts.
+        from pipelines.demo import compute_oracle_metrics, create_company, prepare_registry
+        from pipelines.reports import demo_summary
+
         project = create_company(leads, seed, log_line)
-    config = str(project.path)
-    trainings = run_training(config, None, list(project.targets), prefect)
-    refused = any(training.error for training in trainings)
-    night = None if refused else run_night(config, None, "csv", prefect)
-    # The oracle is not needed for the file, so it is computed after the file is there.
+        if server is not None:
+            prepare_registry(project)
+            server.result()
+        config = str(project.path)
+        trainings = run_training(config, None, list(project.targets), prefect)
+        refused = any(training.error for training in trainings)
+        night = None if refused else run_night(config, None, "csv", prefect)
+    # The file does not need the true probabilities, so they are computed once it is written.
     oracles = compute_oracle_metrics(project, trainings, log_line)
     if not as_json:
         print_parts(*demo_summary.render_demo(project, trainings, night, oracles))

@@ -149,7 +149,7 @@ def explain(
     of its change since the night before.
     """
     from pipelines.lead.explain import read_published_scores
-    from pipelines.reports import lead_tables
+    from pipelines.reports import lead_tables, terminal
 
     project = read_project(config)
     explanation = read_published_scores(project, entity, as_of)
@@ -157,12 +157,12 @@ def explain(
         from pipelines.lead.trace import trace_rows
 
         traces = trace_rows(project, explanation.newest, explanation.history, log_line)
-        explanation = replace(explanation, trace=traces)
+        explanation = replace(explanation, traces=traces)
     if as_json:
         print_json(explanation.to_json())
         return
     max_features = None if all_features else lead_tables.MAX_FEATURES
-    print_parts(*lead_tables.render_explanation(explanation, project.zone, max_features))
+    print_parts(*terminal.render_explanation(explanation, project.zone, max_features))
 
 
 def deploy(
@@ -223,9 +223,7 @@ def _deliver_export(
             found=since,
             fix="give one of them",
         )
-    delivery = deliver_export_now(
-        project, name, DeliveryOptions(full, since), Runner(log=log_line)
-    )
+    delivery = deliver_export_now(project, name, DeliveryOptions(full, since), Runner(log=log_line))
     if as_json:
         print_json(delivery.to_json())
     else:

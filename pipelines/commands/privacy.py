@@ -23,15 +23,16 @@ def forget(
     and_suppress: Annotated[
         bool,
         typer.Option(
-            "--and-suppress", help="never score this lead again: its id is kept in a suppression list"
+            "--and-suppress",
+            help="never score this lead again: its id is kept in a suppression list",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Erase one lead from all stored data.
 
-    Rows are erased from tables, exports, deliveries and quarantine. The result lists the places where
-    rows were found, and the places that still name the lead.
+    Rows are erased from tables, exports, deliveries and quarantine. The result lists the places
+    where rows were found, and the places that still name the lead.
     """
     from pipelines.nightly.forget import forget_entity
     from pipelines.reports import terminal

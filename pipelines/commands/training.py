@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 def check(config: Config, as_of: AsOf = None, as_json: Json = False) -> None:
     """Read the data and report what is in it.
 
-    The report counts the rows of each source with the reasons of quarantined rows, and the rows that
-    each target could train on. Exit code 3 if a target cannot be trained.
+    The report counts the rows of each source with the reasons of quarantined rows, and the rows
+    that each target could train on. Exit code 3 if a target cannot be trained.
     """
     from pipelines.check import examine_data
     from pipelines.reports import terminal
@@ -120,7 +120,8 @@ def train(
     if_needed: Annotated[
         bool,
         typer.Option(
-            "--if-needed", help="train only the targets that `leadscore outcomes` recommends to train"
+            "--if-needed",
+            help="train only the targets that `leadscore outcomes` recommends to train",
         ),
     ] = False,
     prefect: Prefect = None,
@@ -161,8 +162,8 @@ def backtest(
 ) -> None:
     """Test each target's training on the past; no model is kept.
 
-    The training procedure is repeated at several origins, each tested on later rows. The result says
-    what the gate would decide. Exit code 4 if it would refuse.
+    The training procedure is repeated at several origins, each tested on later rows. The result
+    says what the gate would decide. Exit code 4 if it would refuse.
     """
     from pipelines.reports import terminal
     from pipelines.training.backtest import backtest_targets

@@ -176,6 +176,7 @@ def _predict_steps(
     with_lead = _add_lead_rows(earlier, later, entity, previous["as_of"])
     steps = _predict_at_cutoffs(scorer, earlier, entity, list(cutoffs))
     steps += _predict_at_cutoffs(scorer, with_lead, entity, [cutoff])
+    # The same model gives the replay itself: it is not computed a second time.
     if previous["model_version"] == current["model_version"]:
         return [*steps, last, last]
     return [*steps, *_predict_at_cutoffs(scorer, later, entity, [cutoff]), last]

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import Dataset
-from features.intake.duplicates import HASHES, total
-from features.intake.fingerprint import fingerprint
-from features.intake.row_hash import row_hashes, text_hashes
+from features.intake.duplicates import HASHES, sum_hashes
+from features.intake.fingerprint import compute_fingerprint
+from features.intake.row_hash import hash_rows, hash_texts
 from pipelines.lead.replay import Replay, ReplaySources, is_eligible
 from pipelines.version import find_code_version
 
@@ -67,25 +67,25 @@ def explain_differences(
     return [*differences, *(causes or unexplained)]
 
 
-def compute_fingerprint(dataset: Dataset) -> str:
+def fingerprint_dataset(dataset: Dataset) -> str:
     """Return the fingerprint of a dataset's rows, such as one that was cut in time.
 
     ``Dataset.fingerprint`` stays that of all rows read, also after a cut.
     """
     events = dataset.events
     columns = [
-        text_hashes(events["entity_id"]),
+        hash_texts(events["entity_id"]),
         *(
             events[name].cast(pa.int64()).to_numpy().view(np.uint64)
             for name in ("event_time", "available_at")
         ),
-        text_hashes(events["event_type"]),
-        text_hashes(events["channel"]),
+        hash_texts(events["event_type"]),
+        hash_texts(events["channel"]),
         pc.fill_null(events["value"], np.nan).to_numpy().view(np.uint64),
     ]
-    hashes = np.ascontiguousarray(row_hashes(columns).T)
-    summed = total(pa.table(list(hashes), schema=HASHES), np.empty(0, np.int64))
-    return fingerprint(dataset.leads, events, summed, dataset.values)
+    hashes = np.ascontiguousarray(hash_rows(columns).T)
+    summed = sum_hashes(pa.table(list(hashes), schema=HASHES), np.empty(0, np.int64))
+    return compute_fingerprint(dataset.leads, events, summed, dataset.values)
 
 
 def _describe_changed_values(published: list[dict[str, Any]], replay: Replay) -> list[str]:
@@ -112,7 +112,7 @@ def _compare_fingerprints(available: Dataset, fingerprints: dict[str, str | None
     published = fingerprints["published"]
     if published is None:
         return ["the ledger does not record which data was read"]
-    if published in (fingerprints["now"], compute_fingerprint(available)):
+    if published in (fingerprints["now"], fingerprint_dataset(available)):
         return []
     return [
         f"the data has changed since that night (fingerprint {published}): rows from before the "
@@ -135,4 +135,5 @@ def _compare_versions(evidence: dict[str, dict[str, str | None]]) -> list[str]:
 
 
 def _format_value(value: float | str | None) -> str:
+    """Return a feature value as written in differences."""
     return "missing" if value is None else f"{value:g}" if isinstance(value, float) else repr(value)

@@ -82,9 +82,9 @@ def read_published_scores(project: Project, entity: str, as_of: str | None) -> E
 def _suggest_fix(project: Project, entity: str) -> str:
     """Return the fix for an entity without scores."""
     # Reading the scores table alone must not import what reading the sources needs.
-    from features.intake.objections import listed
+    from features.intake.objections import read_listed_ids
 
-    if pc.is_in(pa.scalar(entity), value_set=listed(project)).as_py():
+    if pc.is_in(pa.scalar(entity), value_set=read_listed_ids(project)).as_py():
         return (
             "it is on a list of leads that must not be scored: "
             "privacy.suppress, or forget --and-suppress"
@@ -113,10 +113,12 @@ def _is_later(suppression: dict[str, Any], row: dict[str, Any]) -> bool:
 
 def _describe_timing(project: Project, row: dict[str, Any]) -> str:
     """Return in words how many days after the cutoff the outcome comes, if it comes."""
+    # The config may no longer have the target of a published score.
     target_config = project.targets.get(row["target"])
     horizon = target_config.horizon if target_config else None
     days = horizon / timedelta(days=1) if horizon else None
     within = f"{days:g} day{'s' * (days != 1)}" if days else "its horizon"
+    # Whole days that have ended: an outcome within the first day has come by day 1.
     half, most = (max(1, math.ceil(row[name])) for name in ("outcome_days_50", "outcome_days_80"))
     share = f"half of such cases have by day {half}, eight of ten by day {most}"
     return (
@@ -125,4 +127,5 @@ def _describe_timing(project: Project, row: dict[str, Any]) -> str:
 
 
 def _parse_reasons(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a SCORES row with its reasons parsed from JSON."""
     return row | {"reasons": json.loads(row["reasons"])}

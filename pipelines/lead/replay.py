@@ -186,11 +186,12 @@ def _is_reproduced(predicted: dict[str, Any], row: dict[str, Any]) -> bool:
     """Return whether a SCORES row equals the prediction; its grade may be a kept one."""
     # A column that an earlier version did not publish is null and cannot differ.
     equal = {name: row[name] is None or predicted[name] == row[name] for name in REPRODUCED_COLUMNS}
-    kept = row["grade"] == row["previous_grade"]
-    return all(equal[name] or (name == "grade" and kept) for name in REPRODUCED_COLUMNS)
+    grade_is_kept = row["grade"] == row["previous_grade"]
+    return all(equal[name] or (name == "grade" and grade_is_kept) for name in REPRODUCED_COLUMNS)
 
 
 def _make_gone_error(entity: str) -> DataError:
+    """Return the error for an entity that the data no longer holds."""
     return DataError(
         "the data no longer holds this lead as of then", where="entity_id", found=repr(entity)
     )

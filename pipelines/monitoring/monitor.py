@@ -19,7 +19,7 @@ from configs.targets import ColumnOutcome
 from features.build import build_features
 from features.contracts import SPINE
 from features.definitions.catalog import build_catalog
-from features.sources import carried_columns
+from features.sources import list_carried_columns
 from features.spine import build_training_spine
 from features.tools.atomic_file import write_atomically
 from features.tools.instants import MAX_INSTANT, column_to_microseconds, to_microseconds
@@ -27,7 +27,7 @@ from models.registry.registry import Registry
 from models.scorer import SCORER_FILE
 from models.scorer_metadata import ScorerMetadata
 from models.serialization import read_json
-from pipelines.reports.monitor_tables import render_monitor_markdown
+from pipelines.reports.markdown import render_monitor_markdown
 from pipelines.results.monitoring import MonitorResult
 from pipelines.runner import Runner
 from pipelines.training.amounts import compute_realised_amounts
@@ -210,6 +210,7 @@ def _measure_parts(
         snapshot.project.features.stages,
         champion,
     )
+    # The recommendation needs the champion alone; the other parts would only take time.
     if brief:
         masks = {
             part: mask
@@ -237,6 +238,7 @@ def _measure_lists(
         return {}
     lead = snapshot.dataset.find_leads(rows["entity_id"])
     target_config = snapshot.project.target_config(target)
+    # All leads of a list are to be worked, so no capacity applies within it.
     return measure_outcomes(
         rows,
         lead,
@@ -249,7 +251,8 @@ def _measure_lists(
 
 def _find_stages(snapshot: Snapshot, rows: pa.Table) -> pa.Array | None:
     """Return each row's stage at its cutoff, point-in-time; None if no stages are configured."""
-    catalog = build_catalog(snapshot.project, snapshot.dataset, carried_columns(snapshot.project))
+    columns = list_carried_columns(snapshot.project)
+    catalog = build_catalog(snapshot.project, snapshot.dataset, columns)
     if not any(feature.name == STAGE for feature in catalog.features):
         return None
     matrix = build_features(snapshot.dataset, rows.select(SPINE.names), catalog.select([STAGE]))
@@ -286,6 +289,7 @@ def _find_champion_age(snapshot: Snapshot, target: str, record: VersionRecord) -
         or isinstance(target_config.outcome, ColumnOutcome)
     ):
         return None
+    # A young model needs no count of the rows that have matured, which reads the whole spine.
     age = snapshot.as_of - record.trained_as_of
     if age <= max_age:
         return None
@@ -305,6 +309,7 @@ def _count_mature(cutoff: np.ndarray, horizon: timedelta, observed: datetime) ->
 
 
 def _write_report(folder: Path, text: str, ending: str) -> None:
+    """Write one report file atomically; raise LeadscoreError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / f"{REPORT_NAME}.{ending}", text.rstrip("\n") + "\n")

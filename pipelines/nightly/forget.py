@@ -10,7 +10,7 @@ from typing import Any
 
 from configs.errors import ConfigError, DataError
 from configs.schema import Project
-from features.intake.objections import OWN_LIST, own_list
+from features.intake.objections import WORKSPACE_LIST, workspace_list_source
 from features.intake.reading import read_rows
 from features.tools.atomic_file import write_atomically
 from pipelines.nightly.export import write_export_from_store
@@ -69,7 +69,7 @@ def forget_entity(project: Project, entity: str, and_suppress: bool) -> ErasureR
     with open_workspace(project) as root, open_store(project).hold(project.project) as store:
         # The list comes first: a run that is killed after it must not score the entity again.
         if and_suppress:
-            _add_to_own_list(root / OWN_LIST, entity)
+            _add_to_own_list(root / WORKSPACE_LIST, entity)
         erased, gone = store.erase(project.project, matcher)
         # The export is rewritten from the tables, so these are erased before it.
         erased |= erase_export(
@@ -78,7 +78,7 @@ def forget_entity(project: Project, entity: str, and_suppress: bool) -> ErasureR
         erased |= erase_deliveries(root / "exports", matcher)
         erased |= erase_quarantine(root / "quarantine", matcher, _map_id_columns(project))
         remaining = find_remaining_mentions(root, matcher)
-    if set(remaining) <= {OWN_LIST} and len(entity) >= MIN_WORD_LENGTH:
+    if set(remaining) <= {WORKSPACE_LIST} and len(entity) >= MIN_WORD_LENGTH:
         erased["models, reports and all other files of the workspace"] = 0
     left = [*_describe_remains(project, root, entity, remaining, gone), *OUT_OF_REACH]
     return ErasureResult(entity, and_suppress, erased, left)
@@ -107,7 +107,7 @@ def _describe_remains(
 
 
 def _explain_remaining_file(name: str) -> str:
-    if name == OWN_LIST:
+    if name == WORKSPACE_LIST:
         return "the id alone, kept to go on suppressing it"
     if name.startswith(("artifacts/", "mlflow.db", "downloads/")):
         return (
@@ -123,7 +123,7 @@ def _add_to_own_list(path: Path, entity: str) -> None:
         raise DataError("no list can hold this id", where="entity", found=repr(entity))
     ids = list[str]()
     if path.exists():
-        ids = read_rows(own_list(path), {}).column("entity_id", str(path)).to_pylist()
+        ids = read_rows(workspace_list_source(path), {}).column("entity_id", str(path)).to_pylist()
     if entity in ids:
         return
     text = io.StringIO()

@@ -46,7 +46,7 @@ def publish_night(
     """
     run = create_run(context, as_of, champions)
     with record_attempt(context.store, run) as recorded:
-        _require_champion(context.project, champions)
+        require_champion(context.project, champions)
         scorers, model_checks = load_champion_scorers(champions, context.registry)
         record_and_enforce(recorded, [*checks, *model_checks], context.runner)
         snapshot = context.runner.run(wait_for_snapshot, reading)
@@ -118,7 +118,7 @@ def _is_newest_and_complete(context: NightContext, run: Run) -> bool:
     return complete and (newest is None or newest.as_of <= run.as_of)
 
 
-def _require_champion(project: Project, champions: Mapping[str, RegisteredVersion | None]) -> None:
+def require_champion(project: Project, champions: Mapping[str, RegisteredVersion | None]) -> None:
     if not any(champions.values()):
         raise NotFitToPublish(
             "no target has a champion",

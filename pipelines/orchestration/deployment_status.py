@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from configs.schema import Project
 
-# Whoever asks for the status wants to know soon that a server does not answer.
+# A status command must report soon that a server does not answer.
 API_TIMEOUT_SECONDS = 10.0
 
 

@@ -35,7 +35,7 @@ from pipelines.orchestration.scheduled import (
     run_on_schedule,
 )
 from pipelines.reports.markdown import render_night_markdown, render_training_markdown
-from pipelines.reports.monitor_tables import render_monitor_markdown
+from pipelines.reports.markdown import render_monitor_markdown
 from pipelines.results.monitoring import MonitorResult
 from pipelines.results.night import NightResult
 from pipelines.results.training import TargetTraining

@@ -29,7 +29,7 @@ MAX_ATTEMPTS_SHOWN = 5
 # Status of an attempt that the ledger calls started although its process is gone. The next run
 # will call it failed.
 KILLED = "killed"
-# Whoever asks for the status wants to know soon that a database does not answer.
+# A status command must report soon that a database does not answer.
 DATABASE_PATIENCE_SECONDS = 10.0
 # Tolerated delay of an export after its table and of a start after its time, and difference of
 # clocks.

@@ -1,16 +1,15 @@
-"""One lead as a person sees it in the terminal: scores, reasons, what stands behind them, and history."""
+"""The scores, reasons and history of one lead as tables and lines of text.
+
+The first row of a table holds the headers.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.console import RenderableType
-from rich.markup import escape
-
 from models.grades import GRADE_BY_SCORE
-from pipelines.reports.terminal import render_table
 
-if TYPE_CHECKING:  # a command pays only for what it runs
+if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from datetime import datetime, tzinfo
 
     from pipelines.lead.change import ScoreChange
@@ -18,196 +17,201 @@ if TYPE_CHECKING:  # a command pays only for what it runs
     from pipelines.lead.replay import Replay
     from pipelines.lead.trace import Trace
 
+# Features shown by default: the strongest ones fit one screen.
 MAX_FEATURES = 15
-"""Features shown, unless all are asked for."""
 
+# Causes of a change of score, in their order in a report.
 CAUSE_LABELS = {
     "lead": "the lead did something",
     "others": "others did something",
     "time": "time passed",
     "model": "the model",
-    "data": "rows of before, the config or the version changed",
+    "data": "earlier rows, the config or the version changed",
 }
 
 
-def render_explanation(
-    found: Explanation, zone: tzinfo, most: int | None = MAX_FEATURES
-) -> list[RenderableType]:
-    """Return one entity's scores with all reasons and what stands behind them, and their history.
+def build_history_table(explanation: Explanation) -> list[list[str]]:
+    """Return one row a published score of the entity."""
+    rows = [
+        [
+            row["target"],
+            row["as_of"].isoformat(),
+            f"{row['probability']:.3f}",
+            str(row["score"]),
+            row["grade"],
+            row["model_version"],
+        ]
+        for row in explanation.history
+    ]
+    return [["target", "as of", "probability", "score", "grade", "model version"], *rows]
 
-    Nights are told in the time zone ``zone``; ``most`` features are shown, None for all.
+
+def describe_suppressions(explanation: Explanation, zone: tzinfo) -> list[str]:
+    """Return why an entity is not scored, since which night, and by which run."""
+    return [
+        f"{explanation.entity} is suppressed by {row['reason']}: no score since the night of "
+        f"{row['first_as_of'].astimezone(zone).isoformat()} (run {row['first_run_id']}), "
+        f"last left out on {row['last_as_of'].astimezone(zone).isoformat()} "
+        f"(run {row['last_run_id']})"
+        for row in explanation.suppressions
+    ]
+
+
+def describe_scores(explanation: Explanation, row: dict[str, Any]) -> str:
+    """Return the published probability, score, grade and model version in two lines.
+
+    A third line says when the outcome is to be expected, where that is known.
     """
-    parts: list[RenderableType] = [escape(line) for line in _suppressed(found, zone)]
-    for row in found.newest:
-        behind = found.traces.get(row["target"])
-        parts += [_head(found, row), _reasons(row, behind)]
-        parts += _behind(behind, zone, most) if behind else []
-    history = [["target", "as of", "probability", "score", "grade", "model version"]]
-    for row in found.history:
-        when, chance = row["as_of"].isoformat(), f"{row['probability']:.3f}"
-        history.append(
-            [row["target"], when, chance, str(row["score"]), row["grade"], row["model_version"]]
-        )
-    return [*parts, render_table(history)] if found.history else parts
+    target, as_of = row["target"], row["as_of"].isoformat()
+    interval = f"{row['probability_low']:.3f} to {row['probability_high']:.3f}"
+    head = f"{explanation.entity} · {target} as of {as_of}"
+    lines = [
+        f"{head}: probability {row['probability']:.3f} ({interval})",
+        f"score {row['score']}, grade {row['grade']}{_describe_kept_grade(row)}, "
+        f"evidence {row['evidence']}, model version {row['model_version']}",
+    ]
+    if target in explanation.outcome_timing:
+        lines.append(explanation.outcome_timing[target])
+    return "\n".join(lines)
 
 
-def _suppressed(found: Explanation, zone: tzinfo) -> list[str]:
-    """Say why an entity is not scored, since which night, and by which run."""
-    lines = []
-    for one in found.suppressions:
-        first, last = (
-            one[name].astimezone(zone).isoformat() for name in ("first_as_of", "last_as_of")
-        )
-        lines.append(
-            f"{found.entity} is suppressed by {one['reason']}: no score since the night of {first} (run "
-            f"{one['first_run_id']}), last left out on that of {last} (run {one['last_run_id']})"
-        )
+def _describe_kept_grade(row: dict[str, Any]) -> str:
+    """Return a note on a grade that was kept although the score alone gives another one."""
+    grade, since = GRADE_BY_SCORE[row["score"]], row["falling_since"]
+    if row["grade"] == grade:
+        return ""
+    low = f", which is too low since {since.date().isoformat()}" if since else ""
+    return f" (kept from the night before: the score alone gives {grade}{low})"
+
+
+def build_reason_table(row: dict[str, Any], trace: Trace | None) -> list[list[str]]:
+    """Return the published reasons; for a lead published without reasons, those of its replay."""
+    reasons = row["reasons"] or (trace.replay.reasons if trace and trace.replay else [])
+    rows = [
+        [f"{reason['contribution']:+.2f}", reason["sentence"], reason["feature"]]
+        for reason in reasons
+    ]
+    return [["log-odds", "reason", "feature"], *rows]
+
+
+def describe_trace(trace: Trace, zone: tzinfo) -> list[str]:
+    """Return why the score changed, whether it was reproduced, and what is no longer available."""
+    lines = ["first scored on this night"] if trace.first else []
+    lines += describe_change(trace.change, zone) if trace.change else []
+    if trace.replay:
+        state = "reproduced to the bit" if trace.replay.reproduced else "not reproduced"
+        lines.append(f"replayed: {state}")
+    lines += [f"  {line}" for line in trace.differences]
+    return lines + [f"missing: {line}" for line in trace.missing]
+
+
+def describe_change(change: ScoreChange, zone: tzinfo) -> list[str]:
+    """Return the causes of a change of score in two sentences: in points and in probability."""
+    causes = [cause for cause in CAUSE_LABELS if _is_shown(change, cause)]
+    points = ", ".join(
+        f"{_format_points(change.effects[cause].points)} {_describe_cause(change, cause)}"
+        for cause in causes
+    )
+    shares = ", ".join(
+        f"{_format_probability_change(change.effects[cause].probability)} {cause}"
+        for cause in causes
+    )
+    (first, last), (low, high) = change.score, change.probability
+    lines = [f"{first} → {last} since {_format_night(change.since, zone)}: {points}"]
+    lines.append(f"probability {low:.3f} → {high:.3f}: {shares}")
+    if change.unscored_nights:
+        nights = f"{change.unscored_nights} night{'s' * (change.unscored_nights > 1)}"
+        lines.append(f"in between, {nights} did not score this lead")
+    if not change.cutoff_moved:
+        lines.append("the features have one fixed cutoff, the same on each night")
     return lines
 
 
-def _head(found: Explanation, row: dict[str, Any]) -> str:
-    chance = (
-        f"{row['probability']:.3f} ({row['probability_low']:.3f} to {row['probability_high']:.3f})"
-    )
-    head = (
-        f"{found.entity} · {row['target']} as of {row['as_of'].isoformat()}: probability {chance}"
-    )
-    verdict = f"score {row['score']}, grade {row['grade']}{_kept(row)}, evidence {row['evidence']}"
-    when = (
-        f"\n{found.outcome_timing[row['target']]}" if row["target"] in found.outcome_timing else ""
-    )
-    return escape(f"{head}\n{verdict}, model version {row['model_version']}{when}")
+def _is_shown(change: ScoreChange, cause: str) -> bool:
+    """Return whether a cause is part of the report.
+
+    Others are shown only if they did something, the data only if it moved the score.
+    """
+    effect = change.effects[cause]
+    moved = effect.points != 0 or effect.probability != 0
+    peers_acted = cause == "others" and bool(change.new_information.account_events)
+    return moved or cause in ("lead", "time", "model") or peers_acted
 
 
-def _kept(row: dict[str, Any]) -> str:
-    """Say of a grade that its score alone would not give that it was kept."""
-    plain, since = GRADE_BY_SCORE[row["score"]], row["falling_since"]
-    low = f", which is too low since {since.date().isoformat()}" if since else ""
-    return (
-        f" (kept from the night before: the score alone gives {plain}{low})"
-        if row["grade"] != plain
-        else ""
-    )
-
-
-def _reasons(row: dict[str, Any], behind: Trace | None) -> RenderableType:
-    """Return the reasons as published; of a lead that was published without, those of its replay."""
-    told = row["reasons"] or (behind.replay.reasons if behind and behind.replay else [])
-    rows = [[f"{one['contribution']:+.2f}", one["sentence"], one["feature"]] for one in told]
-    return render_table([["log-odds", "reason", "feature"], *rows])
-
-
-def _behind(behind: Trace, zone: tzinfo, most: int | None) -> list[RenderableType]:
-    """Return why the score changed, whether it is reproduced, its features, and what cannot be told any more."""
-    lines = ["first scored on this night"] if behind.first else []
-    lines += describe_change(behind.change, zone) if behind.change else []
-    if behind.replay:
-        lines += [
-            "replayed: reproduced to the bit"
-            if behind.replay.reproduced
-            else "replayed: not reproduced"
+def _describe_cause(change: ScoreChange, cause: str) -> str:
+    label, new = CAUSE_LABELS[cause], change.new_information
+    if cause == "model":
+        first, last = change.model_version
+        return f"{label} (version {first} to {last})" if first != last else label
+    if cause == "lead":
+        details = [
+            *_format_counts(new.events),
+            *_format_late_events(new.late_events),
+            *_format_attribute_changes(new.changed_attributes),
         ]
-    lines += [f"  {line}" for line in behind.differences] + [
-        f"missing: {line}" for line in behind.missing
-    ]
-    told: list[RenderableType] = [escape("\n".join(lines))]
-    return [*told, *(_features(behind.replay, most) if behind.replay else [])]
+        return f"{label} ({', '.join(details)})" if details else label
+    if cause == "others" and new.account_events:
+        return (
+            f"others at its account did something ({', '.join(_format_counts(new.account_events))})"
+        )
+    return label
 
 
-def describe_change(found: ScoreChange, zone: tzinfo) -> list[str]:
-    """Return in two sentences, points and probability, what moved a score since the one before it."""
-    causes = [name for name in CAUSE_LABELS if _tells(found, name)]
-    points = ", ".join(
-        f"{_signed(found.effects[name].points)} {_cause(found, name)}" for name in causes
-    )
-    shares = ", ".join(f"{_moved(found.effects[name].probability)} {name}" for name in causes)
-    (first, last), (low, high) = found.score, found.probability
-    told = [f"{first} → {last} since {_day(found.since, zone)}: {points}"]
-    told.append(f"probability {low:.3f} → {high:.3f}: {shares}")
-    if found.unscored_nights:
-        nights = f"{found.unscored_nights} night{'s' * (found.unscored_nights > 1)}"
-        told.append(f"in between, {nights} did not score this lead")
-    if not found.cutoff_moved:
-        told.append("its features look back from one and the same instant, whatever the night")
-    return told
-
-
-def _tells(found: ScoreChange, name: str) -> bool:
-    """Say whether a cause is told: others only where they did something, the data only where it moved the score."""
-    moved = found.effects[name].points != 0 or found.effects[name].probability != 0
-    return (
-        moved
-        or name in ("lead", "time", "model")
-        or (name == "others" and bool(found.new_information.account_events))
-    )
-
-
-def _cause(found: ScoreChange, name: str) -> str:
-    what = CAUSE_LABELS[name]
-    if name == "model":
-        first, last = found.model_version
-        return f"{what} (version {first} to {last})" if first != last else what
-    if name == "lead":
-        told = [*_counts(found.new_information.events), *_late(found), *_attributes(found)]
-        return f"{what} ({', '.join(told)})" if told else what
-    if name == "others" and found.new_information.account_events:
-        return f"others at its account did something ({', '.join(_counts(found.new_information.account_events))})"
-    return what
-
-
-def _counts(counts: dict[str, int]) -> list[str]:
+def _format_counts(counts: dict[str, int]) -> list[str]:
     return [f"{number} {name}" for name, number in counts.items()]
 
 
-def _late(found: ScoreChange) -> list[str]:
-    number = sum(found.new_information.late_events.values())
-    return [f"of which {number} had happened before and came late"] if number else []
+def _format_late_events(late_events: dict[str, int]) -> list[str]:
+    number = sum(late_events.values())
+    return [f"of which {number} had occurred before and arrived late"] if number else []
 
 
-def _attributes(found: ScoreChange) -> list[str]:
-    def text(value: str | None) -> str:
+def _format_attribute_changes(changes: list[dict[str, Any]]) -> list[str]:
+    def format_side(value: str | None) -> str:
         return "missing" if value is None else value
 
     return [
-        f"{one['attribute']} from {text(one['before'])} to {text(one['after'])}"
-        for one in found.new_information.changed_attributes
+        f"{change['attribute']} from {format_side(change['before'])} "
+        f"to {format_side(change['after'])}"
+        for change in changes
     ]
 
 
-def _features(found: Replay, most: int | None) -> list[RenderableType]:
-    rows = [["log-odds", "points", "feature", "value", "what it says"]]
-    for one in found.features[:most]:
-        numbers = f"{one['contribution']:+.3f}", f"{one['points']:+.1f}"
-        rows.append([*numbers, one["feature"], _value(one["value"]), one["sentence"]])
-    rest = found.features[len(rows) - 1 :]
+def build_feature_table(replay: Replay, max_features: int | None) -> list[list[str]]:
+    """Return one row a feature, strongest first, and rows that add up to the log-odds.
+
+    ``max_features`` is the number of features shown, None for all; the others are one row.
+    """
+    rows = [["log-odds", "points", "feature", "value", "meaning"]]
+    for feature in replay.features[:max_features]:
+        numbers = f"{feature['contribution']:+.3f}", f"{feature['points']:+.1f}"
+        value = _format_value(feature["value"])
+        rows.append([*numbers, feature["feature"], value, feature["sentence"]])
+    rest = replay.features[len(rows) - 1 :]
     if rest:
-        told = f"{len(rest)} more features"
-        rows.append(
-            [f"{sum(one['contribution'] for one in rest):+.3f}", "", told, "", "--all shows them"]
-        )
-    rows.append([f"{found.base:+.3f}", "", "base value", "", "where every lead starts"])
-    chance = f"the log-odds of probability {found.predicted['probability']:.3f}"
-    rows.append([f"{found.total:+.3f}", "", "sum", "", chance])
-    return [render_table(rows)]
+        total = sum(feature["contribution"] for feature in rest)
+        rows.append([f"{total:+.3f}", "", f"{len(rest)} more features", "", "--all shows them"])
+    probability = f"the log-odds of probability {replay.predicted['probability']:.3f}"
+    rows.append([f"{replay.base:+.3f}", "", "base value", "", "the start value of each lead"])
+    return [*rows, [f"{replay.total:+.3f}", "", "sum", "", probability]]
 
 
-def _value(value: float | str | None) -> str:
-    return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else value
+def _format_value(value: float | str | None) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "missing" if value is None else value
 
 
-def _signed(points: int) -> str:
+def _format_points(points: int) -> str:
     return f"{points:+d}" if points else "0"
 
 
-def _moved(probability: float) -> str:
+def _format_probability_change(probability: float) -> str:
     return f"{probability:+.3f}" if round(probability, 3) else "0"
 
 
-def _day(moment: datetime, zone: tzinfo) -> str:
-    """Return a night's date in a zone, with its time where that is not midnight."""
+def _format_night(moment: datetime, zone: tzinfo) -> str:
+    """Return the date of a night in a zone, with its time where that is not midnight."""
     local = moment.astimezone(zone).replace(tzinfo=None)
-    return (
-        local.date().isoformat()
-        if local == local.replace(hour=0, minute=0, second=0, microsecond=0)
-        else str(local)
-    )
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return local.date().isoformat() if local == midnight else str(local)

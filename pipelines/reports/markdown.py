@@ -1,4 +1,4 @@
-"""What a person is told at the end of a run, as Markdown for Prefect."""
+"""Renders results as Markdown, for Prefect and for files."""
 
 from __future__ import annotations
 
@@ -8,42 +8,57 @@ from pipelines.reports.metric_tables import (
     build_challenger_table,
     build_learner_table,
     describe_row_counts,
-    render_markdown_table,
+    describe_training_result,
 )
+from pipelines.reports.monitor_tables import (
+    build_monitor_tables,
+    describe_counts,
+    describe_recommendation,
+)
+from pipelines.reports.night_tables import build_count_table
 
 if TYPE_CHECKING:
     from configs.schema import Project
+    from pipelines.results.monitoring import MonitorResult
     from pipelines.results.night import NightResult
     from pipelines.results.training import TargetTraining
 
 
-def describe_training_result(result: TargetTraining) -> str:
-    """Return what became of a challenger, in one line."""
-    if result.error:
-        return str(result.error)
-    number = result.version.number if result.version else "?"
-    return f"version {number} passed the gate and is the champion"
+def render_markdown_table(rows: list[list[str]]) -> list[str]:
+    """Return a table as lines of Markdown; the first row holds the headers."""
+    width = len(rows[0])
+    lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
+    return [lines[0], "|" + "---|" * width, *lines[1:]]
 
 
 def render_training_markdown(project: Project, results: list[TargetTraining]) -> str:
-    """Return a training's summary as Markdown."""
+    """Return the summary of a training of all targets."""
     lines = [f"# {project.project}: training"]
     for result in results:
         lines += [f"\n## {result.target}", describe_training_result(result)]
         if result.trained:
+            challenger = build_challenger_table(result.metrics, project.ordered)
+            learners = build_learner_table(result.baselines, result.trained.learner)
             lines += [describe_row_counts(result.rows, project.timed), ""]
-            lines += [
-                *render_markdown_table(build_challenger_table(result.metrics, project.ordered)),
-                "",
-            ]
-            lines += render_markdown_table(
-                build_learner_table(result.baselines, result.trained.learner)
-            )
+            lines += [*render_markdown_table(challenger), "", *render_markdown_table(learners)]
     return "\n".join(lines)
 
 
 def render_night_markdown(project: Project, night: NightResult) -> str:
-    """Return a night's summary as Markdown."""
-    rows = "\n".join(f"| {target} | {count:,} |" for target, count in night.published.rows.items())
-    head = f"# {project.project}: scores as of {night.published.as_of.isoformat()}"
-    return f"{head}\n\nrun `{night.published.run_id}`, export `{night.export}`\n\n| target | rows |\n|---|---|\n{rows}"
+    """Return the summary of a night."""
+    published = night.published
+    head = f"# {project.project}: scores as of {published.as_of.isoformat()}"
+    place = f"run `{published.run_id}`, export `{night.export}`"
+    table = render_markdown_table(build_count_table(published))
+    return "\n".join([head, "", place, "", *table])
+
+
+def render_monitor_markdown(project: Project, results: list[MonitorResult]) -> str:
+    """Return the realised outcomes of all targets' published scores."""
+    lines = [f"# {project.project}: published scores against realised outcomes"]
+    for result in results:
+        lines += ["", f"## {result.target}", "", describe_counts(result)]
+        for rows in build_monitor_tables(result):
+            lines += ["", *render_markdown_table(rows)]
+        lines += ["", *(f"- {line}" for line in describe_recommendation(result))]
+    return "\n".join(lines)

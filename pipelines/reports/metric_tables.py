@@ -1,4 +1,7 @@
-"""The figures of a training as rows of texts, the same for the terminal, for MLflow and for Prefect."""
+"""Metrics of a training as tables of texts, the same for the terminal, Markdown and MLflow.
+
+A table is a list of rows of texts; the first row holds the headers.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,12 @@ if TYPE_CHECKING:
     from models.evaluation.gate import GateVerdict
     from models.evaluation.metrics import Estimate
     from models.evaluation.sliced_metrics import SliceMetrics
+    from models.training.ablation import AblationTrial
+    from pipelines.results.audit import AuditFinding
     from pipelines.results.evaluation import Metrics
+    from pipelines.results.training import TargetTraining
 
+# Metrics of the challenger in their order, with their labels.
 METRIC_LABELS = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
@@ -25,7 +32,6 @@ METRIC_LABELS = {
     "lift_at_capacity": "lift at capacity",
     "value_captured_at_capacity": "value captured",
 }
-"""The figures a person sees first, and their names."""
 SLICE_METRICS = (
     "roc_auc",
     "log_loss",
@@ -34,7 +40,7 @@ SLICE_METRICS = (
     "outcome_rate",
     "lift_at_capacity",
 )
-"""Those shown of a part of the rows."""
+# With two intervals and no more, the row of a learner fits a terminal of 100 columns.
 LEARNER_METRIC_LABELS = {
     "roc_auc": "ROC AUC",
     "log_loss": "log loss",
@@ -42,103 +48,138 @@ LEARNER_METRIC_LABELS = {
     "calibration_error": "cal. error",
     "calibration_slope": "cal. slope",
 }
-"""Those shown of each learner; with both intervals, and no more, a row fits a terminal of 100 columns."""
 METRICS_WITH_INTERVAL = ("roc_auc", "log_loss")
 LEARNER_NAMES = {"lightgbm": "LightGBM", "base_rate": "base rate", "naive_bayes": "naive Bayes"}
+TRIAL_LABELS = {"all": "all features", "none": "no feature: the base rate"}
 
 
-def format_estimate(figure: Estimate | None) -> str:
-    """Return a figure with its 90 % interval, such as ``0.812 (0.790–0.833)``."""
-    if figure is None or figure.value != figure.value:
+def format_estimate(estimate: Estimate | None) -> str:
+    """Return an estimate with its 90 % interval, such as ``0.812 (0.790–0.833)``."""
+    if estimate is None or estimate.value != estimate.value:
         return "–"
-    return f"{figure.value:.3f} ({figure.low:.3f}–{figure.high:.3f})"
+    return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
+
+
+def format_value(estimate: Estimate | None) -> str:
+    """Return an estimate without its interval."""
+    return format_estimate(estimate).partition(" ")[0]
 
 
 def format_learner(name: str) -> str:
-    """Return what people call a kind of model."""
+    """Return the display name of a learner."""
     return LEARNER_NAMES.get(name, name)
 
 
 def describe_row_counts(rows: dict[str, int], followed: bool) -> str:
-    """Return how many rows a training used, in one line; ``followed`` says whether outcomes have times."""
-    fate = "learnt from as far as they were followed" if followed else "not used"
+    """Return the numbers of rows of a training in one line.
+
+    ``followed`` says whether right-censored rows are trained on, as far as they were followed up.
+    """
+    use = "trained on as far as they were followed" if followed else "not used"
     return (
         f"{rows['rows']:,} rows: {rows['mature']:,} mature with {rows['positive']:,} outcomes, "
-        f"{rows['immature']:,} immature ({fate}, never called negative)"
+        f"{rows['immature']:,} immature ({use}, never counted as negative)"
     )
 
 
 def describe_evaluation(ordered: bool) -> str:
-    """Return what figures were tested on: later rows, where the rows have an order in time."""
+    """Return on which rows metrics are computed: later ones, where the rows are ordered in time."""
     return "out of time (90 % interval)" if ordered else "random folds (90 % interval)"
 
 
+def describe_training_result(result: TargetTraining) -> str:
+    """Return in one line whether the challenger became the champion, or why not."""
+    if result.error:
+        return str(result.error)
+    number = result.version.number if result.version else "?"
+    return f"version {number} passed the gate and is the champion"
+
+
 def build_challenger_table(metrics: Metrics, ordered: bool) -> list[list[str]]:
-    """Return rows of texts, the first the heads: each figure that there is, with its interval."""
+    """Return one row a metric of the challenger, with its interval."""
     rows = [
-        [name, format_estimate(metrics[key])]
-        for key, name in METRIC_LABELS.items()
+        [label, format_estimate(metrics[key])]
+        for key, label in METRIC_LABELS.items()
         if key in metrics
     ]
     return [[describe_evaluation(ordered), "challenger"], *rows]
 
 
 def build_learner_table(learners: Mapping[str, Metrics], chosen: str) -> list[list[str]]:
-    """Return rows of texts, the first the heads: each learner, the ``chosen`` one marked, and what tells them apart."""
-    names = {
-        name: format_learner(name) + (" (chosen)" if name == chosen else "") for name in learners
-    }
-    rows = [[names[name], *_format_learner_metrics(figures)] for name, figures in learners.items()]
+    """Return one row a learner with the metrics that compare them; the ``chosen`` one is marked."""
+    rows = [
+        [format_learner(name) + (" (chosen)" if name == chosen else ""), *_format_learner(metrics)]
+        for name, metrics in learners.items()
+    ]
     return [["learner", *LEARNER_METRIC_LABELS.values()], *rows]
 
 
-def build_slice_table(what: str, parts: Mapping[str, SliceMetrics]) -> list[list[str]]:
-    """Return rows of texts, the first the heads: a part's name, rows, outcomes, and figures unless it is too small."""
-    heads = [what, "rows", "outcomes", *(METRIC_LABELS[key] for key in SLICE_METRICS)]
-    return [
-        heads,
-        *(
-            [name, f"{part.rows:,}", f"{part.outcomes:,}", *_format_slice_metrics(part)]
-            for name, part in parts.items()
-        ),
+def build_slice_table(kind: str, slices: Mapping[str, SliceMetrics]) -> list[list[str]]:
+    """Return one row a slice: name, rows, outcomes, and metrics unless the slice is too small."""
+    rows = [
+        [name, f"{part.rows:,}", f"{part.outcomes:,}", *_format_slice(part)]
+        for name, part in slices.items()
     ]
+    return [[kind, "rows", "outcomes", *(METRIC_LABELS[key] for key in SLICE_METRICS)], *rows]
 
 
 def build_reliability_table(bins: list[tuple[float, Estimate]]) -> list[list[str]]:
-    """Return rows of texts, the first the heads: what was predicted in each bin, and what happened."""
-    heads = ["predicted, bins of equal size", "happened (90 % interval)", "rows"]
-    return [heads, *([f"{at:.3f}", format_estimate(rate), f"{rate.n:,}"] for at, rate in bins)]
+    """Return one row a bin of predictions: the mean prediction and the observed rate."""
+    rows = [[f"{predicted:.3f}", format_estimate(rate), f"{rate.n:,}"] for predicted, rate in bins]
+    return [["predicted, bins of equal size", "observed (90 % interval)", "rows"], *rows]
+
+
+def build_ablation_table(trials: list[AblationTrial], ordered: bool) -> list[list[str]]:
+    """Return one row a trial; the difference of log loss is to the trial with all features."""
+    rows = [
+        [
+            TRIAL_LABELS.get(trial.mode, f"{trial.mode} {trial.family}"),
+            str(trial.feature_count),
+            format_estimate(trial.roc_auc),
+            format_estimate(trial.log_loss),
+            _format_difference(trial.difference) if trial.mode != "all" else "",
+        ]
+        for trial in trials
+    ]
+    headers = ["features", "ROC AUC", "log loss", "worse by"]
+    return [[describe_evaluation(ordered), *headers], *rows]
+
+
+def build_audit_table(findings: list[AuditFinding]) -> list[list[str]]:
+    """Return one row a suspected column: its evidence and its state."""
+    rows = [[f.suspect.column, f.suspect.evidence, f.state] for f in findings]
+    return [["column", "evidence", "state"], *rows]
 
 
 def describe_verdict(verdict: GateVerdict) -> str:
-    """Return what the gate would do, with the sentence of each test."""
-    head = "the gate would let it pass" if verdict.passed else "the gate would refuse it"
+    """Return the decision of the gate, with the sentence of each test."""
+    head = "the gate would pass it" if verdict.passed else "the gate would refuse it"
     lines = [
         f"  {'passed' if test.passed else 'FAILED'}  {test.sentence}" for test in verdict.tests
     ]
     return "\n".join([f"{head}:", *lines])
 
 
-def _format_learner_metrics(figures: Metrics) -> list[str]:
-    texts = {key: format_estimate(figures.get(key)) for key in LEARNER_METRIC_LABELS}
+def _format_learner(metrics: Metrics) -> list[str]:
     return [
-        text if key in METRICS_WITH_INTERVAL else text.partition(" ")[0]
-        for key, text in texts.items()
+        format_estimate(metrics.get(key))
+        if key in METRICS_WITH_INTERVAL
+        else format_value(metrics.get(key))
+        for key in LEARNER_METRIC_LABELS
     ]
 
 
-def _format_slice_metrics(part: SliceMetrics) -> list[str]:
+def _format_slice(part: SliceMetrics) -> list[str]:
     if part.too_small:
         return ["too small"]
-    texts = {key: format_estimate(part.estimates.get(key)) for key in SLICE_METRICS}
-    # What was predicted is known but for which leads there were: its interval would only take room.
+    # The mean prediction varies only with the sample of leads: its interval would only take room.
     return [
-        text.partition(" ")[0] if key == "mean_predicted" else text for key, text in texts.items()
+        format_value(part.estimates.get(key))
+        if key == "mean_predicted"
+        else format_estimate(part.estimates.get(key))
+        for key in SLICE_METRICS
     ]
 
 
-def render_markdown_table(rows: list[list[str]]) -> list[str]:
-    """Return a table as lines of Markdown; the first row are the heads."""
-    width = len(rows[0])
-    lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
-    return [lines[0], "|" + "---|" * width, *lines[1:]]
+def _format_difference(estimate: Estimate) -> str:
+    return f"{estimate.value:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f})"

@@ -1,6 +1,6 @@
-"""What MLflow keeps of a training: parameters, figures, tags, pictures, tables, and a report that leads through them.
+"""Collects what MLflow stores of a training: parameters, metrics, tags, plots, tables and a report.
 
-Nothing personal is among it: no id and no row, only counts, figures, and the values of the config's segments.
+They hold no personal data: no id and no row, only counts, metrics and the values of the segments.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from models.evaluation.plots import (
     plot_reliability,
 )
 from models.evaluation.sliced_metrics import SliceMetrics
-from models.leakage.leakage import Suspect
+from models.leakage.suspects import Suspect
 from models.registry.pyfunc import make_input_example
 from models.registry.records import TrainingRecord
 from models.training.results import TrainResult
@@ -37,51 +37,51 @@ from pipelines.results.evaluation import Evaluation, Metrics
 from pipelines.training_data import Snapshot, TrainingRows, count_training_rows
 from pipelines.version import find_code_version
 
+# Rows that the importance is computed on, evenly spread: enough for a plot.
 MAX_EXPLAINED_ROWS = 1_000
-"""Rows from which importance is taken, evenly spread: enough for a picture."""
 ESTIMATE_HEADERS = ("value", "low", "high")
 Curve = list[tuple[float, float]]
 
 
 def write_training_record(
     folder: Path,
-    now: Snapshot,
+    snapshot: Snapshot,
     rows: TrainingRows,
     trained: TrainResult,
-    found: Evaluation,
+    evaluation: Evaluation,
     verdict: GateVerdict,
     suspects: Sequence[Suspect] = (),
 ) -> TrainingRecord:
-    """Write the scorer and the plots into ``folder`` and return them with all that belongs to the training.
+    """Write the scorer and the plots into ``folder`` and return the record of the training.
 
-    ``suspects`` are the columns that the leakage audit names among those offered.
+    ``suspects`` are the suspected columns among those that the config offers.
     """
-    scorer, project = trained.scorer, now.project
+    scorer, project = trained.scorer, snapshot.project
     scorer.save(folder / "scorer")
-    told = ReportInput(
-        now,
+    inputs = ReportInput(
+        snapshot,
         trained,
-        found,
+        evaluation,
         verdict,
         count_training_rows(rows),
         _rank_importance(rows, trained),
         tuple(suspects),
     )
-    curve, point = _compute_gain(told)
-    _draw_plots(folder / "plots", told, curve, point)
+    curve, point = _compute_gain(inputs)
+    _draw_plots(folder / "plots", inputs, curve, point)
     return TrainingRecord(
         scorer=folder / "scorer",
-        params=_collect_params(told),
-        metrics=dict(_collect_metrics(found)),
+        params=_collect_params(inputs),
+        metrics=dict(_collect_metrics(evaluation)),
         tags={
             GATE_TAG: PASSED if verdict.passed else REFUSED,
-            "as_of": now.as_of.isoformat(),
-            "data_fingerprint": now.dataset.fingerprint,
+            "as_of": snapshot.as_of.isoformat(),
+            "data_fingerprint": snapshot.dataset.fingerprint,
             "config_hash": project.config_hash,
             "code_version": find_code_version(),
         },
         texts={
-            "report.md": render_training_report(told),
+            "report.md": render_training_report(inputs),
             "config.yaml": project.text,
             "features.json": _format_json(
                 _describe_features(scorer.catalog, set(scorer.encoding.names))
@@ -90,7 +90,7 @@ def write_training_record(
             "gate.json": _format_json(verdict.to_json()),
             **{
                 f"tables/{name}.csv": _format_csv(table)
-                for name, table in _build_tables(told, curve).items()
+                for name, table in _build_tables(inputs, curve).items()
             },
         },
         plots=folder / "plots",
@@ -98,26 +98,23 @@ def write_training_record(
     )
 
 
-def _collect_params(told: ReportInput) -> dict[str, Any]:
-    project, scorer, target = (
-        told.now.project,
-        told.trained.scorer,
-        told.now.project.target_config(told.trained.scorer.target),
-    )
+def _collect_params(inputs: ReportInput) -> dict[str, Any]:
+    project, scorer = inputs.snapshot.project, inputs.trained.scorer
+    target_config = project.target_config(scorer.target)
     return {
         "target": scorer.target,
-        "horizon": format_duration(target.horizon) if target.horizon else "none",
-        "as_of": told.now.as_of.isoformat(),
+        "horizon": format_duration(target_config.horizon) if target_config.horizon else "none",
+        "as_of": inputs.snapshot.as_of.isoformat(),
         "config_hash": project.config_hash,
-        "data_fingerprint": told.now.dataset.fingerprint,
+        "data_fingerprint": inputs.snapshot.dataset.fingerprint,
         "learner": scorer.learner,
-        "learners": ", ".join(told.found.baselines),
+        "learners": ", ".join(inputs.evaluation.baselines),
         "catalogue": len(scorer.catalog.features),
         "features": len(scorer.encoding.names),
         "slope": scorer.calibrator.slope,
         "intercept": scorer.calibrator.intercept,
         "capacity": project.capacity_config.per_week if project.capacity_config else "none",
-        **told.rows,
+        **inputs.rows,
         **project.evaluation.model_dump(mode="json"),
         **{
             f"learning_{name}": value
@@ -126,24 +123,27 @@ def _collect_params(told: ReportInput) -> dict[str, Any]:
     }
 
 
-def _collect_metrics(found: Evaluation) -> Iterator[tuple[str, float]]:
-    """Name the challenger's figures plainly, the others' with their learner or part before a slash."""
-    yield from _flatten_estimates("", found.metrics)
-    for learner, figures in found.baselines.items():
-        yield from _flatten_estimates(f"{learner}/", figures)
-    for of, part in found.unseen.items():
-        yield from _flatten_estimates(f"unseen_{of}/", part.estimates)
+def _collect_metrics(evaluation: Evaluation) -> Iterator[tuple[str, float]]:
+    """Yield (name, value) of all metrics.
+
+    Metrics of the challenger have no prefix; others have their learner or slice before a slash.
+    """
+    yield from _flatten_estimates("", evaluation.metrics)
+    for learner, metrics in evaluation.baselines.items():
+        yield from _flatten_estimates(f"{learner}/", metrics)
+    for group, part in evaluation.unseen.items():
+        yield from _flatten_estimates(f"unseen_{group}/", part.estimates)
 
 
-def _flatten_estimates(prefix: str, figures: Metrics) -> Iterator[tuple[str, float]]:
-    for key, figure in figures.items():
-        yield f"{prefix}{key}", figure.value
-        yield f"{prefix}{key}_low", figure.low
-        yield f"{prefix}{key}_high", figure.high
+def _flatten_estimates(prefix: str, metrics: Metrics) -> Iterator[tuple[str, float]]:
+    for key, estimate in metrics.items():
+        yield f"{prefix}{key}", estimate.value
+        yield f"{prefix}{key}_low", estimate.low
+        yield f"{prefix}{key}_high", estimate.high
 
 
 def _rank_importance(rows: TrainingRows, trained: TrainResult) -> list[tuple[str, str, float]]:
-    """Return each feature of the model, its words and its mean absolute contribution in log-odds, greatest first."""
+    """Return (feature, meaning, mean absolute SHAP contribution in log-odds), greatest first."""
     step = max(1, rows.matrix.num_rows // MAX_EXPLAINED_ROWS)
     sample = rows.matrix.take(np.arange(0, rows.matrix.num_rows, step))
     weight = np.abs(trained.scorer.explain(sample)[:, :-1]).mean(axis=0).tolist()
@@ -155,87 +155,101 @@ def _rank_importance(rows: TrainingRows, trained: TrainResult) -> list[tuple[str
         (name, words.get(name, name), value)
         for name, value in zip(trained.scorer.encoding.names, weight, strict=True)
     ]
-    return sorted(named, key=lambda each: (-each[2], each[0]))
+    return sorted(named, key=lambda row: (-row[2], row[0]))
 
 
-def _compute_gain(told: ReportInput) -> tuple[Curve, tuple[float, float]]:
-    table, tested = told.trained.out_of_time, told.found.rows
+def _compute_gain(inputs: ReportInput) -> tuple[Curve, tuple[float, float]]:
+    table, test_rows = inputs.trained.out_of_time, inputs.evaluation.rows
     return compute_gain_curve(
-        table["label"], table["probability"], cutoff=tested.batch, capacity=tested.capacity
+        table["label"], table["probability"], cutoff=test_rows.batch, capacity=test_rows.capacity
     )
 
 
-def _draw_plots(folder: Path, told: ReportInput, curve: Curve, point: tuple[float, float]) -> None:
-    """Draw how true the probabilities are, how they part the outcomes, what order gains, over time, and by what."""
+def _draw_plots(
+    folder: Path, inputs: ReportInput, curve: Curve, point: tuple[float, float]
+) -> None:
+    """Draw reliability, distribution, gain, metrics by fold, and importance."""
     folder.mkdir(parents=True, exist_ok=True)
-    table, tested = told.trained.out_of_time, told.found.rows
+    table, test_rows = inputs.trained.out_of_time, inputs.evaluation.rows
     label, probability = table["label"].to_numpy(), table["probability"].to_numpy()
-    name = f"{told.now.project.project} · {told.trained.scorer.target}"
+    name = f"{inputs.snapshot.project.project} · {inputs.trained.scorer.target}"
     plot_reliability(
-        folder, label, probability, tested.entity, title=f"{name}: do predictions come true?"
+        folder,
+        label,
+        probability,
+        test_rows.entity,
+        title=f"{name}: reliability of the predictions",
     )
-    plot_distribution(
-        folder, label, probability, title=f"{name}: how predictions part the outcomes"
-    )
-    name_of_gain = f"{name}: what the best leads hold"
-    plot_gain(folder, curve, point, capacity=tested.capacity, title=name_of_gain)
-    origins = [(told.days[number], part.estimates) for number, part in told.found.folds.items()]
-    plot_origins(folder, origins, title=f"{name}: does it hold over time?")
+    plot_distribution(folder, label, probability, title=f"{name}: predictions by outcome")
+    gain_title = f"{name}: outcomes among the best leads"
+    plot_gain(folder, curve, point, capacity=test_rows.capacity, title=gain_title)
+    origins = [
+        (inputs.fold_labels[number], part.estimates)
+        for number, part in inputs.evaluation.folds.items()
+    ]
+    plot_origins(folder, origins, title=f"{name}: metrics by fold")
     words, values = (
-        [words for _, words, _ in told.importance],
-        [value for *_, value in told.importance],
+        [words for _, words, _ in inputs.importance],
+        [value for *_, value in inputs.importance],
     )
-    plot_importance(folder, words, values, title=f"{name}: what the model looks at")
+    plot_importance(folder, words, values, title=f"{name}: importance of the features")
 
 
-def _build_tables(told: ReportInput, curve: Curve) -> dict[str, list[list[Any]]]:
-    """Return each table as rows, the first the heads."""
-    found = told.found
+def _build_tables(inputs: ReportInput, curve: Curve) -> dict[str, list[list[Any]]]:
+    """Return each table as rows by its name; the first row holds the headers."""
+    evaluation = inputs.evaluation
     tables: dict[str, list[Iterable[Any]]] = {
-        "figures": [["learner", "figure", *ESTIMATE_HEADERS, "rows"], *_yield_metric_rows(found)],
+        "figures": [
+            ["learner", "figure", *ESTIMATE_HEADERS, "rows"],
+            *_yield_metric_rows(evaluation),
+        ],
         "parts": [
             ["by", "part", "rows", "entities", "outcomes", "too_small", *_list_slice_headers()],
-            *_yield_slice_rows(told),
+            *_yield_slice_rows(inputs),
         ],
         "reliability": [
             ["predicted", *(f"observed_{x}" for x in ESTIMATE_HEADERS), "rows"],
-            *_yield_reliability_rows(found),
+            *_yield_reliability_rows(evaluation),
         ],
         "gain": [["share_of_rows", "share_of_outcomes"], *curve],
-        "importance": [["feature", "what", "mean_absolute_log_odds"], *told.importance],
+        "importance": [["feature", "what", "mean_absolute_log_odds"], *inputs.importance],
         "gate": [
             ["test", "passed", *ESTIMATE_HEADERS, "bound_low", "bound_high", "sentence"],
-            *_yield_verdict_rows(told.verdict),
+            *_yield_verdict_rows(inputs.verdict),
         ],
     }
-    if told.suspects:
+    if inputs.suspects:
         tables["leakage"] = [
             ["column", "allowed", "evidence"],
-            *([s.column, s.allowed, s.evidence] for s in told.suspects),
+            *([s.column, s.allowed, s.evidence] for s in inputs.suspects),
         ]
     return {name: [list(row) for row in rows] for name, rows in tables.items()}
 
 
-def _yield_metric_rows(found: Evaluation) -> Iterator[list[Any]]:
-    for learner, figures in {"challenger": found.metrics, **found.baselines}.items():
-        for key, figure in figures.items():
-            yield [learner, key, *_estimate_bounds(figure), figure.n]
+def _yield_metric_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
+    for learner, metrics in {"challenger": evaluation.metrics, **evaluation.baselines}.items():
+        for key, estimate in metrics.items():
+            yield [learner, key, *_estimate_bounds(estimate), estimate.n]
 
 
 def _list_slice_headers() -> list[str]:
     return [f"{key}{end}" for key in SLICE_METRICS for end in ("", "_low", "_high")]
 
 
-def _yield_slice_rows(told: ReportInput) -> Iterator[list[Any]]:
-    groups = {"new to its fold": told.found.unseen, "fold": told.found.folds, **told.found.segments}
-    for by, parts in {**groups, "stage": told.found.stages}.items():
+def _yield_slice_rows(inputs: ReportInput) -> Iterator[list[Any]]:
+    groups = {
+        "new to its fold": inputs.evaluation.unseen,
+        "fold": inputs.evaluation.folds,
+        **inputs.evaluation.segments,
+    }
+    for by, parts in {**groups, "stage": inputs.evaluation.stages}.items():
         for name, part in parts.items():
             counts = [part.rows, part.entities, part.outcomes, part.too_small]
             yield [
                 by,
                 name,
                 *counts,
-                *(end for key in SLICE_METRICS for end in _slice_bounds(part, key)),
+                *(bound for key in SLICE_METRICS for bound in _slice_bounds(part, key)),
             ]
 
 
@@ -243,8 +257,10 @@ def _slice_bounds(part: SliceMetrics, key: str) -> list[float | None]:
     return _estimate_bounds(part.estimates[key]) if key in part.estimates else [None] * 3
 
 
-def _yield_reliability_rows(found: Evaluation) -> Iterator[list[Any]]:
-    return ([predicted, *_estimate_bounds(rate), rate.n] for predicted, rate in found.reliability)
+def _yield_reliability_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
+    return (
+        [predicted, *_estimate_bounds(rate), rate.n] for predicted, rate in evaluation.reliability
+    )
 
 
 def _yield_verdict_rows(verdict: GateVerdict) -> Iterator[list[Any]]:
@@ -254,8 +270,8 @@ def _yield_verdict_rows(verdict: GateVerdict) -> Iterator[list[Any]]:
     )
 
 
-def _estimate_bounds(figure: Estimate) -> list[float | None]:
-    return _null_nonfinite((figure.value, figure.low, figure.high))
+def _estimate_bounds(estimate: Estimate) -> list[float | None]:
+    return _null_nonfinite((estimate.value, estimate.low, estimate.high))
 
 
 def _null_nonfinite(values: Iterable[float]) -> list[float | None]:

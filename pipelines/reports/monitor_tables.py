@@ -1,165 +1,139 @@
-"""What a person is told of realised outcomes: the same tables in the terminal and as Markdown."""
+"""Realised outcomes of published scores as tables and lines of text.
+
+The first row of a table holds the headers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
-from rich.markup import escape
-
-from pipelines.reports.metric_tables import format_estimate, render_markdown_table
-from pipelines.reports.terminal import render_table
+from pipelines.reports.metric_tables import format_estimate, format_value
 from serve.monitoring.expectations import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from configs.schema import Project
     from pipelines.results.monitoring import MonitorResult
     from serve.monitoring.realised import RealisedOutcomes, RealisedValue
 
 SLICE_KINDS = ("week", "grade", "stage", "list", "version")
+# Only these slices hold leads of all grades, so that metrics at capacity mean something.
 RANKED_KINDS = ("week", "version")
-"""The parts that hold leads of all grades: of others no ranking at capacity is told."""
+METRIC_HEADERS = {
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+    "calibration_error": "cal. error",
+    "calibration_slope": "slope",
+}
+CAPACITY_HEADERS = {"precision_at_capacity": "precision", "lift_at_capacity": "lift"}
+VALUE_HEADERS = ("value expected", "actual", "ratio (90 %)")
 
 
-def render_monitor_result(project: Project, found: MonitorResult) -> RenderableType:
-    """Return what became of one target's published scores."""
-    tables = [part for rows in build_monitor_tables(found) for part in ("", render_table(rows))]
-    head = f"\n{project.project} · {found.target}: {describe_counts(found)}"
-    return Group(
-        escape(head), *tables, "", *(escape(line) for line in describe_recommendation(found))
-    )
-
-
-def render_monitor_markdown(project: Project, found: list[MonitorResult]) -> str:
-    """Return what became of all targets' published scores as Markdown."""
-    lines = [f"# {project.project}: published scores against realised outcomes"]
-    for each in found:
-        lines += ["", f"## {each.target}", "", describe_counts(each)]
-        for rows in build_monitor_tables(each):
-            lines += ["", *render_markdown_table(rows)]
-        lines += ["", *(f"- {line}" for line in describe_recommendation(each))]
-    return "\n".join(lines)
-
-
-def build_monitor_tables(found: MonitorResult) -> list[list[list[str]]]:
-    """Return the tables, each rows of texts with the heads first: by week, grade, stage, version; and the promise."""
+def build_monitor_tables(result: MonitorResult) -> list[list[list[str]]]:
+    """Return a table for each kind of slice, and one of realised against expected metrics."""
     tables = [
-        _build_slice_rows(found, kind)
+        _build_slice_table(result, kind)
         for kind in SLICE_KINDS
-        if found.parts_by_name(kind) or (kind in RANKED_KINDS and found.count_immature(kind))
+        if result.parts_by_name(kind) or (kind in RANKED_KINDS and result.count_immature(kind))
     ]
-    return [*tables, *([_build_promise_table(found)] if found.versions else [])]
+    return [*tables, *([_build_expectation_table(result)] if result.versions else [])]
 
 
-def describe_counts(found: MonitorResult) -> str:
-    counts, nights = found.counts, found.followed.excluded_nights
-    rows = (
-        f"{counts['published']:,} published rows count: {counts['used']:,} with a known outcome, "
+def describe_counts(result: MonitorResult) -> str:
+    """Return in one line how many published rows are used, immature and unknown, and why."""
+    counts, nights = result.counts, result.followed.excluded_nights
+    text = (
+        f"{counts['published']:,} published rows count: "
+        f"{counts['used']:,} with a known outcome, {counts['immature']:,} immature, "
+        f"{counts['unknown']:,} unknown"
     )
-    rows += f"{counts['immature']:,} immature, {counts['unknown']:,} unknown"
-    why = "; ".join(
-        f"{rows:,}: {reason}" for reason, rows in sorted(found.followed.unknown_reasons.items())
+    reasons = "; ".join(
+        f"{rows:,}: {reason}" for reason, rows in sorted(result.followed.unknown_reasons.items())
     )
-    left = "; ".join(f"{number:,}: {reason}" for reason, number in sorted(nights.items()))
-    text = f"{rows}{f' ({why})' if why else ''}."
-    text += (
-        f" Outcomes are complete through {found.observed.isoformat()}." if found.observed else ""
-    )
-    return text + (f" Nights left out: {left}." if left else "")
+    text += f" ({reasons})." if reasons else "."
+    if result.observed:
+        text += f" Outcomes are complete through {result.observed.isoformat()}."
+    excluded = "; ".join(f"{number:,}: {reason}" for reason, number in sorted(nights.items()))
+    return text + (f" Nights left out: {excluded}." if excluded else "")
 
 
-def _build_slice_rows(found: MonitorResult, kind: str) -> list[list[str]]:
-    """Return the parts of one kind; a week or version that only waits has a row too."""
-    parts, waiting = (
-        found.parts_by_name(kind),
-        found.count_immature(kind) if kind in RANKED_KINDS else None,
-    )
-    valued = any(part.value for part in parts.values())
-    heads = [kind if kind != "version" else "model version", "used"]
-    heads += [] if waiting is None else ["immature"]
-    heads += [
-        "expected",
-        "actual",
-        "actual / expected (90 %)",
-        "ROC AUC",
-        "log loss",
-        "cal. error",
-        "slope",
-    ]
-    heads += ["precision", "lift"] if kind in RANKED_KINDS else []
-    heads += ["value expected", "actual", "ratio (90 %)"] if valued else []
-    rows = [heads]
-    for name in (
-        sorted({*parts, *(waiting or ())})
-        if kind == "week"
-        else [*parts, *_list_waiting_only(parts, waiting)]
-    ):
-        part = parts.get(name)
-        immature = [] if waiting is None else [f"{waiting[name]:,}"]
-        rows.append(
-            [
-                name,
-                f"{part.part.rows:,}" if part else "0",
-                *immature,
-                *(_format_slice(part, kind) if part else []),
-            ]
+def describe_recommendation(result: MonitorResult) -> Iterator[str]:
+    """Yield the warnings of the monitor, and whether to train again with the reasons."""
+    first = result.followed.first_mature
+    if not result.counts["published"]:
+        yield "no published rows count"
+    elif not result.counts["used"]:
+        when = (
+            f": the first is known once outcomes are complete through {first.isoformat()}"
+            if first
+            else ""
         )
-        rows[-1] += _format_value(part.value) if part and valued else []
+        yield f"no outcome is known yet{when}"
+    for version in result.without_expectations:
+        yield f"version {version}: no expected metrics are recorded"
+    yield from (f"warning: {line}" for line in result.warnings)
+    if result.recommendation.retrain:
+        yield from (f"train again: {reason}" for reason in result.recommendation.reasons)
+    else:
+        yield f"no need to train again (champion: version {result.champion})"
+
+
+def _build_slice_table(result: MonitorResult, kind: str) -> list[list[str]]:
+    """Return one row a slice; a week or version with immature rows only has a row too."""
+    slices = result.parts_by_name(kind)
+    immature = result.count_immature(kind) if kind in RANKED_KINDS else None
+    has_value = any(part.value for part in slices.values())
+    headers = ["model version" if kind == "version" else kind, "used"]
+    headers += [] if immature is None else ["immature"]
+    headers += ["expected", "actual", "actual / expected (90 %)", *METRIC_HEADERS.values()]
+    headers += CAPACITY_HEADERS.values() if kind in RANKED_KINDS else []
+    headers += VALUE_HEADERS if has_value else []
+    rows = [headers]
+    for name in _order_names(slices, immature, kind):
+        part = slices.get(name)
+        row = [name, f"{part.part.rows:,}" if part else "0"]
+        row += [] if immature is None else [f"{immature[name]:,}"]
+        row += _format_realised(part, kind) if part else []
+        row += _format_realised_value(part.value) if part and has_value else []
+        rows.append(row)
     return rows
 
 
-def _list_waiting_only(
-    parts: dict[str, RealisedOutcomes], waiting: dict[str, int] | None
+def _order_names(
+    slices: dict[str, RealisedOutcomes], immature: dict[str, int] | None, kind: str
 ) -> list[str]:
-    return sorted(name for name in waiting or () if name not in parts)
+    """Return the names of slices: weeks by date, others as measured with immature ones last."""
+    if kind == "week":
+        return sorted({*slices, *(immature or ())})
+    return [*slices, *sorted(name for name in immature or () if name not in slices)]
 
 
-def _format_slice(part: RealisedOutcomes, kind: str) -> list[str]:
-    names = ["roc_auc", "log_loss", "calibration_error", "calibration_slope"]
-    names += ["precision_at_capacity", "lift_at_capacity"] if kind in RANKED_KINDS else []
+def _format_realised(part: RealisedOutcomes, kind: str) -> list[str]:
+    names = [*METRIC_HEADERS, *(CAPACITY_HEADERS if kind in RANKED_KINDS else ())]
     counts = [f"{part.expected:,.1f}", f"{part.part.outcomes:,}", format_estimate(part.ratio)]
-    return counts + [
-        format_estimate(part.part.estimates.get(name)).partition(" ")[0] for name in names
-    ]
+    return counts + [format_value(part.part.estimates.get(name)) for name in names]
 
 
-def _format_value(value: RealisedValue | None) -> list[str]:
+def _format_realised_value(value: RealisedValue | None) -> list[str]:
     if value is None:
         return ["–", "–", "–"]
     return [f"{value.expected:,.0f}", f"{value.actual:,.0f}", format_estimate(value.ratio)]
 
 
-def _build_promise_table(found: MonitorResult) -> list[list[str]]:
-    rows = [
-        ["model version", "figure", "realised (90 %)", "promised (90 %)", "difference (99 %)", ""]
-    ]
-    for version, compared in found.versions.items():
-        for each in compared:
-            promise = (
-                format_estimate(each.expected)
-                if each.is_recorded
-                else f"none kept; the gate: {format_estimate(each.expected)}"
+def _build_expectation_table(result: MonitorResult) -> list[list[str]]:
+    """Return one row a model version and metric: realised and expected value, and difference."""
+    headers = ["model version", "metric", "realised (90 %)", "expected (90 %)"]
+    rows = [[*headers, "difference (99 %)", ""]]
+    for version, comparisons in result.versions.items():
+        for comparison in comparisons:
+            expected = format_estimate(comparison.expected)
+            rows.append(
+                [
+                    version,
+                    METRIC_NAMES[comparison.metric],
+                    format_estimate(comparison.realised),
+                    expected if comparison.is_recorded else f"not recorded; the gate: {expected}",
+                    format_estimate(comparison.difference),
+                    "off" if comparison.is_off else "met",
+                ]
             )
-            verdict = "off" if each.is_off else "kept"
-            figures = [format_estimate(each.realised), promise, format_estimate(each.difference)]
-            rows.append([version, METRIC_NAMES[each.metric], *figures, verdict])
     return rows
-
-
-def describe_recommendation(found: MonitorResult) -> Iterator[str]:
-    first = found.followed.first_mature
-    if not found.counts["published"]:
-        yield "nothing that counts was published"
-    elif not found.counts["used"]:
-        yield "no outcome is known yet" + (
-            f": the first will be when outcomes are complete through {first.isoformat()}"
-            if first
-            else ""
-        )
-    yield from (f"version {version}: no promise kept" for version in found.without_expectations)
-    yield from (f"warning: {line}" for line in found.warnings)
-    if found.recommendation.retrain:
-        yield from (f"train again: {reason}" for reason in found.recommendation.reasons)
-    else:
-        yield f"no need to train again (champion: version {found.champion})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.leakage.leakage import Suspect
+from models.leakage.suspects import Suspect
 
 # States of a suspect: whether features may use its column, and why not.
 OFFERED = "offered; training leaves it out"

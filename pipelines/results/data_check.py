@@ -69,7 +69,7 @@ class DataCheck:
         quarantine: Folder of the bad rows.
         targets: One check a target.
         suppressed: Suppressed entities.
-        warnings: Limits of this data, and signs of mistakes in the config.
+        warnings: Limits of this data, and probable mistakes in the config.
     """
 
     project: str

@@ -8,7 +8,7 @@ from typing import Any
 from configs.errors import LeadscoreError
 from models.evaluation.gate import GateVerdict
 from models.evaluation.metrics import Estimate
-from models.leakage.leakage import Suspect
+from models.leakage.suspects import Suspect
 from models.registry.records import RegisteredVersion
 from models.training.results import TrainResult
 

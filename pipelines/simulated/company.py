@@ -26,7 +26,8 @@ END = datetime(2025, 7, 1, tzinfo=UTC)
 # From here on customers chat instead of filling in forms and open fewer e-mails. Their intent stays
 # the same, so that training data of before and after differ in behaviour but not in outcomes.
 CHANGE_AT = datetime(2024, 11, 1, tzinfo=UTC)
-# A late row becomes available exactly this long after its event; one constant keeps the filter exact.
+# A late row becomes available exactly this long after its event; one constant keeps the filter
+# exact.
 LATE_DELAY = timedelta(days=2)
 
 INTENTS = ("silent", "cold", "warm", "hot")
@@ -210,7 +211,7 @@ def _after_change(before: np.ndarray) -> np.ndarray:
 
 
 def compute_fit(leads: pa.Table) -> np.ndarray:
-    """Return each lead's multiplier of its onward rates from industry, country, source and employees.
+    """Return the multiplier of each lead's onward rates from industry, country, source and size.
 
     A missing or unknown value is neutral. It is a value of its own in the law, so it hides no
     information from the oracle.
@@ -275,7 +276,8 @@ class BusinessClock:
 
 # Ten years: the company's 18 months, and any later cutoff plus horizon that a test may ask for.
 CLOCK_DAYS = 3653
-CLOCK_RANGE = f"use instants from {START:%Y-%m-%d} on and before {START + timedelta(days=CLOCK_DAYS):%Y-%m-%d}"
+CLOCK_END = START + timedelta(days=CLOCK_DAYS)
+CLOCK_RANGE = f"use instants from {START:%Y-%m-%d} on and before {CLOCK_END:%Y-%m-%d}"
 
 
 def build_demo_clock() -> BusinessClock:

@@ -22,8 +22,8 @@ _njit_inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrappe
 TOLERANCE = 1e-13
 # A constant of four, so that the compiler decodes a lead's intent from a state's index by a shift.
 INTENT_COUNT = len(INTENTS)
-# Expected jumps of one uniformization: long silences are cut into chunks, so that the Poisson weight
-# exp(-jumps) does not underflow.
+# Expected jumps of one uniformization: long silences are cut into chunks, so that the Poisson
+# weight exp(-jumps) does not underflow.
 MAX_JUMPS = 8.0
 
 
@@ -123,7 +123,7 @@ def filter_accounts(
 ) -> np.ndarray:
     """Return the probability of the outcome of each query.
 
-    ``bounds`` (3, accounts) holds the end of each account's leads, events and queries.cutoff_us ``onward``
+    ``bounds`` (3, accounts) holds the end of each account's leads, events and queries. ``onward``
     is 0 for the outcome opportunity, 1 for won.
     """
     probability = np.empty(len(queries.lead))
@@ -338,7 +338,7 @@ def _propagate_silence(
 def _apply_exponential(
     law: Rates, chance: np.ndarray, slots: int, leaving: np.ndarray, days: float
 ) -> None:
-    """Multiply ``chance`` by exp(A days), where A has ``-leaving`` on its diagonal; normalise in place."""
+    """Multiply ``chance`` by exp(A days) in place and normalise; A has ``-leaving`` as diagonal."""
     size, top = len(leaving), leaving.max()
     chunks = int(np.ceil(top * days / MAX_JUMPS))
     jumps = top * days / max(chunks, 1)
@@ -365,7 +365,7 @@ def _apply_exponential(
 def _apply_jump(
     law: Rates, term: np.ndarray, moved: np.ndarray, slots: int, leaving: np.ndarray, top: float
 ) -> float:
-    """Write the probabilities after one jump of the uniformized chain to ``moved``; return their sum."""
+    """Write the probabilities after one jump of the chain to ``moved``; return their sum."""
     share, rate = 0.0, 1 / top
     for i in range(len(term)):
         z = i % 2
@@ -417,7 +417,7 @@ def _add_scaled(total: np.ndarray, keep: float, value: np.ndarray, weight: float
 def _step_back(
     law: Rates, fit: float, value: np.ndarray, before: np.ndarray, onward: int, top: float
 ) -> None:
-    """Write the values one jump of the chain earlier to ``before``: 1 at the outcome, 0 if given up."""
+    """Write the values one jump earlier to ``before``: 1 at the outcome, 0 if given up."""
     for phase in range(onward + 1):
         for z in range(value.shape[1]):
             for x in range(value.shape[2]):

@@ -1,14 +1,15 @@
-"""The exact probability of the demo company's outcomes given all available rows, by forward filtering.
+"""The exact probability of the demo company's outcomes, by forward filtering of all available rows.
 
-The hidden state of an account is its own state (quiet or buying) and the intent of each active lead.
-Between events the distribution moves by the generator without the rates of observable events, since
-the absence of events is evidence too. At an event it is multiplied by the event's rate. The account's
-state moves independently of its leads, so the outcome of one lead depends on the account's state and
-on its own intent alone: the other leads matter for the belief at the cutoff, not after it.
+The hidden state of an account is its own state (quiet or buying) and the intent of each active
+lead. Between events the distribution moves by the generator without the rates of observable events,
+since the absence of events is evidence too. At an event it is multiplied by the event's rate. The
+account's state moves independently of its leads, so the outcome of one lead depends on the
+account's state and on its own intent alone: the other leads matter for the belief at the cutoff,
+not after it.
 
 In the last LATE days before a cutoff only rows that are not late are available. There the filter
-starts from its belief LATE days before the cutoff, and takes each mark's rate times its share of rows
-that are not late.
+starts from its belief LATE days before the cutoff, and takes each mark's rate times its share of
+rows that are not late.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def compute_oracle(
     """Return, for each row of ``spine``, the exact probability of the outcome.
 
     The outcome counts in ``[cutoff, cutoff + horizon)``. The probability is conditional on all rows
-    of the account (attributes, arrivals, events) with ``available_at < cutoff``. ``target`` is a key
-    of ``OUTCOME_OF_TARGET``. Raises DataError for data or a target of another company.
+    of the account (attributes, arrivals, events) with ``available_at < cutoff``. ``target`` is a
+    key of ``OUTCOME_OF_TARGET``. Raises DataError for data or a target of another company.
     """
     if target not in OUTCOME_OF_TARGET:
         known = ", ".join(OUTCOME_OF_TARGET)
@@ -92,7 +93,8 @@ def _build_rates(law: CompanyLaw, clock: BusinessClock) -> Rates:
 def _order_leads(table: pa.Table) -> pd.DataFrame:
     """Return the leads by (account, arrival), with the account's number as ``group``.
 
-    A lead without an account is an account of its own. Raises DataError above MAX_ACCOUNT_LEADS leads.
+    A lead without an account is an account of its own. Raises DataError above MAX_ACCOUNT_LEADS
+    leads.
     """
     ids, accounts = (table[name].to_pandas().astype(object) for name in ("entity_id", "account_id"))
     name = ("a" + accounts).where(accounts.notna(), "e" + ids)

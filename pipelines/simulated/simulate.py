@@ -1,8 +1,9 @@
 """A seeded company with known true conversion probabilities: data for the demo and for tests.
 
 The company is written as late, duplicated, shuffled and broken rows in three sources. A simulated
-block holds the same rows clean, in the tables of ``features.contracts``. Leads come in blocks of whole
-accounts, each with a random stream of its own, so any number of leads needs the memory of one block.
+block holds the same rows clean, in the tables of ``features.contracts``. Leads come in blocks of
+whole accounts, each with a random stream of its own, so any number of leads needs the memory of one
+block.
 """
 
 from __future__ import annotations
@@ -233,7 +234,7 @@ def _simulate_accounts(
 def _account_path(
     rng: np.random.Generator, law: CompanyLaw, start: float, end: float
 ) -> tuple[np.ndarray, int]:
-    """Return the times at which the account's state flips until ``end``, and its state at ``start``.
+    """Return the times at which the account's state flips until ``end``, and its first state.
 
     The first state is drawn from the stationary distribution.
     """
@@ -284,8 +285,8 @@ def _simulate_lead(
         rates[intents : intents + marks] = law.mark_rate[regime, phase, x]
         rates[intents + marks] = law.exit_rate[phase, 0, z, x] * fit
         rates[intents + marks + 1] = law.exit_rate[phase, 1, z, x]
-        # Rates are constant up to the bound; past it the waiting time is drawn again, which is exact
-        # because exponential waiting times are memoryless.
+        # Rates are constant up to the bound; past it the waiting time is drawn again, which is
+        # exact because exponential waiting times are memoryless.
         time += rng.exponential(1 / rates.sum())
         if time >= bound:
             time = bound
@@ -330,7 +331,7 @@ def _build_events(
 
 
 def _draw_values(rng: np.random.Generator, leads: pa.Table, done: _MarkLog) -> pa.Array:
-    """Draw minutes of calls and amounts of proposals; given the event's type they are no evidence."""
+    """Draw minutes of calls and amounts of proposals; they depend on no hidden state."""
     carries = np.array([m.value for m in MARKS] + [""] * len(OUTCOMES))[done.kind]
     employees = leads["employees"].to_numpy(zero_copy_only=False)[done.lead]
     size = np.nan_to_num(employees, nan=company.TYPICAL_EMPLOYEES)
@@ -360,7 +361,7 @@ def _add_personal_columns(rng: np.random.Generator, leads: pa.Table, events: pa.
 
 @contextmanager
 def _stage_files(directory: Path) -> Iterator[Path]:
-    """Yield a staging folder; if the block succeeds, move its files into ``directory``, one rename each."""
+    """Yield a staging folder; if the block succeeds, move its files into ``directory``."""
     stage = directory / ".partial"
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)

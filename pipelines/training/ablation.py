@@ -1,4 +1,4 @@
-"""What each family of features is worth to a project's targets; nothing is written."""
+"""Feature ablation of a project's targets, by feature family; nothing is stored."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from pipelines.training_data import (
 
 
 def run_ablations(
-    project: Project, as_of: str | None, targets: list[str], note: Callable[[str], None]
+    project: Project, as_of: str | None, targets: list[str], log: Callable[[str], None]
 ) -> Iterator[TargetAblation]:
-    """Yield each target's ablation as soon as it is done, on the rows that a training at ``as_of`` would see.
+    """Yield each target's ablation when it is done, on the rows of a training at ``as_of``.
 
-    ``note`` is told each step in words. Raises what reading, the rows and learning raise.
+    ``log`` receives one line a step. Raises what reading, the rows and the training raise.
     """
-    note("reading the sources")
-    now = load_snapshot(project, as_of)
-    for name in targets:
-        note(f"{name}: rows and features")
-        yield _ablate_target(now, name, note)
+    log("reading the sources")
+    snapshot = load_snapshot(project, as_of)
+    for target in targets:
+        log(f"{target}: rows and features")
+        yield _ablate_target(snapshot, target, log)
 
 
-def _ablate_target(now: Snapshot, name: str, note: Callable[[str], None]) -> TargetAblation:
-    rows = build_training_rows(now, name)
-    settings = build_settings(now, name, lambda line: note(f"{name}: {line}"))
+def _ablate_target(snapshot: Snapshot, target: str, log: Callable[[str], None]) -> TargetAblation:
+    rows = build_training_rows(snapshot, target)
+    settings = build_settings(snapshot, target, lambda line: log(f"{target}: {line}"))
     return TargetAblation(
-        name,
+        target,
         count_training_rows(rows),
         run_ablation(rows.matrix, rows.labels, settings, _map_features_to_families(rows.catalog)),
     )
 
 
 def _map_features_to_families(catalog: Catalog) -> dict[str, str]:
-    """Return the family of each feature, families in their usual order."""
+    """Return the family of each feature, in the order of the families in the config's schema."""
     order = get_args(Family)
     return {f.name: f.family for f in sorted(catalog.features, key=lambda f: order.index(f.family))}

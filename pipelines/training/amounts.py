@@ -1,4 +1,4 @@
-"""What the outcomes of a target were worth, and what is learnt from it of those to come."""
+"""Realised amounts of outcomes, and the model of the amounts to expect."""
 
 from __future__ import annotations
 
@@ -19,98 +19,111 @@ from pipelines.training_data import Snapshot, TrainingRows
 from serve.scoring.scoring import PREDICT_BATCH_ROWS, look_up_amounts
 
 
-def compute_realised_amounts(dataset: Dataset, target: Target, rows: pa.Table) -> np.ndarray | None:
-    """Return what the outcome of each row (entity_id, cutoff and a label that is known) is worth, NaN where unknown.
+def compute_realised_amounts(
+    dataset: Dataset, target_config: Target, rows: pa.Table
+) -> np.ndarray | None:
+    """Return the realised amount of each row, NaN where unknown, None if the target has no amount.
 
-    A learnt amount is known afterwards: the value of the outcome event, and nothing where the outcome did not come.
-    None where the target has no amount; raises DataError for one that is no number.
+    ``rows`` has entity_id, cutoff and a known label. A predicted amount is realised as the value of
+    the outcome event, and as 0 without the outcome. Raises DataError for an amount that is no
+    number.
     """
-    if target.learns_amount:
+    if target_config.learns_amount:
         return np.where(
-            rows["label"].to_numpy() == 1, find_outcome_values(dataset, rows, target), 0.0
+            rows["label"].to_numpy() == 1, find_outcome_values(dataset, rows, target_config), 0.0
         )
-    found = look_up_amounts(dataset, target, pa.array(dataset.find_leads(rows["entity_id"])))
-    return None if found is None else found.to_numpy(zero_copy_only=False)
+    lead = pa.array(dataset.find_leads(rows["entity_id"]))
+    amounts = look_up_amounts(dataset, target_config, lead)
+    return None if amounts is None else amounts.to_numpy(zero_copy_only=False)
 
 
 def fit_amount_model(
-    now: Snapshot, name: str, rows: TrainingRows, encoding: Encoding
+    snapshot: Snapshot, target: str, rows: TrainingRows, encoding: Encoding
 ) -> AmountModel | None:
-    """Return what all mature rows with the outcome teach; None where the target does not ask, or none has a value."""
-    if not now.project.target_config(name).learns_amount:
+    """Return the amount model, fitted on all mature rows with the outcome and an amount.
+
+    None if the target does not predict its amount, or if no row has one.
+    """
+    if not snapshot.project.target_config(target).learns_amount:
         return None
-    known = _AmountRows.of(now, name, rows)
-    return known.learn(rows.matrix, known.number, encoding)
+    amount_rows = _RowsWithAmount.from_snapshot(snapshot, target, rows)
+    return amount_rows.fit_model(rows.matrix, amount_rows.row_number, encoding)
 
 
 def predict_fold_amounts(
-    now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table
+    snapshot: Snapshot, target: str, rows: TrainingRows, out_of_time: pa.Table
 ) -> np.ndarray | None:
-    """Return the amount that the outcome of each tested row was expected to have by what its fold knew.
+    """Return the expected amount of each out-of-time row, by a model of its fold's train rows.
 
-    None where the target does not learn it, NaN where the fold knew no amount. Each fold learns from all features of
-    the rows that it knew; the final model reads those that the scorer reads.
+    None if the target does not predict its amount, NaN where the fold has no amount to fit on. The
+    model of a fold uses all features of its train rows; the final model uses those of the scorer.
     """
-    target = now.project.target_config(name)
-    if not target.learns_amount or target.horizon is None:
+    target_config = snapshot.project.target_config(target)
+    if not target_config.learns_amount or target_config.horizon is None:
         return None
-    known, gap = (
-        _AmountRows.of(now, name, rows),
-        duration_to_microseconds(target.horizon + now.project.evaluation.embargo),
-    )
-    cutoff, place = (
-        column_to_microseconds(rows.matrix["cutoff"]),
-        find_matrix_rows(rows.matrix, out_of_time, now.dataset),
-    )
+    amount_rows = _RowsWithAmount.from_snapshot(snapshot, target, rows)
+    gap = duration_to_microseconds(target_config.horizon + snapshot.project.evaluation.embargo)
+    cutoff = column_to_microseconds(rows.matrix["cutoff"])
+    place = find_matrix_rows(rows.matrix, out_of_time, snapshot.dataset)
+    features = [name for name in rows.matrix.column_names if name not in SPINE.names]
     fold, expected = out_of_time["fold"].to_numpy(), np.full(out_of_time.num_rows, np.nan)
-    for each in np.unique(fold):
-        tested = np.flatnonzero(fold == each)
-        before = mask_train_rows(cutoff, int(cutoff[place[tested]].min()), gap)
-        mature = np.flatnonzero(before & rows.labels["label"].is_valid().to_numpy())
-        encoding = Encoding.fit(
-            rows.matrix, [n for n in rows.matrix.column_names if n not in SPINE.names], mature
-        )
-        worth = known.learn(rows.matrix, known.number[before[known.number]], encoding)
-        if worth is not None:
-            for some in np.array_split(tested, len(tested) // PREDICT_BATCH_ROWS + 1):
-                expected[some] = worth.predict_amounts(encoding.encode(rows.matrix, place[some]))
+    for number in np.unique(fold):
+        test = np.flatnonzero(fold == number)
+        train = mask_train_rows(cutoff, int(cutoff[place[test]].min()), gap)
+        mature = np.flatnonzero(train & rows.labels["label"].is_valid().to_numpy())
+        encoding = Encoding.fit(rows.matrix, features, mature)
+        train_rows = amount_rows.row_number[train[amount_rows.row_number]]
+        model = amount_rows.fit_model(rows.matrix, train_rows, encoding)
+        if model is not None:
+            for batch in np.array_split(test, len(test) // PREDICT_BATCH_ROWS + 1):
+                expected[batch] = model.predict_amounts(encoding.encode(rows.matrix, place[batch]))
     return expected
 
 
 def find_matrix_rows(matrix: pa.Table, rows: pa.Table, dataset: Dataset) -> np.ndarray:
-    """Return the row number in ``matrix`` of each row, which must be there, by entity_id and cutoff."""
+    """Return the row number in ``matrix`` of each row, by entity_id and cutoff.
+
+    Each row must be in the matrix.
+    """
     dates = np.unique(column_to_microseconds(matrix["cutoff"]))
 
-    def key(table: pa.Table) -> np.ndarray:
+    def make_keys(table: pa.Table) -> np.ndarray:
         date = np.searchsorted(dates, column_to_microseconds(table["cutoff"]))
         return date * dataset.leads.num_rows + dataset.find_leads(table["entity_id"])
 
-    of_matrix = key(matrix)
-    order = np.argsort(of_matrix)
-    return order[np.searchsorted(of_matrix, key(rows), sorter=order)]
+    matrix_keys = make_keys(matrix)
+    order = np.argsort(matrix_keys)
+    return order[np.searchsorted(matrix_keys, make_keys(rows), sorter=order)]
 
 
 @dataclass(frozen=True)
-class _AmountRows:
-    """The ``number`` in the matrix of each row with the outcome and an amount that is known, and that ``amount``."""
+class _RowsWithAmount:
+    """The mature rows with the outcome and a known amount.
 
-    number: np.ndarray
+    Attributes:
+        row_number: Row in the matrix of each of them, ascending.
+        amount: Amount of each of them.
+    """
+
+    row_number: np.ndarray
     amount: np.ndarray
 
     @classmethod
-    def of(cls, now: Snapshot, name: str, rows: TrainingRows) -> _AmountRows:
-        values = find_outcome_values(now.dataset, rows.labels, now.project.target_config(name))
-        happened = pc.fill_null(pc.equal(rows.labels["label"], 1), False).to_numpy()
-        number = np.flatnonzero(happened & np.isfinite(values))
-        return cls(number, values[number])
+    def from_snapshot(cls, snapshot: Snapshot, target: str, rows: TrainingRows) -> _RowsWithAmount:
+        target_config = snapshot.project.target_config(target)
+        values = find_outcome_values(snapshot.dataset, rows.labels, target_config)
+        has_outcome = pc.fill_null(pc.equal(rows.labels["label"], 1), False).to_numpy()
+        row_number = np.flatnonzero(has_outcome & np.isfinite(values))
+        return cls(row_number, values[row_number])
 
-    def learn(self, matrix: pa.Table, number: np.ndarray, encoding: Encoding) -> AmountModel | None:
-        """Learn from some of the rows, by their ascending numbers."""
-        spine = matrix.select(SPINE.names).take(pa.array(number))
-        amount = self.amount[np.searchsorted(self.number, number)]
+    def fit_model(
+        self, matrix: pa.Table, row_number: np.ndarray, encoding: Encoding
+    ) -> AmountModel | None:
+        """Fit the model on some of the rows, given by their ascending numbers."""
+        spine = matrix.select(SPINE.names).take(pa.array(row_number))
         rows = AmountRows(
-            encoding.encode(matrix, number),
-            amount,
+            encoding.encode(matrix, row_number),
+            self.amount[np.searchsorted(self.row_number, row_number)],
             spine["entity_id"].to_numpy(),
             column_to_microseconds(spine["cutoff"]),
         )

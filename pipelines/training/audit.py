@@ -1,4 +1,4 @@
-"""The leakage audit of a project: of the columns that its features use, and of those that the config leaves out."""
+"""Leakage audit of a project's columns: those of its features, and those the config leaves out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from features.contracts import LEADS, SPINE
 from features.definitions.catalog import Catalog
 from features.definitions.feature import CHANNEL_PREFIX, TYPE_PREFIX
 from features.intake.reading import read_rows
-from features.sources import carried_columns
-from models.leakage.leakage import ColumnOrigins, Suspect, find_suspects
+from features.sources import list_carried_columns
+from models.leakage.suspects import ColumnOrigins, Suspect, find_suspects
 from pipelines.results.audit import ALLOWED, LEFT_OUT, NO_FEATURE, OFFERED, AuditFinding
 from pipelines.training_data import Snapshot, TrainingRows, build_training_rows, load_snapshot
 
@@ -24,84 +24,90 @@ ACCOUNT = "account_id"
 
 
 def audit_targets(
-    project: Project, as_of: str | None, targets: list[str], note: Callable[[str], None]
+    project: Project, as_of: str | None, targets: list[str], log: Callable[[str], None]
 ) -> Iterator[list[AuditFinding]]:
-    """Yield each target's findings, by column, on the labelled rows that a training at ``as_of`` would learn from.
+    """Yield each target's findings, by column, on the labelled rows of a training at ``as_of``.
 
-    Beside the features it looks at every column of the leads source that no key maps, so also at those that the config
-    leaves out. ``note`` is told each step in words. Raises what reading the data and the rows raise.
+    The audit covers the features, and every column of the leads source without a role, so also
+    those that the config leaves out. ``log`` receives one line a step. Raises what reading the data
+    and building the rows raise.
     """
-    note("reading the sources")
+    log("reading the sources")
     columns = _list_candidate_columns(project)
-    now = load_snapshot(_offer_columns(project, columns), as_of)
+    snapshot = load_snapshot(_offer_columns(project, columns), as_of)
     left_out = set(columns) - set(_find_offered_columns(project, columns))
-    for name in targets:
-        note(f"{name}: rows and features")
-        rows = build_training_rows(now, name)
-        note(
-            f"{name}: looking at {len(now.dataset.attributes)} columns of {rows.matrix.num_rows:,} rows"
-        )
-        found = find_suspects(rows.matrix, rows.labels, name, trace_origins(now, rows))
-        yield [AuditFinding(suspect, _describe_state(suspect, left_out)) for suspect in found]
+    for target in targets:
+        log(f"{target}: rows and features")
+        rows = build_training_rows(snapshot, target)
+        columns_audited = len(snapshot.dataset.attributes)
+        log(f"{target}: auditing {columns_audited} columns of {rows.matrix.num_rows:,} rows")
+        suspects = find_suspects(rows.matrix, rows.labels, target, trace_origins(snapshot, rows))
+        yield [AuditFinding(suspect, _describe_state(suspect, left_out)) for suspect in suspects]
 
 
 def drop_suspects(
-    now: Snapshot, name: str, rows: TrainingRows
+    snapshot: Snapshot, target: str, rows: TrainingRows
 ) -> tuple[TrainingRows, list[Suspect]]:
-    """Return the rows without the features of suspected columns, and the suspects among the features offered.
+    """Return the rows without the features of suspected columns, and the suspects.
 
-    Columns that the config allows stay, and are among the suspects returned. Raises DataError where no feature is left.
+    Columns that the config allows stay, and are among the suspects. Raises DataError if no feature
+    remains.
     """
-    traced = trace_origins(now, rows)
-    found = find_suspects(rows.matrix, rows.labels, name, traced)
-    out = {suspect.column for suspect in found if not suspect.allowed}
+    origins = trace_origins(snapshot, rows)
+    suspects = find_suspects(rows.matrix, rows.labels, target, origins)
+    suspected = {suspect.column for suspect in suspects if not suspect.allowed}
     dropped = {
-        feature for feature, column in {**traced.current, **traced.dated}.items() if column in out
+        feature
+        for feature, column in {**origins.current, **origins.dated}.items()
+        if column in suspected
     }
     if not dropped:
-        return rows, found
-    kept = [feature.name for feature in rows.catalog.features if feature.name not in dropped]
-    if not kept:
+        return rows, suspects
+    remaining = [feature.name for feature in rows.catalog.features if feature.name not in dropped]
+    if not remaining:
         raise DataError(
-            "every feature is of a column that seems to know the outcome",
-            where=f"target {name}",
-            found=f"{len(out)} columns, such as {min(out)!r}",
+            "every feature comes from a column that seems to leak the outcome",
+            where=f"target {target}",
+            found=f"{len(suspected)} columns, such as {min(suspected)!r}",
             fix="see `leadscore audit`; allow those that are known at the cutoff under audit.allow",
         )
     return TrainingRows(
-        rows.matrix.select([*SPINE.names, *kept]), rows.labels, rows.catalog.select(kept)
-    ), found
+        rows.matrix.select([*SPINE.names, *remaining]), rows.labels, rows.catalog.select(remaining)
+    ), suspects
 
 
-def trace_origins(now: Snapshot, rows: TrainingRows) -> ColumnOrigins:
+def trace_origins(snapshot: Snapshot, rows: TrainingRows) -> ColumnOrigins:
     """Trace the columns of a target's matrix to the columns and event types they come from."""
-    traced = {
+    origins = {
         feature.name: _find_source_column(feature.subject, feature.name)
         for feature in rows.catalog.features
     }
-    today = {f.name: f.subject for f in rows.catalog.features if f.aggregate == "attribute"}
-    dated = {name: column for name, column in traced.items() if name not in today} | _trace_roles(
-        rows.catalog
-    )
+    current = {f.name: f.subject for f in rows.catalog.features if f.aggregate == "attribute"}
+    dated = {
+        name: column for name, column in origins.items() if name not in current
+    } | _trace_roles(rows.catalog)
     account = None
-    if now.dataset.leads[ACCOUNT].null_count < now.dataset.leads.num_rows:
-        lead = now.dataset.find_leads(rows.matrix["entity_id"])
-        account = now.dataset.leads[ACCOUNT].take(pa.array(lead))
+    if snapshot.dataset.leads[ACCOUNT].null_count < snapshot.dataset.leads.num_rows:
+        lead = snapshot.dataset.find_leads(rows.matrix["entity_id"])
+        account = snapshot.dataset.leads[ACCOUNT].take(pa.array(lead))
     _check_allowed_columns(
-        now, {*today.values(), *dated.values(), *now.dataset.attributes, ACCOUNT}
+        snapshot, {*current.values(), *dated.values(), *snapshot.dataset.attributes, ACCOUNT}
     )
     return ColumnOrigins(
-        today, dated, now.dataset.ordered, account, frozenset(now.project.audit.allow)
+        current, dated, snapshot.dataset.ordered, account, frozenset(snapshot.project.audit.allow)
     )
 
 
-def _check_allowed_columns(now: Snapshot, known: set[str]) -> None:
-    """A column that is written wrong would allow nothing, and nobody would hear of it."""
-    for name in now.project.audit.allow:
+def _check_allowed_columns(snapshot: Snapshot, known: set[str]) -> None:
+    """Raise ConfigError for an allowed column that no feature comes from.
+
+    Without this error a misspelt name would have no effect and stay unnoticed.
+    """
+    for name in snapshot.project.audit.allow:
         if name not in known:
             raise ConfigError(
                 "no feature comes from this column, so there is nothing to allow",
-                where=f"{now.project.path}: audit.allow",
+                where=f"{snapshot.project.path}: audit.allow",
                 found=repr(name),
                 fix=did_you_mean(name, known)
                 or "see `leadscore audit` for the columns, or leave it out",
@@ -109,14 +115,14 @@ def _check_allowed_columns(now: Snapshot, known: set[str]) -> None:
 
 
 def _find_source_column(subject: str, feature: str) -> str:
-    """Return the event type, channel or attribute that a feature is of, its own name where it is of no single one."""
+    """Return the event type, channel or attribute of a feature; its own name if it has several."""
     if subject.startswith((TYPE_PREFIX, CHANNEL_PREFIX)):
         return subject.partition(":")[2]
     return feature if subject == "any" or ":" in subject else subject
 
 
 def _trace_roles(catalog: Catalog) -> dict[str, str]:
-    """Trace what is counted of roles to the attribute that says them."""
+    """Return for each feature that counts roles the attribute that holds the role."""
     return {
         feature.name: catalog.role for feature in catalog.features if feature.aggregate == "roles"
     }
@@ -127,7 +133,7 @@ def _list_candidate_columns(project: Project) -> list[str]:
     leads = project.sources.leads
     if leads is None:
         return []
-    taken = {
+    reserved = {
         leads.entity_id,
         leads.created_at,
         leads.known_at,
@@ -135,14 +141,16 @@ def _list_candidate_columns(project: Project) -> list[str]:
         leads.order,
         *LEADS.names,
     }
-    taken |= (
-        carried_columns(project) | _list_dated_attributes(project) | project.privacy.hidden_columns
+    reserved |= (
+        list_carried_columns(project)
+        | _list_dated_attributes(project)
+        | project.privacy.hidden_columns
     )
-    return [name for name in read_rows(leads, {}).names if name not in taken]
+    return [name for name in read_rows(leads, {}).names if name not in reserved]
 
 
 def _list_dated_attributes(project: Project) -> set[str]:
-    """Return the attributes that a history tells of; where the config does not name them, the data does."""
+    """Return the attributes with a history: those declared in the config, or those in the data."""
     sources = project.sources.attributes
     if all(source.declared_attributes for source in sources):
         return {name for source in sources for name in source.declared_attributes}
@@ -150,7 +158,7 @@ def _list_dated_attributes(project: Project) -> set[str]:
 
 
 def _offer_columns(project: Project, columns: list[str]) -> Project:
-    """Return the project as if the config offered these columns, whatever it leaves out."""
+    """Return the project with a config that offers these columns as attributes."""
     sources, features = project.sources, project.features
     if sources.leads is None:
         return project
@@ -165,10 +173,12 @@ def _offer_columns(project: Project, columns: list[str]) -> Project:
 
 def _find_offered_columns(project: Project, columns: list[str]) -> Iterator[str]:
     """Yield the columns that the config's own features use."""
-    chosen = project.sources.leads.attributes if project.sources.leads else ()
+    offered = project.sources.leads.attributes if project.sources.leads else ()
     for name in columns:
-        listed = name not in chosen.all_except if isinstance(chosen, AllExcept) else name in chosen
-        if listed and name not in project.features.exclude:
+        is_offered = (
+            name not in offered.all_except if isinstance(offered, AllExcept) else name in offered
+        )
+        if is_offered and name not in project.features.exclude:
             yield name
 
 

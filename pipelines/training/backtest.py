@@ -1,4 +1,4 @@
-"""A training's procedure tested on the past, origin by origin; no model is kept and nothing goes to MLflow."""
+"""Backtest of the training procedure at several origins; no model is stored."""
 
 from __future__ import annotations
 
@@ -22,71 +22,72 @@ from pipelines.training.train import build_settings, load_audited_rows, predict_
 from pipelines.training_data import Snapshot, TrainingRows, count_training_rows, load_snapshot
 from pipelines.workspace import find_registry
 
-Note = Callable[[str], None]
+LogLine = Callable[[str], None]
 
 
 def backtest_targets(
-    project: Project, as_of: str | None, targets: list[str], note: Note, out: Path | None = None
+    project: Project, as_of: str | None, targets: list[str], log: LogLine, out: Path | None = None
 ) -> list[TargetBacktest]:
-    """Test each target's training on the past and write the predictions to ``out``; return one Backtest a target.
+    """Test each target's training on the past; return one result a target.
 
-    A target that fails does not keep the others from being tested: its error stands in its Backtest. Raises what
-    reading the data raises, and ConfigError for a wrong place of ``out`` or a wrong segment.
+    The predictions of all targets are written to ``out``, one row a tested row. A target that fails
+    does not stop the others: its result holds the error. Raises what reading the data raises, and
+    ConfigError for an invalid ``out`` or segment.
     """
     if out is not None:
         require_output_path(out)
-    note("reading the sources")
-    now = load_snapshot(project, as_of)
-    check_segments(now)
-    results = [_backtest_target(now, name, note) for name in targets]
+    log("reading the sources")
+    snapshot = load_snapshot(project, as_of)
+    check_segments(snapshot)
+    results = [_backtest_target(snapshot, target, log) for target in targets]
     tables = [result.predictions for result in results if result.predictions is not None]
     if out is not None and tables:
-        whole = pa.concat_tables(tables, promote_options="default")
-        columns = write_tables(out, [whole])
-        note(f"{whole.num_rows:,} tested rows with {columns} columns in {out}")
+        all_rows = pa.concat_tables(tables, promote_options="default")
+        columns = write_tables(out, [all_rows])
+        log(f"{all_rows.num_rows:,} tested rows with {columns} columns in {out}")
     return results
 
 
-def _backtest_target(now: Snapshot, name: str, note: Note) -> TargetBacktest:
+def _backtest_target(snapshot: Snapshot, target: str, log: LogLine) -> TargetBacktest:
     try:
-        note(f"{name}: rows and features")
-        rows = load_audited_rows(now, name, lambda line: note(f"{name}: {line}")).rows
-        tried = backtest_learners(
+        log(f"{target}: rows and features")
+        rows = load_audited_rows(snapshot, target, lambda line: log(f"{target}: {line}")).rows
+        result = backtest_learners(
             rows.matrix,
             rows.labels,
-            build_settings(now, name, lambda line: note(f"{name}: {line}")),
+            build_settings(snapshot, target, lambda line: log(f"{target}: {line}")),
         )
-        note(f"{name}: measuring")
-        return _evaluate_backtest(now, name, rows, tried)
+        log(f"{target}: measuring")
+        return _evaluate_backtest(snapshot, target, rows, result)
     except LeadscoreError as error:
-        return TargetBacktest(name, error=error)
+        return TargetBacktest(target, error=error)
 
 
 def _evaluate_backtest(
-    now: Snapshot, name: str, rows: TrainingRows, tried: BacktestResult
+    snapshot: Snapshot, target: str, rows: TrainingRows, result: BacktestResult
 ) -> TargetBacktest:
-    found = evaluate_predictions(now, name, rows, tried)
-    registry = find_registry(now.project)
-    champion = predict_with_champion(now, name, tried, registry) if registry else None
+    evaluation = evaluate_predictions(snapshot, target, rows, result)
+    registry = find_registry(snapshot.project)
+    champion = predict_with_champion(snapshot, target, result, registry) if registry else None
     return TargetBacktest(
-        target=name,
+        target=target,
         rows=count_training_rows(rows),
-        learner=tried.learner,
-        folds=tried.folds,
-        evaluation=found,
-        verdict=judge_challenger(tried.out_of_time, champion),
-        predictions=_build_predictions(name, tried.out_of_time, found.rows),
+        learner=result.learner,
+        folds=result.folds,
+        evaluation=evaluation,
+        verdict=judge_challenger(result.out_of_time, champion),
+        predictions=_build_predictions(target, result.out_of_time, evaluation.rows),
     )
 
 
-def _build_predictions(name: str, out_of_time: pa.Table, tested: EvaluationRows) -> pa.Table:
-    columns: dict[str, Any] = {"target": pa.repeat(name, out_of_time.num_rows)}
+def _build_predictions(target: str, out_of_time: pa.Table, test_rows: EvaluationRows) -> pa.Table:
+    columns: dict[str, Any] = {"target": pa.repeat(target, out_of_time.num_rows)}
     columns |= dict(zip(out_of_time.column_names, out_of_time.columns, strict=True))
-    columns |= {"batch": tested.batch}
-    columns |= {f"unseen_{of}": mask for of, mask in tested.unseen.items()}
-    columns |= {} if tested.amount is None else {"amount": tested.amount}
-    columns |= {} if tested.expected is None else {"expected_amount": tested.expected}
-    columns |= {} if tested.stage is None else {STAGE: tested.stage}
+    columns |= {"batch": test_rows.batch}
+    columns |= {f"unseen_{kind}": mask for kind, mask in test_rows.unseen.items()}
+    columns |= {} if test_rows.amount is None else {"amount": test_rows.amount}
+    columns |= {} if test_rows.expected is None else {"expected_amount": test_rows.expected}
+    columns |= {} if test_rows.stage is None else {STAGE: test_rows.stage}
     return pa.table(
-        columns | {f"segment_{column}": values for column, values in tested.segments.items()}
+        columns | {f"segment_{column}": values for column, values in test_rows.segments.items()}
     )

@@ -1,4 +1,4 @@
-"""What the out-of-time predictions of one target say: figures of all rows, of each baseline, and of the rows' parts."""
+"""Metrics of one target's out-of-time predictions: all rows, baselines and slices."""
 
 from __future__ import annotations
 
@@ -19,62 +19,74 @@ SliceKey = tuple[str, str]
 
 
 def evaluate_predictions(
-    now: Snapshot, name: str, rows: TrainingRows, tried: BacktestResult
+    snapshot: Snapshot, target: str, rows: TrainingRows, result: BacktestResult
 ) -> Evaluation:
-    """Return the figures of a training's out-of-time rows; raises what ``tested_rows`` raises."""
-    table = tried.out_of_time
-    tested = build_evaluation_rows(now, name, rows, table)
+    """Return the metrics of a training's out-of-time rows.
+
+    Raises what ``build_evaluation_rows`` raises.
+    """
+    table = result.out_of_time
+    test_rows = build_evaluation_rows(snapshot, target, rows, table)
     everything = np.ones(table.num_rows, bool)
     baselines = {
-        learner: evaluate_slices(_select_predictions(table, learner, tested), {"all": everything})[
-            "all"
-        ]
+        learner: evaluate_slices(
+            _select_predictions(table, learner, test_rows), {"all": everything}
+        )["all"]
         for learner in MODELS_BY_NAME
         if learner in table.column_names
     }
-    challenger = _select_predictions(table, "probability", tested)
+    challenger = _select_predictions(table, "probability", test_rows)
     parts = compute_sliced_metrics(
-        challenger, dict(_yield_masks(tested, table, now.project.features.stages))
+        challenger, dict(_yield_masks(test_rows, table, snapshot.project.features.stages))
     )
     return Evaluation(
-        metrics=baselines.get(tried.learner)
+        metrics=baselines.get(result.learner)
         or evaluate_slices(challenger, {"all": everything})["all"],
         baselines=baselines,
         unseen=_select_slices(parts, "unseen"),
         folds=_select_slices(parts, "fold"),
-        segments={column: _select_slices(parts, f"segment {column}") for column in tested.segments},
+        segments={
+            column: _select_slices(parts, f"segment {column}") for column in test_rows.segments
+        },
         stages=_select_slices(parts, "stage"),
         reliability=compute_reliability(
             challenger.label, challenger.probability, challenger.entity_id
         ),
-        rows=tested,
+        rows=test_rows,
     )
 
 
-def _select_predictions(table: pa.Table, column: str, tested: EvaluationRows) -> PredictedRows:
+def _select_predictions(table: pa.Table, column: str, test_rows: EvaluationRows) -> PredictedRows:
     # Rows are ranked within their fold, whose model is its own.
     label, probability, fold = (table[name].to_numpy() for name in ("label", column, "fold"))
-    value = None if tested.expected is None else probability * tested.expected
+    value = None if test_rows.expected is None else probability * test_rows.expected
     return PredictedRows(
-        label, probability, tested.entity, fold, tested.batch, tested.capacity, tested.amount, value
+        label,
+        probability,
+        test_rows.entity,
+        fold,
+        test_rows.batch,
+        test_rows.capacity,
+        test_rows.amount,
+        value,
     )
 
 
 def _yield_masks(
-    tested: EvaluationRows, table: pa.Table, stages: tuple[str, ...]
+    test_rows: EvaluationRows, table: pa.Table, stages: tuple[str, ...]
 ) -> Iterator[tuple[SliceKey, np.ndarray]]:
-    for of, mask in tested.unseen.items():
-        yield ("unseen", of), mask
+    for kind, mask in test_rows.unseen.items():
+        yield ("unseen", kind), mask
     fold = table["fold"].to_numpy()
     for number in np.unique(fold):
         yield ("fold", str(number)), fold == number
-    for column, values in tested.segments.items():
+    for column, values in test_rows.segments.items():
         for value, mask in mask_by_value(values.to_pylist()).items():
             yield (f"segment {column}", value), mask
-    if tested.stage is not None:
-        for value, mask in mask_by_value(tested.stage.to_pylist(), stages).items():
+    if test_rows.stage is not None:
+        for value, mask in mask_by_value(test_rows.stage.to_pylist(), stages).items():
             yield ("stage", value), mask
 
 
 def _select_slices(parts: dict[SliceKey, SliceMetrics], kind: str) -> dict[str, SliceMetrics]:
-    return {name: part for (of, name), part in parts.items() if of == kind}
+    return {name: part for (slice_kind, name), part in parts.items() if slice_kind == kind}

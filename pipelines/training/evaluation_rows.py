@@ -1,7 +1,7 @@
-"""What is known of tested rows beside label and probability: their batch of work, amount, and the parts they are of.
+"""Columns of out-of-time rows that metrics need: batch of work, amount, and slices.
 
-Nothing of it is told to a model. A segment's value is what was known at the cutoff where the attribute has a history,
-and the lead's own of today where it has none.
+No model sees them. A segment has the value known at the cutoff if the attribute has a history,
+and the current value of the lead if it has none.
 """
 
 from __future__ import annotations
@@ -26,123 +26,133 @@ from pipelines.training.amounts import (
 from pipelines.training_data import Snapshot, TrainingRows
 from serve.scoring.weekly_lists import total_weekly_capacity
 
+# Feature that holds the stage of a lead at the cutoff.
 STAGE = "stage_now"
 
 
 def build_evaluation_rows(
-    now: Snapshot, name: str, rows: TrainingRows, out_of_time: pa.Table
+    snapshot: Snapshot, target: str, rows: TrainingRows, out_of_time: pa.Table
 ) -> EvaluationRows:
-    """Return what is known of the rows of an OUT_OF_TIME table.
+    """Return the columns that metrics need, one element a row of an OUT_OF_TIME table.
 
-    Raises ConfigError for a segment that is no category attribute, DataError for an amount that is no number.
+    Raises ConfigError for a segment that is no category attribute, and DataError for an amount that
+    is no number.
     """
-    target, dataset = now.project.target_config(name), now.dataset
+    target_config, dataset = snapshot.project.target_config(target), snapshot.dataset
     lead, cutoff = (
         dataset.find_leads(out_of_time["entity_id"]),
         column_to_microseconds(out_of_time["cutoff"]),
     )
     batch, capacity = _assign_batches(
         out_of_time,
-        target,
-        total_weekly_capacity(dataset, now.project.capacity_config),
+        target_config,
+        total_weekly_capacity(dataset, snapshot.project.capacity_config),
         dataset.timed,
     )
     return EvaluationRows(
         lead,
         batch,
         capacity,
-        compute_realised_amounts(dataset, target, out_of_time),
-        predict_fold_amounts(now, name, rows, out_of_time),
-        _flag_unseen(now, rows.labels, out_of_time),
+        compute_realised_amounts(dataset, target_config, out_of_time),
+        predict_fold_amounts(snapshot, target, rows, out_of_time),
+        _flag_unseen(snapshot, rows.labels, out_of_time),
         {
-            column: _look_up_segment(now, column, lead, cutoff)
-            for column in now.project.evaluation.segments
+            column: _look_up_segment(snapshot, column, lead, cutoff)
+            for column in snapshot.project.evaluation.segments
         },
         _look_up_stage(dataset, rows.matrix, out_of_time),
     )
 
 
-def check_segments(now: Snapshot) -> None:
+def check_segments(snapshot: Snapshot) -> None:
     """Raise ConfigError for a segment of the config that is no category attribute of the data."""
     static = [
-        name for name in now.dataset.attributes if pa.types.is_string(now.dataset.leads[name].type)
+        name
+        for name in snapshot.dataset.attributes
+        if pa.types.is_string(snapshot.dataset.leads[name].type)
     ]
-    wanted = [name for name in now.project.evaluation.segments if name not in static]
-    if not wanted:
+    segments = [name for name in snapshot.project.evaluation.segments if name not in static]
+    if not segments:
         return
     known = [
         *static,
         *(
             name
-            for name, kind in infer_attribute_kinds(now.dataset.values).items()
+            for name, kind in infer_attribute_kinds(snapshot.dataset.values).items()
             if kind == "category"
         ),
     ]
-    odd = next((name for name in wanted if name not in known), None)
-    if odd is not None:
+    invalid = next((name for name in segments if name not in known), None)
+    if invalid is not None:
         raise ConfigError(
             "a segment is not a category attribute",
-            where=f"{now.project.path}: evaluation.segments",
-            found=f"{odd!r}; there are {', '.join(known) or 'none'}",
-            fix=did_you_mean(odd, known) or "name one of them, or leave it out",
+            where=f"{snapshot.project.path}: evaluation.segments",
+            found=f"{invalid!r}; there are {', '.join(known) or 'none'}",
+            fix=did_you_mean(invalid, known) or "name one of them, or leave it out",
         )
 
 
 def _assign_batches(
-    out_of_time: pa.Table, target: Target, capacity: int | None, timed: bool
+    out_of_time: pa.Table, target_config: Target, capacity: int | None, timed: bool
 ) -> tuple[np.ndarray, int | None]:
-    """Return which batch of work each row belongs to, and how many leads of a batch can be worked.
+    """Return the batch of work of each row, and the number of leads that can be worked in a batch.
 
-    ``capacity`` is a week's: it is held against the rows of one cutoff of a grid, in proportion to the grid's step,
-    and against the rows of one week where each entity has its own cutoff. Without times there are no weeks: each fold
-    is one batch.
+    ``capacity`` is that of a week. On a grid of cutoffs a batch is the rows of one cutoff, and the
+    capacity is in proportion to the grid's step. Where each entity has its own cutoff, a batch is
+    the rows of one week. Without times each fold is one batch.
     """
     if not timed:
         return out_of_time["fold"].to_numpy(), capacity
     cutoff, step = (
         column_to_microseconds(out_of_time["cutoff"]),
-        target.cutoffs.every if target.cutoffs else None,
+        target_config.cutoffs.every if target_config.cutoffs else None,
     )
     if step is None:
         return cutoff // duration_to_microseconds(WEEK), capacity
     return cutoff, max(1, round(capacity * (step / WEEK))) if capacity else None
 
 
-def _flag_unseen(now: Snapshot, labels: pa.Table, out_of_time: pa.Table) -> dict[str, np.ndarray]:
-    """Rows with times are learnt from before they are mature, as far as they were followed: these too are seen."""
-    leads = now.dataset.leads
+def _flag_unseen(
+    snapshot: Snapshot, labels: pa.Table, out_of_time: pa.Table
+) -> dict[str, np.ndarray]:
+    """Return whether the entity, and the account if any, of each row is new to its fold."""
+    leads = snapshot.dataset.leads
+    # Rows of data with times are trained on before they are mature, as far as they were followed:
+    # right-censored rows count as seen.
     known_rows, fold = labels.filter(labels["label"].is_valid()), out_of_time["fold"].to_numpy()
-    known_rows = labels if now.dataset.timed else known_rows
-    known, tested = (
-        now.dataset.find_leads(table["entity_id"]) for table in (known_rows, out_of_time)
+    known_rows = labels if snapshot.dataset.timed else known_rows
+    known, test = (
+        snapshot.dataset.find_leads(table["entity_id"]) for table in (known_rows, out_of_time)
     )
     keys = {"entities": np.arange(leads.num_rows)}
     if leads["account_id"].null_count < leads.num_rows:
         keys["accounts"] = _number_accounts(leads["account_id"])
-    gap = now.project.evaluation.embargo if now.dataset.ordered else None
+    gap = snapshot.project.evaluation.embargo if snapshot.dataset.ordered else None
     return {
-        of: mask_unseen_keys(
+        kind: mask_unseen_keys(
             RowKeys(known, column_to_microseconds(known_rows["cutoff"]), key[known]),
-            RowKeys(tested, column_to_microseconds(out_of_time["cutoff"]), key[tested]),
+            RowKeys(test, column_to_microseconds(out_of_time["cutoff"]), key[test]),
             fold,
             gap,
         )
-        for of, key in keys.items()
+        for kind, key in keys.items()
     }
 
 
 def _number_accounts(account: pa.ChunkedArray) -> np.ndarray:
-    """Number the accounts; a lead without one is an account of its own."""
+    """Return the number of each lead's account; a lead without one is an account of its own."""
     code = pc.rank(account, tiebreaker="dense").to_numpy().astype(np.int64)
     return np.where(account.is_null().to_numpy(), -1 - np.arange(len(code)), code)
 
 
-def _look_up_segment(now: Snapshot, column: str, lead: np.ndarray, cutoff: np.ndarray) -> pa.Array:
-    check_segments(now)
-    leads = now.dataset.leads
-    if column in now.dataset.attributes:
+def _look_up_segment(
+    snapshot: Snapshot, column: str, lead: np.ndarray, cutoff: np.ndarray
+) -> pa.Array:
+    check_segments(snapshot)
+    leads = snapshot.dataset.leads
+    if column in snapshot.dataset.attributes:
         return leads[column].combine_chunks().take(pa.array(lead))
-    return as_of_join(now.dataset.values, column, "category", lead, cutoff, leads)
+    return as_of_join(snapshot.dataset.values, column, "category", lead, cutoff, leads)
 
 
 def _look_up_stage(dataset: Dataset, matrix: pa.Table, out_of_time: pa.Table) -> pa.Array | None:

@@ -1,7 +1,8 @@
-"""The feature matrix as a file."""
+"""Builds the feature matrix of an as-of, in memory or as a file."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,21 @@ from configs.schema import Project
 from features.build import ProgressCallback, stream_features
 from features.contracts import INSTANT, SPINE
 from features.definitions.catalog import Catalog, build_catalog
-from features.sources import carried_columns
+from features.sources import list_carried_columns
 from features.spine import build_scoring_spine
 from features.tools.spill import exceeds_memory
 from pipelines.table_file import require_output_path, write_tables
 from pipelines.training_data import Snapshot, load_snapshot
+
+
+def build_feature_matrix(project: Project, as_of: str | None, target: str | None) -> pa.Table:
+    """Return the matrix at an as-of: SPINE and feature columns.
+
+    It has one row for each entity that ``target`` would score; without a target, one for each known
+    entity. Rows are ordered by account and entity.
+    """
+    snapshot = load_snapshot(project, as_of)
+    return pa.concat_tables(_stream_matrix(snapshot, _build_matrix_spine(snapshot, target)))
 
 
 def write_feature_matrix(
@@ -25,35 +36,40 @@ def write_feature_matrix(
     out: Path,
     progress: ProgressCallback | None = None,
 ) -> tuple[int, int]:
-    """Write the matrix at an instant, whole or not at all; return its rows and its number of features.
+    """Write the matrix at an as-of to ``out``, atomically; return its rows and number of features.
 
-    One row for each entity that a target would score, or without one for each entity known, in the order of account
-    and entity; never more than a few shards of them are in memory. Raises ConfigError for another file ending.
+    Rows are those of ``build_feature_matrix``; only a few shards of them are in memory at a time.
+    Raises ConfigError for a file ending other than .parquet and .csv.
     """
     require_output_path(out)
-    now = load_snapshot(project, as_of)
-    spine = (
-        build_scoring_spine(now.dataset, now.project.target_config(target), now.as_of)
-        if target
-        else _build_full_spine(now)
-    )
-    scratch = now.dataset.scratch if exceeds_memory(now.dataset.events) else None
-    tables = stream_features(
-        now.dataset, spine, _build_catalog(now), progress=progress, scratch=scratch
-    )
-    columns = write_tables(out, tables)
+    snapshot = load_snapshot(project, as_of)
+    spine = _build_matrix_spine(snapshot, target)
+    columns = write_tables(out, _stream_matrix(snapshot, spine, progress))
     return spine.num_rows, columns - len(SPINE)
 
 
 def load_catalog(project: Project, as_of: str | None) -> Catalog:
-    """Return the catalogue of a project's data as known at an instant."""
+    """Return the feature catalog of a project's data as known at an as-of."""
     return _build_catalog(load_snapshot(project, as_of))
 
 
-def _build_catalog(now: Snapshot) -> Catalog:
-    return build_catalog(now.project, now.dataset, carried_columns(now.project))
+def _stream_matrix(
+    snapshot: Snapshot, spine: pa.Table, progress: ProgressCallback | None = None
+) -> Iterator[pa.Table]:
+    dataset = snapshot.dataset
+    scratch = dataset.scratch if exceeds_memory(dataset.events) else None
+    catalog = _build_catalog(snapshot)
+    return stream_features(dataset, spine, catalog, progress=progress, scratch=scratch)
 
 
-def _build_full_spine(now: Snapshot) -> pa.Table:
-    ids = now.dataset.leads["entity_id"].combine_chunks()
-    return pa.table([ids, pa.array(np.full(len(ids), now.as_of), INSTANT)], schema=SPINE)
+def _build_catalog(snapshot: Snapshot) -> Catalog:
+    return build_catalog(snapshot.project, snapshot.dataset, list_carried_columns(snapshot.project))
+
+
+def _build_matrix_spine(snapshot: Snapshot, target: str | None) -> pa.Table:
+    """Return one row for each entity that a target would score, or for each known entity."""
+    if target:
+        target_config = snapshot.project.target_config(target)
+        return build_scoring_spine(snapshot.dataset, target_config, snapshot.as_of)
+    ids = snapshot.dataset.leads["entity_id"].combine_chunks()
+    return pa.table([ids, pa.array(np.full(len(ids), snapshot.as_of), INSTANT)], schema=SPINE)

@@ -1,4 +1,4 @@
-"""The wiring of a training: data → rows → challenger → gate → champion, for each target."""
+"""Training of targets: snapshot → rows → challenger → evaluation → gate → champion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from configs.targets import ColumnOutcome
 from features.build import build_features
 from features.contracts import INSTANT, SPINE
 from models.evaluation.gate import judge_challenger
-from models.leakage.leakage import Suspect
+from models.leakage.suspects import Suspect
 from models.learners.amount_model import NO_AMOUNTS
 from models.learners.blend import Blend
 from models.learners.hazard import Hazard
@@ -45,157 +45,176 @@ from pipelines.workspace import open_workspace
 
 
 def train_targets(
-    project: Project, as_of: str | None, targets: list[str], driver: Runner
+    project: Project, as_of: str | None, targets: list[str], runner: Runner
 ) -> list[TargetTraining]:
-    """Train the targets and promote each challenger that passes the gate; return one Training a target.
+    """Train targets and promote each challenger that passes the gate; return one result a target.
 
-    A target that fails does not keep the others from being trained: its error stands in its Training. Raises what
-    reading the data raises, and WorkspaceBusy.
+    A target that fails does not stop the others: its result holds the error. Raises what reading
+    the data raises, and WorkspaceBusy.
     """
     with open_workspace(project):
-        driver.log("reading the sources")
-        now = driver.run(load_snapshot, project, as_of)
-        check_segments(now)
+        runner.log("reading the sources")
+        snapshot = runner.run(load_snapshot, project, as_of)
+        check_segments(snapshot)
         registry = Registry(project.workspace_path, project.project)
-        return [_train_target(now, name, registry, driver) for name in targets]
+        return [_train_target(snapshot, target, registry, runner) for target in targets]
 
 
-def _train_target(now: Snapshot, name: str, registry: Registry, driver: Runner) -> TargetTraining:
+def _train_target(
+    snapshot: Snapshot, target: str, registry: Registry, runner: Runner
+) -> TargetTraining:
+    def log(line: str) -> None:
+        runner.log(f"{target}: {line}")
+
     try:
-        driver.log(f"{name}: rows and features")
-        audited = driver.run(
-            load_audited_rows, now, name, lambda line: driver.log(f"{name}: {line}")
-        )
-        trained = driver.run(
-            train_challenger, now, name, audited, lambda line: driver.log(f"{name}: {line}")
-        )
-        driver.log(f"{name}: judging")
-        return driver.run(register_challenger, now, name, audited, trained, registry, driver)
+        log("rows and features")
+        audited = runner.run(load_audited_rows, snapshot, target, log)
+        trained = runner.run(train_challenger, snapshot, target, audited, log)
+        log("evaluating")
+        return runner.run(register_challenger, snapshot, target, audited, trained, registry, runner)
     except LeadscoreError as error:
-        return TargetTraining(name, {}, {}, {}, error=error)
+        return TargetTraining(target, {}, {}, {}, error=error)
 
 
 @dataclass(frozen=True)
 class AuditedRows:
-    """A target's rows without the features of suspects, and the suspects among the columns offered."""
+    """The training rows of a target after the leakage audit.
+
+    Attributes:
+        rows: Rows without the features of suspected columns.
+        suspects: Suspected columns among those that the config offers.
+    """
 
     rows: TrainingRows
     suspects: tuple[Suspect, ...]
 
 
-def load_audited_rows(now: Snapshot, name: str, note: Callable[[str], None]) -> AuditedRows:
-    """Return a target's rows to learn from; ``note`` is told of each suspect and why it is left out."""
-    offered = build_training_rows(now, name)
-    _require_mature_rows(now, name, offered)
-    rows, suspects = drop_suspects(now, name, offered)
+def load_audited_rows(snapshot: Snapshot, target: str, log: Callable[[str], None]) -> AuditedRows:
+    """Return the training rows of a target after the audit, and log each suspect with its evidence.
+
+    Raises DataError if no row is mature, and what building and auditing the rows raise.
+    """
+    offered = build_training_rows(snapshot, target)
+    _require_mature_rows(snapshot, target, offered)
+    rows, suspects = drop_suspects(snapshot, target, offered)
     for suspect in suspects:
-        fate = "allowed" if suspect.allowed else "left out"
-        note(f"{fate}: {suspect.column}: {suspect.evidence}")
-    note(f"{rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
+        state = "allowed" if suspect.allowed else "left out"
+        log(f"{state}: {suspect.column}: {suspect.evidence}")
+    log(f"{rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
     return AuditedRows(rows, tuple(suspects))
 
 
 def train_challenger(
-    now: Snapshot, name: str, audited: AuditedRows, note: Callable[[str], None]
+    snapshot: Snapshot, target: str, audited: AuditedRows, log: Callable[[str], None]
 ) -> TrainResult:
-    """Train the challenger of one target."""
-    target, rows = now.project.target_config(name), audited.rows
+    """Train the challenger of one target, with its reference profile and its amount model."""
+    target_config, rows = snapshot.project.target_config(target), audited.rows
     metadata = ScorerMetadata.from_training(
         rows.catalog.to_json(),
-        target.horizon,
-        now.as_of,
-        now.observed,
+        target_config.horizon,
+        snapshot.as_of,
+        snapshot.observed,
         [suspect.to_json() | {"allowed": suspect.allowed} for suspect in audited.suspects],
     )
-    trained = train_scorer(
-        rows.matrix, rows.labels, replace(build_settings(now, name, note), metadata=metadata)
-    )
-    trained = attach_reference_profile(trained, now, name, rows)
-    if target.learns_amount:
-        note(trained.scorer.amount_model.sentence if trained.scorer.amount_model else NO_AMOUNTS)
+    settings = replace(build_settings(snapshot, target, log), metadata=metadata)
+    trained = train_scorer(rows.matrix, rows.labels, settings)
+    trained = attach_reference_profile(trained, snapshot, target, rows)
+    if target_config.learns_amount:
+        log(trained.scorer.amount_model.sentence if trained.scorer.amount_model else NO_AMOUNTS)
     return trained
 
 
-def build_settings(now: Snapshot, name: str, note: Callable[[str], None]) -> TrainingSettings:
-    """Return how one target is learnt and tested; ``note`` is told each step in words."""
-    horizon = now.project.target_config(name).horizon or timedelta(0)
+def build_settings(snapshot: Snapshot, target: str, log: Callable[[str], None]) -> TrainingSettings:
+    """Return the training settings of one target; ``log`` receives one line a step."""
+    project, dataset = snapshot.project, snapshot.dataset
     return TrainingSettings(
-        name,
-        horizon,
-        now.project.evaluation,
-        now.dataset.ordered,
-        now.observed if now.dataset.timed else None,
-        learning=now.project.learning,
-        log=note,
+        target,
+        project.target_config(target).horizon or timedelta(0),
+        project.evaluation,
+        dataset.ordered,
+        snapshot.observed if dataset.timed else None,
+        learning=project.learning,
+        log=log,
     )
 
 
 def register_challenger(
-    now: Snapshot,
-    name: str,
+    snapshot: Snapshot,
+    target: str,
     audited: AuditedRows,
     trained: TrainResult,
     registry: Registry,
-    driver: Runner,
+    runner: Runner,
 ) -> TargetTraining:
-    """Judge a challenger, keep its story, and promote it if it passes."""
+    """Evaluate a challenger, log it to the registry, and promote it if it passes the gate."""
     rows, suspects = audited.rows, audited.suspects
-    found = evaluate_predictions(now, name, rows, trained)
-    # Kept with the model, so that the scores it publishes can be held against it whatever becomes of the run.
-    metadata = replace(trained.scorer.metadata, expectations=found.expectations)
+    evaluation = evaluate_predictions(snapshot, target, rows, trained)
+    # Stored with the model, so that published scores can be compared with the expected metrics even
+    # if the MLflow run is deleted.
+    metadata = replace(trained.scorer.metadata, expectations=evaluation.expectations)
     trained = replace(trained, scorer=replace(trained.scorer, metadata=metadata))
-    verdict = judge_challenger(
-        trained.out_of_time, predict_with_champion(now, name, trained, registry)
-    )
-    counts = count_training_rows(rows)
+    champion = predict_with_champion(snapshot, target, trained, registry)
+    verdict = judge_challenger(trained.out_of_time, champion)
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
-        told = write_training_record(Path(folder), now, rows, trained, found, verdict, suspects)
-        version = registry.log_training(name, replace(told, tags={**told.tags, **driver.tags}))
+        record = write_training_record(
+            Path(folder), snapshot, rows, trained, evaluation, verdict, suspects
+        )
+        record = replace(record, tags={**record.tags, **runner.tags})
+        version = registry.log_training(target, record)
     result = TargetTraining(
-        name, counts, found.metrics, found.baselines, verdict, version, trained, suspects
+        target,
+        count_training_rows(rows),
+        evaluation.metrics,
+        evaluation.baselines,
+        verdict,
+        version,
+        trained,
+        suspects,
     )
     try:
-        verdict.raise_if_refused(name)
+        verdict.raise_if_refused(target)
     except GateRefused as refusal:
         return replace(result, error=refusal)
-    return replace(result, version=registry.promote(name, version.number))
+    return replace(result, version=registry.promote(target, version.number))
 
 
-def _require_mature_rows(now: Snapshot, name: str, rows: TrainingRows) -> None:
+def _require_mature_rows(snapshot: Snapshot, target: str, rows: TrainingRows) -> None:
     if not pc.sum(rows.labels["mature"]).as_py():
         first = pc.min(rows.labels["cutoff"]).as_py()
         raise DataError(
             "no row is mature yet",
-            where=f"target {name}",
+            where=f"target {target}",
             found=f"0 of {rows.labels.num_rows} rows; the first cutoff is {first.isoformat()}, "
-            f"outcomes are complete through {now.observed.isoformat()}",
+            f"outcomes are complete through {snapshot.observed.isoformat()}",
             fix="wait until the horizon has passed, shorten it, or take a later --as-of",
         )
 
 
 def predict_with_champion(
-    now: Snapshot, name: str, trained: BacktestResult, registry: Registry
+    snapshot: Snapshot, target: str, result: BacktestResult, registry: Registry
 ) -> np.ndarray | None:
-    """Return the champion's probabilities for the challenger's out-of-time rows, NaN where it had learnt from them.
+    """Return the champion's probabilities for out-of-time rows, None without a champion.
 
-    A model that learns from young rows as far as they were followed has learnt from all before its observation date.
+    They are NaN for rows whose outcome the champion may have been trained on. A learner that trains
+    on right-censored rows has seen all outcomes before its observation date; other learners have
+    seen those of rows whose horizon ended before it.
     """
-    version = registry.champion(name)
+    version = registry.champion(target)
     if version is None:
         return None
     champion = Scorer.load(registry.scorer_directory(version))
-    horizon = now.project.target_config(name).horizon
-    probability = np.full(trained.out_of_time.num_rows, np.nan)
-    if horizon is None or isinstance(now.project.target_config(name).outcome, ColumnOutcome):
+    target_config = snapshot.project.target_config(target)
+    horizon = target_config.horizon
+    probability = np.full(result.out_of_time.num_rows, np.nan)
+    if horizon is None or isinstance(target_config.outcome, ColumnOutcome):
         return probability
-    follows = champion.learner in (Hazard.name, Blend.name)
-    seen_through = now.project.parse_instant(champion.metadata.observation_date) - (
-        timedelta(0) if follows else horizon
-    )
-    cutoff = trained.out_of_time["cutoff"].cast(INSTANT)
+    trains_on_censored = champion.learner in (Hazard.name, Blend.name)
+    observed = snapshot.project.parse_instant(champion.metadata.observation_date)
+    seen_through = observed - (timedelta(0) if trains_on_censored else horizon)
+    cutoff = result.out_of_time["cutoff"].cast(INSTANT)
     unseen = np.flatnonzero(pc.greater(cutoff, seen_through).to_numpy())
     if len(unseen):
-        spine = trained.out_of_time.select(SPINE.names).take(unseen)
-        matrix = build_features(now.dataset, spine, champion.catalog)
+        spine = result.out_of_time.select(SPINE.names).take(unseen)
+        matrix = build_features(snapshot.dataset, spine, champion.catalog)
         probability[unseen] = champion.predict(matrix)["probability"].to_numpy()
     return probability

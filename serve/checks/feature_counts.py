@@ -57,5 +57,6 @@ class FeatureCounts:
 
 
 def _count_unknown(column: pa.ChunkedArray, known: tuple[str, ...]) -> int:
+    """Return the number of valid values that are not among the known categories."""
     unknown = pc.invert(pc.is_in(column, value_set=pa.array(known, pa.string())))
     return pc.sum(pc.and_(unknown, pc.is_valid(column))).as_py() or 0

@@ -235,7 +235,7 @@ def _measure_drift(
     counts. ``sizes`` are the entities of these two, ``rows`` those of the night.
     """
     references = zip((column.total_counts, column.recent_counts), sizes, strict=True)
-    index = min(compute_excess_psi(kept, counts, (size, rows)) for kept, size in references)
+    index = min(compute_excess_psi(before, counts, (size, rows)) for before, size in references)
     return max(index - column.max_training_drift, 0.0)
 
 

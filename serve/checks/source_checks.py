@@ -67,6 +67,7 @@ def _check_suppressions(
 
 
 def _check_freshness(count: SourceCount, as_of: datetime, limits: Checks) -> CheckResult:
+    """Check the age of a source's newest row available at ``as_of``."""
     arrivals = count.arrivals.before(as_of) if count.arrivals else None
     if arrivals is None or arrivals.newest is None:
         return CheckResult(

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.intake.row_hash import row_hashes, text_hashes
+from features.intake.row_hash import hash_rows, hash_texts
 from features.tools.id_index import IdIndex
 
 # One row per lead that the CRM holds after a delivery, in the order of the file.
@@ -46,8 +46,8 @@ class CrmState:
         """Hash the compared cells of each key."""
         return cls(
             keys,
-            row_hashes(
-                [text_hashes(column) for column in columns] or [np.zeros(len(keys), np.uint64)]
+            hash_rows(
+                [hash_texts(column) for column in columns] or [np.zeros(len(keys), np.uint64)]
             ),
         )
 

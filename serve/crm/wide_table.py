@@ -30,7 +30,10 @@ def build_wide_table(scores: pa.Table, plan: ExportPlan) -> pa.Table:
         for target in plan.targets
     }
     leads = _collect_leads([part[ENTITY_COLUMN] for part in parts.values()])
-    positions = {target: IdIndex.from_column(part[ENTITY_COLUMN]).find(leads) for target, part in parts.items()}
+    positions = {
+        target: IdIndex.from_column(part[ENTITY_COLUMN]).find(leads)
+        for target, part in parts.items()
+    }
     aligned = {
         target: _align_columns(part, positions[target], plan) for target, part in parts.items()
     }

@@ -199,6 +199,7 @@ def recommend_retraining(
 def _list_reasons(
     version: str, all_rows: list[Comparison], recent: list[Comparison], age: ModelAge | None
 ) -> Iterator[str]:
+    """Yield each reason to train a version again, in words and numbers."""
     relevant = [comparison for comparison in all_rows if comparison.is_relevant]
     for comparison in relevant:
         yield f"{version}: {comparison.sentence}"
@@ -216,6 +217,7 @@ def _list_reasons(
 
 
 def _read_estimate(parts: Mapping[str, Any]) -> Estimate:
+    """Return an estimate from JSON values; null is NaN."""
     value, low, high = (
         np.nan if parts[end] is None else parts[end] for end in ("value", "low", "high")
     )

@@ -313,16 +313,16 @@ def _read_published(
     With ``unique_columns``, only the first row with the same values of them is returned.
     """
     schema = FOLLOWED.remove(len(FOLLOWED) - 1)
-    kept, lost = [schema.empty_table()], 0
+    parts, lost = [schema.empty_table()], 0
     for night in nights:
         rows = store.scores(names[0], night.as_of, names[1], READ_COLUMNS)
         lost += night.rows > 0 and not rows.num_rows
         rows = rows.append_column(FOLLOWED.field("week"), pa.repeat(night.week, rows.num_rows))
         if unique_columns:
-            seen = pa.concat_tables(table.select(unique_columns) for table in kept)
+            seen = pa.concat_tables(table.select(unique_columns) for table in parts)
             rows = rows.join(seen, list(unique_columns), join_type="left anti").sort_by("entity_id")
-        kept.append(rows.cast(schema).combine_chunks())
-    return pa.concat_tables(kept), lost
+        parts.append(rows.cast(schema).combine_chunks())
+    return pa.concat_tables(parts), lost
 
 
 def _explain_unknowable(rows: pa.Table, target_config: Target, dataset: Dataset) -> pa.Array:

@@ -251,4 +251,5 @@ def _measure_values(
 
 
 def _divide_or_nan(numerator: float, denominator: float) -> float:
+    """Return the quotient; NaN for a zero denominator."""
     return float(numerator / denominator) if denominator else np.nan

@@ -117,10 +117,12 @@ def find_clashes(facts: FeatureFacts, a: Statement, b: Statement) -> np.ndarray:
 
 
 def _find_lookback_days(meaning: Meaning) -> float:
+    """Return the window of a feature in days; infinite without one."""
     return meaning.span.total_seconds() / 86_400 if meaning.span else UNLIMITED
 
 
 def _contains_subject(a: tuple[str, str], b: tuple[str, str]) -> bool:
+    """Return whether every event of subject ``b`` (scope, kind) is one of subject ``a``."""
     if "lead" in (a[0], b[0]):
         return a == b
     return _contains_scope(a[0], b[0]) and a[1] in ("any", b[1])
@@ -143,4 +145,5 @@ def _overlaps_subject(a: tuple[str, str], b: tuple[str, str]) -> bool:
 
 
 def _contains_scope(a: str, b: str) -> bool:
+    """Return whether scope ``a`` contains ``b``: an account contains its entities and others."""
     return a in (b, "account")

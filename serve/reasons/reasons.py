@@ -16,7 +16,7 @@ from features.definitions.semantics import Meaning
 from features.wording.wording import Wording
 from models.reference.typical_lead import TypicalLead
 from models.scorer import Scorer
-from serve.reasons.selection import FeatureGroups, select_reasons
+from serve.reasons.selection import FeatureGroups, select_reason_groups
 
 # Published scores carry at most this many reasons for, and as many against (docs/reasons.md).
 MAX_REASONS_PER_SIDE = 3
@@ -64,8 +64,8 @@ def write_reasons(
     ``contributions`` has shape (rows, features + 1), in log-odds; the last column is the model's
     base value, which is no reason. The features are the columns of ``matrix``, in that order. The
     contributions of one group are summed, since they are additive (Lundberg & Lee 2017,
-    https://arxiv.org/abs/1705.07874), and one feature represents the group; ``select_reasons``
-    documents the selection.
+    https://arxiv.org/abs/1705.07874), and one feature represents the group;
+    ``select_reason_groups`` documents the selection.
 
     Raises ValueError if the shapes disagree or a feature has no meaning.
     """
@@ -73,7 +73,7 @@ def write_reasons(
     groups = FeatureGroups.from_features(
         matrix.column_names, writer.meanings, writer.typical_lead, writer.wording.ends
     )
-    selected = select_reasons(contributions[:, :-1], matrix, groups, max_per_side)
+    selected = select_reason_groups(contributions[:, :-1], matrix, groups, max_per_side)
     fragments = _write_fragments(
         2 * selected.feature + selected.is_low, selected.row, matrix, writer
     )
@@ -92,6 +92,7 @@ def write_reasons(
 def _check_shapes(
     contributions: np.ndarray, matrix: pa.Table, meanings: Mapping[str, Meaning]
 ) -> None:
+    """Raise ValueError if the shapes disagree or a feature has no meaning."""
     expected = (matrix.num_rows, matrix.num_columns + 1)
     if contributions.shape != expected:
         raise ValueError(f"contributions have shape {contributions.shape}, expected {expected}")

@@ -140,10 +140,11 @@ class FeatureGroups:
 
 
 def _find_places(related: Sequence[str], groups: list[str]) -> tuple[int, ...]:
+    """Return the positions of related groups among ``groups``, ascending."""
     return tuple(sorted(groups.index(group) for group in related if group in groups))
 
 
-def select_reasons(
+def select_reason_groups(
     contributions: np.ndarray, matrix: pa.Table, groups: FeatureGroups, max_per_side: int
 ) -> SelectedReasons:
     """Select at most ``max_per_side`` reasons for each row, and as many against.
@@ -287,6 +288,7 @@ class _ValueKinds:
 
     @classmethod
     def from_groups(cls, groups: FeatureGroups) -> Self:
+        """Derive the properties from the meanings of the features."""
         meanings = groups.meanings
         return cls(
             np.array([meaning.is_graded for meaning in meanings]),

@@ -72,4 +72,5 @@ def _days_to_half_of_outcomes(frame: pa.Table, today: date, zone: ZoneInfo) -> n
 
 
 def _midnight_of(day: date, zone: ZoneInfo) -> datetime:
+    """Return midnight of a day in ``zone``."""
     return datetime.combine(day, time(), zone)

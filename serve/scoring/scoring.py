@@ -138,6 +138,7 @@ def stamp_run_columns(
 
 
 def _repeat_value(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> pa.Array:
+    """Return a column with the same value in each of the rows."""
     return pa.repeat(pa.scalar(value, kind), rows.num_rows)
 
 
@@ -174,11 +175,13 @@ def explain_rows(
 
 
 def _cast_column(column: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    """Return a column as one array of a type."""
     merged = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return merged.cast(kind)
 
 
 def _rank_rows(probability: np.ndarray, lead: np.ndarray) -> tuple[pa.Array, pa.Array]:
+    """Return rank (1 is the most probable) and percentile (0 to 100) of each row."""
     # Lead numbers follow the order of entity_id, so they break ties as documented.
     order = np.lexsort((lead, -probability))
     rank = np.empty(len(order), np.int64)
@@ -213,6 +216,7 @@ def look_up_amounts(dataset: Dataset, target_config: Target, lead: pa.Array) -> 
 def _choose_amounts(
     dataset: Dataset, target_config: Target, lead: pa.Array, predicted: pa.Table
 ) -> pa.Array:
+    """Return the predicted amount if the target learns it, else the configured one."""
     if target_config.learns_amount:
         return predicted["amount"].combine_chunks()
     amount = look_up_amounts(dataset, target_config, lead)

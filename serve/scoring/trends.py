@@ -57,8 +57,8 @@ def add_score_history(
     score, grade, falling = look_up_leads(
         scores, history.previous, ("score", "grade", "falling_since")
     )
-    kept, since = apply_grade_hysteresis(scores["score"], grade, falling, as_of, steady)
-    scores = scores.set_column(scores.column_names.index("grade"), "grade", kept)
+    grade_now, since = apply_grade_hysteresis(scores["score"], grade, falling, as_of, steady)
+    scores = scores.set_column(scores.column_names.index("grade"), "grade", grade_now)
     columns = {"previous_score": score, "previous_grade": grade, "falling_since": since}
     columns["trend"] = pc.subtract(scores["score"], score)
     for name in TREND_WINDOWS:

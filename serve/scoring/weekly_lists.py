@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from configs.night import Capacity
 from features.contracts import Dataset
-from features.intake.row_hash import text_hashes
+from features.intake.row_hash import hash_texts
 
 PICK, EXPLORE = "pick", "explore"
 LIST_KINDS = pa.array([PICK, EXPLORE])
@@ -129,7 +129,7 @@ def _count_used_places(earlier: pa.Table, kind: int, owners: pa.Array) -> np.nda
 def _draw_order(entity_id: pa.ChunkedArray, seed: str) -> np.ndarray:
     """Return the order of a reproducible random draw: the order of seeded hashes."""
     names = pc.binary_join_element_wise(seed, entity_id, "")
-    hashes = text_hashes(names)
+    hashes = hash_texts(names)
     return np.lexsort((hashes[:, 1], hashes[:, 0]))
 
 

@@ -133,7 +133,7 @@ class Session:
         literals = [
             FIRST_ROW_LITERALS[pa.string() if kind == INSTANT else kind] for kind in schema.types
         ] + ["''" for _ in order_columns]
-        first_row = sa.select(*map(sa.literal_column, [*literals, "0"]))
+        first_row: Any = sa.select(*map(sa.literal_column, [*literals, "0"]))
         rows = sa.union_all(first_row, query.add_columns(*order_columns, sa.literal_column("1")))
         sort_positions = [len(names) + 1, *(names.index(column.name) + 1 for column in order)]
         sql, values = self._compile(

@@ -195,7 +195,7 @@ def _read_columns(session: Session, name: str) -> dict[str, str]:
     SQLite's types are left empty.
     """
     if session.backend == "sqlite":
-        query: sa.Select[Any] = sa.select(sa.column("name"), sa.literal_column("''")).select_from(
+        query: Any = sa.select(sa.column("name"), sa.literal_column("''")).select_from(
             sa.func.pragma_table_info(name)
         )
     else:

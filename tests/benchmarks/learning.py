@@ -15,7 +15,7 @@ import pyarrow as pa
 from configs.learning import EvaluationConfig
 from features.contracts import INSTANT, LABELS
 from features.tools.instants import US_PER_DAY
-from models.leakage.leakage import ColumnOrigins, find_suspects
+from models.leakage.suspects import ColumnOrigins, find_suspects
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
 from tests.benchmarks.measure import peak

@@ -71,8 +71,7 @@ def _sql(feature: Common) -> str:
 
 
 def polars_per_cutoff(path: str, leads: int, instants: list[int]) -> Callable:
-    """Polars: per cutoff a lazy group-by of the events before it by type, joined to all leads,
-    streamed.
+    """Polars: per cutoff a lazy group-by of earlier events by type, joined to all leads, streamed.
 
     This was the fastest of several variants: streaming and in-memory engine, one plan per cutoff
     and one for all, one group-by with conditions instead of eight, one by (entity, type) with a

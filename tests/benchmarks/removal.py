@@ -1,5 +1,4 @@
-"""Removal of the subject of a reason from the log: the same leads once more, each without one
-thing.
+"""Leads once more, each without the subject of a reason.
 
 A reason names events, by type, channel, direction or all, in a window or ever, or an attribute. It
 may also name nothing in the log: an event that did not happen, or time that passed. A removed

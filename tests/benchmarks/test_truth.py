@@ -92,7 +92,9 @@ def _young(company, name, rows, scorer, settings):
         np.flatnonzero(whole.cutoff >= whole.cutoff.max() - LATE // timedelta(microseconds=1))
     )
     matrix = rows.matrix.take(late.row_number)
-    truth = compute_oracle(company.dataset, matrix, name, company.project.target_config(name).horizon)
+    truth = compute_oracle(
+        company.dataset, matrix, name, company.project.target_config(name).horizon
+    )
     said = scorer.predict(matrix)
     low, high = said["probability_low"].to_numpy(), said["probability_high"].to_numpy()
     called = np.where(

@@ -1,9 +1,8 @@
-"""A year of nights on the demo company: weekly training decisions, a change part-way, three
-outages.
+"""A year of nights on the demo company, with weekly training decisions and three outages.
 
 ``python -m tests.benchmarks.year LEADS [NIGHTS]`` runs it in its own workspace and prints one line
-of JSON. Every night and every decision call the functions of the commands. On 2024-11-01 the
-company changes: customers chat instead of filling in forms, and open fewer e-mails.
+of JSON. Every night and every decision call the functions of the commands. Part-way, on 2024-11-01,
+the company changes: customers chat instead of filling in forms, and open fewer e-mails.
 
 The outages: the machine is off for three nights; a source is half-written one night; a run is
 killed while it publishes. Missing nights are backfilled by ``score_nights``, as by ``leadscore

@@ -120,12 +120,12 @@ def _intercept_reading(case: Case, datasets: list[Dataset]) -> Iterator[None]:
         datasets.append(read_dataset(*arguments))
         return datasets[-1]
 
-    list_files, read_dataset = reading.files, training_data.read_sources
-    reading.files, training_data.read_sources = files, read
+    list_files, read_dataset = reading.list_files, training_data.read_sources
+    reading.list_files, training_data.read_sources = files, read
     try:
         yield
     finally:
-        reading.files, training_data.read_sources = list_files, read_dataset
+        reading.list_files, training_data.read_sources = list_files, read_dataset
 
 
 def _change_file(source: Source) -> None:

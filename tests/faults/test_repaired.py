@@ -13,8 +13,8 @@ from pyarrow import parquet
 
 from configs.errors import ConfigError, DataError
 from configs.schema import load_project
-from features.intake.formats.files import files
-from features.intake.formats.texts import plain, texts
+from features.intake.formats.files import list_files
+from features.intake.formats.texts import to_plain_text, to_text
 from features.sources import read_sources
 from tests.faults.corrupt import CONFIG
 from tests.features.company import EVENT, LEAD, project, write
@@ -107,18 +107,18 @@ def test_unreadable_paths_are_not_ignored(tmp_path, kind):
     )
     for path in (tmp_path, tmp_path / "e*.csv", unreadable):
         with pytest.raises(DataError, match=r"not a readable file.*e2\.csv"):
-            files(str(path))
+            list_files(str(path))
     unreadable.unlink()
     unreadable.mkdir()
-    assert files(str(tmp_path / "e*.csv")) == [tmp_path / "e1.csv"]
+    assert list_files(str(tmp_path / "e*.csv")) == [tmp_path / "e1.csv"]
 
 
 def test_file_names_that_are_not_utf8_or_too_long_are_rejected(tmp_path):
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv")).write_text(EVENTS)
     with pytest.raises(DataError, match="not a readable file"):
-        files(str(tmp_path))
+        list_files(str(tmp_path))
     with pytest.raises(DataError, match="cannot list files"):
-        files("x" * 5000)
+        list_files("x" * 5000)
     with pytest.raises(DataError, match="database file not found"):
         read_sources(
             project(events=[{"database": "sqlite:///" + "x" * 5000, "query": "SELECT 1", **EVENT}])
@@ -170,7 +170,7 @@ def test_unwritable_quarantine_is_a_config_error(tmp_path):
     ],
 )
 def test_types_unsupported_by_duckdb_become_text(column, expected):
-    assert plain(texts(pa.chunked_array([column]))).to_pylist() == expected
+    assert to_plain_text(to_text(pa.chunked_array([column]))).to_pylist() == expected
 
 
 def test_rows_with_unsupported_types_are_counted(tmp_path):

@@ -1,6 +1,4 @@
-"""Comparison of feature matrices: with the oracle within tolerances, or with another one bit by
-bit.
-"""
+"""Comparison of feature matrices, with the oracle within tolerances or bit by bit."""
 
 import math
 from dataclasses import replace

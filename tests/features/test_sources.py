@@ -338,7 +338,7 @@ def owned(lead, owner):
 
 def test_invalid_attributes_raise(tmp_path):
     path = write(tmp_path / "l.csv", "id,born,available_at,size\n1,2024-01-01,x,2\n")
-    with pytest.raises(ConfigError, match="own columns"):
+    with pytest.raises(ConfigError, match="a column of the leads table"):
         read_sources(project({"path": path, **LEAD, "attributes": {"all_except": []}}))
     with pytest.raises(DataError, match="did you mean size"):
         read_sources(project({"path": path, **LEAD, "attributes": {"all_except": ["sise"]}}))

@@ -89,9 +89,11 @@ def test_calibrator_is_not_proven_by_many_rows_of_few_entities():
 def test_calibrator_uses_order_not_position():
     margin, label = draw(4000, 0.6, 0.3)
     mixed = np.random.default_rng(0).permutation(4000)
-    plain = fit_calibrator(margin, label, np.arange(4000), np.arange(4000))
+    reference = fit_calibrator(margin, label, np.arange(4000), np.arange(4000))
     other = fit_calibrator(margin[mixed], label[mixed], np.arange(4000)[mixed], mixed)
-    assert (plain.slope, plain.intercept) == pytest.approx((other.slope, other.intercept), rel=1e-6)
+    assert (reference.slope, reference.intercept) == pytest.approx(
+        (other.slope, other.intercept), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize(("positives", "negatives"), [(49, 500), (500, 49)])
@@ -249,10 +251,11 @@ def test_band_with_disagreement_holds_nine_leads_in_ten(unseen):
 def test_disagreement_widens_the_band_locally():
     margin, label = draw(4000, 1.0, 0.0)
     chance = to_probability(margin)
-    plain = ProbabilityBand.fit(chance, label, np.arange(4000), np.zeros(4000))
+    reference = ProbabilityBand.fit(chance, label, np.arange(4000), np.zeros(4000))
     wide = ProbabilityBand.fit(chance, label, np.arange(4000), 2.0 * (chance > 0.4))
     for asked, factor in ((0.05, (0.99, 1.01)), (0.6, (2.0, 20.0))):
         own, other = (
-            float(np.diff(band.interval(np.array([asked])), axis=0)[0, 0]) for band in (plain, wide)
+            float(np.diff(band.interval(np.array([asked])), axis=0)[0, 0])
+            for band in (reference, wide)
         )
         assert factor[0] < other / own < factor[1]

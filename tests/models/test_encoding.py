@@ -100,27 +100,27 @@ def test_constant_columns_are_left_out_unless_sometimes_missing():
 
 def test_row_order_and_chunks_change_nothing():
     texts = ["b", "a", None, "c", "a", "b"]
-    whole = table(c=texts)
+    matrix = table(c=texts)
     parts = pa.concat_tables([table(c=texts[3:]), table(c=texts[:3])])
-    assert Encoding.fit(whole, ["c"]) == Encoding.fit(parts, ["c"])
-    encoding = Encoding.fit(whole, ["c"])
-    np.testing.assert_array_equal(encoding.encode(parts)[3:], encoding.encode(whole)[:3])
+    assert Encoding.fit(matrix, ["c"]) == Encoding.fit(parts, ["c"])
+    encoding = Encoding.fit(matrix, ["c"])
+    np.testing.assert_array_equal(encoding.encode(parts)[3:], encoding.encode(matrix)[:3])
 
 
 @pytest.mark.parametrize("count", [0, 1, 24, 25, 160])
 def test_encoding_is_independent_of_the_read_size(count, monkeypatch):
     random = np.random.default_rng(count)
-    whole = table(
+    matrix = table(
         n=np.where(random.random(160) < 0.2, np.inf, random.random(160)).tolist(),
         c=list("abcd") * 40,
     )
-    encoding, rows = Encoding.fit(whole, ["n", "c"]), random.permutation(160)[:count]
-    alone = [encoding.encode(whole.slice(row, 1))[0] for row in rows]
+    encoding, rows = Encoding.fit(matrix, ["n", "c"]), random.permutation(160)[:count]
+    alone = [encoding.encode(matrix.slice(row, 1))[0] for row in rows]
     monkeypatch.setattr("models.encoding.READ_ROWS", 3)
     monkeypatch.setattr("models.encoding.CACHE_ROWS", 2)
-    np.testing.assert_array_equal(encoding.encode(whole, rows), np.array(alone).reshape(-1, 2))
+    np.testing.assert_array_equal(encoding.encode(matrix, rows), np.array(alone).reshape(-1, 2))
     np.testing.assert_array_equal(
-        encoding.encode(whole.take(pa.array(rows))), np.array(alone).reshape(-1, 2)
+        encoding.encode(matrix.take(pa.array(rows))), np.array(alone).reshape(-1, 2)
     )
 
 

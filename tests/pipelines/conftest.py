@@ -1,4 +1,4 @@
-"""A company with a champion, and a Prefect server of this test run alone with all that watches over schedules."""
+"""Fixtures: a company with a champion, and a Prefect server for this test run alone."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ from tests.pipelines import guarded, tiny
 
 @pytest.fixture(scope="session")
 def guarded_company(tmp_path_factory):
-    """Return the folder of a company with personal columns whose target has a champion; copy it, it is for all."""
+    """Return the folder of a company with personal columns and a champion; copy it before use."""
     folder = tmp_path_factory.mktemp("guarded")
     guarded.write(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -33,9 +33,10 @@ def guarded_company(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory):
-    """Return the environment of a client of a real server on loopback, with scheduler, events and automations.
+    """Return the environment of a client of a real server on loopback.
 
-    Mark the tests that ask for it with ``server``: it takes half a minute to start.
+    The server has scheduler, events and automations. Mark the tests that
+    use it with ``server``: it takes half a minute to start.
     """
     home = tmp_path_factory.mktemp("prefect")
     with socket.socket() as probe:

@@ -1,4 +1,4 @@
-"""The tiny company with canaries in personal columns, people who opt out, and a list of ids."""
+"""The tiny company with canaries in personal columns, opted-out leads, and a list of ids."""
 
 import csv
 
@@ -15,7 +15,10 @@ PRIVACY = {
 
 
 def write(folder, listed=(), opted_out=(), privacy=PRIVACY, leads=600):
-    """Write the company; ``email`` is in its leads, its events and a history, ``phone`` only among the attributes."""
+    """Write the company.
+
+    ``email`` is in its leads, its events and a history, ``phone`` only among the attributes.
+    """
     sources = tiny.CONFIG["sources"]
     history = {
         "path": "history.csv",

@@ -1,4 +1,4 @@
-"""What ``check`` says of histories of attributes: their counts, and what looks odd in them."""
+"""The data check: counts of attribute histories, and warnings about names and values."""
 
 import io
 
@@ -20,7 +20,7 @@ HISTORY = {
 }
 
 
-def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeypatch):
+def test_histories_are_counted_and_their_oddities_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sources = tiny.CONFIG["sources"] | {"attributes": [{**HISTORY, "only": ["staff", "stagee"]}]}
     config = load_project(tiny.write(tmp_path, leads=120, sources=sources))
@@ -42,7 +42,7 @@ def test_histories_are_counted_and_what_is_odd_in_them_is_said(tmp_path, monkeyp
     assert "attributes_1" in shown.file.getvalue() and "unreadable time 1" in shown.file.getvalue()
 
 
-def test_a_schedule_that_is_no_cron_line_is_named_before_the_data_are_read(tmp_path, monkeypatch):
+def test_invalid_cron_line_is_named_before_the_data_are_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = load_project(tiny.write(tmp_path, leads=3, schedule={"score": "every night at five"}))
     (tmp_path / "leads.csv").unlink()
@@ -68,7 +68,7 @@ def test_words_that_would_stop_the_night_are_refused_before_the_data_are_read(
     assert refused.value.where == where
 
 
-def test_words_for_what_occurs_nowhere_are_named_with_the_nearest(tmp_path, monkeypatch):
+def test_words_for_unknown_names_are_reported_with_the_nearest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     known = (
         "visit",
@@ -82,7 +82,8 @@ def test_words_for_what_occurs_nowhere_are_named_with_the_nearest(tmp_path, monk
         "bought",
     )
     words = dict.fromkeys([*known, "vissit", "channel:fone", "Mars"], "word")
-    found = examine_data(load_project(tiny.write(tmp_path, leads=60, words=words)), tiny.END).warnings
+    config = load_project(tiny.write(tmp_path, leads=60, words=words))
+    found = examine_data(config, tiny.END).warnings
     assert [line for line in found if line.startswith("words.")] == [
         "words.Mars: nothing in the data has this name",
         "words.channel:fone: nothing in the data has this name; did you mean phone?",

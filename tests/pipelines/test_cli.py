@@ -1,4 +1,4 @@
-"""The command line as a script sees it: exit codes, two-line errors, JSON, and the files that a run leaves."""
+"""The command line as a script sees it: exit codes, two-line errors, JSON and files."""
 
 import csv
 import hashlib
@@ -73,7 +73,7 @@ def exports(folder):
     )
 
 
-def test_training_prints_figures_baselines_and_the_gate(trained):
+def test_training_prints_metrics_baselines_and_the_gate(trained):
     _, printed = trained
     target = printed["targets"]["buy"]
     assert set(target["metrics"]["roc_auc"]) == {"value", "low", "high", "n"}
@@ -124,8 +124,8 @@ def test_scoring_twice_leaves_one_set_of_rows_and_the_same_file(run, trained, mo
     assert statuses == {"published"}
 
 
-def test_the_file_of_a_night_is_that_of_its_table(run, trained, monkeypatch):
-    """It is written while the table is; the export on request is written from what the table holds."""
+def test_export_of_a_night_equals_its_table(run, trained, monkeypatch):
+    """It is written while the table is; an export on request is written from the table."""
     folder, _ = trained
     current = folder / "workspace" / "exports" / "current"
     score = ("score", "company.yaml", "--as-of", tiny.END, "--direct", "--format", "jsonl")
@@ -139,7 +139,7 @@ def test_the_file_of_a_night_is_that_of_its_table(run, trained, monkeypatch):
     }
 
 
-def test_an_older_night_never_takes_the_newest_export_from_the_crm(run, trained, monkeypatch):
+def test_older_night_never_replaces_the_newest_export(run, trained, monkeypatch):
     folder, _ = trained
     assert (
         run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[
@@ -161,7 +161,7 @@ def test_an_older_night_never_takes_the_newest_export_from_the_crm(run, trained,
     assert exports(folder)[1]["as_of"].startswith("2024-12-19T23:00")
 
 
-def test_a_wrong_format_is_refused_before_anything_is_published(run, trained, monkeypatch):
+def test_unknown_format_is_refused_before_anything_is_published(run, trained, monkeypatch):
     folder, _ = trained
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         before = db.execute("select count(*) from score_runs").fetchone()
@@ -182,7 +182,7 @@ def test_a_wrong_format_is_refused_before_anything_is_published(run, trained, mo
     assert code == 2 and "pdf" in err
 
 
-def test_a_night_delivers_every_export_of_the_config(run, trained, monkeypatch):
+def test_night_delivers_every_export_of_the_config(run, trained, monkeypatch):
     folder, _ = trained
     text = yaml.safe_load((folder / "company.yaml").read_text())
     sales = {
@@ -212,8 +212,8 @@ def test_a_night_delivers_every_export_of_the_config(run, trained, monkeypatch):
     assert code == 0 and states[0] == "delivered" and set(states[1:]) == {"failed"}
 
 
-def test_an_export_that_a_killed_run_left_behind_is_written_by_the_next(run, trained, monkeypatch):
-    """A run may die between commit and export: the next one, even one that fails, delivers what was published."""
+def test_export_missing_after_a_killed_run_is_written_by_the_next(run, trained, monkeypatch):
+    """A run may die between commit and export: the next one, even a failing one, exports."""
     folder, _ = trained
     assert (
         run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")[
@@ -230,12 +230,12 @@ def test_an_export_that_a_killed_run_left_behind_is_written_by_the_next(run, tra
     code, _, err = run_in(
         run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2026-01-01", "--direct"
     )
-    assert code == 3 and "not delivered" in err
+    assert code == 3 and "killed before its export" in err
     assert exports(folder) == published
 
 
-def test_a_version_that_the_gate_refused_cannot_be_promoted(run, tmp_path):
-    """A company whose outcome is chance: the gate refuses, so does promote, and nothing is scored."""
+def test_version_that_the_gate_refused_cannot_be_promoted(run, tmp_path):
+    """Where the outcome is chance the gate and promote refuse, and nothing is scored."""
     tiny.write(tmp_path, signal=False)
     code, out, err = run("train", "company.yaml", "--as-of", tiny.END, "--direct")
     assert code == 4 and "refused by the gate" in out and "needs" in err
@@ -251,7 +251,7 @@ def test_check_fails_where_a_target_cannot_be_trained(run, tmp_path):
     assert code == 3 and "no rows are mature" in out
 
 
-def test_a_failure_with_json_is_an_object_too(run, tmp_path):
+def test_failure_with_json_is_an_object_too(run, tmp_path):
     tiny.write(tmp_path)
     code, out, _ = run("score", "company.yaml", "--as-of", tiny.END, "--direct", "--json")
     assert code == 5 and json.loads(out)["exit_code"] == 5
@@ -262,7 +262,7 @@ def run_in(run, folder, monkeypatch, *arguments):
     return run(*arguments)
 
 
-def test_explain_shows_what_was_published(run, trained, monkeypatch):
+def test_explain_shows_the_published_scores(run, trained, monkeypatch):
     folder, _ = trained
     run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")
     row = next(csv.DictReader(exports(folder)[0].decode().splitlines()))
@@ -275,7 +275,10 @@ def test_explain_shows_what_was_published(run, trained, monkeypatch):
     half, most = (math.ceil(float(row[f"outcome_days_{share}"])) for share in (50, 80))
     assert 1 <= half <= most <= 21
     code, told, _ = run_in(run, folder, monkeypatch, "explain", "company.yaml", row["entity_id"])
-    when = f"if it happens within 21 days, half of such cases have by day {half}, eight of ten by day {most}"
+    when = (
+        f"if it happens within 21 days, half of such cases have by day {half}, "
+        f"eight of ten by day {most}"
+    )
     assert (
         code == 0
         and when in " ".join(told.split())
@@ -322,7 +325,7 @@ def test_features_writes_the_matrix_by_the_catalogues_names(run, tmp_path):
     assert run("features", "company.yaml", "--out", "m.xls")[0] == 2
 
 
-def test_features_says_what_each_family_is_worth_and_writes_nothing(run, tmp_path, few_rounds):
+def test_features_ablation_measures_each_family_and_writes_nothing(run, tmp_path, few_rounds):
     tiny.write(
         tmp_path, features=tiny.CONFIG["features"] | {"families": ["counts", "lead"]}, leads=400
     )
@@ -341,7 +344,7 @@ def test_features_says_what_each_family_is_worth_and_writes_nothing(run, tmp_pat
     assert {path.name for path in (tmp_path / "workspace").iterdir()} == {"quarantine"}
 
 
-def test_the_table_of_an_ablation_says_how_to_read_it(run, tmp_path, few_rounds):
+def test_ablation_table_explains_how_to_read_it(run, tmp_path, few_rounds):
     tiny.write(tmp_path, features=tiny.CONFIG["features"] | {"families": ["counts"]}, leads=300)
     code, out, _ = run(
         "features", "company.yaml", "--as-of", tiny.END, "--ablation", "--target", "buy"
@@ -407,7 +410,7 @@ BAD_CONFIGS = {
 
 
 @pytest.mark.parametrize("name", BAD_CONFIGS)
-def test_what_is_wrong_is_said_in_two_lines_with_the_mend(run, tmp_path, name):
+def test_config_error_is_printed_in_two_lines_with_its_fix(run, tmp_path, name):
     change, codes, words = BAD_CONFIGS[name]
     edit(tmp_path, change)
     code, out, err = run("train", "company.yaml", "--as-of", tiny.END, "--direct")
@@ -416,7 +419,7 @@ def test_what_is_wrong_is_said_in_two_lines_with_the_mend(run, tmp_path, name):
     assert "Traceback" not in err
 
 
-def test_a_typo_in_a_target_suggests_the_right_one(run, tmp_path):
+def test_typo_in_a_target_suggests_the_right_one(run, tmp_path):
     tiny.write(tmp_path)
     code, _, err = run("train", "company.yaml", "--target", "bye", "--direct")
     assert code == 2 and "did you mean buy?" in err
@@ -430,13 +433,13 @@ def test_a_typo_in_a_target_suggests_the_right_one(run, tmp_path):
         ("yesterday", 2, "'yesterday'"),
     ],
 )
-def test_an_impossible_as_of_is_refused(run, tmp_path, as_of, code, words):
+def test_impossible_as_of_is_refused(run, tmp_path, as_of, code, words):
     tiny.write(tmp_path)
     found, _, err = run("train", "company.yaml", "--as-of", as_of, "--direct")
     assert found == code and words in err and err.count("\n") <= 5
 
 
-def test_an_empty_log_a_one_row_file_and_one_class_are_refused_with_numbers(run, tmp_path):
+def test_empty_log_one_row_file_and_single_class_are_refused_with_numbers(run, tmp_path):
     tiny.write(tmp_path)
     lines = (tmp_path / "events.csv").read_text().splitlines()
     (tmp_path / "events.csv").write_text(lines[0] + "\n")
@@ -463,7 +466,7 @@ def test_scoring_without_a_champion_publishes_nothing(run, tmp_path):
         ]
 
 
-def test_a_failed_night_stands_in_the_ledger_and_leaves_the_export(run, trained, monkeypatch):
+def test_failed_night_is_in_the_ledger_and_leaves_the_export(run, trained, monkeypatch):
     folder, _ = trained
     run_in(run, folder, monkeypatch, "score", "company.yaml", "--as-of", tiny.END, "--direct")
     before = exports(folder)
@@ -506,7 +509,7 @@ def test_hostile_text_survives_the_whole_line(run, tmp_path):
     assert not any("\x00" in name for name in stored)
 
 
-def test_a_second_run_is_turned_away(run, tmp_path):
+def test_second_run_is_refused_while_the_first_runs(run, tmp_path):
     from serve.lock import lock_workspace
 
     tiny.write(tmp_path)
@@ -515,7 +518,7 @@ def test_a_second_run_is_turned_away(run, tmp_path):
     assert code == 6 and "pid" in err
 
 
-def test_two_projects_cannot_share_a_workspace(run, tmp_path, monkeypatch):
+def test_workspace_cannot_be_shared_by_two_projects(run, tmp_path, monkeypatch):
     tiny.write(tmp_path)
     (tmp_path / "workspace").mkdir()
     (tmp_path / "workspace" / "project.txt").write_text("other")
@@ -553,7 +556,7 @@ def test_schema_is_json(run):
     assert code == 0 and json.loads(out)["title"] == "Project"
 
 
-def test_a_leads_file_without_rows_is_named_as_what_is_wrong(run, tmp_path):
+def test_leads_file_without_rows_is_named_in_the_error(run, tmp_path):
     tiny.write(tmp_path)
     (tmp_path / "leads.csv").write_text("id,created,firm,country,size\n")
     code, _, err = run("check", "company.yaml", "--as-of", tiny.END)

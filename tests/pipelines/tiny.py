@@ -1,4 +1,4 @@
-"""A small company in a directory: 900 leads over a year whose visits foretell whether they buy."""
+"""A small company in a directory: 900 leads over a year whose visits predict a purchase."""
 
 import csv
 from datetime import datetime, timedelta
@@ -51,13 +51,14 @@ LITTLE = {
     },
     "evaluation": {"folds": 1},
 }
-"""Changes that leave enough to learn from, quickly."""
+"""Changes that make training fast and leave enough to fit."""
 
 
 def write(folder, leads=900, seed=1, signal=True, **changes):
-    """Write leads.csv, events.csv and company.yaml into a folder; ``changes`` replace keys of the config.
+    """Write leads.csv, events.csv and company.yaml into a folder.
 
-    Without ``signal`` all leads are alike and buy by chance.
+    ``changes`` replace keys of the config. Without ``signal`` all leads are alike and buy by
+    chance.
     """
     rng = np.random.default_rng(seed)
     rows, events = [], []

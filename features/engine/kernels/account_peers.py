@@ -1,148 +1,189 @@
-"""The kernel of the others at an account: what it did without the entity itself."""
+"""Kernel of account peers: what an account did apart from the entity itself.
+
+The account is summarised once per (account, cutoff); each entity's own events are subtracted.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from features.engine.kernels.kernel_plan import Plan
-from features.engine.kernels.windows import History, Looks, write
+from features.engine.kernels.kernel_plan import KernelPlan, Outputs
+from features.engine.kernels.walk import (
+    AsOfLookups,
+    EventHistory,
+    VisibleEvents,
+    walk_back,
+    write_outputs,
+)
 from features.tools.instants import US_PER_DAY
 from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("count", "age", "people")
 
+# Columns of AccountSummary.newest.
+AGE, MEMBER, OTHER_AGE = range(3)
 
-def together(
-    history: History, looks: Looks, plan: Plan
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what ``others`` needs to know of whole accounts, one element a look.
 
-    Counts (looks, subjects, windows); people (looks, windows); and (looks, subjects, 3): the age in microseconds of
-    the newest event, its member, and the age of the newest event of anyone else, 0 for none.
+class AccountSummary(NamedTuple):
+    """What whole accounts did, one element an account lookup.
+
+    Attributes:
+        counts: (lookups, subjects, windows) events.
+        people: (lookups, windows) members with an event.
+        newest: (lookups, subjects, 3) the age of the newest event in microseconds, its member, and
+            the age of the newest event of any other member; ages are 0 for none.
     """
-    shape = (len(looks.cutoff), plan.subjects, len(plan.edges))
-    counts, people = np.zeros(shape), np.zeros((shape[0], shape[2]))
-    newest = np.zeros((*shape[:2], 3), np.int64)
-    _together(
-        (
-            history.time,
-            history.available,
-            history.member,
-            plan.subjects_of(history.kind, history.channel),
-        ),
-        (looks.first, looks.end, looks.cutoff),
-        plan.edges,
-        np.full(int(history.member.max(initial=-1)) + 1, -1),
-        (counts, people, newest),
+
+    counts: np.ndarray
+    people: np.ndarray
+    newest: np.ndarray
+
+
+class PeerRows(NamedTuple):
+    """One element a row of an entity.
+
+    Attributes:
+        member: the entity.
+        known_at: when its lead row became known; before that it is no part of the account.
+        account_lookup: position in the AccountSummary.
+    """
+
+    member: np.ndarray
+    known_at: np.ndarray
+    account_lookup: np.ndarray
+
+
+class PeerSlots(NamedTuple):
+    """Where the slots of each aggregate begin, -1 if it is not requested; counts begin at 0."""
+
+    age: int
+    people: int
+
+
+def summarize_accounts(
+    history: EventHistory, lookups: AsOfLookups, plan: KernelPlan
+) -> AccountSummary:
+    """Return what ``compute_account_peers`` subtracts from: the events of whole accounts."""
+    shape = (len(lookups.cutoff), plan.subjects, len(plan.window_edges))
+    summary = AccountSummary(
+        np.zeros(shape), np.zeros((shape[0], shape[2])), np.zeros((*shape[:2], 3), np.int64)
     )
-    np.cumsum(counts, axis=2, out=counts)
-    np.cumsum(people, axis=1, out=people)
-    return counts, people, newest
+    _summarize_accounts(
+        history,
+        plan.find_subjects(history.kind, history.channel),
+        lookups,
+        lookups.new_buffer(),
+        plan.window_edges,
+        np.full(int(history.member.max(initial=-1)) + 1, -1),
+        summary,
+    )
+    np.cumsum(summary.counts, axis=2, out=summary.counts)
+    np.cumsum(summary.people, axis=1, out=summary.people)
+    return summary
 
 
 @jit_kernel
-def _together(
-    events: tuple, rows: tuple, edges: np.ndarray, seen: np.ndarray, found: tuple
+def _summarize_accounts(
+    history: EventHistory,
+    subjects: np.ndarray,
+    lookups: AsOfLookups,
+    visible: VisibleEvents,
+    window_edges: np.ndarray,
+    seen_row: np.ndarray,
+    summary: AccountSummary,
 ) -> None:
-    time, available, member, subjects = events
-    firsts, ends, cutoffs = rows
-    counts, people, newest = found
-    for row in range(len(cutoffs)):
-        cutoff, window = cutoffs[row], 0
-        for event in range(ends[row] - 1, firsts[row] - 1, -1):
-            if available[event] >= cutoff:
-                continue
-            back = cutoff - time[event]
-            while back > edges[window]:
-                window += 1
-            who = member[event]
-            if seen[who] != row:
-                seen[who] = row
-                people[row, window] += 1
-            for part in range(subjects.shape[1]):
-                subject = subjects[event, part]
+    for row in range(len(lookups.cutoff)):
+        for index in range(walk_back(history, lookups, row, window_edges, visible)):
+            event, age, window = visible.event[index], visible.age[index], visible.window[index]
+            member = history.member[event]
+            if seen_row[member] != row:
+                seen_row[member] = row
+                summary.people[row, window] += 1
+            for route in range(subjects.shape[1]):
+                subject = subjects[event, route]
                 if subject >= 0:
-                    counts[row, subject, window] += 1
-                    last = newest[row, subject]
-                    if last[0] == 0:
-                        last[0], last[1] = back, who
-                    elif last[2] == 0 and last[1] != who:
-                        last[2] = back
+                    summary.counts[row, subject, window] += 1
+                    newest = summary.newest[row, subject]
+                    if newest[AGE] == 0:
+                        newest[AGE], newest[MEMBER] = age, member
+                    elif newest[OTHER_AGE] == 0 and newest[MEMBER] != member:
+                        newest[OTHER_AGE] = age
 
 
-def others(
-    history: History,
-    looks: Looks,
-    who: tuple[np.ndarray, np.ndarray],
-    back: np.ndarray,
-    whole: tuple[np.ndarray, np.ndarray, np.ndarray],
-    plan: Plan,
+def compute_account_peers(
+    history: EventHistory,
+    lookups: AsOfLookups,
+    rows: PeerRows,
+    summary: AccountSummary,
+    plan: KernelPlan,
     out: np.ndarray,
 ) -> None:
-    """Take each row's own events from what its account did together, and write the rest as ``plan`` says.
+    """Subtract each row's own events from its account's; write into ``out[column, row]``.
 
-    ``history`` and ``looks`` are the entities' own, ``who`` each row's member and when its lead row became known
-    (before that it is no part of the account), ``back`` the row's look in ``whole``. Counts of whole events lose
-    nothing when they are subtracted; ages come from the newest event of anyone else.
+    ``history`` and ``lookups`` are those of the entities. Counts are whole numbers, so nothing is
+    lost by subtracting; an age is that of the newest event of any other member.
     """
-    _others(
-        (history.time, history.available, plan.subjects_of(history.kind, history.channel)),
-        (*looks.rows, *who, back),
-        plan.edges,
-        whole,
-        (plan.slot("people"), plan.slot("age")),
-        plan.wanted,
-        plan.state(),
+    _compute_account_peers(
+        history,
+        plan.find_subjects(history.kind, history.channel),
+        lookups,
+        lookups.new_buffer(),
+        plan.window_edges,
+        rows,
+        summary,
+        PeerSlots(plan.slot("age"), plan.slot("people")),
+        plan.outputs,
+        plan.new_state(),
         out,
     )
 
 
 @jit_kernel
-def _others(
-    events: tuple,
-    rows: tuple,
-    edges: np.ndarray,
-    whole: tuple,
-    slots: tuple,
-    wanted: tuple,
+def _compute_account_peers(
+    history: EventHistory,
+    subjects: np.ndarray,
+    lookups: AsOfLookups,
+    visible: VisibleEvents,
+    window_edges: np.ndarray,
+    rows: PeerRows,
+    summary: AccountSummary,
+    slots: PeerSlots,
+    outputs: Outputs,
     state: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    time, available, subjects = events
-    firsts, ends, cutoffs, places, members, joined, looked = rows
-    counts, persons, newest = whole
-    people, age = slots
-    spans = len(edges)
-    for row in range(len(cutoffs)):
-        cutoff, window, look, mine = cutoffs[row], 0, looked[row], spans
-        own = state[:, :spans]
+    windows = len(window_edges)
+    own = state[:, :windows]
+    for row in range(len(lookups.cutoff)):
+        account, own_first_window, count = rows.account_lookup[row], windows, 0
         own[:] = 0.0
-        first = firsts[row] if joined[row] < cutoff else ends[row]
-        for event in range(ends[row] - 1, first - 1, -1):
-            if available[event] >= cutoff:
-                continue
-            back = cutoff - time[event]
-            while back > edges[window]:
-                window += 1
-            mine = min(mine, window)
-            for part in range(subjects.shape[1]):
-                if subjects[event, part] >= 0:
-                    own[subjects[event, part], window] += 1.0
+        if rows.known_at[row] < lookups.cutoff[row]:
+            count = walk_back(history, lookups, row, window_edges, visible)
+        for index in range(count):
+            event, window = visible.event[index], visible.window[index]
+            own_first_window = min(own_first_window, window)
+            for route in range(subjects.shape[1]):
+                if subjects[event, route] >= 0:
+                    own[subjects[event, route], window] += 1.0
         for subject in range(len(state)):
-            _rest(own[subject], counts[look, subject])
-            last = newest[look, subject]
-            days = last[0] if last[1] != members[row] else last[2]
-            state[subject, age] = days / US_PER_DAY if days > 0 else np.nan
-            if people >= 0:
-                for span in range(spans):
-                    state[subject, people + span] = persons[look, span] - (mine <= span)
-        write(state, wanted, out, places[row])
+            _subtract_own(own[subject], summary.counts[account, subject])
+            newest = summary.newest[account, subject]
+            age = newest[AGE] if newest[MEMBER] != rows.member[row] else newest[OTHER_AGE]
+            state[subject, slots.age] = age / US_PER_DAY if age > 0 else np.nan
+            if slots.people >= 0:
+                for window in range(windows):
+                    state[subject, slots.people + window] = summary.people[account, window] - (
+                        own_first_window <= window
+                    )
+        write_outputs(state, outputs, out, lookups.output_row[row])
 
 
 @jit_inline
-def _rest(own: np.ndarray, whole: np.ndarray) -> None:
-    """Add the own events' nested windows up and take them from the account's."""
-    mine = 0.0
-    for span in range(len(own)):
-        mine += own[span]
-        own[span] = whole[span] - mine
+def _subtract_own(own: np.ndarray, account: np.ndarray) -> None:
+    """Accumulate the nested windows of the own events and subtract them from the account's."""
+    total = 0.0
+    for window in range(len(own)):
+        total += own[window]
+        own[window] = account[window] - total

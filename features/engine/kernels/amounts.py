@@ -1,123 +1,156 @@
-"""The kernel of amounts: exact sums, means and extremes of what events carry."""
+"""Kernel of amounts: exact sums, means, minima and maxima of the values that events carry."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from features.engine.kernels.exact_sums import exact_sum, two_sum
-from features.engine.kernels.kernel_plan import Plan
-from features.engine.kernels.windows import History, Looks, write
+from features.engine.kernels.kernel_plan import KernelPlan, Outputs
+from features.engine.kernels.walk import (
+    AsOfLookups,
+    EventHistory,
+    VisibleEvents,
+    walk_back,
+    write_outputs,
+)
 from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("total", "mean", "least", "most")
 
+# Columns of what is gathered for each subject and window: the rounded sum, what rounding left out,
+# the number of values, how often the remainder itself was rounded, and the extremes.
+SUM, REMAINDER, COUNT, INEXACT, MIN, MAX = range(6)
 
-def amounts(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
-    """Write sums, means, smallest and largest values into ``out[column, place]`` as ``plan`` says.
 
-    An event without a value (NaN) has no part. A sum is carried as two floats, the rounded sum and what rounding left
-    out, so that it is rounded once (Ogita, Rump & Oishi 2005, “Accurate sum and dot product”). Where two floats could
-    not hold it, which is noticed, it is added up again by ``exact_sum``. So sums are exact, and neither the order of
-    the events nor how they fall into windows shows in them.
+class AmountSlots(NamedTuple):
+    """Where the slots of each aggregate begin, -1 if it is not requested."""
+
+    total: int
+    mean: int
+    least: int
+    most: int
+
+
+def compute_amounts(
+    history: EventHistory, lookups: AsOfLookups, plan: KernelPlan, out: np.ndarray
+) -> None:
+    """Write sums, means, minima and maxima of values into ``out[column, row]`` as ``plan`` says.
+
+    An event without a value (NaN) is ignored. A sum is carried as two floats, the rounded sum and
+    the remainder, so that it is rounded once (Ogita, Rump & Oishi 2005, "Accurate sum and dot
+    product"). Where two floats cannot hold it, which is detected, ``exact_sum`` adds the values up
+    again. So sums are exact and depend neither on the order of the events nor on the windows.
     """
-    subjects = plan.subjects_of(history.kind, history.channel)
-    kept = ~np.isnan(history.value) & (subjects >= 0).any(axis=1)
-    looks, some = looks.among(kept), history.only(kept)
-    _amounts(
-        (some.time, some.available, some.value, subjects[kept]),
-        looks.rows,
-        plan.edges,
-        tuple(plan.slot(aggregate) for aggregate in AGGREGATES),
-        plan.wanted,
-        plan.state(),
+    subjects = plan.find_subjects(history.kind, history.channel)
+    mask = ~np.isnan(history.value) & (subjects >= 0).any(axis=1)
+    lookups = lookups.within(mask)
+    _compute_amounts(
+        history.take(mask),
+        subjects[mask],
+        lookups,
+        lookups.new_buffer(),
+        plan.window_edges,
+        AmountSlots(*(plan.slot(aggregate) for aggregate in AGGREGATES)),
+        plan.outputs,
+        plan.new_state(),
         out,
     )
 
 
 @jit_kernel
-def _amounts(
-    events: tuple,
-    rows: tuple,
-    edges: np.ndarray,
-    slots: tuple,
-    wanted: tuple,
+def _compute_amounts(
+    history: EventHistory,
+    subjects: np.ndarray,
+    lookups: AsOfLookups,
+    visible: VisibleEvents,
+    window_edges: np.ndarray,
+    slots: AmountSlots,
+    outputs: Outputs,
     state: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    time, available, value, subjects = events
-    firsts, ends, cutoffs, places = rows
-    sums = np.zeros((len(state), len(edges), 6))
-    for row in range(len(cutoffs)):
-        cutoff, window = cutoffs[row], 0
+    sums = np.zeros((len(state), len(window_edges), 6))
+    for row in range(len(lookups.cutoff)):
         sums[:] = 0.0
-        for event in range(ends[row] - 1, firsts[row] - 1, -1):
-            if available[event] >= cutoff:
-                continue
-            back = cutoff - time[event]
-            while back > edges[window]:
-                window += 1
-            for part in range(subjects.shape[1]):
-                if subjects[event, part] >= 0:
-                    _add(sums, subjects[event, part], window, value[event])
+        for index in range(walk_back(history, lookups, row, window_edges, visible)):
+            event, window = visible.event[index], visible.window[index]
+            for route in range(subjects.shape[1]):
+                if subjects[event, route] >= 0:
+                    _add_value(sums, subjects[event, route], window, history.value[event])
         for subject in range(len(state)):
-            _join(sums, subject)
-            if sums[subject, len(edges) - 1, 3]:
-                _again(events, (firsts[row], ends[row], cutoff), edges, subject, sums[subject])
-            _finish(sums, state, subject, slots)
-        write(state, wanted, out, places[row])
+            _accumulate_windows(sums, subject)
+            if sums[subject, len(window_edges) - 1, INEXACT]:
+                _sum_again(history, subjects, lookups, row, window_edges, subject, sums[subject])
+            _finish_subject(sums, state, subject, slots)
+        write_outputs(state, outputs, out, lookups.output_row[row])
 
 
 @jit_inline
-def _add(sums: np.ndarray, of: int, at: int, value: float) -> None:
-    """Add a value to (sum, rest, number, number of times that the rest itself was rounded, smallest, largest)."""
-    sums[of, at, 0], left = two_sum(sums[of, at, 0], value)
-    sums[of, at, 1], lost = two_sum(sums[of, at, 1], left)
-    sums[of, at, 3] += lost != 0.0  # so it is after an infinity or an overflow: NaN is not 0
-    sums[of, at, 4] = min(sums[of, at, 4], value) if sums[of, at, 2] else value
-    sums[of, at, 5] = max(sums[of, at, 5], value) if sums[of, at, 2] else value
-    sums[of, at, 2] += 1.0
+def _add_value(sums: np.ndarray, subject: int, window: int, value: float) -> None:
+    """Add a value to the sum, count and extremes of its narrowest window."""
+    # Indexed in full: a slice of the array would be an object of its own, made at every event.
+    s, w = subject, window
+    sums[s, w, SUM], left = two_sum(sums[s, w, SUM], value)
+    sums[s, w, REMAINDER], lost = two_sum(sums[s, w, REMAINDER], left)
+    sums[s, w, INEXACT] += lost != 0.0  # true after an infinity or an overflow: NaN is not 0
+    sums[s, w, MIN] = min(sums[s, w, MIN], value) if sums[s, w, COUNT] else value
+    sums[s, w, MAX] = max(sums[s, w, MAX], value) if sums[s, w, COUNT] else value
+    sums[s, w, COUNT] += 1.0
 
 
 @jit_inline
-def _join(sums: np.ndarray, of: int) -> None:
+def _accumulate_windows(sums: np.ndarray, subject: int) -> None:
     """Add to each window what the next narrower one holds."""
-    for at in range(1, sums.shape[1]):
-        if sums[of, at - 1, 2]:
-            sums[of, at, 0], left = two_sum(sums[of, at, 0], sums[of, at - 1, 0])
-            sums[of, at, 1], lost = two_sum(sums[of, at, 1], left)
-            sums[of, at, 1], more = two_sum(sums[of, at, 1], sums[of, at - 1, 1])
-            sums[of, at, 3] += sums[of, at - 1, 3] + (lost != 0.0) + (more != 0.0)
-            least, most = sums[of, at - 1, 4], sums[of, at - 1, 5]
-            sums[of, at, 4] = min(sums[of, at, 4], least) if sums[of, at, 2] else least
-            sums[of, at, 5] = max(sums[of, at, 5], most) if sums[of, at, 2] else most
-            sums[of, at, 2] += sums[of, at - 1, 2]
+    s = subject
+    for w in range(1, sums.shape[1]):
+        if sums[s, w - 1, COUNT]:
+            sums[s, w, SUM], left = two_sum(sums[s, w, SUM], sums[s, w - 1, SUM])
+            sums[s, w, REMAINDER], lost = two_sum(sums[s, w, REMAINDER], left)
+            sums[s, w, REMAINDER], more = two_sum(sums[s, w, REMAINDER], sums[s, w - 1, REMAINDER])
+            sums[s, w, INEXACT] += sums[s, w - 1, INEXACT] + (lost != 0.0) + (more != 0.0)
+            least, most = sums[s, w - 1, MIN], sums[s, w - 1, MAX]
+            sums[s, w, MIN] = min(sums[s, w, MIN], least) if sums[s, w, COUNT] else least
+            sums[s, w, MAX] = max(sums[s, w, MAX], most) if sums[s, w, COUNT] else most
+            sums[s, w, COUNT] += sums[s, w - 1, COUNT]
 
 
 @jit_kernel
-def _again(events: tuple, row: tuple, edges: np.ndarray, subject: int, held: np.ndarray) -> None:
-    """Add up a row's values of one subject from the beginning, exactly, window by window."""
-    time, available, value, subjects = events
-    first, end, cutoff = row
-    for window in range(len(edges)):
-        found, count = np.empty(int(held[window, 2])), 0
-        for event in range(first, end):
-            seen = available[event] < cutoff and cutoff - time[event] <= edges[window]
-            if seen and (subjects[event] == subject).any():
-                found[count] = value[event]
+def _sum_again(
+    history: EventHistory,
+    subjects: np.ndarray,
+    lookups: AsOfLookups,
+    row: int,
+    window_edges: np.ndarray,
+    subject: int,
+    sums: np.ndarray,
+) -> None:
+    """Replace the sums of one row and subject by exact ones, window by window."""
+    cutoff = lookups.cutoff[row]
+    for window in range(len(window_edges)):
+        values, count = np.empty(int(sums[window, COUNT])), 0
+        for event in range(lookups.first[row], lookups.end[row]):
+            is_visible = (
+                history.available[event] < cutoff
+                and cutoff - history.time[event] <= window_edges[window]
+            )
+            if is_visible and (subjects[event] == subject).any():
+                values[count] = history.value[event]
                 count += 1
-        held[window, 0], held[window, 1] = exact_sum(found), 0.0
+        sums[window, SUM], sums[window, REMAINDER] = exact_sum(values), 0.0
 
 
 @jit_inline
-def _finish(sums: np.ndarray, state: np.ndarray, of: int, slots: tuple) -> None:
-    """Round each sum once, and note the figures."""
-    total, mean, least, most = slots
+def _finish_subject(sums: np.ndarray, state: np.ndarray, subject: int, slots: AmountSlots) -> None:
+    """Round each sum once, and write the requested aggregates into ``state``."""
     for window in range(sums.shape[1]):
-        number, exact = sums[of, window, 2], sums[of, window, 0] + sums[of, window, 1]
-        state[of, total + window] = exact
-        if mean >= 0:
-            state[of, mean + window] = exact / number if number else np.nan
-        if least >= 0:
-            state[of, least + window] = sums[of, window, 4] if number else np.nan
-        if most >= 0:
-            state[of, most + window] = sums[of, window, 5] if number else np.nan
+        count = sums[subject, window, COUNT]
+        total = sums[subject, window, SUM] + sums[subject, window, REMAINDER]
+        state[subject, slots.total + window] = total
+        if slots.mean >= 0:
+            state[subject, slots.mean + window] = total / count if count else np.nan
+        if slots.least >= 0:
+            state[subject, slots.least + window] = sums[subject, window, MIN] if count else np.nan
+        if slots.most >= 0:
+            state[subject, slots.most + window] = sums[subject, window, MAX] if count else np.nan

@@ -1,125 +1,164 @@
-"""The kernel of breadth: how many kinds, channels, people and roles took part."""
+"""Kernel of breadth: how many distinct event types, channels, people and roles took part."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from features.engine.kernels.kernel_plan import Plan
-from features.engine.kernels.windows import History, Looks
+from features.engine.kernels.kernel_plan import KernelPlan
+from features.engine.kernels.walk import AsOfLookups, EventHistory, VisibleEvents, walk_back
 from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("kinds", "ways", "roles", "people", "new_people")
-PEOPLE = 3
-"""From here on AGGREGATES count members, before it the bits of codes."""
+
+# Positions in AGGREGATES. The first three are sets of codes, kept as the bits of a word; the other
+# two count members of the group.
+KINDS, CHANNELS, ROLES, PEOPLE, NEW_PEOPLE = range(5)
+BIT_SETS = 3
 
 
-def breadth(
-    history: History, looks: Looks, plan: Plan, out: np.ndarray, role: np.ndarray | None = None
+class DistinctOutputs(NamedTuple):
+    """One element a requested feature.
+
+    Attributes:
+        subject: the subject whose events are counted.
+        aggregate: position in AGGREGATES.
+        window: position among the window edges.
+        column: the column of the output.
+    """
+
+    subject: np.ndarray
+    aggregate: np.ndarray
+    window: np.ndarray
+    column: np.ndarray
+
+
+class MemberState(NamedTuple):
+    """One element a member of the shard.
+
+    Attributes:
+        role: code of the member's role, -1 for none.
+        seen_row: the last row that saw an event of the member.
+        oldest_window: the window of the oldest event of the member that this row saw.
+    """
+
+    role: np.ndarray
+    seen_row: np.ndarray
+    oldest_window: np.ndarray
+
+
+def compute_distinct(
+    history: EventHistory,
+    lookups: AsOfLookups,
+    plan: KernelPlan,
+    out: np.ndarray,
+    role: np.ndarray | None = None,
 ) -> None:
-    """Write how many different ones there are into ``out[column, place]`` as ``plan`` says.
+    """Write distinct counts into ``out[column, row]`` as ``plan`` says.
 
-    Only kinds and channels with a code count, at most 64, as bits of a word. ``role`` is the code of each member's
-    role, -1 for none. A person is new in the windows that hold the first event ever seen of them in the group.
+    Event types and channels count if they have a code, at most 64 of each, kept as the bits of a
+    word. ``role`` is the code of each member's role, -1 for none. A person is new in the windows
+    that hold the first event seen of that person in the group.
     """
     members = int(history.member.max(initial=-1)) + 1
-    subject, slot = np.divmod(plan.figure, plan.slots)
-    what = plan.aggregate
-    window = slot - np.array([plan.slot(name) for name in AGGREGATES])[what]
-    _breadth(
-        (history.time, history.available, history.kind, history.channel, history.member),
-        plan.subjects_of(history.kind, history.channel),
-        looks.rows,
-        plan.edges,
-        (
+    subject, slot = np.divmod(plan.state_index, plan.slots)
+    window = slot - np.array([plan.slot(name) for name in AGGREGATES])[plan.aggregate]
+    _compute_distinct(
+        history,
+        plan.find_subjects(history.kind, history.channel),
+        lookups,
+        lookups.new_buffer(),
+        plan.window_edges,
+        MemberState(
             np.full(members, -1) if role is None else role,
             np.full(members, -1),
             np.empty(members, np.int64),
         ),
-        (subject, what, window, plan.column, bool((what >= PEOPLE).any())),
-        np.zeros((plan.subjects, len(plan.edges), PEOPLE), np.int64),
+        bool((plan.aggregate >= PEOPLE).any()),
+        DistinctOutputs(subject, plan.aggregate, window, plan.column),
+        np.zeros((plan.subjects, len(plan.window_edges), BIT_SETS), np.int64),
         out,
     )
 
 
 @jit_kernel
-def _breadth(
-    events: tuple,
+def _compute_distinct(
+    history: EventHistory,
     subjects: np.ndarray,
-    rows: tuple,
-    edges: np.ndarray,
-    persons: tuple,
-    wanted: tuple,
+    lookups: AsOfLookups,
+    visible: VisibleEvents,
+    window_edges: np.ndarray,
+    members: MemberState,
+    counts_people: bool,
+    outputs: DistinctOutputs,
     bits: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    time, available, kind, channel, member = events
-    firsts, ends, cutoffs, places = rows
-    role, seen, oldest = persons
-    met, counts = np.empty(len(seen), np.int64), np.zeros((len(edges), 2), np.int64)
-    for row in range(len(cutoffs)):
-        cutoff, window, known = cutoffs[row], 0, 0
+    met = np.empty(len(members.seen_row), np.int64)
+    people = np.zeros((len(window_edges), 2), np.int64)  # all, and new ones
+    for row in range(len(lookups.cutoff)):
+        met_count = 0
         bits[:] = 0
-        counts[:] = 0
-        for event in range(ends[row] - 1, firsts[row] - 1, -1):
-            if available[event] >= cutoff:
-                continue
-            back = cutoff - time[event]
-            while back > edges[window]:
-                window += 1
-            who = member[event]
-            for part in range(subjects.shape[1]):
-                if subjects[event, part] >= 0:
-                    _mark(
-                        bits, subjects[event, part], window, kind[event], channel[event], role[who]
-                    )
-            if wanted[4]:
-                if seen[who] != row:
-                    seen[who] = row
-                    met[known] = who
-                    known += 1
-                    counts[window, 0] += 1
-                oldest[who] = window
-        for index in range(known):
-            counts[oldest[met[index]], 1] += 1
-        _write(bits, counts, wanted, out, places[row])
+        people[:] = 0
+        for index in range(walk_back(history, lookups, row, window_edges, visible)):
+            event, window = visible.event[index], visible.window[index]
+            member = history.member[event]
+            for route in range(subjects.shape[1]):
+                subject = subjects[event, route]
+                if subject >= 0:
+                    _set_bit(bits, subject, window, KINDS, history.kind[event])
+                    _set_bit(bits, subject, window, CHANNELS, history.channel[event])
+                    _set_bit(bits, subject, window, ROLES, members.role[member])
+            if counts_people:
+                if members.seen_row[member] != row:
+                    members.seen_row[member] = row
+                    met[met_count] = member
+                    met_count += 1
+                    people[window, 0] += 1
+                # Events come newest first, so that the last one written is the oldest.
+                members.oldest_window[member] = window
+        for index in range(met_count):
+            people[members.oldest_window[met[index]], 1] += 1
+        _write_distinct(bits, people, outputs, out, lookups.output_row[row])
 
 
 @jit_inline
-def _mark(bits: np.ndarray, of: int, window: int, kind: int, channel: int, role: int) -> None:
-    """Set the bits of a kind, a channel and a role; -1 is none."""
-    if kind >= 0:
-        bits[of, window, 0] |= np.int64(1) << kind
-    if channel >= 0:
-        bits[of, window, 1] |= np.int64(1) << channel
-    if role >= 0:
-        bits[of, window, 2] |= np.int64(1) << role
+def _set_bit(bits: np.ndarray, subject: int, window: int, bit_set: int, code: int) -> None:
+    """Add a code to the set of a subject and window; -1 is none."""
+    if code >= 0:
+        bits[subject, window, bit_set] |= np.int64(1) << code
 
 
 @jit_kernel
-def _write(
-    bits: np.ndarray, counts: np.ndarray, wanted: tuple, out: np.ndarray, place: int
+def _write_distinct(
+    bits: np.ndarray,
+    people: np.ndarray,
+    outputs: DistinctOutputs,
+    out: np.ndarray,
+    output_row: int,
 ) -> None:
-    """Add the nested windows up, and count what is wanted."""
-    subject, what, window, column, _ = wanted
-    for at in range(1, len(counts)):
-        counts[at, 0] += counts[at - 1, 0]
-        counts[at, 1] += counts[at - 1, 1]
-        for of in range(len(bits)):
-            for place_of in range(3):
-                bits[of, at, place_of] |= bits[of, at - 1, place_of]
-    for index in range(len(column)):
-        at = window[index]
-        if what[index] >= PEOPLE:
-            out[column[index], place] = counts[at, what[index] - PEOPLE]
+    """Accumulate the nested windows, and write the requested counts to their columns."""
+    for window in range(1, len(people)):
+        people[window, 0] += people[window - 1, 0]
+        people[window, 1] += people[window - 1, 1]
+        for subject in range(len(bits)):
+            for bit_set in range(BIT_SETS):
+                bits[subject, window, bit_set] |= bits[subject, window - 1, bit_set]
+    for index in range(len(outputs.column)):
+        window, aggregate = outputs.window[index], outputs.aggregate[index]
+        if aggregate >= PEOPLE:
+            count = people[window, aggregate - PEOPLE]
         else:
-            out[column[index], place] = _ones(bits[subject[index], at, what[index]])
+            count = _count_ones(bits[outputs.subject[index], window, aggregate])
+        out[outputs.column[index], output_row] = count
 
 
 @jit_inline
-def _ones(word: int) -> int:
+def _count_ones(word: int) -> int:
     """Count the bits of a word by removing the lowest (Wegner 1960)."""
-    found = 0
+    count = 0
     while word:
         word &= word - 1
-        found += 1
-    return found
+        count += 1
+    return count

@@ -1,4 +1,4 @@
-"""Sums of floats without any error but the last rounding."""
+"""Sums of floats that are rounded once."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import numpy as np
 
 from features.tools.jit import jit_inline, jit_kernel
 
-HUGE, DOWN = 2.0**1000, 2.0**-64
-"""With a value beyond HUGE all are added up DOWN times as large, so that no part of the sum overflows before the whole
-does; what is smaller than 2 ** -1010 is then lost.
-"""
+# Beyond SCALE_ABOVE all values are scaled down, so that no partial sum overflows before the whole
+# sum does; digits below 2 ** -1010 are lost then.
+SCALE_ABOVE, DOWNSCALE = 2.0**1000, 2.0**-64
 
-PARTS = 64
-"""More than 40 floats that do not overlap do not fit into the range of a float."""
+# More than 40 floats that do not overlap do not fit into the range of a float.
+MAX_PARTS = 64
 
 
 @jit_inline
 def two_sum(a: float, b: float) -> tuple[float, float]:
-    """Return the rounded sum and what rounding left out (Knuth, The Art of Computer Programming 2, 4.2.2)."""
+    """Return the rounded sum and the rounding error.
+
+    Knuth, The Art of Computer Programming 2, 4.2.2.
+    """
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
@@ -25,18 +27,19 @@ def two_sum(a: float, b: float) -> tuple[float, float]:
 
 @jit_kernel
 def exact_sum(values: np.ndarray) -> float:
-    """Return the sum of the values, rounded once, in whatever order they come.
+    """Return the sum of the values, rounded once, whatever their order.
 
-    Keeps the sum as floats that do not overlap, as many as it takes (Shewchuk 1997, “Adaptive precision floating-point
-    arithmetic”). Infinities add up as floats do; a sum beyond the largest float is infinite.
+    Keeps the sum as floats that do not overlap, as many as it takes (Shewchuk 1997, "Adaptive
+    precision floating-point arithmetic"). Infinities add up as floats do; a sum beyond the largest
+    float is infinite.
     """
     largest = 0.0
     for value in values:
         if not np.isfinite(value):
             return values[~np.isfinite(values)].sum()
         largest = max(largest, abs(value))
-    scale = DOWN if largest > HUGE else 1.0
-    parts, count = np.empty(PARTS), 0
+    scale = DOWNSCALE if largest > SCALE_ABOVE else 1.0
+    parts, count = np.empty(MAX_PARTS), 0
     for value in values:
         rest, kept = value * scale, 0
         for index in range(count):
@@ -46,12 +49,12 @@ def exact_sum(values: np.ndarray) -> float:
                 kept += 1
         parts[kept] = rest
         count = kept + 1
-    return _rounded(parts, count) / scale
+    return _round_parts(parts, count) / scale
 
 
 @jit_kernel
-def _rounded(parts: np.ndarray, count: int) -> float:
-    """Add up floats that do not overlap, ascending, and round half to even as one would round the whole."""
+def _round_parts(parts: np.ndarray, count: int) -> float:
+    """Add up ascending floats that do not overlap; round half to even, as of the whole sum."""
     if count == 0:
         return 0.0
     count -= 1
@@ -59,7 +62,8 @@ def _rounded(parts: np.ndarray, count: int) -> float:
     while count > 0 and low == 0.0:
         count -= 1
         total, low = two_sum(total, parts[count])
-    # Exactly half a step was rounded away, and what follows says on which side of the half the sum lies.
+    # Exactly half a step was rounded away, and the next part decides on which side of the half the
+    # sum lies.
     if count > 0 and low * parts[count - 1] > 0.0:
         twice = 2.0 * low
         nearer = total + twice

@@ -1,125 +1,162 @@
-"""Which figures a kernel computes of which subjects, and which column each goes to."""
+"""Plan of a kernel: which aggregates of which subjects it computes, and their columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from features.definitions.feature import AGGREGATES, CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX, Feature
+from features.definitions.feature import (
+    AGGREGATES,
+    CHANNEL_PREFIX,
+    GROUP_PREFIX,
+    TYPE_PREFIX,
+    Feature,
+)
 from features.definitions.vocabulary import Vocabulary
 from features.tools.instants import NEVER_US, duration_to_microseconds
 from features.tools.jit import jit_kernel
 
-CODES = 128
-"""Room for every code and one more for -1, the unknown."""
+# Room for every code: they are int8, at least -1, and shifted by one as an index.
+ROUTE_TABLE_SIZE = 128
+
+
+class Outputs(NamedTuple):
+    """Where a kernel's state goes, one element a requested feature.
+
+    Attributes:
+        state_index: position in the state, laid flat.
+        column: the column of the output.
+    """
+
+    state_index: np.ndarray
+    column: np.ndarray
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What one kernel is asked for in one scope.
+class KernelPlan:
+    """What one kernel computes in one scope.
 
-    A kernel gathers an array (``subjects``, ``slots``) a row; the element ``figure`` of it, laid flat, goes to the
-    column ``column``, one a wanted feature; ``aggregate`` is its place among the kernel's aggregates. ``routes``
-    has one table for each way in which an event is counted: (axis, subject of each code + 1 or -1), the axis being
-    “any”, “kind” or “channel”. ``edges`` are the windows in microseconds, ascending, the last one all of history;
-    ``near`` and ``far`` the places among them of each window and of its double, where trends are asked for.
-    ``offsets`` is where an aggregate's slots begin.
+    A kernel fills a state (``subjects``, ``slots``) for each row.
+
+    Attributes:
+        subjects: number of subjects.
+        slots: number of slots of each subject.
+        routes: one table for each way in which an event is counted: (axis, subject of each code + 1
+            or -1), the axis being "any", "kind" or "channel".
+        state_index: position in the flat state, one element a requested feature.
+        column: column of the output, one element a requested feature.
+        aggregate: position among the kernel's aggregates, one element a requested feature.
+        window_edges: lengths of the windows in microseconds, ascending, the last one all of
+            history.
+        half_lives: half-lives in microseconds.
+        near: where trends are requested, the position of each window among the edges.
+        far: the position of the window twice as long as that in ``near``.
+        offsets: the slot where each aggregate begins, -1 if it is not computed.
     """
 
     subjects: int
     slots: int
     routes: tuple[tuple[str, np.ndarray], ...]
-    figure: np.ndarray
+    state_index: np.ndarray
     column: np.ndarray
     aggregate: np.ndarray
-    edges: np.ndarray
+    window_edges: np.ndarray
     half_lives: np.ndarray
     near: np.ndarray
     far: np.ndarray
     offsets: dict[str, int]
 
     @classmethod
-    def of(
-        cls, offer: Vocabulary, features: Sequence[tuple[int, Feature]], aggregates: tuple[str, ...]
+    def from_features(
+        cls,
+        vocabulary: Vocabulary,
+        features: Sequence[tuple[int, Feature]],
+        aggregates: tuple[str, ...],
     ) -> Self | None:
-        """Plan the features, each with its column, that are among a kernel's aggregates; None if there are none."""
-        wanted = [
-            (column, feature) for column, feature in features if feature.aggregate in aggregates
-        ]
-        if not wanted:
+        """Plan the features, each with its column, that are among a kernel's aggregates.
+
+        Returns None if there are none.
+        """
+        requested = [(column, f) for column, f in features if f.aggregate in aggregates]
+        if not requested:
             return None
-        used = {feature.subject for _, feature in wanted}
-        if any(feature.aggregate == "share" for _, feature in wanted):
-            used.add("any")  # what a share is of; it stands first
-        names = [subject for subject in offer.subjects if subject in used]
-        trends = any(feature.aggregate == "trend" for _, feature in wanted)
-        spans = _spans(offer, trends)
-        asked = {feature.aggregate for _, feature in wanted}
-        offsets, slots = _layout(offer, aggregates, asked, len(spans))
+        asked = {feature.aggregate for _, feature in requested}
+        subjects = _list_subjects(vocabulary, [feature for _, feature in requested])
+        spans = _list_spans(vocabulary, doubled="trend" in asked)
+        offsets, slots = _lay_out_slots(vocabulary, aggregates, asked, len(spans))
         lengths: dict[str, list[timedelta | None]] = {
             "span": spans,
-            "window": [*offer.windows],
-            "half_life": [*offer.half_lives],
+            "window": [*vocabulary.windows],
+            "half_life": [*vocabulary.half_lives],
             "once": [None],
         }
-        figure = [
-            names.index(f.subject) * slots
+        state_index = [
+            subjects.index(f.subject) * slots
             + offsets[f.aggregate]
             + lengths[AGGREGATES[f.aggregate].per].index(f.span)
-            for _, f in wanted
+            for _, f in requested
         ]
-        windows = offer.windows if trends else ()
+        windows = vocabulary.windows if "trend" in asked else ()
         return cls(
-            len(names),
+            len(subjects),
             slots,
-            tuple(_routes(offer, names)),
-            np.array(figure),
-            np.array([column for column, _ in wanted]),
-            np.array([aggregates.index(feature.aggregate) for _, feature in wanted]),
+            tuple(_build_routes(vocabulary, subjects)),
+            np.array(state_index),
+            np.array([column for column, _ in requested]),
+            np.array([aggregates.index(feature.aggregate) for _, feature in requested]),
             np.array([_window_edge(span) for span in spans]),
-            np.array([duration_to_microseconds(length) for length in offer.half_lives], np.int64),
+            np.array([duration_to_microseconds(h) for h in vocabulary.half_lives], np.int64),
             np.array([spans.index(window) for window in windows], np.int64),
             np.array([spans.index(2 * window) for window in windows], np.int64),
             offsets,
         )
 
     @property
-    def wanted(self) -> tuple[np.ndarray, np.ndarray]:
-        """The figures that are wanted, and their columns."""
-        return self.figure, self.column
+    def outputs(self) -> Outputs:
+        """Return where the requested elements of the state go."""
+        return Outputs(self.state_index, self.column)
 
-    def state(self) -> np.ndarray:
-        """Return an empty array for a kernel to gather in."""
+    def new_state(self) -> np.ndarray:
+        """Return an empty state for a kernel to fill."""
         return np.zeros((self.subjects, self.slots))
 
     def slot(self, aggregate: str) -> int:
-        """Return where an aggregate's slots begin, -1 if a kernel need not compute it."""
+        """Return the slot where an aggregate begins, -1 if it is not computed."""
         return self.offsets[aggregate]
 
-    def subjects_of(self, kind: np.ndarray, channel: np.ndarray) -> np.ndarray:
-        """Return (events, ways of being counted) int8: as which subjects each event counts, -1 for none."""
-        found = np.empty((len(kind), len(self.routes)), np.int8)
-        for part, (axis, table) in enumerate(self.routes):
+    def find_subjects(self, kind: np.ndarray, channel: np.ndarray) -> np.ndarray:
+        """Return the subjects as which each event counts, -1 for none; int8 (events, routes)."""
+        subjects = np.empty((len(kind), len(self.routes)), np.int8)
+        for route, (axis, table) in enumerate(self.routes):
             if axis == "any":
-                found[:, part] = table[0]
+                subjects[:, route] = table[0]
             else:
-                _mark(kind if axis == "kind" else channel, table, found[:, part])
-        return found
+                _look_up_subjects(kind if axis == "kind" else channel, table, subjects[:, route])
+        return subjects
 
 
 @jit_kernel
-def _mark(code: np.ndarray, table: np.ndarray, found: np.ndarray) -> None:
+def _look_up_subjects(code: np.ndarray, table: np.ndarray, subjects: np.ndarray) -> None:
     for event in range(len(code)):
-        found[event] = table[code[event] + 1]
+        subjects[event] = table[code[event] + 1]
 
 
-def _spans(offer: Vocabulary, doubled: bool) -> list[timedelta | None]:
-    windows = {*offer.windows, *(2 * window for window in offer.windows if doubled)}
-    return [*sorted(windows), None]
+def _list_subjects(vocabulary: Vocabulary, features: list[Feature]) -> list[str]:
+    """Return the subjects to count, in the vocabulary's order."""
+    used = {feature.subject for feature in features}
+    if any(feature.aggregate == "share" for feature in features):
+        used.add("any")  # the denominator of shares; it stands first
+    return [subject for subject in vocabulary.subjects if subject in used]
+
+
+def _list_spans(vocabulary: Vocabulary, doubled: bool) -> list[timedelta | None]:
+    """Return the windows, with ``doubled`` those twice as long too, and None for all of history."""
+    doubles = {2 * window for window in vocabulary.windows if doubled}
+    return [*sorted({*vocabulary.windows, *doubles}), None]
 
 
 def _window_edge(span: timedelta | None) -> int:
@@ -127,41 +164,46 @@ def _window_edge(span: timedelta | None) -> int:
     return NEVER_US if span is None else duration_to_microseconds(span)
 
 
-def _layout(
-    offer: Vocabulary, aggregates: tuple[str, ...], asked: set[str], spans: int
+def _lay_out_slots(
+    vocabulary: Vocabulary, aggregates: tuple[str, ...], asked: set[str], spans: int
 ) -> tuple[dict[str, int], int]:
-    """Return where each aggregate's slots begin, and how many there are; a kernel's “once” slots always exist."""
+    """Return the slot where each aggregate begins, and the number of slots.
+
+    The slots of a kernel's first aggregate and of those computed "once" always exist.
+    """
     sizes = {
         "span": spans,
-        "window": len(offer.windows),
-        "half_life": len(offer.half_lives),
+        "window": len(vocabulary.windows),
+        "half_life": len(vocabulary.half_lives),
         "once": 1,
     }
     offsets, total = {}, 0
     for place, aggregate in enumerate(aggregates):
         per = AGGREGATES[aggregate].per
-        needed = place == 0 or per == "once" or aggregate in asked
-        offsets[aggregate] = total if needed else -1
-        total += sizes[per] if needed else 0
+        is_needed = place == 0 or per == "once" or aggregate in asked
+        offsets[aggregate] = total if is_needed else -1
+        total += sizes[per] if is_needed else 0
     return offsets, total
 
 
-def _routes(offer: Vocabulary, names: list[str]) -> list[tuple[str, np.ndarray]]:
-    """Return a table for each way of being counted in which some wanted subject takes part."""
-    tables = [
+def _build_routes(vocabulary: Vocabulary, subjects: list[str]) -> list[tuple[str, np.ndarray]]:
+    """Return a table for each way of being counted that leads to any of the subjects."""
+    types, channels = vocabulary.types, vocabulary.channels
+    outbound, offline = GROUP_PREFIX + "outbound", GROUP_PREFIX + "offline"
+    candidates = [
         ("any", {0: "any"}),
-        ("kind", {code + 1: TYPE_PREFIX + name for code, name in enumerate(offer.types)}),
-        ("channel", {code + 1: CHANNEL_PREFIX + name for code, name in enumerate(offer.channels)}),
-        ("kind", {offer.types.index(name) + 1: GROUP_PREFIX + "outbound" for name in offer.outbound}),
-        ("channel", {offer.channels.index(name) + 1: GROUP_PREFIX + "offline" for name in offer.offline}),
+        ("kind", {code + 1: TYPE_PREFIX + name for code, name in enumerate(types)}),
+        ("channel", {code + 1: CHANNEL_PREFIX + name for code, name in enumerate(channels)}),
+        ("kind", {types.index(name) + 1: outbound for name in vocabulary.outbound}),
+        ("channel", {channels.index(name) + 1: offline for name in vocabulary.offline}),
     ]
-    found = []
-    for axis, subjects in tables:
-        table = np.full(CODES, -1, np.int8)
-        for code, subject in subjects.items():
-            table[code] = names.index(subject) if subject in names else -1
+    routes = []
+    for axis, subject_of in candidates:
+        table = np.full(ROUTE_TABLE_SIZE, -1, np.int8)
+        for code, subject in subject_of.items():
+            table[code] = subjects.index(subject) if subject in subjects else -1
         if axis == "any":
             table[:] = table[0]
         if (table >= 0).any():
-            found.append((axis, table))
-    return found
+            routes.append((axis, table))
+    return routes

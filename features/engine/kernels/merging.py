@@ -1,4 +1,4 @@
-"""The kernel that puts the events of a group in order where those of each of its members are."""
+"""Kernel that merges the ordered events of a group's members into one order by time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from features.tools.jit import jit_inline, jit_kernel
 
 
 @jit_kernel
-def by_time(code: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Return the order by time within equal codes, which must lie together; equal times keep the order they have.
+def order_by_time(code: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Return the order by time within equal codes, which must be contiguous; the sort is stable.
 
-    A natural merge sort (Knuth 1998, The Art of Computer Programming 3, 5.2.4): what is in order already is merged as
-    it is, and a group of few members is a few such runs.
+    A natural merge sort (Knuth 1998, The Art of Computer Programming 3, 5.2.4): runs that are in
+    order already are merged as they are, and a group of few members is a few such runs.
     """
     order = np.arange(len(code))
     spare = np.empty(len(code), np.int64)
@@ -29,21 +29,21 @@ def by_time(code: np.ndarray, time: np.ndarray) -> np.ndarray:
 def _merge_pairs(
     order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, end: int
 ) -> bool:
-    """Merge each run with the one after it; say whether there were any two."""
+    """Merge each run with the one after it; return whether there were any two."""
     merged = False
     while begin < end:
-        middle = _run_end(order, time, begin, end)
+        middle = _find_run_end(order, time, begin, end)
         if middle == end:
             break
-        last = _run_end(order, time, middle, end)
-        _merge(order, spare, time, begin, middle, last)
+        last = _find_run_end(order, time, middle, end)
+        _merge_runs(order, spare, time, begin, middle, last)
         merged, begin = True, last
     return merged
 
 
 @jit_inline
-def _run_end(order: np.ndarray, time: np.ndarray, begin: int, end: int) -> int:
-    """Return where the run that begins here ends."""
+def _find_run_end(order: np.ndarray, time: np.ndarray, begin: int, end: int) -> int:
+    """Return the end of the ascending run that begins at ``begin``."""
     place = begin + 1
     while place < end and time[order[place - 1]] <= time[order[place]]:
         place += 1
@@ -51,14 +51,14 @@ def _run_end(order: np.ndarray, time: np.ndarray, begin: int, end: int) -> int:
 
 
 @jit_inline
-def _merge(
+def _merge_runs(
     order: np.ndarray, spare: np.ndarray, time: np.ndarray, begin: int, middle: int, end: int
 ) -> None:
     spare[begin:middle] = order[begin:middle]
     left, right = begin, middle
     for place in range(begin, end):
         if left == middle:
-            break  # the rest of the second run lies where it belongs
+            break  # the rest of the second run is in its place already
         if right == end or time[spare[left]] <= time[order[right]]:
             order[place] = spare[left]
             left += 1

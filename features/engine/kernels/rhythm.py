@@ -1,101 +1,114 @@
-"""The kernel of rhythm: on how many days something happened, the pauses between, and silence against them."""
+"""Kernel of rhythm: days with an event, the gaps between events, and the silence since the last."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from features.engine.kernels.kernel_plan import Plan
-from features.engine.kernels.windows import History, Looks, write
+from features.engine.kernels.kernel_plan import KernelPlan, Outputs
+from features.engine.kernels.walk import (
+    AsOfLookups,
+    EventHistory,
+    VisibleEvents,
+    walk_back,
+    write_outputs,
+)
 from features.tools.instants import US_PER_DAY
 from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("active_days", "gap_mean", "gap_std", "gap_max", "silence")
 
+# Columns of what is remembered of each subject's events: their number, the ages of the newest and
+# of the oldest so far in microseconds, and the day of the oldest, counted back from the cutoff.
+COUNT, NEWEST_AGE, OLDEST_AGE, DAY = range(4)
 
-def rhythm(history: History, looks: Looks, plan: Plan, out: np.ndarray) -> None:
-    """Write days with an event and figures of the pauses into ``out[column, place]`` as ``plan`` says.
+# Slots of the gap aggregates, in the order of AGGREGATES and counted from the first of them.
+MEAN, SPREAD, LONGEST, SILENCE = range(4)
 
-    Days are 24-hour periods back from the cutoff. A pause lies between two neighbouring events of a subject, in days;
-    with fewer than two events its figures are NaN. The spread follows Welford (1962), which does not cancel. Silence
-    is the time since the last event in usual (mean) pauses, NaN where these are 0.
+
+def compute_rhythm(
+    history: EventHistory, lookups: AsOfLookups, plan: KernelPlan, out: np.ndarray
+) -> None:
+    """Write active days and gap statistics into ``out[column, row]`` as ``plan`` says.
+
+    Days are 24-hour periods back from the cutoff. A gap lies between two consecutive events of a
+    subject, in days; with fewer than two events the gap statistics are NaN. The standard deviation
+    is computed as in Welford (1962), which does not cancel. Silence is the time since the last
+    event in mean gaps, NaN where the mean gap is 0.
     """
-    _rhythm(
-        (history.time, history.available, plan.subjects_of(history.kind, history.channel)),
-        looks.rows,
-        plan.edges,
+    _compute_rhythm(
+        history,
+        plan.find_subjects(history.kind, history.channel),
+        lookups,
+        lookups.new_buffer(),
+        plan.window_edges,
         plan.slot("gap_mean"),
-        plan.wanted,
-        plan.state(),
+        plan.outputs,
+        plan.new_state(),
         out,
     )
 
 
 @jit_kernel
-def _rhythm(
-    events: tuple,
-    rows: tuple,
-    edges: np.ndarray,
-    gaps: int,
-    wanted: tuple,
+def _compute_rhythm(
+    history: EventHistory,
+    subjects: np.ndarray,
+    lookups: AsOfLookups,
+    visible: VisibleEvents,
+    window_edges: np.ndarray,
+    gap_slot: int,
+    outputs: Outputs,
     state: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    time, available, subjects = events
-    firsts, ends, cutoffs, places = rows
-    seen = np.zeros(
-        (len(state), 4), np.int64
-    )  # events, age of the last, age of the latest looked at, its day
-    for row in range(len(cutoffs)):
-        cutoff, window = cutoffs[row], 0
+    seen = np.zeros((len(state), 4), np.int64)
+    for row in range(len(lookups.cutoff)):
         state[:] = 0.0
         seen[:] = 0
-        for event in range(ends[row] - 1, firsts[row] - 1, -1):
-            if available[event] >= cutoff:
-                continue
-            back = cutoff - time[event]
-            while back > edges[window]:
-                window += 1
-            day = (
-                (back - 1) // US_PER_DAY + 1
-            )  # a window of d days holds exactly the periods 1 .. d; 0 means none yet
-            for part in range(subjects.shape[1]):
-                subject = subjects[event, part]
+        for index in range(walk_back(history, lookups, row, window_edges, visible)):
+            event, age, window = visible.event[index], visible.age[index], visible.window[index]
+            # A window of d days holds exactly the days 1 to d; 0 stands for none yet.
+            day = (age - 1) // US_PER_DAY + 1
+            for route in range(subjects.shape[1]):
+                subject = subjects[event, route]
                 if subject >= 0:
-                    if day != seen[subject, 3]:
-                        seen[subject, 3] = day
+                    if day != seen[subject, DAY]:
+                        seen[subject, DAY] = day
                         state[subject, window] += 1.0
-                    _see(state, seen, subject, back, gaps)
+                    _add_gap(state, seen, subject, gap_slot, age)
         for subject in range(len(state)):
-            _finish(state, seen, subject, len(edges), gaps)
-        write(state, wanted, out, places[row])
+            for window in range(1, len(window_edges)):
+                state[subject, window] += state[subject, window - 1]
+            _finish_gaps(state, seen, subject, gap_slot)
+        write_outputs(state, outputs, out, lookups.output_row[row])
 
 
 @jit_inline
-def _see(state: np.ndarray, seen: np.ndarray, of: int, back: int, gaps: int) -> None:
-    """Take in an event of a subject, older than those before; pauses are in microseconds."""
-    if seen[of, 0]:
-        gap = float(back - seen[of, 2])
-        away = gap - state[of, gaps]
-        state[of, gaps] += away / seen[of, 0]
-        state[of, gaps + 1] += away * (gap - state[of, gaps])
-        state[of, gaps + 2] = max(state[of, gaps + 2], gap)
+def _add_gap(state: np.ndarray, seen: np.ndarray, subject: int, gap_slot: int, age: int) -> None:
+    """Add the gap from an event to the next newer one of its subject, in microseconds."""
+    if seen[subject, COUNT]:
+        gap = float(age - seen[subject, OLDEST_AGE])
+        deviation = gap - state[subject, gap_slot + MEAN]
+        state[subject, gap_slot + MEAN] += deviation / seen[subject, COUNT]
+        state[subject, gap_slot + SPREAD] += deviation * (gap - state[subject, gap_slot + MEAN])
+        state[subject, gap_slot + LONGEST] = max(state[subject, gap_slot + LONGEST], gap)
     else:
-        seen[of, 1] = back
-    seen[of, 0] += 1
-    seen[of, 2] = back
+        seen[subject, NEWEST_AGE] = age
+    seen[subject, COUNT] += 1
+    seen[subject, OLDEST_AGE] = age
 
 
 @jit_inline
-def _finish(state: np.ndarray, seen: np.ndarray, of: int, spans: int, gaps: int) -> None:
-    """Add the nested windows up and turn what was gathered of the pauses into their figures."""
-    for window in range(1, spans):
-        state[of, window] += state[of, window - 1]
-    if seen[of, 0] < 2:
-        for index in range(gaps, gaps + 4):
-            state[of, index] = np.nan
+def _finish_gaps(state: np.ndarray, seen: np.ndarray, subject: int, gap_slot: int) -> None:
+    """Turn what was gathered of a subject's gaps into its statistics, in days."""
+    if seen[subject, COUNT] < 2:
+        for slot in range(gap_slot, gap_slot + 4):
+            state[subject, slot] = np.nan
     else:
-        mean = (seen[of, 2] - seen[of, 1]) / (seen[of, 0] - 1)
-        state[of, gaps] = mean / US_PER_DAY
-        state[of, gaps + 1] = np.sqrt(state[of, gaps + 1] / (seen[of, 0] - 1)) / US_PER_DAY
-        state[of, gaps + 2] /= US_PER_DAY
-        state[of, gaps + 3] = seen[of, 1] / mean if mean > 0 else np.nan
+        gaps = seen[subject, COUNT] - 1
+        mean = (seen[subject, OLDEST_AGE] - seen[subject, NEWEST_AGE]) / gaps
+        variance = state[subject, gap_slot + SPREAD] / gaps
+        state[subject, gap_slot + MEAN] = mean / US_PER_DAY
+        state[subject, gap_slot + SPREAD] = np.sqrt(variance) / US_PER_DAY
+        state[subject, gap_slot + LONGEST] /= US_PER_DAY
+        silence = seen[subject, NEWEST_AGE] / mean if mean > 0 else np.nan
+        state[subject, gap_slot + SILENCE] = silence

@@ -1,133 +1,201 @@
-"""The kernel of sequence: the latest events and the first, the hours they fall into, our touches, and spells."""
+"""Kernel of sequence: latest and first events, hours of the week, outbound touches, and spells."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from features.definitions.sequences import LAST_EVENTS
 from features.definitions.vocabulary import Vocabulary
-from features.engine.kernels.windows import History, Looks
+from features.engine.kernels.walk import AsOfLookups, EventHistory
 from features.timezones import find_offsets_at_instants
-from features.tools.instants import US_PER_DAY
+from features.tools.instants import US_PER_DAY, US_PER_HOUR
 from features.tools.jit import jit_inline, jit_kernel
 
-FIGURES = (
+_SINGLE_COLUMNS = (
+    "first_type",
+    "last_channel",
+    "first_channel",
+    "last_hour",
+    "office_hours",
+    "weekend",
+    "origin",
+    "unanswered",
+    "before_reply",
+    "spells",
+    "spell_age",
+)
+SEQUENCE_COLUMNS = (
     *(("last_type", k) for k in range(LAST_EVENTS)),
     *(("last_gap", k) for k in range(LAST_EVENTS - 1)),
-    *(
-        (name, 0)
-        for name in (
-            "first_type",
-            "last_channel",
-            "first_channel",
-            "last_hour",
-            "office_hours",
-            "weekend",
-        )
-    ),
-    *((name, 0) for name in ("origin", "unanswered", "before_reply", "spells", "spell_age")),
+    *((name, 0) for name in _SINGLE_COLUMNS),
 )
-"""What ``sequence`` returns, (aggregate, index) of a feature; categories are codes, -1 for none."""
+"""Columns of ``compute_sequence`` as (aggregate, index) of a feature; categories are codes, -1 for
+none."""
 
-WEEKEND = 5 * 24
-"""Hours of the week count from Monday, 0:00."""
+LAST_TYPE, LAST_GAP = 0, LAST_EVENTS
+(
+    FIRST_TYPE,
+    LAST_CHANNEL,
+    FIRST_CHANNEL,
+    LAST_HOUR,
+    OFFICE_SHARE,
+    WEEKEND_SHARE,
+    ORIGIN,
+    UNANSWERED,
+    BEFORE_REPLY,
+    SPELLS,
+    SPELL_AGE,
+) = range(2 * LAST_EVENTS - 1, len(SEQUENCE_COLUMNS))
+
+# Counters of one row's events. HAS_REPLY is 1 once an event that is not a touch of ours was seen;
+# OTHER_HOURS is counted only so that every hour has a counter.
+(
+    EVENTS,
+    OFFICE_EVENTS,
+    WEEKEND_EVENTS,
+    TOUCHES_SINCE_REPLY,
+    TOUCHES_BEFORE_REPLY,
+    HAS_REPLY,
+    SPELL_COUNT,
+    OTHER_HOURS,
+) = range(8)
+
+# Hours of the week count from Monday 0:00, so Saturday begins after five days.
+WEEKEND_START_HOUR = 5 * 24
+EPOCH_HOUR_OF_WEEK = 3 * 24  # 1970 began on a Thursday
 
 
-def sequence(history: History, looks: Looks, offer: Vocabulary) -> np.ndarray:
-    """Return (FIGURES, rows). Ages and pauses are in days, hours those of the offer's time zone."""
-    outbound = np.isin(
-        np.arange(len(offer.types)), [offer.types.index(name) for name in offer.outbound]
+class SequenceEvents(NamedTuple):
+    """Local time of each event.
+
+    Attributes:
+        hour: hour of the week, 0 for Monday 0:00 to 1:00.
+        counter: the counter of that hour: office, weekend or other hours.
+    """
+
+    hour: np.ndarray
+    counter: np.ndarray
+
+
+class KindFlags(NamedTuple):
+    """Flags of each event type by its code; the last element stands for the code -1.
+
+    Attributes:
+        outbound: events of this type are touches of ours.
+        closing: events of this type close a spell.
+    """
+
+    outbound: np.ndarray
+    closing: np.ndarray
+
+
+def compute_sequence(
+    history: EventHistory, lookups: AsOfLookups, vocabulary: Vocabulary
+) -> np.ndarray:
+    """Return (SEQUENCE_COLUMNS, rows): ages and gaps in days, hours in the vocabulary's zone."""
+    hour = to_hour_of_week(history.time, vocabulary.timezone)
+    flags = KindFlags(
+        _flag_kinds(vocabulary, vocabulary.outbound), _flag_kinds(vocabulary, vocabulary.ends)
     )
-    ends = np.isin(np.arange(len(offer.types)), [offer.types.index(name) for name in offer.ends])
-    hour = hour_of_week(history.time, offer.timezone)
-    found = np.full((len(looks.cutoff), len(FIGURES)), np.nan)
-    _sequence(
-        (history.time, history.available, history.kind, history.channel, hour, PART_OF_WEEK[hour]),
-        (looks.first, looks.end, looks.cutoff),
-        (np.append(outbound, False), np.append(ends, False)),
-        found,
-    )
-    return found.T
+    values = np.full((len(lookups.cutoff), len(SEQUENCE_COLUMNS)), np.nan)
+    _compute_sequence(history, SequenceEvents(hour, HOUR_COUNTER[hour]), lookups, flags, values)
+    return values.T
 
 
-def hour_of_week(instant: np.ndarray, timezone: str) -> np.ndarray:
-    """Return the local hour of the week of instants, 0 for Monday 0:00 to 1:00; int64."""
+def to_hour_of_week(instant: np.ndarray, timezone: str) -> np.ndarray:
+    """Return the local hour of the week, 0 for Monday 0:00 to 1:00; int64.
+
+    ``instant`` is in microseconds since 1970.
+    """
     local = instant + find_offsets_at_instants(instant, ZoneInfo(timezone))
-    return (local // 3_600_000_000 + 3 * 24) % 168  # 1970 began on a Thursday
+    return (local // US_PER_HOUR + EPOCH_HOUR_OF_WEEK) % (7 * 24)
 
 
-def _parts_of_week() -> np.ndarray:
-    """Return for each hour of the week 1 in office hours, 2 at the weekend, else 7: where ``_sequence`` counts it."""
+def _flag_kinds(vocabulary: Vocabulary, names: tuple[str, ...]) -> np.ndarray:
+    codes = [vocabulary.types.index(name) for name in names]
+    return np.append(np.isin(np.arange(len(vocabulary.types)), codes), False)
+
+
+def _classify_hours() -> np.ndarray:
+    """Return for each hour of the week the counter of its events."""
     hour = np.arange(7 * 24)
-    office = (hour % 24 >= 8) & (hour % 24 < 18)
-    return np.where(hour >= WEEKEND, 2, np.where(office, 1, 7)).astype(np.int8)
+    is_office = (hour % 24 >= 8) & (hour % 24 < 18)
+    weekday = np.where(is_office, OFFICE_EVENTS, OTHER_HOURS)
+    return np.where(hour >= WEEKEND_START_HOUR, WEEKEND_EVENTS, weekday).astype(np.int8)
 
 
-PART_OF_WEEK = _parts_of_week()
+HOUR_COUNTER = _classify_hours()
 
 
 @jit_kernel
-def _sequence(events: tuple, rows: tuple, marks: tuple, found: np.ndarray) -> None:
-    """Walk each row's events from the newest to the oldest; codes index the marks, the last one standing for -1."""
-    time, available, kind, channel, hour, part = events
-    firsts, ends, cutoffs = rows
-    outbound, closing = marks
-    tally = np.zeros(8, np.int64)
-    for row in range(len(cutoffs)):
-        cutoff, figure = cutoffs[row], found[row]
-        tally[:] = 0
-        figure[:3], figure[5:8], figure[11] = -1.0, -1.0, -1.0
-        newer = -1
-        for event in range(ends[row] - 1, firsts[row] - 1, -1):
-            if available[event] >= cutoff:
+def _compute_sequence(
+    history: EventHistory,
+    local: SequenceEvents,
+    lookups: AsOfLookups,
+    flags: KindFlags,
+    values: np.ndarray,
+) -> None:
+    """Walk each row's events from the newest to the oldest.
+
+    This walk needs the next newer event and no windows, so it does not use ``walk_back``.
+    """
+    kind, time, counters = history.kind, history.time, np.zeros(8, np.int64)
+    for row in range(len(lookups.cutoff)):
+        cutoff, value, newer = lookups.cutoff[row], values[row], -1
+        counters[:] = 0
+        value[LAST_TYPE:LAST_GAP], value[FIRST_TYPE:LAST_HOUR], value[ORIGIN] = -1.0, -1.0, -1.0
+        for event in range(lookups.end[row] - 1, lookups.first[row] - 1, -1):
+            if history.available[event] >= cutoff:
                 continue
-            _latest(figure, tally[0], time, kind, event, newer)
+            _record_latest(value, counters[EVENTS], time, kind, event, newer)
             if newer < 0:
-                figure[6], figure[8] = channel[event], hour[event]
-            tally[part[event]] += 1
-            _touch(tally, outbound[kind[event]])
-            if newer >= 0 and closing[kind[event]] and not closing[kind[newer]]:
-                _begin(figure, tally, cutoff - time[newer])
-            tally[0] += 1
+                value[LAST_CHANNEL], value[LAST_HOUR] = history.channel[event], local.hour[event]
+            counters[local.counter[event]] += 1
+            _count_touch(counters, flags.outbound[kind[event]])
+            if newer >= 0 and flags.closing[kind[event]] and not flags.closing[kind[newer]]:
+                _begin_spell(value, counters, cutoff - time[newer])
+            counters[EVENTS] += 1
             newer = event
         if newer >= 0:
-            _begin(figure, tally, cutoff - time[newer])
-            figure[5], figure[7] = kind[newer], channel[newer]
-            figure[9], figure[10] = tally[1] / tally[0], tally[2] / tally[0]
-            figure[11] = 0.0 if outbound[kind[newer]] else 1.0
-        figure[12] = tally[3]
-        figure[13] = tally[4]
-        figure[14] = tally[6]
+            _begin_spell(value, counters, cutoff - time[newer])
+            value[FIRST_TYPE], value[FIRST_CHANNEL] = kind[newer], history.channel[newer]
+            value[OFFICE_SHARE] = counters[OFFICE_EVENTS] / counters[EVENTS]
+            value[WEEKEND_SHARE] = counters[WEEKEND_EVENTS] / counters[EVENTS]
+            value[ORIGIN] = 0.0 if flags.outbound[kind[newer]] else 1.0  # as in ORIGINS
+        value[UNANSWERED] = counters[TOUCHES_SINCE_REPLY]
+        value[BEFORE_REPLY] = counters[TOUCHES_BEFORE_REPLY]
+        value[SPELLS] = counters[SPELL_COUNT]
 
 
 @jit_inline
-def _latest(
-    figure: np.ndarray, number: int, time: np.ndarray, kind: np.ndarray, event: int, newer: int
+def _record_latest(
+    value: np.ndarray, number: int, time: np.ndarray, kind: np.ndarray, event: int, newer: int
 ) -> None:
-    """Note the newest events' types, and the pauses between them."""
-    if number < 3:
-        figure[number] = kind[event]
+    """Record the types of the latest events, and the gaps between them."""
+    if number < LAST_EVENTS:
+        value[LAST_TYPE + number] = kind[event]
         if number:
-            figure[2 + number] = (time[newer] - time[event]) / US_PER_DAY
+            value[LAST_GAP + number - 1] = (time[newer] - time[event]) / US_PER_DAY
 
 
 @jit_inline
-def _touch(tally: np.ndarray, outbound: bool) -> None:
-    """Count touches of ours since the newest answer (3) and before the oldest one (4); 5 says there was one."""
-    if outbound:
-        tally[4] += 1
-        if not tally[5]:
-            tally[3] += 1
+def _count_touch(counters: np.ndarray, is_outbound: bool) -> None:
+    """Count our touches since the newest reply and before the oldest one."""
+    if is_outbound:
+        counters[TOUCHES_BEFORE_REPLY] += 1
+        if not counters[HAS_REPLY]:
+            counters[TOUCHES_SINCE_REPLY] += 1
     else:
-        tally[4] = 0
-        tally[5] = 1
+        counters[TOUCHES_BEFORE_REPLY] = 0
+        counters[HAS_REPLY] = 1
 
 
 @jit_inline
-def _begin(figure: np.ndarray, tally: np.ndarray, back: int) -> None:
-    """Note the beginning of a spell; the first one noted is the latest."""
-    if tally[6] == 0:
-        figure[15] = back / US_PER_DAY
-    tally[6] += 1
+def _begin_spell(value: np.ndarray, counters: np.ndarray, age: int) -> None:
+    """Record the beginning of a spell; the first one recorded is that of the latest spell."""
+    if counters[SPELL_COUNT] == 0:
+        value[SPELL_AGE] = age / US_PER_DAY
+    counters[SPELL_COUNT] += 1

@@ -1,5 +1,6 @@
-"""Results of a query on SQLite or PostgreSQL, typed where the database is, else as text written by
-it.
+"""Results of a query on SQLite or PostgreSQL.
+
+PostgreSQL's columns are typed; all other values are text, as written by the database.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from features.tools.spill import SpillBuffer
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 
 
-def quoted(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
@@ -101,9 +102,9 @@ def _select_expression(field: pa.Field, kind: str) -> str:
         or pa.types.is_boolean(field.type)
     )
     return (
-        quoted(field.name)
+        quote_identifier(field.name)
         if typed and kind == POSTGRESQL
-        else _text_expression(quoted(field.name), kind)
+        else _text_expression(quote_identifier(field.name), kind)
     )
 
 

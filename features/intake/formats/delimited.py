@@ -25,14 +25,14 @@ from features.tools.jit import jit_kernel
 
 # Bytes read per block (64 MB); also the maximum size of a quoted field before its quote counts as
 # broken.
-BLOCK = 1 << 26
+BLOCK_BYTES = 1 << 26
 
 DELIMITERS = ",;\t|"
 QUOTE, RETURN, NEW_LINE = 34, 13, 10
 
 
 @dataclass(frozen=True)
-class Broken:
+class BrokenRecord:
     """A record that could not be read.
 
     Attributes:
@@ -45,7 +45,7 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class Lines:
+class LineBlock:
     """Consecutive whole lines of a file.
 
     Attributes:
@@ -60,37 +60,37 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Grammar:
+class CsvDialect:
     """Delimiter and number of fields of the records of one CSV file."""
 
     delimiter: str
     width: int
 
-    def fits(self, text: bytes) -> bool:
+    def matches(self, text: bytes) -> bool:
         """Return whether a text, joined from several lines, is one record of this file."""
         return (
             b"\0" not in text
-            and decodes(text)
+            and is_utf8(text)
             and bool(_find_complete_lines(pa.array([text], pa.binary()), self)[0])
         )
 
 
-def line_blocks(path: Path) -> Iterator[Lines]:
+def read_line_blocks(path: Path) -> Iterator[LineBlock]:
     """Yield a file as blocks of whole lines.
 
     Compressed files are decompressed by their extension; a leading UTF-8 BOM is removed.
     """
     rest, first, start = b"", 1, True
     with pa.input_stream(path) as stream:
-        while block := stream.read(BLOCK):
+        while block := stream.read(BLOCK_BYTES):
             data = rest + (block.removeprefix(b"\xef\xbb\xbf") if start else block)
             end, start = data.rfind(b"\n") + 1, False
             rest = data[end:]
             if end:
-                block_lines = Lines(first, split_lines(data[: end - 1]), False)
+                block_lines = LineBlock(first, split_lines(data[: end - 1]), False)
                 first += len(block_lines.lines)
                 yield block_lines
-    yield Lines(first, split_lines(rest), True)
+    yield LineBlock(first, split_lines(rest), True)
 
 
 def split_lines(data: bytes) -> pa.Array:
@@ -98,7 +98,7 @@ def split_lines(data: bytes) -> pa.Array:
     return pc.split_pattern(pa.array([data], pa.binary()), pattern=b"\n").flatten()
 
 
-def unreadable(lines: pa.Array) -> np.ndarray:
+def find_unreadable_lines(lines: pa.Array) -> np.ndarray:
     """Return a mask of the lines that contain a NUL byte or are not UTF-8."""
     bad = (
         _to_numpy(pc.match_substring(lines, pattern=b"\0"))
@@ -108,30 +108,29 @@ def unreadable(lines: pa.Array) -> np.ndarray:
     try:
         lines.cast(pa.string())
     except pa.ArrowInvalid:
-        bad = bad | np.fromiter((not decodes(line.as_py()) for line in lines), bool, len(lines))
+        bad = bad | np.fromiter((not is_utf8(line.as_py()) for line in lines), bool, len(lines))
     return bad
 
 
-def blank(lines: pa.Array) -> np.ndarray:
+def find_blank_lines(lines: pa.Array) -> np.ndarray:
     """Return a mask of the empty lines."""
     return _to_numpy(pc.is_in(lines, value_set=pa.array([b"", b"\r"], pa.binary())))
 
 
 def read_csv(
     path: Path, delimiter: str | None
-) -> Iterator[tuple[list[str], pa.Table, np.ndarray, list[Broken]]]:
-    """Yield blocks of a CSV file: column names, text columns ``c0`` …, line of each row, broken
-    records.
+) -> Iterator[tuple[list[str], pa.Table, np.ndarray, list[BrokenRecord]]]:
+    """Yield blocks of a CSV file: names, text columns ``c0`` …, line of each row, broken records.
 
     The first line that is not blank is the header. A file without lines yields one block without
     columns. Raises DataError for a header that is not UTF-8 text.
     """
-    grammar, names = Grammar(",", 0), list[str]()
+    grammar, names = CsvDialect(",", 0), list[str]()
     rest, first = pa.array([], pa.binary()), 1
-    for block in line_blocks(path):
+    for block in read_line_blocks(path):
         lines = pa.concat_arrays([rest, block.lines])
         if not names:
-            at = int(np.argmin(blank(lines))) if len(lines) else 0
+            at = int(np.argmin(find_blank_lines(lines))) if len(lines) else 0
             names, grammar = _read_header(lines[at].as_py(), delimiter, path)
             lines, first = lines[at + 1 :], first + at + 1
         table, rows, broken, used = _split_records(lines, first, grammar, block.last)
@@ -139,8 +138,8 @@ def read_csv(
         rest, first = lines[used:], first + used
 
 
-def _read_header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], Grammar]:
-    if not decodes(line) or b"\0" in line or b"\r" in line[:-1]:
+def _read_header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], CsvDialect]:
+    if not is_utf8(line) or b"\0" in line or b"\r" in line[:-1]:
         problem = "not UTF-8, or contains a NUL byte or a lone carriage return"
         raise DataError(
             "unreadable header", where=str(path), found=problem, fix="save the file as UTF-8 CSV"
@@ -156,16 +155,19 @@ def _read_header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[s
         raise DataError(
             "unreadable header", where=str(path), found=str(error), fix="check that the file is CSV"
         ) from error
-    return names, Grammar(separator, len(names))
+    return names, CsvDialect(separator, len(names))
 
 
 def _split_records(
-    lines: pa.Array, first: int, grammar: Grammar, last: bool
-) -> tuple[pa.Table, np.ndarray, list[Broken], int]:
+    lines: pa.Array, first: int, grammar: CsvDialect, last: bool
+) -> tuple[pa.Table, np.ndarray, list[BrokenRecord], int]:
     """Return the rows, the line of each, the broken records, and the number of lines consumed."""
-    complete = _find_complete_lines(lines, grammar) & ~unreadable(lines)
+    complete = _find_complete_lines(lines, grammar) & ~find_unreadable_lines(lines)
     starts, keep, consumed, next_free = complete.copy(), complete.copy(), len(lines), 0
-    broken, incomplete = list[Broken](), np.flatnonzero(~complete & ~blank(lines)).tolist()
+    broken, incomplete = (
+        list[BrokenRecord](),
+        np.flatnonzero(~complete & ~find_blank_lines(lines)).tolist(),
+    )
     odd = (
         np.flatnonzero(_to_numpy(pc.count_substring(lines, pattern=b'"')) % 2)
         if incomplete
@@ -175,14 +177,14 @@ def _split_records(
         if i < next_free:
             continue
         opened, end = _find_closing_line(odd, i)
-        if opened and end is None and not last and lines[i:].nbytes < BLOCK:
+        if opened and end is None and not last and lines[i:].nbytes < BLOCK_BYTES:
             consumed = i
             break
-        if end is not None and grammar.fits(b"\n".join(lines[i : end + 1].to_pylist())):
+        if end is not None and grammar.matches(b"\n".join(lines[i : end + 1].to_pylist())):
             starts[i : end + 1], keep[i : end + 1] = False, True
             starts[i], next_free = True, end + 1
         else:
-            broken.append(Broken(first + i, lines[i].as_py().decode("utf-8", "replace")))
+            broken.append(BrokenRecord(first + i, lines[i].as_py().decode("utf-8", "replace")))
     starts[consumed:] = keep[consumed:] = False
     return (
         _parse_records(lines.filter(pa.array(keep)), grammar),
@@ -202,11 +204,11 @@ def _find_closing_line(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
     return opened, int(odd[at + 1]) if opened and at + 1 < len(odd) else None
 
 
-def _find_complete_lines(lines: pa.Array, grammar: Grammar) -> np.ndarray:
+def _find_complete_lines(lines: pa.Array, grammar: CsvDialect) -> np.ndarray:
     """Return a mask of the lines that are one record each."""
     complete = np.zeros(len(lines), bool)
     _check_fields(*get_text_buffers(lines), ord(grammar.delimiter), grammar.width, complete)
-    return complete & ~blank(lines)
+    return complete & ~find_blank_lines(lines)
 
 
 @jit_kernel
@@ -229,8 +231,9 @@ def _check_fields(
 
 @jit_kernel
 def _find_field_end(texts: np.ndarray, at: np.int64, end: np.int64, delimiter: int) -> np.int64:
-    """Return the end of the field that begins here, at a delimiter or the end of line; -2 if
-    invalid.
+    """Return the end of the field that begins here; -2 if the field is invalid.
+
+    A field ends at a delimiter or at the end of the line.
     """
     if at < end and texts[at] == QUOTE:
         at += 1
@@ -246,7 +249,7 @@ def _find_field_end(texts: np.ndarray, at: np.int64, end: np.int64, delimiter: i
     return np.int64(at)
 
 
-def _parse_records(lines: pa.Array, grammar: Grammar) -> pa.Table:
+def _parse_records(lines: pa.Array, grammar: CsvDialect) -> pa.Table:
     names = [f"c{i}" for i in range(grammar.width)]
     if not len(lines):
         return pa.table({name: pa.array([], pa.string()) for name in names})
@@ -261,7 +264,7 @@ def _parse_records(lines: pa.Array, grammar: Grammar) -> pa.Table:
     )
 
 
-def decodes(text: bytes) -> bool:
+def is_utf8(text: bytes) -> bool:
     """Return whether bytes are UTF-8 text."""
     try:
         text.decode("utf-8")

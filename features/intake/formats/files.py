@@ -13,12 +13,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from configs.errors import ConfigError, DataError
-from features.intake.formats.delimited import Broken, read_csv
+from features.intake.formats.delimited import BrokenRecord, read_csv
 from features.intake.formats.json_lines import read_json_lines
-from features.intake.formats.texts import direct, is_text
+from features.intake.formats.texts import is_text_type, to_supported_type
 
 CSV, JSONL, PARQUET = "csv", "jsonl", "parquet"
-ENDINGS = {
+FORMAT_BY_SUFFIX = {
     ".csv": CSV,
     ".tsv": CSV,
     ".txt": CSV,
@@ -27,16 +27,16 @@ ENDINGS = {
     ".parquet": PARQUET,
     ".pq": PARQUET,
 }
-PACKED = (".gz", ".bz2", ".zst", ".lz4")
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".zst", ".lz4")
 
-CHECK = "check `sources` in the config, and LEADSCORE_DATA if it is used"
+FIX_SOURCES = "check `sources` in the config, and LEADSCORE_DATA if it is used"
 
 # Maximum rows of a Parquet block.
-ROWS = 1 << 20
+PARQUET_BLOCK_ROWS = 1 << 20
 
 
 @dataclass(frozen=True)
-class Block:
+class RowBlock:
     """Consecutive rows of a file, in its order.
 
     Attributes:
@@ -49,11 +49,11 @@ class Block:
     names: Sequence[str]
     table: pa.Table
     rows: np.ndarray
-    broken: Sequence[Broken] = field(default_factory=list)
+    broken: Sequence[BrokenRecord] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """Requested columns and rows of a file; a format may return more.
 
     Attributes:
@@ -64,14 +64,14 @@ class Wanted:
 
     columns: frozenset[str] | None = None
     rows: np.ndarray | None = None
-    few: frozenset[str] = frozenset()
+    low_cardinality: frozenset[str] = frozenset()
 
-    def after(self, begin: int) -> Self:
+    def shift(self, begin: int) -> Self:
         """Return the selection for a file whose first row has the number ``begin``."""
         return self if self.rows is None else replace(self, rows=self.rows - begin)
 
 
-def files(path: str) -> list[Path]:
+def list_files(path: str) -> list[Path]:
     """Return the files of a path, folder or glob, sorted by name.
 
     In a folder only files with known extensions count, no hidden ones. Raises DataError if there is
@@ -83,7 +83,9 @@ def files(path: str) -> list[Path]:
         paths = sorted(item for item in items if item.is_file())
         unreadable = [item for item in items if not item.is_file() and not item.is_dir()]
     except OSError as error:
-        raise DataError("cannot list files", where=path, found=str(error), fix=CHECK) from error
+        raise DataError(
+            "cannot list files", where=path, found=str(error), fix=FIX_SOURCES
+        ) from error
     unreadable += [item for item in paths if not _has_utf8_name(item)]
     if unreadable:
         fix = "fix the link, rename the file in UTF-8, or remove it"
@@ -97,7 +99,7 @@ def files(path: str) -> list[Path]:
         what = (
             "no matching file" if glob.has_magic(path) or Path(path).is_dir() else "file not found"
         )
-        raise DataError(what, where=path, fix=CHECK)
+        raise DataError(what, where=path, fix=FIX_SOURCES)
     return paths
 
 
@@ -119,7 +121,7 @@ def _has_utf8_name(path: Path) -> bool:
     return True
 
 
-def format_of(path: Path) -> str:
+def detect_format(path: Path) -> str:
     """Return the format by a file's extension; raise ConfigError for an unknown one."""
     if kind := _format_by_suffix(path):
         return kind
@@ -128,30 +130,32 @@ def format_of(path: Path) -> str:
     )
 
 
-def blocks(path: Path, kind: str, delimiter: str | None, selection: Wanted) -> Iterator[Block]:
+def read_blocks(
+    path: Path, kind: str, delimiter: str | None, selection: Selection
+) -> Iterator[RowBlock]:
     """Yield a file in blocks, at least one, which may be empty."""
     if kind == PARQUET:
         yield from _read_parquet_blocks(path, selection)
     elif kind == JSONL:
         for table, rows, broken in read_json_lines(path, selection.columns):
-            yield Block(table.column_names, _rename_by_position(table), rows, broken)
+            yield RowBlock(table.column_names, _rename_by_position(table), rows, broken)
     else:
         yield from _read_csv_blocks(path, delimiter)
 
 
 def _format_by_suffix(path: Path) -> str | None:
-    bare = Path(path.stem) if path.suffix.lower() in PACKED else path
-    return ENDINGS.get(bare.suffix.lower())
+    bare = Path(path.stem) if path.suffix.lower() in COMPRESSED_SUFFIXES else path
+    return FORMAT_BY_SUFFIX.get(bare.suffix.lower())
 
 
-def _read_csv_blocks(path: Path, delimiter: str | None) -> Iterator[Block]:
+def _read_csv_blocks(path: Path, delimiter: str | None) -> Iterator[RowBlock]:
     named = False
     for names, table, rows, broken in read_csv(path, delimiter):
         if names:
             named = True
-            yield Block(_make_unique(names), table, rows, broken)
+            yield RowBlock(_make_unique(names), table, rows, broken)
     if not named:
-        yield Block([], pa.table({}), np.empty(0, np.int64))
+        yield RowBlock([], pa.table({}), np.empty(0, np.int64))
 
 
 def _make_unique(names: Sequence[str]) -> list[str]:
@@ -166,13 +170,16 @@ def _rename_by_position(table: pa.Table) -> pa.Table:
     return table.rename_columns([f"c{i}" for i in range(table.num_columns)])
 
 
-def _read_parquet_blocks(path: Path, selection: Wanted) -> Iterator[Block]:
-    """Yield row groups in batches; groups without a selected row are skipped, without their
-    columns.
+def _read_parquet_blocks(path: Path, selection: Selection) -> Iterator[RowBlock]:
+    """Yield row groups in batches.
+
+    A group without a selected row is not read: its rows come without columns.
     """
     schema = parquet.read_schema(path)
     encoded = [
-        field.name for field in schema if field.name in selection.few and is_text(field.type)
+        field.name
+        for field in schema
+        if field.name in selection.low_cardinality and is_text_type(field.type)
     ]
     with parquet.ParquetFile(
         path, read_dictionary=encoded, pre_buffer=False, buffer_size=1 << 20
@@ -188,7 +195,7 @@ def _read_parquet_blocks(path: Path, selection: Wanted) -> Iterator[Block]:
         labels = [f"c{i}" for i, name in enumerate(all_names) if name in columns]
         begin = 0
         if not file.metadata.num_row_groups:
-            yield Block(
+            yield RowBlock(
                 names,
                 file.schema_arrow.empty_table().select(columns).rename_columns(labels),
                 np.arange(0),
@@ -196,15 +203,19 @@ def _read_parquet_blocks(path: Path, selection: Wanted) -> Iterator[Block]:
         for group in range(file.metadata.num_row_groups):
             size = file.metadata.row_group(group).num_rows
             if selection.rows is not None and not _any_between(selection.rows, begin, begin + size):
-                yield Block(names, pa.table({"c0": pa.nulls(size)}), begin + np.arange(1, size + 1))
+                yield RowBlock(
+                    names, pa.table({"c0": pa.nulls(size)}), begin + np.arange(1, size + 1)
+                )
                 begin += size
                 continue
-            for batch in file.iter_batches(ROWS, [group], columns):
+            for batch in file.iter_batches(PARQUET_BLOCK_ROWS, [group], columns):
                 batch.validate(full=True)
                 # Unsupported values must fail here, where the error can name the file.
-                columns_read = [direct(pa.chunked_array([column])) for column in batch.columns]
+                columns_read = [
+                    to_supported_type(pa.chunked_array([column])) for column in batch.columns
+                ]
                 table = pa.table(columns_read, names=labels)
-                yield Block(names, table, begin + np.arange(1, len(batch) + 1))
+                yield RowBlock(names, table, begin + np.arange(1, len(batch) + 1))
                 begin += len(batch)
 
 

@@ -9,13 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.intake.formats.delimited import Broken, Lines, blank, line_blocks, unreadable
+from features.intake.formats.delimited import (
+    BrokenRecord,
+    LineBlock,
+    find_blank_lines,
+    find_unreadable_lines,
+    read_line_blocks,
+)
 from features.tools.duckdb_sql import run_query
 
 
 def read_json_lines(
     path: Path, columns: frozenset[str] | None
-) -> Iterator[tuple[pa.Table, np.ndarray, list[Broken]]]:
+) -> Iterator[tuple[pa.Table, np.ndarray, list[BrokenRecord]]]:
     """Yield blocks of a file: columns as text, line of each row, broken records.
 
     The columns are the keys of all objects; those not ``wanted`` are null. The number 12.0 becomes
@@ -23,7 +29,7 @@ def read_json_lines(
     """
     names = _collect_keys(path)
     selected = [name for name in names if columns is None or name in columns]
-    for block in line_blocks(path):
+    for block in read_line_blocks(path):
         lines, rows, bad = _split_objects(block)
         broken = [
             line.decode("utf-8", "replace") for line in lines.filter(pa.array(bad)).to_pylist()
@@ -37,14 +43,14 @@ def read_json_lines(
         yield (
             table,
             rows[~bad],
-            [Broken(int(row), text) for row, text in zip(rows[bad], broken, strict=True)],
+            [BrokenRecord(int(row), text) for row, text in zip(rows[bad], broken, strict=True)],
         )
 
 
 def _collect_keys(path: Path) -> list[str]:
     """Return the keys of all objects, in the order of the blocks."""
     all_keys = dict[str, None]()
-    for block in line_blocks(path):
+    for block in read_line_blocks(path):
         lines, _, bad = _split_objects(block)
         good = pa.table({"line": lines.filter(pa.array(~bad)).cast(pa.string())})
         keys = run_query(
@@ -54,11 +60,11 @@ def _collect_keys(path: Path) -> list[str]:
     return list(all_keys)
 
 
-def _split_objects(block: Lines) -> tuple[pa.Array, np.ndarray, np.ndarray]:
+def _split_objects(block: LineBlock) -> tuple[pa.Array, np.ndarray, np.ndarray]:
     """Return the nonblank lines, their line numbers, and a mask of those that are no object."""
-    nonblank = ~blank(block.lines)
+    nonblank = ~find_blank_lines(block.lines)
     lines, rows = block.lines.filter(pa.array(nonblank)), block.first + np.flatnonzero(nonblank)
-    bad = unreadable(lines)
+    bad = find_unreadable_lines(lines)
     is_object = (
         "SELECT CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END AS ok FROM lines"
     )

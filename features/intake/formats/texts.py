@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 from features.tools.duckdb_sql import run_query
 
 # Type of a text column with few distinct values.
-CODES = pa.dictionary(pa.int32(), pa.string())
+TEXT_CODES = pa.dictionary(pa.int32(), pa.string())
 
 # Microseconds per timestamp unit, in which DuckDB counts; it counts nanoseconds as such.
-PER_UNIT = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 1}
+MICROSECONDS_PER_UNIT = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 1}
 
 
-def direct(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def to_supported_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column in a supported type, or as text if its own is not supported.
 
     Supported are text (string or TEXT_CODES), integers, float64, booleans, dates and timestamps.
@@ -23,7 +23,7 @@ def direct(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return column.cast(CODES if is_text(kind.value_type) else kind.value_type)
+        return column.cast(TEXT_CODES if is_text_type(kind.value_type) else kind.value_type)
     if (
         pa.types.is_string(kind)
         or pa.types.is_float64(kind)
@@ -35,16 +35,16 @@ def direct(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column
     return (
         column.cast(pa.string())
-        if is_text(kind) or pa.types.is_null(kind)
+        if is_text_type(kind) or pa.types.is_null(kind)
         else _format_as_text(column)
     )
 
 
-def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column as text; 12.0 of a float column becomes 12, and NaN null."""
-    column = direct(column)
+    column = to_supported_type(column)
     kind = column.type
-    if pa.types.is_string(kind) or kind == CODES:
+    if pa.types.is_string(kind) or kind == TEXT_CODES:
         return column
     return (
         column.cast(pa.string())
@@ -53,12 +53,12 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     )
 
 
-def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def to_plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a text column as strings instead of dictionary codes."""
     return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
 
 
-def without(column: pa.ChunkedArray, no_value: pa.ChunkedArray) -> pa.ChunkedArray:
+def set_null(column: pa.ChunkedArray, no_value: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column with null where a mask is true."""
     return (
         pc.if_else(no_value, pa.scalar(None, column.type), column)
@@ -67,7 +67,7 @@ def without(column: pa.ChunkedArray, no_value: pa.ChunkedArray) -> pa.ChunkedArr
     )
 
 
-def is_text(kind: pa.DataType) -> bool:
+def is_text_type(kind: pa.DataType) -> bool:
     """Return whether a type holds text."""
     return (
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
@@ -99,10 +99,10 @@ def _format_half_float(value: float | None) -> str | None:
 def _format_timestamps(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Format timestamps, those with a zone in UTC; one outside DuckDB's range as its integer."""
     counts, unit = column.cast(pa.int64()), column.type.unit
-    last = (1 << 63) // PER_UNIT[unit] - 1
+    last = (1 << 63) // MICROSECONDS_PER_UNIT[unit] - 1
     far = pc.or_(pc.greater(counts, last), pc.less(counts, -last))
     # Without a zone, since DuckDB fails at zoned instants outside its range of microseconds.
-    near = without(counts, pc.fill_null(far, False)).cast(pa.timestamp(unit))
+    near = set_null(counts, pc.fill_null(far, False)).cast(pa.timestamp(unit))
     zone = "" if column.type.tz is None else " || '+00'"
     text = f"SELECT CAST(value AS VARCHAR){zone} AS text FROM rows"  # noqa: S608
     written = run_query(text, rows=pa.table({"value": near}))["text"]

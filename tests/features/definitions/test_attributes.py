@@ -1,4 +1,4 @@
-"""Attributes as of a cutoff, against plain Python on the same values: ties, late and cleared values, any order."""
+"""As-of join of attributes against plain Python: ties, late and cleared values, any order."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from features.contracts import LEADS, VALUES, Dataset, filter_available_before
-from features.definitions.attributes import infer_attribute_kinds, as_of_join
+from features.definitions.attributes import as_of_join, infer_attribute_kinds
 from features.tools.id_index import IdIndex
 from features.tools.instants import to_microseconds
 from tests.features.logs import delays, entities, moments
@@ -54,7 +54,7 @@ def ask(values, questions, kind="category", leads=TABLE):
 
 
 def plain(rows, name, cutoff):
-    """The oracle: look at every row."""
+    """Return the expected value by scanning all rows."""
     known = [
         (row["valid_from"], row["available_at"], row["value"] is not None, row["value"])
         for row in rows
@@ -65,13 +65,13 @@ def plain(rows, name, cutoff):
 
 @settings(max_examples=200)
 @given(histories, questions)
-def test_each_value_is_the_newest_that_was_known(rows, questions):
+def test_as_of_join_returns_newest_known_value(rows, questions):
     assert ask(table(rows), questions) == [plain(rows, *question) for question in questions]
 
 
 @settings(max_examples=20)
 @given(histories, questions)
-def test_a_number_is_read_from_the_same_value(rows, questions):
+def test_as_of_join_reads_number_from_same_value(rows, questions):
     expected = [plain(rows, *question) for question in questions]
     assert ask(table(rows), questions, "number") == [
         None if text is None else float(text) for text in expected
@@ -80,7 +80,7 @@ def test_a_number_is_read_from_the_same_value(rows, questions):
 
 @settings(max_examples=60)
 @given(histories, questions, st.randoms())
-def test_no_order_of_values_rows_or_leads_changes_anything(rows, questions, chance):
+def test_as_of_join_does_not_depend_on_order(rows, questions, chance):
     mixed, leads, asked = rows[:], TABLE.to_pylist(), questions[:]
     for each in (mixed, leads, asked):
         chance.shuffle(each)
@@ -93,7 +93,7 @@ def test_no_order_of_values_rows_or_leads_changes_anything(rows, questions, chan
 
 @settings(max_examples=20)
 @given(histories, histories, moments)
-def test_what_is_not_known_yet_changes_nothing(rows, later, cutoff):
+def test_as_of_join_ignores_values_not_yet_known(rows, later, cutoff):
     questions = [(name, cutoff) for name in NAMES]
     unknown = [
         row | {"available_at": max(row["valid_from"], cutoff), "value": "garbled"} for row in later
@@ -104,7 +104,7 @@ def test_what_is_not_known_yet_changes_nothing(rows, later, cutoff):
         assert ask(table(rows + unknown), questions, kind) == expected
 
 
-def test_a_value_counts_from_just_after_it_was_known():
+def test_as_of_join_sees_value_just_after_it_is_known():
     since, known = datetime(2024, 1, 5, tzinfo=UTC), datetime(2024, 1, 8, tzinfo=UTC)
     one = {
         "entity_id": "a",
@@ -133,7 +133,7 @@ def test_a_value_counts_from_just_after_it_was_known():
 
 
 @pytest.mark.parametrize("rows", [[], [{"entity_id": "nobody", "attribute": "size", "value": "1"}]])
-def test_nothing_known_is_null_of_the_kind_asked(rows):
+def test_as_of_join_returns_null_of_requested_kind(rows):
     moment = {
         "valid_from": datetime(2024, 1, 1, tzinfo=UTC),
         "available_at": datetime(2024, 1, 1, tzinfo=UTC),
@@ -148,7 +148,7 @@ def test_nothing_known_is_null_of_the_kind_asked(rows):
         assert len(as_of_join(nothing, "size", kind, later[:0], later[:0], IDS)) == 0
 
 
-def test_kinds_follow_what_all_values_have_in_common():
+def test_attribute_kind_fits_all_values():
     texts = {
         "n": ["1", "x1", None],
         "number": ["1", None, "2.5"],
@@ -180,7 +180,7 @@ def test_kinds_follow_what_all_values_have_in_common():
         as_of_join(table(rows), "n", "number", entity, later, IDS)
 
 
-def test_one_entity_with_a_long_history():
+def test_as_of_join_handles_long_history():
     start, count = to_microseconds(datetime(2024, 1, 1, tzinfo=UTC)), 100_000
     rng = np.random.default_rng(5)
     since = start + rng.integers(0, 30_000, count)
@@ -203,7 +203,7 @@ def test_one_entity_with_a_long_history():
 
 @settings(max_examples=50)
 @given(histories, moments)
-def test_a_data_set_is_cut_in_its_values_too(rows, cutoff):
+def test_dataset_cut_filters_values(rows, cutoff):
     whole = Dataset(
         TABLE, pa.table({"available_at": TABLE["available_at"]}), (), "f", values=table(rows)
     )

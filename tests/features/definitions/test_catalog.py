@@ -1,4 +1,4 @@
-"""The catalogue: its names and words, what it keeps, and that it survives being written down."""
+"""The catalogue: feature names, selection, and JSON."""
 
 import json
 from collections import Counter
@@ -93,7 +93,7 @@ words = st.lists(st.sampled_from(NASTY) | st.text(max_size=6), max_size=5, uniqu
 
 @examples(50)
 @given(words, words, words)
-def test_no_two_features_share_a_name_however_types_are_called(types, channels, attributes):
+def test_feature_names_are_unique(types, channels, attributes):
     twins = replace(
         logs.CATALOG,
         types=types,
@@ -110,18 +110,18 @@ def test_no_two_features_share_a_name_however_types_are_called(types, channels, 
     assert [name for name, times in Counter(names).items() if times > 1] == []
 
 
-def test_no_feature_takes_the_name_of_a_column_of_the_spine():
+def test_feature_names_differ_from_spine_columns():
     names = {feature.name for feature in Catalog(attributes=(("cutoff", "number"),)).features}
     assert "cutoff" not in names
 
 
-def test_names_are_those_of_the_types_where_they_can_be():
+def test_feature_names_contain_type_names_if_unique():
     odd = Catalog(types=("A b", "any", "письмо", "stage"), channels=("b",), windows=CATALOG.windows)
     names = {feature.name for feature in odd.features}
     assert {"a_b_age", "any_age", "any__age", "письмо_age", "stage__age", "b_channel_age"} <= names
 
 
-def test_catalogue_survives_json():
+def test_catalog_round_trips_through_json():
     whole = replace(logs.CATALOG, dated=(("plan", "category"),))
     for each in (Catalog(), CATALOG, whole, whole.select(["any_age", "size"])):
         again = Catalog.from_json(json.loads(json.dumps(each.to_json())))
@@ -129,7 +129,7 @@ def test_catalogue_survives_json():
         assert again.features == each.features
 
 
-def test_keeping_keeps_these_in_the_order_of_the_matrix():
+def test_select_keeps_order_of_matrix():
     kept = logs.CATALOG.select(["size", "any_age", "stage_now"])
     assert [feature.name for feature in kept.features] == ["any_age", "stage_now", "size"]
     named = {feature.name: feature for feature in logs.CATALOG.features}
@@ -138,14 +138,14 @@ def test_keeping_keeps_these_in_the_order_of_the_matrix():
 
 @examples(60)
 @given(st.sets(st.sampled_from([feature.name for feature in logs.CATALOG.features]), min_size=1))
-def test_keeping_what_is_kept_changes_nothing(names):
+def test_select_is_idempotent(names):
     kept = logs.CATALOG.select(names)
     assert {feature.name for feature in kept.features} == names
     assert kept.select(names).features == kept.features
 
 
 def company(**features):
-    """A small company's catalogue with these keys of ``features`` in its config."""
+    """Return a small company's catalogue with these keys of ``features`` in its config."""
     config = project(
         {"path": "l.csv", "entity_id": "id", "created_at": "born"}, zone="Europe/Berlin"
     )
@@ -178,7 +178,7 @@ def company(**features):
     return build_catalog(config.model_copy(update={"features": asked}), data)
 
 
-def test_the_catalogue_is_what_config_and_data_offer():
+def test_catalog_follows_config_and_data():
     found = company(
         outbound=("mail", "never"),
         offline=("phone", "fax"),
@@ -207,12 +207,12 @@ def test_the_catalogue_is_what_config_and_data_offer():
     )
 
 
-def test_a_role_that_is_no_attribute_is_an_error():
+def test_role_must_be_attribute():
     with pytest.raises(ConfigError, match="'rank'"):
         company(role="rank")
 
 
-def test_what_is_excluded_has_no_features():
+def test_excluded_names_have_no_features():
     found = company(exclude=("mail", "size"), outbound=("mail",), stages=("mail", "won"))
     assert (found.types, found.outbound, found.stages) == (("call", "won"), (), ("won",))
     assert found.attributes == (("role", "category"),)
@@ -224,7 +224,7 @@ def test_what_is_excluded_has_no_features():
 
 
 @pytest.mark.parametrize("family", get_args(Family))
-def test_families_part_the_features(family):
+def test_families_partition_features(family):
     everything = {
         "outbound": ("mail",),
         "offline": ("phone",),
@@ -237,12 +237,12 @@ def test_families_part_the_features(family):
     assert part.features
 
 
-def test_every_aggregate_of_a_subject_is_declared():
+def test_aggregates_are_all_declared():
     assert set(AGGREGATES) <= {feature.aggregate for feature in logs.CATALOG.features}
     assert len(logs.CATALOG.features) >= 200
 
 
-def test_only_frequent_types_have_features_of_their_own():
+def test_rare_types_have_no_features():
     names = [f"t{number:03}" for number in range(MAX_TYPES + 5)]
     times = [name for name in names for _ in range(1 + (name != "t007"))]
     events = [
@@ -262,13 +262,13 @@ def test_only_frequent_types_have_features_of_their_own():
     assert "t007" not in found.types
 
 
-def test_a_static_attribute_warns_that_it_shows_todays_value():
-    said = {
+def test_availability_of_static_attribute_is_today():
+    availability = {
         f.name: f.availability
         for f in replace(logs.CATALOG, dated=(("plan", "category"),)).features
     }
-    assert said["size"] == "today's value"
-    assert said["plan"] == said["any_age"] == "before the cutoff"
+    assert availability["size"] == "today's value"
+    assert availability["plan"] == availability["any_age"] == "before the cutoff"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_a_static_attribute_warns_that_it_shows_todays_value():
         (["2018-10-01T08:00", "2018-10-02T09:30"], True),
     ],
 )
-def test_hours_of_creation_need_more_than_dates(tmp_path, times, has):
+def test_creation_hours_need_more_than_dates(tmp_path, times, has):
     rows = "\n".join(f"{number},{at}" for number, at in enumerate(times))
     (tmp_path / "leads.csv").write_text("id,born\n" + rows + "\n", encoding="utf-8")
     found = project({"path": str(tmp_path / "leads.csv"), "entity_id": "id", "created_at": "born"})

@@ -1,4 +1,4 @@
-"""A log read in many pieces into a file against the same log at once in memory; and a log in any order."""
+"""A log read in many pieces into a file against the same log in memory; a log in any order."""
 
 import csv
 import json
@@ -28,22 +28,22 @@ from tests.features.logs import CATALOG, crowds, dataset, examples, spine_of, sp
 
 SMALL = [
     (reading, "ROWS_PER_PIECE"),
-    (files, "ROWS"),
-    (duplicates, "ROWS_AT_ONCE"),
-    (entities, "ROWS_AT_ONCE"),
+    (files, "PARQUET_BLOCK_ROWS"),
+    (duplicates, "MAX_SORTED_ROWS"),
+    (entities, "MAX_BUFFERED_ROWS"),
 ]
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """Make every limit so low that a few rows are a large log."""
+    """Lower all limits so that a few rows are a large log."""
     for module, name in SMALL:
         monkeypatch.setattr(module, name, 7)
-    monkeypatch.setattr(spill, "most_in_memory", lambda: 7)
+    monkeypatch.setattr(spill, "get_max_bytes_in_memory", lambda: 7)
 
 
 def some_rows(seed, count=120):
-    """Rows of a log with all that can be wrong with one, many of them twice."""
+    """Return rows of a log with all kinds of errors, many of them twice."""
     chance = Random(seed)
     rows = [
         {
@@ -81,7 +81,7 @@ def bad_rows(folder):
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 @pytest.mark.parametrize("with_leads", [True, False])
-def test_pieces_and_a_file_change_nothing(tmp_path, form, with_leads, request):
+def test_reading_in_pieces_to_file_changes_nothing(tmp_path, form, with_leads, request):
     leads = {
         "path": write(
             tmp_path / "l.csv", "id,born\na,2023-01-01\nb,2023-01-01\nc,2023-01-01\nЖ,2023-01-01\n"
@@ -108,13 +108,13 @@ def test_pieces_and_a_file_change_nothing(tmp_path, form, with_leads, request):
         assert (
             rows is None or rows.to_pylist() == each.find_leads(each.events["entity_id"]).tolist()
         )
-    # Row numbers of other tables are worth nothing.
+    # Row numbers hold only for the tables that they were computed from.
     assert found.cut_at(at(2024, 1, 3)).lead_row_of_events is None
     assert replace(found, leads=found.leads.slice(1)).lead_row_of_events is None
 
 
 @pytest.mark.parametrize("place", ["memory", "files"])
-def test_features_are_the_same_where_the_leads_of_events_are_looked_up(tmp_path, place, request):
+def test_features_are_identical_with_looked_up_leads(tmp_path, place, request):
     leads = {
         "path": write(tmp_path / "l.csv", "id,born\nc,2023-01-01\na,2023-01-01\nb,2023-01-01\n"),
         **LEAD,
@@ -128,13 +128,13 @@ def test_features_are_the_same_where_the_leads_of_events_are_looked_up(tmp_path,
     assert found.lead_row_of_events is not None
     spine = spine_of([(lead, at(2024, 1, day)) for lead in "abc" for day in (2, 3, 9)])
     catalog = replace(CATALOG, attributes=(), role="", roles=())
-    looked_up = build_features(replace(found, belonging=None), spine, catalog)
+    looked_up = build_features(replace(found, event_lead_rows=None), spine, catalog)
     assert same_bits(build_features(found, spine, catalog), looked_up)
 
 
 @settings(max_examples=6)
 @given(st.integers(0, 9), st.randoms(), st.integers(1, 5))
-def test_of_equal_rows_the_first_is_used_wherever_they_lie(tmp_path_factory, seed, chance, parts):
+def test_duplicates_keep_first_row_across_sources(tmp_path_factory, seed, chance, parts):
     folder = tmp_path_factory.mktemp("x")
     rows = some_rows(seed)
     chance.shuffle(rows)
@@ -146,13 +146,13 @@ def test_of_equal_rows_the_first_is_used_wherever_they_lie(tmp_path_factory, see
         if row["lead"] and row["at"] not in ("", "soon") and row["what"] and row["amount"] != "x"
     ]
     kept = {tuple(row[name] for name in row if name != "acc") for row in good}
-    # What is known before it happened is known when it happened, and so is what does not say when it was known.
+    # Without known_at, or with one before the event, a row is known when the event happens.
     kept = {(*row[:3], "" if row[3] == "2023-01-01" else row[3], *row[4:]) for row in kept}
     assert [count.used for count in found.counts] == [len(kept), 0]
     assert found.counts[1].quarantined["duplicate"] == len(good)
 
 
-def test_a_query_that_does_not_come_twice_alike_is_kept(tmp_path, small):
+def test_query_in_random_order_is_read_once(tmp_path, small):
     import sqlite3
 
     with sqlite3.connect(tmp_path / "x.db") as connection:
@@ -175,21 +175,21 @@ def test_a_query_that_does_not_come_twice_alike_is_kept(tmp_path, small):
     assert len(bad_rows(tmp_path / "q")) == 30
 
 
-def test_a_source_that_shrinks_while_it_is_read_is_said(tmp_path, monkeypatch):
+def test_source_that_shrinks_during_read_is_reported(tmp_path, monkeypatch):
     rows = some_rows(1)
     events = log_of(tmp_path / "log", rows, "csv", 1)
-    settle = reading.Origin.again
+    settle = reading.SourceReader.reread
 
     def shrunk(self, places):
         write(tmp_path / "log" / "0.csv", csv_text(rows[:5]))
         return settle(self, places)
 
-    monkeypatch.setattr(reading.Origin, "again", shrunk)
+    monkeypatch.setattr(reading.SourceReader, "reread", shrunk)
     with pytest.raises(DataError, match="changed while it was read"):
         read_sources(project(events=events, max_quarantine=1), tmp_path / "q")
 
 
-# ---- the order of the log -------------------------------------------------------------------------------------------
+# ---- order of the log ----
 
 TARGET = Target.model_validate(
     {
@@ -209,7 +209,7 @@ def mixed(data, chance):
 
 @examples(15)
 @given(dataset(), spines, st.randoms())
-def test_the_order_of_a_log_changes_no_bit_of_features(data, spine, chance):
+def test_features_do_not_depend_on_log_order(data, spine, chance):
     assert same_bits(
         build_features(mixed(data, chance), spine, CATALOG), build_features(data, spine, CATALOG)
     )
@@ -217,7 +217,7 @@ def test_the_order_of_a_log_changes_no_bit_of_features(data, spine, chance):
 
 @examples(5)
 @given(crowds, st.randoms())
-def test_the_order_of_a_crowds_log_changes_no_bit(data, chance):
+def test_features_of_crowd_do_not_depend_on_log_order(data, chance):
     other, as_of = (
         mixed(data, chance),
         max(data.events["event_time"].to_pylist()) + timedelta(days=1),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse
+from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse_times
 from features.tools.id_index import get_text_buffers
 
 GRAMMAR = re.compile(
@@ -27,7 +27,7 @@ def parsed(*texts):
         np.empty(len(texts), np.int64),
         np.empty(len(texts), np.int64),
     )
-    parse(data, ends, kind, wall, offset)
+    parse_times(data, ends, kind, wall, offset)
     return list(zip(kind.tolist(), wall.tolist(), offset.tolist(), strict=True))
 
 

@@ -11,7 +11,7 @@ import pytest
 from configs.errors import ConfigError, DataError, LeadscoreError
 from configs.privacy import Privacy
 from configs.targets import Cutoffs, Population, Target
-from features.intake.objections import ASKED, LISTED, OPTED_OUT, OWN_LIST
+from features.intake.objections import COLUMN_REASON, FORGET_REASON, LIST_REASON, WORKSPACE_LIST
 from features.sources import read_sources
 from features.spine import build_scoring_spine
 from tests.features.company import EVENT, LEAD, project, write
@@ -60,10 +60,10 @@ def ids(table):
 def test_listed_lead_is_left_out_with_its_events(tmp_path):
     found = read_sources(company(tmp_path, listed(tmp_path)), tmp_path / "q")
     assert ids(found.leads) == ["2", "3"] and set(ids(found.events)) == {"2", "3"}
-    assert found.suppressed.rows.to_pylist() == [{"entity_id": "1", "reason": LISTED}]
-    assert found.suppressed.listed_counts == {LISTED: 2} and found.suppressed.unknown_counts == {
-        LISTED: 1
-    }
+    assert found.suppressed.rows.to_pylist() == [{"entity_id": "1", "reason": LIST_REASON}]
+    assert found.suppressed.listed_counts == {
+        LIST_REASON: 2
+    } and found.suppressed.unknown_counts == {LIST_REASON: 1}
     for count in found.counts:
         assert (count.rows_in, count.used, count.suppressed, count.quarantined) == (3, 2, 1, {})
     assert (
@@ -76,7 +76,7 @@ def test_opt_out_column_suppresses_and_is_no_attribute(tmp_path):
     chosen = company(tmp_path, WHERE, chosen={"all_except": ["mail"]})
     found = read_sources(chosen)
     assert ids(found.leads) == ["1", "3"] and found.attributes == ["size"]
-    assert found.suppressed.rows.to_pylist() == [{"entity_id": "2", "reason": OPTED_OUT}]
+    assert found.suppressed.rows.to_pylist() == [{"entity_id": "2", "reason": COLUMN_REASON}]
 
 
 def test_null_suppresses_leads_without_consent(tmp_path):
@@ -141,9 +141,11 @@ def test_data_equals_data_without_suppressed_rows(tmp_path):
 
 def test_workspace_list_suppresses(tmp_path):
     (tmp_path / "w").mkdir()
-    write(tmp_path / "w" / OWN_LIST, "entity_id\n3\n")
+    write(tmp_path / "w" / WORKSPACE_LIST, "entity_id\n3\n")
     found = read_sources(company(tmp_path, listed(tmp_path)))
-    assert found.suppressed.suppressed_counts == {LISTED: 1, ASKED: 1} and ids(found.leads) == ["2"]
+    assert found.suppressed.suppressed_counts == {LIST_REASON: 1, FORGET_REASON: 1} and ids(
+        found.leads
+    ) == ["2"]
 
 
 def test_list_may_be_parquet_or_json_lines(tmp_path):
@@ -183,7 +185,7 @@ def test_missing_opt_out_column_raises(tmp_path):
 
 def test_empty_list_suppresses_no_lead(tmp_path):
     found = read_sources(company(tmp_path, listed(tmp_path, "who\n")))
-    assert found.suppressed.listed_counts == {LISTED: 0} and len(found.leads) == 3
+    assert found.suppressed.listed_counts == {LIST_REASON: 0} and len(found.leads) == 3
 
 
 @pytest.mark.parametrize("chosen", [("size", "mail"), {"all_except": ["out"]}])

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from configs.errors import DataError
-from features.intake.formats.texts import texts
-from features.intake.values import attribute, clean, instants, numbers
+from features.intake.formats.texts import to_text
+from features.intake.values import clean_column, infer_attribute, parse_instants, parse_numbers
 from features.sources import read_sources
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
@@ -69,7 +69,7 @@ walls = st.integers(1, 9990).flatmap(
 def test_naive_timestamps_are_read_as_their_text(values, unit, zone):
     cut = {"s": 10**6, "ms": 10**3, "us": 1}[unit]
     values = [each and each.replace(microsecond=each.microsecond // cut * cut) for each in values]
-    typed, text = both(instants, values, pa.timestamp(unit), ZoneInfo(zone))
+    typed, text = both(parse_instants, values, pa.timestamp(unit), ZoneInfo(zone))
     assert typed == text
 
 
@@ -77,7 +77,7 @@ def test_naive_timestamps_are_read_as_their_text(values, unit, zone):
 @given(walls, st.sampled_from(["UTC", "Europe/Berlin", "-03:00"]))
 def test_zoned_timestamps_ignore_the_config_zone(values, zone):
     values = [each and each.replace(tzinfo=UTC) for each in values]
-    found, problem = instants(column(values, pa.timestamp("us", zone)), BERLIN)
+    found, problem = parse_instants(column(values, pa.timestamp("us", zone)), BERLIN)
     possible = [each if each and 1900 <= each.year < 2200 else None for each in values]
     assert found.to_pylist() == possible
     assert [each == "impossible time" for each in problem.to_pylist()] == [
@@ -93,23 +93,26 @@ def test_zoned_timestamps_ignore_the_config_zone(values, zone):
 def test_dates_are_read_as_their_text(values, kind):
     near = [each for each in values if each is None or 1890 < each.year < 2210]
     for some in (near, [each for each in values if each not in near]):
-        typed, text = both(instants, some, kind, ZoneInfo("America/Sao_Paulo"))
+        typed, text = both(parse_instants, some, kind, ZoneInfo("America/Sao_Paulo"))
         assert typed == text
 
 
 def test_repeated_and_skipped_hours_are_read_as_in_text():
-    typed, text = both(instants, [AUTUMN, SPRING, None], pa.timestamp("us"), BERLIN)
+    typed, text = both(parse_instants, [AUTUMN, SPRING, None], pa.timestamp("us"), BERLIN)
     assert typed == text == ([at(2018, 10, 28, 0, 30), at(2018, 3, 25, 1, 30), None], [None] * 3)
 
 
 def test_digits_beyond_microseconds_are_cut_off_before_1970_too():
     ends = [1_999, -1, -1_000, -1_001]
-    found, _ = instants(
+    found, _ = parse_instants(
         pa.chunked_array([pa.array(ends, pa.int64()).cast(pa.timestamp("ns"))]), ZoneInfo("UTC")
     )
     assert found.cast(pa.int64()).to_pylist() == [1, -1, -1, -2]
     text = ["1969-12-31 23:59:59.999999999", "1969-12-31 23:59:59.999998999"]
-    assert instants(written(text), ZoneInfo("UTC"))[0].cast(pa.int64()).to_pylist() == [-1, -2]
+    assert parse_instants(written(text), ZoneInfo("UTC"))[0].cast(pa.int64()).to_pylist() == [
+        -1,
+        -2,
+    ]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -117,7 +120,7 @@ def test_digits_beyond_microseconds_are_cut_off_before_1970_too():
 def test_timestamps_out_of_range_are_impossible(unit, zone):
     ends = np.iinfo(np.int64)
     counts = pa.array([ends.min + 1, ends.max, None, 0], pa.int64())
-    found, problem = instants(
+    found, problem = parse_instants(
         pa.chunked_array([counts.cast(pa.timestamp(unit, zone))]), ZoneInfo("UTC")
     )
     assert found.to_pylist() == [None, None, None, at(1970, 1, 1)]
@@ -139,7 +142,7 @@ def test_timestamps_out_of_range_are_impossible(unit, zone):
     ],
 )
 def test_other_types_are_times_if_their_text_is(value, kind, problem):
-    found, reason = instants(clean(column([value], kind), ()), ZoneInfo("UTC"))
+    found, reason = parse_instants(clean_column(column([value], kind), ()), ZoneInfo("UTC"))
     assert reason.to_pylist() == [problem]
     assert found.to_pylist() == [at(2018, 1, 1) if problem is None and value else None]
 
@@ -153,23 +156,23 @@ odd = st.sampled_from(
 
 @given(st.lists(odd | st.floats(), max_size=20))
 def test_floats_are_the_numbers_of_their_text(values):
-    number, problem = numbers(clean(column(values, pa.float64()), ()))
+    number, problem = parse_numbers(clean_column(column(values, pa.float64()), ()))
     text = [None if value is None or value != value else value for value in values]
-    expected, reasons = numbers(written(text))
+    expected, reasons = parse_numbers(written(text))
     assert number.equals(expected) and problem.equals(reasons)
     assert str(number.to_pylist()) == str(expected.to_pylist())  # one zero, not two
 
 
 @given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), max_size=20))
 def test_whole_numbers_keep_all_digits_as_ids_and_are_numbers_else(values):
-    typed, text = both(numbers, values, pa.int64())
+    typed, text = both(parse_numbers, values, pa.int64())
     assert typed == text
-    assert texts(column(values, pa.int64())).to_pylist() == [text_of(value) for value in values]
+    assert to_text(column(values, pa.int64())).to_pylist() == [text_of(value) for value in values]
 
 
 def test_float32_means_its_shortest_decimal():
-    assert numbers(column([0.1, 3.0], pa.float32()))[0].to_pylist() == [0.1, 3.0]
-    assert texts(column([0.1, 12.0, None], pa.float32())).to_pylist() == ["0.1", "12", None]
+    assert parse_numbers(column([0.1, 3.0], pa.float32()))[0].to_pylist() == [0.1, 3.0]
+    assert to_text(column([0.1, 12.0, None], pa.float32())).to_pylist() == ["0.1", "12", None]
 
 
 @pytest.mark.parametrize(
@@ -193,13 +196,13 @@ def test_float32_means_its_shortest_decimal():
     ],
 )
 def test_attribute_of_any_type_equals_its_text(values, kind, expected):
-    found = attribute(clean(column(values, kind), ()))
+    found = infer_attribute(clean_column(column(values, kind), ()))
     assert found.to_pylist() == expected
     if not pa.types.is_dictionary(kind):
         odd_text = [
             None if isinstance(value, float) and value != value else value for value in values
         ]
-        assert attribute(written(odd_text)).to_pylist() == expected
+        assert infer_attribute(written(odd_text)).to_pylist() == expected
 
 
 @pytest.mark.parametrize(
@@ -229,7 +232,7 @@ def test_attribute_of_any_type_equals_its_text(values, kind, expected):
     ],
 )
 def test_missing_markers_match_typed_values(values, kind, missing, expected):
-    found = clean(column(values, kind), missing)
+    found = clean_column(column(values, kind), missing)
     assert found.to_pylist() == expected
     assert found.null_count == expected.count(None)
 

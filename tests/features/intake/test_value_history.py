@@ -1,6 +1,4 @@
-"""Attribute histories in both formats, against plain Python on the same rows, in any order and
-split.
-"""
+"""Attribute histories in both formats, against plain Python on the same rows."""
 
 import csv
 import json

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.intake.values import attribute, clean, instants, numbers
+from features.intake.values import clean_column, infer_attribute, parse_instants, parse_numbers
 
 ZONES = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Australia/Lord_Howe"]
 BASE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ def texts(*values):
 
 
 def read_times(values, zone="UTC"):
-    found, problem = instants(texts(*values), ZoneInfo(zone))
+    found, problem = parse_instants(texts(*values), ZoneInfo(zone))
     return list(zip(found.to_pylist(), problem.to_pylist(), strict=True))
 
 
@@ -108,7 +108,7 @@ def test_column_may_mix_offsets():
 @settings(max_examples=20)
 @given(st.lists(st.floats() | st.integers(-(10**20), 10**20), max_size=60))
 def test_numbers_equal_python_floats(values):
-    found, problem = numbers(texts(*map(str, values)))
+    found, problem = parse_numbers(texts(*map(str, values)))
     finite = [abs(float(value)) < float("inf") for value in values]
     assert [each is None for each in problem.to_pylist()] == finite
     expected = [float(value) if ok else None for value, ok in zip(values, finite, strict=True)]
@@ -119,7 +119,7 @@ def test_numbers_equal_python_floats(values):
     "text", ["x", "1_000", "1,5", "0x10", "NaN", "inf", "-Infinity", "1e999", "1 2", "--1"]
 )
 def test_nonfinite_numbers_have_the_wrong_type(text):
-    found, problem = numbers(texts(text, None, " 2 "))
+    found, problem = parse_numbers(texts(text, None, " 2 "))
     assert (found.to_pylist(), problem.to_pylist()) == (
         [None, None, 2.0],
         ["wrong type", None, None],
@@ -144,7 +144,7 @@ def test_nonfinite_numbers_have_the_wrong_type(text):
 )
 def test_attribute_has_the_kind_common_to_its_texts(column, expected):
     for order in (column, column[::-1]):
-        found = attribute(texts(*order))
+        found = infer_attribute(texts(*order))
         assert found.to_pylist() == (expected if order is column else expected[::-1])
         assert str(found.type) == (
             "string" if any(isinstance(each, str) for each in expected) else "double"
@@ -152,5 +152,5 @@ def test_attribute_has_the_kind_common_to_its_texts(column, expected):
 
 
 def test_missing_markers_become_null():
-    found = clean(texts("", "  ", " n/a ", "Select", " x ", None), ("n/a", "Select"))
+    found = clean_column(texts("", "  ", " n/a ", "Select", " x ", None), ("n/a", "Select"))
     assert found.to_pylist() == [None, None, None, None, " x ", None]

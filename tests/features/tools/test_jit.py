@@ -1,4 +1,4 @@
-"""What was compiled is kept apart for each state of the sources."""
+"""Compiled kernels are cached separately for each state of the sources."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from features.tools import jit
 from features.tools.jit import jit_kernel
 
 
-def test_kernels_are_kept_under_the_hash_of_the_sources():
+def test_kernel_cache_folder_has_hash_of_sources():
     def doubled(number):
         return 2 * number
 
@@ -17,7 +17,7 @@ def test_kernels_are_kept_under_the_hash_of_the_sources():
     assert Path(compiled.stats.cache_path).parent.name == f"kernels-{jit._hash_sources()}"
 
 
-def test_any_source_of_the_folder_changes_the_hash(tmp_path, monkeypatch):
+def test_source_hash_covers_all_files(tmp_path, monkeypatch):
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "jit.py").write_text("one", encoding="utf-8")
     monkeypatch.setattr(jit, "__file__", str(tmp_path / "tools" / "jit.py"))

@@ -1,12 +1,12 @@
-"""Jobs side by side: in order, not far ahead, and what one raises ends them."""
+"""parallel_map: order, bounded look-ahead, and errors."""
 
 import pytest
 
 from features.tools.parallel import parallel_map
 
 
-def test_no_result_is_far_ahead_of_what_is_taken():
-    """Each result that waits lies in memory: a slow writer must not let them pile up."""
+def test_parallel_map_bounds_pending_results():
+    """Pending results take memory: a slow consumer must not let them pile up."""
     begun = []
     found = parallel_map(lambda number: begun.append(number) or -number, list(range(50)), 2)
     for taken in range(20):
@@ -15,8 +15,8 @@ def test_no_result_is_far_ahead_of_what_is_taken():
     assert list(found) == [-number for number in range(20, 50)] and sorted(begun) == list(range(50))
 
 
-def test_things_are_only_taken_when_there_is_room_for_them():
-    """They are pieces of a file: to read them all at once would fill memory too."""
+def test_parallel_map_takes_items_lazily():
+    """Items are pieces of a file: reading all of them ahead would fill memory too."""
     taken = []
     found = parallel_map(
         lambda number: number,
@@ -28,14 +28,14 @@ def test_things_are_only_taken_when_there_is_room_for_them():
     assert list(found) == list(range(1, 50))
 
 
-def test_what_a_job_or_a_thing_raises_comes_at_its_turn():
-    def things():
+def test_parallel_map_raises_errors_in_order():
+    def items():
         yield from (2, 1, 0)
         raise OSError("gone")
 
-    found = parallel_map(lambda number: 2 // number, things(), 2, max_pending=0)
+    found = parallel_map(lambda number: 2 // number, items(), 2, max_pending=0)
     assert next(found) == 1 and next(found) == 2
     with pytest.raises(ZeroDivisionError):
         next(found)
     with pytest.raises(OSError, match="gone"):
-        list(parallel_map(str, things(), 1))
+        list(parallel_map(str, items(), 1))

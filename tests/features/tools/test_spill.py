@@ -1,4 +1,4 @@
-"""Tables in a file against the same tables in memory, and nothing left behind."""
+"""Spilled tables against the same tables in memory; no file is left behind."""
 
 import errno
 import os
@@ -29,24 +29,24 @@ def piece(*numbers):
 @given(
     st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=6), st.sampled_from([0, 60, 10**6])
 )
-def test_a_table_is_the_same_in_a_file_and_in_memory(tmp_path_factory, rows, most):
+def test_spilled_table_equals_table_in_memory(tmp_path_factory, rows, most):
     scratch = tmp_path_factory.mktemp("x") / "not yet" / "there"
     pieces = [piece(*numbers) for numbers in rows]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spill, "most_in_memory", lambda: most)
+        patch.setattr(spill, "get_max_bytes_in_memory", lambda: most)
         found = SpillBuffer.collect(SCHEMA, pieces, scratch)
         assert exceeds_memory(found) == (found.nbytes > most)
-        # Under way a file of the folder can have no name, so a killed run leaves nothing; neither does a finished one.
+        # The file has no name from the beginning, so neither a killed nor a finished run leaves it.
         assert not scratch.exists() or list(scratch.iterdir()) == []
     assert found.equals(pa.concat_tables([SCHEMA.empty_table(), *pieces]))
     assert found.schema.equals(SCHEMA)
 
 
-def test_only_what_is_too_large_and_has_a_place_lies_in_a_file(tmp_path, monkeypatch):
+def test_spill_needs_large_table_and_scratch_folder(tmp_path, monkeypatch):
     before = pa.total_allocated_bytes()
     small = SpillBuffer.collect(SCHEMA, [piece(*range(1000))], tmp_path / "s")
     assert not (tmp_path / "s").exists() and pa.total_allocated_bytes() > before
-    monkeypatch.setattr(spill, "most_in_memory", lambda: 100)
+    monkeypatch.setattr(spill, "get_max_bytes_in_memory", lambda: 100)
     assert SpillBuffer.collect(SCHEMA, [piece(*range(1000))], None).equals(small)
     held = pa.total_allocated_bytes()
     large = SpillBuffer.collect(SCHEMA, [piece(*range(1000)) for _ in range(5)], tmp_path / "s")
@@ -54,14 +54,14 @@ def test_only_what_is_too_large_and_has_a_place_lies_in_a_file(tmp_path, monkeyp
     assert large.slice(4000).equals(small)
 
 
-def test_a_killed_process_leaves_nothing(tmp_path):
+def test_killed_process_leaves_no_file(tmp_path):
     code = f"""
 import os, signal, pyarrow as pa
 from pathlib import Path
-from features import storage
-storage.most_in_memory = lambda: 0
-shelf = storage.Shelf(pa.schema([("n", pa.int64())]), Path({str(tmp_path)!r}))
-shelf.add(pa.table({{"n": list(range(1000))}}))
+from features.tools import spill
+spill.get_max_bytes_in_memory = lambda: 0
+buffer = spill.SpillBuffer(pa.schema([("n", pa.int64())]), Path({str(tmp_path)!r}))
+buffer.add(pa.table({{"n": list(range(1000))}}))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False)
@@ -69,18 +69,18 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_said_in_words(tmp_path, monkeypatch):
+def test_full_disk_raises_config_error(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spill, "most_in_memory", lambda: 0)
-    monkeypatch.setattr(spill, "nameless", full)
+    monkeypatch.setattr(spill, "get_max_bytes_in_memory", lambda: 0)
+    monkeypatch.setattr(spill, "open_unnamed_file", full)
     with pytest.raises(ConfigError, match="No space left") as caught:
         SpillBuffer.collect(SCHEMA, [piece(1)], tmp_path)
     assert str(tmp_path) in caught.value.where and caught.value.fix
 
 
-def test_what_was_known_is_the_same_in_a_file_and_in_memory(tmp_path, monkeypatch):
+def test_spilled_cut_equals_cut_in_memory(tmp_path, monkeypatch):
     events = crowd(5).events
     for days in (0, 3, 9, 99):
         cutoff = START + timedelta(days=days)
@@ -89,13 +89,13 @@ def test_what_was_known_is_the_same_in_a_file_and_in_memory(tmp_path, monkeypatc
             [row for row in events.to_pylist() if row["available_at"] < cutoff]
         )
         with monkeypatch.context() as patch:
-            patch.setattr(spill, "most_in_memory", lambda: 0)
+            patch.setattr(spill, "get_max_bytes_in_memory", lambda: 0)
             assert repr(filter_available_before(events, cutoff, tmp_path).to_pylist()) == repr(
                 whole.to_pylist()
             )
     assert filter_available_before(events, cutoff) is events
 
 
-def test_a_table_in_memory_is_a_small_part_of_it():
+def test_memory_share_of_table_is_small():
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert 1 << 20 < spill.get_max_bytes_in_memory() <= physical / 8

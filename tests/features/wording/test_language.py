@@ -1,4 +1,4 @@
-"""Languages: their forms, numbers and lengths of time, and that each says all that the others say."""
+"""Languages: forms, numbers, durations, and the same keys in each."""
 
 import re
 from datetime import timedelta
@@ -6,21 +6,21 @@ from datetime import timedelta
 import pytest
 
 from configs.errors import ConfigError
-from features.wording.language import Language, list_languages, humanize_name
+from features.wording.language import Language, humanize_name, list_languages
 
 ENGLISH, RUSSIAN = Language.load("en"), Language.load("ru")
 FIELDS = {"n", "one", "many", "counted", "when", "every", "whose", "among", "beside", "name"}
 
 
 def russian_form(number):
-    """The rule as grammar books give it."""
+    """Return the form by the rule of grammar books."""
     tens, ones = number % 100, number % 10
     if 11 <= tens <= 14:
         return 2
     return 0 if ones == 1 else 1 if ones in (2, 3, 4) else 2
 
 
-def test_every_number_asks_for_its_form():
+def test_form_follows_number():
     for number in range(1200):
         assert RUSSIAN.form_of(float(number)) == russian_form(number)
         assert ENGLISH.form_of(float(number)) == (number != 1)
@@ -59,7 +59,7 @@ def test_days_are_written_in_whole_days_or_hours(days, english, russian):
         (None, "so far", "за всё время"),
     ],
 )
-def test_a_window_is_spelled_as_it_follows_a_count(span, english, russian):
+def test_window_phrase_follows_number(span, english, russian):
     length = timedelta(**span) if span else None
     assert (ENGLISH.window(length), RUSSIAN.window(length)) == (english, russian)
 
@@ -79,7 +79,7 @@ def test_numbers_follow_the_language():
 
 
 @pytest.mark.parametrize("code", list_languages())
-def test_a_language_says_all_that_english_says(code):
+def test_language_has_all_keys_of_english(code):
     other = Language.load(code)
     assert {key: set(texts) for key, texts in other.sentences.items()} == {
         key: set(texts) for key, texts in ENGLISH.sentences.items()
@@ -96,7 +96,7 @@ def test_a_language_says_all_that_english_says(code):
 
 
 @pytest.mark.parametrize("code", list_languages())
-def test_every_field_of_a_template_is_known(code):
+def test_template_fields_are_known(code):
     other = Language.load(code)
     for key, texts in other.sentences.items():
         for form, text in texts.items():
@@ -112,7 +112,7 @@ def test_every_field_of_a_template_is_known(code):
             ), (key, form)
 
 
-def test_a_language_that_is_not_there_is_an_error():
+def test_unknown_language_is_rejected():
     with pytest.raises(ConfigError, match="'tlh', there are en, ru"):
         Language.load("tlh")
     with pytest.raises(ConfigError):
@@ -123,5 +123,5 @@ def test_a_language_that_is_not_there_is_an_error():
     ("name", "words"),
     [("page_view", "page view"), ("O_SENT_BACK", "O SENT BACK"), ("__", "__"), ("a b", "a b")],
 )
-def test_a_name_becomes_readable(name, words):
+def test_name_is_humanized(name, words):
     assert humanize_name(name) == words

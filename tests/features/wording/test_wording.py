@@ -1,4 +1,4 @@
-"""What values say, in each language, with a company's own nouns."""
+"""Sentences for values in each language, with custom nouns."""
 
 from collections import Counter
 from datetime import timedelta
@@ -32,7 +32,7 @@ RUSSIAN = Wording.load(
 NBSP = "\u00a0"
 
 
-def said(name, value, little=False, words=None):
+def sentence_for(name, value, little=False, words=None):
     return (words or load_english()).sentence(MEANINGS[name], value, little)
 
 
@@ -115,9 +115,9 @@ def said(name, value, little=False, words=None):
         ("source", "bought_{list}", "source is bought_{list}", None),
     ],
 )
-def test_a_value_in_english(name, value, some, little):
-    assert some is None or said(name, value) == some
-    assert little is None or said(name, value, little=True) == little
+def test_sentence_in_english(name, value, some, little):
+    assert some is None or sentence_for(name, value) == some
+    assert little is None or sentence_for(name, value, little=True) == little
 
 
 @pytest.mark.parametrize(
@@ -160,15 +160,17 @@ def test_a_value_in_english(name, value, some, little):
         ("company_size", 7.0, "company size: 7"),
     ],
 )
-def test_a_value_in_russian(name, value, words):
-    assert said(name, value, words=RUSSIAN) == words
+def test_sentence_in_russian(name, value, words):
+    assert sentence_for(name, value, words=RUSSIAN) == words
 
 
-def test_a_long_time_in_russian():
-    assert said("page_view_age", 41.0, True, RUSSIAN) == "нет просмотров страниц уже 41 день"
+def test_sentence_of_long_time_in_russian():
+    assert (
+        sentence_for("page_view_age", 41.0, True, RUSSIAN) == "нет просмотров страниц уже 41 день"
+    )
 
 
-def test_a_company_s_own_words():
+def test_custom_words_replace_names():
     own = Wording.load(
         "en",
         {
@@ -180,22 +182,22 @@ def test_a_company_s_own_words():
             "web": ("spider", "spiders"),
         },
     )
-    assert said("page_view_count_7d", 1.0, words=own) == "1 page view in the last 7 days"
-    assert said("page_view_count_7d", 0.0, words=own) == "no page views in the last 7 days"
-    assert said("any_age", 3.0, words=own) == "last touch 3 days ago"
-    assert said("company_size", 3.0, words=own) == "number of people is 3"
-    assert said("source", "bought", words=own) == "source is a {bought} list"
-    assert said("web_channel_count_7d", 2.0, words=own) == "2 visits in the last 7 days"
-    assert said("last_channel", "web", words=own) == "the last event came by visit"
+    assert sentence_for("page_view_count_7d", 1.0, words=own) == "1 page view in the last 7 days"
+    assert sentence_for("page_view_count_7d", 0.0, words=own) == "no page views in the last 7 days"
+    assert sentence_for("any_age", 3.0, words=own) == "last touch 3 days ago"
+    assert sentence_for("company_size", 3.0, words=own) == "number of people is 3"
+    assert sentence_for("source", "bought", words=own) == "source is a {bought} list"
+    assert sentence_for("web_channel_count_7d", 2.0, words=own) == "2 visits in the last 7 days"
+    assert sentence_for("last_channel", "web", words=own) == "the last event came by visit"
 
 
-def test_a_word_needs_as_many_forms_as_the_language_has():
+def test_custom_word_needs_all_forms():
     with pytest.raises(ConfigError, match=r"\[words.call\]: 2: звонок, звонка"):
         Wording.load("ru", {"call": ("звонок", "звонка")})
     assert Wording.load("ru", {"call": "звонок"}).noun("type:call") == ("звонок",) * 3
 
 
-def test_names_with_braces_are_no_templates():
+def test_names_with_braces_are_not_templates():
     odd = Catalog(
         types=("a{n}",), windows=(timedelta(days=7),), attributes=(("{one}|x", "number"),)
     )
@@ -207,7 +209,7 @@ def test_names_with_braces_are_no_templates():
 
 
 @pytest.mark.parametrize("code", list_languages())
-def test_every_feature_can_be_told(code):
+def test_sentences_exist_for_all_features(code):
     words = Wording.load(code)
     for feature in logs.CATALOG.features:
         for value in ("call", None) if feature.is_category else (0.0, 1.0, 2.5, -2.0, None):
@@ -217,7 +219,7 @@ def test_every_feature_can_be_told(code):
         assert words.noun_phrase(feature.meaning), feature.name
 
 
-def test_every_key_of_a_language_is_some_feature_s():
+def test_language_keys_are_used_by_features():
     used = {feature.meaning.key for feature in logs.CATALOG.features} | {"dated"}
     assert used == set(load_english().language.sentences)
     assert {"what", *SENTENCE_FORMS} >= {
@@ -225,33 +227,33 @@ def test_every_key_of_a_language_is_some_feature_s():
     }
 
 
-def test_no_two_features_mean_the_same():
-    told = Counter(
+def test_noun_phrases_are_unique_within_group():
+    phrases = Counter(
         (f.meaning.group, load_english().noun_phrase(f.meaning)) for f in logs.CATALOG.features
     )
-    assert [words for words, times in told.items() if times > 1] == []
+    assert [words for words, times in phrases.items() if times > 1] == []
 
 
-def test_whoever_is_silent_has_a_member_of_its_group_to_speak():
-    talking = {meaning.group for meaning in MEANINGS.values() if meaning.is_worded}
-    assert {meaning.group for meaning in MEANINGS.values()} - talking == {
+def test_groups_have_worded_member():
+    worded_groups = {meaning.group for meaning in MEANINGS.values() if meaning.is_worded}
+    assert {meaning.group for meaning in MEANINGS.values()} - worded_groups == {
         "entity.value",
         "account.value",
     }
 
 
-def test_values_of_several_types_together_and_channels_counted_tell_nothing():
-    figures = ("total", "mean", "least", "most")
-    told = {
+def test_mixed_amounts_and_channel_counts_are_not_worded():
+    amounts = ("total", "mean", "least", "most")
+    phrases = {
         meaning.subject
         for meaning in MEANINGS.values()
-        if meaning.key in figures and meaning.is_worded
+        if meaning.key in amounts and meaning.is_worded
     }
-    assert told == {"type:call"}
+    assert phrases == {"type:call"}
     assert not any(meaning.is_worded for meaning in MEANINGS.values() if meaning.key == "ways")
 
 
-def test_groups_are_what_a_person_would_call_one_thing():
+def test_groups_join_features_of_one_reason():
     groups = {name: meaning.group for name, meaning in MEANINGS.items()}
     assert (
         groups["call_count_7d"]
@@ -268,6 +270,6 @@ def test_groups_are_what_a_person_would_call_one_thing():
     assert groups["company_size"] == "attribute.company_size" != groups["source"]
 
 
-def test_a_missing_word_does_not_change_what_is_there():
+def test_sentence_without_custom_word_uses_name():
     meaning = Meaning("g", "count", "count", subject="type:x y")
     assert load_english().sentence(meaning, 1.0) == "1 “x y” event so far"

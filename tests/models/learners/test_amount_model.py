@@ -46,11 +46,11 @@ def test_trees_find_an_amount_that_doubles(seed):
 
 
 def test_noise_is_predicted_as_the_mean():
-    kept = [
+    has_trees = [
         AmountModel.fit(outcomes(300, seed, doubles=False), []).trees is not None
         for seed in range(20)
     ]
-    assert sum(kept) <= 3, "one in twenty is expected by chance"
+    assert sum(has_trees) <= 3, "one in twenty is expected by chance"
 
 
 @pytest.mark.parametrize(("seed", "doubles"), [(1, True), (2, False)])

@@ -131,10 +131,10 @@ def expand_periods(
     for row, (days, happened) in enumerate(zip(follow_up.days, follow_up.observed, strict=True)):
         edges = [0.0, *[day for day in baseline.days[1:] if day < days], days]
         hazard = np.diff(baseline.cumulative_hazard(np.array(edges)))
-        kept = hazard > 0
-        whose += [row] * int(kept.sum())
-        met += hazard[kept].tolist()
-        came += [0.0] * int(kept.sum() - 1) + [float(happened)]
+        positive = hazard > 0
+        whose += [row] * int(positive.sum())
+        met += hazard[positive].tolist()
+        came += [0.0] * int(positive.sum() - 1) + [float(happened)]
     return np.array(whose), np.array(met), np.array(came)
 
 
@@ -148,8 +148,8 @@ def test_likelihood_equals_that_of_person_periods_up_to_a_constant():
     for _ in range(5):
         relative = random.normal(size=60)
         long = came * (relative[whose] + np.log(met)) - np.exp(relative[whose]) * met
-        whole = baseline.cumulative_hazard(follow_up.days)
-        short = follow_up.observed * (relative + np.log(whole)) - np.exp(relative) * whole
+        cumulative = baseline.cumulative_hazard(follow_up.days)
+        short = follow_up.observed * (relative + np.log(cumulative)) - np.exp(relative) * cumulative
         apart.append(long.sum() - short.sum())
     assert len(whose) > 600
     np.testing.assert_allclose(apart, apart[0], rtol=1e-9)
@@ -159,14 +159,16 @@ def test_trees_equal_those_of_literal_person_periods():
     """Splits and leaves are equal with all parameters off that depend on the number of rows."""
     x, _, when = company(150)
     follow_up = censor(when)
-    plain = {
+    parameters = {
         **{"num_leaves": 4, "num_iterations": 30, "learning_rate": 0.2, "lambda_l2": 1.0},
         **{"min_data_in_leaf": 1, "bagging_freq": 0, "feature_fraction": 1.0, "extra_trees": False},
     }
-    model = Hazard.fit_follow_up(FitInput(x, [], 1, parameters=plain), follow_up, HORIZON)
+    model = Hazard.fit_follow_up(FitInput(x, [], 1, parameters=parameters), follow_up, HORIZON)
     whose, met, came = expand_periods(follow_up, BaselineHazard.fit(follow_up, HORIZON))
     poisson = {"objective": "poisson", "boost_from_average": False, "poisson_max_delta_step": 0.01}
-    literal = LightGbm.fit_trees(FitInput(x[whose], [], 1), came, {**plain, **poisson}, np.log(met))
+    literal = LightGbm.fit_trees(
+        FitInput(x[whose], [], 1), came, {**parameters, **poisson}, np.log(met)
+    )
     assert np.ptp(model.log_relative_hazard(x)) > 1
     np.testing.assert_allclose(model.log_relative_hazard(x), literal.margin(x), atol=1e-3)
 

@@ -170,9 +170,9 @@ def test_logistic_agrees_with_plain_gradient_descent():
 @pytest.mark.parametrize("kind", MODELS_BY_NAME.values())
 def test_equal_weights_change_nothing(kind):
     x, y = sample(800)
-    plain = fitted(kind, x, y, CATEGORICAL)
+    unweighted = fitted(kind, x, y, CATEGORICAL)
     same = fitted(kind, x, y, CATEGORICAL, weight=np.ones(800))
-    np.testing.assert_allclose(same.margin(x), plain.margin(x), atol=1e-6)
+    np.testing.assert_allclose(same.margin(x), unweighted.margin(x), atol=1e-6)
 
 
 def test_logistic_weight_of_two_equals_two_rows():
@@ -231,8 +231,8 @@ def test_absent_or_damaged_file_is_a_data_error(kind, content, tmp_path):
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
 def test_truncated_trees_are_a_data_error(part, tmp_path):
     fitted(LightGbm, *sample(1500), CATEGORICAL).save(tmp_path)
-    whole = (tmp_path / LightGbm.file).read_text()
-    trees = whole[: whole.index("end of trees")]
+    text = (tmp_path / LightGbm.file).read_text()
+    trees = text[: text.index("end of trees")]
     (tmp_path / LightGbm.file).write_text(trees[: int(part * len(trees))])
     with pytest.raises(DataError, match=LightGbm.file):
         LightGbm.load(tmp_path)

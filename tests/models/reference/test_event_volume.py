@@ -64,7 +64,7 @@ def test_weekly_min_and_total_match_brute_force():
 
 
 def test_volume_keeps_busiest_subjects(monkeypatch):
-    monkeypatch.setattr(event_volume, "MOST", 2)
+    monkeypatch.setattr(event_volume, "MAX_SUBJECTS", 2)
     kept = EventVolume.from_events(make_log(), START + timedelta(days=70))
     assert len(kept.total) == 2 and "event type visit" in kept.total
 

@@ -22,9 +22,9 @@ def test_few_features_are_all_selected():
 
 def test_informative_features_are_selected_among_hundreds():
     x, y = table(4_000, MAX_FEATURES + 300)
-    kept = select_strongest_features(x.__getitem__, y, [x.shape[1] - 1], 0)
-    assert len(kept) == MAX_FEATURES and kept.tolist() == sorted(set(kept.tolist()))
-    assert {3, x.shape[1] - 1} <= set(kept.tolist())
+    selected = select_strongest_features(x.__getitem__, y, [x.shape[1] - 1], 0)
+    assert len(selected) == MAX_FEATURES and selected.tolist() == sorted(set(selected.tolist()))
+    assert {3, x.shape[1] - 1} <= set(selected.tolist())
 
 
 def test_selection_is_reproducible_and_depends_on_the_labels():
@@ -48,9 +48,10 @@ def test_selection_reads_only_the_pilot_rows(monkeypatch):
         read.append(rows)
         return x[rows]
 
-    kept = select_strongest_features(read_rows, y, [], 0)
+    selected = select_strongest_features(read_rows, y, [], 0)
     (pilot,) = read
     assert len(pilot) == 500 and pilot[0] == 0 and pilot[-1] == 1_999
     assert (
-        kept.tolist() == select_strongest_features(x[pilot].__getitem__, y[pilot], [], 0).tolist()
+        selected.tolist()
+        == select_strongest_features(x[pilot].__getitem__, y[pilot], [], 0).tolist()
     )

@@ -49,20 +49,23 @@ def make_table(timed: list[tuple[int, int]], end: int, horizon: int) -> Training
 
 @given(TIMED, st.integers(1, 14), st.integers(1, 8))
 def test_censored_rows_began_and_are_not_over(timed, end, horizon):
-    whole = make_table(timed, end, horizon)
-    known = AvailableRows.from_cutoff(whole, whole.mature_rows, end, horizon)
+    table = make_table(timed, end, horizon)
+    available = AvailableRows.from_cutoff(table, table.mature_rows, end, horizon)
     mature, censored = [], []
     for number, (start, _) in enumerate(timed):
         if start + horizon <= end:
             mature.append(number)
         elif start < end:
             censored.append(number)
-    assert known.mature.row_number.tolist() == mature
-    assert known.censored.row_number.tolist() == censored
-    assert known.censored.outcome_at.tolist() == whole.outcome_at[censored].tolist()
-    assert len(known.follow_up.days) == len(mature) + len(censored)
+    assert available.mature.row_number.tolist() == mature
+    assert available.censored.row_number.tolist() == censored
+    assert available.censored.outcome_at.tolist() == table.outcome_at[censored].tolist()
+    assert len(available.follow_up.days) == len(mature) + len(censored)
     # A mature row is positive if and only if it was seen to be.
-    assert known.follow_up.observed[: len(mature)].tolist() == (known.mature.label == 1).tolist()
+    assert (
+        available.follow_up.observed[: len(mature)].tolist()
+        == (available.mature.label == 1).tolist()
+    )
 
 
 @given(TIMED, st.integers(1, 14), st.integers(1, 8), st.randoms(use_true_random=False))
@@ -76,60 +79,60 @@ def test_follow_up_is_independent_of_later_outcomes(timed, end, horizon, random)
         )
         for start, wait in timed
     ]
-    known, other = (
-        AvailableRows.from_cutoff(whole, whole.mature_rows, end, horizon)
-        for whole in (make_table(times, end, horizon) for times in (timed, others))
+    available, other = (
+        AvailableRows.from_cutoff(table, table.mature_rows, end, horizon)
+        for table in (make_table(times, end, horizon) for times in (timed, others))
     )
-    assert known.follow_up.days.tolist() == other.follow_up.days.tolist()
-    assert known.follow_up.observed.tolist() == other.follow_up.observed.tolist()
+    assert available.follow_up.days.tolist() == other.follow_up.days.tolist()
+    assert available.follow_up.observed.tolist() == other.follow_up.observed.tolist()
 
 
 def test_rows_without_outcome_times_are_not_followed_up():
-    whole = make_table([(0, 1), (0, NEVER_US), (9, 1)], 10, 5)
-    known = AvailableRows.from_cutoff(whole, whole.mature_rows, None, 5)
-    assert known.mature.row_number.tolist() == [0, 1]
-    assert not len(known.censored.row_number) and known.follow_up is None
+    table = make_table([(0, 1), (0, NEVER_US), (9, 1)], 10, 5)
+    available = AvailableRows.from_cutoff(table, table.mature_rows, None, 5)
+    assert available.mature.row_number.tolist() == [0, 1]
+    assert not len(available.censored.row_number) and available.follow_up is None
 
 
 def test_table_holds_the_rows_of_both_tables():
     matrix, labels = followed_company(leads=20)
-    whole = TrainingTable.from_tables(matrix, labels)
+    table = TrainingTable.from_tables(matrix, labels)
     for number, row in enumerate(labels.to_pylist()):
         at = NEVER_US if row["outcome_at"] is None else round(row["outcome_at"].timestamp() * 1e6)
         label = IMMATURE if row["label"] is None else row["label"]
         found = (
-            whole.entity_id[number],
-            whole.cutoff[number],
-            whole.label[number],
-            whole.outcome_at[number],
+            table.entity_id[number],
+            table.cutoff[number],
+            table.label[number],
+            table.outcome_at[number],
         )
         assert found == (row["entity_id"], round(row["cutoff"].timestamp() * 1e6), label, at)
-    assert whole.mature_rows.tolist() == [
+    assert table.mature_rows.tolist() == [
         i for i, mature in enumerate(labels["mature"].to_pylist()) if mature
     ]
-    assert whole.feature_names == ["one", "two", "source"]
-    some = whole.take(np.array([5, 3])).take(np.array([1]))
-    assert (some.row_number.tolist(), some.cutoff.tolist()) == ([3], [whole.cutoff[3]])
+    assert table.feature_names == ["one", "two", "source"]
+    selected = table.take(np.array([5, 3])).take(np.array([1]))
+    assert (selected.row_number.tolist(), selected.cutoff.tolist()) == ([3], [table.cutoff[3]])
     with pytest.raises(DataError, match="have different rows"):
         TrainingTable.from_tables(matrix, labels.take(np.arange(labels.num_rows)[::-1]))
 
 
 def fit_at_end(labels: pa.Table, matrix: pa.Table):
     """Return all models fitted at END, and the calibration from the rows before it."""
-    whole = TrainingTable.from_tables(matrix, labels)
-    train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
+    table = TrainingTable.from_tables(matrix, labels)
+    train = np.flatnonzero(table.cutoff + TWO_WEEKS <= END)
     fitted = fit_models(
-        AvailableRows.from_cutoff(whole, train, END, TWO_WEEKS),
+        AvailableRows.from_cutoff(table, train, END, TWO_WEEKS),
         list_models_to_fit((*CANDIDATES, *BASELINES)),
         SETTINGS,
     )
-    return fitted, fit_fold_calibration(whole, train, SETTINGS)
+    return fitted, fit_fold_calibration(table, train, SETTINGS)
 
 
 def test_fit_at_an_instant_is_independent_of_later_outcomes():
     matrix, labels = followed_company()
     reference, other = (
-        fit_at_end(known, matrix) for known in (labels, change_later_outcomes(labels, END))
+        fit_at_end(seen, matrix) for seen in (labels, change_later_outcomes(labels, END))
     )
     assert set(reference[0].models) == {
         "lightgbm",
@@ -150,16 +153,16 @@ def test_fit_at_an_instant_is_independent_of_later_outcomes():
 
 def test_censored_rows_change_the_hazard_model_alone():
     matrix, labels = followed_company()
-    whole = TrainingTable.from_tables(matrix, labels)
-    train = np.flatnonzero(whole.cutoff + TWO_WEEKS <= END)
-    known = AvailableRows.from_cutoff(whole, train, END, TWO_WEEKS)
-    assert len(known.censored.row_number) > 0
-    rows, end = known.mature, int(whole.cutoff[train].max() + TWO_WEEKS)
-    follow_up = FollowUp.from_times(rows.cutoff, rows.outcome_at, end, TWO_WEEKS)
-    alone = AvailableRows(rows, rows, follow_up)
+    table = TrainingTable.from_tables(matrix, labels)
+    train = np.flatnonzero(table.cutoff + TWO_WEEKS <= END)
+    available = AvailableRows.from_cutoff(table, train, END, TWO_WEEKS)
+    assert len(available.censored.row_number) > 0
+    mature, end = available.mature, int(table.cutoff[train].max() + TWO_WEEKS)
+    follow_up = FollowUp.from_times(mature.cutoff, mature.outcome_at, end, TWO_WEEKS)
+    alone = AvailableRows(mature, mature, follow_up)
     fitted, other = (
-        fit_models(available, list_models_to_fit((*CANDIDATES, *BASELINES)), SETTINGS).models
-        for available in (known, alone)
+        fit_models(rows, list_models_to_fit((*CANDIDATES, *BASELINES)), SETTINGS).models
+        for rows in (available, alone)
     )
     assert {name for name in fitted if fitted[name] != other[name]} == {"hazard"}
 

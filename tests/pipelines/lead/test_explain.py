@@ -4,7 +4,7 @@ import pytest
 
 from configs.schema import load_project
 from pipelines.lead.explain import read_published_scores
-from pipelines.reports.lead_tables import render_explanation
+from pipelines.reports.terminal import render_explanation
 from serve.store.store import Store
 from tests.pipelines import tiny
 from tests.serve.samples import DAY, LATER, MONDAY, TUESDAY, a_run, some_scores
@@ -35,7 +35,8 @@ def test_outcome_timing_is_in_whole_elapsed_days(project, days, by):
     publish(project, days, targets=("buy",))
     told = read_published_scores(project, "a", None).outcome_timing["buy"]
     assert told == (
-        f"if it happens within 21 days, half of such cases have by day {by[0]}, eight of ten by day {by[1]} "
+        f"if it happens within 21 days, half of such cases have by day {by[0]}, "
+        f"eight of ten by day {by[1]} "
         "(counted from 2025-07-07)"
     )
 

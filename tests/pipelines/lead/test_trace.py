@@ -32,12 +32,13 @@ from models.scorer_metadata import ScorerMetadata
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
 from pipelines.lead.change import CauseEffect
-from pipelines.lead.evidence import compute_fingerprint
+from pipelines.lead.evidence import fingerprint_dataset
 from pipelines.lead.explain import read_published_scores
 from pipelines.lead.replay import ReplaySources, replay_score
 from pipelines.lead.trace import trace_row, trace_rows
 from pipelines.nightly.night import score_night
-from pipelines.reports.lead_tables import describe_change, render_explanation
+from pipelines.reports.lead_tables import describe_change
+from pipelines.reports.terminal import render_explanation
 from pipelines.runner import Runner
 from pipelines.training_data import build_training_rows, load_snapshot
 from pipelines.workspace import open_store, open_workspace
@@ -464,9 +465,9 @@ def test_unchanged_data_leaves_the_difference_unexplained(project, past):
 
 
 def test_fingerprint_of_all_rows_equals_that_of_reading(past):
-    assert compute_fingerprint(past.dataset) == past.dataset.fingerprint
+    assert fingerprint_dataset(past.dataset) == past.dataset.fingerprint
     assert (
-        compute_fingerprint(past.dataset.cut_at(past.project.parse_instant(NIGHTS[0])))
+        fingerprint_dataset(past.dataset.cut_at(past.project.parse_instant(NIGHTS[0])))
         != past.dataset.fingerprint
     )
 

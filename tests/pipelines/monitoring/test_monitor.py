@@ -23,9 +23,10 @@ from models.registry.registry import Registry
 from models.scorer import SCORER_FILE
 from models.serialization import read_json, write_json
 from pipelines import cli
+from pipelines.commands import training
 from pipelines.commands.options import WIDTH_WITHOUT_TERMINAL
 from pipelines.monitoring.monitor import follow_target, monitor_targets, recommend_for_targets
-from pipelines.reports.monitor_tables import render_monitor_result
+from pipelines.reports.terminal import render_monitor_result
 from pipelines.runner import Runner
 from pipelines.training_data import load_snapshot
 from pipelines.workspace import find_registry, open_store
@@ -80,7 +81,7 @@ def few_drawings(monkeypatch):
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory):
-    """Publish 120 nights, every second day, by two versions; the champion stores no expectations."""
+    """Publish 120 nights of a small company by two versions; the champion has no expectations."""
     folder = tmp_path_factory.mktemp("monitor")
     buy = {**tiny.CONFIG["targets"]["buy"], "amount": WORTH}
     path = tiny.write(folder, leads=400, targets={"buy": buy}, workspace=str(folder / "workspace"))
@@ -112,7 +113,7 @@ def local(text):
 
 
 def by_hand(folder):
-    """Label the rows of each week's last night by SQL and loops: yield (week, row, label, stage)."""
+    """Label the rows of each week's last night by loops: yield (week, row, label, stage)."""
     with sqlite3.connect(folder / "workspace" / "scores.db") as db:
         db.row_factory = sqlite3.Row
         nights = [
@@ -148,7 +149,7 @@ def by_hand(folder):
 
 @pytest.fixture
 def run(monkeypatch, capsys, company):
-    """Run one command in the company's folder; return its exit code, standard output and standard error."""
+    """Return a caller of commands in the company's folder: exit code, stdout and stderr."""
     monkeypatch.chdir(company[0])
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
     return caller(monkeypatch, capsys)
@@ -266,7 +267,7 @@ def test_report_is_reproducible_to_the_byte(run, company):
     assert "| week | used | immature |" in text and "| 0.900 (0.880–0.920) |" in text
     assert "- warning: version 2: actual to expected outcomes is 0." in text  # version 1 is history
     assert (
-        "- version 2: no promise kept" in text
+        "- version 2: no expected metrics are recorded" in text
         and "- train again: version 2: actual to expected" in text
     )
 
@@ -297,7 +298,7 @@ def test_report_without_mature_rows_states_first_maturity(run, company):
     code, out, _ = run("outcomes", "company.yaml", "--as-of", "2024-06-10", "--direct")
     assert (
         code == 0
-        and "no outcome is known yet: the first will be when outcomes are complete through 2024-06-"
+        and "no outcome is known yet: the first is known once outcomes are complete through 2024-"
         in out
     )
 
@@ -334,7 +335,7 @@ def test_target_without_champion_needs_training(company):
 def test_train_if_needed_trains_recommended_targets(run, monkeypatch, as_of, wanted):
     trained = []
     monkeypatch.setattr(
-        learning, "_train", lambda config, as_of, names, prefect: trained.extend(names) or []
+        training, "run_training", lambda config, as_of, names, prefect: trained.extend(names) or []
     )
     code, out, err = run(
         "train", "company.yaml", "--as-of", as_of, "--if-needed", "--direct", "--json"

@@ -1,4 +1,4 @@
-"""Missed nights, made up for: each as it would have been, with the data and the model of its day."""
+"""Backfill of missed nights: each has the data and the model of its day."""
 
 import json
 import shutil
@@ -56,10 +56,10 @@ def rows(project, night):
     return table.drop_columns(["run_id", "scored_at"]).to_pylist()
 
 
-def test_each_night_is_as_it_would_have_been(company):
+def test_backfill_reproduces_each_night_of_its_day(company):
     nights = [f"2024-12-{day:02}" for day in (8, 9, 10, 11)]
     done = backfill_nights(company, nights[0], nights[-1], Runner())
-    assert [night.as_of for night in done] == [company.instant(night) for night in nights]
+    assert [night.as_of for night in done] == [company.parse_instant(night) for night in nights]
     found = [rows(company, night) for night in nights]
     assert [{row["model_version"] for row in night} for night in found] == [
         {"1"},
@@ -67,42 +67,43 @@ def test_each_night_is_as_it_would_have_been(company):
         {"2"},
         {"2"},
     ]
-    export = (company.root / "exports" / "current" / "scores.csv").read_bytes()
-    shutil.rmtree(company.root / "exports")
-    for path in company.root.glob("scores.db*"):
+    export = (company.workspace_path / "exports" / "current" / "scores.csv").read_bytes()
+    shutil.rmtree(company.workspace_path / "exports")
+    for path in company.workspace_path.glob("scores.db*"):
         path.unlink()
-    registry = Registry(company.root, company.project)
+    registry = Registry(company.workspace_path, company.project)
     for night, version in zip(
         nights, (1, 1, 2, 2), strict=True
     ):  # what a scheduler and a person would have done
         registry.promote("buy", version)
         score_night(company, night, Runner())
     assert [rows(company, night) for night in nights] == found
-    assert (company.root / "exports" / "current" / "scores.csv").read_bytes() == export
+    assert (company.workspace_path / "exports" / "current" / "scores.csv").read_bytes() == export
 
 
-def test_a_night_before_any_model_is_refused_and_the_others_are_not(company):
+def test_backfill_refuses_only_the_nights_before_any_model(company):
     done = backfill_nights(company, "2024-11-13", "2024-11-16", Runner())
     assert [night.published is not None for night in done] == [False, False, True, True]
     ledger = open_store(company).runs("tiny").to_pylist()
     assert [row["status"] for row in ledger] == ["refused", "refused", "published", "published"]
-    manifest = json.loads((company.root / "exports" / "current" / "manifest.json").read_text())
+    path = company.workspace_path / "exports" / "current" / "manifest.json"
+    manifest = json.loads(path.read_text())
     assert manifest["as_of"] == "2024-11-15T23:00:00Z"
 
 
-def test_a_night_goes_on_with_the_last_champions_while_the_registry_is_silent(company, monkeypatch):
+def test_night_uses_the_last_champions_while_the_registry_is_unreachable(company, monkeypatch):
     before = score_night(company, "2024-12-11", Runner())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     after = score_night(company, "2024-12-11", Runner())
     own = ["run_id", "scored_at"]
-    assert after.published.scores.drop_columns(own).equals(before.published.scores.drop_columns(own))
-    assert [(one.check, one.verdict) for one in after.published.checks if one not in before.published.checks] == [
-        ("champion", "warn")
-    ]
+    scores = after.published.scores.drop_columns(own)
+    assert scores.equals(before.published.scores.drop_columns(own))
+    new_checks = [c for c in after.published.checks if c not in before.published.checks]
+    assert [(check.check, check.verdict) for check in new_checks] == [("champion", "warn")]
 
 
-def test_the_file_is_the_same_from_the_scores_in_hand_and_from_the_table(company):
+def test_export_is_the_same_from_scores_in_hand_and_from_the_table(company):
     night = score_night(company, "2024-12-11", Runner())
     in_hand = night.export.read_bytes()
     assert export_from_store(company, None, "csv").read_bytes() == in_hand
@@ -117,19 +118,19 @@ def test_scores_are_kept_as_long_as_the_config_says(company):
     assert rows(company, "2024-12-11") and rows(company, "2024-12-13")
 
 
-def test_days_are_local_ones_whatever_their_length(company):
+def test_backfill_days_are_local_days_of_any_length(company):
     found = _list_as_ofs(company, "2024-10-26", "2024-10-28")
     assert found == [
         datetime(2024, 10, day, hour, tzinfo=UTC) for day, hour in ((25, 22), (26, 22), (27, 23))
     ]
 
 
-def test_an_interval_that_ends_before_it_begins(company):
+def test_backfill_rejects_an_interval_that_ends_before_it_begins(company):
     with pytest.raises(ConfigError, match="ends before it begins"):
         backfill_nights(company, "2024-12-02", "2024-12-01", Runner())
 
 
-def test_the_command_says_what_became_of_each_night(company, tmp_path):
+def test_backfill_command_reports_each_night(company, tmp_path):
     done = leadscore(
         tmp_path,
         "score",
@@ -146,8 +147,8 @@ def test_the_command_says_what_became_of_each_night(company, tmp_path):
     assert leadscore(tmp_path, "score", "company.yaml", "--until", "2024-11-15").returncode == 2
 
 
-def test_a_night_that_is_yet_to_come_is_refused(company, monkeypatch):
-    monkeypatch.setattr(attempt, "read_clock", lambda: company.instant("2024-12-09T12:00"))
+def test_night_in_the_future_is_refused(company, monkeypatch):
+    monkeypatch.setattr(attempt, "read_clock", lambda: company.parse_instant("2024-12-09T12:00"))
     score_night(company, "2024-12-10", Runner())
     with pytest.raises(ConfigError, match="in the future"):
         score_night(company, "2024-12-11", Runner())

@@ -1,4 +1,4 @@
-"""Deliveries to CRMs as a script sees them: after a night, after one that died, and on request; and their ledger."""
+"""Deliveries to CRMs and their ledger: after a night, after a killed one, and on request."""
 
 import csv
 import json
@@ -81,7 +81,7 @@ def sold(path):
     ]
 
 
-def test_a_delivery_on_request_and_its_ledger(company, call):
+def test_delivery_on_request_enters_the_ledger(company, call):
     code, out, err = call("export", company, "--format", "sales", "--json")
     told = json.loads(out)
     assert (code, told["kind"], told["rows"], told["refused"], err) == (0, "full", 2, 0, "")
@@ -90,7 +90,7 @@ def test_a_delivery_on_request_and_its_ledger(company, call):
     assert call("export", company, "--format", "sales")[0] == 0
     assert sold(company) == [("L3", "1"), ("L2", "#N/A")]
     code, _, err = call("export", company, "--format", "sales")
-    assert code == 0 and "nothing is new since delta" in err
+    assert code == 0 and "nothing new since delta" in err
     call("export", company, "--format", "sales", "--full")
     assert sold(company) == [("L1", "5"), ("L3", "1"), ("L2", "#N/A")]
     call("export", company, "--format", "sales", "--since", told["delivery"])
@@ -114,18 +114,18 @@ def test_a_delivery_on_request_and_its_ledger(company, call):
         (["--format", "sales", "--full", "--since", "gone"], "--full and --since"),
         (["--deliveries", "--format", "oracle"], "no such export"),
         (["--format", "oracle"], "parquet, or an export of publish.exports in the config: sales, lake"),
-        (["--format", "sales", "--as-of", "2025-07-07"], "a delivery is of the newest night"),
-        (["--format", "csv", "--full"], "--full and --since are of an export of the config"),
+        (["--format", "sales", "--as-of", "2025-07-07"], "only the newest night can be delivered"),
+        (["--format", "csv", "--full"], "--full and --since need an export of the config"),
         (["--format", "oracle"], "unknown export format"),
     ],
 )
-def test_what_cannot_be_delivered_is_a_config_error(company, call, arguments, said):
+def test_delivery_that_is_impossible_is_a_config_error(company, call, arguments, said):
     code, _, err = call("export", company, *arguments)
     assert code == 2 and said in err
     assert read_delivery_ledger(load_project(company)) == []
 
 
-def test_the_ledger_of_one_export_says_what_is_still_there(company, call):
+def test_ledger_of_one_export_shows_which_deliveries_are_kept(company, call):
     project = load_project(company)
     deliver_exports(open_store(project), project, Runner())
     publish(project, 1, {"L1": (9, "A", "")})
@@ -151,7 +151,7 @@ def test_the_ledger_of_one_export_says_what_is_still_there(company, call):
     assert "sales" in call("export", company, "--deliveries", "--format", "sales")[1]
 
 
-def test_a_failure_is_one_line_of_the_ledger(company, call, monkeypatch):
+def test_failure_is_one_row_of_the_ledger(company, call, monkeypatch):
     monkeypatch.setattr(module, "write_parts", no_room)
     assert call("export", company, "--format", "sales")[0] == 1
     row = json.loads(call("export", company, "--deliveries", "--json")[1])["deliveries"][0]
@@ -159,7 +159,7 @@ def test_a_failure_is_one_line_of_the_ledger(company, call, monkeypatch):
     assert not row["kept"] and "fix" not in call("export", company, "--deliveries")[1]
 
 
-def test_a_wrong_column_is_known_before_anything_is_read(company, call):
+def test_unknown_column_is_found_before_the_sources_are_read(company, call):
     text = yaml.safe_load(company.read_text())
     text["publish"]["exports"]["sales"]["columns"] = {"S__c": "buy.skore"}
     company.write_text(yaml.safe_dump(text))
@@ -172,17 +172,17 @@ def test_a_wrong_column_is_known_before_anything_is_read(company, call):
         assert code == 2 and "did you mean buy.score?" in err and "reading" not in err
 
 
-def test_what_a_killed_night_published_is_delivered_by_the_next_run(company):
+def test_scores_of_a_killed_night_are_delivered_by_the_next_run(company):
     project, notes = load_project(company), []
     store = open_store(project)
     deliver_missing_exports(store, project, Runner(log=notes.append))
-    assert len(notes) == 2 and "published and not delivered" in notes[0]
+    assert len(notes) == 2 and "killed before its delivery" in notes[0]
     assert sold(company) == [("L1", "5"), ("L2", "7")]
     deliver_missing_exports(store, project, Runner(log=notes.append))
     assert len(notes) == len(read_delivery_ledger(project)) == 2
 
 
-def test_who_objects_since_is_in_nothing_that_is_made_from_the_table(company, call):
+def test_lead_that_objects_later_is_in_no_file_made_from_the_table(company, call):
     text = yaml.safe_load(company.read_text())
     text["privacy"] = {"suppress": {"path": "objections.csv", "entity_id": "id"}}
     company.write_text(yaml.safe_dump(text, sort_keys=False))
@@ -199,7 +199,7 @@ def test_who_objects_since_is_in_nothing_that_is_made_from_the_table(company, ca
         assert [row["entity_id"] for row in csv.DictReader(file)] == ["L3"]
 
 
-def test_a_killed_delivery_enters_the_ledger_with_the_next(company):
+def test_killed_delivery_enters_the_ledger_with_the_next_one(company):
     project = load_project(company)
     deliver_exports(open_store(project), project, Runner())
     (project.workspace_path / "scores.db").rename(project.workspace_path / "old.db")
@@ -209,7 +209,7 @@ def test_a_killed_delivery_enters_the_ledger_with_the_next(company):
     assert {row["delivery"] for row in read_delivery_ledger(project)} == {one.id for one in done}
 
 
-def test_a_failed_delivery_is_said_and_mended(company, monkeypatch):
+def test_failed_delivery_is_logged_and_repaired_by_the_next(company, monkeypatch):
     project, notes = load_project(company), []
     store = open_store(project)
     deliver_exports(store, project, Runner())
@@ -237,7 +237,7 @@ def no_room(*_):
     raise OSError(28, "No space left on device")
 
 
-def test_a_target_that_was_not_published_tonight_keeps_its_scores(company):
+def test_target_without_a_new_run_keeps_its_scores(company):
     """A night without a champion for one target must not clear that target in the CRM."""
     text = yaml.safe_load(company.read_text())
     text["targets"]["close"] = text["targets"]["buy"]

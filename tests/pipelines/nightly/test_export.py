@@ -11,7 +11,7 @@ from tests.serve.samples import MONDAY, a_run, publish, some_scores
 
 
 @pytest.mark.parametrize("objects", [False, True])
-def test_what_was_left_over_waits_where_somebody_may_object(tmp_path, monkeypatch, objects):
+def test_leftover_export_waits_where_leads_may_be_suppressed(tmp_path, monkeypatch, objects):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
     changes = (

@@ -60,7 +60,7 @@ def holding(folder, entity):
     return [str(path.relative_to(folder)) for path in files if entity.encode() in path.read_bytes()]
 
 
-def test_an_entity_is_erased_from_everywhere_and_again_there_is_nothing(run, scored):
+def test_entity_is_erased_everywhere_and_a_second_call_finds_nothing(run, scored):
     lead, other = everybody(scored)[:2]
     assert {"workspace/scores.db", "workspace/exports/current/scores.csv"} & set(
         holding(scored, lead)
@@ -102,7 +102,7 @@ def test_bad_rows_of_an_entity_are_erased_from_the_quarantine(run, scored):
     assert holding(scored, "L9998") == []
 
 
-def test_asked_to_suppress_it_too_it_is_never_scored_again(run, scored):
+def test_entity_that_is_suppressed_too_is_never_scored_again(run, scored):
     lead = everybody(scored)[0]
     code, _, err = run("forget", "company.yaml", lead, "--and-suppress")
     assert code == 0 and "suppressed.csv: the id alone, kept to go on suppressing it" in err
@@ -125,7 +125,7 @@ def test_asked_to_suppress_it_too_it_is_never_scored_again(run, scored):
 @pytest.mark.parametrize(
     "step", ["erase_export", "erase_deliveries", "erase_quarantine", "still_naming"]
 )
-def test_killed_half_way_it_is_finished_by_doing_it_again(run, scored, monkeypatch, step):
+def test_erasure_killed_at_a_step_is_finished_by_a_second_call(run, scored, monkeypatch, step):
     lead = everybody(scored)[5]
     run("score", "company.yaml", "--as-of", "2025-01-04", "--direct")
 
@@ -139,12 +139,12 @@ def test_killed_half_way_it_is_finished_by_doing_it_again(run, scored, monkeypat
     assert holding(scored, lead) == []
 
 
-def test_an_id_with_an_odd_sign_is_refused_in_a_list_and_an_empty_one_altogether(run):
+def test_id_with_a_line_break_is_refused_in_a_list_and_an_empty_id_always(run):
     assert run("forget", "company.yaml", "a\nb", "--and-suppress")[0] == 3
     assert run("forget", "company.yaml", " ")[0] == 2
 
 
-def test_it_waits_for_no_run_that_holds_the_workspace(run, scored):
+def test_erasure_does_not_wait_for_a_run_that_holds_the_workspace(run, scored):
     with lock_workspace(scored / "workspace"):
         code, _, err = run("forget", "company.yaml", "L0001")
     assert code == 6 and "another run holds this workspace" in err

@@ -1,4 +1,4 @@
-"""Nights without those who object, and runs that show nothing personal, as the command line does them."""
+"""Nights without suppressed leads, and commands that show nothing personal."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ def company(guarded_company, tmp_path_factory):
 
 @pytest.fixture
 def run(company, monkeypatch, capfd):
-    """Run one command in the company's folder; return exit code, standard output and standard error."""
+    """Run one command in the company's folder; return exit code, stdout and stderr."""
 
     def one(*arguments):
         capfd.readouterr()
@@ -67,7 +67,7 @@ def score(run, as_of=tiny.END):
     return run("score", "company.yaml", "--as-of", as_of, "--direct", "--json")
 
 
-def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(run, company):
+def test_suppressed_lead_has_no_score_leaves_the_export_and_is_counted(run, company):
     assert score(run)[0] == 0
     before = exported(company)
     listed, opted = sorted(before)[:2], sorted(before)[2]
@@ -88,7 +88,10 @@ def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(
     assert (
         found["suppressed"] == {"entities": 3, "by": by, "unknown": unknown} == check["suppressed"]
     )
-    said = "suppressed: 3 left out (privacy.suppress 2, privacy.suppress_where 1); listed and not in the data: 1"
+    said = (
+        "suppressed: 3 left out (privacy.suppress 2, privacy.suppress_where 1); "
+        "listed and not in the data: 1"
+    )
     assert said in err
     after = exported(company)
     assert not after & {*listed, opted} and len(after) == found["rows"]
@@ -113,7 +116,7 @@ def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(
         assert sum(parts) == count["rows_in"]
     code, out, _ = run("explain", "company.yaml", listed[0])
     assert code == 0 and f"{listed[0]} is suppressed by privacy.suppress: no score since" in out
-    # Once the objection is withdrawn the lead is scored again, and nothing says that it is suppressed.
+    # Once the objection is withdrawn the lead is scored again, and no longer called suppressed.
     guarded.rewrite(company, guarded.PRIVACY, checks={"suppressed": {"stop": 1}})
     guarded.suppress(company)
     assert score(run, "2025-01-03")[0] == 0
@@ -123,7 +126,7 @@ def test_who_objects_has_no_score_vanishes_from_the_export_and_is_accounted_for(
     )
 
 
-def test_of_who_has_just_objected_nothing_is_computed_any_more(run, company):
+def test_lead_suppressed_since_the_last_night_is_not_replayed(run, company):
     assert score(run)[0] == 0
     lead = sorted(exported(company))[3]
     guarded.suppress(company, lead)
@@ -135,7 +138,7 @@ def test_of_who_has_just_objected_nothing_is_computed_any_more(run, company):
     )
 
 
-def test_nights_that_are_made_up_for_leave_out_who_objects_today(run, company):
+def test_backfilled_nights_leave_out_leads_suppressed_today(run, company):
     assert score(run)[0] == 0
     lead = sorted(exported(company))[4]
     guarded.suppress(company, lead)
@@ -146,7 +149,7 @@ def test_nights_that_are_made_up_for_leave_out_who_objects_today(run, company):
     assert table(company, f"SELECT as_of {nights} AND entity_id = '{lead}'") == []
 
 
-def test_an_older_night_takes_who_objects_since_out_of_the_newest_export(run, company):
+def test_older_night_removes_newly_suppressed_leads_from_the_newest_export(run, company):
     """By the list or by the column."""
     guarded.suppress(company, "L0242")
     assert score(run, NEXT)[0] == 0
@@ -175,7 +178,7 @@ def test_an_older_night_takes_who_objects_since_out_of_the_newest_export(run, co
     assert rows == []
 
 
-def test_the_same_night_again_gives_the_same_file(run, company):
+def test_same_night_again_gives_the_same_file(run, company):
     guarded.suppress(company, "L0240", "L0241")
     assert score(run, "2025-01-04")[0] == 0
     once = (company / "workspace/exports/current/scores.csv").read_bytes()
@@ -184,7 +187,7 @@ def test_the_same_night_again_gives_the_same_file(run, company):
 
 
 @pytest.mark.parametrize("break_it", [lambda path: path.unlink(), lambda path: path.write_text("")])
-def test_without_its_list_a_night_publishes_nothing(run, company, break_it):
+def test_night_without_its_suppression_list_publishes_nothing(run, company, break_it):
     before = table(company, "SELECT count(*) FROM scores")
     break_it(company / "objections.csv")
     code, out, err = score(run, "2025-01-06")
@@ -192,7 +195,7 @@ def test_without_its_list_a_night_publishes_nothing(run, company, break_it):
     assert table(company, "SELECT count(*) FROM scores") == before
 
 
-def test_a_list_that_has_lost_most_of_its_ids_stops_the_night(run, company):
+def test_list_that_lost_most_of_its_ids_stops_the_night(run, company):
     guarded.suppress(company, *(f"L{number:04}" for number in range(10)))
     assert score(run, "2025-01-05")[0] == 0
     guarded.suppress(company, "L0000")
@@ -202,15 +205,15 @@ def test_a_list_that_has_lost_most_of_its_ids_stops_the_night(run, company):
     assert score(run, "2025-01-06")[0] == 5
 
 
-def test_check_says_which_names_of_the_section_meet_nothing(run, company):
+def test_check_reports_names_of_the_privacy_section_without_matches(run, company):
     guarded.rewrite(company, guarded.PRIVACY | {"personal": ["email", "phone", "fax_number"]})
     out = run("check", "company.yaml", "--as-of", tiny.END)[1]
     assert "privacy.suppress: it suppresses none of the leads" in " ".join(out.split())
     assert "suppressed: 0 left out" in out
 
 
-def test_nothing_personal_is_printed_or_written_by_any_command(run, company):
-    """Planted in leads, events and a history, in good rows and in bad ones, the canaries must turn up nowhere."""
+def test_commands_print_and_write_nothing_personal(run, company):
+    """Canaries in leads, events and a history, in good rows and in bad ones, turn up nowhere."""
     as_of = ("--as-of", tiny.END)
     said = [score(run)]
     lead = sorted(exported(company))[0]

@@ -1,4 +1,4 @@
-"""A small company whose data or model is broken in one way at a time: the night is refused, or goes on and says so."""
+"""A company whose data or model is broken in one way at a time: the night is refused or warns."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ LITTLE = tiny.LITTLE | {"targets": TARGETS}
 
 
 def rewrite(path, change):
-    """Replace a CSV file by what ``change`` makes of its rows, a dict each; None leaves a row out."""
+    """Apply ``change`` to each row of a CSV file, a dict; None leaves a row out."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     kept = [row for row in map(change, rows) if row is not None]
@@ -110,11 +110,12 @@ def refused(folder, *parts):
     return last[0]["run_id"]
 
 
-def test_an_ordinary_night_passes_every_check_and_keeps_what_was_seen(company):
+def test_ordinary_night_passes_every_check_and_stores_the_results(company):
     project = load_project("company.yaml")
     night = score_night(project, TUESDAY, Runner())
     assert night.published.checks == () and night.to_json()["checks"] == []
-    kept = open_store(project).past_checks("tiny", project.parse_instant("2024-12-18"), 1).to_pylist()
+    as_of = project.parse_instant("2024-12-18")
+    kept = open_store(project).past_checks("tiny", as_of, 1).to_pylist()
     assert {row["verdict"] for row in kept} == {"pass"} and {row["run_id"] for row in kept} == {
         night.published.run_id
     }
@@ -135,13 +136,13 @@ def _rows_before(folder, day):
         return sum(row["at"] < day for row in csv.DictReader(file))
 
 
-def test_a_source_that_was_half_written_is_refused(company):
+def test_half_written_source_is_refused(company):
     text = (company / "events.csv").read_text(encoding="utf-8")
     (company / "events.csv").write_text(text[: len(text) // 2], encoding="utf-8")
     refused(company, "the check rows stops", "events_1", "written completely")
 
 
-def test_a_renamed_event_type_is_refused(company):
+def test_renamed_event_type_is_refused(company):
     rewrite(
         company / "events.csv",
         lambda row: row | {"what": row["what"].replace("visit", "page_view")},
@@ -163,7 +164,7 @@ def _kept(run):
         ]
 
 
-def test_a_column_gone_empty_is_refused(company):
+def test_emptied_column_is_refused(company):
     rewrite(company / "leads.csv", lambda row: row | {"country": ""})
     refused(
         company,
@@ -172,7 +173,7 @@ def test_a_column_gone_empty_is_refused(company):
     )
 
 
-def test_an_amount_in_another_unit_is_refused(company):
+def test_amount_in_another_unit_is_refused(company):
     rewrite(company / "leads.csv", lambda row: row | {"size": str(100 * int(row["size"]))})
     refused(
         company, "the check drift stops", "size: population stability index", "in 100% of the leads"
@@ -187,7 +188,7 @@ def test_categories_under_other_names_are_refused(company):
     refused(company, "the check new_categories stops", "country: 100% of the leads have a category")
 
 
-def test_a_new_category_and_one_that_vanished_warn(company):
+def test_new_category_and_vanished_category_warn(company):
     rewrite(
         company / "leads.csv",
         lambda row: row | {"country": row["country"].replace("DE", "Germany")},
@@ -197,7 +198,7 @@ def test_a_new_category_and_one_that_vanished_warn(company):
     assert ("warn", "gone_categories", "buy", "country: DE") in told
 
 
-def test_a_stale_source_warns_and_is_refused_where_the_config_says_so(company):
+def test_stale_source_warns_and_is_refused_where_the_config_says_so(company):
     rewrite(company / "events.csv", lambda row: row if row["at"] < "2024-12-12" else None)
     said = []
     night = score_night(load_project("company.yaml"), TUESDAY, Runner(log=said.append))
@@ -235,12 +236,12 @@ def swap(company, monkeypatch, tmp_path_factory):
     return swapped
 
 
-def test_a_model_of_another_target_is_refused(company, swap):
+def test_model_of_another_target_is_refused(company, swap):
     swap("buy", lambda scorer: replace(scorer, target="soon"))
     refused(company, "the check champion stops [target buy]", "is a model of the target soon")
 
 
-def test_a_model_whose_files_are_gone_refuses_the_night_of_every_target(company, swap):
+def test_model_without_files_refuses_the_night_of_every_target(company, swap):
     swap("soon", None)
     refused(company, "the check champion stops [target soon]", "cannot read the stored model")
 
@@ -259,7 +260,7 @@ def test_changed_model_files_are_refused(company):
         file.write_text(text, encoding="utf-8")
 
 
-def test_a_model_that_says_something_else_warns_of_grades_and_is_refused_for_its_mean(
+def test_model_with_other_probabilities_warns_of_grades_and_is_refused_for_its_mean(
     company, swap
 ):
     def bold(scorer):
@@ -282,18 +283,19 @@ def test_a_model_that_says_something_else_warns_of_grades_and_is_refused_for_its
     )
 
 
-def test_a_model_of_an_earlier_version_is_scored_with_and_says_what_it_cannot_check(company, swap):
+def test_model_of_an_earlier_version_scores_and_reports_skipped_checks(company, swap):
     def old(scorer):
         older = replace(scorer.metadata, feature_distribution=None, event_volume=None)
         return replace(scorer, metadata=older)
 
     swap("buy", old)
     night = score_night(load_project("company.yaml"), TUESDAY, Runner())
-    kept = [row for row in _kept(night.published.run_id) if (row["target"], row["check"]) == ("buy", "drift")]
+    rows = _kept(night.published.run_id)
+    kept = [row for row in rows if (row["target"], row["check"]) == ("buy", "drift")]
     assert [row["verdict"] for row in kept] == ["pass"] and "train again" in kept[0]["message"]
 
 
-def test_a_target_without_a_champion_is_told_and_the_others_are_published(company):
+def test_target_without_a_champion_warns_and_the_others_are_published(company):
     text = yaml.safe_load((company / "company.yaml").read_text(encoding="utf-8"))
     text["targets"]["later"] = text["targets"]["buy"] | {"horizon": "30d"}
     (company / "company.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
@@ -303,7 +305,7 @@ def test_a_target_without_a_champion_is_told_and_the_others_are_published(compan
     assert json.dumps(night.to_json()["checks"])
 
 
-def test_a_night_before_the_training_is_not_compared_with_weeks_that_it_cannot_know(company):
+def test_night_before_the_training_is_not_compared_with_later_weeks(company):
     night = score_night(load_project("company.yaml"), "2024-12-01", Runner())
     kept = [row for row in _kept(night.published.run_id) if row["check"] == "gone_types"]
     assert [row["verdict"] for row in kept] == ["pass"] and "after this night" in kept[0]["message"]

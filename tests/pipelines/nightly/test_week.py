@@ -1,4 +1,4 @@
-"""Nights of a company with owners, from its files to the CRM's file: lists, grades, trends, sides and review dates."""
+"""Nights of a company with owners: weekly lists, grades, trends, sides and review dates."""
 
 import csv
 import sqlite3
@@ -48,13 +48,18 @@ def company(tmp_path_factory):
         rows = build_training_rows(now, "buy")
         metadata = ScorerMetadata(rows.catalog.to_json(), trained_as_of=now.as_of.isoformat())
         settings = TrainingSettings(
-            "buy", project.targets["buy"].horizon, EvaluationConfig(folds=1, share=0.4), metadata=metadata
+            "buy",
+            project.targets["buy"].horizon,
+            EvaluationConfig(folds=1, share=0.4),
+            metadata=metadata,
         )
-        trained = attach_reference_profile(train_scorer(rows.matrix, rows.labels, settings), now, "buy", rows)
+        trained = train_scorer(rows.matrix, rows.labels, settings)
+        trained = attach_reference_profile(trained, now, "buy", rows)
         trained.scorer.save(folder / "model")
         registry = Registry(project.workspace_path, project.project)
         with open_workspace(project):
-            registry.promote("buy", registry.log_training("buy", TrainingRecord(folder / "model")).number)
+            version = registry.log_training("buy", TrainingRecord(folder / "model"))
+            registry.promote("buy", version.number)
         for night in NIGHTS:
             score_night(project, night, Runner())
         yield folder, project, trained.scorer
@@ -69,7 +74,7 @@ def nights(folder):
     return [{row["entity_id"]: row for row in rows if row["as_of"] == date} for date in dates]
 
 
-def test_each_owner_has_the_best_of_monday_and_one_that_was_drawn_and_keeps_them(company):
+def test_weekly_list_of_an_owner_has_the_best_and_one_drawn_lead_and_stays(company):
     folder, *_ = company
     monday, *later = nights(folder)
     for owner in ("DE", "FR"):
@@ -82,7 +87,7 @@ def test_each_owner_has_the_best_of_monday_and_one_that_was_drawn_and_keeps_them
     assert {name for name, row in later[2].items() if row["listed"]} != on_list
 
 
-def test_an_owner_is_no_feature_and_every_lead_has_one(company):
+def test_owner_is_no_feature_and_every_lead_has_one(company):
     folder, _, scorer = company
     with (folder / "leads.csv").open(newline="", encoding="utf-8") as file:
         country = {row["id"]: row["country"] for row in csv.DictReader(file)}
@@ -116,7 +121,7 @@ def test_trends_sides_and_review_dates_are_there(company):
         ] or (tuesday[name]["score"] > monday[name]["score"])
 
 
-def test_a_review_date_stays_until_its_day_has_come_or_the_grade_changed(company):
+def test_review_date_stays_until_its_day_has_come_or_the_grade_changed(company):
     folder, project, _ = company
     each, kept = nights(folder), 0
     for at, before, night in zip(NIGHTS[1:], each, each[1:], strict=False):
@@ -130,7 +135,7 @@ def test_a_review_date_stays_until_its_day_has_come_or_the_grade_changed(company
     assert kept > 50
 
 
-def test_a_night_again_is_the_same_and_the_file_has_it_all(company):
+def test_night_again_is_the_same_and_the_file_is_complete(company):
     folder, project, _ = company
     before = nights(folder)
     score_night(project, NIGHTS[1], Runner())

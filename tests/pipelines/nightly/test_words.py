@@ -36,7 +36,7 @@ def here(company, monkeypatch):
 
 
 def night(folder, **changes):
-    """Publish the night with these changes to the config; return its reasons by lead, and the project."""
+    """Publish a night with changes to the config; return its reasons by lead, and the project."""
     guarded.rewrite(folder, guarded.PRIVACY, **changes)
     project = load_project("company.yaml")
     scores = score_night(project, tiny.END, Runner()).published.scores
@@ -48,7 +48,7 @@ def bare(reasons):
     return {entity: [one | {"sentence": ""} for one in found] for entity, found in reasons.items()}
 
 
-def test_the_language_and_the_words_are_chosen_when_scores_are_made(here):
+def test_language_and_words_are_chosen_when_scores_are_made(here):
     english, plain = night(here)
     russian, spoken = night(here, publish={"language": "ru"}, words=RUSSIAN)
     assert bare(russian) == bare(english)
@@ -60,7 +60,7 @@ def test_the_language_and_the_words_are_chosen_when_scores_are_made(here):
     assert plain.config_hash == spoken.config_hash  # words are no part of what scores mean
 
 
-def test_a_lead_is_explained_in_the_words_of_its_company(here):
+def test_lead_is_explained_in_the_words_of_its_company(here):
     russian, project = night(here, publish={"language": "ru"}, words=RUSSIAN)
     entity = max(russian, key=lambda name: len(russian[name]))
     found = read_published_scores(project, entity, None)
@@ -70,7 +70,7 @@ def test_a_lead_is_explained_in_the_words_of_its_company(here):
     assert all(one["sentence"] for one in trace.replay.features)
 
 
-def test_what_gives_a_lead_up_is_read_from_the_config(here):
+def test_lost_event_types_are_read_from_the_config(here):
     guarded.rewrite(here, guarded.PRIVACY)
     project = load_project("company.yaml")
     target = next(iter(project.targets.values()))

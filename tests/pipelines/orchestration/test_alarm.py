@@ -1,4 +1,4 @@
-"""What a webhook is told, and that a failing one harms nobody and gives its address to nobody."""
+"""Alarms: the body that a webhook gets, and that a failing webhook does no harm."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ SECRET = "hook-token-77"
 
 @pytest.fixture
 def webhook():
-    """A web server that answers with ``answer.status`` after ``answer.wait`` seconds and keeps what it was sent."""
+    """A web server that answers ``answer.status`` after ``answer.wait`` s and keeps the bodies."""
     answer = SimpleNamespace(status=204, wait=0, bodies=[], url="")
     done = threading.Event()
 
@@ -38,20 +38,20 @@ def webhook():
     server.server_close()
 
 
-def test_it_is_posted_as_json(webhook, monkeypatch):
+def test_alarm_is_posted_as_json(webhook, monkeypatch):
     monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
     assert alarm.post_alarm({"text": "a night failed"}, print)
     assert webhook.bodies == [{"text": "a night failed"}]
 
 
-def test_without_an_address_nothing_is_sent(monkeypatch):
+def test_alarm_without_an_address_is_not_sent(monkeypatch):
     monkeypatch.delenv("LEADSCORE_WEBHOOK", raising=False)
     notes = []
     assert not alarm.post_alarm({}, notes.append) and not notes
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
-def test_a_webhook_that_refuses_is_one_line_without_its_address(webhook, monkeypatch, status):
+def test_webhook_that_refuses_is_one_line_without_its_address(webhook, monkeypatch, status):
     webhook.status = status
     monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
     notes = []
@@ -71,14 +71,14 @@ def test_a_webhook_that_refuses_is_one_line_without_its_address(webhook, monkeyp
         f"http://127.0.0.1:1/{SECRET} {SECRET}",
     ],
 )
-def test_a_webhook_that_is_not_there_is_one_line_without_its_address(monkeypatch, address):
+def test_webhook_that_is_missing_is_one_line_without_its_address(monkeypatch, address):
     monkeypatch.setenv("LEADSCORE_WEBHOOK", address)
     notes = []
     assert not alarm.post_alarm({}, notes.append)
     assert len(notes) == 1 and SECRET not in notes[0]
 
 
-def test_a_webhook_that_does_not_answer_is_left(webhook, monkeypatch):
+def test_webhook_that_does_not_answer_is_abandoned(webhook, monkeypatch):
     webhook.wait = 30
     monkeypatch.setattr(alarm, "TIMEOUT_SECONDS", 0.3)
     monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
@@ -86,7 +86,7 @@ def test_a_webhook_that_does_not_answer_is_left(webhook, monkeypatch):
     assert not alarm.post_alarm({}, notes.append) and len(notes) == 1
 
 
-def test_what_was_found_is_not_told():
+def test_alarm_leaves_out_examples_and_places():
     """An example in an error is a row of somebody's data, a place may be a server."""
     error = DataError(
         "too many bad rows",
@@ -94,6 +94,8 @@ def test_what_was_found_is_not_told():
         found="3 of 5, such as ann@example.com",
         fix="x",
     )
-    assert alarm.describe_failure(error) == {"what": "data error: too many bad rows", "exit_code": 3}
-    assert alarm.describe_failure(ValueError("ann@example.com")) == {"what": "ValueError", "exit_code": 1}
+    described = alarm.describe_failure(error)
+    assert described == {"what": "data error: too many bad rows", "exit_code": 3}
+    described = alarm.describe_failure(ValueError("ann@example.com"))
+    assert described == {"what": "ValueError", "exit_code": 1}
     assert alarm.describe_failure(NotFitToPublish("no champion"))["exit_code"] == 5

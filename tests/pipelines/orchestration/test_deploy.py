@@ -1,4 +1,4 @@
-"""Nights on a schedule, on a real Prefect server: they run, take turns, and what kills one does not stop the next."""
+"""Scheduled runs on a real Prefect server: they run, take turns, and survive kills."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from tests.pipelines import tiny
 ZONE = ZoneInfo("Europe/Berlin")
 EACH_MINUTE, ONCE_A_YEAR = "* * * * *", "0 5 1 1 *"
 PATIENCE = 600
-# The shortest heartbeat that Prefect allows, and little patience with silence, so that a test need not wait for long.
+# The shortest heartbeat that Prefect allows and a short silence limit keep the tests short.
 SERVE = """
 from datetime import timedelta
 from pipelines.orchestration import deploy
@@ -80,24 +80,28 @@ def project(folder, **changes):
         ("Pacific/Auckland", "2026-07-09T17:00:00+00:00", "2026-07-09T12:00:00+00:00"),
     ],
 )
-def test_a_night_is_as_of_the_last_local_midnight(tmp_path, zone, due, night):
+def test_scheduled_as_of_is_the_last_local_midnight(tmp_path, zone, due, night):
     from pipelines.orchestration.scheduled import find_scheduled_as_of
 
     tiny.write(tmp_path, leads=3, timezone=zone)
     assert (
-        find_scheduled_as_of(load_project(tmp_path / "company.yaml"), datetime.fromisoformat(due)).isoformat() == night
+        find_scheduled_as_of(
+            load_project(tmp_path / "company.yaml"), datetime.fromisoformat(due)
+        ).isoformat()
+        == night
     )
 
 
-def test_a_company_that_scores_by_the_hour_is_as_of_the_instant(tmp_path):
+def test_scheduled_as_of_is_the_start_where_the_config_says_so(tmp_path):
     from pipelines.orchestration.scheduled import find_scheduled_as_of
 
     tiny.write(tmp_path, leads=3, schedule={"as_of": "start"})
     due = datetime(2026, 7, 10, 5, tzinfo=UTC)
-    assert find_scheduled_as_of(load_project(tmp_path / "company.yaml"), due.astimezone(ZONE)) == due
+    project = load_project(tmp_path / "company.yaml")
+    assert find_scheduled_as_of(project, due.astimezone(ZONE)) == due
 
 
-def test_a_cron_line_that_is_none_is_named(tmp_path):
+def test_invalid_cron_line_is_named(tmp_path):
     from pipelines.orchestration.deploy import deployments
 
     tiny.write(tmp_path, leads=3, schedule={"train": "at two on Sundays"})
@@ -132,7 +136,7 @@ def test_a_cron_line_that_is_none_is_named(tmp_path):
         ),
     ],
 )
-def test_what_is_told_of_a_run_that_failed(found, what, code):
+def test_alarm_of_a_failed_run_has_its_reason_and_no_data(found, what, code):
     from prefect.states import Failed
 
     from pipelines.orchestration.scheduled import build_alarm
@@ -146,7 +150,7 @@ def test_what_is_told_of_a_run_that_failed(found, what, code):
 
 
 class Served:
-    """A company whose deployments a process of their own serves, which the tests may stop and kill."""
+    """A company whose deployments are served by a process that tests may stop and kill."""
 
     def __init__(self, folder, environment, hooked):
         self.folder, self.environment, self.hooked, self.process = folder, environment, hooked, None
@@ -245,7 +249,9 @@ def served(tmp_path_factory, prefect_server, hooked):
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         tiny.write(folder)
-        assert train_targets(load_project("company.yaml"), midnight.isoformat(), ["buy"], Runner())[0].error is None
+        config = load_project("company.yaml")
+        (result,) = train_targets(config, midnight.isoformat(), ["buy"], Runner())
+        assert result.error is None
     environment = {k: v for k, v in prefect_server.items() if k != "LEADSCORE_WORKSPACE"}
     company = Served(folder, environment | {"LEADSCORE_WEBHOOK": hooked.url}, hooked)
     company.start(score=EACH_MINUTE)
@@ -283,7 +289,8 @@ def ended(server, run):
 
 @contextmanager
 def holding_in_another_process(folder):
-    code = "import sys,time;from pathlib import Path;from serve.lock import lock_workspace\nwith lock_workspace(Path(sys.argv[1])):"
+    code = "import sys,time;from pathlib import Path;from serve.lock import lock_workspace\n"
+    code += "with lock_workspace(Path(sys.argv[1])):"
     code += "\n print('held',flush=True);time.sleep(1000)"
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True
@@ -305,8 +312,8 @@ def wait_for_its_turn(served, server):
 
 
 @pytest.mark.server
-def test_a_served_cron_deployment_really_runs(served):
-    """Nobody asks for this run: the server's scheduler makes it, the runner starts it; it is as of last midnight."""
+def test_served_cron_deployment_really_runs(served):
+    """The server's scheduler creates the run and the runner starts it, as of last midnight."""
     run = until(lambda: served.ledger("status = 'published'"), "a night", served.log)[0]
     assert run["driver"] == "prefect" and run["flow_run_id"]
     midnight = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -344,7 +351,7 @@ def test_stopping_the_runner_pauses_nothing_and_starting_it_takes_the_new_schedu
 
 
 @pytest.mark.server
-def test_a_refused_night_is_done_once_and_told_to_the_webhook(served, server):
+def test_refused_night_runs_once_and_is_posted_to_the_webhook(served, server):
     before = len(served.hooked.bodies)
     run = ask_for(server, config="company.yaml", as_of="2000-01-01")
     state = until(lambda: ended(server, run), "the run ends", served.log)
@@ -358,7 +365,7 @@ def test_a_refused_night_is_done_once_and_told_to_the_webhook(served, server):
 
 
 @pytest.mark.server
-def test_an_older_night_is_made_up_for_as_of_its_own_day_and_the_export_stays_the_newest(
+def test_older_night_keeps_its_as_of_and_the_export_stays_the_newest(
     served, server
 ):
     newest = (served.folder / "workspace/exports/current/scores.csv").read_bytes()
@@ -373,7 +380,7 @@ def test_an_older_night_is_made_up_for_as_of_its_own_day_and_the_export_stays_th
 
 
 @pytest.mark.server
-def test_a_night_waits_for_a_run_that_holds_the_workspace_and_survives_a_restart_of_the_runner(
+def test_night_waits_for_the_workspace_and_survives_a_restart_of_the_runner(
     served, server
 ):
     with holding_in_another_process(served.folder / "workspace"):
@@ -384,7 +391,7 @@ def test_a_night_waits_for_a_run_that_holds_the_workspace_and_survives_a_restart
 
 
 @pytest.mark.server
-def test_a_run_that_waits_for_longer_than_its_limit_is_stopped_and_told(served, server):
+def test_run_that_waits_longer_than_its_limit_is_stopped_and_posted(served, server):
     project(
         served.folder,
         schedule={"train": None, "monitor": None, "limit": "5s", "score": ONCE_A_YEAR},
@@ -402,7 +409,7 @@ def test_a_run_that_waits_for_longer_than_its_limit_is_stopped_and_told(served, 
 
 
 @pytest.mark.server
-def test_of_missed_monitorings_only_the_last_is_made_up_for(served, server):
+def test_missed_monitorings_are_skipped_except_the_last(served, server):
     served.stop(signal.SIGTERM)
     due = [datetime.now(UTC) - timedelta(days=days) for days in (3, 2, 1)]
     runs = [ask_for(server, "monitor", at, config="company.yaml") for at in due]
@@ -412,8 +419,8 @@ def test_of_missed_monitorings_only_the_last_is_made_up_for(served, server):
 
 
 @pytest.mark.server
-def test_a_killed_runner_and_its_killed_run_do_not_stop_the_next_night(served, server):
-    """As when a machine loses its power: nobody is left to say how the run ended, nor even that it began."""
+def test_killed_runner_and_its_killed_run_do_not_stop_the_next_night(served, server):
+    """As when a machine loses power: no process reports how the run ended, or that it began."""
     with holding_in_another_process(served.folder / "workspace"):
         lost = ask_for(server, config="company.yaml")
         until(
@@ -431,7 +438,7 @@ def test_a_killed_runner_and_its_killed_run_do_not_stop_the_next_night(served, s
 
 
 @pytest.mark.server
-def test_a_killed_run_is_told_to_the_webhook(served, server):
+def test_killed_run_is_posted_to_the_webhook(served, server):
     before = len(served.hooked.bodies)
     with holding_in_another_process(served.folder / "workspace"):
         run = wait_for_its_turn(served, server)
@@ -442,7 +449,7 @@ def test_a_killed_run_is_told_to_the_webhook(served, server):
 
 
 @pytest.mark.server
-def test_the_prefect_yaml_for_workers_is_accepted_by_a_server(server, prefect_server, tmp_path):
+def test_prefect_yaml_for_workers_is_accepted_by_a_server(server, prefect_server, tmp_path):
     root = Path(__file__).parents[3]
     variables = {"LEADSCORE_HOME": str(tmp_path), "LEADSCORE_CONFIG": "company.yaml"}
 

@@ -1,4 +1,4 @@
-"""Through Prefect and directly: the same scores to the bit, and traces of the flow where a person looks for them."""
+"""Runs through Prefect and direct runs give equal scores, and name their flow run."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ def nights(tmp_path_factory, prefect_server):
     return runs | {"prefect": (flow, found)}
 
 
-def test_both_drivers_give_the_same_figures_and_the_same_file(nights):
+def test_runners_give_the_same_metrics_and_the_same_file(nights):
     (direct, (trained, _)), (flow, (flow_trained, _)) = nights["direct"], nights["prefect"]
     assert trained == flow_trained
     files = [
@@ -60,7 +60,7 @@ def test_both_drivers_give_the_same_figures_and_the_same_file(nights):
     assert files[0] == files[1]
 
 
-def test_the_ledger_and_mlflow_say_which_flow_it_was(nights):
+def test_ledger_and_mlflow_name_the_flow_run(nights):
     for driver, (folder, _) in nights.items():
         with sqlite3.connect(folder / "workspace/scores.db") as db:
             found = db.execute("select driver, flow_run_id from score_runs").fetchall()
@@ -73,7 +73,7 @@ def test_the_ledger_and_mlflow_say_which_flow_it_was(nights):
 
 
 @pytest.mark.usefixtures("nights")
-def test_the_server_shows_flows_tasks_and_a_summary(prefect_server):
+def test_server_shows_flows_tasks_and_a_summary(prefect_server):
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -96,8 +96,8 @@ def test_the_server_shows_flows_tasks_and_a_summary(prefect_server):
 
 
 @pytest.mark.parametrize("driver", ["--direct", "--prefect"])
-def test_a_failure_is_told_in_two_lines_and_without_a_traceback(tmp_path, prefect_server, driver):
-    """One in a step, one before the first, and one that a step's caller raises: the exit code is the failure's."""
+def test_failure_is_printed_in_two_lines_without_a_traceback(tmp_path, prefect_server, driver):
+    """In a step, before the first, and in a step's caller: the exit code is the failure's."""
     import os
 
     tiny.write(tmp_path, leads=60)
@@ -122,7 +122,7 @@ def test_a_failure_is_told_in_two_lines_and_without_a_traceback(tmp_path, prefec
     ("error", "kept"),
     [(DataError("gone", where="leads.csv"), False), (KeyError("a bug"), True), (None, False)],
 )
-def test_prefects_own_line_on_a_failure_has_a_traceback_only_of_a_bug(caplog, error, kept):
+def test_traceback_of_a_prefect_line_is_kept_only_for_a_bug(caplog, error, kept):
     import pipelines.orchestration.flows  # noqa: F401 - it is what quietens them
 
     logger = logging.getLogger("prefect.flow_runs")

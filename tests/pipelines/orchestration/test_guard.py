@@ -1,4 +1,4 @@
-"""A scheduled run waits, tries again what may pass and nothing else, and is stopped in time."""
+"""A scheduled run waits, retries transient failures and no others, and is stopped in time."""
 
 import signal
 import subprocess
@@ -47,11 +47,11 @@ def database_error(kind):
         caused(DataError("cannot read the file"), OSError(5, "Input/output error")),
     ],
 )
-def test_what_failed_on_input_or_output_may_pass(error):
+def test_input_output_failure_is_transient(error):
     assert is_transient(error)
 
 
-def test_a_source_database_that_is_away_may_pass():
+def test_unreachable_source_database_is_transient():
     from features.intake.formats.database import read_query
 
     with pytest.raises(DataError) as away:
@@ -75,7 +75,7 @@ def test_a_source_database_that_is_away_may_pass():
         MemoryError(),
     ],
 )
-def test_what_is_wrong_stays_wrong(error):
+def test_other_failure_is_not_transient(error):
     assert not is_transient(error)
 
 
@@ -93,14 +93,14 @@ def work_that(*ends):
     return work, calls
 
 
-def test_it_is_done_again_until_it_works():
+def test_guard_retries_until_the_work_succeeds():
     work, calls = work_that(OSError("away"), OSError("away"), "done")
     notes = []
     assert run_guarded(work, HOUR, notes.append, pauses=(0, 0, 0)) == "done"
     assert len(calls) == 3 and len(notes) == 2
 
 
-def test_it_is_done_no_more_often_than_there_are_pauses():
+def test_guard_retries_once_a_pause():
     work, calls = work_that(OSError("away"))
     with pytest.raises(OSError, match="away"):
         run_guarded(work, HOUR, print, pauses=(0, 0))
@@ -110,19 +110,20 @@ def test_it_is_done_no_more_often_than_there_are_pauses():
 @pytest.mark.parametrize(
     "error", [DataError("bad rows"), NotFitToPublish("too few"), ConfigError("wrong")]
 )
-def test_what_cannot_pass_is_done_once(error):
+def test_guard_does_not_retry_a_final_failure(error):
     work, calls = work_that(error)
     with pytest.raises(type(error)):
         run_guarded(work, HOUR, print, pauses=(0, 0))
     assert len(calls) == 1
 
 
-def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
+def test_guard_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
     """The lock itself, held by another process for two seconds."""
     from serve.lock import lock_workspace
 
     monkeypatch.setattr(guard, "POLL_SECONDS", 0.1)
-    code = "import sys,time;from pathlib import Path;from serve.lock import lock_workspace\nwith lock_workspace(Path(sys.argv[1])):"
+    code = "import sys,time;from pathlib import Path;from serve.lock import lock_workspace\n"
+    code += "with lock_workspace(Path(sys.argv[1])):"
     code += "\n print('held',flush=True);time.sleep(2)"
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
@@ -139,13 +140,13 @@ def test_it_waits_for_a_run_that_holds_the_workspace(tmp_path, monkeypatch):
     assert other.wait() == 0
 
 
-def test_a_workspace_that_is_never_free_is_said_so(monkeypatch):
+def test_guard_reports_a_workspace_that_is_never_free(monkeypatch):
     monkeypatch.setattr(guard, "POLL_SECONDS", 0.05)
     with pytest.raises(WorkspaceBusy):
         run_guarded(work_that(WorkspaceBusy("held"))[0], timedelta(seconds=0.4), print)
 
 
-def test_a_run_is_stopped_when_its_time_is_over_and_its_cleaning_up_is_done():
+def test_run_beyond_its_limit_is_stopped_and_cleans_up():
     seen = []
 
     def work():
@@ -161,15 +162,16 @@ def test_a_run_is_stopped_when_its_time_is_over_and_its_cleaning_up_is_done():
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_the_time_limit_is_over_with_the_work():
+def test_time_limit_ends_with_the_work():
     assert run_guarded(lambda: "done", timedelta(seconds=0.2), print) == "done"
     time.sleep(0.4)
 
 
-def test_a_run_that_hangs_where_python_cannot_reach_is_ended():
+def test_run_that_hangs_in_compiled_code_is_ended():
     """An endless loop in C, as compiled code can have one: no handler of ours would ever run."""
     code = (
-        "import itertools\nfrom datetime import timedelta\nfrom pipelines.orchestration import guard\n"
+        "import itertools\nfrom datetime import timedelta\n"
+        "from pipelines.orchestration import guard\n"
         "guard.GRACE_PERIOD = timedelta(seconds=1)\n"
         "def work():\n  sum(itertools.repeat(1))\n"
         "guard.run_guarded(work, timedelta(seconds=1), print)\n"

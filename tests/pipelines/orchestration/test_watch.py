@@ -1,4 +1,4 @@
-"""How the nights go, from the ledger and the export alone: each way in which they can stop going well."""
+"""Status of the nightly runs from ledger and export: each way in which they can go wrong."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def alarms(project, now):
     return watch.read_status(project, now).alarms
 
 
-def test_a_night_like_every_night(company):
+def test_ordinary_night_has_no_alarm(company):
     run = night(company)
     found = watch.read_status(company, FIVE + 20 * HOUR)
     assert found.alarms == () and found.last_good.run_id == run.run_id and found.since == ()
@@ -65,7 +65,7 @@ def test_a_night_like_every_night(company):
 
 
 @pytest.mark.parametrize("end", ["refused", "failed"])
-def test_an_attempt_that_came_to_nothing_is_no_alarm_and_not_well(company, end):
+def test_attempt_without_scores_is_a_warning_and_no_alarm(company, end):
     night(company)
     night(company, start=FIVE + 2 * HOUR, end=end, message="too few rows")
     found = watch.read_status(company, FIVE + 3 * HOUR)
@@ -77,10 +77,10 @@ def test_an_attempt_that_came_to_nothing_is_no_alarm_and_not_well(company, end):
     assert found.to_alarm()["state"] == "Warning"
 
 
-def test_a_run_whose_process_is_gone_is_called_killed_and_one_that_lives_is_not(company):
+def test_run_without_a_process_is_called_killed_and_a_live_one_is_not(company):
     night(company)
     night(company, start=FIVE + 2 * HOUR, end="started")
-    with lock_workspace(company.root):
+    with lock_workspace(company.workspace_path):
         found = watch.read_status(company, FIVE + 3 * HOUR)
         assert (
             found.alarms == ()
@@ -90,20 +90,20 @@ def test_a_run_whose_process_is_gone_is_called_killed_and_one_that_lives_is_not(
     died = subprocess.Popen([sys.executable, "-c", ""])
     died.wait()
     for text in ("", f"pid {died.pid}: leadscore score company.yaml\n"):
-        (company.root / ".lock").write_text(text)
+        (company.workspace_path / ".lock").write_text(text)
         found = watch.read_status(company, FIVE + 3 * HOUR)
         assert found.since[0].status == "killed" and "killed" in found.lines()[-1]
 
 
-def test_where_nothing_was_ever_published_it_says_so_and_makes_nothing(company):
+def test_status_without_a_published_night_is_an_alarm_and_creates_nothing(company):
     assert alarms(company, FIVE) == ("no night was ever published",)
-    assert not company.root.exists()
+    assert not company.workspace_path.exists()
 
 
 @pytest.mark.parametrize(
     ("hours", "late"), [(30, False), (30.4, False), (30.6, True), (24 * 9, True)]
 )
-def test_a_schedule_that_never_fires_is_told_by_the_age_of_the_last_night(company, hours, late):
+def test_schedule_that_never_fires_shows_in_the_age_of_the_last_night(company, hours, late):
     """It finished at half past five, and thirty hours are allowed."""
     night(company)
     found = alarms(company, FIVE + hours * HOUR)
@@ -112,13 +112,13 @@ def test_a_schedule_that_never_fires_is_told_by_the_age_of_the_last_night(compan
     )
 
 
-def test_how_late_is_too_late_is_the_configs_to_say(company):
+def test_lateness_limit_is_read_from_the_config(company):
     night(company)
     schedule = company.schedule.model_copy(update={"late": 10 * HOUR})
     assert alarms(company.model_copy(update={"schedule": schedule}), FIVE + 12 * HOUR)
 
 
-def test_attempts_since_the_last_good_night_are_told_with_their_message(company):
+def test_attempts_since_the_last_good_night_are_listed_with_their_message(company):
     night(company)
     night(
         company,
@@ -138,25 +138,25 @@ def test_attempts_since_the_last_good_night_are_told_with_their_message(company)
     assert watch.read_status(company, FIVE + 40 * HOUR).alarms
 
 
-def test_an_older_night_made_up_for_today_is_no_good_night_of_today(company):
+def test_backfilled_night_does_not_count_as_the_last_good_night(company):
     night(company, deliver=True)
     night(company, MIDNIGHT - 48 * HOUR, FIVE + 30 * HOUR, deliver=False)
     assert "more than 30h" in alarms(company, FIVE + 31 * HOUR)[0]
 
 
-def test_nights_that_run_as_of_long_past_are_an_alarm(company):
+def test_nights_with_an_old_as_of_are_an_alarm(company):
     """The schedule fires and the source stands still: each night publishes the same as-of again."""
     night(company)
     night(company, MIDNIGHT, FIVE + 72 * HOUR, name="again")
     assert "was as of 2026-03-09T23:00:00+00:00" in alarms(company, FIVE + 74 * HOUR)[0]
 
 
-def test_a_night_in_the_future_is_an_alarm_and_not_good_for_ever(company):
+def test_night_in_the_future_is_an_alarm(company):
     night(company, start=FIVE + 24 * 365 * HOUR)
     assert "check the clock" in alarms(company, FIVE + HOUR)[0]
 
 
-def test_the_export_must_be_of_the_newest_night(company):
+def test_export_must_be_of_the_newest_night(company):
     night(company)
     night(company, MIDNIGHT + 24 * HOUR, FIVE + 24 * HOUR, deliver=False)
     assert alarms(company, FIVE + 25 * HOUR) == ()  # it is being written
@@ -166,7 +166,7 @@ def test_the_export_must_be_of_the_newest_night(company):
         and "the export is as of 2026-03-09T23:00:00Z" in found[0]
         and "leadscore export" in found[0]
     )
-    shutil.rmtree(company.root / "exports")
+    shutil.rmtree(company.workspace_path / "exports")
     assert "cannot be read (FileNotFoundError)" in alarms(company, FIVE + 27 * HOUR)[0]
 
 
@@ -190,12 +190,13 @@ def deployed(**more):
         (DeploymentStatus("leadscore-score/tiny", exists=False), "is missing"),
     ],
 )
-def test_what_keeps_a_deployment_from_running(company, monkeypatch, found, alarm):
+def test_deployment_that_does_not_run_is_an_alarm(company, monkeypatch, found, alarm):
     night(company)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     other = deployed(exists=True, scheduled=False)
     monkeypatch.setattr(
-        "pipelines.orchestration.deployment_status.read_deployments", lambda project, now: [other, found]
+        "pipelines.orchestration.deployment_status.read_deployments",
+        lambda project, now: [other, found],
     )
     told = alarms(company, FIVE + 2 * HOUR)
     assert [alarm in each for each in told] == ([True] if alarm else [])
@@ -211,12 +212,12 @@ def leadscore(*arguments, **environment):
     )
 
 
-def test_the_command_exits_5_when_the_last_good_night_is_too_old(company):
+def test_command_exits_5_when_the_last_good_night_is_too_old(company):
     now = datetime.now(UTC)
     night(company, now - 5 * HOUR, now - HOUR)
     good = leadscore("--status", "--json")
     assert good.returncode == 0 and json.loads(good.stdout)["healthy"] is True
-    company.root.rename("elsewhere")
+    company.workspace_path.rename("elsewhere")
     late = leadscore("--status", "--json")
     told = json.loads(late.stdout)
     assert (
@@ -229,7 +230,7 @@ def test_the_command_exits_5_when_the_last_good_night_is_too_old(company):
 
 
 @pytest.mark.server
-def test_a_prefect_server_that_is_away_leaves_the_ledger(company):
+def test_unreachable_prefect_server_leaves_the_ledger(company):
     now = datetime.now(UTC)
     night(company, now - 5 * HOUR, now - HOUR)
     away = {"PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
@@ -244,10 +245,12 @@ def test_a_prefect_server_that_is_away_leaves_the_ledger(company):
     assert serving.returncode == 1 and "the Prefect API does not answer" in serving.stderr
 
 
-def test_an_alarm_is_reported_when_asked(company, monkeypatch):
+def test_alarm_is_reported_when_asked(company, monkeypatch):
     """A watch that nobody reads: the same command tells the webhook."""
     sent = []
-    monkeypatch.setattr("pipelines.orchestration.alarm.post_alarm", lambda body, note: sent.append(body))
+    monkeypatch.setattr(
+        "pipelines.orchestration.alarm.post_alarm", lambda body, log: sent.append(body)
+    )
     from pipelines.commands import nightly
 
     with pytest.raises(typer.Exit) as stop:
@@ -256,7 +259,7 @@ def test_an_alarm_is_reported_when_asked(company, monkeypatch):
     assert sent[0]["state"] == "Alarm" and sent[0]["said"] == ["no night was ever published"]
 
 
-def test_a_refused_night_is_reported_before_it_is_an_alarm_and_without_what_was_found(company):
+def test_refused_night_is_reported_before_it_is_an_alarm_and_without_its_message(company):
     night(company)
     assert watch.read_status(company, FIVE + HOUR).to_alarm() is None
     night(
@@ -268,7 +271,8 @@ def test_a_refused_night_is_reported_before_it_is_an_alarm_and_without_what_was_
     )
     found = watch.read_status(company, FIVE + 25 * HOUR)
     assert found.alarms == () and found.to_alarm()["state"] == "Warning"
-    assert found.to_alarm()["said"] == ["the last attempt, as of 2026-03-10T23:00:00+00:00: refused"]
+    warning = "the last attempt, as of 2026-03-10T23:00:00+00:00: refused"
+    assert found.to_alarm()["said"] == [warning]
 
 
 def test_deploying_without_a_prefect_api_says_what_to_do(company):

@@ -1,4 +1,4 @@
-"""What a person is told fits a terminal, and is the same as Markdown."""
+"""Metric tables fit a terminal, and are the same as Markdown."""
 
 import io
 from types import SimpleNamespace
@@ -13,14 +13,13 @@ from models.learners.kinds import MODELS_BY_NAME
 from models.training.settings import CANDIDATES
 from pipelines.commands.options import WIDTH_WITHOUT_TERMINAL
 from pipelines.reports import terminal
-from pipelines.reports.markdown import render_training_markdown
+from pipelines.reports.markdown import render_markdown_table, render_training_markdown
 from pipelines.reports.metric_tables import (
     METRIC_LABELS,
     build_challenger_table,
     build_learner_table,
     build_slice_table,
     describe_row_counts,
-    render_markdown_table,
 )
 
 NARROW = 100
@@ -29,12 +28,12 @@ ROWS = {"rows": 5000, "mature": 4200, "immature": 800, "positive": 310}
 
 
 def figures(seed):
-    """Return a Figure of each kind that is shown, as wide as they come; a learner without a slope has none."""
+    """Return an estimate of each metric shown, as wide as possible; seed 0 has no slope."""
     rng = np.random.default_rng(seed)
-    found = {key: Estimate(0.4567, 0.2345, 0.8765, 1000) for key in METRIC_LABELS}
-    odd = ("calibration_error", "calibration_slope", "calibration_intercept")
-    found |= {key: Estimate(*(-9.0 + rng.random(3)).round(3).tolist(), 1000) for key in odd}
-    return found | ({"calibration_slope": Estimate(NAN, NAN, NAN, 1000)} if seed == 0 else {})
+    metrics = {key: Estimate(0.4567, 0.2345, 0.8765, 1000) for key in METRIC_LABELS}
+    wide = ("calibration_error", "calibration_slope", "calibration_intercept")
+    metrics |= {key: Estimate(*(-9.0 + rng.random(3)).round(3).tolist(), 1000) for key in wide}
+    return metrics | ({"calibration_slope": Estimate(NAN, NAN, NAN, 1000)} if seed == 0 else {})
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def printed(rows, width=NARROW):
 
 
 @pytest.mark.parametrize("chosen", [kind.name for kind in CANDIDATES])
-def test_the_tables_of_a_training_fit_a_terminal_without_wrapping(learners, chosen):
+def test_training_tables_fit_a_narrow_terminal(learners, chosen):
     for rows in (
         build_challenger_table(learners[chosen], True),
         build_learner_table(learners, chosen),
@@ -61,7 +60,7 @@ def test_the_tables_of_a_training_fit_a_terminal_without_wrapping(learners, chos
         assert len(printed(rows)) == len(rows)
 
 
-def test_the_challenger_has_each_figure_with_its_interval_and_no_empty_row(learners):
+def test_challenger_table_has_each_metric_with_its_interval(learners):
     some = {
         key: figure
         for key, figure in learners["hazard"].items()
@@ -77,7 +76,7 @@ def test_the_challenger_has_each_figure_with_its_interval_and_no_empty_row(learn
     assert rows[0] == ["ROC AUC", "0.457 (0.234–0.876)"]
 
 
-def test_each_learner_has_a_row_and_the_chosen_one_is_marked(learners):
+def test_learner_table_marks_the_chosen_learner(learners):
     head, *rows = build_learner_table(learners, "hazard")
     assert head == ["learner", "ROC AUC", "log loss", "avg. precision", "cal. error", "cal. slope"]
     assert [row[0] for row in rows] == [
@@ -94,7 +93,7 @@ def test_each_learner_has_a_row_and_the_chosen_one_is_marked(learners):
     assert rows[0][-1] == "–"
 
 
-def test_parts_fit_what_is_printed_into_a_file(learners):
+def test_slice_table_fits_the_width_of_a_file(learners):
     parts = {
         "other_publicities": SliceMetrics(1352, 900, 147, learners["blend"]),
         "email": SliceMetrics(4, 4, 1),
@@ -108,13 +107,13 @@ def test_parts_fit_what_is_printed_into_a_file(learners):
     assert len(printed(rows, WIDTH_WITHOUT_TERMINAL)) == len(rows)
 
 
-def test_markdown_has_as_many_columns_in_each_line(learners):
+def test_markdown_table_has_equal_columns_in_each_line(learners):
     lines = render_markdown_table(build_learner_table(learners, "blend"))
     assert {line.count("|") for line in lines} == {7} and "blend (chosen)" in lines[5]
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, timed):
+def test_training_is_the_same_in_terminal_and_markdown(learners, timed):
     project = SimpleNamespace(project="acme", timed=timed, ordered=timed)
     trained = SimpleNamespace(learner="hazard", folds=[{}, {}])
     version, figures = SimpleNamespace(number=3, run_id="0f3c"), learners["hazard"]
@@ -132,14 +131,19 @@ def test_a_training_says_the_same_in_the_terminal_and_as_markdown(learners, time
     for table in (build_challenger_table(figures, timed), build_learner_table(learners, "hazard")):
         assert "\n".join(["", *render_markdown_table(table)]) in text
         assert all(any(row[0] in line and row[1] in line for line in page) for row in table)
-    for told in (describe_row_counts(ROWS, timed), "version 3 passed the gate and is the champion"):
-        assert told in text and told in " ".join(page)
+    for text_part in (
+        describe_row_counts(ROWS, timed),
+        "version 3 passed the gate and is the champion",
+    ):
+        assert text_part in text and text_part in " ".join(page)
 
 
-def test_what_becomes_of_immature_rows_depends_on_whether_they_are_followed():
+def test_row_counts_describe_the_use_of_immature_rows():
     head = "5,000 rows: 4,200 mature with 310 outcomes, 800 immature "
     assert (
         describe_row_counts(ROWS, followed=True)
-        == head + "(learnt from as far as they were followed, never called negative)"
+        == head + "(trained on as far as they were followed, never counted as negative)"
     )
-    assert describe_row_counts(ROWS, followed=False) == head + "(not used, never called negative)"
+    assert (
+        describe_row_counts(ROWS, followed=False) == head + "(not used, never counted as negative)"
+    )

@@ -1,4 +1,4 @@
-"""The story of a training tells the config, the rows, the figures and the gate, and nothing personal."""
+"""The record of a training holds config, rows, metrics and gate, and no personal data."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ import pytest
 from configs.schema import load_project
 from models.accounts import WithinAccountDependence
 from models.evaluation.gate import judge_challenger
-from models.leakage.leakage import Suspect
+from models.leakage.suspects import Suspect
 from models.learners import lightgbm
 from pipelines.reports.mlflow_artifacts import write_training_record
 from pipelines.training.evaluate import evaluate_predictions
@@ -20,9 +20,9 @@ SUSPECTS = [Suspect("buy", "rating", "filled only after the outcome: 40 of 40 ro
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    """Return what is told of a small company's training, and what it was told of."""
-    folder = tmp_path_factory.mktemp("told")
+def training(tmp_path_factory):
+    """Return a small company's training and its record."""
+    folder = tmp_path_factory.mktemp("record")
     features = tiny.CONFIG["features"] | {"families": ["counts", "journey", "lead"]}
     tiny.write(
         folder,
@@ -46,16 +46,16 @@ def told(tmp_path_factory):
             trained,
             found,
             verdict,
-            write_training_record(folder / "story", now, rows, trained, found, verdict, SUSPECTS),
+            write_training_record(folder / "record", now, rows, trained, found, verdict, SUSPECTS),
         )
 
 
-def table(told_story, name):
-    return list(csv.DictReader(told_story.texts[f"tables/{name}.csv"].splitlines()))
+def table(record, name):
+    return list(csv.DictReader(record.texts[f"tables/{name}.csv"].splitlines()))
 
 
-def test_parameters_say_what_was_trained_on_what(told):
-    now, trained, _, _, kept = told
+def test_parameters_describe_the_training(training):
+    now, trained, _, _, kept = training
     expected = {
         "target": "buy",
         "horizon": "21d",
@@ -71,8 +71,8 @@ def test_parameters_say_what_was_trained_on_what(told):
     assert kept.params["rows"] == kept.params["mature"] + kept.params["immature"]
 
 
-def test_metrics_carry_intervals_baselines_and_what_is_new(told):
-    _, _, found, _, kept = told
+def test_metrics_include_intervals_baselines_and_unseen_entities(training):
+    _, _, found, _, kept = training
     auc = found.metrics["roc_auc"]
     assert [kept.metrics[f"roc_auc{end}"] for end in ("", "_low", "_high")] == [
         auc.value,
@@ -86,25 +86,25 @@ def test_metrics_carry_intervals_baselines_and_what_is_new(told):
     )
 
 
-def test_the_report_leads_from_the_config_to_the_champion(told):
-    _, trained, found, verdict, kept = told
+def test_report_has_all_sections(training):
+    _, trained, found, verdict, kept = training
     report = kept.texts["report.md"]
     assert next(iter(kept.texts)) == "report.md"
     titles = [line[3:] for line in report.splitlines() if line.startswith("## ")]
     assert titles == [
-        "What was trained",
-        "On which rows",
-        "What it can do",
-        "What an account's score is worth",
-        "What the gate said",
-        "What the model looks at",
-        "Columns that look as if they knew the outcome",
-        "How to go on",
-        "What else is here",
+        "Model",
+        "Rows",
+        "Metrics",
+        "Scores of accounts",
+        "Gate",
+        "Importance",
+        "Columns that seem to leak the outcome",
+        "Next steps",
+        "Files",
     ]
     together = WithinAccountDependence.from_json(trained.scorer.metadata.within_account)
     assert (
-        f"Of {together.groups:,} times" in report
+        f"at the same time {together.groups:,} times" in report
         and f"the outcome {together.observed:,} times" in report
     )
     assert all(test.sentence in report for test in verdict.tests)
@@ -113,8 +113,8 @@ def test_the_report_leads_from_the_config_to_the_champion(told):
     assert ("leadscore rollback CONFIG --target buy" in report) == verdict.passed
 
 
-def test_tables_hold_what_the_report_shows(told):
-    _, trained, found, verdict, kept = told
+def test_tables_match_the_report(training):
+    _, trained, found, verdict, kept = training
     parts = {(row["by"], row["part"]): row for row in table(kept, "parts")}
     assert {
         ("fold", "1"),
@@ -140,8 +140,8 @@ def test_tables_hold_what_the_report_shows(told):
     assert [float(row["share_of_outcomes"]) for row in table(kept, "gain")][-1] == 1
 
 
-def test_pictures_and_the_scorer_lie_in_the_folder(told):
-    *_, kept = told
+def test_plots_and_scorer_are_in_the_folder(training):
+    *_, kept = training
     names = {path.name for path in kept.plots.iterdir()}
     assert names == {
         f"{name}.png" for name in ("reliability", "distribution", "gain", "origins", "importance")
@@ -149,8 +149,8 @@ def test_pictures_and_the_scorer_lie_in_the_folder(told):
     assert (kept.scorer / "scorer.json").is_file()
 
 
-def test_nothing_personal_is_told(told):
-    now, *_, kept = told
+def test_record_holds_no_personal_data(training):
+    now, *_, kept = training
     scorer = "".join(path.read_text(encoding="utf-8") for path in kept.scorer.iterdir())
     texts = "\n".join(
         [*kept.texts.values(), json.dumps(kept.params), json.dumps(kept.tags), scorer]
@@ -158,5 +158,5 @@ def test_nothing_personal_is_told(told):
     entities, accounts = (
         set(now.dataset.leads[name].to_pylist()) for name in ("entity_id", "account_id")
     )
-    assert not [one for one in entities if one in texts]
-    assert not [one for one in accounts if f"{one}," in texts or f'"{one}"' in texts]
+    assert not [entity for entity in entities if entity in texts]
+    assert not [a for a in accounts if f"{a}," in texts or f'"{a}"' in texts]

@@ -1,4 +1,4 @@
-"""The oracle against dense matrix exponentials, Monte-Carlo, and what really happens in the demo company."""
+"""The oracle against dense matrix exponentials, Monte Carlo and outcomes of the demo company."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def spine_of(ids: list[str], cutoff: datetime) -> pa.Table:
 
 
 def random_law(rng: np.random.Generator) -> CompanyLaw:
-    """A law in which everything is possible in every state."""
+    """Return a law in which every event is possible in every state."""
     share = rng.uniform(0.1, 1, (len(company.SOURCES), 4))
     return CompanyLaw(
         z_rate=rng.uniform(0.02, 0.1, 2),
@@ -56,7 +56,7 @@ def random_law(rng: np.random.Generator) -> CompanyLaw:
 
 
 class Reference:
-    """The same probability by dense matrices over (Z, X of every lead), with the future of all leads in it."""
+    """The same probability by dense matrices over (Z, X of each lead) and all leads' future."""
 
     def __init__(
         self, law: CompanyLaw, leads: pd.DataFrame, events: pd.DataFrame, fits: np.ndarray
@@ -110,7 +110,7 @@ class Reference:
         if kind >= len(MARKS):
             self.phase[lead] = 1 if OUTCOMES[kind - len(MARKS)] == "opportunity" else 2
 
-    def upto(self, cutoff: datetime) -> None:
+    def advance_to(self, cutoff: datetime) -> None:
         steps = [(a, 0, i, None) for i, a in enumerate(self.leads["created_at"]) if a < cutoff]
         known = self.events[self.events["available_at"] < cutoff]
         steps += [
@@ -123,35 +123,35 @@ class Reference:
             (pd.Timestamp(company.START), 2, None, None),
             *sorted(steps, key=lambda s: (s[0], s[1])),
         ]
-        for (before, *_), (now, what, lead, kind) in pairwise(steps):
-            if now > before:
-                self.wait(tau(before), tau(now), recent=before >= cutoff - LATE_DELAY)
-            if what == 0:
+        for (before, *_), (time, step, lead, kind) in pairwise(steps):
+            if time > before:
+                self.wait(tau(before), tau(time), recent=before >= cutoff - LATE_DELAY)
+            if step == 0:
                 self.arrive(lead)
-            elif what == 1:
-                self.observe(lead, kind, int(now >= CHANGE_AT))
+            elif step == 1:
+                self.observe(lead, kind, int(time >= CHANGE_AT))
 
     def chance(self, lead: int, days: float, goal: int) -> float:
-        """Blocks: lead phase, opportunity phase, goal reached; every lead of the account goes on living."""
+        """Return the chance; blocks are lead phase, opportunity phase and goal reached."""
         n, size = self.phase[lead], len(self.states)
         q = self.generator([i for i, phase in enumerate(self.phase) if phase >= 0])
-        whole = np.zeros((3 * size + 1,) * 2)
+        matrix = np.zeros((3 * size + 1,) * 2)
         for phase in (0, 1):
             out = [
                 self.law.exit_rate[phase, :, s[0], s[1 + lead]] * [self.fits[lead], 1.0]
                 for s in self.states
             ]
             on, off = np.array(out).T
-            here, there = (
+            from_block, to_block = (
                 slice(phase * size, (phase + 1) * size),
                 (2 if phase == goal else 1) * size,
             )
-            whole[here, here] = q - np.diag(on + off)
-            whole[here, there : there + size] += np.diag(on)
-            whole[here, -1] = off
+            matrix[from_block, from_block] = q - np.diag(on + off)
+            matrix[from_block, to_block : to_block + size] += np.diag(on)
+            matrix[from_block, -1] = off
         start = np.zeros(3 * size + 1)
         start[n * size : (n + 1) * size] = self.p
-        return float((start @ expm(whole * days))[2 * size : 3 * size].sum())
+        return float((start @ expm(matrix * days))[2 * size : 3 * size].sum())
 
 
 def reference(
@@ -165,14 +165,14 @@ def reference(
     pairs = zip(events["event_type"], events["channel"].astype(object), strict=True)
     events["kind"] = [KINDS.index((t, None if pd.isna(c) else c)) for t, c in pairs]
     judge = Reference(law, leads, events, company.compute_fit(mine))
-    judge.upto(cutoff)
+    judge.advance_to(cutoff)
     days = tau(cutoff + MONTH) - tau(cutoff)
     return judge.chance(list(leads["entity_id"]).index(row), days, goal)
 
 
 @pytest.mark.parametrize("goal, target", [(0, "propensity"), (1, "close")])
-def test_equals_dense_matrix_exponentials(goal: int, target: str) -> None:
-    """Pairs of leads, with the change of behaviour and late rows inside the last two days before the cutoff."""
+def test_oracle_equals_dense_matrix_exponentials(goal: int, target: str) -> None:
+    """Pairs of leads; the change of behaviour and late rows lie in the last two days."""
     law, cutoff = random_law(np.random.default_rng(5)), datetime(2024, 11, 2, 9, tzinfo=UTC)
     data = dataset_of(simulate.simulate_block(2, 0, 300, law))
     leads, events = data.leads.to_pandas(), filter_available_before(data.events, cutoff).to_pandas()
@@ -195,8 +195,8 @@ def test_equals_dense_matrix_exponentials(goal: int, target: str) -> None:
         ] == pytest.approx(exact, rel=1e-9)
 
 
-def test_equals_what_happens_after_a_history_that_many_leads_share() -> None:
-    """Monte-Carlo by rejection: two leads an account, and nothing of either known by the cutoff."""
+def test_oracle_equals_monte_carlo_after_a_shared_history() -> None:
+    """Monte Carlo by rejection: two leads an account, no event of either is available."""
     rng, cutoff, count = np.random.default_rng(11), datetime(2024, 11, 5, tzinfo=UTC), 40_000
     law = random_law(rng)
     law = law._replace(
@@ -235,7 +235,7 @@ def demo() -> Dataset:
 
 
 @pytest.mark.parametrize("target", ["propensity", "close"])
-def test_tells_the_outcome_rate_however_rows_are_grouped(demo: Dataset, target: str) -> None:
+def test_oracle_is_calibrated_in_each_group_of_rows(demo: Dataset, target: str) -> None:
     config = load_project(Path(__file__).parents[3] / "configs" / "demo.yaml").targets[target]
     config = config.model_copy(
         update={"cutoffs": config.cutoffs.model_copy(update={"every": timedelta(days=28)})}
@@ -260,7 +260,7 @@ def test_tells_the_outcome_rate_however_rows_are_grouped(demo: Dataset, target: 
             assert abs(excess.sum()) < 4 * np.sqrt((excess**2).sum())
 
 
-def test_what_is_not_known_at_the_cutoff_changes_nothing(demo: Dataset) -> None:
+def test_oracle_ignores_rows_not_available_at_the_cutoff(demo: Dataset) -> None:
     rng, cutoff = np.random.default_rng(1), datetime(2024, 12, 3, tzinfo=UTC)
     leads, events = demo.leads.to_pandas(), demo.events.to_pandas()
     spine = spine_of(list(leads.loc[leads["created_at"] < cutoff, "entity_id"][:300]), cutoff)
@@ -297,7 +297,7 @@ def one_lead(*marks: tuple[datetime, str, str | None]) -> Dataset:
     return Dataset(leads, pa.Table.from_pylist(events, EVENTS), (), "")
 
 
-def test_an_event_at_the_cutoff_is_not_known_and_one_just_before_is() -> None:
+def test_event_at_the_cutoff_is_excluded_and_just_before_is_included() -> None:
     cutoff = datetime(2024, 4, 1, tzinfo=UTC)
     chance = [
         compute_oracle(one_lead(*marks), spine_of(["a"], cutoff), "propensity", MONTH)[0]
@@ -310,7 +310,7 @@ def test_an_event_at_the_cutoff_is_not_known_and_one_just_before_is() -> None:
     assert chance[0] == chance[1] < chance[2] / 2
 
 
-def test_rows_come_back_in_the_spines_order(demo: Dataset) -> None:
+def test_oracle_keeps_the_order_of_the_spine(demo: Dataset) -> None:
     ids = demo.leads["entity_id"].to_pylist()[:40]
     spine = pa.concat_tables([spine_of(ids, END), spine_of(ids[::-1], END + timedelta(days=9))])
     turned = spine.take(np.arange(spine.num_rows)[::-1])
@@ -318,7 +318,7 @@ def test_rows_come_back_in_the_spines_order(demo: Dataset) -> None:
     assert np.array_equal(ahead, compute_oracle(demo, turned, "propensity", MONTH)[::-1])
 
 
-def test_one_that_is_done_has_no_chance() -> None:
+def test_finished_lead_has_probability_zero() -> None:
     cutoff, day = datetime(2024, 4, 1, tzinfo=UTC), datetime(2024, 3, 9, tzinfo=UTC)
     data = one_lead((day, "disqualified", None))
     assert compute_oracle(data, spine_of(["a"], cutoff), "close", MONTH)[0] == 0
@@ -330,14 +330,19 @@ def test_one_that_is_done_has_no_chance() -> None:
 @pytest.mark.parametrize(
     "marks, ids, target, words",
     [
-        ((), ["a"], "churn", "no such target"),
+        ((), ["a"], "churn", "unknown target"),
         ((), ["b"], "close", "not in the leads table"),
-        (((datetime(2024, 3, 9, tzinfo=UTC), "sneeze", None),), ["a"], "close", "does not know"),
-        (((datetime(2024, 3, 9, tzinfo=UTC), "won", None),), ["a"], "close", "impossible"),
-        (((datetime(2024, 2, 9, tzinfo=UTC), "mql", None),), ["a"], "close", "impossible"),
+        (
+            ((datetime(2024, 3, 9, tzinfo=UTC), "sneeze", None),),
+            ["a"],
+            "close",
+            "unknown event type",
+        ),
+        (((datetime(2024, 3, 9, tzinfo=UTC), "won", None),), ["a"], "close", "probability zero"),
+        (((datetime(2024, 2, 9, tzinfo=UTC), "mql", None),), ["a"], "close", "probability zero"),
     ],
 )
-def test_data_of_another_company_is_an_error(
+def test_oracle_rejects_data_of_another_company(
     marks: tuple, ids: list[str], target: str, words: str
 ) -> None:
     with pytest.raises(DataError, match=words):
@@ -346,8 +351,8 @@ def test_data_of_another_company_is_an_error(
         )
 
 
-def test_a_lead_not_yet_born_is_an_error() -> None:
-    with pytest.raises(DataError, match="not yet known"):
+def test_oracle_rejects_a_lead_created_after_the_cutoff() -> None:
+    with pytest.raises(DataError, match="created at or after the cutoff"):
         compute_oracle(
             one_lead(), spine_of(["a"], datetime(2024, 3, 1, tzinfo=UTC)), "close", MONTH
         )

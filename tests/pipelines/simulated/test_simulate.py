@@ -1,4 +1,4 @@
-"""The demo company: the same bytes again, the truth in the tables, and everything that makes data real."""
+"""The simulated company: its clock, its seed, its true rows and its untidy files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def truth() -> simulate.SimulatedBlock:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, simulate.Summary]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, simulate.SimulationSummary]:
     folder = tmp_path_factory.mktemp("company") / "data"
     return folder, simulate.write_company(folder, 1500, 3)
 
@@ -53,24 +53,26 @@ def text_of(path: Path) -> pa.Table:
 
 @settings(max_examples=50)
 @given(st.integers(0, int((company.END - company.START).total_seconds()) * 1_000_000))
-def test_the_clock_and_its_inverse_agree_to_a_microsecond(offset: int) -> None:
+def test_clock_and_its_inverse_agree_to_a_microsecond(offset: int) -> None:
     us = np.array([to_microseconds(company.START) + offset])
     assert abs(int(CLOCK.to_instants(CLOCK.to_business_days(us))[0] - us[0])) <= 1
 
 
-def test_the_clock_always_runs_and_by_day_faster_than_by_night() -> None:
+def test_clock_always_runs_and_is_faster_by_day() -> None:
     steps = np.diff(CLOCK.edges)
     assert steps.min() > 0
     assert steps[10] > 3 * steps[2]
     assert steps[10] > 3 * steps[5 * 24 + 10]  # 2024-01-01 is a Monday
 
 
-def test_an_instant_before_the_company_is_an_error() -> None:
+def test_clock_rejects_an_instant_before_the_company() -> None:
     with pytest.raises(DataError, match="clock"):
         CLOCK.to_business_days(np.array([to_microseconds(company.START) - 1]))
 
 
-def test_same_seed_same_bytes(written: tuple[Path, simulate.Summary], tmp_path: Path) -> None:
+def test_company_of_one_seed_has_the_same_bytes(
+    written: tuple[Path, simulate.SimulationSummary], tmp_path: Path
+) -> None:
     assert simulate.write_company(tmp_path, 1500, 3) == written[1]
     assert contents(tmp_path) == contents(written[0])
     simulate.write_company(tmp_path, 1500, 4)
@@ -78,7 +80,7 @@ def test_same_seed_same_bytes(written: tuple[Path, simulate.Summary], tmp_path: 
     assert contents(tmp_path) != contents(written[0])
 
 
-def test_blocks_do_not_depend_on_each_other(
+def test_blocks_are_independent_of_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(simulate, "BLOCK_LEADS", 100)
@@ -94,7 +96,7 @@ def test_blocks_do_not_depend_on_each_other(
     assert not (tmp_path / ".partial").exists()
 
 
-def test_a_failure_leaves_the_old_files(tmp_path: Path) -> None:
+def test_failure_leaves_the_old_files(tmp_path: Path) -> None:
     simulate.write_company(tmp_path, 60, 3)
     before = contents(tmp_path)
 
@@ -106,7 +108,7 @@ def test_a_failure_leaves_the_old_files(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
-def test_no_lead_acts_before_it_comes_or_after_it_is_done(truth: simulate.SimulatedBlock) -> None:
+def test_lead_acts_only_between_its_creation_and_its_end(truth: simulate.SimulatedBlock) -> None:
     leads, events = truth.leads.to_pandas(), truth.events.to_pandas()
     joined = events.merge(leads[["entity_id", "created_at"]], on="entity_id")
     assert (joined["event_time"] >= joined["created_at"]).all()
@@ -125,7 +127,7 @@ def test_no_lead_acts_before_it_comes_or_after_it_is_done(truth: simulate.Simula
     assert events.duplicated().sum() == 0
 
 
-def test_late_rows_are_known_two_days_later_and_outcomes_at_once(
+def test_late_rows_are_known_two_days_later_and_outcomes_immediately(
     truth: simulate.SimulatedBlock,
 ) -> None:
     events = truth.events.to_pandas()
@@ -149,7 +151,7 @@ def test_behaviour_changes_part_way(truth: simulate.SimulatedBlock) -> None:
     assert share[True] > share[False] + 0.1
 
 
-def test_the_planted_column_is_filled_only_after_an_opportunity(
+def test_planted_column_is_filled_only_after_an_opportunity(
     truth: simulate.SimulatedBlock,
 ) -> None:
     events = truth.events.to_pandas()
@@ -160,7 +162,7 @@ def test_the_planted_column_is_filled_only_after_an_opportunity(
     assert 0.75 < filled[list(opened)].mean() < 0.93
 
 
-def test_some_leads_have_no_account_and_some_values_are_missing(
+def test_leads_include_missing_accounts_and_missing_values(
     truth: simulate.SimulatedBlock,
 ) -> None:
     leads = truth.leads.to_pandas()
@@ -170,8 +172,8 @@ def test_some_leads_have_no_account_and_some_values_are_missing(
     assert (company.compute_fit(truth.leads) > 0).all()
 
 
-def test_what_is_written_counts_up(
-    written: tuple[Path, simulate.Summary], truth: simulate.SimulatedBlock
+def test_summary_counts_the_written_rows(
+    written: tuple[Path, simulate.SimulationSummary], truth: simulate.SimulatedBlock
 ) -> None:
     folder, summary = written
     rows = sum(text_of(folder / name).num_rows for name in ("leads.csv", "crm.csv"))
@@ -182,8 +184,8 @@ def test_what_is_written_counts_up(
     assert summary.late > 0
 
 
-def test_every_true_row_is_written_and_nothing_else_but_duplicates_and_broken_rows(
-    written: tuple[Path, simulate.Summary], truth: simulate.SimulatedBlock
+def test_files_hold_the_true_rows_duplicates_and_broken_rows_only(
+    written: tuple[Path, simulate.SimulationSummary], truth: simulate.SimulatedBlock
 ) -> None:
     crm = text_of(written[0] / "crm.csv")
     found = Counter(
@@ -201,8 +203,8 @@ def test_every_true_row_is_written_and_nothing_else_but_duplicates_and_broken_ro
     )
 
 
-def test_the_config_reads_the_truth_back(
-    written: tuple[Path, simulate.Summary],
+def test_config_reads_the_true_rows_back(
+    written: tuple[Path, simulate.SimulationSummary],
     truth: simulate.SimulatedBlock,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

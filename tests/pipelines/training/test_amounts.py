@@ -1,4 +1,4 @@
-"""Amounts that outcomes carry: against loops over the files, and nothing of them is known before its time."""
+"""Amounts of outcomes against loops over the files; none is used before it is known."""
 
 import csv
 from collections import defaultdict
@@ -31,7 +31,7 @@ from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.train import AuditedRows, train_challenger
 from pipelines.training_data import build_training_rows, count_training_rows, load_snapshot
 from pipelines.workspace import open_store
-from serve.monitoring import compute_realised_amounts as drawn
+from serve.monitoring import realised
 from serve.monitoring.realised import ALL_ROWS
 from serve.scoring.scoring import ScoringRequest, build_scoring_matrix, score_matrix
 from tests.pipelines import tiny
@@ -42,7 +42,7 @@ FRENCH = 3.0
 
 
 def write(folder, leads=1100):
-    """Write the small company with what was bought: of the French three times as much; of some it is not known."""
+    """Write the small company with amounts: three times as high for FR, and some missing."""
     events = [{**tiny.CONFIG["sources"]["events"][0], "value": "worth"}]
     targets = {"buy": tiny.CONFIG["targets"]["buy"] | {"amount": {"outcome": "value"}}}
     sources, late = (
@@ -71,11 +71,11 @@ def write(folder, leads=1100):
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    """Return a training of the small company, what it learnt from, what it said, and the folder."""
+def trained_company(tmp_path_factory):
+    """Yield snapshot, rows, training, log lines and folder of the small company."""
     folder = tmp_path_factory.mktemp("amounts")
     write(folder)
-    said = []
+    lines = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
@@ -85,23 +85,23 @@ def told(tmp_path_factory):
         yield (
             now,
             rows,
-            train_challenger(now, "buy", AuditedRows(rows, ()), said.append),
-            said,
+            train_challenger(now, "buy", AuditedRows(rows, ()), lines.append),
+            lines,
             folder,
         )
 
 
 @pytest.fixture(scope="module")
-def found(told):
-    """The figures of the chosen model alone."""
-    now, rows, trained, *_ = told
+def evaluation(trained_company):
+    """Return the evaluation of the chosen model alone."""
+    now, rows, trained, *_ = trained_company
     chosen = trained.out_of_time.select([*OUT_OF_TIME.names, trained.learner])
     return evaluate_predictions(now, "buy", rows, replace(trained, out_of_time=chosen))
 
 
 def bought(folder):
     """Return (instant, amount or None) of each lead's purchases, ascending, from the file."""
-    found = defaultdict(list)
+    purchases = defaultdict(list)
     with (folder / "events.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["what"] == "bought":
@@ -110,12 +110,12 @@ def bought(folder):
                     .replace(tzinfo=ZoneInfo("Europe/Berlin"))
                     .astimezone(UTC)
                 )
-                found[row["lead"]].append((at, float(row["worth"]) if row["worth"] else None))
-    return {lead: sorted(purchases) for lead, purchases in found.items()}
+                purchases[row["lead"]].append((at, float(row["worth"]) if row["worth"] else None))
+    return {lead: sorted(rows) for lead, rows in purchases.items()}
 
 
 def by_hand(folder, rows):
-    """Return the amount of each row's outcome within the horizon; None where it carries none, 0 where none came."""
+    """Yield the amount of each row's outcome: None if it has no amount, 0 without an outcome."""
     purchases = bought(folder)
     for row in rows.select(SPINE.names).to_pylist():
         later = [
@@ -126,17 +126,17 @@ def by_hand(folder, rows):
         yield later[0][1] if later else 0.0
 
 
-def test_what_outcomes_were_worth_is_what_the_file_says(told):
-    now, _, trained, _, folder = told
+def test_realised_amounts_equal_the_file(trained_company):
+    now, _, trained, _, folder = trained_company
     tested = trained.out_of_time
-    found = compute_realised_amounts(now.dataset, now.project.target_config("buy"), tested)
+    amounts = compute_realised_amounts(now.dataset, now.project.target_config("buy"), tested)
     expected = [np.nan if amount is None else amount for amount in by_hand(folder, tested)]
-    assert found == pytest.approx(expected, nan_ok=True)
-    assert np.isnan(found).sum() > 3 and (found > 0).sum() > 30
+    assert amounts == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(amounts).sum() > 3 and (amounts > 0).sum() > 30
 
 
-def test_the_amount_learnt_is_that_of_mature_outcomes_each_entity_one_vote(told):
-    _, rows, trained, said, folder = told
+def test_amount_model_weights_mature_outcomes_equally_by_entity(trained_company):
+    _, rows, trained, lines, folder = trained_company
     votes = defaultdict(list)
     mature = pc.fill_null(rows.labels["label"], 0).to_pylist()
     for entity, amount, label in zip(
@@ -149,15 +149,15 @@ def test_the_amount_learnt_is_that_of_mature_outcomes_each_entity_one_vote(told)
         len(votes),
         pytest.approx(np.mean([np.mean(v) for v in votes.values()])),
     )
-    assert model.trees is not None and model.sentence in said
+    assert model.trees is not None and model.sentence in lines
     matrix = rows.matrix.take(pa.array(np.arange(0, rows.matrix.num_rows, 7)))
     expected = trained.scorer.predict(matrix)["amount"].to_numpy()
     french = np.array(matrix["country"].to_pylist()) == "FR"
     assert expected[french].mean() / expected[~french].mean() == pytest.approx(FRENCH, rel=0.2)
 
 
-def test_a_night_expects_probability_times_amount(told):
-    now, _, trained, *_ = told
+def test_expected_value_is_probability_times_amount(trained_company):
+    now, _, trained, *_ = trained_company
     order = ScoringRequest(
         now.project.target_config("buy"),
         now.as_of,
@@ -170,56 +170,56 @@ def test_a_night_expects_probability_times_amount(told):
     assert all(row["expected_value"] == row["amount"] * row["probability"] for row in frame)
 
 
-def test_a_fold_expects_what_it_knew(told):
-    """Of an outcome that comes at or after the first tested row, no value reaches what is expected before."""
-    now, rows, trained, *_ = told
+def test_fold_amounts_use_only_earlier_values(trained_company):
+    """A value at or after the first test row of a fold has no influence on the expected amounts."""
+    now, rows, trained, *_ = trained_company
     tested = trained.out_of_time
-    found = predict_fold_amounts(now, "buy", rows, tested)
-    assert np.isfinite(found).all() and len(np.unique(found)) > 1
+    amounts = predict_fold_amounts(now, "buy", rows, tested)
+    assert np.isfinite(amounts).all() and len(np.unique(amounts)) > 1
     start, events = pc.min(tested["cutoff"]), now.dataset.events
     later = pc.greater_equal(events["event_time"], start)
     garbled = pc.if_else(later, pc.multiply(events["value"], 1000.0), events["value"])
     place = events.column_names.index("value")
     data = replace(now.dataset, events=events.set_column(place, "value", garbled))
-    assert (predict_fold_amounts(replace(now, dataset=data), "buy", rows, tested) == found).all()
+    assert (predict_fold_amounts(replace(now, dataset=data), "buy", rows, tested) == amounts).all()
     earlier = pc.if_else(later, events["value"], pc.multiply(events["value"], 2.0))
     data = replace(now.dataset, events=events.set_column(place, "value", earlier))
     assert predict_fold_amounts(replace(now, dataset=data), "buy", rows, tested) == pytest.approx(
-        2 * found
+        2 * amounts
     )
 
 
-def test_the_value_captured_is_by_what_was_expected_and_of_what_came(told, found):
-    trained, tested = told[2], found.tested
+def test_value_captured_ranks_by_expected_and_sums_realised_value(trained_company, evaluation):
+    trained, tested = trained_company[2], evaluation.rows
     chance, label = (trained.out_of_time[name].to_numpy() for name in ("probability", "label"))
-    held = whole = 0.0
+    captured = total = 0.0
     for batch in np.unique(tested.batch):
         mine = np.flatnonzero(tested.batch == batch)
         best = mine[np.argsort(-(chance * tested.expected)[mine], kind="stable")][: tested.capacity]
         worth = np.nan_to_num(tested.amount) * label
-        held, whole = held + worth[best].sum(), whole + worth[mine].sum()
-    assert found.metrics["value_captured_at_capacity"].value == pytest.approx(held / whole)
+        captured, total = captured + worth[best].sum(), total + worth[mine].sum()
+    assert evaluation.metrics["value_captured_at_capacity"].value == pytest.approx(captured / total)
 
 
-def test_the_report_says_how_amounts_held(told, found):
-    now, rows, trained, *_ = told
+def test_report_compares_expected_and_realised_amounts(trained_company, evaluation):
+    now, rows, trained, *_ = trained_company
     text = render_training_report(
         ReportInput(
             now,
             trained,
-            found,
+            evaluation,
             judge_challenger(trained.out_of_time),
             count_training_rows(rows),
             [],
         )
     )
     trial = trained.scorer.amount_model.trial
-    assert "## What an outcome is worth\n\nAn outcome is worth" in text
-    assert f"Of the {trial.entities:,} later entities {trial.expected:,.2f} was expected" in text
+    assert "## Amounts\n\nAn outcome is worth" in text
+    assert f"For the {trial.entities:,} later entities it expected {trial.expected:,.2f}" in text
 
 
-def test_without_a_value_nothing_is_learnt_and_the_training_says_so(told, found):
-    now, rows, trained, *_ = told
+def test_amount_model_is_absent_without_values(trained_company, evaluation):
+    now, rows, trained, *_ = trained_company
     bare = now.dataset.events.set_column(
         5, "value", pa.nulls(now.dataset.events.num_rows, pa.float64())
     )
@@ -229,14 +229,19 @@ def test_without_a_value_nothing_is_learnt_and_the_training_says_so(told, found)
     none = replace(trained, scorer=replace(trained.scorer, amount_model=None))
     assert NO_AMOUNTS[1:] in render_training_report(
         ReportInput(
-            without, none, found, judge_challenger(none.out_of_time), count_training_rows(rows), []
+            without,
+            none,
+            evaluation,
+            judge_challenger(none.out_of_time),
+            count_training_rows(rows),
+            [],
         )
     )
 
 
-def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, monkeypatch):
-    monkeypatch.setattr(drawn, "REPLICATES", 20)
-    now, *_, folder = told
+def test_monitor_sums_the_values_of_realised_outcomes(trained_company, monkeypatch):
+    monkeypatch.setattr(realised, "REPLICATES", 20)
+    now, *_, folder = trained_company
     night = now.as_of - timedelta(days=90)
     spine = build_scoring_spine(now.dataset.cut_at(night), now.project.target_config("buy"), night)
     run, store = (
@@ -261,8 +266,8 @@ def test_what_published_scores_were_worth_is_the_value_of_their_outcomes(told, m
     )
 
 
-def test_a_constant_or_an_attribute_is_not_learnt(told):
-    now, rows, trained, *_ = told
+def test_constant_or_attribute_amount_needs_no_model(trained_company):
+    now, rows, trained, *_ = trained_company
     plain = yaml.safe_load(now.project.text)
     plain["targets"]["buy"]["amount"] = "size"
     project = type(now.project).model_validate(plain)
@@ -273,5 +278,5 @@ def test_a_constant_or_an_attribute_is_not_learnt(told):
         zip(*(now.dataset.leads[name].to_pylist() for name in ("entity_id", "size")), strict=True)
     )
     tested = trained.out_of_time
-    found = compute_realised_amounts(now.dataset, project.target_config("buy"), tested)
-    assert found.tolist() == [size[entity] for entity in tested["entity_id"].to_pylist()]
+    amounts = compute_realised_amounts(now.dataset, project.target_config("buy"), tested)
+    assert amounts.tolist() == [size[entity] for entity in tested["entity_id"].to_pylist()]

@@ -1,4 +1,4 @@
-"""The audit of a company: what is named, what state it is in, and what training then goes without."""
+"""Leakage audit of a company: suspects, their state, and the features that training drops."""
 
 import csv
 import json
@@ -38,12 +38,12 @@ WRITTEN_LATER = {
     "olist": set(),
     "crm_maven": {"close_value"},
 }
-"""What is known to be written after the outcome; the configs leave it out, so the audit finds it there."""
+"""Columns that are written after the outcome; the configs leave them out."""
 
 
 @pytest.fixture
 def company(tmp_path, monkeypatch):
-    """Write the tiny company with a contact for the bill, which buyers alone have; return what loads its config."""
+    """Write the tiny company with a billing contact of buyers; return a loader of its config."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
     path = tiny.write(tmp_path, leads=1_500)
@@ -67,7 +67,7 @@ def company(tmp_path, monkeypatch):
     return configured
 
 
-def found(project):
+def find_columns(project):
     """Return each finding's column and state."""
     (findings,) = audit_targets(project, None, ["buy"], lambda line: None)
     return [(finding.suspect.column, finding.state) for finding in findings]
@@ -84,14 +84,14 @@ def found(project):
         ({"attributes": ["country", "billed"], "audit": {"allow": ["billed"]}}, ALLOWED),
     ],
 )
-def test_the_planted_column_is_named_and_nothing_else(company, changes, state):
-    assert found(company(**changes)) == [("billed", state)]
+def test_audit_finds_only_the_planted_column(company, changes, state):
+    assert find_columns(company(**changes)) == [("billed", state)]
 
 
-def test_training_goes_without_the_features_of_suspects(company):
-    now = load_snapshot(company(["country", "billed"]), None)
-    rows = build_training_rows(now, "buy")
-    kept, suspects = drop_suspects(now, "buy", rows)
+def test_training_drops_features_of_suspects(company):
+    snapshot = load_snapshot(company(["country", "billed"]), None)
+    rows = build_training_rows(snapshot, "buy")
+    kept, suspects = drop_suspects(snapshot, "buy", rows)
     assert [suspect.column for suspect in suspects] == ["billed"]
     gone = set(rows.matrix.column_names) - set(kept.matrix.column_names)
     assert gone == {"billed"}
@@ -99,34 +99,34 @@ def test_training_goes_without_the_features_of_suspects(company):
     assert kept.labels is rows.labels
 
 
-def test_training_keeps_what_the_config_allows(company):
-    now = load_snapshot(company(["country", "billed"], audit={"allow": ["billed"]}), None)
-    rows = build_training_rows(now, "buy")
-    kept, suspects = drop_suspects(now, "buy", rows)
+def test_training_keeps_allowed_columns(company):
+    snapshot = load_snapshot(company(["country", "billed"], audit={"allow": ["billed"]}), None)
+    rows = build_training_rows(snapshot, "buy")
+    kept, suspects = drop_suspects(snapshot, "buy", rows)
     assert kept is rows
     assert [(suspect.column, suspect.allowed) for suspect in suspects] == [("billed", True)]
 
 
-def test_a_column_that_no_feature_comes_from_cannot_be_allowed(company):
-    now = load_snapshot(company(["country", "billed"], audit={"allow": ["biled"]}), None)
-    rows = build_training_rows(now, "buy")
+def test_unknown_column_cannot_be_allowed(company):
+    snapshot = load_snapshot(company(["country", "billed"], audit={"allow": ["biled"]}), None)
+    rows = build_training_rows(snapshot, "buy")
     with pytest.raises(ConfigError, match=r"audit\.allow.*'biled'[^'@]*did you mean billed"):
-        drop_suspects(now, "buy", rows)
+        drop_suspects(snapshot, "buy", rows)
 
 
-def test_no_feature_left_is_an_error_that_says_how_to_allow_one(company):
-    now = load_snapshot(company(["billed"]), None)
-    rows = build_training_rows(now, "buy")
+def test_dropping_all_features_is_an_error_with_a_fix(company):
+    snapshot = load_snapshot(company(["billed"]), None)
+    rows = build_training_rows(snapshot, "buy")
     alone = rows.catalog.select(["billed"])
     bare = type(rows)(rows.matrix.select(["entity_id", "cutoff", "billed"]), rows.labels, alone)
     with pytest.raises(DataError, match=r"audit\.allow"):
-        drop_suspects(now, "buy", bare)
+        drop_suspects(snapshot, "buy", bare)
 
 
-def test_every_feature_is_traced_to_its_source(company):
-    now = load_snapshot(company(["country", "size"]), None)
-    rows = build_training_rows(now, "buy")
-    traced = trace_origins(now, rows)
+def test_features_are_traced_to_their_sources(company):
+    snapshot = load_snapshot(company(["country", "size"]), None)
+    rows = build_training_rows(snapshot, "buy")
+    traced = trace_origins(snapshot, rows)
     assert traced.current == {"country": "country", "size": "size"}
     assert traced.dated["visit_count_7d"] == "visit"
     assert traced.dated["web_channel_count_7d"] == "web"
@@ -134,8 +134,8 @@ def test_every_feature_is_traced_to_its_source(company):
     assert set(traced.current) | set(traced.dated) == set(rows.matrix.column_names[2:])
     firms = dict(
         zip(
-            now.dataset.leads["entity_id"].to_pylist(),
-            now.dataset.leads["account_id"].to_pylist(),
+            snapshot.dataset.leads["entity_id"].to_pylist(),
+            snapshot.dataset.leads["account_id"].to_pylist(),
             strict=True,
         )
     )
@@ -144,7 +144,7 @@ def test_every_feature_is_traced_to_its_source(company):
     ]
 
 
-def test_the_command_prints_a_table_or_one_object_and_ends_well(company, monkeypatch, capsys):
+def test_audit_command_prints_a_table_or_json_and_exits_0(company, monkeypatch, capsys):
     company()
     for extra in ([], ["--json", "--target", "buy"]):
         monkeypatch.setattr(sys, "argv", ["leadscore", "audit", "company.yaml", *extra])
@@ -161,9 +161,7 @@ def test_the_command_prints_a_table_or_one_object_and_ends_well(company, monkeyp
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", WRITTEN_LATER)
-def test_of_a_real_set_what_was_written_later_is_named_and_nothing_else(
-    name, tmp_path, monkeypatch
-):
+def test_audit_of_real_data_finds_the_columns_written_later(name, tmp_path, monkeypatch):
     if not (Path(os.environ.get("LEADSCORE_DATA") or "/nowhere") / name).is_dir():
         pytest.skip(f"LEADSCORE_DATA holds no {name}")
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
@@ -171,6 +169,6 @@ def test_of_a_real_set_what_was_written_later_is_named_and_nothing_else(
     (findings,) = audit_targets(project, None, list(project.targets), lambda line: None)
     assert {finding.suspect.column for finding in findings} == WRITTEN_LATER[name]
     assert {finding.state for finding in findings} <= {LEFT_OUT}
-    now = load_snapshot(project, None)
+    snapshot = load_snapshot(project, None)
     for target in project.targets:
-        assert drop_suspects(now, target, build_training_rows(now, target))[1] == []
+        assert drop_suspects(snapshot, target, build_training_rows(snapshot, target))[1] == []

@@ -1,4 +1,4 @@
-"""A backtest's figures can be made again from its file by brute force, and nothing is registered."""
+"""Metrics of a backtest are reproduced from its file by brute force; no model is registered."""
 
 import csv
 import json
@@ -24,20 +24,23 @@ FEW = tiny.CONFIG["features"] | {"families": ["counts", "journey", "lead"]}
 def config(folder, **target):
     """Write the small company with amounts and a segment; ``target`` changes the target."""
     path = tiny.write(folder, leads=600, evaluation=EVALUATION, features=FEW)
-    plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    plain["targets"]["buy"] |= {"amount": "size", **target}
-    path.write_text(yaml.safe_dump(plain), encoding="utf-8")
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values["targets"]["buy"] |= {"amount": "size", **target}
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def tested(tmp_path_factory):
+def backtested(tmp_path_factory):
     """Return the folder, the printed object, and every row of the file as texts."""
-    folder = tmp_path_factory.mktemp("tested")
+    folder = tmp_path_factory.mktemp("backtest")
     config(folder)
     command = ["backtest", "company.yaml", "--as-of", tiny.END, "--out", "rows.csv", "--json"]
-    few = "from models.learners import lightgbm; lightgbm.ROUNDS = 15; from pipelines.cli import main; main()"
+    code = (
+        "from models.learners import lightgbm; lightgbm.ROUNDS = 15; "
+        "from pipelines.cli import main; main()"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", few, *command],
+        [sys.executable, "-c", code, *command],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -58,25 +61,25 @@ def value(part, name):
 
 
 def same_loss(part, rows):
-    found = log_loss(column(rows, "label"), column(rows, "probability"), labels=[0, 1])
-    return value(part, "log_loss") == pytest.approx(found) and part["metrics"]["log_loss"][
+    expected = log_loss(column(rows, "label"), column(rows, "probability"), labels=[0, 1])
+    return value(part, "log_loss") == pytest.approx(expected) and part["metrics"]["log_loss"][
         "n"
     ] == len(rows)
 
 
-def test_the_printed_figures_are_those_of_the_rows_in_the_file(tested):
-    _, printed, rows = tested
+def test_printed_metrics_match_the_rows_of_the_file(backtested):
+    _, printed, rows = backtested
     assert {row["target"] for row in rows} == {"buy"}
     assert same_loss(printed, rows)
     assert set(printed["baselines"]) == set(MODELS_BY_NAME) and set(MODELS_BY_NAME) <= set(rows[0])
     for learner, figures in printed["baselines"].items():
-        found = log_loss(column(rows, "label"), column(rows, learner))
-        assert figures["log_loss"]["value"] == pytest.approx(found)
+        expected = log_loss(column(rows, "label"), column(rows, learner))
+        assert figures["log_loss"]["value"] == pytest.approx(expected)
     assert printed["gate"]["tests"] and isinstance(printed["gate"]["passed"], bool)
 
 
-def test_each_fold_has_its_own_figures_and_learnt_only_before_its_rows(tested):
-    _, printed, rows = tested
+def test_fold_has_own_metrics_and_trains_only_on_earlier_rows(backtested):
+    _, printed, rows = backtested
     assert [fold["fold"] for fold in printed["folds"]] == [1, 2]
     for fold in printed["folds"]:
         own = [row for row in rows if row["fold"] == str(fold["fold"])]
@@ -91,7 +94,7 @@ def test_each_fold_has_its_own_figures_and_learnt_only_before_its_rows(tested):
         assert last <= min(datetime.fromisoformat(row["cutoff"]) for row in own)
 
 
-def rows_to_learn_from(folder):
+def read_training_rows(folder):
     """Return (entity, cutoff, whether mature) of all rows, and the firm of each lead."""
     from configs.schema import load_project
     from pipelines.training_data import build_training_rows, load_snapshot
@@ -106,18 +109,14 @@ def rows_to_learn_from(folder):
     return [(row["entity_id"], row["cutoff"], row["mature"]) for row in labels], firms
 
 
-def test_unseen_is_what_no_row_learnt_from_has(tested):
-    folder, printed, rows = tested
-    known, firms = rows_to_learn_from(folder)
+def test_unseen_entities_and_accounts_have_no_train_row(backtested):
+    folder, printed, rows = backtested
+    known, firms = read_training_rows(folder)
     for fold in printed["folds"]:
         own = [row for row in rows if row["fold"] == str(fold["fold"])]
         first = min(datetime.fromisoformat(row["cutoff"]) for row in own)
-        learnt = [
-            entity for entity, cutoff, mature in known if mature and cutoff + HORIZON <= first
-        ]
-        assert (
-            len(learnt) == fold["train"]["rows"] and len(set(learnt)) == fold["train"]["entities"]
-        )
+        train = [entity for entity, cutoff, mature in known if mature and cutoff + HORIZON <= first]
+        assert len(train) == fold["train"]["rows"] and len(set(train)) == fold["train"]["entities"]
         seen = {
             entity for entity, cutoff, _ in known if cutoff < first
         }  # younger rows as far as they were followed
@@ -125,14 +124,17 @@ def test_unseen_is_what_no_row_learnt_from_has(tested):
         for row in own:
             assert (row["unseen_entities"] == "true") == (row["entity_id"] not in seen)
             assert (row["unseen_accounts"] == "true") == (firms[row["entity_id"]] not in seen_firms)
-    for of in ("entities", "accounts"):
-        part, own = printed["unseen"][of], [row for row in rows if row[f"unseen_{of}"] == "true"]
+    for kind in ("entities", "accounts"):
+        part, own = (
+            printed["unseen"][kind],
+            [row for row in rows if row[f"unseen_{kind}"] == "true"],
+        )
         assert 0 < part["rows"] == len(own) < len(rows)
         assert same_loss(part, own)
 
 
-def test_segments_and_stages_part_the_rows(tested):
-    folder, printed, rows = tested
+def test_segments_and_stages_partition_the_rows(backtested):
+    folder, printed, rows = backtested
     with (folder / "leads.csv").open(encoding="utf-8") as file:
         country = {row["id"]: row["country"] for row in csv.DictReader(file)}
     assert set(printed["segments"]) == {"country"} and set(printed["segments"]["country"]) == {
@@ -150,8 +152,8 @@ def test_segments_and_stages_part_the_rows(tested):
         assert part["too_small"] or same_loss(part, own)
 
 
-def test_stage_now_is_that_of_the_last_stage_event_before_the_cutoff(tested):
-    folder, _, rows = tested
+def test_stage_now_is_the_last_stage_before_the_cutoff(backtested):
+    folder, _, rows = backtested
     with (folder / "events.csv").open(encoding="utf-8") as file:
         met = [
             (e["lead"], datetime.fromisoformat(e["at"]))
@@ -160,7 +162,7 @@ def test_stage_now_is_that_of_the_last_stage_event_before_the_cutoff(tested):
         ]
     for row in rows[::25]:
         cutoff = datetime.fromisoformat(row["cutoff"]).replace(tzinfo=None)
-        # Berlin is one or two hours ahead of UTC: a visit that near to the cutoff decides nothing here.
+        # Berlin is one or two hours ahead of UTC: visits this near to the cutoff are skipped.
         gaps = [
             cutoff - (at - timedelta(hours=1.5)) for lead, at in met if lead == row["entity_id"]
         ]
@@ -168,43 +170,43 @@ def test_stage_now_is_that_of_the_last_stage_event_before_the_cutoff(tested):
             assert row["stage_now"] == ("met" if any(gap > timedelta(0) for gap in gaps) else "")
 
 
-def test_the_value_captured_is_that_of_the_best_expected_values_of_each_cutoff(tested):
-    folder, printed, rows = tested
+def test_value_captured_is_of_the_best_expected_values_of_each_cutoff(backtested):
+    folder, printed, rows = backtested
     with (folder / "leads.csv").open(encoding="utf-8") as file:
         size = {row["id"]: float(row["size"]) for row in csv.DictReader(file)}
     assert [size[row["entity_id"]] for row in rows] == column(rows, "amount").tolist()
     assert len({(row["batch"], row["cutoff"]) for row in rows}) == len(
         {row["batch"] for row in rows}
     )
-    held = 0.0
+    captured = 0.0
     for batch in {row["batch"] for row in rows}:
         own = [row for row in rows if row["batch"] == batch]
         own.sort(key=lambda row: -float(row["probability"]) * float(row["amount"]))
-        held += sum(
+        captured += sum(
             float(row["amount"]) * int(row["label"]) for row in own[:40]
         )  # 20 a week, every 14 days
-    whole = (column(rows, "amount") * column(rows, "label")).sum()
+    total = (column(rows, "amount") * column(rows, "label")).sum()
     assert value(printed, "value_captured_at_capacity") == pytest.approx(
-        held / whole, abs=0.01
+        captured / total, abs=0.01
     )  # but for ties
 
 
-def test_the_reliability_is_of_equal_bins_of_all_rows(tested):
-    _, printed, rows = tested
+def test_reliability_has_equal_bins_of_all_rows(backtested):
+    _, printed, rows = backtested
     bins = printed["reliability"]
-    assert sum(each["observed"]["n"] for each in bins) == len(rows)
+    assert sum(b["observed"]["n"] for b in bins) == len(rows)
     predicted = np.average(
         [b["predicted"] for b in bins], weights=[b["observed"]["n"] for b in bins]
     )
-    happened = np.average(
+    observed = np.average(
         [b["observed"]["value"] for b in bins], weights=[b["observed"]["n"] for b in bins]
     )
     assert predicted == pytest.approx(column(rows, "probability").mean())
-    assert happened == pytest.approx(column(rows, "label").mean())
+    assert observed == pytest.approx(column(rows, "label").mean())
 
 
-def test_nothing_is_registered_and_no_half_file_is_left(tested):
-    folder, _, _ = tested
+def test_backtest_registers_nothing_and_leaves_no_partial_file(backtested):
+    folder, _, _ = backtested
     assert {path.name for path in (folder / "workspace").iterdir()} == {"quarantine"}
     assert not list(folder.glob(".*.part"))
 
@@ -226,23 +228,26 @@ def run(monkeypatch, capsys, tmp_path):
     return call
 
 
-def test_a_refused_gate_is_only_told(run, tmp_path):
+def test_backtest_reports_a_refusal_of_the_gate(run, tmp_path):
     tiny.write(tmp_path, signal=False, leads=400, features=FEW)
     code, out, _ = run("backtest", "company.yaml", "--as-of", tiny.END)
     assert code == 0 and "the gate would refuse it" in out and "FAILED" in out
 
 
-def test_a_target_that_fails_does_not_stop_the_others(run, tmp_path):
+def test_failing_target_does_not_stop_the_others(run, tmp_path):
     targets = tiny.CONFIG["targets"]
     late = {"late": targets["buy"] | {"horizon": "5000d"}}
     tiny.write(tmp_path, targets=late | targets, leads=400, features=FEW)
     code, out, err = run(
         "backtest", "company.yaml", "--as-of", tiny.END, "--json", "--out", "rows.parquet"
     )
-    found = json.loads(out)["targets"]
+    targets = json.loads(out)["targets"]
     assert code == 3 and "no row is mature" in err
-    assert "no row is mature" in found["late"]["error"] and found["late"]["gate"]["passed"] is False
-    assert found["buy"]["metrics"]["roc_auc"]["n"] > 0 and (tmp_path / "rows.parquet").is_file()
+    assert (
+        "no row is mature" in targets["late"]["error"]
+        and targets["late"]["gate"]["passed"] is False
+    )
+    assert targets["buy"]["metrics"]["roc_auc"]["n"] > 0 and (tmp_path / "rows.parquet").is_file()
 
 
 @pytest.mark.parametrize(
@@ -254,7 +259,7 @@ def test_a_target_that_fails_does_not_stop_the_others(run, tmp_path):
         ({}, ["--out", "nowhere/rows.csv"], "nowhere"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_learnt(run, tmp_path, change, options, words):
+def test_backtest_rejects_wrong_options_before_training(run, tmp_path, change, options, words):
     tiny.write(tmp_path, leads=40, **change)
     code, _, err = run("backtest", "company.yaml", "--as-of", tiny.END, *options)
     assert code == 2 and words in err and "fix: " in err and "rows and features" not in err

@@ -1,4 +1,4 @@
-"""The matrix of a log that is too large for memory, by all limits, against the same in memory."""
+"""The feature matrix of a log larger than memory against the same in memory."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.pipelines import tiny
 
 
 @pytest.mark.parametrize("as_of", [tiny.END, "2024-07-01"])
-def test_a_log_beyond_memory_gives_the_same_file_and_leaves_nothing(tmp_path, monkeypatch, as_of):
+def test_matrix_of_a_log_larger_than_memory_is_the_same(tmp_path, monkeypatch, as_of):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
     project = load_project(
@@ -17,7 +17,7 @@ def test_a_log_beyond_memory_gives_the_same_file_and_leaves_nothing(tmp_path, mo
     )
     feature_matrix.write_feature_matrix(project, as_of, None, tmp_path / "memory.parquet")
     assert not (tmp_path / "workspace" / "scratch").exists()
-    monkeypatch.setattr(spill, "most_in_memory", lambda: 0)
+    monkeypatch.setattr(spill, "get_max_bytes_in_memory", lambda: 0)
     feature_matrix.write_feature_matrix(project, as_of, None, tmp_path / "disk.parquet")
     assert (tmp_path / "disk.parquet").read_bytes() == (tmp_path / "memory.parquet").read_bytes()
     assert list((tmp_path / "workspace" / "scratch").iterdir()) == []

@@ -1,4 +1,4 @@
-"""What a training keeps for its nights: how outcomes of one account go together."""
+"""Reference profile of a training: dependence of outcomes within accounts."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.pipelines import tiny
 
 
 @pytest.mark.parametrize("by", ["cutoff", "fold"])
-def test_the_rows_of_an_account_at_one_time_are_one_group(tmp_path, monkeypatch, by):
+def test_account_rows_at_one_time_are_one_group(tmp_path, monkeypatch, by):
     monkeypatch.chdir(tmp_path)
     targets = {
         "buy": tiny.CONFIG["targets"]["buy"]
@@ -50,7 +50,7 @@ def test_the_rows_of_an_account_at_one_time_are_one_group(tmp_path, monkeypatch,
     )
 
 
-def test_data_without_accounts_teaches_nothing(tmp_path, monkeypatch):
+def test_data_without_accounts_has_no_groups(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     now = load_snapshot(load_project(tiny.write(tmp_path, leads=60)), tiny.END)
     leads = now.dataset.leads.set_column(

@@ -106,7 +106,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def nightly(store):
-    """Publish 70 nights of 40 leads and one that is not in the data; the model changes on day 33."""
+    """Publish 70 nights of 40 leads and an unknown one; the model changes on day 33."""
     rows, events = company()
     sizes = {row["entity_id"]: row["size"] for row in rows}
     chance = np.random.default_rng(5)
@@ -146,7 +146,7 @@ def followed(store, target, rows, events, upto=None, terms=None, lag=timedelta(0
 
 
 def by_hand(store, rows, events, observed, horizon=10 * DAY):
-    """Read the table by SQL and label by loops: yield (week, row, label) of each row that counts."""
+    """Read the table by SQL and label by loops: yield (week, row, state, label)."""
     with sqlite3.connect(store.path) as db:
         db.row_factory = sqlite3.Row
         scored = [dict(row) for row in db.execute("select * from scores where target = 't'")]
@@ -171,7 +171,7 @@ def by_hand(store, rows, events, observed, horizon=10 * DAY):
 
 
 def lists_by_hand(store, rows, events, observed, rehearsed, horizon=10 * DAY):
-    """Read the lists by SQL: yield (week, lead, list, label) of each lead's first night on a list."""
+    """Read the lists by SQL: yield (week, lead, list, label) of each first night."""
     seen, there = set(), {row["entity_id"] for row in rows}
     with sqlite3.connect(store.path) as db:
         listed = db.execute(
@@ -505,7 +505,7 @@ def test_follow_scores_without_published_nights_is_empty(store):
 
 
 def some_part(label, p, leads=None):
-    """Realise rows of one version and week."""
+    """Return the realised outcomes of rows of one version and week."""
     n = len(label)
     table = pa.table(
         {
@@ -550,7 +550,7 @@ def test_few_outcomes_are_compared_by_ratio_alone():
 
 
 def drawn(rng, leads, shift=0.0, weight=1.0, each=1):
-    """Draw leads whose log-odds are shifted and scaled by ``weight``, with ``each`` rows per lead."""
+    """Draw leads with log-odds shifted and scaled by ``weight``, ``each`` rows per lead."""
     true = rng.normal(-1.0, 1.0, leads)
     label = rng.random(leads) < 1 / (1 + np.exp(-true))
     p = 1 / (1 + np.exp(-(shift + weight * true)))

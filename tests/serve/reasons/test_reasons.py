@@ -1,4 +1,4 @@
-"""Reasons: which groups are told, who speaks for them, what two of them may not say together, and the text itself."""
+"""Reasons: selection of groups and speakers, clashes, and the JSON text."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ WEEK = timedelta(days=7)
 
 
 def fact(name, key="attribute", unit="number", subject=None, **more):
-    """A meaning in a group of its own unless one is given; an attribute is told as it is."""
+    """Return a meaning, in a group of its own by default."""
     scope = "lead" if key == "attribute" else "entity"
     group = more.pop("group", name)
     return Meaning(
@@ -42,37 +42,37 @@ def age(subject="any", group=None, scope="entity"):
     return Meaning(group or f"{scope}.{subject}", "age", "days", scope, subject)
 
 
-def told(parts, columns, meanings=None, most=3, usual=None, words=None):
-    """The reasons of one row, its contributions without the base value."""
+def reasons_of(parts, columns, meanings=None, most=3, usual=None, words=None):
+    """Return the reasons of one row, from its contributions without the base value."""
     known = {name: fact(name) for name in columns} | (meanings or {})
     matrix = pa.table({name: pa.array([value]) for name, value in columns.items()})
-    teller = ReasonWriter(known, words or load_english(), usual or TypicalLead())
-    return json.loads(write_reasons(np.array([[*parts, 9.0]]), matrix, teller, most)[0])
+    writer = ReasonWriter(known, words or load_english(), usual or TypicalLead())
+    return json.loads(write_reasons(np.array([[*parts, 9.0]]), matrix, writer, most)[0])
 
 
 def sentences(*arguments, **more):
-    return [one["sentence"] for one in told(*arguments, **more)]
+    return [one["sentence"] for one in reasons_of(*arguments, **more)]
 
 
 def test_reasons_for_and_against_are_sorted_by_strength():
     columns = dict.fromkeys("abcdefgh", 1.0)
-    found = told([0.1, -0.2, 0.4, -0.5, 0.3, -0.1, 0.2, -0.3], columns)
+    found = reasons_of([0.1, -0.2, 0.4, -0.5, 0.3, -0.1, 0.2, -0.3], columns)
     assert [one["feature"] for one in found] == ["c", "e", "g", "d", "h", "b"]
     assert [one["contribution"] for one in found] == [0.4, 0.3, 0.2, -0.5, -0.3, -0.2]
     assert found[0] == {"feature": "c", "value": 1.0, "contribution": 0.4, "sentence": "c is 1"}
 
 
 def test_base_value_is_no_reason():
-    assert told([0.0, 0.0], {"a": 1.0, "b": 2.0}) == []
+    assert reasons_of([0.0, 0.0], {"a": 1.0, "b": 2.0}) == []
 
 
 def test_contribution_below_the_threshold_is_no_reason():
     parts = [MIN_CONTRIBUTION, MIN_CONTRIBUTION - 1e-4, -MIN_CONTRIBUTION, 1e-4 - MIN_CONTRIBUTION]
-    assert [one["feature"] for one in told(parts, dict.fromkeys("abcd", 1.0))] == ["a", "c"]
+    assert [one["feature"] for one in reasons_of(parts, dict.fromkeys("abcd", 1.0))] == ["a", "c"]
 
 
 def test_reason_ties_go_to_the_first_column():
-    assert [one["feature"] for one in told([0.3] * 5, dict.fromkeys("zyxwv", 1.0))] == [
+    assert [one["feature"] for one in reasons_of([0.3] * 5, dict.fromkeys("zyxwv", 1.0))] == [
         "z",
         "y",
         "x",
@@ -82,7 +82,7 @@ def test_reason_ties_go_to_the_first_column():
 def test_group_is_one_reason_with_its_total_contribution():
     columns = {"x7": 1.0, "b": 2.0, "x30": 3.0, "x90": 4.0}
     groups = {name: count("type:x", timedelta(days=int(name[1:]))) for name in ("x7", "x30", "x90")}
-    assert told([0.1, 0.25, 0.4, -0.2], columns, groups) == [
+    assert reasons_of([0.1, 0.25, 0.4, -0.2], columns, groups) == [
         {
             "feature": "x30",
             "value": 3.0,
@@ -95,7 +95,7 @@ def test_group_is_one_reason_with_its_total_contribution():
 
 def test_speaker_has_the_sign_of_its_group():
     groups = {name: count("type:x", timedelta(days=int(name[1:]))) for name in ("x7", "x30", "x90")}
-    found = told([0.5, -0.3, -0.4], {"x7": 1.0, "x30": 2.0, "x90": 3.0}, groups)
+    found = reasons_of([0.5, -0.3, -0.4], {"x7": 1.0, "x30": 2.0, "x90": 3.0}, groups)
     assert [(one["feature"], one["contribution"]) for one in found] == [("x90", -0.2)]
 
 
@@ -106,7 +106,7 @@ def test_silent_features_never_speak_and_faint_ones_only_alone():
     assert sentences([0.1, 0.9, 0.5], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings) == [
         "2 “x” events so far"
     ]
-    assert told([0.0, 0.9, 0.0], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings) == []
+    assert reasons_of([0.0, 0.9, 0.0], {"x": 2.0, "decay": 1.0, "pause": 3.0}, meanings) == []
     usual = TypicalLead({"x": 9.0, "pause": 2.0}, {"x": -0.9, "pause": -0.9})
     cells = {"x": 2.0, "decay": 1.0, "pause": 30.0}
     assert sentences([0.1, -0.3, -0.3], cells, meanings, usual=usual) == [
@@ -156,7 +156,7 @@ def test_model_without_typical_lead_states_plain_values():
 
 
 def test_groups_of_one_family_are_judged_together():
-    """A lead with few events is told so though each is worth something: without any it would lose that too."""
+    """Few events are shown as too few though each adds: having none would cost that too."""
     meanings = {"all": count("any", WEEK, group="a"), "x": count("type:x", group="x")}
     usual = TypicalLead({"all": 5.0, "x": 1.0}, {"all": -0.5, "x": -0.2}, {"a": ["a", "x"]})
     found = sentences([-0.3, 0.4], {"all": 2.0, "x": 3.0}, meanings, usual=usual)
@@ -183,8 +183,10 @@ def test_groups_of_one_family_are_judged_together():
 )
 def test_activity_is_never_shown_as_bad(meaning):
     for usual in (TypicalLead(), TypicalLead({"a": 5.0}, {"a": 0.4})):
-        assert told([-0.3], {"a": 7.0}, {"a": meaning}, usual=usual) == []
-        assert len(told([0.3], {"a": 7.0}, {"a": meaning}, usual=TypicalLead({"a": 5.0}))) == 1
+        assert reasons_of([-0.3], {"a": 7.0}, {"a": meaning}, usual=usual) == []
+        assert (
+            len(reasons_of([0.3], {"a": 7.0}, {"a": meaning}, usual=TypicalLead({"a": 5.0}))) == 1
+        )
 
 
 @pytest.mark.parametrize("key", ["gap_mean", "gap_max", "silence"])
@@ -192,9 +194,13 @@ def test_pause_is_never_shown_as_good(key):
     meanings = {"a": Meaning("g", key, "number" if key == "silence" else "days", subject="type:x")}
     for part, without in ((0.3, 0.0), (0.3, 0.6), (0.3, 0.3), (-0.3, 0.0)):
         assert (
-            told([part], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": without})) == []
+            reasons_of([part], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": without}))
+            == []
         )
-    assert len(told([-0.3], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": -0.6}))) == 1
+    assert (
+        len(reasons_of([-0.3], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": -0.6})))
+        == 1
+    )
 
 
 def test_ending_type_is_never_shown_as_good():
@@ -205,21 +211,21 @@ def test_ending_type_is_never_shown_as_good():
         "last": Meaning("order", "last_type_1", "category"),
     }
     cells = {"n": 1.0, "stage": 3.0, "last": "lost"}
-    assert told([0.3, 0.2, 0.5], cells, meanings, words=words) == []
-    assert len(told([-0.3, -0.2, -0.5], cells, meanings, words=words)) == 3
-    assert len(told([0.3, 0.2, 0.5], cells, meanings)) == 3
+    assert reasons_of([0.3, 0.2, 0.5], cells, meanings, words=words) == []
+    assert len(reasons_of([-0.3, -0.2, -0.5], cells, meanings, words=words)) == 3
+    assert len(reasons_of([0.3, 0.2, 0.5], cells, meanings)) == 3
     assert sentences([0.3, 0.2, 0.5], cells | {"last": "call"}, meanings, words=words) == [
         "the last event: call"
     ]
     gone = cells | {"stage": nan, "last": None}
-    assert told([0.0, 0.2, 0.5], gone, meanings) == []
+    assert reasons_of([0.0, 0.2, 0.5], gone, meanings) == []
     none = TypicalLead({"n": 1.0}, {"n": -0.3})
-    assert told([-0.3, 0.0, 0.0], cells | {"n": 0.0}, meanings, words=words, usual=none) == []
+    assert reasons_of([-0.3, 0.0, 0.0], cells | {"n": 0.0}, meanings, words=words, usual=none) == []
 
 
 def test_category_of_events_needs_a_stronger_contribution():
     meanings = {"last": Meaning("order", "last_type_1", "category")}
-    assert told([MIN_CATEGORY_CONTRIBUTION - 0.01], {"last": "call"}, meanings) == []
+    assert reasons_of([MIN_CATEGORY_CONTRIBUTION - 0.01], {"last": "call"}, meanings) == []
     assert sentences([MIN_CATEGORY_CONTRIBUTION], {"last": "call"}, meanings) == [
         "the last event: call"
     ]
@@ -237,8 +243,8 @@ def test_trend_states_more_or_fewer_events():
     ]
     for part in (0.3, -0.3):
         assert (
-            told([part], {"t": 0.0}, meanings, usual=usual)
-            == told([part], {"t": 0.0}, meanings)
+            reasons_of([part], {"t": 0.0}, meanings, usual=usual)
+            == reasons_of([part], {"t": 0.0}, meanings)
             == []
         )
 
@@ -276,20 +282,22 @@ def test_reasons_neither_repeat_nor_contradict_each_other(one, other, values, pa
     meanings = {"one": one, "other": other}
     without = {name: _zero(*pair) for name, *pair in zip(meanings, values, parts, strict=True)}
     usual = TypicalLead({"one": 10.0, "other": 10.0}, without)
-    found = told(parts, {"one": values[0], "other": values[1]}, meanings, usual=usual)
+    found = reasons_of(parts, {"one": values[0], "other": values[1]}, meanings, usual=usual)
     assert {each["feature"] for each in found} == ({"one", "other"} if both else {"one"})
-    alone = told([0.0, parts[1]], {"one": values[0], "other": values[1]}, meanings, usual=usual)
+    alone = reasons_of(
+        [0.0, parts[1]], {"one": values[0], "other": values[1]}, meanings, usual=usual
+    )
     assert [each["feature"] for each in alone] == ["other"]
 
 
 def _zero(value, part):
-    """What having nothing adds where these values can be told: what is not much is told as little."""
+    """Return the effect of having nothing with which these values can be shown."""
     return part + np.sign(part) / 10 if value == 0 or value > 10 else 0.0
 
 
 def test_next_group_replaces_one_that_clashes():
     meanings = {"a": age(), "b": age("type:x"), "c": age("type:y"), "d": age("type:z")}
-    found = told([0.5, 0.4, 0.3, 0.2], {"a": 2.0, "b": 2.0, "c": 3.0, "d": 4.0}, meanings)
+    found = reasons_of([0.5, 0.4, 0.3, 0.2], {"a": 2.0, "b": 2.0, "c": 3.0, "d": 4.0}, meanings)
     assert [one["feature"] for one in found] == ["a", "c", "d"]
 
 
@@ -339,36 +347,41 @@ def test_reason_json_is_stable_to_the_byte():
     assert write_reasons(
         parts, matrix, ReasonWriter(meanings, load_english(), TypicalLead({}, {"views": -0.2}))
     ) == [
-        '[{"feature": "views", "value": 3.0, "contribution": 0.5, "sentence": "3 “x” events in the last 7 days"}, '
+        '[{"feature": "views", "value": 3.0, "contribution": 0.5, '
+        '"sentence": "3 “x” events in the last 7 days"}, '
         '{"feature": "rate", "value": 1e-07, "contribution": 0.25, "sentence": "rate is 1e-07"}, '
         '{"feature": "industry", "value": "Ж \\"q\\"\\n", "contribution": -0.123457, '
         '"sentence": "industry is Ж \\"q\\"\\n"}]',
-        '[{"feature": "rate", "value": null, "contribution": 30.0, "sentence": "rate is not known"}, '
-        '{"feature": "industry", "value": null, "contribution": 0.05, "sentence": "industry is not known"}]',
-        '[{"feature": "industry", "value": "a\\\\b", "contribution": 0.1, "sentence": "industry is a\\\\b"}, '
+        '[{"feature": "rate", "value": null, "contribution": 30.0, '
+        '"sentence": "rate is not known"}, '
+        '{"feature": "industry", "value": null, "contribution": 0.05, '
+        '"sentence": "industry is not known"}]',
+        '[{"feature": "industry", "value": "a\\\\b", "contribution": 0.1, '
+        '"sentence": "industry is a\\\\b"}, '
         '{"feature": "rate", "value": -0.0, "contribution": -0.3, "sentence": "rate is -0"}, '
-        '{"feature": "views", "value": null, "contribution": -0.1, "sentence": "no “x” events in the last 7 days"}]',
+        '{"feature": "views", "value": null, "contribution": -0.1, '
+        '"sentence": "no “x” events in the last 7 days"}]',
     ]
 
 
 def test_language_changes_the_sentences_alone():
     meanings = {"n": count("type:x", WEEK, group="x"), "b": fact("b")}
     columns, parts = {"n": 5.0, "b": 2.0}, [0.4, -0.3]
-    russian = told(parts, columns, meanings, words=Wording.load("ru"))
+    russian = reasons_of(parts, columns, meanings, words=Wording.load("ru"))
     assert [one.pop("sentence") for one in russian] == ["5 событий «x» за последние 7 дней", "b: 2"]
     assert russian == [
-        {key: one[key] for key in russian[0]} for one in told(parts, columns, meanings)
+        {key: one[key] for key in russian[0]} for one in reasons_of(parts, columns, meanings)
     ]
 
 
 def test_reasons_of_a_row_do_not_depend_on_other_rows():
     matrix = pa.table({"rate": [0.0, -0.0, nan, None], "industry": pa.array(["a", "b", "a", None])})
-    teller = ReasonWriter(
+    writer = ReasonWriter(
         {"rate": fact("rate"), "industry": fact("industry", unit="category")}, load_english()
     )
     parts = np.tile([0.5, -0.5, 0.0], (4, 1))
-    alone = [write_reasons(parts[i : i + 1], matrix.slice(i, 1), teller)[0] for i in range(4)]
-    assert write_reasons(parts, matrix, teller) == alone
+    alone = [write_reasons(parts[i : i + 1], matrix.slice(i, 1), writer)[0] for i in range(4)]
+    assert write_reasons(parts, matrix, writer) == alone
 
 
 def test_reasons_of_no_rows_and_of_few_groups():
@@ -376,7 +389,7 @@ def test_reasons_of_no_rows_and_of_few_groups():
     assert (
         write_reasons(np.empty((0, 2)), empty, ReasonWriter({"a": fact("a")}, load_english())) == []
     )
-    assert len(told([0.3], {"a": 1.0})) == 1
+    assert len(reasons_of([0.3], {"a": 1.0})) == 1
 
 
 @pytest.mark.parametrize(
@@ -394,14 +407,14 @@ SUBJECTS = ("any", "type:x", "type:y", "channel:w")
 
 
 def slow_reach(meaning, value, little):
-    """For how many days a fact says there was nothing; None where it does not say so."""
+    """Return for how many days a fact states that nothing happened; None if it does not."""
     if value == 0:
         return meaning.span.days if meaning.span else inf
     return value if meaning.key == "age" else None
 
 
 def slow_clash(one, other):
-    """The rules, for two reasons: (side, meaning, value, little)."""
+    """Return whether two reasons (side, meaning, value, little) clash."""
     (side, a, value, little), (other_side, b, other_value, other_little) = one, other
     if a.group == b.group:
         return True
@@ -419,7 +432,7 @@ def slow_clash(one, other):
 
 
 def slow_speaker(members, side, added, without):
-    """The column that can speak and pulls hardest, and whether it tells of little."""
+    """Return the strongest column that can speak, and whether its value is low."""
     best = None
     for part, i, meaning, value in members:
         nothing, low = value == 0, value > 5 if meaning.key == "age" else value < 5
@@ -437,12 +450,12 @@ def slow_speaker(members, side, added, without):
 
 
 def slow_reasons(row, values, meanings, without, most):
-    """What is told of one row: (column, contribution, whether of little)."""
+    """Return the reasons of one row: (column, contribution, whether the value is low)."""
     members = {}
     for i, meaning in enumerate(meanings):
         members.setdefault(meaning.group, []).append((row[i], i, meaning, values[i]))
     total = {group: sum(part for part, *_ in inside) for group, inside in members.items()}
-    found, told_so_far = {1: [], -1: []}, []
+    found, selected = {1: [], -1: []}, []
     candidates = []
     for side in (1, -1):
         ranked = sorted(total, key=lambda group: -side * total[group])[: most + SPARE_GROUPS]
@@ -452,8 +465,8 @@ def slow_reasons(row, values, meanings, without, most):
         if speaker is None or side * total[group] < MIN_CONTRIBUTION or len(found[side]) == most:
             continue
         said = (side, meanings[speaker[0]], values[speaker[0]], speaker[1])
-        if not any(slow_clash(said, before) for before in told_so_far):
-            told_so_far.append(said)
+        if not any(slow_clash(said, before) for before in selected):
+            selected.append(said)
             found[side].append((speaker[0], total[group], speaker[1]))
     return found[1] + found[-1]
 
@@ -493,11 +506,11 @@ def test_vectorized_selection_matches_a_loop_over_rows(data):
         dict.fromkeys(names, 5.0),
         {n: without[m.group] for n, m in zip(names, meanings, strict=True)},
     )
-    teller = ReasonWriter(
+    writer = ReasonWriter(
         {f"f{i}": meaning for i, meaning in enumerate(meanings)}, load_english(), usual
     )
     found = write_reasons(
-        np.column_stack([np.array(grid), np.full(rows, 5.0)]), matrix, teller, most
+        np.column_stack([np.array(grid), np.full(rows, 5.0)]), matrix, writer, most
     )
     for text, row, value in zip(found, grid, values, strict=True):
         slow = slow_reasons(row, value, meanings, without, most)

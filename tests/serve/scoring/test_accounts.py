@@ -26,7 +26,7 @@ AGES = st.sampled_from(
 
 
 def company(accounts, events):
-    """Return a dataset with a lead per account and events of these ages, and scores of even leads."""
+    """Return a lead per account with events of these ages, and scores of the even leads."""
     leads = [
         {"entity_id": f"e{i:02}", "account_id": account, "created_at": MONDAY - 2 * ACTIVE_WITHIN}
         | {"available_at": MONDAY - 2 * ACTIVE_WITHIN}

@@ -20,18 +20,22 @@ ORACLE = """
         where c.grade <> c.former and b.grade = c.former and b.former <> b.grade
     ),
     weeks as (
-        select *, date_diff('microsecond', (select min(as_of) from rows), as_of) // 604800000000 as week from rows
+        select *,
+            date_diff('microsecond', (select min(as_of) from rows), as_of) // 604800000000 as week
+        from rows
     )
     select
         (select count(distinct entity_id) from rows),
         (select count(distinct entity_id) from undone),
         (select count(*) from (select distinct entity_id, week from weeks)),
-        (select count(*) from (select distinct entity_id, week from weeks join undone using (entity_id, as_of)))
+        (select count(*) from (
+            select distinct entity_id, week from weeks join undone using (entity_id, as_of)
+        ))
 """
 
 
 def table(lives):
-    """Return GRADED rows of leads, each a text with a grade a night, a point where it was not scored."""
+    """Return GRADED rows of leads: a letter per night, a point if the lead was not scored."""
     rows = [
         (name, MONDAY + night * DAY, 50, grade)
         for name, life in lives.items()

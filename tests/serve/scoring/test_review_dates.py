@@ -1,4 +1,4 @@
-"""When a lead is looked at again, against the calendar in plain Python."""
+"""Review dates against the calendar in plain Python."""
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -31,7 +31,7 @@ def by_hand(as_of, cutoff, grade, half, review, zone):
 
 
 def framed(rows):
-    """Return a frame of cutoff, grade and outcome_days_50 for leads that no earlier night has seen."""
+    """Return leads without an earlier night from (cutoff, grade, outcome_days_50)."""
     named = [(str(n), cutoff, grade, None, half) for n, (cutoff, grade, half) in enumerate(rows)]
     return pa.table(list(zip(*named, strict=True)), schema=FRAME)
 
@@ -71,7 +71,7 @@ def test_review_dates_of_documented_examples():
 
 
 def night(as_of, rows, previous=NOBODY):
-    """Return the review dates of ``rows``, grade by lead, and the night as the next one finds it."""
+    """Return the review dates of a night (grades by lead), and its PREVIOUS_SCORES."""
     before = {row["entity_id"]: row["grade"] for row in previous.to_pylist()}
     named = [(name, as_of, grade, before.get(name), None) for name, grade in rows.items()]
     frame = add_review_dates(

@@ -1,4 +1,4 @@
-"""A frame of scores against plain Python: rank, percentile, expected value, evidence, trend."""
+"""Scores against plain Python: rank, percentile, expected value, evidence, trend."""
 
 import json
 import math
@@ -30,10 +30,10 @@ from serve.scoring.review_dates import add_review_dates
 from serve.scoring.scoring import (
     ScoringRequest,
     build_scoring_matrix,
+    explain_rows,
     score_matrix,
     stamp_run_columns,
 )
-from serve.scoring.scoring import explain_rows as of_rows
 from serve.scoring.trends import ScoreHistory, add_score_history, append_columns
 from serve.scoring.weekly_lists import add_weekly_list
 from serve.store.reader import PREVIOUS_SCORES
@@ -97,10 +97,10 @@ def scorer(company):
 
 
 def scored(dataset, target, scorer, told=1.0):
-    order = ScoringRequest(target, END, NAMES, told)
-    matrix = build_scoring_matrix(dataset, scorer, order)
-    frame = score_matrix(dataset, scorer, order, matrix)
-    return append_columns(frame, of_rows(scorer, order, matrix, frame))
+    request = ScoringRequest(target, END, NAMES, told)
+    matrix = build_scoring_matrix(dataset, scorer, request)
+    frame = score_matrix(dataset, scorer, request, matrix)
+    return append_columns(frame, explain_rows(scorer, request, matrix, frame))
 
 
 def test_score_columns_follow_from_the_prediction(company, scorer):
@@ -203,31 +203,33 @@ def test_stamped_scores_with_history_have_contract_schema(company, scorer):
     ("amount", "expected"), [(250.0, 250.0), (None, None), (OutcomeAmount(outcome="value"), None)]
 )
 def test_constant_amount_is_used_for_all_leads(company, scorer, amount, expected):
-    """A model that has not learnt what outcomes are worth expects nothing of them."""
+    """A model without an amount model gives no learned amount."""
     for row in scored(company, TARGET.model_copy(update={"amount": amount}), scorer).to_pylist():
         assert row["amount"] == expected
         assert row["expected_value"] == (expected and expected * row["probability"])
 
 
 def test_learned_amount_is_predicted_by_the_amount_model(company, scorer):
-    """Amounts of the outcomes are ten times the size here, so that the lead's size tells them."""
+    """Amounts are ten times the lead's size, so the size predicts them."""
     target = TARGET.model_copy(update={"amount": OutcomeAmount(outcome="value")})
-    order = ScoringRequest(target, END, NAMES)
-    matrix = build_scoring_matrix(company, scorer, order)
+    request = ScoringRequest(target, END, NAMES)
+    matrix = build_scoring_matrix(company, scorer, request)
     size = scorer.encoding.names.index("size")
     x = np.zeros((400, len(scorer.encoding.names)))
     x[:, size] = 1 + np.arange(400) % 8
-    worth = AmountModel.fit(
+    amount_model = AmountModel.fit(
         AmountRows(x, 10 * x[:, size], np.arange(400).astype(str), np.arange(400)), []
     )
-    assert worth.trees is not None
-    frame = score_matrix(company, replace(scorer, amount_model=worth), order, matrix).to_pylist()
+    assert amount_model.trees is not None
+    frame = score_matrix(
+        company, replace(scorer, amount_model=amount_model), request, matrix
+    ).to_pylist()
     sizes = dict(zip(matrix["entity_id"].to_pylist(), matrix["size"].to_pylist(), strict=True))
     for row in frame:
         assert row["expected_value"] == row["amount"] * row["probability"]
         if sizes[row["entity_id"]] is not None and not np.isnan(sizes[row["entity_id"]]):
             assert row["amount"] == pytest.approx(10 * sizes[row["entity_id"]], rel=0.25)
-    plain = scored(company, TARGET, replace(scorer, amount_model=worth)).to_pylist()
+    plain = scored(company, TARGET, replace(scorer, amount_model=amount_model)).to_pylist()
     assert [row["amount"] for row in plain] == [
         row["amount"] for row in scored(company, TARGET, scorer).to_pylist()
     ]

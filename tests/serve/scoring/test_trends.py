@@ -1,4 +1,4 @@
-"""Score, grade and trend against the nights before, against plain Python."""
+"""Previous score, kept grade and trends, against plain Python."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ PLAIN = {"A": 91, "B": 71, "C": 41, "D": 1}
 
 
 def fresh(run, ids, scores):
-    """Return scored rows as they are before the nights before are looked at."""
+    """Return scored rows without any comparison with earlier nights."""
     rows = some_scores(run, ids, score=scores, grade=[plain(score) for score in scores])
     return rows.drop_columns(sorted(PUBLISH_COLUMNS & set(rows.column_names)))
 

@@ -1,4 +1,4 @@
-"""The week's list against a loop over nights and leads."""
+"""Weekly lists against a loop over nights and leads."""
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
@@ -91,7 +91,7 @@ def test_places_are_given_once_a_week():
 
 
 def by_hand(night, ranked, history, capacity, seed):
-    """Return who is on the list of a night: ``ranked`` are (lead, owner), ``history`` the week's places so far."""
+    """Return the list of a night from ranked (lead, owner) and the places given this week."""
     explored = int(capacity.per_week * capacity.explore + 0.5)
     room = defaultdict(lambda: {"pick": capacity.per_week - explored, "explore": explored})
     for owner, kind in history.values():
@@ -168,8 +168,9 @@ def test_listed_leads_are_read_by_index(store, url):
     if url.startswith("sqlite"):
         plan = ask(
             url,
-            "EXPLAIN QUERY PLAN SELECT entity_id, owner, listed, as_of FROM scores WHERE project = 'acme' AND target = "
-            "'close' AND as_of >= '2025' AND as_of < '2026' AND listed IS NOT NULL",
+            "EXPLAIN QUERY PLAN SELECT entity_id, owner, listed, as_of FROM scores "
+            "WHERE project = 'acme' AND target = 'close' AND as_of >= '2025' AND as_of < '2026' "
+            "AND listed IS NOT NULL",
         )
         assert "scores_listed" in str(plan)
 

@@ -1,10 +1,10 @@
-"""Instants cut into half-lives against NumPy's own division."""
+"""Half-lives of instants against NumPy's division."""
 
 import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.engine.kernels.decay import _halved
+from features.engine.kernels.decay import _split_half_lives
 from features.tools.instants import US_PER_DAY
 
 YEARS = 400 * 366 * US_PER_DAY
@@ -17,11 +17,11 @@ YEARS = 400 * 366 * US_PER_DAY
 )
 @settings(max_examples=1000)
 @example([], [11836], -1)
-def test_whole_half_lives_and_the_power_of_the_rest_are_exact(instants, lives, beside):
-    """Instants a few microseconds beside a whole number of half-lives are those that a rounded product misses."""
+def test_half_lives_are_split_exactly(instants, lives, beside):
+    """A rounded product errs a few microseconds from a whole number of half-lives."""
     edges = [lives[0] * (YEARS // lives[0]) + beside, -lives[0] * (YEARS // lives[0]) + beside]
     instant, half_lives = np.array([*instants, *edges], np.int64), np.array(lives, np.int64)
-    whole, factor = _halved(instant, half_lives)
+    whole, factor = _split_half_lives(instant, half_lives)
     expected, rest = np.divmod(instant[:, None], half_lives[None, :])
     assert (whole == expected).all()
     assert (factor == np.exp2(rest / half_lives)).all()

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from features.contracts import INSTANT, LABELS
 from features.tools.instants import US_PER_DAY
-from models.leakage.leakage import MIN_CLASS_ROWS, ColumnOrigins, find_suspects
 from models.leakage.strength import (
     AuditColumn,
     cross_fit_rates,
     measure_single_strength,
     measure_strength,
 )
+from models.leakage.suspects import MIN_CLASS_ROWS, ColumnOrigins, find_suspects
 
 N = 3_000
 

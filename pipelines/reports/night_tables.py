@@ -1,0 +1,108 @@
+"""Results of nights as tables of texts; the first row of a table holds the headers."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from pipelines.results.night import BackfilledNight, PublishedScores
+    from serve.crm.delivery import DeliveryResult
+
+MAX_RANK = 10
+
+
+def build_top_leads_table(published: PublishedScores) -> list[list[str]]:
+    """Return the best leads of each target, each with its strongest reason."""
+    headers = ["target", "rank", "entity", "probability (90 % interval)", "score", "grade"]
+    rows = [
+        [
+            row["target"],
+            str(row["rank"]),
+            row["entity_id"],
+            format_probability(row),
+            str(row["score"]),
+            row["grade"],
+            *(select_reasons(row, 1) or [""]),
+        ]
+        for target in published.rows
+        for row in select_top_leads(published, target, MAX_RANK)
+    ]
+    return [[*headers, "strongest reason"], *rows]
+
+
+def select_top_leads(published: PublishedScores, target: str, count: int) -> list[dict[str, Any]]:
+    """Return the rows of SCORES of the ``count`` best leads of a target, in the table's order."""
+    best = (pc.field("target") == target) & (pc.field("rank") <= count)
+    return published.scores.filter(best).to_pylist()
+
+
+def select_reasons(row: dict[str, Any], count: int) -> list[str]:
+    """Return the sentences of a lead's strongest reasons that raise its score, strongest first."""
+    reasons = sorted(json.loads(row["reasons"]), key=lambda reason: -reason["contribution"])
+    return [reason["sentence"] for reason in reasons[:count] if reason["contribution"] > 0]
+
+
+def format_probability(row: dict[str, Any]) -> str:
+    """Return the probability of a row of SCORES with its 90 % interval."""
+    low, high = row["probability_low"], row["probability_high"]
+    return f"{row['probability']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def build_count_table(published: PublishedScores) -> list[list[str]]:
+    """Return one row a target: the number of its published rows."""
+    return [["target", "rows"], *([name, f"{rows:,}"] for name, rows in published.rows.items())]
+
+
+def build_backfill_table(nights: list[BackfilledNight]) -> list[list[str]]:
+    """Return one row a backfilled night."""
+    headers = ["as of", "status", "rows", "model versions", "warnings"]
+    return [headers, *(_build_backfill_row(night) for night in nights)]
+
+
+def _build_backfill_row(night: BackfilledNight) -> list[str]:
+    published = night.published
+    if published is None:
+        return [night.as_of.isoformat(), "not published", "", "", ""]
+    models = published.scores.group_by(["target", "model_version"]).aggregate([])
+    versions = ", ".join(
+        f"{row['target']} {row['model_version']}" for row in models.sort_by("target").to_pylist()
+    )
+    rows, warnings = f"{published.scores.num_rows:,}", str(len(published.checks) or "")
+    return [published.as_of.isoformat(), "published", rows, versions, warnings]
+
+
+def build_delivery_table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return one row a delivery of the ledger, the newest last.
+
+    A delivery whose files are gone is called removed. The id of a delivery begins with its as-of.
+    """
+    counts = ["no.", "leads", "cleared", "refused", "files"]
+    headers = ["export", "status", "kind", *counts, "delivery", "base", "made at (UTC)"]
+    return [headers, *(_build_delivery_row(row) for row in rows)]
+
+
+def _build_delivery_row(row: dict[str, Any]) -> list[str]:
+    delivered = row["status"] == "delivered"
+    status = "removed" if delivered and not row["kept"] else row["status"]
+    counts = (row[name] for name in ("sequence", "rows", "cleared", "refused", "parts"))
+    return [
+        row["name"],
+        status,
+        row["kind"],
+        *("" if count is None else f"{count:,}" for count in counts),
+        row["delivery"] if delivered else (row["message"] or "").partition("\n")[0],
+        row["base"] or "",
+        f"{row['made_at'].astimezone(UTC):%Y-%m-%d %H:%M}",
+    ]
+
+
+def describe_delivery(delivery: DeliveryResult) -> str:
+    """Return in one line what a delivery holds and where it lies."""
+    manifest = delivery.manifest
+    content = f"{manifest['kind']}, {manifest['rows']:,} leads, {manifest['cleared']:,} cleared"
+    change = "" if delivery.is_new else "nothing new since "
+    return f"{manifest['name']}: {change}{content}: {delivery.folder}"
