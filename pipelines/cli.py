@@ -83,7 +83,8 @@ def main() -> NoReturn:
         _exit_with_error(str(error), error.exit_code)
     except KeyboardInterrupt:
         _exit_with_error("stopped; nothing was left half done", 130)
-    except Exception as error:  # noqa: BLE001 - the outermost handler: a short message, the traceback on request
+    # The outermost handler: a short message, and the traceback on request.
+    except Exception as error:  # noqa: BLE001
         if "interrupted" in str(error).lower():  # Ctrl-C, as some libraries report it
             _exit_with_error("stopped; nothing was left half done", 130)
         if os.environ.get("LEADSCORE_DEBUG"):

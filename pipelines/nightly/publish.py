@@ -119,6 +119,7 @@ def _is_newest_and_complete(context: NightContext, run: Run) -> bool:
 
 
 def require_champion(project: Project, champions: Mapping[str, RegisteredVersion | None]) -> None:
+    """Raise NotFitToPublish where no target has a champion."""
     if not any(champions.values()):
         raise NotFitToPublish(
             "no target has a champion",

@@ -34,8 +34,11 @@ from pipelines.orchestration.scheduled import (
     report_failure,
     run_on_schedule,
 )
-from pipelines.reports.markdown import render_night_markdown, render_training_markdown
-from pipelines.reports.markdown import render_monitor_markdown
+from pipelines.reports.markdown import (
+    render_monitor_markdown,
+    render_night_markdown,
+    render_training_markdown,
+)
 from pipelines.results.monitoring import MonitorResult
 from pipelines.results.night import NightResult
 from pipelines.results.training import TargetTraining
@@ -88,7 +91,8 @@ def train_flow(
     refused = [result.target for result in results if result.error]
     # The failed state carries the results: the command reports on refused targets too.
     if refused:
-        return Failed(message=f"no new champion: {', '.join(refused)}", data=results)  # type: ignore[return-value]
+        message = f"no new champion: {', '.join(refused)}"
+        return Failed(message=message, data=results)  # type: ignore[return-value]
     return results
 
 
@@ -145,7 +149,8 @@ def run_train_flow(config: str, as_of: str | None, targets: list[str]) -> list[T
     """
     _prepare_console()
     state = train_flow(config, as_of, targets, return_state=True)
-    return state.result(raise_on_failure=not isinstance(state.data, list))  # type: ignore[return-value]
+    refused = isinstance(state.data, list)
+    return state.result(raise_on_failure=not refused)  # type: ignore[return-value]
 
 
 def run_score_flow(config: str, as_of: str | None, form: str) -> NightResult:
@@ -180,7 +185,8 @@ def _create_task(function: Callable) -> Callable:
     It is never cached, since tables are no cache keys, and runs in the flow's own thread.
     """
     name = getattr(function, "__name__", "step")
-    step = task(fail_with_message(function), name=name, cache_policy=NO_CACHE, persist_result=False)  # type: ignore[call-overload]
+    options = {"name": name, "cache_policy": NO_CACHE, "persist_result": False}
+    step = task(fail_with_message(function), **options)
 
     def run(*arguments: Any, **named: Any) -> Any:
         result = step(*arguments, **named)

@@ -177,7 +177,7 @@ def _format_attribute_changes(changes: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def build_feature_table(replay: Replay, max_features: int | None) -> list[list[str]]:
+def build_contribution_table(replay: Replay, max_features: int | None) -> list[list[str]]:
     """Return one row a feature, strongest first, and rows that add up to the log-odds.
 
     ``max_features`` is the number of features shown, None for all; the others are one row.

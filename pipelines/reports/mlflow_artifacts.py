@@ -56,7 +56,7 @@ def write_training_record(
 
     ``suspects`` are the suspected columns among those that the config offers.
     """
-    scorer, project = trained.scorer, snapshot.project
+    scorer = trained.scorer
     scorer.save(folder / "scorer")
     inputs = ReportInput(
         snapshot,
@@ -73,29 +73,37 @@ def write_training_record(
         scorer=folder / "scorer",
         params=_collect_params(inputs),
         metrics=dict(_collect_metrics(evaluation)),
-        tags={
-            GATE_TAG: PASSED if verdict.passed else REFUSED,
-            "as_of": snapshot.as_of.isoformat(),
-            "data_fingerprint": snapshot.dataset.fingerprint,
-            "config_hash": project.config_hash,
-            "code_version": find_code_version(),
-        },
-        texts={
-            "report.md": render_training_report(inputs),
-            "config.yaml": project.text,
-            "features.json": _format_json(
-                _describe_features(scorer.catalog, set(scorer.encoding.names))
-            ),
-            "folds.json": _format_json(trained.folds),
-            "gate.json": _format_json(verdict.to_json()),
-            **{
-                f"tables/{name}.csv": _format_csv(table)
-                for name, table in _build_tables(inputs, curve).items()
-            },
-        },
+        tags=_collect_tags(inputs),
+        texts=_collect_texts(inputs, curve),
         plots=folder / "plots",
         input_example=make_input_example(scorer.encoding),
     )
+
+
+def _collect_tags(inputs: ReportInput) -> dict[str, str]:
+    snapshot = inputs.snapshot
+    return {
+        GATE_TAG: PASSED if inputs.verdict.passed else REFUSED,
+        "as_of": snapshot.as_of.isoformat(),
+        "data_fingerprint": snapshot.dataset.fingerprint,
+        "config_hash": snapshot.project.config_hash,
+        "code_version": find_code_version(),
+    }
+
+
+def _collect_texts(inputs: ReportInput, curve: Curve) -> dict[str, str]:
+    """Return each text file by its path; the report is the first."""
+    scorer = inputs.trained.scorer
+    features = _describe_features(scorer.catalog, set(scorer.encoding.names))
+    tables = _build_tables(inputs, curve)
+    return {
+        "report.md": render_training_report(inputs),
+        "config.yaml": inputs.snapshot.project.text,
+        "features.json": _format_json(features),
+        "folds.json": _format_json(inputs.trained.folds),
+        "gate.json": _format_json(inputs.verdict.to_json()),
+        **{f"tables/{name}.csv": _format_csv(table) for name, table in tables.items()},
+    }
 
 
 def _collect_params(inputs: ReportInput) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pipelines.reports.data_tables import (
 )
 from pipelines.reports.lead_tables import (
     MAX_FEATURES,
-    build_feature_table,
+    build_contribution_table,
     build_history_table,
     build_reason_table,
     describe_scores,
@@ -228,7 +228,7 @@ def render_explanation(
         if trace:
             parts.append(escape("\n".join(describe_trace(trace, zone))))
         if trace and trace.replay:
-            parts.append(render_table(build_feature_table(trace.replay, max_features)))
+            parts.append(render_table(build_contribution_table(trace.replay, max_features)))
     if explanation.history:
         parts.append(render_table(build_history_table(explanation)))
     return parts

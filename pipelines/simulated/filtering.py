@@ -17,7 +17,9 @@ from pipelines.simulated.company import INTENTS
 
 # These functions are called by compiled code only: without wrappers for Python they compile faster.
 # numba's stubs lack the two options.
-_njit_inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
+_njit_inner = njit(  # type: ignore[call-overload]
+    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 # Relative weight at which the series of a uniformization is cut off, near the double's precision.
 TOLERANCE = 1e-13
 # A constant of four, so that the compiler decodes a lead's intent from a state's index by a shift.

@@ -34,6 +34,9 @@ NOT_IN_PROSE = {
 }
 """Patterns of docstrings, comments, messages and documents, and what to write instead."""
 
+STORED_TEXTS = {"the model had learnt from later data"}
+"""Texts that are keys of stored files, so that they stay as they are."""
+
 NOT_A_NAME = {
     "told",
     "tell",
@@ -61,16 +64,17 @@ NOT_A_NAME = {
     "nobody",
     "wanted",
 }
-"""Words that no function, class, parameter, field or variable is called, or has as a part of its name."""
+"""Words that no name of a function, class, parameter, field or variable contains."""
 
 NOT_A_VARIABLE = {"found", "one", "each", "thing", "stuff", "data_", "plain"}
-"""Words too vague for a parameter or a variable; `found=` of an error stays: it is the observed count."""
+"""Words too vague for a parameter or a variable."""
 
-ONE_WORD_FUNCTIONS = {"main", "sigmoid", "logit", "softmax", "clip"}
-"""Module-level functions that the field knows by one word; all others are verb and object."""
+ONE_WORD_FUNCTIONS = {"main", "load", "sigmoid", "logit", "softmax", "clip"}
+"""Module-level functions known by one word; all others are verb and object. `load` is the API's."""
 
 VAGUE_TEST_START = re.compile(
-    r"test_(a|an|the|what|who|whoever|it|there|no|each|every|one|two|all|any|only|where|when|some|in|of|with|without)_"
+    r"test_(a|an|the|what|who|whoever|it|there|no|each|every|one|two|all|any|only|where|when|some"
+    r"|in|of|with|without)_"
 )
 """A test's name starts with its subject."""
 
@@ -96,11 +100,13 @@ def relative(path):
 
 
 def prose_of(source):
-    """Return the docstrings, texts and comments of Python source as (line, text)."""
+    """Return the docstrings, texts and comments of Python source, but no stored text."""
     strings = [
         (node.lineno, node.value)
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value not in STORED_TEXTS
     ]
     comments = [
         (number, line[line.index("# ") :])
@@ -140,12 +146,12 @@ def bad_name(name):
 
 @pytest.mark.parametrize("path", package_files(), ids=relative)
 def test_prose_is_plain(path):
-    found = [
+    faults = [
         f"line {n}: {bad}"
         for n, text in prose_of(path.read_text("utf-8"))
         for bad in bad_prose(text)
     ]
-    assert found == []
+    assert faults == []
 
 
 @pytest.mark.parametrize("path", tracked_files(".md"), ids=relative)
@@ -156,9 +162,10 @@ def test_documents_are_plain(path):
 
 @pytest.mark.parametrize("path", package_files(), ids=relative)
 def test_names_say_what_they_are(path):
-    assert [
-        f"line {n}: {name}" for n, name in names_of(path.read_text("utf-8")) if bad_name(name)
-    ] == []
+    # Every error has a part that is called `found`: the observed count, with an example.
+    allowed = {"found"} if relative(path) == "configs/errors.py" else set()
+    names = names_of(path.read_text("utf-8"))
+    assert [f"line {n}: {m}" for n, m in names if bad_name(m) and m not in allowed] == []
 
 
 @pytest.mark.parametrize("path", package_files(), ids=relative)

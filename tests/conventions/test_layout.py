@@ -45,7 +45,7 @@ def import_graph():
 
 
 def room_of(module):
-    """Return the folder of a module; a module that lies directly in a package is a room of its own."""
+    """Return the folder of a module; one that lies directly in a package is a room of its own."""
     parts = module.split(".")
     return ".".join(parts[:2]) if len(parts) <= 2 else ".".join(parts[:-1])
 

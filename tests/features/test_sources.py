@@ -10,7 +10,7 @@ from configs.errors import ConfigError, DataError
 from configs.night import Capacity
 from features.contracts import EVENTS, LEADS
 from features.definitions.catalog import build_catalog
-from features.sources import carried_columns, read_sources
+from features.sources import list_carried_columns, read_sources
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
 
@@ -306,7 +306,7 @@ def test_leads_without_times_keep_their_order(tmp_path):
 def test_outcome_column_is_carried_but_no_feature(tmp_path):
     path = write(tmp_path / "l.csv", "z,a,y,late\n1,x,1,q\n")
     chosen = project({"path": path, "entity_id": "z", "attributes": ["a"]}, targets=COLUMN_TARGET)
-    assert (read_sources(chosen).attributes, carried_columns(chosen)) == (["a", "y"], {"y"})
+    assert (read_sources(chosen).attributes, list_carried_columns(chosen)) == (["a", "y"], {"y"})
     rest = {"path": path, "entity_id": "z", "attributes": {"all_except": ["late"]}}
     assert read_sources(project(rest, targets=COLUMN_TARGET)).attributes == ["a", "y"]
 
@@ -322,9 +322,11 @@ def test_owner_is_carried_and_a_feature_only_as_attribute(tmp_path, attributes, 
     data = read_sources(chosen)
     assert (
         data.leads["who"].to_pylist() == ["Ann"]
-        and ("who" not in carried_columns(chosen)) == feature
+        and ("who" not in list_carried_columns(chosen)) == feature
     )
-    names = [name for name, _ in build_catalog(chosen, data, carried_columns(chosen)).attributes]
+    names = [
+        name for name, _ in build_catalog(chosen, data, list_carried_columns(chosen)).attributes
+    ]
     assert ("who" in names) == feature and "a" in names
     with pytest.raises(DataError, match=r"capacity\.owner"):
         read_sources(owned(lead, "whom"))

@@ -393,11 +393,15 @@ BAD_CONFIGS = {
     "missing column": (put("sources", "leads", "created_at", "creatd"), (2, 3), "created"),
     "unknown key": (put("targets", "buy", "horizn", "3d"), 2, "horizon"),
     "bad duration": (put("targets", "buy", "horizon", "3 moons"), 2, "3 moons"),
-    "an outcome that never occurs": (put("targets", "buy", "outcome", "bougt"), 2, "'bought'"),
+    "an outcome that never occurs": (
+        put("targets", "buy", "outcome", "bougt"),
+        2,
+        "did you mean bought?",
+    ),
     "an entry that never occurs": (
         put("targets", "buy", "population", "after", "mett"),
         2,
-        "'met'",
+        "did you mean met?",
     ),
     "bad zone": (put("timezone", "Europe/Berlino"), 2, "Berlino"),
     "all immature": (put("targets", "buy", "horizon", "5000d"), 3, "0 of"),
@@ -551,6 +555,16 @@ def test_help_is_light():
     assert "score" in done.stdout
 
 
+def test_help_lists_each_command_on_one_uncut_line(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run("--help")
+    lines = out[out.index("Commands:") :].splitlines()[1 : len(cli.COMMANDS) + 1]
+    assert code == 0 and [line.split()[0] for line in lines] == [
+        command.__name__ for command in cli.COMMANDS
+    ]
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
 def test_schema_is_json(run):
     code, out, _ = run("schema")
     assert code == 0 and json.loads(out)["title"] == "Project"
@@ -560,7 +574,7 @@ def test_leads_file_without_rows_is_named_in_the_error(run, tmp_path):
     tiny.write(tmp_path)
     (tmp_path / "leads.csv").write_text("id,created,firm,country,size\n")
     code, _, err = run("check", "company.yaml", "--as-of", tiny.END)
-    assert code == 3 and "no lead" in err and "leads.csv" in err
+    assert code == 3 and "no usable lead" in err and "leads.csv" in err
     (tmp_path / "leads.csv").write_text("")
     code, _, err = run("check", "company.yaml", "--as-of", tiny.END)
     assert code == 3 and "at least a header" in err

@@ -28,7 +28,7 @@ def table(pairs, cuts=()):
 )
 def test_duplicates_are_all_but_the_first_of_equal_hashes(pairs, cuts, at_once):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duplicates, "ROWS_AT_ONCE", at_once)
+        patch.setattr(duplicates, "MAX_SORTED_ROWS", at_once)
         found = find_duplicate_rows(table(pairs, cuts))
     assert found.tolist() == [i for i, pair in enumerate(pairs) if pair in pairs[:i]]
 

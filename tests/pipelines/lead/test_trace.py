@@ -374,7 +374,7 @@ def test_new_events_are_counted_by_type_with_late_ones(kept, past):
     told = describe_change(found, past.project.zone)
     assert (
         f"since {NIGHTS[0]}: " in told[0]
-        and f"of which {len(late)} had happened before and came late" in told[0]
+        and f"of which {len(late)} had occurred before and arrived late" in told[0]
     )
 
 
@@ -419,7 +419,7 @@ def test_model_change_alone_takes_all_points(kept, past):
             CauseEffect(0, 0.0)
         }
         told = describe_change(found, past.project.zone)
-        assert "the model (version 1 to 2)" in told[0] and "one and the same instant" in told[-1]
+        assert "the model (version 1 to 2)" in told[0] and "one fixed cutoff" in told[-1]
 
 
 def test_first_score_of_a_lead_has_no_change(project, past):

@@ -113,7 +113,7 @@ def test_delivery_on_request_enters_the_ledger(company, call):
         (["--format", "sales", "--since", "gone"], "no such delivery is kept"),
         (["--format", "sales", "--full", "--since", "gone"], "--full and --since"),
         (["--deliveries", "--format", "oracle"], "no such export"),
-        (["--format", "oracle"], "parquet, or an export of publish.exports in the config: sales, lake"),
+        (["--format", "oracle"], "parquet, or an export of publish.exports in the config: sales"),
         (["--format", "sales", "--as-of", "2025-07-07"], "only the newest night can be delivered"),
         (["--format", "csv", "--full"], "--full and --since need an export of the config"),
         (["--format", "oracle"], "unknown export format"),

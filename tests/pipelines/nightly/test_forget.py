@@ -109,7 +109,7 @@ def test_entity_that_is_suppressed_too_is_never_scored_again(run, scored):
     assert run("forget", "company.yaml", lead, "--and-suppress")[0] == 0
     assert (scored / "workspace/suppressed.csv").read_text() == f'"entity_id"\n"{lead}"\n'
     code, _, err = run("explain", "company.yaml", lead)
-    assert code == 2 and "it is on a list of who must not be scored" in err
+    assert code == 2 and "it is on a list of leads that must not be scored" in err
     code, _, err = run("score", "company.yaml", "--as-of", "2025-01-03", "--direct")
     assert (
         code == 0
@@ -123,7 +123,7 @@ def test_entity_that_is_suppressed_too_is_never_scored_again(run, scored):
 
 
 @pytest.mark.parametrize(
-    "step", ["erase_export", "erase_deliveries", "erase_quarantine", "still_naming"]
+    "step", ["erase_export", "erase_deliveries", "erase_quarantine", "find_remaining_mentions"]
 )
 def test_erasure_killed_at_a_step_is_finished_by_a_second_call(run, scored, monkeypatch, step):
     lead = everybody(scored)[5]

@@ -133,7 +133,7 @@ def test_lead_suppressed_since_the_last_night_is_not_replayed(run, company):
     code, out, _ = run("explain", "company.yaml", lead)
     assert (
         code == 0
-        and "missing: it is suppressed, so nothing is computed of it" in out
+        and "missing: the lead is suppressed, so nothing is computed for it" in out
         and "replayed" not in out
     )
 

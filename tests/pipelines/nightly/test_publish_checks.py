@@ -204,7 +204,7 @@ def test_stale_source_warns_and_is_refused_where_the_config_says_so(company):
     night = score_night(load_project("company.yaml"), TUESDAY, Runner(log=said.append))
     assert ("warn", "freshness", "", "events_1") in found(night)
     assert any(
-        line.startswith("warn: freshness of events_1: the newest row became known at")
+        line.startswith("warn: freshness of events_1: the newest row became available at")
         for line in said
     )
     text = yaml.safe_load((company / "company.yaml").read_text(encoding="utf-8"))
@@ -228,7 +228,7 @@ def swap(company, monkeypatch, tmp_path_factory):
             change(champion).save(place)
         monkeypatch.setattr(
             Registry,
-            "directory",
+            "scorer_directory",
             lambda self, v: place if v.target == target else real(self, v),
             raising=True,
         )
@@ -260,9 +260,7 @@ def test_changed_model_files_are_refused(company):
         file.write_text(text, encoding="utf-8")
 
 
-def test_model_with_other_probabilities_warns_of_grades_and_is_refused_for_its_mean(
-    company, swap
-):
+def test_model_with_other_probabilities_warns_of_grades_and_is_refused_for_its_mean(company, swap):
     def bold(scorer):
         return replace(
             scorer,
@@ -308,4 +306,4 @@ def test_target_without_a_champion_warns_and_the_others_are_published(company):
 def test_night_before_the_training_is_not_compared_with_later_weeks(company):
     night = score_night(load_project("company.yaml"), "2024-12-01", Runner())
     kept = [row for row in _kept(night.published.run_id) if row["check"] == "gone_types"]
-    assert [row["verdict"] for row in kept] == ["pass"] and "after this night" in kept[0]["message"]
+    assert [row["verdict"] for row in kept] == ["pass"] and "after this as-of" in kept[0]["message"]

@@ -102,11 +102,11 @@ def test_scheduled_as_of_is_the_start_where_the_config_says_so(tmp_path):
 
 
 def test_invalid_cron_line_is_named(tmp_path):
-    from pipelines.orchestration.deploy import deployments
+    from pipelines.orchestration.deploy import build_deployments
 
     tiny.write(tmp_path, leads=3, schedule={"train": "at two on Sundays"})
     with pytest.raises(ConfigError, match=r"schedule\.train.*at two on Sundays"):
-        deployments(load_project(tmp_path / "company.yaml"))
+        build_deployments(load_project(tmp_path / "company.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,18 @@ def test_alarm_of_a_failed_run_has_its_reason_and_no_data(found, what, code):
     body = build_alarm("leadscore-score", run, Failed(data=found))
     assert (body["what"], body["exit_code"], body["config"]) == (what, code, "company.yaml")
     assert "ann@" not in json.dumps(body) and "/srv" not in json.dumps(body)
+
+
+def test_installed_prefect_server_plans_cron_runs():
+    """Prefect 3.9.1 with whenever 0.10 plans none on Python 3.11: its scheduler fails."""
+    import asyncio
+
+    from prefect.server.schemas.schedules import CronSchedule
+
+    schedule = CronSchedule(cron="0 5 * * *", timezone="Europe/Berlin")
+    start = datetime(2026, 7, 10, tzinfo=UTC)
+    (due,) = asyncio.run(schedule.get_dates(1, start))
+    assert due.astimezone(UTC) == datetime(2026, 7, 10, 3, tzinfo=UTC)
 
 
 class Served:
@@ -365,9 +377,7 @@ def test_refused_night_runs_once_and_is_posted_to_the_webhook(served, server):
 
 
 @pytest.mark.server
-def test_older_night_keeps_its_as_of_and_the_export_stays_the_newest(
-    served, server
-):
+def test_older_night_keeps_its_as_of_and_the_export_stays_the_newest(served, server):
     newest = (served.folder / "workspace/exports/current/scores.csv").read_bytes()
     due = datetime.now(ZONE).replace(hour=5, minute=0, second=0, microsecond=0) - timedelta(days=3)
     run = ask_for(server, due=due, config="company.yaml")
@@ -380,9 +390,7 @@ def test_older_night_keeps_its_as_of_and_the_export_stays_the_newest(
 
 
 @pytest.mark.server
-def test_night_waits_for_the_workspace_and_survives_a_restart_of_the_runner(
-    served, server
-):
+def test_night_waits_for_the_workspace_and_survives_a_restart_of_the_runner(served, server):
     with holding_in_another_process(served.folder / "workspace"):
         run = wait_for_its_turn(served, server)
         served.stop(signal.SIGTERM)

@@ -84,13 +84,13 @@ def test_server_shows_flows_tasks_and_a_summary(prefect_server):
         artifacts = {artifact.key for artifact in client.read_artifacts()}
     assert {"leadscore-train", "leadscore-score"} <= flows
     assert {
-        "snapshot",
-        "audited_rows",
-        "challenge",
-        "conclude",
-        "score_all",
-        "publish",
-        "deliver",
+        "load_snapshot",
+        "load_audited_rows",
+        "train_challenger",
+        "register_challenger",
+        "score_targets",
+        "publish_scores",
+        "export_newest_scores",
     } <= tasks
     assert {"leadscore-training", "leadscore-scores"} <= artifacts
 

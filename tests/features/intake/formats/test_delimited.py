@@ -58,7 +58,7 @@ def test_block_size_does_not_matter(rows, size):
     whole = parse(text.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
         # A field may stay open for one block at most, so a block must hold the longest record.
-        patch.setattr(delimited, "BLOCK", size + 40)
+        patch.setattr(delimited, "BLOCK_BYTES", size + 40)
         assert parse(text.getvalue().encode()) == whole
 
 
