@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
-from features.intake.values import infer_attribute as typed
+from features.intake.values import infer_attribute
 from features.tools.binary_search import find_lower_bounds
 from features.tools.duckdb_sql import run_query
 from features.tools.id_index import IdIndex
@@ -30,7 +30,10 @@ def infer_attribute_kinds(values: pa.Table) -> dict[str, AttributeKind]:
     )
     names = pc.unique(distinct["attribute"]).to_pylist()
     texts = (distinct["value"].filter(pc.equal(distinct["attribute"], name)) for name in names)
-    return {name: _kind_of_column(typed(column)) for name, column in zip(names, texts, strict=True)}
+    return {
+        name: _kind_of_column(infer_attribute(column))
+        for name, column in zip(names, texts, strict=True)
+    }
 
 
 def as_of_join(
@@ -124,7 +127,7 @@ def _read_numbers(text: pa.Array, place: pa.Array, name: str) -> pa.Array:
     """Parse the joined values as numbers, and only those: a later value must not even fail."""
     seen = np.zeros(len(text), bool)
     seen[place.drop_null().to_numpy()] = True
-    number = typed(pa.chunked_array([text.filter(pa.array(seen))]))
+    number = infer_attribute(pa.chunked_array([text.filter(pa.array(seen))]))
     if _kind_of_column(number) != "number":
         raise DataError(
             "attribute was a number and is text now",

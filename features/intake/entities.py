@@ -32,7 +32,7 @@ class EntityCollector:
         self._pieces, self._limit = [ENTITY_SCHEMA.empty_table()], MAX_BUFFERED_ROWS
 
     def add(self, rows: pa.Table) -> None:
-        """Add rows with ``entity_id``, ``account_id``, ``time`` and ``available`` in microseconds."""
+        """Add rows with ``entity_id``, ``account_id``, and ``time`` and ``available`` in µs."""
         rows = rows.append_column("account_known", rows["available"])
         self._pieces.append(rows.select(ENTITY_SCHEMA.names).cast(ENTITY_SCHEMA))
         if sum(map(len, self._pieces)) > self._limit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from features.intake.quarantine import (
     NO_TYPE,
     UNKNOWN_ENTITY,
     Rejections,
-    RowReader,
     find_common_flaws,
     mask_columns,
     pick_first_reason,
@@ -79,43 +78,40 @@ def read_events(
     for i, source in enumerate(project.sources.events):
         readers.append(SourceReader.open(source, scratch))
         pieces = _check_pieces(project, source, i, readers[i], (lead_index, objections))
+        collector = entities if lead_index is None else None
         rejections.append(
-            Rejections.from_parts(
-                _store_piece(buffer, entities if lead_index is None else None, *piece)
-                for piece in pieces
-            )
+            Rejections.from_parts(_store_piece(buffer, collector, *piece) for piece in pieces)
         )
     hashed = buffer.to_table()
     hashes, log = hashed.select(HASHES.names), hashed.select(EVENT_LOG.names)
     again = find_duplicate_rows(hashes)
-    limit = project.sources.max_quarantine
-
-    def read_again(i: int) -> RowReader:
-        return mask_columns(readers[i].reread, project.privacy.personal)
-
-    counts = tuple(
-        replace(
-            quarantine_rows(f"events_{i + 1}", rejection, read_again(i), quarantine, limit),
-            arrivals=arrivals,
-        )
-        for i, (rejection, arrivals) in enumerate(
-            zip(
-                _add_duplicates(rejections, again),
-                _count_arrivals(rejections, hashed["available_at"]),
-                strict=True,
-            )
-        )
+    arrivals = _count_arrivals(rejections, hashed["available_at"])
+    counts = _quarantine_sources(
+        project, readers, _add_duplicates(rejections, again), arrivals, quarantine
     )
-    distinct_log = (
-        SpillBuffer.collect(EVENT_LOG, _drop_rows(log, again), scratch) if len(again) else log
-    )
+    if len(again):
+        log = SpillBuffer.collect(EVENT_LOG, _drop_rows(log, again), scratch)
+    hash_sum = sum_hashes(hashes, again)
     return EventReadResult(
-        distinct_log.select(EVENTS.names),
-        distinct_log["lead"],
-        entities.to_table(),
-        counts,
-        sum_hashes(hashes, again),
+        log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
     )
+
+
+def _quarantine_sources(
+    project: Project,
+    readers: list[SourceReader],
+    rejections: Iterable[Rejections],
+    arrivals: Iterable[Arrivals],
+    quarantine: Path | None,
+) -> tuple[SourceCount, ...]:
+    """Write the quarantine file of each event source and return the row counts."""
+    counts, limit = list[SourceCount](), project.sources.max_quarantine
+    sources = zip(readers, rejections, arrivals, strict=True)
+    for i, (reader, rejected, arrived) in enumerate(sources):
+        read_again = mask_columns(reader.reread, project.privacy.personal)
+        count = quarantine_rows(f"events_{i + 1}", rejected, read_again, quarantine, limit)
+        counts.append(replace(count, arrivals=arrived))
+    return tuple(counts)
 
 
 def _add_duplicates(rejections: list[Rejections], again: np.ndarray) -> Iterator[Rejections]:

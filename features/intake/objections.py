@@ -13,8 +13,7 @@ from configs.privacy import SuppressList, SuppressWhere
 from configs.schema import Project
 from features.intake.formats.files import FIX_SOURCES
 from features.intake.formats.texts import to_plain_text, to_text
-from features.intake.quarantine import SUPPRESSED_REASON as LEFT_OUT
-from features.intake.quarantine import Flaw
+from features.intake.quarantine import SUPPRESSED_REASON, Flaw
 from features.intake.reading import RawRows, read_rows
 from features.intake.values import clean_column, read_clean_text
 from features.suppressed import SUPPRESSED, Suppression
@@ -60,7 +59,7 @@ class Objections:
         position = self._ids.find(ids)
         if marks_held:
             self._held[position[position >= 0]] = True
-        return [] if self._learn else [(pa.array(position >= 0), LEFT_OUT)]
+        return [] if self._learn else [(pa.array(position >= 0), SUPPRESSED_REASON)]
 
     def to_suppression(self) -> Suppression:
         """Return the suppressed entities, after all sources have been read."""

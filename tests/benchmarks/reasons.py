@@ -66,7 +66,7 @@ def sample(project, now, target, leads):
 
 def told(scorer, dataset, spine, language="en"):
     """Return the reasons of each row of a spine."""
-    matrix = build_features(dataset, spine, scorer.catalog.keeping(scorer.encoding.names))
+    matrix = build_features(dataset, spine, scorer.catalog.select(scorer.encoding.names))
     teller = ReasonWriter.from_scorer(scorer, Wording.load(language))
     texts = write_reasons(scorer.explain(matrix), matrix.select(scorer.encoding.names), teller)
     return [json.loads(text) for text in texts]

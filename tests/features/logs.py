@@ -80,7 +80,7 @@ def one_of_each(catalog):
     These are the last declared ones with and without a window, for tests in which all features take
     too long.
     """
-    return catalog.keeping(
+    return catalog.select(
         {(f.aggregate, f.scope, f.span is None): f.name for f in catalog.features}.values()
     )
 

@@ -385,7 +385,7 @@ def created_age(row, feature):
 
 
 def value_or_missing(value, feature):
-    return value if feature.category or value is not None else MISSING
+    return value if feature.is_category or value is not None else MISSING
 
 
 def attribute(row, feature):
@@ -404,7 +404,7 @@ def dated(row, feature):
         and instant(value["available_at"]) < row.cutoff
     ]
     text = max(known)[-1] if known else None
-    return value_or_missing(text if feature.category or text is None else float(text), feature)
+    return value_or_missing(text if feature.is_category or text is None else float(text), feature)
 
 
 FIGURES = {

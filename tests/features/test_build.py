@@ -334,7 +334,7 @@ def test_spine_row_without_lead_raises():
 
 def test_missing_or_retyped_attribute_raises():
     data, spine = of([LEAD], []), spine_of([("a", START)])
-    with pytest.raises(DataError, match="gone"):
+    with pytest.raises(DataError, match="is missing"):
         build_features(replace(data, leads=data.leads.drop_columns(["size"])), spine, CATALOG)
     text = data.leads.set_column(4, "size", pa.array(["large"]))
     with pytest.raises(DataError, match="text now"):

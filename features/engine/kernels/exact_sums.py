@@ -27,7 +27,7 @@ def two_sum(a: float, b: float) -> tuple[float, float]:
 
 @jit_kernel
 def exact_sum(values: np.ndarray) -> float:
-    """Return the sum of the values, rounded once, whatever their order.
+    """Return the sum of the values, rounded once; it does not depend on their order.
 
     Keeps the sum as floats that do not overlap, as many as it takes (Shewchuk 1997, "Adaptive
     precision floating-point arithmetic"). Infinities add up as floats do; a sum beyond the largest
