@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,19 +36,19 @@ def demo(
     """
     from pipelines.orchestration.temporary_server import start_temporary_server
 
-    with start_temporary_server() if prefect else nullcontext() as server:
-        # Imported here, since these libraries load while the server starts.
-        from pipelines.demo import compute_oracle_metrics, create_company, prepare_registry
-        from pipelines.reports import demo_summary
+    server = start_temporary_server() if prefect else None
+    # Imported here, since these libraries load while the server starts.
+    from pipelines.demo import compute_oracle_metrics, create_company, prepare_registry
+    from pipelines.reports import demo_summary
 
-        project = create_company(leads, seed, log_line)
-        if server is not None:
-            prepare_registry(project)
-            server.result()
-        config = str(project.path)
-        trainings = run_training(config, None, list(project.targets), prefect)
-        refused = any(training.error for training in trainings)
-        night = None if refused else run_night(config, None, "csv", prefect)
+    project = create_company(leads, seed, log_line)
+    if server is not None:
+        prepare_registry(project)
+        server.result()
+    config = str(project.path)
+    trainings = run_training(config, None, list(project.targets), prefect)
+    refused = any(training.error for training in trainings)
+    night = None if refused else run_night(config, None, "csv", prefect)
     # The file does not need the true probabilities, so they are computed once it is written.
     oracles = compute_oracle_metrics(project, trainings, log_line)
     if not as_json:

@@ -18,13 +18,8 @@ def finish_night(context: NightContext, published: PublishedScores, form: str) -
     Raises what writing the CRM's file raises, and LeadscoreError where a delivery failed; the
     scores are published all the same.
     """
-    path, exported_as_of = context.runner.run(
-        export_newest_scores,
-        context.store,
-        context.project,
-        form,
-        published.staged_export.result(),
-    )
+    staged = published.staged_export.result()
+    path, exported_as_of = context.runner.run(export_newest_scores, context, form, staged)
     deliveries = deliver_all_exports(context, published.scores)
     remove_old_scores(context, published)
     return NightResult(
@@ -40,12 +35,10 @@ def deliver_all_exports(
     ``scores`` of a run are used where they are all scores of the newest as-of; otherwise the
     table is read. Raises LeadscoreError, after all exports were tried, if one failed.
     """
-    project, store = context.project, context.store
-    newest = store.last_published_run(project.project)
+    project = context.project
+    newest = context.store.last_published_run(project.project)
     in_hand = scores if newest and covers_newest_run(scores, newest, project) else None
-    delivered, failures = context.runner.run(
-        deliver_exports, store, project, context.runner, in_hand
-    )
+    delivered, failures = context.runner.run(deliver_exports, context, in_hand)
     if failures:
         raise make_delivery_error(failures, project)
     return tuple(delivered)

@@ -16,6 +16,7 @@ from pipelines.nightly.context import NightContext, open_night_context
 from pipelines.nightly.crm_delivery import plan_exports
 from pipelines.nightly.export import export_newest_scores
 from pipelines.nightly.publish import publish_night
+from pipelines.nightly.recovery import finish_killed_runs
 from pipelines.results.night import BackfilledNight
 from pipelines.runner import Runner
 from pipelines.training_data import cut_snapshot, read_dataset
@@ -35,11 +36,12 @@ def backfill_nights(
     plan_exports(project)
     instants = _list_as_ofs(project, first, last)
     with open_night_context(project, runner) as context:
+        finish_killed_runs(context)
         runner.log("reading the sources")
         dataset = runner.run(read_dataset, project)
         nights = [_backfill_night(context, dataset, as_of) for as_of in instants]
         if any(night.published for night in nights):
-            path, exported_as_of = runner.run(export_newest_scores, context.store, project, "csv")
+            path, exported_as_of = runner.run(export_newest_scores, context, "csv")
             runner.log(f"export: {path}, as of {exported_as_of.isoformat()}")
             deliver_all_exports(context)
         return nights

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from configs.schema import Project
 from features.wording.wording import load_wording
 from models.registry.registry import Registry
-from pipelines.nightly.recovery import finish_killed_runs
 from pipelines.runner import Runner
 from pipelines.workspace import open_store, open_workspace
 from serve.store.store import Store
@@ -34,7 +33,7 @@ class NightContext:
 
 @contextmanager
 def open_night_context(project: Project, runner: Runner) -> Iterator[NightContext]:
-    """Hold the workspace, open its store and models, and finish what a killed run left.
+    """Hold the workspace, and open its store and models.
 
     Raises ConfigError for words that do not fit the language, WorkspaceBusy while another run
     holds the workspace, and what opening the store raises.
@@ -42,5 +41,4 @@ def open_night_context(project: Project, runner: Runner) -> Iterator[NightContex
     # Words that do not fit stop the run before minutes of reading, not after them.
     load_wording(project)
     with open_workspace(project) as root, open_store(project).hold(project.project) as store:
-        finish_killed_runs(store, project, runner)
         yield NightContext(project, store, Registry(root, project.project), runner)

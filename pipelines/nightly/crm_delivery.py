@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
+from models.registry.registry import Registry
+from pipelines.nightly.context import NightContext
 from pipelines.nightly.suppress import drop_suppressed
 from pipelines.runner import Runner, read_clock
 from pipelines.workspace import find_published_run, open_store, open_workspace
@@ -19,7 +21,6 @@ from serve.crm.plan import ExportPlan, build_plans
 from serve.crm.stored_deliveries import list_stored_deliveries
 from serve.export.atomic_folders import MANIFEST_NAME, read_current_run_id
 from serve.run import Run
-from serve.store.store import Store
 
 DEFAULT_OPTIONS = DeliveryOptions()
 
@@ -33,7 +34,7 @@ def plan_exports(project: Project) -> dict[str, ExportPlan]:
 
 
 def deliver_exports(
-    store: Store, project: Project, runner: Runner, scores: pa.Table | None = None
+    context: NightContext, scores: pa.Table | None = None
 ) -> tuple[list[DeliveryResult], list[LeadscoreError]]:
     """Deliver the newest scores to every configured export; return deliveries and failures.
 
@@ -43,6 +44,7 @@ def deliver_exports(
     delivered: it is logged and recorded in the ledger, and the next delivery includes what it
     lacks.
     """
+    project, store, runner = context.project, context.store, context.runner
     plans, newest = plan_exports(project), store.last_published_run(project.project)
     if not plans or newest is None:
         return [], []
@@ -51,24 +53,25 @@ def deliver_exports(
     delivered, failures = list[DeliveryResult](), list[LeadscoreError]()
     for plan in plans.values():
         try:
-            delivered.append(_deliver_and_record(store, project, plan, scores, newest, runner))
+            delivered.append(_deliver_and_record(context, plan, scores, newest))
         except LeadscoreError as error:
             runner.log(f"{plan.name}: {error}")
             failures.append(error)
     return delivered, failures
 
 
-def deliver_missing_exports(store: Store, project: Project, runner: Runner) -> None:
+def deliver_missing_exports(context: NightContext) -> None:
     """Deliver scores that were published but not delivered; a failure is logged, not raised."""
-    newest = store.last_published_run(project.project)
+    project = context.project
+    newest = context.store.last_published_run(project.project)
     if newest and any(
         read_current_run_id(project.workspace_path / "exports" / name) != newest.run_id
         for name in project.publish.exports
     ):
-        delivered, _ = deliver_exports(store, project, runner)
+        delivered, _ = deliver_exports(context)
         for delivery in delivered:
             if delivery.is_new:
-                runner.log(
+                context.runner.log(
                     f"{delivery.manifest['name']}: delivered {delivery.id}, published by a run "
                     "that was killed before its delivery"
                 )
@@ -83,11 +86,12 @@ def deliver_export_now(
     and LeadscoreError if it fails.
     """
     plan = plan_exports(project)[name]
-    with open_workspace(project):
+    with open_workspace(project) as root:
         store = open_store(project)
+        context = NightContext(project, store, Registry(root, project.project), runner)
         newest = find_published_run(store, project)
         scores = drop_suppressed(project, store.scores(project.project))
-        return _deliver_and_record(store, project, plan, scores, newest, runner, options)
+        return _deliver_and_record(context, plan, scores, newest, options)
 
 
 def make_delivery_error(failures: Sequence[LeadscoreError], project: Project) -> LeadscoreError:
@@ -136,15 +140,14 @@ def _read_sequences(project: Project, export: str) -> dict[str, int]:
 
 
 def _deliver_and_record(
-    store: Store,
-    project: Project,
+    context: NightContext,
     plan: ExportPlan,
     scores: pa.Table,
     newest: Run,
-    runner: Runner,
     options: DeliveryOptions = DEFAULT_OPTIONS,
 ) -> DeliveryResult:
     """Deliver scores to one export, and record the delivery or its failure in the ledger."""
+    project, store = context.project, context.store
     row = {
         "project": project.project,
         "name": plan.name,
@@ -173,7 +176,7 @@ def _deliver_and_record(
     store.record_delivery(row | _ledger_row(delivery))
     if refused := delivery.manifest["refused"]["rows"]:
         example = delivery.manifest["refused"]["examples"][0]
-        runner.log(
+        context.runner.log(
             f"{plan.name}: {refused:,} leads not delivered, their ids cannot be written safely, "
             f"such as {example!r}"
         )

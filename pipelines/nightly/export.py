@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from configs.schema import Project
+from pipelines.nightly.context import NightContext
 from pipelines.nightly.suppress import drop_suppressed, keep_complete_accounts
 from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.export import StagedExport, require_export_format, write_export
@@ -16,7 +17,7 @@ from serve.store.store import Store
 
 
 def export_newest_scores(
-    store: Store, project: Project, form: str, staged: StagedExport | None = None
+    context: NightContext, form: str, staged: StagedExport | None = None
 ) -> tuple[Path, datetime]:
     """Make the newest published as-of the CRM's file; return the file and that as-of in UTC.
 
@@ -24,6 +25,7 @@ def export_newest_scores(
     than writing them. Otherwise the file is written from the table, without the leads that are
     suppressed now.
     """
+    project, store = context.project, context.store
     newest = find_published_run(store, project)
     if staged and staged.run_id == newest.run_id:
         return staged.make_current(), newest.as_of

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from datetime import datetime
+
 from configs.errors import ConfigError
 from configs.schema import Project
 from features.tools.parallel import run_in_background
 from models.registry import champion_cache
 from pipelines.nightly.after_publish import finish_night
-from pipelines.nightly.context import open_night_context
+from pipelines.nightly.context import NightContext, open_night_context
 from pipelines.nightly.crm_delivery import plan_exports
 from pipelines.nightly.publish import publish_night
 from pipelines.nightly.publish_checks import warn_registry_unreachable
+from pipelines.nightly.recovery import finish_killed_runs
 from pipelines.results.night import NightResult
 from pipelines.runner import Runner
-from pipelines.training_data import load_snapshot
+from pipelines.training_data import Snapshot, load_snapshot
 from serve.export.export import require_export_format
 
 
@@ -36,16 +40,21 @@ def score_night(
         raise ConfigError(
             "this data has no times", where="--as-of", fix="give the as-of of these scores"
         )
-    with (
-        open_night_context(project, runner) as context,
+    with open_night_context(project, runner) as context:
+        finish_killed_runs(context)
         # The registry takes seconds to answer; the sources are read meanwhile.
-        run_in_background(load_snapshot, project, as_of) as reading,
-    ):
-        runner.log("reading the sources")
-        champions, unreachable = champion_cache.read_champions(
-            context.registry, list(project.targets)
-        )
-        checks = [warn_registry_unreachable(unreachable)] if unreachable else []
-        moment = moment or reading.result().as_of
-        published = publish_night(context, moment, champions, reading, checks, form)
-        return finish_night(context, published, form)
+        with run_in_background(load_snapshot, project, as_of) as reading:
+            return _publish_and_finish(context, moment, reading, form)
+
+
+def _publish_and_finish(
+    context: NightContext, as_of: datetime | None, reading: Future[Snapshot], form: str
+) -> NightResult:
+    context.runner.log("reading the sources")
+    champions, unreachable = champion_cache.read_champions(
+        context.registry, list(context.project.targets)
+    )
+    checks = [warn_registry_unreachable(unreachable)] if unreachable else []
+    as_of = as_of or reading.result().as_of
+    published = publish_night(context, as_of, champions, reading, checks, form)
+    return finish_night(context, published, form)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from threading import Thread
 
 from configs.errors import LeadscoreError
-from features.tools.parallel import run_in_background
 from pipelines.runner import is_prefect_configured
 
 # The first start on a machine creates Prefect's database, which takes half a minute on a busy one.
@@ -22,35 +21,30 @@ POLL_SECONDS = 0.1
 MAX_STOP_SECONDS = 20.0
 
 
-@contextmanager
-def start_temporary_server() -> Iterator[Future[None]]:
-    """Start a Prefect server in the background; yield a Future that is done once it answers.
+def start_temporary_server() -> Future[None]:
+    """Start a Prefect server in the background; return a Future that is done once it answers.
 
-    Prefect would start one itself, but only when the first flow begins and inside the imports of
-    this process. A separate process starts while this one does other work. The block must not
-    import Prefect before it has waited for the Future. The server is stopped at the end of the
-    block. Where a Prefect API is configured nothing is started.
+    Prefect would start one itself, but only when the first flow begins, and it would import the
+    whole server into this process for that. A separate process starts while this one does other
+    work. Wait for the Future before the first flow begins, and do not import Prefect before this
+    call. The server is stopped when the process exits. Where a Prefect API is configured nothing is
+    started.
 
     The Future raises LeadscoreError if the server does not answer.
     """
+    ready = Future[None]()
     if is_prefect_configured() or "prefect" in sys.modules:
-        ready = Future[None]()
         ready.set_result(None)
-        yield ready
-        return
+        return ready
     address = f"http://127.0.0.1:{_find_free_port()}"
     server = _start_server(address)
     os.environ["PREFECT_API_URL"] = f"{address}/api"
-    try:
-        with run_in_background(_wait_for_answer, server, f"{address}/api/health") as waiting:
-            yield waiting
-    finally:
-        os.environ.pop("PREFECT_API_URL", None)
-        server.terminate()
-        try:
-            server.wait(MAX_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
+    # Functions of atexit run in reverse order: the server stops after Prefect, which is imported
+    # later, has sent its last log lines.
+    atexit.register(_stop_server, server)
+    health = f"{address}/api/health"
+    Thread(target=_wait_for_answer, args=(server, health, ready), daemon=True).start()
+    return ready
 
 
 def _find_free_port() -> int:
@@ -70,18 +64,30 @@ def _start_server(address: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _wait_for_answer(server: subprocess.Popen[bytes], health: str) -> None:
-    """Return once the server answers; raise LeadscoreError if it ends or takes too long."""
+def _stop_server(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(MAX_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+
+
+def _wait_for_answer(server: subprocess.Popen[bytes], health: str, ready: Future[None]) -> None:
+    """Complete ``ready`` once the server answers; fail it if the server ends or takes too long."""
     deadline = time.monotonic() + MAX_START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(health, timeout=5):
+                ready.set_result(None)
                 return
         except OSError:
             time.sleep(POLL_SECONDS)
-    raise LeadscoreError(
-        "the temporary Prefect server does not answer",
-        where=health,
-        found=f"exit code {server.poll()}" if server.poll() is not None else "no answer",
-        fix="run `prefect server start` to see why, or use --direct",
+    exit_code = server.poll()
+    ready.set_exception(
+        LeadscoreError(
+            "the temporary Prefect server does not answer",
+            where=health,
+            found="no answer" if exit_code is None else f"exit code {exit_code}",
+            fix="run `prefect server start` to see why, or use --direct",
+        )
     )

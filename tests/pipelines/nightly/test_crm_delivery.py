@@ -13,6 +13,7 @@ import yaml
 from configs.errors import LeadscoreError
 from configs.schema import load_project
 from pipelines import cli
+from pipelines.nightly.context import NightContext
 from pipelines.nightly.crm_delivery import (
     deliver_exports,
     deliver_missing_exports,
@@ -127,9 +128,9 @@ def test_delivery_that_is_impossible_is_a_config_error(company, call, arguments,
 
 def test_ledger_of_one_export_shows_which_deliveries_are_kept(company, call):
     project = load_project(company)
-    deliver_exports(open_store(project), project, Runner())
+    deliver_exports(NightContext(project, open_store(project), None, Runner()))
     publish(project, 1, {"L1": (9, "A", "")})
-    deliver_exports(open_store(project), project, Runner())
+    deliver_exports(NightContext(project, open_store(project), None, Runner()))
     told = json.loads(call("export", company, "--deliveries", "--format", "sales", "--json")[1])[
         "deliveries"
     ]
@@ -175,10 +176,10 @@ def test_unknown_column_is_found_before_the_sources_are_read(company, call):
 def test_scores_of_a_killed_night_are_delivered_by_the_next_run(company):
     project, notes = load_project(company), []
     store = open_store(project)
-    deliver_missing_exports(store, project, Runner(log=notes.append))
+    deliver_missing_exports(NightContext(project, store, None, Runner(log=notes.append)))
     assert len(notes) == 2 and "killed before its delivery" in notes[0]
     assert sold(company) == [("L1", "5"), ("L2", "7")]
-    deliver_missing_exports(store, project, Runner(log=notes.append))
+    deliver_missing_exports(NightContext(project, store, None, Runner(log=notes.append)))
     assert len(notes) == len(read_delivery_ledger(project)) == 2
 
 
@@ -188,7 +189,7 @@ def test_lead_that_objects_later_is_in_no_file_made_from_the_table(company, call
     company.write_text(yaml.safe_dump(text, sort_keys=False))
     (company.parent / "objections.csv").write_text("id\nL2\n")
     project = load_project(company)
-    deliver_exports(open_store(project), project, Runner())
+    deliver_exports(NightContext(project, open_store(project), None, Runner()))
     assert sold(company) == [("L1", "5")]
     publish(project, 1, {"L1": (6, "A", ""), "L2": (7, "B", ""), "L3": (1, "D", "")})
     (company.parent / "objections.csv").write_text("id\nL1\nL2\n")
@@ -201,10 +202,10 @@ def test_lead_that_objects_later_is_in_no_file_made_from_the_table(company, call
 
 def test_killed_delivery_enters_the_ledger_with_the_next_one(company):
     project = load_project(company)
-    deliver_exports(open_store(project), project, Runner())
+    deliver_exports(NightContext(project, open_store(project), None, Runner()))
     (project.workspace_path / "scores.db").rename(project.workspace_path / "old.db")
     store = publish(project, 0, {"L1": (5, "A", ""), "L2": (7, "B", "")})
-    done, failed = deliver_exports(store, project, Runner())
+    done, failed = deliver_exports(NightContext(project, store, None, Runner()))
     assert not failed and not any(one.is_new for one in done)
     assert {row["delivery"] for row in read_delivery_ledger(project)} == {one.id for one in done}
 
@@ -212,12 +213,12 @@ def test_killed_delivery_enters_the_ledger_with_the_next_one(company):
 def test_failed_delivery_is_logged_and_repaired_by_the_next(company, monkeypatch):
     project, notes = load_project(company), []
     store = open_store(project)
-    deliver_exports(store, project, Runner())
+    deliver_exports(NightContext(project, store, None, Runner()))
     publish(project, 1, {"L1": (9, "A", "")})
     folder = project.workspace_path / "exports" / "sales"
     with monkeypatch.context() as patch:
         patch.setattr(module, "write_parts", no_room)
-        done, failed = deliver_exports(store, project, Runner(log=notes.append))
+        done, failed = deliver_exports(NightContext(project, store, None, Runner(log=notes.append)))
     assert [one.manifest["name"] for one in done] == ["lake"]
     assert [type(error) for error in failed] == [
         LeadscoreError
@@ -228,7 +229,7 @@ def test_failed_delivery_is_logged_and_repaired_by_the_next(company, monkeypatch
     ]
     assert sold(company) == [("L1", "5"), ("L2", "7")]
     publish(project, 2, {"L1": (9, "A", "")})
-    assert deliver_exports(store, project, Runner())[1] == []
+    assert deliver_exports(NightContext(project, store, None, Runner()))[1] == []
     assert sold(company) == [("L1", "9"), ("L2", "#N/A")]
     assert not (folder / ".staging").exists()
 
@@ -249,13 +250,13 @@ def test_target_without_a_new_run_keeps_its_scores(company):
     company.write_text(yaml.safe_dump(text, sort_keys=False))
     project = load_project(company)
     store = publish(project, 1, {})
-    deliver_exports(store, project, Runner())
+    deliver_exports(NightContext(project, store, None, Runner()))
     assert sold(company) == []
     only_close(project, store)
-    deliver_exports(store, project, Runner())
+    deliver_exports(NightContext(project, store, None, Runner()))
     assert sold(company) == [("L1", "#N/A", "3")]
     publish(project, 3, {"L1": (8, "A", "")})
-    deliver_exports(store, project, Runner())
+    deliver_exports(NightContext(project, store, None, Runner()))
     assert sold(company) == [("L1", "8", "3")]
 
 

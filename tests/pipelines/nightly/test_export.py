@@ -3,6 +3,7 @@
 import pytest
 
 from configs.schema import load_project
+from pipelines.nightly.context import NightContext
 from pipelines.nightly.recovery import finish_killed_runs
 from pipelines.runner import Runner
 from pipelines.workspace import open_store
@@ -24,6 +25,6 @@ def test_leftover_export_waits_where_leads_may_be_suppressed(tmp_path, monkeypat
     project = load_project(tiny.write(tmp_path, leads=3, **changes))
     store, run, said = open_store(project), a_run("r1", MONDAY, ("buy",), "tiny"), []
     publish(store, run, some_scores(run))
-    finish_killed_runs(store, project, Runner(log=said.append))
+    finish_killed_runs(NightContext(project, store, None, Runner(log=said.append)))
     assert (project.workspace_path / "exports" / "current" / "scores.csv").exists() != objects
     assert bool(said) != objects
