@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from configs.errors import LeadscoreError
+from configs.errors import ConfigError, LeadscoreError
 from pipelines.commands import demo, nightly, privacy, schema, training
 from pipelines.commands.options import print_json
 
@@ -65,6 +65,15 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 
+# Libraries of the optional dependencies in pyproject.toml, and the extra that installs each.
+EXTRAS_BY_MODULE = {
+    "adbc_driver_postgresql": "postgresql",
+    "lightgbm": "train",
+    "matplotlib": "train",
+    "optuna": "train",
+    "prefect": "prefect",
+}
+
 
 def main() -> NoReturn:
     """Run the command line.
@@ -85,6 +94,8 @@ def main() -> NoReturn:
         _exit_with_error("stopped; nothing was left half done", 130)
     # The outermost handler: a short message, and the traceback on request.
     except Exception as error:  # noqa: BLE001
+        if isinstance(error, ModuleNotFoundError) and (extra := _find_extra(error)):
+            _exit_with_error(str(extra), extra.exit_code)
         if "interrupted" in str(error).lower():  # Ctrl-C, as some libraries report it
             _exit_with_error("stopped; nothing was left half done", 130)
         if os.environ.get("LEADSCORE_DEBUG"):
@@ -95,6 +106,20 @@ def main() -> NoReturn:
             1,
         )
     sys.exit(0)
+
+
+def _find_extra(error: ModuleNotFoundError) -> ConfigError | None:
+    """Return the error for a library that an extra installs; None for any other module."""
+    module = (error.name or "").partition(".")[0]
+    extra = EXTRAS_BY_MODULE.get(module)
+    if extra is None:
+        return None
+    return ConfigError(
+        "this command needs a library that is not installed",
+        where="leadscore",
+        found=module,
+        fix=f"pip install 'leadscore[{extra}]'",
+    )
 
 
 def _exit_with_error(message: str, code: int) -> NoReturn:
