@@ -22,12 +22,15 @@ $(READY): pyproject.toml requirements-dev.lock
 demo: $(READY)
 	$(BIN)/leadscore demo
 
+# One worker a core; the tests of a file stay together, because they share what they set up.
+TESTS := $(BIN)/python -m pytest tests --ignore=tests/benchmarks -n auto --dist loadgroup
+
 test: $(READY)
-	$(BIN)/python -m pytest tests --ignore=tests/benchmarks
+	$(TESTS)
 
 # The unit tests: no servers, no killed processes, no simulated company. About a minute.
 test-fast: $(READY)
-	$(BIN)/python -m pytest tests --ignore=tests/benchmarks -m "not slow and not server"
+	$(TESTS) -m "not slow and not server"
 
 lint: $(READY)
 	$(BIN)/ruff check .
