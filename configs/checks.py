@@ -43,10 +43,14 @@ def _duration_limits_field(warn: timedelta | None, stop: timedelta | None, descr
 class Checks(FrozenModel):
     """Conditions that scores must meet before they are published, with the limits of each check."""
 
+    # Several nights: their median counts if the newest night is lower, so that one short night does
+    # not lower the expected number of rows.
     nights: int = Field(
         7, ge=1, description="number of earlier published nights that row counts are compared with"
     )
     # docs/checks.md explains each check and its defaults.
+    # No stop: unlike the warning, a stop does not wait for the normal pause of a source, so it
+    # would refuse sources that are delivered once a week.
     freshness: DurationLimits = _duration_limits_field(
         timedelta(days=3),
         None,
@@ -78,6 +82,7 @@ class Checks(FrozenModel):
     missing: Limits = _limits_field(
         0.2, 0.5, "increase in the share of leads with a missing attribute since training"
     )
+    # In credit scoring a PSI above 0.25 is a large shift (Siddiqi, Credit Risk Scorecards, 2006).
     drift: Limits = _limits_field(
         0.25, 2.0, "population stability index (PSI) of a feature against training"
     )
@@ -98,6 +103,7 @@ class Checks(FrozenModel):
     @classmethod
     def _fill_missing_limit(cls, value: object, info: ValidationInfo) -> object:
         """Fill a limit that is left out with the check's default, so that one can be set alone."""
+        # Before validation, since a limit that is left out and null are both None after it.
         default = cls.model_fields[info.field_name or ""].default
         if isinstance(value, dict) and isinstance(default, Limits | DurationLimits):
             return {"warn": default.warn, "stop": default.stop} | value
@@ -106,6 +112,7 @@ class Checks(FrozenModel):
     @model_validator(mode="after")
     def _check_warn_before_stop(self) -> Self:
         for name, limits in self:
+            # `nights` is a number without limits, and None cannot be compared.
             has_both = isinstance(limits, Limits | DurationLimits) and None not in (
                 limits.warn,
                 limits.stop,

@@ -30,6 +30,7 @@ def parse_duration(text: object) -> timedelta:
     try:
         duration = timedelta(**{UNIT_NAMES[match[2]]: float(match[1])})
     except OverflowError:
+        # timedelta has a limit of its own, which such a text exceeds before ours is tested.
         duration = timedelta.max
     if duration > MAX_DURATION:
         raise ValueError(f"{text!r} is longer than 300 years, the range of valid times")
@@ -39,9 +40,11 @@ def parse_duration(text: object) -> timedelta:
 def format_duration(length: timedelta) -> str:
     """Return the shortest notation of a duration, as in feature names: ``7d``, ``12h``, ``90m``."""
     seconds = length.total_seconds()
+    # No weeks: feature names state windows in days, such as 7d.
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds % size == 0:
             return f"{seconds / size:.0f}{unit}"
+    # A timedelta has microseconds, so six digits keep all of it and the text reads back the same.
     return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
 
 

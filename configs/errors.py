@@ -18,6 +18,7 @@ class LeadscoreError(Exception):
         fix: Advice how to resolve it.
     """
 
+    # Scripts rely on the exit codes that README.md lists, so a class keeps its number.
     exit_code = 1
     title = "error"
 
@@ -54,6 +55,7 @@ def _make_printable(text: str) -> str:
     The data may put any bytes or names into a message; terminals and logs must still show it in one
     line.
     """
+    # Cut before the loop as well, since the data can hold a text of any length.
     text = "".join(
         character if character.isprintable() else ascii(character)[1:-1]
         for character in text[: 2 * MAX_FIELD_CHARACTERS]

@@ -42,6 +42,7 @@ ExportName = Annotated[str, AfterValidator(_check_folder_name)]
 class CrmExport(FrozenModel):
     """One delivery in the format of a CRM: one row per lead, with columns of all targets."""
 
+    # Before Pydantic tests the literal: its message would not suggest the nearest name.
     format: Annotated[FormatName, BeforeValidator(_check_format_name)]
     key: str | None = Field(
         None,

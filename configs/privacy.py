@@ -42,9 +42,11 @@ class SuppressWhere(FrozenModel):
         """Return the suppressing values as trimmed, lower-case text."""
         texts = set[str]()
         for value in self.equals:
+            # First, because Python counts True and False as integers.
             if isinstance(value, bool):
                 texts.update(BOOLEAN_TEXTS[value])
             elif value is not None:
+                # Without trailing zeros: 1.0 in the YAML suppresses the text 1 of the source.
                 texts.add(f"{value:g}" if isinstance(value, float) else str(value).strip().lower())
         return texts
 
@@ -61,6 +63,8 @@ class Privacy(FrozenModel):
     suppress_where: SuppressWhere | None = Field(
         None, description="column of the leads source that marks who must not be scored"
     )
+    # Off: who objects to profiling has not agreed to be training data, which cannot be taken back
+    # out of a model.
     learn: bool = Field(
         False, description="use suppressed entities for training (they are still not scored)"
     )

@@ -94,6 +94,7 @@ class Project(FrozenModel):
 
         ``timezone`` is declared before ``targets``, so Pydantic has validated it already.
         """
+        # A time zone that failed its own validation is absent here, and is reported anyway.
         zone = ZoneInfo(info.data.get("timezone", "UTC"))
         return {name: _localize_observed_from(target, zone) for name, target in targets.items()}
 
@@ -108,6 +109,7 @@ class Project(FrozenModel):
     @classmethod
     def _check_timezone(cls, value: str) -> str:
         try:
+            # It opens a file of this name: a folder, such as Europe, is an OSError.
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError(f"{value!r} is not a time zone name, such as Europe/Berlin") from error
@@ -212,6 +214,7 @@ class Project(FrozenModel):
     @property
     def text(self) -> str:
         """Return the YAML as written, with unexpanded variables and masked database passwords."""
+        # The text is stored with each training in MLflow, which others may read.
         return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", self._text)
 
     @property
@@ -269,6 +272,7 @@ def _refuse_personal_columns(project: Project) -> None:
                 f"privacy.personal hides the column {column!r}, which {key} requires: name another "
                 "column there, or remove it from privacy.personal"
             )
+            # Not a ValueError: only a custom error carries the key to `to_config_error`.
             raise PydanticCustomError(PERSONAL_COLUMN, "{text}", {"text": text, "key": key})
 
 
@@ -303,6 +307,7 @@ def _localize_observed_from(target: Target, zone: ZoneInfo) -> Target:
     try:
         instant = (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError as error:
+        # The change to UTC can lead out of the years 1 to 9999 of Python.
         raise ValueError("observed_from is outside the supported range of dates") from error
     return target.model_copy(update={"observed_from": instant})
 
@@ -317,6 +322,7 @@ def load_project(path: str | Path) -> Project:
     where = str(path)
     text, raw = read_yaml(Path(path))
     environment = {
+        # First, so that a variable that happens to be named `workspace` does not replace ours.
         **os.environ,
         "workspace": os.environ.get("LEADSCORE_WORKSPACE") or str(raw.get("workspace", "")),
     }
@@ -346,6 +352,7 @@ def _hash_meaning(raw: dict[str, Any]) -> str:
         for key, value in raw.items()
         if key not in ("workspace", "publish", "schedule", "words")
     }
+    # Sorted: the order of the keys in the YAML means nothing, so it must not change the hash.
     return hashlib.sha256(yaml.safe_dump(hashed_keys, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 class FrozenModel(BaseModel):
     """Base of all config models: immutable; an unknown key is an error."""
 
+    # Unknown keys are forbidden: a misspelled one would otherwise be ignored without a message.
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
@@ -56,6 +57,7 @@ class SourceRows(FrozenModel):
     @property
     def label(self) -> str:
         """Return a name for messages that contains no secret."""
+        # Only the scheme: the rest of the address may contain a password.
         return self.path or f"query on {(self.database or '').split(':', 1)[0]}"
 
 

@@ -43,9 +43,12 @@ class Sources(FrozenModel):
 
     @model_validator(mode="after")
     def _check_attribute_owners(self) -> Self:
+        # Names that only the data gives (`all_except`, a long history without `only`) are compared
+        # when the sources are read.
         attributes = (
             self.leads.attributes if self.leads and isinstance(self.leads.attributes, tuple) else ()
         )
+        # A name that is listed twice in one place has one origin, so it is no conflict.
         claims = [("leads.attributes", tuple(dict.fromkeys(attributes)))]
         claims += [
             (f"attributes[{i}]", source.declared_attributes)

@@ -94,6 +94,7 @@ class Target(FrozenModel):
             return datetime(value.year, value.month, value.day)  # noqa: DTZ001
         return value
 
+    # Before validation: Pydantic would report one error for each type that an amount may have.
     @field_validator("amount", mode="before")
     @classmethod
     def _check_amount_source(cls, value: object) -> object:

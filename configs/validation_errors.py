@@ -24,6 +24,8 @@ def to_config_error(
 
     ``where`` is the file, ``raw`` its mapping, ``known_keys`` the keys to suggest for a typo.
     """
+    # A misspelled key that is required is reported twice, as unknown and as missing; only the first
+    # of these shows the spelling, so it is sorted to the front.
     problems = sorted(
         _drop_type_alternatives(error.errors(include_url=False, include_input=False)),
         key=_problem_rank,
@@ -37,6 +39,7 @@ def to_config_error(
         hint = did_you_mean(str(first["loc"][-1]), known_keys)
         fix = hint or "remove it; `leadscore schema` lists all keys"
     return ConfigError(
+        # Pydantic puts this text before the message of a ValueError.
         "unknown key" if unknown else first["msg"].removeprefix("Value error, "),
         where=f"{where}: {key}" if key else where,
         found=f"{len(problems)} problems; this is the first" if len(problems) > 1 else "",

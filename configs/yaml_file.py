@@ -93,6 +93,7 @@ def expand_variables(value: Any, environment: dict[str, str], where: str) -> Any
 
 
 def _check_size(raw: dict[str, Any], where: str) -> None:
+    # No recursion: an alias may stand for its own parent, which has no end but the limits.
     count, pending = 0, list[tuple[Any, int]]([(raw, 0)])
     while pending:
         value, depth = pending.pop()

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# Checks count the rows before an as-of to a quarter of an hour.
 QUARTER_US = 900_000_000
 # Counts are held in one array up to this many quarters, more than a hundred years (32 MB); rows
 # spread farther are sorted instead.
@@ -58,6 +59,7 @@ class Arrivals:
 
     def before(self, instant: datetime) -> Self:
         """Return the arrivals in quarters that had ended at an instant."""
+        # A quarter that has not ended would gain rows, so a past night could not be repeated.
         end = int(instant.timestamp() // (QUARTER_US / 1e6))
         keep = slice(np.searchsorted(self.quarters, end))
         return type(self)(self.quarters[keep], self.rows[keep])

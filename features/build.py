@@ -71,6 +71,7 @@ class BuildContext:
     def shard_numbers(self) -> list[int]:
         """Return the numbers of the shards with spine rows."""
         edges = np.searchsorted(self.rows.position, self.log.shard_starts)
+        # A shard without spine rows is not even sorted.
         return np.flatnonzero(np.diff(edges)).tolist()
 
     def load_shard(self, number: int) -> tuple[Shard, SpineRows]:
@@ -102,6 +103,7 @@ def build_features(
     """
     context = _prepare_build(dataset, spine, catalog, shards, workers, None)
     out = np.empty((len(catalog.history_features), spine.num_rows))
+    # Nothing to collect: each shard fills its own rows of the array.
     for _ in _run_shards(
         context, workers, progress, lambda number: _fill_shard(context, number, out)
     ):
@@ -127,6 +129,7 @@ def stream_features(
     memory. Raises as ``build_features``.
     """
     context = _prepare_build(dataset, spine, catalog, shards, workers, scratch)
+    # Even without a row, the reader of the stream needs the columns.
     if not context.shard_numbers():
         values = np.empty((len(catalog.history_features), 0))
         yield build_feature_table(spine, catalog, values, context.lead_features)
@@ -152,6 +155,7 @@ def _prepare_build(
         spine_row, position[spine_row], column_to_microseconds(spine["cutoff"])[spine_row]
     )
     row_counts = np.bincount(rows.position, minlength=len(index.account))
+    # The reader has looked up the leads of the events; doing it again would hash every id again.
     lead_row_of_events = dataset.lead_row_of_events
     events = (
         dataset.events
@@ -196,6 +200,7 @@ def _collect_stage_visits(log: EventLog, index: LeadIndex, catalog: Catalog) -> 
     if not any(feature.aggregate == "stalled" for feature in catalog.features):
         return None
     ranks = rank_event_types(catalog)
+    # Unsorted is enough: only the stage events are sorted, which are few.
     parts = (
         (log.unsorted_shard(number), index.known_at[first:])
         for number, first in enumerate(log.shard_starts[:-1])
@@ -216,6 +221,7 @@ def _run_shards(
 ) -> Iterator[Result]:
     """Run a job for every shard in parallel; yield the results in order and report progress."""
     numbers = context.shard_numbers()
+    # parallel_map bounds the results that wait, so that no shard runs far ahead of the reader.
     for done, result in enumerate(parallel_map(job, numbers, workers), 1):
         if progress:
             progress(done, len(numbers))

@@ -47,6 +47,7 @@ def compute_labels(
         horizon = duration_to_microseconds(target.horizon)
         events = _select_outcome_events(dataset, target)
         position = _find_next_event(dataset, spine, events)
+        # The appended NEVER_US is the time of rows without a next event.
         outcome = np.append(column_to_microseconds(events["event_time"]), NEVER_US)[position]
         is_positive = outcome < cutoff + horizon
         mature = cutoff + horizon <= to_microseconds(observed)

@@ -49,6 +49,7 @@ def read_sources(
             )
     # Leads come first: their opt-out column decides which events are left out.
     log = read_events(project, leads, objections, quarantine, scratch)
+    # Leads derived from the events are numbered only once all events have been read.
     event_lead_rows = None if leads is None else EventLeadRows(leads, log.events, log.lead_row)
     leads = log.entities if leads is None else leads
     values, value_counts = read_values(project, leads, objections, quarantine)
@@ -76,6 +77,7 @@ def list_source_columns(project: Project) -> set[str]:
     readers = (
         SourceReader.open(source) for source in (*leads, *sources.events, *sources.attributes)
     )
+    # Empty selection: only the names are of interest.
     return {
         name
         for reader in readers

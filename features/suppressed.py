@@ -47,6 +47,7 @@ class Suppression:
     def suppressed_counts(self) -> dict[str, int]:
         """Return the number of entities of the data by reason."""
         counts = Counter(self.rows["reason"].to_pylist())
+        # Reasons without an entity are included: a list that suppresses nobody should be visible.
         return {reason: counts[reason] for reason in self.listed_counts}
 
     @property

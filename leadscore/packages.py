@@ -9,6 +9,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+# `leadscore` itself is left out: this module is only found where that package is.
 OWN_PACKAGES = ("configs", "features", "models", "serve", "pipelines")
 
 

@@ -72,6 +72,7 @@ class WithinAccountDependence:
         _, first, group = np.unique(code, return_index=True, return_inverse=True)
         count = len(first)
         observed = (np.bincount(group, label, count) > 0).astype(float)
+        # The probability of a group of one is its own, so such groups say nothing about dependence.
         several = np.flatnonzero(np.bincount(group, minlength=count) > 1)
         if not len(several):
             return cls()
@@ -124,6 +125,7 @@ def _combine_probabilities(
 ) -> GroupProbabilities:
     largest = np.zeros(groups)
     np.maximum.at(largest, group, probability)
+    # log1p and expm1 keep the digits of small probabilities, which 1 - p would lose.
     independent = -np.expm1(np.bincount(group, np.log1p(-probability), groups))
     return GroupProbabilities(largest, independent, np.bincount(group, probability, groups))
 

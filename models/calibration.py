@@ -170,6 +170,7 @@ class ProbabilityBand:
         own = np.array([np.quantile(disagreement[place == k], 0.9) for k in range(size)])
         low, high = (to_clipped_log_odds(end) for end in compute_wilson_interval(rate, entities))
         middle = np.clip(to_clipped_log_odds(rate), low, high)
+        # Independent errors add as their squares do.
         low, high = middle - np.hypot(middle - low, own), middle + np.hypot(high - middle, own)
         low, high = np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
         return cls(*(tuple(part.tolist()) for part in (center, low, high)))

@@ -190,6 +190,7 @@ def _drop_equal_ranks(
     sample = rows[sample_evenly(len(rows), RANK_SAMPLE_ROWS)]
     first_by_rank: dict[bytes, EncodedFeature] = {}
     for feature in features:
+        # A category keeps its name as key: its codes have no order, so nothing can be equal to it.
         key = feature.name.encode()
         if feature.kind == "number":
             key = _hash_ranks(to_finite_numbers(_read_column(matrix, feature.name, sample)))

@@ -45,6 +45,7 @@ def weigh_by_recency(cutoff: np.ndarray, half_life: timedelta | float) -> np.nda
     concepts", Intelligent Data Analysis 8 (2004).
     """
     age = (cutoff.max() - cutoff).astype(np.float64)
+    # Where all rows have one cutoff, every age is 0 and any span gives them equal weights.
     span = float(age.max()) or 1.0
     length = half_life / MICROSECOND if isinstance(half_life, timedelta) else half_life * span
     return np.exp2(-age / length)

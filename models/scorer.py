@@ -24,6 +24,7 @@ from models.learners.protocol import Model
 from models.scorer_metadata import ScorerMetadata
 from models.serialization import read_json, read_text, unreadable_model_error, write_json
 
+# 2 since `timing` is stored: its key is required, so format 1 cannot be read.
 FORMAT_VERSION = 2
 SCORER_FILE = "scorer.json"
 # Shares of the outcomes within the horizon that outcome_days_50 and outcome_days_80 stand for.
@@ -175,6 +176,7 @@ class Scorer:
     def save(self, directory: Path) -> None:
         """Write the model's file and ``scorer.json``; the same bytes for the same scorer."""
         directory.mkdir(parents=True, exist_ok=True)
+        # First, because scorer.json contains the hash of the model's file.
         self.model.save(directory)
         parts = {
             "format": FORMAT_VERSION,

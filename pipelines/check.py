@@ -36,6 +36,8 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
     Before the data is read, ConfigError is raised for deliveries, words or a cron line that would
     stop a nightly run.
     """
+    # Mistakes that would stop a night are found before the sources are read, which may take
+    # minutes.
     plan_exports(project)
     load_wording(project)
     # Prefect parses cron lines but takes seconds to import, so only a set schedule is checked.
@@ -65,6 +67,7 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
 def _count_event_types(dataset: Dataset) -> dict[str, int]:
     """Return the number of events by type, the most frequent first, then by name."""
     counts = pc.value_counts(dataset.events["event_type"]).to_pylist()
+    # Ties are ordered by name, so that the same data gives the same report.
     counts.sort(key=lambda row: (-row["counts"], row["values"]))
     return {row["values"]: row["counts"] for row in counts}
 
@@ -86,6 +89,7 @@ def _check_target(snapshot: Snapshot, target: str) -> TargetCheck:
         spine = build_training_spine(dataset, target_config, snapshot.as_of)
         labels = compute_labels(dataset, spine, target_config, snapshot.observed)
         to_score = build_scoring_spine(dataset, target_config, snapshot.as_of).num_rows
+    # A problem of one target must not hide the counts of the others.
     except LeadscoreError as error:
         return TargetCheck(target, problem=str(error))
     mature, positive = (pc.sum(labels[column]).as_py() or 0 for column in ("mature", "label"))
@@ -217,6 +221,7 @@ def _warn_about_numeric_texts(column: pa.ChunkedArray, name: str) -> list[str]:
     bad, total = sum(non_numeric.values()), sum(counts.values())
     if not 0 < bad <= MAX_NON_NUMERIC_SHARE * total:
         return []
+    # The smallest text is the example, so that the same data gives the same line.
     return [
         f"attribute {name} is read as categories: {bad:,} of {total:,} values are not numbers, "
         f"such as {min(non_numeric)!r}; fix them, or list them under missing"

@@ -45,6 +45,7 @@ def print_version(
         raise typer.Exit
 
 
+# The help lists the commands in this order.
 COMMANDS = (
     demo.demo,
     training.check,
@@ -91,6 +92,7 @@ def main() -> NoReturn:
     except LeadscoreError as error:
         _exit_with_error(str(error), error.exit_code)
     except KeyboardInterrupt:
+        # 128 plus the number of the signal, as shells report it; 143 below is SIGTERM.
         _exit_with_error("stopped; nothing was left half done", 130)
     # The outermost handler: a short message, and the traceback on request.
     except Exception as error:  # noqa: BLE001

@@ -43,6 +43,8 @@ def prepare_registry(project: Project) -> None:
 
     Raises what opening the workspace and the registry raises.
     """
+    # Under the lock: two processes that create the database of MLflow 3.17 at the same time failed
+    # in three of three tries.
     with open_workspace(project):
         Registry(project.workspace_path, project.project).champion(next(iter(project.targets)))
 
@@ -79,6 +81,7 @@ def _compare_with_oracle(
     label, base, model = (
         rows[column].to_numpy() for column in ("label", "base_rate", "probability")
     )
+    # Each fold has a model of its own, so rows of different folds are not ranked together.
     oracle_metrics, model_metrics = (
         evaluate_rows(label, probability, rows["entity_id"], stratum=rows["fold"])
         for probability in (truth, model)

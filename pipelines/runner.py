@@ -48,6 +48,7 @@ class Runner:
     @property
     def tags(self) -> dict[str, str | None]:
         """Tags that are stored with a result, so that its run can be found in Prefect."""
+        # A tag is enough to link MLflow to Prefect; outside of a flow there is no id (MLflow 3.17).
         return {"driver": self.name, "prefect.flow_run_id": self.flow_run_id}
 
     def run(
@@ -66,6 +67,7 @@ def is_prefect_configured() -> bool:
 
     The profile is read without Prefect, which takes seconds to import.
     """
+    # The environment comes before the profile, as in Prefect itself.
     if os.environ.get("PREFECT_API_URL"):
         return True
     home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")

@@ -40,6 +40,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
     """
     remaining = iter(tables)
     first = next(remaining)
+    # In the same folder, since a rename is atomic within one file system only.
     temporary = path.with_name(f".{path.name}.part")
     try:
         with WRITERS[path.suffix](temporary, first.schema) as writer:

@@ -81,6 +81,7 @@ def cut_snapshot(project: Project, dataset: Dataset, as_of: str | None) -> Snaps
             fix="see the quarantine folder",
         )
     moment = project.parse_instant(as_of) if as_of else _find_midnight_after(project, last)
+    # Rows without times cannot be cut: all of them are used.
     if not project.timed:
         return Snapshot(project, dataset, moment if as_of else last, last)
     known = dataset.cut_at(moment)
@@ -167,6 +168,7 @@ def _require_recent_data(
 
 def _find_midnight_after(project: Project, moment: datetime) -> datetime:
     local = moment.astimezone(project.zone) + timedelta(days=1)
+    # Midnight by local time: a day has 23 or 25 hours where clocks change.
     return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 

@@ -29,6 +29,7 @@ def open_workspace(project: Project) -> Iterator[Path]:
     OSError of the block is raised as LeadscoreError.
     """
     with lock_workspace(project.workspace_path):
+        # Under the lock, or two first runs could both become the owner.
         _require_owner(project)
         try:
             yield project.workspace_path
@@ -70,6 +71,8 @@ def find_published_run(store: Store, project: Project, as_of: datetime | None = 
 def find_registry(project: Project) -> Registry | None:
     """Return a project's registry if it may hold a model, else None; none is created."""
     path = project.workspace_path / "mlflow.db"
+    # A tracking server may hold models although the workspace has no database. Opening a registry
+    # would create one.
     may_exist = os.environ.get("MLFLOW_TRACKING_URI") or path.exists()
     return Registry(project.workspace_path, project.project) if may_exist else None
 

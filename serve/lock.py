@@ -58,6 +58,7 @@ def hold_file_lock(
             _write_holder(path, f"pid {os.getpid()}: {shlex.join(sys.argv)}\n")
             yield
         finally:
+            # While the lock is held: afterwards this could erase the text of the next holder.
             _write_holder(path, "")
 
 
@@ -69,8 +70,10 @@ def is_workspace_held(root: Path) -> bool:
     """
     try:
         holder = (root / ".lock").read_text(encoding="utf-8", errors="replace")
+        # Signal 0 is not delivered; it only shows whether the process exists.
         os.kill(int(holder.removeprefix("pid ").partition(":")[0]), 0)
     except PermissionError:
+        # The process exists and belongs to another user.
         return True
     except (OSError, ValueError):
         return False
@@ -87,6 +90,7 @@ def _read_holder(path: Path) -> str:
 
 def _write_holder(path: Path, text: str) -> None:
     """Replace the text in a lock file; a full disk is ignored, since the lock itself holds."""
+    # In place, since a new file under this name would not carry the lock.
     with suppress(OSError), path.open("r+b", buffering=0) as file:
         file.truncate(0)
         file.write(text.encode())

@@ -38,6 +38,7 @@ def declare_entity_features(vocabulary: Vocabulary) -> Iterator[Feature]:
     """Yield the features of each subject of the entity's own history."""
     for subject in vocabulary.subjects:
         yield from _declare_subject_features(vocabulary, subject, "entity", EVENT_AGGREGATES)
+        # A channel's events have one channel, and a type's events one type: a count of 1 is no news.
         if vocabulary.channels and not subject.startswith(CHANNEL_PREFIX):
             yield from _declare_subject_features(vocabulary, subject, "entity", ("ways",))
         if not subject.startswith(TYPE_PREFIX):
@@ -110,6 +111,7 @@ def _make_feature(
 ) -> Feature:
     kind = AGGREGATES[aggregate]
     label = "" if kind.per == "once" else f"_{format_duration(span) if span else 'all'}"
+    # A model stores the names of its features (Vocabulary.only), so they must not change.
     prefix = "" if scope == "entity" else f"{scope}_"
     return Feature(
         f"{prefix}{vocabulary.slugs[subject]}_{kind.label}{label}",

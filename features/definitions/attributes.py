@@ -25,6 +25,7 @@ def infer_attribute_kinds(values: pa.Table) -> dict[str, AttributeKind]:
     The rule is that of the leads' attributes: numbers, booleans and dates are numbers, the rest is
     a category.
     """
+    # The distinct texts decide the kind, and they are far fewer than the rows.
     distinct = run_query(
         "SELECT DISTINCT attribute, value FROM rows ORDER BY attribute, value", rows=values
     )
@@ -91,6 +92,7 @@ def _sort_history(
     )
     tied = np.flatnonzero(same | np.append(same, False)[1:])
     texts = text.take(pa.array(order[tied]))
+    # Null has the lowest rank, since the last of a tie is used: any value rather than a cleared one.
     rank = np.where(pc.is_null(texts), 0, pc.rank(texts, tiebreaker="dense").to_numpy())
     order[tied] = order[tied][np.lexsort((rank, np.cumsum(~same)[tied]))]
     return order

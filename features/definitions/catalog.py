@@ -157,6 +157,7 @@ def _list_roles(project: Project, dataset: Dataset) -> tuple[str, ...]:
 
 
 def _list_most_frequent(column: pa.ChunkedArray, excluded: set[str]) -> tuple[str, ...]:
+    # Names decide between equal counts, so that the order of the rows does not.
     counts = [
         (-row["counts"], row["values"]) for row in pc.value_counts(column.drop_null()).to_pylist()
     ]

@@ -76,6 +76,8 @@ class Aggregate:
     unit: Unit
 
 
+# A feature is named ``{subject}_{label}[_{window or half-life}]``. A model stores these names, so
+# labels must not change.
 AGGREGATES: dict[str, Aggregate] = {
     "count": Aggregate("count", "span", "counts", "count"),
     "trend": Aggregate("trend", "window", "counts", "change"),
@@ -99,4 +101,3 @@ AGGREGATES: dict[str, Aggregate] = {
     "new_people": Aggregate("new_people", "span", "breadth", "count"),
     "roles": Aggregate("roles", "span", "breadth", "count"),
 }
-"""A feature is named ``{subject}_{label}[_{window or half-life}]``."""

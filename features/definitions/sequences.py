@@ -9,11 +9,12 @@ from features.definitions.feature import TYPE_PREFIX, Feature
 from features.definitions.semantics import Meaning, Unit
 from features.definitions.vocabulary import Vocabulary, make_slug
 
+# Number of latest events whose types are features.
 LAST_EVENTS = 3
-"""Number of latest events whose types are features."""
 
+# Levels of the origin: the first event was a touch of ours (cold), or theirs (warm). The kernel
+# writes their positions, so the order matters.
 ORIGINS = ("cold", "warm")
-"""Levels of the origin: the first event was a touch of ours (cold), or theirs (warm)."""
 
 STAGE_FEATURES: tuple[tuple[str, str, Unit], ...] = (
     ("stage_age", "stage_age", "days"),
@@ -54,6 +55,7 @@ def declare_journey_features(vocabulary: Vocabulary) -> Iterator[Feature]:
     if vocabulary.ends:
         yield Feature("spells", "spells", Meaning("spells", "spells", "count"), "journey")
         yield Feature("spell_age", "spell_age", Meaning("spells", "spell_age", "days"), "journey")
+    # Without an event of any stage, all of the following would be empty.
     if not set(vocabulary.stages) & set(vocabulary.types):
         return
     for name in ("stage_now", "stage_entry"):
@@ -73,6 +75,7 @@ def declare_lead_features(vocabulary: Vocabulary) -> Iterator[Feature]:
     if vocabulary.timed:
         meaning = Meaning("entity.beginning", "created_age", "days")
         yield Feature("created_age", "created_age", meaning, "lead", "lead")
+    # A source of dates has no hours: all its leads would be created at midnight.
     if vocabulary.timed and vocabulary.hours:
         meaning = Meaning("entity.beginning", "created_hour", "number")
         yield Feature("created_hour_of_week", "created_hour", meaning, "lead", "lead")

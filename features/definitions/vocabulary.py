@@ -11,6 +11,7 @@ from typing import Any, Self
 from configs.durations import format_duration, parse_duration
 from features.definitions.feature import CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX
 
+# Words that begin other features' names, so that the name of no subject may equal them.
 RESERVED_WORDS = (
     "any",
     "outbound",
@@ -24,7 +25,6 @@ RESERVED_WORDS = (
     "created",
     "touches",
 )
-"""Words that begin other features' names, so that the name of no subject may equal them."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class Vocabulary:
         for subject in (s for s in self.subjects if s not in taken):
             name = subject.partition(":")[2]
             slug = make_slug(f"{name}_channel" if subject.startswith(CHANNEL_PREFIX) else name)
+            # Names that differ only in case or punctuation have one slug.
             while slug in {*taken.values(), *RESERVED_WORDS}:
                 slug += "_"
             taken[subject] = slug
@@ -120,6 +121,7 @@ class Vocabulary:
     @classmethod
     def from_json(cls, payload: dict[str, Any]) -> Self:
         """Return the vocabulary of what ``to_json`` returned."""
+        # JSON has lists only; a vocabulary equals the stored one if its fields are tuples again.
         fields: dict[str, Any] = {
             key: tuple(v) if isinstance(v, list) else v for key, v in payload.items()
         }

@@ -29,6 +29,7 @@ def build_lead_columns(
         for feature in catalog.features
         if feature.scope == "lead"
     }
+    # Numbers of the matrix are NaN where missing, as those of the history; categories stay null.
     return {name: _fill_missing(column) for name, column in columns.items()}
 
 
@@ -46,6 +47,7 @@ def build_feature_table(
         "stages": catalog.stages,
         "origins": ORIGINS,
     }
+    # Advances only at history features, whose order is that of the catalogue.
     columns = iter(history)
     for feature in catalog.features:
         if feature.scope == "lead":
@@ -101,6 +103,7 @@ def _read_attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> p
             .take(pa.array(entity))
             .combine_chunks()
         )
+    # One text among the numbers makes the whole column text, so the cast fails.
     except pa.ArrowInvalid as error:
         raise DataError(
             "attribute was a number and is text now", where=feature.subject, found=str(error)

@@ -34,11 +34,14 @@ CELLS_PER_SHARD = 4_000_000
 # Rows of a table in memory that a worker reads at a time; of a file, it reads a row group.
 ROWS_PER_PIECE = 1 << 20
 
+# Optional column next to those of EVENTS: the row of the event's lead, int32, -1 for none. It saves
+# a second lookup of every id, which the reader has done already.
 LEAD_ROW = "lead"
-"""Optional column next to those of EVENTS: the row of the event's lead, int32, -1 for none."""
 
 PieceReader = Callable[[list[str]], pa.Table]
 
+# Stored columns of an event, 30 bytes, since a log in the scratch folder takes as much disk. Codes
+# are -1 for names that the vocabulary lacks; they fit into int8 as it has at most 60 (MAX_TYPES).
 PACKED_COLUMNS = {
     "position": np.int32,
     "time": np.int64,
@@ -47,7 +50,6 @@ PACKED_COLUMNS = {
     "channel": np.int8,
     "value": float,
 }
-"""Stored columns of an event, 30 bytes. Codes are -1 for names that the vocabulary lacks."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class EventLog:
         With ``scratch`` the arrays are files there, of which no more is in memory than is in use.
         """
         pieces = _split_pieces(events)
+        # Threads, since all pieces are written to the same arrays.
         run = Parallel(n_jobs=workers, prefer="threads")
         position_of = np.append(index.position, -1).astype(np.int32)  # row -1 is no lead
         has_rows = isinstance(events, pa.Table) and LEAD_ROW in events.column_names
@@ -115,6 +118,7 @@ class EventLog:
         """
         unsorted = self.unsorted_shard(number)
         first, last = self.shard_starts[number : number + 2]
+        # Grouped by a stable sort first: a log in order of time has nothing left to sort then.
         order = sort_by_code(unsorted.group, int(last - first))
         ordered = unsorted.take(_sort_events(order, unsorted))
         _release_pages(self.columns)
@@ -138,6 +142,7 @@ def group_by_account(own: EventHistory, account: np.ndarray, known_at: np.ndarra
     group = account[own.member].astype(np.int32)
     available = np.maximum(own.available, known_at[own.member])
     by_account = own._replace(group=group, available=available)
+    # The order is stable: at ties, members follow each other in the order of their ids.
     return by_account.take(order_by_time(group, own.time))
 
 
@@ -150,6 +155,7 @@ def encode_texts(column: pa.ChunkedArray, levels: tuple[str, ...]) -> np.ndarray
 
 
 def _encode_chunk(chunk: pa.Array, levels: pa.Array) -> np.ndarray:
+    # Each distinct text is compared with the levels once, not each row.
     encoded = chunk if pa.types.is_dictionary(chunk.type) else pc.dictionary_encode(chunk)
     position = pc.fill_null(pc.index_in(encoded.dictionary, value_set=levels), -1).to_numpy(
         zero_copy_only=False
@@ -198,6 +204,7 @@ def _cut_shards(account: np.ndarray, work: np.ndarray, shards: int | None) -> np
         if number > 1
         else np.empty(0, np.int64)
     )
+    # Each cut moves back to the first lead of its account; cuts within one account become equal.
     return np.unique(np.concatenate([[0], np.searchsorted(account, account[cuts]), [len(account)]]))
 
 
@@ -244,6 +251,7 @@ def _write_piece(
     columns: dict[str, np.ndarray],
 ) -> None:
     """Write a piece's events to ``columns``; ``start`` is where those of each shard begin."""
+    # A column that no feature uses is not read from the file.
     names = ["event_time", "available_at", "event_type"]
     names += ["channel"] * bool(vocabulary.channels) + ["value"] * bool(vocabulary.valued)
     table = piece(names)

@@ -39,6 +39,7 @@ class LeadIndex:
     def from_leads(cls, leads: pa.Table, ids: IdIndex) -> Self:
         """Number the leads of ``ids``; a lead without an account is an account of its own."""
         account = _number_accounts(leads)
+        # The sort is stable and LEADS are in the order of ids, so ids ascend within an account.
         rows = sort_by_code(account, int(account.max(initial=-1)) + 1)
         position = np.empty_like(rows)
         position[rows] = np.arange(len(rows))
@@ -82,5 +83,6 @@ def _number_accounts(leads: pa.Table) -> np.ndarray:
     encoded = pc.dictionary_encode(leads["account_id"].combine_chunks())
     code = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     is_alone = code < 0
+    # Numbered behind the real accounts, so that none of these leads shares a number.
     code[is_alone] = len(encoded.dictionary) + np.arange(is_alone.sum())
     return code

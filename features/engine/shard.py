@@ -17,13 +17,13 @@ from features.engine.kernels.sequence import SEQUENCE_COLUMNS, compute_sequence
 from features.engine.kernels.stages import JOURNEY_COLUMNS, StageVisits, compute_journey
 from features.engine.kernels.walk import AsOfLookups, EventHistory
 
+# Kernels that need only events; ``compute_distinct`` needs the members' roles too.
 KERNELS = (
     (windows.AGGREGATES, windows.compute_counts),
     (amounts.AGGREGATES, amounts.compute_amounts),
     (decay.AGGREGATES, decay.compute_decay),
     (rhythm.AGGREGATES, rhythm.compute_rhythm),
 )
-"""Kernels that need only events; ``compute_distinct`` needs the members' roles too."""
 
 Kernel = Callable[[EventHistory, AsOfLookups, KernelPlan, np.ndarray], None]
 ColumnFeatures = list[tuple[int, Feature]]
@@ -94,6 +94,8 @@ class ShardTask:
         requested: dict[str, ColumnFeatures] = {"entity": [], "account": [], "others": []}
         for column, feature in enumerate(catalog.history_features):
             requested[feature.scope].append((column, feature))
+        # Their array has a column for each (account, cutoff), not for each row, so that leads which
+        # share both are computed once.
         account = [
             (position, feature) for position, (_, feature) in enumerate(requested["account"])
         ]
@@ -138,6 +140,7 @@ def compute_shard(
     lookups = AsOfLookups.find(shard.events, position, cutoff, output_row)
     task.entity.compute(shard.events, lookups, out)
     _compute_order_features(shard, task, lookups, out)
+    # Regrouping all events by account is only worth it if a feature needs it.
     if task.account_columns or task.account_peers is not None:
         _compute_account_features(shard, task, position, lookups, out)
 
@@ -160,6 +163,7 @@ def _compute_order_features(
             SEQUENCE_COLUMNS, compute_sequence(shard.events, lookups, task.catalog), strict=True
         )
     stages = len(task.catalog.stages)
+    # In the order of compute_journey's columns, with which they are paired below.
     names = [(name, 0) for name in JOURNEY_COLUMNS]
     names += [(name, rank) for name in ("visits", "stage_days") for rank in range(stages)]
     if task.order_columns.keys() & {*names, ("stalled", 0)}:
@@ -168,6 +172,7 @@ def _compute_order_features(
             compute_journey(shard.events, lookups, rank_event_types(task.catalog), stages),
             strict=True,
         )
+        # No kernel of one shard can do this: the visits are those of all entities.
         if shard.visits is not None:
             now, age = columns["stage_now", 0].astype(np.int64), columns["stage_age", 0]
             columns["stalled", 0] = shard.visits.share_shorter(now, age, lookups.cutoff)
@@ -179,6 +184,7 @@ def _compute_account_features(
     shard: Shard, task: ShardTask, position: np.ndarray, lookups: AsOfLookups, out: np.ndarray
 ) -> None:
     """Compute each distinct (account, cutoff) once: many entities of an account share a cutoff."""
+    # Counted from the shard's first: lookups allocate an element for each number up to the largest.
     account = shard.account - shard.account[0]
     events = group_by_account(shard.events, account, shard.known_at)
     distinct_rows, lookup_of_row = _find_distinct(account[position], lookups.cutoff)

@@ -13,8 +13,8 @@ HIGH, LOW = "high", "low"
 # The two halves of a row's 128-bit hash.
 HASHES = pa.schema([pa.field(name, pa.uint64(), nullable=False) for name in (HIGH, LOW)])
 
+# Rows of which the hashes are held in memory and sorted, about: 200 MB with their row numbers.
 MAX_SORTED_ROWS = 1 << 23
-"""Rows of which the hashes are held in memory and sorted, about."""
 
 
 def find_duplicate_rows(hashes: pa.Table) -> np.ndarray:
@@ -85,6 +85,7 @@ def _find_duplicates_in_range(
         return row_number[:0]
     at = np.minimum(np.searchsorted(suspects, high), len(suspects) - 1)
     candidates = np.flatnonzero(suspects[at] == high)
+    # By row number last, so that the first of equal rows is the one that is kept.
     candidates = candidates[np.lexsort((row_number[candidates], low[candidates], high[candidates]))]
     same = (high[candidates][1:] == high[candidates][:-1]) & (
         low[candidates][1:] == low[candidates][:-1]

@@ -7,8 +7,8 @@ import pyarrow as pa
 from features.contracts import INSTANT, LEADS
 from features.tools.duckdb_sql import run_query
 
+# Rows that wait, about, before they are made one a lead, so that memory grows with the leads only.
 MAX_BUFFERED_ROWS = 1 << 22
-"""Rows that wait, about, before they are made one a lead."""
 
 ENTITY_SCHEMA = pa.schema(
     [

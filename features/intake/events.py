@@ -84,6 +84,7 @@ def read_events(
         )
     hashed = buffer.to_table()
     hashes, log = hashed.select(HASHES.names), hashed.select(EVENT_LOG.names)
+    # After all sources, since equal rows may be in different ones; the first of them is used.
     again = find_duplicate_rows(hashes)
     arrivals = _count_arrivals(rejections, hashed["available_at"])
     counts = _quarantine_sources(
@@ -145,6 +146,7 @@ def _check_pieces(
 
     Some pieces are checked in parallel while the next one is read.
     """
+    # Read as dictionaries where possible, so that each distinct text is cleaned and hashed once.
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
 
     def check_piece(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
@@ -153,6 +155,7 @@ def _check_pieces(
     return parallel_map(
         check_piece,
         origin.iter_pieces(_required_columns(source, i), few),
+        # Half the default: a piece has a million rows or more.
         max_pending=effective_n_jobs(-1),
     )
 
@@ -166,6 +169,8 @@ def _check_piece(
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
     columns = _read_columns(project, source, raw)
+    # Suppression comes first, since such a row must not appear in the quarantine. With a leads
+    # source, only its rows decide which listed entities the data contains.
     row_flaws = objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)
     row_flaws += find_common_flaws(columns, source.missing_time == "skip")
     row_flaws += [(pc.is_null(columns["event_type"]), NO_TYPE)]
@@ -235,6 +240,7 @@ def _store_piece(
     hashed: pa.Table,
 ) -> pa.Array:
     """Store the good rows of a piece; return the rejection reasons of all its rows."""
+    # Before duplicates are known: they change neither the first event nor the first account.
     if entities is not None:
         entities.add(good)
     buffer.add(hashed)

@@ -68,6 +68,7 @@ def read_leads(
     raw = read_rows(source, needed)
     names = _select_attributes(project, source, raw)
     leads = _read_columns(project, source, raw, names)
+    # Before any row is rejected: one row that opts out is enough, even a duplicate or a bad one.
     objections.add_opt_outs(raw, leads["entity_id"], source.missing)
     out = objections.find_flaws(leads["entity_id"], marks_held=True)
     reasons = _reject_rows(leads, out, bool(source.missing_time == "skip"), len(names))
@@ -116,6 +117,7 @@ def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list
         names = list(chosen)
     names = [name for name in names if name not in project.privacy.hidden_columns]
     _refuse_misspelled_personal(project, raw, names)
+    # A carried column may be an attribute as well; it is read once.
     names = list(dict.fromkeys([*names, *sorted(list_carried_columns(project))]))
     if taken := [name for name in names if name in LEADS.names]:
         raise ConfigError(
@@ -135,6 +137,7 @@ def _refuse_misspelled_personal(project: Project, raw: RawRows, names: list[str]
     """
     known = {name.lower(): name for name in names}
     for name in set(project.privacy.personal) - set(raw.names):
+        # Stricter than the 0.5 of suggestions, since a similar name stops the run here.
         near = nearest_name(name.lower(), known, min_similarity=0.7)
         if near is not None:
             raise ConfigError(
@@ -216,6 +219,7 @@ def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int)
     if not len(twice):
         return reasons
     same = good.filter(pc.is_in(good["entity_id"], value_set=twice))
+    # Compared as text, so that the choice among duplicates is the same in every format.
     for i in range(attributes):
         same = same.set_column(
             same.column_names.index(f"a{i}"), f"a{i}", to_plain_text(to_text(same[f"a{i}"]))
@@ -250,6 +254,7 @@ def _build_lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.
         "available_at": kept["available"].cast(INSTANT),
     }
     table = pa.table(columns).cast(LEADS)
+    # Only now: a rejected row must not decide whether an attribute is a number.
     for i, name in enumerate(names):
         table = table.append_column(name, infer_attribute(kept[f"a{i}"]))
     return table

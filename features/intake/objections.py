@@ -79,6 +79,7 @@ class Objections:
         return self._all
 
     def _look_up(self) -> None:
+        # This forgets which entities are held, so all lists must be read before rows are marked.
         named = [pa.array([], pa.string()), *self._named.values()]
         self._all = pc.unique(pa.chunked_array(named))
         self._ids, self._held = IdIndex.from_column(self._all), np.zeros(len(self._all), bool)

@@ -206,6 +206,7 @@ def mask_columns(rows: RowReader, personal: Collection[str]) -> RowReader:
 
 
 def _mask_piece(raw: RawRows, personal: Collection[str]) -> RawRows:
+    # The columns of a broken line cannot be separated, so it is masked as a whole.
     named = [f"c{i}" for i, name in enumerate(raw.names) if name in personal]
     table = raw.table
     for name in (*named, "broken") if named else ():
@@ -264,6 +265,7 @@ def _too_many_error(
     count: SourceCount, bad: int, example: dict[str, object], limit: float
 ) -> DataError:
     reasons = ", ".join(f"{rows} {reason}" for reason, rows in count.quarantined.items())
+    # An error has one or two lines on a terminal; the quarantine file has the whole row.
     shown = json.dumps(json.loads(str(example["original"])), ensure_ascii=False)[:160]
     return DataError(
         "too many bad rows",

@@ -151,6 +151,7 @@ class SourceReader:
             if keep.any():
                 count += int(keep.sum())
                 yield part.filter_rows(keep)
+            # The rest of the source need not be read.
             if count == len(row_numbers):
                 return
         raise DataError(
@@ -162,6 +163,7 @@ class SourceReader:
         begin = 0
         for label, block in self._iter_file_blocks(selection):
             part = _to_raw_rows(label, block, begin)
+            # Checked for every block, since each file has a header of its own.
             for key, name in needed.items():
                 part.column(name, key)
             begin += len(part.table)
@@ -170,6 +172,7 @@ class SourceReader:
     def _iter_file_blocks(self, selection: Selection) -> Iterator[tuple[str, RowBlock]]:
         if self.query_result is not None:
             names, table = self.query_result
+            # An empty result gives one block too, since callers need its columns.
             for begin in range(0, max(len(table), 1), ROWS_PER_PIECE):
                 part = table.slice(begin, ROWS_PER_PIECE)
                 yield self.source.label, RowBlock(names, part, begin + np.arange(1, len(part) + 1))
@@ -208,6 +211,7 @@ def _to_raw_rows(label: str, block: RowBlock, begin: int) -> RawRows:
             "broken": [record.text for record in block.broken],
         }
         bad = pa.table(broken, schema=pa.schema([("row", pa.int64()), ("broken", pa.string())]))
+        # Back in the order of the file, so that row numbers do not depend on what is broken.
         table = pa.concat_tables([table, bad], promote_options="default").sort_by("row")
     nr = begin + np.arange(len(table))
     file = pa.DictionaryArray.from_arrays(np.zeros(len(table), np.int8), pa.array([label]))
@@ -246,6 +250,7 @@ def _find_column(part: RawRows, name: str) -> pa.ChunkedArray | None:
 
 def _concat_columns(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     """Concatenate columns; as text if their types differ."""
+    # The files of a folder may have different types for one column; text fits all of them.
     kinds = {column.type for column in columns if not pa.types.is_null(column.type)}
     if len(kinds) > 1:
         columns, kinds = [to_plain_text(to_text(column)) for column in columns], {pa.string()}

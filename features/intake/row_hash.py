@@ -88,6 +88,8 @@ def _hash_bytes(texts: np.ndarray, ends: np.ndarray, hashes: np.ndarray) -> None
             high, low = _absorb_block(
                 high, low, _load_word(texts, at, end), _load_word(texts, at + 8, end)
             )
+        # The length distinguishes a text from one with zeros behind it; plus 1, since an empty text
+        # of length 0 would hash to the zeros of null.
         hashes[row, 0], hashes[row, 1] = _finalize_hash(high, low, end - begin + 1)
 
 

@@ -48,6 +48,7 @@ def read_values(
     tables, counts = [VALUES.empty_table()], list[SourceCount]()
     for i, source in enumerate(project.sources.attributes):
         table, count = _read_source(project, source, i, (leads, objections), quarantine)
+        # The names of a long history are known only once it has been read.
         claims.append((f"sources.attributes[{i}]", pc.unique(table["attribute"]).to_pylist()))
         _check_names(project, claims)
         tables.append(table)
@@ -124,6 +125,7 @@ def _reject_rows(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) 
     """
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
     unknown = IdIndex.from_column(leads["entity_id"]).find(rows["entity_id"]) < 0
+    # Before the other flaws: a row of an attribute that is not used may be incomplete.
     row_flaws = [
         *out,
         (columns["other"], SKIPPED),

@@ -31,6 +31,7 @@ TIME_PROBLEMS = (UNREADABLE_TIME, IMPOSSIBLE_TIME)
 
 NUMBER_PATTERN = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 NOT_FINITE_PATTERN = r"(?i)[+-]?(?:nan|inf|infinity)"
+# A column with such a text is no number: ids keep their leading zeros.
 LEADING_ZERO_PATTERN = r"[+-]?0[0-9].*"
 
 # 1900-01-01 and 2200-01-01: valid times lie in between.
@@ -198,7 +199,7 @@ class WallTimes:
         known = counts.is_valid().to_numpy()
         return cls(
             np.where(known, np.int8(kind), np.int8(UNREADABLE)),
-            count // denominator,
+            count // denominator,  # rounds down: digits are cut off before 1970 too, as in text
             np.zeros(len(count), np.int64),
         )
 
@@ -264,6 +265,7 @@ def infer_attribute(column: pa.ChunkedArray) -> pa.Array:
 
 def _infer_from_text(column: pa.Array) -> pa.Array:
     """Convert texts to the kind common to all of them; each distinct text is parsed once."""
+    # The parsing costs most, and there are usually far fewer texts than rows.
     encoded = column.dictionary_encode()
     known = pa.chunked_array([encoded.dictionary])
     read = run_query(

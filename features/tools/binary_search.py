@@ -15,6 +15,7 @@ def find_lower_bounds(
     Returns ``last`` where all instants of the range are before the cutoff. Instants ascend within
     each range; all arrays are int64, instants and cutoffs in microseconds since 1970.
     """
+    # numpy's searchsorted has one range for all rows; here each row has its own.
     positions = np.empty(len(cutoff), np.int64)
     _bisect_rows(instant, first, last, cutoff, positions)
     return positions

@@ -38,6 +38,7 @@ class IdIndex:
         """Build the index of a column of distinct texts."""
         # Copied, since numpy requests large pages: lookups touch all of it at random.
         texts, ends = (part.copy() for part in get_text_buffers(column))
+        # At most a quarter full, so that most lookups end at the first slot.
         slots = np.full(1 << max(int(4 * len(ends) - 1).bit_length(), 4), -1, np.int64)
         _fill_slots(texts, ends, slots)
         return cls(texts, ends, slots)
@@ -86,6 +87,8 @@ def contains_nul(column: pa.Array) -> bool:
 @jit_kernel
 def _hash_bytes(texts: np.ndarray, begin: int, end: int) -> np.int64:
     """Return a hash of 63 bits."""
+    # Offset and prime of FNV-1a, then a multiplier of MurmurHash3. The last shift keeps the result
+    # positive as an int64, since a negative slot is a free one.
     code = np.uint64(0xCBF29CE484222325)
     for at in range(begin, end):
         code = (code ^ np.uint64(texts[at])) * np.uint64(0x100000001B3)
@@ -101,6 +104,7 @@ def _fill_slots(texts: np.ndarray, ends: np.ndarray, slots: np.ndarray) -> None:
         at = code & mask
         while slots[at] >= 0:
             at = (at + 1) & mask
+        # Half a hash next to the position spares most comparisons of bytes.
         slots[at] = (code >> 32 << 32) | place
 
 
@@ -126,6 +130,7 @@ def _find_positions(
     )
     for first in range(0, len(positions), LOOKUP_BLOCK_SIZE):
         size = min(LOOKUP_BLOCK_SIZE, len(positions) - first)
+        # A loop for each step: within one, no lookup waits for the memory of another.
         for k in range(size):
             codes[k] = _hash_bytes(texts, ends[first + k], ends[first + k + 1])
         for k in range(size):

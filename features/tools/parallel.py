@@ -44,4 +44,5 @@ def parallel_map(
         while pending:
             yield pending.popleft().result()
     finally:
+        # After an error, or if the caller stops early, jobs that have not begun are dropped.
         pool.shutdown(cancel_futures=True)

@@ -84,10 +84,12 @@ class Language:
         text = format(value, style)
         if self.numbers["decimal"] == ".":
             return text
+        # In one pass, since a language may use the comma for what the point is in Python.
         return text.translate({ord(","): self.numbers["group"], ord("."): self.numbers["decimal"]})
 
     def percent(self, share: float) -> str:
         """Return a share in whole per cent; only none is 0 and only all is 100."""
+        # 99.7 % rounds to 100 %, which would read as all of them.
         bounded = share if share in (0, 1) else min(max(share, 0.01), 0.99)
         return self.numbers["percent"].replace("{n}", f"{100 * bounded:.0f}")
 
@@ -112,6 +114,7 @@ class Language:
         if span is None:
             return str(self.within["always"])
         number, unit = _split_duration(span)
+        # One unit has a phrase without a number: "in the last day".
         alone, *forms = self.within[unit]
         return str(alone if number == 1 else forms[self.form_of(number)]).replace(
             "{n}", self.number(number, ",d")
@@ -126,6 +129,7 @@ def list_languages() -> list[str]:
 def round_length(days: float) -> tuple[int, str]:
     """Return a length as (number, unit): whole days, or whole hours below one day."""
     hours = round(days * 24)
+    # Compared after rounding, so that 23.7 hours are a day and not 24 hours.
     return (hours, "hour") if hours < 24 else (round(days), "day")
 
 

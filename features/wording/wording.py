@@ -185,6 +185,7 @@ def load_wording(project: Project) -> Wording:
         *project.features.ends,
         *(name for target in targets for name in target.population.until),
     }
+    # An outcome that ends the journey, such as "won", remains good news.
     ends -= {name for target in targets for name in target.outcome_types}
     return replace(Wording.load(project.publish.language, project.words), ends=frozenset(ends))
 
@@ -237,6 +238,7 @@ def _compile_template(
 ) -> Callable[[Any], str]:
     """Return a function that fills a template; fixed fields are filled here, others per value."""
     parts = list[str | Callable[[Any], str]]()
+    # Split before any field is filled, since a company's names may contain braces.
     for position, text in enumerate(re.split(r"\{([^{}]*)\}", template)):
         if position % 2 == 0 or text in fixed_fields:
             parts.append(text if position % 2 == 0 else fixed_fields[text])
@@ -255,4 +257,5 @@ def _choose_form(words: list[str], form: Callable[[float], int]) -> Callable[[An
 
 
 def _round_as_written(value: float) -> float:
+    # The noun agrees with the number on the screen: 0.999 is written as 1.
     return float(f"{value:.2f}") if isinstance(value, float) else value

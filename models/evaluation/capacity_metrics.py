@@ -82,6 +82,7 @@ class Ranking:
         key = np.zeros(len(score)) if batch is None else np.asarray(batch)
         code = np.unique(key, return_inverse=True)[1]
         amount = np.broadcast_to(np.asarray(amount, dtype=float), score.shape)
+        # lexsort sorts by its last key first; the amount decides last, so levels are contiguous.
         order = np.lexsort((amount, -score, code))
         new_tie = _mark_changes(code[order]) | _mark_changes(score[order])
         new_level = new_tie | _mark_changes(amount[order])

@@ -233,6 +233,7 @@ def _test_ranking_and_calibration(
         metrics[k] for k in ("roc_auc", "predicted_to_observed", "calibration_slope")
     )
     sentence = f"{RANKS}: AUC {_format_estimate(auc, '.3f')}, needs a lower bound above 0.500"
+    # A random order has an AUC of 0.5.
     yield GateTest(RANKS, auc.low > 0.5, auc, (0.5, np.inf), sentence)
     low, high = settings.ratio
     yield GateTest(

@@ -37,6 +37,7 @@ def plot_reliability(
     """
     probability = np.asarray(probability, dtype=float)
     bins = compute_reliability(label, probability, entity_id, seed=seed)
+    # At least 1e-3, since an axis of no length cannot be drawn where all values are 0.
     reach = (
         max([1e-3, *(predicted for predicted, _ in bins), *(rate.high for _, rate in bins)]) * 1.05
     )
@@ -52,6 +53,7 @@ def plot_reliability(
     )
     _draw_bins(upper, bins)
     upper.set(ylabel="observed outcome rate", xlim=(0, reach), ylim=(0, reach))
+    # Titles and names may contain a $, which matplotlib would read as the start of a formula.
     upper.set_title(title or "Do predictions come true?", parse_math=False)
     upper.legend(loc="lower right", frameon=False)
     # The few rows beyond the last bin's mean would squeeze all others to the left, so the last bar
@@ -233,6 +235,7 @@ def _write_png(canvas: Canvas, path: Path, grid: Literal["both", "x"] = "both") 
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_axisbelow(True)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Matplotlib would write its version into the file; the same input must give the same bytes.
     canvas.savefig(path, format="png", metadata={"Software": None})
     return path
 

@@ -222,6 +222,8 @@ def _fit_logistic(
     for _ in range(100):
         mean = expit(offset + dot_without_blas(coefficients, design))
         curvature = dot_without_blas(design * (total * mean * (1 - mean)), design.T)
+        # Of the 16 digits of a float, such a matrix leaves two: the classes are separated, or there
+        # is one probability only, so that no finite solution exists.
         if np.linalg.cond(curvature) > 1e14:
             return undefined
         step = np.linalg.solve(curvature, dot_without_blas(design, weight[1] - total * mean))

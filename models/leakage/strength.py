@@ -156,6 +156,7 @@ def _predict_other_half(
     """Return predictions for the rows outside ``half`` by trees trained on the rows in it."""
     import lightgbm
 
+    # Rare categories are missing, as in the encoding that the learners read.
     x = np.column_stack(
         [
             column.values

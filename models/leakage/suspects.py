@@ -87,6 +87,7 @@ def find_suspects(
             for column, evidence in suspects.items()
             if column not in origins.allowed
         }
+        # The config declares an allowed column honest, so it must not incriminate others.
         for column, evidence in rule(sample, incriminating):
             suspects.setdefault(column, evidence)
     return [
@@ -100,6 +101,8 @@ def _draw_sample(
 ) -> AuditSample:
     """Return the audit sample of some rows of the matrix."""
     ids = matrix["entity_id"].take(rows).to_numpy()
+    # Halves keep accounts together: leads of one account share their outcome, so a column that only
+    # identifies the account would seem strong in the other half.
     group, account = ids, None
     if origins.account_id is not None:
         account = origins.account_id.take(rows).to_numpy()

@@ -188,6 +188,7 @@ def _add_trees(
     fit_input = FitInput(rows.x, categorical, seed, rows_per_entity, rows.weight)
     trees = LightGbm.fit_trees(fit_input, rows.amount / mean_model.mean, TWEEDIE_PARAMETERS)
     model = replace(mean_model, trees=trees)
+    # Shrunken trees do not reach the mean that they were fitted to, so the level makes up for it.
     predicted = float(np.average(model.predict_amounts(rows.x), weights=rows.weight))
     return replace(model, level=mean_model.mean**2 / predicted)
 

@@ -135,6 +135,8 @@ class Hazard(JsonModel):
         The trees start from the baseline of all rows. Their result then gives the baseline its
         final level and shape.
         """
+        # Twice: the trees need a baseline to start from, and the final baseline needs the relative
+        # hazards that only the trees give.
         baseline = BaselineHazard.fit(follow_up, horizon)
         init_score = np.log(baseline.cumulative_hazard(follow_up.days))
         parameters = {**fit_input.parameters, **POISSON_PARAMETERS, "seed": fit_input.seed}

@@ -17,7 +17,7 @@ from features.tools.instants import (
     to_microseconds,
 )
 
-# A quarter.
+# A quarter. Whole weeks are counted, because a Sunday without events means nothing.
 MAX_WEEKS = 13
 # Only the busiest subjects are stored, which bounds the size of scorer.json.
 MAX_SUBJECTS = 200
@@ -72,6 +72,8 @@ def count_weekly_events(events: pa.Table, as_of: datetime, weeks: int) -> dict[s
     batches = (pa.Table.from_batches([batch]) for batch in events.to_batches())
     recent = [batch.filter(pc.greater_equal(batch["available_at"], since)) for batch in batches]
     table = pa.concat_tables([events.schema.empty_table(), *recent])
+    # Less one microsecond, because weeks are closed at their start: an event exactly a week ago is
+    # in the latest week.
     ago = (to_microseconds(as_of) - column_to_microseconds(table["available_at"]) - 1) // (
         duration_to_microseconds(WEEK)
     )

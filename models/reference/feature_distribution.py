@@ -147,6 +147,8 @@ class TrainingDistribution:
                 sizes,
                 importance,
                 categories.get(name, ()),
+                # The cutoffs of a training may all be Wednesdays, while nights fall on any day:
+                # ages in days then differ by less than a week without any drift.
                 7.0 * (name in by_week),
             )
             for name, importance in importances.items()
@@ -223,6 +225,8 @@ def _describe_column(
         empty = ColumnDistribution("number", edges, (), no_counts, no_counts, 0.0)
     counts = np.array([empty.count(column) for column in slices])
     total = counts.sum(axis=0)
+    # Some features move by construction, such as the age of the oldest event. How far each slice
+    # lies from the others is what later checks subtract.
     drift = [
         compute_excess_psi(total - own, own, (sum(sizes) - size, size))
         for own, size in zip(counts, sizes, strict=True)
@@ -250,6 +254,7 @@ def _find_bin_edges(slices: list[pa.ChunkedArray], step: float) -> np.ndarray:
         return np.empty(0)
     edges = np.quantile(numbers, np.arange(1, BIN_COUNT) / BIN_COUNT)
     edges = np.ceil(edges / step) * step if step else edges
+    # Rounded before anything is counted: a scoring run counts with the edges that are stored.
     return np.unique([float(f"{edge:.{SIGNIFICANT_DIGITS}g}") for edge in edges])
 
 

@@ -46,6 +46,7 @@ def _read_cache(path: Path) -> dict[str, RegisteredVersion]:
             for target, fields in data.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        # The caller then raises the error of the registry, which is the one that can be fixed.
         return {}
 
 

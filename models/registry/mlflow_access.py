@@ -22,6 +22,7 @@ def quiet_mlflow() -> None:
 
     Call it before the first import of MLflow, which reads the environment.
     """
+    # Defaults only: a variable that the operator has set stays as it is.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")

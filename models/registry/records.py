@@ -64,6 +64,7 @@ def hash_directory(directory: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
         content = path.read_bytes()
+        # With the length, so that names and contents cannot be divided in two ways into one hash.
         digest.update(f"{path.relative_to(directory).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()

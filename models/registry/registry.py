@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SHA256_TAG, PREVIOUS_TAG = "scorer_sha256", "previous_champion"
-# MLflow shows the note of a run first; it is the beginning of the report.
+# MLflow shows the note of a run first; it is the beginning of the report, because MLflow limits the
+# tags of a run to this length.
 REPORT_FILE, NOTE_TAG, MAX_NOTE_CHARS = "report.md", "mlflow.note.content", 8_000
 # MLflow accepts at most this many parameters in one call.
 BATCH_SIZE = 100
@@ -97,6 +98,8 @@ class Registry:
         require_gate_passed(target, chosen.number, chosen.tags)
         if champion and champion.number == chosen.number:
             return champion
+        # Files are verified, and the predecessor is stored, before the champion changes: a process
+        # that is killed in between leaves a champion that works.
         self.scorer_directory(chosen)
         before = str(champion.number) if champion else ""
         self._client.set_model_version_tag(
@@ -318,6 +321,7 @@ class Registry:
                 fetched = download_artifacts(
                     artifact_uri=uri, dst_path=temporary, tracking_uri=self._uri
                 )
+                # Renamed when complete, so that a directory that exists is never half a download.
                 Path(fetched).rename(place)
         except (MlflowException, OSError) as error:
             raise DataError(

@@ -158,6 +158,7 @@ def hash_entities(entity_id: np.ndarray, seed: int) -> np.ndarray:
     digests = b"".join(
         hashlib.blake2b(name.encode(), digest_size=8, salt=salt).digest() for name in names
     )
+    # Little-endian by name: the machine's own byte order would give other folds elsewhere.
     return np.frombuffer(digests, dtype="<u8")[row]
 
 

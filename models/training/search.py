@@ -220,6 +220,7 @@ def _split_search_folds(sample: SearchSample, settings: TrainingSettings) -> lis
                 sample.cutoff, settings.horizon, embargo, SEARCH_FOLDS, SEARCH_SHARE
             )
         else:
+            # A seed of its own: the parts are independent of the outer folds and of calibration.
             folds = split_by_entity(sample.entity_id, SEARCH_FOLDS, settings.seed + 3)
     except DataError:
         return []
@@ -248,6 +249,8 @@ def search_hyperparameters(
     earlier, later = list(folds[: len(folds) // 2]), list(folds[len(folds) // 2 :])
     decision_rows = np.concatenate([fold.test for fold in later])
     default = HyperparameterChoice(learning)
+    # Folds by entity train on all other parts, also on those that decide; the search must not see
+    # these rows.
     search_folds = [
         _make_search_fold(sample, _drop_train_rows(fold, decision_rows), seed) for fold in earlier
     ]
@@ -282,6 +285,7 @@ def _run_trials(
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         study.enqueue_trial(_describe_default_trial(folds[-1].train))
         study.optimize(compute_mean_loss, n_trials=budget.trials, timeout=limit)
+    # Trial 0 is the default.
     if len(tried) < 2 or study.best_trial.number == 0:
         return len(tried), None
     return len(tried), tried[study.best_trial.number]

@@ -37,6 +37,7 @@ def train_scorer(matrix: pa.Table, labels: pa.Table, settings: TrainingSettings)
     table = TrainingTable.from_tables(matrix, labels)
     folds = plan_folds(table, settings)
     predictions = predict_folds(table, folds, settings)
+    # Chosen before the refit, so that only the chosen learner is fitted on all rows.
     learner = choose_learner(predictions, settings)
     scorer = refit_scorer(table, predictions, learner, settings)
     out_of_time = tabulate_predictions(predictions, learner.name)

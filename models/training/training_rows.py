@@ -107,7 +107,9 @@ class AvailableRows:
         if known_until is None or not horizon:
             return cls(mature, mature, None)
         cutoff = table.cutoff
+        # Without the row whose horizon ends exactly at known_until: its whole horizon is known.
         censored = np.flatnonzero((cutoff < known_until) & (cutoff > known_until - horizon))
+        # Mature rows first: models that need labels are fitted on the first rows of the encoding.
         rows = table.take(np.concatenate([train, censored]))
         follow_up = FollowUp.from_times(rows.cutoff, rows.outcome_at, known_until, horizon)
         return cls(mature, rows, follow_up)

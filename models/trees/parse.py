@@ -93,6 +93,7 @@ def _parse_tree(lines: dict[str, str]) -> Tree:
         [_parse_numbers(lines, name).astype(np.int64) for name in ("left_child", "right_child")]
     )
     inner, split_rows = child >= 0, _parse_numbers(lines, "internal_count")
+    # LightGBM stores a leaf as the complement of its number, so that it differs from a split.
     leaves = np.where(inner, 0, ~child)
     side_rows = np.where(
         inner,

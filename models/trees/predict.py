@@ -279,6 +279,7 @@ def _sum_margins(
         for tree in range(len(forest.constant)):
             for row in range(TILE_ROWS):
                 total[row] += forest.constant[tree]
+            # The last tile may have fewer rows; the bits beyond them reach no split.
             buffers.reached[0] = ALL_BITS >> np.uint64(width - len(rows))
             _add_tree(forest, tree, buffers)
         for row in range(len(rows)):
@@ -334,6 +335,7 @@ def _answer_category_questions(
         codes, words = categories.code_count[column], categories.word_count[column]
         _read_column(x, categories.feature[column], values)
         for row in range(TILE_ROWS):
+            # LightGBM truncates a code to a whole number, so -0.5 is code 0.
             known = values[row] > -1.0 and values[row] < codes
             place[row] = categories.start[column] + words * (
                 np.int64(values[row]) if known else codes

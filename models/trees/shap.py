@@ -34,7 +34,7 @@ from models.trees.parse import Tree, count_features, parse_trees
 TILE_ROWS = np.uintp(128)
 # Rows that a thread explains at a time.
 CHUNK_ROWS = 16 * int(TILE_ROWS)
-# States of a row at a split.
+# States of a row at a split. OFF is the largest, because _inherit_off_path takes the maximum.
 LEFT, RIGHT, OFF = 0, 1, 2
 # Columns of ShapPlan.constant.
 FIRST, SECOND, FOURTH = np.uintp(0), np.uintp(1), np.uintp(3)
@@ -171,6 +171,8 @@ def _make_plan(tree: Tree) -> ShapPlan:
         far_child=np.where(inner[:, 1], tree.child[:, 1], tree.child[:, 0]),
         parent=tree.parent,
         factor_column=np.where((child_count[tree.parent] == 2) & (tree.side == 0), 0, 2),
+        # Quadrature points lie between -1 and 1, the integral goes from 0 to 1. No point is an end
+        # of the range, so 1 - t is never 0.
         constant=np.concatenate(
             [_make_constants(tree, share_before, share, (t + 1) / 2) for t in point]
         ),
@@ -370,6 +372,7 @@ def _add_tree(tile: ShapTile, plan: ShapPlan, offsets: PlanOffsets, tree: int) -
                 np.uintp(entry + above),
                 column,
             )
+        # Backwards, since parents come before their children and need their sums.
         for split in range(splits - 1, -1, -1):
             number, index, constant = first + split, np.uintp(split), np.uintp(entry + split)
             column, far = np.uintp(plan.feature[number]), np.uintp(plan.far_child[number])

@@ -84,6 +84,7 @@ def choose_prefect(prefect: bool | None) -> bool:
 
 def log_line(line: str) -> None:
     """Print one line of progress on standard error."""
+    # Standard output holds the result alone, so that scripts can parse it with --json.
     typer.echo(line, err=True)
 
 
@@ -91,6 +92,7 @@ def make_progress_log(step: str) -> Callable[[int, int], None]:
     """Return a callback (done, total) that logs the progress of a step every 10 %."""
 
     def log_progress(done: int, total: int) -> None:
+        # With fewer than ten steps every step would be a line.
         if total >= 10 and 10 * done // total > 10 * (done - 1) // total:
             log_line(f"{step}: {done / total:.0%}")
 

@@ -41,6 +41,7 @@ def run_training(
 ) -> list[TargetTraining]:
     """Train targets through the chosen runner and return one result a target."""
     if choose_prefect(prefect):
+        # Only a run through Prefect pays for its import, 3 to 5 s.
         from pipelines.orchestration.flows import run_train_flow
 
         return run_train_flow(config, as_of, targets)
@@ -87,6 +88,7 @@ def exit_on_errors(results: Sequence[TargetResult]) -> None:
     The exit code is the lowest: broken data (3) comes before a refusal of the gate (4).
     """
     errors = [result.error for result in results if result.error]
+    # All errors are logged before the exit: one target must not hide the failure of another.
     for error in errors:
         log_line(str(error))
     if errors:

@@ -24,6 +24,7 @@ from pipelines.commands.options import (
 )
 from pipelines.commands.runs import collect_json, exit_on_errors, run_training
 
+# As in the other commands, heavy libraries are imported where they are used.
 if TYPE_CHECKING:
     from configs.schema import Project
     from models.registry.registry import Registry
@@ -105,6 +106,8 @@ def audit(
     targets = resolve_targets(project, target)
     suspects: list[dict[str, Any]] = []
     audits = audit_targets(project, as_of, targets, log_line)
+    # A table is shown when its target is done. With --json the result is one object, so it comes
+    # last.
     for name, findings in zip(targets, audits, strict=True):
         suspects += [finding.suspect.to_json() for finding in findings]
         if not as_json:
@@ -137,6 +140,7 @@ def train(
     targets = resolve_targets(project, target)
     advice = _recommend_training(project, as_of, targets) if if_needed else {}
     targets = [name for name in targets if not if_needed or advice[name]["retrain"]]
+    # With --if-needed there may be nothing to train, which is a success and not an error.
     results = run_training(str(config), as_of, targets, prefect) if targets else []
     if as_json:
         trained = collect_json(results)["targets"]
@@ -203,6 +207,7 @@ def _run_ablation(project: Project, as_of: str | None, target: str | None, as_js
     from pipelines.training.ablation import run_ablations
 
     results: dict[str, Any] = {}
+    # An ablation trains many models, so each target is shown when it is done.
     for ablation in run_ablations(project, as_of, resolve_targets(project, target), log_line):
         results[ablation.target] = ablation.to_json()
         if not as_json:
@@ -229,5 +234,6 @@ def _open_registry(config: Path, target: str) -> Registry:
     from models.registry.registry import Registry
 
     project = read_project(config)
+    # The registry would report a misspelt target as one without versions.
     project.target_config(target)
     return Registry(project.workspace_path, project.project)

@@ -90,6 +90,7 @@ class ScoreChange:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, under the keys of `explain --json`."""
+        # Scripts read these keys, so they stay although the fields have other names.
         return {
             "since": self.since,
             "nights_without": self.unscored_nights,
@@ -173,6 +174,8 @@ def _predict_steps(
     (previous, current), (earlier, later) = rows, datasets
     entity, cutoff = current["entity_id"], cutoffs[1]
     scorer = sources.load_scorer(previous)
+    # The steps have a fixed order, since features do not add up: in another order the same events
+    # would get another share. Time comes first and the model last, as documented in serving.md.
     with_lead = _add_lead_rows(earlier, later, entity, previous["as_of"])
     steps = _predict_at_cutoffs(scorer, earlier, entity, list(cutoffs))
     steps += _predict_at_cutoffs(scorer, with_lead, entity, [cutoff])
@@ -200,6 +203,7 @@ def _add_lead_rows(earlier: Dataset, later: Dataset, entity: str, since: datetim
         )
         for name in ("events", "values")
     }
+    # Rows without times have no instant at which they arrived, so none is new.
     return replace(earlier, **tables) if later.timed else earlier
 
 
@@ -219,6 +223,7 @@ def _collect_new_information(
     own = _select_new_rows(later.events, since, [entity])
     late = own.filter(pc.less(own["event_time"], pa.scalar(since, INSTANT)))
     others = _select_new_rows(later.events, since, _find_account_peers(later.leads, entity))
+    # An as-of join sorts the whole history of an attribute; without new values it is saved.
     changed = (
         _find_changed_attributes(later, entity, since, until)
         if later.values.num_rows > earlier.values.num_rows
@@ -234,6 +239,7 @@ def _find_account_peers(leads: pa.Table, entity: str) -> list[str]:
     account = leads["account_id"].filter(pc.equal(leads["entity_id"], entity))[0]
     if not account.is_valid:
         return []
+    # Leads without an account are not colleagues: comparing a missing account gives null.
     is_member = pc.fill_null(pc.equal(leads["account_id"], account), False)
     members = leads["entity_id"].filter(is_member).to_pylist()
     return [member for member in members if member != entity]
@@ -254,6 +260,7 @@ def _find_changed_attributes(
     instants = np.array([to_microseconds(since), to_microseconds(until)])
     changed = []
     for name in sorted(names):
+        # Read as a category, so that the report shows numbers as they were written.
         old, new = as_of_join(
             later.values, name, "category", place, instants, later.lead_ids
         ).to_pylist()

@@ -73,6 +73,7 @@ def fingerprint_dataset(dataset: Dataset) -> str:
     ``Dataset.fingerprint`` stays that of all rows read, also after a cut.
     """
     events = dataset.events
+    # Columns and order are those of reading, or equal rows would have different fingerprints.
     columns = [
         hash_texts(events["entity_id"]),
         *(
@@ -112,6 +113,8 @@ def _compare_fingerprints(available: Dataset, fingerprints: dict[str, str | None
     published = fingerprints["published"]
     if published is None:
         return ["the ledger does not record which data was read"]
+    # The night recorded the fingerprint of all rows that it read, which may include rows from after
+    # its as-of; so either fingerprint proves that the data is unchanged.
     if published in (fingerprints["now"], fingerprint_dataset(available)):
         return []
     return [
@@ -129,6 +132,7 @@ def _compare_versions(evidence: dict[str, dict[str, str | None]]) -> list[str]:
     pairs = [
         (text, evidence[name]["published"], evidence[name]["now"]) for name, text in texts.items()
     ]
+    # An entry that the ledger lacks is no evidence of a change.
     return [
         f"{text} ({then} then, {now} now)" for text, then, now in pairs if then not in (None, now)
     ]

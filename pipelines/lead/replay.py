@@ -54,6 +54,7 @@ class ReplaySources:
         Takes no workspace lock and does not change the quarantine. Raises the errors of reading
         the sources.
         """
+        # No quarantine folder: that of a running night must stay as the night wrote it.
         dataset = read_sources(project, None, project.workspace_path / "scratch")
         return cls(project, dataset, find_registry(project))
 
@@ -83,6 +84,7 @@ class ReplaySources:
         if self.dataset.timed:
             return row["cutoff"]
         target_config = self.project.target_config(row["target"])
+        # The entity may have its outcome by now; then only the training spine holds it.
         spines = [
             build(self.dataset, target_config, row["as_of"])
             for build in (build_scoring_spine, build_training_spine)

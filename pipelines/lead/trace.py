@@ -56,8 +56,10 @@ def trace_rows(
     try:
         sources = ReplaySources.load(project)
         ledger = open_store(project).runs(project.project).to_pylist()
+    # The published scores are shown even where data or model no longer exist.
     except LeadscoreError as error:
         return {row["target"]: Trace(missing=[error.headline]) for row in rows}
+    # Reading leaves suppressed leads out, so a replay would report the lead as gone.
     if rows and sources.dataset.suppressed.contains(rows[0]["entity_id"]):
         return {
             row["target"]: Trace(missing=["the lead is suppressed, so nothing is computed for it"])
@@ -84,6 +86,7 @@ def trace_row(
         evidence=collect_evidence(sources, runs[0] if runs else None), first=previous is None
     )
     try:
+        # The config may no longer have the target of a published score.
         sources.project.target_config(row["target"])
         available = sources.dataset.cut_at(row["as_of"])
         replay = replay_score(
@@ -120,6 +123,7 @@ def _count_nights_between(
     published = (
         run for run in ledger if (run["target"], run["status"]) == (row["target"], "published")
     )
+    # A set, since a night may be published more than once.
     nights = {run["as_of"] for run in published}
     return len([night for night in nights if previous["as_of"] < night < row["as_of"]])
 

@@ -133,10 +133,12 @@ def follow_target(
     project, target_config = snapshot.project, snapshot.project.target_config(target)
     require_event_types(snapshot, target)
     runner.log(f"{target}: following the published scores")
+    # Without times the as-of is only an order and excludes no night.
     nights = list_published_nights(
         store.runs(project.project), target, _resolve_as_of(snapshot) or MAX_INSTANT, project.zone
     )
     champion = registry.champion(target) if registry else None
+    # A champion that has not published yet is included, since its age is judged as well.
     versions = {night.version for night in nights} | ({str(champion.number)} if champion else set())
     records = {
         version: _read_version_record(registry, target, version, snapshot) for version in versions
@@ -187,8 +189,10 @@ def _list_warnings(
     rows: pa.Table, compared: dict[str, list[Comparison]], champion: str | None
 ) -> Iterator[str]:
     """Yield each metric that is off, of the champion and of versions published in recent weeks."""
+    # ISO weeks sort like time as texts.
     latest = sorted(pc.unique(rows["week"]).to_pylist())[-RECENT_WEEKS:]
     recent = rows.filter(pc.is_in(rows["week"], pa.array(latest, pa.string())))
+    # Versions that are out of use are history: their metrics raise no warning.
     live = {*recent["model_version"].to_pylist(), champion}
     for version, comparisons in compared.items():
         if version in live:
@@ -268,6 +272,7 @@ def _read_version_record(
     try:
         directory = registry.scorer_directory(registry.version(target, int(version)))
         metadata = ScorerMetadata.from_json(read_json(directory / SCORER_FILE)["meta"])
+    # A version that was deleted from the registry must not stop the report on the others.
     except (ConfigError, DataError):
         return VersionRecord()
     return VersionRecord(
@@ -282,6 +287,7 @@ def _find_champion_age(snapshot: Snapshot, target: str, record: VersionRecord) -
     """Return the champion's age if it exceeds the limit; None if not, or if it is unknown."""
     target_config = snapshot.project.target_config(target)
     max_age = snapshot.project.checks.model_age.warn
+    # The outcomes of a column have no times, so no rows can be counted as matured since.
     if (
         max_age is None
         or record.trained_as_of is None

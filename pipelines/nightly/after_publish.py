@@ -18,7 +18,10 @@ def finish_night(context: NightContext, published: PublishedScores, form: str) -
     Raises what writing the CRM's file raises, and LeadscoreError where a delivery failed; the
     scores are published all the same.
     """
+    # A failed background write is raised here, once the scores are published, and stops nothing
+    # before.
     staged = published.staged_export.result()
+    # The export comes before the deliveries, any of which may fail without taking the file away.
     path, exported_as_of = context.runner.run(export_newest_scores, context, form, staged)
     deliveries = deliver_all_exports(context, published.scores)
     remove_old_scores(context, published)
@@ -37,6 +40,8 @@ def deliver_all_exports(
     """
     project = context.project
     newest = context.store.last_published_run(project.project)
+    # Scores in hand save reading the table back, which for a million rows takes longer than
+    # writing.
     in_hand = scores if newest and covers_newest_run(scores, newest, project) else None
     delivered, failures = context.runner.run(deliver_exports, context, in_hand)
     if failures:
@@ -49,6 +54,7 @@ def remove_old_scores(context: NightContext, published: PublishedScores) -> None
     project, keep = context.project, context.project.publish.keep
     if keep is None:
         return
+    # Counted from the as-of and not from the clock, so that a late run removes the same rows.
     removed = context.store.delete_scores_before(project.project, published.as_of - keep)
     if removed:
         context.runner.log(

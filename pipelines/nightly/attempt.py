@@ -35,6 +35,7 @@ def create_run(
         run_id=uuid.uuid4().hex,
         project=project.project,
         as_of=as_of,
+        # An attempt without any champion still gets a row for each target.
         models=models or dict.fromkeys(project.targets),
         code_version=find_code_version(),
         config_hash=project.config_hash,

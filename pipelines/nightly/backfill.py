@@ -33,6 +33,7 @@ def backfill_nights(
     file is written at the end, for the newest as-of. Raises ConfigError for data without times and
     for an interval that ends before it begins, and what reading raises.
     """
+    # Mistakes in the config are found before the sources are read.
     plan_exports(project)
     instants = _list_as_ofs(project, first, last)
     with open_night_context(project, runner) as context:
@@ -40,6 +41,7 @@ def backfill_nights(
         runner.log("reading the sources")
         dataset = runner.run(read_dataset, project)
         nights = [_backfill_night(context, dataset, as_of) for as_of in instants]
+        # The CRM's file is that of the newest night, so it is written once, after all of them.
         if any(night.published for night in nights):
             path, exported_as_of = runner.run(export_newest_scores, context, "csv")
             runner.log(f"export: {path}, as of {exported_as_of.isoformat()}")
@@ -49,6 +51,7 @@ def backfill_nights(
 
 def find_champion_at(registry: Registry, target: str, as_of: datetime) -> RegisteredVersion | None:
     """Return the newest version that was trained by ``as_of`` and passed the gate, or None."""
+    # The registry returns the newest version first. A refused version was never in use.
     for version in registry.versions(target):
         trained_as_of = datetime.fromisoformat(version.tags["as_of"])
         if trained_as_of <= as_of and version.tags.get(GATE_TAG) == PASSED:
@@ -64,6 +67,7 @@ def _backfill_night(context: NightContext, dataset: Dataset, as_of: datetime) ->
         champions = {
             target: find_champion_at(context.registry, target, as_of) for target in project.targets
         }
+        # The data is cut while the models are loaded.
         with run_in_background(cut_snapshot, project, dataset, as_of.isoformat()) as cutting:
             return BackfilledNight(as_of, publish_night(context, as_of, champions, cutting))
     except LeadscoreError as error:

@@ -48,6 +48,7 @@ def deliver_exports(
     plans, newest = plan_exports(project), store.last_published_run(project.project)
     if not plans or newest is None:
         return [], []
+    # The table also holds scores that were made before today's suppression lists.
     if scores is None:
         scores = drop_suppressed(project, store.scores(project.project))
     delivered, failures = list[DeliveryResult](), list[LeadscoreError]()
@@ -114,6 +115,7 @@ def read_delivery_ledger(project: Project, name: str | None = None) -> list[dict
     has.
     """
     rows = open_store(project).deliveries(project.project).to_pylist()
+    # An export that was removed from the config keeps its rows in the ledger.
     names = sorted({*project.publish.exports, *(row["name"] for row in rows)})
     if name is not None and name not in names:
         raise ConfigError(
@@ -163,6 +165,7 @@ def _deliver_and_record(
         # The command was wrong, so there is no delivery that could have failed.
         raise
     except LeadscoreError as error:
+        # A failed delivery has no folder to be named after, so it is recorded under its run.
         store.record_delivery(
             row
             | {
@@ -174,6 +177,8 @@ def _deliver_and_record(
         )
         raise
     store.record_delivery(row | _ledger_row(delivery))
+    # The files simply lack these leads, so only this line and the manifest show that they are
+    # missing.
     if refused := delivery.manifest["refused"]["rows"]:
         example = delivery.manifest["refused"]["examples"][0]
         context.runner.log(
@@ -186,6 +191,7 @@ def _deliver_and_record(
 def _ledger_row(delivery: DeliveryResult) -> dict[str, Any]:
     """Return the ledger columns of a delivery; one made earlier keeps its own values."""
     manifest = delivery.manifest
+    # Hashed as it is now: erasing a lead rewrites the manifest later.
     content = (delivery.folder / MANIFEST_NAME).read_bytes()
     return {
         "delivery": delivery.id,

@@ -27,6 +27,7 @@ def export_newest_scores(
     """
     project, store = context.project, context.store
     newest = find_published_run(store, project)
+    # Where a newer night was published before, the file stays that of the newer one.
     if staged and staged.run_id == newest.run_id:
         return staged.make_current(), newest.as_of
     scores = drop_suppressed(project, store.scores(project.project, newest.as_of))
@@ -45,6 +46,7 @@ def covers_newest_run(scores: pa.Table | None, newest: Run, project: Project) ->
     """Return whether the scores in hand are all scores of the newest as-of."""
     if scores is None or not scores.num_rows:
         return False
+    # A target that the run left out keeps its latest scores, which only the table has.
     of_newest_run = scores["run_id"][0].as_py() == newest.run_id
     return of_newest_run and set(newest.models) == set(project.targets)
 

@@ -31,6 +31,7 @@ def preview_scores(project: Project, as_of: str | None, runner: Runner) -> pa.Ta
         )
     registry = Registry(project.workspace_path, project.project)
     champions, _ = champion_cache.read_champions(registry, list(project.targets))
+    # Models come first: without one, minutes of reading the sources would be in vain.
     require_champion(project, champions)
     scorers, _ = load_champion_scorers(champions, registry)
     snapshot = load_snapshot(project, as_of)

@@ -44,10 +44,12 @@ def publish_night(
     is the newest. Raises NotFitToPublish where no target has a champion or a check stops, and
     what reading and the store raise; the ledger then says refused or failed.
     """
+    # The attempt enters the ledger before anything that may fail, so that each failure is recorded.
     run = create_run(context, as_of, champions)
     with record_attempt(context.store, run) as recorded:
         require_champion(context.project, champions)
         scorers, model_checks = load_champion_scorers(champions, context.registry)
+        # Enforced before the wait for the data: a broken model stops the run in any case.
         record_and_enforce(recorded, [*checks, *model_checks], context.runner)
         snapshot = context.runner.run(wait_for_snapshot, reading)
         scored = _score_and_check(context, snapshot, run, scorers, recorded)
@@ -55,6 +57,8 @@ def publish_night(
         # Only the newest run with all targets becomes the CRM's file, so only it is worth staging.
         staged_form = form if _is_newest_and_complete(context, run) else None
         root = context.project.workspace_path
+        # Writing the file takes seconds, so it runs while the table is written. Nothing points to
+        # it until the scores are committed.
         with run_in_background(stage_newest_export, scored, root, run, staged_form) as staged:
             context.runner.run(
                 publish_scores, context.store, scored, run, snapshot.dataset, recorded
@@ -101,6 +105,7 @@ def _score_and_check(
     if snapshot.dataset.suppressed.listed_counts:
         runner.log(snapshot.dataset.suppressed.describe())
     past_checks = context.store.past_checks(project.project, snapshot.as_of, project.checks.nights)
+    # Data comes first: nothing is scored on data that a check stops.
     record_and_enforce(recorded, runner.run(check_data, snapshot, scorers, past_checks), runner)
     scored = runner.run(
         score_targets, snapshot, run, scorers, context.store, past_checks, runner.log
@@ -115,6 +120,7 @@ def _score_and_check(
 def _is_newest_and_complete(context: NightContext, run: Run) -> bool:
     newest = context.store.last_published_run(run.project)
     complete = set(run.models) == set(context.project.targets)
+    # Equal as-ofs count as newest: a repeated night replaces its own file.
     return complete and (newest is None or newest.as_of <= run.as_of)
 
 
@@ -138,6 +144,7 @@ def _summarize_publication(
     snapshot: Snapshot,
 ) -> PublishedScores:
     rows = {
+        # Without a minimum count the sum is 0, not null, where no lead was scored.
         target: pc.sum(pc.equal(scored.scores["target"], target), min_count=0).as_py()
         for target, version in run.models.items()
         if version

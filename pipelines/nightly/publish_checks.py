@@ -42,12 +42,14 @@ def load_champion_scorers(
     scorers, checks = dict[str, Scorer](), list[CheckResult]()
     for target, version in champions.items():
         if version is None:
+            # A warning, since the other targets can be published without this one.
             text = "it has no champion, so no scores; train it and see what the gate says"
             checks.append(CheckResult("champion", "", target, None, None, None, "warn", text))
             continue
         try:
             scorers[target] = Scorer.load(registry.scorer_directory(version))
         except DataError as error:
+            # A stop for all targets, since they are published in one transaction.
             checks.append(
                 CheckResult("champion", target, "", None, None, None, "stop", error.headline)
             )
@@ -84,6 +86,8 @@ def check_scores(
     previous = pc.max(past_checks["as_of"]).as_py()
     counts = FeatureCounts.from_matrix(scorer, matrix)
     probability = frame["probability"].to_numpy()
+    # The number of open leads varies by chance, so `noisy` tolerates three standard deviations of
+    # it.
     checks = [
         *check_probabilities(target, frame),
         compare_row_count(
@@ -92,6 +96,7 @@ def check_scores(
         check_grade_changes(target, frame, snapshot.as_of - previous if previous else None, limits),
         *check_population(target, counts, probability, attributes, limits),
     ]
+    # Without times an as-of is only an order, and a model has no age.
     if snapshot.dataset.timed:
         age = snapshot.as_of - _trained_as_of(snapshot, scorer)
         checks.append(check_model_age(target, age, limits))
@@ -112,8 +117,11 @@ def _check_event_volume(snapshot: Snapshot, scorers: list[Scorer]) -> list[Check
     """
     if not snapshot.dataset.timed:
         return []
+    # The newest training knows the latest event types.
     newest = max(scorers, key=lambda scorer: _trained_as_of(snapshot, scorer))
     volume, trained_as_of = newest.metadata.event_volume, _trained_as_of(snapshot, newest)
+    # Models of earlier versions stored no event volume; they keep publishing until the next
+    # training.
     if volume is None:
         text = "the model does not keep the event volume of its training; train it again"
         return [pass_unchecked("gone_types", "", text)]

@@ -58,6 +58,7 @@ def score_targets(
 ) -> ScoredTargets:
     """Score the targets that have a scorer, by name, and check them against the past checks."""
     frames, accounts, checks = dict[str, pa.Table](), list[pa.Table](), list[CheckResult]()
+    # In the order of names, so that a repeated night gives the same rows in the same order.
     for target, scorer in sorted(scorers.items()):
         log(f"{target}: scoring with version {run.models[target]}")
         _log_if_trained_later(snapshot, target, scorer, log)
@@ -82,11 +83,14 @@ def add_history_columns(snapshot: Snapshot, target: str, frame: pa.Table, store:
     needs the grade and so comes last.
     """
     project, publication, as_of = snapshot.project, snapshot.project.publish, snapshot.as_of
+    # The order matters: the review date depends on the grade, which depends on the history.
     history = ScoreHistory.load(store, project.project, target, as_of)
     hysteresis = GradeHysteresis(publication.steady, publication.settle)
     frame = add_score_history(frame, history, as_of, hysteresis)
     week = Week.containing(as_of, project.zone)
     already_listed = store.listed_leads(project.project, target, week.start, as_of)
+    # The draw depends on target and week alone, so a night that is scored again gives the same
+    # list.
     seed = make_draw_seed(project.project, target, week)
     frame = add_weekly_list(frame, already_listed, project.capacity_config, seed)
     return add_review_dates(frame, history.previous, as_of, publication.review, project.zone)
@@ -108,6 +112,7 @@ def _log_if_trained_later(
     snapshot: Snapshot, target: str, scorer: Scorer, log: Callable[[str], None]
 ) -> None:
     trained_as_of = snapshot.project.parse_instant(scorer.metadata.trained_as_of)
+    # Such a model may have seen the outcomes; `leadscore outcomes` leaves the night out.
     if trained_as_of > snapshot.as_of:
         log(
             f"{target}: the model was trained as of {trained_as_of.isoformat()}, after this as-of: "
@@ -121,6 +126,7 @@ def _stamp_tables(
     checks: list[CheckResult],
     run_id: str,
 ) -> ScoredTargets:
+    # Read once, so that all rows of a run have the same instant.
     scored_at = read_clock()
     scores = [stamp_run_columns(frame, SCORES, run_id, scored_at) for frame in frames.values()]
     account_scores = [

@@ -26,6 +26,9 @@ def keep_complete_accounts(accounts: pa.Table, scores: pa.Table) -> pa.Table:
     Both are of one as-of. An account's values depend on all its entities: where one is left out,
     so is the account.
     """
+    # Members are counted, since ACCOUNT_SCORES holds their number and not their ids. The order is
+    # fixed because a join returns rows in any order and a repeated export must be the same to the
+    # byte.
     complete = run_query(
         """SELECT a.* FROM accounts a
            JOIN (SELECT target, account_id, count(*) AS held FROM scores GROUP BY ALL) s

@@ -20,6 +20,10 @@ from pipelines.runner import is_prefect_configured
 from serve.lock import lock_workspace
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
     from prefect.deployments.runner import RunnerDeployment
 
     from configs.schema import Project
@@ -29,6 +33,9 @@ HEARTBEAT_INTERVAL = timedelta(seconds=60)
 # A run without a heartbeat for this long is marked crashed: five intervals, so that a busy server
 # may lose some.
 SILENCE_LIMIT = timedelta(minutes=5)
+# Message of the state in which Prefect 3.9.1 leaves the runs of a process that is told to stop;
+# 3.8.8 left them Running.
+SHUTDOWN_MESSAGE = "Runner is shutting down."
 
 
 def serve_deployments(project: Project) -> None:
@@ -78,6 +85,8 @@ def build_deployments(project: Project) -> list[RunnerDeployment]:
             schedules=_build_schedules(project, name),
             paused=False,
             tags=["leadscore"],
+            # A path to the file would be relative to the working directory, which is the folder of
+            # the company.
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
         for name in FLOW_NAMES
@@ -91,11 +100,9 @@ def reschedule_lost_runs(project: Project) -> None:
     of them may be alive, and all are left as they are.
     """
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.objects import StateType
     from prefect.exceptions import ObjectNotFound
     from prefect.states import Scheduled, State
 
-    unfinished = (StateType.RUNNING, StateType.PENDING)
     with (
         suppress(WorkspaceBusy),
         lock_workspace(project.workspace_path),
@@ -104,12 +111,27 @@ def reschedule_lost_runs(project: Project) -> None:
         for name in FLOW_NAMES:
             with suppress(ObjectNotFound):
                 deployment = client.read_deployment_by_name(f"leadscore-{name}/{project.project}")
-                for run in find_flow_runs(client, deployment.id, *unfinished):
+                for run in _find_lost_runs(client, deployment.id):
                     state: State = Scheduled(
                         scheduled_time=run.expected_start_time,
                         message="the process that served it ended before it did",
                     )
                     client.set_flow_run_state(run.id, state, force=True)
+
+
+def _find_lost_runs(client: SyncPrefectClient, deployment_id: UUID) -> list[FlowRun]:
+    """Return the runs that are unfinished, or were cancelled because their process was stopped.
+
+    A run that a person cancelled has another message, and is not among them.
+    """
+    from prefect.client.schemas.objects import StateType
+
+    unfinished = find_flow_runs(client, deployment_id, StateType.RUNNING, StateType.PENDING)
+    cancelled = find_flow_runs(client, deployment_id, StateType.CANCELLED)
+    return [
+        *unfinished,
+        *(run for run in cancelled if run.state and run.state.message == SHUTDOWN_MESSAGE),
+    ]
 
 
 def _build_schedules(project: Project, name: str) -> list[Any]:

@@ -64,6 +64,7 @@ def _read_deployment(client: SyncPrefectClient, name: str, clock: datetime) -> D
         return DeploymentStatus(name, exists=False)
     active = [schedule for schedule in deployment.schedules if schedule.active]
     starts = _read_start_times(client, deployment.id, StateType.SCHEDULED)
+    # A flow without a cron line is deployed for runs by hand, so it never counts as paused.
     return DeploymentStatus(
         name,
         exists=True,
@@ -71,6 +72,7 @@ def _read_deployment(client: SyncPrefectClient, name: str, clock: datetime) -> D
         paused=bool(deployment.schedules) and (deployment.paused or not active),
         due=min((start for start in starts if start > clock), default=None),
         waiting=min((start for start in starts if start <= clock), default=None),
+        # The oldest run shows whether one exceeds its limit.
         running=min(_read_start_times(client, deployment.id, StateType.RUNNING), default=None),
     )
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, TypeVar
 
+# Set before Prefect is imported, which reads them then. DO_NOT_TRACK alone does not stop the
+# telemetry of its server (Prefect 3.9).
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 # A temporary server migrates its database first, which takes over a minute on a busy machine;
@@ -106,6 +108,7 @@ def train_flow(
 @fail_with_message
 def score_flow(config: str, as_of: str | None = None, form: str = "csv") -> NightResult:
     """Score and publish one as-of of a config."""
+    # Unlike trainings, a missed night is never skipped: its scores belong to its own as-of.
     project = load_project(config)
     runner = _create_runner()
     night = run_on_schedule(
@@ -148,6 +151,7 @@ def run_train_flow(config: str, as_of: str | None, targets: list[str]) -> list[T
     Raises the error of a run that failed as a whole.
     """
     _prepare_console()
+    # The state is asked for, since raising its error would lose the results of the other targets.
     state = train_flow(config, as_of, targets, return_state=True)
     refused = isinstance(state.data, list)
     return state.result(raise_on_failure=not refused)  # type: ignore[return-value]
@@ -185,6 +189,7 @@ def _create_task(function: Callable) -> Callable:
     It is never cached, since tables are no cache keys, and runs in the flow's own thread.
     """
     name = getattr(function, "__name__", "step")
+    # Inputs that cannot be hashed, such as tables, would log a HashError each time.
     options = {"name": name, "cache_policy": NO_CACHE, "persist_result": False}
     step = task(fail_with_message(function), **options)
 

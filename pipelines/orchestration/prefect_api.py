@@ -43,6 +43,8 @@ def translate_api_errors() -> Iterator[None]:
 
     try:
         yield
+    # RuntimeError is how the client of Prefect 3.9 reports a server that it cannot ask for its
+    # version, or that has another one.
     except (httpx.HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
         raise LeadscoreError(
             "the Prefect API does not answer as it should",

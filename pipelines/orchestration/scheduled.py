@@ -39,6 +39,7 @@ def find_scheduled_as_of(project: Project, due: datetime) -> datetime:
     """
     if project.schedule.as_of == "start":
         return due.astimezone(UTC)
+    # The local day decides, so that a change of clocks moves no night to another day.
     local = due.astimezone(project.zone)
     return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
 
@@ -70,6 +71,7 @@ def find_superseded_state() -> State | None:
     """
     if runtime.deployment.id is None:
         return None
+    # The server plans runs ahead, so only those that are due by now replace this one.
     due_later = FlowRunFilterExpectedStartTime(
         after_=runtime.flow_run.scheduled_start_time, before_=read_clock()
     )
@@ -81,13 +83,16 @@ def find_superseded_state() -> State | None:
                 expected_start_time=due_later, state=FlowRunFilterState(type=not_begun)
             ),
         )
+    # The filter includes the instant of this run itself, and with it this run.
     if all(str(run.id) == str(runtime.flow_run.id) for run in runs):
         return None
+    # Completed, since a failed state would be posted as an alarm.
     return Completed(name="Skipped", message="a later run of this deployment is already due")
 
 
 def report_failure(flow: Flow, flow_run: Any, state: State) -> None:
     """Log a deployment's run that failed, was refused or crashed, and post it to the webhook."""
+    # A person who started the run sees its failure already.
     if flow_run.deployment_id is None:
         return
     logger = flow_run_logger(flow_run, flow)
@@ -98,6 +103,7 @@ def report_failure(flow: Flow, flow_run: Any, state: State) -> None:
 
 def build_alarm(flow: str, run: Any, state: State) -> dict[str, Any]:
     """Return the webhook's body for a failed run: no data, no place, no address."""
+    # The name alone: the webhook is outside the company and gets no place.
     config = Path(str(run.parameters.get("config", ""))).name
     due = run.expected_start_time
     reason = _describe_state(state)

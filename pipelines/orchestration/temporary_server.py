@@ -33,6 +33,7 @@ def start_temporary_server() -> Future[None]:
     The Future raises LeadscoreError if the server does not answer.
     """
     ready = Future[None]()
+    # Prefect reads its settings on import and would not see an address that is set later.
     if is_prefect_configured() or "prefect" in sys.modules:
         ready.set_result(None)
         return ready

@@ -141,6 +141,7 @@ def read_status(project: Project, now: datetime) -> NightlyStatus:
     read.
     """
     attempts = _read_attempts(project)
+    # A run in a shared database may be alive on another machine, which no local lock shows.
     if project.publish.database is None and not is_workspace_held(project.workspace_path):
         attempts = [
             replace(attempt, status=KILLED) if attempt.status == "started" else attempt
@@ -203,6 +204,7 @@ def _check_lateness(project: Project, good: Attempt | None, now: datetime) -> li
             f"the last good night finished {_format_age(now - good.finished_at)}, "
             f"more than {format_duration(late)}"
         ]
+    # A schedule that fires on sources that stand still publishes the same as-of again and again.
     if good.finished_at - good.as_of > late:
         return [
             f"the last good night was as of {_format_instant(good.as_of)}, "

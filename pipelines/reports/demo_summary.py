@@ -57,6 +57,7 @@ def render_demo(
         render_table(build_model_table(project, trainings, oracles)),
         *_describe_models(trainings),
     ]
+    # Without a champion there are no scores, but the metrics show why the gate refused.
     if night is None:
         return models
     leads: list[RenderableType] = []

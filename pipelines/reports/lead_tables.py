@@ -86,6 +86,7 @@ def _describe_kept_grade(row: dict[str, Any]) -> str:
 
 def build_reason_table(row: dict[str, Any], trace: Trace | None) -> list[list[str]]:
     """Return the published reasons; for a lead published without reasons, those of its replay."""
+    # Only a share of the leads is published with reasons, which take longest to compute.
     reasons = row["reasons"] or (trace.replay.reasons if trace and trace.replay else [])
     rows = [
         [f"{reason['contribution']:+.2f}", reason["sentence"], reason["feature"]]
@@ -207,6 +208,7 @@ def _format_points(points: int) -> str:
 
 
 def _format_probability_change(probability: float) -> str:
+    # A change below the digits shown is written as 0, not as +0.000 or -0.000.
     return f"{probability:+.3f}" if round(probability, 3) else "0"
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 def render_markdown_table(rows: list[list[str]]) -> list[str]:
     """Return a table as lines of Markdown; the first row holds the headers."""
+    # Rows of small slices have fewer cells, but Markdown needs as many in each line.
     width = len(rows[0])
     lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
     return [lines[0], "|" + "---|" * width, *lines[1:]]

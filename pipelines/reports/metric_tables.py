@@ -55,6 +55,7 @@ TRIAL_LABELS = {"all": "all features", "none": "no feature: the base rate"}
 
 def format_estimate(estimate: Estimate | None) -> str:
     """Return an estimate with its 90 % interval, such as ``0.812 (0.790–0.833)``."""
+    # A metric that is not defined is NaN, the one value that differs from itself.
     if estimate is None or estimate.value != estimate.value:
         return "–"
     return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"

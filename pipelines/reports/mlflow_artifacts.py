@@ -154,6 +154,7 @@ def _rank_importance(rows: TrainingRows, trained: TrainResult) -> list[tuple[str
     """Return (feature, meaning, mean absolute SHAP contribution in log-odds), greatest first."""
     step = max(1, rows.matrix.num_rows // MAX_EXPLAINED_ROWS)
     sample = rows.matrix.take(np.arange(0, rows.matrix.num_rows, step))
+    # The last column is the base value, which belongs to no feature.
     weight = np.abs(trained.scorer.explain(sample)[:, :-1]).mean(axis=0).tolist()
     words = {
         feature.name: load_english().noun_phrase(feature.meaning)
@@ -163,6 +164,7 @@ def _rank_importance(rows: TrainingRows, trained: TrainResult) -> list[tuple[str
         (name, words.get(name, name), value)
         for name, value in zip(trained.scorer.encoding.names, weight, strict=True)
     ]
+    # Ties are ordered by name, so that the same training gives the same table.
     return sorted(named, key=lambda row: (-row[2], row[0]))
 
 
@@ -262,6 +264,7 @@ def _yield_slice_rows(inputs: ReportInput) -> Iterator[list[Any]]:
 
 
 def _slice_bounds(part: SliceMetrics, key: str) -> list[float | None]:
+    # A slice that is too small has no metrics, but its row needs the same columns.
     return _estimate_bounds(part.estimates[key]) if key in part.estimates else [None] * 3
 
 
@@ -283,6 +286,7 @@ def _estimate_bounds(estimate: Estimate) -> list[float | None]:
 
 
 def _null_nonfinite(values: Iterable[float]) -> list[float | None]:
+    # An empty field is read as missing by every tool; the texts nan and inf are not.
     return [float(value) if np.isfinite(value) else None for value in values]
 
 

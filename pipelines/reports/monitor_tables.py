@@ -83,6 +83,7 @@ def _build_slice_table(result: MonitorResult, kind: str) -> list[list[str]]:
     immature = result.count_immature(kind) if kind in RANKED_KINDS else None
     has_value = any(part.value for part in slices.values())
     headers = ["model version" if kind == "version" else kind, "used"]
+    # Immature rows have a column of their own, since they never count as negative.
     headers += [] if immature is None else ["immature"]
     headers += ["expected", "actual", "actual / expected (90 %)", *METRIC_HEADERS.values()]
     headers += CAPACITY_HEADERS.values() if kind in RANKED_KINDS else []

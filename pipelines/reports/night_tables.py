@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pipelines.results.night import BackfilledNight, PublishedScores
     from serve.crm.delivery import DeliveryResult
 
+# As many as one screen shows; the export holds all leads.
 MAX_RANK = 10
 
 
@@ -43,6 +44,7 @@ def select_top_leads(published: PublishedScores, target: str, count: int) -> lis
 def select_reasons(row: dict[str, Any], count: int) -> list[str]:
     """Return the sentences of a lead's strongest reasons that raise its score, strongest first."""
     reasons = sorted(json.loads(row["reasons"]), key=lambda reason: -reason["contribution"])
+    # A reason against a lead would not explain why it is among the best.
     return [reason["sentence"] for reason in reasons[:count] if reason["contribution"] > 0]
 
 

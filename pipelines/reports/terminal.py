@@ -76,8 +76,10 @@ def render_table(rows: list[list[str]]) -> Table:
     """Return a table of texts; the first row holds the headers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, header in enumerate(rows[0]):
+        # Long texts are folded: by default rich cuts them and adds an ellipsis.
         table.add_column(escape(header), no_wrap=position == 0, overflow="fold")
     for row in rows[1:]:
+        # Texts of the data may hold square brackets, which rich would read as markup.
         table.add_row(*(escape(text) for text in row))
     return table
 

@@ -27,6 +27,7 @@ from pipelines.results.evaluation import Evaluation
 from pipelines.training_data import Snapshot
 from pipelines.version import find_code_version
 
+# The strongest ones; tables/importance.csv holds all features.
 MAX_FEATURES = 10
 FILE_LIST = """- `plots/`: reliability, distribution, gain, metrics by fold, importance
 - `tables/`: the same as numbers; `parts.csv` by fold, segment, stage and for new entities and
@@ -209,10 +210,12 @@ def _describe_metrics(inputs: ReportInput) -> Iterator[str]:
 def _describe_capacity(inputs: ReportInput) -> str:
     capacity, metrics = inputs.evaluation.rows.capacity, inputs.evaluation.metrics
     precision, lift = metrics["precision_at_capacity"], metrics["lift_at_capacity"]
+    # Where every lead can be worked, the lift is 1 for any model.
     if lift.n == inputs.trained.out_of_time.num_rows:
         return (
             f"The capacity of {capacity} leads a batch covers all leads: there is no lift to gain."
         )
+    # Without a capacity the metrics at capacity are those of the top tenth.
     best = f"the {capacity} best leads" if capacity else "the best tenth"
     return (
         f"Of {best} of each batch, a share of {format_estimate(precision)} has the outcome: "

@@ -40,6 +40,7 @@ class TargetBacktest:
     def to_json(self) -> dict[str, Any]:
         """Return all but the predictions as plain JSON values."""
         if self.evaluation is None or self.verdict is None:
+            # The keys are the same after a failure, so that scripts need no second shape.
             return {
                 "rows": self.rows,
                 "metrics": {},

@@ -75,6 +75,7 @@ class MonitorResult:
             kinds["versions"][version]["against_promise"] = {
                 comparison.metric: comparison.to_json() for comparison in comparisons
             }
+        # Scripts read these keys, so they stay although some fields have other names.
         return {
             "as_of": self.as_of.isoformat() if self.as_of else None,
             "observed": self.observed.isoformat() if self.observed else None,
@@ -95,6 +96,7 @@ class MonitorResult:
     def _parts_to_json(self, kind: str) -> dict[str, Any]:
         payload = {name: part.to_json() for name, part in self.parts_by_name(kind).items()}
         if kind in ("week", "version"):
+            # A week or version without a mature row is listed too, or it would seem unpublished.
             for name, rows in sorted(self.count_immature(kind).items()):
                 payload[name] = payload.get(name, {"used": 0}) | {"immature": rows}
         return payload

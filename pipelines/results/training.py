@@ -48,6 +48,8 @@ class TargetTraining:
                 name: {key: estimate.to_json() for key, estimate in metrics.items()}
                 for name, metrics in self.baselines.items()
             },
+            # A training that failed before the gate has a verdict too, so that scripts need no
+            # second shape.
             "gate": self.verdict.to_json() if self.verdict else {"passed": False, "tests": []},
             "suspects": [suspect.to_json() for suspect in self.suspects],
             "version": self.version.number if self.version else None,

@@ -179,6 +179,8 @@ def build_demo_law() -> CompanyLaw:
     before = np.array([[m.as_lead for m in MARKS], [m.as_opportunity for m in MARKS]]).transpose(
         0, 2, 1
     )
+    # Exits are rare next to marks, so that opportunities have time to leave a history that the
+    # target close can learn from.
     onward = np.array([[0.00003, 0.0002, 0.0015, 0.0400], [0.00005, 0.0002, 0.0010, 0.0220]])
     given_up = np.array([[0.0180, 0.0060, 0.0020, 0.0005], [0.0120, 0.0045, 0.0015, 0.0005]])
     buying = np.array([1.0, 1.8])[None, :, None]
@@ -287,6 +289,7 @@ def build_demo_clock() -> BusinessClock:
     """
     hour = np.arange(CLOCK_DAYS * 24)
     day = hour // 24
+    # Each of the three factors has a mean of 1, so that a business day is about a calendar day.
     daytime = np.where((hour % 24 >= 7) & (hour % 24 < 19), 1.75, 0.25)
     workday = np.where((START.weekday() + day) % 7 < 5, 1.3, 0.25)
     season = 1 + 0.15 * np.cos(2 * np.pi * day / 365.25)

@@ -133,6 +133,8 @@ def filter_accounts(
     for group in range(bounds.shape[1]):
         ends = (lead, bounds[0, group], bounds[1, group])
         last_row = bounds[2, group]
+        # Two beliefs: the first advances only to where late rows are complete, and the second goes
+        # on from there to the cutoff, where only rows that are not late are available.
         belief, recent = _start_belief(law, ends, event), _start_belief(law, ends, event)
         while row < last_row:
             cutoff = queries.cutoff_us[row]
@@ -217,11 +219,13 @@ def _advance_belief(
         occurred = history.event_us[event] if event < ends[2] else stop_us
         if arrival >= stop_us and occurred >= stop_us:
             break
+        # At a tie the arrival comes first: the event may be one of the lead that arrives.
         if arrival <= occurred:
             _pass_time(law, history, belief, first, history.lead_tau[lead], recent)
             _add_lead(law, belief, lead - first, history.entry[lead])
             belief.cursor[1] += 1
             continue
+        # Strictly before the cutoff, as for features.
         if history.event_known[event] < cutoff:
             _pass_time(law, history, belief, first, history.event_tau[event], recent)
             regime = 1 if history.event_tau[event] >= law.change else 0
@@ -250,6 +254,7 @@ def _pass_time(
 def _add_lead(law: Rates, belief: Belief, lead: int, entry: int) -> None:
     """Add a new lead in the next slot: its intent is independent of all other states."""
     slots, size = belief.cursor[0], _count_states(belief.cursor[0])
+    # From the last block down: block 0 holds the old belief, from which all others are computed.
     for x in range(INTENT_COUNT - 1, -1, -1):
         for i in range(size):
             belief.chance[x * size + i] = belief.chance[i] * law.entry[entry, x]
@@ -299,6 +304,7 @@ def _observe_event(law: Rates, belief: Belief, lead: int, kind: int, regime: int
 def _remove_lead(belief: Belief, slot: int) -> None:
     """Marginalise out a lead that is done: its intent affects no further event."""
     stride, slots = _count_states(slot), belief.cursor[0]
+    # In place: no state is overwritten before it has been read, since targets lie below sources.
     for high in range(INTENT_COUNT ** (slots - slot - 1)):
         for low in range(stride):
             total = 0.0
@@ -320,6 +326,8 @@ def _propagate_silence(
     """
     slots, size = belief.cursor[0], _count_states(belief.cursor[0])
     seen, leaving = np.zeros(size), np.empty(size)
+    # The smallest rate is taken off all states: a constant cancels when the belief is normalised,
+    # and smaller rates need fewer jumps.
     least = np.inf
     for i in range(size):
         z = i % 2
@@ -351,6 +359,7 @@ def _apply_exponential(
         for i in range(size):
             term[i] = chance[i]
             chance[i] *= weight
+        # The weights grow until k reaches the expected jumps, so a small first weight ends nothing.
         while k < jumps or weight * share > TOLERANCE * total:
             k += 1
             weight *= jumps / k
@@ -390,6 +399,7 @@ def _predict_outcome(law: Rates, fit: float, days: float, onward: int) -> np.nda
     """
     shape = (2, 2, INTENT_COUNT)
     value, total, before = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    # Uniformization needs one rate that is at least that of leaving any state.
     top = law.z_rate.max() + law.x_out.max() + law.exit_rate.max() * (1 + fit)
     chunks = int(np.ceil(top * days / MAX_JUMPS))
     jumps = top * days / max(chunks, 1)

@@ -97,6 +97,7 @@ def _order_leads(table: pa.Table) -> pd.DataFrame:
     leads.
     """
     ids, accounts = (table[name].to_pandas().astype(object) for name in ("entity_id", "account_id"))
+    # The prefixes keep the id of an account apart from an equal id of a lead.
     name = ("a" + accounts).where(accounts.notna(), "e" + ids)
     frame = pd.DataFrame(
         {
@@ -113,6 +114,8 @@ def _order_leads(table: pa.Table) -> pd.DataFrame:
             "too many leads in one account",
             found=f"{largest} leads; at most {MAX_ACCOUNT_LEADS} can be filtered",
         )
+    # The filter walks leads, events and queries once, so all are ordered by account. The sort is
+    # stable, so that leads of one instant have the same order each time.
     return frame.sort_values(["group", "us"], kind="stable", ignore_index=True)
 
 
@@ -186,6 +189,7 @@ def _build_queries(
         clock.to_business_days(us + duration_to_microseconds(horizon)),
     )
     since = us - LATE_DELAY_US
+    # The clock begins with the company, before which there are no rows.
     since_tau = clock.to_business_days(np.maximum(since, to_microseconds(company.START)))
     queries = Queries(lead, us, tau, since, since_tau, ends - tau)
     return queries, order, np.cumsum(np.bincount(group[lead], minlength=group.max() + 1))

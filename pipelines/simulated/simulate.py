@@ -106,6 +106,7 @@ def write_company(
     with _stage_files(directory) as stage, CompanyWriter(stage) as writer:
         for number, first in enumerate(range(0, leads, BLOCK_LEADS)):
             count = min(BLOCK_LEADS, leads - first)
+            # The untidy rows have a random stream of their own, so they change no true row.
             writer.add_block(
                 *simulate_block(seed, number, count), np.random.default_rng([seed, number, 1])
             )
@@ -212,6 +213,7 @@ def _simulate_accounts(
     The simulation is exact: Gillespie, "Exact stochastic simulation of coupled chemical reactions"
     (1977).
     """
+    # numba infers the type of a list from an element, so each begins with one that is cut off.
     log = ([0], [0.0], [0])
     row = 0
     while row < len(account):
@@ -256,6 +258,7 @@ def _draw_index(rng: np.random.Generator, rates: np.ndarray) -> int:
         left -= rates[i]
         if left < 0:
             return i
+    # Rounding may leave a rest; the largest rate is never one of zero, which cannot happen.
     return int(np.argmax(rates))
 
 
@@ -371,6 +374,7 @@ def _stage_files(directory: Path) -> Iterator[Path]:
         parts = sorted((stage / "web").iterdir())
         for file in (*parts, stage / "leads.csv", stage / "crm.csv"):
             file.replace(directory / file.relative_to(stage))
+        # Parts of a larger company that was written before would be read as data.
         for stale in set((directory / "web").glob("part-*.parquet")) - {
             directory / "web" / p.name for p in parts
         }:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from features.contracts import INSTANT, LEADS
 
 # Shares of rows that are written twice, and of broken rows that are added to the true ones.
+# Broken rows stay far below the 2 % (max_quarantine) that stop a run of demo.yaml.
 DUPLICATE_SHARE, BROKEN_SHARE = 0.01, 0.002
 WEB_SCHEMA = pa.schema(
     [
@@ -41,6 +42,7 @@ BROKEN_VALUES: dict[str, tuple[tuple[str, str | None], ...]] = {
         ("at", "9999-12-31 00:00:00+00:00"),
         ("amount", "n/a €"),
     ),
+    # Parquet columns are typed, so they cannot hold a time that is none.
     "web": (("lead_id", None),),
 }
 
@@ -176,6 +178,7 @@ def _draw_broken_rows(
 
     The original rows stay in the table.
     """
+    # Rounded up, so that each block has a broken row, even that of a small company.
     copies = table.take(rng.integers(0, table.num_rows, math.ceil(table.num_rows * BROKEN_SHARE)))
     way = np.arange(copies.num_rows) % len(ways)
     for i, (name, text) in enumerate(ways):

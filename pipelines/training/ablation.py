@@ -30,6 +30,7 @@ def run_ablations(
     snapshot = load_snapshot(project, as_of)
     for target in targets:
         log(f"{target}: rows and features")
+        # Yielded one by one: each target takes the time of many trainings.
         yield _ablate_target(snapshot, target, log)
 
 

@@ -62,6 +62,7 @@ def predict_fold_amounts(
     if not target_config.learns_amount or target_config.horizon is None:
         return None
     amount_rows = _RowsWithAmount.from_snapshot(snapshot, target, rows)
+    # The gap is that of the folds: a later value was not yet known when the fold was predicted.
     gap = duration_to_microseconds(target_config.horizon + snapshot.project.evaluation.embargo)
     cutoff = column_to_microseconds(rows.matrix["cutoff"])
     place = find_matrix_rows(rows.matrix, out_of_time, snapshot.dataset)
@@ -75,6 +76,8 @@ def predict_fold_amounts(
         train_rows = amount_rows.row_number[train[amount_rows.row_number]]
         model = amount_rows.fit_model(rows.matrix, train_rows, encoding)
         if model is not None:
+            # In batches, since encoding all rows of a fold at the same time would take memory for
+            # nothing: no prediction depends on another row.
             for batch in np.array_split(test, len(test) // PREDICT_BATCH_ROWS + 1):
                 expected[batch] = model.predict_amounts(encoding.encode(rows.matrix, place[batch]))
     return expected
@@ -89,6 +92,7 @@ def find_matrix_rows(matrix: pa.Table, rows: pa.Table, dataset: Dataset) -> np.n
 
     def make_keys(table: pa.Table) -> np.ndarray:
         date = np.searchsorted(dates, column_to_microseconds(table["cutoff"]))
+        # A pair of date and lead as one number, so that a binary search finds it without a join.
         return date * dataset.leads.num_rows + dataset.find_leads(table["entity_id"])
 
     matrix_keys = make_keys(matrix)
@@ -113,6 +117,7 @@ class _RowsWithAmount:
         target_config = snapshot.project.target_config(target)
         values = find_outcome_values(snapshot.dataset, rows.labels, target_config)
         has_outcome = pc.fill_null(pc.equal(rows.labels["label"], 1), False).to_numpy()
+        # An outcome without a value teaches nothing about amounts, and is not a zero either.
         row_number = np.flatnonzero(has_outcome & np.isfinite(values))
         return cls(row_number, values[row_number])
 

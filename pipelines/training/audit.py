@@ -33,6 +33,7 @@ def audit_targets(
     and building the rows raise.
     """
     log("reading the sources")
+    # Columns that the config leaves out are audited too, so that new data can be examined in full.
     columns = _list_candidate_columns(project)
     snapshot = load_snapshot(_offer_columns(project, columns), as_of)
     left_out = set(columns) - set(_find_offered_columns(project, columns))
@@ -64,6 +65,7 @@ def drop_suspects(
     if not dropped:
         return rows, suspects
     remaining = [feature.name for feature in rows.catalog.features if feature.name not in dropped]
+    # Without any feature a training would only repeat the base rate.
     if not remaining:
         raise DataError(
             "every feature comes from a column that seems to leak the outcome",
@@ -141,6 +143,8 @@ def _list_candidate_columns(project: Project) -> list[str]:
         leads.order,
         *LEADS.names,
     }
+    # Columns with a history show each cutoff the value known then, so there is nothing to suspect.
+    # Personal columns are not read beyond the reader.
     reserved |= (
         list_carried_columns(project)
         | _list_dated_attributes(project)
@@ -154,6 +158,7 @@ def _list_dated_attributes(project: Project) -> set[str]:
     sources = project.sources.attributes
     if all(source.declared_attributes for source in sources):
         return {name for source in sources for name in source.declared_attributes}
+    # A history that declares no attributes names them in its rows, so the rows must be read.
     return set(pc.unique(load_snapshot(project, None).dataset.values["attribute"]).to_pylist())
 
 

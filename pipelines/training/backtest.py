@@ -34,6 +34,7 @@ def backtest_targets(
     does not stop the others: its result holds the error. Raises what reading the data raises, and
     ConfigError for an invalid ``out`` or segment.
     """
+    # Wrong options are refused before the training, which takes minutes.
     if out is not None:
         require_output_path(out)
     log("reading the sources")
@@ -42,6 +43,7 @@ def backtest_targets(
     results = [_backtest_target(snapshot, target, log) for target in targets]
     tables = [result.predictions for result in results if result.predictions is not None]
     if out is not None and tables:
+        # Targets differ in their optional columns (amount, stage); missing ones become null.
         all_rows = pa.concat_tables(tables, promote_options="default")
         columns = write_tables(out, [all_rows])
         log(f"{all_rows.num_rows:,} tested rows with {columns} columns in {out}")
@@ -67,6 +69,7 @@ def _evaluate_backtest(
     snapshot: Snapshot, target: str, rows: TrainingRows, result: BacktestResult
 ) -> TargetBacktest:
     evaluation = evaluate_predictions(snapshot, target, rows, result)
+    # A backtest registers nothing, so it creates no registry either.
     registry = find_registry(snapshot.project)
     champion = predict_with_champion(snapshot, target, result, registry) if registry else None
     return TargetBacktest(

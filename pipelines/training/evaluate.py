@@ -39,6 +39,8 @@ def evaluate_predictions(
     parts = compute_sliced_metrics(
         challenger, dict(_yield_masks(test_rows, table, snapshot.project.features.stages))
     )
+    # The predictions of the challenger are those of the learner that was chosen, so the metrics of
+    # that learner are not computed again.
     return Evaluation(
         metrics=baselines.get(result.learner)
         or evaluate_slices(challenger, {"all": everything})["all"],

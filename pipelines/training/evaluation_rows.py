@@ -109,6 +109,7 @@ def _assign_batches(
     )
     if step is None:
         return cutoff // duration_to_microseconds(WEEK), capacity
+    # At least 1: the capacity of a short step must not be rounded down to no lead.
     return cutoff, max(1, round(capacity * (step / WEEK))) if capacity else None
 
 
@@ -142,6 +143,7 @@ def _flag_unseen(
 def _number_accounts(account: pa.ChunkedArray) -> np.ndarray:
     """Return the number of each lead's account; a lead without one is an account of its own."""
     code = pc.rank(account, tiebreaker="dense").to_numpy().astype(np.int64)
+    # Negative numbers, which no account has, since ranks are positive.
     return np.where(account.is_null().to_numpy(), -1 - np.arange(len(code)), code)
 
 

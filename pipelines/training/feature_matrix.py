@@ -41,6 +41,7 @@ def write_feature_matrix(
     Rows are those of ``build_feature_matrix``; only a few shards of them are in memory at a time.
     Raises ConfigError for a file ending other than .parquet and .csv.
     """
+    # Before the reading, so that a wrong name costs no minutes.
     require_output_path(out)
     snapshot = load_snapshot(project, as_of)
     spine = _build_matrix_spine(snapshot, target)
@@ -57,6 +58,7 @@ def _stream_matrix(
     snapshot: Snapshot, spine: pa.Table, progress: ProgressCallback | None = None
 ) -> Iterator[pa.Table]:
     dataset = snapshot.dataset
+    # The disk is slower than memory, so only a log that does not fit is laid there.
     scratch = dataset.scratch if exceeds_memory(dataset.events) else None
     catalog = _build_catalog(snapshot)
     return stream_features(dataset, spine, catalog, progress=progress, scratch=scratch)

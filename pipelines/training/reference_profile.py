@@ -53,6 +53,7 @@ def attach_reference_profile(
     )
     slices = slice_training_rows(snapshot, snapshot.project.target_config(target), rows)
     test_slices = _slice_evaluation_rows(trained.out_of_time, slices, rows.matrix)
+    # The newest slice may have no rows where a target scores once after entry.
     last = next(part for part in reversed(slices) if len(part))
     latest = scorer.predict(rows.matrix.take(pa.array(last[sample_evenly(len(last), MAX_ROWS)])))
     days = frozenset(feature.name for feature in features if feature.meaning.unit == "days")

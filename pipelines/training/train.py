@@ -55,6 +55,7 @@ def train_targets(
     with open_workspace(project):
         runner.log("reading the sources")
         snapshot = runner.run(load_snapshot, project, as_of)
+        # A wrong segment is found before the training and not when its metrics are computed.
         check_segments(snapshot)
         registry = Registry(project.workspace_path, project.project)
         return [_train_target(snapshot, target, registry, runner) for target in targets]
@@ -155,6 +156,7 @@ def register_challenger(
     trained = replace(trained, scorer=replace(trained.scorer, metadata=metadata))
     champion = predict_with_champion(snapshot, target, trained, registry)
     verdict = judge_challenger(trained.out_of_time, champion)
+    # A refused challenger is recorded as well: its report says why it was refused.
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
         record = write_training_record(
             Path(folder), snapshot, rows, trained, evaluation, verdict, suspects
@@ -208,6 +210,7 @@ def predict_with_champion(
     probability = np.full(result.out_of_time.num_rows, np.nan)
     if horizon is None or isinstance(target_config.outcome, ColumnOutcome):
         return probability
+    # Rows that the champion has followed would make it look better than on new rows.
     trains_on_censored = champion.learner in (Hazard.name, Blend.name)
     observed = snapshot.project.parse_instant(champion.metadata.observation_date)
     seen_through = observed - (timedelta(0) if trains_on_censored else horizon)

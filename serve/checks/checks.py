@@ -109,6 +109,7 @@ def pass_unchecked(check: str, target: str, reason: str) -> CheckResult:
 
 def decide_verdict(observed: float, warn: float | None, stop: float | None) -> Verdict:
     """Return the verdict on a value that must not exceed its limits."""
+    # A value beyond the stop exceeds the limit of the warning too, so the stop comes first.
     if stop is not None and observed > stop:
         return "stop"
     return "warn" if warn is not None and observed > warn else "pass"
@@ -127,6 +128,7 @@ def report_worst(
     Stops precede warnings. ``counted`` names the subjects of the summary, such as “features”.
     """
     ranked = sorted(results, key=lambda result: (-(result.observed or 0.0), result.subject))
+    # The sort is stable, so each verdict stays ranked by value, and no warning displaces a stop.
     alerts = sorted(select_alerts(ranked), key=lambda result: result.verdict != "stop")
     text = f"{len(alerts)} of {len(results)} {counted}"
     if ranked:
@@ -166,6 +168,7 @@ def raise_on_stop(checks: Iterable[CheckResult]) -> None:
             f"{check.check} of {check.subject or check.target}" for check in others
         )
         finding += f"; {len(others)} more: {', '.join(list(names)[:MAX_NAMED_SUBJECTS])}"
+    # A check without limits, such as probabilities, has none that could be raised.
     raising = f"; or raise checks.{first.check}.stop" if first.stop is not None else ""
     raise NotFitToPublish(
         f"the check {first.check} stops",

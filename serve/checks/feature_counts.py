@@ -39,6 +39,7 @@ class FeatureCounts:
         if stored is None:
             return cls(None, 0, {}, {})
         population = TrainingDistribution.from_json(stored)
+        # More rows than these change no verdict.
         sample = matrix.select(list(population.columns)).take(
             pa.array(sample_evenly(matrix.num_rows, MAX_ROWS))
         )

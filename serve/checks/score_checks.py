@@ -39,6 +39,7 @@ def check_probabilities(target: str, frame: pa.Table) -> list[CheckResult]:
     is_valid = pc.and_(
         pc.and_(pc.less_equal(0.0, low), pc.less_equal(low, middle)), pc.less_equal(middle, high)
     )
+    # A comparison with a missing bound is null, and such a row is as wrong as one out of bounds.
     is_valid = pc.fill_null(pc.and_(is_valid, pc.less_equal(high, 1.0)), False)
     invalid = frame["entity_id"].filter(pc.invert(is_valid))
     repeated = frame.num_rows - pc.count_distinct(frame["entity_id"]).as_py()
@@ -185,6 +186,7 @@ def _check_gone_categories(
     target: str, name: str, column: ColumnDistribution, counts: FeatureCounts, limits: Checks
 ) -> list[CheckResult]:
     """Check for categories of one attribute that no lead has any more; one result per category."""
+    # The smaller share: a category that was already rare in the latest slice is not gone.
     shares = np.minimum(*_training_shares(column))
     is_expected = shares * counts.rows >= MIN_EXPECTED_ROWS
     return [
@@ -206,6 +208,7 @@ def _check_gone_categories(
 
 def _bound_sampling_error(share: float, rows: int) -> float:
     """Return how far a share of ``rows`` rows may exceed the expected share by chance."""
+    # Without the floor of 1 / rows a share of 0 would have no error, and one new row would count.
     return SAMPLING_ERRORS * np.sqrt(max(share * (1 - share), 1 / rows) / rows)
 
 
@@ -234,6 +237,7 @@ def _measure_drift(
     The night is compared with all training rows and with their latest slice; the smaller index
     counts. ``sizes`` are the entities of these two, ``rows`` those of the night.
     """
+    # A season or the growth of the log differs from one reference, a real change from both.
     references = zip((column.total_counts, column.recent_counts), sizes, strict=True)
     index = min(compute_excess_psi(before, counts, (size, rows)) for before, size in references)
     return max(index - column.max_training_drift, 0.0)

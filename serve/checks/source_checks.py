@@ -112,7 +112,9 @@ def compare_row_count(
         return CheckResult(
             name, target, subject, rows, None, None, "pass", "no earlier night to compare with"
         )
+    # The median is too low for a source that grows, the newest night if that one was incomplete.
     expected = max(median(before), before[-1])
+    # The number of leads varies by chance. The variance of a Poisson count is its mean.
     slack = 3 * np.sqrt(expected) if noisy else 0.0
     missing, surplus = (expected - slack - rows) / max(expected, 1), 1 - before[-1] / max(rows, 1)
     verdict: Verdict = decide_verdict(missing, limits.warn, limits.stop)
@@ -144,6 +146,7 @@ def check_event_types(
     """
     if not activity.total:
         return [pass_unchecked("gone_types", "", "the training data has no events")]
+    # A whole week, because Sundays are quiet.
     weekly = count_weekly_events(events, as_of, 1)
     current = {subject: int(rows[0]) for subject, rows in weekly.items()}
     results = [

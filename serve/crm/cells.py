@@ -82,6 +82,7 @@ def _write_chunk(chunk: pa.Array, format_chunk: Callable[[pa.Array], pa.Array]) 
     """Format a chunk; each distinct text of a dictionary only once."""
     if not pa.types.is_dictionary(chunk.type):
         return format_chunk(chunk)
+    # Null is formatted as one more text of the dictionary, since a cell must not be null.
     texts = pa.concat_arrays([chunk.dictionary, pa.nulls(1, pa.string())])
     indices = pc.fill_null(chunk.indices, len(texts) - 1).cast(pa.int32())
     return pa.DictionaryArray.from_arrays(indices, format_chunk(texts))
@@ -116,6 +117,7 @@ def _format_json_texts(column: pa.Array) -> pa.Array:
     quoted = pc.binary_join_element_wise('"', column, '"', "")
     if not pc.any(needs_escape).as_py():
         return quoted
+    # Arrow cannot escape for JSON, so only the texts that need it take the slow way.
     escaped = [
         json.dumps(text, ensure_ascii=False) for text in column.filter(needs_escape).to_pylist()
     ]

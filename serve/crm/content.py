@@ -81,10 +81,12 @@ def build_content(
     is_unfit = find_unfit_keys(table[ENTITY_COLUMN], plan.format)
     refused = table[ENTITY_COLUMN].filter(is_unfit)
     table = table.filter(pc.invert(is_unfit))
+    # All leads, not only those that are due: the state covers everything that the CRM holds.
     texts = render_cells(table, plan.format)
     state = CrmState.from_cells(
         table[ENTITY_COLUMN], [texts[str(n)] for n in plan.compared_columns]
     )
+    # A delivery with another key column addressed records that this one cannot clear.
     comparable = [
         delivery for delivery in delta_base.deliveries if delivery.manifest["key"] == plan.key
     ]

@@ -119,7 +119,9 @@ def write_delivery(
         )
         manifest = _stage_delivery(folder / STAGING_NAME, plan, run, content)
         result = _commit_delivery(folder, previous, manifest, made_at)
+        # Also where nothing is new: a run killed before this step left the link on the former one.
         switch_current(folder, result.id)
+        # Last, so that the delivery to which the link pointed is there until the switch.
         if result.is_new:
             prune_deliveries([*previous, StoredDelivery(result.folder, result.manifest)])
         return result
@@ -154,6 +156,7 @@ def _choose_delta_base(
         if datetime.fromisoformat(delivery.manifest["as_of"]) < as_of
     ]
     if not earlier_indices:
+        # No base, but leads of former deliveries of this night may still have to be cleared.
         return DeltaBase(None, previous, deliver_all=True)
     return DeltaBase(
         previous[earlier_indices[-1]].id,
@@ -169,6 +172,7 @@ def _stage_delivery(
 
     Return the manifest without id, sequence and time.
     """
+    # A killed run may have left files here.
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     names = [plan.key, *(column.name for column in plan.columns)]
@@ -198,6 +202,7 @@ def _build_parquet_table(content: DeliveryContent, plan: ExportPlan, names: list
             *(column.field.with_name(column.name) for column in plan.columns),
         ]
     )
+    # Nullable, since a row that clears a lead is null in columns that every score has.
     schema = pa.schema([field.with_nullable(True) for field in schema])
     return pa.concat_tables([table.rename_columns(names).cast(schema) for table in content.tables])
 

@@ -102,6 +102,7 @@ def _salesforce_name(words: NameParts) -> str:
 
 
 def _format_milliseconds(column: pa.Array) -> pa.Array:
+    # Not safe: the CRM holds no microseconds, and Arrow would raise rather than drop them.
     return pc.cast(
         column.cast(pa.timestamp("ms", tz="UTC"), safe=False).cast(pa.int64()), pa.string()
     )
@@ -111,6 +112,7 @@ def _iso_formatter(unit: str) -> Callable[[pa.Array], pa.Array]:
     """Return a function that formats instants as ISO-8601 in UTC with the decimals of a unit."""
 
     def format_column(column: pa.Array) -> pa.Array:
+        # Many rows share an instant, so each distinct one is formatted only once.
         encoded = column.dictionary_encode()
         texts = pc.strftime(
             encoded.dictionary.cast(pa.timestamp(unit, tz="UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ"
@@ -131,6 +133,7 @@ FORMATS: Mapping[str, CrmFormat] = {
             r"([A-Za-z][A-Za-z0-9]{0,14}__)?"  # the namespace of a managed package
             r"(?=\w{1,40}(__c)?$)[A-Za-z](_?[A-Za-z0-9])*(__c)?"
         ),
+        # 15 characters of a namespace, two underscores, a name of 40, and ``__c``.
         max_name_length=60,
         name_rule=(
             "an API name: a letter, then letters, digits and single underscores, at most 40, "
@@ -141,6 +144,7 @@ FORMATS: Mapping[str, CrmFormat] = {
         missing_text="#N/A",
         format_instants=_iso_formatter("ms"),
         line_end="\n",
+        # Salesforce encodes an upload in base64, which may add half; its guide allows 100 MB.
         max_bytes=100_000_000,
         max_header_length=32_000,
         max_key_length=255,
@@ -154,6 +158,7 @@ FORMATS: Mapping[str, CrmFormat] = {
         format_instants=_format_milliseconds,
         line_end="\n",
         max_bytes=512_000_000,
+        # The header is one of 1,048,576 rows, and the columns must be fewer than 1,000.
         max_rows=1_048_575,
         max_columns=999,
     ),
@@ -164,7 +169,9 @@ FORMATS: Mapping[str, CrmFormat] = {
         example_key="Lead key",
         format_instants=_iso_formatter("s"),
         byte_order_mark=b"\xef\xbb\xbf",
+        # Within 8 MB in both meanings, of 1,000,000 and of 1,048,576 bytes.
         max_bytes=8_000_000,
+        # The index of a key takes 900 bytes in Dataverse's SQL, two for each character.
         max_key_length=450,
     ),
 }

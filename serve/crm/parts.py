@@ -46,6 +46,7 @@ def write_parquet_part(folder: Path, table: pa.Table) -> list[dict[str, Any]]:
 
 def _join_lines(batch: pa.RecordBatch, names: Sequence[str], crm_format: CrmFormat) -> pa.Array:
     columns = [
+        # Decoded by batch, so that the full texts of a large table are never all in memory.
         column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
         for column in batch.columns
     ]
@@ -79,6 +80,7 @@ class _PartWriter:
         for file, fitting_lines in self._cut(lines):
             content = concatenate_texts(fitting_lines)
             file.write(content)
+            # Hashed while written: a part of hundreds of megabytes is not read a second time.
             self._hash.update(content)
             self._rows += len(fitting_lines)
             self._bytes += content.size
@@ -98,6 +100,7 @@ class _PartWriter:
         offsets = np.frombuffer(lines.buffers()[1], np.int32)[
             lines.offset : lines.offset + len(lines) + 1
         ]
+        # In pieces and not line by line: a million leads are cut by a few searches in the offsets.
         first = 0
         while first < len(lines):
             file = self._file or self._open()
@@ -123,6 +126,7 @@ class _PartWriter:
                 )
                 - 1,
             )
+        # A line longer than the limit gets a part of its own; otherwise no part would ever fit it.
         return max(room, 0 if self._rows else 1)
 
     def _open(self) -> IO[bytes]:

@@ -114,7 +114,9 @@ class ExportPlan:
             self.key,
             *([column.name, column.source] for column in self.columns),
         ]
+        # Only if set: deliveries from before ``changes`` existed keep their layout.
         parts += [sorted(self.changes)] if self.changes else []
+        # 64 bits are ample, since a layout is compared with those of the kept deliveries only.
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -250,6 +252,7 @@ def _suggest_source(source: str, targets: tuple[str, ...]) -> str:
 def _validate_names(names: list[str], format_name: str, where: str) -> None:
     """Raise ConfigError for column names that the CRM rejects or confuses."""
     crm_format = FORMATS[format_name]
+    # The name pattern accepts these as standard fields, so the slip would show only at the load.
     if single_underscore := [
         name for name in names if format_name == "salesforce" and re.search("[^_]_c$", name)
     ]:
@@ -271,6 +274,7 @@ def _validate_names(names: list[str], format_name: str, where: str) -> None:
             found=f"{len(invalid)}, such as {invalid[0]!r}",
             fix=f"write {crm_format.name_rule}, at most {crm_format.max_name_length} characters",
         )
+    # A CRM takes names that differ only in case for one.
     lower = [name.lower() for name in names]
     if duplicates := [name for name in names if lower.count(name.lower()) > 1]:
         raise ConfigError(

@@ -19,6 +19,7 @@ from features.tools.id_index import IdIndex
 STATE_SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), metadata={"meaning": "the lead"}),
+        # Two halves, since neither Arrow nor Parquet has integers of 128 bits.
         pa.field(
             "high",
             pa.uint64(),
@@ -46,6 +47,7 @@ class CrmState:
         """Hash the compared cells of each key."""
         return cls(
             keys,
+            # With no column to compare all hashes are equal: only entering leads are due.
             hash_rows(
                 [hash_texts(column) for column in columns] or [np.zeros(len(keys), np.uint64)]
             ),
@@ -84,4 +86,5 @@ class CrmState:
             for chunk in other.keys.filter(pa.array(index.find(other.keys) < 0)).chunks
         ]
         keys = pc.unique(pa.chunked_array(chunks, pa.string()))
+        # Sorted, since a repeated night must give the same bytes to be recognised.
         return keys.take(pc.sort_indices(keys))

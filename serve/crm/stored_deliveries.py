@@ -43,6 +43,7 @@ def list_stored_deliveries(folder: Path) -> list[StoredDelivery]:
         if FOLDER_NAME.fullmatch(path.name) and (path / MANIFEST_NAME).exists()
     ]
     deliveries = [StoredDelivery(path, read_manifest(path)) for path in paths]
+    # Not by name: two deliveries of one night differ in nothing but a hash.
     return sorted(deliveries, key=lambda delivery: delivery.manifest["sequence"])
 
 

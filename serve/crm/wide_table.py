@@ -42,6 +42,7 @@ def build_wide_table(scores: pa.Table, plan: ExportPlan) -> pa.Table:
 
 
 def _sort_by_rank(part: pa.Table) -> pa.Table:
+    # A night writes its scores by rank already, and sorting a million rows takes seconds.
     ranks = part["rank"].to_numpy()
     return (
         part
@@ -80,6 +81,7 @@ def _align_columns(
             for name, text in reason_columns(part["reasons"]).items()
             if name in names
         }
+    # With one target the leads are in its order already: nothing needs to be copied.
     if len(positions) == part.num_rows and (positions == np.arange(len(positions))).all():
         return columns
     indices = pa.array(positions, mask=positions < 0)
@@ -102,6 +104,7 @@ def _build_column(
         return pa.chunked_array([pa.repeat(SCORED, len(leads))], pa.string())
     values_by_target = [side[column.column] for side in aligned.values()]
     if column.column == "as_of":
+        # A target that the newest run did not publish keeps the as-of of its latest scores.
         return pc.max_element_wise(*(values.cast(pa.int64()) for values in values_by_target)).cast(
             INSTANT
         )

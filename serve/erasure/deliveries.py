@@ -64,8 +64,10 @@ def erase_deliveries(exports: Path, matcher: EntityMatcher) -> dict[str, int]:
     for folder in sorted(
         path for path in exports.glob("*") if path.is_dir() and not path.is_symlink()
     ):
+        # Exports without a name lie at the same level; ``erase_export`` handles these.
         if FOLDER_NAME.fullmatch(folder.name) or folder.name == STAGING_NAME:
             continue
+        # First what a killed erasure left, so that no delivery is missing when rows are counted.
         _finish_rewrite(folder)
         current = (folder / CURRENT_LINK).resolve()
         counts = {"current": 0, "former": 0}
@@ -110,6 +112,7 @@ def _remove_former_exports(folder: Path, matcher: EntityMatcher) -> int:
     for path in removed:
         # The manifest first: without it the folder no longer counts as an export.
         (path / MANIFEST_NAME).unlink(missing_ok=True)
+        # No error is ignored, unlike in pruning: what stays would still name the entity.
         shutil.rmtree(path)
     return len(removed)
 
@@ -129,10 +132,12 @@ def _rewrite_delivery(old: Path, matcher: EntityMatcher) -> None:
     manifest = _subtract_removed_rows(
         manifest,
         changed,
+        # The state lists the leads that the CRM holds: scored ones, and no cleared ones.
         remove_rows(old / STATE_FILE, matcher)[0] > 0 if (old / STATE_FILE).exists() else True,
     )
     write_manifest(new / DRAFT_NAME, manifest)
     sync_folder(new)
+    # The manifest comes last, since it marks the rewritten delivery as complete.
     (new / DRAFT_NAME).replace(new / MANIFEST_NAME)
     sync_folder(new)
     _finish_rewrite(old.parent)

@@ -67,6 +67,7 @@ def read_current_run_id(folder: Path) -> str | None:
 def choose_folder_name(folder: Path, as_of: datetime, sha256: str) -> str:
     """Return a FOLDER_NAME that no folder has yet."""
     stamp = f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{sha256[:12]}"
+    # The same scores exported again have the same stamp, so a number from 2 on is appended.
     return next(
         name
         for name in chain([stamp], (f"{stamp}-{i}" for i in count(2)))
@@ -76,6 +77,7 @@ def choose_folder_name(folder: Path, as_of: datetime, sha256: str) -> str:
 
 def promote_staging(folder: Path, name: str) -> None:
     """Rename the staging folder to its name, in one step and on disk."""
+    # The entries come before the name: a name on disk must lead to all of its files.
     sync_folder(folder / STAGING_NAME)
     (folder / STAGING_NAME).replace(folder / name)
     sync_folder(folder)
@@ -84,6 +86,7 @@ def promote_staging(folder: Path, name: str) -> None:
 def switch_current(folder: Path, name: str) -> None:
     """Point ``current`` to a folder in one step: renaming a link replaces it atomically."""
     link = folder / ".current"
+    # A run killed before the rename leaves this link.
     link.unlink(missing_ok=True)
     link.symlink_to(name, target_is_directory=True)
     link.replace(folder / CURRENT_LINK)

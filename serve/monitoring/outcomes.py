@@ -173,6 +173,7 @@ def list_published_nights(
     rows = ledger.filter(
         is_published & (pc.field("as_of") <= pa.scalar(until, INSTANT))
     ).to_pylist()
+    # The last publication of a night replaces the others, so they are sorted by their end.
     last = {
         row["as_of"]: row
         for row in sorted(rows, key=lambda row: (row["finished_at"], row["run_id"]))
@@ -199,6 +200,7 @@ def select_nights(
     excluded = Counter({REHEARSED: len(nights) - len(eligible)})
     if list_unique_columns(target_config):
         return NightSelection(eligible, [], +excluded)
+    # Nights ascend, so the last one of each week replaces the others.
     last = list({night.week: night for night in eligible}.values())
     excluded[NOT_LAST_OF_WEEK] = len(eligible) - len(last)
     immature = [
@@ -209,6 +211,7 @@ def select_nights(
     mature = [night for night in last if night not in immature]
     read = _take_newest(mature)
     excluded[OLDER] = len(mature) - len(read)
+    # The plus drops the reasons that apply to no night.
     return NightSelection(read, immature, +excluded)
 
 
@@ -276,8 +279,10 @@ def follow_lists(
     )
     eligible = [night for night in nights if not _is_rehearsal(night, records)]
     lists = [schema.empty_table()]
+    # ``groupby`` needs the nights of a week next to each other: they ascend.
     for week, days in groupby(eligible, key=lambda night: night.week):
         ends = [night.as_of for night in days]
+        # ``listed_leads`` excludes its end, so a microsecond is added to include the last night.
         rows = store.listed_leads(
             *names, min(ends), max(ends) + MICROSECOND, (*READ_COLUMNS, "listed")
         )
@@ -320,6 +325,7 @@ def _read_published(
         rows = rows.append_column(FOLLOWED.field("week"), pa.repeat(night.week, rows.num_rows))
         if unique_columns:
             seen = pa.concat_tables(table.select(unique_columns) for table in parts)
+            # A join gives no fixed order, and the same data must give the same report to the byte.
             rows = rows.join(seen, list(unique_columns), join_type="left anti").sort_by("entity_id")
         parts.append(rows.cast(schema).combine_chunks())
     return pa.concat_tables(parts), lost

@@ -32,7 +32,7 @@ RECENT_WEEKS = 4
 # With fewer leads that have the outcome, or that have not, only their number is compared: a handful
 # of leads must not raise an alarm.
 MIN_LEADS = 30
-# Bootstrap replicates of each interval.
+# Bootstrap replicates of each interval, as many as a training uses for the metrics compared with.
 REPLICATES = 200
 Key = TypeVar("Key", bound=Hashable)
 
@@ -206,6 +206,7 @@ def _estimate_ratio(part: SliceMetrics, leads_with_outcome: int, expected: float
         return Estimate(np.nan, np.nan, np.nan, part.rows)
     rows_per_lead = part.rows / part.entities
     count = part.outcomes / rows_per_lead
+    # The gamma quantile is not defined for a count of 0, where the lower bound is 0.
     low = float(gammaincinv(count, LOW_QUANTILE)) if count else 0.0
     high = float(gammaincinv(count + 1, HIGH_QUANTILE))
     return Estimate(
@@ -235,6 +236,7 @@ def _measure_values(
     rows_of = {name: np.flatnonzero(mask & has_value) for name, mask in masks.items()}
     rows_of = {name: rows for name, rows in rows_of.items() if len(rows)}
     replicates: dict[Key, list[float]] = {name: [] for name in rows_of}
+    # A fixed seed, so that the same data give the same report.
     for weight in draw_entity_weights(lead, 0, REPLICATES):
         for name, rows in rows_of.items():
             actual_sum = (weight * actual_value)[rows].sum()

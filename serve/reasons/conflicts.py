@@ -26,6 +26,7 @@ from features.definitions.semantics import Meaning
 # Only numbers of one measure can repeat each other: how often, and how long ago.
 COUNT_MEASURE, DAYS_MEASURE = 1, 2
 MEASURE_OF_UNIT = {"count": COUNT_MEASURE, "change": 0, "days": DAYS_MEASURE}
+# Infinite, so that “no events so far” implies every absence within a window.
 UNLIMITED = np.inf
 
 
@@ -109,6 +110,7 @@ def find_clashes(facts: FeatureFacts, a: Statement, b: Statement) -> np.ndarray:
     same = measured & (a.number == b.number) & facts.overlaps[a_subject, b_subject]
     over = facts.contains[a_subject, b_subject]
     under = facts.contains[b_subject, a_subject]
+    # Nothing in a longer time for a wider subject implies nothing in a shorter, narrower one.
     follows = (over & (b.lookback_days <= a.lookback_days)) | (
         under & (a.lookback_days <= b.lookback_days)
     )
@@ -132,6 +134,7 @@ def _overlaps_subject(a: tuple[str, str], b: tuple[str, str]) -> bool:
     """Return whether an event may belong to both: an event has one type and one channel."""
     if "lead" in (a[0], b[0]):
         return a == b
+    # Two types, or two channels, share no event; a type and a channel, or two groups, may.
     shared_kind = next(
         (
             kind

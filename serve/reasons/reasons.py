@@ -21,6 +21,7 @@ from serve.reasons.selection import FeatureGroups, select_reason_groups
 # Published scores carry at most this many reasons for, and as many against (docs/reasons.md).
 MAX_REASONS_PER_SIDE = 3
 
+# ``json.dumps`` with this option would build a new encoder for each of many values.
 _encode_json = json.JSONEncoder(ensure_ascii=False).encode
 
 

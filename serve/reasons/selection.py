@@ -163,6 +163,7 @@ def select_reason_groups(
     total = np.take_along_axis(sums, group, axis=1)
     family_total = np.take_along_axis(groups.sum_by_family(sums), group, axis=1)
     is_strong = side * total >= MIN_CONTRIBUTION
+    # A weak group is no reason anyway, so no feature is looked up for it.
     feature, is_low, can_speak = _choose_speakers(
         contributions, values, groups, group, np.where(is_strong, family_total, np.nan), side
     )
@@ -177,6 +178,7 @@ def select_reason_groups(
 
 def _take_largest(values: np.ndarray, count: int) -> np.ndarray:
     """Return the columns of each row's ``count`` largest values, largest first, ties by column."""
+    # A stable sort, so that ties give the same reasons on every machine.
     return np.argsort(-values, axis=1, kind="stable")[:, :count]
 
 

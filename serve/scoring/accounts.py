@@ -76,6 +76,7 @@ def _count_people(dataset: Dataset, ids: pa.Array, as_of: datetime) -> tuple[pa.
     account = pc.fill_null(
         pc.index_in(dataset.leads["account_id"], value_set=ids), len(ids)
     ).to_numpy()
+    # Leads of no scored account are counted in one more bin, which is dropped.
     people = pa.array(np.bincount(account, minlength=len(ids) + 1)[:-1])
     if not dataset.timed:
         return people, pa.nulls(len(ids), pa.int64())

@@ -52,6 +52,7 @@ def count_grade_flips(rows: pa.Table, within: timedelta = WEEK) -> GradeFlips:
     lead, night, grade = _sort_by_lead(rows)
     week = (night - (night.min() if len(night) else 0)) // duration_to_microseconds(WEEK)
     start = np.flatnonzero(
+        # Cut to the rows, since without any there is no first spell either.
         np.append(True, (np.diff(lead) != 0) | (np.diff(grade) != 0))[: len(lead)]
     )
     is_undoing = _find_undoing_spells(
@@ -97,7 +98,9 @@ def _find_undoing_spells(
     """
     is_undoing = np.zeros(len(lead), bool)
     first = np.arange(1, max(len(lead), 1))
+    # The first spell of a lead changes no grade, so nothing can undo it.
     first = first[lead[first] == lead[first - 1]]
+    # Each step keeps only changes that may still be undone, so few steps are needed.
     for step in range(1, len(lead)):
         first = first[first + step < len(lead)]
         first = first[

@@ -18,6 +18,7 @@ DAY = timedelta(days=1)
 # Only these grades may be reviewed before their configured interval has passed. Few leads of the
 # other grades have the outcome at all, so an earlier review is not worth the time.
 ACTIONABLE_GRADES = ("A", "B")
+# Larger than any interval, so that the minimum ignores it.
 NEVER = np.iinfo(np.int64).max
 
 
@@ -43,6 +44,7 @@ def add_review_dates(
     actionable = pc.is_in(scores["grade"], value_set=pa.array(ACTIONABLE_GRADES)).to_numpy()
     half = np.where(actionable, _days_to_half_of_outcomes(scores, today, zone), NEVER)
     days = np.maximum(np.minimum(np.array([*intervals.values()])[place], half), 1)
+    # By calendar day: when clocks change, midnight is not a multiple of 24 hours away.
     midnights = [
         _midnight_of(today + number * DAY, zone) for number in range(max(days, default=0) + 1)
     ]

@@ -168,6 +168,7 @@ def explain_rows(
     # overlap the one with the other.
     for _ in parallel_map(explain_batch, range(0, len(place), EXPLAIN_BATCH_ROWS)):
         pass
+    # Fit and engagement run from 1 to 100; 0 marks a row without them.
     side_columns = {
         side: pa.array(values, pa.int64(), mask=values == 0) for side, values in sides.items()
     }

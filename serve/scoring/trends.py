@@ -36,6 +36,7 @@ class ScoreHistory:
     @classmethod
     def load(cls, store: Store, project: str, target: str, as_of: datetime) -> Self:
         """Read the earlier nights of a target from the scores table."""
+        # The end is excluded, hence the microsecond: a night exactly 7 days ago is in the window.
         earlier = {
             name: store.previous_scores(
                 project, target, as_of - least + MICROSECOND, as_of - most, ("entity_id", "score")

@@ -16,6 +16,7 @@ from features.contracts import Dataset
 from features.intake.row_hash import hash_texts
 
 PICK, EXPLORE = "pick", "explore"
+# Picks come first: only leads that are no pick are drawn to explore.
 LIST_KINDS = pa.array([PICK, EXPLORE])
 
 
@@ -120,6 +121,7 @@ def _encode_owners(owner: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
 
 def _count_used_places(earlier: pa.Table, kind: int, owners: pa.Array) -> np.ndarray:
     """Return the number of places of a kind that each owner has given this week."""
+    # By the owner of that night: the place of a lead that changed owners stays used.
     own = earlier.filter(pc.equal(earlier["listed"], LIST_KINDS[kind]))["owner"]
     return np.bincount(
         pc.index_in(own, value_set=owners).drop_null().to_numpy(), minlength=len(owners)
@@ -136,6 +138,7 @@ def _draw_order(entity_id: pa.ChunkedArray, seed: str) -> np.ndarray:
 def _take_free_places(rows: np.ndarray, owner: np.ndarray, left: np.ndarray) -> np.ndarray:
     """Return the first rows of each owner, at most ``left`` (places by owner code) of them."""
     codes = owner[rows]
+    # Stable, so that each owner's rows keep the order of rank or draw.
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(left)))
     place = np.empty(len(rows), np.int64)

@@ -130,6 +130,7 @@ class Database:
                         self._describe_error(error),
                         remaining,
                     )
+                # Doubled from 0.2 s, enough for a short lock, up to 6.4 s while a server restarts.
                 time.sleep(min(remaining, 0.2 * 2 ** min(attempt, 5)))
         raise AssertionError  # unreachable: the loop is endless
 
@@ -160,6 +161,7 @@ class Database:
                     cursor.execute(f"VACUUM {name}")
                 return False
             cursor.execute("VACUUM")
+            # The write-ahead log holds removed rows until it is emptied; 0 means that it was.
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return bool(cursor.fetchone()[0] == 0)
 
@@ -179,6 +181,7 @@ class Database:
 
     def _configure_sqlite(self, connection: Any) -> None:
         with connection.cursor() as cursor:
+            # Before the switch to WAL, after which SQLite does not change the page size any more.
             for pragma in PRAGMAS:
                 cursor.execute(pragma)
             cursor.execute("PRAGMA journal_mode")
@@ -189,6 +192,7 @@ class Database:
     def _driver_uri(self) -> str:
         if self.backend == "sqlite":
             return f"file:{quote(str(self.path))}?mode=rwc"
+        # A server without power is noticed after 30 + 3 x 10 seconds, as by the project lock.
         limits = {
             "connect_timeout": "10",
             "keepalives_idle": "30",
@@ -233,6 +237,7 @@ class Database:
 
     def _describe_error(self, error: adbc.Error) -> str:
         return self._redact_password(
+            # After these words come the query and values of the row, perhaps personal ones.
             " ".join(str(error).split("\nquery")[0].split("\nDETAIL")[0].split())[:300]
         )
 

@@ -95,7 +95,9 @@ def remove_lines(
     """Return how many lines match, and the content without them."""
     if not matcher.may_occur_in(content):
         return 0, content
+    # Lines end in LF; ``splitlines`` would also split at a lone CR.
     lines = [line for line in re.split(rb"(?<=\n)", content) if line]
+    # A byte-order mark before the first line is no part of its first cell, hence utf-8-sig.
     kept_lines = [
         line
         for line in lines

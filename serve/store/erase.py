@@ -23,6 +23,7 @@ def erase_rows(session: Session, project: str, matcher: EntityMatcher) -> dict[s
     if session.backend == "sqlite":
         # Overwrite deleted content with zeros instead of leaving it in free pages.
         session.execute("PRAGMA secure_delete = ON")
+    # Accounts come first: they are found by the score rows, which are deleted next.
     counts = {ACCOUNTS_TABLE.name: _erase_accounts(session, project, matcher)}
     for table in TABLES:
         in_project = table.c.project == project

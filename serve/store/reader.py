@@ -64,6 +64,7 @@ class ScoreReader:
         """
         rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
         in_range = (runs.target == target, runs.as_of >= since, runs.as_of < before)
+        # Within the same statement, since a run may publish between two of them.
         latest = sa.select(sa.func.max(runs.as_of)).where(*is_published(project), *in_range)
         is_latest = (
             rows.project == project,
@@ -130,6 +131,7 @@ class ScoreReader:
     def entity_history(self, project: str, entity_id: str) -> pa.Table:
         """Return all published scores of one entity (SCORES), sorted by target and as-of."""
         rows = SCORES_TABLE.c
+        # Distinct: a night published twice has two ledger rows and would repeat its scores.
         nights = (
             sa.select(*(RUNS_TABLE.c[name] for name in NIGHT_KEY))
             .where(*is_published(project))
@@ -163,6 +165,7 @@ class ScoreReader:
         than ``before``. A night that was published without checks counts as one and has no rows.
         """
         runs, checks = RUNS_TABLE.c, CHECKS_TABLE.c
+        # A night that was published again has several runs: only its newest one counts.
         recency = sa.func.row_number().over(
             partition_by=runs.as_of, order_by=(runs.finished_at.desc(), runs.run_id)
         )

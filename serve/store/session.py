@@ -107,6 +107,7 @@ class Session:
         for number, value in enumerate(values, 1):
             text = value.isoformat() if isinstance(value, datetime) else str(value)
             with self._connection.cursor() as cursor:
+                # ``true``: the setting ends with the transaction.
                 cursor.execute(
                     "SELECT set_config($1, $2, true)", (f"{SETTING_PREFIX}{number}", text)
                 )
@@ -174,6 +175,7 @@ def sort_into_batches(
     """
     # Rows of a night share project and as-of: comparing constant columns would dominate the sort.
     varying_names = [name for name in key if rows and not _is_constant(rows[name])] or list(key)
+    # Signed: NumPy turns a difference of uint64 and int64 into fractions.
     order = (
         pc.sort_indices(rows, [(name, "ascending") for name in varying_names])
         .to_numpy()

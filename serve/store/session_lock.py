@@ -23,6 +23,7 @@ CONNECTION_SETTINGS = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
+# An objsubid of 1 marks a key of one bigint; PostgreSQL shows its halves as classid and objid.
 HOLDER_SQL = f"""
 SELECT coalesce(string_agg(application_name, ', '), '')
 FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -86,6 +87,7 @@ class SessionLock:
         try:
             if self._connection is None:
                 self._connection = self._database.connect()
+                # Shown to a run that finds the project held.
                 name = f"leadscore on {platform.node()}, pid {os.getpid()}"
                 for setting, value in {**CONNECTION_SETTINGS, "application_name": name}.items():
                     # Older servers lack some of the settings.

@@ -63,6 +63,7 @@ class Store(ScoreReader):
         """
         super().__init__(Database(url_or_path, retry_seconds))
         self._lock: SessionLock | None = None
+        # Reading first: most openings change nothing, and in SQLite a writer waits for others.
         if not self._database.run(partial(is_schema_current, address=self.address), writes=False):
             self._database.run(partial(migrate_schema, address=self.address))
 
@@ -79,6 +80,7 @@ class Store(ScoreReader):
         the process.
         """
         if self._database.backend == "sqlite":
+            # Next to the database, so that all workspaces that share the file meet at one lock.
             path = self._database.path
             with hold_file_lock(
                 path.with_name(f"{path.name}.{project}.lock"), "another run holds this project"
@@ -102,6 +104,7 @@ class Store(ScoreReader):
         ]
 
         def work(session: Session) -> None:
+            # The lost answer may have been that to the commit.
             if not (session.is_retry and read_run_rows(session, run.run_id)):
                 session.append(RUNS_TABLE, pa.Table.from_pylist(rows, schema=SCORE_RUNS))
 
@@ -130,11 +133,13 @@ class Store(ScoreReader):
         took the project over; nothing is changed then.
         """
         if self._lock:
+            # A run whose lock was lost to another one must not publish.
             self._lock.confirm()
 
         def work(session: Session) -> None:
             if session.is_retry and has_run_ended(session, run_id, "published"):
                 return
+            # First, as it locks the ledger rows: no other run can mark this one as failed now.
             nights = claim_started_rows(session, run_id)
             counts = count_rows_by_target(scores, nights)
             values = {"status": "published", "finished_at": finished_at}
@@ -144,6 +149,7 @@ class Store(ScoreReader):
                 _update_run(session, night, values | {"rows": counts[night["target"]]})
             session.append(SCORES_TABLE, scores)
             if accounts is not None:
+                # Called only because it raises for rows of another run.
                 count_rows_by_target(accounts, nights)
                 session.append(ACCOUNTS_TABLE, accounts)
             append_checks(session, nights, checks)
@@ -221,6 +227,7 @@ class Store(ScoreReader):
         Return the rows by table, and whether their bytes are certainly gone.
         """
         counts = self._database.run(lambda session: erase_rows(session, project, matcher))
+        # After the transaction, since neither database can vacuum within one.
         return counts, self._database.compact([table.name for table in TABLES])
 
     def record_delivery(self, delivery: Mapping[str, Any]) -> None:
@@ -230,6 +237,7 @@ class Store(ScoreReader):
         )
 
         def work(session: Session) -> None:
+            # Deleted and inserted, since a bulk load cannot update rows.
             session.execute(sa.delete(DELIVERIES_TABLE).where(*same_delivery))
             session.append(
                 DELIVERIES_TABLE, pa.Table.from_pylist([dict(delivery)], schema=DELIVERIES)

@@ -32,6 +32,7 @@ def record_suppressed(session: Session, night: Mapping[str, Any], suppressed: pa
         columns.reason,
     )
     after = merge_suppressions(before, suppressed, night)
+    # All rows are replaced, since a bulk load cannot update single ones.
     session.execute(sa.delete(SUPPRESSIONS_TABLE).where(in_project))
     session.append(SUPPRESSIONS_TABLE, after)
 

@@ -41,6 +41,7 @@ def _define_table(name: str, schema: pa.Schema, key: list[str]) -> sa.Table:
     columns = [
         sa.Column(field.name, SQL_TYPES[field.type], nullable=field.nullable) for field in schema
     ]
+    # Without row ids SQLite keeps the rows in the key's own B-tree, those of a night together.
     return sa.Table(
         name, sa.MetaData(), *columns, sa.PrimaryKeyConstraint(*key), sqlite_with_rowid=False
     )
@@ -138,6 +139,7 @@ def migrate_schema(session: Session, address: str) -> None:
     as ``is_schema_current`` does.
     """
     if session.backend == "postgresql":
+        # In PostgreSQL two concurrent CREATE TABLE IF NOT EXISTS may fail.
         session.execute(f"SELECT pg_advisory_xact_lock({CREATION_LOCK_KEY})")
     if is_schema_current(session, address):
         return
@@ -148,6 +150,7 @@ def migrate_schema(session: Session, address: str) -> None:
         session.execute(session.render_sql(CreateTable(table, if_not_exists=True)))
         for column in _find_differing_columns(table, _read_columns(session, table.name), address):
             _add_column(session, column)
+    # Databases from before 0.1.0 have this index, which makes publishing slower.
     session.execute("DROP INDEX IF EXISTS scores_by_entity")
     session.execute(LISTED_INDEX_SQL)
     for view, table in VIEWS.items():

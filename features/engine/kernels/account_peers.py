@@ -79,6 +79,7 @@ def summarize_accounts(
         np.full(int(history.member.max(initial=-1)) + 1, -1),
         summary,
     )
+    # The kernel counts each event in its narrowest window only; every wider one contains it too.
     np.cumsum(summary.counts, axis=2, out=summary.counts)
     np.cumsum(summary.people, axis=1, out=summary.people)
     return summary
@@ -106,6 +107,8 @@ def _summarize_accounts(
                 if subject >= 0:
                     summary.counts[row, subject, window] += 1
                     newest = summary.newest[row, subject]
+                    # Events come newest first, so the first of a member is its newest. They are at
+                    # least a microsecond old, so that 0 stands for none yet.
                     if newest[AGE] == 0:
                         newest[AGE], newest[MEMBER] = age, member
                     elif newest[OTHER_AGE] == 0 and newest[MEMBER] != member:
@@ -159,6 +162,7 @@ def _compute_account_peers(
     for row in range(len(lookups.cutoff)):
         account, own_first_window, count = rows.account_lookup[row], windows, 0
         own[:] = 0.0
+        # Until its lead row is known, the account's summary does not contain the entity's events.
         if rows.known_at[row] < lookups.cutoff[row]:
             count = walk_back(history, lookups, row, window_edges, visible)
         for index in range(count):
@@ -171,6 +175,7 @@ def _compute_account_peers(
             _subtract_own(own[subject], summary.counts[account, subject])
             newest = summary.newest[account, subject]
             age = newest[AGE] if newest[MEMBER] != rows.member[row] else newest[OTHER_AGE]
+            # Needs no check as people does: slots of aggregates computed once always exist.
             state[subject, slots.age] = age / US_PER_DAY if age > 0 else np.nan
             if slots.people >= 0:
                 for window in range(windows):

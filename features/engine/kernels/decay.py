@@ -105,6 +105,7 @@ def _compute_decay(
     weight = np.empty(half_lives)
     for row in range(len(lookups.cutoff)):
         state[:] = 0.0
+        # Always in this order: sums of floats depend on it, and a row must agree to the bit.
         for event in range(lookups.end[row] - 1, lookups.first[row] - 1, -1):
             if history.available[event] >= lookups.cutoff[row]:
                 continue
@@ -116,6 +117,8 @@ def _compute_decay(
                     _add_weights(
                         state, subjects[event, route], weight, total_slot, history.value[event]
                     )
+        # The row's factor is common to all its events, so it is applied to their sums. Slots hold
+        # the half-lives of the counts, then those of the amounts.
         for subject in range(len(state)):
             for slot in range(state.shape[1]):
                 state[subject, slot] *= row_parts.factor[row, slot % half_lives]

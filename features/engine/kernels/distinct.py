@@ -126,6 +126,7 @@ def _compute_distinct(
 @jit_inline
 def _set_bit(bits: np.ndarray, subject: int, window: int, bit_set: int, code: int) -> None:
     """Add a code to the set of a subject and window; -1 is none."""
+    # The catalogue keeps 60 names of a kind (MAX_TYPES), so every code is a bit of an int64.
     if code >= 0:
         bits[subject, window, bit_set] |= np.int64(1) << code
 

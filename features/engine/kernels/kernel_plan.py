@@ -130,6 +130,7 @@ class KernelPlan:
 
     def find_subjects(self, kind: np.ndarray, channel: np.ndarray) -> np.ndarray:
         """Return the subjects as which each event counts, -1 for none; int8 (events, routes)."""
+        # int8 is enough for two lists of 60 names (MAX_TYPES), "any" and two groups.
         subjects = np.empty((len(kind), len(self.routes)), np.int8)
         for route, (axis, table) in enumerate(self.routes):
             if axis == "any":
@@ -155,6 +156,7 @@ def _list_subjects(vocabulary: Vocabulary, features: list[Feature]) -> list[str]
 
 def _list_spans(vocabulary: Vocabulary, doubled: bool) -> list[timedelta | None]:
     """Return the windows, with ``doubled`` those twice as long too, and None for all of history."""
+    # A trend needs them: the count of the window before is the double's less the window's own.
     doubles = {2 * window for window in vocabulary.windows if doubled}
     return [*sorted({*vocabulary.windows, *doubles}), None]
 
@@ -177,6 +179,7 @@ def _lay_out_slots(
         "half_life": len(vocabulary.half_lives),
         "once": 1,
     }
+    # Kernels write to these slots without a check, and to any other only if it is requested.
     offsets, total = {}, 0
     for place, aggregate in enumerate(aggregates):
         per = AGGREGATES[aggregate].per

@@ -59,6 +59,7 @@ def _merge_runs(
     for place in range(begin, end):
         if left == middle:
             break  # the rest of the second run is in its place already
+        # At a tie the first run goes first, which keeps the sort stable.
         if right == end or time[spare[left]] <= time[order[right]]:
             order[place] = spare[left]
             left += 1

@@ -27,13 +27,13 @@ _SINGLE_COLUMNS = (
     "spells",
     "spell_age",
 )
+# Columns of ``compute_sequence`` as (aggregate, index) of a feature; categories are codes, -1 for
+# none. The numbers below follow this order.
 SEQUENCE_COLUMNS = (
     *(("last_type", k) for k in range(LAST_EVENTS)),
     *(("last_gap", k) for k in range(LAST_EVENTS - 1)),
     *((name, 0) for name in _SINGLE_COLUMNS),
 )
-"""Columns of ``compute_sequence`` as (aggregate, index) of a feature; categories are codes, -1 for
-none."""
 
 LAST_TYPE, LAST_GAP = 0, LAST_EVENTS
 (
@@ -127,6 +127,7 @@ def _classify_hours() -> np.ndarray:
     return np.where(hour >= WEEKEND_START_HOUR, WEEKEND_EVENTS, weekday).astype(np.int8)
 
 
+# Looked up for each event once, since many rows walk over the same event.
 HOUR_COUNTER = _classify_hours()
 
 

@@ -11,6 +11,7 @@ from features.engine.kernels.walk import AsOfLookups, EventHistory
 from features.tools.instants import US_PER_DAY
 from features.tools.jit import jit_kernel
 
+# First columns of ``compute_journey``; the visits of each stage follow, then the days in each.
 JOURNEY_COLUMNS = (
     "stage_now",
     "stage_entry",
@@ -20,7 +21,6 @@ JOURNEY_COLUMNS = (
     "returns",
     "moves",
 )
-"""First columns of ``compute_journey``; the visits of each stage follow, then the days in each."""
 NOW, ENTRY, AGE, FIRST_AGE, SKIPPED, RETURNS, MOVES = range(len(JOURNEY_COLUMNS))
 
 # From fewer past visits to a stage, one cannot say how long a visit usually lasts.
@@ -50,6 +50,7 @@ def select_stage_events(
     """Return the events that are stages in the order of (group, time, rank), and their ranks."""
     rank = _rank_events(history, ranks)
     stage_history, rank = history.take(rank >= 0), rank[rank >= 0]
+    # Ties by rank, so that several stages reached at one instant are no return to an earlier one.
     order = np.lexsort((rank, stage_history.time, stage_history.group))
     return stage_history.take(order), rank[order]
 
@@ -140,12 +141,14 @@ class StageVisits:
         """
         shares = np.full(len(stage), np.nan)
         for rank in np.unique(stage[stage >= 0]):
+            # Both in order of time, so that the tree only ever gains visits.
             rows = np.flatnonzero(stage == rank)
             rows = rows[np.argsort(cutoff[rows], kind="stable")]
             own = np.flatnonzero(self.stage == rank)
             own = own[np.argsort(self.known[own], kind="stable")]
             lengths = np.sort(self.length[own])
             place = np.searchsorted(lengths, self.length[own])
+            # The left side: a visit of exactly this length is not shorter.
             below = np.searchsorted(lengths, age[rows])
             share = np.empty(len(rows))
             _count_shorter(self.known[own], place, cutoff[rows], below, share)

@@ -66,6 +66,7 @@ class AsOfLookups(NamedTuple):
         cls, history: EventHistory, group: np.ndarray, cutoff: np.ndarray, output_row: np.ndarray
     ) -> Self:
         """Find the range of events behind each (group, cutoff)."""
+        # A row's group may have no event and lie behind all that have one.
         last = int(max(history.group.max(initial=-1), group.max(initial=-1)))
         starts = np.searchsorted(history.group, np.arange(last + 2))
         ends = find_lower_bounds(history.time, starts[group], starts[group + 1], cutoff)
@@ -106,6 +107,8 @@ def walk_back(
 ) -> int:
     """Write the events that a row sees into ``visible``, newest first; return their number."""
     cutoff, window, count = lookups.cutoff[row], 0, 0
+    # Newest first: kernels rely on it for the newest and oldest events. Ages then only rise, so the
+    # window never starts over; its last edge is later than every age.
     for event in range(lookups.end[row] - 1, lookups.first[row] - 1, -1):
         if history.available[event] < cutoff:
             age = cutoff - history.time[event]

@@ -43,6 +43,7 @@ def read_query(
         with connect() as connection, connection.cursor() as cursor:
             if kind == POSTGRESQL:
                 cursor.execute("SET TIME ZONE 'UTC'")
+            # Asked for no row first, since the expression of a column depends on its type.
             # The query is the user's own; the columns are quoted names.
             cursor.execute(f"SELECT * FROM {inner} LIMIT 0")  # noqa: S608
             fields = list(cursor.fetch_arrow_table().schema)
@@ -115,6 +116,7 @@ def _text_expression(column: str, kind: str) -> str:
     """
     if kind == POSTGRESQL:
         return f"CAST({column} AS text)"
+    # 17 digits identify every float. From 1e15 on SQLite itself would write an exponent.
     is_integer = f"{column} = CAST({column} AS INTEGER) AND abs({column}) < 1e15"
     integer_text = f"CAST(CAST({column} AS INTEGER) AS TEXT)"
     real_text = f"CASE WHEN {is_integer} THEN {integer_text} ELSE printf('%!.17g', {column}) END"

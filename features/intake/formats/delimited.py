@@ -27,6 +27,7 @@ from features.tools.jit import jit_kernel
 # broken.
 BLOCK_BYTES = 1 << 26
 
+# In order of preference, where a header has equally many of several.
 DELIMITERS = ",;\t|"
 QUOTE, RETURN, NEW_LINE = 34, 13, 10
 
@@ -83,6 +84,7 @@ def read_line_blocks(path: Path) -> Iterator[LineBlock]:
     rest, first, start = b"", 1, True
     with pa.input_stream(path) as stream:
         while block := stream.read(BLOCK_BYTES):
+            # A BOM stands at the start of a file only; anywhere else the bytes are text.
             data = rest + (block.removeprefix(b"\xef\xbb\xbf") if start else block)
             end, start = data.rfind(b"\n") + 1, False
             rest = data[end:]
@@ -145,6 +147,7 @@ def _read_header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[s
             "unreadable header", where=str(path), found=problem, fix="save the file as UTF-8 CSV"
         )
     text = line.decode("utf-8").removesuffix("\r")
+    # A delimiter inside a quoted name does not count.
     unquoted = re.sub(r'"[^"]*"', "", text)
     separator = delimiter or max(
         DELIMITERS, key=lambda candidate: (unquoted.count(candidate), -DELIMITERS.index(candidate))
@@ -177,6 +180,7 @@ def _split_records(
         if i < next_free:
             continue
         opened, end = _find_closing_line(odd, i)
+        # The closing quote may be in the next block, but no farther than a block away.
         if opened and end is None and not last and lines[i:].nbytes < BLOCK_BYTES:
             consumed = i
             break
@@ -254,6 +258,8 @@ def _parse_records(lines: pa.Array, grammar: CsvDialect) -> pa.Table:
     if not len(lines):
         return pa.table({name: pa.array([], pa.string()) for name in names})
     data = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), b"\n")[0].as_buffer()
+    # One block for all: Arrow (25.0.1) refuses a quoted value that straddles two. No text is null
+    # here, not even "NA": which texts mean a missing value is up to the config.
     return arrow_csv.read_csv(
         pa.BufferReader(data),
         arrow_csv.ReadOptions(column_names=names, block_size=len(data) + 1),

@@ -31,7 +31,7 @@ COMPRESSED_SUFFIXES = (".gz", ".bz2", ".zst", ".lz4")
 
 FIX_SOURCES = "check `sources` in the config, and LEADSCORE_DATA if it is used"
 
-# Maximum rows of a Parquet block.
+# Maximum rows of a Parquet block: a row group may hold the whole file.
 PARQUET_BLOCK_ROWS = 1 << 20
 
 
@@ -181,6 +181,7 @@ def _read_parquet_blocks(path: Path, selection: Selection) -> Iterator[RowBlock]
         for field in schema
         if field.name in selection.low_cardinality and is_text_type(field.type)
     ]
+    # Read in steps of 1 MB instead of buffering whole column chunks, so that memory stays bounded.
     with parquet.ParquetFile(
         path, read_dictionary=encoded, pre_buffer=False, buffer_size=1 << 20
     ) as file:
@@ -209,6 +210,7 @@ def _read_parquet_blocks(path: Path, selection: Selection) -> Iterator[RowBlock]
                 begin += size
                 continue
             for batch in file.iter_batches(PARQUET_BLOCK_ROWS, [group], columns):
+                # The reader does not check that texts are UTF-8; later steps would fail at them.
                 batch.validate(full=True)
                 # Unsupported values must fail here, where the error can name the file.
                 columns_read = [

@@ -27,6 +27,7 @@ def read_json_lines(
     The columns are the keys of all objects; those not ``wanted`` are null. The number 12.0 becomes
     12; a text is unchanged.
     """
+    # The file is read twice, since a key may first occur in its last line.
     names = _collect_keys(path)
     selected = [name for name in names if columns is None or name in columns]
     for block in read_line_blocks(path):
@@ -65,6 +66,7 @@ def _split_objects(block: LineBlock) -> tuple[pa.Array, np.ndarray, np.ndarray]:
     nonblank = ~find_blank_lines(block.lines)
     lines, rows = block.lines.filter(pa.array(nonblank)), block.first + np.flatnonzero(nonblank)
     bad = find_unreadable_lines(lines)
+    # Validity first: DuckDB (2.0.0) raises an error for the type of malformed JSON.
     is_object = (
         "SELECT CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END AS ok FROM lines"
     )
@@ -77,6 +79,7 @@ def _extract_values(lines: pa.Array, names: Sequence[str]) -> list[pa.ChunkedArr
     """Extract the values of all keys at the same time, so that each object is parsed once."""
     if not names:
         return []
+    # The order matters: the escape of "/" contains a "~", which must not be escaped again.
     pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in names]
     columns = [
         f"{_json_text_expression(f'extracted[{i + 1}]', f'$pointers[{i + 1}]')} AS c{i}"
@@ -89,5 +92,6 @@ def _extract_values(lines: pa.Array, names: Sequence[str]) -> list[pa.ChunkedArr
 
 
 def _json_text_expression(text: str, pointer: str) -> str:
+    # Only numbers: the text "12.0" may be an id and stays as it is.
     is_whole = f"ends_with({text}, '.0') AND json_type(line, {pointer}) = 'DOUBLE'"
     return f"CASE WHEN {is_whole} THEN regexp_replace({text}, '[.]0$', '') ELSE {text} END"
