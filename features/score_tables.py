@@ -6,7 +6,9 @@ import pyarrow as pa
 
 from features.contracts import INSTANT, make_field
 
-# One row per (project, target, entity_id, as_of), ordered by (target, rank).
+# One row per (project, target, entity_id, as_of), ordered by (target, rank). A column added later
+# must be nullable: it is added to existing tables too, whose rows lack it. A missing column that is
+# not nullable makes a table one of another version.
 SCORES = pa.schema(
     [
         make_field("project", pa.string(), "the project of the config"),

@@ -38,7 +38,7 @@ def declare_entity_features(vocabulary: Vocabulary) -> Iterator[Feature]:
     """Yield the features of each subject of the entity's own history."""
     for subject in vocabulary.subjects:
         yield from _declare_subject_features(vocabulary, subject, "entity", EVENT_AGGREGATES)
-        # A channel's events have one channel, and a type's events one type: a count of 1 is no news.
+        # A channel's events have one channel and a type's events one type: their count is always 1.
         if vocabulary.channels and not subject.startswith(CHANNEL_PREFIX):
             yield from _declare_subject_features(vocabulary, subject, "entity", ("ways",))
         if not subject.startswith(TYPE_PREFIX):
@@ -117,6 +117,7 @@ def _make_feature(
         f"{prefix}{vocabulary.slugs[subject]}_{kind.label}{label}",
         aggregate,
         make_meaning(aggregate, kind.unit, scope, subject, span),
+        # One family for all aggregates of the account: a config selects or omits it as a whole.
         kind.family if scope == "entity" else "account",
         scope,
         subject,

@@ -92,7 +92,7 @@ def _sort_history(
     )
     tied = np.flatnonzero(same | np.append(same, False)[1:])
     texts = text.take(pa.array(order[tied]))
-    # Null has the lowest rank, since the last of a tie is used: any value rather than a cleared one.
+    # Null ranks lowest, since the last of a tie is used: any value rather than a cleared one.
     rank = np.where(pc.is_null(texts), 0, pc.rank(texts, tiebreaker="dense").to_numpy())
     order[tied] = order[tied][np.lexsort((rank, np.cumsum(~same)[tied]))]
     return order

@@ -134,4 +134,5 @@ class Vocabulary:
 
 def make_slug(text: str) -> str:
     """Return a text in lower case with underscores for all but letters and digits."""
+    # A name may consist of punctuation alone, but a column needs a name.
     return re.sub(r"\W+", "_", text.lower()).strip("_") or "unnamed"

@@ -13,7 +13,7 @@ HIGH, LOW = "high", "low"
 # The two halves of a row's 128-bit hash.
 HASHES = pa.schema([pa.field(name, pa.uint64(), nullable=False) for name in (HIGH, LOW)])
 
-# Rows of which the hashes are held in memory and sorted, about: 200 MB with their row numbers.
+# Rows of a part, about, whose hashes are held in memory and sorted: 200 MB with row numbers.
 MAX_SORTED_ROWS = 1 << 23
 
 

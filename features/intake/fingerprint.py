@@ -19,9 +19,9 @@ def compute_fingerprint(
     their hashes.
     """
     digest = hashlib.sha256()
-    # An empty history adds nothing, so that data without one keeps the fingerprint that it had
-    # before there were histories.
     log = [_schema_bytes(events), *([events_sum] if events.num_rows else [])]
+    # Without values nothing is added, so that data without a history keeps the fingerprint that it
+    # had before there were histories.
     for part in chain(
         _iter_table_bytes(leads), log, _iter_table_bytes(values) if values.num_rows else ()
     ):

@@ -58,6 +58,7 @@ def read_leads(
     needed = {f"{where}.{key}": name for key, name in mapped.items() if name is not None}
     listed = () if isinstance(source.attributes, AllExcept) else source.attributes
     needed |= {f"{where}.attributes.{name}": name for name in listed}
+    # Sorted, so that the error for a missing column names the same one in every run.
     needed |= {
         f"targets: outcome column {name}": name for name in sorted(list_outcome_columns(project))
     }

@@ -65,6 +65,7 @@ def _read_source(
 ) -> tuple[pa.Table, SourceCount]:
     raw = read_rows(source, _required_columns(source, f"sources.attributes[{i}]"))
     rows = _read_columns(project, source, raw)
+    # Does not mark entities as held: one that only a history names is not in the data.
     reasons = _reject_rows(
         rows, known[0], known[1].find_flaws(rows["entity_id"]), source.missing_time == "skip"
     )

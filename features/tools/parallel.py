@@ -34,6 +34,7 @@ def parallel_map(
     or the items themselves raise. It pays where a job releases the GIL, as kernels and Arrow do.
     """
     threads = effective_n_jobs(workers)
+    # Taken in the order of the items, so that the number of threads changes no result.
     pending = deque[Future[Result]]()
     pool = ThreadPoolExecutor(threads)
     try:

@@ -95,6 +95,7 @@ class Wording:
     def noun(self, subject: str) -> NounForms:
         """Return the noun forms of a Feature's subject: a type, a channel or a group of them."""
         kind, _, name = subject.partition(":")
+        # The key with its kind first: a type and a channel may share a name.
         for key in (subject, name or kind):
             if key in self.custom_words:
                 return self.custom_words[key] * (

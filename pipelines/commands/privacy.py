@@ -42,5 +42,6 @@ def forget(
         print_json(result.to_json())
         return
     print_parts(terminal.render_erasure(result))
+    # What remains is for a person to erase, so it is shown even where the result goes to a file.
     for line in result.left:
         log_line(f"not erased: {line}")

@@ -59,6 +59,7 @@ def build_target_table(targets: tuple[TargetCheck, ...]) -> list[list[str]]:
 
 
 def _build_target_row(check: TargetCheck) -> list[str]:
+    # Without mature rows the rate is unknown, which is not 0 %.
     rate = f"{check.base_rate:.2%}" if check.base_rate is not None else "–"
     numbers = (check.rows, check.entities, check.mature, check.positive)
     return [check.target, *(f"{number:,}" for number in numbers), rate, f"{check.to_score:,}"]

@@ -178,6 +178,7 @@ def _describe_amounts(inputs: ReportInput) -> Iterator[str]:
     yield f"{sentence[0].upper()}{sentence[1:]}."
     if model and (trial := model.trial):
         yield f"For the {trial.entities:,} later entities it expected {trial.expected:,.2f} on"
+        # 1.5 is the power of the loss that the amount model is trained with.
         yield f"average; the observed mean is {trial.observed:,.2f}. The Tweedie deviance of power"
         yield f"1.5 is {trial.tree_deviance:,.4g} for the trees and"
         yield f"{trial.mean_deviance:,.4g} for the mean."
@@ -186,6 +187,7 @@ def _describe_amounts(inputs: ReportInput) -> Iterator[str]:
 def _describe_metrics(inputs: ReportInput) -> Iterator[str]:
     evaluation, ordered = inputs.evaluation, inputs.snapshot.dataset.ordered
     rows = "later than all rows it was trained on" if ordered else "that it was not trained on"
+    # By entity and not by row, because the rows of one lead are dependent.
     yield f"All metrics of the model are computed on rows {rows}, with 90 % intervals by entity."
     yield ""
     yield _describe_capacity(inputs)

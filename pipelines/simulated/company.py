@@ -179,8 +179,8 @@ def build_demo_law() -> CompanyLaw:
     before = np.array([[m.as_lead for m in MARKS], [m.as_opportunity for m in MARKS]]).transpose(
         0, 2, 1
     )
-    # Exits are rare next to marks, so that opportunities have time to leave a history that the
-    # target close can learn from.
+    # Opportunities (the second rows) end slowly, so that they leave a history from which the target
+    # close can be learned.
     onward = np.array([[0.00003, 0.0002, 0.0015, 0.0400], [0.00005, 0.0002, 0.0010, 0.0220]])
     given_up = np.array([[0.0180, 0.0060, 0.0020, 0.0005], [0.0120, 0.0045, 0.0015, 0.0005]])
     buying = np.array([1.0, 1.8])[None, :, None]

@@ -304,7 +304,7 @@ def _observe_event(law: Rates, belief: Belief, lead: int, kind: int, regime: int
 def _remove_lead(belief: Belief, slot: int) -> None:
     """Marginalise out a lead that is done: its intent affects no further event."""
     stride, slots = _count_states(slot), belief.cursor[0]
-    # In place: no state is overwritten before it has been read, since targets lie below sources.
+    # In place: a target never lies above a source that is still to be read.
     for high in range(INTENT_COUNT ** (slots - slot - 1)):
         for low in range(stride):
             total = 0.0

@@ -258,7 +258,7 @@ def _draw_index(rng: np.random.Generator, rates: np.ndarray) -> int:
         left -= rates[i]
         if left < 0:
             return i
-    # Rounding may leave a rest; the largest rate is never one of zero, which cannot happen.
+    # Rounding may leave a rest. A rate of zero must not be drawn then; the largest is none.
     return int(np.argmax(rates))
 
 

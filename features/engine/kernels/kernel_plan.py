@@ -82,6 +82,7 @@ class KernelPlan:
         Returns None if there are none.
         """
         requested = [(column, f) for column, f in features if f.aggregate in aggregates]
+        # A kernel without a plan is not run, so that its walk over the events costs nothing.
         if not requested:
             return None
         asked = {feature.aggregate for _, feature in requested}

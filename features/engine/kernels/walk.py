@@ -74,6 +74,7 @@ class AsOfLookups(NamedTuple):
 
     def within(self, mask: np.ndarray) -> Self:
         """Return the same rows as lookups into those events alone that ``mask`` keeps."""
+        # Kernels that use few of the events walk over these alone, not over all of them.
         kept_before = np.append(0, np.cumsum(mask))
         return self._replace(first=kept_before[self.first], end=kept_before[self.end])
 

@@ -116,7 +116,7 @@ def _text_expression(column: str, kind: str) -> str:
     """
     if kind == POSTGRESQL:
         return f"CAST({column} AS text)"
-    # 17 digits identify every float. From 1e15 on SQLite itself would write an exponent.
+    # 17 digits identify every float, so that no two values of the database become equal texts.
     is_integer = f"{column} = CAST({column} AS INTEGER) AND abs({column}) < 1e15"
     integer_text = f"CAST(CAST({column} AS INTEGER) AS TEXT)"
     real_text = f"CASE WHEN {is_integer} THEN {integer_text} ELSE printf('%!.17g', {column}) END"

@@ -207,6 +207,7 @@ def _read_parquet_blocks(path: Path, selection: Selection) -> Iterator[RowBlock]
                 yield RowBlock(
                     names, pa.table({"c0": pa.nulls(size)}), begin + np.arange(1, size + 1)
                 )
+                # Skipped, but counted: row numbers go through the whole file.
                 begin += size
                 continue
             for batch in file.iter_batches(PARQUET_BLOCK_ROWS, [group], columns):

@@ -85,8 +85,8 @@ def _format_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return _format_timestamps(column)
     text = "CAST(value AS VARCHAR)"
     if pa.types.is_floating(column.type):
-        # NaN is recognised by its text: isnan of DuckDB 2.0.0 is false for all rows of a file whose
-        # statistics, which leave NaN out, are finite.
+        # NaN is recognised by its text: in files whose statistics, which leave NaN out, are finite,
+        # isnan of DuckDB 2.0.0 was always false.
         text = f"regexp_replace(nullif({text}, 'nan'), '\\.0$', '')"
     sql = f"SELECT {text} AS text FROM rows"  # noqa: S608
     return run_query(sql, rows=pa.table({"value": column}))["text"]
