@@ -191,7 +191,9 @@ class Dataset:
     event_lead_rows: EventLeadRows | None = field(default=None, compare=False, repr=False)
 
     def cut_at(self, as_of: datetime) -> Self:
-        """Return the rows that could be read before ``as_of``: the only cut in time.
+        """Return the rows that were available before ``as_of``.
+
+        Cutoffs before the as-of are enforced row by row, in the kernels.
 
         Counts and fingerprint stay those of the whole data set.
         """

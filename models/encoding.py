@@ -51,7 +51,7 @@ class Encoding:
     def fit(cls, matrix: pa.Table, names: Sequence[str], rows: np.ndarray | None = None) -> Self:
         """Choose among the named columns of a feature matrix, by all or some of its rows.
 
-        The matrix has one row an entity and cutoff. float64 columns become numbers. String columns
+        The matrix has one row per entity and cutoff. float64 columns become numbers. String columns
         become categories: the 255 most frequent ones, ties by text. Left out are columns with one
         value only (missing counts as a value), and numbers that rank the rows as an earlier column
         does, or backwards: for an event that occurs once, every age and every decayed count are

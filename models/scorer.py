@@ -30,7 +30,7 @@ SCORER_FILE = "scorer.json"
 # Shares of the outcomes within the horizon that outcome_days_50 and outcome_days_80 stand for.
 OUTCOME_SHARES = (0.5, 0.8)
 
-# Grain: one row a row of the matrix, in its order. Columns mean what they mean in SCORES, except
+# Grain: one row per row of the matrix, in its order. Columns mean what they mean in SCORES, except
 # ``amount``, which is the predicted one: null without an amount model, even if the config names an
 # amount column.
 PREDICTIONS = pa.schema(

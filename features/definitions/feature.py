@@ -63,7 +63,7 @@ class Aggregate:
     """One computation over a subject's events.
 
     Attributes:
-        label: the word in the feature's name.
+        label: the part of the feature's name that stands for this aggregate.
         per: computed for each window and all of history ("span"), for each window, for each
             half-life, or once.
         family: the family by which a config selects features.

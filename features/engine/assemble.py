@@ -19,7 +19,7 @@ from features.tools.instants import US_PER_DAY, column_to_microseconds
 def build_lead_columns(
     dataset: Dataset, spine: pa.Table, catalog: Catalog, entity: np.ndarray
 ) -> dict[str, pa.Array]:
-    """Return the features of the lead row and its value histories, one element a spine row.
+    """Return the features of the lead row and its value histories, one element per spine row.
 
     ``entity`` is the row of each spine row in ``leads``. Raises DataError for an attribute that is
     missing or was a number when the model was trained.

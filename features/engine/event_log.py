@@ -135,7 +135,7 @@ class EventLog:
 def group_by_account(own: EventHistory, account: np.ndarray, known_at: np.ndarray) -> EventHistory:
     """Return a shard's events grouped by account.
 
-    ``account`` and ``known_at`` (of the lead row) are one element a member. An account's members
+    ``account`` and ``known_at`` (of the lead row) are one element per member. An account's members
     are known from their lead rows, so before that a member's events do not count for the account.
     """
     # int32 as the groups of entities: the kernels then compile once for both.

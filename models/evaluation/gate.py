@@ -1,6 +1,6 @@
 """The promotion gate: tests that a challenger must pass to replace the champion.
 
-All estimates are of out-of-time rows, one row an (entity, cutoff), with entity-clustered 90 %
+All estimates are of out-of-time rows, one row per (entity, cutoff), with entity-clustered 90 %
 intervals, so a test against one end of an interval errs in about 5 of 100 cases.
 """
 
@@ -147,7 +147,7 @@ def judge_challenger(
     ``out_of_time`` has the columns entity_id, label (0 or 1), probability (of the calibrated
     challenger) and base_rate (the prediction without a model). With a column fold, rows are ranked
     within their fold, since each fold has a model of its own; otherwise all rows are ranked
-    together. ``champion_probability`` has one element a row, NaN where the champion was trained on
+    together. ``champion_probability`` has one element per row, NaN where the champion saw
     the row; None if there is no champion.
     """
     settings = settings or GateSettings()
@@ -166,7 +166,7 @@ def judge_challenger(
 
 @dataclass(frozen=True)
 class _OutOfTimeRows:
-    """The out-of-time rows of a challenger as arrays of one element a row.
+    """The out-of-time rows of a challenger as arrays of one element per row.
 
     Attributes:
         label: 0 or 1.

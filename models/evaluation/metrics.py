@@ -61,7 +61,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PredictedRows:
-    """Predicted rows as arrays of one element a row.
+    """Predicted rows as arrays of one element per row.
 
     Attributes:
         label: 0 or 1.

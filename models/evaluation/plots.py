@@ -33,7 +33,7 @@ def plot_reliability(
 ) -> Path:
     """Write ``reliability.png``: observed rate by prediction, with 90 % intervals and a histogram.
 
-    Arrays have one element a row, as in ``evaluate_rows``.
+    Arrays have one element per row, as in ``evaluate_rows``.
     """
     probability = np.asarray(probability, dtype=float)
     bins = compute_reliability(label, probability, entity_id, seed=seed)

@@ -101,7 +101,7 @@ def measure_strength(chance: np.ndarray, label: np.ndarray) -> float:
 def cross_fit_rates(bins: np.ndarray, label: np.ndarray, half: np.ndarray) -> np.ndarray:
     """Return for each row the outcome rate of its bin in the other half.
 
-    ``bins``, ``label`` and the boolean ``half`` have one element a row.
+    ``bins``, ``label`` and the boolean ``half`` have one element per row.
     """
     row_rate = np.empty(len(label))
     for side in (False, True):

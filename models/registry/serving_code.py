@@ -28,7 +28,7 @@ def load_scorer(directory: Path) -> Scorer:
 
 
 def predict_frame(scorer: Scorer, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return PREDICTIONS for a feature matrix as a frame, one row an (entity_id, cutoff).
+    """Return PREDICTIONS for a feature matrix as a frame, one row per (entity_id, cutoff).
 
     A frame, or JSON on its way to one, does not keep Arrow's types: whole numbers are accepted for
     numbers, and ISO texts for cutoffs. Raise DataError for missing columns and for values of

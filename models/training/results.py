@@ -17,7 +17,7 @@ from models.training.folds import Fold
 from models.training.predict import OutOfTimePredictions
 from models.training.training_rows import TrainingTable
 
-# Grain: one row an out-of-time row, ordered by fold and row. ``probability`` is the calibrated
+# Grain: one row per out-of-time row, ordered by fold and row. ``probability`` is the calibrated
 # probability of the chosen model, ``uncalibrated`` its raw one. A column follows for each model
 # that was tried, by its name, calibrated where it is a candidate. All come from models and
 # calibrators that were not fitted on the row.

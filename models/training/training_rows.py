@@ -22,7 +22,7 @@ IMMATURE = -1
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """Columns of training rows, each of one length. Grain: one row an entity and cutoff.
+    """Columns of training rows, each of one length. Grain: one row per entity and cutoff.
 
     Attributes:
         matrix: Feature matrix of all rows. It may be large, so it is shared by every selection of

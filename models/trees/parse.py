@@ -18,7 +18,7 @@ ZERO_THRESHOLD = float(np.float32(1e-35))
 
 
 class Splits(NamedTuple):
-    """Conditions of the splits of one tree, one element a split.
+    """Conditions of the splits of one tree, one element per split.
 
     A number goes left if it is at most ``threshold``. A category whose code is below ``code_count``
     goes to its side in ``Tree.code_sides``; NaN and other codes go right.
@@ -44,7 +44,7 @@ class Splits(NamedTuple):
 class Tree(NamedTuple):
     """One tree; parents come before their children.
 
-    Arrays of shape (splits, 2) have one column a side: left, right.
+    Arrays of shape (splits, 2) have one column per side: left, right.
 
     Attributes:
         splits: Conditions of the splits.

@@ -49,7 +49,7 @@ class NumberQuestions(NamedTuple):
     Attributes:
         feature: Features that are asked about.
         start: First question about each feature; one more element ends the last.
-        threshold: As in Splits, one element a question.
+        threshold: As in Splits, one element per question.
         zero_bound: As in Splits.
         missing_left: As in Splits.
     """

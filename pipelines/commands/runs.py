@@ -39,7 +39,7 @@ class TargetResult(Protocol):
 def run_training(
     config: str, as_of: str | None, targets: list[str], prefect: bool | None
 ) -> list[TargetTraining]:
-    """Train targets through the chosen runner and return one result a target."""
+    """Train targets through the chosen runner and return one result per target."""
     if choose_prefect(prefect):
         # Only a run through Prefect pays for its import, 3 to 5 s.
         from pipelines.orchestration.flows import run_train_flow

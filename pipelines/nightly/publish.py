@@ -44,7 +44,7 @@ def publish_night(
     is the newest. Raises NotFitToPublish where no target has a champion or a check stops, and
     what reading and the store raise; the ledger then says refused or failed.
     """
-    # The attempt enters the ledger before anything that may fail, so that each failure is recorded.
+    # The attempt enters the ledger before anything that may fail, so each failure is recorded.
     run = create_run(context, as_of, champions)
     with record_attempt(context.store, run) as recorded:
         require_champion(context.project, champions)

@@ -33,7 +33,7 @@ HEARTBEAT_INTERVAL = timedelta(seconds=60)
 # A run without a heartbeat for this long is marked crashed: five intervals, so that a busy server
 # may lose some.
 SILENCE_LIMIT = timedelta(minutes=5)
-# Message of the state in which Prefect 3.9.1 leaves the runs of a process that is told to stop;
+# Message of the state in which Prefect 3.9.1 leaves the runs of a process that is being stopped;
 # 3.8.8 left them Running.
 SHUTDOWN_MESSAGE = "Runner is shutting down."
 

@@ -17,7 +17,9 @@ from pipelines.runner import is_prefect_configured
 
 # The first start on a machine creates Prefect's database, which takes half a minute on a busy one.
 MAX_START_SECONDS = 180.0
+# Short next to a start, which takes 16 to 48 s; a try costs one refused connection.
 POLL_SECONDS = 0.1
+# A server that hangs must not keep the command from ending.
 MAX_STOP_SECONDS = 20.0
 
 

@@ -35,7 +35,7 @@ def describe_data(check: DataCheck) -> list[str]:
 
 
 def build_source_table(counts: tuple[SourceCount, ...]) -> list[list[str]]:
-    """Return one row a source: its rows by use, and the reasons of its quarantined rows."""
+    """Return one row per source: its rows by use, and the reasons of its quarantined rows."""
     numbers = ["rows in", "used", "not yet", "suppressed", "quarantined"]
     return [["source", *numbers, "reasons"], *(_build_source_row(count) for count in counts)]
 
@@ -48,12 +48,12 @@ def _build_source_row(count: SourceCount) -> list[str]:
 
 
 def build_event_table(types: dict[str, int]) -> list[list[str]]:
-    """Return one row an event type: the number of its events."""
+    """Return one row per event type: the number of its events."""
     return [["event type", "events"], *([name, f"{rows:,}"] for name, rows in types.items())]
 
 
 def build_target_table(targets: tuple[TargetCheck, ...]) -> list[list[str]]:
-    """Return one row a target: its rows, base rate and number of leads to score."""
+    """Return one row per target: its rows, base rate and number of leads to score."""
     headers = ["eligible rows", "entities", "mature", "outcomes", "base rate", "to score"]
     return [["target", *headers], *(_build_target_row(target) for target in targets)]
 
@@ -66,7 +66,7 @@ def _build_target_row(check: TargetCheck) -> list[str]:
 
 
 def build_catalog_table(catalog: Catalog) -> list[list[str]]:
-    """Return one row a feature: name, family, unit, meaning, and when its value is known."""
+    """Return one row per feature: name, family, unit, meaning, and when its value is known."""
     words = load_english()
     rows = [
         [f.name, f.family, f.meaning.unit, words.noun_phrase(f.meaning), f.availability]

@@ -85,7 +85,7 @@ def build_lead_table(published: PublishedScores, target: str) -> list[list[str]]
 def build_model_table(
     project: Project, trainings: list[TargetTraining], oracles: dict[str, dict[str, Any]]
 ) -> list[list[str]]:
-    """Return one row a metric and one column a target, with those of the true probabilities."""
+    """Return one row per metric and one column per target, with those of the true probabilities."""
     trained = [training for training in trainings if training.trained is not None]
     rows = [
         [label, *(format_estimate(training.metrics.get(key)) for training in trained)]

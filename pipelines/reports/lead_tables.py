@@ -31,7 +31,7 @@ CAUSE_LABELS = {
 
 
 def build_history_table(explanation: Explanation) -> list[list[str]]:
-    """Return one row a published score of the entity."""
+    """Return one row per published score of the entity."""
     rows = [
         [
             row["target"],
@@ -179,7 +179,7 @@ def _format_attribute_changes(changes: list[dict[str, Any]]) -> list[str]:
 
 
 def build_contribution_table(replay: Replay, max_features: int | None) -> list[list[str]]:
-    """Return one row a feature, strongest first, and rows that add up to the log-odds.
+    """Return one row per feature, strongest first, and rows that add up to the log-odds.
 
     ``max_features`` is the number of features shown, None for all; the others are one row.
     """

@@ -97,7 +97,7 @@ def describe_training_result(result: TargetTraining) -> str:
 
 
 def build_challenger_table(metrics: Metrics, ordered: bool) -> list[list[str]]:
-    """Return one row a metric of the challenger, with its interval."""
+    """Return one row per metric of the challenger, with its interval."""
     rows = [
         [label, format_estimate(metrics[key])]
         for key, label in METRIC_LABELS.items()
@@ -107,7 +107,7 @@ def build_challenger_table(metrics: Metrics, ordered: bool) -> list[list[str]]:
 
 
 def build_learner_table(learners: Mapping[str, Metrics], chosen: str) -> list[list[str]]:
-    """Return one row a learner with the metrics that compare them; the ``chosen`` one is marked."""
+    """Return one row per learner with the metrics that compare them; mark the ``chosen`` one."""
     rows = [
         [format_learner(name) + (" (chosen)" if name == chosen else ""), *_format_learner(metrics)]
         for name, metrics in learners.items()
@@ -116,7 +116,7 @@ def build_learner_table(learners: Mapping[str, Metrics], chosen: str) -> list[li
 
 
 def build_slice_table(kind: str, slices: Mapping[str, SliceMetrics]) -> list[list[str]]:
-    """Return one row a slice: name, rows, outcomes, and metrics unless the slice is too small."""
+    """Return one row per slice: name, rows, outcomes, and metrics unless the slice is too small."""
     rows = [
         [name, f"{part.rows:,}", f"{part.outcomes:,}", *_format_slice(part)]
         for name, part in slices.items()
@@ -125,13 +125,13 @@ def build_slice_table(kind: str, slices: Mapping[str, SliceMetrics]) -> list[lis
 
 
 def build_reliability_table(bins: list[tuple[float, Estimate]]) -> list[list[str]]:
-    """Return one row a bin of predictions: the mean prediction and the observed rate."""
+    """Return one row per bin of predictions: the mean prediction and the observed rate."""
     rows = [[f"{predicted:.3f}", format_estimate(rate), f"{rate.n:,}"] for predicted, rate in bins]
     return [["predicted, bins of equal size", "observed (90 % interval)", "rows"], *rows]
 
 
 def build_ablation_table(trials: list[AblationTrial], ordered: bool) -> list[list[str]]:
-    """Return one row a trial; the difference of log loss is to the trial with all features."""
+    """Return one row per trial; the difference of log loss is to the trial with all features."""
     rows = [
         [
             TRIAL_LABELS.get(trial.mode, f"{trial.mode} {trial.family}"),
@@ -147,7 +147,7 @@ def build_ablation_table(trials: list[AblationTrial], ordered: bool) -> list[lis
 
 
 def build_audit_table(findings: list[AuditFinding]) -> list[list[str]]:
-    """Return one row a suspected column: its evidence and its state."""
+    """Return one row per suspected column: its evidence and its state."""
     rows = [[f.suspect.column, f.suspect.evidence, f.state] for f in findings]
     return [["column", "evidence", "state"], *rows]
 

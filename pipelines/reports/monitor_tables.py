@@ -78,7 +78,7 @@ def describe_recommendation(result: MonitorResult) -> Iterator[str]:
 
 
 def _build_slice_table(result: MonitorResult, kind: str) -> list[list[str]]:
-    """Return one row a slice; a week or version with immature rows only has a row too."""
+    """Return one row per slice; a week or version with immature rows only has a row too."""
     slices = result.parts_by_name(kind)
     immature = result.count_immature(kind) if kind in RANKED_KINDS else None
     has_value = any(part.value for part in slices.values())
@@ -121,7 +121,7 @@ def _format_realised_value(value: RealisedValue | None) -> list[str]:
 
 
 def _build_expectation_table(result: MonitorResult) -> list[list[str]]:
-    """Return one row a model version and metric: realised and expected value, and difference."""
+    """Return one row per model version and metric: realised and expected value, and difference."""
     headers = ["model version", "metric", "realised (90 %)", "expected (90 %)"]
     rows = [[*headers, "difference (99 %)", ""]]
     for version, comparisons in result.versions.items():

@@ -55,12 +55,12 @@ def format_probability(row: dict[str, Any]) -> str:
 
 
 def build_count_table(published: PublishedScores) -> list[list[str]]:
-    """Return one row a target: the number of its published rows."""
+    """Return one row per target: the number of its published rows."""
     return [["target", "rows"], *([name, f"{rows:,}"] for name, rows in published.rows.items())]
 
 
 def build_backfill_table(nights: list[BackfilledNight]) -> list[list[str]]:
-    """Return one row a backfilled night."""
+    """Return one row per backfilled night."""
     headers = ["as of", "status", "rows", "model versions", "warnings"]
     return [headers, *(_build_backfill_row(night) for night in nights)]
 
@@ -78,7 +78,7 @@ def _build_backfill_row(night: BackfilledNight) -> list[str]:
 
 
 def build_delivery_table(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """Return one row a delivery of the ledger, the newest last.
+    """Return one row per delivery of the ledger, the newest last.
 
     A delivery whose files are gone is called removed. The id of a delivery begins with its as-of.
     """

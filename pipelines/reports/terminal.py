@@ -178,7 +178,7 @@ def render_deliveries(rows: list[dict[str, Any]]) -> RenderableType:
 
 
 def render_backfill(nights: list[BackfilledNight]) -> RenderableType:
-    """Return one row a backfilled night."""
+    """Return one row per backfilled night."""
     return render_table(build_backfill_table(nights))
 
 

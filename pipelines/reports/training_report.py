@@ -138,7 +138,7 @@ def _describe_rows(inputs: ReportInput) -> Iterator[str]:
 
 
 def _build_fold_table(folds: list[dict[str, Any]], timed: bool) -> list[list[str]]:
-    """Return one row a fold: cutoffs and counts of its train rows and its test rows."""
+    """Return one row per fold: cutoffs and counts of its train rows and its test rows."""
     train, test = (["train cutoffs"], ["test cutoffs"]) if timed else ([], [])
     headers = ["fold", *train, "rows", "outcomes", *test, "rows tested", "outcomes", "entities"]
     rows = [

@@ -67,7 +67,7 @@ class DataCheck:
         types: Number of events by type, the most frequent first.
         counts: Row counts of each source.
         quarantine: Folder of the bad rows.
-        targets: One check a target.
+        targets: One check per target.
         suppressed: Suppressed entities.
         warnings: Limits of this data, and probable mistakes in the config.
     """

@@ -16,7 +16,7 @@ from numba import njit
 from pipelines.simulated.company import INTENTS
 
 # These functions are called by compiled code only: without wrappers for Python they compile faster.
-# numba's stubs lack the two options.
+# The stubs of numba 0.68 lack the two options.
 _njit_inner = njit(  # type: ignore[call-overload]
     error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )

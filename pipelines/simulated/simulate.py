@@ -34,7 +34,7 @@ from pipelines.simulated.company import (
 from pipelines.simulated.untidy import CompanyWriter, SimulationSummary
 
 # These functions are called by compiled code only: without wrappers for Python they compile faster.
-# numba's stubs lack the two options.
+# The stubs of numba 0.68 lack the two options.
 _njit_inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
 # Leads of a block. A change changes the data of a seed: each block has its own random stream.
 BLOCK_LEADS = 5_000
@@ -67,8 +67,8 @@ class SimulatedBlock(NamedTuple):
     """The true rows of one block.
 
     Attributes:
-        leads: LEADS plus attributes and personal columns; one row a lead.
-        events: EVENTS plus ``log``, the source of the row; one row an event.
+        leads: LEADS plus attributes and personal columns; one row per lead.
+        events: EVENTS plus ``log``, the source of the row; one row per event.
     """
 
     leads: pa.Table

@@ -24,7 +24,7 @@ def run_ablations(
 ) -> Iterator[TargetAblation]:
     """Yield each target's ablation when it is done, on the rows of a training at ``as_of``.
 
-    ``log`` receives one line a step. Raises what reading, the rows and the training raise.
+    ``log`` receives one line per step. Raises what reading, the rows and the training raise.
     """
     log("reading the sources")
     snapshot = load_snapshot(project, as_of)

@@ -29,7 +29,7 @@ def audit_targets(
     """Yield each target's findings, by column, on the labelled rows of a training at ``as_of``.
 
     The audit covers the features, and every column of the leads source without a role, so also
-    those that the config leaves out. ``log`` receives one line a step. Raises what reading the data
+    those that the config leaves out. ``log`` receives one line per step. Raises what reading data
     and building the rows raise.
     """
     log("reading the sources")

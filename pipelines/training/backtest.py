@@ -28,9 +28,9 @@ LogLine = Callable[[str], None]
 def backtest_targets(
     project: Project, as_of: str | None, targets: list[str], log: LogLine, out: Path | None = None
 ) -> list[TargetBacktest]:
-    """Test each target's training on the past; return one result a target.
+    """Test each target's training on the past; return one result per target.
 
-    The predictions of all targets are written to ``out``, one row a tested row. A target that fails
+    The predictions of all targets are written to ``out``, one row per test row. A target that fails
     does not stop the others: its result holds the error. Raises what reading the data raises, and
     ConfigError for an invalid ``out`` or segment.
     """

@@ -33,7 +33,7 @@ STAGE = "stage_now"
 def build_evaluation_rows(
     snapshot: Snapshot, target: str, rows: TrainingRows, out_of_time: pa.Table
 ) -> EvaluationRows:
-    """Return the columns that metrics need, one element a row of an OUT_OF_TIME table.
+    """Return the columns that metrics need, one element per row of an OUT_OF_TIME table.
 
     Raises ConfigError for a segment that is no category attribute, and DataError for an amount that
     is no number.

@@ -47,7 +47,7 @@ from pipelines.workspace import open_workspace
 def train_targets(
     project: Project, as_of: str | None, targets: list[str], runner: Runner
 ) -> list[TargetTraining]:
-    """Train targets and promote each challenger that passes the gate; return one result a target.
+    """Train targets and promote each challenger that passes the gate; return one result per target.
 
     A target that fails does not stop the others: its result holds the error. Raises what reading
     the data raises, and WorkspaceBusy.
@@ -126,7 +126,7 @@ def train_challenger(
 
 
 def build_settings(snapshot: Snapshot, target: str, log: Callable[[str], None]) -> TrainingSettings:
-    """Return the training settings of one target; ``log`` receives one line a step."""
+    """Return the training settings of one target; ``log`` receives one line per step."""
     project, dataset = snapshot.project, snapshot.dataset
     return TrainingSettings(
         target,
@@ -210,7 +210,7 @@ def predict_with_champion(
     probability = np.full(result.out_of_time.num_rows, np.nan)
     if horizon is None or isinstance(target_config.outcome, ColumnOutcome):
         return probability
-    # Rows that the champion has followed would make it look better than on new rows.
+    # Rows that the champion was trained on would make it look better than on new rows.
     trains_on_censored = champion.learner in (Hazard.name, Blend.name)
     observed = snapshot.project.parse_instant(champion.metadata.observation_date)
     seen_through = observed - (timedelta(0) if trains_on_censored else horizon)

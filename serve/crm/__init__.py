@@ -1,1 +1,1 @@
-"""Deliveries in a CRM's own format: one row a lead, full or only what changed."""
+"""Deliveries in a CRM's own format: one row per lead, full or only what changed."""

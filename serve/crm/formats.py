@@ -49,7 +49,7 @@ class CrmFormat:
         example_key: Example of a key column; None where the key needs no name.
         missing_value: Text of a missing number or instant.
         missing_text: Text of a missing text; texts equal to it get a leading apostrophe.
-        format_instants: Formats instants as texts.
+        format_instants: Formats instants as texts in CSV files; JSON lines and Parquet keep types.
         line_end: End of a line.
         byte_order_mark: First bytes of a file.
         max_bytes: Maximum bytes of a file, header included.

@@ -72,7 +72,7 @@ def _tell(found, report):
             ratio = part["metrics"]["actual_to_expected"]
             row = f"{target} {month}"
             title = (
-                "Realised against promised by month: the last night of each week, one row a lead"
+                "Realised against promised by month: the last night of each week, one row per lead"
             )
             report.add(title, row, "rows", f"{part['used']:,}")
             report.add(title, row, "expected", f"{part['expected']:.1f}")

@@ -61,7 +61,7 @@ def scorer(learner: str) -> Scorer:
 
 
 def amount_rows(x: np.ndarray) -> AmountRows:
-    """Return rows whose amount grows with the visits: one row an entity, one an hour."""
+    """Return rows whose amount grows with the visits: one row per entity, one an hour."""
     amount = 100 * (1 + x[:, 0]) * np.random.default_rng(9).random(len(x))
     return AmountRows(x, amount, np.arange(len(x)).astype(str), np.arange(len(x)))
 

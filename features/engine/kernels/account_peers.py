@@ -27,7 +27,7 @@ AGE, MEMBER, OTHER_AGE = range(3)
 
 
 class AccountSummary(NamedTuple):
-    """What whole accounts did, one element an account lookup.
+    """What whole accounts did, one element per account lookup.
 
     Attributes:
         counts: (lookups, subjects, windows) events.
@@ -42,7 +42,7 @@ class AccountSummary(NamedTuple):
 
 
 class PeerRows(NamedTuple):
-    """One element a row of an entity.
+    """One element per row of an entity.
 
     Attributes:
         member: the entity.

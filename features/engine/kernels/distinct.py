@@ -19,7 +19,7 @@ BIT_SETS = 3
 
 
 class DistinctOutputs(NamedTuple):
-    """One element a requested feature.
+    """One element per requested feature.
 
     Attributes:
         subject: the subject whose events are counted.
@@ -35,7 +35,7 @@ class DistinctOutputs(NamedTuple):
 
 
 class MemberState(NamedTuple):
-    """One element a member of the shard.
+    """One element per member of the shard.
 
     Attributes:
         role: code of the member's role, -1 for none.

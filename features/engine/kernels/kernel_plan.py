@@ -25,7 +25,7 @@ ROUTE_TABLE_SIZE = 128
 
 
 class Outputs(NamedTuple):
-    """Where a kernel's state goes, one element a requested feature.
+    """Where a kernel's state goes, one element per requested feature.
 
     Attributes:
         state_index: position in the state, laid flat.
@@ -47,9 +47,9 @@ class KernelPlan:
         slots: number of slots of each subject.
         routes: one table for each way in which an event is counted: (axis, subject of each code + 1
             or -1), the axis being "any", "kind" or "channel".
-        state_index: position in the flat state, one element a requested feature.
-        column: column of the output, one element a requested feature.
-        aggregate: position among the kernel's aggregates, one element a requested feature.
+        state_index: position in the flat state, one element per requested feature.
+        column: column of the output, one element per requested feature.
+        aggregate: position among the kernel's aggregates, one element per requested feature.
         window_edges: lengths of the windows in microseconds, ascending, the last one all of
             history.
         half_lives: half-lives in microseconds.

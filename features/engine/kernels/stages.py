@@ -94,7 +94,7 @@ def _compute_journey(
 
 @dataclass(frozen=True)
 class StageVisits:
-    """Ended visits to stages of all entities, one element a visit.
+    """Ended visits to stages of all entities, one element per visit.
 
     Attributes:
         known: when the end of the visit became known, int64 microseconds since 1970.
@@ -113,8 +113,8 @@ class StageVisits:
         """Find the ended visits among stage events.
 
         ``known_at`` is when each member's lead row became known. Here an entity's stage events are
-        taken in the order in which they became known, and a visit is as long as the time between
-        the news of its begin and of its end: so a late event can only add visits, never change one
+        taken in the order in which they became known, and a visit lasts from when its start became
+        known to when its end became known: so a late event can only add visits, never change one
         that a cutoff has already seen.
         """
         known = np.maximum(history.available, known_at[history.member])
