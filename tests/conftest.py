@@ -16,8 +16,6 @@ SLOW_FOLDERS = (
     "leadscore",
     "pipelines",
 )
-# Tests of these folders share one Prefect server, so one worker runs them all.
-SERVER_FOLDER = "pipelines/orchestration"
 
 # The first example pays for imports and compilation, so no example has a deadline.
 settings.register_profile("untimed", deadline=None)
@@ -25,13 +23,10 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items):
-    """Mark slow tests by folder, and keep the tests of a file, which share fixtures, together."""
+    """Mark the slow tests by their folder."""
     for item in items:
-        path = item.path.relative_to(ROOT).as_posix()
-        if path.startswith(SLOW_FOLDERS):
+        if item.path.relative_to(ROOT).as_posix().startswith(SLOW_FOLDERS):
             item.add_marker(pytest.mark.slow)
-        group = SERVER_FOLDER if path.startswith(SERVER_FOLDER) else path
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
