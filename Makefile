@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/leadscore demo
 
 # One worker a core; the tests of a file stay together, because they share what they set up.
-TESTS := $(BIN)/python -m pytest tests --ignore=tests/benchmarks -n auto --dist loadfile
+TESTS := $(BIN)/python -m pytest tests --ignore=tests/benchmarks -n auto --dist loadfile --no-loadscope-reorder
 
 test: $(READY)
 	$(TESTS)

@@ -17,16 +17,32 @@ SLOW_FOLDERS = (
     "pipelines",
 )
 
+# These take longest and mostly wait for a server, so they start first: another worker computes
+# meanwhile. At the end a single worker would wait alone.
+FIRST_FOLDERS = ("pipelines/orchestration", "faults", "pipelines")
+
 # The first example pays for imports and compilation, so no example has a deadline.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the slow tests by their folder."""
+    """Mark the slow tests by their folder, and start the longest first."""
     for item in items:
-        if item.path.relative_to(ROOT).as_posix().startswith(SLOW_FOLDERS):
+        if folder_of(item).startswith(SLOW_FOLDERS):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=start_rank)
+
+
+def folder_of(item):
+    """Return the path of a test's file below ``tests``."""
+    return item.path.relative_to(ROOT).as_posix()
+
+
+def start_rank(item):
+    """Return the place of a test's folder in the order in which files start."""
+    ranks = [n for n, name in enumerate(FIRST_FOLDERS) if folder_of(item).startswith(name)]
+    return min(ranks, default=len(FIRST_FOLDERS))
 
 
 @pytest.fixture(scope="session")

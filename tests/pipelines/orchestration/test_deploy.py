@@ -177,17 +177,28 @@ class Served:
             )
         until(lambda: self.log().count("being served") > before, "it serves", self.log)
 
-    def stop(self, how=signal.SIGTERM):
+    def stop(self, how=signal.SIGTERM, while_running=False):
+        """Stop the runner; without ``while_running`` only once the processes of its runs ended.
+
+        A run that has its final state takes another moment to exit, and a runner that is stopped
+        within that moment calls it cancelled, so that the next runner would do it again.
+        """
+        if how == signal.SIGTERM and not while_running:
+            until(lambda: not self.run_processes(), "its runs exit", self.log)
         self.process.send_signal(how)
         self.process.wait(60)
 
+    def run_processes(self):
+        """Return the process ids of the runs."""
+        command = ["ps", "-o", "pid=", "--ppid", str(self.process.pid)]
+        # ps exits with 1 where there is none.
+        listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        return [int(child) for child in listing.split()]
+
     def kill_runs(self):
         """Kill the processes of the runs, not the runner."""
-        command = ["ps", "-o", "pid=", "--ppid", str(self.process.pid)]
-        for child in subprocess.run(
-            command, capture_output=True, text=True, check=True
-        ).stdout.split():
-            os.kill(int(child), signal.SIGKILL)
+        for child in self.run_processes():
+            os.kill(child, signal.SIGKILL)
 
     def log(self):
         path = self.folder / "runner.log"
@@ -269,7 +280,7 @@ def served(tmp_path_factory, prefect_server, hooked):
     company.start(score=EACH_MINUTE)
     yield company
     if company.process.poll() is None:
-        company.stop()
+        company.stop(while_running=True)
 
 
 @pytest.fixture
@@ -393,7 +404,7 @@ def test_older_night_keeps_its_as_of_and_the_export_stays_the_newest(served, ser
 def test_night_waits_for_the_workspace_and_survives_a_restart_of_the_runner(served, server):
     with holding_in_another_process(served.folder / "workspace"):
         run = wait_for_its_turn(served, server)
-        served.stop(signal.SIGTERM)
+        served.stop(signal.SIGTERM, while_running=True)
     served.start(score=ONCE_A_YEAR)
     assert until(lambda: ended(server, run), "the run ends", served.log).is_completed()
 
