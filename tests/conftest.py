@@ -9,12 +9,33 @@ from tests.postgresql import postgresql
 
 ROOT = Path(__file__).parent
 
-# Tests of these folders start processes or servers, or train on a company.
-SLOW_FOLDERS = (
-    "examples",
-    "faults",
-    "leadscore",
-    "pipelines",
+# Tests of these folders and files start processes or servers, train on a company, write files by
+# the thousand, or draw many generated histories.
+SLOW_PATHS = (
+    "conventions/test_layout.py",
+    "examples/",
+    "faults/",
+    "features/definitions/test_attributes.py",
+    "features/engine/test_event_log.py",
+    "features/engine/test_large_logs.py",
+    "features/intake/test_typed_columns.py",
+    "features/intake/test_value_history.py",
+    "features/test_build.py",
+    "features/test_invariants.py",
+    "features/test_oracle.py",
+    "features/test_sources.py",
+    "features/test_spine.py",
+    "leadscore/",
+    "models/evaluation/test_plots.py",
+    "models/learners/test_lightgbm.py",
+    "models/registry/",
+    "models/training/test_search.py",
+    "models/training/test_train.py",
+    "pipelines/",
+    "serve/crm/",
+    "serve/export/",
+    "serve/monitoring/test_outcomes.py",
+    "serve/store/",
 )
 
 # These take longest and mostly wait for a server, so they start first: another worker computes
@@ -27,9 +48,9 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the slow tests by their folder, and start the longest first."""
+    """Mark the slow tests by their path, and start the longest first."""
     for item in items:
-        if folder_of(item).startswith(SLOW_FOLDERS):
+        if folder_of(item).startswith(SLOW_PATHS):
             item.add_marker(pytest.mark.slow)
     items.sort(key=start_rank)
 
