@@ -80,7 +80,7 @@ class LeadscoreProject:
 
         The columns are those of the scores table. With ``publish`` the scores are also checked,
         published and exported, as ``leadscore score`` does; a failing check raises NotFitToPublish.
-        Without it nothing is written but the quarantine, and checks are not enforced.
+        Without it no score is written, and checks are not enforced.
         """
         from pipelines.runner import Runner
 

@@ -42,7 +42,7 @@ def score_night(
         )
     with open_night_context(project, runner) as context:
         finish_killed_runs(context)
-        # The registry takes seconds to answer; the sources are read meanwhile.
+        # The registry takes seconds to answer, so the sources are read in parallel.
         with run_in_background(load_snapshot, project, as_of) as reading:
             return _publish_and_finish(context, moment, reading, form)
 

@@ -21,9 +21,10 @@ from pipelines.workspace import open_store
 def preview_scores(project: Project, as_of: str | None, runner: Runner) -> pa.Table:
     """Return the SCORES that ``score_night`` would publish, without publishing them.
 
-    Takes no lock and writes nothing but the quarantine. Grades, trends and lists follow the nights
-    that are published. Raises NotFitToPublish where no target has a champion, and what reading
-    raises.
+    Takes no workspace lock. Of the workspace only the quarantine and the cache of champions are
+    written, and a registry is created where there is none. Grades, trends and lists follow the
+    nights that are published. Raises NotFitToPublish where no target has a champion, and what
+    reading raises.
     """
     if not project.timed and as_of is None:
         raise ConfigError(

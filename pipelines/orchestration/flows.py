@@ -49,6 +49,14 @@ from pipelines.training.train import train_targets
 
 Step = TypeVar("Step", bound=Callable)
 
+# What the three flows have in common.
+FLOW_OPTIONS: dict[str, Any] = {
+    "persist_result": False,
+    "validate_parameters": False,
+    "on_failure": [report_failure],
+    "on_crashed": [report_failure],
+}
+
 install_traceback_filter()
 
 
@@ -68,13 +76,7 @@ def fail_with_message(function: Step) -> Step:
     return run  # type: ignore[return-value]
 
 
-@flow(
-    name="leadscore-train",
-    persist_result=False,
-    validate_parameters=False,
-    on_failure=[report_failure],
-    on_crashed=[report_failure],
-)
+@flow(name="leadscore-train", **FLOW_OPTIONS)
 @fail_with_message
 def train_flow(
     config: str, as_of: str | None = None, targets: list[str] | None = None
@@ -98,13 +100,7 @@ def train_flow(
     return results
 
 
-@flow(
-    name="leadscore-score",
-    persist_result=False,
-    validate_parameters=False,
-    on_failure=[report_failure],
-    on_crashed=[report_failure],
-)
+@flow(name="leadscore-score", **FLOW_OPTIONS)
 @fail_with_message
 def score_flow(config: str, as_of: str | None = None, form: str = "csv") -> NightResult:
     """Score and publish one as-of of a config."""
@@ -120,13 +116,7 @@ def score_flow(config: str, as_of: str | None = None, form: str = "csv") -> Nigh
     return night
 
 
-@flow(
-    name="leadscore-monitor",
-    persist_result=False,
-    validate_parameters=False,
-    on_failure=[report_failure],
-    on_crashed=[report_failure],
-)
+@flow(name="leadscore-monitor", **FLOW_OPTIONS)
 @fail_with_message
 def monitor_flow(
     config: str, as_of: str | None = None, targets: list[str] | None = None

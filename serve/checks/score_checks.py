@@ -134,7 +134,7 @@ def _check_missing(
     for name in names:
         share = counts.counts[name][-1] / counts.rows
         before = max(shares[-1] for shares in _training_shares(population.columns[name]))
-        excess = max(share - before - _bound_sampling_error(before, counts.rows), 0.0)
+        excess = _measure_excess(share, before, counts.rows)
         text = f"missing in {share:.0%} of the leads, in {before:.0%} of the training rows"
         results.append(judge_value("missing", target, name, excess, limits.missing, text))
     return report_worst(
@@ -155,7 +155,7 @@ def _check_categories(
         column = population.columns[name]
         if column.kind == "category":
             share, before = counts.unknown_categories[name] / counts.rows, column.new_category_share
-            excess = max(share - before - _bound_sampling_error(before, counts.rows), 0.0)
+            excess = _measure_excess(share, before, counts.rows)
             text = f"{share:.0%} of the leads have a category that the model does not know"
             new.append(
                 judge_value("new_categories", target, name, excess, limits.new_categories, text)
@@ -206,10 +206,11 @@ def _check_gone_categories(
     ]
 
 
-def _bound_sampling_error(share: float, rows: int) -> float:
-    """Return how far a share of ``rows`` rows may exceed the expected share by chance."""
+def _measure_excess(share: float, expected: float, rows: int) -> float:
+    """Return how far a share of ``rows`` rows exceeds the expected one beyond chance; 0 if not."""
     # Without the floor of 1 / rows a share of 0 would have no error, and one new row would count.
-    return SAMPLING_ERRORS * np.sqrt(max(share * (1 - share), 1 / rows) / rows)
+    error = SAMPLING_ERRORS * np.sqrt(max(expected * (1 - expected), 1 / rows) / rows)
+    return max(share - expected - error, 0.0)
 
 
 def _check_drift(

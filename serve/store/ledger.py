@@ -34,7 +34,7 @@ def claim_started_rows(session: Session, run_id: str) -> list[dict[str, Any]]:
 
     Raises ValueError if there are none, WorkspaceBusy if another run marked this one as failed.
     """
-    # An update locks the rows, in PostgreSQL too: no other run can end this one meanwhile.
+    # An update locks the rows, in PostgreSQL too: no other run can end this one until then.
     own = (RUNS_TABLE.c.run_id == run_id, RUNS_TABLE.c.status == "started")
     session.execute(sa.update(RUNS_TABLE).where(*own).values(status="started"))
     rows = read_run_rows(session, run_id)
