@@ -20,7 +20,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.errors import LeadscoreError
 from serve.crm.content import DeliveryContent, DeltaBase, build_content
 from serve.crm.parts import write_parquet_part, write_parts
 from serve.crm.plan import ExportPlan
@@ -38,6 +37,7 @@ from serve.export.atomic_folders import (
     choose_folder_name,
     fingerprint_file,
     promote_staging,
+    report_write_failure,
     switch_current,
     write_durably,
     write_manifest,
@@ -112,7 +112,7 @@ def write_delivery(
     written; the former delivery then stays current.
     """
     folder = root / "exports" / plan.name
-    try:
+    with report_write_failure(folder, "delivery"):
         previous = list_stored_deliveries(folder)
         content = build_content(
             plan, scores, run.as_of, _choose_delta_base(previous, plan, run.as_of, options, folder)
@@ -125,14 +125,6 @@ def write_delivery(
         if result.is_new:
             prune_deliveries([*previous, StoredDelivery(result.folder, result.manifest)])
         return result
-    except OSError as error:
-        raise LeadscoreError(
-            "cannot write the delivery",
-            where=str(folder),
-            found=str(error),
-            fix="free disk space or fix the permissions and run again; "
-            "the current delivery is intact",
-        ) from error
 
 
 def _choose_delta_base(

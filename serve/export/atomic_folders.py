@@ -6,17 +6,35 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
+
+from configs.errors import LeadscoreError
 
 MANIFEST_NAME, STAGING_NAME, CURRENT_LINK = "manifest.json", ".staging", "current"
 # Name of a folder: its as-of in UTC and the first digits of a sha256.
 FOLDER_NAME = re.compile(r"\d+T\d{6}Z-[0-9a-f]{12}(-\d+)?")
 # A week of nightly folders.
 KEPT_FOLDERS = 7
+
+
+@contextmanager
+def report_write_failure(folder: Path, content: str) -> Iterator[None]:
+    """Raise an OSError of the block as LeadscoreError; ``content`` is the word for the files."""
+    try:
+        yield
+    except OSError as error:
+        raise LeadscoreError(
+            f"cannot write the {content}",
+            where=str(folder),
+            found=str(error),
+            fix="free disk space or fix the permissions and run again; "
+            f"the current {content} is intact",
+        ) from error
 
 
 def write_durably(path: Path, fill: Callable[[IO[bytes]], object]) -> None:

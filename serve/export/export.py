@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -27,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from configs.errors import ConfigError, LeadscoreError
+from configs.errors import ConfigError
 from features.contracts import INSTANT
 from features.score_tables import ACCOUNT_SCORES, SCORES
 from features.tools.duckdb_sql import run_query
@@ -41,6 +40,7 @@ from serve.export.atomic_folders import (
     choose_folder_name,
     fingerprint_file,
     promote_staging,
+    report_write_failure,
     switch_current,
     write_durably,
     write_manifest,
@@ -142,7 +142,7 @@ class StagedExport:
 
         Raises LeadscoreError if the files cannot be moved.
         """
-        with _report_write_failure(self.folder):
+        with report_write_failure(self.folder, "export"):
             promote_staging(self.folder, self.folder_name)
             switch_current(self.folder, self.folder_name)
             # Last: until the switch one of the former exports is the current one.
@@ -161,25 +161,11 @@ def stage_export(
         tables["accounts"] = accounts.select(ACCOUNTS_SCHEMA.names).cast(ACCOUNTS_SCHEMA)
     _require_rows_of_run(scores, run)
     folder = root / "exports"
-    with _report_write_failure(folder):
+    with report_write_failure(folder, "export"):
         name = _write_staging(
             folder, tables, _describe_export(scores, run), dict.fromkeys(["csv", file_format])
         )
     return StagedExport(folder, run.run_id, file_format, name)
-
-
-@contextmanager
-def _report_write_failure(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise LeadscoreError(
-            "cannot write the export",
-            where=str(folder),
-            found=str(error),
-            fix="free disk space or fix the permissions and run again; "
-            "the current export is intact",
-        ) from error
 
 
 def require_export_format(file_format: str, configured: Iterable[str] | None = None) -> None:
