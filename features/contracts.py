@@ -133,6 +133,8 @@ class SourceCount:
         suppressed: Rows of entities that must not be scored, unless models may learn from them.
         arrivals: Times at which the used rows, and duplicates of them, became known; None if the
             data has no times.
+        warnings: One line for each doubtful reading of the source: what, where, how many rows with
+            an example, and how to fix it.
     """
 
     source: str
@@ -142,6 +144,7 @@ class SourceCount:
     quarantined: dict[str, int] = field(default_factory=dict)
     suppressed: int = 0
     arrivals: Arrivals | None = field(default=None, compare=False, repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,6 +231,11 @@ class Dataset:
     def attributes(self) -> list[str]:
         """Return the names of the attribute columns of ``leads``."""
         return [name for name in self.leads.column_names if name not in LEADS.names]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return the warnings of all sources, in the order of the sources."""
+        return [line for count in self.counts for line in count.warnings]
 
     def last_available_at(self) -> datetime | None:
         """Return the last instant at which a lead or event became known.

@@ -117,7 +117,8 @@ def _describe_problem(spine: pa.Table, mature: int, positive: int) -> str:
 def _list_warnings(snapshot: Snapshot, types: set[str]) -> list[str]:
     """Return a line for each limit of this data, and for each name of the config not in it."""
     project, dataset = snapshot.project, snapshot.dataset
-    lines = [*_warn_about_missing_times(dataset), *_warn_about_event_types(project, types)]
+    lines = [*snapshot.warnings, *_warn_about_missing_times(dataset)]
+    lines += _warn_about_event_types(project, types)
     for name in dataset.attributes:
         lines += _warn_about_numeric_texts(dataset.leads[name], name)
     lines += [*_warn_about_histories(snapshot), *_warn_about_privacy(snapshot)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -37,6 +38,16 @@ class Snapshot:
     dataset: Dataset
     as_of: datetime
     observed: datetime
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return one line for each doubtful reading of the data, for `check` and every log."""
+        return self.dataset.warnings
+
+    def log_warnings(self, log: Callable[[str], None]) -> None:
+        """Send each warning to ``log``."""
+        for line in self.warnings:
+            log(f"warning: {line}")
 
 
 @dataclass(frozen=True)

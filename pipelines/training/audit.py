@@ -36,6 +36,7 @@ def audit_targets(
     # Columns that the config leaves out are audited too, so that new data can be examined in full.
     columns = _list_candidate_columns(project)
     snapshot = load_snapshot(_offer_columns(project, columns), as_of)
+    snapshot.log_warnings(log)
     left_out = set(columns) - set(_find_offered_columns(project, columns))
     for target in targets:
         log(f"{target}: rows and features")

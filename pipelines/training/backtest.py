@@ -39,6 +39,7 @@ def backtest_targets(
         require_output_path(out)
     log("reading the sources")
     snapshot = load_snapshot(project, as_of)
+    snapshot.log_warnings(log)
     check_segments(snapshot)
     results = [_backtest_target(snapshot, target, log) for target in targets]
     tables = [result.predictions for result in results if result.predictions is not None]

@@ -55,6 +55,7 @@ def train_targets(
     with open_workspace(project):
         runner.log("reading the sources")
         snapshot = runner.run(load_snapshot, project, as_of)
+        snapshot.log_warnings(runner.log)
         # A wrong segment is found before the training and not when its metrics are computed.
         check_segments(snapshot)
         registry = Registry(project.workspace_path, project.project)

@@ -35,7 +35,7 @@ MIN_STEADY_WEEKS = 4
 def check_sources(
     dataset: Dataset, as_of: datetime, earlier: pa.Table, limits: Checks
 ) -> list[CheckResult]:
-    """Check freshness and row count of every source, and the size of every suppression.
+    """Check freshness, row count and reading of every source, and the size of every suppression.
 
     Only rows available at ``as_of`` count. ``earlier`` holds SCORE_CHECKS of earlier published
     nights.
@@ -47,6 +47,10 @@ def check_sources(
         # Suppressed leads reduce the rows used, but not the rows of the source.
         known += round(known * count.suppressed / max(count.used, 1))
         results.append(compare_row_count("rows", "", count.source, known, earlier, limits.rows))
+        results += [
+            CheckResult("reading", "", count.source, None, None, None, "warn", text)
+            for text in count.warnings
+        ]
     return [*results, *_check_suppressions(dataset.suppressed, earlier, limits.suppressed)]
 
 

@@ -53,3 +53,12 @@ def test_suppression_list_that_was_empty_passes():
 def test_suppressed_rows_count_as_rows_of_their_source():
     found = night({"list": 60}, used=40, suppressed=60, former=before({"list": 0}))["rows", "leads"]
     assert (found.verdict, found.observed) == ("pass", 100)
+
+
+def test_doubtful_reading_of_a_source_warns():
+    counts = (SourceCount("leads", 1, 1, warnings=("sum: 1 of 9 is no number",)),)
+    data = Dataset(LEADS.empty_table(), EVENTS.empty_table(), counts, "f")
+    checks = check_sources(data, TUESDAY, SCORE_CHECKS.empty_table(), Checks())
+    assert [str(one) for one in checks if one.check == "reading"] == [
+        "warn: reading of leads: sum: 1 of 9 is no number"
+    ]
