@@ -15,10 +15,15 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
 from configs.errors import ConfigError, DataError
 from models.evaluation.gate import require_gate_passed
+from models.registry.artifact_paths import (
+    address_to_path,
+    find_model,
+    is_local,
+    rewrite_addresses,
+)
 from models.registry.mlflow_access import (
     TRACKING_URI_VARIABLE,
     get_or_none,
@@ -47,8 +52,8 @@ class Registry:
     """The models of one project, stored under ``root``: ``mlflow.db`` and ``artifacts/``.
 
     The environment variable MLFLOW_TRACKING_URI replaces them by a server. A target's model is
-    registered as ``{project}.{target}``. Each method raises ConfigError if the registry cannot be
-    opened.
+    registered as ``{project}.{target}``. ``root`` may be moved: models are found below it wherever
+    it was when they were logged. Each method raises ConfigError if the registry cannot be opened.
     """
 
     def __init__(self, root: Path, project: str) -> None:
@@ -133,22 +138,41 @@ class Registry:
         Local files are used in place, others are downloaded. Raise DataError if files are missing
         or differ from those that were logged.
         """
-        uri = f"{version.artifacts}/artifacts/{SCORER_ARTIFACT}"
-        local = urlparse(uri).scheme == "file"
-        directory = Path(unquote(urlparse(uri).path)) if local else self._download(version, uri)
+        directory = self._find_scorer(version)
         sha256 = hash_directory(directory) if directory.is_dir() else "missing"
         if sha256 != version.tags.get(SHA256_TAG):
-            name = f"{self._registered_name(version.target)} version {version.number}"
-            raise DataError(
-                "the files of a model are missing"
-                if sha256 == "missing"
-                else "the files of a model have changed",
-                where=f"{name}: {directory}",
-                found=f"sha256 {sha256[:12]}, logged as "
-                f"{version.tags.get(SHA256_TAG, 'none')[:12]}",
-                fix="restore them from a backup, roll back, or train again",
-            )
+            raise self._make_damage_error(version, directory, sha256)
         return directory
+
+    def _find_scorer(self, version: RegisteredVersion) -> Path:
+        """Return the directory of a version's scorer, downloaded if it is not local."""
+        if not is_local(version.artifacts):
+            return self._download(version, f"{version.artifacts}/artifacts/{SCORER_ARTIFACT}")
+        model = address_to_path(version.artifacts)
+        # The own database may have been moved with the workspace. What still lies at the old place
+        # belongs to another workspace.
+        if self._owns_database or not model.is_dir():
+            model = find_model(version.artifacts, self._artifact_root)
+        return model / "artifacts" / SCORER_ARTIFACT
+
+    def _make_damage_error(
+        self, version: RegisteredVersion, directory: Path, sha256: str
+    ) -> DataError:
+        """Return the error for files that are missing or have changed."""
+        problem = f"sha256 {sha256[:12]}, logged as {version.tags.get(SHA256_TAG, 'none')[:12]}"
+        fix = "restore them from a backup, roll back, or train again"
+        place = address_to_path(version.artifacts)
+        moved = is_local(version.artifacts) and place not in directory.parents
+        if moved and sha256 == "missing":
+            problem = f"the workspace was moved; they were logged at {place}"
+            fix = f"copy the old workspace's artifacts/ to {self._artifact_root}, or train again"
+        state = "are missing" if sha256 == "missing" else "have changed"
+        return DataError(
+            f"the files of a model {state}",
+            where=f"{self._registered_name(version.target)} version {version.number}: {directory}",
+            found=problem,
+            fix=fix,
+        )
 
     def _registered_name(self, target: str) -> str:
         return f"{self.project}.{target}"
@@ -156,6 +180,14 @@ class Registry:
     @cached_property
     def _uri(self) -> str:
         return os.environ.get(TRACKING_URI_VARIABLE) or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def _owns_database(self) -> bool:
+        return not os.environ.get(TRACKING_URI_VARIABLE)
+
+    @property
+    def _artifact_root(self) -> Path:
+        return self.root / "artifacts"
 
     @cached_property
     def _client(self) -> "MlflowClient":
@@ -181,15 +213,19 @@ class Registry:
 
     @cached_property
     def _experiment_id(self) -> str:
+        """Return the id of the project's experiment, whose artifacts lie in this workspace."""
         client = self._client
         with lock_registry(self.root):
             experiment = client.get_experiment_by_name(self.project)
-            if experiment:
-                return str(experiment.experiment_id)
-            location = (
-                (self.root / "artifacts").as_uri() if self._uri.startswith("sqlite") else None
-            )
-            return str(client.create_experiment(self.project, artifact_location=location))
+            place = self._artifact_root.as_uri()
+            if experiment is None:
+                location = place if self._uri.startswith("sqlite") else None
+                return str(client.create_experiment(self.project, artifact_location=location))
+            # MLflow would write into the place where the workspace was.
+            stored = experiment.artifact_location
+            if self._owns_database and is_local(stored) and stored != place:
+                rewrite_addresses(self.root / "mlflow.db", stored, place)
+            return str(experiment.experiment_id)
 
     @contextmanager
     def _open_run(self, target: str, record: TrainingRecord) -> Iterator["Run"]:
@@ -251,7 +287,7 @@ class Registry:
         client = self._client
         if get_or_none(lambda: client.get_registered_model(name)) is None:
             client.create_registered_model(name)
-        local = urlparse(model.artifact_location).scheme == "file"
+        local = is_local(model.artifact_location)
         version = client.create_model_version(
             name,
             # A models:/ address would be looked up in MLflow's global store, which is not this one.
