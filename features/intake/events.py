@@ -18,6 +18,7 @@ from features.contracts import EVENTS, INSTANT, SourceCount
 from features.intake.duplicates import HASHES, find_duplicate_rows, sum_hashes
 from features.intake.entities import EntityCollector
 from features.intake.formats.texts import to_plain_text
+from features.intake.ids import read_ids
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     DUPLICATE,
@@ -211,8 +212,8 @@ def _read_columns(project: Project, source: EventRows, raw: RawRows) -> dict[str
     missing = source.missing
     columns = {
         "unreadable": raw.unreadable_rows(),
-        "entity_id": to_plain_text(read_clean_text(raw, source.entity_id, missing)),
-        "account_id": to_plain_text(read_clean_text(raw, source.account_id, missing)),
+        "entity_id": read_ids(raw, source.entity_id, missing),
+        "account_id": read_ids(raw, source.account_id, missing),
         **read_times(raw, source.event_time, source.known_at, missing, project.zone),
         "event_type": _read_text(raw, source.event_type, missing),
         "channel": _read_text(raw, source.channel, missing),

@@ -17,6 +17,7 @@ from configs.targets import ColumnOutcome
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.formats.texts import to_plain_text, to_text
+from features.intake.ids import read_ids
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     Flaw,
@@ -29,7 +30,7 @@ from features.intake.quarantine import (
     quarantine_rows,
 )
 from features.intake.reading import RawRows, read_rows
-from features.intake.values import clean_column, infer_attribute, read_clean_text, read_times
+from features.intake.values import clean_column, infer_attribute, read_times
 from features.tools.duckdb_sql import run_query
 
 # Value of ``order`` that stands for the position of a row in its source.
@@ -165,10 +166,10 @@ def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[
     """Return one row per raw row: mapped columns in their types, reasons of invalid values."""
     size, missing = len(raw.table), source.missing
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable_rows()}
-    columns["entity_id"] = to_plain_text(read_clean_text(raw, source.entity_id, missing))
+    columns["entity_id"] = read_ids(raw, source.entity_id, missing)
     if source.entity_id is None:
         columns["entity_id"] = pc.add(raw.table["nr"], 1).cast(pa.string())
-    columns["account_id"] = to_plain_text(read_clean_text(raw, source.account_id, missing))
+    columns["account_id"] = read_ids(raw, source.account_id, missing)
     columns |= _read_order(raw, source, columns["entity_id"]) if source.created_at is None else {}
     if source.created_at is not None:
         columns |= read_times(raw, source.created_at, source.known_at, missing, project.zone)

@@ -13,9 +13,10 @@ from configs.privacy import SuppressList, SuppressWhere
 from configs.schema import Project
 from features.intake.formats.files import FIX_SOURCES
 from features.intake.formats.texts import to_plain_text, to_text
+from features.intake.ids import read_ids
 from features.intake.quarantine import SUPPRESSED_REASON, Flaw
 from features.intake.reading import RawRows, read_rows
-from features.intake.values import clean_column, read_clean_text
+from features.intake.values import clean_column
 from features.suppressed import SUPPRESSED, Suppression
 from features.tools.id_index import IdIndex
 
@@ -111,7 +112,7 @@ def _read_list(source: SuppressList, key: str) -> pa.Array:
         fix = f"put the list back, or fix {key}.path" if error.fix == FIX_SOURCES else error.fix
         fix = f"{fix}; no lead is scored until it can be read"
         raise DataError(error.what, where=where, found=error.found, fix=fix) from error
-    ids = to_plain_text(read_clean_text(raw, source.entity_id, source.missing))
+    ids = read_ids(raw, source.entity_id, source.missing)
     invalid = pc.or_(raw.unreadable_rows(), pc.is_null(ids))
     if pc.any(invalid).as_py():
         lines = raw.table["row"].filter(invalid)

@@ -14,6 +14,7 @@ from configs.source_rows import AttributeRows, find_duplicate_claim
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
 from features.intake.formats.texts import to_plain_text
+from features.intake.ids import read_ids
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     NO_NAME,
@@ -102,7 +103,7 @@ def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.T
     """Return one row per raw row: mapped columns in their types, reasons of invalid values."""
     size, missing = len(raw.table), source.missing
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable_rows()}
-    columns["entity_id"] = to_plain_text(read_clean_text(raw, source.entity_id, missing))
+    columns["entity_id"] = read_ids(raw, source.entity_id, missing)
     columns |= read_times(raw, source.valid_from, source.known_at, missing, project.zone)
     # A wide row names no attribute: the config names its columns.
     columns["name"] = (

@@ -93,5 +93,13 @@ def _extract_values(lines: pa.Array, names: Sequence[str]) -> list[pa.ChunkedArr
 
 def _json_text_expression(text: str, pointer: str) -> str:
     # Only numbers: the text "12.0" may be an id and stays as it is.
-    is_whole = f"ends_with({text}, '.0') AND json_type(line, {pointer}) = 'DOUBLE'"
-    return f"CASE WHEN {is_whole} THEN regexp_replace({text}, '[.]0$', '') ELSE {text} END"
+    is_float = f"json_type(line, {pointer}) = 'DOUBLE'"
+    is_whole, is_large = f"ends_with({text}, '.0')", f"contains(lower({text}), 'e')"
+    # DuckDB (2.0.0) writes large numbers with an exponent; all above 1e15 are whole, and 128 bits
+    # hold them up to 1.7e38.
+    digits = f"CAST(try_cast(try_cast({text} AS DOUBLE) AS HUGEINT) AS VARCHAR)"
+    is_large += f" AND abs(try_cast({text} AS DOUBLE)) >= 1e15"
+    return (
+        f"CASE WHEN {is_whole} AND {is_float} THEN regexp_replace({text}, '[.]0$', '') "
+        f"WHEN {is_large} AND {is_float} THEN coalesce({digits}, {text}) ELSE {text} END"
+    )

@@ -14,6 +14,10 @@ TEXT_CODES = pa.dictionary(pa.int32(), pa.string())
 # Microseconds per timestamp unit, in which DuckDB counts; it counts nanoseconds as such.
 MICROSECONDS_PER_UNIT = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 1}
 
+# Whole floats below these limits are written as an integer of 64 bits. A float of lower precision
+# above its own limit is written with the fewest digits that identify it, and zeros.
+EXACT_WHOLE_LIMITS = {pa.float64(): 2.0**63, pa.float32(): 2.0**24, pa.float16(): 2.0**11}
+
 
 def to_supported_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column in a supported type, or as text if its own is not supported.
@@ -41,7 +45,11 @@ def to_supported_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column as text; 12.0 of a float column becomes 12, and NaN null."""
+    """Return a column as text; NaN becomes null.
+
+    Whole numbers are written in plain digits, of any type and size: 12.0 of a float column
+    becomes 12, and 1e17 becomes 100000000000000000.
+    """
     column = to_supported_type(column)
     kind = column.type
     if pa.types.is_string(kind) or kind == TEXT_CODES:
@@ -75,25 +83,62 @@ def is_text_type(kind: pa.DataType) -> bool:
 
 
 def _format_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_float16(column.type):
+    if pa.types.is_floating(column.type):
+        return _format_floats(column)
+    if pa.types.is_decimal(column.type):
+        # Arrow (25.0.1) writes a negative scale with an exponent; DuckDB lacks decimal256.
+        text = column.cast(pa.string())
+        return pc.replace_substring_regex(text, pattern=r"\.0+$", replacement="")
+    if pa.types.is_timestamp(column.type):
+        return _format_timestamps(column)
+    sql = "SELECT CAST(value AS VARCHAR) AS text FROM rows"
+    return run_query(sql, rows=pa.table({"value": column}))["text"]
+
+
+def _format_floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Format floats: whole numbers in plain digits, others as Python does; NaN becomes null."""
+    number = column.cast(pa.float64())
+    is_whole = pc.and_(pc.is_finite(number), pc.equal(number, pc.floor(number)))
+    is_short = pc.less(pc.abs(number), EXACT_WHOLE_LIMITS[column.type])
+    short = _keep_where(number, pc.and_(is_whole, is_short)).cast(pa.int64()).cast(pa.string())
+    if short.null_count == column.null_count:
+        return short
+    large = _keep_where(column, pc.and_(is_whole, pc.invert(is_short))).combine_chunks()
+    text = pc.coalesce(short, _format_large(large))
+    fraction = _keep_where(column, pc.invert(is_whole))
+    if fraction.null_count == len(fraction):
+        return text
+    return pc.coalesce(text, _format_fractions(fraction))
+
+
+def _keep_where(column: pa.ChunkedArray, mask: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(mask, column, pa.scalar(None, column.type))
+
+
+def _format_large(column: pa.Array) -> pa.Array:
+    """Format whole floats, each distinct one once: float64 exactly, others with fewest digits."""
+    distinct, kind = column.dictionary_encode(), column.type.to_pandas_dtype()
+    texts = [
+        str(int(value)) if kind is np.float64 else np.format_float_positional(kind(value), trim="-")
+        for value in distinct.dictionary.to_pylist()
+    ]
+    return pa.array(texts, pa.string()).take(distinct.indices)
+
+
+def _format_fractions(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Format floats that are not whole with the fewest digits that identify them."""
+    if pa.types.is_float16(column.type):  # DuckDB lacks it
         return pa.chunked_array(
             [pa.array(map(_format_half_float, column.to_pylist()), pa.string())]
         )
-    if pa.types.is_decimal256(column.type):  # DuckDB lacks it
-        return column.cast(pa.string())
-    if pa.types.is_timestamp(column.type):
-        return _format_timestamps(column)
-    text = "CAST(value AS VARCHAR)"
-    if pa.types.is_floating(column.type):
-        # NaN is recognised by its text: in files whose statistics, which leave NaN out, are finite,
-        # isnan of DuckDB 2.0.0 was always false.
-        text = f"regexp_replace(nullif({text}, 'nan'), '\\.0$', '')"
-    sql = f"SELECT {text} AS text FROM rows"  # noqa: S608
+    # NaN is recognised by its text: in files whose statistics, which leave NaN out, are finite,
+    # isnan of DuckDB 2.0.0 was always false.
+    sql = "SELECT nullif(CAST(value AS VARCHAR), 'nan') AS text FROM rows"
     return run_query(sql, rows=pa.table({"value": column}))["text"]
 
 
 def _format_half_float(value: float | None) -> str | None:
-    """Format a half-precision number with the fewest digits that identify it; DuckDB lacks it."""
+    """Format a half-precision number with the fewest digits that identify it."""
     is_valid = value is not None and not np.isnan(value)
     return np.format_float_positional(np.float16(value), trim="-") if is_valid else None
 
