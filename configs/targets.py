@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from configs.durations import Duration
 from configs.source_rows import FrozenModel
@@ -20,7 +20,16 @@ class Population(FrozenModel):
         "starts it",
     )
     until: tuple[str, ...] = Field(
-        (), description="event types that end eligibility; the outcome always does"
+        (),
+        description="event types that end eligibility; the outcome does, too, unless it recurs",
+    )
+    reopen: tuple[str, ...] = Field(
+        (),
+        description="event types after which an entity that had ended, by the outcome as well, is "
+        "eligible again until the next end",
+    )
+    recurring: bool = Field(
+        False, description="whether entities stay eligible after the outcome, which may recur"
     )
     closed_by: tuple[str, ...] = Field(
         (),
@@ -74,6 +83,11 @@ class Target(FrozenModel):
 
     population: Population = Population()
     outcome: str | tuple[str, ...] | ColumnOutcome
+    outcome_revoked_by: tuple[str, ...] = Field(
+        (),
+        validation_alias=AliasChoices("outcome_revoked_by", "undone_by"),
+        description="event types that revoke the latest outcome before them: it did not happen",
+    )
     horizon: Duration | None = Field(
         None, description="length of the period after the cutoff in which the outcome counts"
     )
@@ -109,12 +123,34 @@ class Target(FrozenModel):
                 raise ValueError(
                     "an outcome column has no time: remove population, horizon and cutoffs"
                 )
+            if self.outcome_revoked_by:
+                raise ValueError(
+                    "an outcome column has no events that revoke it: remove outcome_revoked_by"
+                )
             if self.learns_amount:
                 raise ValueError(
                     "an outcome column carries no value: give amount as a number or an attribute"
                 )
         elif self.horizon is None or self.cutoffs is None:
             raise ValueError("an outcome event needs horizon and cutoffs")
+        return self
+
+    @model_validator(mode="after")
+    def _check_roles_of_event_types(self) -> Self:
+        population, outcomes = self.population, self.outcome_types
+        ends = {*population.until, *population.closed_by, *outcomes}
+        for key, names, others, reason in (
+            ("population.reopen", population.reopen, ends, "ends eligibility, so it cannot reopen"),
+            ("outcome_revoked_by", self.outcome_revoked_by, outcomes, "is the outcome itself"),
+            (
+                "population.until",
+                population.until if population.recurring else (),
+                outcomes,
+                "is the outcome, which recurs: remove it here, or remove recurring",
+            ),
+        ):
+            if both := sorted(set(names) & set(others)):
+                raise ValueError(f"{key}: {both[0]!r} {reason}")
         return self
 
     @property

@@ -7,8 +7,8 @@ code reads the clock.
 2. ``available_at = max(event_time, known_at)``. Features at a cutoff see an event if and only if
 ``available_at < cutoff``; a window of length w contains event times in ``[cutoff - w, cutoff)``.
 The same holds for a value in a history, with ``valid_from`` in place of ``event_time``.
-3. A label is 1 if the outcome happens in ``[cutoff, cutoff + horizon)``; the row is mature if
-``cutoff + horizon <= observation_date``. An immature row has no label.
+3. A label is 1 if the outcome happens in ``[cutoff, cutoff + horizon)`` and is not revoked; the
+row is mature if ``cutoff + horizon <= observation_date``. An immature row has no label.
 4. Segments are ordered in time: ``max(earlier cutoff) + horizon + embargo <= min(later cutoff)``.
 """
 
@@ -111,7 +111,7 @@ LABELS = pa.schema(
         make_field(
             "outcome_at",
             INSTANT,
-            "first outcome known at or after the cutoff, however late",
+            "first outcome at or after the cutoff that is not revoked, however late",
             nullable=True,
         ),
     ]

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from configs.errors import ConfigError
 from configs.targets import ColumnOutcome, Target
 from features.contracts import EVENTS, INSTANT, LABELS, Dataset
+from features.outcome_events import select_standing_outcomes
 from features.tools.instants import (
     NEVER_US,
     column_to_microseconds,
@@ -34,7 +35,9 @@ def compute_labels(
 ) -> pa.Table:
     """Return LABELS, one row per spine row in the spine's order.
 
-    The label is 1 if an outcome event has its time in ``[cutoff, cutoff + horizon)``. A row with
+    The label is 1 if an outcome event has its time in ``[cutoff, cutoff + horizon)`` and no row of
+    the data set revokes it (``outcome_revoked_by``); ``outcome_at`` is the first of these, too. A
+    row with
     ``cutoff + horizon > observed`` is immature: its label is null even if an outcome has been
     observed already, since a missing outcome could not have been. Rows of an outcome column are
     mature as soon as the column is filled, and have no outcome time.
@@ -45,7 +48,7 @@ def compute_labels(
     else:
         cutoff = column_to_microseconds(spine["cutoff"])
         horizon = duration_to_microseconds(target.horizon)
-        events = _select_outcome_events(dataset, target)
+        events = select_standing_outcomes(dataset, target)
         position = _find_next_event(dataset, spine, events)
         # The appended NEVER_US is the time of rows without a next event.
         outcome = np.append(column_to_microseconds(events["event_time"]), NEVER_US)[position]
@@ -61,10 +64,11 @@ def compute_labels(
 def find_outcome_values(dataset: Dataset, spine: pa.Table, target: Target) -> np.ndarray:
     """Return the value of the first outcome event at or after each row's cutoff, float64 (rows,).
 
-    NaN if there is no such event, or it has no value. Of events at the same instant the first
-    counts, ordered by the other columns of EVENTS from left to right, missing values first.
+    NaN if there is no such event, or it has no value. Revoked outcomes do not count. Of events at
+    the same instant the first counts, ordered by the other columns of EVENTS from left to right,
+    missing values first.
     """
-    events = _select_outcome_events(dataset, target)
+    events = select_standing_outcomes(dataset, target)
     keys = [(name, "ascending", "at_start") for name in EVENTS.names]
     events = events.take(pc.sort_indices(events, keys))
     # The appended NaN is the value of rows without a next event.
@@ -98,14 +102,6 @@ def _cast_outcome_value(outcome: ColumnOutcome, kind: pa.DataType) -> pa.Scalar:
             found=f"equals: {outcome.equals!r}",
             fix="give the number that represents the outcome",
         ) from error
-
-
-def _select_outcome_events(dataset: Dataset, target: Target) -> pa.Table:
-    return dataset.events.filter(
-        pc.is_in(
-            dataset.events["event_type"], value_set=pa.array(target.outcome_types, pa.string())
-        )
-    )
 
 
 def _find_next_event(dataset: Dataset, spine: pa.Table, events: pa.Table) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -11,33 +10,19 @@ import pyarrow.compute as pc
 
 from configs.targets import ColumnOutcome, Target
 from features.contracts import INSTANT, SPINE, Dataset
+from features.eligibility import (
+    Entries,
+    OpenSpans,
+    find_eligible_spans,
+    find_entries,
+    find_published_spans,
+)
 from features.tools.instants import (
     NEVER_US,
     column_to_microseconds,
     duration_to_microseconds,
     to_microseconds,
 )
-
-
-@dataclass(frozen=True)
-class EligibilitySpans:
-    """Time spans in which each entity may be a row of a target.
-
-    Each array has one element per entity, int64 microseconds since 1970. An entity is eligible at
-    cutoff c if ``entry_known < c <= end_known`` and ``c <= last``. Events at the cutoff itself are
-    not known yet, so an entity whose end becomes known exactly at c is still eligible.
-
-    Attributes:
-        entry: Time of the entry.
-        entry_known: Time at which the entry and the lead's row became known.
-        end_known: Time at which the first end became known.
-        last: Latest cutoff by the maximum age.
-    """
-
-    entry: np.ndarray
-    entry_known: np.ndarray
-    end_known: np.ndarray
-    last: np.ndarray
 
 
 def build_training_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
@@ -50,9 +35,10 @@ def build_training_spine(dataset: Dataset, target: Target, as_of: datetime) -> p
     """
     if isinstance(target.outcome, ColumnOutcome):
         return _build_column_spine(dataset, target.outcome, filled=True)
-    spans = _find_eligibility(dataset, target)
+    entries = find_entries(dataset, target.population)
+    spans = find_eligible_spans(dataset, target, entries)
     if target.cutoffs is not None and target.cutoffs.delay is not None:
-        rows, cutoff = _compute_delayed_cutoffs(spans, target.cutoffs.delay)
+        rows, cutoff = _compute_delayed_cutoffs(entries, spans, target.cutoffs.delay)
     elif target.cutoffs is not None:
         step = duration_to_microseconds(target.cutoffs.every)
         rows, cutoff = _expand_grid_cutoffs(spans, to_microseconds(as_of), step)
@@ -69,8 +55,8 @@ def build_scoring_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa
 
     A grid target gives every entity eligible at ``as_of``. A delay target gives its open entities
     whose own cutoff has been reached and whose horizon has not ended, each at its own cutoff, as in
-    training; ``closed_by`` closes them too. An outcome column gives the entities whose outcome is
-    still empty.
+    training; ``closed_by`` closes them too, and ``reopen`` opens them again. An outcome column
+    gives the entities whose outcome is still empty.
     """
     spine = _select_rows_to_score(dataset, target, as_of)
     suppressed = pc.is_in(spine["entity_id"], value_set=dataset.suppressed.entity_ids)
@@ -80,22 +66,19 @@ def build_scoring_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa
 def _select_rows_to_score(dataset: Dataset, target: Target, as_of: datetime) -> pa.Table:
     if isinstance(target.outcome, ColumnOutcome):
         return _build_column_spine(dataset, target.outcome, filled=False)
-    spans, as_of_us = _find_eligibility(dataset, target), to_microseconds(as_of)
+    entries, as_of_us = find_entries(dataset, target.population), to_microseconds(as_of)
+    spans = find_eligible_spans(dataset, target, entries)
     delay = target.cutoffs.delay if target.cutoffs else None
     if delay is None:
-        rows = np.flatnonzero(
-            (spans.entry_known < as_of_us)
-            & (as_of_us <= spans.end_known)
-            & (as_of_us <= spans.last)
-        )
+        rows = spans.lead[spans.select(as_of_us)]
         return _make_spine(dataset.leads, rows, np.full(len(rows), as_of_us))
-    rows, cutoff = _compute_delayed_cutoffs(spans, delay)
+    rows, cutoff = _compute_delayed_cutoffs(entries, spans, delay)
+    own_cutoff = np.full(dataset.leads.num_rows, NEVER_US)
+    own_cutoff[rows] = cutoff
+    published = find_published_spans(dataset, target, entries, own_cutoff)
+    open_now = published.lead[published.select(as_of_us)]
     horizon = duration_to_microseconds(target.horizon or timedelta(0))
-    closed = np.minimum(
-        spans.end_known,
-        _find_first_known(dataset, target.population.closed_by, since=spans.entry)[1],
-    )
-    keep = (cutoff <= as_of_us) & (as_of_us < cutoff + horizon) & (closed[rows] >= as_of_us)
+    keep = (cutoff <= as_of_us) & (as_of_us < cutoff + horizon) & np.isin(rows, open_now)
     return _make_spine(dataset.leads, rows[keep], cutoff[keep])
 
 
@@ -114,79 +97,25 @@ def _build_column_spine(dataset: Dataset, outcome: ColumnOutcome, *, filled: boo
     return _make_spine(dataset.leads, rows, cutoff)
 
 
-def _find_eligibility(dataset: Dataset, target: Target) -> EligibilitySpans:
-    population = target.population
-    entry = column_to_microseconds(dataset.leads["created_at"])
-    entry_known = column_to_microseconds(dataset.leads["available_at"])
-    if population.after != "created":
-        entry, known = _find_first_known(dataset, (population.after,))
-        # An event may arrive before the lead's row; both are needed to know the entity.
-        entry_known = np.maximum(entry_known, known)
-    _, end_known = _find_first_known(
-        dataset, (*population.until, *target.outcome_types), since=entry
-    )
-    longest = duration_to_microseconds(population.max_age)
-    reachable = entry < NEVER_US - longest
-    # The inner where avoids an overflow of NEVER_US + longest.
-    oldest = np.where(reachable, entry, 0) + longest
-    last = np.where(reachable & bool(population.max_age), oldest, NEVER_US)
-    return EligibilitySpans(entry, entry_known, end_known, last)
-
-
-def _find_first_known(
-    dataset: Dataset, types: tuple[str, ...], since: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each entity time and availability of the first known event of these types.
-
-    First known, not first to happen: an earlier event that is reported later must not change past
-    decisions. NEVER_US if there is none.
-    """
-    size = dataset.leads.num_rows
-    time, known = np.full(size, NEVER_US), np.full(size, NEVER_US)
-    events = dataset.events.filter(
-        pc.is_in(dataset.events["event_type"], value_set=pa.array(types, pa.string()))
-    )
-    lead, event_time = (
-        dataset.find_leads(events["entity_id"]),
-        column_to_microseconds(events["event_time"]),
-    )
-    keep = np.flatnonzero((lead >= 0) & (event_time >= since[lead] if since is not None else True))
-    lead, event_time, available = (
-        lead[keep],
-        event_time[keep],
-        column_to_microseconds(events["available_at"])[keep],
-    )
-    # Of several assignments to one element the last one stays: reversed, that is the first known.
-    order = np.lexsort((event_time, available, lead))[::-1]
-    time[lead[order]], known[lead[order]] = event_time[order], available[order]
-    return time, known
-
-
 def _compute_delayed_cutoffs(
-    spans: EligibilitySpans, delay: timedelta
+    entries: Entries, spans: OpenSpans, delay: timedelta
 ) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.flatnonzero(spans.entry < NEVER_US)
-    cutoff = spans.entry[rows] + duration_to_microseconds(delay)
-    keep = (
-        (spans.entry_known[rows] < cutoff)
-        & (cutoff <= spans.end_known[rows])
-        & (cutoff <= spans.last[rows])
-    )
-    return rows[keep], cutoff[keep]
+    """Return entity row and cutoff of each entity that is eligible at its own cutoff."""
+    cutoff = entries.time[spans.lead] + duration_to_microseconds(delay)
+    selected = spans.select(cutoff)
+    return spans.lead[selected], cutoff[selected]
 
 
-def _expand_grid_cutoffs(
-    spans: EligibilitySpans, as_of: int, step: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _expand_grid_cutoffs(spans: OpenSpans, as_of: int, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Return entity row and cutoff for each grid cutoff at which an entity is eligible.
 
-    These are the cutoffs ``as_of - k * step``, k >= 1, in ``(entry_known, min(end_known, last)]``.
+    These are the cutoffs ``as_of - k * step``, k >= 1, in ``(start, end]`` of its spans.
     """
-    end = np.minimum(np.minimum(spans.end_known, spans.last), as_of - step)
-    # The smallest k whose cutoff is <= end, and the largest k whose cutoff is > entry_known.
+    end = np.minimum(spans.end, as_of - step)
+    # The smallest k whose cutoff is <= end, and the largest k whose cutoff is > start.
     nearest = -((end - as_of) // step)
-    farthest = (as_of - np.minimum(spans.entry_known, as_of) - 1) // step
+    farthest = (as_of - np.minimum(spans.start, as_of) - 1) // step
     count = np.maximum(farthest - nearest + 1, 0)
     rows = np.repeat(np.arange(len(count)), count)
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return rows, as_of - (nearest[rows] + within) * step
+    return spans.lead[rows], as_of - (nearest[rows] + within) * step
