@@ -123,6 +123,13 @@ class Project(FrozenModel):
             raise ValueError("an outcome column requires sources.leads")
         if not self.timed and any(t.outcome_types for t in self.targets.values()):
             raise ValueError("an outcome event requires times: give sources.leads.created_at")
+        for name, target in self.targets.items():
+            outcome = target.outcome
+            if isinstance(outcome, ColumnOutcome) and outcome.mature_after and not self.timed:
+                raise ValueError(
+                    f"targets.{name}.outcome.mature_after requires times: give "
+                    "sources.leads.created_at"
+                )
         if not any(source.value for source in self.sources.events):
             for name in (name for name, target in self.targets.items() if target.learns_amount):
                 raise ValueError(
@@ -159,12 +166,11 @@ class Project(FrozenModel):
     @model_validator(mode="after")
     def _check_retention_covers_horizons(self) -> Self:
         keep = self.publish.keep
-        horizons = [target.horizon for target in self.targets.values() if target.horizon]
-        if keep is not None and horizons and keep <= max(horizons):
+        waits = [target.maturity for target in self.targets.values() if target.maturity]
+        if keep is not None and waits and keep <= max(waits):
             raise ValueError(
-                "publish.keep must be longer than every horizon; otherwise scores are deleted "
-                "before "
-                "their outcomes are known"
+                "publish.keep must be longer than every horizon and every outcome.mature_after; "
+                "otherwise scores are deleted before their outcomes are known"
             )
         return self
 
@@ -193,6 +199,10 @@ class Project(FrozenModel):
     def timed(self) -> bool:
         """Return whether the data has times."""
         return self.sources.leads is None or self.sources.leads.created_at is not None
+
+    def follows_up(self, target: str) -> bool:
+        """Return whether a target's outcomes have times, so that immature rows can be used."""
+        return self.timed and bool(self.target_config(target).outcome_types)
 
     @property
     def ordered(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
 from configs.durations import Duration
 from configs.source_rows import FrozenModel
@@ -40,11 +40,33 @@ class Population(FrozenModel):
     )
 
 
+OutcomeValue = str | int | float | bool
+
+
 class ColumnOutcome(FrozenModel):
-    """An outcome given by a column of the leads source, without a time."""
+    """An outcome given by a column of the leads source, without a time of its own."""
 
     column: str
-    equals: str | int | float | bool
+    equals: OutcomeValue | tuple[OutcomeValue, ...] = Field(
+        description="value of the column that counts as the outcome, or a list of such values"
+    )
+    mature_after: Duration | None = Field(
+        None, description="age, since created_at, from which a lead's value is final"
+    )
+
+    # Before validation: Pydantic would report one error for each type that a value may have.
+    @field_validator("equals", mode="before")
+    @classmethod
+    def _check_values(cls, value: object) -> object:
+        values = value if isinstance(value, list | tuple) else [value]
+        if not values or not all(isinstance(entry, OutcomeValue) for entry in values):
+            raise ValueError("must be a text, a number, true or false, or a list of them")
+        return value
+
+    @property
+    def values(self) -> tuple[OutcomeValue, ...]:
+        """Return the values that count as the outcome."""
+        return self.equals if isinstance(self.equals, tuple) else (self.equals,)
 
 
 class Cutoffs(FrozenModel):
@@ -99,6 +121,19 @@ class Target(FrozenModel):
         None,
         description="a number, the attribute with the amount, or {outcome: value} to predict it",
     )
+
+    # Before validation: Pydantic would report one error for each form that an outcome may have.
+    @field_validator("outcome", mode="before")
+    @classmethod
+    def _read_column_outcome(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        try:
+            return ColumnOutcome.model_validate(value)
+        except ValidationError as errors:
+            first = errors.errors()[0]
+            key, text = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            raise ValueError(f"{key}: {text}") from errors
 
     @field_validator("observed_from", mode="before")
     @classmethod
@@ -157,6 +192,16 @@ class Target(FrozenModel):
     def learns_amount(self) -> bool:
         """Return whether a model predicts the amount from the values of earlier outcomes."""
         return isinstance(self.amount, OutcomeAmount)
+
+    @property
+    def maturity(self) -> timedelta:
+        """Return the time until a row's label is final.
+
+        It is counted from the cutoff for an outcome event, and from ``created_at`` for a column.
+        """
+        if isinstance(self.outcome, ColumnOutcome):
+            return self.outcome.mature_after or timedelta(0)
+        return self.horizon or timedelta(0)
 
     @property
     def outcome_types(self) -> tuple[str, ...]:

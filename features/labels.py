@@ -40,10 +40,14 @@ def compute_labels(
     row with
     ``cutoff + horizon > observed`` is immature: its label is null even if an outcome has been
     observed already, since a missing outcome could not have been. Rows of an outcome column are
-    mature as soon as the column is filled, and have no outcome time.
+    mature if the column is filled, with any value, and ``created_at + mature_after <= observed``;
+    they have no outcome time. Without times they are mature as soon as the column is filled.
     """
     if isinstance(target.outcome, ColumnOutcome):
         is_positive, mature = _read_column_outcome(dataset, spine, target.outcome)
+        if dataset.timed:
+            final = find_column_maturity(dataset, spine, target)
+            mature = mature & (final <= to_microseconds(observed))
         outcome = np.full(spine.num_rows, NEVER_US)
     else:
         cutoff = column_to_microseconds(spine["cutoff"])
@@ -76,32 +80,48 @@ def find_outcome_values(dataset: Dataset, spine: pa.Table, target: Target) -> np
     return values[_find_next_event(dataset, spine, events)]
 
 
+def find_column_maturity(dataset: Dataset, spine: pa.Table, target: Target) -> np.ndarray:
+    """Return when the outcome column of each row becomes final, int64 microseconds UTC (rows,)."""
+    created = column_to_microseconds(dataset.leads["created_at"])
+    rows = dataset.find_leads(spine["entity_id"])
+    return created[rows] + duration_to_microseconds(target.maturity)
+
+
+def match_outcome_values(values: pa.ChunkedArray, outcome: ColumnOutcome) -> np.ndarray:
+    """Return a mask of the values that count as the outcome, bool (rows,); false where null.
+
+    Raises ConfigError if the column is numeric and a value of the outcome is a text.
+    """
+    return pc.is_in(values, value_set=cast_outcome_values(outcome, values.type)).to_numpy()
+
+
+def cast_outcome_values(outcome: ColumnOutcome, kind: pa.DataType) -> pa.Array:
+    """Return the outcome's values in the column's type, in the config's order.
+
+    In a numeric column true and false are 1 and 0. Raises ConfigError for a text in one.
+    """
+    if not pa.types.is_floating(kind):
+        return pa.array([str(value) for value in outcome.values], kind)
+    numbers = []
+    for value in outcome.values:
+        try:
+            numbers.append(float({"true": 1, "false": 0}.get(str(value).lower(), value)))
+        except ValueError as error:
+            raise ConfigError(
+                "the outcome is text, but its column is numeric",
+                where=f"outcome.column: {outcome.column}",
+                found=f"equals: {value!r}",
+                fix="give the number that represents the outcome",
+            ) from error
+    return pa.array(numbers, kind)
+
+
 def _read_column_outcome(
     dataset: Dataset, spine: pa.Table, outcome: ColumnOutcome
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return masks of the rows whose outcome column has the outcome's value, and is filled."""
     values = dataset.leads[outcome.column].take(pa.array(dataset.find_leads(spine["entity_id"])))
-    is_positive = pc.fill_null(pc.equal(values, _cast_outcome_value(outcome, values.type)), False)
-    return is_positive.to_numpy(), pc.is_valid(values).to_numpy()
-
-
-def _cast_outcome_value(outcome: ColumnOutcome, kind: pa.DataType) -> pa.Scalar:
-    """Return the outcome's value in the column's type.
-
-    In a numeric column true and false are 1 and 0.
-    """
-    if not pa.types.is_floating(kind):
-        return pa.scalar(str(outcome.equals), kind)
-    try:
-        number = float({"true": 1, "false": 0}.get(str(outcome.equals).lower(), outcome.equals))
-        return pa.scalar(number, kind)
-    except ValueError as error:
-        raise ConfigError(
-            "the outcome is text, but its column is numeric",
-            where=f"outcome.column: {outcome.column}",
-            found=f"equals: {outcome.equals!r}",
-            fix="give the number that represents the outcome",
-        ) from error
+    return match_outcome_values(values, outcome), pc.is_valid(values).to_numpy()
 
 
 def _find_next_event(dataset: Dataset, spine: pa.Table, events: pa.Table) -> np.ndarray:

@@ -193,11 +193,16 @@ class ProbabilityBand:
         return cls(tuple(data["center"]), tuple(data["low"]), tuple(data["high"]))
 
 
-def compute_wilson_interval(rate: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's two-sided 90 % interval of rates observed in ``size`` independent trials."""
-    slack = Z90**2 / size
+def compute_wilson_interval(
+    rate: np.ndarray, size: np.ndarray, z: float = Z90
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Wilson's interval of rates observed in ``size`` independent trials.
+
+    It is two-sided, with 90 % by default; ``z`` is the normal quantile of each side.
+    """
+    slack = z**2 / size
     middle = (rate + slack / 2) / (1 + slack)
-    half = Z90 / (1 + slack) * np.sqrt(rate * (1 - rate) / size + slack / (4 * size))
+    half = z / (1 + slack) * np.sqrt(rate * (1 - rate) / size + slack / (4 * size))
     return middle - half, middle + half
 
 

@@ -22,6 +22,7 @@ from features.spine import build_scoring_spine, build_training_spine
 from features.wording.wording import load_english, load_wording
 from pipelines.cron import require_cron_lines
 from pipelines.nightly.crm_delivery import plan_exports
+from pipelines.outcome_column import require_outcome_values
 from pipelines.results.data_check import DataCheck, TargetCheck
 from pipelines.training_data import Snapshot, load_snapshot, require_event_types
 
@@ -86,6 +87,7 @@ def _check_target(snapshot: Snapshot, target: str) -> TargetCheck:
     target_config, dataset = snapshot.project.target_config(target), snapshot.dataset
     try:
         require_event_types(snapshot, target)
+        require_outcome_values(snapshot.project, dataset, target)
         spine = build_training_spine(dataset, target_config, snapshot.as_of)
         labels = compute_labels(dataset, spine, target_config, snapshot.observed)
         to_score = build_scoring_spine(dataset, target_config, snapshot.as_of).num_rows
@@ -108,7 +110,7 @@ def _describe_problem(spine: pa.Table, mature: int, positive: int) -> str:
     if not spine.num_rows:
         return "no entity was ever eligible: check population, cutoffs and observed_from"
     if not mature:
-        return "no rows are mature: wait until the horizon has passed, or shorten it"
+        return "no rows are mature: wait until horizon or mature_after has passed, or shorten it"
     if positive in (0, mature):
         return f"only one class: {positive:,} of {mature:,} mature rows have the outcome"
     return ""

@@ -18,6 +18,7 @@ from features.definitions.catalog import Catalog, build_catalog
 from features.labels import compute_labels, compute_observation_date
 from features.sources import list_carried_columns, read_sources
 from features.spine import build_training_spine
+from pipelines.outcome_column import list_outcome_warnings, require_outcome_values
 
 # Event types that an error message lists: enough to spot a typo, on a few lines.
 MAX_TYPES_LISTED = 12
@@ -42,7 +43,8 @@ class Snapshot:
     @property
     def warnings(self) -> list[str]:
         """Return one line for each doubtful reading of the data, for `check` and every log."""
-        return self.dataset.warnings
+        outcomes = list_outcome_warnings(self.project, self.dataset, self.observed)
+        return [*self.dataset.warnings, *outcomes]
 
     def log_warnings(self, log: Callable[[str], None]) -> None:
         """Send each warning to ``log``."""
@@ -104,12 +106,13 @@ def cut_snapshot(project: Project, dataset: Dataset, as_of: str | None) -> Snaps
 def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
     """Return a target's rows with labels and features.
 
-    Raises ConfigError for an event type that the data does not contain, DataError where no entity
-    was ever eligible.
+    Raises ConfigError for an event type or an outcome value that the data does not contain,
+    DataError where no entity was ever eligible.
     """
     project, dataset = snapshot.project, snapshot.dataset
     target_config = project.target_config(target)
     require_event_types(snapshot, target)
+    require_outcome_values(project, dataset, target)
     spine = build_training_spine(dataset, target_config, snapshot.as_of)
     if not spine.num_rows:
         raise DataError(

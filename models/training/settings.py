@@ -35,7 +35,8 @@ class TrainingSettings:
 
     Attributes:
         target: Name of the target.
-        horizon: Time after a cutoff within which the outcome counts.
+        horizon: Time after a cutoff until its label is final: the target's horizon, or
+            ``mature_after`` of an outcome column.
         evaluation: Folds, tested share and embargo.
         ordered: False where the order of the rows means nothing.
         observed_through: Instant through which outcomes are complete; None if they have no times.

@@ -287,12 +287,13 @@ def _find_champion_age(snapshot: Snapshot, target: str, record: VersionRecord) -
     """Return the champion's age if it exceeds the limit; None if not, or if it is unknown."""
     target_config = snapshot.project.target_config(target)
     max_age = snapshot.project.checks.model_age.warn
-    # The outcomes of a column have no times, so no rows can be counted as matured since.
+    # Without maturity, no rows of an outcome column can be counted as matured since.
+    is_column = isinstance(target_config.outcome, ColumnOutcome)
     if (
         max_age is None
         or record.trained_as_of is None
         or record.observed_until is None
-        or isinstance(target_config.outcome, ColumnOutcome)
+        or (is_column and not target_config.maturity)
     ):
         return None
     # A young model needs no count of the rows that have matured, which reads the whole spine.
@@ -301,7 +302,7 @@ def _find_champion_age(snapshot: Snapshot, target: str, record: VersionRecord) -
         return None
     spine = build_training_spine(snapshot.dataset, target_config, snapshot.as_of)
     cutoff = column_to_microseconds(spine["cutoff"])
-    horizon = target_config.horizon or timedelta(0)
+    horizon = target_config.maturity
     at_training, current = (
         _count_mature(cutoff, horizon, observed)
         for observed in (record.observed_until, snapshot.observed)

@@ -40,7 +40,8 @@ def render_training_markdown(project: Project, results: list[TargetTraining]) ->
         if result.trained:
             challenger = build_challenger_table(result.metrics, project.ordered)
             learners = build_learner_table(result.baselines, result.trained.learner)
-            lines += [describe_row_counts(result.rows, project.timed), ""]
+            followed = project.follows_up(result.target)
+            lines += [describe_row_counts(result.rows, followed), ""]
             lines += [*render_markdown_table(challenger), "", *render_markdown_table(learners)]
     return "\n".join(lines)
 

@@ -121,7 +121,7 @@ def render_backtest(project: Project, result: TargetBacktest) -> RenderableType:
 
 
 def _describe_head(project: Project, target: str, rows: dict[str, int]) -> str:
-    counts = describe_row_counts(rows, project.timed)
+    counts = describe_row_counts(rows, project.follows_up(target))
     return f"\n{project.project} · {target}: {counts}"
 
 

@@ -116,7 +116,13 @@ def _describe_model(inputs: ReportInput) -> Iterator[str]:
 def _describe_target(target_config: Target) -> str:
     outcome, population = target_config.outcome, target_config.population
     if isinstance(outcome, ColumnOutcome):
-        return f"is `{outcome.column}` `{outcome.equals}`? (a column without a time: no horizon)"
+        values = "` or `".join(map(str, outcome.values))
+        age = (
+            f"final {format_duration(outcome.mature_after)} after creation"
+            if outcome.mature_after
+            else "no maturity"
+        )
+        return f"is `{outcome.column}` `{values}`? (a column without a time: no horizon, {age})"
     until = f" until `{'`, `'.join(population.until)}`" if population.until else ""
     horizon = format_duration(target_config.horizon) if target_config.horizon else "ever"
     types = "` or `".join(target_config.outcome_types)
@@ -125,10 +131,13 @@ def _describe_target(target_config: Target) -> str:
 
 def _describe_rows(inputs: ReportInput) -> Iterator[str]:
     timed = inputs.snapshot.project.timed
-    yield describe_row_counts(inputs.rows, timed) + "."
+    followed = inputs.snapshot.project.follows_up(inputs.trained.scorer.target)
+    yield describe_row_counts(inputs.rows, followed) + "."
     yield ""
     if inputs.snapshot.dataset.ordered and not timed:
         yield "Each fold is trained on rows that come before its first test row:"
+    elif timed and not followed:
+        yield "Each fold is trained on rows whose column was final before its first test row:"
     elif timed:
         yield "Each fold is trained on rows whose whole horizon lies before its first test row:"
     else:

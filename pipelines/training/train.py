@@ -129,12 +129,15 @@ def train_challenger(
 def build_settings(snapshot: Snapshot, target: str, log: Callable[[str], None]) -> TrainingSettings:
     """Return the training settings of one target; ``log`` receives one line per step."""
     project, dataset = snapshot.project, snapshot.dataset
+    target_config = project.target_config(target)
     return TrainingSettings(
         target,
-        project.target_config(target).horizon or timedelta(0),
+        # An outcome column has no horizon, but a training before a test window would not have known
+        # the outcomes of leads that were younger than `mature_after` either.
+        target_config.maturity,
         project.evaluation,
         dataset.ordered,
-        snapshot.observed if dataset.timed else None,
+        snapshot.observed if project.follows_up(target) else None,
         learning=project.learning,
         log=log,
     )

@@ -25,9 +25,14 @@ import pyarrow.compute as pc
 
 from configs.targets import ColumnOutcome, Target
 from features.contracts import INSTANT, LABELS, SPINE, Dataset
-from features.labels import compute_labels
+from features.labels import compute_labels, find_column_maturity
 from features.score_tables import SCORES
-from features.tools.instants import MICROSECOND, column_to_microseconds, duration_to_microseconds
+from features.tools.instants import (
+    MICROSECOND,
+    column_to_microseconds,
+    duration_to_microseconds,
+    from_microseconds,
+)
 from models.evaluation.metrics import Estimate
 from serve.scoring.weekly_lists import Week, keep_first_per_lead
 from serve.store.store import Store
@@ -255,7 +260,10 @@ def follow_scores(
         _count_by_week(published.filter(unknowable.is_valid())),
         Counter(unknowable.drop_null().to_pylist()),
         +(selection.excluded + Counter({NOT_KEPT: lost})),
-        min([*ends, *_find_mature_instants(open_rows, target_config, records)], default=None),
+        min(
+            [*ends, *_find_mature_instants(open_rows, target_config, records, observed.dataset)],
+            default=None,
+        ),
     )
 
 
@@ -376,11 +384,22 @@ def _count_by_week(rows: pa.Table) -> Counter[tuple[str, str]]:
 
 
 def _find_mature_instants(
-    rows: pa.Table, target_config: Target, records: Mapping[str, VersionRecord]
+    rows: pa.Table,
+    target_config: Target,
+    records: Mapping[str, VersionRecord],
+    dataset: Dataset,
 ) -> list[datetime]:
-    """Return the instant at which the first row of each version is mature."""
+    """Return the instant at which the first row of each version is mature.
+
+    The first row of an outcome column is one whose column is filled; when the others will be filled
+    is not known.
+    """
     if isinstance(target_config.outcome, ColumnOutcome):
-        return []
+        spine = rows.select(SPINE.names)
+        values = dataset.leads[target_config.outcome.column]
+        filled = pc.is_valid(values.take(pa.array(dataset.find_leads(spine["entity_id"]))))
+        final = find_column_maturity(dataset, spine, target_config)[filled.to_numpy()]
+        return [from_microseconds(int(final.min()))] if dataset.timed and final.size else []
     first = rows.group_by("model_version").aggregate([("cutoff", "min")]).to_pylist()
     return [
         group["cutoff_min"] + resolve_horizon(group["model_version"], target_config, records)

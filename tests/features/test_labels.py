@@ -15,7 +15,7 @@ from configs.targets import ColumnOutcome, Cutoffs, Target
 from features.contracts import EVENTS
 from features.labels import compute_labels, compute_observation_date, find_outcome_values
 from features.spine import build_scoring_spine, build_training_spine
-from tests.features.logs import HOUR, START, dataset, entities, moments, of, spine_of
+from tests.features.logs import HOUR, START, TICK, dataset, entities, moments, of, spine_of
 
 ORDER = ("event_time", "available_at", "event_type", "channel", "value")
 TARGET = Target(outcome=("won", "call"), horizon="3d", cutoffs=Cutoffs(every="1d"))
@@ -154,3 +154,87 @@ def test_text_outcome_of_numeric_column_raises():
     data, target = of(leads, []), Target(outcome=ColumnOutcome(column="size", equals="yes"))
     with pytest.raises(ConfigError, match="'yes'"):
         compute_labels(data, build_training_spine(data, target, START), target, START)
+
+
+def aged(ages, column, timed=True):
+    """Return leads of these ages in days at START, with a column ``result``."""
+    leads = [
+        {
+            "entity_id": f"L{number:03}",
+            "account_id": None,
+            "created_at": START - timedelta(days=age),
+            "available_at": START - timedelta(days=age),
+            "size": 1.0,
+        }
+        for number, age in enumerate(ages)
+    ]
+    data = of(leads, [])
+    result = pa.array(column, pa.float64())
+    return replace(data, leads=data.leads.append_column("result", result), timed=timed)
+
+
+AGED_LEADS = st.lists(
+    st.tuples(st.floats(0, 60), st.sampled_from([1.0, 0.0, None])), min_size=1, max_size=8
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(AGED_LEADS, st.sampled_from([None, "0d", "7d", "30d"]), st.sampled_from([0, 5]))
+def test_outcome_column_is_mature_from_an_age_on(leads, mature_after, wait):
+    data = aged([age for age, _ in leads], [value for _, value in leads])
+    outcome = ColumnOutcome(column="result", equals=1, mature_after=mature_after)
+    target = Target(outcome=outcome)
+    observed = compute_observation_date(data, START, timedelta(days=wait))
+    least = outcome.mature_after or timedelta(0)
+    expected = [
+        int(value) if row["created_at"] + least <= observed else None
+        for row, (_, value) in zip(data.leads.to_pylist(), leads, strict=True)
+        if value is not None
+    ]
+    spine = build_training_spine(data, target, START + TICK)
+    found = compute_labels(data, spine, target, observed)
+    by_entity = dict(zip(found["entity_id"].to_pylist(), found["label"].to_pylist(), strict=True))
+    assert [by_entity[entity] for entity in sorted(by_entity)] == expected
+    assert found["mature"].to_pylist() == [
+        label is not None for label in found["label"].to_pylist()
+    ]
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(AGED_LEADS, AGED_LEADS)
+def test_young_leads_change_no_label_of_older_ones(old, young):
+    target = Target(outcome=ColumnOutcome(column="result", equals=1, mature_after="90d"))
+    # All young leads are younger than 90 days; the newest of all is from START in both data sets.
+    ages = [0, *(age + 60 for age, _ in old)]
+    values = [0.0, *(value for _, value in old)]
+    more = aged([*ages, *(age for age, _ in young)], [*values, *(value for _, value in young)])
+    labels = []
+    for data in (aged(ages, values), more):
+        observed = compute_observation_date(data, START + TICK, timedelta(0))
+        spine = build_training_spine(data, target, START + TICK)
+        rows = compute_labels(data, spine, target, observed).to_pylist()
+        labels.append({row["entity_id"]: row for row in rows})
+    alone, together = labels
+    assert {name: together[name] for name in alone} == alone
+    assert sum(row["mature"] for row in together.values()) == sum(
+        row["mature"] for row in alone.values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "equals", "expected"),
+    [
+        (["Won", "won", "Lost", "Signed"], ["Won", "Signed"], [1, 0, 0, 1]),
+        ([1.0, 0.0, 2.0, None], [1, 2], [1, 0, 1]),
+        ([1.0, 0.0, 2.0, None], [True, 2.0], [1, 0, 1]),
+        (["1", "yes", "True", "no"], [1, True, "yes"], [1, 1, 1, 0]),
+    ],
+)
+def test_values_of_a_list_are_the_outcome(column, equals, expected):
+    data = aged([1, 1, 1, 1], [1.0] * 4)
+    at = data.leads.column_names.index("result")
+    data = replace(data, leads=data.leads.set_column(at, "result", pa.array(column)))
+    target = Target(outcome=ColumnOutcome(column="result", equals=equals))
+    spine = build_training_spine(data, target, START)
+    assert compute_labels(data, spine, target, START)["label"].to_pylist() == expected

@@ -667,3 +667,20 @@ def test_small_certain_difference_is_a_warning_alone():
         and not each.is_relevant
         and not recommend_retraining("1", [each], [each], None).retrain
     )
+
+
+def test_filled_outcome_column_waits_for_the_age_of_maturity(store):
+    outcome = ColumnOutcome(column="fate", equals="yes", mature_after="7d")
+    rows = [lead("a", fate="yes"), lead("b", fate="yes"), lead("c", fate="no"), lead("d", fate="")]
+    ages = {"a": 9, "b": 3, "c": 1, "d": 9}
+    rows = [row | {"created_at": START - DAY * ages[row["entity_id"]]} for row in rows]
+    table = of([{k: v for k, v in row.items() if k != "fate"} for row in rows], [])
+    fates = pa.array([row["fate"] or None for row in rows])
+    dataset = replace(table, leads=table.leads.append_column("fate", fates))
+    publish(store, START, list(ages))
+    nights = list_published_nights(store.runs("p"), "t", LATER, BERLIN)
+    data, target = OutcomeData(dataset, START), Target(outcome=outcome)
+    found = follow_scores(store, ("p", "t"), target, nights, data, {})
+    assert found.rows["entity_id"].to_pylist() == ["a"] and found.immature.total() == 3
+    # The first to become known is b: d is older, but its column is empty.
+    assert found.first_mature == START + 4 * DAY
