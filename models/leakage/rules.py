@@ -22,8 +22,11 @@ from models.leakage.sample import MIN_STRENGTH, AuditSample
 from models.leakage.standouts import find_standouts
 from models.leakage.strength import (
     AuditColumn,
+    cross_fit_rates,
     measure_explained_share,
     measure_single_strength,
+    measure_strength,
+    measure_strength_error,
 )
 
 # Evidence by column, in words.
@@ -34,8 +37,9 @@ Rule = Callable[[AuditSample, Evidence], Iterator[tuple[str, str]]]
 # A column of this strength alone, an AUC of about 0.95, leaves hardly anything open.
 DECISIVE_STRENGTH = 0.6
 
-# Strength of being filled. Optional questions of a form stay below 0.1.
-MIN_FILLED_STRENGTH = 0.15
+# Strength of being filled. Optional questions of a form stay below 0.1, also after two standard
+# errors: with few outcomes chance alone reaches 0.15.
+MIN_FILLED_STRENGTH, MAX_HONEST_FILLED_STRENGTH = 0.15, 0.1
 
 # Rows in the order of time are cut into blocks; a later block is emptier by this share of its rows.
 TIME_BLOCKS, MIN_FILL_DROP = 20, 0.5
@@ -62,13 +66,17 @@ MIN_IDENTITY_STRENGTH, MIN_ROWS_PER_GROUP = 0.05, 2
 
 
 def find_decisive(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[str, str]]:
-    """Find columns, and dated features, that alone nearly decide the outcome.
+    """Find columns that alone nearly decide the outcome.
 
     No column that is known beforehand does.
     """
     for name, strength in sample.strengths.items():
         if strength >= DECISIVE_STRENGTH:
             yield name, f"alone it reduces the log loss of the base rate by {strength:.0%}"
+
+
+def find_decisive_dated(sample: AuditSample) -> Iterator[tuple[str, str]]:
+    """Find event types and histories of which one feature alone nearly decides the outcome."""
     for column in sample.dated:
         strength = sample.measure_alone(column.bins)
         if strength >= DECISIVE_STRENGTH:
@@ -84,8 +92,10 @@ def find_decisive_when_filled(sample: AuditSample, suspects: Evidence) -> Iterat
     for column in sample.columns.values():
         if column.filled.all() or not column.filled.any():
             continue
-        strength = sample.measure_alone(column.filled.astype(np.int64))
-        if strength >= MIN_FILLED_STRENGTH:
+        chance = cross_fit_rates(column.filled.astype(np.int64), sample.label, sample.half)
+        strength = measure_strength(chance, sample.label)
+        reliable = strength - 2 * measure_strength_error(chance, sample.label)
+        if strength >= MIN_FILLED_STRENGTH and reliable >= MAX_HONEST_FILLED_STRENGTH:
             rate, rest = (sample.label[rows].mean() for rows in (column.filled, ~column.filled))
             yield (
                 column.name,
@@ -305,7 +315,7 @@ def _list_identifiers(
     by entity and split the rows of an account. Otherwise folds are cut in time.
     """
     yield from (
-        (column.name, column.bins)
+        (column.name, column.codes)
         for column in sample.columns.values()
         if column.is_category and column.name not in suspects
     )
@@ -313,17 +323,22 @@ def _list_identifiers(
         yield "account_id", codes + 1
 
 
-# The order matters: find_filled_together and find_explained_by_suspects read what earlier rules
-# found.
-RULES: tuple[Rule, ...] = (
-    find_decisive,
-    find_decisive_when_filled,
-    find_standouts,
-    find_emptied,
-    find_parts_of_whole,
-    find_still_growing,
-    find_overwritten,
-    find_filled_together,
-    find_explained_by_suspects,
-    find_identifiers,
+# With fewer rows of the rarer class not even a perfect leak is distinct from chance.
+MIN_CLASS_ROWS = 10
+# With fewer, chance alone would make suspects by rules that compare small strengths.
+MIN_CLASS_ROWS_TO_COMPARE = 100
+
+# Each rule with the number of rows of the rarer class that it needs. The order matters:
+# find_filled_together and find_explained_by_suspects read what earlier rules found.
+RULES: tuple[tuple[Rule, int], ...] = (
+    (find_decisive, MIN_CLASS_ROWS),
+    (find_decisive_when_filled, MIN_CLASS_ROWS),
+    (find_standouts, MIN_CLASS_ROWS_TO_COMPARE),
+    (find_emptied, MIN_CLASS_ROWS_TO_COMPARE),
+    (find_parts_of_whole, MIN_CLASS_ROWS_TO_COMPARE),
+    (find_still_growing, MIN_CLASS_ROWS_TO_COMPARE),
+    (find_overwritten, MIN_CLASS_ROWS_TO_COMPARE),
+    (find_filled_together, MIN_CLASS_ROWS),
+    (find_explained_by_suspects, MIN_CLASS_ROWS_TO_COMPARE),
+    (find_identifiers, MIN_CLASS_ROWS_TO_COMPARE),
 )

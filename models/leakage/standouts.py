@@ -30,11 +30,11 @@ def find_standouts(sample: AuditSample, suspects: Mapping[str, str]) -> Iterator
 
     A column's own information is the joint strength that is lost when it is left out together with
     its copies. The place in time is among the other columns, so a column that only stands for a
-    season or a market does not stand out. The search is repeated without each column found, since
-    one leak hides the next.
+    season or a market does not stand out. The search is done without the suspects found so far, and
+    repeated without each column found, since one leak hides the next.
     """
     order = _make_order_column(sample)
-    left = sample.columns_by_strength(0.0)[:MAX_COMPARED]
+    left = [c for c in sample.columns_by_strength(0.0) if c.name not in suspects][:MAX_COMPARED]
     while left and sample.strengths[left[0].name] >= MIN_STANDOUT_STRENGTH:
         joint = _measure_columns(sample, [*left, *sample.dated, *order])
         of_dated = joint - _measure_columns(sample, [*left, *order]) if sample.dated else 0.0

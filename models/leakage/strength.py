@@ -17,11 +17,12 @@ import pyarrow as pa
 
 from models.calibration import compute_log_loss, to_clipped_log_odds
 from models.encoding import MAX_CATEGORIES, encode_categories, rank_by_frequency, to_finite_numbers
+from models.leakage.bins import bin_categories, bin_numbers
 from models.learners.lightgbm import TREE_PARAMETERS
 
-# Equal-count bins of a number: enough for a threshold anywhere, few enough to estimate rates.
-BIN_COUNT = 32
-# Each bin or category starts with so many rows of the base rate, so that rare ones prove nothing.
+# Each bin or category starts with so many rows of its group's rate, and each group with so many of
+# the base rate, so that rare ones prove nothing. Where one row in a thousand has the outcome, five
+# rows that all have it still outweigh ten rows of the base rate.
 PRIOR_ROWS = 10.0
 # Small trees: the audit trains many models.
 AUDIT_TREE_PARAMS = {
@@ -74,19 +75,22 @@ class AuditColumn:
         return len(np.unique(self.values[self.filled]))
 
     @cached_property
+    def codes(self) -> np.ndarray:
+        """Category of each row, from 1 on, the frequent ones apart; 0 where missing."""
+        code = np.minimum(np.nan_to_num(self.values), MAX_CATEGORIES)
+        return np.where(self.filled, code.astype(np.int64) + 1, 0)
+
+    @cached_property
     def bins(self) -> np.ndarray:
-        """Bin or category of each row, from 1 on; 0 where missing."""
-        if self.is_category:
-            place = np.minimum(np.nan_to_num(self.values), MAX_CATEGORIES)
-        else:
-            values = self.values[self.filled]
-            edges = (
-                np.unique(np.quantile(values, np.arange(1, BIN_COUNT) / BIN_COUNT))
-                if values.size
-                else values
-            )
-            place = np.searchsorted(edges, np.nan_to_num(self.values), side="right")
-        return np.where(self.filled, place.astype(np.int64) + 1, 0)
+        """Bin of each row, from 1 on; 0 where missing."""
+        bins = np.zeros(len(self.values), np.int64)
+        filled = self.values[self.filled]
+        bins[self.filled] = 1 + (
+            bin_categories(np.minimum(filled, MAX_CATEGORIES).astype(np.int64))
+            if self.is_category
+            else bin_numbers(filled)
+        )
+        return bins
 
 
 def measure_strength(chance: np.ndarray, label: np.ndarray) -> float:
@@ -101,16 +105,46 @@ def measure_strength(chance: np.ndarray, label: np.ndarray) -> float:
 def cross_fit_rates(bins: np.ndarray, label: np.ndarray, half: np.ndarray) -> np.ndarray:
     """Return for each row the outcome rate of its bin in the other half.
 
-    ``bins``, ``label`` and the boolean ``half`` have one element per row.
+    ``bins``, ``label`` and the boolean ``half`` have one element per row. A bin is shrunk towards
+    the rate of its group: missing values (bin 0), the most frequent bin, and all other bins.
+    Amounts that are filled on winning are thus recognized together, although none occurs twice.
     """
+    size = bins.max() + 1
+    groups = _group_bins(bins)
     row_rate = np.empty(len(label))
     for side in (False, True):
         train = half != side
-        rows = np.bincount(bins[train], minlength=bins.max() + 1)
-        outcomes = np.bincount(bins[train], label[train], minlength=bins.max() + 1)
-        bin_rate = (outcomes + PRIOR_ROWS * label[train].mean()) / (rows + PRIOR_ROWS)
+        rows = np.bincount(bins[train], minlength=size)
+        outcomes = np.bincount(bins[train], label[train], minlength=size)
+        group_outcomes, group_rows = (np.bincount(groups, count) for count in (outcomes, rows))
+        group_rate = _shrink_rate(group_outcomes, group_rows, label[train].mean())
+        bin_rate = _shrink_rate(outcomes, rows, group_rate[groups])
         row_rate[~train] = bin_rate[bins[~train]]
     return row_rate
+
+
+def _group_bins(bins: np.ndarray) -> np.ndarray:
+    """Return the group of each bin: 0 for missing values, 1 for the most frequent bin, else 2."""
+    count = np.bincount(bins)
+    groups = np.full(len(count), 2)
+    groups[0] = 0
+    if len(count) > 1:
+        groups[1 + np.argmax(count[1:])] = 1
+    return groups
+
+
+def _shrink_rate(outcomes: np.ndarray, rows: np.ndarray, prior: np.ndarray | float) -> np.ndarray:
+    return np.asarray((outcomes + PRIOR_ROWS * prior) / (rows + PRIOR_ROWS))
+
+
+def measure_strength_error(chance: np.ndarray, label: np.ndarray) -> float:
+    """Return the standard error of the strength of predicted probabilities.
+
+    That of a ratio of two sums of losses of independent rows (Cochran 1977, Sampling techniques).
+    """
+    base = compute_log_loss(to_clipped_log_odds(np.full(len(label), label.mean())), label)
+    loss = compute_log_loss(to_clipped_log_odds(chance), label)
+    return float(np.sqrt(np.sum((loss - base * loss.sum() / base.sum()) ** 2)) / base.sum())
 
 
 def measure_single_strength(bins: np.ndarray, label: np.ndarray, half: np.ndarray) -> float:

@@ -9,7 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from models.encoding import sample_evenly
-from models.leakage.rules import RULES
+from models.leakage.rules import (
+    MIN_CLASS_ROWS,
+    MIN_CLASS_ROWS_TO_COMPARE,
+    RULES,
+    find_decisive_dated,
+)
 from models.leakage.sample import AuditSample
 from models.leakage.standouts import MAX_COMPARED
 from models.leakage.strength import AuditColumn, measure_single_strength
@@ -17,10 +22,10 @@ from models.training.folds import hash_entities
 
 # Rows that are read, spread evenly: enough to distinguish a strength of 0.01 from none.
 MAX_ROWS = 20_000
+# More rows, up to a bound on the cost, where these would contain fewer rows of the rarer class.
+ENOUGH_CLASS_ROWS, MAX_ROWS_IF_RARE = 200, 100_000
 # Rows that rank the dated features; only the strongest are compared on all rows.
 PILOT_ROWS = 4_000
-# With fewer rows of the rarer class, chance alone would make suspects.
-MIN_CLASS_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,15 @@ class Suspect:
         column: Name of the source column.
         evidence: Evidence in words and numbers.
         allowed: Whether the config lets features use it all the same.
+        dated: Whether the suspect is an event type or a value history, and not a column of the
+            leads; a column may have the same name.
     """
 
     target: str
     column: str
     evidence: str
     allowed: bool = False
+    dated: bool = False
 
     def to_json(self) -> dict[str, str]:
         """Return target, column and evidence as plain JSON values."""
@@ -70,18 +78,20 @@ def find_suspects(
     """Return the columns that seem to contain the outcome of ``target``, sorted by name.
 
     ``matrix`` holds SPINE and features (float64 or string); ``labels`` is a LABELS table of the
-    same rows in the same order. Only rows with a label are read, at most 20,000 of them, and the
-    same tables give the same suspects. Return an empty list for fewer than 100 rows with or without
-    the outcome.
+    same rows in the same order. At most 20,000 rows with a label are read, or more if the outcome
+    is rare, and the same tables give the same suspects. With fewer than 100 rows with or without
+    the outcome only some rules apply (``describe_limits``).
     """
-    rows = np.flatnonzero(labels["label"].is_valid().to_numpy())
-    rows = rows[sample_evenly(len(rows), MAX_ROWS)] if len(rows) else rows
+    rows = _choose_rows(labels)
     label = labels["label"].take(rows).to_numpy().astype(np.int64)
-    if min(label.sum(), len(label) - label.sum()) < MIN_CLASS_ROWS:
+    class_rows = min(label.sum(), len(label) - label.sum())
+    if class_rows < MIN_CLASS_ROWS:
         return []
     sample = _draw_sample(matrix, rows, label, origins)
     suspects: dict[str, str] = {}
-    for rule in RULES:
+    for rule, min_class_rows in RULES:
+        if class_rows < min_class_rows:
+            continue
         incriminating = {
             column: evidence
             for column, evidence in suspects.items()
@@ -91,9 +101,46 @@ def find_suspects(
         for column, evidence in rule(sample, incriminating):
             suspects.setdefault(column, evidence)
     return [
-        Suspect(target, column, suspects[column], column in origins.allowed)
-        for column in sorted(suspects)
+        Suspect(target, column, evidence, column in origins.allowed, is_dated)
+        for column, is_dated, evidence in sorted(
+            [(column, False, evidence) for column, evidence in suspects.items()]
+            + [(column, True, evidence) for column, evidence in find_decisive_dated(sample)]
+        )
     ]
+
+
+def describe_limits(labels: pa.Table) -> str | None:
+    """Return a sentence on what the audit cannot see for lack of outcomes; None if it sees all.
+
+    ``labels`` is a LABELS table.
+    """
+    label = labels["label"].drop_null().to_numpy()
+    outcomes, others = int(label.sum()), int(len(label) - label.sum())
+    count, having = min((outcomes, "have"), (others, "lack"))
+    head = f"only {count:,} of {len(label):,} rows with a label {having} the outcome"
+    if count < MIN_CLASS_ROWS:
+        return (
+            f"{head}: with fewer than {MIN_CLASS_ROWS} no leak is distinct from chance, so no "
+            f"column was compared with the outcome"
+        )
+    if count < MIN_CLASS_ROWS_TO_COMPARE:
+        return (
+            f"{head}: with fewer than {MIN_CLASS_ROWS_TO_COMPARE} only columns that nearly decide "
+            f"the outcome are seen; weaker leaks are not"
+        )
+    return None
+
+
+def _choose_rows(labels: pa.Table) -> np.ndarray:
+    """Return the positions of the rows to read, ascending: labelled ones, evenly spread."""
+    rows = np.flatnonzero(labels["label"].is_valid().to_numpy())
+    if not len(rows):
+        return rows
+    label = labels["label"].drop_null().to_numpy()
+    rarer = min(label.mean(), 1 - label.mean())
+    enough = ENOUGH_CLASS_ROWS / rarer if rarer > 0 else 0
+    limit = int(np.clip(enough, MAX_ROWS, MAX_ROWS_IF_RARE))
+    return rows[sample_evenly(len(rows), limit)]
 
 
 def _draw_sample(

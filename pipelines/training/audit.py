@@ -16,7 +16,12 @@ from features.definitions.catalog import Catalog
 from features.definitions.feature import CHANNEL_PREFIX, TYPE_PREFIX
 from features.intake.reading import read_rows
 from features.sources import list_carried_columns
-from models.leakage.suspects import ColumnOrigins, Suspect, find_suspects
+from models.leakage.suspects import (
+    ColumnOrigins,
+    Suspect,
+    describe_limits,
+    find_suspects,
+)
 from pipelines.results.audit import ALLOWED, LEFT_OUT, NO_FEATURE, OFFERED, AuditFinding
 from pipelines.training_data import Snapshot, TrainingRows, build_training_rows, load_snapshot
 
@@ -43,8 +48,15 @@ def audit_targets(
         rows = build_training_rows(snapshot, target)
         columns_audited = len(snapshot.dataset.attributes)
         log(f"{target}: auditing {columns_audited} columns of {rows.matrix.num_rows:,} rows")
+        log_limits(target, rows, log)
         suspects = find_suspects(rows.matrix, rows.labels, target, trace_origins(snapshot, rows))
         yield [AuditFinding(suspect, _describe_state(suspect, left_out)) for suspect in suspects]
+
+
+def log_limits(target: str, rows: TrainingRows, log: Callable[[str], None]) -> None:
+    """Log what the audit cannot see for lack of outcomes, if anything."""
+    if limit := describe_limits(rows.labels):
+        log(f"the leakage audit of {target} sees little: {limit}")
 
 
 def drop_suspects(
@@ -57,11 +69,13 @@ def drop_suspects(
     """
     origins = trace_origins(snapshot, rows)
     suspects = find_suspects(rows.matrix, rows.labels, target, origins)
-    suspected = {suspect.column for suspect in suspects if not suspect.allowed}
+    suspected = {(suspect.column, suspect.dated) for suspect in suspects if not suspect.allowed}
+    # An event type and a column of the leads may share a name; only the suspect goes.
     dropped = {
         feature
-        for feature, column in {**origins.current, **origins.dated}.items()
-        if column in suspected
+        for is_dated, features in ((False, origins.current), (True, origins.dated))
+        for feature, column in features.items()
+        if (column, is_dated) in suspected
     }
     if not dropped:
         return rows, suspects
@@ -71,7 +85,7 @@ def drop_suspects(
         raise DataError(
             "every feature comes from a column that seems to leak the outcome",
             where=f"target {target}",
-            found=f"{len(suspected)} columns, such as {min(suspected)!r}",
+            found=f"{len(suspected)} columns, such as {min(suspected)[0]!r}",
             fix="see `leadscore audit`; allow those that are known at the cutoff under audit.allow",
         )
     return TrainingRows(
