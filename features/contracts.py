@@ -234,8 +234,9 @@ class Dataset:
 
     @property
     def warnings(self) -> list[str]:
-        """Return the warnings of all sources, in the order of the sources."""
-        return [line for count in self.counts for line in count.warnings]
+        """Return the warnings of all sources, in their order, and those of the suppressions."""
+        lines = [line for count in self.counts for line in count.warnings]
+        return [*lines, *self.suppressed.warnings]
 
     def last_available_at(self) -> datetime | None:
         """Return the last instant at which a lead or event became known.

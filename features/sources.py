@@ -62,7 +62,7 @@ def read_sources(
         ordered=project.ordered,
         values=values,
         scratch=scratch,
-        suppressed=objections.to_suppression(),
+        suppressed=objections.to_suppression(leads["entity_id"]),
         event_lead_rows=event_lead_rows,
     )
 

@@ -32,11 +32,16 @@ class Suppression:
 
     Attributes:
         rows: SUPPRESSED, for entities that the data contains.
-        listed_counts: Number of distinct ids by reason, contained in the data or not.
+        listed_counts: Number of distinct ids by reason, contained in the data or not. Ids that
+            differ by case or outer blanks only are one.
+        met_counts: Number of these that the data contains, by reason.
+        warnings: One line for each reason whose ids are not all in the data.
     """
 
     rows: pa.Table = field(default_factory=SUPPRESSED.empty_table)
     listed_counts: dict[str, int] = field(default_factory=dict)
+    met_counts: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def entity_ids(self) -> pa.Array:
@@ -54,8 +59,8 @@ class Suppression:
     def unknown_counts(self) -> dict[str, int]:
         """Return the number of listed ids that the data does not contain, by reason."""
         return {
-            reason: self.listed_counts[reason] - count
-            for reason, count in self.suppressed_counts.items()
+            reason: listed - self.met_counts.get(reason, 0)
+            for reason, listed in self.listed_counts.items()
         }
 
     def contains(self, entity: str) -> bool:

@@ -9,12 +9,9 @@ import pyarrow.compute as pc
 from features.intake.formats.texts import set_null, to_plain_text
 from features.intake.reading import RawRows
 from features.intake.values import read_clean_text
+from features.tools.folding import BLANKS
 from features.tools.id_index import get_text_buffers
 from features.tools.jit import jit_kernel
-
-# Every character that Python counts as white space, the no-break spaces among them, and three
-# without width: copying an id may leave them around it.
-BLANKS = "".join(filter(str.isspace, map(chr, range(0x10000)))) + "\u200b\u2060\ufeff"
 
 # Marks the bytes with which a blank begins (first row) and ends (second row) in UTF-8. A letter may
 # share the last one, so a marked text may have no blank around it.

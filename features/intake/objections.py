@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from features.intake.quarantine import SUPPRESSED_REASON, Flaw
 from features.intake.reading import RawRows, read_rows
 from features.intake.values import clean_column
 from features.suppressed import SUPPRESSED, Suppression
+from features.tools.duckdb_sql import run_query
+from features.tools.folding import fold_texts
 from features.tools.id_index import IdIndex
 
 # Reasons of a suppression; the last one is requested by ``leadscore forget --and-suppress``.
@@ -25,9 +28,19 @@ LIST_REASON, COLUMN_REASON, FORGET_REASON = "privacy.suppress", "privacy.suppres
 # File of the workspace's own list of ids.
 WORKSPACE_LIST = "suppressed.csv"
 
+# Listed ids that are compared with all known ones for a message, and the comparisons of ids, about:
+# one second.
+MAX_COMPARED_IDS, MAX_COMPARISONS = 100, 2_000_000
+# Least similarity of two ids that are shown as similar; 0.6 is one of five characters and a blank.
+MIN_ID_SIMILARITY = 0.6
+
 
 class Objections:
-    """Finds the rows of suppressed entities, and records which entities the data contains."""
+    """Finds the rows of suppressed entities, and records which entities the data contains.
+
+    Ids are compared without case and outer blanks: a person who objects must not be scored because
+    two programs write her address differently.
+    """
 
     def __init__(self, project: Project) -> None:
         """Read the lists.
@@ -35,6 +48,7 @@ class Objections:
         Raises the errors of reading a source, and DataError for a row of a list without an id.
         """
         self._learn, self._where = project.privacy.learn, project.privacy.suppress_where
+        self._shows_ids = not set(_id_columns(project)) & set(project.privacy.personal)
         self._named = dict[str, pa.Array]()
         if project.privacy.suppress is not None:
             self._named[LIST_REASON] = _read_list(project.privacy.suppress, LIST_REASON)
@@ -55,43 +69,96 @@ class Objections:
 
         ``marks_held`` records the entities of these rows as contained in the data.
         """
-        if not len(self._held):
+        if not len(self._keys):
             return []
-        position = self._ids.find(ids)
+        is_listed = self.contains(ids)
         if marks_held:
-            self._held[position[position >= 0]] = True
-        return [] if self._learn else [(pa.array(position >= 0), SUPPRESSED_REASON)]
+            self._held_ids.append(pc.unique(ids.filter(is_listed)))
+        return [] if self._learn else [(is_listed, SUPPRESSED_REASON)]
 
-    def to_suppression(self) -> Suppression:
-        """Return the suppressed entities, after all sources have been read."""
-        held = self._all.filter(pa.array(self._held))
-        parts = [SUPPRESSED.empty_table()]
-        for reason, ids in self._named.items():
-            held_ids = ids.filter(pc.is_in(ids, value_set=held))
-            parts.append(pa.table([held_ids, pa.repeat(reason, len(held_ids))], schema=SUPPRESSED))
+    def contains(self, ids: pa.ChunkedArray) -> pa.Array:
+        """Return a mask of the ids that a list or the column names."""
+        if not len(self._keys):
+            return pa.array(np.zeros(len(ids), bool))
+        return pa.array(self._keys.find(fold_texts(ids)) >= 0)
+
+    def to_suppression(self, known: pa.ChunkedArray) -> Suppression:
+        """Return the suppressed entities, after all sources have been read.
+
+        ``known`` are the ids of the leads that remain.
+        """
+        ids = pc.unique(pa.chunked_array([pa.array([], pa.string()), *self._held_ids]))
+        keys, parts = fold_texts(ids), [SUPPRESSED.empty_table()]
+        listed, met, warnings = dict[str, int](), dict[str, int](), list[str]()
+        for reason, named in self._named.items():
+            named_keys = fold_texts(named)
+            held = ids.filter(pc.is_in(keys, value_set=named_keys))
+            parts.append(pa.table([held, pa.repeat(reason, len(held))], schema=SUPPRESSED))
+            unmet = named.filter(pc.invert(pc.is_in(named_keys, value_set=keys)))
+            listed[reason] = len(pc.unique(named_keys))
+            met[reason] = listed[reason] - len(pc.unique(fold_texts(unmet)))
+            # Forgotten entities are meant to be absent.
+            if len(unmet) and reason != FORGET_REASON:
+                warnings.append(self._describe_unmet(reason, unmet, listed[reason], known))
         rows = pa.concat_tables(parts).sort_by(
             [("entity_id", "ascending"), ("reason", "ascending")]
         )
-        return Suppression(rows, {reason: len(ids) for reason, ids in self._named.items()})
+        return Suppression(rows, listed, met, tuple(warnings))
 
-    @property
-    def named_ids(self) -> pa.Array:
-        """Return the distinct ids listed so far, whether the data contains them or not."""
-        return self._all
+    def _describe_unmet(
+        self, reason: str, unmet: pa.Array, listed: int, known: pa.ChunkedArray
+    ) -> str:
+        """Return the warning that listed ids are not in the data."""
+        text = f"{reason}: {len(unmet):,} of {listed:,} listed ids are not in the data"
+        near = find_nearest_pair(unmet, known) if self._shows_ids else None
+        if near is not None:
+            text += f"; {near[0]!r} is not, the most similar lead is {near[1]!r}"
+        elif self._shows_ids:
+            text += f", such as {min(unmet.to_pylist())!r}"
+        return f"{text}. If they mean leads, write their ids as the sources do"
 
     def _look_up(self) -> None:
         # This forgets which entities are held, so all lists must be read before rows are marked.
-        named = [pa.array([], pa.string()), *self._named.values()]
-        self._all = pc.unique(pa.chunked_array(named))
-        self._ids, self._held = IdIndex.from_column(self._all), np.zeros(len(self._all), bool)
+        named = [pa.array([], pa.string()), *map(fold_texts, self._named.values())]
+        self._keys = IdIndex.from_column(pc.unique(pa.chunked_array(named)))
+        self._held_ids = list[pa.Array]()
 
 
-def read_listed_ids(project: Project) -> pa.Array:
-    """Return the distinct ids of today's lists; no other source is read.
+def find_listed(project: Project, ids: pa.ChunkedArray) -> pa.Array:
+    """Return a mask of the ids that today's lists name; no other source is read.
 
     Raises the errors of reading a source, and DataError for a row of a list without an id.
     """
-    return Objections(project).named_ids
+    return Objections(project).contains(ids)
+
+
+def find_nearest_pair(listed: pa.Array, known: pa.ChunkedArray) -> tuple[str, str] | None:
+    """Return the listed id that resembles a known one most, with that id; None if none does.
+
+    Similarity is 1 minus the edit distance without case, as a share of the longer id. Of many
+    listed ids the first in text order are compared, so that the work is bounded.
+    """
+    compared = max(1, min(MAX_COMPARED_IDS, MAX_COMPARISONS // max(len(known), 1)))
+    examples = pc.unique(listed).sort().slice(0, compared)
+    pairs = run_query(
+        """SELECT l, k FROM (
+             SELECT l.id AS l, k.id AS k, greatest(length(l.key), length(k.key)) AS size,
+               CASE WHEN abs(length(l.key) - length(k.key)) <= size * (1 - $least)
+                 THEN 1 - levenshtein(l.key, k.key) / size ELSE 0 END AS similarity
+             FROM listed l, known k)
+           WHERE similarity >= $least ORDER BY similarity DESC, l, k LIMIT 1""",
+        {"least": MIN_ID_SIMILARITY},
+        listed=pa.table({"id": examples, "key": fold_texts(examples)}),
+        known=pa.table({"id": known, "key": fold_texts(known)}),
+    ).to_pylist()
+    return (pairs[0]["l"], pairs[0]["k"]) if pairs else None
+
+
+def _id_columns(project: Project) -> Iterator[str | None]:
+    """Yield the columns that hold entity ids."""
+    sources = project.sources
+    for source in (sources.leads, project.privacy.suppress, *sources.events, *sources.attributes):
+        yield source.entity_id if source else None
 
 
 def workspace_list_source(path: Path) -> SuppressList:

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from configs.errors import ConfigError
 from configs.schema import Project
@@ -82,9 +81,9 @@ def read_published_scores(project: Project, entity: str, as_of: str | None) -> E
 def _suggest_fix(project: Project, entity: str) -> str:
     """Return the fix for an entity without scores."""
     # Reading the scores table alone must not import what reading the sources needs.
-    from features.intake.objections import read_listed_ids
+    from features.intake.objections import find_listed
 
-    if pc.is_in(pa.scalar(entity), value_set=read_listed_ids(project)).as_py():
+    if find_listed(project, pa.chunked_array([[entity]]))[0].as_py():
         return (
             "it is on a list of leads that must not be scored: "
             "privacy.suppress, or forget --and-suppress"

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.schema import Project
-from features.intake.objections import read_listed_ids
+from features.intake.objections import find_listed
 from features.score_tables import ACCOUNT_SCORES
 from features.tools.duckdb_sql import run_query
 
@@ -16,8 +16,7 @@ def drop_suppressed(project: Project, scores: pa.Table) -> pa.Table:
 
     Raises what reading a source raises, and DataError for a row of a list without an id.
     """
-    suppressed = read_listed_ids(project)
-    return scores.filter(pc.invert(pc.is_in(scores["entity_id"], value_set=suppressed)))
+    return scores.filter(pc.invert(find_listed(project, scores["entity_id"])))
 
 
 def keep_complete_accounts(accounts: pa.Table, scores: pa.Table) -> pa.Table:

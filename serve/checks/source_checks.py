@@ -51,6 +51,10 @@ def check_sources(
             CheckResult("reading", "", count.source, None, None, None, "warn", text)
             for text in count.warnings
         ]
+    results += [
+        CheckResult("reading", "", SUPPRESSED_CHECK, None, None, None, "warn", text)
+        for text in dataset.suppressed.warnings
+    ]
     return [*results, *_check_suppressions(dataset.suppressed, earlier, limits.suppressed)]
 
 

@@ -181,7 +181,7 @@ def _redact_manifest(value: Any, matcher: EntityMatcher, changed: dict[str, dict
     if isinstance(value, list):
         return [_redact_manifest(item, matcher, changed) for item in value]
     if not isinstance(value, dict):
-        return REDACTED if isinstance(value, str) and value in matcher.cells else value
+        return REDACTED if matcher.matches_any([value]) else value
     redacted = {key: _redact_manifest(item, matcher, changed) for key, item in value.items()}
     file = changed.get(str(redacted.get("sha256")))
     if file is not None:

@@ -35,9 +35,10 @@ def _mentions_entity(path: Path, matcher: EntityMatcher) -> bool:
     if path.suffix == ".parquet":
         with suppress(pa.ArrowException, OSError):
             return bool(remove_rows(path, matcher)[0])
-    pattern = b"|".join(re.escape(needle) for needle in matcher.byte_patterns)
+    pattern = matcher.bytes_pattern.pattern
     expression = re.compile(
-        pattern if DATABASE_SUFFIX in path.name else rb"(?<!\w)(?:%b)(?!\w)" % pattern
+        pattern if DATABASE_SUFFIX in path.name else rb"(?<!\w)(?:%b)(?!\w)" % pattern,
+        re.IGNORECASE,
     )
     overlap, tail = max(map(len, matcher.byte_patterns)) + 1, b""
     with path.open("rb") as file:

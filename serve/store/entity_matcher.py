@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from unicodedata import normalize
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.tools.folding import BLANKS, fold_text, fold_texts
 from serve.delimited import escape_for_spreadsheet
 
 # Text that replaces the id where its row stays.
@@ -25,55 +27,65 @@ MIN_WORD_LENGTH = 5
 
 @dataclass(frozen=True)
 class EntityMatcher:
-    """Matches one entity by its id."""
+    """Matches one entity by its id, without regard to case and outer blanks."""
 
     entity_id: str
 
     @cached_property
+    def key(self) -> str:
+        """Return the form in which the id is compared."""
+        return fold_text(self.entity_id)
+
+    @cached_property
     def cells(self) -> tuple[str, ...]:
-        """Return the cells that hold the id: as it is, and escaped for spreadsheets."""
-        return tuple(
-            dict.fromkeys(
-                [self.entity_id, escape_for_spreadsheet(pa.array([self.entity_id]))[0].as_py()]
-            )
-        )
+        """Return the folded cells that hold the id: as it is, and escaped for spreadsheets."""
+        escaped = escape_for_spreadsheet(pa.array([self.entity_id.strip(BLANKS)]))[0].as_py()
+        return tuple(dict.fromkeys([self.key, fold_text(escaped)]))
 
     @cached_property
     def byte_patterns(self) -> tuple[bytes, ...]:
-        """Return the bytes of the id as CSV, JSON within CSV, and JSON encode it."""
-        escaped = json.dumps(self.entity_id, ensure_ascii=False)[1:-1]
-        texts = [
-            *self.cells,
-            escaped,
-            *(text.replace('"', '""') for text in (*self.cells, escaped)),
-        ]
-        return tuple(dict.fromkeys(text.encode() for text in texts))
+        """Return patterns of the id's bytes as CSV, JSON within CSV, and JSON encode it."""
+        id_text = normalize("NFC", self.entity_id.strip(BLANKS))
+        escaped = json.dumps(id_text, ensure_ascii=False)[1:-1]
+        texts = [id_text, escape_for_spreadsheet(pa.array([id_text]))[0].as_py(), escaped]
+        texts += [text.replace('"', '""') for text in texts]
+        return tuple(b"".join(map(_match_letter, text)) for text in dict.fromkeys(texts))
+
+    @cached_property
+    def bytes_pattern(self) -> re.Pattern[bytes]:
+        """Return a pattern of the bytes of the id; IGNORECASE of bytes is that of ASCII."""
+        return re.compile(b"|".join(self.byte_patterns), re.IGNORECASE)
 
     @cached_property
     def text_pattern(self) -> re.Pattern[str]:
-        """Return a pattern of the id in free text.
+        """Return a pattern of the id in free text, in upper or lower case.
 
         It matches the id between quotes, and an id of MIN_WORD_LENGTH or more also as a word of its
         own.
         """
+        id_text = self.entity_id.strip(BLANKS)
         quoted = [
-            re.escape(text)
-            for text in (json.dumps(self.entity_id, ensure_ascii=False), repr(self.entity_id))
+            re.escape(text) for text in (json.dumps(id_text, ensure_ascii=False), repr(id_text))
         ]
-        word = (
-            [rf"(?<!\w){re.escape(self.entity_id)}(?!\w)"]
-            if len(self.entity_id) >= MIN_WORD_LENGTH
-            else []
-        )
-        return re.compile("|".join([*quoted, *word]))
+        word = [rf"(?<!\w){re.escape(id_text)}(?!\w)"] if len(id_text) >= MIN_WORD_LENGTH else []
+        return re.compile("|".join([*quoted, *word]), re.IGNORECASE)
 
     def may_occur_in(self, content: bytes) -> bool:
         """Return whether content may hold the id; if false, it certainly does not."""
-        return any(needle in content for needle in self.byte_patterns)
+        return self.bytes_pattern.search(content) is not None
 
     def matches_any(self, values: Iterable[object]) -> bool:
         """Return whether any of the values is the id."""
-        return any(value in self.cells for value in values if isinstance(value, str))
+        return any(fold_text(value) in self.cells for value in values if isinstance(value, str))
+
+
+def _match_letter(letter: str) -> bytes:
+    """Return a pattern of the UTF-8 of a letter, in both cases and normal forms."""
+    if letter.isascii():
+        return re.escape(letter.encode())
+    cases = (letter, letter.lower(), letter.upper())
+    forms = {normalize(form, case).encode() for case in cases for form in ("NFC", "NFD")}
+    return b"(?:%b)" % b"|".join(map(re.escape, sorted(forms)))
 
 
 def remove_rows(path: Path, matcher: EntityMatcher) -> tuple[int, bytes]:
@@ -121,7 +133,7 @@ def _remove_parquet_rows(path: Path, matcher: EntityMatcher) -> tuple[int, bytes
     keep = pa.chunked_array([pa.repeat(True, table.num_rows)])
     for column in table.columns:
         if pa.types.is_string(column.type):
-            keep = pc.and_(keep, pc.invert(pc.is_in(column, value_set=cells)))
+            keep = pc.and_(keep, pc.invert(pc.is_in(fold_texts(column), value_set=cells)))
     kept_rows, sink = table.filter(keep), pa.BufferOutputStream()
     pq.write_table(kept_rows, sink, compression="zstd")
     return table.num_rows - kept_rows.num_rows, sink.getvalue().to_pybytes()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from features.tools.folding import fold_texts
 from serve.store.entity_matcher import REDACTED, EntityMatcher
 from serve.store.session import Session
 from serve.store.tables import ACCOUNT_KEY, ACCOUNTS_TABLE, SCORES_TABLE, TABLES
@@ -12,6 +14,7 @@ from serve.store.tables import ACCOUNT_KEY, ACCOUNTS_TABLE, SCORES_TABLE, TABLES
 # Free text that may quote the id.
 OWNER_COLUMN, TEXT_COLUMN = "entity_id", "message"
 COUNT_SCHEMA = pa.schema([pa.field("rows", pa.int64())])
+ID_SCHEMA = pa.schema([pa.field("id", pa.string())])
 MESSAGE_SCHEMA = pa.schema([pa.field(TEXT_COLUMN, pa.string())])
 
 
@@ -23,12 +26,13 @@ def erase_rows(session: Session, project: str, matcher: EntityMatcher) -> dict[s
     if session.backend == "sqlite":
         # Overwrite deleted content with zeros instead of leaving it in free pages.
         session.execute("PRAGMA secure_delete = ON")
+    ids = _find_stored_ids(session, project, matcher)
     # Accounts come first: they are found by the score rows, which are deleted next.
-    counts = {ACCOUNTS_TABLE.name: _erase_accounts(session, project, matcher)}
+    counts = {ACCOUNTS_TABLE.name: _erase_accounts(session, project, ids)}
     for table in TABLES:
         in_project = table.c.project == project
         if OWNER_COLUMN in table.c:
-            is_own = in_project & (table.c[OWNER_COLUMN] == matcher.entity_id)
+            is_own = in_project & _is_any_of(table.c[OWNER_COLUMN], ids)
             counts[table.name] = _count_matching_rows(session, table, is_own)
             session.execute(sa.delete(table).where(is_own))
         if TEXT_COLUMN in table.c:
@@ -38,17 +42,36 @@ def erase_rows(session: Session, project: str, matcher: EntityMatcher) -> dict[s
     return counts
 
 
-def _erase_accounts(session: Session, project: str, matcher: EntityMatcher) -> int:
+def _find_stored_ids(session: Session, project: str, matcher: EntityMatcher) -> list[str]:
+    """Return the entity's ids as the tables write them."""
+    owners = [table.c[OWNER_COLUMN] for table in TABLES if OWNER_COLUMN in table.c]
+    ids = {matcher.entity_id}
+    for column in [*owners, ACCOUNTS_TABLE.c.main_contact]:
+        query = sa.select(column.label("id")).where(column.table.c.project == project).distinct()
+        if matcher.key.isascii():
+            # Databases know the case of ASCII letters at least; other ids are compared here.
+            query = query.where(sa.func.lower(sa.func.trim(column)) == matcher.key)
+        stored = session.fetch_table(query, ID_SCHEMA)["id"]
+        ids.update(stored.filter(pc.equal(fold_texts(stored), matcher.key)).to_pylist())
+    return sorted(ids)
+
+
+def _is_any_of(column: sa.Column[str], ids: list[str]) -> sa.ColumnElement[bool]:
+    # The session does not expand the parameters of IN.
+    return sa.or_(*(column == entity for entity in ids))
+
+
+def _erase_accounts(session: Session, project: str, ids: list[str]) -> int:
     """Delete the scores of the accounts that it belongs to: they are derived from its own score."""
     accounts, scores = ACCOUNTS_TABLE.c, SCORES_TABLE.c
     own_accounts = sa.select(*(scores[name] for name in ACCOUNT_KEY)).where(
         scores.project == project,
-        scores.entity_id == matcher.entity_id,
+        _is_any_of(scores.entity_id, ids),
         scores.account_id.is_not(None),
     )
     is_member = sa.tuple_(*(accounts[name] for name in ACCOUNT_KEY)).in_(own_accounts)
     is_removed = (accounts.project == project) & (
-        is_member | (accounts.main_contact == matcher.entity_id)
+        is_member | _is_any_of(accounts.main_contact, ids)
     )
     count = _count_matching_rows(session, ACCOUNTS_TABLE, is_removed)
     session.execute(sa.delete(ACCOUNTS_TABLE).where(is_removed))

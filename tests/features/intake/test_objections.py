@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -11,9 +12,16 @@ import pytest
 from configs.errors import ConfigError, DataError, LeadscoreError
 from configs.privacy import Privacy
 from configs.targets import Cutoffs, Population, Target
-from features.intake.objections import COLUMN_REASON, FORGET_REASON, LIST_REASON, WORKSPACE_LIST
+from features.intake.objections import (
+    COLUMN_REASON,
+    FORGET_REASON,
+    LIST_REASON,
+    WORKSPACE_LIST,
+    find_nearest_pair,
+)
 from features.sources import read_sources
 from features.spine import build_scoring_spine
+from pipelines.nightly.suppress import drop_suppressed
 from tests.features.company import EVENT, LEAD, project, write
 
 LEADS = (
@@ -235,3 +243,84 @@ def test_quarantine_masks_personal_columns_and_broken_lines(tmp_path):
         rows = [(row["reason"], json.loads(row["original"])) for row in csv.DictReader(file)]
     bad = {"id": "4", "born": "soon", "out": "no", "mail": "***", "size": "1"}
     assert rows == [("unreadable time", bad), ("unreadable row", "***")]
+
+
+# ---- ids without case and blanks -----------------------------------------------------------------
+
+MAILS = (
+    "id,born,out,size\n"
+    "ann@example.com,2024-01-01,no,3\n"
+    "Яна@пример.рф,2024-01-02,no,4\n"
+    "bob@example.com,2024-01-03,no,5\n"
+)
+BOB_VISITS = "lead,at,what\nbob@example.com,2024-01-06,visit\n"
+VISITS = f"{BOB_VISITS}ANN@example.com,2024-01-05,visit\nann@example.com,2024-01-06,visit\n"
+
+
+@pytest.mark.parametrize(
+    "listed_id", ["Ann@Example.com", " ann@example.com\u00a0", "ANN@EXAMPLE.COM"]
+)
+def test_list_suppresses_without_case_and_blanks(tmp_path, listed_id):
+    chosen = company(
+        tmp_path, listed(tmp_path, f'who\n"{listed_id}"\n'), leads=MAILS, events=VISITS
+    )
+    found = read_sources(chosen, tmp_path / "q")
+    assert ids(found.leads) == ["bob@example.com", "Яна@пример.рф"]
+    assert set(ids(found.events)) == {"bob@example.com"}
+    assert found.counts[1].quarantined == {} and found.counts[1].suppressed == 2
+    assert found.suppressed.rows["entity_id"].to_pylist() == ["ann@example.com"]
+    assert found.suppressed.unknown_counts == {LIST_REASON: 0} and not found.suppressed.warnings
+
+
+def test_list_suppresses_letters_of_any_alphabet_and_both_normal_forms(tmp_path):
+    text = "who\nЯНА@ПРИМЕР.РФ\n" + unicodedata.normalize("NFD", "JÖRG") + "\n"
+    leads = MAILS + "jörg,2024-01-03,no,6\n"
+    found = read_sources(company(tmp_path, listed(tmp_path, text), leads=leads, events=BOB_VISITS))
+    assert ids(found.leads) == ["ann@example.com", "bob@example.com"]
+
+
+def test_own_list_and_column_suppress_without_case(tmp_path):
+    chosen = company(
+        tmp_path, {"suppress_where": {"column": "out", "equals": "x"}}, MAILS, BOB_VISITS
+    )
+    (tmp_path / "w").mkdir()
+    write(tmp_path / "w" / WORKSPACE_LIST, '"entity_id"\n"BOB@example.com"\n"nobody"\n')
+    found = read_sources(chosen)
+    assert ids(found.leads) == ["ann@example.com", "Яна@пример.рф"]
+    assert found.suppressed.unknown_counts == {FORGET_REASON: 1, COLUMN_REASON: 0}
+    # Forgotten leads are meant to be absent.
+    assert found.suppressed.warnings == ()
+
+
+def test_leads_that_differ_by_case_are_both_suppressed(tmp_path):
+    leads = MAILS + "Ann@Example.com,2024-01-03,no,6\n"
+    found = read_sources(
+        company(
+            tmp_path, listed(tmp_path, "who\nann@example.com\n"), leads=leads, events=BOB_VISITS
+        )
+    )
+    assert ids(found.suppressed.rows) == ["Ann@Example.com", "ann@example.com"]
+    assert found.suppressed.unknown_counts == {LIST_REASON: 0}
+
+
+def test_unmet_id_is_a_warning_with_the_nearest_lead(tmp_path):
+    text = "who\nANN@example.com\nbob@exampel.com\nzzz\n"
+    chosen = company(tmp_path, listed(tmp_path, text), leads=MAILS, events=BOB_VISITS)
+    (line,) = read_sources(chosen).warnings
+    assert line.startswith("privacy.suppress: 2 of 3 listed ids are not in the data")
+    assert "'bob@exampel.com' is not, the most similar lead is 'bob@example.com'" in line
+    personal = chosen.privacy.model_copy(update={"personal": ("id",)})
+    (line,) = read_sources(chosen.model_copy(update={"privacy": personal})).warnings
+    assert "2 of 3" in line and "@" not in line and "zzz" not in line
+
+
+def test_scores_of_earlier_nights_lose_suppressed_leads_without_case(tmp_path):
+    chosen = company(tmp_path, listed(tmp_path, "who\n ANN@example.com\n"))
+    scores = pa.table({"entity_id": ["Ann@Example.com", "bob"]})
+    assert drop_suppressed(chosen, scores)["entity_id"].to_pylist() == ["bob"]
+
+
+def test_nearest_pair_is_found_among_a_million(tmp_path):
+    known = pa.chunked_array([[f"L-{i:07d}" for i in range(1_000_000)]])
+    assert find_nearest_pair(pa.array(["l-0123456"]), known) == ("l-0123456", "L-0123456")
+    assert find_nearest_pair(pa.array(["unrelated text"]), known) is None

@@ -254,3 +254,17 @@ def test_remaining_mentions_are_listed(tmp_path):
     (tmp_path / ".lock").write_text("leadscore forget L-007")
     assert find_remaining_mentions(tmp_path, NAMED) == ["mine.parquet", "notes.txt"]
     assert find_remaining_mentions(tmp_path, EntityMatcher("007")) == []
+
+
+def test_other_writings_of_the_id_are_erased(tmp_path):
+    matcher = EntityMatcher(" Ann@Example.com")
+    text = 'a,b\nann@example.com,1\nx,2\nANN@EXAMPLE.COM\u00a0,3\n"joann@example.com",4\n'
+    (tmp_path / "x.csv").write_text(text)
+    assert remove_rows(tmp_path / "x.csv", matcher) == (2, b'a,b\nx,2\n"joann@example.com",4\n')
+    pq.write_table(pa.table({"id": ["ann@example.com", "b"]}), tmp_path / "x.parquet")
+    assert remove_rows(tmp_path / "x.parquet", matcher)[0] == 1
+    russian = EntityMatcher("ЯНА")
+    (tmp_path / "y.jsonl").write_text('{"id": "Яна"}\n{"id": "яна"}\n{"id": "Яна2"}\n')
+    assert remove_rows(tmp_path / "y.jsonl", russian) == (2, '{"id": "Яна2"}\n'.encode())
+    (tmp_path / "log.txt").write_text("of ANN@example.com")
+    assert "log.txt" in find_remaining_mentions(tmp_path, matcher)

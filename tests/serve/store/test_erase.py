@@ -62,6 +62,13 @@ def test_erase_removes_rows_of_one_entity_in_one_project(store, url):
     assert set(store.erase("acme", EntityMatcher(GONE))[0].values()) == {0}
 
 
+def test_erase_finds_other_writings_of_the_id(store, url):
+    filled(store)
+    counts, _ = store.erase("acme", EntityMatcher(f" {GONE.upper()} "))
+    assert counts["scores"] == 6 and counts["score_runs (messages)"] == 1
+    assert ask(url, f"SELECT count(*) FROM scores WHERE entity_id = '{OTHER}'") == [(7,)]
+
+
 def test_erase_redacts_short_id_only_between_quotes(store):
     store.start(a_run("f"))
     store.finish("f", "failed", 'bad: 3 of 13; {"id": "3"}', LATER)
