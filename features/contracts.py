@@ -133,6 +133,9 @@ class SourceCount:
         suppressed: Rows of entities that must not be scored, unless models may learn from them.
         arrivals: Times at which the used rows, and duplicates of them, became known; None if the
             data has no times.
+        repeated: Entities of leads without an id whose rows repeat each other, as a table of
+            ``entity_id`` and ``group_id``, the entity of the group's first row; None if there are
+            none.
         warnings: One line for each doubtful reading of the source: what, where, how many rows with
             an example, and how to fix it.
     """
@@ -144,6 +147,7 @@ class SourceCount:
     quarantined: dict[str, int] = field(default_factory=dict)
     suppressed: int = 0
     arrivals: Arrivals | None = field(default=None, compare=False, repr=False)
+    repeated: pa.Table | None = field(default=None, compare=False, repr=False)
     warnings: tuple[str, ...] = ()
 
 
@@ -219,6 +223,20 @@ class Dataset:
     def find_leads(self, entities: pa.ChunkedArray) -> np.ndarray:
         """Return each entity's row number in ``leads``, int64, -1 if it is not there."""
         return self.lead_ids.find(entities).astype(np.int64)
+
+    def find_groups(self, entities: pa.ChunkedArray) -> pa.Array:
+        """Return the group that holds each entity and those dependent on it, null for one alone.
+
+        A group is an account, or without one, the leads without an id whose rows repeat each other.
+        """
+        rows = pa.array(self.find_leads(entities))
+        group = pc.binary_join_element_wise("account", self.leads["account_id"].take(rows), " ")
+        for count in self.counts:
+            if count.repeated is not None:
+                place = pc.index_in(entities, count.repeated["entity_id"])
+                copies = count.repeated["group_id"].take(place)
+                group = pc.coalesce(group, pc.binary_join_element_wise("rows", copies, " "))
+        return group.combine_chunks() if isinstance(group, pa.ChunkedArray) else group
 
     @property
     def lead_row_of_events(self) -> pa.ChunkedArray | None:

@@ -30,6 +30,8 @@ from features.intake.quarantine import (
     quarantine_rows,
 )
 from features.intake.reading import RawRows, read_rows
+from features.intake.row_checks.repeated_rows import note_repeated_rows
+from features.intake.row_checks.row_order import require_rising_rows
 from features.intake.values import clean_column, infer_attribute, read_times
 from features.tools.duckdb_sql import run_query
 
@@ -68,6 +70,8 @@ def read_leads(
     if project.privacy.suppress_where is not None:
         needed["privacy.suppress_where.column"] = project.privacy.suppress_where.column
     raw = read_rows(source, needed)
+    if source.order == ROW_ORDER:
+        require_rising_rows(project, source, raw)
     names = _select_attributes(project, source, raw)
     leads = _read_columns(project, source, raw, names)
     # Before any row is rejected: one row that opts out is enough, even a duplicate or a bad one.
@@ -78,6 +82,8 @@ def read_leads(
     verdict = Rejections.from_reasons(reasons)
     bad = mask_columns(make_row_reader(raw), project.privacy.personal)
     count = quarantine_rows("leads", verdict, bad, quarantine, project.sources.max_quarantine)
+    ids = pc.if_else(reasons.is_null(), leads["entity_id"], None)
+    count = note_repeated_rows(count, project, source, raw, ids, list_outcome_columns(project))
     return table, replace(
         count, arrivals=Arrivals.from_instants(table["available_at"]) if source.created_at else None
     )
