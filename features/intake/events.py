@@ -15,7 +15,6 @@ from configs.schema import Project
 from configs.source_rows import Constant, EventRows
 from features.arrivals import Arrivals
 from features.contracts import EVENTS, INSTANT, SourceCount
-from features.intake.duplicates import HASHES, find_duplicate_rows, sum_hashes
 from features.intake.entities import EntityCollector
 from features.intake.formats.texts import to_plain_text
 from features.intake.ids import read_ids
@@ -31,10 +30,11 @@ from features.intake.quarantine import (
     quarantine_rows,
 )
 from features.intake.reading import RawRows, SourceReader
-from features.intake.row_hash import hash_rows, hash_texts
 from features.intake.values import clean_column, parse_numbers, read_clean_text, read_times
+from features.tools.duplicates import HASHES, find_duplicate_rows, sum_hashes
 from features.tools.id_index import IdIndex
 from features.tools.parallel import parallel_map
+from features.tools.row_hash import hash_rows, hash_texts
 from features.tools.spill import SpillBuffer
 
 # EVENTS, and the row number of each event's lead, -1 if there is no leads source.

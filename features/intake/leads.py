@@ -30,8 +30,8 @@ from features.intake.quarantine import (
     quarantine_rows,
 )
 from features.intake.reading import RawRows, read_rows
-from features.intake.row_checks.repeated_rows import note_repeated_rows
-from features.intake.row_checks.row_order import require_rising_rows
+from features.intake.repeated_rows import note_repeated_rows
+from features.intake.row_order import require_rising_rows
 from features.intake.values import clean_column, infer_attribute, read_times
 from features.tools.duckdb_sql import run_query
 

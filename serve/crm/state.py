@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.intake.row_hash import hash_rows, hash_texts
 from features.tools.id_index import IdIndex
+from features.tools.row_hash import hash_rows, hash_texts
 
 # One row per lead that the CRM holds after a delivery, in the order of the file.
 STATE_SCHEMA = pa.schema(

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from configs.night import Capacity
 from features.contracts import Dataset
-from features.intake.row_hash import hash_texts
+from features.tools.row_hash import hash_texts
 
 PICK, EXPLORE = "pick", "explore"
 # Picks come first: only leads that are no pick are drawn to explore.

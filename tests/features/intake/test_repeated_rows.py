@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from configs.schema import load_project
 from features.contracts import SourceCount
 from features.intake.reading import RawRows
-from features.intake.row_checks.repeated_rows import note_repeated_rows
+from features.intake.repeated_rows import note_repeated_rows
 from features.sources import read_sources
 
 CONFIG = """

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from configs.errors import ConfigError
 from configs.schema import load_project
-from features.intake.row_checks.row_order import _rank_correlation
+from features.intake.row_order import _rank_correlation
 from features.sources import read_sources
 
 CONFIG = """

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.intake import duplicates
-from features.intake.duplicates import HASHES, find_duplicate_rows, sum_hashes
-from features.intake.row_hash import hash_rows, hash_texts
+from features.tools import duplicates
+from features.tools.duplicates import HASHES, find_duplicate_rows, sum_hashes
+from features.tools.row_hash import hash_rows, hash_texts
 
 halves = st.sampled_from([0, 1, 2**63, 2**63 + 1, 2**64 - 1])
 

@@ -1,6 +1,6 @@
 """Rows of leads without an id that repeat each other, apart from the outcome.
 
-Their entities are not told apart by an id, so a copy of a row would be a lead of its own: in the
+Nothing distinguishes their entities, so a copy of a row would be a lead of its own: in the
 training rows of a fold and in its test rows at the same time.
 """
 
@@ -17,8 +17,8 @@ from configs.source_rows import LeadRows
 from features.contracts import SourceCount
 from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.reading import RawRows
-from features.intake.row_hash import hash_rows, hash_texts
 from features.intake.values import clean_column
+from features.tools.row_hash import hash_rows, hash_texts
 
 # Fewest rows of a column that counts them; a shorter one may rise by one by chance.
 MIN_NUMBERED_ROWS = 10

@@ -1,1 +1,0 @@
-"""Checks of the leads as rows: their order, and rows that repeat each other."""
