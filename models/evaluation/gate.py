@@ -1,30 +1,37 @@
 """The promotion gate: tests that a challenger must pass to replace the champion.
 
-All estimates are of out-of-time rows, one row per (entity, cutoff), with entity-clustered 90 %
-intervals, so a test against one end of an interval errs in about 5 of 100 cases.
+All estimates are of out-of-time rows, one row per (entity, cutoff), with clustered 90 % intervals,
+so a test against one end of an interval errs in about 5 of 100 cases. A range is accepted if the
+interval reaches it, so that noise alone refuses no challenger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
 from configs.errors import GateRefused
+from models.evaluation.fold_calibration import RATIO, SLOPE, measure_folds
 from models.evaluation.metrics import (
     Estimate,
+    PredictedRows,
     evaluate_rows,
     log_loss_per_row,
     paired_log_loss_gain,
 )
+from models.evaluation.refusal_causes import RefusalCause, find_refusal_causes
 
 NOT_MEASURED = Estimate(np.nan, np.nan, np.nan, 0)
 
 # Tag of a registered version, and its values.
 GATE_TAG, PASSED, REFUSED = "gate", "passed", "refused"
+
+NOT_WORSE = "not worse than the champion"
+METRIC_WORDS = {RATIO: "predicted to observed", SLOPE: "slope"}
 
 # A model without any signal passes the first of these tests and fails the other two.
 ENOUGH_DATA, BEATS_BASE_RATE, RANKS = "enough data", "better than the base rate", "ranks"
@@ -39,11 +46,11 @@ class GateSettings:
             interval of an AUC of 0.7 already reaches 0.6, and a rate is known no better than to a
             factor of about 1.4.
         ratio: Accepted range of mean predicted to observed rate. An error of a quarter moves no
-            lead across a grade or a budget. A ratio outside the range passes if its interval
-            contains 1, since few outcomes cannot prove an error.
-        slope: Accepted range of the calibration slope; the interval must reach it. Below 0.7 the
-            odds of the best and the worst leads are exaggerated so much that a predicted odds ratio
-            of 10 is less than 5 in truth.
+            lead across a grade or a budget.
+        slope: Accepted range of the calibration slope. Below 0.7 the odds of the best and the worst
+            leads are exaggerated so much that a predicted odds ratio of 10 is less than 5 in truth.
+        fold_ratio: The same of a single fold. It is wider, since a fold has a season of its own.
+        fold_slope: The same of a single fold: at most half or twice the odds ratio.
         max_loss: The champion may be better by at most this share of the base rate's log loss. A
             refit on newer data must not be refused for noise, and half a percent has no practical
             effect.
@@ -54,6 +61,8 @@ class GateSettings:
     min_entities: int = 30
     ratio: tuple[float, float] = (0.8, 1.25)
     slope: tuple[float, float] = (0.7, 1.3)
+    fold_ratio: tuple[float, float] = (2 / 3, 1.5)
+    fold_slope: tuple[float, float] = (0.5, 2.0)
     max_loss: float = 0.005
     seed: int = 0
     replicates: int = 200
@@ -86,9 +95,15 @@ class GateTest:
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """All test results of one challenger, which passes if it passes each of them."""
+    """All test results of one challenger, which passes if it passes each of them.
+
+    Attributes:
+        tests: Result of each test.
+        causes: Likely causes of a refusal, the most likely first; empty where none is found.
+    """
 
     tests: tuple[GateTest, ...]
+    causes: tuple[RefusalCause, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -105,11 +120,21 @@ class GateVerdict:
         return ENOUGH_DATA in passed and not passed & {BEATS_BASE_RATE, RANKS}
 
     def to_json(self) -> dict[str, Any]:
-        """Return ``passed`` and the tests as plain JSON values."""
-        return {"passed": self.passed, "tests": [test.to_json() for test in self.tests]}
+        """Return ``passed``, the tests and the likely causes as plain JSON values."""
+        return {
+            "passed": self.passed,
+            "tests": [test.to_json() for test in self.tests],
+            "causes": [cause.to_json() for cause in self.causes],
+        }
+
+    @property
+    def _advice(self) -> str:
+        if not self.causes:
+            return "see the training report; provide a longer history or more events"
+        return f"{self.causes[0].sentence}; see the training report"
 
     def raise_if_refused(self, target: str) -> None:
-        """Raise GateRefused with the sentence of each failed test.
+        """Raise GateRefused with the sentence of each failed test, and the most likely cause.
 
         The error also says if there is no signal.
         """
@@ -120,8 +145,7 @@ class GateVerdict:
                 f"{reason}the challenger was not promoted",
                 where=f"target {target}",
                 found="; ".join(failed),
-                fix="see the training report; provide a longer history or more events. "
-                "The champion, if any, stays in use",
+                fix=f"{self._advice}. The champion, if any, stays in use",
             )
 
 
@@ -141,27 +165,33 @@ def judge_challenger(
     champion_probability: np.ndarray | None = None,
     *,
     settings: GateSettings | None = None,
+    searched: bool = False,
 ) -> GateVerdict:
     """Test the challenger on its out-of-time rows.
 
     ``out_of_time`` has the columns entity_id, label (0 or 1), probability (of the calibrated
     challenger) and base_rate (the prediction without a model). With a column fold, rows are ranked
     within their fold, since each fold has a model of its own; otherwise all rows are ranked
-    together. ``champion_probability`` has one element per row, NaN where the champion saw
-    the row; None if there is no champion.
+    together. With a column as_shipped, calibration is judged on the rows where it is true: their
+    calibrators are fitted as the scorer's is, and the others are not used afterwards.
+    ``champion_probability`` has one element per row, NaN where the champion saw the row; None if
+    there is no champion. ``searched`` says that hyperparameters were searched for.
     """
     settings = settings or GateSettings()
-    label, challenger, base, entity = (
-        np.asarray(out_of_time[name]) for name in ("label", "probability", "base_rate", "entity_id")
-    )
-    fold = np.asarray(out_of_time["fold"]) if "fold" in out_of_time.column_names else None
-    rows = _OutOfTimeRows(label, challenger, base, entity, fold)
-    tests = [
+    rows = _OutOfTimeRows.from_table(out_of_time)
+    metrics = rows.metrics(settings)
+    tests = (
         _test_enough_data(rows, settings),
         _test_base_rate_gain(rows, settings),
-        *_test_ranking_and_calibration(rows, settings),
-    ]
-    return GateVerdict((*tests, _test_against_champion(rows, champion_probability, settings)))
+        _test_ranking(metrics["roc_auc"]),
+        *_test_calibration(rows, metrics, settings),
+        _test_against_champion(rows, champion_probability, settings),
+    )
+    # Too few outcomes, or a good champion, need no further cause.
+    explained = {ENOUGH_DATA, NOT_WORSE}
+    if all(test.passed or test.name in explained for test in tests):
+        return GateVerdict(tests)
+    return GateVerdict(tests, find_refusal_causes(out_of_time, searched=searched))
 
 
 @dataclass(frozen=True)
@@ -174,6 +204,7 @@ class _OutOfTimeRows:
         base_rate: Prediction without a model.
         entity: Entity of the row.
         fold: Fold of the row; None ranks all rows together.
+        as_shipped: Whether the row's calibrator is fitted as the scorer's is.
     """
 
     label: np.ndarray
@@ -181,11 +212,43 @@ class _OutOfTimeRows:
     base_rate: np.ndarray
     entity: np.ndarray
     fold: np.ndarray | None
+    as_shipped: np.ndarray
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Self:
+        label, challenger, base, entity = (
+            np.asarray(table[name]) for name in ("label", "probability", "base_rate", "entity_id")
+        )
+        fold, as_shipped = (
+            np.asarray(table[name]) if name in table.column_names else None
+            for name in ("fold", "as_shipped")
+        )
+        if as_shipped is None:
+            as_shipped = np.zeros(table.num_rows, bool)
+        return cls(label, challenger, base, entity, fold, as_shipped)
+
+    def take(self, mask: np.ndarray) -> _OutOfTimeRows:
+        """Return some rows."""
+        return _OutOfTimeRows(
+            self.label[mask],
+            self.challenger[mask],
+            self.base_rate[mask],
+            self.entity[mask],
+            None if self.fold is None else self.fold[mask],
+            self.as_shipped[mask],
+        )
 
     def count_entities(self, mask: np.ndarray | slice = slice(None)) -> tuple[int, int]:
         """Return the number of entities with a positive row, and of those with a negative one."""
         label, entity = self.label[mask], self.entity[mask]
         return len(np.unique(entity[label == 1])), len(np.unique(entity[label == 0]))
+
+    def metrics(self, settings: GateSettings) -> dict[str, Estimate]:
+        """Return the metrics of all rows by name."""
+        bootstrap = {"seed": settings.seed, "replicates": settings.replicates}
+        return evaluate_rows(
+            self.label, self.challenger, self.entity, stratum=self.fold, **bootstrap
+        )
 
     def log_loss_gain(
         self, baseline: np.ndarray, mask: np.ndarray | slice, settings: GateSettings
@@ -221,38 +284,88 @@ def _test_base_rate_gain(rows: _OutOfTimeRows, settings: GateSettings) -> GateTe
     return GateTest(BEATS_BASE_RATE, gain.low > 0, gain, (0.0, np.inf), sentence)
 
 
-def _test_ranking_and_calibration(
-    rows: _OutOfTimeRows, settings: GateSettings
-) -> Iterator[GateTest]:
-    """Yield the tests of the AUC, of the mean prediction and of the calibration slope."""
-    bootstrap = {"seed": settings.seed, "replicates": settings.replicates}
-    metrics = evaluate_rows(
-        rows.label, rows.challenger, rows.entity, stratum=rows.fold, **bootstrap
-    )
-    auc, ratio, slope = (
-        metrics[k] for k in ("roc_auc", "predicted_to_observed", "calibration_slope")
-    )
+def _test_ranking(auc: Estimate) -> GateTest:
     sentence = f"{RANKS}: AUC {_format_estimate(auc, '.3f')}, needs a lower bound above 0.500"
     # A random order has an AUC of 0.5.
-    yield GateTest(RANKS, auc.low > 0.5, auc, (0.5, np.inf), sentence)
-    low, high = settings.ratio
-    yield GateTest(
-        "calibrated on average",
-        low <= ratio.value <= high or ratio.low <= 1 <= ratio.high,
-        ratio,
-        settings.ratio,
-        f"calibrated on average: predicted to observed {_format_estimate(ratio)}, "
-        f"needs {low:.2f} to {high:.2f}, or an interval that contains 1",
+    return GateTest(RANKS, auc.low > 0.5, auc, (0.5, np.inf), sentence)
+
+
+def _test_calibration(
+    rows: _OutOfTimeRows, metrics: Mapping[str, Estimate], settings: GateSettings
+) -> Iterator[GateTest]:
+    """Yield the tests of the mean prediction and of the slope, pooled and fold by fold.
+
+    ``metrics`` are those of all rows.
+    """
+    judged, origin = _select_judged_rows(rows, settings)
+    metrics = metrics if judged is rows else judged.metrics(settings)
+    yield _test_range("calibrated on average", metrics[RATIO], settings.ratio, RATIO, origin)
+    yield _test_range("calibrated in spread", metrics[SLOPE], settings.slope, SLOPE, origin)
+    if judged.fold is None:
+        return
+    folds = measure_folds(
+        PredictedRows(judged.label, judged.challenger, judged.entity, judged.fold),
+        settings.min_entities,
+        settings.seed,
+        settings.replicates,
     )
-    low, high = settings.slope
-    yield GateTest(
-        "calibrated in spread",
-        slope.low <= high and slope.high >= low,
-        slope,
-        settings.slope,
-        f"calibrated in spread: slope {_format_estimate(slope)}, "
-        f"needs an interval that reaches {low:.2f} to {high:.2f}",
+    ratios = {fold.fold: fold.ratio for fold in folds}
+    slopes = {fold.fold: fold.slope for fold in folds}
+    yield _test_folds("calibrated on average in each fold", ratios, settings.fold_ratio, RATIO)
+    yield _test_folds("calibrated in spread in each fold", slopes, settings.fold_slope, SLOPE)
+
+
+def _select_judged_rows(rows: _OutOfTimeRows, settings: GateSettings) -> tuple[_OutOfTimeRows, str]:
+    """Return the rows whose calibration is judged, and in words where their calibrators are from.
+
+    All rows where too few have a calibrator that is fitted as the scorer's is.
+    """
+    if rows.as_shipped.all():
+        return rows, ""
+    if min(rows.count_entities(rows.as_shipped)) < settings.min_entities:
+        return rows, ""
+    judged = rows.take(rows.as_shipped)
+    numbers = "" if judged.fold is None else ", ".join(map(str, np.unique(judged.fold)))
+    return judged, f" (of fold {numbers}, calibrated as the scorer is)" if numbers else ""
+
+
+def _test_range(
+    name: str, estimate: Estimate, bound: tuple[float, float], metric: str, origin: str
+) -> GateTest:
+    sentence = (
+        f"{name}: {METRIC_WORDS[metric]} {_format_estimate(estimate)}{origin}, "
+        f"needs an interval that reaches {bound[0]:.2f} to {bound[1]:.2f}"
     )
+    return GateTest(name, _reaches_range(estimate, bound), estimate, bound, sentence)
+
+
+def _test_folds(
+    name: str, folds: Mapping[int, Estimate], bound: tuple[float, float], metric: str
+) -> GateTest:
+    """Test every fold; the estimate is that of the fold furthest from the middle of the range."""
+    if not folds:
+        sentence = f"{name}: not testable, every fold has too few outcomes"
+        return GateTest(name, True, NOT_MEASURED, bound, sentence)
+    off = {fold: part for fold, part in folds.items() if not _reaches_range(part, bound)}
+    middle = float(np.sqrt(bound[0] * bound[1]))
+    furthest = max(off or folds, key=lambda fold: _measure_distance(folds[fold].value, middle))
+    shown = off or {furthest: folds[furthest]}
+    values = ", ".join(f"fold {k} {_format_estimate(part)}" for k, part in shown.items())
+    sentence = (
+        f"{name}: {METRIC_WORDS[metric]} of {values}, needs an interval that reaches "
+        f"{bound[0]:.2f} to {bound[1]:.2f}"
+    )
+    return GateTest(name, not off, folds[furthest], bound, sentence)
+
+
+def _measure_distance(value: float, middle: float) -> float:
+    """Return the distance of a ratio or slope from the middle; infinite below 0."""
+    return abs(float(np.log(value / middle))) if value > 0 else np.inf
+
+
+def _reaches_range(estimate: Estimate, bound: tuple[float, float]) -> bool:
+    """Return whether the interval has a value inside the accepted range."""
+    return estimate.low <= bound[1] and estimate.high >= bound[0]
 
 
 def _test_against_champion(
@@ -262,7 +375,7 @@ def _test_against_champion(
 
     Pass if there is no champion, or too few rows that it was not trained on.
     """
-    name, bound = "not worse than the champion", (-settings.max_loss, np.inf)
+    name, bound = NOT_WORSE, (-settings.max_loss, np.inf)
     if champion is None:
         return GateTest(name, True, NOT_MEASURED, bound, f"{name}: there is no champion yet")
     unseen = np.isfinite(champion)

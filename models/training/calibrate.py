@@ -1,4 +1,4 @@
-"""Calibration inside a fold, on the latest slice of its train rows."""
+"""Calibration of each fold: from out-of-time rows of other folds, or inside its own train rows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from configs.errors import DataError
+from features.tools.instants import duration_to_microseconds
 from models.calibration import MIN_CALIBRATION_ROWS, AffineCalibrator, fit_calibrator
 from models.learners.blend import Blend
 from models.learners.lightgbm import LightGbm
@@ -22,13 +23,14 @@ from models.training.folds import (
     Fold,
     count_rarer_class,
     hash_entities,
+    mask_train_rows,
     split_by_entity,
-    split_rolling_origin,
+    split_latest_rows,
 )
 from models.training.settings import MIN_CLASS_ROWS, TrainingSettings
 from models.training.training_rows import TrainingTable
 
-# Latest share of a fold's train rows that the inner models leave for the calibrators.
+# Share of a fold's train rows, the latest ones, that the inner models leave for the calibrators.
 CALIBRATION_SHARE = 0.25
 # The same share where the order of the rows means nothing: one of four parts of the entities.
 CALIBRATION_PARTS = 4
@@ -73,10 +75,28 @@ def fit_fold_calibration(
     if Blend in settings.learners:
         shares = fit_blend_shares(margins, rows.label)
         margins[Blend.name] = blend_margins(margins, shares)
-    calibrators = {
-        name: calibrate_margin(margin, rows, settings) for name, margin in margins.items()
+    return FoldCalibration(_calibrate_margins(margins, rows, settings), shares)
+
+
+def calibrate_on_other_folds(
+    margins: Margins, rows: TrainingTable, other: np.ndarray, settings: TrainingSettings
+) -> FoldCalibration:
+    """Return calibrators of the candidates, fitted on out-of-time log-odds of some rows.
+
+    ``margins`` are those of all out-of-time rows, ``other`` the positions to fit on.
+    """
+    names = {
+        *list_models_to_fit(settings.learners),
+        *(learner.name for learner in settings.learners),
     }
-    return FoldCalibration(calibrators, shares)
+    fitted = {name: margin[other] for name, margin in margins.items() if name in names}
+    return FoldCalibration(_calibrate_margins(fitted, rows.take(other), settings), {})
+
+
+def _calibrate_margins(
+    margins: Margins, rows: TrainingTable, settings: TrainingSettings
+) -> dict[str, AffineCalibrator]:
+    return {name: calibrate_margin(margin, rows, settings) for name, margin in margins.items()}
 
 
 def calibrate_margin(
@@ -88,6 +108,27 @@ def calibrate_margin(
     return fit_calibrator(margin, rows.label, order, rows.entity_id)
 
 
+def select_calibration_rows(
+    rows: TrainingTable, fold: np.ndarray, number: int, settings: TrainingSettings
+) -> np.ndarray:
+    """Return the positions of the out-of-time rows that may calibrate the fold ``number``.
+
+    ``rows`` are the test rows of all folds, ``fold`` their fold numbers. In rows with an order they
+    are those of earlier windows whose outcome was known at the start of this one, purged as train
+    rows are; else all of the other folds. The scorer's calibrator is fitted on such rows too, so
+    predictions calibrated on them show how it does on rows that it was not fitted on. There are
+    none where they hold too few outcomes for a calibrator.
+    """
+    is_usable = fold != number
+    if settings.ordered:
+        start = int(rows.cutoff[fold == number].min())
+        gap = settings.horizon_us + duration_to_microseconds(settings.evaluation.embargo)
+        is_usable &= mask_train_rows(rows.cutoff, start, gap)
+    usable = np.flatnonzero(is_usable)
+    few = count_rarer_class(rows.label[usable]) < MIN_CALIBRATION_ROWS
+    return usable[:0] if few else usable
+
+
 def _split_calibration_rows(
     table: TrainingTable, train: np.ndarray, settings: TrainingSettings
 ) -> Fold | None:
@@ -95,7 +136,7 @@ def _split_calibration_rows(
     try:
         if settings.ordered:
             embargo = settings.evaluation.embargo
-            inner = split_rolling_origin(
+            inner = split_latest_rows(
                 table.cutoff[train], settings.horizon, embargo, 1, CALIBRATION_SHARE
             )[0]
         else:

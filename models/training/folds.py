@@ -100,6 +100,26 @@ def split_rolling_origin(
     return usable
 
 
+def split_latest_rows(
+    cutoff: np.ndarray, horizon: timedelta, embargo: timedelta, folds: int, share: float
+) -> list[Fold]:
+    """Cut the latest ``share`` of the rows into ``folds`` test windows of about equally many rows.
+
+    Arguments, purge, embargo and errors are those of ``split_rolling_origin``. A window begins at
+    an instant, the one that comes closest to its share, so that rows of one instant are on one
+    side. For splits inside train rows: where volume grows, the latest share of the time range
+    holds most rows, and models of the earlier ones would be much smaller than the model that they
+    stand for.
+    """
+    gap = duration_to_microseconds(horizon + embargo)
+    windows = _cut_row_windows(cutoff, folds, share)
+    all_folds = [_make_purged_fold(cutoff, start, end, gap) for start, end in windows]
+    usable = [fold for fold in all_folds if fold.train.size and fold.test.size]
+    if not usable:
+        raise _short_history_error(cutoff, horizon, embargo, share)
+    return usable
+
+
 def split_by_entity(entity_id: np.ndarray, folds: int, seed: int) -> list[Fold]:
     """Test every row once in one of ``folds`` parts; rows of one entity stay together.
 
@@ -205,6 +225,21 @@ def _cut_windows(cutoff: np.ndarray, folds: int, share: float) -> list[tuple[int
     start = end - int((end - int(cutoff.min())) * share)
     edges = [start + (end - start) * k // folds for k in range(folds + 1)]
     return list(itertools.pairwise(edges))
+
+
+def _cut_row_windows(cutoff: np.ndarray, folds: int, share: float) -> list[tuple[int, int]]:
+    """Return half-open windows ``[start, end)`` in microseconds UTC, each from instant to instant.
+
+    There is none where all rows have one instant.
+    """
+    instants, counts = np.unique(cutoff, return_counts=True)
+    if len(instants) < 2:
+        return []
+    # Rows before each instant; no window begins at the first, before which there is no train row.
+    before = np.cumsum(counts)[:-1]
+    rows_before = len(cutoff) * (1 - share + share * np.arange(folds) / folds)
+    starts = [int(instants[1:][np.abs(before - rows).argmin()]) for rows in rows_before]
+    return list(itertools.pairwise([*starts, int(instants[-1]) + 1]))
 
 
 def _make_purged_fold(cutoff: np.ndarray, start: int, end: int, gap: int) -> Fold:

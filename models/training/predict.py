@@ -11,7 +11,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.learners.blend import Blend
 from models.training.blending import Margins, blend_margins, list_models_to_fit
-from models.training.calibrate import FoldCalibration, fit_fold_calibration
+from models.training.calibrate import (
+    FoldCalibration,
+    calibrate_on_other_folds,
+    fit_fold_calibration,
+    select_calibration_rows,
+)
 from models.training.fit import predict_held_out
 from models.training.folds import Fold
 from models.training.settings import BASELINES, TrainingSettings
@@ -27,30 +32,52 @@ class OutOfTimePredictions:
         fold: Fold number of each row, from 1.
         raw: Log-odds (rows,) of each model.
         calibrated: Log-odds (rows,) of each model, calibrated where it is a candidate.
+        as_shipped: Whether the calibrator of the row's fold is fitted as the scorer's is: on
+            out-of-time rows of other folds. Else it is fitted inside the fold's train rows.
     """
 
     rows: TrainingTable
     fold: np.ndarray
     raw: Margins
     calibrated: Margins
+    as_shipped: np.ndarray
 
 
 def predict_folds(
     table: TrainingTable, folds: list[Fold], settings: TrainingSettings
 ) -> OutOfTimePredictions:
     """Run the whole procedure on each fold's train rows and predict its test rows."""
-    raw, calibrated = [], []
+    raw, calibrations = [], []
     for margins, calibration in _run_folds(table, folds, settings):
         if Blend in settings.learners:
             margins[Blend.name] = blend_margins(margins, calibration.shares)
         raw.append(margins)
-        calibrated.append(calibration.apply(margins))
-    return OutOfTimePredictions(
-        rows=table.take(np.concatenate([fold.test for fold in folds])),
-        fold=np.repeat(np.arange(1, len(folds) + 1), [fold.test.size for fold in folds]),
-        raw=_concatenate_margins(raw),
-        calibrated=_concatenate_margins(calibrated),
-    )
+        calibrations.append(calibration)
+    rows = table.take(np.concatenate([fold.test for fold in folds]))
+    number = np.repeat(np.arange(1, len(folds) + 1), [fold.test.size for fold in folds])
+    return _calibrate_folds(rows, number, _concatenate_margins(raw), calibrations, settings)
+
+
+def _calibrate_folds(
+    rows: TrainingTable,
+    fold: np.ndarray,
+    raw: Margins,
+    inner: list[FoldCalibration],
+    settings: TrainingSettings,
+) -> OutOfTimePredictions:
+    """Calibrate each fold on the out-of-time rows of others; ``inner`` where these are too few."""
+    calibrated = {name: np.empty(len(fold)) for name in raw}
+    as_shipped = np.zeros(len(fold), bool)
+    for number, calibration in enumerate(inner, 1):
+        test = np.flatnonzero(fold == number)
+        other = select_calibration_rows(rows, fold, number, settings)
+        if other.size:
+            calibration = calibrate_on_other_folds(raw, rows, other, settings)
+            as_shipped[test] = True
+        margins = calibration.apply({name: margin[test] for name, margin in raw.items()})
+        for name, margin in margins.items():
+            calibrated[name][test] = margin
+    return OutOfTimePredictions(rows, fold, raw, calibrated, as_shipped)
 
 
 def _run_folds(

@@ -18,8 +18,10 @@ from models.training.predict import OutOfTimePredictions
 from models.training.training_rows import TrainingTable
 
 # Grain: one row per out-of-time row, ordered by fold and row. ``probability`` is the calibrated
-# probability of the chosen model, ``uncalibrated`` its raw one. A column follows for each model
-# that was tried, by its name, calibrated where it is a candidate. All come from models and
+# probability of the chosen model, ``uncalibrated`` its raw one. ``as_shipped`` is true where the
+# calibrator was fitted as the scorer's is, on out-of-time rows of other folds, and false where
+# these are too few, so that it was fitted inside the fold's train rows. A column follows for each
+# model that was tried, by its name, calibrated where it is a candidate. All come from models and
 # calibrators that were not fitted on the row.
 OUT_OF_TIME = pa.schema(
     [
@@ -28,6 +30,7 @@ OUT_OF_TIME = pa.schema(
         pa.field("fold", pa.int64(), nullable=False),
         pa.field("probability", pa.float64(), nullable=False),
         pa.field("uncalibrated", pa.float64(), nullable=False),
+        pa.field("as_shipped", pa.bool_(), nullable=False),
     ]
 )
 
@@ -68,6 +71,7 @@ def tabulate_predictions(predictions: OutOfTimePredictions, learner: str) -> pa.
         "fold": predictions.fold,
         "probability": to_probability(predictions.calibrated[learner]),
         "uncalibrated": to_probability(predictions.raw[learner]),
+        "as_shipped": predictions.as_shipped,
     }
     table = pa.table([columns[name] for name in OUT_OF_TIME.names], schema=OUT_OF_TIME)
     # In the order of MODELS_BY_NAME, so that the columns do not depend on the order of fitting.

@@ -24,7 +24,7 @@ from models.training.folds import (
     Fold,
     count_rarer_class,
     split_by_entity,
-    split_rolling_origin,
+    split_latest_rows,
 )
 from models.training.selection import select_strongest_features
 from models.training.settings import MIN_CLASS_ROWS, TrainingSettings
@@ -33,7 +33,7 @@ from models.training.training_rows import TrainingTable
 if TYPE_CHECKING:
     from optuna import Trial
 
-# Four folds of the latest half: two to search in, two to decide.
+# Four folds of the latest half of the rows: two to search in, two to decide.
 SEARCH_FOLDS, SEARCH_SHARE = 4, 0.5
 # Range of each parameter; whole numbers where the ends are, sampled on a logarithmic scale.
 SEARCH_RANGES: dict[str, tuple[float, float]] = {
@@ -216,7 +216,7 @@ def _split_search_folds(sample: SearchSample, settings: TrainingSettings) -> lis
     try:
         if settings.ordered:
             embargo = settings.evaluation.embargo
-            folds = split_rolling_origin(
+            folds = split_latest_rows(
                 sample.cutoff, settings.horizon, embargo, SEARCH_FOLDS, SEARCH_SHARE
             )
         else:

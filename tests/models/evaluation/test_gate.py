@@ -112,6 +112,73 @@ def test_gate_passes_slightly_biased_predictions():
     assert judge_challenger(replaced(rows, logits(rows, 0.15, 1.1)), settings=SETTINGS).passed
 
 
+def test_ratio_passes_where_noise_explains_it_as_the_slope_does():
+    """A ratio outside the range passes if its interval reaches the range, not only if it has 1."""
+    rows = table(450, seed=2)
+    biased = replaced(rows, logits(rows, 0.6))
+    test = next(t for t in judge_challenger(biased, settings=SETTINGS).tests if "average" in t.name)
+    assert test.estimate.value > 1.25 > test.estimate.low > 1
+    assert test.passed
+    assert "needs an interval that reaches 0.80 to 1.25" in test.sentence
+
+
+def with_folds(slopes: list[float], rows: int = 1500, shift: float = 0.0) -> pa.Table:
+    """Return a fold for each true slope; the last one's predictions are ``shift`` too high."""
+    tables = []
+    for number, slope in enumerate(slopes, 1):
+        part = table(rows, seed=number, mean=0)
+        part = replaced(part, logits(part, shift if number == len(slopes) else 0, 1 / slope))
+        part = part.append_column("fold", pa.array(np.full(rows, number)))
+        tables.append(
+            part.set_column(0, "entity_id", pa.array([f"{number}-{i}" for i in range(rows)]))
+        )
+    return pa.concat_tables(tables)
+
+
+def test_folds_whose_errors_cancel_in_the_pool_are_refused_by_name():
+    verdict = judge_challenger(with_folds([0.6, 1.8, 4.5]), settings=SETTINGS)
+    tests = {test.name: test for test in verdict.tests}
+    assert tests["calibrated in spread"].passed
+    spread = tests["calibrated in spread in each fold"]
+    assert not spread.passed
+    assert "slope of fold 3 3." in spread.sentence
+    assert "fold 1" not in spread.sentence and "fold 2" not in spread.sentence
+    assert tests["calibrated on average in each fold"].passed
+    assert spread.estimate.low > 2.0
+
+
+def test_fold_that_is_too_high_is_refused_by_name():
+    verdict = judge_challenger(with_folds([1, 1, 1], shift=3.0), settings=SETTINGS)
+    test = next(t for t in verdict.tests if t.name == "calibrated on average in each fold")
+    assert not test.passed and "predicted to observed of fold 3 1." in test.sentence
+
+
+@pytest.mark.parametrize("folds", [2, 6])
+def test_noise_in_small_folds_refuses_nothing(folds):
+    for rows in (90, 150):
+        assert "fold" not in " ".join(
+            failed(judge_challenger(with_folds([1] * folds, rows), settings=SETTINGS))
+        )
+
+
+def test_folds_with_few_outcomes_are_not_judged():
+    verdict = judge_challenger(with_folds([1, 1], rows=40), settings=SETTINGS)
+    assert verdict.tests[-2].passed
+    assert "not testable, every fold has too few outcomes" in verdict.tests[-2].sentence
+
+
+def test_calibration_is_judged_where_the_calibrator_is_fitted_as_the_scorers():
+    """The first fold is calibrated inside its train rows; such a calibrator is not used later."""
+    rows = with_folds([4.0, 1, 1])
+    shipped = rows.append_column("as_shipped", pa.array(rows["fold"].to_numpy() > 1))
+    assert "calibrated in spread in each fold" in failed(judge_challenger(rows, settings=SETTINGS))
+    verdict = judge_challenger(shipped, settings=SETTINGS)
+    assert verdict.passed
+    assert "(of fold 2, 3, calibrated as the scorer is)" in verdict.tests[3].sentence
+    none = rows.append_column("as_shipped", pa.array(np.zeros(rows.num_rows, bool)))
+    assert not judge_challenger(none, settings=SETTINGS).passed
+
+
 def test_gate_refuses_few_outcomes_with_counts():
     rows = table(90)
     sentence = judge_challenger(rows, settings=SETTINGS).tests[0].sentence
@@ -179,4 +246,4 @@ def test_champion_test_passes_with_too_few_unseen_rows():
 def test_verdict_is_strict_json():
     for rows in (table(), table(0)):
         text = json.dumps(judge_challenger(rows, settings=SETTINGS).to_json(), allow_nan=False)
-        assert {"passed", "tests"} == set(json.loads(text))
+        assert {"passed", "tests", "causes"} == set(json.loads(text))

@@ -13,6 +13,7 @@ from models.training.folds import (
     hash_entities,
     mask_unseen_keys,
     split_by_entity,
+    split_latest_rows,
     split_rolling_origin,
 )
 
@@ -21,6 +22,8 @@ CUTOFFS = st.lists(st.integers(0, 400), min_size=1, max_size=60).map(
     lambda days: np.array(days, dtype=np.int64) * DAY
 )
 SHARES = st.floats(0.05, 0.95)
+# Shares without rounding, so that the oracle adds up the same numbers.
+QUARTERS = (0.25, 0.5, 0.75)
 
 
 def days(count: float) -> timedelta:
@@ -84,6 +87,47 @@ def test_rolling_origin_does_not_depend_on_the_order_of_rows(cutoff, random, fol
     assert [(set(f.train), set(f.test)) for f in reference] == [
         (set(order[f.train]), set(order[f.test])) for f in mixed
     ]
+
+
+def latest_rows_oracle(
+    cutoff: list[int], gap: int, folds: int, share: float
+) -> list[tuple[list[int], list[int]]]:
+    """Return train and test rows: each window begins at the instant nearest to its share."""
+    instants = sorted(set(cutoff))[1:]
+    starts = []
+    for k in range(folds if instants else 0):
+        wanted = len(cutoff) * (1 - share + share * k / folds)
+        starts.append(min(instants, key=lambda i: abs(sum(c < i for c in cutoff) - wanted)))
+    found = []
+    for low, high in zip(starts, [*starts[1:], max(cutoff) + 1], strict=False):
+        test = [i for i, c in enumerate(cutoff) if low <= c < high]
+        train = [i for i, c in enumerate(cutoff) if c + gap <= low and c < low]
+        if test and train:
+            found.append((train, test))
+    return found
+
+
+@settings(max_examples=100)
+@given(
+    CUTOFFS, st.integers(0, 90), st.integers(0, 20), st.integers(1, 4), st.sampled_from(QUARTERS)
+)
+def test_latest_rows_equal_the_definition_row_by_row(cutoff, horizon, embargo, folds, share):
+    try:
+        found = split_latest_rows(cutoff, days(horizon), days(embargo), folds, share)
+    except DataError:
+        found = []
+    assert [(f.train.tolist(), f.test.tolist()) for f in found] == latest_rows_oracle(
+        cutoff.tolist(), (horizon + embargo) * DAY, folds, share
+    )
+
+
+def test_latest_quarter_is_of_rows_where_volume_grows():
+    """Of ten times the volume in the last tenth of the time, a quarter is the last rows alone."""
+    cutoff = np.concatenate([np.arange(90), 90 + np.arange(100) / 10]) * DAY
+    fold = split_latest_rows(cutoff.astype(np.int64), days(0), days(0), 1, 0.25)[0]
+    by_span = split_rolling_origin(cutoff.astype(np.int64), days(0), days(0), 1, 0.25)[0]
+    assert (fold.train.size, fold.test.size) == (142, 48)
+    assert (by_span.train.size, by_span.test.size) == (75, 115)
 
 
 def test_instant_on_an_edge_belongs_to_the_later_window():
