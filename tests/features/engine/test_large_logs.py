@@ -16,12 +16,12 @@ from configs.errors import DataError
 from configs.targets import Target
 from features.build import build_features
 from features.contracts import EVENTS
-from features.intake import duplicates, entities, reading
+from features.intake import entities, reading
 from features.intake.formats import files
 from features.labels import compute_labels
 from features.sources import read_sources
 from features.spine import build_scoring_spine, build_training_spine
-from features.tools import spill
+from features.tools import duplicates, spill
 from tests.features.agreement import same_bits
 from tests.features.company import FULL_EVENT, LEAD, at, csv_text, project, write
 from tests.features.logs import CATALOG, crowds, dataset, examples, spine_of, spines
