@@ -7,6 +7,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+ColumnKind = Literal["number", "truth", "date", "category"]
+
+# Spaces that group digits: the common, the no-break, the narrow no-break and the thin one.
+GROUPING_SPACES = " \u00a0\u202f\u2009"
+GROUPING_APOSTROPHES = "'\u2019"
+
 
 class FrozenModel(BaseModel):
     """Base of all config models: immutable; an unknown key is an error."""
@@ -38,6 +44,14 @@ class SourceRows(FrozenModel):
     missing: tuple[str, ...] = Field(
         (), description="texts that mean “no value”, in addition to the empty text"
     )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="decimal sign in written numbers; default: read from each column"
+    )
+    thousands: Literal[",", ".", " ", "'"] | None = Field(
+        None,
+        description="sign between groups of three digits; a space also stands for no-break spaces; "
+        "default: read from each column",
+    )
 
     @field_validator("delimiter")
     @classmethod
@@ -45,6 +59,19 @@ class SourceRows(FrozenModel):
         if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n\0'):
             raise ValueError("must be one ASCII character, and neither a quote nor a line break")
         return value
+
+    @field_validator("thousands", mode="before")
+    @classmethod
+    def _unify_thousands(cls, value: object) -> object:
+        if isinstance(value, str) and len(value) == 1 and value in GROUPING_SPACES:
+            return " "
+        return "'" if isinstance(value, str) and value == "\u2019" else value
+
+    @model_validator(mode="after")
+    def _check_signs(self) -> Self:
+        if self.decimal is not None and self.decimal == self.thousands:
+            raise ValueError("decimal and thousands must be two different signs")
+        return self
 
     @model_validator(mode="after")
     def _check_origin(self) -> Self:
@@ -81,6 +108,10 @@ class LeadRows(SourceRows):
     )
     attributes: tuple[str, ...] | AllExcept = Field(
         (), description="columns that describe the entity"
+    )
+    kinds: dict[str, ColumnKind] = Field(
+        {},
+        description="number, truth, date or category, by attribute; default: what most values are",
     )
     missing_time: Literal["quarantine", "skip"] = Field(
         "quarantine",
@@ -128,6 +159,10 @@ class AttributeRows(SourceRows):
     attribute: str | None = Field(None, description="long: the column that names the attribute")
     value: str | None = Field(None, description="long: the column with its new value")
     only: tuple[str, ...] = Field((), description="long: the attributes to use; default: all")
+    kinds: dict[str, ColumnKind] = Field(
+        {},
+        description="number, truth, date or category, by attribute; default: what most values are",
+    )
     missing_time: Literal["quarantine", "skip"] = Field(
         "quarantine",
         description="skip: ignore rows without a valid_from: the value is not valid yet",

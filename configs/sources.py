@@ -28,6 +28,12 @@ class Sources(FrozenModel):
     max_quarantine: float = Field(
         0.02, ge=0, le=1, description="maximum share of bad rows in a source; more stop the run"
     )
+    max_unreadable_cells: float = Field(
+        0.05,
+        ge=0,
+        lt=0.5,
+        description="maximum share of a column's values that do not fit its kind; they are missing",
+    )
     complete_after: Duration = Field(
         timedelta(0), description="delay after which all outcomes have arrived in the data"
     )

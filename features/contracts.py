@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrivals import Arrivals
+from features.readings import Readings
 from features.suppressed import Suppression
 from features.tools.id_index import IdIndex
 from features.tools.spill import SpillBuffer
@@ -184,6 +185,7 @@ class Dataset:
             learn from them.
         event_lead_rows: Lead of each event, which saves a lookup as long as both tables are
             unchanged.
+        readings: How the attributes were read.
     """
 
     leads: pa.Table
@@ -196,6 +198,7 @@ class Dataset:
     scratch: Path | None = None
     suppressed: Suppression = field(default_factory=Suppression)
     event_lead_rows: EventLeadRows | None = field(default=None, compare=False, repr=False)
+    readings: Readings = field(default_factory=Readings, compare=False, repr=False)
 
     def cut_at(self, as_of: datetime) -> Self:
         """Return the rows that were available before ``as_of``.

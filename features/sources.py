@@ -14,6 +14,7 @@ from features.intake.leads import list_carried_columns, read_leads
 from features.intake.objections import Objections
 from features.intake.reading import SourceReader
 from features.intake.value_history import read_values
+from features.readings import ColumnReading, Readings
 
 __all__ = ["list_carried_columns", "list_source_columns", "read_sources"]
 
@@ -36,9 +37,9 @@ def read_sources(
     two sources.
     """
     sources, counts, objections = project.sources, list[SourceCount](), Objections(project)
-    leads = None
+    leads, lead_readings = None, dict[str, ColumnReading]()
     if sources.leads is not None:
-        leads, count = read_leads(project, sources.leads, quarantine, objections)
+        leads, count, lead_readings = read_leads(project, sources.leads, quarantine, objections)
         counts.append(count)
         if not leads.num_rows and (sources.events or sources.attributes):
             observed = f"{count.rows_in} rows in, 0 used, {count.suppressed} suppressed"
@@ -52,7 +53,7 @@ def read_sources(
     # Leads derived from the events are numbered only once all events have been read.
     event_lead_rows = None if leads is None else EventLeadRows(leads, log.events, log.lead_row)
     leads = log.entities if leads is None else leads
-    values, value_counts = read_values(project, leads, objections, quarantine)
+    values, value_counts, value_readings = read_values(project, leads, objections, quarantine)
     return Dataset(
         leads,
         log.events,
@@ -64,6 +65,7 @@ def read_sources(
         scratch=scratch,
         suppressed=objections.to_suppression(leads["entity_id"]),
         event_lead_rows=event_lead_rows,
+        readings=Readings(lead_readings | value_readings, leads["entity_id"]),
     )
 
 

@@ -46,6 +46,9 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
         require_cron_lines(project)
     snapshot = load_snapshot(project, as_of)
     dataset = snapshot.dataset
+    kinds = infer_attribute_kinds(dataset.values, dataset.readings.columns)
+    used = {*dataset.attributes, *kinds} - set(project.features.exclude)
+    dataset.readings.require_certain(sorted(used))
     types = _count_event_types(dataset)
     return DataCheck(
         project=project.project,
@@ -121,7 +124,8 @@ def _list_warnings(snapshot: Snapshot, types: set[str]) -> list[str]:
     project, dataset = snapshot.project, snapshot.dataset
     lines = [*snapshot.warnings, *_warn_about_missing_times(dataset)]
     lines += _warn_about_event_types(project, types)
-    for name in dataset.attributes:
+    # An outcome or owner column is a number only if all its values are.
+    for name in sorted(set(dataset.attributes) - set(dataset.readings.columns)):
         lines += _warn_about_numeric_texts(dataset.leads[name], name)
     lines += [*_warn_about_histories(snapshot), *_warn_about_privacy(snapshot)]
     lines += _warn_about_words(snapshot)
@@ -159,15 +163,12 @@ def _warn_about_event_types(project: Project, types: set[str]) -> Iterator[str]:
 
 
 def _warn_about_histories(snapshot: Snapshot) -> Iterator[str]:
-    """Yield a line for each chosen attribute without a value, and each nearly numeric one."""
+    """Yield a line for each chosen attribute without a value."""
     values = snapshot.dataset.values
-    kind_by_name = infer_attribute_kinds(values)
+    kind_by_name = infer_attribute_kinds(values, snapshot.dataset.readings.columns)
     for i, source in enumerate(snapshot.project.sources.attributes):
         if missing := [name for name in source.only if name not in kind_by_name]:
             yield f"sources.attributes[{i}].only: no value of {', '.join(missing)}"
-    for name in (name for name, kind in kind_by_name.items() if kind == "category"):
-        column = values["value"].filter(pc.equal(values["attribute"], name))
-        yield from _warn_about_numeric_texts(column, name)
 
 
 def _warn_about_privacy(snapshot: Snapshot) -> Iterator[str]:

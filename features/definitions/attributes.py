@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -9,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
+from features.intake.column_kinds import parse_as
 from features.intake.values import infer_attribute
+from features.readings import ColumnReading, StoredReading
 from features.tools.binary_search import find_lower_bounds
-from features.tools.duckdb_sql import run_query
 from features.tools.id_index import IdIndex
 from features.tools.instants import column_to_microseconds
 from features.tools.jit import jit_kernel
@@ -19,22 +21,26 @@ from features.tools.jit import jit_kernel
 AttributeKind = Literal["number", "category"]
 
 
-def infer_attribute_kinds(values: pa.Table) -> dict[str, AttributeKind]:
+def infer_attribute_kinds(
+    values: pa.Table, readings: Mapping[str, ColumnReading] | None = None
+) -> dict[str, AttributeKind]:
     """Return the kind of every attribute of VALUES, in the order of names.
 
-    The rule is that of the leads' attributes: numbers, booleans and dates are numbers, the rest is
-    a category.
+    It is that of its reading. Without one, an attribute is a number if all its values are numbers,
+    booleans or dates, else a category.
     """
-    # The distinct texts decide the kind, and they are far fewer than the rows.
-    distinct = run_query(
-        "SELECT DISTINCT attribute, value FROM rows ORDER BY attribute, value", rows=values
-    )
-    names = pc.unique(distinct["attribute"]).to_pylist()
-    texts = (distinct["value"].filter(pc.equal(distinct["attribute"], name)) for name in names)
+    readings = readings or {}
     return {
-        name: _kind_of_column(infer_attribute(column))
-        for name, column in zip(names, texts, strict=True)
+        name: _kind_of_column(infer_attribute(_select_texts(values, name)))
+        if name not in readings
+        else get_attribute_kind(readings[name].stored)
+        for name in sorted(pc.unique(values["attribute"]).to_pylist())
     }
+
+
+def get_attribute_kind(stored: StoredReading) -> AttributeKind:
+    """Return the kind of a feature whose column is read like this."""
+    return "category" if stored.kind == "category" else "number"
 
 
 def as_of_join(
@@ -44,6 +50,7 @@ def as_of_join(
     entity: np.ndarray,
     cutoff: np.ndarray,
     ids: IdIndex,
+    stored: StoredReading | None = None,
 ) -> pa.Array:
     """Return an attribute's value at each (entity, cutoff): float64 for a number, else string.
 
@@ -54,7 +61,8 @@ def as_of_join(
     cleared one. It is null where none is known yet or the attribute was cleared.
 
     The cost is one sort of the attribute's history and a binary search per row, so pass all rows in
-    one call. Raises DataError where a number is expected and a value known by then is not one.
+    one call. ``stored`` says how a number is read; a value that does not fit is missing. Without
+    it, DataError is raised where a number is expected and a value known by then is not one.
     """
     own = values.filter(pc.equal(values["attribute"], attribute))
     code = ids.find(own["entity_id"]).astype(np.int64)
@@ -69,7 +77,15 @@ def as_of_join(
     latest = find_lower_bounds(known[order[arrival]], begin[entity], begin[entity + 1], cutoff)
     latest = np.where(latest > begin[entity], latest - 1, -1)
     place = pa.array(newest[latest] if len(newest) else latest, mask=latest < 0)
-    return text.take(place) if kind == "category" else _read_numbers(text, place, attribute)
+    if kind == "category":
+        return text.take(place)
+    return parse_as(text, stored).take(place) if stored else _read_numbers(text, place, attribute)
+
+
+def _select_texts(values: pa.Table, name: str) -> pa.ChunkedArray:
+    # The distinct texts decide the kind, and they are far fewer than the rows.
+    column = values["value"].filter(pc.equal(values["attribute"], name))
+    return pa.chunked_array([pc.unique(column)])
 
 
 def _kind_of_column(column: pa.Array) -> AttributeKind:

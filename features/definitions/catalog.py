@@ -75,10 +75,15 @@ def build_catalog(
 ) -> Catalog:
     """Return the catalogue of a data set without the config's exclusions and ``hidden_columns``.
 
-    Raises ConfigError if the configured role is not an attribute of the leads.
+    Raises ConfigError if the configured role is not an attribute of the leads, DataError if the
+    kind of an attribute is in doubt.
     """
     settings = project.features
     excluded = {*settings.exclude, *hidden_columns}
+    columns = dataset.readings.columns
+    dated = infer_attribute_kinds(dataset.values, columns)
+    used = [name for name in (*dataset.attributes, *dated) if name not in excluded]
+    dataset.readings.require_certain(used)
     types, channels = (
         _list_most_frequent(dataset.events[name], excluded) for name in ("event_type", "channel")
     )
@@ -101,11 +106,8 @@ def build_catalog(
         ends=tuple(sorted({*settings.ends} & {*types})),
         role=settings.role or "",
         roles=_list_roles(project, dataset),
-        dated=tuple(
-            (name, kind)
-            for name, kind in infer_attribute_kinds(dataset.values).items()
-            if name not in excluded
-        ),
+        dated=tuple((name, kind) for name, kind in dated.items() if name not in excluded),
+        readings=tuple((name, columns[name].stored) for name in used if name in columns),
         timezone=project.timezone,
         accounts=len(pc.unique(accounts)) < len(accounts),
         hours=_has_hours(project, dataset),

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from configs.durations import format_duration, parse_duration
 from features.definitions.feature import CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX
+from features.readings import NumberSigns, StoredReading
 
 # Words that begin other features' names, so that the name of no subject may equal them.
 RESERVED_WORDS = (
@@ -52,6 +53,7 @@ class Vocabulary:
         hours: the hour at which a lead was created is known, not only the day.
         timed: the data set has times.
         only: names of the features to keep; empty for all.
+        readings: pairs of attribute and the kind and signs in which it was read.
     """
 
     types: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ class Vocabulary:
     hours: bool = True
     timed: bool = True
     only: tuple[str, ...] = ()
+    readings: tuple[tuple[str, StoredReading], ...] = ()
 
     @property
     def has_history(self) -> bool:
@@ -114,6 +117,10 @@ class Vocabulary:
     def to_json(self) -> dict[str, Any]:
         """Return the vocabulary as JSON values."""
         payload = asdict(self)
+        payload["readings"] = [
+            [name, reading.kind, reading.signs.decimal, reading.signs.thousands]
+            for name, reading in self.readings
+        ]
         for key in ("windows", "half_lives"):
             payload[key] = [format_duration(length) for length in payload[key]]
         return payload
@@ -127,6 +134,11 @@ class Vocabulary:
         }
         for key in ("attributes", "dated"):
             fields[key] = tuple((name, kind) for name, kind in payload.get(key, ()))
+        # Models of earlier versions have none.
+        fields["readings"] = tuple(
+            (name, StoredReading(kind, NumberSigns(decimal, thousands)))
+            for name, kind, decimal, thousands in payload.get("readings", ())
+        )
         for key in ("windows", "half_lives"):
             fields[key] = tuple(parse_duration(text) for text in payload[key])
         return cls(**fields)

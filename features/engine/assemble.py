@@ -13,6 +13,9 @@ from features.definitions.catalog import Catalog
 from features.definitions.feature import Feature
 from features.definitions.sequences import ORIGINS
 from features.engine.kernels.sequence import to_hour_of_week
+from features.intake.column_kinds import parse_as, settle_reading
+from features.readings import StoredReading
+from features.tools.id_index import IdIndex
 from features.tools.instants import US_PER_DAY, column_to_microseconds
 
 
@@ -79,15 +82,42 @@ def _compute_lead_column(
         return pa.array(to_hour_of_week(created, catalog.timezone)[entity].astype(float))
     if feature.aggregate == "dated":
         kind: AttributeKind = "category" if feature.is_category else "number"
-        return as_of_join(dataset.values, feature.subject, kind, entity, cutoff, dataset.lead_ids)
-    return _read_attribute(dataset, feature, entity)
+        return as_of_join(
+            dataset.values,
+            feature.subject,
+            kind,
+            entity,
+            cutoff,
+            dataset.lead_ids,
+            _settle_reading(dataset, feature, catalog),
+        )
+    return _read_attribute(dataset, feature, catalog, entity)
 
 
 def _fill_missing(column: pa.Array) -> pa.Array:
     return pc.fill_null(column, np.nan) if pa.types.is_floating(column.type) else column
 
 
-def _read_attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> pa.Array:
+def _settle_reading(dataset: Dataset, feature: Feature, catalog: Catalog) -> StoredReading | None:
+    """Return how the catalogue's model reads an attribute; None if it was never read from a source.
+
+    Raises DataError if more of its values than the config allows do not fit the model's kind.
+    """
+    reading = dataset.readings.columns.get(feature.subject)
+    stored = dict(catalog.readings).get(feature.subject)
+    if reading is None:
+        return stored
+    if stored is None or (stored.kind == "category") != feature.is_category:
+        # A model of an earlier version keeps the kind of the feature alone.
+        stored = StoredReading("category" if feature.is_category else "number")
+        if reading.problem is None and not feature.is_category and reading.stored.kind == "date":
+            stored = reading.stored
+    return settle_reading(reading, stored)
+
+
+def _read_attribute(
+    dataset: Dataset, feature: Feature, catalog: Catalog, entity: np.ndarray
+) -> pa.Array:
     if feature.subject not in dataset.leads.column_names:
         fix = "restore the column, or train again; columns listed in privacy.personal are not read"
         raise DataError(
@@ -96,6 +126,13 @@ def _read_attribute(dataset: Dataset, feature: Feature, entity: np.ndarray) -> p
             found=f"{len(dataset.attributes)} other attributes",
             fix=fix,
         )
+    settled = _settle_reading(dataset, feature, catalog)
+    reading = dataset.readings.columns.get(feature.subject)
+    if settled and reading and (reading.problem or settled.kind != reading.stored.kind):
+        # Rare: the whole column is parsed once more, and its rows are found by the leads' ids.
+        ids = IdIndex.from_column(dataset.readings.entities)
+        rows = ids.find(dataset.leads["entity_id"])
+        return parse_as(reading.written, settled).take(pa.array(rows[entity]))
     target_type = pa.string() if feature.is_category else pa.float64()
     try:
         return (

@@ -16,7 +16,8 @@ from configs.suggestions import did_you_mean, nearest_name
 from configs.targets import ColumnOutcome
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
-from features.intake.formats.texts import to_plain_text, to_text
+from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
+from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.ids import read_ids
 from features.intake.objections import Objections
 from features.intake.quarantine import (
@@ -33,6 +34,7 @@ from features.intake.reading import RawRows, read_rows
 from features.intake.repeated_rows import note_repeated_rows
 from features.intake.row_order import require_rising_rows
 from features.intake.values import clean_column, infer_attribute, read_times
+from features.readings import ColumnReading, ReadingRules
 from features.tools.duckdb_sql import run_query
 
 # Value of ``order`` that stands for the position of a row in its source.
@@ -41,13 +43,38 @@ ROW_ORDER = "rows"
 
 def read_leads(
     project: Project, source: LeadRows, quarantine: Path | None, objections: Objections
-) -> tuple[pa.Table, SourceCount]:
-    """Read the leads as LEADS with their attributes, and the source's row counts.
+) -> tuple[pa.Table, SourceCount, dict[str, ColumnReading]]:
+    """Read the leads as LEADS with their attributes, the source's row counts, and the readings.
 
     Entities that opt out in a column of the leads are added to ``objections``, whose entities are
     left out. Raises the errors of reading a source, and ConfigError for an attribute that is not
-    allowed.
+    allowed and for a kind of a column that does not exist.
     """
+    raw = read_rows(source, _required_columns(project, source))
+    if source.order == ROW_ORDER:
+        require_rising_rows(project, source, raw)
+    names = _select_attributes(project, source, raw)
+    rules = make_rules(project, source, "sources.leads", raw.names)
+    leads = _read_columns(project, source, raw, names)
+    # Before any row is rejected: one row that opts out is enough, even a duplicate or a bad one.
+    objections.add_opt_outs(raw, leads["entity_id"], source.missing)
+    out = objections.find_flaws(leads["entity_id"], marks_held=True)
+    reasons = _reject_rows(leads, out, bool(source.missing_time == "skip"), len(names))
+    kept = _sort_leads(leads.filter(reasons.is_null()), source)
+    carried = list_carried_columns(project)
+    table, readings = _build_lead_table(kept, names, raw, rules, carried)
+    verdict = Rejections.from_reasons(reasons)
+    bad = mask_columns(make_row_reader(raw), project.privacy.personal)
+    count = quarantine_rows("leads", verdict, bad, quarantine, project.sources.max_quarantine)
+    ids = pc.if_else(reasons.is_null(), leads["entity_id"], None)
+    count = note_repeated_rows(count, project, source, raw, ids, list_outcome_columns(project))
+    arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None
+    count = replace(count, arrivals=arrivals, warnings=count.warnings + list_warnings(readings))
+    return table, count, readings
+
+
+def _required_columns(project: Project, source: LeadRows) -> dict[str, str]:
+    """Return the columns that the source must have, by the config key that names each."""
     where = "sources.leads"
     mapped = {
         "entity_id": source.entity_id,
@@ -69,24 +96,7 @@ def read_leads(
         needed["capacity.owner"] = owner
     if project.privacy.suppress_where is not None:
         needed["privacy.suppress_where.column"] = project.privacy.suppress_where.column
-    raw = read_rows(source, needed)
-    if source.order == ROW_ORDER:
-        require_rising_rows(project, source, raw)
-    names = _select_attributes(project, source, raw)
-    leads = _read_columns(project, source, raw, names)
-    # Before any row is rejected: one row that opts out is enough, even a duplicate or a bad one.
-    objections.add_opt_outs(raw, leads["entity_id"], source.missing)
-    out = objections.find_flaws(leads["entity_id"], marks_held=True)
-    reasons = _reject_rows(leads, out, bool(source.missing_time == "skip"), len(names))
-    table = _build_lead_table(leads.filter(reasons.is_null()), names, source)
-    verdict = Rejections.from_reasons(reasons)
-    bad = mask_columns(make_row_reader(raw), project.privacy.personal)
-    count = quarantine_rows("leads", verdict, bad, quarantine, project.sources.max_quarantine)
-    ids = pc.if_else(reasons.is_null(), leads["entity_id"], None)
-    count = note_repeated_rows(count, project, source, raw, ids, list_outcome_columns(project))
-    return table, replace(
-        count, arrivals=Arrivals.from_instants(table["available_at"]) if source.created_at else None
-    )
+    return needed
 
 
 def list_outcome_columns(project: Project) -> set[str]:
@@ -243,7 +253,7 @@ def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int)
     return mark_duplicates(reasons, leads["nr"], later["nr"])
 
 
-def _build_lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.Table:
+def _sort_leads(kept: pa.Table, source: LeadRows) -> pa.Table:
     """Return one row per entity, ordered by id.
 
     Without times, ``created_at`` is the rank in the order, as seconds from 1970.
@@ -255,7 +265,17 @@ def _build_lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.
             kept.column_names.index("time"), "time", pc.multiply(kept["place"], 1_000_000)
         )
         kept = kept.set_column(kept.column_names.index("available"), "available", kept["time"])
-    kept = run_query("SELECT * FROM kept ORDER BY entity_id", kept=kept)
+    return run_query("SELECT * FROM kept ORDER BY entity_id", kept=kept)
+
+
+def _build_lead_table(
+    kept: pa.Table, names: list[str], raw: RawRows, rules: ReadingRules, carried: set[str]
+) -> tuple[pa.Table, dict[str, ColumnReading]]:
+    """Return LEADS with the attributes of sorted leads, and how these were read.
+
+    A column of ``carried`` is a number only if all its values are, since an outcome or owner that
+    does not fit must not become a missing one.
+    """
     columns = {"entity_id": kept["entity_id"], "account_id": kept["account_id"]}
     columns |= {
         "created_at": kept["time"].cast(INSTANT),
@@ -263,6 +283,12 @@ def _build_lead_table(kept: pa.Table, names: list[str], source: LeadRows) -> pa.
     }
     table = pa.table(columns).cast(LEADS)
     # Only now: a rejected row must not decide whether an attribute is a number.
+    locate, readings = make_locator(raw, kept["nr"]), dict[str, ColumnReading]()
     for i, name in enumerate(names):
-        table = table.append_column(name, infer_attribute(kept[f"a{i}"]))
-    return table
+        if name in carried:
+            values = infer_attribute(kept[f"a{i}"])
+        else:
+            typed = not is_text_column(raw.column(name, ""))
+            values, readings[name] = read_attribute(name, kept[f"a{i}"], rules, locate, typed=typed)
+        table = table.append_column(name, values)
+    return table, readings

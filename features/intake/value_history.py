@@ -13,7 +13,8 @@ from configs.schema import Project
 from configs.source_rows import AttributeRows, find_duplicate_claim
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
-from features.intake.formats.texts import to_plain_text
+from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
+from features.intake.formats.texts import is_text_column, to_plain_text
 from features.intake.ids import read_ids
 from features.intake.objections import Objections
 from features.intake.quarantine import (
@@ -31,14 +32,15 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import RawRows, read_rows
 from features.intake.values import read_clean_text, read_times
+from features.readings import ColumnReading
 from features.tools.duckdb_sql import run_query
 from features.tools.id_index import IdIndex
 
 
 def read_values(
     project: Project, leads: pa.Table, objections: Objections, quarantine: Path | None
-) -> tuple[pa.Table, list[SourceCount]]:
-    """Read all histories of a project as VALUES, with the row counts of each source.
+) -> tuple[pa.Table, list[SourceCount], dict[str, ColumnReading]]:
+    """Read all histories of a project as VALUES, with the row counts of each source and readings.
 
     A row of a wide source counts once, independent of the number of its attributes. Bad rows go to
     ``quarantine/attributes_1.csv`` …, as for other sources. Raises the errors of reading a source,
@@ -47,14 +49,17 @@ def read_values(
     claims = [("the leads table", LEADS.names)]
     claims += [("sources.leads", [name for name in leads.column_names if name not in LEADS.names])]
     tables, counts = [VALUES.empty_table()], list[SourceCount]()
+    readings = dict[str, ColumnReading]()
     for i, source in enumerate(project.sources.attributes):
-        table, count = _read_source(project, source, i, (leads, objections), quarantine)
+        table, count, read = _read_source(project, source, i, (leads, objections), quarantine)
         # The names of a long history are known only once it has been read.
         claims.append((f"sources.attributes[{i}]", pc.unique(table["attribute"]).to_pylist()))
         _check_names(project, claims)
+        readings |= read
         tables.append(table)
         counts.append(count)
-    return _sort_distinct(pa.concat_tables(tables)) if counts else tables[0], counts
+    values = _sort_distinct(pa.concat_tables(tables)) if counts else tables[0]
+    return values, counts, readings
 
 
 def _read_source(
@@ -63,7 +68,7 @@ def _read_source(
     i: int,
     known: tuple[pa.Table, Objections],
     quarantine: Path | None,
-) -> tuple[pa.Table, SourceCount]:
+) -> tuple[pa.Table, SourceCount, dict[str, ColumnReading]]:
     raw = read_rows(source, _required_columns(source, f"sources.attributes[{i}]"))
     rows = _read_columns(project, source, raw)
     # Does not mark entities as held: one that only a history names is not in the data.
@@ -87,9 +92,37 @@ def _read_source(
     hidden = pc.is_in(
         values["attribute"], value_set=pa.array(sorted(project.privacy.hidden_columns), pa.string())
     )
-    return values.filter(pc.invert(hidden)), replace(
-        count, arrivals=Arrivals.from_instants(good["available"])
-    )
+    readings = _read_kinds(project, source, f"sources.attributes[{i}]", raw, good)
+    arrivals = Arrivals.from_instants(good["available"])
+    count = replace(count, arrivals=arrivals, warnings=count.warnings + list_warnings(readings))
+    return values.filter(pc.invert(hidden)), count, readings
+
+
+def _read_kinds(
+    project: Project, source: AttributeRows, key: str, raw: RawRows, good: pa.Table
+) -> dict[str, ColumnReading]:
+    """Return how each attribute of the good rows is read; hidden attributes are left out."""
+    names = pc.unique(good["name"]).to_pylist() if source.attribute else list(source.columns)
+    declared = source.declared_attributes or sorted(names)
+    rules = make_rules(project, source, key, declared)
+    readings = dict[str, ColumnReading]()
+    for k, name in enumerate(sorted(names) if source.attribute else names):
+        if name in project.privacy.hidden_columns:
+            continue
+        rows, place = good, f"v{k}"
+        if source.attribute:
+            rows, place = good.filter(pc.equal(good["name"], name)), "v0"
+        column = source.value if source.attribute else name
+        typed = not is_text_column(raw.column(column or "", key))
+        _, readings[name] = read_attribute(
+            name,
+            rows[place],
+            rules,
+            make_locator(raw, rows["nr"]),
+            typed=typed,
+            hidden=column in project.privacy.personal,
+        )
+    return readings
 
 
 def _required_columns(source: AttributeRows, where: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ its text.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT
+from features.intake.formats.number_signs import NUMBER_PATTERN, parse_plain_numbers
 from features.intake.formats.texts import set_null, to_plain_text, to_supported_type, to_text
 from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse_times
 from features.intake.reading import RawRows
@@ -29,7 +29,6 @@ WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", 
 # Reasons of an invalid time, in addition to WRONG_TYPE for a bare number.
 TIME_PROBLEMS = (UNREADABLE_TIME, IMPOSSIBLE_TIME)
 
-NUMBER_PATTERN = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 NOT_FINITE_PATTERN = r"(?i)[+-]?(?:nan|inf|infinity)"
 # A column with such a text is no number: ids keep their leading zeros.
 LEADING_ZERO_PATTERN = r"[+-]?0[0-9].*"
@@ -221,26 +220,11 @@ class WallTimes:
 
 def parse_numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
     """Return finite numbers and the reason for each invalid value; both null for a null."""
-    number = _to_numbers(to_supported_type(column))
+    number = parse_plain_numbers(to_supported_type(column))
     problem = pc.and_(column.is_valid(), number.is_null())
     if not pc.any(problem).as_py():
         return number, pa.nulls(len(number), pa.string())
     return number, pc.if_else(problem, WRONG_TYPE, pa.scalar(None, pa.string())).combine_chunks()
-
-
-def _to_numbers(column: pa.ChunkedArray) -> pa.Array:
-    """Return each value's number, null if it is none or too large; -0.0 becomes 0.0."""
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        number = column.cast(pa.float64(), safe=False)
-        return pc.add(set_null(number, pc.invert(pc.is_finite(number))), 0.0).combine_chunks()
-    with suppress(pa.ArrowInvalid):  # fast path: most columns are all numbers
-        return _to_numbers(to_plain_text(to_text(column)).cast(pa.float64()))
-    number = "CASE WHEN regexp_full_match(trim(text), $number) THEN try_cast(text AS DOUBLE) END"
-    finite = f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END"
-    text = f"SELECT {finite} AS number FROM rows ORDER BY nr"  # noqa: S608 - our own expression
-    return run_query(
-        text, {"number": NUMBER_PATTERN}, rows=_with_row_numbers(to_plain_text(to_text(column)))
-    )["number"].combine_chunks()
 
 
 def infer_attribute(column: pa.ChunkedArray) -> pa.Array:
@@ -253,7 +237,7 @@ def infer_attribute(column: pa.ChunkedArray) -> pa.Array:
     """
     column = to_supported_type(column)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return _to_numbers(column)
+        return parse_plain_numbers(column)
     if pa.types.is_boolean(column.type):
         return column.cast(pa.float64()).combine_chunks()
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
@@ -277,7 +261,7 @@ def _infer_from_text(column: pa.Array) -> pa.Array:
         {"not_finite": NOT_FINITE_PATTERN, "zero": LEADING_ZERO_PATTERN},
         rows=_with_row_numbers(known),
     )
-    number, walls = _to_numbers(known), WallTimes.from_column(known)
+    number, walls = parse_plain_numbers(known), WallTimes.from_column(known)
     is_number = pc.and_(read["is_plain"], pc.or_(number.is_valid(), read["is_odd"]))
     for fits, values in (
         (is_number.to_numpy(), number),
@@ -291,6 +275,14 @@ def _infer_from_text(column: pa.Array) -> pa.Array:
 
 def _all_fit(fits: np.ndarray, column: pa.ChunkedArray) -> bool:
     return bool((fits | column.is_null().to_numpy()).all())
+
+
+def parse_days(column: pa.ChunkedArray) -> pa.Array:
+    """Return dates and times as days since 1970, null for any other text.
+
+    They count by wall time, or by UTC if they carry an offset.
+    """
+    return _days_since_epoch(WallTimes.from_column(column))
 
 
 def _days_since_epoch(walls: WallTimes) -> pa.Array:

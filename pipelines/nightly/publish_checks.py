@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import pyarrow as pa
@@ -66,7 +66,19 @@ def check_data(
     return [
         *check_sources(snapshot.dataset, snapshot.as_of, past_checks, limits),
         *_check_event_volume(snapshot, list(scorers.values())),
+        *_warn_about_readings(snapshot, scorers),
     ]
+
+
+def _warn_about_readings(
+    snapshot: Snapshot, scorers: Mapping[str, Scorer]
+) -> Iterator[CheckResult]:
+    """Yield a warning for each attribute that is read as in training, unlike its values now."""
+    for target, scorer in scorers.items():
+        used = set(scorer.encoding.names)
+        stored = {name: kind for name, kind in scorer.catalog.readings if name in used}
+        for name, text in snapshot.dataset.readings.list_changes(stored):
+            yield CheckResult("reading", target, name, None, None, None, "warn", text)
 
 
 def check_scores(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,8 +42,9 @@ def audit_targets(
     # Columns that the config leaves out are audited too, so that new data can be examined in full.
     columns = _list_candidate_columns(project)
     snapshot = load_snapshot(_offer_columns(project, columns), as_of)
-    snapshot.log_warnings(log)
     left_out = set(columns) - set(_find_offered_columns(project, columns))
+    snapshot = _trust_columns(snapshot, left_out)
+    snapshot.log_warnings(log)
     for target in targets:
         log(f"{target}: rows and features")
         rows = build_training_rows(snapshot, target)
@@ -143,6 +145,20 @@ def _trace_roles(catalog: Catalog) -> dict[str, str]:
     return {
         feature.name: catalog.role for feature in catalog.features if feature.aggregate == "roles"
     }
+
+
+def _trust_columns(snapshot: Snapshot, columns: set[str]) -> Snapshot:
+    """Return the snapshot without doubts and warnings about columns that the config leaves out."""
+    dataset, readings = snapshot.dataset, snapshot.dataset.readings
+    lines = {
+        line for name in columns & set(readings.columns) for line in readings.columns[name].warnings
+    }
+    counts = tuple(
+        replace(count, warnings=tuple(line for line in count.warnings if line not in lines))
+        for count in dataset.counts
+    )
+    dataset = replace(dataset, counts=counts, readings=readings.trust(columns))
+    return replace(snapshot, dataset=dataset)
 
 
 def _list_candidate_columns(project: Project) -> list[str]:

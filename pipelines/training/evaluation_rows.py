@@ -78,7 +78,9 @@ def check_segments(snapshot: Snapshot) -> None:
         *static,
         *(
             name
-            for name, kind in infer_attribute_kinds(snapshot.dataset.values).items()
+            for name, kind in infer_attribute_kinds(
+                snapshot.dataset.values, snapshot.dataset.readings.columns
+            ).items()
             if kind == "category"
         ),
     ]

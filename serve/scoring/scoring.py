@@ -197,12 +197,13 @@ def look_up_amounts(dataset: Dataset, target_config: Target, lead: pa.Array) -> 
     ``lead`` holds row numbers of the dataset's leads. Returns None if the target has no amount or
     learns it from outcome events.
 
-    Raises DataError if the amount names a column that is not numeric.
+    Raises DataError if the amount names a column that is not numeric, or not certainly.
     """
     if target_config.amount is None or isinstance(target_config.amount, OutcomeAmount):
         return None
     if isinstance(target_config.amount, float):
         return pa.array(np.full(len(lead), target_config.amount))
+    dataset.readings.require_certain([target_config.amount])
     if target_config.amount not in dataset.attributes or not pa.types.is_floating(
         dataset.leads[target_config.amount].type
     ):

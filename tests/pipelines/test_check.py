@@ -34,7 +34,7 @@ def test_histories_are_counted_and_their_oddities_reported(tmp_path, monkeypatch
     warned = "\n".join(found.warnings)
     assert "sources.attributes[0].only: no value of stagee" in warned
     assert (
-        "attribute staff is read as categories: 1 of 100 values are not numbers, such as 'many'"
+        "attribute staff is read as numbers: 1 of 100 values, such as 'many' in h.csv, row 101"
         in warned
     )
     shown = Console(file=io.StringIO(), width=120)

@@ -82,6 +82,14 @@ def is_text_type(kind: pa.DataType) -> bool:
     )
 
 
+def is_text_column(column: pa.ChunkedArray) -> bool:
+    """Return whether a column is text; one without any value counts as text."""
+    if pa.types.is_null(column.type):
+        return True
+    kind = column.type
+    return is_text_type(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
 def _format_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type):
         return _format_floats(column)

@@ -1,0 +1,399 @@
+"""Kind of an attribute by the bulk of its values: number, truth, date or category.
+
+A value that does not fit a column's kind is missing, counted and named in a warning. Beyond
+``sources.max_unreadable_cells`` the column is a category where the values that fit are no majority;
+else its reading is in doubt, and using it raises the error that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import ConfigError, DataError, join_names
+from configs.schema import Project
+from configs.source_rows import AttributeRows, ColumnKind, LeadRows
+from configs.suggestions import did_you_mean
+from features.intake.formats.number_signs import (
+    PLAIN_SIGNS,
+    SignChoice,
+    SignedNumbers,
+    choose_signs,
+    list_possible_signs,
+)
+from features.intake.formats.texts import is_text_column, to_plain_text, to_text
+from features.intake.reading import RawRows
+from features.intake.values import (
+    LEADING_ZERO_PATTERN,
+    NOT_FINITE_PATTERN,
+    infer_attribute,
+    parse_days,
+)
+from features.readings import (
+    ColumnReading,
+    Locator,
+    Misfits,
+    NumberSigns,
+    ReadingRules,
+    StoredReading,
+)
+from features.tools.distinct_texts import DistinctTexts
+
+# Replacement of a personal value.
+HIDDEN = "***"
+# A column needs this share of values of one length for numbers with leading zeros to be codes of
+# a fixed length, such as postal codes.
+FIXED_LENGTH_SHARE = 0.95
+PARSED_KINDS: tuple[ColumnKind, ...] = ("number", "truth", "date")
+
+
+@dataclass(frozen=True)
+class ParsedKinds:
+    """Distinct texts as numbers, truths and dates; NaN where a text does not fit.
+
+    Attributes:
+        numbers: The texts as numbers, by all possible signs.
+        choice: The chosen signs.
+        values: float64 by kind.
+        fits: Mask of the texts that fit, by kind; NaN and infinity are numbers without a value.
+        codes: Mask of numbers with leading zeros, which are no numbers.
+    """
+
+    numbers: SignedNumbers
+    choice: SignChoice
+    values: dict[ColumnKind, np.ndarray]
+    fits: dict[ColumnKind, np.ndarray]
+    codes: np.ndarray
+
+    @property
+    def any_signs(self) -> np.ndarray:
+        """Return a mask of the texts that are numbers in any of the possible signs."""
+        return (self.numbers.signatures > 0) & ~self.codes
+
+
+def make_rules(
+    project: Project, source: LeadRows | AttributeRows, key: str, names: Iterable[str]
+) -> ReadingRules:
+    """Return the rules for the columns of a source.
+
+    ``names`` are the names that its key ``kinds`` may use; raise ConfigError for another.
+    """
+    known = list(names)
+    if unknown := sorted(set(source.kinds) - set(known)):
+        raise ConfigError(
+            "a kind is declared for a column that does not exist",
+            where=f"{project.path}: {key}.kinds.{unknown[0]}",
+            found=f"there are {join_names(known, 20) or 'no columns'}",
+            fix=did_you_mean(unknown[0], known) or "name an attribute, or remove it",
+        )
+    limit = project.sources.max_unreadable_cells
+    return ReadingRules(key, list_possible_signs(source), limit, source.kinds)
+
+
+def make_locator(raw: RawRows, nr: pa.ChunkedArray) -> Locator:
+    """Return a function that gives file and row of the value at a position.
+
+    ``nr`` holds the number of each position among the raw rows.
+    """
+    file, row, places = raw.table["file"], raw.table["row"], nr.to_numpy()
+    return lambda at: f"{file[places[at]].as_py()}, row {row[places[at]].as_py()}"
+
+
+def list_warnings(readings: Mapping[str, ColumnReading]) -> tuple[str, ...]:
+    """Return the warnings about all columns of a source."""
+    return tuple(line for reading in readings.values() for line in reading.warnings)
+
+
+def read_attribute(
+    name: str,
+    column: pa.ChunkedArray,
+    rules: ReadingRules,
+    locate: Locator,
+    *,
+    typed: bool = False,
+    hidden: bool = False,
+) -> tuple[pa.Array, ColumnReading]:
+    """Return a column as float64 or text, and its reading.
+
+    ``column`` is cleaned; ``typed`` says that the source gives it a type other than text, so that
+    its numbers have the usual signs. With ``hidden`` no value appears in a message. A column in
+    doubt is returned as text.
+    """
+    declared = rules.kinds.get(name)
+    if not is_text_column(column):
+        values, kind = infer_attribute(column), _name_typed_kind(column.type)
+        stored = StoredReading(kind)
+        if pa.types.is_floating(values.type) and (
+            declared is None or stored.agrees_with(StoredReading(declared))
+        ):
+            written = column.combine_chunks()
+            return values, ColumnReading(name, rules, stored, written, locate, hidden=hidden)
+        column = to_text(column)
+    distinct = DistinctTexts.from_column(to_plain_text(column))
+    if declared == "category":
+        reading = ColumnReading(
+            name, rules, StoredReading("category"), distinct.to_array(), locate, hidden=hidden
+        )
+        return to_plain_text(column).combine_chunks(), reading
+    parsed = _parse_kinds(distinct, (PLAIN_SIGNS,) if typed else rules.signs, rules.limit)
+    kind, uncertain = _decide_kind(distinct, parsed, rules.limit, declared)
+    reading = ColumnReading(
+        name,
+        rules,
+        StoredReading(kind, parsed.choice.signs),
+        distinct.to_array(),
+        locate,
+        hidden=hidden,
+    )
+    if uncertain:
+        reading = replace(
+            reading, problem=_make_kind_error(reading, distinct, parsed, kind, declared)
+        )
+        return to_plain_text(column).combine_chunks(), reading
+    if kind == "category":
+        return to_plain_text(column).combine_chunks(), reading
+    reading = replace(reading, warnings=tuple(_write_warnings(reading, distinct, parsed)))
+    return distinct.spread(parsed.values[kind]), reading
+
+
+def settle_reading(reading: ColumnReading, stored: StoredReading) -> StoredReading:
+    """Return kind and signs in which a model reads a column: its own kind, if the column fits it.
+
+    Signs are the column's own where they are certain, since a file may be written in other signs
+    than the one of the training. Raises DataError if more values than the config allows do not fit.
+    """
+    certain = reading.problem is None
+    if stored.kind == "category":
+        return stored
+    if certain and reading.stored.agrees_with(stored):
+        return reading.stored
+    distinct = DistinctTexts.from_column(_to_texts(reading.written))
+    fits = _parse_kinds(distinct, (stored.signs,), reading.rules.limit).fits[stored.kind]
+    misfits = describe_misfits(distinct, fits, reading.locate, reading.hidden)
+    if misfits is None or misfits.cells <= reading.rules.limit * misfits.total:
+        return stored
+    now_read_as = "a doubtful mixture" if not certain else f"a {reading.stored.kind}"
+    raise DataError(
+        f"an attribute was a {stored.kind} when the model was trained, and is {now_read_as} now",
+        where=f"{reading.rules.key}: {reading.name}",
+        found=f"{misfits} do not fit",
+        fix=f"correct the source, list the texts in {reading.rules.key}.missing, raise "
+        f"sources.max_unreadable_cells ({reading.rules.limit:g}), or train again",
+    )
+
+
+def parse_as(column: pa.Array | pa.ChunkedArray, stored: StoredReading) -> pa.Array:
+    """Return written values in a kind: text for a category, else float64, null if unfit."""
+    texts = _to_texts(column)
+    if stored.kind == "category":
+        return texts
+    distinct = DistinctTexts.from_column(texts)
+    return distinct.spread(_parse_kinds(distinct, (stored.signs,), 0).values[stored.kind])
+
+
+def _to_texts(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    chunked = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+    return to_plain_text(to_text(chunked)).combine_chunks()
+
+
+def _name_typed_kind(kind: pa.DataType) -> ColumnKind:
+    timed = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    return "truth" if pa.types.is_boolean(kind) else "date" if timed else "number"
+
+
+def _parse_kinds(
+    distinct: DistinctTexts, signs: tuple[NumberSigns, ...], limit: float
+) -> ParsedKinds:
+    texts = distinct.texts
+    numbers = SignedNumbers.from_texts(texts, signs)
+    choice = choose_signs(numbers.count(distinct.counts), signs, limit)
+    codes = _match_pattern(texts, LEADING_ZERO_PATTERN) & (numbers.signatures > 0)
+    number = np.where(codes, np.nan, numbers.resolve(choice))
+    is_number = ~np.isnan(number)
+    unknown = np.full(len(texts), np.nan)
+    none = np.zeros(len(texts), bool)
+    values: dict[ColumnKind, np.ndarray] = {"number": number, "truth": unknown, "date": unknown}
+    fits: dict[ColumnKind, np.ndarray] = {"number": is_number, "truth": none, "date": none}
+    # The other kinds need a look only where the column is not all numbers.
+    if not is_number.all():
+        fits["number"] = is_number | _match_pattern(texts, NOT_FINITE_PATTERN)
+        lower = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+        values["truth"] = _to_floats(
+            pc.case_when(
+                pc.make_struct(pc.equal(lower, "true"), pc.equal(lower, "false")), 1.0, 0.0
+            )
+        )
+        values["date"] = _to_floats(parse_days(pa.chunked_array([texts])))
+        fits |= {kind: ~np.isnan(values[kind]) for kind in ("truth", "date")}
+    return ParsedKinds(numbers, choice, values, fits, codes)
+
+
+def _to_floats(values: pa.Array) -> np.ndarray:
+    return pc.fill_null(values, np.nan).to_numpy(zero_copy_only=False)
+
+
+def _match_pattern(texts: pa.Array, pattern: str) -> np.ndarray:
+    trimmed = pc.utf8_trim_whitespace(texts)
+    return pc.match_substring_regex(trimmed, rf"\A(?:{pattern})\z").to_numpy(zero_copy_only=False)
+
+
+def describe_misfits(
+    distinct: DistinctTexts, fits: np.ndarray, locate: Locator, hidden: bool
+) -> Misfits | None:
+    """Return the texts of a column that do not fit; None if all do.
+
+    The most frequent of them is the example, ties by text, independent of the order of rows.
+    """
+    cells = np.where(fits, 0, distinct.counts)
+    if not cells.any():
+        return None
+    most = np.flatnonzero(cells == cells.max())
+    names = distinct.texts.take(pa.array(most)).to_pylist()
+    place = int(most[names.index(min(names))])
+    row = pc.index(distinct.indices, pa.scalar(place, distinct.indices.type)).as_py()
+    text = HIDDEN if hidden else distinct.texts[place].as_py()
+    return Misfits(int(cells.sum()), distinct.total, text, int(cells[place]), locate(row))
+
+
+def _decide_kind(
+    distinct: DistinctTexts, parsed: ParsedKinds, limit: float, declared: ColumnKind | None
+) -> tuple[ColumnKind, bool]:
+    """Return the kind of a column, and whether it is in doubt."""
+    total, counts = distinct.total, distinct.counts
+    if not total:
+        return declared or "number", False
+    cells = {kind: int(counts[parsed.fits[kind]].sum()) for kind in PARSED_KINDS}
+    # A number in other signs, or in signs that can be read two ways, is a number all the same.
+    alike = cells | {"number": int(counts[parsed.fits["number"] | parsed.any_signs].sum())}
+    most = max(PARSED_KINDS, key=lambda kind: alike[kind])
+    best: ColumnKind = declared or most
+    if best == "number" and declared is None and _has_codes(distinct, parsed, limit):
+        return "category", False
+    if total - cells[best] <= limit * total:
+        return best, False
+    return (best, True) if declared or alike[best] > total / 2 else ("category", False)
+
+
+def _has_codes(distinct: DistinctTexts, parsed: ParsedKinds, limit: float) -> bool:
+    """Return whether numbers with leading zeros show that a column has codes, such as 00501."""
+    counts = distinct.counts
+    cells = int(counts[parsed.codes].sum())
+    if not cells:
+        return False
+    if cells > limit * distinct.total:
+        return True
+    lengths = pc.utf8_length(pc.utf8_trim_whitespace(distinct.texts)).to_numpy()
+    wholes = _match_pattern(distinct.texts, "[0-9]+")
+    same = wholes & (lengths == np.bincount(lengths[parsed.codes]).argmax())
+    return bool(counts[same].sum() >= FIXED_LENGTH_SHARE * distinct.total)
+
+
+def _make_kind_error(
+    reading: ColumnReading,
+    distinct: DistinctTexts,
+    parsed: ParsedKinds,
+    kind: ColumnKind,
+    declared: ColumnKind | None,
+) -> DataError:
+    """Return the error of a column that is neither clearly of one kind nor a category."""
+    rules, choice = reading.rules, parsed.choice
+    where = f"{rules.key}: {reading.name}"
+    if kind == "number" and choice.ambiguous_cells > rules.limit * distinct.total:
+        return make_ambiguity_error(reading, distinct, parsed)
+    misfits = describe_misfits(distinct, parsed.fits[kind], reading.locate, reading.hidden)
+    what = f"most values are {_PLURALS[kind]}, but too many are not, so the kind is uncertain"
+    if declared:
+        what = f"too many values are not of the declared kind, {kind}"
+    kinds = "category" if declared else f"category or {kind}"
+    return DataError(
+        what,
+        where=where,
+        found=f"{misfits} do not fit",
+        fix=f"correct them, list them in {rules.key}.missing, declare "
+        f"{rules.key}.kinds: {{{reading.name}: {kinds}}}, or raise "
+        f"sources.max_unreadable_cells ({rules.limit:g})",
+    )
+
+
+_PLURALS = {"number": "numbers", "truth": "true or false", "date": "dates"}
+
+
+def make_ambiguity_error(
+    reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds
+) -> DataError:
+    """Return the error of a column whose numbers can be read two ways."""
+    misfits, readings = _describe_ambiguity(reading, distinct, parsed)
+    rules = reading.rules
+    return DataError(
+        "numbers can be read two ways",
+        where=f"{rules.key}: {reading.name}",
+        found=f"{misfits}: {readings}",
+        fix=f"set {rules.key}.decimal, or declare {rules.key}.kinds: {{{reading.name}: category}}",
+    )
+
+
+def _describe_ambiguity(
+    reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds
+) -> tuple[Misfits, str]:
+    """Return the texts that can be read two ways, and the two readings of the example."""
+    numbers, choice = parsed.numbers, parsed.choice
+    ambiguous = numbers.mask_ambiguous(choice)
+    misfits = describe_misfits(distinct, ~ambiguous, reading.locate, hidden=False)
+    # Only called where there are some.
+    if misfits is None or choice.other is None:
+        raise ValueError("no number can be read two ways")
+    place = pc.index(distinct.texts, misfits.text).as_py()
+    other = numbers.values[numbers.signs.index(choice.other), place]
+    first = numbers.values[choice.place, place]
+    readings = (
+        f"{first:.15g} with decimal {choice.signs.decimal!r}, {other:.15g} with decimal "
+        f"{choice.other.decimal!r}"
+    )
+    if reading.hidden:
+        return replace(misfits, text=HIDDEN), "both signs fit"
+    return misfits, readings
+
+
+def _write_warnings(
+    reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds
+) -> Iterator[str]:
+    """Yield a line for values that are missing since they do not fit, and for unusual signs."""
+    kind, key, name = reading.stored.kind, reading.rules.key, reading.name
+    misfits = describe_misfits(distinct, parsed.fits[kind], reading.locate, reading.hidden)
+    if misfits is not None:
+        listed = "" if reading.hidden else f" ({key}.missing: [{misfits.text!r}])"
+        # Such a number is certain only with a key: list it as missing, or say what it means.
+        signs = f", set {key}.decimal" if parsed.choice.ambiguous_cells else ""
+        yield (
+            f"attribute {name} is read as {_PLURALS[kind]}: {misfits} do not fit and are missing; "
+            f"correct them, list them as missing{listed}{signs}, or declare "
+            f"{key}.kinds: {{{name}: category}}"
+        )
+    if kind == "number" and len(parsed.numbers.signs) > 1:
+        yield from _warn_about_signs(reading, distinct, parsed)
+
+
+def _warn_about_signs(
+    reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds
+) -> Iterator[str]:
+    """Yield a line if the numbers of a column are not all plain, and no key gives their signs."""
+    number = parsed.values["number"]
+    unsigned = SignedNumbers.from_texts(distinct.texts, (PLAIN_SIGNS,)).values[0]
+    signed = ~np.isnan(number) & (unsigned != number)
+    misfits = describe_misfits(distinct, ~signed, reading.locate, hidden=False)
+    if misfits is None:
+        return
+    value = number[pc.index(distinct.texts, misfits.text).as_py()]
+    example = f"{misfits.text!r} in {misfits.place} is {value:.15g}"
+    if reading.hidden:
+        example = misfits.place
+    used = parsed.choice.signs
+    key = reading.rules.key
+    yield (
+        f"attribute {reading.name} is read with {used}, the only signs that fit its numbers: "
+        f"{example}; set {key}.decimal and {key}.thousands to say so"
+    )
