@@ -148,8 +148,8 @@ def _select_events(
     # Few events of a log have a role: all that follows is done with them alone.
     events = columns.filter(pc.is_in(columns["event_type"], value_set=names))
     lead = dataset.find_leads(events["entity_id"])
-    # Events of unknown leads.
-    events, lead = events.filter(pa.array(lead >= 0)), lead[lead >= 0]
+    if (lead < 0).any():
+        events, lead = events.filter(pa.array(lead >= 0)), lead[lead >= 0]
     place = pc.index_in(events["event_type"], value_set=names).to_numpy()
     role = np.array([*roles.values()], np.int8)[place]
     time, known = (column_to_microseconds(events[n]) for n in ("event_time", "available_at"))

@@ -116,6 +116,7 @@ def _expand_grid_cutoffs(spans: OpenSpans, as_of: int, step: int) -> tuple[np.nd
     nearest = -((end - as_of) // step)
     farthest = (as_of - np.minimum(spans.start, as_of) - 1) // step
     count = np.maximum(farthest - nearest + 1, 0)
-    rows = np.repeat(np.arange(len(count)), count)
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return spans.lead[rows], as_of - (nearest[rows] + within) * step
+    # The k of a span's rows follow each other: the row number plus an offset of the span.
+    offset = nearest - (np.cumsum(count) - count)
+    k = np.arange(count.sum()) + np.repeat(offset, count)
+    return np.repeat(spans.lead, count), as_of - k * step

@@ -17,6 +17,7 @@ from features.contracts import Dataset
 from features.definitions.attributes import infer_attribute_kinds
 from features.definitions.feature import CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX
 from features.labels import compute_labels
+from features.population_checks import explain_empty_spine
 from features.sources import list_source_columns
 from features.spine import build_scoring_spine, build_training_spine
 from features.wording.wording import load_english, load_wording
@@ -105,13 +106,17 @@ def _check_target(snapshot: Snapshot, target: str) -> TargetCheck:
         mature=mature,
         positive=positive,
         to_score=to_score,
-        problem=_describe_problem(spine, mature, positive),
+        problem=_describe_problem(snapshot, target, spine, mature, positive),
     )
 
 
-def _describe_problem(spine: pa.Table, mature: int, positive: int) -> str:
+def _describe_problem(
+    snapshot: Snapshot, target: str, spine: pa.Table, mature: int, positive: int
+) -> str:
     if not spine.num_rows:
-        return "no entity was ever eligible: check population, cutoffs and observed_from"
+        target_config = snapshot.project.target_config(target)
+        found, fix = explain_empty_spine(snapshot.dataset, target, target_config, snapshot.as_of)
+        return f"no entity was ever eligible: {found}; {fix}"
     if not mature:
         return "no rows are mature: wait until horizon or mature_after has passed, or shorten it"
     if positive in (0, mature):
@@ -153,10 +158,14 @@ def _warn_about_missing_times(dataset: Dataset) -> Iterator[str]:
 
 def _warn_about_event_types(project: Project, types: set[str]) -> Iterator[str]:
     """Yield a line for each key of the config that names event types without events."""
-    configured = {"features.stages": project.features.stages} | {
-        f"targets.{name}.population.until": target_config.population.until
-        for name, target_config in project.targets.items()
-    }
+    configured = {"features.stages": project.features.stages}
+    for name, target_config in project.targets.items():
+        population = target_config.population
+        configured |= {
+            f"targets.{name}.population.until": population.until,
+            f"targets.{name}.population.reopen": population.reopen,
+            f"targets.{name}.outcome_revoked_by": target_config.outcome_revoked_by,
+        }
     for key, names in configured.items():
         if missing := sorted(set(names) - types):
             yield f"{key}: no event of type {', '.join(missing)}"

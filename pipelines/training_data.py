@@ -16,6 +16,7 @@ from features.build import build_features
 from features.contracts import Dataset
 from features.definitions.catalog import Catalog, build_catalog
 from features.labels import compute_labels, compute_observation_date
+from features.population_checks import explain_empty_spine, list_population_doubts
 from features.sources import list_carried_columns, read_sources
 from features.spine import build_training_spine
 from pipelines.outcome_column import list_outcome_warnings, require_outcome_values
@@ -44,7 +45,12 @@ class Snapshot:
     def warnings(self) -> list[str]:
         """Return one line for each doubtful reading of the data, for `check` and every log."""
         outcomes = list_outcome_warnings(self.project, self.dataset, self.observed)
-        return [*self.dataset.warnings, *outcomes]
+        lines = [*self.dataset.warnings, *outcomes]
+        for name, target_config in self.project.targets.items():
+            lines += list_population_doubts(
+                self.dataset, name, target_config, self.project.sources.complete_after
+            )
+        return lines
 
     def log_warnings(self, log: Callable[[str], None]) -> None:
         """Send each warning to ``log``."""
@@ -115,12 +121,9 @@ def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
     require_outcome_values(project, dataset, target)
     spine = build_training_spine(dataset, target_config, snapshot.as_of)
     if not spine.num_rows:
-        raise DataError(
-            "no entity was ever eligible",
-            where=f"{project.path}: targets.{target}.population",
-            found=f"{dataset.leads.num_rows} entities known before {snapshot.as_of.isoformat()}",
-            fix="check population, cutoffs and observed_from, or use a later --as-of",
-        )
+        found, fix = explain_empty_spine(dataset, target, target_config, snapshot.as_of)
+        where = f"{project.path}: targets.{target}.population"
+        raise DataError("no entity was ever eligible", where=where, found=found, fix=fix)
     catalog = build_catalog(project, dataset, list_carried_columns(project))
     labels = compute_labels(dataset, spine, target_config, snapshot.observed)
     return TrainingRows(build_features(dataset, spine, catalog), labels, catalog)
