@@ -26,7 +26,7 @@ MAX_LATE_SHARE = 0.1
 def explain_empty_spine(
     dataset: Dataset, name: str, target: Target, as_of: datetime
 ) -> tuple[str, str]:
-    """Return what was found where no entity was ever eligible, and the fix.
+    """Return the reason why no entity was ever eligible, and the fix.
 
     The cause is the first rule of the population without which there would be rows.
     """

@@ -115,8 +115,8 @@ def _describe_problem(
 ) -> str:
     if not spine.num_rows:
         target_config = snapshot.project.target_config(target)
-        found, fix = explain_empty_spine(snapshot.dataset, target, target_config, snapshot.as_of)
-        return f"no entity was ever eligible: {found}; {fix}"
+        reason, fix = explain_empty_spine(snapshot.dataset, target, target_config, snapshot.as_of)
+        return f"no entity was ever eligible: {reason}; {fix}"
     if not mature:
         return "no rows are mature: wait until horizon or mature_after has passed, or shorten it"
     if positive in (0, mature):

@@ -121,9 +121,9 @@ def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
     require_outcome_values(project, dataset, target)
     spine = build_training_spine(dataset, target_config, snapshot.as_of)
     if not spine.num_rows:
-        found, fix = explain_empty_spine(dataset, target, target_config, snapshot.as_of)
+        reason, fix = explain_empty_spine(dataset, target, target_config, snapshot.as_of)
         where = f"{project.path}: targets.{target}.population"
-        raise DataError("no entity was ever eligible", where=where, found=found, fix=fix)
+        raise DataError("no entity was ever eligible", where=where, found=reason, fix=fix)
     catalog = build_catalog(project, dataset, list_carried_columns(project))
     labels = compute_labels(dataset, spine, target_config, snapshot.observed)
     return TrainingRows(build_features(dataset, spine, catalog), labels, catalog)

@@ -154,12 +154,12 @@ def explain(
     from pipelines.reports import lead_tables, terminal
 
     project = read_project(config)
-    explanation = read_published_scores(project, entity, as_of)
+    explanation = read_published_scores(project, entity, as_of, look_up=not published)
     # A suppressed entity may have no score at all; then there is nothing to replay.
     if not published and explanation.newest:
         from pipelines.lead.trace import trace_rows
 
-        traces = trace_rows(project, explanation.newest, explanation.history, log_line)
+        traces = trace_rows(project, explanation.newest, explanation.history, log_line, as_of)
         explanation = replace(explanation, traces=traces)
     if as_json:
         print_json(explanation.to_json())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from configs.errors import ConfigError
+from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from pipelines.workspace import open_store
 
@@ -51,10 +51,13 @@ class Explanation:
         }
 
 
-def read_published_scores(project: Project, entity: str, as_of: str | None) -> Explanation:
+def read_published_scores(
+    project: Project, entity: str, as_of: str | None, look_up: bool = False
+) -> Explanation:
     """Return the published scores of an entity, up to and including ``as_of``.
 
-    Raises ConfigError if no score of the entity was published and it is not suppressed.
+    Raises ConfigError if no score of the entity was published and it is not suppressed; with
+    ``look_up``, it says why, by the source data.
     """
     store = open_store(project)
     rows = store.entity_history(project.project, entity).to_pylist()
@@ -65,7 +68,7 @@ def read_published_scores(project: Project, entity: str, as_of: str | None) -> E
         raise ConfigError(
             "no score of this entity was published",
             where=store.address,
-            found=repr(entity),
+            found="; ".join([repr(entity), *(_explain_absence(project, entity, as_of, look_up))]),
             fix=_suggest_fix(project, entity),
         )
     newest = {row["target"]: row for row in sorted(history, key=lambda row: row["as_of"])}
@@ -76,6 +79,20 @@ def read_published_scores(project: Project, entity: str, as_of: str | None) -> E
         if row["outcome_days_50"] is not None
     }
     return Explanation(entity, list(newest.values()), history, timing, suppressions=suppressions)
+
+
+def _explain_absence(project: Project, entity: str, as_of: str | None, look_up: bool) -> list[str]:
+    """Return why an entity is not scored, by target, if the source data is to be looked at."""
+    if not (look_up and project.timed):
+        return []
+    # Reading the scores table alone must not import what reading the sources needs.
+    from pipelines.lead.standing import describe_all_standings
+
+    try:
+        return describe_all_standings(project, entity, as_of)
+    # The error is about the scores table; sources that cannot be read are not its cause.
+    except LeadscoreError:
+        return []
 
 
 def _suggest_fix(project: Project, entity: str) -> str:

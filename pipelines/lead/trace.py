@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from configs.errors import LeadscoreError
@@ -12,6 +13,7 @@ from features.wording.wording import load_wording
 from pipelines.lead.change import ScoreChange, explain_change
 from pipelines.lead.evidence import collect_evidence, explain_differences
 from pipelines.lead.replay import Replay, ReplaySources, replay_score
+from pipelines.lead.standing import describe_standing, resolve_moment
 from pipelines.workspace import open_store
 
 
@@ -26,6 +28,7 @@ class Trace:
         first: Whether the table has no earlier score of the target and entity.
         change: Change since the last earlier score; None for the first.
         missing: Why there is no replay, or no change.
+        standing: Why the lead is scored or not as of the data's end, if it ended or came back.
     """
 
     replay: Replay | None = None
@@ -34,6 +37,7 @@ class Trace:
     first: bool = False
     change: ScoreChange | None = None
     missing: list[str] = field(default_factory=list)
+    standing: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -46,9 +50,11 @@ def trace_rows(
     rows: list[dict[str, Any]],
     history: list[dict[str, Any]],
     log: Callable[[str], None],
+    as_of: str | None = None,
 ) -> dict[str, Trace]:
     """Return the Trace of each SCORES row, by target; ``history`` holds all rows of the entity.
 
+    Whether the lead would still be scored is said as of ``as_of``, by default the data's end.
     Data or a model that no longer exists raises nothing; the traces say so. Reads the sources once,
     without the workspace lock, so a night may be running.
     """
@@ -65,7 +71,23 @@ def trace_rows(
             row["target"]: Trace(missing=["the lead is suppressed, so nothing is computed for it"])
             for row in rows
         }
-    return {row["target"]: trace_row(sources, row, history, ledger) for row in rows}
+    moment = resolve_moment(project, sources.dataset, as_of)
+    return {
+        row["target"]: replace(
+            trace_row(sources, row, history, ledger), standing=_describe_now(sources, row, moment)
+        )
+        for row in rows
+    }
+
+
+def _describe_now(sources: ReplaySources, row: dict[str, Any], moment: datetime) -> list[str]:
+    """Return why the lead of a SCORES row is scored or not at an instant."""
+    # The config may no longer have the target; without times there is no instant to speak of.
+    target_config = sources.project.targets.get(row["target"])
+    if target_config is None or not sources.dataset.timed:
+        return []
+    zone = sources.project.zone
+    return describe_standing(sources.dataset, target_config, row["entity_id"], moment, zone)
 
 
 def trace_row(

@@ -103,6 +103,7 @@ def describe_trace(trace: Trace, zone: tzinfo) -> list[str]:
         state = "reproduced to the bit" if trace.replay.reproduced else "not reproduced"
         lines.append(f"replayed: {state}")
     lines += [f"  {line}" for line in trace.differences]
+    lines += trace.standing
     return lines + [f"missing: {line}" for line in trace.missing]
 
 

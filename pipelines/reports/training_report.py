@@ -124,9 +124,14 @@ def _describe_target(target_config: Target) -> str:
         )
         return f"is `{outcome.column}` `{values}`? (a column without a time: no horizon, {age})"
     until = f" until `{'`, `'.join(population.until)}`" if population.until else ""
+    until += f", again from `{'`, `'.join(population.reopen)}`" if population.reopen else ""
+    until += ", also after the outcome" if population.recurring else ""
+    revoked = target_config.outcome_revoked_by
+    stands = f", not revoked by `{'`, `'.join(revoked)}`" if revoked else ""
     horizon = format_duration(target_config.horizon) if target_config.horizon else "ever"
     types = "` or `".join(target_config.outcome_types)
-    return f"does `{types}` occur within {horizon}? For entities from `{population.after}`{until}"
+    question = f"does `{types}` occur within {horizon}{stands}?"
+    return f"{question} For entities from `{population.after}`{until}"
 
 
 def _describe_rows(inputs: ReportInput) -> Iterator[str]:
