@@ -34,6 +34,13 @@ class Sources(FrozenModel):
         lt=0.5,
         description="maximum share of a column's values that do not fit its kind; they are missing",
     )
+    # Half: a log that was delivered twice is used once, as before.
+    max_duplicates: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="maximum share of rows of a source that repeat another row; more count as bad",
+    )
     complete_after: Duration = Field(
         timedelta(0), description="delay after which all outcomes have arrived in the data"
     )

@@ -17,6 +17,7 @@ from features.arrivals import Arrivals
 from features.contracts import EVENTS, INSTANT, SourceCount
 from features.intake.entities import EntityCollector
 from features.intake.formats.texts import to_plain_text
+from features.intake.identity.id_doubts import IdDoubts, open_id_doubts
 from features.intake.ids import read_ids
 from features.intake.objections import Objections
 from features.intake.quarantine import (
@@ -76,13 +77,20 @@ def read_events(
     lead_index = None if leads is None else IdIndex.from_column(leads["entity_id"])
     buffer, entities = SpillBuffer(HASHED_EVENT_LOG, scratch), EntityCollector()
     readers, rejections = list[SourceReader](), list[Rejections]()
+    doubts = [
+        open_id_doubts(project, source, f"sources.events[{i}]")
+        for i, source in enumerate(project.sources.events)
+    ]
     for i, source in enumerate(project.sources.events):
         readers.append(SourceReader.open(source, scratch))
-        pieces = _check_pieces(project, source, i, readers[i], (lead_index, objections))
+        known = (lead_index, objections, doubts[i])
+        pieces = _check_pieces(project, source, i, readers[i], known)
         collector = entities if lead_index is None else None
         rejections.append(
             Rejections.from_parts(_store_piece(buffer, collector, *piece) for piece in pieces)
         )
+    if lead_index is None:
+        _refuse_rounded_ids(doubts, project.sources.max_quarantine)
     hashed = buffer.to_table()
     hashes, log = hashed.select(HASHES.names), hashed.select(EVENT_LOG.names)
     # After all sources, since equal rows may be in different ones; the first of them is used.
@@ -94,6 +102,7 @@ def read_events(
     if len(again):
         log = SpillBuffer.collect(EVENT_LOG, _drop_rows(log, again), scratch)
     hash_sum = sum_hashes(hashes, again)
+    counts = tuple(map(_add_id_warnings, counts, doubts))
     return EventReadResult(
         log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
     )
@@ -107,13 +116,26 @@ def _quarantine_sources(
     quarantine: Path | None,
 ) -> tuple[SourceCount, ...]:
     """Write the quarantine file of each event source and return the row counts."""
-    counts, limit = list[SourceCount](), project.sources.max_quarantine
+    counts = list[SourceCount]()
     sources = zip(readers, rejections, arrivals, strict=True)
     for i, (reader, rejected, arrived) in enumerate(sources):
         read_again = mask_columns(reader.reread, project.privacy.personal)
-        count = quarantine_rows(f"events_{i + 1}", rejected, read_again, quarantine, limit)
+        count = quarantine_rows(
+            f"events_{i + 1}", rejected, read_again, quarantine, project.sources
+        )
         counts.append(replace(count, arrivals=arrived))
     return tuple(counts)
+
+
+def _refuse_rounded_ids(doubts: list[IdDoubts], limit: float) -> None:
+    """Raise DataError if a log without leads has too many rounded ids: they may be of many."""
+    for collected in doubts:
+        if collected.scientific_rows > limit * collected.rows:
+            collected.refuse_scientific("the events of many entities become those of one")
+
+
+def _add_id_warnings(count: SourceCount, doubts: IdDoubts) -> SourceCount:
+    return replace(count, warnings=(*count.warnings, *doubts.warnings()))
 
 
 def _add_duplicates(rejections: list[Rejections], again: np.ndarray) -> Iterator[Rejections]:
@@ -141,7 +163,7 @@ def _check_pieces(
     source: EventRows,
     i: int,
     origin: SourceReader,
-    known: tuple[IdIndex | None, Objections],
+    known: tuple[IdIndex | None, Objections, IdDoubts],
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
     """Return the outcome of each piece of a source.
 
@@ -167,9 +189,11 @@ def _check_piece(
     raw: RawRows,
     lead_index: IdIndex | None,
     objections: Objections,
+    doubts: IdDoubts,
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
     columns = _read_columns(project, source, raw)
+    doubts.add(raw.table, raw.column(source.entity_id, ""), columns["entity_id"])
     # Suppression comes first, since such a row must not appear in the quarantine. With a leads
     # source, only its rows decide which listed entities the data contains.
     row_flaws = objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)

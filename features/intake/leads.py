@@ -18,6 +18,8 @@ from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
+from features.intake.identity.equal_ids import EqualIds, find_equal_ids
+from features.intake.identity.id_doubts import find_scientific, open_id_doubts
 from features.intake.ids import read_ids
 from features.intake.objections import Objections
 from features.intake.quarantine import (
@@ -59,18 +61,23 @@ def read_leads(
     # Before any row is rejected: one row that opts out is enough, even a duplicate or a bad one.
     objections.add_opt_outs(raw, leads["entity_id"], source.missing)
     out = objections.find_flaws(leads["entity_id"], marks_held=True)
-    reasons = _reject_rows(leads, out, bool(source.missing_time == "skip"), len(names))
+    reasons = _reject_rows(leads, out, bool(source.missing_time == "skip"))
+    same = _select_repeated_ids(leads.filter(reasons.is_null()), len(names))
+    equal = find_equal_ids(same, _name_content(source, names))
+    reasons = mark_duplicates(reasons, leads["nr"], equal.again)
+    warnings = _describe_ids(project, source, raw, leads["entity_id"], equal)
     kept = _sort_leads(leads.filter(reasons.is_null()), source)
     carried = list_carried_columns(project)
     table, readings = _build_lead_table(kept, names, raw, rules, carried)
     verdict = Rejections.from_reasons(reasons)
     bad = mask_columns(make_row_reader(raw), project.privacy.personal)
-    count = quarantine_rows("leads", verdict, bad, quarantine, project.sources.max_quarantine)
+    conflicts = len(equal.conflicts)
+    count = quarantine_rows("leads", verdict, bad, quarantine, project.sources, conflicts)
     ids = pc.if_else(reasons.is_null(), leads["entity_id"], None)
     count = note_repeated_rows(count, project, source, raw, ids, list_outcome_columns(project))
     arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None
-    count = replace(count, arrivals=arrivals, warnings=count.warnings + list_warnings(readings))
-    return table, count, readings
+    warnings = [*count.warnings, *warnings, *list_warnings(readings)]
+    return table, replace(count, arrivals=arrivals, warnings=tuple(warnings)), readings
 
 
 def _required_columns(project: Project, source: LeadRows) -> dict[str, str]:
@@ -224,33 +231,55 @@ def _read_order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[st
     }
 
 
-def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool, attributes: int) -> pa.Array:
-    """Return the rejection reason of each row; those of ``out`` take precedence.
-
-    Of several rows with one id the earliest known is used; at a tie, the smallest in text order.
-    """
+def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool) -> pa.Array:
+    """Return the rejection reason of each row; those of ``out`` take precedence."""
     columns = dict(zip(leads.column_names, leads.columns, strict=True))
-    reasons = pick_first_reason([*out, *find_common_flaws(columns, skips)], len(leads))
-    good = leads.filter(reasons.is_null())
+    return pick_first_reason([*out, *find_common_flaws(columns, skips)], len(leads))
+
+
+def _select_repeated_ids(good: pa.Table, attributes: int) -> pa.Table:
+    """Return the rows whose id occurs more than once, with attributes as text.
+
+    As text, so that the choice among duplicates is the same in every format.
+    """
     counts = pc.value_counts(good["entity_id"])
     twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    if not len(twice):
-        return reasons
     same = good.filter(pc.is_in(good["entity_id"], value_set=twice))
-    # Compared as text, so that the choice among duplicates is the same in every format.
     for i in range(attributes):
         same = same.set_column(
             same.column_names.index(f"a{i}"), f"a{i}", to_plain_text(to_text(same[f"a{i}"]))
         )
-    rest = "".join(f", a{i} NULLS FIRST" for i in range(attributes))
-    later = run_query(
-        f"""SELECT nr FROM (SELECT nr, row_number() OVER (PARTITION BY entity_id
-              ORDER BY available, time, sort_number, sort_text,
-              account_id NULLS FIRST{rest}, nr) AS place FROM same)
-            WHERE place > 1""",  # noqa: S608 - positions only
-        same=same,
-    )
-    return mark_duplicates(reasons, leads["nr"], later["nr"])
+    return same
+
+
+def _name_content(source: LeadRows, names: list[str]) -> dict[str, str]:
+    """Return the columns that make up the content of a lead, and the source's names for them."""
+    content = {"time": source.created_at, "available": source.known_at}
+    if source.order != ROW_ORDER:  # the place of a row is not its content
+        content |= {"sort_number": source.order, "sort_text": source.order}
+    content |= {"account_id": source.account_id}
+    content |= {f"a{i}": name for i, name in enumerate(names)}
+    return {column: name for column, name in content.items() if name is not None}
+
+
+def _describe_ids(
+    project: Project, source: LeadRows, raw: RawRows, ids: pa.ChunkedArray, equal: EqualIds
+) -> list[str]:
+    """Return the warnings about ids.
+
+    Raises DataError for rounded ids that leads of different content share.
+    """
+    doubts = open_id_doubts(project, source, "sources.leads")
+    if source.entity_id is not None:
+        doubts.add(raw.table, raw.column(source.entity_id, ""), ids)
+    shared = pc.sum(find_scientific(ids.take(pa.array(equal.conflicts)))).as_py()
+    if shared:
+        doubts.refuse_scientific(f"{shared:,} rows share one with another lead")
+    warnings = list(doubts.warnings())
+    if len(equal.conflicts):
+        shown = ids if doubts.shows_ids else None
+        warnings.append(equal.describe(f"{source.label}: leads", raw.table["row"], shown))
+    return warnings
 
 
 def _sort_leads(kept: pa.Table, source: LeadRows) -> pa.Table:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from configs.errors import ConfigError, DataError
+from configs.sources import Sources
 from features.contracts import SourceCount
 from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.reading import METADATA_COLUMNS, RawRows
@@ -170,16 +171,24 @@ class Rejections:
 
 
 def quarantine_rows(
-    source: str, rejections: Rejections, again: RowReader, folder: Path | None, limit: float
+    source: str,
+    rejections: Rejections,
+    again: RowReader,
+    folder: Path | None,
+    limits: Sources,
+    conflicts: int = 0,
 ) -> SourceCount:
     """Write the bad rows of a source to its quarantine file, check their share, return the counts.
 
     The file is ``folder/<source>.csv``; it is replaced each time, also if no row is bad. ``again``
-    reads raw rows by number once more. Raises DataError if more than ``limit`` of the rows are bad,
-    not counting duplicates; ConfigError if the folder is not writable.
+    reads raw rows by number once more. Raises DataError if more than ``max_quarantine`` of the rows
+    are bad; ConfigError if the folder is not writable. Of the duplicates count the ``conflicts``,
+    which differ from the row that is used, and those beyond ``max_duplicates`` of the rows.
     """
     count, bad = rejections.count_rows(source), rejections.only_quarantined()
-    bad_rows = len(bad.row_numbers) - count.quarantined.get(DUPLICATE, 0)
+    duplicates = count.quarantined.get(DUPLICATE, 0)
+    excess = int(max(duplicates - conflicts - limits.max_duplicates * count.rows_in, 0))
+    bad_rows = len(bad.row_numbers) - duplicates + conflicts + excess
     if folder is not None:
         try:
             _write_csv(_iter_quarantine_tables(source, bad, again), folder / f"{source}.csv")
@@ -188,8 +197,14 @@ def quarantine_rows(
             raise ConfigError(
                 "cannot write the quarantined rows", where=str(folder), found=str(error), fix=fix
             ) from error
-    if bad_rows > limit * count.rows_in:
-        raise _too_many_error(count, bad_rows, _first_bad_row(source, bad, again), limit)
+    if bad_rows > limits.max_quarantine * count.rows_in:
+        example = _first_bad_row(source, bad, again)
+        advice = f"raise sources.max_quarantine ({limits.max_quarantine:g})"
+        if excess > limits.max_quarantine * count.rows_in:
+            advice = f"raise sources.max_duplicates ({limits.max_duplicates:g})"
+        parts = f", {conflicts} of them with other content" if conflicts else ""
+        parts += f", {excess} of them beyond sources.max_duplicates" if excess else ""
+        raise _too_many_error(count, bad_rows, parts, example, advice)
     return count
 
 
@@ -262,7 +277,7 @@ def _first_bad_row(source: str, bad: Rejections, again: RowReader) -> dict[str, 
 
 
 def _too_many_error(
-    count: SourceCount, bad: int, example: dict[str, object], limit: float
+    count: SourceCount, bad: int, parts: str, example: dict[str, object], advice: str
 ) -> DataError:
     reasons = ", ".join(f"{rows} {reason}" for reason, rows in count.quarantined.items())
     # An error has one or two lines on a terminal; the quarantine file has the whole row.
@@ -270,8 +285,7 @@ def _too_many_error(
     return DataError(
         "too many bad rows",
         where=f"{example['file']}: {count.source}",
-        found=f"{bad} of {count.rows_in} ({reasons}); row {example['row']}, {example['reason']}: "
-        f"{shown}",
-        fix=f"fix the source, see quarantine/{count.source}.csv; or raise sources.max_quarantine "
-        f"({limit:g})",
+        found=f"{bad} of {count.rows_in} ({reasons}{parts}); row {example['row']}, "
+        f"{example['reason']}: {shown}",
+        fix=f"fix the source, see quarantine/{count.source}.csv; or {advice}",
     )

@@ -15,6 +15,7 @@ from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
 from features.intake.formats.texts import is_text_column, to_plain_text
+from features.intake.identity.id_doubts import open_id_doubts
 from features.intake.ids import read_ids
 from features.intake.objections import Objections
 from features.intake.quarantine import (
@@ -69,8 +70,11 @@ def _read_source(
     known: tuple[pa.Table, Objections],
     quarantine: Path | None,
 ) -> tuple[pa.Table, SourceCount, dict[str, ColumnReading]]:
-    raw = read_rows(source, _required_columns(source, f"sources.attributes[{i}]"))
+    where = f"sources.attributes[{i}]"
+    raw = read_rows(source, _required_columns(source, where))
     rows = _read_columns(project, source, raw)
+    doubts = open_id_doubts(project, source, where)
+    doubts.add(raw.table, raw.column(source.entity_id, ""), rows["entity_id"])
     # Does not mark entities as held: one that only a history names is not in the data.
     reasons = _reject_rows(
         rows, known[0], known[1].find_flaws(rows["entity_id"]), source.missing_time == "skip"
@@ -85,16 +89,17 @@ def _read_source(
         Rejections.from_reasons(reasons),
         bad,
         quarantine,
-        project.sources.max_quarantine,
+        project.sources,
     )
     good = rows.filter(reasons.is_null())
     values = _to_values(good, source)
     hidden = pc.is_in(
         values["attribute"], value_set=pa.array(sorted(project.privacy.hidden_columns), pa.string())
     )
-    readings = _read_kinds(project, source, f"sources.attributes[{i}]", raw, good)
+    readings = _read_kinds(project, source, where, raw, good)
     arrivals = Arrivals.from_instants(good["available"])
-    count = replace(count, arrivals=arrivals, warnings=count.warnings + list_warnings(readings))
+    warnings = (*count.warnings, *doubts.warnings(), *list_warnings(readings))
+    count = replace(count, arrivals=arrivals, warnings=warnings)
     return values.filter(pc.invert(hidden)), count, readings
 
 

@@ -56,10 +56,14 @@ def test_quarantine_limit_raises_after_writing(tmp_path):
     assert len(quarantined(tmp_path / "q")) == 4
 
 
-def test_duplicates_do_not_count_towards_the_limit(tmp_path):
+def test_duplicates_count_towards_the_limit_beyond_their_own_share(tmp_path):
     path = write(tmp_path / "e.csv", "lead,at,what\n" + "1,2024-01-01,won\n" * 50)
-    found = read_sources(project(events=[{"path": path, **EVENT}], max_quarantine=0))
+    events = [{"path": path, **EVENT}]
+    found = read_sources(project(events=events, max_quarantine=0, max_duplicates=0.98))
     assert found.counts[0].quarantined == {"duplicate": 49}
+    with pytest.raises(DataError, match="too many bad rows") as caught:
+        read_sources(project(events=events))
+    assert "24 of 50 (49 duplicate, 24 of them beyond sources.max_duplicates)" in caught.value.found
 
 
 def test_nul_byte_is_quarantined_in_all_formats(tmp_path):

@@ -361,7 +361,11 @@ def test_duplicate_lead_choice_is_independent_of_format(tmp_path):
     table = pa.table({"id": [1, 1], "born": [date(2018, 1, 1)] * 2, "size": [3, 12]})
     parquet.write_table(table, tmp_path / "l.parquet")
     found = [
-        read_sources(project({"path": str(tmp_path / name), **LEAD, "attributes": ["size"]}))
+        read_sources(
+            project(
+                {"path": str(tmp_path / name), **LEAD, "attributes": ["size"]}, max_quarantine=1
+            )
+        )
         for name in ("l.csv", "l.parquet")
     ]
     assert [each.leads["size"].to_pylist() for each in found] == [[12.0], [12.0]]

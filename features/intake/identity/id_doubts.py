@@ -1,0 +1,130 @@
+"""Ids that a program has rounded: as text in scientific notation, or as a float beyond 2^53."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import DataError
+from configs.schema import Project
+from configs.source_rows import AttributeRows, EventRows, LeadRows
+from features.tools.id_index import get_text_buffers
+
+IdRows = LeadRows | EventRows | AttributeRows
+
+# A spreadsheet shows an id of 12 digits as 1.23E+11, or 1,23E+11, and saves what it shows. The plus
+# sign keeps codes such as 12E5 out.
+SCIENTIFIC_PATTERN = r"^[+-]?[0-9](?:[.,][0-9]+)?[eE][+][0-9]{2,3}$"
+
+# From here on a float64 no longer holds every whole number.
+MAX_EXACT_WHOLE = 2.0**53
+
+AS_TEXT = "export ids as text, from the system that has them and not by way of a spreadsheet"
+
+
+@dataclass(frozen=True)
+class RoundedIds:
+    """Rounded ids of one kind in a piece of a source.
+
+    Attributes:
+        rows: Number of rows.
+        nr: Number of the first of them.
+        file: Its file.
+        row: Its row or line.
+        value: Its id.
+    """
+
+    rows: int
+    nr: int
+    file: str
+    row: int
+    value: str
+
+
+class IdDoubts:
+    """Collects the rounded ids of a source; pieces may be added by several threads.
+
+    Attributes:
+        label: Name of the source and key of the column, for messages.
+        shows_ids: Whether messages may contain ids.
+        rows: Number of rows so far.
+    """
+
+    def __init__(self, label: str, shows_ids: bool) -> None:
+        """Start without any."""
+        self.label, self.shows_ids = label, shows_ids
+        self.rows = 0
+        self._scientific, self._inexact = list[RoundedIds](), list[RoundedIds]()
+
+    def add(self, rows: pa.Table, column: pa.ChunkedArray, ids: pa.ChunkedArray) -> None:
+        """Add the ``ids`` of a piece, read from ``column``; ``rows`` are its RawRows as a table."""
+        self.rows += len(ids)
+        if pa.types.is_float64(column.type):
+            inexact = pc.greater_equal(pc.abs(column), MAX_EXACT_WHOLE)
+            self._inexact += _count_rounded(rows, ids, inexact)
+        self._scientific += _count_rounded(rows, ids, find_scientific(ids))
+
+    @property
+    def scientific_rows(self) -> int:
+        """Return the number of rows whose id is in scientific notation."""
+        return sum(part.rows for part in self._scientific)
+
+    def warnings(self) -> Iterator[str]:
+        """Yield one line for each kind of rounded ids."""
+        if self._scientific:
+            example = self._describe(self._scientific)
+            yield f"{self.label}: {example} in scientific notation: {AS_TEXT}"
+        if self._inexact:
+            yield (
+                f"{self.label}: {self._describe(self._inexact)} as floats beyond 2^53, which "
+                "do not hold every whole number: store ids as integers or as text"
+            )
+
+    def refuse_scientific(self, consequence: str) -> None:
+        """Raise DataError for ids in scientific notation, with what follows from them."""
+        raise DataError(
+            "ids were rounded to scientific notation",
+            where=self.label,
+            found=f"{self._describe(self._scientific)} so, and {consequence}",
+            fix=AS_TEXT,
+        )
+
+    def _describe(self, parts: list[RoundedIds]) -> str:
+        first, rows = min(parts, key=lambda part: part.nr), sum(part.rows for part in parts)
+        value = f"{first.value!r} in " if self.shows_ids else ""
+        example = f"{value}row {first.row} of {first.file}"
+        return f"{rows:,} of {self.rows:,} ids ({example}) are written"
+
+
+def open_id_doubts(project: Project, source: IdRows, key: str) -> IdDoubts:
+    """Return the collector for a source's entity ids; ``key`` is the config key of the source."""
+    shows_ids = source.entity_id not in project.privacy.personal
+    return IdDoubts(f"{source.label}: {key}.entity_id", shows_ids)
+
+
+def find_scientific(ids: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """Return a mask of the ids in scientific notation."""
+    # A byte is found faster than a pattern, and most columns have no plus sign.
+    if not any(map(_has_plus, ids.chunks)):
+        return pa.array(np.zeros(len(ids), bool))
+    return pc.fill_null(pc.match_substring_regex(ids, pattern=SCIENTIFIC_PATTERN), False)
+
+
+def _has_plus(texts: pa.Array) -> bool:
+    data, ends = get_text_buffers(texts)
+    return b"+" in data[ends[0] : ends[-1]].tobytes()
+
+
+def _count_rounded(
+    table: pa.Table, ids: pa.ChunkedArray, mask: pa.ChunkedArray | pa.Array
+) -> list[RoundedIds]:
+    rows = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False))
+    if not len(rows):
+        return []
+    first = int(rows[0])
+    place = {key: table[key][first].as_py() for key in ("nr", "file", "row")}
+    return [RoundedIds(len(rows), **place, value=ids[first].as_py())]
