@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from configs.targets import ColumnOutcome
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
+from features.intake.formats.csv_header import is_unnamed
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.identity.equal_ids import EqualIds, find_equal_ids
 from features.intake.identity.id_doubts import find_scientific, open_id_doubts
@@ -65,7 +67,10 @@ def read_leads(
     same = _select_repeated_ids(leads.filter(reasons.is_null()), len(names))
     equal = find_equal_ids(same, _name_content(source, names))
     reasons = mark_duplicates(reasons, leads["nr"], equal.again)
-    warnings = _describe_ids(project, source, raw, leads["entity_id"], equal)
+    warnings = [
+        *_describe_unnamed(source, raw),
+        *_describe_ids(project, source, raw, leads["entity_id"], equal),
+    ]
     kept = _sort_leads(leads.filter(reasons.is_null()), source)
     carried = list_carried_columns(project)
     table, readings = _build_lead_table(kept, names, raw, rules, carried)
@@ -137,7 +142,8 @@ def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list
     if isinstance(chosen, AllExcept):
         for name in chosen.all_except:
             raw.column(name, "sources.leads.attributes.all_except")
-        names = [name for name in raw.names if name not in mapped and name not in chosen.all_except]
+        left_out = {*mapped, *chosen.all_except, *_list_unnamed(raw)}
+        names = [name for name in raw.names if name not in left_out]
     else:
         names = list(chosen)
     names = [name for name in names if name not in project.privacy.hidden_columns]
@@ -153,6 +159,24 @@ def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list
         )
     _check_amounts(project, names)
     return names
+
+
+def _list_unnamed(raw: RawRows) -> list[str]:
+    """Return the columns without a heading, whose meaning is unknown."""
+    return [name for name in raw.names if is_unnamed(name)]
+
+
+def _describe_unnamed(source: LeadRows, raw: RawRows) -> Iterator[str]:
+    """Yield a warning for each column without a heading that would be an attribute."""
+    for name in _list_unnamed(raw) if isinstance(source.attributes, AllExcept) else ():
+        values = clean_column(raw.column(name, ""), source.missing).is_valid().to_numpy()
+        if values.any():
+            row = raw.table["row"][int(np.argmax(values))].as_py()
+            yield (
+                f"{source.label}: column {raw.names.index(name) + 1} has no name, but values in "
+                f"{values.sum():,} of {len(values):,} rows, the first in row {row}; it is not used "
+                "as an attribute. Give it a heading if it means something"
+            )
 
 
 def _refuse_misspelled_personal(project: Project, raw: RawRows, names: list[str]) -> None:

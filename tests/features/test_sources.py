@@ -365,3 +365,13 @@ def test_known_at_delays_what_can_be_read(tmp_path):
     gaps = [row["available_at"] - row["created_at"] for row in found.leads.to_pylist()]
     assert gaps == [timedelta(days=4), timedelta(0), timedelta(0)]
     assert found.counts[0].quarantined == {"unreadable time": 1}
+
+
+def test_column_without_name_is_no_attribute_but_named(tmp_path):
+    text = ",id,born,,size\n0,a,2024-01-01,,3\n1,b,2024-01-02,,4\n"
+    lead = {"path": write(tmp_path / "l.csv", text), **LEAD, "attributes": {"all_except": []}}
+    found = read_sources(project(lead))
+    assert found.attributes == ["size"]
+    (line,) = found.warnings
+    assert "column 1 has no name, but values in 2 of 2 rows, the first in row 2" in line
+    assert not read_sources(project({**lead, "attributes": ["size"]})).warnings

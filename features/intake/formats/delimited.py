@@ -1,15 +1,12 @@
 """CSV files as text columns, read line by line; each broken line is separated from the good ones.
 
-The grammar is RFC 4180, slightly extended: lines end in LF or CRLF, a blank line is not a row, and
-a quote inside an unquoted field is a normal character. A quoted field may span lines. A quote that
-is never closed affects only its own line, not the rest of the file; for this, lines are split
-before the parser sees them.
+Records obey the grammar of ``csv_grammar``. Lines end in LF or CRLF, and a blank line is not a row.
+A quote that is never closed affects only its own line, not the rest of the file; for this, lines
+are split before the parser sees them.
 """
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from configs.errors import DataError
-from features.tools.id_index import contains_nul, get_text_buffers
-from features.tools.jit import jit_kernel
+from features.intake.formats.csv_grammar import (
+    CsvDialect,
+    find_blank_lines,
+    find_complete_lines,
+    is_utf8,
+)
+from features.intake.formats.csv_header import HEADER_LINES, Header, read_header
+from features.tools.id_index import contains_nul
 
 # Bytes read per block (64 MB); also the maximum size of a quoted field before its quote counts as
 # broken.
 BLOCK_BYTES = 1 << 26
-
-# In order of preference, where a header has equally many of several.
-DELIMITERS = ",;\t|"
-QUOTE, RETURN, NEW_LINE = 34, 13, 10
 
 
 @dataclass(frozen=True)
@@ -58,22 +56,6 @@ class LineBlock:
     first: int
     lines: pa.Array
     last: bool
-
-
-@dataclass(frozen=True)
-class CsvDialect:
-    """Delimiter and number of fields of the records of one CSV file."""
-
-    delimiter: str
-    width: int
-
-    def matches(self, text: bytes) -> bool:
-        """Return whether a text, joined from several lines, is one record of this file."""
-        return (
-            b"\0" not in text
-            and is_utf8(text)
-            and bool(_find_complete_lines(pa.array([text], pa.binary()), self)[0])
-        )
 
 
 def read_line_blocks(path: Path) -> Iterator[LineBlock]:
@@ -114,58 +96,35 @@ def find_unreadable_lines(lines: pa.Array) -> np.ndarray:
     return bad
 
 
-def find_blank_lines(lines: pa.Array) -> np.ndarray:
-    """Return a mask of the empty lines."""
-    return _to_numpy(pc.is_in(lines, value_set=pa.array([b"", b"\r"], pa.binary())))
-
-
 def read_csv(
     path: Path, delimiter: str | None
 ) -> Iterator[tuple[list[str], pa.Table, np.ndarray, list[BrokenRecord]]]:
     """Yield blocks of a CSV file: names, text columns ``c0`` …, line of each row, broken records.
 
-    The first line that is not blank is the header. A file without lines yields one block without
-    columns. Raises DataError for a header that is not UTF-8 text.
+    The first record is the header, after blank lines and a line such as ``sep=;``. A file without
+    lines yields one block without columns. Raises DataError for an unreadable header.
     """
-    grammar, names = CsvDialect(",", 0), list[str]()
+    header: Header | None = None
     rest, first = pa.array([], pa.binary()), 1
     for block in read_line_blocks(path):
         lines = pa.concat_arrays([rest, block.lines])
-        if not names:
-            at = int(np.argmin(find_blank_lines(lines))) if len(lines) else 0
-            names, grammar = _read_header(lines[at].as_py(), delimiter, path)
-            lines, first = lines[at + 1 :], first + at + 1
-        table, rows, broken, used = _split_records(lines, first, grammar, block.last)
-        yield names, table, rows, broken
+        if header is None:
+            # A header may span lines, and the rows after it help to find the delimiter.
+            if len(lines) < HEADER_LINES and not block.last and lines.nbytes < BLOCK_BYTES:
+                rest = lines
+                continue
+            header = read_header(lines, delimiter, path)
+            lines, first = lines[header.lines :], first + header.lines
+        table, rows, broken, used = _split_records(lines, first, header.dialect, block.last)
+        yield header.names, table, rows, broken
         rest, first = lines[used:], first + used
-
-
-def _read_header(line: bytes, delimiter: str | None, path: Path) -> tuple[list[str], CsvDialect]:
-    if not is_utf8(line) or b"\0" in line or b"\r" in line[:-1]:
-        problem = "not UTF-8, or contains a NUL byte or a lone carriage return"
-        raise DataError(
-            "unreadable header", where=str(path), found=problem, fix="save the file as UTF-8 CSV"
-        )
-    text = line.decode("utf-8").removesuffix("\r")
-    # A delimiter inside a quoted name does not count.
-    unquoted = re.sub(r'"[^"]*"', "", text)
-    separator = delimiter or max(
-        DELIMITERS, key=lambda candidate: (unquoted.count(candidate), -DELIMITERS.index(candidate))
-    )
-    try:
-        names = next(csv.reader([text], delimiter=separator), [])
-    except csv.Error as error:
-        raise DataError(
-            "unreadable header", where=str(path), found=str(error), fix="check that the file is CSV"
-        ) from error
-    return names, CsvDialect(separator, len(names))
 
 
 def _split_records(
     lines: pa.Array, first: int, grammar: CsvDialect, last: bool
 ) -> tuple[pa.Table, np.ndarray, list[BrokenRecord], int]:
     """Return the rows, the line of each, the broken records, and the number of lines consumed."""
-    complete = _find_complete_lines(lines, grammar) & ~find_unreadable_lines(lines)
+    complete = find_complete_lines(lines, grammar) & ~find_unreadable_lines(lines)
     starts, keep, consumed, next_free = complete.copy(), complete.copy(), len(lines), 0
     broken, incomplete = (
         list[BrokenRecord](),
@@ -208,51 +167,6 @@ def _find_closing_line(odd: np.ndarray, line: int) -> tuple[bool, int | None]:
     return opened, int(odd[at + 1]) if opened and at + 1 < len(odd) else None
 
 
-def _find_complete_lines(lines: pa.Array, grammar: CsvDialect) -> np.ndarray:
-    """Return a mask of the lines that are one record each."""
-    complete = np.zeros(len(lines), bool)
-    _check_fields(*get_text_buffers(lines), ord(grammar.delimiter), grammar.width, complete)
-    return complete & ~find_blank_lines(lines)
-
-
-@jit_kernel
-def _check_fields(
-    texts: np.ndarray, ends: np.ndarray, delimiter: int, width: int, complete: np.ndarray
-) -> None:
-    """Set for each line whether it has ``width`` fields and every quoted field is closed."""
-    for line in range(len(complete)):
-        at, end, fields = np.int64(ends[line]), np.int64(ends[line + 1]), 0
-        if end > at and texts[end - 1] == RETURN:
-            end -= 1
-        while at >= 0 and fields <= width:
-            fields += 1
-            at = _find_field_end(texts, at, end, delimiter)
-            if at == end:
-                complete[line] = fields == width
-                break
-            at += at >= 0
-
-
-@jit_kernel
-def _find_field_end(texts: np.ndarray, at: np.int64, end: np.int64, delimiter: int) -> np.int64:
-    """Return the end of the field that begins here; -2 if the field is invalid.
-
-    A field ends at a delimiter or at the end of the line.
-    """
-    if at < end and texts[at] == QUOTE:
-        at += 1
-        while at < end and (texts[at] != QUOTE or (at + 1 < end and texts[at + 1] == QUOTE)):
-            at += 1 + (texts[at] == QUOTE)
-        if at >= end or (at + 1 < end and texts[at + 1] != delimiter):
-            return np.int64(-2)
-        return np.int64(at + 1)
-    while at < end and texts[at] != delimiter:
-        if texts[at] == RETURN or texts[at] == NEW_LINE:
-            return np.int64(-2)
-        at += 1
-    return np.int64(at)
-
-
 def _parse_records(lines: pa.Array, grammar: CsvDialect) -> pa.Table:
     names = [f"c{i}" for i in range(grammar.width)]
     if not len(lines):
@@ -268,15 +182,6 @@ def _parse_records(lines: pa.Array, grammar: CsvDialect) -> pa.Table:
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
         ),
     )
-
-
-def is_utf8(text: bytes) -> bool:
-    """Return whether bytes are UTF-8 text."""
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _to_numpy(values: pa.Array) -> np.ndarray:

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.intake.formats.csv_grammar import find_blank_lines
 from features.intake.formats.delimited import (
     BrokenRecord,
     LineBlock,
-    find_blank_lines,
     find_unreadable_lines,
     read_line_blocks,
 )

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
@@ -110,6 +110,100 @@ def test_compressed_files_keep_line_numbers(tmp_path):
     path.write_bytes(gzip.compress(b'a,b\n1,"2\n2"\n\n3,4\n'))
     parts = list(delimited.read_csv(path, None))
     assert [line for _, _, lines, _ in parts for line in lines.tolist()] == [2, 5]
+
+
+TEXT = st.text(st.sampled_from('ab1,;"\n|\t ж'), max_size=4)
+LINE = st.text(st.sampled_from('a1,"\r ж'), min_size=1, max_size=8)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda width: st.lists(
+            st.lists(TEXT, min_size=width, max_size=width), min_size=1, max_size=4
+        )
+    ),
+    st.sampled_from(",;\t|"),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC]),
+    st.booleans(),
+    st.sampled_from(["plain", "hint"]),
+)
+def test_table_in_any_dialect_reads_back_with_header(table, delimiter, ending, quoting, bom, mode):
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator=ending, quoting=quoting).writerows(table)
+    hint = f"sep={delimiter}\r\n" if mode == "hint" else ""
+    data = b"\xef\xbb\xbf" * bom + (hint + text.getvalue()).encode()
+    # The delimiter is found where everything is quoted; a hint line says it.
+    is_found = mode == "hint" or (len(table[0]) > 1 and quoting == csv.QUOTE_ALL)
+    names, rows, _, broken = parse(data, None if is_found else delimiter)
+    assert names == [heading.strip() for heading in table[0]]
+    assert (rows, broken) == (table[1:], [])
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(LINE)
+def test_header_obeys_the_grammar_of_rows(line):
+    data = f"{line}\n{line}\n".encode()
+    try:
+        names, rows, _, broken = parse(data, ",")
+    except DataError:
+        # The same line is no row either, with any number of fields.
+        for width in range(1, 9):
+            head = ",".join("abcdefgh"[:width])
+            _, rows, _, broken = parse(f"{head}\n{line}\n".encode(), ",")
+            assert not rows and broken
+        return
+    if rows:  # not where the second line closes a quote of the first
+        assert not broken and [value.strip() for value in rows[0]] == names
+
+
+@pytest.mark.parametrize(
+    ("data", "names", "rows"),
+    [
+        (b'"first\nname";"a ""b"";c"\n1;2\n', ["first\nname", 'a "b";c'], [["1", "2"]]),
+        (
+            b"id;Sum, RUB, VAT incl.;x, y\n1;2;3\n",
+            ["id", "Sum, RUB, VAT incl.", "x, y"],
+            [["1", "2", "3"]],
+        ),
+        (b"sep=;\r\nid;a,b\r\n1;2\r\n", ["id", "a,b"], [["1", "2"]]),
+        (b'\xef\xbb\xbf"sep=|"\nid|b\n1|2\n', ["id", "b"], [["1", "2"]]),
+        (b"sep=\t\nid\tb\n1\t2\n", ["id", "b"], [["1", "2"]]),
+        (b" id ,\xc2\xa0b\n1,2\n", ["id", "b"], [["1", "2"]]),
+        (b'"a;b",c\n1,2\n', ["a;b", "c"], [["1", "2"]]),
+        (b"a;b,c\n1;2,5\n3;4,5\n6;7\n", ["a", "b,c"], [["1", "2,5"], ["3", "4,5"], ["6", "7"]]),
+        (b"sep=;\n", ["sep=", ""], []),
+    ],
+)
+def test_header_is_read_like_rows(data, names, rows):
+    assert parse(data)[:2] == (names, rows)
+
+
+def test_header_spans_blocks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited, "BLOCK_BYTES", 30)
+        assert parse(b'"a\nb",c\n1,2\n"x\ny",4\n')[:2] == (
+            ["a\nb", "c"],
+            [["1", "2"], ["x\ny", "4"]],
+        )
+
+
+def test_rows_that_agree_on_more_fields_than_the_header_are_refused():
+    with pytest.raises(DataError, match="differ in their number of fields") as caught:
+        parse(b"a,b\n1,x,2\n2,y,3\n3,z,4\n")
+    assert caught.value.found == "2 in the header, 3 in each of the first 3 rows"
+    # Empty fields behind the last column, and short rows, are broken records.
+    assert len(parse(b"a,b\n1,x,\n2,y,\n3,z,\n")[3]) == 3
+    assert len(parse(b"a,b,c\n1,x\n2,y\n3,z\n")[3]) == 3
+
+
+def test_header_with_a_broken_quote_raises():
+    for data in (b'"a"b,c\n1,2\n', b'"a,c\n1,2\n'):
+        with pytest.raises(DataError, match="unreadable header"):
+            parse(data)
 
 
 def test_header_that_is_not_utf8_raises():
