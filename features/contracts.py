@@ -151,6 +151,18 @@ class SourceCount:
     repeated: pa.Table | None = field(default=None, compare=False, repr=False)
     warnings: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, object]:
+        """Return the counts and warnings as plain JSON values."""
+        return {
+            "source": self.source,
+            "rows_in": self.rows_in,
+            "used": self.used,
+            "skipped": self.skipped,
+            "suppressed": self.suppressed,
+            "quarantined": dict(self.quarantined),
+            "warnings": list(self.warnings),
+        }
+
 
 @dataclass(frozen=True)
 class EventLeadRows:

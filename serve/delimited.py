@@ -8,7 +8,7 @@ missing value is empty.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import IO
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT
+from features.tools.instants import format_iso
 from features.tools.parallel import parallel_map
 
 # Rows formatted at a time, so that the texts of a large table are never all in memory.
@@ -62,7 +63,7 @@ def escape_for_spreadsheet(texts: pa.Array) -> pa.Array:
 
 def format_instant(instant: datetime) -> str:
     """Return an aware instant as ISO-8601 text in UTC."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return format_iso(instant).replace("+00:00", "Z")
 
 
 def format_fractions(column: pa.Array) -> pa.Array:

@@ -29,6 +29,16 @@ def from_microseconds(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=int(microseconds))
 
 
+def format_iso(instant: datetime) -> str:
+    """Return an instant as ISO 8601 text in UTC, such as ``2024-05-01T22:00:00+00:00``.
+
+    Raises TypeError for an instant without a time zone.
+    """
+    if instant.tzinfo is None:
+        raise TypeError(f"{instant!r} has no time zone")
+    return instant.astimezone(UTC).isoformat()
+
+
 def duration_to_microseconds(duration: timedelta | None) -> int:
     """Return a duration in microseconds; None is 0."""
     return (duration or timedelta(0)) // MICROSECOND

@@ -53,7 +53,10 @@ def _read_cache(path: Path) -> dict[str, RegisteredVersion]:
 def _write_cache(path: Path, versions: Mapping[str, RegisteredVersion]) -> None:
     """Store the champions by target, unless the file holds them already."""
     text = json.dumps(
-        {target: asdict(version) for target, version in versions.items()}, indent=1, sort_keys=True
+        {target: asdict(version) for target, version in versions.items()},
+        indent=1,
+        sort_keys=True,
+        allow_nan=False,
     )
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
         return

@@ -7,7 +7,6 @@ hash is created with it.
 """
 
 # No postponed annotations here: MLflow reads the type of `predict`'s argument off the function.
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import ConfigError, DataError
+from features.tools.json_values import format_json
 from models.evaluation.gate import require_gate_passed
 from models.registry.artifact_paths import (
     address_to_path,
@@ -69,7 +69,7 @@ class Registry:
             model = self._log_model(target, record, run)
             number = self._register(name, model, record)
         self._client.set_registered_model_alias(name, CHALLENGER, number)
-        link = json.dumps([{"name": name, "version": number}])
+        link = format_json([{"name": name, "version": number}])
         self._client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": link})
         return self._require_version(target, int(number))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,11 +12,7 @@ from pipelines.commands.options import (
     print_json,
     print_parts,
 )
-from pipelines.commands.runs import collect_json, exit_on_errors, run_night, run_training
-
-if TYPE_CHECKING:
-    from pipelines.results.night import NightResult
-    from pipelines.results.training import TargetTraining
+from pipelines.commands.runs import exit_on_errors, run_night, run_training
 
 
 def demo(
@@ -40,6 +36,7 @@ def demo(
     # Imported here, since these libraries load while the server starts.
     from pipelines.demo import compute_oracle_metrics, create_company, prepare_registry
     from pipelines.reports import demo_summary
+    from pipelines.results.demo import DemoResult
 
     project = create_company(leads, seed, log_line)
     if server is not None:
@@ -51,17 +48,8 @@ def demo(
     night = None if refused else run_night(config, None, "csv", prefect)
     # The file does not need the true probabilities, so they are computed once it is written.
     oracles = compute_oracle_metrics(project, trainings, log_line)
-    if not as_json:
+    if as_json:
+        print_json(DemoResult(trainings, night, oracles).to_json())
+    else:
         print_parts(*demo_summary.render_demo(project, trainings, night, oracles))
     exit_on_errors(trainings)
-    if as_json and night is not None:
-        print_json(_merge_json(trainings, night, oracles))
-
-
-def _merge_json(
-    trainings: list[TargetTraining], night: NightResult, oracles: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
-    result = collect_json(trainings)
-    for target, oracle in oracles.items():
-        result["targets"][target]["oracle"] = oracle
-    return result | night.to_json()

@@ -235,12 +235,13 @@ def _deliver_export(
 
 
 def _list_deliveries(project: Project, name: str | None, as_json: bool) -> None:
+    from features.tools.json_values import to_json_values
     from pipelines.nightly.crm_delivery import read_delivery_ledger
     from pipelines.reports import terminal
 
     rows = read_delivery_ledger(project, name)
     if as_json:
-        print_json({"deliveries": rows})
+        print_json({"deliveries": to_json_values(rows)})
     else:
         print_parts(terminal.render_deliveries(rows))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +100,10 @@ def make_progress_log(step: str) -> Callable[[int, int], None]:
 
 def print_json(value: Any) -> None:
     """Print one JSON object as the result."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    from features.tools.json_values import format_json, to_json_values
+
+    # A number of NumPy's in a rare result must not lose the output of a long run.
+    typer.echo(format_json(to_json_values(value), indent=2))
 
 
 def print_parts(*parts: RenderableType) -> None:

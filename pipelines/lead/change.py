@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from features.contracts import INSTANT, Dataset
 from features.definitions.attributes import as_of_join
-from features.tools.instants import to_microseconds
+from features.tools.instants import format_iso, to_microseconds
 from models.scorer import Scorer
 from pipelines.lead.replay import Replay, ReplaySources, build_lead_matrix
 
@@ -92,11 +92,11 @@ class ScoreChange:
         """Return the fields as JSON values, under the keys of `explain --json`."""
         # Scripts read these keys, so they stay although the fields have other names.
         return {
-            "since": self.since,
+            "since": format_iso(self.since),
             "nights_without": self.unscored_nights,
-            "score": self.score,
-            "probability": self.probability,
-            "model_version": self.model_version,
+            "score": list(self.score),
+            "probability": list(self.probability),
+            "model_version": list(self.model_version),
             "moved": self.cutoff_moved,
             "parts": {name: asdict(effect) for name, effect in self.effects.items()},
             "happened": self.new_information.to_json(),

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
+from features.tools.json_values import to_json_values
 from pipelines.workspace import open_store
 
 if TYPE_CHECKING:  # Reading the scores table alone must not import what a replay needs.
@@ -43,11 +44,11 @@ class Explanation:
         """Return the fields as JSON values, under the keys of `explain --json`."""
         return {
             "entity": self.entity,
-            "now": self.newest,
-            "history": self.history,
-            "when": self.outcome_timing,
+            "now": to_json_values(self.newest),
+            "history": to_json_values(self.history),
+            "when": dict(self.outcome_timing),
             "trace": {name: trace.to_json() for name, trace in self.traces.items()},
-            "suppressed": self.suppressions,
+            "suppressed": to_json_values(self.suppressions),
         }
 
 

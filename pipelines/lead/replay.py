@@ -18,6 +18,7 @@ from features.build import build_features
 from features.contracts import SPINE, Dataset
 from features.sources import read_sources
 from features.spine import build_scoring_spine, build_training_spine
+from features.tools.json_values import to_json_values
 from features.wording.wording import Wording
 from models.calibration import to_probability
 from models.registry.registry import Registry
@@ -125,8 +126,9 @@ class Replay:
         return float(self.predicted["probability"])
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
-        return vars(self)
+        """Return the fields as plain JSON values."""
+        values: dict[str, Any] = to_json_values(vars(self))
+        return values
 
 
 def replay_score(

@@ -40,9 +40,12 @@ class Trace:
     standing: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
+        """Return the fields as plain JSON values."""
         parts = {"replay": self.replay, "change": self.change}
-        return vars(self) | {name: part.to_json() if part else None for name, part in parts.items()}
+        return {
+            **vars(self),
+            **{name: part.to_json() if part else None for name, part in parts.items()},
+        }
 
 
 def trace_rows(

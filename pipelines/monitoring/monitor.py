@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from features.sources import list_carried_columns
 from features.spine import build_training_spine
 from features.tools.atomic_file import write_atomically
 from features.tools.instants import MAX_INSTANT, column_to_microseconds, to_microseconds
+from features.tools.json_values import format_json
 from models.registry.registry import Registry
 from models.scorer import SCORER_FILE
 from models.scorer_metadata import ScorerMetadata
@@ -78,7 +78,7 @@ def monitor_targets(
         )
     results = _follow_targets(project, as_of, targets, runner, store)
     folder = project.workspace_path / REPORT_FOLDER
-    text = json.dumps(outcomes_to_json(results), ensure_ascii=False, indent=1)
+    text = format_json(outcomes_to_json(results), indent=1)
     _write_report(folder, text, "json")
     _write_report(folder, render_monitor_markdown(project, results), "md")
     return results

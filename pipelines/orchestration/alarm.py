@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from configs.errors import LeadscoreError
+from features.tools.json_values import format_json
 
 WEBHOOK_VARIABLE = "LEADSCORE_WEBHOOK"
 # Limit for a connection and for each part of an answer: a webhook must not hold up a run.
@@ -37,7 +37,7 @@ def post_alarm(body: dict[str, Any], log: Callable[[str], None]) -> bool:
     if not address:
         return False
     try:
-        _send_request(address, json.dumps(body).encode())
+        _send_request(address, format_json(body).encode())
     except urllib.error.HTTPError as error:
         log(f"the webhook answered {error.code}")
     except (OSError, ValueError, http.client.HTTPException) as error:

@@ -23,6 +23,7 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.states import Completed, State
 
 from configs.schema import Project
+from features.tools.instants import format_iso
 from pipelines.orchestration import alarm
 from pipelines.orchestration.guard import run_guarded
 from pipelines.runner import read_clock
@@ -114,7 +115,7 @@ def build_alarm(flow: str, run: Any, state: State) -> dict[str, Any]:
         "config": config,
         "state": state.name,
         **reason,
-        "due": due.isoformat() if due else None,
+        "due": format_iso(due) if due else None,
         "flow_run_id": str(run.id),
     }
 

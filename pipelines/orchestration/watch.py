@@ -7,7 +7,6 @@ age of the last good run shows it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from configs.durations import format_duration
 from configs.errors import LeadscoreError
 from configs.schema import Project
+from features.tools.json_values import to_json_values
 from pipelines.runner import is_prefect_configured
 from pipelines.workspace import open_store
 from serve.export.atomic_folders import CURRENT_LINK, read_manifest
@@ -85,7 +85,8 @@ class NightlyStatus:
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         payload = {"healthy": not self.alarms, **asdict(self), "warning": self.warning or None}
-        return json.loads(json.dumps(payload, default=datetime.isoformat))
+        values: dict[str, Any] = to_json_values(payload)
+        return values
 
     def lines(self) -> list[str]:
         """Return it as lines for a person."""

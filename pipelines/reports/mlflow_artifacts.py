@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from configs.durations import format_duration
 from features.definitions.catalog import Catalog
+from features.tools.json_values import format_json
 from features.wording.wording import load_english
 from models.evaluation.gate import GATE_TAG, PASSED, REFUSED, GateVerdict
 from models.evaluation.metrics import Estimate, compute_gain_curve
@@ -305,4 +305,4 @@ def _format_csv(rows: list[list[Any]]) -> str:
 
 
 def _format_json(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False)
+    return format_json(value, indent=1)

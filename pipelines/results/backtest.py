@@ -45,7 +45,7 @@ class TargetBacktest:
                 "rows": self.rows,
                 "metrics": {},
                 "baselines": {},
-                "gate": {"passed": False, "tests": []},
+                "gate": {"passed": False, "tests": [], "causes": []},
                 "error": str(self.error),
             }
         metrics = self.evaluation.to_json()

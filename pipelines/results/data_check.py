@@ -8,6 +8,7 @@ from typing import Any
 
 from features.contracts import SourceCount
 from features.suppressed import Suppression
+from features.tools.instants import format_iso
 
 
 @dataclass(frozen=True)
@@ -88,20 +89,20 @@ class DataCheck:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values, except instants."""
+        """Return it as plain JSON values."""
         return {
             "project": self.project,
-            "as_of": self.as_of,
-            "observed": self.observed,
+            "as_of": format_iso(self.as_of),
+            "observed": format_iso(self.observed),
             "timed": self.timed,
             "entities": self.entities,
             "accounts": self.accounts,
             "events": self.events,
-            "span": self.span,
-            "types": self.types,
-            "counts": [vars(count) for count in self.counts],
+            "span": [format_iso(instant) for instant in self.span] if self.span else None,
+            "types": dict(self.types),
+            "counts": [count.to_json() for count in self.counts],
             "quarantine": self.quarantine,
             "targets": {check.target: check.to_json() for check in self.targets},
             "suppressed": self.suppressed.to_json(),
-            "warnings": self.warnings,
+            "warnings": list(self.warnings),
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from features.tools.instants import format_iso
 from serve.monitoring.expectations import Comparison, Recommendation
 from serve.monitoring.outcomes import FollowedScores
 from serve.monitoring.realised import RealisedOutcomes
@@ -77,14 +78,14 @@ class MonitorResult:
             }
         # Scripts read these keys, so they stay although some fields have other names.
         return {
-            "as_of": self.as_of.isoformat() if self.as_of else None,
-            "observed": self.observed.isoformat() if self.observed else None,
+            "as_of": format_iso(self.as_of) if self.as_of else None,
+            "observed": format_iso(self.observed) if self.observed else None,
             "rows": {
                 **self.counts,
                 "unknown_because": dict(sorted(self.followed.unknown_reasons.items())),
             },
             "nights_left_out": dict(sorted(self.followed.excluded_nights.items())),
-            "first_mature": first_mature.isoformat() if first_mature else None,
+            "first_mature": format_iso(first_mature) if first_mature else None,
             "all": all_rows.to_json() if all_rows else None,
             **kinds,
             "without_promise": list(self.without_expectations),

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from configs.errors import LeadscoreError
 from features.suppressed import Suppression
+from features.tools.instants import format_iso
 from serve.checks.checks import CheckResult
 from serve.crm.delivery import DeliveryResult
 from serve.export.export import StagedExport
@@ -47,9 +48,9 @@ class PublishedScores:
         return {
             "run_id": self.run_id,
             "status": "published",
-            "as_of": self.as_of.isoformat(),
+            "as_of": format_iso(self.as_of),
             "rows": sum(self.rows.values()),
-            "targets": self.rows,
+            "targets": dict(self.rows),
             "accounts": self.accounts,
             "suppressed": self.suppressed.to_json(),
             "checks": [check.to_json() for check in self.checks],
@@ -100,7 +101,7 @@ class BackfilledNight:
         if self.published:
             return self.published.to_json()
         return {
-            "as_of": self.as_of.isoformat(),
+            "as_of": format_iso(self.as_of),
             "status": "not published",
             "error": str(self.error),
         }

@@ -50,7 +50,9 @@ class TargetTraining:
             },
             # A training that failed before the gate has a verdict too, so that scripts need no
             # second shape.
-            "gate": self.verdict.to_json() if self.verdict else {"passed": False, "tests": []},
+            "gate": self.verdict.to_json()
+            if self.verdict
+            else {"passed": False, "tests": [], "causes": []},
             "suspects": [suspect.to_json() for suspect in self.suspects],
             "version": self.version.number if self.version else None,
         }

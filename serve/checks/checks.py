@@ -12,6 +12,7 @@ import pyarrow as pa
 from configs.checks import DurationLimits, Limits
 from configs.errors import NotFitToPublish
 from features.score_tables import SCORE_CHECKS
+from features.tools.json_values import to_json_values
 
 Verdict = Literal["pass", "warn", "stop"]
 # Subjects of one check that are listed; the check's summary counts the others.
@@ -67,8 +68,9 @@ class CheckResult:
     message: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
-        return dict(vars(self))
+        """Return the fields as plain JSON values."""
+        values: dict[str, Any] = to_json_values(vars(self))
+        return values
 
     def __str__(self) -> str:
         """Return verdict, subject and finding in one line."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT
+from features.tools.json_values import format_json
 from serve.crm.formats import CrmFormat
 from serve.delimited import (
     UNSAFE_CHARACTERS,
@@ -118,7 +118,5 @@ def _format_json_texts(column: pa.Array) -> pa.Array:
     if not pc.any(needs_escape).as_py():
         return quoted
     # Arrow cannot escape for JSON, so only the texts that need it take the slow way.
-    escaped = [
-        json.dumps(text, ensure_ascii=False) for text in column.filter(needs_escape).to_pylist()
-    ]
+    escaped = [format_json(text) for text in column.filter(needs_escape).to_pylist()]
     return pc.replace_with_mask(quoted, needs_escape, pa.array(escaped, pa.string()))

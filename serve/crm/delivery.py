@@ -181,7 +181,7 @@ def _stage_delivery(
     identity = [manifest[name] for name in ("kind", "base", "as_of", "layout", "parts", "refused")]
     state = fingerprint_file(staging / STATE_FILE)
     return manifest | {
-        "content": hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
+        "content": hashlib.sha256(json.dumps(identity, allow_nan=False).encode()).hexdigest(),
         "state": state,
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.tools.json_values import format_json
 from features.tools.parallel import parallel_map
 from serve.crm.formats import CrmFormat
 from serve.delimited import BATCH_ROWS, concatenate_texts
@@ -55,8 +55,7 @@ def _join_lines(batch: pa.RecordBatch, names: Sequence[str], crm_format: CrmForm
             pc.binary_join_element_wise(*columns, ","), crm_format.line_end, ""
         )
     prefixes = [
-        f"{', ' if position else '{'}{json.dumps(name, ensure_ascii=False)}: "
-        for position, name in enumerate(names)
+        f"{', ' if position else '{'}{format_json(name)}: " for position, name in enumerate(names)
     ]
     pieces = [piece for pair in zip(prefixes, columns, strict=True) for piece in pair]
     return pc.binary_join_element_wise(*pieces, "}" + crm_format.line_end, "")

@@ -117,7 +117,7 @@ class ExportPlan:
         # Only if set: deliveries from before ``changes`` existed keep their layout.
         parts += [sorted(self.changes)] if self.changes else []
         # 64 bits are ample, since a layout is compared with those of the kept deliveries only.
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(parts, allow_nan=False).encode()).hexdigest()[:16]
 
 
 def build_plans(

@@ -64,7 +64,7 @@ def sync_folder(folder: Path) -> None:
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest of a folder as JSON and flush it to disk."""
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_durably(path, lambda file: file.write(f"{text}\n".encode()))
 
 

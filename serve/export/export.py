@@ -11,7 +11,6 @@ says so. JSON lines and Parquet hold texts unescaped and numbers in full precisi
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from configs.errors import ConfigError
 from features.contracts import INSTANT
 from features.score_tables import ACCOUNT_SCORES, SCORES
 from features.tools.duckdb_sql import run_query
+from features.tools.json_values import format_json
 from serve.delimited import BATCH_ROWS, format_instant, write_csv
 from serve.export.atomic_folders import (
     CURRENT_LINK,
@@ -313,7 +313,7 @@ def _write_jsonl(table: pa.Table, file: IO[bytes]) -> None:
         for row in batch.to_pylist():
             row |= {name: format_instant(row[name]) for name in instants if row[name]}
             # JSON has no NaN; strict readers would reject the whole file.
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+            file.write(format_json(row).encode() + b"\n")
 
 
 def _write_parquet(table: pa.Table, file: IO[bytes]) -> None:

@@ -22,7 +22,7 @@ from serve.reasons.selection import FeatureGroups, select_reason_groups
 MAX_REASONS_PER_SIDE = 3
 
 # ``json.dumps`` with this option would build a new encoder for each of many values.
-_encode_json = json.JSONEncoder(ensure_ascii=False).encode
+_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 @dataclass(frozen=True)

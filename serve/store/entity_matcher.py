@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.tools.folding import BLANKS, fold_text, fold_texts
+from features.tools.json_values import format_json
 from serve.delimited import escape_for_spreadsheet
 
 # Text that replaces the id where its row stays.
@@ -46,7 +47,7 @@ class EntityMatcher:
     def byte_patterns(self) -> tuple[bytes, ...]:
         """Return patterns of the id's bytes as CSV, JSON within CSV, and JSON encode it."""
         id_text = normalize("NFC", self.entity_id.strip(BLANKS))
-        escaped = json.dumps(id_text, ensure_ascii=False)[1:-1]
+        escaped = format_json(id_text)[1:-1]
         texts = [id_text, escape_for_spreadsheet(pa.array([id_text]))[0].as_py(), escaped]
         texts += [text.replace('"', '""') for text in texts]
         return tuple(b"".join(map(_match_letter, text)) for text in dict.fromkeys(texts))
@@ -64,9 +65,7 @@ class EntityMatcher:
         own.
         """
         id_text = self.entity_id.strip(BLANKS)
-        quoted = [
-            re.escape(text) for text in (json.dumps(id_text, ensure_ascii=False), repr(id_text))
-        ]
+        quoted = [re.escape(text) for text in (format_json(id_text), repr(id_text))]
         word = [rf"(?<!\w){re.escape(id_text)}(?!\w)"] if len(id_text) >= MIN_WORD_LENGTH else []
         return re.compile("|".join([*quoted, *word]), re.IGNORECASE)
 

@@ -74,7 +74,7 @@ def _read(case: Case) -> tuple[str, str]:
             project = load_project(case.config)
             examination = examine_data(project, None)
         Console(file=io.StringIO(), width=160).print(*terminal.render_data_check(examination))
-        json.dumps(examination.to_json(), default=str).encode()
+        json.dumps(examination.to_json()).encode()
     except LeadscoreError as error:
         return (
             (REFUSED, type(error).__name__)

@@ -512,7 +512,7 @@ def test_explanation_shows_strongest_features_or_all(project, past):
         "reproduced to the bit" in few and "more features" in few and "more features" not in every
     )
     assert all(one["feature"] in every for one in found.traces["buy"].replay.features)
-    json.dumps(found.to_json(), default=str)
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 def shown(found, project, most=15):

@@ -1,0 +1,1 @@
+"""JSON Schema of what each command prints with ``--json``; `docs/json.md` shows the same."""

@@ -1,0 +1,40 @@
+"""The JSON Schema of each command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.json_output import explain, nightly, training
+from pipelines.json_output.shared import JsonObject
+
+# Each command with --json, as it is written on the command line, with the models of its output.
+OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
+    "check": (training.CheckOutput,),
+    "features --ablation": (training.AblationOutput,),
+    "audit": (training.AuditOutput,),
+    "train": (training.TrainOutput,),
+    "backtest": (training.BacktestOutput,),
+    "score": (nightly.ScoreOutput,),
+    "score --until": (nightly.BackfillOutput,),
+    "export --format": (nightly.DeliveryOutput,),
+    "export --deliveries": (nightly.DeliveriesOutput,),
+    "outcomes": (nightly.OutcomesOutput,),
+    "explain": (explain.ExplainOutput,),
+    "forget": (nightly.ForgetOutput,),
+    "deploy --status": (nightly.StatusOutput,),
+    "demo": (nightly.DemoOutput, nightly.RefusedDemoOutput),
+}
+
+
+def build_output_schema(command: str) -> dict[str, Any]:
+    """Return the JSON Schema of what a command of OUTPUTS prints with ``--json``.
+
+    A command that fails before it has a result prints an ErrorOutput instead.
+    """
+    schemas = [model.model_json_schema(by_alias=True) for model in OUTPUTS[command]]
+    definitions: dict[str, Any] = {}
+    for schema in schemas:
+        definitions |= schema.pop("$defs", {})
+    body = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **body, "$defs": definitions}

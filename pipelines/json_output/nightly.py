@@ -1,0 +1,270 @@
+"""What `score`, `export`, `outcomes`, `forget`, `deploy --status` and `demo` print."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from features.score_tables import DELIVERIES
+from pipelines.json_output.shared import (
+    EstimateJson,
+    JsonObject,
+    Metrics,
+    RecommendationJson,
+    SuppressedJson,
+    create_row_model,
+    make_instant,
+    make_key,
+)
+from pipelines.json_output.training import TargetTrainingJson
+
+
+class CheckResultJson(JsonObject):
+    """A check before publication that warned."""
+
+    check: str = make_key("name of the check")
+    target: str = make_key("the target; empty if a source was checked")
+    subject: str = make_key("source, feature or category; empty for a summary")
+    observed: float | None = make_key("observed value, in the unit of the check")
+    warn: float | None = make_key("value beyond which it warns")
+    stop: float | None = make_key("value beyond which nothing is published")
+    verdict: Literal["pass", "warn", "stop"] = make_key("its verdict")
+    message: str | None = make_key("the finding in words")
+
+
+class DeliveryJson(JsonObject):
+    """A delivery to a CRM."""
+
+    name: str = make_key("the export of the config")
+    delivery: str = make_key("its id, the name of its folder")
+    kind: str = make_key("full or delta")
+    base: str | None = make_key("delivery that a delta is based on")
+    rows: int = make_key("leads with a score")
+    cleared: int = make_key("leads whose score is cleared")
+    refused: int = make_key("leads whose id cannot be written safely")
+    parts: int = make_key("number of files")
+    folder: str = make_key("its folder")
+
+
+class PublishedJson(JsonObject):
+    """A published night, without its targets."""
+
+    run_id: str = make_key("id of the run in the ledger")
+    status: Literal["published"] = make_key("published")
+    as_of: str = make_instant("the as-of")
+    rows: int = make_key("published rows of all targets")
+    accounts: int = make_key("account rows")
+    suppressed: SuppressedJson = make_key("leads that were left out")
+    checks: list[CheckResultJson] = make_key("checks that warned")
+
+
+class BackfilledNightJson(PublishedJson):
+    """A night that was published in a backfill."""
+
+    targets: dict[str, int] = make_key("published rows by target")
+
+
+class FailedNightJson(JsonObject):
+    """A night that was not published in a backfill."""
+
+    as_of: str = make_instant("the as-of")
+    status: Literal["not published"] = make_key("not published")
+    error: str = make_key("why")
+
+
+class ScoreOutput(BackfilledNightJson):
+    """The published night."""
+
+    export: str = make_key("the CRM's file")
+    deliveries: list[DeliveryJson] = make_key("deliveries to the CRMs of the config", default=[])
+
+
+class BackfillOutput(JsonObject):
+    """The nights of a backfill."""
+
+    nights: list[BackfilledNightJson | FailedNightJson] = make_key("each night, the earliest first")
+
+
+class DeliveryOutput(DeliveryJson):
+    """The delivery of an export of the config; for a plain file format nothing is printed."""
+
+
+DeliveryRowJson = create_row_model(
+    "DeliveryRowJson",
+    "A row of the delivery ledger.",
+    DELIVERIES,
+    sequence=(int | None, make_key("its number on disk; null if it is removed")),
+    kept=(bool, make_key("whether it is still on disk")),
+)
+
+
+DeliveryRows = list[DeliveryRowJson]  # type: ignore[valid-type]
+
+
+class DeliveriesOutput(JsonObject):
+    """The delivery ledger."""
+
+    deliveries: DeliveryRows = make_key("the ledger, oldest first")
+
+
+class RealisedValueJson(JsonObject):
+    """Expected and actual value."""
+
+    rows: int = make_key("rows with both")
+    expected: float = make_key("sum of the expected values")
+    actual: float = make_key("sum of the actual values")
+    actual_to_expected: EstimateJson = make_key("their ratio")
+
+
+class RealisedJson(JsonObject):
+    """Realised outcomes of a part of the published rows; without a mature row only two keys."""
+
+    used: int = make_key("mature rows")
+    leads: int = make_key("distinct leads", default=0)
+    leads_with_outcome: int = make_key("distinct leads with the outcome", default=0)
+    expected: float = make_key("sum of the published probabilities", default=0.0)
+    actual: int = make_key("rows with the outcome", default=0)
+    too_small: bool = make_key("whether it has too few leads for metrics", default=False)
+    value: RealisedValueJson | None = make_key("expected and actual value", default=None)
+    metrics: Metrics = make_key("metrics by name", default={})
+    immature: int = make_key("rows that are not mature yet", default=0)
+
+
+class ComparisonJson(JsonObject):
+    """A realised metric, and what the training expected."""
+
+    promised: EstimateJson = make_key("at training, or the gate's limits")
+    realised: EstimateJson = make_key("since then")
+    difference: EstimateJson = make_key("their difference")
+    kept: bool = make_key("whether the training recorded it")
+    off: bool = make_key("whether it is worse than expected, beyond the uncertainty of both")
+
+
+class VersionJson(RealisedJson):
+    """Realised outcomes of one model version."""
+
+    against_promise: dict[str, ComparisonJson] = make_key("by metric", default={})
+
+
+class FollowedRowsJson(JsonObject):
+    """Published rows: published = used + immature + unknown."""
+
+    published: int = make_key("all rows")
+    used: int = make_key("mature rows with a known outcome")
+    immature: int = make_key("rows whose horizon has not passed")
+    unknown: int = make_key("rows whose outcome will never be known")
+    unknown_because: dict[str, int] = make_key("these by reason")
+
+
+class TargetOutcomesJson(JsonObject):
+    """Realised outcomes of one target."""
+
+    as_of: str | None = make_instant("the as-of; null for data without times")
+    observed: str | None = make_instant("the observation date")
+    rows: FollowedRowsJson = make_key("published rows")
+    nights_left_out: dict[str, int] = make_key("nights that are not followed, by reason")
+    first_mature: str | None = make_instant("when the first row matures, if none has")
+    all: RealisedJson | None = make_key("all rows")
+    weeks: dict[str, RealisedJson] = make_key("by ISO week")
+    grades: dict[str, RealisedJson] = make_key("by published grade")
+    stages: dict[str, RealisedJson] = make_key("by stage")
+    lists: dict[str, RealisedJson] = make_key("by weekly list")
+    versions: dict[str, VersionJson] = make_key("by model version")
+    without_promise: list[str] = make_key("versions that kept no metrics of their training")
+    warnings: list[str] = make_key("lines for a person")
+    champion: str | None = make_key("version of the champion")
+    recommendation: RecommendationJson = make_key("whether to train again")
+
+
+class OutcomesOutput(JsonObject):
+    """Realised outcomes of published scores."""
+
+    targets: dict[str, TargetOutcomesJson] = make_key("realised outcomes of each target")
+
+
+class ForgetOutput(JsonObject):
+    """Where an erased lead was found."""
+
+    entity: str = make_key("the id")
+    suppressed: bool = make_key("whether it is kept in the list of suppressed leads")
+    erased: dict[str, int] = make_key("rows by place; of former exports, the number of folders")
+    left: list[str] = make_key("places that still name it, or may")
+
+
+class AttemptJson(JsonObject):
+    """A run of the ledger."""
+
+    run_id: str = make_key("id of the run")
+    as_of: str = make_instant("the as-of")
+    status: str = make_key("started, published, refused, failed or killed")
+    started_at: str = make_instant("start")
+    finished_at: str | None = make_instant("end; null if it has not ended")
+    rows: int = make_key("published rows")
+    message: str | None = make_key("why it was refused or failed")
+
+
+class DeploymentJson(JsonObject):
+    """A Prefect deployment."""
+
+    name: str = make_key("name of flow and deployment")
+    exists: bool = make_key("whether the server has it")
+    scheduled: bool = make_key("whether it has a cron line")
+    paused: bool = make_key("whether its schedule is paused")
+    due: str | None = make_instant("the next planned start")
+    waiting: str | None = make_instant("the earliest start that has passed but not begun")
+    running: str | None = make_instant("planned start of the running run")
+
+
+class StatusOutput(JsonObject):
+    """State of the nightly runs."""
+
+    healthy: bool = make_key("whether there is no alarm")
+    project: str = make_key("the project")
+    now: str = make_instant("when it was asked")
+    last_good: AttemptJson | None = make_key("the run that published the newest as-of")
+    since: list[AttemptJson] = make_key("attempts since then, the newest first")
+    deployments: list[DeploymentJson] = make_key("Prefect deployments")
+    alarms: list[str] = make_key("what is wrong")
+    notes: list[str] = make_key("what is no alarm")
+    warning: str | None = make_key("the last attempt, if it published nothing")
+
+
+class OracleJson(JsonObject):
+    """The true probabilities of the simulated company, on the model's out-of-time rows."""
+
+    roc_auc: float = make_key("ROC AUC of the true probabilities")
+    roc_auc_share: float = make_key("ROC AUC of the model divided by it")
+    log_loss: float = make_key("log loss of the true probabilities")
+    skill: float | None = make_key("share of what can be known that the model knows")
+    mean: float = make_key("mean true probability")
+    mean_predicted: float = make_key("mean predicted probability")
+    outcome_rate: float = make_key("share of rows with the outcome")
+    interval_holds: float = make_key("share of rows whose 90 % interval holds the truth")
+
+
+class DemoTargetJson(TargetTrainingJson):
+    """Training of one target of the demo, with its oracle and its scores."""
+
+    oracle: OracleJson | None = make_key("metrics of the true probabilities", default=None)
+    scored: int = make_key("scores that the night published", default=0)
+
+
+class DemoOutput(PublishedJson):
+    """The union of `train` and `score`, with the oracle of each target."""
+
+    targets: dict[str, DemoTargetJson] = make_key("training and scores of each target")
+    export: str = make_key("the CRM's file")
+    deliveries: list[DeliveryJson] = make_key("deliveries to the CRMs of the config", default=[])
+
+
+class RefusedDemoOutput(JsonObject):
+    """After a training that was refused, when nothing is scored."""
+
+    status: Literal["not published"] = make_key("not published")
+    targets: dict[str, DemoTargetJson] = make_key("training of each target")
+
+
+class ErrorOutput(JsonObject):
+    """A failure before there is a result."""
+
+    error: str = make_key("the error, as on standard error")
+    exit_code: int = make_key("the exit code")

@@ -1,0 +1,183 @@
+"""What every command prints with --json fits its schema, on a small company with a champion."""
+
+import csv
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+
+import jsonschema
+import pytest
+import yaml
+
+from configs.schema import load_project
+from models.learners import lightgbm
+from pipelines import cli, commands
+from pipelines.commands import options
+from pipelines.json_output.commands import OUTPUTS, build_output_schema
+from pipelines.json_output.nightly import ErrorOutput, OracleJson
+from pipelines.nightly.night import score_night
+from pipelines.results.demo import DemoResult
+from pipelines.runner import Runner
+from tests.pipelines import tiny
+from tests.pipelines.json_output import tables
+
+EARLIER, NIGHT = "2024-11-20", "2024-12-30"
+
+
+@pytest.fixture(scope="module")
+def company(guarded_company, tmp_path_factory):
+    """Return the folder of a company with two published nights and a delivery to a CRM."""
+    folder = tmp_path_factory.mktemp("json") / "company"
+    shutil.copytree(guarded_company, folder)
+    config = yaml.safe_load((folder / "company.yaml").read_text())
+    crm = {"format": "salesforce", "key": "Id__c", "columns": {"S__c": "buy.score"}}
+    config["publish"] = {"exports": {"sales": crm}}
+    (folder / "company.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
+        for night in (EARLIER, NIGHT):
+            score_night(load_project("company.yaml"), night, Runner())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    """Return the objects that commands of this module have printed, by command."""
+    return {}
+
+
+@pytest.fixture
+def printed(company, outputs, monkeypatch, capsys):
+    """Run one command in the company's folder and return its object.
+
+    The result must be plain before it is printed: no conversion may hide an object.
+    """
+    monkeypatch.chdir(company)
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+    monkeypatch.setattr(lightgbm, "ROUNDS", 15)
+
+    def print_plain(value):
+        assert json.loads(json.dumps(value, allow_nan=False)) == value
+        options.print_json(value)
+
+    for module in (commands.training, commands.nightly, commands.privacy):
+        monkeypatch.setattr(module, "print_json", print_plain)
+
+    def call(command, *arguments):
+        words = command.split()
+        monkeypatch.setattr(
+            sys, "argv", ["leadscore", words[0], "company.yaml", *words[1:], *arguments, "--json"]
+        )
+        with pytest.raises(SystemExit):
+            cli.main()
+        outputs[command] = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+        return outputs[command]
+
+    return call
+
+
+def validate(schema, value):
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(value, schema, jsonschema.Draft202012Validator)
+
+
+def an_entity(company):
+    with (company / "workspace/exports/current/scores.csv").open(encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        return next(row["entity_id"] for row in rows if row["previous_score"])
+
+
+COMMANDS = [
+    ("check", ["--as-of", tiny.END]),
+    ("audit", ["--as-of", tiny.END]),
+    ("features --ablation", ["--as-of", tiny.END]),
+    ("backtest", ["--as-of", tiny.END]),
+    ("train", ["--as-of", tiny.END, "--direct"]),
+    ("train --if-needed", ["--as-of", tiny.END, "--direct"]),
+    ("score", ["--as-of", NIGHT, "--direct"]),
+    ("score --until", [NIGHT, "--as-of", "2024-12-29"]),
+    ("outcomes", ["--as-of", tiny.END, "--direct"]),
+    ("export --format", ["sales"]),
+    ("export --deliveries", []),
+    ("deploy --status", []),
+]
+
+
+@pytest.mark.parametrize(("command", "arguments"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_output_fits_its_schema(printed, command, arguments):
+    value = printed(command, *arguments)
+    validate(build_output_schema(command.removesuffix(" --if-needed")), value)
+
+
+def test_explain_and_forget_fit_their_schemas(printed, company):
+    entity = an_entity(company)
+    found = printed("explain", entity)
+    validate(build_output_schema("explain"), found)
+    assert found["trace"]["buy"]["replay"] and found["trace"]["buy"]["change"]
+    validate(build_output_schema("forget"), printed("forget", entity, "--and-suppress"))
+
+
+def test_failure_fits_its_schema(printed):
+    failure = printed("explain", "nobody")
+    validate(ErrorOutput.model_json_schema(), failure)
+    assert failure["exit_code"] == 2
+
+
+@dataclass
+class Printed:
+    """A result that gives what its command printed."""
+
+    value: dict
+    target: str = "buy"
+
+    def to_json(self):
+        return json.loads(json.dumps(self.value))
+
+
+def test_demo_loses_nothing_of_train_and_score(printed, outputs):
+    for command, arguments in COMMANDS:
+        if command in ("train", "score") and command not in outputs:
+            printed(command, *arguments)
+    training, night = outputs["train"]["targets"]["buy"], outputs["score"]
+    oracle = {name: 0.5 for name in OracleJson.model_fields}
+    result = DemoResult([Printed(training)], Printed(night), {"buy": oracle}).to_json()
+    validate(build_output_schema("demo"), result)
+    assert result == {
+        **night,
+        "targets": {"buy": {**training, "oracle": oracle, "scored": night["targets"]["buy"]}},
+    }
+    refused = DemoResult([Printed(training)], None, {"buy": oracle}).to_json()
+    validate(build_output_schema("demo"), refused)
+    assert refused["targets"]["buy"] == training | {"oracle": oracle}
+
+
+def test_schemas_reject_what_a_script_could_not_read(outputs, printed):
+    value = outputs.get("check") or printed(*COMMANDS[0][:1], *COMMANDS[0][1])
+    schema = build_output_schema("check")
+    for change in (
+        {"as_of": "2025-01-01 00:00:00+00:00"},
+        {"counts": [{**value["counts"][0], "arrivals": "Arrivals(quarters=array([1]))"}]},
+        {"more": 1},
+    ):
+        assert not jsonschema.Draft202012Validator(schema).is_valid(value | change)
+
+
+def test_commands_with_json_have_a_schema():
+    tested = {name.removesuffix(" --if-needed") for name, _ in COMMANDS}
+    assert tested | {"explain", "forget", "demo"} == set(OUTPUTS)
+    printing = {
+        name
+        for module in (commands.training, commands.nightly, commands.privacy, commands.demo)
+        for name, function in vars(module).items()
+        if callable(function)
+        and not name.startswith("_")
+        and "as_json" in getattr(function, "__annotations__", {})
+    }
+    assert printing == {name.split()[0] for name in OUTPUTS}
+
+
+def test_page_follows_from_the_models():
+    """Write it again with ``python -m tests.pipelines.json_output.tables``."""
+    assert tables.PAGE.read_text("utf-8") == tables.render_page()
