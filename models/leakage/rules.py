@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import rankdata
 
+from models.leakage.dates import find_dates_after_cutoff, find_decisive_date_differences
 from models.leakage.sample import MIN_STRENGTH, AuditSample
 from models.leakage.standouts import find_standouts
 from models.leakage.strength import (
@@ -28,6 +29,7 @@ from models.leakage.strength import (
     measure_strength,
     measure_strength_error,
 )
+from models.leakage.worked import find_filled_when_worked
 
 # Evidence by column, in words.
 Evidence = Mapping[str, str]
@@ -50,6 +52,8 @@ MIN_EMPTY_TOGETHER = 0.95
 # Two columns record the same fact from this kappa on; whether they differ has at least this
 # strength.
 MIN_KAPPA, MIN_DIFFERENCE_STRENGTH = 0.5, 0.02
+# The overwritten one is so many times as strong as the other.
+MIN_OVERWRITTEN_RATIO = 2.0
 
 # Share of rows in which at most so many columns add up to one, within this tolerance.
 MIN_WHOLE_SHARE, MAX_PARTS, SUM_TOLERANCE = 0.8, 4, 0.01
@@ -152,8 +156,8 @@ def find_overwritten(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[
     """Find pairs of columns with the same fact at two times, whose difference predicts the outcome.
 
     They agree far beyond chance (Cohen 1960, A coefficient of agreement for nominal scales), so
-    they record the same fact. Where they differ one of them was overwritten; the data does not show
-    which.
+    they record the same fact. Where they differ one of them was overwritten
+    (``_choose_overwritten``).
     """
     columns = [column for column in sample.columns.values() if column.distinct_count > 2]
     for left, right in itertools.combinations(columns, 2):
@@ -171,11 +175,33 @@ def find_overwritten(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[
             differ, agree = (sample.label[both & rows].mean() for rows in (~same, same))
             evidence = (
                 f"are equal in {same[both].mean():.0%} of rows; where they differ {differ:.1%} "
-                f"have the outcome, otherwise {agree:.1%}: one of the two was overwritten when "
-                f"the outcome became known"
+                f"have the outcome, otherwise {agree:.1%}: "
             )
-            yield left.name, f"it and {right.name} {evidence}"
-            yield right.name, f"it and {left.name} {evidence}"
+            chosen = _choose_overwritten(sample, left, right)
+            which = "it" if len(chosen) == 1 else "one of the two"
+            for column in chosen:
+                other = right if column is left else left
+                yield (
+                    column.name,
+                    f"it and {other.name} {evidence}{which} was overwritten when the outcome "
+                    f"became known",
+                )
+
+
+def _choose_overwritten(
+    sample: AuditSample, left: AuditColumn, right: AuditColumn
+) -> tuple[AuditColumn, ...]:
+    """Return which of two columns with the same fact was overwritten; both if nothing shows it.
+
+    The new value came with the outcome, so it is clearly the stronger one. Where both are alike and
+    the config uses one of them, it is the other: the config says which one is known in time.
+    """
+    weak, strong = sorted((left, right), key=lambda column: sample.strengths[column.name])
+    low, high = (max(sample.strengths[column.name], 0.0) for column in (weak, strong))
+    if high >= MIN_STRENGTH + MIN_OVERWRITTEN_RATIO * low:
+        return (strong,)
+    out = [column for column in (left, right) if column.name in sample.left_out]
+    return (out[0],) if len(out) == 1 else (left, right)
 
 
 def _compute_kappa(
@@ -332,6 +358,9 @@ MIN_CLASS_ROWS_TO_COMPARE = 100
 # find_filled_together and find_explained_by_suspects read what earlier rules found.
 RULES: tuple[tuple[Rule, int], ...] = (
     (find_decisive, MIN_CLASS_ROWS),
+    (find_dates_after_cutoff, 0),
+    (find_filled_when_worked, 0),
+    (find_decisive_date_differences, MIN_CLASS_ROWS),
     (find_decisive_when_filled, MIN_CLASS_ROWS),
     (find_standouts, MIN_CLASS_ROWS_TO_COMPARE),
     (find_emptied, MIN_CLASS_ROWS_TO_COMPARE),

@@ -19,6 +19,41 @@ MIN_STRENGTH = 0.01
 
 
 @dataclass(frozen=True)
+class OpenLeads:
+    """Leads that are to be scored, with the columns of the sample.
+
+    Attributes:
+        created_us: Creation of each lead in microseconds, or its rank; None if the order means
+            nothing.
+        created_day: Creation in days since 1970; None if unknown.
+        columns: Columns that show their current value, by name.
+        is_open: Mask of the rows of the sample whose lead is one of these.
+    """
+
+    created_us: np.ndarray | None
+    created_day: np.ndarray | None
+    columns: dict[str, AuditColumn]
+    is_open: np.ndarray
+
+
+@dataclass(frozen=True)
+class SampleDates:
+    """Days since 1970 that the dates of the sample's rows are compared with.
+
+    Attributes:
+        names: Columns that hold dates.
+        cutoff_day: Cutoff of each row; None in data without times.
+        created_day: Creation of each row's lead.
+        as_of_day: The as-of; in data without times, the last creation.
+    """
+
+    names: frozenset[str]
+    cutoff_day: np.ndarray | None
+    created_day: np.ndarray
+    as_of_day: float
+
+
+@dataclass(frozen=True)
 class AuditSample:
     """Labelled rows with the columns to audit.
 
@@ -31,6 +66,10 @@ class AuditSample:
         id_number: Id of each row; None where not all ids are numbers.
         columns: Columns that show their current value, by name.
         dated: Strongest features that were computed point-in-time.
+        left_out: Those of ``columns`` that no feature uses.
+        created_us: Creation of each row's lead in microseconds, or its rank; None if unknown.
+        open_leads: The leads to score; None if there are none.
+        dates: The dates among the columns; None if unknown.
     """
 
     label: np.ndarray
@@ -41,6 +80,10 @@ class AuditSample:
     id_number: np.ndarray | None
     columns: dict[str, AuditColumn]
     dated: list[AuditColumn]
+    left_out: frozenset[str] = frozenset()
+    created_us: np.ndarray | None = None
+    open_leads: OpenLeads | None = None
+    dates: SampleDates | None = None
 
     @cached_property
     def rates(self) -> dict[str, np.ndarray]:

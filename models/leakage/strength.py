@@ -83,14 +83,20 @@ class AuditColumn:
     @cached_property
     def bins(self) -> np.ndarray:
         """Bin of each row, from 1 on; 0 where missing."""
+        if not self.is_category:
+            return bin_filled(self.values)
         bins = np.zeros(len(self.values), np.int64)
-        filled = self.values[self.filled]
-        bins[self.filled] = 1 + (
-            bin_categories(np.minimum(filled, MAX_CATEGORIES).astype(np.int64))
-            if self.is_category
-            else bin_numbers(filled)
-        )
+        filled = np.minimum(self.values[self.filled], MAX_CATEGORIES)
+        bins[self.filled] = 1 + bin_categories(filled.astype(np.int64))
         return bins
+
+
+def bin_filled(values: np.ndarray) -> np.ndarray:
+    """Return the bin of each number, from 1 on; 0 where it is NaN."""
+    filled = ~np.isnan(values)
+    bins = np.zeros(len(values), np.int64)
+    bins[filled] = 1 + bin_numbers(values[filled])
+    return bins
 
 
 def measure_strength(chance: np.ndarray, label: np.ndarray) -> float:

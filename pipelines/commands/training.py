@@ -108,12 +108,14 @@ def audit(
     audits = audit_targets(project, as_of, targets, log_line)
     # A table is shown when its target is done. With --json the result is one object, so it comes
     # last.
-    for name, findings in zip(targets, audits, strict=True):
-        suspects += [finding.suspect.to_json() for finding in findings]
+    limits: list[dict[str, str]] = []
+    for name, result in zip(targets, audits, strict=True):
+        suspects += [finding.suspect.to_json() for finding in result.findings]
+        limits += [{"target": name, "limit": limit} for limit in result.limits]
         if not as_json:
-            print_parts(terminal.render_audit(project, name, findings))
+            print_parts(terminal.render_audit(project, name, result))
     if as_json:
-        print_json({"suspects": suspects})
+        print_json({"suspects": suspects, "limits": limits})
 
 
 def train(

@@ -5,7 +5,7 @@ A table is a list of rows of texts; the first row holds the headers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def build_ablation_table(trials: list[AblationTrial], ordered: bool) -> list[lis
     return [[describe_evaluation(ordered), *headers], *rows]
 
 
-def build_audit_table(findings: list[AuditFinding]) -> list[list[str]]:
+def build_audit_table(findings: Sequence[AuditFinding]) -> list[list[str]]:
     """Return one row per suspected column: its evidence and its state."""
     rows = [[f.suspect.column, f.suspect.evidence, f.state] for f in findings]
     return [["column", "evidence", "state"], *rows]

@@ -58,7 +58,7 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from pipelines.lead.explain import Explanation
     from pipelines.nightly.forget import ErasureResult
     from pipelines.results.ablation import TargetAblation
-    from pipelines.results.audit import AuditFinding
+    from pipelines.results.audit import TargetAudit
     from pipelines.results.backtest import TargetBacktest
     from pipelines.results.data_check import DataCheck
     from pipelines.results.monitoring import MonitorResult
@@ -141,14 +141,15 @@ def render_ablation(project: Project, result: TargetAblation) -> RenderableType:
     return Group(escape(f"\n{project.project} · {result.target}: {counts}"), table, ABLATION_NOTE)
 
 
-def render_audit(project: Project, target: str, findings: list[AuditFinding]) -> RenderableType:
-    """Return the columns that seem to leak a target's outcome, with evidence and state."""
+def render_audit(project: Project, target: str, audit: TargetAudit) -> RenderableType:
+    """Return the columns that seem to leak a target's outcome, and what the audit cannot see."""
     head = f"\n{project.project} · {target}"
-    if not findings:
-        return escape(f"{head}: no column seems to leak the outcome")
-    noun = "column seems" if len(findings) == 1 else "columns seem"
-    title = escape(f"{head}: {len(findings)} {noun} to leak the outcome")
-    return Group(title, render_table(build_audit_table(findings)))
+    limits = [escape(limit) for limit in audit.limits]
+    if not audit.findings:
+        return Group(escape(f"{head}: no column seems to leak the outcome"), *limits)
+    noun = "column seems" if len(audit.findings) == 1 else "columns seem"
+    title = escape(f"{head}: {len(audit.findings)} {noun} to leak the outcome")
+    return Group(title, render_table(build_audit_table(audit.findings)), *limits)
 
 
 def render_top_leads(night: NightResult) -> RenderableType:

@@ -24,3 +24,21 @@ class AuditFinding:
 
     suspect: Suspect
     state: str
+
+
+@dataclass(frozen=True)
+class TargetAudit:
+    """The audit of one target.
+
+    Attributes:
+        findings: The suspected columns by name.
+        limits: One sentence for each thing that the audit could not see.
+    """
+
+    findings: tuple[AuditFinding, ...]
+    limits: tuple[str, ...] = ()
+
+    @property
+    def suspects_in_use(self) -> tuple[Suspect, ...]:
+        """Return the suspects that features would use: left out by training, or allowed."""
+        return tuple(f.suspect for f in self.findings if f.state in (OFFERED, ALLOWED))

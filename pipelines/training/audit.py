@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError, DataError
 from configs.schema import Project
-from configs.source_rows import AllExcept
 from configs.suggestions import did_you_mean
-from features.contracts import LEADS, SPINE
+from features.contracts import SPINE, Dataset
 from features.definitions.catalog import Catalog
 from features.definitions.feature import CHANNEL_PREFIX, TYPE_PREFIX
-from features.intake.reading import read_rows
+from features.left_out import LeftOutColumns, read_left_out_columns
 from features.sources import list_carried_columns
-from models.leakage.suspects import (
-    ColumnOrigins,
-    Suspect,
-    describe_limits,
-    find_suspects,
+from features.spine import build_scoring_spine
+from features.tools.instants import US_PER_DAY, column_to_microseconds, to_microseconds
+from models.leakage.origins import ColumnOrigins, LeadColumns
+from models.leakage.suspects import Suspect, describe_limits, find_suspects
+from models.leakage.worked import MIN_COMPARED_LEADS
+from pipelines.results.audit import (
+    ALLOWED,
+    LEFT_OUT,
+    NO_FEATURE,
+    OFFERED,
+    AuditFinding,
+    TargetAudit,
 )
-from pipelines.results.audit import ALLOWED, LEFT_OUT, NO_FEATURE, OFFERED, AuditFinding
 from pipelines.training_data import Snapshot, TrainingRows, build_training_rows, load_snapshot
 
 ACCOUNT = "account_id"
@@ -31,47 +37,130 @@ ACCOUNT = "account_id"
 
 def audit_targets(
     project: Project, as_of: str | None, targets: list[str], log: Callable[[str], None]
-) -> Iterator[list[AuditFinding]]:
-    """Yield each target's findings, by column, on the labelled rows of a training at ``as_of``.
+) -> Iterator[TargetAudit]:
+    """Yield the audit of each target on the labelled rows of a training at ``as_of``.
 
-    The audit covers the features, and every column of the leads source without a role, so also
-    those that the config leaves out. ``log`` receives one line per step. Raises what reading data
-    and building the rows raise.
+    It covers the features, and every column of the leads source without a role, so also those that
+    the config leaves out. ``log`` receives one line per step. Raises what reading data and building
+    the rows raise.
     """
     log("reading the sources")
-    # Columns that the config leaves out are audited too, so that new data can be examined in full.
-    columns = _list_candidate_columns(project)
-    snapshot = load_snapshot(_offer_columns(project, columns), as_of)
-    left_out = set(columns) - set(_find_offered_columns(project, columns))
-    snapshot = _trust_columns(snapshot, left_out)
+    snapshot = load_snapshot(project, as_of)
     snapshot.log_warnings(log)
+    left_out = read_left_out_columns(project, snapshot.dataset)
     for target in targets:
         log(f"{target}: rows and features")
         rows = build_training_rows(snapshot, target)
-        columns_audited = len(snapshot.dataset.attributes)
-        log(f"{target}: auditing {columns_audited} columns of {rows.matrix.num_rows:,} rows")
-        log_limits(target, rows, log)
-        suspects = find_suspects(rows.matrix, rows.labels, target, trace_origins(snapshot, rows))
-        yield [AuditFinding(suspect, _describe_state(suspect, left_out)) for suspect in suspects]
+        count = len(snapshot.dataset.attributes) + left_out.table.num_columns
+        log(f"{target}: auditing {count} columns of {rows.matrix.num_rows:,} rows")
+        audit = audit_rows(snapshot, target, rows, left_out)
+        for limit in audit.limits:
+            log(f"{target}: {limit}")
+        yield audit
 
 
-def log_limits(target: str, rows: TrainingRows, log: Callable[[str], None]) -> None:
-    """Log what the audit cannot see for lack of outcomes, if anything."""
-    if limit := describe_limits(rows.labels):
-        log(f"the leakage audit of {target} sees little: {limit}")
+def audit_rows(
+    snapshot: Snapshot, target: str, rows: TrainingRows, left_out: LeftOutColumns | None = None
+) -> TargetAudit:
+    """Return the suspected columns of a target, with the state in which training finds each.
+
+    `audit` reports them, `train` obeys them: this is the only place that decides. ``rows`` are the
+    target's training rows. Columns that the config leaves out are audited too, since one of them
+    may show that another is a leak; they are read if not given.
+    """
+    if left_out is None:
+        left_out = read_left_out_columns(snapshot.project, snapshot.dataset)
+    leads = _gather_leads(snapshot, target, rows, left_out)
+    origins = replace(trace_origins(snapshot, rows), leads=leads)
+    suspects = find_suspects(rows.matrix, rows.labels, target, origins)
+    limits = [describe_limits(rows.labels), left_out.problem and _describe_unread(left_out)]
+    return TargetAudit(
+        tuple(AuditFinding(suspect, _describe_state(suspect, origins)) for suspect in suspects),
+        tuple(limit for limit in limits if limit),
+    )
+
+
+def _describe_unread(left_out: LeftOutColumns) -> str:
+    return f"columns that the config leaves out could not be read for the audit: {left_out.problem}"
+
+
+def _describe_state(suspect: Suspect, origins: ColumnOrigins) -> str:
+    if suspect.column == ACCOUNT and not suspect.dated:
+        return NO_FEATURE
+    used = origins.dated if suspect.dated else origins.current
+    if suspect.column not in used.values():
+        return LEFT_OUT
+    return ALLOWED if suspect.allowed else OFFERED
+
+
+def _gather_leads(
+    snapshot: Snapshot, target: str, rows: TrainingRows, left_out: LeftOutColumns
+) -> LeadColumns:
+    """Return the leads with the columns to audit, and which of them are to be scored."""
+    project, dataset = snapshot.project, snapshot.dataset
+    carried = list_carried_columns(project)
+    table = dataset.leads.select([name for name in dataset.attributes if name not in carried])
+    for field in left_out.table.schema:
+        if field.name != left_out.order:
+            table = table.append_column(field, left_out.table[field.name])
+    created_us = column_to_microseconds(dataset.leads["created_at"])
+    lead_row = dataset.find_leads(rows.matrix["entity_id"])
+    return LeadColumns(
+        table,
+        lead_row,
+        _find_open_leads(snapshot, target, rows, lead_row),
+        created_us,
+        created_us / US_PER_DAY if dataset.timed else _read_order_day(dataset, left_out),
+        to_microseconds(snapshot.as_of) / US_PER_DAY if dataset.timed else None,
+        frozenset(_list_dates(dataset) | left_out.dates),
+    )
+
+
+def _find_open_leads(
+    snapshot: Snapshot, target: str, rows: TrainingRows, lead_row: np.ndarray
+) -> np.ndarray:
+    """Return the rows of the leads to score; where there are few, those of immature rows."""
+    spine = build_scoring_spine(
+        snapshot.dataset, snapshot.project.target_config(target), snapshot.as_of
+    )
+    if spine.num_rows >= MIN_COMPARED_LEADS:
+        return np.unique(snapshot.dataset.find_leads(spine["entity_id"]))
+    return np.unique(lead_row[rows.labels["label"].is_null().to_numpy()])
+
+
+def _read_order_day(dataset: Dataset, left_out: LeftOutColumns) -> np.ndarray | None:
+    """Return the day that gives the order of leads without times; None if it is no date."""
+    if left_out.order in left_out.dates:
+        return pc.fill_null(left_out.table[left_out.order], np.nan).to_numpy()
+    if left_out.order in _list_dates(dataset):
+        return pc.fill_null(dataset.leads[left_out.order], np.nan).to_numpy()
+    return None
+
+
+def _list_dates(dataset: Dataset) -> set[str]:
+    """Return the attributes of the leads that were read as dates."""
+    readings = dataset.readings.columns
+    return {
+        name
+        for name in dataset.attributes
+        if name in readings and readings[name].stored.kind == "date"
+    }
 
 
 def drop_suspects(
     snapshot: Snapshot, target: str, rows: TrainingRows
-) -> tuple[TrainingRows, list[Suspect]]:
-    """Return the rows without the features of suspected columns, and the suspects.
+) -> tuple[TrainingRows, TargetAudit]:
+    """Return the rows without the features of suspected columns, and the audit.
 
-    Columns that the config allows stay, and are among the suspects. Raises DataError if no feature
-    remains.
+    Columns that the config allows stay. Raises DataError if no feature remains.
     """
+    audit = audit_rows(snapshot, target, rows)
+    suspected = {
+        (finding.suspect.column, finding.suspect.dated)
+        for finding in audit.findings
+        if finding.state == OFFERED
+    }
     origins = trace_origins(snapshot, rows)
-    suspects = find_suspects(rows.matrix, rows.labels, target, origins)
-    suspected = {(suspect.column, suspect.dated) for suspect in suspects if not suspect.allowed}
     # An event type and a column of the leads may share a name; only the suspect goes.
     dropped = {
         feature
@@ -80,7 +169,7 @@ def drop_suspects(
         if (column, is_dated) in suspected
     }
     if not dropped:
-        return rows, suspects
+        return rows, audit
     remaining = [feature.name for feature in rows.catalog.features if feature.name not in dropped]
     # Without any feature a training would only repeat the base rate.
     if not remaining:
@@ -92,7 +181,7 @@ def drop_suspects(
         )
     return TrainingRows(
         rows.matrix.select([*SPINE.names, *remaining]), rows.labels, rows.catalog.select(remaining)
-    ), suspects
+    ), audit
 
 
 def trace_origins(snapshot: Snapshot, rows: TrainingRows) -> ColumnOrigins:
@@ -145,82 +234,3 @@ def _trace_roles(catalog: Catalog) -> dict[str, str]:
     return {
         feature.name: catalog.role for feature in catalog.features if feature.aggregate == "roles"
     }
-
-
-def _trust_columns(snapshot: Snapshot, columns: set[str]) -> Snapshot:
-    """Return the snapshot without doubts and warnings about columns that the config leaves out."""
-    dataset, readings = snapshot.dataset, snapshot.dataset.readings
-    lines = {
-        line for name in columns & set(readings.columns) for line in readings.columns[name].warnings
-    }
-    counts = tuple(
-        replace(count, warnings=tuple(line for line in count.warnings if line not in lines))
-        for count in dataset.counts
-    )
-    dataset = replace(dataset, counts=counts, readings=readings.trust(columns))
-    return replace(snapshot, dataset=dataset)
-
-
-def _list_candidate_columns(project: Project) -> list[str]:
-    """Return every column of the leads source that can be an attribute."""
-    leads = project.sources.leads
-    if leads is None:
-        return []
-    reserved = {
-        leads.entity_id,
-        leads.created_at,
-        leads.known_at,
-        leads.account_id,
-        leads.order,
-        *LEADS.names,
-    }
-    # Columns with a history show each cutoff the value known then, so there is nothing to suspect.
-    # Personal columns are not read beyond the reader.
-    reserved |= (
-        list_carried_columns(project)
-        | _list_dated_attributes(project)
-        | project.privacy.hidden_columns
-    )
-    return [name for name in read_rows(leads, {}).names if name not in reserved]
-
-
-def _list_dated_attributes(project: Project) -> set[str]:
-    """Return the attributes with a history: those declared in the config, or those in the data."""
-    sources = project.sources.attributes
-    if all(source.declared_attributes for source in sources):
-        return {name for source in sources for name in source.declared_attributes}
-    # A history that declares no attributes names them in its rows, so the rows must be read.
-    return set(pc.unique(load_snapshot(project, None).dataset.values["attribute"]).to_pylist())
-
-
-def _offer_columns(project: Project, columns: list[str]) -> Project:
-    """Return the project with a config that offers these columns as attributes."""
-    sources, features = project.sources, project.features
-    if sources.leads is None:
-        return project
-    leads = sources.leads.model_copy(update={"attributes": tuple(columns)})
-    exclude = tuple(name for name in features.exclude if name not in columns)
-    changed = {
-        "sources": sources.model_copy(update={"leads": leads}),
-        "features": features.model_copy(update={"exclude": exclude}),
-    }
-    return project.model_copy(update=changed)
-
-
-def _find_offered_columns(project: Project, columns: list[str]) -> Iterator[str]:
-    """Yield the columns that the config's own features use."""
-    offered = project.sources.leads.attributes if project.sources.leads else ()
-    for name in columns:
-        is_offered = (
-            name not in offered.all_except if isinstance(offered, AllExcept) else name in offered
-        )
-        if is_offered and name not in project.features.exclude:
-            yield name
-
-
-def _describe_state(suspect: Suspect, left_out: set[str]) -> str:
-    if suspect.column == ACCOUNT:
-        return NO_FEATURE
-    if suspect.column in left_out:
-        return LEFT_OUT
-    return ALLOWED if suspect.allowed else OFFERED

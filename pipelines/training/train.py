@@ -30,7 +30,7 @@ from models.training.train import train_scorer
 from pipelines.reports.mlflow_artifacts import write_training_record
 from pipelines.results.training import TargetTraining
 from pipelines.runner import Runner
-from pipelines.training.audit import drop_suspects, log_limits
+from pipelines.training.audit import drop_suspects
 from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.evaluation_rows import check_segments
 from pipelines.training.reference_profile import attach_reference_profile
@@ -98,13 +98,14 @@ def load_audited_rows(snapshot: Snapshot, target: str, log: Callable[[str], None
     """
     offered = build_training_rows(snapshot, target)
     _require_mature_rows(snapshot, target, offered)
-    log_limits(target, offered, log)
-    rows, suspects = drop_suspects(snapshot, target, offered)
-    for suspect in suspects:
+    rows, audit = drop_suspects(snapshot, target, offered)
+    for limit in audit.limits:
+        log(limit)
+    for suspect in audit.suspects_in_use:
         state = "allowed" if suspect.allowed else "left out"
         log(f"{state}: {suspect.column}: {suspect.evidence}")
     log(f"{rows.matrix.num_rows:,} rows with {len(rows.catalog.features)} features")
-    return AuditedRows(rows, tuple(suspects))
+    return AuditedRows(rows, audit.suspects_in_use)
 
 
 def train_challenger(

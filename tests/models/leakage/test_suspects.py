@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from features.contracts import INSTANT, LABELS
 from features.tools.instants import US_PER_DAY
+from models.leakage.origins import LeadColumns
 from models.leakage.strength import (
     AuditColumn,
     cross_fit_rates,
@@ -174,9 +175,29 @@ def test_overwritten_pair_of_columns_is_named():
         "days to offer": first,
         "days to close": first + 9 * (company.label * company.random.random(N) > 0.7),
     }
-    assert company.suspect_names() == ["days to close", "days to offer"]
+    assert company.suspect_names() == ["days to close"]
     company.columns["days to close"] = first + 9 * (company.random.random(N) > 0.7)
     assert company.suspect_names() == []
+
+
+def test_pair_is_named_unless_config_says_which_is_known_in_time():
+    company = Company()
+    first = np.array([f"page {k}" for k in company.random.integers(1, 9, N)], object)
+    changed = np.where(
+        (company.label == 1) & (company.random.random(N) > 0.6),
+        company.random.permutation(first),
+        first,
+    )
+    company.columns |= {"first page": first, "last page": changed}
+    assert company.suspect_names() == ["first page", "last page"]
+    kept = {name: name for name in company.columns if name != "last page"}
+    leads = LeadColumns(
+        pa.table({name: company.columns[name] for name in ("first page", "last page")}),
+        np.arange(N),
+        np.arange(0),
+        np.arange(N),
+    )
+    assert company.suspect_names(current=kept, leads=leads) == ["last page"]
 
 
 def test_parts_of_whole_are_named():

@@ -69,8 +69,8 @@ def company(tmp_path, monkeypatch):
 
 def find_columns(project):
     """Return each finding's column and state."""
-    (findings,) = audit_targets(project, None, ["buy"], lambda line: None)
-    return [(finding.suspect.column, finding.state) for finding in findings]
+    (audit,) = audit_targets(project, None, ["buy"], lambda line: None)
+    return [(finding.suspect.column, finding.state) for finding in audit.findings]
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_audit_finds_only_the_planted_column(company, changes, state):
 def test_training_drops_features_of_suspects(company):
     snapshot = load_snapshot(company(["country", "billed"]), None)
     rows = build_training_rows(snapshot, "buy")
-    kept, suspects = drop_suspects(snapshot, "buy", rows)
-    assert [suspect.column for suspect in suspects] == ["billed"]
+    kept, audit = drop_suspects(snapshot, "buy", rows)
+    assert [suspect.column for suspect in audit.suspects_in_use] == ["billed"]
     gone = set(rows.matrix.column_names) - set(kept.matrix.column_names)
     assert gone == {"billed"}
     assert [feature.name for feature in kept.catalog.features] == kept.matrix.column_names[2:]
@@ -102,9 +102,10 @@ def test_training_drops_features_of_suspects(company):
 def test_training_keeps_allowed_columns(company):
     snapshot = load_snapshot(company(["country", "billed"], audit={"allow": ["billed"]}), None)
     rows = build_training_rows(snapshot, "buy")
-    kept, suspects = drop_suspects(snapshot, "buy", rows)
+    kept, audit = drop_suspects(snapshot, "buy", rows)
     assert kept is rows
-    assert [(suspect.column, suspect.allowed) for suspect in suspects] == [("billed", True)]
+    in_use = audit.suspects_in_use
+    assert [(suspect.column, suspect.allowed) for suspect in in_use] == [("billed", True)]
 
 
 def test_unknown_column_cannot_be_allowed(company):
@@ -166,9 +167,11 @@ def test_audit_of_real_data_finds_the_columns_written_later(name, tmp_path, monk
         pytest.skip(f"LEADSCORE_DATA holds no {name}")
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
     project = load_project(CONFIGS / f"{name}.yaml")
-    (findings,) = audit_targets(project, None, list(project.targets), lambda line: None)
+    (audit,) = audit_targets(project, None, list(project.targets), lambda line: None)
+    findings = audit.findings
     assert {finding.suspect.column for finding in findings} == WRITTEN_LATER[name]
     assert {finding.state for finding in findings} <= {LEFT_OUT}
     snapshot = load_snapshot(project, None)
     for target in project.targets:
-        assert drop_suspects(snapshot, target, build_training_rows(snapshot, target))[1] == []
+        rows = build_training_rows(snapshot, target)
+        assert drop_suspects(snapshot, target, rows)[0] is rows
