@@ -59,6 +59,14 @@ class Checks(FrozenModel):
     rows: Limits = _limits_field(
         0.1, 0.3, "share of a source's rows that disappeared since the earlier nights"
     )
+    # Rows are deleted and entered late in most companies, but hardly 2 % of a whole history between
+    # two nights.
+    history: Limits = _limits_field(
+        0.02, None, "share of the rows known on the last night that disappeared, or were added"
+    )
+    new_rows: Limits = _limits_field(
+        0.9, None, "share by which the rows of the last day are fewer than on every earlier night"
+    )
     suppressed: Limits = _limits_field(
         0.1, 0.3, "share of the suppressed ids that disappeared since the earlier nights"
     )
@@ -94,6 +102,9 @@ class Checks(FrozenModel):
     )
     moved: Limits = _limits_field(
         0.4, None, "share of the leads whose grade changed since the night before"
+    )
+    changed: Limits = _limits_field(
+        3.0, None, "ratio between the mean change of the scores and that of every earlier night"
     )
     model_age: DurationLimits = _duration_limits_field(
         timedelta(days=60), None, "time since the model was trained"

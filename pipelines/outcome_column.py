@@ -95,12 +95,17 @@ def _warn_about_values(dataset: Dataset, outcome: ColumnOutcome, where: str) -> 
             if isinstance(other, str) and _normalize_text(other) == _normalize_text(str(value))
         ]
         if variants:
-            rows = [f"{text!r} ({counts[text]:,} rows)" for text in variants]
+            rows = [f"{text!r} ({_count_rows(counts[text])})" for text in variants]
+            right = f"{value!r} ({_count_rows(counts.get(value, 0))})"
             yield (
                 f"{where}: {join_names(rows, MAX_VALUES_LISTED)} in the column {outcome.column} "
-                f"differ from {value!r} ({counts.get(value, 0):,} rows) by case or blanks only, "
-                "and count as without the outcome; list them under equals if they mean the same"
+                f"differ from {right} by case or blanks only, and count "
+                "as without the outcome; list them under equals if they mean the same"
             )
+
+
+def _count_rows(rows: int) -> str:
+    return f"{rows:,} row{'s' * (rows != 1)}"
 
 
 def _normalize_text(text: str) -> str:

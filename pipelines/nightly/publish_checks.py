@@ -14,6 +14,7 @@ from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
 from models.scorer import Scorer
 from pipelines.training_data import Snapshot
+from serve.checks.change_checks import check_score_changes
 from serve.checks.checks import CheckResult, pass_unchecked
 from serve.checks.feature_counts import FeatureCounts
 from serve.checks.score_checks import (
@@ -96,6 +97,7 @@ def check_scores(
     limits = snapshot.project.checks
     attributes = list_lead_attributes(scorer.catalog)
     previous = pc.max(past_checks["as_of"]).as_py()
+    ago = snapshot.as_of - previous if previous else None
     counts = FeatureCounts.from_matrix(scorer, matrix)
     probability = frame["probability"].to_numpy()
     # The number of open leads varies by chance, so `noisy` tolerates three standard deviations of
@@ -105,7 +107,8 @@ def check_scores(
         compare_row_count(
             "leads", target, "", frame.num_rows, past_checks, limits.leads, noisy=True
         ),
-        check_grade_changes(target, frame, snapshot.as_of - previous if previous else None, limits),
+        check_grade_changes(target, frame, ago, limits),
+        check_score_changes(target, frame, ago, past_checks, limits),
         *check_population(target, counts, probability, attributes, limits),
     ]
     # Without times an as-of is only an order, and a model has no age.

@@ -22,6 +22,8 @@ FIXES = {
     "champion": "roll back, promote another version, restore its files, or train again",
     "freshness": "bring the source up to date",
     "rows": "check that the source was written completely",
+    "history": "check that the source was written completely, and that no rows were added twice",
+    "new_rows": "check that the source was delivered, and not that of an earlier night",
     "suppressed": "check that the list was written completely, "
     "and that the column's values were not renamed",
     "leads": "check the sources and the target's population; "
@@ -38,6 +40,7 @@ FIXES = {
     "score_drift": "check which features drift; if this is intended, train again",
     "mean": "check which features drift; if this is intended, train again",
     "moved": "check whether the model or the data changed; `leadscore explain` shows one lead",
+    "changed": "check whether the model, or the values of a column, changed",
     "model_age": "train again; if the gate refuses the model, see its report",
     "probabilities": "roll the model back, or train again",
 }

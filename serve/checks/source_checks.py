@@ -15,6 +15,7 @@ from configs.checks import Checks, Limits
 from features.contracts import Dataset, SourceCount
 from features.suppressed import Suppression
 from models.reference.event_volume import EventVolume, count_weekly_events
+from serve.checks.change_checks import check_past_rows
 from serve.checks.checks import (
     CheckResult,
     Verdict,
@@ -47,6 +48,7 @@ def check_sources(
         # Suppressed leads reduce the rows used, but not the rows of the source.
         known += round(known * count.suppressed / max(count.used, 1))
         results.append(compare_row_count("rows", "", count.source, known, earlier, limits.rows))
+        results += check_past_rows(count, as_of, earlier, limits)
         results += [
             CheckResult("reading", "", count.source, None, None, None, "warn", text)
             for text in count.warnings

@@ -142,7 +142,7 @@ def test_values_that_differ_by_case_or_blanks_are_named(here):
     won = sum(row[3] == "Won" for row in rows)
     lines = [line for line in examine_data(project, None).warnings if "equals" in line]
     assert lines == [
-        "targets.win.outcome.equals: 'WON' (1 rows), 'won' (1 rows) in the column won differ from "
+        "targets.win.outcome.equals: 'WON' (1 row), 'won' (1 row) in the column won differ from "
         f"'Won' ({won} rows) by case or blanks only, and count as without the outcome; list them "
         "under equals if they mean the same",
         "targets.win.outcome.equals: the value 'Signed' never occurs in the column won; correct "
