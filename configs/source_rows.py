@@ -137,6 +137,9 @@ class EventRows(SourceRows):
     channel: str | Constant | None = None
     value: str | None = Field(None, description="column with an amount")
     account_id: str | None = Field(None, description="column; used if there is no leads source")
+    event_id: str | None = Field(
+        None, description="column: the event's own id; default: equal rows are one event"
+    )
     missing_time: Literal["quarantine", "skip"] = Field(
         "quarantine", description="skip: ignore rows without a time: the event has not happened yet"
     )

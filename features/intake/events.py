@@ -17,6 +17,15 @@ from features.arrivals import Arrivals
 from features.contracts import EVENTS, INSTANT, SourceCount
 from features.intake.entities import EntityCollector
 from features.intake.formats.texts import to_plain_text
+from features.intake.identity.equal_events import (
+    MAX_COMPARED_ROWS,
+    EqualRows,
+    choose_first_known,
+    describe_differences,
+    hash_identities,
+    hash_log,
+    pair_equal_rows,
+)
 from features.intake.identity.id_doubts import IdDoubts, open_id_doubts
 from features.intake.ids import read_ids
 from features.intake.objections import Objections
@@ -32,10 +41,9 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import RawRows, SourceReader
 from features.intake.values import clean_column, parse_numbers, read_clean_text, read_times
-from features.tools.duplicates import HASHES, find_duplicate_rows, sum_hashes
+from features.tools.duplicates import HASHES, HIGH, find_duplicate_rows, sum_hashes
 from features.tools.id_index import IdIndex
 from features.tools.parallel import parallel_map
-from features.tools.row_hash import hash_rows, hash_texts
 from features.tools.spill import SpillBuffer
 
 # EVENTS, and the row number of each event's lead, -1 if there is no leads source.
@@ -94,15 +102,18 @@ def read_events(
     hashed = buffer.to_table()
     hashes, log = hashed.select(HASHES.names), hashed.select(EVENT_LOG.names)
     # After all sources, since equal rows may be in different ones; the first of them is used.
-    again = find_duplicate_rows(hashes)
+    again, differences = _settle_duplicates(project, readers, rejections, hashes, log)
     arrivals = _count_arrivals(rejections, hashed["available_at"])
     counts = _quarantine_sources(
         project, readers, _add_duplicates(rejections, again), arrivals, quarantine
     )
     if len(again):
         log = SpillBuffer.collect(EVENT_LOG, _drop_rows(log, again), scratch)
-    hash_sum = sum_hashes(hashes, again)
-    counts = tuple(map(_add_id_warnings, counts, doubts))
+    hash_sum = _sum_content(project, log, hashes, again)
+    counts = tuple(
+        replace(count, warnings=(*count.warnings, *collected.warnings(), *lines))
+        for count, collected, lines in zip(counts, doubts, differences, strict=True)
+    )
     return EventReadResult(
         log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
     )
@@ -134,8 +145,65 @@ def _refuse_rounded_ids(doubts: list[IdDoubts], limit: float) -> None:
             collected.refuse_scientific("the events of many entities become those of one")
 
 
-def _add_id_warnings(count: SourceCount, doubts: IdDoubts) -> SourceCount:
-    return replace(count, warnings=(*count.warnings, *doubts.warnings()))
+def _settle_duplicates(
+    project: Project,
+    readers: list[SourceReader],
+    rejections: list[Rejections],
+    hashes: pa.Table,
+    log: pa.Table,
+) -> tuple[np.ndarray, list[list[str]]]:
+    """Return the rows that repeat another, ascending, and by source the warnings about them.
+
+    Of events with one id of their own and different content the one known first is used.
+    """
+    again = find_duplicate_rows(hashes)
+    begin, parts, differences = 0, [again[:0]], list[list[str]]()
+    for i, (reader, rejected) in enumerate(zip(readers, rejections, strict=True)):
+        source, end = project.sources.events[i], begin + rejected.rows - len(rejected.row_numbers)
+        where, key = f"{source.label}: events_{i + 1}", f"sources.events[{i}]"
+        rows = again[np.searchsorted(again, begin) : np.searchsorted(again, end)]
+        if source.event_id is None:
+            own = pair_equal_rows(hashes, rows[:MAX_COMPARED_ROWS]).between(begin, end)
+            pairs = EqualRows(*map(rejected.used_row_numbers, (own.again, own.firsts)))
+            line = describe_differences(pairs, len(rows), reader.reread, where, key)
+        else:
+            pairs = pair_equal_rows(hashes, rows)
+            pairs = choose_first_known(pairs, lambda rows: _order_of_events(log, rows))
+            line, rows = _describe_conflicts(log, pairs, f"{where}: {source.event_id}"), pairs.again
+        parts.append(rows)
+        differences.append([line] if line else [])
+        begin = end
+    return np.concatenate(parts), differences
+
+
+def _sum_content(project: Project, log: pa.Table, hashes: pa.Table, again: np.ndarray) -> bytes:
+    """Return the sum of the hashes of the log's content; ``hashes`` are those of all good rows."""
+    # Where an own id stands for the event, its hash says nothing about the content.
+    if any(source.event_id for source in project.sources.events):
+        return sum_hashes(hash_log(log), again[:0])
+    return sum_hashes(hashes, again)
+
+
+def _order_of_events(log: pa.Table, rows: np.ndarray) -> list[np.ndarray]:
+    """Return the sort keys of events: known first, earliest, then by content."""
+    events = log.take(pa.array(rows))
+    times = [events[name].cast(pa.int64()).to_numpy() for name in ("available_at", "event_time")]
+    hashes = hash_log(events)
+    return [*times, *(hashes[name].to_numpy() for name in HASHES.names)]
+
+
+def _describe_conflicts(log: pa.Table, pairs: EqualRows, where: str) -> str | None:
+    """Return the warning about events that have one id but different content, if any."""
+    if not len(pairs.again):
+        return None
+    dropped, used = (hash_log(log.take(pa.array(rows))) for rows in (pairs.again, pairs.firsts))
+    differ = pc.sum(pc.not_equal(dropped[HIGH], used[HIGH])).as_py()
+    if not differ:
+        return None
+    return (
+        f"{where}: {differ:,} of {len(pairs.again):,} rows that repeat an event's id have other "
+        "content in mapped columns; the row known first is used. Give each event an id of its own"
+    )
 
 
 def _add_duplicates(rejections: list[Rejections], again: np.ndarray) -> Iterator[Rejections]:
@@ -173,7 +241,7 @@ def _check_pieces(
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
 
     def check_piece(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
-        return _check_piece(project, source, raw, *known)
+        return _check_piece(project, source, raw, *known, i)
 
     return parallel_map(
         check_piece,
@@ -190,6 +258,7 @@ def _check_piece(
     lead_index: IdIndex | None,
     objections: Objections,
     doubts: IdDoubts,
+    source_number: int,
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
     columns = _read_columns(project, source, raw)
@@ -218,15 +287,17 @@ def _check_piece(
         "channel",
         "value",
         "lead",
+        "event_id",
     )
     good = pa.table({name: columns[name] for name in names})
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
-    return reasons, good, _to_hashed_log(good)
+    return reasons, good, _to_hashed_log(good, source_number)
 
 
 def _required_columns(source: EventRows, i: int) -> dict[str, str]:
-    keys = ("entity_id", "event_time", "event_type", "known_at", "channel", "value", "account_id")
+    keys = ["entity_id", "event_time", "event_type", "known_at", "channel", "value"]
+    keys += ["account_id", "event_id"]
     mapped = {f"sources.events[{i}].{key}": getattr(source, key) for key in keys}
     return {key: name for key, name in mapped.items() if isinstance(name, str)}
 
@@ -238,6 +309,7 @@ def _read_columns(project: Project, source: EventRows, raw: RawRows) -> dict[str
         "unreadable": raw.unreadable_rows(),
         "entity_id": read_ids(raw, source.entity_id, missing),
         "account_id": read_ids(raw, source.account_id, missing),
+        "event_id": read_ids(raw, source.event_id, missing),
         **read_times(raw, source.event_time, source.known_at, missing, project.zone),
         "event_type": _read_text(raw, source.event_type, missing),
         "channel": _read_text(raw, source.channel, missing),
@@ -272,9 +344,9 @@ def _store_piece(
     return reasons
 
 
-def _to_hashed_log(good: pa.Table) -> pa.Table:
+def _to_hashed_log(good: pa.Table, source_number: int) -> pa.Table:
     """Return good rows as HASHED_EVENT_LOG."""
-    hashes = _hash_events(good)
+    hashes = hash_identities(good, source_number)
     table = pa.table(
         {
             "entity_id": good["entity_id"],
@@ -289,21 +361,6 @@ def _to_hashed_log(good: pa.Table) -> pa.Table:
         }
     )
     return table.cast(HASHED_EVENT_LOG)
-
-
-def _hash_events(rows: pa.Table) -> np.ndarray:
-    # All nulls become the same NaN, so that equal rows have equal bytes.
-    value = pc.fill_null(rows["value"], np.nan).to_numpy()
-    return hash_rows(
-        [
-            hash_texts(rows["entity_id"]),
-            rows["time"].to_numpy().view(np.uint64),
-            rows["available"].to_numpy().view(np.uint64),
-            hash_texts(rows["event_type"]),
-            hash_texts(rows["channel"]),
-            value.view(np.uint64),
-        ]
-    )
 
 
 def _drop_rows(table: pa.Table, row_numbers: np.ndarray) -> Iterator[pa.Table]:
