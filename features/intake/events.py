@@ -104,8 +104,9 @@ def read_events(
     # After all sources, since equal rows may be in different ones; the first of them is used.
     again, differences = _settle_duplicates(project, readers, rejections, hashes, log)
     arrivals = _count_arrivals(rejections, hashed["available_at"])
+    hints = [_diagnose_unknown(project, leads, collected) for collected in doubts]
     counts = _quarantine_sources(
-        project, readers, _add_duplicates(rejections, again), arrivals, quarantine
+        project, readers, _add_duplicates(rejections, again), arrivals, hints, quarantine
     )
     if len(again):
         log = SpillBuffer.collect(EVENT_LOG, _drop_rows(log, again), scratch)
@@ -124,18 +125,26 @@ def _quarantine_sources(
     readers: list[SourceReader],
     rejections: Iterable[Rejections],
     arrivals: Iterable[Arrivals],
+    hints: list[str],
     quarantine: Path | None,
 ) -> tuple[SourceCount, ...]:
     """Write the quarantine file of each event source and return the row counts."""
     counts = list[SourceCount]()
-    sources = zip(readers, rejections, arrivals, strict=True)
-    for i, (reader, rejected, arrived) in enumerate(sources):
+    sources = zip(readers, rejections, arrivals, hints, strict=True)
+    for i, (reader, rejected, arrived, hint) in enumerate(sources):
         read_again = mask_columns(reader.reread, project.privacy.personal)
         count = quarantine_rows(
-            f"events_{i + 1}", rejected, read_again, quarantine, project.sources
+            f"events_{i + 1}", rejected, read_again, quarantine, project.sources, hint=hint
         )
-        counts.append(replace(count, arrivals=arrived))
+        warnings = (f"{reader.source.label}: events_{i + 1}: {hint}",) if hint else ()
+        counts.append(replace(count, arrivals=arrived, warnings=(*count.warnings, *warnings)))
     return tuple(counts)
+
+
+def _diagnose_unknown(project: Project, leads: pa.Table | None, doubts: IdDoubts) -> str:
+    if leads is None:
+        return ""
+    return doubts.diagnose_unknown(leads["entity_id"], project.sources.max_quarantine)
 
 
 def _refuse_rounded_ids(doubts: list[IdDoubts], limit: float) -> None:
@@ -289,6 +298,9 @@ def _check_piece(
         "lead",
         "event_id",
     )
+    if lead_index is not None:
+        is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
+        doubts.add_unknown(columns["entity_id"].filter(is_unknown))
     good = pa.table({name: columns[name] for name in names})
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())

@@ -177,13 +177,15 @@ def quarantine_rows(
     folder: Path | None,
     limits: Sources,
     conflicts: int = 0,
+    hint: str = "",
 ) -> SourceCount:
     """Write the bad rows of a source to its quarantine file, check their share, return the counts.
 
     The file is ``folder/<source>.csv``; it is replaced each time, also if no row is bad. ``again``
     reads raw rows by number once more. Raises DataError if more than ``max_quarantine`` of the rows
     are bad; ConfigError if the folder is not writable. Of the duplicates count the ``conflicts``,
-    which differ from the row that is used, and those beyond ``max_duplicates`` of the rows.
+    which differ from the row that is used, and those beyond ``max_duplicates`` of the rows. The
+    error ends with ``hint``.
     """
     count, bad = rejections.count_rows(source), rejections.only_quarantined()
     duplicates = count.quarantined.get(DUPLICATE, 0)
@@ -200,6 +202,7 @@ def quarantine_rows(
     if bad_rows > limits.max_quarantine * count.rows_in:
         example = _first_bad_row(source, bad, again)
         advice = f"raise sources.max_quarantine ({limits.max_quarantine:g})"
+        advice += f"; {hint}" if hint else ""
         if excess > limits.max_quarantine * count.rows_in:
             advice = f"raise sources.max_duplicates ({limits.max_duplicates:g})"
         parts = f", {conflicts} of them with other content" if conflicts else ""

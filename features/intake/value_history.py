@@ -79,6 +79,9 @@ def _read_source(
     reasons = _reject_rows(
         rows, known[0], known[1].find_flaws(rows["entity_id"]), source.missing_time == "skip"
     )
+    is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
+    doubts.add_unknown(rows["entity_id"].filter(is_unknown))
+    hint = doubts.diagnose_unknown(known[0]["entity_id"], project.sources.max_quarantine)
     personal = project.privacy.personal
     # In a long history the value column holds the values of personal attributes, too.
     bad = mask_columns(
@@ -90,6 +93,7 @@ def _read_source(
         bad,
         quarantine,
         project.sources,
+        hint=hint,
     )
     good = rows.filter(reasons.is_null())
     values = _to_values(good, source)

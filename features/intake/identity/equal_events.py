@@ -95,7 +95,7 @@ def describe_differences(
 ) -> str | None:
     """Return the warning about dropped rows that differ from the used one in unmapped columns.
 
-    ``pairs`` are numbers of raw rows, out of the ``duplicates`` of the source; ``reread`` reads such
+    ``pairs`` are numbers of raw rows, out of the ``duplicates`` of the source; ``reread`` reads
     rows with all columns, ``where`` names the source, and ``key`` its key of the config. None if no
     row differs.
     """

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.schema import Project
 from configs.source_rows import AttributeRows, EventRows, LeadRows
+from features.intake.identity.id_diagnosis import describe_diagnoses
 from features.tools.id_index import get_text_buffers
 
 IdRows = LeadRows | EventRows | AttributeRows
@@ -52,12 +53,14 @@ class IdDoubts:
         label: Name of the source and key of the column, for messages.
         shows_ids: Whether messages may contain ids.
         rows: Number of rows so far.
+        unknown_rows: Number of these that belong to no lead.
     """
 
     def __init__(self, label: str, shows_ids: bool) -> None:
         """Start without any."""
         self.label, self.shows_ids = label, shows_ids
         self.rows = 0
+        self.unknown_rows, self._unknown = 0, list[pa.Array]()
         self._scientific, self._inexact = list[RoundedIds](), list[RoundedIds]()
 
     def add(self, rows: pa.Table, column: pa.ChunkedArray, ids: pa.ChunkedArray) -> None:
@@ -67,6 +70,21 @@ class IdDoubts:
             inexact = pc.greater_equal(pc.abs(column), MAX_EXACT_WHOLE)
             self._inexact += _count_rounded(rows, ids, inexact)
         self._scientific += _count_rounded(rows, ids, find_scientific(ids))
+
+    def add_unknown(self, ids: pa.ChunkedArray) -> None:
+        """Add the ids of rows of a piece that belong to no lead."""
+        self.unknown_rows += len(ids)
+        self._unknown.append(pc.unique(ids))
+
+    def diagnose_unknown(self, known: pa.ChunkedArray, limit: float) -> str:
+        """Return how unknown ids would meet ``known`` ones; "" if they would not, or are few.
+
+        Few are less than half of the share ``limit`` of the rows.
+        """
+        if self.unknown_rows <= limit / 2 * self.rows:
+            return ""
+        ids = pc.unique(pa.chunked_array(self._unknown, pa.string()))
+        return describe_diagnoses(ids, known.combine_chunks(), self.shows_ids)
 
     @property
     def scientific_rows(self) -> int:

@@ -62,7 +62,7 @@ def test_log_that_was_delivered_twice_passes_and_three_times_does_not(tmp_path):
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.sampled_from(["x", None])),
