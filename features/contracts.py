@@ -253,6 +253,18 @@ class Dataset:
                 group = pc.coalesce(group, pc.binary_join_element_wise("rows", copies, " "))
         return group.combine_chunks() if isinstance(group, pa.ChunkedArray) else group
 
+    def find_clusters(self, entities: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+        """Return for each entity a text that those dependent on it share, in folds and intervals.
+
+        It is the group of ``find_groups``; the entity itself where no entity has a group.
+        """
+        group = self.find_groups(entities)
+        if group.null_count == len(group):
+            return entities
+        # With a prefix, so that no id can be equal to the key of a group.
+        alone = pc.binary_join_element_wise("entity", entities, " ")
+        return pc.coalesce(group, alone)
+
     @property
     def lead_row_of_events(self) -> pa.ChunkedArray | None:
         """Return each event's row number in ``leads``, or None if that requires a lookup."""

@@ -143,7 +143,7 @@ class ProbabilityBand:
         cls,
         probability: np.ndarray,
         label: np.ndarray,
-        entity_id: np.ndarray,
+        cluster: np.ndarray,
         disagreement: np.ndarray,
     ) -> Self:
         """Fit on at least one out-of-time row, in about 20 quantile bins of probability.
@@ -152,8 +152,8 @@ class ProbabilityBand:
         added as independent errors are:
 
         - The outcome rate of a bin. Rates are made to rise by isotonic regression. Their interval
-          is Wilson's (J. Am. Stat. Assoc. 22, 1927), whose size is the number of distinct entities
-          of the bin, as rows of one entity are not independent.
+          is Wilson's (J. Am. Stat. Assoc. 22, 1927), whose size is the number of distinct clusters
+          of the bin, as rows of one account, or of one entity, are not independent.
         - The difference between a lead and similar leads that the model does not see.
           ``disagreement`` is the distance, in log-odds, between two models of different kinds that
           were fitted on the same rows; they differ where the data decides little. Heskes,
@@ -168,10 +168,10 @@ class ProbabilityBand:
         place, size = _assign_bins(probability)
         rows = np.bincount(place, minlength=size)
         center = np.bincount(place, to_log_odds(probability), size) / rows
-        entities = np.array([np.unique(entity_id[place == k]).size for k in range(size)])
-        rate = isotonic_regression(np.bincount(place, label, size) / rows, sample_weight=entities)
+        units = np.array([np.unique(cluster[place == k]).size for k in range(size)])
+        rate = isotonic_regression(np.bincount(place, label, size) / rows, sample_weight=units)
         own = np.array([np.quantile(disagreement[place == k], 0.9) for k in range(size)])
-        low, high = (to_clipped_log_odds(end) for end in compute_wilson_interval(rate, entities))
+        low, high = (to_clipped_log_odds(end) for end in compute_wilson_interval(rate, units))
         middle = np.clip(to_clipped_log_odds(rate), low, high)
         # Independent errors add as their squares do.
         low, high = middle - np.hypot(middle - low, own), middle + np.hypot(high - middle, own)

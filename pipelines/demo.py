@@ -13,6 +13,7 @@ import numpy as np
 import configs
 from configs.schema import Project, load_project
 from features.contracts import Dataset
+from models.clusters import number_clusters
 from models.evaluation.metrics import compute_skill, evaluate_rows
 from models.registry.registry import Registry
 from models.training.results import TrainResult
@@ -83,7 +84,7 @@ def _compare_with_oracle(
     )
     # Each fold has a model of its own, so rows of different folds are not ranked together.
     oracle_metrics, model_metrics = (
-        evaluate_rows(label, probability, rows["entity_id"], stratum=rows["fold"])
+        evaluate_rows(label, probability, number_clusters(rows), stratum=rows["fold"])
         for probability in (truth, model)
     )
     low, high = trained.scorer.band.interval(model)

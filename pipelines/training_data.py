@@ -19,6 +19,7 @@ from features.labels import compute_labels, compute_observation_date
 from features.population_checks import explain_empty_spine, list_population_doubts
 from features.sources import list_carried_columns, read_sources
 from features.spine import build_training_spine
+from models.clusters import CLUSTER
 from pipelines.outcome_column import list_outcome_warnings, require_outcome_values
 
 # Event types that an error message lists: enough to spot a typo, on a few lines.
@@ -64,7 +65,7 @@ class TrainingRows:
 
     Attributes:
         matrix: Feature matrix, one row per entity and cutoff.
-        labels: Labels of the same rows, in the same order.
+        labels: LABELS of the same rows, in the same order, and the column ``cluster``.
         catalog: Catalog of the matrix's features.
     """
 
@@ -126,6 +127,7 @@ def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
         raise DataError("no entity was ever eligible", where=where, found=reason, fix=fix)
     catalog = build_catalog(project, dataset, list_carried_columns(project))
     labels = compute_labels(dataset, spine, target_config, snapshot.observed)
+    labels = labels.append_column(CLUSTER, dataset.find_clusters(spine["entity_id"]))
     return TrainingRows(build_features(dataset, spine, catalog), labels, catalog)
 
 

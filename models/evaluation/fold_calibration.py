@@ -42,7 +42,7 @@ def measure_folds(
     contain their true value (Bonferroni).
     """
     fold, label = np.asarray(rows.stratum), np.asarray(rows.label)
-    cluster = np.asarray(rows.entity_id)
+    cluster = np.asarray(rows.clusters)
     masks = {
         int(number): fold == number
         for number in np.unique(fold)

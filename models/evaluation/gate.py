@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from configs.errors import GateRefused
+from models.clusters import has_clusters, number_clusters
 from models.evaluation.fold_calibration import RATIO, SLOPE, measure_folds
 from models.evaluation.metrics import (
     Estimate,
@@ -42,7 +43,8 @@ class GateSettings:
     """Bounds of the gate.
 
     Attributes:
-        min_entities: Entities required with and without the outcome. Below 30 of either, the
+        min_clusters: Accounts, or entities without one, required with and without the outcome.
+            Below 30 of either, the
             interval of an AUC of 0.7 already reaches 0.6, and a rate is known no better than to a
             factor of about 1.4.
         ratio: Accepted range of mean predicted to observed rate. An error of a quarter moves no
@@ -58,7 +60,7 @@ class GateSettings:
         replicates: Number of bootstrap replicates.
     """
 
-    min_entities: int = 30
+    min_clusters: int = 30
     ratio: tuple[float, float] = (0.8, 1.25)
     slope: tuple[float, float] = (0.7, 1.3)
     fold_ratio: tuple[float, float] = (2 / 3, 1.5)
@@ -170,8 +172,9 @@ def judge_challenger(
     """Test the challenger on its out-of-time rows.
 
     ``out_of_time`` has the columns entity_id, label (0 or 1), probability (of the calibrated
-    challenger) and base_rate (the prediction without a model). With a column fold, rows are ranked
-    within their fold, since each fold has a model of its own; otherwise all rows are ranked
+    challenger) and base_rate (the prediction without a model). With a column cluster, rows of one
+    account depend on each other; otherwise those of one entity do. With a column fold, rows are
+    ranked within their fold, since each fold has a model of its own; otherwise all rows are ranked
     together. With a column as_shipped, calibration is judged on the rows where it is true: their
     calibrators are fitted as the scorer's is, and the others are not used afterwards.
     ``champion_probability`` has one element per row, NaN where the champion saw the row; None if
@@ -202,7 +205,8 @@ class _OutOfTimeRows:
         label: 0 or 1.
         challenger: Calibrated probability of the challenger.
         base_rate: Prediction without a model.
-        entity: Entity of the row.
+        cluster: Account of the row, or its entity without one, as a number.
+        cluster_word: What the clusters are called in sentences.
         fold: Fold of the row; None ranks all rows together.
         as_shipped: Whether the row's calibrator is fitted as the scorer's is.
     """
@@ -210,22 +214,24 @@ class _OutOfTimeRows:
     label: np.ndarray
     challenger: np.ndarray
     base_rate: np.ndarray
-    entity: np.ndarray
+    cluster: np.ndarray
+    cluster_word: str
     fold: np.ndarray | None
     as_shipped: np.ndarray
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
-        label, challenger, base, entity = (
-            np.asarray(table[name]) for name in ("label", "probability", "base_rate", "entity_id")
+        label, challenger, base = (
+            np.asarray(table[name]) for name in ("label", "probability", "base_rate")
         )
+        word = "accounts or single leads" if has_clusters(table) else "entities"
         fold, as_shipped = (
             np.asarray(table[name]) if name in table.column_names else None
             for name in ("fold", "as_shipped")
         )
         if as_shipped is None:
             as_shipped = np.zeros(table.num_rows, bool)
-        return cls(label, challenger, base, entity, fold, as_shipped)
+        return cls(label, challenger, base, number_clusters(table), word, fold, as_shipped)
 
     def take(self, mask: np.ndarray) -> _OutOfTimeRows:
         """Return some rows."""
@@ -233,30 +239,36 @@ class _OutOfTimeRows:
             self.label[mask],
             self.challenger[mask],
             self.base_rate[mask],
-            self.entity[mask],
+            self.cluster[mask],
+            self.cluster_word,
             None if self.fold is None else self.fold[mask],
             self.as_shipped[mask],
         )
 
-    def count_entities(self, mask: np.ndarray | slice = slice(None)) -> tuple[int, int]:
-        """Return the number of entities with a positive row, and of those with a negative one."""
-        label, entity = self.label[mask], self.entity[mask]
-        return len(np.unique(entity[label == 1])), len(np.unique(entity[label == 0]))
+    def count_clusters(self, mask: np.ndarray | slice = slice(None)) -> tuple[int, int]:
+        """Return the number of clusters with a positive row, and of those with a negative one."""
+        label, cluster = self.label[mask], self.cluster[mask]
+        return len(np.unique(cluster[label == 1])), len(np.unique(cluster[label == 0]))
 
     def metrics(self, settings: GateSettings) -> dict[str, Estimate]:
         """Return the metrics of all rows by name."""
         bootstrap = {"seed": settings.seed, "replicates": settings.replicates}
         return evaluate_rows(
-            self.label, self.challenger, self.entity, stratum=self.fold, **bootstrap
+            self.label, self.challenger, self.cluster, stratum=self.fold, **bootstrap
         )
 
     def log_loss_gain(
         self, baseline: np.ndarray, mask: np.ndarray | slice, settings: GateSettings
     ) -> Estimate:
         """Return the log-loss gain over a baseline, as a share of the base rate's log loss."""
-        label, entity = self.label[mask], self.entity[mask]
+        label, cluster = self.label[mask], self.cluster[mask]
         gain = paired_log_loss_gain(
-            label, self.challenger[mask], baseline[mask], entity, settings.seed, settings.replicates
+            label,
+            self.challenger[mask],
+            baseline[mask],
+            cluster,
+            settings.seed,
+            settings.replicates,
         )
         base_loss = (
             float(log_loss_per_row(label, self.base_rate[mask]).mean()) if len(label) else np.nan
@@ -265,11 +277,11 @@ class _OutOfTimeRows:
 
 
 def _test_enough_data(rows: _OutOfTimeRows, settings: GateSettings) -> GateTest:
-    positive, negative = rows.count_entities()
-    rarer, bound = float(min(positive, negative)), float(settings.min_entities)
+    positive, negative = rows.count_clusters()
+    rarer, bound = float(min(positive, negative)), float(settings.min_clusters)
     sentence = (
-        f"{ENOUGH_DATA}: {positive} entities with the outcome and {negative} without among "
-        f"{len(rows.label)} out-of-time rows, needs {settings.min_entities} of each"
+        f"{ENOUGH_DATA}: {positive} {rows.cluster_word} with the outcome and {negative} without "
+        f"among {len(rows.label)} out-of-time rows, needs {settings.min_clusters} of each"
     )
     estimate = Estimate(rarer, rarer, rarer, len(rows.label))
     return GateTest(ENOUGH_DATA, rarer >= bound, estimate, (bound, np.inf), sentence)
@@ -304,8 +316,8 @@ def _test_calibration(
     if judged.fold is None:
         return
     folds = measure_folds(
-        PredictedRows(judged.label, judged.challenger, judged.entity, judged.fold),
-        settings.min_entities,
+        PredictedRows(judged.label, judged.challenger, judged.cluster, judged.fold),
+        settings.min_clusters,
         settings.seed,
         settings.replicates,
     )
@@ -322,7 +334,7 @@ def _select_judged_rows(rows: _OutOfTimeRows, settings: GateSettings) -> tuple[_
     """
     if rows.as_shipped.all():
         return rows, ""
-    if min(rows.count_entities(rows.as_shipped)) < settings.min_entities:
+    if min(rows.count_clusters(rows.as_shipped)) < settings.min_clusters:
         return rows, ""
     judged = rows.take(rows.as_shipped)
     numbers = "" if judged.fold is None else ", ".join(map(str, np.unique(judged.fold)))
@@ -379,11 +391,11 @@ def _test_against_champion(
     if champion is None:
         return GateTest(name, True, NOT_MEASURED, bound, f"{name}: there is no champion yet")
     unseen = np.isfinite(champion)
-    positive, negative = rows.count_entities(unseen)
-    if min(positive, negative) < settings.min_entities:
+    positive, negative = rows.count_clusters(unseen)
+    if min(positive, negative) < settings.min_clusters:
         sentence = (
-            f"{name}: not testable yet, {positive} entities with the outcome and {negative} "
-            f"without are new to the champion, needs {settings.min_entities} of each"
+            f"{name}: not testable yet, {positive} {rows.cluster_word} with the outcome and "
+            f"{negative} without are new to the champion, needs {settings.min_clusters} of each"
         )
         return GateTest(name, True, NOT_MEASURED, bound, sentence)
     gain = rows.log_loss_gain(champion, unseen, settings)

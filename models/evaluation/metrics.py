@@ -1,4 +1,4 @@
-"""Metrics of predicted probabilities, with entity-clustered 90 % intervals.
+"""Metrics of predicted probabilities, with clustered 90 % intervals.
 
 The order of the rows changes no bit of the result. Metrics of a slice, such as one fold, come from
 the same bootstrap draws as those of all rows, and the rows worked at capacity are chosen among all
@@ -8,9 +8,10 @@ Ranking compares rows of the same stratum only. Each fold has a model of its own
 differ, even a pooled constant ranks rows by fold, not by likelihood within it (Forman & Scholz
 2010, Apples-to-apples in cross-validation studies, SIGKDD Explorations 12).
 
-Intervals are percentile intervals of the cluster bootstrap: whole entities are drawn with
-replacement (Field & Welsh 2007, Bootstrapping clustered data, JRSS B 69; Cameron, Gelbach & Miller
-2008, Bootstrap-based improvements for inference with clustered errors, REStat 90).
+Intervals are percentile intervals of the cluster bootstrap: whole clusters, which are accounts or
+entities without one, are drawn with replacement (Field & Welsh 2007, Bootstrapping clustered data,
+JRSS B 69; Cameron, Gelbach & Miller 2008, Bootstrap-based improvements for inference with clustered
+errors, REStat 90).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class PredictedRows:
     Attributes:
         label: 0 or 1.
         probability: Predicted probability in [0, 1].
-        entity_id: Entity of the row; the bootstrap draws whole entities.
+        entity_id: Entity of the row.
         stratum: Any key, such as the fold; only rows of the same stratum are ranked against each
             other. None ranks all rows together.
         cutoff: Batch of work, as any key; give the week where every row has an instant of its own.
@@ -75,6 +76,8 @@ class PredictedRows:
         amount: Value of an outcome, in any unit; NaN where unknown.
         expected_value: Expected value of the row; None for probability times amount, which holds
             where the amount is known beforehand.
+        cluster: Key of the rows that depend on each other, such as those of an account; None for
+            the entity.
     """
 
     label: Any
@@ -85,12 +88,18 @@ class PredictedRows:
     capacity: int | None = None
     amount: Any = None
     expected_value: Any = None
+    cluster: Any = None
+
+    @property
+    def clusters(self) -> Any:
+        """Key of the rows that depend on each other: the bootstrap draws whole clusters."""
+        return self.entity_id if self.cluster is None else self.cluster
 
 
 def evaluate_rows(
     label: Any,
     probability: Any,
-    entity_id: Any,
+    cluster: Any,
     *,
     stratum: Any = None,
     cutoff: Any = None,
@@ -100,9 +109,10 @@ def evaluate_rows(
 ) -> dict[str, Estimate]:
     """Return the metrics of all rows by name.
 
-    Arguments are those of ``PredictedRows``, metrics and errors those of ``evaluate_slices``.
+    Arguments are those of ``PredictedRows``; ``cluster`` is its account, or entity without one.
+    Metrics and errors are those of ``evaluate_slices``.
     """
-    rows = PredictedRows(label, probability, entity_id, stratum, cutoff, capacity)
+    rows = PredictedRows(label, probability, cluster, stratum, cutoff, capacity)
     everything = np.ones(np.shape(label), bool)
     return evaluate_slices(rows, {"all": everything}, seed=seed, replicates=replicates)["all"]
 
@@ -147,7 +157,7 @@ def evaluate_slices(
     counts = {name: rankings.row_counts(part.rows) for name, part in slices.items()}
     drawn = [
         _evaluate_replicate(slices, rankings, weight)
-        for weight in draw_entity_weights(rows.entity_id, seed, replicates)
+        for weight in draw_cluster_weights(rows.clusters, seed, replicates)
     ]
     return {
         name: _make_estimates(
@@ -176,7 +186,7 @@ def _make_estimates(
 
 
 def compute_reliability(
-    label: Any, probability: Any, entity_id: Any, *, seed: int = 0, replicates: int = 200
+    label: Any, probability: Any, cluster: Any, *, seed: int = 0, replicates: int = 200
 ) -> list[tuple[float, Estimate]]:
     """Return (mean predicted, observed rate) of up to 10 equal-count bins, ascending."""
     label, probability = _validate_inputs(label, probability)
@@ -193,7 +203,7 @@ def compute_reliability(
 
     ones = np.ones(len(label))
     replicated = np.array(
-        [observed(weight) for weight in draw_entity_weights(entity_id, seed, replicates)]
+        [observed(weight) for weight in draw_cluster_weights(cluster, seed, replicates)]
     )
     rows = np.bincount(bin_of_row, minlength=bins)
     predicted = np.bincount(bin_of_row, probability, minlength=bins) / rows
@@ -223,17 +233,17 @@ def compute_gain_curve(
     return [find_point(share) for share in np.linspace(0, 1, 101)], find_point()
 
 
-def draw_entity_weights(entity_id: Any, seed: int, replicates: int) -> Iterator[np.ndarray]:
-    """Yield for each replicate the weight of each row: how often its entity was drawn."""
-    entities, code = np.unique(np.asarray(entity_id), return_inverse=True)
+def draw_cluster_weights(cluster: Any, seed: int, replicates: int) -> Iterator[np.ndarray]:
+    """Yield for each replicate the weight of each row: how often its cluster was drawn."""
+    clusters, code = np.unique(np.asarray(cluster), return_inverse=True)
     generator = np.random.default_rng(seed)
     for _ in range(replicates):
         drawn = (
-            generator.integers(len(entities), size=len(entities))
-            if len(entities)
+            generator.integers(len(clusters), size=len(clusters))
+            if len(clusters)
             else np.empty(0, int)
         )
-        yield np.bincount(drawn, minlength=len(entities))[code].astype(float)
+        yield np.bincount(drawn, minlength=len(clusters))[code].astype(float)
 
 
 def estimate_with_interval(
@@ -245,7 +255,7 @@ def estimate_with_interval(
     Its interval is mirrored at the value (basic bootstrap, Davison & Hinkley 1997, section 5.2),
     clipped at zero and stretched to contain the value.
     """
-    # A replicate may have drawn entities of one class only, for which some metrics do not exist.
+    # A replicate may have drawn clusters of one class only, for which some metrics do not exist.
     defined = replicates[np.isfinite(replicates)]
     if not np.isfinite(value) or not len(defined):
         return Estimate(float(value), np.nan, np.nan, n)
@@ -266,7 +276,7 @@ def log_loss_per_row(label: Any, probability: Any) -> np.ndarray:
 
 
 def paired_log_loss_gain(
-    label: Any, better: Any, worse: Any, entity_id: Any, seed: int = 0, replicates: int = 200
+    label: Any, better: Any, worse: Any, cluster: Any, seed: int = 0, replicates: int = 200
 ) -> Estimate:
     """Return the mean log loss of ``worse`` minus that of ``better``, in nats a row.
 
@@ -277,7 +287,7 @@ def paired_log_loss_gain(
         return Estimate(np.nan, np.nan, np.nan, 0)
     drawn = [
         dot_without_blas(weight, gain) / weight.sum()
-        for weight in draw_entity_weights(entity_id, seed, replicates)
+        for weight in draw_cluster_weights(cluster, seed, replicates)
     ]
     return estimate_with_interval(float(gain.mean()), np.array(drawn), len(gain))
 

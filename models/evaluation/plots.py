@@ -29,14 +29,14 @@ ORIGIN_PANELS = {
 
 
 def plot_reliability(
-    directory: Path, label: Any, probability: Any, entity_id: Any, *, title: str = "", seed: int = 0
+    directory: Path, label: Any, probability: Any, cluster: Any, *, title: str = "", seed: int = 0
 ) -> Path:
     """Write ``reliability.png``: observed rate by prediction, with 90 % intervals and a histogram.
 
     Arrays have one element per row, as in ``evaluate_rows``.
     """
     probability = np.asarray(probability, dtype=float)
-    bins = compute_reliability(label, probability, entity_id, seed=seed)
+    bins = compute_reliability(label, probability, cluster, seed=seed)
     # At least 1e-3, since an axis of no length cannot be drawn where all values are 0.
     reach = (
         max([1e-3, *(predicted for predicted, _ in bins), *(rate.high for _, rate in bins)]) * 1.05

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from features.tools.instants import column_to_microseconds, from_microseconds
 from models.calibration import Z90, compute_clustered_error
+from models.clusters import number_clusters
 from models.evaluation.metrics import evaluate_rows
 
 # A rate that differs by less than a quarter explains no refusal: the gate accepts as much.
@@ -106,7 +107,7 @@ def find_refusal_causes(
         probability=np.asarray(out_of_time["probability"]),
         uncalibrated=np.asarray(out_of_time["uncalibrated"]),
         base_rate=np.asarray(out_of_time["base_rate"]),
-        cluster=np.asarray(out_of_time["entity_id"]),
+        cluster=number_clusters(out_of_time),
         fold=np.asarray(out_of_time["fold"]),
         cutoff=column_to_microseconds(out_of_time["cutoff"]),
     )

@@ -36,16 +36,27 @@ class AmountRows:
         amount: Amount of each outcome, in its unit.
         entity_id: Entity of each row (text).
         order: Rises with time, such as the cutoff.
+        cluster: Key of the rows that depend on each other, such as those of an account; None for
+            the entity.
     """
 
     x: np.ndarray
     amount: np.ndarray
     entity_id: np.ndarray
     order: np.ndarray
+    cluster: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> AmountRows:
         """Return the rows of an index or a mask."""
-        return AmountRows(self.x[rows], self.amount[rows], self.entity_id[rows], self.order[rows])
+        cluster = None if self.cluster is None else self.cluster[rows]
+        return AmountRows(
+            self.x[rows], self.amount[rows], self.entity_id[rows], self.order[rows], cluster
+        )
+
+    @property
+    def clusters(self) -> np.ndarray:
+        """Key of the rows that depend on each other."""
+        return self.entity_id if self.cluster is None else self.cluster
 
     @cached_property
     def weight(self) -> np.ndarray:
@@ -115,8 +126,8 @@ class AmountModel:
         models", J. R. Stat. Soc. B 49, 1987). They are scaled to the level at which their mean
         prediction is the mean amount of the training rows. They are used only where trees of the
         earlier half of the entities beat its mean on the later half beyond noise (1.645 standard
-        errors, by entity). Otherwise the mean is predicted for all rows; so it is below 50
-        entities, and where an amount is negative or all are zero.
+        errors, clustered by account). Otherwise the mean is predicted for all rows; so it is below
+        50 entities, and where an amount is negative or all are zero.
         """
         if not len(rows.amount):
             return None
@@ -198,28 +209,28 @@ def _compare_with_mean(
 ) -> tuple[AmountTrial | None, bool]:
     """Return how trees of the earlier half did on the later half, and whether they are proven.
 
-    An entity is in the half of its last row with all its rows: these share one outcome, which
-    trees would recognise.
+    A cluster, which is an account or an entity without one, is in the half of its last row with all
+    its rows: trees would recognise the outcome that they share.
     """
-    _, entity = np.unique(rows.entity_id.astype(str), return_inverse=True)
-    last = np.full(entity.max() + 1, rows.order.min())
-    np.maximum.at(last, entity, rows.order)
-    # By value, not by position, so that entities of one instant stay in one half.
-    is_later = (last >= np.sort(last)[len(last) // 2])[entity]
+    _, cluster = np.unique(rows.clusters.astype(str), return_inverse=True)
+    last = np.full(cluster.max() + 1, rows.order.min())
+    np.maximum.at(last, cluster, rows.order)
+    # By value, not by position, so that clusters of one instant stay in one half.
+    is_later = (last >= np.sort(last)[len(last) // 2])[cluster]
     earlier, later = rows.take(~is_later), rows.take(is_later)
     mean = float(np.average(earlier.amount, weights=earlier.weight)) if len(earlier.amount) else 0.0
     if not mean > 0:
         return None, False
     mean_model = AmountModel(mean, None, len(set(earlier.entity_id)), mean)
     models = mean_model, _add_trees(earlier, mean_model, categorical, seed)
-    _, code = np.unique(entity[is_later], return_inverse=True)
+    _, first, code = np.unique(later.entity_id.astype(str), return_index=True, return_inverse=True)
     expected = [model.predict_amounts(later.x) for model in models]
     mean_loss, tree_loss = (
         _average_by_entity(compute_tweedie_deviance(later.amount, predicted), code)
         for predicted in expected
     )
     gain = mean_loss - tree_loss
-    proven = bool(gain.mean() > Z90 * compute_clustered_error(gain, np.arange(len(gain))))
+    proven = bool(gain.mean() > Z90 * compute_clustered_error(gain, later.clusters[first]))
     trial = AmountTrial(
         len(gain),
         float(mean_loss.mean()),

@@ -117,11 +117,11 @@ def _summarize_trial(
     subject: TrialSubject,
 ) -> AblationTrial:
     rows = all_features.rows
-    label, entity = rows.label, rows.entity_id.astype(str)
+    label, cluster = rows.label, rows.cluster.astype(str)
     probability = _get_probability(predictions, learner)
     reference = _get_probability(all_features, LightGbm.name)
-    metrics = evaluate_rows(label, probability, entity, stratum=all_features.fold)
-    difference = paired_log_loss_gain(label, reference, probability, entity)
+    metrics = evaluate_rows(label, probability, cluster, stratum=all_features.fold)
+    difference = paired_log_loss_gain(label, reference, probability, cluster)
     return AblationTrial(*subject, metrics["roc_auc"], metrics["log_loss"], difference)
 
 

@@ -24,7 +24,7 @@ from models.training.folds import (
     count_rarer_class,
     hash_entities,
     mask_train_rows,
-    split_by_entity,
+    split_by_cluster,
     split_latest_rows,
 )
 from models.training.settings import MIN_CLASS_ROWS, TrainingSettings
@@ -32,7 +32,7 @@ from models.training.training_rows import TrainingTable
 
 # Share of a fold's train rows, the latest ones, that the inner models leave for the calibrators.
 CALIBRATION_SHARE = 0.25
-# The same share where the order of the rows means nothing: one of four parts of the entities.
+# The same share where the order of the rows means nothing: one of four parts of the clusters.
 CALIBRATION_PARTS = 4
 
 
@@ -103,9 +103,9 @@ def calibrate_margin(
     margin: np.ndarray, rows: TrainingTable, settings: TrainingSettings
 ) -> AffineCalibrator:
     """Return the calibrator of one model's out-of-time log-odds of the rows."""
-    # Without an order, two random halves of the entities stand for earlier and later rows.
-    order = rows.cutoff if settings.ordered else hash_entities(rows.entity_id, settings.seed + 2)
-    return fit_calibrator(margin, rows.label, order, rows.entity_id)
+    # Without an order, two random halves of the clusters stand for earlier and later rows.
+    order = rows.cutoff if settings.ordered else hash_entities(rows.cluster, settings.seed + 2)
+    return fit_calibrator(margin, rows.label, order, rows.cluster)
 
 
 def select_calibration_rows(
@@ -141,7 +141,7 @@ def _split_calibration_rows(
             )[0]
         else:
             # Seeds next to the one of the outer folds, so that the parts are independent of them.
-            inner = split_by_entity(table.entity_id[train], CALIBRATION_PARTS, settings.seed + 1)[0]
+            inner = split_by_cluster(table.cluster[train], CALIBRATION_PARTS, settings.seed + 1)[0]
     except DataError:
         return None
     fold = Fold(train[inner.train], train[inner.test])

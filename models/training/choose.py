@@ -12,7 +12,7 @@ def choose_learner(predictions: OutOfTimePredictions, settings: TrainingSettings
     """Return the candidate with the lowest log loss; the first stays unless one is clearly better.
 
     Clearly better means beyond noise: 1.645 standard errors of the mean difference, clustered by
-    entity (one-sided 95 %).
+    account, or entity without one (one-sided 95 %).
     """
     default, *others = [
         learner for learner in settings.learners if learner.name in predictions.calibrated
@@ -22,11 +22,11 @@ def choose_learner(predictions: OutOfTimePredictions, settings: TrainingSettings
         for learner in (default, *others)
     }
     gain = {learner: loss[default] - loss[learner] for learner in others}
-    entity_id = predictions.rows.entity_id
+    cluster = predictions.rows.cluster
     better = [
         learner
         for learner in others
-        if gain[learner].mean() > Z90 * compute_clustered_error(gain[learner], entity_id)
+        if gain[learner].mean() > Z90 * compute_clustered_error(gain[learner], cluster)
     ]
     # The mean loss decides among those that are proven; their mutual differences are not tested.
     return min(better, key=lambda learner: loss[learner].mean(), default=default)

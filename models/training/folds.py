@@ -1,4 +1,4 @@
-"""Folds for out-of-time evaluation: rolling origins with purge and embargo, or whole entities."""
+"""Folds for out-of-time evaluation: rolling origins with purge and embargo, or whole accounts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def plan_folds(table: TrainingTable, settings: TrainingSettings) -> list[Fold]:
         )
     else:
         # One part alone would leave no rows to fit on.
-        folds = split_by_entity(table.entity_id[mature], max(evaluation.folds, 2), settings.seed)
+        folds = split_by_cluster(table.cluster[mature], max(evaluation.folds, 2), settings.seed)
     return [
         Fold(mature[fold.train], mature[fold.test]) for fold in _keep_trainable_folds(folds, label)
     ]
@@ -120,22 +120,23 @@ def split_latest_rows(
     return usable
 
 
-def split_by_entity(entity_id: np.ndarray, folds: int, seed: int) -> list[Fold]:
-    """Test every row once in one of ``folds`` parts; rows of one entity stay together.
+def split_by_cluster(cluster: np.ndarray, folds: int, seed: int) -> list[Fold]:
+    """Test every row once in one of ``folds`` parts; rows of one cluster stay together.
 
-    For data whose order means nothing. The part of an entity depends on its id and the seed alone,
-    so neither the order of the rows nor the presence of others moves it. Parts without rows are
-    dropped; raise DataError if fewer than two parts hold rows.
+    For data whose order means nothing. A cluster is an account, or an entity without one. Its part
+    depends on its key and the seed alone, so neither the order of the rows nor the presence of
+    others moves it. Parts without rows are dropped; raise DataError if fewer than two parts hold
+    rows.
     """
-    part = hash_entities(entity_id, seed) % np.uint64(folds)
+    part = hash_entities(cluster, seed) % np.uint64(folds)
     all_folds = [
         Fold(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in np.unique(part)
     ]
     if len(all_folds) < 2:
         raise DataError(
-            "too few entities to train on some and test on others",
-            found=f"{np.unique(entity_id).size} entities for {folds} folds",
-            fix="provide more leads",
+            "too few accounts, or entities without one, to train on some and test on others",
+            found=f"{np.unique(cluster).size} of them for {folds} folds",
+            fix="provide more leads, or do not map account_id if its column holds no accounts",
         )
     return all_folds
 
@@ -157,7 +158,7 @@ def mask_unseen_keys(
 
     ``mature`` are all mature rows, ``tested`` those of all folds, ``fold`` the fold of each tested
     row. ``gap`` is horizon plus embargo of ``split_rolling_origin``; None means that the folds are
-    those of ``split_by_entity``.
+    those of ``split_by_cluster``.
     """
     unseen = np.zeros(len(fold), bool)
     for number in np.unique(fold):
@@ -172,7 +173,10 @@ def mask_unseen_keys(
 
 
 def hash_entities(entity_id: np.ndarray, seed: int) -> np.ndarray:
-    """Return a uint64 for each row, from its entity's id and the seed, on any machine the same."""
+    """Return a uint64 for each row, from its id and the seed, on any machine the same.
+
+    The id is that of an entity or the key of a cluster.
+    """
     names, row = np.unique(entity_id.astype(str), return_inverse=True)
     salt = seed.to_bytes(16, "little", signed=True)
     digests = b"".join(

@@ -58,7 +58,7 @@ def refit_scorer(
         else fitted.models[learner.name],
         encoding=fitted.encoding,
         calibrator=calibrator,
-        band=ProbabilityBand.fit(probability, rows.label, rows.entity_id, disagreement),
+        band=ProbabilityBand.fit(probability, rows.label, rows.cluster, disagreement),
         scale=ScoreScale.fit(probability),
         metadata=metadata,
         timing=timing if isinstance(timing, Hazard) else None,

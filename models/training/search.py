@@ -23,7 +23,7 @@ from models.learners.lightgbm import LightGbm, choose_parameters
 from models.training.folds import (
     Fold,
     count_rarer_class,
-    split_by_entity,
+    split_by_cluster,
     split_latest_rows,
 )
 from models.training.selection import select_strongest_features
@@ -57,6 +57,7 @@ class SearchSample:
         y: Labels, 0 or 1.
         categorical: Columns of ``x`` that hold category codes.
         entity_id: Entity of each row (text).
+        cluster: Key (text) of the rows that depend on each other, such as those of an account.
         cutoff: Cutoff (int64 microseconds UTC).
         ordered: False where cutoffs mean nothing.
     """
@@ -65,6 +66,7 @@ class SearchSample:
     y: np.ndarray
     categorical: list[int]
     entity_id: np.ndarray
+    cluster: np.ndarray
     cutoff: np.ndarray
     ordered: bool = True
 
@@ -76,6 +78,7 @@ class SearchSample:
             self.y[rows],
             categorical,
             self.entity_id[rows],
+            self.cluster[rows],
             self.cutoff[rows],
             self.ordered,
         )
@@ -127,7 +130,7 @@ class SearchReport:
         best: Best settings on the earlier folds.
         gain: Log loss (nats a row) that ``best`` saves on the later folds against no search; NaN
             where nothing better was found on the earlier folds.
-        noise: 1.645 standard errors of the gain, clustered by entity; NaN like ``gain``.
+        noise: 1.645 standard errors of the gain, clustered by ``cluster``; NaN like ``gain``.
     """
 
     trials: int
@@ -201,6 +204,7 @@ def choose_hyperparameters(
         rows.label,
         encoding.categorical,
         rows.entity_id,
+        rows.cluster,
         rows.cutoff,
         settings.ordered,
     )
@@ -221,7 +225,7 @@ def _split_search_folds(sample: SearchSample, settings: TrainingSettings) -> lis
             )
         else:
             # A seed of its own: the parts are independent of the outer folds and of calibration.
-            folds = split_by_entity(sample.entity_id, SEARCH_FOLDS, settings.seed + 3)
+            folds = split_by_cluster(sample.cluster, SEARCH_FOLDS, settings.seed + 3)
     except DataError:
         return []
     return [
@@ -261,7 +265,7 @@ def search_hyperparameters(
     gain = _compute_losses(decision_folds, default, seed) - _compute_losses(
         decision_folds, best, seed
     )
-    noise = Z90 * compute_clustered_error(gain, sample.entity_id[decision_rows])
+    noise = Z90 * compute_clustered_error(gain, sample.cluster[decision_rows])
     report = SearchReport(trials, budget.trials, best, float(gain.mean()), noise)
     return (best if report.is_proven else default), report
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.contracts import SPINE
 from features.tools.instants import NEVER_US
+from models.clusters import CLUSTER
 from models.learners.hazard import FollowUp
 from models.scorer import select_spine
 
@@ -29,6 +30,8 @@ class TrainingTable:
             rows, and only columns are taken from it.
         row_number: Row of ``matrix``.
         entity_id: Entity (text).
+        cluster: Key (text) of the rows that depend on each other: those of an account, or of rows
+            that repeat each other; the entity where there is neither.
         cutoff: Cutoff (int64 microseconds UTC).
         label: 0 or 1; IMMATURE where it is not known yet.
         outcome_at: First outcome known at or after the cutoff (int64 microseconds UTC); NEVER_US
@@ -38,13 +41,17 @@ class TrainingTable:
     matrix: pa.Table
     row_number: np.ndarray
     entity_id: np.ndarray
+    cluster: np.ndarray
     cutoff: np.ndarray
     label: np.ndarray
     outcome_at: np.ndarray
 
     @classmethod
     def from_tables(cls, matrix: pa.Table, labels: pa.Table) -> TrainingTable:
-        """Join a matrix and its LABELS table row by row; raise DataError if their rows differ."""
+        """Join a matrix and its LABELS table row by row; raise DataError if their rows differ.
+
+        The labels may have a column ``cluster``; without one, each entity is a cluster of its own.
+        """
         spine, expected = select_spine(matrix), select_spine(labels)
         if any(not a.equals(b) for a, b in zip(spine, expected, strict=True)):
             raise DataError(
@@ -53,10 +60,12 @@ class TrainingTable:
                 "another order",
                 fix="compute both from one spine",
             )
+        has_clusters = CLUSTER in labels.column_names
         return cls(
             matrix,
             np.arange(matrix.num_rows),
             spine[0].to_numpy(),
+            labels[CLUSTER].to_numpy() if has_clusters else spine[0].to_numpy(),
             spine[1].cast(pa.int64()).to_numpy(),
             pc.fill_null(labels["label"], IMMATURE).to_numpy().astype(np.int64),
             pc.fill_null(labels["outcome_at"].cast(pa.int64()), NEVER_US).to_numpy(),
@@ -64,8 +73,10 @@ class TrainingTable:
 
     def take(self, index: np.ndarray) -> TrainingTable:
         """Return the rows at these positions."""
-        columns = self.row_number, self.entity_id, self.cutoff, self.label, self.outcome_at
-        return TrainingTable(self.matrix, *(column[index] for column in columns))
+        columns = self.row_number, self.entity_id, self.cluster, self.cutoff, self.label
+        return TrainingTable(
+            self.matrix, *(column[index] for column in (*columns, self.outcome_at))
+        )
 
     @property
     def mature_rows(self) -> np.ndarray:

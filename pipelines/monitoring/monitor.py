@@ -23,6 +23,7 @@ from features.spine import build_training_spine
 from features.tools.atomic_file import write_atomically
 from features.tools.instants import MAX_INSTANT, column_to_microseconds, to_microseconds
 from features.tools.json_values import format_json
+from models.clusters import number_keys
 from models.registry.registry import Registry
 from models.scorer import SCORER_FILE
 from models.scorer_metadata import ScorerMetadata
@@ -228,6 +229,7 @@ def _measure_parts(
         amount,
         total_weekly_capacity(snapshot.dataset, snapshot.project.capacity_config),
         target_config.learns_amount,
+        number_keys(snapshot.dataset.find_clusters(rows["entity_id"])),
     )
 
 
@@ -250,6 +252,7 @@ def _measure_lists(
         compute_realised_amounts(snapshot.dataset, target_config, rows),
         None,
         target_config.learns_amount,
+        number_keys(snapshot.dataset.find_clusters(rows["entity_id"])),
     )
 
 

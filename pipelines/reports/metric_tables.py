@@ -158,7 +158,7 @@ def describe_verdict(verdict: GateVerdict) -> str:
     lines = [
         f"  {'passed' if test.passed else 'FAILED'}  {test.sentence}" for test in verdict.tests
     ]
-    return "\n".join([f"{head}:", *lines])
+    return "\n".join([f"{head}:", *lines, *(f"  {cause.sentence}" for cause in verdict.causes)])
 
 
 def _format_learner(metrics: Metrics) -> list[str]:

@@ -187,7 +187,7 @@ def _draw_plots(
         folder,
         label,
         probability,
-        test_rows.entity,
+        test_rows.cluster,
         title=f"{name}: reliability of the predictions",
     )
     plot_distribution(folder, label, probability, title=f"{name}: predictions by outcome")

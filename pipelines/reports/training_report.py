@@ -244,6 +244,8 @@ def _describe_gate(verdict: GateVerdict) -> Iterator[str]:
     yield ""
     for test in verdict.tests:
         yield f"- {'passed' if test.passed else '**failed**'}: {test.sentence}"
+    for cause in verdict.causes:
+        yield f"- {cause.sentence}"
 
 
 def _describe_importance(inputs: ReportInput) -> Iterator[str]:

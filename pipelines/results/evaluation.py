@@ -18,6 +18,7 @@ class EvaluationRows:
 
     Attributes:
         entity: Row number in ``leads``.
+        cluster: Account of the entity, or the entity without one, as a number.
         batch: Batch of work that a row belongs to; leads of one batch compete for the capacity.
         capacity: Number of leads of a batch that can be worked; None where unknown.
         amount: Value of the outcome, NaN where unknown; None where the target has no amount.
@@ -29,6 +30,7 @@ class EvaluationRows:
     """
 
     entity: np.ndarray
+    cluster: np.ndarray
     batch: np.ndarray
     capacity: int | None
     amount: np.ndarray | None

@@ -12,6 +12,7 @@ from configs.targets import Target
 from features.contracts import SPINE, Dataset
 from features.labels import find_outcome_values
 from features.tools.instants import column_to_microseconds, duration_to_microseconds
+from models.clusters import CLUSTER
 from models.encoding import Encoding
 from models.learners.amount_model import AmountModel, AmountRows
 from models.training.folds import mask_train_rows
@@ -107,10 +108,12 @@ class _RowsWithAmount:
     Attributes:
         row_number: Row in the matrix of each of them, ascending.
         amount: Amount of each of them.
+        cluster: Key (text) of those that depend on each other.
     """
 
     row_number: np.ndarray
     amount: np.ndarray
+    cluster: np.ndarray
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot, target: str, rows: TrainingRows) -> _RowsWithAmount:
@@ -119,7 +122,8 @@ class _RowsWithAmount:
         has_outcome = pc.fill_null(pc.equal(rows.labels["label"], 1), False).to_numpy()
         # An outcome without a value teaches nothing about amounts, and is not a zero either.
         row_number = np.flatnonzero(has_outcome & np.isfinite(values))
-        return cls(row_number, values[row_number])
+        cluster = rows.labels[CLUSTER].take(pa.array(row_number))
+        return cls(row_number, values[row_number], cluster.to_numpy(zero_copy_only=False))
 
     def fit_model(
         self, matrix: pa.Table, row_number: np.ndarray, encoding: Encoding
@@ -131,5 +135,6 @@ class _RowsWithAmount:
             self.amount[np.searchsorted(self.row_number, row_number)],
             spine["entity_id"].to_numpy(),
             column_to_microseconds(spine["cutoff"]),
+            self.cluster[np.searchsorted(self.row_number, row_number)],
         )
         return AmountModel.fit(rows, encoding.categorical)

@@ -79,7 +79,9 @@ def _evaluate_backtest(
         learner=result.learner,
         folds=result.folds,
         evaluation=evaluation,
-        verdict=judge_challenger(result.out_of_time, champion),
+        verdict=judge_challenger(
+            result.out_of_time, champion, searched=snapshot.project.learning.search is not None
+        ),
         predictions=_build_predictions(target, result.out_of_time, evaluation.rows),
     )
 

@@ -52,7 +52,7 @@ def evaluate_predictions(
         },
         stages=_select_slices(parts, "stage"),
         reliability=compute_reliability(
-            challenger.label, challenger.probability, challenger.entity_id
+            challenger.label, challenger.probability, challenger.clusters
         ),
         rows=test_rows,
     )
@@ -71,6 +71,7 @@ def _select_predictions(table: pa.Table, column: str, test_rows: EvaluationRows)
         test_rows.capacity,
         test_rows.amount,
         value,
+        test_rows.cluster,
     )
 
 

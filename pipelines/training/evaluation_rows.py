@@ -16,6 +16,7 @@ from configs.targets import Target
 from features.contracts import Dataset
 from features.definitions.attributes import as_of_join, infer_attribute_kinds
 from features.tools.instants import WEEK, column_to_microseconds, duration_to_microseconds
+from models.clusters import number_clusters
 from models.training.folds import RowKeys, mask_unseen_keys
 from pipelines.results.evaluation import EvaluationRows
 from pipelines.training.amounts import (
@@ -51,6 +52,7 @@ def build_evaluation_rows(
     )
     return EvaluationRows(
         lead,
+        number_clusters(out_of_time),
         batch,
         capacity,
         compute_realised_amounts(dataset, target_config, out_of_time),

@@ -161,7 +161,8 @@ def register_challenger(
     metadata = replace(trained.scorer.metadata, expectations=evaluation.expectations)
     trained = replace(trained, scorer=replace(trained.scorer, metadata=metadata))
     champion = predict_with_champion(snapshot, target, trained, registry)
-    verdict = judge_challenger(trained.out_of_time, champion)
+    searched = snapshot.project.learning.search is not None
+    verdict = judge_challenger(trained.out_of_time, champion, searched=searched)
     # A refused challenger is recorded as well: its report says why it was refused.
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
         record = write_training_record(

@@ -1,8 +1,8 @@
 """Realised outcomes of published scores: expected against actual, and metrics, by part.
 
 Rows are ranked within their model version, since each version has its own level of probabilities.
-Metrics at capacity count each week separately. Intervals are bootstrapped by lead, as in
-``models.evaluation``.
+Metrics at capacity count each week separately. Intervals are bootstrapped by
+account, or lead without one, as in ``models.evaluation``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.evaluation.metrics import (
     LOW_QUANTILE,
     Estimate,
     PredictedRows,
-    draw_entity_weights,
+    draw_cluster_weights,
     estimate_with_interval,
 )
 from models.evaluation.sliced_metrics import SliceMetrics, compute_sliced_metrics, mask_by_value
@@ -144,13 +144,16 @@ def measure_outcomes(
     amount: np.ndarray | None,
     capacity: int | None,
     amount_is_learned: bool = False,
+    cluster: np.ndarray | None = None,
 ) -> dict[Key, RealisedOutcomes]:
     """Return the realised outcomes of each part of labelled FOLLOWED rows.
 
     ``lead`` holds a key of each row's lead. ``amount`` is the value of each row's outcome, NaN if
     unknown; None if the target has no amount. ``capacity`` is the number of leads worked in a week:
     the most probable ones, or by value those with the highest value. A learned amount was not known
-    before the outcome, so then the published expected value ranks the leads by value.
+    before the outcome, so then the published expected value ranks the leads by value. ``cluster``
+    holds a key of the leads that depend on each other, such as those of an account; None for the
+    lead.
     """
     label, probability = (rows[name].to_numpy().astype(float) for name in ("label", "probability"))
     version, week = (
@@ -158,16 +161,27 @@ def measure_outcomes(
         for name in ("model_version", "week")
     )
     value = rows["expected_value"].to_numpy() if amount_is_learned else None
+    cluster = lead if cluster is None else cluster
     predicted = PredictedRows(
-        label, probability, lead, version.to_numpy(), week.to_numpy(), capacity, amount, value
+        label,
+        probability,
+        lead,
+        version.to_numpy(),
+        week.to_numpy(),
+        capacity,
+        amount,
+        value,
+        cluster,
     )
     parts = compute_sliced_metrics(predicted, masks, replicates=REPLICATES)
-    values = _measure_values(rows["expected_value"].to_numpy(), label, lead, masks, amount)
+    values = _measure_values(rows["expected_value"].to_numpy(), label, cluster, masks, amount)
     outcomes = {}
     for name, part in parts.items():
         leads_with_outcome = len(np.unique(lead[masks[name] & (label == 1)]))
         expected = float(probability[masks[name]].sum())
-        ratio = _estimate_ratio(part, leads_with_outcome, expected)
+        units = len(np.unique(cluster[masks[name]]))
+        units_with_outcome = len(np.unique(cluster[masks[name] & (label == 1)]))
+        ratio = _estimate_ratio(part, units, units_with_outcome, expected)
         outcomes[name] = RealisedOutcomes(
             part, leads_with_outcome, expected, ratio, values.get(name)
         )
@@ -191,28 +205,30 @@ def _sort_key(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdigit() else (0, name)
 
 
-def _estimate_ratio(part: SliceMetrics, leads_with_outcome: int, expected: float) -> Estimate:
+def _estimate_ratio(
+    part: SliceMetrics, units: int, units_with_outcome: int, expected: float
+) -> Estimate:
     """Return actual over expected outcomes with a 90 % interval.
 
-    The interval is bootstrapped if at least MIN_LEADS leads have the outcome. Otherwise it is that
-    of a Poisson number of leads (Garwood 1936, Fiducial limits for the Poisson distribution,
-    Biometrika 28), so that no outcome at all is evidence too. The number counts leads, not rows,
-    since the rows of one lead are dependent.
+    ``units`` is the number of clusters. The interval is bootstrapped if at least MIN_LEADS clusters
+    have the outcome. Otherwise it is that of a Poisson number of clusters (Garwood 1936, Fiducial
+    limits for the Poisson distribution, Biometrika 28), so that no outcome at all is evidence too.
+    The number counts clusters, not rows, since the rows of one lead or account are dependent.
     """
     bootstrapped = part.estimates.get("predicted_to_observed")
-    if bootstrapped is not None and leads_with_outcome >= MIN_LEADS:
+    if bootstrapped is not None and units_with_outcome >= MIN_LEADS:
         return invert_estimate(bootstrapped)
     if not expected:
         return Estimate(np.nan, np.nan, np.nan, part.rows)
-    rows_per_lead = part.rows / part.entities
-    count = part.outcomes / rows_per_lead
+    rows_per_unit = part.rows / units
+    count = part.outcomes / rows_per_unit
     # The gamma quantile is not defined for a count of 0, where the lower bound is 0.
     low = float(gammaincinv(count, LOW_QUANTILE)) if count else 0.0
     high = float(gammaincinv(count + 1, HIGH_QUANTILE))
     return Estimate(
         part.outcomes / expected,
-        low * rows_per_lead / expected,
-        high * rows_per_lead / expected,
+        low * rows_per_unit / expected,
+        high * rows_per_unit / expected,
         part.rows,
     )
 
@@ -220,13 +236,13 @@ def _estimate_ratio(part: SliceMetrics, leads_with_outcome: int, expected: float
 def _measure_values(
     expected: np.ndarray,
     label: np.ndarray,
-    lead: np.ndarray,
+    cluster: np.ndarray,
     masks: Mapping[Key, np.ndarray],
     amount: np.ndarray | None,
 ) -> dict[Key, RealisedValue]:
     """Return the value of each part with rows whose amount and expected value are both known.
 
-    The intervals of the ratios are bootstrapped by lead.
+    The intervals of the ratios are bootstrapped by cluster.
     """
     if amount is None:
         return {}
@@ -237,7 +253,7 @@ def _measure_values(
     rows_of = {name: rows for name, rows in rows_of.items() if len(rows)}
     replicates: dict[Key, list[float]] = {name: [] for name in rows_of}
     # A fixed seed, so that the same data give the same report.
-    for weight in draw_entity_weights(lead, 0, REPLICATES):
+    for weight in draw_cluster_weights(cluster, 0, REPLICATES):
         for name, rows in rows_of.items():
             actual_sum = (weight * actual_value)[rows].sum()
             expected_sum = (weight * expected_value)[rows].sum()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from models.evaluation.capacity_metrics import DEFAULT_CAPACITY_SHARE
 from models.evaluation.metrics import (
     PredictedRows,
-    draw_entity_weights,
+    draw_cluster_weights,
     evaluate_rows,
     evaluate_slices,
 )
@@ -99,7 +99,7 @@ def test_slices_match_brute_force_with_its_interval(seed, count, ties, capacity)
     for name, mask in masks.items():
         point = oracle(rows, mask, capacity, np.ones(count))
         drawn = [
-            oracle(rows, mask, capacity, weight) for weight in draw_entity_weights(rows[2], 3, 4)
+            oracle(rows, mask, capacity, weight) for weight in draw_cluster_weights(rows[2], 3, 4)
         ]
         for key, value in point.items():
             figure = metrics[name][key]

@@ -103,7 +103,7 @@ def test_ranking_within_strata_equals_brute_force_with_interval(ties):
     stratum = np.random.default_rng(2).choice(["a", "b", "c"], size=90, p=[0.6, 0.3, 0.1])
     estimates = evaluate_rows(label, probability, entity, stratum=stratum, seed=5, replicates=20)
     point = ranking_by_pairs(label, probability, stratum, np.ones(90))
-    weights = metrics.draw_entity_weights(entity, 5, 20)
+    weights = metrics.draw_cluster_weights(entity, 5, 20)
     drawn = np.array([ranking_by_pairs(label, probability, stratum, weight) for weight in weights])
     for at, name in enumerate(["roc_auc", "average_precision"]):
         expected = [point[at], *np.quantile(drawn[:, at], [0.05, 0.95])]

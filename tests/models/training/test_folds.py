@@ -12,7 +12,7 @@ from models.training.folds import (
     RowKeys,
     hash_entities,
     mask_unseen_keys,
-    split_by_entity,
+    split_by_cluster,
     split_latest_rows,
     split_rolling_origin,
 )
@@ -162,10 +162,10 @@ def test_empty_history_is_a_data_error():
     st.integers(2, 5),
     st.randoms(use_true_random=False),
 )
-def test_split_by_entity_tests_each_row_once_and_keeps_entities_together(numbers, folds, random):
+def test_split_by_cluster_tests_each_row_once_and_keeps_entities_together(numbers, folds, random):
     entity = np.array([f"lead-{n}" for n in numbers])
     try:
-        found = split_by_entity(entity, folds, seed=3)
+        found = split_by_cluster(entity, folds, seed=3)
     except DataError:
         assert len(set(hash_entities(entity, 3) % np.uint64(folds))) < 2
         return
@@ -174,7 +174,7 @@ def test_split_by_entity_tests_each_row_once_and_keeps_entities_together(numbers
         assert not set(entity[fold.train]) & set(entity[fold.test])
         assert fold.train.size + fold.test.size == entity.size
     order = np.array(random.sample(range(entity.size), entity.size))
-    mixed = split_by_entity(entity[order], folds, seed=3)
+    mixed = split_by_cluster(entity[order], folds, seed=3)
     assert [set(f.test) for f in found] == [set(order[f.test]) for f in mixed]
 
 
@@ -201,7 +201,7 @@ def test_unseen_keys_of_folds_by_entity_are_not_in_other_entities(numbers, folds
     entity = np.array([f"lead-{n}" for n in numbers])
     account = np.array(numbers) % accounts
     try:
-        found = split_by_entity(entity, folds, seed=3)
+        found = split_by_cluster(entity, folds, seed=3)
     except DataError:
         return
     check_unseen(found, RowKeys(entity, np.zeros(entity.size, np.int64), account), None)
@@ -225,8 +225,8 @@ def check_unseen(found, rows, gap):
 
 
 def test_single_entity_cannot_be_split():
-    with pytest.raises(DataError, match="1 entities for 3 folds"):
-        split_by_entity(np.array(["a", "a"]), 3, 0)
+    with pytest.raises(DataError, match="1 of them for 3 folds"):
+        split_by_cluster(np.array(["a", "a"]), 3, 0)
 
 
 PINNED = [10185964128229428279, 3405396810240292928]

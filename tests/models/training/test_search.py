@@ -10,7 +10,7 @@ from configs.learning import Learning, Search
 from models.calibration import compute_clustered_error, compute_log_loss
 from models.learners import lightgbm
 from models.training import search
-from models.training.folds import Fold, split_by_entity, split_rolling_origin
+from models.training.folds import Fold, split_by_cluster, split_rolling_origin
 from models.training.search import HyperparameterChoice, SearchSample, search_hyperparameters
 
 DAY = 86_400_000_000
@@ -30,7 +30,8 @@ def drifting(rows: int, seed: int = 0) -> tuple[SearchSample, list[Fold]]:
     sign = np.where(np.arange(rows) < rows // 3, 1.0, -1.0)
     y = (random.random(rows) < 1 / (1 + np.exp(-2 * sign * x[:, 0]))).astype(np.int64)
     cutoff = np.arange(rows) * DAY
-    sample = SearchSample(x, y, [1], np.array([f"l{i}" for i in range(rows)], dtype=object), cutoff)
+    entity = np.array([f"l{i}" for i in range(rows)], dtype=object)
+    sample = SearchSample(x, y, [1], entity, entity, cutoff)
     return sample, split_rolling_origin(cutoff, timedelta(0), timedelta(0), 4, 0.5)
 
 
@@ -110,7 +111,7 @@ def test_decision_rows_are_not_trained_on_during_the_search(monkeypatch):
     """Without order each fold trains on the others: the search must leave out decision rows."""
     sample, _ = drifting(400)
     sample = replace(sample, ordered=False)
-    folds = split_by_entity(sample.entity_id, 4, 0)
+    folds = split_by_cluster(sample.entity_id, 4, 0)
     deciding = {name for fold in folds[2:] for name in sample.entity_id[fold.test]}
     trained, fit = [], HyperparameterChoice.fit
     monkeypatch.setattr(

@@ -43,7 +43,7 @@ def make_table(timed: list[tuple[int, int]], end: int, horizon: int) -> Training
     label = np.where(cutoff + horizon <= end, outcome < cutoff + horizon, IMMATURE).astype(np.int64)
     entity = np.array([f"e{i}" for i in range(len(timed))], dtype=object)
     return TrainingTable(
-        pa.table({"x": cutoff}), np.arange(len(timed)), entity, cutoff, label, outcome
+        pa.table({"x": cutoff}), np.arange(len(timed)), entity, entity, cutoff, label, outcome
     )
 
 

@@ -1,0 +1,38 @@
+"""Clusters: rows that depend on each other, as those of one account or of one entity do.
+
+Intervals draw whole clusters, and folds of unordered data keep them whole.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# Column (text) of labels and out-of-time rows: the key of an account, or of rows that repeat each
+# other (``Dataset.find_clusters``); the entity where there is neither. Tables may lack it.
+CLUSTER = "cluster"
+
+
+def has_clusters(table: pa.Table) -> bool:
+    """Return whether some row of a table belongs to more than its entity."""
+    if CLUSTER not in table.column_names:
+        return False
+    differs = pc.not_equal(table[CLUSTER], table["entity_id"])
+    return bool(pc.any(differs).as_py())
+
+
+def number_clusters(table: pa.Table) -> np.ndarray:
+    """Return each row's cluster as a number (int64), in the order of the keys.
+
+    In a table without clusters each entity is one.
+    """
+    return number_keys(table[CLUSTER if CLUSTER in table.column_names else "entity_id"])
+
+
+def number_keys(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return the rank of each key, int64 from 1; equal keys have the same."""
+    # An empty column may have no type that can be ranked.
+    if not len(keys):
+        return np.empty(0, np.int64)
+    return pc.rank(keys, tiebreaker="dense").to_numpy().astype(np.int64)
