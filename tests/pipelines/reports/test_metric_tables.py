@@ -114,7 +114,9 @@ def test_markdown_table_has_equal_columns_in_each_line(learners):
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_training_is_the_same_in_terminal_and_markdown(learners, timed):
-    project = SimpleNamespace(project="acme", timed=timed, ordered=timed)
+    project = SimpleNamespace(
+        project="acme", timed=timed, ordered=timed, follows_up=lambda target: timed
+    )
     trained = SimpleNamespace(learner="hazard", folds=[{}, {}])
     version, figures = SimpleNamespace(number=3, run_id="0f3c"), learners["hazard"]
     done = SimpleNamespace(
