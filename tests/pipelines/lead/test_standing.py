@@ -3,12 +3,15 @@
 from datetime import UTC
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from configs.targets import Cutoffs, Population, Target
 from features.spine import build_scoring_spine
 from pipelines.lead.standing import describe_standing
+from tests.features import population_oracle as oracle
 from tests.features.population_oracle import World
-from tests.features.test_reopening import data_of, instant
+from tests.features.test_reopening import data_of, hours, instant, targets, worlds
 
 # Instants are days from 2024-03-25.
 DAY = 24
@@ -130,3 +133,22 @@ def test_unknown_lead_is_not_in_the_data():
     target = Target(outcome="won", horizon="9d", cutoffs=Cutoffs(every="1d"))
     (line,) = describe_standing(data, target, "e7", instant(DAY), UTC)
     assert line == "not scored as of 2024-03-26: not in the data by then"
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds, targets, st.integers(0, 360))
+def test_reason_names_an_end_if_and_only_if_the_lead_has_ended(world, target, now):
+    """Compare the reason with the loops of the population's oracle."""
+    data = data_of(world)
+    for entity, (_, row_known) in enumerate(world.leads):
+        lines = describe_standing(data, target, f"e{entity}", instant(now), UTC)
+        if row_known >= now or not lines or lines[-1].startswith("to score"):
+            continue
+        # Events that are not known yet are not part of the reason, nor of the entry.
+        known = World(world.leads, [event for event in world.events if event[2] < now])
+        delay = target.cutoffs.delay
+        entry = oracle.entry_of(known, target, entity)[0]
+        own = None if delay is None else entry + hours(delay)
+        has_ended = not oracle.is_open(known, target, entity, now, published_from=own)
+        assert has_ended == (": ended by " in lines[-1])
+        assert "not known before" not in lines[-1]
