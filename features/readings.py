@@ -19,7 +19,7 @@ class NumberSigns:
     """Signs in written numbers.
 
     Attributes:
-        decimal: Sign before the decimals.
+        decimal: Sign before the decimals; empty if unknown.
         thousands: Sign between groups of three digits; empty if digits are never grouped. A space
             stands for no-break spaces too.
     """
@@ -29,8 +29,8 @@ class NumberSigns:
 
     def __str__(self) -> str:
         """Return the signs in the form of the config."""
-        grouped = f", thousands: {self.thousands!r}" if self.thousands else ""
-        return f"decimal: {self.decimal!r}{grouped}"
+        signs = {"decimal": self.decimal, "thousands": self.thousands}
+        return ", ".join(f"{key}: {sign!r}" for key, sign in signs.items() if sign)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from configs.source_rows import AttributeRows, ColumnKind, LeadRows
 from configs.suggestions import did_you_mean
 from features.intake.formats.number_signs import (
     PLAIN_SIGNS,
+    UNKNOWN_SIGNS,
     SignChoice,
     SignedNumbers,
     choose_signs,
@@ -125,37 +126,29 @@ def read_attribute(
     """
     declared = rules.kinds.get(name)
     if not is_text_column(column):
-        values, kind = infer_attribute(column), _name_typed_kind(column.type)
-        stored = StoredReading(kind)
+        values = infer_attribute(column)
+        # A type of its own says nothing about signs in texts.
+        stored = StoredReading(_name_typed_kind(column.type), UNKNOWN_SIGNS)
         if pa.types.is_floating(values.type) and (
             declared is None or stored.agrees_with(StoredReading(declared))
         ):
             written = column.combine_chunks()
             return values, ColumnReading(name, rules, stored, written, locate, hidden=hidden)
         column = to_text(column)
-    distinct = DistinctTexts.from_column(to_plain_text(column))
+    texts = to_plain_text(column).combine_chunks()
+    distinct = DistinctTexts.from_column(texts)
+    written, stored = distinct.to_array(), StoredReading("category")
+    reading = ColumnReading(name, rules, stored, written, locate, hidden=hidden)
     if declared == "category":
-        reading = ColumnReading(
-            name, rules, StoredReading("category"), distinct.to_array(), locate, hidden=hidden
-        )
-        return to_plain_text(column).combine_chunks(), reading
+        return texts, reading
     parsed = _parse_kinds(distinct, (PLAIN_SIGNS,) if typed else rules.signs, rules.limit)
     kind, uncertain = _decide_kind(distinct, parsed, rules.limit, declared)
-    reading = ColumnReading(
-        name,
-        rules,
-        StoredReading(kind, parsed.choice.signs),
-        distinct.to_array(),
-        locate,
-        hidden=hidden,
-    )
+    reading = replace(reading, stored=StoredReading(kind, parsed.choice.evident))
     if uncertain:
-        reading = replace(
-            reading, problem=_make_kind_error(reading, distinct, parsed, kind, declared)
-        )
-        return to_plain_text(column).combine_chunks(), reading
+        problem = _make_kind_error(reading, distinct, parsed, kind, declared)
+        return texts, replace(reading, problem=problem)
     if kind == "category":
-        return to_plain_text(column).combine_chunks(), reading
+        return texts, reading
     reading = replace(reading, warnings=tuple(_write_warnings(reading, distinct, parsed)))
     return distinct.spread(parsed.values[kind]), reading
 
@@ -391,8 +384,7 @@ def _warn_about_signs(
     example = f"{misfits.text!r} in {misfits.place} is {value:.15g}"
     if reading.hidden:
         example = misfits.place
-    used = parsed.choice.signs
-    key = reading.rules.key
+    used, key = parsed.choice.evident, reading.rules.key
     yield (
         f"attribute {reading.name} is read with {used}, the only signs that fit its numbers: "
         f"{example}; set {key}.decimal and {key}.thousands to say so"

@@ -16,6 +16,7 @@ from configs.source_rows import Constant, EventRows
 from features.arrivals import Arrivals
 from features.contracts import EVENTS, INSTANT, SourceCount
 from features.intake.entities import EntityCollector
+from features.intake.event_values import EventValues
 from features.intake.formats.texts import to_plain_text
 from features.intake.identity.equal_events import (
     MAX_COMPARED_ROWS,
@@ -40,7 +41,7 @@ from features.intake.quarantine import (
     quarantine_rows,
 )
 from features.intake.reading import RawRows, SourceReader
-from features.intake.values import clean_column, parse_numbers, read_clean_text, read_times
+from features.intake.values import read_clean_text, read_times
 from features.tools.duplicates import HASHES, HIGH, find_duplicate_rows, sum_hashes
 from features.tools.id_index import IdIndex
 from features.tools.parallel import parallel_map
@@ -83,23 +84,19 @@ def read_events(
     and whole rows of those in quarantine. Raises the errors of reading a source.
     """
     lead_index = None if leads is None else IdIndex.from_column(leads["entity_id"])
-    buffer, entities = SpillBuffer(HASHED_EVENT_LOG, scratch), EntityCollector()
-    readers, rejections = list[SourceReader](), list[Rejections]()
-    doubts = [
-        open_id_doubts(project, source, f"sources.events[{i}]")
-        for i, source in enumerate(project.sources.events)
-    ]
-    for i, source in enumerate(project.sources.events):
-        readers.append(SourceReader.open(source, scratch))
-        known = (lead_index, objections, doubts[i])
-        pieces = _check_pieces(project, source, i, readers[i], known)
-        collector = entities if lead_index is None else None
-        rejections.append(
-            Rejections.from_parts(_store_piece(buffer, collector, *piece) for piece in pieces)
-        )
+    sources = project.sources.events
+    readers = [SourceReader.open(source, scratch) for source in sources]
+    values = [EventValues.from_source(project, source, i) for i, source in enumerate(sources)]
+    known = (lead_index, objections)
+    log_parts = _read_sources(project, readers, values, known, scratch)
+    # A list, so that all sources are settled before any is read once more.
+    if any([reader.settle_signs() for reader in values]):
+        for reader in values:
+            reader.reset_counts()
+        log_parts = _read_sources(project, readers, values, known, scratch)
+    hashed, entities, rejections, doubts = log_parts
     if lead_index is None:
         _refuse_rounded_ids(doubts, project.sources.max_quarantine)
-    hashed = buffer.to_table()
     hashes, log = hashed.select(HASHES.names), hashed.select(EVENT_LOG.names)
     # After all sources, since equal rows may be in different ones; the first of them is used.
     again, differences = _settle_duplicates(project, readers, rejections, hashes, log)
@@ -107,6 +104,10 @@ def read_events(
     hints = [_diagnose_unknown(project, leads, collected) for collected in doubts]
     counts = _quarantine_sources(
         project, readers, _add_duplicates(rejections, again), arrivals, hints, quarantine
+    )
+    counts = tuple(
+        replace(count, warnings=(*count.warnings, *reader.list_warnings()))
+        for count, reader in zip(counts, values, strict=True)
     )
     if len(again):
         log = SpillBuffer.collect(EVENT_LOG, _drop_rows(log, again), scratch)
@@ -118,6 +119,33 @@ def read_events(
     return EventReadResult(
         log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
     )
+
+
+def _read_sources(
+    project: Project,
+    readers: list[SourceReader],
+    values: list[EventValues],
+    known: tuple[IdIndex | None, Objections],
+    scratch: Path | None,
+) -> tuple[pa.Table, EntityCollector, list[Rejections], list[IdDoubts]]:
+    """Return the good rows of all sources as HASHED_EVENT_LOG, and what else one pass collects.
+
+    These are the entities, and the rejections and doubtful ids of each source.
+    """
+    buffer, entities = SpillBuffer(HASHED_EVENT_LOG, scratch), EntityCollector()
+    rejections = list[Rejections]()
+    doubts = [
+        open_id_doubts(project, source, f"sources.events[{i}]")
+        for i, source in enumerate(project.sources.events)
+    ]
+    for i, source in enumerate(project.sources.events):
+        checked = (*known, doubts[i])
+        pieces = _check_pieces(project, source, i, readers[i], values[i], checked)
+        collector = entities if known[0] is None else None
+        rejections.append(
+            Rejections.from_parts(_store_piece(buffer, collector, *piece) for piece in pieces)
+        )
+    return buffer.to_table(), entities, rejections, doubts
 
 
 def _quarantine_sources(
@@ -240,6 +268,7 @@ def _check_pieces(
     source: EventRows,
     i: int,
     origin: SourceReader,
+    values: EventValues,
     known: tuple[IdIndex | None, Objections, IdDoubts],
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
     """Return the outcome of each piece of a source.
@@ -250,7 +279,7 @@ def _check_pieces(
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
 
     def check_piece(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
-        return _check_piece(project, source, raw, *known, i)
+        return _check_piece(project, source, raw, values, *known, i)
 
     return parallel_map(
         check_piece,
@@ -264,13 +293,14 @@ def _check_piece(
     project: Project,
     source: EventRows,
     raw: RawRows,
+    values: EventValues,
     lead_index: IdIndex | None,
     objections: Objections,
     doubts: IdDoubts,
     source_number: int,
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
-    columns = _read_columns(project, source, raw)
+    columns = _read_columns(project, source, raw, values)
     doubts.add(raw.table, raw.column(source.entity_id, ""), columns["entity_id"])
     # Suppression comes first, since such a row must not appear in the quarantine. With a leads
     # source, only its rows decide which listed entities the data contains.
@@ -314,7 +344,9 @@ def _required_columns(source: EventRows, i: int) -> dict[str, str]:
     return {key: name for key, name in mapped.items() if isinstance(name, str)}
 
 
-def _read_columns(project: Project, source: EventRows, raw: RawRows) -> dict[str, pa.ChunkedArray]:
+def _read_columns(
+    project: Project, source: EventRows, raw: RawRows, values: EventValues
+) -> dict[str, pa.ChunkedArray]:
     """Read the mapped columns in their types, with the reason where a value is invalid."""
     missing = source.missing
     columns = {
@@ -326,10 +358,7 @@ def _read_columns(project: Project, source: EventRows, raw: RawRows) -> dict[str
         "event_type": _read_text(raw, source.event_type, missing),
         "channel": _read_text(raw, source.channel, missing),
     }
-    value = pa.chunked_array([pa.nulls(len(raw.table), pa.float64())])
-    if source.value is not None:
-        value = clean_column(raw.column(source.value, ""), missing)
-    columns["value"], columns["value_problem"] = parse_numbers(value)
+    columns["value"], columns["value_problem"] = values.parse_piece(raw)
     return columns
 
 

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from features.intake.formats.texts import set_null, to_plain_text, to_text
 from features.readings import NumberSigns
 from features.tools.duckdb_sql import run_query
 from features.tools.id_index import get_text_buffers
-from features.tools.jit import jit_kernel
+from features.tools.jit import jit_inline, jit_kernel
 
 # The first one that fits is used, so that plain numbers have the decimal point.
 ALL_SIGNS = tuple(
@@ -32,7 +32,13 @@ ALL_SIGNS = tuple(
     for thousands in others
 )
 PLAIN_SIGNS = NumberSigns()
+# With these, only whole numbers without groups are numbers.
+UNKNOWN_SIGNS = NumberSigns("")
 NUMBER_PATTERN = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+# Like NUMBER_PATTERN, without a sign "+", which Arrow does not cast.
+PLAIN_TEXT = r"\A-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\z"
+# A pattern that no text matches.
+NEVER = r"[^\x00-\x{10FFFF}]"
 # Base in which a signature is written: one digit per reading, of which there are six at most.
 BASE = 8
 # What the kernel finds in a plain number.
@@ -54,44 +60,77 @@ class SignedNumbers:
 
     Attributes:
         signs: The readings.
-        values: float64 (readings, texts), NaN where a text does not fit.
-        signatures: Signature of each text, int64; 0 where no reading fits. Each reading has a
-            digit: 0 if it does not fit, else 1 + the first reading with the same value.
+        values: float64 (readings, texts), NaN where a text does not fit; a single row stands for
+            all readings that fit.
+        codes: Signatures that occur or may occur, int64; 0 where no reading fits. Each reading has
+            a digit: 0 if it does not fit, else 1 + the first reading with the same value.
+        labels: Place in ``codes`` of each text's signature.
     """
 
     signs: tuple[NumberSigns, ...]
     values: np.ndarray
-    signatures: np.ndarray
+    codes: np.ndarray
+    labels: np.ndarray
 
     @classmethod
     def from_texts(cls, texts: pa.Array, signs: tuple[NumberSigns, ...]) -> SignedNumbers:
         """Read texts with each of the signs."""
-        numbers = _read_plain(texts, signs)
+        numbers = read_plain_texts(texts, signs)
         if numbers is not None:
             return numbers
-        values = np.stack([parse_signed_numbers(texts, pair) for pair in signs])
-        return cls(signs, values, _compute_signatures(values))
+        # Most texts of most columns are plain numbers, and only the others need all patterns.
+        trimmed = pc.utf8_trim_whitespace(texts)
+        is_plain = pc.fill_null(pc.match_substring_regex(trimmed, PLAIN_TEXT), False).to_numpy(
+            zero_copy_only=False
+        )
+        numbers = read_plain_texts(trimmed.filter(pa.array(is_plain)), signs)
+        rest = np.ones(len(texts), bool) if numbers is None else ~is_plain
+        others = texts.filter(pa.array(rest))
+        values = np.full((len(signs), len(texts)), np.nan)
+        values[:, rest] = np.stack([parse_signed_numbers(others, pair) for pair in signs])
+        signatures = np.zeros(len(texts), np.int64)
+        signatures[rest] = _compute_signatures(values[:, rest])
+        if numbers is not None:
+            values[:, is_plain], signatures[is_plain] = numbers.values, numbers.signatures
+        return cls(signs, values, *np.unique(signatures, return_inverse=True))
+
+    @property
+    def signatures(self) -> np.ndarray:
+        """Return the signature of each text."""
+        return self.codes[self.labels]
 
     def count(self, weights: np.ndarray | None = None) -> Counter[int]:
         """Return the number of texts by signature, each counted ``weights`` times."""
-        present, place = np.unique(self.signatures, return_inverse=True)
-        sums = np.bincount(place, weights, minlength=len(present))
-        return Counter(dict(zip(present.tolist(), sums.astype(np.int64).tolist(), strict=True)))
+        size = len(self.codes)
+        if weights is None:
+            # Faster than bincount, which converts the labels.
+            sums = [np.count_nonzero(self.labels == place) for place in range(size)]
+        else:
+            sums = np.bincount(self.labels, weights, minlength=size).astype(np.int64).tolist()
+        return Counter({code: n for code, n in zip(self.codes.tolist(), sums, strict=True) if n})
+
+    def find_first(self, code: int) -> int:
+        """Return the place of the first text with a signature."""
+        return int(np.argmax(self.labels == np.flatnonzero(self.codes == code)[0]))
 
     def resolve(self, choice: SignChoice) -> np.ndarray:
         """Return each text's number by a choice, NaN where it does not fit or is ambiguous."""
-        # One row of values stands for all readings, but not all of them fit every text.
         numbers = self.values[min(choice.place, len(self.values) - 1)]
+        # One row of values stands for all readings, but not all of them fit every text.
         if choice.place:
-            digit = self.signatures // BASE ** (len(self.signs) - 1 - choice.place) % BASE
-            numbers = np.where(digit > 0, numbers, np.nan)
+            digit = self.codes // BASE ** (len(self.signs) - 1 - choice.place) % BASE
+            numbers = np.where((digit > 0)[self.labels], numbers, np.nan)
         if not choice.ambiguous:
             return numbers
         return np.where(self.mask_ambiguous(choice), np.nan, numbers)
 
     def mask_ambiguous(self, choice: SignChoice) -> np.ndarray:
         """Return a mask of the texts that can be read two ways."""
-        return np.isin(self.signatures, np.array(sorted(choice.ambiguous), np.int64))
+        return np.isin(self.codes, np.array(sorted(choice.ambiguous), np.int64))[self.labels]
+
+    def take(self, places: np.ndarray) -> SignedNumbers:
+        """Return the texts at some places."""
+        return replace(self, values=self.values[:, places], labels=self.labels[places])
 
 
 @dataclass(frozen=True)
@@ -101,6 +140,7 @@ class SignChoice:
     Attributes:
         place: Place of the chosen signs among the possible ones.
         signs: The chosen signs.
+        evident: Those of them that texts or the config show; one that nothing shows is empty.
         other: Signs that fit as well and give other numbers; None if the choice is certain.
         ambiguous: Signatures of the texts on which the two disagree.
         ambiguous_cells: Number of cells with such a text.
@@ -108,6 +148,7 @@ class SignChoice:
 
     place: int
     signs: NumberSigns
+    evident: NumberSigns = UNKNOWN_SIGNS
     other: NumberSigns | None = None
     ambiguous: frozenset[int] = frozenset()
     ambiguous_cells: int = 0
@@ -136,12 +177,38 @@ def choose_signs(
     ambiguous = {
         code for code, fits in telling.items() if len({fits[i] for i in possible} - {0}) > 1
     }
+    certain = [digits[code] for code in telling if code not in ambiguous]
+    evident = _find_evident_signs(certain, signs, best)
     if not ambiguous:
-        return SignChoice(best, signs[best])
+        return SignChoice(best, signs[best], evident)
     example = digits[max(ambiguous, key=lambda code: (counts[code], -code))]
     other = next(i for i in possible if example[i] not in (0, example[best] or -1))
     cells = sum(counts[code] for code in ambiguous)
-    return SignChoice(best, signs[best], signs[other], frozenset(ambiguous), cells)
+    return SignChoice(best, signs[best], evident, signs[other], frozenset(ambiguous), cells)
+
+
+def _find_evident_signs(
+    certain: list[list[int]], signs: tuple[NumberSigns, ...], best: int
+) -> NumberSigns:
+    """Return the chosen signs that are the only possible ones, or that a certain text shows.
+
+    A text shows a sign if no reading with another one gives its number.
+    """
+    chosen = signs[best]
+    others = {
+        "decimal": [i for i, pair in enumerate(signs) if pair.decimal != chosen.decimal],
+        "thousands": [
+            i
+            for i, pair in enumerate(signs)
+            if pair.decimal == chosen.decimal and pair.thousands != chosen.thousands
+        ],
+    }
+    shown = {
+        key: not places
+        or any(fits[best] and all(fits[i] != fits[best] for i in places) for fits in certain)
+        for key, places in others.items()
+    }
+    return NumberSigns(*(getattr(chosen, key) if shown[key] else "" for key in others))
 
 
 def parse_signed_numbers(texts: pa.Array, signs: NumberSigns) -> np.ndarray:
@@ -154,14 +221,16 @@ def parse_signed_numbers(texts: pa.Array, signs: NumberSigns) -> np.ndarray:
     for characters in (GROUPING_SPACES, GROUPING_APOSTROPHES):
         for other in characters[1:]:
             texts = pc.replace_substring(texts, other, characters[0])
-    decimal, group = re.escape(signs.decimal), re.escape(signs.thousands)
-    patterns = [rf"[+-]?(?:[0-9]+(?:{decimal}[0-9]*)?|{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?"]
+    group = re.escape(signs.thousands)
+    point = re.escape(signs.decimal) if signs.decimal else NEVER
+    patterns = [rf"[+-]?(?:[0-9]+(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"]
     if signs.thousands:
-        patterns.append(rf"[+-]?[1-9][0-9]{{0,2}}(?:{group}[0-9]{{3}})+(?:{decimal}[0-9]*)?")
+        patterns.append(rf"[+-]?[1-9][0-9]{{0,2}}(?:{group}[0-9]{{3}})+(?:{point}[0-9]*)?")
     fits = pc.match_substring_regex(texts, rf"\A(?:{'|'.join(patterns)})\z")
     if signs.thousands:
         texts = pc.replace_substring(texts, signs.thousands, "")
-    texts = pc.replace_substring(texts, signs.decimal, ".")
+    if signs.decimal:
+        texts = pc.replace_substring(texts, signs.decimal, ".")
     texts = pc.if_else(fits, texts, pa.scalar(None, pa.string()))
     return to_float_array(parse_plain_numbers(pa.chunked_array([texts])))
 
@@ -190,7 +259,7 @@ def to_float_array(numbers: pa.Array) -> np.ndarray:
     return pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False)
 
 
-def _read_plain(texts: pa.Array, signs: tuple[NumberSigns, ...]) -> SignedNumbers | None:
+def read_plain_texts(texts: pa.Array, signs: tuple[NumberSigns, ...]) -> SignedNumbers | None:
     """Return texts that are all plain numbers with a decimal point; None if any is not.
 
     This is the common case, in which nothing but the points must be looked at.
@@ -213,7 +282,7 @@ def _read_plain(texts: pa.Array, signs: tuple[NumberSigns, ...]) -> SignedNumber
     grouped = kinds == LIKE_A_GROUP
     if not grouped.any():
         # One row stands for all readings: they differ in nothing that fits.
-        return SignedNumbers(signs, values[None, :], codes[kinds])
+        return SignedNumbers(signs, values[None, :], codes, kinds)
     rows = np.tile(values, (len(signs), 1))
     for i, pair in enumerate(signs):
         if pair.decimal == ",":
@@ -221,7 +290,7 @@ def _read_plain(texts: pa.Array, signs: tuple[NumberSigns, ...]) -> SignedNumber
             rows[i] = np.where(kinds == NO_POINT, values, np.nan)
             if pair.thousands == ".":
                 rows[i, grouped] = joined.cast(pa.float64()).to_numpy()
-    return SignedNumbers(signs, rows, codes[kinds])
+    return SignedNumbers(signs, rows, codes, kinds)
 
 
 def _describe_plain(kind: int, signs: tuple[NumberSigns, ...]) -> int:
@@ -264,21 +333,27 @@ def _split_signature(code: int, size: int) -> list[int]:
 def _classify_points(data: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> None:
     """Find plain numbers whose decimal point could group digits: 1.200, but not 0.200 or 1.2."""
     for i in range(len(kinds)):
-        point, last, first = -1, ends[i + 1], ends[i]
-        for at in range(first, last):
-            if data[at] == 46:
-                point = at
-                break
-        if point < 0:
-            continue
-        kinds[i] = 2
-        while data[first] == 32 or data[first] == 43 or data[first] == 45:
-            first += 1
-        while data[last - 1] == 32:
-            last -= 1
-        whole = point - first
-        if 1 <= whole <= 3 and data[first] != 48 and last - point == 4:
-            kinds[i] = 1
-            for at in range(first, last):
-                if at != point and not 48 <= data[at] <= 57:
-                    kinds[i] = 2
+        kinds[i] = _classify_point(data, ends[i], ends[i + 1])
+
+
+@jit_inline
+def _classify_point(data: np.ndarray, first: int, last: int) -> int:
+    # Two decimals are the most frequent, so the point of most texts needs no search.
+    if last - first >= 3 and data[last - 3] == 46:
+        return CERTAIN_POINT
+    point = first
+    while point < last and data[point] != 46:
+        point += 1
+    if point == last:
+        return NO_POINT
+    while data[first] == 32 or data[first] == 45:
+        first += 1
+    while data[last - 1] == 32:
+        last -= 1
+    if not 1 <= point - first <= 3 or data[first] == 48 or last - point != 4:
+        return CERTAIN_POINT
+    # An exponent is no group of three digits.
+    for at in range(point + 1, last):
+        if not 48 <= data[at] <= 57:
+            return CERTAIN_POINT
+    return LIKE_A_GROUP

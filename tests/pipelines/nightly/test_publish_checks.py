@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from configs.errors import NotFitToPublish
+from configs.errors import DataError, NotFitToPublish
 from configs.schema import load_project
 from models.learners import lightgbm
 from models.registry.registry import Registry
@@ -307,3 +307,46 @@ def test_night_before_the_training_is_not_compared_with_later_weeks(company):
     night = score_night(load_project("company.yaml"), "2024-12-01", Runner())
     kept = [row for row in _kept(night.published.run_id) if row["check"] == "gone_types"]
     assert [row["verdict"] for row in kept] == ["pass"] and "after this as-of" in kept[0]["message"]
+
+
+def _replace_size(folder, ids, text):
+    rewrite(folder / "leads.csv", lambda row: row | {"size": text} if row["id"] in ids else row)
+
+
+def _score_rows(project):
+    return {
+        (row["target"], row["entity_id"]): row
+        for row in open_store(project).scores("tiny").to_pylist()
+    }
+
+
+@pytest.mark.parametrize("text", ["1,200", "n/a"])
+def test_unreadable_cell_is_missing_and_changes_no_other_score(company, text):
+    project = load_project("company.yaml")
+    score_night(project, TUESDAY, Runner())
+    before = _score_rows(project)
+    scored = sorted({entity for _, entity in before})[0]
+    _replace_size(company, {scored}, text)
+    said = []
+    night = score_night(project, TUESDAY, Runner(log=said.append))
+    (check,) = [check for check in night.published.checks if check.check == "reading"]
+    place = f"{text!r} in leads.csv, row {int(scored[1:]) + 2} "
+    assert (check.verdict, check.subject) == ("warn", "leads") and place in check.message
+    assert "attribute size is read as numbers: 1 of 900 values" in check.message
+    after = _score_rows(project)
+    assert after.keys() == before.keys()
+    varying = {"run_id", "scored_at", "reasons", "rank", "percentile", "listed"}
+    for key, row in after.items():
+        if key[1] != scored:
+            own = {name: value for name, value in row.items() if name not in varying}
+            assert own == {name: before[key][name] for name in own}
+
+
+def test_too_many_unreadable_cells_publish_nothing(company):
+    project = load_project("company.yaml")
+    before = left(company, project)
+    ids = {f"L{number:04}" for number in range(0, 900, 10)}
+    _replace_size(company, ids, "1,200")
+    with pytest.raises(DataError, match=r"was a number when.*90 of 900.*'1,200', 90 times.*row 2"):
+        score_night(project, TUESDAY, Runner())
+    assert left(company, project) == before

@@ -125,3 +125,22 @@ def test_signs_of_a_mixture_give_no_contradicted_number():
 
 def test_typed_numbers_have_a_decimal_point():
     assert decide(["1.000", "2.500"], (PLAIN_SIGNS,))[0] == [1, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("texts", "evident"),
+    [
+        (["1", "20"], NumberSigns("")),
+        (["1", "2.5"], NumberSigns(".")),
+        (["1 100"], NumberSigns("", " ")),
+        (["1,200,300"], NumberSigns(".", ",")),
+        (["12,5"], NumberSigns(",")),
+        (["1.200,5"], NumberSigns(",", ".")),
+        (["5"] * 40 + ["1,200"], NumberSigns("")),
+    ],
+)
+def test_evident_signs_are_those_that_texts_show(texts, evident):
+    """A model of whole numbers does not settle what 1,200 means tonight."""
+    assert decide(texts)[1].evident == evident
+    read = parse_signed_numbers(pa.array(texts), evident).tolist()
+    assert str(read) == str(decide(texts)[0])

@@ -1,0 +1,183 @@
+"""The ``value`` column of an event source, read piece by piece with one choice of number signs.
+
+A piece alone cannot decide on the signs, and a log may exceed memory. So the first pass reads with
+the preferred signs and counts how the texts can be read. Only where all pieces together decide
+otherwise is the source read a second time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import DataError
+from configs.schema import Project
+from configs.source_rows import EventRows
+from features.intake.column_kinds import HIDDEN
+from features.intake.formats.number_signs import (
+    PLAIN_SIGNS,
+    SignChoice,
+    SignedNumbers,
+    choose_signs,
+    list_possible_signs,
+    parse_signed_numbers,
+    read_plain_texts,
+)
+from features.intake.formats.texts import is_text_column, to_plain_text
+from features.intake.reading import RawRows
+from features.intake.values import WRONG_TYPE, clean_column, parse_numbers
+from features.readings import NumberSigns
+from features.tools.distinct_texts import DistinctTexts
+
+
+@dataclass
+class EventValues:
+    """Reader of one source's values; its methods may be called from several threads.
+
+    Attributes:
+        name: Column of the values; None if the source has none.
+        key: Config key of the source, such as ``sources.events[0]``.
+        missing: Texts that mean “no value”.
+        signs: Possible signs, the preferred ones first.
+        limit: Largest share of values that may be ambiguous.
+        hidden: No value may appear in a message.
+        choice: Signs with which the values are read.
+        counts: Number of values by signature, over all pieces of the current pass.
+        examples: For each signature the first value: its number among the rows, text and place.
+    """
+
+    name: str | None
+    key: str
+    missing: tuple[str, ...]
+    signs: tuple[NumberSigns, ...]
+    limit: float
+    hidden: bool
+    choice: SignChoice
+    counts: Counter[int] = field(default_factory=Counter)
+    examples: dict[int, tuple[int, str, str]] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock, repr=False)
+
+    @classmethod
+    def from_source(cls, project: Project, source: EventRows, i: int) -> EventValues:
+        """Return a reader for the ``i``-th event source."""
+        signs = list_possible_signs(source)
+        return cls(
+            source.value,
+            f"sources.events[{i}]",
+            source.missing,
+            signs,
+            project.sources.max_unreadable_cells,
+            source.value in project.privacy.personal,
+            SignChoice(0, signs[0]),
+        )
+
+    def parse_piece(self, raw: RawRows) -> tuple[pa.Array, pa.Array]:
+        """Return the numbers of a piece and the reason for each invalid value, both null for none.
+
+        Numbers that have a type in the source are used directly.
+        """
+        if self.name is None:
+            return parse_numbers(pa.chunked_array([pa.nulls(len(raw.table), pa.float64())]))
+        column = raw.column(self.name, "")
+        cleaned = clean_column(column, self.missing)
+        if not is_text_column(column):
+            return parse_numbers(cleaned)
+        return self._parse_texts(to_plain_text(cleaned).combine_chunks(), raw)
+
+    def settle_signs(self) -> bool:
+        """Choose the signs after a pass; return whether the source must be read once more.
+
+        Raises DataError if too many values can be read two ways.
+        """
+        choice = choose_signs(self.counts, self.signs, self.limit)
+        if choice.ambiguous_cells > self.limit * sum(self.counts.values()):
+            raise DataError(
+                "numbers can be read two ways",
+                where=f"{self.key}.value: {self.name}",
+                found=self._describe_ambiguity(choice),
+                fix=f"set {self.key}.decimal",
+            )
+        changed = (choice.place, choice.ambiguous) != (self.choice.place, self.choice.ambiguous)
+        self.choice = choice
+        return changed
+
+    def reset_counts(self) -> None:
+        """Forget the values of a pass, before the next one."""
+        self.counts, self.examples = Counter(), {}
+
+    def list_warnings(self) -> Iterator[str]:
+        """Yield a line for numbers in signs that no key gives, and for ambiguous ones."""
+        if self.choice.ambiguous:
+            yield (
+                f"value {self.name} ({self.key}): {self._describe_ambiguity(self.choice)}; their "
+                f"rows are in quarantine; set {self.key}.decimal"
+            )
+        if len(self.signs) == 1:
+            return
+        certain = (self.examples[code] for code in {*self.examples} - self.choice.ambiguous)
+        for _, text, place in sorted(certain):
+            number, unsigned = (
+                parse_signed_numbers(pa.array([text]), pair)[0]
+                for pair in (self.choice.signs, PLAIN_SIGNS)
+            )
+            if not np.isnan(number) and number != unsigned:
+                shown = place if self.hidden else f"{text!r} in {place} is {number:.15g}"
+                yield (
+                    f"value {self.name} ({self.key}) is read with {self.choice.evident}, the only "
+                    f"signs that fit its numbers: {shown}; set {self.key}.decimal and "
+                    f"{self.key}.thousands to say so"
+                )
+                return
+
+    def _parse_texts(self, texts: pa.Array, raw: RawRows) -> tuple[pa.Array, pa.Array]:
+        present = texts.drop_null()
+        numbers = read_plain_texts(present, self.signs)
+        if numbers is None:
+            distinct = DistinctTexts.from_column(present)
+            numbers = SignedNumbers.from_texts(distinct.texts, self.signs).take(
+                distinct.indices.to_numpy()
+            )
+        self._count_signatures(numbers, texts, raw)
+        values = numbers.resolve(self.choice)
+        if not texts.null_count and not np.isnan(values).any():
+            return pa.array(values), pa.nulls(len(texts), pa.string())
+        number = np.full(len(texts), np.nan)
+        valid = texts.is_valid().to_numpy(zero_copy_only=False)
+        number[valid] = values
+        wrong = pa.array(valid & np.isnan(number))
+        problem = pc.if_else(wrong, WRONG_TYPE, pa.scalar(None, pa.string()))
+        return pa.array(number, from_pandas=True), problem
+
+    def _count_signatures(self, numbers: SignedNumbers, texts: pa.Array, raw: RawRows) -> None:
+        """Count a piece's values by signature, and remember the first value of each."""
+        counts = numbers.count()
+        examples = {}
+        for code in counts:
+            row = numbers.find_first(code)
+            if texts.null_count:
+                row = int(np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))[row])
+            place = f"{raw.table['file'][row].as_py()}, row {raw.table['row'][row].as_py()}"
+            examples[code] = (raw.table["nr"][row].as_py(), texts[row].as_py(), place)
+        with self.lock:
+            self.counts += counts
+            for code, example in examples.items():
+                self.examples[code] = min(example, self.examples.get(code, example))
+
+    def _describe_ambiguity(self, choice: SignChoice) -> str:
+        _, text, place = min(self.examples[code] for code in choice.ambiguous & {*self.examples})
+        pairs = [choice.signs, choice.other or choice.signs]
+        read = [
+            f"{parse_signed_numbers(pa.array([text]), pair)[0]:.15g} with decimal {pair.decimal!r}"
+            for pair in pairs
+        ]
+        shown = f"{HIDDEN} in {place}" if self.hidden else f"{text!r} in {place}: {', '.join(read)}"
+        return (
+            f"{choice.ambiguous_cells:,} of {sum(self.counts.values()):,} values can be read two "
+            f"ways, such as {shown}"
+        )

@@ -1,0 +1,68 @@
+"""Values of events: one choice of number signs for the whole source, in pieces of any size."""
+
+import pytest
+
+from configs.errors import DataError
+from features.intake import reading
+from features.sources import read_sources
+from tests.features.company import EVENT, project, write
+
+
+def read(tmp_path, values, quarantine=None, personal=(), **keys):
+    rows = "".join(
+        f"a;2024-01-{n % 28 + 1:02} 00:{n // 28:02};won;{v}\n" for n, v in enumerate(values)
+    )
+    path = write(tmp_path / "e.csv", "lead;at;what;amount\n" + rows)
+    company = project(events=[{"path": path, **EVENT, "value": "amount", **keys}], max_quarantine=1)
+    company = company.model_copy(
+        update={"privacy": company.privacy.model_copy(update={"personal": personal})}
+    )
+    return read_sources(company)
+
+
+@pytest.mark.parametrize("rows_per_piece", [1, 1 << 20])
+@pytest.mark.parametrize(
+    ("values", "expected", "words"),
+    [
+        (["1.5", "1.200", "", "7"], [1.5, 1.2, None, 7], []),
+        (
+            ["1.200", "1.200,50"],
+            [1200, 1200.5],
+            ["decimal: ',', thousands: '.'", "row 2 is 1200;"],
+        ),
+        (["1 100,00", "x"], [1100], ["decimal: ','"]),
+        (["1,200.50", "1,200"], [1200.5, 1200], ["thousands: ','"]),
+        (["5"] * 40 + ["1,200"], [5] * 40, ["1 of 41 values can be read two ways", "row 42"]),
+        (["5", "NaN", "inf"], [5], []),
+    ],
+)
+def test_values_of_all_pieces_decide(
+    tmp_path, monkeypatch, rows_per_piece, values, expected, words
+):
+    monkeypatch.setattr(reading, "ROWS_PER_PIECE", rows_per_piece)
+    data = read(tmp_path, values)
+    assert sorted(str(value) for value in data.events["value"].to_pylist()) == sorted(
+        str(None if value is None else float(value)) for value in expected
+    )
+    count = data.counts[0]
+    assert count.rows_in == count.used + sum(count.quarantined.values())
+    assert len(count.warnings) == bool(words)
+    assert all(word in count.warnings[0] for word in words)
+
+
+def test_ambiguous_values_are_refused_with_both_readings(tmp_path):
+    with pytest.raises(
+        DataError, match=r"two ways.*amount.*2 of 2.*'1.000' in .*row 2: 1 with.*1000"
+    ):
+        read(tmp_path, ["1.000", "2.500"])
+    with pytest.raises(DataError) as refused:
+        read(tmp_path, ["1.000", "2.500"], personal=("amount",))
+    assert "1.000" not in str(refused.value) and "***" in str(refused.value)
+
+
+def test_keys_settle_the_signs(tmp_path):
+    for decimal, expected in ((".", [1, 2.5]), (",", [1000, 2500])):
+        data = read(tmp_path, ["1.000", "2.500"], decimal=decimal)
+        assert sorted(data.events["value"].to_pylist()) == expected
+    data = read(tmp_path, ["1’000,5"], decimal=",", thousands="'")
+    assert data.events["value"].to_pylist() == [1000.5] and data.counts[0].warnings == ()
