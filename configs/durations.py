@@ -1,10 +1,11 @@
-"""Durations in the notation of the config: 30d, 12h, 90m."""
+"""Durations in the notation of the config, such as 30d, 12h and 90m, and its dates and instants."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
@@ -56,3 +57,27 @@ Duration = Annotated[
         {"type": "string", "pattern": r"^\d+(\.\d+)?[wdhms]$", "examples": ["30d", "12h"]}
     ),
 ]
+
+
+def read_date_as_midnight(value: object) -> object:
+    """Return a date of the YAML as its first instant, still without a zone; others unchanged.
+
+    Raises ValueError for a bare number, which Pydantic would read as seconds since 1970.
+    """
+    if isinstance(value, int | float):
+        raise ValueError(f"must be a date or instant, such as 2015-01-01, not the number {value}")
+    if isinstance(value, date) and not isinstance(value, datetime):
+        # Project adds the zone.
+        return datetime(value.year, value.month, value.day)  # noqa: DTZ001
+    return value
+
+
+def localize_instant(instant: datetime, zone: ZoneInfo, key: str) -> datetime:
+    """Return an instant in UTC, a naive one read in ``zone``; raise ValueError that names ``key``.
+
+    The change to UTC can lead out of the years 1 to 9999 of Python.
+    """
+    try:
+        return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{key} is outside the supported range of dates") from error

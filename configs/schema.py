@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from configs.checks import Checks
+from configs.durations import localize_instant
 from configs.errors import ConfigError
 from configs.feature_options import Features
 from configs.learning import Audit, EvaluationConfig, Learning
@@ -97,6 +98,12 @@ class Project(FrozenModel):
         # A time zone that failed its own validation is absent here, and is reported anyway.
         zone = ZoneInfo(info.data.get("timezone", "UTC"))
         return {name: _localize_observed_from(target, zone) for name, target in targets.items()}
+
+    @field_validator("sources")
+    @classmethod
+    def _localize_sources(cls, sources: Sources, info: ValidationInfo) -> Sources:
+        """Read a naive ``earliest`` or ``latest`` in the config's time zone."""
+        return sources.localize(ZoneInfo(info.data.get("timezone", "UTC")))
 
     @field_validator("workspace")
     @classmethod
@@ -311,14 +318,9 @@ def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
 
 
 def _localize_observed_from(target: Target, zone: ZoneInfo) -> Target:
-    instant = target.observed_from
-    if instant is None:
+    if target.observed_from is None:
         return target
-    try:
-        instant = (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
-    except OverflowError as error:
-        # The change to UTC can lead out of the years 1 to 9999 of Python.
-        raise ValueError("observed_from is outside the supported range of dates") from error
+    instant = localize_instant(target.observed_from, zone, "observed_from")
     return target.model_copy(update={"observed_from": instant})
 
 

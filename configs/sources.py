@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from configs.durations import Duration
+from configs.durations import Duration, localize_instant, read_date_as_midnight
 from configs.source_rows import (
     AttributeRows,
     EventRows,
@@ -45,8 +46,20 @@ class Sources(FrozenModel):
         timedelta(0), description="delay after which all outcomes have arrived in the data"
     )
     max_staleness: Duration = Field(
-        timedelta(days=7), description="maximum time from the last row to the as-of"
+        timedelta(days=7), description="maximum time from the end of the data to the as-of"
     )
+    earliest: datetime | None = Field(
+        None,
+        description="earliest plausible time of a lead or event; earlier rows are set aside",
+    )
+    latest: datetime | None = Field(
+        None, description="latest plausible time of a lead or event; later rows are set aside"
+    )
+
+    @field_validator("earliest", "latest", mode="before")
+    @classmethod
+    def _read_date_as_midnight(cls, value: object) -> object:
+        return read_date_as_midnight(value)
 
     @model_validator(mode="after")
     def _check_any_source(self) -> Self:
@@ -73,3 +86,18 @@ class Sources(FrozenModel):
                 f"attribute {name!r} of {second} is already defined in {first}: define it once"
             )
         return self
+
+    def localize(self, zone: ZoneInfo) -> Self:
+        """Return the sources with ``earliest`` and ``latest`` in UTC, naive ones read in ``zone``.
+
+        Raises ValueError for a time outside the years 1 to 9999, and for an empty span.
+        """
+        keys = ("earliest", "latest")
+        instants = {
+            key: instant if instant is None else localize_instant(instant, zone, key)
+            for key, instant in ((key, getattr(self, key)) for key in keys)
+        }
+        earliest, latest = instants["earliest"], instants["latest"]
+        if earliest and latest and latest <= earliest:
+            raise ValueError("sources.latest must be later than sources.earliest")
+        return self.model_copy(update=instants)

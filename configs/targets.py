@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
-from configs.durations import Duration
+from configs.durations import Duration, read_date_as_midnight
 from configs.source_rows import FrozenModel
 
 
@@ -138,10 +138,7 @@ class Target(FrozenModel):
     @field_validator("observed_from", mode="before")
     @classmethod
     def _read_date_as_midnight(cls, value: object) -> object:
-        if isinstance(value, date) and not isinstance(value, datetime):
-            # Project adds the zone.
-            return datetime(value.year, value.month, value.day)  # noqa: DTZ001
-        return value
+        return read_date_as_midnight(value)
 
     # Before validation: Pydantic would report one error for each type that an amount may have.
     @field_validator("amount", mode="before")

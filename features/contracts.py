@@ -129,7 +129,7 @@ class SourceCount:
         source: Name of the source, such as ``leads`` or ``events_1``.
         rows_in: Rows read.
         used: Rows used.
-        skipped: Rows that the config declares not to be events (yet).
+        skipped: Rows that are not events yet: the config declares so, or they lie after the clock.
         quarantined: Rows by reason of quarantine.
         suppressed: Rows of entities that must not be scored, unless models may learn from them.
         arrivals: Times at which the used rows, and duplicates of them, became known; None if the
@@ -198,6 +198,8 @@ class Dataset:
         event_lead_rows: Lead of each event, which saves a lookup as long as both tables are
             unchanged.
         readings: How the attributes were read.
+        leads_from_events: Whether the leads were derived from the events, without a source of
+            their own.
     """
 
     leads: pa.Table
@@ -211,6 +213,7 @@ class Dataset:
     suppressed: Suppression = field(default_factory=Suppression)
     event_lead_rows: EventLeadRows | None = field(default=None, compare=False, repr=False)
     readings: Readings = field(default_factory=Readings, compare=False, repr=False)
+    leads_from_events: bool = False
 
     def cut_at(self, as_of: datetime) -> Self:
         """Return the rows that were available before ``as_of``.
@@ -282,15 +285,6 @@ class Dataset:
         """Return the warnings of all sources, in their order, and those of the suppressions."""
         lines = [line for count in self.counts for line in count.warnings]
         return [*lines, *self.suppressed.warnings]
-
-    def last_available_at(self) -> datetime | None:
-        """Return the last instant at which a lead or event became known.
-
-        None for an empty data set. Attribute values do not count: they may be planned for the
-        future, and do not indicate how far outcomes are complete.
-        """
-        ends = [pc.max(t["available_at"]).as_py() for t in (self.leads, self.events) if t.num_rows]
-        return max(ends, default=None)
 
 
 def filter_available_before(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +18,6 @@ from features.tools.instants import (
     duration_to_microseconds,
     to_microseconds,
 )
-
-
-def compute_observation_date(
-    dataset: Dataset, as_of: datetime, complete_after: timedelta
-) -> datetime:
-    """Return the instant up to which outcomes are complete.
-
-    This is the availability of the last row known before ``as_of``, less ``complete_after``.
-    """
-    return min(dataset.cut_at(as_of).last_available_at() or as_of, as_of) - complete_after
 
 
 def compute_labels(

@@ -16,6 +16,7 @@ from features.intake.formats.files import Selection
 from features.intake.leads import ROW_ORDER, list_carried_columns, read_leads
 from features.intake.objections import Objections
 from features.intake.reading import SourceReader
+from features.intake.time_limits import TimeLimits
 from features.readings import ColumnReading
 from features.tools.id_index import IdIndex
 
@@ -91,5 +92,5 @@ def _read_columns(
     }
     changed = {"sources": sources, "privacy": privacy, "targets": targets}
     asked = project.model_copy(update=changed)
-    table, _, readings = read_leads(asked, leads, None, Objections(asked))
+    table, _, readings, _ = read_leads(asked, leads, None, Objections(asked), TimeLimits())
     return table, readings

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from configs.errors import DataError
 from configs.schema import Project
+from features.arrivals import Arrivals
 from features.contracts import Dataset, EventLeadRows, SourceCount
 from features.intake.events import read_events
 from features.intake.fingerprint import compute_fingerprint
@@ -13,14 +15,19 @@ from features.intake.formats.files import Selection
 from features.intake.leads import list_carried_columns, read_leads
 from features.intake.objections import Objections
 from features.intake.reading import SourceReader
+from features.intake.time_limits import ExcludedLeads, TimeLimits
 from features.intake.value_history import read_values
 from features.readings import ColumnReading, Readings
+from features.times.plausible_times import PlausibleSpan
 
 __all__ = ["list_carried_columns", "list_source_columns", "read_sources"]
 
 
 def read_sources(
-    project: Project, quarantine: Path | None = None, scratch: Path | None = None
+    project: Project,
+    quarantine: Path | None = None,
+    scratch: Path | None = None,
+    clock: datetime | None = None,
 ) -> Dataset:
     """Read all sources of a project as a Dataset.
 
@@ -30,16 +37,42 @@ def read_sources(
     come from the events. Neither the order of the rows nor their distribution over files changes
     leads, values, fingerprint or the set of events. A log larger than memory is stored in the
     directory ``scratch``, if given, while it is used. Suppressed entities are left out and counted,
-    unless models may learn from them; personal columns are dropped here.
+    unless models may learn from them; personal columns are dropped here. Rows that become
+    available after ``clock`` are skipped, and rows at instants far from all others
+    (``plausible_times``) are bad.
 
     Raises DataError for a source that cannot be read, lacks a column or has too many bad rows;
     ConfigError for an unknown database or format, and for an attribute that is not allowed or has
     two sources.
     """
+    limits = TimeLimits.from_project(project, clock)
+    dataset = _read_within(project, quarantine, scratch, limits)
+    if not project.timed:
+        return dataset
+    narrowed = limits.narrow(find_plausible_span(dataset))
+    # Read again, since a bad row must decide neither a lead's creation, nor which of two rows of a
+    # lead is used, nor the type of an attribute. Few data sets have such rows.
+    return _read_within(project, quarantine, scratch, narrowed) if narrowed.plausible else dataset
+
+
+def find_plausible_span(dataset: Dataset) -> PlausibleSpan:
+    """Return the span of the bulk of all instants of leads and events."""
+    columns = [dataset.events["event_time"], dataset.events["available_at"]]
+    if not dataset.leads_from_events:
+        columns += [dataset.leads["created_at"], dataset.leads["available_at"]]
+    return PlausibleSpan.from_arrivals([Arrivals.from_instants(column) for column in columns])
+
+
+def _read_within(
+    project: Project, quarantine: Path | None, scratch: Path | None, limits: TimeLimits
+) -> Dataset:
     sources, counts, objections = project.sources, list[SourceCount](), Objections(project)
     leads, lead_readings = None, dict[str, ColumnReading]()
+    excluded = ExcludedLeads()
     if sources.leads is not None:
-        leads, count, lead_readings = read_leads(project, sources.leads, quarantine, objections)
+        leads, count, lead_readings, excluded = read_leads(
+            project, sources.leads, quarantine, objections, limits
+        )
         counts.append(count)
         if not leads.num_rows and (sources.events or sources.attributes):
             observed = f"{count.rows_in} rows in, 0 used, {count.suppressed} suppressed"
@@ -49,11 +82,14 @@ def read_sources(
                 found=observed,
             )
     # Leads come first: their opt-out column decides which events are left out.
-    log = read_events(project, leads, objections, quarantine, scratch)
+    exclusion = (limits, excluded)
+    log = read_events(project, leads, objections, quarantine, scratch, exclusion)
     # Leads derived from the events are numbered only once all events have been read.
     event_lead_rows = None if leads is None else EventLeadRows(leads, log.events, log.lead_row)
     leads = log.entities if leads is None else leads
-    values, value_counts, value_readings = read_values(project, leads, objections, quarantine)
+    values, value_counts, value_readings = read_values(
+        project, leads, objections, quarantine, exclusion
+    )
     return Dataset(
         leads,
         log.events,
@@ -66,6 +102,7 @@ def read_sources(
         suppressed=objections.to_suppression(leads["entity_id"]),
         event_lead_rows=event_lead_rows,
         readings=Readings(lead_readings | value_readings, leads["entity_id"]),
+        leads_from_events=sources.leads is None,
     )
 
 

@@ -59,7 +59,7 @@ class LeadscoreProject:
         """
         from pipelines.training.feature_matrix import build_feature_matrix
 
-        return build_feature_matrix(self.config, as_of, target)
+        return build_feature_matrix(self.config, as_of, target, self.log)
 
     def train(
         self, as_of: str | None = None, targets: list[str] | None = None

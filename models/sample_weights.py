@@ -8,6 +8,7 @@ import numpy as np
 
 from configs.learning import Learning
 from features.tools.instants import MICROSECOND
+from features.tools.supported_span import find_supported_span
 
 
 def compute_sample_weights(
@@ -45,7 +46,9 @@ def weigh_by_recency(cutoff: np.ndarray, half_life: timedelta | float) -> np.nda
     concepts", Intelligent Data Analysis 8 (2004).
     """
     age = (cutoff.max() - cutoff).astype(np.float64)
-    # Where all rows have one cutoff, every age is 0 and any span gives them equal weights.
-    span = float(age.max()) or 1.0
+    first, end = find_supported_span(cutoff)
+    # A single early row must not stretch the half-life. Where all rows have one cutoff, every age
+    # is 0 and any span gives them equal weights.
+    span = float(end - 1 - first) or 1.0
     length = half_life / MICROSECOND if isinstance(half_life, timedelta) else half_life * span
     return np.exp2(-age / length)

@@ -25,6 +25,7 @@ from pipelines.cron import require_cron_lines
 from pipelines.nightly.crm_delivery import plan_exports
 from pipelines.outcome_column import require_outcome_values
 from pipelines.results.data_check import DataCheck, TargetCheck
+from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot, load_snapshot, require_event_types
 
 NUMBER_PATTERN = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
@@ -45,7 +46,7 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
     # Prefect parses cron lines but takes seconds to import, so only a set schedule is checked.
     if project.schedule != Schedule():
         require_cron_lines(project)
-    snapshot = load_snapshot(project, as_of)
+    snapshot = load_snapshot(project, as_of, read_clock())
     dataset = snapshot.dataset
     kinds = infer_attribute_kinds(dataset.values, dataset.readings.columns)
     used = {*dataset.attributes, *kinds} - set(project.features.exclude)

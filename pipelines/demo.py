@@ -18,6 +18,7 @@ from models.evaluation.metrics import compute_skill, evaluate_rows
 from models.registry.registry import Registry
 from models.training.results import TrainResult
 from pipelines.results.training import TargetTraining
+from pipelines.runner import read_clock
 from pipelines.simulated.oracle import compute_oracle
 from pipelines.simulated.simulate import write_company
 from pipelines.training_data import load_snapshot
@@ -64,7 +65,7 @@ def compute_oracle_metrics(
     trained = {result.target: result.trained for result in results if result.trained is not None}
     if not trained:
         return {}
-    dataset = load_snapshot(project, None).dataset
+    dataset = load_snapshot(project, None, read_clock()).dataset
     metrics = {}
     for target, training in trained.items():
         log(f"{target}: computing the true probabilities")

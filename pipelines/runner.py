@@ -25,7 +25,7 @@ def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def _discard_line(_: str) -> None:
+def discard_line(_: str) -> None:
     """Drop a progress line."""
 
 
@@ -43,7 +43,7 @@ class Runner:
     name: str = "direct"
     flow_run_id: str | None = None
     wrap: Callable[[Callable], Callable] | None = None
-    log: Callable[[str], None] = _discard_line
+    log: Callable[[str], None] = discard_line
 
     @property
     def tags(self) -> dict[str, str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,11 +15,14 @@ from configs.suggestions import did_you_mean
 from features.build import build_features
 from features.contracts import Dataset
 from features.definitions.catalog import Catalog, build_catalog
-from features.labels import compute_labels, compute_observation_date
+from features.labels import compute_labels
 from features.population_checks import explain_empty_spine, list_population_doubts
 from features.sources import list_carried_columns, read_sources
 from features.spine import build_training_spine
+from features.times.data_end import find_data_end, find_midnight_after
 from models.clusters import CLUSTER
+from pipelines.as_of import parse_as_of
+from pipelines.odd_rows import warn_about_odd_rows
 from pipelines.outcome_column import list_outcome_warnings, require_outcome_values
 
 # Event types that an error message lists: enough to spot a typo, on a few lines.
@@ -35,12 +38,14 @@ class Snapshot:
         dataset: Rows that had become known before ``as_of``.
         as_of: The as-of, in UTC.
         observed: Observation date, in UTC: outcomes before it are complete.
+        clock: Time of the run, in UTC; no row and no as-of lies after the day of it.
     """
 
     project: Project
     dataset: Dataset
     as_of: datetime
     observed: datetime
+    clock: datetime
 
     @property
     def warnings(self) -> list[str]:
@@ -74,40 +79,50 @@ class TrainingRows:
     catalog: Catalog
 
 
-def load_snapshot(project: Project, as_of: str | None) -> Snapshot:
+def load_snapshot(project: Project, as_of: str | None, clock: datetime) -> Snapshot:
     """Read the sources and cut them at ``as_of``.
 
-    The default as-of is the first midnight, in the config's zone, after the last known row. Raises
-    DataError where nothing was known before the as-of, and where it is more than
-    ``sources.max_staleness`` after the last row.
+    Rows that become available after ``clock`` are left out. The default as-of is the midnight, in
+    the config's zone, that ends the last day of the data (``data_end``). Raises ConfigError for an
+    as-of in the future, DataError where nothing was known before the as-of, and where it is more
+    than ``sources.max_staleness`` after the end of the data.
     """
-    return cut_snapshot(project, read_dataset(project), as_of)
+    parse_as_of(project, as_of, clock)
+    return cut_snapshot(project, read_dataset(project, clock), as_of, clock)
 
 
-def read_dataset(project: Project) -> Dataset:
-    """Read all rows of the sources; bad rows go into the workspace's quarantine folder."""
+def read_dataset(project: Project, clock: datetime) -> Dataset:
+    """Read the rows of the sources that were available at ``clock``.
+
+    Bad rows go into the workspace's quarantine folder.
+    """
     root = project.workspace_path
-    return read_sources(project, root / "quarantine", root / "scratch")
+    return read_sources(project, root / "quarantine", root / "scratch", clock)
 
 
-def cut_snapshot(project: Project, dataset: Dataset, as_of: str | None) -> Snapshot:
+def cut_snapshot(
+    project: Project, dataset: Dataset, as_of: str | None, clock: datetime
+) -> Snapshot:
     """Cut data at an as-of as ``load_snapshot`` does."""
-    last = dataset.last_available_at()
-    if last is None:
+    given = parse_as_of(project, as_of, clock)
+    end = find_data_end(dataset, project.zone)
+    if end is None:
         raise DataError(
             "no usable row",
             where=project.path,
             found=_describe_row_counts(dataset),
             fix="see the quarantine folder",
         )
-    moment = project.parse_instant(as_of) if as_of else _find_midnight_after(project, last)
     # Rows without times cannot be cut: all of them are used.
     if not project.timed:
-        return Snapshot(project, dataset, moment if as_of else last, last)
+        return Snapshot(project, dataset, given or end, end, clock)
+    moment = given or find_midnight_after(end, project.zone)
     known = dataset.cut_at(moment)
-    _require_recent_data(project, dataset, known, moment)
-    observed = compute_observation_date(known, moment, project.sources.complete_after)
-    return Snapshot(project, known, moment, observed)
+    # Without --as-of only rows after the end are cut off, which does not change it.
+    known_end = end if given is None else find_data_end(known, project.zone)
+    last = _require_recent_data(project, dataset, known_end, moment)
+    known = warn_about_odd_rows(project, dataset if given is None else known, known, last)
+    return Snapshot(project, known, moment, last - project.sources.complete_after, clock)
 
 
 def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
@@ -162,11 +177,13 @@ def count_training_rows(rows: TrainingRows) -> dict[str, int]:
 
 
 def _require_recent_data(
-    project: Project, dataset: Dataset, known: Dataset, as_of: datetime
-) -> None:
-    """Raise DataError where nothing was known before the as-of, or the last row is too old."""
-    last = known.last_available_at()
-    if last is None:
+    project: Project, dataset: Dataset, end: datetime | None, as_of: datetime
+) -> datetime:
+    """Return the end of the data known before the as-of.
+
+    Raises DataError where it is None, since nothing was known, and where it is too old.
+    """
+    if end is None:
         tables = (table for table in (dataset.leads, dataset.events) if table.num_rows)
         first = min(pc.min(table["available_at"]).as_py() for table in tables)
         raise DataError(
@@ -175,20 +192,14 @@ def _require_recent_data(
             found=f"the first row became known at {first.isoformat()}",
             fix="use a later --as-of",
         )
-    if as_of - last > project.sources.max_staleness:
+    if as_of - end > project.sources.max_staleness:
         raise DataError(
             "the data is too old for this as-of",
             where=f"--as-of {as_of.isoformat()}",
-            found=f"the last row became known at {last.isoformat()}, "
-            f"{(as_of - last).days} days before",
+            found=f"the data ends at {end.isoformat()}, {(as_of - end).days} days before",
             fix="update the sources, use an earlier --as-of, or raise sources.max_staleness",
         )
-
-
-def _find_midnight_after(project: Project, moment: datetime) -> datetime:
-    local = moment.astimezone(project.zone) + timedelta(days=1)
-    # Midnight by local time: a day has 23 or 25 hours where clocks change.
-    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+    return end
 
 
 def _describe_row_counts(dataset: Dataset) -> str:

@@ -41,6 +41,7 @@ from features.intake.quarantine import (
     quarantine_rows,
 )
 from features.intake.reading import RawRows, SourceReader
+from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import read_clean_text, read_times
 from features.tools.duplicates import HASHES, HIGH, find_duplicate_rows, sum_hashes
 from features.tools.id_index import IdIndex
@@ -77,6 +78,7 @@ def read_events(
     objections: Objections,
     quarantine: Path | None,
     scratch: Path | None,
+    exclusion: tuple[TimeLimits, ExcludedLeads],
 ) -> EventReadResult:
     """Read all event sources as one log; set rows of entities without a lead aside.
 
@@ -88,12 +90,12 @@ def read_events(
     readers = [SourceReader.open(source, scratch) for source in sources]
     values = [EventValues.from_source(project, source, i) for i, source in enumerate(sources)]
     known = (lead_index, objections)
-    log_parts = _read_sources(project, readers, values, known, scratch)
+    log_parts = _read_sources(project, readers, values, known, exclusion, scratch)
     # A list, so that all sources are settled before any is read once more.
     if any([reader.settle_signs() for reader in values]):
         for reader in values:
             reader.reset_counts()
-        log_parts = _read_sources(project, readers, values, known, scratch)
+        log_parts = _read_sources(project, readers, values, known, exclusion, scratch)
     hashed, entities, rejections, doubts = log_parts
     if lead_index is None:
         _refuse_rounded_ids(doubts, project.sources.max_quarantine)
@@ -102,8 +104,9 @@ def read_events(
     again, differences = _settle_duplicates(project, readers, rejections, hashes, log)
     arrivals = _count_arrivals(rejections, hashed["available_at"])
     hints = [_diagnose_unknown(project, leads, collected) for collected in doubts]
+    rejected = _add_duplicates(rejections, again)
     counts = _quarantine_sources(
-        project, readers, _add_duplicates(rejections, again), arrivals, hints, quarantine
+        project, readers, rejected, arrivals, hints, quarantine, exclusion[0]
     )
     counts = tuple(
         replace(count, warnings=(*count.warnings, *reader.list_warnings()))
@@ -126,6 +129,7 @@ def _read_sources(
     readers: list[SourceReader],
     values: list[EventValues],
     known: tuple[IdIndex | None, Objections],
+    exclusion: tuple[TimeLimits, ExcludedLeads],
     scratch: Path | None,
 ) -> tuple[pa.Table, EntityCollector, list[Rejections], list[IdDoubts]]:
     """Return the good rows of all sources as HASHED_EVENT_LOG, and what else one pass collects.
@@ -139,7 +143,7 @@ def _read_sources(
         for i, source in enumerate(project.sources.events)
     ]
     for i, source in enumerate(project.sources.events):
-        checked = (*known, doubts[i])
+        checked = (*known, doubts[i], *exclusion)
         pieces = _check_pieces(project, source, i, readers[i], values[i], checked)
         collector = entities if known[0] is None else None
         rejections.append(
@@ -155,6 +159,7 @@ def _quarantine_sources(
     arrivals: Iterable[Arrivals],
     hints: list[str],
     quarantine: Path | None,
+    limits: TimeLimits,
 ) -> tuple[SourceCount, ...]:
     """Write the quarantine file of each event source and return the row counts."""
     counts = list[SourceCount]()
@@ -164,7 +169,9 @@ def _quarantine_sources(
         count = quarantine_rows(
             f"events_{i + 1}", rejected, read_again, quarantine, project.sources, hint=hint
         )
-        warnings = (f"{reader.source.label}: events_{i + 1}: {hint}",) if hint else ()
+        source = project.sources.events[i]
+        warnings = describe_excluded_rows(project, source, rejected, reader.reread, limits)
+        warnings += (f"{reader.source.label}: events_{i + 1}: {hint}",) if hint else ()
         counts.append(replace(count, arrivals=arrived, warnings=(*count.warnings, *warnings)))
     return tuple(counts)
 
@@ -269,7 +276,7 @@ def _check_pieces(
     i: int,
     origin: SourceReader,
     values: EventValues,
-    known: tuple[IdIndex | None, Objections, IdDoubts],
+    known: tuple[IdIndex | None, Objections, IdDoubts, TimeLimits, ExcludedLeads],
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
     """Return the outcome of each piece of a source.
 
@@ -297,6 +304,8 @@ def _check_piece(
     lead_index: IdIndex | None,
     objections: Objections,
     doubts: IdDoubts,
+    limits: TimeLimits,
+    excluded: ExcludedLeads,
     source_number: int,
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
@@ -306,6 +315,7 @@ def _check_piece(
     # source, only its rows decide which listed entities the data contains.
     row_flaws = objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)
     row_flaws += find_common_flaws(columns, source.missing_time == "skip")
+    row_flaws += limits.find_flaws(columns)
     row_flaws += [(pc.is_null(columns["event_type"]), NO_TYPE)]
     row_flaws += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
     lead = (
@@ -314,6 +324,7 @@ def _check_piece(
         else lead_index.find(columns["entity_id"])
     )
     if lead_index is not None:
+        row_flaws += excluded.find_flaws(columns["entity_id"])
         row_flaws += [(pa.array(lead < 0), UNKNOWN_ENTITY)]
     columns["lead"] = pa.chunked_array([lead])
     reasons = pick_first_reason(row_flaws, len(raw.table))

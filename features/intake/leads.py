@@ -37,6 +37,7 @@ from features.intake.quarantine import (
 from features.intake.reading import RawRows, read_rows
 from features.intake.repeated_rows import note_repeated_rows
 from features.intake.row_order import require_rising_rows
+from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import clean_column, infer_attribute, read_times
 from features.readings import ColumnReading, ReadingRules
 from features.tools.duckdb_sql import run_query
@@ -46,9 +47,15 @@ ROW_ORDER = "rows"
 
 
 def read_leads(
-    project: Project, source: LeadRows, quarantine: Path | None, objections: Objections
-) -> tuple[pa.Table, SourceCount, dict[str, ColumnReading]]:
-    """Read the leads as LEADS with their attributes, the source's row counts, and the readings.
+    project: Project,
+    source: LeadRows,
+    quarantine: Path | None,
+    objections: Objections,
+    limits: TimeLimits,
+) -> tuple[pa.Table, SourceCount, dict[str, ColumnReading], ExcludedLeads]:
+    """Read the leads as LEADS with their attributes.
+
+    Return with them the source's row counts, the readings, and the leads without a usable row.
 
     Entities that opt out in a column of the leads are added to ``objections``, whose entities are
     left out. Raises the errors of reading a source, and ConfigError for an attribute that is not
@@ -63,18 +70,20 @@ def read_leads(
     # Before any row is rejected: one row that opts out is enough, even a duplicate or a bad one.
     objections.add_opt_outs(raw, leads["entity_id"], source.missing)
     out = objections.find_flaws(leads["entity_id"], marks_held=True)
-    reasons = _reject_rows(leads, out, bool(source.missing_time == "skip"))
+    late = limits.find_flaws(dict(zip(leads.column_names, leads.columns, strict=True)))
+    reasons = _reject_rows(leads, (out, late), bool(source.missing_time == "skip"))
     same = _select_repeated_ids(leads.filter(reasons.is_null()), len(names))
     equal = find_equal_ids(same, _name_content(source, names))
     reasons = mark_duplicates(reasons, leads["nr"], equal.again)
+    verdict = Rejections.from_reasons(reasons)
     warnings = [
         *_describe_unnamed(source, raw),
         *_describe_ids(project, source, raw, leads["entity_id"], equal),
+        *describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits),
     ]
     kept = _sort_leads(leads.filter(reasons.is_null()), source)
     carried = list_carried_columns(project)
     table, readings = _build_lead_table(kept, names, raw, rules, carried)
-    verdict = Rejections.from_reasons(reasons)
     bad = mask_columns(make_row_reader(raw), project.privacy.personal)
     conflicts = len(equal.conflicts)
     count = quarantine_rows("leads", verdict, bad, quarantine, project.sources, conflicts)
@@ -82,7 +91,8 @@ def read_leads(
     count = note_repeated_rows(count, project, source, raw, ids, list_outcome_columns(project))
     arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None
     warnings = [*count.warnings, *warnings, *list_warnings(readings)]
-    return table, replace(count, arrivals=arrivals, warnings=tuple(warnings)), readings
+    count = replace(count, arrivals=arrivals, warnings=tuple(warnings))
+    return table, count, readings, ExcludedLeads.from_reasons(leads["entity_id"], reasons)
 
 
 def _required_columns(project: Project, source: LeadRows) -> dict[str, str]:
@@ -255,10 +265,14 @@ def _read_order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[st
     }
 
 
-def _reject_rows(leads: pa.Table, out: list[Flaw], skips: bool) -> pa.Array:
-    """Return the rejection reason of each row; those of ``out`` take precedence."""
+def _reject_rows(leads: pa.Table, flaws: tuple[list[Flaw], list[Flaw]], skips: bool) -> pa.Array:
+    """Return the rejection reason of each row.
+
+    The first of ``flaws`` take precedence over those of any source, the second come after them.
+    """
     columns = dict(zip(leads.column_names, leads.columns, strict=True))
-    return pick_first_reason([*out, *find_common_flaws(columns, skips)], len(leads))
+    row_flaws = [*flaws[0], *find_common_flaws(columns, skips), *flaws[1]]
+    return pick_first_reason(row_flaws, len(leads))
 
 
 def _select_repeated_ids(good: pa.Table, attributes: int) -> pa.Table:

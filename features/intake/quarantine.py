@@ -34,16 +34,30 @@ DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED_REASON = (
     "skipped",
     "suppressed",
 )
-NOT_QUARANTINED = (SKIPPED, SUPPRESSED_REASON)
+# Rows that become available after the clock, and rows of such leads: they are not bad.
+NOT_YET, LEAD_NOT_YET = "not yet", "lead not yet"
+# Rows at instants that no lead or event can have, and rows of leads that were set aside for it.
+IMPLAUSIBLE_TIME, LEAD_SET_ASIDE = "implausible time", "lead set aside"
+BEFORE_EARLIEST, AFTER_LATEST = "before sources.earliest", "after sources.latest"
+SKIP_REASONS = (SKIPPED, NOT_YET, LEAD_NOT_YET)
+NOT_QUARANTINED = (*SKIP_REASONS, SUPPRESSED_REASON)
+# Not a defect of the row: duplicates, what the config excludes, and what follows from a lead.
+NEVER_TOO_MANY = (DUPLICATE, BEFORE_EARLIEST, AFTER_LATEST, LEAD_SET_ASIDE)
+# Up to this many rows, or this share of a source, implausible times are accidents.
+FEW_IMPLAUSIBLE_ROWS, FEW_IMPLAUSIBLE_SHARE = 3, 0.001
 # Why a row is not used; a rejection is an index of this tuple.
 REASONS = (
     UNREADABLE,
     NO_ID,
     *NOT_QUARANTINED,
     *TIME_PROBLEMS,
+    BEFORE_EARLIEST,
+    AFTER_LATEST,
+    IMPLAUSIBLE_TIME,
     WRONG_TYPE,
     NO_TYPE,
     NO_NAME,
+    LEAD_SET_ASIDE,
     UNKNOWN_ENTITY,
     DUPLICATE,
 )
@@ -158,14 +172,15 @@ class Rejections:
     def count_rows(self, source: str) -> SourceCount:
         """Return the row counts."""
         tally = {reason: int((self.reason_codes == i).sum()) for i, reason in enumerate(REASONS)}
-        skipped, suppressed = (tally.pop(reason) for reason in NOT_QUARANTINED)
+        suppressed = tally.pop(SUPPRESSED_REASON)
+        skipped = sum(tally.pop(reason) for reason in SKIP_REASONS)
         bad = {reason: rows for reason, rows in sorted(tally.items()) if rows}
         return SourceCount(
             source, self.rows, self.rows - len(self.row_numbers), skipped, bad, suppressed
         )
 
     def only_quarantined(self) -> Self:
-        """Return the rejections without skipped and suppressed rows."""
+        """Return the rejections without skipped, not yet available and suppressed rows."""
         keep = ~np.isin(self.reason_codes, [REASONS.index(reason) for reason in NOT_QUARANTINED])
         return type(self)(self.rows, self.row_numbers[keep], self.reason_codes[keep])
 
@@ -184,13 +199,15 @@ def quarantine_rows(
     The file is ``folder/<source>.csv``; it is replaced each time, also if no row is bad. ``again``
     reads raw rows by number once more. Raises DataError if more than ``max_quarantine`` of the rows
     are bad; ConfigError if the folder is not writable. Of the duplicates count the ``conflicts``,
-    which differ from the row that is used, and those beyond ``max_duplicates`` of the rows. The
-    error ends with ``hint``.
+    which differ from the row that is used, and those beyond ``max_duplicates`` of the rows.
+    Tolerated reasons do not count. The error ends with ``hint``.
     """
     count, bad = rejections.count_rows(source), rejections.only_quarantined()
+    tolerated = _list_tolerated_reasons(count)
     duplicates = count.quarantined.get(DUPLICATE, 0)
     excess = int(max(duplicates - conflicts - limits.max_duplicates * count.rows_in, 0))
-    bad_rows = len(bad.row_numbers) - duplicates + conflicts + excess
+    bad_rows = sum(rows for name, rows in count.quarantined.items() if name not in tolerated)
+    bad_rows += conflicts + excess
     if folder is not None:
         try:
             _write_csv(_iter_quarantine_tables(source, bad, again), folder / f"{source}.csv")
@@ -200,15 +217,24 @@ def quarantine_rows(
                 "cannot write the quarantined rows", where=str(folder), found=str(error), fix=fix
             ) from error
     if bad_rows > limits.max_quarantine * count.rows_in:
-        example = _first_bad_row(source, bad, again)
+        example = _first_bad_row(source, bad, again, tolerated)
         advice = f"raise sources.max_quarantine ({limits.max_quarantine:g})"
         advice += f"; {hint}" if hint else ""
         if excess > limits.max_quarantine * count.rows_in:
             advice = f"raise sources.max_duplicates ({limits.max_duplicates:g})"
+        if count.quarantined.get(IMPLAUSIBLE_TIME) and IMPLAUSIBLE_TIME not in tolerated:
+            advice = f"set sources.earliest and latest, or {advice}"
         parts = f", {conflicts} of them with other content" if conflicts else ""
         parts += f", {excess} of them beyond sources.max_duplicates" if excess else ""
         raise _too_many_error(count, bad_rows, parts, example, advice)
     return count
+
+
+def _list_tolerated_reasons(count: SourceCount) -> tuple[str, ...]:
+    """Return the reasons whose rows do not count against the limit of bad rows."""
+    few = max(FEW_IMPLAUSIBLE_ROWS, FEW_IMPLAUSIBLE_SHARE * count.rows_in)
+    rare = count.quarantined.get(IMPLAUSIBLE_TIME, 0) <= few
+    return (*NEVER_TOO_MANY, IMPLAUSIBLE_TIME) if rare else NEVER_TOO_MANY
 
 
 def make_row_reader(raw: RawRows) -> RowReader:
@@ -270,9 +296,12 @@ def _write_csv(tables: Iterable[pa.Table], path: Path) -> None:
     os.replace(part, path)  # noqa: PTH105 - the atomic one
 
 
-def _first_bad_row(source: str, bad: Rejections, again: RowReader) -> dict[str, object]:
-    """Return the first bad row that is not a duplicate, as a row of QUARANTINE."""
-    first = int(np.argmax(bad.reason_codes != REASONS.index(DUPLICATE)))
+def _first_bad_row(
+    source: str, bad: Rejections, again: RowReader, tolerated: Collection[str]
+) -> dict[str, object]:
+    """Return the first bad row that is not tolerated, as a row of QUARANTINE."""
+    codes = [REASONS.index(reason) for reason in tolerated]
+    first = int(np.argmax(~np.isin(bad.reason_codes, codes)))
     single = Rejections(
         bad.rows, bad.row_numbers[first : first + 1], bad.reason_codes[first : first + 1]
     )

@@ -32,6 +32,7 @@ from features.intake.quarantine import (
     quarantine_rows,
 )
 from features.intake.reading import RawRows, read_rows
+from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import read_clean_text, read_times
 from features.readings import ColumnReading
 from features.tools.duckdb_sql import run_query
@@ -39,7 +40,11 @@ from features.tools.id_index import IdIndex
 
 
 def read_values(
-    project: Project, leads: pa.Table, objections: Objections, quarantine: Path | None
+    project: Project,
+    leads: pa.Table,
+    objections: Objections,
+    quarantine: Path | None,
+    exclusion: tuple[TimeLimits, ExcludedLeads],
 ) -> tuple[pa.Table, list[SourceCount], dict[str, ColumnReading]]:
     """Read all histories of a project as VALUES, with the row counts of each source and readings.
 
@@ -52,7 +57,8 @@ def read_values(
     tables, counts = [VALUES.empty_table()], list[SourceCount]()
     readings = dict[str, ColumnReading]()
     for i, source in enumerate(project.sources.attributes):
-        table, count, read = _read_source(project, source, i, (leads, objections), quarantine)
+        known = (leads, objections, *exclusion)
+        table, count, read = _read_source(project, source, i, known, quarantine)
         # The names of a long history are known only once it has been read.
         claims.append((f"sources.attributes[{i}]", pc.unique(table["attribute"]).to_pylist()))
         _check_names(project, claims)
@@ -67,29 +73,33 @@ def _read_source(
     project: Project,
     source: AttributeRows,
     i: int,
-    known: tuple[pa.Table, Objections],
+    known: tuple[pa.Table, Objections, TimeLimits, ExcludedLeads],
     quarantine: Path | None,
 ) -> tuple[pa.Table, SourceCount, dict[str, ColumnReading]]:
+    leads, objections, limits, excluded = known
     where = f"sources.attributes[{i}]"
     raw = read_rows(source, _required_columns(source, where))
     rows = _read_columns(project, source, raw)
     doubts = open_id_doubts(project, source, where)
     doubts.add(raw.table, raw.column(source.entity_id, ""), rows["entity_id"])
     # Does not mark entities as held: one that only a history names is not in the data.
-    reasons = _reject_rows(
-        rows, known[0], known[1].find_flaws(rows["entity_id"]), source.missing_time == "skip"
-    )
+    out = objections.find_flaws(rows["entity_id"])
+    # A value may be valid since ever, written as 1900 or 1970, so only later rows are excluded.
+    late = limits.find_later_rows(dict(zip(rows.column_names, rows.columns, strict=True)))
+    late += excluded.find_flaws(rows["entity_id"])
+    reasons = _reject_rows(rows, leads, (out, late), source.missing_time == "skip")
     is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
     doubts.add_unknown(rows["entity_id"].filter(is_unknown))
-    hint = doubts.diagnose_unknown(known[0]["entity_id"], project.sources.max_quarantine)
+    hint = doubts.diagnose_unknown(leads["entity_id"], project.sources.max_quarantine)
     personal = project.privacy.personal
     # In a long history the value column holds the values of personal attributes, too.
     bad = mask_columns(
         make_row_reader(raw), (*personal, source.value) if personal and source.value else personal
     )
+    verdict = Rejections.from_reasons(reasons)
     count = quarantine_rows(
         f"attributes_{i + 1}",
-        Rejections.from_reasons(reasons),
+        verdict,
         bad,
         quarantine,
         project.sources,
@@ -102,7 +112,8 @@ def _read_source(
     )
     readings = _read_kinds(project, source, where, raw, good)
     arrivals = Arrivals.from_instants(good["available"])
-    warnings = (*count.warnings, *doubts.warnings(), *list_warnings(readings))
+    warnings = describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
+    warnings = (*count.warnings, *doubts.warnings(), *warnings, *list_warnings(readings))
     count = replace(count, arrivals=arrivals, warnings=warnings)
     return values.filter(pc.invert(hidden)), count, readings
 
@@ -162,18 +173,22 @@ def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.T
     return pa.table(columns)
 
 
-def _reject_rows(rows: pa.Table, leads: pa.Table, out: list[Flaw], skips: bool) -> pa.Array:
+def _reject_rows(
+    rows: pa.Table, leads: pa.Table, flaws: tuple[list[Flaw], list[Flaw]], skips: bool
+) -> pa.Array:
     """Return the rejection reason of each row.
 
-    Reasons of ``out`` take precedence. Of equal rows the first is used.
+    The first of ``flaws`` take precedence over those of any source, the second come after them. Of
+    equal rows the first is used.
     """
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
     unknown = IdIndex.from_column(leads["entity_id"]).find(rows["entity_id"]) < 0
     # Before the other flaws: a row of an attribute that is not used may be incomplete.
     row_flaws = [
-        *out,
+        *flaws[0],
         (columns["other"], SKIPPED),
         *find_common_flaws(columns, skips),
+        *flaws[1],
         (pc.is_null(columns["name"]), NO_NAME),
     ]
     reasons = pick_first_reason([*row_flaws, (pa.array(unknown), UNKNOWN_ENTITY)], len(rows))

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from features.contracts import INSTANT
 from features.intake.formats.number_signs import NUMBER_PATTERN, parse_plain_numbers
 from features.intake.formats.texts import set_null, to_plain_text, to_supported_type, to_text
-from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse_times
 from features.intake.reading import RawRows
+from features.times.iso_time import NAIVE, UNREADABLE, ZONED, parse_times
 from features.timezones import find_offsets_at_wall_times
 from features.tools.duckdb_sql import run_query
 from features.tools.id_index import get_text_buffers

@@ -14,8 +14,10 @@ from features.tools.instants import (
     WEEK,
     column_to_microseconds,
     duration_to_microseconds,
+    from_microseconds,
     to_microseconds,
 )
+from features.tools.supported_span import find_supported_span
 
 # A quarter. Whole weeks are counted, because a Sunday without events means nothing.
 MAX_WEEKS = 13
@@ -42,8 +44,7 @@ class EventVolume:
     @classmethod
     def from_events(cls, events: pa.Table, as_of: datetime) -> Self:
         """Count the rows of an EVENTS table that became known in the weeks before ``as_of``."""
-        first = pc.min(events["available_at"]).as_py()
-        weeks = min(MAX_WEEKS, (as_of - first) // WEEK) if first else 0
+        weeks = min(MAX_WEEKS, _count_weeks(events, as_of))
         counts = count_weekly_events(events, as_of, max(weeks, 1))
         ranked = sorted(counts, key=lambda subject: (-int(counts[subject].sum()), subject))
         busiest = sorted(ranked[:MAX_SUBJECTS])
@@ -59,6 +60,15 @@ class EventVolume:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Restore from the result of ``to_json``."""
         return cls(data["weeks"], data["least"], data["total"])
+
+
+def _count_weeks(events: pa.Table, as_of: datetime) -> int:
+    """Return the number of whole weeks before ``as_of`` that a log reaches back."""
+    if not events.num_rows:
+        return 0
+    # A single early event must not add empty weeks, in which every subject would be silent.
+    first, _ = find_supported_span(column_to_microseconds(events["available_at"]))
+    return (as_of - from_microseconds(first)) // WEEK
 
 
 def count_weekly_events(events: pa.Table, as_of: datetime, weeks: int) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from configs.errors import DataError
 from features.tools.instants import US_PER_DAY, duration_to_microseconds
+from features.tools.supported_span import find_supported_span
 from models.training.settings import MIN_CLASS_ROWS, TrainingSettings
 from models.training.training_rows import TrainingTable
 
@@ -224,9 +225,10 @@ def _cut_windows(cutoff: np.ndarray, folds: int, share: float) -> list[tuple[int
     """Return half-open windows ``[start, end)`` in microseconds UTC."""
     if cutoff.size == 0:
         return []
+    # A single early or late row must not move the windows of all others.
+    first, end = find_supported_span(cutoff)
     # Whole microseconds, so that no instant falls between two windows.
-    end = int(cutoff.max()) + 1
-    start = end - int((end - int(cutoff.min())) * share)
+    start = end - int((end - first) * share)
     edges = [start + (end - start) * k // folds for k in range(folds + 1)]
     return list(itertools.pairwise(edges))
 

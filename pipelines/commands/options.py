@@ -22,7 +22,8 @@ Entity = Annotated[str, typer.Argument(help="the id of one lead")]
 AsOf = Annotated[
     str | None,
     typer.Option(
-        "--as-of", help="ISO date or instant; default: the first midnight after the last known row"
+        "--as-of",
+        help="ISO date or instant; default: the midnight that ends the last day of the data",
     ),
 ]
 PublishedAsOf = Annotated[

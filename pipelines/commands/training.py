@@ -85,10 +85,10 @@ def features(
     if ablation:
         _run_ablation(project, as_of, target, as_json)
     elif list_all:
-        print_parts(terminal.render_catalog(load_catalog(project, as_of)))
+        print_parts(terminal.render_catalog(load_catalog(project, as_of, log_line)))
     elif out is not None:
         log_progress = make_progress_log("features")
-        rows, columns = write_feature_matrix(project, as_of, target, out, log_progress)
+        rows, columns = write_feature_matrix(project, as_of, target, out, log_progress, log_line)
         log_line(f"{rows:,} rows with {columns} features in {out}")
 
 

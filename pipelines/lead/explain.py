@@ -13,6 +13,8 @@ import pyarrow as pa
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from features.tools.json_values import to_json_values
+from pipelines.as_of import parse_as_of
+from pipelines.runner import read_clock
 from pipelines.workspace import open_store
 
 if TYPE_CHECKING:  # Reading the scores table alone must not import what a replay needs.
@@ -63,7 +65,7 @@ def read_published_scores(
     store = open_store(project)
     rows = store.entity_history(project.project, entity).to_pylist()
     suppressions = _select_newer(store.suppressions(project.project, entity).to_pylist(), rows)
-    end = project.parse_instant(as_of) if as_of else None
+    end = parse_as_of(project, as_of, read_clock())
     history = [_parse_reasons(row) for row in rows if end is None or row["as_of"] <= end]
     if not history and not suppressions:
         raise ConfigError(

@@ -49,14 +49,16 @@ class ReplaySources:
     loaded_scorers: dict[tuple[str, str], Scorer] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, project: Project) -> Self:
-        """Read the sources and open the registry, also while a night is running.
+    def load(cls, project: Project, clock: datetime) -> Self:
+        """Read the sources as available at ``clock`` and open the registry.
+
+        This may be done while a night is running.
 
         Takes no workspace lock and does not change the quarantine. Raises the errors of reading
         the sources.
         """
         # No quarantine folder: that of a running night must stay as the night wrote it.
-        dataset = read_sources(project, None, project.workspace_path / "scratch")
+        dataset = read_sources(project, None, project.workspace_path / "scratch", clock)
         return cls(project, dataset, find_registry(project))
 
     def load_scorer(self, row: dict[str, Any]) -> Scorer:

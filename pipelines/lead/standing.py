@@ -17,7 +17,9 @@ from features.eligibility import find_entries
 from features.outcome_events import match_revocations
 from features.sources import read_sources
 from features.spine import build_scoring_spine
-from features.tools.instants import MICROSECOND, NEVER_US, from_microseconds, to_microseconds
+from features.times.data_end import find_data_end, find_midnight_after
+from features.tools.instants import NEVER_US, from_microseconds, to_microseconds
+from pipelines.runner import read_clock
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def describe_all_standings(project: Project, entity: str, as_of: str | None) -> 
     Reads the sources, and raises what that raises.
     """
     # No quarantine folder: that of a running night must stay as the night wrote it.
-    dataset = read_sources(project, None, project.workspace_path / "scratch")
+    clock = read_clock()
+    dataset = read_sources(project, None, project.workspace_path / "scratch", clock)
     moment = resolve_moment(project, dataset, as_of)
     to_score = [f"to score as of {_format_instant(moment, project.zone)}"]
     return [
@@ -58,11 +61,11 @@ def describe_all_standings(project: Project, entity: str, as_of: str | None) -> 
 
 
 def resolve_moment(project: Project, dataset: Dataset, as_of: str | None) -> datetime:
-    """Return the as-of, by default the first instant at which all rows are known."""
+    """Return the as-of, by default the midnight that ends the last day of the data."""
     if as_of is not None:
         return project.parse_instant(as_of)
-    last = dataset.last_available_at()
-    return last + MICROSECOND if last else project.parse_instant("1970-01-01")
+    end = find_data_end(dataset, project.zone)
+    return find_midnight_after(end, project.zone) if end else project.parse_instant("1970-01-01")
 
 
 def describe_standing(

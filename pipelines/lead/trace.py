@@ -14,6 +14,7 @@ from pipelines.lead.change import ScoreChange, explain_change
 from pipelines.lead.evidence import collect_evidence, explain_differences
 from pipelines.lead.replay import Replay, ReplaySources, replay_score
 from pipelines.lead.standing import describe_standing, resolve_moment
+from pipelines.runner import read_clock
 from pipelines.workspace import open_store
 
 
@@ -63,7 +64,9 @@ def trace_rows(
     """
     log("reading the sources; --published shows the table alone")
     try:
-        sources = ReplaySources.load(project)
+        sources = ReplaySources.load(project, read_clock())
+        for line in sources.dataset.warnings:
+            log(f"warning: {line}")
         ledger = open_store(project).runs(project.project).to_pylist()
     # The published scores are shown even where data or model no longer exist.
     except LeadscoreError as error:

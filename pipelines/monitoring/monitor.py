@@ -28,9 +28,10 @@ from models.registry.registry import Registry
 from models.scorer import SCORER_FILE
 from models.scorer_metadata import ScorerMetadata
 from models.serialization import read_json
+from pipelines.as_of import is_in_future
 from pipelines.reports.markdown import render_monitor_markdown
 from pipelines.results.monitoring import MonitorResult
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training.amounts import compute_realised_amounts
 from pipelines.training.evaluation_rows import STAGE
 from pipelines.training_data import Snapshot, load_snapshot, require_event_types
@@ -111,7 +112,8 @@ def _follow_targets(
 ) -> list[MonitorResult]:
     """Follow each target on one snapshot of the data."""
     runner.log("reading the sources")
-    snapshot = runner.run(load_snapshot, project, as_of)
+    snapshot = runner.run(load_snapshot, project, as_of, read_clock())
+    snapshot.log_warnings(runner.log)
     registry = find_registry(project)
     return [
         runner.run(follow_target, snapshot, target, store, registry, runner, brief)
@@ -154,6 +156,7 @@ def follow_target(
     compared = _compare_parts("version", parts, records)
     recent = _compare_parts("recent", parts, records).get(number or "", [])
     age = _find_champion_age(snapshot, target, records[number]) if number else None
+    future = _find_future_training(snapshot, records[number]) if number else None
     return MonitorResult(
         target,
         _resolve_as_of(snapshot),
@@ -162,7 +165,7 @@ def follow_target(
         followed,
         parts,
         compared,
-        recommend_retraining(number, compared.get(number or "", []), recent, age),
+        recommend_retraining(number, compared.get(number or "", []), recent, age, future),
         tuple(version for version in compared if not records[version].expectations),
         tuple(_list_warnings(followed.rows, compared, number)),
     )
@@ -311,6 +314,14 @@ def _find_champion_age(snapshot: Snapshot, target: str, record: VersionRecord) -
         for observed in (record.observed_until, snapshot.observed)
     )
     return ModelAge(age, max_age, at_training, current - at_training)
+
+
+def _find_future_training(snapshot: Snapshot, record: VersionRecord) -> datetime | None:
+    """Return the as-of of a model's training if it lies after the clock, else None."""
+    trained = record.trained_as_of
+    if trained is None or not snapshot.project.timed:
+        return None
+    return trained if is_in_future(snapshot.project, trained, snapshot.clock) else None
 
 
 def _count_mature(cutoff: np.ndarray, horizon: timedelta, observed: datetime) -> int:

@@ -11,6 +11,7 @@ from features.tools.parallel import run_in_background
 from models.evaluation.gate import GATE_TAG, PASSED
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
+from pipelines.as_of import require_as_of_reached
 from pipelines.nightly.after_publish import deliver_all_exports
 from pipelines.nightly.context import NightContext, open_night_context
 from pipelines.nightly.crm_delivery import plan_exports
@@ -18,7 +19,7 @@ from pipelines.nightly.export import export_newest_scores
 from pipelines.nightly.publish import publish_night
 from pipelines.nightly.recovery import finish_killed_runs
 from pipelines.results.night import BackfilledNight
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training_data import cut_snapshot, read_dataset
 
 
@@ -39,8 +40,9 @@ def backfill_nights(
     with open_night_context(project, runner) as context:
         finish_killed_runs(context)
         runner.log("reading the sources")
-        dataset = runner.run(read_dataset, project)
-        nights = [_backfill_night(context, dataset, as_of) for as_of in instants]
+        clock = read_clock()
+        dataset = runner.run(read_dataset, project, clock)
+        nights = [_backfill_night(context, dataset, as_of, clock) for as_of in instants]
         # The CRM's file is that of the newest night, so it is written once, after all of them.
         if any(night.published for night in nights):
             path, exported_as_of = runner.run(export_newest_scores, context, "csv")
@@ -59,16 +61,20 @@ def find_champion_at(registry: Registry, target: str, as_of: datetime) -> Regist
     return None
 
 
-def _backfill_night(context: NightContext, dataset: Dataset, as_of: datetime) -> BackfilledNight:
+def _backfill_night(
+    context: NightContext, dataset: Dataset, as_of: datetime, clock: datetime
+) -> BackfilledNight:
     """Publish one as-of; a failure is logged and returned, not raised."""
     project, log = context.project, context.runner.log
     log(f"night of {as_of.isoformat()}")
     try:
+        # Before the attempt, so that the ledger has no row of a night to come.
+        require_as_of_reached(project, as_of, clock)
         champions = {
             target: find_champion_at(context.registry, target, as_of) for target in project.targets
         }
         # The data is cut while the models are loaded.
-        with run_in_background(cut_snapshot, project, dataset, as_of.isoformat()) as cutting:
+        with run_in_background(cut_snapshot, project, dataset, as_of.isoformat(), clock) as cutting:
             return BackfilledNight(as_of, publish_night(context, as_of, champions, cutting))
     except LeadscoreError as error:
         log(str(error))

@@ -8,8 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from configs.schema import Project
+from pipelines.as_of import parse_as_of
 from pipelines.nightly.context import NightContext
 from pipelines.nightly.suppress import drop_suppressed, keep_complete_accounts
+from pipelines.runner import read_clock
 from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.export import StagedExport, require_export_format, write_export
 from serve.run import Run
@@ -59,6 +61,6 @@ def export_from_store(project: Project, as_of: str | None, form: str) -> Path:
     require_export_format(form, project.publish.exports)
     with open_workspace(project):
         store = open_store(project)
-        run = find_published_run(store, project, project.parse_instant(as_of) if as_of else None)
+        run = find_published_run(store, project, parse_as_of(project, as_of, read_clock()))
         scores = drop_suppressed(project, store.scores(project.project, run.as_of))
         return write_export_from_store(store, project, run, form, scores)

@@ -9,6 +9,7 @@ from configs.errors import ConfigError
 from configs.schema import Project
 from features.tools.parallel import run_in_background
 from models.registry import champion_cache
+from pipelines.as_of import parse_as_of
 from pipelines.nightly.after_publish import finish_night
 from pipelines.nightly.context import NightContext, open_night_context
 from pipelines.nightly.crm_delivery import plan_exports
@@ -16,7 +17,7 @@ from pipelines.nightly.publish import publish_night
 from pipelines.nightly.publish_checks import warn_registry_unreachable
 from pipelines.nightly.recovery import finish_killed_runs
 from pipelines.results.night import NightResult
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
 from serve.export.export import require_export_format
 
@@ -35,7 +36,8 @@ def score_night(
     # Mistakes in the command and the config are found before anything is read or published.
     require_export_format(form)
     plan_exports(project)
-    moment = project.parse_instant(as_of) if as_of else None
+    clock = read_clock()
+    moment = parse_as_of(project, as_of, clock)
     if not project.timed and moment is None:
         raise ConfigError(
             "this data has no times", where="--as-of", fix="give the as-of of these scores"
@@ -43,7 +45,7 @@ def score_night(
     with open_night_context(project, runner) as context:
         finish_killed_runs(context)
         # The registry takes seconds to answer, so the sources are read in parallel.
-        with run_in_background(load_snapshot, project, as_of) as reading:
+        with run_in_background(load_snapshot, project, as_of, clock) as reading:
             return _publish_and_finish(context, moment, reading, form)
 
 

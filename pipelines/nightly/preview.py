@@ -13,7 +13,7 @@ from pipelines.nightly.context import NightContext
 from pipelines.nightly.publish import require_champion
 from pipelines.nightly.publish_checks import load_champion_scorers
 from pipelines.nightly.score import score_targets
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training_data import load_snapshot
 from pipelines.workspace import open_store
 
@@ -35,7 +35,8 @@ def preview_scores(project: Project, as_of: str | None, runner: Runner) -> pa.Ta
     # Models come first: without one, minutes of reading the sources would be in vain.
     require_champion(project, champions)
     scorers, _ = load_champion_scorers(champions, registry)
-    snapshot = load_snapshot(project, as_of)
+    snapshot = load_snapshot(project, as_of, read_clock())
+    snapshot.log_warnings(runner.log)
     store = open_store(project)
     run = create_run(NightContext(project, store, registry, runner), snapshot.as_of, champions)
     past_checks = store.past_checks(project.project, snapshot.as_of, project.checks.nights)

@@ -13,6 +13,7 @@ from models.reference.event_volume import EventVolume
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
 from models.scorer import Scorer
+from pipelines.as_of import is_in_future
 from pipelines.training_data import Snapshot
 from serve.checks.change_checks import check_score_changes
 from serve.checks.checks import CheckResult, pass_unchecked
@@ -22,6 +23,7 @@ from serve.checks.score_checks import (
     check_model_age,
     check_population,
     check_probabilities,
+    warn_trained_in_future,
 )
 from serve.checks.source_checks import check_event_types, check_sources, compare_row_count
 from serve.scoring.scoring import list_lead_attributes
@@ -113,8 +115,12 @@ def check_scores(
     ]
     # Without times an as-of is only an order, and a model has no age.
     if snapshot.dataset.timed:
-        age = snapshot.as_of - _trained_as_of(snapshot, scorer)
-        checks.append(check_model_age(target, age, limits))
+        trained_as_of = _trained_as_of(snapshot, scorer)
+        # An age would be negative, or count from a day that is still to come.
+        if is_in_future(snapshot.project, trained_as_of, snapshot.clock):
+            checks.append(warn_trained_in_future(target, trained_as_of))
+        else:
+            checks.append(check_model_age(target, snapshot.as_of - trained_as_of, limits))
     return checks
 
 

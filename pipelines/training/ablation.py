@@ -10,6 +10,7 @@ from configs.schema import Project
 from features.definitions.catalog import Catalog
 from models.training.ablation import run_ablation
 from pipelines.results.ablation import TargetAblation
+from pipelines.runner import read_clock
 from pipelines.training.train import build_settings
 from pipelines.training_data import (
     Snapshot,
@@ -27,7 +28,8 @@ def run_ablations(
     ``log`` receives one line per step. Raises what reading, the rows and the training raise.
     """
     log("reading the sources")
-    snapshot = load_snapshot(project, as_of)
+    snapshot = load_snapshot(project, as_of, read_clock())
+    snapshot.log_warnings(log)
     for target in targets:
         log(f"{target}: rows and features")
         # Yielded one by one: each target takes the time of many trainings.

@@ -30,6 +30,7 @@ from pipelines.results.audit import (
     AuditFinding,
     TargetAudit,
 )
+from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot, TrainingRows, build_training_rows, load_snapshot
 
 ACCOUNT = "account_id"
@@ -45,7 +46,7 @@ def audit_targets(
     the rows raise.
     """
     log("reading the sources")
-    snapshot = load_snapshot(project, as_of)
+    snapshot = load_snapshot(project, as_of, read_clock())
     snapshot.log_warnings(log)
     left_out = read_left_out_columns(project, snapshot.dataset)
     for target in targets:

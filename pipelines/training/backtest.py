@@ -15,6 +15,7 @@ from models.training.results import BacktestResult
 from models.training.train import backtest_learners
 from pipelines.results.backtest import TargetBacktest
 from pipelines.results.evaluation import EvaluationRows
+from pipelines.runner import read_clock
 from pipelines.table_file import require_output_path, write_tables
 from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.evaluation_rows import STAGE, check_segments
@@ -38,7 +39,7 @@ def backtest_targets(
     if out is not None:
         require_output_path(out)
     log("reading the sources")
-    snapshot = load_snapshot(project, as_of)
+    snapshot = load_snapshot(project, as_of, read_clock())
     snapshot.log_warnings(log)
     check_segments(snapshot)
     results = [_backtest_target(snapshot, target, log) for target in targets]

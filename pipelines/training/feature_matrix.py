@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +15,22 @@ from features.definitions.catalog import Catalog, build_catalog
 from features.sources import list_carried_columns
 from features.spine import build_scoring_spine
 from features.tools.spill import exceeds_memory
+from pipelines.runner import discard_line, read_clock
 from pipelines.table_file import require_output_path, write_tables
 from pipelines.training_data import Snapshot, load_snapshot
 
+LogLine = Callable[[str], None]
 
-def build_feature_matrix(project: Project, as_of: str | None, target: str | None) -> pa.Table:
+
+def build_feature_matrix(
+    project: Project, as_of: str | None, target: str | None, log: LogLine = discard_line
+) -> pa.Table:
     """Return the matrix at an as-of: SPINE and feature columns.
 
     It has one row for each entity that ``target`` would score; without a target, one for each known
-    entity. Rows are ordered by account and entity.
+    entity. Rows are ordered by account and entity. ``log`` receives the warnings of the reading.
     """
-    snapshot = load_snapshot(project, as_of)
+    snapshot = _load_snapshot(project, as_of, log)
     return pa.concat_tables(_stream_matrix(snapshot, _build_matrix_spine(snapshot, target)))
 
 
@@ -35,6 +40,7 @@ def write_feature_matrix(
     target: str | None,
     out: Path,
     progress: ProgressCallback | None = None,
+    log: LogLine = discard_line,
 ) -> tuple[int, int]:
     """Write the matrix at an as-of to ``out``, atomically; return its rows and number of features.
 
@@ -43,15 +49,21 @@ def write_feature_matrix(
     """
     # Before the reading, so that a wrong name costs no minutes.
     require_output_path(out)
-    snapshot = load_snapshot(project, as_of)
+    snapshot = _load_snapshot(project, as_of, log)
     spine = _build_matrix_spine(snapshot, target)
     columns = write_tables(out, _stream_matrix(snapshot, spine, progress))
     return spine.num_rows, columns - len(SPINE)
 
 
-def load_catalog(project: Project, as_of: str | None) -> Catalog:
+def load_catalog(project: Project, as_of: str | None, log: LogLine = discard_line) -> Catalog:
     """Return the feature catalog of a project's data as known at an as-of."""
-    return _build_catalog(load_snapshot(project, as_of))
+    return _build_catalog(_load_snapshot(project, as_of, log))
+
+
+def _load_snapshot(project: Project, as_of: str | None, log: LogLine) -> Snapshot:
+    snapshot = load_snapshot(project, as_of, read_clock())
+    snapshot.log_warnings(log)
+    return snapshot
 
 
 def _stream_matrix(

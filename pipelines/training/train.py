@@ -29,7 +29,7 @@ from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
 from pipelines.reports.mlflow_artifacts import write_training_record
 from pipelines.results.training import TargetTraining
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training.audit import drop_suspects
 from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.evaluation_rows import check_segments
@@ -54,7 +54,7 @@ def train_targets(
     """
     with open_workspace(project):
         runner.log("reading the sources")
-        snapshot = runner.run(load_snapshot, project, as_of)
+        snapshot = runner.run(load_snapshot, project, as_of, read_clock())
         snapshot.log_warnings(runner.log)
         # A wrong segment is found before the training and not when its metrics are computed.
         check_segments(snapshot)

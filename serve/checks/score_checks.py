@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from models.reference.feature_distribution import ColumnDistribution, TrainingDi
 from models.reference.psi import compute_excess_psi
 from serve.checks.checks import CheckResult, judge_value, pass_unchecked, report_worst, to_days
 from serve.checks.feature_counts import FeatureCounts
+from serve.monitoring.expectations import describe_future_training
 
 # Share of the model's total contribution. A lighter feature hardly moves the scores, so its drift
 # only warns. Category drift only warns too: categories have checks of their own.
@@ -77,6 +78,12 @@ def check_model_age(target: str, age: timedelta, limits: Checks) -> CheckResult:
         limits.model_age,
         f"trained {age.days} days ago",
     )
+
+
+def warn_trained_in_future(target: str, trained_as_of: datetime) -> CheckResult:
+    """Return the warning about a model whose training as-of lies after the clock."""
+    text = describe_future_training(trained_as_of)
+    return CheckResult("model_age", target, "", None, None, None, "warn", text)
 
 
 def check_grade_changes(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -184,16 +184,32 @@ def estimate_difference(realised: Estimate, expected: Estimate) -> Estimate:
 
 
 def recommend_retraining(
-    champion: str | None, all_rows: list[Comparison], recent: list[Comparison], age: ModelAge | None
+    champion: str | None,
+    all_rows: list[Comparison],
+    recent: list[Comparison],
+    age: ModelAge | None,
+    future: datetime | None = None,
 ) -> Recommendation:
     """Return whether to train a target again, and why; a missing champion is a reason.
 
     ``all_rows`` compares all rows of the champion, ``recent`` those of its latest weeks. ``age`` is
-    None if age is no reason or unknown.
+    None if age is no reason or unknown. ``future`` is the as-of of its training if that lies after
+    the clock.
     """
     if champion is None:
         return Recommendation(("there is no champion",))
-    return Recommendation(tuple(_list_reasons(f"version {champion}", all_rows, recent, age)))
+    reasons = list(_list_reasons(f"version {champion}", all_rows, recent, age))
+    if future is not None:
+        reasons.insert(0, f"version {champion} {describe_future_training(future)}")
+    return Recommendation(tuple(reasons))
+
+
+def describe_future_training(trained_as_of: datetime) -> str:
+    """Return in words what is wrong with a model whose training as-of lies after the clock."""
+    return (
+        f"was trained as of {trained_as_of.date().isoformat()}, which lies in the future: it took "
+        "leads whose outcome is still open for lost ones, so its scores are wrong; train it again"
+    )
 
 
 def _list_reasons(

@@ -148,6 +148,7 @@ def floor(folder: Path) -> dict:
     from features.spine import build_scoring_spine
     from models.registry.registry import Registry
     from models.scorer import Scorer
+    from pipelines.runner import read_clock
     from pipelines.training_data import load_snapshot
 
     path = str(folder / "large" / "events.parquet")
@@ -158,7 +159,7 @@ def floor(folder: Path) -> dict:
     project = load_project(folder / "large.yaml")
     registry = Registry(project.workspace_path, project.project)
     scorer = Scorer.load(registry.scorer_directory(registry.champion("buy")))
-    now = load_snapshot(project, AS_OF)
+    now = load_snapshot(project, AS_OF, read_clock())
     spine = build_scoring_spine(now.dataset, project.target_config("buy"), now.as_of)
     catalog = scorer.catalog.select(scorer.encoding.names)
     x = scorer.encoding.encode(build_features(now.dataset, spine, catalog))

@@ -30,7 +30,7 @@ from features.wording.wording import Wording
 from models.encoding import sample_evenly
 from models.registry.registry import Registry
 from models.scorer import Scorer
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.simulated.simulate import write_company
 from pipelines.training.train import train_targets
 from pipelines.training_data import load_snapshot
@@ -114,7 +114,7 @@ def _others(dataset, feature):
 
 def main(config, target, leads=LEADS):
     project = load_project(Path(config))
-    scorer, now = champion(project, target), load_snapshot(project, None)
+    scorer, now = champion(project, target), load_snapshot(project, None, read_clock())
     spine = sample(project, now, target, int(leads))
     found = told(scorer, now.dataset, spine)
     features = {feature.name: feature for feature in scorer.catalog.features}

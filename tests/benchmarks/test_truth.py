@@ -14,6 +14,7 @@ from models.training.fit import fit_models
 from models.training.train import train_scorer
 from models.training.training_rows import AvailableRows, TrainingTable
 from pipelines import demo
+from pipelines.runner import read_clock
 from pipelines.simulated.oracle import compute_oracle
 from pipelines.training.train import build_settings
 from pipelines.training_data import build_training_rows, load_snapshot
@@ -47,7 +48,7 @@ def company(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LEADSCORE_WORKSPACE", str(tmp_path_factory.mktemp("company")))
         project = demo.create_company(LEADS, SEED, lambda line: None)
-        yield load_snapshot(project, None)
+        yield load_snapshot(project, None, read_clock())
 
 
 @pytest.mark.parametrize("name", ["propensity", "close"])

@@ -28,7 +28,7 @@ from pipelines.nightly.context import NightContext
 from pipelines.nightly.night import score_night
 from pipelines.nightly.publish_checks import check_data
 from pipelines.nightly.score import score_targets
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training.reference_profile import attach_reference_profile
 from pipelines.training_data import build_training_rows, load_snapshot
 from pipelines.workspace import open_store, open_workspace
@@ -93,7 +93,7 @@ class Company:
         files.write(self.project.workspace_path.parent)
         try:
             check = examine_data(self.project, VARIANT_NIGHT)
-            snapshot = load_snapshot(self.project, VARIANT_NIGHT)
+            snapshot = load_snapshot(self.project, VARIANT_NIGHT, read_clock())
         except LeadscoreError as error:
             return Observation(str(error))
         shown = [*check.warnings, *(target.problem for target in check.targets)]
@@ -144,7 +144,7 @@ def company(tmp_path_factory):
 
 def train_champion(project: Project, registry: Registry, folder: Path) -> Scorer:
     """Train one learner on one fold and promote it without the gate: the data are few."""
-    snapshot = load_snapshot(project, TRAINED)
+    snapshot = load_snapshot(project, TRAINED, read_clock())
     rows = build_training_rows(snapshot, "buy")
     metadata = ScorerMetadata(rows.catalog.to_json(), trained_as_of=snapshot.as_of.isoformat())
     settings = TrainingSettings(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from math import nan
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 from configs.errors import ConfigError
 from configs.targets import ColumnOutcome, Cutoffs, Target
 from features.contracts import EVENTS
-from features.labels import compute_labels, compute_observation_date, find_outcome_values
+from features.labels import compute_labels, find_outcome_values
 from features.spine import build_scoring_spine, build_training_spine
+from features.times.data_end import find_data_end
 from tests.features.logs import HOUR, START, TICK, dataset, entities, moments, of, spine_of
 
 ORDER = ("event_time", "available_at", "event_type", "channel", "value")
+UTC = ZoneInfo("UTC")
 TARGET = Target(outcome=("won", "call"), horizon="3d", cutoffs=Cutoffs(every="1d"))
 
 
@@ -100,18 +103,6 @@ def test_outcome_value_at_tied_instants_follows_column_order(column, others):
         assert find_outcome_values(data, spine_of([("a", START)]), TARGET).tolist() == [7.0]
 
 
-@settings(max_examples=50, deadline=None)
-@given(dataset(), moments)
-def test_observation_date_is_never_after_the_last_known_row(data, as_of):
-    known = [
-        t
-        for t in data.leads["available_at"].to_pylist() + data.events["available_at"].to_pylist()
-        if t < as_of
-    ]
-    lag = timedelta(days=2)
-    assert compute_observation_date(data, as_of, lag) == (max(known) if known else as_of) - lag
-
-
 @pytest.mark.parametrize(
     ("column", "equals", "expected"),
     [
@@ -184,7 +175,7 @@ def test_outcome_column_is_mature_from_an_age_on(leads, mature_after, wait):
     data = aged([age for age, _ in leads], [value for _, value in leads])
     outcome = ColumnOutcome(column="result", equals=1, mature_after=mature_after)
     target = Target(outcome=outcome)
-    observed = compute_observation_date(data, START, timedelta(days=wait))
+    observed = (find_data_end(data.cut_at(START), UTC) or START) - timedelta(days=wait)
     least = outcome.mature_after or timedelta(0)
     expected = [
         int(value) if row["created_at"] + least <= observed else None
@@ -211,7 +202,7 @@ def test_young_leads_change_no_label_of_older_ones(old, young):
     more = aged([*ages, *(age for age, _ in young)], [*values, *(value for _, value in young)])
     labels = []
     for data in (aged(ages, values), more):
-        observed = compute_observation_date(data, START + TICK, timedelta(0))
+        observed = find_data_end(data.cut_at(START + TICK), UTC)
         spine = build_training_spine(data, target, START + TICK)
         rows = compute_labels(data, spine, target, observed).to_pylist()
         labels.append({row["entity_id"]: row for row in rows})

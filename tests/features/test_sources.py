@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from configs.night import Capacity
 from features.contracts import EVENTS, LEADS
 from features.definitions.catalog import build_catalog
 from features.sources import list_carried_columns, read_sources
+from features.times.data_end import find_data_end
 from tests.features.company import EVENT, FULL_EVENT, LEAD, at, csv_text, project, write
 
 
@@ -210,7 +212,8 @@ def test_tables_obey_the_contracts(tmp_path):
 def test_empty_log_is_read(tmp_path, text):
     path = write(tmp_path / "e.csv", text)
     found = read_sources(project(events=[{"path": path, **EVENT}]), tmp_path / "q")
-    assert (found.leads.num_rows, found.events.num_rows, found.last_available_at()) == (0, 0, None)
+    assert (found.leads.num_rows, found.events.num_rows) == (0, 0)
+    assert find_data_end(found, ZoneInfo("UTC")) is None
     assert found.counts[0].rows_in == 0
     lead = {
         "path": write(tmp_path / "l.csv", "id,born,x\n"),

@@ -10,6 +10,7 @@ import yaml
 from configs.errors import ConfigError
 from configs.schema import load_project
 from pipelines.check import examine_data
+from pipelines.runner import read_clock
 from pipelines.training.train import build_settings
 from pipelines.training_data import build_training_rows, count_training_rows, load_snapshot
 
@@ -65,7 +66,7 @@ def test_missing_maturity_is_named_with_a_proposal_in_check_and_training(here):
         f"{young} of them count as negatives; the rate of outcomes settles from 30d on (0.0% below"
     )
     assert "set outcome.mature_after: 30d" in line
-    load_snapshot(project, "2025-01-01").log_warnings(lines.append)
+    load_snapshot(project, "2025-01-01", read_clock()).log_warnings(lines.append)
     assert maturity_lines(lines) == [f"warning: {line}"]
 
 
@@ -76,7 +77,9 @@ def test_young_leads_are_immature_whether_won_or_not(here):
     assert maturity_lines(found.warnings) == []
     newest = max(datetime.fromisoformat(row[1]) for row in rows)
     old = [row for row in rows if datetime.fromisoformat(row[1]) + timedelta(days=30) <= newest]
-    counts = count_training_rows(build_training_rows(load_snapshot(project, "2025-01-01"), "win"))
+    counts = count_training_rows(
+        build_training_rows(load_snapshot(project, "2025-01-01", read_clock()), "win")
+    )
     assert counts == {
         "rows": len(rows),
         "mature": len(old),
@@ -119,7 +122,9 @@ def test_late_outcomes_are_waited_for(here):
 
 def test_training_knows_no_outcome_of_leads_that_were_too_young(here):
     project = write_company(here, make_rows(), outcome={"mature_after": "30d"})
-    settings = build_settings(load_snapshot(project, "2025-01-01"), "win", lambda _: None)
+    settings = build_settings(
+        load_snapshot(project, "2025-01-01", read_clock()), "win", lambda _: None
+    )
     # The folds purge by the horizon; without an end of follow-up no hazard model is fitted.
     assert settings.horizon == timedelta(days=30) and settings.known_until(None) is None
 
@@ -149,7 +154,7 @@ def test_values_that_differ_by_case_or_blanks_are_named(here):
         "it, or remove it",
     ]
     logged = []
-    load_snapshot(project, None).log_warnings(logged.append)
+    load_snapshot(project, None, read_clock()).log_warnings(logged.append)
     assert [f"warning: {line}" for line in lines] == [line for line in logged if "equals" in line]
     listed = {"equals": ["Won", "won", "WON"], "mature_after": "0d"}
     assert not any(
@@ -166,5 +171,5 @@ def test_outcome_whose_values_never_occur_is_refused(here, equals, shown):
     project = write_company(here, rows, outcome={"equals": equals})
     assert "never occurs" in examine_data(project, None).targets[0].problem
     with pytest.raises(ConfigError, match="never occurs") as refused:
-        build_training_rows(load_snapshot(project, None), "win")
+        build_training_rows(load_snapshot(project, None, read_clock()), "win")
     assert shown in str(refused.value)

@@ -37,7 +37,9 @@ moments = st.integers(1900, 2194).flatmap(
 @given(moments, st.sampled_from(ZONES), st.sampled_from(["T", " "]))
 def test_naive_times_equal_zoneinfo(walls, zone, sign):
     found = read_times([wall.isoformat(sign) for wall in walls], zone)
-    assert found == [(wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC), None) for wall in walls]
+    # A text does not say which of two equal hours it means: the earlier one.
+    first = [wall.replace(tzinfo=ZoneInfo(zone), fold=0) for wall in walls]
+    assert found == [(wall.astimezone(UTC), None) for wall in first]
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe"])

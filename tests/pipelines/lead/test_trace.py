@@ -39,7 +39,7 @@ from pipelines.lead.trace import trace_row, trace_rows
 from pipelines.nightly.night import score_night
 from pipelines.reports.lead_tables import describe_change
 from pipelines.reports.terminal import render_explanation
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training_data import build_training_rows, load_snapshot
 from pipelines.workspace import open_store, open_workspace
 from tests.features.logs import examples
@@ -131,7 +131,7 @@ def champion(project, target, scorer, folder):
 
 
 def learn(project, target):
-    now = load_snapshot(project, NIGHTS[0])
+    now = load_snapshot(project, NIGHTS[0], read_clock())
     rows = build_training_rows(now, target)
     metadata = ScorerMetadata(rows.catalog.to_json(), trained_as_of=now.as_of.isoformat())
     length = project.targets[target].horizon
@@ -171,7 +171,7 @@ def project(kept):
 @pytest.fixture(scope="module")
 def past(project):
     """Return the replay sources of the unchanged folder, read once."""
-    return ReplaySources.load(project)
+    return ReplaySources.load(project, read_clock())
 
 
 @pytest.fixture
@@ -542,7 +542,7 @@ def test_cutoff_without_times_follows_row_order(tmp_path):
     }
     config["targets"] = {"win": {"outcome": {"column": "won", "equals": "yes"}}}
     (tmp_path / "plain.yaml").write_text(json.dumps(config))
-    past = ReplaySources.load(load_project(tmp_path / "plain.yaml"))
+    past = ReplaySources.load(load_project(tmp_path / "plain.yaml"), read_clock())
     assert past.registry is None
     night = past.project.parse_instant("2025-01-01")
     places = dict(

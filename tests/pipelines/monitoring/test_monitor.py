@@ -27,7 +27,7 @@ from pipelines.commands import training
 from pipelines.commands.options import WIDTH_WITHOUT_TERMINAL
 from pipelines.monitoring.monitor import follow_target, monitor_targets, recommend_for_targets
 from pipelines.reports.terminal import render_monitor_result
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training_data import load_snapshot
 from pipelines.workspace import find_registry, open_store
 from serve.monitoring import realised
@@ -95,7 +95,7 @@ def company(tmp_path_factory):
             register(project, folder / "one", "2024-06-03", promise=PROMISE).number,
             register(project, folder / "two", "2024-09-01").number,
         ]
-        now = load_snapshot(project, TODAY)
+        now = load_snapshot(project, TODAY, read_clock())
         rng = np.random.default_rng(6)
         for number in range(120):
             night = FIRST + 2 * number * DAY
@@ -322,7 +322,7 @@ def test_old_champion_is_retrained_once_enough_rows_matured(company):
 
 def test_target_without_champion_needs_training(company):
     _, project, _ = company
-    now = load_snapshot(project, TODAY)
+    now = load_snapshot(project, TODAY, read_clock())
     found = follow_target(now, "buy", open_store(project), None, Runner())
     assert found.recommendation.reasons == ("there is no champion",)
     assert found.counts["used"] and set(found.without_expectations) == {"1", "2"}

@@ -13,7 +13,6 @@ from configs.night import Publish
 from configs.schema import load_project
 from models.learners import lightgbm
 from models.registry.registry import Registry
-from pipelines.nightly import attempt
 from pipelines.nightly.backfill import _list_as_ofs, backfill_nights
 from pipelines.nightly.export import export_from_store
 from pipelines.nightly.night import score_night
@@ -148,7 +147,9 @@ def test_backfill_command_reports_each_night(company, tmp_path):
 
 
 def test_night_in_the_future_is_refused(company, monkeypatch):
-    monkeypatch.setattr(attempt, "read_clock", lambda: company.parse_instant("2024-12-09T12:00"))
+    noon = company.parse_instant("2024-12-09T12:00")
+    for module in ("backfill", "night"):
+        monkeypatch.setattr(f"pipelines.nightly.{module}.read_clock", lambda: noon)
     score_night(company, "2024-12-10", Runner())
     with pytest.raises(ConfigError, match="in the future"):
         score_night(company, "2024-12-11", Runner())

@@ -15,7 +15,7 @@ from models.scorer_metadata import ScorerMetadata
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
 from pipelines.nightly.night import score_night
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training.reference_profile import attach_reference_profile
 from pipelines.training_data import build_training_rows, load_snapshot
 from pipelines.workspace import open_workspace
@@ -44,7 +44,7 @@ def company(tmp_path_factory):
         patch.setattr(lightgbm, "ROUNDS", 15)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         project = load_project(path)
-        now = load_snapshot(project, NIGHTS[0])
+        now = load_snapshot(project, NIGHTS[0], read_clock())
         rows = build_training_rows(now, "buy")
         metadata = ScorerMetadata(rows.catalog.to_json(), trained_as_of=now.as_of.isoformat())
         settings = TrainingSettings(

@@ -11,6 +11,7 @@ from models.evaluation.gate import judge_challenger
 from models.leakage.suspects import Suspect
 from models.learners import lightgbm
 from pipelines.reports.mlflow_artifacts import write_training_record
+from pipelines.runner import read_clock
 from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.train import AuditedRows, train_challenger
 from pipelines.training_data import build_training_rows, load_snapshot
@@ -34,7 +35,7 @@ def training(tmp_path_factory):
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         patch.setattr(lightgbm, "ROUNDS", 15)
-        now = load_snapshot(load_project("company.yaml"), tiny.END)
+        now = load_snapshot(load_project("company.yaml"), tiny.END, read_clock())
         rows = build_training_rows(now, "buy")
         trained = train_challenger(now, "buy", AuditedRows(rows, tuple(SUSPECTS)), lambda _: None)
         found, verdict = (

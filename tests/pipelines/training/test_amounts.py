@@ -21,7 +21,7 @@ from models.learners.amount_model import NO_AMOUNTS
 from models.training.results import OUT_OF_TIME
 from pipelines.monitoring.monitor import monitor_targets
 from pipelines.reports.training_report import ReportInput, render_training_report
-from pipelines.runner import Runner
+from pipelines.runner import Runner, read_clock
 from pipelines.training.amounts import (
     compute_realised_amounts,
     fit_amount_model,
@@ -80,7 +80,7 @@ def trained_company(tmp_path_factory):
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         patch.setattr(lightgbm, "ROUNDS", 15)
-        now = load_snapshot(load_project("company.yaml"), tiny.END)
+        now = load_snapshot(load_project("company.yaml"), tiny.END, read_clock())
         rows = build_training_rows(now, "buy")
         yield (
             now,

@@ -13,6 +13,7 @@ from configs.errors import ConfigError, DataError
 from configs.schema import load_project
 from pipelines import cli
 from pipelines.results.audit import ALLOWED, LEFT_OUT, OFFERED
+from pipelines.runner import read_clock
 from pipelines.training.audit import audit_targets, drop_suspects, trace_origins
 from pipelines.training_data import build_training_rows, load_snapshot
 from tests.pipelines import tiny
@@ -89,7 +90,7 @@ def test_audit_finds_only_the_planted_column(company, changes, state):
 
 
 def test_training_drops_features_of_suspects(company):
-    snapshot = load_snapshot(company(["country", "billed"]), None)
+    snapshot = load_snapshot(company(["country", "billed"]), None, read_clock())
     rows = build_training_rows(snapshot, "buy")
     kept, audit = drop_suspects(snapshot, "buy", rows)
     assert [suspect.column for suspect in audit.suspects_in_use] == ["billed"]
@@ -100,7 +101,9 @@ def test_training_drops_features_of_suspects(company):
 
 
 def test_training_keeps_allowed_columns(company):
-    snapshot = load_snapshot(company(["country", "billed"], audit={"allow": ["billed"]}), None)
+    snapshot = load_snapshot(
+        company(["country", "billed"], audit={"allow": ["billed"]}), None, read_clock()
+    )
     rows = build_training_rows(snapshot, "buy")
     kept, audit = drop_suspects(snapshot, "buy", rows)
     assert kept is rows
@@ -109,14 +112,16 @@ def test_training_keeps_allowed_columns(company):
 
 
 def test_unknown_column_cannot_be_allowed(company):
-    snapshot = load_snapshot(company(["country", "billed"], audit={"allow": ["biled"]}), None)
+    snapshot = load_snapshot(
+        company(["country", "billed"], audit={"allow": ["biled"]}), None, read_clock()
+    )
     rows = build_training_rows(snapshot, "buy")
     with pytest.raises(ConfigError, match=r"audit\.allow.*'biled'[^'@]*did you mean billed"):
         drop_suspects(snapshot, "buy", rows)
 
 
 def test_dropping_all_features_is_an_error_with_a_fix(company):
-    snapshot = load_snapshot(company(["billed"]), None)
+    snapshot = load_snapshot(company(["billed"]), None, read_clock())
     rows = build_training_rows(snapshot, "buy")
     alone = rows.catalog.select(["billed"])
     bare = type(rows)(rows.matrix.select(["entity_id", "cutoff", "billed"]), rows.labels, alone)
@@ -125,7 +130,7 @@ def test_dropping_all_features_is_an_error_with_a_fix(company):
 
 
 def test_features_are_traced_to_their_sources(company):
-    snapshot = load_snapshot(company(["country", "size"]), None)
+    snapshot = load_snapshot(company(["country", "size"]), None, read_clock())
     rows = build_training_rows(snapshot, "buy")
     traced = trace_origins(snapshot, rows)
     assert traced.current == {"country": "country", "size": "size"}
@@ -171,7 +176,7 @@ def test_audit_of_real_data_finds_the_columns_written_later(name, tmp_path, monk
     findings = audit.findings
     assert {finding.suspect.column for finding in findings} == WRITTEN_LATER[name]
     assert {finding.state for finding in findings} <= {LEFT_OUT}
-    snapshot = load_snapshot(project, None)
+    snapshot = load_snapshot(project, None, read_clock())
     for target in project.targets:
         rows = build_training_rows(snapshot, target)
         assert drop_suspects(snapshot, target, rows)[0] is rows

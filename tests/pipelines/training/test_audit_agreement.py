@@ -9,6 +9,7 @@ import yaml
 
 from configs.schema import load_project
 from pipelines.results.audit import ALLOWED, LEFT_OUT, OFFERED
+from pipelines.runner import read_clock
 from pipelines.training.audit import audit_rows, audit_targets, drop_suspects
 from pipelines.training.train import load_audited_rows
 from pipelines.training_data import build_training_rows, load_snapshot
@@ -89,7 +90,7 @@ def test_audit_says_left_out_of_what_training_leaves_out(configure, attributes, 
     project = configure(attributes, **changes)
     (audit,) = audit_targets(project, None, ["buy"], lambda line: None)
     states = {finding.suspect.column: finding.state for finding in audit.findings}
-    snapshot, lines = load_snapshot(project, None), []
+    snapshot, lines = load_snapshot(project, None, read_clock()), []
     rows = build_training_rows(snapshot, "buy")
     trained = load_audited_rows(snapshot, "buy", lines.append)
     gone = set(rows.matrix.column_names) - set(trained.rows.matrix.column_names)
@@ -108,7 +109,7 @@ def test_audit_says_left_out_of_what_training_leaves_out(configure, attributes, 
 
 def test_honest_twin_of_overwritten_column_is_kept(configure):
     project = configure({"all_except": [*LATER]})
-    snapshot = load_snapshot(project, None)
+    snapshot = load_snapshot(project, None, read_clock())
     rows = build_training_rows(snapshot, "buy")
     kept, audit = drop_suspects(snapshot, "buy", rows)
     assert kept is rows
@@ -119,7 +120,7 @@ def test_honest_twin_of_overwritten_column_is_kept(configure):
 
 def test_column_is_named_by_one_that_the_config_leaves_out(configure):
     project = configure(["country", "bill sent"])
-    snapshot = load_snapshot(project, None)
+    snapshot = load_snapshot(project, None, read_clock())
     rows = build_training_rows(snapshot, "buy")
     states = {f.suspect.column: f.state for f in audit_rows(snapshot, "buy", rows).findings}
     assert states["billed"] == LEFT_OUT and states["bill sent"] == OFFERED

@@ -97,13 +97,16 @@ def test_fold_has_own_metrics_and_trains_only_on_earlier_rows(backtested):
 def read_training_rows(folder):
     """Return (entity, cutoff, whether mature) of all rows, and the firm of each lead."""
     from configs.schema import load_project
+    from pipelines.runner import read_clock
     from pipelines.training_data import build_training_rows, load_snapshot
 
     project = load_project(folder / "company.yaml")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        labels = build_training_rows(load_snapshot(project, tiny.END), "buy").labels.to_pylist()
+        labels = build_training_rows(
+            load_snapshot(project, tiny.END, read_clock()), "buy"
+        ).labels.to_pylist()
         with (folder / "leads.csv").open(encoding="utf-8") as file:
             firms = {row["id"]: row["firm"] for row in csv.DictReader(file)}
     return [(row["entity_id"], row["cutoff"], row["mature"]) for row in labels], firms

@@ -9,6 +9,7 @@ import pytest
 
 from configs.schema import load_project
 from models.training.results import OUT_OF_TIME
+from pipelines.runner import read_clock
 from pipelines.training.reference_profile import fit_account_dependence
 from pipelines.training_data import load_snapshot
 from tests.pipelines import tiny
@@ -21,7 +22,9 @@ def test_account_rows_at_one_time_are_one_group(tmp_path, monkeypatch, by):
         "buy": tiny.CONFIG["targets"]["buy"]
         | ({"cutoffs": {"delay": "7d"}} if by == "fold" else {})
     }
-    now = load_snapshot(load_project(tiny.write(tmp_path, leads=60, targets=targets)), tiny.END)
+    now = load_snapshot(
+        load_project(tiny.write(tmp_path, leads=60, targets=targets)), tiny.END, read_clock()
+    )
     rng, leads = np.random.default_rng(5), now.dataset.leads.to_pylist()
     rows = [
         {
@@ -52,7 +55,7 @@ def test_account_rows_at_one_time_are_one_group(tmp_path, monkeypatch, by):
 
 def test_data_without_accounts_has_no_groups(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    now = load_snapshot(load_project(tiny.write(tmp_path, leads=60)), tiny.END)
+    now = load_snapshot(load_project(tiny.write(tmp_path, leads=60)), tiny.END, read_clock())
     leads = now.dataset.leads.set_column(
         1, "account_id", pa.nulls(now.dataset.leads.num_rows, pa.string())
     )

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from configs.targets import ColumnOutcome, Cutoffs, Target
-from features.labels import compute_observation_date
+from features.times.data_end import find_data_end
 from models.evaluation.metrics import Estimate
 from serve.monitoring import outcomes
 from serve.monitoring.expectations import (
@@ -140,7 +140,7 @@ def followed(store, target, rows, events, upto=None, terms=None, lag=timedelta(0
         ("p", "t"),
         target,
         nights,
-        OutcomeData(dataset, compute_observation_date(dataset, upto, lag)),
+        OutcomeData(dataset, (find_data_end(dataset.cut_at(upto), ZoneInfo("UTC")) or upto) - lag),
         terms or {},
     )
 
@@ -211,7 +211,7 @@ def test_list_is_followed_from_the_first_night_of_each_lead(store, seed):
     today = START + 74 * DAY
     dataset = of(rows, events).cut_at(today)
     terms = {"2": VersionRecord(trained_as_of=START + 53 * DAY)}
-    observed = compute_observation_date(dataset, today, timedelta(0))
+    observed = find_data_end(dataset.cut_at(today), ZoneInfo("UTC")) or today
     nights = list_published_nights(store.runs("p"), "t", today, BERLIN)
     found = follow_lists(store, ("p", "t"), GRID, nights, OutcomeData(dataset, observed), terms)
     known = [e for e in won if e["available_at"] < today]

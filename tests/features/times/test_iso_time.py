@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.intake.iso_time import NAIVE, UNREADABLE, ZONED, parse_times
+from features.times.iso_time import NAIVE, UNREADABLE, ZONED, parse_times
 from features.tools.id_index import get_text_buffers
 
 GRAMMAR = re.compile(
