@@ -195,8 +195,8 @@ def _add_trees(
     rows: AmountRows, mean_model: AmountModel, categorical: list[int], seed: int
 ) -> AmountModel:
     """Fit trees on amounts as shares of their mean, so that the unit changes nothing."""
-    rows_per_entity = len(rows.amount) / mean_model.entities
-    fit_input = FitInput(rows.x, categorical, seed, rows_per_entity, rows.weight)
+    rows_per_cluster = len(rows.amount) / len(set(rows.clusters))
+    fit_input = FitInput(rows.x, categorical, seed, rows_per_cluster, rows.weight)
     trees = LightGbm.fit_trees(fit_input, rows.amount / mean_model.mean, TWEEDIE_PARAMETERS)
     model = replace(mean_model, trees=trees)
     # Shrunken trees do not reach the mean that they were fitted to, so the level makes up for it.

@@ -20,7 +20,7 @@ class FitInput:
         x: Features (rows, features) float64, NaN where missing.
         categorical: Columns of ``x`` that hold category codes.
         seed: Seed of every random choice.
-        rows_per_entity: Mean number of rows of an entity.
+        rows_per_cluster: Mean number of rows of a cluster: an account, or an entity without one.
         weight: Sample weights (rows,), 1 on average; None where all rows weigh alike.
         parameters: LightGBM parameters that replace the chosen ones; other learners ignore them.
     """
@@ -28,7 +28,7 @@ class FitInput:
     x: np.ndarray
     categorical: list[int]
     seed: int
-    rows_per_entity: float = 1.0
+    rows_per_cluster: float = 1.0
     weight: np.ndarray | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -38,15 +38,18 @@ class FitInput:
         x: np.ndarray,
         categorical: list[int],
         entity_id: np.ndarray,
+        cluster: np.ndarray,
         cutoff: np.ndarray,
         learning: Learning,
         parameters: Mapping[str, Any],
         seed: int,
     ) -> Self:
-        """Return the input of rows with these entities (text) and cutoffs (microseconds UTC).
+        """Return the input of rows of these entities and clusters (text).
+
+        ``cutoff`` is in microseconds UTC.
 
         Sample weights follow ``learning``.
         """
-        rows_per_entity = len(entity_id) / len(set(entity_id))
+        rows_per_cluster = len(cluster) / len(set(cluster))
         weight = compute_sample_weights(entity_id, cutoff, learning)
-        return cls(x, categorical, seed, rows_per_entity, weight, parameters)
+        return cls(x, categorical, seed, rows_per_cluster, weight, parameters)

@@ -39,8 +39,10 @@ ROUNDS = 200
 SMALL_TABLE_ROWS = 20_000
 # A table with more features counts as wide.
 WIDE_TABLE_FEATURES = 100
-# From so many rows an entity, its rows count as repeats of each other.
-REPEATED_ROWS_PER_ENTITY = 2.0
+# From so many rows a cluster (an account, or an entity without one), they count as repeats. By
+# account, the log loss on new accounts fell by 0.003 with three entities an account and by 0.006
+# with ten (simulated, one row an entity, with an effect of the account).
+REPEATED_ROWS_PER_CLUSTER = 2.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class LightGbm:
         """Fit trees on labels ``y``, 0 or 1.
 
         Unless given, parameters depend on the shape of the table only: nothing is tuned on ``y``.
-        Where an entity has several rows, the best threshold is found on few independent leads.
+        Where a cluster has several rows, the best threshold is found on few independent leads.
         Then one random threshold a feature is tried instead (Geurts, Ernst & Wehenkel, "Extremely
         randomized trees", 2006).
         """
@@ -85,7 +87,7 @@ class LightGbm:
 
         x = fit_input.x
         all_parameters = {
-            **choose_parameters(len(x), x.shape[1], fit_input.rows_per_entity),
+            **choose_parameters(len(x), x.shape[1], fit_input.rows_per_cluster),
             "seed": fit_input.seed,
             # Last, so that given parameters replace the chosen ones.
             **parameters,
@@ -158,10 +160,10 @@ class LightGbm:
             raise unreadable_model_error(directory / cls.file, error) from error
 
 
-def choose_parameters(rows: int, features: int, rows_per_entity: float) -> dict[str, Any]:
+def choose_parameters(rows: int, features: int, rows_per_cluster: float) -> dict[str, Any]:
     """Return LightGBM's parameters, by its own names, for a table of this shape."""
-    random = rows_per_entity >= REPEATED_ROWS_PER_ENTITY
-    size = _scale_trees(rows, rows / rows_per_entity if random else rows)
+    random = rows_per_cluster >= REPEATED_ROWS_PER_CLUSTER
+    size = _scale_trees(rows, rows / rows_per_cluster if random else rows)
     # A tree that tries random thresholds needs more features to find a good one.
     share = float(np.clip((60 if random else 30) / features, 0.15, 1.0))
     # In a wide table many columns say much the same: coarser bins are faster and no worse.

@@ -72,6 +72,7 @@ def fit_models(
             features.x[: len(table.label)],
             encoding.categorical,
             table.entity_id,
+            table.cluster,
             table.cutoff,
             learning,
             choice.parameters,

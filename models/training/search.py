@@ -88,6 +88,11 @@ class SearchSample:
         """Mean number of rows of an entity."""
         return len(self.entity_id) / len(set(self.entity_id))
 
+    @property
+    def rows_per_cluster(self) -> float:
+        """Mean number of rows of a cluster."""
+        return len(self.cluster) / len(set(self.cluster))
+
 
 @dataclass(frozen=True)
 class HyperparameterChoice:
@@ -107,6 +112,7 @@ class HyperparameterChoice:
             sample.x,
             sample.categorical,
             sample.entity_id,
+            sample.cluster,
             sample.cutoff,
             self.learning,
             self.parameters,
@@ -297,7 +303,7 @@ def _run_trials(
 
 def _describe_default_trial(sample: SearchSample) -> dict[str, Any]:
     """Return the default settings as a first trial: the search starts from a good point."""
-    default = choose_parameters(len(sample.x), sample.x.shape[1], sample.rows_per_entity)
+    default = choose_parameters(len(sample.x), sample.x.shape[1], sample.rows_per_cluster)
     parameters = {name: default[name] for name in (*SEARCH_RANGES, "extra_trees")}
     return parameters | {"half_life": 0, "one_vote": 0}
 

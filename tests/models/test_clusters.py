@@ -17,6 +17,7 @@ from models.clusters import CLUSTER, has_clusters, number_clusters
 from models.evaluation.gate import GateSettings, judge_challenger
 from models.evaluation.metrics import PredictedRows, evaluate_rows
 from models.evaluation.sliced_metrics import compute_sliced_metrics
+from models.learners.fit_input import FitInput
 from models.learners.lightgbm import LightGbm
 from models.training.calibrate import _split_calibration_rows
 from models.training.folds import plan_folds, split_by_cluster
@@ -229,3 +230,17 @@ def test_search_of_unordered_data_draws_accounts():
     folds = _split_search_folds(sample, options)
     assert len(folds) == 4
     assert all(not set(cluster[fold.train]) & set(cluster[fold.test]) for fold in folds)
+
+
+def test_trees_of_accounts_with_several_leads_are_those_of_repeated_rows():
+    random = np.random.default_rng(0)
+    x, entity = random.normal(size=(600, 3)), np.array([f"e{i}" for i in range(600)])
+    label = (random.random(600) < 0.4).astype(int)
+
+    def fit(entity: np.ndarray, cluster: np.ndarray) -> str:
+        learning = Learning()
+        rows = FitInput.from_rows(x, [], entity, cluster, np.arange(600), learning, {}, seed=0)
+        return LightGbm.fit(rows, label).text
+
+    account = np.array([f"a{i // 3}" for i in range(600)])
+    assert fit(entity, account) == fit(account, account) != fit(entity, entity)
