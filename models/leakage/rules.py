@@ -358,10 +358,10 @@ MIN_CLASS_ROWS_TO_COMPARE = 100
 # find_filled_together and find_explained_by_suspects read what earlier rules found.
 RULES: tuple[tuple[Rule, int], ...] = (
     (find_decisive, MIN_CLASS_ROWS),
+    (find_decisive_when_filled, MIN_CLASS_ROWS),
     (find_dates_after_cutoff, 0),
     (find_filled_when_worked, 0),
     (find_decisive_date_differences, MIN_CLASS_ROWS),
-    (find_decisive_when_filled, MIN_CLASS_ROWS),
     (find_standouts, MIN_CLASS_ROWS_TO_COMPARE),
     (find_emptied, MIN_CLASS_ROWS_TO_COMPARE),
     (find_parts_of_whole, MIN_CLASS_ROWS_TO_COMPARE),

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.leakage.sample import AuditSample, OpenLeads
+from models.leakage.strength import AuditColumn
 
 # Leads of each kind below which shares are not compared, in all and in one stratum of age.
 MIN_COMPARED_LEADS, MIN_STRATUM_LEADS = 50, 10
@@ -21,6 +24,9 @@ MAX_STRATA = 10
 # Odds of being filled are so many times those of leads of the same age to score, and the share is
 # so much larger. Honest fields differ less: 95 % against 80 % are odds of 4.75.
 MIN_ODDS_RATIO, MIN_FILL_GAP = 5.0, 0.15
+# The same for values other than the most frequent one of the leads to score, such as 0 calls. An
+# honest value may be frequent in them because such leads are seldom won, but it occurs elsewhere.
+MIN_VALUE_ODDS_RATIO, MIN_VALUE_GAP = 50.0, 0.3
 # Difference of the shares in standard errors: with few leads, chance alone reaches the bounds.
 MIN_FILL_ERRORS = 4.0
 # Where no lead with a label is as old as one to score, the shares differ by this much.
@@ -45,20 +51,41 @@ def find_filled_when_worked(
     strata = _Strata.match(len(labelled), created, leads)
     if strata is None:
         return
+    counts = f"{len(labelled):,} leads with a label", f"{len(strata.of_open):,} leads to score"
     for name, column in sample.columns.items():
         filled, filled_open = column.filled[labelled], leads.columns[name].filled
-        share, error = strata.measure(filled, strata.of_labelled)
-        share_open, error_open = strata.measure(filled_open, strata.of_open)
-        bound = max(strata.min_gap, MIN_FILL_ERRORS * np.hypot(error, error_open))
-        if share - share_open >= bound and _compute_odds(share) >= MIN_ODDS_RATIO * _compute_odds(
-            share_open
-        ):
+        if shares := strata.compare(filled, filled_open, strata.min_gap, MIN_ODDS_RATIO):
             yield (
                 name,
-                f"filled in {share:.1%} of {len(labelled):,} leads with a label and in "
-                f"{share_open:.1%} of {len(filled_open):,} leads to score{strata.suffix}: it is "
-                f"filled as a lead is worked, so a lead to score lacks it",
+                f"filled in {shares[0]:.1%} of {counts[0]} and in {shares[1]:.1%} of {counts[1]}"
+                f"{strata.suffix}: it is filled as a lead is worked, so a lead to score lacks it",
             )
+        elif strata.by_age and (value := _find_most_frequent(leads.columns[name])) is not None:
+            other, other_open = (
+                _mask_other_values(c, value) for c in (column, leads.columns[name])
+            )
+            if shares := strata.compare(
+                other[labelled], other_open, MIN_VALUE_GAP, MIN_VALUE_ODDS_RATIO
+            ):
+                yield (
+                    name,
+                    f"it has the most frequent value of the leads to score in {1 - shares[1]:.1%} "
+                    f"of {counts[1]} and in {1 - shares[0]:.1%} of {counts[0]} of the same age: it "
+                    f"changes as a lead is worked",
+                )
+
+
+def _find_most_frequent(column: AuditColumn) -> object | None:
+    """Return the most frequent value, ties by value; None if there is none."""
+    counts = pc.value_counts(column.raw.filter(pa.array(column.filled))).to_pylist()
+    ranked = sorted((-row["counts"], row["values"]) for row in counts)
+    return ranked[0][1] if ranked else None
+
+
+def _mask_other_values(column: AuditColumn, value: object) -> np.ndarray:
+    """Return a mask of the rows without this value; missing ones lack it too."""
+    same = pc.fill_null(pc.equal(column.raw, pa.scalar(value, column.raw.type)), False)
+    return np.asarray(~same.to_numpy(zero_copy_only=False))
 
 
 @dataclass(frozen=True)
@@ -98,6 +125,21 @@ class _Strata:
             return cls(*single, np.ones(1), MIN_FILL_GAP_BY_AGE, ", which are younger or older")
         weight = np.where(common, counts[1], 0) / counts[1][common].sum()
         return cls(of_labelled, of_open, weight, MIN_FILL_GAP, " of the same age")
+
+    @property
+    def by_age(self) -> bool:
+        """Whether leads of one stratum were created at the same time."""
+        return len(self.weight) > 1
+
+    def compare(
+        self, labelled: np.ndarray, to_score: np.ndarray, min_gap: float, min_odds_ratio: float
+    ) -> tuple[float, float] | None:
+        """Return the shares of two masks where the first is far larger, else None."""
+        share, error = self.measure(labelled, self.of_labelled)
+        share_open, error_open = self.measure(to_score, self.of_open)
+        bound = max(min_gap, MIN_FILL_ERRORS * np.hypot(error, error_open))
+        far = _compute_odds(share) >= min_odds_ratio * _compute_odds(share_open)
+        return (share, share_open) if share - share_open >= bound and far else None
 
     def measure(self, filled: np.ndarray, stratum: np.ndarray) -> tuple[float, float]:
         """Return the share of filled values, weighted by stratum, and its standard error."""

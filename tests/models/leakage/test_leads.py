@@ -88,6 +88,24 @@ def test_fields_of_a_form_are_not_named():
     assert funnel.suspect_names() == []
 
 
+def test_value_that_changes_when_a_lead_is_worked_is_named():
+    funnel = Funnel()
+    untouched = funnel.random.random(N) < np.where(funnel.closed, 0.004, 0.6)
+    source = np.where(funnel.random.random(N) < np.where(funnel.closed, 0.2, 0.6), "list", "web")
+    recent = funnel.created > AS_OF - 100
+    funnel.columns |= {
+        "calls": np.where(untouched, 0, 1 + funnel.random.poisson(2, N)).astype(float),
+        "status": np.where(untouched, "new", funnel.random.choice(["met", "called"], N)).astype(
+            object
+        ),
+        "source": source.astype(object),
+        "campaign": np.where(recent, "spring", "winter").astype(object),
+    }
+    assert funnel.suspect_names() == ["calls", "status"]
+    assert "it changes as a lead is worked" in funnel.suspects()[0].evidence
+    assert funnel.suspect_names(ordered=False) == []
+
+
 def test_column_new_in_the_source_is_not_named():
     # Most leads with a label are old, most open ones young: the shares differ by age alone.
     funnel = Funnel(labelled=np.linspace(0.95, 0.05, N))

@@ -37,7 +37,7 @@ WRITTEN_LATER = {
     "ibm_win_loss": {"Elapsed Days In Sales Stage", "Sales Stage Change Count", *TOTALS, *RATIOS},
     "online_shoppers": {"PageValues"},
     "olist": set(),
-    "crm_maven": {"close_value"},
+    "crm_maven": {"close_value", "close_date"},
 }
 """Columns that are written after the outcome; the configs leave them out."""
 
