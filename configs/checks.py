@@ -67,6 +67,9 @@ class Checks(FrozenModel):
     new_rows: Limits = _limits_field(
         0.9, None, "share by which the rows of the last day are fewer than on every earlier night"
     )
+    time_of_day: Limits = _limits_field(
+        0.5, None, "hours by which a source's mean time of day differs from that of the last night"
+    )
     suppressed: Limits = _limits_field(
         0.1, 0.3, "share of the suppressed ids that disappeared since the earlier nights"
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.checks import Checks
+from features.arrivals import Arrivals
 from features.contracts import SourceCount
-from serve.checks.checks import CheckResult, judge_value, pass_unchecked
+from serve.checks.checks import CheckResult, Verdict, judge_value, pass_unchecked
 from serve.checks.score_checks import MAX_COMPARED_AGE, MIN_COMPARED_LEADS
 
 # Fewest earlier nights whose smallest or largest value says what is normal.
@@ -20,6 +22,10 @@ MIN_NEW_ROWS = 5
 # Points of a score from 1 to 100: nights on which scores hardly move are compared with this.
 MIN_TYPICAL_CHANGE = 0.5
 DAY = timedelta(days=1)
+# A quarter of a year: where clocks change, the mean moves by an hour over all of it.
+RECENT_DAYS, QUARTERS_PER_DAY = 90, 96
+# Fewer rows, or rows spread over the whole day, have no mean time of day.
+MIN_RECENT_ROWS, MIN_CONCENTRATION = 30, 0.2
 
 
 def check_past_rows(
@@ -47,6 +53,46 @@ def check_past_rows(
         yield judge_value("history", "", count.source, share, limits.history, text)
     new = count.arrivals.before(as_of).total - count.arrivals.before(as_of - DAY).total
     yield _judge_new_rows(count.source, new, earlier, limits)
+    yield _judge_time_of_day(count, as_of, earlier, limits)
+
+
+def _judge_time_of_day(
+    count: SourceCount, as_of: datetime, earlier: pa.Table, limits: Checks
+) -> CheckResult:
+    """Compare the mean time of day of a source's recent rows with that of the last night.
+
+    It is the circular mean (Mardia and Jupp, "Directional Statistics", 2000) in hours UTC. Times
+    that are all read in another zone keep their number and order, but not their time of day.
+    """
+    hour = _mean_time_of_day(count.arrivals, as_of) if count.arrivals else None
+    if hour is None:
+        return pass_unchecked("time_of_day", "", "too few rows, or rows all around the clock")
+    past = _select_past(earlier, "time_of_day", "", count.source)
+    limit = limits.time_of_day.warn
+    shift = None
+    if past.num_rows and as_of - past["as_of"][-1].as_py() <= MAX_COMPARED_AGE:
+        shift = (hour - past["observed"][-1].as_py() + 12) % 24 - 12
+    warns = shift is not None and limit is not None and abs(shift) > limit
+    text = (
+        f"the rows of the last {RECENT_DAYS} days are {shift:+.1f} hours away from their time of "
+        "day on the last night"
+        if warns
+        else None
+    )
+    verdict: Verdict = "warn" if warns else "pass"
+    return CheckResult("time_of_day", "", count.source, hour, None, None, verdict, text)
+
+
+def _mean_time_of_day(arrivals: Arrivals, as_of: datetime) -> float | None:
+    """Return the circular mean hour (UTC) of recent arrivals; None if it has no meaning."""
+    recent = arrivals.before(as_of)
+    keep = recent.quarters >= int(as_of.timestamp()) // 900 - RECENT_DAYS * QUARTERS_PER_DAY
+    rows, total = recent.rows[keep], int(recent.rows[keep].sum())
+    angle = 2j * np.pi * (recent.quarters[keep] % QUARTERS_PER_DAY) / QUARTERS_PER_DAY
+    mean = (rows * np.exp(angle)).sum() / max(total, 1)
+    if total < MIN_RECENT_ROWS or abs(mean) < MIN_CONCENTRATION:
+        return None
+    return float(np.angle(mean) / (2 * np.pi) * 24 % 24)
 
 
 def _judge_new_rows(source: str, new: int, earlier: pa.Table, limits: Checks) -> CheckResult:

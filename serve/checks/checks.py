@@ -24,6 +24,7 @@ FIXES = {
     "rows": "check that the source was written completely",
     "history": "check that the source was written completely, and that no rows were added twice",
     "new_rows": "check that the source was delivered, and not that of an earlier night",
+    "time_of_day": "check the time zone of the source's times, and `timezone`",
     "suppressed": "check that the list was written completely, "
     "and that the column's values were not renamed",
     "leads": "check the sources and the target's population; "

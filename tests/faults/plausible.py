@@ -96,7 +96,7 @@ def make_company() -> Files:
     end = datetime.fromisoformat(VARIANT_NIGHT)
     leads, events = [LEAD_HEAD], [EVENT_HEAD]
     for number in range(LEADS):
-        born = START + timedelta(days=rng.uniform(0, 333))
+        born = _to_working_hours(START + timedelta(days=rng.uniform(0, 333)))
         name, budget = f"L{number:04}", round(rng.uniform(1000, 9000), 2)
         news, country = rng.choice(["yes", "no"]), rng.choice(["DE", "FR", "PL"])
         leads.append(
@@ -116,10 +116,16 @@ def make_company() -> Files:
     return Files(leads, events)
 
 
+def _to_working_hours(at: datetime, after: datetime = START) -> datetime:
+    """Return the time between 8 and 18 o'clock on the same day, but later than ``after``."""
+    day = at.replace(hour=0, minute=0, second=0)
+    return max(day + timedelta(hours=8) + (at - day) * 10 / 24, after + timedelta(minutes=1))
+
+
 def _make_life(rng, name, born, chance, end):
     at, rows = born, []
     while True:
-        at += timedelta(days=rng.expovariate(0.15))
+        at = _to_working_hours(at + timedelta(days=rng.expovariate(0.15)), at)
         if at >= end or at > born + timedelta(days=100):
             return rows
         what = rng.choices(["visit", "met", "lost"], [8, 2, 0.4])[0]

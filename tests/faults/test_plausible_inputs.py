@@ -54,8 +54,6 @@ REFUSED, CHECKED, NAMED, HARMLESS, SILENT = (
 VERDICTS = (REFUSED, CHECKED, NAMED, HARMLESS, SILENT)
 STILL_SILENT = {
     "currency",
-    "time zone of leads",
-    "time zone of events",
     "leads of an earlier night",
     "permuted column",
 }

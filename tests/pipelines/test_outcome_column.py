@@ -9,6 +9,8 @@ import yaml
 
 from configs.errors import ConfigError
 from configs.schema import load_project
+from models.training.folds import plan_folds
+from models.training.training_rows import TrainingTable
 from pipelines.check import examine_data
 from pipelines.runner import read_clock
 from pipelines.training.train import build_settings
@@ -173,3 +175,21 @@ def test_outcome_whose_values_never_occur_is_refused(here, equals, shown):
     with pytest.raises(ConfigError, match="never occurs") as refused:
         build_training_rows(load_snapshot(project, None, read_clock()), "win")
     assert shown in str(refused.value)
+
+
+def test_copies_of_rows_without_an_id_stay_on_one_side_of_every_fold(here):
+    rng = np.random.default_rng(3)
+    content = rng.integers(1, 120, 400)
+    rows = [["", "", int(size), int(rng.random() < 0.4)] for size in content]
+    project = write_company(here, rows, entity_id=None, created_at=None)
+    snapshot = load_snapshot(project, "2025-01-01", read_clock())
+    training = build_training_rows(snapshot, "win")
+    table = TrainingTable.from_tables(training.matrix, training.labels)
+    size_of = {str(number): int(size) for number, size in enumerate(content, 1)}
+    folds = plan_folds(table, build_settings(snapshot, "win", lambda _: None))
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(400))
+    for fold in folds:
+        train, test = (
+            {size_of[i] for i in table.entity_id[part]} for part in (fold.train, fold.test)
+        )
+        assert not train & test

@@ -132,3 +132,43 @@ def test_changes_of_few_leads_or_after_a_gap_are_not_judged():
     for frame, ago in ((scored(30, 40), DAY), (scored(30), 4 * DAY), (scored(30), None)):
         found = check_score_changes("t", frame, ago, earlier, Checks())
         assert (found.verdict, found.observed) == ("pass", None)
+
+
+def clocked(hours, shift=0):
+    """Return a source with a row on each of 60 days, at these hours in turn."""
+    instants = [
+        TODAY - DAY * (back + 2) + timedelta(hours=hours[back % len(hours)] + shift)
+        for back in range(60)
+    ]
+    arrivals = Arrivals.from_instants(pa.chunked_array([pa.array(instants, pa.timestamp("us"))]))
+    return SourceCount("log", 60, 60, arrivals=arrivals)
+
+
+@pytest.mark.parametrize(
+    ("hours", "shift", "verdict"),
+    [
+        ([9, 12, 15], 0, "pass"),
+        ([9, 12, 15], 0.25, "pass"),
+        ([9, 12, 15], 1, "warn"),
+        ([22, 23, 1], 2, "warn"),
+        ([22, 23, 1], -9, "warn"),
+        ([0, 6, 12, 18], 3, "pass"),
+    ],
+)
+def test_rows_at_another_time_of_day_warn(hours, shift, verdict):
+    first = judged(clocked(hours), NONE)["time_of_day"]
+    assert first.verdict == "pass"
+    earlier = nights("time_of_day", [first.observed] if first.observed is not None else [])
+    found = judged(clocked(hours, shift), earlier)["time_of_day"]
+    assert found.verdict == verdict
+    if verdict == "warn":
+        assert f"{shift:+.1f} hours" in found.message
+
+
+def test_time_of_day_is_the_circular_mean():
+    hours = [22, 23, 1, 2]
+    # By hand: the mean direction of these hours, a quarter of an hour at most from their rows.
+    angles = np.array(hours) * np.pi / 12
+    mean = np.arctan2(np.sin(angles).mean(), np.cos(angles).mean()) * 12 / np.pi % 24
+    found = judged(clocked(hours), NONE)["time_of_day"].observed
+    assert min(abs(found - mean), 24 - abs(found - mean)) < 0.01
