@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from configs.errors import DataError
 from configs.schema import Project
+from configs.source_rows import AttributeRows, EventRows, LeadRows
 from features.arrivals import Arrivals
 from features.contracts import Dataset, EventLeadRows, SourceCount
 from features.intake.events import read_events
@@ -14,11 +17,13 @@ from features.intake.fingerprint import compute_fingerprint
 from features.intake.formats.files import Selection
 from features.intake.leads import list_carried_columns, read_leads
 from features.intake.objections import Objections
-from features.intake.reading import SourceReader
+from features.intake.reading import NO_COLUMN, SourceReader
 from features.intake.time_limits import ExcludedLeads, TimeLimits
 from features.intake.value_history import read_values
 from features.readings import ColumnReading, Readings
 from features.times.plausible_times import PlausibleSpan
+
+Source = LeadRows | EventRows | AttributeRows
 
 __all__ = ["list_carried_columns", "list_source_columns", "read_sources"]
 
@@ -46,7 +51,8 @@ def read_sources(
     two sources.
     """
     limits = TimeLimits.from_project(project, clock)
-    dataset = _read_within(project, quarantine, scratch, limits)
+    with _name_swapped_file(project):
+        dataset = _read_within(project, quarantine, scratch, limits)
     if not project.timed:
         return dataset
     narrowed = limits.narrow(find_plausible_span(dataset))
@@ -104,6 +110,55 @@ def _read_within(
         readings=Readings(lead_readings | value_readings, leads["entity_id"]),
         leads_from_events=sources.leads is None,
     )
+
+
+@contextmanager
+def _name_swapped_file(project: Project) -> Iterator[None]:
+    """Add to the error of a missing column which source the file fits, if it fits another one."""
+    try:
+        yield
+    except DataError as error:
+        other = _find_swapped(project, error.where) if error.what == NO_COLUMN else ""
+        if not other:
+            raise
+        fix = f"this looks like the file of {other}: were two files swapped?"
+        raise DataError(error.what, where=error.where, found=error.found, fix=fix) from None
+
+
+def _find_swapped(project: Project, where: str) -> str:
+    """Return the key of the source that a file with a missing column fits; "" if it fits none.
+
+    ``where`` names the file and the key of the column, as errors do.
+    """
+    sources = project.sources
+    named: dict[str, Source] = {"sources.leads": sources.leads} if sources.leads else {}
+    named |= {f"sources.events[{i}]": source for i, source in enumerate(sources.events)}
+    named |= {f"sources.attributes[{i}]": source for i, source in enumerate(sources.attributes)}
+    mine = next((key for key in named if f": {key}." in where), None)
+    if mine is None:
+        return ""
+    reader = SourceReader.open(named[mine])
+    names = set(next(reader.iter_blocks(Selection(frozenset()), {})).names)
+    fits = (
+        key
+        for key, source in named.items()
+        if key != mine and _list_mapped_columns(source) <= names
+    )
+    return next(fits, "")
+
+
+def _list_mapped_columns(source: Source) -> set[str]:
+    keys = (
+        "entity_id",
+        "created_at",
+        "event_time",
+        "event_type",
+        "valid_from",
+        "known_at",
+        "value",
+    )
+    names = {getattr(source, key, None) for key in keys}
+    return {name for name in names if isinstance(name, str)}
 
 
 def list_source_columns(project: Project) -> set[str]:

@@ -22,10 +22,18 @@ from features.intake.identity.equal_events import (
     MAX_COMPARED_ROWS,
     EqualRows,
     choose_first_known,
+    describe_conflicts,
     describe_differences,
     hash_identities,
     hash_log,
+    order_events,
     pair_equal_rows,
+)
+from features.intake.identity.equal_files import (
+    FileRows,
+    describe_cut_files,
+    describe_repeated_files,
+    merge_file_rows,
 )
 from features.intake.identity.id_doubts import IdDoubts, open_id_doubts
 from features.intake.ids import read_ids
@@ -43,7 +51,7 @@ from features.intake.quarantine import (
 from features.intake.reading import RawRows, SourceReader
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import read_clean_text, read_times
-from features.tools.duplicates import HASHES, HIGH, find_duplicate_rows, sum_hashes
+from features.tools.duplicates import HASHES, find_duplicate_rows, sum_hashes
 from features.tools.id_index import IdIndex
 from features.tools.parallel import parallel_map
 from features.tools.spill import SpillBuffer
@@ -101,7 +109,7 @@ def read_events(
         _refuse_rounded_ids(doubts, project.sources.max_quarantine)
     hashes, log = hashed.select(HASHES.names), hashed.select(EVENT_LOG.names)
     # After all sources, since equal rows may be in different ones; the first of them is used.
-    again, differences = _settle_duplicates(project, readers, rejections, hashes, log)
+    again, differences = _settle_duplicates(project, readers, rejections, doubts, hashes, log)
     arrivals = _count_arrivals(rejections, hashed["available_at"])
     hints = [_diagnose_unknown(project, leads, collected) for collected in doubts]
     rejected = _add_duplicates(rejections, again)
@@ -193,6 +201,7 @@ def _settle_duplicates(
     project: Project,
     readers: list[SourceReader],
     rejections: list[Rejections],
+    doubts: list[IdDoubts],
     hashes: pa.Table,
     log: pa.Table,
 ) -> tuple[np.ndarray, list[list[str]]]:
@@ -212,12 +221,33 @@ def _settle_duplicates(
             line = describe_differences(pairs, len(rows), reader.reread, where, key)
         else:
             pairs = pair_equal_rows(hashes, rows)
-            pairs = choose_first_known(pairs, lambda rows: _order_of_events(log, rows))
-            line, rows = _describe_conflicts(log, pairs, f"{where}: {source.event_id}"), pairs.again
+            pairs = choose_first_known(pairs, lambda rows: order_events(log, rows))
+            line, rows = describe_conflicts(log, pairs, f"{where}: {source.event_id}"), pairs.again
         parts.append(rows)
-        differences.append([line] if line else [])
+        files = merge_file_rows(doubts[i].files)
+        lines = _describe_files(files, rejected, hashes, rows, begin)
+        differences.append([line, *lines] if line else [*lines])
         begin = end
     return np.concatenate(parts), differences
+
+
+def _describe_files(
+    files: list[FileRows],
+    rejected: Rejections,
+    hashes: pa.Table,
+    again: np.ndarray,
+    begin: int,
+) -> Iterator[str]:
+    """Yield the warnings about files of a source, whose first row of the log is ``begin``."""
+
+    def find_first(place: int) -> int | None:
+        first = pair_equal_rows(hashes, again[place : place + 1]).firsts - begin
+        return int(rejected.used_row_numbers(first)[0]) if first[0] >= 0 else None
+
+    if len(files) > 1:
+        duplicates = rejected.used_row_numbers(again - begin)
+        yield from describe_repeated_files(files, rejected.row_numbers, duplicates, find_first)
+        yield from describe_cut_files(files)
 
 
 def _sum_content(project: Project, log: pa.Table, hashes: pa.Table, again: np.ndarray) -> bytes:
@@ -226,28 +256,6 @@ def _sum_content(project: Project, log: pa.Table, hashes: pa.Table, again: np.nd
     if any(source.event_id for source in project.sources.events):
         return sum_hashes(hash_log(log), again[:0])
     return sum_hashes(hashes, again)
-
-
-def _order_of_events(log: pa.Table, rows: np.ndarray) -> list[np.ndarray]:
-    """Return the sort keys of events: known first, earliest, then by content."""
-    events = log.take(pa.array(rows))
-    times = [events[name].cast(pa.int64()).to_numpy() for name in ("available_at", "event_time")]
-    hashes = hash_log(events)
-    return [*times, *(hashes[name].to_numpy() for name in HASHES.names)]
-
-
-def _describe_conflicts(log: pa.Table, pairs: EqualRows, where: str) -> str | None:
-    """Return the warning about events that have one id but different content, if any."""
-    if not len(pairs.again):
-        return None
-    dropped, used = (hash_log(log.take(pa.array(rows))) for rows in (pairs.again, pairs.firsts))
-    differ = pc.sum(pc.not_equal(dropped[HIGH], used[HIGH])).as_py()
-    if not differ:
-        return None
-    return (
-        f"{where}: {differ:,} of {len(pairs.again):,} rows that repeat an event's id have other "
-        "content in mapped columns; the row known first is used. Give each event an id of its own"
-    )
 
 
 def _add_duplicates(rejections: list[Rejections], again: np.ndarray) -> Iterator[Rejections]:

@@ -35,6 +35,9 @@ from features.tools.id_index import contains_nul
 # a file may have more.
 ROWS_PER_PIECE = 1 << 20
 
+# The error of a column that the config names and a source lacks.
+NO_COLUMN = "no such column"
+
 # Columns of raw rows that are not the source's own.
 METADATA_COLUMNS = ("file", "row", "nr", "broken")
 
@@ -71,7 +74,7 @@ class RawRows:
             else "the source needs at least a header or one row"
         )
         raise DataError(
-            "no such column",
+            NO_COLUMN,
             where=f"{self.label}: {key}",
             found=f"{name!r}; the columns are "
             f"{join_names(self.names, 20) or 'none, the source is empty'}",

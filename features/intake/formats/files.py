@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,14 @@ FIX_SOURCES = "check `sources` in the config, and LEADSCORE_DATA if it is used"
 
 # Maximum rows of a Parquet block: a row group may hold the whole file.
 PARQUET_BLOCK_ROWS = 1 << 20
+
+# Read in steps of 1 MB instead of buffering whole column chunks, so that memory stays bounded.
+# Checksums are verified where the writer stored them: a changed bit must not be another value.
+PARQUET_OPTIONS: dict[str, Any] = {
+    "pre_buffer": False,
+    "buffer_size": 1 << 20,
+    "page_checksum_verification": True,
+}
 
 
 @dataclass(frozen=True)
@@ -181,10 +189,7 @@ def _read_parquet_blocks(path: Path, selection: Selection) -> Iterator[RowBlock]
         for field in schema
         if field.name in selection.low_cardinality and is_text_type(field.type)
     ]
-    # Read in steps of 1 MB instead of buffering whole column chunks, so that memory stays bounded.
-    with parquet.ParquetFile(
-        path, read_dictionary=encoded, pre_buffer=False, buffer_size=1 << 20
-    ) as file:
+    with parquet.ParquetFile(path, read_dictionary=encoded, **PARQUET_OPTIONS) as file:
         all_names = schema.names
         names = _make_unique(all_names)
         positions = [

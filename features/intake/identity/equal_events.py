@@ -140,6 +140,28 @@ def _hash_whole_rows(pieces: Iterable) -> tuple[Sequence[str], np.ndarray, np.nd
     return names, lines, np.concatenate(blocks)
 
 
+def order_events(log: pa.Table, rows: np.ndarray) -> list[np.ndarray]:
+    """Return the sort keys of events: known first, earliest, then by content."""
+    events = log.take(pa.array(rows))
+    times = [events[name].cast(pa.int64()).to_numpy() for name in ("available_at", "event_time")]
+    hashes = hash_log(events)
+    return [*times, *(hashes[name].to_numpy() for name in HASHES.names)]
+
+
+def describe_conflicts(log: pa.Table, pairs: EqualRows, where: str) -> str | None:
+    """Return the warning about events that have one id but different content, if any."""
+    if not len(pairs.again):
+        return None
+    dropped, used = (hash_log(log.take(pa.array(rows))) for rows in (pairs.again, pairs.firsts))
+    differ = pc.sum(pc.not_equal(dropped[HIGH], used[HIGH])).as_py()
+    if not differ:
+        return None
+    return (
+        f"{where}: {differ:,} of {len(pairs.again):,} rows that repeat an event's id have other "
+        "content in mapped columns; the row known first is used. Give each event an id of its own"
+    )
+
+
 def hash_identities(good: pa.Table, source_number: int) -> np.ndarray:
     """Return the hash of what makes a row an event of its own: its id, or else its content.
 

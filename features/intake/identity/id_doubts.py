@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.schema import Project
 from configs.source_rows import AttributeRows, EventRows, LeadRows
+from features.intake.identity.equal_files import FileRows, list_file_rows
 from features.intake.identity.id_diagnosis import describe_diagnoses
 from features.tools.id_index import get_text_buffers
 
@@ -53,6 +54,7 @@ class IdDoubts:
         label: Name of the source and key of the column, for messages.
         shows_ids: Whether messages may contain ids.
         rows: Number of rows so far.
+        files: Parts of files, in any order.
         unknown_rows: Number of these that belong to no lead.
     """
 
@@ -60,12 +62,14 @@ class IdDoubts:
         """Start without any."""
         self.label, self.shows_ids = label, shows_ids
         self.rows = 0
+        self.files = list[FileRows]()
         self.unknown_rows, self._unknown = 0, list[pa.Array]()
         self._scientific, self._inexact = list[RoundedIds](), list[RoundedIds]()
 
     def add(self, rows: pa.Table, column: pa.ChunkedArray, ids: pa.ChunkedArray) -> None:
         """Add the ``ids`` of a piece, read from ``column``; ``rows`` are its RawRows as a table."""
         self.rows += len(ids)
+        self.files += list_file_rows(rows)
         if pa.types.is_float64(column.type):
             inexact = pc.greater_equal(pc.abs(column), MAX_EXACT_WHOLE)
             self._inexact += _count_rounded(rows, ids, inexact)

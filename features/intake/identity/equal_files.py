@@ -1,0 +1,103 @@
+"""Files of a folder that repeat each other, and files that may have been cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+# Fewest rows of a file that are no chance repetition of others.
+MIN_REPEATED_ROWS = 2
+# Fewest other files that show how the files of a folder end.
+MIN_OTHER_FILES = 2
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of one file of a source.
+
+    Attributes:
+        file: Path of the file.
+        first: Number ``nr`` of its first row.
+        end: Number after its last row.
+    """
+
+    file: str
+    first: int
+    end: int
+
+
+def list_file_rows(piece: pa.Table) -> Iterator[FileRows]:
+    """Yield the parts of files in a piece of a source, by its columns ``file`` and ``nr``."""
+    begin = 0
+    for chunk in piece["file"].chunks:
+        # One chunk for each block of a file, so it names one file.
+        if len(chunk):
+            first = piece["nr"][begin].as_py()
+            yield FileRows(chunk[0].as_py(), first, first + len(chunk))
+        begin += len(chunk)
+
+
+def merge_file_rows(parts: Sequence[FileRows]) -> list[FileRows]:
+    """Return one element for each file, in the order of the rows."""
+    files = dict[str, FileRows]()
+    for part in parts:
+        other = files.get(part.file, part)
+        first, end = min(part.first, other.first), max(part.end, other.end)
+        files[part.file] = FileRows(part.file, first, end)
+    return sorted(files.values(), key=lambda rows: rows.first)
+
+
+def describe_repeated_files(
+    files: Sequence[FileRows],
+    rejected: np.ndarray,
+    duplicates: np.ndarray,
+    find_first: Callable[[int], int | None],
+) -> Iterator[str]:
+    """Yield a warning for each file all of whose usable rows repeat earlier rows.
+
+    ``rejected`` and ``duplicates`` are ascending row numbers; ``find_first`` returns the row that
+    the given place of ``duplicates`` repeats, None if it is in another source.
+    """
+    for rows in files:
+        used = rows.end - rows.first - _count_between(rejected, rows)
+        again = _count_between(duplicates, rows)
+        if again < MIN_REPEATED_ROWS or again < used:
+            continue
+        first = find_first(int(np.searchsorted(duplicates, rows.first)))
+        other = [
+            file.file for file in files if first is not None and file.first <= first < file.end
+        ]
+        if other and other[0] != rows.file:
+            yield (
+                f"{rows.file}: all of its {again:,} rows repeat rows of other files, the first "
+                f"one of {other}: was a file delivered twice under another name? Remove one of them"
+            )
+
+
+def _count_between(numbers: np.ndarray, rows: FileRows) -> int:
+    begin, end = np.searchsorted(numbers, [rows.first, rows.end])
+    return int(end - begin)
+
+
+def describe_cut_files(files: Sequence[FileRows]) -> Iterator[str]:
+    """Yield a warning for each text file without a last line end, if all others have one."""
+    paths = [Path(rows.file) for rows in files if rows.file.endswith(TEXT_SUFFIXES)]
+    cut = [path for path in paths if not _ends_with_line(path)]
+    if len(cut) == 1 and len(paths) > MIN_OTHER_FILES:
+        yield (
+            f"{cut[0]}: the last line has no line end, unlike that of {len(paths) - 1:,} other "
+            "files: was the file cut? Compare its rows with the program that wrote it"
+        )
+
+
+def _ends_with_line(path: Path) -> bool:
+    with path.open("rb") as stream:
+        if stream.seek(0, 2) == 0:
+            return True
+        stream.seek(-1, 2)
+        return stream.read(1) == b"\n"
