@@ -301,13 +301,12 @@ def _make_kind_error(
     what = f"most values are {_PLURALS[kind]}, but too many are not, so the kind is uncertain"
     if declared:
         what = f"too many values are not of the declared kind, {kind}"
-    kinds = "category" if declared else f"category or {kind}"
     return DataError(
         what,
         where=where,
         found=f"{misfits} do not fit",
         fix=f"correct them, list them in {rules.key}.missing, declare "
-        f"{rules.key}.kinds: {{{reading.name}: {kinds}}}, or raise "
+        f"{rules.key}.kinds: {{{reading.name}: category}}, or raise "
         f"sources.max_unreadable_cells ({rules.limit:g})",
     )
 
@@ -359,11 +358,13 @@ def _write_warnings(
     misfits = describe_misfits(distinct, parsed.fits[kind], reading.locate, reading.hidden)
     if misfits is not None:
         listed = "" if reading.hidden else f" ({key}.missing: [{misfits.text!r}])"
-        # Such a number is certain only with a key: list it as missing, or say what it means.
-        signs = f", set {key}.decimal" if parsed.choice.ambiguous_cells else ""
+        fix = f"list them as missing{listed}"
+        if parsed.choice.ambiguous_cells:
+            # Such a number has a value as soon as a key says which.
+            fix = f"set {key}.decimal for numbers that can be read two ways"
         yield (
             f"attribute {name} is read as {_PLURALS[kind]}: {misfits} do not fit and are missing; "
-            f"correct them, list them as missing{listed}{signs}, or declare "
+            f"correct them, {fix}, or declare "
             f"{key}.kinds: {{{name}: category}}"
         )
     if kind == "number" and len(parsed.numbers.signs) > 1:
