@@ -9,17 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Column (text) of labels and out-of-time rows: the key of an account, or of rows that repeat each
-# other (``Dataset.find_clusters``); the entity where there is neither. Tables may lack it.
+# Column of labels: the key (text) of an account, or of rows that repeat each other, or the entity
+# where there is neither (``Dataset.find_clusters``). Column of out-of-time rows: the number of that
+# key, which names nobody. Tables may lack it.
 CLUSTER = "cluster"
 
 
 def has_clusters(table: pa.Table) -> bool:
-    """Return whether some row of a table belongs to more than its entity."""
+    """Return whether some cluster of a table holds several entities."""
     if CLUSTER not in table.column_names:
         return False
-    differs = pc.not_equal(table[CLUSTER], table["entity_id"])
-    return bool(pc.any(differs).as_py())
+    clusters, entities = (pc.count_distinct(table[name]) for name in (CLUSTER, "entity_id"))
+    return bool(clusters.as_py() < entities.as_py())
 
 
 def number_clusters(table: pa.Table) -> np.ndarray:

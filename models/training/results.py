@@ -11,7 +11,7 @@ import pyarrow as pa
 from features.contracts import INSTANT, SPINE
 from features.tools.instants import from_microseconds
 from models.calibration import to_probability
-from models.clusters import CLUSTER
+from models.clusters import CLUSTER, number_keys
 from models.learners.kinds import MODELS_BY_NAME
 from models.scorer import Scorer
 from models.training.folds import Fold
@@ -19,8 +19,8 @@ from models.training.predict import OutOfTimePredictions
 from models.training.training_rows import TrainingTable
 
 # Grain: one row per out-of-time row, ordered by fold and row. ``probability`` is the calibrated
-# probability of the chosen model, ``cluster`` the account of the entity or the entity itself
-# (``TrainingTable.cluster``), ``uncalibrated`` its raw one. ``as_shipped`` is true where the
+# probability of the chosen model, ``cluster`` the number of the account, or of the entity without
+# one (``TrainingTable.cluster``), ``uncalibrated`` its raw one. ``as_shipped`` is true where the
 # calibrator was fitted as the scorer's is, on out-of-time rows of other folds, and false where
 # these are too few, so that it was fitted inside the fold's train rows. A column follows for each
 # model that was tried, by its name, calibrated where it is a candidate. All come from models and
@@ -28,7 +28,7 @@ from models.training.training_rows import TrainingTable
 OUT_OF_TIME = pa.schema(
     [
         *SPINE,
-        pa.field(CLUSTER, pa.string(), nullable=False),
+        pa.field(CLUSTER, pa.int64(), nullable=False),
         pa.field("label", pa.int8(), nullable=False),
         pa.field("fold", pa.int64(), nullable=False),
         pa.field("probability", pa.float64(), nullable=False),
@@ -70,7 +70,7 @@ def tabulate_predictions(predictions: OutOfTimePredictions, learner: str) -> pa.
     columns = {
         "entity_id": rows.entity_id,
         "cutoff": pa.array(rows.cutoff).cast(INSTANT),
-        CLUSTER: rows.cluster,
+        CLUSTER: number_keys(pa.array(rows.cluster)),
         "label": rows.label.astype(np.int8),
         "fold": predictions.fold,
         "probability": to_probability(predictions.calibrated[learner]),

@@ -13,7 +13,7 @@ from configs.learning import EvaluationConfig, Learning, Search
 from features.contracts import EVENTS, INSTANT, LABELS, Dataset
 from features.tools.instants import US_PER_DAY
 from models.calibration import ProbabilityBand, compute_clustered_error
-from models.clusters import CLUSTER, has_clusters, number_clusters
+from models.clusters import CLUSTER, has_clusters, number_clusters, number_keys
 from models.evaluation.gate import GateSettings, judge_challenger
 from models.evaluation.metrics import PredictedRows, evaluate_rows
 from models.evaluation.sliced_metrics import compute_sliced_metrics
@@ -205,7 +205,8 @@ def test_training_passes_the_cluster_to_its_out_of_time_rows():
     trained = train_scorer(pa.table({**spine, "x": x}), table, UNORDERED)
     tested = trained.out_of_time
     keys = dict(zip(spine["entity_id"], accounts.to_pylist(), strict=True))
-    assert [keys[e] for e in tested["entity_id"].to_pylist()] == tested[CLUSTER].to_pylist()
+    expected = number_keys(pa.array([keys[entity] for entity in tested["entity_id"].to_pylist()]))
+    assert tested[CLUSTER].to_pylist() == expected.tolist()
     folds = tested.group_by(CLUSTER).aggregate([("fold", "count_distinct")])
     assert set(folds["fold_count_distinct"].to_pylist()) == {1}
 
