@@ -48,7 +48,7 @@ class Objections:
         Raises the errors of reading a source, and DataError for a row of a list without an id.
         """
         self._learn, self._where = project.privacy.learn, project.privacy.suppress_where
-        self._shows_ids = not set(_id_columns(project)) & set(project.privacy.personal)
+        self._shows_ids = not has_personal_ids(project)
         self._named = dict[str, pa.Array]()
         if project.privacy.suppress is not None:
             self._named[LIST_REASON] = _read_list(project.privacy.suppress, LIST_REASON)
@@ -152,6 +152,11 @@ def find_nearest_pair(listed: pa.Array, known: pa.ChunkedArray) -> tuple[str, st
         known=pa.table({"id": known, "key": fold_texts(known)}),
     ).to_pylist()
     return (pairs[0]["l"], pairs[0]["k"]) if pairs else None
+
+
+def has_personal_ids(project: Project) -> bool:
+    """Return whether a column that holds entity ids is declared personal."""
+    return not set(project.privacy.personal).isdisjoint(_id_columns(project))
 
 
 def _id_columns(project: Project) -> Iterator[str | None]:

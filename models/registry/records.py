@@ -23,6 +23,7 @@ class TrainingRecord:
         tags: Tags of the run and of the version; those that are None are left out.
         texts: Text by file name; ``report.md`` is the run's description too.
         plots: Directory of plots.
+        files: Directory of further files, logged under their own names.
         input_example: One row that the logged model accepts; see ``make_input_example``.
     """
 
@@ -32,6 +33,7 @@ class TrainingRecord:
     tags: Mapping[str, str | None] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     plots: Path | None = None
+    files: Path | None = None
     input_example: pd.DataFrame | None = None
 
 

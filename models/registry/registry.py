@@ -144,6 +144,15 @@ class Registry:
             raise self._make_damage_error(version, directory, sha256)
         return directory
 
+    def report_address(self, version: RegisteredVersion) -> str:
+        """Return the path of a version's training report, or its address on a server."""
+        place = self._client.get_run(version.run_id).info.artifact_uri
+        if not is_local(place):
+            return f"{place}/{REPORT_FILE}"
+        # The layout of MLflow: RUN_ID/artifacts below the artifact root.
+        own = self._artifact_root / version.run_id / "artifacts"
+        return str((own if self._owns_database else address_to_path(place)) / REPORT_FILE)
+
     def _find_scorer(self, version: RegisteredVersion) -> Path:
         """Return the directory of a version's scorer, downloaded if it is not local."""
         if not is_local(version.artifacts):
@@ -264,6 +273,8 @@ class Registry:
             client.log_text(run_id, text, name)
         if record.plots:
             client.log_artifacts(run_id, str(record.plots), "plots")
+        if record.files:
+            client.log_artifacts(run_id, str(record.files))
 
     def _log_model(self, target: str, record: TrainingRecord, run: "Run") -> "LoggedModel":
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus

@@ -12,7 +12,7 @@ from pipelines.commands.options import (
     print_json,
     print_parts,
 )
-from pipelines.commands.runs import exit_on_errors, run_night, run_training
+from pipelines.commands.runs import exit_on_errors, print_report_address, run_night, run_training
 
 
 def demo(
@@ -52,4 +52,6 @@ def demo(
         print_json(DemoResult(trainings, night, oracles).to_json())
     else:
         print_parts(*demo_summary.render_demo(project, trainings, night, oracles))
+        for training in trainings:
+            print_report_address(training)
     exit_on_errors(trainings)

@@ -82,6 +82,13 @@ def collect_json(results: Sequence[TargetResult]) -> dict[str, Any]:
     return {"targets": {result.target: result.to_json() for result in results}}
 
 
+def print_report_address(result: TargetTraining) -> None:
+    """Print where the report of a training is, and the MLflow run that keeps its predictions."""
+    # Not through a table: a path that is wrapped or cut cannot be opened.
+    if result.report and result.version:
+        typer.echo(f"report: {result.report} (MLflow run {result.version.run_id})")
+
+
 def exit_on_errors(results: Sequence[TargetResult]) -> None:
     """Log the error of each target, and exit if there is one.
 

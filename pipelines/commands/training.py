@@ -22,7 +22,12 @@ from pipelines.commands.options import (
     read_project,
     resolve_targets,
 )
-from pipelines.commands.runs import collect_json, exit_on_errors, run_training
+from pipelines.commands.runs import (
+    collect_json,
+    exit_on_errors,
+    print_report_address,
+    run_training,
+)
 
 # As in the other commands, heavy libraries are imported where they are used.
 if TYPE_CHECKING:
@@ -152,7 +157,9 @@ def train(
         }
         print_json({"targets": trained | advised})
     else:
-        print_parts(*(terminal.render_training(project, result) for result in results))
+        for result in results:
+            print_parts(terminal.render_training(project, result))
+            print_report_address(result)
     exit_on_errors(results)
 
 

@@ -85,10 +85,18 @@ class AblationOutput(JsonObject):
     targets: dict[str, TargetAblationJson] = make_key("the trials of each target")
 
 
+class AuditLimitJson(JsonObject):
+    """What the audit of a target could not see."""
+
+    target: str = make_key("the target")
+    limit: str = make_key("what could not be seen")
+
+
 class AuditOutput(JsonObject):
     """Columns that seem to leak the outcome."""
 
     suspects: list[SuspectJson] = make_key("suspected columns of all targets")
+    limits: list[AuditLimitJson] = make_key("what could not be seen")
 
 
 class TargetTrainingJson(JsonObject):
@@ -100,6 +108,8 @@ class TargetTrainingJson(JsonObject):
     gate: GateJson = make_key("verdict of the gate")
     suspects: list[SuspectJson] = make_key("columns that are left out or allowed")
     version: int | None = make_key("registered version; null if none")
+    mlflow_run_id: str | None = make_key("MLflow run that keeps report and predictions")
+    report: str | None = make_key("path of the report, or its address on an MLflow server")
     error: str = make_key("why there is no new champion", default="")
     recommendation: RecommendationJson | None = make_key("with --if-needed", default=None)
 

@@ -16,6 +16,7 @@ from features.tools.atomic_file import write_atomically
 from pipelines.nightly.export import write_export_from_store
 from pipelines.workspace import open_store, open_workspace
 from serve.erasure.deliveries import erase_deliveries, erase_export
+from serve.erasure.predictions import erase_predictions
 from serve.erasure.quarantine import erase_quarantine
 from serve.erasure.sweep import find_remaining_mentions
 from serve.store.entity_matcher import MIN_WORD_LENGTH, EntityMatcher
@@ -77,6 +78,7 @@ def forget_entity(project: Project, entity: str, and_suppress: bool) -> ErasureR
         )
         erased |= erase_deliveries(root / "exports", matcher)
         erased |= erase_quarantine(root / "quarantine", matcher, _map_id_columns(project))
+        erased["predictions of trainings"] = erase_predictions(root, matcher)
         remaining = find_remaining_mentions(root, matcher)
     if set(remaining) <= {WORKSPACE_LIST} and len(entity) >= MIN_WORD_LENGTH:
         erased["models, reports and all other files of the workspace"] = 0

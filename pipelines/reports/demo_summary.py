@@ -112,7 +112,5 @@ def _describe_models(trainings: list[TargetTraining]) -> list[str]:
     lines = []
     for training in trainings:
         verdict = "refused by the gate" if training.error else describe_training_result(training)
-        run = training.version.run_id if training.version else None
-        report = f"; full report: report.md of MLflow run {run}" if run else ""
-        lines.append(escape(f"{training.target}: {verdict}{report}"))
+        lines.append(escape(f"{training.target}: {verdict}"))
     return lines

@@ -1,6 +1,7 @@
 """Collects what MLflow stores of a training: parameters, metrics, tags, plots, tables and a report.
 
-They hold no personal data: no id and no row, only counts, metrics and the values of the segments.
+They hold counts, metrics and the values of the segments, and the tested rows with their keys; where
+ids are personal, keys are salted hashes.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ from models.training.results import TrainResult
 from pipelines.reports.metric_tables import SLICE_METRICS
 from pipelines.reports.training_report import ReportInput, render_training_report
 from pipelines.results.evaluation import Evaluation, Metrics
+from pipelines.results.predictions import (
+    PREDICTIONS_FILE,
+    build_predictions,
+    write_predictions,
+)
 from pipelines.training_data import Snapshot, TrainingRows, count_training_rows
 from pipelines.version import find_code_version
 
@@ -69,6 +75,15 @@ def write_training_record(
     )
     curve, point = _compute_gain(inputs)
     _draw_plots(folder / "plots", inputs, curve, point)
+    predictions = build_predictions(scorer.target, trained.out_of_time, evaluation.rows)
+    write_predictions(
+        folder / "files" / PREDICTIONS_FILE,
+        snapshot.project,
+        scorer.target,
+        scorer.learner,
+        predictions,
+        evaluation.rows,
+    )
     return TrainingRecord(
         scorer=folder / "scorer",
         params=_collect_params(inputs),
@@ -76,6 +91,7 @@ def write_training_record(
         tags=_collect_tags(inputs),
         texts=_collect_texts(inputs, curve),
         plots=folder / "plots",
+        files=folder / "files",
         input_example=make_input_example(scorer.encoding),
     )
 

@@ -96,8 +96,7 @@ def render_training(project: Project, result: TargetTraining) -> RenderableType:
     head = _describe_head(project, result.target, result.rows)
     learner = f"learner {format_learner(chosen)}, folds: {len(result.trained.folds)}"
     verdict = "refused by the gate" if result.error else describe_training_result(result)
-    report = [f"report: report.md of MLflow run {result.version.run_id}"] if result.version else []
-    return Group(escape(head), learner, *tables, "", escape(verdict), *report)
+    return Group(escape(head), learner, *tables, "", escape(verdict))
 
 
 def render_backtest(project: Project, result: TargetBacktest) -> RenderableType:

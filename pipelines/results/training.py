@@ -27,6 +27,7 @@ class TargetTraining:
         trained: The trained challenger; None after an earlier error.
         suspects: Columns left out because they may leak the outcome.
         error: The failure or refusal; None for a new champion.
+        report: Path or address of the training's report; None if none was registered.
     """
 
     target: str
@@ -38,6 +39,7 @@ class TargetTraining:
     trained: TrainResult | None = None
     suspects: tuple[Suspect, ...] = ()
     error: LeadscoreError | None = None
+    report: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the metrics, the verdict and the version as plain JSON values."""
@@ -55,5 +57,7 @@ class TargetTraining:
             else {"passed": False, "tests": [], "causes": []},
             "suspects": [suspect.to_json() for suspect in self.suspects],
             "version": self.version.number if self.version else None,
+            "mlflow_run_id": self.version.run_id if self.version else None,
+            "report": self.report,
         }
         return payload | ({"error": str(self.error)} if self.error else {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -14,11 +13,11 @@ from models.evaluation.gate import judge_challenger
 from models.training.results import BacktestResult
 from models.training.train import backtest_learners
 from pipelines.results.backtest import TargetBacktest
-from pipelines.results.evaluation import EvaluationRows
+from pipelines.results.predictions import build_predictions
 from pipelines.runner import read_clock
 from pipelines.table_file import require_output_path, write_tables
 from pipelines.training.evaluate import evaluate_predictions
-from pipelines.training.evaluation_rows import STAGE, check_segments
+from pipelines.training.evaluation_rows import check_segments
 from pipelines.training.train import build_settings, load_audited_rows, predict_with_champion
 from pipelines.training_data import Snapshot, TrainingRows, count_training_rows, load_snapshot
 from pipelines.workspace import find_registry
@@ -83,18 +82,5 @@ def _evaluate_backtest(
         verdict=judge_challenger(
             result.out_of_time, champion, searched=snapshot.project.learning.search is not None
         ),
-        predictions=_build_predictions(target, result.out_of_time, evaluation.rows),
-    )
-
-
-def _build_predictions(target: str, out_of_time: pa.Table, test_rows: EvaluationRows) -> pa.Table:
-    columns: dict[str, Any] = {"target": pa.repeat(target, out_of_time.num_rows)}
-    columns |= dict(zip(out_of_time.column_names, out_of_time.columns, strict=True))
-    columns |= {"batch": test_rows.batch}
-    columns |= {f"unseen_{kind}": mask for kind, mask in test_rows.unseen.items()}
-    columns |= {} if test_rows.amount is None else {"amount": test_rows.amount}
-    columns |= {} if test_rows.expected is None else {"expected_amount": test_rows.expected}
-    columns |= {} if test_rows.stage is None else {STAGE: test_rows.stage}
-    return pa.table(
-        columns | {f"segment_{column}": values for column, values in test_rows.segments.items()}
+        predictions=build_predictions(target, result.out_of_time, evaluation.rows),
     )

@@ -179,6 +179,7 @@ def register_challenger(
         version,
         trained,
         suspects,
+        report=registry.report_address(version),
     )
     try:
         verdict.raise_if_refused(target)

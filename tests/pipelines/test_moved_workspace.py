@@ -10,6 +10,7 @@ import pytest
 
 from models.learners import lightgbm
 from pipelines import cli
+from pipelines.results.predictions import PREDICTIONS_FILE
 from tests.pipelines import tiny
 
 
@@ -44,7 +45,11 @@ def test_moved_project_scores_trains_explains_and_rolls_back(
     score = ("score", "company.yaml", "--as-of", tiny.END, "--direct", "--json")
     night = leadscore(*score)
     assert night["status"] == "published" and night["rows"] > 0
-    assert leadscore(*train)["targets"]["buy"]["version"] == 3
+    third = leadscore(*train)["targets"]["buy"]
+    report = Path(third["report"])
+    assert third["version"] == 3 and report.is_relative_to(tmp_path / "b" / "workspace")
+    assert report.read_text(encoding="utf-8").startswith("# ")
+    assert third["mlflow_run_id"] in report.parts and report.with_name(PREDICTIONS_FILE).exists()
     with Path("workspace/exports/current/scores.csv").open(encoding="utf-8") as file:
         entity = next(csv.DictReader(file))["entity_id"]
     explained = leadscore("explain", "company.yaml", entity, "--json")

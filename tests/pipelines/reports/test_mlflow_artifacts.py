@@ -3,14 +3,23 @@
 import csv
 import json
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from configs.schema import load_project
+from features.tools.key_hash import hash_key, read_salt
 from models.accounts import WithinAccountDependence
 from models.evaluation.gate import judge_challenger
+from models.evaluation.metrics import PredictedRows, evaluate_slices
 from models.leakage.suspects import Suspect
 from models.learners import lightgbm
 from pipelines.reports.mlflow_artifacts import write_training_record
+from pipelines.results.predictions import (
+    PREDICTIONS_FILE,
+    build_predictions,
+    write_predictions,
+)
 from pipelines.runner import read_clock
 from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.train import AuditedRows, train_challenger
@@ -161,3 +170,61 @@ def test_record_holds_no_personal_data(training):
     )
     assert not [entity for entity in entities if entity in texts]
     assert not [a for a in accounts if f"{a}," in texts or f'"{a}"' in texts]
+
+
+def test_every_metric_can_be_recomputed_from_the_kept_predictions(training):
+    now, trained, found, _, kept = training
+    rows = pq.read_table(kept.files / PREDICTIONS_FILE)
+    about = json.loads(rows.schema.metadata[b"leadscore"])
+    assert about["learner"] == trained.scorer.learner and about["entity_id"] == "as in the data"
+    assert set(rows["entity_id"].to_pylist()) <= set(now.dataset.leads["entity_id"].to_pylist())
+    label, fold = (rows[name].to_numpy() for name in ("label", "fold"))
+    report = kept.texts["report.md"]
+    for model, metrics in {"probability": found.metrics, **found.baselines}.items():
+        chance = rows[model].to_numpy()
+        auc, loss = (
+            pair_auc(label, chance, fold),
+            -np.mean(np.log(np.where(label == 1, chance, 1 - chance))),
+        )
+        assert metrics["roc_auc"].value == pytest.approx(auc, abs=1e-12)
+        assert metrics["log_loss"].value == pytest.approx(loss, abs=1e-12)
+        assert f"{auc:.3f}" in report and f"{loss:.3f}" in report
+    again = evaluate_slices(
+        PredictedRows(
+            label,
+            rows["probability"].to_numpy(),
+            rows["cluster"].to_numpy(),
+            fold,
+            rows["batch"].to_numpy(),
+            about["capacity_of_a_batch"],
+        ),
+        {"all": np.ones(len(label), bool)},
+    )["all"]
+    # With the same clusters, the intervals are the same to the bit, too.
+    assert {name: again[name].to_json() for name in again} == {
+        name: found.metrics[name].to_json() for name in again
+    }
+
+
+def pair_auc(label, chance, fold):
+    """Return the share of pairs of one fold that are in the right order; a tie counts half."""
+    right = pairs = 0
+    for number in np.unique(fold):
+        won, lost = (chance[(fold == number) & (label == value)] for value in (1, 0))
+        right += (won[:, None] > lost).sum() + 0.5 * (won[:, None] == lost).sum()
+        pairs += len(won) * len(lost)
+    return right / pairs
+
+
+def test_personal_ids_are_kept_as_hashes(training, tmp_path):
+    now, trained, found, _, _ = training
+    privacy = now.project.privacy.model_copy(update={"personal": ("id",)})
+    changes = {"privacy": privacy, "workspace": str(tmp_path)}
+    project = now.project.model_copy(update=changes)
+    predictions = build_predictions("buy", trained.out_of_time, found.rows)
+    path = tmp_path / "files" / PREDICTIONS_FILE
+    write_predictions(path, project, "buy", "blend", predictions, found.rows)
+    keys = pq.read_table(path)["entity_id"].to_pylist()
+    salt = read_salt(project.workspace_path)
+    assert keys == [hash_key(i, salt) for i in trained.out_of_time["entity_id"].to_pylist()]
+    assert not any(i.encode() in path.read_bytes() for i in predictions["entity_id"].to_pylist())
