@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -66,7 +67,9 @@ def _judge_time_of_day(
     """
     hour = _mean_time_of_day(count.arrivals, as_of) if count.arrivals else None
     if hour is None:
-        return pass_unchecked("time_of_day", "", "too few rows, or rows all around the clock")
+        text = "too few rows, or rows all around the clock"
+        # With its source: in SCORE_CHECKS a subject has one row for each check.
+        return replace(pass_unchecked("time_of_day", "", text), subject=count.source)
     past = _select_past(earlier, "time_of_day", "", count.source)
     limit = limits.time_of_day.warn
     shift = None

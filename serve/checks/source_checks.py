@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from statistics import median
@@ -49,15 +49,19 @@ def check_sources(
         known += round(known * count.suppressed / max(count.used, 1))
         results.append(compare_row_count("rows", "", count.source, known, earlier, limits.rows))
         results += check_past_rows(count, as_of, earlier, limits)
-        results += [
-            CheckResult("reading", "", count.source, None, None, None, "warn", text)
-            for text in count.warnings
-        ]
-    results += [
-        CheckResult("reading", "", SUPPRESSED_CHECK, None, None, None, "warn", text)
-        for text in dataset.suppressed.warnings
-    ]
+        results += _name_doubtful_readings(count.source, count.warnings)
+    results += _name_doubtful_readings(SUPPRESSED_CHECK, dataset.suppressed.warnings)
     return [*results, *_check_suppressions(dataset.suppressed, earlier, limits.suppressed)]
+
+
+def _name_doubtful_readings(subject: str, texts: Sequence[str]) -> Iterator[CheckResult]:
+    """Yield one warning for each doubtful reading of a source.
+
+    The second has the subject “leads (2)”: in SCORE_CHECKS a subject has one row for each check.
+    """
+    for number, text in enumerate(texts, 1):
+        name = subject if number == 1 else f"{subject} ({number})"
+        yield CheckResult("reading", "", name, None, None, None, "warn", text)
 
 
 def _check_suppressions(

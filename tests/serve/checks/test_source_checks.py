@@ -1,9 +1,11 @@
 """Checks of suppression lists: shorter ones warn or stop, and no source loses rows by them."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from configs.checks import Checks
+from features.arrivals import Arrivals
 from features.contracts import EVENTS, LEADS, Dataset, SourceCount
 from features.score_tables import SCORE_CHECKS
 from features.suppressed import Suppression
@@ -62,3 +64,18 @@ def test_doubtful_reading_of_a_source_warns():
     assert [str(one) for one in checks if one.check == "reading"] == [
         "warn: reading of leads: sum: 1 of 9 is no number"
     ]
+
+
+def test_each_check_of_a_source_has_a_subject_of_its_own():
+    """The checks table has one row for each check and subject."""
+    arrivals = Arrivals(np.array([1, 2]), np.array([1, 1]))
+    counts = tuple(
+        SourceCount(name, 2, 2, arrivals=arrivals, warnings=("a", "b", "b"))
+        for name in ("leads", "events_1")
+    )
+    data = Dataset(LEADS.empty_table(), EVENTS.empty_table(), counts, "f")
+    checks = check_sources(data, TUESDAY, SCORE_CHECKS.empty_table(), Checks())
+    keys = [(one.check, one.subject) for one in checks]
+    assert len(keys) == len(set(keys))
+    readings = [(one.subject, one.message) for one in checks if one.check == "reading"]
+    assert readings[:3] == [("leads", "a"), ("leads (2)", "b"), ("leads (3)", "b")]
