@@ -125,7 +125,10 @@ def _keep_where(column: pa.ChunkedArray, mask: pa.ChunkedArray) -> pa.ChunkedArr
 
 def _format_large(column: pa.Array) -> pa.Array:
     """Format whole floats, each distinct one once: float64 exactly, others with fewest digits."""
-    distinct, kind = column.dictionary_encode(), column.type.to_pandas_dtype()
+    kind = column.type.to_pandas_dtype()
+    if pa.types.is_float16(column.type):  # Arrow (25.0.1) does not encode it
+        return pa.array(map(_format_half_float, column.to_pylist()), pa.string())
+    distinct = column.dictionary_encode()
     texts = [
         str(int(value)) if kind is np.float64 else np.format_float_positional(kind(value), trim="-")
         for value in distinct.dictionary.to_pylist()
