@@ -28,7 +28,7 @@ from models.registry.registry import Registry
 from models.scorer import SCORER_FILE
 from models.scorer_metadata import ScorerMetadata
 from models.serialization import read_json
-from pipelines.as_of import is_in_future
+from pipelines.as_of import is_in_future, parse_as_of
 from pipelines.reports.markdown import render_monitor_markdown
 from pipelines.results.monitoring import MonitorResult
 from pipelines.runner import Runner, read_clock
@@ -65,9 +65,10 @@ def monitor_targets(
 
     Takes no lock, since it changes neither scores nor models.
 
-    Raises ConfigError if no score of any of the targets was published, and the errors of reading
-    the data.
+    Raises ConfigError for an as-of in the future and if no score of any of the targets was
+    published, and the errors of reading the data.
     """
+    parse_as_of(project, as_of, read_clock())
     store = open_store(project)
     ledger = store.runs(project.project)
     published = set(ledger.filter(pc.field("status") == "published")["target"].to_pylist())

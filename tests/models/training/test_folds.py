@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
+from features.tools.supported_span import find_supported_span
 from models.training.folds import (
     RowKeys,
     hash_entities,
@@ -41,8 +42,8 @@ def oracle(
     cutoff: list[int], gap: int, folds: int, share: float
 ) -> list[tuple[list[int], list[int]]]:
     """Return train and test rows, row by row from the definition."""
-    end = max(cutoff) + 1
-    start = end - int((end - min(cutoff)) * share)
+    first_edge, end = find_supported_span(np.array(cutoff))
+    start = end - int((end - first_edge) * share)
     found = []
     for k in range(folds):
         low, high = start + (end - start) * k // folds, start + (end - start) * (k + 1) // folds
@@ -127,7 +128,8 @@ def test_latest_quarter_is_of_rows_where_volume_grows():
     fold = split_latest_rows(cutoff.astype(np.int64), days(0), days(0), 1, 0.25)[0]
     by_span = split_rolling_origin(cutoff.astype(np.int64), days(0), days(0), 1, 0.25)[0]
     assert (fold.train.size, fold.test.size) == (142, 48)
-    assert (by_span.train.size, by_span.test.size) == (75, 115)
+    # The span ends with its last week, after 105 days: a quarter of it begins at 78.75.
+    assert (by_span.train.size, by_span.test.size) == (79, 111)
 
 
 def test_instant_on_an_edge_belongs_to_the_later_window():
