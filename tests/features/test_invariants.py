@@ -225,7 +225,9 @@ def source(folder, leads, log, lead_files, event_files):
         "account_id": "account",
         "attributes": ["role"],
     }
-    return read_sources(project(lead_rows, [FULL_EVENT | {"path": str(folder / "events")}]))
+    events = [FULL_EVENT | {"path": str(folder / "events")}]
+    # Up to three rows of a short log occur twice.
+    return read_sources(project(lead_rows, events, max_duplicates=1))
 
 
 @examples(15)
