@@ -27,13 +27,14 @@ def read_ids(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.Chu
     zeros and case. All null if the config does not map the column (``name`` is None).
     """
     ids = to_plain_text(read_clean_text(raw, name, missing))
-    if not any(map(_has_outer_blanks, ids.chunks)):
+    if not any(map(has_outer_blanks, ids.chunks)):
         return ids
     trimmed = pc.utf8_trim(ids, characters=BLANKS)
     return set_null(trimmed, pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string())))
 
 
-def _has_outer_blanks(texts: pa.Array) -> bool:
+def has_outer_blanks(texts: pa.Array) -> bool:
+    """Return whether a text may have a blank around it; if not, none has one."""
     return _find_edge(*get_text_buffers(texts), BLANK_EDGES)
 
 

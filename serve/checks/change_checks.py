@@ -76,14 +76,14 @@ def _judge_time_of_day(
     if past.num_rows and as_of - past["as_of"][-1].as_py() <= MAX_COMPARED_AGE:
         shift = (hour - past["observed"][-1].as_py() + 12) % 24 - 12
     warns = shift is not None and limit is not None and abs(shift) > limit
-    text = (
+    verdict: Verdict = "warn" if warns else "pass"
+    finding = (
         f"the rows of the last {RECENT_DAYS} days are {shift:+.1f} hours away from their time of "
         "day on the last night"
-        if warns
-        else None
     )
-    verdict: Verdict = "warn" if warns else "pass"
-    return CheckResult("time_of_day", "", count.source, hour, None, None, verdict, text)
+    return CheckResult(
+        "time_of_day", "", count.source, hour, None, None, verdict, finding if warns else None
+    )
 
 
 def _mean_time_of_day(arrivals: Arrivals, as_of: datetime) -> float | None:

@@ -1,4 +1,7 @@
-"""Ids that a program has rounded: as text in scientific notation, or as a float beyond 2^53."""
+"""Doubtful ids: rounded by a program, or with blanks around them.
+
+Rounded are texts in scientific notation, and floats beyond 2^53.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,11 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.schema import Project
 from configs.source_rows import AttributeRows, EventRows, LeadRows
+from features.intake.formats.texts import is_text_type, to_plain_text
 from features.intake.identity.equal_files import FileRows, list_file_rows
 from features.intake.identity.id_diagnosis import describe_diagnoses
+from features.intake.ids import has_outer_blanks
+from features.tools.folding import BLANKS
 from features.tools.id_index import get_text_buffers
 
 IdRows = LeadRows | EventRows | AttributeRows
@@ -29,8 +35,8 @@ AS_TEXT = "export ids as text, from the system that has them and not by way of a
 
 
 @dataclass(frozen=True)
-class RoundedIds:
-    """Rounded ids of one kind in a piece of a source.
+class DoubtfulIds:
+    """Doubtful ids of one kind in a piece of a source.
 
     Attributes:
         rows: Number of rows.
@@ -48,7 +54,7 @@ class RoundedIds:
 
 
 class IdDoubts:
-    """Collects the rounded ids of a source; pieces may be added by several threads.
+    """Collects the doubtful ids of a source; pieces may be added by several threads.
 
     Attributes:
         label: Name of the source and key of the column, for messages.
@@ -64,7 +70,8 @@ class IdDoubts:
         self.rows = 0
         self.files = list[FileRows]()
         self.unknown_rows, self._unknown = 0, list[pa.Array]()
-        self._scientific, self._inexact = list[RoundedIds](), list[RoundedIds]()
+        self._scientific, self._inexact = list[DoubtfulIds](), list[DoubtfulIds]()
+        self._padded = list[DoubtfulIds]()
 
     def add(self, rows: pa.Table, column: pa.ChunkedArray, ids: pa.ChunkedArray) -> None:
         """Add the ``ids`` of a piece, read from ``column``; ``rows`` are its RawRows as a table."""
@@ -72,8 +79,9 @@ class IdDoubts:
         self.files += list_file_rows(rows)
         if pa.types.is_float64(column.type):
             inexact = pc.greater_equal(pc.abs(column), MAX_EXACT_WHOLE)
-            self._inexact += _count_rounded(rows, ids, inexact)
-        self._scientific += _count_rounded(rows, ids, find_scientific(ids))
+            self._inexact += _count_doubtful(rows, ids, inexact)
+        self._scientific += _count_doubtful(rows, ids, find_scientific(ids))
+        self._padded += _count_doubtful(rows, ids, find_padded(column))
 
     def add_unknown(self, ids: pa.ChunkedArray) -> None:
         """Add the ids of rows of a piece that belong to no lead."""
@@ -96,7 +104,7 @@ class IdDoubts:
         return sum(part.rows for part in self._scientific)
 
     def warnings(self) -> Iterator[str]:
-        """Yield one line for each kind of rounded ids."""
+        """Yield one line for each kind of doubtful ids."""
         if self._scientific:
             example = self._describe(self._scientific)
             yield f"{self.label}: {example} in scientific notation: {AS_TEXT}"
@@ -104,6 +112,11 @@ class IdDoubts:
             yield (
                 f"{self.label}: {self._describe(self._inexact)} as floats beyond 2^53, which "
                 "do not hold every whole number: store ids as integers or as text"
+            )
+        if self._padded:
+            yield (
+                f"{self.label}: {self._describe(self._padded)} with blanks around them, and are "
+                "read without: write them alike in every source"
             )
 
     def refuse_scientific(self, consequence: str) -> None:
@@ -115,7 +128,7 @@ class IdDoubts:
             fix=AS_TEXT,
         )
 
-    def _describe(self, parts: list[RoundedIds]) -> str:
+    def _describe(self, parts: list[DoubtfulIds]) -> str:
         first, rows = min(parts, key=lambda part: part.nr), sum(part.rows for part in parts)
         value = f"{first.value!r} in " if self.shows_ids else ""
         example = f"{value}row {first.row} of {first.file}"
@@ -136,17 +149,25 @@ def find_scientific(ids: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
     return pc.fill_null(pc.match_substring_regex(ids, pattern=SCIENTIFIC_PATTERN), False)
 
 
+def find_padded(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """Return a mask of the texts of a column that have blanks around them."""
+    texts = to_plain_text(column) if is_text_type(column.type) else None
+    if texts is None or not any(map(has_outer_blanks, texts.chunks)):
+        return pa.array(np.zeros(len(column), bool))
+    return pc.not_equal(texts, pc.utf8_trim(texts, characters=BLANKS))
+
+
 def _has_plus(texts: pa.Array) -> bool:
     data, ends = get_text_buffers(texts)
     return b"+" in data[ends[0] : ends[-1]].tobytes()
 
 
-def _count_rounded(
+def _count_doubtful(
     table: pa.Table, ids: pa.ChunkedArray, mask: pa.ChunkedArray | pa.Array
-) -> list[RoundedIds]:
+) -> list[DoubtfulIds]:
     rows = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False))
     if not len(rows):
         return []
     first = int(rows[0])
     place = {key: table[key][first].as_py() for key in ("nr", "file", "row")}
-    return [RoundedIds(len(rows), **place, value=ids[first].as_py())]
+    return [DoubtfulIds(len(rows), **place, value=ids[first].as_py())]

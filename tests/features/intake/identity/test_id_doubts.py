@@ -76,3 +76,14 @@ def test_floats_beyond_their_precision_are_named(tmp_path):
     assert found.leads["entity_id"].to_pylist() == ["100000000000000000", "9007199254740991"]
     (line,) = found.warnings
     assert "1 of 2 ids ('100000000000000000' in row 2 of" in line and "beyond 2^53" in line
+
+
+def test_ids_with_blanks_around_them_meet_and_are_named(tmp_path):
+    config = project(
+        {"path": write(tmp_path / "l.csv", "id,born\nA1 ,2024-01-01\nA2,2024-01-02\n"), **LEAD},
+        [{"path": write(tmp_path / "e.csv", "lead,at,what\nA1,2024-01-03,visit\n"), **EVENT}],
+    )
+    data = read_sources(config)
+    assert data.leads["entity_id"].to_pylist() == ["A1", "A2"] and data.events.num_rows == 1
+    (line,) = data.warnings
+    assert "1 of 2 ids ('A1' in row 2 of" in line and "with blanks around them" in line
