@@ -9,10 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.tools.id_index import get_text_buffers
+from features.tools.jit import jit_kernel
 
 # Every character that Python counts as white space, the no-break spaces among them, and three
 # without width: copying an id may leave them around it.
 BLANKS = "".join(filter(str.isspace, map(chr, range(0x10000)))) + "\u200b\u2060\ufeff"
+
+# Marks the bytes with which a blank begins (first row) and ends (second row) in UTF-8. A letter may
+# share the last one, so a marked text may have no blank around it.
+BLANK_EDGES = np.zeros((2, 256), bool)
+for _blank in BLANKS:
+    BLANK_EDGES[0, _blank.encode()[0]] = BLANK_EDGES[1, _blank.encode()[-1]] = True
 
 
 def fold_text(text: str) -> str:
@@ -41,3 +48,18 @@ def is_ascii(texts: pa.Array) -> bool:
     """Return whether no text has a character beyond ASCII."""
     data, ends = get_text_buffers(texts)
     return not len(data) or not bool(np.any(data[ends[0] : ends[-1]] >= 0x80))
+
+
+def has_outer_blanks(texts: pa.Array) -> bool:
+    """Return whether a text may have a blank around it; if not, none has one."""
+    return _find_edge(*get_text_buffers(texts), BLANK_EDGES)
+
+
+@jit_kernel
+def _find_edge(texts: np.ndarray, ends: np.ndarray, edges: np.ndarray) -> bool:
+    """Return whether a text begins or ends with one of the bytes that ``edges`` marks."""
+    for row in range(len(ends) - 1):
+        begin, end = ends[row], ends[row + 1]
+        if end > begin and (edges[0, texts[begin]] or edges[1, texts[end - 1]]):
+            return True
+    return False

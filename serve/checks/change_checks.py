@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from configs.checks import Checks
 from features.arrivals import Arrivals
 from features.contracts import SourceCount
-from serve.checks.checks import CheckResult, Verdict, judge_value, pass_unchecked
+from serve.checks.checks import CheckResult, judge_value, pass_unchecked
 from serve.checks.score_checks import MAX_COMPARED_AGE, MIN_COMPARED_LEADS
 
 # Fewest earlier nights whose smallest or largest value says what is normal.
@@ -75,15 +75,14 @@ def _judge_time_of_day(
     shift = None
     if past.num_rows and as_of - past["as_of"][-1].as_py() <= MAX_COMPARED_AGE:
         shift = (hour - past["observed"][-1].as_py() + 12) % 24 - 12
-    warns = shift is not None and limit is not None and abs(shift) > limit
-    verdict: Verdict = "warn" if warns else "pass"
-    finding = (
+    result = CheckResult("time_of_day", "", count.source, hour, None, None, "pass")
+    if shift is None or limit is None or abs(shift) <= limit:
+        return result
+    text = (
         f"the rows of the last {RECENT_DAYS} days are {shift:+.1f} hours away from their time of "
         "day on the last night"
     )
-    return CheckResult(
-        "time_of_day", "", count.source, hour, None, None, verdict, finding if warns else None
-    )
+    return replace(result, verdict="warn", message=text)
 
 
 def _mean_time_of_day(arrivals: Arrivals, as_of: datetime) -> float | None:

@@ -172,7 +172,7 @@ def test_record_holds_no_personal_data(training):
     assert not [a for a in accounts if f"{a}," in texts or f'"{a}"' in texts]
 
 
-def test_every_metric_can_be_recomputed_from_the_kept_predictions(training):
+def test_metrics_can_be_recomputed_from_the_kept_predictions(training):
     now, trained, found, _, kept = training
     rows = pq.read_table(kept.files / PREDICTIONS_FILE)
     about = json.loads(rows.schema.metadata[b"leadscore"])

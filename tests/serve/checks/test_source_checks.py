@@ -66,7 +66,7 @@ def test_doubtful_reading_of_a_source_warns():
     ]
 
 
-def test_each_check_of_a_source_has_a_subject_of_its_own():
+def test_subject_has_one_row_for_each_check():
     """The checks table has one row for each check and subject."""
     arrivals = Arrivals(np.array([1, 2]), np.array([1, 1]))
     counts = tuple(
