@@ -85,7 +85,12 @@ SCORES = pa.schema(
             "1 to 100: activity of the lead and its account, relative to the training leads",
             nullable=True,
         ),
-        make_field("evidence", pa.string(), "enough, or too little"),
+        make_field(
+            "evidence",
+            pa.string(),
+            "enough; too little where nothing is known of the lead, or where its interval reaches "
+            "from grade D to grade A",
+        ),
         make_field("previous_score", pa.int64(), "score at the last earlier as-of", nullable=True),
         make_field("previous_grade", pa.string(), "grade at the last earlier as-of", nullable=True),
         make_field(

@@ -23,6 +23,7 @@ from features.spine import build_scoring_spine, build_training_spine
 from features.wording.wording import load_english, load_wording
 from pipelines.cron import require_cron_lines
 from pipelines.nightly.crm_delivery import plan_exports
+from pipelines.open_leads import describe_open_leads
 from pipelines.outcome_column import require_outcome_values
 from pipelines.results.data_check import DataCheck, TargetCheck
 from pipelines.runner import read_clock
@@ -52,6 +53,7 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
     used = {*dataset.attributes, *kinds} - set(project.features.exclude)
     dataset.readings.require_certain(sorted(used))
     types = _count_event_types(dataset)
+    targets = tuple(_check_target(snapshot, target) for target in project.targets)
     return DataCheck(
         project=project.project,
         as_of=snapshot.as_of,
@@ -64,9 +66,17 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
         types=types,
         counts=dataset.counts,
         quarantine=str(project.workspace_path / "quarantine"),
-        targets=tuple(_check_target(snapshot, target) for target in project.targets),
+        targets=targets,
         suppressed=dataset.suppressed,
-        warnings=tuple(_list_warnings(snapshot, set(types))),
+        warnings=(
+            *_list_warnings(snapshot, set(types)),
+            *(
+                line
+                for check in targets
+                if not check.problem
+                for line in describe_open_leads(snapshot, check.target, check.to_score)
+            ),
+        ),
     )
 
 

@@ -155,6 +155,19 @@ class FollowedRowsJson(JsonObject):
     unknown_because: dict[str, int] = make_key("these by reason")
 
 
+class GradeOrderJson(JsonObject):
+    """A grade compared with the next one that was published."""
+
+    better: str = make_key("the better grade")
+    worse: str = make_key("the next grade")
+    rates: list[float] = make_key("share of rows with the outcome of both")
+    published: list[float] = make_key("mean published probability of both")
+    difference: EstimateJson = make_key("rate of the better grade less that of the other")
+    reversed: bool = make_key("whether the better grade has the lower rate")
+    certain: bool = make_key("whether that is certain: the 99 % interval lies below 0")
+    short: bool = make_key("whether the 99 % interval lies below the published difference")
+
+
 class TargetOutcomesJson(JsonObject):
     """Realised outcomes of one target."""
 
@@ -166,6 +179,7 @@ class TargetOutcomesJson(JsonObject):
     all: RealisedJson | None = make_key("all rows")
     weeks: dict[str, RealisedJson] = make_key("by ISO week")
     grades: dict[str, RealisedJson] = make_key("by published grade")
+    grade_order: list[GradeOrderJson] = make_key("each grade against the next")
     stages: dict[str, RealisedJson] = make_key("by stage")
     lists: dict[str, RealisedJson] = make_key("by weekly list")
     versions: dict[str, VersionJson] = make_key("by model version")

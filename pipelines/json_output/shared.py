@@ -120,6 +120,7 @@ class RecommendationJson(JsonObject):
 
     retrain: bool = make_key("whether there is a reason to train again")
     reasons: list[str] = make_key("each reason, in words")
+    doubts: list[str] = make_key("what speaks for it, but may be chance")
 
 
 class ReasonJson(JsonObject):

@@ -44,6 +44,7 @@ from serve.monitoring.expectations import (
     read_expectations,
     recommend_retraining,
 )
+from serve.monitoring.grade_order import GradeOrder, compare_grades
 from serve.monitoring.outcomes import (
     OutcomeData,
     VersionRecord,
@@ -149,15 +150,13 @@ def follow_target(
     }
     names, observed = (project.project, target), OutcomeData(snapshot.dataset, snapshot.observed)
     followed = follow_scores(store, names, target_config, nights, observed, records)
+    rows = followed.rows
     number = str(champion.number) if champion else None
-    parts = _measure_parts(snapshot, target, followed.rows, number, brief)
+    parts = _measure_parts(snapshot, target, rows, number, brief)
     if not brief:
         listed = follow_lists(store, names, target_config, nights, observed, records)
         parts |= _measure_lists(snapshot, target, listed)
     compared = _compare_parts("version", parts, records)
-    recent = _compare_parts("recent", parts, records).get(number or "", [])
-    age = _find_champion_age(snapshot, target, records[number]) if number else None
-    future = _find_future_training(snapshot, records[number]) if number else None
     return MonitorResult(
         target,
         _resolve_as_of(snapshot),
@@ -166,10 +165,46 @@ def follow_target(
         followed,
         parts,
         compared,
-        recommend_retraining(number, compared.get(number or "", []), recent, age, future),
+        _recommend_training(snapshot, target, rows, parts, records, number),
         tuple(version for version in compared if not records[version].expectations),
-        tuple(_list_warnings(followed.rows, compared, number)),
+        tuple(_list_warnings(rows, compared, number)),
+        () if brief else tuple(_compare_grades(snapshot, rows)),
     )
+
+
+def _recommend_training(
+    snapshot: Snapshot,
+    target: str,
+    rows: pa.Table,
+    parts: dict[tuple[str, str], RealisedOutcomes],
+    records: dict[str, VersionRecord],
+    champion: str | None,
+) -> Recommendation:
+    """Return whether to train the target again, by the outcomes of the champion's rows."""
+    if champion is None:
+        return recommend_retraining(None, [], [], None)
+    all_rows, recent = (
+        _compare_parts(kind, parts, records).get(champion, []) for kind in ("version", "recent")
+    )
+    return recommend_retraining(
+        champion,
+        all_rows,
+        recent,
+        _find_champion_age(snapshot, target, records[champion]),
+        _find_future_training(snapshot, records[champion]),
+        _compare_grades(snapshot, rows, champion),
+    )
+
+
+def _compare_grades(
+    snapshot: Snapshot, rows: pa.Table, version: str | None = None
+) -> list[GradeOrder]:
+    """Compare the grades of labelled FOLLOWED rows, of all versions or of one."""
+    if version is not None:
+        rows = rows.filter(pc.equal(rows["model_version"], version))
+    label, probability = (rows[name].to_numpy().astype(float) for name in ("label", "probability"))
+    lead = snapshot.dataset.find_leads(rows["entity_id"])
+    return compare_grades(rows["grade"].to_pylist(), label, probability, lead)
 
 
 def _compare_parts(

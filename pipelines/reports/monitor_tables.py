@@ -74,7 +74,10 @@ def describe_recommendation(result: MonitorResult) -> Iterator[str]:
     if result.recommendation.retrain:
         yield from (f"train again: {reason}" for reason in result.recommendation.reasons)
     else:
-        yield f"no need to train again (champion: version {result.champion})"
+        doubts = result.recommendation.doubts
+        yield from (f"watch: {sentence}" for sentence in doubts)
+        yet = " yet" if doubts else ""
+        yield f"no need to train again{yet} (champion: version {result.champion})"
 
 
 def _build_slice_table(result: MonitorResult, kind: str) -> list[list[str]]:
@@ -88,6 +91,8 @@ def _build_slice_table(result: MonitorResult, kind: str) -> list[list[str]]:
     headers += ["expected", "actual", "actual / expected (90 %)", *METRIC_HEADERS.values()]
     headers += CAPACITY_HEADERS.values() if kind in RANKED_KINDS else []
     headers += VALUE_HEADERS if has_value else []
+    order = _describe_order(result) if kind == "grade" else {}
+    headers += ["order"] if order else []
     rows = [headers]
     for name in _order_names(slices, immature, kind):
         part = slices.get(name)
@@ -95,8 +100,18 @@ def _build_slice_table(result: MonitorResult, kind: str) -> list[list[str]]:
         row += [] if immature is None else [f"{immature[name]:,}"]
         row += _format_realised(part, kind) if part else []
         row += _format_realised_value(part.value) if part and has_value else []
+        row += [order.get(name, "")] if order else []
         rows.append(row)
     return rows
+
+
+def _describe_order(result: MonitorResult) -> dict[str, str]:
+    """Return by grade that it does worse than the next; empty if all grades are in order."""
+    return {
+        order.better.grade: f"worse than {order.worse.grade}: {order.chance}"
+        for order in result.grade_order
+        if order.is_reversed
+    }
 
 
 def _order_names(

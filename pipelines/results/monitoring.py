@@ -9,6 +9,7 @@ from typing import Any
 
 from features.tools.instants import format_iso
 from serve.monitoring.expectations import Comparison, Recommendation
+from serve.monitoring.grade_order import GradeOrder
 from serve.monitoring.outcomes import FollowedScores
 from serve.monitoring.realised import RealisedOutcomes
 
@@ -30,6 +31,7 @@ class MonitorResult:
         recommendation: Whether to train again, and why.
         without_expectations: Versions that kept no metrics of their training.
         warnings: Lines for a person.
+        grade_order: Comparison of each grade with the next one, over all rows.
     """
 
     target: str
@@ -42,6 +44,7 @@ class MonitorResult:
     recommendation: Recommendation
     without_expectations: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    grade_order: tuple[GradeOrder, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -88,6 +91,7 @@ class MonitorResult:
             "first_mature": format_iso(first_mature) if first_mature else None,
             "all": all_rows.to_json() if all_rows else None,
             **kinds,
+            "grade_order": [order.to_json() for order in self.grade_order],
             "without_promise": list(self.without_expectations),
             "warnings": list(self.warnings),
             "champion": self.champion,

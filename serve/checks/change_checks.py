@@ -67,9 +67,9 @@ def _judge_time_of_day(
     """
     hour = _mean_time_of_day(count.arrivals, as_of) if count.arrivals else None
     if hour is None:
-        text = "too few rows, or rows all around the clock"
+        reason = "too few rows, or rows all around the clock"
         # With its source: in SCORE_CHECKS a subject has one row for each check.
-        return replace(pass_unchecked("time_of_day", "", text), subject=count.source)
+        return replace(pass_unchecked("time_of_day", "", reason), subject=count.source)
     past = _select_past(earlier, "time_of_day", "", count.source)
     limit = limits.time_of_day.warn
     shift = None

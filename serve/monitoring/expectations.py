@@ -8,7 +8,7 @@ Medicine 27). If a metric is off, the two 90 % intervals do not overlap.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -17,6 +17,7 @@ import numpy as np
 
 from models.evaluation.gate import GateSettings
 from models.evaluation.metrics import Estimate
+from serve.monitoring.grade_order import GradeOrder
 from serve.monitoring.realised import MIN_LEADS, RealisedOutcomes, invert_estimate
 
 # Normal quantiles: the half-width of a 99 % interval over that of a 90 % interval.
@@ -128,9 +129,11 @@ class Recommendation:
 
     Attributes:
         reasons: Each reason to train again, in words and numbers.
+        doubts: What speaks for it, but may be chance.
     """
 
     reasons: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     @property
     def retrain(self) -> bool:
@@ -139,7 +142,11 @@ class Recommendation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recommendation as JSON values."""
-        return {"retrain": self.retrain, "reasons": list(self.reasons)}
+        return {
+            "retrain": self.retrain,
+            "reasons": list(self.reasons),
+            "doubts": list(self.doubts),
+        }
 
 
 def read_expectations(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
@@ -189,19 +196,25 @@ def recommend_retraining(
     recent: list[Comparison],
     age: ModelAge | None,
     future: datetime | None = None,
+    grades: Sequence[GradeOrder] = (),
 ) -> Recommendation:
     """Return whether to train a target again, and why; a missing champion is a reason.
 
     ``all_rows`` compares all rows of the champion, ``recent`` those of its latest weeks. ``age`` is
     None if age is no reason or unknown. ``future`` is the as-of of its training if that lies after
-    the clock.
+    the clock. ``grades`` compares the grades of the champion's rows.
     """
     if champion is None:
         return Recommendation(("there is no champion",))
     reasons = list(_list_reasons(f"version {champion}", all_rows, recent, age))
     if future is not None:
         reasons.insert(0, f"version {champion} {describe_future_training(future)}")
-    return Recommendation(tuple(reasons))
+    doubts: list[str] = []
+    for order in grades:
+        if order.is_reversed:
+            lines = reasons if order.is_reason else doubts
+            lines.append(f"version {champion}: {order.sentence}")
+    return Recommendation(tuple(reasons), tuple(doubts))
 
 
 def describe_future_training(trained_as_of: datetime) -> str:

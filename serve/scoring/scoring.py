@@ -20,6 +20,7 @@ from features.score_tables import SCORES
 from features.spine import build_scoring_spine
 from features.tools.parallel import parallel_map
 from features.wording.wording import Wording, load_english
+from models.grades import GRADE_BY_SCORE, GRADE_NAMES
 from models.reference.fit_engagement import ATTRIBUTE_AGGREGATES, SIDES, score_sides
 from models.scorer import Scorer
 from serve.reasons.reasons import ReasonWriter, write_reasons
@@ -96,7 +97,6 @@ def score_matrix(
     ``matrix`` is the result of ``build_scoring_matrix``. Rank 1 is the most probable lead; ties
     are ranked by entity_id. PUBLISH_COLUMNS and EXPLANATION_COLUMNS are missing.
     """
-    catalog = scorer.catalog
     pieces = [
         matrix.slice(start, PREDICT_BATCH_ROWS)
         for start in range(0, max(matrix.num_rows, 1), PREDICT_BATCH_ROWS)
@@ -117,7 +117,7 @@ def score_matrix(
     columns["rank"], columns["percentile"] = _rank_rows(probability, lead.to_numpy())
     columns["amount"] = _choose_amounts(dataset, request.target_config, lead, predicted)
     columns["expected_value"] = pc.multiply(columns["amount"], pa.array(probability))
-    columns["evidence"] = _assess_evidence(matrix, catalog)
+    columns["evidence"] = _assess_evidence(matrix, scorer, predicted)
     missing = PUBLISH_COLUMNS | EXPLANATION_COLUMNS
     schema = pa.schema([field for field in SCORES if field.name not in missing])
     order = pa.array(np.argsort(columns["rank"].to_numpy()))
@@ -240,14 +240,24 @@ def _list_evidence_features(catalog: Catalog) -> list[str]:
     ]
 
 
-def _assess_evidence(matrix: pa.Table, catalog: Catalog) -> pa.Array:
-    """Return “too little” for a lead without any event and any attribute, else “enough”."""
+def _assess_evidence(matrix: pa.Table, scorer: Scorer, predicted: pa.Table) -> pa.Array:
+    """Return “too little” or “enough” for each row.
+
+    Too little is known of a lead without any event and any attribute. Too little is also known
+    where the interval of the probability reaches from the worst grade to the best, since the lead
+    may then deserve any grade.
+    """
     known = np.zeros(matrix.num_rows, bool)
-    for name in _list_evidence_features(catalog):
+    for name in _list_evidence_features(scorer.catalog):
         column = matrix[name]
         known |= (
             column.to_numpy() > 0
             if name == "any_count_all"
             else ~pc.is_null(column, nan_is_null=True).to_numpy()
         )
+    low, high = (
+        GRADE_BY_SCORE[scorer.scale.score(predicted[name].to_numpy())]
+        for name in ("probability_low", "probability_high")
+    )
+    known &= (low != GRADE_NAMES[-1]) | (high != GRADE_NAMES[0])
     return pa.array(np.where(known, "enough", "too little"), pa.string())
