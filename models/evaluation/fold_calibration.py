@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from scipy.special import ndtri
 
-from models.calibration import Z90
+from models.calibration import Z90, fit_calibrator, to_log_odds, to_probability
+from models.clusters import number_clusters
 from models.evaluation.metrics import Estimate, PredictedRows, evaluate_slices
 
 RATIO, SLOPE = "predicted_to_observed", "calibration_slope"
@@ -59,6 +61,29 @@ def measure_folds(
         )
         for number, part in metrics.items()
     ]
+
+
+def calibrate_across_folds(out_of_time: pa.Table) -> np.ndarray | None:
+    """Return each row's probability with a calibrator fitted on the rows of all other folds.
+
+    Like the scorer's calibrator it comes from out-of-time rows, and from none of its own fold; a
+    line of two numbers may come from later folds too, which no reported metric allows. None
+    without the columns fold, cutoff and uncalibrated, and for a single fold.
+    """
+    if not {"fold", "cutoff", "uncalibrated"} <= set(out_of_time.column_names):
+        return None
+    fold, order, label, raw = (
+        np.asarray(out_of_time[name]) for name in ("fold", "cutoff", "label", "uncalibrated")
+    )
+    if len(np.unique(fold)) < 2:
+        return None
+    cluster, margin, order = number_clusters(out_of_time), to_log_odds(raw), order.astype(np.int64)
+    probability = np.empty(len(fold))
+    for number in np.unique(fold):
+        own, other = fold == number, fold != number
+        line = fit_calibrator(margin[other], label[other], order[other], cluster[other])
+        probability[own] = to_probability(line.apply(margin[own]))
+    return probability
 
 
 def _widen_interval(estimate: Estimate, stretch: float) -> Estimate:

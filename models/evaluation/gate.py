@@ -8,7 +8,7 @@ interval reaches it, so that noise alone refuses no challenger.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from configs.errors import GateRefused
 from models.clusters import has_clusters, number_clusters
-from models.evaluation.fold_calibration import RATIO, SLOPE, measure_folds
+from models.evaluation.fold_calibration import RATIO, SLOPE, calibrate_across_folds, measure_folds
 from models.evaluation.metrics import (
     Estimate,
     PredictedRows,
@@ -176,7 +176,8 @@ def judge_challenger(
     account depend on each other; otherwise those of one entity do. With a column fold, rows are
     ranked within their fold, since each fold has a model of its own; otherwise all rows are ranked
     together. With a column as_shipped, calibration is judged on the rows where it is true: their
-    calibrators are fitted as the scorer's is, and the others are not used afterwards.
+    calibrators are fitted as the scorer's is, and the others are not used afterwards. Where they
+    are too few, every fold is judged with a calibrator from the other folds.
     ``champion_probability`` has one element per row, NaN where the champion saw the row; None if
     there is no champion. ``searched`` says that hyperparameters were searched for.
     """
@@ -209,6 +210,7 @@ class _OutOfTimeRows:
         cluster_word: What the clusters are called in sentences.
         fold: Fold of the row; None ranks all rows together.
         as_shipped: Whether the row's calibrator is fitted as the scorer's is.
+        across_folds: Probability calibrated on all other folds; None if that is not possible.
     """
 
     label: np.ndarray
@@ -218,6 +220,7 @@ class _OutOfTimeRows:
     cluster_word: str
     fold: np.ndarray | None
     as_shipped: np.ndarray
+    across_folds: np.ndarray | None
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
@@ -231,7 +234,9 @@ class _OutOfTimeRows:
         )
         if as_shipped is None:
             as_shipped = np.zeros(table.num_rows, bool)
-        return cls(label, challenger, base, number_clusters(table), word, fold, as_shipped)
+        across_folds = None if as_shipped.all() else calibrate_across_folds(table)
+        cluster = number_clusters(table)
+        return cls(label, challenger, base, cluster, word, fold, as_shipped, across_folds)
 
     def take(self, mask: np.ndarray) -> _OutOfTimeRows:
         """Return some rows."""
@@ -243,6 +248,7 @@ class _OutOfTimeRows:
             self.cluster_word,
             None if self.fold is None else self.fold[mask],
             self.as_shipped[mask],
+            None if self.across_folds is None else self.across_folds[mask],
         )
 
     def count_clusters(self, mask: np.ndarray | slice = slice(None)) -> tuple[int, int]:
@@ -330,12 +336,16 @@ def _test_calibration(
 def _select_judged_rows(rows: _OutOfTimeRows, settings: GateSettings) -> tuple[_OutOfTimeRows, str]:
     """Return the rows whose calibration is judged, and in words where their calibrators are from.
 
-    All rows where too few have a calibrator that is fitted as the scorer's is.
+    Where too few have a calibrator that is fitted as the scorer's is, all rows are judged, each
+    fold with a calibrator from all others.
     """
     if rows.as_shipped.all():
         return rows, ""
     if min(rows.count_clusters(rows.as_shipped)) < settings.min_clusters:
-        return rows, ""
+        if rows.across_folds is None:
+            return rows, ""
+        crossed = replace(rows, challenger=rows.across_folds)
+        return crossed, " (each fold calibrated on the others)"
     judged = rows.take(rows.as_shipped)
     numbers = "" if judged.fold is None else ", ".join(map(str, np.unique(judged.fold)))
     return judged, f" (of fold {numbers}, calibrated as the scorer is)" if numbers else ""

@@ -179,6 +179,26 @@ def test_calibration_is_judged_where_the_calibrator_is_fitted_as_the_scorers():
     assert not judge_challenger(none, settings=SETTINGS).passed
 
 
+def test_folds_of_a_short_history_are_judged_with_lines_from_each_other():
+    """No fold is calibrated as shipped, all are timid alike, and the line that ships mends that."""
+    rows = with_folds([2.0, 2.0, 2.0])
+    rows = rows.append_column("uncalibrated", rows["probability"])
+    rows = rows.append_column("cutoff", pa.array(np.arange(rows.num_rows)))
+    rows = rows.append_column("as_shipped", pa.array(np.zeros(rows.num_rows, bool)))
+    verdict = judge_challenger(rows, settings=SETTINGS)
+    assert verdict.passed
+    assert "(each fold calibrated on the others)" in verdict.tests[4].sentence
+    # A line from the others mends no fold that differs from them.
+    uneven = with_folds([4.0, 1, 0.3])
+    for name in ("uncalibrated", "cutoff", "as_shipped"):
+        uneven = uneven.append_column(
+            name, uneven["probability"] if name == "uncalibrated" else rows[name]
+        )
+    assert "calibrated in spread in each fold" in failed(
+        judge_challenger(uneven, settings=SETTINGS)
+    )
+
+
 def test_gate_refuses_few_outcomes_with_counts():
     rows = table(90)
     sentence = judge_challenger(rows, settings=SETTINGS).tests[0].sentence
