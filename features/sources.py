@@ -55,17 +55,25 @@ def read_sources(
         dataset = _read_within(project, quarantine, scratch, limits)
     if not project.timed:
         return dataset
-    narrowed = limits.narrow(find_plausible_span(dataset))
+    leads = project.sources.leads
+    late = any(source.known_at for source in project.sources.events)
+    late |= leads is not None and leads.known_at is not None
+    narrowed = limits.narrow(find_plausible_span(dataset, arrives_later=late))
     # Read again, since a bad row must decide neither a lead's creation, nor which of two rows of a
     # lead is used, nor the type of an attribute. Few data sets have such rows.
     return _read_within(project, quarantine, scratch, narrowed) if narrowed.plausible else dataset
 
 
-def find_plausible_span(dataset: Dataset) -> PlausibleSpan:
-    """Return the span of the bulk of all instants of leads and events."""
-    columns = [dataset.events["event_time"], dataset.events["available_at"]]
+def find_plausible_span(dataset: Dataset, *, arrives_later: bool = True) -> PlausibleSpan:
+    """Return the span of the bulk of all instants of leads and events.
+
+    Without ``arrives_later`` each row is available at its own time, which is then counted once.
+    """
+    tables = {"event_time": dataset.events}
     if not dataset.leads_from_events:
-        columns += [dataset.leads["created_at"], dataset.leads["available_at"]]
+        tables["created_at"] = dataset.leads
+    columns = [table[name] for name, table in tables.items()]
+    columns += [table["available_at"] for table in tables.values()] if arrives_later else []
     return PlausibleSpan.from_arrivals([Arrivals.from_instants(column) for column in columns])
 
 
