@@ -8,7 +8,8 @@ from the core, a gap is far if it is at least a year long and one of these holds
   and three times its longest pause: a placeholder date, or a few mistyped ones;
 - it is at least ten years, and twice the core's span: a wrong century, on however many days.
 
-What lies beyond a far gap is implausible. A core with few rows judges nothing.
+What lies beyond a far gap is implausible, unless it is more than half of a source's rows: leads
+that were all created on the day of an import are no mistake. A core with few rows judges nothing.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ class PlausibleSpan:
         days, place = np.unique(merged.quarters // QUARTERS_PER_DAY, return_inverse=True)
         rows = np.bincount(place, merged.rows, len(days)).astype(np.int64)
         low, high = find_core(days, rows)
+        first, end = (int(days[low]), int(days[high]) + 1) if len(days) else (0, 0)
+        if any(_holds_most_rows(part, slice(None, first)) for part in parts):
+            low = 0
+        if any(_holds_most_rows(part, slice(end, None)) for part in parts):
+            high = len(days) - 1
         return cls(
             int(days[low]) * US_PER_DAY if low > 0 else None,
             (int(days[high]) + 1) * US_PER_DAY - 1 if high < len(days) - 1 else None,
@@ -63,6 +69,14 @@ class PlausibleSpan:
     def __bool__(self) -> bool:
         """Return whether anything lies outside."""
         return self.first is not None or self.last is not None
+
+
+def _holds_most_rows(part: Arrivals, days: slice) -> bool:
+    """Return whether more than half of a source's rows, and several, lie in the slice of days."""
+    edges = [day and day * QUARTERS_PER_DAY for day in (days.start, days.stop)]
+    start, stop = (None if edge is None else np.searchsorted(part.quarters, edge) for edge in edges)
+    rows = int(part.rows[start:stop].sum())
+    return rows > 1 and 2 * rows > part.total
 
 
 def find_core(days: np.ndarray, rows: np.ndarray) -> tuple[int, int]:

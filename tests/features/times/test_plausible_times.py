@@ -107,3 +107,22 @@ def test_tiny_data_is_not_judged():
 
 def test_import_on_one_day_is_a_bulk():
     assert span_of(date(1970, 1, 1).toordinal(), *[DENSE[0]] * 200) == (FIRST, None)
+
+
+@pytest.mark.parametrize(("imported", "is_far"), [(1, True), (30, True), (31, False), (60, False)])
+def test_most_rows_of_a_source_are_no_mistake(imported, is_far):
+    """Leads that were created on the day of an import, years before the log begins."""
+
+    def arrive(days):
+        instants = np.array([day * 86_400_000_000 for day in days], np.int64)
+        return Arrivals.from_instants(pa.chunked_array([pa.array(instants)]))
+
+    log = arrive(range(17_000, 17_400))
+    span = PlausibleSpan.from_arrivals([log, arrive([15_000] * imported + [17_100] * 30)])
+    assert (span.first is not None) == is_far
+
+
+def test_single_row_of_a_source_is_judged_by_the_others():
+    instants = [pa.chunked_array([pa.array([0], pa.int64())])]
+    instants.append(pa.chunked_array([pa.array(np.arange(17_000, 17_400) * 86_400_000_000)]))
+    assert PlausibleSpan.from_arrivals([Arrivals.from_instants(part) for part in instants]).first
