@@ -35,8 +35,9 @@ def check_past_rows(
     """Check a source's rows from before the last night, and its rows of the last day.
 
     The rows known before the last night's as-of should be those that this night had: fewer were
-    deleted or cut off, more were added with old dates. ``earlier`` holds SCORE_CHECKS of earlier
-    nights, ascending. A source without times is not checked.
+    deleted or cut off, more were added with old dates. The newest of them should not be older than
+    the newest that the night had: such a file may be that of an earlier night. ``earlier`` holds
+    SCORE_CHECKS of earlier nights, ascending. A source without times is not checked.
     """
     if count.arrivals is None:
         return
@@ -51,10 +52,33 @@ def check_past_rows(
             f"({now / max(before, 1) - 1:+.1%})"
         )
         share = abs(now - before) / max(before, 1)
-        yield judge_value("history", "", count.source, share, limits.history, text)
+        result = judge_value("history", "", count.source, share, limits.history, text)
+        newest = _find_newest_row(count.source, earlier)
+        if result.verdict == "pass" and limits.history.warn is not None and newest is not None:
+            result = _judge_newest_row(result, count.arrivals.before(at), newest)
+        yield result
     new = count.arrivals.before(as_of).total - count.arrivals.before(as_of - DAY).total
     yield _judge_new_rows(count.source, new, earlier, limits)
     yield _judge_time_of_day(count, as_of, earlier, limits)
+
+
+def _find_newest_row(source: str, earlier: pa.Table) -> datetime | None:
+    """Return when the newest row of a source became known, as the last night saw it."""
+    past = _select_past(earlier, "freshness", "", source)
+    if not past.num_rows:
+        return None
+    # The check of freshness keeps the age of the newest row in days.
+    return past["as_of"][-1].as_py() - DAY * past["observed"][-1].as_py()
+
+
+def _judge_newest_row(result: CheckResult, known: Arrivals, newest: datetime) -> CheckResult:
+    """Return the result with a warning if the ``known`` rows lack the ``newest`` of last night."""
+    # Arrivals are counted by a quarter of an hour, and an age in days is rounded.
+    if known.newest is not None and known.newest >= newest - timedelta(minutes=1):
+        return result
+    shown = "no row" if known.newest is None else known.newest.isoformat()
+    text = f"the newest row is of {shown}, on the last night it was of {newest.isoformat()}"
+    return replace(result, verdict="warn", message=text)
 
 
 def _judge_time_of_day(

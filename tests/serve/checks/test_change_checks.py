@@ -172,3 +172,20 @@ def test_time_of_day_is_the_circular_mean():
     mean = np.arctan2(np.sin(angles).mean(), np.cos(angles).mean()) * 12 / np.pi % 24
     found = judged(clocked(hours), NONE)["time_of_day"].observed
     assert min(abs(found - mean), 24 - abs(found - mean)) < 0.01
+
+
+@pytest.mark.parametrize(("hours", "verdict"), [(0, "pass"), (1, "pass"), (25, "warn")])
+def test_newest_row_of_the_last_night_is_still_there(hours, verdict):
+    """The file of an earlier night may lack less than the share of rows that warns."""
+    count = source([100, 50, 50, 50])
+    last = TODAY - DAY
+    newest = count.arrivals.before(last).newest + timedelta(hours=hours - 1)
+    earlier = pa.concat_tables(
+        [
+            nights("rows", [200], subject="log"),
+            nights("freshness", [(last - newest) / DAY], subject="log"),
+        ]
+    )
+    result = judged(count, earlier)["history"]
+    assert result.verdict == verdict
+    assert (result.message or "").startswith("the newest row is of") == (verdict == "warn")
