@@ -120,7 +120,10 @@ def _read_life(own: Dataset, target_config: Target) -> _Life:
         for outcome, row in zip(outcomes, matched.revoked_by.tolist(), strict=True)
         if row < 0 and answered is not None and outcome["event_time"] >= answered
     ]
-    closers = {*population.until, *population.closed_by} - set(target_config.outcome_types)
+    closers = {*population.until, *population.closed_by}
+    # An outcome that closes is an end only as long as it stands, unless outcomes recur.
+    if not population.recurring:
+        closers -= set(target_config.outcome_types)
     events = own.events.to_pylist()
     ends = [event for event in events if event["event_type"] in closers] + standing
     again = [event for event in events if event["event_type"] in population.reopen]

@@ -152,3 +152,11 @@ def test_reason_names_an_end_if_and_only_if_the_lead_has_ended(world, target, no
         has_ended = not oracle.is_open(known, target, entity, now, published_from=own)
         assert has_ended == (": ended by " in lines[-1])
         assert "not known before" not in lines[-1]
+
+
+def test_outcome_that_recurs_and_closes_is_the_reason():
+    data = data_of(World([(0, 0)], [(0, 0, 0, "won")]))
+    population = Population(recurring=True, closed_by=("won",))
+    target = Target(population=population, outcome="won", horizon="9d", cutoffs=Cutoffs(delay="1d"))
+    (line,) = describe_standing(data, target, "e0", instant(DAY + 2), UTC)
+    assert ": ended by won" in line
