@@ -120,7 +120,8 @@ def _read_life(own: Dataset, target_config: Target) -> _Life:
         for outcome, row in zip(outcomes, matched.revoked_by.tolist(), strict=True)
         if row < 0 and answered is not None and outcome["event_time"] >= answered
     ]
-    closers = {*population.until, *population.closed_by}
+    has_own_cutoff = target_config.cutoffs is not None and target_config.cutoffs.delay is not None
+    closers = {*population.until, *(population.closed_by if has_own_cutoff else ())}
     # An outcome that closes is an end only as long as it stands, unless outcomes recur.
     if not population.recurring:
         closers -= set(target_config.outcome_types)

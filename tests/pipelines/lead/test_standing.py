@@ -160,3 +160,16 @@ def test_outcome_that_recurs_and_closes_is_the_reason():
     target = Target(population=population, outcome="won", horizon="9d", cutoffs=Cutoffs(delay="1d"))
     (line,) = describe_standing(data, target, "e0", instant(DAY + 2), UTC)
     assert ": ended by won" in line
+
+
+def test_closing_event_is_no_reason_on_a_grid():
+    """``closed_by`` holds for targets with one cutoff a lead only."""
+    data = data_of(World([(0, 0)], [(0, 0, 0, "visit")]))
+    target = Target(
+        population=Population(closed_by=("visit",), max_age="5d"),
+        outcome="won",
+        horizon="9d",
+        cutoffs=Cutoffs(every="12h"),
+    )
+    (line,) = describe_standing(data, target, "e0", instant(5 * DAY + 1), UTC)
+    assert "older than population.max_age" in line
