@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from features.contracts import EVENTS, LEADS, Dataset
@@ -106,6 +106,8 @@ def test_midnight_is_that_of_the_zone():
 @given(dataset(), moments)
 def test_small_logs_end_with_their_last_known_row(data, as_of):
     rows = data.leads["available_at"].to_pylist() + data.events["available_at"].to_pylist()
-    # These logs are too small to tell an odd row from the others, so each one counts.
-    expected = max((time for time in rows if time < as_of), default=None)
+    known = [time for time in rows if time < as_of]
+    # From 20 rows on, a few rows after an unusual pause do not count.
+    assume(len(known) < 20)
+    expected = max(known, default=None)
     assert find_data_end(data.cut_at(as_of), BERLIN) == expected
