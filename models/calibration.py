@@ -209,6 +209,21 @@ def compute_wilson_interval(
     return middle - half, middle + half
 
 
+def compute_difference_interval(
+    rate: np.ndarray, size: np.ndarray, z: float = Z90
+) -> tuple[float, float]:
+    """Return the interval of the first of two observed rates less the second.
+
+    Newcombe, Statistics in Medicine 17 (1998), method 10, made of both Wilson intervals; ``size``
+    and ``z`` as for these.
+    """
+    low, high = compute_wilson_interval(rate, size, z)
+    difference = rate[0] - rate[1]
+    below = np.hypot(rate[0] - low[0], high[1] - rate[1])
+    above = np.hypot(high[0] - rate[0], rate[1] - low[1])
+    return float(difference - below), float(difference + above)
+
+
 def _assign_bins(probability: np.ndarray) -> tuple[np.ndarray, int]:
     """Return each row's quantile bin and the number of bins.
 

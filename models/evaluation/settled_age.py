@@ -10,7 +10,7 @@ from datetime import timedelta
 import numpy as np
 
 from features.tools.instants import duration_to_microseconds
-from models.calibration import compute_wilson_interval
+from models.calibration import compute_difference_interval
 
 # Ages that are proposed: about the square root of two apart, in round numbers.
 PROPOSED_AGES = (
@@ -67,6 +67,5 @@ def _is_lower(positives: np.ndarray, edges: list[int], z: float) -> bool:
     if not size.all():
         return False
     rate = np.diff(positives[edges]) / size
-    low, high = compute_wilson_interval(rate, size, z)
-    slack = np.hypot(high[0] - rate[0], rate[1] - low[1])
-    return bool(rate[0] + slack < (1 - SMALLEST_SHORTFALL) * rate[1])
+    _, high = compute_difference_interval(rate, size, z)
+    return bool(high < -SMALLEST_SHORTFALL * rate[1])

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from models.calibration import compute_difference_interval
 from models.evaluation.metrics import Estimate
 
 # Normal quantiles of a 90 % interval, which is shown, and of a 99 % interval, which decides, as for
@@ -51,14 +52,6 @@ class GradeRate:
     def rate(self) -> float:
         """Share of rows with the outcome."""
         return self.outcomes / self.rows
-
-    def bounds(self, quantile: float) -> tuple[float, float]:
-        """Return the Wilson score interval of the rate at the effective number of rows."""
-        rate, size, square = self.rate, self.effective_rows, quantile**2
-        centre = (rate + square / (2 * size)) / (1 + square / size)
-        half = quantile * np.sqrt(rate * (1 - rate) / size + square / (4 * size**2))
-        half /= 1 + square / size
-        return float(centre - half), float(centre + half)
 
     def __str__(self) -> str:
         return f"{self.outcomes:,} of {self.rows:,} ({self.rate:.1%})"
@@ -138,13 +131,10 @@ class GradeOrder:
         }
 
     def _difference(self, quantile: float) -> tuple[float, float, float]:
-        value = self.better.rate - self.worse.rate
-        (low, high), (other_low, other_high) = (
-            rate.bounds(quantile) for rate in (self.better, self.worse)
-        )
-        below = np.hypot(self.better.rate - low, other_high - self.worse.rate)
-        above = np.hypot(high - self.better.rate, self.worse.rate - other_low)
-        return value, float(value - below), float(value + above)
+        grades = self.better, self.worse
+        rate = np.array([grade.rate for grade in grades])
+        size = np.array([grade.effective_rows for grade in grades])
+        return float(rate[0] - rate[1]), *compute_difference_interval(rate, size, quantile)
 
 
 def compare_grades(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from models.calibration import compute_wilson_interval
 from serve.monitoring.expectations import Recommendation, recommend_retraining
 from serve.monitoring.grade_order import MIN_GRADE_LEADS, GradeRate, compare_grades
 
@@ -67,7 +68,8 @@ def test_interval_of_independent_rows_is_wilsons(counts):
     outcomes, rows = counts
     rate = GradeRate("A", rows, rows, outcomes, 0.1, float(rows))
     expected = binomtest(outcomes, rows).proportion_ci(0.9, method="wilson")
-    low, high = rate.bounds(1.6449)
+    sizes = np.array([rate.rate]), np.array([rate.effective_rows])
+    (low,), (high,) = compute_wilson_interval(*sizes, 1.6449)
     assert low == pytest.approx(expected.low, abs=1e-4)
     assert high == pytest.approx(expected.high, abs=1e-4)
 
