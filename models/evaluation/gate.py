@@ -188,7 +188,7 @@ def judge_challenger(
         _test_enough_data(rows, settings),
         _test_base_rate_gain(rows, settings),
         _test_ranking(metrics["roc_auc"]),
-        *_test_calibration(rows, metrics, settings),
+        *_test_calibration(rows, out_of_time, metrics, settings),
         _test_against_champion(rows, champion_probability, settings),
     )
     # Too few outcomes, or a good champion, need no further cause.
@@ -210,7 +210,6 @@ class _OutOfTimeRows:
         cluster_word: What the clusters are called in sentences.
         fold: Fold of the row; None ranks all rows together.
         as_shipped: Whether the row's calibrator is fitted as the scorer's is.
-        across_folds: Probability calibrated on all other folds; None if that is not possible.
     """
 
     label: np.ndarray
@@ -220,7 +219,6 @@ class _OutOfTimeRows:
     cluster_word: str
     fold: np.ndarray | None
     as_shipped: np.ndarray
-    across_folds: np.ndarray | None
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
@@ -234,9 +232,7 @@ class _OutOfTimeRows:
         )
         if as_shipped is None:
             as_shipped = np.zeros(table.num_rows, bool)
-        across_folds = None if as_shipped.all() else calibrate_across_folds(table)
-        cluster = number_clusters(table)
-        return cls(label, challenger, base, cluster, word, fold, as_shipped, across_folds)
+        return cls(label, challenger, base, number_clusters(table), word, fold, as_shipped)
 
     def take(self, mask: np.ndarray) -> _OutOfTimeRows:
         """Return some rows."""
@@ -248,7 +244,6 @@ class _OutOfTimeRows:
             self.cluster_word,
             None if self.fold is None else self.fold[mask],
             self.as_shipped[mask],
-            None if self.across_folds is None else self.across_folds[mask],
         )
 
     def count_clusters(self, mask: np.ndarray | slice = slice(None)) -> tuple[int, int]:
@@ -309,13 +304,16 @@ def _test_ranking(auc: Estimate) -> GateTest:
 
 
 def _test_calibration(
-    rows: _OutOfTimeRows, metrics: Mapping[str, Estimate], settings: GateSettings
+    rows: _OutOfTimeRows,
+    out_of_time: pa.Table,
+    metrics: Mapping[str, Estimate],
+    settings: GateSettings,
 ) -> Iterator[GateTest]:
     """Yield the tests of the mean prediction and of the slope, pooled and fold by fold.
 
-    ``metrics`` are those of all rows.
+    ``metrics`` are those of all rows, ``out_of_time`` is their table.
     """
-    judged, origin = _select_judged_rows(rows, settings)
+    judged, origin = _select_judged_rows(rows, out_of_time, settings)
     metrics = metrics if judged is rows else judged.metrics(settings)
     yield _test_range("calibrated on average", metrics[RATIO], settings.ratio, RATIO, origin)
     yield _test_range("calibrated in spread", metrics[SLOPE], settings.slope, SLOPE, origin)
@@ -333,7 +331,9 @@ def _test_calibration(
     yield _test_folds("calibrated in spread in each fold", slopes, settings.fold_slope, SLOPE)
 
 
-def _select_judged_rows(rows: _OutOfTimeRows, settings: GateSettings) -> tuple[_OutOfTimeRows, str]:
+def _select_judged_rows(
+    rows: _OutOfTimeRows, out_of_time: pa.Table, settings: GateSettings
+) -> tuple[_OutOfTimeRows, str]:
     """Return the rows whose calibration is judged, and in words where their calibrators are from.
 
     Where too few have a calibrator that is fitted as the scorer's is, all rows are judged, each
@@ -342,10 +342,10 @@ def _select_judged_rows(rows: _OutOfTimeRows, settings: GateSettings) -> tuple[_
     if rows.as_shipped.all():
         return rows, ""
     if min(rows.count_clusters(rows.as_shipped)) < settings.min_clusters:
-        if rows.across_folds is None:
+        across_folds = calibrate_across_folds(out_of_time)
+        if across_folds is None:
             return rows, ""
-        crossed = replace(rows, challenger=rows.across_folds)
-        return crossed, " (each fold calibrated on the others)"
+        return replace(rows, challenger=across_folds), " (each fold calibrated on the others)"
     judged = rows.take(rows.as_shipped)
     numbers = "" if judged.fold is None else ", ".join(map(str, np.unique(judged.fold)))
     return judged, f" (of fold {numbers}, calibrated as the scorer is)" if numbers else ""

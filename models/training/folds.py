@@ -92,13 +92,8 @@ def split_rolling_origin(
     (2000). Purge and embargo: López de Prado, "Advances in Financial Machine Learning" (2018),
     chapter 7.
     """
-    gap = duration_to_microseconds(horizon + embargo)
     windows = _cut_windows(cutoff, folds, share)
-    all_folds = [_make_purged_fold(cutoff, start, end, gap) for start, end in windows]
-    usable = [fold for fold in all_folds if fold.train.size and fold.test.size]
-    if not usable:
-        raise _short_history_error(cutoff, horizon, embargo, share)
-    return usable
+    return _make_usable_folds(cutoff, windows, horizon, embargo, share)
 
 
 def split_latest_rows(
@@ -112,13 +107,8 @@ def split_latest_rows(
     holds most rows, and models of the earlier ones would be much smaller than the model that they
     stand for.
     """
-    gap = duration_to_microseconds(horizon + embargo)
     windows = _cut_row_windows(cutoff, folds, share)
-    all_folds = [_make_purged_fold(cutoff, start, end, gap) for start, end in windows]
-    usable = [fold for fold in all_folds if fold.train.size and fold.test.size]
-    if not usable:
-        raise _short_history_error(cutoff, horizon, embargo, share)
-    return usable
+    return _make_usable_folds(cutoff, windows, horizon, embargo, share)
 
 
 def split_by_cluster(cluster: np.ndarray, folds: int, seed: int) -> list[Fold]:
@@ -246,6 +236,22 @@ def _cut_row_windows(cutoff: np.ndarray, folds: int, share: float) -> list[tuple
     rows_before = len(cutoff) * (1 - share + share * np.arange(folds) / folds)
     starts = [int(instants[1:][np.abs(before - rows).argmin()]) for rows in rows_before]
     return list(itertools.pairwise([*starts, int(instants[-1]) + 1]))
+
+
+def _make_usable_folds(
+    cutoff: np.ndarray,
+    windows: list[tuple[int, int]],
+    horizon: timedelta,
+    embargo: timedelta,
+    share: float,
+) -> list[Fold]:
+    """Return the purged folds of windows that have train and test rows; raise if none has."""
+    gap = duration_to_microseconds(horizon + embargo)
+    all_folds = [_make_purged_fold(cutoff, start, end, gap) for start, end in windows]
+    usable = [fold for fold in all_folds if fold.train.size and fold.test.size]
+    if not usable:
+        raise _short_history_error(cutoff, horizon, embargo, share)
+    return usable
 
 
 def _make_purged_fold(cutoff: np.ndarray, start: int, end: int, gap: int) -> Fold:
