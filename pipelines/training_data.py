@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,7 @@ from features.build import build_features
 from features.contracts import Dataset
 from features.definitions.catalog import Catalog, build_catalog
 from features.labels import compute_labels
+from features.left_out import LeftOutColumns, read_left_out_columns
 from features.population_checks import explain_empty_spine, list_population_doubts
 from features.sources import list_carried_columns, read_sources
 from features.spine import build_training_spine
@@ -46,6 +48,11 @@ class Snapshot:
     as_of: datetime
     observed: datetime
     clock: datetime
+
+    @cached_property
+    def left_out(self) -> LeftOutColumns:
+        """Return the columns of the leads source that the config leaves out, read once."""
+        return read_left_out_columns(self.project, self.dataset)
 
     @property
     def warnings(self) -> list[str]:

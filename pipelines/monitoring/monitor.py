@@ -156,7 +156,7 @@ def follow_target(
     if not brief:
         listed = follow_lists(store, names, target_config, nights, observed, records)
         parts |= _measure_lists(snapshot, target, listed)
-    compared = _compare_parts("version", parts, records)
+    compared, recent = (_compare_parts(kind, parts, records) for kind in ("version", "recent"))
     return MonitorResult(
         target,
         _resolve_as_of(snapshot),
@@ -165,7 +165,7 @@ def follow_target(
         followed,
         parts,
         compared,
-        _recommend_training(snapshot, target, rows, parts, records, number),
+        _recommend_training(snapshot, target, rows, compared, recent, records, number),
         tuple(version for version in compared if not records[version].expectations),
         tuple(_list_warnings(rows, compared, number)),
         () if brief else tuple(_compare_grades(snapshot, rows)),
@@ -176,20 +176,21 @@ def _recommend_training(
     snapshot: Snapshot,
     target: str,
     rows: pa.Table,
-    parts: dict[tuple[str, str], RealisedOutcomes],
+    compared: dict[str, list[Comparison]],
+    recent: dict[str, list[Comparison]],
     records: dict[str, VersionRecord],
     champion: str | None,
 ) -> Recommendation:
-    """Return whether to train the target again, by the outcomes of the champion's rows."""
+    """Return whether to train the target again, by the outcomes of the champion's rows.
+
+    ``compared`` are the comparisons of all rows by version, ``recent`` those of the latest rows.
+    """
     if champion is None:
         return recommend_retraining(None, [], [], None)
-    all_rows, recent = (
-        _compare_parts(kind, parts, records).get(champion, []) for kind in ("version", "recent")
-    )
     return recommend_retraining(
         champion,
-        all_rows,
-        recent,
+        compared.get(champion, []),
+        recent.get(champion, []),
         _find_champion_age(snapshot, target, records[champion]),
         _find_future_training(snapshot, records[champion]),
         _compare_grades(snapshot, rows, champion),

@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.schema import Project
 from features.intake.objections import has_personal_ids
 from features.tools.key_hash import hash_keys, make_salt
-from models.clusters import CLUSTER
 from pipelines.results.evaluation import EvaluationRows
 
 PREDICTIONS_FILE = "out_of_time.parquet"
@@ -56,13 +54,10 @@ def write_predictions(
     together by the bootstrap of the intervals. Where ids are personal, ``entity_id`` holds salted
     hashes.
     """
-    # Numbered in the order of the keys, so that the bootstrap draws the same clusters again.
-    cluster = np.unique(rows.cluster, return_inverse=True)[1]
-    table = _replace_column(predictions, CLUSTER, pa.array(cluster))
-    ids = "as in the data"
+    table, ids = predictions, "as in the data"
     if has_personal_ids(project):
         keys = hash_keys(table["entity_id"], make_salt(project.workspace_path))
-        table = _replace_column(table, "entity_id", keys)
+        table = table.set_column(table.column_names.index("entity_id"), "entity_id", keys)
         ids = "sha256 of the salt in the workspace's key_salt.txt and the id"
     about = {
         "target": target,
@@ -74,7 +69,3 @@ def write_predictions(
     table = table.replace_schema_metadata({METADATA_KEY: text.encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, compression="zstd")
-
-
-def _replace_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    return table.set_column(table.column_names.index(name), name, values)

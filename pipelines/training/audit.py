@@ -15,7 +15,7 @@ from configs.suggestions import did_you_mean
 from features.contracts import SPINE, Dataset
 from features.definitions.catalog import Catalog
 from features.definitions.feature import CHANNEL_PREFIX, TYPE_PREFIX
-from features.left_out import LeftOutColumns, read_left_out_columns
+from features.left_out import LeftOutColumns
 from features.sources import list_carried_columns
 from features.spine import build_scoring_spine
 from features.tools.instants import US_PER_DAY, column_to_microseconds, to_microseconds
@@ -48,30 +48,26 @@ def audit_targets(
     log("reading the sources")
     snapshot = load_snapshot(project, as_of, read_clock())
     snapshot.log_warnings(log)
-    left_out = read_left_out_columns(project, snapshot.dataset)
     for target in targets:
         log(f"{target}: rows and features")
         rows = build_training_rows(snapshot, target)
-        count = len(snapshot.dataset.attributes) + left_out.table.num_columns
+        count = len(snapshot.dataset.attributes) + snapshot.left_out.table.num_columns
         log(f"{target}: auditing {count} columns of {rows.matrix.num_rows:,} rows")
-        audit = audit_rows(snapshot, target, rows, left_out)
+        audit = audit_rows(snapshot, target, rows)
         for limit in audit.limits:
             log(f"{target}: {limit}")
         yield audit
 
 
-def audit_rows(
-    snapshot: Snapshot, target: str, rows: TrainingRows, left_out: LeftOutColumns | None = None
-) -> TargetAudit:
+def audit_rows(snapshot: Snapshot, target: str, rows: TrainingRows) -> TargetAudit:
     """Return the suspected columns of a target, with the state in which training finds each.
 
     `audit` reports them, `train` obeys them: this is the only place that decides. ``rows`` are the
     target's training rows. Columns that the config leaves out are audited too, since one of them
-    may show that another is a leak; they are read if not given.
+    may show that another is a leak.
     """
-    if left_out is None:
-        left_out = read_left_out_columns(snapshot.project, snapshot.dataset)
-    leads = _gather_leads(snapshot, target, rows, left_out)
+    left_out = snapshot.left_out
+    leads = _gather_leads(snapshot, target, rows)
     origins = replace(trace_origins(snapshot, rows), leads=leads)
     suspects = find_suspects(rows.matrix, rows.labels, target, origins)
     limits = [describe_limits(rows.labels), left_out.problem and _describe_unread(left_out)]
@@ -94,11 +90,9 @@ def _describe_state(suspect: Suspect, origins: ColumnOrigins) -> str:
     return ALLOWED if suspect.allowed else OFFERED
 
 
-def _gather_leads(
-    snapshot: Snapshot, target: str, rows: TrainingRows, left_out: LeftOutColumns
-) -> LeadColumns:
+def _gather_leads(snapshot: Snapshot, target: str, rows: TrainingRows) -> LeadColumns:
     """Return the leads with the columns to audit, and which of them are to be scored."""
-    project, dataset = snapshot.project, snapshot.dataset
+    project, dataset, left_out = snapshot.project, snapshot.dataset, snapshot.left_out
     carried = list_carried_columns(project)
     table = dataset.leads.select([name for name in dataset.attributes if name not in carried])
     for field in left_out.table.schema:
