@@ -38,18 +38,18 @@ def explain_empty_spine(
             f"the outcome ({types}), which had ended each of them before its first cutoff",
             f"set {population}.recurring: true if the outcome may happen again after it did, else "
             f"check {population}.after",
-            _change_population(target, recurring=True, until=_remove_outcomes(target)),
+            change_population(target, recurring=True, until=list_other_ends(target)),
         ),
         (
             "population.until, which had ended each of them before its first cutoff",
             f"check {population}.until; {population}.reopen names events after which an entity is "
             "eligible again",
-            _change_population(target, until=()),
+            change_population(target, until=()),
         ),
         (
             "population.max_age, which each of them had passed before its first cutoff",
             f"raise {population}.max_age, or use shorter steps of cutoffs",
-            _change_population(target, max_age=None),
+            change_population(target, max_age=None),
         ),
         (
             "observed_from, which lies after all their cutoffs",
@@ -73,13 +73,14 @@ def list_population_doubts(
     ]
 
 
-def _change_population(target: Target, **changes: object) -> Target:
+def change_population(target: Target, **changes: object) -> Target:
+    """Return the target with some rules of its population changed."""
     population: Population = target.population.model_copy(update=changes)
     return target.model_copy(update={"population": population})
 
 
-def _remove_outcomes(target: Target) -> tuple[str, ...]:
-    """Return the types of ``until`` that are not the outcome itself."""
+def list_other_ends(target: Target) -> tuple[str, ...]:
+    """Return the types of ``population.until`` that are not the outcome itself."""
     return tuple(name for name in target.population.until if name not in target.outcome_types)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pyarrow.compute as pc
 
 from configs.durations import format_duration
-from configs.targets import ColumnOutcome, Population, Target
-from features.contracts import Dataset
+from configs.targets import ColumnOutcome, Target
+from features.population_checks import change_population, list_other_ends
 from features.spine import build_scoring_spine
 from pipelines.training_data import Snapshot
 
@@ -66,14 +66,12 @@ def _explain_no_rows(snapshot: Snapshot, name: str, target: Target) -> tuple[str
     """
     dataset, population = snapshot.dataset, target.population
     key = f"targets.{name}.population"
-    outcomes = target.outcome_types
-    others = tuple(kind for kind in population.until if kind not in outcomes)
     known = f"{dataset.leads.num_rows:,} entities are known"
     rules: list[tuple[str, str, dict[str, object]]] = [
         (
-            f"the outcome ({' or '.join(outcomes)}), which they have",
+            f"the outcome ({' or '.join(target.outcome_types)}), which they have",
             f"add new leads to the sources, or set {key}.recurring: true if it may happen again",
-            {"recurring": True, "until": others},
+            {"recurring": True, "until": list_other_ends(target)},
         ),
         (
             f"population.until ({', '.join(population.until)}), which has ended them",
@@ -91,14 +89,7 @@ def _explain_no_rows(snapshot: Snapshot, name: str, target: Target) -> tuple[str
             )
         )
     for cause, fix, changes in rules:
-        if eligible := _count_rows(dataset, target, snapshot, changes):
+        changed = change_population(target, **changes)
+        if eligible := build_scoring_spine(dataset, changed, snapshot.as_of).num_rows:
             return f"{known}; {eligible:,} would be scored but for {cause}", fix
     return f"{known}, none has entered and is still open", f"check {key}, or use a later --as-of"
-
-
-def _count_rows(
-    dataset: Dataset, target: Target, snapshot: Snapshot, changes: dict[str, object]
-) -> int:
-    population: Population = target.population.model_copy(update=changes)
-    changed = target.model_copy(update={"population": population})
-    return build_scoring_spine(dataset, changed, snapshot.as_of).num_rows

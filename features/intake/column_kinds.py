@@ -25,8 +25,10 @@ from features.intake.formats.number_signs import (
     SignedNumbers,
     choose_signs,
     list_possible_signs,
+    to_float_array,
 )
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
+from features.intake.quarantine import MASK
 from features.intake.reading import RawRows
 from features.intake.values import (
     LEADING_ZERO_PATTERN,
@@ -44,8 +46,6 @@ from features.readings import (
 )
 from features.tools.distinct_texts import DistinctTexts
 
-# Replacement of a personal value.
-HIDDEN = "***"
 # A column needs this share of values of one length for numbers with leading zeros to be codes of
 # a fixed length, such as postal codes.
 FIXED_LENGTH_SHARE = 0.95
@@ -215,18 +215,14 @@ def _parse_kinds(
     if not is_number.all():
         fits["number"] = is_number | _match_pattern(texts, NOT_FINITE_PATTERN)
         lower = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
-        values["truth"] = _to_floats(
+        values["truth"] = to_float_array(
             pc.case_when(
                 pc.make_struct(pc.equal(lower, "true"), pc.equal(lower, "false")), 1.0, 0.0
             )
         )
-        values["date"] = _to_floats(parse_days(pa.chunked_array([texts])))
+        values["date"] = to_float_array(parse_days(pa.chunked_array([texts])))
         fits |= {kind: ~np.isnan(values[kind]) for kind in ("truth", "date")}
     return ParsedKinds(numbers, choice, values, fits, codes)
-
-
-def _to_floats(values: pa.Array) -> np.ndarray:
-    return pc.fill_null(values, np.nan).to_numpy(zero_copy_only=False)
 
 
 def _match_pattern(texts: pa.Array, pattern: str) -> np.ndarray:
@@ -248,7 +244,7 @@ def describe_misfits(
     names = distinct.texts.take(pa.array(most)).to_pylist()
     place = int(most[names.index(min(names))])
     row = pc.index(distinct.indices, pa.scalar(place, distinct.indices.type)).as_py()
-    text = HIDDEN if hidden else distinct.texts[place].as_py()
+    text = MASK if hidden else distinct.texts[place].as_py()
     return Misfits(int(cells.sum()), distinct.total, text, int(cells[place]), locate(row))
 
 
@@ -346,7 +342,7 @@ def _describe_ambiguity(
         f"{choice.other.decimal!r}"
     )
     if reading.hidden:
-        return replace(misfits, text=HIDDEN), "both signs fit"
+        return replace(misfits, text=MASK), "both signs fit"
     return misfits, readings
 
 

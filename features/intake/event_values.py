@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.schema import Project
 from configs.source_rows import EventRows
-from features.intake.column_kinds import HIDDEN
 from features.intake.formats.number_signs import (
     PLAIN_SIGNS,
     SignChoice,
@@ -30,6 +29,7 @@ from features.intake.formats.number_signs import (
     read_plain_texts,
 )
 from features.intake.formats.texts import is_text_column, to_plain_text
+from features.intake.quarantine import MASK
 from features.intake.reading import RawRows
 from features.intake.values import WRONG_TYPE, clean_column, parse_numbers
 from features.readings import NumberSigns
@@ -176,7 +176,7 @@ class EventValues:
             f"{parse_signed_numbers(pa.array([text]), pair)[0]:.15g} with decimal {pair.decimal!r}"
             for pair in pairs
         ]
-        shown = f"{HIDDEN} in {place}" if self.hidden else f"{text!r} in {place}: {', '.join(read)}"
+        shown = f"{MASK} in {place}" if self.hidden else f"{text!r} in {place}: {', '.join(read)}"
         return (
             f"{choice.ambiguous_cells:,} of {sum(self.counts.values()):,} values can be read two "
             f"ways, such as {shown}"

@@ -80,6 +80,25 @@ class EventReadResult:
     hash_sum: bytes
 
 
+@dataclass(frozen=True)
+class _RowChecks:
+    """What the rows of a source are checked against, beside their own columns.
+
+    Attributes:
+        lead_index: Index of the leads' ids; None if there is no leads source.
+        objections: Entities that must not be scored.
+        doubts: Collects the source's doubtful ids.
+        limits: Instants that rows may have.
+        excluded: Leads without a usable row because of its time.
+    """
+
+    lead_index: IdIndex | None
+    objections: Objections
+    doubts: IdDoubts
+    limits: TimeLimits
+    excluded: ExcludedLeads
+
+
 def read_events(
     project: Project,
     leads: pa.Table | None,
@@ -151,8 +170,8 @@ def _read_sources(
         for i, source in enumerate(project.sources.events)
     ]
     for i, source in enumerate(project.sources.events):
-        checked = (*known, doubts[i], *exclusion)
-        pieces = _check_pieces(project, source, i, readers[i], values[i], checked)
+        checks = _RowChecks(*known, doubts[i], *exclusion)
+        pieces = _check_pieces(project, source, i, readers[i], values[i], checks)
         collector = entities if known[0] is None else None
         rejections.append(
             Rejections.from_parts(_store_piece(buffer, collector, *piece) for piece in pieces)
@@ -284,7 +303,7 @@ def _check_pieces(
     i: int,
     origin: SourceReader,
     values: EventValues,
-    known: tuple[IdIndex | None, Objections, IdDoubts, TimeLimits, ExcludedLeads],
+    checks: _RowChecks,
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
     """Return the outcome of each piece of a source.
 
@@ -294,7 +313,7 @@ def _check_pieces(
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
 
     def check_piece(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
-        return _check_piece(project, source, raw, values, *known, i)
+        return _check_piece(project, source, raw, values, checks, i)
 
     return parallel_map(
         check_piece,
@@ -309,21 +328,18 @@ def _check_piece(
     source: EventRows,
     raw: RawRows,
     values: EventValues,
-    lead_index: IdIndex | None,
-    objections: Objections,
-    doubts: IdDoubts,
-    limits: TimeLimits,
-    excluded: ExcludedLeads,
+    checks: _RowChecks,
     source_number: int,
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
     columns = _read_columns(project, source, raw, values)
-    doubts.add(raw.table, raw.column(source.entity_id, ""), columns["entity_id"])
+    lead_index = checks.lead_index
+    checks.doubts.add(raw.table, raw.column(source.entity_id, ""), columns["entity_id"])
     # Suppression comes first, since such a row must not appear in the quarantine. With a leads
     # source, only its rows decide which listed entities the data contains.
-    row_flaws = objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)
+    row_flaws = checks.objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)
     row_flaws += find_common_flaws(columns, source.missing_time == "skip")
-    row_flaws += limits.find_flaws(columns)
+    row_flaws += checks.limits.find_flaws(columns)
     row_flaws += [(pc.is_null(columns["event_type"]), NO_TYPE)]
     row_flaws += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
     lead = (
@@ -332,7 +348,7 @@ def _check_piece(
         else lead_index.find(columns["entity_id"])
     )
     if lead_index is not None:
-        row_flaws += excluded.find_flaws(columns["entity_id"])
+        row_flaws += checks.excluded.find_flaws(columns["entity_id"])
         row_flaws += [(pa.array(lead < 0), UNKNOWN_ENTITY)]
     columns["lead"] = pa.chunked_array([lead])
     reasons = pick_first_reason(row_flaws, len(raw.table))
@@ -349,7 +365,7 @@ def _check_piece(
     )
     if lead_index is not None:
         is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
-        doubts.add_unknown(columns["entity_id"].filter(is_unknown))
+        checks.doubts.add_unknown(columns["entity_id"].filter(is_unknown))
     good = pa.table({name: columns[name] for name in names})
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
