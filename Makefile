@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/peers
 
-.PHONY: setup demo test test-fast lint bench peers clean
+.PHONY: setup demo test test-fast attack lint bench peers clean
 
 setup: $(READY)
 
@@ -31,6 +31,10 @@ test: $(READY)
 # The unit tests: no servers, no killed processes, no simulated company. About a minute.
 test-fast: $(READY)
 	$(TESTS) -m "not slow and not server"
+
+# The attack on the nightly run at its full size, with a table of what was tried: at most twenty minutes.
+attack: $(READY)
+	LEADSCORE_ATTACK=1 $(BIN)/python -m pytest tests/faults -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .
