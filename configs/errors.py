@@ -27,8 +27,8 @@ class LeadscoreError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        where, found, fix = (_make_printable(part) for part in (self.where, self.found, self.fix))
-        head = f"{self.title}: {_make_printable(self.what)}"
+        where, found, fix = (make_printable(part) for part in (self.where, self.found, self.fix))
+        head = f"{self.title}: {make_printable(self.what)}"
         head += f" [{where}]" if where else ""
         head += f": {found}" if found else ""
         return head + (f"\n  fix: {fix}" if fix else "")
@@ -49,7 +49,7 @@ def join_names(names: Sequence[str], limit: int) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def _make_printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Return a text without unprintable characters, cut to MAX_FIELD_CHARACTERS.
 
     The data may put any bytes or names into a message; terminals and logs must still show it in one

@@ -1,4 +1,7 @@
-"""Plain JSON values: what every ``to_json`` returns, and how JSON is written."""
+"""Plain JSON values: what every ``to_json`` returns, and how JSON is written.
+
+NumPy is not imported: an alarm must be written even where it is broken.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
-
-import numpy as np
-
-from features.tools.instants import format_iso
 
 
 def to_json_values(value: Any) -> Any:
@@ -25,15 +24,19 @@ def to_json_values(value: Any) -> Any:
     """
     if value is None or isinstance(value, str | bool | int):
         return value
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {_to_key(key): to_json_values(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, list | tuple):
         return [to_json_values(part) for part in value]
-    if isinstance(value, np.bool_ | np.integer):
-        return value.item()
+    # NumPy's own instants ("mM") have no time zone.
+    if type(value).__module__ == "numpy" and value.dtype.kind not in "mM":
+        return to_json_values(value.tolist())
     if isinstance(value, datetime):
+        # Imported here: it imports NumPy.
+        from features.tools.instants import format_iso
+
         return format_iso(value)
     if isinstance(value, PurePath):
         return str(value)

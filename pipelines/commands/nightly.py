@@ -17,6 +17,7 @@ from pipelines.commands.options import (
     Prefect,
     PublishedAsOf,
     TargetName,
+    keep_exit_code,
     log_line,
     print_json,
     print_parts,
@@ -28,6 +29,8 @@ from pipelines.commands.runs import run_monitor, run_night
 # Each command imports what it runs: Prefect takes 3 to 5 s to import and MLflow 5 to 7 s, while the
 # help of a command takes a tenth of a second.
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from configs.schema import Project
 
 
@@ -187,9 +190,8 @@ def deploy(
     Without --status this serves the flows train, score and monitor on their cron lines through
     Prefect until it is stopped.
     """
-    project = read_project(config)
     if status:
-        _show_status(project, report, as_json)
+        _show_status(config, report, as_json)
         return
     if report or as_json:
         raise ConfigError(
@@ -197,7 +199,7 @@ def deploy(
         )
     from pipelines.orchestration.deploy import serve_deployments
 
-    serve_deployments(project)
+    serve_deployments(read_project(config))
 
 
 def _deliver_export(
@@ -268,18 +270,28 @@ def _run_backfill(project: Project, first: str | None, last: str, as_json: bool)
         raise typer.Exit(min(error.exit_code for error in errors))
 
 
-def _show_status(project: Project, report: bool, as_json: bool) -> None:
-    from pipelines.orchestration import alarm, watch
+def _show_status(config: Path, report: bool, as_json: bool) -> None:
+    """Print and report the state of the nightly runs; exit with 5 on an alarm."""
+    from pipelines.orchestration import alarm
+    from pipelines.orchestration.status import NightlyStatus
     from pipelines.runner import read_clock
 
-    state = watch.read_status(project, read_clock())
-    if as_json:
-        print_json(state.to_json())
-    else:
-        for line in state.lines():
-            typer.echo(line)
+    now, lines = read_clock(), list[str]()
+    try:
+        from pipelines.orchestration.watch import watch_config
+
+        state = watch_config(config, now)
+    # The watcher itself may be broken; that nothing is known must be an alarm too.
+    except Exception as error:  # noqa: BLE001
+        state = NightlyStatus.without_knowledge(config, now, alarm.describe_failure(error)["what"])
+    # First: a full disk under the log must not keep the alarm from being sent.
     if report and (body := state.to_alarm()):
-        alarm.post_alarm(body, log_line)
+        alarm.post_alarm(body, lines.append)
+    for line in [*state.details, *lines]:
+        with keep_exit_code():
+            log_line(line)
+    with keep_exit_code():
+        typer.echo(state.to_text(as_json))
     # The exit code lets a scheduler or a container's health check react to an alarm.
     if state.alarms:
         raise typer.Exit(NotFitToPublish.exit_code)

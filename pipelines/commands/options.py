@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -86,6 +88,28 @@ def log_line(line: str) -> None:
     """Print one line of progress on standard error."""
     # Standard output holds the result alone, so that scripts can parse it with --json.
     typer.echo(line, err=True)
+
+
+@contextmanager
+def keep_exit_code() -> Iterator[None]:
+    """Ignore in the block that its output cannot be written, as on a full disk.
+
+    What could not be written is dropped, or Python would fail on it again at its end and exit with
+    a code of its own.
+    """
+    try:
+        yield
+    except (OSError, ValueError):
+        for stream in (sys.stdout, sys.stderr):
+            _drop_if_unwritable(stream)
+
+
+def _drop_if_unwritable(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def make_progress_log(step: str) -> Callable[[int, int], None]:

@@ -232,14 +232,15 @@ class StatusOutput(JsonObject):
     """State of the nightly runs."""
 
     healthy: bool = make_key("whether there is no alarm")
-    project: str = make_key("the project")
+    project: str | None = make_key("the project; null if the config cannot be read")
+    config: str = make_key("path of the config")
     now: str = make_instant("when it was asked")
     last_good: AttemptJson | None = make_key("the run that published the newest as-of")
     since: list[AttemptJson] = make_key("attempts since then, the newest first")
     deployments: list[DeploymentJson] = make_key("Prefect deployments")
     alarms: list[str] = make_key("what is wrong")
-    notes: list[str] = make_key("what is no alarm")
-    warning: str | None = make_key("the last attempt, if it published nothing")
+    warnings: list[str] = make_key("what needs a person and is no alarm")
+    notes: list[str] = make_key("what else there is to know")
 
 
 class OracleJson(JsonObject):

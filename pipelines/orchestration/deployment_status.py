@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pipelines.cron import FLOW_NAMES
 from pipelines.orchestration.prefect_api import find_flow_runs, translate_api_errors
+from pipelines.orchestration.status import DeploymentStatus
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -21,37 +21,23 @@ if TYPE_CHECKING:
 API_TIMEOUT_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class DeploymentStatus:
-    """One deployment as the server reports it. Instants are in UTC, None where there is none.
-
-    Attributes:
-        name: Name of flow and deployment, such as ``leadscore-score/acme``.
-        exists: Whether the server has it.
-        scheduled: Whether it has a cron line.
-        paused: Whether its schedule is paused.
-        due: The next planned start.
-        waiting: The earliest start that has passed but not begun.
-        running: The planned start of the run that is running.
-    """
-
-    name: str
-    exists: bool
-    scheduled: bool = False
-    paused: bool = False
-    due: datetime | None = None
-    waiting: datetime | None = None
-    running: datetime | None = None
+def require_answer() -> None:
+    """Raise LeadscoreError if the Prefect API does not answer."""
+    with translate_api_errors(), _open_client() as client:
+        client.hello().raise_for_status()
 
 
 def read_deployments(project: Project, clock: datetime) -> list[DeploymentStatus]:
     """Return the status of a config's deployments; raise LeadscoreError without an answer."""
-    from prefect.client.orchestration import get_client
-
-    settings = {"timeout": API_TIMEOUT_SECONDS}
-    with translate_api_errors(), get_client(sync_client=True, httpx_settings=settings) as client:
+    with translate_api_errors(), _open_client() as client:
         names = [f"leadscore-{flow}/{project.project}" for flow in FLOW_NAMES]
         return [_read_deployment(client, name, clock) for name in names]
+
+
+def _open_client() -> SyncPrefectClient:
+    from prefect.client.orchestration import get_client
+
+    return get_client(sync_client=True, httpx_settings={"timeout": API_TIMEOUT_SECONDS})
 
 
 def _read_deployment(client: SyncPrefectClient, name: str, clock: datetime) -> DeploymentStatus:

@@ -1,0 +1,120 @@
+"""Checks of the nightly runs that need the run ledger and the export: age, last attempt, export."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipelines.orchestration.status import (
+    KILLED,
+    TOLERANCE,
+    Attempt,
+    Findings,
+    Watched,
+    format_age,
+    format_hours,
+    format_seconds,
+)
+
+if TYPE_CHECKING:
+    from configs.schema import Project
+
+# A status command must report soon that a database does not answer.
+DATABASE_PATIENCE_SECONDS = 10.0
+
+
+def read_attempts(project: Project) -> tuple[Attempt, ...]:
+    """Return the runs of the ledger in the order of starting, those without a process as KILLED.
+
+    No workspace is created. Raises LeadscoreError or OSError if the ledger cannot be read.
+    """
+    from pipelines.workspace import open_store
+    from serve.lock import is_workspace_held
+
+    is_local = project.publish.database is None
+    if is_local and not _has_database(project):
+        return ()
+    runs: dict[str, Attempt] = {}
+    names = ("run_id", "as_of", "status", "started_at", "finished_at", "message")
+    # The ledger has one row per run and target.
+    for row in open_store(project, DATABASE_PATIENCE_SECONDS).runs(project.project).to_pylist():
+        earlier = runs.get(row["run_id"])
+        rows = (row["rows"] or 0) + (earlier.rows if earlier else 0)
+        runs[row["run_id"]] = Attempt(**{name: row[name] for name in names}, rows=rows)
+    # A run in a shared database may be alive on another machine, which no local lock shows.
+    if not is_local or is_workspace_held(project.workspace_path):
+        return tuple(runs.values())
+    return tuple(
+        replace(attempt, status=KILLED) if attempt.status == "started" else attempt
+        for attempt in runs.values()
+    )
+
+
+def check_lateness(watched: Watched) -> Findings:
+    """Return an alarm if the last good run is too old, or had an old as-of when it ran."""
+    # Imported here: it imports pydantic, without which the config is what fails.
+    from configs.durations import format_duration
+
+    if watched.attempts is None:
+        return Findings()
+    late, good, now = watched.project.schedule.late, watched.last_good, watched.now
+    if good is None or good.finished_at is None:
+        return Findings(("no night was ever published",))
+    age = now - good.finished_at
+    if good.finished_at > now + TOLERANCE:
+        line = (
+            f"the last good night finished {format_seconds(good.finished_at)}, "
+            "which is in the future: check the clock"
+        )
+    elif age > late:
+        line = f"the last good night finished {format_age(age)}, more than {format_duration(late)}"
+    # A schedule that fires on sources that stand still publishes the same as-of again and again.
+    elif good.finished_at - good.as_of > late:
+        line = (
+            f"the last good night was as of {format_seconds(good.as_of)}, "
+            f"{format_hours(good.finished_at - good.as_of)} before it finished: "
+            "are the sources and the as-of up to date?"
+        )
+    else:
+        return Findings()
+    return Findings((line,))
+
+
+def check_last_attempt(watched: Watched) -> Findings:
+    """Return a warning if the last attempt published nothing.
+
+    It is no alarm until the last good run is too old.
+    """
+    last = watched.since[0] if watched.since else None
+    if last is None or last.status not in ("refused", "failed", KILLED):
+        return Findings()
+    line = f"the last attempt, as of {format_seconds(last.as_of)}: {last.status}"
+    return Findings(warnings=(line,))
+
+
+def check_export(watched: Watched) -> Findings:
+    """Return an alarm if the CRM's file is not of the newest published run."""
+    from serve.export.atomic_folders import CURRENT_LINK, read_manifest
+
+    project, good = watched.project, watched.last_good
+    if good is None or good.finished_at is None or watched.now - good.finished_at < TOLERANCE:
+        return Findings()
+    fix = f"run `leadscore export {project.path}`"
+    try:
+        manifest = read_manifest(project.workspace_path / "exports" / CURRENT_LINK)
+    except (OSError, ValueError) as error:
+        return Findings((f"the export cannot be read ({type(error).__name__}): {fix}",))
+    if manifest.get("run_id") == good.run_id:
+        return Findings()
+    as_of = manifest.get("as_of")
+    return Findings((f"the export is as of {as_of}, not the newest published night: {fix}",))
+
+
+def _has_database(project: Project) -> bool:
+    """Return whether the workspace has a scores database; raise OSError if that cannot be read."""
+    # Path.exists takes a folder that cannot be read, or a file in its place, for an absence.
+    try:
+        (project.workspace_path / "scores.db").stat()
+    except FileNotFoundError:
+        return False
+    return True
