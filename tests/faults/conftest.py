@@ -1,10 +1,15 @@
 """The table of attacks: what each test tried, how often, and what came of it."""
 
 import os
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 import pytest
+
+from tests.faults.company import train_company
+from tests.faults.nights import Nights
 
 PROPERTY = "attack"
 
@@ -25,6 +30,23 @@ def record_attack(record_property) -> Callable[[str, Mapping[str, int]], None]:
         record_property(PROPERTY, {"attack": attack, "outcomes": dict(outcomes)})
 
     return record
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory):
+    """Return the process that runs nights which fail at a chosen point."""
+    if not sys.platform.startswith("linux") or not shutil.which("cc"):
+        pytest.skip("needs Linux and cc")
+    with Nights(tmp_path_factory.mktemp("shim")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Return the folder of a company with a champion and nothing published."""
+    folder = tmp_path_factory.mktemp("trained")
+    train_company(folder)
+    return folder
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -1,9 +1,9 @@
-"""Nights that are killed or find the disk full at a chosen write.
+"""Nights that a chosen write or allocation kills or lets fail, or whose writes are recorded.
 
 One process runs under the shim and forks a child per night. ``python -m tests.faults.nights`` with
-the shim loaded reads one JSON command per line, ``{"folder", "as_of", "at", "mode"}``, and answers
-each with one line ``{"signal", "error", "seen", "names"}``. Forking saves the imports, which take
-longer than the night of a small company.
+the shim loaded reads one JSON command per line, ``{"folder", "as_of", "at", "mode", "log"}``, and
+answers each with one line ``{"signal", "error", "seen", "names"}``. Forking saves the imports,
+which take longer than the night of a small company.
 """
 
 import ctypes
@@ -51,16 +51,24 @@ class Nights:
         self._process.stdin.close()
         self._process.wait(60)
 
-    def run(self, folder: Path, as_of: str, at: int | None = None, mode: str = "k") -> dict:
+    def run(
+        self,
+        folder: Path,
+        as_of: str,
+        at: int | None = None,
+        mode: str = "k",
+        log: Path | None = None,
+    ) -> dict:
         """Run a night of the company in a folder and return its answer.
 
-        Without ``at`` it runs to its end and its writes are named.
+        Without ``at`` it runs to its end and its writes are named, and recorded in ``log``.
         """
         command = {
             "folder": str(folder),
             "as_of": as_of,
             "at": -1 if at is None else at,
             "mode": mode,
+            "log": None if log is None else str(log),
         }
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
@@ -113,9 +121,12 @@ def _night(command: dict, pipe: int) -> None:
         from pipelines.runner import Runner
 
         place = f"{Path('workspace').resolve()}/".encode()
-        shim.faults_arm(
-            place, ctypes.c_long(command["at"]), ctypes.c_char(command["mode"].encode())
-        )
+        if command["log"]:
+            shim.faults_record(place, command["log"].encode())
+        else:
+            shim.faults_arm(
+                place, ctypes.c_long(command["at"]), ctypes.c_char(command["mode"].encode())
+            )
         try:
             score_night(load_project("company.yaml"), command["as_of"], Runner())
         except LeadscoreError as error:
