@@ -52,6 +52,7 @@ PERMANENT_MESSAGES = (
         "failed to open",
         "unable to open",
         "Python exception",
+        "statement pooling mode",
     ),
 )
 

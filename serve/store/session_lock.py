@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import adbc_driver_manager as adbc
 
-from configs.errors import WorkspaceBusy
+from configs.errors import ConfigError, WorkspaceBusy
 from serve.store.database import Database
 
 # The schema is part of the key: the same name in another schema is another project.
@@ -36,7 +36,7 @@ class SessionLock:
     """The lock of a project, held by its own connection: it ends with the run, machine or server.
 
     The connection must go to the server itself, or through a pooler that pools sessions and not
-    transactions.
+    transactions: behind another one, two runs could hold the lock.
     """
 
     def __init__(self, database: Database, project: str) -> None:
@@ -45,7 +45,10 @@ class SessionLock:
         self._connection: Any = None
 
     def __enter__(self) -> Self:
-        """Acquire the lock; raise WorkspaceBusy without waiting if another run holds it."""
+        """Acquire the lock without waiting.
+
+        Raises WorkspaceBusy if another run holds it, and ConfigError for a pooler of transactions.
+        """
         self._acquire(wait_seconds=0)
         return self
 
@@ -83,6 +86,25 @@ class SessionLock:
                 )
             time.sleep(min(1.0, wait_seconds))
 
+    def _require_own_session(self) -> None:
+        """Raise ConfigError if a pooler shares one session of the server among connections."""
+        own = self._query_value("SELECT pg_backend_pid()")
+        # A pooler of transactions lends the session that was used last to the next transaction, and
+        # another one to this connection while that transaction is open.
+        with self._database.connect(autocommit=False) as other, other.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            others = cursor.fetchone()[0]
+            later = self._query_value("SELECT pg_backend_pid()")
+        if own == others or own != later:
+            raise ConfigError(
+                "the database is reached through a pooler of transactions, "
+                "behind which two runs could publish at once",
+                where=f"publish.database: {self._database.address}",
+                found="one session of the server for several connections",
+                fix="name the server itself, or let the pooler pool sessions "
+                "(PgBouncer: pool_mode = session)",
+            )
+
     def _try_acquire(self) -> bool:
         try:
             if self._connection is None:
@@ -96,10 +118,12 @@ class SessionLock:
                         setting,
                         value,
                     )
+                # Before the lock: such a pooler would keep it after the run.
+                self._require_own_session()
             return bool(
                 self._query_value(f"SELECT pg_try_advisory_lock({LOCK_KEY_SQL})", self._project)
             )
-        except adbc.Error:
+        except (adbc.Error, ConfigError):
             self._release()
             raise
 
