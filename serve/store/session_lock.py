@@ -98,7 +98,7 @@ class SessionLock:
         if own == others or own != later:
             raise ConfigError(
                 "the database is reached through a pooler of transactions, "
-                "behind which two runs could publish at once",
+                "behind which two runs could publish at the same time",
                 where=f"publish.database: {self._database.address}",
                 found="one session of the server for several connections",
                 fix="name the server itself, or let the pooler pool sessions "
