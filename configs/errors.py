@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from configs.addresses.redaction import redact_text
+
 # A message must fit into a log line: each field of an error is cut to this many characters.
 MAX_FIELD_CHARACTERS = 800
 
@@ -53,9 +55,10 @@ def make_printable(text: str) -> str:
     """Return a text without unprintable characters, cut to MAX_FIELD_CHARACTERS.
 
     The data may put any bytes or names into a message; terminals and logs must still show it in one
-    line.
+    line. Secrets are removed first: a part of one could not be recognised.
     """
     # Cut before the loop as well, since the data can hold a text of any length.
+    text = redact_text(text[: 4 * MAX_FIELD_CHARACTERS])
     text = "".join(
         character if character.isprintable() else ascii(character)[1:-1]
         for character in text[: 2 * MAX_FIELD_CHARACTERS]

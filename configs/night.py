@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from pydantic import (
     Field,
-    SecretStr,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
 )
 
+from configs.addresses.fields import DatabaseAddress
 from configs.durations import Duration
 from configs.exports import CrmExport, ExportName
 from configs.source_rows import FrozenModel
@@ -63,12 +63,10 @@ class Review(FrozenModel):
 class Publish(FrozenModel):
     """Where scores are stored and exported, and how grades settle."""
 
-    # SecretStr, because the address holds a password, which must not appear in messages and logs.
-    database: SecretStr | None = Field(
+    database: DatabaseAddress | None = Field(
         None,
-        description="postgresql://…, with the password from the environment; default: scores.db in "
-        "the "
-        "workspace",
+        description="postgresql://… or sqlite:///…, with the password from the environment; "
+        "default: scores.db in the workspace",
     )
     keep: Duration | None = Field(
         None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from configs.addresses.redaction import MIN_SECRET
+from configs.addresses.variables import REFERENCE
 from configs.checks import Checks
 from configs.durations import localize_instant
 from configs.errors import ConfigError
@@ -35,7 +36,7 @@ from configs.sources import Sources
 from configs.suggestions import did_you_mean
 from configs.targets import ColumnOutcome, Target
 from configs.validation_errors import PERSONAL_COLUMN, to_config_error
-from configs.yaml_file import expand_variables, read_yaml
+from configs.yaml_file import expand_variables, read_yaml, redact_config, redact_config_text
 
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
@@ -53,6 +54,12 @@ VALUE_KEYS = (
     "value",
     "valid_from",
     "attribute",
+)
+
+
+# Variables that name a place or a person; messages show their values.
+SHOWN_VARIABLES = frozenset(
+    {"workspace", "LEADSCORE_DATA", "LEADSCORE_WORKSPACE", "HOME", "PWD", "TMPDIR", "USER"}
 )
 
 
@@ -85,6 +92,7 @@ class Project(FrozenModel):
     _path: str = PrivateAttr("")
     _text: str = PrivateAttr("")
     _hash: str = PrivateAttr("")
+    _values: dict[str, str] = PrivateAttr({})
 
     @field_validator("targets")
     @classmethod
@@ -230,9 +238,18 @@ class Project(FrozenModel):
 
     @property
     def text(self) -> str:
-        """Return the YAML as written, with unexpanded variables and masked database passwords."""
+        """Return the YAML as written, with unexpanded variables and no secret in an address."""
         # The text is stored with each training in MLflow, which others may read.
-        return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", self._text)
+        return redact_config_text(self._text)
+
+    def hide_values(self, text: str) -> str:
+        """Return a text in which each value of the environment is ``${NAME}`` again.
+
+        The config may use any variable for a secret, and a path or a query is quoted in messages.
+        """
+        for value, name in sorted(self._values.items(), key=lambda item: -len(item[0])):
+            text = text.replace(value, f"${{{name}}}")
+        return text
 
     @property
     def config_hash(self) -> str:
@@ -343,6 +360,11 @@ def load_project(path: str | Path) -> Project:
     except ValidationError as error:
         raise to_config_error(error, where, raw, _list_keys()) from error
     project._path, project._text, project._hash = where, text, _hash_meaning(raw)
+    project._values = {
+        environment[name]: name
+        for name in REFERENCE.findall(text)
+        if name not in SHOWN_VARIABLES and len(environment.get(name, "")) >= MIN_SECRET
+    }
     return project
 
 
@@ -365,6 +387,7 @@ def _hash_meaning(raw: dict[str, Any]) -> str:
         if key not in ("workspace", "publish", "schedule", "words")
     }
     # Sorted: the order of the keys in the YAML means nothing, so it must not change the hash.
+    hashed_keys = redact_config(hashed_keys)
     return hashlib.sha256(yaml.safe_dump(hashed_keys, sort_keys=True).encode()).hexdigest()[:16]
 
 

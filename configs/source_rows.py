@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from configs.addresses.fields import DatabaseAddress, LocalPath
+
 ColumnKind = Literal["number", "truth", "date", "category"]
 
 # Spaces that group digits: the common, the no-break, the narrow no-break and the thin one.
@@ -18,7 +20,10 @@ class FrozenModel(BaseModel):
     """Base of all config models: immutable; an unknown key is an error."""
 
     # Unknown keys are forbidden: a misspelled one would otherwise be ignored without a message.
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    # Inputs are hidden: an address may hold a password, and pydantic would quote it.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
 
 
 class Constant(FrozenModel):
@@ -30,14 +35,14 @@ class Constant(FrozenModel):
 class SourceRows(FrozenModel):
     """Origin of a source's rows: a file, folder or glob, or a query on a database."""
 
-    path: str | None = Field(
+    path: LocalPath | None = Field(
         None, description="file, folder or glob, relative to the current directory"
     )
     format: Literal["csv", "parquet", "jsonl"] | None = Field(
         None, description="default: by the file extension"
     )
     delimiter: str | None = Field(None, description="CSV only; default: detected from the header")
-    database: str | None = Field(
+    database: DatabaseAddress | None = Field(
         None, description="sqlite:///file or postgresql://…; keep secrets in ${NAME}"
     )
     query: str | None = Field(None, description="SQL that returns the rows")
@@ -84,8 +89,7 @@ class SourceRows(FrozenModel):
     @property
     def label(self) -> str:
         """Return a name for messages that contains no secret."""
-        # Only the scheme: the rest of the address may contain a password.
-        return self.path or f"query on {(self.database or '').split(':', 1)[0]}"
+        return self.path or f"query on {self.database.scheme if self.database else ''}"
 
 
 class AllExcept(FrozenModel):

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from configs.addresses.fields import ADDRESS_ERROR
 from configs.errors import ConfigError
 from configs.suggestions import did_you_mean
 
@@ -38,6 +39,7 @@ def to_config_error(
     if unknown:
         hint = did_you_mean(str(first["loc"][-1]), known_keys)
         fix = hint or "remove it; `leadscore schema` lists all keys"
+    fix = first["ctx"]["fix"] if first["type"] == ADDRESS_ERROR else fix
     return ConfigError(
         # Pydantic puts this text before the message of a ValueError.
         "unknown key" if unknown else first["msg"].removeprefix("Value error, "),

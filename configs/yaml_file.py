@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from configs.addresses.redaction import redact_addresses
+from configs.addresses.variables import REFERENCE, expand_address, redact_written_address
 from configs.errors import ConfigError
 
 # Limits of a config with its aliases expanded: a few lines of aliases can stand for billions of
 # values.
 MAX_VALUES, MAX_DEPTH = 100_000, 100
+
+# The key of an address, in `publish` and in a source.
+ADDRESS_KEY = "database"
 
 FIX_SMALLER = "start from configs/demo.yaml"
 
@@ -69,18 +75,21 @@ def read_yaml(path: Path) -> tuple[str, dict[str, Any]]:
     return text, raw
 
 
-def expand_variables(value: Any, environment: dict[str, str], where: str) -> Any:
-    """Return the values with each ``${NAME}`` replaced.
+def expand_variables(value: Any, environment: dict[str, str], where: str, key: str = "") -> Any:
+    """Return the values with each ``${NAME}`` replaced; in an address it is percent-encoded.
 
-    Raises ConfigError for a variable that is not set.
+    ``key`` is the key that holds the value. Raises ConfigError for a variable that is not set.
     """
     if isinstance(value, dict):
-        return {key: expand_variables(item, environment, where) for key, item in value.items()}
+        return {
+            name: expand_variables(item, environment, where, str(name))
+            for name, item in value.items()
+        }
     if isinstance(value, list):
-        return [expand_variables(item, environment, where) for item in value]
+        return [expand_variables(item, environment, where, key) for item in value]
     if not isinstance(value, str):
         return value
-    for name in re.findall(r"\$\{(\w+)\}", value):
+    for name in REFERENCE.findall(value):
         if not environment.get(name):
             raise ConfigError(
                 "environment variable is not set",
@@ -88,8 +97,56 @@ def expand_variables(value: Any, environment: dict[str, str], where: str) -> Any
                 found=f"${{{name}}}",
                 fix=f"export {name}=…",
             )
-        value = value.replace(f"${{{name}}}", environment[name])
-    return value
+    if key == ADDRESS_KEY:
+        return expand_address(value, environment)
+    return REFERENCE.sub(lambda found: environment[found[1]], value)
+
+
+def redact_config(raw: Any) -> Any:
+    """Return a config's values, as written, without secrets in its addresses."""
+    if isinstance(raw, dict):
+        return {
+            key: redact_written_address(value)
+            if key == ADDRESS_KEY and isinstance(value, str)
+            else redact_config(value)
+            for key, value in raw.items()
+        }
+    return [redact_config(value) for value in raw] if isinstance(raw, list) else raw
+
+
+def redact_config_text(text: str) -> str:
+    """Return the text of a config without secrets in its addresses, comments included."""
+    redacted = text
+    nodes = {
+        node.start_mark.index: node for node in _find_addresses(yaml.compose(text, _StrictLoader))
+    }
+    # From the end, so that the places of the others stay valid.
+    for _, node in sorted(nodes.items(), reverse=True):
+        shown = redact_written_address(node.value)
+        if shown != node.value:
+            begin, end = node.start_mark.index, node.end_mark.index
+            redacted = redacted[:begin] + json.dumps(shown) + redacted[end:]
+    lines = redacted.split("\n")
+    # Only comments are left to redact; a value that refers to the environment stays as written.
+    return "\n".join(line if "${" in line else redact_addresses(line) for line in lines)
+
+
+def _find_addresses(root: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """Yield the texts that stand under the key of an address."""
+    pending, seen = [root], set[int]()
+    while pending:
+        node = pending.pop()
+        # An alias may stand for a node that was met before, or for its own parent.
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == ADDRESS_KEY and isinstance(value, yaml.ScalarNode):
+                    yield value
+                pending.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            pending += node.value
 
 
 def _check_size(raw: dict[str, Any], where: str) -> None:

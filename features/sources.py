@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from configs.addresses.redaction import redact_exception
 from configs.errors import DataError
 from configs.schema import Project
 from configs.source_rows import AttributeRows, EventRows, LeadRows
@@ -51,7 +52,7 @@ def read_sources(
     two sources.
     """
     limits = TimeLimits.from_project(project, clock)
-    with _name_swapped_file(project):
+    with _hide_environment(project), _name_swapped_file(project):
         dataset = _read_within(project, quarantine, scratch, limits)
     if not project.timed:
         return dataset
@@ -61,7 +62,10 @@ def read_sources(
     narrowed = limits.narrow(find_plausible_span(dataset, arrives_later=late))
     # Read again, since a bad row must decide neither a lead's creation, nor which of two rows of a
     # lead is used, nor the type of an attribute. Few data sets have such rows.
-    return _read_within(project, quarantine, scratch, narrowed) if narrowed.plausible else dataset
+    if not narrowed.plausible:
+        return dataset
+    with _hide_environment(project):
+        return _read_within(project, quarantine, scratch, narrowed)
 
 
 def find_plausible_span(dataset: Dataset, *, arrives_later: bool = True) -> PlausibleSpan:
@@ -118,6 +122,16 @@ def _read_within(
         readings=Readings(lead_readings | value_readings, leads["entity_id"]),
         leads_from_events=sources.leads is None,
     )
+
+
+@contextmanager
+def _hide_environment(project: Project) -> Iterator[None]:
+    """Remove the environment's values from what the block raises: paths and queries hold them."""
+    try:
+        yield
+    except Exception as error:
+        redact_exception(error, project.hide_values)
+        raise
 
 
 @contextmanager
@@ -179,9 +193,10 @@ def list_source_columns(project: Project) -> set[str]:
     readers = (
         SourceReader.open(source) for source in (*leads, *sources.events, *sources.attributes)
     )
-    # Empty selection: only the names are of interest.
-    return {
-        name
-        for reader in readers
-        for name in next(reader.iter_blocks(Selection(frozenset()), {})).names
-    }
+    with _hide_environment(project):
+        # Empty selection: only the names are of interest.
+        return {
+            name
+            for reader in readers
+            for name in next(reader.iter_blocks(Selection(frozenset()), {})).names
+        }

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from configs.addresses.redaction import redact_text
 from configs.errors import ConfigError, LeadscoreError
 from pipelines.commands import demo, nightly, privacy, schema, training
 from pipelines.commands.options import print_json
@@ -100,10 +101,11 @@ def main() -> NoReturn:
             _exit_with_error(str(extra), extra.exit_code)
         if "interrupted" in str(error).lower():  # Ctrl-C, as some libraries report it
             _exit_with_error("stopped; nothing was left half done", 130)
+        # A library quotes addresses as they are, in its own messages and in those of its causes.
         if os.environ.get("LEADSCORE_DEBUG"):
-            traceback.print_exc()
+            typer.echo(redact_text("".join(traceback.format_exception(error))), err=True)
         _exit_with_error(
-            f"unexpected error: {type(error).__name__}: {error}\n"
+            f"unexpected error: {type(error).__name__}: {redact_text(str(error))}\n"
             "  set LEADSCORE_DEBUG=1 for the traceback",
             1,
         )

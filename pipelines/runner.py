@@ -13,6 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from configs.addresses.parser import AddressError
+from configs.addresses.web import parse_web_address
+from configs.errors import ConfigError
+
+PREFECT_VARIABLE = "PREFECT_API_URL"
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -65,16 +71,31 @@ class Runner:
 def is_prefect_configured() -> bool:
     """Return whether the environment or the active profile names a Prefect API.
 
+    Raise ConfigError for an address that is not one of a web server.
+    """
+    address = _find_prefect_address()
+    if not address:
+        return False
+    try:
+        parse_web_address(address)
+    except AddressError as error:
+        raise ConfigError(error.what, where=PREFECT_VARIABLE, fix=error.fix) from None
+    return True
+
+
+def _find_prefect_address() -> str:
+    """Return the address of the Prefect API, or "".
+
     The profile is read without Prefect, which takes seconds to import.
     """
     # The environment comes before the profile, as in Prefect itself.
-    if os.environ.get("PREFECT_API_URL"):
-        return True
+    if address := os.environ.get(PREFECT_VARIABLE):
+        return address
     home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
     path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
     try:
         profiles = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError):
-        return False
+        return ""
     active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
-    return bool(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))
+    return str(profiles.get("profiles", {}).get(active, {}).get(PREFECT_VARIABLE) or "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from features.tools.atomic_file import write_atomically
+from models.registry.mlflow_access import find_tracking_address
 from models.registry.registry import Registry
 from serve.lock import lock_workspace
 from serve.run import Run
@@ -50,9 +50,7 @@ def open_store(project: Project, patience: float = RETRY_SECONDS) -> Store:
     They lie in the workspace, or in the database that the config names. A database that does not
     answer is tried again for ``patience`` seconds.
     """
-    address = project.publish.database
-    path = project.workspace_path / "scores.db"
-    return Store(address.get_secret_value() if address else path, patience)
+    return Store(project.publish.database or project.workspace_path / "scores.db", patience)
 
 
 def find_published_run(store: Store, project: Project, as_of: datetime | None = None) -> Run:
@@ -73,7 +71,7 @@ def find_registry(project: Project) -> Registry | None:
     path = project.workspace_path / "mlflow.db"
     # A tracking server may hold models although the workspace has no database. Opening a registry
     # would create one.
-    may_exist = os.environ.get("MLFLOW_TRACKING_URI") or path.exists()
+    may_exist = find_tracking_address() or path.exists()
     return Registry(project.workspace_path, project.project) if may_exist else None
 
 

@@ -11,6 +11,9 @@ from typing import TypeVar
 
 from filelock import FileLock
 
+from configs.addresses.parser import AddressError
+from configs.addresses.redaction import redact_text
+from configs.addresses.web import check_tracking_address
 from configs.errors import ConfigError
 
 TRACKING_URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -55,15 +58,31 @@ def lock_registry(root: Path) -> Iterator[None]:
         yield
 
 
-def make_unreachable_error(where: str, error: Exception) -> ConfigError:
+def make_unreachable_error(where: str, error: BaseException) -> ConfigError:
     """Return the ConfigError for a registry that does not answer."""
     return ConfigError(
         "the model registry does not answer",
         where=where,
-        found=str(error).splitlines()[0][:300],
+        # Redacted before it is cut: a part of a secret could not be recognised.
+        found=redact_text(str(error)).splitlines()[0][:300],
         fix="check that its server is up; after an update of MLflow, back up its database and run "
         "`mlflow db upgrade`",
     )
+
+
+def find_tracking_address() -> str | None:
+    """Return the tracking address that the environment names, or None.
+
+    Raise ConfigError for one that MLflow would misread, such as one with a single slash.
+    """
+    address = os.environ.get(TRACKING_URI_VARIABLE, "").strip()
+    if not address:
+        return None
+    try:
+        check_tracking_address(address)
+    except AddressError as error:
+        raise ConfigError(error.what, where=TRACKING_URI_VARIABLE, fix=error.fix) from None
+    return address
 
 
 def get_or_none(ask: Callable[[], Answer]) -> Answer | None:

@@ -7,7 +7,6 @@ hash is created with it.
 """
 
 # No postponed annotations here: MLflow reads the type of `predict`'s argument off the function.
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configs.addresses.redaction import redact_exception
 from configs.errors import ConfigError, DataError
 from features.tools.json_values import format_json
 from models.evaluation.gate import require_gate_passed
@@ -26,6 +26,7 @@ from models.registry.artifact_paths import (
 )
 from models.registry.mlflow_access import (
     TRACKING_URI_VARIABLE,
+    find_tracking_address,
     get_or_none,
     lock_registry,
     make_unreachable_error,
@@ -188,11 +189,11 @@ class Registry:
 
     @cached_property
     def _uri(self) -> str:
-        return os.environ.get(TRACKING_URI_VARIABLE) or f"sqlite:///{self.root / 'mlflow.db'}"
+        return find_tracking_address() or f"sqlite:///{self.root / 'mlflow.db'}"
 
     @property
     def _owns_database(self) -> bool:
-        return not os.environ.get(TRACKING_URI_VARIABLE)
+        return find_tracking_address() is None
 
     @property
     def _artifact_root(self) -> Path:
@@ -215,9 +216,8 @@ class Registry:
                 client.search_registered_models(max_results=1)
                 client.search_experiments(max_results=1)
             except (MlflowException, SQLAlchemyError) as error:
-                raise make_unreachable_error(
-                    self._uri if self._uri.startswith("sqlite") else TRACKING_URI_VARIABLE, error
-                ) from error
+                where = self._uri if self._owns_database else TRACKING_URI_VARIABLE
+                raise make_unreachable_error(where, redact_exception(error)) from error
         return client
 
     @cached_property

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from configs.addresses.redaction import redact_text
 from configs.errors import NotFitToPublish
 from models.registry.records import RegisteredVersion
 from pipelines.nightly.context import NightContext
@@ -55,7 +56,7 @@ def record_attempt(store: Store, run: Run) -> Iterator[list[CheckResult]]:
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         message = "stopped by a signal" if stopped else str(error) or type(error).__name__
-        store.finish(run.run_id, "failed", message, read_clock())
+        store.finish(run.run_id, "failed", redact_text(message), read_clock())
         raise
 
 

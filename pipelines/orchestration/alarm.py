@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from configs.addresses.parser import AddressError
+from configs.addresses.web import parse_web_address
 from configs.errors import LeadscoreError
 from features.tools.json_values import format_json
 
@@ -33,14 +34,11 @@ def describe_failure(error: BaseException) -> dict[str, Any]:
 
 def is_address_valid() -> bool:
     """Return whether LEADSCORE_WEBHOOK is an address that alarms can be sent to, or is not set."""
-    address = _read_address()
     try:
-        parts = urllib.parse.urlsplit(address)
-        # Reading the port raises ValueError for one that is no number.
-        is_web = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
-        return not address or (is_web and parts.port != 0 and address.isprintable())
-    except ValueError:
+        _check_address(_read_address())
+    except AddressError:
         return False
+    return True
 
 
 def post_alarm(body: dict[str, Any], log: Callable[[str], None]) -> bool:
@@ -71,10 +69,19 @@ def _read_address() -> str:
     return os.environ.get(WEBHOOK_VARIABLE, "").strip()
 
 
+def _check_address(address: str) -> None:
+    """Raise AddressError for an address that alarms cannot be sent to."""
+    if address and parse_web_address(address).user:
+        raise AddressError("it has a user", "use a webhook whose address alone is its secret")
+
+
 def _try_to_send(address: str, body: dict[str, Any]) -> str:
     """Send a body; return what went wrong, empty if nothing did."""
     try:
+        _check_address(address)
         _send_request(address, format_json(body).encode())
+    except AddressError as error:
+        return f"the address in {WEBHOOK_VARIABLE} cannot be used: {error}"
     except urllib.error.HTTPError as error:
         return f"the webhook answered {error.code}"
     # Any failure of a library: an alarm must harm no run.
@@ -91,9 +98,6 @@ class _RefuseRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _send_request(address: str, body: bytes) -> None:
-    # urllib would open a file for a file: address.
-    if not address.lower().startswith(("https://", "http://")):
-        raise ValueError("not a web address")
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
     opener = urllib.request.build_opener(_RefuseRedirect)
     with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:

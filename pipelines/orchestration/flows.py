@@ -22,6 +22,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.states import Failed, State
 
+from configs.addresses.redaction import redact_exception
 from configs.errors import LeadscoreError
 from configs.schema import load_project
 from pipelines.monitoring.monitor import monitor_targets
@@ -63,7 +64,8 @@ install_traceback_filter()
 def fail_with_message(function: Step) -> Step:
     """Make a function return a failed state, with the message, instead of raising LeadscoreError.
 
-    Prefect then shows the message without a traceback. Taking the result raises the error.
+    Prefect then shows the message without a traceback. Taking the result raises the error. Of any
+    other exception Prefect shows and stores all texts, so they are redacted.
     """
 
     @wraps(function)
@@ -72,6 +74,9 @@ def fail_with_message(function: Step) -> Step:
             return function(*arguments, **named)
         except LeadscoreError as error:
             return Failed(message=str(error), data=error)
+        except Exception as error:
+            redact_exception(error)
+            raise
 
     return run  # type: ignore[return-value]
 

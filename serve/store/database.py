@@ -18,9 +18,11 @@ from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 import adbc_driver_manager as adbc
-import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from configs.addresses.database import SQLITE, parse_database_address
+from configs.addresses.parser import Address, AddressError
+from configs.addresses.redaction import redact_exception
 from configs.errors import ConfigError, DataError, LeadscoreError
 from serve.store.session import Session
 
@@ -71,27 +73,21 @@ class Database:
 
     Attributes:
         backend: ``sqlite`` or ``postgresql``.
-        address: The URL without its password, for messages.
+        address: The address without secrets, for messages.
         retry_seconds: Time limit of the retries.
     """
 
-    def __init__(self, url_or_path: str | Path, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, address: Address | str | Path, retry_seconds: float = RETRY_SECONDS) -> None:
         """Parse the address; connect to nothing yet.
 
-        ``url_or_path`` is the path of a SQLite file, or a URL ``sqlite:///…`` or
-        ``postgresql://…``. Raises ConfigError for another kind of URL, or for a folder that cannot
-        be created or written to.
+        ``address`` is the path of a SQLite file, or the address of a database; a text is always an
+        address. Raises ConfigError for one that cannot be used, or for a folder that cannot be
+        created or written to.
         """
-        self._url = _parse_url(url_or_path)
-        self.backend = self._url.get_backend_name()
-        self.address = self._redact_password(self._url.render_as_string())
+        self._address = _read_address(address)
+        self.backend = self._address.scheme
+        self.address = str(self._address)
         self.retry_seconds = retry_seconds
-        if self.backend not in DIALECTS:
-            raise ConfigError(
-                "the database URL is not supported",
-                where=self.address,
-                fix="use sqlite:///… or postgresql://…",
-            )
         self._dialect = DIALECTS[self.backend]()
         if self.backend == "sqlite":
             self._require_writable_folder()
@@ -99,7 +95,7 @@ class Database:
     @property
     def path(self) -> Path:
         """Return the file of a SQLite database."""
-        return Path(self._url.database or "")
+        return Path(self._address.path)
 
     def run(self, work: Callable[[Session], Result], writes: bool = True) -> Result:
         """Run ``work`` in one transaction and return its result; roll back if it raises.
@@ -200,10 +196,7 @@ class Database:
             "keepalives_interval": "10",
             "keepalives_count": "3",
         }
-        url = self._url.set(drivername="postgresql").update_query_dict(
-            {**limits, **self._url.query}
-        )
-        return url.render_as_string(hide_password=False)
+        return self._address.render(limits)
 
     def _require_writable_folder(self) -> None:
         try:
@@ -223,6 +216,8 @@ class Database:
 
     def _raise_failure(self, error: adbc.Error, attempt: int) -> NoReturn:
         message = self._describe_error(error)
+        # A traceback shows the cause as well.
+        redact_exception(error, self._address.mask)
         if _violates_constraint(error):
             raise DataError(
                 "the scores database rejects the rows", where=self.address, found=message
@@ -237,31 +232,21 @@ class Database:
         ) from error
 
     def _describe_error(self, error: adbc.Error) -> str:
-        return self._redact_password(
-            # After these words come the query and values of the row, perhaps personal ones.
-            " ".join(str(error).split("\nquery")[0].split("\nDETAIL")[0].split())[:300]
-        )
-
-    def _redact_password(self, text: str) -> str:
-        """Replace the password in a text, as written and URL-encoded."""
-        password = self._url.password
-        query_password = self._url.query.get("password")
-        for secret in filter(
-            None,
-            (
-                password,
-                quote(password or "", safe=""),
-                query_password if isinstance(query_password, str) else "",
-            ),
-        ):
-            text = text.replace(secret, "***")
-        return text
+        # After these words come the query and values of the row, perhaps personal ones.
+        message = str(error).split("\nquery")[0].split("\nDETAIL")[0]
+        # Masked before it is cut: a part of a secret could not be recognised.
+        return self._address.mask(" ".join(message.split()))[:300]
 
 
-def _parse_url(url_or_path: str | Path) -> sa.URL:
-    if isinstance(url_or_path, Path) or "://" not in url_or_path:
-        return sa.URL.create("sqlite", database=str(url_or_path))
-    return sa.make_url(url_or_path)
+def _read_address(address: Address | str | Path) -> Address:
+    if isinstance(address, Path):
+        return Address(SQLITE, path=str(address))
+    if isinstance(address, Address):
+        return address
+    try:
+        return parse_database_address(address)
+    except AddressError as error:
+        raise ConfigError(error.what, where="the scores database", fix=error.fix) from None
 
 
 def _violates_constraint(error: adbc.Error) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 import sqlalchemy as sa
 
+from configs.addresses.parser import Address
 from features.score_tables import DELIVERIES, SCORE_RUNS, SCORES
 from serve.lock import hold_file_lock
 from serve.run import Run
@@ -54,14 +55,14 @@ class Store(ScoreReader):
     Failures of the database are raised as LeadscoreError.
     """
 
-    def __init__(self, url_or_path: str | Path, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, address: Address | str | Path, retry_seconds: float = RETRY_SECONDS) -> None:
         """Open the database; create missing tables, columns and views.
 
-        Takes the path of a SQLite file, or a URL ``sqlite:///…`` or ``postgresql://…``. Nullable
-        columns that an earlier version lacked are added as null. Raises ConfigError for another
-        kind of URL, DataError if the existing tables cannot be migrated to this version.
+        Takes the path of a SQLite file, or the address of a database. Nullable columns that an
+        earlier version lacked are added as null. Raises ConfigError for an address that cannot be
+        used, DataError if the existing tables cannot be migrated to this version.
         """
-        super().__init__(Database(url_or_path, retry_seconds))
+        super().__init__(Database(address, retry_seconds))
         self._lock: SessionLock | None = None
         # Reading first: most openings change nothing, and in SQLite a writer waits for others.
         if not self._database.run(partial(is_schema_current, address=self.address), writes=False):

@@ -124,8 +124,8 @@ def test_capacity_accepts_number_or_mapping(tmp_path):
             ["variable is not set", "NOT_SET_FOR_TEST", "export"],
         ),
         (("project: p", "project: a b"), ["project"]),
-        (("path: e.csv", "path: e.csv, database: x, query: y"), ["either path"]),
-        (("path: e.csv", "database: x"), ["database and query must be given together"]),
+        (("path: e.csv", "path: e.csv, database: 'sqlite:///x', query: y"), ["either path"]),
+        (("path: e.csv", "database: 'sqlite:///x'"), ["database and query must be given together"]),
         ((", created_at: born", ""), ["outcome event requires times"]),
         (("created_at: born", "created_at: born, order: n"), ["order is for data without times"]),
         (

@@ -6,18 +6,19 @@ PostgreSQL's columns are typed; all other values are text, as written by the dat
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import pyarrow as pa
 
-from configs.errors import ConfigError, DataError
+from configs.addresses.database import SQLITE
+from configs.addresses.parser import Address
+from configs.errors import DataError
 from features.tools.spill import SpillBuffer
 
-SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
+TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 def quote_identifier(name: str) -> str:
@@ -26,29 +27,29 @@ def quote_identifier(name: str) -> str:
 
 
 def read_query(
-    url: str, query: str, where: str, scratch: Path | None = None
+    address: Address, query: str, where: str, scratch: Path | None = None
 ) -> tuple[list[str], pa.Table]:
     """Return column names and table (columns ``c0`` …, one row per result row) of a query.
 
     Integers, floats and booleans of PostgreSQL keep their type; all other values are text,
     instants in UTC with offset. A result larger than memory is stored in the directory ``scratch``.
-    Raises ConfigError for a URL that is neither ``sqlite:///file`` nor ``postgresql://…``,
-    DataError if the database cannot be reached or the query fails. No message contains the URL's
-    password.
+    Raises DataError if the database cannot be reached or the query fails. No message contains a
+    secret of the address.
     """
-    kind, connect = _select_driver(url)
+    connect = _select_driver(address)
     inner = f"({query.strip().rstrip(';')}\n) AS source_rows"
     errors = importlib.import_module("adbc_driver_manager").Error
     try:
         with connect() as connection, connection.cursor() as cursor:
-            if kind == POSTGRESQL:
+            if address.scheme != SQLITE:
                 cursor.execute("SET TIME ZONE 'UTC'")
             # Asked for no row first, since the expression of a column depends on its type.
             # The query is the user's own; the columns are quoted names.
             cursor.execute(f"SELECT * FROM {inner} LIMIT 0")  # noqa: S608
             fields = list(cursor.fetch_arrow_table().schema)
             columns = ", ".join(
-                f"{_select_expression(field, kind)} AS c{i}" for i, field in enumerate(fields)
+                f"{_select_expression(field, address.scheme)} AS c{i}"
+                for i, field in enumerate(fields)
             )
             cursor.execute(f"SELECT {columns} FROM {inner}")  # noqa: S608
             with cursor.fetch_record_batch() as reader:
@@ -56,9 +57,11 @@ def read_query(
                     reader.schema, map(_validate_batch, reader), scratch
                 )
     except (errors, pa.ArrowInvalid, UnicodeDecodeError) as error:
-        observed = _mask_secrets(" ".join(str(error).split()), url)
-        fix = "check the URL, that the server is running, and the query"
-        raise DataError(f"{kind} query failed", where=where, found=observed, fix=fix) from None
+        observed = address.mask(" ".join(str(error).split()))
+        fix = "check the address, that the server is running, and the query"
+        raise DataError(
+            f"{TITLES[address.scheme]} query failed", where=where, found=observed, fix=fix
+        ) from None
 
 
 def _validate_batch(batch: pa.RecordBatch) -> pa.Table:
@@ -66,26 +69,19 @@ def _validate_batch(batch: pa.RecordBatch) -> pa.Table:
     return pa.Table.from_batches([batch])
 
 
-def _select_driver(url: str) -> tuple[str, Callable[[], Any]]:
-    scheme, _, rest = url.partition("://")
-    if scheme == "sqlite":
-        path = unquote(rest.removeprefix("/"))
+def _select_driver(address: Address) -> Callable[[], Any]:
+    if address.scheme == SQLITE:
+        path = address.path
         if not _is_file(path):
             raise DataError(
                 "database file not found",
-                where=path or url,
+                where=path,
                 fix="write sqlite:///relative/path or sqlite:////absolute/path",
             )
-        module = importlib.import_module("adbc_driver_sqlite.dbapi")
-        return SQLITE, lambda: module.connect(f"file:{quote(path)}?mode=ro")
-    if scheme in ("postgresql", "postgres"):
-        module = importlib.import_module("adbc_driver_postgresql.dbapi")
-        return POSTGRESQL, lambda: module.connect(url)
-    raise ConfigError(
-        "unknown database",
-        where="sources: database",
-        fix="write sqlite:///file or postgresql://…",
-    )
+        sqlite = importlib.import_module("adbc_driver_sqlite.dbapi")
+        return lambda: sqlite.connect(f"file:{quote(path)}?mode=ro")
+    postgresql = importlib.import_module("adbc_driver_postgresql.dbapi")
+    return lambda: postgresql.connect(address.render())
 
 
 def _is_file(path: str) -> bool:
@@ -104,7 +100,7 @@ def _select_expression(field: pa.Field, kind: str) -> str:
     )
     return (
         quote_identifier(field.name)
-        if typed and kind == POSTGRESQL
+        if typed and kind != SQLITE
         else _text_expression(quote_identifier(field.name), kind)
     )
 
@@ -114,7 +110,7 @@ def _text_expression(column: str, kind: str) -> str:
 
     SQLite types each value, not the column, and its own cast rounds to 15 digits.
     """
-    if kind == POSTGRESQL:
+    if kind != SQLITE:
         # A numeric keeps the zeros of its scale, which are no part of a whole number.
         return (
             f"CASE WHEN pg_typeof({column}) = 'numeric'::regtype "
@@ -141,18 +137,3 @@ def _text_expression(column: str, kind: str) -> str:
     other_cases = f"WHEN 'blob' THEN hex({column}) ELSE CAST({column} AS TEXT) END"
     # The driver infers a column's type from its first rows, so they must not be null.
     return f"coalesce(CASE typeof({column}) WHEN 'real' THEN {real_text} {other_cases}, '')"
-
-
-def _mask_secrets(text: str, url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # the driver fails at it, too, and its message may contain the whole URL
-        return "the URL is invalid"
-    secrets = {
-        parts.password or "",
-        unquote(parts.password or ""),
-        *re.findall(r"password=([^&\s]+)", parts.query),
-    }
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
-    return text

@@ -588,7 +588,7 @@ def test_file_that_is_not_a_database_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("url", ["mysql://user:secret@host/db", "oracle://user:secret@host/db"])
 def test_unsupported_database_url_is_an_error_without_secret(url):
-    with pytest.raises(ConfigError, match="database URL is not supported") as caught:
+    with pytest.raises(ConfigError, match="no database that is supported") as caught:
         Store(url)
     assert "secret" not in str(caught.value)
 
@@ -596,7 +596,6 @@ def test_unsupported_database_url_is_an_error_without_secret(url):
 def test_path_opens_sqlite_file_and_creates_folder(tmp_path):
     publish(Store(tmp_path / "new" / "scores.db"), a_run())
     assert Store(f"sqlite:///{tmp_path}/new/scores.db").scores("acme").num_rows == 3
-    assert Store(str(tmp_path / "new" / "scores.db")).scores("acme").num_rows == 3
 
 
 def test_database_sorts_instants_chronologically(store, url):

@@ -1,0 +1,26 @@
+"""Paths of files: an address of another machine is none, and may hold a secret."""
+
+from __future__ import annotations
+
+import re
+
+from configs.addresses.database import SCHEMES
+from configs.addresses.parser import AddressError, suggest_scheme
+from configs.addresses.redaction import redact_addresses
+
+# One letter is the drive of a Windows path.
+_SCHEME = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]+:/|jdbc:|[A-Za-z][A-Za-z0-9+.-]+://)")
+_USER = re.compile(r"[^/\s:]*:[^\n]*@")
+
+
+def check_local_path(path: str) -> None:
+    """Raise AddressError for a path that is an address, or holds what looks like a secret."""
+    if not (_SCHEME.match(path) or _USER.match(path) or redact_addresses(path) != path):
+        return
+    if suggest_scheme(path, tuple(SCHEMES)):
+        fix = "give a database in `database`, with its `query`"
+    elif path.strip().lower().startswith("file:"):
+        fix = "write the path without file://"
+    else:
+        fix = "copy the files to this machine first, and name their path"
+    raise AddressError("path is a file, folder or glob of this machine, not an address", fix)
