@@ -99,7 +99,7 @@ def expand_variables(value: Any, environment: dict[str, str], where: str, key: s
             )
     if key == ADDRESS_KEY:
         return expand_address(value, environment)
-    return REFERENCE.sub(lambda found: environment[found[1]], value)
+    return REFERENCE.sub(lambda match: environment[match[1]], value)
 
 
 def redact_config(raw: Any) -> Any:
@@ -125,7 +125,7 @@ def redact_config_text(text: str) -> str:
         shown = redact_written_address(node.value)
         if shown != node.value:
             begin, end = node.start_mark.index, node.end_mark.index
-            redacted = redacted[:begin] + json.dumps(shown) + redacted[end:]
+            redacted = redacted[:begin] + json.dumps(shown, allow_nan=False) + redacted[end:]
     lines = redacted.split("\n")
     # Only comments are left to redact; a value that refers to the environment stays as written.
     return "\n".join(line if "${" in line else redact_addresses(line) for line in lines)

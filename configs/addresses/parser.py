@@ -113,10 +113,10 @@ def split_scheme(text: str) -> tuple[str, int, str]:
         raise AddressError(
             "the address holds a line break or another control character", FIX_ENCODING
         )
-    found = _SCHEME.match(text)
-    if found is None:
+    match = _SCHEME.match(text)
+    if match is None:
         return "", 0, text
-    return found[1].lower(), len(found[2]), text[found.end() :]
+    return match[1].lower(), len(match[2]), text[match.end() :]
 
 
 def parse_server_address(scheme: str, rest: str) -> Address:

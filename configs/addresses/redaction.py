@@ -21,7 +21,7 @@ MIN_VARIABLE = 6
 # Ordinary words shorter than this occur in messages of a database by themselves.
 MIN_WORD_PART = 8
 
-# Variables whose name has one of these words hold a secret, whatever it is used for.
+# Variables whose name has one of these words hold a secret.
 _SECRET_WORDS = (
     "PASSWORD PASSWD PASSPHRASE PASS PWD SECRET SECRETS TOKEN APIKEY KEY CREDENTIAL "
     "CREDENTIALS SAS SIGNATURE WEBHOOK DSN"
@@ -37,8 +37,9 @@ _USER_AND_PASSWORD = re.compile(_SCHEME + r"(?![^\s/@:]*:\d+(?:[/\s,;]|$))[^\s/@
 _USER = re.compile(_SCHEME + r"[^\s\"'<>]*@")
 _QUERY = re.compile(_SCHEME + r"(?P<place>[^\s?#\"'<>]*)[?#][^\s?#\"'<>]*=[^\s\"'<>]*")
 _PARAMETER = re.compile(
-    r"(?i)(?P<name>(?<![A-Za-z])[\w-]*(?:password|passwd|passphrase|pwd|secret|token|signature|sslkey"
-    r"|(?:api|access|account)[_-]?key|(?<![A-Za-z])sig)\s?=\s?)"
+    r"(?i)(?P<name>(?<![A-Za-z])[\w-]*"
+    r"(?:password|passwd|passphrase|pwd|secret|token|signature|sslkey|(?<![A-Za-z])sig"
+    r"|(?:api|access|account)[_-]?key)\s?=\s?)"
     r"(?P<value>'[^'\n]*'|\"[^\"\n]*\"|[^\s&;,'\"]+)"
 )
 _WITHOUT_SCHEME = re.compile(r"(?<![\w/:])[\w.+-]+:[^\s:@/'\"]{3,}@(?=[\w\[])")
@@ -56,7 +57,7 @@ def redact_addresses(text: str) -> str:
     if not any(sign in text for sign in ":="):
         return text
     text = _USER_AND_PASSWORD.sub(rf"\g<scheme>{MASK}@", text)
-    text = _USER.sub(lambda found: _mask_user(found), text)
+    text = _USER.sub(lambda match: _mask_user(match), text)
     text = _QUERY.sub(rf"\g<scheme>\g<place>?{MASK}", text)
     text = _PARAMETER.sub(rf"\g<name>{MASK}", text)
     return _WITHOUT_SCHEME.sub(f"{MASK}@", text)
@@ -104,11 +105,11 @@ def find_environment_secrets(environment: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _mask_user(found: re.Match[str]) -> str:
+def _mask_user(match: re.Match[str]) -> str:
     # The user of a database is public and helps to find the cause; that of a web address is often
     # the secret itself.
-    is_web = found["scheme"].lower().startswith("http")
-    return f"{found['scheme']}{MASK}@" if is_web else found[0]
+    is_web = match["scheme"].lower().startswith("http")
+    return f"{match['scheme']}{MASK}@" if is_web else match[0]
 
 
 def _list_forms(secrets: Iterable[str], min_length: int) -> list[str]:

@@ -28,11 +28,11 @@ def expand_address(written: str, values: Mapping[str, str]) -> str:
     """
     scheme = re.match(r"\s*[A-Za-z][A-Za-z0-9+.-]*:/*", written)
     if scheme is None:
-        return REFERENCE.sub(lambda found: values[found[1]], written)
+        return REFERENCE.sub(lambda match: values[match[1]], written)
 
-    def replace(found: re.Match[str]) -> str:
-        before, after = written[scheme.end() : found.start()], written[found.end() :]
-        value = values[found[1]]
+    def replace(match: re.Match[str]) -> str:
+        before, after = written[scheme.end() : match.start()], written[match.end() :]
+        value = values[match[1]]
         if scheme[0].strip().lower().startswith("sqlite"):
             return quote(value, safe="/")
         if "?" in before:

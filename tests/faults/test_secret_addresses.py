@@ -27,7 +27,7 @@ EVENT = {"entity_id": "lead", "event_time": "at", "event_type": "what"}
 MARK = "\N{WHITE SQUARE}"  # stands for the password in a form of address
 
 HOSTS = ("127.0.0.1:1", "[::1]:1", "localhost:1", "127.0.0.1:1,127.0.0.1:2", "", "%2Ftmp%2Fnone:1")
-ODD_HOSTS = ("127.0.0.1:notaport", "127.0.0.1:99999", "127.0.0.1:", "[::1", "::1:5432", "a b", "-")
+ODD_HOSTS = ("127.0.0.1:notaport", "127.0.0.1:99999", "127.0.0.1:", "[::1", "::1:5432", "a b")
 QUERIES = (
     *("", "?sslmode=disable", "?host=%2Ftmp%2Fnone&port=1", f"?password={MARK}"),
     *(f"?sslpassword={MARK}", f"?sslkey={MARK}", f"?options={MARK}", f"?token={MARK}"),
@@ -183,7 +183,7 @@ def company(tmp_path, monkeypatch):
     return tmp_path
 
 
-SIZE = 1500 if is_full_attack() else 25
+SIZE = 300 if is_full_attack() else 20
 SETTINGS = settings(
     max_examples=SIZE,
     deadline=None,
@@ -194,7 +194,7 @@ SETTINGS = settings(
 
 
 @pytest.mark.parametrize("place", ["source", "publish", "path"])
-def test_no_form_of_address_shows_its_secret(company, record_attack, place):
+def test_address_of_any_form_hides_its_secret(company, record_attack, place):
     outcomes, faults = Counter(), []
 
     @SETTINGS
@@ -216,7 +216,7 @@ def test_no_form_of_address_shows_its_secret(company, record_attack, place):
     assert faults == []
 
 
-def test_any_password_of_the_environment_reaches_the_driver(company, monkeypatch, record_attack):
+def test_password_of_the_environment_reaches_the_driver(company, monkeypatch, record_attack):
     outcomes = Counter()
 
     @SETTINGS
