@@ -29,14 +29,14 @@ from configs.durations import localize_instant
 from configs.errors import ConfigError
 from configs.feature_options import Features
 from configs.learning import Audit, EvaluationConfig, Learning
+from configs.loading.validation_errors import PERSONAL_COLUMN, to_config_error
+from configs.loading.yaml_file import expand_variables, read_yaml, redact_config, redact_config_text
 from configs.night import Capacity, Publish, Schedule
 from configs.privacy import Privacy
 from configs.source_rows import FrozenModel, SourceRows
 from configs.sources import Sources
 from configs.suggestions import did_you_mean
 from configs.targets import ColumnOutcome, Target
-from configs.validation_errors import PERSONAL_COLUMN, to_config_error
-from configs.yaml_file import expand_variables, read_yaml, redact_config, redact_config_text
 
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from configs.addresses.fields import DatabaseAddress, LocalPath
+from configs.names import BLANKS, Name
 
 ColumnKind = Literal["number", "truth", "date", "category"]
 
@@ -29,7 +37,7 @@ class FrozenModel(BaseModel):
 class Constant(FrozenModel):
     """The same text for every row of a source."""
 
-    constant: str
+    constant: Name
 
 
 class SourceRows(FrozenModel):
@@ -65,6 +73,12 @@ class SourceRows(FrozenModel):
             raise ValueError("must be one ASCII character, and neither a quote nor a line break")
         return value
 
+    @field_validator("missing")
+    @classmethod
+    def _trim_missing(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # As the values that they are compared with.
+        return tuple(text.strip(BLANKS) for text in value)
+
     @field_validator("thousands", mode="before")
     @classmethod
     def _unify_thousands(cls, value: object) -> object:
@@ -98,7 +112,37 @@ class AllExcept(FrozenModel):
     all_except: tuple[str, ...] = ()
 
 
-class LeadRows(SourceRows):
+def _wrap_single_name(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class NamedRows(SourceRows):
+    """A source with names: event types, channels, or categories."""
+
+    names: dict[Name, Annotated[tuple[Name, ...], BeforeValidator(_wrap_single_name)]] = Field(
+        {},
+        description="other spellings of event types, channels and categories, by the name as which "
+        "they are read; an empty list says that a name resembles another one and is not the same",
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _check_spellings(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        claims = [(repr(name), dict.fromkeys((name, *texts))) for name, texts in value.items()]
+        if duplicate := find_duplicate_claim(claims):
+            text, first, second = duplicate
+            raise ValueError(
+                f"{text!r} is read as {first} already, so not as {second}: list each text once"
+            )
+        return value
+
+    @property
+    def spellings(self) -> dict[str, str]:
+        """Return the name as which each other spelling is read."""
+        return {text: name for name, texts in self.names.items() for text in texts}
+
+
+class LeadRows(NamedRows):
     """The leads source: one row per entity."""
 
     entity_id: str | None = Field(None, description="column; default: the row number is the id")
@@ -131,7 +175,7 @@ class LeadRows(SourceRows):
         return self
 
 
-class EventRows(SourceRows):
+class EventRows(NamedRows):
     """An events source: one row per event."""
 
     entity_id: str
@@ -149,7 +193,7 @@ class EventRows(SourceRows):
     )
 
 
-class AttributeRows(SourceRows):
+class AttributeRows(NamedRows):
     """A history of changing attributes, in wide or long format.
 
     A wide row gives the values of all its ``columns`` from ``valid_from`` on. A long row names the

@@ -8,22 +8,23 @@ from typing import Literal, Self
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
 from configs.durations import Duration, read_date_as_midnight
+from configs.names import BLANKS, Name
 from configs.source_rows import FrozenModel
 
 
 class Population(FrozenModel):
     """Eligibility at a cutoff: entered before it, not ended, not too old."""
 
-    after: str = Field(
+    after: Name = Field(
         "created",
         description="start of eligibility: “created”, or the event type whose first occurrence "
         "starts it",
     )
-    until: tuple[str, ...] = Field(
+    until: tuple[Name, ...] = Field(
         (),
         description="event types that end eligibility; the outcome does, too, unless it recurs",
     )
-    reopen: tuple[str, ...] = Field(
+    reopen: tuple[Name, ...] = Field(
         (),
         description="event types after which an entity that had ended, by the outcome as well, is "
         "eligible again until the next end",
@@ -31,7 +32,7 @@ class Population(FrozenModel):
     recurring: bool = Field(
         False, description="whether entities stay eligible after the outcome, which may recur"
     )
-    closed_by: tuple[str, ...] = Field(
+    closed_by: tuple[Name, ...] = Field(
         (),
         description="with cutoffs.delay: event types after which the score is no longer published",
     )
@@ -61,7 +62,9 @@ class ColumnOutcome(FrozenModel):
         values = value if isinstance(value, list | tuple) else [value]
         if not values or not all(isinstance(entry, OutcomeValue) for entry in values):
             raise ValueError("must be a text, a number, true or false, or a list of them")
-        return value
+        # Without blanks around it, as the values of the column are read.
+        trimmed = [e.strip(BLANKS) if isinstance(e, str) else e for e in values]
+        return trimmed if isinstance(value, list | tuple) else trimmed[0]
 
     @property
     def values(self) -> tuple[OutcomeValue, ...]:
@@ -104,8 +107,8 @@ class Target(FrozenModel):
     """A prediction target: population, outcome, horizon, cutoffs and amount."""
 
     population: Population = Population()
-    outcome: str | tuple[str, ...] | ColumnOutcome
-    outcome_revoked_by: tuple[str, ...] = Field(
+    outcome: Name | tuple[Name, ...] | ColumnOutcome
+    outcome_revoked_by: tuple[Name, ...] = Field(
         (),
         validation_alias=AliasChoices("outcome_revoked_by", "undone_by"),
         description="event types that revoke the latest outcome before them: it did not happen",
@@ -199,6 +202,20 @@ class Target(FrozenModel):
         if isinstance(self.outcome, ColumnOutcome):
             return self.outcome.mature_after or timedelta(0)
         return self.horizon or timedelta(0)
+
+    @property
+    def event_names(self) -> dict[str, tuple[str, ...]]:
+        """Return the event types that decide on eligibility and label, by the key of each."""
+        population = self.population
+        return {
+            "outcome": self.outcome_types,
+            "outcome_revoked_by": self.outcome_revoked_by,
+            # `created` is the lead's own creation, not an event of the log.
+            "population.after": (population.after,) if population.after != "created" else (),
+            "population.until": population.until,
+            "population.reopen": population.reopen,
+            "population.closed_by": population.closed_by,
+        }
 
     @property
     def outcome_types(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -42,12 +42,14 @@ class ReadingRules:
         signs: Signs in numbers that are possible, the preferred ones first.
         limit: Largest share of a column's values that may not fit its kind.
         kinds: Declared kinds by name of the column.
+        names: Categories that the config lists, so that they are no near-twins of others.
     """
 
     key: str
     signs: tuple[NumberSigns, ...]
     limit: float
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
+    names: Collection[str] = ()
 
 
 @dataclass(frozen=True)

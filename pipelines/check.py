@@ -22,12 +22,13 @@ from features.sources import list_source_columns
 from features.spine import build_scoring_spine, build_training_spine
 from features.wording.wording import load_english, load_wording
 from pipelines.cron import require_cron_lines
+from pipelines.event_names import count_event_types, require_event_types
 from pipelines.nightly.crm_delivery import plan_exports
 from pipelines.open_leads import describe_open_leads
 from pipelines.outcome_column import require_outcome_values
 from pipelines.results.data_check import DataCheck, TargetCheck
 from pipelines.runner import read_clock
-from pipelines.training_data import Snapshot, load_snapshot, require_event_types
+from pipelines.training_data import Snapshot, load_snapshot
 
 NUMBER_PATTERN = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 # Up to this share of values that are not numbers, a column was probably meant to be numeric.
@@ -52,7 +53,7 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
     kinds = infer_attribute_kinds(dataset.values, dataset.readings.columns)
     used = {*dataset.attributes, *kinds} - set(project.features.exclude)
     dataset.readings.require_certain(sorted(used))
-    types = _count_event_types(dataset)
+    types = count_event_types(dataset)
     targets = tuple(_check_target(snapshot, target) for target in project.targets)
     return DataCheck(
         project=project.project,
@@ -80,14 +81,6 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
     )
 
 
-def _count_event_types(dataset: Dataset) -> dict[str, int]:
-    """Return the number of events by type, the most frequent first, then by name."""
-    counts = pc.value_counts(dataset.events["event_type"]).to_pylist()
-    # Ties are ordered by name, so that the same data gives the same report.
-    counts.sort(key=lambda row: (-row["counts"], row["values"]))
-    return {row["values"]: row["counts"] for row in counts}
-
-
 def _find_time_span(dataset: Dataset) -> tuple[datetime, datetime] | None:
     """Return the first and the last event time, or creation time where there are no events."""
     events = dataset.events
@@ -101,7 +94,7 @@ def _find_time_span(dataset: Dataset) -> tuple[datetime, datetime] | None:
 def _check_target(snapshot: Snapshot, target: str) -> TargetCheck:
     target_config, dataset = snapshot.project.target_config(target), snapshot.dataset
     try:
-        require_event_types(snapshot, target)
+        require_event_types(snapshot.project, dataset, target, snapshot.as_of)
         require_outcome_values(snapshot.project, dataset, target)
         spine = build_training_spine(dataset, target_config, snapshot.as_of)
         labels = compute_labels(dataset, spine, target_config, snapshot.observed)

@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow.compute as pc
 
 from configs.durations import format_duration
-from configs.errors import ConfigError, join_names
+from configs.errors import ConfigError, DataError, join_names
 from configs.schema import Project
 from configs.suggestions import did_you_mean
 from configs.targets import ColumnOutcome, Target
 from features.contracts import Dataset
 from features.labels import cast_outcome_values, match_outcome_values
+from features.names.twins import Twin, describe_twins, find_twins, list_twins
 from features.tools.instants import (
     column_to_microseconds,
     duration_to_microseconds,
@@ -27,13 +28,17 @@ MAX_VALUES_LISTED = 8
 
 
 def require_outcome_values(project: Project, dataset: Dataset, target: str) -> None:
-    """Raise ConfigError if a filled outcome column holds none of the values of the outcome."""
+    """Raise the error of an outcome column whose values never occur, or are written in two ways.
+
+    ConfigError if a filled column holds none of them; DataError if many leads have nearly one.
+    """
     outcome = project.target_config(target).outcome
     if not isinstance(outcome, ColumnOutcome):
         return
     counts = _count_values(dataset, outcome)
     values = cast_outcome_values(outcome, dataset.leads[outcome.column].type).to_pylist()
     if not counts or counts.keys() & set(values):
+        require_distinct_values(project, dataset, target)
         return
     # The most frequent first; ties by value, so that the same data gives the same message.
     frequent = sorted(counts, key=lambda value: (-counts[value], value))
@@ -48,6 +53,21 @@ def require_outcome_values(project: Project, dataset: Dataset, target: str) -> N
     )
 
 
+def require_distinct_values(project: Project, dataset: Dataset, target: str) -> None:
+    """Raise DataError if many leads have nearly a value of the target's outcome column."""
+    outcome = project.target_config(target).outcome
+    if not isinstance(outcome, ColumnOutcome):
+        return
+    twins = find_outcome_twins(project, dataset, outcome)
+    if frequent := [twin for twin in twins if twin.is_frequent]:
+        raise DataError(
+            "a value of the outcome is written in more than one way",
+            where=f"{project.path}: targets.{target}.outcome.equals",
+            found=f"column {outcome.column}: {list_twins(frequent)}",
+            fix=frequent[0].suggest("sources.leads"),
+        )
+
+
 def list_outcome_warnings(project: Project, dataset: Dataset, observed: datetime) -> list[str]:
     """Return one line for each doubtful value of an outcome column, and for a lack of maturity.
 
@@ -60,7 +80,7 @@ def list_outcome_warnings(project: Project, dataset: Dataset, observed: datetime
         if not isinstance(outcome, ColumnOutcome):
             continue
         try:
-            lines += _warn_about_values(dataset, outcome, f"targets.{name}.outcome.equals")
+            lines += _warn_about_values(project, dataset, outcome, f"targets.{name}.outcome.equals")
             if dataset.timed:
                 where = f"targets.{name}.outcome"
                 lines += _warn_about_maturity(dataset, target_config, outcome, observed, where)
@@ -79,7 +99,9 @@ def _format_value(value: str | float) -> str:
     return repr(value) if isinstance(value, str) else f"{value:g}"
 
 
-def _warn_about_values(dataset: Dataset, outcome: ColumnOutcome, where: str) -> Iterator[str]:
+def _warn_about_values(
+    project: Project, dataset: Dataset, outcome: ColumnOutcome, where: str
+) -> Iterator[str]:
     """Yield a line for each value of the outcome that never occurs or is written differently."""
     counts = _count_values(dataset, outcome)
     values = cast_outcome_values(outcome, dataset.leads[outcome.column].type).to_pylist()
@@ -89,27 +111,17 @@ def _warn_about_values(dataset: Dataset, outcome: ColumnOutcome, where: str) -> 
                 f"{where}: the value {_format_value(value)} never occurs in the column "
                 f"{outcome.column}; correct it, or remove it"
             )
-        variants = [
-            other
-            for other in sorted(counts.keys() - set(values), key=str)
-            if isinstance(other, str) and _normalize_text(other) == _normalize_text(str(value))
-        ]
-        if variants:
-            rows = [f"{text!r} ({_count_rows(counts[text])})" for text in variants]
-            right = f"{value!r} ({_count_rows(counts.get(value, 0))})"
-            yield (
-                f"{where}: {join_names(rows, MAX_VALUES_LISTED)} in the column {outcome.column} "
-                f"differ from {right} by case or blanks only, and count "
-                "as without the outcome; list them under equals if they mean the same"
-            )
+    twins = find_outcome_twins(project, dataset, outcome)
+    subject = f"{where}: the column {outcome.column}"
+    yield from describe_twins(twins, subject, "sources.leads")
 
 
-def _count_rows(rows: int) -> str:
-    return f"{rows:,} row{'s' * (rows != 1)}"
-
-
-def _normalize_text(text: str) -> str:
-    return " ".join(text.split()).casefold()
+def find_outcome_twins(project: Project, dataset: Dataset, outcome: ColumnOutcome) -> list[Twin]:
+    """Return the texts of an outcome column that are near-twins of a value of the outcome."""
+    counts = {text: n for text, n in _count_values(dataset, outcome).items() if type(text) is str}
+    values = {value for value in outcome.values if isinstance(value, str)}
+    listed = project.sources.leads.names if project.sources.leads else ()
+    return [twin for twin in find_twins(counts, {*values, *listed}) if twin.name in values]
 
 
 def _warn_about_maturity(

@@ -10,9 +10,8 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import ConfigError, DataError, join_names
+from configs.errors import DataError
 from configs.schema import Project
-from configs.suggestions import did_you_mean
 from features.build import build_features
 from features.contracts import Dataset
 from features.definitions.catalog import Catalog, build_catalog
@@ -24,11 +23,9 @@ from features.spine import build_training_spine
 from features.times.data_end import find_data_end, find_midnight_after
 from models.clusters import CLUSTER
 from pipelines.as_of import parse_as_of
+from pipelines.event_names import require_event_types
 from pipelines.odd_rows import warn_about_odd_rows
 from pipelines.outcome_column import list_outcome_warnings, require_outcome_values
-
-# Event types that an error message lists: enough to spot a typo, on a few lines.
-MAX_TYPES_LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
     """
     project, dataset = snapshot.project, snapshot.dataset
     target_config = project.target_config(target)
-    require_event_types(snapshot, target)
+    require_event_types(project, dataset, target, snapshot.as_of)
     require_outcome_values(project, dataset, target)
     spine = build_training_spine(dataset, target_config, snapshot.as_of)
     if not spine.num_rows:
@@ -151,28 +148,6 @@ def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
     labels = compute_labels(dataset, spine, target_config, snapshot.observed)
     labels = labels.append_column(CLUSTER, dataset.find_clusters(spine["entity_id"]))
     return TrainingRows(build_features(dataset, spine, catalog), labels, catalog)
-
-
-def require_event_types(snapshot: Snapshot, target: str) -> None:
-    """Raise ConfigError if a target's outcome or entry is an event type that never occurs."""
-    target_config = snapshot.project.target_config(target)
-    known = pc.unique(snapshot.dataset.events["event_type"]).to_pylist()
-    required_types = {
-        "outcome": set(target_config.outcome_types),
-        # `created` is the lead's own creation, not an event of the log.
-        "population.after": {target_config.population.after} - {"created"},
-    }
-    for key, types in required_types.items():
-        if types and not types & set(known):
-            missing = min(types)
-            listed = join_names(sorted(known), MAX_TYPES_LISTED) or "no event at all"
-            raise ConfigError(
-                "this event type never occurs",
-                where=f"{snapshot.project.path}: targets.{target}.{key}",
-                found=f"{missing!r}; before {snapshot.as_of.isoformat()} the data contains "
-                f"{listed}",
-                fix=did_you_mean(missing, known) or "correct the name, or use a later --as-of",
-            )
 
 
 def count_training_rows(rows: TrainingRows) -> dict[str, int]:

@@ -36,6 +36,7 @@ from features.intake.values import (
     infer_attribute,
     parse_days,
 )
+from features.names.twins import describe_twins, find_text_twins
 from features.readings import (
     ColumnReading,
     Locator,
@@ -92,7 +93,7 @@ def make_rules(
             fix=did_you_mean(unknown[0], known) or "name an attribute, or remove it",
         )
     limit = project.sources.max_unreadable_cells
-    return ReadingRules(key, list_possible_signs(source), limit, source.kinds)
+    return ReadingRules(key, list_possible_signs(source), limit, source.kinds, tuple(source.names))
 
 
 def make_locator(raw: RawRows, nr: pa.ChunkedArray) -> Locator:
@@ -140,7 +141,7 @@ def read_attribute(
     written, stored = distinct.to_array(), StoredReading("category")
     reading = ColumnReading(name, rules, stored, written, locate, hidden=hidden)
     if declared == "category":
-        return texts, reading
+        return texts, replace(reading, warnings=_warn_about_twins(reading, distinct))
     parsed = _parse_kinds(distinct, (PLAIN_SIGNS,) if typed else rules.signs, rules.limit)
     kind, uncertain = _decide_kind(distinct, parsed, rules.limit, declared)
     reading = replace(reading, stored=StoredReading(kind, parsed.choice.evident))
@@ -148,7 +149,7 @@ def read_attribute(
         problem = _make_kind_error(reading, distinct, parsed, kind, declared)
         return texts, replace(reading, problem=problem)
     if kind == "category":
-        return texts, reading
+        return texts, replace(reading, warnings=_warn_about_twins(reading, distinct))
     reading = replace(reading, warnings=tuple(_write_warnings(reading, distinct, parsed)))
     return distinct.spread(parsed.values[kind]), reading
 
@@ -344,6 +345,13 @@ def _describe_ambiguity(
     if reading.hidden:
         return replace(misfits, text=MASK), "both signs fit"
     return misfits, readings
+
+
+def _warn_about_twins(reading: ColumnReading, distinct: DistinctTexts) -> tuple[str, ...]:
+    """Return the warning about categories that a person would take for one, if there are any."""
+    subject, key = f"attribute {reading.name} ({reading.rules.key})", reading.rules.key
+    twins = find_text_twins(distinct, reading.rules.names)
+    return tuple(describe_twins(twins, subject, key, reading.hidden))
 
 
 def _write_warnings(

@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 from joblib import effective_n_jobs
 
 from configs.schema import Project
-from configs.source_rows import Constant, EventRows
+from configs.source_rows import EventRows
 from features.arrivals import Arrivals
 from features.contracts import EVENTS, INSTANT, SourceCount
-from features.intake.entities import EntityCollector
 from features.intake.event_values import EventValues
 from features.intake.formats.texts import to_plain_text
+from features.intake.identity.entities import EntityCollector
 from features.intake.identity.equal_events import (
     MAX_COMPARED_ROWS,
     EqualRows,
@@ -37,6 +37,7 @@ from features.intake.identity.equal_files import (
 )
 from features.intake.identity.id_doubts import IdDoubts, open_id_doubts
 from features.intake.ids import read_ids
+from features.intake.names import NameCounts, describe_event_twins, read_names
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     DUPLICATE,
@@ -50,7 +51,7 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import RawRows, SourceReader
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
-from features.intake.values import read_clean_text, read_times
+from features.intake.values import read_times
 from features.tools.duplicates import HASHES, find_duplicate_rows, sum_hashes
 from features.tools.id_index import IdIndex
 from features.tools.parallel import parallel_map
@@ -81,20 +82,33 @@ class EventReadResult:
 
 
 @dataclass(frozen=True)
+class _Findings:
+    """What one pass over a source collects, beside its rows.
+
+    Attributes:
+        doubts: The source's doubtful ids.
+        names: Rows of the source's names.
+    """
+
+    doubts: IdDoubts
+    names: NameCounts
+
+
+@dataclass(frozen=True)
 class _RowChecks:
     """What the rows of a source are checked against, beside their own columns.
 
     Attributes:
         lead_index: Index of the leads' ids; None if there is no leads source.
         objections: Entities that must not be scored.
-        doubts: Collects the source's doubtful ids.
+        findings: Collects the source's doubtful ids and names.
         limits: Instants that rows may have.
         excluded: Leads without a usable row because of its time.
     """
 
     lead_index: IdIndex | None
     objections: Objections
-    doubts: IdDoubts
+    findings: _Findings
     limits: TimeLimits
     excluded: ExcludedLeads
 
@@ -123,7 +137,8 @@ def read_events(
         for reader in values:
             reader.reset_counts()
         log_parts = _read_sources(project, readers, values, known, exclusion, scratch)
-    hashed, entities, rejections, doubts = log_parts
+    hashed, entities, rejections, findings = log_parts
+    doubts = [collected.doubts for collected in findings]
     if lead_index is None:
         _refuse_rounded_ids(doubts, project.sources.max_quarantine)
     hashes, log = hashed.select(HASHES.names), hashed.select(EVENT_LOG.names)
@@ -132,22 +147,31 @@ def read_events(
     arrivals = _count_arrivals(rejections, hashed["available_at"])
     hints = [_diagnose_unknown(project, leads, collected) for collected in doubts]
     rejected = _add_duplicates(rejections, again)
-    counts = _quarantine_sources(
-        project, readers, rejected, arrivals, hints, quarantine, exclusion[0]
-    )
-    counts = tuple(
-        replace(count, warnings=(*count.warnings, *reader.list_warnings()))
-        for count, reader in zip(counts, values, strict=True)
-    )
+    limits, _ = exclusion
+    counts = _quarantine_sources(project, readers, rejected, arrivals, hints, quarantine, limits)
     if len(again):
         log = SpillBuffer.collect(EVENT_LOG, _drop_rows(log, again), scratch)
     hash_sum = _sum_content(project, log, hashes, again)
-    counts = tuple(
-        replace(count, warnings=(*count.warnings, *collected.warnings(), *lines))
-        for count, collected, lines in zip(counts, doubts, differences, strict=True)
-    )
+    twins = describe_event_twins(project, [collected.names for collected in findings])
+    for lines in (
+        [reader.list_warnings() for reader in values],
+        [collected.warnings() for collected in doubts],
+        differences,
+        twins,
+    ):
+        counts = _add_warnings(counts, lines)
     return EventReadResult(
         log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
+    )
+
+
+def _add_warnings(
+    counts: tuple[SourceCount, ...], lines: Iterable[Iterable[str]]
+) -> tuple[SourceCount, ...]:
+    """Return the counts with further warnings, those of each source in turn."""
+    return tuple(
+        replace(count, warnings=(*count.warnings, *more))
+        for count, more in zip(counts, lines, strict=True)
     )
 
 
@@ -158,25 +182,25 @@ def _read_sources(
     known: tuple[IdIndex | None, Objections],
     exclusion: tuple[TimeLimits, ExcludedLeads],
     scratch: Path | None,
-) -> tuple[pa.Table, EntityCollector, list[Rejections], list[IdDoubts]]:
+) -> tuple[pa.Table, EntityCollector, list[Rejections], list[_Findings]]:
     """Return the good rows of all sources as HASHED_EVENT_LOG, and what else one pass collects.
 
-    These are the entities, and the rejections and doubtful ids of each source.
+    These are the entities, and the rejections and findings of each source.
     """
     buffer, entities = SpillBuffer(HASHED_EVENT_LOG, scratch), EntityCollector()
     rejections = list[Rejections]()
-    doubts = [
-        open_id_doubts(project, source, f"sources.events[{i}]")
+    findings = [
+        _Findings(open_id_doubts(project, source, f"sources.events[{i}]"), NameCounts())
         for i, source in enumerate(project.sources.events)
     ]
     for i, source in enumerate(project.sources.events):
-        checks = _RowChecks(*known, doubts[i], *exclusion)
+        checks = _RowChecks(*known, findings[i], *exclusion)
         pieces = _check_pieces(project, source, i, readers[i], values[i], checks)
         collector = entities if known[0] is None else None
         rejections.append(
             Rejections.from_parts(_store_piece(buffer, collector, *piece) for piece in pieces)
         )
-    return buffer.to_table(), entities, rejections, doubts
+    return buffer.to_table(), entities, rejections, findings
 
 
 def _quarantine_sources(
@@ -334,7 +358,7 @@ def _check_piece(
     """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
     columns = _read_columns(project, source, raw, values)
     lead_index = checks.lead_index
-    checks.doubts.add(raw.table, raw.column(source.entity_id, ""), columns["entity_id"])
+    checks.findings.doubts.add(raw.table, raw.column(source.entity_id, ""), columns["entity_id"])
     # Suppression comes first, since such a row must not appear in the quarantine. With a leads
     # source, only its rows decide which listed entities the data contains.
     row_flaws = checks.objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)
@@ -365,10 +389,11 @@ def _check_piece(
     )
     if lead_index is not None:
         is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
-        checks.doubts.add_unknown(columns["entity_id"].filter(is_unknown))
+        checks.findings.doubts.add_unknown(columns["entity_id"].filter(is_unknown))
     good = pa.table({name: columns[name] for name in names})
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
+    checks.findings.names.add(good)
     return reasons, good, _to_hashed_log(good, source_number)
 
 
@@ -390,19 +415,11 @@ def _read_columns(
         "account_id": read_ids(raw, source.account_id, missing),
         "event_id": read_ids(raw, source.event_id, missing),
         **read_times(raw, source.event_time, source.known_at, missing, project.zone),
-        "event_type": _read_text(raw, source.event_type, missing),
-        "channel": _read_text(raw, source.channel, missing),
+        "event_type": read_names(raw, source.event_type, source),
+        "channel": read_names(raw, source.channel, source),
     }
     columns["value"], columns["value_problem"] = values.parse_piece(raw)
     return columns
-
-
-def _read_text(
-    raw: RawRows, mapped: str | Constant | None, missing: tuple[str, ...]
-) -> pa.ChunkedArray:
-    if isinstance(mapped, Constant):
-        return pa.chunked_array([pa.repeat(mapped.constant, len(raw.table)).dictionary_encode()])
-    return read_clean_text(raw, mapped, missing)
 
 
 def _store_piece(

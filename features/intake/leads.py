@@ -23,6 +23,7 @@ from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.identity.equal_ids import EqualIds, find_equal_ids
 from features.intake.identity.id_doubts import find_scientific, open_id_doubts
 from features.intake.ids import read_ids
+from features.intake.names import clean_values
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     Flaw,
@@ -39,7 +40,9 @@ from features.intake.repeated_rows import note_repeated_rows
 from features.intake.row_order import require_rising_rows
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import clean_column, infer_attribute, read_times
+from features.names.twins import describe_twins, find_text_twins
 from features.readings import ColumnReading, ReadingRules
+from features.tools.distinct_texts import DistinctTexts
 from features.tools.duckdb_sql import run_query
 
 # Value of ``order`` that stands for the position of a row in its source.
@@ -91,6 +94,7 @@ def read_leads(
     count = note_repeated_rows(count, project, source, raw, ids, list_outcome_columns(project))
     arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None
     warnings = [*count.warnings, *warnings, *list_warnings(readings)]
+    warnings += _warn_about_owners(project, source, table)
     count = replace(count, arrivals=arrivals, warnings=tuple(warnings))
     return table, count, readings, ExcludedLeads.from_reasons(leads["entity_id"], reasons)
 
@@ -139,6 +143,15 @@ def list_carried_columns(project: Project) -> set[str]:
     )
     used = owner not in chosen.all_except if isinstance(chosen, AllExcept) else owner in chosen
     return list_outcome_columns(project) | ({owner} if owner and not used else set())
+
+
+def _warn_about_owners(project: Project, source: LeadRows, leads: pa.Table) -> list[str]:
+    """Return the warning about owners with nearly the same name, unless they are an attribute."""
+    owner = _owner_column(project)
+    if owner not in list_carried_columns(project) - list_outcome_columns(project):
+        return []
+    twins = find_text_twins(DistinctTexts.from_column(to_text(leads[owner])), source.names)
+    return describe_twins(twins, f"owner {owner} (capacity.owner)", "sources.leads")
 
 
 def _owner_column(project: Project) -> str | None:
@@ -235,7 +248,7 @@ def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[
             pa.nulls(size, pa.string()),
         )
     for i, name in enumerate(names):
-        columns[f"a{i}"] = clean_column(raw.column(name, ""), missing)
+        columns[f"a{i}"] = clean_values(raw, name, source)
     return pa.table(columns)
 
 

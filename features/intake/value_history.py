@@ -17,6 +17,7 @@ from features.intake.column_kinds import list_warnings, make_locator, make_rules
 from features.intake.formats.texts import is_text_column, to_plain_text
 from features.intake.identity.id_doubts import open_id_doubts
 from features.intake.ids import read_ids
+from features.intake.names import read_names
 from features.intake.objections import Objections
 from features.intake.quarantine import (
     NO_NAME,
@@ -33,8 +34,10 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import RawRows, read_rows
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
-from features.intake.values import read_clean_text, read_times
+from features.intake.values import read_times
+from features.names.twins import describe_twins, find_text_twins
 from features.readings import ColumnReading
+from features.tools.distinct_texts import DistinctTexts
 from features.tools.duckdb_sql import run_query
 from features.tools.id_index import IdIndex
 
@@ -113,6 +116,7 @@ def _read_source(
     readings = _read_kinds(project, source, where, raw, good)
     arrivals = Arrivals.from_instants(good["available"])
     warnings = describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
+    warnings += tuple(_warn_about_names(rows["name"], source, where))
     warnings = (*count.warnings, *doubts.warnings(), *warnings, *list_warnings(readings))
     count = replace(count, arrivals=arrivals, warnings=warnings)
     return values.filter(pc.invert(hidden)), count, readings
@@ -145,6 +149,15 @@ def _read_kinds(
     return readings
 
 
+def _warn_about_names(names: pa.ChunkedArray, source: AttributeRows, key: str) -> list[str]:
+    """Return the warning about attributes of a long history with nearly the same name, if any."""
+    if source.attribute is None:
+        return []
+    distinct = DistinctTexts.from_column(names)
+    twins = find_text_twins(distinct, {*source.only, *source.names})
+    return describe_twins(twins, f"{source.label}: {key}.attribute", key)
+
+
 def _required_columns(source: AttributeRows, where: str) -> dict[str, str]:
     keys = ("entity_id", "valid_from", "known_at", "attribute", "value")
     mapped = {f"{where}.{key}": getattr(source, key) for key in keys}
@@ -160,7 +173,7 @@ def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.T
     columns |= read_times(raw, source.valid_from, source.known_at, missing, project.zone)
     # A wide row names no attribute: the config names its columns.
     columns["name"] = (
-        to_plain_text(read_clean_text(raw, source.attribute, missing))
+        to_plain_text(read_names(raw, source.attribute, source))
         if source.attribute
         else pa.repeat("", size)
     )
@@ -169,7 +182,7 @@ def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.T
         pc.and_(pc.is_valid(columns["name"]), bool(source.only)), pc.invert(chosen)
     )
     for k, name in enumerate(source.columns or (source.value,)):
-        columns[f"v{k}"] = to_plain_text(read_clean_text(raw, name, missing))
+        columns[f"v{k}"] = to_plain_text(read_names(raw, name, source))
     return pa.table(columns)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.names import BLANKS
 from features.contracts import INSTANT
 from features.intake.formats.number_signs import NUMBER_PATTERN, parse_plain_numbers
 from features.intake.formats.texts import set_null, to_plain_text, to_supported_type, to_text
@@ -22,6 +23,7 @@ from features.intake.reading import RawRows
 from features.times.iso_time import NAIVE, UNREADABLE, ZONED, parse_times
 from features.timezones import find_offsets_at_wall_times
 from features.tools.duckdb_sql import run_query
+from features.tools.folding import has_outer_blanks
 from features.tools.id_index import get_text_buffers
 from features.tools.instants import US_PER_DAY
 
@@ -46,7 +48,8 @@ MICROSECONDS_PER_UNIT = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "n
 def clean_column(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.ChunkedArray:
     """Return a column in a supported type, with null for every value that means “no value”.
 
-    These are blank texts, NaN, and values written like one of ``missing``.
+    These are blank texts, NaN, and values written like one of ``missing``. Texts have no blanks
+    around them.
     """
     column = to_supported_type(column)
     if pa.types.is_dictionary(column.type):
@@ -54,8 +57,9 @@ def clean_column(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.Chunke
             [_clean_codes(chunk, missing) for chunk in column.chunks], column.type
         )
     if pa.types.is_string(column.type):
-        trimmed = pc.utf8_trim_whitespace(column)
-        return set_null(column, pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string())))
+        if any(map(has_outer_blanks, column.chunks)):
+            column = pc.utf8_trim(column, characters=BLANKS)
+        return set_null(column, pc.is_in(column, value_set=pa.array(["", *missing], pa.string())))
     if pa.types.is_floating(column.type):
         column = set_null(column, pc.is_nan(column))
     marks = _missing_markers(column.type, missing)
@@ -64,12 +68,14 @@ def clean_column(column: pa.ChunkedArray, missing: tuple[str, ...]) -> pa.Chunke
 
 def _clean_codes(chunk: pa.DictionaryArray, missing: tuple[str, ...]) -> pa.DictionaryArray:
     levels = clean_column(pa.chunked_array([chunk.dictionary]), missing).combine_chunks()
-    if not levels.null_count:
-        return chunk
-    level = pa.array(
-        np.arange(len(levels), dtype=np.int32), mask=levels.is_null().to_numpy(zero_copy_only=False)
-    )
-    return pa.DictionaryArray.from_arrays(level.take(chunk.indices), chunk.dictionary)
+    return chunk if levels.equals(chunk.dictionary) else replace_levels(chunk, levels)
+
+
+def replace_levels(chunk: pa.DictionaryArray, levels: pa.Array) -> pa.DictionaryArray:
+    """Return a chunk with other texts in place of its own ones, of which some may be equal."""
+    encoded = levels.dictionary_encode()
+    codes = encoded.indices.take(chunk.indices)
+    return pa.DictionaryArray.from_arrays(codes, encoded.dictionary)
 
 
 def _missing_markers(kind: pa.DataType, missing: tuple[str, ...]) -> pa.Array:

@@ -8,12 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.names import BLANKS
 from features.tools.id_index import get_text_buffers
 from features.tools.jit import jit_kernel
-
-# Every character that Python counts as white space, the no-break spaces among them, and three
-# without width: copying an id may leave them around it.
-BLANKS = "".join(filter(str.isspace, map(chr, range(0x10000)))) + "\u200b\u2060\ufeff"
 
 # Marks the bytes with which a blank begins (first row) and ends (second row) in UTF-8. A letter may
 # share the last one, so a marked text may have no blank around it.

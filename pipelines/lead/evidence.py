@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import Dataset
-from features.intake.fingerprint import compute_fingerprint
+from features.fingerprint import compute_fingerprint
 from features.tools.duplicates import HASHES, sum_hashes
 from features.tools.row_hash import hash_rows, hash_texts
 from pipelines.lead.replay import Replay, ReplaySources, is_eligible

@@ -29,12 +29,13 @@ from models.scorer import SCORER_FILE
 from models.scorer_metadata import ScorerMetadata
 from models.serialization import read_json
 from pipelines.as_of import is_in_future, parse_as_of
+from pipelines.event_names import require_event_types
 from pipelines.reports.markdown import render_monitor_markdown
 from pipelines.results.monitoring import MonitorResult
 from pipelines.runner import Runner, read_clock
 from pipelines.training.amounts import compute_realised_amounts
 from pipelines.training.evaluation_rows import STAGE
-from pipelines.training_data import Snapshot, load_snapshot, require_event_types
+from pipelines.training_data import Snapshot, load_snapshot
 from pipelines.workspace import find_registry, open_store
 from serve.monitoring.expectations import (
     Comparison,
@@ -136,7 +137,7 @@ def follow_target(
     With ``brief``, only the parts of the champion are measured: all its rows, and the recent ones.
     """
     project, target_config = snapshot.project, snapshot.project.target_config(target)
-    require_event_types(snapshot, target)
+    require_event_types(project, snapshot.dataset, target, snapshot.as_of)
     runner.log(f"{target}: following the published scores")
     # Without times the as-of is only an order and excludes no night.
     nights = list_published_nights(

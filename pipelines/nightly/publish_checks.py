@@ -14,6 +14,8 @@ from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
 from models.scorer import Scorer
 from pipelines.as_of import is_in_future
+from pipelines.event_names import count_event_types, require_distinct_types
+from pipelines.outcome_column import require_distinct_values
 from pipelines.training_data import Snapshot
 from serve.checks.change_checks import check_score_changes
 from serve.checks.checks import CheckResult, pass_unchecked
@@ -70,7 +72,21 @@ def check_data(
         *check_sources(snapshot.dataset, snapshot.as_of, past_checks, limits),
         *_check_event_volume(snapshot, list(scorers.values())),
         *_warn_about_readings(snapshot, scorers),
+        *_stop_on_twins(snapshot, scorers),
     ]
+
+
+def _stop_on_twins(snapshot: Snapshot, scorers: Mapping[str, Scorer]) -> Iterator[CheckResult]:
+    """Yield a stop for each target whose events or outcome are written in more than one way."""
+    project, dataset = snapshot.project, snapshot.dataset
+    counts = count_event_types(dataset)
+    for target in scorers:
+        try:
+            require_distinct_types(project, counts, target)
+            require_distinct_values(project, dataset, target)
+        except DataError as error:
+            text = f"{error.found}; {error.fix}"
+            yield CheckResult("names", target, "", None, None, None, "stop", text)
 
 
 def _warn_about_readings(

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.tools.folding import BLANKS, fold_text, fold_texts
+from configs.names import BLANKS
+from features.tools.folding import fold_text, fold_texts
 from features.tools.json_values import format_json
 from serve.delimited import escape_for_spreadsheet
 

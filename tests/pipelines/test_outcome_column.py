@@ -9,6 +9,7 @@ import yaml
 
 from configs.errors import ConfigError
 from configs.schema import load_project
+from features.names.twins import HOW_THEY_DIFFER
 from models.training.folds import plan_folds
 from models.training.training_rows import TrainingTable
 from pipelines.check import examine_data
@@ -144,25 +145,40 @@ def test_values_of_an_outcome_are_texts_or_numbers(here, equals):
 
 def test_values_that_differ_by_case_or_blanks_are_named(here):
     rows = make_rows(300, yes="Won", no="Lost")
-    rows[0][3], rows[1][3], rows[2][3] = "won", "W ON", "WON"
+    rows[0][3], rows[1][3], rows[2][3] = "won", "W ON ", "WON"
     project = write_company(here, rows, outcome={"equals": ["Won", "Signed"], "mature_after": "0d"})
     won = sum(row[3] == "Won" for row in rows)
     lines = [line for line in examine_data(project, None).warnings if "equals" in line]
     assert lines == [
-        "targets.win.outcome.equals: 'WON' (1 row), 'won' (1 row) in the column won differ from "
-        f"'Won' ({won} rows) by case or blanks only, and count as without the outcome; list them "
-        "under equals if they mean the same",
         "targets.win.outcome.equals: the value 'Signed' never occurs in the column won; correct "
         "it, or remove it",
+        "targets.win.outcome.equals: the column won: "
+        + ", ".join(f'"{text}" (1 row) and "Won" ({won} rows)' for text in ("W ON", "WON", "won"))
+        + f" differ {HOW_THEY_DIFFER}; set sources.leads.names: "
+        '{"Won": ["W ON"]} if they are the same, else sources.leads.names: {"W ON": []}',
     ]
     logged = []
     load_snapshot(project, None, read_clock()).log_warnings(logged.append)
     assert [f"warning: {line}" for line in lines] == [line for line in logged if "equals" in line]
-    listed = {"equals": ["Won", "won", "WON"], "mature_after": "0d"}
+    listed = {"equals": ["Won", "won", "W ON", "WON"], "mature_after": "0d"}
     assert not any(
         "equals" in line
         for line in examine_data(write_company(here, rows, outcome=listed), None).warnings
     )
+
+
+def test_values_of_many_leads_that_are_nearly_the_outcome_are_refused(here):
+    rows = make_rows(300, yes="Won", no="Lost")
+    for row in rows[:100]:
+        row[3] = row[3].upper()
+    project = write_company(here, rows, outcome={"equals": "Won", "mature_after": "0d"})
+    (problem,) = (target.problem for target in examine_data(project, None).targets)
+    many = sum(row[3] == "WON" for row in rows)
+    assert "written in more than one way" in problem and f'"WON" ({many} rows)' in problem
+    for names, positive in (({"Won": "WON"}, many), ({"WON": []}, 0)):
+        project = write_company(here, rows, outcome={"equals": "Won"}, names=names)
+        (target,) = examine_data(project, None).targets
+        assert target.positive == sum(row[3] == "Won" for row in rows) + positive
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from configs.errors import DataError
+from configs.names import BLANKS
 from features.intake.formats.csv_grammar import (
     CsvDialect,
     find_blank_lines,
     find_complete_lines,
     split_fields,
 )
-from features.tools.folding import BLANKS
 
 # In order of preference, where nothing else decides.
 DELIMITERS = ",;\t|"

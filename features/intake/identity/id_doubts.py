@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
+from configs.names import BLANKS
 from configs.schema import Project
 from configs.source_rows import AttributeRows, EventRows, LeadRows
 from features.intake.formats.texts import is_text_type, to_plain_text
 from features.intake.identity.equal_files import FileRows, list_file_rows
 from features.intake.identity.id_diagnosis import describe_diagnoses
-from features.tools.folding import BLANKS, has_outer_blanks
+from features.tools.folding import has_outer_blanks
 from features.tools.id_index import get_text_buffers
 
 IdRows = LeadRows | EventRows | AttributeRows

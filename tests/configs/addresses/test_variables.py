@@ -4,8 +4,8 @@ import pytest
 
 from configs.addresses.database import parse_database_address
 from configs.addresses.variables import encode_value, expand_address, redact_written_address
+from configs.loading.yaml_file import redact_config_text
 from configs.schema import load_project
-from configs.yaml_file import redact_config_text
 
 CONFIG = """project: p
 workspace: w

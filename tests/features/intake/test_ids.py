@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from configs.names import BLANKS
 from features.intake.formats.texts import to_text
 from features.intake.ids import read_ids
 from features.intake.reading import RawRows
 from features.sources import read_sources
-from features.tools.folding import BLANKS
 from tests.features.company import EVENT, LEAD, csv_text, project, write
 
 # Exact as a float, so that every type can hold them.

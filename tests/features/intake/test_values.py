@@ -155,4 +155,4 @@ def test_attribute_has_the_kind_common_to_its_texts(column, expected):
 
 def test_missing_markers_become_null():
     found = clean_column(texts("", "  ", " n/a ", "Select", " x ", None), ("n/a", "Select"))
-    assert found.to_pylist() == [None, None, None, None, " x ", None]
+    assert found.to_pylist() == [None, None, None, None, "x", None]

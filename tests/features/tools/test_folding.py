@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.tools.folding import BLANKS, fold_text, fold_texts, is_ascii
+from configs.names import BLANKS
+from features.tools.folding import fold_text, fold_texts, is_ascii
 
 LETTERS = st.text(st.sampled_from([*"aAsSkKé\u0301ßſЖжİi̇Ωώ. \u00a0\ufeff\t9"]), max_size=6)
 

@@ -1,0 +1,1 @@
+"""Names that look alike: how they are compared, and how they are described."""
