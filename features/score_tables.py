@@ -280,5 +280,37 @@ DELIVERIES = pa.schema(
         ),
         make_field("made_at", INSTANT, "by the machine's clock"),
         make_field("message", pa.string(), "why it failed", nullable=True),
+        make_field("loaded", pa.int64(), "rows that the CRM acknowledged", nullable=True),
+        make_field("failed", pa.int64(), "rows that the CRM rejected", nullable=True),
+        make_field("unprocessed", pa.int64(), "rows that the CRM did not try", nullable=True),
+        make_field(
+            "acknowledged_at",
+            INSTANT,
+            "time of the newest of these results; null if it was never acknowledged",
+            nullable=True,
+        ),
+    ]
+)
+
+# Status of a delivered row; of two results of one row in one delivery the earlier of these holds.
+LOADED, FAILED, UNPROCESSED = RESULT_STATUSES = ("loaded", "failed", "unprocessed")
+
+# What a CRM did with delivered rows: one row per (project, name, delivery, entity_id).
+DELIVERY_RESULTS = pa.schema(
+    [
+        make_field("project", pa.string(), "the project of the config"),
+        make_field("name", pa.string(), "the export of the config"),
+        make_field("delivery", pa.string(), "id of the delivery"),
+        make_field("sequence", pa.int64(), "its number within the export"),
+        make_field("entity_id", pa.string(), "the lead"),
+        make_field("content", pa.string(), "scored, or cleared if the row clears the lead"),
+        make_field("status", pa.string(), ", ".join(RESULT_STATUSES)),
+        make_field(
+            "message",
+            pa.string(),
+            "error of the CRM, shortened, without personal values",
+            nullable=True,
+        ),
+        make_field("acknowledged_at", INSTANT, "by the machine's clock"),
     ]
 )

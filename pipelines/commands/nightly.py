@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +33,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from configs.schema import Project
+
+
+ResultsFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--ack",
+        help="record the results of loading a delivery, a file that the CRM returned; repeatable",
+    ),
+]
+LoadedDelivery = Annotated[
+    str | None,
+    typer.Option("--delivery", help="with --ack: the delivery that was loaded"),
+]
 
 
 def score(
@@ -86,16 +100,20 @@ def export(
             "--deliveries", help="list all deliveries; with --format those of that export only"
         ),
     ] = False,
+    ack: ResultsFiles = None,
+    delivery: LoadedDelivery = None,
     as_json: Json = False,
 ) -> None:
-    """Write the CRM's file again, deliver now, or list deliveries.
+    """Write the CRM's file again, deliver now, list deliveries, or record what a CRM loaded.
 
     The file is written from the table of published scores, for the newest as-of or another one.
     """
     from pipelines.nightly.export import export_from_store
 
     project = read_project(config)
-    if deliveries:
+    if ack or delivery:
+        _acknowledge(project, ack or [], form, delivery, as_json)
+    elif deliveries:
         _list_deliveries(project, form, as_json)
     elif form is not None and form in project.publish.exports:
         _deliver_export(project, form, as_of, full, since, as_json)
@@ -234,6 +252,31 @@ def _deliver_export(
         print_json(delivery.to_json())
     else:
         log_line(terminal.describe_delivery(delivery))
+
+
+def _acknowledge(
+    project: Project, files: list[Path], name: str | None, delivery: str | None, as_json: bool
+) -> None:
+    from pipelines.nightly.crm_delivery import acknowledge_deliveries
+    from pipelines.reports import terminal
+    from pipelines.reports.night_tables import describe_acknowledgement
+
+    if not files:
+        raise ConfigError(
+            "--delivery needs --ack",
+            where="--delivery",
+            found=delivery or "",
+            fix="add --ack FILE, the results of loading it",
+        )
+    result = acknowledge_deliveries(project, files, name, delivery)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        # Printed as they are: a table's text would be broken to its width, and scripts read these.
+        for line in describe_acknowledgement(result):
+            typer.echo(line)
+        if result.leads:
+            print_parts(terminal.render_unloaded(result.leads))
 
 
 def _list_deliveries(project: Project, name: str | None, as_json: bool) -> None:

@@ -18,6 +18,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "score --until": (nightly.BackfillOutput,),
     "export --format": (nightly.DeliveryOutput,),
     "export --deliveries": (nightly.DeliveriesOutput,),
+    "export --ack": (nightly.AcknowledgementOutput,),
     "outcomes": (nightly.OutcomesOutput,),
     "explain": (explain.ExplainOutput,),
     "forget": (nightly.ForgetOutput,),

@@ -106,6 +106,42 @@ class DeliveriesOutput(JsonObject):
     deliveries: DeliveryRows = make_key("the ledger, oldest first")
 
 
+class ResultsFileJson(JsonObject):
+    """A file of results that a CRM's loader returned."""
+
+    file: str = make_key("the file")
+    form: str = make_key("its form")
+    name: str | None = make_key("the export; null for a file without rows")
+    delivery: str | None = make_key("the delivery that was loaded")
+    rows: int = make_key("its rows: loaded + failed + unprocessed + repeated + unknown")
+    loaded: int = make_key("leads that the CRM loaded")
+    failed: int = make_key("leads that the CRM rejected")
+    unprocessed: int = make_key("leads that the CRM did not try")
+    repeated: int = make_key("further rows of the same leads")
+    unknown: int = make_key("rows that were not in the delivery; they are dropped")
+
+
+class UnloadedLeadJson(JsonObject):
+    """A lead whose newest result is not loaded."""
+
+    name: str = make_key("the export")
+    entity_id: str = make_key("the lead")
+    status: Literal["failed", "unprocessed"] = make_key("its newest result")
+    failures: int = make_key("how often it failed since it was loaded last")
+    first_delivery: str = make_key("the first delivery that was not loaded since then")
+    last_delivery: str = make_key("the newest one")
+    message: str | None = make_key("the newest error of the CRM, without personal values")
+
+
+class AcknowledgementOutput(JsonObject):
+    """What was recorded from the results files of a CRM's loader."""
+
+    files: list[ResultsFileJson] = make_key("each file")
+    changed: int = make_key("results that are new or changed")
+    unloaded: int = make_key("leads whose newest result is not loaded")
+    leads: list[UnloadedLeadJson] = make_key("the first of them, the most failures first")
+
+
 class RealisedValueJson(JsonObject):
     """Expected and actual value."""
 

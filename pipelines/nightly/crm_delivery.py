@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
@@ -16,13 +19,46 @@ from pipelines.nightly.context import NightContext
 from pipelines.nightly.suppress import drop_suppressed
 from pipelines.runner import Runner, read_clock
 from pipelines.workspace import find_published_run, open_store, open_workspace
+from serve.crm.acknowledge import Acknowledgement, acknowledge_files
 from serve.crm.delivery import DeliveryOptions, DeliveryResult, write_delivery
 from serve.crm.plan import ExportPlan, build_plans
 from serve.crm.stored_deliveries import list_stored_deliveries
+from serve.crm.unloaded import summarise_unloaded
 from serve.export.atomic_folders import MANIFEST_NAME, read_current_run_id
 from serve.run import Run
+from serve.store.store import Store
 
 DEFAULT_OPTIONS = DeliveryOptions()
+# A lead that a CRM rejected this often needs a person.
+MANY_FAILURES = 3
+# Leads that are listed by name; their number is always given.
+MAX_LISTED = 20
+
+
+@dataclass(frozen=True)
+class AcknowledgementResult:
+    """What was recorded from results files.
+
+    Attributes:
+        files: The files.
+        changed: Number of results that are new or changed.
+        unloaded: Number of leads of their exports whose newest result is not ``loaded``.
+        leads: The first of them, those that failed most often first.
+    """
+
+    files: Sequence[Acknowledgement]
+    changed: int
+    unloaded: int
+    leads: Sequence[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {
+            "files": [file.to_json() for file in self.files],
+            "changed": self.changed,
+            "unloaded": self.unloaded,
+            "leads": list(self.leads),
+        }
 
 
 def plan_exports(project: Project) -> dict[str, ExportPlan]:
@@ -95,6 +131,40 @@ def deliver_export_now(
         return _deliver_and_record(context, plan, scores, newest, options)
 
 
+def acknowledge_deliveries(
+    project: Project, paths: Sequence[Path], name: str | None, delivery: str | None
+) -> AcknowledgementResult:
+    """Record what a CRM did with delivered rows, from the files that its loader returned.
+
+    All files are read before anything is recorded, and recorded in one transaction. ``name`` is the
+    export, ``delivery`` the delivery that was loaded; without them both are found from the rows.
+    Raises ConfigError and DataError as ``acknowledge_files`` does, and WorkspaceBusy.
+    """
+    with open_workspace(project) as root:
+        store = open_store(project)
+        names = _list_export_names(project, store)
+        _require_known_export(name, names)
+        folders = [root / "exports" / export for export in ([name] if name else names)]
+        kept = [delivery for folder in folders for delivery in list_stored_deliveries(folder)]
+        files = acknowledge_files(paths, kept, delivery, read_clock())
+        changed = store.record_results(pa.concat_tables(file.results for file in files))
+        exports = list(dict.fromkeys(f.delivery.manifest["name"] for f in files if f.delivery))
+        return AcknowledgementResult(files, changed, *read_unloaded(store, project, exports))
+
+
+def read_unloaded(
+    store: Store, project: Project, names: Sequence[str]
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many leads a CRM has not loaded since, and those that failed most often."""
+    count, leads = 0, list[dict[str, Any]]()
+    for name in names:
+        unloaded = summarise_unloaded(store.results_of_unloaded(project.project, name))
+        count += unloaded.num_rows
+        listed = unloaded.drop_columns(["sequence", "failed_clearings"]).slice(0, MAX_LISTED)
+        leads += [{"name": name, **row} for row in listed.to_pylist()]
+    return count, sorted(leads, key=lambda lead: -lead["failures"])[:MAX_LISTED]
+
+
 def make_delivery_error(failures: Sequence[LeadscoreError], project: Project) -> LeadscoreError:
     """Return the error of a run whose published scores did not reach every CRM."""
     first = failures[0]
@@ -114,9 +184,25 @@ def read_delivery_ledger(project: Project, name: str | None = None) -> list[dict
     whether it is still there. Raises ConfigError for a name that neither the config nor the ledger
     has.
     """
-    rows = open_store(project).deliveries(project.project).to_pylist()
-    # An export that was removed from the config keeps its rows in the ledger.
-    names = sorted({*project.publish.exports, *(row["name"] for row in rows)})
+    store = open_store(project)
+    rows, names = store.deliveries(project.project).to_pylist(), _list_export_names(project, store)
+    _require_known_export(name, names)
+    sequences = {export: _read_sequences(project, export) for export in names}
+    selected = [
+        row | {"sequence": sequences[row["name"]].get(row["delivery"])}
+        for row in rows
+        if name in (None, row["name"])
+    ]
+    return [row | {"kept": row["sequence"] is not None} for row in selected]
+
+
+def _list_export_names(project: Project, store: Store) -> list[str]:
+    """Return the exports of the config, and those that were removed from it."""
+    ledger = store.deliveries(project.project)["name"].to_pylist()
+    return sorted({*project.publish.exports, *ledger})
+
+
+def _require_known_export(name: str | None, names: Sequence[str]) -> None:
     if name is not None and name not in names:
         raise ConfigError(
             "no such export",
@@ -126,13 +212,28 @@ def read_delivery_ledger(project: Project, name: str | None = None) -> list[dict
             if names
             else "name one in the config: publish.exports",
         )
-    sequences = {export: _read_sequences(project, export) for export in names}
-    selected = [
-        row | {"sequence": sequences[row["name"]].get(row["delivery"])}
-        for row in rows
-        if name in (None, row["name"])
-    ]
-    return [row | {"kept": row["sequence"] is not None} for row in selected]
+
+
+def _drop_old_results(store: Store, project: Project, name: str) -> None:
+    """Drop results that nothing needs any more, of deliveries that are not kept."""
+    kept = list_stored_deliveries(project.workspace_path / "exports" / name)
+    numbers = [int(delivery.manifest["sequence"]) for delivery in kept]
+    store.drop_old_results(project.project, name, numbers[0], numbers[-1])
+
+
+def _describe_again(results: pa.Table, rows: int) -> str:
+    """Return one line on the rows that are delivered again because they were not loaded."""
+    line = f"{rows:,} rows again that were not loaded"
+    failing = summarise_unloaded(results)
+    failing = failing.filter(pc.greater_equal(failing["failures"], MANY_FAILURES))
+    if not failing.num_rows:
+        return line
+    worst = failing.slice(0, 1).to_pylist()[0]
+    return (
+        f"{line}; {failing.num_rows:,} leads failed {MANY_FAILURES} times or more, one "
+        f"{worst['failures']} times since {worst['first_delivery']}: "
+        f"{worst['message'] or 'without a text'}"
+    )
 
 
 def _read_sequences(project: Project, export: str) -> dict[str, int]:
@@ -157,9 +258,10 @@ def _deliver_and_record(
         "as_of": newest.as_of,
         "run_id": newest.run_id,
     }
+    unloaded = store.results_of_unloaded(project.project, plan.name)
     try:
         delivery = write_delivery(
-            plan, scores, project.workspace_path, newest, read_clock(), options
+            plan, scores, project.workspace_path, newest, read_clock(), options, unloaded
         )
     except ConfigError:
         # The command was wrong, so there is no delivery that could have failed.
@@ -177,6 +279,9 @@ def _deliver_and_record(
         )
         raise
     store.record_delivery(row | _ledger_row(delivery))
+    _drop_old_results(store, project, plan.name)
+    if again := delivery.manifest.get("again"):
+        context.runner.log(f"{plan.name}: {_describe_again(unloaded, again)}")
     # The files simply lack these leads, so only this line and the manifest show that they are
     # missing.
     if refused := delivery.manifest["refused"]["rows"]:

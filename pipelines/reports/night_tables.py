@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    from pipelines.nightly.crm_delivery import AcknowledgementResult
     from pipelines.results.night import BackfilledNight, PublishedScores
     from serve.crm.delivery import DeliveryResult
 
@@ -80,9 +82,10 @@ def _build_backfill_row(night: BackfilledNight) -> list[str]:
 def build_delivery_table(rows: list[dict[str, Any]]) -> list[list[str]]:
     """Return one row per delivery of the ledger, the newest last.
 
-    A delivery whose files are gone is called removed. The id of a delivery begins with its as-of.
+    A delivery whose files are gone is called removed. Rows count as failed that the CRM did not
+    load; before it acknowledges the delivery their number is blank. The id of a delivery begins with its as-of.
     """
-    counts = ["no.", "leads", "cleared", "refused", "files"]
+    counts = ["no.", "leads", "cleared", "refused", "files", "failed"]
     headers = ["export", "status", "kind", *counts, "delivery", "base", "made at (UTC)"]
     return [headers, *(_build_delivery_row(row) for row in rows)]
 
@@ -90,7 +93,9 @@ def build_delivery_table(rows: list[dict[str, Any]]) -> list[list[str]]:
 def _build_delivery_row(row: dict[str, Any]) -> list[str]:
     delivered = row["status"] == "delivered"
     status = "removed" if delivered and not row["kept"] else row["status"]
-    counts = (row[name] for name in ("sequence", "rows", "cleared", "refused", "parts"))
+    names = ("sequence", "rows", "cleared", "refused", "parts")
+    unloaded = None if row["failed"] is None else row["failed"] + row["unprocessed"]
+    counts = (*(row[name] for name in names), unloaded)
     return [
         row["name"],
         status,
@@ -108,3 +113,43 @@ def describe_delivery(delivery: DeliveryResult) -> str:
     content = f"{manifest['kind']}, {manifest['rows']:,} leads, {manifest['cleared']:,} cleared"
     change = "" if delivery.is_new else "nothing new since "
     return f"{manifest['name']}: {change}{content}: {delivery.folder}"
+
+
+def describe_acknowledgement(result: AcknowledgementResult) -> list[str]:
+    """Return one line for each results file, and one for all that was recorded."""
+    lines = []
+    for file in result.files:
+        counts = ", ".join(
+            f"{count:,} {word}"
+            for word, count in [*file.counts.items(), ("repeated", file.repeated)]
+            if count
+        )
+        delivery = file.delivery
+        where = f"{delivery.manifest['name']} {delivery.id}" if delivery else "no row"
+        line = f"{file.path}: {file.form}, {where}"
+        line += f": {counts}" if counts else ""
+        if file.unknown:
+            line += f"; {file.unknown:,} of {file.rows:,} rows were not in that delivery, dropped"
+        lines.append(line)
+    return [
+        *lines,
+        f"{result.changed:,} results are new or changed; "
+        f"{result.unloaded:,} leads are not loaded yet",
+    ]
+
+
+def build_unloaded_table(leads: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return one row per lead that a CRM did not load."""
+    headers = ["export", "lead", "status", "failures", "since", "last error"]
+    rows = [
+        [
+            lead["name"],
+            lead["entity_id"],
+            lead["status"],
+            str(lead["failures"]),
+            lead["first_delivery"],
+            lead["message"] or "",
+        ]
+        for lead in leads
+    ]
+    return [headers, *rows]

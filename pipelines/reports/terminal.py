@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -46,6 +47,7 @@ from pipelines.reports.night_tables import (
     build_backfill_table,
     build_delivery_table,
     build_top_leads_table,
+    build_unloaded_table,
     describe_delivery,
 )
 
@@ -175,6 +177,11 @@ def render_delivery(night: NightResult) -> RenderableType:
 def render_deliveries(rows: list[dict[str, Any]]) -> RenderableType:
     """Return the delivery ledger, the newest last."""
     return render_table(build_delivery_table(rows))
+
+
+def render_unloaded(leads: Sequence[dict[str, Any]]) -> RenderableType:
+    """Return the leads that a CRM did not load."""
+    return render_table(build_unloaded_table(leads))
 
 
 def render_backfill(nights: list[BackfilledNight]) -> RenderableType:

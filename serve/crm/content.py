@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from serve.crm.cells import find_unfit_keys, render_cells
 from serve.crm.plan import STATUS_FIELD, ExportPlan
 from serve.crm.state import CrmState
 from serve.crm.stored_deliveries import StoredDelivery
+from serve.crm.unloaded import DueAgain
 from serve.crm.wide_table import CLEARED, ENTITY_COLUMN, build_wide_table
 
 # Maximum number of undeliverable keys that the manifest names.
@@ -30,11 +31,13 @@ class DeltaBase:
         base: Id of the oldest of them; None if there is none of an earlier night.
         deliveries: The base and all later deliveries.
         deliver_all: Whether all leads are due regardless of what the CRM holds.
+        again: Leads that the CRM did not load.
     """
 
     base: str | None
     deliveries: Sequence[StoredDelivery]
     deliver_all: bool
+    again: DueAgain = field(default_factory=DueAgain)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class DeliveryContent:
         texts: The cells of these rows.
         state: What the CRM holds after the delivery.
         refused: Count and examples of leads whose key no file can hold.
+        again: Number of rows that the CRM did not load before.
     """
 
     kind: str
@@ -56,6 +60,7 @@ class DeliveryContent:
     texts: tuple[pa.Table, pa.Table]
     state: CrmState
     refused: Mapping[str, Any]
+    again: int
 
     @property
     def rows(self) -> int:
@@ -73,9 +78,10 @@ def build_content(
 ) -> DeliveryContent:
     """Determine which leads are due, from the scores and from what the CRM may hold.
 
-    A lead is due if any delivery since the base lacks it or has other cells for it. A lead that any
-    of them holds and that has no score any more is cleared. Cells of another layout cannot be
-    compared: all leads are due then.
+    A lead is due if any delivery since the base lacks it or has other cells for it, or if the CRM
+    did not load it. A lead that any of them holds and that has no score any more is cleared, and so
+    is one whose clearing was not loaded. Cells of another layout cannot be compared: all leads are
+    due then.
     """
     table = build_wide_table(scores, plan)
     is_unfit = find_unfit_keys(table[ENTITY_COLUMN], plan.format)
@@ -94,10 +100,13 @@ def build_content(
     is_delta = not delta_base.deliver_all and all(
         delivery.manifest["layout"] == plan.layout for delivery in delta_base.deliveries
     )
+    is_again = pc.is_in(table[ENTITY_COLUMN], value_set=delta_base.again.keys)
     if is_delta:
-        is_due = pa.array(state.find_changed(states))
-        table, texts = table.filter(is_due), texts.filter(is_due)
-    clearing_rows = _build_clearing_rows(plan, state.find_removed(states), as_of)
+        is_due = pc.or_(is_again, pa.array(state.find_changed(states)))
+        table, texts, is_again = (rows.filter(is_due) for rows in (table, texts, is_again))
+    removed = state.find_removed(states, delta_base.again.clearable)
+    is_cleared_again = pc.is_in(removed, value_set=delta_base.again.keys)
+    clearing_rows = _build_clearing_rows(plan, removed, as_of)
     return DeliveryContent(
         kind="delta" if is_delta else "full",
         base=delta_base.base,
@@ -105,6 +114,7 @@ def build_content(
         texts=(texts, render_cells(clearing_rows, plan.format)),
         state=state,
         refused={"rows": len(refused), "examples": refused.slice(0, MAX_EXAMPLES).to_pylist()},
+        again=sum(pc.sum(mask).as_py() or 0 for mask in (is_again, is_cleared_again)),
     )
 
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from serve.crm.stored_deliveries import (
     prune_deliveries,
     select_since,
 )
+from serve.crm.unloaded import find_due_again
 from serve.delimited import format_instant
 from serve.export.atomic_folders import (
     MANIFEST_NAME,
@@ -101,12 +102,14 @@ def write_delivery(
     run: Run,
     made_at: datetime,
     options: DeliveryOptions = DeliveryOptions(),
+    results: pa.Table | None = None,
 ) -> DeliveryResult:
     """Write a delivery of the newest scores into the workspace ``root`` and make it current.
 
     ``scores`` is a SCORES table of all targets, ``run`` the newest published run, ``made_at`` the
-    machine's time. The same night again gives the same delivery, which is not written twice. The
-    newest KEPT_FOLDERS deliveries are kept. Call it while the workspace is locked.
+    machine's time. ``results`` are the DELIVERY_RESULTS of leads that the CRM did not load. The
+    same night again gives the same delivery, which is not written twice. The newest KEPT_FOLDERS
+    deliveries are kept. Call it while the workspace is locked.
 
     Raises ConfigError if ``options.since`` is not kept, LeadscoreError if the files cannot be
     written; the former delivery then stays current.
@@ -114,9 +117,10 @@ def write_delivery(
     folder = root / "exports" / plan.name
     with report_write_failure(folder, "delivery"):
         previous = list_stored_deliveries(folder)
-        content = build_content(
-            plan, scores, run.as_of, _choose_delta_base(previous, plan, run.as_of, options, folder)
-        )
+        base = _choose_delta_base(previous, plan, run.as_of, options, folder)
+        if results is not None:
+            base = replace(base, again=find_due_again(results, previous, base.base, plan.key))
+        content = build_content(plan, scores, run.as_of, base)
         manifest = _stage_delivery(folder / STAGING_NAME, plan, run, content)
         result = _commit_delivery(folder, previous, manifest, made_at)
         # Also where nothing is new: a run killed before this step left the link on the former one.
@@ -222,6 +226,7 @@ def _describe_delivery(
         "rows": content.rows,
         "cleared": content.cleared,
         "refused": dict(content.refused),
+        "again": content.again,
         "key": plan.key,
         "columns": columns,
         "layout": plan.layout,

@@ -77,13 +77,14 @@ class CrmState:
             is_changed |= ~is_same
         return is_changed
 
-    def find_removed(self, others: Sequence[CrmState]) -> pa.Array:
-        """Return the sorted keys of leads in the other states that are not in this one."""
+    def find_removed(self, others: Sequence[CrmState], more_keys: pa.Array) -> pa.Array:
+        """Return the sorted keys in the other states, or of ``more_keys``, that this one lacks."""
         index = IdIndex.from_column(self.keys)
+        columns = [*(other.keys for other in others), pa.chunked_array([more_keys], pa.string())]
         chunks = [
             chunk
-            for other in others
-            for chunk in other.keys.filter(pa.array(index.find(other.keys) < 0)).chunks
+            for keys in columns
+            for chunk in keys.filter(pa.array(index.find(keys) < 0)).chunks
         ]
         keys = pc.unique(pa.chunked_array(chunks, pa.string()))
         # Sorted, since a repeated night must give the same bytes to be recognised.

@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from features.score_tables import (
     ACCOUNT_SCORES,
     DELIVERIES,
+    DELIVERY_RESULTS,
+    LOADED,
     SCORE_CHECKS,
     SCORE_RUNS,
     SCORES,
@@ -27,6 +29,7 @@ from serve.store.tables import (
     ACCOUNTS_TABLE,
     CHECKS_TABLE,
     DELIVERIES_TABLE,
+    RESULTS_TABLE,
     RUNS_TABLE,
     SCORES_TABLE,
     SUPPRESSIONS_TABLE,
@@ -206,6 +209,17 @@ class ScoreReader:
         rows = DELIVERIES_TABLE.c
         query = sa.select(DELIVERIES_TABLE).where(rows.project == project)
         return self._read(query, DELIVERIES, rows.made_at, rows.name, rows.delivery)
+
+    def results_of_unloaded(self, project: str, name: str) -> pa.Table:
+        """Return all results of the leads that a CRM did not load at least once.
+
+        ``name`` is the export; the table is a DELIVERY_RESULTS, sorted by lead and sequence.
+        """
+        rows = RESULTS_TABLE.c
+        in_export = (rows.project == project) & (rows.name == name)
+        unloaded = sa.select(rows.entity_id).where(in_export, rows.status != LOADED)
+        query = sa.select(RESULTS_TABLE).where(in_export, rows.entity_id.in_(unloaded))
+        return self._read(query, DELIVERY_RESULTS, rows.entity_id, rows.sequence)
 
     def _read(self, query: sa.Select[Any], schema: pa.Schema, *order: sa.Column[Any]) -> pa.Table:
         return self._database.run(

@@ -17,6 +17,12 @@ from features.score_tables import DELIVERIES, SCORE_RUNS, SCORES
 from serve.lock import hold_file_lock
 from serve.run import Run
 from serve.store.database import RETRY_SECONDS, Database
+from serve.store.delivery_results import (
+    DELIVERY_KEY,
+    count_results,
+    delete_old_results,
+    merge_results,
+)
 from serve.store.entity_matcher import EntityMatcher
 from serve.store.erase import erase_rows
 from serve.store.ledger import (
@@ -232,19 +238,43 @@ class Store(ScoreReader):
         return counts, self._database.compact([table.name for table in TABLES])
 
     def record_delivery(self, delivery: Mapping[str, Any]) -> None:
-        """Upsert a row of DELIVERIES by project, name and delivery."""
-        same_delivery = _match_columns(
-            DELIVERIES_TABLE, delivery, [column.name for column in DELIVERIES_TABLE.primary_key]
-        )
+        """Upsert a row of DELIVERIES by project, name and delivery.
+
+        Its counts of results are those of the results that are recorded.
+        """
+        same_delivery = _match_columns(DELIVERIES_TABLE, delivery, DELIVERY_KEY)
 
         def work(session: Session) -> None:
+            row = dict(delivery) | count_results(session, delivery)
             # Deleted and inserted, since a bulk load cannot update rows.
             session.execute(sa.delete(DELIVERIES_TABLE).where(*same_delivery))
-            session.append(
-                DELIVERIES_TABLE, pa.Table.from_pylist([dict(delivery)], schema=DELIVERIES)
-            )
+            session.append(DELIVERIES_TABLE, pa.Table.from_pylist([row], schema=DELIVERIES))
 
         self._database.run(work)
+
+    def record_results(self, results: pa.Table) -> int:
+        """Merge DELIVERY_RESULTS rows into those recorded, in one transaction.
+
+        Of two results of one row in one delivery that of the earlier status in RESULT_STATUSES
+        holds, whichever is recorded first. Return the number of rows that are new or changed.
+        """
+        return self._database.run(partial(merge_results, results=results))
+
+    def drop_old_results(self, project: str, name: str, oldest_kept: int, newest: int) -> None:
+        """Delete the results of an export that nothing needs any more.
+
+        These are loaded rows of deliveries before number ``oldest_kept``, with what failed before
+        them, and all rows of deliveries RESULTS_KEPT or more before ``newest``.
+        """
+        self._database.run(
+            partial(
+                delete_old_results,
+                project=project,
+                name=name,
+                oldest_kept=oldest_kept,
+                newest=newest,
+            )
+        )
 
 
 def _select_old_nights(project: str, before: datetime) -> sa.Select[Any]:

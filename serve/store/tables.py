@@ -13,6 +13,7 @@ from features.contracts import INSTANT
 from features.score_tables import (
     ACCOUNT_SCORES,
     DELIVERIES,
+    DELIVERY_RESULTS,
     SCORE_CHECKS,
     SCORE_RUNS,
     SCORES,
@@ -56,6 +57,9 @@ ACCOUNTS_TABLE = _define_table(
 RUNS_TABLE = _define_table("score_runs", SCORE_RUNS, ["run_id", "target"])
 CHECKS_TABLE = _define_table("score_checks", SCORE_CHECKS, ["run_id", "target", "check", "subject"])
 DELIVERIES_TABLE = _define_table("deliveries", DELIVERIES, ["project", "name", "delivery"])
+RESULTS_TABLE = _define_table(
+    "delivery_results", DELIVERY_RESULTS, ["project", "name", "delivery", "entity_id"]
+)
 SUPPRESSIONS_TABLE = _define_table("suppressions", SUPPRESSIONS, ["project", "entity_id", "reason"])
 TABLES = (
     SCORES_TABLE,
@@ -63,6 +67,7 @@ TABLES = (
     RUNS_TABLE,
     CHECKS_TABLE,
     DELIVERIES_TABLE,
+    RESULTS_TABLE,
     SUPPRESSIONS_TABLE,
 )
 
