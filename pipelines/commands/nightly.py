@@ -112,7 +112,7 @@ def export(
 
     project = read_project(config)
     if ack or delivery:
-        _acknowledge(project, ack or [], form, delivery, as_json)
+        _record_results(project, ack or [], form, delivery, as_json)
     elif deliveries:
         _list_deliveries(project, form, as_json)
     elif form is not None and form in project.publish.exports:
@@ -254,7 +254,7 @@ def _deliver_export(
         log_line(terminal.describe_delivery(delivery))
 
 
-def _acknowledge(
+def _record_results(
     project: Project, files: list[Path], name: str | None, delivery: str | None, as_json: bool
 ) -> None:
     from pipelines.nightly.crm_delivery import acknowledge_deliveries

@@ -83,7 +83,8 @@ def build_delivery_table(rows: list[dict[str, Any]]) -> list[list[str]]:
     """Return one row per delivery of the ledger, the newest last.
 
     A delivery whose files are gone is called removed. Rows count as failed that the CRM did not
-    load; before it acknowledges the delivery their number is blank. The id of a delivery begins with its as-of.
+    load; before it acknowledges the delivery their number is blank. The id of a delivery begins
+    with its as-of.
     """
     counts = ["no.", "leads", "cleared", "refused", "files", "failed"]
     headers = ["export", "status", "kind", *counts, "delivery", "base", "made at (UTC)"]

@@ -98,8 +98,8 @@ def acknowledge_files(
             for i in wanting:
                 matches[i][number] = _match_rows(files[i], sent, index, columns)
     return [
-        _build_acknowledgement(file, deliveries, found, now)
-        for file, found in zip(files, matches, strict=True)
+        _build_acknowledgement(file, deliveries, file_matches, now)
+        for file, file_matches in zip(files, matches, strict=True)
     ]
 
 
@@ -111,8 +111,8 @@ def _require_not_sent(path: Path, deliveries: Sequence[StoredDelivery]) -> None:
         return  # reading it reports the reason
     parts = {
         part["sha256"]
-        for one in deliveries
-        for part in one.manifest["parts"]
+        for delivery in deliveries
+        for part in delivery.manifest["parts"]
         if part["bytes"] == size
     }
     if not parts:
@@ -157,8 +157,8 @@ def _match_rows(
     positions = index.find(file.keys)
     is_equal = positions >= 0
     if sent.hashes is not None and columns == file.columns:
-        found = np.flatnonzero(is_equal)
-        is_equal[found] = (sent.hashes[positions[found]] == file.hashes[found]).all(axis=1)
+        known = np.flatnonzero(is_equal)
+        is_equal[known] = (sent.hashes[positions[known]] == file.hashes[known]).all(axis=1)
     return _Match(positions, is_equal)
 
 

@@ -52,8 +52,8 @@ def clean_errors(errors: pa.Array, cells: Sequence[pa.Array]) -> pa.Array:
 
 def _mask_cells(text: str, row: Sequence[str]) -> str:
     """Replace the cells of the row, the longest first, since one may be part of another."""
-    found = {cell.strip() for cell in row if len(cell.strip()) >= MIN_CELL_CHARACTERS}
-    for cell in sorted((cell for cell in found if cell in text), key=len, reverse=True):
+    cells = {cell.strip() for cell in row if len(cell.strip()) >= MIN_CELL_CHARACTERS}
+    for cell in sorted((cell for cell in cells if cell in text), key=len, reverse=True):
         # Only whole words: a cell "Lead" must not take apart "Leading".
         text = re.sub(rf"(?<!\w){re.escape(cell)}(?!\w)", MASK, text)
     return text

@@ -1,6 +1,6 @@
 """Files in which a loader returns what the CRM did with each row of a delivery.
 
-The columns tell the form:
+The columns show the form:
 
 - Salesforce Bulk API 2.0 (developer.salesforce.com, “Get Job Successful Record Results”, “Failed …”
   and “Unprocessed …”): ``sf__Id`` and ``sf__Created``, or ``sf__Id`` and ``sf__Error``, before the

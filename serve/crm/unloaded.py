@@ -55,7 +55,7 @@ def summarise_unloaded(results: pa.Table, newest: int | None = None) -> pa.Table
     """
     if not results.num_rows:
         return UNLOADED_SCHEMA.empty_table()
-    found = run_query(
+    unloaded = run_query(
         """WITH past AS (SELECT * FROM results WHERE $newest IS NULL OR sequence <= $newest),
            loads AS (
              SELECT entity_id, max(sequence) AS last FROM past WHERE status = 'loaded' GROUP BY 1)
@@ -72,7 +72,7 @@ def summarise_unloaded(results: pa.Table, newest: int | None = None) -> pa.Table
         {"newest": newest},
         results=results,
     )
-    return found.select(UNLOADED_SCHEMA.names).cast(UNLOADED_SCHEMA)
+    return unloaded.select(UNLOADED_SCHEMA.names).cast(UNLOADED_SCHEMA)
 
 
 def find_due_again(
@@ -106,9 +106,9 @@ def find_due_again(
             last_sent[positions[positions >= 0]] = number
     due = unloaded.filter(pa.array(last_sent <= failed_in))
     clearable = due.filter(pc.less(due["failed_clearings"], MAX_CLEARINGS))
-    return DueAgain(_combine(due["entity_id"]), _combine(clearable["entity_id"]))
+    return DueAgain(_combine_chunks(due["entity_id"]), _combine_chunks(clearable["entity_id"]))
 
 
-def _combine(column: pa.ChunkedArray) -> pa.Array:
+def _combine_chunks(column: pa.ChunkedArray) -> pa.Array:
     combined = column.combine_chunks()
     return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)

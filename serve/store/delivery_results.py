@@ -89,11 +89,11 @@ def count_results(session: Session, delivery: Mapping[str, Any]) -> dict[str, An
         .where(*_match_delivery(RESULTS_TABLE, delivery))
         .group_by(rows.status)
     )
-    found = session.fetch_table(query, COUNT_SCHEMA, rows.status).to_pylist()
-    counts = {row["status"]: row["rows"] for row in found}
+    groups = session.fetch_table(query, COUNT_SCHEMA, rows.status).to_pylist()
+    counts = {row["status"]: row["rows"] for row in groups}
     return {
         **{status: counts.get(status, 0) if counts else None for status in RESULT_STATUSES},
-        "acknowledged_at": max((row["newest"] for row in found), default=None),
+        "acknowledged_at": max((row["newest"] for row in groups), default=None),
     }
 
 

@@ -256,7 +256,7 @@ class Store(ScoreReader):
         """Merge DELIVERY_RESULTS rows into those recorded, in one transaction.
 
         Of two results of one row in one delivery that of the earlier status in RESULT_STATUSES
-        holds, whichever is recorded first. Return the number of rows that are new or changed.
+        holds, in any order of recording. Return the number of rows that are new or changed.
         """
         return self._database.run(partial(merge_results, results=results))
 

@@ -2,8 +2,9 @@
 
 One process runs under the shim and forks a child per night. ``python -m tests.faults.nights`` with
 the shim loaded reads one JSON command per line, ``{"folder", "as_of", "at", "mode", "log"}``, and
-answers each with one line ``{"signal", "error", "seen", "names"}``. Forking saves the imports,
-which take longer than the night of a small company.
+answers each with one line ``{"signal", "error", "seen", "names"}``. A command with ``results``, the
+name of a file in the folder, records that file as the results of a delivery instead. Forking saves
+the imports, which take longer than the night of a small company.
 """
 
 import ctypes
@@ -51,6 +52,12 @@ class Nights:
         self._process.stdin.close()
         self._process.wait(60)
 
+    def acknowledge(
+        self, folder: Path, results: str, at: int | None = None, mode: str = "k"
+    ) -> dict:
+        """Record the results of a delivery instead of running a night."""
+        return self.run(folder, "", at, mode, results=results)
+
     def run(
         self,
         folder: Path,
@@ -58,6 +65,7 @@ class Nights:
         at: int | None = None,
         mode: str = "k",
         log: Path | None = None,
+        results: str | None = None,
     ) -> dict:
         """Run a night of the company in a folder and return its answer.
 
@@ -69,6 +77,7 @@ class Nights:
             "at": -1 if at is None else at,
             "mode": mode,
             "log": None if log is None else str(log),
+            "results": results,
         }
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
@@ -117,6 +126,7 @@ def _night(command: dict, pipe: int) -> None:
         os.chdir(command["folder"])
         from configs.errors import LeadscoreError
         from configs.schema import load_project
+        from pipelines.nightly.crm_delivery import acknowledge_deliveries
         from pipelines.nightly.night import score_night
         from pipelines.runner import Runner
 
@@ -128,7 +138,11 @@ def _night(command: dict, pipe: int) -> None:
                 place, ctypes.c_long(command["at"]), ctypes.c_char(command["mode"].encode())
             )
         try:
-            score_night(load_project("company.yaml"), command["as_of"], Runner())
+            project = load_project("company.yaml")
+            if command["results"]:
+                acknowledge_deliveries(project, [Path(command["results"])], None, None)
+            else:
+                score_night(project, command["as_of"], Runner())
         except LeadscoreError as error:
             answer["error"] = str(error)
         answer |= {"seen": shim.faults_seen(), "names": shim.faults_names().decode()}

@@ -5,14 +5,18 @@ everything sent to the server, down to half a write. LEADSCORE_KILLS is the numb
 per mode and store, spread evenly, or ``all``.
 """
 
+import csv
 import os
 import shutil
 import signal
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from configs.schema import load_project
+from pipelines.workspace import open_store
 from tests.faults.company import FIRST, SECOND, Place, left
 from tests.faults.conftest import is_full_attack
 
@@ -89,3 +93,58 @@ def test_night_killed_at_any_write_is_completed_by_next(
             f"0 lost, 0 twice, 0 partial ({kinds})"
         )
         sys.stdout.write(f"\n{summary}\n")
+
+
+def recorded(folder: Path) -> tuple:
+    """Return the results of the deliveries, and their counts in the ledger."""
+    home = Path.cwd()
+    os.chdir(folder)
+    try:
+        project = load_project("company.yaml")
+        store = open_store(project)
+        results = store.results_of_unloaded(project.project, "crm").drop_columns("acknowledged_at")
+        ledger = store.deliveries(project.project).select(["loaded", "failed", "unprocessed"])
+        return results.to_pylist(), ledger.to_pylist()
+    finally:
+        os.chdir(home)
+
+
+def test_acknowledgement_killed_at_any_write_is_recorded_whole_or_not(
+    place, after_first, nights, record_attack
+):
+    first, *_ = after_first
+    whole = place.copy(first, "first")
+    write_results_of_delivery(whole)
+    before = recorded(whole)
+    done = nights.acknowledge(whole, "results.csv")
+    assert done["error"] is None
+    expected, writes = recorded(whole), done["names"].split()
+    assert before[0] == [] and len(expected[0]) > 1 and expected[1][0]["loaded"] > 1
+    outcomes, chosen = Counter(), points(len(writes))
+    if KILLS != "all":
+        # Fewer than of a night, which writes far more; the middle one is within the transaction.
+        chosen = chosen[1::3]
+    for mode, at in [(mode, at) for mode in MODES for at in chosen]:
+        folder = place.copy(first, "first")
+        write_results_of_delivery(folder)
+        ended = nights.acknowledge(folder, "results.csv", at, mode)
+        state = recorded(folder)
+        outcomes["recorded whole" if state == expected else "not recorded"] += 1
+        point = f"write {at} of {len(writes)} ({writes[at - 1]}), {MODES[mode]}: {ended}"
+        assert not str(ended["error"]).startswith("traceback"), point
+        assert state in (before, expected), f"a mixture at {point}"
+        assert nights.acknowledge(folder, "results.csv")["error"] is None, point
+        assert recorded(folder) == expected, point
+        place.drop(folder)
+    place.drop(whole)
+    record_attack("acknowledgement killed or without space at a write", outcomes)
+
+
+def write_results_of_delivery(folder: Path) -> None:
+    """Write results of the company's delivery, every third row failed."""
+    (part,) = (folder / "workspace" / "exports" / "crm" / "current").glob("part-*.csv")
+    with part.open(encoding="utf-8", newline="") as file:
+        keys = [row[0] for row in csv.reader(file)][1:]
+    lines = [f"{key},{'loaded' if i % 3 else 'failed'},no" for i, key in enumerate(keys)]
+    text = "\n".join(["id,status,error", *lines, ""])
+    (folder / "results.csv").write_text(text, encoding="utf-8")

@@ -39,6 +39,9 @@ def company(guarded_company, tmp_path_factory):
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
         for night in (EARLIER, NIGHT):
             score_night(load_project("company.yaml"), night, Runner())
+    delivery = (folder / "workspace/exports/sales/current").resolve().name
+    results = f"id,status,error,delivery\n{an_entity(folder)},failed,no,{delivery}\n"
+    (folder / "results.csv").write_text(results, encoding="utf-8")
     return folder
 
 
@@ -100,6 +103,7 @@ COMMANDS = [
     ("score --until", [NIGHT, "--as-of", "2024-12-29"]),
     ("outcomes", ["--as-of", tiny.END, "--direct"]),
     ("export --format", ["sales"]),
+    ("export --ack", ["results.csv"]),
     ("export --deliveries", []),
     ("deploy --status", []),
 ]

@@ -173,7 +173,7 @@ def test_file_that_is_cut_or_unknown_is_refused(sent, content, said):
     assert "perhaps" not in str(caught.value)
 
 
-def test_every_cut_of_a_file_is_refused_or_keeps_whole_rows(sent):
+def test_file_cut_at_any_byte_is_refused_or_keeps_whole_rows(sent):
     root, first, _ = sent
     whole = write_results(
         root / "whole.csv",
@@ -206,7 +206,7 @@ def test_file_with_header_only_has_no_results(sent):
     assert (one.rows, one.delivery, one.results.num_rows) == (0, None, 0)
 
 
-def test_two_results_of_one_row_give_the_loaded_one(sent):
+def test_row_with_two_results_counts_as_loaded(sent):
     root, _, second = sent
     for statuses in (["failed", "loaded"], ["loaded", "unprocessed"]):
         records = [["b", status, "why"] for status in statuses]
