@@ -1,9 +1,11 @@
 """A CRM that loads, rejects and skips rows, and whose results come late, twice and out of order."""
 
 import random
+from collections import Counter
 
 import pytest
 
+from configs.errors import LeadscoreError
 from features.score_tables import FAILED, LOADED, UNPROCESSED
 from serve.crm.acknowledge import acknowledge_files
 from serve.crm.delivery import write_delivery
@@ -118,3 +120,44 @@ def test_crm_ends_with_newest_content_and_gets_nothing_twice(seed, tmp_path, rec
     wanted = {key: (str(score), "scored") for key, (score, _, _) in leads.items()}
     assert {key: held[key] for key in leads} == wanted
     assert {held[key] for key in held.keys() - leads.keys()} == {CLEARED}
+
+
+def test_damaged_results_file_is_refused_or_read_row_by_row(tmp_path, record_attack):
+    plan = a_plan("salesforce", columns=COLUMNS, delta=True)
+    leads = {f"L{number:02}": (number, "A", "") for number in range(20)}
+    scores, run = a_night(night(0), leads)
+    delivered = write_delivery(plan, scores, tmp_path, run, LATER)
+    statuses = {key: ("NO:“no”,\nno", False, True)[number % 3] for number, key in enumerate(leads)}
+    files = write_salesforce_results(tmp_path, delivered, statuses)
+    kept = list_stored_deliveries(tmp_path / "exports" / "crm")
+    generator, outcomes = random.Random(7), Counter()
+    for _ in range(3000 if is_full_attack() else 200):
+        content = bytearray(generator.choice(files).read_bytes())
+        for _ in range(generator.randint(1, 4)):
+            damage_bytes(content, generator)
+        (tmp_path / "damaged.csv").write_bytes(content)
+        try:
+            (done,) = acknowledge_files([tmp_path / "damaged.csv"], kept, None, LATER)
+        except LeadscoreError as error:
+            outcomes[f"refused ({error.exit_code})"] += 1
+            continue
+        outcomes["read"] += 1
+        assert set(done.results["entity_id"].to_pylist()) <= set(leads)
+        assert sum(done.counts.values()) + done.repeated + done.unknown == done.rows
+    record_attack("damaged results of a CRM", outcomes)
+    assert outcomes["read"] and outcomes["refused (3)"]
+
+
+def damage_bytes(content, generator):
+    """Cut, repeat, remove or replace a stretch of bytes."""
+    begin = generator.randrange(len(content) + 1)
+    stretch = content[begin : begin + generator.randint(0, 60)]
+    kind = generator.randrange(4)
+    if kind == 0:
+        del content[begin:]
+    elif kind == 1:
+        content[begin:begin] = stretch
+    elif kind == 2:
+        del content[begin : begin + len(stretch)]
+    else:
+        content[begin : begin + 1] = generator.choice([b'"', b"\0", b"\r", b"\xff", b";", b"\n\n"])
