@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.privacy import SuppressList, SuppressWhere
 from configs.schema import Project
-from features.intake.formats.files import FIX_SOURCES
+from features.intake.formats.listing import FIX_SOURCES
 from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.ids import read_ids
 from features.intake.quarantine import SUPPRESSED_REASON, Flaw

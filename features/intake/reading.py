@@ -20,14 +20,15 @@ import pyarrow.compute as pc
 from configs.errors import DataError, join_names
 from configs.source_rows import SourceRows
 from configs.suggestions import did_you_mean
+from features.intake.formats.content import check_content
 from features.intake.formats.database import read_query
 from features.intake.formats.files import (
     RowBlock,
     Selection,
-    detect_format,
-    list_files,
     read_blocks,
 )
+from features.intake.formats.listing import detect_format, list_files
+from features.intake.formats.permission import make_permission_error
 from features.intake.formats.texts import is_text_type, to_plain_text, to_text
 from features.tools.id_index import contains_nul
 
@@ -184,13 +185,17 @@ class SourceReader:
         for path in list_files(self.source.path or ""):
             kind, file_selection = self.source.format or detect_format(path), selection.shift(begin)
             try:
+                check_content(path, kind)
                 for block in read_blocks(path, kind, self.source.delimiter, file_selection):
                     begin += len(block.rows) + len(block.broken)
                     yield str(path), block
+            except PermissionError as error:
+                raise make_permission_error(path) from error
             except (OSError, pa.ArrowException, duckdb.Error, UnicodeError) as error:
                 observed = next(iter(str(error).splitlines()), type(error).__name__)
+                fix = "export or copy it again: it may be damaged or incomplete"
                 raise DataError(
-                    "cannot read the file", where=str(path), found=observed, fix=f"is it {kind}?"
+                    "cannot read the file", where=str(path), found=observed, fix=fix
                 ) from error
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from configs.errors import ConfigError, DataError
 from configs.schema import load_project
-from features.intake.formats.files import list_files
+from features.intake.formats.listing import list_files
 from features.intake.formats.texts import to_plain_text, to_text
 from features.sources import read_sources
 from tests.faults.corrupt import CONFIG

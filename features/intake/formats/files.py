@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,24 +11,10 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from configs.errors import ConfigError, DataError
 from features.intake.formats.delimited import BrokenRecord, read_csv
 from features.intake.formats.json_lines import read_json_lines
+from features.intake.formats.listing import JSONL, PARQUET
 from features.intake.formats.texts import is_text_type, to_supported_type
-
-CSV, JSONL, PARQUET = "csv", "jsonl", "parquet"
-FORMAT_BY_SUFFIX = {
-    ".csv": CSV,
-    ".tsv": CSV,
-    ".txt": CSV,
-    ".jsonl": JSONL,
-    ".ndjson": JSONL,
-    ".parquet": PARQUET,
-    ".pq": PARQUET,
-}
-COMPRESSED_SUFFIXES = (".gz", ".bz2", ".zst", ".lz4")
-
-FIX_SOURCES = "check `sources` in the config, and LEADSCORE_DATA if it is used"
 
 # Maximum rows of a Parquet block: a row group may hold the whole file.
 PARQUET_BLOCK_ROWS = 1 << 20
@@ -79,65 +64,6 @@ class Selection:
         return self if self.rows is None else replace(self, rows=self.rows - begin)
 
 
-def list_files(path: str) -> list[Path]:
-    """Return the files of a path, folder or glob, sorted by name.
-
-    In a folder only files with known extensions count, no hidden ones. Raises DataError if there is
-    none, and if one is not a file, such as a dangling link, or has a name that is not UTF-8: left
-    out, its rows would be missing without a message.
-    """
-    try:
-        items = [item for item in _find_paths(path) if not item.name.startswith((".", "_"))]
-        paths = sorted(item for item in items if item.is_file())
-        unreadable = [item for item in items if not item.is_file() and not item.is_dir()]
-    except OSError as error:
-        raise DataError(
-            "cannot list files", where=path, found=str(error), fix=FIX_SOURCES
-        ) from error
-    unreadable += [item for item in paths if not _has_utf8_name(item)]
-    if unreadable:
-        fix = "fix the link, rename the file in UTF-8, or remove it"
-        raise DataError(
-            "not a readable file",
-            where=str(unreadable[0]),
-            found=f"{len(unreadable)} in {path}",
-            fix=fix,
-        )
-    if not paths:
-        what = (
-            "no matching file" if glob.has_magic(path) or Path(path).is_dir() else "file not found"
-        )
-        raise DataError(what, where=path, fix=FIX_SOURCES)
-    return paths
-
-
-def _find_paths(path: str) -> list[Path]:
-    root = Path(path)
-    if root.is_file():
-        return [root]
-    if root.is_dir():
-        return [item for item in root.rglob("*") if _format_by_suffix(item)]
-    # Path.glob does not accept absolute patterns.
-    return [Path(name) for name in glob.glob(path, recursive=True)]  # noqa: PTH207
-
-
-def _has_utf8_name(path: Path) -> bool:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def detect_format(path: Path) -> str:
-    """Return the format by a file's extension; raise ConfigError for an unknown one."""
-    if kind := _format_by_suffix(path):
-        return kind
-    raise ConfigError(
-        "unknown file extension", where=str(path), fix="give format: csv, parquet or jsonl"
-    )
-
-
 def read_blocks(
     path: Path, kind: str, delimiter: str | None, selection: Selection
 ) -> Iterator[RowBlock]:
@@ -149,11 +75,6 @@ def read_blocks(
             yield RowBlock(table.column_names, _rename_by_position(table), rows, broken)
     else:
         yield from _read_csv_blocks(path, delimiter)
-
-
-def _format_by_suffix(path: Path) -> str | None:
-    bare = Path(path.stem) if path.suffix.lower() in COMPRESSED_SUFFIXES else path
-    return FORMAT_BY_SUFFIX.get(bare.suffix.lower())
 
 
 def _read_csv_blocks(path: Path, delimiter: str | None) -> Iterator[RowBlock]:
