@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from configs.addresses.redaction import redact_text
@@ -51,6 +52,23 @@ def join_names(names: Sequence[str], limit: int) -> str:
     return ", ".join(names[:limit]) + more
 
 
+def escape_controls(text: str, keep: str = "\n") -> str:
+    """Return a text whose unprintable characters are visible: ESC as ``\\x1b``, and so on.
+
+    A terminal obeys control characters, and marks of direction turn a text around. The characters
+    in ``keep`` and all kinds of blanks stay.
+    """
+    # Most texts have none of these.
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character in keep or unicodedata.category(character) == "Zs"
+        else ascii(character)[1:-1]
+        for character in text
+    )
+
+
 def make_printable(text: str) -> str:
     """Return a text without unprintable characters, cut to MAX_FIELD_CHARACTERS.
 
@@ -59,10 +77,7 @@ def make_printable(text: str) -> str:
     """
     # Cut before the loop as well, since the data can hold a text of any length.
     text = redact_text(text[: 4 * MAX_FIELD_CHARACTERS])
-    text = "".join(
-        character if character.isprintable() else ascii(character)[1:-1]
-        for character in text[: 2 * MAX_FIELD_CHARACTERS]
-    )
+    text = escape_controls(text[: 2 * MAX_FIELD_CHARACTERS], keep="")
     return text if len(text) <= MAX_FIELD_CHARACTERS else f"{text[:MAX_FIELD_CHARACTERS]} …"
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from configs.errors import escape_controls
+
 if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from rich.console import RenderableType
 
@@ -87,7 +89,7 @@ def choose_prefect(prefect: bool | None) -> bool:
 def log_line(line: str) -> None:
     """Print one line of progress on standard error."""
     # Standard output holds the result alone, so that scripts can parse it with --json.
-    typer.echo(line, err=True)
+    typer.echo(escape_controls(line), err=True)
 
 
 @contextmanager

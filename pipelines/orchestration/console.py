@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.logging.handlers import PrefectConsoleHandler
 
-from configs.errors import LeadscoreError
+from configs.errors import LeadscoreError, escape_controls
 
 # Attributes of a log record: one of our progress lines; a failure that the command itself reports.
 PROGRESS = "leadscore_progress"
@@ -19,7 +19,7 @@ STATE_LINES = ("Finished in state", "Task run failed with state", "Flow run fail
 
 def log_progress(logger: Any, line: str) -> None:
     """Log one progress line; it is marked, so that a quiet console shows it."""
-    logger.info(line, extra={PROGRESS: True})
+    logger.info(escape_controls(line), extra={PROGRESS: True})
 
 
 def drop_expected_traceback(record: logging.LogRecord) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
-from rich.markup import escape
 
 from pipelines.reports.metric_tables import (
     METRIC_LABELS,
@@ -15,7 +14,7 @@ from pipelines.reports.metric_tables import (
     format_learner,
 )
 from pipelines.reports.night_tables import select_reasons, select_top_leads
-from pipelines.reports.terminal import render_delivery, render_table
+from pipelines.reports.terminal import escape_text, render_delivery, render_table
 
 if TYPE_CHECKING:
     from configs.schema import Project
@@ -64,7 +63,7 @@ def render_demo(
     for target in night.published.rows:
         leads.append(f"\nbest leads of target {target}")
         leads.append(render_table(build_lead_table(night.published, target)))
-    return [*leads, render_delivery(night), "\nmodels", *models, "", escape(NEXT_STEPS)]
+    return [*leads, render_delivery(night), "\nmodels", *models, "", escape_text(NEXT_STEPS)]
 
 
 def build_lead_table(published: PublishedScores, target: str) -> list[list[str]]:
@@ -112,5 +111,5 @@ def _describe_models(trainings: list[TargetTraining]) -> list[str]:
     lines = []
     for training in trainings:
         verdict = "refused by the gate" if training.error else describe_training_result(training)
-        lines.append(escape(f"{training.target}: {verdict}"))
+        lines.append(escape_text(f"{training.target}: {verdict}"))
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipelines.reports.escaping import escape_cell, escape_markdown, format_code
 from pipelines.reports.metric_tables import (
     build_challenger_table,
     build_learner_table,
@@ -28,7 +29,10 @@ def render_markdown_table(rows: list[list[str]]) -> list[str]:
     """Return a table as lines of Markdown; the first row holds the headers."""
     # Rows of small slices have fewer cells, but Markdown needs as many in each line.
     width = len(rows[0])
-    lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join([*map(escape_cell, row), *[""] * (width - len(row))]) + " |"
+        for row in rows
+    ]
     return [lines[0], "|" + "---|" * width, *lines[1:]]
 
 
@@ -36,12 +40,12 @@ def render_training_markdown(project: Project, results: list[TargetTraining]) ->
     """Return the summary of a training of all targets."""
     lines = [f"# {project.project}: training"]
     for result in results:
-        lines += [f"\n## {result.target}", describe_training_result(result)]
+        lines += [f"\n## {result.target}", escape_markdown(describe_training_result(result))]
         if result.trained:
             challenger = build_challenger_table(result.metrics, project.ordered)
             learners = build_learner_table(result.baselines, result.trained.learner)
             followed = project.follows_up(result.target)
-            lines += [describe_row_counts(result.rows, followed), ""]
+            lines += [escape_markdown(describe_row_counts(result.rows, followed)), ""]
             lines += [*render_markdown_table(challenger), "", *render_markdown_table(learners)]
     return "\n".join(lines)
 
@@ -50,7 +54,7 @@ def render_night_markdown(project: Project, night: NightResult) -> str:
     """Return the summary of a night."""
     published = night.published
     head = f"# {project.project}: scores as of {published.as_of.isoformat()}"
-    place = f"run `{published.run_id}`, export `{night.export}`"
+    place = f"run {format_code(published.run_id)}, export {format_code(str(night.export))}"
     table = render_markdown_table(build_count_table(published))
     return "\n".join([head, "", place, "", *table])
 
@@ -59,8 +63,8 @@ def render_monitor_markdown(project: Project, results: list[MonitorResult]) -> s
     """Return the realised outcomes of all targets' published scores."""
     lines = [f"# {project.project}: published scores against realised outcomes"]
     for result in results:
-        lines += ["", f"## {result.target}", "", describe_counts(result)]
+        lines += ["", f"## {result.target}", "", escape_markdown(describe_counts(result))]
         for rows in build_monitor_tables(result):
             lines += ["", *render_markdown_table(rows)]
-        lines += ["", *(f"- {line}" for line in describe_recommendation(result))]
+        lines += ["", *(f"- {escape_markdown(line)}" for line in describe_recommendation(result))]
     return "\n".join(lines)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich import markup
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
+from configs.errors import escape_controls
 from pipelines.reports.data_tables import (
     build_catalog_table,
     build_event_table,
@@ -74,15 +75,20 @@ ABLATION_NOTE = (
 )
 
 
+def escape_text(text: str) -> str:
+    """Return markup of rich that shows a text as it is, with visible control characters."""
+    return markup.escape(escape_controls(text))
+
+
 def render_table(rows: list[list[str]]) -> Table:
     """Return a table of texts; the first row holds the headers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, header in enumerate(rows[0]):
         # Long texts are folded: by default rich cuts them and adds an ellipsis.
-        table.add_column(escape(header), no_wrap=position == 0, overflow="fold")
+        table.add_column(escape_text(header), no_wrap=position == 0, overflow="fold")
     for row in rows[1:]:
         # Texts of the data may hold square brackets, which rich would read as markup.
-        table.add_row(*(escape(text) for text in row))
+        table.add_row(*(escape_text(text) for text in row))
     return table
 
 
@@ -98,7 +104,7 @@ def render_training(project: Project, result: TargetTraining) -> RenderableType:
     head = _describe_head(project, result.target, result.rows)
     learner = f"learner {format_learner(chosen)}, folds: {len(result.trained.folds)}"
     verdict = "refused by the gate" if result.error else describe_training_result(result)
-    return Group(escape(head), learner, *tables, "", escape(verdict))
+    return Group(escape_text(head), learner, *tables, "", escape_text(verdict))
 
 
 def render_backtest(project: Project, result: TargetBacktest) -> RenderableType:
@@ -117,8 +123,8 @@ def render_backtest(project: Project, result: TargetBacktest) -> RenderableType:
     tables += [build_reliability_table(evaluation.reliability)]
     head = _describe_head(project, result.target, result.rows)
     learner = f"learner {format_learner(result.learner)}, folds: {len(result.folds)}"
-    verdict = escape(describe_verdict(result.verdict))
-    return Group(escape(head), learner, *_stack_tables(*tables), "", verdict)
+    verdict = escape_text(describe_verdict(result.verdict))
+    return Group(escape_text(head), learner, *_stack_tables(*tables), "", verdict)
 
 
 def _describe_head(project: Project, target: str, rows: dict[str, int]) -> str:
@@ -139,17 +145,19 @@ def render_ablation(project: Project, result: TargetAblation) -> RenderableType:
     # An ablation trains LightGBM alone, which trains on mature rows only.
     counts = describe_row_counts(result.rows, followed=False)
     table = render_table(build_ablation_table(result.trials, project.ordered))
-    return Group(escape(f"\n{project.project} · {result.target}: {counts}"), table, ABLATION_NOTE)
+    return Group(
+        escape_text(f"\n{project.project} · {result.target}: {counts}"), table, ABLATION_NOTE
+    )
 
 
 def render_audit(project: Project, target: str, audit: TargetAudit) -> RenderableType:
     """Return the columns that seem to leak a target's outcome, and what the audit cannot see."""
     head = f"\n{project.project} · {target}"
-    limits = [escape(limit) for limit in audit.limits]
+    limits = [escape_text(limit) for limit in audit.limits]
     if not audit.findings:
-        return Group(escape(f"{head}: no column seems to leak the outcome"), *limits)
+        return Group(escape_text(f"{head}: no column seems to leak the outcome"), *limits)
     noun = "column seems" if len(audit.findings) == 1 else "columns seem"
-    title = escape(f"{head}: {len(audit.findings)} {noun} to leak the outcome")
+    title = escape_text(f"{head}: {len(audit.findings)} {noun} to leak the outcome")
     return Group(title, render_table(build_audit_table(audit.findings)), *limits)
 
 
@@ -171,7 +179,7 @@ def render_delivery(night: NightResult) -> RenderableType:
             "`leadscore export --as-of` writes an older one"
         )
     lines += [describe_delivery(delivery) for delivery in night.deliveries]
-    return escape("\n".join(lines))
+    return escape_text("\n".join(lines))
 
 
 def render_deliveries(rows: list[dict[str, Any]]) -> RenderableType:
@@ -191,32 +199,34 @@ def render_backfill(nights: list[BackfilledNight]) -> RenderableType:
 
 def render_catalog(catalog: Catalog) -> RenderableType:
     """Return every feature with its meaning."""
-    return Group(render_table(build_catalog_table(catalog)), *describe_catalog(catalog))
+    return Group(
+        render_table(build_catalog_table(catalog)), *map(escape_text, describe_catalog(catalog))
+    )
 
 
 def render_data_check(check: DataCheck) -> list[RenderableType]:
     """Return the report of ``leadscore check``."""
     sources = render_table(build_source_table(check.counts))
     if any(count.quarantined for count in check.counts):
-        sources.caption = f"quarantined rows are in {check.quarantine}"
+        sources.caption = escape_text(f"quarantined rows are in {check.quarantine}")
         sources.caption_justify = "left"
-    parts: list[RenderableType] = [escape("\n".join(describe_data(check))), sources]
+    parts: list[RenderableType] = [escape_text("\n".join(describe_data(check))), sources]
     if check.types:
         parts.append(render_table(build_event_table(check.types)))
     if check.suppressed.listed_counts:
-        parts.append(escape(check.suppressed.describe()))
+        parts.append(escape_text(check.suppressed.describe()))
     parts.append(render_table(build_target_table(check.targets)))
     problems = [f"problem: target {t.target}: {t.problem}" for t in check.targets if t.problem]
     notes = [f"note: {line}" for line in check.warnings]
-    return [*parts, *(escape(line) for line in [*problems, *notes])]
+    return [*parts, *(escape_text(line) for line in [*problems, *notes])]
 
 
 def render_monitor_result(project: Project, result: MonitorResult) -> RenderableType:
     """Return the realised outcomes of one target's published scores."""
     head = f"\n{project.project} · {result.target}: {describe_counts(result)}"
-    recommendation = (escape(line) for line in describe_recommendation(result))
+    recommendation = (escape_text(line) for line in describe_recommendation(result))
     tables = _stack_tables(*build_monitor_tables(result))
-    return Group(escape(head), *tables, "", *recommendation)
+    return Group(escape_text(head), *tables, "", *recommendation)
 
 
 def render_explanation(
@@ -228,14 +238,14 @@ def render_explanation(
     None for all.
     """
     parts: list[RenderableType] = [
-        escape(text) for text in describe_suppressions(explanation, zone)
+        escape_text(text) for text in describe_suppressions(explanation, zone)
     ]
     for row in explanation.newest:
         trace = explanation.traces.get(row["target"])
-        parts.append(escape(describe_scores(explanation, row)))
+        parts.append(escape_text(describe_scores(explanation, row)))
         parts.append(render_table(build_reason_table(row, trace)))
         if trace:
-            parts.append(escape("\n".join(describe_trace(trace, zone))))
+            parts.append(escape_text("\n".join(describe_trace(trace, zone))))
         if trace and trace.replay:
             parts.append(render_table(build_contribution_table(trace.replay, max_features)))
     if explanation.history:
@@ -249,7 +259,7 @@ def render_erasure(result: ErasureResult) -> RenderableType:
         f"{place}: {f'{rows:,}' if rows else 'nothing found'}"
         for place, rows in result.erased.items()
     ]
-    return escape("\n".join(lines))
+    return escape_text("\n".join(lines))
 
 
 def _stack_tables(*tables: list[list[str]]) -> list[RenderableType]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from models.evaluation.gate import GateVerdict
 from models.leakage.suspects import Suspect
 from models.learners.amount_model import NO_AMOUNTS
 from models.training.results import TrainResult
+from pipelines.reports.escaping import escape_markdown, format_code
 from pipelines.reports.markdown import render_markdown_table
 from pipelines.reports.metric_tables import (
     build_challenger_table,
@@ -116,22 +117,27 @@ def _describe_model(inputs: ReportInput) -> Iterator[str]:
 def _describe_target(target_config: Target) -> str:
     outcome, population = target_config.outcome, target_config.population
     if isinstance(outcome, ColumnOutcome):
-        values = "` or `".join(map(str, outcome.values))
+        values = " or ".join(format_code(str(value)) for value in outcome.values)
         age = (
             f"final {format_duration(outcome.mature_after)} after creation"
             if outcome.mature_after
             else "no maturity"
         )
-        return f"is `{outcome.column}` `{values}`? (a column without a time: no horizon, {age})"
-    until = f" until `{'`, `'.join(population.until)}`" if population.until else ""
-    until += f", again from `{'`, `'.join(population.reopen)}`" if population.reopen else ""
+        question = f"is {format_code(outcome.column)} {values}?"
+        return f"{question} (a column without a time: no horizon, {age})"
+    until = f" until {_list_codes(population.until)}" if population.until else ""
+    until += f", again from {_list_codes(population.reopen)}" if population.reopen else ""
     until += ", also after the outcome" if population.recurring else ""
     revoked = target_config.outcome_revoked_by
-    stands = f", not revoked by `{'`, `'.join(revoked)}`" if revoked else ""
+    stands = f", not revoked by {_list_codes(revoked)}" if revoked else ""
     horizon = format_duration(target_config.horizon) if target_config.horizon else "ever"
-    types = "` or `".join(target_config.outcome_types)
-    question = f"does `{types}` occur within {horizon}{stands}?"
-    return f"{question} For entities from `{population.after}`{until}"
+    types = " or ".join(map(format_code, target_config.outcome_types))
+    question = f"does {types} occur within {horizon}{stands}?"
+    return f"{question} For entities from {format_code(population.after)}{until}"
+
+
+def _list_codes(names: Iterable[str]) -> str:
+    return ", ".join(map(format_code, names))
 
 
 def _describe_rows(inputs: ReportInput) -> Iterator[str]:
@@ -243,14 +249,14 @@ def _describe_gate(verdict: GateVerdict) -> Iterator[str]:
     yield "It passed every test:" if verdict.passed else "It was refused and cannot be promoted:"
     yield ""
     for test in verdict.tests:
-        yield f"- {'passed' if test.passed else '**failed**'}: {test.sentence}"
+        yield f"- {'passed' if test.passed else '**failed**'}: {escape_markdown(test.sentence)}"
     for cause in verdict.causes:
-        yield f"- {cause.sentence}"
+        yield f"- {escape_markdown(cause.sentence)}"
 
 
 def _describe_importance(inputs: ReportInput) -> Iterator[str]:
     rows = [
-        [meaning, f"`{name}`", f"{value:.3f}"]
+        [meaning, format_code(name), f"{value:.3f}"]
         for name, meaning, value in inputs.importance[:MAX_FEATURES]
     ]
     yield from render_markdown_table([["meaning", "feature", "mean absolute log-odds"], *rows])
@@ -259,7 +265,7 @@ def _describe_importance(inputs: ReportInput) -> Iterator[str]:
 def _describe_suspects(inputs: ReportInput) -> Iterator[str]:
     for suspect in inputs.suspects:
         state = "allowed by the config" if suspect.allowed else "left out"
-        yield f"- `{suspect.column}` ({state}): {suspect.evidence}"
+        yield f"- {format_code(suspect.column)} ({state}): {escape_markdown(suspect.evidence)}"
 
 
 def _describe_next_steps(inputs: ReportInput) -> Iterator[str]:

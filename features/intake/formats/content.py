@@ -28,7 +28,7 @@ TITLES = {CSV: "CSV", JSONL: "JSON lines", PARQUET: "Parquet"}
 COMPRESSION_BY_SUFFIX = {".gz": "gzip", ".bz2": "bzip2", ".zst": "Zstandard", ".lz4": "LZ4"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-FIX_EMPTY = "export it again; a file without rows still has a header"
+FIX_EMPTY = "export it again; a file without rows needs at least a header"
 FIX_DOWNLOAD = "download it again, and look at the address and the access"
 FIX_ENCODING = "save it as UTF-8: iconv -f UTF-16 -t UTF-8 old.csv > new.csv"
 

@@ -110,7 +110,7 @@ def _find_paths(path: str) -> list[Path]:
     if root.is_file():
         return [root]
     if root.is_dir():
-        return [item for item in _walk(root) if find_format(item)]
+        return [item for item in _walk_folder(root) if find_format(item)]
     # Of folders that it may not read, glob says nothing.
     for parent in root.parents:
         if glob.has_magic(str(parent)):
@@ -126,7 +126,7 @@ def _require_access(path: Path) -> None:
         raise PermissionError(errno.EACCES, "permission denied", str(barrier))
 
 
-def _walk(root: Path) -> Iterable[Path]:
+def _walk_folder(root: Path) -> Iterable[Path]:
     """Yield all files and links below a folder; raise OSError for a folder that cannot be read."""
 
     def fail(error: OSError) -> None:
@@ -167,8 +167,8 @@ def _explain_no_files(path: str) -> DataError:
         return DataError("no matching file", where=path, found=f"{base} holds {holds}", fix=fix)
     missing = Path(path).relative_to(base).parts[0]
     hint = did_you_mean(missing, names)
-    found = f"{base} has no {missing}" + (f"; {hint}" if hint else "")
-    return DataError("file not found", where=path, found=found, fix=FIX_SOURCES)
+    detail = f"{base} has no {missing}" + (f"; {hint}" if hint else "")
+    return DataError("file not found", where=path, found=detail, fix=FIX_SOURCES)
 
 
 def _find_conversion(path: Path) -> str:

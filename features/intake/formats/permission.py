@@ -17,7 +17,7 @@ def find_barrier(path: Path) -> Path | None:
     for folder in (*reversed(path.absolute().parents), path.absolute()):
         # A folder on the way has to be entered only; the last one has to be listed as well.
         required = os.X_OK if folder != path.absolute() else os.R_OK | os.X_OK
-        # By the effective user, as opening a file does, where the system can tell.
+        # By the effective user, as opening a file does, where the system knows it.
         effective = os.access in os.supports_effective_ids
         if folder.is_dir() and not os.access(folder, required, effective_ids=effective):
             return folder
