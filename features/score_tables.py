@@ -187,7 +187,7 @@ SCORE_RUNS = pa.schema(
         make_field("project", pa.string(), "the project of the config"),
         make_field("target", pa.string(), "the target of the config"),
         make_field("as_of", INSTANT, "the as-of of the scores"),
-        make_field("status", pa.string(), "started, published, refused or failed"),
+        make_field("status", pa.string(), "started, published, refused, failed or given up"),
         make_field("model_version", pa.string(), "version of the registered model", nullable=True),
         make_field("code_version", pa.string(), "version of leadscore"),
         make_field("config_hash", pa.string(), "hash of the config as read"),

@@ -201,20 +201,34 @@ def deploy(
             "--report", help="with --status: send alarms to the address in LEADSCORE_WEBHOOK"
         ),
     ] = False,
+    give_up: Annotated[
+        str | None,
+        typer.Option(
+            "--give-up", help="no longer report the missing night of this as-of; an ISO date"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the schedules of the config, or report their state.
 
-    Without --status this serves the flows train, score and monitor on their cron lines through
+    Without an option this serves the flows train, score and monitor on their cron lines through
     Prefect until it is stopped.
     """
-    if status:
+    if status and give_up is None:
         _show_status(config, report, as_json)
         return
-    if report or as_json:
+    if status or report or as_json:
         raise ConfigError(
-            "--report and --json need --status", where="leadscore deploy", fix="add --status"
+            "--report and --json need --status, and --give-up stands alone",
+            where="leadscore deploy",
+            fix="call the command once for each",
         )
+    if give_up is not None:
+        from pipelines.nightly.give_up import give_up_night
+
+        as_of = give_up_night(read_project(config), give_up)
+        log_line(f"gave up the night as of {as_of.isoformat()}")
+        return
     from pipelines.orchestration.deploy import serve_deployments
 
     serve_deployments(read_project(config))

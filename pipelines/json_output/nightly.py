@@ -245,7 +245,7 @@ class AttemptJson(JsonObject):
 
     run_id: str = make_key("id of the run")
     as_of: str = make_instant("the as-of")
-    status: str = make_key("started, published, refused, failed or killed")
+    status: str = make_key("started, published, refused, failed, killed or given up")
     started_at: str = make_instant("start")
     finished_at: str | None = make_instant("end; null if it has not ended")
     rows: int = make_key("published rows")

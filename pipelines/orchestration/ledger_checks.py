@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipelines.orchestration.missing_nights import find_missing_nights
 from pipelines.orchestration.status import (
     KILLED,
     TOLERANCE,
@@ -81,12 +82,15 @@ def check_lateness(watched: Watched) -> Findings:
 
 
 def check_last_attempt(watched: Watched) -> Findings:
-    """Return a warning if the last attempt published nothing.
+    """Return a warning if the last attempt published nothing, unless its night is missing.
 
     It is no alarm until the last good run is too old.
     """
     last = watched.since[0] if watched.since else None
     if last is None or last.status not in ("refused", "failed", KILLED):
+        return Findings()
+    # A missing night has a line of its own, with the command that makes it up.
+    if last.as_of in find_missing_nights(watched):
         return Findings()
     line = f"the last attempt, as of {format_seconds(last.as_of)}: {last.status}"
     return Findings(warnings=(line,))

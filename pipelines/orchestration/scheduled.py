@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,25 +23,12 @@ from prefect.states import Completed, State
 
 from configs.schema import Project
 from features.tools.instants import format_iso
+from pipelines.cron import find_scheduled_as_of
 from pipelines.orchestration import alarm
 from pipelines.orchestration.guard import run_guarded
 from pipelines.runner import read_clock
 
 Result = TypeVar("Result")
-
-
-def find_scheduled_as_of(project: Project, due: datetime) -> datetime:
-    """Return the as-of, in UTC, of a run that was due at an instant: the last local midnight.
-
-    A source is rarely complete up to the minute, but by the hour of the nightly run it is complete
-    up to midnight. Each attempt, however late, has the same as-of. Where midnight comes twice as
-    clocks go back, the first counts. With ``schedule.as_of: start`` it is the instant itself.
-    """
-    if project.schedule.as_of == "start":
-        return due.astimezone(UTC)
-    # The local day decides, so that a change of clocks moves no night to another day.
-    local = due.astimezone(project.zone)
-    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
 
 
 def run_on_schedule(

@@ -75,6 +75,19 @@ class DeploymentStatus:
 
 
 @dataclass(frozen=True)
+class ScoreRun:
+    """One run of the scoring deployment, as the server reports it.
+
+    Attributes:
+        as_of: Its as-of, in UTC.
+        state: Its type of state in lower case, such as ``crashed``.
+    """
+
+    as_of: datetime
+    state: str
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a check found, as lines without secrets and without values of rows.
 
@@ -107,12 +120,14 @@ class Watched:
         attempts: Runs of the ledger in the order of starting; None if it cannot be read, which is
             an alarm already.
         deployments: Prefect deployments; None if no API is configured or it does not answer.
+        score_runs: Runs of the scoring deployment that are lost or under way.
     """
 
     project: Project
     now: datetime
     attempts: tuple[Attempt, ...] | None
     deployments: tuple[DeploymentStatus, ...] | None
+    score_runs: tuple[ScoreRun, ...] = ()
 
     @property
     def last_good(self) -> Attempt | None:

@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from configs.errors import make_printable
 from pipelines.orchestration import alarm
+from pipelines.orchestration.deployment_status import ServerState, check_deployments, read_server
 from pipelines.orchestration.ledger_checks import (
     check_export,
     check_last_attempt,
     check_lateness,
     read_attempts,
 )
-from pipelines.orchestration.server_checks import check_deployments, read_server
+from pipelines.orchestration.missing_nights import check_missing_nights
 from pipelines.orchestration.status import (
     MAX_ATTEMPTS_SHOWN,
-    DeploymentStatus,
     Findings,
     NightlyStatus,
     Watched,
@@ -50,6 +50,7 @@ CHECK_SECONDS = 45.0
 CHECKS: tuple[tuple[str, Callable[[Watched], Findings]], ...] = (
     ("the age of the last good night", check_lateness),
     ("the last attempt", check_last_attempt),
+    ("for missing nights", check_missing_nights),
     ("the export", check_export),
     ("the deployments", check_deployments),
 )
@@ -108,8 +109,9 @@ def read_status(project: Project, now: datetime) -> NightlyStatus:
     """
     guard = Guard()
     attempts = guard.run("cannot read the run ledger", lambda: read_attempts(project))
-    deployments = _read_server(guard, project, now)
-    watched = Watched(project, now, attempts, deployments)
+    server = _read_server(guard, project, now)
+    deployments, score_runs = server or (None, ())
+    watched = Watched(project, now, attempts, deployments, score_runs)
     findings = _check_webhook()
     for subject, check in CHECKS:
         findings += guard.run(f"cannot check {subject}", partial(check, watched)) or Findings()
@@ -131,9 +133,7 @@ def _load_project(config: Path) -> Project:
     return load_project(config)
 
 
-def _read_server(
-    guard: Guard, project: Project | None, now: datetime
-) -> tuple[DeploymentStatus, ...] | None:
+def _read_server(guard: Guard, project: Project | None, now: datetime) -> ServerState | None:
     problem = (
         "the Prefect server cannot be asked, so that no run may start; check that it runs, "
         "PREFECT_API_URL and the installed Prefect"

@@ -16,6 +16,8 @@ from serve.store.tables import CHECKS_TABLE, RUNS_TABLE
 NIGHT_KEY = ("project", "target", "as_of")
 # Ledger message of a run that died without a status of its own; stored values keep this text.
 ABANDONED_MESSAGE = "ended without a word"
+# Status of an as-of that a person decided not to publish.
+GIVEN_UP = "given up"
 
 
 def read_run_rows(session: Session, run_id: str) -> list[dict[str, Any]]:

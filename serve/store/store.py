@@ -27,6 +27,7 @@ from serve.store.entity_matcher import EntityMatcher
 from serve.store.erase import erase_rows
 from serve.store.ledger import (
     ABANDONED_MESSAGE,
+    GIVEN_UP,
     NIGHT_KEY,
     append_checks,
     claim_started_rows,
@@ -102,9 +103,15 @@ class Store(ScoreReader):
 
     def start(self, run: Run) -> None:
         """Insert the ledger rows of a run, status started, in a separate transaction."""
-        common = {name: value for name, value in vars(run).items() if name != "models"} | {
-            "status": "started"
-        }
+        self._insert_run(run, {"status": "started"})
+
+    def give_up(self, run: Run) -> None:
+        """Insert the ledger rows of a person's decision that an as-of will not be published."""
+        self._insert_run(run, {"status": GIVEN_UP, "finished_at": run.started_at})
+
+    def _insert_run(self, run: Run, values: dict[str, Any]) -> None:
+        """Insert the ledger rows of a run with further values, one for each target."""
+        common = {name: value for name, value in vars(run).items() if name != "models"} | values
         rows = [
             common | {"target": target, "model_version": model}
             for target, model in run.models.items()
