@@ -8,22 +8,17 @@ such as a person's run or a second serving process.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from configs.errors import ConfigError, WorkspaceBusy
+from configs.errors import ConfigError
 from pipelines.cron import FLOW_NAMES, require_cron_lines
-from pipelines.orchestration.prefect_api import find_flow_runs, translate_api_errors
+from pipelines.orchestration.lost_runs import watch_for_lost_runs
+from pipelines.orchestration.prefect_api import translate_api_errors
 from pipelines.orchestration.silence import ensure_silence_automation
 from pipelines.runner import is_prefect_configured
-from serve.lock import lock_workspace
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import FlowRun
     from prefect.deployments.runner import RunnerDeployment
 
     from configs.schema import Project
@@ -33,9 +28,6 @@ HEARTBEAT_INTERVAL = timedelta(seconds=60)
 # A run without a heartbeat for this long is marked crashed: five intervals, so that a busy server
 # may lose some.
 SILENCE_LIMIT = timedelta(minutes=5)
-# Message of the state in which Prefect 3.9.1 leaves the runs of a process that is being stopped;
-# 3.8.8 left them Running.
-SHUTDOWN_MESSAGE = "Runner is shutting down."
 
 
 def serve_deployments(project: Project) -> None:
@@ -57,7 +49,7 @@ def serve_deployments(project: Project) -> None:
     with translate_api_errors():
         deployments = build_deployments(project)
         ensure_silence_automation(SILENCE_LIMIT)
-        reschedule_lost_runs(project)
+        watch_for_lost_runs(project)
         # Every restart of the machine stops this process; that must not pause the schedules.
         serve(
             *deployments,
@@ -90,47 +82,6 @@ def build_deployments(project: Project) -> list[RunnerDeployment]:
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
         for name in FLOW_NAMES
-    ]
-
-
-def reschedule_lost_runs(project: Project) -> None:
-    """Reschedule runs that a former serving process of this workspace left unfinished.
-
-    Each keeps its as-of. They are surely dead if nobody holds the workspace; if somebody does, one
-    of them may be alive, and all are left as they are.
-    """
-    from prefect.client.orchestration import get_client
-    from prefect.exceptions import ObjectNotFound
-    from prefect.states import Scheduled, State
-
-    with (
-        suppress(WorkspaceBusy),
-        lock_workspace(project.workspace_path),
-        get_client(sync_client=True) as client,
-    ):
-        for name in FLOW_NAMES:
-            with suppress(ObjectNotFound):
-                deployment = client.read_deployment_by_name(f"leadscore-{name}/{project.project}")
-                for run in _find_lost_runs(client, deployment.id):
-                    state: State = Scheduled(
-                        scheduled_time=run.expected_start_time,
-                        message="the process that served it ended before it did",
-                    )
-                    client.set_flow_run_state(run.id, state, force=True)
-
-
-def _find_lost_runs(client: SyncPrefectClient, deployment_id: UUID) -> list[FlowRun]:
-    """Return the runs that are unfinished, or were cancelled because their process was stopped.
-
-    A run that a person cancelled has another message, and is not among them.
-    """
-    from prefect.client.schemas.objects import StateType
-
-    unfinished = find_flow_runs(client, deployment_id, StateType.RUNNING, StateType.PENDING)
-    cancelled = find_flow_runs(client, deployment_id, StateType.CANCELLED)
-    return [
-        *unfinished,
-        *(run for run in cancelled if run.state and run.state.message == SHUTDOWN_MESSAGE),
     ]
 
 

@@ -21,6 +21,8 @@ import yaml
 from configs.errors import ConfigError, DataError, GateRefused, NotFitToPublish
 from configs.schema import load_project
 from models.learners import lightgbm
+from pipelines.nightly.night import score_night
+from pipelines.orchestration import lost_runs
 from pipelines.runner import Runner
 from pipelines.training.train import train_targets
 from serve.lock import lock_workspace
@@ -32,8 +34,9 @@ PATIENCE = 600
 # The shortest heartbeat that Prefect allows and a short silence limit keep the tests short.
 SERVE = """
 from datetime import timedelta
-from pipelines.orchestration import deploy
+from pipelines.orchestration import deploy, lost_runs
 deploy.HEARTBEAT_INTERVAL, deploy.SILENCE_LIMIT = timedelta(seconds=30), timedelta(seconds=40)
+lost_runs.SEARCH_SECONDS = 3.0
 from pipelines.cli import main
 main()
 """
@@ -427,9 +430,33 @@ def test_run_that_waits_longer_than_its_limit_is_stopped_and_posted(served, serv
     )
 
 
+def leave_behind_until_it_is_lost(served, server):
+    """Have runs left unfinished by one serving process after the other; none is repeated for ever.
+
+    Without a serving process, so that nobody starts what is scheduled again.
+    """
+    from prefect.states import Cancelled, Running
+
+    config = load_project(served.folder / "company.yaml")
+    for left, repeats in ((Running(), 1), (Cancelled(message=lost_runs.SHUTDOWN_MESSAGE), 5)):
+        run = ask_for(server, "monitor", config="company.yaml")
+        for repeat in range(repeats + 1):
+            server.set_flow_run_state(run, left, force=True)
+            former = lost_runs.find_unfinished_runs(config)
+            with lock_workspace(config.workspace_path):
+                lost_runs.repeat_lost_runs(config, former)
+                assert server.read_flow_run(run).state_type == left.type
+            lost_runs.repeat_lost_runs(config, former)
+            state = server.read_flow_run(run).state
+            assert state.is_scheduled() if repeat < repeats else state.is_crashed()
+            assert former == {}
+        server.delete_flow_run(run)
+
+
 @pytest.mark.server
 def test_missed_monitorings_are_skipped_except_the_last(served, server):
     served.stop(signal.SIGTERM)
+    leave_behind_until_it_is_lost(served, server)
     due = [datetime.now(UTC) - timedelta(days=days) for days in (3, 2, 1)]
     runs = [ask_for(server, "monitor", at, config="company.yaml") for at in due]
     served.start(score=ONCE_A_YEAR)
@@ -452,19 +479,49 @@ def test_killed_runner_and_its_killed_run_do_not_stop_the_next_night(served, ser
     state = until(lambda: ended(server, lost), "the lost run is called crashed", served.log)
     assert state.is_crashed() and state.message == "no heartbeat"
     served.start(score=ONCE_A_YEAR)
+    # The lost night itself is done again, as of its own day.
+    assert until(
+        lambda: server.read_flow_run(lost).state.is_completed(), "it is repeated", served.log
+    )
+    assert served.ledger(f"flow_run_id = '{lost}'")[-1]["status"] == "published"
     run = ask_for(server, config="company.yaml")
     assert until(lambda: ended(server, run), "the next night ends", served.log).is_completed()
 
 
 @pytest.mark.server
-def test_killed_run_is_posted_to_the_webhook(served, server):
+def test_killed_run_is_posted_and_repeated_once(served, server, monkeypatch):
+    """As by the out-of-memory killer: the process of the run is killed, the runner goes on."""
+    monkeypatch.chdir(served.folder)
+    # Nights before the first published one are never missing.
+    first = datetime.now(ZONE).date() - timedelta(days=4)
+    score_night(load_project("company.yaml"), first.isoformat(), Runner())
     before = len(served.hooked.bodies)
+    due = datetime.now(ZONE).replace(hour=5, minute=0, second=0, microsecond=0) - timedelta(days=2)
     with holding_in_another_process(served.folder / "workspace"):
-        run = wait_for_its_turn(served, server)
+        run = ask_for(server, due=due, config="company.yaml")
+        until(lambda: server.read_flow_run(run).state.is_running(), "it runs", served.log)
         served.kill_runs()
-    assert until(lambda: ended(server, run), "the run ends", served.log).is_crashed()
-    body = until(lambda: served.hooked.bodies[before:], "the webhook is told", served.log)[0]
-    assert body["state"] == "Crashed" and body["exit_code"] == 1
+        assert until(lambda: ended(server, run), "the run ends", served.log).is_crashed()
+        body = until(lambda: served.hooked.bodies[before:], "the webhook is told", served.log)[0]
+        assert body["state"] == "Crashed" and body["exit_code"] == 1
+        night = due.date().isoformat()
+        (warning,) = (line for line in served.status()[1]["warnings"] if night in line)
+        assert "is missing (crashed)" in warning
+    assert until(
+        lambda: (state := server.read_flow_run(run).state).is_running() and state,
+        "it is repeated",
+        served.log,
+        pause=0.05,
+    )
+    # Killed a second time it stays lost: a run that takes too much memory must not run for ever.
+    os.kill(served.process.pid, signal.SIGSTOP)
+    served.kill_runs()
+    os.kill(served.process.pid, signal.SIGCONT)
+    assert until(lambda: ended(server, run), "the run ends again", served.log).is_crashed()
+    time.sleep(8)
+    assert server.read_flow_run(run).state.is_crashed()
+    code, told = served.status()
+    assert code == 0 and [night in line for line in told["warnings"]] == [True]
 
 
 @pytest.mark.server

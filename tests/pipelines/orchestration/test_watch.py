@@ -246,6 +246,17 @@ def test_unreachable_prefect_server_leaves_the_ledger(company):
     assert serving.returncode == 1 and "the Prefect API does not answer" in serving.stderr
 
 
+def test_watcher_imports_nothing_heavy():
+    """Each import is something whose failure would silence it."""
+    code = (
+        "import sys; import pipelines.commands.nightly, pipelines.orchestration.watch; "
+        "print({name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = ("numpy", "pyarrow", "pydantic", "yaml", "sqlalchemy", "duckdb", "prefect", "filelock")
+    assert [name for name in heavy if f"'{name}'" in done.stdout] == []
+
+
 def test_alarm_is_reported_when_asked(company, monkeypatch):
     """A watch that nobody reads: the same command tells the webhook."""
     sent = []
