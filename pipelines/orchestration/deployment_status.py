@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 # A status command must report soon that a server does not answer.
 API_TIMEOUT_SECONDS = 10.0
-
-
 # The config's deployments, and the runs of its scoring that are lost or under way.
 ServerState = tuple[tuple[DeploymentStatus, ...], tuple[ScoreRun, ...]]
 
@@ -87,7 +85,7 @@ def read_score_runs(project: Project, since: datetime, until: datetime) -> list[
     from prefect.client.schemas.objects import StateType
     from prefect.exceptions import ObjectNotFound
 
-    wanted = (
+    states = (
         *(StateType.CRASHED, StateType.FAILED),
         *(StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED),
     )
@@ -96,12 +94,10 @@ def read_score_runs(project: Project, since: datetime, until: datetime) -> list[
             deployment = client.read_deployment_by_name(f"leadscore-score/{project.project}")
         except ObjectNotFound:
             return []
-        runs = find_flow_runs(client, deployment.id, *wanted, since=since, until=until)
-    found = [(find_run_as_of(project, run), run.state_type) for run in runs]
+        runs = find_flow_runs(client, deployment.id, *states, since=since, until=until)
     # The newest last, so that it decides where an as-of has several.
-    return [
-        ScoreRun(as_of, state.value.lower()) for as_of, state in reversed(found) if as_of and state
-    ]
+    described = [(find_run_as_of(project, run), run.state_type) for run in reversed(runs)]
+    return [ScoreRun(as_of, state.value.lower()) for as_of, state in described if as_of and state]
 
 
 def _open_client() -> SyncPrefectClient:

@@ -179,7 +179,7 @@ def test_person_gives_a_night_up(company):
     assert told["warnings"] == [] and told["last_good"]["as_of"] == as_ofs[3].isoformat()
 
 
-def test_only_a_missing_night_can_be_given_up(company):
+def test_published_or_earlier_night_cannot_be_given_up(company):
     from configs.errors import ConfigError
 
     refused = leadscore("--give-up", "2026-03-10")
