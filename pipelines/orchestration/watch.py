@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 # Time limit of one check: a database may hold a lock, and a disk on a network may never answer.
 # All of them together end before the five minutes of docs/operations/leadscore-status@.service.
-CHECK_SECONDS = 45.0
+CHECK_SECONDS = 60.0
 # What is checked, in the order of the lines, and the words for it in an alarm “cannot check …”.
 # A new check is one more line: a function of Watched that returns Findings.
 CHECKS: tuple[tuple[str, Callable[[Watched], Findings]], ...] = (

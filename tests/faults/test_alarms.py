@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -53,19 +54,29 @@ def webhook():
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def good_company(tmp_path_factory):
+    """Return the folder of a company whose last night is good."""
+    folder = tmp_path_factory.mktemp("good")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
+        tiny.write(folder, leads=3)
+        now = datetime.now(UTC)
+        night(load_project("company.yaml"), now - 5 * HOUR, now - 2 * HOUR)
+    return folder
+
+
 @pytest.fixture
-def company(tmp_path, monkeypatch, webhook):
+def company(good_company, tmp_path, monkeypatch, webhook):
     """A company whose last night is good, in the current folder."""
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "LEADSCORE_W"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "no-prefect"))
     monkeypatch.setenv("LEADSCORE_WEBHOOK", webhook.url)
-    monkeypatch.chdir(tmp_path)
-    tiny.write(tmp_path, leads=3)
-    project = load_project("company.yaml")
-    now = datetime.now(UTC)
-    night(project, now - 5 * HOUR, now - 2 * HOUR)
-    return project
+    shutil.copytree(good_company, tmp_path / "company", symlinks=True)
+    monkeypatch.chdir(tmp_path / "company")
+    return load_project("company.yaml")
 
 
 def ask(*options):
