@@ -40,6 +40,8 @@ SHUTDOWN_MESSAGE = "Runner is shutting down."
 # so that they are also the count of its repeats.
 KILLED_MESSAGE = "started again: its process was killed or fell silent"
 STOPPED_MESSAGE = "started again: the process that served it was stopped"
+# Message of the state of a run that is not started again any more.
+LOST_MESSAGE = "lost with its process, and again when it was repeated"
 # A run that takes more memory than there is kills its process each time: once more is enough. A
 # serving process is stopped by people, who may restart a machine more than once in a night.
 MAX_REPEATS = {KILLED_MESSAGE: 1, STOPPED_MESSAGE: 5}
@@ -130,7 +132,7 @@ def _schedule_again(client: SyncPrefectClient, run: FlowRun, message: str) -> No
     state: State = (
         Scheduled(scheduled_time=run.expected_start_time, message=message)
         if again
-        else Crashed(message="lost with its process, and again when it was repeated")
+        else Crashed(message=LOST_MESSAGE)
     )
     LOG.warning("run '%s' was lost: %s", run.name, state.message)
     client.set_flow_run_state(run.id, state, force=True)
@@ -146,9 +148,14 @@ def _find_crashed_runs(client: SyncPrefectClient, project: Project) -> Iterator[
             client, deployment_id, StateType.CRASHED, since=now - PAST, until=now
         )
         for run in crashed:
-            may_repeat = _count_repeats(client, run, KILLED_MESSAGE) < MAX_REPEATS[KILLED_MESSAGE]
-            if may_repeat and not _is_made_up(client, project, name, run):
+            if _may_repeat(client, run) and not _is_made_up(client, project, name, run):
                 yield run
+
+
+def _may_repeat(client: SyncPrefectClient, run: FlowRun) -> bool:
+    if run.state and run.state.message == LOST_MESSAGE:
+        return False
+    return _count_repeats(client, run, KILLED_MESSAGE) < MAX_REPEATS[KILLED_MESSAGE]
 
 
 def _count_repeats(client: SyncPrefectClient, run: FlowRun, message: str) -> int:
