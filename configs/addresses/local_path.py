@@ -10,12 +10,13 @@ from configs.addresses.redaction import redact_addresses
 
 # One letter is the drive of a Windows path.
 _SCHEME = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]+:/|jdbc:|[A-Za-z][A-Za-z0-9+.-]+://)")
-_USER = re.compile(r"[^/\s:]*:[^\n]*@")
+# A user and a password, or one before a host with a port; also where the scheme has no colon.
+_USER = re.compile(r":[^\n]*@|//[^\n]*@|@[\w.\[\]-]*:")
 
 
 def check_local_path(path: str) -> None:
     """Raise AddressError for a path that is an address, or holds what looks like a secret."""
-    if not (_SCHEME.match(path) or _USER.match(path) or redact_addresses(path) != path):
+    if not (_SCHEME.match(path) or _USER.search(path) or redact_addresses(path) != path):
         return
     if suggest_scheme(path, tuple(SCHEMES)):
         fix = "give a database in `database`, with its `query`"

@@ -99,7 +99,7 @@ def test_tracking_address_is_accepted(text):
 
 
 @pytest.mark.parametrize(
-    "path", ["data/x.csv", "/a/b*.parquet", "C:\\data\\x.csv", "a b/[0-9].csv"]
+    "path", ["data/x.csv", "/a/b*.parquet", "C:\\data\\x.csv", "a b/[0-9].csv", "me@acme/x.csv"]
 )
 def test_local_path_is_accepted(path):
     check_local_path(path)
@@ -110,6 +110,7 @@ def test_local_path_is_accepted(path):
     [
         *("s3://b/x.csv", "https://h/x.csv", "file:///x.csv", "s3:/b/x.csv", "x.csv?sig=abcd"),
         *("postgresql://u@h/z", "u:secret@h/x.csv", "jdbc:postgresql://h/z", " gs://b/x"),
+        *("postgresql//u:secret@h/z", "a/u:secret@h/x.csv", "secret@h:5432/z", "C:/u:secret@h/z"),
     ],
 )
 def test_address_is_no_local_path(path):
