@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
+from configs.contract import SourceContract
 from configs.durations import Duration, localize_instant, read_date_as_midnight
 from configs.source_rows import (
     AttributeRows,
@@ -16,6 +17,7 @@ from configs.source_rows import (
     LeadRows,
     find_duplicate_claim,
 )
+from configs.suggestions import did_you_mean
 
 
 class Sources(FrozenModel):
@@ -52,6 +54,11 @@ class Sources(FrozenModel):
         None,
         description="earliest plausible time of a lead or event; earlier rows are set aside",
     )
+    contract: dict[str, SourceContract] = Field(
+        {},
+        description="what the data must be like, by source: leads, or events_1 … and attributes_1 "
+        "… in the config's order",
+    )
     latest: datetime | None = Field(
         None, description="latest plausible time of a lead or event; later rows are set aside"
     )
@@ -65,6 +72,16 @@ class Sources(FrozenModel):
     def _check_any_source(self) -> Self:
         if self.leads is None and not self.events:
             raise ValueError("give leads, events, or both")
+        return self
+
+    @model_validator(mode="after")
+    def _check_contract_sources(self) -> Self:
+        names = ["leads"] if self.leads else []
+        names += [f"events_{i + 1}" for i in range(len(self.events))]
+        names += [f"attributes_{i + 1}" for i in range(len(self.attributes))]
+        if unknown := sorted(set(self.contract) - set(names)):
+            hint = did_you_mean(unknown[0], names) or f"name one of {', '.join(names)}"
+            raise ValueError(f"contract: there is no source {unknown[0]!r}; {hint}")
         return self
 
     @model_validator(mode="after")

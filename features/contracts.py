@@ -137,6 +137,7 @@ class SourceCount:
         repeated: Entities of leads without an id whose rows repeat each other, as a table of
             ``entity_id`` and ``group_id``, the entity of the group's first row; None if there are
             none.
+        breaches: One line for each rule of ``sources.contract`` that is broken and stops a run.
         warnings: One line for each doubtful reading of the source: what, where, how many rows with
             an example, and how to fix it.
     """
@@ -149,6 +150,7 @@ class SourceCount:
     suppressed: int = 0
     arrivals: Arrivals | None = field(default=None, compare=False, repr=False)
     repeated: pa.Table | None = field(default=None, compare=False, repr=False)
+    breaches: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:

@@ -10,7 +10,7 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import DataError
+from configs.errors import DataError, join_names
 from configs.schema import Project
 from features.build import build_features
 from features.contracts import Dataset
@@ -26,6 +26,9 @@ from pipelines.as_of import parse_as_of
 from pipelines.event_names import require_event_types
 from pipelines.odd_rows import warn_about_odd_rows
 from pipelines.outcome_column import list_outcome_warnings, require_outcome_values
+
+# Broken rules of the contract that an error lists; it counts the others.
+MAX_BREACHES_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,20 @@ def load_snapshot(project: Project, as_of: str | None, clock: datetime) -> Snaps
 def read_dataset(project: Project, clock: datetime) -> Dataset:
     """Read the rows of the sources that were available at ``clock``.
 
-    Bad rows go into the workspace's quarantine folder.
+    Bad rows go into the workspace's quarantine folder. Raises DataError where a rule of
+    ``sources.contract`` that stops is broken.
     """
     root = project.workspace_path
-    return read_sources(project, root / "quarantine", root / "scratch", clock)
+    dataset = read_sources(project, root / "quarantine", root / "scratch", clock)
+    breaches = [line for count in dataset.counts for line in count.breaches]
+    if breaches:
+        raise DataError(
+            "the data breaks its contract",
+            where=f"{project.path}: sources.contract",
+            found=join_names(breaches, MAX_BREACHES_LISTED),
+            fix="correct the source, change the rule, or give it severity: warn",
+        )
+    return dataset
 
 
 def cut_snapshot(

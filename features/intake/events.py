@@ -15,6 +15,7 @@ from configs.schema import Project
 from configs.source_rows import EventRows
 from features.arrivals import Arrivals
 from features.contracts import EVENTS, INSTANT, SourceCount
+from features.intake.contract import ContractCheck, note_breaches
 from features.intake.event_values import EventValues
 from features.intake.formats.texts import to_plain_text
 from features.intake.identity.entities import EntityCollector
@@ -88,10 +89,20 @@ class _Findings:
     Attributes:
         doubts: The source's doubtful ids.
         names: Rows of the source's names.
+        contract: Rows that break the source's contract.
     """
 
     doubts: IdDoubts
     names: NameCounts
+    contract: ContractCheck
+
+    @classmethod
+    def open(cls, project: Project, i: int) -> _Findings:
+        """Return the collectors for the ``i``-th event source."""
+        source = project.sources.events[i]
+        contract = ContractCheck(project, source, f"events_{i + 1}")
+        doubts = open_id_doubts(project, source, f"sources.events[{i}]")
+        return cls(doubts, NameCounts(), contract)
 
 
 @dataclass(frozen=True)
@@ -152,14 +163,14 @@ def read_events(
     if len(again):
         log = SpillBuffer.collect(EVENT_LOG, _drop_rows(log, again), scratch)
     hash_sum = _sum_content(project, log, hashes, again)
-    twins = describe_event_twins(project, [collected.names for collected in findings])
     for lines in (
         [reader.list_warnings() for reader in values],
         [collected.warnings() for collected in doubts],
         differences,
-        twins,
+        describe_event_twins(project, [collected.names for collected in findings]),
     ):
         counts = _add_warnings(counts, lines)
+    counts = tuple(map(note_breaches, counts, (collected.contract for collected in findings)))
     return EventReadResult(
         log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
     )
@@ -189,10 +200,7 @@ def _read_sources(
     """
     buffer, entities = SpillBuffer(HASHED_EVENT_LOG, scratch), EntityCollector()
     rejections = list[Rejections]()
-    findings = [
-        _Findings(open_id_doubts(project, source, f"sources.events[{i}]"), NameCounts())
-        for i, source in enumerate(project.sources.events)
-    ]
+    findings = [_Findings.open(project, i) for i in range(len(project.sources.events))]
     for i, source in enumerate(project.sources.events):
         checks = _RowChecks(*known, findings[i], *exclusion)
         pieces = _check_pieces(project, source, i, readers[i], values[i], checks)
@@ -336,12 +344,14 @@ def _check_pieces(
     # Read as dictionaries where possible, so that each distinct text is cleaned and hashed once.
     few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
 
+    needed = _required_columns(source, i) | checks.findings.contract.needed_columns
+
     def check_piece(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
         return _check_piece(project, source, raw, values, checks, i)
 
     return parallel_map(
         check_piece,
-        origin.iter_pieces(_required_columns(source, i), few),
+        origin.iter_pieces(needed, few),
         # Half the default: a piece has a million rows or more.
         max_pending=effective_n_jobs(-1),
     )
@@ -394,6 +404,7 @@ def _check_piece(
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
     checks.findings.names.add(good)
+    checks.findings.contract.add(raw, values.choice)
     return reasons, good, _to_hashed_log(good, source_number)
 
 

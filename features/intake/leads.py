@@ -18,6 +18,7 @@ from configs.targets import ColumnOutcome
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
+from features.intake.contract import ContractCheck, note_breaches
 from features.intake.formats.csv_header import is_unnamed
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.identity.equal_ids import EqualIds, find_equal_ids
@@ -64,7 +65,9 @@ def read_leads(
     left out. Raises the errors of reading a source, and ConfigError for an attribute that is not
     allowed and for a kind of a column that does not exist.
     """
-    raw = read_rows(source, _required_columns(project, source))
+    contract = ContractCheck(project, source, "leads")
+    raw = read_rows(source, _required_columns(project, source) | contract.needed_columns)
+    contract.add(raw)
     if source.order == ROW_ORDER:
         require_rising_rows(project, source, raw)
     names = _select_attributes(project, source, raw)
@@ -95,7 +98,7 @@ def read_leads(
     arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None
     warnings = [*count.warnings, *warnings, *list_warnings(readings)]
     warnings += _warn_about_owners(project, source, table)
-    count = replace(count, arrivals=arrivals, warnings=tuple(warnings))
+    count = note_breaches(replace(count, arrivals=arrivals, warnings=tuple(warnings)), contract)
     return table, count, readings, ExcludedLeads.from_reasons(leads["entity_id"], reasons)
 
 

@@ -14,6 +14,7 @@ from configs.source_rows import AttributeRows, find_duplicate_claim
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
+from features.intake.contract import ContractCheck, note_breaches
 from features.intake.formats.texts import is_text_column, to_plain_text
 from features.intake.identity.id_doubts import open_id_doubts
 from features.intake.ids import read_ids
@@ -81,7 +82,9 @@ def _read_source(
 ) -> tuple[pa.Table, SourceCount, dict[str, ColumnReading]]:
     leads, objections, limits, excluded = known
     where = f"sources.attributes[{i}]"
-    raw = read_rows(source, _required_columns(source, where))
+    contract = ContractCheck(project, source, f"attributes_{i + 1}")
+    raw = read_rows(source, _required_columns(source, where) | contract.needed_columns)
+    contract.add(raw)
     rows = _read_columns(project, source, raw)
     doubts = open_id_doubts(project, source, where)
     doubts.add(raw.table, raw.column(source.entity_id, ""), rows["entity_id"])
@@ -118,7 +121,7 @@ def _read_source(
     warnings = describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     warnings += tuple(_warn_about_names(rows["name"], source, where))
     warnings = (*count.warnings, *doubts.warnings(), *warnings, *list_warnings(readings))
-    count = replace(count, arrivals=arrivals, warnings=warnings)
+    count = note_breaches(replace(count, arrivals=arrivals, warnings=warnings), contract)
     return values.filter(pc.invert(hidden)), count, readings
 
 

@@ -13,6 +13,7 @@ from configs.schema import load_project
 from models.learners import lightgbm
 from models.registry.registry import Registry
 from models.scorer import Scorer
+from pipelines.check import examine_data
 from pipelines.nightly.night import score_night
 from pipelines.runner import Runner
 from pipelines.training.train import train_targets
@@ -350,3 +351,37 @@ def test_too_many_unreadable_cells_publish_nothing(company):
     with pytest.raises(DataError, match=r"was a number when.*90 of 900.*'1,200', 90 times.*row 2"):
         score_night(project, TUESDAY, Runner())
     assert left(company, project) == before
+
+
+def test_near_twins_of_the_outcome_stop_the_night(company):
+    rewrite(
+        company / "events.csv",
+        lambda row: (
+            row | {"what": "Bought" if row["what"] == "bought" else row["what"]}
+            if row["at"] > "2024-12-01"
+            else row
+        ),
+    )
+    refused(company, "the check names stops", '"Bought"', 'names: {"bought": ["Bought"]}')
+
+
+def test_contract_that_is_broken_stops_the_night_and_the_training(company):
+    config = yaml.safe_load((company / "company.yaml").read_text("utf-8"))
+    columns = {"what": {"accepted": ["visit", "met"], "severity": "stop"}}
+    config["sources"]["contract"] = {"events_1": {"columns": columns}}
+    (company / "company.yaml").write_text(yaml.safe_dump(config), "utf-8")
+    project = load_project("company.yaml")
+    before = left(company, project)
+    for run in (
+        lambda: score_night(project, TUESDAY, Runner()),
+        lambda: examine_data(project, TUESDAY),
+        lambda: train_targets(project, TRAINED, list(TARGETS), Runner()),
+    ):
+        with pytest.raises(DataError, match=r"not accepted, such as 'bought' in events\.csv, row"):
+            run()
+    assert left(company, project) == before
+    assert {row["status"] for row in ledger(project)} == {"published", "failed"}
+    columns["what"]["severity"] = "warn"
+    (company / "company.yaml").write_text(yaml.safe_dump(config), "utf-8")
+    night = score_night(load_project("company.yaml"), TUESDAY, Runner())
+    assert any("not accepted" in str(check) for check in night.published.checks)
