@@ -97,6 +97,12 @@ class Publish(FrozenModel):
         le=1,
         description="share of each target's leads, highest scores first, that get reasons",
     )
+    readers: str | None = Field(
+        None,
+        min_length=1,
+        description="group of the operating system, by name or number, that may read the exports; "
+        "default: only the user who runs leadscore",
+    )
     exports: dict[ExportName, CrmExport] = Field(
         {}, description="deliveries in a CRM's format, by name"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.schema import Project, load_project
+from serve.private_files import create_private_files
 
 # Heavy libraries are imported inside the methods, so that ``import leadscore`` stays quick.
 if TYPE_CHECKING:
@@ -43,12 +44,14 @@ class LeadscoreProject:
     config: Project
     log: Callable[[str], None] = field(repr=False)
 
+    @create_private_files()
     def check(self, as_of: str | None = None) -> DataCheck:
         """Read the sources; return counts, quarantined rows, and what can be trained."""
         from pipelines.check import examine_data
 
         return examine_data(self.config, as_of)
 
+    @create_private_files()
     def features(self, as_of: str | None = None, target: str | None = None) -> pa.Table:
         """Return the feature matrix at an as-of.
 
@@ -61,6 +64,7 @@ class LeadscoreProject:
 
         return build_feature_matrix(self.config, as_of, target, self.log)
 
+    @create_private_files()
     def train(
         self, as_of: str | None = None, targets: list[str] | None = None
     ) -> list[TargetTraining]:
@@ -75,6 +79,7 @@ class LeadscoreProject:
         names = targets or list(self.config.targets)
         return train_targets(self.config, as_of, names, Runner(log=self.log))
 
+    @create_private_files()
     def score(self, as_of: str | None = None, *, publish: bool = False) -> pa.Table:
         """Score the open leads with the champions and return one row for each target and lead.
 
@@ -93,6 +98,7 @@ class LeadscoreProject:
 
         return preview_scores(self.config, as_of, runner)
 
+    @create_private_files()
     def explain(self, entity_id: str, as_of: str | None = None) -> Explanation:
         """Return the published scores of one entity, newest as-of first, with reasons and history.
 

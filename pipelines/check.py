@@ -29,6 +29,7 @@ from pipelines.outcome_column import require_outcome_values
 from pipelines.results.data_check import DataCheck, TargetCheck
 from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot, load_snapshot
+from pipelines.workspace import find_readers
 
 NUMBER_PATTERN = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 # Up to this share of values that are not numbers, a column was probably meant to be numeric.
@@ -45,6 +46,7 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
     # minutes.
     plan_exports(project)
     load_wording(project)
+    find_readers(project)
     # Prefect parses cron lines but takes seconds to import, so only a set schedule is checked.
     if project.schedule != Schedule():
         require_cron_lines(project)

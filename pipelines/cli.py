@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -13,7 +14,9 @@ import typer
 from configs.addresses.redaction import redact_text
 from configs.errors import ConfigError, LeadscoreError
 from pipelines.commands import demo, nightly, privacy, schema, training
-from pipelines.commands.options import print_json
+from pipelines.commands.options import log_line, print_json, print_line
+from pipelines.streams import find_lost_output, protect_streams
+from serve.private_files import create_private_files
 
 DESCRIPTION = """Point-in-time lead scoring: train, gate, score, publish and export.
 
@@ -42,7 +45,7 @@ def print_version(
     if version:
         from pipelines.version import find_code_version
 
-        typer.echo(find_code_version())
+        print_line(find_code_version())
         raise typer.Exit
 
 
@@ -82,34 +85,59 @@ def main() -> NoReturn:
 
     Every failure is a message of a few lines and an exit code that scripts can rely on.
     """
+    protect_streams()
     # Telemetry stays off unless the user has turned it on. The variables are set before any library
     # that sends telemetry is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
+    with create_private_files():
+        code = _run_command()
+        sys.exit(code or _report_lost_result())
+
+
+def _run_command() -> int | str | None:
+    """Run the command of the arguments; print its failure and return its exit code."""
     try:
         app()
     except LeadscoreError as error:
-        _exit_with_error(str(error), error.exit_code)
+        return _report_error(str(error), error.exit_code)
     except KeyboardInterrupt:
         # 128 plus the number of the signal, as shells report it; 143 below is SIGTERM.
-        _exit_with_error("stopped; nothing was left half done", 130)
+        return _report_error("stopped; nothing was left half done", 130)
+    except SystemExit as end:
+        # Typer ends in silence on a broken pipe of any kind. Those of standard output and error
+        # raise nothing, so it was a connection.
+        if isinstance(end.__context__, BrokenPipeError):
+            return _report_unexpected(end.__context__)
+        return end.code
     # The outermost handler: a short message, and the traceback on request.
     except Exception as error:  # noqa: BLE001
         if isinstance(error, ModuleNotFoundError) and (extra := _find_extra(error)):
-            _exit_with_error(str(extra), extra.exit_code)
+            return _report_error(str(extra), extra.exit_code)
         if "interrupted" in str(error).lower():  # Ctrl-C, as some libraries report it
-            _exit_with_error("stopped; nothing was left half done", 130)
-        # A library quotes addresses as they are, in its own messages and in those of its causes.
-        if os.environ.get("LEADSCORE_DEBUG"):
-            typer.echo(redact_text("".join(traceback.format_exception(error))), err=True)
-        _exit_with_error(
-            f"unexpected error: {type(error).__name__}: {redact_text(str(error))}\n"
-            "  set LEADSCORE_DEBUG=1 for the traceback",
-            1,
-        )
-    sys.exit(0)
+            return _report_error("stopped; nothing was left half done", 130)
+        return _report_unexpected(error)
+    return 0
+
+
+def _report_lost_result() -> int:
+    """Return the exit code of a command whose result may be lost; print why if it is."""
+    failure = find_lost_output()
+    if failure is None:
+        return 0
+    if failure.errno == errno.EPIPE:
+        # The reader had enough, as `head` has: no message, and the exit code that shells give.
+        return 128 + signal.SIGPIPE
+    lost = LeadscoreError(
+        "the result could not be printed",
+        where="standard output",
+        found=failure.strerror or str(failure),
+        fix="free disk space or give it another place, then run it again",
+    )
+    log_line(str(lost))
+    return lost.exit_code
 
 
 def _find_extra(error: ModuleNotFoundError) -> ConfigError | None:
@@ -126,11 +154,24 @@ def _find_extra(error: ModuleNotFoundError) -> ConfigError | None:
     )
 
 
-def _exit_with_error(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
+def _report_unexpected(error: BaseException) -> int:
+    """Print an error that is none of ours, and return its exit code."""
+    # A library quotes addresses as they are, in its own messages and in those of its causes.
+    if os.environ.get("LEADSCORE_DEBUG"):
+        log_line(redact_text("".join(traceback.format_exception(error))))
+    return _report_error(
+        f"unexpected error: {type(error).__name__}: {redact_text(str(error))}\n"
+        "  set LEADSCORE_DEBUG=1 for the traceback",
+        1,
+    )
+
+
+def _report_error(message: str, code: int) -> int:
+    """Print the message of a failure, and return its exit code."""
+    log_line(message)
     if "--json" in sys.argv:
         print_json({"error": message, "exit_code": code})
-    sys.exit(code)
+    return code
 
 
 def _exit_on_sigterm(*_: object) -> NoReturn:

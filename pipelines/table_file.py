@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -36,7 +37,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
     """Write tables of one schema, at least one, below each other; return the number of columns.
 
     A temporary file in the same folder takes the place of ``path`` once it is complete, so no
-    reader sees half a file.
+    reader sees half a file. A file that is replaced hands its mode on.
     """
     remaining = iter(tables)
     first = next(remaining)
@@ -46,6 +47,9 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
         with WRITERS[path.suffix](temporary, first.schema) as writer:
             for table in chain([first], remaining):
                 writer.write_table(table)
+        # The user chose both the name and who may read it.
+        if path.exists():
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

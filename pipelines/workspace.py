@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import grp
+import logging
+import os
+import pwd
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,11 +18,15 @@ from features.tools.atomic_file import write_atomically
 from models.registry.mlflow_access import find_tracking_address
 from models.registry.registry import Registry
 from serve.lock import lock_workspace
+from serve.private_files import create_private_files, find_closed_parent, set_workspace_access
 from serve.run import Run
 from serve.store.database import RETRY_SECONDS
 from serve.store.store import Store
 
 OWNER_FILE = "project.txt"
+# A process has the groups of the session that started it.
+AFTER_JOINING = "then log in again, and restart its services"
+LOG = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -26,12 +35,15 @@ def open_workspace(project: Project) -> Iterator[Path]:
 
     Raises WorkspaceBusy while another run holds it, and ConfigError if it belongs to another
     project: two projects that share LEADSCORE_WORKSPACE would overwrite each other's export. An
-    OSError of the block is raised as LeadscoreError.
+    OSError of the block is raised as LeadscoreError. What the block creates is private, except that
+    the group ``publish.readers`` may read the exports.
     """
-    with lock_workspace(project.workspace_path):
+    readers = find_readers(project)
+    with create_private_files(), lock_workspace(project.workspace_path):
         # Under the lock, or two first runs could both become the owner.
         _require_owner(project)
         try:
+            _restrict_access(project, readers)
             yield project.workspace_path
         # Any library may meet a full disk, so the translation stands here and not at each write.
         except OSError as error:
@@ -42,6 +54,36 @@ def open_workspace(project: Project) -> Iterator[Path]:
                 fix="free disk space or fix the permissions, then run it again; "
                 "published data is intact",
             ) from error
+
+
+def find_readers(project: Project) -> int | None:
+    """Return the id of the group that may read the exports, None if there is none.
+
+    Raises ConfigError for an unknown group, and for one to which this user cannot give a file.
+    """
+    name = project.publish.readers
+    if name is None:
+        return None
+    where, user = f"{project.path}: publish.readers", _get_user_name()
+    try:
+        group = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ConfigError(
+            "no such group on this machine",
+            where=where,
+            found=name,
+            fix=f"create it: groupadd {shlex.quote(name)} && "
+            f"usermod -aG {shlex.quote(name)} {user}; {AFTER_JOINING}",
+        ) from None
+    # Only the superuser may give files to a group of others (chown(2)).
+    if os.geteuid() != 0 and group not in (os.getegid(), *os.getgroups()):
+        raise ConfigError(
+            "this user is not in the group",
+            where=where,
+            found=f"{user} in {name}",
+            fix=f"usermod -aG {shlex.quote(name)} {user}; {AFTER_JOINING}",
+        )
+    return group
 
 
 def open_store(project: Project, patience: float = RETRY_SECONDS) -> Store:
@@ -73,6 +115,48 @@ def find_registry(project: Project) -> Registry | None:
     # would create one.
     may_exist = find_tracking_address() or path.exists()
     return Registry(project.workspace_path, project.project) if may_exist else None
+
+
+def _get_user_name() -> str:
+    """Return the name of this process's user, or the number of one that has no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    # A container may run under any number.
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _restrict_access(project: Project, readers: int | None) -> None:
+    """Make the workspace private and its exports readable for the readers; log what changed."""
+    root, exports = project.workspace_path, project.workspace_path / "exports"
+    if readers is not None:
+        exports.mkdir(exist_ok=True)
+    # A workspace that holds the config holds other files of the user, whose modes are theirs.
+    is_own = not Path(project.path).resolve().is_relative_to(root.resolve())
+    changes = set_workspace_access(root, exports, readers, exports_only=not is_own)
+    if changes.closed:
+        LOG.warning(
+            "%d files and folders of the workspace could be read by other users and are private "
+            "now, such as %s; publish.readers names a group that may read the exports",
+            len(changes.closed),
+            changes.closed[-1],
+        )
+    if readers is not None and (parent := find_closed_parent(root, readers)):
+        LOG.warning(
+            "the group %s of publish.readers cannot enter %s; chmod o+x %s",
+            project.publish.readers,
+            parent,
+            shlex.quote(str(parent)),
+        )
+    if changes.failed:
+        path, error = changes.failed[0]
+        LOG.warning(
+            "%d files and folders of the workspace cannot be made private, such as %s: %s; "
+            "give them to this user, or use a disk that keeps file modes",
+            len(changes.failed),
+            path,
+            error.strerror,
+        )
 
 
 def _require_owner(project: Project) -> None:

@@ -43,9 +43,13 @@ def to_json_values(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no plain JSON value")
 
 
-def format_json(value: Any, indent: int | None = None) -> str:
-    """Return plain JSON values as text; ValueError for NaN and infinity, TypeError for objects."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+def format_json(value: Any, indent: int | None = None, *, ascii_only: bool = False) -> str:
+    """Return plain JSON values as text; ValueError for NaN and infinity, TypeError for objects.
+
+    With ``ascii_only`` all other characters are JSON's own escapes, for an encoding that may lack
+    some.
+    """
+    return json.dumps(value, ensure_ascii=ascii_only, allow_nan=False, indent=indent)
 
 
 def _to_key(key: Any) -> str:

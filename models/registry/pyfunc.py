@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
 
 SCORER_ARTIFACT = "scorer"
+SERVING_CODE = "serving_code.py"
 # Packages that a served scorer imports. They are listed, since MLflow takes seconds to infer them.
 REQUIRED_PACKAGES = (
     "leadscore",
@@ -87,9 +88,12 @@ def save_pyfunc(
 
     # MLflow stores a directory under its own name.
     named = shutil.copytree(scorer, temporary / SCORER_ARTIFACT)
+    # MLflow copies a file with its mode. That of an installed file is for everybody, and what a
+    # run creates is not.
+    code = shutil.copyfile(Path(__file__).with_name(SERVING_CODE), temporary / SERVING_CODE)
     save_model(
         temporary / "model",
-        python_model=str(Path(__file__).with_name("serving_code.py")),
+        python_model=str(code),
         artifacts={SCORER_ARTIFACT: str(named)},
         pip_requirements=[f"{name}=={metadata.version(name)}" for name in REQUIRED_PACKAGES],
         mlflow_model=Model(

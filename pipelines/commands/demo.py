@@ -49,9 +49,10 @@ def demo(
     # The file does not need the true probabilities, so they are computed once it is written.
     oracles = compute_oracle_metrics(project, trainings, log_line)
     if as_json:
-        print_json(DemoResult(trainings, night, oracles).to_json())
+        print_json(DemoResult(trainings, night, oracles).to_json(), stored=True)
     else:
-        print_parts(*demo_summary.render_demo(project, trainings, night, oracles))
+        summary = demo_summary.render_demo(project, trainings, night, oracles)
+        print_parts(*summary, stored=True)
         for training in trainings:
             print_report_address(training)
     exit_on_errors(trainings)

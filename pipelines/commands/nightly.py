@@ -18,14 +18,15 @@ from pipelines.commands.options import (
     Prefect,
     PublishedAsOf,
     TargetName,
-    keep_exit_code,
     log_line,
     print_json,
+    print_line,
     print_parts,
     read_project,
     resolve_targets,
 )
 from pipelines.commands.runs import run_monitor, run_night
+from pipelines.streams import forgive_lost_output
 
 # Each command imports what it runs: Prefect takes 3 to 5 s to import and MLflow 5 to 7 s, while the
 # help of a command takes a tenth of a second.
@@ -72,9 +73,9 @@ def score(
         return
     night = run_night(str(config), as_of, form, prefect)
     if as_json:
-        print_json(night.to_json())
+        print_json(night.to_json(), stored=True)
     else:
-        print_parts(terminal.render_top_leads(night), terminal.render_delivery(night))
+        print_parts(terminal.render_top_leads(night), terminal.render_delivery(night), stored=True)
 
 
 def export(
@@ -147,9 +148,10 @@ def outcomes(
     project = read_project(config)
     results = run_monitor(str(config), as_of, resolve_targets(project, target), prefect)
     if as_json:
-        print_json(outcomes_to_json(results))
+        print_json(outcomes_to_json(results), stored=True)
     else:
-        print_parts(*(terminal.render_monitor_result(project, result) for result in results))
+        tables = [terminal.render_monitor_result(project, result) for result in results]
+        print_parts(*tables, stored=True)
         log_line(f"reports: {project.workspace_path / 'reports'}/outcomes.json and .md")
 
 
@@ -231,7 +233,11 @@ def deploy(
         return
     from pipelines.orchestration.deploy import serve_deployments
 
-    serve_deployments(read_project(config))
+    try:
+        serve_deployments(read_project(config))
+    finally:
+        # It prints that it serves, and nobody has to read that.
+        forgive_lost_output()
 
 
 def _deliver_export(
@@ -263,7 +269,7 @@ def _deliver_export(
         )
     delivery = deliver_export_now(project, name, DeliveryOptions(full, since), Runner(log=log_line))
     if as_json:
-        print_json(delivery.to_json())
+        print_json(delivery.to_json(), stored=True)
     else:
         log_line(terminal.describe_delivery(delivery))
 
@@ -284,13 +290,13 @@ def _record_results(
         )
     result = acknowledge_deliveries(project, files, name, delivery)
     if as_json:
-        print_json(result.to_json())
+        print_json(result.to_json(), stored=True)
     else:
         # Printed as they are: a table's text would be broken to its width, and scripts read these.
         for line in describe_acknowledgement(result):
-            typer.echo(line)
+            print_line(line, stored=True)
         if result.leads:
-            print_parts(terminal.render_unloaded(result.leads))
+            print_parts(terminal.render_unloaded(result.leads), stored=True)
 
 
 def _list_deliveries(project: Project, name: str | None, as_json: bool) -> None:
@@ -318,9 +324,9 @@ def _run_backfill(project: Project, first: str | None, last: str, as_json: bool)
     log_line("driver: direct")
     nights = backfill_nights(project, first, last, Runner(log=log_line))
     if as_json:
-        print_json({"nights": [night.to_json() for night in nights]})
+        print_json({"nights": [night.to_json() for night in nights]}, stored=True)
     else:
-        print_parts(terminal.render_backfill(nights))
+        print_parts(terminal.render_backfill(nights), stored=True)
     if errors := [night.error for night in nights if night.error]:
         # The lowest code names the earliest cause: data that breaks its contract (3) comes before
         # scores that are not fit to publish (5).
@@ -345,10 +351,12 @@ def _show_status(config: Path, report: bool, as_json: bool) -> None:
     if report and (body := state.to_alarm()):
         alarm.post_alarm(body, lines.append)
     for line in [*state.details, *lines]:
-        with keep_exit_code():
-            log_line(line)
-    with keep_exit_code():
-        typer.echo(state.to_text(as_json))
+        log_line(line)
+    if as_json:
+        print_json(state.to_json())
+    else:
+        for line in state.lines():
+            print_line(line)
     # The exit code lets a scheduler or a container's health check react to an alarm.
     if state.alarms:
         raise typer.Exit(NotFitToPublish.exit_code)

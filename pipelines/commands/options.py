@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from configs.errors import escape_controls
+from pipelines.streams import encodes_all_characters, forgive_lost_output
 
 if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from rich.console import RenderableType
@@ -88,30 +88,10 @@ def choose_prefect(prefect: bool | None) -> bool:
 
 def log_line(line: str) -> None:
     """Print one line of progress on standard error."""
-    # Standard output holds the result alone, so that scripts can parse it with --json.
-    typer.echo(escape_controls(line), err=True)
-
-
-@contextmanager
-def keep_exit_code() -> Iterator[None]:
-    """Ignore in the block that its output cannot be written, as on a full disk.
-
-    What could not be written is dropped, or Python would fail on it again at its end and exit with
-    a code of its own.
-    """
-    try:
-        yield
-    except (OSError, ValueError):
-        for stream in (sys.stdout, sys.stderr):
-            _drop_if_unwritable(stream)
-
-
-def _drop_if_unwritable(stream: TextIO) -> None:
-    try:
-        stream.flush()
-    except (OSError, ValueError):
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    # Standard output holds the result alone, so that scripts can parse it with --json. Not by
+    # typer.echo, which prints UTF-8 where the user asked for ASCII.
+    sys.stderr.write(f"{escape_controls(line)}\n")
+    sys.stderr.flush()
 
 
 def make_progress_log(step: str) -> Callable[[int, int], None]:
@@ -125,19 +105,42 @@ def make_progress_log(step: str) -> Callable[[int, int], None]:
     return log_progress
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON object as the result."""
+def print_json(value: Any, *, stored: bool = False) -> None:
+    """Print one JSON object as the result; ``stored`` as for ``print_line``."""
     from features.tools.json_values import format_json, to_json_values
 
+    # An escape of JSON's own stays JSON, unlike those of the stream.
+    ascii_only = not encodes_all_characters(sys.stdout)
     # A number of NumPy's in a rare result must not lose the output of a long run.
-    typer.echo(format_json(to_json_values(value), indent=2))
+    print_line(format_json(to_json_values(value), 2, ascii_only=ascii_only), stored=stored)
 
 
-def print_parts(*parts: RenderableType) -> None:
-    """Print tables and texts as the result."""
+def print_line(line: str, *, stored: bool = False) -> None:
+    """Print one line as the result.
+
+    A result that is ``stored`` elsewhere may be lost on its way to the reader. Without it, the
+    command fails if standard output takes less than all of it.
+    """
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+    if stored:
+        _report_lost_output()
+
+
+def print_parts(*parts: RenderableType, stored: bool = False) -> None:
+    """Print tables and texts as the result; ``stored`` as for ``print_line``."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
     console = Console(width=width, highlight=False)
     for part in parts:
         console.print(part)
+    if stored:
+        _report_lost_output()
+
+
+def _report_lost_output() -> None:
+    """Log that a result was not printed, unless its reader went away on purpose."""
+    failure = forgive_lost_output()
+    if failure is not None and failure.errno != errno.EPIPE:
+        log_line(f"done, but the result was not printed: {failure.strerror}")

@@ -39,9 +39,9 @@ def forget(
 
     result = forget_entity(read_project(config), entity, and_suppress)
     if as_json:
-        print_json(result.to_json())
+        print_json(result.to_json(), stored=True)
         return
-    print_parts(terminal.render_erasure(result))
+    print_parts(terminal.render_erasure(result), stored=True)
     # What remains is for a person to erase, so it is shown even where the result goes to a file.
     for line in result.left:
         log_line(f"not erased: {line}")

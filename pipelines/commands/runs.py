@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from pipelines.commands.options import choose_prefect, log_line, read_project
+from pipelines.commands.options import choose_prefect, log_line, print_line, read_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ def print_report_address(result: TargetTraining) -> None:
     """Print where the report of a training is, and the MLflow run that keeps its predictions."""
     # Not through a table: a path that is wrapped or cut cannot be opened.
     if result.report and result.version:
-        typer.echo(f"report: {result.report} (MLflow run {result.version.run_id})")
+        print_line(f"report: {result.report} (MLflow run {result.version.run_id})", stored=True)
 
 
 def exit_on_errors(results: Sequence[TargetResult]) -> None:

@@ -155,10 +155,10 @@ def train(
             name: {"recommendation": value} | trained.get(name, {})
             for name, value in advice.items()
         }
-        print_json({"targets": trained | advised})
+        print_json({"targets": trained | advised}, stored=True)
     else:
         for result in results:
-            print_parts(terminal.render_training(project, result))
+            print_parts(terminal.render_training(project, result), stored=True)
             print_report_address(result)
     exit_on_errors(results)
 

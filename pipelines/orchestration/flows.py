@@ -47,6 +47,7 @@ from pipelines.results.night import NightResult
 from pipelines.results.training import TargetTraining
 from pipelines.runner import Runner, is_prefect_configured
 from pipelines.training.train import train_targets
+from serve.private_files import create_private_files
 
 Step = TypeVar("Step", bound=Callable)
 
@@ -83,6 +84,7 @@ def fail_with_message(function: Step) -> Step:
 
 @flow(name="leadscore-train", **FLOW_OPTIONS)
 @fail_with_message
+@create_private_files()
 def train_flow(
     config: str, as_of: str | None = None, targets: list[str] | None = None
 ) -> list[TargetTraining]:
@@ -107,6 +109,7 @@ def train_flow(
 
 @flow(name="leadscore-score", **FLOW_OPTIONS)
 @fail_with_message
+@create_private_files()
 def score_flow(config: str, as_of: str | None = None, form: str = "csv") -> NightResult:
     """Score and publish one as-of of a config."""
     # Unlike trainings, a missed night is never skipped: its scores belong to its own as-of.
@@ -123,6 +126,7 @@ def score_flow(config: str, as_of: str | None = None, form: str = "csv") -> Nigh
 
 @flow(name="leadscore-monitor", **FLOW_OPTIONS)
 @fail_with_message
+@create_private_files()
 def monitor_flow(
     config: str, as_of: str | None = None, targets: list[str] | None = None
 ) -> list[MonitorResult]:

@@ -27,6 +27,7 @@ from pipelines.cron import find_scheduled_as_of
 from pipelines.orchestration import alarm
 from pipelines.orchestration.guard import run_guarded
 from pipelines.runner import read_clock
+from pipelines.streams import protect_streams
 
 Result = TypeVar("Result")
 
@@ -44,6 +45,8 @@ def run_on_schedule(
     """
     if runtime.deployment.id is None:
         return work(as_of)
+    # The process runs this flow alone, and its output may have nobody left who reads it.
+    protect_streams()
     due = runtime.flow_run.scheduled_start_time
     instant = as_of or find_scheduled_as_of(project, due).isoformat()
     log(f"as of {instant}")

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import make_printable
-from features.tools.json_values import format_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,10 +189,6 @@ class NightlyStatus:
         payload = asdict(self)
         values = {name: payload[name] for name in shown} | payload["findings"]
         return {"healthy": not self.alarms, **_to_plain(values)}
-
-    def to_text(self, as_json: bool) -> str:
-        """Return it as one JSON object, or as lines for a person."""
-        return format_json(self.to_json(), indent=2) if as_json else "\n".join(self.lines())
 
     def lines(self) -> list[str]:
         """Return it as lines for a person."""

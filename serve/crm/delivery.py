@@ -36,6 +36,7 @@ from serve.export.atomic_folders import (
     MANIFEST_NAME,
     STAGING_NAME,
     choose_folder_name,
+    create_staging,
     fingerprint_file,
     promote_staging,
     report_write_failure,
@@ -121,7 +122,7 @@ def write_delivery(
         if results is not None:
             base = replace(base, again=find_due_again(results, previous, base.base, plan.key))
         content = build_content(plan, scores, run.as_of, base)
-        manifest = _stage_delivery(folder / STAGING_NAME, plan, run, content)
+        manifest = _stage_delivery(create_staging(folder), plan, run, content)
         result = _commit_delivery(folder, previous, manifest, made_at)
         # Also where nothing is new: a run killed before this step left the link on the former one.
         switch_current(folder, result.id)
@@ -168,9 +169,6 @@ def _stage_delivery(
 
     Return the manifest without id, sequence and time.
     """
-    # A killed run may have left files here.
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
     names = [plan.key, *(column.name for column in plan.columns)]
     if plan.format.extension == "parquet":
         parts = write_parquet_part(staging, _build_parquet_table(content, plan, names))

@@ -25,6 +25,7 @@ from serve.export.atomic_folders import (
     write_durably,
     write_manifest,
 )
+from serve.private_files import share_like
 from serve.store.entity_matcher import REDACTED, EntityMatcher, remove_rows
 
 # Folder of the rewritten delivery.
@@ -140,6 +141,7 @@ def _rewrite_delivery(old: Path, matcher: EntityMatcher) -> None:
     # The manifest comes last, since it marks the rewritten delivery as complete.
     (new / DRAFT_NAME).replace(new / MANIFEST_NAME)
     sync_folder(new)
+    share_like(new, old.parent)
     _finish_rewrite(old.parent)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from configs.errors import LeadscoreError
+from serve.private_files import share_like
 
 MANIFEST_NAME, STAGING_NAME, CURRENT_LINK = "manifest.json", ".staging", "current"
 # Name of a folder: its as-of in UTC and the first digits of a sha256.
@@ -35,6 +37,18 @@ def report_write_failure(folder: Path, content: str) -> Iterator[None]:
             fix="free disk space or fix the permissions and run again; "
             f"the current {content} is intact",
         ) from error
+
+
+def create_staging(folder: Path) -> Path:
+    """Return an empty staging folder, which no reader opens, in a folder made for it if missing."""
+    staging = folder / STAGING_NAME
+    # A killed run may have left files here.
+    shutil.rmtree(staging, ignore_errors=True)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        share_like(folder, folder.parent)
+    staging.mkdir()
+    return staging
 
 
 def write_durably(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
@@ -94,7 +108,11 @@ def choose_folder_name(folder: Path, as_of: datetime, sha256: str) -> str:
 
 
 def promote_staging(folder: Path, name: str) -> None:
-    """Rename the staging folder to its name, in one step and on disk."""
+    """Rename the staging folder to its name, in one step and on disk.
+
+    Those who may read ``folder`` may read it.
+    """
+    share_like(folder / STAGING_NAME, folder)
     # The entries come before the name: a name on disk must lead to all of its files.
     sync_folder(folder / STAGING_NAME)
     (folder / STAGING_NAME).replace(folder / name)

@@ -36,8 +36,8 @@ from serve.export.atomic_folders import (
     FOLDER_NAME,
     KEPT_FOLDERS,
     MANIFEST_NAME,
-    STAGING_NAME,
     choose_folder_name,
+    create_staging,
     fingerprint_file,
     promote_staging,
     report_write_failure,
@@ -196,9 +196,7 @@ def _write_staging(
     file_formats: Mapping[str, None],
 ) -> str:
     """Write files and manifest into the staging folder; return the name that it will have."""
-    staging = folder / STAGING_NAME
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    staging = create_staging(folder)
     for file_format, (name, table) in product(file_formats, tables.items()):
         write_durably(staging / f"{name}.{file_format}", partial(WRITERS[file_format], table))
     files = {path.name: fingerprint_file(path) for path in sorted(staging.iterdir())}

@@ -33,7 +33,9 @@ def train_company(folder: Path) -> None:
         *(sys.executable, "-c", QUICK),
         *("train", "company.yaml", "--as-of", tiny.END, "--direct"),
     ]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, umask=0o022
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.faults.company import train_company
+from tests.faults.commands import run_commands
+from tests.faults.company import FIRST, train_company
 from tests.faults.nights import Nights
 
 PROPERTY = "attack"
@@ -46,6 +47,15 @@ def trained(tmp_path_factory):
     """Return the folder of a company with a champion and nothing published."""
     folder = tmp_path_factory.mktemp("trained")
     train_company(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published(trained, tmp_path_factory):
+    """Return the folder of the same company after the night of FIRST; copy it to use it."""
+    folder = tmp_path_factory.mktemp("published") / "company"
+    shutil.copytree(trained, folder, symlinks=True)
+    run_commands(folder, ["score", "company.yaml", "--as-of", FIRST, "--direct"])
     return folder
 
 

@@ -19,6 +19,10 @@ against their JSON Schema, which `pipelines.json_output.commands.build_output_sc
 - Instants are ISO 8601 texts in UTC, such as `2024-05-01T22:00:00+00:00`.
 - NaN and infinity never appear; what is undefined is null.
 - An object has exactly the keys of its table. Keys marked *optional* may be absent.
+- Where the encoding of the output lacks a character, JSON's own escape stands for it.
+- An object that could not be printed completely is no failure of a command that has stored its
+  result, and exit code 1 of one that has not:
+  [how to react](operations.md#how-to-react).
 
 ## A command that fails
 

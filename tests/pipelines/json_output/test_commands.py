@@ -61,9 +61,9 @@ def printed(company, outputs, monkeypatch, capsys):
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
     monkeypatch.setattr(lightgbm, "ROUNDS", 15)
 
-    def print_plain(value):
+    def print_plain(value, **named):
         assert json.loads(json.dumps(value, allow_nan=False)) == value
-        options.print_json(value)
+        options.print_json(value, **named)
 
     for module in (commands.training, commands.nightly, commands.privacy):
         monkeypatch.setattr(module, "print_json", print_plain)
