@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from configs.errors import DataError
 from features.contracts import SPINE
@@ -22,7 +23,14 @@ from models.learners.hazard import Hazard
 from models.learners.kinds import MODELS_BY_NAME
 from models.learners.protocol import Model
 from models.scorer_metadata import ScorerMetadata
-from models.serialization import read_json, read_text, unreadable_model_error, write_json
+from models.serialization import (
+    DamagedModelError,
+    read_json,
+    read_text,
+    unreadable_model_error,
+    write_json,
+)
+from models.stored_json import StoredScorer, check_stored
 
 # 2 since `timing` is stored: its key is required, so format 1 cannot be read.
 FORMAT_VERSION = 2
@@ -148,9 +156,20 @@ class Scorer:
             self.scale.score(probability),
             self.scale.grade(probability),
         ]
-        return pa.table(
-            [*columns, *self._predict_days(x), self._predict_amounts(x)], schema=PREDICTIONS
-        )
+        numbers = [*self._predict_days(x), self._predict_amounts(x)]
+        self._require_finite(probability, low, high, *numbers)
+        return pa.table([*columns, *numbers], schema=PREDICTIONS)
+
+    def _require_finite(self, *columns: np.ndarray | pa.Array) -> None:
+        """Raise DataError for an infinite number or NaN, which no trained model predicts."""
+        for column in columns:
+            if pc.any(pc.invert(pc.is_finite(pa.array(column)))).as_py():
+                raise DataError(
+                    "the model predicts numbers that are not finite",
+                    where=f"target {self.target}",
+                    found=f"{self.learner}, {len(column):,} rows",
+                    fix="roll back, or train again",
+                )
 
     def _predict_days(self, x: np.ndarray) -> list[pa.Array]:
         if self.timing is None:
@@ -171,6 +190,7 @@ class Scorer:
         """
         parts = self.calibrator.slope * self.model.contributions(self.encoding.encode(matrix))
         parts[:, -1] += self.calibrator.intercept
+        self._require_finite(parts.sum(axis=1))
         return parts
 
     def save(self, directory: Path) -> None:
@@ -201,14 +221,13 @@ class Scorer:
         not the one this scorer was saved with.
         """
         path = directory / SCORER_FILE
-        parts = read_json(path)
-        _require_known_format(parts, path)
+        parts = read_scorer_json(path)
         try:
             model = MODELS_BY_NAME[parts["learner"]]
             _require_same_model(parts["model_sha256"], directory / model.file)
             # Scorers stored before amounts were modelled lack the key "worth".
             amount = parts.get("worth")
-            return cls(
+            scorer = cls(
                 target=parts["target"],
                 model=model.load(directory),
                 encoding=Encoding.from_json(parts["features"]),
@@ -219,8 +238,32 @@ class Scorer:
                 timing=Hazard.from_json(parts["timing"]) if parts["timing"] else None,
                 amount_model=AmountModel.from_json(amount) if amount else None,
             )
+            scorer._require_fitting_parts()
         except (KeyError, TypeError, ValueError) as error:
             raise unreadable_model_error(path, error) from error
+        return scorer
+
+    def _require_fitting_parts(self) -> None:
+        """Raise DamagedModelError if a model reads other features than those of the encoding."""
+        kinds = [feature.kind == "category" for feature in self.encoding.features]
+        parts = {"model": self.model, "timing": self.timing, "worth": self.amount_model}
+        for name, part in parts.items():
+            if part is not None and not part.accepts_features(kinds):
+                raise DamagedModelError(f"{name}: it reads other features than are listed")
+
+
+def read_scorer_json(path: Path) -> dict[str, Any]:
+    """Return the content of a ``scorer.json``, within the bounds of what a training stores.
+
+    Raise DataError for an absent or damaged file, and for an unknown format.
+    """
+    parts = read_json(path)
+    _require_known_format(parts, path)
+    try:
+        check_stored(StoredScorer, parts)
+    except DamagedModelError as error:
+        raise unreadable_model_error(path, error) from error
+    return dict(parts)
 
 
 def select_spine(matrix: pa.Table) -> list[pa.ChunkedArray]:

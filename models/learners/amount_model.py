@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -12,6 +13,7 @@ from models.calibration import MIN_CALIBRATION_ROWS, Z90, compute_clustered_erro
 from models.learners.fit_input import FitInput
 from models.learners.lightgbm import LightGbm
 from models.sample_weights import weigh_entities_equally
+from models.stored_json import StoredAmount, check_stored
 
 NO_AMOUNTS = "no outcome in the training rows has an amount, so there is no expected value"
 # Amounts are skewed, some are zero, and large ones vary more: Tweedie. Few rows carry an amount:
@@ -146,6 +148,10 @@ class AmountModel:
             return np.full(len(x), self.level)
         return self.level * np.exp(self.trees.margin(x))
 
+    def accepts_features(self, is_category: Sequence[bool]) -> bool:
+        """Return whether the trees, if any, read rows of these features."""
+        return self.trees is None or self.trees.accepts_features(is_category)
+
     @property
     def sentence(self) -> str:
         """Description of the fit and its trial, for reports."""
@@ -178,6 +184,7 @@ class AmountModel:
 
         Raise ValueError, TypeError or KeyError for anything else.
         """
+        check_stored(StoredAmount, data)
         trees = LightGbm.from_json(data["trees"]) if data["trees"] is not None else None
         trial = AmountTrial.from_json(data["trial"]) if data["trial"] is not None else None
         return cls(float(data["level"]), trees, int(data["entities"]), float(data["mean"]), trial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from models.learners.fit_input import FitInput
 from models.serialization import JsonModel
+from models.stored_json import StoredBaseRate, check_stored
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class BaseRate(JsonModel):
         """Return (rows, features + 1): zeros, and the bias last."""
         return np.column_stack([np.zeros(x.shape), self.margin(x)])
 
+    def accepts_features(self, is_category: Sequence[bool]) -> bool:
+        """Return True: no feature is read."""
+        return True
+
     def to_json(self) -> dict[str, float]:
         """Return the bias."""
         return {"bias": self.bias}
@@ -43,4 +49,5 @@ class BaseRate(JsonModel):
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Return the model that ``to_json`` described."""
+        check_stored(StoredBaseRate, data)
         return cls(float(data["bias"]))

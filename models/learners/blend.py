@@ -13,6 +13,7 @@ from models.learners.hazard import Hazard
 from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.serialization import JsonModel
+from models.stored_json import StoredBlend, check_stored
 
 # A smaller share is not worth the time that the model costs at each scoring run.
 MIN_SHARE = 0.02
@@ -47,6 +48,10 @@ class Blend(JsonModel):
         """Return the mean of the parts' contributions, each exact for its part; bias last."""
         return compute_weighted_sum((part.contributions(x) for part in self.parts), self.shares)
 
+    def accepts_features(self, is_category: Sequence[bool]) -> bool:
+        """Return whether each part reads rows of these features."""
+        return all(part.accepts_features(is_category) for part in self.parts)
+
     def to_json(self) -> list[dict[str, Any]]:
         """Return the parts with their shares."""
         pairs = zip(self.parts, self.shares, strict=True)
@@ -57,9 +62,8 @@ class Blend(JsonModel):
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Return the blend that ``to_json`` described."""
+        check_stored(StoredBlend, {"parts": data})
         parts = tuple(BLEND_PARTS[part["learner"]].from_json(part["model"]) for part in data)
-        if not parts:
-            raise ValueError("a blend of no parts")
         return cls(parts, tuple(float(part["share"]) for part in data))
 
 

@@ -12,6 +12,7 @@ that is fitted on mature rows alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -21,6 +22,7 @@ from features.tools.instants import US_PER_DAY
 from models.learners.fit_input import FitInput
 from models.learners.lightgbm import LightGbm
 from models.serialization import JsonModel
+from models.stored_json import StoredHazard, check_stored
 
 # Knots of the stored baseline, at quantiles of the observed outcomes.
 MAX_KNOTS = 200
@@ -183,6 +185,10 @@ class Hazard(JsonModel):
         cumulative = np.exp(log_relative + np.log(self.baseline.hazard[-1]))
         return cumulative + np.log(-np.expm1(-cumulative))
 
+    def accepts_features(self, is_category: Sequence[bool]) -> bool:
+        """Return whether the trees read rows of these features."""
+        return self.trees.accepts_features(is_category)
+
     def to_json(self) -> dict[str, Any]:
         """Return the trees' text and the baseline."""
         return {"trees": self.trees.to_json(), "baseline": asdict(self.baseline)}
@@ -190,6 +196,7 @@ class Hazard(JsonModel):
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Return the model that ``to_json`` described."""
+        check_stored(StoredHazard, data)
         baseline = data["baseline"]
         return cls(
             LightGbm.from_json(data["trees"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -128,22 +128,23 @@ class LightGbm:
         """
         return self._explainer.contributions(x)
 
+    def accepts_features(self, is_category: Sequence[bool]) -> bool:
+        """Return whether the trees were trained on as many features."""
+        return bool(self._predictor.feature_count == len(is_category))
+
     def to_json(self) -> str:
         """Return LightGBM's own text."""
         return self.text
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Return the model of LightGBM's own text; raise ValueError for any other text.
+        """Return the model of LightGBM's own text; raise DamagedModelError for any other text.
 
         LightGBM itself, which takes a second to import, is not needed: prediction reads the text
         without it.
         """
         model = cls(str(data))
-        try:
-            _ = model._predictor
-        except (KeyError, IndexError) as error:
-            raise ValueError(f"not LightGBM's text: {error!r}") from error
+        _ = model._predictor
         return model
 
     def save(self, directory: Path) -> None:

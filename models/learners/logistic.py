@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -10,6 +11,7 @@ import numpy as np
 from models.encoding import sample_evenly
 from models.learners.fit_input import FitInput
 from models.serialization import JsonModel
+from models.stored_json import StoredLogistic, check_stored
 
 # Most frequent categories that get a column each; all others share none.
 MAX_CATEGORY_LEVELS = 30
@@ -132,6 +134,10 @@ class Logistic(JsonModel):
         columns = [term.contribution(x[:, j]) for j, term in enumerate(self.terms)]
         return np.column_stack([*columns, np.full(len(x), self.bias)])
 
+    def accepts_features(self, is_category: Sequence[bool]) -> bool:
+        """Return whether there is one term for each of these features."""
+        return [term.category for term in self.terms] == list(is_category)
+
     def to_json(self) -> dict[str, Any]:
         """Return bias and terms."""
         return {"bias": self.bias, "terms": [asdict(term) for term in self.terms]}
@@ -139,6 +145,7 @@ class Logistic(JsonModel):
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the model that ``to_json`` described."""
+        check_stored(StoredLogistic, data)
         terms = [
             LogisticTerm(**{**term, "weights": tuple(term["weights"])}) for term in data["terms"]
         ]

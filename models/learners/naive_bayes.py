@@ -6,7 +6,7 @@ CRM gives today.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from models.learners.fit_input import FitInput
 from models.serialization import JsonModel
+from models.stored_json import StoredNaiveBayes, check_stored
 
 # Won and lost leads that are added to the counts of each value, so that no share is 0.
 PSEUDO_COUNT = 0.1
@@ -108,6 +109,10 @@ class NaiveBayes(JsonModel):
         parts[:, -1] = self.bias
         return parts
 
+    def accepts_features(self, is_category: Sequence[bool]) -> bool:
+        """Return whether each field is one of these features."""
+        return all(field.column < len(is_category) for field in self.fields)
+
     def to_json(self) -> dict[str, Any]:
         """Return bias and fields."""
         return {"bias": self.bias, "fields": [asdict(field) for field in self.fields]}
@@ -115,6 +120,7 @@ class NaiveBayes(JsonModel):
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Return the model that ``to_json`` described."""
+        check_stored(StoredNaiveBayes, data)
         fields = [
             FieldOdds(int(field["column"]), tuple(field["values"]), tuple(field["added"]))
             for field in data["fields"]

@@ -7,6 +7,7 @@ after it is read back, because ``fit`` itself keeps only what is stored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
@@ -26,6 +27,9 @@ class Model(Protocol):
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
         """Return (rows, features + 1) in log-odds that sum to the margin; the bias is last."""
+
+    def accepts_features(self, is_category: Sequence[bool]) -> bool:
+        """Return whether the model reads rows of these features: for each, if it is a category."""
 
     def save(self, directory: Path) -> None:
         """Write ``file`` into the directory; the same bytes for the same model."""

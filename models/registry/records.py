@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+# Bytes of a file that are in memory while it is hashed.
+HASHED_BYTES = 1 << 20
+
 
 @dataclass(frozen=True)
 class TrainingRecord:
@@ -65,8 +68,10 @@ def hash_directory(directory: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
-        content = path.read_bytes()
+        size = path.stat().st_size
         # With the length, so that names and contents cannot be divided in two ways into one hash.
-        digest.update(f"{path.relative_to(directory).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
+        digest.update(f"{path.relative_to(directory).as_posix()}\0{size}\0".encode())
+        with path.open("rb") as file:
+            while block := file.read(HASHED_BYTES):
+                digest.update(block)
     return digest.hexdigest()

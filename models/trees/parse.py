@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-# Bits of LightGBM's decision_type. The number above them is the kind of missing values: 0 none,
-# 1 zero, 2 NaN.
-CATEGORY_BIT, DEFAULT_LEFT_BIT = 1, 2
-MISSING_IS_ZERO = 1
-# Bits of one number of cat_threshold.
-WORD_BITS = 32
+from models.serialization import DamagedModelError
+from models.trees.model_text import (
+    CATEGORY_BIT,
+    DECISION_TYPES,
+    DEFAULT_LEFT_BIT,
+    MAX_COUNT,
+    MAX_LEAF_VALUE,
+    MAX_PATH_WORK,
+    MISSING_IS_ZERO,
+    WORD_BITS,
+    TreeText,
+    read_category_sets,
+    require_tree_shape,
+    split_model_text,
+)
+
 # LightGBM's kZeroThreshold: where zero counts as missing, numbers this close to it do too.
 ZERO_THRESHOLD = float(np.float32(1e-35))
 
@@ -67,72 +76,88 @@ class Tree(NamedTuple):
     expected_value: float
 
 
-def parse_trees(text: str) -> Iterator[Tree]:
-    """Yield the trees of a model text, format v4, with one tree a round and constant leaves.
+class ParsedModel(NamedTuple):
+    """The trees of a model.
 
-    Raise ValueError for another or a truncated text.
+    Attributes:
+        feature_count: Number of features that the model was trained on.
+        trees: Trees in the order in which they are added up.
     """
-    body, end, _ = text.partition("\nend of trees\n")
-    head, *blocks = body.split("\nTree=")
-    sizes = head.partition("\ntree_sizes=")[2].partition("\n")[0].split()
-    if not end or not head.startswith("tree\nversion=v4\n") or len(blocks) != len(sizes):
-        raise ValueError(f"not a LightGBM v4 model text: {len(blocks)} of {len(sizes)} trees")
-    for block in blocks:
-        yield _parse_tree(dict(line.split("=", 1) for line in block.splitlines() if "=" in line))
+
+    feature_count: int
+    trees: list[Tree]
 
 
-def count_features(text: str) -> int:
-    """Return the number of features that the model was trained on."""
-    head = text.partition("\nTree=")[0]
-    return int(head.partition("max_feature_idx=")[2].split()[0]) + 1
+def parse_model(text: str) -> ParsedModel:
+    """Return the trees of a model text, format v4, with one tree a round and constant leaves.
+
+    Raise DamagedModelError for another or a truncated text, and for one out of its bounds.
+    """
+    parts = split_model_text(text)
+    trees, work = [], 0
+    for tree in parts.trees:
+        parsed, depths = _parse_tree(tree)
+        trees.append(parsed)
+        work += tree.splits + depths // 2
+        if work > MAX_PATH_WORK:
+            raise DamagedModelError(f"tree {tree.number}: too many and too deep trees to explain")
+    return ParsedModel(parts.feature_count, trees)
 
 
-def _parse_tree(lines: dict[str, str]) -> Tree:
-    leaf, leaf_rows = _parse_numbers(lines, "leaf_value"), _parse_numbers(lines, "leaf_count")
+def _parse_tree(tree: TreeText) -> tuple[Tree, int]:
+    """Return a tree and the sum of the depths of its splits."""
+    sides = ("left_child", "right_child")
     child = np.column_stack(
-        [_parse_numbers(lines, name).astype(np.int64) for name in ("left_child", "right_child")]
+        [tree.read_integers(key, tree.splits, -tree.leaves, tree.splits - 1) for key in sides]
     )
-    inner, split_rows = child >= 0, _parse_numbers(lines, "internal_count")
+    depths = require_tree_shape(tree, child)
+    leaf = tree.read_numbers("leaf_value", tree.leaves, -MAX_LEAF_VALUE, MAX_LEAF_VALUE)
+    # A tree without splits has no counts that mean anything.
+    leaf_rows = tree.read_integers("leaf_count", tree.leaves, 0, MAX_COUNT)
+    split_rows = tree.read_integers("internal_count", tree.splits, 1, MAX_COUNT)
+    inner = child >= 0
     # LightGBM stores a leaf as the complement of its number, so that it differs from a split.
     leaves = np.where(inner, 0, ~child)
     side_rows = np.where(
-        inner,
-        np.append(split_rows, 0.0)[np.where(inner, child, -1)],
-        np.append(leaf_rows, 0.0)[leaves],
+        inner, np.append(split_rows, 0)[np.where(inner, child, -1)], leaf_rows[leaves]
     )
+    if (side_rows.sum(axis=1) != split_rows).any():
+        raise tree.damage("internal_count", "a split does not have the rows of its sides")
     parent, side = _find_parents(child)
-    return Tree(
-        splits=_parse_splits(lines),
-        code_sides=_unpack_code_sides(_parse_numbers(lines, "cat_threshold").astype(np.uint32)),
+    splits, words = _parse_splits(tree)
+    parsed = Tree(
+        splits=splits,
+        code_sides=_unpack_code_sides(words),
         child=np.where(inner, child, -1),
         leaf_value=np.where(inner, 0.0, leaf[leaves]),
         row_share=side_rows / split_rows[:, None],
         parent=parent,
         side=side,
-        expected_value=float(leaf @ leaf_rows / split_rows[0]) if len(leaf) > 1 else float(leaf[0]),
+        expected_value=float(leaf @ leaf_rows / split_rows[0]) if tree.splits else float(leaf[0]),
     )
+    return parsed, depths
 
 
-def _parse_splits(lines: dict[str, str]) -> Splits:
-    threshold = _parse_numbers(lines, "threshold")
-    decision = _parse_numbers(lines, "decision_type").astype(np.int64)
+def _parse_splits(tree: TreeText) -> tuple[Splits, np.ndarray]:
+    """Return the conditions of the splits, and the words of their sets of categories."""
+    threshold = tree.read_numbers("threshold", tree.splits)
+    decision = tree.read_integers("decision_type", tree.splits, 0, DECISION_TYPES - 1)
     category, missing = decision & CATEGORY_BIT > 0, decision >> 2
-    bounds = np.append(_parse_numbers(lines, "cat_boundaries").astype(np.int64), 0)
     # The threshold of a category is the number of its set of codes.
+    words, bounds = read_category_sets(tree, threshold[category])
     code_set = np.where(category, threshold, 0).astype(np.int64)
-    return Splits(
-        feature=_parse_numbers(lines, "split_feature").astype(np.int64),
+    # One more bound, so that a split on a number may look one up where there is no set.
+    width = np.append(np.diff(bounds), 0)
+    splits = Splits(
+        feature=tree.read_integers("split_feature", tree.splits, 0, tree.feature_count - 1),
         threshold=threshold,
         zero_bound=np.where(missing == MISSING_IS_ZERO, ZERO_THRESHOLD, -1.0),
         # Where no value is missing, LightGBM treats NaN as 0.
         missing_left=np.where(missing == 0, threshold >= 0, decision & DEFAULT_LEFT_BIT > 0),
         code_start=np.where(category, WORD_BITS * bounds[code_set], 0),
-        code_count=np.where(
-            category,
-            WORD_BITS * (bounds[np.minimum(code_set + 1, len(bounds) - 1)] - bounds[code_set]),
-            0,
-        ),
+        code_count=np.where(category, WORD_BITS * width[code_set], 0),
     )
+    return splits, words
 
 
 def _unpack_code_sides(words: np.ndarray) -> np.ndarray:
@@ -149,7 +174,3 @@ def _find_parents(child: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     below = child[above, child_side]
     parent[below], side[below] = above, child_side
     return parent, side
-
-
-def _parse_numbers(lines: dict[str, str], name: str) -> np.ndarray:
-    return np.array(lines.get(name, "").split(), float)

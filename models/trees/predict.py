@@ -18,7 +18,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from features.tools.jit import jit_kernel
-from models.trees.parse import ZERO_THRESHOLD, Tree, count_features, parse_trees
+from models.trees.parse import ZERO_THRESHOLD, Tree, parse_model
 
 # Rows that go through the trees together, one for each bit of a word. It is unsigned, as are all
 # indices in loops over them: numba would test signed ones for negative values at every access.
@@ -116,8 +116,8 @@ class MarginPredictor:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Parse the text of a LightGBM model."""
-        trees = list(parse_trees(text))
+        """Parse the text of a LightGBM model; raise DamagedModelError for any other text."""
+        feature_count, trees = parse_model(text)
         questions = [question for tree in trees for question in _list_questions(tree)]
         numbers, place = _index_number_questions(
             [question for question in questions if isinstance(question, NumberQuestion)]
@@ -134,7 +134,7 @@ class MarginPredictor:
             np.concatenate([np.zeros((0, 2)), *(tree.leaf_value for tree in trees)]),
             np.array([0.0 if len(tree.child) else tree.expected_value for tree in trees]),
         )
-        return cls(numbers, categories, forest, count_features(text))
+        return cls(numbers, categories, forest, feature_count)
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         """Return the margin of each row, in the unit of the trees.

@@ -27,7 +27,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from features.tools.jit import jit_inline, jit_kernel
-from models.trees.parse import Tree, count_features, parse_trees
+from models.trees.parse import Tree, parse_model
 
 # Rows that go through the trees together. It is unsigned, as are all indices in loops over them:
 # loops with signed indices are not vectorized.
@@ -119,8 +119,8 @@ class ShapExplainer:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Parse the text of a LightGBM model."""
-        trees = list(parse_trees(text))
+        """Parse the text of a LightGBM model; raise DamagedModelError for any other text."""
+        feature_count, trees = parse_model(text)
         plans = [_make_plan(tree) for tree in trees]
         lengths = [
             [len(part) for part in (p.feature, p.constant, p.weight, p.code_sides)] for p in plans
@@ -130,7 +130,7 @@ class ShapExplainer:
         return cls(
             joined,
             PlanOffsets(*offsets),
-            count_features(text),
+            feature_count,
             sum(tree.expected_value for tree in trees),
         )
 

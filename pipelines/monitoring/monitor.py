@@ -25,9 +25,8 @@ from features.tools.instants import MAX_INSTANT, column_to_microseconds, to_micr
 from features.tools.json_values import format_json
 from models.clusters import number_keys
 from models.registry.registry import Registry
-from models.scorer import SCORER_FILE
+from models.scorer import SCORER_FILE, read_scorer_json
 from models.scorer_metadata import ScorerMetadata
-from models.serialization import read_json
 from pipelines.as_of import is_in_future, parse_as_of
 from pipelines.event_names import require_event_types
 from pipelines.reports.markdown import render_monitor_markdown
@@ -315,7 +314,7 @@ def _read_version_record(
         return VersionRecord()
     try:
         directory = registry.scorer_directory(registry.version(target, int(version)))
-        metadata = ScorerMetadata.from_json(read_json(directory / SCORER_FILE)["meta"])
+        metadata = ScorerMetadata.from_json(read_scorer_json(directory / SCORER_FILE)["meta"])
     # A version that was deleted from the registry must not stop the report on the others.
     except (ConfigError, DataError):
         return VersionRecord()

@@ -8,12 +8,19 @@ import pytest
 
 from configs.errors import DataError
 from models.calibration import AffineCalibrator, ProbabilityBand
-from models.encoding import Encoding
+from models.encoding import EncodedFeature, Encoding
 from models.learners.base_rate import BaseRate
 from models.scorer import Scorer, ScoreScale
 from models.scorer_metadata import ScorerMetadata
 
-CATALOG = {"accounts": False, "attributes": [["origin", "category"]], "timed": True}
+CATALOG = {
+    "accounts": False,
+    "attributes": [["origin", "category"]],
+    "half_lives": ["14d"],
+    "timed": True,
+    "windows": ["7d"],
+}
+COLUMN = {"novel": 0.0, "recent": "2 1", "usual": 0.0, "weight": 1.0, "whole": "4 3"}
 # The metadata of each earlier form, with the keys as they were stored.
 FIRST_FORM = {
     "catalog": CATALOG,
@@ -27,7 +34,16 @@ FULL_FORM = FIRST_FORM | {
     "activity": {"least": {"event type won": 0}, "total": {"event type won": 70}, "weeks": 13},
     "audit": [],
     "facets": {"fit": {"chance": [-1.5, 0.25], "share": [0.5, 1.0]}},
-    "population": {"columns": {"origin": {"kind": "category", "levels": ["ёлка"]}}},
+    "population": {
+        "columns": {
+            "origin": COLUMN
+            | {"kind": "category", "levels": ["ёлка"], "recent": "2 1 0", "whole": "4 3 0"}
+        },
+        "entities": [7, 3],
+        "means": [0.25],
+        "probability": COLUMN | {"edges": "", "kind": "number"},
+        "tested": [7, 3],
+    },
     "promise": {"roc_auc": {"value": 0.7, "low": 0.6, "high": 0.8, "n": 100}},
     "search": {"choice": {"parameters": {}}, "report": {"held": False, "gain": None}},
     "usual": {"middle": {"any_age": 1.18132}, "family": {}},
@@ -83,7 +99,7 @@ def save_base_rate(directory):
     scorer = Scorer(
         "close",
         BaseRate(-1.0),
-        Encoding(()),
+        Encoding((EncodedFeature("origin", "category", ("ёлка",)),)),
         AffineCalibrator(),
         ProbabilityBand.fit(np.array([0.3]), np.array([0]), np.array(["e"]), np.array([0.0])),
         ScoreScale.fit(np.array([0.3])),
