@@ -291,13 +291,13 @@ def _describe_files(
 ) -> Iterator[str]:
     """Yield the warnings about files of a source, whose first row of the log is ``begin``."""
 
-    def find_first(place: int) -> int | None:
-        first = pair_equal_rows(hashes, again[place : place + 1]).firsts - begin
-        return int(rejected.used_row_numbers(first)[0]) if first[0] >= 0 else None
+    def find_firsts(places: np.ndarray) -> np.ndarray:
+        firsts = pair_equal_rows(hashes, again[places]).firsts - begin
+        return np.where(firsts >= 0, rejected.used_row_numbers(firsts), -1)
 
     if len(files) > 1:
         duplicates = rejected.used_row_numbers(again - begin)
-        yield from describe_repeated_files(files, rejected.row_numbers, duplicates, find_first)
+        yield from describe_repeated_files(files, rejected.row_numbers, duplicates, find_firsts)
         yield from describe_cut_files(files)
 
 

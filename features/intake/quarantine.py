@@ -17,7 +17,7 @@ from pyarrow import csv as arrow_csv
 from configs.errors import ConfigError, DataError
 from configs.sources import Sources
 from features.contracts import SourceCount
-from features.intake.formats.texts import to_plain_text, to_text
+from features.intake.formats.texts import cut_texts, find_long_texts, to_plain_text, to_text
 from features.intake.reading import METADATA_COLUMNS, RawRows
 from features.intake.values import TIME_PROBLEMS, UNREADABLE_TIME, WRONG_TYPE
 from features.tools.duckdb_sql import run_query
@@ -41,6 +41,12 @@ IMPLAUSIBLE_TIME, LEAD_SET_ASIDE = "implausible time", "lead set aside"
 BEFORE_EARLIEST, AFTER_LATEST = "before sources.earliest", "after sources.latest"
 SKIP_REASONS = (SKIPPED, NOT_YET, LEAD_NOT_YET)
 NOT_QUARANTINED = (*SKIP_REASONS, SUPPRESSED_REASON)
+# An id, an event type, a channel or the name of an attribute of more than MAX_NAME_CHARACTERS.
+TOO_LONG = "name too long"
+MAX_NAME_CHARACTERS = 1_000
+NAME_COLUMNS = ("entity_id", "account_id", "event_id", "event_type", "channel", "name")
+# Characters of each value that the quarantine shows.
+MAX_SHOWN_CHARACTERS = 10_000
 # Not a defect of the row: duplicates, what the config excludes, and what follows from a lead.
 NEVER_TOO_MANY = (DUPLICATE, BEFORE_EARLIEST, AFTER_LATEST, LEAD_SET_ASIDE)
 # Up to this many rows, or this share of a source, implausible times are accidents.
@@ -57,6 +63,7 @@ REASONS = (
     WRONG_TYPE,
     NO_TYPE,
     NO_NAME,
+    TOO_LONG,
     LEAD_SET_ASIDE,
     UNKNOWN_ENTITY,
     DUPLICATE,
@@ -96,8 +103,11 @@ QUARANTINE = pa.schema(
 
 def find_common_flaws(columns: dict[str, pa.Array], skips: bool) -> list[Flaw]:
     """Return the flaws that rows of any source may have, in order of precedence."""
+    names = (columns[name] for name in NAME_COLUMNS if name in columns)
+    masks = (find_long_texts(column, MAX_NAME_CHARACTERS) for column in names)
     return [
         (columns["unreadable"], UNREADABLE),
+        *((mask, TOO_LONG) for mask in masks if mask is not None),
         (pc.is_null(columns["entity_id"]), NO_ID),
         *([(columns["time_missing"], SKIPPED)] if skips else []),
         (pc.is_valid(columns["time_problem"]), columns["time_problem"]),
@@ -269,9 +279,12 @@ def _iter_quarantine_tables(source: str, bad: Rejections, again: RowReader) -> I
 
 
 def _build_quarantine_table(source: str, raw: RawRows, reasons: pa.Array) -> pa.Table:
-    names = {f"c{i}": name for i, name in enumerate(raw.names) if f"c{i}" in raw.table.column_names}
+    read = set(raw.table.column_names)
+    names = {f"c{i}": name for i, name in enumerate(raw.names) if f"c{i}" in read}
     rows = {name: to_plain_text(raw.table[name]) for name in METADATA_COLUMNS}
-    rows |= {place: to_plain_text(to_text(raw.table[place])) for place in names}
+    texts = {place: to_plain_text(to_text(raw.table[place])) for place in names}
+    texts["broken"] = rows["broken"]
+    rows |= {name: cut_texts(text, MAX_SHOWN_CHARACTERS) for name, text in texts.items()}
     keys = {f"k{place}": name for place, name in names.items()}
     pairs = ", ".join(f"$k{place}, nullif({place}, '')" for place in names)
     text = f"""SELECT $source AS source, file, "row", reason,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -62,13 +63,18 @@ class RawRows:
     table: pa.Table
     label: str
 
+    @cached_property
+    def places(self) -> dict[str, str]:
+        """Column of the table by the source's name for it; the first of equal names."""
+        return {name: f"c{i}" for i, name in reversed(list(enumerate(self.names)))}
+
     def column(self, name: str, key: str) -> pa.ChunkedArray:
         """Return a column by the source's name for it.
 
         Raises DataError with file, config key and a suggestion if it does not exist.
         """
-        if name in self.names:
-            return self.table[f"c{self.names.index(name)}"]
+        if name in self.places:
+            return self.table[self.places[name]]
         other = (
             "name a column of the source"
             if self.names
@@ -252,8 +258,8 @@ def _concat_rows(parts: Sequence[RawRows], label: str) -> RawRows:
 
 
 def _find_column(part: RawRows, name: str) -> pa.ChunkedArray | None:
-    place = f"c{part.names.index(name)}" if name in part.names else ""
-    return part.table[place] if place in part.table.column_names else None
+    place = part.table.schema.get_field_index(part.places.get(name, ""))
+    return part.table[place] if place >= 0 else None
 
 
 def _concat_columns(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:

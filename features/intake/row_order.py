@@ -42,8 +42,9 @@ def require_rising_rows(project: Project, source: LeadRows, raw: RawRows) -> Non
     size = len(raw.table)
     rows = np.unique(np.linspace(0, max(size - 1, 0), min(size, MAX_ROWS_COMPARED), dtype=np.int64))
     correlations = {}
+    read = set(raw.table.column_names)
     for place, name in enumerate(raw.names):
-        if f"c{place}" in raw.table.column_names:
+        if f"c{place}" in read:
             sample = raw.table[f"c{place}"].take(pa.array(rows))
             if (correlation := _correlate_dates(clean_column(sample, source.missing))) is not None:
                 correlations[name] = correlation

@@ -23,6 +23,13 @@ from features.intake.formats.csv_grammar import (
     is_utf8,
 )
 from features.intake.formats.csv_header import HEADER_LINES, Header, read_header
+from features.intake.formats.limits import (
+    MAX_BLOCK_LINES,
+    MAX_COLUMNS,
+    require_few_columns,
+    require_plausible_size,
+    require_short_line,
+)
 from features.tools.id_index import contains_nul
 
 # Bytes read per block (64 MB); also the maximum size of a quoted field before its quote counts as
@@ -61,20 +68,37 @@ class LineBlock:
 def read_line_blocks(path: Path) -> Iterator[LineBlock]:
     """Yield a file as blocks of whole lines.
 
-    Compressed files are decompressed by their extension; a leading UTF-8 BOM is removed.
+    Compressed files are decompressed by their extension; a leading UTF-8 BOM is removed. Raises
+    DataError for a line of more than MAX_LINE_BYTES, and for a file that unpacks without end.
     """
-    rest, first, start = b"", 1, True
+    rest, first, size, packed = b"", 1, 0, path.stat().st_size
     with pa.input_stream(path) as stream:
         while block := stream.read(BLOCK_BYTES):
             # A BOM stands at the start of a file only; anywhere else the bytes are text.
-            data = rest + (block.removeprefix(b"\xef\xbb\xbf") if start else block)
-            end, start = data.rfind(b"\n") + 1, False
+            data = rest + (block if size else block.removeprefix(b"\xef\xbb\xbf"))
+            size += len(block)
+            require_plausible_size(path, size, packed)
+            end = data.rfind(b"\n") + 1
             rest = data[end:]
-            if end:
-                block_lines = LineBlock(first, split_lines(data[: end - 1]), False)
-                first += len(block_lines.lines)
-                yield block_lines
+            for lines in _split_block(data[: end - 1]) if end else ():
+                yield LineBlock(first, lines, False)
+                first += len(lines)
+            require_short_line(path, len(rest), first)
     yield LineBlock(first, split_lines(rest), True)
+
+
+def _split_block(data: bytes) -> Iterator[pa.Array]:
+    """Yield the lines of a text without its last LF, at most MAX_BLOCK_LINES at a time."""
+    if data.count(b"\n") < MAX_BLOCK_LINES:
+        yield split_lines(data)
+        return
+    begin = 0
+    while begin <= len(data):
+        # No line has less than its LF, so so many bytes are not more lines.
+        end = data.find(b"\n", begin + MAX_BLOCK_LINES)
+        end = len(data) if end < 0 else end
+        yield split_lines(data[begin:end])
+        begin = end + 1
 
 
 def split_lines(data: bytes) -> pa.Array:
@@ -114,6 +138,7 @@ def read_csv(
                 rest = lines
                 continue
             header = read_header(lines, delimiter, path)
+            require_few_columns(len(header.names), MAX_COLUMNS, path)
             lines, first = lines[header.lines :], first + header.lines
         table, rows, broken, used = _split_records(lines, first, header.dialect, block.last)
         yield header.names, table, rows, broken

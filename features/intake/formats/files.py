@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,11 @@ from pyarrow import parquet
 
 from features.intake.formats.delimited import BrokenRecord, read_csv
 from features.intake.formats.json_lines import read_json_lines
+from features.intake.formats.limits import (
+    MAX_COLUMNS,
+    require_few_columns,
+    require_plausible_rows,
+)
 from features.intake.formats.listing import JSONL, PARQUET
 from features.intake.formats.texts import is_text_type, to_supported_type
 
@@ -89,10 +95,11 @@ def _read_csv_blocks(path: Path, delimiter: str | None) -> Iterator[RowBlock]:
 
 def _make_unique(names: Sequence[str]) -> list[str]:
     """Append a number to repeated names: a spreadsheet may leave several columns unnamed."""
-    seen = [names[:i].count(name) for i, name in enumerate(names)]
-    return [
-        f"{name} ({times + 1})" if times else name for name, times in zip(names, seen, strict=True)
-    ]
+    seen, unique = Counter[str](), list[str]()
+    for name in names:
+        seen[name] += 1
+        unique.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
+    return unique
 
 
 def _rename_by_position(table: pa.Table) -> pa.Table:
@@ -105,12 +112,14 @@ def _read_parquet_blocks(path: Path, selection: Selection) -> Iterator[RowBlock]
     A group without a selected row is not read: its rows come without columns.
     """
     schema = parquet.read_schema(path)
+    require_few_columns(len(schema), MAX_COLUMNS, path)
     encoded = [
         field.name
         for field in schema
         if field.name in selection.low_cardinality and is_text_type(field.type)
     ]
     with parquet.ParquetFile(path, read_dictionary=encoded, **PARQUET_OPTIONS) as file:
+        require_plausible_rows(path, file.metadata.num_rows, path.stat().st_size)
         all_names = schema.names
         names = _make_unique(all_names)
         positions = [

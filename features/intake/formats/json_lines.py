@@ -16,6 +16,7 @@ from features.intake.formats.delimited import (
     find_unreadable_lines,
     read_line_blocks,
 )
+from features.intake.formats.limits import MAX_KEYS, require_few_columns
 from features.tools.duckdb_sql import run_query
 
 
@@ -35,10 +36,11 @@ def read_json_lines(
         broken = [
             line.decode("utf-8", "replace") for line in lines.filter(pa.array(bad)).to_pylist()
         ]
-        values = _extract_values(lines.filter(pa.array(~bad)).cast(pa.string()), selected)
+        texts = _extract_values(lines.filter(pa.array(~bad)).cast(pa.string()), selected)
+        values = dict(zip(selected, texts, strict=True))
         null_column = pa.nulls(len(bad) - len(broken), pa.string())
         table = pa.table(
-            [values[selected.index(name)] if name in selected else null_column for name in names],
+            [values.get(name, null_column) for name in names],
             names=names,
         )
         yield (
@@ -58,6 +60,7 @@ def _collect_keys(path: Path) -> list[str]:
             "SELECT DISTINCT unnest(json_keys(line)) AS key FROM lines ORDER BY key", lines=good
         )
         all_keys |= dict.fromkeys(keys["key"].to_pylist())
+        require_few_columns(len(all_keys), MAX_KEYS, path)
     return list(all_keys)
 
 

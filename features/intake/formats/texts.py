@@ -75,6 +75,25 @@ def set_null(column: pa.ChunkedArray, no_value: pa.ChunkedArray) -> pa.ChunkedAr
     )
 
 
+def find_long_texts(column: pa.ChunkedArray, limit: int) -> pa.ChunkedArray | None:
+    """Return a mask of the texts of more than ``limit`` characters; None if there is none."""
+    chunks = (c.dictionary if pa.types.is_dictionary(column.type) else c for c in column.chunks)
+    # No text has more characters than bytes, which are counted without reading it.
+    if not any((pc.max(pc.binary_length(chunk)).as_py() or 0) > limit for chunk in chunks):
+        return None
+    return pc.fill_null(pc.greater(pc.utf8_length(to_plain_text(column)), limit), False)
+
+
+def cut_texts(column: pa.ChunkedArray, limit: int) -> pa.ChunkedArray:
+    """Return a text column with longer texts cut to ``limit`` characters and an ellipsis."""
+    is_long = find_long_texts(column, limit)
+    if is_long is None:
+        return column
+    short = pc.utf8_slice_codeunits(to_plain_text(column), 0, limit)
+    cut = pc.binary_join_element_wise(short, pa.scalar(" …"), pa.scalar(""))
+    return pc.if_else(is_long, cut, to_plain_text(column))
+
+
 def is_text_type(kind: pa.DataType) -> bool:
     """Return whether a type holds text."""
     return (

@@ -128,13 +128,15 @@ def _hash_whole_rows(pieces: Iterable) -> tuple[Sequence[str], np.ndarray, np.nd
     """Return names of all columns, and line and hash of each cell of RawRows, rows ascending."""
     parts = list(pieces)
     names = list(dict.fromkeys(name for raw in parts for name in raw.names))
+    places = {name: place for place, name in enumerate(names)}
     blocks = []
     for raw in parts:
         block = np.zeros((len(raw.table), len(names)), np.uint64)
+        read = set(raw.table.column_names)
         for i, name in enumerate(raw.names):
-            if f"c{i}" in raw.table.column_names:
+            if f"c{i}" in read:
                 text = to_plain_text(to_text(raw.table[f"c{i}"]))
-                block[:, names.index(name)] = hash_texts(text)[:, 0]
+                block[:, places[name]] = hash_texts(text)[:, 0]
         blocks.append(block)
     lines = np.concatenate([raw.table["row"].to_numpy() for raw in parts])
     return names, lines, np.concatenate(blocks)

@@ -56,26 +56,29 @@ def describe_repeated_files(
     files: Sequence[FileRows],
     rejected: np.ndarray,
     duplicates: np.ndarray,
-    find_first: Callable[[int], int | None],
+    find_firsts: Callable[[np.ndarray], np.ndarray],
 ) -> Iterator[str]:
     """Yield a warning for each file all of whose usable rows repeat earlier rows.
 
-    ``rejected`` and ``duplicates`` are ascending row numbers; ``find_first`` returns the row that
-    the given place of ``duplicates`` repeats, None if it is in another source.
+    ``files`` are in the order of their rows. ``rejected`` and ``duplicates`` are ascending row
+    numbers; ``find_firsts`` returns the rows that the given places of ``duplicates`` repeat, -1 for
+    one in another source.
     """
+    repeated = dict[FileRows, int]()
     for rows in files:
         used = rows.end - rows.first - _count_between(rejected, rows)
         again = _count_between(duplicates, rows)
-        if again < MIN_REPEATED_ROWS or again < used:
-            continue
-        first = find_first(int(np.searchsorted(duplicates, rows.first)))
-        other = [
-            file.file for file in files if first is not None and file.first <= first < file.end
-        ]
-        if other and other[0] != rows.file:
+        if again >= max(MIN_REPEATED_ROWS, used):
+            repeated[rows] = again
+    # All in one pass over the log, since there may be thousands of files.
+    firsts = find_firsts(np.searchsorted(duplicates, [rows.first for rows in repeated]))
+    places = np.searchsorted([rows.first for rows in files], firsts, side="right") - 1
+    for (rows, again), first, place in zip(repeated.items(), firsts, places, strict=True):
+        if first >= 0 and files[place].file != rows.file:
             yield (
-                f"{rows.file}: all of its {again:,} rows repeat rows of other files, the first "
-                f"one of {other}: was a file delivered twice under another name? Remove one of them"
+                f"{rows.file}: all of its {again:,} rows repeat rows of other files, the first one "
+                f"of {[files[place].file]}: was a file delivered twice under another name? Remove "
+                "one of them"
             )
 
 
