@@ -62,6 +62,19 @@ def test_formats_give_the_same_names(tmp_path, kind):
         assert len(told) == (0 if names else 2)
 
 
+@pytest.mark.server
+def test_postgresql_gives_the_same_names(postgresql_url):
+    rows = ", ".join(f"({i}, '{name}')" for i, name in enumerate(ODD))
+    query = (
+        "SELECT '1' AS lead, timestamp '2024-01-02' + i * interval '1 s' AS at, what, what AS via "
+        f"FROM (VALUES {rows}) AS v(i, what) ORDER BY i"
+    )
+    events = {"database": postgresql_url, "query": query, **EVENT, "channel": "via"}
+    found = read_sources(project(events=[events], max_quarantine=1))
+    assert found.events["event_type"].to_pylist() == [name for name in READ if name]
+    assert found.events["channel"].to_pylist() == [name for name in READ if name]
+
+
 def test_categories_are_read_without_blanks_and_in_one_spelling(tmp_path):
     texts = ["DE", "DE ", "\u00a0DE", "de", "FR", "\u200b", ""]
     lead = [{"id": i, "born": "2024-01-01", "land": text} for i, text in enumerate(texts)]
