@@ -105,7 +105,7 @@ def export(
     delivery: LoadedDelivery = None,
     as_json: Json = False,
 ) -> None:
-    """Write the CRM's file again, deliver now, list deliveries, or record what a CRM loaded.
+    """Write the CRM's file again, deliver, list or acknowledge deliveries.
 
     The file is written from the table of published scores, for the newest as-of or another one.
     """
