@@ -105,7 +105,7 @@ def export(
     delivery: LoadedDelivery = None,
     as_json: Json = False,
 ) -> None:
-    """Write the CRM's file again, deliver, list or acknowledge deliveries.
+    """Write the CRM's file again; make, list or confirm deliveries.
 
     The file is written from the table of published scores, for the newest as-of or another one.
     """
