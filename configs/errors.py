@@ -94,6 +94,15 @@ class ConfigError(LeadscoreError):
     title = "config error"
 
 
+class StateError(LeadscoreError):
+    """Stored state is missing although other state proves that it existed, or it is damaged.
+
+    A run that went on would begin anew without anybody's decision, so it is never retried.
+    """
+
+    title = "state error"
+
+
 class DataError(LeadscoreError):
     """The data violates its contract, or is insufficient for the request."""
 

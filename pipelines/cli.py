@@ -13,7 +13,7 @@ import typer
 
 from configs.addresses.redaction import redact_text
 from configs.errors import ConfigError, LeadscoreError
-from pipelines.commands import demo, nightly, privacy, schema, training
+from pipelines.commands import demo, nightly, privacy, schema, state, training
 from pipelines.commands.options import log_line, print_json, print_line
 from pipelines.streams import find_lost_output, protect_streams
 from serve.private_files import create_private_files
@@ -64,6 +64,7 @@ COMMANDS = (
     nightly.outcomes,
     nightly.explain,
     nightly.deploy,
+    state.verify,
     privacy.forget,
     schema.schema,
 )

@@ -15,15 +15,19 @@ from pathlib import Path
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from features.tools.atomic_file import write_atomically
+from features.tools.os_errors import suggest_os_fix
+from features.tools.sqlite_file import require_file_not_lost
 from models.registry.mlflow_access import find_tracking_address
 from models.registry.registry import Registry
+from models.registry.registry_file import CACHE_FILE, REGISTRY_FILE, find_registry_proof
 from serve.lock import lock_workspace
 from serve.private_files import create_private_files, find_closed_parent, set_workspace_access
 from serve.run import Run
 from serve.store.database import RETRY_SECONDS
 from serve.store.store import Store
+from serve.verify.past import find_published_proof
 
-OWNER_FILE = "project.txt"
+OWNER_FILE, SCORES_FILE = "project.txt", "scores.db"
 # A process has the groups of the session that started it.
 AFTER_JOINING = "then log in again, and restart its services"
 LOG = logging.getLogger(__name__)
@@ -51,8 +55,7 @@ def open_workspace(project: Project) -> Iterator[Path]:
                 "a file could not be read or written",
                 where=str(error.filename or project.workspace_path),
                 found=error.strerror or str(error),
-                fix="free disk space or fix the permissions, then run it again; "
-                "published data is intact",
+                fix=f"{suggest_os_fix(error)}, then run it again; published data is intact",
             ) from error
 
 
@@ -87,12 +90,43 @@ def find_readers(project: Project) -> int | None:
 
 
 def open_store(project: Project, patience: float = RETRY_SECONDS) -> Store:
-    """Open the scores table and the run ledger of a project.
+    """Open a project's scores database, by default ``scores.db`` in its workspace.
 
-    They lie in the workspace, or in the database that the config names. A database that does not
-    answer is tried again for ``patience`` seconds.
+    ``patience`` is the time limit of retries while the database does not answer, in seconds. Raises
+    StateError for a SQLite file that is missing, empty or cut although scores were published.
     """
-    return Store(project.publish.database or project.workspace_path / "scores.db", patience)
+    path = find_scores_file(project)
+    if path:
+        require_file_not_lost(
+            "scores database",
+            path,
+            find_scores_proof(project),
+            f"exports/ and {CACHE_FILE}",
+        )
+    return Store(get_scores_address(project), patience)
+
+
+def get_scores_address(project: Project) -> Address | Path:
+    """Return the address of a project's scores database, or the path of its file."""
+    return project.publish.database or project.workspace_path / SCORES_FILE
+
+
+def find_scores_file(project: Project) -> Path | None:
+    """Return the file of a project's scores database; None for a database on a server."""
+    address = get_scores_address(project)
+    if isinstance(address, Path):
+        return address
+    return Path(address.path) if address.scheme == SQLITE else None
+
+
+def find_scores_proof(project: Project) -> str:
+    """Return what shows that a project had a scores database; empty if nothing does."""
+    if proof := find_published_proof(project.workspace_path):
+        return proof
+    # A night creates the database before it writes the cache of champions.
+    if project.publish.database or not (project.workspace_path / CACHE_FILE).is_file():
+        return ""
+    return f"{CACHE_FILE} is of a night"
 
 
 def find_published_run(store: Store, project: Project, as_of: datetime | None = None) -> Run:
@@ -110,10 +144,14 @@ def find_published_run(store: Store, project: Project, as_of: datetime | None = 
 
 def find_registry(project: Project) -> Registry | None:
     """Return a project's registry if it may hold a model, else None; none is created."""
-    path = project.workspace_path / "mlflow.db"
+    root = project.workspace_path
     # A tracking server may hold models although the workspace has no database. Opening a registry
-    # would create one.
-    may_exist = find_tracking_address() or path.exists()
+    # would create one, and refuses to where one was lost.
+    may_exist = (
+        find_tracking_address()
+        or (root / REGISTRY_FILE).exists()
+        or find_registry_proof(root)
+    )
     return Registry(project.workspace_path, project.project) if may_exist else None
 
 
@@ -164,11 +202,12 @@ def _require_owner(project: Project) -> None:
     path = project.workspace_path / OWNER_FILE
     if not path.exists():
         write_atomically(path, project.project)
-    owner = path.read_text(encoding="utf-8")
+    owner = path.read_text(encoding="utf-8", errors="replace")
     if owner != project.project:
         raise ConfigError(
             "the workspace belongs to another project",
             where=str(path),
             found=f"{owner!r}, not {project.project!r}",
-            fix="give each project its own workspace, in its YAML or by LEADSCORE_WORKSPACE",
+            fix="give each project its own workspace, in its YAML or by LEADSCORE_WORKSPACE; if "
+            "only this file is damaged, write the project's name into it",
         )

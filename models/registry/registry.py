@@ -34,6 +34,7 @@ from models.registry.mlflow_access import (
 )
 from models.registry.pyfunc import SCORER_ARTIFACT, save_pyfunc
 from models.registry.records import RegisteredVersion, TrainingRecord, hash_directory
+from models.registry.registry_file import ARTIFACTS_FOLDER, REGISTRY_FILE, require_registry_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+# A version with the second tag was a champion once; it names the champion before, or none.
 SHA256_TAG, PREVIOUS_TAG = "scorer_sha256", "previous_champion"
+# Tag of a registered model whose target is meant to have no champion.
+WITHDRAWN_TAG = "champion_withdrawn"
 # MLflow shows the note of a run first; it is the beginning of the report, because MLflow limits the
 # tags of a run to this length.
 REPORT_FILE, NOTE_TAG, MAX_NOTE_CHARS = "report.md", "mlflow.note.content", 8_000
@@ -133,6 +137,31 @@ class Registry:
         self.scorer_directory(chosen)
         return self._set_champion(chosen)
 
+    def withdraw(self, target: str) -> RegisteredVersion:
+        """Leave a target without a champion, on purpose; return the one that it had.
+
+        Raise ConfigError if it has none.
+        """
+        champion, name = self.champion(target), self._registered_name(target)
+        if champion is None:
+            raise ConfigError(
+                "there is no champion to withdraw", where=f"target {target}", found="no champion"
+            )
+        # The tag comes first: without it the missing alias would count as lost.
+        self._client.set_registered_model_tag(name, WITHDRAWN_TAG, str(champion.number))
+        self._client.delete_registered_model_alias(name, CHAMPION)
+        return champion
+
+    def is_withdrawn(self, target: str) -> bool:
+        """Return whether a person left the target without a champion."""
+        name = self._registered_name(target)
+        model = get_or_none(lambda: self._client.get_registered_model(name))
+        return model is not None and bool(model.tags.get(WITHDRAWN_TAG))
+
+    def former_champions(self, target: str) -> list[int]:
+        """Return the versions that were ever the champion, the newest first."""
+        return [version.number for version in self.versions(target) if PREVIOUS_TAG in version.tags]
+
     def scorer_directory(self, version: RegisteredVersion) -> Path:
         """Return a local directory with the version's scorer files.
 
@@ -189,7 +218,7 @@ class Registry:
 
     @cached_property
     def _uri(self) -> str:
-        return find_tracking_address() or f"sqlite:///{self.root / 'mlflow.db'}"
+        return find_tracking_address() or f"sqlite:///{self.root / REGISTRY_FILE}"
 
     @property
     def _owns_database(self) -> bool:
@@ -197,7 +226,7 @@ class Registry:
 
     @property
     def _artifact_root(self) -> Path:
-        return self.root / "artifacts"
+        return self.root / ARTIFACTS_FOLDER
 
     @cached_property
     def _client(self) -> "MlflowClient":
@@ -211,6 +240,9 @@ class Registry:
         from sqlalchemy.exc import SQLAlchemyError
 
         with lock_registry(self.root):
+            if self._owns_database:
+                # MLflow would create a new database in the place of a lost one.
+                require_registry_file(self.root)
             try:
                 client = MlflowClient(self._uri, self._uri)
                 client.search_registered_models(max_results=1)
@@ -233,7 +265,7 @@ class Registry:
             # MLflow would write into the place where the workspace was.
             stored = experiment.artifact_location
             if self._owns_database and is_local(stored) and stored != place:
-                rewrite_addresses(self.root / "mlflow.db", stored, place)
+                rewrite_addresses(self.root / REGISTRY_FILE, stored, place)
             return str(experiment.experiment_id)
 
     @contextmanager
@@ -335,6 +367,10 @@ class Registry:
         self._client.set_registered_model_alias(
             self._registered_name(version.target), CHAMPION, str(version.number)
         )
+        if self.is_withdrawn(version.target):
+            self._client.delete_registered_model_tag(
+                self._registered_name(version.target), WITHDRAWN_TAG
+            )
         return self._require_version(version.target, version.number)
 
     def _to_version(self, target: str, version: "ModelVersion") -> RegisteredVersion:

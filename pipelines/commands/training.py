@@ -205,9 +205,24 @@ def promote(
     log_line(f"{target}: version {promoted.number} is the champion")
 
 
-def rollback(config: Config, target: RequiredTarget) -> None:
-    """Make the champion's predecessor the champion again."""
-    restored = _open_registry(config, target).rollback(target)
+def rollback(
+    config: Config,
+    target: RequiredTarget,
+    to_none: Annotated[
+        bool,
+        typer.Option("--to-none", help="use no champion: nights go on without this target"),
+    ] = False,
+) -> None:
+    """Make the champion's predecessor the champion again.
+
+    With --to-none the target has no champion until one is promoted; its scores stay as they are.
+    """
+    registry = _open_registry(config, target)
+    if to_none:
+        withdrawn = registry.withdraw(target)
+        log_line(f"{target}: version {withdrawn.number} was the champion; there is none now")
+        return
+    restored = registry.rollback(target)
     log_line(f"{target}: version {restored.number} is the champion again")
 
 

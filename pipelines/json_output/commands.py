@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.json_output import explain, nightly, training
+from pipelines.json_output import explain, nightly, training, verify
 from pipelines.json_output.shared import JsonObject
 
 # Each command with --json, as it is written on the command line, with the models of its output.
@@ -23,6 +23,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "explain": (explain.ExplainOutput,),
     "forget": (nightly.ForgetOutput,),
     "deploy --status": (nightly.StatusOutput,),
+    "verify": (verify.VerifyOutput,),
     "demo": (nightly.DemoOutput, nightly.RefusedDemoOutput),
 }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from configs.schema import Project
 from features.wording.wording import load_wording
 from models.registry.registry import Registry
+from pipelines.nightly.stored_state import require_sound_state
 from pipelines.runner import Runner
 from pipelines.workspace import open_store, open_workspace
 from serve.store.store import Store
@@ -36,9 +37,11 @@ def open_night_context(project: Project, runner: Runner) -> Iterator[NightContex
     """Hold the workspace, and open its store and models.
 
     Raises ConfigError for words that do not fit the language, WorkspaceBusy while another run
-    holds the workspace, and what opening the store raises.
+    holds the workspace, StateError for stored state that was lost or damaged, and what opening the
+    store raises.
     """
     # Words that do not fit stop the run before minutes of reading, not after them.
     load_wording(project)
     with open_workspace(project) as root, open_store(project).hold(project.project) as store:
+        require_sound_state(project, store)
         yield NightContext(project, store, Registry(root, project.project), runner)

@@ -22,7 +22,7 @@ from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.crm.acknowledge import Acknowledgement, acknowledge_files
 from serve.crm.delivery import DeliveryOptions, DeliveryResult, write_delivery
 from serve.crm.plan import ExportPlan, build_plans
-from serve.crm.stored_deliveries import list_stored_deliveries
+from serve.crm.stored_deliveries import list_stored_deliveries, require_newest_delivery
 from serve.crm.unloaded import summarise_unloaded
 from serve.export.atomic_folders import MANIFEST_NAME, read_current_run_id
 from serve.run import Run
@@ -260,6 +260,11 @@ def _deliver_and_record(
     }
     unloaded = store.results_of_unloaded(project.project, plan.name)
     try:
+        if not options.full:
+            folder = project.workspace_path / "exports" / plan.name
+            ledger = store.deliveries(project.project).to_pylist()
+            recorded = [entry for entry in ledger if entry["name"] == plan.name]
+            require_newest_delivery(list_stored_deliveries(folder), recorded, folder)
         delivery = write_delivery(
             plan, scores, project.workspace_path, newest, read_clock(), options, unloaded
         )

@@ -16,6 +16,7 @@ from pipelines.nightly.crm_delivery import plan_exports
 from pipelines.nightly.publish import publish_night
 from pipelines.nightly.publish_checks import warn_registry_unreachable
 from pipelines.nightly.recovery import finish_killed_runs
+from pipelines.nightly.stored_state import stop_lost_champions
 from pipelines.results.night import NightResult
 from pipelines.runner import Runner, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
@@ -53,10 +54,10 @@ def _publish_and_finish(
     context: NightContext, as_of: datetime | None, reading: Future[Snapshot], form: str
 ) -> NightResult:
     context.runner.log("reading the sources")
-    champions, unreachable = champion_cache.read_champions(
-        context.registry, list(context.project.targets)
-    )
-    checks = [warn_registry_unreachable(unreachable)] if unreachable else []
+    champions = champion_cache.read_champions(context.registry, list(context.project.targets))
+    checks = stop_lost_champions(context.project, context.store, champions)
+    if champions.unreachable:
+        checks.append(warn_registry_unreachable(champions.unreachable))
     as_of = as_of or reading.result().as_of
-    published = publish_night(context, as_of, champions, reading, checks, form)
+    published = publish_night(context, as_of, champions.versions, reading, checks, form)
     return finish_night(context, published, form)

@@ -22,22 +22,23 @@ def preview_scores(project: Project, as_of: str | None, runner: Runner) -> pa.Ta
     """Return the SCORES that ``score_night`` would publish, without publishing them.
 
     Takes no workspace lock. Of the workspace only the quarantine and the cache of champions are
-    written, and a registry is created where there is none. Grades, trends and lists follow the
-    nights that are published. Raises NotFitToPublish where no target has a champion, and what
-    reading raises.
+    written, and database and registry are created where there are none. Grades, trends and lists
+    follow the nights that are published. Raises NotFitToPublish where no target has a champion, and
+    what reading raises.
     """
     if not project.timed and as_of is None:
         raise ConfigError(
             "this data has no times", where="as_of", fix="give the as-of of these scores"
         )
     registry = Registry(project.workspace_path, project.project)
-    champions, _ = champion_cache.read_champions(registry, list(project.targets))
+    # Before the cache of champions, whose file shows that there is a database.
+    store = open_store(project)
+    champions = champion_cache.read_champions(registry, list(project.targets)).versions
     # Models come first: without one, minutes of reading the sources would be in vain.
     require_champion(project, champions)
     scorers, _ = load_champion_scorers(champions, registry)
     snapshot = load_snapshot(project, as_of, read_clock())
     snapshot.log_warnings(runner.log)
-    store = open_store(project)
     run = create_run(NightContext(project, store, registry, runner), snapshot.as_of, champions)
     past_checks = store.past_checks(project.project, snapshot.as_of, project.checks.nights)
     return score_targets(snapshot, run, scorers, store, past_checks, runner.log).scores

@@ -47,10 +47,12 @@ def publish_night(
     # The attempt enters the ledger before anything that may fail, so each failure is recorded.
     run = create_run(context, as_of, champions)
     with record_attempt(context.store, run) as recorded:
+        # Before the advice to train first: a lost champion is restored, not replaced.
+        record_and_enforce(recorded, checks, context.runner)
         require_champion(context.project, champions)
         scorers, model_checks = load_champion_scorers(champions, context.registry)
         # Enforced before the wait for the data: a broken model stops the run in any case.
-        record_and_enforce(recorded, [*checks, *model_checks], context.runner)
+        record_and_enforce(recorded, model_checks, context.runner)
         snapshot = context.runner.run(wait_for_snapshot, reading)
         scored = _score_and_check(context, snapshot, run, scorers, recorded)
         run = replace(run, data_fingerprint=snapshot.dataset.fingerprint)

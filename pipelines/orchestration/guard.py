@@ -15,7 +15,14 @@ from datetime import timedelta
 from typing import TypeVar
 
 from configs.durations import format_duration
-from configs.errors import GateRefused, LeadscoreError, NotFitToPublish, WorkspaceBusy
+from configs.errors import (
+    GateRefused,
+    LeadscoreError,
+    NotFitToPublish,
+    StateError,
+    WorkspaceBusy,
+)
+from features.tools.sqlite_file import describes_damage
 
 Result = TypeVar("Result")
 
@@ -27,6 +34,8 @@ POLL_SECONDS = 15.0
 GRACE_PERIOD = timedelta(minutes=2)
 # Names that every Python database driver gives to a failed connection or server (PEP 249).
 DATABASE_ERRORS = {"OperationalError", "InterfaceError"}
+# Something else lies in the place of a file or a folder; it will still lie there in a minute.
+LASTING_OS_ERRORS = (IsADirectoryError, NotADirectoryError, FileExistsError)
 
 
 class TimeLimitExceeded(LeadscoreError):
@@ -35,7 +44,7 @@ class TimeLimitExceeded(LeadscoreError):
     title = "stopped"
 
 
-FINAL_ERRORS = (GateRefused, NotFitToPublish, WorkspaceBusy, TimeLimitExceeded)
+FINAL_ERRORS = (GateRefused, NotFitToPublish, StateError, WorkspaceBusy, TimeLimitExceeded)
 
 
 def run_guarded(
@@ -70,12 +79,20 @@ def is_transient(error: BaseException) -> bool:
     """
     if isinstance(error, FINAL_ERRORS):
         return False
+    chain = list(_iter_causes(error))
+    # A database's driver reports damage as it reports a lost connection.
+    if any(isinstance(link, LASTING_OS_ERRORS) or describes_damage(str(link)) for link in chain):
+        return False
+    return any(
+        isinstance(link, OSError) or type(link).__name__ in DATABASE_ERRORS for link in chain
+    )
+
+
+def _iter_causes(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     while link is not None:
-        if isinstance(link, OSError) or type(link).__name__ in DATABASE_ERRORS:
-            return True
+        yield link
         link = link.__cause__ or link.__context__
-    return False
 
 
 @contextmanager

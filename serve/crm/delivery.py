@@ -8,8 +8,6 @@ it loaded last, up to the current one, in the order of ``sequence``.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +24,7 @@ from serve.crm.plan import ExportPlan
 from serve.crm.stored_deliveries import (
     STATE_FILE,
     StoredDelivery,
+    hash_content,
     list_stored_deliveries,
     prune_deliveries,
     select_since,
@@ -179,13 +178,8 @@ def _stage_delivery(
         lambda file: pq.write_table(content.state.to_table(), file, compression="zstd"),
     )
     manifest = _describe_delivery(plan, run, content, parts)
-    # The hash covers the content only, not the run or its time.
-    identity = [manifest[name] for name in ("kind", "base", "as_of", "layout", "parts", "refused")]
     state = fingerprint_file(staging / STATE_FILE)
-    return manifest | {
-        "content": hashlib.sha256(json.dumps(identity, allow_nan=False).encode()).hexdigest(),
-        "state": state,
-    }
+    return manifest | {"content": hash_content(manifest), "state": state}
 
 
 def _build_parquet_table(content: DeliveryContent, plan: ExportPlan, names: list[str]) -> pa.Table:

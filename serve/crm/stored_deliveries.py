@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.errors import ConfigError
+from configs.errors import ConfigError, StateError
 from serve.crm.state import CrmState
-from serve.export.atomic_folders import FOLDER_NAME, KEPT_FOLDERS, MANIFEST_NAME, read_manifest
+from serve.export.atomic_folders import (
+    FOLDER_NAME,
+    KEPT_FOLDERS,
+    MANIFEST_NAME,
+    fingerprint_file,
+    read_manifest,
+)
 
 STATE_FILE = "state.parquet"
+# Keys of a manifest that its content hash covers.
+IDENTITY_KEYS = ("kind", "base", "as_of", "layout", "parts", "refused")
+# Keys of a manifest that the next delivery follows from.
+REQUIRED_KEYS = ("sequence", "content", "key", "state", *IDENTITY_KEYS)
 
 
 @dataclass(frozen=True)
@@ -28,8 +40,16 @@ class StoredDelivery:
         return self.folder.name
 
     def state(self) -> CrmState:
-        """Return what the CRM holds after it."""
-        return CrmState.load(self.folder / STATE_FILE)
+        """Return what the CRM holds after it; raise StateError if the file was lost or changed."""
+        path = self.folder / STATE_FILE
+        try:
+            # Compared first: a changed state would clear or skip other leads than the CRM holds.
+            if fingerprint_file(path)["sha256"] == self.manifest["state"]["sha256"]:
+                return CrmState.load(path)
+            problem = "its sha256 is not that of the manifest"
+        except (FileNotFoundError, IsADirectoryError) as error:
+            problem = str(error.strerror)
+        raise make_delivery_error(path, problem)
 
 
 def list_stored_deliveries(folder: Path) -> list[StoredDelivery]:
@@ -42,9 +62,55 @@ def list_stored_deliveries(folder: Path) -> list[StoredDelivery]:
         for path in folder.glob("*")
         if FOLDER_NAME.fullmatch(path.name) and (path / MANIFEST_NAME).exists()
     ]
-    deliveries = [StoredDelivery(path, read_manifest(path)) for path in paths]
+    deliveries = [StoredDelivery(path, _read_delivery_manifest(path)) for path in paths]
     # Not by name: two deliveries of one night differ in nothing but a hash.
     return sorted(deliveries, key=lambda delivery: delivery.manifest["sequence"])
+
+
+def _read_delivery_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = read_manifest(folder)
+    except (OSError, ValueError) as error:
+        raise make_delivery_error(folder / MANIFEST_NAME, str(error)) from None
+    missing = [name for name in REQUIRED_KEYS if name not in manifest]
+    if missing:
+        raise make_delivery_error(folder / MANIFEST_NAME, f"it has no {missing[0]}")
+    return manifest
+
+
+def hash_content(manifest: Mapping[str, Any]) -> str:
+    """Return the hash of what a delivery gives the CRM, without its run and time."""
+    identity = [manifest[name] for name in IDENTITY_KEYS]
+    # Sorted as in the file of the manifest, so that it can be computed from that again.
+    text = json.dumps(identity, allow_nan=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_delivery_error(path: Path, found: str) -> StateError:
+    """Return the error for a delivery that was lost or damaged; ``path`` is the file or folder."""
+    name = next(part for part in path.parts[path.parts.index("exports") + 1 :])
+    return StateError(
+        "a delivery to the CRM is missing or damaged",
+        where=str(path),
+        found=found,
+        fix="restore its folder from the backup; to begin anew on purpose, move what is left of "
+        f"it away and run `leadscore export CONFIG --format {name} --full`",
+    )
+
+
+def require_newest_delivery(
+    stored: list[StoredDelivery], recorded: Sequence[Mapping[str, Any]], folder: Path
+) -> None:
+    """Raise StateError if the last delivery that the ledger records is not on disk.
+
+    ``recorded`` are the rows of DELIVERIES of one export, sorted by time. A delta to what the CRM
+    does not hold would leave leads out, and the sequence would begin again.
+    """
+    made = [row["delivery"] for row in recorded if row["status"] == "delivered"]
+    if made and made[-1] not in [delivery.id for delivery in stored]:
+        raise make_delivery_error(
+            folder / made[-1], "the ledger records it as delivered, and the folder is gone"
+        )
 
 
 def select_since(

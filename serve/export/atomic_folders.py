@@ -14,7 +14,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
 
-from configs.errors import LeadscoreError
+from configs.errors import LeadscoreError, StateError
+from features.tools.os_errors import suggest_os_fix
 from serve.private_files import share_like
 
 MANIFEST_NAME, STAGING_NAME, CURRENT_LINK = "manifest.json", ".staging", "current"
@@ -34,16 +35,15 @@ def report_write_failure(folder: Path, content: str) -> Iterator[None]:
             f"cannot write the {content}",
             where=str(folder),
             found=str(error),
-            fix="free disk space or fix the permissions and run again; "
-            f"the current {content} is intact",
+            fix=f"{suggest_os_fix(error)} and run again; the current {content} is intact",
         ) from error
 
 
 def create_staging(folder: Path) -> Path:
     """Return an empty staging folder, which no reader opens, in a folder made for it if missing."""
     staging = folder / STAGING_NAME
-    # A killed run may have left files here.
-    shutil.rmtree(staging, ignore_errors=True)
+    # A killed run, or a person, may have left something here.
+    remove_draft(staging)
     if not folder.exists():
         folder.mkdir(parents=True)
         share_like(folder, folder.parent)
@@ -84,7 +84,9 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a folder; raise OSError or ValueError if it is missing or invalid."""
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+    manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{MANIFEST_NAME} is not an object")
     return manifest
 
 
@@ -94,6 +96,36 @@ def read_current_run_id(folder: Path) -> str | None:
         return read_manifest(folder / CURRENT_LINK).get("run_id")
     except (OSError, ValueError):
         return None
+
+
+def require_replaceable_link(folder: Path, command: str) -> None:
+    """Raise StateError if ``current`` is no link: a new folder cannot be switched to then.
+
+    Tools that copy a workspace may follow its links. ``command`` makes the link again.
+    """
+    link = folder / CURRENT_LINK
+    if folder.exists() and not folder.is_dir():
+        raise StateError(
+            "a folder of exports is a file",
+            where=str(folder),
+            found="a file",
+            fix=f"move it away, then run `{command}`",
+        )
+    if link.exists() and not link.is_symlink():
+        raise StateError(
+            "the current export is no link to its folder",
+            where=str(link),
+            found="a directory" if link.is_dir() else "a file",
+            fix=f"move it away (`mv {link} {link}.copied`), then run `{command}`",
+        )
+
+
+def remove_draft(path: Path) -> None:
+    """Remove a draft of ours, whether it is a folder, a file or a link; raise OSError if not."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def choose_folder_name(folder: Path, as_of: datetime, sha256: str) -> str:
@@ -123,7 +155,7 @@ def switch_current(folder: Path, name: str) -> None:
     """Point ``current`` to a folder in one step: renaming a link replaces it atomically."""
     link = folder / ".current"
     # A run killed before the rename leaves this link.
-    link.unlink(missing_ok=True)
+    remove_draft(link)
     link.symlink_to(name, target_is_directory=True)
     link.replace(folder / CURRENT_LINK)
     sync_folder(folder)

@@ -9,10 +9,19 @@ import sqlalchemy as sa
 from features.tools.folding import fold_texts
 from serve.store.entity_matcher import REDACTED, EntityMatcher
 from serve.store.session import Session
-from serve.store.tables import ACCOUNT_KEY, ACCOUNTS_TABLE, SCORES_TABLE, TABLES
+from serve.store.tables import (
+    ACCOUNT_KEY,
+    ACCOUNTS_TABLE,
+    RUNS_TABLE,
+    SCORES_TABLE,
+    TABLES,
+)
 
 # Free text that may quote the id.
 OWNER_COLUMN, TEXT_COLUMN = "entity_id", "message"
+RUN_COUNT_SCHEMA = pa.schema(
+    [("run_id", pa.string()), ("target", pa.string()), ("rows", pa.int64())]
+)
 COUNT_SCHEMA = pa.schema([pa.field("rows", pa.int64())])
 ID_SCHEMA = pa.schema([pa.field("id", pa.string())])
 MESSAGE_SCHEMA = pa.schema([pa.field(TEXT_COLUMN, pa.string())])
@@ -34,6 +43,8 @@ def erase_rows(session: Session, project: str, matcher: EntityMatcher) -> dict[s
         if OWNER_COLUMN in table.c:
             is_own = in_project & _is_any_of(table.c[OWNER_COLUMN], ids)
             counts[table.name] = _count_matching_rows(session, table, is_own)
+            if table is SCORES_TABLE:
+                _subtract_from_ledger(session, is_own)
             session.execute(sa.delete(table).where(is_own))
         if TEXT_COLUMN in table.c:
             counts[f"{table.name} (messages)"] = _redact_messages(
@@ -54,6 +65,21 @@ def _find_stored_ids(session: Session, project: str, matcher: EntityMatcher) -> 
         stored = session.fetch_table(query, ID_SCHEMA)["id"]
         ids.update(stored.filter(pc.equal(fold_texts(stored), matcher.key)).to_pylist())
     return sorted(ids)
+
+
+def _subtract_from_ledger(session: Session, is_own: sa.ColumnElement[bool]) -> None:
+    """Subtract the score rows that are erased from the rows that the ledger counts."""
+    rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
+    count = sa.func.count().label("rows")
+    query = sa.select(rows.run_id, rows.target, count).where(is_own)
+    for run in session.fetch_table(
+        query.group_by(rows.run_id, rows.target), RUN_COUNT_SCHEMA
+    ).to_pylist():
+        session.execute(
+            sa.update(RUNS_TABLE)
+            .where(runs.run_id == run["run_id"], runs.target == run["target"])
+            .values(rows=runs.rows - run["rows"])
+        )
 
 
 def _is_any_of(column: sa.Column[str], ids: list[str]) -> sa.ColumnElement[bool]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from configs.addresses.parser import Address
 from features.score_tables import DELIVERIES, SCORE_RUNS, SCORES
+from features.tools.sqlite_file import make_damage_error
 from serve.lock import hold_file_lock
 from serve.run import Run
 from serve.store.database import RETRY_SECONDS, Database
@@ -79,6 +80,12 @@ class Store(ScoreReader):
     def address(self) -> str:
         """Return the address of the database, without its password."""
         return self._database.address
+
+    def require_sound_file(self, max_bytes: int | None = None) -> None:
+        """Raise StateError if the structure of a SQLite file up to ``max_bytes`` is damaged."""
+        problem = self._database.find_damage(max_bytes)
+        if problem:
+            raise make_damage_error("scores database", self._database.path, problem)
 
     @contextmanager
     def hold(self, project: str) -> Iterator[Self]:

@@ -137,6 +137,16 @@ def is_schema_current(session: Session, address: str) -> bool:
     )
 
 
+def find_missing_tables(session: Session) -> tuple[list[str], bool]:
+    """Return the tables and views that are missing, and whether columns of this version are."""
+    existing = {
+        name: _read_columns(session, name) for name in (*(table.name for table in TABLES), *VIEWS)
+    }
+    return [name for name, columns in existing.items() if not columns], any(
+        table.c.keys() - existing[table.name].keys() for table in TABLES
+    )
+
+
 def migrate_schema(session: Session, address: str) -> None:
     """Create missing tables and add missing columns in one transaction.
 
@@ -148,6 +158,7 @@ def migrate_schema(session: Session, address: str) -> None:
         session.execute(f"SELECT pg_advisory_xact_lock({CREATION_LOCK_KEY})")
     if is_schema_current(session, address):
         return
+    _require_own_database(session, address)
     # Neither database can add a column in the middle of a view.
     for view in VIEWS:
         session.execute(f"DROP VIEW IF EXISTS {view}")
@@ -160,6 +171,27 @@ def migrate_schema(session: Session, address: str) -> None:
     session.execute(LISTED_INDEX_SQL)
     for view, table in VIEWS.items():
         session.execute(f"CREATE VIEW {view} AS {session.render_sql(select_current(table))}")
+
+
+def _require_own_database(session: Session, address: str) -> None:
+    """Raise DataError for a SQLite file that holds other tables and none of these.
+
+    A database of PostgreSQL may be shared.
+    """
+    if session.backend != "sqlite":
+        return
+    query: Any = sa.select(sa.column("name"), sa.column("type")).select_from(
+        sa.table("sqlite_master")
+    )
+    stored = session.fetch_table(query.where(sa.column("type") == "table"), CATALOG_SCHEMA)
+    names = set(stored["name"].to_pylist())
+    if names and not names & {table.name for table in TABLES}:
+        raise DataError(
+            "the file is a database of another program",
+            where=address,
+            found=f"{len(names)} tables, such as {min(names)}, and none of leadscore's",
+            fix="move it away and restore the file from the backup, or name another file",
+        )
 
 
 def _add_column(session: Session, column: sa.Column[Any]) -> None:

@@ -12,14 +12,21 @@ from models.registry.records import RegisteredVersion
 class Registry:
     """Answers with what it is given, and not at all where that is an error."""
 
-    def __init__(self, root, **answers):
+    def __init__(self, root, withdrawn=(), former=(), **answers):
         self.root, self.answers = root, answers
+        self.withdrawn, self.former = withdrawn, list(former)
 
     def champion(self, target):
         answer = self.answers.get(target)
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def is_withdrawn(self, target):
+        return target in self.withdrawn
+
+    def former_champions(self, target):
+        return self.former
 
 
 SEVEN = RegisteredVersion(
@@ -31,18 +38,29 @@ SILENT = ConfigError("the model registry does not answer")
 def test_cache_answers_while_registry_is_unreachable(tmp_path):
     targets = ["close", "propensity"]
     answer = {"close": SEVEN, "propensity": None}
-    assert champion_cache.read_champions(Registry(tmp_path, close=SEVEN), targets) == (answer, None)
-    assert champion_cache.read_champions(Registry(tmp_path, close=SILENT), targets) == (
-        answer,
-        SILENT,
-    )
+    read = champion_cache.read_champions(Registry(tmp_path, close=SEVEN), targets)
+    assert (read.versions, read.lost, read.unreachable) == (answer, {}, None)
+    read = champion_cache.read_champions(Registry(tmp_path, close=SILENT), targets)
+    assert (read.versions, read.lost, read.unreachable) == (answer, {}, SILENT)
 
 
-def test_cache_forgets_removed_champion(tmp_path):
+def test_cache_forgets_withdrawn_champion(tmp_path):
     champion_cache.read_champions(Registry(tmp_path, close=SEVEN), ["close"])
-    champion_cache.read_champions(Registry(tmp_path), ["close"])
+    read = champion_cache.read_champions(Registry(tmp_path, withdrawn=["close"]), ["close"])
+    assert read.withdrawn == {"close"} and not read.lost
     with pytest.raises(ConfigError):
         champion_cache.read_champions(Registry(tmp_path, close=SILENT), ["close"])
+
+
+def test_lost_champion_is_named_and_stays_in_the_cache(tmp_path):
+    champion_cache.read_champions(Registry(tmp_path, close=SEVEN), ["close"])
+    for _ in range(2):
+        lost = champion_cache.read_champions(Registry(tmp_path), ["close"]).lost
+        assert lost == {"close": "champions.json names version 7"}
+    (tmp_path / champion_cache.CACHE_FILE).unlink()
+    lost = champion_cache.read_champions(Registry(tmp_path, former=[7, 3]), ["close"]).lost
+    assert lost == {"close": "version 7 was its champion"}
+    assert champion_cache.read_champions(Registry(tmp_path), ["close"]).lost == {}
 
 
 @pytest.mark.parametrize(

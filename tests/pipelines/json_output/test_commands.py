@@ -65,7 +65,7 @@ def printed(company, outputs, monkeypatch, capsys):
         assert json.loads(json.dumps(value, allow_nan=False)) == value
         options.print_json(value, **named)
 
-    for module in (commands.training, commands.nightly, commands.privacy):
+    for module in (commands.training, commands.nightly, commands.privacy, commands.state):
         monkeypatch.setattr(module, "print_json", print_plain)
 
     def call(command, *arguments):
@@ -106,6 +106,7 @@ COMMANDS = [
     ("export --ack", ["results.csv"]),
     ("export --deliveries", []),
     ("deploy --status", []),
+    ("verify", []),
 ]
 
 
@@ -173,7 +174,13 @@ def test_commands_with_json_have_a_schema():
     assert tested | {"explain", "forget", "demo"} == set(OUTPUTS)
     printing = {
         name
-        for module in (commands.training, commands.nightly, commands.privacy, commands.demo)
+        for module in (
+            commands.training,
+            commands.nightly,
+            commands.privacy,
+            commands.state,
+            commands.demo,
+        )
         for name, function in vars(module).items()
         if callable(function)
         and not name.startswith("_")

@@ -3,7 +3,9 @@
 import csv
 import json
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import timedelta
 
 import pyarrow as pa
@@ -203,8 +205,9 @@ def test_lead_that_objects_later_is_in_no_file_made_from_the_table(company, call
 def test_killed_delivery_enters_the_ledger_with_the_next_one(company):
     project = load_project(company)
     deliver_exports(NightContext(project, open_store(project), None, Runner()))
-    (project.workspace_path / "scores.db").rename(project.workspace_path / "old.db")
-    store = publish(project, 0, {"L1": (5, "A", ""), "L2": (7, "B", "")})
+    with closing(sqlite3.connect(project.workspace_path / "scores.db")) as db, db:
+        db.execute("DELETE FROM deliveries")
+    store = open_store(project)
     done, failed = deliver_exports(NightContext(project, store, None, Runner()))
     assert not failed and not any(one.is_new for one in done)
     assert {row["delivery"] for row in read_delivery_ledger(project)} == {one.id for one in done}

@@ -582,7 +582,7 @@ def test_file_that_is_not_a_database_is_an_error(tmp_path):
     (tmp_path / "scores.db").write_text(
         "not a database at all, but long enough to be read as a header" * 20
     )
-    with pytest.raises(LeadscoreError, match=r"scores database failed.*not a database"):
+    with pytest.raises(LeadscoreError, match=r"scores database is damaged.*not a database"):
         Store(tmp_path / "scores.db")
 
 

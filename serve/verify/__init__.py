@@ -1,0 +1,1 @@
+"""Whether what is stored agrees: table and ledger, exports and deliveries."""
