@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from configs.schema import Project
-from features.tools.examination import Examination, run_check
-from features.tools.sqlite_file import is_file_absent, require_file_not_lost
+from features.files.examination import Examination, run_check
+from features.files.sqlite_file import is_file_absent, require_file_not_lost
 from models.registry.mlflow_access import TRACKING_URI_VARIABLE
 from models.registry.registry_file import CACHE_FILE, REGISTRY_FILE
 from models.registry.stored_models import (
@@ -32,7 +32,7 @@ from serve.verify.exports import check_exports, compare_export_with_table
 from serve.verify.folders import check_leftovers
 from serve.verify.past import require_known_past
 from serve.verify.stored_state import StoredState, read_stored_state
-from serve.verify.table import check_ledger, check_scores
+from serve.verify.table import check_ledger, check_published_rows
 
 # SQLite files up to this size are checked by `integrity_check`, at some 300 MB/s; larger ones by
 # `quick_check`, which does not compare indexes with rows.
@@ -196,7 +196,7 @@ class _Verifier:
 
     def _check_scores(self, examination: Examination) -> None:
         if state := self._require_state(examination):
-            check_scores(examination, state, self.project.publish.keep, self.quick)
+            check_published_rows(examination, state, self.project.publish.keep, self.quick)
 
     def _check_exports(self, examination: Examination) -> None:
         if not (state := self._require_state(examination)):

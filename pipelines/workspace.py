@@ -14,9 +14,9 @@ from pathlib import Path
 
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
+from features.files.os_errors import suggest_os_fix
+from features.files.sqlite_file import require_file_not_lost
 from features.tools.atomic_file import write_atomically
-from features.tools.os_errors import suggest_os_fix
-from features.tools.sqlite_file import require_file_not_lost
 from models.registry.mlflow_access import find_tracking_address
 from models.registry.registry import Registry
 from models.registry.registry_file import CACHE_FILE, REGISTRY_FILE, find_registry_proof
@@ -44,9 +44,9 @@ def open_workspace(project: Project) -> Iterator[Path]:
     """
     readers = find_readers(project)
     with create_private_files(), lock_workspace(project.workspace_path):
-        # Under the lock, or two first runs could both become the owner.
-        _require_owner(project)
         try:
+            # Under the lock, or two first runs could both become the owner.
+            _require_owner(project)
             _restrict_access(project, readers)
             yield project.workspace_path
         # Any library may meet a full disk, so the translation stands here and not at each write.

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from configs.errors import StateError
-from features.tools.sqlite_file import (
+from features.files.sqlite_file import (
     describes_damage,
     is_file_absent,
     make_damage_error,

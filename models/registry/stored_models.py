@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.tools.examination import Examination
+from features.files.examination import Examination
 from models.registry.artifact_paths import find_model
 from models.registry.champion_cache import read_cache
 from models.registry.pyfunc import SCORER_ARTIFACT
@@ -139,7 +139,7 @@ def check_champions(
             if number and target not in stored.withdrawn:
                 examination.report(f"{CACHE_FILE} lacks the champion of {target}", rewrite)
             continue
-        if str(copy.number) not in (str(champion), number) or _differs(copy, versions):
+        if str(copy.number) not in (str(champion), number) or _is_other_version(copy, versions):
             examination.report(
                 f"{CACHE_FILE} names version {copy.number} for {target}, which is not the "
                 f"registry's champion, version {champion}",
@@ -171,7 +171,7 @@ def check_models(
             )
 
 
-def _differs(copy: RegisteredVersion, versions: Mapping[int, RegisteredVersion]) -> bool:
+def _is_other_version(copy: RegisteredVersion, versions: Mapping[int, RegisteredVersion]) -> bool:
     """Return whether a cached version is not the registered one with its number."""
     registered = versions.get(copy.number)
     return registered is None or (

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from configs.errors import StateError
 from configs.schema import Project
+from features.files.sqlite_file import is_file_absent
 from features.intake.objections import FORGET_REASON, WORKSPACE_LIST
-from features.tools.sqlite_file import is_file_absent
 from models.registry.champion_cache import Champions
 from serve.checks.checks import CheckResult
 from serve.export.atomic_folders import require_replaceable_link

@@ -22,7 +22,7 @@ from configs.errors import (
     StateError,
     WorkspaceBusy,
 )
-from features.tools.sqlite_file import describes_damage
+from features.files.sqlite_file import describes_damage
 
 Result = TypeVar("Result")
 

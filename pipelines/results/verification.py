@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from features.tools.examination import Examination
+from features.files.examination import Examination
 
 
 @dataclass(frozen=True)

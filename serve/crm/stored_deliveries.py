@@ -49,7 +49,7 @@ class StoredDelivery:
             problem = "its sha256 is not that of the manifest"
         except (FileNotFoundError, IsADirectoryError) as error:
             problem = str(error.strerror)
-        raise make_delivery_error(path, problem)
+        raise make_lost_delivery_error(path, problem)
 
 
 def list_stored_deliveries(folder: Path) -> list[StoredDelivery]:
@@ -71,10 +71,10 @@ def _read_delivery_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = read_manifest(folder)
     except (OSError, ValueError) as error:
-        raise make_delivery_error(folder / MANIFEST_NAME, str(error)) from None
+        raise make_lost_delivery_error(folder / MANIFEST_NAME, str(error)) from None
     missing = [name for name in REQUIRED_KEYS if name not in manifest]
     if missing:
-        raise make_delivery_error(folder / MANIFEST_NAME, f"it has no {missing[0]}")
+        raise make_lost_delivery_error(folder / MANIFEST_NAME, f"it has no {missing[0]}")
     return manifest
 
 
@@ -86,13 +86,13 @@ def hash_content(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def make_delivery_error(path: Path, found: str) -> StateError:
+def make_lost_delivery_error(path: Path, problem: str) -> StateError:
     """Return the error for a delivery that was lost or damaged; ``path`` is the file or folder."""
     name = next(part for part in path.parts[path.parts.index("exports") + 1 :])
     return StateError(
         "a delivery to the CRM is missing or damaged",
         where=str(path),
-        found=found,
+        found=problem,
         fix="restore its folder from the backup; to begin anew on purpose, move what is left of "
         f"it away and run `leadscore export CONFIG --format {name} --full`",
     )
@@ -108,7 +108,7 @@ def require_newest_delivery(
     """
     made = [row["delivery"] for row in recorded if row["status"] == "delivered"]
     if made and made[-1] not in [delivery.id for delivery in stored]:
-        raise make_delivery_error(
+        raise make_lost_delivery_error(
             folder / made[-1], "the ledger records it as delivered, and the folder is gone"
         )
 

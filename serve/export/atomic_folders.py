@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from configs.errors import LeadscoreError, StateError
-from features.tools.os_errors import suggest_os_fix
+from features.files.os_errors import suggest_os_fix
 from serve.private_files import share_like
 
 MANIFEST_NAME, STAGING_NAME, CURRENT_LINK = "manifest.json", ".staging", "current"

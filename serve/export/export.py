@@ -223,7 +223,7 @@ def _prune_exports(folder: Path, current: str) -> None:
         if FOLDER_NAME.fullmatch(path.name) and path.name != current
     ]
     # By time of writing: an export of an older as-of may have been written on purpose since.
-    former.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+    former.sort(key=lambda path: (path.lstat().st_mtime_ns, path.name), reverse=True)
     for path in former[KEPT_FOLDERS:]:
         shutil.rmtree(path, ignore_errors=True)
 

@@ -24,7 +24,7 @@ from configs.addresses.database import SQLITE, parse_database_address
 from configs.addresses.parser import Address, AddressError
 from configs.addresses.redaction import redact_exception
 from configs.errors import ConfigError, DataError, LeadscoreError
-from features.tools.sqlite_file import (
+from features.files.sqlite_file import (
     describes_damage,
     has_write_ahead_log,
     make_damage_error,

@@ -13,8 +13,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from configs.addresses.parser import Address
+from features.files.sqlite_file import make_damage_error
 from features.score_tables import DELIVERIES, SCORE_RUNS, SCORES
-from features.tools.sqlite_file import make_damage_error
 from serve.lock import hold_file_lock
 from serve.run import Run
 from serve.store.database import RETRY_SECONDS, Database

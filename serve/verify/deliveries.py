@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from features.tools.examination import Examination
+from features.files.examination import Examination
 from serve.crm.stored_deliveries import REQUIRED_KEYS, STATE_FILE, hash_content
 from serve.export.atomic_folders import MANIFEST_NAME
 from serve.verify.folders import (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from features.files.examination import Examination
 from features.tools.duckdb_sql import run_query
-from features.tools.examination import Examination
 from serve.store.reader import ScoreReader
 from serve.verify.folders import compare_files, list_folders, read_manifest_of, resolve_current
 from serve.verify.stored_state import StoredState

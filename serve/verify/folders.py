@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from features.tools.examination import Examination
+from features.files.examination import Examination
 from serve.export.atomic_folders import (
     CURRENT_LINK,
     FOLDER_NAME,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import StateError
-from features.tools.sqlite_file import BACKUP_PAGE
+from features.files.sqlite_file import BACKUP_PAGE
 from serve.export.atomic_folders import CURRENT_LINK, MANIFEST_NAME, read_manifest
 from serve.store.reader import ScoreReader
 

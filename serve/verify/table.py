@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from features.tools.examination import Examination
+from features.files.examination import Examination
 from serve.verify.stored_state import StoredState
 
 RESTORE = "restore the database from the backup, or score the night again"
@@ -41,7 +41,7 @@ def check_ledger(
     )
 
 
-def check_scores(
+def check_published_rows(
     examination: Examination, state: StoredState, keep: timedelta | None, newest_only: bool
 ) -> None:
     """Report published nights whose rows are not in the table, and rows of no published night.

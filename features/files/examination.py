@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from configs.errors import LeadscoreError
-from features.tools.os_errors import suggest_os_fix
+from features.files.os_errors import suggest_os_fix
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def run_check(name: str, check: Callable[[Examination], object]) -> Examination:
         check(examination)
     except LeadscoreError as error:
         where = f" [{error.where}]" if error.where else ""
-        found = f": {error.found}" if error.found else ""
-        examination.report(f"{error.what}{where}{found}", error.fix or "see the message")
+        detail = f": {error.found}" if error.found else ""
+        examination.report(f"{error.what}{where}{detail}", error.fix or "see the message")
     except OSError as error:
         examination.report(
             f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}",

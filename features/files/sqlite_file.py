@@ -30,12 +30,12 @@ def has_write_ahead_log(path: Path) -> bool:
     return log.exists() and log.stat().st_size > 0
 
 
-def make_damage_error(content: str, path: Path, found: str) -> StateError:
+def make_damage_error(content: str, path: Path, problem: str) -> StateError:
     """Return the error for a damaged database file; ``content`` is the word for what it holds."""
     return StateError(
         f"the {content} is damaged",
         where=str(path),
-        found=found,
+        found=problem,
         fix=f"restore it from the backup ({BACKUP_PAGE}); without one, "
         f"`sqlite3 {path.name} .recover | sqlite3 recovered.db` saves what can be read",
     )
