@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from configs.addresses.database import SQLITE
+from configs.addresses.parser import Address
 from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from features.files.os_errors import suggest_os_fix
@@ -148,9 +150,7 @@ def find_registry(project: Project) -> Registry | None:
     # A tracking server may hold models although the workspace has no database. Opening a registry
     # would create one, and refuses to where one was lost.
     may_exist = (
-        find_tracking_address()
-        or (root / REGISTRY_FILE).exists()
-        or find_registry_proof(root)
+        find_tracking_address() or (root / REGISTRY_FILE).exists() or find_registry_proof(root)
     )
     return Registry(project.workspace_path, project.project) if may_exist else None
 

@@ -17,6 +17,7 @@ from pyarrow import csv as arrow_csv
 from configs.errors import ConfigError, DataError
 from configs.sources import Sources
 from features.contracts import SourceCount
+from features.files.os_errors import suggest_os_fix
 from features.intake.formats.texts import cut_texts, find_long_texts, to_plain_text, to_text
 from features.intake.reading import METADATA_COLUMNS, RawRows
 from features.intake.values import TIME_PROBLEMS, UNREADABLE_TIME, WRONG_TYPE
@@ -222,7 +223,7 @@ def quarantine_rows(
         try:
             _write_csv(_iter_quarantine_tables(source, bad, again), folder / f"{source}.csv")
         except OSError as error:
-            fix = "free disk space, or move the workspace with LEADSCORE_WORKSPACE"
+            fix = f"{suggest_os_fix(error)}, or set LEADSCORE_WORKSPACE to another workspace"
             raise ConfigError(
                 "cannot write the quarantined rows", where=str(folder), found=str(error), fix=fix
             ) from error

@@ -31,6 +31,7 @@ from pipelines.orchestration.ledger_checks import (
     read_attempts,
 )
 from pipelines.orchestration.missing_nights import check_missing_nights
+from pipelines.orchestration.state_check import check_stored_state
 from pipelines.orchestration.status import (
     MAX_ATTEMPTS_SHOWN,
     Findings,
@@ -52,6 +53,7 @@ CHECKS: tuple[tuple[str, Callable[[Watched], Findings]], ...] = (
     ("the last attempt", check_last_attempt),
     ("for missing nights", check_missing_nights),
     ("the export", check_export),
+    ("the stored state", check_stored_state),
     ("the deployments", check_deployments),
 )
 

@@ -9,6 +9,7 @@ import pyarrow.csv as arrow_csv
 
 from features.files.examination import Examination
 from features.tools.duckdb_sql import run_query
+from serve.export.atomic_folders import CURRENT_LINK
 from serve.store.reader import ScoreReader
 from serve.verify.folders import compare_files, list_folders, read_manifest_of, resolve_current
 from serve.verify.stored_state import StoredState
@@ -41,6 +42,8 @@ def check_exports(
     if newest is None and not folder.exists():
         return
     fix = f"run `{command}`"
+    if is_switching and not (folder / CURRENT_LINK).exists():
+        return
     current = resolve_current(examination, folder, fix)
     folders = list_folders(folder)
     if quick:

@@ -86,7 +86,9 @@ def read_past(project):
     runs = open_store(project).runs(project.project).to_pylist()
     published = {(run["run_id"], run["target"]) for run in runs if run["status"] == "published"}
     folder = project.workspace_path / "exports" / "crm"
-    delivered = {stored.manifest["sequence"]: stored.id for stored in list_stored_deliveries(folder)}
+    delivered = {
+        stored.manifest["sequence"]: stored.id for stored in list_stored_deliveries(folder)
+    }
     return published, delivered
 
 

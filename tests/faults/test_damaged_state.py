@@ -1,6 +1,5 @@
 """State that is gone or damaged is named, refused or repaired, and never silently begun anew."""
 
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -56,8 +55,6 @@ def test_damage_of_any_file_is_noticed(company, tmp_path, record_attack):
         outcomes[outcome] += 1
         if outcome not in RIGHT:
             faults.append(f"{kind.__name__} {name}: {outcome}: {text}")
-        if os.environ.get("LEADSCORE_SHOW"):
-            print(f"{kind.__name__:<11}{name}: {outcome}: {text[:230]}")
         shutil.rmtree(folder)
     record_attack("files of the workspace deleted, cut, flipped, replaced", outcomes)
     assert faults == []

@@ -15,6 +15,7 @@ from configs.errors import (
     GateRefused,
     LeadscoreError,
     NotFitToPublish,
+    StateError,
     WorkspaceBusy,
 )
 from pipelines.orchestration import guard
@@ -71,6 +72,13 @@ def test_unreachable_source_database_is_transient():
         WorkspaceBusy("another run holds this workspace"),
         TimeLimitExceeded("the run took longer"),
         database_error(sa.exc.ProgrammingError),
+        StateError("the scores database is missing"),
+        caused(StateError("the scores database is damaged"), OSError()),
+        caused(
+            DataError("cannot read the database"),
+            sa.exc.OperationalError("", {}, Exception("database disk image is malformed")),
+        ),
+        caused(LeadscoreError("a file could not be written"), IsADirectoryError(21, "")),
         ValueError("a mistake of ours"),
         MemoryError(),
     ],

@@ -9,7 +9,8 @@ from datetime import timedelta
 import adbc_driver_manager as adbc
 import pytest
 
-from configs.errors import DataError, LeadscoreError, WorkspaceBusy
+from configs.errors import DataError, LeadscoreError, StateError, WorkspaceBusy
+from serve.store import database as database_module
 from serve.store.database import Database
 from serve.store.session import Session
 from serve.store.store import Store
@@ -186,6 +187,95 @@ def test_server_stopped_during_publication_is_retried(server, monkeypatch):
     stopped[1].join()
     assert store.scores("acme")["run_id"].to_pylist() == ["r2"] * 3
     assert store.runs("acme")["status"].to_pylist() == ["published"] * 2
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self):
+        self.now = 1_000.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.mark.parametrize("patience", [0.5, 120.0])
+def test_database_that_is_gone_takes_its_patience_once(tmp_path, monkeypatch, patience):
+    """A night meets it in the publication, and again when it records the failure."""
+    store, run, clock = Store(tmp_path / "scores.db", patience), a_run(), Clock()
+    store.start(run)
+
+    def lose(*_, **__):
+        raise adbc.OperationalError("connection lost", status_code=adbc.AdbcStatusCode.IO)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database_module, "time", clock)
+        patch.setattr(Database, "_attempt", lose)
+        for work in (
+            lambda: store.publish(some_scores(run), "r1", LATER),
+            lambda: store.finish("r1", "failed", "gone", LATER),
+            lambda: store.runs("acme"),
+        ):
+            with pytest.raises(LeadscoreError, match="the scores database failed"):
+                work()
+    assert clock.now - 1_000 == pytest.approx(patience, rel=0.1)
+    # Once it answers, the next outage has its own patience.
+    store.finish("r1", "failed", "gone", LATER)
+    with monkeypatch.context() as patch:
+        patch.setattr(database_module, "time", clock)
+        patch.setattr(Database, "_attempt", lose)
+        with pytest.raises(LeadscoreError):
+            store.runs("acme")
+    assert clock.now - 1_000 == pytest.approx(2 * patience, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ("Failed to step query: database disk image is malformed", "IO"),
+        ("Failed to prepare query: file is not a database", "INVALID_ARGUMENT"),
+    ],
+)
+def test_damaged_file_is_named_and_not_retried(tmp_path, monkeypatch, message, status):
+    store = Store(tmp_path / "scores.db")
+
+    def meet_damage(*_, **__):
+        raise adbc.OperationalError(message, status_code=adbc.AdbcStatusCode[status])
+
+    monkeypatch.setattr(database_module.time, "sleep", pytest.fail)
+    monkeypatch.setattr(Database, "_attempt", meet_damage)
+    with pytest.raises(StateError, match=r"is damaged(.|\n)*fix: restore.*\.recover"):
+        store.runs("acme")
+
+
+def test_cut_file_is_damaged_and_a_whole_one_is_not(tmp_path):
+    path = tmp_path / "scores.db"
+    publish(Store(path), a_run())
+    assert Database(path).find_damage() == Database(path).find_damage(thorough=True) == ""
+    # SQLite itself does not notice that a part of the last page is gone.
+    path.write_bytes(path.read_bytes()[:-1_000])
+    assert Database(path, read_only=True).find_damage()
+    with pytest.raises(StateError, match="the scores database is damaged"):
+        Store(path).require_sound_file()
+    Store(path).require_sound_file(max_bytes=10)
+
+
+def test_reading_alone_changes_nothing(tmp_path):
+    path = tmp_path / "scores.db"
+    publish(Store(path), a_run())
+
+    def entries():
+        return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.iterdir()}
+
+    before = entries()
+    database = Database(path, read_only=True)
+    database.run(lambda session: session.execute("SELECT 1"), writes=False)
+    assert entries() == before
+    with pytest.raises(LeadscoreError, match="readonly"):
+        database.run(lambda session: session.execute("DELETE FROM scores"), writes=False)
 
 
 @pytest.mark.server
