@@ -7,35 +7,25 @@ from pathlib import Path
 import pytest
 
 from configs.schema import load_project
-from models.learners import lightgbm
 from pipelines.nightly.night import score_night
 from pipelines.runner import Runner, read_clock
-from pipelines.training.train import train_targets
 from pipelines.verify import verify_project
 from tests.faults.conftest import is_full_attack
 from tests.faults.damage import list_damage, try_damage
-from tests.pipelines import tiny
 
 NIGHTS, NEXT = ("2024-12-01", "2024-12-15"), "2024-12-20"
-EXPORTS = {
-    "crm": {"format": "csv", "columns": {"score": "buy.score", "status": "status"}, "delta": True}
-}
 RIGHT = {"named, went on", "named, refused", "refused", "went on"}
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory):
+def company(trained, tmp_path_factory):
     """Return the folder of a company with a champion and two published nights."""
     folder = tmp_path_factory.mktemp("state") / "company"
-    folder.mkdir()
-    tiny.write(folder, leads=500, **tiny.LITTLE, publish={"exports": EXPORTS})
+    shutil.copytree(trained, folder, symlinks=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        patch.setattr(lightgbm, "ROUNDS", 15)
         project = load_project("company.yaml")
-        (done,) = train_targets(project, tiny.END, ["buy"], Runner())
-        assert done.error is None
         for night in NIGHTS:
             score_night(project, night, Runner())
         assert verify_project(project, read_clock()).alarms() == []
