@@ -73,7 +73,7 @@ def test_config_without_a_workspace_is_right_and_creates_nothing(project, monkey
     assert find_problems(other) == {} and not other.workspace_path.exists()
 
 
-def test_each_fault_is_named_by_its_own_check(project, capsys, monkeypatch):
+def test_fault_is_named_by_its_own_check(project, capsys, monkeypatch):
     root = project.workspace_path
     current = (root / "exports" / "current").resolve()
     (current / "scores.csv").write_text("entity_id\n")

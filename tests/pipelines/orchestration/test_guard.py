@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from configs.addresses.database import parse_database_address
 from configs.errors import (
     ConfigError,
     DataError,
@@ -56,7 +57,8 @@ def test_unreachable_source_database_is_transient():
     from features.intake.formats.database import read_query
 
     with pytest.raises(DataError) as away:
-        read_query("postgresql://u:p@127.0.0.1:1/none", "select 1", "leads")
+        address = parse_database_address("postgresql://u:p@127.0.0.1:1/none")
+        read_query(address, "select 1", "leads")
     assert is_transient(away.value)
 
 
