@@ -15,7 +15,7 @@ def verify(config: Config, as_json: Json = False) -> None:
     databases are checked. Exit code 5 if anything is wrong; each problem is shown with its fix.
     """
     from pipelines.runner import read_clock
-    from pipelines.verify import verify_project
+    from pipelines.state.verify import verify_project
 
     result = verify_project(read_project(config), read_clock())
     if as_json:

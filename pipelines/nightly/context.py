@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from configs.schema import Project
 from features.wording.wording import load_wording
 from models.registry.registry import Registry
-from pipelines.nightly.stored_state import require_sound_state
 from pipelines.runner import Runner
+from pipelines.state.required import require_sound_state
 from pipelines.workspace import open_store, open_workspace
 from serve.store.store import Store
 

@@ -242,6 +242,21 @@ def _read_sequences(project: Project, export: str) -> dict[str, int]:
     return {delivery.id: delivery.manifest["sequence"] for delivery in stored}
 
 
+def _require_last_delivery(
+    project: Project, store: Store, name: str, options: DeliveryOptions
+) -> None:
+    """Raise StateError if the last delivery that the ledger records was lost.
+
+    A full delivery is how a person begins anew.
+    """
+    if options.full:
+        return
+    folder = project.workspace_path / "exports" / name
+    ledger = store.deliveries(project.project).to_pylist()
+    recorded = [entry for entry in ledger if entry["name"] == name]
+    require_newest_delivery(list_stored_deliveries(folder), recorded, folder)
+
+
 def _deliver_and_record(
     context: NightContext,
     plan: ExportPlan,
@@ -260,11 +275,7 @@ def _deliver_and_record(
     }
     unloaded = store.results_of_unloaded(project.project, plan.name)
     try:
-        if not options.full:
-            folder = project.workspace_path / "exports" / plan.name
-            ledger = store.deliveries(project.project).to_pylist()
-            recorded = [entry for entry in ledger if entry["name"] == plan.name]
-            require_newest_delivery(list_stored_deliveries(folder), recorded, folder)
+        _require_last_delivery(project, store, plan.name, options)
         delivery = write_delivery(
             plan, scores, project.workspace_path, newest, read_clock(), options, unloaded
         )

@@ -16,9 +16,9 @@ from pipelines.nightly.crm_delivery import plan_exports
 from pipelines.nightly.publish import publish_night
 from pipelines.nightly.publish_checks import warn_registry_unreachable
 from pipelines.nightly.recovery import finish_killed_runs
-from pipelines.nightly.stored_state import stop_lost_champions
 from pipelines.results.night import NightResult
 from pipelines.runner import Runner, read_clock
+from pipelines.state.required import stop_lost_champions
 from pipelines.training_data import Snapshot, load_snapshot
 from serve.export.export import require_export_format
 

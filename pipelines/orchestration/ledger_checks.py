@@ -114,6 +114,18 @@ def check_export(watched: Watched) -> Findings:
     return Findings((f"the export is as of {as_of}, not the newest published night: {fix}",))
 
 
+def check_stored_state(watched: Watched) -> Findings:
+    """Return an alarm for each problem of a quick verification.
+
+    It reads the newest night, the current files and the champions alone. Large files, former
+    exports, older nights and other versions are left to `leadscore verify`.
+    """
+    # Imported here: it imports what may be broken, and takes half a second.
+    from pipelines.state.verify import verify_project
+
+    return Findings(tuple(verify_project(watched.project, watched.now, quick=True).alarms()))
+
+
 def _has_database(project: Project) -> bool:
     """Return whether the workspace has a scores database; raise OSError if that cannot be read."""
     # Path.exists takes a folder that cannot be read, or a file in its place, for an absence.

@@ -28,10 +28,10 @@ from pipelines.orchestration.ledger_checks import (
     check_export,
     check_last_attempt,
     check_lateness,
+    check_stored_state,
     read_attempts,
 )
 from pipelines.orchestration.missing_nights import check_missing_nights
-from pipelines.orchestration.state_check import check_stored_state
 from pipelines.orchestration.status import (
     MAX_ATTEMPTS_SHOWN,
     Findings,

@@ -9,7 +9,7 @@ from configs.errors import LeadscoreError
 from configs.schema import load_project
 from pipelines.nightly.night import score_night
 from pipelines.runner import Runner, read_clock
-from pipelines.verify import verify_project
+from pipelines.state.verify import verify_project
 from pipelines.workspace import open_store
 from serve.crm.stored_deliveries import list_stored_deliveries
 

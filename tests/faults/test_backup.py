@@ -16,7 +16,7 @@ import yaml
 from configs.schema import load_project
 from pipelines.nightly.night import score_night
 from pipelines.runner import Runner, read_clock
-from pipelines.verify import verify_project
+from pipelines.state.verify import verify_project
 from pipelines.workspace import open_store
 from tests.faults.conftest import is_full_attack
 

@@ -9,7 +9,7 @@ import pytest
 from configs.schema import load_project
 from pipelines.nightly.night import score_night
 from pipelines.runner import Runner, read_clock
-from pipelines.verify import verify_project
+from pipelines.state.verify import verify_project
 from tests.faults.conftest import is_full_attack
 from tests.faults.damage import list_damage, try_damage
 

@@ -20,8 +20,8 @@ from models.registry.stored_models import (
     check_registry,
     read_stored_models,
 )
-from pipelines.nightly.stored_state import require_own_list
 from pipelines.results.verification import Verification
+from pipelines.state.required import require_own_list
 from pipelines.workspace import OWNER_FILE, find_scores_file, find_scores_proof, get_scores_address
 from serve.lock import is_workspace_held
 from serve.store.database import Database

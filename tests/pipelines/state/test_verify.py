@@ -17,7 +17,7 @@ from pipelines.nightly.forget import forget_entity
 from pipelines.nightly.night import score_night
 from pipelines.orchestration import watch
 from pipelines.runner import Runner, read_clock
-from pipelines.verify import verify_project
+from pipelines.state.verify import verify_project
 from pipelines.workspace import open_store
 from tests.faults.damage import list_entries
 

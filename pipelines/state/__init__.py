@@ -1,0 +1,1 @@
+"""Stored state of a project: what a night needs of it, and whether all of it agrees."""
