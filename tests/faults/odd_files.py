@@ -164,7 +164,7 @@ CASES: dict[str, tuple[str, Callable[[Path, int], None]]] = {
     ),
     "a long line of JSON": (
         "a line is too long",
-        lambda f, n: write_packed(f, "events.jsonl.gz", b"[" * 10**6, 130 * n**2),
+        lambda f, n: write_packed(f, "events.jsonl.gz", b"{" * 10**6, 130 * n**2),
     ),
     "an event type of 10 MB": (
         COUNTED,
