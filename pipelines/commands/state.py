@@ -5,14 +5,15 @@ from __future__ import annotations
 import typer
 
 from configs.errors import NotFitToPublish
-from pipelines.commands.options import Config, Json, print_json, read_project
+from pipelines.commands.options import Config, Json, print_json, print_line, read_project
 
 
 def verify(config: Config, as_json: Json = False) -> None:
-    """Check that everything stored is whole and agrees; change nothing.
+    """Check that what is stored is whole and agrees.
 
     Scores table, ledger, exports, deliveries, models and champions are compared, and checksums and
-    databases are checked. Exit code 5 if anything is wrong; each problem is shown with its fix.
+    databases are checked. Nothing is changed. Exit code 5 if anything is wrong; each problem is
+    shown with its fix.
     """
     from pipelines.runner import read_clock
     from pipelines.state.verify import verify_project
@@ -22,6 +23,6 @@ def verify(config: Config, as_json: Json = False) -> None:
         print_json(result.to_json())
     else:
         for line in result.lines():
-            typer.echo(line)
+            print_line(line)
     if not result.is_ok:
         raise typer.Exit(NotFitToPublish.exit_code)

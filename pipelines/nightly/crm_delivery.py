@@ -24,7 +24,11 @@ from serve.crm.delivery import DeliveryOptions, DeliveryResult, write_delivery
 from serve.crm.plan import ExportPlan, build_plans
 from serve.crm.stored_deliveries import list_stored_deliveries, require_newest_delivery
 from serve.crm.unloaded import summarise_unloaded
-from serve.export.atomic_folders import MANIFEST_NAME, read_current_run_id
+from serve.export.atomic_folders import (
+    MANIFEST_NAME,
+    read_current_run_id,
+    require_replaceable_link,
+)
 from serve.run import Run
 from serve.store.store import Store
 
@@ -242,16 +246,17 @@ def _read_sequences(project: Project, export: str) -> dict[str, int]:
     return {delivery.id: delivery.manifest["sequence"] for delivery in stored}
 
 
-def _require_last_delivery(
+def _require_sound_deliveries(
     project: Project, store: Store, name: str, options: DeliveryOptions
 ) -> None:
-    """Raise StateError if the last delivery that the ledger records was lost.
+    """Raise StateError if the last delivery was lost, or its link cannot be switched.
 
     A full delivery is how a person begins anew.
     """
+    folder = project.workspace_path / "exports" / name
+    require_replaceable_link(folder, f"leadscore export {project.path} --format {name}")
     if options.full:
         return
-    folder = project.workspace_path / "exports" / name
     ledger = store.deliveries(project.project).to_pylist()
     recorded = [entry for entry in ledger if entry["name"] == name]
     require_newest_delivery(list_stored_deliveries(folder), recorded, folder)
@@ -275,7 +280,7 @@ def _deliver_and_record(
     }
     unloaded = store.results_of_unloaded(project.project, plan.name)
     try:
-        _require_last_delivery(project, store, plan.name, options)
+        _require_sound_deliveries(project, store, plan.name, options)
         delivery = write_delivery(
             plan, scores, project.workspace_path, newest, read_clock(), options, unloaded
         )
