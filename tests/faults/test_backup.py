@@ -138,15 +138,18 @@ def test_backup_without_the_lock_is_whole_or_named(company, tmp_path, monkeypatc
         copies.append(tmp_path / f"copy{len(copies)}")
         subprocess.run(["cp", "-a", company, copies[-1]], check=False, capture_output=True)
     night.join()
-    whole = [copies[-1]] if not is_full_attack() else copies
+    # Each night takes a second.
+    scored = copies[::5] if is_full_attack() else copies[-1:]
     outcomes = Counter()
     for copy in copies:
         monkeypatch.chdir(copy)
+        # The process that held the original is this one; after a restore it is gone.
+        Path("workspace/.lock").write_text("", encoding="utf-8")
         project = load_project("company.yaml")
         outcome = "named by verify"
         if not verify_project(project, read_clock()).alarms():
             outcome = "whole"
-            if copy in whole:
+            if copy in scored:
                 score_night(project, "2024-12-21", Runner())
                 outcome = "whole, and scored the next night"
                 assert verify_project(project, read_clock()).alarms() == []
