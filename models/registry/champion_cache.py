@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from configs.errors import ConfigError
+from configs.errors import ConfigError, StateError
 from features.tools.atomic_file import write_atomically
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
@@ -32,15 +32,16 @@ class Champions:
     versions: dict[str, RegisteredVersion | None]
     lost: dict[str, str] = field(default_factory=dict)
     withdrawn: frozenset[str] = frozenset()
-    unreachable: ConfigError | None = None
+    unreachable: ConfigError | StateError | None = None
 
 
 def read_champions(registry: Registry, targets: list[str]) -> Champions:
     """Return the champion of each target.
 
     Each answer of the registry is stored in its directory, unless a champion was lost: the stored
-    one is then the proof. Raise ConfigError if the registry cannot be reached and no answer is
-    stored, StateError if its own file is missing or damaged.
+    one is then the proof. It also answers for a registry that cannot be reached, or whose own file
+    is missing or damaged: the models of the last night are still known by their hashes. Without a
+    stored answer raise ConfigError or StateError.
     """
     cached = read_cache(registry.root / CACHE_FILE)
     try:
@@ -52,7 +53,7 @@ def read_champions(registry: Registry, targets: list[str]) -> Champions:
             for target in missing
             if target not in withdrawn
         }
-    except ConfigError as error:
+    except (ConfigError, StateError) as error:
         if not any(cached.get(target) for target in targets):
             raise
         return Champions({target: cached.get(target) for target in targets}, unreachable=error)

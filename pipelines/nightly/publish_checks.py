@@ -8,7 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import ConfigError, DataError
+from configs.errors import DataError, LeadscoreError
 from models.reference.event_volume import EventVolume
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
@@ -31,8 +31,8 @@ from serve.checks.source_checks import check_event_types, check_sources, compare
 from serve.scoring.scoring import list_lead_attributes
 
 
-def warn_registry_unreachable(error: ConfigError) -> CheckResult:
-    """Return a warning that the last run's champions are used: the registry does not answer."""
+def warn_registry_unreachable(error: LeadscoreError) -> CheckResult:
+    """Return a warning that the last run's champions are used, and why."""
     text = f"the champions are those of the last run: {error.headline}"
     return CheckResult("champion", "", "the registry", None, None, None, "warn", text)
 

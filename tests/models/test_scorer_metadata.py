@@ -3,23 +3,13 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 
 from configs.errors import DataError
-from models.calibration import AffineCalibrator, ProbabilityBand
-from models.encoding import EncodedFeature, Encoding
-from models.learners.base_rate import BaseRate
-from models.scorer import Scorer, ScoreScale
+from models.scorer import Scorer
 from models.scorer_metadata import ScorerMetadata
+from tests.models.stored_scorer import CATALOG, save_base_rate
 
-CATALOG = {
-    "accounts": False,
-    "attributes": [["origin", "category"]],
-    "half_lives": ["14d"],
-    "timed": True,
-    "windows": ["7d"],
-}
 COLUMN = {"novel": 0.0, "recent": "2 1", "usual": 0.0, "weight": 1.0, "whole": "4 3"}
 # The metadata of each earlier form, with the keys as they were stored.
 FIRST_FORM = {
@@ -92,20 +82,6 @@ def test_metadata_of_a_training_has_the_keys_of_the_first_form(horizon, stored):
         "observation_date": "2024-05-01T02:00:00+00:00",
         "audit": [],
     }
-
-
-def save_base_rate(directory):
-    """Save the smallest scorer that can be stored."""
-    scorer = Scorer(
-        "close",
-        BaseRate(-1.0),
-        Encoding((EncodedFeature("origin", "category", ("ёлка",)),)),
-        AffineCalibrator(),
-        ProbabilityBand.fit(np.array([0.3]), np.array([0]), np.array(["e"]), np.array([0.0])),
-        ScoreScale.fit(np.array([0.3])),
-    )
-    scorer.save(directory)
-    return json.loads((directory / "scorer.json").read_text("utf-8"))
 
 
 def write_old_json(path, parts):

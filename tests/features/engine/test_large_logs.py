@@ -16,8 +16,9 @@ from configs.errors import DataError
 from configs.targets import Target
 from features.build import build_features
 from features.contracts import EVENTS
-from features.intake import entities, reading
+from features.intake import reading
 from features.intake.formats import files
+from features.intake.identity import entities
 from features.labels import compute_labels
 from features.sources import read_sources
 from features.spine import build_scoring_spine, build_training_spine

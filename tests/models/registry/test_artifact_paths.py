@@ -110,7 +110,8 @@ def test_cached_champion_is_found_after_a_move(home, tmp_path):
     shutil.copytree(home / "old", tmp_path / "new")
     (tmp_path / "new" / "mlflow.db").write_text("not a database, but long enough to be one" * 100)
     registry = Registry(tmp_path / "new", "demo")
-    versions, error = champion_cache.read_champions(registry, ["close"])
+    champions = champion_cache.read_champions(registry, ["close"])
+    versions, error = champions.versions, champions.unreachable
     directory = registry.scorer_directory(versions["close"])
     assert error is not None and registry.root in directory.parents
     assert hash_directory(directory) == versions["close"].tags["scorer_sha256"]

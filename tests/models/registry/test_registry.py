@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.errors import ConfigError, DataError
+from configs.errors import ConfigError, DataError, StateError
 from models.registry.records import TrainingRecord, hash_directory
 from models.registry.registry import Registry
 
@@ -203,7 +203,7 @@ def test_unwritable_workspace_is_reported(tmp_path):
 def test_foreign_database_is_reported(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "mlflow.db").write_text("not a database, and long enough to be read as one" * 100)
-    with pytest.raises(ConfigError, match="the model registry does not answer"):
+    with pytest.raises(StateError, match=r"the model registry is damaged.*not a database"):
         Registry(tmp_path, "demo").champion("close")
 
 

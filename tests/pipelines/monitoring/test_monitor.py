@@ -31,6 +31,7 @@ from pipelines.runner import Runner, read_clock
 from pipelines.training_data import load_snapshot
 from pipelines.workspace import find_registry, open_store
 from serve.monitoring import realised
+from tests.models.stored_scorer import CATALOG, save_base_rate
 from tests.pipelines import tiny
 from tests.serve.samples import LATER, a_run, some_scores
 
@@ -48,10 +49,11 @@ PROMISE = {
 
 
 def register(project, folder, learnt, **more):
-    """Register a version of “buy” with metadata and no model: the monitor never scores."""
+    """Register a version of “buy” with the smallest model: the monitor never scores."""
     meta = {"horizon": "21d", "trained_as_of": learnt, "observation_date": learnt, **more}
     folder.mkdir()
-    write_json(folder / "scorer.json", {"meta": meta})
+    parts = save_base_rate(folder)
+    write_json(folder / "scorer.json", parts | {"meta": {"catalog": CATALOG, "audit": [], **meta}})
     registry = Registry(project.workspace_path, project.project)
     return registry.promote(
         "buy",
@@ -92,8 +94,8 @@ def company(tmp_path_factory):
         for source in (project.sources.leads, *project.sources.events):
             object.__setattr__(source, "path", str(folder / source.path))
         numbers = [
-            register(project, folder / "one", "2024-06-03", promise=PROMISE).number,
-            register(project, folder / "two", "2024-09-01").number,
+            register(project, folder / "one", "2024-06-03T00:00:00+02:00", promise=PROMISE).number,
+            register(project, folder / "two", "2024-09-01T00:00:00+02:00").number,
         ]
         now = load_snapshot(project, TODAY, read_clock())
         rng = np.random.default_rng(6)
