@@ -197,7 +197,7 @@ ATTACKS = {
     "workspace is a loop": (loop_workspace, "run ledger: OSError"),
     "workspace unreadable": (hide_workspace, "run ledger: PermissionError"),
     "export of strange text": (break_manifest, "export is as of \\ud800"),
-    "export is a list": (list_manifest, "export: AttributeError"),
+    "export is a list": (list_manifest, "export cannot be read (ValueError)"),
     "Prefect is missing": (
         lambda c, m: set_prefect(c, m, prefect=None, httpx=None),
         "Prefect server cannot be asked",
@@ -246,8 +246,9 @@ def test_broken_part_hides_no_other(company, webhook, monkeypatch):
     break_manifest(company, monkeypatch)
     set_prefect(company, monkeypatch, prefect=None)
     code, told = ask()
-    assert code == 5 and len(told["alarms"]) == 2
+    assert code == 5 and len(told["alarms"]) == 3
     assert "run ledger" in told["alarms"][0] and "Prefect server" in told["alarms"][1]
+    assert "database is damaged" in told["alarms"][2]
     CONFIG.unlink()
     code, told = ask()
     assert "company.yaml" in told["alarms"][0] and "Prefect server" in told["alarms"][1]
