@@ -14,7 +14,7 @@ from configs.source_rows import AttributeRows, EventRows, LeadRows
 from features.arrivals import Arrivals
 from features.contracts import Dataset, EventLeadRows, SourceCount
 from features.fingerprint import compute_fingerprint
-from features.intake.events import read_events
+from features.intake.events.log import read_events
 from features.intake.formats.files import Selection
 from features.intake.leads import list_carried_columns, read_leads
 from features.intake.objections import Objections

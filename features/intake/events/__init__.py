@@ -1,0 +1,1 @@
+"""Event sources, read piece by piece as one log."""

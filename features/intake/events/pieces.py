@@ -1,0 +1,206 @@
+"""Pieces of an event source: their rows are read in their types and checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from joblib import effective_n_jobs
+
+from configs.schema import Project
+from configs.source_rows import EventRows
+from features.contracts import EVENTS, INSTANT
+from features.intake.contract import ContractCheck
+from features.intake.event_values import EventValues
+from features.intake.formats.texts import to_plain_text
+from features.intake.identity.equal_events import (
+    hash_identities,
+)
+from features.intake.identity.id_doubts import IdDoubts, open_id_doubts
+from features.intake.ids import read_ids
+from features.intake.names import NameCounts, read_names
+from features.intake.objections import Objections
+from features.intake.quarantine import (
+    NO_TYPE,
+    UNKNOWN_ENTITY,
+    find_common_flaws,
+    pick_first_reason,
+)
+from features.intake.reading import RawRows, SourceReader
+from features.intake.time_limits import ExcludedLeads, TimeLimits
+from features.intake.values import read_times
+from features.tools.duplicates import HASHES
+from features.tools.id_index import IdIndex
+from features.tools.parallel import parallel_map
+
+# EVENTS, and the row number of each event's lead, -1 if there is no leads source.
+EVENT_LOG = pa.schema([*EVENTS, pa.field("lead", pa.int32(), nullable=False)])
+HASHED_EVENT_LOG = pa.schema([*EVENT_LOG, *HASHES])
+
+
+@dataclass(frozen=True)
+class EventFindings:
+    """What one pass over a source collects, beside its rows.
+
+    Attributes:
+        doubts: The source's doubtful ids.
+        names: Rows of the source's names.
+        contract: Rows that break the source's contract.
+    """
+
+    doubts: IdDoubts
+    names: NameCounts
+    contract: ContractCheck
+
+    @classmethod
+    def open(cls, project: Project, i: int) -> EventFindings:
+        """Return the collectors for the ``i``-th event source."""
+        source = project.sources.events[i]
+        contract = ContractCheck(project, source, f"events_{i + 1}")
+        doubts = open_id_doubts(project, source, f"sources.events[{i}]")
+        return cls(doubts, NameCounts(), contract)
+
+
+@dataclass(frozen=True)
+class RowChecks:
+    """What the rows of a source are checked against, beside their own columns.
+
+    Attributes:
+        lead_index: Index of the leads' ids; None if there is no leads source.
+        objections: Entities that must not be scored.
+        findings: Collects the source's doubtful ids and names.
+        limits: Instants that rows may have.
+        excluded: Leads without a usable row because of its time.
+    """
+
+    lead_index: IdIndex | None
+    objections: Objections
+    findings: EventFindings
+    limits: TimeLimits
+    excluded: ExcludedLeads
+
+
+def check_pieces(
+    project: Project,
+    source: EventRows,
+    i: int,
+    origin: SourceReader,
+    values: EventValues,
+    checks: RowChecks,
+) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
+    """Return the outcome of each piece of a source.
+
+    Some pieces are checked in parallel while the next one is read.
+    """
+    # Read as dictionaries where possible, so that each distinct text is cleaned and hashed once.
+    few = [name for name in (source.event_type, source.channel) if isinstance(name, str)]
+
+    needed = _required_columns(source, i) | checks.findings.contract.needed_columns
+
+    def check_piece(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
+        return _check_piece(project, source, raw, values, checks, i)
+
+    return parallel_map(
+        check_piece,
+        origin.iter_pieces(needed, few),
+        # Half the default: a piece has a million rows or more.
+        max_pending=effective_n_jobs(-1),
+    )
+
+
+def _check_piece(
+    project: Project,
+    source: EventRows,
+    raw: RawRows,
+    values: EventValues,
+    checks: RowChecks,
+    source_number: int,
+) -> tuple[pa.Array, pa.Table, pa.Table]:
+    """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
+    columns = _read_columns(project, source, raw, values)
+    lead_index = checks.lead_index
+    checks.findings.doubts.add(raw.table, raw.column(source.entity_id, ""), columns["entity_id"])
+    # Suppression comes first, since such a row must not appear in the quarantine. With a leads
+    # source, only its rows decide which listed entities the data contains.
+    row_flaws = checks.objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)
+    row_flaws += find_common_flaws(columns, source.missing_time == "skip")
+    row_flaws += checks.limits.find_flaws(columns)
+    row_flaws += [(pc.is_null(columns["event_type"]), NO_TYPE)]
+    row_flaws += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
+    lead = (
+        np.full(len(raw.table), -1, np.int32)
+        if lead_index is None
+        else lead_index.find(columns["entity_id"])
+    )
+    if lead_index is not None:
+        row_flaws += checks.excluded.find_flaws(columns["entity_id"])
+        row_flaws += [(pa.array(lead < 0), UNKNOWN_ENTITY)]
+    columns["lead"] = pa.chunked_array([lead])
+    reasons = pick_first_reason(row_flaws, len(raw.table))
+    names = (
+        "entity_id",
+        "account_id",
+        "time",
+        "available",
+        "event_type",
+        "channel",
+        "value",
+        "lead",
+        "event_id",
+    )
+    if lead_index is not None:
+        is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
+        checks.findings.doubts.add_unknown(columns["entity_id"].filter(is_unknown))
+    good = pa.table({name: columns[name] for name in names})
+    if reasons.null_count < len(reasons):
+        good = good.filter(reasons.is_null())
+    checks.findings.names.add(good)
+    checks.findings.contract.add(raw, values.choice)
+    return reasons, good, _to_hashed_log(good, source_number)
+
+
+def _required_columns(source: EventRows, i: int) -> dict[str, str]:
+    keys = ["entity_id", "event_time", "event_type", "known_at", "channel", "value"]
+    keys += ["account_id", "event_id"]
+    mapped = {f"sources.events[{i}].{key}": getattr(source, key) for key in keys}
+    return {key: name for key, name in mapped.items() if isinstance(name, str)}
+
+
+def _read_columns(
+    project: Project, source: EventRows, raw: RawRows, values: EventValues
+) -> dict[str, pa.ChunkedArray]:
+    """Read the mapped columns in their types, with the reason where a value is invalid."""
+    missing = source.missing
+    columns = {
+        "unreadable": raw.unreadable_rows(),
+        "entity_id": read_ids(raw, source.entity_id, missing),
+        "account_id": read_ids(raw, source.account_id, missing),
+        "event_id": read_ids(raw, source.event_id, missing),
+        **read_times(raw, source.event_time, source.known_at, missing, project.zone),
+        "event_type": read_names(raw, source.event_type, source),
+        "channel": read_names(raw, source.channel, source),
+    }
+    columns["value"], columns["value_problem"] = values.parse_piece(raw)
+    return columns
+
+
+def _to_hashed_log(good: pa.Table, source_number: int) -> pa.Table:
+    """Return good rows as HASHED_EVENT_LOG."""
+    hashes = hash_identities(good, source_number)
+    table = pa.table(
+        {
+            "entity_id": good["entity_id"],
+            "event_time": good["time"].cast(INSTANT),
+            "available_at": good["available"].cast(INSTANT),
+            "event_type": to_plain_text(good["event_type"]),
+            "channel": to_plain_text(good["channel"]),
+            "value": good["value"],
+            "lead": good["lead"],
+            "high": np.ascontiguousarray(hashes[:, 0]),
+            "low": np.ascontiguousarray(hashes[:, 1]),
+        }
+    )
+    return table.cast(HASHED_EVENT_LOG)
