@@ -83,10 +83,11 @@ def find_closed_parent(root: Path, group: int) -> Path | None:
 def share_like(path: Path, model: Path) -> None:
     """Give a file, or a folder with all it contains, the group and group's rights of a folder.
 
-    Call it before the path gets the name under which readers look for it. Raises OSError.
+    Call it before the path gets the name under which readers look for it. Of a link nothing is
+    taken: where it leads is not set by the config. Raises OSError.
     """
-    status = model.stat()
-    if not status.st_mode & stat.S_IRGRP:
+    status = model.lstat()
+    if stat.S_ISLNK(status.st_mode) or not status.st_mode & stat.S_IRGRP:
         return
     changes = AccessChanges()
     for part, is_folder in [(path, path.is_dir()), *_list_tree(path)]:

@@ -18,6 +18,7 @@ from models.registry.registry import Registry
 from pipelines.nightly.context import NightContext
 from pipelines.nightly.suppress import drop_suppressed
 from pipelines.runner import Runner, read_clock
+from pipelines.state.required import require_complete_night
 from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.crm.acknowledge import Acknowledgement, acknowledge_files
 from serve.crm.delivery import DeliveryOptions, DeliveryResult, write_delivery
@@ -90,7 +91,7 @@ def deliver_exports(
         return [], []
     # The table also holds scores that were made before today's suppression lists.
     if scores is None:
-        scores = drop_suppressed(project, store.scores(project.project))
+        scores = _read_scores(project, store)
     delivered, failures = list[DeliveryResult](), list[LeadscoreError]()
     for plan in plans.values():
         try:
@@ -131,7 +132,7 @@ def deliver_export_now(
         store = open_store(project)
         context = NightContext(project, store, Registry(root, project.project), runner)
         newest = find_published_run(store, project)
-        scores = drop_suppressed(project, store.scores(project.project))
+        scores = _read_scores(project, store)
         return _deliver_and_record(context, plan, scores, newest, options)
 
 
@@ -179,6 +180,12 @@ def make_delivery_error(failures: Sequence[LeadscoreError], project: Project) ->
         fix=f"fix that, then `leadscore export {project.path} --format NAME`; the next night "
         "delivers it too",
     )
+
+
+def _read_scores(project: Project, store: Store) -> pa.Table:
+    """Return the newest scores of each target, without the leads that are suppressed now."""
+    require_complete_night(project)
+    return drop_suppressed(project, store.scores(project.project))
 
 
 def read_delivery_ledger(project: Project, name: str | None = None) -> list[dict[str, Any]]:

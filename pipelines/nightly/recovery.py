@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from configs.errors import StateError
 from pipelines.nightly.context import NightContext
 from pipelines.nightly.crm_delivery import deliver_missing_exports
 from pipelines.nightly.export import export_newest_scores
@@ -21,6 +22,15 @@ def finish_killed_runs(context: NightContext) -> None:
         # Who objects by now is known only once the sources are read, so the run that follows
         # exports and delivers.
         return
+    try:
+        _finish_newest_night(context)
+    except StateError as error:
+        # The night that follows may be the one that is missing rows, scored again.
+        context.runner.log(str(error))
+
+
+def _finish_newest_night(context: NightContext) -> None:
+    project, store = context.project, context.store
     newest = store.last_published_run(project.project)
     if newest and read_current_run_id(project.workspace_path / "exports") != newest.run_id:
         context.runner.log(

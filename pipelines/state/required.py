@@ -8,14 +8,19 @@ import pyarrow.compute as pc
 
 from configs.errors import StateError
 from configs.schema import Project
+from features.files.examination import Examination
 from features.files.sqlite_file import is_file_absent
 from features.intake.objections import FORGET_REASON, WORKSPACE_LIST
 from models.registry.champion_cache import Champions
+from pipelines.workspace import get_scores_address
 from serve.checks.checks import CheckResult
 from serve.export.atomic_folders import require_replaceable_link
+from serve.store.database import Database
 from serve.store.reader import ScoreReader
 from serve.store.store import Store
 from serve.verify.past import require_known_past
+from serve.verify.stored_state import read_stored_state
+from serve.verify.table import check_published_rows
 
 # A night checks the structure of a SQLite file up to this size, in less than a second.
 MAX_CHECKED_BYTES = 256 * 1024 * 1024
@@ -33,6 +38,24 @@ def require_sound_state(project: Project, store: Store) -> None:
     # A delivery to one CRM that fails does not keep scores and other deliveries back, so that the
     # folders of deliveries are checked with them.
     require_replaceable_link(root / "exports", f"leadscore export {project.path}")
+
+
+def require_complete_night(project: Project) -> None:
+    """Raise StateError if the newest published night lacks rows.
+
+    Its file would be taken for the whole night, and a CRM would clear the leads that are missing.
+    """
+    database = Database(get_scores_address(project), read_only=True)
+    state = read_stored_state(database, project.project, newest_only=True)
+    examination = Examination("scores")
+    check_published_rows(examination, state, project.publish.keep, newest_only=True)
+    for finding in examination.findings:
+        raise StateError(
+            "the newest published night is not whole, so it is not exported",
+            where=str(database.address),
+            found=finding.problem,
+            fix=finding.fix,
+        )
 
 
 def require_own_list(project: Project, reader: ScoreReader) -> None:

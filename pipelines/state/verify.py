@@ -123,6 +123,13 @@ class _Verifier:
         """Report a workspace of another project, and files that no run could write."""
         owner = self._root / OWNER_FILE
         if not self._root.exists():
+            # A new project has none; the status of its nights says that by itself.
+            if not self.quick:
+                examination.report(
+                    f"there is no workspace {self._root.absolute()}",
+                    "call it in the folder of the company, or restore the backup there; "
+                    "`leadscore train` makes a new one",
+                )
             return
         names = (OWNER_FILE, CACHE_FILE, REGISTRY_FILE, "scores.db", ".lock", "suppressed.csv")
         for path in (self._root, *(self._root / name for name in names)):
@@ -198,8 +205,17 @@ class _Verifier:
             check_ledger(examination, state, self.now, alive)
 
     def _check_scores(self, examination: Examination) -> None:
-        if state := self._require_state(examination):
-            check_published_rows(examination, state, self.project.publish.keep, self.quick)
+        state = self._require_state(examination)
+        if state is None:
+            return
+        keep = self.project.publish.keep
+        check_published_rows(examination, state, keep, self.quick)
+        if not self.quick and not examination.findings and self.database is not None:
+            # As the view of the current scores finds it: by the stored text of its as-of.
+            newest = read_stored_state(self.database, self.project.project, newest_only=True)
+            again = Examination(examination.check)
+            check_published_rows(again, newest, keep, newest_only=True)
+            examination.findings += again.findings
 
     def _check_exports(self, examination: Examination) -> None:
         if not (state := self._require_state(examination)):

@@ -14,6 +14,7 @@ The columns show the form:
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -244,6 +245,9 @@ def _read_messages(form: ResultsForm, columns: Sequence[pa.Array], status: np.nd
 def _require_complete(path: Path) -> None:
     """Raise DataError for a file that cannot be read, has no byte, or ends within a line."""
     try:
+        # A pipe would be waited for, while the workspace is held.
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is no regular file")
         size = path.stat().st_size
         with path.open("rb") as file:
             file.seek(max(0, size - 1), os.SEEK_SET)

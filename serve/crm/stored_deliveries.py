@@ -75,7 +75,23 @@ def _read_delivery_manifest(folder: Path) -> dict[str, Any]:
     missing = [name for name in REQUIRED_KEYS if name not in manifest]
     if missing:
         raise make_lost_delivery_error(folder / MANIFEST_NAME, f"it has no {missing[0]}")
+    if type(manifest["sequence"]) is not int or manifest["sequence"] < 1:
+        problem = f"its sequence is {manifest['sequence']!r}, which is no number of a delivery"
+        raise make_lost_delivery_error(folder / MANIFEST_NAME, problem)
     return manifest
+
+
+def was_manifest_changed(
+    folder: Path, manifest: Mapping[str, Any], recorded_sha256: str | None
+) -> bool:
+    """Return whether a delivery's manifest is not the one that the ledger recorded.
+
+    An erasure rewrites parts and manifest, and keeps the hash of what was delivered; such a
+    manifest, whose content no longer has that hash, cannot be compared.
+    """
+    if recorded_sha256 is None or hash_content(manifest) != manifest["content"]:
+        return False
+    return bool(fingerprint_file(folder / MANIFEST_NAME)["sha256"] != recorded_sha256)
 
 
 def hash_content(manifest: Mapping[str, Any]) -> str:
@@ -101,16 +117,21 @@ def make_lost_delivery_error(path: Path, problem: str) -> StateError:
 def require_newest_delivery(
     stored: list[StoredDelivery], recorded: Sequence[Mapping[str, Any]], folder: Path
 ) -> None:
-    """Raise StateError if the last delivery that the ledger records is not on disk.
+    """Raise StateError if the last delivery that the ledger records is lost, or one was changed.
 
     ``recorded`` are the rows of DELIVERIES of one export, sorted by time. A delta to what the CRM
-    does not hold would leave leads out, and the sequence would begin again.
+    does not hold would leave leads out, and a sequence that began again would be skipped.
     """
     made = [row["delivery"] for row in recorded if row["status"] == "delivered"]
     if made and made[-1] not in [delivery.id for delivery in stored]:
         raise make_lost_delivery_error(
             folder / made[-1], "the ledger records it as delivered, and the folder is gone"
         )
+    hashes = {row["delivery"]: row["manifest_sha256"] for row in recorded}
+    for delivery in stored:
+        if was_manifest_changed(delivery.folder, delivery.manifest, hashes.get(delivery.id)):
+            problem = "its sha256 is not the one that the ledger recorded"
+            raise make_lost_delivery_error(delivery.folder / MANIFEST_NAME, problem)
 
 
 def select_since(

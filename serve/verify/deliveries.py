@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from features.files.examination import Examination
-from serve.crm.stored_deliveries import REQUIRED_KEYS, STATE_FILE, hash_content
+from serve.crm.stored_deliveries import (
+    REQUIRED_KEYS,
+    STATE_FILE,
+    hash_content,
+    was_manifest_changed,
+)
 from serve.export.atomic_folders import MANIFEST_NAME
 from serve.verify.folders import (
     compare_files,
@@ -105,11 +109,8 @@ def _check_manifest(
         examination.report(f"the manifest of {path} is of another delivery", fix)
         return
     if hash_content(manifest) != manifest["content"]:
-        # `leadscore forget` rewrites parts and manifest, and keeps the hash of what was delivered.
         examination.counts["rewritten by an erasure, or changed"] += 1
-        return
-    content = (path / MANIFEST_NAME).read_bytes()
-    if row and row["manifest_sha256"] not in (None, hashlib.sha256(content).hexdigest()):
+    elif row and was_manifest_changed(path, manifest, row["manifest_sha256"]):
         examination.report(f"the manifest of {path} has changed since its delivery", fix)
 
 

@@ -64,7 +64,10 @@ def compare_files(
 
 
 def resolve_current(examination: Examination, folder: Path, fix: str) -> Path | None:
-    """Return the folder that ``current`` leads to; report a link that leads nowhere."""
+    """Return the folder that ``current`` leads to; report a link that leads nowhere.
+
+    The path is one of ``list_folders``, unless the link leads out of ``folder``.
+    """
     link = folder / CURRENT_LINK
     if not link.is_symlink():
         kind = "is no link" if link.exists() else "is missing"
@@ -73,7 +76,8 @@ def resolve_current(examination: Examination, folder: Path, fix: str) -> Path | 
     if not link.is_dir():
         examination.report(f"{link} leads to {link.readlink()}, which is no folder", fix)
         return None
-    return link.resolve()
+    target = link.resolve()
+    return folder / target.name if target.parent == folder.resolve() else target
 
 
 def check_leftovers(examination: Examination, root: Path, quarantined: set[str]) -> None:

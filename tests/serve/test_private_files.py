@@ -90,6 +90,19 @@ def test_new_export_is_shared_like_its_folder(workspace):
         assert (mode(new), mode(new / "scores.csv")) == expected
 
 
+def test_new_export_takes_nothing_from_where_a_link_leads(workspace, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o755)
+    link = tmp_path / "linked"
+    link.symlink_to(elsewhere)
+    new = elsewhere / "new.csv"
+    new.write_text("x", encoding="utf-8")
+    new.chmod(0o600)
+    share_like(new, link)
+    assert new.stat().st_mode & 0o777 == 0o600
+
+
 def test_foreign_file_is_reported_and_stops_nothing(workspace, monkeypatch):
     changed = type(workspace).chmod
 

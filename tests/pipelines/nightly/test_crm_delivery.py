@@ -213,6 +213,21 @@ def test_killed_delivery_enters_the_ledger_with_the_next_one(company):
     assert {row["delivery"] for row in read_delivery_ledger(project)} == {one.id for one in done}
 
 
+@pytest.mark.parametrize("sequence", ["7", "0", "1.5", "1e99", "true", '"2"'])
+def test_changed_manifest_ends_its_own_delivery_before_a_number_is_given(company, sequence):
+    project = load_project(company)
+    context = NightContext(project, open_store(project), None, Runner())
+    delivered, failures = deliver_exports(context)
+    assert len(delivered) == 2 and not failures
+    path = delivered[0].folder / "manifest.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"sequence": 1', f'"sequence": {sequence}'), encoding="utf-8")
+    publish(project, 1, {"L1": (6, "A", "")})
+    delivered, (failure,) = deliver_exports(context)
+    assert "a delivery to the CRM is missing or damaged" in str(failure)
+    assert [delivery.manifest["name"] for delivery in delivered] == ["lake"]
+
+
 def test_failed_delivery_is_logged_and_repaired_by_the_next(company, monkeypatch):
     project, notes = load_project(company), []
     store = open_store(project)

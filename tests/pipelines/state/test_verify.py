@@ -13,6 +13,7 @@ from configs.errors import ConfigError, NotFitToPublish, StateError
 from configs.schema import load_project
 from models.registry.registry import Registry
 from pipelines import cli
+from pipelines.nightly.export import export_from_store
 from pipelines.nightly.forget import forget_entity
 from pipelines.nightly.night import score_night
 from pipelines.orchestration import watch
@@ -45,8 +46,8 @@ def project(published, tmp_path, monkeypatch):
     return load_project("company.yaml")
 
 
-def find_problems(project):
-    checks = verify_project(project, read_clock()).checks
+def find_problems(project, quick=False):
+    checks = verify_project(project, read_clock(), quick).checks
     return {check.check: [f.problem for f in check.findings] for check in checks if check.findings}
 
 
@@ -67,10 +68,47 @@ def test_sound_company_has_no_problem_and_is_not_changed(project, capsys, monkey
     assert not [line for line in watch.read_status(project, read_clock()).alarms if "state" in line]
 
 
-def test_config_without_a_workspace_is_right_and_creates_nothing(project, monkeypatch):
+def test_missing_workspace_is_named_and_not_created(project, monkeypatch):
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(project.workspace_path.with_name("none")))
     other = load_project("company.yaml")
-    assert find_problems(other) == {} and not other.workspace_path.exists()
+    (problem,) = find_problems(other)["workspace"]
+    assert str(Path("none").absolute()) in problem and not other.workspace_path.exists()
+
+
+def test_quick_verification_sees_a_changed_current_export(project):
+    path = project.workspace_path / "exports" / "current" / "manifest.json"
+    assert not project.workspace_path.is_absolute() and not find_problems(project, quick=True)
+    path.write_text("[]", encoding="utf-8")
+    assert set(find_problems(project, quick=True)) == {"exports"}
+
+
+def test_night_that_lacks_rows_is_not_exported_and_can_be_scored_again(project):
+    link = project.workspace_path / "exports" / "current"
+    before = link.resolve()
+    change(project, "scores.db", "DELETE FROM scores WHERE rank > 3")
+    with pytest.raises(StateError, match="newest published night is not whole"):
+        export_from_store(project, None, "csv")
+    assert link.resolve() == before
+    assert score_night(project, FIRST, Runner()).published.rows
+    assert find_problems(project) == {}
+
+
+def test_night_of_the_future_without_rows_takes_no_export_away(project):
+    text = (project.workspace_path / "exports" / "current" / "scores.csv").read_text("utf-8")
+    with closing(sqlite3.connect(project.workspace_path / "scores.db")) as db, db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(score_runs)")]
+        values = {"run_id": "'e'", "as_of": "'2031-01-01T00:00:00.000000Z'"}
+        selected = ", ".join(values.get(name, name) for name in names)
+        db.execute(f"INSERT INTO score_runs SELECT {selected} FROM score_runs")
+    with pytest.raises(StateError, match="newest published night is not whole"):
+        score_night(project, SECOND, Runner())
+    assert (link := project.workspace_path / "exports" / "current").is_symlink()
+    assert (link / "scores.csv").read_text("utf-8") == text
+
+
+def test_as_of_in_another_spelling_is_seen(project):
+    change(project, "scores.db", "UPDATE score_runs SET as_of = replace(as_of, '.000000Z', 'Z')")
+    assert "scores" in find_problems(project)
 
 
 def test_fault_is_named_by_its_own_check(project, capsys, monkeypatch):

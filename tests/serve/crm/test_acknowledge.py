@@ -1,6 +1,7 @@
 """Results files: their forms, the delivery that they acknowledge, and files that are refused."""
 
 import csv
+import os
 import shutil
 
 import pytest
@@ -197,6 +198,13 @@ def test_missing_file_and_own_part_are_refused(sent):
     shutil.copy(first.folder / "part-0001.csv", root / "unprocessed.csv")
     with pytest.raises(DataError, match="a part of a delivery"):
         acknowledge(root, root / "unprocessed.csv")
+
+
+def test_pipe_is_refused_and_not_waited_for(sent):
+    root, *_ = sent
+    os.mkfifo(root / "results.csv")
+    with pytest.raises(DataError, match="no regular file"):
+        acknowledge(root, root / "results.csv")
 
 
 def test_file_with_header_only_has_no_results(sent):
