@@ -43,15 +43,18 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        keys = [self.construct_object(key, deep=True) for key, _ in pairs]
+        nodes = [key for key, _ in pairs]
+        keys = [self.construct_object(key, deep=True) for key in nodes]
         mapping = super().construct_mapping(
             node, deep
         )  # before the comparison below: it rejects unhashable keys
-        duplicates = [key for key in keys if keys.count(key) > 1]
-        if duplicates:
-            raise yaml.MarkedYAMLError(
-                problem=f"duplicate key {duplicates[0]!r}", problem_mark=node.start_mark
-            )
+        seen = set()
+        for key, key_node in zip(keys, nodes, strict=True):
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"duplicate key {key!r}", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
         return mapping
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:

@@ -168,6 +168,7 @@ def test_config_error_names_file_key_and_fix(tmp_path, change, words):
         ("", "not a mapping"),
         ("- 1\n", "not a mapping"),
         ("a: \0", "invalid YAML"),
+        ("a: 1\nb: {}\nc: 2\na: 3\n", "line 4.*duplicate key 'a'"),
     ],
 )
 def test_yaml_that_is_no_mapping_is_rejected(tmp_path, text, words):
