@@ -157,6 +157,12 @@ def _find_extra(error: ModuleNotFoundError) -> ConfigError | None:
 
 def _report_unexpected(error: BaseException) -> int:
     """Print an error that is none of ours, and return its exit code."""
+    if isinstance(error, MemoryError):
+        return _report_error(
+            "error: there is not enough memory\n  fix: give the process more, see `ulimit -v` and "
+            "the limits of its service; what was published before is intact",
+            1,
+        )
     # A library quotes addresses as they are, in its own messages and in those of its causes.
     if os.environ.get("LEADSCORE_DEBUG"):
         log_line(redact_text("".join(traceback.format_exception(error))))

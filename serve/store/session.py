@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from configs.errors import StateError
 from features.contracts import INSTANT
 from features.tools.parallel import parallel_map
 
@@ -143,7 +144,7 @@ class Session:
         fetched = self._fetch(sql, values, SQLITE_OPTIONS).slice(1)
         columns = zip(fetched.columns[: len(schema)], schema, strict=True)
         return pa.Table.from_arrays(
-            [column.cast(field.type) for column, field in columns], schema=schema
+            [_cast_column(column, field) for column, field in columns], schema=schema
         )
 
     def _fetch(
@@ -218,6 +219,20 @@ def _take_rows(
 def format_sqlite_instant(instant: datetime) -> str:
     """Return an aware instant as SQLite stores it."""
     return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _cast_column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """Return a column of SQLite, which keeps a value of any type, in its own type."""
+    try:
+        return column.cast(field.type)
+    except pa.ArrowInvalid:
+        # The value is not quoted: it may be from a row on a person.
+        raise StateError(
+            "the scores database holds a value that its column cannot have",
+            where=f"column {field.name}",
+            found=f"a value that is no {'time in UTC' if field.type == INSTANT else field.type}",
+            fix="another program has changed it: correct the value, or restore the backup",
+        ) from None
 
 
 def _format_sqlite_instants(column: pa.Array) -> pa.Array:

@@ -588,3 +588,15 @@ def test_check_says_where_one_text_makes_a_number_a_category(run, tmp_path):
     code, out, _ = run("check", "company.yaml", "--as-of", tiny.END, "--json")
     assert code == 0
     assert [w for w in json.loads(out)["warnings"] if "1 of 900 values" in w and "'many'" in w]
+
+
+def test_lack_of_memory_is_named(monkeypatch, capsys):
+    def run_out_of_memory():
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "app", run_out_of_memory)
+    monkeypatch.setattr(sys, "argv", ["leadscore", "score"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    err = capsys.readouterr().err
+    assert stop.value.code == 1 and "not enough memory" in err and "unexpected" not in err

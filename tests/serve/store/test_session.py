@@ -1,11 +1,15 @@
+import sqlite3
+from contextlib import closing
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from configs.errors import StateError
 from serve.store import session
 from serve.store.session import sort_into_batches
+from serve.store.store import Store
 from tests.serve.samples import TUESDAY, a_run, publish, some_scores
 
 
@@ -56,6 +60,16 @@ def test_texts_round_trip_including_empty_and_quotes(store):
     assert store.scores("acme").equals(scores)
     assert store.entity_history("acme", "e'9\\")["account_id"].to_pylist() == ["?"]
     assert store.entity_history("acme", "e'9")["account_id"].to_pylist() == []
+
+
+def test_changed_value_of_sqlite_is_named_by_its_column(tmp_path):
+    store = Store(tmp_path / "scores.db")
+    publish(store, a_run(), some_scores(a_run()))
+    with closing(sqlite3.connect(tmp_path / "scores.db")) as db, db:
+        db.execute("UPDATE score_runs SET finished_at = 'soon'")
+    with pytest.raises(StateError, match=r"column cannot have \[column finished_at\]") as error:
+        store.runs("acme")
+    assert "soon" not in str(error.value)
 
 
 def test_column_types_do_not_depend_on_first_batch(store, monkeypatch):
