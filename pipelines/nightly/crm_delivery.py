@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from serve.crm.stored_deliveries import list_stored_deliveries, require_newest_d
 from serve.crm.unloaded import summarise_unloaded
 from serve.export.atomic_folders import (
     MANIFEST_NAME,
+    fingerprint_file,
     read_current_run_id,
     require_replaceable_link,
 )
@@ -184,7 +184,7 @@ def make_delivery_error(failures: Sequence[LeadscoreError], project: Project) ->
 
 def _read_scores(project: Project, store: Store) -> pa.Table:
     """Return the newest scores of each target, without the leads that are suppressed now."""
-    require_complete_night(project)
+    require_complete_night(project, store)
     return drop_suppressed(project, store.scores(project.project))
 
 
@@ -325,13 +325,12 @@ def _ledger_row(delivery: DeliveryResult) -> dict[str, Any]:
     """Return the ledger columns of a delivery; one made earlier keeps its own values."""
     manifest = delivery.manifest
     # Hashed as it is now: erasing a lead rewrites the manifest later.
-    content = (delivery.folder / MANIFEST_NAME).read_bytes()
     return {
         "delivery": delivery.id,
         "status": "delivered",
         **{name: manifest[name] for name in ("run_id", "kind", "base", "rows", "cleared")},
         "refused": manifest["refused"]["rows"],
         "parts": len(manifest["parts"]),
-        "manifest_sha256": hashlib.sha256(content).hexdigest(),
+        "manifest_sha256": fingerprint_file(delivery.folder / MANIFEST_NAME)["sha256"],
         "made_at": datetime.fromisoformat(manifest["made_at"]),
     }

@@ -33,7 +33,7 @@ def export_newest_scores(
     # Where a newer night was published before, the file stays that of the newer one.
     if staged and staged.run_id == newest.run_id:
         return staged.make_current(), newest.as_of
-    require_complete_night(project)
+    require_complete_night(project, store)
     scores = drop_suppressed(project, store.scores(project.project, newest.as_of))
     return write_export_from_store(store, project, newest, form, scores), newest.as_of
 
@@ -63,7 +63,7 @@ def export_from_store(project: Project, as_of: str | None, form: str) -> Path:
     require_export_format(form, project.publish.exports)
     with open_workspace(project):
         store = open_store(project)
-        require_complete_night(project)
+        require_complete_night(project, store)
         run = find_published_run(store, project, parse_as_of(project, as_of, read_clock()))
         scores = drop_suppressed(project, store.scores(project.project, run.as_of))
         return write_export_from_store(store, project, run, form, scores)

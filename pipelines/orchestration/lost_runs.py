@@ -99,7 +99,7 @@ def repeat_lost_runs(project: Project, former: dict[UUID, str]) -> None:
         with suppress(WorkspaceBusy), lock_workspace(project.workspace_path):
             lost = [(client.read_flow_run(run_id), why) for run_id, why in former.items()]
             for run, why in lost:
-                # One that ended by itself meanwhile is done.
+                # One that ended by itself in between is done.
                 if why == STOPPED_MESSAGE or (run.state and not run.state.is_final()):
                     _schedule_again(client, run, why)
             former.clear()

@@ -12,10 +12,8 @@ from features.files.examination import Examination
 from features.files.sqlite_file import is_file_absent
 from features.intake.objections import FORGET_REASON, WORKSPACE_LIST
 from models.registry.champion_cache import Champions
-from pipelines.workspace import get_scores_address
 from serve.checks.checks import CheckResult
 from serve.export.atomic_folders import require_replaceable_link
-from serve.store.database import Database
 from serve.store.reader import ScoreReader
 from serve.store.store import Store
 from serve.verify.past import require_known_past
@@ -40,19 +38,18 @@ def require_sound_state(project: Project, store: Store) -> None:
     require_replaceable_link(root / "exports", f"leadscore export {project.path}")
 
 
-def require_complete_night(project: Project) -> None:
+def require_complete_night(project: Project, reader: ScoreReader) -> None:
     """Raise StateError if the newest published night lacks rows.
 
     Its file would be taken for the whole night, and a CRM would clear the leads that are missing.
     """
-    database = Database(get_scores_address(project), read_only=True)
-    state = read_stored_state(database, project.project, newest_only=True)
+    state = read_stored_state(reader.database, project.project, newest_only=True)
     examination = Examination("scores")
     check_published_rows(examination, state, project.publish.keep, newest_only=True)
     for finding in examination.findings:
         raise StateError(
             "the newest published night is not whole, so it is not exported",
-            where=str(database.address),
+            where=reader.database.address,
             found=finding.problem,
             fix=finding.fix,
         )

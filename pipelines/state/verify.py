@@ -51,7 +51,7 @@ def verify_project(project: Project, now: datetime, quick: bool = False) -> Veri
 
     ``now`` is the machine's time in UTC. Each check is independent. A ``quick`` verification reads
     the newest night, the current files and the champions alone. No lock is taken: if a run
-    publishes meanwhile, everything is read again.
+    publishes in between, everything is read again.
     """
     for _ in range(MAX_ROUNDS):
         round_ = _Verifier(project, now, quick)

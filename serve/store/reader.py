@@ -53,6 +53,11 @@ class ScoreReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def database(self) -> Database:
+        """Return the database that is read."""
+        return self._database
+
     def previous_scores(
         self,
         project: str,

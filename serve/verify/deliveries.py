@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,7 +15,7 @@ from serve.crm.stored_deliveries import (
     hash_content,
     was_manifest_changed,
 )
-from serve.export.atomic_folders import MANIFEST_NAME
+from serve.export.atomic_folders import CURRENT_LINK, read_manifest
 from serve.verify.folders import (
     compare_files,
     list_folders,
@@ -134,15 +133,14 @@ def _check_newest(examination: Examination, folder: Path, state: StoredState, co
 
 def _read_current(folder: Path) -> Mapping[str, Any] | None:
     try:
-        manifest = json.loads((folder / "current" / MANIFEST_NAME).read_text(encoding="utf-8"))
+        return read_manifest(folder / CURRENT_LINK)
     except (OSError, ValueError):
         return None
-    return manifest if isinstance(manifest, dict) else None
 
 
 def _read_sequence(folder: Path) -> int:
     try:
-        number = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))["sequence"]
-    except (OSError, ValueError, KeyError, TypeError):
+        number = read_manifest(folder)["sequence"]
+    except (OSError, ValueError, KeyError):
         return 0
     return number if isinstance(number, int) else 0

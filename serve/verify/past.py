@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from configs.errors import StateError
 from features.files.sqlite_file import BACKUP_PAGE
@@ -55,10 +54,10 @@ def require_known_past(reader: ScoreReader, project: str, root: Path, address: s
 def read_run_id(folder: Path, project: str) -> str | None:
     """Return the run of a folder's manifest; None if it is unreadable or of another project."""
     try:
-        manifest: Any = read_manifest(folder)
+        manifest = read_manifest(folder)
     except (OSError, ValueError):
         return None
-    if not isinstance(manifest, dict) or manifest.get("project") != project:
+    if manifest.get("project") != project:
         return None
     run_id = manifest.get("run_id")
     return run_id if isinstance(run_id, str) else None
