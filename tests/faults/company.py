@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import psycopg
+import pytest
 import yaml
 
 from configs.schema import load_project
+from pipelines.nightly.night import score_night
+from pipelines.runner import Runner
 from pipelines.workspace import open_store
 from serve.crm.stored_deliveries import list_stored_deliveries
 from tests.pipelines import tiny
@@ -37,6 +40,17 @@ def train_company(folder: Path) -> None:
         command, cwd=folder, capture_output=True, text=True, check=False, umask=0o022
     )
     assert done.returncode == 0, done.stderr
+
+
+def copy_and_publish(template: Path, folder: Path, *nights: str) -> Path:
+    """Copy a trained company into a folder, publish nights there, and return the folder."""
+    shutil.copytree(template, folder, symlinks=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
+        for night in nights:
+            score_night(load_project("company.yaml"), night, Runner())
+    return folder
 
 
 class Place:

@@ -18,6 +18,7 @@ from pipelines.nightly.night import score_night
 from pipelines.runner import Runner, read_clock
 from pipelines.state.verify import verify_project
 from pipelines.workspace import open_store
+from tests.faults.company import copy_and_publish
 from tests.faults.conftest import is_full_attack
 
 ROOT = Path(__file__).parents[2]
@@ -28,12 +29,7 @@ FIRST, SECOND = "2024-12-10", "2024-12-20"
 def published(trained, tmp_path_factory):
     """Return the folder of a company with one published night."""
     folder = tmp_path_factory.mktemp("backup") / "company"
-    shutil.copytree(trained, folder, symlinks=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        score_night(load_project("company.yaml"), FIRST, Runner())
-    return folder
+    return copy_and_publish(trained, folder, FIRST)
 
 
 def read_commands(word):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from configs.schema import load_project
-from pipelines.nightly.night import score_night
-from pipelines.runner import Runner, read_clock
+from pipelines.runner import read_clock
 from pipelines.state.verify import verify_project
+from tests.faults.company import copy_and_publish
 from tests.faults.conftest import is_full_attack
 from tests.faults.damage import list_damage, try_damage
 
@@ -21,14 +21,11 @@ RIGHT = {"named, went on", "named, refused", "refused", "went on"}
 def company(trained, tmp_path_factory):
     """Return the folder of a company with a champion and two published nights."""
     folder = tmp_path_factory.mktemp("state") / "company"
-    shutil.copytree(trained, folder, symlinks=True)
+    copy_and_publish(trained, folder, *NIGHTS)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        project = load_project("company.yaml")
-        for night in NIGHTS:
-            score_night(project, night, Runner())
-        assert verify_project(project, read_clock()).alarms() == []
+        assert verify_project(load_project("company.yaml"), read_clock()).alarms() == []
     return folder
 
 

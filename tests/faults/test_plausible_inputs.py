@@ -15,13 +15,9 @@ import pytest
 from configs.errors import LeadscoreError
 from configs.schema import Project, load_project
 from models.learners import lightgbm
-from models.learners.lightgbm import LightGbm
 from models.registry.records import TrainingRecord
 from models.registry.registry import Registry
 from models.scorer import Scorer
-from models.scorer_metadata import ScorerMetadata
-from models.training.settings import TrainingSettings
-from models.training.train import train_scorer
 from pipelines.check import examine_data
 from pipelines.nightly.attempt import create_run
 from pipelines.nightly.context import NightContext
@@ -29,8 +25,7 @@ from pipelines.nightly.night import score_night
 from pipelines.nightly.publish_checks import check_data
 from pipelines.nightly.score import score_targets
 from pipelines.runner import Runner, read_clock
-from pipelines.training.reference_profile import attach_reference_profile
-from pipelines.training_data import build_training_rows, load_snapshot
+from pipelines.training_data import load_snapshot
 from pipelines.workspace import open_store, open_workspace
 from tests.faults.plausible import (
     KINDS,
@@ -42,6 +37,7 @@ from tests.faults.plausible import (
     make_variant,
     write_config,
 )
+from tests.faults.trained_models import train_one_learner
 
 REQUESTED = int(os.environ.get("LEADSCORE_PLAUSIBLE", "0"))
 REFUSED, CHECKED, NAMED, HARMLESS, SILENT = (
@@ -142,23 +138,12 @@ def company(tmp_path_factory):
 
 def train_champion(project: Project, registry: Registry, folder: Path) -> Scorer:
     """Train one learner on one fold and promote it without the gate: the data are few."""
-    snapshot = load_snapshot(project, TRAINED, read_clock())
-    rows = build_training_rows(snapshot, "buy")
-    metadata = ScorerMetadata(rows.catalog.to_json(), trained_as_of=snapshot.as_of.isoformat())
-    settings = TrainingSettings(
-        "buy",
-        project.targets["buy"].horizon,
-        project.evaluation,
-        metadata=metadata,
-        learners=(LightGbm,),
-    )
-    trained = train_scorer(rows.matrix, rows.labels, settings)
-    trained = attach_reference_profile(trained, snapshot, "buy", rows)
-    trained.scorer.save(folder)
+    scorer = train_one_learner(project, TRAINED)
+    scorer.save(folder)
     with open_workspace(project):
         version = registry.log_training("buy", TrainingRecord(folder))
         registry.promote("buy", version.number)
-    return trained.scorer
+    return scorer
 
 
 def judge(observed: Observation, right: Observation) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.schema import load_project
+from configs.schema import Project, load_project
 from models.learners import lightgbm
 from models.learners.lightgbm import LightGbm
 from models.scorer import Scorer
@@ -22,8 +22,12 @@ def write_company(folder: Path, patch: pytest.MonkeyPatch) -> Scorer:
     patch.setattr(lightgbm, "ROUNDS", 6)
     patch.delenv("LEADSCORE_WORKSPACE", raising=False)
     patch.chdir(folder)
-    project = load_project(tiny.write(folder, leads=150, **tiny.LITTLE))
-    snapshot = load_snapshot(project, tiny.END, read_clock())
+    return train_one_learner(load_project(tiny.write(folder, leads=150, **tiny.LITTLE)), tiny.END)
+
+
+def train_one_learner(project: Project, as_of: str) -> Scorer:
+    """Return the scorer of LightGBM alone, trained without the gate."""
+    snapshot = load_snapshot(project, as_of, read_clock())
     rows = build_training_rows(snapshot, "buy")
     metadata = ScorerMetadata(rows.catalog.to_json(), trained_as_of=snapshot.as_of.isoformat())
     settings = TrainingSettings(

@@ -20,6 +20,7 @@ from pipelines.orchestration import watch
 from pipelines.runner import Runner, read_clock
 from pipelines.state.verify import verify_project
 from pipelines.workspace import open_store
+from tests.faults.company import copy_and_publish
 from tests.faults.damage import list_entries
 
 FIRST, SECOND = "2024-12-10", "2024-12-20"
@@ -29,12 +30,7 @@ FIRST, SECOND = "2024-12-10", "2024-12-20"
 def published(guarded_company, tmp_path_factory):
     """Return the folder of a company with one published night."""
     folder = tmp_path_factory.mktemp("verify") / "company"
-    shutil.copytree(guarded_company, folder, symlinks=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        score_night(load_project("company.yaml"), FIRST, Runner())
-    return folder
+    return copy_and_publish(guarded_company, folder, FIRST)
 
 
 @pytest.fixture
