@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 
 from features.arrivals import Arrivals
 from features.readings import Readings
+from features.source_form import FormEntry
 from features.suppressed import Suppression
 from features.tools.id_index import IdIndex
 from features.tools.spill import SpillBuffer
@@ -140,6 +141,7 @@ class SourceCount:
         breaches: One line for each rule of ``sources.contract`` that is broken and stops a run.
         warnings: One line for each doubtful reading of the source: what, where, how many rows with
             an example, and how to fix it.
+        form: The form in which the source is written, such as its encoding.
     """
 
     source: str
@@ -152,6 +154,7 @@ class SourceCount:
     repeated: pa.Table | None = field(default=None, compare=False, repr=False)
     breaches: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    form: tuple[FormEntry, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the counts and warnings as plain JSON values."""

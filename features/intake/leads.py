@@ -98,7 +98,8 @@ def read_leads(
     arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None
     warnings = [*count.warnings, *warnings, *list_warnings(readings)]
     warnings += _warn_about_owners(project, source, table)
-    count = note_breaches(replace(count, arrivals=arrivals, warnings=tuple(warnings)), contract)
+    count = replace(count, arrivals=arrivals, warnings=tuple(warnings), form=raw.form)
+    count = note_breaches(count, contract)
     return table, count, readings, ExcludedLeads.from_reasons(leads["entity_id"], reasons)
 
 

@@ -8,7 +8,7 @@ format.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -31,6 +31,7 @@ from features.intake.formats.files import (
 from features.intake.formats.listing import detect_format, list_files
 from features.intake.formats.permission import make_permission_error
 from features.intake.formats.texts import is_text_type, to_plain_text, to_text
+from features.source_form import FormEntry
 from features.tools.id_index import contains_nul
 
 # Minimum rows of a piece: 1 M rows keep memory bounded and the work per piece efficient. A block of
@@ -57,11 +58,13 @@ class RawRows:
         names: Names of the source's columns.
         table: Metadata columns, and the columns ``c0`` ….
         label: Name of the source for messages.
+        form: The form in which the files are written that were read so far.
     """
 
     names: tuple[str, ...]
     table: pa.Table
     label: str
+    form: tuple[FormEntry, ...] = ()
 
     @cached_property
     def places(self) -> dict[str, str]:
@@ -101,7 +104,7 @@ class RawRows:
 
     def filter_rows(self, keep: np.ndarray) -> Self:
         """Return the rows that a mask selects."""
-        return type(self)(self.names, self.table.filter(pa.array(keep)), self.label)
+        return replace(self, table=self.table.filter(pa.array(keep)))
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,13 @@ class SourceReader:
     Attributes:
         source: The source of the config.
         query_result: Column names and table of the query; None for files.
+        form: The form in which the files are written that were read so far, in that order; a file
+            adds to it when its first block is read.
     """
 
     source: SourceRows
     query_result: tuple[list[str], pa.Table] | None
+    form: dict[FormEntry, None] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(cls, source: SourceRows, scratch: Path | None = None) -> Self:
@@ -172,6 +178,7 @@ class SourceReader:
         """Yield the selection block by block; ``needed`` and errors as in ``iter_pieces``."""
         begin = 0
         for label, block in self._iter_file_blocks(selection):
+            self.form.update(dict.fromkeys(block.form))
             part = _to_raw_rows(label, block, begin)
             # Checked for every block, since each file has a header of its own.
             for key, name in needed.items():
@@ -207,9 +214,9 @@ class SourceReader:
 
 def read_rows(source: SourceRows, needed: dict[str, str]) -> RawRows:
     """Return all rows of a source with all columns; ``needed`` and errors as in SourceReader."""
-    return _concat_rows(
-        list(SourceReader.open(source).iter_blocks(Selection(), needed)), source.label
-    )
+    reader = SourceReader.open(source)
+    raw = _concat_rows(list(reader.iter_blocks(Selection(), needed)), source.label)
+    return replace(raw, form=tuple(reader.form))
 
 
 def _to_raw_rows(label: str, block: RowBlock, begin: int) -> RawRows:

@@ -121,7 +121,8 @@ def _read_source(
     warnings = describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     warnings += tuple(_warn_about_names(rows["name"], source, where))
     warnings = (*count.warnings, *doubts.warnings(), *warnings, *list_warnings(readings))
-    count = note_breaches(replace(count, arrivals=arrivals, warnings=warnings), contract)
+    count = replace(count, arrivals=arrivals, warnings=warnings, form=raw.form)
+    count = note_breaches(count, contract)
     return values.filter(pc.invert(hidden)), count, readings
 
 

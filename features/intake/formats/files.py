@@ -21,6 +21,7 @@ from features.intake.formats.limits import (
 )
 from features.intake.formats.listing import JSONL, PARQUET
 from features.intake.formats.texts import is_text_type, to_supported_type
+from features.source_form import FormEntry
 
 # Maximum rows of a Parquet block: a row group may hold the whole file.
 PARQUET_BLOCK_ROWS = 1 << 20
@@ -43,12 +44,14 @@ class RowBlock:
         table: Selected columns, named by their position among ``names`` (``c0`` …).
         rows: Line of each row in a text file, else number of the row, from 1.
         broken: Unreadable records among them.
+        form: The form in which the file is written; in its first block only.
     """
 
     names: Sequence[str]
     table: pa.Table
     rows: np.ndarray
     broken: Sequence[BrokenRecord] = field(default_factory=list)
+    form: Sequence[FormEntry] = ()
 
 
 @dataclass(frozen=True)
