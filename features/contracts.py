@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrivals import Arrivals
-from features.readings import Readings
-from features.source_form import FormEntry
+from features.readings.columns import Readings
+from features.readings.source_form import FormEntry
 from features.suppressed import Suppression
 from features.tools.id_index import IdIndex
 from features.tools.spill import SpillBuffer

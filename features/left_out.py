@@ -17,7 +17,7 @@ from features.intake.leads import ROW_ORDER, list_carried_columns, read_leads
 from features.intake.objections import Objections
 from features.intake.reading import SourceReader
 from features.intake.time_limits import TimeLimits
-from features.readings import ColumnReading
+from features.readings.columns import ColumnReading
 from features.tools.id_index import IdIndex
 
 

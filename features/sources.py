@@ -21,7 +21,7 @@ from features.intake.objections import Objections
 from features.intake.reading import NO_COLUMN, SourceReader
 from features.intake.time_limits import ExcludedLeads, TimeLimits
 from features.intake.value_history import read_values
-from features.readings import ColumnReading, Readings
+from features.readings.columns import ColumnReading, Readings
 from features.times.plausible_times import PlausibleSpan
 
 Source = LeadRows | EventRows | AttributeRows

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.intake.column_kinds import parse_as
 from features.intake.values import infer_attribute
-from features.readings import ColumnReading, StoredReading
+from features.readings.columns import ColumnReading, StoredReading
 from features.tools.binary_search import find_lower_bounds
 from features.tools.id_index import IdIndex
 from features.tools.instants import column_to_microseconds

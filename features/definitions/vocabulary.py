@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from configs.durations import format_duration, parse_duration
 from features.definitions.feature import CHANNEL_PREFIX, GROUP_PREFIX, TYPE_PREFIX
-from features.readings import NumberSigns, StoredReading
+from features.readings.columns import NumberSigns, StoredReading
 
 # Words that begin other features' names, so that the name of no subject may equal them.
 RESERVED_WORDS = (

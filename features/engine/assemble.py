@@ -14,7 +14,7 @@ from features.definitions.feature import Feature
 from features.definitions.sequences import ORIGINS
 from features.engine.kernels.sequence import to_hour_of_week
 from features.intake.column_kinds import parse_as, settle_reading
-from features.readings import StoredReading
+from features.readings.columns import StoredReading
 from features.tools.id_index import IdIndex
 from features.tools.instants import US_PER_DAY, column_to_microseconds
 

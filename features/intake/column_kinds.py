@@ -37,7 +37,7 @@ from features.intake.values import (
     parse_days,
 )
 from features.names.twins import describe_twins, find_text_twins
-from features.readings import (
+from features.readings.columns import (
     ColumnReading,
     Locator,
     Misfits,

@@ -32,7 +32,7 @@ from features.intake.formats.texts import is_text_column, to_plain_text
 from features.intake.quarantine import MASK
 from features.intake.reading import RawRows
 from features.intake.values import WRONG_TYPE, clean_column, parse_numbers
-from features.readings import NumberSigns
+from features.readings.columns import NumberSigns
 from features.tools.distinct_texts import DistinctTexts
 
 

@@ -42,7 +42,7 @@ from features.intake.row_order import require_rising_rows
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import clean_column, infer_attribute, read_times
 from features.names.twins import describe_twins, find_text_twins
-from features.readings import ColumnReading, ReadingRules
+from features.readings.columns import ColumnReading, ReadingRules
 from features.tools.distinct_texts import DistinctTexts
 from features.tools.duckdb_sql import run_query
 
@@ -60,7 +60,6 @@ def read_leads(
     """Read the leads as LEADS with their attributes.
 
     Return with them the source's row counts, the readings, and the leads without a usable row.
-
     Entities that opt out in a column of the leads are added to ``objections``, whose entities are
     left out. Raises the errors of reading a source, and ConfigError for an attribute that is not
     allowed and for a kind of a column that does not exist.
@@ -91,8 +90,9 @@ def read_leads(
     carried = list_carried_columns(project)
     table, readings = _build_lead_table(kept, names, raw, rules, carried)
     bad = mask_columns(make_row_reader(raw), project.privacy.personal)
-    conflicts = len(equal.conflicts)
-    count = quarantine_rows("leads", verdict, bad, quarantine, project.sources, conflicts)
+    count = quarantine_rows(
+        "leads", verdict, bad, quarantine, project.sources, len(equal.conflicts)
+    )
     ids = pc.if_else(reasons.is_null(), leads["entity_id"], None)
     count = note_repeated_rows(count, project, source, raw, ids, list_outcome_columns(project))
     arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None

@@ -31,7 +31,7 @@ from features.intake.formats.files import (
 from features.intake.formats.listing import detect_format, list_files
 from features.intake.formats.permission import make_permission_error
 from features.intake.formats.texts import is_text_type, to_plain_text, to_text
-from features.source_form import FormEntry
+from features.readings.source_form import FormEntry
 from features.tools.id_index import contains_nul
 
 # Minimum rows of a piece: 1 M rows keep memory bounded and the work per piece efficient. A block of

@@ -37,7 +37,7 @@ from features.intake.reading import RawRows, read_rows
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import read_times
 from features.names.twins import describe_twins, find_text_twins
-from features.readings import ColumnReading
+from features.readings.columns import ColumnReading
 from features.tools.distinct_texts import DistinctTexts
 from features.tools.duckdb_sql import run_query
 from features.tools.id_index import IdIndex
@@ -104,12 +104,7 @@ def _read_source(
     )
     verdict = Rejections.from_reasons(reasons)
     count = quarantine_rows(
-        f"attributes_{i + 1}",
-        verdict,
-        bad,
-        quarantine,
-        project.sources,
-        hint=hint,
+        f"attributes_{i + 1}", verdict, bad, quarantine, project.sources, hint=hint
     )
     good = rows.filter(reasons.is_null())
     values = _to_values(good, source)

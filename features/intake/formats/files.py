@@ -21,7 +21,7 @@ from features.intake.formats.limits import (
 )
 from features.intake.formats.listing import JSONL, PARQUET
 from features.intake.formats.texts import is_text_type, to_supported_type
-from features.source_form import FormEntry
+from features.readings.source_form import FormEntry
 
 # Maximum rows of a Parquet block: a row group may hold the whole file.
 PARQUET_BLOCK_ROWS = 1 << 20

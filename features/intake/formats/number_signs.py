@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from configs.source_rows import GROUPING_APOSTROPHES, GROUPING_SPACES, SourceRows
 from features.intake.formats.texts import set_null, to_plain_text, to_text
-from features.readings import NumberSigns
+from features.readings.columns import NumberSigns
 from features.tools.duckdb_sql import run_query
 from features.tools.id_index import get_text_buffers
 from features.tools.jit import jit_inline, jit_kernel

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from configs.errors import DataError
 from features.intake.column_kinds import parse_as, read_attribute, settle_reading
 from features.intake.formats.number_signs import ALL_SIGNS
-from features.readings import NumberSigns, ReadingRules, StoredReading
+from features.readings.columns import NumberSigns, ReadingRules, StoredReading
 
 RULES = ReadingRules("sources.leads", ALL_SIGNS, 0.05)
 

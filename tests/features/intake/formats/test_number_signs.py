@@ -16,7 +16,7 @@ from features.intake.formats.number_signs import (
     choose_signs,
     parse_signed_numbers,
 )
-from features.readings import NumberSigns
+from features.readings.columns import NumberSigns
 
 LIMIT = 0.05
 

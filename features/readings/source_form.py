@@ -1,4 +1,4 @@
-"""The form in which a source is written, such as its encoding, and how each part was established."""
+"""The form in which a source is written, such as its encoding, and how it was established."""
 
 from __future__ import annotations
 
