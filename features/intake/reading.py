@@ -199,7 +199,7 @@ class SourceReader:
             kind, file_selection = self.source.format or detect_format(path), selection.shift(begin)
             try:
                 check_content(path, kind)
-                for block in read_blocks(path, kind, self.source.delimiter, file_selection):
+                for block in read_blocks(path, kind, self.source, file_selection):
                     begin += len(block.rows) + len(block.broken)
                     yield str(path), block
             except PermissionError as error:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from configs.source_rows import SourceRows
 from features.intake.formats.delimited import BrokenRecord, read_csv
 from features.intake.formats.json_lines import read_json_lines
 from features.intake.formats.limits import (
@@ -74,21 +75,21 @@ class Selection:
 
 
 def read_blocks(
-    path: Path, kind: str, delimiter: str | None, selection: Selection
+    path: Path, kind: str, source: SourceRows, selection: Selection
 ) -> Iterator[RowBlock]:
-    """Yield a file in blocks, at least one, which may be empty."""
+    """Yield a file of a source in blocks, at least one, which may be empty."""
     if kind == PARQUET:
         yield from _read_parquet_blocks(path, selection)
     elif kind == JSONL:
         for table, rows, broken in read_json_lines(path, selection.columns):
             yield RowBlock(table.column_names, _rename_by_position(table), rows, broken)
     else:
-        yield from _read_csv_blocks(path, delimiter)
+        yield from _read_csv_blocks(path, source)
 
 
-def _read_csv_blocks(path: Path, delimiter: str | None) -> Iterator[RowBlock]:
+def _read_csv_blocks(path: Path, source: SourceRows) -> Iterator[RowBlock]:
     named = False
-    for names, table, rows, broken in read_csv(path, delimiter):
+    for names, table, rows, broken in read_csv(path, source.delimiter):
         if names:
             named = True
             yield RowBlock(_make_unique(names), table, rows, broken)
