@@ -154,10 +154,10 @@ class SourceCount:
     repeated: pa.Table | None = field(default=None, compare=False, repr=False)
     breaches: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    form: tuple[FormEntry, ...] = ()
+    form: tuple[FormEntry, ...] = field(default=(), compare=False)
 
     def to_json(self) -> dict[str, object]:
-        """Return the counts and warnings as plain JSON values."""
+        """Return counts, warnings and form as plain JSON values."""
         return {
             "source": self.source,
             "rows_in": self.rows_in,
@@ -166,6 +166,7 @@ class SourceCount:
             "suppressed": self.suppressed,
             "quarantined": dict(self.quarantined),
             "warnings": list(self.warnings),
+            "form": [entry.to_json() for entry in self.form],
         }
 
 

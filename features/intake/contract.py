@@ -210,7 +210,8 @@ class ContractCheck:
 
     def _count_repeated(self, name: str) -> RuleCounts:
         """Return the rows whose value an earlier row has."""
-        pieces = sorted(self.keys.get(name, []), key=lambda piece: piece["nr"][0].as_py())
+        pieces = [piece for piece in self.keys.get(name, []) if len(piece)]
+        pieces.sort(key=lambda piece: piece["nr"][0].as_py())
         if not pieces:
             return RuleCounts()
         table = pa.concat_tables(pieces, promote_options="permissive")

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.schema import Project
 from configs.source_rows import EventRows
+from features.intake.formats.number_form import list_sign_entries
 from features.intake.formats.number_signs import (
     PLAIN_SIGNS,
     SignChoice,
@@ -33,6 +34,7 @@ from features.intake.quarantine import MASK
 from features.intake.reading import RawRows
 from features.intake.values import WRONG_TYPE, clean_column, parse_numbers
 from features.readings.columns import NumberSigns
+from features.readings.source_form import FormEntry
 from features.tools.distinct_texts import DistinctTexts
 
 
@@ -41,6 +43,7 @@ class EventValues:
     """Reader of one source's values; its methods may be called from several threads.
 
     Attributes:
+        source: The source of the config.
         name: Column of the values; None if the source has none.
         key: Config key of the source, such as ``sources.events[0]``.
         missing: Texts that mean “no value”.
@@ -52,6 +55,7 @@ class EventValues:
         examples: For each signature the first value: its number among the rows, text and place.
     """
 
+    source: EventRows
     name: str | None
     key: str
     missing: tuple[str, ...]
@@ -68,6 +72,7 @@ class EventValues:
         """Return a reader for the ``i``-th event source."""
         signs = list_possible_signs(source)
         return cls(
+            source,
             source.value,
             f"sources.events[{i}]",
             source.missing,
@@ -134,6 +139,16 @@ class EventValues:
                     f"{self.key}.thousands to say so"
                 )
                 return
+
+    def list_form(self) -> Iterator[FormEntry]:
+        """Yield the entries about the signs that the values show or the config gives."""
+        evident, evidence = self.choice.evident, dict[str, str]()
+        certain = (self.examples[code] for code in {*self.examples} - self.choice.ambiguous)
+        for _, text, place in sorted(certain, reverse=True):
+            for sign in (evident.decimal, evident.thousands):
+                if sign and sign in text:
+                    evidence[sign] = place if self.hidden else f"{place}: {text!r}"
+        yield from list_sign_entries(self.source, self.name or "", evident, evidence)
 
     def _parse_texts(self, texts: pa.Array, raw: RawRows) -> tuple[pa.Array, pa.Array]:
         present = texts.drop_null()

@@ -20,6 +20,7 @@ from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
 from features.intake.contract import ContractCheck, note_breaches
 from features.intake.formats.csv_header import is_unnamed
+from features.intake.formats.number_form import list_attribute_signs
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.identity.equal_ids import EqualIds, find_equal_ids
 from features.intake.identity.id_doubts import find_scientific, open_id_doubts
@@ -81,11 +82,8 @@ def read_leads(
     equal = find_equal_ids(same, _name_content(source, names))
     reasons = mark_duplicates(reasons, leads["nr"], equal.again)
     verdict = Rejections.from_reasons(reasons)
-    warnings = [
-        *_describe_unnamed(source, raw),
-        *_describe_ids(project, source, raw, leads["entity_id"], equal),
-        *describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits),
-    ]
+    warnings = [*_describe_unnamed(source, raw), *_describe_ids(project, source, raw, leads, equal)]
+    warnings += describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     kept = _sort_leads(leads.filter(reasons.is_null()), source)
     carried = list_carried_columns(project)
     table, readings = _build_lead_table(kept, names, raw, rules, carried)
@@ -98,7 +96,8 @@ def read_leads(
     arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None
     warnings = [*count.warnings, *warnings, *list_warnings(readings)]
     warnings += _warn_about_owners(project, source, table)
-    count = replace(count, arrivals=arrivals, warnings=tuple(warnings), form=raw.form)
+    form = (*raw.form, *list_attribute_signs(source, readings.values()))
+    count = replace(count, arrivals=arrivals, warnings=tuple(warnings), form=form)
     count = note_breaches(count, contract)
     return table, count, readings, ExcludedLeads.from_reasons(leads["entity_id"], reasons)
 
@@ -318,12 +317,13 @@ def _name_content(source: LeadRows, names: list[str]) -> dict[str, str]:
 
 
 def _describe_ids(
-    project: Project, source: LeadRows, raw: RawRows, ids: pa.ChunkedArray, equal: EqualIds
+    project: Project, source: LeadRows, raw: RawRows, leads: pa.Table, equal: EqualIds
 ) -> list[str]:
     """Return the warnings about ids.
 
     Raises DataError for rounded ids that leads of different content share.
     """
+    ids = leads["entity_id"]
     doubts = open_id_doubts(project, source, "sources.leads")
     if source.entity_id is not None:
         doubts.add(raw.table, raw.column(source.entity_id, ""), ids)

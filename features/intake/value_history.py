@@ -15,6 +15,7 @@ from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
 from features.intake.contract import ContractCheck, note_breaches
+from features.intake.formats.number_form import list_attribute_signs
 from features.intake.formats.texts import is_text_column, to_plain_text
 from features.intake.identity.id_doubts import open_id_doubts
 from features.intake.ids import read_ids
@@ -116,7 +117,8 @@ def _read_source(
     warnings = describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     warnings += tuple(_warn_about_names(rows["name"], source, where))
     warnings = (*count.warnings, *doubts.warnings(), *warnings, *list_warnings(readings))
-    count = replace(count, arrivals=arrivals, warnings=warnings, form=raw.form)
+    form = (*raw.form, *list_attribute_signs(source, readings.values()))
+    count = replace(count, arrivals=arrivals, warnings=warnings, form=form)
     count = note_breaches(count, contract)
     return values.filter(pc.invert(hidden)), count, readings
 

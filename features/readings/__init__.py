@@ -1,1 +1,1 @@
-"""The form in which a source is written, and the kind and number signs of its columns."""
+"""The form in which a source is written, and the kind and the number format of its columns."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 # How a part was established: the config says it; the source says it itself, such as a byte-order
@@ -28,3 +29,26 @@ class FormEntry:
     value: str
     origin: Origin
     evidence: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as plain JSON values."""
+        return asdict(self)
+
+
+def group_entries(
+    form: Iterable[FormEntry],
+) -> Iterator[tuple[str, str, list[FormEntry]]]:
+    """Yield key, column and entries of each part of a form, in the order of their first entry.
+
+    A part has several entries if the files of a source are written in different forms.
+    """
+    groups = dict[tuple[str, str], list[FormEntry]]()
+    for entry in form:
+        groups.setdefault((entry.key, entry.column), []).append(entry)
+    for (key, column), entries in groups.items():
+        yield key, column, entries
+
+
+def join_values(entries: Iterable[FormEntry]) -> str:
+    """Return the values of the entries of one part, without repetition and sorted."""
+    return " and ".join(sorted({entry.value for entry in entries}))

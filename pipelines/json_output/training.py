@@ -17,6 +17,18 @@ from pipelines.json_output.shared import (
 )
 
 
+class FormEntryJson(JsonObject):
+    """One part of the form in which a source is written."""
+
+    key: str = make_key("key of the source that sets it, such as encoding")
+    column: str = make_key("column that it concerns; empty for all of the source")
+    value: str = make_key("the part, as the config would write it")
+    origin: str = make_key(
+        "config; stated by the source; proven by its values; default where nothing depends on it"
+    )
+    evidence: str = make_key("file, row and text that show it; empty if there are none")
+
+
 class SourceCountJson(JsonObject):
     """Rows of one source: rows_in = used + skipped + suppressed + all that are quarantined."""
 
@@ -27,6 +39,7 @@ class SourceCountJson(JsonObject):
     suppressed: int = make_key("rows of suppressed leads")
     quarantined: dict[str, int] = make_key("rows by reason of quarantine")
     warnings: list[str] = make_key("doubtful readings of the source")
+    form: list[FormEntryJson] = make_key("form in which the source is written")
 
 
 class TargetCheckJson(JsonObject):

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from configs.errors import join_names
 from features.wording.wording import load_english
 
 if TYPE_CHECKING:
     from features.contracts import SourceCount
     from features.definitions.catalog import Catalog
+    from features.readings.source_form import FormEntry
     from pipelines.results.data_check import DataCheck, TargetCheck
 
 ATTRIBUTE_NOTE = (
@@ -45,6 +47,28 @@ def _build_source_row(count: SourceCount) -> list[str]:
     numbers = (count.rows_in, count.used, count.skipped, count.suppressed, quarantined)
     reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in count.quarantined.items())
     return [count.source, *(f"{number:,}" for number in numbers), reasons]
+
+
+def build_form_table(counts: tuple[SourceCount, ...]) -> list[list[str]]:
+    """Return one row per source, part of its form and value, with the columns that have it."""
+    rows: dict[tuple[str, str, str], list[FormEntry]] = {}
+    for count in counts:
+        for entry in count.form:
+            rows.setdefault((count.source, entry.key, entry.value), []).append(entry)
+    table = [["source", "read with", "columns", "how it is known"]]
+    for (source, key, value), entries in rows.items():
+        columns = list(dict.fromkeys(entry.column for entry in entries if entry.column))
+        table.append([source, f"{key}: {value}", join_names(columns, 3), _describe_origin(entries)])
+    return table
+
+
+def _describe_origin(entries: list[FormEntry]) -> str:
+    """Return how the first of several entries of one value is known, and from where."""
+    words = {"config": "config", "stated": "stated", "proven": "proven", "default": "usual"}
+    first, others = entries[0], len(entries) - 1
+    evidence = f": {first.evidence}" if first.evidence else ""
+    more = f" and {others} more" if others and first.evidence else ""
+    return f"{words[first.origin]}{evidence}{more}"
 
 
 def build_event_table(types: dict[str, int]) -> list[list[str]]:

@@ -13,6 +13,7 @@ from configs.errors import escape_controls
 from pipelines.reports.data_tables import (
     build_catalog_table,
     build_event_table,
+    build_form_table,
     build_source_table,
     build_target_table,
     describe_catalog,
@@ -211,6 +212,8 @@ def render_data_check(check: DataCheck) -> list[RenderableType]:
         sources.caption = escape_text(f"quarantined rows are in {check.quarantine}")
         sources.caption_justify = "left"
     parts: list[RenderableType] = [escape_text("\n".join(describe_data(check))), sources]
+    if any(count.form for count in check.counts):
+        parts.append(render_table(build_form_table(check.counts)))
     if check.types:
         parts.append(render_table(build_event_table(check.types)))
     if check.suppressed.listed_counts:

@@ -21,6 +21,7 @@ MAX_NAMED_SUBJECTS = 5
 FIXES = {
     "champion": "roll back, promote another version, restore its files, or train again",
     "names": "correct them, or say in the source's `names` whether they are the same",
+    "form": "correct the source, or give the key in the source's config to say how it is written",
     "freshness": "bring the source up to date",
     "rows": "check that the source was written completely",
     "history": "check that the source was written completely, and that no rows were added twice",

@@ -25,6 +25,7 @@ from serve.checks.checks import (
     report_worst,
     to_days,
 )
+from serve.checks.form_check import check_form
 
 SUPPRESSED_CHECK = "suppressed"
 # Events in the least busy week; a subject with fewer may have none in a week by chance.
@@ -36,7 +37,7 @@ MIN_STEADY_WEEKS = 4
 def check_sources(
     dataset: Dataset, as_of: datetime, earlier: pa.Table, limits: Checks
 ) -> list[CheckResult]:
-    """Check freshness, row count and reading of every source, and the size of every suppression.
+    """Check freshness, row count, form and reading of every source, and the suppressions.
 
     Only rows available at ``as_of`` count. ``earlier`` holds SCORE_CHECKS of earlier published
     nights.
@@ -49,6 +50,7 @@ def check_sources(
         known += round(known * count.suppressed / max(count.used, 1))
         results.append(compare_row_count("rows", "", count.source, known, earlier, limits.rows))
         results += check_past_rows(count, as_of, earlier, limits)
+        results += check_form(count, earlier)
         results += _name_doubtful_readings(count.source, count.warnings)
     results += _name_doubtful_readings(SUPPRESSED_CHECK, dataset.suppressed.warnings)
     return [*results, *_check_suppressions(dataset.suppressed, earlier, limits.suppressed)]

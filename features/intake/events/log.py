@@ -80,11 +80,6 @@ def read_events(
     values = [EventValues.from_source(project, source, i) for i, source in enumerate(sources)]
     known = (lead_index, objections)
     log_parts = _read_sources(project, readers, values, known, exclusion, scratch)
-    # A list, so that all sources are settled before any is read once more.
-    if any([reader.settle_signs() for reader in values]):
-        for reader in values:
-            reader.reset_counts()
-        log_parts = _read_sources(project, readers, values, known, exclusion, scratch)
     hashed, entities, rejections, findings = log_parts
     doubts = [collected.doubts for collected in findings]
     if lead_index is None:
@@ -124,6 +119,26 @@ def _add_warnings(
 
 
 def _read_sources(
+    project: Project,
+    readers: list[SourceReader],
+    values: list[EventValues],
+    known: tuple[IdIndex | None, Objections],
+    exclusion: tuple[TimeLimits, ExcludedLeads],
+    scratch: Path | None,
+) -> tuple[pa.Table, EntityCollector, list[Rejections], list[EventFindings]]:
+    """Return what ``_read_once`` does, read with the signs that all values together show."""
+    log_parts = _read_once(project, readers, values, known, exclusion, scratch)
+    # A list, so that all sources are settled before any is read once more.
+    if any([amounts.settle_signs() for amounts in values]):
+        for amounts in values:
+            amounts.reset_counts()
+        log_parts = _read_once(project, readers, values, known, exclusion, scratch)
+    for reader, amounts in zip(readers, values, strict=True):
+        reader.form.update(dict.fromkeys(amounts.list_form()))
+    return log_parts
+
+
+def _read_once(
     project: Project,
     readers: list[SourceReader],
     values: list[EventValues],

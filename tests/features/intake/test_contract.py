@@ -6,7 +6,7 @@ from itertools import count
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 from pydantic import ValidationError
@@ -92,6 +92,7 @@ def counted(lines):
 @pytest.mark.parametrize("kind", ["events", "leads"])
 @settings(deadline=None, max_examples=25)
 @given(rows=ROWS, rule=RULES, severity=st.sampled_from(["warn", "stop"]))
+@example(rows=[("", "")], rule={"unique": True}, severity="warn")  # no value at all
 def test_counts_are_those_of_plain_python(tmp_path_factory, kind, rows, rule, severity):
     folder = tmp_path_factory.getbasetemp()
     table = [
