@@ -29,7 +29,6 @@ from features.intake.formats.files import (
     read_blocks,
 )
 from features.intake.formats.listing import detect_format, list_files
-from features.intake.formats.permission import make_permission_error
 from features.intake.formats.texts import is_text_type, to_plain_text, to_text
 from features.readings.source_form import FormEntry
 from features.tools.id_index import contains_nul
@@ -195,21 +194,15 @@ class SourceReader:
                 yield self.source.label, RowBlock(names, part, begin + np.arange(1, len(part) + 1))
             return
         begin = 0
-        for path in list_files(self.source.path or ""):
-            kind, file_selection = self.source.format or detect_format(path), selection.shift(begin)
+        for file in list_files(self.source.path or ""):
+            kind, file_selection = self.source.format or detect_format(file), selection.shift(begin)
             try:
-                check_content(path, kind)
-                for block in read_blocks(path, kind, self.source, file_selection):
+                check_content(file, kind)
+                for block in read_blocks(file, kind, self.source, file_selection):
                     begin += len(block.rows) + len(block.broken)
-                    yield str(path), block
-            except PermissionError as error:
-                raise make_permission_error(path) from error
+                    yield file.address, block
             except (OSError, pa.ArrowException, duckdb.Error, UnicodeError) as error:
-                observed = next(iter(str(error).splitlines()), type(error).__name__)
-                fix = "export or copy it again: it may be damaged or incomplete"
-                raise DataError(
-                    "cannot read the file", where=str(path), found=observed, fix=fix
-                ) from error
+                raise file.explain(error) from error
 
 
 def read_rows(source: SourceRows, needed: dict[str, str]) -> RawRows:

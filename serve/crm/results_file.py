@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError, join_names
 from features.intake.formats.delimited import read_csv
+from features.intake.storage.source_file import LocalFile
 from features.score_tables import FAILED, LOADED, RESULT_STATUSES, UNPROCESSED
 from features.tools.row_hash import hash_rows, hash_texts
 from serve.crm.error_texts import clean_errors
@@ -107,7 +108,7 @@ def read_results_file(path: Path, layouts: Sequence[Layout]) -> ResultsFile:
     keys, messages = list[pa.Array](), list[pa.Array]()
     statuses, hashes = [np.empty(0, np.int8)], [np.empty((0, 2), np.uint64)]
     named = set[str]()
-    for names, table, lines, broken in read_csv(path, None):
+    for names, table, lines, broken in read_csv(LocalFile.find(path), None):
         if broken:
             raise DataError(
                 "the results file is cut or broken",

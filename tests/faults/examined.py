@@ -27,6 +27,7 @@ from configs.errors import LeadscoreError
 from configs.schema import load_project
 from features.contracts import Dataset
 from features.intake import reading
+from features.intake.storage.source_file import SourceFile
 from pipelines import cli, training_data
 from pipelines.check import examine_data
 from pipelines.reports import terminal
@@ -109,12 +110,16 @@ def _is_well_formed(error: LeadscoreError) -> bool:
 def _intercept_reading(case: Case, datasets: list[Dataset]) -> Iterator[None]:
     """Let files vanish or change after they are listed, and collect the datasets read."""
 
-    def files(path: str) -> list[Path]:
-        paths = list_files(path)
+    def files(path: str) -> list[SourceFile]:
+        found = list_files(path)
         for source in case.sources:
-            if source.during and source.paths[-1] in paths and source.paths[-1].is_file():
+            if (
+                source.during
+                and str(source.paths[-1]) in map(str, found)
+                and source.paths[-1].is_file()
+            ):
                 _change_file(source)
-        return paths
+        return found
 
     def read(*arguments: object) -> Dataset:
         datasets.append(read_dataset(*arguments))

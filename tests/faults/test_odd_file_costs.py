@@ -15,6 +15,7 @@ from configs.schema import load_project
 from features.intake.formats.limits import MAX_COLUMNS, require_few_columns
 from features.intake.quarantine import MAX_NAME_CHARACTERS, MAX_SHOWN_CHARACTERS, TOO_LONG
 from features.intake.reading import read_rows
+from features.intake.storage.source_file import LocalFile
 from features.sources import read_sources
 from tests.faults.conftest import is_full_attack
 from tests.faults.odd_files import CASES, COUNTED, EVENTS, write_company, write_wide_csv
@@ -94,6 +95,7 @@ def test_long_names_are_quarantined_and_shown_short(column, tmp_path, monkeypatc
 
 
 def test_limit_of_columns_is_exact(tmp_path):
-    require_few_columns(MAX_COLUMNS, MAX_COLUMNS, tmp_path)
+    file = LocalFile(str(tmp_path / "wide.csv"), 0)
+    require_few_columns(MAX_COLUMNS, MAX_COLUMNS, file)
     with pytest.raises(DataError, match=r"too many columns.*10,001, more than 10,000"):
-        require_few_columns(MAX_COLUMNS + 1, MAX_COLUMNS, tmp_path)
+        require_few_columns(MAX_COLUMNS + 1, MAX_COLUMNS, file)

@@ -16,6 +16,7 @@ from configs.errors import ConfigError, DataError
 from configs.schema import load_project
 from features.intake.formats.listing import list_files
 from features.intake.formats.texts import to_plain_text, to_text
+from features.intake.storage.source_file import LocalFile
 from features.sources import read_sources
 from tests.faults.corrupt import CONFIG
 from tests.features.company import EVENT, LEAD, project, write
@@ -111,7 +112,7 @@ def test_unreadable_paths_are_not_ignored(tmp_path, kind):
             list_files(str(path))
     unreadable.unlink()
     unreadable.mkdir()
-    assert list_files(str(tmp_path / "e*.csv")) == [tmp_path / "e1.csv"]
+    assert list_files(str(tmp_path / "e*.csv")) == [LocalFile.find(tmp_path / "e1.csv")]
 
 
 def test_file_names_that_are_not_utf8_or_too_long_are_rejected(tmp_path):

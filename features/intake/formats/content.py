@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
-
-import pyarrow as pa
 
 from configs.errors import DataError
 from features.intake.formats.listing import (
@@ -22,6 +19,7 @@ from features.intake.formats.listing import (
     JSONL,
     PARQUET,
 )
+from features.intake.storage.source_file import SourceFile, open_unpacked
 
 HEAD_BYTES = 4096
 TITLES = {CSV: "CSV", JSONL: "JSON lines", PARQUET: "Parquet"}
@@ -98,34 +96,34 @@ _JSON_ARRAY = re.compile(rb"\[\s*(?:[{\[\]]|$)")
 _JSON_OBJECT = re.compile(rb"\{\s*(?:\"[^\"\n]*\"\s*:|$)")
 
 
-def check_content(path: Path, kind: str) -> None:
+def check_content(file: SourceFile, kind: str) -> None:
     """Raise DataError if the first bytes of a file show that it is not of its format.
 
     ``kind`` is the expected format. Raises OSError for a file that cannot be read.
     """
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    packing = COMPRESSION_BY_SUFFIX.get(path.suffix.lower()) if kind != PARQUET else None
+    with file.open() as stream:
+        head = stream.read(HEAD_BYTES)
+    packing = COMPRESSION_BY_SUFFIX.get(file.name.suffix.lower()) if kind != PARQUET else None
     packed = _find_compression(head)
     if packing and packed and packed.name == packing:
-        content = _find_unexpected(_read_unpacked(path), kind)
+        content = _find_unexpected(_read_unpacked(file), kind)
     else:
         content = _find_unexpected(head, kind)
         if packing and content is None:
-            content = Content("text", f"remove {path.suffix} from its name")
+            content = Content("text", f"remove {file.name.suffix} from its name")
     if content is not None:
         expected = " compressed by ".join(filter(None, (TITLES[kind], packing)))
         raise DataError(
             "the file is empty" if content in (EMPTY, ONLY_MARK) else f"the file is not {expected}",
-            where=str(path),
+            where=file.address,
             found=f"it holds {content.name}",
             fix=content.fix,
         )
 
 
-def _read_unpacked(path: Path) -> bytes:
+def _read_unpacked(file: SourceFile) -> bytes:
     """Return the first bytes after decompression; raise OSError for damaged ones."""
-    with pa.input_stream(path) as stream:
+    with open_unpacked(file) as stream:
         return bytes(stream.read(HEAD_BYTES))
 
 

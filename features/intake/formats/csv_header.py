@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +20,7 @@ from features.intake.formats.csv_grammar import (
     find_complete_lines,
     split_fields,
 )
+from features.intake.storage.source_file import SourceFile
 
 # In order of preference, where nothing else decides.
 DELIMITERS = ",;\t|"
@@ -61,7 +61,7 @@ def is_unnamed(name: str) -> bool:
     return UNNAMED_PATTERN.fullmatch(name) is not None
 
 
-def read_header(lines: pa.Array, delimiter: str | None, path: Path) -> Header:
+def read_header(lines: pa.Array, delimiter: str | None, file: SourceFile) -> Header:
     """Read the header from the first lines of a file; without any line it has no name.
 
     ``delimiter`` is that of the config, if given. Raises DataError if no delimiter makes the first
@@ -78,13 +78,13 @@ def read_header(lines: pa.Array, delimiter: str | None, path: Path) -> Header:
     if not headers:
         raise DataError(
             "unreadable header",
-            where=str(path),
+            where=file.address,
             found="not UTF-8, or contains a NUL byte, a lone carriage return or a broken quote",
             fix="save the file as UTF-8 CSV",
         )
     rows = lines[begin : begin + HEADER_LINES]
     chosen = max(headers, key=lambda header: _rank_header(header, rows, candidates))
-    _check_width(chosen, lines[chosen.lines : chosen.lines + HEADER_LINES], path)
+    _check_width(chosen, lines[chosen.lines : chosen.lines + HEADER_LINES], file)
     return chosen
 
 
@@ -110,7 +110,7 @@ def _rank_header(header: Header, lines: pa.Array, candidates: str) -> tuple[int,
     return fits, width, -candidates.index(header.dialect.delimiter)
 
 
-def _check_width(header: Header, lines: pa.Array, path: Path) -> None:
+def _check_width(header: Header, lines: pa.Array, file: SourceFile) -> None:
     """Raise DataError if the first rows agree on another number of fields than the header's.
 
     Rows without their last fields, or with empty ones behind them, do not prove it wrong.
@@ -125,7 +125,7 @@ def _check_width(header: Header, lines: pa.Array, path: Path) -> None:
         return
     raise DataError(
         "header and rows differ in their number of fields",
-        where=str(path),
+        where=file.address,
         found=f"{width} in the header, {max(widths)} in each of the first {len(rows)} rows",
         fix="give each column a heading, or give the delimiter",
     )

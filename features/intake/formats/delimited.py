@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +29,7 @@ from features.intake.formats.limits import (
     require_plausible_size,
     require_short_line,
 )
+from features.intake.storage.source_file import SourceFile, open_unpacked
 from features.tools.id_index import contains_nul
 
 # Bytes read per block (64 MB); also the maximum size of a quoted field before its quote counts as
@@ -65,25 +65,25 @@ class LineBlock:
     last: bool
 
 
-def read_line_blocks(path: Path) -> Iterator[LineBlock]:
+def read_line_blocks(file: SourceFile) -> Iterator[LineBlock]:
     """Yield a file as blocks of whole lines.
 
     Compressed files are decompressed by their extension; a leading UTF-8 BOM is removed. Raises
     DataError for a line of more than MAX_LINE_BYTES, and for a file that unpacks without end.
     """
-    rest, first, size, packed = b"", 1, 0, path.stat().st_size
-    with pa.input_stream(path) as stream:
+    rest, first, size, packed = b"", 1, 0, file.size
+    with open_unpacked(file) as stream:
         while block := stream.read(BLOCK_BYTES):
             # A BOM stands at the start of a file only; anywhere else the bytes are text.
             data = rest + (block if size else block.removeprefix(b"\xef\xbb\xbf"))
             size += len(block)
-            require_plausible_size(path, size, packed)
+            require_plausible_size(file, size, packed)
             end = data.rfind(b"\n") + 1
             rest = data[end:]
             for lines in _split_block(data[: end - 1]) if end else ():
                 yield LineBlock(first, lines, False)
                 first += len(lines)
-            require_short_line(path, len(rest), first)
+            require_short_line(file, len(rest), first)
     yield LineBlock(first, split_lines(rest), True)
 
 
@@ -121,7 +121,7 @@ def find_unreadable_lines(lines: pa.Array) -> np.ndarray:
 
 
 def read_csv(
-    path: Path, delimiter: str | None
+    file: SourceFile, delimiter: str | None
 ) -> Iterator[tuple[list[str], pa.Table, np.ndarray, list[BrokenRecord]]]:
     """Yield blocks of a CSV file: names, text columns ``c0`` …, line of each row, broken records.
 
@@ -130,15 +130,15 @@ def read_csv(
     """
     header: Header | None = None
     rest, first = pa.array([], pa.binary()), 1
-    for block in read_line_blocks(path):
+    for block in read_line_blocks(file):
         lines = pa.concat_arrays([rest, block.lines])
         if header is None:
             # A header may span lines, and the rows after it help to find the delimiter.
             if len(lines) < HEADER_LINES and not block.last and lines.nbytes < BLOCK_BYTES:
                 rest = lines
                 continue
-            header = read_header(lines, delimiter, path)
-            require_few_columns(len(header.names), MAX_COLUMNS, path)
+            header = read_header(lines, delimiter, file)
+            require_few_columns(len(header.names), MAX_COLUMNS, file)
             lines, first = lines[header.lines :], first + header.lines
         table, rows, broken, used = _split_records(lines, first, header.dialect, block.last)
         yield header.names, table, rows, broken

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +21,7 @@ from features.intake.formats.limits import (
 )
 from features.intake.formats.listing import JSONL, PARQUET
 from features.intake.formats.texts import is_text_type, to_supported_type
+from features.intake.storage.source_file import SourceFile
 from features.readings.source_form import FormEntry
 
 # Maximum rows of a Parquet block: a row group may hold the whole file.
@@ -75,21 +75,21 @@ class Selection:
 
 
 def read_blocks(
-    path: Path, kind: str, source: SourceRows, selection: Selection
+    file: SourceFile, kind: str, source: SourceRows, selection: Selection
 ) -> Iterator[RowBlock]:
     """Yield a file of a source in blocks, at least one, which may be empty."""
     if kind == PARQUET:
-        yield from _read_parquet_blocks(path, selection)
+        yield from _read_parquet_blocks(file, selection)
     elif kind == JSONL:
-        for table, rows, broken in read_json_lines(path, selection.columns):
+        for table, rows, broken in read_json_lines(file, selection.columns):
             yield RowBlock(table.column_names, _rename_by_position(table), rows, broken)
     else:
-        yield from _read_csv_blocks(path, source)
+        yield from _read_csv_blocks(file, source)
 
 
-def _read_csv_blocks(path: Path, source: SourceRows) -> Iterator[RowBlock]:
+def _read_csv_blocks(file: SourceFile, source: SourceRows) -> Iterator[RowBlock]:
     named = False
-    for names, table, rows, broken in read_csv(path, source.delimiter):
+    for names, table, rows, broken in read_csv(file, source.delimiter):
         if names:
             named = True
             yield RowBlock(_make_unique(names), table, rows, broken)
@@ -110,20 +110,24 @@ def _rename_by_position(table: pa.Table) -> pa.Table:
     return table.rename_columns([f"c{i}" for i in range(table.num_columns)])
 
 
-def _read_parquet_blocks(path: Path, selection: Selection) -> Iterator[RowBlock]:
+def _read_parquet_blocks(file: SourceFile, selection: Selection) -> Iterator[RowBlock]:
     """Yield row groups in batches.
 
     A group without a selected row is not read: its rows come without columns.
     """
-    schema = parquet.read_schema(path)
-    require_few_columns(len(schema), MAX_COLUMNS, path)
+    with file.open() as stream:
+        schema = parquet.read_schema(stream)
+    require_few_columns(len(schema), MAX_COLUMNS, file)
     encoded = [
         field.name
         for field in schema
         if field.name in selection.low_cardinality and is_text_type(field.type)
     ]
-    with parquet.ParquetFile(path, read_dictionary=encoded, **PARQUET_OPTIONS) as file:
-        require_plausible_rows(path, file.metadata.num_rows, path.stat().st_size)
+    with (
+        file.open() as stream,
+        parquet.ParquetFile(stream, read_dictionary=encoded, **PARQUET_OPTIONS) as reader,
+    ):
+        require_plausible_rows(file, reader.metadata.num_rows, file.size)
         all_names = schema.names
         names = _make_unique(all_names)
         positions = [
@@ -134,29 +138,23 @@ def _read_parquet_blocks(path: Path, selection: Selection) -> Iterator[RowBlock]
         columns = [all_names[i] for i in positions]
         labels = [f"c{i}" for i, name in enumerate(all_names) if name in columns]
         begin = 0
-        if not file.metadata.num_row_groups:
-            yield RowBlock(
-                names,
-                file.schema_arrow.empty_table().select(columns).rename_columns(labels),
-                np.arange(0),
-            )
-        for group in range(file.metadata.num_row_groups):
-            size = file.metadata.row_group(group).num_rows
+        if not reader.metadata.num_row_groups:
+            empty = reader.schema_arrow.empty_table().select(columns).rename_columns(labels)
+            yield RowBlock(names, empty, np.arange(0))
+        for group in range(reader.metadata.num_row_groups):
+            size = reader.metadata.row_group(group).num_rows
             if selection.rows is not None and not _any_between(selection.rows, begin, begin + size):
-                yield RowBlock(
-                    names, pa.table({"c0": pa.nulls(size)}), begin + np.arange(1, size + 1)
-                )
+                rows = begin + np.arange(1, size + 1)
+                yield RowBlock(names, pa.table({"c0": pa.nulls(size)}), rows)
                 # Skipped, but counted: row numbers go through the whole file.
                 begin += size
                 continue
-            for batch in file.iter_batches(PARQUET_BLOCK_ROWS, [group], columns):
+            for batch in reader.iter_batches(PARQUET_BLOCK_ROWS, [group], columns):
                 # The reader does not check that texts are UTF-8; later steps would fail at them.
                 batch.validate(full=True)
                 # Unsupported values must fail here, where the error can name the file.
-                columns_read = [
-                    to_supported_type(pa.chunked_array([column])) for column in batch.columns
-                ]
-                table = pa.table(columns_read, names=labels)
+                values = [to_supported_type(pa.chunked_array([column])) for column in batch.columns]
+                table = pa.table(values, names=labels)
                 yield RowBlock(names, table, begin + np.arange(1, len(batch) + 1))
                 begin += len(batch)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +16,12 @@ from features.intake.formats.delimited import (
     read_line_blocks,
 )
 from features.intake.formats.limits import MAX_KEYS, require_few_columns
+from features.intake.storage.source_file import SourceFile
 from features.tools.duckdb_sql import run_query
 
 
 def read_json_lines(
-    path: Path, columns: frozenset[str] | None
+    file: SourceFile, columns: frozenset[str] | None
 ) -> Iterator[tuple[pa.Table, np.ndarray, list[BrokenRecord]]]:
     """Yield blocks of a file: columns as text, line of each row, broken records.
 
@@ -29,9 +29,9 @@ def read_json_lines(
     12; a text is unchanged.
     """
     # The file is read twice, since a key may first occur in its last line.
-    names = _collect_keys(path)
+    names = _collect_keys(file)
     selected = [name for name in names if columns is None or name in columns]
-    for block in read_line_blocks(path):
+    for block in read_line_blocks(file):
         lines, rows, bad = _split_objects(block)
         broken = [
             line.decode("utf-8", "replace") for line in lines.filter(pa.array(bad)).to_pylist()
@@ -50,17 +50,17 @@ def read_json_lines(
         )
 
 
-def _collect_keys(path: Path) -> list[str]:
+def _collect_keys(file: SourceFile) -> list[str]:
     """Return the keys of all objects, in the order of the blocks."""
     all_keys = dict[str, None]()
-    for block in read_line_blocks(path):
+    for block in read_line_blocks(file):
         lines, _, bad = _split_objects(block)
         good = pa.table({"line": lines.filter(pa.array(~bad)).cast(pa.string())})
         keys = run_query(
             "SELECT DISTINCT unnest(json_keys(line)) AS key FROM lines ORDER BY key", lines=good
         )
         all_keys |= dict.fromkeys(keys["key"].to_pylist())
-        require_few_columns(len(all_keys), MAX_KEYS, path)
+        require_few_columns(len(all_keys), MAX_KEYS, file)
     return list(all_keys)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from configs.errors import DataError
+from features.intake.storage.source_file import SourceFile
 
 # Columns of a file. Each is read, or at least looked up, for every block of rows.
 MAX_COLUMNS = 10_000
@@ -21,45 +20,45 @@ MIN_BOMB_BYTES, MAX_UNPACKING = 1 << 30, 200
 MIN_BOMB_ROWS, MAX_ROWS_PER_BYTE = 100_000_000, 10
 
 
-def require_few_columns(count: int, limit: int, path: Path) -> None:
+def require_few_columns(count: int, limit: int, file: SourceFile) -> None:
     """Raise DataError for a file of more columns than the limit."""
     if count > limit:
         raise DataError(
             "too many columns",
-            where=str(path),
+            where=file.address,
             found=f"{count:,}, more than {limit:,}",
             fix="leave out the columns that are not needed; are values in the place of names?",
         )
 
 
-def require_plausible_size(path: Path, size: int, packed: int) -> None:
+def require_plausible_size(file: SourceFile, size: int, packed: int) -> None:
     """Raise DataError for a file of ``packed`` bytes that unpacks to ``size`` bytes or more."""
     if size > max(MIN_BOMB_BYTES, MAX_UNPACKING * packed):
         raise DataError(
             "the file unpacks to far more than a table would",
-            where=str(path),
+            where=file.address,
             found=f"{packed:,} bytes hold over {size:,}, more than {MAX_UNPACKING} times as many",
             fix="remove the file, or store it uncompressed if it is right",
         )
 
 
-def require_plausible_rows(path: Path, rows: int, packed: int) -> None:
+def require_plausible_rows(file: SourceFile, rows: int, packed: int) -> None:
     """Raise DataError for a Parquet file of ``packed`` bytes that claims too many rows."""
     if rows > max(MIN_BOMB_ROWS, MAX_ROWS_PER_BYTE * packed):
         raise DataError(
             "the file holds far more rows than a table of its size would",
-            where=str(path),
+            where=file.address,
             found=f"{rows:,} rows in {packed:,} bytes",
             fix="remove the file, or store its rows in several files if it is right",
         )
 
 
-def require_short_line(path: Path, size: int, first: int) -> None:
+def require_short_line(file: SourceFile, size: int, first: int) -> None:
     """Raise DataError for a line of ``size`` bytes or more, which begins after line ``first``."""
     if size > MAX_LINE_BYTES:
         raise DataError(
             "a line is too long",
-            where=str(path),
+            where=file.address,
             found=f"over {MAX_LINE_BYTES:,} bytes without a line end, from line {first:,} on",
             fix="is it a text file? End each row with a line feed",
         )

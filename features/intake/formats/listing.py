@@ -6,11 +6,12 @@ import errno
 import glob
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from configs.errors import ConfigError, DataError
 from configs.suggestions import did_you_mean
-from features.intake.formats.permission import find_barrier, make_permission_error
+from features.intake.storage.permission import find_barrier, make_permission_error
+from features.intake.storage.source_file import LocalFile, SourceFile
 
 CSV, JSONL, PARQUET = "csv", "jsonl", "parquet"
 FORMAT_BY_SUFFIX = {
@@ -55,7 +56,7 @@ CONVERSIONS = {
 }
 
 
-def list_files(path: str) -> list[Path]:
+def list_files(path: str) -> list[SourceFile]:
     """Return the files of a path, folder or glob, sorted by name.
 
     In a folder only files with known extensions count, no hidden ones. Raises DataError if there is
@@ -67,13 +68,14 @@ def list_files(path: str) -> list[Path]:
         items = [item for item in _find_paths(path) if not item.name.startswith((".", "_"))]
         paths = sorted(item for item in items if item.is_file())
         unreadable = [item for item in items if not item.is_file() and not item.is_dir()]
+        unreadable += [item for item in paths if not _has_utf8_name(item)]
+        files = [LocalFile.find(item) for item in paths]
     except PermissionError as error:
         raise make_permission_error(Path(error.filename or path)) from error
     except OSError as error:
         raise DataError(
             "cannot list files", where=path, found=str(error), fix=FIX_SOURCES
         ) from error
-    unreadable += [item for item in paths if not _has_utf8_name(item)]
     if unreadable:
         raise DataError(
             "not a readable file",
@@ -81,25 +83,25 @@ def list_files(path: str) -> list[Path]:
             found=f"{_describe_unreadable(unreadable[0])}; {len(unreadable)} in {path}",
             fix="fix the link, rename the file in UTF-8, or remove it",
         )
-    if not paths:
+    if not files:
         raise _explain_no_files(path)
-    return paths
+    return list[SourceFile](files)
 
 
-def detect_format(path: Path) -> str:
+def detect_format(file: SourceFile) -> str:
     """Return the format by a file's extension; raise ConfigError for an unknown one."""
-    if kind := find_format(path):
+    if kind := find_format(file.name):
         return kind
     raise ConfigError(
         "unknown file extension",
-        where=str(path),
-        fix=_find_conversion(path) or "give format: csv, parquet or jsonl",
+        where=file.address,
+        fix=_find_conversion(file.name) or "give format: csv, parquet or jsonl",
     )
 
 
-def find_format(path: Path) -> str | None:
+def find_format(path: PurePath) -> str | None:
     """Return the format by a file's extension, or None for an unknown one."""
-    bare = Path(path.stem) if path.suffix.lower() in COMPRESSED_SUFFIXES else path
+    bare = PurePath(path.stem) if path.suffix.lower() in COMPRESSED_SUFFIXES else path
     return FORMAT_BY_SUFFIX.get(bare.suffix.lower())
 
 
@@ -171,7 +173,7 @@ def _explain_no_files(path: str) -> DataError:
     return DataError("file not found", where=path, found=detail, fix=FIX_SOURCES)
 
 
-def _find_conversion(path: Path) -> str:
+def _find_conversion(path: PurePath) -> str:
     """Return how to turn a file into one that is read, by its extension; "" if unknown."""
     advice = CONVERSIONS.get(path.suffix.lower(), "")
     return advice.replace("FILE", path.stem if f"FILE{path.suffix}" in advice else path.name)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from features.intake.formats import delimited
+from features.intake.storage.source_file import LocalFile
 
 cell = st.text(st.sampled_from('ab1,;"\n\r 🙂ж\t'), max_size=6)
 
@@ -19,7 +20,7 @@ def parse(data: bytes, delimiter=None):
     path = Path(parse.folder) / "x.csv"
     path.write_bytes(data)
     names, rows, lines, broken = [], [], [], []
-    for names, table, at, bad in delimited.read_csv(path, delimiter):  # noqa: B007
+    for names, table, at, bad in delimited.read_csv(LocalFile.find(path), delimiter):  # noqa: B007
         columns = [table[name].to_pylist() for name in table.column_names]
         rows += [list(row) for row in zip(*columns, strict=True)]
         lines += at.tolist()
@@ -108,7 +109,7 @@ def test_broken_lines_do_not_affect_others(data, rows, broken):
 def test_compressed_files_keep_line_numbers(tmp_path):
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(b'a,b\n1,"2\n2"\n\n3,4\n'))
-    parts = list(delimited.read_csv(path, None))
+    parts = list(delimited.read_csv(LocalFile.find(path), None))
     assert [line for _, _, lines, _ in parts for line in lines.tolist()] == [2, 5]
 
 

@@ -1,0 +1,1 @@
+"""Where the files of a source are kept: folders of this machine."""
