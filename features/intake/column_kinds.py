@@ -357,7 +357,7 @@ def _warn_about_twins(reading: ColumnReading, distinct: DistinctTexts) -> tuple[
 def _write_warnings(
     reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds
 ) -> Iterator[str]:
-    """Yield a line for values that are missing since they do not fit, and for unusual signs."""
+    """Yield a line for values that are missing since they do not fit."""
     kind, key, name = reading.stored.kind, reading.rules.key, reading.name
     misfits = describe_misfits(distinct, parsed.fits[kind], reading.locate, reading.hidden)
     if misfits is not None:
@@ -371,26 +371,3 @@ def _write_warnings(
             f"correct them, {fix}, or declare "
             f"{key}.kinds: {{{name}: category}}"
         )
-    if kind == "number" and len(parsed.numbers.signs) > 1:
-        yield from _warn_about_signs(reading, distinct, parsed)
-
-
-def _warn_about_signs(
-    reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds
-) -> Iterator[str]:
-    """Yield a line if the numbers of a column are not all plain, and no key gives their signs."""
-    number = parsed.values["number"]
-    unsigned = SignedNumbers.from_texts(distinct.texts, (PLAIN_SIGNS,)).values[0]
-    signed = ~np.isnan(number) & (unsigned != number)
-    misfits = describe_misfits(distinct, ~signed, reading.locate, hidden=False)
-    if misfits is None:
-        return
-    value = number[pc.index(distinct.texts, misfits.text).as_py()]
-    example = f"{misfits.text!r} in {misfits.place} is {value:.15g}"
-    if reading.hidden:
-        example = misfits.place
-    used, key = parsed.choice.evident, reading.rules.key
-    yield (
-        f"attribute {reading.name} is read with {used}, the only signs that fit its numbers: "
-        f"{example}; set {key}.decimal and {key}.thousands to say so"
-    )

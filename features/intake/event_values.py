@@ -19,9 +19,8 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.schema import Project
 from configs.source_rows import EventRows
-from features.intake.formats.number_form import list_sign_entries
+from features.intake.formats.number_form import SIGN_KEYS, list_sign_entries, select_telling_texts
 from features.intake.formats.number_signs import (
-    PLAIN_SIGNS,
     SignChoice,
     SignedNumbers,
     choose_signs,
@@ -117,37 +116,22 @@ class EventValues:
         self.counts, self.examples = Counter(), {}
 
     def list_warnings(self) -> Iterator[str]:
-        """Yield a line for numbers in signs that no key gives, and for ambiguous ones."""
+        """Yield a line for numbers that can be read two ways."""
         if self.choice.ambiguous:
             yield (
                 f"value {self.name} ({self.key}): {self._describe_ambiguity(self.choice)}; their "
                 f"rows are in quarantine; set {self.key}.decimal"
             )
-        if len(self.signs) == 1:
-            return
-        certain = (self.examples[code] for code in {*self.examples} - self.choice.ambiguous)
-        for _, text, place in sorted(certain):
-            number, unsigned = (
-                parse_signed_numbers(pa.array([text]), pair)[0]
-                for pair in (self.choice.signs, PLAIN_SIGNS)
-            )
-            if not np.isnan(number) and number != unsigned:
-                shown = place if self.hidden else f"{text!r} in {place} is {number:.15g}"
-                yield (
-                    f"value {self.name} ({self.key}) is read with {self.choice.evident}, the only "
-                    f"signs that fit its numbers: {shown}; set {self.key}.decimal and "
-                    f"{self.key}.thousands to say so"
-                )
-                return
 
     def list_form(self) -> Iterator[FormEntry]:
         """Yield the entries about the signs that the values show or the config gives."""
         evident, evidence = self.choice.evident, dict[str, str]()
-        certain = (self.examples[code] for code in {*self.examples} - self.choice.ambiguous)
-        for _, text, place in sorted(certain, reverse=True):
-            for sign in (evident.decimal, evident.thousands):
-                if sign and sign in text:
-                    evidence[sign] = place if self.hidden else f"{place}: {text!r}"
+        certain = sorted(self.examples[code] for code in {*self.examples} - self.choice.ambiguous)
+        places = {text: place for _, text, place in reversed(certain)}
+        texts = pa.array([text for _, text, _ in certain], pa.string())
+        for key in SIGN_KEYS:
+            for text in select_telling_texts(texts, evident, key).to_pylist()[:1]:
+                evidence[key] = places[text] if self.hidden else f"{places[text]}: {text!r}"
         yield from list_sign_entries(self.source, self.name or "", evident, evidence)
 
     def _parse_texts(self, texts: pa.Array, raw: RawRows) -> tuple[pa.Array, pa.Array]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import astuple
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -21,18 +20,18 @@ GROUPS = (GROUPING_SPACES, GROUPING_APOSTROPHES)
 
 
 def list_sign_entries(
-    source: SourceRows, column: str, signs: NumberSigns, evidence: dict[str, str]
+    source: SourceRows, column: str, signs: NumberSigns, evidence: Mapping[str, str]
 ) -> Iterator[FormEntry]:
     """Yield an entry for each sign that the numbers of a column show or the config gives.
 
-    ``signs`` are those that are evident, empty otherwise; ``evidence`` is by sign.
+    ``signs`` are those that are evident, empty otherwise; ``evidence`` is by key of the config.
     """
     for key in SIGN_KEYS:
         sign = getattr(signs, key)
         if sign and getattr(source, key) is not None:
             yield FormEntry(key, column, repr(sign), "config")
-        elif sign and sign in evidence:
-            yield FormEntry(key, column, repr(sign), "proven", evidence[sign])
+        elif sign and key in evidence:
+            yield FormEntry(key, column, repr(sign), "proven", evidence[key])
 
 
 def list_attribute_signs(
@@ -42,27 +41,17 @@ def list_attribute_signs(
     for reading in readings:
         if reading.stored.kind == "number" and reading.problem is None:
             signs = reading.stored.signs
-            examples = {
-                sign: _find_example(reading, sign) for sign in (signs.decimal, signs.thousands)
-            }
-            evidence = {sign: text for sign, text in examples.items() if text}
+            examples = {key: _find_example(reading, key) for key in SIGN_KEYS}
+            evidence = {key: text for key, text in examples.items() if text}
             yield from list_sign_entries(source, reading.name, signs, evidence)
 
 
-def _find_example(reading: ColumnReading, sign: str) -> str:
-    """Return the first written value that has a sign, with its place; empty if none has.
-
-    A value that no other sign explains comes before one that two signs explain.
-    """
+def _find_example(reading: ColumnReading, key: str) -> str:
+    """Return the first written value that shows a sign, with its place; empty if none does."""
     written = reading.written
-    if not sign or not pa.types.is_dictionary(written.type):
+    if not pa.types.is_dictionary(written.type):
         return ""
-    pattern = f"[{re.escape(next((group for group in GROUPS if sign in group), sign))}]"
-    has_sign = pc.match_substring_regex(written.dictionary, pattern)
-    texts = written.dictionary.filter(has_sign)
-    if not len(texts):
-        return ""
-    telling = _prefer_certain(texts, sign)
+    telling = select_telling_texts(written.dictionary, reading.stored.signs, key)
     row = pc.index(pc.is_in(written.cast(pa.string()), value_set=telling), True).as_py()
     if row < 0:
         return ""
@@ -70,8 +59,13 @@ def _find_example(reading: ColumnReading, sign: str) -> str:
     return place if reading.hidden else f"{place}: {written[row].as_py()!r}"
 
 
-def _prefer_certain(texts: pa.Array, sign: str) -> pa.Array:
-    """Return the texts that are numbers only if ``sign`` is used; all of them if there are none."""
-    fits = [parse_signed_numbers(texts, signs) for signs in ALL_SIGNS if sign not in astuple(signs)]
-    certain = np.isnan(np.array([*fits])).all(axis=0)
+def select_telling_texts(texts: pa.Array, signs: NumberSigns, key: str) -> pa.Array:
+    """Return the texts with a sign that are no numbers with another; without any, all with it."""
+    sign = getattr(signs, key)
+    if not sign:
+        return texts.slice(0, 0)
+    pattern = f"[{re.escape(next((group for group in GROUPS if sign in group), sign))}]"
+    texts = texts.filter(pc.match_substring_regex(texts, pattern))
+    others = [parse_signed_numbers(texts, pair) for pair in ALL_SIGNS if getattr(pair, key) != sign]
+    certain = np.isnan(np.array(others)).all(axis=0)
     return texts.filter(pa.array(certain)) if certain.any() else texts

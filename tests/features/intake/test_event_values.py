@@ -22,22 +22,38 @@ def read(tmp_path, values, quarantine=None, personal=(), **keys):
 
 @pytest.mark.parametrize("rows_per_piece", [1, 1 << 20])
 @pytest.mark.parametrize(
-    ("values", "expected", "words"),
+    ("values", "expected", "form", "words"),
     [
-        (["1.5", "1.200", "", "7"], [1.5, 1.2, None, 7], []),
+        (["1.5", "1.200", "", "7"], [1.5, 1.2, None, 7], {"decimal": ("'.'", "'1.5'")}, []),
         (
             ["1.200", "1.200,50"],
             [1200, 1200.5],
-            ["decimal: ',', thousands: '.'", "row 2 is 1200;"],
+            {"decimal": ("','", "'1.200,50'"), "thousands": ("'.'", "'1.200,50'")},
+            [],
         ),
-        (["1 100,00", "x"], [1100], ["decimal: ','"]),
-        (["1,200.50", "1,200"], [1200.5, 1200], ["thousands: ','"]),
-        (["5"] * 40 + ["1,200"], [5] * 40, ["1 of 41 values can be read two ways", "row 42"]),
-        (["5", "NaN", "inf"], [5], []),
+        (
+            ["1 100,00", "x"],
+            [1100],
+            {"decimal": ("','", "'1 100,00'"), "thousands": ("' '", "'1 100,00'")},
+            [],
+        ),
+        (
+            ["1,200.50", "1,200"],
+            [1200.5, 1200],
+            {"decimal": ("'.'", "'1,200.50'"), "thousands": ("','", "'1,200.50'")},
+            [],
+        ),
+        (
+            ["5"] * 40 + ["1,200"],
+            [5] * 40,
+            {},
+            ["1 of 41 values can be read two ways", "row 42"],
+        ),
+        (["5", "NaN", "inf"], [5], {}, []),
     ],
 )
 def test_values_of_all_pieces_decide(
-    tmp_path, monkeypatch, rows_per_piece, values, expected, words
+    tmp_path, monkeypatch, rows_per_piece, values, expected, form, words
 ):
     monkeypatch.setattr(reading, "ROWS_PER_PIECE", rows_per_piece)
     data = read(tmp_path, values)
@@ -48,6 +64,17 @@ def test_values_of_all_pieces_decide(
     assert count.rows_in == count.used + sum(count.quarantined.values())
     assert len(count.warnings) == bool(words)
     assert all(word in count.warnings[0] for word in words)
+    entries = {entry.key: entry for entry in count.form if entry.column == "amount"}
+    assert entries.keys() == form.keys()
+    for key, (value, text) in form.items():
+        assert (entries[key].value, entries[key].origin) == (value, "proven")
+        assert "e.csv, row " in entries[key].evidence and text in entries[key].evidence
+
+
+def test_signs_that_the_config_gives_are_said_to_be_given(tmp_path):
+    (count,) = read(tmp_path, ["1.200,5"], decimal=",", thousands=".").counts
+    signs = [(e.key, e.value, e.origin) for e in count.form if e.column == "amount"]
+    assert signs == [("decimal", "','", "config"), ("thousands", "'.'", "config")]
 
 
 def test_ambiguous_values_are_refused_with_both_readings(tmp_path):
