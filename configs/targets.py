@@ -131,6 +131,8 @@ class Target(FrozenModel):
     def _read_column_outcome(cls, value: object) -> object:
         if not isinstance(value, dict):
             return value
+        if not value.keys() & ColumnOutcome.model_fields.keys():
+            raise ValueError("give an event type, a list of them, or {column: C, equals: V}")
         try:
             return ColumnOutcome.model_validate(value)
         except ValidationError as errors:
@@ -167,7 +169,10 @@ class Target(FrozenModel):
                     "an outcome column carries no value: give amount as a number or an attribute"
                 )
         elif self.horizon is None or self.cutoffs is None:
-            raise ValueError("an outcome event needs horizon and cutoffs")
+            raise ValueError(
+                "an outcome event needs horizon and cutoffs, such as horizon: 30d and cutoffs: "
+                "{every: 7d}"
+            )
         return self
 
     @model_validator(mode="after")

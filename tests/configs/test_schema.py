@@ -117,7 +117,11 @@ def test_capacity_accepts_number_or_mapping(tmp_path):
         (("every: 7d", "every: 0d"), ["targets.close.cutoffs", "longer than zero"]),
         (("every: 7d", "every: 7d, delay: 1d"), ["either every"]),
         (("every: 7d", "delay: -1d"), ["is not a duration"]),
-        ((", cutoffs: {every: 7d}", ""), ["needs horizon and cutoffs"]),
+        ((", cutoffs: {every: 7d}", ""), ["needs horizon and cutoffs", "{every: 7d}"]),
+        (
+            ("outcome: won", "outcome: {event: won}"),
+            ["targets.close.outcome", "give an event type"],
+        ),
         (("Europe/Berlin", "Europe/Berlni"), ["timezone", "'Europe/Berlni'"]),
         (
             ("${DATA_FOR_TEST}", "${NOT_SET_FOR_TEST}"),
