@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from configs.addresses.fields import FOLDER
 from configs.addresses.redaction import MIN_SECRET
 from configs.addresses.variables import REFERENCE
 from configs.checks import Checks
@@ -30,6 +31,13 @@ from configs.errors import ConfigError
 from configs.feature_options import Features
 from configs.learning import Audit, EvaluationConfig, Learning
 from configs.loading.validation_errors import PERSONAL_COLUMN, to_config_error
+from configs.loading.workspace_place import (
+    DEFAULT_WORKSPACE,
+    WORKSPACE_VARIABLE,
+    find_config_folder,
+    place_workspace,
+    read_environment,
+)
 from configs.loading.yaml_file import expand_variables, read_yaml, redact_config, redact_config_text
 from configs.night import Capacity, Publish, Schedule
 from configs.privacy import Privacy
@@ -68,7 +76,10 @@ class Project(FrozenModel):
 
     project: Identifier
     timezone: str = "UTC"
-    workspace: str = Field(description="directory of all state; LEADSCORE_WORKSPACE overrides it")
+    workspace: str = Field(
+        DEFAULT_WORKSPACE,
+        description="directory of all state; LEADSCORE_WORKSPACE overrides it",
+    )
     sources: Sources
     targets: dict[Identifier, Target] = Field(min_length=1)
     features: Features = Features()
@@ -262,7 +273,7 @@ class Project(FrozenModel):
     @property
     def workspace_path(self) -> Path:
         """Return the workspace directory."""
-        return Path(os.environ.get("LEADSCORE_WORKSPACE") or self.workspace)
+        return Path(os.environ.get(WORKSPACE_VARIABLE) or self.workspace)
 
     def parse_instant(self, text: str) -> datetime:
         """Parse an ISO date or instant into UTC; a naive one is read in the config's zone.
@@ -344,19 +355,19 @@ def _localize_observed_from(target: Target, zone: ZoneInfo) -> Target:
 def load_project(path: str | Path) -> Project:
     """Load a project from its YAML file.
 
-    ``${NAME}`` becomes the environment variable NAME, ``${workspace}`` the workspace. Raises
-    ConfigError, with file and key, for a missing file, invalid YAML, an unset variable, an unknown
-    key or an invalid value.
+    ``${NAME}`` becomes the environment variable NAME, ``${workspace}`` the workspace. A relative
+    path starts at the folder of the file. Raises ConfigError, with file and key, for a missing
+    file, invalid YAML, an unset variable, an unknown key or an invalid value.
     """
     where = str(path)
     text, raw = read_yaml(Path(path))
-    environment = {
-        # First, so that a variable that happens to be named `workspace` does not replace ours.
-        **os.environ,
-        "workspace": os.environ.get("LEADSCORE_WORKSPACE") or str(raw.get("workspace", "")),
-    }
+    folder = find_config_folder(Path(path))
+    environment = read_environment()
+    values, environment["workspace"] = place_workspace(raw, environment, where, folder)
     try:
-        project = Project.model_validate(expand_variables(raw, environment, where))
+        project = Project.model_validate(
+            expand_variables(values, environment, where), context={FOLDER: folder}
+        )
     except ValidationError as error:
         raise to_config_error(error, where, raw, _list_keys()) from error
     project._path, project._text, project._hash = where, text, _hash_meaning(raw)

@@ -44,7 +44,7 @@ class SourceRows(FrozenModel):
     """Origin of a source's rows: a file, folder or glob, or a query on a database."""
 
     path: LocalPath | None = Field(
-        None, description="file, folder or glob, relative to the current directory"
+        None, description="file, folder or glob, relative to the folder of the YAML"
     )
     format: Literal["csv", "parquet", "jsonl"] | None = Field(
         None, description="default: by the file extension"

@@ -18,26 +18,26 @@ import leadscore
 CONFIG = """\
 project: example
 timezone: Europe/Berlin
-workspace: {folder}/workspace
+workspace: workspace
 sources:
   leads:
-    path: {folder}/leads.csv
+    path: leads.csv
     entity_id: lead_id
     created_at: created_at
     attributes: [country]
   events:
-    - path: {folder}/events.csv
+    - path: events.csv
       entity_id: lead_id
       event_time: happened_at
       event_type: event
 targets:
   buy:
-    population: {{after: created, max_age: 90d}}
+    population: {after: created, max_age: 90d}
     outcome: bought
     horizon: 21d
-    cutoffs: {{every: 14d}}
-features: {{windows: [7d, 30d], half_lives: [14d]}}
-evaluation: {{folds: 1}}
+    cutoffs: {every: 14d}
+features: {windows: [7d, 30d], half_lives: [14d]}
+evaluation: {folds: 1}
 capacity: 20
 """
 AS_OF = "2025-01-01"
@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
     if not (folder / "leads.csv").exists():
         write_sample(folder)
     config = folder / "company.yaml"
-    config.write_text(CONFIG.format(folder=folder.as_posix()), encoding="utf-8")
+    config.write_text(CONFIG, encoding="utf-8")
 
     project = leadscore.load(config, log=print)
     for result in project.train(as_of=AS_OF):

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 import configs
+from configs.errors import ConfigError
+from configs.loading.workspace_place import WORKSPACE_VARIABLE
 from configs.schema import Project, load_project
 from features.contracts import Dataset
+from features.tools.atomic_file import write_atomically
 from models.clusters import number_clusters
 from models.evaluation.metrics import compute_skill, evaluate_rows
 from models.registry.registry import Registry
@@ -25,19 +28,40 @@ from pipelines.training_data import load_snapshot
 from pipelines.workspace import open_workspace
 
 CONFIG_PATH = Path(configs.__file__).parent / "demo.yaml"
+COPY_WORKSPACE = "workspace: workspace"
 
 
 def create_company(leads: int, seed: int, log: Callable[[str], None]) -> Project:
     """Write the simulated company's files into the workspace and return its config."""
-    path = (
-        os.path.relpath(CONFIG_PATH) if CONFIG_PATH.is_relative_to(Path.cwd()) else str(CONFIG_PATH)
-    )
-    project = load_project(path)
+    project = load_project(_prepare_config())
     folder = project.workspace_path / "data"
     log(f"simulating {leads:,} leads in {folder}")
     summary = write_company(folder, leads=leads, seed=seed)
     log(f"simulated {summary.events:,} events")
     return project
+
+
+def _prepare_config() -> str:
+    """Return the path of the demo's config, in the current directory where it is no clone.
+
+    Raises ConfigError for another file of this name.
+    """
+    if CONFIG_PATH.is_relative_to(Path.cwd()) or os.environ.get(WORKSPACE_VARIABLE):
+        return os.path.relpath(CONFIG_PATH)
+    # The folder of an installed package is no place for a company's data.
+    text = CONFIG_PATH.read_text(encoding="utf-8").replace(
+        "workspace: ../workspace", COPY_WORKSPACE
+    )
+    path = Path(CONFIG_PATH.name)
+    if not path.exists():
+        write_atomically(path, text)
+    if path.read_text(encoding="utf-8", errors="replace") != text:
+        raise ConfigError(
+            "this file is not the demo's config",
+            where=str(path.absolute()),
+            fix="rename it, or run the demo in another folder",
+        )
+    return str(path)
 
 
 def prepare_registry(project: Project) -> None:

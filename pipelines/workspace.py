@@ -15,6 +15,7 @@ from pathlib import Path
 from configs.addresses.database import SQLITE
 from configs.addresses.parser import Address
 from configs.errors import ConfigError, LeadscoreError
+from configs.loading.workspace_place import OWNER_FILE, SCORES_FILE
 from configs.schema import Project
 from features.files.os_errors import suggest_os_fix
 from features.files.sqlite_file import require_file_not_lost
@@ -29,7 +30,6 @@ from serve.store.database import RETRY_SECONDS
 from serve.store.store import Store
 from serve.verify.past import find_published_proof
 
-OWNER_FILE, SCORES_FILE = "project.txt", "scores.db"
 # A process has the groups of the session that started it.
 AFTER_JOINING = "then log in again, and restart its services"
 LOG = logging.getLogger(__name__)

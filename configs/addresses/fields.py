@@ -4,34 +4,41 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from configs.addresses.database import parse_database_address
-from configs.addresses.local_path import check_local_path
+from configs.addresses.database import parse_database_address, place_database
+from configs.addresses.local_path import check_local_path, place_path
 from configs.addresses.parser import Address, AddressError
 
 # The type of a validation error that carries its own fix.
 ADDRESS_ERROR = "address"
 
+# The key of the validation context that holds the folder at which relative paths start.
+FOLDER = "folder"
 
-def _read_database(value: Any) -> Address:
+
+def _read_database(value: Any, info: ValidationInfo) -> Address:
     if isinstance(value, Address):
         return value
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "Input should be a valid string")
     try:
-        return parse_database_address(value)
+        return place_database(parse_database_address(value), _get_folder(info))
     except AddressError as error:
         raise _to_problem(error) from None
 
 
-def _read_path(value: str) -> str:
+def _read_path(value: str, info: ValidationInfo) -> str:
     try:
         check_local_path(value)
     except AddressError as error:
         raise _to_problem(error) from None
-    return value
+    return place_path(value, _get_folder(info))
+
+
+def _get_folder(info: ValidationInfo) -> str:
+    return (info.context or {}).get(FOLDER, "")
 
 
 def _to_problem(error: AddressError) -> PydanticCustomError:

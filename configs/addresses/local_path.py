@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import re
+from pathlib import Path
 
 from configs.addresses.database import SCHEMES
 from configs.addresses.parser import AddressError, suggest_scheme
@@ -25,3 +28,17 @@ def check_local_path(path: str) -> None:
     else:
         fix = "copy the files to this machine first, and name their path"
     raise AddressError("path is a file, folder or glob of this machine, not an address", fix)
+
+
+def place_path(path: str, folder: str) -> str:
+    """Return the path of a file, folder or glob that a YAML in ``folder`` names.
+
+    A relative path starts at that folder; "" is the current directory.
+    """
+    # Signs such as [ in the name of the folder belong to no pattern.
+    placed = str(Path(glob.escape(folder) if glob.has_magic(path) else folder, path))
+    short = os.path.normpath(placed)
+    # Through a link `..` leads elsewhere than its text says.
+    is_shorter = ".." in path and "\0" not in path
+    is_same = is_shorter and os.path.realpath(short) == os.path.realpath(placed)
+    return short if is_same else placed

@@ -175,7 +175,7 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError as error:
         raise ConfigError(
             "config file not found",
-            where=str(path),
+            where=str(path.absolute()),
             fix="give the path of a YAML file; see configs/ for examples",
         ) from error
     except (OSError, UnicodeDecodeError) as error:

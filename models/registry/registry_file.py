@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from configs.errors import StateError
+from configs.loading.workspace_place import REGISTRY_FILE
 from features.files.sqlite_file import (
     describes_damage,
     is_file_absent,
@@ -15,7 +16,7 @@ from features.files.sqlite_file import (
     require_file_not_lost,
 )
 
-REGISTRY_FILE, ARTIFACTS_FOLDER, CACHE_FILE = "mlflow.db", "artifacts", "champions.json"
+ARTIFACTS_FOLDER, CACHE_FILE = "artifacts", "champions.json"
 CONTENT = "model registry"
 # Table that every version of MLflow has.
 OWN_TABLE = "experiments"

@@ -9,6 +9,7 @@ such as a person's run or a second serving process.
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import ConfigError
@@ -73,7 +74,8 @@ def build_deployments(project: Project) -> list[RunnerDeployment]:
     return [
         getattr(flows, f"{name}_flow").to_deployment(
             name=project.project,
-            parameters={"config": project.path},
+            # A worker may run in another folder.
+            parameters={"config": str(Path(project.path).absolute())},
             schedules=_build_schedules(project, name),
             paused=False,
             tags=["leadscore"],

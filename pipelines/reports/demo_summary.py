@@ -33,12 +33,13 @@ SHOWN_METRICS = (
     "mean_predicted",
     "lift_at_capacity",
 )
-NEXT_STEPS = """Next, with .venv activated (or .venv/bin/leadscore):
-  leadscore explain configs/demo.yaml ID   one lead's score and its reasons
-  leadscore check configs/demo.yaml        the data, and the rows that were quarantined
-  leadscore audit configs/demo.yaml        the planted column that leaks the outcome
-  leadscore backtest configs/demo.yaml     all metrics of the models, also by fold and stage
-  leadscore schema                         every key of a YAML; start from configs/demo.yaml"""
+NEXT_STEPS = {
+    "explain CONFIG ID": "one lead's score and its reasons",
+    "check CONFIG": "the data, and the rows that were quarantined",
+    "audit CONFIG": "the planted column that leaks the outcome",
+    "backtest CONFIG": "all metrics of the models, also by fold and stage",
+    "schema": "every key of a YAML; start from CONFIG",
+}
 
 
 def render_demo(
@@ -63,7 +64,18 @@ def render_demo(
     for target in night.published.rows:
         leads.append(f"\nbest leads of target {target}")
         leads.append(render_table(build_lead_table(night.published, target)))
-    return [*leads, render_delivery(night), "\nmodels", *models, "", escape_text(NEXT_STEPS)]
+    return [*leads, render_delivery(night), "\nmodels", *models, "", *_describe_next(project.path)]
+
+
+def _describe_next(config: str) -> list[str]:
+    """Return the commands to try next, for the demo's config."""
+    steps = {
+        step.replace("CONFIG", config): use.replace("CONFIG", config)
+        for step, use in NEXT_STEPS.items()
+    }
+    width = max(map(len, steps))
+    lines = [f"  leadscore {step:<{width}}   {use}" for step, use in steps.items()]
+    return ["Next, with .venv activated (or .venv/bin/leadscore):", *map(escape_text, lines)]
 
 
 def build_lead_table(published: PublishedScores, target: str) -> list[list[str]]:

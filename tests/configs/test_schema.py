@@ -54,7 +54,7 @@ def test_config_loads_as_written(tmp_path):
     assert found.targets["close"].observed_from == datetime(2024, 6, 30, 22, tzinfo=UTC)
     assert (found.timed, found.workspace_path, found.path) == (
         True,
-        Path("workspace/p"),
+        tmp_path / "workspace/p",
         str(tmp_path / "c.yaml"),
     )
 
@@ -190,7 +190,7 @@ def test_missing_or_binary_file_is_rejected(tmp_path):
 
 def test_environment_expands_variables_and_overrides_workspace(tmp_path, monkeypatch):
     text = GOOD.replace("path: e.csv", 'path: "${workspace}/e.csv"')
-    assert load_text(tmp_path, text).sources.events[0].path == "workspace/p/e.csv"
+    assert load_text(tmp_path, text).sources.events[0].path == str(tmp_path / "workspace/p/e.csv")
     monkeypatch.setenv("LEADSCORE_WORKSPACE", "/elsewhere")
     found = load_text(tmp_path, text)
     assert (found.workspace_path, found.sources.events[0].path) == (

@@ -75,8 +75,8 @@ def _select_driver(address: Address) -> Callable[[], Any]:
         if not _is_file(path):
             raise DataError(
                 "database file not found",
-                where=path,
-                fix="write sqlite:///relative/path or sqlite:////absolute/path",
+                where=str(Path(path).absolute()),
+                fix="write sqlite:////absolute/path, or sqlite:///path from the folder of the YAML",
             )
         sqlite = importlib.import_module("adbc_driver_sqlite.dbapi")
         return lambda: sqlite.connect(f"file:{quote(path)}?mode=ro")
