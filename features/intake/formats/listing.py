@@ -186,10 +186,13 @@ def _find_from_current_folder(path: str) -> str:
     """Return how to write a path whose end exists in the current directory; "" if none does."""
     parts = Path(path).parts
     # Two stars would walk through all folders below.
-    for i in range(1, len(parts) if "**" not in parts else 1):
-        end = Path(*parts[i:])
-        if os.path.lexists(end) or next(glob.iglob(str(end)), None):  # noqa: PTH207
-            return os.path.relpath(end, Path(*parts[:i]))
+    if os.path.lexists(path) or "**" in parts:
+        return ""
+    for i in range(1, len(parts)):
+        folder, end = Path(*parts[:i]), Path(*parts[i:])
+        is_there = os.path.lexists(end) or any(glob.iglob(str(end)))  # noqa: PTH207
+        if is_there and folder != Path.cwd():
+            return os.path.relpath(end, folder)
     return ""
 
 

@@ -96,7 +96,9 @@ def test_signs_of_a_pattern_in_the_folder_of_the_yaml_are_no_pattern(site):
     (folder / "data").mkdir(parents=True)
     (folder / "data/leads1.csv").touch()
     project = load(path=folder / "c.yaml")
-    assert list_files(project.sources.leads.path) == [folder / "data/leads1.csv"]
+    assert [file.address for file in list_files(project.sources.leads.path)] == [
+        str(folder / "data/leads1.csv")
+    ]
 
 
 def test_linked_yaml_counts_where_it_lies(site):
@@ -154,7 +156,7 @@ def test_workspace_beside_the_yaml_wins_with_a_warning(site, caplog):
     assert "holds results of this project too" in caplog.text
 
 
-def test_one_workspace_by_two_paths_is_no_conflict(site, caplog):
+def test_workspace_by_two_paths_is_no_conflict(site, caplog):
     make_results(site / "ws")
     (site / "conf/ws").symlink_to(site / "ws")
     assert load().workspace_path == Path("conf/ws")
