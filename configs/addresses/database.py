@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from dataclasses import replace
-from pathlib import Path
 
 from configs.addresses.parser import (
     FIX_ENCODING,
@@ -55,31 +52,6 @@ def parse_database_address(text: str) -> Address:
         raise AddressError("the address lacks a slash after its scheme", f"did you mean {kind}://?")
     rest = "/" * (slashes - 2) + rest
     return _parse_sqlite(rest) if kind == SQLITE else _parse_postgresql(rest)
-
-
-def place_database(address: Address, folder: str) -> Address:
-    """Return an address of a YAML in ``folder``, where a relative path of a file starts.
-
-    Raises AddressError for a file that lies in the current directory instead, as it did up to
-    version 0.1: a new empty database would take its place.
-    """
-    if address.scheme != SQLITE or Path(address.path).is_absolute():
-        return address
-    written, placed = Path(address.path), Path(folder, address.path)
-    if _is_file(written) and not _is_file(placed):
-        raise AddressError(
-            f"the SQLite file is not in the folder of the YAML, {Path(folder).absolute()}, but in "
-            f"the current directory, {Path.cwd()}",
-            f"write sqlite:///{os.path.relpath(written, folder)}, or move the file",
-        )
-    return replace(address, path=str(placed))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or holds a NUL
-        return False
 
 
 def _parse_postgresql(rest: str) -> Address:

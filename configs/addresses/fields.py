@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from configs.addresses.database import parse_database_address, place_database
-from configs.addresses.local_path import check_local_path, place_path
+from configs.addresses.database import SQLITE, parse_database_address
+from configs.addresses.local_path import check_local_path, place_path, require_beside_yaml
 from configs.addresses.parser import Address, AddressError
 
 # The type of a validation error that carries its own fix.
@@ -24,7 +26,7 @@ def _read_database(value: Any, info: ValidationInfo) -> Address:
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "Input should be a valid string")
     try:
-        return place_database(parse_database_address(value), _get_folder(info))
+        return _place_database(parse_database_address(value), _get_folder(info))
     except AddressError as error:
         raise _to_problem(error) from None
 
@@ -32,9 +34,21 @@ def _read_database(value: Any, info: ValidationInfo) -> Address:
 def _read_path(value: str, info: ValidationInfo) -> str:
     try:
         check_local_path(value)
+        folder = _get_folder(info)
+        placed = place_path(value, folder)
+        require_beside_yaml(value, placed, folder)
     except AddressError as error:
         raise _to_problem(error) from None
-    return place_path(value, _get_folder(info))
+    return placed
+
+
+def _place_database(address: Address, folder: str) -> Address:
+    """Return the address of a database, whose relative file starts at the folder of the YAML."""
+    if address.scheme != SQLITE:
+        return address
+    placed = str(Path(folder, address.path))
+    require_beside_yaml(address.path, placed, folder)
+    return replace(address, path=placed)
 
 
 def _get_folder(info: ValidationInfo) -> str:

@@ -42,3 +42,27 @@ def place_path(path: str, folder: str) -> str:
     is_shorter = ".." in path and "\0" not in path
     is_same = is_shorter and os.path.realpath(short) == os.path.realpath(placed)
     return short if is_same else placed
+
+
+def require_beside_yaml(written: str, placed: str, folder: str) -> None:
+    """Raise AddressError for files that lie in the current directory, not where the YAML says.
+
+    Up to version 0.1 relative paths started there. ``placed`` is the path ``written`` in the YAML
+    of ``folder``.
+    """
+    # Two stars would walk through all folders below.
+    if placed == written or "**" in written or _has_files(placed) or not _has_files(written):
+        return
+    # The path itself is not quoted: it may hold the value of a variable.
+    raise AddressError(
+        f"this path starts at the folder of the YAML, {Path(folder).absolute()}, where nothing has "
+        f"its name, but something has in the current directory, {Path.cwd()}",
+        f"begin the path with {os.path.relpath('.', folder)}/, or move the files",
+    )
+
+
+def _has_files(path: str) -> bool:
+    try:
+        return os.path.lexists(path) or any(glob.iglob(path))  # noqa: PTH207
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL
+        return False

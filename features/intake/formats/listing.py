@@ -156,13 +156,6 @@ def _explain_no_files(path: str) -> DataError:
     """Return the error for a path without any file, with what is there instead."""
     # The reader of a log does not know the folder of the run.
     path = str(Path(path).absolute())
-    if there := _find_from_current_folder(path):
-        return DataError(
-            "file not found",
-            where=path,
-            found="it is in the current directory, but paths start at the folder of the YAML",
-            fix=f"write path: {there}",
-        )
     base = _find_base(path)
     has_pattern = glob.has_magic(path)
     if base.is_file():
@@ -180,20 +173,6 @@ def _explain_no_files(path: str) -> DataError:
     hint = did_you_mean(missing, names)
     detail = f"{base} has no {missing}" + (f"; {hint}" if hint else "")
     return DataError("file not found", where=path, found=detail, fix=FIX_SOURCES)
-
-
-def _find_from_current_folder(path: str) -> str:
-    """Return how to write a path whose end exists in the current directory; "" if none does."""
-    parts = Path(path).parts
-    # Two stars would walk through all folders below.
-    if os.path.lexists(path) or "**" in parts:
-        return ""
-    for i in range(1, len(parts)):
-        folder, end = Path(*parts[:i]), Path(*parts[i:])
-        is_there = os.path.lexists(end) or any(glob.iglob(str(end)))  # noqa: PTH207
-        if is_there and folder != Path.cwd():
-            return os.path.relpath(end, folder)
-    return ""
 
 
 def _find_conversion(path: PurePath) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,7 @@ def test_workspace_by_two_paths_is_no_conflict(site, caplog):
 def test_database_of_the_current_directory_is_refused(site):
     (site / "scores.db").touch()
     text = TEXT + "publish: {database: 'sqlite:///scores.db'}\n"
-    with pytest.raises(ConfigError, match=r"write sqlite:///\.\./scores\.db, or move the file"):
+    with pytest.raises(ConfigError, match=r"publish\.database[^$]*begin the path with \.\./"):
         load(text)
     assert load(text.replace("///s", "///../s")).publish.database.path == "conf/../scores.db"
 
@@ -174,10 +175,21 @@ def test_database_of_the_current_directory_is_refused(site):
 def test_file_of_the_current_directory_is_named(site):
     (site / "data").mkdir()
     (site / "data/leads1.csv").touch()
-    with pytest.raises(DataError) as refused:
-        list_files(load().sources.leads.path)
+    with pytest.raises(ConfigError) as refused:
+        load()
     assert str(refused.value) == (
-        f"data error: file not found [{site}/conf/data/leads*.csv]: it is in the current "
-        "directory, but paths start at the folder of the YAML\n"
-        "  fix: write path: ../data/leads*.csv"
+        f"config error: this path starts at the folder of the YAML, {site}/conf, where nothing has "
+        f"its name, but something has in the current directory, {site} "
+        "[conf/c.yaml: sources.leads.path]\n"
+        "  fix: begin the path with ../, or move the files"
     )
+    (site / "conf/data").mkdir()
+    (site / "conf/data/leads2.csv").touch()
+    assert len(list_files(load().sources.leads.path)) == 1
+
+
+def test_missing_file_is_shown_with_its_absolute_path(site):
+    with pytest.raises(DataError, match=re.escape(f"[{site}/conf/data/leads*.csv]")):
+        list_files(load().sources.leads.path)
+    with pytest.raises(ConfigError, match=re.escape(f"[{site}/none.yaml]")):
+        load_project("none.yaml")
