@@ -46,10 +46,18 @@ class SourceRows(FrozenModel):
     path: LocalPath | None = Field(
         None, description="file, folder or glob, relative to the folder of the YAML"
     )
-    format: Literal["csv", "parquet", "jsonl"] | None = Field(
+    format: Literal["csv", "json", "jsonl", "parquet", "workbook"] | None = Field(
         None, description="default: by the file extension"
     )
     delimiter: str | None = Field(None, description="CSV only; default: detected from the header")
+    sheet: str | None = Field(
+        None, description="workbooks only: name of the sheet; default: the only one with rows"
+    )
+    records: str | None = Field(
+        None,
+        description="JSON documents only: key of the array that holds the rows; default: the only "
+        "array of objects",
+    )
     database: DatabaseAddress | None = Field(
         None, description="sqlite:///file or postgresql://…; keep secrets in ${NAME}"
     )

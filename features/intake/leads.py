@@ -82,7 +82,8 @@ def read_leads(
     equal = find_equal_ids(same, _name_content(source, names))
     reasons = mark_duplicates(reasons, leads["nr"], equal.again)
     verdict = Rejections.from_reasons(reasons)
-    warnings = [*_describe_unnamed(source, raw), *_describe_ids(project, source, raw, leads, equal)]
+    warnings = [*raw.warnings, *_describe_unnamed(source, raw)]
+    warnings += _describe_ids(project, source, raw, leads, equal)
     warnings += describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     kept = _sort_leads(leads.filter(reasons.is_null()), source)
     carried = list_carried_columns(project)

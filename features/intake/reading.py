@@ -1,8 +1,8 @@
-"""Raw rows of a source, piece by piece, from CSV, JSON lines, Parquet or a query.
+"""Raw rows of a source, piece by piece, from files of any format or a query.
 
-A column keeps the type that it has in Parquet or in the database; all other columns are text.
-Module ``values`` interprets both by the same rules, so that equal rows give equal tables in any
-format.
+A column keeps the type that it has in Parquet, in a workbook or in the database; all other columns
+are text. Module ``values`` interprets both by the same rules, so that equal rows give equal tables
+in any format.
 """
 
 from __future__ import annotations
@@ -58,12 +58,14 @@ class RawRows:
         table: Metadata columns, and the columns ``c0`` ….
         label: Name of the source for messages.
         form: The form in which the files are written that were read so far.
+        warnings: One line for each doubtful reading of these files.
     """
 
     names: tuple[str, ...]
     table: pa.Table
     label: str
     form: tuple[FormEntry, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def places(self) -> dict[str, str]:
@@ -117,11 +119,13 @@ class SourceReader:
         query_result: Column names and table of the query; None for files.
         form: The form in which the files are written that were read so far, in that order; a file
             adds to it when its first block is read.
+        warnings: One line for each doubtful reading of these files, in that order.
     """
 
     source: SourceRows
     query_result: tuple[list[str], pa.Table] | None
     form: dict[FormEntry, None] = field(default_factory=dict, compare=False, repr=False)
+    warnings: dict[str, None] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(cls, source: SourceRows, scratch: Path | None = None) -> Self:
@@ -178,6 +182,7 @@ class SourceReader:
         begin = 0
         for label, block in self._iter_file_blocks(selection):
             self.form.update(dict.fromkeys(block.form))
+            self.warnings.update(dict.fromkeys(block.warnings))
             part = _to_raw_rows(label, block, begin)
             # Checked for every block, since each file has a header of its own.
             for key, name in needed.items():
@@ -209,7 +214,7 @@ def read_rows(source: SourceRows, needed: dict[str, str]) -> RawRows:
     """Return all rows of a source with all columns; ``needed`` and errors as in SourceReader."""
     reader = SourceReader.open(source)
     raw = _concat_rows(list(reader.iter_blocks(Selection(), needed)), source.label)
-    return replace(raw, form=tuple(reader.form))
+    return replace(raw, form=tuple(reader.form), warnings=tuple(reader.warnings))
 
 
 def _to_raw_rows(label: str, block: RowBlock, begin: int) -> RawRows:

@@ -28,10 +28,11 @@ HTML = "<!DOCTYPE html>\n<html><body>Please log in</body></html>\n"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n"
 
 
-def packed(name):
+def packed(*names):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr(name, CSV)
+        for name in names:
+            file.writestr(name, CSV)
     return archive.getvalue()
 
 
@@ -51,21 +52,21 @@ def excel():
 
 # Name of the file, its content, words of the message that name cause and fix.
 CONTENTS = [
-    ("e.jsonl", json.dumps(ROWS), ["JSON array", "jq -c '.[]'"]),
-    ("e.jsonl", json.dumps(ROWS, indent=2), ["JSON array", "jq -c '.[]'"]),
-    ("e.jsonl", json.dumps(ROWS[0], indent=2), ["over several lines", "one object per line"]),
+    ("e.jsonl", json.dumps(ROWS), ["JSON array", "format: json"]),
+    ("e.jsonl", json.dumps(ROWS, indent=2), ["JSON array", "end in .json"]),
+    ("e.jsonl", json.dumps(ROWS[0], indent=2), ["over several lines", "end in .json"]),
     ("e.jsonl", HTML, ["web page", "download it again"]),
     ("e.jsonl", POINTER, ["Git LFS", "git lfs pull"]),
     ("e.jsonl", "", ["is empty", "export it again"]),
     ("e.jsonl", gzip.compress(LINES.encode()), ["gzip", ".gz"]),
-    ("e.csv", json.dumps(ROWS), ["JSON array", "jq -c '.[]'"]),
+    ("e.csv", json.dumps(ROWS), ["JSON array", "end in .json"]),
     ("e.csv", LINES, ["holds JSON", "jsonl"]),
     ("e.csv", gzip.compress(CSV.encode()), ["gzip", "end in .gz"]),
     ("e.csv", bz2.compress(CSV.encode()), ["bzip2", "end in .bz2"]),
     ("e.csv", lzma.compress(CSV.encode()), ["xz", "xz -dc"]),
-    ("e.csv", packed("e.csv"), ["ZIP", "unzip -p"]),
-    ("e.csv", excel(), ["spreadsheet", "CSV UTF-8"]),
-    ("e.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), ["spreadsheet", "CSV UTF-8"]),
+    ("e.csv", packed("e.csv"), ["ZIP", "end in .zip"]),
+    ("e.csv", excel(), ["spreadsheet", "end in .xlsx"]),
+    ("e.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), ["spreadsheet", "workbook"]),
     ("e.csv", columnar(parquet.write_table), ["Parquet", "end in .parquet"]),
     ("e.csv", columnar(feather.write_feather), ["Arrow", "Parquet"]),
     ("e.csv", CSV.encode("utf-16"), ["UTF-16", "iconv"]),
@@ -88,11 +89,21 @@ CONTENTS = [
     ("e.parquet", "", ["is empty", "export it again"]),
     ("e.parquet", columnar(parquet.write_table)[:200], ["cannot read", "incomplete"]),
     ("e.parquet.gz", gzip.compress(columnar(parquet.write_table)), ["gzip", "unpack it"]),
-    ("e.xlsx", excel(), ["extension", "CSV UTF-8"]),
-    ("e.json", json.dumps(ROWS), ["extension", "jq -c '.[]'"]),
-    ("e.csv.xz", lzma.compress(CSV.encode()), ["gz, bz2, zst and lz4", "xz -dc e.csv.xz | gzip"]),
-    ("e.csv.zip", packed("e.csv"), ["gz, bz2, zst and lz4", "unzip -p e.csv.zip"]),
-    ("e.csv.7z", b"7z\xbc\xaf\x27\x1c" + bytes(50), ["gz, bz2, zst and lz4", "7z e -so e.csv.7z"]),
+    ("e.xlsx", excel(), ["workbook", "CSV UTF-8", "ids"]),
+    ("e.xlsx", CSV, ["not a workbook", "text", "end in .csv"]),
+    ("e.xls", "<html><table><tr><td>1</td></tr></table>", ["web page", "CSV UTF-8"]),
+    ("e.xlsx.gz", gzip.compress(excel()), ["gzip", "unpack it"]),
+    ("e.xlsx.zip", packed("e.xlsx"), ["ZIP", "unpack it"]),
+    ("e.json", json.dumps(ROWS)[:-9], ["cut", "element 2", "export"]),
+    ("e.json", json.dumps({"a": ROWS, "b": ROWS}), ["several arrays", "a, b", "records: KEY"]),
+    ("e.json", json.dumps(ROWS[0]), ["no array of objects", "one object per line"]),
+    ("e.json", CSV, ["not JSON", "text", "end in .csv"]),
+    ("e.csv.xz", lzma.compress(CSV.encode()), ["gz, bz2, zst, lz4", "xz -dc e.csv.xz | gzip"]),
+    ("e.csv.zip", packed("e.csv", "f.csv"), ["must hold one file", "2 files", "unzip e.csv.zip"]),
+    ("e.csv.zip", packed("e.csv")[:90], ["cannot read", "incomplete"]),
+    ("e.csv.zip", CSV, ["not CSV compressed by ZIP", "holds text", "remove .zip"]),
+    ("e.zip", packed("e.txt.old"), ["extension", "unzip e.zip"]),
+    ("e.csv.7z", b"7z\xbc\xaf\x27\x1c" + bytes(50), ["gz, bz2, zst, lz4", "7z e -so e.csv.7z"]),
     ("e.db", b"SQLite format 3\0" + bytes(90), ["extension", "sqlite:///"]),
 ]
 

@@ -7,23 +7,40 @@ would report such a file as empty, or as broken rows.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from configs.errors import DataError
 from features.intake.formats.listing import (
-    COMPRESSIONS,
     CSV,
     FIX_ARROW,
-    FIX_JSON_ARRAY,
+    FIX_JSON,
     FIX_SHEET,
+    JSON,
     JSONL,
     PARQUET,
+    WORKBOOK,
 )
-from features.intake.storage.source_file import SourceFile, open_unpacked
+from features.intake.storage.packing import COMPRESSIONS, ZIP_SUFFIX, open_unpacked
+from features.intake.storage.source_file import SourceFile
 
 HEAD_BYTES = 4096
-TITLES = {CSV: "CSV", JSONL: "JSON lines", PARQUET: "Parquet"}
-COMPRESSION_BY_SUFFIX = {".gz": "gzip", ".bz2": "bzip2", ".zst": "Zstandard", ".lz4": "LZ4"}
+TITLES = {
+    CSV: "CSV",
+    JSON: "JSON",
+    JSONL: "JSON lines",
+    PARQUET: "Parquet",
+    WORKBOOK: "a workbook",
+}
+# First bytes of the formats with a compression of their own. What is in an archive that claims to
+# be a workbook, its reader says.
+CONTAINERS = {PARQUET: (b"PAR1", b"PARE"), WORKBOOK: (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")}
+COMPRESSION_BY_SUFFIX = {
+    ".gz": "gzip",
+    ".bz2": "bzip2",
+    ".zst": "Zstandard",
+    ".lz4": "LZ4",
+    ZIP_SUFFIX: "ZIP",
+}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 FIX_EMPTY = "export it again; a file without rows needs at least a header"
@@ -51,10 +68,13 @@ COMPRESSED = {
     b"\x04\x22\x4d\x18": Content("LZ4", "rename it to end in .lz4"),
     b"\xfd7zXZ\x00": Content("xz", f"{COMPRESSIONS}: xz -dc old.xz | gzip > new.gz"),
     b"7z\xbc\xaf\x27\x1c": Content("7z", f"{COMPRESSIONS}: 7z e -so old.7z | gzip > new.gz"),
+    b"PK\x03\x04": Content("ZIP", "rename it to end in .zip"),
     b"Rar!": Content("RAR", f"{COMPRESSIONS}: unrar p -inul old.rar | gzip > new.gz"),
 }
-SPREADSHEET = Content("a spreadsheet (Excel or OpenDocument)", FIX_SHEET)
-ZIP = Content("a ZIP archive", f"{COMPRESSIONS}: unzip -p old.zip | gzip > new.gz")
+ZIP = COMPRESSED[b"PK\x03\x04"]
+SPREADSHEET = Content(
+    "a spreadsheet (Excel or OpenDocument)", "rename it to end in .xlsx, or give format: workbook"
+)
 BINARY = {
     b"PAR1": Content("Parquet", "rename it to end in .parquet, or give format: parquet"),
     b"PARE": Content("encrypted Parquet", "write it without encryption"),
@@ -82,11 +102,9 @@ EMPTY = Content("nothing", FIX_EMPTY)
 ONLY_MARK = Content("only a byte order mark or blanks", FIX_EMPTY)
 WEB_PAGE = Content("a web page (HTML), perhaps an error or a login", FIX_DOWNLOAD)
 XML = Content("XML, perhaps an error of a server", FIX_DOWNLOAD)
-JSON_ARRAY = Content("a JSON array", FIX_JSON_ARRAY)
+JSON_ARRAY = Content("a JSON array", FIX_JSON)
 JSON_LINES = Content("JSON", "rename it to end in .jsonl, or give format: jsonl")
-SPREAD_JSON = Content(
-    "a JSON document over several lines", "write one object per line: jq -c . old > new.jsonl"
-)
+SPREAD_JSON = Content("a JSON document over several lines", FIX_JSON)
 UNKNOWN = Content("unknown bytes", "export it again")
 TEXT = Content("text", "rename it to end in .csv or .jsonl, or give its format")
 
@@ -103,12 +121,13 @@ def check_content(file: SourceFile, kind: str) -> None:
     """
     with file.open() as stream:
         head = stream.read(HEAD_BYTES)
-    packing = COMPRESSION_BY_SUFFIX.get(file.name.suffix.lower()) if kind != PARQUET else None
+    suffix = file.name.suffix.lower()
+    packing = COMPRESSION_BY_SUFFIX.get(suffix) if kind not in CONTAINERS else None
     packed = _find_compression(head)
     if packing and packed and packed.name == packing:
         content = _find_unexpected(_read_unpacked(file), kind)
     else:
-        content = _find_unexpected(head, kind)
+        content = _find_unexpected(head, kind, suffix == ZIP_SUFFIX)
         if packing and content is None:
             content = Content("text", f"remove {file.name.suffix} from its name")
     if content is not None:
@@ -133,17 +152,23 @@ def _find_compression(head: bytes) -> Content | None:
     return next((content for sign, content in COMPRESSED.items() if head.startswith(sign)), None)
 
 
-def _find_unexpected(head: bytes, kind: str) -> Content | None:
-    """Return what bytes are, if they are not of the expected format."""
+def _find_unexpected(head: bytes, kind: str, is_packed: bool = False) -> Content | None:
+    """Return what bytes are, if they are not of the expected format.
+
+    ``is_packed`` says that by its name the file is an archive with such a file.
+    """
     if not head:
         return EMPTY
-    if kind == PARQUET and head.startswith((b"PAR1", b"PARE")):
+    if head.startswith(CONTAINERS.get(kind, ())) and not is_packed:
         return None
     content = _find_binary(head) or _find_text(head, kind)
-    if kind != PARQUET:
+    if kind not in CONTAINERS:
         return content
     if content is not None and content in COMPRESSED.values():
-        return Content(f"Parquet or another file in {content.name}", "unpack it")
+        return Content(f"{TITLES[kind]} or another file in {content.name}", "unpack it")
+    if kind == WORKBOOK and content in (WEB_PAGE, XML):
+        # Many programs write a table of a web page and name it .xls.
+        return replace(content, fix=f"open it in a spreadsheet program and {FIX_SHEET}")
     return content or (UNKNOWN if _CONTROL.search(head) else TEXT)
 
 
@@ -176,6 +201,8 @@ def _find_text(head: bytes, kind: str) -> Content | None:
         return WEB_PAGE
     if lower.startswith(b"<?xml"):
         return WEB_PAGE if b"<html" in text.lower() else XML
+    if kind == JSON:
+        return None if text.startswith((b"{", b"[")) else TEXT
     if kind != CSV and _JSON_ARRAY.match(text):
         return JSON_ARRAY
     if kind == JSONL and text.partition(b"\n")[0].strip() == b"{":

@@ -29,7 +29,8 @@ from features.intake.formats.limits import (
     require_plausible_size,
     require_short_line,
 )
-from features.intake.storage.source_file import SourceFile, open_unpacked
+from features.intake.storage.packing import open_unpacked
+from features.intake.storage.source_file import SourceFile
 from features.tools.id_index import contains_nul
 
 # Bytes read per block (64 MB); also the maximum size of a quoted field before its quote counts as

@@ -1,4 +1,4 @@
-"""Files of a source, read in blocks of rows: CSV, JSON lines or Parquet."""
+"""Files of a source, read in blocks of rows: CSV, JSON lines, Parquet or a workbook."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from pyarrow import parquet
 
 from configs.source_rows import SourceRows
 from features.intake.formats.delimited import BrokenRecord, read_csv
-from features.intake.formats.json_lines import read_json_lines
+from features.intake.formats.json_document import JsonDocument
+from features.intake.formats.json_lines import read_json_objects
 from features.intake.formats.limits import (
     MAX_COLUMNS,
     require_few_columns,
     require_plausible_rows,
 )
-from features.intake.formats.listing import JSONL, PARQUET
+from features.intake.formats.listing import JSON, JSONL, PARQUET, WORKBOOK
 from features.intake.formats.texts import is_text_type, to_supported_type
+from features.intake.formats.workbook import read_workbook
 from features.intake.storage.source_file import SourceFile
 from features.readings.source_form import FormEntry
 
@@ -46,6 +48,7 @@ class RowBlock:
         rows: Line of each row in a text file, else number of the row, from 1.
         broken: Unreadable records among them.
         form: The form in which the file is written; in its first block only.
+        warnings: One line for each doubtful reading of the file; in its first block only.
     """
 
     names: Sequence[str]
@@ -53,6 +56,7 @@ class RowBlock:
     rows: np.ndarray
     broken: Sequence[BrokenRecord] = field(default_factory=list)
     form: Sequence[FormEntry] = ()
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,26 @@ def read_blocks(
     """Yield a file of a source in blocks, at least one, which may be empty."""
     if kind == PARQUET:
         yield from _read_parquet_blocks(file, selection)
-    elif kind == JSONL:
-        for table, rows, broken in read_json_lines(file, selection.columns):
-            yield RowBlock(table.column_names, _rename_by_position(table), rows, broken)
+    elif kind in (JSON, JSONL):
+        yield from _read_json_blocks(file, kind, source, selection)
+    elif kind == WORKBOOK:
+        sheet = read_workbook(file, source)
+        names = _make_unique(sheet.names)
+        yield RowBlock(names, sheet.table, sheet.rows, form=sheet.form, warnings=sheet.warnings)
     else:
         yield from _read_csv_blocks(file, source)
+
+
+def _read_json_blocks(
+    file: SourceFile, kind: str, source: SourceRows, selection: Selection
+) -> Iterator[RowBlock]:
+    document = (
+        JsonDocument.open(file, source.records) if kind == JSON else JsonDocument(file, lines=True)
+    )
+    form = document.form
+    for table, rows, broken in read_json_objects(document, selection.columns):
+        yield RowBlock(table.column_names, _rename_by_position(table), rows, broken, form)
+        form = ()
 
 
 def _read_csv_blocks(file: SourceFile, source: SourceRows) -> Iterator[RowBlock]:

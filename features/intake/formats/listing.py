@@ -10,44 +10,52 @@ from pathlib import Path, PurePath
 
 from configs.errors import ConfigError, DataError
 from configs.suggestions import did_you_mean
+from features.intake.storage.packing import (
+    COMPRESSED_SUFFIXES,
+    COMPRESSIONS,
+    ZIP_SUFFIX,
+    find_packed_name,
+)
 from features.intake.storage.permission import find_barrier, make_permission_error
 from features.intake.storage.source_file import LocalFile, SourceFile
 
-CSV, JSONL, PARQUET = "csv", "jsonl", "parquet"
+CSV, JSON, JSONL, PARQUET, WORKBOOK = "csv", "json", "jsonl", "parquet", "workbook"
 FORMAT_BY_SUFFIX = {
     ".csv": CSV,
     ".tsv": CSV,
     ".txt": CSV,
+    ".json": JSON,
     ".jsonl": JSONL,
     ".ndjson": JSONL,
     ".parquet": PARQUET,
     ".pq": PARQUET,
+    ".xlsx": WORKBOOK,
+    ".xlsm": WORKBOOK,
+    ".xlsb": WORKBOOK,
+    ".xls": WORKBOOK,
+    ".ods": WORKBOOK,
 }
-COMPRESSED_SUFFIXES = (".gz", ".bz2", ".zst", ".lz4")
-
 FIX_SOURCES = "check `sources` in the config, and LEADSCORE_DATA if it is used"
 
-COMPRESSIONS = "gz, bz2, zst and lz4 are read"
-FIX_SHEET = "save the sheet as “CSV UTF-8”"
+FIX_SHEET = "save the sheet as “CSV UTF-8”, with ids as text"
 FIX_ARROW = "write it as Parquet"
 FIX_TABLE = "write it as CSV, JSON lines or Parquet"
-FIX_JSON_ARRAY = "write one object per line: jq -c '.[]' array.json > lines.jsonl"
+FIX_JSON = "rename it to end in .json, or give format: json"
 
 SYSTEM_FOLDERS = ("lost+found", "System Volume Information", "$RECYCLE.BIN")
 
 # How to turn what is often delivered into what is read, by the ending of the file.
 CONVERSIONS = {
     ".xz": f"{COMPRESSIONS}: xz -dc FILE.xz | gzip > FILE.gz",
-    ".zip": f"{COMPRESSIONS}: unzip -p FILE.zip | gzip > FILE.gz",
+    ".zip": "extract it: unzip FILE.zip",
     ".7z": f"{COMPRESSIONS}: 7z e -so FILE.7z | gzip > FILE.gz",
     ".rar": f"{COMPRESSIONS}: unrar p -inul FILE.rar | gzip > FILE.gz",
     ".z": f"{COMPRESSIONS}: gzip -dc FILE.Z | gzip > FILE.gz",
     ".br": f"{COMPRESSIONS}: brotli -dc FILE.br | gzip > FILE.gz",
     ".tar": "extract it: tar -xf FILE",
     ".tgz": "extract it: tar -xf FILE",
-    ".json": FIX_JSON_ARRAY,
-    ".geojson": FIX_JSON_ARRAY,
-    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"), FIX_SHEET),
+    ".geojson": FIX_JSON,
+    ".numbers": FIX_SHEET,
     **dict.fromkeys((".arrow", ".feather", ".orc", ".avro"), FIX_ARROW),
     **dict.fromkeys((".pkl", ".pickle", ".rds", ".rdata", ".sav", ".dta", ".xml"), FIX_TABLE),
     **dict.fromkeys(
@@ -90,13 +98,18 @@ def list_files(path: str) -> list[SourceFile]:
 
 def detect_format(file: SourceFile) -> str:
     """Return the format by a file's extension; raise ConfigError for an unknown one."""
-    if kind := find_format(file.name):
+    if kind := find_format(file.name) or find_format(_name_packed(file)):
         return kind
     raise ConfigError(
         "unknown file extension",
         where=file.address,
-        fix=_find_conversion(file.name) or "give format: csv, parquet or jsonl",
+        fix=_find_conversion(file.name) or "give format: csv, json, jsonl, parquet or workbook",
     )
+
+
+def _name_packed(file: SourceFile) -> PurePath:
+    """Return the name of the file in an archive whose own name does not say what it holds."""
+    return PurePath(find_packed_name(file)) if file.name.suffix.lower() == ZIP_SUFFIX else file.name
 
 
 def find_format(path: PurePath) -> str | None:

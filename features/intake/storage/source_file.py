@@ -66,13 +66,3 @@ def make_unreadable_error(address: str, error: Exception) -> DataError:
     observed = next(iter(str(error).splitlines()), type(error).__name__)
     fix = "export or copy it again: it may be damaged or incomplete"
     return DataError("cannot read the file", where=address, found=observed, fix=fix)
-
-
-def open_unpacked(file: SourceFile) -> pa.NativeFile:
-    """Return the bytes of a file, decompressed by its extension."""
-    codec = CODECS.get(file.name.suffix.lower())
-    return pa.CompressedInputStream(file.open(), codec) if codec else file.open()
-
-
-# Compressions by the ending of a file's name.
-CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
