@@ -267,7 +267,7 @@ def _scan_part(
         found.setdefault(key, {"count": 0, "first": first, "detail": detail})["count"] += 1
 
     chosen = b"|".join(styles)
-    zeros = re.compile(rb"<" + _PREFIX + rb'c\b[^>]*\bs="(' + chosen + rb')"[^>]*[^/]>')
+    zeros = re.compile(rb"<" + _PREFIX + rb'c\b[^>]*\bs="(' + chosen + rb')"(?:[^>]*[^/>])?>')
     for text in _iter_rows_of_xml(archive, part):
         for cell in _ERROR_CELL.finditer(text):
             note("errors", cell[0])
