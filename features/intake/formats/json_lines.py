@@ -16,6 +16,7 @@ from features.intake.formats.csv_grammar import find_blank_lines
 from features.intake.formats.delimited import BrokenRecord, LineBlock, find_unreadable_lines
 from features.intake.formats.json_document import JsonDocument
 from features.intake.formats.limits import MAX_KEYS, require_few_columns
+from features.intake.storage.source_file import SourceFile
 from features.tools.duckdb_sql import run_query
 
 # Levels of objects that are flattened; what lies deeper stays JSON.
