@@ -62,18 +62,18 @@ _ZERO_FORMAT = re.compile(r"0{2,}")
 
 
 class RefusedError(Exception):
-    """The workbook cannot be used: what is wrong, what was found, how to fix it."""
+    """The workbook cannot be used; the arguments are problem, observation and fix."""
 
 
-def main(sheet: str) -> None:
+def write_sheet(sheet: str) -> None:
     """Write the sheet of a workbook; an empty name means the only one with rows."""
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS))
     try:
         table = _read_sheet(io.BytesIO(sys.stdin.buffer.read()), sheet)
     except RefusedError as error:
-        what, found, fix = error.args
-        json.dump({"what": what, "found": found, "fix": fix}, sys.stdout)
+        what, observed, fix = error.args
+        json.dump({"what": what, "found": observed, "fix": fix}, sys.stdout, allow_nan=False)
         sys.exit(REFUSED)
     with pa.ipc.new_stream(sys.stdout.buffer, table.schema) as stream:
         stream.write_table(table)
@@ -95,7 +95,7 @@ def _read_sheet(content: io.BytesIO, name: str) -> pa.Table:
     except (python_calamine.CalamineError, OSError) as error:
         raise RefusedError("cannot read the workbook", str(error), FIX_CSV) from None
     description = {"name": sheet.name, "merged": merged, **_scan_sheet(content, sheet.name)}
-    return table.replace_schema_metadata({DESCRIPTION: json.dumps(description)})
+    return table.replace_schema_metadata({DESCRIPTION: json.dumps(description, allow_nan=False)})
 
 
 def _choose_sheet(workbook: Any, name: str) -> Any:
@@ -211,13 +211,13 @@ def _find_part(archive: zipfile.ZipFile, name: str) -> tuple[str, bool]:
         (
             value
             for element in root.iter()
-            if _local(element.tag) == "sheet" and element.get("name") == name
+            if _strip_namespace(element.tag) == "sheet" and element.get("name") == name
             for key, value in element.attrib.items()
-            if _local(key) == "id"
+            if _strip_namespace(key) == "id"
         ),
         "",
     )
-    calculation = (element for element in root.iter() if _local(element.tag) == "calcPr")
+    calculation = (element for element in root.iter() if _strip_namespace(element.tag) == "calcPr")
     # Written by libraries that leave the calculation to the next program.
     pending = any(element.get("fullCalcOnLoad") in ("1", "true") for element in calculation)
     links = ElementTree.fromstring(archive.read(links_path))
@@ -246,9 +246,9 @@ def _find_zero_styles(archive: zipfile.ZipFile) -> dict[bytes, str]:
     codes = {
         element.get("numFmtId"): element.get("formatCode", "")
         for element in root.iter()
-        if _local(element.tag) == "numFmt"
+        if _strip_namespace(element.tag) == "numFmt"
     }
-    styles = next((element for element in root if _local(element.tag) == "cellXfs"), ())
+    styles = next((element for element in root if _strip_namespace(element.tag) == "cellXfs"), ())
     return {
         str(number).encode(): codes[style.get("numFmtId")]
         for number, style in enumerate(styles)
@@ -259,12 +259,12 @@ def _find_zero_styles(archive: zipfile.ZipFile) -> dict[bytes, str]:
 def _scan_part(
     archive: zipfile.ZipFile, part: str, pending: bool, styles: dict[bytes, str]
 ) -> dict[str, Any]:
-    found: dict[str, dict[str, Any]] = {}
+    marks: dict[str, dict[str, Any]] = {}
 
     def note(key: str, cell: bytes, detail: str = "") -> None:
         reference = _REFERENCE.search(cell)
         first = reference[1].decode() if reference else "?"
-        found.setdefault(key, {"count": 0, "first": first, "detail": detail})["count"] += 1
+        marks.setdefault(key, {"count": 0, "first": first, "detail": detail})["count"] += 1
 
     chosen = b"|".join(styles)
     zeros = re.compile(rb"<" + _PREFIX + rb'c\b[^>]*\bs="(' + chosen + rb')"(?:[^>]*[^/>])?>')
@@ -277,7 +277,7 @@ def _scan_part(
                 note("uncalculated", cell["attributes"])
         for cell in zeros.finditer(text) if styles else ():
             note("zeros", cell[0], styles[cell[1]])
-    return found
+    return marks
 
 
 def _iter_rows_of_xml(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
@@ -297,10 +297,10 @@ def _iter_rows_of_xml(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
     yield rest
 
 
-def _local(tag: str) -> str:
+def _strip_namespace(tag: str) -> str:
     """Return a name of XML without its namespace."""
     return tag.rpartition("}")[2]
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    write_sheet(*sys.argv[1:])

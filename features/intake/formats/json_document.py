@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
@@ -65,7 +65,8 @@ class JsonDocument:
         text = _TextStream(file)
         if text.peek() == "[":
             if records is not None:
-                _refuse(file, "the document is an array, without a key", records, "remove records")
+                what = "the document is an array, without a key"
+                _raise_error(file, what, records, "remove records")
             return cls(file)
         if text.peek() != "{" or _has_objects_by_line(file):
             return cls(file, lines=True)
@@ -73,9 +74,7 @@ class JsonDocument:
         key, rows = _find_records(file, document, records)
         evidence = "" if records else f"{file}: the only array of objects"
         entry = FormEntry("records", "", key, "config" if records else "proven", evidence)
-        # Written anew, value by value: numbers keep their value and all their digits.
-        texts = [json.dumps(row).encode() for row in rows]
-        return cls(file, elements=pa.array(texts, pa.binary()), form=(entry,))
+        return cls(file, elements=_write_rows(file, rows), form=(entry,))
 
     def iter_blocks(self) -> Iterator[LineBlock]:
         """Yield the rows in blocks: JSON texts, numbered from 1, or the lines of JSON lines."""
@@ -107,17 +106,17 @@ def _iter_elements(file: SourceFile) -> Iterator[str]:
             yield stream.take_value()
         except (ValueError, RecursionError) as error:
             reason = "it ends too early" if stream.ended else str(error)
-            _refuse(file, "the JSON array is broken or cut", f"element {number:,}: {reason}")
+            _raise_error(file, "the JSON array is broken or cut", f"element {number:,}: {reason}")
         number += 1
         if (sign := stream.peek()) == "]":
             break
         if sign != ",":
-            found = f"{sign!r} after element {number - 1:,}" if sign else "no end of the array"
-            _refuse(file, "the JSON array is broken or cut", found)
+            observed = f"{sign!r} after element {number - 1:,}" if sign else "no end of the array"
+            _raise_error(file, "the JSON array is broken or cut", observed)
         stream.take(",")
     stream.take("]")
     if (sign := stream.peek()) != "":
-        _refuse(file, "text after the end of the JSON array", repr(sign), FIX_DOCUMENT)
+        _raise_error(file, "text after the end of the JSON array", repr(sign), FIX_DOCUMENT)
 
 
 class _TextStream:
@@ -212,13 +211,22 @@ def _has_objects_by_line(file: SourceFile) -> bool:
 
 def _load(file: SourceFile, text: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=_raise_for_constant)
     except (ValueError, RecursionError) as error:
-        _refuse(file, "the JSON document is broken or cut", str(error) or "too many levels")
+        _raise_error(file, "the JSON document is broken or cut", str(error) or "too many levels")
     return document if isinstance(document, dict) else {}
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _write_rows(file: SourceFile, rows: Sequence[Any]) -> pa.Array:
+    """Return rows as JSON texts, in which numbers keep their value and all their digits."""
+    try:
+        texts = [json.dumps(row, allow_nan=False).encode() for row in rows]
+    except ValueError as error:  # a number beyond all floats
+        _raise_error(file, "the JSON document holds an impossible number", str(error))
+    return pa.array(texts, pa.binary())
+
+
+def _raise_for_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
@@ -230,7 +238,7 @@ def _find_records(
     if records is not None:
         if records in lists:
             return records, lists[records]
-        _refuse(
+        _raise_error(
             file,
             "no such array of objects",
             f"records: {records}; there is {join_names(list(lists), 10) or 'none'}",
@@ -241,9 +249,11 @@ def _find_records(
     if len(filled) == 1:
         return next(iter(filled.items()))
     if filled:
-        found = f"{join_names(list(filled), 10)}"
-        _refuse(file, "several arrays of objects", found, "say which one is meant: records: KEY")
-    _refuse(file, "the JSON document holds no array of objects", "one object", FIX_DOCUMENT)
+        observed = f"{join_names(list(filled), 10)}"
+        _raise_error(
+            file, "several arrays of objects", observed, "say which one is meant: records: KEY"
+        )
+    _raise_error(file, "the JSON document holds no array of objects", "one object", FIX_DOCUMENT)
 
 
 def _iter_lists(
@@ -257,7 +267,7 @@ def _iter_lists(
             yield from _iter_lists(value, f"{prefix}{key}.", level + 1)
 
 
-def _refuse(
-    file: SourceFile, what: str, found: str, fix: str = "export or copy it again"
+def _raise_error(
+    file: SourceFile, what: str, observed: str, fix: str = "export or copy it again"
 ) -> NoReturn:
-    raise DataError(what, where=file.address, found=found, fix=fix)
+    raise DataError(what, where=file.address, found=observed, fix=fix)

@@ -62,17 +62,17 @@ def _collect_leaves(document: JsonDocument) -> tuple[dict[str, KeyPath], set[Key
 
     Return with them the paths with an object, whose own value is in other leaves.
     """
-    found, objects = dict[KeyPath, bool](), set[KeyPath]()
+    leaf_marks, objects = dict[KeyPath, bool](), set[KeyPath]()
     for block in document.iter_blocks():
         lines, _, bad = _split_objects(block)
         good = pa.table({"line": lines.filter(pa.array(~bad)).cast(pa.string())})
         for path, holds_object, holds_other in _iter_keys(good, (), document.file):
-            found[path] = found.get(path, False) or holds_other
+            leaf_marks[path] = leaf_marks.get(path, False) or holds_other
             objects |= {path} if holds_object else set()
-            require_few_columns(len(found), MAX_KEYS, document.file)
+            require_few_columns(len(leaf_marks), MAX_KEYS, document.file)
     # An object without any key is no row's value, but the config may name it.
-    inner = {path[:i] for path in found for i in range(1, len(path))}
-    leaves = [path for path, is_leaf in found.items() if is_leaf or path not in inner]
+    inner = {path[:i] for path in leaf_marks for i in range(1, len(path))}
+    leaves = [path for path, is_leaf in leaf_marks.items() if is_leaf or path not in inner]
     named = dict[str, KeyPath]()
     for path in leaves:
         name = ".".join(path)

@@ -86,7 +86,7 @@ def read_workbook(file: SourceFile, source: SourceRows) -> SheetRows:
     names = _read_headings(columns, header, sheet["merged"])
     kept = filled[filled > header]
     table = pa.table(
-        [_join_kinds(_take(parts, kept), len(kept)) for parts in columns],
+        [_join_kinds(_take_rows(parts, kept), len(kept)) for parts in columns],
         names=[f"c{i}" for i in range(len(columns))],
     )
     form = (_describe_choice(file, source, sheet["name"]),)
@@ -132,9 +132,9 @@ def _run_process(file: SourceFile, content: bytes, sheet: str) -> pa.Table:
         return stream.read_all()
 
 
-def _make_error(file: SourceFile, found: str) -> DataError:
+def _make_error(file: SourceFile, observed: str) -> DataError:
     return DataError(
-        "cannot read the workbook", where=file.address, found=found, fix=process.FIX_CSV
+        "cannot read the workbook", where=file.address, found=observed, fix=process.FIX_CSV
     )
 
 
@@ -163,7 +163,7 @@ def _read_headings(
 ) -> list[str]:
     """Return the headings in a row; one that spans several columns is the heading of each."""
     place = np.array([row])
-    texts = [to_text(_join_kinds(_take(parts, place), 1))[0].as_py() for parts in columns]
+    texts = [to_text(_join_kinds(_take_rows(parts, place), 1))[0].as_py() for parts in columns]
     for (top, left), (bottom, right) in merged:
         if top <= row <= bottom:
             for column in range(left + 1, min(right + 1, len(texts))):
@@ -171,7 +171,9 @@ def _read_headings(
     return [(text or "").strip(BLANKS) for text in texts]
 
 
-def _take(parts: Mapping[str, pa.ChunkedArray], rows: np.ndarray) -> dict[str, pa.ChunkedArray]:
+def _take_rows(
+    parts: Mapping[str, pa.ChunkedArray], rows: np.ndarray
+) -> dict[str, pa.ChunkedArray]:
     """Return the cells in some rows of a column, without the kinds that do not occur there."""
     taken = {kind: cells.take(pa.array(rows)) for kind, cells in parts.items()}
     return {kind: cells for kind, cells in taken.items() if cells.null_count < len(cells)}

@@ -73,9 +73,11 @@ def _find_member(file: SourceFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = _list_members(archive)
     if len(members) != 1:
         names = join_names([repr(member.filename) for member in members], 5)
-        found = f"{len(members)} files: {names}" if members else "no file"
+        observed = f"{len(members)} files: {names}" if members else "no file"
         fix = FIX_ARCHIVE.replace("FILE", str(file.name))
-        raise DataError("the archive must hold one file", where=file.address, found=found, fix=fix)
+        raise DataError(
+            "the archive must hold one file", where=file.address, found=observed, fix=fix
+        )
     # The first bit of the flags says that a password is needed.
     if members[0].flag_bits & 1:
         fix = FIX_ARCHIVE.replace("FILE", str(file.name))

@@ -95,7 +95,7 @@ def test_unnamed_and_equal_headings_stay_columns(tmp_path):
     assert values(raw) == [["a", "Bonn", "DE", "x", None, 5.0]]
 
 
-def test_only_visible_sheet_with_rows_is_read(tmp_path):
+def test_visible_sheet_with_rows_is_read(tmp_path):
     path = tmp_path / "a.xlsx"
     with xlsxwriter.Workbook(path) as book:
         book.add_worksheet("Empty")
