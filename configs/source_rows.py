@@ -252,6 +252,16 @@ class AttributeRows(NamedRows):
         return self.columns or self.only
 
 
+class MergeRows(SourceRows):
+    """Merged records: one row per id that became another one."""
+
+    old_id: str = Field(alias="from", description="column: the id that is gone")
+    new_id: str = Field(alias="to", description="column: the id that it became")
+    known_at: str | None = Field(
+        None, description="column: when the merge was made; default: it holds at every cutoff"
+    )
+
+
 def find_duplicate_claim(
     claims: Iterable[tuple[str, Iterable[str]]],
 ) -> tuple[str, str, str] | None:

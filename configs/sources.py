@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from configs.contract import SourceContract
 from configs.durations import Duration, localize_instant, read_date_as_midnight
@@ -15,9 +15,14 @@ from configs.source_rows import (
     EventRows,
     FrozenModel,
     LeadRows,
+    MergeRows,
     find_duplicate_claim,
 )
 from configs.suggestions import did_you_mean
+
+
+def _wrap_single_source(value: object) -> object:
+    return (value,) if isinstance(value, dict) else value
 
 
 class Sources(FrozenModel):
@@ -27,6 +32,9 @@ class Sources(FrozenModel):
     events: tuple[EventRows, ...] = ()
     attributes: tuple[AttributeRows, ...] = Field(
         (), description="histories of changing attributes"
+    )
+    same_as: Annotated[tuple[MergeRows, ...], BeforeValidator(_wrap_single_source)] = Field(
+        (), description="merged records: ids that became another one; one source or a list"
     )
     max_quarantine: float = Field(
         0.02, ge=0, le=1, description="maximum share of bad rows in a source; more stop the run"
@@ -72,6 +80,8 @@ class Sources(FrozenModel):
     def _check_any_source(self) -> Self:
         if self.leads is None and not self.events:
             raise ValueError("give leads, events, or both")
+        if self.leads is None and self.same_as:
+            raise ValueError("same_as needs sources.leads, which says which ids there are")
         return self
 
     @model_validator(mode="after")

@@ -78,10 +78,12 @@ class BuildContext:
         """Return the events and the spine rows of a shard."""
         first, end = self.log.shard_starts[number : number + 2]
         rows = self.rows.part(first, end)
-        account, joined, roles = (
-            column[first:end] for column in (self.index.account, self.index.known_at, self.roles)
+        index = self.index
+        account, joined, ends, roles = (
+            column[first:end] for column in (index.account, index.known_at, index.ends, self.roles)
         )
-        return Shard(self.log.sorted_shard(number), account, joined, roles, self.visits), rows
+        events = self.log.sorted_shard(number)
+        return Shard(events, account, joined, ends, roles, self.visits), rows
 
 
 def build_features(
@@ -146,7 +148,7 @@ def _prepare_build(
     workers: int,
     scratch: Path | None,
 ) -> BuildContext:
-    index = LeadIndex.from_leads(dataset.leads, dataset.lead_ids)
+    index = LeadIndex.from_leads(dataset.leads, dataset.lead_ids, dataset.merges)
     lead_row = _find_leads(index, spine)
     position = index.position[lead_row]
     # Sorted by position, so that the rows of a shard are one slice.

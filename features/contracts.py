@@ -25,10 +25,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrivals import Arrivals
+from features.merges import LeadMerges
 from features.readings.columns import Readings
 from features.readings.source_form import FormEntry
 from features.suppressed import Suppression
 from features.tools.id_index import IdIndex
+from features.tools.instants import to_microseconds
 from features.tools.spill import SpillBuffer
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -142,6 +144,7 @@ class SourceCount:
         warnings: One line for each doubtful reading of the source: what, where, how many rows with
             an example, and how to fix it.
         form: The form in which the source is written, such as its encoding.
+        moved: Used rows of ids that were merged into another one (``sources.same_as``).
     """
 
     source: str
@@ -155,6 +158,7 @@ class SourceCount:
     breaches: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     form: tuple[FormEntry, ...] = field(default=(), compare=False)
+    moved: int = 0
 
     def to_json(self) -> dict[str, object]:
         """Return counts, warnings and form as plain JSON values."""
@@ -164,6 +168,7 @@ class SourceCount:
             "used": self.used,
             "skipped": self.skipped,
             "suppressed": self.suppressed,
+            "moved": self.moved,
             "quarantined": dict(self.quarantined),
             "warnings": list(self.warnings),
             "form": [entry.to_json() for entry in self.form],
@@ -204,6 +209,7 @@ class Dataset:
         event_lead_rows: Lead of each event, which saves a lookup as long as both tables are
             unchanged.
         readings: How the attributes were read.
+        merges: Leads that became another one; rows of the old ids count for the new ones.
         leads_from_events: Whether the leads were derived from the events, without a source of
             their own.
     """
@@ -220,6 +226,7 @@ class Dataset:
     event_lead_rows: EventLeadRows | None = field(default=None, compare=False, repr=False)
     readings: Readings = field(default_factory=Readings, compare=False, repr=False)
     leads_from_events: bool = False
+    merges: LeadMerges = field(default_factory=LeadMerges)
 
     def cut_at(self, as_of: datetime) -> Self:
         """Return the rows that were available before ``as_of``.
@@ -231,13 +238,11 @@ class Dataset:
         if not self.timed:
             return self
         tables = {"leads": self.leads, "events": self.events, "values": self.values}
-        return replace(
-            self,
-            **{
-                name: filter_available_before(table, as_of, self.scratch)
-                for name, table in tables.items()
-            },
-        )
+        cut = {
+            name: filter_available_before(table, as_of, self.scratch)
+            for name, table in tables.items()
+        }
+        return replace(self, **cut, merges=self.merges.before(to_microseconds(as_of)))
 
     @cached_property
     def lead_ids(self) -> IdIndex:
@@ -248,11 +253,18 @@ class Dataset:
         """Return each entity's row number in ``leads``, int64, -1 if it is not there."""
         return self.lead_ids.find(entities).astype(np.int64)
 
+    def find_final_leads(self, entities: pa.ChunkedArray) -> np.ndarray:
+        """Return the row in ``leads`` of what each entity has become by merges, as find_leads."""
+        own, final = self.find_leads(entities), self.find_leads(self.merges.resolve(entities))
+        return np.where(final < 0, own, final)
+
     def find_groups(self, entities: pa.ChunkedArray) -> pa.Array:
         """Return the group that holds each entity and those dependent on it, null for one alone.
 
         A group is an account, or without one, the leads without an id whose rows repeat each other.
+        Leads of which one became the other have one group.
         """
+        entities = self.merges.resolve(entities)
         rows = pa.array(self.find_leads(entities))
         group = pc.binary_join_element_wise("account", self.leads["account_id"].take(rows), " ")
         for count in self.counts:
@@ -268,6 +280,7 @@ class Dataset:
         It is the group of ``find_groups``; the entity itself where no entity has a group.
         """
         group = self.find_groups(entities)
+        entities = self.merges.resolve(entities)
         if group.null_count == len(group):
             return entities
         # With a prefix, so that no id can be equal to the key of a group.

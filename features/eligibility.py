@@ -2,8 +2,9 @@
 
 The state of an entity at a cutoff follows from the events known at it (``available_at < cutoff``)
 that happened at or after its entry. The entity has ended if the latest end happened after the
-latest event of ``population.reopen``. Ends are the events of ``population.until``, and the
-outcomes that no known event has revoked, unless the target is ``population.recurring``.
+latest event of ``population.reopen``, or once it became another one by a merge. Ends are the events
+of ``population.until``, and the outcomes that no known event has revoked, unless the target is
+``population.recurring``.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ def find_eligible_spans(dataset: Dataset, target: Target, entries: Entries) -> O
     events = _select_events(
         dataset, target, target.population.until, _Since(entries.time, outcomes_since)
     )
-    return _find_spans(events, entries.known, entries.last)
+    last = np.minimum(entries.last, dataset.merges.ends(dataset.leads["entity_id"]))
+    return _find_spans(events, entries.known, last)
 
 
 def find_published_spans(
@@ -103,7 +105,7 @@ def find_published_spans(
     closers = (*population.until, *population.closed_by)
     outcomes_since = cutoff if population.recurring else entries.time
     events = _select_events(dataset, target, closers, _Since(entries.time, outcomes_since))
-    return _find_spans(events, entries.known, np.full(len(entries.known), NEVER_US))
+    return _find_spans(events, entries.known, dataset.merges.ends(dataset.leads["entity_id"]))
 
 
 class _Since(NamedTuple):

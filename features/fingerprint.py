@@ -9,9 +9,15 @@ from itertools import chain
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.merges import LeadMerges
+
 
 def compute_fingerprint(
-    leads: pa.Table, events: pa.Table, events_sum: bytes, values: pa.Table
+    leads: pa.Table,
+    events: pa.Table,
+    events_sum: bytes,
+    values: pa.Table,
+    merges: LeadMerges | None = None,
 ) -> str:
     """Return a hash of names, types and values of the tables, independent of their chunks.
 
@@ -20,10 +26,13 @@ def compute_fingerprint(
     """
     digest = hashlib.sha256()
     log = [_schema_bytes(events), *([events_sum] if events.num_rows else [])]
-    # Without values nothing is added, so that data without a history keeps the fingerprint that it
-    # had before there were histories.
+    # Without values or merges nothing is added, so that data without them keeps the fingerprint
+    # that it had before there were any.
     for part in chain(
-        _iter_table_bytes(leads), log, _iter_table_bytes(values) if values.num_rows else ()
+        _iter_table_bytes(leads),
+        log,
+        _iter_table_bytes(values) if values.num_rows else (),
+        _iter_table_bytes(merges.views) if merges else (),
     ):
         digest.update(part)
     return digest.hexdigest()[:16]

@@ -29,7 +29,8 @@ def compute_labels(
     the data set revokes it (``outcome_revoked_by``); ``outcome_at`` is the first of these, too. A
     row with
     ``cutoff + horizon > observed`` is immature: its label is null even if an outcome has been
-    observed already, since a missing outcome could not have been. Rows of an outcome column are
+    observed already, since a missing outcome could not have been. Of a lead that became another one
+    by a merge, the outcomes are those of that one. Rows of an outcome column are
     mature if the column is filled, with any value, and ``created_at + mature_after <= observed``;
     they have no outcome time. Without times they are mature as soon as the column is filled.
     """
@@ -73,7 +74,7 @@ def find_outcome_values(dataset: Dataset, spine: pa.Table, target: Target) -> np
 def find_column_maturity(dataset: Dataset, spine: pa.Table, target: Target) -> np.ndarray:
     """Return when the outcome column of each row becomes final, int64 microseconds UTC (rows,)."""
     created = column_to_microseconds(dataset.leads["created_at"])
-    rows = dataset.find_leads(spine["entity_id"])
+    rows = dataset.find_final_leads(spine["entity_id"])
     return created[rows] + duration_to_microseconds(target.maturity)
 
 
@@ -110,7 +111,9 @@ def _read_column_outcome(
     dataset: Dataset, spine: pa.Table, outcome: ColumnOutcome
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return masks of the rows whose outcome column has the outcome's value, and is filled."""
-    values = dataset.leads[outcome.column].take(pa.array(dataset.find_leads(spine["entity_id"])))
+    values = dataset.leads[outcome.column].take(
+        pa.array(dataset.find_final_leads(spine["entity_id"]))
+    )
     return match_outcome_values(values, outcome), pc.is_valid(values).to_numpy()
 
 
@@ -121,7 +124,7 @@ def _find_next_event(dataset: Dataset, spine: pa.Table, events: pa.Table) -> np.
     no such event.
     """
     entity = np.concatenate(
-        [dataset.find_leads(spine["entity_id"]), dataset.find_leads(events["entity_id"])]
+        [dataset.find_final_leads(spine["entity_id"]), dataset.find_leads(events["entity_id"])]
     )
     time = np.concatenate(
         [column_to_microseconds(spine["cutoff"]), column_to_microseconds(events["event_time"])]

@@ -17,6 +17,7 @@ from features.intake.leads import ROW_ORDER, list_carried_columns, read_leads
 from features.intake.objections import Objections
 from features.intake.reading import SourceReader
 from features.intake.time_limits import TimeLimits
+from features.merges import Merges
 from features.readings.columns import ColumnReading
 from features.tools.id_index import IdIndex
 
@@ -92,5 +93,7 @@ def _read_columns(
     }
     changed = {"sources": sources, "privacy": privacy, "targets": targets}
     asked = project.model_copy(update=changed)
-    table, _, readings, _ = read_leads(asked, leads, None, Objections(asked), TimeLimits())
+    table, _, readings, _ = read_leads(
+        asked, leads, None, Objections(asked, Merges()), TimeLimits()
+    )
     return table, readings

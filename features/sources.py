@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from features.intake.formats.files import Selection
 from features.intake.leads import list_carried_columns, read_leads
 from features.intake.objections import Objections
 from features.intake.reading import NO_COLUMN, SourceReader
+from features.intake.same_as import describe_unknown_survivors, read_merges
 from features.intake.time_limits import ExcludedLeads, TimeLimits
 from features.intake.value_history import read_values
+from features.merges import LeadMerges
 from features.readings.columns import ColumnReading, Readings
 from features.times.plausible_times import PlausibleSpan
 
@@ -84,7 +87,9 @@ def find_plausible_span(dataset: Dataset, *, arrives_later: bool = True) -> Plau
 def _read_within(
     project: Project, quarantine: Path | None, scratch: Path | None, limits: TimeLimits
 ) -> Dataset:
-    sources, counts, objections = project.sources, list[SourceCount](), Objections(project)
+    sources, counts = project.sources, list[SourceCount]()
+    merges, merge_counts = read_merges(project, quarantine, limits)
+    objections = Objections(project, merges)
     leads, lead_readings = None, dict[str, ColumnReading]()
     excluded = ExcludedLeads()
     if sources.leads is not None:
@@ -101,18 +106,22 @@ def _read_within(
             )
     # Leads come first: their opt-out column decides which events are left out.
     exclusion = (limits, excluded)
-    log = read_events(project, leads, objections, quarantine, scratch, exclusion)
+    if leads is not None:
+        lines = describe_unknown_survivors(project, merges, leads)
+        merge_counts = _add_warnings(merge_counts, lines)
+    lead_merges = LeadMerges() if leads is None else merges.to_leads(leads)
+    log = read_events(project, leads, objections, quarantine, scratch, exclusion, lead_merges)
     # Leads derived from the events are numbered only once all events have been read.
     event_lead_rows = None if leads is None else EventLeadRows(leads, log.events, log.lead_row)
     leads = log.entities if leads is None else leads
     values, value_counts, value_readings = read_values(
-        project, leads, objections, quarantine, exclusion
+        project, leads, objections, quarantine, exclusion, lead_merges
     )
     return Dataset(
         leads,
         log.events,
-        (*counts, *log.counts, *value_counts),
-        compute_fingerprint(leads, log.events, log.hash_sum, values),
+        (*counts, *log.counts, *value_counts, *merge_counts),
+        compute_fingerprint(leads, log.events, log.hash_sum, values, lead_merges),
         timed=project.timed,
         ordered=project.ordered,
         values=values,
@@ -121,7 +130,15 @@ def _read_within(
         event_lead_rows=event_lead_rows,
         readings=Readings(lead_readings | value_readings, leads["entity_id"]),
         leads_from_events=sources.leads is None,
+        merges=lead_merges,
     )
+
+
+def _add_warnings(counts: list[SourceCount], lines: list[str]) -> list[SourceCount]:
+    """Return the counts with further warnings of the last source."""
+    if not lines:
+        return counts
+    return [*counts[:-1], replace(counts[-1], warnings=(*counts[-1].warnings, *lines))]
 
 
 @contextmanager

@@ -59,6 +59,10 @@ def build_scoring_spine(dataset: Dataset, target: Target, as_of: datetime) -> pa
     gives the entities whose outcome is still empty.
     """
     spine = _select_rows_to_score(dataset, target, as_of)
+    if dataset.merges:
+        # Its own cutoff may lie before the merge, but today another lead stands for it.
+        ended = dataset.merges.ends(spine["entity_id"]) < to_microseconds(as_of)
+        spine = spine.filter(pa.array(~ended))
     suppressed = pc.is_in(spine["entity_id"], value_set=dataset.suppressed.entity_ids)
     return spine.filter(pc.invert(suppressed)) if len(dataset.suppressed.entity_ids) else spine
 
@@ -91,7 +95,9 @@ def _make_spine(leads: pa.Table, rows: np.ndarray, cutoff: np.ndarray) -> pa.Tab
 
 def _build_column_spine(dataset: Dataset, outcome: ColumnOutcome, *, filled: bool) -> pa.Table:
     known = pc.is_valid(dataset.leads[outcome.column]).to_numpy()
-    rows = np.flatnonzero(known == filled)
+    # A record that became another one has its outcome in that one's row.
+    known_rows = dataset.merges.ends(dataset.leads["entity_id"]) == NEVER_US
+    rows = np.flatnonzero((known == filled) & known_rows)
     # Features see rows available before the cutoff: one microsecond later includes the lead row.
     cutoff = column_to_microseconds(dataset.leads["available_at"])[rows] + 1
     return _make_spine(dataset.leads, rows, cutoff)

@@ -17,10 +17,10 @@ from joblib import Parallel, delayed
 
 from features.definitions.vocabulary import Vocabulary
 from features.engine.kernels.merging import order_by_time
-from features.engine.kernels.walk import EventHistory
+from features.engine.kernels.walk import NO_ENDS, EventHistory
 from features.engine.lead_index import LeadIndex, sort_by_code
 from features.tools.id_index import IdIndex
-from features.tools.instants import column_to_microseconds
+from features.tools.instants import NEVER_US, column_to_microseconds
 from features.tools.jit import jit_kernel
 from features.tools.spill import open_unnamed_file
 
@@ -127,21 +127,26 @@ class EventLog:
     def unsorted_shard(self, number: int) -> EventHistory:
         """Return a shard's events in the order of the log."""
         begin, end = self.event_starts[number : number + 2]
-        group, *rest = (self.columns[name][begin:end] for name in PACKED_COLUMNS)
+        columns = [self.columns[name][begin:end] for name in PACKED_COLUMNS]
+        group, *rest = [*columns, NO_ENDS]
         group = group - np.int32(self.shard_starts[number])
         return EventHistory(group, group, *rest)
 
 
-def group_by_account(own: EventHistory, account: np.ndarray, known_at: np.ndarray) -> EventHistory:
+def group_by_account(
+    own: EventHistory, account: np.ndarray, known_at: np.ndarray, ends: np.ndarray
+) -> EventHistory:
     """Return a shard's events grouped by account.
 
-    ``account`` and ``known_at`` (of the lead row) are one element per member. An account's members
-    are known from their lead rows, so before that a member's events do not count for the account.
+    ``account``, ``known_at`` (of the lead row) and ``ends`` are one element per member. An
+    account's members are known from their lead rows, so before that a member's events do not count
+    for the account. Once a member became another one, that one has its events.
     """
     # int32 as the groups of entities: the kernels then compile once for both.
     group = account[own.member].astype(np.int32)
     available = np.maximum(own.available, known_at[own.member])
-    by_account = own._replace(group=group, available=available)
+    until = ends[own.member] if (ends < NEVER_US).any() else own.until
+    by_account = own._replace(group=group, available=available, until=until)
     # The order is stable: at ties, members follow each other in the order of their ids.
     return by_account.take(order_by_time(group, own.time))
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.merges import LeadMerges
 from features.tools.id_index import IdIndex
 from features.tools.instants import column_to_microseconds
 from features.tools.jit import jit_kernel
@@ -28,15 +29,17 @@ class LeadIndex:
         position: position of each row of the leads table.
         account: number of the account at each position, ascending.
         known_at: when the lead row at each position became known, in microseconds since 1970.
+        ends: when the lead at each position became another one, NEVER_US if it did not.
     """
 
     ids: IdIndex
     position: np.ndarray
     account: np.ndarray
     known_at: np.ndarray
+    ends: np.ndarray
 
     @classmethod
-    def from_leads(cls, leads: pa.Table, ids: IdIndex) -> Self:
+    def from_leads(cls, leads: pa.Table, ids: IdIndex, merges: LeadMerges) -> Self:
         """Number the leads of ``ids``; a lead without an account is an account of its own."""
         account = _number_accounts(leads)
         # The sort is stable and LEADS are in the order of ids, so ids ascend within an account.
@@ -44,7 +47,8 @@ class LeadIndex:
         position = np.empty_like(rows)
         position[rows] = np.arange(len(rows))
         known_at = column_to_microseconds(leads["available_at"])[rows]
-        return cls(ids, position, account[rows], known_at)
+        ends = merges.ends(leads["entity_id"])[rows]
+        return cls(ids, position, account[rows], known_at, ends)
 
 
 def sort_by_code(code: np.ndarray, size: int) -> np.ndarray:

@@ -117,6 +117,7 @@ class Shard:
         events: events grouped by lead.
         account: number of each lead's account, ascending.
         known_at: when each lead row became known, in microseconds since 1970.
+        ends: when each lead became another one, NEVER_US if it did not.
         roles: code of each lead's role, -1 for none.
         visits: past visits to stages of all entities, of this shard or not; None if not needed.
     """
@@ -124,6 +125,7 @@ class Shard:
     events: EventHistory
     account: np.ndarray
     known_at: np.ndarray
+    ends: np.ndarray
     roles: np.ndarray
     visits: StageVisits | None
 
@@ -186,7 +188,7 @@ def _compute_account_features(
     """Compute each distinct (account, cutoff) once: many entities of an account share a cutoff."""
     # Counted from the shard's first: lookups allocate an element for each number up to the largest.
     account = shard.account - shard.account[0]
-    events = group_by_account(shard.events, account, shard.known_at)
+    events = group_by_account(shard.events, account, shard.known_at, shard.ends)
     distinct_rows, lookup_of_row = _find_distinct(account[position], lookups.cutoff)
     account_lookups = AsOfLookups.find(
         events,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,10 @@ from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.ids import read_ids
 from features.intake.quarantine import SUPPRESSED_REASON, Flaw
 from features.intake.reading import RawRows, read_rows
+from features.intake.same_as import read_merges
+from features.intake.time_limits import TimeLimits
 from features.intake.values import clean_column
+from features.merges import Merges
 from features.suppressed import SUPPRESSED, Suppression
 from features.tools.duckdb_sql import run_query
 from features.tools.folding import fold_texts
@@ -39,14 +43,16 @@ class Objections:
     """Finds the rows of suppressed entities, and records which entities the data contains.
 
     Ids are compared without case and outer blanks: a person who objects must not be scored because
-    two programs write her address differently.
+    two programs write her address differently. An objection holds for all records of a person that
+    were merged: it names any of their ids.
     """
 
-    def __init__(self, project: Project) -> None:
-        """Read the lists.
+    def __init__(self, project: Project, merges: Merges) -> None:
+        """Read the lists; ``merges`` are those known.
 
         Raises the errors of reading a source, and DataError for a row of a list without an id.
         """
+        self._same_ids = _SameIds.from_merges(merges)
         self._learn, self._where = project.privacy.learn, project.privacy.suppress_where
         self._shows_ids = not has_personal_ids(project)
         self._named = dict[str, pa.Array]()
@@ -92,9 +98,11 @@ class Objections:
         listed, met, warnings = dict[str, int](), dict[str, int](), list[str]()
         for reason, named in self._named.items():
             named_keys = fold_texts(named)
-            held = ids.filter(pc.is_in(keys, value_set=named_keys))
+            meant_keys = self._same_ids.widen(named_keys)
+            held = ids.filter(pc.is_in(keys, value_set=meant_keys))
             parts.append(pa.table([held, pa.repeat(reason, len(held))], schema=SUPPRESSED))
-            unmet = named.filter(pc.invert(pc.is_in(named_keys, value_set=keys)))
+            held_keys = self._same_ids.widen(keys)
+            unmet = named.filter(pc.invert(pc.is_in(named_keys, value_set=held_keys)))
             listed[reason] = len(pc.unique(named_keys))
             met[reason] = listed[reason] - len(pc.unique(fold_texts(unmet)))
             # Forgotten entities are meant to be absent.
@@ -120,16 +128,39 @@ class Objections:
     def _look_up(self) -> None:
         # This forgets which entities are held, so all lists must be read before rows are marked.
         named = [pa.array([], pa.string()), *map(fold_texts, self._named.values())]
-        self._keys = IdIndex.from_column(pc.unique(pa.chunked_array(named)))
+        keys = pc.unique(pa.chunked_array(named))
+        self._keys = IdIndex.from_column(self._same_ids.widen(keys))
         self._held_ids = list[pa.Array]()
 
 
+@dataclass(frozen=True)
+class _SameIds:
+    """Folded ids of merged records: one row per id, with the id that its record has in the end."""
+
+    ids: pa.Array
+    finals: pa.Array
+
+    @classmethod
+    def from_merges(cls, merges: Merges) -> _SameIds:
+        finals = merges.list_finals()
+        return cls(*(fold_texts(pa.array(ids, pa.string())) for ids in (finals, finals.values())))
+
+    def widen(self, keys: pa.Array) -> pa.Array:
+        """Return folded ids, and after them all others of the same records."""
+        if not len(self.ids):
+            return keys
+        finals = self.finals.filter(pc.is_in(self.ids, value_set=keys))
+        others = self.ids.filter(pc.is_in(self.finals, value_set=finals))
+        return pc.unique(pa.concat_arrays([keys, others]))
+
+
 def find_listed(project: Project, ids: pa.ChunkedArray) -> pa.Array:
-    """Return a mask of the ids that today's lists name; no other source is read.
+    """Return a mask of the ids that today's lists name; of other sources only merges are read.
 
     Raises the errors of reading a source, and DataError for a row of a list without an id.
     """
-    return Objections(project).contains(ids)
+    merges, _ = read_merges(project, None, TimeLimits())
+    return Objections(project, merges).contains(ids)
 
 
 def find_nearest_pair(listed: pa.Array, known: pa.ChunkedArray) -> tuple[str, str] | None:

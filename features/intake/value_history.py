@@ -18,6 +18,7 @@ from features.intake.contract import ContractCheck, note_breaches
 from features.intake.formats.number_form import list_attribute_signs
 from features.intake.formats.texts import is_text_column, to_plain_text
 from features.intake.identity.id_doubts import open_id_doubts
+from features.intake.identity.merged_rows import count_moved, find_lead_rows, move_values
 from features.intake.ids import read_ids
 from features.intake.names import read_names
 from features.intake.objections import Objections
@@ -37,6 +38,7 @@ from features.intake.quarantine import (
 from features.intake.reading import RawRows, read_rows
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import read_times
+from features.merges import LeadMerges
 from features.names.twins import describe_twins, find_text_twins
 from features.readings.columns import ColumnReading
 from features.tools.distinct_texts import DistinctTexts
@@ -50,6 +52,7 @@ def read_values(
     objections: Objections,
     quarantine: Path | None,
     exclusion: tuple[TimeLimits, ExcludedLeads],
+    merges: LeadMerges,
 ) -> tuple[pa.Table, list[SourceCount], dict[str, ColumnReading]]:
     """Read all histories of a project as VALUES, with the row counts of each source and readings.
 
@@ -62,7 +65,7 @@ def read_values(
     tables, counts = [VALUES.empty_table()], list[SourceCount]()
     readings = dict[str, ColumnReading]()
     for i, source in enumerate(project.sources.attributes):
-        known = (leads, objections, *exclusion)
+        known = (leads, objections, merges, *exclusion)
         table, count, read = _read_source(project, source, i, known, quarantine)
         # The names of a long history are known only once it has been read.
         claims.append((f"sources.attributes[{i}]", pc.unique(table["attribute"]).to_pylist()))
@@ -78,10 +81,11 @@ def _read_source(
     project: Project,
     source: AttributeRows,
     i: int,
-    known: tuple[pa.Table, Objections, TimeLimits, ExcludedLeads],
+    known: tuple[pa.Table, Objections, LeadMerges, TimeLimits, ExcludedLeads],
     quarantine: Path | None,
 ) -> tuple[pa.Table, SourceCount, dict[str, ColumnReading]]:
-    leads, objections, limits, excluded = known
+    leads, objections, merges, limits, excluded = known
+    lead_ids = IdIndex.from_column(leads["entity_id"])
     where = f"sources.attributes[{i}]"
     contract = ContractCheck(project, source, f"attributes_{i + 1}")
     raw = read_rows(source, _required_columns(source, where) | contract.needed_columns)
@@ -94,7 +98,8 @@ def _read_source(
     # A value may be valid since ever, written as 1900 or 1970, so only later rows are excluded.
     late = limits.find_later_rows(dict(zip(rows.column_names, rows.columns, strict=True)))
     late += excluded.find_flaws(rows["entity_id"])
-    reasons = _reject_rows(rows, leads, (out, late), source.missing_time == "skip")
+    unknown = pa.array(find_lead_rows(rows["entity_id"], lead_ids, merges) < 0)
+    reasons = _reject_rows(rows, unknown, (out, late), source.missing_time == "skip")
     is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
     doubts.add_unknown(rows["entity_id"].filter(is_unknown))
     hint = doubts.diagnose_unknown(leads["entity_id"], project.sources.max_quarantine)
@@ -108,7 +113,7 @@ def _read_source(
         f"attributes_{i + 1}", verdict, bad, quarantine, project.sources, hint=hint
     )
     good = rows.filter(reasons.is_null())
-    values = _to_values(good, source)
+    values = move_values(_to_values(good, source), lead_ids, merges)
     hidden = pc.is_in(
         values["attribute"], value_set=pa.array(sorted(project.privacy.hidden_columns), pa.string())
     )
@@ -120,6 +125,7 @@ def _read_source(
     warnings = (*count.warnings, *warnings)
     form = (*raw.form, *list_attribute_signs(source, readings.values()))
     count = replace(count, arrivals=arrivals, warnings=warnings, form=form)
+    count = replace(count, moved=count_moved(good, merges))
     count = note_breaches(count, contract)
     return values.filter(pc.invert(hidden)), count, readings
 
@@ -189,7 +195,7 @@ def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.T
 
 
 def _reject_rows(
-    rows: pa.Table, leads: pa.Table, flaws: tuple[list[Flaw], list[Flaw]], skips: bool
+    rows: pa.Table, unknown: pa.Array, flaws: tuple[list[Flaw], list[Flaw]], skips: bool
 ) -> pa.Array:
     """Return the rejection reason of each row.
 
@@ -197,7 +203,6 @@ def _reject_rows(
     equal rows the first is used.
     """
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
-    unknown = IdIndex.from_column(leads["entity_id"]).find(rows["entity_id"]) < 0
     # Before the other flaws: a row of an attribute that is not used may be incomplete.
     row_flaws = [
         *flaws[0],
@@ -206,7 +211,7 @@ def _reject_rows(
         *flaws[1],
         (pc.is_null(columns["name"]), NO_NAME),
     ]
-    reasons = pick_first_reason([*row_flaws, (pa.array(unknown), UNKNOWN_ENTITY)], len(rows))
+    reasons = pick_first_reason([*row_flaws, (unknown, UNKNOWN_ENTITY)], len(rows))
     values = ", ".join(name for name in rows.column_names if name[0] == "v")
     later = run_query(
         f"""SELECT nr FROM (SELECT nr, row_number() OVER (

@@ -235,6 +235,7 @@ class ForgetOutput(JsonObject):
     """Where an erased lead was found."""
 
     entity: str = make_key("the id")
+    records: list[str] = make_key("ids of merged records, which are erased, too")
     suppressed: bool = make_key("whether it is kept in the list of suppressed leads")
     erased: dict[str, int] = make_key("rows by place; of former exports, the number of folders")
     left: list[str] = make_key("places that still name it, or may")

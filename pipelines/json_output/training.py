@@ -37,6 +37,7 @@ class SourceCountJson(JsonObject):
     used: int = make_key("rows used")
     skipped: int = make_key("rows that the config declares not to be events")
     suppressed: int = make_key("rows of suppressed leads")
+    moved: int = make_key("used rows of ids that were merged into another one")
     quarantined: dict[str, int] = make_key("rows by reason of quarantine")
     warnings: list[str] = make_key("doubtful readings of the source")
     form: list[FormEntryJson] = make_key("form in which the source is written")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.durations import format_duration
@@ -81,6 +82,8 @@ def describe_standing(
     # Reading leaves suppressed leads out, so they are never in the data.
     if dataset.suppressed.contains(entity):
         return [f"not scored as of {moment}: suppressed"]
+    if dataset.merges.ends(pa.array([entity]))[0] < to_microseconds(as_of):
+        return [f"not scored as of {moment}: {_describe_merge(dataset, entity, as_of, zone)}"]
     if not own.leads.num_rows:
         return [f"not scored as of {moment}: not in the data by then"]
     is_scored = build_scoring_spine(own, target_config, as_of).num_rows > 0
@@ -92,6 +95,13 @@ def describe_standing(
     if is_scored:
         return [*lines, f"to score as of {moment}"] if lines else []
     return [*lines, f"not scored as of {moment}: {_find_reason(life, target_config, as_of, zone)}"]
+
+
+def _describe_merge(dataset: Dataset, entity: str, as_of: datetime, zone: tzinfo) -> str:
+    """Return which lead an entity became, and when that held."""
+    ids, known = pa.array([entity]), dataset.merges.before(to_microseconds(as_of))
+    since = _format_instant(from_microseconds(known.ends(ids)[0]), zone)
+    return f"merged into {known.resolve(ids)[0].as_py()!r} (sources.same_as, known {since})"
 
 
 def _cut_to_entity(dataset: Dataset, entity: str, as_of: datetime) -> Dataset:

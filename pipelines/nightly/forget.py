@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.errors import ConfigError, DataError
+from configs.errors import ConfigError, DataError, LeadscoreError
 from configs.schema import Project
 from features.intake.objections import WORKSPACE_LIST, workspace_list_source
 from features.intake.reading import read_rows
+from features.intake.same_as import read_merges
+from features.intake.time_limits import TimeLimits
 from features.tools.atomic_file import write_atomically
 from pipelines.nightly.export import write_export_from_store
 from pipelines.workspace import open_store, open_workspace
@@ -37,12 +40,14 @@ class ErasureResult:
 
     Attributes:
         entity: Id of the entity.
+        records: Ids of other records that were merged with it; they are erased, too.
         suppressed: Whether it was put on the workspace's own suppression list.
         erased: Number of rows by place; of former exports, the number of folders.
         left: One line for each place that still names it, or may.
     """
 
     entity: str
+    records: list[str]
     suppressed: bool
     erased: dict[str, int]
     left: list[str]
@@ -51,6 +56,7 @@ class ErasureResult:
         """Return it as plain JSON values."""
         return {
             "entity": self.entity,
+            "records": self.records,
             "suppressed": self.suppressed,
             "erased": self.erased,
             "left": self.left,
@@ -58,7 +64,7 @@ class ErasureResult:
 
 
 def forget_entity(project: Project, entity: str, and_suppress: bool) -> ErasureResult:
-    """Erase an entity from tables, exports, deliveries and quarantine.
+    """Erase an entity, and the records merged with it, from all that is stored.
 
     With ``and_suppress`` it is put on the workspace's own suppression list first and never scored
     again. A second call finishes what a killed one left, and erases nothing once all is done.
@@ -66,24 +72,50 @@ def forget_entity(project: Project, entity: str, and_suppress: bool) -> ErasureR
     """
     if not entity.strip():
         raise ConfigError("no entity is named", where="leadscore forget", fix="give an entity_id")
-    matcher = EntityMatcher(entity)
+    records, problem = _find_merged_records(project, entity)
     with open_workspace(project) as root, open_store(project).hold(project.project) as store:
         # The list comes first: a run that is killed after it must not score the entity again.
         if and_suppress:
             _add_to_own_list(root / WORKSPACE_LIST, entity)
-        erased, gone = store.erase(project.project, matcher)
-        # The export is rewritten from the tables, so these are erased before it.
-        erased |= erase_export(
-            root / "exports", matcher, lambda: _rewrite_current_export(store, project)
-        )
-        erased |= erase_deliveries(root / "exports", matcher)
-        erased |= erase_quarantine(root / "quarantine", matcher, _map_id_columns(project))
-        erased["predictions of trainings"] = erase_predictions(root, matcher)
-        remaining = find_remaining_mentions(root, matcher)
+        erased, left = Counter[str](), list[str]()
+        for record in (entity, *records):
+            rows, lines = _erase_record(project, store, root, record)
+            erased.update(rows)
+            left += [line for line in lines if line not in left]
+    return ErasureResult(
+        entity, records, and_suppress, dict(erased), [*left, *problem, *OUT_OF_REACH]
+    )
+
+
+def _find_merged_records(project: Project, entity: str) -> tuple[list[str], list[str]]:
+    """Return the ids of records merged with an entity, and a line if these are not known.
+
+    Erasing the entity itself must not wait for a source that cannot be read.
+    """
+    try:
+        merges, _ = read_merges(project, None, TimeLimits())
+    except LeadscoreError as error:
+        return [], [f"records merged with it, since sources.same_as cannot be read: {error}"]
+    return [name for name in merges.list_records_of(entity) if name != entity], []
+
+
+def _erase_record(
+    project: Project, store: Store, root: Path, entity: str
+) -> tuple[dict[str, int], list[str]]:
+    """Erase one id; return the number of rows by place, and what still names it in words."""
+    matcher = EntityMatcher(entity)
+    erased, gone = store.erase(project.project, matcher)
+    # The export is rewritten from the tables, so these are erased before it.
+    erased |= erase_export(
+        root / "exports", matcher, lambda: _rewrite_current_export(store, project)
+    )
+    erased |= erase_deliveries(root / "exports", matcher)
+    erased |= erase_quarantine(root / "quarantine", matcher, _map_id_columns(project))
+    erased["predictions of trainings"] = erase_predictions(root, matcher)
+    remaining = find_remaining_mentions(root, matcher)
     if set(remaining) <= {WORKSPACE_LIST} and len(entity) >= MIN_WORD_LENGTH:
         erased["models, reports and all other files of the workspace"] = 0
-    left = [*_describe_remains(project, root, entity, remaining, gone), *OUT_OF_REACH]
-    return ErasureResult(entity, and_suppress, erased, left)
+    return erased, _describe_remains(project, root, entity, remaining, gone)
 
 
 def _describe_remains(

@@ -46,6 +46,8 @@ def _build_source_row(count: SourceCount) -> list[str]:
     quarantined = sum(count.quarantined.values())
     numbers = (count.rows_in, count.used, count.skipped, count.suppressed, quarantined)
     reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in count.quarantined.items())
+    if count.moved:
+        reasons += f"{'; ' if reasons else ''}used for merged records {count.moved:,}"
     return [count.source, *(f"{number:,}" for number in numbers), reasons]
 
 

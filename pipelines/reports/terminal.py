@@ -262,6 +262,8 @@ def render_erasure(result: ErasureResult) -> RenderableType:
         f"{place}: {f'{rows:,}' if rows else 'nothing found'}"
         for place, rows in result.erased.items()
     ]
+    if result.records:
+        lines.insert(0, f"with the records merged with it: {', '.join(result.records)}")
     return escape_text("\n".join(lines))
 
 

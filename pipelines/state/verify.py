@@ -296,6 +296,7 @@ class _Verifier:
         sources = self.project.sources
         names = [f"events_{i + 1}" for i in range(len(sources.events))]
         names += [f"attributes_{i + 1}" for i in range(len(sources.attributes))]
+        names += [f"same_as_{i + 1}" for i in range(len(sources.same_as))]
         check_leftovers(examination, self._root, {f"{name}.csv" for name in ("leads", *names)})
 
     def _require_state(self, examination: Examination) -> StoredState | None:

@@ -341,7 +341,7 @@ def _read_published(
 
 def _explain_unknowable(rows: pa.Table, target_config: Target, dataset: Dataset) -> pa.Array:
     """Return why the outcome of each row will never be known; null if it may become known."""
-    gone = pa.array(dataset.find_leads(rows["entity_id"]) < 0)
+    gone = pa.array(dataset.find_final_leads(rows["entity_id"]) < 0)
     late = pa.array(np.zeros(rows.num_rows, bool))
     if "cutoff" in list_unique_columns(target_config):
         # A lead that is still open so long after its cutoff is a survivor, and its probability was
@@ -397,7 +397,7 @@ def _find_mature_instants(
     if isinstance(target_config.outcome, ColumnOutcome):
         spine = rows.select(SPINE.names)
         values = dataset.leads[target_config.outcome.column]
-        filled = pc.is_valid(values.take(pa.array(dataset.find_leads(spine["entity_id"]))))
+        filled = pc.is_valid(values.take(pa.array(dataset.find_final_leads(spine["entity_id"]))))
         final = find_column_maturity(dataset, spine, target_config)[filled.to_numpy()]
         return [from_microseconds(int(final.min()))] if dataset.timed and final.size else []
     first = rows.group_by("model_version").aggregate([("cutoff", "min")]).to_pylist()

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from features.contracts import INSTANT, Dataset
 from features.score_tables import ACCOUNT_SCORES
+from features.tools.instants import to_microseconds
 from models.accounts import WithinAccountDependence
 
 # The breadth of a buying group counts people with an event in the last 30 days.
@@ -73,9 +74,10 @@ def _count_people(dataset: Dataset, ids: pa.Array, as_of: datetime) -> tuple[pa.
 
     The second array is null if the data has no times.
     """
-    account = pc.fill_null(
-        pc.index_in(dataset.leads["account_id"], value_set=ids), len(ids)
-    ).to_numpy()
+    # Records that became another one are no people any more.
+    ended = dataset.merges.ends(dataset.leads["entity_id"]) < to_microseconds(as_of)
+    place = pc.fill_null(pc.index_in(dataset.leads["account_id"], value_set=ids), len(ids))
+    account = np.where(ended, len(ids), place.to_numpy())
     # Leads of no scored account are counted in one more bin, which is dropped.
     people = pa.array(np.bincount(account, minlength=len(ids) + 1)[:-1])
     if not dataset.timed:

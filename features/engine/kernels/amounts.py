@@ -12,6 +12,7 @@ from features.engine.kernels.walk import (
     AsOfLookups,
     EventHistory,
     VisibleEvents,
+    is_visible,
     walk_back,
     write_outputs,
 )
@@ -131,11 +132,11 @@ def _sum_again(
     for window in range(len(window_edges)):
         values, count = np.empty(int(sums[window, COUNT])), 0
         for event in range(lookups.first[row], lookups.end[row]):
-            is_visible = (
-                history.available[event] < cutoff
+            is_inside = (
+                is_visible(history, event, cutoff)
                 and cutoff - history.time[event] <= window_edges[window]
             )
-            if is_visible and (subjects[event] == subject).any():
+            if is_inside and (subjects[event] == subject).any():
                 values[count] = history.value[event]
                 count += 1
         sums[window, SUM], sums[window, REMAINDER] = exact_sum(values), 0.0

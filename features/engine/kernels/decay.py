@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.engine.kernels.kernel_plan import KernelPlan, Outputs
-from features.engine.kernels.walk import AsOfLookups, EventHistory, write_outputs
+from features.engine.kernels.walk import AsOfLookups, EventHistory, is_visible, write_outputs
 from features.tools.jit import jit_inline, jit_kernel
 
 AGGREGATES = ("decay", "decay_total")
@@ -107,7 +107,7 @@ def _compute_decay(
         state[:] = 0.0
         # Always in this order: sums of floats depend on it, and a row must agree to the bit.
         for event in range(lookups.end[row] - 1, lookups.first[row] - 1, -1):
-            if history.available[event] >= lookups.cutoff[row]:
+            if not is_visible(history, event, lookups.cutoff[row]):
                 continue
             for k in range(half_lives):
                 halvings = row_parts.whole[row, k] - event_parts.whole[event, k]

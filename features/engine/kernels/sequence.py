@@ -9,7 +9,7 @@ import numpy as np
 
 from features.definitions.sequences import LAST_EVENTS
 from features.definitions.vocabulary import Vocabulary
-from features.engine.kernels.walk import AsOfLookups, EventHistory
+from features.engine.kernels.walk import AsOfLookups, EventHistory, is_visible
 from features.timezones import find_offsets_at_instants
 from features.tools.instants import US_PER_DAY, US_PER_HOUR
 from features.tools.jit import jit_inline, jit_kernel
@@ -149,7 +149,7 @@ def _compute_sequence(
         counters[:] = 0
         value[LAST_TYPE:LAST_GAP], value[FIRST_TYPE:LAST_HOUR], value[ORIGIN] = -1.0, -1.0, -1.0
         for event in range(lookups.end[row] - 1, lookups.first[row] - 1, -1):
-            if history.available[event] >= cutoff:
+            if not is_visible(history, event, cutoff):
                 continue
             _record_latest(value, counters[EVENTS], time, kind, event, newer)
             if newer < 0:

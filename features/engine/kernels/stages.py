@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from features.engine.kernels.walk import AsOfLookups, EventHistory
+from features.engine.kernels.walk import AsOfLookups, EventHistory, is_visible
 from features.tools.instants import US_PER_DAY
 from features.tools.jit import jit_kernel
 
@@ -72,7 +72,7 @@ def _compute_journey(
         value[visits_at:] = 0.0
         visits, days = value[visits_at : visits_at + stages], value[visits_at + stages :]
         for event in range(lookups.first[row], lookups.end[row]):
-            if history.available[event] >= cutoff or stage[event] == now:
+            if not is_visible(history, event, cutoff) or stage[event] == now:
                 continue
             if now < 0:
                 value[ENTRY] = stage[event]

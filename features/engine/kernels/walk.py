@@ -16,6 +16,9 @@ from features.engine.kernels.kernel_plan import Outputs
 from features.tools.binary_search import find_lower_bounds
 from features.tools.jit import jit_inline
 
+# ``until`` of a history in which no event ends.
+NO_ENDS = np.empty(0, np.int64)
+
 
 class EventHistory(NamedTuple):
     """Events of one shard, ordered by (group, time) and at ties by all other columns.
@@ -28,6 +31,8 @@ class EventHistory(NamedTuple):
         kind: code of the event type, -1 for one that the catalogue does not have.
         channel: code of the channel, -1 for one that the catalogue does not have.
         value: the amount that the event carries, NaN where there is none.
+        until: the last cutoff that sees the event, int64 microseconds since 1970; NO_ENDS where
+            none ends.
     """
 
     group: np.ndarray
@@ -37,11 +42,13 @@ class EventHistory(NamedTuple):
     kind: np.ndarray
     channel: np.ndarray
     value: np.ndarray
+    until: np.ndarray
 
     def take(self, selection: np.ndarray) -> Self:
         """Return the selected events: a mask, or their positions in the order to return."""
         positions = np.flatnonzero(selection) if selection.dtype == bool else selection
-        return type(self)(*(column.take(positions) for column in self))
+        # NO_ENDS has no element to take.
+        return type(self)(*(part.take(positions) if len(part) else part for part in self))
 
 
 class AsOfLookups(NamedTuple):
@@ -99,6 +106,14 @@ class VisibleEvents(NamedTuple):
 
 
 @jit_inline
+def is_visible(history: EventHistory, event: int, cutoff: int) -> bool:
+    """Return whether an event was known before a cutoff, and still counts for its group there."""
+    return history.available[event] < cutoff and (
+        len(history.until) == 0 or cutoff <= history.until[event]
+    )
+
+
+@jit_inline
 def walk_back(
     history: EventHistory,
     lookups: AsOfLookups,
@@ -111,7 +126,7 @@ def walk_back(
     # Newest first: kernels rely on it for the newest and oldest events. Ages then only rise, so the
     # window never starts over; its last edge is later than every age.
     for event in range(lookups.end[row] - 1, lookups.first[row] - 1, -1):
-        if history.available[event] < cutoff:
+        if is_visible(history, event, cutoff):
             age = cutoff - history.time[event]
             while age > window_edges[window]:
                 window += 1

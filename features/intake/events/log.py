@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from configs.schema import Project
@@ -28,6 +29,7 @@ from features.intake.events.pieces import (
 )
 from features.intake.identity.entities import EntityCollector
 from features.intake.identity.id_doubts import IdDoubts
+from features.intake.identity.merged_rows import count_moved, move_events
 from features.intake.names import describe_event_twins
 from features.intake.objections import Objections
 from features.intake.quarantine import (
@@ -37,6 +39,7 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import SourceReader
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
+from features.merges import LeadMerges
 from features.tools.duplicates import HASHES
 from features.tools.id_index import IdIndex
 from features.tools.spill import SpillBuffer
@@ -68,6 +71,7 @@ def read_events(
     quarantine: Path | None,
     scratch: Path | None,
     exclusion: tuple[TimeLimits, ExcludedLeads],
+    merges: LeadMerges,
 ) -> EventReadResult:
     """Read all event sources as one log; set rows of entities without a lead aside.
 
@@ -78,7 +82,7 @@ def read_events(
     sources = project.sources.events
     readers = [SourceReader.open(source, scratch) for source in sources]
     values = [EventValues.from_source(project, source, i) for i, source in enumerate(sources)]
-    known = (lead_index, objections)
+    known = (lead_index, objections, merges)
     log_parts = _read_sources(project, readers, values, known, exclusion, scratch)
     hashed, entities, rejections, findings = log_parts
     doubts = [collected.doubts for collected in findings]
@@ -95,16 +99,42 @@ def read_events(
     if len(again):
         log = SpillBuffer.collect(EVENT_LOG, drop_rows(log, again), scratch)
     hash_sum = sum_content(project, log, hashes, again)
+    counts = _count_moved(counts, log, merges)
+    if lead_index is not None:
+        log = move_events(log, lead_index, merges, scratch)
+    counts = _add_all_warnings(project, counts, values, findings, differences)
+    return EventReadResult(
+        log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
+    )
+
+
+def _add_all_warnings(
+    project: Project,
+    counts: tuple[SourceCount, ...],
+    values: list[EventValues],
+    findings: list[EventFindings],
+    differences: list[list[str]],
+) -> tuple[SourceCount, ...]:
+    """Return the counts with the warnings of one pass over all sources, and broken rules."""
     for lines in (
         [reader.list_warnings() for reader in values],
-        [collected.warnings() for collected in doubts],
+        [collected.doubts.warnings() for collected in findings],
         differences,
         describe_event_twins(project, [collected.names for collected in findings]),
     ):
         counts = _add_warnings(counts, lines)
     counts = tuple(map(note_breaches, counts, (collected.contract for collected in findings)))
-    return EventReadResult(
-        log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
+    return counts
+
+
+def _count_moved(
+    counts: tuple[SourceCount, ...], log: pa.Table, merges: LeadMerges
+) -> tuple[SourceCount, ...]:
+    """Return the counts with the rows of merged records; the log has the sources in their order."""
+    begins = np.cumsum([0, *(count.used for count in counts)])
+    return tuple(
+        replace(count, moved=count_moved(log.slice(int(begin), count.used), merges))
+        for count, begin in zip(counts, begins, strict=False)
     )
 
 
@@ -122,7 +152,7 @@ def _read_sources(
     project: Project,
     readers: list[SourceReader],
     values: list[EventValues],
-    known: tuple[IdIndex | None, Objections],
+    known: tuple[IdIndex | None, Objections, LeadMerges],
     exclusion: tuple[TimeLimits, ExcludedLeads],
     scratch: Path | None,
 ) -> tuple[pa.Table, EntityCollector, list[Rejections], list[EventFindings]]:
@@ -142,7 +172,7 @@ def _read_once(
     project: Project,
     readers: list[SourceReader],
     values: list[EventValues],
-    known: tuple[IdIndex | None, Objections],
+    known: tuple[IdIndex | None, Objections, LeadMerges],
     exclusion: tuple[TimeLimits, ExcludedLeads],
     scratch: Path | None,
 ) -> tuple[pa.Table, EntityCollector, list[Rejections], list[EventFindings]]:

@@ -20,6 +20,7 @@ from features.intake.identity.equal_events import (
     hash_identities,
 )
 from features.intake.identity.id_doubts import IdDoubts, open_id_doubts
+from features.intake.identity.merged_rows import find_lead_rows
 from features.intake.ids import read_ids
 from features.intake.names import NameCounts, read_names
 from features.intake.objections import Objections
@@ -32,6 +33,7 @@ from features.intake.quarantine import (
 from features.intake.reading import RawRows, SourceReader
 from features.intake.time_limits import ExcludedLeads, TimeLimits
 from features.intake.values import read_times
+from features.merges import LeadMerges
 from features.tools.duplicates import HASHES
 from features.tools.id_index import IdIndex
 from features.tools.parallel import parallel_map
@@ -71,6 +73,7 @@ class RowChecks:
     Attributes:
         lead_index: Index of the leads' ids; None if there is no leads source.
         objections: Entities that must not be scored.
+        merges: Leads that became another one.
         findings: Collects the source's doubtful ids and names.
         limits: Instants that rows may have.
         excluded: Leads without a usable row because of its time.
@@ -78,6 +81,7 @@ class RowChecks:
 
     lead_index: IdIndex | None
     objections: Objections
+    merges: LeadMerges
     findings: EventFindings
     limits: TimeLimits
     excluded: ExcludedLeads
@@ -133,7 +137,7 @@ def _check_piece(
     lead = (
         np.full(len(raw.table), -1, np.int32)
         if lead_index is None
-        else lead_index.find(columns["entity_id"])
+        else find_lead_rows(columns["entity_id"], lead_index, checks.merges)
     )
     if lead_index is not None:
         row_flaws += checks.excluded.find_flaws(columns["entity_id"])

@@ -35,7 +35,7 @@ def test_features_of_log_in_time_order_are_identical(data, spine):
 @settings(max_examples=60, deadline=None)
 @given(dataset(), st.integers(1, 4))
 def test_shards_hold_whole_accounts_and_all_events(data, shards):
-    index = LeadIndex.from_leads(data.leads, data.lead_ids)
+    index = LeadIndex.from_leads(data.leads, data.lead_ids, data.merges)
     assert sorted(index.position.tolist()) == list(range(4))
     accounts = [row or f"alone {n}" for n, row in enumerate(data.leads["account_id"].to_pylist())]
     log = EventLog.from_events(data.events, index, CATALOG, np.ones(4), shards)
