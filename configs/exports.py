@@ -10,7 +10,17 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from configs.source_rows import FrozenModel
 from configs.suggestions import did_you_mean
 
-FormatName = Literal["csv", "jsonl", "parquet", "salesforce", "hubspot", "dynamics"]
+FormatName = Literal[
+    "csv",
+    "jsonl",
+    "parquet",
+    "salesforce",
+    "hubspot",
+    "dynamics",
+    "dynamics_scores",
+    "amocrm",
+    "bitrix24",
+]
 
 
 def _check_folder_name(name: str) -> str:
@@ -51,8 +61,11 @@ class CrmExport(FrozenModel):
     )
     columns: dict[str, str] = Field(
         {},
-        description="CRM column: target.column, or account_id, as_of, status; default: a standard "
-        "set",
+        description="CRM column: target.column, or account_id, as_of, entity_type, status; "
+        "default: a standard set",
+    )
+    entity_type: str = Field(
+        "lead", description="value of the column entity_type: the CRM's table of the entities"
     )
     delta: bool = Field(
         False, description="deliver only changed leads each night, instead of all leads"

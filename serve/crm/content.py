@@ -119,8 +119,8 @@ def build_content(
 
 
 def _build_clearing_rows(plan: ExportPlan, keys: pa.Array, as_of: datetime) -> pa.Table:
-    """Return rows with null in all columns but key, status and as-of."""
-    values = {STATUS_FIELD.name: CLEARED, "as_of": as_of}
+    """Return rows with null in all columns but key, entity type, status and as-of."""
+    values = {STATUS_FIELD.name: CLEARED, "as_of": as_of, "entity_type": plan.entity_type}
     columns = []
     for column in plan.columns:
         value = None if column.target else values.get(column.column)

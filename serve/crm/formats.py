@@ -15,6 +15,16 @@ Dataverse (learn.microsoft.com, “Import data in model-driven apps”): 8 MB pe
 byte-order mark, alternate keys. Data Factory and dataflows write an empty value as null
 (“ignoreNullValues” is false).
 
+The table ``msdyn_predictivescore`` of Dynamics 365 Sales (learn.microsoft.com,
+“msdyn_predictivescore table/entity reference”): ids of 256 characters, options for grade and trend.
+
+amoCRM, or Kommo (kommo.com, “Import - Advanced”; amocrm.zendesk.com, “Import Settings”): dates are
+DD.MM.YYYY, and in CSV files only; the delimiter is recognised. An empty cell is documented for a
+checkbox alone, so a missing text is written as a dash.
+
+Bitrix24 (helpdesk.bitrix24.de, “Import”; apidocs.bitrix24.com, “Editing Data in CRM”): the import
+creates records, and REST updates them by id; fields have codes.
+
 CSV is RFC 4180; JSON lines and Parquet have nulls and need no rule.
 """
 
@@ -22,11 +32,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from serve.crm.options import ColumnOptions, encode_grades, encode_trends
 from serve.delimited import format_instants
 
 # A target and a column, or two words for a column of the lead.
@@ -57,6 +68,9 @@ class CrmFormat:
         max_columns: Maximum columns, without counting bytes.
         max_header_length: Maximum characters of the header.
         max_key_length: Maximum characters of a key.
+        standard_columns: Default columns by their own names, if the CRM has such, and the column of
+            scores or of the lead that each gets; of one target.
+        options: Columns whose values the CRM knows by number, by their names.
     """
 
     extension: str
@@ -75,6 +89,8 @@ class CrmFormat:
     max_columns: int | None = None
     max_header_length: int | None = None
     max_key_length: int | None = None
+    standard_columns: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, ColumnOptions] = field(default_factory=dict)
 
     @property
     def is_spreadsheet(self) -> bool:
@@ -101,6 +117,10 @@ def _salesforce_name(words: NameParts) -> str:
     return "_".join(part[:1].upper() + part[1:] for part in parts if part) + "__c"
 
 
+def _bitrix_name(parts: NameParts) -> str:
+    return "UF_CRM_" + re.sub(r"[^A-Z0-9]+", "_", _snake_name(parts).upper()).strip("_")
+
+
 def _format_milliseconds(column: pa.Array) -> pa.Array:
     # Not safe: the CRM holds no microseconds, and Arrow would raise rather than drop them.
     return pc.cast(
@@ -110,13 +130,17 @@ def _format_milliseconds(column: pa.Array) -> pa.Array:
 
 def _iso_formatter(unit: str) -> Callable[[pa.Array], pa.Array]:
     """Return a function that formats instants as ISO-8601 in UTC with the decimals of a unit."""
+    return _time_formatter("%Y-%m-%dT%H:%M:%SZ", unit)
+
+
+def _time_formatter(pattern: str, unit: str = "s") -> Callable[[pa.Array], pa.Array]:
+    """Return a function that formats instants in UTC by a pattern of strftime."""
 
     def format_column(column: pa.Array) -> pa.Array:
         # Many rows share an instant, so each distinct one is formatted only once.
         encoded = column.dictionary_encode()
-        texts = pc.strftime(
-            encoded.dictionary.cast(pa.timestamp(unit, tz="UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ"
-        )
+        instants = encoded.dictionary.cast(pa.timestamp(unit, tz="UTC"), safe=False)
+        texts = pc.strftime(instants, pattern)
         return texts.take(encoded.indices)
 
     return format_column
@@ -173,5 +197,51 @@ FORMATS: Mapping[str, CrmFormat] = {
         max_bytes=8_000_000,
         # The index of a key takes 900 bytes in Dataverse's SQL, two for each character.
         max_key_length=450,
+    ),
+    "dynamics_scores": CrmFormat(
+        "csv",
+        _lower_name,
+        # The writable columns of the table; others would be refused at the load only.
+        name_pattern="msdyn_(predictivescoreid|name|entityid|entitytype|score|grade|scoretrend"
+        "|scorereasons|scoredon)",
+        max_name_length=100,
+        name_rule=(
+            "a column of the table msdyn_predictivescore: msdyn_score, msdyn_grade, "
+            "msdyn_scoretrend, msdyn_scorereasons, msdyn_scoredon, msdyn_entityid, "
+            "msdyn_entitytype or msdyn_name"
+        ),
+        example_key="msdyn_entityid",
+        format_instants=_time_formatter("%Y-%m-%d"),
+        byte_order_mark=b"\xef\xbb\xbf",
+        max_bytes=8_000_000,
+        max_key_length=256,
+        standard_columns={
+            "msdyn_entitytype": "entity_type",
+            "msdyn_score": "score",
+            "msdyn_grade": "grade",
+            "msdyn_scoretrend": "trend",
+            "msdyn_scorereasons": "reasons",
+            "msdyn_scoredon": "as_of",
+        },
+        options={
+            "msdyn_grade": ColumnOptions(("grade", "previous_grade"), encode_grades),
+            "msdyn_scoretrend": ColumnOptions(("trend", "trend_7d", "trend_30d"), encode_trends),
+        },
+    ),
+    "amocrm": CrmFormat(
+        "csv",
+        _label_name,
+        example_key="ID",
+        missing_text="—",
+        format_instants=_time_formatter("%d.%m.%Y"),
+    ),
+    "bitrix24": CrmFormat(
+        "csv",
+        _bitrix_name,
+        name_pattern="[A-Za-z][A-Za-z0-9_]*",
+        max_name_length=50,
+        name_rule="the code of a field: a letter, then letters, digits and underscores",
+        example_key="ID",
+        format_instants=_iso_formatter("s"),
     ),
 }

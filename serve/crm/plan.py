@@ -27,11 +27,19 @@ LEAD_FIELDS = {
     for field in (
         *(EXPORT_SCHEMA.field(n) for n in ("project", "entity_id", "account_id", "as_of")),
         STATUS_FIELD,
+        pa.field(
+            "entity_type", pa.string(), metadata={"meaning": "the CRM's table of the entities"}
+        ),
     )
 }
+REASONS_FIELD = pa.field(
+    "reasons", pa.string(), metadata={"meaning": "all sentences, the strongest for it first"}
+)
 # Columns of one target.
 TARGET_FIELDS = {
-    field.name: field for field in EXPORT_SCHEMA if field.name not in {*LEAD_FIELDS, "target"}
+    field.name: field
+    for field in (*EXPORT_SCHEMA, REASONS_FIELD)
+    if field.name not in {*LEAD_FIELDS, "target"}
 }
 # Columns that change every night; ignored when computing deltas.
 NIGHTLY_COLUMNS = {"as_of", "cutoff"}
@@ -75,6 +83,7 @@ class ExportPlan:
         columns: The other columns, in order.
         delta: Whether deliveries hold changes only.
         changes: Sources whose change makes a lead due; all but NIGHTLY_COLUMNS if empty.
+        entity_type: Value of the column ``entity_type``.
     """
 
     name: str
@@ -83,6 +92,7 @@ class ExportPlan:
     columns: tuple[MappedColumn, ...]
     delta: bool
     changes: frozenset[str] = frozenset()
+    entity_type: str = "lead"
 
     @property
     def format(self) -> CrmFormat:
@@ -145,8 +155,9 @@ def _build_plan(name: str, export: CrmExport, targets: tuple[str, ...], where: s
             found="no key",
             fix=f"name the column that gets the entity_id, such as {crm_format.example_key}",
         )
-    columns = export.columns or _default_columns(crm_format, targets)
+    columns = export.columns or _default_columns(crm_format, targets, f"{where}.columns")
     mapped = _map_columns(columns, targets, f"{where}.columns")
+    _require_options(mapped, crm_format, f"{where}.columns")
     if not any(column.target for column in mapped):
         example = f"{crm_format.make_name((targets[0], 'score'))}: {targets[0]}.score"
         raise ConfigError(
@@ -163,6 +174,7 @@ def _build_plan(name: str, export: CrmExport, targets: tuple[str, ...], where: s
         mapped,
         export.delta,
         _read_changes(export, mapped, f"{where}.changes"),
+        export.entity_type,
     )
 
 
@@ -202,7 +214,19 @@ def _read_changes(
     return frozenset(export.changes)
 
 
-def _default_columns(crm_format: CrmFormat, targets: tuple[str, ...]) -> dict[str, str]:
+def _default_columns(crm_format: CrmFormat, targets: tuple[str, ...], where: str) -> dict[str, str]:
+    if crm_format.standard_columns:
+        if len(targets) > 1:
+            raise ConfigError(
+                "the CRM's own columns hold the score of one target",
+                where=where,
+                found=f"{len(targets)} targets",
+                fix=f"name its columns, such as msdyn_score: {targets[0]}.score",
+            )
+        return {
+            name: column if column in LEAD_FIELDS else f"{targets[0]}.{column}"
+            for name, column in crm_format.standard_columns.items()
+        }
     columns = {
         crm_format.make_name((target, column)): f"{target}.{column}"
         for target in targets
@@ -211,6 +235,19 @@ def _default_columns(crm_format: CrmFormat, targets: tuple[str, ...]) -> dict[st
     return columns | {
         crm_format.make_name(("score", column)): column for column in ("as_of", "status")
     }
+
+
+def _require_options(mapped: Iterable[MappedColumn], crm_format: CrmFormat, where: str) -> None:
+    """Raise ConfigError for a column of options that gets another column of scores."""
+    for column in mapped:
+        options = crm_format.options.get(column.name)
+        if options is not None and column.column not in options.sources:
+            raise ConfigError(
+                "the column cannot hold these values",
+                where=f"{where}.{column.name}",
+                found=column.source,
+                fix=f"name target.{options.sources[0]}",
+            )
 
 
 def _map_columns(

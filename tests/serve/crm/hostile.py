@@ -182,7 +182,10 @@ def _number(value):
 def _instant(moment, form):
     if form == "hubspot":
         return str(int(moment.timestamp() * 1000))
-    unit = {"salesforce": "milliseconds", "dynamics": "seconds"}.get(form, "microseconds")
+    if form == "amocrm":
+        return f"{moment:%d.%m.%Y}"
+    units = {"salesforce": "milliseconds", "dynamics": "seconds", "bitrix24": "seconds"}
+    unit = units.get(form, "microseconds")
     return moment.isoformat(timespec=unit).replace("+00:00", "Z")
 
 

@@ -9,10 +9,16 @@ from configs.exports import CrmExport
 from serve.crm.plan import build_plans
 from tests.serve.samples import a_reason, a_run, some_scores
 
-KEYS = {"salesforce": "Lead_External_Id__c", "hubspot": "Record ID", "dynamics": "Lead key"}
-FORMS = ["csv", "jsonl", "parquet", "salesforce", "hubspot", "dynamics"]
+KEYS = {
+    "salesforce": "Lead_External_Id__c",
+    "hubspot": "Record ID",
+    "dynamics": "Lead key",
+    "amocrm": "ID",
+    "bitrix24": "ID",
+}
+FORMS = ["csv", "jsonl", "parquet", *KEYS]
 # Cells without a value in a CSV; elsewhere it is the empty text.
-CLEARS = {"salesforce": {"#N/A"}, "hubspot": {"", "—"}}
+CLEARS = {"salesforce": {"#N/A"}, "hubspot": {"", "—"}, "amocrm": {"", "—"}}
 
 
 def a_plan(form="csv", targets=("buy", "close"), name="crm", **more):

@@ -37,6 +37,8 @@ def test_column_names_follow_style_of_vendor():
         "salesforce": "Close_Won_Reason_1__c",
         "hubspot": "close_won_reason_1",
         "dynamics": "Close won reason 1",
+        "amocrm": "Close won reason 1",
+        "bitrix24": "UF_CRM_CLOSE_WON_REASON_1",
     }
 
 
@@ -46,7 +48,10 @@ def test_plan_can_map_all_export_columns():
         for n, name in enumerate({*LEAD_FIELDS, *TARGET_FIELDS})
     }
     assert len(a_plan(columns=columns).columns) == len(columns)
-    assert {*LEAD_FIELDS, *TARGET_FIELDS} == {*EXPORT_SCHEMA.names, "status"} - {"target"}
+    assert {*LEAD_FIELDS, *TARGET_FIELDS} == {
+        *set(EXPORT_SCHEMA.names) - {"target"},
+        *("status", "entity_type", "reasons"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -95,6 +100,8 @@ def test_salesforce_name_with_single_underscore_gets_suggestion(columns):
         ("hubspot", "x" * 101),
         ("hubspot", "a,b"),
         ("dynamics", ' "score"'),
+        ("bitrix24", "Score of the lead"),
+        ("bitrix24", "1_SCORE"),
         ("csv", "=score"),
         ("csv", "line\nbreak"),
     ],

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from datetime import datetime
 
@@ -9,6 +10,9 @@ RULES = {
     "salesforce": {"bytes": 100_000_000, "rows": 150_000_000, "bom": False, "end": b"\n"},
     "hubspot": {"bytes": 512_000_000, "rows": 1_048_576, "bom": False, "end": None},
     "dynamics": {"bytes": 8_388_608, "rows": None, "bom": True, "end": None},
+    # Neither vendor documents a largest size, or a byte-order mark.
+    "amocrm": {"bytes": math.inf, "rows": None, "bom": False, "end": None},
+    "bitrix24": {"bytes": math.inf, "rows": None, "bom": False, "end": None},
 }
 
 
@@ -127,11 +131,39 @@ def dynamics_cell(cell, kind):
     return number(cell, kind) if cell else None
 
 
+def amocrm_cell(cell, kind):
+    """A date has no time; a text that is empty may leave the stored one."""
+    if kind == "instant" and cell:
+        return None if datetime.strptime(cell, "%d.%m.%Y") else f"date {cell}"  # noqa: DTZ007
+    if kind == "text":
+        return None if cell else "empty text, which an import may leave alone"
+    return number(cell, kind) if cell else None
+
+
+def field_codes(header):
+    violations = [name for name in header if not re.fullmatch(r"[A-Za-z]\w{,49}", name)]
+    return violations + (
+        ["one name twice"] if len({name.lower() for name in header}) < len(header) else []
+    )
+
+
 def number(cell, kind):
     return (
         f"number {cell}" if kind in ("integer", "fraction") and not NUMBER.fullmatch(cell) else None
     )
 
 
-NAMES = {"salesforce": salesforce_names, "hubspot": label_names, "dynamics": label_names}
-CELLS = {"salesforce": salesforce_cell, "hubspot": hubspot_cell, "dynamics": dynamics_cell}
+NAMES = {
+    "salesforce": salesforce_names,
+    "hubspot": label_names,
+    "dynamics": label_names,
+    "amocrm": label_names,
+    "bitrix24": field_codes,
+}
+CELLS = {
+    "salesforce": salesforce_cell,
+    "hubspot": hubspot_cell,
+    "dynamics": dynamics_cell,
+    "amocrm": amocrm_cell,
+    "bitrix24": dynamics_cell,
+}
