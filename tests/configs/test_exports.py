@@ -12,7 +12,8 @@ from tests.pipelines import tiny
     [
         (
             {"crm": {"format": "hubspott"}},
-            "'hubspott' is not one of csv, jsonl, parquet, salesforce, hubspot, dynamics: ",
+            "'hubspott' is not one of csv, jsonl, parquet, salesforce, hubspot, dynamics, "
+            "dynamics_scores, amocrm, bitrix24: ",
         ),
         ({"crm": {"format": "hubspott"}}, "did you mean hubspot?"),
         ({"crm": {"format": "zoho"}}, "'zoho' is not one of csv"),
