@@ -14,8 +14,9 @@ from pydantic import (
     model_validator,
 )
 
-from configs.addresses.fields import DatabaseAddress, LocalPath
+from configs.addresses.fields import LocalPath, SourceAddress
 from configs.names import BLANKS, Name
+from configs.queries import check_query
 
 ColumnKind = Literal["number", "truth", "date", "category"]
 
@@ -58,10 +59,12 @@ class SourceRows(FrozenModel):
         description="JSON documents only: key of the array that holds the rows; default: the only "
         "array of objects",
     )
-    database: DatabaseAddress | None = Field(
-        None, description="sqlite:///file or postgresql://…; keep secrets in ${NAME}"
+    database: SourceAddress | None = Field(
+        None,
+        description="sqlite:///file, duckdb:///file, postgresql://…, mysql://…, snowflake://…, "
+        "bigquery://…, grpc+tls://…, mssql://… or oracle://…; keep secrets in ${NAME}",
     )
-    query: str | None = Field(None, description="SQL that returns the rows")
+    query: str | None = Field(None, description="SQL that returns the rows: one statement")
     missing: tuple[str, ...] = Field(
         (), description="texts that mean “no value”, in addition to the empty text"
     )
@@ -106,6 +109,8 @@ class SourceRows(FrozenModel):
             raise ValueError("give either path, or database and query")
         if (self.database is None) != (self.query is None):
             raise ValueError("database and query must be given together")
+        if self.database is not None and self.query is not None:
+            check_query(self.query, self.database.scheme)
         return self
 
     @property

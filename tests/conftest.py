@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.mariadb import mariadb
 from tests.postgresql import postgresql
 
 ROOT = Path(__file__).parent
@@ -74,3 +75,13 @@ def postgresql_url():
     """
     with postgresql() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def mariadb_server():
+    """Return a MariaDB server of this worker alone, on loopback; mark its tests with ``server``.
+
+    Skips where MariaDB or its driver is not installed.
+    """
+    with mariadb() as server:
+        yield server

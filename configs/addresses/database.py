@@ -1,8 +1,9 @@
-"""Addresses of databases: ``sqlite:///file`` and ``postgresql://…``."""
+"""Addresses of the databases that scores go into: ``sqlite:///file`` and ``postgresql://…``."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from configs.addresses.parser import (
     FIX_ENCODING,
@@ -18,7 +19,6 @@ from configs.suggestions import did_you_mean
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 SCHEMES = {"sqlite": SQLITE, "postgresql": POSTGRESQL, "postgres": POSTGRESQL}
 
-FIX_SQLITE = "write sqlite:///relative/path or sqlite:////absolute/path"
 FIX_DATABASE = "write sqlite:///file or postgresql://…"
 
 # The parameters of libpq (PostgreSQL 18); it refuses any other one itself, and quotes it.
@@ -47,56 +47,80 @@ def parse_database_address(text: str) -> Address:
     scheme, slashes, rest = split_scheme(text)
     kind = SCHEMES.get(scheme.partition("+")[0])
     if kind is None:
-        raise _unknown_scheme(text)
-    if slashes < 2:
-        raise AddressError("the address lacks a slash after its scheme", f"did you mean {kind}://?")
-    rest = "/" * (slashes - 2) + rest
-    return _parse_sqlite(rest) if kind == SQLITE else _parse_postgresql(rest)
+        raise make_scheme_error(text, SCHEMES, FIX_DATABASE)
+    rest = strip_slashes(kind, slashes, rest)
+    if kind == SQLITE:
+        return parse_file_address(SQLITE, "SQLite", rest, FIX_DATABASE)
+    return parse_checked_address(POSTGRESQL, "PostgreSQL", rest, POSTGRESQL_PARAMETERS)
 
 
-def _parse_postgresql(rest: str) -> Address:
+def parse_checked_address(
+    scheme: str, title: str, rest: str, parameters: frozenset[str], max_slashes: int = 0
+) -> Address:
+    """Return the parts of a server's address, which has only these parameters.
+
+    ``rest`` follows the scheme and its two slashes; the path holds at most ``max_slashes``. Raises
+    AddressError for any other address, and for one that can be read in two ways.
+    """
     place, _, query = rest.partition("?")
-    if "#" in rest or "@" in place.partition("/")[2] or "@" in query:
+    path = place.partition("/")[2]
+    if "#" in rest or "@" in path or "@" in query:
         raise AddressError("the address can be read in two ways", FIX_ENCODING)
-    address = parse_server_address(POSTGRESQL, rest)
-    if "/" in place.partition("/")[2]:
+    address = parse_server_address(scheme, rest)
+    if path.count("/") > max_slashes:
         raise AddressError("the name of the database holds a slash", "percent-encode it as %2F")
     for name in address.parameters:
-        if name not in POSTGRESQL_PARAMETERS:
+        if name not in parameters:
             raise AddressError(
-                "PostgreSQL has no such parameter of an address",
-                did_you_mean(name, POSTGRESQL_PARAMETERS) or "remove it, or correct its name",
+                f"{title} has no such parameter of an address",
+                did_you_mean(name, parameters) or "remove it, or correct its name",
             )
     return address
 
 
-def _parse_sqlite(rest: str) -> Address:
+def parse_file_address(scheme: str, title: str, rest: str, fix_server: str) -> Address:
+    """Return the address of a database's file; ``rest`` follows the scheme and its two slashes.
+
+    Raises AddressError where it names no file, with the advice ``fix_server`` if it looks like the
+    address of a server.
+    """
+    fix_path = f"write {scheme}:///relative/path or {scheme}:////absolute/path"
     if not rest.startswith("/"):
-        raise AddressError("the address of a SQLite file has three slashes", FIX_SQLITE)
+        raise AddressError(f"the address of a {title} file has three slashes", fix_path)
     path = rest[1:]
     if "?" in path or "#" in path:
         raise AddressError(
-            "the address of a SQLite file has no parameters",
+            f"the address of a {title} file has no parameters",
             "remove them; in the name of a file write ? as %3F and # as %23",
         )
     # A server's address under the wrong scheme would become the name of a folder.
     if ":" in path.rpartition("@")[0]:
         raise AddressError(
-            "the path of the SQLite file looks like a user and a password", FIX_DATABASE
+            f"the path of the {title} file looks like a user and a password", fix_server
         )
     path = decode_component(path)
     if not path or path == ":memory:":
-        raise AddressError("the address names no file", FIX_SQLITE)
-    return Address(SQLITE, path=path)
+        raise AddressError("the address names no file", fix_path)
+    return Address(scheme, path=path)
 
 
-def _unknown_scheme(text: str) -> AddressError:
+def strip_slashes(scheme: str, slashes: int, rest: str) -> str:
+    """Return what follows the two slashes after a scheme; raise AddressError if one is missing."""
+    if slashes < 2:
+        raise AddressError(
+            "the address lacks a slash after its scheme", f"did you mean {scheme}://?"
+        )
+    return "/" * (slashes - 2) + rest
+
+
+def make_scheme_error(text: str, schemes: Mapping[str, str], fix: str) -> AddressError:
+    """Return the error for an address whose scheme is none of these; ``fix`` lists them."""
     what = "the address is of no database that is supported"
     if _WINDOWS_PATH.match(text.strip()):
         return AddressError(what, "write a path as sqlite:///C:/folder/file.db")
-    near = suggest_scheme(text, tuple(SCHEMES))
+    near = suggest_scheme(text, tuple(schemes))
     if near:
-        return AddressError(what, f"did you mean {SCHEMES[near]}://?")
+        return AddressError(what, f"did you mean {schemes[near]}://?")
     if _KEY_VALUE_FORM.search(text):
         return AddressError(what, "write key=value as postgresql://…")
-    return AddressError(what, FIX_DATABASE)
+    return AddressError(what, fix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,9 +10,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from configs.addresses.database import SQLITE, parse_database_address
+from configs.addresses.database import parse_database_address
 from configs.addresses.local_path import check_local_path, place_path, require_beside_yaml
 from configs.addresses.parser import Address, AddressError
+from configs.addresses.sources import FILE_SCHEMES, parse_source_address
 
 # The type of a validation error that carries its own fix.
 ADDRESS_ERROR = "address"
@@ -20,15 +22,20 @@ ADDRESS_ERROR = "address"
 FOLDER = "folder"
 
 
-def _read_database(value: Any, info: ValidationInfo) -> Address:
-    if isinstance(value, Address):
-        return value
-    if not isinstance(value, str):
-        raise PydanticCustomError("string_type", "Input should be a valid string")
-    try:
-        return _place_database(parse_database_address(value), _get_folder(info))
-    except AddressError as error:
-        raise _to_problem(error) from None
+def _make_reader(parse: Callable[[str], Address]) -> Callable[[Any], Address]:
+    """Return a validator that reads an address with one of the parsers."""
+
+    def read(value: Any, info: ValidationInfo) -> Address:
+        if isinstance(value, Address):
+            return value
+        if not isinstance(value, str):
+            raise PydanticCustomError("string_type", "Input should be a valid string")
+        try:
+            return _place_database(parse(value), _get_folder(info))
+        except AddressError as error:
+            raise _to_problem(error) from None
+
+    return read
 
 
 def _read_path(value: str, info: ValidationInfo) -> str:
@@ -44,7 +51,7 @@ def _read_path(value: str, info: ValidationInfo) -> str:
 
 def _place_database(address: Address, folder: str) -> Address:
     """Return the address of a database, whose relative file starts at the folder of the YAML."""
-    if address.scheme != SQLITE:
+    if address.scheme not in FILE_SCHEMES:
         return address
     placed = str(Path(folder, address.path))
     require_beside_yaml(address.path, placed, folder)
@@ -59,9 +66,12 @@ def _to_problem(error: AddressError) -> PydanticCustomError:
     return PydanticCustomError(ADDRESS_ERROR, "{what}", {"what": error.what, "fix": error.fix})
 
 
+_ADDRESS_SCHEMA = WithJsonSchema({"type": "string", "format": "password"})
+
 DatabaseAddress = Annotated[
-    Address,
-    PlainValidator(_read_database),
-    WithJsonSchema({"type": "string", "format": "password"}),
+    Address, PlainValidator(_make_reader(parse_database_address)), _ADDRESS_SCHEMA
+]
+SourceAddress = Annotated[
+    Address, PlainValidator(_make_reader(parse_source_address)), _ADDRESS_SCHEMA
 ]
 LocalPath = Annotated[str, AfterValidator(_read_path)]

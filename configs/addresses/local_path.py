@@ -7,9 +7,9 @@ import os
 import re
 from pathlib import Path
 
-from configs.addresses.database import SCHEMES
 from configs.addresses.parser import AddressError, suggest_scheme
 from configs.addresses.redaction import redact_addresses
+from configs.addresses.sources import SOURCE_SCHEMES
 
 # One letter is the drive of a Windows path.
 _SCHEME = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]+:/|jdbc:|[A-Za-z][A-Za-z0-9+.-]+://)")
@@ -21,7 +21,7 @@ def check_local_path(path: str) -> None:
     """Raise AddressError for a path that is an address, or holds what looks like a secret."""
     if not (_SCHEME.match(path) or _USER.search(path) or redact_addresses(path) != path):
         return
-    if suggest_scheme(path, tuple(SCHEMES)):
+    if suggest_scheme(path, tuple(SOURCE_SCHEMES)):
         fix = "give a database in `database`, with its `query`"
     elif path.strip().lower().startswith("file:"):
         fix = "write the path without file://"

@@ -19,7 +19,8 @@ from configs.suggestions import nearest_name
 
 _SECRET_PARAMETERS = (
     "password passfile sslpassword sslkey options oauth_client_id oauth_client_secret "
-    "scram_client_key scram_server_key"
+    "scram_client_key scram_server_key token credentials private_key_file private_key_passphrase "
+    "ssl_key"
 )
 SECRET_PARAMETERS = frozenset(_SECRET_PARAMETERS.split())
 
@@ -52,6 +53,7 @@ class Address:
 
     Attributes:
         scheme: In lower case, without a driver such as ``+psycopg``.
+        driver: The driver, where the scheme leaves a choice.
         hosts: Host and port of each server; an empty host or port is the default.
         path: What follows the slash after the hosts.
         parameters: What follows the question mark.
@@ -63,6 +65,7 @@ class Address:
     hosts: tuple[tuple[str, str], ...] = ()
     path: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    driver: str = ""
 
     @property
     def secrets(self) -> tuple[str, ...]:

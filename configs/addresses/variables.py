@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from configs.addresses.database import SQLITE, parse_database_address
 from configs.addresses.parser import AddressError, parse_server_address
 from configs.addresses.redaction import MASK
+from configs.addresses.sources import FILE_SCHEMES, parse_source_address
 
 REFERENCE = re.compile(r"\$\{(\w+)\}")
 
@@ -33,7 +33,7 @@ def expand_address(written: str, values: Mapping[str, str]) -> str:
     def replace(match: re.Match[str]) -> str:
         before, after = written[scheme.end() : match.start()], written[match.end() :]
         value = values[match[1]]
-        if scheme[0].strip().lower().startswith("sqlite"):
+        if scheme[0].strip().lower().startswith(FILE_SCHEMES):
             return quote(value, safe="/")
         if "?" in before:
             is_value = before.rpartition("&")[2].rpartition("?")[2].find("=") >= 0
@@ -64,10 +64,10 @@ def redact_written_address(written: str) -> str:
         return written
     try:
         # Any name and any port can stand for a reference.
-        address = parse_database_address(REFERENCE.sub("1", written))
+        address = parse_source_address(REFERENCE.sub("1", written))
     except AddressError:
         return MASK
-    if address.scheme == SQLITE:
+    if address.scheme in FILE_SCHEMES:
         return written
     bare = REFERENCE.sub("", written).partition("://")[2]
     return str(address) if parse_server_address(address.scheme, bare).secrets else written

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 from configs.errors import DataError, join_names
 from configs.source_rows import SourceRows
 from configs.suggestions import did_you_mean
+from features.intake.databases.query import read_query
 from features.intake.formats.content import check_content
-from features.intake.formats.database import read_query
 from features.intake.formats.files import (
     RowBlock,
     Selection,

@@ -111,12 +111,12 @@ def _read_csv_blocks(file: SourceFile, source: SourceRows) -> Iterator[RowBlock]
     for names, table, rows, broken in read_csv(file, source.delimiter):
         if names:
             named = True
-            yield RowBlock(_make_unique(names), table, rows, broken)
+            yield RowBlock(number_repeated_names(names), table, rows, broken)
     if not named:
         yield RowBlock([], pa.table({}), np.empty(0, np.int64))
 
 
-def _make_unique(names: Sequence[str]) -> list[str]:
+def number_repeated_names(names: Sequence[str]) -> list[str]:
     """Append a number to repeated names: a spreadsheet may leave several columns unnamed."""
     seen, unique = Counter[str](), list[str]()
     for name in names:
@@ -148,7 +148,7 @@ def _read_parquet_blocks(file: SourceFile, selection: Selection) -> Iterator[Row
     ):
         require_plausible_rows(file, reader.metadata.num_rows, file.size)
         all_names = schema.names
-        names = _make_unique(all_names)
+        names = number_repeated_names(all_names)
         positions = [
             i
             for i, name in enumerate(names)

@@ -54,7 +54,7 @@ def test_input_output_failure_is_transient(error):
 
 
 def test_unreachable_source_database_is_transient():
-    from features.intake.formats.database import read_query
+    from features.intake.databases.query import read_query
 
     with pytest.raises(DataError) as away:
         address = parse_database_address("postgresql://u:p@127.0.0.1:1/none")
