@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.flightsql import flightsql
 from tests.mariadb import mariadb
 from tests.postgresql import postgresql
 
@@ -84,4 +85,11 @@ def mariadb_server():
     Skips where MariaDB or its driver is not installed.
     """
     with mariadb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def flight_server():
+    """Return a Flight SQL server of this process, on loopback; skips without its driver."""
+    with flightsql() as server:
         yield server

@@ -6,13 +6,17 @@ from pathlib import Path
 
 from configs.errors import StateError
 
-# Parts of SQLite's messages for SQLITE_CORRUPT and SQLITE_NOTADB, which no retry repairs.
-DAMAGE_MESSAGES = ("malformed", "is not a database", "unsupported file format")
+# Parts of SQLite's messages for SQLITE_CORRUPT and SQLITE_NOTADB, which no retry repairs, and of
+# DuckDB's for a damaged or incomplete file and one of a newer version.
+DAMAGE_MESSAGES = (
+    *("malformed", "is not a database", "unsupported file format"),
+    *("not a valid DuckDB", "Corrupt database file", "Could not read", "storage version"),
+)
 BACKUP_PAGE = "docs/operations.md, Backup and restore"
 
 
 def describes_damage(message: str) -> bool:
-    """Return whether a message of SQLite says that the file is damaged."""
+    """Return whether a message of SQLite or DuckDB says that the file is damaged."""
     return any(words in message for words in DAMAGE_MESSAGES)
 
 

@@ -83,9 +83,12 @@ def is_transient(error: BaseException) -> bool:
     # A database's driver reports damage as it reports a lost connection.
     if any(isinstance(link, LASTING_OS_ERRORS) or describes_damage(str(link)) for link in chain):
         return False
-    return any(
-        isinstance(link, OSError) or type(link).__name__ in DATABASE_ERRORS for link in chain
-    )
+    return any(isinstance(link, OSError) or _is_database_error(link) for link in chain)
+
+
+def _is_database_error(error: BaseException) -> bool:
+    # A driver may have kinds of its own below those of the standard, as DuckDB has.
+    return any(base.__name__ in DATABASE_ERRORS for base in type(error).__mro__)
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:

@@ -31,6 +31,8 @@ ODD_HOSTS = ("127.0.0.1:notaport", "127.0.0.1:99999", "127.0.0.1:", "[::1", "::1
 QUERIES = (
     *("", "?sslmode=disable", "?host=%2Ftmp%2Fnone&port=1", f"?password={MARK}"),
     *(f"?sslpassword={MARK}", f"?sslkey={MARK}", f"?options={MARK}", f"?token={MARK}"),
+    *(f"?credentials={MARK}", f"?private_key_file={MARK}", f"?ssl_ca={MARK}", f"?warehouse={MARK}"),
+    *("?login_timeout=1s&request_timeout=1s", f"?private_key_passphrase={MARK}"),
     *(f"?sig={MARK}", f"#{MARK}", f"?{MARK}", "?sslmode=disable&sslmode=allow", f"?{MARK}=1"),
 )
 SCHEMES = (
@@ -43,7 +45,26 @@ SCHEMES = (
         "postgresql",
         "postgressql://",
     ),
-    *("psql://", "mysql://", "jdbc:postgresql://", "sqlite:///", "sqlite://", "sqlite:/", "file:"),
+    *(
+        "duckdb:///",
+        "duckdb:/",
+        "duckdb://",
+        "mysql://",
+        "mysql:/",
+        "mysql//",
+        "mariadb+pymysql://",
+    ),
+    *(
+        "jdbc:mysql://",
+        "snowflake://",
+        "snowflake:/",
+        "grpc://",
+        "grpc+tls://",
+        "grpc:",
+        "grpc+x://",
+    ),
+    *("bigquery://", "mssql://", "mssql+pyodbc://", "oracle://", "oracle:thin:"),
+    *("psql://", "jdbc:postgresql://", "sqlite:///", "sqlite://", "sqlite:/", "file:"),
     *("file:///", "https://", "s3://", "", "//", "C:\\", "C:/", "sqlite+pysqlite:///", "://"),
 )
 USED = ("used", "refused", "unreachable")
@@ -77,6 +98,14 @@ ODD_FORMS = (
     f"https://user:{MARK}@127.0.0.1:1/file.csv?sig={MARK}",
     f"bucket/x.csv?sig={MARK}",
     f"user:{MARK}@bucket/x.csv",
+    f"mysql://u:{MARK}@127.0.0.1:1/z?read_default_file={MARK}",
+    f"mssql+pyodbc://?odbc_connect=UID=u;PWD={MARK}",
+    f"grpc+tls://127.0.0.1:1?token={MARK}",
+    f"snowflake://u@{MARK}/z?token={MARK}&authenticator=oauth&login_timeout=1s",
+    f"bigquery://{MARK}/z?credentials={MARK}",
+    f"jdbc:snowflake://a.example/?user=u&password={MARK}",
+    f"jdbc:oracle:thin:u/{MARK}@127.0.0.1:1/z",
+    f"mysql -h 127.0.0.1 -u u -p{MARK}",
 )
 
 

@@ -44,11 +44,9 @@ Converter = Callable[[Sequence[Any]], pa.Array]
 @contextmanager
 def open_dialect_result(address: Address, query: str) -> Iterator[QueryResult]:
     """Run a query by SQLAlchemy; rows arrive in batches, from a cursor of the server."""
-    dialect, module, package = DRIVERS[address.scheme, address.driver]
+    _, module, package = DRIVERS[address.scheme, address.driver]
     import_driver(module, package)
-    engine = sa.create_engine(
-        make_url(dialect, address), poolclass=sa.NullPool, hide_parameters=True
-    )
+    engine = sa.create_engine(make_url(address), poolclass=sa.NullPool, hide_parameters=True)
     try:
         with engine.connect() as connection:
             for statement in SESSION_STATEMENTS[address.scheme]:
@@ -56,23 +54,33 @@ def open_dialect_result(address: Address, query: str) -> Iterator[QueryResult]:
             if address.scheme == MYSQL:
                 driver_connection: Any = connection.connection.driver_connection
                 driver_connection.decoders = {}
-            # Without parameters, so that a percent sign is one.
+            # Without parameters, so that a percent sign is one. The size of a batch is given again
+            # where it is read: SQLAlchemy 2.1.9 forgets the option `yield_per` of such a query.
+            options = {
+                "stream_results": True,
+                "max_row_buffer": ROWS_PER_BATCH,
+                "no_parameters": True,
+            }
             result = connection.exec_driver_sql(
-                query.strip().rstrip(";"),
-                execution_options={"yield_per": ROWS_PER_BATCH, "no_parameters": True},
+                query.strip().rstrip(";"), execution_options=options
             )
+            rows = getattr(result.cursor, "_result", None)
             try:
                 yield _read_rows(result, address.scheme)
             except BaseException:
-                # Otherwise the rest of the rows would be read before the connection is closed.
+                # Otherwise PyMySQL would read the rest of the rows before it closes the connection,
+                # and again, to its surprise, after that.
+                if rows is not None:
+                    rows.unbuffered_active = False
                 connection.invalidate()
                 raise
     finally:
         engine.dispose()
 
 
-def make_url(dialect: str, address: Address) -> sa.URL:
+def make_url(address: Address) -> sa.URL:
     """Return the address for SQLAlchemy."""
+    dialect, _, _ = DRIVERS[address.scheme, address.driver]
     host, port = address.hosts[0] if address.hosts else ("", "")
     parameters = dict(address.parameters)
     if address.scheme == MYSQL:
@@ -104,17 +112,18 @@ def _read_rows(result: sa.CursorResult[Any], scheme: str) -> QueryResult:
 def _iter_pieces(
     result: sa.CursorResult[Any], schema: pa.Schema, converters: Sequence[Converter]
 ) -> Iterator[pa.Table]:
-    for rows in result.partitions():
+    for rows in result.partitions(ROWS_PER_BATCH):
         columns = zip(converters, zip(*rows, strict=True), strict=True)
         yield pa.table([convert(values) for convert, values in columns], schema=schema)
 
 
 def _write_values(values: Sequence[Any]) -> pa.Array:
     """Return values of any driver as text, as a person would write them."""
-    return pa.array(map(_write_value, values), pa.string())
+    return pa.array(map(write_value, values), pa.string())
 
 
-def _write_value(value: Any) -> str | None:
+def write_value(value: Any) -> str | None:
+    """Return a value of any driver as text, as a person would write it; bytes in hexadecimal."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bytes | bytearray | memoryview):
@@ -129,5 +138,5 @@ def _write_value(value: Any) -> str | None:
     if isinstance(value, float):
         return to_text(pa.chunked_array([pa.array([value])]))[0].as_py()
     if hasattr(value, "read"):  # a large object of Oracle
-        return _write_value(value.read())
+        return write_value(value.read())
     return str(value)

@@ -30,7 +30,6 @@ FIX_SERVER = "check the address, that the server is running, and the query"
 FIXES = {
     "Conflicting lock is held": "close the program that writes to it, or read a copy of the file",
     "not a valid DuckDB database": "check the file: it is no DuckDB database, or damaged",
-    "newer version of DuckDB": "pip install --upgrade duckdb, or export it with an older DuckDB",
     "storage version": "pip install --upgrade duckdb, or export it with an older DuckDB",
     "Corrupt": "the file is damaged: restore it, or export its data again",
     "Could not read": "the file is incomplete: copy it again",

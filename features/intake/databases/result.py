@@ -11,7 +11,7 @@ from typing import Self
 import pyarrow as pa
 
 from configs.errors import ConfigError
-from features.intake.formats.texts import is_text_type, to_supported_type
+from features.intake.formats.texts import is_text_type, to_source_type
 
 # Rows of a batch where the driver lets us choose: some ten megabytes of a wide table.
 ROWS_PER_BATCH = 1 << 16
@@ -71,9 +71,7 @@ def _convert_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind):
         # A spilled table cannot hold another dictionary in each batch.
         return _convert_column(column.cast(kind.value_type))
-    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
-        return column
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         texts = [None if value is None else value.hex().upper() for value in column.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.string())])
-    return column.cast(pa.string()) if is_text_type(kind) else to_supported_type(column)
+    return column.cast(pa.string()) if is_text_type(kind) else to_source_type(column)

@@ -21,7 +21,7 @@ from features.intake.formats.limits import (
     require_plausible_rows,
 )
 from features.intake.formats.listing import JSON, JSONL, PARQUET, WORKBOOK
-from features.intake.formats.texts import is_text_type, to_supported_type
+from features.intake.formats.texts import is_text_type, to_source_type
 from features.intake.formats.workbook import read_workbook
 from features.intake.storage.source_file import SourceFile
 from features.readings.source_form import FormEntry
@@ -88,7 +88,7 @@ def read_blocks(
         yield from _read_json_blocks(file, kind, source, selection)
     elif kind == WORKBOOK:
         sheet = read_workbook(file, source)
-        names = _make_unique(sheet.names)
+        names = number_repeated_names(sheet.names)
         yield RowBlock(names, sheet.table, sheet.rows, form=sheet.form, warnings=sheet.warnings)
     else:
         yield from _read_csv_blocks(file, source)
@@ -172,7 +172,7 @@ def _read_parquet_blocks(file: SourceFile, selection: Selection) -> Iterator[Row
                 # The reader does not check that texts are UTF-8; later steps would fail at them.
                 batch.validate(full=True)
                 # Unsupported values must fail here, where the error can name the file.
-                values = [to_supported_type(pa.chunked_array([column])) for column in batch.columns]
+                values = [to_source_type(pa.chunked_array([column])) for column in batch.columns]
                 table = pa.table(values, names=labels)
                 yield RowBlock(names, table, begin + np.arange(1, len(batch) + 1))
                 begin += len(batch)

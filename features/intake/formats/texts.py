@@ -44,6 +44,17 @@ def to_supported_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
     )
 
 
+def to_source_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in a supported type, or as the number that it is.
+
+    The point of a typed number is a decimal point; that of a text can be in doubt.
+    """
+    kind = column.type
+    if pa.types.is_decimal(kind) or pa.types.is_float32(kind):
+        return column
+    return to_supported_type(column)
+
+
 def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column as text; NaN becomes null.
 
