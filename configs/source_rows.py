@@ -15,8 +15,8 @@ from pydantic import (
 )
 
 from configs.addresses.fields import LocalPath, SourceAddress
+from configs.addresses.queries import check_query
 from configs.names import BLANKS, Name
-from configs.queries import check_query
 
 ColumnKind = Literal["number", "truth", "date", "category"]
 

@@ -15,7 +15,7 @@ from features.intake.databases.result import QueryResult, import_driver
 from features.intake.databases.text_sql import select_expression
 
 # Module and package of each scheme's driver.
-DRIVERS = {
+ARROW_DRIVERS = {
     SQLITE: ("adbc_driver_sqlite", "leadscore"),
     POSTGRESQL: ("adbc_driver_postgresql", "leadscore[postgresql]"),
     SNOWFLAKE: ("adbc_driver_snowflake", "leadscore[snowflake]"),
@@ -55,9 +55,9 @@ OPTIONS[FLIGHT_TLS] = OPTIONS[FLIGHT]
 @contextmanager
 def open_arrow_result(address: Address, query: str) -> Iterator[QueryResult]:
     """Run a query through the driver of an address's scheme."""
-    module, package = DRIVERS[address.scheme]
+    module, package = ARROW_DRIVERS[address.scheme]
     driver = import_driver(f"{module}.dbapi", package)
-    with connect(driver, address) as connection, connection.cursor() as cursor:
+    with connect_to(driver, address) as connection, connection.cursor() as cursor:
         if address.scheme in (SQLITE, POSTGRESQL):
             names, statement = _write_select(cursor, address.scheme, query)
             cursor.execute(statement)
@@ -68,7 +68,7 @@ def open_arrow_result(address: Address, query: str) -> Iterator[QueryResult]:
             yield QueryResult.from_reader(names, reader)
 
 
-def connect(driver: Any, address: Address) -> Any:
+def connect_to(driver: Any, address: Address) -> Any:
     """Connect by the driver; where it takes options, no address could be quoted in a message."""
     if address.scheme == SQLITE:
         return driver.connect(f"file:{quote(address.path)}?mode=ro")
@@ -129,7 +129,8 @@ def _write_select(cursor: Any, scheme: str, query: str) -> tuple[Sequence[str], 
     names = [field.name for field in fields]
     if scheme == SQLITE:
         statement = f"WITH source_rows({places}) AS {inner} "
-        return _name_as_written(names), f"{statement}SELECT {columns} FROM source_rows"  # noqa: S608
+        statement += f"SELECT {columns} FROM source_rows"  # noqa: S608
+        return _name_as_written(names), statement
     return names, f"SELECT {columns} FROM {inner} AS source_rows({places})"  # noqa: S608
 
 

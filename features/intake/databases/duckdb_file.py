@@ -40,8 +40,8 @@ def open_duckdb_result(address: Address, query: str, scratch: Path | None) -> It
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET lock_configuration = true")
             inner = f"({query.strip().rstrip(';')}\n)"
-            found = connection.execute(f"DESCRIBE {inner}").fetchall()
-            names, kinds = [row[0] for row in found], [row[1] for row in found]
+            described = connection.execute(f"DESCRIBE {inner}").fetchall()
+            names, kinds = [row[0] for row in described], [row[1] for row in described]
             places = ", ".join(f"c{i}" for i in range(len(names)))
             columns = ", ".join(_select_column(f"c{i}", kind) for i, kind in enumerate(kinds))
             relation = connection.sql(

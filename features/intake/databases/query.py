@@ -1,4 +1,4 @@
-"""Results of a query on a database, whichever way they are read.
+"""Results of a query on a database.
 
 Integers, floats, decimals, truths, dates and times keep their type where the database has one; all
 other values are text. SQLite types each value, so all of its values are text.
@@ -17,8 +17,7 @@ import sqlalchemy as sa
 from configs.addresses.parser import Address
 from configs.addresses.sources import DUCKDB, FILE_SCHEMES, TITLES
 from configs.errors import DataError
-from features.intake.databases.arrow_drivers import DRIVERS as ARROW_DRIVERS
-from features.intake.databases.arrow_drivers import open_arrow_result
+from features.intake.databases.arrow_drivers import ARROW_DRIVERS, open_arrow_result
 from features.intake.databases.dialects import open_dialect_result
 from features.intake.databases.duckdb_file import open_duckdb_result
 from features.intake.databases.result import QueryResult
@@ -74,8 +73,8 @@ def _open_result(
 
 def _make_error(address: Address, where: str, error: BaseException) -> DataError:
     # The driver's own error, without the statement that SQLAlchemy adds.
-    told = getattr(error, "orig", None) or error
-    observed = address.mask(" ".join(str(told).split()))
+    cause = getattr(error, "orig", None) or error
+    observed = address.mask(" ".join(str(cause).split()))
     fix = next((fix for part, fix in FIXES.items() if part in observed), FIX_SERVER)
     if fix == FIX_SERVER and address.scheme in FILE_SCHEMES:
         fix = "check the query"

@@ -87,7 +87,7 @@ def test_repeated_names_and_percent_signs_are_read(mariadb_server):
 
 
 @pytest.mark.server
-def test_no_row_is_lost_between_batches(mariadb_server, monkeypatch):
+def test_rows_of_all_batches_are_read(mariadb_server, monkeypatch):
     monkeypatch.setattr("features.intake.databases.dialects.ROWS_PER_BATCH", 7)
     for size in (0, 1, 6, 7, 8, 50):
         text = f"SELECT seq FROM seq_1_to_50 WHERE seq <= {size} ORDER BY seq"

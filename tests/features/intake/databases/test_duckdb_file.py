@@ -18,6 +18,7 @@ from features.sources import read_sources
 from pipelines.orchestration.guard import is_transient
 from tests.features.company import LEAD, project
 
+NAIVE = datetime(2024, 1, 1, 2)  # noqa: DTZ001
 # Multiplier of DuckDB's checksum of a block, which is the exclusive or over its words.
 CHECKSUM_FACTOR = 0xBF58476D1CE4E5B9
 
@@ -43,7 +44,7 @@ def query(path, text="SELECT * FROM t", scratch=None):
         ("0.1::FLOAT", pa.float32(), pytest.approx(0.1)),
         ("1.234::DECIMAL(9,3)", pa.decimal128(9, 3), Decimal("1.234")),
         ("TIMESTAMPTZ '2024-01-01 02:00+02'", None, datetime(2024, 1, 1, tzinfo=UTC)),
-        ("TIMESTAMP '2024-01-01 02:00'", pa.timestamp("us"), datetime(2024, 1, 1, 2)),  # noqa: DTZ001
+        ("TIMESTAMP '2024-01-01 02:00'", pa.timestamp("us"), NAIVE),
         ("'x'::ENUM('x', 'y')", pa.string(), "x"),
         ("'\\x00a'::BLOB", pa.string(), "0061"),
         ("'101'::BIT", pa.string(), "101"),

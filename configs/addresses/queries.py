@@ -68,9 +68,9 @@ def _is_name(words: list[str], i: int) -> bool:
 
 
 def _iter_words(query: str, scheme: str) -> Iterator[str]:
-    """Yield the words, in lower case, and signs of a query; a quoted text or name is ``''``.
+    """Yield the words of a query in lower case, and all other characters.
 
-    Comments are left out. What the engine does not take for a quotation is none here either, since
+    Comments are left out; a quoted text or name is ``''``. What the engine does not take for a quotation is none here either, since
     it would hide the words in it.
     """
     pattern = (

@@ -2,8 +2,8 @@
 
 import pytest
 
+from configs.addresses.queries import check_query
 from configs.addresses.sources import TITLES
-from configs.queries import check_query
 
 
 @pytest.mark.parametrize("scheme", TITLES)
