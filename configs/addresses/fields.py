@@ -22,7 +22,9 @@ ADDRESS_ERROR = "address"
 FOLDER = "folder"
 
 
-def _make_reader(parse: Callable[[str], Address]) -> Callable[[Any], Address]:
+def _make_reader(
+    parse: Callable[[str], Address],
+) -> Callable[[Any, ValidationInfo], Address]:
     """Return a validator that reads an address with one of the parsers."""
 
     def read(value: Any, info: ValidationInfo) -> Address:

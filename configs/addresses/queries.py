@@ -70,8 +70,8 @@ def _is_name(words: list[str], i: int) -> bool:
 def _iter_words(query: str, scheme: str) -> Iterator[str]:
     """Yield the words of a query in lower case, and all other characters.
 
-    Comments are left out; a quoted text or name is ``''``. What the engine does not take for a quotation is none here either, since
-    it would hide the words in it.
+    Comments are left out; a quoted text or name is ``''``. What the engine does not take for a
+    quotation is none here either, since it would hide the words in it.
     """
     pattern = (
         rf"(?P<comment>{_match_comment(scheme)})|(?P<quoted>{_match_quoted(scheme)})"
