@@ -58,9 +58,8 @@ CONVERSIONS = {
     ".numbers": FIX_SHEET,
     **dict.fromkeys((".arrow", ".feather", ".orc", ".avro"), FIX_ARROW),
     **dict.fromkeys((".pkl", ".pickle", ".rds", ".rdata", ".sav", ".dta", ".xml"), FIX_TABLE),
-    **dict.fromkeys(
-        (".db", ".sqlite", ".sqlite3", ".duckdb"), "give `database: sqlite:///file` and `query`"
-    ),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "give `database: sqlite:///file` and `query`"),
+    ".duckdb": "give `database: duckdb:///file` and `query`",
 }
 
 
