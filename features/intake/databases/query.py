@@ -89,6 +89,7 @@ def _require_file(address: Address) -> None:
     if not exists:
         raise DataError(
             "database file not found",
-            where=address.path,
-            fix=f"write {address.scheme}:///relative/path or {address.scheme}:////absolute/path",
+            where=str(Path(address.path).absolute()),
+            fix=f"write {address.scheme}:////absolute/path, or {address.scheme}:///path from the "
+            "folder of the YAML",
         )

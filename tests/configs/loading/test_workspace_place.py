@@ -19,7 +19,8 @@ sources:
   leads: {path: "data/leads*.csv", entity_id: id, created_at: born}
   events:
     - {path: "${workspace}/e.csv", entity_id: id, event_time: at, event_type: what}
-    - {database: "sqlite:///crm.db", query: SELECT 1, entity_id: id, event_time: at, event_type: what}
+    - {database: "sqlite:///crm.db", query: SELECT 1,
+       entity_id: id, event_time: at, event_type: what}
 targets: {close: {outcome: won, horizon: 30d, cutoffs: {every: 7d}}}
 privacy: {suppress: {path: ../no.csv, entity_id: id}}
 """
