@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
@@ -17,6 +18,21 @@ from pydantic import (
 from configs.addresses.fields import LocalPath, SourceAddress
 from configs.addresses.queries import check_query
 from configs.names import BLANKS, Name
+
+# Stands for a key's value that is to be found from the data.
+AUTO = "auto"
+
+# Python's codecs that are for protocols and programs, not for files of text.
+NO_FILE_ENCODINGS = (
+    "idna",
+    "punycode",
+    "unicode-escape",
+    "raw-unicode-escape",
+    "undefined",
+    "mbcs",
+    "oem",
+    "utf-7",
+)
 
 ColumnKind = Literal["number", "truth", "date", "category"]
 
@@ -50,7 +66,6 @@ class SourceRows(FrozenModel):
     format: Literal["csv", "json", "jsonl", "parquet", "workbook"] | None = Field(
         None, description="default: by the file extension"
     )
-    delimiter: str | None = Field(None, description="CSV only; default: detected from the header")
     sheet: str | None = Field(
         None, description="workbooks only: name of the sheet; default: the only one with rows"
     )
@@ -58,6 +73,17 @@ class SourceRows(FrozenModel):
         None,
         description="JSON documents only: key of the array that holds the rows; default: the only "
         "array of objects",
+    )
+    delimiter: str | None = Field(None, description="CSV only; default: found from the rows")
+    encoding: str = Field(
+        AUTO,
+        description="CSV only: utf-8, windows-1251 or another; auto: found from the file",
+    )
+    skip_above: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        "auto", description="CSV only: lines before the header; auto: found from the file"
+    )
+    skip_below: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        "auto", description="CSV only: lines after the last row; auto: found from the file"
     )
     database: SourceAddress | None = Field(
         None,
@@ -82,6 +108,20 @@ class SourceRows(FrozenModel):
     def _check_delimiter(cls, value: str | None) -> str | None:
         if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n\0'):
             raise ValueError("must be one ASCII character, and neither a quote nor a line break")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _check_encoding(cls, value: str) -> str:
+        try:
+            codec = codecs.lookup(value) if value != AUTO else None
+        except (LookupError, ValueError):
+            raise ValueError("unknown encoding; well known are utf-8 and windows-1252") from None
+        if codec and (
+            codec.name.replace("_", "-") in NO_FILE_ENCODINGS
+            or not getattr(codec, "_is_text_encoding", True)
+        ):
+            raise ValueError("not an encoding of text files, such as utf-8 or windows-1252")
         return value
 
     @field_validator("missing")

@@ -11,7 +11,7 @@ from configs.errors import ConfigError, DataError
 from configs.schema import Project
 from configs.source_rows import LeadRows
 from features.contracts import LEADS, Dataset
-from features.intake.formats.csv_header import is_unnamed
+from features.intake.csv_text.header import is_unnamed
 from features.intake.formats.files import Selection
 from features.intake.leads import ROW_ORDER, list_carried_columns, read_leads
 from features.intake.objections import Objections

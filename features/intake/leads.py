@@ -19,7 +19,7 @@ from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
 from features.intake.contract import ContractCheck, note_breaches
-from features.intake.formats.csv_header import is_unnamed
+from features.intake.csv_text.header import is_unnamed
 from features.intake.formats.number_form import list_attribute_signs
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.identity.equal_ids import EqualIds, find_equal_ids
@@ -95,7 +95,7 @@ def read_leads(
     ids = pc.if_else(reasons.is_null(), leads["entity_id"], None)
     count = note_repeated_rows(count, project, source, raw, ids, list_outcome_columns(project))
     arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None
-    warnings = [*count.warnings, *warnings, *list_warnings(readings)]
+    warnings = [*count.warnings, *raw.warnings, *warnings, *list_warnings(readings)]
     warnings += _warn_about_owners(project, source, table)
     form = (*raw.form, *list_attribute_signs(source, readings.values()))
     count = replace(count, arrivals=arrivals, warnings=tuple(warnings), form=form)

@@ -37,6 +37,9 @@ from features.tools.id_index import contains_nul
 # a file may have more.
 ROWS_PER_PIECE = 1 << 20
 
+# Warnings about the text of files that are listed; a folder may have a file of each day.
+MAX_WARNINGS = 6
+
 # The error of a column that the config names and a source lacks.
 NO_COLUMN = "no such column"
 
@@ -118,8 +121,8 @@ class SourceReader:
         source: The source of the config.
         query_result: Column names and table of the query; None for files.
         form: The form in which the files are written that were read so far, in that order; a file
-            adds to it when its first block is read.
-        warnings: One line for each doubtful reading of these files, in that order.
+            adds to it when its first and its last block are read.
+        warnings: One line for each doubtful reading of these files.
     """
 
     source: SourceRows
@@ -136,6 +139,13 @@ class SourceReader:
         if source.database is None:
             return cls(source, None)
         return cls(source, read_query(source.database, source.query or "", source.label, scratch))
+
+    def list_warnings(self) -> tuple[str, ...]:
+        """Return the warnings about the first files that have any, and how many more there are."""
+        lines = list(self.warnings)
+        more = len(lines) - MAX_WARNINGS
+        rest = [f"{self.source.label}: {more:,} more warnings like these"] if more > 0 else []
+        return (*lines[:MAX_WARNINGS], *rest)
 
     def iter_pieces(self, needed: dict[str, str], few: Sequence[str] = ()) -> Iterator[RawRows]:
         """Yield the rows in pieces with the required columns; at least one, possibly empty, piece.
@@ -214,7 +224,7 @@ def read_rows(source: SourceRows, needed: dict[str, str]) -> RawRows:
     """Return all rows of a source with all columns; ``needed`` and errors as in SourceReader."""
     reader = SourceReader.open(source)
     raw = _concat_rows(list(reader.iter_blocks(Selection(), needed)), source.label)
-    return replace(raw, form=tuple(reader.form), warnings=tuple(reader.warnings))
+    return replace(raw, form=tuple(reader.form), warnings=reader.list_warnings())
 
 
 def _to_raw_rows(label: str, block: RowBlock, begin: int) -> RawRows:

@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError, join_names
-from features.intake.formats.delimited import read_csv
+from configs.source_rows import SourceRows
+from features.intake.formats.delimited import CsvBlock, read_csv
 from features.intake.storage.source_file import LocalFile
 from features.score_tables import FAILED, LOADED, RESULT_STATUSES, UNPROCESSED
 from features.tools.row_hash import hash_rows, hash_texts
@@ -97,6 +98,19 @@ def hash_cells(columns: Sequence[pa.Array | pa.ChunkedArray]) -> np.ndarray:
     return hash_rows([hash_texts(pa.chunked_array(column)) for column in columns])
 
 
+def _require_whole_rows(block: CsvBlock, path: Path) -> None:
+    """Raise DataError for lines that are no row, or rows with other fields than the header."""
+    if not block.broken and not block.warnings:
+        return
+    first = f"the first in line {block.broken[0].line}" if block.broken else ""
+    raise DataError(
+        "the results file is cut or broken",
+        where=str(path),
+        found=f"{len(block.broken)} lines that are no row, {first}" if first else block.warnings[0],
+        fix="get the whole file again",
+    )
+
+
 def read_results_file(path: Path, layouts: Sequence[Layout]) -> ResultsFile:
     """Read a results file of deliveries with these layouts, in blocks.
 
@@ -108,24 +122,19 @@ def read_results_file(path: Path, layouts: Sequence[Layout]) -> ResultsFile:
     keys, messages = list[pa.Array](), list[pa.Array]()
     statuses, hashes = [np.empty(0, np.int8)], [np.empty((0, 2), np.uint64)]
     named = set[str]()
-    for names, table, lines, broken in read_csv(LocalFile.find(path), None):
-        if broken:
-            raise DataError(
-                "the results file is cut or broken",
-                where=str(path),
-                found=f"{len(broken)} lines that are no row, the first in line {broken[0].line}",
-                fix="get the whole file again",
-            )
-        form = form or detect_form(names, layouts, path)
-        columns = [column.combine_chunks() for column in table.columns]
-        status = _read_statuses(form, columns, lines, path)
+    source = SourceRows(path=str(path), encoding="utf-8", skip_above=0, skip_below=0)
+    for block in read_csv(LocalFile.find(path), source):
+        _require_whole_rows(block, path)
+        form = form or detect_form(block.names, layouts, path)
+        columns = [column.combine_chunks() for column in block.table.columns]
+        status = _read_statuses(form, columns, block.rows, path)
         keys.append(columns[form.key])
         statuses.append(status)
         messages.append(_read_messages(form, columns, status))
         hashes.append(hash_cells([columns[i] for i in form.original]))
         if "delivery" in form.own:
             named |= set(pc.unique(columns[form.own["delivery"]]).to_pylist())
-        header = names
+        header = block.names
     if form is None:
         raise AssertionError  # unreachable: a file with a line has a header
     return ResultsFile(

@@ -213,7 +213,7 @@ def _quarantine_sources(
         source = project.sources.events[i]
         warnings = describe_excluded_rows(project, source, rejected, reader.reread, limits)
         warnings += (f"{reader.source.label}: events_{i + 1}: {hint}",) if hint else ()
-        warnings = (*count.warnings, *reader.warnings, *warnings)
+        warnings = (*count.warnings, *reader.list_warnings(), *warnings)
         form = tuple(reader.form)
         counts.append(replace(count, arrivals=arrived, warnings=warnings, form=form))
     return tuple(counts)

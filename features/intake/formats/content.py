@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 from configs.errors import DataError
+from features.intake.csv_text.encodings import decode_head, find_wide_encoding
 from features.intake.formats.listing import (
     CSV,
     FIX_ARROW,
@@ -159,6 +160,7 @@ def _find_unexpected(head: bytes, kind: str, is_packed: bool = False) -> Content
     """
     if not head:
         return EMPTY
+    head = decode_head(head) if kind == CSV else head
     if head.startswith(CONTAINERS.get(kind, ())) and not is_packed:
         return None
     content = _find_binary(head) or _find_text(head, kind)
@@ -183,10 +185,7 @@ def _find_binary(head: bytes) -> Content | None:
     for sign, content in BINARY.items():
         if head.startswith(sign):
             return content
-    # UTF-16 without a byte order mark: of texts in Latin letters each second byte is NUL.
-    halves = head[0:64:2], head[1:64:2]
-    is_wide = len(head) >= 8 and any(half.count(0) >= 0.9 * len(half) for half in halves)
-    return BINARY[b"\xff\xfe"] if is_wide and any(head) else None
+    return BINARY[b"\xff\xfe"] if find_wide_encoding(head) else None
 
 
 def _find_text(head: bytes, kind: str) -> Content | None:

@@ -47,8 +47,8 @@ class RowBlock:
         table: Selected columns, named by their position among ``names`` (``c0`` …).
         rows: Line of each row in a text file, else number of the row, from 1.
         broken: Unreadable records among them.
-        form: The form in which the file is written; in its first block only.
-        warnings: One line for each doubtful reading of the file; in its first block only.
+        form: The form in which the file is written, as far as it is first known in this block.
+        warnings: One line for each kind of doubtful reading; in the last block only.
     """
 
     names: Sequence[str]
@@ -108,10 +108,12 @@ def _read_json_blocks(
 
 def _read_csv_blocks(file: SourceFile, source: SourceRows) -> Iterator[RowBlock]:
     named = False
-    for names, table, rows, broken in read_csv(file, source.delimiter):
-        if names:
+    for block in read_csv(file, source):
+        if block.names:
             named = True
-            yield RowBlock(number_repeated_names(names), table, rows, broken)
+            names = number_repeated_names(block.names)
+            form, warnings = block.form, block.warnings
+            yield RowBlock(names, block.table, block.rows, block.broken, form, warnings)
     if not named:
         yield RowBlock([], pa.table({}), np.empty(0, np.int64))
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
-from features.intake.formats.csv_grammar import find_blank_lines
+from features.intake.csv_text.grammar import find_blank_lines
 from features.intake.formats.delimited import BrokenRecord, LineBlock, find_unreadable_lines
 from features.intake.formats.json_document import JsonDocument
 from features.intake.formats.limits import MAX_KEYS, require_few_columns
