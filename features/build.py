@@ -19,6 +19,7 @@ from features.engine.event_log import LEAD_ROW, EventLog, encode_texts
 from features.engine.kernels.stages import StageVisits, select_stage_events
 from features.engine.lead_index import LeadIndex, sort_by_code
 from features.engine.shard import Shard, ShardTask, compute_shard, rank_event_types
+from features.progress import report_progress
 from features.tools.instants import column_to_microseconds
 from features.tools.parallel import parallel_map
 
@@ -225,6 +226,7 @@ def _run_shards(
     numbers = context.shard_numbers()
     # parallel_map bounds the results that wait, so that no shard runs far ahead of the reader.
     for done, result in enumerate(parallel_map(job, numbers, workers), 1):
+        report_progress("features", done, len(numbers))
         if progress:
             progress(done, len(numbers))
         yield result

@@ -12,21 +12,35 @@ from typing import Annotated, NoReturn
 import typer
 
 from configs.addresses.redaction import redact_text
-from configs.errors import ConfigError, LeadscoreError
+from configs.errors import ConfigError, LeadscoreError, make_printable
 from pipelines.commands import demo, nightly, privacy, schema, state, training
-from pipelines.commands.options import log_line, print_json, print_line
+from pipelines.commands.console import log_always, reset_console, stop_display
+from pipelines.commands.options import print_json, print_line
+from pipelines.commands.parser import (
+    BEGIN,
+    CRM,
+    DATA_SCIENTIST,
+    OPERATOR,
+    PRIVACY,
+    LeadscoreGroup,
+    Quiet,
+    Verbose,
+    apply_common_options,
+    with_common_options,
+)
 from pipelines.streams import find_lost_output, protect_streams
 from serve.private_files import create_private_files
 
 DESCRIPTION = """Point-in-time lead scoring: train, gate, score, publish and export.
 
-Start with `leadscore demo`. `leadscore COMMAND --help` explains a command."""
+Start with `leadscore demo`. `leadscore COMMAND -h` explains a command."""
 
 app = typer.Typer(
+    cls=LeadscoreGroup,
     help=DESCRIPTION,
-    no_args_is_help=True,
     invoke_without_command=True,
-    add_completion=False,
+    # Both, as nearly every program has them; commands inherit it.
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Exit codes: 0 success; 1 unexpected error; 2 wrong usage or config; 3 invalid data; "
@@ -36,40 +50,46 @@ app = typer.Typer(
 
 
 @app.callback(help=DESCRIPTION)
-def print_version(
+def read_common_options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, help="print the version and exit")
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Print the version of the software, if asked to."""
+    """Print the version or the help where no command is given, and read the common options."""
     if version:
         from pipelines.version import find_code_version
 
         print_line(find_code_version())
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print_line(context.get_help())
+        raise typer.Exit
+    apply_common_options(quiet, verbose)
 
 
 # The help lists the commands in this order.
-COMMANDS = (
-    demo.demo,
-    training.check,
-    training.audit,
-    training.features,
-    training.train,
-    training.backtest,
-    training.promote,
-    training.rollback,
-    nightly.score,
-    nightly.export,
-    nightly.outcomes,
-    nightly.explain,
-    nightly.deploy,
-    state.verify,
-    privacy.forget,
-    schema.schema,
-)
-for command in COMMANDS:
-    app.command()(command)
+COMMANDS = {
+    BEGIN: (demo.demo, training.check, schema.schema),
+    DATA_SCIENTIST: (
+        training.audit,
+        training.features,
+        training.train,
+        training.backtest,
+        training.promote,
+        training.rollback,
+        nightly.outcomes,
+        nightly.explain,
+    ),
+    OPERATOR: (nightly.score, nightly.deploy, state.verify),
+    CRM: (nightly.export,),
+    PRIVACY: (privacy.forget,),
+}
+for group, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=group)(with_common_options(command))
 
 # Libraries of the optional dependencies in pyproject.toml, and the extra that installs each.
 EXTRAS_BY_MODULE = {
@@ -93,8 +113,12 @@ def main() -> NoReturn:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
+    reset_console()
     with create_private_files():
-        code = _run_command()
+        try:
+            code = _run_command()
+        finally:
+            stop_display()
         sys.exit(code or _report_lost_result())
 
 
@@ -103,20 +127,24 @@ def _run_command() -> int | str | None:
     try:
         app()
     except LeadscoreError as error:
-        return _report_error(str(error), error.exit_code)
+        return _report_known(error)
     except KeyboardInterrupt:
         # 128 plus the number of the signal, as shells report it; 143 below is SIGTERM.
         return _report_error("stopped; nothing was left half done", 130)
     except SystemExit as end:
+        cause = end.__context__
         # Typer ends in silence on a broken pipe of any kind. Those of standard output and error
         # raise nothing, so it was a connection.
-        if isinstance(end.__context__, BrokenPipeError):
-            return _report_unexpected(end.__context__)
+        if isinstance(cause, BrokenPipeError):
+            return _report_unexpected(cause)
+        # Typer has printed what is wrong with the arguments already.
+        if format_message := getattr(cause, "format_message", None):
+            _print_error_json(f"usage error: {format_message()}", 2)
         return end.code
     # The outermost handler: a short message, and the traceback on request.
     except Exception as error:  # noqa: BLE001
         if isinstance(error, ModuleNotFoundError) and (extra := _find_extra(error)):
-            return _report_error(str(extra), extra.exit_code)
+            return _report_known(extra)
         if "interrupted" in str(error).lower():  # Ctrl-C, as some libraries report it
             return _report_error("stopped; nothing was left half done", 130)
         return _report_unexpected(error)
@@ -137,7 +165,7 @@ def _report_lost_result() -> int:
         found=failure.strerror or str(failure),
         fix="free disk space or give it another place, then run it again",
     )
-    log_line(str(lost))
+    log_always(str(lost))
     return lost.exit_code
 
 
@@ -165,7 +193,7 @@ def _report_unexpected(error: BaseException) -> int:
         )
     # A library quotes addresses as they are, in its own messages and in those of its causes.
     if os.environ.get("LEADSCORE_DEBUG"):
-        log_line(redact_text("".join(traceback.format_exception(error))))
+        log_always(redact_text("".join(traceback.format_exception(error))))
     return _report_error(
         f"unexpected error: {type(error).__name__}: {redact_text(str(error))}\n"
         "  set LEADSCORE_DEBUG=1 for the traceback",
@@ -173,12 +201,29 @@ def _report_unexpected(error: BaseException) -> int:
     )
 
 
+def _report_known(error: LeadscoreError) -> int:
+    """Print an error of ours, and return its exit code."""
+    log_always(str(error))
+    _print_error_json(str(error), error.exit_code, error)
+    return error.exit_code
+
+
 def _report_error(message: str, code: int) -> int:
     """Print the message of a failure, and return its exit code."""
-    log_line(message)
-    if "--json" in sys.argv:
-        print_json({"error": message, "exit_code": code})
+    log_always(message)
+    _print_error_json(message, code)
     return code
+
+
+def _print_error_json(message: str, code: int, error: LeadscoreError | None = None) -> None:
+    """Print a failure as the result, where JSON was asked for."""
+    if "--json" not in sys.argv:
+        return
+    parts = (error.what, error.where, error.found, error.fix) if error else (message, "", "", "")
+    fields = dict(
+        zip(("what", "where", "observed", "fix"), map(make_printable, parts), strict=True)
+    )
+    print_json({"error": message, "exit_code": code, **fields})
 
 
 def _exit_on_sigterm(*_: object) -> NoReturn:

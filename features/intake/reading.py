@@ -7,6 +7,7 @@ in any format.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,8 +31,11 @@ from features.intake.formats.files import (
 )
 from features.intake.formats.listing import detect_format, list_files
 from features.intake.formats.texts import is_text_type, to_plain_text, to_text
+from features.progress import report_progress
 from features.readings.source_form import FormEntry
 from features.tools.id_index import contains_nul
+
+LOG = logging.getLogger(__name__)
 
 # Minimum rows of a piece: 1 M rows keep memory bounded and the work per piece efficient. A block of
 # a file may have more.
@@ -208,13 +212,16 @@ class SourceReader:
                 part = table.slice(begin, ROWS_PER_PIECE)
                 yield self.source.label, RowBlock(names, part, begin + np.arange(1, len(part) + 1))
             return
-        begin = 0
-        for file in list_files(self.source.path or ""):
+        begin, files = 0, list_files(self.source.path or "")
+        for done, file in enumerate(files):
+            LOG.debug("reading %s", file.address)
+            report_progress(f"reading {file.address}", done, len(files))
             kind, file_selection = self.source.format or detect_format(file), selection.shift(begin)
             try:
                 check_content(file, kind)
                 for block in read_blocks(file, kind, self.source, file_selection):
                     begin += len(block.rows) + len(block.broken)
+                    report_progress(f"reading {file.address}: {begin:,} rows", done, len(files))
                     yield file.address, block
             except (OSError, pa.ArrowException, duckdb.Error, UnicodeError) as error:
                 raise file.explain(error) from error

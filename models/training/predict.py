@@ -9,6 +9,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from features.progress import report_progress
 from models.learners.blend import Blend
 from models.training.blending import Margins, blend_margins, list_models_to_fit
 from models.training.calibrate import (
@@ -100,6 +101,7 @@ def _run_folds(
         results = pool(jobs)
         for number, fold in enumerate(folds, 1):
             margins, calibration = next(results), next(results)
+            report_progress("training folds", number, len(folds))
             settings.log(
                 f"fold {number} of {len(folds)}: trained on {fold.train.size:,} rows, "
                 f"tested on {fold.test.size:,}"

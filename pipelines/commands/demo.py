@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from pipelines.commands.console import log_line
 from pipelines.commands.options import (
     Json,
-    log_line,
     print_json,
     print_parts,
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from configs.errors import ConfigError, NotFitToPublish
+from pipelines.commands.console import log_always, log_line
 from pipelines.commands.options import (
     AsOf,
     Config,
@@ -18,7 +19,6 @@ from pipelines.commands.options import (
     Prefect,
     PublishedAsOf,
     TargetName,
-    log_line,
     print_json,
     print_line,
     print_parts,
@@ -109,8 +109,6 @@ def export(
 
     The file is written from the table of published scores, for the newest as-of or another one.
     """
-    from pipelines.nightly.export import export_from_store
-
     project = read_project(config)
     if ack or delivery:
         _record_results(project, ack or [], form, delivery, as_json)
@@ -126,8 +124,7 @@ def export(
             fix=f"name one of them: {', '.join(project.publish.exports) or 'the config has none'}",
         )
     else:
-        path = export_from_store(project, as_of, form or "csv")
-        log_line(f"wrote {path}")
+        _write_export(project, as_of, form or "csv", as_json)
 
 
 def outcomes(
@@ -152,7 +149,7 @@ def outcomes(
     else:
         tables = [terminal.render_monitor_result(project, result) for result in results]
         print_parts(*tables, stored=True)
-        log_line(f"reports: {project.workspace_path / 'reports'}/outcomes.json and .md")
+        log_always(f"reports: {project.workspace_path / 'reports'}/outcomes.json and .md")
 
 
 def explain(
@@ -219,17 +216,14 @@ def deploy(
     if status and give_up is None:
         _show_status(config, report, as_json)
         return
-    if status or report or as_json:
+    if status or report or (as_json and give_up is None):
         raise ConfigError(
-            "--report and --json need --status, and --give-up stands alone",
+            "--report needs --status, --json needs --status or --give-up, which exclude each other",
             where="leadscore deploy",
             fix="call the command once for each",
         )
     if give_up is not None:
-        from pipelines.nightly.give_up import give_up_night
-
-        as_of = give_up_night(read_project(config), give_up)
-        log_line(f"gave up the night as of {as_of.isoformat()}")
+        _give_up_night(read_project(config), give_up, as_json)
         return
     from pipelines.orchestration.deploy import serve_deployments
 
@@ -238,6 +232,27 @@ def deploy(
     finally:
         # It prints that it serves, and nobody has to read that.
         forgive_lost_output()
+
+
+def _write_export(project: Project, as_of: str | None, form: str, as_json: bool) -> None:
+    from pipelines.nightly.export import export_from_store
+
+    path = export_from_store(project, as_of, form)
+    if as_json:
+        print_json({"export": str(path)}, stored=True)
+    else:
+        log_always(f"wrote {path}")
+
+
+def _give_up_night(project: Project, night: str, as_json: bool) -> None:
+    from features.tools.instants import format_iso
+    from pipelines.nightly.give_up import give_up_night
+
+    as_of = give_up_night(project, night)
+    if as_json:
+        print_json({"given_up": format_iso(as_of)}, stored=True)
+    else:
+        log_always(f"gave up the night as of {as_of.isoformat()}")
 
 
 def _deliver_export(
@@ -271,7 +286,7 @@ def _deliver_export(
     if as_json:
         print_json(delivery.to_json(), stored=True)
     else:
-        log_line(terminal.describe_delivery(delivery))
+        log_always(terminal.describe_delivery(delivery))
 
 
 def _record_results(

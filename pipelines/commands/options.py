@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from configs.errors import escape_controls
+from pipelines.commands.completion import complete_config, complete_target
+from pipelines.commands.console import (
+    CONSOLE,
+    log_always,
+    log_line,
+    start_display,
+    stop_display,
+)
 from pipelines.streams import encodes_all_characters, forgive_lost_output
 
 if TYPE_CHECKING:  # a command pays only for the imports that it runs
@@ -21,8 +28,15 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
 # Columns of a table that goes into a file or a pipe: the widest table fits without wrapping.
 WIDTH_WITHOUT_TERMINAL = 160
 
-Config = Annotated[Path, typer.Argument(help="the company's YAML file, such as configs/demo.yaml")]
-Entity = Annotated[str, typer.Argument(help="the id of one lead")]
+Config = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG",
+        help="the company's YAML file, such as configs/demo.yaml",
+        autocompletion=complete_config,
+    ),
+]
+Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="the id of one lead")]
 AsOf = Annotated[
     str | None,
     typer.Option(
@@ -35,9 +49,17 @@ PublishedAsOf = Annotated[
     typer.Option("--as-of", help="as-of of published scores; default: the newest"),
 ]
 TargetName = Annotated[
-    str | None, typer.Option("--target", help="one target; default: all targets of the config")
+    str | None,
+    typer.Option(
+        "--target",
+        help="one target; default: all targets of the config",
+        autocompletion=complete_target,
+    ),
 ]
-RequiredTarget = Annotated[str, typer.Option("--target", help="the target of the model")]
+RequiredTarget = Annotated[
+    str,
+    typer.Option("--target", help="the target of the model", autocompletion=complete_target),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="print the result as one JSON object on standard output")
 ]
@@ -61,6 +83,7 @@ def read_project(config: Path) -> Project:
     """
     from configs.schema import load_project
 
+    start_display()
     return load_project(config)
 
 
@@ -82,16 +105,10 @@ def choose_prefect(prefect: bool | None) -> bool:
     from pipelines.runner import is_prefect_configured
 
     chosen = is_prefect_configured() if prefect is None else prefect
+    if chosen:  # its own console writes lines
+        stop_display()
     log_line(f"driver: {'prefect' if chosen else 'direct'}")
     return chosen
-
-
-def log_line(line: str) -> None:
-    """Print one line of progress on standard error."""
-    # Standard output holds the result alone, so that scripts can parse it with --json. Not by
-    # typer.echo, which prints UTF-8 where the user asked for ASCII.
-    sys.stderr.write(f"{escape_controls(line)}\n")
-    sys.stderr.flush()
 
 
 def make_progress_log(step: str) -> Callable[[int, int], None]:
@@ -99,7 +116,11 @@ def make_progress_log(step: str) -> Callable[[int, int], None]:
 
     def log_progress(done: int, total: int) -> None:
         # With fewer than ten steps every step would be a line.
-        if total >= 10 and 10 * done // total > 10 * (done - 1) // total:
+        if (
+            CONSOLE.display is None
+            and total >= 10
+            and 10 * done // total > 10 * (done - 1) // total
+        ):
             log_line(f"{step}: {done / total:.0%}")
 
     return log_progress
@@ -121,6 +142,7 @@ def print_line(line: str, *, stored: bool = False) -> None:
     A result that is ``stored`` elsewhere may be lost on its way to the reader. Without it, the
     command fails if standard output takes less than all of it.
     """
+    stop_display()
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
     if stored:
@@ -131,6 +153,7 @@ def print_parts(*parts: RenderableType, stored: bool = False) -> None:
     """Print tables and texts as the result; ``stored`` as for ``print_line``."""
     from rich.console import Console
 
+    stop_display()
     width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
     console = Console(width=width, highlight=False)
     for part in parts:
@@ -143,4 +166,4 @@ def _report_lost_output() -> None:
     """Log that a result was not printed, unless its reader went away on purpose."""
     failure = forgive_lost_output()
     if failure is not None and failure.errno != errno.EPIPE:
-        log_line(f"done, but the result was not printed: {failure.strerror}")
+        log_always(f"done, but the result was not printed: {failure.strerror}")

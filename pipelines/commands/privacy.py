@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from pipelines.commands.console import log_always
 from pipelines.commands.options import (
     Config,
     Entity,
     Json,
-    log_line,
     print_json,
     print_parts,
     read_project,
@@ -44,4 +44,4 @@ def forget(
     print_parts(terminal.render_erasure(result), stored=True)
     # What remains is for a person to erase, so it is shown even where the result goes to a file.
     for line in result.left:
-        log_line(f"not erased: {line}")
+        log_always(f"not erased: {line}")

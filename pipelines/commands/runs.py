@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from pipelines.commands.options import choose_prefect, log_line, print_line, read_project
+from pipelines.commands.console import log_always, log_line
+from pipelines.commands.options import choose_prefect, print_line, read_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +98,6 @@ def exit_on_errors(results: Sequence[TargetResult]) -> None:
     errors = [result.error for result in results if result.error]
     # All errors are logged before the exit: one target must not hide the failure of another.
     for error in errors:
-        log_line(str(error))
+        log_always(str(error))
     if errors:
         raise typer.Exit(min(error.exit_code for error in errors))

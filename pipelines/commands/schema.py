@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipelines.commands.options import print_json
+from pipelines.commands.options import Json, print_json
 
 
-def schema() -> None:
+def schema(as_json: Json = True) -> None:
     """Print the JSON Schema of a company's YAML file."""
     from configs.schema import build_json_schema
 

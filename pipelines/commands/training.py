@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from configs.errors import ConfigError
+from pipelines.commands.console import log_always, log_line
 from pipelines.commands.options import (
     AsOf,
     Config,
@@ -15,7 +16,6 @@ from pipelines.commands.options import (
     Prefect,
     RequiredTarget,
     TargetName,
-    log_line,
     make_progress_log,
     print_json,
     print_parts,
@@ -69,32 +69,38 @@ def features(
     ablation: Annotated[
         bool, typer.Option("--ablation", help="measure the contribution of each feature family")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="with --ablation: print the result as one JSON object")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Write the feature matrix, list the features, or ablate them.
 
     Give exactly one of --out (a .parquet or .csv file), --list and --ablation.
     """
     from pipelines.reports import terminal
+    from pipelines.reports.data_tables import catalog_to_json
     from pipelines.training.feature_matrix import load_catalog, write_feature_matrix
 
     project = read_project(config)
-    if sum((list_all, ablation, out is not None)) != 1 or (as_json and not ablation):
+    if sum((list_all, ablation, out is not None)) != 1:
         raise ConfigError(
             "the options do not select one action",
             where="leadscore features",
-            fix="give one of --out FILE.parquet, --list, --ablation; --json goes with --ablation",
+            fix="give one of --out FILE.parquet, --list and --ablation",
         )
     if ablation:
         _run_ablation(project, as_of, target, as_json)
     elif list_all:
-        print_parts(terminal.render_catalog(load_catalog(project, as_of, log_line)))
+        catalog = load_catalog(project, as_of, log_line)
+        if as_json:
+            print_json(catalog_to_json(catalog))
+        else:
+            print_parts(terminal.render_catalog(catalog))
     elif out is not None:
         log_progress = make_progress_log("features")
         rows, columns = write_feature_matrix(project, as_of, target, out, log_progress, log_line)
-        log_line(f"{rows:,} rows with {columns} features in {out}")
+        if as_json:
+            print_json({"file": str(out), "rows": rows, "features": columns}, stored=True)
+        else:
+            log_always(f"{rows:,} rows with {columns} features in {out}")
 
 
 def audit(
@@ -196,13 +202,15 @@ def promote(
     version: Annotated[
         int | None, typer.Option(help="registered version; default: the challenger")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Make a registered version the champion.
 
     Exit code 4 if the gate did not pass this version.
     """
     promoted = _open_registry(config, target).promote(target, version)
-    log_line(f"{target}: version {promoted.number} is the champion")
+    line = f"{target}: version {promoted.number} is the champion"
+    _print_champion(target, promoted.number, line, as_json)
 
 
 def rollback(
@@ -212,6 +220,7 @@ def rollback(
         bool,
         typer.Option("--to-none", help="use no champion: nights go on without this target"),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Make the champion's predecessor the champion again.
 
@@ -220,10 +229,19 @@ def rollback(
     registry = _open_registry(config, target)
     if to_none:
         withdrawn = registry.withdraw(target)
-        log_line(f"{target}: version {withdrawn.number} was the champion; there is none now")
+        line = f"{target}: version {withdrawn.number} was the champion; there is none now"
+        _print_champion(target, None, line, as_json)
         return
     restored = registry.rollback(target)
-    log_line(f"{target}: version {restored.number} is the champion again")
+    line = f"{target}: version {restored.number} is the champion again"
+    _print_champion(target, restored.number, line, as_json)
+
+
+def _print_champion(target: str, champion: int | None, line: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"target": target, "champion": champion}, stored=True)
+    else:
+        log_always(line)
 
 
 def _run_ablation(project: Project, as_of: str | None, target: str | None, as_json: bool) -> None:

@@ -10,12 +10,17 @@ from pipelines.json_output.shared import JsonObject
 # Each command with --json, as it is written on the command line, with the models of its output.
 OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "check": (training.CheckOutput,),
+    "features --out": (training.MatrixOutput,),
+    "features --list": (training.CatalogOutput,),
     "features --ablation": (training.AblationOutput,),
     "audit": (training.AuditOutput,),
     "train": (training.TrainOutput,),
     "backtest": (training.BacktestOutput,),
+    "promote": (training.ChampionOutput,),
+    "rollback": (training.ChampionOutput,),
     "score": (nightly.ScoreOutput,),
     "score --until": (nightly.BackfillOutput,),
+    "export": (nightly.ExportOutput,),
     "export --format": (nightly.DeliveryOutput,),
     "export --deliveries": (nightly.DeliveriesOutput,),
     "export --ack": (nightly.AcknowledgementOutput,),
@@ -23,6 +28,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "explain": (explain.ExplainOutput,),
     "forget": (nightly.ForgetOutput,),
     "deploy --status": (nightly.StatusOutput,),
+    "deploy --give-up": (nightly.GivenUpOutput,),
     "verify": (verify.VerifyOutput,),
     "demo": (nightly.DemoOutput, nightly.RefusedDemoOutput),
 }

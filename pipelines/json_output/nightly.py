@@ -280,6 +280,18 @@ class StatusOutput(JsonObject):
     notes: list[str] = make_key("what else there is to know")
 
 
+class ExportOutput(JsonObject):
+    """The CRM's file, written again."""
+
+    export: str = make_key("path of the file")
+
+
+class GivenUpOutput(JsonObject):
+    """A missing night that is no longer reported."""
+
+    given_up: str = make_instant("its as-of")
+
+
 class OracleJson(JsonObject):
     """The true probabilities of the simulated company, on the model's out-of-time rows."""
 
@@ -320,3 +332,7 @@ class ErrorOutput(JsonObject):
 
     error: str = make_key("the error, as on standard error")
     exit_code: int = make_key("the exit code")
+    what: str = make_key("the problem")
+    where: str = make_key("file, config key or column that has it; empty if unknown")
+    observed: str = make_key("observed count with an example; empty if unknown")
+    fix: str = make_key("how to resolve it; empty if unknown")

@@ -185,3 +185,34 @@ class BacktestOutput(JsonObject):
     """The metrics of each target on the past, and what the gate would decide."""
 
     targets: dict[str, TargetBacktestJson] = make_key("backtest of each target")
+
+
+class FeatureJson(JsonObject):
+    """A feature of the catalogue."""
+
+    name: str = make_key("the feature, a column of the matrix")
+    family: str = make_key("its family")
+    unit: str = make_key("unit of its values")
+    meaning: str = make_key("what it is, in words")
+    availability: str = make_key("when its value is known")
+
+
+class CatalogOutput(JsonObject):
+    """Every feature with its meaning."""
+
+    features: list[FeatureJson] = make_key("the features, in the order of the matrix")
+
+
+class MatrixOutput(JsonObject):
+    """A feature matrix that was written."""
+
+    file: str = make_key("its file")
+    rows: int = make_key("its rows")
+    features: int = make_key("its features")
+
+
+class ChampionOutput(JsonObject):
+    """The champion of a target from now on."""
+
+    target: str = make_key("the target")
+    champion: int | None = make_key("version of its champion; null for none")

@@ -101,6 +101,13 @@ def build_catalog_table(catalog: Catalog) -> list[list[str]]:
     return [["feature", "family", "unit", "meaning", "known"], *rows]
 
 
+def catalog_to_json(catalog: Catalog) -> dict[str, list[dict[str, str]]]:
+    """Return the features of ``build_catalog_table`` as plain JSON values."""
+    keys = ("name", "family", "unit", "meaning", "availability")
+    rows = build_catalog_table(catalog)[1:]
+    return {"features": [dict(zip(keys, row, strict=True)) for row in rows]}
+
+
 def describe_catalog(catalog: Catalog) -> list[str]:
     """Return the number of features by family, and a note on static attributes, in lines."""
     families = Counter(feature.family for feature in catalog.features)

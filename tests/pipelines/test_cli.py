@@ -10,11 +10,13 @@ import sqlite3
 import subprocess
 import sys
 
+import jsonschema
 import pytest
 import yaml
 
 from models.learners import lightgbm
 from pipelines import cli
+from pipelines.json_output.nightly import ErrorOutput
 from tests.pipelines import tiny
 
 
@@ -557,12 +559,46 @@ def test_help_is_light():
 
 def test_help_lists_each_command_on_one_uncut_line(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    code, out, _ = run("--help")
-    lines = out[out.index("Commands:") :].splitlines()[1 : len(cli.COMMANDS) + 1]
-    assert code == 0 and [line.split()[0] for line in lines] == [
-        command.__name__ for command in cli.COMMANDS
-    ]
-    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+    for arguments in (["--help"], ["-h"], []):
+        code, out, _ = run(*arguments)
+        assert code == 0
+        for group, commands in cli.COMMANDS.items():
+            lines = out[out.index(f"{group}:") :].splitlines()[1 : len(commands) + 1]
+            assert [line.split()[0] for line in lines] == [c.__name__ for c in commands]
+            assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian", "c.yaml"], "Did you mean 'train'"),
+        (["train", "c.yaml", "--taget", "x"], "--target"),
+        (["train"], "Missing argument"),
+        (["check", "none.yaml"], "config file not found"),
+        (["check", "none.yaml", "-q", "-v"], "exclude each other"),
+        (["score", "none.yaml", "--direct", "-q"], "config file not found"),
+    ],
+)
+def test_failure_is_said_and_is_json_if_asked_for(run, arguments, words):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "") and words in err
+    code, out, err = run(*arguments, "--json")
+    failure = json.loads(out)
+    jsonschema.validate(failure, ErrorOutput.model_json_schema())
+    assert code == failure["exit_code"] == 2
+    assert words in err and words in failure["error"] and failure["what"]
+
+
+def test_verbose_command_says_versions_files_and_seconds(run, tmp_path):
+    tiny.write(tmp_path, leads=60)
+    _, usual, plain = run("check", "company.yaml", "--as-of", tiny.END)
+    _, out, err = run("check", "company.yaml", "--as-of", tiny.END, "-v")
+    assert out == usual and plain == ""
+    for words in ("leadscore ", "pyarrow ", "reading leads.csv", "reading events.csv", "MiB"):
+        assert words in err
+    assert all(re.match(r"\[ +\d+\.\d\d s \+\d+\.\d\d\] ", line) for line in err.splitlines())
+    # The next command of the process is as quiet as ever.
+    assert run("check", "company.yaml", "--as-of", tiny.END)[2] == ""
 
 
 def test_schema_is_json(run):
