@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
-from configs.progress import report_progress
 from features.contracts import Dataset
 from features.definitions.catalog import Catalog
 from features.engine.assemble import build_feature_table, build_lead_columns
@@ -20,6 +19,7 @@ from features.engine.event_log import LEAD_ROW, EventLog, encode_texts
 from features.engine.kernels.stages import StageVisits, select_stage_events
 from features.engine.lead_index import LeadIndex, sort_by_code
 from features.engine.shard import Shard, ShardTask, compute_shard, rank_event_types
+from features.progress.report import report_progress
 from features.tools.instants import column_to_microseconds
 from features.tools.parallel import parallel_map
 

@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError, join_names
-from configs.progress import report_progress
 from configs.source_rows import SourceRows
 from configs.suggestions import did_you_mean
 from features.intake.databases.query import read_query
@@ -32,6 +31,7 @@ from features.intake.formats.files import (
 )
 from features.intake.formats.listing import detect_format, list_files
 from features.intake.formats.texts import is_text_type, to_plain_text, to_text
+from features.progress.report import report_progress
 from features.readings.source_form import FormEntry
 from features.tools.id_index import contains_nul
 

@@ -9,7 +9,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from configs.progress import report_progress
+from features.progress.report import report_progress
 from models.learners.blend import Blend
 from models.training.blending import Margins, blend_margins, list_models_to_fit
 from models.training.calibrate import (

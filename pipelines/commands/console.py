@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from configs.errors import escape_controls
-from configs.progress import DONE, PROGRESS_LOG
+from features.progress.report import DONE, PROGRESS_LOG
 
 if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from rich.progress import Progress, TaskID

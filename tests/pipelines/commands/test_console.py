@@ -14,7 +14,7 @@ LONG = "/srv/acme/" + "a_long_folder/" * 12 + "scores.csv"
 WORK = f"""
 import sys
 import time
-from configs.progress import report_progress
+from features.progress.report import report_progress
 from pipelines.commands.console import log_always, log_line, say_less, start_display, stop_display
 if "-q" in sys.argv:
     say_less()
