@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from configs.addresses.fields import LocalPath, SourceAddress
+from configs.addresses.fields import SourceAddress, SourcePath
 from configs.addresses.queries import check_query
 from configs.names import BLANKS, Name
 
@@ -60,8 +60,10 @@ class Constant(FrozenModel):
 class SourceRows(FrozenModel):
     """Origin of a source's rows: a file, folder or glob, or a query on a database."""
 
-    path: LocalPath | None = Field(
-        None, description="file, folder or glob, relative to the folder of the YAML"
+    path: SourcePath | None = Field(
+        None,
+        description="file, folder or glob, relative to the folder of the YAML, or in an object "
+        "store: s3://, gs://, az://, abfss://",
     )
     format: Literal["csv", "json", "jsonl", "parquet", "workbook"] | None = Field(
         None, description="default: by the file extension"
@@ -80,10 +82,10 @@ class SourceRows(FrozenModel):
         description="CSV only: utf-8, windows-1251 or another; auto: found from the file",
     )
     skip_above: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
-        "auto", description="CSV and workbooks: lines before the header; auto: found from the file"
+        "auto", description="CSV only: lines before the header; auto: found from the file"
     )
     skip_below: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
-        "auto", description="CSV and workbooks: lines after the last row; auto: found from the file"
+        "auto", description="CSV only: lines after the last row; auto: found from the file"
     )
     database: SourceAddress | None = Field(
         None,

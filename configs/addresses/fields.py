@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from configs.addresses.database import parse_database_address
 from configs.addresses.local_path import check_local_path, place_path, require_beside_yaml
+from configs.addresses.object_store import is_object_address, parse_object_address
 from configs.addresses.parser import Address, AddressError
 from configs.addresses.sources import FILE_SCHEMES, parse_source_address
 
@@ -42,6 +43,9 @@ def _make_reader(
 
 def _read_path(value: str, info: ValidationInfo) -> str:
     try:
+        if is_object_address(value):
+            parse_object_address(value)
+            return value
         check_local_path(value)
         folder = _get_folder(info)
         placed = place_path(value, folder)
@@ -76,4 +80,4 @@ DatabaseAddress = Annotated[
 SourceAddress = Annotated[
     Address, PlainValidator(_make_reader(parse_source_address)), _ADDRESS_SCHEMA
 ]
-LocalPath = Annotated[str, AfterValidator(_read_path)]
+SourcePath = Annotated[str, AfterValidator(_read_path)]

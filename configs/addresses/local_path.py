@@ -26,8 +26,12 @@ def check_local_path(path: str) -> None:
     elif path.strip().lower().startswith("file:"):
         fix = "write the path without file://"
     else:
-        fix = "copy the files to this machine first, and name their path"
-    raise AddressError("path is a file, folder or glob of this machine, not an address", fix)
+        fix = "copy the files to this machine or an object store first, and name their path"
+    raise AddressError(
+        "path is a file, folder or glob, or begins with s3://, gs://, az:// or abfss://, and is "
+        "no other address",
+        fix,
+    )
 
 
 def place_path(path: str, folder: str) -> str:

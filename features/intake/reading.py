@@ -31,6 +31,7 @@ from features.intake.formats.files import (
 )
 from features.intake.formats.listing import detect_format, list_files
 from features.intake.formats.texts import is_text_type, to_plain_text, to_text
+from features.intake.storage.source_file import SourceFile
 from features.progress.report import report_progress
 from features.readings.source_form import FormEntry
 from features.tools.id_index import contains_nul
@@ -151,6 +152,11 @@ class SourceReader:
         rest = [f"{self.source.label}: {more:,} more warnings like these"] if more > 0 else []
         return (*lines[:MAX_WARNINGS], *rest)
 
+    @cached_property
+    def files(self) -> Sequence[SourceFile]:
+        """Return the files of the source; a later pass reads the same ones."""
+        return list_files(self.source.path or "")
+
     def iter_pieces(self, needed: dict[str, str], few: Sequence[str] = ()) -> Iterator[RawRows]:
         """Yield the rows in pieces with the required columns; at least one, possibly empty, piece.
 
@@ -194,7 +200,7 @@ class SourceReader:
     def iter_blocks(self, selection: Selection, needed: dict[str, str]) -> Iterator[RawRows]:
         """Yield the selection block by block; ``needed`` and errors as in ``iter_pieces``."""
         begin = 0
-        for label, block in self._iter_file_blocks(selection):
+        for label, block in self._iter_file_blocks(selection, frozenset(needed.values())):
             self.form.update(dict.fromkeys(block.form))
             self.warnings.update(dict.fromkeys(block.warnings))
             part = _to_raw_rows(label, block, begin)
@@ -204,7 +210,9 @@ class SourceReader:
             begin += len(part.table)
             yield part
 
-    def _iter_file_blocks(self, selection: Selection) -> Iterator[tuple[str, RowBlock]]:
+    def _iter_file_blocks(
+        self, selection: Selection, required: frozenset[str]
+    ) -> Iterator[tuple[str, RowBlock]]:
         if self.query_result is not None:
             names, table = self.query_result
             # An empty result gives one block too, since callers need its columns.
@@ -212,7 +220,7 @@ class SourceReader:
                 part = table.slice(begin, ROWS_PER_PIECE)
                 yield self.source.label, RowBlock(names, part, begin + np.arange(1, len(part) + 1))
             return
-        begin, files = 0, list_files(self.source.path or "")
+        begin, files = 0, self.files
         for done, file in enumerate(files):
             LOG.debug("reading %s", file.address)
             report_progress(f"reading {file.address}", done, len(files))
@@ -222,7 +230,8 @@ class SourceReader:
                 for block in read_blocks(file, kind, self.source, file_selection):
                     begin += len(block.rows) + len(block.broken)
                     report_progress(f"reading {file.address}: {begin:,} rows", done, len(files))
-                    yield file.address, block
+                    yield file.address, _add_partitions(block, file, required)
+                file.require_unchanged()
             except (OSError, pa.ArrowException, duckdb.Error, UnicodeError) as error:
                 raise file.explain(error) from error
 
@@ -232,6 +241,19 @@ def read_rows(source: SourceRows, needed: dict[str, str]) -> RawRows:
     reader = SourceReader.open(source)
     raw = _concat_rows(list(reader.iter_blocks(Selection(), needed)), source.label)
     return replace(raw, form=tuple(reader.form), warnings=reader.list_warnings())
+
+
+def _add_partitions(block: RowBlock, file: SourceFile, required: frozenset[str]) -> RowBlock:
+    """Return a block with the required columns that only the folders of its file name."""
+    missing = required - set(block.names)
+    extra = {name: value for name, value in file.partitions.items() if name in missing}
+    if not extra:
+        return block
+    names, table = list(block.names), block.table
+    for name, value in extra.items():
+        table = table.append_column(f"c{len(names)}", pa.array([value] * len(table), pa.string()))
+        names.append(name)
+    return replace(block, names=names, table=table)
 
 
 def _to_raw_rows(label: str, block: RowBlock, begin: int) -> RawRows:

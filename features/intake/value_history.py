@@ -100,7 +100,8 @@ def _read_source(
     late += excluded.find_flaws(rows["entity_id"])
     unknown = pa.array(find_lead_rows(rows["entity_id"], lead_ids, merges) < 0)
     reasons = _reject_rows(rows, unknown, (out, late), source.missing_time == "skip")
-    doubts.add_unknown(rows["entity_id"].filter(pc.equal(reasons, UNKNOWN_ENTITY)))
+    is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
+    doubts.add_unknown(rows["entity_id"].filter(is_unknown))
     hint = doubts.diagnose_unknown(leads["entity_id"], project.sources.max_quarantine)
     personal = project.privacy.personal
     # In a long history the value column holds the values of personal attributes, too.
@@ -121,10 +122,9 @@ def _read_source(
     warnings = (*count.warnings, *raw.warnings, *doubts.warnings())
     warnings += describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     warnings += (*_warn_about_names(rows["name"], source, where), *list_warnings(readings))
-    warnings += (f"{source.label}: attributes_{i + 1}: {hint}",) if hint else ()
-    form = (*raw.form, *list_attribute_signs(source, readings.values()))
-    moved = count_moved(good, merges)
-    count = replace(count, arrivals=arrivals, warnings=warnings, form=form, moved=moved)
+    form, moved = list_attribute_signs(source, readings.values()), count_moved(good, merges)
+    count = replace(count, arrivals=arrivals, warnings=warnings, form=(*raw.form, *form))
+    count = replace(count, moved=moved)
     count = note_breaches(count, contract)
     return values.filter(pc.invert(hidden)), count, readings
 

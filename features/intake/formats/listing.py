@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
+from configs.addresses.object_store import is_object_address
 from configs.errors import ConfigError, DataError
 from configs.suggestions import did_you_mean
+from features.intake.storage.left_out import is_left_out, require_plain_files
+from features.intake.storage.objects import find_object, list_objects
 from features.intake.storage.packing import (
     COMPRESSED_SUFFIXES,
     COMPRESSIONS,
@@ -17,7 +20,7 @@ from features.intake.storage.packing import (
     find_packed_name,
 )
 from features.intake.storage.permission import find_barrier, make_permission_error
-from features.intake.storage.source_file import LocalFile, SourceFile
+from features.intake.storage.source_file import FIX_SOURCES, LocalFile, SourceFile
 
 CSV, JSON, JSONL, PARQUET, WORKBOOK = "csv", "json", "jsonl", "parquet", "workbook"
 FORMAT_BY_SUFFIX = {
@@ -35,8 +38,6 @@ FORMAT_BY_SUFFIX = {
     ".xls": WORKBOOK,
     ".ods": WORKBOOK,
 }
-FIX_SOURCES = "check `sources` in the config, and LEADSCORE_DATA if it is used"
-
 FIX_SHEET = "save the sheet as “CSV UTF-8”, with ids as text"
 FIX_ARROW = "write it as Parquet"
 FIX_TABLE = "write it as CSV, JSON lines or Parquet"
@@ -71,8 +72,39 @@ def list_files(path: str) -> list[SourceFile]:
     out, its rows would be missing without a message. The same holds for a folder that may not be
     read.
     """
+    files = _list_stored(path) if is_object_address(path) else _list_local(path)
+    return sorted(files, key=lambda file: file.address.split("/"))
+
+
+def _list_stored(path: str) -> Sequence[SourceFile]:
+    listing = list_objects(path)
+    files = [file for file in listing.objects if not listing.is_folder or find_format(file.name)]
+    if files:
+        return files
+    odd = next((file for file in listing.objects if _find_conversion(file.name)), None)
+    raise DataError(
+        "no matching file",
+        where=path,
+        found=f"{listing.base} holds {len(listing.objects):,} other objects"
+        + (f", such as {odd.name}" if odd else ""),
+        fix=_find_conversion(odd.name) if odd else FIX_SOURCES,
+    )
+
+
+def _list_local(path: str) -> Sequence[SourceFile]:
+    base = _find_base(path)
     try:
-        items = [item for item in _find_paths(path) if not item.name.startswith((".", "_"))]
+        items = _find_paths(path)
+        names = {item: item.relative_to(base).parts or (item.name,) for item in items}
+        # A pattern may leave out what shows a table format.
+        beside = [item.relative_to(base).parts for item in base.glob("*")]
+        require_plain_files(path, (*beside, *names.values()))
+        is_folder = Path(path).is_dir()
+        items = [
+            item
+            for item in items
+            if not is_left_out(names[item]) and (not is_folder or find_format(item))
+        ]
         paths = sorted(item for item in items if item.is_file())
         unreadable = [item for item in items if not item.is_file() and not item.is_dir()]
         unreadable += [item for item in paths if not _has_utf8_name(item)]
@@ -92,7 +124,12 @@ def list_files(path: str) -> list[SourceFile]:
         )
     if not files:
         raise _explain_no_files(path)
-    return list[SourceFile](files)
+    return files
+
+
+def find_file(address: str) -> SourceFile:
+    """Return the file of an address that was listed; raise its error if it is gone."""
+    return find_object(address) if is_object_address(address) else LocalFile.find(Path(address))
 
 
 def detect_format(file: SourceFile) -> str:
@@ -124,7 +161,7 @@ def _find_paths(path: str) -> list[Path]:
     if root.is_file():
         return [root]
     if root.is_dir():
-        return [item for item in _walk_folder(root) if find_format(item)]
+        return list(_walk_folder(root))
     # Of folders that it may not read, glob says nothing.
     for parent in root.parents:
         if glob.has_magic(str(parent)):

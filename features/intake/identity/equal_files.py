@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
+from features.intake.formats.listing import find_file
 
 # Fewest rows of a file that are no chance repetition of others.
 MIN_REPEATED_ROWS = 2
@@ -89,18 +90,16 @@ def _count_between(numbers: np.ndarray, rows: FileRows) -> int:
 
 def describe_cut_files(files: Sequence[FileRows]) -> Iterator[str]:
     """Yield a warning for each text file without a last line end, if all others have one."""
-    paths = [Path(rows.file) for rows in files if rows.file.endswith(TEXT_SUFFIXES)]
-    cut = [path for path in paths if not _ends_with_line(path)]
-    if len(cut) == 1 and len(paths) > MIN_OTHER_FILES:
+    texts = [rows.file for rows in files if rows.file.endswith(TEXT_SUFFIXES)]
+    cut = [address for address in texts if not _ends_with_line(address)]
+    if len(cut) == 1 and len(texts) > MIN_OTHER_FILES:
         yield (
-            f"{cut[0]}: the last line has no line end, unlike that of {len(paths) - 1:,} other "
+            f"{cut[0]}: the last line has no line end, unlike that of {len(texts) - 1:,} other "
             "files: was the file cut? Compare its rows with the program that wrote it"
         )
 
 
-def _ends_with_line(path: Path) -> bool:
-    with path.open("rb") as stream:
-        if stream.seek(0, 2) == 0:
-            return True
-        stream.seek(-1, 2)
-        return stream.read(1) == b"\n"
+def _ends_with_line(address: str) -> bool:
+    with find_file(address).open() as stream:
+        size = stream.size()
+        return size == 0 or stream.read_at(1, size - 1) == b"\n"

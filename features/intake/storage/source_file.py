@@ -5,11 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import pyarrow as pa
 
 from configs.errors import DataError
 from features.intake.storage.permission import make_permission_error
+
+FIX_SOURCES = "check `sources` in the config, and LEADSCORE_DATA if it is used"
+
+# Name of the folder of rows without a value.
+NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,23 @@ class SourceFile(ABC):
         """Return the last part of the address, with its extensions."""
         return PurePosixPath(PurePosixPath(self.address).name)
 
+    @property
+    def partitions(self) -> dict[str, str]:
+        """Return the columns that folders on the way give, such as ``dt`` of ``dt=2024-01-01``."""
+        pairs = (part.partition("=") for part in self.address.split("/")[:-1])
+        return {
+            name: "" if value == NULL_PARTITION else unquote(value)
+            for name, equals, value in pairs
+            if name and equals
+        }
+
     @abstractmethod
     def open(self) -> pa.NativeFile:
         """Return the bytes of the file, from its start, with seeking."""
+
+    @abstractmethod
+    def require_unchanged(self) -> None:
+        """Raise DataError if the file is no longer the one that was read."""
 
     @abstractmethod
     def explain(self, error: Exception) -> DataError:
@@ -53,6 +73,9 @@ class LocalFile(SourceFile):
     def open(self) -> pa.NativeFile:
         """Return the bytes of the file, from its start, with seeking."""
         return pa.OSFile(self.address, "rb")
+
+    def require_unchanged(self) -> None:
+        """Accept any change: an open file of this machine keeps its bytes when it is replaced."""
 
     def explain(self, error: Exception) -> DataError:
         """Return the error to raise for one that reading the file has raised."""

@@ -4,6 +4,7 @@ import pytest
 
 from configs.addresses.database import parse_database_address
 from configs.addresses.local_path import check_local_path
+from configs.addresses.object_store import is_object_address, parse_object_address
 from configs.addresses.parser import AddressError
 from configs.addresses.web import check_tracking_address, parse_web_address
 
@@ -108,11 +109,45 @@ def test_local_path_is_accepted(path):
 @pytest.mark.parametrize(
     "path",
     [
-        *("s3://b/x.csv", "https://h/x.csv", "file:///x.csv", "s3:/b/x.csv", "x.csv?sig=abcd"),
-        *("postgresql://u@h/z", "u:secret@h/x.csv", "jdbc:postgresql://h/z", " gs://b/x"),
+        *("ftp://h/x.csv", "https://h/x.csv", "file:///x.csv", "s3:/b/x.csv", "x.csv?sig=abcd"),
+        *("postgresql://u@h/z", "u:secret@h/x.csv", "jdbc:postgresql://h/z", " http://b/x"),
         *("postgresql//u:secret@h/z", "a/u:secret@h/x.csv", "secret@h:5432/z", "C:/u:secret@h/z"),
     ],
 )
 def test_address_is_no_local_path(path):
-    with pytest.raises(AddressError, match="not an address"):
+    with pytest.raises(AddressError, match="no other address"):
         check_local_path(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("s3://my-bucket/a/b/*.parquet", ("s3", "my-bucket", "a/b/*.parquet", "")),
+        (" gs://bucket/a//b/ ", ("gs", "bucket", "a/b", "")),
+        ("AZ://box", ("az", "box", "", "")),
+        ("abfss://box@acme.dfs.core.windows.net/x", ("abfss", "box", "x", "acme")),
+    ],
+)
+def test_object_address_is_parsed(text, parts):
+    found = parse_object_address(text)
+    assert (found.scheme, found.bucket, found.key, found.account) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("s3a://bucket/x", "another name of s3://"),
+        ("wasbs://box@acme.blob.core.windows.net/x", "another name of abfss://"),
+        ("s3:/bucket/x", "two slashes"),
+        ("s3://AKIA:QZXJ@bucket/x", "name of a bucket"),
+        ("s3://bucket/x.csv?X-Amz-Signature=QZXJ", "neither"),
+        ("s3://bucket/x.csv#QZXJ", "neither"),
+        ("abfss://box/x", "container and account"),
+        ("az://box@acme.dfs.core.windows.net/QZXJ", "name of a bucket"),
+    ],
+)
+def test_malformed_object_address_is_refused_without_quoting_it(text, words):
+    assert is_object_address(text)
+    with pytest.raises(AddressError, match=words) as caught:
+        parse_object_address(text)
+    assert "QZXJ" not in str(caught.value)
