@@ -245,6 +245,42 @@ def test_address_of_any_form_hides_its_secret(company, record_attack, place):
     assert faults == []
 
 
+@pytest.mark.server
+def test_server_that_repeats_a_password_does_not_make_it_known(
+    company, flight_server, mariadb_server, capfd, monkeypatch, record_attack
+):
+    """Refused logins, and rows that break off, by commands that print tracebacks."""
+    flight, outcomes = f"127.0.0.1:{flight_server.port}", Counter()
+    monkeypatch.setattr(flight_server, "cut_after", 1)
+    wrong, right = quote("QZXJ@/JXZQ", safe=""), quote("s3cret/word", safe="")
+    monkeypatch.setenv("LEADSCORE_WAREHOUSE_TOKEN", "QZXJ@/JXZQ")
+    for address, query in (
+        (f"grpc://tester:{wrong}@{flight}", "SELECT 1"),
+        (f"grpc://{flight}?token={wrong}", "SELECT 1"),
+        (f"grpc://{flight}?token=${{LEADSCORE_WAREHOUSE_TOKEN}}", "SELECT 1"),
+        (f"grpc+tls://tester:{wrong}@{flight}", "SELECT 1"),
+        (f"grpc://tester:{right}@{flight}", "SELECT range FROM range(9000)"),
+        (f"mysql://tester:{wrong}@127.0.0.1:{mariadb_server.port}/company", "SELECT 1"),
+        (
+            f"mysql://tester:{right}@127.0.0.1:{mariadb_server.port}/company",
+            "SELECT 's3cret/word' x(",
+        ),
+    ):
+        write_company(company, "source", address)
+        text = (company / "company.yaml").read_text().replace("SELECT 1", query)
+        (company / "company.yaml").write_text(text)
+        for command in (
+            ("check", "train") if is_full_attack() or "token=$" in address else ("check",)
+        ):
+            code, said = run_command(command, "company.yaml", "--json")
+            said += "".join(capfd.readouterr())
+            leaks = [*find_leaks("QZXJ@/JXZQ", said, company), *("word" * ("3cret" in said))]
+            kind = {3: "refused"}.get(code, f"exit code {code}")
+            outcomes["leaked" if leaks else kind] += 1
+    record_attack("passwords that a server repeats", outcomes)
+    assert set(outcomes) == {"refused"}
+
+
 def test_password_of_the_environment_reaches_the_driver(company, monkeypatch, record_attack):
     outcomes = Counter()
 
