@@ -226,7 +226,7 @@ def test_missing_column_error_truncates_long_lists(tmp_path):
 def test_unreadable_sources_raise(tmp_path):
     cases = [
         ({"path": write(tmp_path / "x.parquet", "no")}, DataError, "x.parquet"),
-        ({"path": write(tmp_path / "x.xls", "no")}, ConfigError, "unknown file extension"),
+        ({"path": write(tmp_path / "x.sav", "no")}, ConfigError, "unknown file extension"),
         ({"database": "sqlite:///nowhere.db", "query": "SELECT 1"}, DataError, "nowhere.db"),
         (
             {"database": "postgresql://u:hidden@127.0.0.1:1/x", "query": "SELECT 1"},
