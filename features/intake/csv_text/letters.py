@@ -67,6 +67,8 @@ UNKNOWN, TWO_SCRIPTS, ODD_CASE, SIGN, CAPITAL = -11.5, -8.0, -4.0, -3.0, -0.5
 IDEOGRAPH = -6.9
 # Log of how much more probable a reading must be than each other one, which is 1,000 : 1.
 PROOF = 7.0
+# Characters of a word that a message shows.
+SHOWN_SIGNS = 3
 # Least share of the words that must be without any fault.
 MIN_PLAUSIBLE = 0.8
 
@@ -104,8 +106,12 @@ def judge_words(words: Collection[bytes]) -> Verdict:
 
 
 def list_signs(word: bytes, encoding: str) -> str:
-    """Return the characters of a word that are not ASCII, up to six of them."""
-    return "".join(sign for sign in _decode_word(word, encoding) if not sign.isascii())[:6]
+    """Return up to three characters of a word that are not ASCII, in the order of their bytes.
+
+    The word itself may be a personal value.
+    """
+    high = bytes(sorted({byte for byte in word if byte > 127}))
+    return _decode_word(high[:SHOWN_SIGNS], encoding)
 
 
 def _decode_word(word: bytes, encoding: str) -> str:
