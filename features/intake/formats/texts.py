@@ -129,8 +129,29 @@ def _format_as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.replace_substring_regex(text, pattern=r"\.0+$", replacement="")
     if pa.types.is_timestamp(column.type):
         return _format_timestamps(column)
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return _format_binary(column)
     sql = "SELECT CAST(value AS VARCHAR) AS text FROM rows"
     return run_query(sql, rows=pa.table({"value": column}))["text"]
+
+
+def _format_binary(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return bytes as the UTF-8 text that many writers store so; other bytes are escaped."""
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        sql = "SELECT CAST(value AS VARCHAR) AS text FROM rows"
+        escaped = run_query(sql, rows=pa.table({"value": column}))["text"]
+        decoded = pa.array(map(_decode_text, column.to_pylist()), pa.string())
+        return pc.coalesce(pa.chunked_array([decoded]), escaped)
+
+
+def _decode_text(value: bytes | None) -> str | None:
+    """Return the text of UTF-8 bytes, None for other bytes."""
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _format_floats(column: pa.ChunkedArray) -> pa.ChunkedArray:

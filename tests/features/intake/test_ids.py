@@ -162,3 +162,60 @@ def test_case_and_zeros_stay_significant(tmp_path):
     text += "\n" + json.dumps({"id": "aB", "born": BORN}) + json.dumps({"id": "x", "born": BORN})
     text = text.replace("}{", "}\n{") + "\n" + json.dumps({"id": "ab", "born": BORN})
     assert ids_of({"path": write(tmp_path / "x.jsonl", text)}) == {"007", "7", "aB", "ab", "x"}
+
+
+NUMBER_TYPES = (
+    pa.int64(),
+    pa.float64(),
+    pa.decimal128(38, 2),
+    pa.dictionary(pa.int32(), pa.int64()),
+)
+TEXT_TYPES = (
+    pa.string(),
+    pa.large_string(),
+    pa.string_view(),
+    pa.binary(),
+    pa.dictionary(pa.int32(), pa.string()),
+)
+
+
+@settings(max_examples=2, deadline=None)
+@given(st.sets(st.integers(-(2**53), 2**53), min_size=1, max_size=6))
+def test_whole_numbers_are_one_text_in_every_format(tmp_path_factory, numbers):
+    folder, wanted = tmp_path_factory.mktemp("ids"), {str(number) for number in numbers}
+    for kind in NUMBER_TYPES:
+        inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+        change = Decimal if pa.types.is_decimal(inner) else int
+        ids = pa.array([change(number) for number in numbers], inner)
+        ids = ids.dictionary_encode() if inner != kind else ids
+        assert ids_of(write_parquet(folder, ids)) == wanted
+    lead = [{"id": number, "born": BORN} for number in numbers]
+    assert ids_of({"path": write(folder / "x.csv", csv_text(lead))}) == wanted
+    assert ids_of(write_jsonl(folder, numbers)) == wanted
+    for kind, change in (("INTEGER", int), ("REAL", float), ("TEXT", str)):
+        (folder / "x.db").unlink(missing_ok=True)
+        assert ids_of(write_sqlite(folder, kind, map(change, numbers))) == wanted
+
+
+@settings(max_examples=2, deadline=None)
+@given(
+    st.sets(st.text("aB07-_ é\u0416{}+.", min_size=1, max_size=20), min_size=1, max_size=6),
+)
+def test_texts_are_one_text_in_every_format(tmp_path_factory, texts):
+    folder, wanted = tmp_path_factory.mktemp("ids"), {t.strip(BLANKS) for t in texts} - {""}
+    if not wanted:
+        return
+    ids = sorted(wanted)
+    for kind in TEXT_TYPES:
+        values = pa.array(ids, pa.string())
+        column = values.dictionary_encode() if pa.types.is_dictionary(kind) else values.cast(kind)
+        assert ids_of(write_parquet(folder, column)) == wanted
+    lead = [{"id": text, "born": BORN} for text in ids]
+    assert ids_of({"path": write(folder / "x.csv", csv_text(lead))}) == wanted
+    assert ids_of(write_jsonl(folder, map(json.dumps, ids))) == wanted
+    assert ids_of(write_sqlite(folder, "TEXT", ids)) == wanted
+
+
+def test_bytes_that_are_no_text_are_escaped_alone(tmp_path):
+    ids = pa.array(["é".encode(), b"\xff1"], pa.binary())
+    assert ids_of(write_parquet(tmp_path, ids)) == {"é", "\\xFF1"}
