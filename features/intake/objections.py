@@ -14,6 +14,7 @@ from configs.errors import DataError
 from configs.privacy import SuppressList, SuppressWhere
 from configs.schema import Project
 from features.intake.formats.texts import to_plain_text, to_text
+from features.intake.identity.id_diagnosis import describe_diagnoses
 from features.intake.ids import read_ids
 from features.intake.quarantine import SUPPRESSED_REASON, Flaw
 from features.intake.reading import RawRows, read_rows
@@ -118,7 +119,10 @@ class Objections:
     ) -> str:
         """Return the warning that listed ids are not in the data."""
         text = f"{reason}: {len(unmet):,} of {listed:,} listed ids are not in the data"
-        near = find_nearest_pair(unmet, known) if self._shows_ids else None
+        written = describe_diagnoses(unmet, known.combine_chunks(), self._shows_ids)
+        near = find_nearest_pair(unmet, known) if self._shows_ids and not written else None
+        if written:
+            return f"{text}; {written}"
         if near is not None:
             text += f"; {near[0]!r} is not, the most similar lead is {near[1]!r}"
         elif self._shows_ids:
@@ -195,6 +199,8 @@ def _id_columns(project: Project) -> Iterator[str | None]:
     sources = project.sources
     for source in (sources.leads, project.privacy.suppress, *sources.events, *sources.attributes):
         yield source.entity_id if source else None
+    for merged in sources.same_as:
+        yield from (merged.old_id, merged.new_id)
 
 
 def workspace_list_source(path: Path) -> SuppressList:

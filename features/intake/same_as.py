@@ -102,7 +102,7 @@ def _read_source(
         quarantine,
         project.sources,
     )
-    warnings = [*count.warnings, *_describe_source(source, key, columns, is_same)]
+    warnings = [*count.warnings, *raw.warnings, *_describe_source(source, key, columns, is_same)]
     count = replace(count, warnings=tuple(warnings), form=raw.form)
     return rows.filter(pc.is_in(rows["nr"], value_set=first["nr_first"])), count
 

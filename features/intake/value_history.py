@@ -100,8 +100,7 @@ def _read_source(
     late += excluded.find_flaws(rows["entity_id"])
     unknown = pa.array(find_lead_rows(rows["entity_id"], lead_ids, merges) < 0)
     reasons = _reject_rows(rows, unknown, (out, late), source.missing_time == "skip")
-    is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
-    doubts.add_unknown(rows["entity_id"].filter(is_unknown))
+    doubts.add_unknown(rows["entity_id"].filter(pc.equal(reasons, UNKNOWN_ENTITY)))
     hint = doubts.diagnose_unknown(leads["entity_id"], project.sources.max_quarantine)
     personal = project.privacy.personal
     # In a long history the value column holds the values of personal attributes, too.
@@ -122,9 +121,10 @@ def _read_source(
     warnings = (*count.warnings, *raw.warnings, *doubts.warnings())
     warnings += describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     warnings += (*_warn_about_names(rows["name"], source, where), *list_warnings(readings))
-    form, moved = list_attribute_signs(source, readings.values()), count_moved(good, merges)
-    count = replace(count, arrivals=arrivals, warnings=warnings, form=(*raw.form, *form))
-    count = replace(count, moved=moved)
+    warnings += (f"{source.label}: attributes_{i + 1}: {hint}",) if hint else ()
+    form = (*raw.form, *list_attribute_signs(source, readings.values()))
+    moved = count_moved(good, merges)
+    count = replace(count, arrivals=arrivals, warnings=warnings, form=form, moved=moved)
     count = note_breaches(count, contract)
     return values.filter(pc.invert(hidden)), count, readings
 

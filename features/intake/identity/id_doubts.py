@@ -18,7 +18,7 @@ from configs.schema import Project
 from configs.source_rows import AttributeRows, EventRows, LeadRows
 from features.intake.formats.texts import is_text_type, to_plain_text
 from features.intake.identity.equal_files import FileRows, list_file_rows
-from features.intake.identity.id_diagnosis import describe_diagnoses
+from features.intake.identity.id_diagnosis import MIN_EXPLAINED_SHARE, describe_diagnoses
 from features.tools.folding import has_outer_blanks
 from features.tools.id_index import get_text_buffers
 
@@ -89,14 +89,17 @@ class IdDoubts:
         self._unknown.append(pc.unique(ids))
 
     def diagnose_unknown(self, known: pa.ChunkedArray, limit: float) -> str:
-        """Return how unknown ids would meet ``known`` ones; "" if they would not, or are few.
+        """Return how unknown ids would meet ``known`` ones; "" if they would not.
 
-        Few are less than half of the share ``limit`` of the rows.
+        Up to half of the share ``limit`` of the rows, it is "" unless that explains most ids.
         """
-        if self.unknown_rows <= limit / 2 * self.rows:
+        if not self.unknown_rows:
             return ""
         ids = pc.unique(pa.chunked_array(self._unknown, pa.string()))
-        return describe_diagnoses(ids, known.combine_chunks(), self.shows_ids)
+        few = self.unknown_rows <= limit / 2 * self.rows
+        share = MIN_EXPLAINED_SHARE if few else 0.0
+        known_ids = known.combine_chunks()
+        return describe_diagnoses(ids, known_ids, self.shows_ids, min_share=share)
 
     @property
     def scientific_rows(self) -> int:
@@ -137,7 +140,10 @@ class IdDoubts:
 
 def open_id_doubts(project: Project, source: IdRows, key: str) -> IdDoubts:
     """Return the collector for a source's entity ids; ``key`` is the config key of the source."""
-    shows_ids = source.entity_id not in project.privacy.personal
+    leads = project.sources.leads
+    # A message on ids that meet no lead shows those of the leads, too.
+    columns = {source.entity_id, leads.entity_id if leads else None}
+    shows_ids = columns.isdisjoint(project.privacy.personal)
     return IdDoubts(f"{source.label}: {key}.entity_id", shows_ids)
 
 
