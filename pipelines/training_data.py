@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -86,8 +87,10 @@ class TrainingRows:
     catalog: Catalog
 
 
-def load_snapshot(project: Project, as_of: str | None, clock: datetime) -> Snapshot:
-    """Read the sources and cut them at ``as_of``.
+def load_snapshot(
+    project: Project, as_of: str | None, clock: datetime, root: Path | None = None
+) -> Snapshot:
+    """Read the sources and cut them at ``as_of``; bad rows go below ``root``, or the workspace.
 
     Rows that become available after ``clock`` are left out. The default as-of is the midnight, in
     the config's zone, that ends the last day of the data (``data_end``). Raises ConfigError for an
@@ -95,16 +98,16 @@ def load_snapshot(project: Project, as_of: str | None, clock: datetime) -> Snaps
     than ``sources.max_staleness`` after the end of the data.
     """
     parse_as_of(project, as_of, clock)
-    return cut_snapshot(project, read_dataset(project, clock), as_of, clock)
+    return cut_snapshot(project, read_dataset(project, clock, root), as_of, clock)
 
 
-def read_dataset(project: Project, clock: datetime) -> Dataset:
+def read_dataset(project: Project, clock: datetime, root: Path | None = None) -> Dataset:
     """Read the rows of the sources that were available at ``clock``.
 
-    Bad rows go into the workspace's quarantine folder. Raises DataError where a rule of
-    ``sources.contract`` that stops is broken.
+    Bad rows go into the quarantine folder of ``root``, by default the workspace. Raises DataError
+    where a rule of ``sources.contract`` that stops is broken.
     """
-    root = project.workspace_path
+    root = root or project.workspace_path
     dataset = read_sources(project, root / "quarantine", root / "scratch", clock)
     breaches = [line for count in dataset.counts for line in count.breaches]
     if breaches:

@@ -48,7 +48,7 @@ def open_workspace(project: Project) -> Iterator[Path]:
     with create_private_files(), lock_workspace(project.workspace_path):
         try:
             # Under the lock, or two first runs could both become the owner.
-            _require_owner(project)
+            _claim_workspace(project)
             _restrict_access(project, readers)
             yield project.workspace_path
         # Any library may meet a full disk, so the translation stands here and not at each write.
@@ -197,11 +197,19 @@ def _restrict_access(project: Project, readers: int | None) -> None:
         )
 
 
-def _require_owner(project: Project) -> None:
+def _claim_workspace(project: Project) -> None:
     """Make the project the owner of a new workspace; raise ConfigError for another's workspace."""
     path = project.workspace_path / OWNER_FILE
     if not path.exists():
         write_atomically(path, project.project)
+    require_owner(project)
+
+
+def require_owner(project: Project) -> None:
+    """Raise ConfigError for a workspace of another project; a new one has no owner yet."""
+    path = project.workspace_path / OWNER_FILE
+    if not path.exists():
+        return
     owner = path.read_text(encoding="utf-8", errors="replace")
     if owner != project.project:
         raise ConfigError(

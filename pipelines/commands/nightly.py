@@ -57,6 +57,12 @@ def score(
         typer.Option("--until", help="backfill all days from --as-of to this one"),
     ] = None,
     form: FileFormat = "csv",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="publish and change nothing; show what a night would publish"
+        ),
+    ] = False,
     prefect: Prefect = None,
     as_json: Json = False,
 ) -> None:
@@ -68,6 +74,15 @@ def score(
     from pipelines.reports import terminal
 
     project = read_project(config)
+    if dry_run:
+        if until is not None or prefect:
+            raise ConfigError(
+                "--dry-run goes neither with --until nor with --prefect",
+                where="leadscore score",
+                fix="leave the other option out",
+            )
+        _rehearse_night(project, as_of, form, as_json)
+        return
     if until is not None:
         _run_backfill(project, as_of, until, as_json)
         return
@@ -232,6 +247,19 @@ def deploy(
     finally:
         # It prints that it serves, and nobody has to read that.
         forgive_lost_output()
+
+
+def _rehearse_night(project: Project, as_of: str | None, form: str, as_json: bool) -> None:
+    from pipelines.nightly.preview import rehearse_night
+    from pipelines.reports import terminal
+    from pipelines.runner import Runner
+
+    log_line("driver: direct")
+    result = rehearse_night(project, as_of, Runner(log=log_line), form)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_parts(*terminal.render_dry_run(result))
 
 
 def _write_export(project: Project, as_of: str | None, form: str, as_json: bool) -> None:

@@ -19,6 +19,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "promote": (training.ChampionOutput,),
     "rollback": (training.ChampionOutput,),
     "score": (nightly.ScoreOutput,),
+    "score --dry-run": (nightly.DryRunOutput,),
     "score --until": (nightly.BackfillOutput,),
     "export": (nightly.ExportOutput,),
     "export --format": (nightly.DeliveryOutput,),

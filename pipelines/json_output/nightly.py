@@ -78,6 +78,39 @@ class ScoreOutput(BackfilledNightJson):
     deliveries: list[DeliveryJson] = make_key("deliveries to the CRMs of the config", default=[])
 
 
+class GradeMoveJson(JsonObject):
+    """Leads whose grade would change in the same way."""
+
+    before: str = make_key("the published grade")
+    after: str = make_key("the new grade")
+    leads: int = make_key("number of leads")
+
+
+class TargetChangeJson(JsonObject):
+    """Differences of a target's scores to the newest published ones."""
+
+    published: int = make_key("leads of the newest published night")
+    new: int = make_key("leads that would be added")
+    gone: int = make_key("leads that would no longer be there")
+    grades: list[GradeMoveJson] = make_key("leads whose grade would change")
+
+
+class DryRunOutput(JsonObject):
+    """The night that would be published."""
+
+    status: Literal["dry run"] = make_key("dry run")
+    as_of: str = make_instant("the as-of")
+    rows: int = make_key("rows of all targets")
+    targets: dict[str, int] = make_key("rows by target")
+    accounts: int = make_key("account rows")
+    suppressed: SuppressedJson = make_key("leads that were left out")
+    checks: list[CheckResultJson] = make_key("checks that warned")
+    becomes_current: bool = make_key("whether the CRM's file would become that of this night")
+    deliveries: list[str] = make_key("exports of the config that would be delivered")
+    current_as_of: str | None = make_instant("the newest published as-of; null without one")
+    changes: dict[str, TargetChangeJson] = make_key("differences to it by target")
+
+
 class BackfillOutput(JsonObject):
     """The nights of a backfill."""
 

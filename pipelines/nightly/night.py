@@ -20,6 +20,7 @@ from pipelines.results.night import NightResult
 from pipelines.runner import Runner, read_clock
 from pipelines.state.required import stop_lost_champions
 from pipelines.training_data import Snapshot, load_snapshot
+from serve.checks.checks import CheckResult
 from serve.export.export import require_export_format
 
 
@@ -34,15 +35,8 @@ def score_night(
     or failed, and nothing is published. Without an as-of the data must be read to know it, so an
     attempt that cannot read them has no ledger row.
     """
-    # Mistakes in the command and the config are found before anything is read or published.
-    require_export_format(form)
-    plan_exports(project)
     clock = read_clock()
-    moment = parse_as_of(project, as_of, clock)
-    if not project.timed and moment is None:
-        raise ConfigError(
-            "this data has no times", where="--as-of", fix="give the as-of of these scores"
-        )
+    moment = require_valid_request(project, as_of, clock, form)
     with open_night_context(project, runner) as context:
         finish_killed_runs(context)
         # The registry takes seconds to answer, so the sources are read in parallel.
@@ -50,14 +44,37 @@ def score_night(
             return _publish_and_finish(context, moment, reading, form)
 
 
-def _publish_and_finish(
-    context: NightContext, as_of: datetime | None, reading: Future[Snapshot], form: str
-) -> NightResult:
-    context.runner.log("reading the sources")
+def require_valid_request(
+    project: Project, as_of: str | None, clock: datetime, form: str
+) -> datetime | None:
+    """Return the as-of of a night, None for that of the data.
+
+    Raises ConfigError for mistakes in the command and the config, before anything is read.
+    """
+    require_export_format(form)
+    plan_exports(project)
+    moment = parse_as_of(project, as_of, clock)
+    if not project.timed and moment is None:
+        raise ConfigError(
+            "this data has no times", where="--as-of", fix="give the as-of of these scores"
+        )
+    return moment
+
+
+def find_champions(context: NightContext) -> tuple[champion_cache.Champions, list[CheckResult]]:
+    """Return the champions of a night, and the results of the checks on them."""
     champions = champion_cache.read_champions(context.registry, list(context.project.targets))
     checks = stop_lost_champions(context.project, context.store, champions)
     if champions.unreachable:
         checks.append(warn_registry_unreachable(champions.unreachable))
+    return champions, checks
+
+
+def _publish_and_finish(
+    context: NightContext, as_of: datetime | None, reading: Future[Snapshot], form: str
+) -> NightResult:
+    context.runner.log("reading the sources")
+    champions, checks = find_champions(context)
     as_of = as_of or reading.result().as_of
     published = publish_night(context, as_of, champions.versions, reading, checks, form)
     return finish_night(context, published, form)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import NotFitToPublish
@@ -47,17 +48,14 @@ def publish_night(
     # The attempt enters the ledger before anything that may fail, so each failure is recorded.
     run = create_run(context, as_of, champions)
     with record_attempt(context.store, run) as recorded:
-        # Before the advice to train first: a lost champion is restored, not replaced.
-        record_and_enforce(recorded, checks, context.runner)
-        require_champion(context.project, champions)
-        scorers, model_checks = load_champion_scorers(champions, context.registry)
-        # Enforced before the wait for the data: a broken model stops the run in any case.
-        record_and_enforce(recorded, model_checks, context.runner)
-        snapshot = context.runner.run(wait_for_snapshot, reading)
-        scored = _score_and_check(context, snapshot, run, scorers, recorded)
+        snapshot, scored = prepare_scores(context, run, champions, reading, checks, recorded)
+        context.runner.log(
+            f"publishing {scored.scores.num_rows:,} rows and {scored.accounts.num_rows:,} account "
+            "rows"
+        )
         run = replace(run, data_fingerprint=snapshot.dataset.fingerprint)
         # Only the newest run with all targets becomes the CRM's file, so only it is worth staging.
-        staged_form = form if _is_newest_and_complete(context, run) else None
+        staged_form = form if is_newest_and_complete(context, run) else None
         root = context.project.workspace_path
         # Writing the file takes seconds, so it runs while the table is written. Nothing points to
         # it until the scores are committed.
@@ -66,6 +64,28 @@ def publish_night(
                 publish_scores, context.store, scored, run, snapshot.dataset, recorded
             )
     return _summarize_publication(run, scored, staged, recorded, snapshot)
+
+
+def prepare_scores(
+    context: NightContext,
+    run: Run,
+    champions: Mapping[str, RegisteredVersion | None],
+    reading: Future[Snapshot],
+    checks: Sequence[CheckResult],
+    recorded: list[CheckResult],
+) -> tuple[Snapshot, ScoredTargets]:
+    """Return the data and the scores of a run; nothing is published.
+
+    The results of all checks are added to ``recorded``. Raises as ``publish_night``.
+    """
+    # Before the advice to train first: a lost champion is restored, not replaced.
+    record_and_enforce(recorded, checks, context.runner)
+    require_champion(context.project, champions)
+    scorers, model_checks = load_champion_scorers(champions, context.registry)
+    # Enforced before the wait for the data: a broken model stops the run in any case.
+    record_and_enforce(recorded, model_checks, context.runner)
+    snapshot = context.runner.run(wait_for_snapshot, reading)
+    return snapshot, _score_and_check(context, snapshot, run, scorers, recorded)
 
 
 def wait_for_snapshot(reading: Future[Snapshot]) -> Snapshot:
@@ -113,13 +133,11 @@ def _score_and_check(
         score_targets, snapshot, run, scorers, context.store, past_checks, runner.log
     )
     record_and_enforce(recorded, scored.checks, runner)
-    runner.log(
-        f"publishing {scored.scores.num_rows:,} rows and {scored.accounts.num_rows:,} account rows"
-    )
     return scored
 
 
-def _is_newest_and_complete(context: NightContext, run: Run) -> bool:
+def is_newest_and_complete(context: NightContext, run: Run) -> bool:
+    """Return whether a run is the newest and has all targets, so that its file becomes current."""
     newest = context.store.last_published_run(run.project)
     complete = set(run.models) == set(context.project.targets)
     # Equal as-ofs count as newest: a repeated night replaces its own file.
@@ -145,19 +163,23 @@ def _summarize_publication(
     checks: Sequence[CheckResult],
     snapshot: Snapshot,
 ) -> PublishedScores:
-    rows = {
-        # Without a minimum count the sum is 0, not null, where no lead was scored.
-        target: pc.sum(pc.equal(scored.scores["target"], target), min_count=0).as_py()
-        for target, version in run.models.items()
-        if version
-    }
     return PublishedScores(
         run_id=run.run_id,
         as_of=run.as_of,
-        rows=rows,
+        rows=count_rows(scored.scores, run),
         scores=scored.scores,
         staged_export=staged,
         accounts=scored.accounts.num_rows,
         checks=tuple(select_alerts(checks)),
         suppressed=snapshot.dataset.suppressed,
     )
+
+
+def count_rows(scores: pa.Table, run: Run) -> dict[str, int]:
+    """Return the rows of each target that a run scores."""
+    return {
+        # Without a minimum count the sum is 0, not null, where no lead was scored.
+        target: pc.sum(pc.equal(scores["target"], target), min_count=0).as_py()
+        for target, version in run.models.items()
+        if version
+    }

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from pipelines.nightly.crm_delivery import AcknowledgementResult
+    from pipelines.results.dry_run import DryRun
     from pipelines.results.night import BackfilledNight, PublishedScores
     from serve.crm.delivery import DeliveryResult
 
@@ -154,3 +155,14 @@ def build_unloaded_table(leads: Sequence[dict[str, Any]]) -> list[list[str]]:
         for lead in leads
     ]
     return [headers, *rows]
+
+
+def build_dry_run_table(result: DryRun) -> list[list[str]]:
+    """Return one row per target: leads to publish, and differences to the published ones."""
+    rows = [["target", "leads", "published", "new", "gone", "grade changes"]]
+    for target, leads in result.rows.items():
+        change = result.changes[target]
+        moves = ", ".join(f"{old}→{new} {n:,}" for (old, new), n in change.grades.items())
+        counts = (leads, change.published, change.new, change.gone)
+        rows.append([target, *(f"{count:,}" for count in counts), moves or "none"])
+    return rows

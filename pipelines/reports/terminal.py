@@ -48,6 +48,7 @@ from pipelines.reports.monitor_tables import (
 from pipelines.reports.night_tables import (
     build_backfill_table,
     build_delivery_table,
+    build_dry_run_table,
     build_top_leads_table,
     build_unloaded_table,
     describe_delivery,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from pipelines.results.audit import TargetAudit
     from pipelines.results.backtest import TargetBacktest
     from pipelines.results.data_check import DataCheck
+    from pipelines.results.dry_run import DryRun
     from pipelines.results.monitoring import MonitorResult
     from pipelines.results.night import BackfilledNight, NightResult
     from pipelines.results.training import TargetTraining
@@ -181,6 +183,20 @@ def render_delivery(night: NightResult) -> RenderableType:
         )
     lines += [describe_delivery(delivery) for delivery in night.deliveries]
     return escape_text("\n".join(lines))
+
+
+def render_dry_run(result: DryRun) -> list[RenderableType]:
+    """Return what a night would publish, and its differences to the newest published night."""
+    current = result.current_as_of.isoformat() if result.current_as_of else "nothing yet"
+    lines = [f"would publish as of {result.as_of.isoformat()}; published: {current}"]
+    if not result.becomes_current:
+        lines.append("the CRM's file would stay that of the newest complete night")
+    if result.deliveries:
+        lines.append(f"would deliver: {', '.join(result.deliveries)}")
+    if result.suppressed.listed_counts:
+        lines.append(result.suppressed.describe())
+    lines.append("dry run: nothing was published or changed")
+    return [render_table(build_dry_run_table(result)), escape_text("\n".join(lines))]
 
 
 def render_deliveries(rows: list[dict[str, Any]]) -> RenderableType:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from configs.addresses.parser import Address
+from configs.errors import ConfigError
 from features.files.sqlite_file import make_damage_error
 from features.score_tables import DELIVERIES, SCORE_RUNS, SCORES
 from serve.lock import hold_file_lock
@@ -63,18 +64,32 @@ class Store(ScoreReader):
     Failures of the database are raised as LeadscoreError.
     """
 
-    def __init__(self, address: Address | str | Path, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(
+        self,
+        address: Address | str | Path,
+        retry_seconds: float = RETRY_SECONDS,
+        *,
+        read_only: bool = False,
+    ) -> None:
         """Open the database; create missing tables, columns and views.
 
         Takes the path of a SQLite file, or the address of a database. Nullable columns that an
         earlier version lacked are added as null. Raises ConfigError for an address that cannot be
-        used, DataError if the existing tables cannot be migrated to this version.
+        used, DataError if the existing tables cannot be migrated to this version. With
+        ``read_only`` nothing is changed, and tables of an earlier version are a ConfigError.
         """
-        super().__init__(Database(address, retry_seconds))
+        super().__init__(Database(address, retry_seconds, read_only))
         self._lock: SessionLock | None = None
         # Reading first: most openings change nothing, and in SQLite a writer waits for others.
-        if not self._database.run(partial(is_schema_current, address=self.address), writes=False):
-            self._database.run(partial(migrate_schema, address=self.address))
+        if self._database.run(partial(is_schema_current, address=self.address), writes=False):
+            return
+        if read_only:
+            raise ConfigError(
+                "the tables are those of an earlier version, or there are none",
+                where=self.address,
+                fix="run `leadscore score` once; it creates what is missing",
+            )
+        self._database.run(partial(migrate_schema, address=self.address))
 
     @property
     def address(self) -> str:

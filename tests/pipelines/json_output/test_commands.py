@@ -102,6 +102,7 @@ COMMANDS = [
     ("train", ["--as-of", tiny.END, "--direct"]),
     ("train --if-needed", ["--as-of", tiny.END, "--direct"]),
     ("score", ["--as-of", NIGHT, "--direct"]),
+    ("score --dry-run", ["--as-of", NIGHT, "--direct"]),
     ("score --until", [NIGHT, "--as-of", "2024-12-29"]),
     ("promote", ["--target", "buy", "--version", "1"]),
     ("export", []),
