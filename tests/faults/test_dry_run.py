@@ -10,7 +10,7 @@ from pipelines.nightly.night import score_night
 from pipelines.runner import Runner
 from tests.faults.company import FIRST, SECOND, copy_and_publish
 from tests.faults.conftest import is_full_attack
-from tests.pipelines.nightly.test_dry_run import hash_files
+from tests.pipelines.nightly.test_preview import hash_files
 
 COMMAND = [sys.executable, "-m", "pipelines.cli", "score", "company.yaml", "--dry-run"]
 
