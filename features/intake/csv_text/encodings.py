@@ -164,7 +164,12 @@ class Decoder:
 
     def finish(self) -> FormEntry:
         """Return how the encoding was established, at the end of the file."""
-        return self.entry or FormEntry("encoding", "", UTF8, "proven", "every line is UTF-8")
+        if self.entry is not None:
+            return self.entry
+        # ASCII is the same in every encoding, so nothing is known about later characters.
+        if not self._other_bytes:
+            return FormEntry("encoding", "", UTF8, "default", "all characters are ASCII")
+        return FormEntry("encoding", "", UTF8, "proven", "every line is UTF-8")
 
     def _settle(self, encoding: str, origin: str, evidence: str) -> None:
         self.encoding = encoding
