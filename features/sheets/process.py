@@ -86,7 +86,12 @@ def _read_sheet(content: io.BytesIO, name: str) -> pa.Table:
         # By content, since a name is often wrong: many an .xls file is an .xlsx workbook.
         with python_calamine.load_workbook(content) as workbook:
             sheet = _choose_sheet(workbook, name)
-            merged = sheet.merged_cell_ranges or []
+            # Rows are counted from the first one, and columns from the first one with a value.
+            left = sheet.start[1]
+            merged = [
+                [(row, column - left) for row, column in corners]
+                for corners in sheet.merged_cell_ranges or ()
+            ]
             table = _to_table(sheet.iter_rows())
     except python_calamine.PasswordError:
         raise RefusedError(

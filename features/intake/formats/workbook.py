@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,10 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError
 from configs.names import BLANKS
-from configs.source_rows import SourceRows
+from configs.source_rows import AUTO, SourceRows
+from features.intake.csv_text.footer import FOOTER_LINES, find_footer
+from features.intake.csv_text.grammar import CsvDialect
+from features.intake.csv_text.header import HEADER_LINES, describe_lines, read_header
 from features.intake.formats.limits import (
     MAX_COLUMNS,
     require_few_columns,
@@ -33,8 +36,8 @@ from features.intake.storage.source_file import SourceFile
 from features.readings.source_form import FormEntry
 from features.sheets import process
 
-# Rows that are searched for the headings.
-HEADER_ROWS = 200
+# Between the cells of a row that is written as a line.
+DELIMITER = ","
 
 FIX_STYLE = "format the column as text and enter its values again, or export CSV"
 
@@ -82,15 +85,83 @@ def read_workbook(file: SourceFile, source: SourceRows) -> SheetRows:
     filled = _find_filled_rows(cells)
     if not len(filled):
         raise DataError("the sheet is empty", where=where, fix=process.FIX_CSV)
-    header = int(filled[0])
-    names = _read_headings(columns, header, sheet["merged"])
-    kept = filled[filled > header]
+    size, merged = int(filled[-1]) + 1, sheet["merged"]
+    top = _write_lines(columns, range(min(HEADER_LINES, size)), merged)
+    header = read_header(pa.array(top), source.model_copy(update={"delimiter": DELIMITER}), file)
+    end, form = _find_end(columns, range(header.lines, size), source, header.dialect)
+    kept = filled[(filled >= header.lines) & (filled < end)]
     table = pa.table(
         [_join_kinds(_take_rows(parts, kept), len(kept)) for parts in columns],
         names=[f"c{i}" for i in range(len(columns))],
     )
-    form = (_describe_choice(file, source, sheet["name"]),)
-    return SheetRows(names, table, kept + 1, form, tuple(_list_warnings(where, sheet)))
+    # The delimiter is none of the sheet.
+    form = [entry for entry in (*header.form, *form) if entry.key != "delimiter"]
+    form = [_describe_choice(file, source, sheet["name"]), *form]
+    warnings = [*_list_warnings(where, sheet), *_warn_about_merged(where, merged, kept)]
+    return SheetRows(header.names, table, kept + 1, tuple(form), tuple(warnings))
+
+
+def _find_end(
+    columns: Sequence[Mapping[str, pa.ChunkedArray]],
+    rows: range,
+    source: SourceRows,
+    dialect: CsvDialect,
+) -> tuple[int, list[FormEntry]]:
+    """Return the position after the last row of the table, and how it was found."""
+    if source.skip_below != AUTO:
+        return rows.stop - source.skip_below, [
+            FormEntry("skip_below", "", str(source.skip_below), "config")
+        ]
+    last = range(max(rows.start, rows.stop - FOOTER_LINES), rows.stop)
+    lines = _write_lines(columns, last, ())
+    place = find_footer(lines, dialect)
+    end, below = last.start + place, lines[place:]
+    shown = describe_lines(below, end + 1)
+    return end, [FormEntry("skip_below", "", str(len(below)), "proven", shown)] if below else []
+
+
+def _write_lines(
+    columns: Sequence[Mapping[str, pa.ChunkedArray]], rows: range, merged: Sequence[Any]
+) -> list[bytes]:
+    """Return rows as lines of CSV, by which titles, headings and footers are found.
+
+    A heading that spans several columns is written into each of them, with a number.
+    """
+    places = np.arange(rows.start, rows.stop)
+    texts = [
+        [(text or "").strip(BLANKS) for text in to_text(cells).to_pylist()]
+        for parts in columns
+        for cells in [_join_kinds(_take_rows(parts, places), len(places))]
+    ]
+    lines = list[bytes]()
+    for row, cells in zip(rows, map(list, zip(*texts, strict=True)), strict=True):
+        # A title alone in its row is no heading.
+        if sum(map(bool, cells)) > 1:
+            _spread_merged(cells, row, merged)
+        quoted = ('"' + cell.replace('"', '""') + '"' if cell else "" for cell in cells)
+        line = DELIMITER.join(quoted) if any(cells) else ""
+        # A break within a cell would end the line.
+        lines.append(" ".join(line.splitlines()).replace("\0", "").encode())
+    return lines
+
+
+def _spread_merged(cells: list[str], row: int, merged: Sequence[Any]) -> None:
+    for (top, left), (bottom, right) in merged:
+        if top <= row <= bottom and left < len(cells) and cells[left]:
+            for column in range(left + 1, min(right + 1, len(cells))):
+                cells[column] = f"{cells[left]} ({column - left + 1})"
+
+
+def _warn_about_merged(where: str, merged: Sequence[Any], rows: np.ndarray) -> Iterator[str]:
+    """Yield a line if rows of the table have merged cells, of which the first has the value."""
+    kept = set(rows.tolist())
+    inner = [cell for cell, (bottom, _) in merged if kept & set(range(cell[0], bottom + 1))]
+    if inner:
+        row = min(inner)[0] + 1
+        yield (
+            f"{where}: {len(inner):,} groups of cells are merged, the first in row {row:,}; only "
+            "the first cell of each has its value: separate them and fill in the others"
+        )
 
 
 def _describe_choice(file: SourceFile, source: SourceRows, name: str) -> FormEntry:
@@ -156,19 +227,6 @@ def _find_filled_rows(cells: pa.Table) -> np.ndarray:
             column = pc.if_else(pc.equal(pc.utf8_trim(column, BLANKS), ""), None, column)
         filled |= column.is_valid().to_numpy()
     return np.flatnonzero(filled)
-
-
-def _read_headings(
-    columns: Sequence[Mapping[str, pa.ChunkedArray]], row: int, merged: Sequence[Any]
-) -> list[str]:
-    """Return the headings in a row; one that spans several columns is the heading of each."""
-    place = np.array([row])
-    texts = [to_text(_join_kinds(_take_rows(parts, place), 1))[0].as_py() for parts in columns]
-    for (top, left), (bottom, right) in merged:
-        if top <= row <= bottom:
-            for column in range(left + 1, min(right + 1, len(texts))):
-                texts[column] = texts[left]
-    return [(text or "").strip(BLANKS) for text in texts]
 
 
 def _take_rows(
